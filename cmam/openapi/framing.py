@@ -1,0 +1,63 @@
+"""Frames of the Open API on a raw TLS socket: four bytes of big-endian length, then that many bytes of envelope.
+
+Sans-IO and shared by the copier and the sandbox. Knows bytes, not messages. (Length prefix and its byte order: read in
+the vendor's clients; the 10 MiB cap: the smallest limit that was seen in one.)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+HEADER_BYTES = 4
+FRAME_BYTES_MAX = 10 * 1024 * 1024
+"""Largest body that is accepted or sent. A larger length is taken for garbage, not for a promise."""
+
+
+class FrameTooLong(Exception):
+    """A length above the cap: the other side broke the protocol, or this is not the protocol at all."""
+
+    def __init__(self, length: int, limit: int) -> None:
+        super().__init__(f"expected a frame of at most {limit} bytes, found a length of {length}; closing the connection")
+        self.length = length
+        self.limit = limit
+
+
+def frame(body: bytes, *, limit: int = FRAME_BYTES_MAX) -> bytes:
+    """Put the length before `body`; raises FrameTooLong above `limit`."""
+    if len(body) > limit:
+        raise FrameTooLong(len(body), limit)
+    return len(body).to_bytes(HEADER_BYTES, "big") + body
+
+
+class Deframer:
+    """Cuts a stream of bytes, however it was chunked, into frame bodies."""
+
+    def __init__(self, *, limit: int = FRAME_BYTES_MAX) -> None:
+        self._limit = limit
+        self._buffer = bytearray()
+
+    def receive_data(self, data: bytes) -> Iterator[bytes]:
+        """Add `data` and yield each body that is now complete; raises FrameTooLong when a length exceeds the cap.
+
+        Bodies of length 0 are yielded as empty bytes: an envelope cannot be empty, so the caller decides what that means.
+        """
+        self._buffer += data
+        start = 0
+        try:
+            while len(self._buffer) - start >= HEADER_BYTES:
+                length = int.from_bytes(self._buffer[start : start + HEADER_BYTES], "big")
+                if length > self._limit:
+                    raise FrameTooLong(length, self._limit)
+                end = start + HEADER_BYTES + length
+                if len(self._buffer) < end:
+                    break
+                body = bytes(self._buffer[start + HEADER_BYTES : end])
+                start = end
+                yield body
+        finally:
+            del self._buffer[:start]
+
+    @property
+    def is_between_frames(self) -> bool:
+        """Whether the stream could end here without losing half a frame."""
+        return not self._buffer
