@@ -1,0 +1,73 @@
+# Everything here sets itself up: `make demo` and `make test` are the only commands a fresh clone needs.
+# What is set up is remembered by a stamp that carries the place and the Python, so a moved or copied tree starts anew.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PY := $(BIN)/python
+PIP := $(PY) -m pip --disable-pip-version-check
+HERE := $(shell printf '%s' "$(CURDIR)" | cksum | cut -d ' ' -f 1)
+RUNTIME := $(VENV)/.runtime-$(HERE)
+DEV := $(VENV)/.dev-$(HERE)
+DEMO_HOME ?= $(CURDIR)/.demo
+TESTS ?=
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test types style imports cover proto docs sample soak bench ci clean
+
+help:  ## Say what there is.
+	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 18
+
+$(VENV)/bin/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo "cmam needs Python 3.11 or newer; found $$($(PYTHON) --version 2>&1). Name one: make PYTHON=python3.11 …" >&2; exit 1; }
+	$(PYTHON) -m venv --clear $(VENV)
+
+$(RUNTIME): setup.cfg pyproject.toml | $(VENV)/bin/python
+	@$(PY) -c 'import pip' 2>/dev/null || { echo "The Python in $(VENV) does not run; making it anew."; $(PYTHON) -m venv --clear $(VENV); }
+	$(PIP) install --quiet --editable .
+	@touch $@
+
+$(DEV): setup.cfg pyproject.toml | $(VENV)/bin/python
+	@$(PY) -c 'import pip' 2>/dev/null || { echo "The Python in $(VENV) does not run; making it anew."; $(PYTHON) -m venv --clear $(VENV); }
+	$(PIP) install --quiet --editable '.[dev]'
+	@touch $@ $(RUNTIME)
+
+demo: $(RUNTIME)  ## Install the runtime, copy trades on the sandbox for half a minute, print the audit.
+	$(BIN)/cmam --home "$(DEMO_HOME)" demo
+	$(BIN)/cmam --home "$(DEMO_HOME)/demo" audit copies
+
+test: $(DEV)  ## Install the tools, run the tests; TESTS=tests/unit narrows it.
+	$(PY) -m pytest --durations=10 $(TESTS)
+
+types: $(DEV)  ## Check types strictly.
+	$(PY) -m mypy
+
+style: $(DEV)  ## Lint, formatting, and which module may import which.
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/lint-imports --config setup.cfg --no-logo
+
+cover: $(DEV)  ## Run the tests with branch coverage.
+	$(PY) -m pytest --cov --cov-report=term $(TESTS)
+
+proto: $(DEV)  ## Compile proto/ into cmam/openapi/_pb.
+	$(PY) scripts/compile_proto.py
+
+docs: $(DEV)  ## Write the generated pages of docs/ anew.
+	$(PY) scripts/write_docs.py
+
+sample: $(DEV)  ## Write events.db.sample anew. It is a promise: only when a format gains something.
+	$(PY) scripts/make_sample.py
+
+soak: $(DEV)  ## Hours of virtual trading with faults; SEED=n replays one.
+	$(PY) -m tests.chaos.soak $(if $(SEED),--seed $(SEED))
+
+bench: $(DEV)  ## Measure; the figures of docs/ come from here.
+	$(PY) -m pytest tests/bench --benchmark-only --benchmark-columns=min,median,max,rounds
+
+ci:  ## What continuous integration runs.
+	bash .ci/run
+
+clean:  ## Forget the set-up and every cache.
+	rm -rf $(VENV) .demo .mypy_cache .ruff_cache .pytest_cache .hypothesis .benchmarks .coverage htmlcov build dist *.egg-info
