@@ -1,0 +1,564 @@
+"""Every fact that the store keeps, grouped by stream, in the past tense.
+
+Events are frozen, slotted dataclasses that know no store: `store/log.py` wraps, chains and writes them. `TOPIC` is the
+name under which an event is stored for ever; an event is never edited, only succeeded, and new fields have defaults.
+Fields are int, str, bool, Enum, NewType of these, tuple, nested dataclass, `| None` and mappings with sorted keys.
+
+A stream of an account alternates between *inputs* (what the broker or the timer said) and what was *derived* from them
+(decisions, intents, outcomes). Derived events follow the input they came from, so that a replay can compute them again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import ClassVar
+
+from cmam.domain.changes import Change
+from cmam.domain.commands import Command
+from cmam.domain.ids import (
+    AccountId,
+    AssetId,
+    ChangeKey,
+    IntentId,
+    LinkId,
+    OrderId,
+    PositionId,
+    ProfileId,
+    SourceKey,
+    SymbolId,
+)
+from cmam.domain.quantities import Distance, Price, Quote, Volume
+from cmam.domain.reasons import Reason, Verdict
+from cmam.domain.symbols import SymbolName, SymbolSpec
+from cmam.domain.trades import BalanceChange, Deal, ExecutionKind, Order, Position, Trader
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Event:
+    """A stored fact."""
+
+    TOPIC: ClassVar[str]
+    IS_DERIVED: ClassVar[bool] = False
+
+
+# --- account:<ctid>, inputs ---------------------------------------------------------------------------------------
+
+
+class Health(StrEnum):
+    """How far an account's session has come; only RECONCILED is ready for trade."""
+
+    DOWN = "down"
+    AUTHORISED = "authorised"
+    SUBSCRIBED = "subscribed"
+    RECONCILED = "reconciled"
+    TOKEN_DEAD = "token_dead"
+    REFUSED = "refused"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HealthChanged(Event):
+    """An account's session came a step further, or fell back."""
+
+    TOPIC: ClassVar[str] = "account.health_changed"
+    health: Health
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TraderSeen(Event):
+    """The broker said what the account is and holds."""
+
+    TOPIC: ClassVar[str] = "account.trader_seen"
+    trader: Trader
+    currency: str = ""
+    is_live: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AssetName:
+    """A currency or other asset of a broker, by name."""
+
+    asset: AssetId
+    name: str
+    digits: int = 2
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SymbolListSeen(Event):
+    """The broker listed its symbols and assets; recorded when the list differs from the last one."""
+
+    TOPIC: ClassVar[str] = "account.symbol_list_seen"
+    digest: str
+    symbols: tuple[SymbolName, ...]
+    assets: tuple[AssetName, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SymbolSpecSeen(Event):
+    """The broker said what a symbol allows; recorded when it differs from what was known."""
+
+    TOPIC: ClassVar[str] = "account.symbol_spec_seen"
+    spec: SymbolSpec
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExecutionSeen(Event):
+    """The broker reported what happened to an order, a position or the balance."""
+
+    TOPIC: ClassVar[str] = "account.execution_seen"
+    kind: ExecutionKind
+    order: Order | None = None
+    position: Position | None = None
+    deal: Deal | None = None
+    balance: BalanceChange | None = None
+    client_msg_id: str = ""
+    is_server_event: bool = False
+    error_code: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RequestRefused(Event):
+    """The broker refused a request of ours before it became an order."""
+
+    TOPIC: ClassVar[str] = "account.request_refused"
+    intent: IntentId
+    error_code: str
+    description: str = ""
+    retry_after_s: int = 0
+    order: OrderId | None = None
+    position: PositionId | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrailingStopMoved(Event):
+    """The broker moved a trailing stop; no execution event comes with it."""
+
+    TOPIC: ClassVar[str] = "account.trailing_stop_moved"
+    position: PositionId
+    order: OrderId
+    stop: Price
+    updated_ms: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reconciled(Event):
+    """All that the broker holds for the account at one moment, with what happened in the gap before it.
+
+    `deals` and `closed_orders` are those of the gap. `looked_up` is set when the order history was asked too, so that
+    the absence of an intent's order in it is proof; `covers_from_ms` is how far back it reaches in the broker's time.
+    """
+
+    TOPIC: ClassVar[str] = "account.reconciled"
+    positions: tuple[Position, ...]
+    orders: tuple[Order, ...]
+    deals: tuple[Deal, ...] = ()
+    past_orders: tuple[Order, ...] = ()
+    looked_up: bool = False
+    covers_from_ms: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class QuotesSampled(Event):
+    """The quotes of the symbols in which copies are open, recorded every ten seconds for replay and what-if."""
+
+    TOPIC: ClassVar[str] = "account.quotes_sampled"
+    quotes: Mapping[str, Quote]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IntentSent(Event):
+    """A request was written to the socket. Spans in us since the leader's report was read, 0 where there was none."""
+
+    TOPIC: ClassVar[str] = "account.intent_sent"
+    intent: IntentId
+    decided_us: int = 0
+    committed_us: int = 0
+    written_us: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IntentDropped(Event):
+    """The limiter did not send a request: it waited too long, or a newer one took its place. Nothing was sent."""
+
+    TOPIC: ClassVar[str] = "account.intent_dropped"
+    intent: IntentId
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IntentOverdue(Event):
+    """No answer came in time, or the line was cut: the outcome is unknown until the broker shows it."""
+
+    TOPIC: ClassVar[str] = "account.intent_overdue"
+    intent: IntentId
+    why: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CopyOverdue(Event):
+    """Something that was to happen to a copy by itself has not, and is now asked for again."""
+
+    TOPIC: ClassVar[str] = "account.copy_overdue"
+    link: LinkId
+    source: SourceKey
+    what: str
+
+
+# --- account:<ctid>, derived --------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Step:
+    """One line of a decision's arithmetic: a name, its value, and where that came from."""
+
+    name: str
+    value: str
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Goal:
+    """What a copy shall be. `target` is an exact volume as a fraction of 1/100 units; levels are absolute prices.
+
+    `shift` is what is added to the leader's levels; None until the copy's first fill says it.
+    """
+
+    target_numerator: int
+    target_denominator: int = 1
+    leader_volume: Volume = Volume(0)  # noqa: RUF009 - a NewType of int is immutable
+    has_levels: bool = False
+    leader_stop: Price | None = None
+    leader_target: Price | None = None
+    trailing: bool = False
+    shift: Distance | None = None
+    leader_price: Price | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChangeDecided(Event):
+    """A leader's change met its one decision for a link: copy, skip or none, with all that it rested on.
+
+    `cause_version` and `cause_index` say which event of the leader's stream it was, and which change of that event.
+    `working` is the arithmetic down to the last rounding, `quotes` the prices used, by symbol name of the follower.
+    """
+
+    TOPIC: ClassVar[str] = "account.change_decided"
+    IS_DERIVED: ClassVar[bool] = True
+    link: LinkId
+    profile: ProfileId
+    change: Change
+    cause_version: int
+    cause_index: int
+    settings_version: int
+    verdict: Verdict
+    reason: Reason | None = None
+    volume: Volume = Volume(0)  # noqa: RUF009
+    symbol: SymbolId | None = None
+    goal: Goal | None = None
+    working: tuple[Step, ...] = ()
+    quotes: Mapping[str, Quote] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IntentRecorded(Event):
+    """A request was decided and named before it may leave: the promise that it leaves at most once.
+
+    `volume_before` is the position's volume when a close was decided: its outcome is told by the difference.
+    """
+
+    TOPIC: ClassVar[str] = "account.intent_recorded"
+    IS_DERIVED: ClassVar[bool] = True
+    intent: IntentId
+    link: LinkId
+    source: SourceKey
+    seq: int
+    command: Command
+    change: ChangeKey | None = None
+    volume_before: Volume = Volume(0)  # noqa: RUF009
+    attempt: int = 1
+
+
+class Outcome(StrEnum):
+    """How an intent ended."""
+
+    CONFIRMED = "confirmed"
+    REFUSED = "refused"
+    DROPPED = "dropped"
+    ABSENT = "absent"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IntentSettled(Event):
+    """An intent came to its end, with proof from the broker or the certainty that it never left."""
+
+    TOPIC: ClassVar[str] = "account.intent_settled"
+    IS_DERIVED: ClassVar[bool] = True
+    intent: IntentId
+    outcome: Outcome
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CopyFinished(Event):
+    """A copy came to its end; its source never counts as missing again."""
+
+    TOPIC: ClassVar[str] = "account.copy_finished"
+    IS_DERIVED: ClassVar[bool] = True
+    link: LinkId
+    source: SourceKey
+    reason: Reason
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AlertRaised(Event):
+    """Something needs a person's eye."""
+
+    TOPIC: ClassVar[str] = "account.alert_raised"
+    kind: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AlertHealed(Event):
+    """What an alert spoke of is over."""
+
+    TOPIC: ClassVar[str] = "account.alert_healed"
+    kind: str
+
+
+# --- profile:<id> -------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProfileCreated(Event):
+    """A profile was created: one leader, and links to follow."""
+
+    TOPIC: ClassVar[str] = "profile.created"
+    profile: ProfileId
+    name: str
+    leader: AccountId
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LinkAdded(Event):
+    """A follower was joined to the profile's leader. `since` is the leader's stream version at which it begins."""
+
+    TOPIC: ClassVar[str] = "profile.link_added"
+    link: LinkId
+    follower: AccountId
+    settings: Mapping[str, str] = field(default_factory=dict)
+    since: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LinkSettingsChanged(Event):
+    """A link's policy was changed: the settings that differ from their defaults, all of them, by name."""
+
+    TOPIC: ClassVar[str] = "profile.link_settings_changed"
+    link: LinkId
+    settings: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LinkRemoved(Event):
+    """A follower was taken out of the profile; its copies stay as they are."""
+
+    TOPIC: ClassVar[str] = "profile.link_removed"
+    link: LinkId
+
+
+class ProfileState(StrEnum):
+    """What the operator wants of a profile."""
+
+    RUNNING = "running"
+    PAUSED = "paused"
+    STOPPED = "stopped"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProfileStateChanged(Event):
+    """The operator resumed, paused or stopped a profile. `since` maps each leader to the version copying begins at."""
+
+    TOPIC: ClassVar[str] = "profile.state_changed"
+    state: ProfileState
+    since: int = 0
+    user: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProfileSettingsChanged(Event):
+    """Settings of the whole profile were changed: those that differ from their defaults, all of them, by name."""
+
+    TOPIC: ClassVar[str] = "profile.settings_changed"
+    settings: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProfileRenamed(Event):
+    """A profile got another name."""
+
+    TOPIC: ClassVar[str] = "profile.renamed"
+    name: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProfileDeleted(Event):
+    """A profile was deleted; its history stays."""
+
+    TOPIC: ClassVar[str] = "profile.deleted"
+    user: str = ""
+
+
+# --- app ----------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoreCreated(Event):
+    """The store began, with the name that stands in every order it will ever send."""
+
+    TOPIC: ClassVar[str] = "app.store_created"
+    store: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ApiConfigured(Event):
+    """The way to the API was configured. Credentials appear by keyed fingerprint only."""
+
+    TOPIC: ClassVar[str] = "app.api_configured"
+    settings: Mapping[str, str]
+    application: str = ""
+    user: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AccountAdded(Event):
+    """An account became known, or what is known of it changed. `grant` names the consent that opens it, by fingerprint."""
+
+    TOPIC: ClassVar[str] = "app.account_added"
+    account: AccountId
+    login: int = 0
+    broker: str = ""
+    is_live: bool = False
+    can_trade: bool = True
+    grant: str = ""
+    currency: str = ""
+    account_type: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AccountAliased(Event):
+    """An account got a name of its owner's choice; empty takes it away."""
+
+    TOPIC: ClassVar[str] = "app.account_aliased"
+    account: AccountId
+    alias: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AccountTagged(Event):
+    """An account's tags are now these."""
+
+    TOPIC: ClassVar[str] = "app.account_tagged"
+    account: AccountId
+    tags: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AccountPaused(Event):
+    """An account takes no opens until it is resumed."""
+
+    TOPIC: ClassVar[str] = "app.account_paused"
+    account: AccountId
+    paused: bool
+    reason: str = ""
+    user: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AccountRemoved(Event):
+    """An account is no longer cmam's; its history stays."""
+
+    TOPIC: ClassVar[str] = "app.account_removed"
+    account: AccountId
+    user: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SystemStarted(Event):
+    """The trading process began."""
+
+    TOPIC: ClassVar[str] = "app.system_started"
+    version: str
+    pid: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SystemStopped(Event):
+    """The trading process came to an orderly end."""
+
+    TOPIC: ClassVar[str] = "app.system_stopped"
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ActorRestarted(Event):
+    """An actor failed and was started again from its record."""
+
+    TOPIC: ClassVar[str] = "app.actor_restarted"
+    name: str
+    error: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Checkpointed(Event):
+    """The heads of all chains at one position of the log: what verify holds the file against."""
+
+    TOPIC: ClassVar[str] = "app.checkpointed"
+    position: int
+    heads: Mapping[str, str]
+
+
+# --- connection:<env>-<n> -----------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConnectionUp(Event):
+    """The application was authorised on a connection."""
+
+    TOPIC: ClassVar[str] = "connection.up"
+    host: str
+    port: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConnectionDown(Event):
+    """A connection was lost or could not be made."""
+
+    TOPIC: ClassVar[str] = "connection.down"
+    reason: str
+    permanent: bool = False
+    retry_in_ms: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RequestsBlocked(Event):
+    """The server blocked a kind of request for a while."""
+
+    TOPIC: ClassVar[str] = "connection.requests_blocked"
+    payload_type: int
+    retry_after_s: int
+    error_code: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LimiterMeasured(Event):
+    """What the rate limiter did in the last minute."""
+
+    TOPIC: ClassVar[str] = "connection.limiter_measured"
+    sent: int
+    busiest_second: int
+    dropped: int
+    guard_us: int
+    queued_max: int = 0
