@@ -1,0 +1,1 @@
+"""The tests: unit, property, scenario, conformance, chaos (docs/testing.md)."""

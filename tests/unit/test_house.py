@@ -1,0 +1,69 @@
+"""Rules of the house that no linter knows."""
+
+from __future__ import annotations
+
+import ast
+import configparser
+import importlib.metadata
+import re
+from pathlib import Path
+
+
+def _python_files(folder: Path) -> list[Path]:
+    return sorted(path for path in folder.rglob("*.py") if "_pb" not in path.parts)
+
+
+def test_no_test_sleeps(root: Path) -> None:
+    """A test waits for an event or moves a clock; sleeping makes it slow, and flaky where the machine is slower."""
+    sleeping = [
+        f"{path.relative_to(root)}:{node.lineno}"
+        for path in _python_files(root / "tests")
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Call)
+        and isinstance(node.func, ast.Attribute)
+        and node.func.attr == "sleep"
+        and isinstance(node.func.value, ast.Name)
+        and node.func.value.id == "time"
+    ]
+    assert not sleeping
+
+
+def test_each_test_says_what_it_holds(root: Path) -> None:
+    """A test without a sentence leaves its reader to guess whether a failure matters."""
+    silent = [
+        f"{path.relative_to(root)}::{node.name}"
+        for path in _python_files(root / "tests")
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+        and node.name.startswith("test_")
+        and path.name.startswith("test_")
+        and not ast.get_docstring(node)
+    ]
+    assert not silent
+
+
+def test_only_the_named_modules_read_the_clock_or_start_threads(root: Path) -> None:
+    """Each exemption from that lint rule is a module that exists, so that none lingers for a file long gone."""
+    rules = (root / "ruff.toml").read_text(encoding="utf-8")
+    exempt = re.findall(r'^"(cmam/[a-z_/]+\.py)" = \["TID251"', rules, re.MULTILINE)
+    assert exempt
+    assert [path for path in exempt if not (root / path).is_file()] == []
+
+
+def test_installed_packages_meet_the_bounds_in_setup_cfg(root: Path) -> None:
+    """What the tests run with lies inside what setup.cfg promises, for each runtime dependency."""
+    setup = configparser.ConfigParser()
+    setup.read(root / "setup.cfg", encoding="utf-8")
+    lines = [
+        line for line in setup["options"]["install_requires"].splitlines() if line and not line.strip().startswith("#")
+    ]
+    assert len(lines) > 10
+    for line in lines:
+        name, low, high = re.fullmatch(r"([a-z-]+)>=([0-9.]+)(?:,<([0-9.]+))?", line.strip()).groups()  # type: ignore[union-attr]
+        found = _numbers(importlib.metadata.version(name))
+        assert found >= _numbers(low), line
+        assert high is None or found < _numbers(high), line
+
+
+def _numbers(version: str) -> tuple[int, ...]:
+    return tuple(int(part) for part in re.findall(r"\d+", version)[:3])
