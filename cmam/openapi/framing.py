@@ -17,7 +17,9 @@ class FrameTooLong(Exception):
     """A length above the cap: the other side broke the protocol, or this is not the protocol at all."""
 
     def __init__(self, length: int, limit: int) -> None:
-        super().__init__(f"expected a frame of at most {limit} bytes, found a length of {length}; closing the connection")
+        super().__init__(
+            f"expected a frame of at most {limit} bytes, found a length of {length}; closing the connection"
+        )
         self.length = length
         self.limit = limit
 
@@ -39,7 +41,7 @@ class Deframer:
     def receive_data(self, data: bytes) -> Iterator[bytes]:
         """Add `data` and yield each body that is now complete; raises FrameTooLong when a length exceeds the cap.
 
-        Bodies of length 0 are yielded as empty bytes: an envelope cannot be empty, so the caller decides what that means.
+        Bodies of length 0 are yielded as empty bytes: no envelope is empty, so the caller decides what that means.
         """
         self._buffer += data
         start = 0
