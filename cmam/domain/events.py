@@ -29,7 +29,7 @@ from cmam.domain.ids import (
     SourceKey,
     SymbolId,
 )
-from cmam.domain.quantities import Distance, Price, Quote, Volume
+from cmam.domain.quantities import Distance, Price, Quote, Side, Volume
 from cmam.domain.reasons import Reason, Verdict
 from cmam.domain.symbols import SymbolName, SymbolSpec
 from cmam.domain.trades import BalanceChange, Deal, ExecutionKind, Order, Position, Trader
@@ -256,6 +256,7 @@ class ChangeDecided(Event):
     reason: Reason | None = None
     volume: Volume = Volume(0)  # noqa: RUF009
     symbol: SymbolId | None = None
+    side: Side | None = None
     goal: Goal | None = None
     working: tuple[Step, ...] = ()
     quotes: Mapping[str, Quote] = field(default_factory=dict)

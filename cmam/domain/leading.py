@@ -1,0 +1,306 @@
+"""What an account's followers are told: its changes, derived from what the broker reported of it.
+
+Pure and repeatable: the same facts give the same changes with the same keys, whether they came as events or were found
+by a reconcile, so that no change is told twice under two names. Volumes are compared before and after the fold; events
+that changed nothing tell nothing.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterator
+
+from cmam.domain.account import AccountView
+from cmam.domain.changes import Change, ChangeKind, LeaderMoney, LeaderSymbol
+from cmam.domain.events import Event, ExecutionSeen, Reconciled, TrailingStopMoved
+from cmam.domain.ids import ChangeKey, OrderId, PositionId, SymbolId, order_source, position_source
+from cmam.domain.quantities import Quote, Volume
+from cmam.domain.trades import Deal, ExecutionKind, Order, OrderStatus, OrderType, Position
+
+QuoteOf = Callable[[SymbolId], Quote | None]
+
+
+def no_quotes(_symbol: SymbolId) -> Quote | None:
+    """The quotes of a time that is past."""
+    return None
+
+
+def changes(before: AccountView, after: AccountView, event: Event, quote_of: QuoteOf = no_quotes) -> tuple[Change, ...]:
+    """Say what the fold of `event` from `before` to `after` means to followers of this account."""
+    match event:
+        case ExecutionSeen():
+            return tuple(_of_execution(before, after, event, quote_of))
+        case TrailingStopMoved():
+            return tuple(_of_levels(before, after, event.position, event.updated_ms, quote_of, late=False))
+        case Reconciled():
+            return tuple(_of_reconcile(before, after, event, quote_of))
+        case _:
+            return ()
+
+
+# --- one execution ------------------------------------------------------------------------------------------------
+
+
+def _of_execution(before: AccountView, after: AccountView, event: ExecutionSeen, quote_of: QuoteOf) -> Iterator[Change]:
+    position = _position_of(event)
+    deal = event.deal if event.deal is not None and event.deal.is_execution else None
+    at_ms = deal.executed_ms if deal is not None else _order_time(event.order)
+    if position is not None:
+        yield from _of_volume(before, after, position, deal, event.order, at_ms, quote_of, late=False)
+        if deal is None:
+            yield from _of_levels(before, after, position, at_ms, quote_of, late=False)
+    if event.order is not None:
+        yield from _of_order(before, after, event.order, event.kind, quote_of, late=False)
+
+
+def _position_of(event: ExecutionSeen) -> PositionId | None:
+    if event.position is not None:
+        return event.position.position
+    return event.deal.position if event.deal is not None else None
+
+
+def _order_time(order: Order | None) -> int:
+    return order.updated_ms if order is not None else 0
+
+
+def _of_volume(
+    before: AccountView,
+    after: AccountView,
+    position: PositionId,
+    deal: Deal | None,
+    order: Order | None,
+    at_ms: int,
+    quote_of: QuoteOf,
+    *,
+    late: bool,
+) -> Iterator[Change]:
+    was, now = before.positions.get(position), after.positions.get(position)
+    old, new = (was.volume if was else Volume(0)), (now.volume if now else Volume(0))
+    has_turned = was is not None and now is not None and was.side is not now.side
+    if old == new and not has_turned:
+        return
+    known = now or was
+    assert known is not None
+    kind = _kind(old, new, has_turned=has_turned)
+    key = ChangeKey(f"deal:{deal.deal}") if deal is not None else ChangeKey(f"net:{position}:{new}:{after.version}")
+    origin = deal.order if deal is not None else after.origins.get(position)
+    opening = order if order is not None and not order.closing and kind is not ChangeKind.CLOSED else None
+    yield Change(
+        key=key,
+        kind=kind,
+        source=position_source(position),
+        leader=after.account,
+        at_ms=at_ms or known.updated_ms,
+        symbol=_symbol(after, known.symbol),
+        side=known.side,
+        position=position,
+        origin=origin,
+        origin_type=order.type if order is not None else OrderType.MARKET,
+        volume=Volume(abs(new - old) if not has_turned else new),
+        before=old,
+        after=new,
+        price=deal.price if deal is not None else known.price,
+        stop=known.stop or (opening.stop if opening is not None else None),
+        target=known.target or (opening.target if opening is not None else None),
+        relative_stop=opening.relative_stop if opening is not None else None,
+        relative_target=opening.relative_target if opening is not None else None,
+        trailing=known.trailing or (opening.trailing if opening is not None else False),
+        guaranteed=known.guaranteed or (opening.guaranteed if opening is not None else False),
+        trigger=known.trigger,
+        slippage_points=order.slippage_points if order is not None else None,
+        label=known.label,
+        comment=known.comment,
+        stop_out=order.stop_out if order is not None else False,
+        late=late,
+        money=_money(after),
+        quote=quote_of(known.symbol),
+    )
+
+
+def _kind(old: int, new: int, *, has_turned: bool) -> ChangeKind:
+    if has_turned:
+        return ChangeKind.REVERSED
+    if old == 0:
+        return ChangeKind.OPENED
+    if new == 0:
+        return ChangeKind.CLOSED
+    return ChangeKind.GREW if new > old else ChangeKind.REDUCED
+
+
+# --- levels -------------------------------------------------------------------------------------------------------
+
+
+def _terms(position: Position) -> tuple[object, ...]:
+    return (position.stop, position.target, position.trailing, position.guaranteed, position.trigger.value)
+
+
+def _of_levels(
+    before: AccountView, after: AccountView, position: PositionId, at_ms: int, quote_of: QuoteOf, *, late: bool
+) -> Iterator[Change]:
+    was, now = before.positions.get(position), after.positions.get(position)
+    if was is None or now is None or was.volume != now.volume or _terms(was) == _terms(now):
+        return
+    yield Change(
+        key=ChangeKey(f"prot:{position}:{_digest(_terms(now))}:{after.version}"),
+        kind=ChangeKind.PROTECTED,
+        source=position_source(position),
+        leader=after.account,
+        at_ms=at_ms or now.updated_ms,
+        symbol=_symbol(after, now.symbol),
+        side=now.side,
+        position=position,
+        before=now.volume,
+        after=now.volume,
+        price=now.price,
+        stop=now.stop,
+        target=now.target,
+        trailing=now.trailing,
+        guaranteed=now.guaranteed,
+        trigger=now.trigger,
+        label=now.label,
+        comment=now.comment,
+        late=late,
+        money=_money(after),
+        quote=quote_of(now.symbol),
+    )
+
+
+def _digest(terms: tuple[object, ...]) -> str:
+    return hashlib.sha256(repr(terms).encode()).hexdigest()[:10]
+
+
+# --- pending orders -----------------------------------------------------------------------------------------------
+
+
+def _order_terms(order: Order) -> tuple[object, ...]:
+    return (
+        order.volume,
+        order.limit_price,
+        order.stop_price,
+        order.stop,
+        order.target,
+        order.relative_stop,
+        order.relative_target,
+        order.trailing,
+        order.guaranteed,
+        order.trigger.value,
+        order.time_in_force.value,
+        order.expires_ms,
+        order.slippage_points,
+    )
+
+
+def _of_order(
+    before: AccountView, after: AccountView, order: Order, kind: ExecutionKind | None, quote_of: QuoteOf, *, late: bool
+) -> Iterator[Change]:
+    was, now = before.orders.get(order.order), after.orders.get(order.order)
+    if was is None and now is not None:
+        yield _order_change(after, now, ChangeKind.ORDER_PLACED, "placed", quote_of, late=late)
+    elif was is not None and now is not None and _order_terms(was) != _order_terms(now):
+        what = f"amended:{_digest(_order_terms(now))}"
+        yield _order_change(after, now, ChangeKind.ORDER_AMENDED, what, quote_of, late=late)
+    elif was is not None and now is None and order.status is not OrderStatus.FILLED:
+        has_expired = order.status is OrderStatus.EXPIRED or kind is ExecutionKind.ORDER_EXPIRED
+        ended = ChangeKind.ORDER_EXPIRED if has_expired else ChangeKind.ORDER_CANCELLED
+        yield _order_change(after, order, ended, "expired" if has_expired else "cancelled", quote_of, late=late)
+
+
+def _order_change(
+    view: AccountView, order: Order, kind: ChangeKind, what: str, quote_of: QuoteOf, *, late: bool
+) -> Change:
+    return Change(
+        key=ChangeKey(f"order:{order.order}:{what}"),
+        kind=kind,
+        source=order_source(order.order),
+        leader=view.account,
+        at_ms=order.updated_ms or order.opened_ms,
+        symbol=_symbol(view, order.symbol),
+        side=order.side,
+        position=order.position,
+        order=order.order,
+        origin=order.order,
+        origin_type=order.type,
+        volume=order.volume,
+        before=order.executed_volume,
+        after=order.executed_volume,
+        stop=order.stop,
+        target=order.target,
+        relative_stop=order.relative_stop,
+        relative_target=order.relative_target,
+        trailing=order.trailing,
+        guaranteed=order.guaranteed,
+        trigger=order.trigger,
+        limit_price=order.limit_price,
+        stop_price=order.stop_price,
+        slippage_points=order.slippage_points,
+        time_in_force=order.time_in_force,
+        expires_ms=order.expires_ms,
+        label=order.label,
+        comment=order.comment,
+        late=late,
+        money=_money(view),
+        quote=quote_of(order.symbol),
+    )
+
+
+# --- a reconcile --------------------------------------------------------------------------------------------------
+
+
+def _of_reconcile(before: AccountView, after: AccountView, event: Reconciled, quote_of: QuoteOf) -> Iterator[Change]:
+    """Closes and cancels first: what lowers risk is told before what raises it."""
+    orders = {order.order: order for order in event.past_orders}
+    last: dict[PositionId, Deal] = {}
+    for deal in sorted(event.deals, key=lambda deal: (deal.executed_ms, deal.deal)):
+        if deal.is_execution:
+            last[deal.position] = deal
+    touched = sorted(
+        {*before.positions, *after.positions}, key=lambda key: (key in after.positions, key not in before.positions, key)
+    )
+    for position in touched:
+        deal = last.get(position) if last.get(position) is None or last[position].deal not in before.deals else None
+        order = orders.get(deal.order) if deal is not None else None
+        at_ms = deal.executed_ms if deal is not None else 0
+        yield from _of_volume(before, after, position, deal, order, at_ms, quote_of, late=True)
+        yield from _of_levels(before, after, position, 0, quote_of, late=True)
+    for gone in sorted(set(before.orders) - set(after.orders)):
+        yield from _of_lost_order(before, after, gone, orders.get(gone), quote_of)
+    for order_id in sorted(after.orders):
+        yield from _of_order(before, after, after.orders[order_id], None, quote_of, late=True)
+
+
+def _of_lost_order(
+    before: AccountView, after: AccountView, gone: OrderId, end: Order | None, quote_of: QuoteOf
+) -> Iterator[Change]:
+    """A pending that vanished while nobody looked: its end as the history has it, else a cancel unless it filled."""
+    known = end or before.orders[gone]
+    was_filled = end is not None and end.status is OrderStatus.FILLED
+    if was_filled or (end is None and known.position is not None and known.position in after.positions):
+        return
+    has_expired = end is not None and end.status is OrderStatus.EXPIRED
+    kind = ChangeKind.ORDER_EXPIRED if has_expired else ChangeKind.ORDER_CANCELLED
+    yield _order_change(after, known, kind, "expired" if has_expired else "cancelled", quote_of, late=True)
+
+
+# --- what the leader is ---------------------------------------------------------------------------------------------
+
+
+def _symbol(view: AccountView, symbol: SymbolId) -> LeaderSymbol:
+    spec = view.specs.get(symbol)
+    if spec is None:
+        name = next((entry.name for entry in view.names.values() if entry.symbol == symbol), f"#{symbol}")
+        return LeaderSymbol(name=name, digits=5, pip_position=4, lot_size=Volume(0))
+    return LeaderSymbol(
+        name=spec.name,
+        digits=spec.digits,
+        pip_position=spec.pip_position,
+        lot_size=spec.lot_size,
+        base=spec.base_name,
+        quote=spec.quote_name,
+        measurement_units=spec.measurement_units,
+    )
+
+
+def _money(view: AccountView) -> LeaderMoney | None:
+    if view.trader is None:
+        return None
+    return LeaderMoney(currency=view.currency, money_digits=view.money_digits, balance=view.balance)
