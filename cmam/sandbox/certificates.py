@@ -1,0 +1,64 @@
+"""The sandbox's own certificate authority: made once, kept in the home folder, trusted by nobody who was not given its file.
+
+Clients that check certificates (as they should) are handed `ca.pem`; the server's own certificate is issued anew at each
+start and never written down. Knows nothing of sockets or messages.
+"""
+
+from __future__ import annotations
+
+import os
+import ssl
+from pathlib import Path
+
+import trustme
+
+CA_FILE = "ca.pem"
+CA_KEY_FILE = "ca-key.pem"
+NAMES_ALWAYS = ("localhost", "127.0.0.1", "::1")
+ANY_ADDRESS = frozenset({"", "0.0.0.0", "::"})
+ORGANISATION = "cmam sandbox (for tests only)"
+
+
+def write_private(path: Path, content: bytes) -> None:
+    """Put `content` into `path` in one step, readable by its owner only."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+
+
+def certificate_authority(folder: Path) -> tuple[trustme.CA, Path]:
+    """Load the authority kept in `folder`, or make it; gives it and the file that clients are to trust.
+
+    A folder with half of the pair, or with files that do not belong together, gets a new authority: nothing but old
+    copies of `ca.pem` depends on it.
+    """
+    ca_file, key_file = folder / CA_FILE, folder / CA_KEY_FILE
+    try:
+        return trustme.CA.from_pem(ca_file.read_bytes(), key_file.read_bytes()), ca_file
+    except (FileNotFoundError, ValueError):
+        authority = trustme.CA(organization_name=ORGANISATION, organization_unit_name="certificate authority")
+    folder.mkdir(parents=True, exist_ok=True)
+    folder.chmod(0o700)
+    write_private(key_file, authority.private_key_pem.bytes())
+    write_private(ca_file, authority.cert_pem.bytes())
+    return authority, ca_file
+
+
+def server_context(authority: trustme.CA, bind: str) -> ssl.SSLContext:
+    """Make the TLS side of the listeners, valid for localhost, 127.0.0.1, ::1 and the address they are bound to."""
+    names = list(NAMES_ALWAYS)
+    if bind not in ANY_ADDRESS and bind not in names:
+        names.append(bind)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    authority.issue_cert(*names, organization_name=ORGANISATION, common_name="localhost").configure_cert(context)
+    return context
