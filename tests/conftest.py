@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, settings
 
 ROOT = Path(__file__).resolve().parent.parent
 
-# The same examples on every machine, so that a red run is red for everybody. `HYPOTHESIS_PROFILE=explore` looks for new ones.
+# The same examples on every machine: a red run is red for everybody. `HYPOTHESIS_PROFILE=explore` looks for new ones.
 settings.register_profile(
     "repeat", derandomize=True, max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow]
 )

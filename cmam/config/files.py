@@ -1,0 +1,54 @@
+"""Files that are either the old ones or the new ones, whatever happens in between.
+
+Used for settings and for secrets. Must not know what stands in them.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+PRIVATE_FILE = 0o600
+PRIVATE_FOLDER = 0o700
+
+
+def write_whole(path: Path, content: bytes, *, mode: int = PRIVATE_FILE) -> None:
+    """Replace `path` by `content`, durably: a crash or a full disk at any step leaves the old file or the new one.
+
+    The new bytes are written beside the old, forced to disk, moved over them, and the move is forced to disk too.
+    The caller is the only writer of this path (it holds the store's lock). Raises OSError.
+    """
+    beside = path.with_name(f".{path.name}.new")
+    beside.unlink(missing_ok=True)  # left by a process that was killed here
+    descriptor = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
+    try:
+        try:
+            os.fchmod(descriptor, mode)  # whatever the umask says
+            _write_all(descriptor, content)
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+        os.replace(beside, path)
+    except OSError:
+        beside.unlink(missing_ok=True)
+        raise
+    _sync_folder(path.parent)
+
+
+def _write_all(descriptor: int, content: bytes) -> None:
+    rest = memoryview(content)
+    while rest:
+        rest = rest[os.write(descriptor, rest) :]
+
+
+def _sync_folder(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def is_private(path: Path) -> bool:
+    """Whether nobody but the owner may read, write or enter; a link counts as what it points to."""
+    return path.stat().st_mode & 0o077 == 0

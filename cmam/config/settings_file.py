@@ -1,0 +1,91 @@
+"""Where settings come from and go to: `settings.toml`, with the environment over it.
+
+An environment variable wins over the file and is never written into it. Must not know what the settings mean.
+"""
+
+from __future__ import annotations
+
+import json
+import tomllib
+from collections.abc import Mapping
+from typing import Any
+
+from cmam.config.files import write_whole
+from cmam.config.home import Home
+from cmam.config.settings import Problem, Settings, SettingsInvalid, as_document, check, names, notes
+
+BOTH = {"CMAM_HOST": ("live_host", "demo_host"), "CMAM_PORT": ("live_port", "demo_port")}
+"""Variables that speak of both environments at once, like the options --host and --port."""
+
+
+def load_settings(home: Home, environment: Mapping[str, str]) -> Settings:
+    """What holds now: defaults, the file over them, the environment over both; raises SettingsInvalid."""
+    values, sources = _stored(home)
+    for variable, targets in BOTH.items():
+        for name in targets if environment.get(variable) else ():
+            values[name] = environment[variable]
+            sources[name] = variable
+    for name in names():
+        variable = f"CMAM_{name.upper()}"
+        if environment.get(variable):
+            values[name] = environment[variable]
+            sources[name] = variable
+    return check(values, sources=sources)
+
+
+def edit_settings(home: Home, changes: Mapping[str, Any]) -> Settings:
+    """Change what is named, keep what is not, and write it if all of it is valid; raises SettingsInvalid.
+
+    A value of None puts a setting back to its default. Nothing is written when anything is invalid.
+    """
+    values, sources = _stored(home)
+    for name, value in changes.items():
+        sources.pop(name, None)
+        if value is None:
+            values.pop(name, None)
+        else:
+            values[name] = value
+    settings = check(values, look=True, sources=sources)
+    home.prepare()
+    write_whole(home.settings, _as_toml(settings).encode())
+    return settings
+
+
+def preview_settings(home: Home, changes: Mapping[str, Any]) -> Settings:
+    """What `edit_settings` would write, without writing it; raises SettingsInvalid."""
+    values, sources = _stored(home)
+    values.update({name: value for name, value in changes.items() if value is not None})
+    return check(values, look=True, sources={k: v for k, v in sources.items() if k not in changes})
+
+
+def _stored(home: Home) -> tuple[dict[str, Any], dict[str, str]]:
+    try:
+        values = tomllib.loads(home.settings.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return {}, {}
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        found = error.strerror if isinstance(error, OSError) else str(error)
+        problem = Problem("settings.toml", f"{found}", "a readable TOML file", str(home.settings))
+        raise SettingsInvalid((problem,)) from None
+    return values, {name: f"{name} in {home.settings}" for name in values}
+
+
+def _as_toml(settings: Settings) -> str:
+    meanings = {note.name: note for note in notes()}
+    lines = ["# Settings of cmam, written by `cmam api configure`. Secrets are kept elsewhere.", ""]
+    for name, value in as_document(settings).items():
+        if value == _typed(meanings[name].default, value):
+            continue
+        lines += [f"# {meanings[name].meaning}", f"{name} = {_toml_value(value)}", ""]
+    return "\n".join(lines)
+
+
+def _typed(default: str, like: str | int | bool) -> str | int | bool:
+    if isinstance(like, bool):
+        return default == "true"
+    return int(default) if isinstance(like, int) else default
+
+
+def _toml_value(value: str | int | bool) -> str:
+    # JSON's escapes are a subset of those of TOML's basic strings, but for DEL.
+    return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")

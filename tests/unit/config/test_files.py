@@ -1,0 +1,115 @@
+"""Whole-file writes under every failure there is: the old content or the new, never a mixture, never nothing."""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from cmam.config import files
+from cmam.config.files import is_private, write_whole
+
+STEPS = ("open", "fchmod", "write", "fsync", "close", "replace")
+OLD, NEW = b"old " * 1_000, b"new " * 3_000
+
+
+class Killed(BaseException):
+    """The process ends here; no handler of ours may run afterwards that a real kill would not run."""
+
+
+def _fail_at(step: str, call: int, error: BaseException) -> Callable[[str], Callable[..., Any]]:
+    """Make the `call`-th use of the os function `step` raise, half of a write done first."""
+    count = {"seen": 0}
+
+    def wrapped(name: str) -> Callable[..., Any]:
+        real = getattr(os, name)
+
+        def perform(*arguments: Any, **named: Any) -> Any:
+            if name == step:
+                count["seen"] += 1
+                if count["seen"] == call:
+                    if name == "write":
+                        real(arguments[0], bytes(arguments[1])[:5])
+                    raise error
+            return real(*arguments, **named)
+
+        return perform
+
+    return wrapped
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    """A file with old content."""
+    file = tmp_path / "secrets.json"
+    write_whole(file, OLD)
+    return file
+
+
+@pytest.mark.parametrize("call", [1, 2])
+@pytest.mark.parametrize("step", STEPS)
+@pytest.mark.parametrize("error", [OSError(28, "No space left on device"), Killed()], ids=["disk full", "killed"])
+def test_any_interruption_leaves_the_old_or_the_new(
+    path: Path, step: str, call: int, error: BaseException, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever call fails or never returns, one of the two contents stands there, private, and can be replaced."""
+    fail = _fail_at(step, call, error)
+    with monkeypatch.context() as patched:
+        for name in STEPS:
+            patched.setattr(files.os, name, fail(name))
+        try:
+            write_whole(path, NEW)
+            finished = True
+        except (OSError, Killed):
+            finished = False
+    found = path.read_bytes()
+    assert found in (OLD, NEW)
+    assert not finished or found == NEW
+    assert is_private(path)
+    write_whole(path, NEW)
+    assert path.read_bytes() == NEW
+    assert [file.name for file in path.parent.iterdir()] == [path.name]
+
+
+def test_bytes_and_name_are_forced_to_disk_in_that_order(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Content before rename, rename before return: else a power cut could leave an empty file."""
+    calls: list[str] = []
+    real_sync, real_replace = os.fsync, os.replace
+
+    def sync(descriptor: int) -> None:
+        calls.append("folder" if stat.S_ISDIR(os.fstat(descriptor).st_mode) else "file")
+        real_sync(descriptor)
+
+    def replace(source: Path, target: Path) -> None:
+        calls.append("rename")
+        real_replace(source, target)
+
+    monkeypatch.setattr(files.os, "fsync", sync)
+    monkeypatch.setattr(files.os, "replace", replace)
+    write_whole(path, NEW)
+    assert calls == ["file", "rename", "folder"]
+
+
+def test_short_writes_are_continued(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A system that takes a few bytes at a time still gets all of them."""
+    real = os.write
+    monkeypatch.setattr(files.os, "write", lambda descriptor, data: real(descriptor, bytes(data)[:1000]))
+    write_whole(path, NEW)
+    assert path.read_bytes() == NEW
+
+
+def test_the_mode_is_what_was_asked_for_under_any_umask(tmp_path: Path) -> None:
+    """A generous umask does not open secrets, and a strict one does not break a file that others should read."""
+    for umask in (0, 0o077):
+        before = os.umask(umask)
+        try:
+            write_whole(tmp_path / "closed", b"")
+            write_whole(tmp_path / "open", b"", mode=0o644)
+        finally:
+            os.umask(before)
+        assert stat.S_IMODE((tmp_path / "closed").stat().st_mode) == 0o600
+        assert stat.S_IMODE((tmp_path / "open").stat().st_mode) == 0o644

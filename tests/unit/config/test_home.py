@@ -1,0 +1,71 @@
+"""The home folder: where it is, and whom it lets in."""
+
+from __future__ import annotations
+
+import os
+import stat
+from pathlib import Path
+
+import pytest
+
+from cmam.config.home import SOCKET_PATH_BYTES_MAX, Home, HomeRefused, choose_home
+
+
+def test_option_wins_over_variable_wins_over_platform(tmp_path: Path) -> None:
+    """The nearer a choice is to the command, the more it counts."""
+    variable = {"CMAM_HOME": str(tmp_path / "variable")}
+    assert choose_home(str(tmp_path / "option"), variable).root == tmp_path / "option"
+    assert choose_home(None, variable).root == tmp_path / "variable"
+    assert choose_home(None, {}).root.name == "cmam"
+
+
+def test_a_relative_home_is_pinned_to_the_present_folder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """A child process with another working folder means the same home."""
+    monkeypatch.chdir(tmp_path)
+    assert choose_home("here", {}).root == tmp_path / "here"
+
+
+def test_a_new_home_is_private(tmp_path: Path) -> None:
+    """Nobody else may look into a folder that will hold tokens, whatever the umask."""
+    before = os.umask(0)
+    try:
+        home = Home(tmp_path / "a" / "home")
+        home.prepare()
+    finally:
+        os.umask(before)
+    assert stat.S_IMODE(home.root.stat().st_mode) == 0o700
+
+
+def test_an_empty_open_folder_is_closed_and_a_used_one_left_alone(tmp_path: Path) -> None:
+    """A folder made for cmam by hand becomes private; one that is used for something else keeps its permissions."""
+    empty, used = tmp_path / "empty", tmp_path / "used"
+    for folder in (empty, used):
+        folder.mkdir()
+        folder.chmod(0o755)
+    (used / "notes").touch()
+    Home(empty).prepare()
+    Home(used).prepare()
+    assert stat.S_IMODE(empty.stat().st_mode) == 0o700
+    assert stat.S_IMODE(used.stat().st_mode) == 0o755
+
+
+def test_a_home_that_is_a_file_is_one_sentence(tmp_path: Path) -> None:
+    """A home that cannot be made says so, and how to name another."""
+    (tmp_path / "file").touch()
+    with pytest.raises(HomeRefused, match=r"Expected a folder .* Name another with --home or CMAM_HOME\."):
+        Home(tmp_path / "file").prepare()
+
+
+def test_the_control_socket_fits_whatever_the_home_is_called(tmp_path: Path) -> None:
+    """A home with a long path still has a socket whose path the system takes, and always the same one."""
+    short, long = Home(tmp_path / "h"), Home(Path("/" + "x" * 200))
+    assert short.control_socket.parent == short.root / "run" or len(str(short.root)) > 80
+    assert len(os.fsencode(long.control_socket)) <= SOCKET_PATH_BYTES_MAX
+    assert long.control_socket == Home(long.root).control_socket != Home(Path("/" + "y" * 200)).control_socket
+
+
+def test_the_runtime_folder_is_private(tmp_path: Path) -> None:
+    """Only its owner reaches the control socket."""
+    home = Home(tmp_path / "home")
+    home.prepare()
+    assert stat.S_IMODE(home.prepare_runtime().stat().st_mode) == 0o700
