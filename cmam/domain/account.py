@@ -108,8 +108,8 @@ class Intent:
     state: IntentState = IntentState.RECORDED
     moved_us: int = 0
     order: OrderId | None = None
-    filled: Volume = Volume(0)  # noqa: RUF009 - a NewType of int is immutable
-    decided_us: int = 0
+    filled: Volume = Volume(0)
+    not_after_us: int = 0
 
     @property
     def key(self) -> CopyKey:
@@ -133,11 +133,11 @@ class Copy:
     side: Side
     goal: Goal
     decided_us: int
-    leader_opened: Volume = Volume(0)  # noqa: RUF009
+    leader_opened: Volume = Volume(0)
     position: PositionId | None = None
     order: OrderId | None = None
-    volume: Volume = Volume(0)  # noqa: RUF009
-    opened_volume: Volume = Volume(0)  # noqa: RUF009
+    volume: Volume = Volume(0)
+    opened_volume: Volume = Volume(0)
     open_price: Price | None = None
     close_price: Price | None = None
     opened_us: int = 0
@@ -148,6 +148,8 @@ class Copy:
     refusals: int = 0
     retry_at_us: int = 0
     protection_refused: Goal | None = None
+    not_after_us: int = 0
+    settings_version: int = 0
 
     @property
     def key(self) -> CopyKey:
@@ -386,7 +388,7 @@ def _reconciled(view: AccountView, event: Reconciled, at_us: int) -> AccountView
                 view = replace(view, origins={**view.origins, deal.position: deal.order})
     view = replace(view, orders={order.order: order for order in event.orders if order.is_resting})
     view = _adopt_unknown(view, event, at_us)
-    return _refresh_copies(view, at_us, event.deals)
+    return _refresh_copies(view, event.deals)
 
 
 # --- what we decided, and what became of it -----------------------------------------------------------------------
@@ -424,6 +426,8 @@ def _new_copy(event: ChangeDecided, change: Change, at_us: int) -> Copy:
         side=event.side or change.side,
         goal=event.goal,
         decided_us=at_us,
+        not_after_us=event.not_after_us,
+        settings_version=event.settings_version,
     )
 
 
@@ -438,6 +442,7 @@ def _intended(view: AccountView, event: IntentRecorded, at_us: int) -> AccountVi
         attempt=event.attempt,
         recorded_us=at_us,
         moved_us=at_us,
+        not_after_us=event.not_after_us,
     )
     view = replace(view, intents={**view.intents, event.intent: intent})
     copy = view.copies.get(intent.key)
@@ -619,8 +624,10 @@ def _adopt_unknown(view: AccountView, event: Reconciled, at_us: int) -> AccountV
     return view
 
 
-def _refresh_copies(view: AccountView, at_us: int, deals: tuple[Deal, ...]) -> AccountView:
-    closes = {deal.position: deal for deal in sorted(deals, key=lambda deal: deal.executed_ms) if deal.close is not None}
+def _refresh_copies(view: AccountView, deals: tuple[Deal, ...]) -> AccountView:
+    closes = {
+        deal.position: deal for deal in sorted(deals, key=lambda deal: deal.executed_ms) if deal.close is not None
+    }
     for copy in list(view.copies.values()):
         if copy.position is None:
             continue

@@ -77,9 +77,9 @@ class Change:
     order: OrderId | None = None
     origin: OrderId | None = None
     origin_type: OrderType = OrderType.MARKET
-    volume: Volume = Volume(0)  # noqa: RUF009 - a NewType of int is immutable
-    before: Volume = Volume(0)  # noqa: RUF009
-    after: Volume = Volume(0)  # noqa: RUF009
+    volume: Volume = Volume(0)
+    before: Volume = Volume(0)
+    after: Volume = Volume(0)
     price: Price | None = None
     stop: Price | None = None
     target: Price | None = None

@@ -43,7 +43,7 @@ class Command:
     kind: CommandKind
     symbol: SymbolId
     side: Side
-    volume: Volume = Volume(0)  # noqa: RUF009 - a NewType of int is immutable
+    volume: Volume = Volume(0)
     whole: bool = False
     position: PositionId | None = None
     order: OrderId | None = None

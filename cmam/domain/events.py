@@ -127,6 +127,7 @@ class RequestRefused(Event):
     error_code: str
     description: str = ""
     retry_after_s: int = 0
+    is_temporary: bool = False
     order: OrderId | None = None
     position: PositionId | None = None
 
@@ -222,18 +223,42 @@ class Step:
 class Goal:
     """What a copy shall be. `target` is an exact volume as a fraction of 1/100 units; levels are absolute prices.
 
-    `shift` is what is added to the leader's levels; None until the copy's first fill says it.
+    `shift` is what is added to the leader's levels; None until the copy's first fill says it. `is_exact` asks for the
+    levels to the tick; until the leader moves one, those of the opening may be off by one tick of rounding.
     """
 
     target_numerator: int
     target_denominator: int = 1
-    leader_volume: Volume = Volume(0)  # noqa: RUF009 - a NewType of int is immutable
+    leader_volume: Volume = Volume(0)
     has_levels: bool = False
     leader_stop: Price | None = None
     leader_target: Price | None = None
     trailing: bool = False
     shift: Distance | None = None
     leader_price: Price | None = None
+    is_exact: bool = False
+
+
+class Standing(StrEnum):
+    """What a link may do at the moment of a decision: everything, no opens, or nothing but manage what it has."""
+
+    RUNNING = "running"
+    PAUSED = "paused"
+    MANAGE_ONLY = "manage_only"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Inputs:
+    """What a decision rested on besides the view, the change and the policy; recorded, so that replay needs no clock.
+
+    `quotes` are by symbol name of the follower. `clock_offset_ms` is the broker's clock minus ours. `superseded` says
+    that the leader's later change of the same source was already known.
+    """
+
+    standing: Standing = Standing.RUNNING
+    quotes: Mapping[str, Quote] = field(default_factory=dict)
+    clock_offset_ms: int = 0
+    superseded: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -241,7 +266,7 @@ class ChangeDecided(Event):
     """A leader's change met its one decision for a link: copy, skip or none, with all that it rested on.
 
     `cause_version` and `cause_index` say which event of the leader's stream it was, and which change of that event.
-    `working` is the arithmetic down to the last rounding, `quotes` the prices used, by symbol name of the follower.
+    `working` is the arithmetic down to the last rounding, `not_after_us` the moment after which an open is too late.
     """
 
     TOPIC: ClassVar[str] = "account.change_decided"
@@ -254,12 +279,13 @@ class ChangeDecided(Event):
     settings_version: int
     verdict: Verdict
     reason: Reason | None = None
-    volume: Volume = Volume(0)  # noqa: RUF009
+    volume: Volume = Volume(0)
     symbol: SymbolId | None = None
     side: Side | None = None
     goal: Goal | None = None
     working: tuple[Step, ...] = ()
-    quotes: Mapping[str, Quote] = field(default_factory=dict)
+    inputs: Inputs = Inputs()
+    not_after_us: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -277,8 +303,9 @@ class IntentRecorded(Event):
     seq: int
     command: Command
     change: ChangeKey | None = None
-    volume_before: Volume = Volume(0)  # noqa: RUF009
+    volume_before: Volume = Volume(0)
     attempt: int = 1
+    not_after_us: int = 0
 
 
 class Outcome(StrEnum):

@@ -254,13 +254,15 @@ def _of_reconcile(before: AccountView, after: AccountView, event: Reconciled, qu
         if deal.is_execution:
             last[deal.position] = deal
     touched = sorted(
-        {*before.positions, *after.positions}, key=lambda key: (key in after.positions, key not in before.positions, key)
+        {*before.positions, *after.positions},
+        key=lambda key: (key in after.positions, key not in before.positions, key),
     )
     for position in touched:
-        deal = last.get(position) if last.get(position) is None or last[position].deal not in before.deals else None
-        order = orders.get(deal.order) if deal is not None else None
-        at_ms = deal.executed_ms if deal is not None else 0
-        yield from _of_volume(before, after, position, deal, order, at_ms, quote_of, late=True)
+        newest = last.get(position)
+        deal_of_gap = newest if newest is not None and newest.deal not in before.deals else None
+        order = orders.get(deal_of_gap.order) if deal_of_gap is not None else None
+        at_ms = deal_of_gap.executed_ms if deal_of_gap is not None else 0
+        yield from _of_volume(before, after, position, deal_of_gap, order, at_ms, quote_of, late=True)
         yield from _of_levels(before, after, position, 0, quote_of, late=True)
     for gone in sorted(set(before.orders) - set(after.orders)):
         yield from _of_lost_order(before, after, gone, orders.get(gone), quote_of)

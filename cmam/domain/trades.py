@@ -29,6 +29,8 @@ class OrderType(StrEnum):
 
 
 class OrderStatus(StrEnum):
+    """How far an order has come; all but ACCEPTED are final."""
+
     ACCEPTED = "accepted"
     FILLED = "filled"
     REJECTED = "rejected"
@@ -46,6 +48,8 @@ class PositionStatus(StrEnum):
 
 
 class TimeInForce(StrEnum):
+    """How long an order lives."""
+
     GTD = "gtd"
     GTC = "gtc"
     IOC = "ioc"
@@ -54,6 +58,8 @@ class TimeInForce(StrEnum):
 
 
 class TriggerMethod(StrEnum):
+    """Which side of the quote triggers a stop, and after how many ticks."""
+
     TRADE = "trade"
     OPPOSITE = "opposite"
     DOUBLE_TRADE = "double_trade"
@@ -61,6 +67,8 @@ class TriggerMethod(StrEnum):
 
 
 class DealStatus(StrEnum):
+    """Whether a deal moved volume."""
+
     FILLED = "filled"
     PARTIALLY_FILLED = "partially_filled"
     REJECTED = "rejected"
@@ -87,12 +95,16 @@ class ExecutionKind(StrEnum):
 
 
 class AccountType(StrEnum):
+    """Whether positions of one symbol stand side by side or net out."""
+
     HEDGED = "hedged"
     NETTED = "netted"
     SPREAD_BETTING = "spread_betting"
 
 
 class AccessRights(StrEnum):
+    """What the broker lets the owner do."""
+
     FULL_ACCESS = "full_access"
     CLOSE_ONLY = "close_only"
     NO_TRADING = "no_trading"
@@ -134,7 +146,7 @@ class Order:
     type: OrderType
     volume: Volume
     status: OrderStatus = OrderStatus.ACCEPTED
-    executed_volume: Volume = Volume(0)  # noqa: RUF009 - a NewType of int is immutable
+    executed_volume: Volume = Volume(0)
     execution_price: Price | None = None
     limit_price: Price | None = None
     stop_price: Price | None = None
