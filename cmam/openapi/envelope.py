@@ -65,7 +65,7 @@ def decode(body: bytes) -> Envelope:
 
 def text(value: object) -> str:
     """A string field as a string: the runtime hands out bytes where the other side sent what is not UTF-8."""
-    return value if isinstance(value, str) else bytes(value).decode(errors="replace") if isinstance(value, bytes) else ""
+    return value.decode(errors="replace") if isinstance(value, bytes) else str(value)
 
 
 def peek(body: bytes) -> int | None:

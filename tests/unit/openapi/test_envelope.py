@@ -1,0 +1,102 @@
+"""Envelopes: what goes out, and how little an arriving one costs."""
+
+from __future__ import annotations
+
+import pytest
+
+from cmam.openapi import catalogue, envelope
+from cmam.openapi._pb import OpenApiMessages_pb2 as pb
+from cmam.openapi._pb.OpenApiCommonMessages_pb2 import ProtoHeartbeatEvent, ProtoMessage
+from cmam.openapi._pb.OpenApiModelMessages_pb2 import PROTO_OA_TRADER_REQ
+from cmam.openapi.errors import LocalError, RemoteError
+from cmam.openapi.framing import FRAME_BYTES_MAX, Deframer
+
+
+def body_of(frame: bytes) -> bytes:
+    """The body of the one frame."""
+    [body] = Deframer().receive_data(frame)
+    return body
+
+
+def test_an_empty_message_still_has_a_payload() -> None:
+    """A payload stands in every envelope, because a client was seen that throws without one."""
+    sent = ProtoMessage.FromString(body_of(envelope.encode(ProtoHeartbeatEvent())))
+    assert sent.HasField("payload")
+    assert sent.payload == b""
+    assert sent.payloadType == 51
+    assert not sent.HasField("clientMsgId")
+
+
+def test_the_payload_type_inside_a_message_is_not_sent() -> None:
+    """Set or not, the inner payload type stays at home, and the caller's message is not touched."""
+    request = pb.ProtoOATraderReq(payloadType=PROTO_OA_TRADER_REQ, ctidTraderAccountId=5)
+    assert envelope.encode(request) == envelope.encode(pb.ProtoOATraderReq(ctidTraderAccountId=5))
+    assert request.HasField("payloadType")
+
+
+def test_what_is_encoded_is_decoded() -> None:
+    """Type, message and id come out as they went in."""
+    request = pb.ProtoOAClosePositionReq(ctidTraderAccountId=1, positionId=2, volume=300)
+    arrived = envelope.decode(body_of(envelope.encode(request, "cm1.x")))
+    assert arrived.payload_type == catalogue.CLOSE_POSITION
+    assert arrived.client_msg_id == "cm1.x"
+    assert envelope.message(arrived) == request
+
+
+def test_a_message_without_a_required_field_never_leaves() -> None:
+    """What the server would refuse is our mistake, found before it is sent."""
+    with pytest.raises(LocalError, match="NewOrderReq"):
+        envelope.encode(pb.ProtoOANewOrderReq(ctidTraderAccountId=1))
+
+
+def test_a_message_above_the_frame_limit_never_leaves() -> None:
+    """A frame too long for the other side is our mistake."""
+    with pytest.raises(LocalError, match="at most"):
+        envelope.encode(pb.ProtoOAErrorRes(errorCode="X", description="y" * FRAME_BYTES_MAX))
+
+
+@pytest.mark.parametrize("body", [b"", b"\xff\xff", b"\x12\x00", b"\x08", b"GET / HTTP/1.1\r\n"])
+def test_garbage_is_a_remote_error(body: bytes) -> None:
+    """Bytes that are no envelope, or one without a type, raise RemoteError and nothing else."""
+    with pytest.raises(RemoteError):
+        envelope.decode(body)
+
+
+def test_a_payload_that_is_not_its_type_is_a_remote_error() -> None:
+    """The envelope may be sound and its content not."""
+    arrived = envelope.Envelope(catalogue.EXECUTION, b"\xff\xff\xff")
+    with pytest.raises(RemoteError, match="ExecutionEvent"):
+        envelope.message(arrived)
+
+
+def test_an_unknown_type_is_no_error() -> None:
+    """Servers send types that no published schema knows; they are passed over."""
+    assert envelope.message(envelope.Envelope(2189, b"\x10\x01")) is None
+
+
+def test_an_id_that_is_no_utf8_does_no_harm() -> None:
+    """Another session's id may hold any bytes; it is a string here."""
+    arrived = envelope.decode(b"\x08\x33\x1a\x02\xff\xfe")
+    assert arrived.client_msg_id == "\ufffd\ufffd"
+
+
+def test_a_payload_never_shows() -> None:
+    """The answer to a refresh holds both tokens, so no repr prints a payload."""
+    answer = pb.ProtoOARefreshTokenRes(accessToken="s3cret", tokenType="bearer", expiresIn=1, refreshToken="t0ken")
+    shown = repr(envelope.decode(body_of(envelope.encode(answer))))
+    assert "s3cret" not in shown
+    assert "t0ken" not in shown
+
+
+@pytest.mark.parametrize("number", sorted(catalogue.MESSAGES))
+def test_peeking_agrees_with_decoding(number: int) -> None:
+    """The cheap look at a frame's type says the same as opening it."""
+    body = ProtoMessage(payloadType=number, payload=b"").SerializeToString()
+    assert envelope.peek(body) == number
+    assert envelope.seems_spot(body) == (number == catalogue.SPOT)
+
+
+@pytest.mark.parametrize("body", [b"", b"\x08", b"\x08\xff\xff\xff\xff\xff\x01", b"\x12\x00\x08\x33"])
+def test_peeking_at_anything_else_says_nothing(body: bytes) -> None:
+    """A body that does not begin with its type is left to decode."""
+    assert envelope.peek(body) is None
