@@ -1,0 +1,112 @@
+"""The chains: what makes a change to the log show, and the checkpoints that make a missing end show.
+
+Each record holds in `prev` the hash of the one before it in its stream, and a checkpoint holds the heads of all
+streams together with one hash over all records in the order of the log. So a record that was changed, dropped, put in,
+swapped or moved is found, and so is a missing end of what a surviving checkpoint covers. Cutting off the last
+checkpoint with all that follows, or writing the whole log anew, shows only against a head that was exported before.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from cmam.domain.events import Checkpointed, Event
+from cmam.store.envelope import Recorded
+
+CHECKPOINT_EVENTS = 1_000
+"""At most so many records stand between two checkpoints."""
+CHECKPOINT_US = 60_000_000
+"""While anything is recorded at all, at most a minute lies between two checkpoints."""
+LOG = "log"
+"""The name under which a checkpoint holds the hash over the whole log; no stream is called so."""
+
+NO_ORDER = bytes(32)
+"""The hash over a log without records."""
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """Where a stream stands: its last version and that record's hash."""
+
+    version: int
+    hash: str
+
+    def __str__(self) -> str:
+        return f"{self.version}:{self.hash}"
+
+
+@dataclass(frozen=True, slots=True)
+class LogHead:
+    """Where the log stands: its last position, and the hash over every record up to there, in order."""
+
+    position: int
+    digest: bytes
+
+    def __str__(self) -> str:
+        return f"{self.position}:{self.digest.hex()}"
+
+
+def parse_log_head(text: str) -> LogHead:
+    """Read an exported head, `<position>:<64 hex digits>`; raises ValueError in a sentence."""
+    position, _, digest = text.strip().partition(":")
+    try:
+        found = LogHead(int(position), bytes.fromhex(digest))
+    except ValueError:
+        found = LogHead(-1, b"")
+    if found.position < 0 or len(found.digest) != len(NO_ORDER):
+        raise ValueError(f"expected a head such as 1234:<64 hex digits>, found {text!r}")
+    return found
+
+
+def roll(order: bytes, link: bytes) -> bytes:
+    """Take one more record's hash into the hash over the whole log."""
+    return hashlib.sha256(order + link).digest()
+
+
+# --- checkpoints --------------------------------------------------------------------------------------------------
+
+
+def checkpoint(heads: Mapping[str, Head], log_head: LogHead) -> Checkpointed:
+    """The fact that says where all chains stand now."""
+    found = {stream: str(head) for stream, head in heads.items()} | {LOG: str(log_head)}
+    return Checkpointed(position=log_head.position, heads=dict(sorted(found.items())))
+
+
+def latest_checkpoint(newest_first: Iterable[Recorded]) -> LogHead | None:
+    """The head of the log that the newest checkpoint speaks of."""
+    for record in newest_first:
+        match record.event:
+            case Checkpointed(heads=heads) if LOG in heads:
+                return parse_log_head(heads[LOG])
+    return None
+
+
+@dataclass(slots=True)
+class Checkpointer:
+    """Says when the next checkpoint is due: after so many records, or so long after the first one since the last."""
+
+    events_max: int = CHECKPOINT_EVENTS
+    span_us: int = CHECKPOINT_US
+    _events: int = 0
+    _since_us: int | None = None
+
+    def appended(self, events: Iterable[Event], now_us: int) -> None:
+        """Take notice of what was just written; a checkpoint among it begins the count anew."""
+        for event in events:
+            if isinstance(event, Checkpointed):
+                self._events, self._since_us = 0, None
+            else:
+                self._events += 1
+                self._since_us = now_us if self._since_us is None else self._since_us
+
+    def is_due(self, now_us: int) -> bool:
+        """Whether a checkpoint should be written now."""
+        if self._since_us is None:
+            return False
+        return self._events >= self.events_max or now_us - self._since_us >= self.span_us
+
+    def is_owed(self) -> bool:
+        """Whether anything was recorded since the last one: at an orderly stop, that is reason enough."""
+        return self._events > 0

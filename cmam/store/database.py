@@ -1,0 +1,287 @@
+"""The file of the log: how it is made, opened, recognised, and how its errors are told apart.
+
+One connection writes (SQLite before 3.51.3 may damage a file that two connections checkpoint in the same instant);
+all others open it read-only. The table is the one of eventsourcing's recorder, its states stored as text, so that any
+SQLite tool shows readable JSON. It knows rows, not facts.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from enum import StrEnum
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+from eventsourcing.persistence import PersistenceError, StoredEvent
+from eventsourcing.sqlite import SQLiteApplicationRecorder, SQLiteConnection, SQLiteCursor, SQLiteDatastore
+
+from cmam.store.errors import StoreBroken, StoreError, StoreMissing, StoreUnavailable
+
+FILE_NAME = "events.db"
+TABLE = "stored_events"
+APPLICATION_ID = 0x636D616D
+"""`cmam` in ASCII, in the header of the file: `file events.db` and we know whose it is."""
+FORMAT = 1
+"""Raised when an older cmam could no longer read the file."""
+LOCK_TIMEOUT_S = 0.25
+"""How long a writer waits for a foreign lock before it says so: the recorder must not hang while copies wait."""
+WAL_BYTES_MAX = 64 << 20
+"""64 MiB: past it the write-ahead log is folded back even if the system is never idle."""
+
+_HEADER = b"SQLite format 3\x00"
+_TEMPORARY = {
+    sqlite3.SQLITE_FULL: "the disk is full",
+    sqlite3.SQLITE_IOERR: "the disk answered with an error",
+    sqlite3.SQLITE_BUSY: "another process has locked it",
+    sqlite3.SQLITE_LOCKED: "another process has locked it",
+    sqlite3.SQLITE_CANTOPEN: "it cannot be opened",
+    sqlite3.SQLITE_READONLY: "it may not be written",
+    sqlite3.SQLITE_PERM: "it may not be accessed",
+    sqlite3.SQLITE_AUTH: "it may not be accessed",
+    sqlite3.SQLITE_NOMEM: "memory ran out",
+    sqlite3.SQLITE_PROTOCOL: "another process has locked it",
+    sqlite3.SQLITE_INTERRUPT: "it was interrupted",
+}
+
+
+class Durability(StrEnum):
+    """What a committed record survives: `full` a power cut, `normal` a crash of ours; `none` is for measuring only."""
+
+    FULL = "full"
+    NORMAL = "normal"
+    NONE = "none"
+
+    @property
+    def synchronous(self) -> str:
+        """The word SQLite has for it."""
+        return {"full": "FULL", "normal": "NORMAL", "none": "OFF"}[self.value]
+
+
+def explain(error: BaseException, path: Path) -> StoreError:
+    """Turn an error of SQLite, or of the library around it, into one of ours, in a sentence."""
+    found: BaseException | None = error
+    while found is not None and not isinstance(found, sqlite3.Error):
+        found = found.__cause__
+    code = getattr(found, "sqlite_errorcode", sqlite3.SQLITE_ERROR) & 0xFF
+    if code in _TEMPORARY:
+        return StoreUnavailable(f"The event store {path} did not take this: {_TEMPORARY[code]} ({found}).")
+    if code == sqlite3.SQLITE_NOTADB:
+        return StoreBroken(
+            f"{path} is not an event store: expected an SQLite database, found something else. Restore it from a "
+            "backup (cmam backup), or choose another folder with --home."
+        )
+    return StoreBroken(
+        f"The event store {path} is damaged ({found or error}). Restore it from a backup (cmam backup), or move it "
+        "away: copies are then recognised by their labels at the broker."
+    )
+
+
+class LogDatastore(SQLiteDatastore):
+    """The library's datastore on one connection of ours instead of a pool: one writer, one thread at a time."""
+
+    def __init__(self, path: Path, connection: sqlite3.Connection) -> None:
+        self.path = path
+        self.raw = connection
+        self.single_row_tracking = True
+        self.originator_id_type = "text"
+        self._lent = SQLiteConnection(connection, max_age=None)
+
+    @contextmanager
+    def get_connection(self, *, commit: bool) -> Iterator[SQLiteConnection]:  # noqa: ARG002 - the library's signature
+        try:
+            yield self._lent
+        finally:
+            if self.raw.in_transaction:  # a commit that failed leaves its transaction open
+                with suppress(sqlite3.Error):
+                    self.raw.rollback()
+
+    def close(self) -> None:
+        self.raw.close()
+
+
+class LogRecorder(SQLiteApplicationRecorder):
+    """The library's recorder, with states kept as text; `insert_events` is one transaction."""
+
+    def _insert_events(self, c: SQLiteCursor, stored_events: Sequence[StoredEvent], **_: Any) -> Sequence[int]:
+        cursor = c.sqlite_cursor
+        positions = []
+        for event in stored_events:
+            cursor.execute(
+                self.insert_events_statement,
+                (event.originator_id, event.originator_version, event.topic, event.state.decode()),
+            )
+            positions.append(cursor.lastrowid or 0)
+        return positions
+
+
+def open_for_writing(path: Path, durability: Durability) -> LogRecorder:
+    """Open the file for its one writer, making it where there is none."""
+    if not path.exists():
+        _create(path)
+    _check_file(path)
+    try:
+        connection = _connect(path, "rw")
+        _check_format(connection, path)
+        connection.execute("PRAGMA journal_mode=WAL").fetchone()
+        connection.execute(f"PRAGMA synchronous={durability.synchronous}")
+        connection.execute("PRAGMA wal_autocheckpoint=0")  # an automatic one would run inside somebody's commit
+        connection.execute(f"PRAGMA busy_timeout={int(LOCK_TIMEOUT_S * 1000)}")
+    except sqlite3.Error as error:
+        raise explain(error, path) from error
+    return LogRecorder(LogDatastore(path, connection), TABLE)
+
+
+def open_for_reading(path: Path) -> LogRecorder:
+    """Open the file beside its writer, without the right to change it."""
+    if not path.exists():
+        raise StoreMissing(
+            f"There is no event store in {path.parent}: expected {path.name}. Set cmam up there (cmam account add), or "
+            "name the right folder with --home."
+        )
+    _check_file(path)
+    try:
+        connection = _connect_to_read(path)
+        _check_format(connection, path)
+        connection.execute("PRAGMA query_only=1")
+    except sqlite3.Error as error:
+        raise explain(error, path) from error
+    return LogRecorder(LogDatastore(path, connection), TABLE)
+
+
+def open_in_memory() -> LogRecorder:
+    """A log without a file, for tests and simulations."""
+    connection = sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False)
+    _make_tables(connection)
+    return LogRecorder(LogDatastore(Path(":memory:"), connection), TABLE)
+
+
+def _connect(path: Path, mode: str, extra: str = "") -> sqlite3.Connection:
+    return sqlite3.connect(
+        f"file:{quote(str(path.absolute()))}?mode={mode}{extra}",
+        uri=True,
+        isolation_level=None,
+        check_same_thread=False,
+        timeout=LOCK_TIMEOUT_S,
+    )
+
+
+def _connect_to_read(path: Path) -> sqlite3.Connection:
+    connection = _connect(path, "ro")
+    try:
+        connection.execute("PRAGMA application_id").fetchone()
+    except sqlite3.OperationalError:
+        # In a folder that we may not write, SQLite cannot make its index of the write-ahead log; without such a log
+        # the file itself is whole and nobody is writing it.
+        wal = path.with_name(path.name + "-wal")
+        connection.close()
+        if wal.exists() and wal.stat().st_size > 0:
+            raise
+        connection = _connect(path, "ro", "&immutable=1")
+    return connection
+
+
+def _create(path: Path) -> None:
+    """Make an empty store beside its place and move it there: what stands under the name is whole at every moment."""
+    fresh = path.with_name(f"{path.name}.new-{os.getpid()}")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        fresh.unlink(missing_ok=True)
+        os.close(os.open(fresh, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
+        connection = _connect(fresh, "rw")
+        try:
+            connection.execute("PRAGMA journal_mode=WAL").fetchone()
+            _make_tables(connection)
+        finally:
+            connection.close()
+        if path.exists():  # somebody else was quicker, and theirs may hold records already
+            fresh.unlink()
+            return
+        fresh.rename(path)
+        sync_folder(path.parent)
+    except OSError as error:
+        raise StoreUnavailable(
+            f"The event store {path} cannot be made: {error.strerror or error}. Choose a folder that you may write "
+            "with --home."
+        ) from error
+    except sqlite3.Error as error:
+        raise explain(error, path) from error
+
+
+def _make_tables(connection: sqlite3.Connection) -> None:
+    recorder = LogRecorder(LogDatastore(Path(":memory:"), connection), TABLE)
+    recorder.create_table()
+    connection.execute(f"PRAGMA application_id={APPLICATION_ID}")
+    connection.execute(f"PRAGMA user_version={FORMAT}")
+
+
+def _check_file(path: Path) -> None:
+    """Refuse what SQLite would take for an empty or a whole database although it is neither."""
+    try:
+        size = path.stat().st_size
+        with path.open("rb") as file:
+            header = file.read(100)
+    except OSError as error:
+        raise StoreUnavailable(f"The event store {path} cannot be read: {error.strerror or error}.") from error
+    wal = path.with_name(path.name + "-wal")
+    if size == 0:
+        raise StoreBroken(
+            f"{path} is empty: expected an event store, found 0 bytes. It was cut off; restore it from a backup "
+            "(cmam backup), or move it away to begin anew."
+        )
+    if not header.startswith(_HEADER):
+        raise explain(_NotADatabase(), path)
+    page_size = int.from_bytes(header[16:18], "big")
+    page_size = 65_536 if page_size == 1 else page_size
+    expected = page_size * int.from_bytes(header[28:32], "big")
+    if size < expected and not (wal.exists() and wal.stat().st_size > 0):
+        raise StoreBroken(
+            f"The event store {path} is cut off: expected {expected} bytes, found {size}. Restore it from a backup "
+            "(cmam backup)."
+        )
+
+
+class _NotADatabase(sqlite3.DatabaseError):
+    sqlite_errorcode = sqlite3.SQLITE_NOTADB
+
+
+def _check_format(connection: sqlite3.Connection, path: Path) -> None:
+    (whose,) = connection.execute("PRAGMA application_id").fetchone()
+    (written,) = connection.execute("PRAGMA user_version").fetchone()
+    if whose != APPLICATION_ID:
+        raise StoreBroken(
+            f"{path} is an SQLite database, but not an event store of cmam. Move it away, or choose another folder "
+            "with --home."
+        )
+    if written > FORMAT:
+        raise StoreBroken(
+            f"{path} was written by a newer cmam (format {written}; this one reads up to {FORMAT}). Install that "
+            "version."
+        )
+    connection.execute(f"SELECT rowid, originator_id, originator_version, topic, state FROM {TABLE} LIMIT 0")
+
+
+def sync_folder(folder: Path) -> None:
+    """Make a new name in a folder survive a power cut."""
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def is_integrity_error(error: BaseException) -> bool:
+    """Whether the file refused a record because its place is taken."""
+    found: BaseException | None = error
+    while found is not None:
+        if isinstance(found, sqlite3.IntegrityError):
+            return True
+        found = found.__cause__
+    return False
+
+
+STORE_FAULTS = (PersistenceError, sqlite3.Error)
+"""What the library and SQLite raise between them."""

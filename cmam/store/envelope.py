@@ -1,0 +1,237 @@
+"""How a fact becomes bytes and bytes a fact: the envelope, its encoding, and the topics.
+
+The bytes are what the chain is made of, so they are the same for the same record in every process: fields in the order
+of their declaration, keys of mappings sorted, no float. It must not know SQLite.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar, Generic, TypeVar
+
+import msgspec
+
+from cmam.domain.events import Event
+from cmam.store.upcasts import UPCASTS, Upcast
+
+GENESIS = "0" * 64
+"""What stands as `prev` in the first record of a stream."""
+
+_Data = TypeVar("_Data")
+
+Cause = tuple[str, int]
+"""The record that led to this one: its stream and version."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UnknownEvent(Event):
+    """A record whose topic or data this cmam cannot read: kept as it is, so that no fold stumbles over it."""
+
+    TOPIC: ClassVar[str] = "unknown"
+    topic: str
+    data: str
+    why: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Pending:
+    """A fact that is to be recorded: the writer of its stream gives the version, the log adds the chain."""
+
+    stream: str
+    version: int
+    at_us: int
+    event: Event
+    cause: Cause | None = None
+    settings: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Raw:
+    """One row of the log as it lies in the file; `state` are the stored bytes."""
+
+    position: int
+    stream: str
+    version: int
+    topic: str
+    state: bytes
+
+    @property
+    def hash(self) -> str:
+        """The record's link in the chain of its stream."""
+        return record_hash(self.stream, self.version, self.topic, self.state).hex()
+
+
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """A fact as the log holds it. `at_us` is when it was decided or seen, `settings` the settings' version then."""
+
+    position: int
+    stream: str
+    version: int
+    at_us: int
+    event: Event
+    cause: Cause | None
+    settings: int
+    code: str
+    prev: str
+    state: bytes
+    topic: str
+
+    @property
+    def hash(self) -> str:
+        """The record's link in the chain of its stream."""
+        return record_hash(self.stream, self.version, self.topic, self.state).hex()
+
+
+class Envelope(msgspec.Struct, Generic[_Data], frozen=True):
+    """What every record says beside its data."""
+
+    at_us: int
+    cause: Cause | None
+    settings: int
+    code: str
+    prev: str
+    data: _Data
+
+
+def record_hash(stream: str, version: int, topic: str, state: bytes) -> bytes:
+    """sha256 over stream, version (in decimal), topic and state, each after its length in eight big-endian bytes."""
+    name, number, subject = stream.encode(), str(version).encode(), topic.encode()
+    return hashlib.sha256(
+        b"".join(
+            (
+                len(name).to_bytes(8, "big"),
+                name,
+                len(number).to_bytes(8, "big"),
+                number,
+                len(subject).to_bytes(8, "big"),
+                subject,
+                len(state).to_bytes(8, "big"),
+                state,
+            )
+        )
+    ).digest()
+
+
+def event_classes(root: type[Event] = Event) -> Iterator[type[Event]]:
+    """Every kind of event that has a topic of its own, in the order of their declaration."""
+    for kind in root.__subclasses__():
+        if "TOPIC" in vars(kind) and kind is not UnknownEvent:
+            yield kind
+        yield from event_classes(kind)
+
+
+_ENCODER = msgspec.json.Encoder(order="deterministic")
+
+
+def encode(pending: Pending, code: str, prev: str) -> bytes:
+    """Write the envelope of a record; raises TypeError or ValueError for what no event may hold."""
+    return _ENCODER.encode(
+        Envelope(
+            at_us=pending.at_us,
+            cause=pending.cause,
+            settings=pending.settings,
+            code=code,
+            prev=prev,
+            data=pending.event,
+        )
+    )
+
+
+class Decoding:
+    """Reads stored bytes as facts, by topic; older topics are upcast on the way."""
+
+    def __init__(
+        self, classes: Mapping[str, type[Event]] | None = None, upcasts: Mapping[str, Upcast] | None = None
+    ) -> None:
+        self._classes = dict(classes) if classes is not None else {kind.TOPIC: kind for kind in event_classes()}
+        self._upcasts = dict(UPCASTS if upcasts is None else upcasts)
+        self._decoders: dict[str, msgspec.json.Decoder[Any]] = {}
+
+    def read(self, raw: Raw) -> Recorded:
+        """Read a record. What it says may be unknown to us, but its envelope must be whole: else a ValueError."""
+        topic = raw.topic
+        if topic not in self._upcasts:
+            decoder = self._decoder(topic)
+            if decoder is not None:
+                try:
+                    return _recorded(raw, found := decoder.decode(raw.state), found.data)
+                except (msgspec.MsgspecError, UnicodeDecodeError, TypeError):
+                    pass  # perhaps only the data is foreign: look at the envelope alone
+        return self._read_foreign(raw)
+
+    def _decoder(self, topic: str) -> msgspec.json.Decoder[Any] | None:
+        """The decoder of a topic, made when it is first met: making all of them would slow every start down."""
+        decoder = self._decoders.get(topic)
+        if decoder is None and topic in self._classes:
+            kind: Any = self._classes[topic]
+            decoder = self._decoders[topic] = msgspec.json.Decoder(Envelope[kind])
+        return decoder
+
+    def _read_foreign(self, raw: Raw) -> Recorded:
+        try:
+            found = _DATA.decode(raw.state)
+        except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+            raise ValueError(f"its envelope cannot be read ({error})") from error
+        text = bytes(found.data)
+        try:
+            event = self._convert(raw.topic, text)
+        except (msgspec.MsgspecError, UnicodeDecodeError, LookupError, TypeError, ValueError) as error:
+            event = UnknownEvent(topic=raw.topic, data=text.decode(errors="replace"), why=str(error))
+        return _recorded(raw, found, event)
+
+    def _convert(self, topic: str, text: bytes) -> Event:
+        if topic in self._upcasts:
+            data = msgspec.json.decode(text, type=dict[str, Any])
+            for _ in range(len(self._upcasts)):
+                if topic not in self._upcasts:
+                    break
+                upcast = self._upcasts[topic]
+                topic, data = upcast.topic, upcast.change(data)
+            return msgspec.convert(data, self._class(topic))
+        return msgspec.json.decode(text, type=self._class(topic))
+
+    def _class(self, topic: str) -> type[Event]:
+        if topic not in self._classes:
+            raise LookupError(f"this version of cmam knows no event {topic}")
+        return self._classes[topic]
+
+
+def _recorded(raw: Raw, found: Envelope[Any], event: Event) -> Recorded:
+    return Recorded(
+        raw.position,
+        raw.stream,
+        raw.version,
+        found.at_us,
+        event,
+        found.cause,
+        found.settings,
+        found.code,
+        found.prev,
+        raw.state,
+        raw.topic,
+    )
+
+
+def data_text(state: bytes) -> str:
+    """The `data` part of a record's bytes, as it is stored; raises ValueError where there is none."""
+    try:
+        return bytes(_DATA.decode(state).data).decode()
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+        raise ValueError(f"the envelope cannot be read ({error})") from error
+
+
+_DATA: msgspec.json.Decoder[Any] = msgspec.json.Decoder(Envelope[msgspec.Raw])
+_EVENT = msgspec.json.Encoder(order="deterministic")
+
+
+def event_bytes(event: Event) -> bytes:
+    """The bytes that stand for an event in its record: two events are the same when these are."""
+    return _EVENT.encode(event)
+
+
+def event_builtins(event: object) -> Any:
+    """An event, or a part of one, as dicts, lists, strings and integers, ready for JSON."""
+    return msgspec.to_builtins(event, order="deterministic")

@@ -1,0 +1,57 @@
+"""What can go wrong with a store, as one tree.
+
+    StoreError
+    ├── StoreUnavailable    disk full, I/O error, locked by another: nothing was written, try the same batch again
+    ├── StoreBroken         not a store, damaged, or written by a newer cmam: a person must act
+    │   └── StoreMissing    there is none in this folder
+    ├── StoreHeld           another process owns this store (`lock.py`)
+    └── RecordRefused       one record of a batch cannot be written, and never will be: its stream must stop
+        └── VersionConflict     that version of the stream holds other bytes: somebody else writes it too
+
+Every message says what was expected, what was found and what to do. None of them holds the content of an event.
+"""
+
+from __future__ import annotations
+
+
+class StoreError(Exception):
+    """Anything a store refuses or cannot do."""
+
+
+class StoreUnavailable(StoreError):
+    """The disk or the file did not take the batch. Nothing of it was written; the same batch may be tried again."""
+
+
+class StoreBroken(StoreError):
+    """The file is no store of ours, or can no longer be read as one."""
+
+
+class StoreMissing(StoreBroken):
+    """There is no store in this folder."""
+
+
+class StoreHeld(StoreError):
+    """Another process holds the store."""
+
+    def __init__(self, pid: int | None, since: str, command: str, folder: str) -> None:
+        self.pid = pid
+        self.since = since
+        self.command = command
+        who = f"process {pid} ({command}, since {since})" if pid is not None else "a process that has not said its name"
+        super().__init__(
+            f"The store in {folder} is held by {who}. Only one cmam may write a store: stop that one, or use its "
+            "control commands (cmam status, pause, resume, flatten), or choose another folder with --home."
+        )
+
+
+class RecordRefused(StoreError):
+    """One record of a batch can never be written; nothing of the batch was. `stream` and `version` name it."""
+
+    def __init__(self, stream: str, version: int, why: str) -> None:
+        self.stream = stream
+        self.version = version
+        super().__init__(f"Record {version} of {stream} was refused: {why}")
+
+
+class VersionConflict(RecordRefused):
+    """That version is taken by something else, or does not follow the last one."""

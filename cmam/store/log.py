@@ -1,0 +1,370 @@
+"""The log: facts appended in one transaction, each chained to the one before it in its stream.
+
+It is eventsourcing's SQLite recorder used as a store. The writer of a stream gives the versions; the log checks that
+each is the last plus one, sets `prev`, and writes all of a batch or nothing. What it cannot write it never renumbers.
+It knows neither the clock nor what an event means.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import msgspec
+from eventsourcing.persistence import StoredEvent
+
+import cmam
+from cmam.domain.events import Checkpointed
+from cmam.store import database
+from cmam.store.chain import NO_ORDER, Head, LogHead, latest_checkpoint, roll
+from cmam.store.database import TABLE, Durability, LogRecorder, explain
+from cmam.store.envelope import GENESIS, Cause, Decoding, Pending, Raw, Recorded, UnknownEvent, encode, record_hash
+from cmam.store.errors import RecordRefused, StoreBroken, StoreError, StoreUnavailable, VersionConflict
+
+__all__ = ["Cause", "Durability", "EventLog", "Pending", "Raw", "Recorded", "UnknownEvent"]
+
+PAGE = 500
+"""Rows read at a time: few transactions, little memory."""
+
+# Rows as they are; and, where a damaged name is no text any more, every part of them as bytes.
+_COLUMNS = "rowid, originator_id, originator_version, topic, CAST(state AS BLOB)"
+_COLUMNS_AS_BYTES = "rowid, CAST(originator_id AS BLOB), originator_version, CAST(topic AS BLOB), CAST(state AS BLOB)"
+_NO_HEAD = Head(0, GENESIS)
+# Jumps from stream to stream in the index instead of walking through every record.
+_LAST_OF_EACH = f"""
+WITH RECURSIVE streams(id) AS (
+    SELECT min(originator_id) FROM {TABLE}
+    UNION ALL
+    SELECT (SELECT min(originator_id) FROM {TABLE} WHERE originator_id > streams.id) FROM streams WHERE id IS NOT NULL
+)
+SELECT {{columns}} FROM {TABLE} WHERE rowid IN (
+    SELECT (SELECT rowid FROM {TABLE} WHERE originator_id = streams.id ORDER BY originator_version DESC LIMIT 1)
+    FROM streams WHERE id IS NOT NULL
+)
+"""
+_LAST_CHECKPOINT = f"""
+SELECT {{columns}} FROM {TABLE} WHERE originator_id = 'app' AND topic = '{Checkpointed.TOPIC}'
+ORDER BY originator_version DESC LIMIT 1
+"""
+_PAGE_OF_LOG = f"SELECT {{columns}} FROM {TABLE} WHERE rowid > ? ORDER BY rowid LIMIT ?"
+_PAGE_OF_STREAM = f"""
+SELECT {{columns}} FROM {TABLE} WHERE originator_id = ? AND originator_version > ? ORDER BY originator_version LIMIT ?
+"""
+_ONE = f"SELECT {{columns}} FROM {TABLE} WHERE originator_id = ? AND originator_version = ?"
+
+
+@dataclass(frozen=True, slots=True)
+class _Prepared:
+    """A batch ready for the file, and where the chains stand once it is in."""
+
+    rows: list[StoredEvent]
+    hashes: list[bytes]
+    heads: dict[str, Head]
+
+
+class EventLog:
+    """One store's log. One thread at a time; any number of readers in other processes."""
+
+    def __init__(
+        self, recorder: LogRecorder, *, path: Path | None, code: str = cmam.__version__, writes: bool = True
+    ) -> None:
+        self._recorder = recorder
+        self._path = path
+        self._code = code
+        self._writes = writes
+        self._decoding = Decoding()
+        self._inode = path.stat().st_ino if path is not None else 0
+        self._heads: dict[str, Head] | None = None
+        self._log_head: LogHead | None = None
+
+    @classmethod
+    def open(
+        cls, home: Path, *, durability: Durability | str = Durability.FULL, code: str = cmam.__version__
+    ) -> EventLog:
+        """Open the log of a folder for its one writer, who holds the store's lock; it is made where there is none."""
+        path = home / database.FILE_NAME
+        return cls(database.open_for_writing(path, Durability(durability)), path=path, code=code)
+
+    @classmethod
+    def read_only(cls, home: Path) -> EventLog:
+        """Open the log of a folder beside its writer; raises StoreMissing where there is none."""
+        path = home / database.FILE_NAME
+        return cls(database.open_for_reading(path), path=path, writes=False)
+
+    @classmethod
+    def read_file(cls, path: Path) -> EventLog:
+        """Open a log under any name, read-only: a backup, or a sample."""
+        return cls(database.open_for_reading(path), path=path, writes=False)
+
+    @classmethod
+    def in_memory(cls, *, code: str = cmam.__version__) -> EventLog:
+        """A log without a file."""
+        return cls(database.open_in_memory(), path=None, code=code)
+
+    @property
+    def connection(self) -> sqlite3.Connection:
+        """The open connection, for reading."""
+        datastore = self._recorder.datastore
+        assert isinstance(datastore, database.LogDatastore)
+        return datastore.raw
+
+    @property
+    def path(self) -> Path:
+        """Where it lies."""
+        return self._path if self._path is not None else Path(":memory:")
+
+    # --- writing ------------------------------------------------------------------------------------------------------
+
+    def append(self, batch: Sequence[Pending]) -> int:
+        """Make a batch durable, all or nothing, in its order; answers the log's position after it.
+
+        Raises StoreUnavailable (try the same batch again), VersionConflict or RecordRefused (that stream must stop; the
+        rest of the batch may be tried without it), StoreBroken. Records that already stand there byte for byte, because
+        the answer to an earlier try was lost, count as written.
+        """
+        assert self._writes, "this log was opened for reading"
+        wanted = [pending for pending in batch if not self._is_written(pending)]
+        if not wanted:
+            return self.position()
+        self._check_place()
+        prepared = self._prepare(wanted)
+        try:
+            positions = self._recorder.insert_events(prepared.rows) or ()
+        except database.STORE_FAULTS as error:
+            if not database.is_integrity_error(error):
+                raise explain(error, self.path) from error
+            return self._append_the_rest(wanted, error)
+        self._advance(prepared, positions)
+        return self.position()
+
+    def _prepare(self, batch: Sequence[Pending]) -> _Prepared:
+        heads = self._known_heads()
+        moved: dict[str, Head] = {}
+        rows, hashes = [], []
+        for pending in batch:
+            last = moved.get(pending.stream) or heads.get(pending.stream, _NO_HEAD)
+            if pending.version != last.version + 1:
+                raise VersionConflict(
+                    pending.stream, pending.version, f"expected version {last.version + 1}, the one after the last."
+                )
+            topic = pending.event.TOPIC
+            try:
+                state = encode(pending, self._code, last.hash)
+            except (TypeError, ValueError, OverflowError, msgspec.MsgspecError) as error:
+                raise RecordRefused(pending.stream, pending.version, f"{topic} cannot be written as JSON.") from error
+            link = record_hash(pending.stream, pending.version, topic, state)
+            rows.append(StoredEvent(pending.stream, pending.version, topic, state))
+            hashes.append(link)
+            moved[pending.stream] = Head(pending.version, link.hex())
+        return _Prepared(rows, hashes, moved)
+
+    def _advance(self, prepared: _Prepared, positions: Sequence[int]) -> None:
+        assert self._heads is not None
+        self._heads.update(prepared.heads)
+        head = self.log_head()
+        if positions[0] != head.position + 1:
+            self._log_head = None  # somebody else wrote in between: read again where the log stands
+            return
+        rolling = head.digest
+        for link in prepared.hashes:
+            rolling = roll(rolling, link)
+        self._log_head = LogHead(positions[-1], rolling)
+
+    def _append_the_rest(self, batch: Sequence[Pending], error: BaseException) -> int:
+        """After a refusal for a taken place: what is ours there is done, anything else is somebody else's."""
+        self.refresh()
+        left = [pending for pending in batch if not self._is_written(pending)]
+        if len(left) == len(batch):
+            raise StoreBroken(f"The event store {self.path} refused records for no reason we can see.") from error
+        return self.append(left)
+
+    def _is_written(self, pending: Pending) -> bool:
+        """Whether exactly this record stands in the file; raises VersionConflict if another one has its place."""
+        if pending.version > self._known_heads().get(pending.stream, _NO_HEAD).version:
+            return False
+        raw = self._row(pending.stream, pending.version)
+        if raw is None:
+            return False
+        try:
+            stored = self._decoding.read(raw)
+            ours = encode(pending, stored.code, stored.prev)
+        except ValueError:
+            ours = b""
+        if raw.topic != pending.event.TOPIC or raw.state != ours:
+            raise VersionConflict(
+                pending.stream,
+                pending.version,
+                "another record has its place. Two processes write this store, or the writer lost count: nothing more "
+                "may be sent for this stream until it has been read again.",
+            )
+        return True
+
+    def _check_place(self) -> None:
+        """Notice that the file was moved or deleted under us: writing on would keep records where nobody looks."""
+        if self._path is None:
+            return
+        try:
+            inode = self._path.stat().st_ino
+        except OSError:
+            inode = -1
+        if inode != self._inode:
+            raise StoreUnavailable(f"The event store {self._path} was moved or deleted while in use. Put it back.")
+
+    def tidy(self) -> None:
+        """Fold the write-ahead log back into the file, as far as no reader needs it. Call when idle."""
+        self._checkpoint_wal("PASSIVE")
+
+    def is_tidy_due(self) -> bool:
+        """Whether the write-ahead log has grown so long that it cannot wait for an idle moment."""
+        if self._path is None:
+            return False
+        try:
+            return self._path.with_name(self._path.name + "-wal").stat().st_size > database.WAL_BYTES_MAX
+        except OSError:
+            return False
+
+    def close(self) -> None:
+        """Fold everything back and let go of the file."""
+        try:
+            if self._writes and self._path is not None:
+                self._checkpoint_wal("TRUNCATE")
+        except StoreError:
+            pass  # the write-ahead log stays, and is read at the next start
+        self.connection.close()
+
+    def _checkpoint_wal(self, mode: str) -> None:
+        try:
+            self.connection.execute(f"PRAGMA wal_checkpoint({mode})").fetchone()
+        except sqlite3.Error as error:
+            raise explain(error, self.path) from error
+
+    # --- where the chains stand ---------------------------------------------------------------------------------------
+
+    def head(self, stream: str) -> Head:
+        """The last version of a stream and its hash; version 0 where it has not begun."""
+        return self._known_heads().get(stream, _NO_HEAD)
+
+    def heads(self) -> Mapping[str, Head]:
+        """The last version and hash of every stream."""
+        return dict(self._known_heads())
+
+    def log_head(self) -> LogHead:
+        """The whole log in one line: its last position, and the hash over all records in their order."""
+        if self._log_head is None:
+            self._log_head = self._find_log_head()
+        return self._log_head
+
+    def position(self) -> int:
+        """The position of the last record; 0 in an empty log."""
+        if self._writes and self._log_head is not None:
+            return self._log_head.position
+        try:
+            (found,) = self.connection.execute(f"SELECT max(rowid) FROM {TABLE}").fetchone()
+        except sqlite3.Error as error:
+            raise explain(error, self.path) from error
+        return found or 0
+
+    def refresh(self) -> None:
+        """Forget what is remembered of the file: the next question reads it again."""
+        self._heads = None
+        self._log_head = None
+
+    def _known_heads(self) -> dict[str, Head]:
+        if self._heads is None:
+            self._heads = {raw.stream: Head(raw.version, raw.hash) for raw in self._rows(_LAST_OF_EACH, ())}
+        return self._heads
+
+    def _find_log_head(self) -> LogHead:
+        """Go on from the last checkpoint, whose word is taken here; verify takes nobody's."""
+        try:
+            head = latest_checkpoint(self._decoding.read(raw) for raw in self._rows(_LAST_CHECKPOINT, ()))
+        except ValueError:
+            head = None  # damaged: count from the beginning
+        found = head or LogHead(0, NO_ORDER)
+        for raw in self.raw(after_position=found.position):
+            found = LogHead(raw.position, roll(found.digest, bytes.fromhex(raw.hash)))
+        return found
+
+    # --- reading ------------------------------------------------------------------------------------------------------
+
+    def read(self, after_position: int = 0, limit: int = PAGE) -> list[Recorded]:
+        """One page of the log, in its order."""
+        return list(self._decoded(self._page(after_position, limit)))
+
+    def read_all(self, after_position: int = 0) -> Iterator[Recorded]:
+        """The whole log after a position, page by page."""
+        yield from self._decoded(self.raw(after_position))
+
+    def read_stream(self, stream: str, after: int = 0) -> Iterator[Recorded]:
+        """All of one stream after a version, in its order."""
+        while page := self._rows(_PAGE_OF_STREAM, (stream, after, PAGE)):
+            yield from self._decoded(page)
+            after = page[-1].version
+
+    def record(self, stream: str, version: int) -> Recorded | None:
+        """One record, if there is one."""
+        raw = self._row(stream, version)
+        return None if raw is None else next(self._decoded([raw]))
+
+    def raw(self, after_position: int = 0) -> Iterator[Raw]:
+        """All rows after a position as they lie in the file, page by page."""
+        while page := self._page(after_position, PAGE):
+            yield from page
+            after_position = page[-1].position
+
+    def page_of_raw(self, after_position: int, limit: int) -> list[Raw]:
+        """One page of rows as they lie in the file."""
+        return self._page(after_position, limit)
+
+    def decode(self, raw: Raw) -> Recorded:
+        """Read one row as a fact; raises ValueError where even its envelope cannot be read."""
+        return self._decoding.read(raw)
+
+    def data_version(self) -> int:
+        """A number that changes when another process has written: a cheap question, for pollers."""
+        (number,) = self.connection.execute("PRAGMA data_version").fetchone()
+        return int(number)
+
+    def _decoded(self, rows: Iterable[Raw]) -> Iterator[Recorded]:
+        for raw in rows:
+            try:
+                yield self._decoding.read(raw)
+            except ValueError as error:
+                raise StoreBroken(
+                    f"Record {raw.version} of {raw.stream}, at position {raw.position} of {self.path}, is damaged: "
+                    f"{error}. Run cmam audit verify, and restore the store from a backup."
+                ) from error
+
+    def _row(self, stream: str, version: int) -> Raw | None:
+        return next(iter(self._rows(_ONE, (stream, version))), None)
+
+    def _page(self, after_position: int, limit: int) -> list[Raw]:
+        return self._rows(_PAGE_OF_LOG, (after_position, limit))
+
+    def _rows(self, sql: str, values: tuple[object, ...]) -> list[Raw]:
+        try:
+            try:
+                rows = self.connection.execute(sql.format(columns=_COLUMNS), values).fetchall()
+            except sqlite3.OperationalError as error:
+                if "decode" not in str(error):
+                    raise
+                rows = self.connection.execute(sql.format(columns=_COLUMNS_AS_BYTES), values).fetchall()
+        except sqlite3.Error as error:
+            raise explain(error, self.path) from error
+        return [_raw(row) for row in rows]
+
+
+def _raw(row: tuple[Any, ...]) -> Raw:
+    """One row, whatever somebody may have made of it: what has the wrong type cannot have the right hash either."""
+    position, stream, version, topic, state = row
+    if type(stream) is str and type(version) is int and type(topic) is str and state is not None:
+        return Raw(position, stream, version, topic, state)
+    number = version if type(version) is int else -1
+    return Raw(position, _text(stream), number, _text(topic), state if state is not None else b"")
+
+
+def _text(found: object) -> str:
+    return found.decode(errors="replace") if isinstance(found, bytes) else str(found)
