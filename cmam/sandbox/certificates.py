@@ -1,7 +1,7 @@
-"""The sandbox's own certificate authority: made once, kept in the home folder, trusted by nobody who was not given its file.
+"""The sandbox's own certificate authority: made once, kept in the home folder, trusted only where its file is given.
 
-Clients that check certificates (as they should) are handed `ca.pem`; the server's own certificate is issued anew at each
-start and never written down. Knows nothing of sockets or messages.
+Clients that check certificates (as they should) are handed `ca.pem`; the server's own certificate is issued anew at
+each start and never written down. Knows nothing of sockets or messages.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""One client's byte stream as messages, in each of the three shapes it may have. Sans-IO: bytes in, messages and bytes out.
+"""One client's byte stream as messages, in each of the three shapes it may have. Sans-IO: bytes in, messages out.
 
     frames      4-byte length and ProtoMessage         port 5035
     lines       one JSON object a line                 port 5036 (the delimiter is not documented, hence the switch)
@@ -61,7 +61,7 @@ class Channel(Protocol):
     """The shape of one client's stream."""
 
     is_over: bool
-    """Whether the stream has ended by the shape's own means: nothing more is read, what is owed is sent, then closed."""
+    """Whether the stream has ended by its own means: nothing more is read, what is owed is sent, then it closes."""
 
     def receive_data(self, data: bytes) -> Iterator[Incoming]:
         """Take bytes as they came and yield what they complete."""

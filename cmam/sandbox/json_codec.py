@@ -1,7 +1,7 @@
 """The JSON of port 5036, to and from what the broker speaks: payload type, serialised payload, client message id.
 
-Out: enums and int64 as numbers, no empty payload, no `clientMsgId` that the client did not send. In: enums as numbers or
-names, int64 as numbers or strings, unknown fields ignored. Knows the schema through its descriptors and no message by name.
+Out: enums and int64 as numbers, no empty payload, no `clientMsgId` that the client did not send. In: enums as numbers
+or names, int64 as numbers or strings, unknown fields ignored. Knows the schema by its descriptors, no message by name.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from cmam.openapi._pb import OpenApiCommonMessages_pb2, OpenApiMessages_pb2
 from cmam.sandbox.envelopes import Envelope, Garbage
 
 UNREADABLE_PAYLOAD = b"\xff"
-"""Stands for a payload whose JSON does not fit its message: no message parses from it, so the broker refuses it as such."""
+"""Stands for a payload whose JSON does not fit its message: nothing parses from it, so the broker refuses it so."""
 
 
 class _NotJson(ValueError):
@@ -63,14 +63,13 @@ def encode(payload_type: int, payload: bytes, client_msg_id: str | None) -> str:
     if client_msg_id is not None:
         document["clientMsgId"] = client_msg_id
     message_class = message_classes().get(payload_type)
-    if message_class is not None and payload:
-        if fields := as_document(message_class.FromString(payload)):
-            document["payload"] = fields
+    if message_class is not None and payload and (fields := as_document(message_class.FromString(payload))):
+        document["payload"] = fields
     return json.dumps(document, separators=(",", ":"), ensure_ascii=False)
 
 
 def as_document(message: Message) -> dict[str, Any]:
-    """Turn the fields that are set into JSON-able values, under their schema names; `payloadType` itself is left out."""
+    """Turn the fields that are set into JSON-able values, under their schema names; `payloadType` is left out."""
     document: dict[str, Any] = {}
     for field, value in message.ListFields():
         if field.name == "payloadType":
@@ -125,7 +124,7 @@ def _payload(payload_type: int, document: object) -> bytes:
 
 
 def _known(document: dict[str, Any], descriptor: Descriptor) -> dict[str, Any]:
-    """Leave out the fields that the schema does not have; the JSON reader's own way to do so would ignore bad enums too."""
+    """Leave out fields that the schema does not have; the JSON reader's own way to do so would ignore bad enums too."""
     known: dict[str, Any] = {}
     for name, value in document.items():
         field = descriptor.fields_by_name.get(name)

@@ -1,7 +1,7 @@
 """The pages a person sees when an application asks for access: values in, HTML out.
 
-No script, nothing fetched from elsewhere, readable with a keyboard, a screen reader and in the dark. Knows no broker and
-no protocol; every text that comes from outside goes through `escape`.
+No script, nothing fetched from elsewhere, readable with a keyboard, a screen reader and in the dark. Knows no broker
+and no protocol; every text that comes from outside goes through `escape`.
 """
 
 from __future__ import annotations
@@ -34,8 +34,8 @@ STYLE: Final = """
 --hover:#222b35;--brand:#4fc3a1;--brand-ink:#06261d;--brand-dim:#17332c;--warn:#33290f;--warn-line:#d9a520;--bad:#ff8a80;
 --bad-dim:#3a1d1b}}
 *{box-sizing:border-box}
-body{margin:0;min-height:100vh;display:flex;flex-direction:column;align-items:center;padding:2.5rem 1rem;background:var(--page);
-color:var(--ink);font:16px/1.5 system-ui,-apple-system,"Segoe UI",Roboto,"Helvetica Neue",Arial,sans-serif}
+body{margin:0;min-height:100vh;display:flex;flex-direction:column;align-items:center;padding:2.5rem 1rem;
+background:var(--page);color:var(--ink);font:16px/1.5 system-ui,-apple-system,"Segoe UI",Roboto,"Helvetica Neue",Arial,sans-serif}
 main{width:100%;max-width:34rem;background:var(--card);border:1px solid var(--line);border-radius:14px;padding:2rem;
 box-shadow:0 10px 30px rgb(20 30 45/.08)}
 .badge{display:inline-block;margin:0 0 1rem;padding:.1rem .65rem;border:1px solid var(--warn-line);border-radius:99px;
@@ -60,8 +60,8 @@ border-bottom-width:0;cursor:pointer;background:none;color:inherit;font:inherit;
 .row b{font-weight:600}
 .row small{display:block;color:var(--soft);font-size:.85rem}
 .row .sum{white-space:nowrap;font-variant-numeric:tabular-nums}
-.tag{margin-left:.4rem;padding:0 .45rem;border:1px solid var(--line);border-radius:99px;color:var(--soft);font-size:.75rem;
-vertical-align:.06em}
+.tag{margin-left:.4rem;padding:0 .45rem;border:1px solid var(--line);border-radius:99px;color:var(--soft);
+font-size:.75rem;vertical-align:.06em}
 .actions{display:flex;flex-wrap:wrap;gap:.75rem}
 .actions button{flex:1 1 10rem;padding:.75rem 1rem;border:1px solid var(--line);border-radius:10px;background:none;
 color:inherit;font:inherit;font-weight:600;cursor:pointer}
@@ -114,9 +114,10 @@ def consent_page(
     other = f' · <a href="{escape(change_user)}">use another cTrader ID</a>' if change_user is not None else ""
     alert = f'<p class="error" role="alert">{escape(error)}</p>' if error is not None else ""
     fields = "".join(f'<input type="hidden" name="{escape(k)}" value="{escape(v)}">' for k, v in hidden.items())
+    lines = "".join(f"<li>{escape(line)}</li>" for line in meaning)
     body = f"""<h1>{escape(application)} wants to {escape(ending)}</h1>
 <p class="soft">Signed in as <b>{escape(user)}</b>{other}</p>
-<div class="scope"><strong>{escape(short)}</strong><ul>{"".join(f"<li>{escape(line)}</li>" for line in meaning)}</ul></div>
+<div class="scope"><strong>{escape(short)}</strong><ul>{lines}</ul></div>
 {alert}<form method="post" action="/apps/auth">{fields}
 <fieldset><legend>Accounts it may use</legend>
 {"".join(_account_row(account, account.ctid in ticked) for account in accounts)}</fieldset>
@@ -151,7 +152,8 @@ def front_page(addresses: Sequence[tuple[str, str]]) -> str:
     rows = "".join(f"<li>{escape(name)}: <code>{escape(address)}</code></li>" for name, address in addresses)
     return _page(
         "cmam sandbox",
-        f"<h1>This is a cmam sandbox</h1><p>A broker for tests that speaks the Open API. It listens at</p><ul>{rows}</ul>",
+        "<h1>This is a cmam sandbox</h1><p>A broker for tests that speaks the Open API. It listens at</p>"
+        f"<ul>{rows}</ul>",
     )
 
 
@@ -165,8 +167,9 @@ def content_security_policy(form_targets: Sequence[str] = ()) -> str:
 
 def _account_row(account: AccountRow, is_ticked: bool) -> str:
     kind = "netted" if account.is_netted else "hedged"
+    checked = " checked" if is_ticked else ""
     return (
-        f'<label class="row"><input type="checkbox" name="account" value="{account.ctid}"{" checked" if is_ticked else ""}>'
+        f'<label class="row"><input type="checkbox" name="account" value="{account.ctid}"{checked}>'
         f'<span class="grow"><b>{escape(account.broker)} {account.login}</b>'
         f'<span class="tag">{"Live" if account.is_live else "Demo"}</span><span class="tag">{kind}</span>'
         f"<small>cTID account {account.ctid}</small></span>"

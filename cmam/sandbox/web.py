@@ -79,7 +79,7 @@ class HttpConnection(asyncio.Protocol):
         self._open.add(self)
         self._restart_timer()
 
-    def connection_lost(self, exc: Exception | None) -> None:
+    def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002  # asyncio names it
         self._transport = None
         self._open.discard(self)
         if self._timer is not None:
@@ -132,7 +132,7 @@ class HttpConnection(asyncio.Protocol):
             response = HttpResponse(
                 400, b"Bad request: the address or the form is malformed.", "text/plain; charset=utf-8"
             )
-        except Exception:
+        except Exception:  # noqa: BLE001  # a fault in one page must not end the visitor without a word, nor the server
             _LOG.exception("! a page failed")
             response = HttpResponse(
                 500, b"Internal error of the sandbox; its log says more.", "text/plain; charset=utf-8"

@@ -1,0 +1,143 @@
+"""Drives the pure broker from an event loop: hands messages in, carries its output out, wakes it when it wants.
+
+Knows connections by number and through the `Line` port only; no socket, no TLS, no protocol. Everything here runs in
+the loop's own thread.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+from typing import Protocol
+
+from cmam.clock import Clock
+from cmam.sandbox.broker import Broker, Close, Send
+from cmam.sandbox.channels import Incoming, LifeSign, Malformed, TooLong
+
+SLEEP_S_MAX = 1.0
+"""Longest sleep between two looks at the clock: the wall clock may be set while we wait."""
+SLEEP_S_MIN = 0.0005
+"""Shortest sleep: a deadline that stays in the past must not become a busy loop."""
+HEARTBEAT = 51
+
+
+class Line(Protocol):
+    """One client as the driver sees it."""
+
+    def queue(self, payload_type: int, payload: bytes, client_msg_id: str | None) -> None:
+        """Take one message to send; nothing leaves before `flush`."""
+        ...
+
+    def flush(self) -> None:
+        """Send what is queued."""
+        ...
+
+    def finish(self) -> None:
+        """Send what is queued, say goodbye, close."""
+        ...
+
+    def abort(self) -> None:
+        """Cut the line without a word."""
+        ...
+
+
+class Driver:
+    """The broker's hands: one for a server."""
+
+    def __init__(self, broker: Broker, clock: Clock, loop: asyncio.AbstractEventLoop) -> None:
+        self.broker = broker
+        self._clock = clock
+        self._loop = loop
+        self._lines: dict[int, Line] = {}
+        self._numbers = itertools.count(1)
+        self._last_us = 0
+        self._timer: asyncio.TimerHandle | None = None
+        self._is_pumping = False
+        self._is_stopped = False
+
+    def now(self) -> int:
+        """Say what time it is in microseconds UTC; never earlier than the last answer."""
+        self._last_us = max(self._last_us, self._clock.now())
+        return self._last_us
+
+    @property
+    def connections(self) -> int:
+        """Count the lines that are open."""
+        return len(self._lines)
+
+    def opened(self, line: Line) -> int:
+        """Take a new client; gives its number."""
+        number = next(self._numbers)
+        self._lines[number] = line
+        self.broker.connect(number, self.now())
+        self.pump()
+        return number
+
+    def received(self, number: int, incoming: Incoming) -> None:
+        """Hand one message of a client to the broker; `pump` carries the answers."""
+        now = self.now()
+        match incoming:
+            case Malformed(what) | TooLong(what):
+                self.broker.receive_garbage(number, what, now)
+            case LifeSign():
+                self.broker.receive(number, HEARTBEAT, b"", None, now)
+            case _:
+                self.broker.receive(number, incoming.payload_type, incoming.payload, incoming.client_msg_id, now)
+
+    def closed(self, number: int) -> None:
+        """Forget a client that is gone."""
+        if self._lines.pop(number, None) is not None and not self._is_stopped:
+            self.broker.disconnect(number, self.now())
+            self.pump()
+
+    def pump(self) -> None:
+        """Carry out everything the broker has to say, then set the alarm for its next deadline."""
+        if self._is_pumping or self._is_stopped:
+            return
+        self._is_pumping = True
+        try:
+            while output := self.broker.take_output():
+                self._deliver(output)
+        finally:
+            self._is_pumping = False
+        self._set_alarm()
+
+    def stop(self) -> None:
+        """Let go of the broker and the alarm; cut every line that is still open."""
+        self._is_stopped = True
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        for line in list(self._lines.values()):
+            line.abort()
+        self._lines.clear()
+
+    def _deliver(self, output: list[Send | Close]) -> None:
+        touched: dict[int, Line] = {}
+        for item in output:
+            line = self._lines.get(item.connection)
+            if line is None:
+                continue
+            match item:
+                case Send():
+                    line.queue(item.payload_type, item.payload, item.client_msg_id)
+                    touched[item.connection] = line
+                case Close():
+                    line.finish()
+                    touched.pop(item.connection, None)
+        for line in touched.values():
+            line.flush()
+
+    def _set_alarm(self) -> None:
+        deadline = self.broker.next_deadline()
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        if deadline is not None:
+            seconds = (deadline - self.now()) / 1_000_000
+            self._timer = self._loop.call_later(min(max(seconds, SLEEP_S_MIN), SLEEP_S_MAX), self._wake)
+
+    def _wake(self) -> None:
+        self._timer = None
+        self.broker.on_time(self.now())
+        self.pump()
