@@ -56,10 +56,11 @@ ENDED_ORDER = (OrderStatus.CANCELLED, OrderStatus.REJECTED, OrderStatus.EXPIRED)
 
 @dataclass(frozen=True, slots=True)
 class Turn:
-    """The view after a turn, and the derived events in their order."""
+    """The view after a turn, and the derived events in their order. `folded` is the view after the input alone."""
 
     view: AccountView
     derived: tuple[Event, ...]
+    folded: AccountView | None = None
 
     @property
     def intents(self) -> tuple[IntentRecorded, ...]:
@@ -124,7 +125,7 @@ def step(view: AccountView, fact: Event, store: StoreId, now_us: int) -> Turn:
     for key in _restless(view, builder.view, fact):
         builder.finish_if_gone(key, fact)
         builder.enforce(key)
-    return builder.turn()
+    return Turn(builder.view, builder.turn().derived, after)
 
 
 def _restless(before: AccountView, view: AccountView, fact: Event) -> tuple[CopyKey, ...]:

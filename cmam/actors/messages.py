@@ -1,0 +1,339 @@
+"""What actors say to each other: frozen, typed, told and never asked.
+
+Grouped by who receives them. `received_us` is the monotonic moment at which the leader's report was read, carried along
+so that the way from report to socket can be measured.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from cmam.domain.changes import Change
+from cmam.domain.commands import Command
+from cmam.domain.events import Event, Health
+from cmam.domain.ids import AccountId, IntentId, LinkId
+from cmam.domain.link import LinkSettings
+from cmam.openapi.budget import Lane
+
+RECORDER = "recorder"
+OPERATOR = "operator"
+SUPERVISOR = "supervisor"
+
+
+def account_name(account: AccountId | int) -> str:
+    """The name of an account's actor, and of its stream."""
+    return f"account:{account}"
+
+
+def connection_name(connection: str) -> str:
+    """The name of a connection's actor, and of its stream."""
+    return f"connection:{connection}"
+
+
+def limiter_name(connection: str) -> str:
+    """The name of a connection's rate limiter."""
+    return f"limiter:{connection}"
+
+
+# --- to the recorder ----------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Fact:
+    """An event with what caused it: a stream and a version, or nothing."""
+
+    event: Event
+    cause: tuple[str, int] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Append:
+    """Make these facts durable, the first at `version`; once they are, tell each of `then` to whom it is for.
+
+    `urgent` means that somebody waits: the batch goes to disk as soon as the inbox is empty.
+    """
+
+    stream: str
+    version: int
+    at_us: int
+    facts: tuple[Fact, ...]
+    settings: int = 0
+    then: tuple[tuple[str, object], ...] = ()
+    urgent: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Flush:
+    """A moment has passed in which facts waited for company."""
+
+
+@dataclass(frozen=True, slots=True)
+class Read:
+    """Send this stream, stored and waiting, to `reply_to` as `StreamRead`."""
+
+    stream: str
+    reply_to: str
+
+
+@dataclass(frozen=True, slots=True)
+class Tidy:
+    """The store has been idle: fold its write-ahead log back, write a checkpoint if one is due."""
+
+
+# --- to an account ------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Reported:
+    """The broker said something of this account. Told by the reader's thread."""
+
+    fact: Event
+    received_us: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class SessionMoved:
+    """The account's session on its connection came a step further, or fell."""
+
+    health: Health
+    reason: str = ""
+    clock_offset_ms: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """The broker answered a question of this account; `report` is what `translate` made of it."""
+
+    question: str
+    report: Any
+
+
+@dataclass(frozen=True, slots=True)
+class Unanswered:
+    """A question got a refusal, or no answer in time."""
+
+    question: str
+    error_code: str
+    text: str
+    retry_after_s: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class LinksChanged:
+    """The links in which this account follows, all of them, at their newest settings."""
+
+    links: tuple[LinkSettings, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class FollowFrom:
+    """A follower asks to be told every change after its cursor, and from now on."""
+
+    link: LinkId
+    follower: AccountId
+    version: int
+    index: int
+
+
+@dataclass(frozen=True, slots=True)
+class Unfollow:
+    """A link no longer wants to be told."""
+
+    link: LinkId
+
+
+@dataclass(frozen=True, slots=True)
+class LeaderChanged:
+    """A leader's change, with its place in the leader's stream."""
+
+    link: LinkId
+    change: Change
+    version: int
+    index: int
+    received_us: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class LeaderCaughtUp:
+    """All of a leader's past changes were told: what follows is new."""
+
+    link: LinkId
+
+
+@dataclass(frozen=True, slots=True)
+class StreamRead:
+    """The stream that was asked for, in order: event, moment in us, settings version."""
+
+    stream: str
+    records: tuple[tuple[Event, int], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """A request of an intent was written to the socket at this monotonic moment."""
+
+    intent: IntentId
+    received_us: int
+    decided_us: int
+    committed_us: int
+    written_us: int
+
+
+@dataclass(frozen=True, slots=True)
+class Dropped:
+    """The limiter will never send this intent."""
+
+    intent: IntentId
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Wake:
+    """A moment that somebody asked to be reminded of has come."""
+
+    what: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class StoreDown:
+    """The store does not take what it is given; nothing that adds risk may leave."""
+
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class StoreUp:
+    """The store has taken all that waited."""
+
+
+@dataclass(frozen=True, slots=True)
+class StreamRefused:
+    """The store holds something else at this stream's next version: this account must stop."""
+
+    stream: str
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Confirmed:
+    """A close or cancel is on record (told back so that its 1 s exception need not be used)."""
+
+    intent: IntentId
+
+
+# --- to a limiter -------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Submit:
+    """Send this request when the budget lets it. `not_after_us` is by the wall clock, 0 for never too late."""
+
+    account: AccountId
+    command: Command
+    intent: IntentId
+    lane: Lane
+    not_after_us: int = 0
+    received_us: int = 0
+    decided_us: int = 0
+    committed_us: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """Send this question; its answer comes back to `reply_to` as `Answered` or `Unanswered` under `question`."""
+
+    account: AccountId
+    question: str
+    message: Any
+    reply_to: str
+    translate: Callable[[Any], Any] = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Withdraw:
+    """Do not send this intent if it has not left."""
+
+    intent: IntentId
+
+
+@dataclass(frozen=True, slots=True)
+class Blocked:
+    """The server refuses this payload type for a while."""
+
+    payload_type: int
+    span_us: int
+
+
+# --- to a connection ----------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Arrived:
+    """A frame's envelope that the reader did not deliver itself."""
+
+    generation: int
+    envelope: Any
+    received_us: int
+
+
+@dataclass(frozen=True, slots=True)
+class Lost:
+    """The reader's connection ended."""
+
+    generation: int
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class AccountsWanted:
+    """The accounts that this connection shall keep authorised, with the names of their grants."""
+
+    accounts: tuple[tuple[AccountId, str], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class QuotesWanted:
+    """An account asks for the quotes of these symbols of its broker's feed."""
+
+    account: AccountId
+    feed: str
+    symbols: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Stop:
+    """Come to an orderly end."""
+
+    reason: str = ""
+
+
+# --- to the operator ----------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Operate:
+    """A command of a person, with where its answer goes. Told by the control listener."""
+
+    request: dict[str, Any]
+    answer: Callable[[dict[str, Any]], None] = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """What an actor is doing right now, for `status`."""
+
+    name: str
+    document: dict[str, Any]
+
+
+# --- to the supervisor --------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """An actor died."""
+
+    name: str
+    error: str
