@@ -102,6 +102,9 @@ class LogDatastore(SQLiteDatastore):
     def close(self) -> None:
         self.raw.close()
 
+    def __del__(self) -> None:
+        """The connection belongs to whoever opened it, not to this wrapper."""
+
 
 class LogRecorder(SQLiteApplicationRecorder):
     """The library's recorder, with states kept as text; `insert_events` is one transaction."""

@@ -13,6 +13,7 @@ from typing import Any, ClassVar, Generic, TypeVar
 
 import msgspec
 
+from cmam.domain import events
 from cmam.domain.events import Event
 from cmam.store.upcasts import UPCASTS, Upcast
 
@@ -115,12 +116,11 @@ def record_hash(stream: str, version: int, topic: str, state: bytes) -> bytes:
     ).digest()
 
 
-def event_classes(root: type[Event] = Event) -> Iterator[type[Event]]:
+def event_classes() -> Iterator[type[Event]]:
     """Every kind of event that has a topic of its own, in the order of their declaration."""
-    for kind in root.__subclasses__():
-        if "TOPIC" in vars(kind) and kind is not UnknownEvent:
+    for kind in vars(events).values():  # not __subclasses__: a slotted dataclass leaves its first self among these
+        if isinstance(kind, type) and issubclass(kind, Event) and "TOPIC" in vars(kind):
             yield kind
-        yield from event_classes(kind)
 
 
 _ENCODER = msgspec.json.Encoder(order="deterministic")

@@ -167,27 +167,22 @@ class Verifier:
             self._find(Fault.REORDERED, place, f"its stream had already come to version {version}.")
         elif not follows and (place.stream, version) not in self._bad and doubt is None:
             self._doubts[place.stream] = _Doubt(last, place)
+            self._found_since_checkpoint = True
         if doubt is not None:
             self._settle(doubt, follows=follows)
 
     def _settle(self, doubt: _Doubt, *, follows: bool | None) -> None:
-        """Name the changed one of two: the later, if its own successor does not follow it either."""
+        """Name the changed one of two: the later, if what comes after it does not know it either."""
         self._doubts.pop(doubt.record.stream, None)
         before, record = doubt.before, doubt.record
         if before is None or follows is False:
-            self._bad.add((record.stream, record.version))
-            self._find(
-                Fault.CHANGED, record, "it is not what was written here: neither neighbour's hash agrees with it."
-            )
+            changed, why = record, "what stands before and after it knows another."
         elif follows:
-            self._bad.add((before.stream, before.version))
-            self._find(
-                Fault.CHANGED, before, f"it is not what was written here: version {record.version} knows another."
-            )
+            changed, why = before, f"version {record.version} knows another."
         else:
-            self._bad.add((before.stream, before.version))
-            text = f"it and version {record.version}, the last one, do not fit together: one of the two was changed."
-            self._find(Fault.CHANGED, before, text)
+            changed, why = before, f"it and version {record.version}, the last one, do not fit together."
+        self._bad.add((changed.stream, changed.version))
+        self._add(_finding(Fault.CHANGED, changed, f"it is not what was written here: {why}"))
 
     def _check_checkpoint(self, place: _Place, event: Checkpointed) -> None:
         self._result.checkpoints += 1
@@ -213,9 +208,11 @@ class Verifier:
                 place,
                 f"this checkpoint knows {stream} up to version {version}, found version {seen}: its end was cut off.",
             )
-        elif seen == version and last.hash != digest and not self._found_since_checkpoint:
+        elif seen == version and stream in self._doubts:
+            self._settle(self._doubts[stream], follows=last.hash == digest)
+        elif seen == version and last.hash != digest and (stream, version) not in self._bad:
             self._bad.add((stream, version))
-            self._find(Fault.CHANGED, last, "it is not what was written here: the next checkpoint knows another.")
+            self._find(Fault.CHANGED, last, "it is not what was written here: a checkpoint knows another.")
 
     def _check_order(self, place: _Place, claimed: str) -> None:
         try:
@@ -261,14 +258,18 @@ class Verifier:
 
     def _find(self, fault: Fault, place: _Place, text: str) -> None:
         self._found_since_checkpoint = True
-        where = f"Record {place.version} of {place.stream} ({place.topic}, position {place.position}): "
-        self._add(Finding(fault, place.stream, place.version, place.position, where + text))
+        self._add(_finding(fault, place, text))
 
     def _add(self, finding: Finding) -> None:
         if len(self._result.findings) < FINDINGS_MAX:
             self._result.findings.append(finding)
         else:
             self._result.more_findings += 1
+
+
+def _finding(fault: Fault, place: _Place, text: str) -> Finding:
+    where = f"Record {place.version} of {place.stream} ({place.topic}, position {place.position}): "
+    return Finding(fault, place.stream, place.version, place.position, where + text)
 
 
 def verify(rows: Iterable[Raw], expected: LogHead | None = None) -> Verified:

@@ -1,0 +1,93 @@
+"""The lock: one holder, whose name the second learns, and whose end frees it however it comes."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from cmam.store.errors import StoreHeld, StoreUnavailable
+from cmam.store.lock import StoreLock
+
+SINCE = "2020-01-01T00:00:00.000Z"
+_HOLD = """
+import sys
+from pathlib import Path
+from cmam.store.lock import StoreLock
+with StoreLock(Path(sys.argv[1])).acquire(since="2020-01-01T00:00:00.000Z", command="cmam start"):
+    print("held", flush=True)
+    sys.stdin.read()
+"""
+
+
+def _other(home: Path) -> subprocess.Popen[str]:
+    process = subprocess.Popen(
+        [sys.executable, "-c", _HOLD, str(home)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+    assert process.stdout is not None
+    assert process.stdout.readline() == "held\n"
+    return process
+
+
+def _take(home: Path) -> StoreLock:
+    return StoreLock(home).acquire(since=SINCE, command="cmam start", patience_s=0)
+
+
+def test_the_second_is_refused_and_told_who_holds_it(tmp_path: Path) -> None:
+    """Process, command and since when stand in the refusal, in one sentence."""
+    process = _other(tmp_path)
+    try:
+        with pytest.raises(StoreHeld) as caught:
+            _take(tmp_path)
+        assert caught.value.pid == process.pid
+        assert f"process {process.pid} (cmam start, since {SINCE})" in str(caught.value)
+        holder = StoreLock(tmp_path).holder()
+        assert holder is not None
+        assert holder.pid == process.pid
+    finally:
+        process.communicate()
+
+
+def test_a_killed_holder_frees_it(tmp_path: Path) -> None:
+    """The lock ends with its process, so a crash never needs a person to delete a file."""
+    process = _other(tmp_path)
+    os.kill(process.pid, signal.SIGKILL)
+    process.communicate()
+    assert (tmp_path / "lock.json").exists()  # what it left behind says nothing any more
+    assert StoreLock(tmp_path).holder() is None
+    with _take(tmp_path):
+        holder = StoreLock(tmp_path).holder()
+        assert holder is not None
+        assert holder.pid == os.getpid()
+
+
+def test_the_file_is_never_deleted(tmp_path: Path) -> None:
+    """A deleted lock file would let two processes hold two locks of one name."""
+    with _take(tmp_path):
+        inode = (tmp_path / "lock").stat().st_ino
+    assert (tmp_path / "lock").stat().st_ino == inode
+    with _take(tmp_path):
+        assert (tmp_path / "lock").stat().st_ino == inode
+    assert not (tmp_path / "lock.json").exists()
+
+
+def test_looking_does_not_take_it(tmp_path: Path) -> None:
+    """Asking who holds the lock leaves it free, and makes no file where there is none."""
+    assert StoreLock(tmp_path).holder() is None
+    assert not list(tmp_path.iterdir())
+    with _take(tmp_path):
+        pass
+    assert StoreLock(tmp_path).holder() is None
+    with _take(tmp_path):
+        pass
+
+
+def test_a_folder_that_cannot_be_locked_is_said_so(tmp_path: Path) -> None:
+    """A file in the way is a sentence, not a traceback."""
+    (tmp_path / "home").write_text("in the way")
+    with pytest.raises(StoreUnavailable, match="cannot be locked"):
+        _take(tmp_path / "home")

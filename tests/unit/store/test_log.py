@@ -1,0 +1,227 @@
+"""The log: what goes in comes out, all of a batch or nothing, and never under another version."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from pathlib import Path
+
+import pytest
+
+from cmam.domain.events import AlertRaised, Checkpointed, StoreCreated
+from cmam.store.database import APPLICATION_ID
+from cmam.store.envelope import GENESIS
+from cmam.store.errors import RecordRefused, StoreBroken, StoreMissing, StoreUnavailable, VersionConflict
+from cmam.store.log import EventLog, Pending, UnknownEvent
+
+from .facts import T0, a_fact, a_log_of, facts, rows_of, write_checkpoint
+
+
+def test_what_is_appended_is_read_back_with_all_that_stood_beside_it() -> None:
+    """Time, cause, settings version, code version and place come back with the fact."""
+    log = a_log_of()
+    cause = a_fact(1, "account:7")
+    effect = Pending("account:8", 1, T0 + 9, AlertRaised(kind="k", text="ä €"), ("account:7", 1), 42)
+    assert log.append([cause, effect]) == 2
+    found = log.read()[1]
+    assert (found.stream, found.version, found.position) == ("account:8", 1, 2)
+    assert (found.at_us, found.cause, found.settings, found.code) == (T0 + 9, ("account:7", 1), 42, "1.2.3")
+    assert found.event == effect.event
+
+
+def test_a_stream_is_read_in_order_across_pages() -> None:
+    """Reading one stream passes over the others and does not stop at the end of a page."""
+    log = a_log_of(facts(1_200), facts(3, "account:2"), facts(10, after=1_200))
+    assert [record.version for record in log.read_stream("account:1")] == list(range(1, 1_211))
+    assert [record.version for record in log.read_stream("account:1", after=1_205)] == [
+        1_206,
+        1_207,
+        1_208,
+        1_209,
+        1_210,
+    ]
+    assert [record.position for record in log.read_all()] == list(range(1, 1_214))
+
+
+def test_each_record_holds_the_hash_of_the_one_before_it_in_its_stream() -> None:
+    """The chain is per stream and begins with zeros."""
+    log = a_log_of(facts(2), facts(1, "account:2"), facts(1, after=2))
+    one, two, other, three = log.read()
+    assert (one.prev, other.prev) == (GENESIS, GENESIS)
+    assert (two.prev, three.prev) == (one.hash, two.hash)
+    assert log.head("account:1").hash == three.hash
+
+
+@pytest.mark.parametrize("version", [1, 2, 4, 9])
+def test_a_version_that_does_not_follow_the_last_is_refused(version: int) -> None:
+    """A gap, a repetition or an older version is a loud error that names it, and nothing of its batch is written."""
+    log = a_log_of(facts(2))
+    with pytest.raises(VersionConflict) as caught:
+        log.append([a_fact(1, "account:2"), a_fact(version, text="another")])
+    assert (caught.value.stream, caught.value.version) == ("account:1", version)
+    assert log.position() == 2
+
+
+def test_the_same_record_again_counts_as_written() -> None:
+    """After a lost answer the same batch is tried again: what is there byte for byte is not written twice."""
+    log = a_log_of(facts(2))
+    assert log.append([*facts(2), a_fact(3)]) == 3
+    assert [record.version for record in log.read()] == [1, 2, 3]
+
+
+def test_an_empty_batch_changes_nothing() -> None:
+    """The position of the log is the answer to nothing too."""
+    assert a_log_of(facts(3)).append([]) == 3
+
+
+def test_what_cannot_be_json_is_refused_by_name_and_takes_nothing_with_it() -> None:
+    """One bad fact stops its own stream, not the log."""
+    log = a_log_of()
+    bad = Pending("account:2", 1, T0, AlertRaised(kind="k", text="\ud800"))
+    with pytest.raises(RecordRefused) as caught:
+        log.append([a_fact(1), bad])
+    assert caught.value.stream == "account:2"
+    assert log.append([a_fact(1)]) == 1
+
+
+def test_the_states_are_json_text_for_any_tool(tmp_path: Path) -> None:
+    """Any SQLite tool shows the log as readable JSON, and its JSON functions take it."""
+    log = EventLog.open(tmp_path)
+    log.append([Pending("app", 1, T0, StoreCreated(store="abcde"))])
+    log.close()
+    with sqlite3.connect(tmp_path / "events.db") as tool:
+        (state, kind) = tool.execute("SELECT state, typeof(state) FROM stored_events").fetchone()
+        (name,) = tool.execute("SELECT json_extract(state, '$.data.store') FROM stored_events").fetchone()
+    tool.close()
+    assert (kind, name) == ("text", "abcde")
+    assert list(json.loads(state)) == ["at_us", "cause", "settings", "code", "prev", "data"]
+
+
+def test_a_second_opening_goes_on_where_the_first_ended(tmp_path: Path) -> None:
+    """Heads, positions and the hash over the whole log survive, also across a checkpoint."""
+    log = EventLog.open(tmp_path)
+    log.append(facts(3))
+    write_checkpoint(log)
+    log.append(facts(2, "account:2"))
+    heads, head = log.heads(), log.log_head()
+    log.close()
+    again = EventLog.open(tmp_path)
+    assert (again.heads(), again.log_head()) == (heads, head)
+    assert again.append([a_fact(4)]) == 7
+    again.close()
+
+
+def test_a_reader_sees_what_is_committed_beside_it(tmp_path: Path) -> None:
+    """A read-only log follows the writer, and its data version tells that there is something new."""
+    log = EventLog.open(tmp_path)
+    log.append(facts(1))
+    reader = EventLog.read_only(tmp_path)
+    before = reader.data_version()
+    assert reader.position() == 1
+    log.append(facts(2, after=1))
+    assert reader.data_version() != before
+    assert [record.version for record in reader.read(1)] == [2, 3]
+    reader.close()
+    log.close()
+
+
+def test_a_reader_cannot_write(tmp_path: Path) -> None:
+    """The right to write is the lock holder's alone."""
+    EventLog.open(tmp_path).close()
+    reader = EventLog.read_only(tmp_path)
+    with pytest.raises(sqlite3.OperationalError):
+        reader.connection.execute("DELETE FROM stored_events")
+    reader.close()
+
+
+def test_an_unknown_topic_and_unreadable_data_are_kept_as_they_are() -> None:
+    """A fold never stumbles over what a newer version wrote: it gets the topic and the data as text."""
+    log = a_log_of(facts(1))
+    log.connection.execute("UPDATE stored_events SET topic = 'account.from_the_future'")
+    (found,) = log.read()
+    assert isinstance(found.event, UnknownEvent)
+    assert (found.event.topic, json.loads(found.event.data)["kind"]) == ("account.from_the_future", "note")
+    log.connection.execute("UPDATE stored_events SET topic = 'app.store_created'")
+    (found,) = log.read()
+    assert isinstance(found.event, UnknownEvent)
+    assert "store" in found.event.why
+
+
+def test_a_record_without_an_envelope_is_named() -> None:
+    """Bytes that are no envelope stop the reading with the record's place, never with a wrong fact."""
+    log = a_log_of(facts(3))
+    log.connection.execute("UPDATE stored_events SET state = 'x' WHERE originator_version = 2")
+    with pytest.raises(StoreBroken, match="Record 2 of account:1, at position 2"):
+        log.read()
+
+
+def test_rows_are_read_even_where_a_name_is_no_text_any_more() -> None:
+    """Damage in the name of a stream or topic does not hide the rows around it from verify."""
+    log = a_log_of(facts(3))
+    log.connection.execute("UPDATE stored_events SET topic = CAST(x'ff41' AS TEXT) WHERE originator_version = 2")
+    assert [raw.topic for raw in rows_of(log)] == ["account.alert_raised", "\ufffdA", "account.alert_raised"]
+
+
+def test_a_folder_without_a_store_is_said_so(tmp_path: Path) -> None:
+    """Looking at an empty folder makes nothing there and names what was expected."""
+    with pytest.raises(StoreMissing, match=r"expected events\.db"):
+        EventLog.read_only(tmp_path / "nowhere")
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"hello, this is a letter to my aunt\n" * 30, b"SQLite format 3\x00" + b"\xff" * 5_000]
+)
+def test_a_file_that_is_no_store_is_refused_in_one_sentence(tmp_path: Path, content: bytes) -> None:
+    """An empty, a foreign and a garbled file are refused by name, and stay as they are."""
+    (tmp_path / "events.db").write_bytes(content)
+    for opened in (EventLog.open, EventLog.read_only):
+        with pytest.raises(StoreBroken) as caught:
+            opened(tmp_path)
+        assert "events.db" in str(caught.value)
+        assert "\n" not in str(caught.value)
+    assert (tmp_path / "events.db").read_bytes() == content
+
+
+def test_somebody_elses_database_is_refused(tmp_path: Path) -> None:
+    """A database of another program is neither used nor changed."""
+    with sqlite3.connect(tmp_path / "events.db") as other:
+        other.execute("CREATE TABLE stored_events (originator_id, originator_version, topic, state)")
+    other.close()
+    with pytest.raises(StoreBroken, match="not an event store of cmam"):
+        EventLog.open(tmp_path)
+
+
+def test_a_newer_format_is_refused(tmp_path: Path) -> None:
+    """A store that a newer cmam wrote is not touched by an older one."""
+    EventLog.open(tmp_path).close()
+    with sqlite3.connect(tmp_path / "events.db") as newer:
+        assert newer.execute("PRAGMA application_id").fetchone() == (APPLICATION_ID,)
+        newer.execute("PRAGMA user_version=99")
+    newer.close()
+    with pytest.raises(StoreBroken, match="newer cmam"):
+        EventLog.read_only(tmp_path)
+
+
+def test_a_place_that_cannot_be_written_is_said_so(tmp_path: Path) -> None:
+    """A folder that cannot be made is a sentence with the path in it, not a traceback of SQLite."""
+    (tmp_path / "file").write_text("in the way")
+    with pytest.raises(StoreUnavailable, match="cannot be made"):
+        EventLog.open(tmp_path / "file" / "home")
+
+
+def test_a_store_is_whole_or_not_there(tmp_path: Path) -> None:
+    """The file appears under its name only once its tables are in it, and is for its owner alone."""
+    EventLog.open(tmp_path).close()
+    assert [path.name for path in tmp_path.iterdir()] == ["events.db"]
+    assert (tmp_path / "events.db").stat().st_mode & 0o077 == 0
+
+
+def test_checkpoints_keep_reopening_quick_and_exact() -> None:
+    """The hash over the log is taken up from the last checkpoint and comes out the same as from the beginning."""
+    log = a_log_of(facts(5), facts(5, "account:2"), checkpoints=True)
+    log.append(facts(2, after=5))
+    remembered = log.log_head()
+    log.refresh()
+    assert log.log_head() == remembered
+    assert isinstance(log.read()[-3].event, Checkpointed)
