@@ -11,7 +11,7 @@ from functools import cache
 from typing import Any
 
 from google.protobuf import json_format
-from google.protobuf.descriptor import Descriptor, FieldDescriptor
+from google.protobuf.descriptor import FieldDescriptor
 from google.protobuf.message import DecodeError, Message
 from google.protobuf.message_factory import GetMessageClass
 
@@ -43,6 +43,7 @@ def _payload_type_names() -> dict[str, int]:
     names: dict[str, int] = {}
     for message_class in message_classes().values():
         enum = message_class.DESCRIPTOR.fields_by_name["payloadType"].enum_type
+        assert enum is not None
         names.update({value.name: value.number for value in enum.values})
     return names
 
@@ -123,7 +124,7 @@ def _payload(payload_type: int, document: object) -> bytes:
         return UNREADABLE_PAYLOAD
 
 
-def _known(document: dict[str, Any], descriptor: Descriptor) -> dict[str, Any]:
+def _known(document: dict[str, Any], descriptor: Any) -> dict[str, Any]:
     """Leave out fields that the schema does not have; the JSON reader's own way to do so would ignore bad enums too."""
     known: dict[str, Any] = {}
     for name, value in document.items():

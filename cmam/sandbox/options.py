@@ -25,6 +25,10 @@ class SandboxError(Exception):
     """The sandbox cannot do what it was asked; the text is one sentence for a person."""
 
 
+class SetUpFault(SandboxError):
+    """A world, ticks, switches or a state that cannot be played; the text is one sentence for a person."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SandboxOptions:
     """How to run a server. Ports of 0 mean any free one."""
@@ -47,6 +51,11 @@ class SandboxOptions:
     def folder(self) -> Path:
         """Where the sandbox keeps what it keeps."""
         return self.home / SANDBOX_FOLDER
+
+    @property
+    def host(self) -> str:
+        """The address to connect to: where it is bound, or this machine where it is bound to all."""
+        return {"": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "::1"}.get(self.bind, self.bind)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

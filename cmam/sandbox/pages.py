@@ -31,11 +31,12 @@ STYLE: Final = """
 :root{color-scheme:light dark;--page:#eef1f5;--card:#fff;--ink:#17202b;--soft:#556172;--line:#d5dce5;--hover:#f4f7fa;
 --brand:#12705a;--brand-ink:#fff;--brand-dim:#e3f2ee;--warn:#fff6df;--warn-line:#d9a520;--bad:#b3261e;--bad-dim:#fdecea}
 @media (prefers-color-scheme:dark){:root{--page:#11161c;--card:#1a2129;--ink:#e8edf3;--soft:#9eabba;--line:#313c49;
---hover:#222b35;--brand:#4fc3a1;--brand-ink:#06261d;--brand-dim:#17332c;--warn:#33290f;--warn-line:#d9a520;--bad:#ff8a80;
---bad-dim:#3a1d1b}}
+--hover:#222b35;--brand:#4fc3a1;--brand-ink:#06261d;--brand-dim:#17332c;--warn:#33290f;--warn-line:#d9a520;
+--bad:#ff8a80;--bad-dim:#3a1d1b}}
 *{box-sizing:border-box}
 body{margin:0;min-height:100vh;display:flex;flex-direction:column;align-items:center;padding:2.5rem 1rem;
-background:var(--page);color:var(--ink);font:16px/1.5 system-ui,-apple-system,"Segoe UI",Roboto,"Helvetica Neue",Arial,sans-serif}
+background:var(--page);color:var(--ink);
+font:16px/1.5 system-ui,-apple-system,"Segoe UI",Roboto,"Helvetica Neue",Arial,sans-serif}
 main{width:100%;max-width:34rem;background:var(--card);border:1px solid var(--line);border-radius:14px;padding:2rem;
 box-shadow:0 10px 30px rgb(20 30 45/.08)}
 .badge{display:inline-block;margin:0 0 1rem;padding:.1rem .65rem;border:1px solid var(--warn-line);border-radius:99px;
@@ -43,6 +44,7 @@ background:var(--warn);font-size:.8rem;letter-spacing:.02em}
 h1{margin:0 0 .5rem;font-size:1.5rem;line-height:1.25;text-wrap:balance}
 p{margin:.25rem 0 1rem}
 .soft{color:var(--soft)}
+.after{margin:1rem 0 0;font-size:.9rem}
 .scope{margin:1rem 0 1.25rem;padding:.8rem 1rem;border-radius:10px;background:var(--brand-dim)}
 .scope strong{display:block}
 .scope ul{margin:.25rem 0 0;padding-left:1.2rem}
@@ -123,7 +125,7 @@ def consent_page(
 {"".join(_account_row(account, account.ctid in ticked) for account in accounts)}</fieldset>
 <div class="actions"><button class="primary" name="decision" value="allow">Allow access</button>
 <button name="decision" value="deny">Deny</button></div></form>
-<p class="soft">You return to <code>{escape(returns_to)}</code></p>"""
+<p class="soft after">You return to <code>{escape(returns_to)}</code></p>"""
     return _page(f"{application} asks for access", body)
 
 

@@ -253,7 +253,7 @@ def _amend(trader: Trader, step: Step, placed: Placed) -> Done:
     if step.lots is not None:
         request.volume = placed.symbol.volume(step.lots)
     for name in ("limitPrice", "stopPrice", "slippageInPoints", "expirationTimestamp"):
-        if order.HasField(name):  # type: ignore[arg-type]  # one of the order's own fields, by name
+        if order.HasField(name):
             setattr(request, name, getattr(order, name))
     if step.price is not None:
         setattr(request, "limitPrice" if order.orderType == model.LIMIT else "stopPrice", float(step.price))

@@ -1,0 +1,35 @@
+"""Everything on the HTTPS port: front page, consent and token endpoint, control endpoint; and the ready document.
+
+Routes by path; what the answers are is in `oauth` and `control`.
+"""
+
+from __future__ import annotations
+
+from cmam.sandbox import pages
+from cmam.sandbox.control import CONTROL_PREFIX, Control
+from cmam.sandbox.oauth import CONSENT_PATHS, TOKEN_PATH, OAuthSite, html
+from cmam.sandbox.web import HttpRequest, HttpResponse
+
+NOT_FOUND = "There is nothing at this address. Consent page: /apps/auth. Token endpoint: /apps/token."
+
+
+class Site:
+    """Answers every request of the HTTPS port."""
+
+    def __init__(self, oauth: OAuthSite, control: Control) -> None:
+        self._oauth = oauth
+        self._control = control
+        self.addresses: list[tuple[str, str]] = []
+        """What the front page names: set once everything listens."""
+
+    def answer(self, request: HttpRequest) -> HttpResponse:
+        """Give the answer to one request."""
+        if request.path.startswith(CONTROL_PREFIX):
+            return self._control.answer(request)
+        if request.path in CONSENT_PATHS:
+            return self._oauth.consent(request)
+        if request.path == TOKEN_PATH:
+            return self._oauth.token(request)
+        if request.path == "/" and request.method in ("GET", "HEAD"):
+            return html(200, pages.front_page(self.addresses))
+        return html(404, pages.error_page("Not found", NOT_FOUND))
