@@ -1,0 +1,254 @@
+"""The provider's side of a consent: the address that asks for it, and the endpoint where a code becomes tokens.
+
+One call, one request, one answer or one sentence. Must not know where tokens are kept. The exchange is a GET with its
+values in the query, as the vendor documents it (open-api facts, 2.2); so no address with a query ever leaves this
+module in a log or an exception.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import logging
+import secrets
+import ssl
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
+
+import httpx
+
+from cmam.config.secret import Secret
+from cmam.credentials.vault import Application, TokenPair
+
+TIMEOUT_S = 15.0
+"""For connecting, and for each wait for bytes: the code lives a minute, so waiting longer would waste it."""
+ANSWER_BYTES_MAX = 64 * 1024
+SCOPE = "trading"
+"""Asked for always: an account that may only be looked at can lead, but the person decides that at the broker."""
+
+# httpx logs each address at INFO, and ours carry secrets in their query.
+logging.getLogger("httpx").setLevel(logging.WARNING)
+logging.getLogger("httpcore").setLevel(logging.WARNING)
+
+
+class OAuthError(Exception):
+    """An exchange that gave no tokens; the message is one sentence with the cure."""
+
+
+class OAuthRefused(OAuthError):
+    """The provider answered no: the code or token is spent, or the application is not what it should be."""
+
+    def __init__(self, sentence: str, code: str) -> None:
+        super().__init__(sentence)
+        self.code = code
+
+
+class OAuthUnreachable(OAuthError):
+    """No readable answer came. `was_sent` says whether the provider may have acted on the request all the same."""
+
+    def __init__(self, sentence: str, *, was_sent: bool) -> None:
+        super().__init__(sentence)
+        self.was_sent = was_sent
+
+
+@dataclass(frozen=True, slots=True)
+class Challenge:
+    """What ties an answer to our question: `state` comes back with the code, the verifier goes with the exchange.
+
+    The provider is not known to give `state` back (2.2), and ignores PKCE where it does not know it.
+    """
+
+    state: str
+    verifier: Secret
+
+    @property
+    def digest(self) -> str:
+        """The verifier's S256 digest, which the consent address shows."""
+        hashed = hashlib.sha256(self.verifier.reveal().encode()).digest()
+        return base64.urlsafe_b64encode(hashed).rstrip(b"=").decode()
+
+
+def new_challenge() -> Challenge:
+    """A fresh question."""
+    return Challenge(secrets.token_urlsafe(24), Secret(secrets.token_urlsafe(48)))
+
+
+def consent_address(oauth_url: str, client_id: str, redirect_uri: str, challenge: Challenge) -> str:
+    """The page on which a person ticks accounts and allows the application to trade them. Holds no secret."""
+    query = {
+        "client_id": client_id,
+        "redirect_uri": redirect_uri,
+        "scope": SCOPE,
+        "product": "web",
+        "state": challenge.state,
+        "code_challenge": challenge.digest,
+        "code_challenge_method": "S256",
+    }
+    return f"{oauth_url}/apps/auth?{urlencode(query)}"
+
+
+def code_from(pasted: str, challenge: Challenge | None) -> Secret:
+    """Read the code out of what a person pasted: the code alone, or the whole address the browser ended on.
+
+    Raises OAuthRefused with the cure where there is none, consent was denied, or it answers another question.
+    """
+    text = pasted.strip().strip("\"'<>")
+    if "://" not in text and "code=" not in text and "error=" not in text:
+        if not text or any(character.isspace() for character in text):
+            raise OAuthRefused("Expected a code or the address that holds it; found neither.", "NO_CODE")
+        return Secret(text)
+    query = urlsplit(text).query if "://" in text else text.lstrip("?&")
+    return code_of_redirect(dict(parse_qsl(query)), challenge)
+
+
+def code_of_redirect(query: Mapping[str, str], challenge: Challenge | None) -> Secret:
+    """Take the code from a redirect's query; raises OAuthRefused."""
+    state = query.get("state")
+    if challenge is not None and state is not None and not secrets.compare_digest(state, challenge.state):
+        raise OAuthRefused(
+            "The answer belongs to another question (its state differs): start again with `cmam account add`.", "STATE"
+        )
+    if query.get("error"):
+        denied = query["error"] in ("access_denied", "ACCESS_DENIED")
+        why = "was denied on the consent page" if denied else f"failed on the consent page ({_short(query['error'])})"
+        raise OAuthRefused(f"Access {why}; run `cmam account add` again to ask once more.", query["error"])
+    if not query.get("code"):
+        raise OAuthRefused("The redirect carries no code: start again with `cmam account add`.", "NO_CODE")
+    return Secret(query["code"])
+
+
+class OAuthClient:
+    """Talks to the token endpoint of one provider, over verified TLS."""
+
+    def __init__(
+        self,
+        oauth_url: str,
+        ca_file: Path | None,
+        *,
+        timeout_s: float = TIMEOUT_S,
+        transport: httpx.BaseTransport | None = None,
+    ) -> None:
+        self._endpoint = f"{oauth_url}/apps/token"
+        self._where = urlunsplit((*urlsplit(oauth_url)[:2], "", "", ""))
+        self._timeout_s = timeout_s
+        self._trust = _trust(ca_file)
+        self._transport = transport
+
+    def exchange(
+        self, application: Application, code: Secret, redirect_uri: str, challenge: Challenge | None, *, now: int
+    ) -> TokenPair:
+        """Turn a code into tokens; `now` in us UTC. Raises OAuthRefused or OAuthUnreachable."""
+        values = {"grant_type": "authorization_code", "code": code.reveal(), "redirect_uri": redirect_uri}
+        if challenge is not None:
+            values["code_verifier"] = challenge.verifier.reveal()
+        return self._tokens(application, values, now, spent=None)
+
+    def refresh(self, application: Application, pair: TokenPair, *, now: int) -> TokenPair:
+        """Spend a refresh token for the next pair; `now` in us UTC. Raises OAuthRefused or OAuthUnreachable."""
+        values = {"grant_type": "refresh_token", "refresh_token": pair.refresh.reveal()}
+        return self._tokens(application, values, now, spent=pair.refresh)
+
+    def _tokens(self, application: Application, values: dict[str, str], now: int, spent: Secret | None) -> TokenPair:
+        values |= {"client_id": application.client_id, "client_secret": application.client_secret.reveal()}
+        status, answer = self._ask(values)
+        error = answer.get("errorCode") or answer.get("error")
+        if error or not answer.get("accessToken"):
+            raise _refusal(str(error or ""), str(answer.get("description") or ""), status, is_refresh=spent is not None)
+        expires_in = answer.get("expiresIn")
+        is_told = isinstance(expires_in, int | str) and str(expires_in).isdecimal()
+        return TokenPair(
+            access=Secret(str(answer["accessToken"])),
+            # A provider that does not rotate leaves it out: then the old one still holds.
+            refresh=Secret(str(answer["refreshToken"])) if answer.get("refreshToken") else (spent or Secret("")),
+            issued_at=now,
+            expires_at=now + int(str(expires_in)) * 1_000_000 if is_told else None,
+        )
+
+    def _ask(self, values: Mapping[str, str]) -> tuple[int, dict[str, Any]]:
+        try:
+            with (
+                httpx.Client(
+                    verify=self._trust, timeout=self._timeout_s, trust_env=False, transport=self._transport
+                ) as client,
+                client.stream("GET", self._endpoint, params=dict(values)) as response,
+            ):
+                body = b""
+                for part in response.iter_bytes():
+                    body += part
+                    if len(body) > ANSWER_BYTES_MAX:
+                        break
+                return response.status_code, _document(body)
+        except (httpx.ConnectError, httpx.ConnectTimeout, httpx.UnsupportedProtocol) as error:
+            raise OAuthUnreachable(self._sentence(error), was_sent=False) from None
+        except (httpx.HTTPError, ValueError):
+            raise OAuthUnreachable(
+                f"Expected tokens from {self._where}; no answer that can be read came. Try again in a minute.",
+                was_sent=True,
+            ) from None
+
+    def _sentence(self, error: Exception) -> str:
+        text = str(error)
+        if "CERTIFICATE_VERIFY_FAILED" in text or "certificate verify failed" in text:
+            return (
+                f"The certificate of {self._where} is not trusted. For a proxy or the sandbox name its authority: "
+                "cmam api configure --ca-file FILE"
+            )
+        return (
+            f"Expected to reach {self._where}; it does not answer. Check the network and oauth_url in `cmam api show`."
+        )
+
+
+def _trust(ca_file: Path | None) -> ssl.SSLContext:
+    context = ssl.create_default_context()
+    if ca_file is not None:
+        try:
+            context.load_verify_locations(cafile=str(ca_file))
+        except (OSError, ssl.SSLError):
+            raise OAuthUnreachable(
+                f"Expected certificates in {ca_file}; found none. Name another: cmam api configure --ca-file",
+                was_sent=False,
+            ) from None
+    return context
+
+
+def _document(body: bytes) -> dict[str, Any]:
+    document = json.loads(body)
+    if not isinstance(document, dict):
+        raise ValueError("expected an object")
+    return document
+
+
+def _refusal(code: str, description: str, status: int, *, is_refresh: bool) -> OAuthRefused:
+    """Say what the provider's code means for the person who waits (codes: open-api facts, sections 2.2 and 5)."""
+    said = f" (the provider says: {_short(description)})" if description else ""
+    if code in ("CH_CLIENT_AUTH_FAILURE", "CH_OA_CLIENT_NOT_FOUND", "invalid_client", "unauthorized_client"):
+        return OAuthRefused(
+            f"The application was refused{said}: check its id, secret and that it is Active, with `cmam api check`.",
+            code,
+        )
+    if code in ("CH_ACCESS_TOKEN_INVALID", "ACCESS_DENIED", "INVALID_GRANT", "invalid_grant", "INVALID_REQUEST"):
+        if is_refresh:
+            return OAuthRefused(
+                f"The refresh token is spent or revoked{said}: authorise its accounts again with `cmam account add`.",
+                code,
+            )
+        return OAuthRefused(
+            f"The code was refused{said}: it lives one minute and works once, and redirect_uri must be the registered "
+            "one. Run `cmam account add` again.",
+            code,
+        )
+    if status == 429 or code == "REQUEST_FREQUENCY_EXCEEDED":
+        return OAuthRefused(f"The provider asks for a pause{said}: try again in a minute.", code or "429")
+    return OAuthRefused(
+        f"The provider gave no tokens: {_short(code) or f'status {status}'}{said}. Try again, or run `cmam api check`.",
+        code or str(status),
+    )
+
+
+def _short(text: str) -> str:
+    """A stranger's text, made fit for a terminal."""
+    return "".join(character for character in text if character.isprintable())[:200]
