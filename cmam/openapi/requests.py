@@ -1,0 +1,193 @@
+"""What the domain asks in the words of the wire: commands and questions as requests.
+
+Integers become doubles once, by way of their decimal text, which a double of that size always carries exactly back.
+Distances go out in 1/100000 of price; the domain has them on the symbol's tick, as the server demands (FACTS §4.1).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any, Final
+
+from google.protobuf.message import Message
+
+from cmam.domain.commands import Command, CommandKind
+from cmam.domain.ids import AccountId, IntentId
+from cmam.domain.quantities import PRICE_SCALE, RELATIVE_SCALE, Price, Side, decimal_text
+from cmam.domain.trades import OrderType, TimeInForce, TriggerMethod
+from cmam.openapi import translate
+from cmam.openapi._pb import OpenApiMessages_pb2 as messages
+from cmam.openapi._pb import OpenApiModelMessages_pb2 as model
+from cmam.openapi.errors import LocalError
+
+PRICE_DIGITS: Final = len(str(PRICE_SCALE)) - 1
+
+_TYPES: Final = {word: number for number, word in translate.ORDER_TYPES.items()}
+_TIMES: Final = {word: number for number, word in translate.TIMES_IN_FORCE.items()}
+_TRIGGERS: Final = {word: number for number, word in translate.TRIGGERS.items()}
+
+
+def real(price: Price) -> float:
+    """An integer price as the double that the wire wants."""
+    return float(decimal_text(price, PRICE_DIGITS))
+
+
+def relative(distance: int) -> int:
+    """A distance in 1/100000 of price, rounded down: never farther than asked."""
+    return distance // RELATIVE_SCALE
+
+
+def request(account: AccountId, intent: IntentId, command: Command) -> Message:
+    """The request of a command; raises LocalError for one that lacks what its kind needs."""
+    match command.kind:
+        case CommandKind.OPEN | CommandKind.ADD | CommandKind.PLACE:
+            return _new_order(account, intent, command)
+        case CommandKind.CLOSE:
+            return messages.ProtoOAClosePositionReq(
+                ctidTraderAccountId=account, positionId=_need(command.position, "position"), volume=command.volume
+            )
+        case CommandKind.AMEND_PROTECTION:
+            return _amend_protection(account, command)
+        case CommandKind.AMEND_ORDER:
+            return _amend_order(account, command)
+        case CommandKind.CANCEL:
+            return messages.ProtoOACancelOrderReq(ctidTraderAccountId=account, orderId=_need(command.order, "order"))
+
+
+def _need(value: Any, name: str) -> Any:
+    if value is None:
+        raise LocalError(f"expected a command with a {name}, found none")
+    return value
+
+
+def _new_order(account: AccountId, intent: IntentId, command: Command) -> Message:
+    wire = messages.ProtoOANewOrderReq(
+        ctidTraderAccountId=account,
+        symbolId=command.symbol,
+        orderType=_TYPES[command.order_type],
+        tradeSide=model.BUY if command.side is Side.BUY else model.SELL,
+        volume=command.volume,
+        clientOrderId=intent,
+        label=command.label,
+    )
+    if command.comment:
+        wire.comment = command.comment
+    if command.kind is CommandKind.ADD:
+        wire.positionId = _need(command.position, "position")
+    _put_relative(wire, command)
+    if command.order_type is OrderType.MARKET_RANGE:
+        wire.baseSlippagePrice = real(_need(command.base_price, "base price"))
+        wire.slippageInPoints = _need(command.slippage_points, "slippage")
+    if command.kind is CommandKind.PLACE:
+        _put_pending(wire, command)
+    return wire
+
+
+def _put_relative(wire: Any, command: Command) -> None:
+    if command.relative_stop is not None:
+        wire.relativeStopLoss = relative(command.relative_stop)
+        if command.trailing:
+            wire.trailingStopLoss = True
+        if command.guaranteed:
+            wire.guaranteedStopLoss = True
+    if command.relative_target is not None:
+        wire.relativeTakeProfit = relative(command.relative_target)
+
+
+def _put_prices(wire: Any, command: Command) -> None:
+    """The prices of a pending order; an absolute level goes where no relative one stands."""
+    if command.limit_price is not None:
+        wire.limitPrice = real(command.limit_price)
+    if command.stop_price is not None:
+        wire.stopPrice = real(command.stop_price)
+        if command.trigger is not TriggerMethod.TRADE:
+            wire.stopTriggerMethod = _TRIGGERS[command.trigger]
+    if command.slippage_points is not None:
+        wire.slippageInPoints = command.slippage_points
+    if command.stop is not None and command.relative_stop is None:
+        wire.stopLoss = real(command.stop)
+        if command.trailing:
+            wire.trailingStopLoss = True
+        if command.guaranteed:
+            wire.guaranteedStopLoss = True
+    if command.target is not None and command.relative_target is None:
+        wire.takeProfit = real(command.target)
+    if command.expires_ms is not None:
+        wire.expirationTimestamp = command.expires_ms
+
+
+def _put_pending(wire: Any, command: Command) -> None:
+    _put_prices(wire, command)
+    in_force = command.time_in_force or (TimeInForce.GTD if command.expires_ms is not None else TimeInForce.GTC)
+    wire.timeInForce = _TIMES[in_force]
+
+
+def _amend_order(account: AccountId, command: Command) -> Message:
+    """A full replacement: what is not sent is cleared (FACTS §4.4 E), so the command carries all that shall stay."""
+    wire = messages.ProtoOAAmendOrderReq(ctidTraderAccountId=account, orderId=_need(command.order, "order"))
+    wire.volume = command.volume
+    _put_relative(wire, command)
+    _put_prices(wire, command)
+    return wire
+
+
+def _amend_protection(account: AccountId, command: Command) -> Message:
+    """Both levels always: the one left out is removed, the trailing flag left out is kept (FACTS §4.4 M)."""
+    wire = messages.ProtoOAAmendPositionSLTPReq(
+        ctidTraderAccountId=account, positionId=_need(command.position, "position"), trailingStopLoss=command.trailing
+    )
+    if command.stop is not None:
+        wire.stopLoss = real(command.stop)
+        wire.stopLossTriggerMethod = _TRIGGERS[command.trigger]
+        if command.guaranteed:
+            wire.guaranteedStopLoss = True
+    if command.target is not None:
+        wire.takeProfit = real(command.target)
+    return wire
+
+
+# --- questions ----------------------------------------------------------------------------------------------------
+
+
+def ask_trader(account: AccountId) -> Message:
+    """What the account is and holds."""
+    return messages.ProtoOATraderReq(ctidTraderAccountId=account)
+
+
+def ask_assets(account: AccountId) -> Message:
+    """The currencies of its broker."""
+    return messages.ProtoOAAssetListReq(ctidTraderAccountId=account)
+
+
+def ask_symbols(account: AccountId) -> Message:
+    """Its symbols by name."""
+    return messages.ProtoOASymbolsListReq(ctidTraderAccountId=account)
+
+
+def ask_specs(account: AccountId, symbols: Iterable[int]) -> Message:
+    """What some symbols allow."""
+    return messages.ProtoOASymbolByIdReq(ctidTraderAccountId=account, symbolId=list(symbols))
+
+
+def ask_state(account: AccountId) -> Message:
+    """Its open positions and pending orders."""
+    return messages.ProtoOAReconcileReq(ctidTraderAccountId=account)
+
+
+def ask_deals(account: AccountId, from_ms: int, to_ms: int) -> Message:
+    """Its deals of a span of at most a week, newest first; historical."""
+    return messages.ProtoOADealListReq(
+        ctidTraderAccountId=account, fromTimestamp=from_ms, toTimestamp=to_ms, maxRows=1_000
+    )
+
+
+def ask_orders(account: AccountId, from_ms: int, to_ms: int) -> Message:
+    """Its orders by last update, of a span of at most a week; historical."""
+    return messages.ProtoOAOrderListReq(ctidTraderAccountId=account, fromTimestamp=from_ms, toTimestamp=to_ms)
+
+
+def subscribe_spots(account: AccountId, symbols: Iterable[int]) -> Message:
+    """Ask for the quotes of some symbols, with the server's time."""
+    return messages.ProtoOASubscribeSpotsReq(
+        ctidTraderAccountId=account, symbolId=list(symbols), subscribeToSpotTimestamp=True
+    )
