@@ -36,8 +36,12 @@ class Line(Protocol):
         """Send what is queued, say goodbye, close."""
         ...
 
+    def finish_within(self, payload_type: int, payload: bytes, client_msg_id: str | None) -> None:
+        """Send what is queued and half of this message, then close: a fault."""
+        ...
+
     def abort(self) -> None:
-        """Cut the line without a word."""
+        """Cut the line without a word; what is queued is lost."""
         ...
 
 
@@ -65,11 +69,11 @@ class Driver:
         """Count the lines that are open."""
         return len(self._lines)
 
-    def opened(self, line: Line) -> int:
-        """Take a new client; gives its number."""
+    def opened(self, line: Line, environment: str | None = None) -> int:
+        """Take a new client, of the live, the demo or any environment; gives its number."""
         number = next(self._numbers)
         self._lines[number] = line
-        self.broker.connect(number, self.now())
+        self.broker.connect(number, self.now(), environment=environment)
         self.pump()
         return number
 
@@ -86,7 +90,7 @@ class Driver:
 
     def closed(self, number: int) -> None:
         """Forget a client that is gone."""
-        if self._lines.pop(number, None) is not None and not self._is_stopped:
+        if self._lines.pop(number, None) is not None:
             self.broker.disconnect(number, self.now())
             self.pump()
 
@@ -102,15 +106,26 @@ class Driver:
             self._is_pumping = False
         self._set_alarm()
 
+    def replace_broker(self, broker: Broker) -> None:
+        """Go on with another broker, as after a restart; cuts every line, which the old one never hears of."""
+        self.cut_all()
+        self.broker = broker
+        self.pump()
+
     def stop(self) -> None:
         """Let go of the broker and the alarm; cut every line that is still open."""
         self._is_stopped = True
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-        for line in list(self._lines.values()):
-            line.abort()
+        self.cut_all()
+
+    def cut_all(self) -> None:
+        """Cut every line without a word; the broker hears nothing of it."""
+        lines = list(self._lines.values())
         self._lines.clear()
+        for line in lines:
+            line.abort()
 
     def _deliver(self, output: list[Send | Close]) -> None:
         touched: dict[int, Line] = {}
@@ -123,7 +138,7 @@ class Driver:
                     line.queue(item.payload_type, item.payload, item.client_msg_id)
                     touched[item.connection] = line
                 case Close():
-                    line.finish()
+                    _end(line, item)
                     touched.pop(item.connection, None)
         for line in touched.values():
             line.flush()
@@ -141,3 +156,13 @@ class Driver:
         self._timer = None
         self.broker.on_time(self.now())
         self.pump()
+
+
+def _end(line: Line, close: Close) -> None:
+    """End a line as the broker wants it: politely, or as a fault wants it."""
+    if close.half_of is not None:
+        line.finish_within(close.half_of.payload_type, close.half_of.payload, close.half_of.client_msg_id)
+    elif close.flush:
+        line.finish()
+    else:
+        line.abort()

@@ -64,7 +64,7 @@ class OAuthSite:
     def __init__(
         self,
         world: World,
-        grants: Grants,
+        grants: Callable[[], Grants],
         switches: Switches,
         *,
         now: Callable[[], int],
@@ -104,7 +104,7 @@ class OAuthSite:
 
     def _question(self, values: Mapping[str, list[str]]) -> Question:
         client_id, redirect_uri, scope = (_first(values, name) for name in ("client_id", "redirect_uri", "scope"))
-        application = self._grants.application(client_id)
+        application = self._grants().application(client_id)
         if application is None:
             raise BadQuestion("Unknown application", f"Expected the client_id of an application, found {client_id!r}.")
         if application.state != "Active":
@@ -165,7 +165,7 @@ class OAuthSite:
         ticked = tuple(own[value] for value in dict.fromkeys(form.get("account", [])) if value in own)
         if not ticked:
             return self._ask(question, "/apps/auth", str(user.id), "Tick at least one account, or deny access.")
-        code = self._grants.authorise(
+        code = self._grants().authorise(
             user=user.name,
             accounts=ticked,
             client_id=question.application.client_id,
@@ -221,9 +221,9 @@ class OAuthSite:
         if missing:
             return self._refused(Refusal("INVALID_REQUEST", f"expected a value for {', '.join(missing)}"))
         if kind == "authorization_code":
-            found = self._grants.exchange(**{name: values[name] for name in needed}, now_us=self._now())
+            found = self._grants().exchange(**{name: values[name] for name in needed}, now_us=self._now())
         else:
-            found = self._grants.refresh(
+            found = self._grants().refresh(
                 values["refresh_token"],
                 self._now(),
                 client_id=values["client_id"],

@@ -37,6 +37,8 @@ class SandboxOptions:
     bind: str = "127.0.0.1"
     port: int = PROTOBUF_PORT
     json_port: int = JSON_PORT
+    live_port: int | None = None
+    """A port of its own for live accounts; `port` then serves demo accounts only, as the real hosts do."""
     oauth_port: int = OAUTH_PORT
     ready_file: Path | None = None
     seed: int = 0
@@ -68,6 +70,7 @@ class ReadyAccount:
     currency: str
     type: str
     balance: str
+    live: bool = False
     access_token: str = field(repr=False)
     refresh_token: str = field(repr=False)
 
@@ -79,6 +82,7 @@ class ReadyInfo:
     host: str
     port: int
     json_port: int
+    live_port: int | None = None
     oauth_url: str
     ca_file: Path
     client_id: str
@@ -95,6 +99,7 @@ class ReadyInfo:
             "host": self.host,
             "port": self.port,
             "json_port": self.json_port,
+            **({"live_port": self.live_port} if self.live_port is not None else {}),
             "oauth_url": self.oauth_url,
             "ca_file": str(self.ca_file),
             "client_id": self.client_id,
@@ -108,6 +113,7 @@ class ReadyInfo:
                     "currency": account.currency,
                     "type": account.type,
                     "balance": account.balance,
+                    "live": account.live,
                     "access_token": account.access_token,
                     "refresh_token": account.refresh_token,
                 }

@@ -5,6 +5,8 @@ Routes by path; what the answers are is in `oauth` and `control`.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from cmam.sandbox import pages
 from cmam.sandbox.control import CONTROL_PREFIX, Control
 from cmam.sandbox.oauth import CONSENT_PATHS, TOKEN_PATH, OAuthSite, html
@@ -16,14 +18,21 @@ NOT_FOUND = "There is nothing at this address. Consent page: /apps/auth. Token e
 class Site:
     """Answers every request of the HTTPS port."""
 
-    def __init__(self, oauth: OAuthSite, control: Control) -> None:
+    def __init__(self, oauth: OAuthSite, control: Control, pump: Callable[[], None]) -> None:
         self._oauth = oauth
         self._control = control
+        self._pump = pump
         self.addresses: list[tuple[str, str]] = []
         """What the front page names: set once everything listens."""
 
     def answer(self, request: HttpRequest) -> HttpResponse:
-        """Give the answer to one request."""
+        """Give the answer to one request; what it made the broker say to its clients leaves at once."""
+        try:
+            return self._answer(request)
+        finally:
+            self._pump()
+
+    def _answer(self, request: HttpRequest) -> HttpResponse:
         if request.path.startswith(CONTROL_PREFIX):
             return self._control.answer(request)
         if request.path in CONSENT_PATHS:

@@ -76,6 +76,10 @@ class Tradable:
             raise SandboxError(f"expected {plain(least)} to {plain(most)} lots of {self.name}, found {plain(lots)}")
         return int(volume)
 
+    def price(self, price: float) -> str:
+        """Write a price with the symbol's digits; nothing for an unset one."""
+        return f"{price:.{self.digits}f}" if price else ""
+
     def lots(self, volume: int) -> str:
         """Write a volume in lots."""
         return plain(Decimal(volume) / self.lot_size)

@@ -18,10 +18,12 @@ MESSAGES = [Envelope(2100, b"\x12\x01x", "id-1"), Envelope(51, b"", None), Envel
 
 
 def as_frames(messages: list[Envelope]) -> bytes:
+    """Write messages as a raw client does."""
     return b"".join(frame(envelopes.encode(m.payload_type, m.payload, m.client_msg_id)) for m in messages)
 
 
 def fed(channel: channels.Channel, data: bytes, size: int) -> list[Incoming]:
+    """Feed `data` in chunks of `size`; gives what came out."""
     return [found for i in range(0, len(data), size) for found in channel.receive_data(data[i : i + size])]
 
 

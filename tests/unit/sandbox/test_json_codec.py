@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 
 import pytest
@@ -107,10 +108,8 @@ def test_a_payload_that_does_not_fit_reaches_the_broker_as_unreadable(payload: s
 def test_any_input_gives_a_message_or_garbage(text: str, raw: bytes) -> None:
     """Nothing that is sent raises anything else."""
     for sent in (text, raw, f'{{"payloadType":2106,"payload":{{"label":{json.dumps(text)}}}}}'):
-        try:
+        with contextlib.suppress(Garbage):
             assert isinstance(json_codec.decode(sent), Envelope)
-        except Garbage as garbage:
-            assert str(garbage)
 
 
 def test_every_message_of_the_schema_has_a_class() -> None:

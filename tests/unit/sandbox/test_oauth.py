@@ -86,7 +86,7 @@ class Sandbox:
         settings = Switches(**switches)  # type: ignore[arg-type]
         self.grants = Grants(world, settings, seed=1, now_us=START_US)
         self.site = OAuthSite(
-            world, self.grants, settings, now=lambda: self.now_us, form_key=b"k" * 32, balance=lambda account: "1.00"
+            world, lambda: self.grants, settings, now=lambda: self.now_us, form_key=b"k" * 32, balance=lambda account: "1.00"
         )
 
     def visit(self, **parameters: str) -> HttpResponse:

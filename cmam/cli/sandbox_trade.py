@@ -1,0 +1,260 @@
+"""`cmam sandbox trade`: be a trader on the running sandbox, by hand or from a CSV."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from cmam.cli.sandbox_common import FILE, HELP, running
+
+if TYPE_CHECKING:
+    from cmam.sandbox.steps import Step
+    from cmam.sandbox.trader import Trader
+
+
+@click.group(context_settings=HELP)
+def trade() -> None:
+    """Be a trader on the running sandbox.
+
+    Volumes are in lots of the account's broker. Levels are prices. An account is a ctid, a login or
+    broker:login; without one it is the first of the ready file.
+    """
+
+
+_ACCOUNT = click.option("--account", metavar="ID", help="Account that trades. Default: the first of the ready file.")
+_SL = click.option("--sl", metavar="PRICE", help="Stop loss.")
+_TP = click.option("--tp", metavar="PRICE", help="Take profit.")
+_TRAILING = click.option("--trailing", is_flag=True, help="Let the stop loss trail.")
+_LABEL = click.option("--label", default="", help="Label of the order.")
+
+
+def _step(**values: Any) -> Step:
+    from cmam.sandbox.steps import BadStep, Step, decimal
+
+    try:
+        for name, word in (("lots", "LOTS"), ("price", "PRICE"), ("stop_loss", "--sl"), ("take_profit", "--tp")):
+            if values.get(name) is not None:
+                values[name] = decimal(values[name], word)
+        step = Step(**values)
+        step.check()
+    except BadStep as fault:
+        raise click.UsageError(f"{fault}.") from None
+    return step
+
+
+def _do(ready: dict[str, Any], account: str | None, as_json: bool, step: Step) -> None:
+    from cmam.sandbox.steps import perform
+    from cmam.sandbox.trader import Trader, pick_account
+
+    with Trader(ready, pick_account(ready, account)) as trader:
+        done = perform(trader, step, {})
+    click.echo(json.dumps({"done": done.text, "events": done.events}) if as_json else done.text)
+
+
+def _market_command(action: str) -> None:
+    @trade.command(action, context_settings=HELP, help=f"{action.capitalize()} SYMBOL at the market, LOTS of it.")
+    @click.argument("symbol")
+    @click.argument("lots")
+    @_ACCOUNT
+    @_SL
+    @_TP
+    @_TRAILING
+    @_LABEL
+    @running
+    def market(
+        ready: dict[str, Any],
+        as_json: bool,
+        symbol: str,
+        lots: str,
+        account: str | None,
+        sl: str | None,
+        tp: str | None,
+        trailing: bool,
+        label: str,
+    ) -> None:
+        step = _step(
+            action=action, symbol=symbol, lots=lots, stop_loss=sl, take_profit=tp, trailing=trailing, label=label
+        )
+        _do(ready, account, as_json, step)
+
+
+def _pending_command(action: str) -> None:
+    @trade.command(action, context_settings=HELP, help=f"Place a {action} order: buy or sell LOTS of SYMBOL at PRICE.")
+    @click.argument("side", type=click.Choice(["buy", "sell"]))
+    @click.argument("symbol")
+    @click.argument("lots")
+    @click.argument("price")
+    @_ACCOUNT
+    @_SL
+    @_TP
+    @_TRAILING
+    @_LABEL
+    @click.option("--slippage", type=click.IntRange(0), help="Points between stop and limit; stop-limit only.")
+    @running
+    def pending(
+        ready: dict[str, Any],
+        as_json: bool,
+        account: str | None,
+        sl: str | None,
+        tp: str | None,
+        **rest: Any,
+    ) -> None:
+        _do(ready, account, as_json, _step(action=action, stop_loss=sl, take_profit=tp, **rest))
+
+
+_market_command("buy")
+_market_command("sell")
+_pending_command("limit")
+_pending_command("stop")
+_pending_command("stop-limit")
+
+
+@trade.command(context_settings=HELP)
+@click.argument("position")
+@click.argument("lots", required=False)
+@_ACCOUNT
+@running
+def close(ready: dict[str, Any], as_json: bool, position: str, lots: str | None, account: str | None) -> None:
+    """Close POSITION, or only LOTS of it."""
+    _do(ready, account, as_json, _step(action="close", ref=position, lots=lots))
+
+
+@trade.command(context_settings=HELP)
+@click.argument("ident", metavar="POSITION|ORDER")
+@_ACCOUNT
+@click.option("--price", help="New price of a pending order.")
+@click.option("--lots", help="New volume of a pending order.")
+@click.option("--slippage", type=click.IntRange(0), help="New slippage of a stop-limit order, in points.")
+@_SL
+@_TP
+@_TRAILING
+@running
+def amend(
+    ready: dict[str, Any],
+    as_json: bool,
+    ident: str,
+    account: str | None,
+    sl: str | None,
+    tp: str | None,
+    **rest: Any,
+) -> None:
+    """Set levels of a position, or price, volume and levels of a pending order.
+
+    As on the real server a level that is not named is removed.
+    """
+    _do(ready, account, as_json, _step(action="amend", ref=ident, stop_loss=sl, take_profit=tp, **rest))
+
+
+@trade.command(context_settings=HELP)
+@click.argument("order")
+@_ACCOUNT
+@running
+def cancel(ready: dict[str, Any], as_json: bool, order: str, account: str | None) -> None:
+    """Cancel the pending ORDER."""
+    _do(ready, account, as_json, _step(action="cancel", ref=order))
+
+
+@trade.command("list", context_settings=HELP)
+@_ACCOUNT
+@running
+def list_trades(ready: dict[str, Any], as_json: bool, account: str | None) -> None:
+    """Show open positions and pending orders of an account."""
+    from cmam.sandbox.trader import Trader, pick_account
+
+    with Trader(ready, pick_account(ready, account)) as trader:
+        _show_trades(trader, as_json)
+
+
+@trade.command("play", context_settings=HELP)
+@click.argument("file", type=FILE)
+@click.option(
+    "--speed", type=click.FloatRange(0, min_open=True), default=1.0, show_default=True, help="Play faster or slower."
+)
+@running
+def play_file(ready: dict[str, Any], as_json: bool, file: Path, speed: float) -> None:
+    """Play a CSV of trades: all rows are checked before the first is done.
+
+    \b
+    Columns (only `action` must be there):
+      at        seconds from the start; empty: right after the row before
+      action    buy, sell, limit, stop, stop-limit, close, amend, cancel
+      ref       a name for what the row makes; close, amend and cancel take
+                it, or the id of a position or order
+      account   ctid, login or broker:login; empty: the first account
+      symbol    the name at that account's broker
+      side      buy or sell, for limit, stop and stop-limit
+      lots      volume; for close empty means all of it
+      price     limit or stop price
+      sl, tp    stop loss, take profit: prices
+      trailing  yes: the stop loss trails
+      slippage  points, for stop-limit
+      label     label of the order
+
+    \b
+    at,action,ref,symbol,lots,sl
+    0,buy,first,EURUSD,0.50,
+    2.5,amend,first,,,1.08
+    5,close,first,,0.20,
+    9,close,first,,,
+    """
+    from cmam.sandbox.options import SandboxError
+    from cmam.sandbox.player import BadFile, play, read
+
+    try:
+        rows = read(file.read_text(encoding="utf-8"))
+        refused = 0
+        for played in play(rows, ready, speed=speed):
+            refused += not played.is_done
+            if as_json:
+                events = played.done.events if played.done else ()
+                line = {"line": played.line, "ok": played.is_done, "done": played.text, "events": events}
+                click.echo(json.dumps(line))
+            else:
+                click.echo(f"line {played.line}: {played.text}")
+    except UnicodeDecodeError:
+        raise click.UsageError(f"{file}: expected a CSV in UTF-8; nothing was played.") from None
+    except BadFile as fault:
+        raise click.UsageError(f"{file}: nothing was played.\n{fault}") from None
+    if refused:
+        raise SandboxError(f"{refused} of {len(rows)} rows were refused")
+
+
+def _show_trades(trader: Trader, as_json: bool) -> None:
+    from cmam.cli.sandbox_admin import table
+    from cmam.sandbox.json_codec import as_document
+
+    answer = trader.reconcile()
+    if as_json:
+        click.echo(json.dumps(as_document(answer)))
+        return
+    rows = table("position / order", "symbol", "side", ">lots", ">price", ">sl", ">tp", "label")
+    for position in answer.position:
+        symbol = trader.symbol_of(position.tradeData.symbolId)
+        rows.add_row(
+            f"position {position.positionId}",
+            symbol.name,
+            "buy" if position.tradeData.tradeSide == 1 else "sell",
+            symbol.lots(position.tradeData.volume),
+            symbol.price(position.price),
+            symbol.price(position.stopLoss),
+            symbol.price(position.takeProfit),
+            position.tradeData.label,
+        )
+    for order in answer.order:
+        symbol = trader.symbol_of(order.tradeData.symbolId)
+        rows.add_row(
+            f"order {order.orderId}",
+            symbol.name,
+            "buy" if order.tradeData.tradeSide == 1 else "sell",
+            symbol.lots(order.tradeData.volume),
+            symbol.price(order.limitPrice or order.stopPrice),
+            symbol.price(order.stopLoss),
+            symbol.price(order.takeProfit),
+            order.tradeData.label,
+        )
+    account = trader.account
+    click.echo(f"account {account['ctid']} ({account['broker']}:{account['login']}, {account['currency']})", err=True)
+    rows.print("no open positions, no pending orders")
