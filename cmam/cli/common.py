@@ -1,0 +1,254 @@
+"""What every command shares: where its home is, how it prints, and what its failures look like.
+
+`--home`, `--json` and `--debug` stand before or after the command. Data goes to stdout, talk to stderr. Must not know
+what any command does.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from enum import IntEnum
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
+
+import click
+
+if TYPE_CHECKING:
+    from cmam.config.home import Home
+
+HELP = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
+
+
+class Exit(IntEnum):
+    """What a script learns from a command."""
+
+    DONE = 0
+    REFUSED = 1
+    USAGE = 2
+    UNREACHABLE = 3
+    HELD = 4
+
+
+class Failure(click.ClickException):
+    """A command that did not do what it was asked: one sentence, and which of the exit codes it is."""
+
+    def __init__(self, sentence: str, code: int = Exit.REFUSED) -> None:
+        super().__init__(sentence)
+        self.exit_code = int(code)
+
+    def show(self, file: Any = None) -> None:
+        """Say it on stderr."""
+        say(self.message, error=True)
+
+
+@dataclass(frozen=True, slots=True)
+class Face:
+    """How this run was asked to show itself, and which home it is about."""
+
+    home: Home
+    as_json: bool
+    debug: bool
+
+
+# --- options that stand anywhere ------------------------------------------------------------------------------------
+
+
+def _remember(name: str) -> Callable[[click.Context, click.Parameter, Any], Any]:
+    def keep(context: click.Context, _parameter: click.Parameter, value: Any) -> Any:
+        if value:
+            context.meta[f"cmam.{name}"] = value
+        return value
+
+    return keep
+
+
+def common_options() -> list[click.Parameter]:
+    """The options of every command; the nearest one to the command wins."""
+    return [
+        click.Option(
+            ["--home"],
+            metavar="DIR",
+            callback=_remember("home"),
+            help="The folder of log, secrets and lock [CMAM_HOME, else the platform's].",
+        ),
+        click.Option(["--json", "as_json"], is_flag=True, callback=_remember("json"), help="Print JSON."),
+        click.Option(
+            ["--debug"], is_flag=True, callback=_remember("debug"), help="Show the whole traceback of a failure."
+        ),
+    ]
+
+
+def face() -> Face:
+    """The face of the command that runs now."""
+    from cmam.config.home import choose_home
+
+    meta = click.get_current_context().meta
+    return Face(
+        home=choose_home(meta.get("cmam.home"), os.environ),
+        as_json=bool(meta.get("cmam.json")),
+        debug=bool(meta.get("cmam.debug")),
+    )
+
+
+class Verb(click.Command):
+    """A command with the options that all have."""
+
+    def __init__(self, *arguments: Any, **named: Any) -> None:
+        named.setdefault("context_settings", HELP)
+        super().__init__(*arguments, **named)
+        own = {name for parameter in self.params for name in parameter.opts}
+        self.params += [_unexposed(option) for option in common_options() if not set(option.opts) & own]
+
+
+class Noun(click.Group):
+    """A group of commands, each with the options that all have."""
+
+    command_class = Verb
+
+    def __init__(self, *arguments: Any, **named: Any) -> None:
+        named.setdefault("context_settings", HELP)
+        super().__init__(*arguments, **named)
+        self.params += [_unexposed(option) for option in common_options()]
+
+
+def _unexposed(option: click.Parameter) -> click.Parameter:
+    option.expose_value = False
+    return option
+
+
+class Lazy(Noun):
+    """A group that imports a command only when it is asked for, so that `-h` and small commands stay quick."""
+
+    places: ClassVar[Mapping[str, tuple[str, str]]] = {}
+    """For each command its module and its one line of help."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """The commands in the order in which a person meets them."""
+        return list(self.places)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Import the command's module and take the command from it."""
+        place = self.places.get(cmd_name)
+        if place is None:
+            return None
+        command = getattr(import_module(place[0]), cmd_name.replace("-", "_"))
+        assert isinstance(command, click.Command)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """List the commands without importing them."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, place[1]) for name, place in self.places.items()])
+
+
+# --- printing -------------------------------------------------------------------------------------------------------
+
+
+def say(text: str, *, error: bool = False) -> None:
+    """Talk to the person, on stderr."""
+    prefix = click.style("cmam: ", fg="red", bold=True) if error else ""
+    click.echo(prefix + text, err=True)
+
+
+def print_json(document: Mapping[str, Any]) -> None:
+    """One JSON document, or one line of JSON lines, on stdout."""
+    click.echo(json.dumps(document, ensure_ascii=False))
+
+
+def print_rows(
+    rows: Iterable[Mapping[str, Any]],
+    columns: Sequence[str | tuple[str, str]],
+    *,
+    empty: str,
+    title: str | None = None,
+    numbers: frozenset[str] = frozenset(),
+) -> None:
+    """A list: JSON lines with every key, or a table of `columns` (key, or key and heading) that fits the screen."""
+    if click.get_current_context().meta.get("cmam.json"):
+        for row in rows:
+            print_json(row)
+        return
+    found = list(rows)
+    if not found:
+        say(empty)
+        return
+    table = new_table(title)
+    pairs = [(column, column.replace("_", " ")) if isinstance(column, str) else column for column in columns]
+    for key, heading in pairs:
+        table.add_column(heading, justify="right" if key in numbers else "left", overflow="fold")
+    for row in found:
+        table.add_row(*(_cell(row.get(key)) for key, _ in pairs))
+    console().print(table)
+
+
+def _cell(value: Any) -> Any:
+    from rich.text import Text
+
+    if value is None or value == "":
+        return Text("–", style="dim")
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, list | tuple):
+        return ", ".join(map(str, value))
+    text = str(value)
+    return Text(text, style=STYLES.get(text, ""))
+
+
+STYLES = {
+    "open": "green",
+    "copy": "green",
+    "running": "green",
+    "reconciled": "green",
+    "up": "green",
+    "skip": "yellow",
+    "paused": "yellow",
+    "subscribed": "yellow",
+    "authorised": "yellow",
+    "unknown": "bold red",
+    "refused": "red",
+    "down": "red",
+    "token_dead": "red",
+    "closed": "dim",
+    "none": "dim",
+    "stopped": "dim",
+}
+"""Colours carry nothing that the word does not say."""
+
+
+def new_table(title: str | None = None) -> Any:
+    """An empty table in the house's style."""
+    from rich import box
+    from rich.table import Table
+
+    return Table(title=title, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD, pad_edge=False)
+
+
+def console(*, error: bool = False) -> Any:
+    """A console on stdout (or stderr) that colours terminals only, and lets a pipe have whole lines."""
+    from rich.console import Console
+
+    stream = sys.stderr if error else sys.stdout
+    is_screen = stream.isatty()
+    return Console(
+        file=stream,
+        highlight=False,
+        markup=False,
+        emoji=False,
+        width=None if is_screen else 240,
+        no_color=True if not is_screen else None,
+        force_terminal=None if is_screen else False,
+    )
+
+
+def fail(sentence: str, code: int = Exit.REFUSED) -> NoReturn:
+    """End the command with a sentence and an exit code."""
+    raise Failure(sentence, code)
+
+
+def is_interactive() -> bool:
+    """Whether somebody can answer a question: nothing prompts when stdin is no terminal."""
+    return sys.stdin is not None and sys.stdin.isatty() and sys.stderr.isatty()

@@ -1,0 +1,97 @@
+"""The entry point: finds the command, runs it, and turns whatever goes wrong into one sentence and an exit code."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+from typing import Any, ClassVar
+
+import click
+
+import cmam
+from cmam.cli.common import HELP, Exit, Lazy, common_options, say
+
+
+class Root(Lazy):
+    """All commands, in the order in which a person meets them."""
+
+    places: ClassVar = {
+        "demo": ("cmam.cli.demo", "See it work: a broker, a leader, three followers, half a minute."),
+        "sandbox": ("cmam.cli.sandbox", "Run a broker of your own that speaks the real protocol."),
+        "api": ("cmam.cli.api", "Configure and check the way to the Open API."),
+        "account": ("cmam.cli.account", "Add and manage trading accounts."),
+        "profile": ("cmam.cli.profile", "Say who follows whom, and how."),
+        "start": ("cmam.cli.run", "Copy trades, in the foreground."),
+        "status": ("cmam.cli.run", "Show connections, accounts, profiles and alerts."),
+        "pause": ("cmam.cli.run", "Open nothing new; go on managing what is open."),
+        "resume": ("cmam.cli.run", "Open again."),
+        "replay": ("cmam.cli.replay", "Rebuild the past from the log, and verify every decision."),
+        "audit": ("cmam.cli.audit", "Show what was copied, skipped and why."),
+    }
+
+    def __init__(self, *arguments: Any, **named: Any) -> None:
+        click.Group.__init__(self, *arguments, **named)
+        self.params += common_options()
+
+
+@click.group(cls=Root, context_settings=HELP)
+@click.version_option(cmam.__version__, "--version", message="cmam %(version)s")
+def cli(**_: object) -> None:
+    """Copy trades between cTrader accounts through the Spotware Open API.
+
+    Begin with `cmam demo`, which needs no account. Exit codes: 0 done, 1 refused or diverged, 2 usage, 3 cannot reach
+    the API, 4 another cmam holds this store.
+    """
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run a command and exit; the console script."""
+    sys.exit(run(sys.argv[1:] if arguments is None else arguments))
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Run a command and return its exit code."""
+    debug = "--debug" in arguments
+    try:
+        with cli.make_context("cmam", list(arguments)) as context:
+            outcome = cli.invoke(context)
+            sys.stdout.flush()
+            return int(outcome) if isinstance(outcome, int) else Exit.DONE
+    except click.exceptions.Exit as exit_:
+        return exit_.exit_code
+    except click.exceptions.NoArgsIsHelpError as help_:
+        click.echo(help_.format_message())
+        return Exit.USAGE
+    except click.ClickException as refused:
+        if debug and refused.__cause__ is not None:
+            raise
+        refused.show()
+        return refused.exit_code
+    except (click.Abort, KeyboardInterrupt):
+        say("interrupted; nothing more was done.")
+        return Exit.REFUSED
+    except BrokenPipeError:
+        # Whoever read our output has gone; what is still buffered must not complain at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return Exit.DONE
+    except Exception as error:
+        if debug:
+            raise
+        return _explain(error)
+
+
+def _explain(error: Exception) -> int:
+    """One sentence for an error that carries one, and an honest word for one that should not have happened."""
+    from cmam.cli.failures import code_of
+
+    code = code_of(error)
+    if code is None:
+        say(
+            f"Something went wrong that should not have: {type(error).__name__}: {error}. "
+            "--debug shows where; please report it.",
+            error=True,
+        )
+        return Exit.REFUSED
+    say(str(error), error=True)
+    return code
