@@ -1,7 +1,7 @@
 """What an account can be asked to do at its broker: one flat shape, read by kind.
 
 Only the fields of a command's kind are set; `openapi/translate.py` turns it into a request. Levels follow the wire:
-distances in an opening request, absolute prices in an amendment, where both always stand, since an omitted one is deleted.
+distances in an opening request, absolute prices in an amendment, where both always stand: an omitted one is deleted.
 """
 
 from __future__ import annotations
@@ -36,8 +36,8 @@ class Command:
     """One thing to ask of the broker.
 
     `volume` is what to open, add, place or close; `whole` marks a close of all that the position has. `position` is set
-    for ADD, CLOSE and AMEND_PROTECTION, `order` for AMEND_ORDER and CANCEL. `base_price` and `slippage_points` belong to
-    market range, `slippage_points` also to stop limit.
+    for ADD, CLOSE and AMEND_PROTECTION, `order` for AMEND_ORDER and CANCEL. `base_price` and `slippage_points` belong
+    to market range, `slippage_points` also to stop limit.
     """
 
     kind: CommandKind

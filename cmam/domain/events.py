@@ -462,7 +462,7 @@ class ApiConfigured(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AccountAdded(Event):
-    """An account became known, or what is known of it changed. `grant` names the consent that opens it, by fingerprint."""
+    """An account became known, or what is known of it changed. `grant` is the fingerprint of the consent to it."""
 
     TOPIC: ClassVar[str] = "app.account_added"
     account: AccountId

@@ -1,7 +1,7 @@
 """Names of things. Each is a type of its own, so that an account id never passes for a position id.
 
-The integers are the broker's; the strings are ours. Ids of positions, orders and deals are unique per broker server, not
-globally: they only ever stand beside an account.
+The integers are the broker's; the strings are ours. Ids of positions, orders and deals are unique per broker server,
+not globally: they only ever stand beside an account.
 """
 
 from __future__ import annotations

@@ -36,7 +36,7 @@ def leader_levels(change: Change) -> Levels:
 def opening_distance(
     spec: SymbolSpec, side: Side, price: Price, level: Price | None, *, is_stop: bool
 ) -> Distance | None:
-    """How far a level lies from the leader's fill, on the follower's tick, or None where there is none or it is passed."""
+    """How far a level lies from the leader's fill, on the follower's tick; None where there is none or it is passed."""
     if level is None:
         return None
     away = (price - level) * side.sign * (1 if is_stop else -1)

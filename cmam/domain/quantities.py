@@ -1,8 +1,9 @@
 """Integers with units: volumes, prices, money, and the only roundings there are.
 
 Volume is in 1/100 of a unit of the base asset, the wire's own scale. A price is an integer in 1e-8, finer than any
-broker quotes, so that averages of several deals keep their digits. Money is an integer of minor units beside the number
-of its digits. Ratios are exact fractions. A float never means money here; `openapi/translate.py` converts once, each way.
+broker quotes, so that averages of several deals keep their digits. Money is an integer of minor units beside the
+number of its digits. Ratios are exact fractions. A float never means money here; `openapi/translate.py` converts
+once, each way.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """One turn of an account: an input is folded, and what follows from it is derived.
 
-Everything derived here can be derived again from the record: `step` takes a fact of the stream, `decide_change` a change
-of the leader with its recorded inputs. Neither reads a clock. What a copy needs (a reduction, an amendment, its end) is
-level-triggered: it is asked for whenever goal and truth differ and no request of that kind is under way, so a lost,
+Everything derived here can be derived again from the record: `step` takes a fact of the stream, `decide_change` a
+change of the leader with its recorded inputs. Neither reads a clock. What a copy needs (a reduction, an amendment, its end)
+is level-triggered: it is asked for whenever goal and truth differ and no request of that kind is under way, so a lost,
 refused or late answer only delays it.
 """
 
@@ -120,7 +120,7 @@ def step(view: AccountView, fact: Event, store: StoreId, now_us: int) -> Turn:
     """Fold one input of the account's stream and derive what follows from it."""
     after = evolve(view, fact, now_us)
     builder = _Builder(after, now_us, store)
-    for settlement in _settlements(view, after, fact, now_us):
+    for settlement in _settlements(after, fact, now_us):
         builder.add(settlement)
     for key in _restless(view, builder.view, fact):
         builder.finish_if_gone(key, fact)
@@ -174,7 +174,7 @@ class _Builder:
         not_after_us: int = 0,
         again: Intent | None = None,
     ) -> None:
-        """Record a request under its derived name; `again` repeats one that provably never arrived, under its old name."""
+        """Record a request under its derived name; `again` repeats one that never arrived, under its old name."""
         copy = self.view.copies.get(key)
         seq = again.seq if again is not None else (copy.last_seq if copy is not None else 0) + 1
         label = label_of(self._store, *key)
@@ -294,7 +294,7 @@ def _amendment(view: AccountView, copy: Copy, position: Position) -> Command | N
 # --- outcomes -----------------------------------------------------------------------------------------------------
 
 
-def _settlements(before: AccountView, after: AccountView, fact: Event, now_us: int) -> Iterator[Event]:
+def _settlements(after: AccountView, fact: Event, now_us: int) -> Iterator[Event]:
     match fact:
         case ExecutionSeen():
             intent = intent_of(after, fact)
@@ -363,7 +363,7 @@ def _has_closed(view: AccountView, intent: Intent) -> bool:
 
 
 def _settle_by_reconcile(view: AccountView, intent: Intent, fact: Reconciled, now_us: int) -> Iterator[Event]:
-    """What the broker holds settles an unknown outcome; absence counts only after the settling time, with the history."""
+    """What the broker holds settles an unknown outcome; absence counts only after the settling time, by the history."""
     copy = view.copies.get(intent.key)
     is_proof = fact.looked_up and now_us - intent.moved_us >= SETTLE_US
     match intent.command.kind:

@@ -1,0 +1,140 @@
+"""What a follower holds of its leaders, and what it has asked of its broker: copies, intents, cursors.
+
+Plain values; how they come about is told by the folds in `intents.py` and `booking.py`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from fractions import Fraction
+
+from cmam.domain.commands import Command
+from cmam.domain.events import (
+    Goal,
+)
+from cmam.domain.ids import (
+    AccountId,
+    IntentId,
+    LinkId,
+    OrderId,
+    PositionId,
+    ProfileId,
+    SourceKey,
+    SymbolId,
+)
+from cmam.domain.quantities import Price, Side, Volume
+from cmam.domain.reasons import Reason
+
+
+class CopyState(StrEnum):
+    """Where a copy stands. The last four are ends."""
+
+    OPENING = "opening"
+    RESTING = "resting"
+    OPEN = "open"
+    CLOSING = "closing"
+    CLOSED = "closed"
+    REFUSED = "refused"
+    EXPIRED = "expired"
+    CANCELLED = "cancelled"
+
+    @property
+    def is_end(self) -> bool:
+        return self in (CopyState.CLOSED, CopyState.REFUSED, CopyState.EXPIRED, CopyState.CANCELLED)
+
+
+class IntentState(StrEnum):
+    """Where a request stands that has no outcome yet."""
+
+    RECORDED = "recorded"
+    SENT = "sent"
+    ACCEPTED = "accepted"
+    UNKNOWN = "unknown"
+
+
+CopyKey = tuple[LinkId, SourceKey]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Intent:
+    """A request of ours without an outcome yet. `filled` is what its deals have executed so far."""
+
+    intent: IntentId
+    link: LinkId
+    source: SourceKey
+    seq: int
+    command: Command
+    volume_before: Volume
+    attempt: int
+    recorded_us: int
+    state: IntentState = IntentState.RECORDED
+    moved_us: int = 0
+    order: OrderId | None = None
+    filled: Volume = Volume(0)
+    not_after_us: int = 0
+
+    @property
+    def key(self) -> CopyKey:
+        return (self.link, self.source)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Copy:
+    """One source of a leader as this follower holds it. Volumes are the follower's."""
+
+    link: LinkId
+    profile: ProfileId
+    source: SourceKey
+    state: CopyState
+    leader: AccountId
+    leader_position: PositionId | None
+    leader_order: OrderId | None
+    leader_symbol: str
+    leader_digits: int
+    symbol: SymbolId
+    side: Side
+    goal: Goal
+    decided_us: int
+    leader_opened: Volume = Volume(0)
+    position: PositionId | None = None
+    order: OrderId | None = None
+    volume: Volume = Volume(0)
+    opened_volume: Volume = Volume(0)
+    open_price: Price | None = None
+    close_price: Price | None = None
+    opened_us: int = 0
+    closed_us: int = 0
+    last_seq: int = 0
+    reason: Reason | None = None
+    awaits_protection: bool = False
+    refusals: int = 0
+    retry_at_us: int = 0
+    protection_refused: Goal | None = None
+    not_after_us: int = 0
+    settings_version: int = 0
+
+    @property
+    def key(self) -> CopyKey:
+        return (self.link, self.source)
+
+    @property
+    def target(self) -> Fraction:
+        """The exact volume the copy should have, in 1/100 unit."""
+        return Fraction(self.goal.target_numerator, self.goal.target_denominator)
+
+    @property
+    def residue(self) -> Fraction:
+        """What the copy holds above its target because the step does not allow less; zero after a full close."""
+        return self.volume - self.target if self.state in (CopyState.OPEN, CopyState.CLOSING) else Fraction(0)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cursor:
+    """The last of a leader's changes that a link has decided."""
+
+    version: int
+    index: int
+
+    def is_before(self, version: int, index: int) -> bool:
+        return (self.version, self.index) < (version, index)

@@ -1,0 +1,110 @@
+"""Positions, orders and balance as the broker's snapshots and deals tell them.
+
+The newest snapshot by the broker's own time wins; one of a position that is known to be closed does not raise it again.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from cmam.domain.events import (
+    TraderSeen,
+    TrailingStopMoved,
+)
+from cmam.domain.ids import (
+    PositionId,
+)
+from cmam.domain.quantities import Volume
+from cmam.domain.trades import Deal, ExecutionKind, Order, Position, PositionStatus
+from cmam.domain.view import AccountView
+
+CLOSED_REMEMBERED = 512
+"""How many closed positions are remembered against late snapshots of them; far more than may be in flight."""
+
+
+def take_trader(view: AccountView, event: TraderSeen) -> AccountView:
+    """Take what the broker says the account is; an older balance does not replace a newer one."""
+    trader = event.trader
+    if trader.balance_version >= view.balance_version:
+        view = replace(view, balance=trader.balance, balance_version=trader.balance_version)
+    return replace(view, trader=trader, currency=event.currency or view.currency, is_live=event.is_live)
+
+
+def take_position(view: AccountView, seen: Position) -> AccountView:
+    """Take the newest snapshot of a position; volume 0 means it is gone, whatever its status says."""
+    known = view.positions.get(seen.position)
+    if seen.updated_ms and seen.updated_ms <= view.closed.get(seen.position, 0):
+        return view
+    if known is not None and seen.updated_ms and seen.updated_ms < known.updated_ms:
+        return view
+    if seen.volume > 0 and seen.status in (PositionStatus.OPEN, PositionStatus.ERROR):
+        return replace(view, positions={**view.positions, seen.position: seen})
+    if known is None:
+        return view
+    return drop_position(view, seen.position, max(seen.updated_ms, seen.closed_ms, known.updated_ms))
+
+
+def drop_position(view: AccountView, position: PositionId, at_ms: int) -> AccountView:
+    """Forget a position, and remember that it is gone."""
+    closed = {**view.closed, position: at_ms}
+    while len(closed) > CLOSED_REMEMBERED:
+        closed.pop(next(iter(closed)))
+    return replace(
+        view,
+        positions={key: value for key, value in view.positions.items() if key != position},
+        origins={key: value for key, value in view.origins.items() if key != position},
+        closed=closed,
+    )
+
+
+def book_deal(view: AccountView, deal: Deal) -> AccountView:
+    """Book a deal whose event came without the position."""
+    known = view.positions.get(deal.position)
+    if known is None:
+        if deal.close is not None or deal.position in view.closed:
+            return view
+        fresh = Position(
+            position=deal.position,
+            symbol=deal.symbol,
+            side=deal.side,
+            volume=deal.filled_volume,
+            price=deal.price,
+            opened_ms=deal.executed_ms,
+            updated_ms=deal.executed_ms,
+        )
+        return replace(view, positions={**view.positions, deal.position: fresh})
+    signed = deal.filled_volume if deal.side is known.side else -deal.filled_volume
+    left = known.volume + signed
+    if left <= 0:
+        return drop_position(view, deal.position, deal.executed_ms)
+    changed = replace(known, volume=Volume(left), updated_ms=max(known.updated_ms, deal.executed_ms))
+    return replace(view, positions={**view.positions, deal.position: changed})
+
+
+def take_order(view: AccountView, order: Order, kind: ExecutionKind) -> AccountView:
+    """Keep an order that rests; forget one that has ended."""
+    if kind is ExecutionKind.ORDER_CANCEL_REJECTED:
+        return view
+    known = view.orders.get(order.order)
+    if known is not None and order.updated_ms and order.updated_ms < known.updated_ms:
+        return view
+    if order.is_resting:
+        return replace(view, orders={**view.orders, order.order: order})
+    if known is None:
+        return view
+    return replace(view, orders={key: value for key, value in view.orders.items() if key != order.order})
+
+
+def take_balance(view: AccountView, deal: Deal) -> AccountView:
+    """Take the balance after a closing deal, unless a newer one is known."""
+    if deal.close is None or deal.close.balance_version < view.balance_version:
+        return view
+    return replace(view, balance=deal.close.balance, balance_version=deal.close.balance_version)
+
+
+def trail_stop(view: AccountView, event: TrailingStopMoved) -> AccountView:
+    """Move the stop of a position to where the broker trailed it."""
+    known = view.positions.get(event.position)
+    if known is None:
+        return view
+    return replace(view, positions={**view.positions, event.position: replace(known, stop=event.stop)})
