@@ -1,0 +1,74 @@
+"""The log folded into what it means: the registry and a view of each account, one record at a time.
+
+Projector, replay and audit all fold here, with the domain's own functions, so that there is one truth. It remembers
+nothing that is not in the log.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
+
+from cmam.domain.account import AccountView, evolve
+from cmam.domain.ids import AccountId
+from cmam.domain.registry import Registry, evolve_registry
+from cmam.store.envelope import Recorded
+
+ACCOUNT_PREFIX = "account:"
+
+
+def account_of(stream: str) -> AccountId | None:
+    """The account whose stream this is."""
+    number = stream.removeprefix(ACCOUNT_PREFIX)
+    return AccountId(int(number)) if number != stream and number.isdecimal() else None
+
+
+@dataclass(frozen=True, slots=True)
+class AccountStep:
+    """What one record changed in the view of its account."""
+
+    record: Recorded
+    before: AccountView
+    after: AccountView
+
+
+@dataclass(frozen=True, slots=True)
+class RegistryStep:
+    """What one record changed in the registry; records of connections change nothing there."""
+
+    record: Recorded
+    before: Registry
+    after: Registry
+
+
+@dataclass(slots=True)
+class Fold:
+    """Everything that is believed after some records."""
+
+    registry: Registry = field(default_factory=Registry)
+    accounts: dict[AccountId, AccountView] = field(default_factory=dict)
+    position: int = 0
+    at_us: int = 0
+
+    def take(self, record: Recorded) -> AccountStep | RegistryStep:
+        """Fold one more record, the next of its stream."""
+        self.position, self.at_us = record.position, record.at_us
+        account = account_of(record.stream)
+        if account is None:
+            known = self.registry
+            self.registry = evolve_registry(known, record.stream, record.event)
+            return RegistryStep(record, known, self.registry)
+        before = self.accounts.get(account) or AccountView(account=account)
+        if before.version != record.version - 1:  # a damaged record before it was passed over
+            before = replace(before, version=record.version - 1)
+        after = evolve(before, record.event, record.at_us)
+        self.accounts[account] = after
+        return AccountStep(record, before, after)
+
+
+def fold(records: Iterable[Recorded]) -> Fold:
+    """Fold all of some records."""
+    state = Fold()
+    for record in records:
+        state.take(record)
+    return state

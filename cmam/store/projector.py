@@ -1,0 +1,313 @@
+"""The projector: pages of the log into `views.db`, each in one transaction with the position it brings.
+
+Run as a process of its own (`python -m cmam.store.projector --home DIR`): in the trading process it would slow every
+copy down. Its standard input is held by whoever started it; at its end the projector drains the log and exits. What it
+writes can always be made anew from the log, and is, whenever the code that fills the tables has changed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import select
+import signal
+import sqlite3
+import subprocess
+import sys
+from collections.abc import Iterable, Sequence
+from contextlib import closing
+from pathlib import Path
+
+from sqlite_utils import Database
+
+from cmam.store import schema
+from cmam.store.database import explain
+from cmam.store.envelope import Raw, UnknownEvent
+from cmam.store.errors import StoreError, StoreHeld, StoreUnavailable
+from cmam.store.fold import AccountStep, Fold, account_of
+from cmam.store.lock import StoreLock
+from cmam.store.log import EventLog
+from cmam.store.snapshot import keep, restore
+from cmam.store.text import iso
+from cmam.store.views import Change, Row, changes_of_account, healed_by
+from cmam.store.views_file import HASH, POSITION, VIEWS_NAME, meta, open_views, views_position
+from cmam.store.views_registry import changes_of_registry
+
+LOCK_NAME = "views.lock"
+PAGE = 1_000
+"""Records projected in one transaction: few commits, and a reader never waits long."""
+POLL_S = 0.02
+"""How often the log is asked whether there is something new: one PRAGMA, a few microseconds."""
+SNAPSHOT_EVERY = 20_000
+"""So many records may have to be folded again after the projector was killed."""
+WAIT_TRIES = 100
+"""Times 50 ms: how long an audit waits for a living projector to come up to the head of the log."""
+RETRY_S = 1.0
+"""How long to wait before views that could not be written are tried again."""
+TAKE_OVER_S = 10.0
+"""How long a new projector waits for one that still drains, or for an audit that projects."""
+
+
+class AnotherProjector(StoreError):
+    """The views moved on under us: somebody else projects into them."""
+
+
+class Projector:
+    """Brings one set of views up to its log."""
+
+    def __init__(self, log: EventLog, views: Database) -> None:
+        self._log = log
+        self._views = views
+        self._fold = Fold()
+        self._folded: dict[str, int] = {}
+        self._since_snapshot = 0
+        self.position = int(meta(views, POSITION) or 0)
+        self._restore()
+
+    def project(self) -> int:
+        """Project everything that is in the log now; answers the position reached."""
+        while self.project_page():
+            pass
+        return self.position
+
+    def project_page(self) -> int:
+        """Project one page, in one transaction; answers how many records it had."""
+        page = self._log.page_of_raw(self.position, PAGE)
+        if page:
+            rows, healed = _Rows(), []
+            for raw in page:
+                healed += self._take(raw, rows)
+            self._write(page, rows, healed)
+        return len(page)
+
+    def keep_snapshots(self) -> None:
+        """Store what was folded, so that the next projector need not fold it again."""
+        rows = []
+        for account, view in self._fold.accounts.items():
+            state = keep(view)
+            if state is not None:
+                rows.append({"stream": f"account:{account}", "version": view.version, "state": state})
+        with self._views.atomic():
+            self._views.table(schema.FOLDS).upsert_all(rows, pk="stream")
+        self._since_snapshot = 0
+
+    # --- folding ------------------------------------------------------------------------------------------------------
+
+    def _restore(self) -> None:
+        """Fold the registry again, which is small; accounts follow from their snapshots when they are first met."""
+        for stream in self._log.heads():
+            if account_of(stream) is None and not stream.startswith("connection:"):
+                for record in self._log.read_stream(stream):
+                    if record.position <= self.position:
+                        self._fold.take(record)
+
+    def _bring_up(self, raw: Raw) -> None:
+        """Have the account's view stand just before this record."""
+        account = account_of(raw.stream)
+        if account is None or raw.stream in self._folded:
+            return
+        self._folded[raw.stream] = raw.version
+        rows = list(self._views.execute("SELECT state FROM folds WHERE stream = ?", [raw.stream]))
+        view = restore(rows[0][0]) if rows else None
+        after = 0
+        if view is not None and view.version < raw.version:
+            self._fold.accounts[account], after = view, view.version
+        for record in self._log.read_stream(raw.stream, after=after):
+            if record.version >= raw.version:
+                break
+            self._fold.take(record)
+
+    def _take(self, raw: Raw, rows: _Rows) -> list[AccountStep]:
+        """Fold one record into rows. One that cannot be read or shown is noted, and the rest goes on."""
+        try:
+            self._bring_up(raw)
+            record = self._log.decode(raw)
+            step = self._fold.take(record)
+            if isinstance(record.event, UnknownEvent):
+                rows.add(schema.ERRORS, _error(raw, record.event.why))
+            if not isinstance(step, AccountStep):
+                rows.add_all(changes_of_registry(step))
+                return []
+            rows.add_all(changes_of_account(step, self._fold.registry.store))
+            return [step] if healed_by(step) is not None else []
+        except Exception as error:  # noqa: BLE001 - one bad record must not hide all that follow it
+            rows.add(schema.ERRORS, _error(raw, f"{type(error).__name__}: {error}"))
+            return []
+
+    # --- writing ------------------------------------------------------------------------------------------------------
+
+    def _write(self, page: Sequence[Raw], rows: _Rows, healed: Sequence[AccountStep]) -> None:
+        last = page[-1]
+        try:
+            with self._views.atomic():
+                self._move(last)
+                rows.write(self._views)
+                for step in healed:
+                    self._heal(step)
+        except sqlite3.Error as error:
+            raise explain(error, self._log.path.with_name(VIEWS_NAME)) from error
+        self.position = last.position
+        self._since_snapshot += len(page)
+        if self._since_snapshot >= SNAPSHOT_EVERY:
+            self.keep_snapshots()
+
+    def _move(self, last: Raw) -> None:
+        """Write first, so that the transaction is a writing one from its start; refuse if somebody else moved on."""
+        moved = self._views.execute(
+            "UPDATE meta SET value = ? WHERE name = ? AND value = ?",
+            [str(last.position), POSITION, str(self.position)],
+        ).rowcount
+        if moved != 1:
+            raise AnotherProjector("Another process projects into the same views; this one stops.")
+        self._views.execute("UPDATE meta SET value = ? WHERE name = ?", [last.hash, HASH])
+
+    def _heal(self, step: AccountStep) -> None:
+        event = healed_by(step)
+        assert event is not None
+        self._views.execute(
+            "UPDATE alerts SET healed_at = ? WHERE account = ? AND kind = ? AND healed_at IS NULL AND position < ?",
+            [iso(step.record.at_us), int(step.after.account), event.kind, step.record.position],
+        )
+
+
+class _Rows:
+    """The rows of one page, merged by key: what was said last of each column stands."""
+
+    def __init__(self) -> None:
+        self._tables: dict[str, dict[object, Row]] = {}
+
+    def add(self, table: str, row: Row) -> None:
+        key = row[schema.TABLES[table].key]
+        self._tables.setdefault(table, {}).setdefault(key, {}).update(row)
+
+    def add_all(self, changes: Iterable[Change]) -> None:
+        for table, row in changes:
+            self.add(table, row)
+
+    def write(self, views: Database) -> None:
+        """Upsert them, those with the same columns together."""
+        for table, rows in self._tables.items():
+            by_columns: dict[tuple[str, ...], list[Row]] = {}
+            for row in rows.values():
+                by_columns.setdefault(tuple(sorted(row)), []).append(row)
+            for same in by_columns.values():
+                views.table(table).upsert_all(same, pk=schema.TABLES[table].key, batch_size=500)
+
+
+def _error(raw: Raw, text: str) -> Row:
+    return {
+        "position": raw.position,
+        "stream": raw.stream,
+        "version": raw.version,
+        "topic": raw.topic,
+        "error": text[:1_000],
+    }
+
+
+# --- bringing views up ----------------------------------------------------------------------------------------------
+
+
+def project_to_head(home: Path) -> int:
+    """Bring the views of a folder up to all that is committed now; answers how many records they are behind.
+
+    If a projector lives it is waited for, at most five seconds; otherwise this process projects.
+    """
+    with closing(EventLog.read_only(home)) as log:
+        head = log.position()
+        lock = StoreLock(home, name=LOCK_NAME)
+        for _ in range(WAIT_TRIES):
+            try:
+                with lock.acquire(since="", command="cmam audit", patience_s=0.05):
+                    _project_once(log, home)
+                    return 0
+            except StoreHeld:
+                if (views_position(home) or 0) >= head:
+                    return 0
+        return head - (views_position(home) or 0)
+
+
+def _project_once(log: EventLog, home: Path) -> None:
+    views = open_views(log, home / VIEWS_NAME)
+    try:
+        projector = Projector(log, views)
+        was = projector.position
+        if projector.project() - was >= PAGE:
+            projector.keep_snapshots()
+    finally:
+        views.close()
+
+
+# --- the process --------------------------------------------------------------------------------------------------
+
+
+def start(home: Path) -> subprocess.Popen[bytes]:
+    """Start a projector as a child. Its standard input is ours to hold: it drains and exits when that is closed."""
+    command = [sys.executable, "-m", "cmam.store.projector", "--home", str(home)]
+    return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL)
+
+
+def stop(child: subprocess.Popen[bytes], timeout_s: float = 3.0) -> int:
+    """Let a projector drain and exit, at most so long; then end it: what it has not projected is projected later."""
+    assert child.stdin is not None
+    child.stdin.close()
+    try:
+        return child.wait(timeout_s)
+    except subprocess.TimeoutExpired:
+        child.kill()
+        return child.wait()
+
+
+def follow(log: EventLog, home: Path, held: int = 0) -> None:
+    """Project whatever comes, until the file descriptor `held` ends; then once more, and return."""
+    while not _follow_until_it_fails(log, home, held):
+        if _has_ended(held, RETRY_S):
+            return
+
+
+def _follow_until_it_fails(log: EventLog, home: Path, held: int) -> bool:
+    """True at the end of `held`. What fails is begun anew from the file: what is in memory may be ahead of it."""
+    try:
+        with closing(open_views(log, home / VIEWS_NAME)) as views:
+            projector, seen, has_ended = Projector(log, views), -1, False
+            while not has_ended:
+                has_ended = _has_ended(held, POLL_S)
+                version = log.data_version()
+                if version != seen or has_ended:
+                    seen = version
+                    projector.project()
+            projector.keep_snapshots()
+    except StoreUnavailable as error:
+        _say(str(error))
+        return False
+    return True
+
+
+def _has_ended(held: int, wait_s: float) -> bool:
+    readable, _, _ = select.select([held], [], [], wait_s)
+    return bool(readable) and not os.read(held, 4_096)
+
+
+def _say(text: str) -> None:
+    print(f"! {text}", file=sys.stderr, flush=True)  # noqa: T201 - a process of its own has only its own stderr
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Follow the log of a folder until standard input ends."""
+    parser = argparse.ArgumentParser(prog="cmam.store.projector", description=main.__doc__)
+    parser.add_argument("--home", type=Path, required=True)
+    home: Path = parser.parse_args(arguments).home
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the parent, whose end closes our standard input
+    try:
+        with (
+            closing(EventLog.read_only(home)) as log,
+            StoreLock(home, name=LOCK_NAME).acquire(since="", command="cmam projector", patience_s=TAKE_OVER_S),
+        ):
+            follow(log, home)
+    except StoreError as error:
+        _say(str(error))
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

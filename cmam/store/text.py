@@ -1,0 +1,44 @@
+"""How the store shows times, volumes, prices and money: the forms that CLI.md promises, decimal and exact."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+from cmam.domain.quantities import decimal_text, price_text, units_text
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+__all__ = ["iso", "iso_ms", "money", "parse_time", "price", "units_text"]
+
+
+def iso(at_us: int | None) -> str | None:
+    """A moment as ISO 8601 UTC with milliseconds; None where there is none."""
+    if not at_us:
+        return None
+    moment = _EPOCH + timedelta(microseconds=at_us)
+    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def iso_ms(at_ms: int | None) -> str | None:
+    """A moment in the broker's milliseconds, in the same form."""
+    return iso(at_ms * 1_000) if at_ms else None
+
+
+def parse_time(text: str) -> int:
+    """Read a moment of ISO 8601, UTC unless it says otherwise, as microseconds; raises ValueError in a sentence."""
+    try:
+        moment = datetime.fromisoformat(text.strip())
+    except ValueError as error:
+        raise ValueError(f"expected a time such as 2020-01-31T12:00:00Z, found {text!r}") from error
+    aware = moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)
+    return (aware - _EPOCH) // timedelta(microseconds=1)
+
+
+def price(value: int | None, digits: int = 5) -> str | None:
+    """A price with its symbol's digits, more where it has more; None where there is none."""
+    return None if value is None else price_text(value, digits)
+
+
+def money(value: int, digits: int) -> str:
+    """Money of minor units as a decimal."""
+    return decimal_text(value, digits)

@@ -1,0 +1,286 @@
+"""What a record of an account changes in the tables that the audit reads: rows, whole or as far as they changed.
+
+Pure: from what was believed before and after a record to rows. It decides nothing; where a copy stands is what the
+domain's fold says. Order ids and the like are the broker's numbers, volumes and prices decimal text.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from fractions import Fraction
+from typing import Any
+
+from cmam.domain.account import AccountView, Copy, CopyKey, CopyState, Intent, IntentState
+from cmam.domain.events import (
+    AlertHealed,
+    AlertRaised,
+    ChangeDecided,
+    IntentRecorded,
+    IntentSent,
+    IntentSettled,
+)
+from cmam.domain.ids import AccountId, LinkId, SourceKey
+from cmam.domain.quantities import decimal_text
+from cmam.store import schema
+from cmam.store.fold import AccountStep
+from cmam.store.text import iso, money, price, units_text
+
+Row = dict[str, Any]
+Change = tuple[str, Row]
+"""A table, and a row with its key and all that is to be set."""
+
+UNKNOWN = "unknown"
+"""The state of a copy whose opening request has no answer: neither yes nor no is proven."""
+
+
+def copy_id(store: str, link: LinkId, source: SourceKey) -> str:
+    """The name of a copy: the label of its orders at the broker."""
+    return f"cm1.{store}.{link}.{source}"
+
+
+def record_id(account: AccountId | int, version: int) -> str:
+    """The name of a decision, or of what caused it: the account and the version in its stream."""
+    return f"{account}.{version}"
+
+
+def changes_of_account(step: AccountStep, store: str) -> Iterator[Change]:
+    """What a record of an account's stream changes."""
+    record, before, after = step.record, step.before, step.after
+    match record.event:
+        case ChangeDecided():
+            yield schema.DECISIONS, _decision(step, record.event, store)
+        case IntentRecorded():
+            yield schema.ORDERS, _order(step, record.event, store)
+        case IntentSent():
+            yield schema.ORDERS, _sent(step, record.event)
+        case IntentSettled():
+            yield schema.ORDERS, _settled(step, record.event)
+        case AlertRaised():
+            yield schema.ALERTS, _alert(step, record.event)
+    for intent in after.intents.values():
+        known = before.intents.get(intent.intent)
+        if known is not None and known is not intent and not isinstance(record.event, IntentRecorded):
+            yield schema.ORDERS, _moved(step, known, intent)
+    for key in _touched(before, after):
+        copy = after.copy(key)
+        if copy is not None:
+            yield schema.COPIES, _copy(step, copy, store)
+    if _account_of(before) != _account_of(after) or before.version == 0:
+        yield schema.ACCOUNTS, {"account": int(after.account), "position": record.position, **_account_of(after)}
+
+
+def healed_by(step: AccountStep) -> AlertHealed | None:
+    """The alert that a record heals: rows of the past, which only the tables know."""
+    return step.record.event if isinstance(step.record.event, AlertHealed) else None
+
+
+# --- decisions ----------------------------------------------------------------------------------------------------
+
+
+def _decision(step: AccountStep, event: ChangeDecided, store: str) -> Row:
+    record, change = step.record, event.change
+    return {
+        "decision_id": record_id(step.after.account, record.version),
+        "at": iso(record.at_us),
+        "profile_id": event.profile,
+        "link": event.link,
+        "leader": int(change.leader),
+        "follower": int(step.after.account),
+        "cause": record_id(change.leader, event.cause_version),
+        "change": change.key,
+        "kind": change.kind.value,
+        "source": change.source,
+        "copy_id": copy_id(store, event.link, change.source),
+        "symbol": change.symbol.name,
+        "side": (event.side or change.side).value,
+        "verdict": event.verdict.value,
+        "reason": event.reason.value if event.reason is not None else None,
+        "volume": units_text(event.volume),
+        "settings_version": event.settings_version,
+        "late": int(change.late),
+        "at_us": record.at_us,
+        "position": record.position,
+    }
+
+
+# --- orders -------------------------------------------------------------------------------------------------------
+
+
+def _order(step: AccountStep, event: IntentRecorded, store: str) -> Row:
+    record, command = step.record, event.command
+    cause = record.cause
+    return {
+        "intent": event.intent,
+        "attempt": event.attempt,
+        "account": int(step.after.account),
+        "link": event.link,
+        "copy_id": copy_id(store, event.link, event.source),
+        "decision_id": record_id(step.after.account, cause[1]) if cause is not None and event.change else None,
+        "kind": command.kind.value,
+        "symbol": _symbol_name(step.after, int(command.symbol)),
+        "side": command.side.value,
+        "volume": units_text(command.volume),
+        "filled": units_text(0),
+        "follower_position": command.position,
+        "follower_order": command.order,
+        "state": IntentState.RECORDED.value,
+        "outcome": None,
+        "reason": None,
+        "recorded_at": iso(record.at_us),
+        "sent_at": None,
+        "settled_at": None,
+        "at_us": record.at_us,
+        "position": record.position,
+    }
+
+
+def _sent(step: AccountStep, event: IntentSent) -> Row:
+    return {
+        "intent": event.intent,
+        "sent_at": iso(step.record.at_us),
+        "sent_us": step.record.at_us,
+        "is_from_report": int(event.decided_us > 0),
+        "decided_us": event.decided_us,
+        "committed_us": event.committed_us,
+        "written_us": event.written_us,
+        "position": step.record.position,
+    }
+
+
+def _moved(step: AccountStep, before: Intent, after: Intent) -> Row:
+    row: Row = {
+        "intent": after.intent,
+        "state": after.state.value,
+        "filled": units_text(after.filled),
+        "position": step.record.position,
+    }
+    if after.order is not None:
+        row["follower_order"] = int(after.order)
+    if before.state is IntentState.SENT and after.state is IntentState.ACCEPTED:
+        row["answered_us"] = max(0, step.record.at_us - before.moved_us)
+    return row
+
+
+def _settled(step: AccountStep, event: IntentSettled) -> Row:
+    row: Row = {
+        "intent": event.intent,
+        "state": "settled",
+        "outcome": event.outcome.value,
+        "reason": event.reason or None,
+        "settled_at": iso(step.record.at_us),
+        "position": step.record.position,
+    }
+    intent = step.before.intents.get(event.intent)
+    copy = step.before.copy(intent.key) if intent is not None else None
+    if intent is not None and intent.state is IntentState.SENT:
+        row["answered_us"] = max(0, step.record.at_us - intent.moved_us)
+    if copy is not None and copy.position is not None:
+        row["follower_position"] = int(copy.position)
+    return row
+
+
+def _symbol_name(view: AccountView, symbol: int) -> str:
+    for spec in view.specs.values():
+        if spec.symbol == symbol:
+            return spec.name
+    return f"#{symbol}"
+
+
+# --- copies -------------------------------------------------------------------------------------------------------
+
+
+def _touched(before: AccountView, after: AccountView) -> tuple[CopyKey, ...]:
+    """The copies of which anything that is shown may have changed."""
+    keys: set[CopyKey] = set()
+    if before.copies is not after.copies:
+        keys |= {key for key, copy in after.copies.items() if copy is not before.copies.get(key)}
+        keys |= before.copies.keys() - after.copies.keys()
+    if before.intents is not after.intents:
+        was, now = before.intents, after.intents
+        keys |= {intent.key for name, intent in now.items() if intent is not was.get(name)}
+        keys |= {intent.key for name, intent in was.items() if name not in now}
+    return tuple(sorted(keys))
+
+
+def _state(view: AccountView, copy: Copy) -> str:
+    is_unknown = copy.state is CopyState.OPENING and any(
+        intent.state is IntentState.UNKNOWN for intent in view.intents_of(copy.key)
+    )
+    return UNKNOWN if is_unknown else copy.state.value
+
+
+def _copy(step: AccountStep, copy: Copy, store: str) -> Row:
+    spec = step.after.specs.get(copy.symbol)
+    digits = spec.digits if spec is not None else copy.leader_digits
+    return {
+        "copy_id": copy_id(store, copy.link, copy.source),
+        "profile_id": copy.profile,
+        "link": copy.link,
+        "source": copy.source,
+        "leader": int(copy.leader),
+        "follower": int(step.after.account),
+        "leader_position": copy.leader_position,
+        "follower_position": copy.position,
+        "leader_order": copy.leader_order,
+        "follower_order": copy.order,
+        "symbol": copy.leader_symbol,
+        "follower_symbol": spec.name if spec is not None else None,
+        "side": copy.side.value,
+        "leader_volume": units_text(copy.leader_opened),
+        "volume": units_text(copy.opened_volume),
+        "held": units_text(copy.volume),
+        "target": _exact_units(copy.target),
+        "state": _state(step.after, copy),
+        "decided_at": iso(copy.decided_us),
+        "opened_at": iso(copy.opened_us),
+        "closed_at": iso(copy.closed_us),
+        "leader_price": price(copy.goal.leader_price, copy.leader_digits),
+        "open_price": price(copy.open_price, digits),
+        "close_price": price(copy.close_price, digits),
+        "slippage_pips": _slippage(copy, spec.pip if spec is not None else None),
+        "reason": copy.reason.value if copy.reason is not None else None,
+        "settings_version": copy.settings_version,
+        "decided_us": copy.decided_us,
+        "position": step.record.position,
+    }
+
+
+def _exact_units(target: Fraction) -> str:
+    """A target in units: as a decimal where it is a whole number of hundredths, else as the exact fraction."""
+    if target.denominator == 1:
+        return units_text(target.numerator)
+    units = target / 100
+    return f"{units.numerator}/{units.denominator}"
+
+
+def _slippage(copy: Copy, pip: int | None) -> str | None:
+    """How much worse than its leader the copy was filled, in pips of the follower; negative is better."""
+    if copy.goal.shift is None or not pip:
+        return None
+    tenths = Fraction(copy.goal.shift * copy.side.sign * 10, pip)
+    return decimal_text(round(tenths), 1)
+
+
+# --- accounts and alerts ------------------------------------------------------------------------------------------
+
+
+def _account_of(view: AccountView) -> Row:
+    return {
+        "health": view.health.value,
+        "health_reason": view.health_reason or None,
+        "balance": money(view.balance, view.money_digits) if view.trader is not None else None,
+        "positions": len(view.positions),
+        "copies": len(view.copies),
+    }
+
+
+def _alert(step: AccountStep, event: AlertRaised) -> Row:
+    return {
+        "position": step.record.position,
+        "at": iso(step.record.at_us),
+        "account": int(step.after.account),
+        "kind": event.kind,
+        "text": event.text,
+        "healed_at": None,
+        "at_us": step.record.at_us,
+    }
