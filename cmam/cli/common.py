@@ -33,16 +33,12 @@ class Exit(IntEnum):
     HELD = 4
 
 
-class Failure(click.ClickException):
+class Failure(Exception):
     """A command that did not do what it was asked: one sentence, and which of the exit codes it is."""
 
     def __init__(self, sentence: str, code: int = Exit.REFUSED) -> None:
         super().__init__(sentence)
-        self.exit_code = int(code)
-
-    def show(self, file: Any = None) -> None:
-        """Say it on stderr."""
-        say(self.message, error=True)
+        self.code = int(code)
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from cmam.cli.common import Exit
+from cmam.cli.common import Exit, Failure
 from cmam.config.home import HomeRefused
 from cmam.config.settings import SettingsInvalid
 from cmam.credentials.loopback import LoopbackRefused
@@ -26,4 +26,6 @@ CODES: tuple[tuple[type[Exception], Exit], ...] = (
 
 def code_of(error: Exception) -> Exit | None:
     """The exit code of an error that carries its own sentence; None for one that should not have happened."""
+    if isinstance(error, Failure):
+        return Exit(error.code)
     return next((code for kind, code in CODES if isinstance(error, kind)), None)
