@@ -1,0 +1,45 @@
+"""The board of newest quotes: neither messages nor events, but state that is read by reference.
+
+One writer, the reader's thread of the connection that carries the feed; any number of readers, without a lock: a quote
+is frozen and replaced whole. A side that a spot leaves out is unchanged (FACTS §6.3). Prices arrive in 1/100000.
+"""
+
+from __future__ import annotations
+
+from cmam.domain.ids import AccountId, SymbolId
+from cmam.domain.quantities import RELATIVE_SCALE, Price, Quote
+from cmam.openapi._pb.OpenApiMessages_pb2 import ProtoOASpotEvent
+from cmam.openapi.envelope import Envelope, unpack
+
+
+class QuoteBoard:
+    """Newest quotes by feed and symbol. A feed is what accounts with the same symbol list share."""
+
+    def __init__(self) -> None:
+        self._feeds: dict[AccountId, str] = {}
+        self._quotes: dict[tuple[str, SymbolId], Quote] = {}
+
+    def carry(self, account: AccountId, feed: str) -> None:
+        """Let the spots of `account` count for `feed` from now on."""
+        self._feeds[account] = feed
+
+    def drop(self, account: AccountId) -> None:
+        """Take no more spots of `account`."""
+        self._feeds.pop(account, None)
+
+    def quote(self, feed: str, symbol: SymbolId) -> Quote | None:
+        """The newest quote once both sides were seen, else None: nobody may trade on half a quote."""
+        found = self._quotes.get((feed, symbol))
+        return found if found is not None and found.bid and found.ask else None
+
+    def receive(self, envelope: Envelope, now_us: int) -> None:
+        """Take one spot event; raises RemoteError where it is none."""
+        spot = unpack(envelope, ProtoOASpotEvent)
+        feed = self._feeds.get(AccountId(spot.ctidTraderAccountId))
+        if feed is None:
+            return
+        key = (feed, SymbolId(spot.symbolId))
+        known = self._quotes.get(key)
+        bid = Price(spot.bid * RELATIVE_SCALE) if spot.bid else (known.bid if known is not None else Price(0))
+        ask = Price(spot.ask * RELATIVE_SCALE) if spot.ask else (known.ask if known is not None else Price(0))
+        self._quotes[key] = Quote(bid=bid, ask=ask, server_ms=spot.timestamp, seen_us=now_us)

@@ -1,0 +1,127 @@
+"""The one place with a socket: TLS to the API, verified always.
+
+Blocking on purpose: a reader's thread waits in `receive`, the connection's actor writes with `send`, and `close` from
+any thread wakes the reader. There is no switch that turns verification off; a private authority is named by its file.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import ssl
+from pathlib import Path
+
+from cmam.openapi.errors import CannotConnect, ConnectStep
+
+CONNECT_S = 10.0
+SEND_S = 10.0
+"""A server that takes no bytes for so long is as good as gone; without a limit a writer would hang with it."""
+CHUNK = 64 * 1024
+
+
+class Transport:
+    """One TLS connection."""
+
+    def __init__(self, tls: ssl.SSLSocket) -> None:
+        self._tls = tls
+
+    def receive(self) -> bytes:
+        """Wait for bytes; empty says that the connection has ended, in whatever way."""
+        while True:
+            try:
+                return self._tls.recv(CHUNK)
+            except TimeoutError:
+                continue
+            except (OSError, ValueError):
+                return b""
+
+    def send(self, data: bytes) -> None:
+        """Write all of `data`; raises OSError when the connection does not take it."""
+        self._tls.sendall(data)
+
+    def close(self) -> None:
+        """End the connection and wake whoever reads from it."""
+        with contextlib.suppress(OSError):
+            self._tls.shutdown(socket.SHUT_RDWR)
+        with contextlib.suppress(OSError):
+            self._tls.close()
+
+
+def context(ca_file: Path | None) -> ssl.SSLContext:
+    """Trust the machine's authorities, and those of `ca_file` besides; raises CannotConnect."""
+    trusted = ssl.create_default_context()
+    trusted.minimum_version = ssl.TLSVersion.TLSv1_2
+    if ca_file is None:
+        return trusted
+    try:
+        trusted.load_verify_locations(ca_file)
+    except (OSError, ssl.SSLError) as error:
+        raise CannotConnect(
+            ConnectStep.TRUST,
+            f"Expected certificates of an authority in {ca_file}, found: {getattr(error, 'strerror', None) or error}.",
+            "Name the right file: cmam api configure --ca-file FILE.",
+            is_permanent=True,
+        ) from None
+    return trusted
+
+
+def connect(host: str, port: int, ca_file: Path | None = None, *, timeout_s: float = CONNECT_S) -> Transport:
+    """Open a verified connection; raises CannotConnect, which says at which step it failed and what to do."""
+    trusted = context(ca_file)
+    addresses = _resolve(host, port)
+    raw = _dial(host, port, addresses, timeout_s)
+    try:
+        tls = trusted.wrap_socket(raw, server_hostname=host)
+    except ssl.SSLCertVerificationError as error:
+        raw.close()
+        raise CannotConnect(
+            ConnectStep.TLS,
+            f"{host}:{port} showed a certificate that is not trusted: {error.verify_message}.",
+            "If it is your own proxy or the sandbox, name its authority: cmam api configure --ca-file FILE. "
+            "Otherwise do not go on: somebody may be in between.",
+            is_permanent=True,
+        ) from None
+    except (OSError, ValueError) as error:
+        raw.close()
+        why = getattr(error, "reason", None) or getattr(error, "strerror", None) or error
+        raise CannotConnect(
+            ConnectStep.TLS,
+            f"{host}:{port} answers, but not with TLS: {why}.",
+            "Check the port: cmam speaks to 5035, the one for protobuf.",
+        ) from None
+    tls.settimeout(SEND_S)
+    return Transport(tls)
+
+
+def _resolve(host: str, port: int) -> list[tuple[int, tuple[object, ...]]]:
+    try:
+        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    except (OSError, UnicodeError) as error:
+        raise CannotConnect(
+            ConnectStep.NAME,
+            f"The name {host} was not found: {getattr(error, 'strerror', None) or error}.",
+            "Check the spelling (cmam api show) and the network.",
+        ) from None
+    return [(family, address) for family, _, _, _, address in found]
+
+
+def _dial(host: str, port: int, addresses: list[tuple[int, tuple[object, ...]]], timeout_s: float) -> socket.socket:
+    last: OSError = OSError("no address")
+    for family, address in addresses:
+        raw = socket.socket(family, socket.SOCK_STREAM)
+        try:
+            raw.settimeout(timeout_s)
+            raw.connect(address)
+            raw.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            raw.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        except OSError as error:
+            raw.close()
+            last = error
+            continue
+        return raw
+    what = "did not answer in time" if isinstance(last, TimeoutError) else f"cannot be reached: {last.strerror or last}"
+    raise CannotConnect(
+        ConnectStep.PORT,
+        f"{host}:{port} {what}.",
+        "Check host and port (cmam api show), the network, and whether a firewall is in between.",
+    ) from None
