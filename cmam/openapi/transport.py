@@ -7,8 +7,10 @@ any thread wakes the reader. There is no switch that turns verification off; a p
 from __future__ import annotations
 
 import contextlib
+import select
 import socket
 import ssl
+import threading
 from pathlib import Path
 
 from cmam.openapi.errors import CannotConnect, ConnectStep
@@ -20,30 +22,64 @@ CHUNK = 64 * 1024
 
 
 class Transport:
-    """One TLS connection."""
+    """One TLS connection: one thread may read and another write.
+
+    The TLS library allows no two calls on one connection at once, so every call is short, never waits, and holds a lock;
+    the waiting for the socket happens outside of it.
+    """
 
     def __init__(self, tls: ssl.SSLSocket) -> None:
+        tls.setblocking(False)
         self._tls = tls
+        self._lock = threading.Lock()
 
     def receive(self) -> bytes:
         """Wait for bytes; empty says that the connection has ended, in whatever way."""
         while True:
             try:
-                return self._tls.recv(CHUNK)
-            except TimeoutError:
-                continue
+                with self._lock:
+                    return self._tls.recv(CHUNK)
+            except ssl.SSLWantReadError:
+                wanted = select.POLLIN
+            except ssl.SSLWantWriteError:
+                wanted = select.POLLOUT
             except (OSError, ValueError):
+                return b""
+            if self._wait(wanted, None) is None:
                 return b""
 
     def send(self, data: bytes) -> None:
         """Write all of `data`; raises OSError when the connection does not take it."""
-        self._tls.sendall(data)
+        left = memoryview(data)
+        while left:
+            wanted = select.POLLOUT
+            try:
+                with self._lock:
+                    left = left[self._tls.send(left) :]
+                continue
+            except ssl.SSLWantWriteError:
+                pass
+            except ssl.SSLWantReadError:
+                wanted = select.POLLIN
+            except ValueError as error:
+                raise OSError(f"the connection is closed ({error})") from None
+            if not self._wait(wanted, SEND_S):
+                raise TimeoutError(f"the server took no bytes for {SEND_S:.0f} s")
+
+    def _wait(self, wanted: int, timeout_s: float | None) -> bool | None:
+        """Wait until the socket is ready: whether it is, None when it is closed."""
+        try:
+            poll = select.poll()
+            poll.register(self._tls, wanted)
+            return bool(poll.poll(None if timeout_s is None else timeout_s * 1_000))
+        except (OSError, ValueError):
+            return None
 
     def close(self) -> None:
         """End the connection and wake whoever reads from it."""
         with contextlib.suppress(OSError):
             self._tls.shutdown(socket.SHUT_RDWR)
-        with contextlib.suppress(OSError):
+        with self._lock, contextlib.suppress(OSError):
             self._tls.close()
 
 
@@ -89,7 +125,6 @@ def connect(host: str, port: int, ca_file: Path | None = None, *, timeout_s: flo
             f"{host}:{port} answers, but not with TLS: {why}.",
             "Check the port: cmam speaks to 5035, the one for protobuf.",
         ) from None
-    tls.settimeout(SEND_S)
     return Transport(tls)
 
 
