@@ -9,20 +9,19 @@ from __future__ import annotations
 
 import traceback
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from functools import partial
 
 from google.protobuf.message import DecodeError, Message
 
 from cmam.openapi._pb import OpenApiCommonMessages_pb2 as common
 from cmam.openapi._pb import OpenApiMessages_pb2 as messages
-from cmam.sandbox import faults as fault_list
-from cmam.sandbox import triggers, upkeep
+from cmam.sandbox import faults, incidents, snapshot, triggers, units, upkeep
 from cmam.sandbox.authority import Grant, Grants
+from cmam.sandbox.delivery import Close, Delivery, Send
 from cmam.sandbox.faults import Faults
 from cmam.sandbox.floor import Floor, Refused
 from cmam.sandbox.ledger import Account
-from cmam.sandbox.limits import Limiter
+from cmam.sandbox.limits import HISTORICAL, Limiter
 from cmam.sandbox.market import RecordedTick, Stream
 from cmam.sandbox.requests import ROUTES, Desk, Needs, Route
 from cmam.sandbox.sessions import Session
@@ -36,31 +35,8 @@ ORDER_ERROR_EVENT, ERROR_RES = 2132, 2142
 TOKEN_INVALIDATED, CLIENT_DISCONNECT, ACCOUNT_DISCONNECT = 2147, 2148, 2164
 BEFORE_APPLICATION = frozenset({2100, 2104, 2173})
 """ApplicationAuthReq, VersionReq, RefreshTokenReq: legal before the application is authorised (FACTS 1.6)."""
-GARBAGE_MAX = 3
-"""Unreadable messages after which a connection that speaks protobuf is closed; JSON closes after the first."""
-
-
-@dataclass(frozen=True, slots=True)
-class Send:
-    """One message for one connection: type, serialised inner message, and the id it answers to."""
-
-    connection: int
-    payload_type: int
-    payload: bytes
-    client_msg_id: str | None
-
-
-@dataclass(frozen=True, slots=True)
-class Close:
-    """The end of one connection: what was sent before is flushed, then it closes on a frame boundary.
-
-    Faults want it otherwise: without `flush` the line is cut as it is; with `half_of` half of that frame goes out first.
-    """
-
-    connection: int
-    reason: str
-    flush: bool = True
-    half_of: Send | None = None
+MAINTENANCE = "SERVER_IS_UNDER_MAINTENANCE"
+__all__ = ["Broker", "Close", "Send"]
 
 
 class Broker:
@@ -79,9 +55,8 @@ class Broker:
         """Open the markets of `world` at `now_us`; `ticks` are played first, `speed` times as fast as recorded."""
         self.world = world
         self.switches = switches
-        self.faults = Faults()
+        self.faults = Faults(seed)
         self.grants = Grants(world, switches, seed=seed, now_us=now_us)
-        self._output: list[Send | Close] = []
         self._sessions: dict[int, Session] = {}
         self._stats = Stats()
         self.floor = Floor(
@@ -94,8 +69,10 @@ class Broker:
             ticks=ticks,
             speed=speed,
         )
+        self._delivery = Delivery(self.floor, self.faults, self._stats, self._forget)
         self.streams = Streams(self.floor, self._stream)
         self._desk = Desk(self.floor, self.grants, self.streams, self._sessions, self._reply)
+        self._maintenance_end_us = 0
         self._dead: list[tuple[Grant, str]] = []
         self.grants.on_dead = lambda grant, reason: self._dead.append((grant, reason))
         self.grants.on_issued = self._watch_token
@@ -132,12 +109,11 @@ class Broker:
         session.figures.close_reason = reason
         self._stats.closed(session.connection, self.floor.now_us)
 
-    def close(self, connection: int, reason: str, *, flush: bool = True, half_of: Send | None = None) -> None:
+    def close(self, connection: int, reason: str) -> None:
         """End a connection from our side."""
         session = self._sessions.get(connection)
         if session is not None:
-            self._forget(session, reason)
-            self._output.append(Close(connection, reason, flush, half_of))
+            self._delivery.close(session, reason)
 
     def _is_open(self, session: Session) -> bool:
         return self._sessions.get(session.connection) is session
@@ -182,12 +158,38 @@ class Broker:
         if payload_type == HEARTBEAT:
             return
         try:
-            self._handle(session, payload_type, payload, msg_id)
+            if self.faults.is_any:
+                self._handle_troubled(session, payload_type, payload, msg_id)
+            else:
+                self._handle(session, payload_type, payload, msg_id)
         except Exception:  # noqa: BLE001  # the edge: no input may stop the server; counted, kept, and asserted 0 in tests
             self._stats.internal_errors += 1
             self._stats.last_internal_error = traceback.format_exc()
             self._refuse(session, payload_type, Refused("UNKNOWN_ERROR", "Internal error of the sandbox"), msg_id, None)
         self._tell_dead()
+
+    def _handle_troubled(self, session: Session, payload_type: int, payload: bytes, msg_id: str | None) -> None:
+        """Handle a message while faults are on: those that befall a request strike here."""
+
+        def strikes(name: str) -> faults.Fault | None:
+            return self.faults.strikes(name, connection=session.connection, payload_type=payload_type)
+
+        if strikes("drop"):
+            return
+        if strikes("cut-before"):
+            self._delivery.close(session, "fault: cut before the request", flush=False)
+            return
+        if strikes("silence"):
+            self._delivery.withhold(session, msg_id)
+        if strikes("half-frame"):
+            session.halves_next = session.is_troubled = True
+        if strikes("cut-mid-order"):
+            session.ends_after, session.is_troubled = msg_id, True
+        is_cut_after = strikes("cut-after") is not None
+        self._handle(session, payload_type, payload, msg_id)
+        session.muted.discard(None)
+        if is_cut_after and self._is_open(session):
+            self._delivery.close(session, "fault: cut after the request", flush=False)
 
     def receive_garbage(self, connection: int, what: str, now_us: int) -> None:
         """Take the news that a client sent what is no message; answered, and then the line is closed (FACTS 1.6)."""
@@ -209,6 +211,8 @@ class Broker:
         if blocked_s is not None:
             self._refuse_rate(session, payload_type, blocked_s, msg_id)
             return
+        if self.faults.is_any and self._is_over_quota(session, payload_type, msg_id):
+            return
         route = ROUTES.get(payload_type)
         if session.client_id is None and payload_type not in BEFORE_APPLICATION:
             refused = Refused("CH_CLIENT_NOT_AUTHENTICATED", "Channel is not authenticated")
@@ -222,12 +226,49 @@ class Broker:
             request = _parsed(route, payload)
             if route.needs is not Needs.NOTHING:
                 ctid = request.ctidTraderAccountId  # type: ignore[attr-defined]  # every such request has it
+            if self.faults.is_any:
+                self._refuse_by_fault(session, route, payload_type, ctid)
             answer = self._answer(session, route, payload_type, request, msg_id)
         except Refused as refused:
             self._refuse(session, payload_type, refused, msg_id, ctid)
             return
         if answer is not None:
             self._send(session, route.answers_with, answer.SerializeToString(), msg_id)
+
+    def _is_over_quota(self, session: Session, payload_type: int, msg_id: str | None) -> bool:
+        quota = self.faults.present("history-quota")
+        if quota is None or payload_type not in HISTORICAL:
+            return False
+        session.historical += 1
+        if session.historical <= quota.number("allowed"):
+            return False
+        seconds = quota.number("seconds")
+        session.limiter.block(payload_type, self.floor.now_us, seconds)
+        self._refuse_rate(session, payload_type, seconds, msg_id)
+        return True
+
+    def _refuse_by_fault(self, session: Session, route: Route, payload_type: int, ctid: int | None) -> None:
+        """Raise what the faults `error` and `maintenance` want a request to be refused with."""
+        fault = self.faults.strikes("error", account=ctid, connection=session.connection, payload_type=payload_type)
+        if fault is not None:
+            retry_s = fault.number("retry_after") or None
+            text = "Refused by a fault that is switched on"
+            raise Refused(fault.arguments["code"], text, retry_after_s=retry_s, as_error_res=retry_s is not None)
+        account = self.floor.accounts.get(ctid or 0)
+        if route.needs is Needs.NOTHING or account is None:
+            return
+        end_us = self._maintained_until(account)
+        if end_us is not None:
+            text = f"Server of {account.spec.broker} is under maintenance"
+            end_s = self.floor.stamp.ms(end_us) // 1000
+            raise Refused(MAINTENANCE, text, as_error_res=True, maintenance_end_s=end_s)
+
+    def _maintained_until(self, account: Account) -> int | None:
+        fault = self.faults.present("maintenance")
+        venue = self.floor.venue_of(account).spec
+        if fault is None or fault.arguments["broker"] not in ("all", venue.name, venue.short):
+            return None
+        return self._maintenance_end_us
 
     def _answer(
         self, session: Session, route: Route, payload_type: int, request: Message, msg_id: str | None
@@ -263,14 +304,12 @@ class Broker:
     def take_output(self) -> list[Send | Close]:
         """Give what is to be sent and closed, in order, and forget it."""
         self._tell_dead()
-        output, self._output = self._output, []
-        return output
+        return self._delivery.take()
 
-    def _send(self, session: Session, payload_type: int, payload: bytes, msg_id: str | None) -> None:
-        session.said_us = self.floor.now_us
-        session.figures.sent += 1
-        self._stats.sent += 1
-        self._output.append(Send(session.connection, payload_type, payload, msg_id))
+    def _send(
+        self, session: Session, payload_type: int, payload: bytes, msg_id: str | None, ctid: int | None = None
+    ) -> None:
+        self._delivery.send(session, payload_type, payload, msg_id, ctid)
 
     def _reply(self, session: Session, payload_type: int, message: Message, msg_id: str | None) -> None:
         self._send(session, payload_type, message.SerializeToString(), msg_id)
@@ -280,8 +319,8 @@ class Broker:
         if not account.listeners:
             return
         payload = message.SerializeToString()
-        for connection in account.listeners:
-            self._send(self._sessions[connection], payload_type, payload, msg_id)
+        for connection in tuple(account.listeners):
+            self._send(self._sessions[connection], payload_type, payload, msg_id, account.spec.ctid)
 
     def _stream(self, connection: int, payload_type: int, payload: bytes) -> None:
         self._send(self._sessions[connection], payload_type, payload, None)
@@ -309,6 +348,8 @@ class Broker:
             error.ctidTraderAccountId = ctid
         if refused.retry_after_s is not None:
             error.retryAfter = refused.retry_after_s
+        if refused.maintenance_end_s is not None:
+            error.maintenanceEndTimestamp = refused.maintenance_end_s
         self._send(session, ERROR_RES, error.SerializeToString(), msg_id)
 
     def _rate_refusal(self, seconds: int) -> Refused:
@@ -395,12 +436,15 @@ class Broker:
 
     def _tick(self) -> None:
         moment, moved = self.floor.market.pop()
+        frozen = self.faults.present("frozen-quotes") if self.faults.is_any else None
         for stream in moved:
-            self._spread(stream, moment)
+            if frozen is None or frozen.arguments["symbol"] not in ("all", stream.feed.name):
+                self._spread(stream, moment)
 
-    def publish_stream(self, stream: Stream) -> None:
-        """Let a feed's prices, changed from outside, act as a tick would: for tests and for trading by hand."""
-        self._spread(stream, self.floor.now_us)
+    def move_price(self, feed: str, bid: int, ask: int) -> None:
+        """Put a feed's price somewhere, in 1/100_000_000, and let it act as a tick would."""
+        for stream in self.floor.market.move(feed, bid, ask):
+            self._spread(stream, self.floor.now_us)
 
     def _spread(self, stream: Stream, moment: int) -> None:
         for venue in self.floor.venues.values():
@@ -411,16 +455,78 @@ class Broker:
     # For people and tests.
 
     def stats(self) -> dict[str, object]:
-        """Give the counters, as JSON can carry them."""
-        return self._stats.report()
+        """Give the counters and the faults that are on, as JSON can carry them."""
+        return {**self._stats.report(), "faults": self.faults.on()}
 
     def set_fault(self, name: str, arguments: Mapping[str, str]) -> str:
-        """Switch a fault on; gives a sentence that says what will happen. Raises ValueError with one clear sentence."""
-        return fault_list.set_fault(self, name, arguments)
+        """Switch a fault on, or let an incident happen; gives a sentence that says what was done.
+
+        Raises ValueError with one clear sentence.
+        """
+        if name in faults.INCIDENTS:
+            scene = incidents.Scene(
+                self.floor, self.grants, self._disconnect_account, self._disconnect_clients, self.move_price
+            )
+            return incidents.happen(scene, name, arguments)
+        if name not in faults.KINDS:
+            raise ValueError(f"expected one of {', '.join(faults.KNOWN)}; found {name!r}")
+        fault = self.faults.set(name, arguments)
+        if name == "clock-skew":
+            self.floor.stamp.skew_us = fault.number("ms") * units.MILLISECOND_US
+        elif name == "maintenance":
+            self._begin_maintenance(fault)
+        return f"{name} is on: {faults.KINDS[name].does}"
 
     def clear_fault(self, name: str) -> str:
         """Switch a fault off, or all of them with "all"; raises ValueError with one clear sentence."""
-        return fault_list.clear_fault(self, name)
+        names = self.faults.clear(name)
+        if "clock-skew" in names:
+            self.floor.stamp.skew_us = 0
+        return f"off: {', '.join(names)}" if names else "no fault was on"
+
+    def faults_on(self) -> dict[str, dict[str, object]]:
+        """List the faults that are on, with their arguments and how often they struck."""
+        return self.faults.on()
+
+    def state(self) -> dict[str, object]:
+        """Write down what a restart keeps: accounts, orders, positions, deals, ids, prices, tokens. JSON can carry it."""
+        return snapshot.write(self.floor, self.grants)
+
+    def load_state(self, state: Mapping[str, object], now_us: int) -> None:
+        """Take over what another broker of the same world wrote down, before any client connects.
+
+        Raises AssertionError, KeyError, TypeError or ValueError for a state that is none of this world's.
+        """
+        self._advance(now_us)
+        snapshot.read(self.floor, self.grants, state)
+        for grant in self.grants.grants():
+            self._watch_token(grant)
+
+    def _begin_maintenance(self, fault: faults.Fault) -> None:
+        self._maintenance_end_us = self.floor.now_us + fault.number("seconds") * units.SECOND_US
+        self.floor.at(self._maintenance_end_us, partial(self._end_maintenance, fault))
+        for session in list(self._sessions.values()):
+            for ctid in list(session.accounts):
+                if self._maintained_until(self.floor.accounts[ctid]) is not None:
+                    self.drop_account(session, ctid)
+
+    def _end_maintenance(self, fault: faults.Fault) -> None:
+        if self.faults.present("maintenance") is fault:
+            self.faults.clear("maintenance")
+
+    def _disconnect_account(self, ctid: int) -> int:
+        having = [session for session in self._sessions.values() if ctid in session.accounts]
+        for session in having:
+            self.drop_account(session, ctid)
+        return len(having)
+
+    def _disconnect_clients(self, reason: str) -> int:
+        authorised = [session for session in self._sessions.values() if session.client_id is not None]
+        event = messages.ProtoOAClientDisconnectEvent(reason=reason)
+        for session in authorised:
+            self._send(session, CLIENT_DISCONNECT, event.SerializeToString(), None)
+            self._delivery.close(session, reason)
+        return len(authorised)
 
 
 def _parsed(route: Route, payload: bytes) -> Message:

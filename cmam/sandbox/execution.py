@@ -17,9 +17,8 @@ from cmam.sandbox.venue import Quote
 
 def schedule(floor: Floor, account: Account, order: Order) -> None:
     """Let an accepted order be executed when the delay between acceptance and fill is over, or when the market opens."""
+    order.is_under_way = True
     due = floor.now_us + floor.switches.fill_delay_ms * units.MILLISECOND_US
-    if order.tif == MOO:
-        due = max(due, hours.next_open(floor.symbol(account, order.symbol_id), floor.now_us) or due)
     if due <= floor.now_us:
         run(floor, account, order)
     else:
@@ -30,11 +29,13 @@ def run(floor: Floor, account: Account, order: Order) -> None:
     """Execute an accepted order as far as price, book and money allow."""
     if order.order_id not in account.orders:
         return
-    code = floor.faults.rejection(account.spec.ctid)
+    if not _is_open(floor, account, order):
+        return
+    code = None if order.executed else floor.faults.rejection(account.spec.ctid)
     if code:
         outcomes.reject(floor, account, order, code)
         return
-    position = _settle_target(floor, account, order)
+    position = _settle_target(account, order)
     if order.is_closing and (position is None or not position.volume):
         outcomes.reject(floor, account, order, "POSITION_NOT_OPEN")
         return
@@ -46,7 +47,20 @@ def run(floor: Floor, account: Account, order: Order) -> None:
     _take(floor, account, order)
 
 
-def _settle_target(floor: Floor, account: Account, order: Order) -> Position | None:
+def _is_open(floor: Floor, account: Account, order: Order) -> bool:
+    """Look at the hours again: a session may have ended since the order was accepted; a market-on-open order waits."""
+    symbol = floor.symbol(account, order.symbol_id)
+    if hours.is_open(symbol, floor.now_us):
+        return True
+    opens_us = hours.next_open(symbol, floor.now_us) if order.tif == MOO else None
+    if opens_us is None:
+        outcomes.reject(floor, account, order, "MARKET_CLOSED")
+    else:
+        floor.at(opens_us, partial(run, floor, account, order))
+    return False
+
+
+def _settle_target(account: Account, order: Order) -> Position | None:
     """Find the position as it is now; on a netted account others may have opened, closed or turned it meanwhile."""
     position = account.positions.get(order.position_id)
     netted = netted_position(account, order.symbol_id)
@@ -113,8 +127,9 @@ def _take(floor: Floor, account: Account, order: Order) -> None:
         parts = []
     cut = floor.faults.partial_fill(account.spec.ctid)
     if parts and cut is not None and not order.executed:
-        parts, more = _cut(floor, account, order, parts, cut.fraction_permille)
-        if more and cut.is_completed:
+        permille, is_completed = cut
+        parts, more = _cut(floor, account, order, parts, permille)
+        if more and is_completed:
             _fill(floor, account, order, parts)
             floor.at(
                 floor.now_us + floor.switches.fill_delay_ms * units.MILLISECOND_US + 1,
@@ -145,7 +160,7 @@ def _cut(
 def _fill(floor: Floor, account: Account, order: Order, parts: list[tuple[int, int]]) -> None:
     for price, volume in parts:
         if order.order_id in account.orders:
-            fills.fill(floor, account, order, volume, price)
+            fills.fill(floor, account, order, volume, price, is_server=order.is_stop_out)
 
 
 def _give_up(floor: Floor, account: Account, order: Order) -> None:

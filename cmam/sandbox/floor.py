@@ -44,6 +44,7 @@ class Refused(Exception):
         position_id: int | None = None,
         as_error_res: bool = False,
         retry_after_s: int | None = None,
+        maintenance_end_s: int | None = None,
     ) -> None:
         super().__init__(f"{code}: {description}")
         self.code = code
@@ -52,6 +53,7 @@ class Refused(Exception):
         self.position_id = position_id
         self.as_error_res = as_error_res
         self.retry_after_s = retry_after_s
+        self.maintenance_end_s = maintenance_end_s
 
 
 class Floor:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import date, datetime, timedelta, timezone
+from datetime import UTC, date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 from cmam.sandbox import units
@@ -12,7 +12,9 @@ WEEK_S = 604_800
 DAY_S = 86_400
 SEARCH_DAYS = 400
 """How far ahead the next opening is looked for: more than a year of holidays."""
-_EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
+COARSE_MINUTES = 15
+"""Step of that search; sessions shorter than that may be overlooked."""
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def _local(moment_us: int, zone: str) -> datetime:
@@ -54,14 +56,15 @@ def next_open(symbol: Symbol, moment_us: int) -> int | None:
     """Give the first whole minute, now or later, at which the symbol trades; None if there is none within a year."""
     if is_open(symbol, moment_us):
         return moment_us
-    minute = units.MINUTE_US
-    candidate = moment_us // minute * minute + minute
-    end = moment_us + SEARCH_DAYS * units.DAY_US
-    while candidate < end:
+    if not symbol.schedule:
+        return None
+    coarse = COARSE_MINUTES * units.MINUTE_US
+    candidate = moment_us // coarse * coarse + coarse
+    for _ in range(SEARCH_DAYS * 24 * 60 // COARSE_MINUTES):
         if is_open(symbol, candidate):
-            return candidate
-        # Coarse steps of 15 minutes are safe to try first only while nothing opens within them.
-        candidate += minute
-        if not symbol.schedule:
-            return None
+            earlier = candidate - units.MINUTE_US
+            while earlier > moment_us and is_open(symbol, earlier):
+                earlier -= units.MINUTE_US
+            return earlier + units.MINUTE_US
+        candidate += coarse
     return None

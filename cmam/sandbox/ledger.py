@@ -61,6 +61,8 @@ class Order:
     hits: int = 0
     """Consecutive ticks beyond the trigger, for the DOUBLE methods."""
     closed_us: int | None = None
+    is_under_way: bool = False
+    """Accepted and being executed, rather than resting."""
     msg_id: str | None = None
     """clientMsgId of the request, while it is being executed."""
 

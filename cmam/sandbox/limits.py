@@ -77,7 +77,7 @@ class Limiter:
             del self.blocked_until[payload_type]
         window = self._historical if payload_type in HISTORICAL else self._general
         if not window.accept(now_us):
-            return self._block(payload_type, now_us, self.switches.retry_after_s)
+            return self.block(payload_type, now_us, self.switches.retry_after_s)
         return None
 
     def refuse_trading(self, payload_type: int, now_us: int) -> int | None:
@@ -86,10 +86,11 @@ class Limiter:
             return None
         for window, seconds in self._minute_windows(payload_type):
             if not window.accept(now_us):
-                return self._block(payload_type, now_us, seconds)
+                return self.block(payload_type, now_us, seconds)
         return None
 
-    def _block(self, payload_type: int, now_us: int, seconds: int) -> int:
+    def block(self, payload_type: int, now_us: int, seconds: int) -> int:
+        """Refuse a payload type for so many seconds; gives them back."""
         self.blocked_until[payload_type] = now_us + seconds * units.SECOND_US
         return seconds
 

@@ -12,7 +12,7 @@ import io
 import random
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from typing import NamedTuple
 
 from cmam.sandbox import units
@@ -63,7 +63,7 @@ def read_ticks(text: str, name: str = "ticks") -> list[RecordedTick]:
     for row in reader:
         try:
             moment = datetime.fromisoformat(row["time"])
-            moment = moment if moment.tzinfo else moment.replace(tzinfo=timezone.utc)
+            moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
             at_us = round(moment.timestamp() * units.SECOND_US)
             bid, ask = units.price_in(float(row["bid"])), units.price_in(float(row["ask"]))
         except (ValueError, TypeError) as fault:
@@ -143,12 +143,21 @@ class Market:
         else:
             self._walk(stream)
         heapq.heapreplace(self._due, (self._next_moment(stream, moment), name))
+        return moment, self._with_crosses(stream)
+
+    def move(self, name: str, bid: int, ask: int) -> list[Stream]:
+        """Put a feed somewhere else; it walks on from there. Gives every feed whose quote that moved."""
+        stream = self.streams[name]
+        stream.bid, stream.ask, stream.anchor = bid, ask, bid
+        return self._with_crosses(stream)
+
+    def _with_crosses(self, stream: Stream) -> list[Stream]:
         moved = [stream]
-        for feed in self._crosses[name]:
+        for feed in self._crosses[stream.feed.name]:
             cross = self.streams[feed.name]
             cross.bid, cross.ask = self._crossed(feed)
             moved.append(cross)
-        return moment, moved
+        return moved
 
     def _next_moment(self, stream: Stream, moment: int) -> int:
         tick = stream.following

@@ -38,7 +38,7 @@ def new_order(floor: Floor, account: Account, request: messages.ProtoOANewOrderR
     checks.mode(symbol, opens=not reduces)
     checks.volume(symbol, order.volume)
     checks.order_fields(floor, account, symbol, request, order)
-    if order.kind in IMMEDIATE and order.tif == IOC:
+    if order.tif == IOC and order.kind in IMMEDIATE or _is_now_or_never(floor, order):
         checks.session(floor, symbol)
     if floor.switches.refuse_repeated_client_order_id and order.client_order_id:
         _refuse_repeated(account, order.client_order_id)
@@ -76,9 +76,7 @@ def _target(account: Account, request: messages.ProtoOANewOrderReq, order: Order
         return checks.netted_position(account, order.symbol_id)
     if order.kind not in IMMEDIATE:
         raise Refused("INVALID_REQUEST", "positionId is allowed only for MARKET and MARKET_RANGE orders")
-    position = account.positions.get(request.positionId)
-    if position is None or not position.volume:
-        raise _no_position(request.positionId)
+    position = _held(account, request.positionId)
     if position.symbol_id != order.symbol_id:
         raise Refused("INVALID_REQUEST", "The position belongs to another symbol")
     left = position.volume - position.closing
@@ -86,6 +84,15 @@ def _target(account: Account, request: messages.ProtoOANewOrderReq, order: Order
         raise Refused(
             "TRADING_BAD_VOLUME", f"Order volume {order.volume / 100:.2f} is bigger than the position's volume"
         )
+    return position
+
+
+def _held(account: Account, position_id: int) -> Position:
+    position = account.positions.get(position_id)
+    if position is None:
+        raise _no_position(position_id)
+    if not position.volume:
+        raise Refused("POSITION_NOT_OPEN", f"Position {position_id} is not open", order_id=0, position_id=0)
     return position
 
 
@@ -138,7 +145,7 @@ def cancel_order(floor: Floor, account: Account, request: messages.ProtoOACancel
         position.updated_us = floor.now_us
         protection.cancel(floor, account, position, msg_id, is_server=False)
         return
-    if order.kind in IMMEDIATE or order.msg_id is not None:
+    if order.is_under_way:
         raise Refused("UNABLE_TO_CANCEL_ORDER", f"Order {order.order_id} is being executed", order_id=order.order_id)
     outcomes.withdraw(floor, account, order, CANCELLED, ORDER_CANCELLED, msg_id)
 
@@ -155,7 +162,7 @@ def amend_order(floor: Floor, account: Account, request: messages.ProtoOAAmendOr
     order = _live(account, request.orderId)
     if order.kind == STOP_LOSS_TAKE_PROFIT:
         raise Refused("UNABLE_TO_AMEND_ORDER", "Amend the position's levels instead", order_id=order.order_id)
-    if order.kind in IMMEDIATE or order.msg_id is not None:
+    if order.is_under_way:
         raise Refused("UNABLE_TO_AMEND_ORDER", f"Order {order.order_id} is being executed", order_id=order.order_id)
     checks.rights(account, opens=True)
     symbol = checks.listed(floor, account, order.symbol_id)
@@ -223,9 +230,7 @@ def amend_position(
     floor: Floor, account: Account, request: messages.ProtoOAAmendPositionSLTPReq, msg_id: str | None
 ) -> None:
     """Replace both levels of an open position: the one left out is removed."""
-    position = account.positions.get(request.positionId)
-    if position is None or not position.volume:
-        raise _no_position(request.positionId)
+    position = _held(account, request.positionId)
     checks.rights(account, opens=False)
     symbol = floor.symbol(account, position.symbol_id)
     sl = checks.price(symbol, request.stopLoss, "Stop loss") if request.HasField("stopLoss") else None
@@ -248,9 +253,7 @@ def close_position(
     floor: Floor, account: Account, request: messages.ProtoOAClosePositionReq, msg_id: str | None
 ) -> None:
     """Close a position, whole or in part."""
-    position = account.positions.get(request.positionId)
-    if position is None or not position.volume:
-        raise _no_position(request.positionId)
+    position = _held(account, request.positionId)
     checks.rights(account, opens=False)
     symbol = floor.symbol(account, position.symbol_id)
     checks.mode(symbol, opens=False)

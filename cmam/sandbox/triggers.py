@@ -35,6 +35,7 @@ TRAILING_SL_CHANGED_EVENT = 2107
 def rest(floor: Floor, account: Account, order: Order) -> None:
     """Leave an order to wait for its price or its expiry; from now on its events have no cause in a request."""
     order.msg_id = None
+    order.is_under_way = False
     floor.venue_of(account).watchers[order.symbol_id][order.order_id] = account, order
     if order.tif == GTD:
         set_expiry(floor, account, order)

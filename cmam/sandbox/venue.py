@@ -55,6 +55,14 @@ class Venue:
         self.next_id[kind] = number + 1
         return number
 
+    def replace_symbol(self, symbol: Symbol) -> None:
+        """Put a changed symbol in the place of the one with its id."""
+        self.symbols[symbol.id] = symbol
+        quote = self.quotes[symbol.id]
+        quote.symbol = symbol
+        quote.markup = symbol.spread_markup * quote.tick
+        self._chains.clear()
+
     def _take(self, quote: Quote, stream: Stream) -> tuple[bool, bool]:
         tick = quote.tick
         bid = max(stream.bid // tick * tick, tick)
@@ -86,7 +94,7 @@ class Venue:
         while frontier and last not in paths:
             following = []
             for asset in frontier:
-                for symbol in self.spec.symbols:
+                for symbol in self.symbols.values():
                     if not symbol.enabled or symbol.archived or asset not in (symbol.base, symbol.quote):
                         continue
                     forward = symbol.base == asset

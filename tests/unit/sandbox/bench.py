@@ -136,9 +136,7 @@ class Bench:
         """Put the market of a symbol's feed where a test wants it, at every broker, and let it act."""
         floor = self.broker.floor
         symbol = floor.symbol(floor.accounts[ctid], symbol_id)
-        stream = floor.market.streams[symbol.feed]
-        stream.bid, stream.ask, stream.anchor = round(bid * 10**8), round(ask * 10**8), round(bid * 10**8)
-        self.broker.publish_stream(stream)
+        self.broker.move_price(symbol.feed, round(bid * 10**8), round(ask * 10**8))
         self.collect()
 
     def open_positions(self, line: Line, ctid: int) -> list[Any]:
