@@ -1,9 +1,9 @@
 """One turn of an account: an input is folded, and what follows from it is derived.
 
 Everything derived here can be derived again from the record: `step` takes a fact of the stream, `decide_change` a
-change of the leader with its recorded inputs. Neither reads a clock. What a copy needs (a reduction, an amendment, its end)
-is level-triggered: it is asked for whenever goal and truth differ and no request of that kind is under way, so a lost,
-refused or late answer only delays it.
+change of the leader with its recorded inputs. Neither reads a clock. What a copy needs (a reduction, an amendment, its
+end) is level-triggered: it is asked for whenever goal and truth differ and no request of that kind is under way, so a
+lost, refused or late answer only delays it.
 """
 
 from __future__ import annotations
