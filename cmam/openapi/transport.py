@@ -24,8 +24,8 @@ CHUNK = 64 * 1024
 class Transport:
     """One TLS connection: one thread may read and another write.
 
-    The TLS library allows no two calls on one connection at once, so every call is short, never waits, and holds a lock;
-    the waiting for the socket happens outside of it.
+    The TLS library allows no two calls on one connection at once, so every call is short, never waits, and holds a
+    lock; the waiting for the socket happens outside of it.
     """
 
     def __init__(self, tls: ssl.SSLSocket) -> None:
@@ -77,10 +77,11 @@ class Transport:
 
     def close(self) -> None:
         """End the connection and wake whoever reads from it."""
-        with contextlib.suppress(OSError):
-            self._tls.shutdown(socket.SHUT_RDWR)
-        with self._lock, contextlib.suppress(OSError):
-            self._tls.close()
+        with self._lock:
+            with contextlib.suppress(OSError):
+                self._tls.shutdown(socket.SHUT_RDWR)
+            with contextlib.suppress(OSError):
+                self._tls.close()
 
 
 def context(ca_file: Path | None) -> ssl.SSLContext:
