@@ -38,7 +38,7 @@ FOLLOWERS_MAX = 1_000
 NAME_CHARACTERS_MAX = 60
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(eq=False)  # not frozen: Python writes the traceback into an exception on its way
 class Refusal(Exception):
     """Why a command was not carried out: one sentence, and the exit code it ends with."""
 
