@@ -1,0 +1,173 @@
+"""What a command does to a home: through the running system, or with the lock held for a moment where none runs.
+
+Either way the holder of the lock alone writes, and both ways understand the same requests (`domain/operate.py`). Must
+not know the command line, nor start anything that goes on after a command.
+"""
+
+from __future__ import annotations
+
+import getpass
+import os
+import secrets
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
+from typing import Any
+
+from cmam.actors.control import NobodyListens, send_command
+from cmam.clock import Clock, SystemClock
+from cmam.config.home import Home
+from cmam.config.settings import Settings
+from cmam.config.settings_file import load_settings
+from cmam.credentials.secrets_file import SecretStore, open_secrets
+from cmam.domain.events import StoreCreated
+from cmam.domain.ids import AccountId, base36
+from cmam.domain.operate import Context, Outcome, Refusal, operate
+from cmam.domain.registry import APP, PROFILE_PREFIX, Registry, evolve_registry
+from cmam.store.errors import StoreHeld, StoreMissing
+from cmam.store.fold import account_of
+from cmam.store.lock import StoreLock
+from cmam.store.log import EventLog, Pending
+from cmam.store.text import iso
+
+STORE_ID_CHARACTERS = 5
+ID_CHARACTERS = 6
+SECRETS_LOCK = "secrets.lock"
+SECRETS_PATIENCE_S = 5.0
+"""How long to wait for another process that changes secrets at this moment."""
+
+
+def carry_out(home: Home, request: Mapping[str, Any], *, command: str, clock: Clock | None = None) -> dict[str, Any]:
+    """Have a command carried out by whoever may write, and return the answer once it is durable.
+
+    Raises Refusal, StoreHeld where another command or a system that is just starting holds the store, or a StoreError.
+    """
+    asked = {**request, "user": operator_name()}
+    running = ask_running(home, asked)
+    if running is not None:
+        return running
+    with _held(home, command, clock or SystemClock()) as desk:
+        return desk.carry_out(asked)
+
+
+def ask_running(home: Home, request: Mapping[str, Any]) -> dict[str, Any] | None:
+    """Ask the running system; None where none runs. Raises Refusal with its words when it says no."""
+    if not home.control_socket.exists():
+        return None
+    try:
+        answer = send_command(home.control_socket, home.control_key, dict(request))
+    except NobodyListens:
+        return None  # left behind by a process that was killed; the lock says who may write
+    if not answer.pop("ok", False):
+        raise Refusal(str(answer.get("error", "the running system refused")), int(answer.get("code", 1)))
+    return answer
+
+
+def operator_name() -> str:
+    """Who types, for the record."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError, ImportError):
+        return f"uid {os.getuid()}"
+
+
+def read_registry(home: Home) -> Registry:
+    """The accounts and profiles of a home as they stand on disk, beside whoever writes; empty without a store."""
+    try:
+        log = EventLog.read_only(home.root)
+    except StoreMissing:
+        return Registry()
+    try:
+        return _fold_registry(log)
+    finally:
+        log.close()
+
+
+def settings_of(home: Home) -> Settings:
+    """The settings that hold for this home now; raises SettingsInvalid."""
+    return load_settings(home, os.environ)
+
+
+def secrets_of(home: Home, kind: str) -> SecretStore:
+    """The secrets of a home, changed by one process at a time."""
+    return open_secrets(home, kind, _secrets_guard(home, SystemClock()))
+
+
+def _secrets_guard(home: Home, clock: Clock) -> Callable[[], AbstractContextManager[object]]:
+    def guard() -> AbstractContextManager[object]:
+        home.prepare()
+        lock = StoreLock(home.root, name=SECRETS_LOCK)
+        return lock.acquire(since=iso(clock.now()) or "", command="changing secrets", patience_s=SECRETS_PATIENCE_S)
+
+    return guard
+
+
+def new_id(characters: int = ID_CHARACTERS) -> str:
+    """A fresh name in base 36."""
+    return base36(secrets.randbelow(36**characters)).rjust(characters, "0")
+
+
+class Desk:
+    """The store, open for writing in this process."""
+
+    def __init__(self, log: EventLog, clock: Clock) -> None:
+        self._log = log
+        self._clock = clock
+        self._registry = _fold_registry(log)
+        if not self._registry.store:
+            self._record(Outcome(((APP, StoreCreated(store=new_id(STORE_ID_CHARACTERS))),), {}))
+
+    @property
+    def registry(self) -> Registry:
+        """What is known now."""
+        return self._registry
+
+    def carry_out(self, request: Mapping[str, Any]) -> dict[str, Any]:
+        """Carry out one request and make it durable; raises Refusal."""
+        heads = {
+            account: head.version
+            for stream, head in self._log.heads().items()
+            if (account := account_of(stream)) is not None
+        }
+        context = Context(
+            registry=self._registry,
+            user=str(request.get("user", "")),
+            new_id=new_id,
+            heads={AccountId(account): version for account, version in heads.items()},
+        )
+        outcome = operate(context, request)
+        self._record(outcome)
+        return outcome.answer
+
+    def _record(self, outcome: Outcome) -> None:
+        versions: dict[str, int] = {}
+        batch = []
+        for stream, event in outcome.events:
+            version = versions.get(stream, self._log.head(stream).version) + 1
+            versions[stream] = version
+            batch.append(Pending(stream, version, self._clock.now(), event))
+            self._registry = evolve_registry(self._registry, stream, event)
+        if batch:
+            self._log.append(batch)
+
+
+@contextmanager
+def _held(home: Home, command: str, clock: Clock) -> Iterator[Desk]:
+    home.prepare()
+    with StoreLock(home.root).acquire(since=iso(clock.now()) or "", command=command):
+        log = EventLog.open(home.root)
+        try:
+            yield Desk(log, clock)
+        finally:
+            log.close()
+
+
+def _fold_registry(log: EventLog) -> Registry:
+    registry = Registry()
+    for stream in sorted(log.heads()):
+        if stream == APP or stream.startswith(PROFILE_PREFIX):
+            for record in log.read_stream(stream):
+                registry = evolve_registry(registry, record.stream, record.event)
+    return registry
+
+
+__all__ = ["Desk", "Refusal", "StoreHeld", "carry_out", "read_registry", "secrets_of", "settings_of"]

@@ -1,0 +1,149 @@
+"""Commands on a home: durable once answered, one writer at a time, the same through both ways."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from cmam import office
+from cmam.actors.control import ControlListener
+from cmam.config.home import Home
+from cmam.domain.ids import AccountId
+from cmam.domain.operate import Refusal
+from cmam.store.errors import StoreHeld
+from cmam.store.lock import StoreLock
+
+TWO = [
+    {"account": 11, "login": 1, "broker": "alpha", "currency": "USD", "grant": "g"},
+    {"account": 22, "login": 2, "broker": "beta", "currency": "EUR", "grant": "g"},
+]
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Home:
+    """An empty home."""
+    return Home(tmp_path / "home")
+
+
+def _do(home: Home, **request: Any) -> dict[str, Any]:
+    return office.carry_out(home, request, command="test")
+
+
+def test_an_untouched_home_knows_nothing_and_is_not_made(home: Home) -> None:
+    """Looking leaves no folder behind."""
+    assert not office.read_registry(home).accounts
+    assert not home.root.exists()
+
+
+def test_what_was_answered_is_read_by_the_next_process(home: Home) -> None:
+    """Accounts, aliases, tags and profiles are on disk when the command returns, under one store id."""
+    _do(home, command="account.add", accounts=TWO)
+    _do(home, command="account.alias", account="alpha:1", alias="Lead")
+    _do(home, command="account.tag", accounts=["11", "22"], add=["prop"])
+    _do(home, command="profile.create", name="Main", leader="lead", followers=["22"], settings={})
+    registry = office.read_registry(home)
+    assert len(registry.store) == 5
+    assert registry.accounts[AccountId(11)].alias == "Lead"
+    assert registry.accounts[AccountId(22)].tags == ("prop",)
+    (profile,) = registry.live_profiles()
+    assert profile.name == "Main"
+    assert [link.follower for link in profile.links.values()] == [22]
+    store = registry.store
+    _do(home, command="pause", profile="main")
+    assert office.read_registry(home).store == store
+
+
+def test_a_refusal_leaves_nothing_behind(home: Home) -> None:
+    """A command that is refused writes no event of its own."""
+    _do(home, command="account.add", accounts=TWO)
+    before = office.read_registry(home)
+    with pytest.raises(Refusal, match="found 'nobody'"):
+        _do(home, command="account.alias", account="nobody", alias="x")
+    assert office.read_registry(home) == before
+
+
+def test_a_held_store_is_refused_naming_the_holder(home: Home) -> None:
+    """A second writer learns who holds the store, and changes nothing."""
+    home.prepare()
+    with (
+        StoreLock(home.root).acquire(since="2020-01-01T00:00:00.000Z", command="cmam start"),
+        pytest.raises(StoreHeld, match="cmam start, since 2020"),
+    ):
+        _do(home, command="account.add", accounts=TWO)
+    _do(home, command="account.add", accounts=TWO)
+
+
+class Running:
+    """Something that listens on a home's control socket and answers by a function."""
+
+    def __init__(self, home: Home, reply: Callable[[dict[str, Any]], dict[str, Any]]) -> None:
+        home.prepare()
+        home.prepare_runtime()
+        self.asked: list[dict[str, Any]] = []
+
+        def handle(request: dict[str, Any], answer: Callable[[dict[str, Any]], None]) -> None:
+            self.asked.append(request)
+            answer(reply(request))
+
+        self._listener = ControlListener(home.control_socket, home.control_key, handle)
+
+    def __enter__(self) -> Running:
+        self._listener.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._listener.stop()
+
+
+def test_a_running_system_carries_the_command_out(home: Home) -> None:
+    """Where somebody holds the store and listens, the command is his: we write nothing."""
+    with Running(home, lambda request: {"ok": True, "account": 1}) as running:
+        assert _do(home, command="pause", all=True) == {"account": 1}
+    assert running.asked == [{"command": "pause", "all": True, "user": office.operator_name()}]
+    assert not home.events.exists()
+
+
+def test_a_running_system_may_refuse(home: Home) -> None:
+    """Its sentence and its exit code arrive at the command."""
+    with Running(home, lambda request: {"ok": False, "error": "not now", "code": 2}):
+        with pytest.raises(Refusal, match="not now") as caught:
+            _do(home, command="pause", all=True)
+        assert caught.value.code == 2
+
+
+def test_a_socket_without_a_system_is_passed_over(home: Home) -> None:
+    """A killed system leaves its socket; commands go on without it."""
+    home.prepare()
+    home.prepare_runtime()
+    home.control_socket.touch()
+    home.control_key.write_bytes(b"x")
+    _do(home, command="account.add", accounts=TWO)
+    assert len(office.read_registry(home).accounts) == 2
+
+
+def test_secrets_are_changed_by_one_process_at_a_time(home: Home) -> None:
+    """Two changes at once are both there afterwards."""
+    stores = [office.secrets_of(home, "file") for _ in range(2)]
+    stores[0].update(lambda vault: vault)
+    barrier = threading.Barrier(2)
+
+    def add(number: int) -> None:
+        from cmam.config.secret import Secret
+        from cmam.credentials.vault import TokenPair, with_grant
+
+        barrier.wait()
+        pair = TokenPair(Secret(f"a{number}"), Secret("r"), 0)
+        for account in range(number * 100, number * 100 + 10):
+            stores[number].update(lambda vault, account=account: with_grant(vault, pair, [account])[0])
+
+    threads = [threading.Thread(target=add, args=(number,)) for number in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert {account for grant in stores[0].load().grants for account in grant.accounts} == {9, 109}
+    assert len(stores[0].load().grants) == 2
