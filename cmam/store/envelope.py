@@ -227,8 +227,8 @@ _DATA: msgspec.json.Decoder[Any] = msgspec.json.Decoder(Envelope[msgspec.Raw])
 _EVENT = msgspec.json.Encoder(order="deterministic")
 
 
-def event_bytes(event: Event) -> bytes:
-    """The bytes that stand for an event in its record: two events are the same when these are."""
+def event_bytes(event: object) -> bytes:
+    """The bytes that stand for an event, or a part of one, in its record: two are the same when these are."""
     return _EVENT.encode(event)
 
 

@@ -102,7 +102,7 @@ TABLES: Mapping[str, Table] = {
             "account": int,
             "link": str,
             "copy_id": str,
-            "decision_id": str,
+            "cause": str,
             "kind": str,
             "symbol": str,
             "side": str,
@@ -126,7 +126,7 @@ TABLES: Mapping[str, Table] = {
             "position": int,
         },
         "intent",
-        ("at_us", "copy_id", "account"),
+        ("at_us", "copy_id", "account", "cause"),
     ),
     ACCOUNTS: Table(
         {

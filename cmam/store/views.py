@@ -115,7 +115,7 @@ def _order(step: AccountStep, event: IntentRecorded, store: str) -> Row:
         "account": int(step.after.account),
         "link": event.link,
         "copy_id": copy_id(store, event.link, event.source),
-        "decision_id": record_id(step.after.account, cause[1]) if cause is not None and event.change else None,
+        "cause": record_id(step.after.account, cause[1]) if cause is not None else None,
         "kind": command.kind.value,
         "symbol": _symbol_name(step.after, int(command.symbol)),
         "side": command.side.value,

@@ -183,7 +183,7 @@ class World:
             order=OrderId(self._next()),
             symbol=command.symbol,
             side=command.side,
-            type=OrderType.MARKET,
+            type=OrderType.PROTECTION if command.kind is CommandKind.AMEND_PROTECTION else OrderType.MARKET,
             volume=command.volume,
             status=status,
             executed_volume=command.volume if status is OrderStatus.FILLED else Volume(0),
