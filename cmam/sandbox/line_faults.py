@@ -24,13 +24,13 @@ class LineFault:
 
 LINE_FAULTS: Final[Mapping[str, LineFault]] = {
     "slow-reader": LineFault(
-        {"bytes_per_s": "1000"}, "[bytes_per_s=1000]: requests are read from each connection no faster than that"
+        {"bytes_per_s": "1000"}, "bytes_per_s=1000: requests are read from each connection no faster than that"
     ),
     "trickle": LineFault(
-        {"bytes": "7", "ms": "5"}, "[bytes=7] [ms=5]: answers leave in pieces of that size, that far apart"
+        {"bytes": "7", "ms": "5"}, "bytes=7 ms=5: answers leave in pieces of that size, that far apart"
     ),
     "restart": LineFault(
-        {"down_s": "2"}, "[down_s=2]: every connection is cut, nothing listens for that long, then all is as it was"
+        {"down_s": "2"}, "down_s=2: every connection is cut, nothing listens for that long, then all is as it was"
     ),
 }
 
@@ -81,6 +81,10 @@ class LineFaults:
         else:
             self.trickle_bytes = 0
         return f"{name} is off"
+
+    def clear_all(self) -> list[str]:
+        """Switch every fault off; gives a sentence for each that was on."""
+        return [self.clear(name) for name in list(self._on)]
 
 
 def _number(arguments: Mapping[str, str], name: str, least: int, most: int) -> int:

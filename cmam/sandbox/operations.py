@@ -39,26 +39,44 @@ class BrokerOperations:
         return self._broker().state()
 
     def faults(self) -> Mapping[str, Any]:
-        """List every fault with what it does, and those that are on with their arguments."""
-        known = {**faults.KNOWN, **{name: fault.help for name, fault in LINE_FAULTS.items()}}
-        return {"known": known, "on": {**self._broker().faults_on(), **self._line_faults.on()}}
+        """List every fault with its arguments and what it does, and those that are on."""
+        return {"known": known_faults(), "on": {**self._broker().faults_on(), **self._line_faults.on()}}
 
     def set_fault(self, name: str, arguments: Mapping[str, str]) -> str:
         """Switch a fault on."""
         if name in LINE_FAULTS:
             return self._line_faults.set(name, arguments)
+        _check_name(name)
         return self._broker().set_fault(name, arguments)
 
     def clear_fault(self, name: str) -> str:
-        """Switch a fault off."""
+        """Switch a fault off, or with "all" every one."""
+        if name == "all":
+            lines = self._line_faults.clear_all()
+            return "; ".join((self._broker().clear_fault(name), *lines))
         if name in LINE_FAULTS:
             return self._line_faults.clear(name)
+        _check_name(name)
         return self._broker().clear_fault(name)
 
     def tokens(self, ctid: int) -> Mapping[str, Any]:
         """Give a pair of tokens that works for one account: the newest, or that of a new consent where none lives."""
         grant = living_grant(self._broker(), self._world, ctid, self._now())
         return {"access_token": grant.access_token, "refresh_token": grant.refresh_token, "ctid": ctid}
+
+
+def known_faults() -> dict[str, str]:
+    """Give every fault's name with its arguments (their defaults, or … for what must be given) and what it does."""
+    known = {}
+    for name, kind in (*faults.KINDS.items(), *faults.INCIDENTS.items()):
+        arguments = " ".join(f"{key}={default or '…'}" for key, default in kind.arguments.items())
+        known[name] = f"{arguments}: {kind.does}" if arguments else kind.does
+    return {**known, **{name: fault.help for name, fault in LINE_FAULTS.items()}}
+
+
+def _check_name(name: str) -> None:
+    if name not in faults.KNOWN:
+        raise Refused(f"expected one of the faults {', '.join(known_faults())}; found {name!r}")
 
 
 def living_grant(broker: Broker, world: World, ctid: int, now_us: int) -> Grant:
