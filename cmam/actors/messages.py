@@ -17,6 +17,7 @@ from cmam.domain.ids import AccountId, IntentId, LinkId
 from cmam.domain.link import LinkSettings
 from cmam.openapi.budget import Lane
 
+KEEPER = "keeper"
 RECORDER = "recorder"
 OPERATOR = "operator"
 SUPERVISOR = "supervisor"
@@ -118,6 +119,20 @@ class Unanswered:
     error_code: str
     text: str
     retry_after_s: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class TraderReported:
+    """The broker says what the account is and holds now."""
+
+    trader: Any
+
+
+@dataclass(frozen=True, slots=True)
+class SymbolsReported:
+    """The broker says that these symbols have changed."""
+
+    symbols: tuple[int, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -238,6 +253,29 @@ class Submit:
     received_us: int = 0
     decided_us: int = 0
     committed_us: int = 0
+    attempt: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Urge:
+    """Send this message of the session's own: a heartbeat or an authorisation. It may hold a secret."""
+
+    message: Any = field(repr=False)
+    account: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class LineUp:
+    """The connection can be written to, or no longer."""
+
+    is_up: bool
+
+
+@dataclass(frozen=True, slots=True)
+class RoundTrip:
+    """A measured round trip of a request."""
+
+    span_us: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -256,6 +294,7 @@ class Withdraw:
     """Do not send this intent if it has not left."""
 
     intent: IntentId
+    attempt: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -284,13 +323,35 @@ class Lost:
 
     generation: int
     why: str
+    is_permanent: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Write:
+    """Write this: a `Submit`, an `Ask` or an `Urge`. Told by the limiter only."""
+
+    what: Any
 
 
 @dataclass(frozen=True, slots=True)
 class AccountsWanted:
-    """The accounts that this connection shall keep authorised, with the names of their grants."""
+    """The accounts that this connection shall keep authorised, all of them."""
 
-    accounts: tuple[tuple[AccountId, str], ...]
+    accounts: tuple[AccountId, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class AccountRestarted:
+    """An account's actor was started again and knows nothing of its session."""
+
+    account: AccountId
+
+
+@dataclass(frozen=True, slots=True)
+class TokensChanged:
+    """These accounts have a fresh token: authorise them with it."""
+
+    accounts: tuple[int, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -328,7 +389,24 @@ class Standing:
     document: dict[str, Any]
 
 
+# --- to the keeper ------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class TokenDead:
+    """The server does not take this account's token."""
+
+    account: int
+
+
 # --- to the supervisor --------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Stopped:
+    """An actor has come to its orderly end."""
+
+    name: str
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,512 @@
+"""One trading account: the only writer of its stream, whether it leads, follows or both.
+
+A turn is always the same: fold what came in, derive what follows (`domain/turn.py`), hand both to the recorder with the
+requests that may leave once they are durable, and tell followers what changed. While the account is not reconciled its
+leaders' changes wait here in order; closes and levels of its copies are asked for as soon as it is.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+import pykka
+
+from cmam.actors import messages as m
+from cmam.actors.preparation import Preparation, Question
+from cmam.actors.runtime import Directory
+from cmam.actors.status import StatusBoard
+from cmam.actors.timer import Timer
+from cmam.clock import SECOND_US, Clock
+from cmam.domain.account import AccountView, IntentState, evolve
+from cmam.domain.changes import ChangeKind
+from cmam.domain.commands import CommandKind
+from cmam.domain.events import (
+    AlertHealed,
+    AlertRaised,
+    ChangeDecided,
+    Event,
+    ExecutionSeen,
+    Health,
+    HealthChanged,
+    Inputs,
+    IntentDropped,
+    IntentOverdue,
+    IntentRecorded,
+    IntentSent,
+    QuotesSampled,
+    SymbolSpecSeen,
+)
+from cmam.domain.ids import AccountId, LinkId, StoreId, SymbolId
+from cmam.domain.leading import changes
+from cmam.domain.link import LinkSettings
+from cmam.domain.quantities import Quote
+from cmam.domain.symbols import SymbolSpec
+from cmam.domain.turn import Turn, decide_change, due, lookup_due, next_due, step
+from cmam.openapi import translate
+from cmam.openapi.budget import Lane
+from cmam.openapi.quotes import QuoteBoard
+
+log = logging.getLogger(__name__)
+
+SAMPLE_US = 10 * SECOND_US
+"""How often the quotes of symbols with open copies are put on record."""
+UNCONFIRMED_US = SECOND_US
+"""How long a whole close or a cancel waits for the store before it goes out all the same (DESIGN §1, invariant 1)."""
+
+LANES: Mapping[CommandKind, Lane] = {
+    CommandKind.CLOSE: Lane.CLOSE,
+    CommandKind.AMEND_PROTECTION: Lane.PROTECT,
+    CommandKind.AMEND_ORDER: Lane.PROTECT,
+    CommandKind.CANCEL: Lane.CANCEL,
+    CommandKind.OPEN: Lane.OPEN,
+    CommandKind.ADD: Lane.OPEN,
+    CommandKind.PLACE: Lane.OPEN,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class AccountPorts:
+    """What every account is joined to."""
+
+    store: StoreId
+    connection: str
+    clock: Clock
+    timer: Timer
+    directory: Directory
+    board: QuoteBoard
+    status: StatusBoard
+
+
+class AccountActor(pykka.Actor):
+    """The only writer of `account:<ctid>`."""
+
+    def __init__(self, view: AccountView, ports: AccountPorts, links: tuple[LinkSettings, ...]) -> None:
+        super().__init__()
+        self._view = view
+        self._ports = ports
+        self._name = m.account_name(view.account)
+        self._links: dict[LinkId, LinkSettings] = {link.link: link for link in links}
+        self._routes: dict[LinkId, AccountId] = {}
+        self._behind: dict[LinkId, tuple[int, int]] = {}
+        self._deferred: list[m.LeaderChanged] = []
+        self._early: list[m.Reported] = []
+        self._preparation: Preparation | None = None
+        self._specs: dict[SymbolId, SymbolSpec] = dict(view.specs)
+        self._clock_offset_ms = 0
+        self._unconfirmed: dict[str, m.Submit] = {}
+        self._armed_us = 0
+        self._sampled_us = 0
+        self._feed = ""
+        self._refused = ""
+
+    # --- life -----------------------------------------------------------------------------------------------------
+
+    def on_start(self) -> None:
+        """Runs in the actor's thread before its first message."""
+        for intent in tuple(self._view.intents.values()):
+            if intent.state is not IntentState.UNKNOWN:
+                self._fact(IntentOverdue(intent=intent.intent, why="cmam was started again"))
+        if self._view.health is not Health.DOWN:
+            self._fact(HealthChanged(health=Health.DOWN, reason="cmam was started"))
+        self._ask_leaders()
+
+    def on_failure(self, exception_type: Any, exception_value: Any, traceback: Any) -> None:
+        """Runs in the actor's thread after an exception."""
+        self._ports.directory.tell(m.SUPERVISOR, m.Failed(self._name, repr(exception_value)))
+
+    def _ask_leaders(self) -> None:
+        """Ask each leader for what this account has not decided yet."""
+        for link in self._links.values():
+            cursor = self._view.cursors.get(link.link)
+            place = (link.since, 1 << 30) if cursor is None else (cursor.version, cursor.index)
+            place = max(place, (link.since, 1 << 30)) if link.since else place
+            ask = m.FollowFrom(link.link, self._view.account, *place)
+            self._ports.directory.tell(m.account_name(link.leader), ask)
+
+    def on_receive(self, message: Any) -> None:
+        """One turn."""
+        if self._refused:
+            return
+        match message:
+            case m.Reported():
+                self._reported(message)
+            case m.LeaderChanged():
+                self._leader_changed(message)
+            case m.Written():
+                self._written(message)
+            case m.Dropped():
+                self._fact(IntentDropped(intent=message.intent, reason=message.reason))
+            case m.Confirmed():
+                self._unconfirmed.pop(message.intent, None)
+            case m.Answered():
+                self._answered(message)
+            case m.Unanswered():
+                self._unanswered(message)
+            case m.SessionMoved():
+                self._session_moved(message)
+            case m.TraderReported():
+                self._trader_reported(message.trader)
+            case m.SymbolsReported():
+                self._symbols_changed(message.symbols)
+            case m.Wake():
+                self._woken(message)
+            case _:
+                self._organise(message)
+
+    def _organise(self, message: Any) -> None:
+        match message:
+            case m.LinksChanged():
+                self._links_changed(message)
+            case m.FollowFrom():
+                self._follow_from(message)
+            case m.Unfollow():
+                self._routes.pop(message.link, None)
+            case m.StreamRead():
+                self._tell_the_past(message)
+            case m.StreamRefused():
+                self._refused = message.why
+                log.error("! %s stops: %s", self._name, message.why)
+            case m.StoreDown() | m.StoreUp():
+                log.debug("= %s: %s", self._name, message)
+            case m.Stop():
+                self._ports.directory.tell(m.RECORDER, m.Flush())
+                self._ports.directory.tell(m.SUPERVISOR, m.Stopped(self._name))
+            case _:
+                raise AssertionError(f"an account cannot take {message!r}")
+
+    # --- a turn ---------------------------------------------------------------------------------------------------
+
+    def _fact(self, fact: Event, *, received_us: int = 0, cause: tuple[str, int] | None = None) -> None:
+        """Fold an input, record it with what follows from it, and tell followers."""
+        before, now = self._view, self._ports.clock.now()
+        turn = step(before, fact, self._ports.store, now)
+        own = (self._name, before.version + 1)
+        facts = (m.Fact(fact, cause), *(m.Fact(event, own) for event in turn.derived))
+        self._commit_turn(before, turn, facts, now, received_us)
+        if self._routes and turn.folded is not None:
+            self._tell_followers(before, turn.folded, fact, received_us)
+
+    def _commit_turn(
+        self, before: AccountView, turn: Turn, facts: tuple[m.Fact, ...], now: int, received_us: int, settings: int = 0
+    ) -> None:
+        self._view = turn.view
+        self._ports.status.show(turn.view)
+        decided_us = self._ports.clock.monotonic()
+        then: list[tuple[str, object]] = []
+        for recorded in turn.intents:
+            submit = self._submit(recorded, received_us, decided_us)
+            then.append((m.limiter_name(self._ports.connection), submit))
+            if _may_leave_unrecorded(recorded):
+                then.append((self._name, m.Confirmed(recorded.intent)))
+                self._unconfirmed[recorded.intent] = submit
+                self._ports.timer.after(UNCONFIRMED_US, self._name, m.Wake(f"unconfirmed {recorded.intent}"))
+        is_urgent = bool(then)
+        append = m.Append(self._name, before.version + 1, now, facts, settings, tuple(then), is_urgent)
+        self._ports.directory.tell(m.RECORDER, append)
+        self._arm()
+
+    def _submit(self, recorded: IntentRecorded, received_us: int, decided_us: int) -> m.Submit:
+        return m.Submit(
+            account=self._view.account,
+            command=recorded.command,
+            intent=recorded.intent,
+            lane=LANES[recorded.command.kind],
+            not_after_us=recorded.not_after_us if recorded.command.kind.adds_risk else 0,
+            received_us=received_us,
+            decided_us=decided_us,
+            attempt=recorded.attempt,
+        )
+
+    def _arm(self) -> None:
+        """Have the timer wake this account when something of it falls due."""
+        moments = [moment for moment in (next_due(self._view), lookup_due(self._view)) if moment is not None]
+        if not moments:
+            return
+        now = self._ports.clock.now()
+        moment = max(min(moments), now)
+        if self._armed_us <= now or moment < self._armed_us:
+            self._armed_us = moment
+            self._ports.timer.after(moment - now + 1_000, self._name, m.Wake())
+
+    def _woken(self, message: m.Wake) -> None:
+        kind, _, intent = message.what.partition(" ")
+        if kind == "unconfirmed":
+            submit = self._unconfirmed.pop(intent, None)
+            if submit is not None:
+                log.warning("! the store is slow: %s leaves before its record", intent)
+                self._ports.directory.tell(m.limiter_name(self._ports.connection), submit)
+            return
+        if kind == "sample":
+            self._sample()
+            return
+        if kind == "question":
+            self._overdue(intent)
+            return
+        now = self._ports.clock.now()
+        self._armed_us = 0
+        for fact in due(self._view, now):
+            self._fact(fact)
+        lookup = lookup_due(self._view)
+        if (
+            lookup is not None
+            and now >= lookup
+            and self._preparation is None
+            and self._view.health is Health.RECONCILED
+        ):
+            self._prepare(lookup=True)
+        self._arm()
+
+    # --- as a follower --------------------------------------------------------------------------------------------
+
+    def _leader_changed(self, message: m.LeaderChanged, *, superseded: bool = False) -> None:
+        link = self._links.get(message.link)
+        if link is None:
+            return
+        if self._view.health is not Health.RECONCILED or (self._deferred and not superseded):
+            self._deferred.append(message)
+            return
+        self._decide(link, message, superseded=superseded)
+
+    def _decide(self, link: LinkSettings, message: m.LeaderChanged, *, superseded: bool) -> None:
+        change = message.change
+        self._ensure_spec(change.symbol.name)
+        before, now = self._view, self._ports.clock.now()
+        inputs = Inputs(
+            standing=link.standing,
+            quotes=self._quotes_for(change.symbol.name),
+            clock_offset_ms=self._clock_offset_ms,
+            superseded=superseded,
+        )
+        turn = decide_change(before, link, change, (message.version, message.index), inputs, now)
+        if not turn.derived:
+            return
+        cause = (m.account_name(change.leader), message.version)
+        own = (self._name, before.version + 1)
+        facts = tuple(m.Fact(event, cause if isinstance(event, ChangeDecided) else own) for event in turn.derived)
+        self._commit_turn(before, turn, facts, now, message.received_us, settings=link.version)
+        self._withdraw(turn)
+
+    def _withdraw(self, turn: Turn) -> None:
+        """A source that is gone needs no open: take it back if it has not left."""
+        for event in turn.derived:
+            if isinstance(event, ChangeDecided) and event.goal is not None and event.goal.target_numerator == 0:
+                for intent in turn.view.intents_of((event.link, event.change.source)):
+                    if intent.command.kind.adds_risk:
+                        self._ports.directory.tell(
+                            m.limiter_name(self._ports.connection), m.Withdraw(intent.intent, intent.attempt)
+                        )
+
+    def _flush_deferred(self) -> None:
+        """Decide what waited, in its order; an open whose source has gone meanwhile is known to be superseded."""
+        waiting, self._deferred = self._deferred, []
+        ends = (ChangeKind.CLOSED, ChangeKind.ORDER_CANCELLED, ChangeKind.ORDER_EXPIRED)
+        for number, message in enumerate(waiting):
+            link = self._links.get(message.link)
+            if link is None:
+                continue
+            superseded = any(
+                later.link == message.link
+                and later.change.source == message.change.source
+                and later.change.kind in ends
+                for later in waiting[number + 1 :]
+            )
+            self._decide(link, message, superseded=superseded)
+
+    def _ensure_spec(self, leader_symbol: str) -> None:
+        """Have the symbol that a decision needs on record before it."""
+        entry = self._view.names.get(leader_symbol)
+        spec = self._specs.get(entry.symbol) if entry is not None else None
+        if spec is not None and self._view.specs.get(spec.symbol) != spec:
+            self._fact(SymbolSpecSeen(spec=spec))
+
+    def _quotes_for(self, name: str) -> dict[str, Quote]:
+        entry = self._view.names.get(name)
+        quote = self._quote(entry.symbol) if entry is not None else None
+        return {name: quote} if quote is not None else {}
+
+    def _quote(self, symbol: SymbolId) -> Quote | None:
+        return self._ports.board.quote(self._feed, symbol) if self._feed else None
+
+    def _links_changed(self, message: m.LinksChanged) -> None:
+        fresh = {link.link: link for link in message.links}
+        for gone in [link for link in self._links.values() if link.link not in fresh]:
+            self._ports.directory.tell(m.account_name(gone.leader), m.Unfollow(gone.link))
+        new = fresh.keys() - self._links.keys()
+        self._links = fresh
+        if new:
+            self._ask_leaders()
+
+    # --- as a leader ----------------------------------------------------------------------------------------------
+
+    def _tell_followers(self, before: AccountView, after: AccountView, fact: Event, received_us: int) -> None:
+        version = before.version + 1
+        for index, change in enumerate(changes(before, after, fact, self._quote)):
+            for link, follower in self._routes.items():
+                if link not in self._behind:
+                    told = m.LeaderChanged(link, change, version, index, received_us)
+                    self._ports.directory.tell(m.account_name(follower), told)
+
+    def _follow_from(self, message: m.FollowFrom) -> None:
+        """A follower joins: what it missed is told from the record, then what is new."""
+        self._routes[message.link] = message.follower
+        if message.version >= self._view.version:
+            return
+        self._behind[message.link] = (message.version, message.index)
+        self._ports.directory.tell(m.RECORDER, m.Read(self._name, self._name))
+
+    def _tell_the_past(self, message: m.StreamRead) -> None:
+        """Fold the stream again and tell every follower that is behind what it has not decided."""
+        behind, self._behind = self._behind, {}
+        view = AccountView(account=self._view.account)
+        for event, at_us in message.records:
+            before, view = view, evolve(view, event, at_us)
+            told = [link for link, place in behind.items() if place < (view.version, 1 << 30)]
+            if not told or event.IS_DERIVED:
+                continue
+            for index, change in enumerate(changes(before, view, event)):
+                for link in told:
+                    if behind[link] < (view.version, index) and link in self._routes:
+                        late = m.LeaderChanged(link, replace(change, late=True), view.version, index)
+                        self._ports.directory.tell(m.account_name(self._routes[link]), late)
+
+    # --- what the broker says -------------------------------------------------------------------------------------
+
+    def _reported(self, message: m.Reported) -> None:
+        """A report before the first reconcile is part of what the reconcile will show."""
+        if self._preparation is not None and not self._preparation.is_lookup and not self._preparation.has_reconciled:
+            self._early.append(message)
+            return
+        self._ensure_traded_spec(message.fact)
+        self._fact(message.fact, received_us=message.received_us)
+
+    def _ensure_traded_spec(self, fact: Event) -> None:
+        """Have the symbol of an execution on record before it: followers and replay read it from there."""
+        if isinstance(fact, ExecutionSeen):
+            traded = fact.position or fact.order
+            spec = self._specs.get(traded.symbol) if traded is not None else None
+            if spec is not None and self._view.specs.get(spec.symbol) != spec:
+                self._fact(SymbolSpecSeen(spec=spec))
+
+    def _trader_reported(self, wire: Any) -> None:
+        fact = translate.trader_seen(wire, self._view.assets, is_live=self._view.is_live)
+        if fact.trader != self._view.trader:
+            self._fact(fact)
+
+    def _symbols_changed(self, symbols: tuple[int, ...]) -> None:
+        """Read changed symbols again before anything is decided in them."""
+        for symbol in symbols:
+            self._specs.pop(SymbolId(symbol), None)
+        if self._preparation is None and self._view.health is Health.RECONCILED:
+            self._prepare(lookup=False)
+
+    def _written(self, message: m.Written) -> None:
+        start = message.received_us or message.decided_us
+        self._fact(
+            IntentSent(
+                intent=message.intent,
+                decided_us=max(0, message.decided_us - start),
+                committed_us=max(0, message.committed_us - start),
+                written_us=max(0, message.written_us - start),
+            )
+        )
+
+    def _session_moved(self, message: m.SessionMoved) -> None:
+        self._clock_offset_ms = message.clock_offset_ms
+        if message.health is Health.AUTHORISED:
+            self._health(Health.AUTHORISED)
+            self._prepare(lookup=False)
+            return
+        self._preparation = None
+        self._early.clear()
+        for intent in tuple(self._view.intents.values()):
+            if intent.state in (IntentState.SENT, IntentState.ACCEPTED):
+                self._fact(IntentOverdue(intent=intent.intent, why="the connection was lost"))
+        self._health(message.health, message.reason)
+
+    def _health(self, health: Health, reason: str = "") -> None:
+        if (self._view.health, self._view.health_reason) != (health, reason):
+            self._fact(HealthChanged(health=health, reason=reason))
+
+    # --- questions ------------------------------------------------------------------------------------------------
+
+    def _prepare(self, *, lookup: bool) -> None:
+        self._preparation = Preparation(
+            self._view, specs=self._specs, lookup=lookup, leads=bool(self._routes), now_us=self._ports.clock.now()
+        )
+        self._ask(self._preparation.begin())
+
+    def _ask(self, questions: tuple[Question, ...]) -> None:
+        for question in questions:
+            ask = m.Ask(self._view.account, question.name, question.message, self._name, question.translate)
+            self._ports.directory.tell(m.limiter_name(self._ports.connection), ask)
+
+    def _answered(self, message: m.Answered) -> None:
+        preparation = self._preparation
+        if preparation is None or not preparation.expects(message.question):
+            return
+        facts, questions = preparation.answered(message.question, message.report, self._view, self._ports.clock.now())
+        for fact in facts:
+            self._fact(fact)
+        self._specs = preparation.specs
+        if preparation.wants_quotes:
+            self._subscribe(preparation)
+        self._ask(questions)
+        if preparation.is_done:
+            self._prepared(preparation)
+
+    def _prepared(self, preparation: Preparation) -> None:
+        self._preparation = None
+        for late in self._early:
+            if preparation.is_after_snapshot(late.fact):
+                self._fact(late.fact, received_us=late.received_us)
+        self._early.clear()
+        if not preparation.is_lookup:
+            self._health(Health.RECONCILED)
+            self._ports.timer.after(SAMPLE_US, self._name, m.Wake("sample"))
+        if self._view.alerts.get("session"):
+            self._fact(AlertHealed(kind="session"))
+        self._flush_deferred()
+        self._arm()
+
+    def _subscribe(self, preparation: Preparation) -> None:
+        self._feed = preparation.feed
+        wanted = m.QuotesWanted(self._view.account, preparation.feed, tuple(preparation.quoted_symbols()))
+        self._ports.directory.tell(m.connection_name(self._ports.connection), wanted)
+
+    def _unanswered(self, message: m.Unanswered) -> None:
+        """A question was refused: say so, and ask again after a while."""
+        if self._preparation is None or not self._preparation.expects(message.question):
+            return
+        log.warning("! %s: %s was not answered: %s %s", self._name, message.question, message.error_code, message.text)
+        text = f"{message.question} was refused: {message.error_code} {message.text}".strip()
+        if self._view.alerts.get("session") != text:
+            self._fact(AlertRaised(kind="session", text=text))
+        delay_us = max(message.retry_after_s * SECOND_US, self._preparation.retry_us())
+        self._ports.timer.after(delay_us, self._name, m.Wake(f"question {message.question}"))
+
+    def _overdue(self, question: str) -> None:
+        if self._preparation is not None and self._preparation.expects(question):
+            self._ask(self._preparation.again(question))
+
+    # --- quotes on record -----------------------------------------------------------------------------------------
+
+    def _sample(self) -> None:
+        if self._view.health is not Health.RECONCILED:
+            return
+        quotes: dict[str, Quote] = {}
+        for copy in self._view.copies.values():
+            spec, quote = self._view.specs.get(copy.symbol), self._quote(copy.symbol)
+            if spec is not None and quote is not None:
+                quotes[spec.name] = quote
+        if quotes:
+            self._fact(QuotesSampled(quotes=dict(sorted(quotes.items()))))
+        self._ports.timer.after(SAMPLE_US, self._name, m.Wake("sample"))
+
+
+def _may_leave_unrecorded(recorded: IntentRecorded) -> bool:
+    """Whole closes of hedged copies and cancels may leave before their record; nothing else ever does."""
+    command = recorded.command
+    return (command.kind is CommandKind.CLOSE and command.whole) or command.kind is CommandKind.CANCEL

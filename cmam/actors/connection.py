@@ -1,0 +1,485 @@
+"""One connection to the API: the session's shell, the only writer of its socket, the router of what arrives.
+
+Dialling and reading happen in the reader's thread; here each message is taken in the order of the wire, so that an
+account hears a snapshot and the events around it in the order in which the server said them.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import pykka
+
+from cmam.actors import messages as m
+from cmam.actors.reader import Dialled, Wire
+from cmam.actors.runtime import Directory
+from cmam.actors.status import StatusBoard
+from cmam.actors.timer import Timer
+from cmam.clock import SECOND_US, Clock
+from cmam.config.secret import Secret
+from cmam.domain.events import (
+    ConnectionDown,
+    ConnectionUp,
+    Event,
+    Health,
+    IntentOverdue,
+    LimiterMeasured,
+    RequestRefused,
+    RequestsBlocked,
+)
+from cmam.domain.ids import AccountId, IntentId
+from cmam.openapi import catalogue, requests, session, translate
+from cmam.openapi.envelope import Envelope, encode, unpack
+from cmam.openapi.errors import LocalError, RemoteError
+from cmam.openapi.outcomes import Kind
+from cmam.openapi.quotes import QuoteBoard
+from cmam.openapi.refusals import Refusal, back_off_us, retry_delay_us
+from cmam.openapi._pb import OpenApiMessages_pb2 as messages
+
+log = logging.getLogger(__name__)
+
+TICK_US = SECOND_US
+MEASURE_US = 60 * SECOND_US
+
+
+@dataclass(frozen=True, slots=True)
+class ConnectionPorts:
+    """What a connection is joined to. `application` and `token` reveal secrets at the moment of sending only."""
+
+    name: str
+    host: str
+    port: int
+    prefix: str
+    clock: Clock
+    timer: Timer
+    directory: Directory
+    board: QuoteBoard
+    status: StatusBoard
+    dial: Callable[[int], None]
+    application: Callable[[], tuple[str, Secret]]
+    token: Callable[[int], Secret | None]
+    chance: Callable[[], float]
+
+
+class ConnectionActor(pykka.Actor):
+    """Keeps one connection up and its accounts authorised."""
+
+    def __init__(self, ports: ConnectionPorts, version: int, accounts: tuple[AccountId, ...]) -> None:
+        super().__init__()
+        self._ports = ports
+        self._name = m.connection_name(ports.name)
+        self._limiter = m.limiter_name(ports.name)
+        self._version = version
+        self._wanted: dict[int, None] = dict.fromkeys(accounts)
+        self._session = session.Session(f"{ports.prefix}0")
+        self._wire: Wire | None = None
+        self._generation = 0
+        self._attempts = 0
+        self._account_attempts: dict[int, int] = {}
+        self._asked: dict[str, m.Ask] = {}
+        self._subscriptions: dict[str, tuple[int, set[int]]] = {}
+        self._feeds: dict[int, tuple[str, tuple[int, ...]]] = {}
+        self._is_stopping = False
+        self._reason = "not connected yet"
+        self._measured_us = 0
+        self._offset_ms = 0
+
+    # --- life -----------------------------------------------------------------------------------------------------
+
+    def on_start(self) -> None:
+        """Runs in the actor's thread before its first message."""
+        self._dial()
+        self._ports.timer.after(TICK_US, self._name, m.Wake("tick"))
+
+    def on_failure(self, exception_type: Any, exception_value: Any, traceback: Any) -> None:
+        """Runs in the actor's thread after an exception."""
+        self._ports.directory.tell(m.SUPERVISOR, m.Failed(self._name, repr(exception_value)))
+
+    def on_receive(self, message: Any) -> None:
+        match message:
+            case m.Arrived():
+                if message.generation == self._generation:
+                    self._arrived(message)
+            case m.Write():
+                self._write(message.what)
+            case Dialled():
+                self._dialled(message)
+            case m.Lost():
+                if message.generation == self._generation:
+                    self._lost(message.why, permanent=message.is_permanent)
+            case m.Wake():
+                self._woken(message.what)
+            case m.QuotesWanted():
+                self._quotes_wanted(message)
+            case m.AccountsWanted():
+                self._accounts_wanted(message)
+            case m.TokensChanged():
+                self._tokens_changed(message)
+            case m.AccountRestarted():
+                if self._session.account_state(message.account) is session.AccountState.READY:
+                    self._tell_account(message.account, m.SessionMoved(Health.AUTHORISED))
+            case m.Stop():
+                self._stop()
+            case _:
+                raise AssertionError(f"a connection cannot take {message!r}")
+
+    def _record(self, event: Event) -> None:
+        self._version += 1
+        append = m.Append(self._name, self._version, self._ports.clock.now(), (m.Fact(event),))
+        self._ports.directory.tell(m.RECORDER, append)
+
+    # --- up and down ----------------------------------------------------------------------------------------------
+
+    def _dial(self) -> None:
+        self._generation += 1
+        self._session = session.Session(f"{self._ports.prefix}{self._generation}")
+        self._show("transport")
+        self._ports.dial(self._generation)
+
+    def _dialled(self, message: Dialled) -> None:
+        if message.generation != self._generation or self._is_stopping:
+            message.wire.close()
+            return
+        self._wire = message.wire
+        client_id, secret = self._ports.application()
+        self._ports.directory.tell(self._limiter, m.LineUp(True))
+        self._follow(self._session.connected(client_id, secret.reveal(), self._ports.clock.monotonic()))
+        self._show("application")
+
+    def _lost(self, why: str, *, permanent: bool = False, delay_us: int | None = None) -> None:
+        """The connection is gone: accounts are told, what waited goes back, and another try is due."""
+        if self._wire is not None:
+            self._wire.close()
+            self._wire = None
+        self._generation += 1
+        self._asked.clear()
+        self._subscriptions.clear()
+        for account in list(self._feeds):
+            self._ports.board.drop(AccountId(account))
+        self._ports.directory.tell(self._limiter, m.LineUp(False))
+        for account in self._wanted:
+            self._tell_account(account, m.SessionMoved(Health.DOWN, why))
+        if self._is_stopping:
+            return
+        self._attempts += 1
+        pause = delay_us if delay_us is not None else back_off_us(self._attempts, self._ports.chance())
+        if why != self._reason:
+            self._record(ConnectionDown(reason=why, permanent=permanent, retry_in_ms=pause // 1_000))
+            log.warning("= %s is down: %s", self._name, why)
+        self._reason = why
+        self._show("down", why, retry_ms=pause // 1_000)
+        self._ports.timer.after(pause, self._name, m.Wake("dial"))
+
+    def _stop(self) -> None:
+        self._is_stopping = True
+        if self._wire is not None:
+            self._wire.close()
+            self._wire = None
+        self._show("down", "stopped")
+        self._ports.directory.tell(m.SUPERVISOR, m.Stopped(self._name))
+
+    # --- what leaves ----------------------------------------------------------------------------------------------
+
+    def _write(self, what: Any) -> None:
+        """Write what the limiter let go. What cannot be written counts as sent: nobody knows how far it came."""
+        if self._wire is None:
+            self._unwritten(what)
+            return
+        now = self._ports.clock.monotonic()
+        try:
+            message, client_msg_id, name, account = self._message_of(what)
+            frame = encode(message, client_msg_id)
+        except LocalError as error:
+            self._refuse_locally(what, str(error))
+            return
+        payload_type = catalogue.type_of(message)
+        self._session.sent(client_msg_id, name, account, payload_type, now)
+        try:
+            self._wire.send(frame)
+        except OSError as error:
+            self._lost(f"writing failed: {error}")
+            return
+        if isinstance(what, m.Submit):
+            written = m.Written(
+                what.intent, what.received_us, what.decided_us, what.committed_us, self._ports.clock.monotonic()
+            )
+            self._tell_account(what.account, written)
+
+    def _message_of(self, what: Any) -> tuple[Any, str, str, int]:
+        match what:
+            case m.Submit():
+                message = requests.request(what.account, what.intent, what.command)
+                return message, what.intent, what.intent, what.account
+            case m.Ask():
+                client_msg_id = self._session.next_id()
+                self._asked[client_msg_id] = what
+                return what.message, client_msg_id, client_msg_id, what.account
+            case m.Urge():
+                is_heartbeat = catalogue.type_of(what.message) == catalogue.HEARTBEAT
+                client_msg_id = "" if is_heartbeat else self._session.next_id()
+                return what.message, client_msg_id, client_msg_id, what.account
+        raise AssertionError(f"nothing to write in {what!r}")
+
+    def _unwritten(self, what: Any) -> None:
+        """The connection went away between the limiter and here: nothing was written, and everybody may know."""
+        if isinstance(what, m.Submit):
+            self._tell_account(what.account, m.Dropped(what.intent, "the connection was lost"))
+        elif isinstance(what, m.Ask):
+            self._ports.directory.tell(
+                what.reply_to, m.Unanswered(what.question, "NOT_SENT", "the connection was lost")
+            )
+
+    def _refuse_locally(self, what: Any, why: str) -> None:
+        log.error("! %s", why)
+        if isinstance(what, m.Submit):
+            refused = RequestRefused(intent=what.intent, error_code="LOCAL", description=why)
+            self._tell_account(what.account, m.Reported(refused))
+
+    # --- what arrives ---------------------------------------------------------------------------------------------
+
+    def _arrived(self, message: m.Arrived) -> None:
+        try:
+            events = self._session.received(message.envelope, self._ports.clock.monotonic())
+            self._follow(events, message.received_us)
+        except RemoteError as error:
+            self._lost(f"the server broke the protocol: {error}")
+
+    def _follow(self, events: list[session.Event], received_us: int = 0) -> None:
+        for event in events:
+            match event:
+                case session.Say():
+                    self._ports.directory.tell(self._limiter, m.Urge(event.message, event.account))
+                case session.Heard():
+                    self._heard(event.account, event.envelope, received_us)
+                case session.Answer():
+                    self._answer(event)
+                case session.Refused():
+                    self._refused(event)
+                case session.Unanswered():
+                    asked = self._asked.pop(event.name, None)
+                    if asked is not None:
+                        unanswered = m.Unanswered(asked.question, "TIMEOUT", "no answer in time")
+                        self._ports.directory.tell(asked.reply_to, unanswered)
+                case session.Opened():
+                    self._opened()
+                case session.Ended():
+                    self._ended(event)
+                case session.AccountOpened():
+                    self._account_attempts.pop(event.account, None)
+                    self._tell_account(event.account, m.SessionMoved(Health.AUTHORISED, "", self._offset_ms))
+                    self._show("open")
+                case session.AccountClosed():
+                    self._account_closed(event)
+
+    def _heard(self, account: int, envelope: Envelope, received_us: int) -> None:
+        match envelope.payload_type:
+            case catalogue.EXECUTION:
+                wire = unpack(envelope, messages.ProtoOAExecutionEvent)
+                fact: Event = translate.execution(wire, envelope.client_msg_id)
+            case catalogue.TRAILING_STOP:
+                fact = translate.trailing_stop(unpack(envelope, messages.ProtoOATrailingSLChangedEvent))
+            case catalogue.TRADER_UPDATED:
+                trader = unpack(envelope, messages.ProtoOATraderUpdatedEvent).trader
+                self._tell_account(account, m.TraderReported(trader))
+                return
+            case catalogue.SYMBOL_CHANGED:
+                changed = unpack(envelope, messages.ProtoOASymbolChangedEvent)
+                self._tell_account(account, m.SymbolsReported(tuple(changed.symbolId)))
+                return
+            case _:
+                return
+        self._tell_account(account, m.Reported(fact, received_us))
+
+    def _answer(self, event: session.Answer) -> None:
+        asked = self._asked.pop(event.name, None)
+        if asked is None:
+            return
+        message_class = catalogue.MESSAGES[event.envelope.payload_type]
+        report = asked.translate(unpack(event.envelope, message_class))
+        self._ports.directory.tell(asked.reply_to, m.Answered(asked.question, report))
+
+    def _refused(self, event: session.Refused) -> None:
+        refusal = event.refusal
+        if refusal.rule.kind is Kind.TEMPORARY and refusal.retry_after_us and event.payload_type:
+            self._ports.directory.tell(self._limiter, m.Blocked(event.payload_type, refusal.retry_after_us))
+            seconds = refusal.retry_after_us // SECOND_US
+            self._record(
+                RequestsBlocked(payload_type=event.payload_type, retry_after_s=seconds, error_code=refusal.code)
+            )
+        asked = self._asked.pop(event.name, None)
+        if asked is not None:
+            unanswered = m.Unanswered(
+                asked.question, refusal.code, refusal.description, refusal.retry_after_us // SECOND_US
+            )
+            self._ports.directory.tell(asked.reply_to, unanswered)
+            return
+        self._tell_account(event.account, m.Reported(_refusal_fact(event.name, refusal)))
+
+    def _tell_account(self, account: int, message: object) -> None:
+        self._ports.directory.tell(m.account_name(account), message)
+
+    # --- application and accounts ---------------------------------------------------------------------------------
+
+    def _opened(self) -> None:
+        self._attempts = 0
+        self._reason = ""
+        self._record(ConnectionUp(host=self._ports.host, port=self._ports.port))
+        log.info("= %s is up", self._name)
+        for account in self._wanted:
+            self._authorise(account)
+        self._show("open")
+
+    def _authorise(self, account: int) -> None:
+        token = self._ports.token(account)
+        if token is None:
+            self._tell_account(
+                account,
+                m.SessionMoved(Health.TOKEN_DEAD, "no token opens this account; add it again with cmam account add"),
+            )
+            return
+        self._follow(self._session.authorise(account, token.reveal()))
+
+    def _ended(self, event: session.Ended) -> None:
+        refusal = event.refusal
+        if refusal is None:
+            self._lost(event.why)
+            return
+        permanent = refusal.rule.kind is Kind.PERMANENT
+        now = self._ports.clock.now()
+        delay = retry_delay_us(refusal, self._attempts + 1, now, self._ports.chance())
+        # Even a permanent no is asked again once a minute: an application becomes active without our doing.
+        self._lost(event.why, permanent=permanent, delay_us=delay if delay is not None else 60 * SECOND_US)
+
+    def _account_closed(self, event: session.AccountClosed) -> None:
+        refusal = event.refusal
+        if refusal is None or refusal.rule.kind is Kind.SESSION:
+            self._tell_account(event.account, m.SessionMoved(Health.DOWN, event.why))
+        elif refusal.rule.kind is Kind.TOKEN:
+            self._tell_account(event.account, m.SessionMoved(Health.TOKEN_DEAD, event.why))
+            self._ports.directory.tell(m.KEEPER, m.TokenDead(event.account))
+        else:
+            self._tell_account(event.account, m.SessionMoved(Health.REFUSED, event.why))
+        attempts = self._account_attempts.get(event.account, 0) + 1
+        self._account_attempts[event.account] = attempts
+        pause = back_off_us(attempts, self._ports.chance())
+        if refusal is not None:
+            asked = retry_delay_us(refusal, attempts, self._ports.clock.now(), self._ports.chance())
+            pause = asked if asked is not None else max(pause, 30 * SECOND_US)
+        self._hand_over(event.account)
+        self._ports.timer.after(pause, self._name, m.Wake(f"authorise {event.account}"))
+
+    def _accounts_wanted(self, message: m.AccountsWanted) -> None:
+        fresh = dict.fromkeys(int(account) for account in message.accounts)
+        for gone in self._wanted.keys() - fresh.keys():
+            self._session.forget(gone)
+        new = [account for account in fresh if account not in self._wanted]
+        self._wanted = dict(fresh)
+        if self._session.state is session.State.OPEN:
+            for account in new:
+                self._authorise(account)
+
+    def _tokens_changed(self, message: m.TokensChanged) -> None:
+        """A refreshed token is swapped on the open connection; the server says ALREADY_LOGGED_IN or drops and takes."""
+        if self._session.state is not session.State.OPEN:
+            return
+        for account in message.accounts:
+            if account in self._wanted:
+                self._authorise(account)
+
+    # --- quotes ---------------------------------------------------------------------------------------------------
+
+    def _quotes_wanted(self, message: m.QuotesWanted) -> None:
+        """One account of a feed subscribes for all of them; what is new is asked for in one request."""
+        self._feeds[message.account] = (message.feed, message.symbols)
+        carrier, subscribed = self._subscriptions.get(message.feed, (int(message.account), set()))
+        missing = set(message.symbols) - subscribed
+        self._subscriptions[message.feed] = (carrier, subscribed | missing)
+        self._ports.board.carry(AccountId(carrier), message.feed)
+        if missing:
+            ask = m.Ask(
+                AccountId(carrier),
+                "quotes",
+                requests.subscribe_spots(AccountId(carrier), sorted(missing)),
+                self._name,
+                lambda wire: wire,
+            )
+            self._ports.directory.tell(self._limiter, ask)
+
+    def _hand_over(self, account: int) -> None:
+        """The account that carried a feed is gone: another of the same feed carries it on."""
+        feed, _ = self._feeds.pop(account, ("", ()))
+        carrier, subscribed = self._subscriptions.get(feed, (0, set()))
+        if carrier != account:
+            return
+        self._ports.board.drop(AccountId(account))
+        del self._subscriptions[feed]
+        heir = next((other for other, (name, _) in self._feeds.items() if name == feed), None)
+        if heir is not None:
+            self._quotes_wanted(m.QuotesWanted(AccountId(heir), feed, tuple(sorted(subscribed))))
+
+    # --- time -----------------------------------------------------------------------------------------------------
+
+    def _woken(self, what: str) -> None:
+        kind, _, argument = what.partition(" ")
+        match kind:
+            case "dial":
+                if self._wire is None and not self._is_stopping:
+                    self._dial()
+            case "authorise":
+                account = int(argument)
+                state = self._session.account_state(account)
+                is_open = self._session.state is session.State.OPEN
+                if is_open and account in self._wanted and state is not session.AccountState.READY:
+                    self._authorise(account)
+            case "tick":
+                self._follow(self._session.on_time(self._ports.clock.monotonic()))
+                self._measure()
+                if not self._is_stopping:
+                    self._ports.timer.after(TICK_US, self._name, m.Wake("tick"))
+
+    def _measure(self) -> None:
+        """Put the limiter's figures on record once a minute, while anything was sent."""
+        now = self._ports.clock.monotonic()
+        if now - self._measured_us < MEASURE_US:
+            return
+        figures = self._ports.status.read(self._limiter)
+        if figures and self._measured_us:
+            self._record(
+                LimiterMeasured(
+                    sent=int(figures["sent"]),
+                    busiest_second=int(figures["busiest_second"]),
+                    dropped=int(figures.get("returned", 0)),
+                    guard_us=int(figures["guard_ms"] * 1_000),
+                    queued_max=int(figures["waiting"]),
+                )
+            )
+        self._measured_us = now
+
+    def _show(self, state: str, reason: str = "", *, retry_ms: int = 0) -> None:
+        self._ports.status.note(
+            self._name,
+            {
+                "host": self._ports.host,
+                "port": self._ports.port,
+                "state": state,
+                "reason": reason,
+                "retry_ms": retry_ms,
+                "accounts": len(self._session.ready_accounts()),
+            },
+        )
+
+
+def _refusal_fact(name: str, refusal: Refusal) -> Event:
+    """A refused request as a fact: an unknown outcome is no refusal."""
+    if refusal.rule.kind is Kind.UNKNOWN:
+        return IntentOverdue(intent=IntentId(name), why=str(refusal))
+    return RequestRefused(
+        intent=IntentId(name),
+        error_code=refusal.code,
+        description=refusal.description,
+        retry_after_s=refusal.retry_after_us // SECOND_US,
+        is_temporary=refusal.rule.kind in (Kind.TEMPORARY, Kind.MAINTENANCE, Kind.SESSION, Kind.TOKEN),
+    )

@@ -1,0 +1,117 @@
+"""The control channel: commands from other terminals to the process that holds the store.
+
+A Unix socket in a private folder, guarded by a key that is fresh at each start. What travels is JSON as bytes, never
+pickles; a client that is slow or silent is cut off. The listener's only output is `tell`.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import secrets
+import threading
+from collections.abc import Callable
+from multiprocessing import AuthenticationError
+from multiprocessing.connection import Client, Connection, Listener
+from pathlib import Path
+from typing import Any
+
+log = logging.getLogger(__name__)
+
+CLIENTS_MAX = 8
+REQUEST_BYTES_MAX = 4 * 1024 * 1024
+ANSWER_S = 30.0
+"""How long a client waits for its answer, and the listener for a client's request."""
+
+Handle = Callable[[dict[str, Any], Callable[[dict[str, Any]], None]], None]
+
+
+class NobodyListens(Exception):
+    """No running system answers on this home's control socket."""
+
+
+class ControlListener:
+    """Takes requests, one per connection, and hands them on with a way to answer."""
+
+    def __init__(self, socket: Path, key_file: Path, handle: Handle) -> None:
+        self._socket = socket
+        self._key_file = key_file
+        self._handle = handle
+        self._slots = threading.BoundedSemaphore(CLIENTS_MAX)
+        self._stopping = False
+        self._listener: Listener | None = None
+        self._thread = threading.Thread(target=self._run, name="control", daemon=True)
+
+    def start(self) -> None:
+        """Make the key and the socket, and begin to listen."""
+        key = secrets.token_bytes(32)
+        self._socket.unlink(missing_ok=True)
+        descriptor = os.open(self._key_file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(key)
+        self._listener = Listener(str(self._socket), family="AF_UNIX", authkey=key)
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Listen no more, and leave no socket behind."""
+        self._stopping = True
+        if self._listener is not None:
+            try:
+                Client(str(self._socket), family="AF_UNIX").close()
+            except (OSError, EOFError, AuthenticationError):
+                log.debug("- the control listener was gone already")
+            self._listener.close()
+        self._socket.unlink(missing_ok=True)
+        self._key_file.unlink(missing_ok=True)
+
+    def _run(self) -> None:
+        """Runs in the listener's thread."""
+        assert self._listener is not None
+        while not self._stopping:
+            try:
+                connection = self._listener.accept()
+            except (OSError, EOFError, AuthenticationError) as error:
+                if not self._stopping:
+                    log.warning("! a control client was turned away: %s", error)
+                continue
+            if not self._slots.acquire(blocking=False):
+                connection.close()
+                continue
+            threading.Thread(target=self._serve, args=(connection,), name="control client", daemon=True).start()
+
+    def _serve(self, connection: Connection) -> None:
+        answered = threading.Event()
+        try:
+            if not connection.poll(ANSWER_S):
+                return
+            request = json.loads(connection.recv_bytes(REQUEST_BYTES_MAX))
+            answers: list[dict[str, Any]] = []
+
+            def answer(document: dict[str, Any]) -> None:
+                answers.append(document)
+                answered.set()
+
+            self._handle(request, answer)
+            if not answered.wait(ANSWER_S):
+                answers.append({"ok": False, "error": "the running system did not answer in time", "code": 1})
+            connection.send_bytes(json.dumps(answers[0]).encode())
+        except (OSError, EOFError, ValueError, TypeError) as error:
+            log.warning("! a control client was cut off: %s", error)
+        finally:
+            connection.close()
+            self._slots.release()
+
+
+def send_command(socket: Path, key_file: Path, request: dict[str, Any]) -> dict[str, Any]:
+    """Send a request to the running system and wait for its answer; raises NobodyListens."""
+    try:
+        key = key_file.read_bytes()
+        with Client(str(socket), family="AF_UNIX", authkey=key) as connection:
+            connection.send_bytes(json.dumps(request).encode())
+            if not connection.poll(ANSWER_S):
+                raise NobodyListens(f"the running system did not answer within {ANSWER_S:.0f} s")
+            document = json.loads(connection.recv_bytes(REQUEST_BYTES_MAX))
+    except (OSError, EOFError, AuthenticationError, ValueError) as error:
+        raise NobodyListens(f"no running system answers on {socket}: {type(error).__name__} {error}") from error
+    return dict(document)

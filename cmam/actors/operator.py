@@ -1,0 +1,145 @@
+"""The operator's hands in the running system: the only writer of `app` and of the profiles' streams.
+
+Commands come from the control listener, are carried out by `domain/operate.py`, recorded, and told to the accounts they
+concern. It also collects what everybody is doing, for `status`.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from typing import Any
+
+import pykka
+
+from cmam.actors import messages as m
+from cmam.actors.recorder import CheckpointDue
+from cmam.actors.runtime import Directory
+from cmam.actors.status import StatusBoard
+from cmam.clock import Clock
+from cmam.domain.events import ActorRestarted, Event, SystemStarted, SystemStopped
+from cmam.domain.ids import AccountId
+from cmam.domain.link import LinkSettings
+from cmam.domain.operate import Context, Refusal, operate
+from cmam.domain.registry import APP, PROFILE_PREFIX, Registry, evolve_registry
+
+log = logging.getLogger(__name__)
+
+
+class OperatorActor(pykka.Actor):
+    """Carries out commands, one after the other."""
+
+    def __init__(
+        self,
+        registry: Registry,
+        versions: dict[str, int],
+        clock: Clock,
+        directory: Directory,
+        status: StatusBoard,
+        new_id: Callable[[], str],
+        only: frozenset[str],
+    ) -> None:
+        super().__init__()
+        self._registry = registry
+        self._versions = versions
+        self._clock = clock
+        self._directory = directory
+        self._status = status
+        self._new_id = new_id
+        self._only = only
+        self._heads: dict[AccountId, int] = {}
+        self._waiting: list[tuple[Callable[[dict[str, Any]], None], dict[str, Any]]] = []
+
+    def on_failure(self, exception_type: Any, exception_value: Any, traceback: Any) -> None:
+        """Runs in the actor's thread after an exception."""
+        self._directory.tell(m.SUPERVISOR, m.Failed(m.OPERATOR, repr(exception_value)))
+
+    def on_receive(self, message: Any) -> None:
+        match message:
+            case m.Operate():
+                self._operate(message)
+            case CheckpointDue():
+                self._record(((APP, message.checkpoint),))
+            case SystemStarted() | SystemStopped() | ActorRestarted():
+                self._record(((APP, message),))
+            case m.StoreDown():
+                self._status.note("store", {"state": "down", "why": message.why})
+            case m.StoreUp():
+                self._status.note("store", {"state": "up"})
+            case m.StreamRefused():
+                self._status.note(message.stream, {"health": "refused", "reason": message.why})
+            case Recorded():
+                message.answer(message.document)
+            case m.Stop():
+                self._directory.tell(m.SUPERVISOR, m.Stopped(m.OPERATOR))
+            case _:
+                raise AssertionError(f"the operator cannot take {message!r}")
+
+    def _operate(self, message: m.Operate) -> None:
+        if message.request.get("command") == "status":
+            message.answer({"ok": True, **self.status()})
+            return
+        user = str(message.request.get("user", ""))
+        context = Context(registry=self._registry, user=user, new_id=self._new_id, heads=self._status.versions())
+        try:
+            outcome = operate(context, message.request)
+        except Refusal as refusal:
+            message.answer({"ok": False, "error": refusal.text, "code": refusal.code})
+            return
+        before = {link.link: link for link in self.links()}
+        answered = Recorded(message.answer, {"ok": True, **outcome.answer})
+        if not outcome.events:
+            message.answer(answered.document)
+            return
+        self._record(outcome.events, then=((m.OPERATOR, answered),))
+        self._tell_links(before)
+
+    def _record(self, events: tuple[tuple[str, Event], ...], then: tuple[tuple[str, object], ...] = ()) -> None:
+        """Append each event to its stream; the answer goes out once the last of them is durable."""
+        for number, (stream, event) in enumerate(events):
+            version = self._versions.get(stream, 0) + 1
+            self._versions[stream] = version
+            self._registry = evolve_registry(self._registry, stream, event)
+            is_last = number == len(events) - 1
+            append = m.Append(
+                stream, version, self._clock.now(), (m.Fact(event),), then=then if is_last else (), urgent=bool(then)
+            )
+            self._directory.tell(m.RECORDER, append)
+
+    def links(self) -> tuple[LinkSettings, ...]:
+        """The links that take part: those of the profiles named at the start, or all."""
+        links = self._registry.links()
+        return tuple(link for link in links if not self._only or link.profile_name.lower() in self._only)
+
+    def _tell_links(self, before: dict[Any, LinkSettings]) -> None:
+        """Let every account whose links changed know all of its links."""
+        after = {link.link: link for link in self.links()}
+        touched = {
+            link.follower
+            for key in before.keys() | after.keys()
+            if before.get(key) != after.get(key)
+            for link in (before.get(key), after.get(key))
+            if link is not None
+        }
+        for account in sorted(touched):
+            links = tuple(link for link in after.values() if link.follower == account)
+            self._directory.tell(m.account_name(account), m.LinksChanged(links))
+
+    def status(self) -> dict[str, Any]:
+        """One document of everything, as `cmam status --json` shows it."""
+        return self._status.document(self._registry, self.links(), self._clock.now())
+
+
+class Recorded:
+    """An answer that waits until what it speaks of is durable."""
+
+    __slots__ = ("answer", "document")
+
+    def __init__(self, answer: Callable[[dict[str, Any]], None], document: dict[str, Any]) -> None:
+        self.answer = answer
+        self.document = document
+
+
+def profile_stream(profile: str) -> str:
+    """The stream of a profile."""
+    return PROFILE_PREFIX + profile

@@ -1,0 +1,172 @@
+"""The rate limiter of one connection: everything that wants to leave passes here, closes before opens.
+
+A shell around `openapi/budget.py`: it queues what it is told, lets go what the budget lets go, and tells whoever waits
+for something that will not leave. Nothing else tells the connection to write.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pykka
+
+from cmam.actors import messages as m
+from cmam.actors.runtime import Directory
+from cmam.actors.status import StatusBoard
+from cmam.actors.timer import Timer
+from cmam.clock import Clock
+from cmam.domain.commands import Command, CommandKind
+from cmam.openapi import catalogue
+from cmam.openapi.budget import Budget, Item, Lane, Returned
+
+PAYLOAD_TYPES = {
+    CommandKind.OPEN: catalogue.NEW_ORDER,
+    CommandKind.ADD: catalogue.NEW_ORDER,
+    CommandKind.PLACE: catalogue.NEW_ORDER,
+    CommandKind.CLOSE: catalogue.CLOSE_POSITION,
+    CommandKind.AMEND_PROTECTION: catalogue.AMEND_PROTECTION,
+    CommandKind.AMEND_ORDER: catalogue.AMEND_ORDER,
+    CommandKind.CANCEL: catalogue.CANCEL_ORDER,
+}
+
+
+class RateLimitActor(pykka.Actor):
+    """Serialises all outbound requests of its connection."""
+
+    def __init__(
+        self, connection: str, limit: int, clock: Clock, timer: Timer, directory: Directory, status: StatusBoard
+    ) -> None:
+        super().__init__()
+        self._connection = m.connection_name(connection)
+        self._name = m.limiter_name(connection)
+        self._budget = Budget(limit)
+        self._clock = clock
+        self._timer = timer
+        self._directory = directory
+        self._status = status
+        self._is_up = False
+        self._armed_us = 0
+        self._number = 0
+
+    def on_failure(self, exception_type: Any, exception_value: Any, traceback: Any) -> None:
+        """Runs in the actor's thread after an exception."""
+        self._directory.tell(m.SUPERVISOR, m.Failed(self._name, repr(exception_value)))
+
+    def on_receive(self, message: Any) -> None:
+        now = self._clock.monotonic()
+        match message:
+            case m.Submit():
+                self._take_back(self._submit(message, now))
+            case m.Ask():
+                self._take_back(self._budget.submit(self._question(message), now))
+            case m.Urge():
+                self._take_back(self._budget.submit(self._session_item(message), now))
+            case m.Withdraw():
+                returned = self._budget.withdraw(_item_name(message.intent, message.attempt))
+                self._take_back((returned,) if returned is not None else ())
+            case m.Blocked():
+                self._budget.block(message.payload_type, now + message.span_us)
+            case m.RoundTrip():
+                self._budget.measured(message.span_us)
+            case m.LineUp():
+                self._is_up = message.is_up
+                if not message.is_up:
+                    self._take_back(self._budget.empty("the connection was lost"))
+            case m.Wake():
+                self._armed_us = 0
+            case m.Stop():
+                self._take_back(self._budget.stop_opens())
+                self._directory.tell(m.SUPERVISOR, m.Stopped(self._name))
+            case _:
+                raise AssertionError(f"the limiter cannot take {message!r}")
+        self._let_go(now)
+
+    def _submit(self, message: m.Submit, now: int) -> tuple[Returned, ...]:
+        not_after = now + message.not_after_us - self._clock.now() if message.not_after_us else 0
+        item = Item(
+            name=_item_name(message.intent, message.attempt),
+            lane=message.lane,
+            payload_type=PAYLOAD_TYPES[message.command.kind],
+            account=message.account,
+            merge=_merge_key(message.command),
+            not_after_us=not_after,
+            data=message,
+        )
+        if not self._is_up:
+            return (Returned(item, "the connection is down"),)
+        return self._budget.submit(item, now)
+
+    def _question(self, message: m.Ask) -> Item:
+        payload_type = catalogue.type_of(message.message)
+        self._number += 1
+        return Item(
+            name=f"question {self._number}",
+            lane=Lane.QUERY,
+            payload_type=payload_type,
+            account=message.account,
+            is_historical=payload_type in catalogue.HISTORICAL,
+            data=message,
+        )
+
+    def _session_item(self, message: m.Urge) -> Item:
+        self._number += 1
+        return Item(
+            name=f"session {self._number}",
+            lane=Lane.SESSION,
+            payload_type=catalogue.type_of(message.message),
+            account=message.account,
+            data=message,
+        )
+
+    def _let_go(self, now: int) -> None:
+        leaving, returned = self._budget.take(now)
+        self._take_back(returned)
+        for item in leaving:
+            self._directory.tell(self._connection, m.Write(item.data))
+        wake = self._budget.next_wake(now)
+        if wake is not None and (not self._armed_us or wake < self._armed_us):
+            self._armed_us = wake
+            self._timer.after(wake - now, self._name, m.Wake())
+        if leaving or returned:
+            self._show(now)
+
+    def _take_back(self, returned: tuple[Returned, ...]) -> None:
+        """Tell whoever waits for something that will not leave; a second arrival is nobody's loss."""
+        for item, reason in ((entry.item, entry.reason) for entry in returned):
+            if reason == "duplicate":
+                continue
+            if isinstance(item.data, m.Submit):
+                self._directory.tell(m.account_name(item.data.account), m.Dropped(item.data.intent, reason))
+            elif isinstance(item.data, m.Ask):
+                self._directory.tell(item.data.reply_to, m.Unanswered(item.data.question, "NOT_SENT", reason))
+
+    def _show(self, now: int) -> None:
+        figures = self._budget.figures(now)
+        self._status.note(
+            self._name,
+            {
+                "limit": figures.limit,
+                "used": figures.used,
+                "waiting": figures.waiting,
+                "sent": figures.sent,
+                "busiest_second": figures.busiest_second,
+                "returned": figures.returned,
+                "guard_ms": figures.guard_us / 1_000,
+                "forecast_ms": figures.forecast_us // 1_000,
+            },
+        )
+
+
+def _item_name(intent: str, attempt: int) -> str:
+    return f"{intent}#{attempt}"
+
+
+def _merge_key(command: Command) -> str:
+    """Amends of one target replace each other while they wait; nothing else is ever merged."""
+    match command.kind:
+        case CommandKind.AMEND_PROTECTION:
+            return f"p{command.position}"
+        case CommandKind.AMEND_ORDER:
+            return f"o{command.order}"
+        case _:
+            return ""

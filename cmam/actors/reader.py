@@ -1,0 +1,103 @@
+"""The reader of one connection: a thread that dials, cuts bytes into frames, and hands them on.
+
+Spots go to the quote board and no further; every other envelope is told to the connection's actor, in the order of the
+wire. It ends with the connection and says why.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+from cmam.actors import messages as m
+from cmam.actors.runtime import Directory
+from cmam.clock import Clock
+from cmam.openapi import catalogue
+from cmam.openapi.envelope import decode, seems_spot
+from cmam.openapi.errors import CannotConnect, RemoteError
+from cmam.openapi.framing import Deframer, FrameTooLong
+from cmam.openapi.quotes import QuoteBoard
+
+log = logging.getLogger(__name__)
+
+
+class Wire(Protocol):
+    """A connection's bytes."""
+
+    def receive(self) -> bytes:
+        """Wait for bytes; empty at the end."""
+        ...
+
+    def send(self, data: bytes) -> None:
+        """Write all; raises OSError."""
+        ...
+
+    def close(self) -> None:
+        """End it, from any thread."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Dialled:
+    """To the connection: here is the wire of this generation."""
+
+    generation: int
+    wire: Wire
+
+
+Dial = Callable[[], Wire]
+
+
+class ThreadReader:
+    """Starts a thread for each generation of a connection."""
+
+    def __init__(self, dial: Dial, board: QuoteBoard, clock: Clock, directory: Directory, name: str) -> None:
+        self._dial = dial
+        self._board = board
+        self._clock = clock
+        self._directory = directory
+        self._name = name
+
+    def start(self, generation: int) -> None:
+        """Dial, and read until the end."""
+        threading.Thread(
+            target=self._run, args=(generation,), name=f"reader {self._name} {generation}", daemon=True
+        ).start()
+
+    def _run(self, generation: int) -> None:
+        """Runs in the reader's thread."""
+        try:
+            wire = self._dial()
+        except CannotConnect as error:
+            self._directory.tell(self._name, m.Lost(generation, str(error), error.is_permanent))
+            return
+        self._directory.tell(self._name, Dialled(generation, wire))
+        why = self._read(generation, wire)
+        wire.close()
+        self._directory.tell(self._name, m.Lost(generation, why))
+
+    def _read(self, generation: int, wire: Wire) -> str:
+        deframer = Deframer()
+        try:
+            while data := wire.receive():
+                received_us = self._clock.monotonic()
+                for body in deframer.receive_data(data):
+                    deliver(body, generation, received_us, self._board, self._clock, self._directory, self._name)
+        except (RemoteError, FrameTooLong) as error:
+            return f"the server broke the protocol: {error}"
+        half = "" if deframer.is_between_frames else " in the middle of a frame"
+        return f"the server closed the connection{half}"
+
+
+def deliver(
+    body: bytes, generation: int, received_us: int, board: QuoteBoard, clock: Clock, directory: Directory, name: str
+) -> None:
+    """Hand on one frame's body; raises RemoteError where it is none."""
+    envelope = decode(body)
+    if seems_spot(body) and envelope.payload_type == catalogue.SPOT:
+        board.receive(envelope, clock.now())
+        return
+    directory.tell(name, m.Arrived(generation, envelope, received_us))

@@ -1,0 +1,186 @@
+"""The one writer of the log: group commit, causes before effects, and only then the requests go on.
+
+An urgent batch is written as soon as the inbox is empty; anything else waits 5 ms for company. What the store does not
+take is kept in its order and tried again; nothing is renumbered, and nothing that waits for it leaves.
+"""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass, replace
+from typing import Any
+
+import pykka
+
+from cmam.actors import messages as m
+from cmam.actors.runtime import Directory
+from cmam.actors.timer import Timer
+from cmam.clock import Clock
+from cmam.domain.events import Checkpointed
+from cmam.store.chain import Checkpointer, checkpoint
+from cmam.store.errors import RecordRefused, StoreError, StoreUnavailable
+from cmam.store.log import EventLog, Pending
+
+log = logging.getLogger(__name__)
+
+COMPANY_US = 5_000
+"""How long a fact that nobody waits for may wait for company."""
+BATCH_MAX = 500
+RETRY_FIRST_US = 50_000
+RETRY_LAST_US = 2_000_000
+IDLE_US = 1_000_000
+"""How long after the last write the write-ahead log is folded back."""
+
+
+@dataclass(frozen=True, slots=True)
+class CheckpointDue:
+    """To the operator, who writes the stream `app`: put these heads on record."""
+
+    checkpoint: Checkpointed
+
+
+class RecorderActor(pykka.Actor):
+    """Appends what all others hand it."""
+
+    def __init__(self, event_log: EventLog, clock: Clock, timer: Timer, directory: Directory) -> None:
+        super().__init__()
+        self._log = event_log
+        self._clock = clock
+        self._timer = timer
+        self._directory = directory
+        self._waiting: list[m.Append] = []
+        self._is_urgent = False
+        self._is_armed = False
+        self._retry_us = 0
+        self._tidy_armed = False
+        self._checkpointer = Checkpointer()
+        self._checkpoint_asked = False
+        self._wrote_us = 0
+
+    def on_receive(self, message: Any) -> None:
+        match message:
+            case m.Append():
+                self._waiting.append(message)
+                self._is_urgent = self._is_urgent or message.urgent
+                self._consider()
+            case m.Flush():
+                self._is_armed = False
+                self._commit()
+            case m.Read():
+                self._commit()
+                self._read(message)
+            case m.Tidy():
+                self._tidy()
+            case m.Stop():
+                self._commit()
+                self._directory.tell(m.SUPERVISOR, m.Stopped(m.RECORDER))
+            case _:
+                raise AssertionError(f"the recorder cannot take {message!r}")
+
+    def _consider(self) -> None:
+        """Write when nobody else is about to join, or when enough have."""
+        if self._retry_us:
+            return
+        if len(self._waiting) >= BATCH_MAX or (self._is_urgent and self.actor_inbox.empty()):
+            self._commit()
+        elif not self._is_armed:
+            self._is_armed = True
+            self._timer.after(COMPANY_US, m.RECORDER, m.Flush())
+
+    def _commit(self) -> None:
+        while self._waiting:
+            try:
+                self._log.append([pending for append in self._waiting for pending in _pending(append)])
+            except StoreUnavailable as error:
+                self._store_down(str(error))
+                return
+            except RecordRefused as error:
+                self._refuse(error)
+                continue
+            written, self._waiting = self._waiting, []
+            self._is_urgent = False
+            self._store_up()
+            self._hand_on(written)
+        self._is_urgent = False
+
+    def _hand_on(self, written: list[m.Append]) -> None:
+        """Tell whoever waited that their facts are on disk: this is the only way to the limiter."""
+        now = self._clock.monotonic()
+        for append in written:
+            for name, message in append.then:
+                told = replace(message, committed_us=now) if isinstance(message, m.Submit) else message
+                self._directory.tell(name, told)
+        self._wrote_us = now
+        self._checkpointer.appended((fact.event for append in written for fact in append.facts), now)
+        if any(isinstance(fact.event, Checkpointed) for append in written for fact in append.facts):
+            self._checkpoint_asked = False
+        self._consider_checkpoint(now)
+        if not self._tidy_armed:
+            self._tidy_armed = True
+            self._timer.after(IDLE_US, m.RECORDER, m.Tidy())
+
+    def _consider_checkpoint(self, now: int) -> None:
+        if self._checkpoint_asked or not self._checkpointer.is_due(now):
+            return
+        self._checkpoint_asked = True
+        self._directory.tell(m.OPERATOR, CheckpointDue(checkpoint(self._log.heads(), self._log.log_head())))
+
+    def _tidy(self) -> None:
+        if self._clock.monotonic() - self._wrote_us < IDLE_US and not self._log.is_tidy_due():
+            self._timer.after(IDLE_US, m.RECORDER, m.Tidy())
+            return
+        self._tidy_armed = False
+        self._consider_checkpoint(self._clock.monotonic())
+        try:
+            self._log.tidy()
+        except StoreError as error:
+            log.warning("! %s", error)
+
+    # --- when the store does not take it --------------------------------------------------------------------------
+
+    def _store_down(self, why: str) -> None:
+        if not self._retry_us:
+            log.error("! the store takes nothing: %s", why)
+            self._tell_accounts(m.StoreDown(why))
+        self._retry_us = min(self._retry_us * 2 or RETRY_FIRST_US, RETRY_LAST_US)
+        self._timer.after(self._retry_us, m.RECORDER, m.Flush())
+
+    def _store_up(self) -> None:
+        if self._retry_us:
+            self._retry_us = 0
+            log.warning("= the store takes facts again")
+            self._tell_accounts(m.StoreUp())
+
+    def _refuse(self, error: RecordRefused) -> None:
+        """One stream cannot go on; the others can."""
+        log.error("! %s", error)
+        self._waiting = [append for append in self._waiting if append.stream != error.stream]
+        self._directory.tell(error.stream, m.StreamRefused(error.stream, str(error)))
+        self._directory.tell(m.OPERATOR, m.StreamRefused(error.stream, str(error)))
+
+    def _tell_accounts(self, message: object) -> None:
+        for name in self._directory.names():
+            if name == m.OPERATOR or name.startswith("account:"):
+                self._directory.tell(name, message)
+
+    def _read(self, message: m.Read) -> None:
+        """Answer with what is stored and what waits, so that a restarted actor misses nothing."""
+        records = [(recorded.event, recorded.at_us) for recorded in self._log.read_stream(message.stream)]
+        for append in self._waiting:
+            if append.stream == message.stream:
+                records.extend((fact.event, append.at_us) for fact in append.facts)
+        self._directory.tell(message.reply_to, m.StreamRead(message.stream, tuple(records)))
+
+
+def _pending(append: m.Append) -> list[Pending]:
+    return [
+        Pending(
+            stream=append.stream,
+            version=append.version + offset,
+            at_us=append.at_us,
+            event=fact.event,
+            cause=fact.cause,
+            settings=append.settings,
+        )
+        for offset, fact in enumerate(append.facts)
+    ]

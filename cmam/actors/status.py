@@ -1,0 +1,128 @@
+"""What everybody is doing right now: a board that actors write and `status` reads.
+
+One writer per entry, replaced whole and read by reference, so that looking costs the trading nothing.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from cmam.domain.account import AccountView, CopyState
+from cmam.domain.ids import AccountId
+from cmam.domain.link import LinkSettings
+from cmam.domain.quantities import decimal_text
+from cmam.domain.registry import Registry
+
+
+class StatusBoard:
+    """Views by reference, documents by name."""
+
+    def __init__(self) -> None:
+        self._views: dict[AccountId, AccountView] = {}
+        self._notes: dict[str, dict[str, Any]] = {}
+
+    def show(self, view: AccountView) -> None:
+        """Take the newest view of an account."""
+        self._views[view.account] = view
+
+    def note(self, name: str, document: dict[str, Any]) -> None:
+        """Take what an actor says of itself."""
+        self._notes[name] = document
+
+    def read(self, name: str) -> dict[str, Any]:
+        """What an actor last said of itself, empty if nothing."""
+        return self._notes.get(name, {})
+
+    def versions(self) -> dict[AccountId, int]:
+        """The newest version of each account's stream."""
+        return {account: view.version for account, view in self._views.items()}
+
+    def view(self, account: AccountId) -> AccountView | None:
+        """An account as it was last believed."""
+        return self._views.get(account)
+
+    def document(self, registry: Registry, links: tuple[LinkSettings, ...], now_us: int) -> dict[str, Any]:
+        """Everything, as one JSON document."""
+        notes = dict(self._notes)
+        return {
+            "running": True,
+            "at_us": now_us,
+            "store": str(registry.store),
+            "event_store": notes.get("store", {"state": "up"}),
+            "connections": {name: note for name, note in sorted(notes.items()) if name.startswith("connection:")},
+            "limiters": {name: note for name, note in sorted(notes.items()) if name.startswith("limiter:")},
+            "accounts": [
+                account_document(self._views.get(known.account), known) for known in registry.accounts.values()
+            ],
+            "profiles": profiles_document(registry, links, self._views),
+            "alerts": [
+                {"account": int(view.account), "kind": kind, "text": text}
+                for view in list(self._views.values())
+                for kind, text in view.alerts.items()
+            ],
+        }
+
+
+def account_document(view: AccountView | None, known: Any) -> dict[str, Any]:
+    """One account as `status` and `account list` show it."""
+    document = {
+        "ctid": int(known.account),
+        "alias": known.alias,
+        "broker": known.broker,
+        "login": known.login,
+        "environment": "live" if known.is_live else "demo",
+        "tags": list(known.tags),
+        "paused": known.paused,
+        "paused_reason": known.paused_reason,
+        "health": "down",
+        "reason": "",
+        "currency": known.currency,
+        "type": known.account_type,
+    }
+    if view is None:
+        return document
+    trader = view.trader
+    return {
+        **document,
+        "health": view.health.value,
+        "reason": view.health_reason,
+        "currency": view.currency or known.currency,
+        "type": trader.account_type.value if trader else known.account_type,
+        "balance": decimal_text(view.balance, view.money_digits),
+        "positions": len(view.positions),
+        "orders": len(view.orders),
+        "copies": sum(copy.state in (CopyState.OPEN, CopyState.CLOSING) for copy in view.copies.values()),
+        "intents": len(view.intents),
+        "version": view.version,
+    }
+
+
+def profiles_document(
+    registry: Registry, links: tuple[LinkSettings, ...], views: dict[AccountId, AccountView]
+) -> list[dict[str, Any]]:
+    """Each profile with its links: what they are and what they hold."""
+    standing = {link.link: link.standing.value for link in links}
+    return [
+        {
+            "profile": profile.name,
+            "id": str(profile.profile),
+            "state": profile.state.value,
+            "leader": int(profile.leader) if profile.leader is not None else None,
+            "settings_version": profile.version,
+            "links": [
+                {
+                    "link": str(link.link),
+                    "follower": int(link.follower),
+                    "standing": standing.get(link.link, "stopped"),
+                    "settings": dict(link.settings),
+                    "copies": _live_copies(views.get(link.follower), str(link.link)),
+                }
+                for link in profile.links.values()
+            ],
+        }
+        for profile in registry.live_profiles()
+    ]
+
+
+def _live_copies(view: AccountView | None, link: str) -> int:
+    return sum(copy.link == link for copy in view.copies.values()) if view is not None else 0
