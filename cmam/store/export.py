@@ -52,8 +52,9 @@ def new_file(path: Path) -> Iterator[Path]:
 def write_json_lines(lines: Iterable[Line], file: IO[str]) -> int:
     """One JSON object per line; answers how many."""
     count = 0
-    for count, line in enumerate(lines, 1):
+    for line in lines:
         file.write(json.dumps(line, ensure_ascii=False) + "\n")
+        count += 1
     return count
 
 
@@ -61,7 +62,8 @@ def write_csv(lines: Iterable[Line], file: IO[str]) -> int:
     """A header and a row per line; what is nested stands as JSON in its cell. Answers how many rows."""
     writer: csv.DictWriter[str] | None = None
     count = 0
-    for count, line in enumerate(lines, 1):
+    for line in lines:
+        count += 1
         if writer is None:
             writer = csv.DictWriter(file, list(line))
             writer.writeheader()

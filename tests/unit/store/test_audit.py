@@ -1,0 +1,202 @@
+"""The audit: what happened is what it says, in the words and keys that scripts rely on."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from cmam.domain.events import IntentOverdue, LinkSettingsChanged
+from cmam.domain.ids import IntentId
+from cmam.domain.reasons import Reason
+from cmam.store.audit import Audit, Filters
+from cmam.store.explain import LET_THROUGH, explain
+from cmam.store.text import iso, parse_time
+from cmam.store.timings import slippage, timings
+
+from .world import FIRST, LEADER, LINKS, SECOND, World, a_day
+
+COPY_KEYS = """copy_id, profile, leader, follower, leader_position, follower_position, symbol, side, leader_volume,
+    volume, state, opened_at, closed_at, open_price, close_price, reason"""
+DECISION_KEYS = "decision_id, at, profile, follower, cause, change, verdict, reason, volume, settings_version"
+MOMENT = re.compile(r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$")
+
+
+@pytest.fixture(scope="module")
+def audit() -> Audit:
+    """The past of a whole day."""
+    return Audit.of(a_day().log)
+
+
+def test_a_copy_line_has_the_promised_keys_in_their_order(audit: Audit) -> None:
+    """Scripts read these; more may follow, none may go."""
+    promised = [key.strip() for key in COPY_KEYS.split(",")]
+    for line in audit.copies():
+        assert list(line)[: len(promised)] == promised
+
+
+def test_a_finished_copy_says_both_ends(audit: Audit) -> None:
+    """Both positions, both volumes, both prices and moments, and why it ended."""
+    line = next(audit.copies())
+    assert (line["leader"], line["follower"], line["profile"]) == (LEADER, FIRST, "Main")
+    assert (line["leader_volume"], line["volume"], line["held"]) == ("100000.00", "50000.00", "0.00")
+    assert line["leader_position"] != line["follower_position"]
+    assert (line["open_price"], line["close_price"], line["slippage_pips"]) == ("1.10010", "1.10480", "1.0")
+    assert (line["state"], line["reason"], line["side"]) == ("closed", "closed_by_leader", "buy")
+    assert MOMENT.match(line["opened_at"])
+    assert line["opened_at"] < line["closed_at"]
+
+
+def test_a_refused_copy_is_a_copy_that_was_refused(audit: Audit) -> None:
+    """What the broker refused stands among the copies with that state, and its request with the broker's reason."""
+    (line,) = audit.copies(Filters(state="refused"))
+    assert (line["volume"], line["target"], line["follower_position"]) == ("0.00", "15000.00", None)
+    (order,) = audit.orders(Filters(copy_id=line["copy_id"]))
+    assert (order["outcome"], order["reason"], order["filled"]) == ("refused", "NOT_ENOUGH_MONEY", "0.00")
+
+
+def test_a_copy_without_an_answer_is_unknown() -> None:
+    """While neither yes nor no is proven, that is what its state says."""
+    world = a_day()
+    (waiting,) = Audit.of(world.log).copies(Filters(state="opening"))
+    world.fact(FIRST, IntentOverdue(intent=IntentId(waiting["copy_id"] + ".1"), why="no answer"))
+    (line,) = Audit.of(world.log).copies(Filters(copy_id=waiting["copy_id"]))
+    assert line["state"] == "unknown"
+
+
+def test_every_change_meets_one_decision_per_follower(audit: Audit) -> None:
+    """The list of decisions is complete: each change once for each link, with a reason wherever nothing was copied."""
+    promised = [key.strip() for key in DECISION_KEYS.split(",")]
+    seen: dict[str, list[int]] = {}
+    for line in audit.decisions():
+        assert list(line)[: len(promised)] == promised
+        assert (line["reason"] is None) == (line["verdict"] == "copy")
+        seen.setdefault(line["change"], []).append(line["follower"])
+    assert len(seen) == 8
+    assert all(sorted(followers) == [FIRST, SECOND] for followers in seen.values())
+
+
+def test_filters_leave_out_and_nothing_else(audit: Audit) -> None:
+    """Each filter alone, and several together, against a count by hand."""
+    everything = list(audit.decisions())
+    assert list(audit.decisions(Filters(reason="below_minimum"))) == [
+        line for line in everything if line["reason"] == "below_minimum"
+    ]
+    assert list(audit.decisions(Filters(profile="MAIN", account=SECOND))) == [
+        line for line in everything if line["follower"] == SECOND
+    ]
+    assert list(audit.decisions(Filters(account=LEADER))) == everything
+    assert not list(audit.decisions(Filters(profile="other")))
+    assert not list(audit.decisions(Filters(symbol="GBPUSD")))
+    moment = everything[5]["at"]
+    since = list(audit.decisions(Filters(since_us=parse_time(moment))))
+    assert since == [line for line in everything if line["at"] >= moment]
+    assert 0 < len(since) < len(everything)
+
+
+def test_a_filter_is_a_value_and_never_a_piece_of_sql(audit: Audit) -> None:
+    """What a user types is bound, so that an odd name finds nothing instead of everything."""
+    assert not list(audit.copies(Filters(profile="' OR 1=1 --")))
+    assert not list(audit.copies(Filters(symbol="x' OR '1'='1")))
+    assert len(list(audit.copies())) == 3
+
+
+def test_orders_name_the_decision_they_came_from(audit: Audit) -> None:
+    """Closes and amendments too, which follow from the copy's goal rather than from the change itself."""
+    decisions = {line["decision_id"]: line for line in audit.decisions()}
+    for line in audit.orders():
+        assert decisions[line["decision_id"]]["copy_id"] == line["copy_id"]
+    assert {line["kind"] for line in audit.orders()} == {"open", "close", "amend_protection"}
+    assert {line["outcome"] for line in audit.orders()} == {"confirmed", "refused", None}
+
+
+def test_accounts_show_what_was_last_known(audit: Audit) -> None:
+    """Balance as decimal text in the account's digits, health, and what it holds."""
+    by_account = {line["account"]: line for line in audit.accounts()}
+    assert by_account[LEADER]["balance"] == "10001.00"
+    assert by_account[LEADER]["health"] == "reconciled"
+    assert (by_account[LEADER]["positions"], by_account[FIRST]["copies"]) == (3, 1)
+    assert (by_account[SECOND]["login"], by_account[SECOND]["currency"]) == (SECOND + 7, "EUR")
+
+
+def test_settings_show_what_changed_from_what_to_what() -> None:
+    """Each change with its value before, from the profile's creation on."""
+    world = World().set_up()
+    world.write_profile(LinkSettingsChanged(link=LINKS[FIRST], settings={"volume.amount": "2", "copy_sl": "off"}))
+    lines = list(Audit.of(world.log).settings(Filters(account=FIRST)))
+    assert [line["what"] for line in lines] == ["profile.link_added", "profile.link_settings_changed"]
+    assert lines[1]["changed"] == {"volume.amount": ["0.5", "2"], "copy_sl": [None, "off"]}
+    assert lines[1]["profile"] == "Main"
+
+
+def test_explain_shows_the_arithmetic_as_it_was_computed_then(audit: Audit) -> None:
+    """The working comes from the decision itself, down to the last rounding, with the age of what it rested on."""
+    decision = next(audit.decisions(Filters(account=SECOND, reason="below_minimum")))
+    (story,) = explain(audit, decision["decision_id"])
+    working = {step["name"]: step["value"] for step in story["working"]}
+    assert (working["leader_volume"], working["raw"], working["rounded"]) == ("100000.00", "50000", "0.00")
+    assert working["minimum"] == "100000.00"
+    assert story["reason"] == "below_minimum"
+    assert "larger volume.amount" in story["let_through_by"]
+    assert story["inputs"]["quotes"]["EURUSD"]["age_ms"] == 0
+    assert story["settings"]["volume.amount"] == "0.5"
+    assert story["cause"]["record"] == decision["cause"]
+    assert story["orders"] == []
+
+
+@pytest.mark.parametrize("what", ["copy_id", "intent", "change", "leader_position", "follower_position", "decision_id"])
+def test_explain_understands_every_name_of_a_thing(audit: Audit, what: str) -> None:
+    """Whatever a person has at hand leads to the story."""
+    copy = next(audit.copies())
+    order = next(audit.orders(Filters(copy_id=copy["copy_id"])))
+    decision = next(audit.decisions(Filters(account=FIRST)))
+    names = {**decision, **order, **copy}
+    stories = list(explain(audit, str(names[what])))
+    assert stories
+    assert all(story["copy"]["copy_id"] == copy["copy_id"] for story in stories if story["follower"] == FIRST)
+
+
+@pytest.mark.parametrize("name", ["", "nothing", "1.2.3", "9" * 30, "2001.x", "'"])
+def test_explain_of_a_name_that_means_nothing_is_nothing(audit: Audit, name: str) -> None:
+    """No guess, no error."""
+    assert list(explain(audit, name)) == []
+
+
+def test_every_reason_says_what_would_have_let_it_through() -> None:
+    """A reason without that sentence leaves its reader alone with it."""
+    assert set(LET_THROUGH) == set(Reason)
+
+
+def test_timings_count_only_what_a_report_led_to(audit: Audit) -> None:
+    """Stages that begin with the leader's report leave out what followed from something else."""
+    lines = {(line["stage"], line["account"]): line for line in timings(audit)}
+    opens = [line for line in audit.orders() if line["kind"] == "open"]
+    whole = lines[("report_to_socket", "all")]
+    assert (whole["count"], whole["p50_ms"], whole["p99_ms"]) == (len(opens), "1.000", "1.000")
+    parts = ("report_to_decided", "decided_to_committed", "committed_to_written")
+    assert [lines[(stage, FIRST)]["p50_ms"] for stage in parts] == ["0.100", "0.800", "0.100"]
+    answered = lines[("written_to_answered", "all")]
+    assert answered["count"] == len([line for line in audit.orders() if line["outcome"] is not None])
+    assert slippage(audit) == [{"account": FIRST, "count": 1, "p50": "1.0", "p90": "1.0", "p99": "1.0", "max": "1.0"}]
+
+
+@pytest.mark.parametrize(
+    ("text", "at_us"),
+    [
+        ("1970-01-01T00:00:01Z", 1_000_000),
+        ("1970-01-01", 0),
+        ("1970-01-01T01:00:00.5+01:00", 500_000),
+        ("2020-01-01 00:00", 1_577_836_800_000_000),
+    ],
+)
+def test_times_are_read_in_any_iso_form(text: str, at_us: int) -> None:
+    """UTC unless it says otherwise; to the microsecond."""
+    assert parse_time(text) == at_us
+
+
+def test_times_are_shown_to_the_millisecond_in_utc() -> None:
+    """The form that CLI.md promises, also far in the future, and nothing where there is nothing."""
+    assert iso(1_577_836_800_123_456) == "2020-01-01T00:00:00.123Z"
+    assert iso(0) is None
+    with pytest.raises(ValueError, match="expected a time"):
+        parse_time("yesterday")

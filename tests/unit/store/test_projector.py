@@ -1,0 +1,208 @@
+"""The projector: everything committed is in the tables, once, whatever happens in between."""
+
+from __future__ import annotations
+
+import sqlite3
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlite_utils import Database
+
+from cmam.domain.events import AlertHealed, AlertRaised
+from cmam.store import projector, schema
+from cmam.store.audit import Audit
+from cmam.store.lock import StoreLock
+from cmam.store.log import EventLog, Pending
+from cmam.store.projector import AnotherProjector, Projector, project_to_head
+from cmam.store.snapshot import keep, restore
+from cmam.store.views_file import VIEWS_NAME, open_views, views_position
+
+from .world import FIRST, World, a_day
+
+SHOWN = [name for name in schema.TABLES if name not in (schema.FOLDS, schema.META)]
+
+
+def _tables(views: Database) -> dict[str, list[dict[str, Any]]]:
+    return {name: list(views.table(name).rows_where(order_by=schema.TABLES[name].key)) for name in SHOWN}
+
+
+def _projected(log: EventLog) -> dict[str, list[dict[str, Any]]]:
+    views = open_views(log, None)
+    Projector(log, views).project()
+    return _tables(views)
+
+
+def _a_day_in(home: Path) -> World:
+    world = a_day()
+    log = EventLog.open(home)
+    log.append([_pending(record) for record in world.log.read_all()])
+    world.log = log
+    return world
+
+
+def _pending(record: Any) -> Pending:
+    return Pending(record.stream, record.version, record.at_us, record.event, record.cause, record.settings)
+
+
+@pytest.mark.parametrize("page", [1, 2, 7, 1_000])
+def test_pages_of_any_size_give_the_same_tables(page: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where a transaction ends makes no difference to what the tables say."""
+    world = a_day()
+    expected = _projected(world.log)
+    monkeypatch.setattr(projector, "PAGE", page)
+    assert _projected(world.log) == expected
+    assert len(expected["copies"]) == 3
+    assert not expected["projection_errors"]
+
+
+def test_a_projector_that_comes_later_goes_on_where_the_last_one_ended(tmp_path: Path) -> None:
+    """Stopped anywhere, with or without its snapshots, it neither repeats nor leaves out anything."""
+    world = _a_day_in(tmp_path)
+    expected = _projected(world.log)
+    for stop in (1, 20, 45, 60):
+        for with_snapshots in (True, False):
+            (tmp_path / VIEWS_NAME).unlink(missing_ok=True)
+            views = open_views(world.log, tmp_path / VIEWS_NAME)
+            first = Projector(world.log, views)
+            with pytest.MonkeyPatch.context() as patch:
+                patch.setattr(projector, "PAGE", stop)
+                first.project_page()
+            if with_snapshots:
+                first.keep_snapshots()
+            views.close()
+            views = open_views(world.log, tmp_path / VIEWS_NAME)
+            second = Projector(world.log, views)
+            assert second.position == stop
+            second.project()
+            assert _tables(views) == expected
+            views.close()
+    world.log.close()
+
+
+def test_a_snapshot_is_the_view_it_was_made_from() -> None:
+    """Nothing is lost or changed by keeping a folded account as bytes."""
+    world = a_day()
+    for view in world.views.values():
+        kept = keep(view)
+        assert kept is not None
+        assert restore(kept) == view
+    assert restore(b"{}") is None
+
+
+def test_a_record_that_cannot_be_shown_is_noted_and_the_rest_goes_on() -> None:
+    """One bad record hides neither what follows it nor itself."""
+    world = a_day()
+    world.log.connection.execute("UPDATE stored_events SET state = '{' WHERE rowid = 30")
+    world.log.connection.execute("UPDATE stored_events SET topic = 'account.of_tomorrow' WHERE rowid = 40")
+    tables = _projected(world.log)
+    assert [row["position"] for row in tables["projection_errors"]] == [30, 40]
+    assert len(tables["decisions"]) >= 14
+
+
+def test_a_failed_transaction_leaves_position_and_rows_together(tmp_path: Path) -> None:
+    """What goes wrong while writing a page undoes the page and its position, and it is projected again."""
+    world = _a_day_in(tmp_path)
+    expected = _projected(world.log)
+    views = open_views(world.log, tmp_path / VIEWS_NAME)
+    views.execute("CREATE TRIGGER no BEFORE INSERT ON copies BEGIN SELECT RAISE(FAIL, 'no'); END")
+    with pytest.raises(Exception, match="no"):
+        Projector(world.log, views).project()
+    assert views_position(tmp_path) == 0
+    assert views.table("decisions").count == 0
+    views.execute("DROP TRIGGER no")
+    Projector(world.log, views).project()
+    assert _tables(views) == expected
+    views.close()
+    world.log.close()
+
+
+def test_two_projectors_cannot_both_write(tmp_path: Path) -> None:
+    """The second finds that the position has moved, and stops before it writes a row."""
+    world = _a_day_in(tmp_path)
+    one = open_views(world.log, tmp_path / VIEWS_NAME)
+    two = open_views(world.log, tmp_path / VIEWS_NAME)
+    late = Projector(world.log, two)
+    Projector(world.log, one).project()
+    with pytest.raises(AnotherProjector):
+        late.project()
+    one.close()
+    two.close()
+    world.log.close()
+
+
+@pytest.mark.parametrize("ruin", ["garbage", "other code", "other log", "gone"])
+def test_views_that_do_not_fit_are_made_anew(tmp_path: Path, ruin: str) -> None:
+    """Damaged views, those of other code or of another log, and deleted ones are no loss and no error."""
+    world = _a_day_in(tmp_path)
+    expected = _projected(world.log)
+    assert project_to_head(tmp_path) == 0
+    path = tmp_path / VIEWS_NAME
+    match ruin:
+        case "garbage":
+            path.write_bytes(b"\x00" * 10_000)
+        case "gone":
+            path.unlink()
+        case _:
+            with sqlite3.connect(path) as views:
+                name = "shape" if ruin == "other code" else "hash"
+                views.execute("UPDATE meta SET value = 'x' WHERE name = ?", [name])
+                views.execute("DELETE FROM copies")
+            views.close()
+    assert project_to_head(tmp_path) == 0
+    views_again = open_views(world.log, path)
+    assert _tables(views_again) == expected
+    views_again.close()
+    world.log.close()
+
+
+def test_alerts_are_healed_by_what_heals_them(tmp_path: Path) -> None:
+    """An alert raised again after it was healed is open again."""
+    world = World().set_up()
+    world.fact(FIRST, AlertRaised(kind="session", text="one"))
+    world.fact(FIRST, AlertHealed(kind="session"))
+    world.fact(FIRST, AlertRaised(kind="session", text="two"))
+    world.fact(FIRST, AlertRaised(kind="other", text="three"))
+    audit = Audit.of(world.log)
+    assert [line["text"] for line in audit.alerts()] == ["one", "two", "three"]
+    assert [line["text"] for line in audit.alerts(open_only=True)] == ["two", "three"]
+
+
+def test_the_process_follows_the_log_and_ends_with_its_standard_input(tmp_path: Path) -> None:
+    """It projects what was there and what comes, drains when its parent lets go, and frees its lock."""
+    world = _a_day_in(tmp_path)
+    child = projector.start(tmp_path)
+    lock = StoreLock(tmp_path, name=projector.LOCK_NAME)
+    position = world.log.position()
+    assert project_to_head(tmp_path) == 0
+    world.now += 1_000_000
+    world.leader_opens(4_000_000)
+    assert project_to_head(tmp_path) == 0
+    assert world.log.position() > position
+    world.leader_opens(4_000_000)
+    assert projector.stop(child) == 0
+    assert views_position(tmp_path) == world.log.position()
+    assert lock.holder() is None
+    expected = _projected(world.log)
+    views = open_views(world.log, tmp_path / VIEWS_NAME)
+    assert _tables(views) == expected
+    assert {row["stream"] for row in views.table("folds").rows} >= {"account:1001", "account:2001"}
+    views.close()
+    world.log.close()
+
+
+def test_a_projector_without_a_store_says_so(tmp_path: Path) -> None:
+    """One sentence on stderr and exit 1; no traceback, and nothing is made."""
+    done = subprocess.run(
+        [sys.executable, "-m", "cmam.store.projector", "--home", str(tmp_path / "nowhere")],
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 1
+    assert done.stderr.startswith("! There is no event store in")
+    assert done.stderr.count("\n") == 1
+    assert not (tmp_path / "nowhere").exists()
