@@ -1,0 +1,425 @@
+"""A sandbox as it is started, met by clients over real TLS: protocol, consent, faults, restarts, and what is left."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import os
+import re
+import socket
+import ssl
+import threading
+from collections.abc import Iterator
+from html import unescape
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+import httpx
+import pytest
+from websockets.exceptions import ConnectionClosed
+from websockets.sync.client import ClientConnection, connect
+
+from cmam.openapi._pb import OpenApiMessages_pb2 as oa
+from cmam.sandbox import control_client
+from cmam.sandbox.options import SandboxError, SandboxOptions, SetUpFault
+from cmam.sandbox.server import ReadyInfo, SandboxServer, run_in_thread
+from cmam.sandbox.steps import Step, decimal, perform
+from cmam.sandbox.trader import NoOutcome, Trader, TradeRefused
+
+ANSWER_S = 15.0
+
+
+def options(home: Path, **changed: Any) -> SandboxOptions:
+    """Give options for a sandbox on free ports in `home`."""
+    return SandboxOptions(**{"home": home, "port": 0, "json_port": 0, "oauth_port": 0, **changed})
+
+
+@pytest.fixture(scope="module")
+def ready(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ReadyInfo]:
+    """A sandbox with its defaults, for stories that leave it as it was."""
+    with run_in_thread(options(tmp_path_factory.mktemp("home"))) as info:
+        yield info
+
+
+def trusting(info: ReadyInfo) -> ssl.SSLContext:
+    """Give a client's TLS side that checks the certificate against the sandbox's authority."""
+    return ssl.create_default_context(cafile=str(info.ca_file))
+
+
+class JsonClient:
+    """A client of the JSON port that waits for what it asked."""
+
+    def __init__(self, info: ReadyInfo) -> None:
+        self._stack = contextlib.ExitStack()
+        address = f"wss://{info.host}:{info.json_port}/"
+        self._socket: ClientConnection = self._stack.enter_context(connect(address, ssl=trusting(info)))
+
+    def __enter__(self) -> JsonClient:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stack.close()
+
+    def send(self, payload_type: int, msg_id: str | None = None, **payload: Any) -> None:
+        document: dict[str, Any] = {"payloadType": payload_type, "payload": payload}
+        if msg_id is not None:
+            document["clientMsgId"] = msg_id
+        self._socket.send(json.dumps(document))
+
+    def receive(self) -> dict[str, Any]:
+        text = self._socket.recv(timeout=ANSWER_S)
+        assert isinstance(text, str)
+        found: dict[str, Any] = json.loads(text)
+        return found
+
+    def until(self, payload_type: int, msg_id: str | None = None) -> dict[str, Any]:
+        while True:
+            found = self.receive()
+            if found["payloadType"] == payload_type and (msg_id is None or found.get("clientMsgId") == msg_id):
+                return found
+
+    def ask(self, payload_type: int, **payload: Any) -> dict[str, Any]:
+        self.send(payload_type, "ask", **payload)
+        while True:
+            found = self.receive()
+            if found.get("clientMsgId") == "ask":
+                return found
+
+    def log_in(self, info: ReadyInfo, access_token: str | None = None) -> int:
+        account = info.accounts[0]
+        assert self.ask(2100, clientId=info.client_id, clientSecret=info.client_secret) == {
+            "payloadType": 2101,
+            "clientMsgId": "ask",
+        }
+        answer = self.ask(2102, ctidTraderAccountId=account.ctid, accessToken=access_token or account.access_token)
+        assert answer["payloadType"] == 2103, answer
+        return account.ctid
+
+
+def test_a_json_client_trades_with_numbers_and_with_names(ready: ReadyInfo) -> None:
+    """The JSON port takes enum names and int64 as strings, and answers with integers; prices of orders are decimals."""
+    with JsonClient(ready) as client:
+        ctid = client.log_in(ready)
+        symbols = client.ask(2114, ctidTraderAccountId=ctid)["payload"]["symbol"]
+        symbol = next(symbol["symbolId"] for symbol in symbols if symbol["symbolName"] == "EURUSD")
+        client.send(
+            2106,
+            "order",
+            ctidTraderAccountId=str(ctid),
+            symbolId=symbol,
+            orderType="MARKET",
+            tradeSide="BUY",
+            volume="100000",
+        )
+        accepted, filled = client.until(2126, "order"), client.until(2126, "order")
+        assert [accepted["payload"]["executionType"], filled["payload"]["executionType"]] == [2, 3]
+        deal = filled["payload"]["deal"]
+        assert deal["filledVolume"] == 100_000
+        assert isinstance(deal["executionPrice"], float)
+        position = filled["payload"]["position"]["positionId"]
+        client.send(2111, "close", ctidTraderAccountId=ctid, positionId=position, volume=100_000)
+        assert client.until(2126, "close")["payload"]["executionType"] == 2
+        assert client.until(2126, "close")["payload"]["deal"]["closePositionDetail"]["closedVolume"] == 100_000
+        refused = client.ask(2106, ctidTraderAccountId=ctid, symbolId=symbol, orderType=1, tradeSide=1, volume=1)
+        assert refused["payloadType"] == 2132
+        assert refused["payload"]["errorCode"] == "TRADING_BAD_VOLUME"
+        bad = client.ask(2106, ctidTraderAccountId=ctid, symbolId=symbol, orderType="NOPE", tradeSide=1, volume=1)
+        assert bad["payload"]["errorCode"] == "INVALID_REQUEST"
+
+
+def test_malformed_json_is_answered_with_its_place_then_bye(ready: ReadyInfo) -> None:
+    """Line and column of the fault, then the close that was recorded."""
+    with connect(f"wss://{ready.host}:{ready.json_port}/", ssl=trusting(ready)) as client:
+        client.send('{"a":}')
+        answer = json.loads(client.recv(timeout=ANSWER_S))
+        assert answer["payloadType"] == 2142
+        assert answer["payload"]["errorCode"] == "INVALID_REQUEST"
+        assert answer["payload"]["description"] == "Malformed JSON message at 1:6"
+        with pytest.raises(ConnectionClosed):
+            client.recv(timeout=ANSWER_S)
+        assert (client.protocol.close_code, client.protocol.close_reason) == (1000, "Bye")
+
+
+def until_closed(client: JsonClient) -> None:
+    """Read whatever comes until the server ends the connection."""
+    while True:
+        client.receive()
+
+
+def test_connections_that_do_not_authorise_or_fall_silent_are_closed(tmp_path: Path) -> None:
+    """A heartbeat does not save a client that never authorises; silence ends one that did."""
+    switches = (("unauthorised_timeout_ms", "300"), ("idle_timeout_ms", "400"))
+    with run_in_thread(options(tmp_path, switches=switches)) as info:
+        with JsonClient(info) as client:
+            client.send(51)
+            with pytest.raises(ConnectionClosed):
+                until_closed(client)
+        with JsonClient(info) as client:
+            client.log_in(info)
+            with pytest.raises(ConnectionClosed):
+                until_closed(client)
+        closed = control_client.ask(info.as_document(), "GET", "stats")["connections"]
+        assert [one["close_reason"] for one in closed] == ["not authorised in time", "idle"]
+
+
+def consent(info: ReadyInfo, browser: httpx.Client, scope: str = "trading") -> dict[str, Any]:
+    """Walk through the consent page as a browser does, ticking every account; gives the token endpoint's answer."""
+    address = {"client_id": info.client_id, "redirect_uri": info.redirect_uris[0], "scope": scope, "product": "web"}
+    page = browser.get("/apps/auth", params=address)
+    chosen = browser.get(unescape(re.findall(r'class="row" href="([^"]*)"', page.text)[0]))
+    fields = re.findall(r'<input type="hidden" name="([^"]*)" value="([^"]*)">', chosen.text)
+    form: dict[str, Any] = {name: unescape(value) for name, value in fields}
+    form["account"] = re.findall(r'name="account" value="(\d+)"', chosen.text)
+    answer = browser.post("/apps/auth", data={**form, "decision": "allow"})
+    assert answer.status_code == 303
+    code = parse_qs(urlsplit(answer.headers["location"]).query)["code"][0]
+    asked = {
+        "grant_type": "authorization_code",
+        "code": code,
+        "redirect_uri": info.redirect_uris[0],
+        "client_id": info.client_id,
+        "client_secret": info.client_secret,
+    }
+    tokens: dict[str, Any] = browser.get("/apps/token", params=asked).json()
+    assert tokens["errorCode"] is None
+    return tokens
+
+
+def test_consent_gives_tokens_that_work_and_a_refresh_ends_the_sessions_of_the_old_one(ready: ReadyInfo) -> None:
+    """From the page over the token endpoint to a trading session; the refresh is heard on the socket."""
+    with httpx.Client(base_url=ready.oauth_url, verify=trusting(ready)) as browser, JsonClient(ready) as client:
+        tokens = consent(ready, browser)
+        ctid = client.log_in(ready, tokens["accessToken"])
+        refreshed = browser.post(
+            "/apps/token",
+            data={
+                "grant_type": "refresh_token",
+                "refresh_token": tokens["refreshToken"],
+                "client_id": ready.client_id,
+                "client_secret": ready.client_secret,
+            },
+        ).json()
+        assert refreshed["errorCode"] is None
+        assert ctid in client.until(2147)["payload"]["ctidTraderAccountIds"]
+        assert client.until(2164)["payload"]["ctidTraderAccountId"] == ctid
+        again = client.ask(2102, ctidTraderAccountId=ctid, accessToken=refreshed["accessToken"])
+        assert again["payloadType"] == 2103
+
+
+def test_pages_and_control_answer_on_one_port_and_control_needs_its_token(ready: ReadyInfo) -> None:
+    """Only who can read the ready file may read counters or break things."""
+    with httpx.Client(base_url=ready.oauth_url, verify=trusting(ready)) as visitor:
+        assert str(ready.port) in visitor.get("/").text
+        assert visitor.get("/my/settings/openapi/grantingaccess/").status_code == 400
+        assert visitor.get("/nowhere").status_code == 404
+        assert visitor.put("/apps/auth").status_code == 405
+        for headers in ({}, {"Authorization": "Bearer wrong"}):
+            assert visitor.get("/control/stats", headers=headers).status_code == 401
+            assert visitor.post("/control/faults", json={"name": "drop"}, headers=headers).status_code == 401
+        right = {"Authorization": f"Bearer {ready.control_token}"}
+        assert "connections" in visitor.get("/control/stats", headers=right).json()
+        assert visitor.post("/control/faults", json={"name": "nope"}, headers=right).status_code == 400
+        assert visitor.post("/control/faults", content=b"[", headers=right).status_code == 400
+        assert visitor.get("/control/nope", headers=right).status_code == 404
+        assert visitor.post("/apps/token", content=b"x" * 2_000_000).status_code == 413
+
+
+def test_the_ready_file_appears_with_everything_and_goes_with_the_server(tmp_path: Path) -> None:
+    """Scripts wait for the file; afterwards no file, thread or port is left."""
+    ready_file = tmp_path / "deep" / "ready.json"
+    before = set(threading.enumerate())
+    with run_in_thread(options(tmp_path / "home", ready_file=ready_file)) as info:
+        assert ready_file.stat().st_mode & 0o777 == 0o600
+        document = json.loads(ready_file.read_text())
+        assert document == json.loads(json.dumps(info.as_document()))
+        assert {"host", "port", "json_port", "oauth_url", "ca_file", "client_id", "client_secret", "accounts"} <= set(
+            document
+        )
+        assert {"ctid", "login", "broker", "currency", "type", "balance", "access_token", "refresh_token"} <= set(
+            document["accounts"][0]
+        )
+        assert {account["type"] for account in document["accounts"]} == {"hedged", "netted"}
+        assert control_client.read_ready_file(None, tmp_path / "home") == document
+        assert info.client_secret not in repr(info)
+    assert not ready_file.exists()
+    with pytest.raises(control_client.NotRunning):
+        control_client.read_ready_file(None, tmp_path / "home")
+    assert set(threading.enumerate()) == before
+    with pytest.raises(OSError, match=r"refused|reset"):
+        socket.create_connection((info.host, info.port), timeout=2)
+
+
+def test_a_port_in_use_and_a_dead_ready_file_are_one_sentence_each(ready: ReadyInfo, tmp_path: Path) -> None:
+    """The sentence names the port; a ready file whose server has died is found out."""
+    sentence = rf"^port {ready.port} on 127\.0\.0\.1 is in use: .*choose another"
+    with pytest.raises(SandboxError, match=sentence), run_in_thread(options(tmp_path, port=ready.port)):
+        pass
+    assert not (tmp_path / "sandbox" / "ready.json").exists()
+    document = {**ready.as_document(), "pid": 2**22 + 1}
+    stale = tmp_path / "stale.json"
+    stale.write_text(json.dumps(document))
+    with pytest.raises(control_client.NotRunning, match="has ended"):
+        control_client.read_ready_file(stale, tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("field", "content", "expected"),
+    [
+        ("world_file", "[[brokers]]\n", "expected"),
+        ("world_file", "not toml", "expected a world in TOML"),
+        ("ticks", "time,symbol,bid\n", "expected the columns"),
+        ("ticks", "time,symbol,bid,ask\n2020-01-01T00:00:00,NOPE,1,2\n", "NOPE"),
+        ("state_file", "[]", "expected the state of a sandbox"),
+        ("switches", (("fill_delay_ms", "soon"),), "expected a whole number"),
+        ("switches", (("nope", "1"),), "expected one of the switches"),
+    ],
+)
+def test_what_cannot_be_played_is_refused_before_anything_listens(
+    tmp_path: Path, field: str, content: Any, expected: str
+) -> None:
+    """A broken world, tick file, state or switch is one sentence, and nothing is written."""
+    value: Any = content
+    if isinstance(content, str):
+        file = tmp_path / "file"
+        file.write_text(content)
+        value = (file,) if field == "ticks" else file
+    with pytest.raises(SetUpFault, match=expected):
+        SandboxServer(options(tmp_path / "home", **{field: value}))
+    assert not (tmp_path / "home").exists()
+
+
+def buy(lots: str) -> Step:
+    """Give the step that buys EURUSD at the market."""
+    return Step(action="buy", symbol="EURUSD", lots=decimal(lots, "lots"))
+
+
+def test_a_restart_cuts_everybody_and_keeps_accounts_tokens_and_positions(tmp_path: Path) -> None:
+    """The fault is a real restart: the port is gone for its time, then the same tokens and positions are there."""
+    with run_in_thread(options(tmp_path)) as info:
+        document = info.as_document()
+        with Trader(document, document["accounts"][0]) as trader:
+            perform(trader, buy("0.10"), {})
+            control_client.ask(document, "POST", "faults", {"name": "restart", "arguments": {"down_s": "0"}})
+            with pytest.raises(NoOutcome, match=r"closed|broke"):
+                trader.wait_until(2**62)
+        again = reconnected(document)
+        assert [position.tradeData.volume for position in again.reconcile().position] == [1_000_000]
+        again.close()
+        with JsonClient(info) as client:
+            client.log_in(info)
+
+
+def reconnected(document: dict[str, Any]) -> Trader:
+    """Connect a trader as soon as the server listens again."""
+    for _ in range(2_000):
+        try:
+            return Trader(document, document["accounts"][0])
+        except control_client.NotRunning:
+            continue
+        except NoOutcome:
+            continue
+    raise AssertionError("the sandbox did not come back")
+
+
+def test_a_state_file_keeps_a_sandbox_across_processes(tmp_path: Path) -> None:
+    """A second server with the same state file goes on where the first stopped; another world's state is refused."""
+    kept = tmp_path / "state.json"
+    with run_in_thread(options(tmp_path, state_file=kept)) as info:
+        document = info.as_document()
+        with Trader(document, document["accounts"][0]) as trader:
+            perform(trader, buy("0.10"), {})
+    assert kept.stat().st_mode & 0o777 == 0o600
+    with run_in_thread(options(tmp_path, state_file=kept)) as info:
+        assert info.accounts[0].access_token == document["accounts"][0]["access_token"]
+        again = info.as_document()
+        with Trader(again, again["accounts"][0]) as trader:
+            assert [position.tradeData.volume for position in trader.reconcile().position] == [1_000_000]
+    kept.write_text('{"format": 1}')
+    with pytest.raises(SetUpFault, match="of this very world"), run_in_thread(options(tmp_path, state_file=kept)):
+        pass
+
+
+def test_live_accounts_have_a_host_of_their_own_where_a_port_is_given(tmp_path: Path) -> None:
+    """With --live-port the wrong environment answers CANT_ROUTE_REQUEST, as the two real hosts do."""
+    with run_in_thread(options(tmp_path, live_port=0)) as info:
+        document = info.as_document()
+        live = next(account for account in document["accounts"] if account["live"])
+        with Trader({**document, "port": info.live_port}, live) as trader:
+            assert not trader.reconcile().position
+        with pytest.raises(TradeRefused, match="CANT_ROUTE_REQUEST"):
+            Trader(document, live)
+        with pytest.raises(TradeRefused, match="CANT_ROUTE_REQUEST"):
+            Trader({**document, "port": info.live_port}, document["accounts"][0])
+
+
+def test_wire_and_broker_faults_are_switched_by_name_over_control(tmp_path: Path) -> None:
+    """A line cut mid-order leaves a position that a later look finds; trickled answers are whole; all go off."""
+    with run_in_thread(options(tmp_path, switches=(("fill_delay_ms", "0"),))) as info:
+        document = info.as_document()
+
+        def switch(name: str, **arguments: str) -> None:
+            control_client.ask(document, "POST", "faults", {"name": name, "arguments": arguments})
+
+        switch("cut-mid-order", count="1")
+        with Trader(document, document["accounts"][0]) as trader, pytest.raises(NoOutcome):
+            perform(trader, buy("0.10"), {})
+        switch("trickle", bytes="5", ms="0")
+        with Trader(document, document["accounts"][0]) as trader:
+            assert len(trader.reconcile().position) == 1
+            switch("reject", code="NO_QUOTES")
+            with pytest.raises(TradeRefused, match="NO_QUOTES"):
+                perform(trader, buy("0.10"), {})
+        assert set(control_client.ask(document, "GET", "faults")["on"]) >= {"trickle", "reject"}
+        control_client.ask(document, "POST", "faults/clear", {"name": "all"})
+        assert control_client.ask(document, "GET", "faults")["on"] == {}
+
+
+def test_thousands_of_connections_leave_nothing_behind(ready: ReadyInfo) -> None:
+    """Two thousand clients come and go, polite ones and rude ones; sockets and sessions are all given back."""
+
+    async def visit(turn: int, tls: ssl.SSLContext) -> None:
+        reader, writer = await asyncio.open_connection(ready.host, ready.port, ssl=tls)
+        writer.write(b"\x00\x00\x00\x04\x08\x98\x10\x12"[: turn % 9])
+        if turn % 3 == 0:
+            writer.transport.abort()
+        else:
+            writer.close()
+        del reader
+
+    async def crowd() -> None:
+        tls = trusting(ready)
+        for start in range(0, 2_000, 100):
+            await asyncio.gather(*(visit(turn, tls) for turn in range(start, start + 100)))
+
+    asyncio.run(crowd())
+    document = ready.as_document()
+    for _ in range(1_000):
+        stats = control_client.ask(document, "GET", "stats")
+        if stats["connections_open"] == 0:
+            break
+    assert stats["connections_open"] == 0
+    assert stats["connections_total"] >= 2_000
+    assert stats["internal_errors"] == 0
+    assert len(os.listdir("/proc/self/fd")) < 200
+
+
+def test_options_that_hold_secrets_do_not_show_them(ready: ReadyInfo) -> None:
+    """Printing what the server says of itself shows no secret and no token."""
+    shown = repr(ready)
+    secrets_of = [ready.client_secret, ready.control_token]
+    secrets_of += [value for account in ready.accounts for value in (account.access_token, account.refresh_token)]
+    assert not [secret for secret in secrets_of if secret in shown]
+
+
+def test_the_protobuf_port_speaks_websocket_too(ready: ReadyInfo) -> None:
+    """A WebSocket client on the protobuf port gets binary messages without lengths."""
+    from cmam.sandbox import envelopes
+
+    with connect(f"wss://localhost:{ready.port}/", ssl=trusting(ready)) as client:
+        client.send(envelopes.encode(2104, oa.ProtoOAVersionReq().SerializeToString(), "v"))
+        answer = client.recv(timeout=ANSWER_S)
+        assert isinstance(answer, bytes)
+        found = envelopes.decode(answer)
+        assert (found.payload_type, found.client_msg_id) == (2105, "v")
