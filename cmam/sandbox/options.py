@@ -47,6 +47,7 @@ class SandboxOptions:
     speed: float = 1.0
     raw_json: bool = True
     state_file: Path | None = None
+    faults_file: Path | None = None
     switches: tuple[tuple[str, str], ...] = ()
 
     @property

@@ -13,6 +13,7 @@ import asyncio
 import contextlib
 import errno
 import json
+import logging
 import secrets
 import ssl
 import threading
@@ -22,7 +23,7 @@ from pathlib import Path
 from cmam.clock import Clock, SystemClock
 from cmam.sandbox import certificates, setup
 from cmam.sandbox.broker import Broker
-from cmam.sandbox.control import Control
+from cmam.sandbox.control import Control, Refused
 from cmam.sandbox.driver import Driver
 from cmam.sandbox.line_faults import LineFaults
 from cmam.sandbox.oauth import OAuthSite
@@ -37,6 +38,7 @@ from cmam.sandbox.options import (
     remove_ready_file,
     write_ready_file,
 )
+from cmam.sandbox.schedule import Scheduled, read_schedule
 from cmam.sandbox.site import Site
 from cmam.sandbox.transport import ClientConnection
 from cmam.sandbox.web import HttpConnection
@@ -44,6 +46,7 @@ from cmam.sandbox.world import NETTED, World
 
 __all__ = ["ReadyInfo", "SandboxError", "SandboxOptions", "SandboxServer", "run_in_thread"]
 
+_LOG = logging.getLogger("cmam.sandbox")
 BACKLOG = 1024
 TLS_HANDSHAKE_S = 10.0
 TLS_SHUTDOWN_S = 3.0
@@ -62,6 +65,7 @@ class SandboxServer:
         self._ticks = setup.read_all_ticks(options)
         self._first_broker = self._new_broker()
         self._state = setup.read_state(options.state_file) if options.state_file is not None else None
+        self._schedule = read_schedule(options.faults_file) if options.faults_file is not None else []
         self._visitors: set[HttpConnection] = set()
         self._faults = LineFaults(self._restart)
         self._listeners: list[asyncio.Server] = []
@@ -79,7 +83,8 @@ class SandboxServer:
         if self._state is not None:
             self._load(driver.broker, self._state)
         control_token = secrets.token_urlsafe(24)
-        site = self._site(driver, control_token)
+        operations = BrokerOperations(lambda: driver.broker, self._world, self._faults, driver.now)
+        site = self._site(driver, operations, control_token)
         async with contextlib.AsyncExitStack() as stack:
             stack.callback(self._keep_state)
             stack.callback(driver.stop)
@@ -98,6 +103,8 @@ class SandboxServer:
                 if path is not None:
                     _publish(path, ready)
                     stack.callback(remove_ready_file, path, ready)
+            for scheduled in self._schedule:
+                self._let_happen(operations, scheduled, stack)
             on_ready(ready)
             await until.wait()
             if self._restarting is not None:
@@ -108,7 +115,27 @@ class SandboxServer:
     def _new_broker(self) -> Broker:
         return setup.make_broker(self._options, self._world, self._switches, self._ticks, self._clock.now())
 
-    def _site(self, driver: Driver, control_token: str) -> Site:
+    def _let_happen(self, operations: BrokerOperations, scheduled: Scheduled, stack: contextlib.AsyncExitStack) -> None:
+        """Switch a fault at its time: at once, or from a timer that ends with the server."""
+
+        def switch() -> None:
+            assert self._driver is not None
+            try:
+                if scheduled.arguments is None:
+                    done = operations.clear_fault(scheduled.name)
+                else:
+                    done = operations.set_fault(scheduled.name, scheduled.arguments)
+                _LOG.info("= at %s s: %s", scheduled.at_s, done)
+            except (Refused, ValueError) as refused:
+                _LOG.warning("! at %s s: %s: %s", scheduled.at_s, scheduled.name, refused)
+            self._driver.pump()
+
+        if scheduled.at_s == 0:
+            switch()
+        else:
+            stack.callback(asyncio.get_running_loop().call_later(scheduled.at_s, switch).cancel)
+
+    def _site(self, driver: Driver, operations: BrokerOperations, control_token: str) -> Site:
         oauth = OAuthSite(
             self._world,
             lambda: driver.broker.grants,
@@ -117,7 +144,6 @@ class SandboxServer:
             form_key=secrets.token_bytes(32),
             balance=lambda account: setup.balance_text(driver.broker, account),
         )
-        operations = BrokerOperations(lambda: driver.broker, self._world, self._faults, driver.now)
         return Site(oauth, Control(operations, control_token), driver.pump)
 
     def _wanted(self) -> list[tuple[int, _Kind]]:

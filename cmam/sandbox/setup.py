@@ -22,7 +22,7 @@ def read_world(options: SandboxOptions) -> World:
     if options.world_file is None:
         return default_world()
     try:
-        return load_world(_text(options.world_file))
+        return load_world(read_text(options.world_file))
     except WorldError as fault:
         raise SetUpFault(f"{options.world_file}: {fault}") from None
 
@@ -40,7 +40,7 @@ def read_all_ticks(options: SandboxOptions) -> list[RecordedTick]:
     ticks: list[RecordedTick] = []
     for path in options.ticks:
         try:
-            ticks += read_ticks(_text(path), path.name)
+            ticks += read_ticks(read_text(path), path.name)
         except TickFileError as fault:
             raise SetUpFault(str(fault)) from None
     return ticks
@@ -61,7 +61,7 @@ def read_state(path: Path) -> dict[str, object] | None:
     if not path.exists():
         return None
     try:
-        state = json.loads(_text(path))
+        state = json.loads(read_text(path))
     except ValueError:
         state = None
     if not isinstance(state, dict):
@@ -79,7 +79,8 @@ def balance_text(broker: Broker, account: Account) -> str:
     return money_text(broker.floor.accounts[account.ctid].balance, account.money_digits)
 
 
-def _text(path: Path) -> str:
+def read_text(path: Path) -> str:
+    """Read a file of the person; raises SetUpFault."""
     try:
         return path.read_text(encoding="utf-8")
     except OSError as error:

@@ -177,7 +177,10 @@ def _market(trader: Trader, step: Step, refs: dict[str, Placed]) -> Done:
     )
     if step.stop_loss is not None or step.take_profit is not None:
         # Absolute levels are refused on market orders (FACTS 4.2), so they follow the fill, as a terminal sends them.
-        events += trader.amend_position(_levels(placed.position_id, step))
+        try:
+            events += trader.amend_position(_levels(placed.position_id, step))
+        except TradeRefused as refused:
+            raise TradeRefused(f"{text}, which is open without levels: {refused}") from None
         text += ", levels set"
     return _done(text, events)
 
