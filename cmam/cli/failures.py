@@ -5,9 +5,13 @@ from __future__ import annotations
 from cmam.cli.common import Exit, Failure
 from cmam.config.home import HomeRefused
 from cmam.config.settings import SettingsInvalid
+from cmam.config.token_file import TokensInvalid
+from cmam.consent import NothingOpened
 from cmam.credentials.loopback import LoopbackRefused
 from cmam.credentials.oauth import OAuthRefused, OAuthUnreachable
 from cmam.credentials.secrets_file import SecretsRefused
+from cmam.domain.operate import Refusal
+from cmam.openapi.enquiry import Refused
 from cmam.openapi.errors import CannotConnect
 from cmam.store.errors import StoreError, StoreHeld
 
@@ -16,6 +20,9 @@ CODES: tuple[tuple[type[Exception], Exit], ...] = (
     (StoreError, Exit.REFUSED),
     (SettingsInvalid, Exit.USAGE),
     (HomeRefused, Exit.REFUSED),
+    (TokensInvalid, Exit.USAGE),
+    (NothingOpened, Exit.REFUSED),
+    (Refused, Exit.REFUSED),
     (SecretsRefused, Exit.REFUSED),
     (OAuthRefused, Exit.REFUSED),
     (OAuthUnreachable, Exit.UNREACHABLE),
@@ -28,4 +35,6 @@ def code_of(error: Exception) -> Exit | None:
     """The exit code of an error that carries its own sentence; None for one that should not have happened."""
     if isinstance(error, Failure):
         return Exit(error.code)
+    if isinstance(error, Refusal):
+        return Exit(error.code) if error.code in set(Exit) else Exit.REFUSED
     return next((code for kind, code in CODES if isinstance(error, kind)), None)
