@@ -12,11 +12,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-import pykka
-
 from cmam.actors import messages as m
 from cmam.actors.preparation import Preparation, Question
-from cmam.actors.runtime import Directory
+from cmam.actors.runtime import Directory, Watched
 from cmam.actors.status import StatusBoard
 from cmam.actors.timer import Timer
 from cmam.clock import SECOND_US, Clock
@@ -78,15 +76,17 @@ class AccountPorts:
     directory: Directory
     board: QuoteBoard
     status: StatusBoard
+    is_live: bool = False
 
 
-class AccountActor(pykka.Actor):
+class AccountActor(Watched):
     """The only writer of `account:<ctid>`."""
 
     def __init__(self, view: AccountView, ports: AccountPorts, links: tuple[LinkSettings, ...]) -> None:
         super().__init__()
         self._view = view
         self._ports = ports
+        self._directory = ports.directory
         self._name = m.account_name(view.account)
         self._links: dict[LinkId, LinkSettings] = {link.link: link for link in links}
         self._routes: dict[LinkId, AccountId] = {}
@@ -112,10 +112,6 @@ class AccountActor(pykka.Actor):
         if self._view.health is not Health.DOWN:
             self._fact(HealthChanged(health=Health.DOWN, reason="cmam was started"))
         self._ask_leaders()
-
-    def on_failure(self, exception_type: Any, exception_value: Any, traceback: Any) -> None:
-        """Runs in the actor's thread after an exception."""
-        self._ports.directory.tell(m.SUPERVISOR, m.Failed(self._name, repr(exception_value)))
 
     def _ask_leaders(self) -> None:
         """Ask each leader for what this account has not decided yet."""
@@ -149,6 +145,8 @@ class AccountActor(pykka.Actor):
                 self._session_moved(message)
             case m.TraderReported():
                 self._trader_reported(message.trader)
+            case m.Alert():
+                self._alert(message)
             case m.SymbolsReported():
                 self._symbols_changed(message.symbols)
             case m.Wake():
@@ -160,6 +158,8 @@ class AccountActor(pykka.Actor):
         match message:
             case m.LinksChanged():
                 self._links_changed(message)
+            case m.LeaderRestarted():
+                self._ask_leaders()
             case m.FollowFrom():
                 self._follow_from(message)
             case m.Unfollow():
@@ -391,7 +391,7 @@ class AccountActor(pykka.Actor):
                 self._fact(SymbolSpecSeen(spec=spec))
 
     def _trader_reported(self, wire: Any) -> None:
-        fact = translate.trader_seen(wire, self._view.assets, is_live=self._view.is_live)
+        fact = translate.trader_seen(wire, self._view.assets, is_live=self._ports.is_live)
         if fact.trader != self._view.trader:
             self._fact(fact)
 
@@ -426,6 +426,15 @@ class AccountActor(pykka.Actor):
                 self._fact(IntentOverdue(intent=intent.intent, why="the connection was lost"))
         self._health(message.health, message.reason)
 
+    def _alert(self, message: m.Alert) -> None:
+        """Raise an alert that is not up, or heal one that is."""
+        known = self._view.alerts.get(message.kind)
+        if message.text and known != message.text:
+            log.error("! %s: %s", self._name, message.text)
+            self._fact(AlertRaised(kind=message.kind, text=message.text))
+        elif not message.text and known is not None:
+            self._fact(AlertHealed(kind=message.kind))
+
     def _health(self, health: Health, reason: str = "") -> None:
         if (self._view.health, self._view.health_reason) != (health, reason):
             self._fact(HealthChanged(health=health, reason=reason))
@@ -434,7 +443,12 @@ class AccountActor(pykka.Actor):
 
     def _prepare(self, *, lookup: bool) -> None:
         self._preparation = Preparation(
-            self._view, specs=self._specs, lookup=lookup, leads=bool(self._routes), now_us=self._ports.clock.now()
+            self._view,
+            specs=self._specs,
+            lookup=lookup,
+            leads=bool(self._routes),
+            now_us=self._ports.clock.now(),
+            is_live=self._ports.is_live,
         )
         self._ask(self._preparation.begin())
 
@@ -466,8 +480,7 @@ class AccountActor(pykka.Actor):
         if not preparation.is_lookup:
             self._health(Health.RECONCILED)
             self._ports.timer.after(SAMPLE_US, self._name, m.Wake("sample"))
-        if self._view.alerts.get("session"):
-            self._fact(AlertHealed(kind="session"))
+        self._alert(m.Alert("session"))
         self._flush_deferred()
         self._arm()
 
@@ -482,8 +495,7 @@ class AccountActor(pykka.Actor):
             return
         log.warning("! %s: %s was not answered: %s %s", self._name, message.question, message.error_code, message.text)
         text = f"{message.question} was refused: {message.error_code} {message.text}".strip()
-        if self._view.alerts.get("session") != text:
-            self._fact(AlertRaised(kind="session", text=text))
+        self._alert(m.Alert("session", text))
         delay_us = max(message.retry_after_s * SECOND_US, self._preparation.retry_us())
         self._ports.timer.after(delay_us, self._name, m.Wake(f"question {message.question}"))
 

@@ -11,11 +11,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-import pykka
-
 from cmam.actors import messages as m
 from cmam.actors.reader import Dialled, Wire
-from cmam.actors.runtime import Directory
+from cmam.actors.runtime import Directory, Watched
 from cmam.actors.status import StatusBoard
 from cmam.actors.timer import Timer
 from cmam.clock import SECOND_US, Clock
@@ -32,12 +30,12 @@ from cmam.domain.events import (
 )
 from cmam.domain.ids import AccountId, IntentId
 from cmam.openapi import catalogue, requests, session, translate
+from cmam.openapi._pb import OpenApiMessages_pb2 as messages
 from cmam.openapi.envelope import Envelope, encode, unpack
 from cmam.openapi.errors import LocalError, RemoteError
 from cmam.openapi.outcomes import Kind
 from cmam.openapi.quotes import QuoteBoard
 from cmam.openapi.refusals import Refusal, back_off_us, retry_delay_us
-from cmam.openapi._pb import OpenApiMessages_pb2 as messages
 
 log = logging.getLogger(__name__)
 
@@ -64,12 +62,13 @@ class ConnectionPorts:
     chance: Callable[[], float]
 
 
-class ConnectionActor(pykka.Actor):
+class ConnectionActor(Watched):
     """Keeps one connection up and its accounts authorised."""
 
     def __init__(self, ports: ConnectionPorts, version: int, accounts: tuple[AccountId, ...]) -> None:
         super().__init__()
         self._ports = ports
+        self._directory = ports.directory
         self._name = m.connection_name(ports.name)
         self._limiter = m.limiter_name(ports.name)
         self._version = version
@@ -93,10 +92,6 @@ class ConnectionActor(pykka.Actor):
         """Runs in the actor's thread before its first message."""
         self._dial()
         self._ports.timer.after(TICK_US, self._name, m.Wake("tick"))
-
-    def on_failure(self, exception_type: Any, exception_value: Any, traceback: Any) -> None:
-        """Runs in the actor's thread after an exception."""
-        self._ports.directory.tell(m.SUPERVISOR, m.Failed(self._name, repr(exception_value)))
 
     def on_receive(self, message: Any) -> None:
         match message:

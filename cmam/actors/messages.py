@@ -10,6 +10,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
+from cmam.actors.runtime import SUPERVISOR as SUPERVISOR
+from cmam.actors.runtime import Failed as Failed
 from cmam.domain.changes import Change
 from cmam.domain.commands import Command
 from cmam.domain.events import Event, Health
@@ -20,7 +22,6 @@ from cmam.openapi.budget import Lane
 KEEPER = "keeper"
 RECORDER = "recorder"
 OPERATOR = "operator"
-SUPERVISOR = "supervisor"
 
 
 def account_name(account: AccountId | int) -> str:
@@ -157,6 +158,13 @@ class Unfollow:
     """A link no longer wants to be told."""
 
     link: LinkId
+
+
+@dataclass(frozen=True, slots=True)
+class LeaderRestarted:
+    """A leader's actor was started again and knows nobody who follows it."""
+
+    leader: AccountId
 
 
 @dataclass(frozen=True, slots=True)
@@ -389,6 +397,14 @@ class Standing:
     document: dict[str, Any]
 
 
+@dataclass(frozen=True, slots=True)
+class Alert:
+    """To an account: raise this alert, or heal it where there is no text."""
+
+    kind: str
+    text: str = ""
+
+
 # --- to the keeper ------------------------------------------------------------------------------------------------
 
 
@@ -399,6 +415,11 @@ class TokenDead:
     account: int
 
 
+@dataclass(frozen=True, slots=True)
+class Reload:
+    """The secrets were changed by a command: read them again."""
+
+
 # --- to the supervisor --------------------------------------------------------------------------------------------
 
 
@@ -407,11 +428,3 @@ class Stopped:
     """An actor has come to its orderly end."""
 
     name: str
-
-
-@dataclass(frozen=True, slots=True)
-class Failed:
-    """An actor died."""
-
-    name: str
-    error: str

@@ -10,23 +10,21 @@ import logging
 from collections.abc import Callable
 from typing import Any
 
-import pykka
-
 from cmam.actors import messages as m
 from cmam.actors.recorder import CheckpointDue
-from cmam.actors.runtime import Directory
+from cmam.actors.runtime import Directory, Watched
 from cmam.actors.status import StatusBoard
 from cmam.clock import Clock
 from cmam.domain.events import ActorRestarted, Event, SystemStarted, SystemStopped
 from cmam.domain.ids import AccountId
 from cmam.domain.link import LinkSettings
 from cmam.domain.operate import Context, Refusal, operate
-from cmam.domain.registry import APP, PROFILE_PREFIX, Registry, evolve_registry
+from cmam.domain.registry import APP, Registry, evolve_registry
 
 log = logging.getLogger(__name__)
 
 
-class OperatorActor(pykka.Actor):
+class OperatorActor(Watched):
     """Carries out commands, one after the other."""
 
     def __init__(
@@ -38,8 +36,10 @@ class OperatorActor(pykka.Actor):
         status: StatusBoard,
         new_id: Callable[[], str],
         only: frozenset[str],
+        on_accounts: Callable[[Registry], None],
     ) -> None:
         super().__init__()
+        self._name = m.OPERATOR
         self._registry = registry
         self._versions = versions
         self._clock = clock
@@ -47,12 +47,9 @@ class OperatorActor(pykka.Actor):
         self._status = status
         self._new_id = new_id
         self._only = only
+        self._on_accounts = on_accounts
         self._heads: dict[AccountId, int] = {}
         self._waiting: list[tuple[Callable[[dict[str, Any]], None], dict[str, Any]]] = []
-
-    def on_failure(self, exception_type: Any, exception_value: Any, traceback: Any) -> None:
-        """Runs in the actor's thread after an exception."""
-        self._directory.tell(m.SUPERVISOR, m.Failed(m.OPERATOR, repr(exception_value)))
 
     def on_receive(self, message: Any) -> None:
         match message:
@@ -68,6 +65,12 @@ class OperatorActor(pykka.Actor):
                 self._status.note("store", {"state": "up"})
             case m.StreamRefused():
                 self._status.note(message.stream, {"health": "refused", "reason": message.why})
+            case m.AccountRestarted():
+                links = tuple(link for link in self.links() if link.follower == message.account)
+                self._directory.tell(m.account_name(message.account), m.LinksChanged(links))
+                for link in self.links():
+                    if link.leader == message.account:
+                        self._directory.tell(m.account_name(link.follower), m.LeaderRestarted(message.account))
             case Recorded():
                 message.answer(message.document)
             case m.Stop():
@@ -91,7 +94,11 @@ class OperatorActor(pykka.Actor):
         if not outcome.events:
             message.answer(answered.document)
             return
+        known = self._registry.accounts.keys()
         self._record(outcome.events, then=((m.OPERATOR, answered),))
+        if str(message.request.get("command", "")).startswith("account.") or known != self._registry.accounts.keys():
+            self._on_accounts(self._registry)
+            self._directory.tell(m.KEEPER, m.Reload())
         self._tell_links(before)
 
     def _record(self, events: tuple[tuple[str, Event], ...], then: tuple[tuple[str, object], ...] = ()) -> None:
@@ -100,6 +107,7 @@ class OperatorActor(pykka.Actor):
             version = self._versions.get(stream, 0) + 1
             self._versions[stream] = version
             self._registry = evolve_registry(self._registry, stream, event)
+            self._status.registry = self._registry
             is_last = number == len(events) - 1
             append = m.Append(
                 stream, version, self._clock.now(), (m.Fact(event),), then=then if is_last else (), urgent=bool(then)
@@ -138,8 +146,3 @@ class Recorded:
     def __init__(self, answer: Callable[[dict[str, Any]], None], document: dict[str, Any]) -> None:
         self.answer = answer
         self.document = document
-
-
-def profile_stream(profile: str) -> str:
-    """The stream of a profile."""
-    return PROFILE_PREFIX + profile

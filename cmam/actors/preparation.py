@@ -43,7 +43,14 @@ class Preparation:
     """One way from authorised to reconciled, or one look-up."""
 
     def __init__(
-        self, view: AccountView, *, specs: Mapping[SymbolId, SymbolSpec], lookup: bool, leads: bool, now_us: int
+        self,
+        view: AccountView,
+        *,
+        specs: Mapping[SymbolId, SymbolSpec],
+        lookup: bool,
+        leads: bool,
+        now_us: int,
+        is_live: bool = False,
     ) -> None:
         self.is_lookup = lookup
         self.has_reconciled = False
@@ -53,6 +60,7 @@ class Preparation:
         self.specs: dict[SymbolId, SymbolSpec] = dict(specs)
         self._account = view.account
         self._leads = leads
+        self._is_live = is_live
         self._open: dict[str, Question] = {}
         self._assets: Mapping[AssetId, AssetName] = view.assets
         self._names: tuple[SymbolName, ...] = ()
@@ -119,7 +127,7 @@ class Preparation:
                 return self._catalogue(view)
             case "trader":
                 self._broker = report.brokerName
-                return (translate.trader_seen(report, self._assets, is_live=view.is_live),), ()
+                return (translate.trader_seen(report, self._assets, is_live=self._is_live),), ()
             case "specs":
                 return self._take_specs(report)
             case "orders":
@@ -202,7 +210,7 @@ class Preparation:
 
     def is_after_snapshot(self, fact: Event) -> bool:
         """Whether a report that came while the gap was read says something that the snapshot does not show."""
-        positions, orders = self._snapshot
+        positions, _ = self._snapshot
         if isinstance(fact, ExecutionSeen) and fact.position is not None:
             shown = next((p for p in positions if p.position == fact.position.position), None)
             if shown is not None:

@@ -8,10 +8,8 @@ from __future__ import annotations
 
 from typing import Any
 
-import pykka
-
 from cmam.actors import messages as m
-from cmam.actors.runtime import Directory
+from cmam.actors.runtime import Directory, Watched
 from cmam.actors.status import StatusBoard
 from cmam.actors.timer import Timer
 from cmam.clock import Clock
@@ -30,7 +28,7 @@ PAYLOAD_TYPES = {
 }
 
 
-class RateLimitActor(pykka.Actor):
+class RateLimitActor(Watched):
     """Serialises all outbound requests of its connection."""
 
     def __init__(
@@ -47,10 +45,6 @@ class RateLimitActor(pykka.Actor):
         self._is_up = False
         self._armed_us = 0
         self._number = 0
-
-    def on_failure(self, exception_type: Any, exception_value: Any, traceback: Any) -> None:
-        """Runs in the actor's thread after an exception."""
-        self._directory.tell(m.SUPERVISOR, m.Failed(self._name, repr(exception_value)))
 
     def on_receive(self, message: Any) -> None:
         now = self._clock.monotonic()

@@ -10,10 +10,8 @@ import logging
 from dataclasses import dataclass, replace
 from typing import Any
 
-import pykka
-
 from cmam.actors import messages as m
-from cmam.actors.runtime import Directory
+from cmam.actors.runtime import Directory, Watched
 from cmam.actors.timer import Timer
 from cmam.clock import Clock
 from cmam.domain.events import Checkpointed
@@ -39,11 +37,12 @@ class CheckpointDue:
     checkpoint: Checkpointed
 
 
-class RecorderActor(pykka.Actor):
+class RecorderActor(Watched):
     """Appends what all others hand it."""
 
     def __init__(self, event_log: EventLog, clock: Clock, timer: Timer, directory: Directory) -> None:
         super().__init__()
+        self._name = m.RECORDER
         self._log = event_log
         self._clock = clock
         self._timer = timer

@@ -20,6 +20,7 @@ class StatusBoard:
     def __init__(self) -> None:
         self._views: dict[AccountId, AccountView] = {}
         self._notes: dict[str, dict[str, Any]] = {}
+        self.registry: Registry | None = None
 
     def show(self, view: AccountView) -> None:
         """Take the newest view of an account."""

@@ -1,8 +1,8 @@
 """Watches the actors: an account that fails is rebuilt from its record, anything else ends the system loudly.
 
-An account's truth is its stream, so a fresh actor that folds it is as good as the old one; what was in its inbox is told
-again by its leader and found again by a reconcile. The recorder, the operator and the limiter hold order that nobody
-else knows: after their failure nothing is guessed, the process ends and the next start settles everything by the log.
+An account's truth is its stream, so a fresh actor that folds it is as good as the old one; what was in its inbox
+is told again by its leader and found again by a reconcile. The recorder, the operator and the limiter hold order that
+nobody else knows: after their failure nothing is guessed, the process ends, and the next start settles all by the log.
 """
 
 from __future__ import annotations

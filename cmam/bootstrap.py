@@ -1,0 +1,327 @@
+"""The only place where concrete things are chosen and joined: the trading process, from its lock to its orderly end.
+
+    start    lock → log → fold → recorder, timer, limiters, connections, accounts, operator, control, projector
+    stop     the same backwards: no new opens, what is committed is drained, the log closed, the lock let go
+
+Must not know the command line. A caller runs `run`, and says by a latch when to stop.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import secrets as fresh
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import pykka
+
+import cmam
+from cmam.actors import messages as m
+from cmam.actors.account import AccountActor, AccountPorts
+from cmam.actors.connection import ConnectionActor, ConnectionPorts
+from cmam.actors.control import ControlListener
+from cmam.actors.keeper import KeeperActor, Keys
+from cmam.actors.operator import OperatorActor
+from cmam.actors.rate_limiter import RateLimitActor
+from cmam.actors.reader import ThreadReader
+from cmam.actors.recorder import RecorderActor
+from cmam.actors.runtime import Directory, Latch, ThreadRuntime
+from cmam.actors.status import StatusBoard
+from cmam.actors.supervisor import SupervisorActor
+from cmam.actors.timer import ThreadTimer
+from cmam.clock import Clock, SystemClock
+from cmam.config.home import Home
+from cmam.config.settings import Settings
+from cmam.credentials.oauth import OAuthClient
+from cmam.domain.account import AccountView
+from cmam.domain.events import StoreCreated, SystemStarted, SystemStopped
+from cmam.domain.ids import AccountId
+from cmam.domain.operate import Refusal
+from cmam.domain.registry import APP, Registry
+from cmam.office import STORE_ID_CHARACTERS, new_id, secrets_of
+from cmam.openapi.quotes import QuoteBoard
+from cmam.openapi.transport import connect
+from cmam.store import projector
+from cmam.store.fold import Fold, fold
+from cmam.store.lock import StoreLock
+from cmam.store.log import EventLog, Pending
+from cmam.store.text import iso
+
+log = logging.getLogger(__name__)
+
+DRAIN_S = 3.0
+"""How long committed requests may take to leave at the end."""
+STEP_S = 1.0
+"""How long one group of actors may take to come to its end."""
+PREFIX_BYTES = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Ready:
+    """What a caller learns once the system runs."""
+
+    accounts: int
+    profiles: int
+    links: int
+
+
+def run(
+    home: Home,
+    settings: Settings,
+    *,
+    command: str,
+    stop: Latch,
+    profiles: Iterable[str] = (),
+    on_ready: Callable[[Ready], None] = lambda _: None,
+    clock: Clock | None = None,
+) -> int:
+    """Run the trading process until `stop` opens; answers the exit code.
+
+    Raises Refusal where there is nothing to run, StoreHeld where another cmam holds the store, or a StoreError.
+    """
+    clock = clock or SystemClock()
+    home.prepare()
+    with StoreLock(home.root).acquire(since=iso(clock.now()) or "", command=command):
+        event_log = EventLog.open(home.root, durability=settings.durability)
+        try:
+            system = System(home, settings, event_log, clock, only=frozenset(name.lower() for name in profiles))
+            on_ready(system.start())
+            system.wait(stop)
+            return system.stop()
+        finally:
+            event_log.close()
+
+
+class System:
+    """All actors and ports of one home."""
+
+    def __init__(
+        self, home: Home, settings: Settings, event_log: EventLog, clock: Clock, *, only: frozenset[str] = frozenset()
+    ) -> None:
+        self._home = home
+        self._settings = settings
+        self._log = event_log
+        self._clock = clock
+        self._only = only
+        self._secrets = secrets_of(home, settings.secrets)
+        self._keys = Keys(self._secrets.load())
+        self._folded = self._fold()
+        self._check()
+        self._directory = Directory()
+        self._timer = ThreadTimer(clock, self._directory)
+        self._runtime = ThreadRuntime()
+        self._board = QuoteBoard()
+        self._status = StatusBoard()
+        self._stopped: dict[str, Latch] = {}
+        self._ended = Latch()
+        self._fatal = ""
+        self._refs: list[pykka.ActorRef[Any]] = []
+        self._environments: dict[str, set[AccountId]] = {}
+        self._operator_links: Callable[[], tuple[Any, ...]] = tuple
+        self._control = ControlListener(home.control_socket, home.control_key, self._handle)
+        self._projector: Any = None
+
+    def _fold(self) -> Fold:
+        """Read the whole log once: the registry and every account as they were last believed."""
+        folded = fold(self._log.read_all())
+        if folded.registry.store:
+            return folded
+        created = StoreCreated(store=new_id(STORE_ID_CHARACTERS))
+        self._log.append([Pending(APP, self._log.head(APP).version + 1, self._clock.now(), created)])
+        return fold(self._log.read_all())
+
+    def _check(self) -> None:
+        """Refuse to start what could not work, in one sentence."""
+        registry = self._folded.registry
+        if self._keys.vault.application is None:
+            raise Refusal("expected API credentials, found none: enter them with `cmam api configure` first.")
+        if not registry.accounts:
+            raise Refusal("expected at least one account, found none: add yours with `cmam account add`.")
+        unknown = self._only - {profile.name.lower() for profile in registry.live_profiles()}
+        if unknown:
+            known = ", ".join(profile.name for profile in registry.live_profiles()) or "none yet"
+            raise Refusal(f"expected the name of a profile, found {sorted(unknown)[0]!r}; there are: {known}.", 2)
+
+    # --- start ----------------------------------------------------------------------------------------------------
+
+    def start(self) -> Ready:
+        """Bring everything to life, the recorder first."""
+        registry = self._folded.registry
+        self._timer.start()
+        self._launch(
+            m.SUPERVISOR,
+            SupervisorActor,
+            self._clock,
+            self._timer,
+            self._directory,
+            self._restart_account,
+            self._note_stopped,
+            self._die,
+        )
+        self._launch(m.RECORDER, RecorderActor, self._log, self._clock, self._timer, self._directory)
+        versions = {stream: head.version for stream, head in self._log.heads().items()}
+        self._launch(
+            m.OPERATOR,
+            OperatorActor,
+            registry,
+            versions,
+            self._clock,
+            self._directory,
+            self._status,
+            new_id,
+            self._only,
+            self._ensure_accounts,
+        )
+        self._directory.tell(m.OPERATOR, SystemStarted(version=cmam.__version__, pid=os.getpid()))
+        provider = OAuthClient(self._settings.api.oauth_url, self._settings.api.ca_file)
+        self._launch(
+            m.KEEPER, KeeperActor, self._keys, self._secrets, provider, self._clock, self._timer, self._directory
+        )
+        self._ensure_accounts(registry)
+        self._home.prepare_runtime()
+        self._control.start()
+        self._projector = projector.start(self._home.root)
+        links = self._links(registry)
+        return Ready(len(registry.accounts), len({link.profile for link in links}), len(links))
+
+    def _launch(self, name: str, actor: Any, *arguments: Any) -> None:
+        ref = self._runtime.start(actor, *arguments)
+        self._refs.append(ref)
+        self._directory.register(name, ref)
+
+    def _links(self, registry: Registry) -> tuple[Any, ...]:
+        return tuple(link for link in registry.links() if not self._only or link.profile_name.lower() in self._only)
+
+    def _ensure_accounts(self, registry: Registry) -> None:
+        """Have an actor for every known account, and a connection for every environment they need."""
+        wanted: dict[str, set[AccountId]] = {}
+        for known in registry.accounts.values():
+            wanted.setdefault("live" if known.is_live else "demo", set()).add(known.account)
+        for account in sorted(account for accounts in wanted.values() for account in accounts):
+            if self._directory.ref(m.account_name(account)) is None:
+                view = self._folded.accounts.get(account) or AccountView(account=account)
+                self._start_account(view, registry)
+        for environment, accounts in sorted(wanted.items()):
+            name = f"{environment}-1"
+            if self._directory.ref(m.connection_name(name)) is None:
+                self._start_connection(name, is_live=environment == "live", accounts=accounts)
+            elif accounts != self._environments.get(environment):
+                self._directory.tell(m.connection_name(name), m.AccountsWanted(tuple(sorted(accounts))))
+            self._environments[environment] = accounts
+
+    def _start_account(self, view: AccountView, registry: Registry) -> None:
+        known = registry.accounts.get(view.account)
+        ports = AccountPorts(
+            store=registry.store,
+            connection="live-1" if known is not None and known.is_live else "demo-1",
+            clock=self._clock,
+            timer=self._timer,
+            directory=self._directory,
+            board=self._board,
+            status=self._status,
+            is_live=known is not None and known.is_live,
+        )
+        links = tuple(link for link in self._links(registry) if link.follower == view.account)
+        self._status.show(view)
+        self._launch(m.account_name(view.account), AccountActor, view, ports, links)
+
+    def _restart_account(self, view: AccountView) -> None:
+        """Called by the supervisor, in its thread, with the view that the record gives."""
+        registry = self._status.registry or self._folded.registry
+        self._start_account(view, registry)
+        for environment in self._environments:
+            self._directory.tell(m.connection_name(f"{environment}-1"), m.AccountRestarted(view.account))
+        self._directory.tell(m.OPERATOR, m.AccountRestarted(view.account))
+
+    def _start_connection(self, name: str, *, is_live: bool, accounts: set[AccountId]) -> None:
+        endpoint = self._settings.api.endpoint(is_live=is_live)
+        limit = self._settings.api.max_requests
+        self._launch(
+            m.limiter_name(name), RateLimitActor, name, limit, self._clock, self._timer, self._directory, self._status
+        )
+        dial = partial(connect, endpoint.host, endpoint.port, self._settings.api.ca_file)
+        reader = ThreadReader(dial, self._board, self._clock, self._directory, m.connection_name(name))
+        ports = ConnectionPorts(
+            name=name,
+            host=endpoint.host,
+            port=endpoint.port,
+            prefix=f"q{fresh.token_hex(PREFIX_BYTES)}-",
+            clock=self._clock,
+            timer=self._timer,
+            directory=self._directory,
+            board=self._board,
+            status=self._status,
+            dial=reader.start,
+            application=self._keys.application,
+            token=self._keys.token,
+            chance=lambda: fresh.randbelow(1_000) / 1_000,
+        )
+        version = self._log.head(m.connection_name(name)).version
+        self._launch(m.connection_name(name), ConnectionActor, ports, version, tuple(sorted(accounts)))
+
+    # --- while it runs --------------------------------------------------------------------------------------------
+
+    def wait(self, stop: Latch) -> None:
+        """Wait for the end: a signal's, or that of an actor nobody can replace."""
+        while not stop.wait(0.2):
+            if self._ended.is_open:
+                return
+
+    def _handle(self, request: dict[str, Any], answer: Callable[[dict[str, Any]], None]) -> None:
+        self._directory.tell(m.OPERATOR, m.Operate(request, answer))
+
+    def status(self) -> StatusBoard:
+        """The board that `status` shows."""
+        return self._status
+
+    def _note_stopped(self, name: str) -> None:
+        latch = self._stopped.get(name)
+        if latch is not None:
+            latch.open()
+
+    def _die(self, why: str) -> None:
+        self._fatal = why
+        self._ended.open()
+
+    # --- stop -----------------------------------------------------------------------------------------------------
+
+    def stop(self) -> int:
+        """Come to an orderly end: exit code 0, or 1 where an actor forced it."""
+        self._control.stop()
+        names = self._directory.names()
+        limiters = [name for name in names if name.startswith("limiter:")]
+        self._stop_all([name for name in names if name.startswith("account:")])
+        self._stop_all(limiters)
+        self._drain(limiters)
+        self._stop_all([name for name in names if name.startswith("connection:")])
+        self._directory.tell(m.OPERATOR, SystemStopped(reason=self._fatal or "asked to"))
+        self._stop_all([m.KEEPER, m.OPERATOR])
+        self._stop_all([m.RECORDER])
+        for ref in reversed(self._refs):
+            ref.stop(block=False)
+        self._timer.stop()
+        if self._projector is not None:
+            projector.stop(self._projector)
+        if self._fatal:
+            log.error("! %s", self._fatal)
+        return 1 if self._fatal else 0
+
+    def _stop_all(self, names: list[str]) -> None:
+        for name in names:
+            self._stopped[name] = Latch()
+            if not self._directory.tell(name, m.Stop()):
+                self._stopped[name].open()
+        for name in names:
+            if not self._stopped[name].wait(STEP_S):
+                log.warning("! %s did not come to its end in time", name)
+
+    def _drain(self, limiters: list[str]) -> None:
+        """Let what is committed leave, as far as the time allows."""
+        patience = Latch()
+        for _ in range(int(DRAIN_S * 20)):
+            if not any(self._status.read(name).get("waiting") for name in limiters):
+                return
+            patience.wait(0.05)
