@@ -13,12 +13,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
-from rich import box
-from rich.console import Console
-from rich.table import Table
 
+from cmam.cli.common import HELP, Noun, console, face, new_table, say
 from cmam.cli.sandbox_admin import fault, stats
-from cmam.cli.sandbox_common import FILE, HELP, PORT, home_of, key_values, one_sentence, wants_json
+from cmam.cli.sandbox_common import FILE, PORT, key_values, one_sentence
 from cmam.cli.sandbox_trade import trade
 
 if TYPE_CHECKING:
@@ -36,7 +34,7 @@ def _bind(ctx: click.Context, param: click.Parameter, value: str) -> str:
         ) from None
 
 
-@click.group(invoke_without_command=True, context_settings={**HELP, "auto_envvar_prefix": "CMAM_SANDBOX"})
+@click.group(cls=Noun, invoke_without_command=True, context_settings={**HELP, "auto_envvar_prefix": "CMAM_SANDBOX"})
 @click.option(
     "--port", type=PORT, default=5035, show_default=True, help="TLS, protobuf (raw or WebSocket). 0: any free one."
 )
@@ -96,12 +94,6 @@ def _bind(ctx: click.Context, param: click.Parameter, value: str) -> str:
     show_default=True,
     help="Accept JSON lines without WebSocket on the JSON port.",
 )
-@click.option(
-    "--home",
-    type=click.Path(file_okay=False, path_type=Path),
-    help="Folder for the certificate authority and the ready file.",
-)
-@click.option("--json", "as_json", is_flag=True, help="Print the ready document as JSON.")
 @click.pass_context
 def sandbox(ctx: click.Context, /, **given: Any) -> None:
     """Run a broker that speaks the cTrader Open API, until Ctrl-C.
@@ -111,37 +103,34 @@ def sandbox(ctx: click.Context, /, **given: Any) -> None:
     """
     if ctx.invoked_subcommand is not None:
         return
-    options = _options(ctx, given)
-    with one_sentence(ctx):
-        asyncio.run(_serve(options, wants_json(ctx, given["as_json"])))
+    from cmam.sandbox.options import SetUpFault
+
+    options = _options(given)
+    with one_sentence():
+        try:
+            asyncio.run(_serve(options, as_json=face().as_json))
+        except SetUpFault as fault_of_set_up:
+            raise click.UsageError(f"{fault_of_set_up}.") from None
 
 
-def _options(ctx: click.Context, given: Mapping[str, Any]) -> SandboxOptions:
-    from cmam.config.home import Home, HomeRefused
+def _options(given: Mapping[str, Any]) -> SandboxOptions:
+    from cmam.config.home import HomeRefused
     from cmam.sandbox.options import SandboxOptions
 
-    named = [given[name] for name in ("port", "json_port", "oauth_port") if given[name]]
+    named = [given[name] for name in ("port", "json_port", "oauth_port", "live_port") if given[name]]
     if len(set(named)) < len(named):
-        raise click.UsageError(f"expected three different ports, found {', '.join(map(str, named))}.")
-    home = home_of(ctx, given["home"])
+        raise click.UsageError(f"expected different ports, found {', '.join(map(str, named))}.")
+    home = face().home
     try:
-        Home(home).prepare()
+        home.prepare()
     except HomeRefused as error:
         raise click.UsageError(str(error)) from None
-    return SandboxOptions(
-        home=home,
-        **{name: value for name, value in given.items() if name not in ("home", "as_json")},
-    )
+    return SandboxOptions(home=home.root, **given)
 
 
-async def _serve(options: SandboxOptions, as_json: bool) -> None:
-    from cmam.sandbox.options import SetUpFault
+async def _serve(options: SandboxOptions, *, as_json: bool) -> None:
     from cmam.sandbox.server import SandboxServer
 
-    try:
-        server = SandboxServer(options)
-    except SetUpFault as fault:
-        raise click.UsageError(str(fault)) from None
     until = asyncio.Event()
     loop = asyncio.get_running_loop()
 
@@ -152,41 +141,48 @@ async def _serve(options: SandboxOptions, as_json: bool) -> None:
 
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stop)
+    server = SandboxServer(options)
     await server.serve(until, functools.partial(_announce, options=options, as_json=as_json))
 
 
 def _announce(ready: ReadyInfo, *, options: SandboxOptions, as_json: bool) -> None:
-    from cmam.sandbox.options import READY_FILE
-
+    """Say that everything listens, and where; without secrets, which are in the ready file."""
     if as_json:
         click.echo(json.dumps(ready.as_document()))
-        sys.stdout.flush()
-        return
-    table = Table(box=None, show_header=False, pad_edge=False)
-    table.add_column(style="bold")
-    table.add_column(overflow="fold")
-    table.add_row("protobuf", f"{ready.host}:{ready.port}  (TLS; raw or WebSocket)")
-    table.add_row("JSON", f"{ready.host}:{ready.json_port}  (TLS; WebSocket{' or lines' if options.raw_json else ''})")
-    table.add_row("consent page", f"{ready.oauth_url}/apps/auth")
-    table.add_row("token endpoint", f"{ready.oauth_url}/apps/token")
-    table.add_row("CA to trust", str(ready.ca_file))
-    table.add_row("client id", ready.client_id)
-    table.add_row("credentials", str(options.ready_file or options.folder / READY_FILE))
-    accounts = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    for name in ("account", "login", "broker", "type"):
-        accounts.add_column(name)
-    accounts.add_column("balance", justify="right")
-    accounts.add_column("")
-    for account in ready.accounts:
-        accounts.add_row(
-            str(account.ctid), str(account.login), account.broker, account.type, account.balance, account.currency
-        )
-    console = Console(highlight=False, soft_wrap=not sys.stdout.isatty())
-    console.print("[bold]cmam sandbox[/bold] is ready. No real money.\n")
-    console.print(table)
-    console.print()
-    console.print(accounts)
-    click.echo("Ctrl-C stops it. From a second terminal: cmam sandbox trade|fault|stats -h", err=True)
+    else:
+        _show(ready, options)
+        say("Ctrl-C stops it. From a second terminal: cmam sandbox trade|fault|stats -h")
+    sys.stdout.flush()
+
+
+def _show(ready: ReadyInfo, options: SandboxOptions) -> None:
+    from rich.table import Table
+
+    from cmam.sandbox.options import READY_FILE
+
+    rows = [
+        ("protobuf", f"{ready.host}:{ready.port}  (TLS; raw or WebSocket)"),
+        ("JSON", f"{ready.host}:{ready.json_port}  (TLS; WebSocket{' or lines' if options.raw_json else ''})"),
+        ("consent page", f"{ready.oauth_url}/apps/auth"),
+        ("token endpoint", f"{ready.oauth_url}/apps/token"),
+        ("CA to trust", str(ready.ca_file)),
+        ("client id", ready.client_id),
+        ("credentials", str(options.ready_file or options.folder / READY_FILE)),
+    ]
+    if ready.live_port is not None:
+        rows.insert(1, ("live accounts", f"{ready.host}:{ready.live_port}  (TLS; raw or WebSocket)"))
+    places = Table.grid(padding=(0, 2))
+    for name, place in rows:
+        places.add_row(name, place)
+    accounts = new_table()
+    for heading in ("account", "login", "broker", "type", "balance", ""):
+        accounts.add_column(heading, justify="right" if heading == "balance" else "left")
+    for one in ready.accounts:
+        accounts.add_row(str(one.ctid), str(one.login), one.broker, one.type, one.balance, one.currency)
+    screen = console()
+    screen.print("The sandbox is ready. No real money.\n")
+    screen.print(places)
+    screen.print(accounts)
 
 
 sandbox.add_command(trade)

@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from cmam.cli.sandbox_common import FILE, HELP, running
+from cmam.cli.common import Noun, Verb, console, face, new_table, print_json, say
+from cmam.cli.sandbox_common import FILE, running
 
 if TYPE_CHECKING:
     from cmam.sandbox.steps import Step
     from cmam.sandbox.trader import Trader
 
 
-@click.group(context_settings=HELP)
+@click.group(cls=Noun)
 def trade() -> None:
     """Be a trader on the running sandbox.
 
@@ -45,17 +45,20 @@ def _step(**values: Any) -> Step:
     return step
 
 
-def _do(ready: dict[str, Any], account: str | None, as_json: bool, step: Step) -> None:
+def _do(ready: dict[str, Any], account: str | None, step: Step) -> None:
     from cmam.sandbox.steps import perform
     from cmam.sandbox.trader import Trader, pick_account
 
     with Trader(ready, pick_account(ready, account)) as trader:
         done = perform(trader, step, {})
-    click.echo(json.dumps({"done": done.text, "events": done.events}) if as_json else done.text)
+    if face().as_json:
+        print_json({"done": done.text, "events": done.events})
+    else:
+        click.echo(done.text)
 
 
 def _market_command(action: str) -> None:
-    @trade.command(action, context_settings=HELP, help=f"{action.capitalize()} SYMBOL at the market, LOTS of it.")
+    @trade.command(action, cls=Verb, help=f"{action.capitalize()} SYMBOL at the market, LOTS of it.")
     @click.argument("symbol")
     @click.argument("lots")
     @_ACCOUNT
@@ -66,7 +69,6 @@ def _market_command(action: str) -> None:
     @running
     def market(
         ready: dict[str, Any],
-        as_json: bool,
         symbol: str,
         lots: str,
         account: str | None,
@@ -78,11 +80,11 @@ def _market_command(action: str) -> None:
         step = _step(
             action=action, symbol=symbol, lots=lots, stop_loss=sl, take_profit=tp, trailing=trailing, label=label
         )
-        _do(ready, account, as_json, step)
+        _do(ready, account, step)
 
 
 def _pending_command(action: str) -> None:
-    @trade.command(action, context_settings=HELP, help=f"Place a {action} order: buy or sell LOTS of SYMBOL at PRICE.")
+    @trade.command(action, cls=Verb, help=f"Place a {action} order: buy or sell LOTS of SYMBOL at PRICE.")
     @click.argument("side", type=click.Choice(["buy", "sell"]))
     @click.argument("symbol")
     @click.argument("lots")
@@ -96,13 +98,12 @@ def _pending_command(action: str) -> None:
     @running
     def pending(
         ready: dict[str, Any],
-        as_json: bool,
         account: str | None,
         sl: str | None,
         tp: str | None,
         **rest: Any,
     ) -> None:
-        _do(ready, account, as_json, _step(action=action, stop_loss=sl, take_profit=tp, **rest))
+        _do(ready, account, _step(action=action, stop_loss=sl, take_profit=tp, **rest))
 
 
 _market_command("buy")
@@ -112,17 +113,17 @@ _pending_command("stop")
 _pending_command("stop-limit")
 
 
-@trade.command(context_settings=HELP)
+@trade.command(cls=Verb)
 @click.argument("position")
 @click.argument("lots", required=False)
 @_ACCOUNT
 @running
-def close(ready: dict[str, Any], as_json: bool, position: str, lots: str | None, account: str | None) -> None:
+def close(ready: dict[str, Any], position: str, lots: str | None, account: str | None) -> None:
     """Close POSITION, or only LOTS of it."""
-    _do(ready, account, as_json, _step(action="close", ref=position, lots=lots))
+    _do(ready, account, _step(action="close", ref=position, lots=lots))
 
 
-@trade.command(context_settings=HELP)
+@trade.command(cls=Verb)
 @click.argument("ident", metavar="POSITION|ORDER")
 @_ACCOUNT
 @click.option("--price", help="New price of a pending order.")
@@ -134,7 +135,6 @@ def close(ready: dict[str, Any], as_json: bool, position: str, lots: str | None,
 @running
 def amend(
     ready: dict[str, Any],
-    as_json: bool,
     ident: str,
     account: str | None,
     sl: str | None,
@@ -145,36 +145,36 @@ def amend(
 
     As on the real server a level that is not named is removed.
     """
-    _do(ready, account, as_json, _step(action="amend", ref=ident, stop_loss=sl, take_profit=tp, **rest))
+    _do(ready, account, _step(action="amend", ref=ident, stop_loss=sl, take_profit=tp, **rest))
 
 
-@trade.command(context_settings=HELP)
+@trade.command(cls=Verb)
 @click.argument("order")
 @_ACCOUNT
 @running
-def cancel(ready: dict[str, Any], as_json: bool, order: str, account: str | None) -> None:
+def cancel(ready: dict[str, Any], order: str, account: str | None) -> None:
     """Cancel the pending ORDER."""
-    _do(ready, account, as_json, _step(action="cancel", ref=order))
+    _do(ready, account, _step(action="cancel", ref=order))
 
 
-@trade.command("list", context_settings=HELP)
+@trade.command("list", cls=Verb)
 @_ACCOUNT
 @running
-def list_trades(ready: dict[str, Any], as_json: bool, account: str | None) -> None:
+def list_trades(ready: dict[str, Any], account: str | None) -> None:
     """Show open positions and pending orders of an account."""
     from cmam.sandbox.trader import Trader, pick_account
 
     with Trader(ready, pick_account(ready, account)) as trader:
-        _show_trades(trader, as_json)
+        _show_trades(trader)
 
 
-@trade.command("play", context_settings=HELP)
+@trade.command("play", cls=Verb)
 @click.argument("file", type=FILE)
 @click.option(
     "--speed", type=click.FloatRange(0, min_open=True), default=1.0, show_default=True, help="Play faster or slower."
 )
 @running
-def play_file(ready: dict[str, Any], as_json: bool, file: Path, speed: float) -> None:
+def play_file(ready: dict[str, Any], file: Path, speed: float) -> None:
     """Play a CSV of trades: all rows are checked before the first is done.
 
     \b
@@ -208,10 +208,10 @@ def play_file(ready: dict[str, Any], as_json: bool, file: Path, speed: float) ->
         refused = 0
         for played in play(rows, ready, speed=speed):
             refused += not played.is_done
-            if as_json:
+            if face().as_json:
                 events = played.done.events if played.done else ()
                 line = {"line": played.line, "ok": played.is_done, "done": played.text, "events": events}
-                click.echo(json.dumps(line))
+                print_json(line)
             else:
                 click.echo(f"line {played.line}: {played.text}")
     except UnicodeDecodeError:
@@ -222,39 +222,37 @@ def play_file(ready: dict[str, Any], as_json: bool, file: Path, speed: float) ->
         raise SandboxError(f"{refused} of {len(rows)} rows were refused")
 
 
-def _show_trades(trader: Trader, as_json: bool) -> None:
-    from cmam.cli.sandbox_admin import table
+def _show_trades(trader: Trader) -> None:
     from cmam.sandbox.json_codec import as_document
 
     answer = trader.reconcile()
-    if as_json:
-        click.echo(json.dumps(as_document(answer)))
+    if face().as_json:
+        print_json(as_document(answer))
         return
-    rows = table("position / order", "symbol", "side", ">lots", ">price", ">sl", ">tp", "label")
-    for position in answer.position:
-        symbol = trader.symbol_of(position.tradeData.symbolId)
-        rows.add_row(
-            f"position {position.positionId}",
-            symbol.name,
-            "buy" if position.tradeData.tradeSide == 1 else "sell",
-            symbol.lots(position.tradeData.volume),
-            symbol.price(position.price),
-            symbol.price(position.stopLoss),
-            symbol.price(position.takeProfit),
-            position.tradeData.label,
-        )
-    for order in answer.order:
-        symbol = trader.symbol_of(order.tradeData.symbolId)
-        rows.add_row(
-            f"order {order.orderId}",
-            symbol.name,
-            "buy" if order.tradeData.tradeSide == 1 else "sell",
-            symbol.lots(order.tradeData.volume),
-            symbol.price(order.limitPrice or order.stopPrice),
-            symbol.price(order.stopLoss),
-            symbol.price(order.takeProfit),
-            order.tradeData.label,
-        )
     account = trader.account
-    click.echo(f"account {account['ctid']} ({account['broker']}:{account['login']}, {account['currency']})", err=True)
-    rows.print("no open positions, no pending orders")
+    say(f"account {account['ctid']} ({account['broker']}:{account['login']}, {account['currency']})")
+    if not answer.position and not answer.order:
+        click.echo("no open positions, no pending orders")
+        return
+    table = new_table()
+    for name, side in zip(("", "symbol", "side", "lots", "price", "sl", "tp", "label"), "lllrrrrl", strict=True):
+        table.add_column(name, justify="right" if side == "r" else "left")
+    for position in answer.position:
+        table.add_row(f"position {position.positionId}", *_cells(trader, position, position.price))
+    for order in answer.order:
+        table.add_row(f"order {order.orderId}", *_cells(trader, order, order.limitPrice or order.stopPrice))
+    console().print(table)
+
+
+def _cells(trader: Trader, row: Any, price: float) -> tuple[str, ...]:
+    """Write what positions and pending orders have in common."""
+    symbol = trader.symbol_of(row.tradeData.symbolId)
+    return (
+        symbol.name,
+        "buy" if row.tradeData.tradeSide == 1 else "sell",
+        symbol.lots(row.tradeData.volume),
+        symbol.price(price),
+        symbol.price(row.stopLoss),
+        symbol.price(row.takeProfit),
+        row.tradeData.label,
+    )

@@ -105,7 +105,7 @@ def test_the_screen_names_what_a_client_needs_and_no_secret(tmp_path: Path) -> N
         (("--ticks", "/nowhere.csv"), "/nowhere.csv"),
         (("--set", "fill_delay_ms"), "NAME=VALUE"),
         (("--set", "nope=1"), "expected one of the switches"),
-        (("--port", "5999", "--json-port", "5999"), "three different ports"),
+        (("--port", "5999", "--json-port", "5999"), "different ports"),
         (("--faults", "/nowhere"), "/nowhere"),
         (("trade", "buy", "EURUSD"), "LOTS"),
         (("trade", "buy", "EURUSD", "many"), "expected a number for LOTS"),
