@@ -184,7 +184,7 @@ def print_rows(
 def _cell(value: Any) -> Any:
     from rich.text import Text
 
-    if value is None or value == "":
+    if value is None or value in ("", [], ()):
         return Text("–", style="dim")
     if isinstance(value, bool):
         return "yes" if value else "no"

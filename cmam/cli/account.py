@@ -1,0 +1,390 @@
+"""`cmam account`: add accounts by consent, name and tag them, look at them, forget them."""
+
+from __future__ import annotations
+
+import os
+import select
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from cmam.cli.common import Exit, Face, Noun, face, fail, is_interactive, print_json, print_rows, say
+
+if TYPE_CHECKING:
+    from cmam.config.secret import Secret
+    from cmam.config.settings import Settings
+    from cmam.consent import Seen
+    from cmam.credentials.oauth import Challenge
+    from cmam.credentials.vault import Application, TokenPair, Vault
+    from cmam.domain.registry import KnownAccount
+
+CODE_LIFE = "The code in it lives one minute and works once."
+
+
+@click.group(cls=Noun)
+def account() -> None:
+    """Add and manage trading accounts. ID is a ctid, an alias or broker:login."""
+
+
+# --- add --------------------------------------------------------------------------------------------------------------
+
+
+@account.command()
+@click.option("--code", metavar="CODE", help="The code, or the address the browser ended on. It lives one minute.")
+@click.option(
+    "--token-file",
+    type=click.Path(path_type=Path),
+    help='{"access_token", "refresh_token", "expires_at"?} [else CMAM_ACCESS_TOKEN, CMAM_REFRESH_TOKEN].',
+)
+@click.option("--browser/--no-browser", default=True, help="Open the consent page in a browser here.")
+@click.option("--yes", is_flag=True, help="Do not ask before storing.")
+def add(code: str | None, token_file: Path | None, browser: bool, yes: bool) -> None:
+    """Add every account that a consent opens; repeating it is no error.
+
+    Prints the address of the consent page, opens it, takes the answer, shows the accounts, stores them.
+    """
+    from cmam import office
+    from cmam.clock import SystemClock
+    from cmam.config.token_file import read_tokens, tokens_from
+    from cmam.consent import pair_of
+
+    me = face()
+    settings = office.settings_of(me.home)
+    store = office.secrets_of(me.home, settings.secrets)
+    vault = store.load()
+    if vault.application is None:
+        fail("No application is configured yet: run `cmam api configure` first.")
+    given = read_tokens(token_file) if token_file else ()
+    if not given and code is None:
+        found = tokens_from(os.environ)
+        given = (found,) if found else ()
+    now = SystemClock().now()
+    pairs = [pair_of(tokens, now=now) for tokens in given]
+    if not pairs:
+        pairs = [_consent(settings, vault.application, code, browser=browser)]
+    for pair in pairs:
+        _take_in(me, settings, pair, yes=yes)
+
+
+def _consent(settings: Settings, application: Application, code: str | None, *, browser: bool) -> TokenPair:
+    """Send a person to the consent page and change the code that comes back for tokens."""
+    from cmam.clock import SystemClock
+    from cmam.credentials.oauth import OAuthClient, code_from, consent_address, new_challenge
+
+    api = settings.api
+    client = OAuthClient(api.oauth_url, api.ca_file)
+    if code is not None:
+        # The question was asked elsewhere, so there is no verifier of ours that would fit.
+        found = code_from(code, None)
+        return client.exchange(application, found, api.redirect_uri, None, now=SystemClock().now())
+    challenge = new_challenge()
+    address = consent_address(api.oauth_url, application.client_id, api.redirect_uri, challenge)
+    say("Open this page, sign in with the cTrader ID that owns the accounts, tick them and allow access:")
+    click.echo(address)
+    sys.stdout.flush()
+    if browser:
+        _open_browser(address)
+    found = _await_code(api.redirect_uri, challenge)
+    return client.exchange(application, found, api.redirect_uri, challenge, now=SystemClock().now())
+
+
+def _open_browser(address: str) -> None:
+    """Open a browser where there is one with a screen; its own chatter stays off our streams."""
+    import subprocess
+    import webbrowser
+
+    if sys.platform == "darwin":
+        subprocess.run(["open", address], check=False, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        return
+    if not any(os.environ.get(name) for name in ("DISPLAY", "WAYLAND_DISPLAY", "BROWSER")):
+        return
+    try:
+        webbrowser.open(address)
+    except (webbrowser.Error, OSError):
+        say("No browser could be opened here: open the address by hand.")
+
+
+def _await_code(redirect_uri: str, challenge: Challenge) -> Secret:
+    """Wait for the redirect, or for somebody who pastes it, whichever comes first."""
+    from cmam.clock import SystemClock
+    from cmam.credentials.loopback import OPEN_FOR_S, Loopback, LoopbackRefused, listens_here
+    from cmam.credentials.oauth import code_from, code_of_redirect
+
+    if not listens_here(redirect_uri):
+        return code_from(_paste(), challenge)
+    try:
+        listener = Loopback(redirect_uri)
+    except LoopbackRefused as refused:
+        if not is_interactive():
+            raise
+        say(str(refused))
+        return code_from(_paste(), challenge)
+    clock = SystemClock()
+    with listener:
+        if not is_interactive():
+            say(f"Waiting for the answer on {redirect_uri}, for {OPEN_FOR_S / 60:.0f} minutes.")
+            return code_of_redirect(listener.wait(lambda: clock.monotonic() / 1_000_000), challenge)
+        say(
+            f"Waiting for the answer on {redirect_uri}. If the browser is elsewhere, paste the address it ended on "
+            f"here. {CODE_LIFE}"
+        )
+        deadline = clock.monotonic() + int(OPEN_FOR_S * 1_000_000)
+        while (left := deadline - clock.monotonic()) > 0:
+            ready, _, _ = select.select([listener, sys.stdin], [], [], left / 1_000_000)
+            if sys.stdin in ready:
+                line = sys.stdin.readline()
+                if not line:
+                    raise click.Abort
+                if line.strip():
+                    return code_from(line, challenge)
+            elif ready and (found := listener.take()) is not None:
+                return code_of_redirect(found, challenge)
+    raise LoopbackRefused(
+        f"Nobody came back from the consent page within {OPEN_FOR_S / 60:.0f} minutes: run `cmam account add` again."
+    )
+
+
+def _paste() -> str:
+    """Ask for the code, with its one-minute life said beside the question."""
+    if not is_interactive():
+        fail("Nobody is here to paste the code: give it with --code within its one minute.", Exit.USAGE)
+    say(f"After you allowed access, copy the address that the browser shows. {CODE_LIFE}")
+    return str(click.prompt("Address or code", hide_input=False, err=True))
+
+
+def _take_in(me: Face, settings: Settings, pair: TokenPair, *, yes: bool) -> None:
+    """Look at what a pair opens, show it, say what it would cost, keep it."""
+    from cmam import office
+    from cmam.consent import keep, look, losses
+
+    store = office.secrets_of(me.home, settings.secrets)
+    vault = store.load()
+    seen = look(settings.api, vault.application, pair)
+    _show_seen(seen)
+    for loss in losses(vault, office.read_registry(me.home), seen):
+        used = f"; it is used by {', '.join(loss.profiles)}" if loss.profiles else ""
+        say(
+            f"This consent leaves out {loss.account.shown}{used}. The provider may end its earlier access: tick it too "
+            "if you still want it."
+        )
+        if loss.profiles and is_interactive() and not yes and not click.confirm("Go on all the same?", err=True):
+            fail("Nothing was stored. Run `cmam account add` again and tick every account.")
+    if is_interactive() and not yes and not click.confirm("Store these accounts?", default=True, err=True):
+        fail("Nothing was stored.")
+    keep(me.home, store, seen, command="cmam account add")
+    count = len(seen.consent.accounts)
+    say(f"{count} account{'s' if count != 1 else ''} stored. Next: `cmam account list`, `cmam profile create -h`.")
+
+
+def _show_seen(seen: Seen) -> None:
+    from cmam.domain.quantities import decimal_text
+
+    rows = [
+        {
+            "ctid": account.account,
+            "login": account.login,
+            "broker": account.broker,
+            "currency": account.currency,
+            "environment": "live" if account.is_live else "demo",
+            "type": account.account_type,
+            "balance": decimal_text(account.balance, account.money_digits) if account.account_type else None,
+            "trading": account.can_trade,
+        }
+        for account in seen.consent.accounts
+    ]
+    print_rows(
+        rows,
+        ["ctid", "login", "broker", "environment", "type", "balance", "currency", "trading"],
+        empty="no account",
+        numbers=frozenset({"ctid", "login", "balance"}),
+    )
+    for text in seen.unread:
+        say(f"could not be read now, and is added all the same: {text}")
+
+
+# --- list, show -----------------------------------------------------------------------------------------------------
+
+
+def row_of(known: KnownAccount) -> dict[str, Any]:
+    """An account as it was added, without reaching the API."""
+    return {
+        "ctid": int(known.account),
+        "alias": known.alias,
+        "login": known.login,
+        "broker": known.broker,
+        "currency": known.currency,
+        "environment": "live" if known.is_live else "demo",
+        "type": known.account_type,
+        "trading": known.can_trade,
+        "tags": list(known.tags),
+        "paused": known.paused,
+        "paused_reason": known.paused_reason if known.paused else "",
+    }
+
+
+@account.command("list")
+@click.option("--tag", "tags", multiple=True, metavar="TAG", help="Only accounts with this tag; may be repeated.")
+def list_(tags: tuple[str, ...]) -> None:
+    """List the known accounts."""
+    from cmam import office
+
+    registry = office.read_registry(face().home)
+    rows = [row_of(known) for known in registry.accounts.values() if set(tags) <= set(known.tags)]
+    columns = ["ctid", "alias", "login", "broker", "environment", "type", "currency"]
+    columns += [name for name in ("tags", "paused") if any(row[name] for row in rows)]
+    if any(not row["trading"] for row in rows):
+        columns.append("trading")
+    print_rows(
+        rows,
+        columns,
+        empty="No account was added yet: see `cmam account add -h`." if not tags else "No account has these tags.",
+        numbers=frozenset({"ctid", "login"}),
+    )
+
+
+@account.command()
+@click.argument("id_", metavar="ID")
+@click.option("--offline", is_flag=True, help="What is stored only; do not ask the API.")
+def show(id_: str, offline: bool) -> None:
+    """Show one account: balance, positions, pendings, tokens (masked)."""
+    from cmam import office
+    from cmam.domain.operate import find_account
+    from cmam.store.text import iso
+
+    me = face()
+    known = find_account(office.read_registry(me.home), id_)
+    settings = office.settings_of(me.home)
+    vault = office.secrets_of(me.home, settings.secrets).load()
+    grant = vault.grant_of(known.account)
+    document = row_of(known)
+    if not offline:
+        document |= _asked(settings, vault, known)
+    document |= {
+        "consent": grant.id if grant else "",
+        "token": "••••" if grant else "",
+        "token_issued_at": iso(grant.pair.issued_at) if grant else "",
+        "token_expires_at": iso(grant.pair.expires_at) if grant else "",
+        "token_refresh_at": iso(grant.pair.refresh_at) if grant and grant.may_refresh else "",
+    }
+    if me.as_json:
+        print_json(document)
+        return
+    print_rows(
+        [{"what": name.replace("_", " "), "value": value} for name, value in document.items()],
+        ["what", "value"],
+        empty="",
+    )
+
+
+def _asked(settings: Settings, vault: Vault, known: KnownAccount) -> Mapping[str, Any]:
+    """What the broker says of an account right now."""
+    from cmam.checkup import connector
+    from cmam.domain.quantities import decimal_text
+    from cmam.openapi.enquiry import Opened
+
+    grant = vault.grant_of(known.account)
+    if grant is None or vault.application is None:
+        say("No consent opens this account under the present application: run `cmam account add`.")
+        return {}
+    with connector(settings.api)(settings.api.endpoint(is_live=known.is_live)) as enquiry:
+        enquiry.authorise_application(vault.application.client_id, vault.application.client_secret)
+        opened = enquiry.describe(Opened(known.account, is_live=known.is_live), grant.pair.access)
+        positions, orders = enquiry.holdings(known.account)
+    return {
+        "balance": decimal_text(opened.balance, opened.money_digits),
+        "currency": opened.currency,
+        "access": opened.access_rights,
+        "leverage": f"1:{opened.leverage_cents / 100:g}",
+        "positions": positions,
+        "pendings": orders,
+    }
+
+
+# --- change ---------------------------------------------------------------------------------------------------------
+
+
+def _carry_out(request: Mapping[str, Any]) -> dict[str, Any]:
+    from cmam import office
+
+    return office.carry_out(face().home, request, command=click.get_current_context().command_path)
+
+
+@account.command()
+@click.argument("id_", metavar="ID")
+@click.argument("name")
+def alias(id_: str, name: str) -> None:
+    """Give an account a name of your choice; '' takes it away."""
+    _carry_out({"command": "account.alias", "account": id_, "alias": name})
+    say(f"{id_} is now called {name}." if name else f"{id_} has no alias any more.")
+
+
+@account.command()
+@click.argument("ids", metavar="ID…", nargs=-1, required=True)
+@click.option("--add", "added", multiple=True, metavar="TAG", help="Give this tag; may be repeated.")
+@click.option("--remove", "removed", multiple=True, metavar="TAG", help="Take this tag away; may be repeated.")
+def tag(ids: tuple[str, ...], added: tuple[str, ...], removed: tuple[str, ...]) -> None:
+    """Tag several accounts at once."""
+    if not added and not removed:
+        raise click.UsageError("expected --add TAG or --remove TAG, found neither.")
+    request = {"command": "account.tag", "accounts": list(ids), "add": list(added), "remove": list(removed)}
+    answer = _carry_out(request)
+    say(f"{answer['accounts']} account{'s' if answer['accounts'] != 1 else ''} tagged.")
+
+
+@account.command()
+@click.argument("id_", metavar="ID")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+def remove(id_: str, yes: bool) -> None:
+    """Forget an account and the tokens that open nothing else; its history stays."""
+    from cmam import office
+    from cmam.credentials.vault import without_accounts
+    from cmam.domain.operate import find_account
+
+    me = face()
+    known = find_account(office.read_registry(me.home), id_)
+    if is_interactive() and not yes:
+        click.confirm(f"Forget {known.shown} ({known.account}) and its tokens?", abort=True, err=True)
+    _carry_out({"command": "account.remove", "account": str(known.account)})
+    store = office.secrets_of(me.home, office.settings_of(me.home).secrets)
+    store.update(lambda vault: without_accounts(vault, [known.account]))
+    say(f"{known.shown} is forgotten; its history stays.")
+
+
+@account.command()
+@click.argument("id_", metavar="[ID]", required=False)
+def refresh(id_: str | None) -> None:
+    """Get new tokens now, for one account's consent or for all."""
+    from cmam import office
+    from cmam.clock import SystemClock
+    from cmam.credentials.oauth import OAuthClient
+    from cmam.credentials.rotation import ConsentNeeded, Rotated, rotate
+    from cmam.domain.operate import find_account
+
+    me = face()
+    settings = office.settings_of(me.home)
+    store = office.secrets_of(me.home, settings.secrets)
+    vault = store.load()
+    registry = office.read_registry(me.home)
+    grants = list(vault.usable_grants)
+    if id_ is not None:
+        known = find_account(registry, id_)
+        grants = [grant for grant in grants if known.account in grant.accounts]
+    if not grants:
+        fail("No consent opens that under the present application: run `cmam account add`.")
+    if office.ask_running(me.home, {"command": "status"}) is not None:
+        fail("The running system refreshes tokens by itself; stop it first, or leave it to that.")
+    provider = OAuthClient(settings.api.oauth_url, settings.api.ca_file)
+    failures = []
+    for grant in grants:
+        names = ", ".join(registry.accounts[a].shown for a in registry.accounts if int(a) in grant.accounts)
+        outcome = rotate(store, provider, grant.id, now=SystemClock().now())
+        if isinstance(outcome, Rotated):
+            say(f"New tokens for {names}.")
+            continue
+        what = "a new consent is needed" if isinstance(outcome, ConsentNeeded) else "not refreshed now"
+        failures.append(f"{names}: {what}: {outcome.why}")
+    if failures:
+        fail("\n".join(failures))
