@@ -439,11 +439,13 @@ class Broker:
         frozen = self.faults.present("frozen-quotes") if self.faults.is_any else None
         for stream in moved:
             if frozen is None or frozen.arguments["symbol"] not in ("all", stream.feed.name):
+                self.floor.chart.add(stream.feed.name, moment, stream.bid, stream.ask)
                 self._spread(stream, moment)
 
     def move_price(self, feed: str, bid: int, ask: int) -> None:
         """Put a feed's price somewhere, in 1/100_000_000, and let it act as a tick would."""
         for stream in self.floor.market.move(feed, bid, ask):
+            self.floor.chart.add(stream.feed.name, self.floor.now_us, stream.bid, stream.ask)
             self._spread(stream, self.floor.now_us)
 
     def _spread(self, stream: Stream, moment: int) -> None:

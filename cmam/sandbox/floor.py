@@ -12,6 +12,7 @@ from typing import Protocol
 from google.protobuf.message import Message
 
 from cmam.sandbox import money, reports, units
+from cmam.sandbox.chart import Chart
 from cmam.sandbox.faults import Faults
 from cmam.sandbox.ledger import BUY, Account, Deal, MarginCall, Order, Position
 from cmam.sandbox.market import Market, RecordedTick
@@ -83,6 +84,7 @@ class Floor:
         self.market = Market(
             world.feeds, seed=seed, start_us=now_us, ticks=ticks, speed=speed, interval_ms=switches.tick_interval_ms
         )
+        self.chart = Chart(self.market, seed=seed, start_us=now_us, days=switches.history_days)
         self.venues = {broker.name: Venue(broker, self.market.streams, now_us) for broker in world.brokers}
         self.accounts: dict[int, Account] = {}
         self._timers: list[tuple[int, int, Callable[[], None]]] = []

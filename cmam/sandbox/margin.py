@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from cmam.openapi._pb import OpenApiMessages_pb2 as messages
-from cmam.sandbox.floor import Floor
-from cmam.sandbox.ledger import BUY, Account
+from cmam.openapi._pb import OpenApiModelMessages_pb2 as model
+from cmam.sandbox.floor import Floor, Refused
+from cmam.sandbox.ledger import BUY, Account, MarginCall
 from cmam.sandbox.world import Symbol
 
 MAX, SUM, NET = 0, 1, 2
 MARGIN_CALL_TRIGGER_EVENT = 2172
+THRESHOLD_MIN, THRESHOLD_MAX = 0.0, 100_000.0
+"""Percent; NaN is in no range."""
 MARGIN_CALL_PAUSE_US = 600 * 1_000_000
 """A threshold rings at most once in ten minutes."""
 
@@ -55,8 +60,33 @@ def ring(floor: Floor, account: Account, level: float) -> None:
         is_due = call.triggered_us == 0 or floor.now_us - call.triggered_us >= MARGIN_CALL_PAUSE_US
         if level <= call.threshold and is_due:
             call.triggered_us = floor.now_us
-            event = messages.ProtoOAMarginCallTriggerEvent(ctidTraderAccountId=account.spec.ctid)
-            event.marginCall.marginCallType = call.kind  # type: ignore[assignment]
-            event.marginCall.marginLevelThreshold = call.threshold
-            event.marginCall.utcLastUpdateTimestamp = floor.stamp.ms(call.updated_us)
+            event = messages.ProtoOAMarginCallTriggerEvent(
+                ctidTraderAccountId=account.spec.ctid, marginCall=written_call(floor, call)
+            )
             floor.publish(account, MARGIN_CALL_TRIGGER_EVENT, event, None)
+
+
+def written_call(floor: Floor, call: MarginCall) -> model.ProtoOAMarginCall:
+    """Write a margin call threshold."""
+    kind: Any = call.kind
+    return model.ProtoOAMarginCall(
+        marginCallType=kind,
+        marginLevelThreshold=call.threshold,
+        utcLastUpdateTimestamp=floor.stamp.ms(call.updated_us),
+    )
+
+
+def update_call(
+    floor: Floor, account: Account, request: messages.ProtoOAMarginCallUpdateReq
+) -> messages.ProtoOAMarginCallUpdateEvent:
+    """Set a threshold; gives the event that tells of it."""
+    wanted = request.marginCall
+    if not THRESHOLD_MIN <= wanted.marginLevelThreshold <= THRESHOLD_MAX:
+        raise Refused("INVALID_REQUEST", f"Margin level threshold must be from {THRESHOLD_MIN} to {THRESHOLD_MAX}")
+    call = next(call for call in account.margin_calls if call.kind == wanted.marginCallType)
+    call.threshold = wanted.marginLevelThreshold
+    call.updated_us = floor.now_us
+    call.triggered_us = 0
+    return messages.ProtoOAMarginCallUpdateEvent(
+        ctidTraderAccountId=account.spec.ctid, marginCall=written_call(floor, call)
+    )

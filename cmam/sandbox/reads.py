@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from cmam.openapi._pb import OpenApiMessages_pb2 as messages
 from cmam.openapi._pb import OpenApiModelMessages_pb2 as model
-from cmam.sandbox import reports
+from cmam.sandbox import margin, reports
 from cmam.sandbox.floor import Floor, Refused
 from cmam.sandbox.ledger import IMMEDIATE, STOP_LOSS_TAKE_PROFIT, Account
 
@@ -128,8 +128,8 @@ def expected_margin(
     return messages.ProtoOAExpectedMarginRes(
         ctidTraderAccountId=account.spec.ctid,
         margin=[
-            model.ProtoOAExpectedMargin(volume=volume, buyMargin=margin, sellMargin=margin)
-            for volume, margin in margins
+            model.ProtoOAExpectedMargin(volume=volume, buyMargin=amount, sellMargin=amount)
+            for volume, amount in margins
         ],
         moneyDigits=account.spec.money_digits,
     )
@@ -175,12 +175,5 @@ def margin_calls(
 ) -> messages.ProtoOAMarginCallListRes:
     """Answer with the account's margin call thresholds."""
     return messages.ProtoOAMarginCallListRes(
-        marginCall=[
-            {
-                "marginCallType": call.kind,
-                "marginLevelThreshold": call.threshold,
-                "utcLastUpdateTimestamp": floor.stamp.ms(call.updated_us),
-            }
-            for call in account.margin_calls
-        ]
+        marginCall=[margin.written_call(floor, call) for call in account.margin_calls]
     )

@@ -14,7 +14,7 @@ from google.protobuf.message import Message
 
 from cmam.openapi._pb import OpenApiMessages_pb2 as messages
 from cmam.openapi._pb import OpenApiModelMessages_pb2 as model
-from cmam.sandbox import history, orders, reads, units
+from cmam.sandbox import history, margin, orders, prices, reads, units
 from cmam.sandbox.authority import Grant, Grants
 from cmam.sandbox.floor import Floor, Refused
 from cmam.sandbox.ledger import Account
@@ -204,6 +204,43 @@ def _unsubscribe_spots(
     return messages.ProtoOAUnsubscribeSpotsRes(ctidTraderAccountId=account.spec.ctid)
 
 
+def _subscribe_bars(
+    desk: Desk, session: Session, account: Account, request: messages.ProtoOASubscribeLiveTrendbarReq, _: str | None
+) -> Message:
+    desk.streams.subscribe_bars(session.connection, account, request.symbolId, request.period)
+    return messages.ProtoOASubscribeLiveTrendbarRes(ctidTraderAccountId=account.spec.ctid)
+
+
+def _unsubscribe_bars(
+    desk: Desk, session: Session, account: Account, request: messages.ProtoOAUnsubscribeLiveTrendbarReq, _: str | None
+) -> Message:
+    desk.streams.unsubscribe_bars(session.connection, account, request.symbolId, request.period)
+    return messages.ProtoOAUnsubscribeLiveTrendbarRes(ctidTraderAccountId=account.spec.ctid)
+
+
+def _subscribe_depth(
+    desk: Desk, session: Session, account: Account, request: messages.ProtoOASubscribeDepthQuotesReq, msg_id: str | None
+) -> None:
+    desk.streams.subscribe_depth(session.connection, account, request.symbolId)
+    desk.reply(session, 2157, messages.ProtoOASubscribeDepthQuotesRes(ctidTraderAccountId=account.spec.ctid), msg_id)
+    desk.streams.send_first_depth(session.connection, account, request.symbolId)
+
+
+def _unsubscribe_depth(
+    desk: Desk, session: Session, account: Account, request: messages.ProtoOAUnsubscribeDepthQuotesReq, _: str | None
+) -> Message:
+    desk.streams.unsubscribe_depth(session.connection, account, request.symbolId)
+    return messages.ProtoOAUnsubscribeDepthQuotesRes(ctidTraderAccountId=account.spec.ctid)
+
+
+def _update_margin_call(
+    desk: Desk, session: Session, account: Account, request: messages.ProtoOAMarginCallUpdateReq, msg_id: str | None
+) -> None:
+    event = margin.update_call(desk.floor, account, request)
+    desk.reply(session, 2170, messages.ProtoOAMarginCallUpdateRes(), msg_id)
+    desk.floor.publish(account, 2171, event, None)
+
+
 ROUTES: dict[int, Route] = {
     2100: Route(messages.ProtoOAApplicationAuthReq, Needs.NOTHING, _application_auth, 2101),
     2102: Route(messages.ProtoOAAccountAuthReq, Needs.TOKEN, _account_auth, 2103),
@@ -222,14 +259,21 @@ ROUTES: dict[int, Route] = {
     2127: Route(messages.ProtoOASubscribeSpotsReq, Needs.STREAM, _subscribe_spots, 2128),
     2129: Route(messages.ProtoOAUnsubscribeSpotsReq, Needs.STREAM, _unsubscribe_spots, 2130),
     2133: Route(messages.ProtoOADealListReq, Needs.ACCOUNT, history.deals, 2134),
+    2135: Route(messages.ProtoOASubscribeLiveTrendbarReq, Needs.STREAM, _subscribe_bars, 2165),
+    2136: Route(messages.ProtoOAUnsubscribeLiveTrendbarReq, Needs.STREAM, _unsubscribe_bars, 2166),
+    2137: Route(messages.ProtoOAGetTrendbarsReq, Needs.ACCOUNT, prices.trendbars, 2138),
     2139: Route(messages.ProtoOAExpectedMarginReq, Needs.ACCOUNT, reads.expected_margin, 2140),
     2143: Route(messages.ProtoOACashFlowHistoryListReq, Needs.ACCOUNT, history.cash_flow, 2144),
+    2145: Route(messages.ProtoOAGetTickDataReq, Needs.ACCOUNT, prices.ticks, 2146),
     2149: Route(messages.ProtoOAGetAccountListByAccessTokenReq, Needs.NOTHING, _accounts, 2150),
     2151: Route(messages.ProtoOAGetCtidProfileByTokenReq, Needs.NOTHING, _profile, 2152),
     2153: Route(messages.ProtoOAAssetClassListReq, Needs.ACCOUNT, reads.asset_classes, 2154),
+    2156: Route(messages.ProtoOASubscribeDepthQuotesReq, Needs.STREAM, _subscribe_depth, 2157),
+    2158: Route(messages.ProtoOAUnsubscribeDepthQuotesReq, Needs.STREAM, _unsubscribe_depth, 2159),
     2160: Route(messages.ProtoOASymbolCategoryListReq, Needs.ACCOUNT, reads.symbol_categories, 2161),
     2162: Route(messages.ProtoOAAccountLogoutReq, Needs.STREAM, _account_logout, 2163),
     2167: Route(messages.ProtoOAMarginCallListReq, Needs.ACCOUNT, reads.margin_calls, 2168),
+    2169: Route(messages.ProtoOAMarginCallUpdateReq, Needs.STREAM, _update_margin_call, 2170),
     2173: Route(messages.ProtoOARefreshTokenReq, Needs.NOTHING, _refresh_token, 2174),
     2175: Route(messages.ProtoOAOrderListReq, Needs.ACCOUNT, history.orders, 2176),
     2177: Route(messages.ProtoOAGetDynamicLeverageByIDReq, Needs.ACCOUNT, reads.dynamic_leverage, 2178),

@@ -46,6 +46,8 @@ class Switches:
     heartbeat_after_ms: int = 25_000
     account_not_authorised_code: str = "INVALID_REQUEST"
     """Or ACCOUNT_NOT_AUTHORIZED."""
+    without_spots_code: str = "NOT_SUBSCRIBED_TO_SPOTS"
+    """Code for live bars or depth without spots; INVALID_REQUEST was seen live."""
     connections_max: int = 0
     """Connections of one application; 0 is unlimited (today's number is not published)."""
     unknown_type_carrier: str = "error"
@@ -100,6 +102,7 @@ _CHOICES = {
     "close_above_volume": ("refuse", "close_all"),
     "conversion_side": ("bid", "mid"),
     "account_not_authorised_code": ("INVALID_REQUEST", "ACCOUNT_NOT_AUTHORIZED"),
+    "without_spots_code": ("NOT_SUBSCRIBED_TO_SPOTS", "INVALID_REQUEST"),
     "unknown_type_carrier": ("error", "common"),
     "rate_window": ("sliding", "bucket", "fixed"),
     "rate_refusal": ("BLOCKED_PAYLOAD_TYPE", "REQUEST_FREQUENCY_EXCEEDED"),

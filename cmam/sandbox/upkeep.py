@@ -2,19 +2,64 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
 from functools import partial
 
-from cmam.sandbox import margin, orders, units
-from cmam.sandbox.floor import Floor
+from cmam.sandbox import margin, money, orders, units
+from cmam.sandbox.floor import SWAP, Floor
 from cmam.sandbox.ledger import Account, Position
+from cmam.sandbox.world import Symbol
 
 MOST_LOSING_FIRST = 1
+SATURDAY = 6
+TRIPLE = 3
+HOUR_US = 60 * units.MINUTE_US
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def start(floor: Floor) -> None:
     """Set the timers."""
     interval_us = max(floor.switches.stop_out_interval_ms, 1) * units.MILLISECOND_US
     floor.at(floor.now_us + interval_us, partial(_look_at_margins, floor, interval_us))
+    clocks = {(s.swap_time_min, s.swap_period_h) for venue in floor.venues.values() for s in venue.symbols.values()}
+    for minute, hours in sorted(clocks):
+        midnight = floor.now_us // units.DAY_US * units.DAY_US
+        due = midnight + minute * units.MINUTE_US
+        while due <= floor.now_us:
+            due += hours * HOUR_US
+        floor.at(due, partial(_swap, floor, minute, hours))
+
+
+def _swap(floor: Floor, minute: int, hours: int) -> None:
+    """Charge or pay the swap of every open position whose symbol rolls over now, and tell (FACTS 4.4 Q)."""
+    day = (_EPOCH + timedelta(microseconds=floor.now_us)).isoweekday()
+    for account in floor.accounts.values():
+        if account.spec.swap_free:
+            continue
+        for position in list(account.open_positions()):
+            symbol = floor.symbol(account, position.symbol_id)
+            nights = _nights(symbol, day)
+            if (symbol.swap_time_min, symbol.swap_period_h) == (minute, hours) and nights:
+                _charge(floor, account, position, symbol, nights)
+    floor.at(floor.now_us + hours * HOUR_US, partial(_swap, floor, minute, hours))
+
+
+def _nights(symbol: Symbol, day: int) -> int:
+    """Count the nights that a rollover stands for; `day` is 1 Monday to 7 Sunday."""
+    if day >= SATURDAY and not symbol.swap_at_weekends:
+        return 0
+    return TRIPLE if day == symbol.swap_triple_day else 1
+
+
+def _charge(floor: Floor, account: Account, position: Position, symbol: Symbol, nights: int) -> None:
+    rate = floor.rate(account, symbol.quote, account.spec.currency)
+    price = floor.closing_price(account, position)
+    digits = account.spec.money_digits
+    amount = money.swap(symbol, position.side, position.volume, price, rate, nights, digits)
+    if amount:
+        position.swap += amount
+        position.updated_us = floor.now_us
+        floor.execution(account, SWAP, position=position, is_server=True)
 
 
 def _look_at_margins(floor: Floor, interval_us: int) -> None:
