@@ -141,6 +141,17 @@ class Lazy(Noun):
             formatter.write_dl([(name, place[1]) for name, place in self.places.items()])
 
 
+def key_values(context: click.Context, parameter: click.Parameter, values: Sequence[str]) -> dict[str, str]:
+    """Read NAME=VALUE pairs; for click's callbacks."""
+    pairs = {}
+    for value in values:
+        name, equals, text = value.partition("=")
+        if not equals or not name.strip():
+            raise click.BadParameter(f"expected NAME=VALUE, found {value!r}.", context, parameter)
+        pairs[name.strip()] = text.strip()
+    return pairs
+
+
 # --- printing -------------------------------------------------------------------------------------------------------
 
 

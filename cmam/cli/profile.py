@@ -1,0 +1,196 @@
+"""`cmam profile`: who follows whom, and how."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from cmam.cli.common import Noun, face, fail, is_interactive, key_values, print_json, print_rows, say
+
+if TYPE_CHECKING:
+    from cmam.domain.link import ProfileView
+    from cmam.domain.registry import Registry
+
+SET = click.option(
+    "--set",
+    "settings",
+    multiple=True,
+    metavar="NAME=VALUE",
+    callback=key_values,
+    help="A setting of the policy, e.g. volume.amount=0.5; may be repeated. docs/settings.md lists them.",
+)
+
+
+@click.group(cls=Noun)
+def profile() -> None:
+    """Say who follows whom, and how: a leader, its followers, and the policy of each link."""
+
+
+def _carry_out(request: Mapping[str, Any]) -> dict[str, Any]:
+    from cmam import office
+
+    return office.carry_out(face().home, request, command=click.get_current_context().command_path)
+
+
+def _registry() -> Registry:
+    from cmam import office
+
+    return office.read_registry(face().home)
+
+
+@profile.command()
+@click.argument("name")
+@click.option("--leader", metavar="ID", help="The account whose trades are copied.")
+@click.option("--follower", "followers", multiple=True, metavar="ID", help="An account that copies; may be repeated.")
+@click.option("--master", metavar="ID", hidden=True)
+@click.option("--slave", "slaves", multiple=True, metavar="ID", hidden=True)
+@SET
+def create(
+    name: str,
+    leader: str | None,
+    followers: tuple[str, ...],
+    master: str | None,
+    slaves: tuple[str, ...],
+    settings: Mapping[str, str],
+) -> None:
+    """Create a profile, enabled at once: one leader, one or more followers, one policy to begin with."""
+    wanted = leader or master
+    if wanted is None:
+        raise click.UsageError("expected --leader ID, found none.")
+    if not followers + slaves:
+        raise click.UsageError("expected at least one --follower ID, found none.")
+    answer = _carry_out(
+        {
+            "command": "profile.create",
+            "name": name,
+            "leader": wanted,
+            "followers": list(followers + slaves),
+            "settings": dict(settings),
+        }
+    )
+    if face().as_json:
+        print_json(answer)
+    links = answer.get("links", len(followers + slaves))
+    say(f"{name} is created and enabled, with {links} follower{'s' if links != 1 else ''}.")
+
+
+def document_of(profile: ProfileView, registry: Registry) -> dict[str, Any]:
+    """A profile with its links, by the names people gave."""
+    return {
+        "profile": profile.name,
+        "id": str(profile.profile),
+        "state": profile.state.value,
+        "leader": int(profile.leader) if profile.leader is not None else None,
+        "leader_name": _shown(registry, profile.leader),
+        "settings_version": profile.version,
+        "settings": dict(profile.settings),
+        "links": [
+            {
+                "link": str(link.link),
+                "follower": int(link.follower),
+                "follower_name": _shown(registry, link.follower),
+                "settings": dict(link.settings),
+            }
+            for link in profile.links.values()
+        ],
+    }
+
+
+def _shown(registry: Registry, account: Any) -> str:
+    known = registry.accounts.get(account)
+    return known.shown if known is not None else str(account)
+
+
+@profile.command("list")
+def list_() -> None:
+    """List the profiles."""
+    registry = _registry()
+    rows = [document_of(found, registry) for found in registry.live_profiles()]
+    for row in rows:
+        row["followers"] = [link["follower_name"] for link in row["links"]]
+    print_rows(
+        rows,
+        ["profile", "state", ("leader_name", "leader"), "followers", ("settings_version", "version")],
+        empty="There is no profile yet: see `cmam profile create -h`.",
+        numbers=frozenset({"settings_version"}),
+    )
+
+
+@profile.command()
+@click.argument("name")
+@click.option("--all", "everything", is_flag=True, help="Every setting, defaults too.")
+def show(name: str, everything: bool) -> None:
+    """Show a profile: its links, and what differs from the defaults."""
+    from cmam.domain.operate import find_profile
+    from cmam.domain.policy import SETTINGS
+
+    registry = _registry()
+    found = find_profile(registry, name)
+    document = document_of(found, registry)
+    if face().as_json:
+        if everything:
+            for link in document["links"]:
+                merged = {**found.settings, **link["settings"]}
+                link["settings"] = {setting.name: merged.get(setting.name, setting.default) for setting in SETTINGS}
+        print_json(document)
+        return
+    say(f"{found.name} is {found.state.value}; {document['leader_name']} leads.")
+    rows = []
+    for link in document["links"]:
+        merged = {**found.settings, **link["settings"]}
+        shown = {s.name: merged.get(s.name, s.default) for s in SETTINGS} if everything else merged
+        rows.append({"follower": link["follower_name"], "settings": "\n".join(f"{k} = {v}" for k, v in shown.items())})
+    print_rows(rows, ["follower", "settings"], empty="It has no link.")
+
+
+@profile.command("set")
+@click.argument("name")
+@click.argument("pairs", nargs=-1, metavar="[NAME=VALUE]…", callback=key_values)
+@click.option("--follower", metavar="ID", help="Only this follower's link.")
+@SET
+def set_(name: str, pairs: Mapping[str, str], follower: str | None, settings: Mapping[str, str]) -> None:
+    """Change settings of all links of a profile, or of one; what is not named keeps its value."""
+    wanted = {**pairs, **settings}
+    if not wanted:
+        raise click.UsageError("expected at least one NAME=VALUE, found none.")
+    answer = _carry_out({"command": "profile.set", "profile": name, "follower": follower, "settings": wanted})
+    links = answer["links"]
+    if not links:
+        fail(f"{name} has no link of that follower.")
+    say(f"Changed on {links} link{'s' if links != 1 else ''} of {answer['profile']}.")
+
+
+@profile.command()
+@click.argument("name")
+def enable(name: str) -> None:
+    """Copy again; what the leader opened meanwhile is not opened later."""
+    _carry_out({"command": "profile.enable", "profile": name})
+    say(f"{name} is enabled.")
+
+
+@profile.command()
+@click.argument("name")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+def disable(name: str, yes: bool) -> None:
+    """Send nothing any more for a profile; open copies stay as they are. `cmam pause` goes on managing them."""
+    if is_interactive() and not yes:
+        click.confirm(
+            f"Disable {name}? Its open copies stay at the broker, and nobody manages them.", abort=True, err=True
+        )
+    _carry_out({"command": "profile.disable", "profile": name})
+    say(f"{name} is disabled; open copies stay as they are.")
+
+
+@profile.command()
+@click.argument("name")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+def delete(name: str, yes: bool) -> None:
+    """Delete a profile; open copies stay at the broker, its history stays in the log."""
+    if is_interactive() and not yes:
+        click.confirm(
+            f"Delete {name}? Its open copies stay at the broker, and nobody manages them.", abort=True, err=True
+        )
+    _carry_out({"command": "profile.delete", "profile": name})
+    say(f"{name} is deleted; its history stays.")
