@@ -33,7 +33,7 @@ from cmam.openapi import catalogue, requests, session, translate
 from cmam.openapi._pb import OpenApiMessages_pb2 as messages
 from cmam.openapi.envelope import Envelope, encode, unpack
 from cmam.openapi.errors import LocalError, RemoteError
-from cmam.openapi.outcomes import Kind
+from cmam.openapi.outcomes import Kind, rule_for
 from cmam.openapi.quotes import QuoteBoard
 from cmam.openapi.refusals import Refusal, back_off_us, retry_delay_us
 
@@ -116,6 +116,10 @@ class ConnectionActor(Watched):
             case m.AccountRestarted():
                 if self._session.account_state(message.account) is session.AccountState.READY:
                     self._tell_account(message.account, m.SessionMoved(Health.AUTHORISED))
+            case m.Answered():
+                log.debug("< %s answered %s", self._name, message.question)
+            case m.Unanswered():
+                self._not_subscribed(message)
             case m.Stop():
                 self._stop()
             case _:
@@ -402,6 +406,12 @@ class ConnectionActor(Watched):
                 lambda wire: wire,
             )
             self._ports.directory.tell(self._limiter, ask)
+
+    def _not_subscribed(self, message: m.Unanswered) -> None:
+        """A subscription was refused: the next account that asks tries again. Twice subscribed is subscribed."""
+        if rule_for(message.error_code).kind is not Kind.DONE:
+            log.warning("! quotes were refused: %s %s", message.error_code, message.text)
+            self._subscriptions.clear()
 
     def _hand_over(self, account: int) -> None:
         """The account that carried a feed is gone: another of the same feed carries it on."""
