@@ -14,6 +14,7 @@ from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
 from cmam.actors.control import NobodyListens, send_command
+from cmam.actors.status import StatusBoard
 from cmam.clock import Clock, SystemClock
 from cmam.config.home import Home
 from cmam.config.settings import Settings
@@ -24,10 +25,11 @@ from cmam.domain.ids import AccountId, base36
 from cmam.domain.operate import Context, Outcome, Refusal, operate
 from cmam.domain.registry import APP, PROFILE_PREFIX, Registry, evolve_registry
 from cmam.store.errors import StoreHeld, StoreMissing
-from cmam.store.fold import account_of
+from cmam.store.fold import Fold, account_of, fold
 from cmam.store.lock import StoreLock
 from cmam.store.log import EventLog, Pending
 from cmam.store.text import iso
+from cmam.store.views_file import views_position
 
 STORE_ID_CHARACTERS = 5
 ID_CHARACTERS = 6
@@ -78,6 +80,42 @@ def read_registry(home: Home) -> Registry:
         return Registry()
     try:
         return _fold_registry(log)
+    finally:
+        log.close()
+
+
+def stored_status(home: Home) -> dict[str, Any]:
+    """What `status` shows where nothing runs: the last stored state, every session down."""
+    try:
+        log = EventLog.read_only(home.root)
+    except StoreMissing:
+        return document_of_fold(Fold())
+    try:
+        return document_of_fold(fold(log.read_all()))
+    finally:
+        log.close()
+
+
+def document_of_fold(folded: Fold) -> dict[str, Any]:
+    """The document of `status` for a state that was read from the log; sessions live in a process, so here are none."""
+    board = StatusBoard()
+    for view in folded.accounts.values():
+        board.show(view)
+    registry = folded.registry
+    document = {**board.document(registry, registry.links(), folded.at_us), "running": False}
+    for account in document["accounts"]:
+        account["last_health"], account["health"], account["reason"] = account["health"], "down", "nothing runs"
+    return document
+
+
+def views_lag(home: Home) -> int:
+    """How many records the views are behind the log; 0 without a store."""
+    try:
+        log = EventLog.read_only(home.root)
+    except StoreMissing:
+        return 0
+    try:
+        return max(0, log.position() - (views_position(home.root) or 0))
     finally:
         log.close()
 

@@ -1,0 +1,186 @@
+"""`cmam replay`: the past rebuilt from the log, watched, or held against itself."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from cmam.cli.audit import moment
+from cmam.cli.common import Exit, Verb, console, face, print_json, say
+
+if TYPE_CHECKING:
+    from cmam.domain.events import Event
+    from cmam.store.envelope import Recorded
+    from cmam.store.log import EventLog
+
+
+@click.command(cls=Verb)
+@click.option("--from", "start", metavar="SEQ|TIME", help="Show from this position or moment on.")
+@click.option("--until", "end", metavar="SEQ|TIME", help="Up to this position or moment.")
+@click.option("--speed", type=click.FloatRange(0), default=0, show_default=True, help="1 is its own pace, 0 at once.")
+@click.option("--verify", is_flag=True, help="Compute every decision again and compare; exit code 1 if one differs.")
+@click.option("--state", "as_state", is_flag=True, help="What was believed at that moment.")
+def replay(start: str | None, end: str | None, speed: float, verify: bool, as_state: bool) -> None:
+    """Rebuild the state from the log, watch it happen, or verify it. Reads no clock and no network."""
+    from cmam.store.log import EventLog
+
+    if verify and as_state:
+        raise click.UsageError("expected --verify or --state, found both.")
+    log = EventLog.read_only(face().home.root)
+    try:
+        if verify:
+            _verify(log, end)
+        elif as_state:
+            _state(log, end)
+        else:
+            _watch(log, start, end, speed)
+    finally:
+        log.close()
+
+
+def _upto(log: EventLog, end: str | None) -> Iterator[Recorded]:
+    from cmam.store.replay import until
+
+    position, at_us = _place(end)
+    return until(log.read_all(), position=position, at_us=at_us)
+
+
+def _place(text: str | None) -> tuple[int | None, int | None]:
+    """A position in the log, or a moment."""
+    if text is None:
+        return None, None
+    return (int(text), None) if text.isdecimal() else (None, moment(text))
+
+
+# --- verify ---------------------------------------------------------------------------------------------------------
+
+
+def _verify(log: EventLog, end: str | None) -> None:
+    from cmam.store.replay import verify
+
+    result = verify(_upto(log, end))
+    document = {
+        "identical": result.is_identical,
+        "records": result.records,
+        "inputs": result.inputs,
+        "derived": result.derived,
+        "decisions": result.decisions,
+        "differences": [
+            {
+                "stream": found.stream,
+                "version": found.version,
+                "position": found.position,
+                "topic": found.topic,
+                "why": found.why,
+                "recorded": found.recorded,
+                "computed": found.computed,
+            }
+            for found in result.differences
+        ],
+        "more_differences": result.more_differences,
+    }
+    if face().as_json:
+        print_json(document)
+    else:
+        word = "identical" if result.is_identical else "DIFFERENT"
+        click.echo(
+            f"replay: {word} ({result.decisions} decisions and {result.derived} derived records computed again from "
+            f"{result.records} records)"
+        )
+        for found in result.differences[:5]:
+            click.echo(f"{found}\n  recorded {found.recorded}\n  computed {found.computed}")
+        left = len(result.differences) - 5 + result.more_differences
+        if left > 0:
+            say(f"and {left} more; --json lists them.")
+    if not result.is_identical:
+        raise click.exceptions.Exit(Exit.REFUSED)
+
+
+# --- state ----------------------------------------------------------------------------------------------------------
+
+
+def _state(log: EventLog, end: str | None) -> None:
+    from cmam import office
+    from cmam.cli.screen import status_screen
+    from cmam.store.replay import state
+    from cmam.store.text import iso
+
+    folded = state(_upto(log, end))
+    document = {
+        **office.document_of_fold(folded),
+        "position": folded.position,
+        "at": iso(folded.at_us),
+    }
+    if face().as_json:
+        print_json(document)
+        return
+    say(f"What was believed at position {folded.position}, {iso(folded.at_us)}.")
+    console().print(status_screen(document))
+
+
+# --- watch ----------------------------------------------------------------------------------------------------------
+
+
+def _watch(log: EventLog, start: str | None, end: str | None, speed: float) -> None:
+    from cmam.actors.runtime import Latch
+    from cmam.store.replay import spans
+
+    position, at_us = _place(start)
+    wanted = (
+        record
+        for record in _upto(log, end)
+        if (position is None or record.position >= position) and (at_us is None or record.at_us >= at_us)
+    )
+    pause = Latch()
+    count = 0
+    for wait_us, record in spans(wanted, speed):
+        if wait_us:
+            pause.wait(wait_us / 1_000_000)
+        count += 1
+        _show(record)
+    say(f"{count} record{'s' if count != 1 else ''}.")
+
+
+def _show(record: Recorded) -> None:
+    from rich.text import Text
+
+    from cmam.store.envelope import event_builtins
+    from cmam.store.text import iso
+
+    if face().as_json:
+        print_json(
+            {
+                "position": record.position,
+                "at": iso(record.at_us),
+                "stream": record.stream,
+                "version": record.version,
+                "topic": record.topic,
+                "data": event_builtins(record.event),
+            }
+        )
+        return
+    console().print(
+        Text.assemble(
+            (f"{record.position:>6} ", "dim"),
+            f"{(iso(record.at_us) or '')[11:-1]} ",
+            (f"{record.stream:<18} ", "cyan"),
+            (f"{record.topic} ", "bold"),
+            _gist(record.event),
+        ),
+        soft_wrap=True,
+    )
+
+
+def _gist(event: Event) -> str:
+    """The few words of an event that a person looks for."""
+    from cmam.store.envelope import event_builtins
+
+    return ", ".join(_words(event_builtins(event)))
+
+
+def _words(data: Mapping[str, Any]) -> Iterable[str]:
+    for name, value in data.items():
+        if isinstance(value, str | int) and not isinstance(value, bool) and value not in ("", 0):
+            yield f"{name}={value if len(str(value)) <= 60 else str(value)[:59] + '…'}"

@@ -1,0 +1,259 @@
+"""`cmam start`, `status`, `pause`, `resume`: the running system, from its own terminal and from others."""
+
+from __future__ import annotations
+
+import logging
+import logging.handlers
+import os
+import queue
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from cmam.cli.common import Face, Verb, face, fail, print_json, say
+
+if TYPE_CHECKING:
+    from cmam.actors.runtime import Latch
+    from cmam.bootstrap import Ready
+
+WATCH_S = 0.5
+"""How often `status --watch` and the live screen look: often enough to follow, too rarely to cost."""
+
+
+# --- start ----------------------------------------------------------------------------------------------------------
+
+
+@click.command(cls=Verb)
+@click.option("--profile", "profiles", multiple=True, metavar="NAME", help="Only these profiles; may be repeated.")
+@click.option("--plain", "view", flag_value="plain", help="Log lines (the default where stderr is no terminal).")
+@click.option("--live", "view", flag_value="live", help="A live screen (the default on a terminal).")
+def start(profiles: tuple[str, ...], view: str | None) -> None:
+    """Copy trades, in the foreground, until Ctrl-C.
+
+    All enabled profiles unless some are named. The first SIGINT or SIGTERM ends in order: nothing new is opened, what
+    is committed is sent; the second exits at once. SIGUSR1 prints every thread's stack.
+    """
+    from cmam import bootstrap, office
+    from cmam.actors.runtime import Latch
+
+    me = face()
+    settings = office.settings_of(me.home)
+    if settings.api.warning:
+        say(settings.api.warning)
+    is_live = view == "live" or (view is None and sys.stderr.isatty() and sys.stdout.isatty() and not me.as_json)
+    stop = Latch()
+    screen: list[subprocess.Popen[bytes]] = []
+
+    def ready(found: Ready) -> None:
+        say(
+            f"Running: {_count(found.accounts, 'account')}, {_count(found.profiles, 'profile')}, "
+            f"{_count(found.links, 'link')}. Ctrl-C ends it in order; `cmam status` in another terminal."
+        )
+        if is_live:
+            screen.append(_start_screen(me))
+
+    with _logging(me, quiet=is_live), _signals(stop):
+        try:
+            code = bootstrap.run(me.home, settings, command="cmam start", stop=stop, profiles=profiles, on_ready=ready)
+        finally:
+            for child in screen:
+                child.terminate()
+                child.wait()
+    say("Ended in order." if code == 0 else "Ended by a fault; the log above says which.")
+    raise click.exceptions.Exit(code)
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}{'s' if number != 1 else ''}"
+
+
+@contextmanager
+def _signals(stop: Latch) -> Iterator[None]:
+    """The first signal asks for the end, the second takes it."""
+    import faulthandler
+
+    def handle(number: int, _frame: Any) -> None:
+        if stop.is_open:
+            os._exit(128 + number)
+        stop.open()
+
+    before = {number: signal.signal(number, handle) for number in (signal.SIGINT, signal.SIGTERM)}
+    faulthandler.register(signal.SIGUSR1, all_threads=True)
+    try:
+        yield
+    finally:
+        faulthandler.unregister(signal.SIGUSR1)
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+class _Masked(logging.Filter):
+    """The last line of defence: a text that is one of our secrets leaves as a mask."""
+
+    def __init__(self, secrets: tuple[str, ...]) -> None:
+        super().__init__()
+        self._secrets = tuple(secret for secret in secrets if len(secret) >= 8)
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Runs in the thread that writes log lines, not in the one that trades."""
+        text = record.getMessage()
+        masked = text
+        for secret in self._secrets:
+            masked = masked.replace(secret, "••••")
+        if masked is not text:
+            record.msg, record.args = masked, ()
+        return True
+
+
+@contextmanager
+def _logging(me: Face, *, quiet: bool) -> Iterator[None]:
+    """Log lines leave through a queue, so no slow terminal holds up a copy; beside a live screen, to a file."""
+    from cmam import office
+
+    vault = office.secrets_of(me.home, office.settings_of(me.home).secrets).load()
+    handler: logging.Handler
+    if quiet:
+        handler = logging.handlers.RotatingFileHandler(me.home.root / "start.log", maxBytes=5_000_000, backupCount=2)
+        os.chmod(me.home.root / "start.log", 0o600)
+    else:
+        handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(logging.Formatter("%(asctime)s.%(msecs)03d %(message)s", datefmt="%H:%M:%S"))
+    handler.addFilter(_Masked(tuple(secret.reveal() for secret in vault.secrets)))
+    lines: queue.SimpleQueue[logging.LogRecord] = queue.SimpleQueue()
+    root = logging.getLogger("cmam")
+    root.setLevel(logging.DEBUG if me.debug else logging.INFO)
+    source = logging.handlers.QueueHandler(lines)  # type: ignore[arg-type]  # a SimpleQueue has all it uses
+    root.addHandler(source)
+    listener = logging.handlers.QueueListener(lines, handler)  # type: ignore[arg-type]
+    listener.start()
+    try:
+        yield
+    finally:
+        root.removeHandler(source)
+        listener.stop()
+        handler.close()
+
+
+def _start_screen(me: Face) -> subprocess.Popen[bytes]:
+    """The live screen is a child: drawing costs the trading nothing."""
+    command = [sys.executable, "-m", "cmam", "--home", str(me.home.root), "status", "--watch"]
+    return subprocess.Popen(command, stdin=subprocess.DEVNULL)
+
+
+# --- status ---------------------------------------------------------------------------------------------------------
+
+
+@click.command(cls=Verb)
+@click.option("--watch", is_flag=True, help="Keep looking, until Ctrl-C or until the system ends.")
+def status(watch: bool) -> None:
+    """Show connections, accounts, profiles, links, the rate budget and alerts; from any terminal.
+
+    Without a running system: what was stored last, `running: false`, exit code 0.
+    """
+    me = face()
+    if watch:
+        _watch(me)
+        return
+    document = document_of_home(me)
+    if me.as_json:
+        print_json(document)
+        return
+    from cmam.cli.common import console
+    from cmam.cli.screen import status_screen
+
+    console().print(status_screen(document))
+
+
+def document_of_home(me: Face) -> dict[str, Any]:
+    """What the running system says of itself, or what was stored last."""
+    from cmam import office
+
+    running = office.ask_running(me.home, {"command": "status"})
+    document = running if running is not None else office.stored_status(me.home)
+    return {**document, "views_behind": office.views_lag(me.home), "warnings": _warnings(me)}
+
+
+def _warnings(me: Face) -> list[str]:
+    from cmam import office
+
+    warning = office.settings_of(me.home).api.warning
+    return [warning] if warning else []
+
+
+def _watch(me: Face) -> None:
+    """Draw the same screen again and again; with --json one line each time."""
+    from rich.live import Live
+
+    from cmam.actors.runtime import Latch
+    from cmam.cli.common import console
+    from cmam.cli.screen import status_screen
+
+    pause = Latch()
+    signal.signal(signal.SIGTERM, lambda *_: pause.open())
+    if me.as_json:
+        while not pause.is_open:
+            print_json(document_of_home(me))
+            sys.stdout.flush()
+            pause.wait(WATCH_S)
+        return
+    was_running = False
+    with Live(console=console(), screen=sys.stdout.isatty(), auto_refresh=False) as live:
+        try:
+            while not pause.is_open:
+                document = document_of_home(me)
+                live.update(status_screen(document), refresh=True)
+                if was_running and not document["running"]:
+                    break
+                was_running = bool(document["running"])
+                pause.wait(WATCH_S)
+        except KeyboardInterrupt:
+            pass
+
+
+# --- pause and resume -----------------------------------------------------------------------------------------------
+
+
+def _switch(command: str, profile: str | None, account: str | None, everything: bool) -> Mapping[str, Any]:
+    from cmam import office
+
+    named = [name for name in (profile, account, "all" if everything else None) if name]
+    if len(named) != 1:
+        raise click.UsageError("expected one of PROFILE, --account ID and --all.")
+    request = {"command": command, "profile": profile, "account": account, "all": everything}
+    return office.carry_out(face().home, request, command=f"cmam {command}")
+
+
+def _switched(answer: Mapping[str, Any], word: str) -> None:
+    if face().as_json:
+        print_json(answer)
+        return
+    names = answer.get("profiles")
+    if names is None:
+        say(f"{answer['account']} is {word}.")
+    elif names:
+        say(f"{', '.join(names)} {'is' if len(names) == 1 else 'are'} {word}.")
+    else:
+        fail("There is no enabled profile.")
+
+
+@click.command(cls=Verb)
+@click.argument("profile", required=False)
+@click.option("--account", metavar="ID", help="An account instead of a profile.")
+@click.option("--all", "everything", is_flag=True, help="Every profile.")
+def pause(profile: str | None, account: str | None, everything: bool) -> None:
+    """Open nothing new; closes, cancels and stops go on. Stored, and obeyed at the next start if nothing runs."""
+    _switched(_switch("pause", profile, account, everything), "paused")
+
+
+@click.command(cls=Verb)
+@click.argument("profile", required=False)
+@click.option("--account", metavar="ID", help="An account instead of a profile.")
+@click.option("--all", "everything", is_flag=True, help="Every profile.")
+def resume(profile: str | None, account: str | None, everything: bool) -> None:
+    """Open again; what the leader opened meanwhile is not opened later."""
+    _switched(_switch("resume", profile, account, everything), "resumed")

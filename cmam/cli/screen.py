@@ -1,0 +1,128 @@
+"""What `status` looks like: one screen that tells at a glance whether all is well, legible at 80 columns.
+
+From a document to something rich can draw. Must not know where documents come from.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from rich import box
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from cmam.cli.common import STYLES
+
+MARKS = {
+    "reconciled": "●",
+    "subscribed": "◐",
+    "authorised": "◔",
+    "down": "○",
+    "refused": "✗",
+    "token_dead": "✗",
+}
+"""Only a full circle is ready to trade."""
+
+
+def status_screen(document: Mapping[str, Any]) -> RenderableType:
+    """The whole screen."""
+    parts: list[RenderableType] = [_headline(document)]
+    parts += [Text(f"! {warning}", style="yellow") for warning in document.get("warnings", ())]
+    if document.get("connections"):
+        parts.append(_connections(document))
+    if document.get("accounts"):
+        parts.append(_accounts(document["accounts"]))
+    if document.get("profiles"):
+        parts.append(_profiles(document))
+    parts += _alerts(document.get("alerts", ()))
+    return Group(*parts)
+
+
+def _headline(document: Mapping[str, Any]) -> Text:
+    if not document.get("running"):
+        return Text("cmam is not running; this is what was stored last.", style="bold yellow")
+    accounts = document.get("accounts", ())
+    ready = sum(account["health"] == "reconciled" for account in accounts)
+    head = Text.assemble(("cmam is running", "bold green"), f"  {ready} of {len(accounts)} accounts ready")
+    if document.get("event_store", {}).get("state") == "down":
+        head.append(f"  the store cannot write: {document['event_store'].get('why', '')}", style="bold red")
+    if document.get("views_behind"):
+        head.append(f"  views {document['views_behind']} records behind", style="dim")
+    return head
+
+
+def _table(*columns: str, numbers: Sequence[str] = ()) -> Table:
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, header_style="dim")
+    for column in columns:
+        table.add_column(column, justify="right" if column in numbers else "left", overflow="fold")
+    return table
+
+
+def _word(text: str) -> Text:
+    return Text(text, style=STYLES.get(text, ""))
+
+
+def _connections(document: Mapping[str, Any]) -> Table:
+    table = _table("connection", "server", "state", "this second", "busiest", "waiting", "", numbers=("waiting",))
+    for name, found in document["connections"].items():
+        short = name.removeprefix("connection:")
+        figures = document.get("limiters", {}).get(f"limiter:{short}", {})
+        table.add_row(
+            short,
+            f"{found.get('host', '')}:{found.get('port', '')}",
+            _word(str(found.get("state", ""))),
+            f"{figures.get('used', 0)} of {figures.get('limit', '?')}",
+            str(figures.get("busiest_second", 0)),
+            str(figures.get("waiting", 0)),
+            str(found.get("reason") or ""),
+        )
+    return table
+
+
+def _accounts(accounts: Sequence[Mapping[str, Any]]) -> Table:
+    table = _table(
+        "", "account", "broker", "", "balance", "pos.", "copies", "state", numbers=("balance", "pos.", "copies")
+    )
+    for found in accounts:
+        health = str(found["health"])
+        state = Text.assemble(_word(health))
+        if found.get("paused"):
+            state.append(f" paused ({found.get('paused_reason') or 'operator'})", style="yellow")
+        if found.get("reason") and health not in ("reconciled", "down"):
+            state.append(f" {found['reason']}", style="dim")
+        table.add_row(
+            Text(MARKS.get(health, "○"), style=STYLES.get(health, "")),
+            found.get("alias") or str(found.get("login") or found["ctid"]),
+            found.get("broker") or "–",
+            str(found.get("environment", "")),
+            f"{found['balance']} {found.get('currency', '')}" if found.get("balance") else "–",
+            str(found.get("positions", "–")),
+            str(found.get("copies", "–")),
+            state,
+        )
+    return table
+
+
+def _profiles(document: Mapping[str, Any]) -> Table:
+    names = {
+        found["ctid"]: found.get("alias") or str(found.get("login") or "") for found in document.get("accounts", ())
+    }
+    table = _table("profile", "leader", "follower", "state", "copies", "policy", numbers=("copies",))
+    for profile in document["profiles"]:
+        for number, link in enumerate(profile["links"] or [{}]):
+            is_first = number == 0
+            table.add_row(
+                profile["profile"] if is_first else "",
+                names.get(profile["leader"], str(profile["leader"])) if is_first else "",
+                names.get(link.get("follower"), str(link.get("follower", "–"))),
+                _word(str(link.get("standing", profile["state"]))),
+                str(link.get("copies", 0)),
+                ", ".join(f"{name}={value}" for name, value in link.get("settings", {}).items()) or "defaults",
+            )
+    return table
+
+
+def _alerts(alerts: Sequence[Mapping[str, Any]]) -> list[RenderableType]:
+    return [Text(f"! account {alert['account']}: {alert['text']}", style="bold red") for alert in alerts]
