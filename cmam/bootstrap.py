@@ -14,7 +14,7 @@ import secrets as fresh
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import Any, Protocol
 
 import pykka
 
@@ -28,14 +28,15 @@ from cmam.actors.operator import OperatorActor
 from cmam.actors.rate_limiter import RateLimitActor
 from cmam.actors.reader import ThreadReader
 from cmam.actors.recorder import RecorderActor
-from cmam.actors.runtime import Directory, Latch, ThreadRuntime
+from cmam.actors.runtime import Directory, Latch, Runtime, ThreadRuntime
 from cmam.actors.status import StatusBoard
 from cmam.actors.supervisor import SupervisorActor
-from cmam.actors.timer import ThreadTimer
+from cmam.actors.timer import ThreadTimer, Timer
 from cmam.clock import Clock, SystemClock
 from cmam.config.home import Home
-from cmam.config.settings import Settings
+from cmam.config.settings import Endpoint, Settings
 from cmam.credentials.oauth import OAuthClient
+from cmam.credentials.secrets_file import SecretStore
 from cmam.domain.account import AccountView
 from cmam.domain.events import StoreCreated, SystemStarted, SystemStopped
 from cmam.domain.ids import AccountId
@@ -57,6 +58,56 @@ DRAIN_S = 3.0
 STEP_S = 1.0
 """How long one group of actors may take to come to its end."""
 PREFIX_BYTES = 4
+
+
+class Reads(Protocol):
+    """Whatever dials and reads a connection; its only output is `tell`."""
+
+    def start(self, generation: int) -> None:
+        """Dial, and read until the end."""
+        ...
+
+
+class Ticks(Timer, Protocol):
+    """A timer with a life."""
+
+    def start(self) -> None:
+        """Begin to keep time."""
+        ...
+
+    def stop(self) -> None:
+        """Keep no more time."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Machinery:
+    """What makes actors run: threads here, turns of a scheduler in tests. The actors are the same."""
+
+    clock: Clock
+    directory: Directory
+    runtime: Runtime
+    timer: Ticks
+    reader: Callable[[str, Endpoint, QuoteBoard], Reads]
+    chance: Callable[[], float]
+
+
+def threads(settings: Settings, clock: Clock) -> Machinery:
+    """A thread for each actor, one for each connection's reader, one for the timer."""
+    directory = Directory()
+
+    def reader(name: str, endpoint: Endpoint, board: QuoteBoard) -> Reads:
+        dial = partial(connect, endpoint.host, endpoint.port, settings.api.ca_file)
+        return ThreadReader(dial, board, clock, directory, name)
+
+    return Machinery(
+        clock,
+        directory,
+        ThreadRuntime(),
+        ThreadTimer(clock, directory),
+        reader,
+        lambda: fresh.randbelow(1_000) / 1_000,
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,32 +138,55 @@ def run(
     with StoreLock(home.root).acquire(since=iso(clock.now()) or "", command=command):
         event_log = EventLog.open(home.root, durability=settings.durability)
         try:
-            system = System(home, settings, event_log, clock, only=frozenset(name.lower() for name in profiles))
-            on_ready(system.start())
-            system.wait(stop)
-            return system.stop()
+            secrets = secrets_of(home, settings.secrets)
+            only = frozenset(name.lower() for name in profiles)
+            system = System(settings, event_log, secrets, threads(settings, clock), only=only)
+            return _attended(home, system, stop, on_ready)
         finally:
             event_log.close()
 
 
+def _attended(home: Home, system: System, stop: Latch, on_ready: Callable[[Ready], None]) -> int:
+    """Run a system with what other processes need of it: the control channel and the projector."""
+    home.prepare_runtime()
+    control = ControlListener(home.control_socket, home.control_key, system.handle)
+    ready = system.start()
+    control.start()
+    child = projector.start(home.root)
+    try:
+        on_ready(ready)
+        system.wait(stop)
+    finally:
+        control.stop()
+        code = system.stop()
+        projector.stop(child)
+    return code
+
+
 class System:
-    """All actors and ports of one home."""
+    """All actors of one store, joined."""
 
     def __init__(
-        self, home: Home, settings: Settings, event_log: EventLog, clock: Clock, *, only: frozenset[str] = frozenset()
+        self,
+        settings: Settings,
+        event_log: EventLog,
+        secrets: SecretStore,
+        machinery: Machinery,
+        *,
+        only: frozenset[str] = frozenset(),
     ) -> None:
-        self._home = home
         self._settings = settings
         self._log = event_log
-        self._clock = clock
+        self._machinery = machinery
+        self._clock = machinery.clock
         self._only = only
-        self._secrets = secrets_of(home, settings.secrets)
-        self._keys = Keys(self._secrets.load())
+        self._secrets = secrets
+        self._keys = Keys(secrets.load())
         self._folded = self._fold()
         self._check()
-        self._directory = Directory()
-        self._timer = ThreadTimer(clock, self._directory)
-        self._runtime = ThreadRuntime()
+        self._directory = machinery.directory
+        self._timer = machinery.timer
+        self._runtime = machinery.runtime
         self._board = QuoteBoard()
         self._status = StatusBoard()
         self._stopped: dict[str, Latch] = {}
@@ -120,9 +194,6 @@ class System:
         self._fatal = ""
         self._refs: list[pykka.ActorRef[Any]] = []
         self._environments: dict[str, set[AccountId]] = {}
-        self._operator_links: Callable[[], tuple[Any, ...]] = tuple
-        self._control = ControlListener(home.control_socket, home.control_key, self._handle)
-        self._projector: Any = None
 
     def _fold(self) -> Fold:
         """Read the whole log once: the registry and every account as they were last believed."""
@@ -181,9 +252,6 @@ class System:
             m.KEEPER, KeeperActor, self._keys, self._secrets, provider, self._clock, self._timer, self._directory
         )
         self._ensure_accounts(registry)
-        self._home.prepare_runtime()
-        self._control.start()
-        self._projector = projector.start(self._home.root)
         links = self._links(registry)
         return Ready(len(registry.accounts), len({link.profile for link in links}), len(links))
 
@@ -242,8 +310,7 @@ class System:
         self._launch(
             m.limiter_name(name), RateLimitActor, name, limit, self._clock, self._timer, self._directory, self._status
         )
-        dial = partial(connect, endpoint.host, endpoint.port, self._settings.api.ca_file)
-        reader = ThreadReader(dial, self._board, self._clock, self._directory, m.connection_name(name))
+        reader = self._machinery.reader(m.connection_name(name), endpoint, self._board)
         ports = ConnectionPorts(
             name=name,
             host=endpoint.host,
@@ -257,7 +324,7 @@ class System:
             dial=reader.start,
             application=self._keys.application,
             token=self._keys.token,
-            chance=lambda: fresh.randbelow(1_000) / 1_000,
+            chance=self._machinery.chance,
         )
         version = self._log.head(m.connection_name(name)).version
         self._launch(m.connection_name(name), ConnectionActor, ports, version, tuple(sorted(accounts)))
@@ -270,7 +337,8 @@ class System:
             if self._ended.is_open:
                 return
 
-    def _handle(self, request: dict[str, Any], answer: Callable[[dict[str, Any]], None]) -> None:
+    def handle(self, request: dict[str, Any], answer: Callable[[dict[str, Any]], None]) -> None:
+        """Take a command of a person; its answer goes where it says. Told by the control listener."""
         self._directory.tell(m.OPERATOR, m.Operate(request, answer))
 
     def status(self) -> StatusBoard:
@@ -290,7 +358,6 @@ class System:
 
     def stop(self) -> int:
         """Come to an orderly end: exit code 0, or 1 where an actor forced it."""
-        self._control.stop()
         names = self._directory.names()
         limiters = [name for name in names if name.startswith("limiter:")]
         self._stop_all([name for name in names if name.startswith("account:")])
@@ -303,8 +370,6 @@ class System:
         for ref in reversed(self._refs):
             ref.stop(block=False)
         self._timer.stop()
-        if self._projector is not None:
-            projector.stop(self._projector)
         if self._fatal:
             log.error("! %s", self._fatal)
         return 1 if self._fatal else 0
