@@ -130,6 +130,7 @@ class EventLog:
         if not wanted:
             return self.position()
         self._check_place()
+        before = self.log_head()  # before the insert: found after it, it would have to be read again each time
         prepared = self._prepare(wanted)
         try:
             positions = self._recorder.insert_events(prepared.rows) or ()
@@ -137,7 +138,7 @@ class EventLog:
             if not database.is_integrity_error(error):
                 raise explain(error, self.path) from error
             return self._append_the_rest(wanted, error)
-        self._advance(prepared, positions)
+        self._advance(before, prepared, positions)
         return self.position()
 
     def _prepare(self, batch: Sequence[Pending]) -> _Prepared:
@@ -161,14 +162,13 @@ class EventLog:
             moved[pending.stream] = Head(pending.version, link.hex())
         return _Prepared(rows, hashes, moved)
 
-    def _advance(self, prepared: _Prepared, positions: Sequence[int]) -> None:
+    def _advance(self, before: LogHead, prepared: _Prepared, positions: Sequence[int]) -> None:
         assert self._heads is not None
         self._heads.update(prepared.heads)
-        head = self.log_head()
-        if positions[0] != head.position + 1:
+        if positions[0] != before.position + 1:
             self._log_head = None  # somebody else wrote in between: read again where the log stands
             return
-        rolling = head.digest
+        rolling = before.digest
         for link in prepared.hashes:
             rolling = roll(rolling, link)
         self._log_head = LogHead(positions[-1], rolling)
