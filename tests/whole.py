@@ -1,0 +1,253 @@
+"""A whole cmam on the sandbox's core, in virtual time: a leader who trades, followers, the log, and a pair of scissors.
+
+`Whole` starts the real system (`cmam.bootstrap.System`) with a scheduler for threads. `Person` is somebody with a
+terminal of his own: he trades on the leader's account and looks at what the broker really holds.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from google.protobuf.message import Message
+
+from cmam.bootstrap import Machinery, System
+from cmam.config.secret import Secret
+from cmam.config.settings import check
+from cmam.credentials.secrets_file import SecretStore
+from cmam.credentials.vault import Application, TokenPair, with_application, with_grant
+from cmam.domain.account import AccountView
+from cmam.domain.events import Event, Health
+from cmam.domain.ids import AccountId
+from cmam.office import Desk
+from cmam.openapi import catalogue
+from cmam.openapi._pb import OpenApiMessages_pb2 as wire
+from cmam.openapi._pb import OpenApiModelMessages_pb2 as model
+from cmam.sandbox.broker import Broker, Send
+from cmam.sandbox.switches import Switches
+from cmam.sandbox.world_file import default_world
+from cmam.store.fold import Fold, fold
+from cmam.store.log import EventLog
+from tests.stepped import Stepper
+
+LEADER, SAME_BROKER, OTHER_BROKER, YEN = 41_000_001, 41_000_002, 41_000_003, 41_000_004
+SECOND = 1_000_000
+EURUSD = 1
+PERSON_CONNECTION = 900_001
+
+
+class MemoryBackend:
+    """Secrets in memory."""
+
+    def __init__(self) -> None:
+        self._content: bytes | None = None
+
+    def read(self) -> bytes | None:
+        return self._content
+
+    def write(self, content: bytes) -> None:
+        self._content = content
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """A position as the broker really holds it."""
+
+    position: int
+    volume: int
+    side: int
+    label: str
+    stop: float
+    target: float
+    symbol: int
+
+
+class Whole:
+    """One run of everything."""
+
+    def __init__(
+        self,
+        seed: int = 0,
+        *,
+        followers: tuple[int, ...] = (SAME_BROKER,),
+        settings: Mapping[str, str] | None = None,
+        switches: Switches | None = None,
+        log: EventLog | None = None,
+    ) -> None:
+        self.stepper = Stepper(seed)
+        clock = self.stepper.clock
+        switches = switches if switches is not None else Switches(history_days=0)
+        self.broker = Broker(default_world(), now_us=clock.now(), seed=seed, switches=switches)
+        self.stepper.network.broker = self.broker
+        self.log = log if log is not None else EventLog.in_memory()
+        self.secrets = SecretStore(MemoryBackend())
+        self.settings = check({"demo_host": "sandbox", "live_host": "sandbox"})
+        self.followers = followers
+        self._give_tokens()
+        desk = Desk(self.log, clock)
+        desk.carry_out({"command": "account.add", "accounts": [_account(self.broker, c) for c in (LEADER, *followers)]})
+        chosen = {"volume.basis": "units", **(settings or {})}
+        desk.carry_out(
+            {
+                "command": "profile.create",
+                "name": "whole",
+                "leader": str(LEADER),
+                "followers": [str(follower) for follower in followers],
+                "settings": chosen,
+            }
+        )
+        self.person = Person(self)
+        self.system: System | None = None
+
+    def _give_tokens(self) -> None:
+        application = self.broker.world.applications[0]
+
+        def give(vault: Any) -> Any:
+            vault = with_application(vault, Application(application.client_id, Secret(application.client_secret)))
+            for grant in self.broker.grants.grants():
+                pair = TokenPair(Secret(grant.access_token), Secret(grant.refresh_token), self.stepper.clock.now())
+                vault, _ = with_grant(vault, pair, grant.accounts)
+            return vault
+
+        self.secrets.update(give)
+
+    # --- life -----------------------------------------------------------------------------------------------------
+
+    def start(self) -> None:
+        """Start the system; everything happens in `run`."""
+        stepper = self.stepper
+        machinery = Machinery(
+            stepper.clock,
+            stepper.directory,
+            stepper,
+            stepper,
+            stepper.network.reader,
+            stepper.random.random,
+        )
+        self.system = System(self.settings, self.log, self.secrets, machinery)
+        self.system.start()
+
+    def start_ready(self) -> None:
+        """Start, and let time pass until every account is reconciled."""
+        self.start()
+        self.stepper.run_until(self.is_ready, 60 * SECOND)
+
+    def kill(self) -> None:
+        """A crash: what was not on disk is gone."""
+        self.stepper.kill()
+        self.log.refresh()
+
+    def is_ready(self) -> bool:
+        """Whether every account of the system is reconciled."""
+        assert self.system is not None
+        views = [self.view(account) for account in (LEADER, *self.followers)]
+        return all(view is not None and view.health is Health.RECONCILED for view in views)
+
+    def run(self, seconds: float = 1.0) -> None:
+        """Let virtual time pass."""
+        self.stepper.run(int(seconds * SECOND))
+
+    def command(self, request: dict[str, Any]) -> dict[str, Any]:
+        """Send a person's command to the running system and wait for its answer."""
+        answers: list[dict[str, Any]] = []
+        assert self.system is not None
+        self.system.handle(request, answers.append)
+        self.stepper.run_until(lambda: bool(answers), 5 * SECOND)
+        return answers[0]
+
+    # --- what is believed and recorded ----------------------------------------------------------------------------
+
+    def view(self, account: int) -> AccountView | None:
+        assert self.system is not None
+        return self.system.status().view(AccountId(account))
+
+    def folded(self) -> Fold:
+        """What the log alone says."""
+        return fold(self.log.read_all())
+
+    def events(self, account: int, kind: type[Event]) -> list[Any]:
+        """The recorded events of a kind of one account."""
+        return [r.event for r in self.log.read_stream(f"account:{account}") if isinstance(r.event, kind)]
+
+
+def _account(broker: Broker, ctid: int) -> dict[str, Any]:
+    spec = next(account for account in broker.world.accounts if account.ctid == ctid)
+    return {"account": ctid, "login": spec.login, "broker": spec.broker, "can_trade": True}
+
+
+class Person:
+    """Somebody with a terminal of his own on the same broker."""
+
+    def __init__(self, whole: Whole) -> None:
+        self._whole = whole
+        self._numbers = itertools.count(1)
+        self._open: set[int] = set()
+        self.heard: list[Any] = []
+        broker = whole.broker
+        network = whole.stepper.network
+        network.others[PERSON_CONNECTION] = self._hear
+        broker.connect(PERSON_CONNECTION, network.now())
+        application = broker.world.applications[0]
+        self._say(wire.ProtoOAApplicationAuthReq(clientId=application.client_id, clientSecret=application.client_secret))
+
+    def _hear(self, output: Send) -> None:
+        cls = catalogue.MESSAGES[output.payload_type]
+        self.heard.append(cls.FromString(output.payload))
+
+    def _say(self, message: Message) -> None:
+        network = self._whole.stepper.network
+        payload_type = catalogue.type_of(message)
+        name = f"person-{next(self._numbers)}"
+        self._whole.broker.receive(PERSON_CONNECTION, payload_type, message.SerializeToString(), name, network.now())
+        network.collect()
+
+    def say(self, account: int, message: Message) -> list[Any]:
+        """Send a request for an account and return what the broker says at once."""
+        if account not in self._open:
+            self._open.add(account)
+            grant = self._whole.broker.grants.tokens_of(account)
+            assert grant is not None
+            self._say(wire.ProtoOAAccountAuthReq(ctidTraderAccountId=account, accessToken=grant.access_token))
+        self.heard.clear()
+        self._say(message)
+        return list(self.heard)
+
+    def buy(self, volume: int, *, account: int = LEADER, symbol: int = EURUSD, side: int = model.BUY, **more: Any) -> int:
+        """Trade at the market; answers the position's id."""
+        request = wire.ProtoOANewOrderReq(
+            ctidTraderAccountId=account, symbolId=symbol, orderType=model.MARKET, tradeSide=side, volume=volume, **more
+        )
+        heard = self.say(account, request)
+        accepted = next(event for event in heard if isinstance(event, wire.ProtoOAExecutionEvent))
+        return int(accepted.position.positionId)
+
+    def close(self, position: int, volume: int, *, account: int = LEADER) -> None:
+        self.say(
+            account,
+            wire.ProtoOAClosePositionReq(ctidTraderAccountId=account, positionId=position, volume=volume),
+        )
+
+    def amend(self, position: int, *, account: int = LEADER, stop: float | None = None, target: float | None = None) -> None:
+        request = wire.ProtoOAAmendPositionSLTPReq(ctidTraderAccountId=account, positionId=position)
+        if stop is not None:
+            request.stopLoss = stop
+        if target is not None:
+            request.takeProfit = target
+        self.say(account, request)
+
+    def holds(self, account: int) -> list[Held]:
+        """The positions that the broker really holds, oldest first."""
+        heard = self.say(account, wire.ProtoOAReconcileReq(ctidTraderAccountId=account))
+        report = next(event for event in heard if isinstance(event, wire.ProtoOAReconcileRes))
+        return sorted(
+            (
+                Held(
+                    p.positionId, p.tradeData.volume, p.tradeData.tradeSide, p.tradeData.label,
+                    p.stopLoss, p.takeProfit, p.tradeData.symbolId,
+                )
+                for p in report.position
+            ),
+            key=lambda held: held.position,
+        )
