@@ -201,7 +201,7 @@ class Network:
         self._stepper = stepper
         self.broker: Broker | None = None
         self.lines: dict[int, Line] = {}
-        self.others: dict[int, Callable[[Send], None]] = {}
+        self.others: dict[int, Callable[[Send | Close], None]] = {}
         self.is_reachable = True
         self._numbers = itertools.count(1)
 
@@ -277,7 +277,7 @@ class Network:
         """Put what the broker says on its lines."""
         assert self.broker is not None
         for output in self.broker.take_output():
-            if output.connection in self.others and isinstance(output, Send):
+            if output.connection in self.others:
                 self.others[output.connection](output)
                 continue
             line = self.lines.get(output.connection)

@@ -25,7 +25,7 @@ from cmam.office import Desk
 from cmam.openapi import catalogue
 from cmam.openapi._pb import OpenApiMessages_pb2 as wire
 from cmam.openapi._pb import OpenApiModelMessages_pb2 as model
-from cmam.sandbox.broker import Broker, Send
+from cmam.sandbox.broker import Broker, Close, Send
 from cmam.sandbox.switches import Switches
 from cmam.sandbox.world_file import default_world
 from cmam.store.fold import Fold, fold
@@ -183,28 +183,37 @@ class Person:
     def __init__(self, whole: Whole) -> None:
         self._whole = whole
         self._numbers = itertools.count(1)
+        self._connections = itertools.count(PERSON_CONNECTION)
+        self._connection = 0
         self._open: set[int] = set()
         self.heard: list[Any] = []
-        broker = whole.broker
-        network = whole.stepper.network
-        network.others[PERSON_CONNECTION] = self._hear
-        broker.connect(PERSON_CONNECTION, network.now())
+
+    def _dial(self) -> None:
+        broker, network = self._whole.broker, self._whole.stepper.network
+        self._connection = next(self._connections)
+        self._open.clear()
+        network.others[self._connection] = self._hear
+        broker.connect(self._connection, network.now())
         application = broker.world.applications[0]
         self._say(wire.ProtoOAApplicationAuthReq(clientId=application.client_id, clientSecret=application.client_secret))
 
-    def _hear(self, output: Send) -> None:
-        cls = catalogue.MESSAGES[output.payload_type]
-        self.heard.append(cls.FromString(output.payload))
+    def _hear(self, output: Send | Close) -> None:
+        if isinstance(output, Close):
+            self._connection = 0
+            return
+        self.heard.append(catalogue.MESSAGES[output.payload_type].FromString(output.payload))
 
     def _say(self, message: Message) -> None:
         network = self._whole.stepper.network
         payload_type = catalogue.type_of(message)
         name = f"person-{next(self._numbers)}"
-        self._whole.broker.receive(PERSON_CONNECTION, payload_type, message.SerializeToString(), name, network.now())
+        self._whole.broker.receive(self._connection, payload_type, message.SerializeToString(), name, network.now())
         network.collect()
 
     def say(self, account: int, message: Message) -> list[Any]:
         """Send a request for an account and return what the broker says at once."""
+        if not self._connection:
+            self._dial()
         if account not in self._open:
             self._open.add(account)
             grant = self._whole.broker.grants.tokens_of(account)

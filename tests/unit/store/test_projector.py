@@ -193,6 +193,21 @@ def test_the_process_follows_the_log_and_ends_with_its_standard_input(tmp_path: 
     world.log.close()
 
 
+def test_views_of_another_version_that_is_running_are_left_alone(tmp_path: Path) -> None:
+    """An upgraded audit beside an old projector answers from views of its own, and does not pull the old ones away."""
+    world = _a_day_in(tmp_path)
+    assert project_to_head(tmp_path) == 0
+    with sqlite3.connect(tmp_path / VIEWS_NAME) as views:
+        views.execute("UPDATE meta SET value = 'older' WHERE name = 'shape'")
+    views.close()
+    before = (tmp_path / VIEWS_NAME).stat().st_ino
+    older = StoreLock(tmp_path, name=projector.LOCK_NAME).acquire(since="", command="an older projector")
+    with older, Audit.open(tmp_path) as audit:
+        assert len(list(audit.copies())) == 3
+    assert (tmp_path / VIEWS_NAME).stat().st_ino == before
+    world.log.close()
+
+
 def test_a_projector_without_a_store_says_so(tmp_path: Path) -> None:
     """One sentence on stderr and exit 1; no traceback, and nothing is made."""
     done = subprocess.run(
