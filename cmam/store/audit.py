@@ -21,7 +21,7 @@ from cmam.store.errors import StoreUnavailable
 from cmam.store.log import EventLog
 from cmam.store.projector import Projector, project_to_head
 from cmam.store.verify import Fault, Finding, Verified, Verifier
-from cmam.store.views_file import VIEWS_NAME, open_views
+from cmam.store.views_file import VIEWS_NAME, find_views, open_views
 
 Line = dict[str, Any]
 """One line of an answer, ready for JSON."""
@@ -62,8 +62,10 @@ class Audit(AbstractContextManager["Audit"]):
         log = EventLog.read_only(home)
         try:
             behind = project_to_head(home)
-            views = open_views(log, home / VIEWS_NAME)
         except StoreUnavailable:
+            return cls.of(log)
+        views = find_views(log, home / VIEWS_NAME)
+        if views is None:  # a projector of another version holds them: they are its own, and ours are made in memory
             return cls.of(log)
         return cls(log, views, behind=behind)
 

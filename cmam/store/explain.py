@@ -13,39 +13,11 @@ from cmam.domain.changes import Change
 from cmam.domain.events import ChangeDecided, Inputs
 from cmam.domain.ids import ProfileId
 from cmam.domain.policy import SETTINGS
-from cmam.domain.reasons import Reason
+from cmam.domain.reasons import REASONS
 from cmam.domain.registry import PROFILE_PREFIX, Registry, evolve_registry
 from cmam.store.audit import Audit, Filters, Line
 from cmam.store.envelope import Recorded, event_builtins
 from cmam.store.text import iso, iso_ms, money, price, units_text
-
-LET_THROUGH: Mapping[Reason, str] = {
-    Reason.PAUSED: "resume the profile or the account; what came meanwhile is not opened later",
-    Reason.MANAGE_ONLY: "let the link open again; until then it only manages what it has",
-    Reason.ACCOUNT_NOT_READY: "the account's session must be authorised and reconciled",
-    Reason.NO_COPY: "there was nothing of this source to act on: see the decision about its opening",
-    Reason.COPY_FINISHED: "nothing: a copy that has ended is never taken up again",
-    Reason.SOURCE_GONE: "nothing: the leader had already closed it",
-    Reason.ALREADY_THERE: "nothing: the copy was already as wanted",
-    Reason.CARRIED: "a larger reduction; what is left below one step or minimum is kept until the next",
-    Reason.DUPLICATE: "nothing: this source has its copy",
-    Reason.UNMAPPED_SYMBOL: "a symbol of this name at the follower's broker, or a row in the link's symbol file",
-    Reason.SYMBOL_EXCLUDED: "take the symbol into the profile's list",
-    Reason.SYMBOL_DISABLED: "the follower's broker must open the symbol for trading",
-    Reason.ORDER_TYPE_EXCLUDED: "take this type of order into order_types",
-    Reason.TOO_OLD: "a larger max_age, or a quicker way from the leader's report to the decision",
-    Reason.LEVEL_PASSED: "a level that the market has not passed yet",
-    Reason.BELOW_MINIMUM: "a larger volume.amount, a larger trade of the leader, or a symbol with a smaller minimum",
-    Reason.STALE_INPUT: "fresh inputs: the ages below say which was too old",
-    Reason.REFUSED: "the broker's own reason stands beside the request",
-    Reason.UNKNOWN_OUTCOME: "an answer of the broker",
-    Reason.EXPIRED: "an answer while the request was young enough",
-    Reason.CLOSED_BY_LEADER: "nothing: the leader closed it",
-    Reason.CLOSED_BY_LEVEL: "nothing: its stop or target was reached",
-    Reason.CLOSED_BY_STOP_OUT: "more free margin on the follower",
-    Reason.CLOSED_BY_HUMAN: "nothing: a person closed it at the follower",
-}
-"""What would have let it through, for each reason."""
 
 
 def explain(audit: Audit, name: str) -> Iterator[Line]:
@@ -83,6 +55,7 @@ def _story(
 ) -> Line:
     copy = next(audit.copies(Filters(copy_id=decision["copy_id"])), None)
     leader = audit.log.record(f"account:{event.change.leader}", event.cause_version)
+    row = REASONS.get(event.reason) if event.reason is not None else None
     return {
         "decision_id": decision["decision_id"],
         "at": iso(record.at_us),
@@ -91,7 +64,9 @@ def _story(
         "follower": decision["follower"],
         "verdict": event.verdict.value,
         "reason": event.reason.value if event.reason is not None else None,
-        "let_through_by": LET_THROUGH.get(event.reason) if event.reason is not None else None,
+        "rule": row.when if row is not None else None,
+        "rests_on": row.inputs if row is not None else None,
+        "let_through_by": row.cure if row is not None else None,
         "volume": units_text(event.volume),
         "change": _change(event.change),
         "working": [{"name": step.name, "value": step.value, "note": step.note} for step in event.working],

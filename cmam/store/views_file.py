@@ -29,11 +29,9 @@ def open_views(log: EventLog, path: Path | None) -> Database:
     """Open the views of a log, made anew where they do not fit log and code; without a path, in memory."""
     if path is None:
         return _fresh(sqlite3.connect(":memory:", check_same_thread=False))
-    found = _existing(path)
+    found = find_views(log, path)
     if found is not None:
-        if _fits(log, found):
-            return found
-        found.close()
+        return found
     try:
         for part in (path, path.with_name(path.name + "-wal"), path.with_name(path.name + "-shm")):
             part.unlink(missing_ok=True)
@@ -42,6 +40,15 @@ def open_views(log: EventLog, path: Path | None) -> Database:
         raise StoreUnavailable(f"The views {path} cannot be made: {error.strerror or error}.") from error
     except sqlite3.Error as error:
         raise explain(error, path) from error
+
+
+def find_views(log: EventLog, path: Path) -> Database | None:
+    """Open the views that are there, if they were made by this code from this log; touches nothing otherwise."""
+    found = _existing(path)
+    if found is None or _fits(log, found):
+        return found
+    found.close()
+    return None
 
 
 def _connect(path: Path) -> sqlite3.Connection:
