@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import logging
 import os
-import secrets as fresh
+import secrets
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import partial
@@ -106,7 +106,7 @@ def threads(settings: Settings, clock: Clock) -> Machinery:
         ThreadRuntime(),
         ThreadTimer(clock, directory),
         reader,
-        lambda: fresh.randbelow(1_000) / 1_000,
+        lambda: secrets.randbelow(1_000) / 1_000,
     )
 
 
@@ -138,9 +138,9 @@ def run(
     with StoreLock(home.root).acquire(since=iso(clock.now()) or "", command=command):
         event_log = EventLog.open(home.root, durability=settings.durability)
         try:
-            secrets = secrets_of(home, settings.secrets)
+            vault = secrets_of(home, settings.secrets)
             only = frozenset(name.lower() for name in profiles)
-            system = System(settings, event_log, secrets, threads(settings, clock), only=only)
+            system = System(settings, event_log, vault, threads(settings, clock), only=only)
             return _attended(home, system, stop, on_ready)
         finally:
             event_log.close()
@@ -170,7 +170,7 @@ class System:
         self,
         settings: Settings,
         event_log: EventLog,
-        secrets: SecretStore,
+        vault: SecretStore,
         machinery: Machinery,
         *,
         only: frozenset[str] = frozenset(),
@@ -180,8 +180,8 @@ class System:
         self._machinery = machinery
         self._clock = machinery.clock
         self._only = only
-        self._secrets = secrets
-        self._keys = Keys(secrets.load())
+        self._secrets = vault
+        self._keys = Keys(vault.load())
         self._folded = self._fold()
         self._check()
         self._directory = machinery.directory
@@ -251,6 +251,7 @@ class System:
         self._launch(
             m.KEEPER, KeeperActor, self._keys, self._secrets, provider, self._clock, self._timer, self._directory
         )
+        self._directory.tell(m.KEEPER, m.Begin())
         self._ensure_accounts(registry)
         links = self._links(registry)
         return Ready(len(registry.accounts), len({link.profile for link in links}), len(links))
@@ -268,17 +269,22 @@ class System:
         wanted: dict[str, set[AccountId]] = {}
         for known in registry.accounts.values():
             wanted.setdefault("live" if known.is_live else "demo", set()).add(known.account)
+        fresh: list[str] = []
         for account in sorted(account for accounts in wanted.values() for account in accounts):
             if self._directory.ref(m.account_name(account)) is None:
                 view = self._folded.accounts.get(account) or AccountView(account=account)
                 self._start_account(view, registry)
+                fresh.append(m.account_name(account))
         for environment, accounts in sorted(wanted.items()):
             name = f"{environment}-1"
             if self._directory.ref(m.connection_name(name)) is None:
                 self._start_connection(name, is_live=environment == "live", accounts=accounts)
+                fresh.append(m.connection_name(name))
             elif accounts != self._environments.get(environment):
                 self._directory.tell(m.connection_name(name), m.AccountsWanted(tuple(sorted(accounts))))
             self._environments[environment] = accounts
+        for name in fresh:
+            self._directory.tell(name, m.Begin())
 
     def _start_account(self, view: AccountView, registry: Registry) -> None:
         known = registry.accounts.get(view.account)
@@ -300,6 +306,7 @@ class System:
         """Called by the supervisor, in its thread, with the view that the record gives."""
         registry = self._status.registry or self._folded.registry
         self._start_account(view, registry)
+        self._directory.tell(m.account_name(view.account), m.Begin())
         for environment in self._environments:
             self._directory.tell(m.connection_name(f"{environment}-1"), m.AccountRestarted(view.account))
         self._directory.tell(m.OPERATOR, m.AccountRestarted(view.account))
@@ -315,7 +322,7 @@ class System:
             name=name,
             host=endpoint.host,
             port=endpoint.port,
-            prefix=f"q{fresh.token_hex(PREFIX_BYTES)}-",
+            prefix=f"q{secrets.token_hex(PREFIX_BYTES)}-",
             clock=self._clock,
             timer=self._timer,
             directory=self._directory,

@@ -104,8 +104,8 @@ class AccountActor(Watched):
 
     # --- life -----------------------------------------------------------------------------------------------------
 
-    def on_start(self) -> None:
-        """Runs in the actor's thread before its first message."""
+    def _begin(self) -> None:
+        """What no record says of this process: nothing is connected, and nobody knows what became of open requests."""
         for intent in tuple(self._view.intents.values()):
             if intent.state is not IntentState.UNKNOWN:
                 self._fact(IntentOverdue(intent=intent.intent, why="cmam was started again"))
@@ -158,6 +158,8 @@ class AccountActor(Watched):
         match message:
             case m.LinksChanged():
                 self._links_changed(message)
+            case m.Begin():
+                self._begin()
             case m.LeaderRestarted():
                 self._ask_leaders()
             case m.FollowFrom():

@@ -88,8 +88,7 @@ class ConnectionActor(Watched):
 
     # --- life -----------------------------------------------------------------------------------------------------
 
-    def on_start(self) -> None:
-        """Runs in the actor's thread before its first message."""
+    def _begin(self) -> None:
         self._dial()
         self._ports.timer.after(TICK_US, self._name, m.Wake("tick"))
 
@@ -120,6 +119,8 @@ class ConnectionActor(Watched):
                 log.debug("< %s answered %s", self._name, message.question)
             case m.Unanswered():
                 self._not_subscribed(message)
+            case m.Begin():
+                self._begin()
             case m.Stop():
                 self._stop()
             case _:

@@ -58,13 +58,9 @@ class KeeperActor(Watched):
         self._directory = directory
         self._tried_us: dict[str, int] = {}
 
-    def on_start(self) -> None:
-        """Runs in the actor's thread before its first message."""
-        self._timer.after(0, self._name, m.Wake("look"))
-
     def on_receive(self, message: Any) -> None:
         match message:
-            case m.Wake():
+            case m.Begin() | m.Wake():
                 for grant in rotation.due(self._keys.vault, now=self._clock.now()):
                     self._rotate(grant.id)
                 self._timer.after(LOOK_US, self._name, m.Wake("look"))

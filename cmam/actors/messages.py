@@ -372,6 +372,11 @@ class QuotesWanted:
 
 
 @dataclass(frozen=True, slots=True)
+class Begin:
+    """Everybody you may speak to has a name now."""
+
+
+@dataclass(frozen=True, slots=True)
 class Stop:
     """Come to an orderly end."""
 
