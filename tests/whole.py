@@ -62,6 +62,7 @@ class Held:
     stop: float
     target: float
     symbol: int
+    price: float
 
 
 class Whole:
@@ -195,7 +196,9 @@ class Person:
         network.others[self._connection] = self._hear
         broker.connect(self._connection, network.now())
         application = broker.world.applications[0]
-        self._say(wire.ProtoOAApplicationAuthReq(clientId=application.client_id, clientSecret=application.client_secret))
+        self._say(
+            wire.ProtoOAApplicationAuthReq(clientId=application.client_id, clientSecret=application.client_secret)
+        )
 
     def _hear(self, output: Send | Close) -> None:
         if isinstance(output, Close):
@@ -223,7 +226,9 @@ class Person:
         self._say(message)
         return list(self.heard)
 
-    def buy(self, volume: int, *, account: int = LEADER, symbol: int = EURUSD, side: int = model.BUY, **more: Any) -> int:
+    def buy(
+        self, volume: int, *, account: int = LEADER, symbol: int = EURUSD, side: int = model.BUY, **more: Any
+    ) -> int:
         """Trade at the market; answers the position's id."""
         request = wire.ProtoOANewOrderReq(
             ctidTraderAccountId=account, symbolId=symbol, orderType=model.MARKET, tradeSide=side, volume=volume, **more
@@ -238,7 +243,9 @@ class Person:
             wire.ProtoOAClosePositionReq(ctidTraderAccountId=account, positionId=position, volume=volume),
         )
 
-    def amend(self, position: int, *, account: int = LEADER, stop: float | None = None, target: float | None = None) -> None:
+    def amend(
+        self, position: int, *, account: int = LEADER, stop: float | None = None, target: float | None = None
+    ) -> None:
         request = wire.ProtoOAAmendPositionSLTPReq(ctidTraderAccountId=account, positionId=position)
         if stop is not None:
             request.stopLoss = stop
@@ -253,8 +260,14 @@ class Person:
         return sorted(
             (
                 Held(
-                    p.positionId, p.tradeData.volume, p.tradeData.tradeSide, p.tradeData.label,
-                    p.stopLoss, p.takeProfit, p.tradeData.symbolId,
+                    p.positionId,
+                    p.tradeData.volume,
+                    p.tradeData.tradeSide,
+                    p.tradeData.label,
+                    p.stopLoss,
+                    p.takeProfit,
+                    p.tradeData.symbolId,
+                    p.price,
                 )
                 for p in report.position
             ),

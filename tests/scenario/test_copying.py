@@ -41,12 +41,13 @@ def test_levels_travel_with_the_open_and_follow_each_move(whole: Whole) -> None:
     opened = [e for e in whole.events(SAME_BROKER, IntentRecorded)]
     assert opened[0].command.relative_stop == 500_000
     (leader,), (copy,) = whole.person.holds(LEADER), whole.person.holds(SAME_BROKER)
-    assert copy.stop == pytest.approx(leader.stop, abs=1e-9)
+    shift = copy.price - leader.price
+    assert copy.stop == pytest.approx(leader.stop + shift, abs=1e-9)
     whole.person.amend(position, stop=round(leader.stop - 0.0012, 5), target=leader.target)
     whole.run(2)
     (leader,), (copy,) = whole.person.holds(LEADER), whole.person.holds(SAME_BROKER)
-    assert copy.stop == pytest.approx(leader.stop, abs=1e-9)
-    assert copy.target == pytest.approx(leader.target, abs=1e-9)
+    assert copy.stop == pytest.approx(leader.stop + shift, abs=1e-9)
+    assert copy.target == pytest.approx(leader.target + shift, abs=1e-9)
 
 
 def test_each_change_meets_one_decision(whole: Whole) -> None:
