@@ -43,6 +43,7 @@ box-shadow:0 10px 30px rgb(20 30 45/.08)}
 background:var(--warn);font-size:.8rem;letter-spacing:.02em}
 h1{margin:0 0 .5rem;font-size:1.5rem;line-height:1.25;text-wrap:balance}
 p{margin:.25rem 0 1rem}
+main>p:last-child{margin-bottom:0}
 .soft{color:var(--soft)}
 .after{margin:1rem 0 0;font-size:.9rem}
 .scope{margin:1rem 0 1.25rem;padding:.8rem 1rem;border-radius:10px;background:var(--brand-dim)}
@@ -62,7 +63,7 @@ border-bottom-width:0;cursor:pointer;background:none;color:inherit;font:inherit;
 .row b{font-weight:600}
 .row small{display:block;color:var(--soft);font-size:.85rem}
 .row .sum{white-space:nowrap;font-variant-numeric:tabular-nums}
-.tag{margin-left:.4rem;padding:0 .45rem;border:1px solid var(--line);border-radius:99px;color:var(--soft);
+.tag{margin-left:.25rem;padding:0 .45rem;border:1px solid var(--warn-line);border-radius:99px;background:var(--warn);
 font-size:.75rem;vertical-align:.06em}
 .actions{display:flex;flex-wrap:wrap;gap:.75rem}
 .actions button{flex:1 1 10rem;padding:.75rem 1rem;border:1px solid var(--line);border-radius:10px;background:none;
@@ -72,6 +73,8 @@ color:inherit;font:inherit;font-weight:600;cursor:pointer}
 :focus-visible{outline:3px solid var(--brand);outline-offset:2px}
 a{color:var(--brand)}
 code{overflow-wrap:anywhere;font-size:.9em}
+@media (max-width:32rem){body{padding:1rem .75rem}main{padding:1.25rem}.row{flex-wrap:wrap;row-gap:0}
+.row .grow{flex-basis:70%}.row .sum{flex-basis:100%;padding-left:2.05rem}}
 footer{margin-top:1rem;max-width:34rem;color:var(--soft);font-size:.85rem;text-align:center}
 """
 STYLE_HASH: Final = "sha256-" + base64.b64encode(hashlib.sha256(STYLE.encode()).digest()).decode()
@@ -170,13 +173,19 @@ def content_security_policy(form_targets: Sequence[str] = ()) -> str:
 def _account_row(account: AccountRow, is_ticked: bool) -> str:
     kind = "netted" if account.is_netted else "hedged"
     checked = " checked" if is_ticked else ""
+    live = ' <span class="tag">Live</span>' if account.is_live else ""
     return (
         f'<label class="row"><input type="checkbox" name="account" value="{account.ctid}"{checked}>'
-        f'<span class="grow"><b>{escape(account.broker)} {account.login}</b>'
-        f'<span class="tag">{"Live" if account.is_live else "Demo"}</span><span class="tag">{kind}</span>'
-        f"<small>cTID account {account.ctid}</small></span>"
-        f'<span class="sum">{escape(account.balance)} {escape(account.currency)}</span></label>'
+        f'<span class="grow"><b>{escape(account.broker)} {account.login}</b>{live}'
+        f"<small>{'Live' if account.is_live else 'Demo'} · {kind} · account {account.ctid}</small></span>"
+        f'<span class="sum">{escape(_grouped(account.balance))} {escape(account.currency)}</span></label>'
     )
+
+
+def _grouped(money: str) -> str:
+    """Set thousands apart, so that a long balance can be read."""
+    whole, point, rest = money.partition(".")
+    return f"{int(whole):,}{point}{rest}"
 
 
 def _page(title: str, body: str) -> str:
