@@ -7,7 +7,8 @@ command line.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Container
+from dataclasses import dataclass, replace
 
 from cmam import office
 from cmam.checkup import Connect, connector, sentence_and_cure
@@ -20,7 +21,8 @@ from cmam.credentials.secrets_file import SecretStore
 from cmam.credentials.vault import Application, Grant, TokenPair, Vault, unticked, with_grant
 from cmam.domain.ids import AccountId
 from cmam.domain.registry import KnownAccount, Registry
-from cmam.openapi.enquiry import Consent, Opened, describe_all
+from cmam.openapi.enquiry import Consent, Opened, Refused, describe_all
+from cmam.openapi.outcomes import Kind
 
 
 class NothingOpened(Exception):
@@ -42,6 +44,11 @@ class Seen:
     pair: TokenPair
     consent: Consent
     unread: tuple[str, ...]
+
+    def only(self, accounts: Container[int]) -> Seen:
+        """The same consent, as far as some of its accounts go."""
+        kept = tuple(account for account in self.consent.accounts if account.account in accounts)
+        return replace(self, consent=Consent(self.consent.user, kept))
 
 
 def pair_of(given: GivenTokens, *, now: int) -> TokenPair:
@@ -82,7 +89,15 @@ def _ask(dial: Connect, api: ApiSettings, application: Application, access: Secr
     """Either environment lists the accounts of both (open-api facts, 2.3)."""
     with dial(api.endpoint(is_live=is_live)) as enquiry:
         enquiry.authorise_application(application.client_id, application.client_secret)
-        return enquiry.consent(access)
+        try:
+            return enquiry.consent(access)
+        except Refused as refused:
+            if refused.refusal.rule.kind is not Kind.TOKEN:
+                raise
+            raise NothingOpened(
+                f"The access token is not good ({refused.refusal.description or refused.refusal.code}): it is "
+                "mistyped, expired, or was replaced by a refresh. Get new ones: `cmam account add`."
+            ) from None
 
 
 def losses(vault: Vault, registry: Registry, seen: Seen) -> tuple[Loss, ...]:
