@@ -8,7 +8,7 @@ fault of our own is answered with UNKNOWN_ERROR and counted in `stats()`.
 from __future__ import annotations
 
 import traceback
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 
 from google.protobuf.message import DecodeError, Message
@@ -35,6 +35,7 @@ ORDER_ERROR_EVENT, ERROR_RES = 2132, 2142
 TOKEN_INVALIDATED, CLIENT_DISCONNECT, ACCOUNT_DISCONNECT = 2147, 2148, 2164
 BEFORE_APPLICATION = frozenset({2100, 2104, 2173})
 """ApplicationAuthReq, VersionReq, RefreshTokenReq: legal before the application is authorised (FACTS 1.6)."""
+NEVER = 2**62
 MAINTENANCE = "SERVER_IS_UNDER_MAINTENANCE"
 __all__ = ["Broker", "Close", "Send"]
 
@@ -73,6 +74,7 @@ class Broker:
         self.streams = Streams(self.floor, self._stream)
         self._desk = Desk(self.floor, self.grants, self.streams, self._sessions, self._reply)
         self._maintenance_end_us = 0
+        self._token_alarm_us = NEVER
         self._dead: list[tuple[Grant, str]] = []
         self.grants.on_dead = lambda grant, reason: self._dead.append((grant, reason))
         self.grants.on_issued = self._watch_token
@@ -90,9 +92,15 @@ class Broker:
         limiter = Limiter(self.switches)
         session = Session(connection, environment, now, now, now, limiter, figures)
         self._sessions[connection] = session
-        self.floor.at(now + self.switches.unauthorised_timeout_ms * 1000, partial(self._close_unauthorised, session))
-        self.floor.at(now + self.switches.idle_timeout_ms * 1000, partial(self._close_idle, session))
-        self.floor.at(now + self.switches.heartbeat_after_ms * 1000, partial(self._beat, session))
+        for after_ms, action in (
+            (self.switches.unauthorised_timeout_ms, self._close_unauthorised),
+            (self.switches.idle_timeout_ms, self._close_idle),
+            (self.switches.heartbeat_after_ms, self._beat),
+        ):
+            self._later(session, now + after_ms * units.MILLISECOND_US, action)
+
+    def _later(self, session: Session, due_us: int, action: Callable[[Session], None]) -> None:
+        self.floor.at(due_us, partial(action, session), while_needed=partial(self._is_open, session))
 
     def disconnect(self, connection: int, now_us: int) -> None:
         """Forget a connection that the client or the network has closed."""
@@ -129,7 +137,7 @@ class Broker:
         if due <= self.floor.now_us:
             self.close(session.connection, "idle")
         else:
-            self.floor.at(due, partial(self._close_idle, session))
+            self._later(session, due, self._close_idle)
 
     def _beat(self, session: Session) -> None:
         """Send a heartbeat after our own silence; never as an answer to one (FACTS 1.5)."""
@@ -139,7 +147,7 @@ class Broker:
         if due <= self.floor.now_us:
             self._send(session, HEARTBEAT, b"", None)
             due = self.floor.now_us + self.switches.heartbeat_after_ms * 1000
-        self.floor.at(due, partial(self._beat, session))
+        self._later(session, due, self._beat)
 
     # Input.
 
@@ -376,12 +384,18 @@ class Broker:
     # Tokens.
 
     def _watch_token(self, grant: Grant) -> None:
-        self.floor.at(grant.expires_us, partial(self._expire_token, grant.access_token))
+        """Set the alarm for a token's expiry; one alarm, for the earliest, is enough."""
+        if grant.expires_us < self._token_alarm_us:
+            self._token_alarm_us = grant.expires_us
+            self.floor.at(grant.expires_us, self._expire_tokens)
 
-    def _expire_token(self, access_token: str) -> None:
-        found = self.grants.check(access_token, self.floor.now_us)
-        if not isinstance(found, Grant):
-            self.grants.expire(access_token)
+    def _expire_tokens(self) -> None:
+        self._token_alarm_us = NEVER
+        for grant in self.grants.grants():
+            if 0 < grant.expires_us <= self.floor.now_us:
+                self.grants.expire(grant.access_token)
+            elif grant.expires_us:
+                self._watch_token(grant)
 
     def _tell_dead(self) -> None:
         """Tell and end the account sessions whose access token has died (FACTS 2.4)."""

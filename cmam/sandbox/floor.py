@@ -23,6 +23,8 @@ from cmam.sandbox.world import Symbol, World
 EXECUTION_EVENT = 2126
 ORDER_ACCEPTED, ORDER_FILLED, ORDER_REPLACED, ORDER_CANCELLED, ORDER_EXPIRED = 2, 3, 4, 5, 6
 ORDER_REJECTED, ORDER_CANCEL_REJECTED, SWAP, DEPOSIT_WITHDRAW, ORDER_PARTIAL_FILL, BONUS = 7, 8, 9, 10, 11, 12
+TIMERS_UNSWEPT = 1_000
+"""So many timers, beyond twice those that were needed last, before the unneeded ones are looked for."""
 MARGIN_CALL_LEVELS = ((61, 100.0), (62, 80.0), (63, 60.0))
 """Thresholds of the margin level in percent, as accounts start with them."""
 
@@ -87,8 +89,9 @@ class Floor:
         self.chart = Chart(self.market, seed=seed, start_us=now_us, days=switches.history_days)
         self.venues = {broker.name: Venue(broker, self.market.streams, now_us) for broker in world.brokers}
         self.accounts: dict[int, Account] = {}
-        self._timers: list[tuple[int, int, Callable[[], None]]] = []
+        self._timers: list[tuple[int, int, Callable[[], None], Callable[[], bool] | None]] = []
         self._timer_count = 0
+        self._timers_swept = TIMERS_UNSWEPT
         for spec in world.accounts:
             account = Account(spec, spec.balance, 1, spec.bonus, int(spec.access), spec.balance)
             account.leverage_cents = spec.leverage_cents
@@ -98,10 +101,17 @@ class Floor:
 
     # Time.
 
-    def at(self, due_us: int, action: Callable[[], None]) -> None:
-        """Run `action` when the clock reaches `due_us`; actions of one moment run in the order in which they were set."""
+    def at(self, due_us: int, action: Callable[[], None], *, while_needed: Callable[[], bool] | None = None) -> None:
+        """Run `action` when the clock reaches `due_us`; actions of one moment run in the order in which they were set.
+
+        What is far away and no longer needed, as `while_needed` says, is forgotten before its time.
+        """
         self._timer_count += 1
-        heapq.heappush(self._timers, (due_us, self._timer_count, action))
+        heapq.heappush(self._timers, (due_us, self._timer_count, action, while_needed))
+        if len(self._timers) > self._timers_swept:
+            self._timers = [timer for timer in self._timers if timer[3] is None or timer[3]()]
+            heapq.heapify(self._timers)
+            self._timers_swept = 2 * len(self._timers) + TIMERS_UNSWEPT
 
     def next_timer_us(self) -> int | None:
         """Say when the next action is due."""

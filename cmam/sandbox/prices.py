@@ -66,7 +66,8 @@ def trendbars(
     limit = min(request.count, BARS_MAX) if has_count else BARS_MAX
     found: list[Bar] = []
     has_more = False
-    for bar in floor.chart.bars(quote.symbol.feed, request.period, end_ms):
+    until_ms = min(end_ms, floor.now_us // units.MILLISECOND_US)
+    for bar in floor.chart.bars(quote.symbol.feed, request.period, until_ms):
         if bar.minute * 60_000 < start_ms:
             break
         if len(found) == limit:

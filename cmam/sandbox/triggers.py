@@ -44,12 +44,20 @@ def rest(floor: Floor, account: Account, order: Order) -> None:
 def set_expiry(floor: Floor, account: Account, order: Order) -> None:
     """Let an order expire at the moment it names now; a later amend sets another."""
     assert order.expires_ms is not None
-    floor.at(order.expires_ms * units.MILLISECOND_US, partial(expire, floor, account, order, order.expires_ms))
+    floor.at(
+        order.expires_ms * units.MILLISECOND_US,
+        partial(expire, floor, account, order, order.expires_ms),
+        while_needed=partial(_may_expire, account, order, order.expires_ms),
+    )
+
+
+def _may_expire(account: Account, order: Order, expires_ms: int) -> bool:
+    return order.order_id in account.orders and order.expires_ms == expires_ms
 
 
 def expire(floor: Floor, account: Account, order: Order, expires_ms: int) -> None:
     """Expire an order, unless it is gone or was given another moment."""
-    if order.order_id in account.orders and order.expires_ms == expires_ms:
+    if _may_expire(account, order, expires_ms):
         outcomes.withdraw(floor, account, order, EXPIRED, ORDER_EXPIRED, None, is_server=True)
 
 
