@@ -1,0 +1,310 @@
+"""Write the pages of docs/ that are made from the code: commands, settings, events, reasons, refusals, files.
+
+Each page is a function from the code to text. `--check` writes nothing and exits 1 if a page on disk is not what the
+code says today; a test does the same.
+"""
+
+from __future__ import annotations
+
+import argparse
+import ast
+import dataclasses
+import inspect
+import re
+import sys
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Any, get_type_hints
+
+import click
+
+from cmam.cli.common import Lazy
+from cmam.cli.main import cli
+from cmam.config.settings import notes
+from cmam.domain import events, reasons
+from cmam.domain.policy import SETTINGS
+from cmam.openapi.outcomes import RULES
+
+ROOT = Path(__file__).resolve().parent.parent
+DOCS = ROOT / "docs"
+MADE = "*Made from the code by `make docs`; edit the code, not this page.*"
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--check", action="store_true", help="write nothing, say which pages are stale")
+    only_check = parser.parse_args().check
+    stale = [name for name, make in PAGES.items() if not is_fresh(name, make())]
+    for name in stale:
+        if not only_check:
+            (DOCS / name).write_text(PAGES[name](), encoding="utf-8")
+        print(f"docs/{name} {'is stale: run `make docs`' if only_check else 'written'}")
+    return 1 if only_check and stale else 0
+
+
+def is_fresh(name: str, text: str) -> bool:
+    """Whether the page on disk is what the code says today."""
+    path = DOCS / name
+    return path.is_file() and path.read_text(encoding="utf-8") == text
+
+
+def table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> Iterator[str]:
+    """A Markdown table."""
+    yield "| " + " | ".join(heads) + " |"
+    yield "|" + "---|" * len(heads)
+    for row in rows:
+        yield "| " + " | ".join(cell.replace("|", "\\|").replace("\n", " ") for cell in row) + " |"
+    yield ""
+
+
+# --- commands -------------------------------------------------------------------------------------------------------
+
+
+def commands() -> Iterator[tuple[str, click.Command]]:
+    """Every command with its whole name, groups first."""
+
+    def walk(name: str, command: click.Command) -> Iterator[tuple[str, click.Command]]:
+        yield name, command
+        if isinstance(command, click.Group):
+            context = click.Context(command)
+            for child in command.list_commands(context):
+                found = command.get_command(context, child)
+                if found is not None and not found.hidden:
+                    yield from walk(f"{name} {child}", found)
+
+    return walk("cmam", cli)
+
+
+COMMON = ("--home", "--json", "--debug", "--help")
+
+
+def cli_page() -> str:
+    lines = [
+        "# Commands",
+        "",
+        MADE,
+        "",
+        (
+            "Noun then verb. Data on stdout, talk on stderr. `--home DIR` (or `CMAM_HOME`), `--json`, `--debug` and `-h` stand "
+            "before or after any command."
+        ),
+        "",
+        "Exit codes: 0 done · 1 refused or diverged · 2 usage · 3 cannot reach the API · 4 another cmam holds this store.",
+        "",
+    ]
+    for name, command in commands():
+        if name == "cmam":
+            continue
+        lines += [f"{'##' if name.count(' ') == 1 else '###'} `{_usage(name, command)}`", "", *_help(command), ""]
+        options = [parameter for parameter in command.params if _is_worth_a_row(parameter)]
+        if options:
+            lines += table(("option", "meaning"), (_option(option) for option in options))
+    return "\n".join(lines).rstrip() + "\n"
+
+
+def _usage(name: str, command: click.Command) -> str:
+    context = click.Context(command, info_name=name)
+    pieces = [piece for piece in command.collect_usage_pieces(context) if piece != "[OPTIONS]"]
+    return " ".join([name, *pieces])
+
+
+def _help(command: click.Command) -> list[str]:
+    text = inspect.cleandoc(command.help or "").replace("\b\n", "")
+    assert text, f"{command.name} has no help"
+    return [text]
+
+
+def _is_worth_a_row(parameter: click.Parameter) -> bool:
+    return isinstance(parameter, click.Option) and not parameter.hidden and not set(parameter.opts) & set(COMMON)
+
+
+def _option(parameter: click.Parameter) -> tuple[str, str]:
+    assert isinstance(parameter, click.Option)
+    context = click.Context(cli)
+    record = parameter.get_help_record(context)
+    names, meaning = record if record is not None else ("", "")
+    for kind, shown in (("INTEGER RANGE", "N"), ("FLOAT RANGE", "X"), ("INTEGER", "N"), ("FLOAT", "X")):
+        names = names.replace(kind, shown)
+    return f"`{names}`", " ".join(meaning.split())
+
+
+# --- settings -------------------------------------------------------------------------------------------------------
+
+
+def settings_page() -> str:
+    lines = [
+        "# Settings",
+        "",
+        MADE,
+        "",
+        "## Of a home",
+        "",
+        (
+            "Kept in `settings.toml`, changed by `cmam api configure`. The environment variable wins over the file, an option "
+            "over both. `CMAM_HOST` and `CMAM_PORT` speak of both environments at once."
+        ),
+        "",
+        *table(
+            ("setting", "variable", "default", "allowed", "meaning"),
+            (
+                (f"`{n.name}`", f"`{n.variable}`", f"`{n.default}`" if n.default else "–", n.allowed, n.meaning)
+                for n in notes()
+            ),
+        ),
+        (
+            "Secrets are no settings: `CMAM_CLIENT_ID`, `CMAM_CLIENT_SECRET`, `CMAM_ACCESS_TOKEN`, `CMAM_REFRESH_TOKEN` and "
+            "`CMAM_TOKEN_EXPIRES_AT` are read by the commands that take them, and kept in `secrets.json` or the keyring."
+        ),
+        "",
+        "## Of a link",
+        "",
+        (
+            "The policy under which a follower copies: `cmam profile create … --set NAME=VALUE`, `cmam profile set`. Each change "
+            "is an event, and a decision names the version it was taken under."
+        ),
+        "",
+        *table(
+            ("setting", "default", "allowed", "meaning"),
+            ((f"`{s.name}`", f"`{s.default}`" if s.default else "–", s.allowed, s.meaning) for s in SETTINGS),
+        ),
+    ]
+    return "\n".join(lines).rstrip() + "\n"
+
+
+# --- events ---------------------------------------------------------------------------------------------------------
+
+
+def event_classes() -> list[type[events.Event]]:
+    """Every stored event, in the order of its file."""
+    found = [
+        value
+        for value in vars(events).values()
+        if isinstance(value, type) and issubclass(value, events.Event) and value is not events.Event
+    ]
+    return sorted(found, key=lambda cls: inspect.getsourcelines(cls)[1])
+
+
+STREAMS = {
+    "account": ("account:&lt;ctid&gt;", "one trading account; its actor is the only writer"),
+    "link": ("account:&lt;ctid&gt;", "one trading account; its actor is the only writer"),
+    "profile": ("profile:&lt;id&gt;", "one profile: its links and their settings"),
+    "app": ("app", "accounts, settings, the system's life, checkpoints"),
+    "connection": ("connection:&lt;env&gt;-&lt;n&gt;", "one connection to the API"),
+}
+
+
+def events_page() -> str:
+    lines = [
+        "# Events",
+        "",
+        MADE,
+        "",
+        (
+            "What `events.db` holds: one row a fact, readable JSON in the column `state` of `stored_events`. Each stands in an "
+            'envelope: `{"at_us", "cause": [stream, version] | null, "settings": n, "code": "x.y.z", "prev": hash, "data": {…}}`. '
+            "An event is never edited, only succeeded. *Derived* ones follow from the inputs before them; a replay computes them "
+            "again and compares."
+        ),
+        "",
+    ]
+    last = ""
+    for cls in event_classes():
+        stream, meaning = STREAMS[cls.TOPIC.split(".")[0]]
+        if stream != last:
+            lines += [f"## {stream}", "", meaning[0].upper() + meaning[1:] + ".", ""]
+            last = stream
+        derived = " · derived" if cls.IS_DERIVED else ""
+        lines += [f"### `{cls.TOPIC}`{derived}", "", inspect.cleandoc(cls.__doc__ or ""), ""]
+        hints = get_type_hints(cls)
+        fields = [(f"`{field.name}`", _type_name(hints[field.name])) for field in dataclasses.fields(cls)]
+        if fields:
+            lines += table(("field", "type"), fields)
+    return "\n".join(lines).rstrip() + "\n"
+
+
+def _type_name(hint: Any) -> str:
+    """A type as a person reads it."""
+    return f"`{re.sub(r'[A-Za-z_.]*[a-z_][.](?=[A-Za-z])', '', inspect.formatannotation(hint))}`"
+
+
+# --- reasons and refusals -------------------------------------------------------------------------------------------
+
+
+def reasons_page() -> str:
+    lines = [
+        "# Reasons",
+        "",
+        MADE,
+        "",
+        (
+            "Every skip, every *none* and every refusal carries one of these words. `cmam audit explain ID` shows it with its "
+            "numbers."
+        ),
+        "",
+        *table(
+            ("reason", "when", "rests on", "what would have let it through"),
+            ((f"`{reason.value}`", row.when, row.inputs, row.cure) for reason, row in reasons.REASONS.items()),
+        ),
+    ]
+    return "\n".join(lines).rstrip() + "\n"
+
+
+def refusals_page() -> str:
+    lines = [
+        "# Refusals of the API",
+        "",
+        MADE,
+        "",
+        (
+            "What each error code means, when the same request may go out again, and the cure. A code that is not here counts "
+            "as permanent."
+        ),
+        "",
+        *table(
+            ("code", "kind", "again", "meaning", "cure"),
+            (
+                (f"`{r.code}`", r.kind.value, r.retry.value.replace("_", " "), r.sentence, r.cure)
+                for r in RULES.values()
+            ),
+        ),
+    ]
+    return "\n".join(lines).rstrip() + "\n"
+
+
+# --- files ----------------------------------------------------------------------------------------------------------
+
+
+def whats_here_page() -> str:
+    lines = ["# What is here", "", MADE, "", "Each file in one line, from its own first sentence.", ""]
+    for folder in ("cmam", "scripts"):
+        by_package: dict[str, list[tuple[str, str]]] = {}
+        for path in sorted((ROOT / folder).rglob("*.py")):
+            if "_pb" in path.parts or path.name == "__init__.py":
+                continue
+            package = path.parent.relative_to(ROOT).as_posix()
+            by_package.setdefault(package, []).append((f"`{path.name}`", first_sentence(path)))
+        for package, rows in sorted(by_package.items()):
+            lines += [f"## {package}/", "", *table(("file", "what it is for"), rows)]
+    return "\n".join(lines).rstrip() + "\n"
+
+
+def first_sentence(path: Path) -> str:
+    """The first line of a module's docstring."""
+    text = ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) or ""
+    assert text, f"{path} does not say what it is for"
+    return " ".join(text.split("\n\n")[0].split())
+
+
+PAGES: dict[str, Callable[[], str]] = {
+    "cli.md": cli_page,
+    "settings.md": settings_page,
+    "events.md": events_page,
+    "reasons.md": reasons_page,
+    "refusals.md": refusals_page,
+    "whats-here.md": whats_here_page,
+}
+
+assert issubclass(type(cli), Lazy), "the commands are walked through their lazy group"
+
+if __name__ == "__main__":
+    sys.exit(main())

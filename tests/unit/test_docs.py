@@ -1,0 +1,120 @@
+"""The documents against the code: nothing described that is not there, nothing there that is not described."""
+
+from __future__ import annotations
+
+import importlib.util
+import re
+import shlex
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from types import ModuleType
+
+import click
+import pytest
+
+import cmam
+from cmam.cli.main import cli
+from tests.conftest import ROOT
+
+WRITTEN = sorted(
+    path for path in [*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")] if "Made from the code" not in path.read_text()
+)
+
+
+def _load_writer() -> ModuleType:
+    spec = importlib.util.spec_from_file_location("write_docs", ROOT / "scripts/write_docs.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules["write_docs"] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+writer = _load_writer()
+
+
+@pytest.mark.parametrize("page", sorted(writer.PAGES))
+def test_pages_made_from_the_code_are_fresh(page: str) -> None:
+    """A command, setting, event, reason or file that changes takes its page with it: run `make docs`."""
+    assert writer.is_fresh(page, writer.PAGES[page]()), f"docs/{page} is stale: run `make docs`"
+
+
+@pytest.mark.parametrize("path", WRITTEN, ids=lambda path: str(path.relative_to(ROOT)))
+def test_links_lead_somewhere(path: Path) -> None:
+    """Every relative link of a document points at a file that exists."""
+    links = re.findall(r"\]\(([^)#\s]+)[^)]*\)", path.read_text(encoding="utf-8"))
+    missing = [link for link in links if "://" not in link and not (path.parent / link).exists()]
+    assert not missing
+
+
+def _commands_in(path: Path) -> Iterator[str]:
+    """Every `cmam …` that a document shows, in blocks and in running text."""
+    text = path.read_text(encoding="utf-8")
+    for block in re.findall(r"```[a-z]*\n(.*?)```", text, re.DOTALL):
+        for line in block.splitlines():
+            found = re.match(r"(?:\$ )?(?:[A-Z_]+=\S* )*(?:\.venv/bin/)?(cmam [a-z-].*)", line)
+            if found:
+                yield re.split(r"\s{3,}|\s+#", found.group(1))[0]
+    for inline in re.findall(r"`((?:\.venv/bin/)?cmam [^`\n]+)`", re.sub(r"```.*?```", "", text, flags=re.DOTALL)):
+        yield inline.removeprefix(".venv/bin/")
+
+
+@pytest.mark.parametrize("path", WRITTEN, ids=lambda path: str(path.relative_to(ROOT)))
+def test_commands_in_documents_exist(path: Path) -> None:
+    """Whoever copies a command out of a document finds its verb and each of its options."""
+    for shown in _commands_in(path):
+        _check_command(shown)
+
+
+def _check_command(shown: str) -> None:
+    words = shlex.split(shown.replace("…", "").replace("[", " ").replace("]", " ").replace("|", " "))[1:]
+    command: click.Command = cli
+    context = click.Context(cli)
+    options = {name for parameter in cli.params for name in parameter.opts}
+    for word in words:
+        if word.startswith("--"):
+            known = options | {name for p in command.params for name in (*p.opts, *p.secondary_opts)} | {"--help"}
+            assert word.split("=")[0] in known, f"{shown!r}: {word} is no option of {command.name}"
+        elif isinstance(command, click.Group) and re.fullmatch(r"[a-z][a-z-]*", word):
+            found = command.get_command(context, word)
+            if found is None and command is not cli:
+                continue
+            assert found is not None, f"{shown!r}: there is no command {word}"
+            command = found
+
+
+def test_quick_start_of_the_readme_is_two_make_targets(root: Path) -> None:
+    """What the README tells a stranger to type is what the Makefile offers, and nothing else is needed."""
+    blocks = re.findall(r"```console\n(.*?)```", (root / "README.md").read_text(encoding="utf-8"), re.DOTALL)
+    typed = [line.removeprefix("$ ") for line in blocks[0].splitlines() if line.startswith("$ ")]
+    assert typed == ["make demo", "make test"]
+    makefile = (root / "Makefile").read_text(encoding="utf-8")
+    assert all(re.search(rf"^{line.split()[1]}:", makefile, re.MULTILINE) for line in typed)
+
+
+def test_every_make_target_that_documents_name_exists(root: Path) -> None:
+    """`make X` in a document is a target."""
+    targets = set(re.findall(r"^([a-z]+):", (root / "Makefile").read_text(encoding="utf-8"), re.MULTILINE))
+    for path in WRITTEN:
+        for named in re.findall(r"`(?:SEED=n )?make ([a-z ]+)`", path.read_text(encoding="utf-8")):
+            assert set(named.split()) <= targets, f"{path.name}: make {named}"
+
+
+def test_the_changelog_speaks_of_this_version(root: Path) -> None:
+    """Whoever updates reads what is new in it."""
+    assert f"## {cmam.__version__}" in (root / "CHANGELOG.md").read_text(encoding="utf-8")
+
+
+def test_every_decision_is_in_the_index(root: Path) -> None:
+    """A decision that nobody finds was not written down."""
+    folder = root / "docs/decisions"
+    index = (folder / "index.md").read_text(encoding="utf-8")
+    assert [path.name for path in folder.glob("[0-9]*.md") if path.name not in index] == []
+
+
+def test_documents_name_no_machine_of_ours(root: Path) -> None:
+    """Nothing committed knows a path of the machine it was written on."""
+    for path in WRITTEN:
+        assert not re.search(r"(?<![\w.])/(?:work|root|tmp/house)/", path.read_text(encoding="utf-8")), path.name
