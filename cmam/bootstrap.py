@@ -141,7 +141,9 @@ def run(
             vault = secrets_of(home, settings.secrets)
             only = frozenset(name.lower() for name in profiles)
             system = System(settings, event_log, vault, threads(settings, clock), only=only)
-            return _attended(home, system, stop, on_ready)
+            code = _attended(home, system, stop, on_ready)
+            event_log.write_checkpoint(clock.now())
+            return code
         finally:
             event_log.close()
 

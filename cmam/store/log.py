@@ -18,8 +18,9 @@ from eventsourcing.persistence import StoredEvent
 
 import cmam
 from cmam.domain.events import Checkpointed
+from cmam.domain.registry import APP
 from cmam.store import database
-from cmam.store.chain import NO_ORDER, Head, LogHead, latest_checkpoint, roll
+from cmam.store.chain import NO_ORDER, Head, LogHead, checkpoint, latest_checkpoint, roll
 from cmam.store.database import TABLE, Durability, LogRecorder, explain
 from cmam.store.envelope import GENESIS, Cause, Decoding, Pending, Raw, Recorded, UnknownEvent, encode, record_hash
 from cmam.store.errors import RecordRefused, StoreBroken, StoreError, StoreUnavailable, VersionConflict
@@ -46,7 +47,7 @@ SELECT {{columns}} FROM {TABLE} WHERE rowid IN (
 )
 """
 _LAST_CHECKPOINT = f"""
-SELECT {{columns}} FROM {TABLE} WHERE originator_id = 'app' AND topic = '{Checkpointed.TOPIC}'
+SELECT {{columns}} FROM {TABLE} WHERE originator_id = '{APP}' AND topic = '{Checkpointed.TOPIC}'
 ORDER BY originator_version DESC LIMIT 1
 """
 _PAGE_OF_LOG = f"SELECT {{columns}} FROM {TABLE} WHERE rowid > ? ORDER BY rowid LIMIT ?"
@@ -212,6 +213,16 @@ class EventLog:
             inode = -1
         if inode != self._inode:
             raise StoreUnavailable(f"The event store {self._path} was moved or deleted while in use. Put it back.")
+
+    def write_checkpoint(self, at_us: int) -> None:
+        """Put all heads on record in `app`, if anything was recorded since the last time.
+
+        For the holder of the lock at its end, when no actor writes that stream any more.
+        """
+        last = self._page(self.position() - 1, 1)
+        if last and last[0].topic != Checkpointed.TOPIC:
+            event = checkpoint(self.heads(), self.log_head())
+            self.append([Pending(APP, self.head(APP).version + 1, at_us, event)])
 
     def tidy(self) -> None:
         """Fold the write-ahead log back into the file, as far as no reader needs it. Call when idle."""

@@ -7,6 +7,7 @@ log change in one transaction (`projector.py`).
 from __future__ import annotations
 
 import hashlib
+import os
 import sqlite3
 from pathlib import Path
 
@@ -52,6 +53,7 @@ def find_views(log: EventLog, path: Path) -> Database | None:
 
 
 def _connect(path: Path) -> sqlite3.Connection:
+    os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))  # SQLite would let others read it
     connection = sqlite3.connect(path, timeout=5, check_same_thread=False)
     connection.execute("PRAGMA journal_mode=WAL").fetchone()
     connection.execute("PRAGMA synchronous=NORMAL")  # after a power cut they are a little behind, or made anew
@@ -63,7 +65,7 @@ def _existing(path: Path) -> Database | None:
         return None
     try:
         return Database(_connect(path), execute_plugins=False)
-    except sqlite3.Error:
+    except (sqlite3.Error, OSError):
         return None
 
 

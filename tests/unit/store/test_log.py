@@ -217,6 +217,20 @@ def test_a_store_is_whole_or_not_there(tmp_path: Path) -> None:
     assert (tmp_path / "events.db").stat().st_mode & 0o077 == 0
 
 
+def test_a_last_checkpoint_is_written_once() -> None:
+    """At an orderly stop all heads go on record; again with nothing new, or in an empty log, writes nothing."""
+    log = a_log_of()
+    log.write_checkpoint(T0)
+    assert log.position() == 0
+    log.append(facts(2))
+    log.write_checkpoint(T0)
+    log.write_checkpoint(T0)
+    assert [record.stream for record in log.read()] == ["account:1", "account:1", "app"]
+    event = log.read()[-1].event
+    assert isinstance(event, Checkpointed)
+    assert event.heads["account:1"] == str(log.head("account:1"))
+
+
 def test_checkpoints_keep_reopening_quick_and_exact() -> None:
     """The hash over the log is taken up from the last checkpoint and comes out the same as from the beginning."""
     log = a_log_of(facts(5), facts(5, "account:2"), checkpoints=True)
