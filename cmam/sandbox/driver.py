@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import logging
 from typing import Protocol
 
 from cmam.clock import Clock
 from cmam.sandbox.broker import Broker, Close, Send
 from cmam.sandbox.channels import Incoming, LifeSign, Malformed, TooLong
 
+_LOG = logging.getLogger("cmam.sandbox")
 SLEEP_S_MAX = 1.0
 """Longest sleep between two looks at the clock: the wall clock may be set while we wait."""
 SLEEP_S_MIN = 0.0005
@@ -145,16 +147,28 @@ class Driver:
 
     def _set_alarm(self) -> None:
         deadline = self.broker.next_deadline()
+        if deadline is None:
+            return
+        seconds = (deadline - self.now()) / 1_000_000
+        self._sleep(min(max(seconds, SLEEP_S_MIN), SLEEP_S_MAX))
+
+    def _sleep(self, seconds: float) -> None:
+        """Wake after so long, or at the alarm that is set already if that is sooner: an early look costs little."""
+        due = self._loop.time() + seconds
         if self._timer is not None:
+            if self._timer.when() <= due:
+                return
             self._timer.cancel()
-            self._timer = None
-        if deadline is not None:
-            seconds = (deadline - self.now()) / 1_000_000
-            self._timer = self._loop.call_later(min(max(seconds, SLEEP_S_MIN), SLEEP_S_MAX), self._wake)
+        self._timer = self._loop.call_at(due, self._wake)
 
     def _wake(self) -> None:
         self._timer = None
-        self.broker.on_time(self.now())
+        try:
+            self.broker.on_time(self.now())
+        except Exception:  # noqa: BLE001  # a fault of ours must neither stop the market for good nor spin
+            _LOG.exception("! the broker failed on its own time; it is asked again in %s s", SLEEP_S_MAX)
+            self._sleep(SLEEP_S_MAX)
+            return
         self.pump()
 
 

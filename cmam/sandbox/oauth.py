@@ -270,7 +270,7 @@ def is_registered(redirect_uri: str, registered: tuple[str, ...]) -> bool:
     if asked.hostname not in LOOPBACK or port is None or asked.username is not None or asked.fragment:
         return False
     host = f"[{asked.hostname}]" if asked.hostname == "::1" else asked.hostname
-    return asked._replace(netloc=host).geturl() in registered
+    return asked._replace(netloc=host, path=asked.path or "/").geturl() in registered
 
 
 def _csp_source(redirect_uri: str) -> str:

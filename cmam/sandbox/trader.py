@@ -10,6 +10,7 @@ import itertools
 import os
 import socket
 import ssl
+from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
@@ -26,6 +27,9 @@ from cmam.sandbox.options import SandboxError
 
 ANSWER_S_MAX = 10.0
 """Longest wait for the outcome of one request; after it the outcome is unknown."""
+REQUESTS_A_SECOND = 45
+"""Requests that leave in `PACE_US` at most: below the 50 a second at which the server begins to refuse."""
+PACE_US = 1_050_000
 HEARTBEAT_S = 10.0
 HEARTBEAT = 51
 WIRE_PRICE = 100_000
@@ -119,6 +123,7 @@ class Trader:
         self._symbols: dict[str, Tradable] = {}
         self._names: dict[int, str] = {}
         self._last_sent = self._clock.monotonic()
+        self._asked: deque[int] = deque(maxlen=REQUESTS_A_SECOND)
         token = control_client.ask(ready, "POST", "tokens", {"ctid": self._ctid})["access_token"]
         self._socket = self._connect(ready)
         try:
@@ -233,6 +238,9 @@ class Trader:
     ) -> envelopes.Envelope:
         """Send a request and wait for its answer, or for the execution event that ends it."""
         client_msg_id = next(self._ids)
+        if len(self._asked) == REQUESTS_A_SECOND:
+            self.wait_until(self._asked[0] + PACE_US)
+        self._asked.append(self._clock.monotonic())
         self._send(request.payloadType, request.SerializeToString(), client_msg_id)  # type: ignore[attr-defined]
         deadline = self._clock.monotonic() + int(ANSWER_S_MAX * 1_000_000)
         while (left := deadline - self._clock.monotonic()) > 0:

@@ -330,3 +330,15 @@ def test_faults_of_a_file_happen_at_their_time(tmp_path: Path) -> None:
         refused = CliRunner().invoke(sandbox, ["--home", str(tmp_path), "--faults", str(schedule), *FREE_PORTS])
         assert refused.exit_code == 2, bad
         assert "line 2" in refused.output, refused.output
+
+
+def test_a_long_file_keeps_below_the_servers_limit(cmam: Any, tmp_path: Path) -> None:
+    """A hundred rows at once are paced, so that none of them meets the refusal of the fifty-first request."""
+    file = tmp_path / "trades.csv"
+    rows = "".join(f"limit,r{number},EURUSD,buy,0.01,0.5\ncancel,r{number},,,,\n" for number in range(50))
+    file.write_text("action,ref,symbol,side,lots,price\n" + rows)
+    lines = [json.loads(line) for line in cmam("trade", "play", str(file), "--json").stdout.splitlines()]
+    assert [line["ok"] for line in lines] == [True] * 100
+    found = json.loads(cmam("stats", "--json").output)["connections"][-1]
+    assert found["busiest_second"] <= 50
+    assert found["rate_refusals"] == 0

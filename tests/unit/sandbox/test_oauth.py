@@ -86,7 +86,12 @@ class Sandbox:
         settings = Switches(**switches)  # type: ignore[arg-type]
         self.grants = Grants(world, settings, seed=1, now_us=START_US)
         self.site = OAuthSite(
-            world, lambda: self.grants, settings, now=lambda: self.now_us, form_key=b"k" * 32, balance=lambda account: "1.00"
+            world,
+            lambda: self.grants,
+            settings,
+            now=lambda: self.now_us,
+            form_key=b"k" * 32,
+            balance=lambda account: "1.00",
         )
 
     def visit(self, **parameters: str) -> HttpResponse:
@@ -292,9 +297,11 @@ def test_a_redirect_address_with_a_query_keeps_it() -> None:
         ("http://127.0.0.1:1/callback#x", False),
         ("https://example.test:444/back?keep=1", False),
         ("https://example.test/back?keep=1", True),
+        ("http://localhost:8080", True),
+        ("http://localhost:8080/", True),
     ],
 )
 def test_loopback_addresses_may_use_any_port_and_others_must_match(asked: str, is_right: bool) -> None:
     """A desktop client cannot know its port beforehand; nobody else is given that freedom."""
-    registered = ("https://example.test/back?keep=1", "http://127.0.0.1/callback")
+    registered = ("https://example.test/back?keep=1", "http://127.0.0.1/callback", "http://localhost/")
     assert is_registered(asked, registered) is is_right

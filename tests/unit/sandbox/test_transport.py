@@ -17,6 +17,7 @@ from websockets.exceptions import ConnectionClosed
 
 from cmam.clock import SystemClock
 from cmam.openapi.framing import FRAME_BYTES_MAX, Deframer, frame
+from cmam.sandbox import driver as driver_module
 from cmam.sandbox import envelopes, transport
 from cmam.sandbox.broker import Close, Send
 from cmam.sandbox.certificates import server_context
@@ -421,3 +422,32 @@ def test_arguments_of_wire_faults_are_checked_and_nothing_is_switched_on(name: s
         faults.set(name, arguments)
     assert faults.on() == {}
     assert (faults.bytes_per_s, faults.trickle_bytes) == (0, 0)
+
+
+def test_a_broker_that_fails_on_its_own_time_is_asked_again_without_a_storm(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A fault of the core is logged once a while, and the market goes on when it has passed."""
+    monkeypatch.setattr(driver_module, "SLEEP_S_MAX", 0.01)
+
+    class Failing(ScriptedBroker):
+        asked = 0
+
+        def on_time(self, now_us: int) -> None:
+            self.asked += 1
+            if self.asked < 3:
+                raise RuntimeError("a fault of the core")
+            self.woken.set()
+
+        def next_deadline(self) -> int | None:
+            return 1
+
+    async def story() -> None:
+        broker = Failing()
+        loop = asyncio.get_running_loop()
+        driver = Driver(broker, SystemClock(), loop)  # type: ignore[arg-type]
+        started = loop.time()
+        driver.pump()
+        await asyncio.wait_for(broker.woken.wait(), ANSWER_S)
+        assert loop.time() - started >= 2 * 0.01
+        driver.stop()
+
+    run(story)
