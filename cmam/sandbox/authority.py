@@ -75,8 +75,8 @@ class Grants:
         self._by_access: dict[str, Grant] = {}
         self._by_refresh: dict[str, str] = {}
         self._expired: dict[str, None] = {}
-        self.on_dead: Callable[[Grant, str], None] = lambda grant, reason: None
-        self.on_issued: Callable[[Grant], None] = lambda grant: None
+        self.on_dead: Callable[[Grant, str], None] = lambda _grant, _reason: None
+        self.on_issued: Callable[[Grant], None] = lambda _grant: None
         self.states = {application.client_id: application.state for application in world.applications}
         self._grant_initially(now_us)
 
@@ -166,7 +166,7 @@ class Grants:
     def refresh(
         self, refresh_token: str, now_us: int, *, client_id: str | None = None, client_secret: str = ""
     ) -> Grant | Refusal:
-        """Exchange a refresh token for a new pair; the old one is dead at once. Over the socket no credentials come along."""
+        """Exchange a refresh token for a new pair; the old one is dead at once. The socket brings no credentials."""
         if client_id is not None:
             refusal = self.check_application(client_id, client_secret)
             if refusal is not None:
@@ -250,7 +250,7 @@ class Grants:
         return grant
 
     def _secret(self, kind: str) -> str:
-        """Make the next secret text; from the seed, so that a run can be repeated. A sandbox guards nothing of worth."""
+        """Make the next secret text; from the seed, so that a run can be repeated: a sandbox guards nothing."""
         self._count += 1
         return hashlib.sha256(f"{self._seed}:{kind}:{self._count}".encode()).hexdigest()[:44]
 

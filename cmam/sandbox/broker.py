@@ -505,7 +505,7 @@ class Broker:
         return self.faults.on()
 
     def state(self) -> dict[str, object]:
-        """Write down what a restart keeps: accounts, orders, positions, deals, ids, prices, tokens. JSON can carry it."""
+        """Write down what a restart keeps: accounts with all their records, ids, prices, tokens. JSON can carry it."""
         return snapshot.write(self.floor, self.grants)
 
     def load_state(self, state: Mapping[str, object], now_us: int) -> None:

@@ -1,7 +1,7 @@
 """What a trading request must satisfy before it becomes an order: rights, hours, volumes, prices, levels, margin.
 
-Each check raises Refused with the broker's code and words, in the order in which the broker is believed to look. Changes
-nothing.
+Each check raises Refused with the broker's code and words, in the order in which the broker is believed to look.
+Changes nothing.
 """
 
 from __future__ import annotations

@@ -30,8 +30,8 @@ class Send:
 class Close:
     """The end of one connection: what was sent before is flushed, then it closes on a frame boundary.
 
-    Faults want it otherwise: with `half_of` half of that frame goes out after the rest and then the line is cut; without
-    `flush` it is cut as it is, and what is still unsent is lost.
+    Faults want it otherwise: with `half_of` half of that frame goes out after the rest and then the line is cut;
+    without `flush` it is cut as it is, and what is still unsent is lost.
     """
 
     connection: int

@@ -16,7 +16,7 @@ from cmam.sandbox.venue import Quote
 
 
 def schedule(floor: Floor, account: Account, order: Order) -> None:
-    """Let an accepted order be executed when the delay between acceptance and fill is over, or when the market opens."""
+    """Let an accepted order be executed when the delay between acceptance and fill is over."""
     order.is_under_way = True
     due = floor.now_us + floor.switches.fill_delay_ms * units.MILLISECOND_US
     if due <= floor.now_us:

@@ -1,4 +1,4 @@
-"""Faults on switches, by name: which exist, what they take, and whether one strikes now. They break what otherwise works.
+"""Faults on switches, by name: which exist, what they take, and whether one strikes now.
 
 A fault stays on until it is cleared or has struck `count` times. `account`, `connection` and `type` narrow it to one
 account, connection or payload type; `chance` lets it strike in so many of a thousand cases, from the seed. What happens
@@ -179,7 +179,7 @@ class Faults:
         return None if fault is None else fault.arguments["code"]
 
     def partial_fill(self, ctid: int) -> tuple[int, bool] | None:
-        """Say whether an order is to be filled in parts: how much first, in thousandths, and whether the rest follows."""
+        """Say whether an order is to be filled in parts: how many thousandths first, and whether the rest follows."""
         fault = self.strikes("partial-fill", account=ctid) if self.is_any else None
         if fault is None:
             return None

@@ -1,4 +1,4 @@
-"""The trading floor: what every trading action needs at hand. Time, market, venues, timers, and a way to tell listeners.
+"""The trading floor, what every trading action needs at hand: time, market, venues, timers, and whom to tell.
 
 Knows no connection: events go to an account's listeners through the `Publish` port. Time is set from outside.
 """
@@ -36,7 +36,7 @@ class Publish(Protocol):
 
 
 class Refused(Exception):
-    """A request that is refused: the error code by name, a description for people, and the ids that the carrier states."""
+    """A request that is refused: error code by name, description for people, and the ids that the carrier states."""
 
     def __init__(
         self,
@@ -136,7 +136,7 @@ class Floor:
         return self.venue_of(account).quotes[symbol_id]
 
     def rate(self, account: Account, first: str, last: str) -> int:
-        """Convert between assets at the present quotes; 1 where the broker has no chain, which its reader of worlds forbids."""
+        """Convert between assets at the present quotes; 1 where the broker has no chain."""
         return self.venue_of(account).rate(first, last, self.switches.conversion_side) or units.RATE
 
     # Money at the present quotes.
@@ -144,23 +144,26 @@ class Floor:
     def commission(self, account: Account, symbol: Symbol, volume: int, price: int) -> int:
         """Count one side's commission in the account's money; negative."""
         currency = account.spec.currency
+        quote = self.rate(account, symbol.quote, currency)
+        least = quote if symbol.min_commission_in_quote else self.rate(account, symbol.min_commission_asset, currency)
         return money.commission(
             symbol,
             volume,
             price,
-            self.rate(account, "USD", currency),
-            self.rate(account, symbol.base, "USD"),
-            self.rate(account, symbol.quote, currency),
-            account.spec.money_digits,
+            usd=self.rate(account, "USD", currency),
+            base_usd=self.rate(account, symbol.base, "USD"),
+            quote=quote,
+            least=least,
+            digits=account.spec.money_digits,
         )
 
     def margin(self, account: Account, symbol: Symbol, volume: int, rate: int) -> int:
-        """Count the margin of a volume at a given base-to-deposit rate, by the account's or the symbol's dynamic leverage."""
+        """Count the margin of a volume at a base-to-deposit rate, by the account's or the symbol's dynamic leverage."""
         digits, leverage = account.spec.money_digits, account.leverage_cents
         if symbol.leverage_id:
             tiers = dict(self.venue_of(account).spec.leverages)[symbol.leverage_id]
             return money.tiered_margin(volume, rate, self.rate(account, symbol.base, "USD"), tiers, leverage, digits)
-        return money.margin(symbol, volume, rate, leverage, digits)
+        return money.margin(volume, rate, leverage, digits)
 
     def closing_price(self, account: Account, position: Position) -> int:
         """Give the price at which a position would close now: bid for a long one, ask for a short one."""
@@ -168,7 +171,7 @@ class Floor:
         return quote.bid if position.side == BUY else quote.ask
 
     def unrealised(self, account: Account, position: Position) -> tuple[int, int]:
-        """Count gross and net profit of an open position; net has swap, opening commission and conversion fee, no closing one."""
+        """Count gross and net profit of an open position; net has swap, fee and opening commission."""
         symbol = self.symbol(account, position.symbol_id)
         gross = money.gross_profit(
             position.side,

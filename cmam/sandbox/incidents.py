@@ -1,4 +1,4 @@
-"""Things that happen once, at once, at a tester's word: tokens die, somebody else trades, money comes, a symbol changes.
+"""Things that happen once, at once, at a tester's word: tokens die, others trade, money comes, a symbol changes.
 
 Each takes its arguments as text and answers with a sentence that says what was done; raises ValueError with one clear
 sentence otherwise.

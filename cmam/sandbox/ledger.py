@@ -1,4 +1,4 @@
-"""What changes: orders, positions, deals and the money of an account. Plain records that can be written down and read back.
+"""What changes: orders, positions, deals and the money of an account. Plain records that survive a restart.
 
 Flat on purpose: every field is an int, str, bool, None or a list of such, so that a restart of the server keeps it all.
 What happens to these records is decided elsewhere (`orders.py`, `fills.py`, `protection.py`).
@@ -25,7 +25,7 @@ IMMEDIATE = frozenset({MARKET, MARKET_RANGE})
 
 @dataclass(slots=True)
 class Order:
-    """An order; for STOP_LOSS_TAKE_PROFIT `stop_price` and `limit_price` are the two legs of a position's protection."""
+    """An order; of a STOP_LOSS_TAKE_PROFIT `stop_price` and `limit_price` are the two legs of a protection."""
 
     order_id: int
     position_id: int

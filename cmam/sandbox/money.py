@@ -1,4 +1,4 @@
-"""The broker's arithmetic (FACTS 4.9): profit, commission, conversion fee, margin, swap. Integers only, each rounding named.
+"""The broker's arithmetic (FACTS 4.9): profit, commission, fee, margin, swap. Exact, with each rounding named.
 
 Pure: everything comes in as numbers. Amounts are in minor units of the account; costs are negative.
 """
@@ -21,7 +21,7 @@ YEAR_DAYS = 360
 
 
 def gross_profit(side: int, entry: int, close: int, volume: int, rate: int, digits: int) -> int:
-    """Count what closing `volume` earns: price difference times units times the quote-to-deposit rate, to the nearest."""
+    """Count what closing `volume` earns: price difference times units times quote-to-deposit rate, to the nearest."""
     difference = close - entry if side == BUY else entry - close
     return units.nearest(difference * volume * rate * 10**digits, units.PRICE * units.VOLUME * units.RATE)
 
@@ -33,10 +33,13 @@ def conversion_fee(gross: int, symbol: Symbol, currency: str) -> int:
     return -units.away_from_zero(abs(gross) * symbol.conversion_fee_rate, 10_000)
 
 
-def commission(symbol: Symbol, volume: int, price: int, usd: int, base_usd: int, quote: int, digits: int) -> int:
+def commission(
+    symbol: Symbol, volume: int, price: int, *, usd: int, base_usd: int, quote: int, least: int, digits: int
+) -> int:
     """Count one side's commission, away from zero and negative.
 
-    `usd`, `base_usd` and `quote` are the rates USD to deposit, base to USD and quote to deposit.
+    `usd`, `base_usd`, `quote` and `least` are rates: USD to deposit, base to USD, quote to deposit, and the minimum
+    commission's own asset to deposit.
     """
     scale = 10**digits
     minor = {
@@ -55,12 +58,10 @@ def commission(symbol: Symbol, volume: int, price: int, usd: int, base_usd: int,
         ),
     }[symbol.commission_type]
     amount = units.away_from_zero(minor[0] * scale, minor[1])
-    least_rate = quote if symbol.min_commission_in_quote else usd
-    least = units.away_from_zero(symbol.min_commission * least_rate * scale, PRECISE * units.RATE)
-    return -max(amount, least)
+    return -max(amount, units.away_from_zero(symbol.min_commission * least * scale, PRECISE * units.RATE))
 
 
-def margin(symbol: Symbol, volume: int, rate: int, leverage_cents: int, digits: int) -> int:
+def margin(volume: int, rate: int, leverage_cents: int, digits: int) -> int:
     """Count the margin of a volume: units times the base-to-deposit rate through the leverage, to the nearest."""
     return units.nearest(volume * rate * 100 * 10**digits, units.VOLUME * units.RATE * leverage_cents)
 
@@ -68,9 +69,10 @@ def margin(symbol: Symbol, volume: int, rate: int, leverage_cents: int, digits: 
 def tiered_margin(
     volume: int, rate: int, base_usd: int, tiers: tuple[tuple[int, int], ...], leverage_cents: int, digits: int
 ) -> int:
-    """Count the margin under dynamic leverage: each slice of the exposure in USD at its tier's leverage, or the account's.
+    """Count the margin under dynamic leverage: each slice of the exposure in USD at its tier's leverage.
 
-    Above the last tier its leverage goes on. Tiers are (limit in USD cents, leverage in 1/100).
+    The account's leverage counts where it is lower; above the last tier that one goes on. Tiers are (limit in USD
+    cents, leverage in 1/100).
     """
     exposure = volume * base_usd // units.RATE  # volume is in 1/100 unit, so this is USD cents
     if exposure <= 0:
@@ -99,5 +101,5 @@ def swap(symbol: Symbol, side: int, volume: int, price: int, rate: int, days: in
 
 
 def share(whole: int, part: int, total: int) -> int:
-    """Give the part of an amount that goes with `part` of `total`; shares of a whole add up when the last takes the rest."""
+    """Give the part of an amount that goes with `part` of `total`; the last part takes the rest, so shares add up."""
     return whole if part == total else units.nearest(whole * part, total)

@@ -1,6 +1,7 @@
-"""Trading requests: new orders, amends, cancels, closes. Each is checked whole, then accepted, then executed or left to rest.
+"""Trading requests: new orders, amends, cancels, closes. Each is checked whole, then accepted, then on its way.
 
-An immediate order is accepted at once and filled a moment later (`fill_delay_ms`); what a price triggers is `triggers.py`.
+An immediate order is accepted at once and filled a moment later (`fill_delay_ms`); what a price triggers is in
+`triggers.py`.
 """
 
 from __future__ import annotations
@@ -31,14 +32,14 @@ from cmam.sandbox.world import HEDGED, Symbol
 def new_order(floor: Floor, account: Account, request: messages.ProtoOANewOrderReq, msg_id: str | None) -> None:
     """Place an order."""
     symbol = checks.listed(floor, account, request.symbolId)
-    order = _draft(floor, account, request, msg_id)
+    order = _draft(floor, request, msg_id)
     position = _target(account, request, order)
     reduces = position is not None and position.side != order.side and position.volume >= order.volume
     checks.rights(account, opens=not reduces)
     checks.mode(symbol, opens=not reduces)
     checks.volume(symbol, order.volume)
     checks.order_fields(floor, account, symbol, request, order)
-    if order.tif == IOC and order.kind in IMMEDIATE or _is_now_or_never(floor, order):
+    if (order.tif == IOC and order.kind in IMMEDIATE) or _is_now_or_never(floor, order):
         checks.session(floor, symbol)
     if floor.switches.refuse_repeated_client_order_id and order.client_order_id:
         _refuse_repeated(account, order.client_order_id)
@@ -51,7 +52,7 @@ def new_order(floor: Floor, account: Account, request: messages.ProtoOANewOrderR
     _accept(floor, account, order, position, opens_new=position is None)
 
 
-def _draft(floor: Floor, account: Account, request: messages.ProtoOANewOrderReq, msg_id: str | None) -> Order:
+def _draft(floor: Floor, request: messages.ProtoOANewOrderReq, msg_id: str | None) -> Order:
     label = checks.text(request.label, "Label", checks.LABEL_MAX) if request.HasField("label") else None
     comment = checks.text(request.comment, "Comment", checks.COMMENT_MAX) if request.HasField("comment") else None
     return Order(

@@ -1,4 +1,4 @@
-"""Stops and targets of positions: the one protective order of each, how it comes, changes and goes (FACTS 4.4 B, J, L, M).
+"""Stops and targets: the one protective order of a position, how it comes, changes and goes (FACTS 4.4 B, J, L, M).
 
 A position's levels are the legs of its protective order; this is the only place that writes either.
 """
@@ -81,7 +81,7 @@ def amend(
     symbol = floor.symbol(account, position.symbol_id)
     quote = floor.quote(account, position.symbol_id)
     check_levels(symbol, quote, position.side, sl, tp, is_guaranteed=wanted[3])
-    _check_guarantee(account, symbol, position, sl, is_guaranteed=wanted[3])
+    _check_guarantee(symbol, position, sl, is_guaranteed=wanted[3])
     position.sl, position.tp, position.trailing, position.guaranteed, position.trigger = wanted
     _measure_trail(floor, account, position)
     position.updated_us = floor.now_us
@@ -91,9 +91,7 @@ def amend(
         _write(floor, account, position, msg_id, is_server=False)
 
 
-def _check_guarantee(
-    account: Account, symbol: Symbol, position: Position, sl: int | None, *, is_guaranteed: bool
-) -> None:
+def _check_guarantee(symbol: Symbol, position: Position, sl: int | None, *, is_guaranteed: bool) -> None:
     if is_guaranteed and not symbol.guaranteed:
         raise Refused("INVALID_REQUEST", f"Guaranteed stop loss is not available for symbol {symbol.name}")
     if not position.guaranteed:
@@ -119,7 +117,8 @@ def check_levels(
             raise Refused(
                 "TRADING_BAD_STOPS",
                 f"New {label} for {word} position should be {sign} current {name} price. "
-                f"current {name}: {units.price_text(price, symbol.digits)}, {label}: {units.price_text(level, symbol.digits)}",
+                f"current {name}: {units.price_text(price, symbol.digits)}, "
+                f"{label}: {units.price_text(level, symbol.digits)}",
                 order_id=0,
                 position_id=0,
             )

@@ -1,4 +1,4 @@
-"""The broker's records as the wire's entities: order, position, deal, trader, symbol. One place knows what is set and when.
+"""The broker's records as the wire's entities: order, position, deal, trader, symbol; what is set, and when.
 
 Fields with a default that is not zero and `moneyDigits` are always sent explicitly, because clients in the wild need
 them (FACTS 1.7b); what FACTS 4.3 says is not set stays unset.

@@ -1,6 +1,6 @@
 """Every request of the schema in one table: what it parses as, what it needs, who answers it and with which type.
 
-A handler's shape follows from what it needs; whatever it refuses it raises as Refused, and the broker picks the carrier.
+A handler's shape follows from what it needs; what it refuses it raises as Refused, and the broker picks the carrier.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ class Desk:
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """How one request is answered. `handler` has the shape that `needs` says; the properties give it back with its type."""
+    """How one request is answered. `handler` has the shape that `needs` says; the properties give it its type."""
 
     request: type[Message]
     needs: Needs
@@ -98,11 +98,11 @@ def _application_auth(
     return messages.ProtoOAApplicationAuthRes()
 
 
-def _version(desk: Desk, session: Session, request: messages.ProtoOAVersionReq, _: str | None) -> Message:
+def _version(_desk: Desk, _session: Session, _request: messages.ProtoOAVersionReq, _: str | None) -> Message:
     return messages.ProtoOAVersionRes(version=PROTOCOL_VERSION)
 
 
-def _refresh_token(desk: Desk, session: Session, request: messages.ProtoOARefreshTokenReq, _: str | None) -> Message:
+def _refresh_token(desk: Desk, _session: Session, request: messages.ProtoOARefreshTokenReq, _: str | None) -> Message:
     grant = desk.grants.refresh(_token(request.refreshToken), desk.floor.now_us)
     if not isinstance(grant, Grant):
         raise Refused(grant.code, grant.description)
@@ -127,7 +127,7 @@ def _granted(desk: Desk, access_token: str | bytes) -> Grant:
 
 
 def _accounts(
-    desk: Desk, session: Session, request: messages.ProtoOAGetAccountListByAccessTokenReq, _: str | None
+    desk: Desk, _session: Session, request: messages.ProtoOAGetAccountListByAccessTokenReq, _: str | None
 ) -> Message:
     """List all accounts of a token, live and demo alike (FACTS 2.3)."""
     grant = _granted(desk, request.accessToken)
@@ -151,7 +151,9 @@ def _accounts(
     )
 
 
-def _profile(desk: Desk, session: Session, request: messages.ProtoOAGetCtidProfileByTokenReq, _: str | None) -> Message:
+def _profile(
+    desk: Desk, _session: Session, request: messages.ProtoOAGetCtidProfileByTokenReq, _: str | None
+) -> Message:
     grant = _granted(desk, request.accessToken)
     user = next(user for user in desk.floor.world.users if user.name == grant.user)
     return messages.ProtoOAGetCtidProfileByTokenRes(profile=model.ProtoOACtidProfile(userId=user.id))

@@ -1,4 +1,4 @@
-"""What each connection asked and how fast, so that a client's manners can be proven. Counts everything that was received."""
+"""What each connection asked and how fast, so that a client's manners can be proven. Counts all that was received."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the evidence leaves open, as switches whose defaults are the likelier answers, and the sandbox's own conveniences.
+"""What the evidence leaves open, as switches whose defaults are the likelier answers, and some conveniences.
 
 Each switch names the paragraph of FACTS that it settles. Faults are another thing (`faults.py`): they break what works.
 """

@@ -1,4 +1,4 @@
-"""What a price or the time does to resting orders: limits, stops, stop-limits, protective orders, trailing stops, expiry.
+"""What a price or the time does to resting orders: limits, stops, stop-limits, protection, trailing, expiry.
 
 Trigger methods (FACTS 4.2): TRADE looks at the side at which the order would execute, OPPOSITE at the other one; the
 DOUBLE methods wait for the second consecutive tick.

@@ -1,7 +1,7 @@
 """Numbers of the sandbox: integers inside, the wire's doubles at the edge, and the two ways in which the broker rounds.
 
 Prices are integers in 1/100_000_000; volumes in 1/100 of a unit, as on the wire; money in minor units of its account;
-rates between assets in 1/1_000_000_000_000. Shares nothing with the copier, so that shared code cannot hide a shared bug.
+rates between assets in 1/1_000_000_000_000. Shares nothing with the copier: shared code would hide a shared bug.
 """
 
 from __future__ import annotations

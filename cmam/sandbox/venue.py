@@ -82,7 +82,7 @@ class Venue:
         return changed
 
     def chain(self, first: str, last: str) -> tuple[tuple[Symbol, bool], ...] | None:
-        """Find the shortest chain of enabled symbols from one asset to another; True means multiply. None: there is none."""
+        """Find the shortest chain of enabled symbols between two assets; True means multiply. None: there is none."""
         key = first, last
         if key not in self._chains:
             self._chains[key] = self._search(first, last)

@@ -1,7 +1,7 @@
 """The world a sandbox plays: feeds, brokers with their symbols, users, accounts, applications. Immutable, read once.
 
-Only descriptions live here; balances, quotes and orders that change are the ledger's and the venue's. Reading the TOML is
-`world_file.py`.
+Only descriptions live here; balances, quotes and orders that change are the ledger's and the venue's. Reading the TOML
+is `world_file.py`.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ class SwapType(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class Feed:
-    """Where prices of one instrument come from, for all brokers: a walk of its own, or a product or quotient of two others."""
+    """Where prices of one instrument come from, for all brokers: a walk of its own, or two other feeds crossed."""
 
     name: str
     base: str

@@ -1,7 +1,7 @@
 """Reads a world from TOML, or the built-in one, and says in one sentence what is wrong with it.
 
-A symbol takes its values from its row, else from the broker's table of its kind, else from the world's table of its kind,
-else from its feed. Knows nothing of how a world is played.
+A symbol takes its values from its row, else from the broker's table of its kind, else from the world's, else from its
+feed. Knows nothing of how a world is played.
 """
 
 from __future__ import annotations

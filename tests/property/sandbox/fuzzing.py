@@ -1,4 +1,4 @@
-"""Throws mutated messages at the pure broker and looks whether it still stands: no fault of its own, books that balance.
+"""Throws mutated messages at the pure broker and looks whether it stands: no fault of its own, books in order.
 
 Half of the messages are well-formed with fields drawn from a pool of telling values (ids that exist, prices near the
 market, extremes), so that they get deep; the others have their bytes damaged. One seed repeats a run.
@@ -14,10 +14,10 @@ from typing import Any
 
 from google.protobuf.descriptor import FieldDescriptor
 from google.protobuf.message import Message
-from tests.unit.sandbox.bench import Bench, message_types
 
 from cmam.sandbox.faults import KINDS
 from cmam.sandbox.requests import ROUTES
+from tests.unit.sandbox.bench import Bench, message_types
 
 FAULTS_IN_1000 = 2
 CONNECTIONS = 4

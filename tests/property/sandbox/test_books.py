@@ -8,11 +8,11 @@ from typing import Any
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.property.sandbox.fuzzing import book_problems
-from tests.unit.sandbox.bench import BETA_YEN, EURO, LEADER, LIVE, NETTED, Bench, Line
 
 from cmam.openapi._pb import OpenApiMessages_pb2 as messages
 from cmam.sandbox import money, units
+from tests.property.sandbox.fuzzing import book_problems
+from tests.unit.sandbox.bench import BETA_YEN, EURO, LEADER, LIVE, NETTED, Bench, Line
 
 ACCOUNTS = (LEADER, EURO, BETA_YEN, NETTED, LIVE)
 STEP = st.tuples(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 
 import pytest
+
 from tests.property.sandbox.fuzzing import main
 
 FRAMES = int(os.environ.get("FUZZ_FRAMES", "5000"))
@@ -12,7 +13,7 @@ FRAMES = int(os.environ.get("FUZZ_FRAMES", "5000"))
 
 @pytest.mark.parametrize("seed", [1, 2, 3, 4])
 def test_mutated_frames_do_no_harm(seed: int) -> None:
-    """5,000 frames a seed, 20,000 in all: no fault of our own, books in order, deals done, no growth beyond the books."""
+    """5,000 frames a seed, 20,000 in all: no fault of our own, books in order, deals done, memory flat."""
     outcome = main(FRAMES, seed)
     assert outcome.internal_errors == 0
     assert outcome.deals > 50, "expected the fuzzer to get as deep as deals"

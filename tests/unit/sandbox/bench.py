@@ -1,4 +1,4 @@
-"""A client on the sandbox's pure core: real bytes both ways, virtual time, no socket. For tests of the core and of stories."""
+"""A client on the sandbox's pure core: real bytes both ways, virtual time, no socket."""
 
 from __future__ import annotations
 
