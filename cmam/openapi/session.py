@@ -160,6 +160,7 @@ class Session:
         self._awaited: dict[str, _Awaited] = {}
         self._heard_us = 0
         self._said_us = 0
+        self._greeted_us = 0
 
     def account_state(self, account: int) -> AccountState | None:
         """Where an account stands, None for one that was never wanted."""
@@ -174,7 +175,7 @@ class Session:
     def connected(self, client_id: str, client_secret: str, now_us: int) -> list[Event]:
         """The transport is there: greet."""
         self.state = State.GREETING
-        self._heard_us = self._said_us = now_us
+        self._heard_us = self._said_us = self._greeted_us = now_us
         return [Say(messages.ProtoOAApplicationAuthReq(clientId=client_id, clientSecret=client_secret))]
 
     def authorise(self, account: int, token: str) -> list[Event]:
@@ -305,7 +306,7 @@ class Session:
             return []
         if now_us - self._heard_us >= SILENCE_US:
             return self._end(f"the server said nothing for {SILENCE_US // SECOND_US} s")
-        if self.state is State.GREETING and now_us - self._said_us >= GREETING_US:
+        if self.state is State.GREETING and now_us - self._greeted_us >= GREETING_US:
             return self._end("the server did not answer the application's authorisation")
         events: list[Event] = []
         for client_msg_id, awaited in list(self._awaited.items()):
