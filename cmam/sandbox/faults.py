@@ -191,7 +191,7 @@ class Faults:
 
 
 def _selects(fault: Fault, account: int | None, connection: int | None, payload_type: int | None) -> bool:
-    if fault.account is not None and account is not None and fault.account != account:
+    if fault.account is not None and fault.account != account:
         return False
     if fault.connection is not None and connection is not None and fault.connection != connection:
         return False
