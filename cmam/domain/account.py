@@ -14,11 +14,19 @@ from cmam.domain.copies import Copy, CopyKey, CopyState, Cursor, Intent, IntentS
 from cmam.domain.events import (
     AlertHealed,
     AlertRaised,
+    AttemptDecided,
     ChangeDecided,
+    CopyAdopted,
     CopyFinished,
     CopyOverdue,
+    CopyTouched,
+    EquityPeaked,
     Event,
     ExecutionSeen,
+    FlattenRequested,
+    GuardDayBegan,
+    GuardRearmed,
+    GuardTripped,
     HealthChanged,
     IntentDropped,
     IntentOverdue,
@@ -27,6 +35,8 @@ from cmam.domain.events import (
     IntentSettled,
     Reconciled,
     RequestRefused,
+    StopOutSeen,
+    SymbolConfirmed,
     SymbolListSeen,
     SymbolSpecSeen,
     TraderSeen,
@@ -38,10 +48,13 @@ from cmam.domain.holdings import (
     take_balance,
     take_order,
     take_position,
+    take_spec,
+    take_symbols,
     take_trader,
     trail_stop,
 )
-from cmam.domain.intents import finish, move_intent, settle, take_decision, take_intent, wake_copy
+from cmam.domain.intents import finish, move_intent, settle, take_attempt, take_decision, take_intent, touch, wake_copy
+from cmam.domain.latches import begin_day, close_latch, flatten, latch_stop_out, open_latch, raise_peak, take_cash
 from cmam.domain.view import AccountView
 
 __all__ = [
@@ -86,14 +99,31 @@ def evolve(view: AccountView, event: Event, at_us: int) -> AccountView:
         case TraderSeen():
             return take_trader(view, event)
         case SymbolListSeen():
-            return replace(
-                view,
-                symbol_digest=event.digest,
-                names={symbol.name: symbol for symbol in event.symbols},
-                assets={asset.asset: asset for asset in event.assets},
-            )
+            return take_symbols(view, event)
         case SymbolSpecSeen():
-            return replace(view, specs={**view.specs, event.spec.symbol: event.spec})
+            return take_spec(view, event.spec)
+        case GuardDayBegan():
+            return begin_day(view, event)
+        case EquityPeaked():
+            return raise_peak(view, event)
+        case GuardTripped():
+            return close_latch(view, event, at_us)
+        case GuardRearmed():
+            return open_latch(view, event)
+        case FlattenRequested():
+            return flatten(view, event, at_us)
+        case StopOutSeen():
+            return latch_stop_out(view, event, at_us)
+        case SymbolConfirmed():
+            former = {key: spec for key, spec in view.former_specs.items() if key != event.symbol}
+            return replace(view, former_specs=former)
+        case CopyAdopted():
+            stores = (*view.adopted.get(event.link, ()), event.store)
+            return replace(view, adopted={**view.adopted, event.link: stores})
+        case AttemptDecided():
+            return take_attempt(view, event, at_us)
+        case CopyTouched():
+            return touch(view, event)
         case HealthChanged():
             return replace(view, health=event.health, health_reason=event.reason)
         case AlertRaised():
@@ -117,8 +147,8 @@ def _executed(view: AccountView, event: ExecutionSeen, at_us: int) -> AccountVie
         view = take_balance(view, event.deal)
         if event.deal.close is None and event.deal.position not in view.origins:
             view = replace(view, origins={**view.origins, event.deal.position: event.deal.order})
-    if event.balance is not None and event.balance.balance_version >= view.balance_version:
-        view = replace(view, balance=event.balance.balance, balance_version=event.balance.balance_version)
+    if event.balance is not None:
+        view = take_cash(view, event.balance)
     view = match_intent(view, event, is_new_deal, at_us)
     return match_copy(view, event, is_new_deal, at_us)
 

@@ -5,18 +5,23 @@ from __future__ import annotations
 from dataclasses import replace
 
 from cmam.domain.commands import CommandKind
-from cmam.domain.copies import Copy, CopyState, Intent, IntentState
-from cmam.domain.events import (
-    ExecutionSeen,
-    Reconciled,
-)
-from cmam.domain.ids import (
-    IntentId,
-    PositionId,
-)
+from cmam.domain.copies import Copy, CopyKey, CopyState, Intent, IntentState
+from cmam.domain.events import ExecutionSeen, Reconciled
+from cmam.domain.ids import IntentId, OrderId, PositionId
 from cmam.domain.quantities import Distance, Price, Volume
-from cmam.domain.trades import Deal, Order, OrderStatus
+from cmam.domain.trades import Deal, ExecutionKind, Order, OrderStatus
 from cmam.domain.view import AccountView, put
+
+# --- requests -----------------------------------------------------------------------------------------------------
+
+
+def intent_of(view: AccountView, event: ExecutionSeen) -> Intent | None:
+    """The request of ours that an execution event belongs to: by the order's client id, else by the message's."""
+    if event.order is not None and event.order.client_order_id:
+        intent = view.intents.get(IntentId(event.order.client_order_id))
+        if intent is not None:
+            return intent
+    return view.intents.get(IntentId(event.client_msg_id)) if event.client_msg_id else None
 
 
 def match_intent(view: AccountView, event: ExecutionSeen, is_new_deal: bool, at_us: int) -> AccountView:
@@ -34,53 +39,118 @@ def match_intent(view: AccountView, event: ExecutionSeen, is_new_deal: bool, at_
     return replace(view, intents={**view.intents, intent.intent: seen})
 
 
-def intent_of(view: AccountView, event: ExecutionSeen) -> Intent | None:
-    """The request of ours that an execution event belongs to: by the order's client id, else by the message's."""
-    if event.order is not None and event.order.client_order_id:
-        intent = view.intents.get(IntentId(event.order.client_order_id))
-        if intent is not None:
-            return intent
-    return view.intents.get(IntentId(event.client_msg_id)) if event.client_msg_id else None
+# --- copies -------------------------------------------------------------------------------------------------------
+
+
+def key_of_order(view: AccountView, order: OrderId | None) -> CopyKey | None:
+    """The copy whose pending order this is."""
+    if order is None:
+        return None
+    return next((key for key, copy in view.copies.items() if copy.order == order), None)
+
+
+def copy_of(view: AccountView, event: ExecutionSeen) -> CopyKey | None:
+    """The copy that an execution concerns: by its request, its position, or its resting order."""
+    intent = intent_of(view, event)
+    if intent is not None and intent.key in view.copies:
+        return intent.key
+    position = position_of(event)
+    if position is not None and position in view.by_position:
+        return view.by_position[position]
+    if event.order is not None and event.order.type.is_pending:
+        return key_of_order(view, event.order.order)
+    return None
+
+
+def position_of(event: ExecutionSeen) -> PositionId | None:
+    """The position that an execution is about."""
+    if event.deal is not None:
+        return event.deal.position
+    return event.position.position if event.position is not None else None
 
 
 def match_copy(view: AccountView, event: ExecutionSeen, is_new_deal: bool, at_us: int) -> AccountView:
-    """Note on a copy what an execution says of its position."""
-    intent = intent_of(view, event)
+    """Note on a copy what an execution says of its order and its position."""
     deal = event.deal if is_new_deal else None
-    if intent is not None and intent.command.kind in (CommandKind.OPEN, CommandKind.PLACE):
-        view = _open_copy(view, intent, event, deal, at_us)
-    position = deal.position if deal is not None else (event.position.position if event.position else None)
-    key = view.by_position.get(position) if position is not None else None
+    key = copy_of(view, event)
     copy = view.copies.get(key) if key is not None else None
-    if copy is None or position is None:
+    if copy is None:
         return view
-    held = view.positions.get(position)
+    intent = intent_of(view, event)
+    if copy.share:
+        view = _book_share(view, copy, intent, deal, at_us)
+        copy = view.copies[copy.key]
+    if event.order is not None and event.order.type.is_pending and not event.order.closing:
+        copy = _with_order(copy, intent, event.order, event.kind)
+        view = put(view, copy)
+    is_opening = (intent is not None and intent.command.kind is CommandKind.OPEN) or _is_fill_of(copy, event)
+    if deal is not None and deal.close is None and copy.position is None and is_opening and not copy.share:
+        view = attach(view, copy, deal.position, deal.price, at_us)
+        copy = view.copies[copy.key]
+    if copy.position is None or copy.position != position_of(event):
+        return view
     if event.order is not None and event.order.closing and event.is_server_event:
         copy = replace(copy, awaits_protection=False)
     if deal is not None and deal.close is not None:
         copy = replace(copy, close_price=deal.price)
-    return put(view, replace(copy, volume=held.volume if held else Volume(0)))
+    return put(view, _as_held(view, copy))
 
 
-def _open_copy(view: AccountView, intent: Intent, event: ExecutionSeen, deal: Deal | None, at_us: int) -> AccountView:
-    copy = view.copies.get(intent.key)
-    if copy is None:
+def _as_held(view: AccountView, copy: Copy) -> Copy:
+    """The copy with what its position shows now."""
+    held = view.positions.get(copy.position) if copy.position is not None else None
+    if held is None:
+        return copy if copy.share else replace(copy, volume=Volume(0))
+    volume = copy.volume if copy.share else held.volume
+    return replace(
+        copy,
+        volume=volume,
+        opened_volume=Volume(max(copy.opened_volume, volume)),
+        seen_stop=held.stop,
+        seen_target=held.target,
+    )
+
+
+def _is_fill_of(copy: Copy, event: ExecutionSeen) -> bool:
+    return event.order is not None and copy.order is not None and event.order.order == copy.order
+
+
+def _with_order(copy: Copy, intent: Intent | None, order: Order, kind: ExecutionKind) -> Copy:
+    """A copy with what its pending order has become."""
+    if kind is ExecutionKind.ORDER_CANCEL_REJECTED:
+        return copy
+    is_ours = copy.order == order.order or (intent is not None and intent.command.kind is CommandKind.PLACE)
+    if not is_ours:
+        return copy
+    if order.is_resting:
+        state = CopyState.RESTING if copy.position is None else copy.state
+        return replace(copy, state=state, order=order.order)
+    if order.status is OrderStatus.FILLED:
+        return replace(copy, order=order.order, ended_order=copy.position is not None)
+    return replace(copy, order=order.order, ended_order=True)
+
+
+def _book_share(view: AccountView, copy: Copy, intent: Intent | None, deal: Deal | None, at_us: int) -> AccountView:
+    """On a netted account a copy is a part of the net: it grows and shrinks by the deals of its own requests."""
+    if deal is None or intent is None:
         return view
-    if event.order is not None and intent.command.kind is CommandKind.PLACE and event.order.is_resting:
-        return put(view, replace(copy, state=CopyState.RESTING, order=event.order.order))
-    if deal is None:
-        return view
-    return _attach(view, copy, deal.position, deal.price, at_us)
+    if intent.command.kind in (CommandKind.OPEN, CommandKind.PLACE) and copy.position is None:
+        view = attach(view, replace(copy, volume=Volume(0)), deal.position, deal.price, at_us)
+        copy = view.copies[copy.key]
+    signed = deal.filled_volume if deal.side is copy.side else -deal.filled_volume
+    volume = Volume(max(0, copy.volume + signed))
+    return put(view, replace(copy, volume=volume, opened_volume=Volume(max(copy.opened_volume, volume))))
 
 
-def _attach(view: AccountView, copy: Copy, position: PositionId, price: Price | None, at_us: int) -> AccountView:
+def attach(view: AccountView, copy: Copy, position: PositionId, price: Price | None, at_us: int) -> AccountView:
     """Join a copy to the position that its order opened; the first fill fixes its shift for life."""
     held = view.positions.get(position)
-    volume = held.volume if held is not None else Volume(0)
+    volume = copy.volume if copy.share else (held.volume if held is not None else Volume(0))
     first = copy.open_price if copy.open_price is not None else price
     goal = copy.goal
     if goal.shift is None and goal.leader_price is not None and first is not None:
         goal = replace(goal, shift=Distance(first - goal.leader_price))
+    is_ahead = copy.key[1].startswith("o") and not copy.leader_filled
     copy = replace(
         copy,
         state=copy.state if copy.state is CopyState.CLOSING else CopyState.OPEN,
@@ -90,54 +160,78 @@ def _attach(view: AccountView, copy: Copy, position: PositionId, price: Price | 
         open_price=first,
         opened_us=copy.opened_us or at_us,
         goal=goal,
+        ahead_since_us=at_us if is_ahead else copy.ahead_since_us,
+        seen_stop=held.stop if held is not None else None,
+        seen_target=held.target if held is not None else None,
     )
-    view = replace(view, by_position={**view.by_position, position: copy.key})
+    if not copy.share or position not in view.by_position:
+        view = replace(view, by_position={**view.by_position, position: copy.key})
     return put(view, copy)
 
 
+# --- a reconcile --------------------------------------------------------------------------------------------------
+
+
 def adopt_unknown(view: AccountView, event: Reconciled, at_us: int) -> AccountView:
-    """Join what the broker holds to open requests of ours whose answer never came."""
-    orders = {order.client_order_id: order for order in (*event.past_orders, *event.orders) if order.client_order_id}
+    """Join what the broker holds to open requests and resting orders of ours of which we missed what came of them."""
+    by_client = {order.client_order_id: order for order in (*event.past_orders, *event.orders) if order.client_order_id}
+    by_id = {order.order: order for order in (*event.past_orders, *event.orders)}
     for intent in view.intents.values():
-        if intent.command.kind not in (CommandKind.OPEN, CommandKind.PLACE):
-            continue
         copy = view.copies.get(intent.key)
-        if copy is None or copy.position is not None:
-            continue
-        order = orders.get(intent.intent)
-        label = intent.command.label
-        held = next((position for position in event.positions if label and position.label == label), None)
-        position = order.position if order is not None and order.executed_volume > 0 else None
-        if held is not None:
-            position = held.position
-        if position is not None:
-            price = held.price if held is not None else (order.execution_price if order is not None else None)
-            view = _attach(view, copy, position, price, at_us)
-        elif order is not None and order.is_resting:
-            view = put(view, replace(copy, state=CopyState.RESTING, order=order.order))
+        if intent.command.kind in (CommandKind.OPEN, CommandKind.PLACE) and copy is not None and copy.position is None:
+            view = _adopt(view, copy, by_client.get(intent.intent), intent.command.label, event, at_us)
+    for copy in tuple(view.copies.values()):
+        order = by_id.get(copy.order) if copy.order is not None else None
+        if copy.order is not None and copy.position is None:
+            view = _adopt(view, copy, order, order.label if order is not None else "", event, at_us)
+        current = view.copies[copy.key]
+        if current.order is not None and current.order not in view.orders and not current.ended_order:
+            is_known = order is not None and order.status is not OrderStatus.ACCEPTED
+            if is_known or event.looked_up or current.position is not None:
+                view = put(view, replace(current, ended_order=True))
+            else:
+                view = put(view, replace(current, doubt=True))
+    return view
+
+
+def _adopt(
+    view: AccountView, copy: Copy, order: Order | None, label: str, event: Reconciled, at_us: int
+) -> AccountView:
+    held = next((position for position in event.positions if label and position.label == label), None)
+    if copy.share:
+        held = None
+    position = order.position if order is not None and order.executed_volume > 0 else None
+    if held is not None and held.volume > 0:
+        position = held.position
+    if position is not None:
+        price = order.execution_price if order is not None and order.execution_price else None
+        if price is None and held is not None:
+            price = held.price
+        if copy.share and order is not None:
+            copy = replace(copy, volume=order.executed_volume)
+        if order is not None and order.type.is_pending:
+            copy = replace(copy, order=order.order, ended_order=not order.is_resting)
+        return attach(view, copy, position, price, at_us)
+    if order is not None and order.is_resting:
+        return put(view, replace(copy, state=CopyState.RESTING, order=order.order))
+    if order is not None and order.type.is_pending and order.status is not OrderStatus.ACCEPTED:
+        return put(view, replace(copy, order=order.order, ended_order=True))
     return view
 
 
 def refresh_copies(view: AccountView, deals: tuple[Deal, ...]) -> AccountView:
-    """Set every copy to what the broker holds of it."""
+    """Set every copy to what the broker holds of it, and let each ask at once for what it still needs."""
     closes = {
         deal.position: deal for deal in sorted(deals, key=lambda deal: deal.executed_ms) if deal.close is not None
     }
     for copy in list(view.copies.values()):
-        if copy.position is None:
-            continue
-        held = view.positions.get(copy.position)
-        close = closes.get(copy.position)
+        close = closes.get(copy.position) if copy.position is not None else None
         copy = replace(
-            copy,
-            volume=held.volume if held is not None else Volume(0),
+            _as_held(view, copy),
             close_price=close.price if close is not None else copy.close_price,
             awaits_protection=False,
+            doubt=False if copy.order is None or copy.ended_order or copy.order in view.orders else copy.doubt,
+            retry_at_us=0 if copy.wait is None else copy.retry_at_us,
         )
         view = put(view, copy)
     return view
-
-
-def order_is_final(order: Order) -> bool:
-    """Whether nothing more can come of an order."""
-    return order.status is not OrderStatus.ACCEPTED

@@ -62,8 +62,10 @@ class LeaderMoney:
 class Change:
     """One change of a leader. Volumes are the leader's; `before` and `after` are those of the position.
 
-    `price` is the fill's. `origin` is the order that filled, `origin_type` its type. `late` marks what a reconcile
-    found instead of an event: it met no live quote. `at_ms` is the broker's time of it.
+    `price` is the fill's. `origin` is the order that filled, `origin_type` its type, `origin_volume` all of its volume;
+    `is_opening` says that it is the order which opened the position. `late` marks what a reconcile found instead of an
+    event, `trailed` a stop that the broker moved, `synced` a position held before copying began. `at_ms` is the
+    broker's time of it.
     """
 
     key: ChangeKey
@@ -97,5 +99,9 @@ class Change:
     comment: str = ""
     stop_out: bool = False
     late: bool = False
+    origin_volume: Volume = Volume(0)
+    is_opening: bool = False
+    trailed: bool = False
+    synced: bool = False
     money: LeaderMoney | None = None
     quote: Quote | None = None

@@ -9,10 +9,9 @@ from dataclasses import dataclass
 from enum import StrEnum
 from fractions import Fraction
 
+from cmam.domain.changes import Change
 from cmam.domain.commands import Command
-from cmam.domain.events import (
-    Goal,
-)
+from cmam.domain.events import Goal, Wait
 from cmam.domain.ids import (
     AccountId,
     IntentId,
@@ -30,6 +29,7 @@ from cmam.domain.reasons import Reason
 class CopyState(StrEnum):
     """Where a copy stands. The last four are ends."""
 
+    WAITING = "waiting"
     OPENING = "opening"
     RESTING = "resting"
     OPEN = "open"
@@ -81,7 +81,14 @@ class Intent:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Copy:
-    """One source of a leader as this follower holds it. Volumes are the follower's."""
+    """One source of a leader as this follower holds it. Volumes are the follower's.
+
+    `change` is the leader's change that an open still rests on, `wait` what it waits for until `wait_until_us`.
+    `leader_filled` says that the leader's pending order became a position, `filled_us` since when its copy rests on
+    grace, `ahead_since_us` since when a copy is filled that its leader's order is not. `pinned_*` are a person's
+    levels, `seen_*` the levels last seen, `trouble` what the broker last refused, `ending` why we are closing it. A
+    `share` is a part of a netted position.
+    """
 
     link: LinkId
     profile: ProfileId
@@ -110,9 +117,30 @@ class Copy:
     awaits_protection: bool = False
     refusals: int = 0
     retry_at_us: int = 0
-    protection_refused: Goal | None = None
     not_after_us: int = 0
     settings_version: int = 0
+    protection_refused: Goal | None = None
+    change: Change | None = None
+    wait: Wait | None = None
+    wait_until_us: int = 0
+    leader_filled: bool = False
+    filled_us: int = 0
+    grace_over: bool = False
+    ahead_since_us: int = 0
+    pinned_stop: Price | None = None
+    pinned_target: Price | None = None
+    applied_stop: Price | None = None
+    seen_stop: Price | None = None
+    seen_target: Price | None = None
+    stopped_out: bool = False
+    trouble: str = ""
+    doubt: bool = False
+    ended_order: bool = False
+    source_closed: bool = False
+    reopened: bool = False
+    ending: Reason | None = None
+    trailed_us: int = 0
+    share: bool = False
 
     @property
     def key(self) -> CopyKey:

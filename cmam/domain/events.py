@@ -32,7 +32,16 @@ from cmam.domain.ids import (
 from cmam.domain.quantities import Distance, Price, Quote, Side, Volume
 from cmam.domain.reasons import Reason, Verdict
 from cmam.domain.symbols import SymbolName, SymbolSpec
-from cmam.domain.trades import BalanceChange, Deal, ExecutionKind, Order, Position, Trader
+from cmam.domain.trades import (
+    BalanceChange,
+    Deal,
+    ExecutionKind,
+    Order,
+    OrderType,
+    Position,
+    Trader,
+    TriggerMethod,
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -207,6 +216,102 @@ class CopyOverdue(Event):
     what: str
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GuardDayBegan(Event):
+    """A day of a link's guards began. Money in minor units; `anchor` None where it is unknown and opens must wait.
+
+    `initial` is the balance that percentages of the initial one rest on, `peak` the highest equity before this day.
+    """
+
+    TOPIC: ClassVar[str] = "account.guard_day_began"
+    link: LinkId
+    began_us: int
+    next_us: int
+    balance: int
+    equity: int | None = None
+    anchor: int | None = None
+    initial: int = 0
+    peak: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EquityPeaked(Event):
+    """Equity reached a new high of the day, put on record at most every ten seconds and before each trip of a guard."""
+
+    TOPIC: ClassVar[str] = "account.equity_peaked"
+    link: LinkId
+    equity: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GuardTripped(Event):
+    """A guard's condition held long enough: it latches, and reacts. Money in minor units, until 0 for open end."""
+
+    TOPIC: ClassVar[str] = "account.guard_tripped"
+    link: LinkId
+    guard: str
+    reaction: str
+    scope: str = "profile"
+    value: int = 0
+    limit: int = 0
+    until_us: int = 0
+    quotes: Mapping[str, Quote] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GuardRearmed(Event):
+    """A latch was opened, by a command or because its time was over; an empty name opens all of the link."""
+
+    TOPIC: ClassVar[str] = "account.guard_rearmed"
+    link: LinkId
+    guard: str = ""
+    user: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FlattenRequested(Event):
+    """Somebody asked to close everything, of some links or of the whole account. Nothing opens until re-armed."""
+
+    TOPIC: ClassVar[str] = "account.flatten_requested"
+    links: tuple[LinkId, ...]
+    whole_account: bool = False
+    user: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SymbolConfirmed(Event):
+    """Somebody looked at a symbol whose lot size, digits or step changed, and lets it be traded again."""
+
+    TOPIC: ClassVar[str] = "account.symbol_confirmed"
+    symbol: SymbolId
+    user: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CopyWoken(Event):
+    """Something that waited may be possible now: the inputs of this moment, and the link's settings, for what follows.
+
+    The settings stand here because what is derived from this fact must be derivable from it again.
+    """
+
+    TOPIC: ClassVar[str] = "account.copy_woken"
+    link: LinkId
+    source: SourceKey
+    inputs: Inputs
+    settings: Mapping[str, str]
+    settings_version: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CopyAdopted(Event):
+    """Copies of another store, or of a lost log, were taken over by an explicit command."""
+
+    TOPIC: ClassVar[str] = "account.copy_adopted"
+    link: LinkId
+    store: str
+    user: str = ""
+
+
 # --- account:<ctid>, derived --------------------------------------------------------------------------------------
 
 
@@ -220,11 +325,34 @@ class Step:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Terms:
+    """What a copied pending order shall be; levels are distances from its price, as an opening request has them."""
+
+    type: OrderType
+    volume: Volume
+    limit_price: Price | None = None
+    stop_price: Price | None = None
+    relative_stop: Distance | None = None
+    relative_target: Distance | None = None
+    trailing: bool = False
+    guaranteed: bool = False
+    trigger: TriggerMethod = TriggerMethod.TRADE
+    expires_ms: int | None = None
+    slippage_points: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Goal:
     """What a copy shall be. `target` is an exact volume as a fraction of 1/100 units; levels are absolute prices.
 
-    `shift` is what is added to the leader's levels; None until the copy's first fill says it. `is_exact` asks for the
-    levels to the tick; until the leader moves one, those of the opening may be off by one tick of rounding.
+    Levels are as the leader has them, offsets and reversal done; `shift` is added to them, None until the copy's first
+    fill says it. `fixed_stop` and `fixed_target` are distances from the copy's own entry instead. `is_exact` asks for
+    the levels to the tick; until the leader moves one, those of the opening may be off by one tick of rounding.
+    `stop_set` says that the leader himself set the stop, so that even a trailing copy takes it.
+
+    Of a pending order: `terms` is what shall rest, None once it shall not; `whole` the volume of all of it, `ahead_us`
+    and `grace_us` the policy's spans. `round_up`, `pins` and `priced` (price gates are set) carry the
+    policy to where it is applied.
     """
 
     target_numerator: int
@@ -237,6 +365,21 @@ class Goal:
     shift: Distance | None = None
     leader_price: Price | None = None
     is_exact: bool = False
+    stop_set: bool = False
+    fixed_stop: Distance | None = None
+    fixed_target: Distance | None = None
+    guaranteed: bool = False
+    terms: Terms | None = None
+    whole: Volume = Volume(0)
+    leader_whole: Volume = Volume(0)
+    grace_us: int = 0
+    ahead_us: int = 0
+    round_up: bool = False
+    pins: bool = True
+    priced: bool = False
+    close_only: bool = False
+    net_cap: Volume = Volume(0)
+    base_price: Price | None = None
 
 
 class Standing(StrEnum):
@@ -251,14 +394,30 @@ class Standing(StrEnum):
 class Inputs:
     """What a decision rested on besides the view, the change and the policy; recorded, so that replay needs no clock.
 
-    `quotes` are by symbol name of the follower. `clock_offset_ms` is the broker's clock minus ours. `superseded` says
-    that the leader's later change of the same source was already known.
+    `quotes` are by symbol name of the follower, `leader_quote` is the leader's own of the traded symbol now.
+    `clock_offset_ms` is the broker's clock minus ours, give or take `clock_doubt_ms`. `superseded` says that a later
+    change of the same source was already known. `complete` says that every quote which the decision could need was
+    asked for, so that a missing one is missing at the broker. `other_copier` names a foreign copy of the same leader.
     """
 
     standing: Standing = Standing.RUNNING
     quotes: Mapping[str, Quote] = field(default_factory=dict)
     clock_offset_ms: int = 0
     superseded: bool = False
+    leader_quote: Quote | None = None
+    clock_doubt_ms: int = 0
+    complete: bool = False
+
+
+class Wait(StrEnum):
+    """What an open that was decided still waits for."""
+
+    BETTER = "better"
+    STOP = "stop"
+    CANCEL = "cancel"
+    TURN = "turn"
+    RETRY = "retry"
+    REMAINDER = "remainder"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -286,6 +445,53 @@ class ChangeDecided(Event):
     working: tuple[Step, ...] = ()
     inputs: Inputs = Inputs()
     not_after_us: int = 0
+    wait: Wait | None = None
+    wait_until_us: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AttemptDecided(Event):
+    """An open that had to wait was looked at again, and now goes out, waits on or ends.
+
+    It belongs to the change that was decided before (`change`); the gates, the size and the levels are those of now.
+    """
+
+    TOPIC: ClassVar[str] = "account.attempt_decided"
+    IS_DERIVED: ClassVar[bool] = True
+    link: LinkId
+    source: SourceKey
+    change: ChangeKey
+    wait: Wait
+    settings_version: int
+    verdict: Verdict
+    reason: Reason | None = None
+    volume: Volume = Volume(0)
+    goal: Goal | None = None
+    working: tuple[Step, ...] = ()
+    not_after_us: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StopOutSeen(Event):
+    """The broker stopped a copy out, whole or in part: it is never added to again, and its link opens nothing more."""
+
+    TOPIC: ClassVar[str] = "account.stop_out_seen"
+    IS_DERIVED: ClassVar[bool] = True
+    link: LinkId
+    source: SourceKey
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CopyTouched(Event):
+    """Somebody else changed a copy: `what` is volume, stop, target or order. It is respected, and never undone."""
+
+    TOPIC: ClassVar[str] = "account.copy_touched"
+    IS_DERIVED: ClassVar[bool] = True
+    link: LinkId
+    source: SourceKey
+    what: str
+    before: int = 0
+    after: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -319,13 +525,17 @@ class Outcome(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class IntentSettled(Event):
-    """An intent came to its end, with proof from the broker or the certainty that it never left."""
+    """An intent came to its end, with proof from the broker or the certainty that it never left.
+
+    `retry_in_us` is above zero where an open may be tried anew, through all gates, after that span.
+    """
 
     TOPIC: ClassVar[str] = "account.intent_settled"
     IS_DERIVED: ClassVar[bool] = True
     intent: IntentId
     outcome: Outcome
     reason: str = ""
+    retry_in_us: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,14 +7,10 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from cmam.domain.events import (
-    TraderSeen,
-    TrailingStopMoved,
-)
-from cmam.domain.ids import (
-    PositionId,
-)
+from cmam.domain.events import SymbolListSeen, TraderSeen, TrailingStopMoved
+from cmam.domain.ids import AssetId, PositionId
 from cmam.domain.quantities import Volume
+from cmam.domain.symbols import SymbolSpec
 from cmam.domain.trades import Deal, ExecutionKind, Order, Position, PositionStatus
 from cmam.domain.view import AccountView
 
@@ -108,3 +104,47 @@ def trail_stop(view: AccountView, event: TrailingStopMoved) -> AccountView:
     if known is None:
         return view
     return replace(view, positions={**view.positions, event.position: replace(known, stop=event.stop)})
+
+
+_SEPARATORS = str.maketrans("", "", "._-/# ")
+
+
+def plain_name(name: str) -> str:
+    """A symbol's name without separators and case, so that brokers' spellings meet."""
+    return name.translate(_SEPARATORS).upper()
+
+
+def take_symbols(view: AccountView, event: SymbolListSeen) -> AccountView:
+    """Take a broker's list, and work out once what finds a symbol by name and a way between two assets."""
+    pairs: dict[AssetId, dict[AssetId, str]] = {}
+    plain: dict[str, list[str]] = {}
+    for symbol in sorted(event.symbols, key=lambda symbol: symbol.symbol):
+        plain.setdefault(plain_name(symbol.name), []).append(symbol.name)
+        if symbol.enabled and symbol.base and symbol.quote:
+            pairs.setdefault(symbol.base, {}).setdefault(symbol.quote, symbol.name)
+            pairs.setdefault(symbol.quote, {}).setdefault(symbol.base, symbol.name)
+    return replace(
+        view,
+        symbol_digest=event.digest,
+        names={symbol.name: symbol for symbol in event.symbols},
+        assets={asset.asset: asset for asset in event.assets},
+        asset_ids={asset.name: asset.asset for asset in event.assets},
+        pairs=pairs,
+        plain_names={name: tuple(names) for name, names in plain.items()},
+    )
+
+
+def take_spec(view: AccountView, spec: SymbolSpec) -> AccountView:
+    """Take what a symbol allows; one whose size or digits changed under open trade waits to be confirmed."""
+    known = view.specs.get(spec.symbol)
+    former = view.former_specs
+    if known is not None and _nature(known) != _nature(spec):
+        first = former.get(spec.symbol, known)
+        former = {key: value for key, value in former.items() if key != spec.symbol}
+        if _nature(first) != _nature(spec):
+            former[spec.symbol] = first
+    return replace(view, specs={**view.specs, spec.symbol: spec}, former_specs=former)
+
+
+def _nature(spec: SymbolSpec) -> tuple[int, ...]:
+    return (spec.lot_size, spec.digits, spec.step_volume)

@@ -3,53 +3,147 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from fractions import Fraction
 
 from cmam.domain.changes import Change, ChangeKind
 from cmam.domain.commands import CommandKind
-from cmam.domain.copies import Copy, CopyState, Cursor, Intent, IntentState
+from cmam.domain.copies import Copy, CopyKey, CopyState, Cursor, Intent, IntentState
 from cmam.domain.events import (
+    AttemptDecided,
     ChangeDecided,
     CopyFinished,
     CopyOverdue,
+    CopyTouched,
+    Goal,
     IntentRecorded,
     IntentSettled,
     Outcome,
+    Wait,
 )
-from cmam.domain.ids import (
-    IntentId,
-)
-from cmam.domain.quantities import Volume
+from cmam.domain.ids import IntentId
+from cmam.domain.levels import tighter, wanted_levels
+from cmam.domain.quantities import Price, Volume
 from cmam.domain.reasons import Reason, Verdict
-from cmam.domain.view import AccountView, put
+from cmam.domain.view import AccountView, put, resolve
 
 RETRY_FIRST_US = 1_000_000
 """Delay before a refused or absent reduction, cancel or amendment is asked for again; doubled each time."""
 RETRY_LAST_US = 60_000_000
+
+TRAILED_US = 1_000_000
+"""A copy's stop follows a trailing leader at most once in this time; the newest place wins."""
+
+FINISHED_REMEMBERED = 4_096
+"""Finished copies whose leader has closed too are remembered up to this many; nothing more can come of them."""
+
+
+# --- decisions ----------------------------------------------------------------------------------------------------
 
 
 def take_decision(view: AccountView, event: ChangeDecided, at_us: int) -> AccountView:
     """Move the link's cursor past a decided change, and give the copy its goal."""
     cursor = Cursor(version=event.cause_version, index=event.cause_index)
     view = replace(view, cursors={**view.cursors, event.link: cursor})
-    change, key = event.change, (event.link, event.change.source)
+    change, key = event.change, resolve(view, event.link, event.change)
     known = view.copies.get(key)
+    if known is None:
+        if event.goal is not None and event.verdict is Verdict.COPY and event.symbol is not None:
+            return put(view, _new_copy(view, event, change, at_us))
+        return _source_closed(view, key) if change.kind is ChangeKind.CLOSED else view
     if event.goal is None:
         return view
-    if known is not None:
-        return put(view, replace(known, goal=event.goal, refusals=0, retry_at_us=0))
-    if event.verdict is Verdict.COPY and event.symbol is not None and change.kind.adds_risk:
-        return put(view, _new_copy(event, change, at_us))
-    return view
+    copy = replace(
+        _unpinned(view, known, event.goal), goal=event.goal, refusals=0, retry_at_us=0, trouble="", change=known.change
+    )
+    match change.kind:
+        case ChangeKind.OPENED | ChangeKind.GREW if known.leader_order is not None and key[1].startswith("o"):
+            view = replace(view, chains={**view.chains, (event.link, change.source): key})
+            is_whole = change.after >= event.goal.leader_whole
+            copy = replace(
+                copy,
+                leader_position=change.position,
+                leader_filled=True,
+                filled_us=known.filled_us or at_us,
+                change=change,
+                not_after_us=max(copy.not_after_us, event.not_after_us),
+                ahead_since_us=0 if is_whole else copy.ahead_since_us,
+            )
+        case ChangeKind.CLOSED:
+            copy = replace(copy, ending=copy.ending or Reason.CLOSED_BY_LEADER, wait=None, source_closed=True)
+        case ChangeKind.ORDER_CANCELLED | ChangeKind.ORDER_EXPIRED:
+            copy = replace(copy, ahead_since_us=0)
+            if event.goal.target_numerator == 0:
+                copy = replace(copy, ending=copy.ending or Reason.CLOSED_BY_LEADER, wait=None, source_closed=True)
+        case ChangeKind.REVERSED:
+            copy = replace(copy, ending=copy.ending or Reason.CLOSED_BY_LEADER, change=change)
+        case ChangeKind.GREW | ChangeKind.REDUCED:
+            copy = replace(copy, not_after_us=max(copy.not_after_us, event.not_after_us))
+            if copy.position is None and copy.wait is not None and copy.change is not None:
+                copy = replace(copy, change=replace(copy.change, volume=change.after, after=change.after))
+        case ChangeKind.PROTECTED if change.trailed:
+            soonest = known.trailed_us + TRAILED_US
+            copy = replace(copy, trailed_us=max(at_us, soonest), retry_at_us=soonest if soonest > at_us else 0)
+        case ChangeKind.PROTECTED if copy.wait is not None and copy.change is not None:
+            levels = replace(copy.change, stop=change.stop, target=change.target, trailing=change.trailing)
+            copy = replace(copy, change=replace(levels, relative_stop=None, relative_target=None))
+        case _:
+            pass
+    if event.wait is not None:
+        copy = replace(copy, wait=event.wait, wait_until_us=event.wait_until_us)
+    return put(view, copy)
 
 
-def _new_copy(event: ChangeDecided, change: Change, at_us: int) -> Copy:
+def _source_closed(view: AccountView, key: CopyKey) -> AccountView:
+    """Nothing more can come of a finished copy whose source has closed too: remember it for a while."""
+    copy = view.finished.get(key)
+    if copy is None:
+        return view
+    finished = {**view.finished, key: replace(copy, source_closed=True)}
+    return _forget(replace(view, finished=finished))
+
+
+def _forget(view: AccountView) -> AccountView:
+    if len(view.finished) <= FINISHED_REMEMBERED:
+        return view
+    old = next((key for key, copy in view.finished.items() if copy.source_closed), None)
+    if old is None:
+        return view
+    return replace(
+        view,
+        finished={key: copy for key, copy in view.finished.items() if key != old},
+        chains={alias: key for alias, key in view.chains.items() if key != old},
+    )
+
+
+def _unpinned(view: AccountView, copy: Copy, goal: Goal) -> Copy:
+    """A level that the leader changes again takes a person's pin away, but only to be tighter."""
+    spec = view.specs.get(copy.symbol)
+    if spec is None or (copy.pinned_stop is None and copy.pinned_target is None):
+        return copy
+    wanted = wanted_levels(spec, copy.side, replace(goal, shift=copy.goal.shift or goal.shift), copy.open_price)
+    if goal.leader_stop != copy.goal.leader_stop and copy.pinned_stop is not None:
+        is_tighter = (
+            wanted.stop is not None and tighter(copy.side, wanted.stop, copy.pinned_stop or None) == wanted.stop
+        )
+        copy = replace(copy, pinned_stop=None if is_tighter else copy.pinned_stop)
+    if goal.leader_target != copy.goal.leader_target and copy.pinned_target is not None:
+        other = copy.side.opposite
+        is_nearer = wanted.target is not None and (
+            copy.pinned_target == 0 or tighter(other, wanted.target, copy.pinned_target) == wanted.target
+        )
+        copy = replace(copy, pinned_target=None if is_nearer else copy.pinned_target)
+    return copy
+
+
+def _new_copy(view: AccountView, event: ChangeDecided, change: Change, at_us: int) -> Copy:
     assert event.goal is not None
     assert event.symbol is not None
+    former = view.finished.get((event.link, change.source))
     return Copy(
         link=event.link,
         profile=event.profile,
         source=change.source,
-        state=CopyState.OPENING,
+        state=CopyState.WAITING if event.wait is not None else CopyState.OPENING,
         leader=change.leader,
         leader_position=change.position,
         leader_order=change.order or change.origin,
@@ -60,9 +154,42 @@ def _new_copy(event: ChangeDecided, change: Change, at_us: int) -> Copy:
         side=event.side or change.side,
         goal=event.goal,
         decided_us=at_us,
+        last_seq=former.last_seq if former is not None else 0,
         not_after_us=event.not_after_us,
         settings_version=event.settings_version,
+        change=change,
+        wait=event.wait,
+        wait_until_us=event.wait_until_us,
+        reopened=former is not None and not former.source_closed,
+        share=view.is_netted(),
     )
+
+
+def take_attempt(view: AccountView, event: AttemptDecided, at_us: int) -> AccountView:
+    """A waiting open was looked at again: it goes out, or what it waited for will not come."""
+    key = (event.link, event.source)
+    copy = view.copies.get(key)
+    if copy is None:
+        return view
+    if event.verdict is not Verdict.COPY:
+        if copy.position is not None and event.wait is Wait.REMAINDER:
+            return put(view, _as_held(replace(copy, wait=None)))
+        return put(view, replace(copy, wait=None))
+    goal = event.goal or copy.goal
+    return put(
+        view,
+        replace(copy, goal=goal, wait=None, decided_us=at_us, not_after_us=event.not_after_us, retry_at_us=0),
+    )
+
+
+def _as_held(copy: Copy) -> Copy:
+    """What was not filled is given up: the volume there is becomes the target."""
+    target = min(copy.target, Fraction(copy.volume))
+    goal = replace(copy.goal, target_numerator=target.numerator, target_denominator=target.denominator)
+    return replace(copy, goal=goal)
+
+
+# --- requests -----------------------------------------------------------------------------------------------------
 
 
 def take_intent(view: AccountView, event: IntentRecorded, at_us: int) -> AccountView:
@@ -84,11 +211,18 @@ def take_intent(view: AccountView, event: IntentRecorded, at_us: int) -> Account
     if copy is None:
         return view
     copy = replace(copy, last_seq=max(copy.last_seq, event.seq))
-    if event.command.kind is CommandKind.OPEN:
-        has_levels = event.command.relative_stop is not None or event.command.relative_target is not None
-        copy = replace(copy, awaits_protection=has_levels)
-    if event.command.kind is CommandKind.CLOSE and event.command.whole:
-        copy = replace(copy, state=CopyState.CLOSING)
+    match event.command.kind:
+        case CommandKind.OPEN:
+            has_levels = event.command.relative_stop is not None or event.command.relative_target is not None
+            copy = replace(
+                copy, awaits_protection=has_levels, state=CopyState.OPENING, side=event.command.side, wait=None
+            )
+        case CommandKind.PLACE:
+            copy = replace(copy, state=CopyState.OPENING, ended_order=False)
+        case CommandKind.CLOSE if event.command.whole:
+            copy = replace(copy, state=CopyState.CLOSING)
+        case _:
+            pass
     return put(view, copy)
 
 
@@ -108,34 +242,120 @@ def settle(view: AccountView, event: IntentSettled, at_us: int) -> AccountView:
     if intent is None:
         return view
     view = replace(view, intents={name: value for name, value in view.intents.items() if name != event.intent})
+    if intent.command.kind in (CommandKind.OPEN, CommandKind.ADD):
+        view = _count_refusals(view, intent, event.outcome)
     copy = view.copies.get(intent.key)
-    if copy is None or intent.command.kind.adds_risk:
+    if copy is None:
         return view
+    if intent.command.kind.adds_risk:
+        return _settle_open(view, copy, intent, event, at_us)
+    kind = intent.command.kind
     if event.outcome is Outcome.CONFIRMED:
-        if intent.command.kind is CommandKind.AMEND_PROTECTION:
-            copy = replace(copy, protection_refused=None)
-        return put(view, replace(copy, refusals=0, retry_at_us=0))
-    if intent.command.kind is CommandKind.AMEND_PROTECTION and event.outcome is Outcome.REFUSED:
+        if kind is CommandKind.AMEND_PROTECTION:
+            copy = replace(copy, protection_refused=None, applied_stop=intent.command.stop)
+        return put(view, replace(copy, refusals=0, retry_at_us=0, trouble=""))
+    if kind is CommandKind.AMEND_PROTECTION and event.outcome is Outcome.REFUSED:
         copy = replace(copy, protection_refused=copy.goal)
-    delay = min(RETRY_FIRST_US << min(copy.refusals, 10), RETRY_LAST_US)
-    return put(view, replace(copy, refusals=copy.refusals + 1, retry_at_us=at_us + delay))
+    if event.outcome is Outcome.REFUSED and event.reason in GONE_CODES:
+        copy = replace(copy, doubt=True)
+    delay = max(min(RETRY_FIRST_US << min(copy.refusals, 10), RETRY_LAST_US), event.retry_in_us)
+    trouble = f"{kind.value}: {event.reason}" if event.outcome is Outcome.REFUSED else copy.trouble
+    return put(view, replace(copy, refusals=copy.refusals + 1, retry_at_us=at_us + delay, trouble=trouble))
+
+
+GONE_CODES = ("POSITION_NOT_FOUND", "POSITION_NOT_OPEN", "ORDER_NOT_FOUND", "ENTITY_NOT_FOUND")
+"""Refusals that mean the thing may be gone: done once a reconcile agrees."""
+
+
+def _count_refusals(view: AccountView, intent: Intent, outcome: Outcome) -> AccountView:
+    count = view.refused_opens.get(intent.link, 0)
+    match outcome:
+        case Outcome.CONFIRMED if count:
+            return replace(view, refused_opens={**view.refused_opens, intent.link: 0})
+        case Outcome.REFUSED:
+            return replace(view, refused_opens={**view.refused_opens, intent.link: count + 1})
+        case _:
+            return view
+
+
+def _settle_open(view: AccountView, copy: Copy, intent: Intent, event: IntentSettled, at_us: int) -> AccountView:
+    """After an open or an add: a rest that did not fill is wanted until it is too late, then given up."""
+    if event.retry_in_us and copy.position is None:
+        waiting = replace(
+            copy,
+            state=CopyState.WAITING,
+            wait=Wait.RETRY,
+            wait_until_us=copy.not_after_us,
+            retry_at_us=at_us + event.retry_in_us,
+        )
+        return put(view, waiting)
+    if intent.command.kind is CommandKind.PLACE or copy.position is None:
+        return put(view, copy)
+    if copy.target <= 0:
+        delay = min(RETRY_FIRST_US << min(copy.refusals, 10), RETRY_LAST_US)
+        is_done = event.outcome is Outcome.CONFIRMED
+        return put(view, copy if is_done else replace(copy, refusals=copy.refusals + 1, retry_at_us=at_us + delay))
+    spec = view.specs.get(copy.symbol)
+    if spec is None:
+        return put(view, copy)
+    short = spec.floor_volume(int(copy.target - copy.volume))
+    if short < max(spec.step_volume, spec.min_volume):
+        return put(view, copy)
+    if at_us <= copy.not_after_us and event.outcome is Outcome.CONFIRMED:
+        return put(view, replace(copy, wait=Wait.REMAINDER, wait_until_us=copy.not_after_us))
+    return put(view, _as_held(copy))
+
+
+# --- ends ---------------------------------------------------------------------------------------------------------
 
 
 def finish(view: AccountView, event: CopyFinished, at_us: int) -> AccountView:
-    """End a copy."""
+    """End a copy; where its source has turned to the other side, a new one waits to open in its place."""
     key = (event.link, event.source)
     copy = view.copies.get(key)
     if copy is None:
         return view
-    copy = replace(copy, state=_end_state(event.reason), reason=event.reason, closed_us=at_us, volume=Volume(0))
-    by_position = view.by_position
-    if copy.position is not None:
-        by_position = {key_: value for key_, value in by_position.items() if key_ != copy.position}
-    return replace(
-        view,
-        copies={key_: value for key_, value in view.copies.items() if key_ != key},
-        finished={**view.finished, key: copy},
-        by_position=by_position,
+    ended = replace(
+        copy,
+        state=_end_state(event.reason),
+        reason=event.reason,
+        closed_us=at_us,
+        volume=Volume(0),
+        order=None,
+        wait=None,
+        change=None,
+    )
+    by_position = {key_: value for key_, value in view.by_position.items() if key_ != copy.position}
+    copies = {key_: value for key_, value in view.copies.items() if key_ != key}
+    if copy.wait is Wait.TURN and copy.change is not None:
+        copies[key] = _turned(copy, copy.change, at_us)
+    view = replace(view, copies=copies, finished={**view.finished, key: ended}, by_position=by_position)
+    return _forget(view)
+
+
+def _turned(copy: Copy, change: Change, at_us: int) -> Copy:
+    return Copy(
+        link=copy.link,
+        profile=copy.profile,
+        source=copy.source,
+        state=CopyState.WAITING,
+        leader=copy.leader,
+        leader_position=change.position,
+        leader_order=change.origin,
+        leader_symbol=copy.leader_symbol,
+        leader_digits=copy.leader_digits,
+        leader_opened=change.after,
+        symbol=copy.symbol,
+        side=copy.side.opposite,
+        goal=Goal(target_numerator=1, leader_volume=change.after),
+        decided_us=at_us,
+        last_seq=copy.last_seq,
+        not_after_us=copy.wait_until_us,
+        settings_version=copy.settings_version,
+        change=change,
+        wait=Wait.TURN,
+        wait_until_us=copy.wait_until_us,
+        share=copy.share,
     )
 
 
@@ -143,17 +363,55 @@ def _end_state(reason: Reason) -> CopyState:
     match reason:
         case Reason.REFUSED | Reason.UNKNOWN_OUTCOME:
             return CopyState.REFUSED
-        case Reason.EXPIRED | Reason.TOO_OLD:
+        case Reason.EXPIRED | Reason.TOO_OLD | Reason.NOT_BETTER:
             return CopyState.EXPIRED
-        case Reason.SOURCE_GONE:
+        case Reason.SOURCE_GONE | Reason.CANCELLED:
             return CopyState.CANCELLED
         case _:
             return CopyState.CLOSED
 
 
+# --- time, and people ---------------------------------------------------------------------------------------------
+
+
 def wake_copy(view: AccountView, event: CopyOverdue) -> AccountView:
-    """Let a copy ask again for what it needs."""
+    """Let a copy ask again for what it needs, or end what it waited for."""
     copy = view.copies.get((event.link, event.source))
     if copy is None:
         return view
-    return put(view, replace(copy, awaits_protection=False, retry_at_us=0, protection_refused=None))
+    match event.what:
+        case "grace":
+            return put(view, replace(copy, grace_over=True))
+        case "ahead":
+            copy = replace(copy, ahead_since_us=0)
+            if not copy.leader_filled:
+                goal = replace(copy.goal, target_numerator=0, target_denominator=1, terms=None)
+                copy = replace(copy, goal=goal, ending=copy.ending or Reason.AHEAD)
+            return put(view, copy)
+        case "wait":
+            if copy.position is not None:
+                copy = _as_held(copy)
+            return put(view, replace(copy, wait=None))
+        case _:
+            return put(view, replace(copy, awaits_protection=False, retry_at_us=0, protection_refused=None))
+
+
+def touch(view: AccountView, event: CopyTouched) -> AccountView:
+    """Respect what somebody else did to a copy: a volume becomes the basis of all that follows, a level is pinned."""
+    key = (event.link, event.source)
+    copy = view.copies.get(key)
+    if copy is None:
+        return view
+    match event.what:
+        case "volume":
+            if event.before > 0 and copy.target > 0:
+                target = copy.target * Fraction(event.after, event.before)
+                goal = replace(copy.goal, target_numerator=target.numerator, target_denominator=target.denominator)
+                copy = replace(copy, goal=goal, wait=None if copy.wait is Wait.REMAINDER else copy.wait)
+        case "stop":
+            copy = replace(copy, pinned_stop=Price(event.after) if copy.goal.pins else None)
+        case "target":
+            copy = replace(copy, pinned_target=Price(event.after) if copy.goal.pins else None)
+        case _:
+            pass
+    return put(view, copy)

@@ -91,6 +91,7 @@ class LinkSettings:
     version: int
     standing: Standing
     since: int = 0
+    settings: Mapping[str, str] = field(default_factory=dict)
 
 
 def link_settings(
@@ -99,6 +100,7 @@ def link_settings(
     """The links of a profile that take part now: none of a stopped or deleted one."""
     if view.deleted or view.state is ProfileState.STOPPED or view.leader is None:
         return ()
+    merged = {link.link: {**view.settings, **link.settings} for link in view.links.values()}
     return tuple(
         LinkSettings(
             link=link.link,
@@ -107,7 +109,8 @@ def link_settings(
             leader=view.leader,
             follower=link.follower,
             store=store,
-            policy=policy_of({**view.settings, **link.settings}),
+            policy=policy_of(merged[link.link]),
+            settings=dict(sorted(merged[link.link].items())),
             version=view.version,
             standing=_standing(view, link, paused_accounts),
             since=link.since,

@@ -113,7 +113,9 @@ class Amount:
         return whole * self.value / 100 if self.is_percent else self.value
 
     def __str__(self) -> str:
-        return f"{float(self.value):g}{'%' if self.is_percent else ''}"
+        whole, part = divmod(self.value.numerator * 10**6 // self.value.denominator, 10**6)
+        text = f"{whole}.{part:06d}".rstrip("0").rstrip(".")
+        return f"{text}%" if self.is_percent else text
 
 
 def amount(text: str) -> Amount:

@@ -8,55 +8,69 @@ lost, refused or late answer only delays it.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
-from cmam.domain.account import AccountView, Copy, CopyKey, CopyState, Intent, IntentState, evolve, intent_of
+from cmam.domain.account import AccountView, Copy, CopyKey, CopyState, evolve
+from cmam.domain.attempts import attempt, next_wake, settings_of, wakes
+from cmam.domain.booking import copy_of, intent_of
 from cmam.domain.changes import Change
 from cmam.domain.commands import Command, CommandKind
-from cmam.domain.decide import decide
+from cmam.domain.decide import Decision, decide
 from cmam.domain.events import (
+    AttemptDecided,
     ChangeDecided,
     CopyFinished,
     CopyOverdue,
+    CopyWoken,
     Event,
     ExecutionSeen,
+    FlattenRequested,
+    GuardTripped,
     Health,
     HealthChanged,
     Inputs,
     IntentDropped,
-    IntentOverdue,
     IntentRecorded,
     IntentSettled,
     Outcome,
     Reconciled,
     RequestRefused,
+    Wait,
 )
-from cmam.domain.ids import IntentId, LinkId, SourceKey, StoreId
-from cmam.domain.levels import is_off, wanted_levels
+from cmam.domain.ids import ChangeKey, IntentId, StoreId
 from cmam.domain.link import LinkSettings
-from cmam.domain.quantities import Volume, floor_fraction
-from cmam.domain.reasons import Reason
-from cmam.domain.trades import ExecutionKind, OrderStatus, OrderType, Position
+from cmam.domain.naming import intent_id, label_of
+from cmam.domain.needs import needed
+from cmam.domain.quantities import Volume
+from cmam.domain.reasons import Reason, Verdict
+from cmam.domain.settling import ATTEMPTS_MAX, SETTLE_US, settlements
+from cmam.domain.timing import ANSWER_US, PROTECTION_US, due, lookup_due, next_due
+from cmam.domain.touching import touches
+from cmam.domain.trades import ExecutionKind, OrderStatus, OrderType
+from cmam.domain.view import resolve
 
-ANSWER_US = 10_000_000
-"""How long a request may stay unanswered before its outcome counts as unknown."""
-
-SETTLE_US = 10_000_000
-"""How long an order may be in flight at the broker: absence proves nothing before that (DESIGN §2, `settle_s`)."""
-
-PROTECTION_US = 2_000_000
-"""How long the broker may take to set the levels of an opening request before they are asked for again."""
-
-ATTEMPTS_MAX = 2
-"""How often one open may be sent: again only after proof that the first never arrived."""
-
-ENDED_ORDER = (OrderStatus.CANCELLED, OrderStatus.REJECTED, OrderStatus.EXPIRED)
+__all__ = [
+    "ANSWER_US",
+    "ATTEMPTS_MAX",
+    "PROTECTION_US",
+    "SETTLE_US",
+    "Turn",
+    "decide_change",
+    "due",
+    "intent_id",
+    "label_of",
+    "lookup_due",
+    "next_due",
+    "next_wake",
+    "step",
+    "wakes",
+    "withdrawn",
+]
 
 
 @dataclass(frozen=True, slots=True)
 class Turn:
-    """The view after a turn, and the derived events in their order. `folded` is the view after the input alone."""
+    """The view after a turn, the derived events in their order, and the view before them, the fact just folded."""
 
     view: AccountView
     derived: tuple[Event, ...]
@@ -66,6 +80,18 @@ class Turn:
     def intents(self) -> tuple[IntentRecorded, ...]:
         """The requests that may leave once the turn is durable."""
         return tuple(event for event in self.derived if isinstance(event, IntentRecorded))
+
+
+def withdrawn(view: AccountView) -> tuple[IntentId, ...]:
+    """The opens whose copy shall not be any more: to be taken back where they have not left yet."""
+    return tuple(
+        intent.intent
+        for intent in view.intents.values()
+        if intent.command.kind.adds_risk
+        and (copy := view.copies.get(intent.key)) is not None
+        and copy.target <= 0
+        and not (copy.share and intent.command.side is not copy.side)
+    )
 
 
 # --- a change of the leader -----------------------------------------------------------------------------------------
@@ -103,12 +129,15 @@ def decide_change(
         working=decision.working,
         inputs=inputs,
         not_after_us=decision.not_after_us,
+        wait=decision.wait,
+        wait_until_us=decision.wait_until_us,
     )
+    key = resolve(view, settings.link, change)
     builder = _Builder(view, now_us, settings.store)
     builder.add(decided)
-    key = (settings.link, change.source)
     if decision.command is not None:
-        builder.intend(key, decision.command, change=change, not_after_us=decision.not_after_us)
+        builder.intend(key, decision.command, change=change.key, not_after_us=decision.not_after_us)
+    builder.finish_idle(key)
     builder.enforce(key)
     return builder.turn()
 
@@ -120,12 +149,18 @@ def step(view: AccountView, fact: Event, store: StoreId, now_us: int) -> Turn:
     """Fold one input of the account's stream and derive what follows from it."""
     after = evolve(view, fact, now_us)
     builder = _Builder(after, now_us, store)
-    for settlement in _settlements(after, fact, now_us):
+    for touch in touches(view, after, fact):
+        builder.add(touch)
+    for settlement in settlements(builder.view, fact, now_us):
         builder.add(settlement)
+    if isinstance(fact, CopyWoken):
+        builder.try_again(fact)
     for key in _restless(view, builder.view, fact):
+        builder.finish_order(key)
         builder.finish_if_gone(key, fact)
+        builder.finish_idle(key)
         builder.enforce(key)
-    return Turn(builder.view, builder.turn().derived, after)
+    return replace(builder.turn(), folded=after)
 
 
 def _restless(before: AccountView, view: AccountView, fact: Event) -> tuple[CopyKey, ...]:
@@ -133,20 +168,28 @@ def _restless(before: AccountView, view: AccountView, fact: Event) -> tuple[Copy
     match fact:
         case ExecutionSeen():
             intent = intent_of(before, fact)
-            position = fact.position.position if fact.position else (fact.deal.position if fact.deal else None)
-            keys = {view.by_position.get(position) if position is not None else None, intent.key if intent else None}
-            return tuple(sorted(key for key in keys if key is not None))
+            keys = {copy_of(view, fact), copy_of(before, fact), intent.key if intent is not None else None}
+            return _with_shares(view, tuple(sorted(key for key in keys if key is not None)))
         case RequestRefused() | IntentDropped():
             known = before.intents.get(fact.intent)
             return (known.key,) if known is not None else ()
-        case CopyOverdue():
+        case CopyOverdue() | CopyWoken():
             return ((fact.link, fact.source),)
-        case Reconciled():
+        case Reconciled() | FlattenRequested() | GuardTripped():
             return tuple(view.copies)
         case HealthChanged():
             return tuple(view.copies) if fact.health is Health.RECONCILED else ()
         case _:
             return ()
+
+
+def _with_shares(view: AccountView, keys: tuple[CopyKey, ...]) -> tuple[CopyKey, ...]:
+    """On a netted account what moves one share may free the next."""
+    positions = {copy.position for key in keys if (copy := view.copies.get(key)) is not None and copy.share}
+    if not positions - {None}:
+        return keys
+    others = [key for key, copy in view.copies.items() if copy.position in positions and key not in keys]
+    return (*keys, *sorted(others))
 
 
 class _Builder:
@@ -165,18 +208,10 @@ class _Builder:
     def turn(self) -> Turn:
         return Turn(self.view, tuple(self._derived))
 
-    def intend(
-        self,
-        key: CopyKey,
-        command: Command,
-        *,
-        change: Change | None = None,
-        not_after_us: int = 0,
-        again: Intent | None = None,
-    ) -> None:
-        """Record a request under its derived name; `again` repeats one that never arrived, under its old name."""
+    def intend(self, key: CopyKey, command: Command, *, change: ChangeKey | None = None, not_after_us: int = 0) -> None:
+        """Record a request under its derived name."""
         copy = self.view.copies.get(key)
-        seq = again.seq if again is not None else (copy.last_seq if copy is not None else 0) + 1
+        seq = (copy.last_seq if copy is not None else 0) + 1
         label = label_of(self._store, *key)
         position = self.view.positions.get(command.position) if command.position is not None else None
         self.add(
@@ -185,31 +220,108 @@ class _Builder:
                 link=key[0],
                 source=key[1],
                 seq=seq,
-                command=_labelled(command, label),
-                change=change.key if change is not None else None,
+                command=replace(command, label=label) if command.kind.adds_risk else command,
+                change=change,
                 volume_before=position.volume if position is not None else Volume(0),
-                attempt=again.attempt + 1 if again is not None else 1,
                 not_after_us=not_after_us,
             )
         )
 
-    def finish_if_gone(self, key: CopyKey, fact: Event) -> None:
-        """End a copy whose position the broker no longer has, or whose open came to nothing."""
+    def try_again(self, woken: CopyWoken) -> None:
+        """Look at a waiting open again."""
+        key = (woken.link, woken.source)
         copy = self.view.copies.get(key)
-        if copy is None or copy.position is None or copy.position in self.view.positions:
+        if copy is None or copy.wait is None or copy.change is None or self.view.health is not Health.RECONCILED:
             return
-        for intent in self.view.intents_of(key):
-            self.add(IntentSettled(intent=intent.intent, outcome=Outcome.CONFIRMED, reason="the position is gone"))
+        decision = attempt(self.view, copy, woken, settings_of(self.view, copy, woken, self._store), self._now)
+        if decision is None:
+            return
+        self.add(_attempted(copy, woken, decision))
+        if decision.verdict is Verdict.COPY and decision.command is not None:
+            self.intend(key, decision.command, change=copy.change.key, not_after_us=decision.not_after_us)
+        elif copy.position is None:
+            self.add(CopyFinished(link=copy.link, source=copy.source, reason=decision.reason or Reason.SOURCE_GONE))
+
+    def finish_order(self, key: CopyKey) -> None:
+        """A copied pending order has come to its end: what that means hangs on who ended it and what had filled."""
+        copy = self.view.copies.get(key)
+        if copy is None or not copy.ended_order or copy.position is not None or copy.wait is not None:
+            return
+        if any(intent.command.kind is CommandKind.PLACE for intent in self.view.intents_of(key)):
+            return
+        reason = copy.ending
+        if reason is None:
+            is_ours = copy.goal.terms is None or copy.grace_over or copy.leader_filled
+            reason = Reason.EXPIRED if _is_past(copy, self._now) else Reason.CLOSED_BY_HUMAN
+            reason = Reason.CANCELLED if is_ours else reason
+        self._settle_all(key, "the order has ended")
+        self.add(CopyFinished(link=copy.link, source=copy.source, reason=reason))
+
+    def finish_if_gone(self, key: CopyKey, fact: Event) -> None:
+        """End a copy whose position the broker no longer has."""
+        copy = self.view.copies.get(key)
+        if copy is None or copy.position is None:
+            return
+        is_share_out = copy.share and copy.volume == 0 and copy.target <= 0
+        if copy.position in self.view.positions and not is_share_out:
+            return
+        if copy.order is not None and copy.order in self.view.orders and copy.goal.terms is not None:
+            # What is left of its pending order must not fill alone.
+            self.enforce_cancel(copy)
+        self._settle_all(key, "the position is gone")
         self.add(CopyFinished(link=copy.link, source=copy.source, reason=_end_reason(copy, fact)))
+
+    def enforce_cancel(self, copy: Copy) -> None:
+        """Cancel what rests of a copy that is at its end."""
+        cancel = Command(kind=CommandKind.CANCEL, symbol=copy.symbol, side=copy.side, order=copy.order)
+        self.intend(copy.key, cancel)
+
+    def _settle_all(self, key: CopyKey, why: str) -> None:
+        for intent in self.view.intents_of(key):
+            if intent.command.kind is not CommandKind.CANCEL or intent.command.order not in self.view.orders:
+                self.add(IntentSettled(intent=intent.intent, outcome=Outcome.CONFIRMED, reason=why))
+
+    def finish_idle(self, key: CopyKey) -> None:
+        """End a copy of which nothing was ever sent and nothing shall be, or what it waited for did not come."""
+        copy = self.view.copies.get(key)
+        if copy is None or copy.position is not None or copy.state is not CopyState.WAITING:
+            return
+        if copy.target > 0 and copy.wait is not None:
+            return
+        reason = copy.ending or (Reason.SOURCE_GONE if copy.target <= 0 else Reason.EXPIRED)
+        if copy.wait is Wait.TURN and copy.target <= 0:
+            self.add(CopyFinished(link=copy.link, source=copy.source, reason=Reason.SOURCE_GONE))
+            return
+        reason = Reason.SOURCE_GONE if reason is Reason.CLOSED_BY_LEADER else reason
+        self.add(CopyFinished(link=copy.link, source=copy.source, reason=reason))
 
     def enforce(self, key: CopyKey) -> None:
         """Ask for what the copy's goal wants and the broker does not show yet."""
-        for command in _needed(self.view, key, self._now):
+        for command in needed(self.view, key, self._now):
             self.intend(key, command)
 
 
-def _labelled(command: Command, label: str) -> Command:
-    return replace(command, label=label) if command.kind.adds_risk else command
+def _attempted(copy: Copy, woken: CopyWoken, decision: Decision) -> AttemptDecided:
+    assert copy.wait is not None
+    assert copy.change is not None
+    return AttemptDecided(
+        link=copy.link,
+        source=copy.source,
+        change=copy.change.key,
+        wait=copy.wait,
+        settings_version=woken.settings_version,
+        verdict=decision.verdict,
+        reason=decision.reason,
+        volume=decision.volume,
+        goal=decision.goal,
+        working=decision.working,
+        not_after_us=decision.not_after_us,
+    )
+
+
+def _is_past(copy: Copy, now_us: int) -> bool:
+    expires = copy.goal.terms.expires_ms if copy.goal.terms is not None else None
+    return bool(expires) and now_us // 1_000 >= (expires or 0) - 1_000
 
 
 def _end_reason(copy: Copy, fact: Event) -> Reason:
@@ -218,247 +330,26 @@ def _end_reason(copy: Copy, fact: Event) -> Reason:
             return Reason.CLOSED_BY_STOP_OUT
         if fact.order.type is OrderType.PROTECTION and fact.kind is not ExecutionKind.ORDER_CANCELLED:
             return Reason.CLOSED_BY_LEVEL
-    if copy.state is CopyState.CLOSING or copy.target == 0:
+    if isinstance(fact, Reconciled):
+        closing = _closing_order(copy, fact)
+        if closing is not None:
+            return closing
+    if copy.ending is not None:
+        return copy.ending
+    if copy.state is CopyState.CLOSING or copy.target <= 0:
         return Reason.CLOSED_BY_LEADER
     return Reason.CLOSED_BY_HUMAN
 
 
-# --- what a copy needs --------------------------------------------------------------------------------------------
-
-
-def _needed(view: AccountView, key: CopyKey, now_us: int) -> Iterator[Command]:
-    """A reduction towards the target and an amendment towards the levels, each unless one is under way."""
-    copy = view.copies.get(key)
-    if copy is None or copy.position is None or view.health is not Health.RECONCILED:
-        return
-    position = view.positions.get(copy.position)
-    if position is None:
-        return
-    under_way = {intent.command.kind for intent in view.intents_of(key)}
-    if now_us >= copy.retry_at_us:
-        reduction = _reduction(view, copy, position)
-        if reduction is not None and CommandKind.CLOSE not in under_way:
-            yield reduction
-        if reduction is None or not reduction.whole:
-            amendment = _amendment(view, copy, position)
-            if amendment is not None and not under_way & {CommandKind.AMEND_PROTECTION, CommandKind.OPEN}:
-                yield amendment
-
-
-def _reduction(view: AccountView, copy: Copy, position: Position) -> Command | None:
-    if copy.target <= 0:
-        return _close(copy, position, position.volume, whole=True)
-    spec = view.specs.get(copy.symbol)
-    if spec is None or copy.volume <= copy.target:
+def _closing_order(copy: Copy, fact: Reconciled) -> Reason | None:
+    """What closed a copy while nobody looked, by the order of its last closing deal."""
+    closes = [deal for deal in fact.deals if deal.position == copy.position and deal.close is not None]
+    if not closes:
         return None
-    excess = spec.floor_volume(floor_fraction(copy.volume - copy.target))
-    if excess < spec.min_volume or excess <= 0:
+    last = max(closes, key=lambda deal: (deal.executed_ms, deal.deal))
+    order = next((order for order in fact.past_orders if order.order == last.order), None)
+    if order is None or order.status is OrderStatus.CANCELLED:
         return None
-    return _close(copy, position, Volume(min(excess, position.volume)), whole=False)
-
-
-def _close(copy: Copy, position: Position, volume: Volume, *, whole: bool) -> Command:
-    return Command(
-        kind=CommandKind.CLOSE,
-        symbol=copy.symbol,
-        side=copy.side.opposite,
-        volume=volume,
-        whole=whole,
-        position=position.position,
-    )
-
-
-def _amendment(view: AccountView, copy: Copy, position: Position) -> Command | None:
-    spec = view.specs.get(copy.symbol)
-    if spec is None or not copy.goal.has_levels or copy.awaits_protection or copy.protection_refused == copy.goal:
-        return None
-    wanted = wanted_levels(spec, copy.side, copy.goal)
-    tolerance = 0 if copy.goal.is_exact else spec.tick
-    is_stop_off = is_off(wanted.stop, position.stop, tolerance) and not (position.trailing and copy.goal.trailing)
-    is_target_off = is_off(wanted.target, position.target, tolerance)
-    if not is_stop_off and not is_target_off and position.trailing == copy.goal.trailing:
-        return None
-    return Command(
-        kind=CommandKind.AMEND_PROTECTION,
-        symbol=copy.symbol,
-        side=copy.side,
-        position=position.position,
-        stop=wanted.stop,
-        target=wanted.target,
-        trailing=copy.goal.trailing,
-        guaranteed=position.guaranteed,
-        trigger=position.trigger,
-    )
-
-
-# --- outcomes -----------------------------------------------------------------------------------------------------
-
-
-def _settlements(after: AccountView, fact: Event, now_us: int) -> Iterator[Event]:
-    match fact:
-        case ExecutionSeen():
-            intent = intent_of(after, fact)
-            if intent is not None:
-                yield from _settle_by_execution(after, intent, fact)
-        case RequestRefused():
-            intent = after.intents.get(fact.intent)
-            if intent is not None:
-                yield IntentSettled(intent=fact.intent, outcome=Outcome.REFUSED, reason=fact.error_code)
-                yield from _end_of_open(after, intent, Reason.REFUSED)
-        case IntentDropped():
-            intent = after.intents.get(fact.intent)
-            if intent is not None:
-                yield IntentSettled(intent=fact.intent, outcome=Outcome.DROPPED, reason=fact.reason)
-                is_gone = fact.reason == "withdrawn"
-                yield from _end_of_open(after, intent, Reason.SOURCE_GONE if is_gone else Reason.EXPIRED)
-        case Reconciled():
-            for intent in after.intents.values():
-                if intent.state is IntentState.UNKNOWN:
-                    yield from _settle_by_reconcile(after, intent, fact, now_us)
-        case _:
-            return
-
-
-def _end_of_open(view: AccountView, intent: Intent, reason: Reason) -> Iterator[Event]:
-    copy = view.copies.get(intent.key)
-    if intent.command.kind is CommandKind.OPEN and copy is not None and copy.position is None:
-        yield CopyFinished(link=copy.link, source=copy.source, reason=reason)
-
-
-def _settle_by_execution(view: AccountView, intent: Intent, fact: ExecutionSeen) -> Iterator[Event]:
-    order = fact.order
-    if fact.kind in (ExecutionKind.ORDER_REJECTED, ExecutionKind.ORDER_CANCEL_REJECTED):
-        yield IntentSettled(intent=intent.intent, outcome=Outcome.REFUSED, reason=fact.error_code or fact.kind.value)
-        yield from _end_of_open(view, intent, Reason.REFUSED)
-        return
-    match intent.command.kind:
-        case CommandKind.OPEN | CommandKind.ADD:
-            is_ended = order is not None and not order.closing and order.status in ENDED_ORDER
-            is_filled = order is not None and order.status is OrderStatus.FILLED and not order.closing
-            if is_filled or intent.filled >= intent.command.volume or (is_ended and intent.filled > 0):
-                yield IntentSettled(intent=intent.intent, outcome=Outcome.CONFIRMED)
-            elif is_ended:
-                yield IntentSettled(
-                    intent=intent.intent, outcome=Outcome.REFUSED, reason=fact.error_code or fact.kind.value
-                )
-                yield from _end_of_open(view, intent, Reason.REFUSED)
-        case CommandKind.CLOSE:
-            if _has_closed(view, intent):
-                yield IntentSettled(intent=intent.intent, outcome=Outcome.CONFIRMED)
-            elif order is not None and order.closing and not fact.is_server_event and order.status in ENDED_ORDER:
-                yield IntentSettled(
-                    intent=intent.intent, outcome=Outcome.REFUSED, reason=fact.error_code or fact.kind.value
-                )
-        case CommandKind.AMEND_PROTECTION:
-            if order is None or order.type is OrderType.PROTECTION:
-                yield IntentSettled(intent=intent.intent, outcome=Outcome.CONFIRMED)
-        case CommandKind.PLACE | CommandKind.AMEND_ORDER | CommandKind.CANCEL:
-            yield IntentSettled(intent=intent.intent, outcome=Outcome.CONFIRMED)
-
-
-def _has_closed(view: AccountView, intent: Intent) -> bool:
-    position = intent.command.position
-    held = view.positions.get(position) if position is not None else None
-    return held is None or held.volume <= intent.volume_before - intent.command.volume
-
-
-def _settle_by_reconcile(view: AccountView, intent: Intent, fact: Reconciled, now_us: int) -> Iterator[Event]:
-    """What the broker holds settles an unknown outcome; absence counts only after the settling time, by the history."""
-    copy = view.copies.get(intent.key)
-    is_proof = fact.looked_up and now_us - intent.moved_us >= SETTLE_US
-    match intent.command.kind:
-        case CommandKind.OPEN:
-            yield from _settle_open_by_reconcile(copy, intent, fact, now_us, is_proof=is_proof)
-        case CommandKind.CLOSE:
-            if _has_closed(view, intent):
-                yield IntentSettled(intent=intent.intent, outcome=Outcome.CONFIRMED)
-            elif is_proof:
-                yield IntentSettled(intent=intent.intent, outcome=Outcome.ABSENT)
-        case _:
-            if is_proof:
-                yield IntentSettled(intent=intent.intent, outcome=Outcome.ABSENT)
-
-
-def _settle_open_by_reconcile(
-    copy: Copy | None, intent: Intent, fact: Reconciled, now_us: int, *, is_proof: bool
-) -> Iterator[Event]:
-    if copy is not None and copy.position is not None:
-        yield IntentSettled(intent=intent.intent, outcome=Outcome.CONFIRMED, reason="found at the broker")
-        return
-    order = next((order for order in fact.past_orders if order.client_order_id == intent.intent), None)
-    if order is not None and order.status in ENDED_ORDER and order.executed_volume == 0:
-        yield IntentSettled(intent=intent.intent, outcome=Outcome.REFUSED, reason=order.status.value)
-        if copy is not None:
-            yield CopyFinished(link=copy.link, source=copy.source, reason=Reason.REFUSED)
-        return
-    if not is_proof or order is not None:
-        return
-    yield IntentSettled(intent=intent.intent, outcome=Outcome.ABSENT)
-    if copy is None:
-        return
-    may_repeat = intent.attempt < ATTEMPTS_MAX and now_us <= intent.not_after_us and copy.target > 0
-    if may_repeat:
-        yield IntentRecorded(
-            intent=intent.intent,
-            link=intent.link,
-            source=intent.source,
-            seq=intent.seq,
-            command=intent.command,
-            attempt=intent.attempt + 1,
-            not_after_us=intent.not_after_us,
-        )
-    else:
-        reason = Reason.SOURCE_GONE if copy.target <= 0 else Reason.EXPIRED
-        yield CopyFinished(link=copy.link, source=copy.source, reason=reason)
-
-
-# --- time ---------------------------------------------------------------------------------------------------------
-
-
-def due(view: AccountView, now_us: int) -> tuple[Event, ...]:
-    """The facts that the passing of time has made, to be recorded and stepped through one by one."""
-    facts: list[Event] = []
-    for intent in view.intents.values():
-        is_waiting = intent.state in (IntentState.SENT, IntentState.ACCEPTED)
-        if is_waiting and now_us - intent.moved_us >= ANSWER_US:
-            facts.append(IntentOverdue(intent=intent.intent, why="no answer"))
-    for copy in view.copies.values():
-        if copy.retry_at_us and now_us >= copy.retry_at_us:
-            facts.append(CopyOverdue(link=copy.link, source=copy.source, what="retry"))
-        elif copy.awaits_protection and copy.opened_us and now_us - copy.opened_us >= PROTECTION_US:
-            facts.append(CopyOverdue(link=copy.link, source=copy.source, what="levels"))
-    return tuple(facts)
-
-
-def next_due(view: AccountView) -> int | None:
-    """When `due` will next have something to say, in us, or None."""
-    moments = [
-        intent.moved_us + ANSWER_US
-        for intent in view.intents.values()
-        if intent.state in (IntentState.SENT, IntentState.ACCEPTED)
-    ]
-    for copy in view.copies.values():
-        if copy.retry_at_us:
-            moments.append(copy.retry_at_us)
-        elif copy.awaits_protection and copy.opened_us:
-            moments.append(copy.opened_us + PROTECTION_US)
-    return min(moments, default=None)
-
-
-def lookup_due(view: AccountView) -> int | None:
-    """When the broker should be asked what became of unknown outcomes, in us, or None where there are none."""
-    moments = [intent.moved_us + SETTLE_US for intent in view.intents.values() if intent.state is IntentState.UNKNOWN]
-    return max(moments, default=None)
-
-
-# --- names --------------------------------------------------------------------------------------------------------
-
-
-def label_of(store: StoreId, link: LinkId, source: SourceKey) -> str:
-    """The label of a copy: the same for all its orders, so that the broker shows what belongs to which source."""
-    return f"cm1.{store}.{link}.{source}"
-
-
-def intent_id(store: StoreId, link: LinkId, source: SourceKey, seq: int) -> IntentId:
-    """The name of one request: at most 50 ASCII characters even for the largest ids."""
-    return IntentId(f"{label_of(store, link, source)}.{seq}")
+    if order.stop_out:
+        return Reason.CLOSED_BY_STOP_OUT
+    return Reason.CLOSED_BY_LEVEL if order.type is OrderType.PROTECTION else None

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
+from cmam.domain.changes import Change
 from cmam.domain.copies import Copy, CopyKey, Cursor, Intent
 from cmam.domain.events import (
     AssetName,
@@ -19,9 +20,36 @@ from cmam.domain.ids import (
     OrderId,
     PositionId,
     SymbolId,
+    order_source,
 )
 from cmam.domain.symbols import SymbolName, SymbolSpec
-from cmam.domain.trades import Order, Position, Trader
+from cmam.domain.trades import AccountType, Order, Position, Trader
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Latch:
+    """A guard that has tripped, until it is re-armed or its time is over. Money in minor units."""
+
+    link: LinkId
+    guard: str
+    reaction: str
+    scope: str
+    since_us: int
+    until_us: int = 0
+    value: int = 0
+    limit: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GuardDay:
+    """What a link's guards count from today. Money in minor units; `anchor` None where it is unknown."""
+
+    began_us: int
+    next_us: int
+    anchor: int | None
+    initial: int
+    peak_today: int | None = None
+    peak_ever: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,15 +81,38 @@ class AccountView:
     by_position: Mapping[PositionId, CopyKey] = field(default_factory=dict)
     intents: Mapping[IntentId, Intent] = field(default_factory=dict)
     alerts: Mapping[str, str] = field(default_factory=dict)
-    level_changes: int = 0
+    pairs: Mapping[AssetId, Mapping[AssetId, str]] = field(default_factory=dict)
+    asset_ids: Mapping[str, AssetId] = field(default_factory=dict)
+    plain_names: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    former_specs: Mapping[SymbolId, SymbolSpec] = field(default_factory=dict)
+    chains: Mapping[CopyKey, CopyKey] = field(default_factory=dict)
+    latches: Mapping[tuple[LinkId, str], Latch] = field(default_factory=dict)
+    days: Mapping[LinkId, GuardDay] = field(default_factory=dict)
+    refused_opens: Mapping[LinkId, int] = field(default_factory=dict)
+    adopted: Mapping[LinkId, tuple[str, ...]] = field(default_factory=dict)
+    flatten_account: bool = False
+    reconciled_us: int = 0
 
     @property
     def money_digits(self) -> int:
         return self.trader.money_digits if self.trader else 2
 
+    def key_of(self, key: CopyKey) -> CopyKey:
+        """The key of a source's copy: a position that came of a copied pending order has that order's."""
+        return self.chains.get(key, key)
+
     def copy(self, key: CopyKey) -> Copy | None:
         """The copy of a source, live or finished."""
+        key = self.chains.get(key, key)
         return self.copies.get(key) or self.finished.get(key)
+
+    def latched(self, link: LinkId) -> tuple[Latch, ...]:
+        """The latches of a link that are closed."""
+        return tuple(latch for (of, _), latch in self.latches.items() if of == link)
+
+    def is_netted(self) -> bool:
+        """Whether positions of one symbol net out."""
+        return self.trader is not None and self.trader.account_type is AccountType.NETTED
 
     def intents_of(self, key: CopyKey) -> tuple[Intent, ...]:
         """The unsettled requests of one copy."""
@@ -71,3 +122,12 @@ class AccountView:
 def put(view: AccountView, copy: Copy) -> AccountView:
     """The view with this copy in its place."""
     return replace(view, copies={**view.copies, copy.key: copy})
+
+
+def resolve(view: AccountView, link: LinkId, change: Change) -> CopyKey:
+    """The key under which a change finds its copy: its source, or the copied pending order that it is the fill of."""
+    key = view.key_of((link, change.source))
+    if key in view.copies or change.origin is None:
+        return key
+    of_order = (link, order_source(change.origin))
+    return of_order if of_order in view.copies or (of_order in view.finished and key not in view.finished) else key

@@ -1,0 +1,147 @@
+"""Opens that had to wait, looked at again: when they may be, what they need to know, and what becomes of them.
+
+The waiting ends in one of three ways: the open passes all gates of now and goes out, a gate ends it, or its time is
+over (`timing.py`). Each look is a recorded fact, `CopyWoken`, made only when something can have changed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
+from functools import lru_cache
+
+from cmam.domain.copies import Copy, CopyState
+from cmam.domain.decide import Decision, add_now, open_now
+from cmam.domain.events import CopyWoken, Health, Inputs, Wait
+from cmam.domain.ids import LinkId, StoreId
+from cmam.domain.link import LinkSettings
+from cmam.domain.opening import Draft
+from cmam.domain.policy import Policy, policy_of
+from cmam.domain.reasons import Reason, Verdict
+from cmam.domain.view import AccountView
+
+POLL_US = 250_000
+"""How often an open that waits for a price is looked at."""
+
+InputsOf = Callable[[Copy, LinkSettings], Inputs]
+
+
+def wakes(
+    view: AccountView, links: Mapping[LinkId, LinkSettings], inputs_of: InputsOf, now_us: int
+) -> tuple[CopyWoken, ...]:
+    """The waiting opens that may be possible now, as facts to be recorded and stepped through one by one."""
+    if view.health is not Health.RECONCILED:
+        return ()
+    return tuple(_wakes(view, links, inputs_of, now_us))
+
+
+def _wakes(
+    view: AccountView, links: Mapping[LinkId, LinkSettings], inputs_of: InputsOf, now_us: int
+) -> Iterator[CopyWoken]:
+    for copy in view.copies.values():
+        settings = links.get(copy.link)
+        if settings is None or not _is_ready(view, copy, now_us):
+            continue
+        woken = CopyWoken(
+            link=copy.link,
+            source=copy.source,
+            inputs=inputs_of(copy, settings),
+            settings=settings.settings,
+            settings_version=settings.version,
+        )
+        if attempt(view, copy, woken, settings, now_us) is not None:
+            yield woken
+
+
+def next_wake(view: AccountView, now_us: int) -> int | None:
+    """When `wakes` should be asked again, in us, or None where nothing waits."""
+    if view.health is not Health.RECONCILED:
+        return None
+    moments = [
+        max(copy.retry_at_us, now_us + POLL_US)
+        for copy in view.copies.values()
+        if copy.wait is not None and _is_ready(view, copy, max(now_us, copy.retry_at_us))
+    ]
+    return min(moments, default=None)
+
+
+def _is_ready(view: AccountView, copy: Copy, now_us: int) -> bool:
+    """Whether what a copy waits for may have come about."""
+    if copy.wait is None or copy.target <= 0 or copy.change is None or view.intents_of(copy.key):
+        return False
+    match copy.wait:
+        case Wait.TURN:
+            return copy.state is CopyState.WAITING
+        case Wait.CANCEL:
+            return copy.ended_order and copy.leader_filled
+        case Wait.REMAINDER:
+            return copy.position is not None
+        case _:
+            return now_us >= copy.retry_at_us
+
+
+@lru_cache(maxsize=256)
+def _policy(settings: tuple[tuple[str, str], ...]) -> Policy:
+    return policy_of(dict(settings))
+
+
+def settings_of(view: AccountView, copy: Copy, woken: CopyWoken, store: StoreId) -> LinkSettings:
+    """A link's settings as the fact that woke one of its copies tells them."""
+    return LinkSettings(
+        link=copy.link,
+        profile=copy.profile,
+        profile_name="",
+        leader=copy.leader,
+        follower=view.account,
+        store=store,
+        policy=_policy(tuple(sorted(woken.settings.items()))),
+        version=woken.settings_version,
+        standing=woken.inputs.standing,
+        settings=woken.settings,
+    )
+
+
+def attempt(view: AccountView, copy: Copy, woken: CopyWoken, settings: LinkSettings, now_us: int) -> Decision | None:
+    """What becomes of a waiting open now; None where it waits on."""
+    change = copy.change
+    if change is None or copy.wait is None:
+        return None
+    wait = copy.wait
+    if wait is Wait.REMAINDER or (wait is Wait.CANCEL and copy.position is not None):
+        change = replace(change, after=copy.goal.leader_volume)
+        draft = _draft(view, copy, settings, woken, now_us)
+        draft.change = change
+        return add_now(draft, copy, copy.target)
+    draft = _draft(view, copy, settings, woken, now_us)
+    if wait is Wait.CANCEL:
+        draft.change = replace(change, volume=change.after)
+    decision = open_now(draft)
+    if decision.wait is None:
+        return decision
+    is_over = now_us >= copy.wait_until_us
+    if not is_over:
+        return None
+    if decision.wait is Wait.STOP:
+        return _without_stop(view, copy, settings, woken, now_us)
+    return Decision(verdict=Verdict.SKIP, reason=Reason.NOT_BETTER, symbol=decision.symbol, working=decision.working)
+
+
+def _draft(view: AccountView, copy: Copy, settings: LinkSettings, woken: CopyWoken, now_us: int) -> Draft:
+    assert copy.change is not None
+    others = {key: other for key, other in view.copies.items() if key != copy.key}
+    is_open = copy.position is not None
+    return Draft(
+        view=view if is_open else replace(view, copies=others),
+        change=copy.change,
+        settings=settings,
+        inputs=woken.inputs,
+        now_us=now_us,
+        wait=copy.wait,
+    )
+
+
+def _without_stop(view: AccountView, copy: Copy, settings: LinkSettings, woken: CopyWoken, now_us: int) -> Decision:
+    """No stop came in time: the lots of `volume.without_stop`, or nothing."""
+    draft = _draft(view, copy, settings, woken, now_us)
+    draft.stop_wait_over = True
+    return open_now(draft)

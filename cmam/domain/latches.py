@@ -1,0 +1,149 @@
+"""What guards keep: their days, their peaks and the latches that stay closed over any restart.
+
+Folds only; when a guard trips is worked out in `guards.py`. A deposit or withdrawal moves every anchor and peak.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from fractions import Fraction
+
+from cmam.domain.choices import Reaction, Scope
+from cmam.domain.events import (
+    EquityPeaked,
+    FlattenRequested,
+    GuardDayBegan,
+    GuardRearmed,
+    GuardTripped,
+    StopOutSeen,
+)
+from cmam.domain.ids import LinkId
+from cmam.domain.reasons import Reason
+from cmam.domain.trades import BalanceChange
+from cmam.domain.view import AccountView, GuardDay, Latch
+
+STOP_OUT = "stop_out"
+FLATTEN = "flatten"
+"""The two latches that no setting names."""
+
+
+def take_cash(view: AccountView, change: BalanceChange) -> AccountView:
+    """Take the balance after money was moved; what guards count from moves with it. An older report changes nothing."""
+    if change.balance_version < view.balance_version:
+        return view
+    is_known = change.balance_version == view.balance_version and change.balance_version > 0
+    delta = 0 if is_known else change.delta
+    days = {link: _moved(day, delta) for link, day in view.days.items()} if delta else view.days
+    if change.bonus:
+        trader = view.trader
+        if trader is not None and not is_known:
+            trader = replace(trader, bonus=max(0, trader.bonus + delta))
+        return replace(view, trader=trader, balance_version=max(view.balance_version, change.balance_version))
+    return replace(view, balance=change.balance, balance_version=change.balance_version, days=days)
+
+
+def _moved(day: GuardDay, delta: int) -> GuardDay:
+    return replace(
+        day,
+        anchor=None if day.anchor is None else day.anchor + delta,
+        initial=day.initial + delta,
+        peak_today=None if day.peak_today is None else day.peak_today + delta,
+        peak_ever=None if day.peak_ever is None else day.peak_ever + delta,
+    )
+
+
+def begin_day(view: AccountView, event: GuardDayBegan) -> AccountView:
+    """Begin a day: a new anchor, a new peak of the day, and latches that end with the day are opened."""
+    known = view.days.get(event.link)
+    ever = [peak for peak in (event.peak, event.equity) if peak is not None]
+    day = GuardDay(
+        began_us=event.began_us,
+        next_us=event.next_us,
+        anchor=event.anchor,
+        initial=known.initial if known is not None and known.initial else event.initial,
+        peak_today=event.equity if event.equity is not None else event.anchor,
+        peak_ever=max(ever, default=None),
+    )
+    return replace(view, days={**view.days, event.link: day})
+
+
+def raise_peak(view: AccountView, event: EquityPeaked) -> AccountView:
+    """Note a new high."""
+    day = view.days.get(event.link)
+    if day is None:
+        return view
+    today = event.equity if day.peak_today is None else max(day.peak_today, event.equity)
+    ever = event.equity if day.peak_ever is None else max(day.peak_ever, event.equity)
+    return replace(view, days={**view.days, event.link: replace(day, peak_today=today, peak_ever=ever)})
+
+
+def close_latch(view: AccountView, event: GuardTripped, at_us: int) -> AccountView:
+    """Close a latch; with `flatten` every copy's target becomes nothing, and resting copies end with any latch."""
+    latch = Latch(
+        link=event.link,
+        guard=event.guard,
+        reaction=event.reaction,
+        scope=event.scope,
+        since_us=at_us,
+        until_us=event.until_us,
+        value=event.value,
+        limit=event.limit,
+    )
+    view = replace(view, latches={**view.latches, (event.link, event.guard): latch})
+    if event.reaction == Reaction.FLATTEN:
+        if event.scope == Scope.ACCOUNT:
+            view = replace(view, flatten_account=True)
+        links = tuple({copy.link for copy in view.copies.values()}) if event.scope == Scope.ACCOUNT else (event.link,)
+        return close_copies(view, links, Reason.CLOSED_BY_GUARD)
+    return end_resting(view, event.link)
+
+
+def open_latch(view: AccountView, event: GuardRearmed) -> AccountView:
+    """Open one latch of a link, or all of them."""
+    kept = {
+        key: latch for key, latch in view.latches.items() if key[0] != event.link or event.guard not in ("", key[1])
+    }
+    refused = {link: count for link, count in view.refused_opens.items() if link != event.link}
+    return replace(view, latches=kept, refused_opens=refused, flatten_account=view.flatten_account and bool(kept))
+
+
+def flatten(view: AccountView, event: FlattenRequested, at_us: int) -> AccountView:
+    """Latch first, so that no open is decided later; then every copy's target becomes nothing."""
+    latches = dict(view.latches)
+    for link in event.links:
+        scope = Scope.ACCOUNT if event.whole_account else Scope.PROFILE
+        latches[link, FLATTEN] = Latch(link=link, guard=FLATTEN, reaction=Reaction.FLATTEN, scope=scope, since_us=at_us)
+    view = replace(view, latches=latches, flatten_account=view.flatten_account or event.whole_account)
+    return close_copies(view, event.links, Reason.CLOSED_BY_FLATTEN)
+
+
+def latch_stop_out(view: AccountView, event: StopOutSeen, at_us: int) -> AccountView:
+    """A stop-out closes the link for opens until it is re-armed; the copy is never added to again."""
+    latch = Latch(link=event.link, guard=STOP_OUT, reaction=Reaction.OPEN_ONLY_OFF, scope=Scope.PROFILE, since_us=at_us)
+    view = replace(view, latches={**view.latches, (event.link, STOP_OUT): latch})
+    key = view.key_of((event.link, event.source))
+    copy = view.copies.get(key)
+    if copy is None:
+        return view
+    return replace(view, copies={**view.copies, key: replace(copy, stopped_out=True, wait=None)})
+
+
+def close_copies(view: AccountView, links: tuple[LinkId, ...], reason: Reason) -> AccountView:
+    """Set the target of every copy of these links to nothing."""
+    copies = dict(view.copies)
+    for key, copy in view.copies.items():
+        if copy.link in links:
+            goal = replace(copy.goal, target_numerator=0, target_denominator=1, terms=None)
+            copies[key] = replace(copy, goal=goal, wait=None, ending=copy.ending or reason, retry_at_us=0)
+    return replace(view, copies=copies)
+
+
+def end_resting(view: AccountView, link: LinkId) -> AccountView:
+    """Let no copy of a link rest on, nor wait for its open."""
+    copies = dict(view.copies)
+    for key, copy in view.copies.items():
+        if copy.link == link and copy.position is None:
+            zero = Fraction(0)
+            goal = replace(copy.goal, terms=None, target_numerator=zero.numerator, target_denominator=zero.denominator)
+            copies[key] = replace(copy, goal=goal, wait=None, ending=copy.ending or Reason.CLOSED_BY_GUARD)
+    return replace(view, copies=copies)

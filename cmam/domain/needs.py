@@ -1,0 +1,285 @@
+"""What a copy needs so that the broker shows what its goal wants: reductions, amendments, cancels.
+
+Level-triggered: asked for whenever goal and truth differ, no request of that kind is under way, and the delay after the
+last refusal is over. Nothing here opens or adds anything, and nothing here passes a gate.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from fractions import Fraction
+
+from cmam.domain.commands import Command, CommandKind
+from cmam.domain.copies import Copy, CopyKey
+from cmam.domain.events import Health, Terms
+from cmam.domain.levels import is_off, tighter, wanted_levels
+from cmam.domain.quantities import Distance, Price, Side, Volume, ceil_to, floor_fraction
+from cmam.domain.symbols import SymbolSpec
+from cmam.domain.trades import Order, OrderType, Position, TimeInForce
+from cmam.domain.view import AccountView
+
+OPENING_KINDS = frozenset({CommandKind.OPEN, CommandKind.ADD, CommandKind.PLACE})
+
+
+def needed(view: AccountView, key: CopyKey, now_us: int) -> Iterator[Command]:
+    """What to ask of the broker for one copy now."""
+    copy = view.copies.get(key)
+    if copy is None or view.health is not Health.RECONCILED or now_us < copy.retry_at_us:
+        return
+    under_way = {intent.command.kind for intent in view.intents_of(key)}
+    yield from _of_order(view, copy, under_way)
+    position = view.positions.get(copy.position) if copy.position is not None else None
+    if position is None:
+        return
+    reduction = _reduction(view, copy, position)
+    if reduction is not None and CommandKind.CLOSE not in under_way and not _is_busy(view, copy, position):
+        yield reduction
+    if reduction is None or not reduction.whole:
+        amendment = _amendment(view, copy, position)
+        if amendment is not None and not under_way & {CommandKind.AMEND_PROTECTION, CommandKind.OPEN}:
+            yield amendment
+
+
+def _is_busy(view: AccountView, copy: Copy, position: Position) -> bool:
+    """Whether another share's reduction of the same position is under way: one in flight per position."""
+    if not copy.share:
+        return False
+    return any(
+        intent.command.kind is CommandKind.CLOSE and intent.command.position == position.position
+        for intent in view.intents.values()
+    )
+
+
+# --- volume -------------------------------------------------------------------------------------------------------
+
+
+def enforced_target(copy: Copy) -> Fraction:
+    """The volume that is enforced: while a copy is ahead of its leader's order, all of it is held."""
+    if copy.ahead_since_us and copy.target > 0:
+        return max(copy.target, Fraction(copy.goal.whole))
+    return copy.target
+
+
+def excess_of(spec: SymbolSpec, copy: Copy) -> Volume:
+    """What of a copy lies above its target and can be closed: whole steps, at least the symbol's minimum."""
+    target = enforced_target(copy)
+    exact = copy.volume - target
+    if exact <= 0:
+        return Volume(0)
+    excess = spec.floor_volume(floor_fraction(exact))
+    if copy.goal.round_up and excess < exact:
+        excess = Volume(ceil_to(-(-exact.numerator // exact.denominator), spec.step_volume))
+        excess = Volume(max(excess, spec.min_volume))
+    if excess < max(spec.min_volume, 1):
+        return Volume(0)
+    left = copy.volume - excess
+    return copy.volume if left <= 0 else excess
+
+
+def _reduction(view: AccountView, copy: Copy, position: Position) -> Command | None:
+    if copy.target <= 0:
+        if copy.share:
+            return _close_share(view, copy, position)
+        return _close(copy, position, position.volume, whole=True)
+    spec = view.specs.get(copy.symbol)
+    if spec is None or copy.volume <= copy.target:
+        return None
+    excess = excess_of(spec, copy)
+    if excess <= 0:
+        return None
+    volume = Volume(min(excess, position.volume))
+    return _close(copy, position, volume, whole=volume == position.volume)
+
+
+def _close(copy: Copy, position: Position, volume: Volume, *, whole: bool) -> Command:
+    return Command(
+        kind=CommandKind.CLOSE,
+        symbol=copy.symbol,
+        side=copy.side.opposite,
+        volume=volume,
+        whole=whole,
+        position=position.position,
+    )
+
+
+def _close_share(view: AccountView, copy: Copy, position: Position) -> Command | None:
+    """Take a share out of the net. Where other shares hold the other way, the net may only fall to flat this way."""
+    if position.side is not copy.side:
+        volume = Volume(copy.volume)
+        cap = copy.goal.net_cap
+        if cap and position.volume + volume > cap:
+            return _close(copy, position, position.volume, whole=True)
+        is_asked = any(intent.key == copy.key for intent in view.intents.values())
+        return (
+            Command(kind=CommandKind.ADD, symbol=copy.symbol, side=copy.side.opposite, volume=volume)
+            if volume > 0 and not is_asked
+            else None
+        )
+    others = [
+        other
+        for other in view.copies.values()
+        if other.position == position.position and other.key != copy.key and other.volume > 0
+    ]
+    volume = position.volume if not others else Volume(min(copy.volume, position.volume))
+    if volume <= 0:
+        return None
+    return _close(copy, position, volume, whole=volume == position.volume)
+
+
+# --- levels -------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """The levels to ask for, pins and trailing considered."""
+
+    stop: Price | None
+    target: Price | None
+    trailing: bool
+
+
+def levels_of(spec: SymbolSpec, copy: Copy, position: Position) -> Wanted:
+    """The levels that a copy should show now."""
+    goal = copy.goal
+    found = wanted_levels(spec, copy.side, goal, copy.open_price)
+    stop, target = found.stop, found.target
+    if goal.pins and copy.pinned_stop is not None:
+        stop = copy.pinned_stop or None
+    if goal.pins and copy.pinned_target is not None:
+        target = copy.pinned_target or None
+    if position.trailing and goal.trailing and stop is not None:
+        is_new = goal.stop_set and copy.applied_stop != stop
+        stop = stop if is_new else tighter(copy.side, stop, position.stop)
+    if goal.close_only and stop is not None:
+        stop = tighter(copy.side, stop, position.stop)
+    return Wanted(stop, target, goal.trailing and stop is not None)
+
+
+def _amendment(view: AccountView, copy: Copy, position: Position) -> Command | None:
+    spec = view.specs.get(copy.symbol)
+    if spec is None or not copy.goal.has_levels or copy.awaits_protection:
+        return None
+    wanted = _net_levels(view, spec, copy, position) if copy.share else levels_of(spec, copy, position)
+    tolerance = 0 if copy.goal.is_exact else spec.tick
+    is_same = (
+        not is_off(wanted.stop, position.stop, tolerance)
+        and not is_off(wanted.target, position.target, tolerance)
+        and position.trailing == wanted.trailing
+    )
+    if is_same:
+        return None
+    return Command(
+        kind=CommandKind.AMEND_PROTECTION,
+        symbol=copy.symbol,
+        side=copy.side,
+        position=position.position,
+        stop=wanted.stop,
+        target=wanted.target,
+        trailing=wanted.trailing,
+        guaranteed=position.guaranteed,
+        trigger=position.trigger,
+    )
+
+
+def _net_levels(view: AccountView, spec: SymbolSpec, copy: Copy, position: Position) -> Wanted:
+    """On a net position the farthest of the shares' stops, and a target only while there is one share."""
+    shares = [
+        share
+        for share in view.copies.values()
+        if share.position == position.position and share.volume > 0 and share.side is position.side
+    ] or [copy]
+    found = [levels_of(spec, share, position) for share in shares]
+    stops = [levels.stop for levels in found if levels.stop is not None]
+    stop = None
+    if len(stops) == len(found):
+        stop = min(stops) if position.side is Side.BUY else max(stops)
+    target = found[0].target if len(found) == 1 else None
+    return Wanted(stop, target, found[0].trailing if len(found) == 1 else False)
+
+
+# --- pending orders -----------------------------------------------------------------------------------------------
+
+
+def _of_order(view: AccountView, copy: Copy, under_way: set[CommandKind]) -> Iterator[Command]:
+    order = view.orders.get(copy.order) if copy.order is not None else None
+    if order is None:
+        return
+    terms = copy.goal.terms
+    if terms is None or copy.grace_over or copy.target <= 0:
+        if CommandKind.CANCEL not in under_way:
+            yield Command(kind=CommandKind.CANCEL, symbol=copy.symbol, side=copy.side, order=order.order)
+        return
+    if not under_way & {CommandKind.AMEND_ORDER, CommandKind.CANCEL} and not shows(order, terms):
+        yield order_command(CommandKind.AMEND_ORDER, copy, terms, order=order)
+
+
+def shows(order: Order, terms: Terms) -> bool:
+    """Whether a resting order is as it should be."""
+    price = order.limit_price if order.limit_price is not None else order.stop_price
+    stop, target = order.relative_stop, order.relative_target
+    if stop is None and order.stop is not None and price is not None:
+        stop = Distance(abs(price - order.stop))
+    if target is None and order.target is not None and price is not None:
+        target = Distance(abs(price - order.target))
+    return (
+        order.volume,
+        order.limit_price if terms.type is OrderType.LIMIT else None,
+        order.stop_price if terms.type is not OrderType.LIMIT else None,
+        stop,
+        target,
+        order.trailing,
+        order.expires_ms or None,
+    ) == (
+        terms.volume,
+        terms.limit_price if terms.type is OrderType.LIMIT else None,
+        terms.stop_price if terms.type is not OrderType.LIMIT else None,
+        terms.relative_stop,
+        terms.relative_target,
+        terms.trailing,
+        terms.expires_ms or None,
+    )
+
+
+def order_command(kind: CommandKind, copy_or_side: Copy | Side, terms: Terms, *, order: Order) -> Command:
+    """The request that makes a resting order what it should be: complete, since an omitted field is cleared."""
+    side = copy_or_side if isinstance(copy_or_side, Side) else copy_or_side.side
+    return Command(
+        kind=kind,
+        symbol=order.symbol,
+        side=side,
+        volume=terms.volume,
+        order=order.order,
+        order_type=terms.type,
+        limit_price=terms.limit_price,
+        stop_price=terms.stop_price,
+        relative_stop=terms.relative_stop,
+        relative_target=terms.relative_target,
+        trailing=terms.trailing,
+        guaranteed=terms.guaranteed,
+        trigger=terms.trigger,
+        time_in_force=TimeInForce.GTD if terms.expires_ms else TimeInForce.GTC,
+        expires_ms=terms.expires_ms,
+        slippage_points=terms.slippage_points,
+    )
+
+
+def place_command(side: Side, symbol: SymbolSpec, terms: Terms) -> Command:
+    """The request that places a pending order."""
+    return Command(
+        kind=CommandKind.PLACE,
+        symbol=symbol.symbol,
+        side=side,
+        volume=terms.volume,
+        order_type=terms.type,
+        limit_price=terms.limit_price,
+        stop_price=terms.stop_price,
+        relative_stop=terms.relative_stop,
+        relative_target=terms.relative_target,
+        trailing=terms.trailing,
+        guaranteed=terms.guaranteed,
+        trigger=terms.trigger,
+        time_in_force=TimeInForce.GTD if terms.expires_ms else TimeInForce.GTC,
+        expires_ms=terms.expires_ms,
+        slippage_points=terms.slippage_points,
+    )

@@ -1,0 +1,252 @@
+"""What a fact says of requests that have no outcome yet: the events that close their books, and end copies that came
+to nothing. An unknown outcome is settled by what the broker shows, or by proof of absence; never by time alone."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from cmam.domain.booking import intent_of
+from cmam.domain.commands import CommandKind
+from cmam.domain.copies import Copy, Intent, IntentState
+from cmam.domain.events import (
+    CopyFinished,
+    Event,
+    ExecutionSeen,
+    IntentDropped,
+    IntentRecorded,
+    IntentSettled,
+    Outcome,
+    Reconciled,
+    RequestRefused,
+)
+from cmam.domain.needs import shows
+from cmam.domain.reasons import Reason
+from cmam.domain.trades import ExecutionKind, Order, OrderStatus, OrderType
+from cmam.domain.view import AccountView
+
+SETTLE_US = 10_000_000
+"""How long an order may be in flight at the broker: absence proves nothing before that (DESIGN §2, `settle_s`)."""
+
+ATTEMPTS_MAX = 2
+"""How often one open may be sent: again only after proof that the first never arrived."""
+
+RETRY_OPEN_US = 1_000_000
+"""How long a temporarily refused open waits before it passes the gates again."""
+
+ENDED_ORDER = (OrderStatus.CANCELLED, OrderStatus.REJECTED, OrderStatus.EXPIRED)
+
+CORRECTABLE = (
+    "TRADING_BAD_VOLUME",
+    "TRADING_BAD_STOPS",
+    "TRADING_BAD_PRICES",
+    "PROTECTION_IS_TOO_CLOSE_TO_MARKET",
+)
+"""Refusals of an open that fresh numbers may cure: tried once more, through all gates."""
+
+NOTHING_TO_AMEND = "nothing to amend"
+
+
+def settlements(view: AccountView, fact: Event, now_us: int) -> Iterator[Event]:
+    """What follows from a fact for the requests that wait for their outcome."""
+    match fact:
+        case ExecutionSeen():
+            intent = intent_of(view, fact)
+            if intent is not None:
+                yield from _by_execution(view, intent, fact)
+            else:
+                yield from _by_reduction(view, fact)
+        case RequestRefused():
+            intent = view.intents.get(fact.intent)
+            if intent is not None:
+                yield from _by_refusal(view, intent, fact, now_us)
+        case IntentDropped():
+            intent = view.intents.get(fact.intent)
+            if intent is not None:
+                yield IntentSettled(intent=fact.intent, outcome=Outcome.DROPPED, reason=fact.reason)
+                is_gone = fact.reason == "withdrawn"
+                yield from _end_of_open(view, intent, Reason.SOURCE_GONE if is_gone else Reason.EXPIRED)
+        case Reconciled():
+            for intent in view.intents.values():
+                if intent.state is IntentState.UNKNOWN:
+                    yield from _by_reconcile(view, intent, fact, now_us)
+        case _:
+            return
+
+
+def _by_refusal(view: AccountView, intent: Intent, fact: RequestRefused, now_us: int) -> Iterator[Event]:
+    kind = intent.command.kind
+    if kind is CommandKind.AMEND_PROTECTION and NOTHING_TO_AMEND in fact.description.casefold():
+        yield IntentSettled(intent=intent.intent, outcome=Outcome.CONFIRMED, reason="nothing to amend")
+        return
+    delay = fact.retry_after_s * 1_000_000
+    if kind not in (CommandKind.OPEN, CommandKind.PLACE):
+        yield IntentSettled(intent=intent.intent, outcome=Outcome.REFUSED, reason=fact.error_code, retry_in_us=delay)
+        return
+    copy = view.copies.get(intent.key)
+    may_retry = fact.is_temporary or (fact.error_code in CORRECTABLE and copy is not None and copy.refusals == 0)
+    delay = max(delay, RETRY_OPEN_US)
+    if may_retry and copy is not None and copy.target > 0 and now_us + delay <= intent.not_after_us:
+        yield IntentSettled(intent=intent.intent, outcome=Outcome.REFUSED, reason=fact.error_code, retry_in_us=delay)
+        return
+    yield IntentSettled(intent=intent.intent, outcome=Outcome.REFUSED, reason=fact.error_code)
+    yield from _end_of_open(view, intent, Reason.REFUSED)
+
+
+def _end_of_open(view: AccountView, intent: Intent, reason: Reason) -> Iterator[Event]:
+    copy = view.copies.get(intent.key)
+    is_open = intent.command.kind in (CommandKind.OPEN, CommandKind.PLACE)
+    if is_open and copy is not None and copy.position is None:
+        ending = copy.ending if copy.ending is not None and reason is Reason.EXPIRED else reason
+        yield CopyFinished(link=copy.link, source=copy.source, reason=ending)
+
+
+def _by_execution(view: AccountView, intent: Intent, fact: ExecutionSeen) -> Iterator[Event]:
+    order = fact.order
+    code = fact.error_code or fact.kind.value
+    if fact.kind in (ExecutionKind.ORDER_REJECTED, ExecutionKind.ORDER_CANCEL_REJECTED):
+        yield IntentSettled(intent=intent.intent, outcome=Outcome.REFUSED, reason=code)
+        yield from _end_of_open(view, intent, Reason.REFUSED)
+        return
+    match intent.command.kind:
+        case CommandKind.OPEN | CommandKind.ADD:
+            yield from _open_by_execution(view, intent, fact)
+        case CommandKind.CLOSE:
+            if has_closed(view, intent):
+                yield IntentSettled(intent=intent.intent, outcome=Outcome.CONFIRMED)
+            elif order is not None and order.closing and not fact.is_server_event and order.status in ENDED_ORDER:
+                yield IntentSettled(intent=intent.intent, outcome=Outcome.REFUSED, reason=code)
+        case CommandKind.AMEND_PROTECTION:
+            if order is None or order.type is OrderType.PROTECTION:
+                yield IntentSettled(intent=intent.intent, outcome=Outcome.CONFIRMED)
+        case CommandKind.PLACE | CommandKind.AMEND_ORDER | CommandKind.CANCEL:
+            if order is None or order.type.is_pending:
+                yield IntentSettled(intent=intent.intent, outcome=Outcome.CONFIRMED)
+
+
+def _open_by_execution(view: AccountView, intent: Intent, fact: ExecutionSeen) -> Iterator[Event]:
+    order = fact.order
+    is_ended = order is not None and not order.closing and order.status in ENDED_ORDER
+    is_filled = order is not None and order.status is OrderStatus.FILLED and not order.closing
+    if is_filled or intent.filled >= intent.command.volume or (is_ended and intent.filled > 0):
+        yield IntentSettled(intent=intent.intent, outcome=Outcome.CONFIRMED)
+    elif is_ended:
+        yield IntentSettled(intent=intent.intent, outcome=Outcome.REFUSED, reason=fact.error_code or fact.kind.value)
+        is_range = intent.command.order_type is OrderType.MARKET_RANGE
+        yield from _end_of_open(view, intent, Reason.SLIPPAGE if is_range else Reason.REFUSED)
+
+
+def _by_reduction(view: AccountView, fact: ExecutionSeen) -> Iterator[Event]:
+    """A close whose own event came without its name is told by the position's volume."""
+    position = fact.position.position if fact.position is not None else None
+    if fact.deal is None or fact.deal.close is None:
+        return
+    for intent in view.intents.values():
+        is_of_position = intent.command.kind is CommandKind.CLOSE and intent.command.position == position
+        if is_of_position and intent.state is IntentState.UNKNOWN and has_closed(view, intent):
+            yield IntentSettled(intent=intent.intent, outcome=Outcome.CONFIRMED, reason="told by the volume")
+
+
+def has_closed(view: AccountView, intent: Intent) -> bool:
+    """Whether the position's volume shows that a close has happened."""
+    position = intent.command.position
+    held = view.positions.get(position) if position is not None else None
+    return held is None or held.volume <= intent.volume_before - intent.command.volume
+
+
+# --- a reconcile --------------------------------------------------------------------------------------------------
+
+
+def _by_reconcile(view: AccountView, intent: Intent, fact: Reconciled, now_us: int) -> Iterator[Event]:
+    """What the broker holds settles an unknown outcome; absence counts only after the settling time, by the history."""
+    copy = view.copies.get(intent.key)
+    is_proof = fact.looked_up and now_us - intent.moved_us >= SETTLE_US
+    match intent.command.kind:
+        case CommandKind.OPEN | CommandKind.PLACE:
+            yield from _open_by_reconcile(copy, intent, fact, now_us, is_proof=is_proof)
+        case CommandKind.ADD:
+            order = _past_order(intent, fact)
+            if order is not None and order.status is not OrderStatus.ACCEPTED:
+                is_done = order.executed_volume > 0
+                yield IntentSettled(
+                    intent=intent.intent,
+                    outcome=Outcome.CONFIRMED if is_done else Outcome.REFUSED,
+                    reason="found at the broker" if is_done else order.status.value,
+                )
+            elif is_proof and order is None:
+                yield IntentSettled(intent=intent.intent, outcome=Outcome.ABSENT)
+        case CommandKind.CLOSE:
+            if has_closed(view, intent):
+                yield IntentSettled(intent=intent.intent, outcome=Outcome.CONFIRMED)
+            elif is_proof:
+                yield IntentSettled(intent=intent.intent, outcome=Outcome.ABSENT)
+        case CommandKind.AMEND_PROTECTION:
+            held = view.positions.get(intent.command.position) if intent.command.position is not None else None
+            if held is None or (held.stop, held.target) == (intent.command.stop, intent.command.target):
+                yield IntentSettled(intent=intent.intent, outcome=Outcome.CONFIRMED)
+            elif is_proof:
+                yield IntentSettled(intent=intent.intent, outcome=Outcome.ABSENT)
+        case CommandKind.CANCEL:
+            if intent.command.order not in view.orders:
+                yield IntentSettled(intent=intent.intent, outcome=Outcome.CONFIRMED)
+            elif is_proof:
+                yield IntentSettled(intent=intent.intent, outcome=Outcome.ABSENT)
+        case CommandKind.AMEND_ORDER:
+            order = view.orders.get(intent.command.order) if intent.command.order is not None else None
+            terms = copy.goal.terms if copy is not None else None
+            if order is None or terms is None or shows(order, terms):
+                yield IntentSettled(intent=intent.intent, outcome=Outcome.CONFIRMED)
+            elif is_proof:
+                yield IntentSettled(intent=intent.intent, outcome=Outcome.ABSENT)
+
+
+def _past_order(intent: Intent, fact: Reconciled) -> Order | None:
+    orders = (*fact.past_orders, *fact.orders)
+    return next((order for order in orders if order.client_order_id == intent.intent), None)
+
+
+def _open_by_reconcile(
+    copy: Copy | None, intent: Intent, fact: Reconciled, now_us: int, *, is_proof: bool
+) -> Iterator[Event]:
+    if copy is not None and (copy.position is not None or (copy.order is not None and not copy.ended_order)):
+        yield IntentSettled(intent=intent.intent, outcome=Outcome.CONFIRMED, reason="found at the broker")
+        return
+    order = _past_order(intent, fact)
+    if order is not None and order.status in ENDED_ORDER and order.executed_volume == 0:
+        yield IntentSettled(intent=intent.intent, outcome=Outcome.REFUSED, reason=order.status.value)
+        if copy is not None:
+            yield CopyFinished(link=copy.link, source=copy.source, reason=Reason.REFUSED)
+        return
+    if order is not None and order.status is OrderStatus.FILLED and is_proof:
+        # It filled, and what it opened is gone again.
+        yield IntentSettled(intent=intent.intent, outcome=Outcome.CONFIRMED, reason="it filled and was closed")
+        if copy is not None:
+            yield CopyFinished(link=copy.link, source=copy.source, reason=copy.ending or Reason.CLOSED_BY_HUMAN)
+        return
+    if not is_proof or order is not None:
+        return
+    may_repeat = (
+        copy is not None
+        and intent.attempt < ATTEMPTS_MAX
+        and now_us <= intent.not_after_us
+        and copy.target > 0
+        and not copy.leader_filled
+    )
+    if may_repeat and copy is not None and copy.goal.priced:
+        yield IntentSettled(intent=intent.intent, outcome=Outcome.ABSENT, retry_in_us=1)
+        return
+    yield IntentSettled(intent=intent.intent, outcome=Outcome.ABSENT)
+    if copy is None:
+        return
+    if may_repeat:
+        yield IntentRecorded(
+            intent=intent.intent,
+            link=intent.link,
+            source=intent.source,
+            seq=intent.seq,
+            command=intent.command,
+            attempt=intent.attempt + 1,
+            not_after_us=intent.not_after_us,
+        )
+    else:
+        reason = Reason.SOURCE_GONE if copy.target <= 0 else Reason.EXPIRED
+        yield CopyFinished(link=copy.link, source=copy.source, reason=copy.ending or reason)

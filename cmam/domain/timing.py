@@ -1,0 +1,98 @@
+"""What the passing of time makes of an account: facts to be recorded, and when to look again."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from cmam.domain.copies import Copy, IntentState
+from cmam.domain.events import AlertHealed, AlertRaised, CopyOverdue, Event, GuardRearmed, IntentOverdue, Wait
+from cmam.domain.settling import SETTLE_US
+from cmam.domain.view import AccountView
+
+ANSWER_US = 10_000_000
+"""How long a request may stay unanswered before its outcome counts as unknown."""
+
+PROTECTION_US = 2_000_000
+"""How long the broker may take to set the levels of an opening request before they are asked for again."""
+
+WAIT_OVER_US = 1_000_000
+"""What waited may be looked at once more when its time is over, before it is given up."""
+
+TROUBLE = "refused "
+"""What the kinds of alerts about refused closes, cancels and levels begin with."""
+
+
+def due(view: AccountView, now_us: int) -> tuple[Event, ...]:
+    """The facts that the passing of time has made, to be recorded and stepped through one by one."""
+    facts: list[Event] = []
+    for intent in view.intents.values():
+        is_waiting = intent.state in (IntentState.SENT, IntentState.ACCEPTED)
+        if is_waiting and now_us - intent.moved_us >= ANSWER_US:
+            facts.append(IntentOverdue(intent=intent.intent, why="no answer"))
+    for copy in view.copies.values():
+        facts.extend(
+            CopyOverdue(link=copy.link, source=copy.source, what=what)
+            for what, moment in _moments(copy)
+            if now_us >= moment
+        )
+    for (link, guard), latch in view.latches.items():
+        if latch.until_us and now_us >= latch.until_us:
+            facts.append(GuardRearmed(link=link, guard=guard))
+    facts.extend(_alerts(view))
+    return tuple(facts)
+
+
+def next_due(view: AccountView) -> int | None:
+    """When `due` will next have something to say, in us, or None."""
+    moments = [
+        intent.moved_us + ANSWER_US
+        for intent in view.intents.values()
+        if intent.state in (IntentState.SENT, IntentState.ACCEPTED)
+    ]
+    for copy in view.copies.values():
+        moments.extend(moment for _, moment in _moments(copy))
+    moments.extend(latch.until_us for latch in view.latches.values() if latch.until_us)
+    if any(True for _ in _alerts(view)):
+        moments.append(view.at_us)
+    return min(moments, default=None)
+
+
+def _moments(copy: Copy) -> Iterator[tuple[str, int]]:
+    """What a copy waits for, and until when."""
+    if copy.retry_at_us and copy.wait is not Wait.RETRY:
+        yield "retry", copy.retry_at_us
+    elif copy.awaits_protection and copy.opened_us:
+        yield "levels", copy.opened_us + PROTECTION_US
+    is_resting = copy.order is not None and not copy.ended_order
+    if copy.leader_filled and is_resting and not copy.grace_over:
+        yield "grace", copy.filled_us + copy.goal.grace_us
+    if copy.ahead_since_us:
+        yield "ahead", copy.ahead_since_us + copy.goal.ahead_us
+    is_held_back = (copy.wait is Wait.TURN and copy.position is not None) or (copy.wait is Wait.CANCEL and is_resting)
+    if copy.wait is not None and copy.wait_until_us and not is_held_back:
+        yield "wait", copy.wait_until_us + WAIT_OVER_US
+
+
+def _alerts(view: AccountView) -> Iterator[Event]:
+    """Refusals of what lowers risk are told to a person at once, and taken back when they are over."""
+    wanted = {
+        f"{TROUBLE}{copy.link} {copy.source}": (
+            f"The broker refuses to {copy.trouble} for {copy.leader_symbol}; cmam asks again."
+        )
+        for copy in view.copies.values()
+        if copy.trouble
+    }
+    for kind, text in wanted.items():
+        if view.alerts.get(kind) != text:
+            yield AlertRaised(kind=kind, text=text)
+    for kind in view.alerts:
+        if kind.startswith(TROUBLE) and kind not in wanted:
+            yield AlertHealed(kind=kind)
+
+
+def lookup_due(view: AccountView) -> int | None:
+    """When the broker should be asked what became of unknown outcomes, in us, or None where there are none."""
+    moments = [intent.moved_us + SETTLE_US for intent in view.intents.values() if intent.state is IntentState.UNKNOWN]
+    if any(copy.doubt for copy in view.copies.values()):
+        moments.append(view.at_us)
+    return max(moments, default=None)

@@ -1,0 +1,90 @@
+"""What others did to our copies: people, levels and stop-outs, told by comparing a copy before and after a fact.
+
+A change that none of our requests explains is somebody else's. It is recorded, respected and never undone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from cmam.domain.booking import copy_of, intent_of
+from cmam.domain.commands import CommandKind
+from cmam.domain.copies import Copy
+from cmam.domain.events import CopyTouched, Event, ExecutionSeen, Reconciled, StopOutSeen
+from cmam.domain.trades import OrderType
+from cmam.domain.view import AccountView
+
+
+def touches(before: AccountView, after: AccountView, fact: Event) -> Iterator[Event]:
+    """The events that say what somebody else did to copies in this fact."""
+    match fact:
+        case ExecutionSeen():
+            key = copy_of(after, fact) or copy_of(before, fact)
+            was, now = (before.copies.get(key), after.copies.get(key)) if key is not None else (None, None)
+            if was is not None and now is not None:
+                yield from _by_execution(before, after, was, now, fact)
+        case Reconciled():
+            for key, now in after.copies.items():
+                was = before.copies.get(key)
+                if was is not None:
+                    yield from _by_reconcile(before, after, was, now, fact)
+        case _:
+            return
+
+
+def _by_execution(
+    before: AccountView, after: AccountView, was: Copy, now: Copy, fact: ExecutionSeen
+) -> Iterator[Event]:
+    order = fact.order
+    if order is not None and order.stop_out and now.volume < was.volume:
+        yield StopOutSeen(link=now.link, source=now.source)
+    if was.position is None or intent_of(before, fact) is not None or now.share:
+        return
+    is_own_order = order is not None and order.order in (was.order, now.order)
+    is_level = order is not None and order.type is OrderType.PROTECTION and fact.deal is not None
+    has_moved = fact.deal is not None and 0 < now.volume != was.volume
+    if has_moved and not is_own_order and not is_level and not _explained(before, was, now):
+        yield CopyTouched(link=now.link, source=now.source, what="volume", before=was.volume, after=now.volume)
+    if fact.deal is None and not was.awaits_protection:
+        yield from _levels(before, after, was, now)
+
+
+def _explained(before: AccountView, was: Copy, now: Copy) -> bool:
+    """Whether a request of ours whose outcome is unknown can have moved the volume so."""
+    moved = now.volume - was.volume
+    for intent in before.intents_of(was.key):
+        kind, volume = intent.command.kind, intent.command.volume
+        if kind is CommandKind.CLOSE and -volume <= moved < 0:
+            return True
+        if kind in (CommandKind.ADD, CommandKind.OPEN, CommandKind.PLACE) and 0 < moved <= volume:
+            return True
+    return False
+
+
+def _levels(before: AccountView, after: AccountView, was: Copy, now: Copy) -> Iterator[Event]:
+    """A level that moved without a request of ours, and without the broker trailing it."""
+    kinds = {intent.command.kind for intent in before.intents_of(was.key)}
+    position = after.positions.get(now.position) if now.position is not None else None
+    if position is None or kinds & {CommandKind.AMEND_PROTECTION, CommandKind.OPEN, CommandKind.PLACE}:
+        return
+    if was.seen_stop != now.seen_stop and not position.trailing:
+        yield CopyTouched(
+            link=now.link, source=now.source, what="stop", before=was.seen_stop or 0, after=now.seen_stop or 0
+        )
+    if was.seen_target != now.seen_target:
+        yield CopyTouched(
+            link=now.link, source=now.source, what="target", before=was.seen_target or 0, after=now.seen_target or 0
+        )
+
+
+def _by_reconcile(before: AccountView, after: AccountView, was: Copy, now: Copy, fact: Reconciled) -> Iterator[Event]:
+    if was.position is None or was.position != now.position or now.share or now.position not in after.positions:
+        return
+    stopped = {order.order for order in fact.past_orders if order.stop_out}
+    if any(deal.position == now.position and deal.order in stopped for deal in fact.deals):
+        yield StopOutSeen(link=now.link, source=now.source)
+    is_filling = now.order is not None and (now.order in after.orders or was.order in before.orders)
+    if now.volume != was.volume and not is_filling and not _explained(before, was, now):
+        yield CopyTouched(link=now.link, source=now.source, what="volume", before=was.volume, after=now.volume)
+    if not was.awaits_protection:
+        yield from _levels(before, after, was, now)
