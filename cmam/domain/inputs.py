@@ -1,0 +1,128 @@
+"""What a decision needs to be told besides the view: which quotes, and the whole of its `Inputs` in one call.
+
+The shell hands down how to look a quote up by the follower's symbol name; everything that was looked at is recorded
+with the decision, so that a replay needs no quotes of its own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+
+from cmam.domain.changes import Change
+from cmam.domain.conversion import chain_symbols
+from cmam.domain.copies import Copy
+from cmam.domain.equity import equity_symbols, in_flight, symbols_for
+from cmam.domain.events import Inputs
+from cmam.domain.link import LinkSettings
+from cmam.domain.mapping import names_to_know
+from cmam.domain.policy import Policy
+from cmam.domain.quantities import Quote
+from cmam.domain.symbols import SymbolSpec
+from cmam.domain.view import AccountView, resolve
+
+QuoteOf = Callable[[str], Quote | None]
+"""A quote by the name of the follower's symbol."""
+
+USD = "USD"
+
+
+def quotes_needed(view: AccountView, change: Change, settings: LinkSettings) -> tuple[str, ...]:
+    """The names of the follower's symbols whose quotes a decision about this change may rest on."""
+    policy = settings.policy
+    copy = view.copy(resolve(view, settings.link, change))
+    found: dict[str, None] = {}
+    if copy is not None:
+        specs = [view.specs.get(copy.symbol)]
+    else:
+        names = names_to_know(view, (change.symbol.name,), policy)
+        found.update(dict.fromkeys(names))
+        specs = [view.specs.get(view.names[name].symbol) for name in names]
+    if not change.kind.adds_risk:
+        return tuple(spec.name for spec in specs if spec is not None)
+    for spec in specs:
+        if spec is not None:
+            found.update(dict.fromkeys(_valuation(view, spec, policy)))
+    found.update(dict.fromkeys(equity_symbols(view)))
+    for symbol, _ in in_flight(view):
+        spec = view.specs.get(symbol)
+        if spec is not None:
+            found.update(dict.fromkeys(_valuation(view, spec, policy)))
+    for currency in (change.money.currency if change.money is not None else "", change.symbol.quote):
+        found.update(dict.fromkeys(chain_symbols(view, currency, view.currency)))
+    return tuple(found)
+
+
+def _valuation(view: AccountView, spec: SymbolSpec, policy: Policy) -> tuple[str, ...]:
+    """What values a symbol in the deposit currency, commission included."""
+    names = [*symbols_for(view, spec), *chain_symbols(view, spec.base_name, view.currency)]
+    if spec.commission_rate_e8 and policy.volume_mode.value == "risk_percent":
+        names += chain_symbols(view, USD, view.currency)
+    return tuple(names)
+
+
+def gather(
+    view: AccountView,
+    change: Change,
+    settings: LinkSettings,
+    quote_of: QuoteOf,
+    *,
+    leader_quote: Quote | None = None,
+    clock_offset_ms: int = 0,
+    clock_doubt_ms: int = 0,
+    superseded: bool = False,
+) -> Inputs:
+    """All that a decision may rest on, looked up once."""
+    quotes = {name: quote_of(name) for name in quotes_needed(view, change, settings)}
+    return Inputs(
+        standing=settings.standing,
+        quotes={name: quote for name, quote in sorted(quotes.items()) if quote is not None},
+        clock_offset_ms=clock_offset_ms,
+        superseded=superseded,
+        leader_quote=leader_quote,
+        clock_doubt_ms=clock_doubt_ms,
+        complete=True,
+    )
+
+
+def gather_for_copy(
+    view: AccountView,
+    copy: Copy,
+    settings: LinkSettings,
+    quote_of: QuoteOf,
+    *,
+    leader_quote: Quote | None = None,
+    clock_offset_ms: int = 0,
+    clock_doubt_ms: int = 0,
+) -> Inputs:
+    """All that another look at a waiting copy may rest on."""
+    assert copy.change is not None, f"expected a copy that waits, found {copy.key}"
+    return gather(
+        view,
+        copy.change,
+        settings,
+        quote_of,
+        leader_quote=leader_quote,
+        clock_offset_ms=clock_offset_ms,
+        clock_doubt_ms=clock_doubt_ms,
+    )
+
+
+def symbols_to_know(view: AccountView, leader_symbols: Iterable[str], links: Iterable[LinkSettings]) -> tuple[str, ...]:
+    """The names of the follower's symbols to have specifications and quotes of: those that the leaders trade or may
+    trade, what values them in the deposit currency, and all in which the account holds something."""
+    traded = tuple(leader_symbols)
+    found: dict[str, None] = {}
+    for settings in links:
+        names = names_to_know(view, traded, settings.policy)
+        found.update(dict.fromkeys(names))
+        found.update(dict.fromkeys(chain_symbols(view, USD, view.currency)))
+    ids = {entry.symbol: entry for entry in view.names.values()}
+    held = {position.symbol for position in view.positions.values()} | {order.symbol for order in view.orders.values()}
+    found.update((ids[symbol].name, None) for symbol in sorted(held) if symbol in ids)
+    for name in tuple(found):
+        entry = view.names[name]
+        for asset in (entry.base, entry.quote):
+            known = view.assets.get(asset)
+            if known is not None:
+                found.update(dict.fromkeys(chain_symbols(view, known.name, view.currency)))
+    return tuple(found)
