@@ -15,7 +15,7 @@ import trustme
 CA_FILE = "ca.pem"
 CA_KEY_FILE = "ca-key.pem"
 NAMES_ALWAYS = ("localhost", "127.0.0.1", "::1")
-ANY_ADDRESS = frozenset({"", "0.0.0.0", "::"})
+ANY_ADDRESS = frozenset({"0.0.0.0", "::"})
 ORGANISATION = "cmam sandbox (for tests only)"
 
 
@@ -46,8 +46,8 @@ def certificate_authority(folder: Path) -> tuple[trustme.CA, Path]:
         return trustme.CA.from_pem(ca_file.read_bytes(), key_file.read_bytes()), ca_file
     except (FileNotFoundError, ValueError):
         authority = trustme.CA(organization_name=ORGANISATION, organization_unit_name="certificate authority")
-    folder.mkdir(parents=True, exist_ok=True)
-    folder.chmod(0o700)
+    for private in (folder.parent, folder):
+        private.mkdir(mode=0o700, parents=True, exist_ok=True)
     write_private(key_file, authority.private_key_pem.bytes())
     write_private(ca_file, authority.cert_pem.bytes())
     return authority, ca_file

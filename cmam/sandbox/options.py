@@ -56,9 +56,14 @@ class SandboxOptions:
         return self.home / SANDBOX_FOLDER
 
     @property
+    def address(self) -> str:
+        """The one address to listen on: names that mean several would get a port of their own for each."""
+        return {"localhost": "127.0.0.1", "": "0.0.0.0"}.get(self.bind, self.bind)
+
+    @property
     def host(self) -> str:
-        """The address to connect to: where it is bound, or this machine where it is bound to all."""
-        return {"": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "::1"}.get(self.bind, self.bind)
+        """The address to connect to: where it listens, or this machine where it listens on all."""
+        return {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(self.address, self.address)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

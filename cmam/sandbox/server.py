@@ -77,8 +77,11 @@ class SandboxServer:
     async def serve(self, until: asyncio.Event, on_ready: Callable[[ReadyInfo], None]) -> None:
         """Listen, publish the ready file, call `on_ready`, and serve until the event is set; raises SandboxError."""
         options = self._options
-        authority, ca_file = certificates.certificate_authority(options.folder)
-        self._context = certificates.server_context(authority, options.bind)
+        try:
+            authority, ca_file = certificates.certificate_authority(options.folder)
+        except OSError as error:
+            raise SandboxError(f"cannot keep a certificate authority in {options.folder} ({error})") from error
+        self._context = certificates.server_context(authority, options.address)
         self._driver = driver = Driver(self._first_broker, self._clock, asyncio.get_running_loop())
         if self._state is not None:
             self._load(driver.broker, self._state)
@@ -213,7 +216,7 @@ class SandboxServer:
         try:
             server = await asyncio.get_running_loop().create_server(
                 protocol,
-                self._options.bind or None,
+                self._options.address,
                 port,
                 ssl=self._context,
                 backlog=BACKLOG,
@@ -221,7 +224,7 @@ class SandboxServer:
                 ssl_shutdown_timeout=TLS_SHUTDOWN_S,
             )
         except OSError as error:
-            raise SandboxError(_why_not_listening(error, self._options.bind, port)) from error
+            raise SandboxError(_why_not_listening(error, self._options.address, port)) from error
         self._listeners.append(server)
         return int(server.sockets[0].getsockname()[1])
 
@@ -246,11 +249,10 @@ class SandboxServer:
         protocol_listeners, self._listeners = self._listeners[: len(self._ports)], self._listeners[len(self._ports) :]
         for server in protocol_listeners:
             server.close()
-        state = self._driver.broker.state()
         self._driver.cut_all()
         await asyncio.sleep(down_s)
         broker = self._new_broker()
-        self._load(broker, state)
+        self._load(broker, self._driver.broker.state())  # with what was filled or consented to meanwhile
         self._driver.replace_broker(broker)
         oauth_listeners, self._listeners = self._listeners, []
         for port, kind in self._ports:
@@ -268,7 +270,10 @@ class SandboxServer:
     def _keep_state(self) -> None:
         if self._options.state_file is not None and self._driver is not None:
             state = json.dumps(self._driver.broker.state(), separators=(",", ":")).encode()
-            certificates.write_private(self._options.state_file, state)
+            try:
+                certificates.write_private(self._options.state_file, state)
+            except OSError as error:
+                raise SandboxError(f"cannot keep the state in {self._options.state_file} ({error})") from error
 
 
 _Kind = Callable[[], asyncio.Protocol]

@@ -205,6 +205,8 @@ class Trader:
 
     def _connect(self, ready: Mapping[str, Any]) -> ssl.SSLSocket:
         host, port = ready["host"], ready["port"]
+        if self.account.get("live") and "live_port" in ready:
+            port = ready["live_port"]
         context = ssl.create_default_context(cafile=ready["ca_file"])
         try:
             plain_socket = socket.create_connection((host, port), timeout=ANSWER_S_MAX)

@@ -346,12 +346,16 @@ def test_live_accounts_have_a_host_of_their_own_where_a_port_is_given(tmp_path: 
     with run_in_thread(options(tmp_path, live_port=0)) as info:
         document = info.as_document()
         live = next(account for account in document["accounts"] if account["live"])
-        with Trader({**document, "port": info.live_port}, live) as trader:
-            assert not trader.reconcile().position
-        with pytest.raises(TradeRefused, match="CANT_ROUTE_REQUEST"):
-            Trader(document, live)
-        with pytest.raises(TradeRefused, match="CANT_ROUTE_REQUEST"):
-            Trader({**document, "port": info.live_port}, document["accounts"][0])
+        for account in (live, document["accounts"][0]):
+            with Trader(document, account) as trader:
+                assert not trader.reconcile().position
+        wrong = [
+            ({**document, "port": info.live_port}, document["accounts"][0]),
+            ({name: value for name, value in document.items() if name != "live_port"}, live),
+        ]
+        for place, account in wrong:
+            with pytest.raises(TradeRefused, match="CANT_ROUTE_REQUEST"):
+                Trader(place, account)
 
 
 def test_wire_and_broker_faults_are_switched_by_name_over_control(tmp_path: Path) -> None:
@@ -411,6 +415,42 @@ def test_options_that_hold_secrets_do_not_show_them(ready: ReadyInfo) -> None:
     secrets_of = [ready.client_secret, ready.control_token]
     secrets_of += [value for account in ready.accounts for value in (account.access_token, account.refresh_token)]
     assert not [secret for secret in secrets_of if secret in shown]
+
+
+@pytest.mark.parametrize("bind", ["localhost", "0.0.0.0", "::1"])
+def test_whatever_it_is_bound_to_the_ready_file_leads_there(tmp_path: Path, bind: str) -> None:
+    """Names and wildcards are listened on with one port each, and the certificate covers the host that is named."""
+    if bind == "::1" and not has_ipv6():
+        pytest.skip("no IPv6 on this machine")
+    with run_in_thread(options(tmp_path, bind=bind)) as info:
+        document = info.as_document()
+        with Trader(document, document["accounts"][0]) as trader:
+            assert not trader.reconcile().position
+
+
+def has_ipv6() -> bool:
+    """Whether this machine has an IPv6 loopback."""
+    try:
+        with socket.socket(socket.AF_INET6) as probe:
+            probe.bind(("::1", 0))
+    except OSError:
+        return False
+    return True
+
+
+def test_folders_that_cannot_be_written_are_one_sentence_each(tmp_path: Path) -> None:
+    """A file in the way of the certificate folder, of the ready file or of the state is named."""
+    (tmp_path / "file").write_text("")
+    with (
+        pytest.raises(SandboxError, match="cannot keep a certificate authority"),
+        run_in_thread(options(tmp_path / "file" / "home")),
+    ):
+        pass
+    with (
+        pytest.raises(SandboxError, match="cannot write the ready file"),
+        run_in_thread(options(tmp_path / "a", ready_file=tmp_path / "file" / "ready.json")),
+    ):
+        pass
 
 
 def test_the_protobuf_port_speaks_websocket_too(ready: ReadyInfo) -> None:
