@@ -70,9 +70,9 @@ def read(text: str) -> list[Row]:
         reader.fieldnames = names
         unknown = [name for name in names if name not in COLUMNS]
         missing = [name for name in REQUIRED if name not in names]
-        if unknown or missing:
+        if unknown or missing or len(set(names)) < len(names):
             raise BadFile(
-                f"line 1: expected the columns {', '.join(COLUMNS)} (at least {', '.join(REQUIRED)}); "
+                f"line 1: expected the columns {', '.join(COLUMNS)} (at least {', '.join(REQUIRED)}), each once; "
                 f"found {', '.join(names) or 'nothing'}"
             )
         rows = [(reader.line_num, row) for row in reader]
@@ -130,7 +130,7 @@ def _row(line: int, raw: Mapping[Any, Any]) -> Row:
     if at is not None and at < 0:
         raise BadStep(f"expected seconds of at least 0 for at, found {fields['at']!r}")
     slippage = fields.get("slippage", "")
-    if slippage and not slippage.isdigit():
+    if slippage and not (slippage.isascii() and slippage.isdigit() and len(slippage) < 9):
         raise BadStep(f"expected a whole number of points for slippage, found {slippage!r}")
     trailing = fields.get("trailing", "").lower()
     if trailing not in _YES:

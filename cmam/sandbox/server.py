@@ -255,9 +255,13 @@ class SandboxServer:
         self._load(broker, self._driver.broker.state())  # with what was filled or consented to meanwhile
         self._driver.replace_broker(broker)
         oauth_listeners, self._listeners = self._listeners, []
-        for port, kind in self._ports:
-            await self._listen(port, kind)
-        self._listeners += oauth_listeners
+        try:
+            for port, kind in self._ports:
+                await self._listen(port, kind)
+        except SandboxError as error:
+            _LOG.error("! the restart failed: %s", error)
+        finally:
+            self._listeners += oauth_listeners
 
     def _load(self, broker: Broker, state: dict[str, object]) -> None:
         try:

@@ -15,11 +15,11 @@ from cmam.openapi._pb import OpenApiModelMessages_pb2 as model
 from cmam.sandbox import json_codec
 from cmam.sandbox.trader import Tradable, Trader, TradeRefused, plain
 
-WIRE_PRICE: Final = 100_000
-"""One in relative levels."""
 MARKET_ACTIONS: Final = ("buy", "sell")
 PENDING_ACTIONS: Final = ("limit", "stop", "stop-limit")
 ACTIONS: Final = (*MARKET_ACTIONS, *PENDING_ACTIONS, "close", "amend", "cancel")
+DIGITS_MAX: Final = 12
+"""Most digits before and after the point of a person's number: more is a slip, and would cost time to compute with."""
 SIDES: Final = ("buy", "sell")
 
 
@@ -112,7 +112,7 @@ def decimal(text: str, name: str) -> Decimal:
     """Read a number; raises BadStep."""
     try:
         value = Decimal(text)
-        if not value.is_finite():
+        if not value.is_finite() or value.adjusted() > DIGITS_MAX or int(value.as_tuple().exponent) < -DIGITS_MAX:
             raise InvalidOperation
     except InvalidOperation:
         raise BadStep(f"expected a number for {name}, found {text!r}") from None

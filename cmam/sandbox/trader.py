@@ -32,8 +32,6 @@ REQUESTS_A_SECOND = 45
 PACE_US = 1_050_000
 HEARTBEAT_S = 10.0
 HEARTBEAT = 51
-WIRE_PRICE = 100_000
-"""One in relative levels."""
 READ_BYTES = 65_536
 
 _FINISHED = frozenset(

@@ -13,6 +13,8 @@ from typing import Any
 
 import pytest
 from click.testing import CliRunner, Result
+from hypothesis import given
+from hypothesis import strategies as st
 
 from cmam.cli.sandbox import sandbox
 from cmam.sandbox import player
@@ -270,7 +272,25 @@ def test_all_faults_of_a_csv_are_named_together() -> None:
     assert [line.split(":")[0] for line in str(refused.value).splitlines()] == ["line 2", "line 3", "line 5"]
 
 
-@pytest.mark.parametrize("text", ["", "at,what\n", "action\n", 'action\n"', "\x00"])
+@given(
+    st.text(max_size=60)
+    | st.lists(
+        st.lists(st.sampled_from(["", "buy", "close", "a", "1", "1e999999999", "-1", "²", "NaN", '"', "yes"]))
+    ).map(lambda rows: "\n".join(["action,ref,symbol,lots,at,slippage,trailing,sl", *map(",".join, rows)]))
+)
+def test_any_text_is_rows_or_a_sentence_with_lines(text: str) -> None:
+    """Whatever a file holds, it is read or refused; nothing else is raised, and nothing takes long."""
+    try:
+        rows = player.read(text)
+    except player.BadFile as refused:
+        assert all(line.startswith("line ") for line in str(refused).splitlines()), refused  # noqa: PT017
+    else:
+        assert rows
+
+
+@pytest.mark.parametrize(
+    "text", ["", "at,what\n", "action\n", 'action\n"', "\x00", "action,action\nbuy,sell\n", "action,lots\nbuy,1e99\n"]
+)
 def test_a_file_that_is_no_such_csv_is_refused(text: str) -> None:
     """Empty files, other columns and broken quotes have a sentence with a line too."""
     with pytest.raises(player.BadFile, match=r"line 1|line 2"):
