@@ -8,7 +8,7 @@ leaders' changes wait here in order; closes and levels of its copies are asked f
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -18,8 +18,8 @@ from cmam.actors.runtime import Directory, Watched
 from cmam.actors.status import StatusBoard
 from cmam.actors.timer import Timer
 from cmam.clock import SECOND_US, Clock
-from cmam.domain.account import AccountView, IntentState, evolve
-from cmam.domain.changes import ChangeKind
+from cmam.domain.account import AccountView, Copy, IntentState, evolve
+from cmam.domain.changes import Change, ChangeKind
 from cmam.domain.commands import CommandKind
 from cmam.domain.events import (
     AlertHealed,
@@ -37,12 +37,14 @@ from cmam.domain.events import (
     QuotesSampled,
     SymbolSpecSeen,
 )
-from cmam.domain.ids import AccountId, LinkId, StoreId, SymbolId
+from cmam.domain.ids import AccountId, IntentId, LinkId, StoreId, SymbolId
+from cmam.domain.inputs import gather, gather_for_copy
 from cmam.domain.leading import changes
 from cmam.domain.link import LinkSettings
+from cmam.domain.mapping import names_to_know
 from cmam.domain.quantities import Quote
 from cmam.domain.symbols import SymbolSpec
-from cmam.domain.turn import Turn, decide_change, due, lookup_due, next_due, step
+from cmam.domain.turn import Turn, decide_change, due, lookup_due, next_due, next_wake, step, wakes, withdrawn
 from cmam.openapi import translate
 from cmam.openapi.budget import Lane
 from cmam.openapi.quotes import QuoteBoard
@@ -101,6 +103,7 @@ class AccountActor(Watched):
         self._sampled_us = 0
         self._feed = ""
         self._refused = ""
+        self._withdrawn: frozenset[IntentId] = frozenset()
 
     # --- life -----------------------------------------------------------------------------------------------------
 
@@ -126,6 +129,11 @@ class AccountActor(Watched):
         """One turn."""
         if self._refused:
             return
+        self._receive(message)
+        if any(copy.wait is not None for copy in self._view.copies.values()):
+            self._wake_copies(self._ports.clock.now())
+
+    def _receive(self, message: Any) -> None:
         match message:
             case m.Reported():
                 self._reported(message)
@@ -208,7 +216,17 @@ class AccountActor(Watched):
         is_urgent = bool(then)
         append = m.Append(self._name, before.version + 1, now, facts, settings, tuple(then), is_urgent)
         self._ports.directory.tell(m.RECORDER, append)
+        self._withdraw()
         self._arm()
+
+    def _withdraw(self) -> None:
+        """Take back the opens whose source is gone, where they have not left yet."""
+        gone = withdrawn(self._view)
+        for name in gone:
+            if name not in self._withdrawn:
+                attempt = self._view.intents[name].attempt
+                self._ports.directory.tell(m.limiter_name(self._ports.connection), m.Withdraw(name, attempt))
+        self._withdrawn = frozenset(gone)
 
     def _submit(self, recorded: IntentRecorded, received_us: int, decided_us: int) -> m.Submit:
         return m.Submit(
@@ -224,10 +242,11 @@ class AccountActor(Watched):
 
     def _arm(self) -> None:
         """Have the timer wake this account when something of it falls due."""
-        moments = [moment for moment in (next_due(self._view), lookup_due(self._view)) if moment is not None]
+        now = self._ports.clock.now()
+        dues = (next_due(self._view), lookup_due(self._view), next_wake(self._view, now))
+        moments = [moment for moment in dues if moment is not None]
         if not moments:
             return
-        now = self._ports.clock.now()
         moment = max(min(moments), now)
         if self._armed_us <= now or moment < self._armed_us:
             self._armed_us = moment
@@ -261,6 +280,24 @@ class AccountActor(Watched):
             self._prepare(lookup=True)
         self._arm()
 
+    def _wake_copies(self, now: int) -> None:
+        """Let every copy that waits for a price, a stop or a moment be looked at again."""
+        if self._view.health is not Health.RECONCILED:
+            return
+        for fact in wakes(self._view, self._links, self._inputs_of_copy, now):
+            self._fact(fact)
+
+    def _inputs_of_copy(self, copy: Copy, link: LinkSettings) -> Inputs:
+        assert copy.change is not None
+        return gather_for_copy(
+            self._view,
+            copy,
+            link,
+            self._quote_by_name,
+            leader_quote=self._leader_quote(copy.change),
+            clock_offset_ms=self._ports.board.clock_offset_ms(self._feed),
+        )
+
     # --- as a follower --------------------------------------------------------------------------------------------
 
     def _leader_changed(self, message: m.LeaderChanged, *, superseded: bool = False) -> None:
@@ -274,12 +311,15 @@ class AccountActor(Watched):
 
     def _decide(self, link: LinkSettings, message: m.LeaderChanged, *, superseded: bool) -> None:
         change = message.change
-        self._ensure_spec(change.symbol.name)
+        self._ensure_specs(names_to_know(self._view, (change.symbol.name,), link.policy))
         before, now = self._view, self._ports.clock.now()
-        inputs = Inputs(
-            standing=link.standing,
-            quotes=self._quotes_for(change.symbol.name),
-            clock_offset_ms=self._clock_offset_ms,
+        inputs = gather(
+            before,
+            change,
+            link,
+            self._quote_by_name,
+            leader_quote=self._leader_quote(change),
+            clock_offset_ms=self._ports.board.clock_offset_ms(self._feed),
             superseded=superseded,
         )
         turn = decide_change(before, link, change, (message.version, message.index), inputs, now)
@@ -289,17 +329,6 @@ class AccountActor(Watched):
         own = (self._name, before.version + 1)
         facts = tuple(m.Fact(event, cause if isinstance(event, ChangeDecided) else own) for event in turn.derived)
         self._commit_turn(before, turn, facts, now, message.received_us, settings=link.version)
-        self._withdraw(turn)
-
-    def _withdraw(self, turn: Turn) -> None:
-        """A source that is gone needs no open: take it back if it has not left."""
-        for event in turn.derived:
-            if isinstance(event, ChangeDecided) and event.goal is not None and event.goal.target_numerator == 0:
-                for intent in turn.view.intents_of((event.link, event.change.source)):
-                    if intent.command.kind.adds_risk:
-                        self._ports.directory.tell(
-                            m.limiter_name(self._ports.connection), m.Withdraw(intent.intent, intent.attempt)
-                        )
 
     def _flush_deferred(self) -> None:
         """Decide what waited, in its order; an open whose source has gone meanwhile is known to be superseded."""
@@ -317,17 +346,24 @@ class AccountActor(Watched):
             )
             self._decide(link, message, superseded=superseded)
 
-    def _ensure_spec(self, leader_symbol: str) -> None:
-        """Have the symbol that a decision needs on record before it."""
-        entry = self._view.names.get(leader_symbol)
-        spec = self._specs.get(entry.symbol) if entry is not None else None
-        if spec is not None and self._view.specs.get(spec.symbol) != spec:
-            self._fact(SymbolSpecSeen(spec=spec))
+    def _ensure_specs(self, names: Iterable[str]) -> None:
+        """Have the symbols that a decision needs on record before it."""
+        for name in names:
+            entry = self._view.names.get(name)
+            spec = self._specs.get(entry.symbol) if entry is not None else None
+            if spec is not None and self._view.specs.get(spec.symbol) != spec:
+                self._fact(SymbolSpecSeen(spec=spec))
 
-    def _quotes_for(self, name: str) -> dict[str, Quote]:
+    def _quote_by_name(self, name: str) -> Quote | None:
         entry = self._view.names.get(name)
-        quote = self._quote(entry.symbol) if entry is not None else None
-        return {name: quote} if quote is not None else {}
+        return self._quote(entry.symbol) if entry is not None else None
+
+    def _leader_quote(self, change: Change) -> Quote | None:
+        """The leader's own quote of what it traded, as it is now."""
+        leader = self._ports.status.view(change.leader)
+        entry = leader.names.get(change.symbol.name) if leader is not None else None
+        feed = self._ports.board.feed_of(change.leader)
+        return self._ports.board.quote(feed, entry.symbol) if entry is not None and feed else None
 
     def _quote(self, symbol: SymbolId) -> Quote | None:
         return self._ports.board.quote(self._feed, symbol) if self._feed else None
@@ -368,7 +404,7 @@ class AccountActor(Watched):
             told = [link for link, place in behind.items() if place < (view.version, 1 << 30)]
             if not told or event.IS_DERIVED:
                 continue
-            for index, change in enumerate(changes(before, view, event)):
+            for index, change in enumerate(changes(before, view, event, self._quote)):
                 for link in told:
                     if behind[link] < (view.version, index) and link in self._routes:
                         late = m.LeaderChanged(link, replace(change, late=True), view.version, index)
@@ -488,6 +524,7 @@ class AccountActor(Watched):
 
     def _subscribe(self, preparation: Preparation) -> None:
         self._feed = preparation.feed
+        self._ports.board.join(self._view.account, preparation.feed)
         wanted = m.QuotesWanted(self._view.account, preparation.feed, tuple(preparation.quoted_symbols()))
         self._ports.directory.tell(m.connection_name(self._ports.connection), wanted)
 

@@ -24,8 +24,8 @@ SPECS_PER_REQUEST = 100
 LOOK_BACK_MS = 60_000
 """How much earlier than the moment in question a history is asked for: clocks differ."""
 WEEK_MS = 604_800_000
-QUOTED_MAX = 80
-"""Up to so many symbols, an account's whole list is subscribed; above, only those that are traded."""
+QUOTED_MAX = 500
+"""So many symbols of a feed are subscribed; of a longer list the first so many."""
 RETRY_FIRST_US = 500_000
 RETRY_LAST_US = 30_000_000
 
@@ -221,9 +221,7 @@ class Preparation:
 
     def quoted_symbols(self) -> Iterable[SymbolId]:
         """The symbols whose quotes the account wants."""
-        if len(self._names) <= QUOTED_MAX:
-            return [name.symbol for name in self._names]
-        return []
+        return [name.symbol for name in self._names[:QUOTED_MAX]]
 
 
 def _snapshot(wire: Any) -> Any:

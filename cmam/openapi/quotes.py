@@ -11,6 +11,9 @@ from cmam.domain.quantities import RELATIVE_SCALE, Price, Quote
 from cmam.openapi._pb.OpenApiMessages_pb2 import ProtoOASpotEvent
 from cmam.openapi.envelope import Envelope, unpack
 
+OFFSET_WINDOW_US = 60_000_000
+"""How long a sample of the broker's clock counts."""
+
 
 class QuoteBoard:
     """Newest quotes by feed and symbol. A feed is what accounts with the same symbol list share."""
@@ -18,6 +21,8 @@ class QuoteBoard:
     def __init__(self) -> None:
         self._feeds: dict[AccountId, str] = {}
         self._quotes: dict[tuple[str, SymbolId], Quote] = {}
+        self._members: dict[AccountId, str] = {}
+        self._offsets: dict[str, tuple[int, int, int]] = {}
 
     def carry(self, account: AccountId, feed: str) -> None:
         """Let the spots of `account` count for `feed` from now on."""
@@ -26,6 +31,19 @@ class QuoteBoard:
     def drop(self, account: AccountId) -> None:
         """Take no more spots of `account`."""
         self._feeds.pop(account, None)
+
+    def join(self, account: AccountId, feed: str) -> None:
+        """Note which feed an account reads, whoever carries it."""
+        self._members[account] = feed
+
+    def feed_of(self, account: AccountId) -> str:
+        """The feed that an account reads, empty before its symbols are known."""
+        return self._members.get(account, "")
+
+    def clock_offset_ms(self, feed: str) -> int:
+        """The broker's clock minus ours, from the spots that came through fastest in the last minute or two."""
+        _, newest, before = self._offsets.get(feed, (0, 0, 0))
+        return newest if before == 0 else max(newest, before)
 
     def quote(self, feed: str, symbol: SymbolId) -> Quote | None:
         """The newest quote once both sides were seen, else None: nobody may trade on half a quote."""
@@ -40,6 +58,19 @@ class QuoteBoard:
             return
         key = (feed, SymbolId(spot.symbolId))
         known = self._quotes.get(key)
+        if known is not None and spot.timestamp:
+            self._measure(feed, spot.timestamp - now_us // 1_000, now_us)
         bid = Price(spot.bid * RELATIVE_SCALE) if spot.bid else (known.bid if known is not None else Price(0))
         ask = Price(spot.ask * RELATIVE_SCALE) if spot.ask else (known.ask if known is not None else Price(0))
         self._quotes[key] = Quote(bid=bid, ask=ask, server_ms=spot.timestamp, seen_us=now_us)
+
+    def _measure(self, feed: str, offset_ms: int, now_us: int) -> None:
+        """Take one sample of the broker's clock; delay on the way only ever makes it smaller, so the largest counts.
+
+        The first spot of a symbol is left out: it may be of last week.
+        """
+        started_us, newest, before = self._offsets.get(feed, (0, 0, 0))
+        if now_us - started_us > OFFSET_WINDOW_US:
+            self._offsets[feed] = (now_us, offset_ms, newest if started_us else 0)
+        elif offset_ms > newest:
+            self._offsets[feed] = (started_us, offset_ms, before)
