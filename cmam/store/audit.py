@@ -150,6 +150,24 @@ class Audit(AbstractContextManager["Audit"]):
         where = "WHERE healed_at IS NULL" if open_only else ""
         yield from self._query(f"SELECT at, account, kind, text, healed_at FROM alerts {where} ORDER BY position", ())
 
+    def notes(self, filters: Filters = NO_FILTERS) -> Iterator[Line]:
+        """What explains copies but is no decision about one: latches, flattens, stop-outs, a person's hand."""
+        conditions = _Conditions(filters, moment="t.at_us")
+        conditions.add("t.account = ?", filters.account)
+        conditions.add("t.copy_id = ?", filters.copy_id)
+        conditions.add("t.link IN (SELECT link FROM links WHERE profile_id IN " + _PROFILES + ")", filters.profile)
+        for row in self._rows("notes", conditions, order="t.position", has_profile=False):
+            yield _pick(row, ("at", "account", "what", "copy_id", "user")) | {"data": json.loads(row["data"])}
+
+    def attempts(self, filters: Filters = NO_FILTERS) -> Iterator[Line]:
+        """Every later look at an open that had to wait, oldest first."""
+        conditions = _Conditions(filters, moment="t.at_us")
+        conditions.add("t.follower = ?", filters.account)
+        conditions.add("t.copy_id = ?", filters.copy_id)
+        conditions.add("t.reason = ?", filters.reason)
+        for row in self._rows("attempts", conditions, order="t.position", has_profile=False):
+            yield _pick(row, _ATTEMPT_KEYS)
+
     def projection_errors(self) -> Iterator[Line]:
         """Records that could not be shown: damaged, or of a newer cmam."""
         yield from self._query("SELECT * FROM projection_errors ORDER BY position", ())
@@ -196,11 +214,14 @@ _COPY_KEYS = (
     "copy_id", "profile", "leader", "follower", "leader_position", "follower_position", "symbol", "side",
     "leader_volume", "volume", "state", "opened_at", "closed_at", "open_price", "close_price", "reason",
     "held", "target", "follower_symbol", "leader_price", "slippage_pips", "leader_order", "follower_order",
-    "decided_at", "settings_version",
+    "decided_at", "settings_version", "wait",
 )  # fmt: skip
 _DECISION_KEYS = (
     "decision_id", "at", "profile", "follower", "cause", "change", "verdict", "reason", "volume", "settings_version",
-    "kind", "leader", "symbol", "side", "copy_id", "late",
+    "kind", "leader", "symbol", "side", "copy_id", "late", "wait",
+)  # fmt: skip
+_ATTEMPT_KEYS = (
+    "attempt_id", "at", "follower", "change", "wait", "verdict", "reason", "volume", "settings_version", "copy_id",
 )  # fmt: skip
 _ORDER_KEYS = (
     "intent", "account", "kind", "symbol", "side", "volume", "filled", "state", "outcome", "reason",

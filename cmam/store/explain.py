@@ -10,9 +10,10 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from cmam.domain.changes import Change
-from cmam.domain.events import ChangeDecided, Inputs
+from cmam.domain.events import AttemptDecided, ChangeDecided, Inputs, Step
 from cmam.domain.ids import ProfileId
 from cmam.domain.policy import SETTINGS
+from cmam.domain.quantities import Quote
 from cmam.domain.reasons import REASONS
 from cmam.domain.registry import PROFILE_PREFIX, Registry, evolve_registry
 from cmam.store.audit import Audit, Filters, Line
@@ -69,14 +70,31 @@ def _story(
         "let_through_by": row.cure if row is not None else None,
         "volume": units_text(event.volume),
         "change": _change(event.change),
-        "working": [{"name": step.name, "value": step.value, "note": step.note} for step in event.working],
-        "inputs": _inputs(event.inputs, record.at_us),
+        "working": _working(event.working),
+        "inputs": _inputs(event.inputs, event.change.symbol.digits, record.at_us),
         "settings": {"version": event.settings_version, **registries.settings(event)},
         "cause": _cause(leader, event, record.at_us),
+        "attempts": _attempts(audit, event, decision),
+        "notes": list(audit.notes(Filters(copy_id=decision["copy_id"]))),
         "orders": list(audit.orders(Filters(cause=decision["decision_id"]))),
         "copy": copy,
         "code": record.code,
     }
+
+
+def _attempts(audit: Audit, event: ChangeDecided, decision: Mapping[str, Any]) -> list[Line]:
+    """Each later look at what this decision let wait, with its own arithmetic."""
+    found = []
+    for line in audit.attempts(Filters(copy_id=decision["copy_id"])):
+        account, version = line["attempt_id"].split(".")
+        record = audit.log.record(f"account:{account}", int(version))
+        if record is not None and isinstance(record.event, AttemptDecided) and record.event.change == event.change.key:
+            found.append(line | {"working": _working(record.event.working)})
+    return found
+
+
+def _working(steps: tuple[Step, ...]) -> list[Line]:
+    return [{"name": step.name, "value": step.value, "note": step.note} for step in steps]
 
 
 def _change(change: Change) -> Line:
@@ -105,18 +123,22 @@ def _change(change: Change) -> Line:
     }
 
 
-def _inputs(inputs: Inputs, at_us: int) -> Line:
-    quotes = {
-        name: {
-            "bid": price(quote.bid),
-            "ask": price(quote.ask),
-            "server_at": iso_ms(quote.server_ms),
-            "age_ms": (at_us - quote.seen_us) // 1_000,
-        }
-        for name, quote in inputs.quotes.items()
+def _inputs(inputs: Inputs, digits: int, at_us: int) -> Line:
+    """The inputs with their ages; quotes as prices."""
+    plain = event_builtins(inputs)
+    plain["quotes"] = {name: _quote(quote, digits, at_us) for name, quote in inputs.quotes.items()}
+    if inputs.leader_quote is not None:
+        plain["leader_quote"] = _quote(inputs.leader_quote, digits, at_us)
+    return dict(plain)
+
+
+def _quote(quote: Quote, digits: int, at_us: int) -> Line:
+    return {
+        "bid": price(quote.bid, digits),
+        "ask": price(quote.ask, digits),
+        "server_at": iso_ms(quote.server_ms),
+        "age_ms": (at_us - quote.seen_us) // 1_000,
     }
-    plain = {name: value for name, value in event_builtins(inputs).items() if name != "quotes"}
-    return {**plain, "quotes": quotes}
 
 
 def _cause(leader: Recorded | None, event: ChangeDecided, at_us: int) -> Line:

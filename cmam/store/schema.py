@@ -22,7 +22,9 @@ class Table:
 
 COPIES = "copies"
 DECISIONS = "decisions"
+ATTEMPTS = "attempts"
 ORDERS = "orders"
+NOTES = "notes"
 ACCOUNTS = "accounts"
 PROFILES = "profiles"
 LINKS = "links"
@@ -54,6 +56,7 @@ TABLES: Mapping[str, Table] = {
             "held": str,
             "target": str,
             "state": str,
+            "wait": str,
             "decided_at": str,
             "opened_at": str,
             "closed_at": str,
@@ -87,6 +90,7 @@ TABLES: Mapping[str, Table] = {
             "verdict": str,
             "reason": str,
             "volume": str,
+            "wait": str,
             "settings_version": int,
             "late": int,
             "at_us": int,
@@ -94,6 +98,40 @@ TABLES: Mapping[str, Table] = {
         },
         "decision_id",
         ("at_us", "copy_id", "follower"),
+    ),
+    ATTEMPTS: Table(
+        {
+            "attempt_id": str,
+            "at": str,
+            "follower": int,
+            "link": str,
+            "copy_id": str,
+            "change": str,
+            "wait": str,
+            "verdict": str,
+            "reason": str,
+            "volume": str,
+            "settings_version": int,
+            "at_us": int,
+            "position": int,
+        },
+        "attempt_id",
+        ("copy_id",),
+    ),
+    NOTES: Table(
+        {
+            "position": int,
+            "at": str,
+            "account": int,
+            "link": str,
+            "copy_id": str,
+            "what": str,
+            "data": str,
+            "user": str,
+            "at_us": int,
+        },
+        "position",
+        ("at_us", "copy_id"),
     ),
     ORDERS: Table(
         {

@@ -5,30 +5,47 @@ It is used only by the code that wrote it, and only for the same log; whatever c
 
 from __future__ import annotations
 
-from dataclasses import replace
+import collections.abc
+import dataclasses
+import typing
+from functools import cache
+from typing import Any
 
 import msgspec
 
-from cmam.domain.account import AccountView, Copy
+from cmam.domain.account import AccountView
 
 
 class _Kept(msgspec.Struct, frozen=True):
-    """A view whose copies stand as a list: their keys are pairs, which JSON has no names for."""
+    """A view, and beside it the mappings whose keys are pairs, as lists: JSON has no names for such keys."""
 
     view: AccountView
-    copies: tuple[Copy, ...]
-    finished: tuple[Copy, ...]
+    paired: dict[str, msgspec.Raw]
 
 
 _ENCODER = msgspec.json.Encoder()
 _DECODER = msgspec.json.Decoder(_Kept)
 
 
+@cache
+def _paired() -> dict[str, msgspec.json.Decoder[Any]]:
+    """The fields that are mappings by pairs, each with what reads its list."""
+    found: dict[str, msgspec.json.Decoder[Any]] = {}
+    for name, hint in typing.get_type_hints(AccountView).items():
+        if typing.get_origin(hint) is collections.abc.Mapping:
+            key, value = typing.get_args(hint)
+            if typing.get_origin(key) is tuple:
+                pair: Any = tuple.__class_getitem__((key, value))
+                found[name] = msgspec.json.Decoder(list.__class_getitem__(pair))
+    return found
+
+
 def keep(view: AccountView) -> bytes | None:
     """The view as bytes, or None where it holds something that has no bytes."""
-    bare = replace(view, copies={}, finished={})
+    empty: dict[str, Any] = {name: {} for name in _paired()}
     try:
-        return _ENCODER.encode(_Kept(bare, tuple(view.copies.values()), tuple(view.finished.values())))
+        paired = {name: msgspec.Raw(_ENCODER.encode(list(getattr(view, name).items()))) for name in _paired()}
+        return _ENCODER.encode(_Kept(dataclasses.replace(view, **empty), paired))
     except (TypeError, ValueError, OverflowError):
         return None
 
@@ -37,10 +54,7 @@ def restore(kept: bytes) -> AccountView | None:
     """The view that was kept, or None where the bytes are of another time."""
     try:
         found = _DECODER.decode(kept)
-    except (msgspec.MsgspecError, TypeError):
+        paired: dict[str, Any] = {name: dict(reader.decode(found.paired[name])) for name, reader in _paired().items()}
+    except (msgspec.MsgspecError, TypeError, KeyError):
         return None
-    return replace(
-        found.view,
-        copies={copy.key: copy for copy in found.copies},
-        finished={copy.key: copy for copy in found.finished},
-    )
+    return dataclasses.replace(found.view, **paired)

@@ -6,6 +6,7 @@ domain's fold says. Order ids and the like are the broker's numbers, volumes and
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from fractions import Fraction
 from typing import Any
@@ -14,16 +15,40 @@ from cmam.domain.account import AccountView, Copy, CopyKey, CopyState, Intent, I
 from cmam.domain.events import (
     AlertHealed,
     AlertRaised,
+    AttemptDecided,
     ChangeDecided,
+    CopyAdopted,
+    CopyTouched,
+    Event,
+    FlattenRequested,
+    GuardDayBegan,
+    GuardRearmed,
+    GuardTripped,
     IntentRecorded,
     IntentSent,
     IntentSettled,
+    StopOutSeen,
+    SymbolConfirmed,
 )
 from cmam.domain.ids import AccountId, LinkId, SourceKey
 from cmam.domain.quantities import decimal_text
+from cmam.domain.view import resolve
 from cmam.store import schema
+from cmam.store.envelope import event_builtins
 from cmam.store.fold import AccountStep
 from cmam.store.text import iso, money, price, units_text
+
+NOTED = (
+    CopyAdopted,
+    CopyTouched,
+    FlattenRequested,
+    GuardDayBegan,
+    GuardRearmed,
+    GuardTripped,
+    StopOutSeen,
+    SymbolConfirmed,
+)
+"""Facts that are listed as they are."""
 
 Row = dict[str, Any]
 Change = tuple[str, Row]
@@ -49,6 +74,8 @@ def changes_of_account(step: AccountStep, store: str) -> Iterator[Change]:
     match record.event:
         case ChangeDecided():
             yield schema.DECISIONS, _decision(step, record.event, store)
+        case AttemptDecided():
+            yield schema.ATTEMPTS, _attempt(step, record.event, store)
         case IntentRecorded():
             yield schema.ORDERS, _order(step, record.event, store)
         case IntentSent():
@@ -57,6 +84,8 @@ def changes_of_account(step: AccountStep, store: str) -> Iterator[Change]:
             yield schema.ORDERS, _settled(step, record.event)
         case AlertRaised():
             yield schema.ALERTS, _alert(step, record.event)
+        case event if isinstance(event, NOTED):
+            yield schema.NOTES, _note(step, event, store)
     for intent in after.intents.values():
         known = before.intents.get(intent.intent)
         if known is not None and known is not intent and not isinstance(record.event, IntentRecorded):
@@ -90,16 +119,54 @@ def _decision(step: AccountStep, event: ChangeDecided, store: str) -> Row:
         "change": change.key,
         "kind": change.kind.value,
         "source": change.source,
-        "copy_id": copy_id(store, event.link, change.source),
+        "copy_id": copy_id(store, *resolve(step.after, event.link, change)),
         "symbol": change.symbol.name,
         "side": (event.side or change.side).value,
         "verdict": event.verdict.value,
         "reason": event.reason.value if event.reason is not None else None,
         "volume": units_text(event.volume),
+        "wait": event.wait.value if event.wait is not None else None,
         "settings_version": event.settings_version,
         "late": int(change.late),
         "at_us": record.at_us,
         "position": record.position,
+    }
+
+
+def _attempt(step: AccountStep, event: AttemptDecided, store: str) -> Row:
+    record = step.record
+    return {
+        "attempt_id": record_id(step.after.account, record.version),
+        "at": iso(record.at_us),
+        "follower": int(step.after.account),
+        "link": event.link,
+        "copy_id": copy_id(store, *step.after.key_of((event.link, event.source))),
+        "change": event.change,
+        "wait": event.wait.value,
+        "verdict": event.verdict.value,
+        "reason": event.reason.value if event.reason is not None else None,
+        "volume": units_text(event.volume),
+        "settings_version": event.settings_version,
+        "at_us": record.at_us,
+        "position": record.position,
+    }
+
+
+def _note(step: AccountStep, event: Event, store: str) -> Row:
+    """A latch, a stop-out, a person's hand: whatever explains a copy but is no decision about it."""
+    link: LinkId | None = getattr(event, "link", None)
+    source: SourceKey | None = getattr(event, "source", None)
+    key = step.after.key_of((link, source)) if link is not None and source is not None else None
+    return {
+        "position": step.record.position,
+        "at": iso(step.record.at_us),
+        "account": int(step.after.account),
+        "link": link,
+        "copy_id": copy_id(store, *key) if key is not None else None,
+        "what": event.TOPIC.removeprefix("account."),
+        "data": json.dumps(event_builtins(event), ensure_ascii=False),
+        "user": getattr(event, "user", "") or None,
+        "at_us": step.record.at_us,
     }
 
 
@@ -114,7 +181,7 @@ def _order(step: AccountStep, event: IntentRecorded, store: str) -> Row:
         "attempt": event.attempt,
         "account": int(step.after.account),
         "link": event.link,
-        "copy_id": copy_id(store, event.link, event.source),
+        "copy_id": copy_id(store, *step.after.key_of((event.link, event.source))),
         "cause": record_id(step.after.account, cause[1]) if cause is not None else None,
         "kind": command.kind.value,
         "symbol": _symbol_name(step.after, int(command.symbol)),
@@ -231,6 +298,7 @@ def _copy(step: AccountStep, copy: Copy, store: str) -> Row:
         "held": units_text(copy.volume),
         "target": _exact_units(copy.target),
         "state": _state(step.after, copy),
+        "wait": copy.wait.value if copy.wait is not None and not copy.state.is_end else None,
         "decided_at": iso(copy.decided_us),
         "opened_at": iso(copy.opened_us),
         "closed_at": iso(copy.closed_us),

@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from cmam.domain.events import IntentOverdue, LinkSettingsChanged
+from cmam.domain.events import GuardRearmed, GuardTripped, IntentOverdue, LinkSettingsChanged
 from cmam.domain.ids import IntentId
 from cmam.domain.reasons import REASONS, Reason
 from cmam.store.audit import Audit, Filters
@@ -127,6 +127,16 @@ def test_settings_show_what_changed_from_what_to_what() -> None:
     assert [line["what"] for line in lines] == ["profile.link_added", "profile.link_settings_changed"]
     assert lines[1]["changed"] == {"volume.amount": ["0.5", "2"], "copy_sl": [None, "off"]}
     assert lines[1]["profile"] == "Main"
+
+
+def test_what_explains_a_copy_without_deciding_it_is_listed() -> None:
+    """A tripped guard, its re-arming and a flatten stand with their numbers and who asked for them."""
+    world = a_day()
+    world.fact(FIRST, GuardTripped(link=LINKS[FIRST], guard="min_equity", reaction="close_only", value=9, limit=10))
+    world.fact(FIRST, GuardRearmed(link=LINKS[FIRST], guard="min_equity", user="ann"))
+    lines = list(Audit.of(world.log).notes(Filters(account=FIRST, profile="main")))
+    assert [line["what"] for line in lines] == ["guard_tripped", "guard_rearmed"]
+    assert (lines[0]["data"]["limit"], lines[1]["user"]) == (10, "ann")
 
 
 def test_explain_shows_the_arithmetic_as_it_was_computed_then(audit: Audit) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlite3
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,8 @@ import pytest
 from sqlite_utils import Database
 
 from cmam.domain.events import AlertHealed, AlertRaised
+from cmam.domain.ids import SourceKey
+from cmam.domain.view import Latch
 from cmam.store import projector, schema
 from cmam.store.audit import Audit
 from cmam.store.lock import StoreLock
@@ -20,7 +23,7 @@ from cmam.store.projector import AnotherProjector, Projector, project_to_head
 from cmam.store.snapshot import keep, restore
 from cmam.store.views_file import VIEWS_NAME, open_views, views_position
 
-from .world import FIRST, World, a_day
+from .world import FIRST, LINKS, World, a_day
 
 SHOWN = [name for name in schema.TABLES if name not in (schema.FOLDS, schema.META)]
 
@@ -85,6 +88,9 @@ def test_a_projector_that_comes_later_goes_on_where_the_last_one_ended(tmp_path:
 def test_a_snapshot_is_the_view_it_was_made_from() -> None:
     """Nothing is lost or changed by keeping a folded account as bytes."""
     world = a_day()
+    key = (LINKS[FIRST], SourceKey("o1"))
+    latch = Latch(link=key[0], guard="min_equity", reaction="flatten", scope="profile", since_us=1)
+    world.views[FIRST] = replace(world.views[FIRST], chains={key: key}, latches={(key[0], "min_equity"): latch})
     for view in world.views.values():
         kept = keep(view)
         assert kept is not None
