@@ -9,13 +9,19 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 
 from cmam.domain.account import AccountView
 from cmam.domain.changes import Change, ChangeKind, LeaderMoney, LeaderSymbol
+from cmam.domain.conversion import Rates
+from cmam.domain.equity import equity, equity_symbols, free_margin
 from cmam.domain.events import Event, ExecutionSeen, Reconciled, TrailingStopMoved
 from cmam.domain.ids import ChangeKey, OrderId, PositionId, SymbolId, order_source, position_source
-from cmam.domain.quantities import Quote, Volume
+from cmam.domain.quantities import Quote, Volume, floor_fraction
 from cmam.domain.trades import Deal, ExecutionKind, Order, OrderStatus, OrderType, Position
+
+QUOTE_AGE_MS = 10_000
+"""Quotes of a leader's positions that lie farther apart than this are not of one moment."""
 
 QuoteOf = Callable[[SymbolId], Quote | None]
 
@@ -31,7 +37,8 @@ def changes(before: AccountView, after: AccountView, event: Event, quote_of: Quo
         case ExecutionSeen():
             return tuple(_of_execution(before, after, event, quote_of))
         case TrailingStopMoved():
-            return tuple(_of_levels(before, after, event.position, event.updated_ms, quote_of, late=False))
+            moved = _of_levels(before, after, event.position, event.updated_ms, quote_of, late=False)
+            return tuple(replace(change, trailed=True) for change in moved)
         case Reconciled():
             return tuple(_of_reconcile(before, after, event, quote_of))
         case _:
@@ -85,6 +92,8 @@ def _of_volume(
     key = ChangeKey(f"deal:{deal.deal}") if deal is not None else ChangeKey(f"net:{position}:{new}:{after.version}")
     origin = deal.order if deal is not None else after.origins.get(position)
     opening = order if order is not None and not order.closing and kind is not ChangeKind.CLOSED else None
+    first = after.origins.get(position)
+    is_opening = kind is ChangeKind.OPENED or (kind is ChangeKind.GREW and first is not None and origin == first)
     yield Change(
         key=key,
         kind=kind,
@@ -112,7 +121,9 @@ def _of_volume(
         comment=known.comment,
         stop_out=order.stop_out if order is not None else False,
         late=late,
-        money=_money(after),
+        origin_volume=order.volume if order is not None else Volume(0),
+        is_opening=is_opening,
+        money=_money(after, quote_of),
         quote=quote_of(known.symbol),
     )
 
@@ -160,7 +171,7 @@ def _of_levels(
         label=now.label,
         comment=now.comment,
         late=late,
-        money=_money(after),
+        money=_money(after, quote_of),
         quote=quote_of(now.symbol),
     )
 
@@ -238,7 +249,7 @@ def _order_change(
         label=order.label,
         comment=order.comment,
         late=late,
-        money=_money(view),
+        money=_money(view, quote_of),
         quote=quote_of(order.symbol),
     )
 
@@ -262,12 +273,49 @@ def _of_reconcile(before: AccountView, after: AccountView, event: Reconciled, qu
         deal_of_gap = newest if newest is not None and newest.deal not in before.deals else None
         order = orders.get(deal_of_gap.order) if deal_of_gap is not None else None
         at_ms = deal_of_gap.executed_ms if deal_of_gap is not None else 0
-        yield from _of_volume(before, after, position, deal_of_gap, order, at_ms, quote_of, late=True)
+        found = tuple(_of_volume(before, after, position, deal_of_gap, order, at_ms, quote_of, late=True))
+        yield from _by_path(before, position, event.deals, found)
         yield from _of_levels(before, after, position, 0, quote_of, late=True)
     for gone in sorted(set(before.orders) - set(after.orders)):
         yield from _of_lost_order(before, after, gone, orders.get(gone), quote_of)
     for order_id in sorted(after.orders):
         yield from _of_order(before, after, after.orders[order_id], None, quote_of, late=True)
+
+
+def _by_path(
+    before: AccountView, position: PositionId, deals: tuple[Deal, ...], found: tuple[Change, ...]
+) -> Iterator[Change]:
+    """The way a volume took through the gap: what it fell to on the way is told before what it grew to.
+
+    A fraction is exact only along that way: 100 to 50 to 150 is a half and then an add, not an add alone.
+    """
+    was = before.positions.get(position)
+    if was is None or not found or found[0].kind in (ChangeKind.CLOSED, ChangeKind.REVERSED):
+        yield from found
+        return
+    volume, lowest, at = int(was.volume), int(was.volume), None
+    for deal in sorted(deals, key=lambda deal: (deal.executed_ms, deal.deal)):
+        if deal.position != position or not deal.is_execution or deal.deal in before.deals:
+            continue
+        volume += deal.filled_volume if deal.side is was.side else -deal.filled_volume
+        if 0 < volume < lowest:
+            lowest, at = volume, deal
+    change = found[0]
+    if at is None or lowest >= change.after or volume != change.after:
+        yield from found
+        return
+    yield replace(
+        change,
+        key=ChangeKey(f"deal:{at.deal}"),
+        kind=ChangeKind.REDUCED,
+        volume=Volume(was.volume - lowest),
+        after=Volume(lowest),
+        price=at.price,
+        at_ms=at.executed_ms,
+        is_opening=False,
+    )
+    grew = Volume(change.after - lowest)
+    yield replace(change, kind=ChangeKind.GREW, before=Volume(lowest), volume=grew, is_opening=False)
 
 
 def _of_lost_order(
@@ -302,7 +350,30 @@ def _symbol(view: AccountView, symbol: SymbolId) -> LeaderSymbol:
     )
 
 
-def _money(view: AccountView) -> LeaderMoney | None:
+def _money(view: AccountView, quote_of: QuoteOf) -> LeaderMoney | None:
+    """What the leader has; equity and free margin only where every quote they rest on is there."""
     if view.trader is None:
         return None
-    return LeaderMoney(currency=view.currency, money_digits=view.money_digits, balance=view.balance)
+    whole, free = _worth(view, quote_of)
+    return LeaderMoney(
+        currency=view.currency, money_digits=view.money_digits, balance=view.balance, equity=whole, free_margin=free
+    )
+
+
+def _worth(view: AccountView, quote_of: QuoteOf) -> tuple[int | None, int | None]:
+    if not view.positions:
+        return view.balance, view.balance
+    quotes: dict[str, Quote] = {}
+    for name in equity_symbols(view):
+        quote = quote_of(view.names[name].symbol) if name in view.names else None
+        if quote is None:
+            return None, None
+        quotes[name] = quote
+    newest = max((quote.seen_us for quote in quotes.values()), default=0)
+    rates = Rates(view, quotes, newest, QUOTE_AGE_MS)
+    whole, free = equity(rates), free_margin(rates)
+    scale = 10**view.money_digits
+    return (
+        None if whole is None else floor_fraction(whole * scale),
+        None if free is None else floor_fraction(free * scale),
+    )
