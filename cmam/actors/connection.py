@@ -441,6 +441,7 @@ class ConnectionActor(Watched):
                 if is_open and account in self._wanted and state is not session.AccountState.READY:
                     self._authorise(account)
             case "tick":
+                self._session.heard(self._ports.board.heard_us(self._name))
                 self._follow(self._session.on_time(self._ports.clock.monotonic()))
                 self._measure()
                 if not self._is_stopping:

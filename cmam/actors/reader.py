@@ -99,5 +99,6 @@ def deliver(
     envelope = decode(body)
     if seems_spot(body) and envelope.payload_type == catalogue.SPOT:
         board.receive(envelope, clock.now())
+        board.hear(name, received_us)
         return
     directory.tell(name, m.Arrived(generation, envelope, received_us))

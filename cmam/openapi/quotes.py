@@ -23,14 +23,26 @@ class QuoteBoard:
         self._quotes: dict[tuple[str, SymbolId], Quote] = {}
         self._members: dict[AccountId, str] = {}
         self._offsets: dict[str, tuple[int, int, int]] = {}
+        self._heard: dict[str, int] = {}
+
+    def hear(self, connection: str, at_us: int) -> None:
+        """Note that a connection has carried a spot, in monotonic us; the spot itself is told to nobody."""
+        self._heard[connection] = at_us
+
+    def heard_us(self, connection: str) -> int:
+        """When a connection last carried a spot, 0 for never: a server that streams quotes sends no heartbeats."""
+        return self._heard.get(connection, 0)
 
     def carry(self, account: AccountId, feed: str) -> None:
         """Let the spots of `account` count for `feed` from now on."""
         self._feeds[account] = feed
 
     def drop(self, account: AccountId) -> None:
-        """Take no more spots of `account`."""
-        self._feeds.pop(account, None)
+        """Take no more spots of `account`, and forget its feed: half a quote from before a gap is none after it."""
+        feed = self._feeds.pop(account, None)
+        for key in list(self._quotes):
+            if key[0] == feed:
+                self._quotes.pop(key, None)
 
     def join(self, account: AccountId, feed: str) -> None:
         """Note which feed an account reads, whoever carries it."""

@@ -206,6 +206,14 @@ class Session:
 
     # --- what they do ---------------------------------------------------------------------------------------------
 
+    def heard(self, at_us: int) -> None:
+        """Something came that was not for this conversation: spots, which are signs of life all the same.
+
+        A server sends a heartbeat only when it has sent nothing else for 25 s (FACTS §1.5), so under a stream of quotes
+        there is no other sign.
+        """
+        self._heard_us = max(self._heard_us, at_us)
+
     def received(self, envelope: Envelope, now_us: int) -> list[Event]:
         """Take one message; raises RemoteError where it is garbage."""
         self._heard_us = now_us
