@@ -122,7 +122,7 @@ class ConnectionActor(Watched):
             case m.Begin():
                 self._begin()
             case m.Stop():
-                self._stop()
+                self._come_to_an_end()
             case _:
                 raise AssertionError(f"a connection cannot take {message!r}")
 
@@ -173,7 +173,7 @@ class ConnectionActor(Watched):
         self._show("down", why, retry_ms=pause // 1_000)
         self._ports.timer.after(pause, self._name, m.Wake("dial"))
 
-    def _stop(self) -> None:
+    def _come_to_an_end(self) -> None:
         self._is_stopping = True
         if self._wire is not None:
             self._wire.close()

@@ -4,9 +4,15 @@ from __future__ import annotations
 
 import ast
 import configparser
+import importlib
 import importlib.metadata
+import pkgutil
 import re
 from pathlib import Path
+
+import pykka
+
+import cmam.actors
 
 
 def _python_files(folder: Path) -> list[Path]:
@@ -68,3 +74,18 @@ def test_installed_packages_meet_the_bounds_in_setup_cfg(root: Path) -> None:
 
 def _numbers(version: str) -> tuple[int, ...]:
     return tuple(int(part) for part in re.findall(r"\d+", version)[:3])
+
+
+def test_no_actor_hides_a_method_of_its_base() -> None:
+    """A method called `_stop` once hid Pykka's own: that actor never ended, and with it the process."""
+    for module in pkgutil.iter_modules(cmam.actors.__path__):
+        found = vars(importlib.import_module(f"cmam.actors.{module.name}"))
+        for cls in found.values():
+            if (
+                isinstance(cls, type)
+                and issubclass(cls, pykka.Actor)
+                and cls.__module__ == f"cmam.actors.{module.name}"
+            ):
+                meant = {"__init__", "__module__", "__doc__", "on_receive", "on_start", "on_stop", "on_failure"}
+                hidden = {name for name in vars(cls) if hasattr(pykka.Actor, name)} - meant
+                assert not {name for name in hidden if not name.startswith("__")}, cls
