@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from dataclasses import replace
 
@@ -9,7 +10,7 @@ from cmam.domain.events import ChangeDecided, IntentRecorded, LinkSettingsChange
 from cmam.domain.ids import PositionId
 from cmam.domain.quantities import Volume
 from cmam.store import replay
-from cmam.store.envelope import Recorded
+from cmam.store.envelope import Decoding, Raw, Recorded
 
 from .world import FIRST, LEADER, LINKS, World, a_day
 
@@ -52,6 +53,27 @@ def test_a_decision_with_another_volume_is_named() -> None:
     assert (first.stream, first.topic) == (f"account:{FIRST}", "account.change_decided")
     assert '"volume":1,' in first.recorded
     assert '"volume":5000000,' in first.computed
+
+
+def _without(records: list[Recorded], kind: type, drop: str, **data: object) -> Iterator[Recorded]:
+    """The records, those of a kind stored without a field, as a version that did not have it would have."""
+    for record in records:
+        if isinstance(record.event, kind):
+            envelope = json.loads(record.state)
+            envelope["data"].pop(drop)
+            envelope["data"].update(data)
+            raw = Raw(record.position, record.stream, record.version, record.topic, json.dumps(envelope).encode())
+            yield Decoding().read(raw)
+        else:
+            yield record
+
+
+def test_fields_that_came_later_are_not_held_against_an_older_record() -> None:
+    """An older record does not speak of them; of what it speaks, everything must come out."""
+    records = _records(a_day())
+    assert replay.verify(_without(records, IntentRecorded, "volume_before")).is_identical
+    assert not replay.verify(_without(records, IntentRecorded, "volume_before", seq=77)).is_identical
+    assert not replay.verify(_without(records, ChangeDecided, "goal", verdict="skip")).is_identical
 
 
 def test_a_request_that_nothing_leads_to_is_named() -> None:
