@@ -1,9 +1,8 @@
-"""A sandbox as it is started, met by clients over real TLS: protocol, consent, faults, restarts, and what is left."""
+"""A sandbox as it is started, met by clients over real TLS: protocol, consent, ready file, and what is left."""
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import json
 import os
 import re
@@ -20,21 +19,13 @@ from urllib.parse import parse_qs, urlsplit
 import httpx
 import pytest
 from websockets.exceptions import ConnectionClosed
-from websockets.sync.client import ClientConnection, connect
+from websockets.sync.client import connect
 
 from cmam.openapi._pb import OpenApiMessages_pb2 as oa
-from cmam.sandbox import control_client
-from cmam.sandbox.options import SandboxError, SandboxOptions, SetUpFault
-from cmam.sandbox.server import ReadyInfo, SandboxServer, run_in_thread
-from cmam.sandbox.steps import Step, decimal, perform
-from cmam.sandbox.trader import NoOutcome, Trader, TradeRefused
-
-ANSWER_S = 15.0
-
-
-def options(home: Path, **changed: Any) -> SandboxOptions:
-    """Give options for a sandbox on free ports in `home`."""
-    return SandboxOptions(**{"home": home, "port": 0, "json_port": 0, "oauth_port": 0, **changed})
+from cmam.sandbox import control_client, envelopes
+from cmam.sandbox.options import SandboxError
+from cmam.sandbox.server import ReadyInfo, run_in_thread
+from tests.scenario.sandbox_clients import ANSWER_S, JsonClient, options, trusting
 
 
 @pytest.fixture(scope="module")
@@ -42,61 +33,6 @@ def ready(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ReadyInfo]:
     """A sandbox with its defaults, for stories that leave it as it was."""
     with run_in_thread(options(tmp_path_factory.mktemp("home"))) as info:
         yield info
-
-
-def trusting(info: ReadyInfo) -> ssl.SSLContext:
-    """Give a client's TLS side that checks the certificate against the sandbox's authority."""
-    return ssl.create_default_context(cafile=str(info.ca_file))
-
-
-class JsonClient:
-    """A client of the JSON port that waits for what it asked."""
-
-    def __init__(self, info: ReadyInfo) -> None:
-        self._stack = contextlib.ExitStack()
-        address = f"wss://{info.host}:{info.json_port}/"
-        self._socket: ClientConnection = self._stack.enter_context(connect(address, ssl=trusting(info)))
-
-    def __enter__(self) -> JsonClient:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._stack.close()
-
-    def send(self, payload_type: int, msg_id: str | None = None, **payload: Any) -> None:
-        document: dict[str, Any] = {"payloadType": payload_type, "payload": payload}
-        if msg_id is not None:
-            document["clientMsgId"] = msg_id
-        self._socket.send(json.dumps(document))
-
-    def receive(self) -> dict[str, Any]:
-        text = self._socket.recv(timeout=ANSWER_S)
-        assert isinstance(text, str)
-        found: dict[str, Any] = json.loads(text)
-        return found
-
-    def until(self, payload_type: int, msg_id: str | None = None) -> dict[str, Any]:
-        while True:
-            found = self.receive()
-            if found["payloadType"] == payload_type and (msg_id is None or found.get("clientMsgId") == msg_id):
-                return found
-
-    def ask(self, payload_type: int, **payload: Any) -> dict[str, Any]:
-        self.send(payload_type, "ask", **payload)
-        while True:
-            found = self.receive()
-            if found.get("clientMsgId") == "ask":
-                return found
-
-    def log_in(self, info: ReadyInfo, access_token: str | None = None) -> int:
-        account = info.accounts[0]
-        assert self.ask(2100, clientId=info.client_id, clientSecret=info.client_secret) == {
-            "payloadType": 2101,
-            "clientMsgId": "ask",
-        }
-        answer = self.ask(2102, ctidTraderAccountId=account.ctid, accessToken=access_token or account.access_token)
-        assert answer["payloadType"] == 2103, answer
-        return account.ctid
 
 
 def test_a_json_client_trades_with_numbers_and_with_names(ready: ReadyInfo) -> None:
@@ -265,120 +201,6 @@ def test_a_port_in_use_and_a_dead_ready_file_are_one_sentence_each(ready: ReadyI
         control_client.read_ready_file(stale, tmp_path)
 
 
-@pytest.mark.parametrize(
-    ("field", "content", "expected"),
-    [
-        ("world_file", "[[brokers]]\n", "expected"),
-        ("world_file", "not toml", "expected a world in TOML"),
-        ("ticks", "time,symbol,bid\n", "expected the columns"),
-        ("ticks", "time,symbol,bid,ask\n2020-01-01T00:00:00,NOPE,1,2\n", "NOPE"),
-        ("state_file", "[]", "expected the state of a sandbox"),
-        ("switches", (("fill_delay_ms", "soon"),), "expected a whole number"),
-        ("switches", (("nope", "1"),), "expected one of the switches"),
-    ],
-)
-def test_what_cannot_be_played_is_refused_before_anything_listens(
-    tmp_path: Path, field: str, content: Any, expected: str
-) -> None:
-    """A broken world, tick file, state or switch is one sentence, and nothing is written."""
-    value: Any = content
-    if isinstance(content, str):
-        file = tmp_path / "file"
-        file.write_text(content)
-        value = (file,) if field == "ticks" else file
-    with pytest.raises(SetUpFault, match=expected):
-        SandboxServer(options(tmp_path / "home", **{field: value}))
-    assert not (tmp_path / "home").exists()
-
-
-def buy(lots: str) -> Step:
-    """Give the step that buys EURUSD at the market."""
-    return Step(action="buy", symbol="EURUSD", lots=decimal(lots, "lots"))
-
-
-def test_a_restart_cuts_everybody_and_keeps_accounts_tokens_and_positions(tmp_path: Path) -> None:
-    """The fault is a real restart: the port is gone for its time, then the same tokens and positions are there."""
-    with run_in_thread(options(tmp_path)) as info:
-        document = info.as_document()
-        with Trader(document, document["accounts"][0]) as trader:
-            perform(trader, buy("0.10"), {})
-            control_client.ask(document, "POST", "faults", {"name": "restart", "arguments": {"down_s": "0"}})
-            with pytest.raises(NoOutcome, match=r"closed|broke"):
-                trader.wait_until(2**62)
-        again = reconnected(document)
-        assert [position.tradeData.volume for position in again.reconcile().position] == [1_000_000]
-        again.close()
-        with JsonClient(info) as client:
-            client.log_in(info)
-
-
-def reconnected(document: dict[str, Any]) -> Trader:
-    """Connect a trader as soon as the server listens again."""
-    deadline = time.monotonic() + 2 * ANSWER_S
-    while True:
-        try:
-            return Trader(document, document["accounts"][0])
-        except (control_client.NotRunning, NoOutcome):
-            assert time.monotonic() < deadline, "the sandbox did not come back"
-
-
-def test_a_state_file_keeps_a_sandbox_across_processes(tmp_path: Path) -> None:
-    """A second server with the same state file goes on where the first stopped; another world's state is refused."""
-    kept = tmp_path / "state.json"
-    with run_in_thread(options(tmp_path, state_file=kept)) as info:
-        document = info.as_document()
-        with Trader(document, document["accounts"][0]) as trader:
-            perform(trader, buy("0.10"), {})
-    assert kept.stat().st_mode & 0o777 == 0o600
-    with run_in_thread(options(tmp_path, state_file=kept)) as info:
-        assert info.accounts[0].access_token == document["accounts"][0]["access_token"]
-        again = info.as_document()
-        with Trader(again, again["accounts"][0]) as trader:
-            assert [position.tradeData.volume for position in trader.reconcile().position] == [1_000_000]
-    kept.write_text('{"format": 1}')
-    with pytest.raises(SetUpFault, match="of this very world"), run_in_thread(options(tmp_path, state_file=kept)):
-        pass
-
-
-def test_live_accounts_have_a_host_of_their_own_where_a_port_is_given(tmp_path: Path) -> None:
-    """With --live-port the wrong environment answers CANT_ROUTE_REQUEST, as the two real hosts do."""
-    with run_in_thread(options(tmp_path, live_port=0)) as info:
-        document = info.as_document()
-        live = next(account for account in document["accounts"] if account["live"])
-        for account in (live, document["accounts"][0]):
-            with Trader(document, account) as trader:
-                assert not trader.reconcile().position
-        wrong = [
-            ({**document, "port": info.live_port}, document["accounts"][0]),
-            ({name: value for name, value in document.items() if name != "live_port"}, live),
-        ]
-        for place, account in wrong:
-            with pytest.raises(TradeRefused, match="CANT_ROUTE_REQUEST"):
-                Trader(place, account)
-
-
-def test_wire_and_broker_faults_are_switched_by_name_over_control(tmp_path: Path) -> None:
-    """A line cut mid-order leaves a position that a later look finds; trickled answers are whole; all go off."""
-    with run_in_thread(options(tmp_path, switches=(("fill_delay_ms", "0"),))) as info:
-        document = info.as_document()
-
-        def switch(name: str, **arguments: str) -> None:
-            control_client.ask(document, "POST", "faults", {"name": name, "arguments": arguments})
-
-        switch("cut-mid-order", count="1")
-        with Trader(document, document["accounts"][0]) as trader, pytest.raises(NoOutcome):
-            perform(trader, buy("0.10"), {})
-        switch("trickle", bytes="5", ms="0")
-        with Trader(document, document["accounts"][0]) as trader:
-            assert len(trader.reconcile().position) == 1
-            switch("reject", code="NO_QUOTES")
-            with pytest.raises(TradeRefused, match="NO_QUOTES"):
-                perform(trader, buy("0.10"), {})
-        assert set(control_client.ask(document, "GET", "faults")["on"]) >= {"trickle", "reject"}
-        control_client.ask(document, "POST", "faults/clear", {"name": "all"})
-        assert control_client.ask(document, "GET", "faults")["on"] == {}
-
-
 def test_thousands_of_connections_leave_nothing_behind(ready: ReadyInfo) -> None:
     """Two thousand clients come and go, polite ones and rude ones; sockets and sessions are all given back."""
 
@@ -415,46 +237,8 @@ def test_options_that_hold_secrets_do_not_show_them(ready: ReadyInfo) -> None:
     assert not [secret for secret in secrets_of if secret in shown]
 
 
-@pytest.mark.parametrize("bind", ["localhost", "0.0.0.0", "::1"])
-def test_whatever_it_is_bound_to_the_ready_file_leads_there(tmp_path: Path, bind: str) -> None:
-    """Names and wildcards are listened on with one port each, and the certificate covers the host that is named."""
-    if bind == "::1" and not has_ipv6():
-        pytest.skip("no IPv6 on this machine")
-    with run_in_thread(options(tmp_path, bind=bind)) as info:
-        document = info.as_document()
-        with Trader(document, document["accounts"][0]) as trader:
-            assert not trader.reconcile().position
-
-
-def has_ipv6() -> bool:
-    """Whether this machine has an IPv6 loopback."""
-    try:
-        with socket.socket(socket.AF_INET6) as probe:
-            probe.bind(("::1", 0))
-    except OSError:
-        return False
-    return True
-
-
-def test_folders_that_cannot_be_written_are_one_sentence_each(tmp_path: Path) -> None:
-    """A file in the way of the certificate folder, of the ready file or of the state is named."""
-    (tmp_path / "file").write_text("")
-    with (
-        pytest.raises(SandboxError, match="cannot keep a certificate authority"),
-        run_in_thread(options(tmp_path / "file" / "home")),
-    ):
-        pass
-    with (
-        pytest.raises(SandboxError, match="cannot write the ready file"),
-        run_in_thread(options(tmp_path / "a", ready_file=tmp_path / "file" / "ready.json")),
-    ):
-        pass
-
-
 def test_the_protobuf_port_speaks_websocket_too(ready: ReadyInfo) -> None:
     """A WebSocket client on the protobuf port gets binary messages without lengths."""
-    from cmam.sandbox import envelopes
-
     with connect(f"wss://localhost:{ready.port}/", ssl=trusting(ready)) as client:
         client.send(envelopes.encode(2104, oa.ProtoOAVersionReq().SerializeToString(), "v"))
         answer = client.recv(timeout=ANSWER_S)

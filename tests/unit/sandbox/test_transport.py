@@ -5,116 +5,16 @@ from __future__ import annotations
 import asyncio
 import socket
 import ssl
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
-from pathlib import Path
-from typing import Any
 
 import pytest
-import trustme
 from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed
 
-from cmam.clock import SystemClock
-from cmam.openapi.framing import FRAME_BYTES_MAX, Deframer, frame
-from cmam.sandbox import driver as driver_module
+from cmam.openapi.framing import FRAME_BYTES_MAX, Deframer
 from cmam.sandbox import envelopes, transport
 from cmam.sandbox.broker import Close, Send
-from cmam.sandbox.certificates import server_context
-from cmam.sandbox.driver import Driver
 from cmam.sandbox.envelopes import Envelope
-from cmam.sandbox.line_faults import LineFaults
-from cmam.sandbox.transport import ClientConnection
-
-ANSWER_S = 10.0
-
-
-class ScriptedBroker:
-    """Answers each message by a function of the test, and remembers what it was told."""
-
-    def __init__(self, answer: Callable[[int, Envelope], list[Send | Close]] | None = None) -> None:
-        self.answer = answer or (lambda number, m: [Send(number, m.payload_type + 1, m.payload, m.client_msg_id)])
-        self.output: list[Send | Close] = []
-        self.received: list[Envelope] = []
-        self.garbage: list[str] = []
-        self.connected: list[int] = []
-        self.gone: list[int] = []
-        self.deadline: int | None = None
-        self.woken = asyncio.Event()
-        self.left = asyncio.Event()
-
-    def connect(self, connection: int, now_us: int, *, environment: str | None = None) -> None:
-        self.connected.append(connection)
-
-    def receive(
-        self, connection: int, payload_type: int, payload: bytes, client_msg_id: str | None, now_us: int
-    ) -> None:
-        message = Envelope(payload_type, payload, client_msg_id)
-        self.received.append(message)
-        self.output += self.answer(connection, message)
-
-    def receive_garbage(self, connection: int, what: str, now_us: int) -> None:
-        self.garbage.append(what)
-        self.output += [Send(connection, 2142, b"", None), Close(connection, what)]
-
-    def disconnect(self, connection: int, now_us: int) -> None:
-        self.gone.append(connection)
-        self.left.set()
-
-    def on_time(self, now_us: int) -> None:
-        if self.deadline is not None and now_us >= self.deadline:
-            self.deadline = None
-            self.woken.set()
-
-    def next_deadline(self) -> int | None:
-        return self.deadline
-
-    def take_output(self) -> list[Send | Close]:
-        output, self.output = self.output, []
-        return output
-
-
-@asynccontextmanager
-async def serving(
-    broker: Any, *, is_json: bool = False, raw_json: bool = True, faults: LineFaults | None = None
-) -> AsyncIterator[tuple[int, ssl.SSLContext, Driver]]:
-    """Serve one port with a scripted broker; gives the port, a client's TLS side and the driver."""
-    authority = trustme.CA()
-    client = ssl.create_default_context()
-    authority.configure_trust(client)
-    driver = Driver(broker, SystemClock(), asyncio.get_running_loop())
-    server = await asyncio.get_running_loop().create_server(
-        lambda: ClientConnection(driver, is_json=is_json, raw_json=raw_json, faults=faults),
-        "127.0.0.1",
-        0,
-        ssl=server_context(authority, "127.0.0.1"),
-    )
-    try:
-        yield server.sockets[0].getsockname()[1], client, driver
-    finally:
-        server.close()
-        driver.stop()
-
-
-async def read_messages(reader: asyncio.StreamReader, count: int) -> list[Envelope]:
-    """Read that many frames."""
-    deframer = Deframer()
-    found: list[Envelope] = []
-    while len(found) < count:
-        data = await asyncio.wait_for(reader.read(65_536), ANSWER_S)
-        assert data, "the server closed early"
-        found += [envelopes.decode(body) for body in deframer.receive_data(data)]
-    return found
-
-
-def framed(payload_type: int, payload: bytes = b"", client_msg_id: str | None = None) -> bytes:
-    """Write one frame as a client does."""
-    return frame(envelopes.encode(payload_type, payload, client_msg_id))
-
-
-def run(story: Callable[[], Any]) -> None:
-    """Run one story in a loop of its own, for a limited time."""
-    asyncio.run(asyncio.wait_for(story(), 60))
+from tests.unit.sandbox.scripted import ANSWER_S, ScriptedBroker, framed, read_messages, run, serving
 
 
 def test_frames_go_both_ways_also_byte_by_byte() -> None:
@@ -276,40 +176,6 @@ def test_a_client_that_leaves_in_any_way_is_forgotten() -> None:
     run(story)
 
 
-def test_deadlines_wake_the_broker_and_a_past_one_is_no_busy_loop() -> None:
-    """The broker is woken at its moment; a deadline that stays in the past costs some wakes, not the processor."""
-
-    async def story() -> None:
-        broker = ScriptedBroker()
-        async with serving(broker) as (_, _, driver):
-            due = broker.deadline = driver.now() + 20_000
-            driver.pump()
-            await asyncio.wait_for(broker.woken.wait(), ANSWER_S)
-            assert driver.now() >= due
-
-            class Stuck(ScriptedBroker):
-                wakes = 0
-
-                def on_time(self, now_us: int) -> None:
-                    self.wakes += 1
-                    if self.wakes == 20:
-                        self.woken.set()
-
-                def next_deadline(self) -> int | None:
-                    return 1
-
-            stuck = Stuck()
-            loop = asyncio.get_running_loop()
-            started = loop.time()
-            stuck_driver = Driver(stuck, SystemClock(), loop)  # type: ignore[arg-type]
-            stuck_driver.pump()
-            await asyncio.wait_for(stuck.woken.wait(), ANSWER_S)
-            assert loop.time() - started >= 19 * 0.0005
-            stuck_driver.stop()
-
-    run(story)
-
-
 def test_hundreds_of_clients_at_once_each_get_their_own_answers() -> None:
     """Lines do not mix."""
 
@@ -327,20 +193,6 @@ def test_hundreds_of_clients_at_once_each_get_their_own_answers() -> None:
             await asyncio.gather(*(one(port, tls, number) for number in range(200)))
 
     run(story)
-
-
-def test_the_authority_is_kept_and_the_certificate_covers_this_machine(tmp_path: Path) -> None:
-    """A second start trusts what the first one handed out; a damaged pair is made anew."""
-    from cmam.sandbox.certificates import CA_KEY_FILE, certificate_authority
-
-    first, ca_file = certificate_authority(tmp_path / "home" / "sandbox")
-    again, _ = certificate_authority(tmp_path / "home" / "sandbox")
-    assert first.cert_pem.bytes() == again.cert_pem.bytes() == ca_file.read_bytes()
-    assert ca_file.parent.stat().st_mode & 0o077 == 0
-    assert (ca_file.parent / CA_KEY_FILE).stat().st_mode & 0o077 == 0
-    (ca_file.parent / CA_KEY_FILE).write_text("damaged")
-    renewed, _ = certificate_authority(tmp_path / "home" / "sandbox")
-    assert renewed.cert_pem.bytes() != first.cert_pem.bytes()
 
 
 @pytest.mark.parametrize(("how", "whole", "rest"), [("abort", 0, 0), ("half", 1, 1), ("flush", 1, 0)])
@@ -366,88 +218,5 @@ def test_a_close_is_polite_or_cuts_as_a_fault_wants_it(how: str, whole: int, res
             assert len(data) - sum(4 + len(body) for body in bodies) == rest * (len(second) // 2)
             await asyncio.wait_for(broker.left.wait(), ANSWER_S)
             writer.close()
-
-    run(story)
-
-
-def test_trickled_answers_are_the_same_bytes() -> None:
-    """Pieces of a few bytes make the same frames in the end."""
-
-    async def story() -> None:
-        faults = LineFaults()
-        faults.set("trickle", {"bytes": "3", "ms": "0"})
-        async with serving(ScriptedBroker(), faults=faults) as (port, tls, _):
-            reader, writer = await asyncio.open_connection("127.0.0.1", port, ssl=tls)
-            writer.write(framed(2100, b"\x12\x01x", "a") + framed(2102, b"", "b"))
-            assert await read_messages(reader, 2) == [Envelope(2101, b"\x12\x01x", "a"), Envelope(2103, b"", "b")]
-            writer.close()
-
-    run(story)
-
-
-def test_a_slow_reader_takes_its_time_and_everything_in_the_end() -> None:
-    """Requests wait in the client's socket, none is lost."""
-
-    async def story() -> None:
-        faults = LineFaults()
-        faults.set("slow-reader", {"bytes_per_s": "100000"})
-        async with serving(ScriptedBroker(), faults=faults) as (port, tls, _):
-            reader, writer = await asyncio.open_connection("127.0.0.1", port, ssl=tls)
-            loop = asyncio.get_running_loop()
-            started = loop.time()
-            writer.write(framed(2100, b"x" * 10_000, "a"))
-            await writer.drain()
-            await read_messages(reader, 1)
-            writer.write(framed(2102, b"", "b"))
-            assert await read_messages(reader, 1) == [Envelope(2103, b"", "b")]
-            assert loop.time() - started >= 0.09
-            writer.close()
-
-    run(story)
-
-
-@pytest.mark.parametrize(
-    ("name", "arguments"),
-    [
-        ("trickle", {"colour": "red"}),
-        ("trickle", {"bytes": "-1"}),
-        ("slow-reader", {"bytes_per_s": "0"}),
-        ("restart", {"down_s": "x"}),
-    ],
-)
-def test_arguments_of_wire_faults_are_checked_and_nothing_is_switched_on(name: str, arguments: dict[str, str]) -> None:
-    """A fault with a wrong argument is refused in one sentence."""
-    faults = LineFaults()
-    with pytest.raises(ValueError, match=r"expected|takes"):
-        faults.set(name, arguments)
-    assert faults.on() == {}
-    assert (faults.bytes_per_s, faults.trickle_bytes) == (0, 0)
-
-
-def test_a_broker_that_fails_on_its_own_time_is_asked_again_without_a_storm(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A fault of the core is logged once a while, and the market goes on when it has passed."""
-    monkeypatch.setattr(driver_module, "SLEEP_S_MAX", 0.01)
-
-    class Failing(ScriptedBroker):
-        asked = 0
-
-        def on_time(self, now_us: int) -> None:
-            self.asked += 1
-            if self.asked < 3:
-                raise RuntimeError("a fault of the core")
-            self.woken.set()
-
-        def next_deadline(self) -> int | None:
-            return 1
-
-    async def story() -> None:
-        broker = Failing()
-        loop = asyncio.get_running_loop()
-        driver = Driver(broker, SystemClock(), loop)  # type: ignore[arg-type]
-        started = loop.time()
-        driver.pump()
-        await asyncio.wait_for(broker.woken.wait(), ANSWER_S)
-        assert loop.time() - started >= 2 * 0.01
-        driver.stop()
 
     run(story)

@@ -1,0 +1,76 @@
+"""A sandbox on free ports, and a client of its JSON port: what the stories of the sandbox share."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import ssl
+from pathlib import Path
+from typing import Any
+
+from websockets.sync.client import ClientConnection, connect
+
+from cmam.sandbox.options import SandboxOptions
+from cmam.sandbox.server import ReadyInfo
+
+ANSWER_S = 15.0
+
+
+def options(home: Path, **changed: Any) -> SandboxOptions:
+    """Give options for a sandbox on free ports in `home`."""
+    return SandboxOptions(**{"home": home, "port": 0, "json_port": 0, "oauth_port": 0, **changed})
+
+
+def trusting(info: ReadyInfo) -> ssl.SSLContext:
+    """Give a client's TLS side that checks the certificate against the sandbox's authority."""
+    return ssl.create_default_context(cafile=str(info.ca_file))
+
+
+class JsonClient:
+    """A client of the JSON port that waits for what it asked."""
+
+    def __init__(self, info: ReadyInfo) -> None:
+        self._stack = contextlib.ExitStack()
+        address = f"wss://{info.host}:{info.json_port}/"
+        self._socket: ClientConnection = self._stack.enter_context(connect(address, ssl=trusting(info)))
+
+    def __enter__(self) -> JsonClient:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stack.close()
+
+    def send(self, payload_type: int, msg_id: str | None = None, **payload: Any) -> None:
+        document: dict[str, Any] = {"payloadType": payload_type, "payload": payload}
+        if msg_id is not None:
+            document["clientMsgId"] = msg_id
+        self._socket.send(json.dumps(document))
+
+    def receive(self) -> dict[str, Any]:
+        text = self._socket.recv(timeout=ANSWER_S)
+        assert isinstance(text, str)
+        found: dict[str, Any] = json.loads(text)
+        return found
+
+    def until(self, payload_type: int, msg_id: str | None = None) -> dict[str, Any]:
+        while True:
+            found = self.receive()
+            if found["payloadType"] == payload_type and (msg_id is None or found.get("clientMsgId") == msg_id):
+                return found
+
+    def ask(self, payload_type: int, **payload: Any) -> dict[str, Any]:
+        self.send(payload_type, "ask", **payload)
+        while True:
+            found = self.receive()
+            if found.get("clientMsgId") == "ask":
+                return found
+
+    def log_in(self, info: ReadyInfo, access_token: str | None = None) -> int:
+        account = info.accounts[0]
+        assert self.ask(2100, clientId=info.client_id, clientSecret=info.client_secret) == {
+            "payloadType": 2101,
+            "clientMsgId": "ask",
+        }
+        answer = self.ask(2102, ctidTraderAccountId=account.ctid, accessToken=access_token or account.access_token)
+        assert answer["payloadType"] == 2103, answer
+        return account.ctid

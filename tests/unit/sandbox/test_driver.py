@@ -1,0 +1,75 @@
+"""The broker's alarm clock: woken at its moment, never in a storm."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from cmam.clock import SystemClock
+from cmam.sandbox import driver as driver_module
+from cmam.sandbox.driver import Driver
+from tests.unit.sandbox.scripted import ANSWER_S, ScriptedBroker, run, serving
+
+
+def test_deadlines_wake_the_broker_and_a_past_one_is_no_busy_loop() -> None:
+    """The broker is woken at its moment; a deadline that stays in the past costs some wakes, not the processor."""
+
+    async def story() -> None:
+        broker = ScriptedBroker()
+        async with serving(broker) as (_, _, driver):
+            due = broker.deadline = driver.now() + 20_000
+            driver.pump()
+            await asyncio.wait_for(broker.woken.wait(), ANSWER_S)
+            assert driver.now() >= due
+
+            class Stuck(ScriptedBroker):
+                wakes = 0
+
+                def on_time(self, now_us: int) -> None:
+                    self.wakes += 1
+                    if self.wakes == 20:
+                        self.woken.set()
+
+                def next_deadline(self) -> int | None:
+                    return 1
+
+            stuck = Stuck()
+            loop = asyncio.get_running_loop()
+            started = loop.time()
+            stuck_driver = Driver(stuck, SystemClock(), loop)  # type: ignore[arg-type]
+            stuck_driver.pump()
+            await asyncio.wait_for(stuck.woken.wait(), ANSWER_S)
+            assert loop.time() - started >= 19 * 0.0005
+            stuck_driver.stop()
+
+    run(story)
+
+
+def test_a_broker_that_fails_on_its_own_time_is_asked_again_without_a_storm(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A fault of the core is logged once a while, and the market goes on when it has passed."""
+    monkeypatch.setattr(driver_module, "SLEEP_S_MAX", 0.01)
+
+    class Failing(ScriptedBroker):
+        asked = 0
+
+        def on_time(self, now_us: int) -> None:
+            self.asked += 1
+            if self.asked < 3:
+                raise RuntimeError("a fault of the core")
+            self.woken.set()
+
+        def next_deadline(self) -> int | None:
+            return 1
+
+    async def story() -> None:
+        broker = Failing()
+        loop = asyncio.get_running_loop()
+        driver = Driver(broker, SystemClock(), loop)  # type: ignore[arg-type]
+        started = loop.time()
+        driver.pump()
+        await asyncio.wait_for(broker.woken.wait(), ANSWER_S)
+        assert loop.time() - started >= 2 * 0.01
+        driver.stop()
+
+    run(story)
