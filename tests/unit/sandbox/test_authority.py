@@ -136,7 +136,7 @@ def test_a_code_works_once_within_a_minute_for_its_own_redirect() -> None:
 
 
 def test_refreshing_on_the_socket_ends_the_old_token_and_its_sessions() -> None:
-    """The answer comes first, then 2147 with all accounts of the session and one 2164 each; the new token opens them."""
+    """The answer comes first, then 2147 with all accounts and one 2164 each; the new token opens them."""
     bench = Bench()
     line = bench.login(LEADER, BETA_EURO)
     old = bench.broker.grants.tokens_of(LEADER)

@@ -61,7 +61,7 @@ def test_an_unauthorised_connection_is_closed_after_30_s_whatever_it_sends() -> 
 
 
 def test_requests_before_the_application_is_authorised() -> None:
-    """Anything but application auth, version and refresh is refused with CH_CLIENT_NOT_AUTHENTICATED; the line stays."""
+    """Anything but application auth, version and refresh is CH_CLIENT_NOT_AUTHENTICATED; the line stays."""
     bench = Bench()
     line = bench.connect()
     refused = line.ask(messages.ProtoOATraderReq(ctidTraderAccountId=LEADER))
