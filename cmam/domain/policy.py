@@ -655,7 +655,7 @@ def _cross(policy: Policy, settings: Mapping[str, str]) -> tuple[BadSetting, ...
         fault("volume.formula", "a formula, as volume.mode is formula")
     if policy.min_equity is not None and policy.take_equity is not None and policy.min_equity >= policy.take_equity:
         fault("take_equity", f"more than min_equity = {settings['min_equity']}")
-    if policy.stop_wait_ms > policy.max_age_ms:
+    if policy.volume_mode is VolumeMode.RISK_PERCENT and policy.stop_wait_ms > policy.max_age_ms:
         fault("stop_wait", "no more than max_age")
     if policy.fixed_sl is not None and policy.sl_offset is not None:
         fault("sl_offset", "off, as fixed_sl takes the stop's place")
