@@ -24,18 +24,20 @@ $(VENV)/bin/python:
 	$(PYTHON) -m venv --clear $(VENV)
 
 $(RUNTIME): setup.cfg pyproject.toml | $(VENV)/bin/python
+	@echo "Setting up $(VENV), once …"
 	@$(PY) -c 'import pip' 2>/dev/null || { echo "The Python in $(VENV) does not run; making it anew."; $(PYTHON) -m venv --clear $(VENV); }
 	$(PIP) install --quiet --editable .
 	@touch $@
 
 $(DEV): setup.cfg pyproject.toml | $(VENV)/bin/python
+	@echo "Setting up $(VENV) with the tools, once …"
 	@$(PY) -c 'import pip' 2>/dev/null || { echo "The Python in $(VENV) does not run; making it anew."; $(PYTHON) -m venv --clear $(VENV); }
 	$(PIP) install --quiet --editable '.[dev]'
 	@touch $@ $(RUNTIME)
 
 demo: $(RUNTIME)  ## Install the runtime, copy trades on the sandbox for half a minute, print the audit.
-	$(BIN)/cmam --home "$(DEMO_HOME)" demo
-	$(BIN)/cmam --home "$(DEMO_HOME)/demo" audit copies
+	@$(BIN)/cmam --home "$(DEMO_HOME)" demo
+	@$(BIN)/cmam --home "$(DEMO_HOME)/demo" audit copies
 
 test: $(DEV)  ## Install the tools, run the tests; TESTS=tests/unit narrows it.
 	$(PY) -m pytest --durations=10 $(TESTS)

@@ -22,7 +22,8 @@ COPIES_SHOWN = 14
 
 
 @click.command(cls=Verb)
-def demo() -> None:
+@click.option("--pace", type=click.FloatRange(0, 1, min_open=True), default=1.0, hidden=True, help="For tests.")
+def demo(pace: float) -> None:
     """See it work: a broker of its own, a leader, three followers at two brokers in two currencies.
 
     Runs in HOME/demo, which is emptied first. Ends with what was copied, what was skipped and why, the timings, and a
@@ -34,7 +35,7 @@ def demo() -> None:
     home = me.home.demo
     me.home.prepare()
     with _terminable(), raised(home, say) as stage, _shown(as_json=me.as_json) as show:
-        play(stage, show)
+        play(stage, show, pace)
     summary = _summarise(home, stage)
     if me.as_json:
         print_json(summary)

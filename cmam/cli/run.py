@@ -83,11 +83,11 @@ def _signals(stop: Latch) -> Iterator[None]:
         stop.open()
 
     before = {number: signal.signal(number, handle) for number in (signal.SIGINT, signal.SIGTERM)}
-    faulthandler.register(signal.SIGUSR1, all_threads=True)
+    if sys.__stderr__ is not None:
+        faulthandler.register(signal.SIGUSR1, file=sys.__stderr__, all_threads=True)
     try:
         yield
     finally:
-        faulthandler.unregister(signal.SIGUSR1)
         for number, handler in before.items():
             signal.signal(number, handler)
 

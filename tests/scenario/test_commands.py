@@ -1,0 +1,246 @@
+"""The commands around a running copier: start, a second start, status, pause, audit, replay, the end, and the demo."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import signal
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from cmam import office
+from cmam.cli.main import run
+from cmam.config.home import Home
+from cmam.sandbox import steps
+from cmam.sandbox.options import ReadyInfo
+from cmam.sandbox.server import run_in_thread
+from cmam.sandbox.trader import Trader
+from tests.scenario.guide import Person, child, options, ready_file
+
+PATIENCE_S = 30.0
+
+
+@pytest.fixture(scope="module")
+def ready(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ReadyInfo]:
+    """A sandbox that fills at once."""
+    with run_in_thread(options(tmp_path_factory.mktemp("sandbox"), fill_delay_ms="0")) as info:
+        yield info
+
+
+@pytest.fixture(scope="module")
+def settled(tmp_path_factory: pytest.TempPathFactory, ready: ReadyInfo) -> Path:
+    """A home with a profile of two accounts of one broker, ready to start; each test gets a copy of it."""
+    folder = tmp_path_factory.mktemp("settled")
+    file = str(ready_file(ready, folder))
+    one, two = (str(account.ctid) for account in ready.accounts[:2])
+    way = ["--host", ready.host, "--port", str(ready.port), "--ca-file", str(ready.ca_file)]
+    for words in (
+        ["api", "configure", *way, "--oauth-url", ready.oauth_url, "--secret-file", file],
+        ["account", "add", "--token-file", file],
+        ["profile", "create", "main", "--master", one, "--slave", two, "--set", "volume.amount=0.5"],
+    ):
+        assert run(["--home", str(folder / "home"), *words]) == 0
+    return folder / "home"
+
+
+@pytest.fixture
+def person(tmp_path: Path, capsys: pytest.CaptureFixture[str], settled: Path) -> Person:
+    """Somebody with a profile, ready to start."""
+    shutil.copytree(settled, tmp_path / "home")
+    return Person(tmp_path / "home", capsys)
+
+
+def _until(is_so: Callable[[], Any], what: str) -> Any:
+    """Wait for something that another process does; each look asks it."""
+    deadline = time.monotonic() + PATIENCE_S
+    while time.monotonic() < deadline:
+        if found := is_so():
+            return found
+    raise AssertionError(f"never came true: {what}")
+
+
+@contextmanager
+def _running(person: Person, *arguments: str) -> Iterator[subprocess.Popen[str]]:
+    """A copier with every account reconciled, ended at the latest with the block."""
+    home = Home(person.home)
+    process = child(person.home, "start", "--plain", *arguments)
+
+    def is_ready() -> bool:
+        assert process.poll() is None, process.communicate()
+        document = office.ask_running(home, {"command": "status"})
+        return document is not None and all(found["health"] == "reconciled" for found in document["accounts"])
+
+    try:
+        _until(is_ready, "every account is reconciled")
+        yield process
+    finally:
+        if process.poll() is None:
+            process.kill()
+        process.communicate()
+
+
+def test_a_trade_is_copied_and_can_be_read_in_every_way(person: Person, ready: ReadyInfo, tmp_path: Path) -> None:
+    """Started, paused, resumed and ended by commands; the copy is in every list, explained, replayed and verified."""
+    with _running(person) as process:
+        with Trader(ready.as_document(), ready.as_document()["accounts"][0]) as trader:
+            steps.perform(
+                trader, steps.Step(action="buy", ref="a", symbol="EURUSD", lots=steps.decimal("1", "lots")), refs := {}
+            )
+            _until(lambda: _copies(person, "open"), "the copy is open")
+            assert person.types("pause", "main").code == 0
+            shown = person.types("status", "--json").lines[0]
+            assert shown["running"] is True
+            assert shown["profiles"][0]["state"] == "paused"
+            assert shown["views_behind"] >= 0
+            steps.perform(trader, steps.Step(action="close", ref="a"), refs)
+            (copy,) = _until(lambda: _copies(person, "closed"), "a paused profile still closes")
+            steps.perform(trader, steps.Step(action="buy", symbol="EURUSD", lots=steps.decimal("1", "lots")), {})
+            skip = _until(lambda: _decisions(person, "skip"), "a paused profile opens nothing")[0]
+        assert skip["reason"] == "paused"
+        assert person.types("resume", "--all").code == 0
+        second = child(person.home, "start", "--plain")
+        _, err = second.communicate(timeout=PATIENCE_S)
+        assert second.returncode == 4
+        assert f"process {process.pid}" in err
+        began = time.monotonic()
+        process.send_signal(signal.SIGINT)
+        _, err = process.communicate(timeout=PATIENCE_S)
+        assert process.returncode == 0, err
+        assert time.monotonic() - began < 5
+        assert "Ended in order." in err
+    assert copy["leader_volume"] == "100000.00"
+    assert copy["volume"] == "50000.00"
+    assert copy["leader_position"]
+    assert copy["follower_position"]
+    assert person.types("status", "--json").lines[0]["running"] is False
+    assert person.types("replay", "--verify", "--json").lines[0]["identical"] is True
+    assert person.types("audit", "verify", "--json").lines[0]["whole"] is True
+    story = person.types("audit", "explain", str(copy["follower_position"]))
+    assert story.code == 0
+    assert "what would have let it through" not in story.out
+    assert "request cm1." in story.out
+    assert person.types("audit", "explain", "nothing-like-it").code == 1
+    for verb in ("copies", "decisions", "orders", "accounts", "settings", "timings"):
+        said = person.types("audit", verb)
+        assert said.code == 0, said.err
+        assert said.out
+    assert person.types("audit", "copies", "--symbol", "GBPUSD", "--json").out == ""
+    assert person.types("replay").code == 0
+    assert person.types("replay", "--state").code == 0
+    pack = tmp_path / "evidence.pack"
+    assert person.types("audit", "export", str(pack)).code == 0
+    assert person.types("audit", "verify", "--pack", str(pack)).code == 0
+    table = tmp_path / "copies.csv"
+    assert person.types("audit", "export", str(table)).code == 0
+    assert table.read_text().splitlines()[0].startswith("copy_id,profile,leader,follower,")
+
+
+def _copies(person: Person, state: str) -> list[dict[str, Any]]:
+    return [line for line in person.types("audit", "copies", "--json").lines if line["state"] == state]
+
+
+def _decisions(person: Person, verdict: str) -> list[dict[str, Any]]:
+    return [line for line in person.types("audit", "decisions", "--json").lines if line["verdict"] == verdict]
+
+
+def test_a_stored_pause_is_obeyed_at_the_next_start(person: Person) -> None:
+    """Without a running system a pause is stored; the next start begins with it."""
+    assert person.types("pause", "main").code == 0
+    with _running(person):
+        assert person.types("status", "--json").lines[0]["profiles"][0]["state"] == "paused"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "sentence"),
+    [
+        (("start", "--profile", "nobody"), 2, "found 'nobody'"),
+        (("profile", "create", "main", "--leader", "41000001", "--follower", "41000002"), 1, "which is taken"),
+        (("profile", "create", "x", "--leader", "41000001", "--follower", "41000001"), 1, "as both"),
+        (("profile", "create", "x", "--leader", "41000002", "--follower", "41000001"), 1, "loop"),
+        (("profile", "create", "x", "--leader", "nobody", "--follower", "41000001"), 2, "found 'nobody'"),
+        (("profile", "create", "x", "--follower", "41000001"), 2, "--leader"),
+        (("profile", "set", "main", "volume.amount=-1"), 2, "volume.amount"),
+        (("profile", "set", "main", "volume.amuont=1"), 2, "volume.amount"),
+        (("profile", "set", "main"), 2, "NAME=VALUE"),
+        (("profile", "show", "nobody"), 2, "found 'nobody'"),
+        (("pause",), 2, "--all"),
+        (("pause", "main", "--all"), 2, "one of"),
+        (("audit", "copies", "--since", "yesterday-ish"), 2, "expected a time"),
+        (("audit", "copies", "--account", "nobody"), 2, "found 'nobody'"),
+        (("audit", "verify", "--head", "x"), 2, "expected a head"),
+        (("audit", "export", "copies.xlsx"), 2, ".csv"),
+        (("replay", "--verify", "--state"), 2, "found both"),
+        (("account", "tag", "41000001"), 2, "--add"),
+        (("nothing",), 2, "No such command"),
+        (("status", "--nothing"), 2, "No such option"),
+    ],
+)
+def test_what_cannot_be_done_is_a_sentence_and_a_code(
+    person: Person, arguments: tuple[str, ...], code: int, sentence: str
+) -> None:
+    """Each mistake ends with its exit code and names what was expected and found, without a traceback."""
+    said = person.types(*arguments)
+    assert said.code == code
+    assert sentence in said.err
+    assert "Traceback" not in said.err
+    assert said.out == ""
+
+
+def test_a_broken_or_missing_store_is_a_sentence(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A home without a store, and one whose log is something else, are told apart."""
+    person = Person(tmp_path / "home", capsys)
+    assert person.types("audit", "copies").code == 1
+    assert person.types("status", "--json").lines[0]["running"] is False
+    assert person.types("start").code == 1
+    (person.home).mkdir(exist_ok=True, mode=0o700)
+    (person.home / "events.db").write_bytes(b"this is no database" * 100)
+    said = person.types("audit", "copies")
+    assert said.code == 1
+    assert "events.db" in said.err
+    assert "should not have" not in said.err
+
+
+def test_options_stand_before_or_after_the_command(person: Person, capsys: pytest.CaptureFixture[str]) -> None:
+    """--home and --json mean the same wherever they stand; -h answers everywhere."""
+    before = person.types("--json", "profile", "list").out
+    capsys.readouterr()
+    assert run(["profile", "list", "--json", "--home", str(person.home)]) == 0
+    assert capsys.readouterr().out == before
+    assert json.loads(before)["profile"] == "main"
+    for words in ([], ["profile"], ["profile", "create"], ["audit", "copies"], ["sandbox", "trade"]):
+        assert run([*words, "-h"]) == 0
+        assert "Usage: cmam" in capsys.readouterr().out
+
+
+def test_the_demo_copies_skips_and_replays(tmp_path: Path) -> None:
+    """`cmam demo` ends with 0, copies on two brokers, names what it skipped, and leaves no process behind."""
+    process = child(tmp_path, "demo", "--pace", "0.15", "--json")
+    out, err = process.communicate(timeout=90)
+    assert process.returncode == 0, err
+    summary = json.loads(out)
+    assert summary["replay"] == "identical"
+    assert summary["chains"] == "whole"
+    assert summary["copied"] == summary["closed"] >= 4
+    assert summary["busiest_second"] <= 50
+    assert summary["rate_refusals"] == 0
+    assert summary["skips"]
+    assert not (tmp_path / "demo" / "sandbox").exists()
+    assert office.ask_running(Home(tmp_path).demo, {"command": "status"}) is None
+    left = subprocess.run(["pgrep", "-f", str(tmp_path)], capture_output=True, text=True, check=False)
+    assert left.stdout == ""
+
+
+def test_the_demo_does_not_empty_what_is_not_its_own(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A folder called demo with somebody's files in it is refused, not emptied."""
+    (tmp_path / "demo").mkdir()
+    (tmp_path / "demo" / "thesis.txt").write_text("years of work")
+    said = Person(tmp_path, capsys).types("demo")
+    assert said.code == 1
+    assert "Name another --home" in said.err
+    assert (tmp_path / "demo" / "thesis.txt").exists()
