@@ -9,7 +9,7 @@ import pytest
 from cmam.openapi._pb import OpenApiMessages_pb2 as messages
 from tests.unit.sandbox.bench import LEADER, Bench, Line
 
-EURUSD = 1
+EURUSD, AUDUSD = 1, 5
 BUY, SELL = 1, 2
 MARKET, LIMIT, STOP, RANGE, STOP_LIMIT = 1, 2, 3, 5, 6
 GTD, GTC, IOC, FOK, MOO = 1, 2, 3, 4, 5
@@ -24,6 +24,7 @@ def bench() -> Bench:
     """A market that stands at 1.10000 / 1.10010 until a test moves it."""
     bench = Bench(tick_interval_ms=10**9, idle_timeout_ms=10**10)
     bench.set_quote(LEADER, EURUSD, 1.1, 1.1001)
+    bench.set_quote(LEADER, AUDUSD, 1.1, 1.1001)
     return bench
 
 
@@ -209,7 +210,7 @@ def test_an_ioc_limit_takes_what_there_is_and_cancels_the_rest(bench: Bench, lin
     """The book holds 18 million units over four ticks; ten with a limit at the third get 8, the rest is cancelled."""
     bench.broker.set_fault("deposit", {"account": str(LEADER), "amount": "1000000"})
     volume = 1_000_000_000
-    _, *parts, last = place(line, LIMIT, limitPrice=1.10012, volume=volume, timeInForce=IOC, wait=1)
+    _, *parts, last = place(line, LIMIT, symbolId=AUDUSD, limitPrice=1.10012, volume=volume, timeInForce=IOC, wait=1)
     assert [part.executionType for part in parts] == [11, 11, 11]
     assert [part.deal.filledVolume for part in parts] == [100_000_000, 200_000_000, 500_000_000]
     assert [part.deal.executionPrice for part in parts] == [1.1001, 1.10011, 1.10012]
@@ -231,9 +232,9 @@ def test_ioc_and_fok_away_from_the_market_are_cancelled(line: Line) -> None:
 
 def test_fok_is_all_or_nothing(line: Line) -> None:
     """More than the book holds within the limit: nothing; less: everything."""
-    _, cancelled = place(line, LIMIT, limitPrice=1.1001, volume=200_000_000, timeInForce=FOK, wait=1)
+    _, cancelled = place(line, LIMIT, symbolId=AUDUSD, limitPrice=1.1001, volume=200_000_000, timeInForce=FOK, wait=1)
     assert (cancelled.executionType, cancelled.order.executedVolume) == (CANCELLED, 0)
-    _, filled = place(line, LIMIT, limitPrice=1.1001, volume=100_000_000, timeInForce=FOK, wait=1)
+    _, filled = place(line, LIMIT, symbolId=AUDUSD, limitPrice=1.1001, volume=100_000_000, timeInForce=FOK, wait=1)
     assert (filled.executionType, filled.order.executedVolume) == (FILLED, 100_000_000)
 
 
