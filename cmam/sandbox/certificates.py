@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import ssl
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import trustme
@@ -16,6 +17,8 @@ CA_FILE = "ca.pem"
 CA_KEY_FILE = "ca-key.pem"
 NAMES_ALWAYS = ("localhost", "127.0.0.1", "::1")
 ANY_ADDRESS = frozenset({"0.0.0.0", "::"})
+VALID_DAYS = 397
+"""Life of the server's certificate from its start: some systems refuse longer ones, whoever signed them."""
 ORGANISATION = "cmam sandbox (for tests only)"
 
 
@@ -53,12 +56,19 @@ def certificate_authority(folder: Path) -> tuple[trustme.CA, Path]:
     return authority, ca_file
 
 
-def server_context(authority: trustme.CA, bind: str) -> ssl.SSLContext:
+def server_context(authority: trustme.CA, bind: str, now_us: int) -> ssl.SSLContext:
     """Make the TLS side of the listeners, valid for localhost, 127.0.0.1, ::1 and the address they are bound to."""
+    now = datetime.fromtimestamp(now_us / 1_000_000, tz=UTC)
     names = list(NAMES_ALWAYS)
     if bind not in ANY_ADDRESS and bind not in names:
         names.append(bind)
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
-    authority.issue_cert(*names, organization_name=ORGANISATION, common_name="localhost").configure_cert(context)
+    authority.issue_cert(
+        *names,
+        organization_name=ORGANISATION,
+        common_name="localhost",
+        not_before=now - timedelta(days=1),
+        not_after=now + timedelta(days=VALID_DAYS),
+    ).configure_cert(context)
     return context

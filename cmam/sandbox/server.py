@@ -81,7 +81,8 @@ class SandboxServer:
             authority, ca_file = certificates.certificate_authority(options.folder)
         except OSError as error:
             raise SandboxError(f"cannot keep a certificate authority in {options.folder} ({error})") from error
-        self._context = certificates.server_context(authority, options.address)
+        real_now = SystemClock().now()  # clients check the certificate against their own clock, whatever ours shows
+        self._context = certificates.server_context(authority, options.address, real_now)
         self._driver = driver = Driver(self._first_broker, self._clock, asyncio.get_running_loop())
         if self._state is not None:
             self._load(driver.broker, self._state)

@@ -71,7 +71,7 @@ async def serve_echo(home: Path) -> None:
     """Serve the echo until standard input ends."""
     authority, ca_file = certificate_authority(home)
     loop = asyncio.get_running_loop()
-    context = server_context(authority, "127.0.0.1")
+    context = server_context(authority, "127.0.0.1", CLOCK.now())
     server = await loop.create_server(Echo, "127.0.0.1", 0, ssl=context, backlog=1024)
     print(json.dumps({"port": server.sockets[0].getsockname()[1], "ca_file": str(ca_file)}), flush=True)
     await loop.run_in_executor(None, sys.stdin.read)

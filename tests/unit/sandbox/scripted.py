@@ -81,7 +81,7 @@ async def serving(
         lambda: ClientConnection(driver, is_json=is_json, raw_json=raw_json, faults=faults),
         "127.0.0.1",
         0,
-        ssl=server_context(authority, "127.0.0.1"),
+        ssl=server_context(authority, "127.0.0.1", SystemClock().now()),
     )
     try:
         yield server.sockets[0].getsockname()[1], client, driver

@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
+import ssl
+import time
 from pathlib import Path
+from typing import Any
 
-from cmam.sandbox.certificates import CA_KEY_FILE, certificate_authority
+import pytest
+
+from cmam.clock import SystemClock
+from cmam.sandbox.certificates import CA_KEY_FILE, certificate_authority, server_context
 
 
 def test_the_authority_is_kept_and_the_certificate_covers_this_machine(tmp_path: Path) -> None:
@@ -17,3 +24,31 @@ def test_the_authority_is_kept_and_the_certificate_covers_this_machine(tmp_path:
     (ca_file.parent / CA_KEY_FILE).write_text("damaged")
     renewed, _ = certificate_authority(tmp_path / "home" / "sandbox")
     assert renewed.cert_pem.bytes() != first.cert_pem.bytes()
+
+
+def test_the_servers_certificate_is_young_and_names_every_way_to_this_machine(tmp_path: Path) -> None:
+    """Systems that refuse certificates of more than 398 days take it, under each name and address."""
+    authority, _ = certificate_authority(tmp_path)
+    client = ssl.create_default_context()
+    authority.configure_trust(client)
+    server = server_context(authority, "127.0.0.9", SystemClock().now())
+    for name in ("localhost", "127.0.0.1", "::1", "127.0.0.9"):
+        shown = handshake(server, client, name)
+        born, dies = (ssl.cert_time_to_seconds(str(shown[key])) for key in ("notBefore", "notAfter"))
+        assert dies - born <= 398 * 86_400
+        assert born < time.time() < dies
+    with pytest.raises(ssl.SSLCertVerificationError):
+        handshake(server, client, "127.0.0.8")
+
+
+def handshake(server: ssl.SSLContext, client: ssl.SSLContext, name: str) -> dict[str, Any]:
+    """Shake hands in memory; gives the certificate that the client saw."""
+    to_server, to_client = ssl.MemoryBIO(), ssl.MemoryBIO()
+    asking = client.wrap_bio(to_client, to_server, server_hostname=name)
+    answering = server.wrap_bio(to_server, to_client, server_side=True)
+    for side in (asking, answering, asking, answering):
+        with contextlib.suppress(ssl.SSLWantReadError):
+            side.do_handshake()
+    found = asking.getpeercert()
+    assert found
+    return dict(found)
