@@ -13,7 +13,7 @@ import shutil
 import sqlite3
 import statistics
 import tempfile
-import time  # noqa: TID251 - this is what a benchmark is for
+import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, TypeVar
