@@ -153,6 +153,8 @@ class AccountActor(Watched):
                 self._session_moved(message)
             case m.TraderReported():
                 self._trader_reported(message.trader)
+            case m.Record():
+                self._fact(message.fact, then=message.then)
             case m.Alert():
                 self._alert(message)
             case m.SymbolsReported():
@@ -189,23 +191,38 @@ class AccountActor(Watched):
 
     # --- a turn ---------------------------------------------------------------------------------------------------
 
-    def _fact(self, fact: Event, *, received_us: int = 0, cause: tuple[str, int] | None = None) -> None:
-        """Fold an input, record it with what follows from it, and tell followers."""
+    def _fact(
+        self,
+        fact: Event,
+        *,
+        received_us: int = 0,
+        cause: tuple[str, int] | None = None,
+        then: tuple[tuple[str, object], ...] = (),
+    ) -> None:
+        """Fold an input, record it with what follows from it, and tell followers; `then` once all is durable."""
         before, now = self._view, self._ports.clock.now()
         turn = step(before, fact, self._ports.store, now)
         own = (self._name, before.version + 1)
         facts = (m.Fact(fact, cause), *(m.Fact(event, own) for event in turn.derived))
-        self._commit_turn(before, turn, facts, now, received_us)
+        self._commit_turn(before, turn, facts, now, received_us, after=then)
         if self._routes and turn.folded is not None:
             self._tell_followers(before, turn.folded, fact, received_us)
 
     def _commit_turn(
-        self, before: AccountView, turn: Turn, facts: tuple[m.Fact, ...], now: int, received_us: int, settings: int = 0
+        self,
+        before: AccountView,
+        turn: Turn,
+        facts: tuple[m.Fact, ...],
+        now: int,
+        received_us: int,
+        *,
+        settings: int = 0,
+        after: tuple[tuple[str, object], ...] = (),
     ) -> None:
         self._view = turn.view
         self._ports.status.show(turn.view)
         decided_us = self._ports.clock.monotonic()
-        then: list[tuple[str, object]] = []
+        then = list(after)
         for recorded in turn.intents:
             submit = self._submit(recorded, received_us, decided_us)
             then.append((m.limiter_name(self._ports.connection), submit))

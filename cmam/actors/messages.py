@@ -246,6 +246,14 @@ class Confirmed:
     intent: IntentId
 
 
+@dataclass(frozen=True, slots=True)
+class Record:
+    """To an account: this was ordered by a person; put it on record, do what follows, then tell each of `then`."""
+
+    fact: Event
+    then: tuple[tuple[str, object], ...] = ()
+
+
 # --- to a limiter -------------------------------------------------------------------------------------------------
 
 

@@ -19,7 +19,7 @@ from cmam.domain.events import ActorRestarted, Event, SystemStarted, SystemStopp
 from cmam.domain.ids import AccountId
 from cmam.domain.link import LinkSettings
 from cmam.domain.operate import Context, Refusal, operate
-from cmam.domain.registry import APP, Registry, evolve_registry
+from cmam.domain.registry import ACCOUNT_PREFIX, APP, Registry, evolve_registry
 
 log = logging.getLogger(__name__)
 
@@ -83,7 +83,13 @@ class OperatorActor(Watched):
             message.answer({"ok": True, **self.status()})
             return
         user = str(message.request.get("user", ""))
-        context = Context(registry=self._registry, user=user, new_id=self._new_id, heads=self._status.versions())
+        context = Context(
+            registry=self._registry,
+            user=user,
+            new_id=self._new_id,
+            heads=self._status.versions(),
+            views=self._status.views(),
+        )
         try:
             outcome = operate(context, message.request)
         except Refusal as refusal:
@@ -102,13 +108,19 @@ class OperatorActor(Watched):
         self._tell_links(before)
 
     def _record(self, events: tuple[tuple[str, Event], ...], then: tuple[tuple[str, object], ...] = ()) -> None:
-        """Append each event to its stream; the answer goes out once the last of them is durable."""
+        """Append each event to its stream; the answer goes out once the last of them is durable.
+
+        What concerns an account is recorded by the account: its actor alone writes its stream.
+        """
         for number, (stream, event) in enumerate(events):
+            is_last = number == len(events) - 1
+            if stream.startswith(ACCOUNT_PREFIX):
+                self._directory.tell(stream, m.Record(event, then if is_last else ()))
+                continue
             version = self._versions.get(stream, 0) + 1
             self._versions[stream] = version
             self._registry = evolve_registry(self._registry, stream, event)
             self._status.registry = self._registry
-            is_last = number == len(events) - 1
             append = m.Append(
                 stream, version, self._clock.now(), (m.Fact(event),), then=then if is_last else (), urgent=bool(then)
             )

@@ -38,6 +38,10 @@ class StatusBoard:
         """The newest version of each account's stream."""
         return {account: view.version for account, view in self._views.items()}
 
+    def views(self) -> dict[AccountId, AccountView]:
+        """Every account as it was last believed."""
+        return dict(self._views)
+
     def view(self, account: AccountId) -> AccountView | None:
         """An account as it was last believed."""
         return self._views.get(account)

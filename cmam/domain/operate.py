@@ -8,9 +8,10 @@ understand the same names.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
+from cmam.domain.account import AccountView
 from cmam.domain.events import (
     AccountAdded,
     AccountAliased,
@@ -19,17 +20,20 @@ from cmam.domain.events import (
     AccountTagged,
     ApiConfigured,
     Event,
+    FlattenRequested,
+    GuardRearmed,
     LinkAdded,
     LinkSettingsChanged,
     ProfileCreated,
     ProfileDeleted,
     ProfileState,
     ProfileStateChanged,
+    SymbolConfirmed,
 )
 from cmam.domain.ids import AccountId, LinkId, ProfileId
 from cmam.domain.link import ProfileView
 from cmam.domain.policy import check_settings
-from cmam.domain.registry import APP, PROFILE_PREFIX, KnownAccount, Registry
+from cmam.domain.registry import ACCOUNT_PREFIX, APP, PROFILE_PREFIX, KnownAccount, Registry
 
 REFUSED, USAGE = 1, 2
 """Exit codes: the state forbids it; the request makes no sense."""
@@ -65,6 +69,7 @@ class Context:
     user: str
     new_id: Callable[[], str]
     heads: Mapping[AccountId, int]
+    views: Mapping[AccountId, AccountView] = field(default_factory=dict)
 
 
 Request = Mapping[str, Any]
@@ -351,11 +356,14 @@ COMMANDS: Mapping[str, Command] = {
     "account.remove": _remove_account,
     "account.tag": _tag_accounts,
     "api.configure": _configure_api,
+    "flatten": _flatten,
     "pause": _switch(paused=True),
     "profile.create": _create_profile,
     "profile.delete": _delete_profile,
     "profile.disable": _move_profile(ProfileState.STOPPED),
     "profile.enable": _move_profile(ProfileState.RUNNING),
     "profile.set": _set_profile,
+    "rearm": _rearm,
     "resume": _switch(paused=False),
+    "symbol.confirm": _confirm_symbol,
 }

@@ -20,6 +20,7 @@ from cmam.domain.link import LinkSettings, ProfileView, evolve_profile, link_set
 
 APP = "app"
 PROFILE_PREFIX = "profile:"
+ACCOUNT_PREFIX = "account:"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -104,3 +104,23 @@ def test_cut_line_after_the_order_is_settled_by_looking() -> None:
     assert [held.volume for held in whole.person.holds(SAME_BROKER)] == [LOT]
     outcomes = [e.outcome for e in whole.events(SAME_BROKER, IntentSettled)]
     assert outcomes == [Outcome.CONFIRMED]
+
+
+def test_flatten_closes_everything_and_nothing_opens_until_rearmed(whole: Whole) -> None:
+    """Flatten closes every copy, refuses later opens with a reason, and copying goes on after it is re-armed."""
+    whole.person.buy(2 * LOT)
+    whole.person.buy(4 * LOT)
+    whole.run(2)
+    assert len(whole.person.holds(SAME_BROKER)) == 2
+    answer = whole.command({"command": "flatten", "profile": "whole"})
+    assert answer["ok"], answer
+    whole.run(3)
+    assert whole.person.holds(SAME_BROKER) == []
+    whole.person.buy(2 * LOT)
+    whole.run(2)
+    assert whole.person.holds(SAME_BROKER) == []
+    assert whole.command({"command": "rearm", "profile": "whole"})["ok"]
+    whole.person.buy(2 * LOT)
+    whole.run(2)
+    assert len(whole.person.holds(SAME_BROKER)) == 1
+    assert verify(whole.log.read_all()).is_identical
