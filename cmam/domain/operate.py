@@ -268,6 +268,71 @@ def _switch(*, paused: bool) -> Command:
     return command
 
 
+# --- emergencies --------------------------------------------------------------------------------------------------
+
+
+def _targets(context: Context, request: Request) -> dict[AccountId, tuple[LinkId, ...]]:
+    """The followers that a command is for, each with the links that are meant; raises Refusal without a target."""
+    profiles = context.registry.live_profiles()
+    only: AccountId | None = None
+    if request.get("account"):
+        only = find_account(context.registry, str(request["account"])).account
+    elif request.get("profile"):
+        profiles = (find_profile(context.registry, str(request["profile"])),)
+    elif not request.get("all"):
+        raise Refusal("expected a profile, --account ID or --all, found none of them", USAGE)
+    found: dict[AccountId, list[LinkId]] = {}
+    for profile in profiles:
+        for link in profile.links.values():
+            if only is None or link.follower == only:
+                found.setdefault(link.follower, []).append(link.link)
+    return {account: tuple(sorted(links)) for account, links in sorted(found.items())}
+
+
+def _flatten(context: Context, request: Request) -> Outcome:
+    """Latch and close every copy of the target; with `whole` also what is nobody's copy on an account."""
+    targets = _targets(context, request)
+    is_whole = bool(request.get("whole"))
+    if is_whole and not request.get("account"):
+        raise Refusal("expected --account ID with the whole account, found no single account", USAGE)
+    events = tuple(
+        (f"{ACCOUNT_PREFIX}{account}", FlattenRequested(links=links, whole_account=is_whole, user=context.user))
+        for account, links in targets.items()
+    )
+    if not events:
+        raise Refusal("expected a target with followers, found none: there is nothing to flatten")
+    return Outcome(events, {"flattening": [int(account) for account in targets]})
+
+
+def _rearm(context: Context, request: Request) -> Outcome:
+    """Open latches again: all of the target's links, or one guard of them; refused while copies are still closing."""
+    guard = str(request.get("guard", ""))
+    events: list[tuple[str, Event]] = []
+    for account, links in _targets(context, request).items():
+        view = context.views.get(account)
+        copies = view.copies.values() if view is not None else ()
+        busy = [copy for copy in copies if copy.link in links and copy.target <= 0]
+        if busy:
+            raise Refusal(
+                f"expected nothing left to close on account {account}, found {len(busy)} copies still closing"
+            )
+        stream = f"{ACCOUNT_PREFIX}{account}"
+        events.extend((stream, GuardRearmed(link=link, guard=guard, user=context.user)) for link in links)
+    return Outcome(tuple(events), {"rearmed": len(events), "guard": guard or "all"})
+
+
+def _confirm_symbol(context: Context, request: Request) -> Outcome:
+    """Let a symbol be traded again whose lot size, digits or step the broker has changed."""
+    account = find_account(context.registry, str(request.get("account", "")))
+    name = str(request.get("symbol", ""))
+    view = context.views.get(account.account)
+    entry = view.names.get(name) if view is not None else None
+    if entry is None:
+        raise Refusal(f"expected a symbol of {account.shown}, found {name!r}", USAGE)
+    event = SymbolConfirmed(symbol=entry.symbol, user=context.user)
+    return Outcome(((f"{ACCOUNT_PREFIX}{account.account}", event),), {"account": account.shown, "symbol": name})
+
+
 # --- accounts -----------------------------------------------------------------------------------------------------
 
 
