@@ -220,18 +220,19 @@ class OAuthSite:
         missing = [name for name in needed if not values.get(name)]
         if missing:
             return self._refused(Refusal("INVALID_REQUEST", f"expected a value for {', '.join(missing)}"))
+        now = self._now()
         if kind == "authorization_code":
-            found = self._grants().exchange(**{name: values[name] for name in needed}, now_us=self._now())
+            found = self._grants().exchange(**{name: values[name] for name in needed}, now_us=now)
         else:
             found = self._grants().refresh(
                 values["refresh_token"],
-                self._now(),
+                now,
                 client_id=values["client_id"],
                 client_secret=values["client_secret"],
             )
         if isinstance(found, Refusal):
             return self._refused(found)
-        seconds = (found.expires_us - self._now()) // SECOND_US
+        seconds = (found.expires_us - now) // SECOND_US
         return _json(200, {**_NO_TOKENS, **as_tokens(found, seconds)})
 
     def _refused(self, refusal: Refusal) -> HttpResponse:

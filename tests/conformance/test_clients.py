@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import json
 import os
+import re
+import ssl
 import subprocess
 from collections.abc import Iterator
+from html import unescape
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qs, urlsplit
 
+import httpx
 import pytest
 
 from cmam.sandbox import control_client
@@ -33,23 +38,33 @@ def sandbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[ReadyInf
         yield ready, ready_file
 
 
-def run_session(client: Client, sandbox: tuple[ReadyInfo, Path]) -> dict[str, dict[str, Any]]:
-    """Run a client's session; gives its steps by name."""
-    try:
-        command = set_up(client)
-    except NotToBeHad as reason:
-        pytest.skip(f"{client.name}: {reason}")
-    ready, ready_file = sandbox
-    environment = {
+def environment_for(client: Client, ready: ReadyInfo) -> dict[str, str]:
+    """Give the environment in which a client trusts the sandbox's authority, each in its own way."""
+    return {
         "PATH": os.environ["PATH"],
         "HOME": os.environ.get("HOME", "/"),
         "SSL_CERT_FILE": str(ready.ca_file),
+        "REQUESTS_CA_BUNDLE": str(ready.ca_file),
         "NODE_EXTRA_CA_CERTS": str(ready.ca_file),
         "CLIENT_FOLDER": str(client.folder),
     }
+
+
+def ready_command(client: Client) -> list[str]:
+    """Set a client up; skips by name where it cannot be had."""
+    try:
+        return set_up(client)
+    except NotToBeHad as reason:
+        pytest.skip(f"{client.name}: {reason}")
+
+
+def run_session(client: Client, sandbox: tuple[ReadyInfo, Path]) -> dict[str, dict[str, Any]]:
+    """Run a client's session; gives its steps by name."""
+    command = ready_command(client)
+    ready, ready_file = sandbox
     done = subprocess.run(
         [*command, str(client.script_file), str(ready_file)],
-        env=environment,
+        env=environment_for(client, ready),
         capture_output=True,
         text=True,
         timeout=SESSION_S_MAX,
@@ -139,3 +154,41 @@ def test_a_node_client_runs_a_full_session(sandbox: tuple[ReadyInfo, Path]) -> N
     for step, code in REFUSALS.items():
         assert steps[step]["code"] == code
     assert steps["end"] == {"positions": 0, "orders": 0}
+
+
+def test_the_official_oauth_helper_gets_and_refreshes_tokens(sandbox: tuple[ReadyInfo, Path]) -> None:
+    """The vendor's helper builds the consent address, exchanges the code and refreshes; a person consents between."""
+    client = by_name("python-sdk")
+    command = ready_command(client)
+    ready, ready_file = sandbox
+    script = client.script_file.with_name("python_sdk_oauth.py")
+    with subprocess.Popen(
+        [*command, str(script), str(ready_file)],
+        env=environment_for(client, ready),
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as helper:
+        assert helper.stdin is not None
+        assert helper.stdout is not None
+        code = consent(ready, helper.stdout.readline().strip())
+        answers, _ = helper.communicate(code + "\n", timeout=SESSION_S_MAX)
+    tokens, refreshed, replayed = map(json.loads, answers.splitlines())
+    assert (tokens["errorCode"], tokens["tokenType"], tokens["expiresIn"]) == (None, "bearer", 2_628_000)
+    assert refreshed["errorCode"] is None
+    assert refreshed["accessToken"] not in (None, tokens["accessToken"])
+    assert replayed["errorCode"] == "CH_ACCESS_TOKEN_INVALID"
+    assert replayed["accessToken"] is None
+
+
+def consent(ready: ReadyInfo, address: str) -> str:
+    """Be the person at the consent page: choose the first cTrader ID, leave every tick, allow; gives the code."""
+    tls = ssl.create_default_context(cafile=str(ready.ca_file))
+    with httpx.Client(base_url=ready.oauth_url, verify=tls) as browser:
+        page = browser.get(address).text
+        page = browser.get(unescape(re.findall(r'class="row" href="([^"]*)"', page)[0])).text
+        fields = re.findall(r'<input type="hidden" name="([^"]*)" value="([^"]*)">', page)
+        form: dict[str, Any] = {name: unescape(value) for name, value in fields}
+        form["account"] = re.findall(r'name="account" value="(\d+)"', page)
+        answer = browser.post("/apps/auth", data={**form, "decision": "allow"})
+    return parse_qs(urlsplit(answer.headers["location"]).query)["code"][0]
