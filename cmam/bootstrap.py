@@ -16,8 +16,6 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, Protocol
 
-import pykka
-
 import cmam
 from cmam.actors import messages as m
 from cmam.actors.account import AccountActor, AccountPorts
@@ -194,7 +192,7 @@ class System:
         self._stopped: dict[str, Latch] = {}
         self._ended = Latch()
         self._fatal = ""
-        self._refs: list[pykka.ActorRef[Any]] = []
+        self._refs: list[Any] = []
         self._environments: dict[str, set[AccountId]] = {}
 
     def _fold(self) -> Fold:

@@ -16,7 +16,7 @@ from cmam.actors.timer import Timer
 from cmam.clock import Clock
 from cmam.domain.events import Checkpointed
 from cmam.store.chain import Checkpointer, checkpoint
-from cmam.store.errors import RecordRefused, StoreError, StoreUnavailable
+from cmam.store.errors import RecordRefused, StoreBroken, StoreError, StoreUnavailable
 from cmam.store.log import EventLog, Pending
 
 log = logging.getLogger(__name__)
@@ -90,7 +90,7 @@ class RecorderActor(Watched):
         while self._waiting:
             try:
                 self._log.append([pending for append in self._waiting for pending in _pending(append)])
-            except StoreUnavailable as error:
+            except (StoreUnavailable, StoreBroken) as error:
                 self._store_down(str(error))
                 return
             except RecordRefused as error:
