@@ -26,6 +26,9 @@ STOP_OUT = "stop_out"
 FLATTEN = "flatten"
 """The two latches that no setting names."""
 
+DAY = "day"
+"""Re-arming the day begins one anew, where its anchor was missed."""
+
 
 def take_cash(view: AccountView, change: BalanceChange) -> AccountView:
     """Take the balance after money was moved; what guards count from moves with it. An older report changes nothing."""
@@ -49,22 +52,28 @@ def _moved(day: GuardDay, delta: int) -> GuardDay:
         initial=day.initial + delta,
         peak_today=None if day.peak_today is None else day.peak_today + delta,
         peak_ever=None if day.peak_ever is None else day.peak_ever + delta,
+        peak_begun=None if day.peak_begun is None else day.peak_begun + delta,
     )
 
 
 def begin_day(view: AccountView, event: GuardDayBegan) -> AccountView:
-    """Begin a day: a new anchor, a new peak of the day, and latches that end with the day are opened."""
-    known = view.days.get(event.link)
+    """Begin a day."""
+    return replace(view, days={**view.days, event.link: day_begun(event, view.days.get(event.link))})
+
+
+def day_begun(event: GuardDayBegan, known: GuardDay | None) -> GuardDay:
+    """A new day: a new anchor and a new peak of the day; the peaks of all days stay."""
     ever = [peak for peak in (event.peak, event.equity) if peak is not None]
-    day = GuardDay(
+    begun = [peak for peak in (known.peak_begun if known is not None else None, event.equity) if peak is not None]
+    return GuardDay(
         began_us=event.began_us,
         next_us=event.next_us,
         anchor=event.anchor,
         initial=known.initial if known is not None and known.initial else event.initial,
         peak_today=event.equity if event.equity is not None else event.anchor,
         peak_ever=max(ever, default=None),
+        peak_begun=max(begun, default=None),
     )
-    return replace(view, days={**view.days, event.link: day})
 
 
 def raise_peak(view: AccountView, event: EquityPeaked) -> AccountView:
@@ -100,6 +109,8 @@ def close_latch(view: AccountView, event: GuardTripped, at_us: int) -> AccountVi
 
 def open_latch(view: AccountView, event: GuardRearmed) -> AccountView:
     """Open one latch of a link, or all of them."""
+    if event.guard == DAY:
+        return replace(view, days={link: day for link, day in view.days.items() if link != event.link})
     kept = {
         key: latch for key, latch in view.latches.items() if key[0] != event.link or event.guard not in ("", key[1])
     }

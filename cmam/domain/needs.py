@@ -103,6 +103,18 @@ def _close(copy: Copy, position: Position, volume: Volume, *, whole: bool) -> Co
     )
 
 
+def close_command(position: Position) -> Command:
+    """The whole close of a position that is no copy."""
+    return Command(
+        kind=CommandKind.CLOSE,
+        symbol=position.symbol,
+        side=position.side.opposite,
+        volume=position.volume,
+        whole=True,
+        position=position.position,
+    )
+
+
 def _close_share(view: AccountView, copy: Copy, position: Position) -> Command | None:
     """Take a share out of the net. Where other shares hold the other way, the net may only fall to flat this way."""
     if position.side is not copy.side:

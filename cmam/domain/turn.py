@@ -14,6 +14,7 @@ from cmam.domain.account import AccountView, Copy, CopyKey, CopyState, evolve
 from cmam.domain.attempts import attempt, next_wake, settings_of, wakes
 from cmam.domain.booking import copy_of, intent_of
 from cmam.domain.changes import Change
+from cmam.domain.choices import Scope
 from cmam.domain.commands import Command, CommandKind
 from cmam.domain.decide import Decision, decide
 from cmam.domain.events import (
@@ -33,14 +34,15 @@ from cmam.domain.events import (
     IntentRecorded,
     IntentSettled,
     Outcome,
+    QuotesSampled,
     Reconciled,
     RequestRefused,
     Wait,
 )
-from cmam.domain.ids import ChangeKey, IntentId, StoreId
+from cmam.domain.ids import ChangeKey, IntentId, SourceKey, StoreId, base36
 from cmam.domain.link import LinkSettings
 from cmam.domain.naming import intent_id, label_of
-from cmam.domain.needs import needed
+from cmam.domain.needs import close_command, needed
 from cmam.domain.quantities import Volume
 from cmam.domain.reasons import Reason, Verdict
 from cmam.domain.settling import ATTEMPTS_MAX, SETTLE_US, settlements
@@ -160,7 +162,13 @@ def step(view: AccountView, fact: Event, store: StoreId, now_us: int) -> Turn:
         builder.finish_if_gone(key, fact)
         builder.finish_idle(key)
         builder.enforce(key)
+    if builder.view.flatten_account and isinstance(fact, SWEEPING):
+        builder.sweep()
     return replace(builder.turn(), folded=after)
+
+
+SWEEPING = (FlattenRequested, GuardTripped, Reconciled, HealthChanged, QuotesSampled)
+"""Facts after which what an account-wide flatten has left is asked for again."""
 
 
 def _restless(before: AccountView, view: AccountView, fact: Event) -> tuple[CopyKey, ...]:
@@ -294,6 +302,42 @@ class _Builder:
             return
         reason = Reason.SOURCE_GONE if reason is Reason.CLOSED_BY_LEADER else reason
         self.add(CopyFinished(link=copy.link, source=copy.source, reason=reason))
+
+    def sweep(self) -> None:
+        """Close what the account holds besides its copies, and cancel what rests there."""
+        if self.view.health is not Health.RECONCILED:
+            return
+        link = min(
+            (link for (link, _), latch in self.view.latches.items() if latch.scope == Scope.ACCOUNT), default=None
+        )
+        if link is None:
+            return
+        attached = {copy.position for copy in self.view.copies.values()}
+        resting = {copy.order for copy in self.view.copies.values()}
+        for position in tuple(self.view.positions.values()):
+            key = (link, SourceKey("x" + base36(position.position)))
+            if position.position not in attached and not self.view.intents_of(key):
+                self._sweep(key, close_command(position))
+        for order in tuple(self.view.orders.values()):
+            key = (link, SourceKey("y" + base36(order.order)))
+            if order.order not in resting and not self.view.intents_of(key):
+                cancel = Command(kind=CommandKind.CANCEL, symbol=order.symbol, side=order.side, order=order.order)
+                self._sweep(key, cancel)
+
+    def _sweep(self, key: CopyKey, command: Command) -> None:
+        """Each try has the moment in its number, since no copy counts them."""
+        held = self.view.positions.get(command.position) if command.position is not None else None
+        seq = self.view.version
+        self.add(
+            IntentRecorded(
+                intent=intent_id(self._store, *key, seq),
+                link=key[0],
+                source=key[1],
+                seq=seq,
+                command=command,
+                volume_before=held.volume if held is not None else Volume(0),
+            )
+        )
 
     def enforce(self, key: CopyKey) -> None:
         """Ask for what the copy's goal wants and the broker does not show yet."""

@@ -42,7 +42,10 @@ class Latch:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GuardDay:
-    """What a link's guards count from today. Money in minor units; `anchor` None where it is unknown."""
+    """What a link's guards count from today. Money in minor units; `anchor` None where it is unknown.
+
+    `peak_begun` is the highest equity at which a day began, for drawdowns that count ends of days only.
+    """
 
     began_us: int
     next_us: int
@@ -50,6 +53,7 @@ class GuardDay:
     initial: int
     peak_today: int | None = None
     peak_ever: int | None = None
+    peak_begun: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
