@@ -294,19 +294,18 @@ def play(stage: Stage, show: Callable[[Stage], None], pace: float = 1.0) -> None
 
 
 def _step(act: Act, entries: Mapping[str, tuple[Decimal, int, str]]) -> steps.Step:
-    levels: dict[str, Decimal] = {}
+    stop = target = None
     if act.action == "amend":
         price, sign, symbol = entries[act.ref]
-        if act.stop is not None:
-            levels["stop_loss"] = price - sign * act.stop * PIPS[symbol]
-        if act.target is not None:
-            levels["take_profit"] = price + sign * act.target * PIPS[symbol]
+        stop = None if act.stop is None else price - sign * act.stop * PIPS[symbol]
+        target = None if act.target is None else price + sign * act.target * PIPS[symbol]
     return steps.Step(
         action=act.action,
         ref=act.ref,
         symbol=act.symbol,
         lots=Decimal(act.lots) if act.lots else None,
-        **levels,
+        stop_loss=stop,
+        take_profit=target,
     )
 
 

@@ -127,9 +127,9 @@ def _logging(me: Face, *, quiet: bool) -> Iterator[None]:
     lines: queue.SimpleQueue[logging.LogRecord] = queue.SimpleQueue()
     root = logging.getLogger("cmam")
     root.setLevel(logging.DEBUG if me.debug else logging.INFO)
-    source = logging.handlers.QueueHandler(lines)  # type: ignore[arg-type]  # a SimpleQueue has all it uses
+    source = logging.handlers.QueueHandler(lines)
     root.addHandler(source)
-    listener = logging.handlers.QueueListener(lines, handler)  # type: ignore[arg-type]
+    listener = logging.handlers.QueueListener(lines, handler)
     listener.start()
     try:
         yield
