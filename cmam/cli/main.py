@@ -28,7 +28,6 @@ class Root(Lazy):
         "resume": ("cmam.cli.run", "Open again."),
         "replay": ("cmam.cli.replay", "Rebuild the past from the log, and verify every decision."),
         "audit": ("cmam.cli.audit", "Show what was copied, skipped and why."),
-        "backup": ("cmam.cli.audit", "Copy the log, while running or not."),
         "backup": ("cmam.cli.audit", "Copy the log while it is written, and check the copy."),
     }
 
