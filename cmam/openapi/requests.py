@@ -33,8 +33,13 @@ def real(price: Price) -> float:
 
 
 def relative(distance: int) -> int:
-    """A distance in 1/100000 of price, rounded down: never farther than asked."""
-    return distance // RELATIVE_SCALE
+    """A distance in 1/100000 of price, rounded down: never farther than asked, but for the smallest that there is.
+
+    Raises LocalError for a distance of 0 and below, which the server would take for none at all.
+    """
+    if distance <= 0:
+        raise LocalError(f"expected a distance above 0, found {distance}")
+    return max(distance // RELATIVE_SCALE, 1)
 
 
 def request(account: AccountId, intent: IntentId, command: Command) -> Message:

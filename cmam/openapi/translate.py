@@ -1,20 +1,18 @@
 """What the wire says in the words of the domain: the vendor's names stop here.
 
-Doubles become integers once, by way of their shortest decimal text. What a broker leaves out becomes None or a default,
-what it sends in an unknown word becomes the nearest that risks nothing; bytes that are no message raise RemoteError
-before they come here. Requests go the other way in `requests.py`.
+Doubles become integers once, by way of their shortest decimal text. What a broker may leave out becomes None or its
+default; what it must say and does not (an id, a side, a volume) raises RemoteError, since a default there would be a
+trade (`fields.py`). Requests go the other way in `requests.py`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from decimal import Decimal
-from enum import Enum
-from typing import Any, Final, TypeVar
+from typing import Any, Final
 
 from cmam.domain.events import AssetName, ExecutionSeen, TraderSeen, TrailingStopMoved
 from cmam.domain.ids import AccountId, AssetId, DealId, OrderId, PositionId, SymbolId
-from cmam.domain.quantities import RELATIVE_SCALE, Distance, Price, Side, Volume, price_from_decimal
+from cmam.domain.quantities import Volume
 from cmam.domain.symbols import DistanceIn, Holiday, Interval, SymbolName, SymbolSpec, TradingMode
 from cmam.domain.trades import (
     AccessRights,
@@ -35,14 +33,12 @@ from cmam.domain.trades import (
 )
 from cmam.openapi._pb import OpenApiMessages_pb2 as messages
 from cmam.openapi._pb import OpenApiModelMessages_pb2 as model
-from cmam.openapi.errors import RemoteError
+from cmam.openapi.envelope import text
+from cmam.openapi.fields import distance, money_digits, needed, optional_price, price, side, word
 
-E = TypeVar("E", bound=Enum)
+DIGITS_MAX: Final = 8
+"""The domain's prices have eight decimals."""
 
-PRICE_MAX: Final = 1e10
-"""No price is larger; a double beyond is garbage."""
-
-SIDES: Final = {model.BUY: Side.BUY, model.SELL: Side.SELL}
 ORDER_TYPES: Final = {
     model.MARKET: OrderType.MARKET,
     model.LIMIT: OrderType.LIMIT,
@@ -117,40 +113,6 @@ TRADING_MODES: Final = {
 }
 
 
-# --- small things -------------------------------------------------------------------------------------------------
-
-
-def price(value: float) -> Price:
-    """A real price as an integer one; raises RemoteError for what is no price."""
-    if not 0 <= value < PRICE_MAX:
-        raise RemoteError(f"expected a price, found {value!r}")
-    return price_from_decimal(Decimal(repr(value)))
-
-
-def _optional_price(message: Any, field: str) -> Price | None:
-    """A price field that may be absent; 0 means absent too, since no level or price is 0."""
-    if not message.HasField(field):
-        return None
-    found = price(getattr(message, field))
-    return found if found > 0 else None
-
-
-def _distance(message: Any, field: str) -> Distance | None:
-    value = getattr(message, field) if message.HasField(field) else 0
-    return Distance(value * RELATIVE_SCALE) if value > 0 else None
-
-
-def _word(table: Mapping[Any, E], number: Any, fallback: E) -> E:
-    return table.get(number, fallback)
-
-
-def _side(number: int) -> Side:
-    try:
-        return SIDES[number]  # type: ignore[index]
-    except KeyError:
-        raise RemoteError(f"expected a trade side, found {number}") from None
-
-
 # --- entities -----------------------------------------------------------------------------------------------------
 
 
@@ -158,22 +120,22 @@ def position(wire: model.ProtoOAPosition) -> Position:
     """A position; before its fill it has volume 0 and status CREATED (FACTS §4.3)."""
     trade = wire.tradeData
     return Position(
-        position=PositionId(wire.positionId),
-        symbol=SymbolId(trade.symbolId),
-        side=_side(trade.tradeSide),
-        volume=Volume(max(0, trade.volume)),
-        status=_word(POSITION_STATUSES, wire.positionStatus, PositionStatus.ERROR),
-        price=_optional_price(wire, "price"),
-        stop=_optional_price(wire, "stopLoss"),
-        target=_optional_price(wire, "takeProfit"),
+        position=PositionId(needed(wire, "positionId", least=1)),
+        symbol=SymbolId(needed(trade, "symbolId")),
+        side=side(trade),
+        volume=Volume(needed(trade, "volume")),
+        status=word(wire, "positionStatus", POSITION_STATUSES, PositionStatus.ERROR),
+        price=optional_price(wire, "price"),
+        stop=optional_price(wire, "stopLoss"),
+        target=optional_price(wire, "takeProfit"),
         trailing=wire.trailingStopLoss,
         guaranteed=wire.guaranteedStopLoss,
-        trigger=_word(TRIGGERS, wire.stopLossTriggerMethod, TriggerMethod.TRADE),
+        trigger=word(wire, "stopLossTriggerMethod", TRIGGERS, TriggerMethod.TRADE),
         swap=wire.swap,
         commission=wire.commission,
         used_margin=wire.usedMargin,
-        label=trade.label,
-        comment=trade.comment,
+        label=text(trade.label),
+        comment=text(trade.comment),
         opened_ms=trade.openTimestamp,
         updated_ms=wire.utcLastUpdateTimestamp,
         closed_ms=trade.closeTimestamp,
@@ -183,33 +145,32 @@ def position(wire: model.ProtoOAPosition) -> Position:
 def order(wire: model.ProtoOAOrder) -> Order:
     """An order of any type, the broker's own protective ones among them."""
     trade = wire.tradeData
-    kind = _word(ORDER_TYPES, wire.orderType, OrderType.MARKET)
     return Order(
-        order=OrderId(wire.orderId),
-        symbol=SymbolId(trade.symbolId),
-        side=_side(trade.tradeSide),
-        type=kind,
-        volume=Volume(max(0, trade.volume)),
-        status=_word(ORDER_STATUSES, wire.orderStatus, OrderStatus.ACCEPTED),
+        order=OrderId(needed(wire, "orderId", least=1)),
+        symbol=SymbolId(needed(trade, "symbolId")),
+        side=side(trade),
+        type=word(wire, "orderType", ORDER_TYPES, OrderType.MARKET),
+        volume=Volume(needed(trade, "volume")),
+        status=word(wire, "orderStatus", ORDER_STATUSES, OrderStatus.ACCEPTED),
         executed_volume=Volume(max(0, wire.executedVolume)),
-        execution_price=_optional_price(wire, "executionPrice"),
-        limit_price=_optional_price(wire, "limitPrice"),
-        stop_price=_optional_price(wire, "stopPrice"),
-        stop=_optional_price(wire, "stopLoss"),
-        target=_optional_price(wire, "takeProfit"),
-        relative_stop=_distance(wire, "relativeStopLoss"),
-        relative_target=_distance(wire, "relativeTakeProfit"),
+        execution_price=optional_price(wire, "executionPrice"),
+        limit_price=optional_price(wire, "limitPrice"),
+        stop_price=optional_price(wire, "stopPrice"),
+        stop=optional_price(wire, "stopLoss"),
+        target=optional_price(wire, "takeProfit"),
+        relative_stop=distance(wire, "relativeStopLoss"),
+        relative_target=distance(wire, "relativeTakeProfit"),
         trailing=wire.trailingStopLoss,
         guaranteed=trade.guaranteedStopLoss,
-        trigger=_word(TRIGGERS, wire.stopTriggerMethod, TriggerMethod.TRADE),
-        time_in_force=_word(TIMES_IN_FORCE, wire.timeInForce, TimeInForce.IOC),
+        trigger=word(wire, "stopTriggerMethod", TRIGGERS, TriggerMethod.TRADE),
+        time_in_force=word(wire, "timeInForce", TIMES_IN_FORCE, TimeInForce.IOC),
         expires_ms=wire.expirationTimestamp if wire.HasField("expirationTimestamp") else None,
-        base_slippage_price=_optional_price(wire, "baseSlippagePrice"),
+        base_slippage_price=optional_price(wire, "baseSlippagePrice"),
         slippage_points=wire.slippageInPoints if wire.HasField("slippageInPoints") else None,
         position=PositionId(wire.positionId) if wire.positionId else None,
-        client_order_id=wire.clientOrderId,
-        label=trade.label,
-        comment=trade.comment,
+        client_order_id=text(wire.clientOrderId),
+        label=text(trade.label),
+        comment=text(trade.comment),
         closing=wire.closingOrder,
         stop_out=wire.isStopOut,
         opened_ms=trade.openTimestamp,
@@ -220,19 +181,19 @@ def order(wire: model.ProtoOAOrder) -> Order:
 def deal(wire: model.ProtoOADeal) -> Deal:
     """One execution, with what it realised where it closed something."""
     return Deal(
-        deal=DealId(wire.dealId),
-        order=OrderId(wire.orderId),
-        position=PositionId(wire.positionId),
-        symbol=SymbolId(wire.symbolId),
-        side=_side(wire.tradeSide),
-        volume=Volume(max(0, wire.volume)),
-        filled_volume=Volume(max(0, wire.filledVolume)),
-        price=_optional_price(wire, "executionPrice"),
-        status=_word(DEAL_STATUSES, wire.dealStatus, DealStatus.ERROR),
+        deal=DealId(needed(wire, "dealId", least=1)),
+        order=OrderId(needed(wire, "orderId")),
+        position=PositionId(needed(wire, "positionId")),
+        symbol=SymbolId(needed(wire, "symbolId")),
+        side=side(wire),
+        volume=Volume(needed(wire, "volume")),
+        filled_volume=Volume(needed(wire, "filledVolume")),
+        price=optional_price(wire, "executionPrice"),
+        status=word(wire, "dealStatus", DEAL_STATUSES, DealStatus.ERROR),
         executed_ms=wire.executionTimestamp,
         created_ms=wire.createTimestamp,
         commission=wire.commission,
-        money_digits=wire.moneyDigits if wire.HasField("moneyDigits") else 2,
+        money_digits=money_digits(wire),
         close=_close_detail(wire),
     )
 
@@ -250,7 +211,7 @@ def _close_detail(wire: model.ProtoOADeal) -> CloseDetail | None:
         closed_volume=Volume(max(0, detail.closedVolume)),
         balance_version=detail.balanceVersion,
         conversion_fee=detail.pnlConversionFee,
-        money_digits=detail.moneyDigits if detail.HasField("moneyDigits") else 2,
+        money_digits=money_digits(detail),
     )
 
 
@@ -259,13 +220,13 @@ def trader(wire: model.ProtoOATrader) -> Trader:
     return Trader(
         account=AccountId(wire.ctidTraderAccountId),
         login=wire.traderLogin,
-        broker=wire.brokerName,
+        broker=text(wire.brokerName),
         deposit_asset=wire.depositAssetId,
-        account_type=_word(ACCOUNT_TYPES, wire.accountType, AccountType.SPREAD_BETTING),
-        access=_word(ACCESS, wire.accessRights, AccessRights.NO_TRADING),
+        account_type=word(wire, "accountType", ACCOUNT_TYPES, AccountType.SPREAD_BETTING, AccountType.HEDGED),
+        access=word(wire, "accessRights", ACCESS, AccessRights.NO_TRADING, AccessRights.FULL_ACCESS),
         balance=wire.balance,
         balance_version=wire.balanceVersion,
-        money_digits=wire.moneyDigits if wire.HasField("moneyDigits") else 2,
+        money_digits=money_digits(wire),
         bonus=wire.managerBonus + wire.ibBonus,
         leverage_cents=wire.leverageInCents,
         max_leverage=wire.maxLeverage,
@@ -277,9 +238,8 @@ def trader(wire: model.ProtoOATrader) -> Trader:
 
 
 def symbol_spec(wire: model.ProtoOASymbol, name: SymbolName, assets: Mapping[AssetId, AssetName]) -> SymbolSpec:
-    """What a symbol allows; raises RemoteError where its numbers cannot be (digits, step)."""
-    if not 0 <= wire.digits <= 8 or not 0 <= wire.pipPosition <= 8:
-        raise RemoteError(f"expected 0 to 8 digits for {name.name}, found {wire.digits} and pip {wire.pipPosition}")
+    """What a symbol allows; one whose numbers cannot be reckoned with is disabled, since it is one of many."""
+    is_sane = 0 <= wire.digits <= DIGITS_MAX and abs(wire.pipPosition) <= DIGITS_MAX and wire.lotSize > 0
     step = wire.stepVolume if wire.stepVolume > 0 else max(1, wire.minVolume)
     base, quote = assets.get(name.base), assets.get(name.quote)
     return SymbolSpec(
@@ -289,16 +249,16 @@ def symbol_spec(wire: model.ProtoOASymbol, name: SymbolName, assets: Mapping[Ass
         quote=name.quote,
         base_name=base.name if base is not None else "",
         quote_name=quote.name if quote is not None else "",
-        digits=wire.digits,
-        pip_position=wire.pipPosition,
-        lot_size=Volume(wire.lotSize),
+        digits=min(max(wire.digits, 0), DIGITS_MAX),
+        pip_position=min(max(wire.pipPosition, -DIGITS_MAX), DIGITS_MAX),
+        lot_size=Volume(max(wire.lotSize, 1)),
         min_volume=Volume(max(wire.minVolume, 1)),
         max_volume=Volume(wire.maxVolume if wire.maxVolume > 0 else 10**15),
         step_volume=Volume(step),
-        enabled=name.enabled,
-        trading_mode=_word(TRADING_MODES, wire.tradingMode, TradingMode.CLOSE_ONLY),
+        enabled=name.enabled and is_sane,
+        trading_mode=word(wire, "tradingMode", TRADING_MODES, TradingMode.CLOSE_ONLY, TradingMode.ENABLED),
         short_selling=wire.enableShortSelling if wire.HasField("enableShortSelling") else True,
-        measurement_units=wire.measurementUnits,
+        measurement_units=text(wire.measurementUnits),
         sl_distance=wire.slDistance,
         tp_distance=wire.tpDistance,
         gsl_distance=wire.gslDistance,
@@ -308,10 +268,10 @@ def symbol_spec(wire: model.ProtoOASymbol, name: SymbolName, assets: Mapping[Ass
         commission_type=int(wire.commissionType),
         commission_rate_e8=wire.preciseTradingCommissionRate or wire.commission * 1_000_000,
         min_commission_e8=wire.preciseMinCommission or wire.minCommission * 1_000_000,
-        min_commission_asset=wire.minCommissionAsset,
+        min_commission_asset=text(wire.minCommissionAsset),
         conversion_fee_rate=wire.pnlConversionFeeRate,
         leverage_id=wire.leverageId,
-        schedule_zone=wire.scheduleTimeZone or "UTC",
+        schedule_zone=text(wire.scheduleTimeZone) or "UTC",
         schedule=tuple(Interval(start_s=span.startSecond, end_s=span.endSecond) for span in wire.schedule),
         holidays=tuple(_holiday(day) for day in wire.holiday),
     )
@@ -320,7 +280,7 @@ def symbol_spec(wire: model.ProtoOASymbol, name: SymbolName, assets: Mapping[Ass
 def _holiday(wire: model.ProtoOAHoliday) -> Holiday:
     return Holiday(
         date_days=wire.holidayDate,
-        zone=wire.scheduleTimeZone or "UTC",
+        zone=text(wire.scheduleTimeZone) or "UTC",
         recurring=wire.isRecurring,
         start_s=wire.startSecond if wire.HasField("startSecond") else None,
         end_s=wire.endSecond if wire.HasField("endSecond") else None,
@@ -332,8 +292,8 @@ def symbol_names(wire: Iterable[model.ProtoOALightSymbol]) -> tuple[SymbolName, 
     found = (
         SymbolName(
             symbol=SymbolId(entry.symbolId),
-            name=entry.symbolName,
-            enabled=entry.enabled,
+            name=text(entry.symbolName),
+            enabled=entry.enabled if entry.HasField("enabled") else True,
             base=AssetId(entry.baseAssetId),
             quote=AssetId(entry.quoteAssetId),
         )
@@ -345,7 +305,8 @@ def symbol_names(wire: Iterable[model.ProtoOALightSymbol]) -> tuple[SymbolName, 
 def asset_names(wire: Iterable[model.ProtoOAAsset]) -> tuple[AssetName, ...]:
     """A broker's assets, by id."""
     found = (
-        AssetName(asset=AssetId(a.assetId), name=a.name, digits=a.digits if a.HasField("digits") else 2) for a in wire
+        AssetName(asset=AssetId(a.assetId), name=text(a.name), digits=a.digits if a.HasField("digits") else 2)
+        for a in wire
     )
     return tuple(sorted(found, key=lambda entry: entry.asset))
 
@@ -356,14 +317,14 @@ def asset_names(wire: Iterable[model.ProtoOAAsset]) -> tuple[AssetName, ...]:
 def execution(wire: messages.ProtoOAExecutionEvent, client_msg_id: str) -> ExecutionSeen:
     """What happened to an order, a position or the balance, whoever caused it."""
     return ExecutionSeen(
-        kind=_word(EXECUTION_KINDS, wire.executionType, ExecutionKind.OTHER),
+        kind=word(wire, "executionType", EXECUTION_KINDS, ExecutionKind.OTHER),
         order=order(wire.order) if wire.HasField("order") else None,
         position=position(wire.position) if wire.HasField("position") else None,
         deal=deal(wire.deal) if wire.HasField("deal") else None,
         balance=_balance(wire),
         client_msg_id=client_msg_id,
         is_server_event=wire.isServerEvent,
-        error_code=wire.errorCode,
+        error_code=text(wire.errorCode),
     )
 
 
@@ -371,30 +332,37 @@ def _balance(wire: messages.ProtoOAExecutionEvent) -> BalanceChange | None:
     if wire.HasField("depositWithdraw"):
         change = wire.depositWithdraw
         return BalanceChange(
-            operation=model.ProtoOAChangeBalanceType.Name(change.operationType).removeprefix("BALANCE_").lower(),
+            operation=_operation(change, model.ProtoOAChangeBalanceType),
             delta=change.delta,
             balance=change.balance,
             balance_version=change.balanceVersion,
-            money_digits=change.moneyDigits if change.HasField("moneyDigits") else 2,
+            money_digits=money_digits(change),
             changed_ms=change.changeBalanceTimestamp,
         )
     if wire.HasField("bonusDepositWithdraw"):
         bonus = wire.bonusDepositWithdraw
         return BalanceChange(
-            operation=model.ProtoOAChangeBonusType.Name(bonus.operationType).lower(),
+            operation=_operation(bonus, model.ProtoOAChangeBonusType),
             delta=bonus.managerDelta + bonus.ibDelta,
             balance=bonus.managerBonus + bonus.ibBonus,
-            money_digits=bonus.moneyDigits if bonus.HasField("moneyDigits") else 2,
+            money_digits=money_digits(bonus),
             changed_ms=bonus.changeBonusTimestamp,
             bonus=True,
         )
     return None
 
 
+def _operation(change: Any, names: Any) -> str:
+    """What moved money, by the schema's name; `other` for one that it does not know."""
+    if not change.HasField("operationType"):
+        return "other"
+    return str(names.Name(change.operationType)).removeprefix("BALANCE_").lower()
+
+
 def trailing_stop(wire: messages.ProtoOATrailingSLChangedEvent) -> TrailingStopMoved:
     """A trailing stop that moved: the only word of it."""
     return TrailingStopMoved(
-        position=PositionId(wire.positionId),
+        position=PositionId(needed(wire, "positionId", least=1)),
         order=OrderId(wire.orderId),
         stop=price(wire.stopPrice),
         updated_ms=wire.utcLastUpdateTimestamp,
