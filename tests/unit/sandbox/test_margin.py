@@ -37,7 +37,7 @@ def test_margin_of_both_sides_by_type(kind: int, expected: int) -> None:
 
 def test_an_order_needs_free_margin() -> None:
     """With 100,000 USD at 1:100 ninety lots are possible, one more is not; a hedge on a MAX account costs nothing."""
-    bench, line = bench_with(margin_type=0)
+    _, line = bench_with(margin_type=0)
     assert len(line.trade(market_order(LEADER, 1, BUY, 90 * LOT))) == 2
     (refused,) = line.trade(market_order(LEADER, 1, BUY, LOT))
     assert refused.errorCode == "NOT_ENOUGH_MONEY"
@@ -66,7 +66,8 @@ def test_dynamic_leverage_is_shown() -> None:
     found = line.ask(
         messages.ProtoOAGetDynamicLeverageByIDReq(ctidTraderAccountId=BETA_EURO, leverageId=symbol.leverageId)
     )
-    assert [(tier.volume, tier.leverage) for tier in found.leverage.tiers][0] == (500_000_000, 50_000)
+    first = found.leverage.tiers[0]
+    assert (first.volume, first.leverage) == (500_000_000, 50_000)
     unknown = messages.ProtoOAGetDynamicLeverageByIDReq(ctidTraderAccountId=BETA_EURO, leverageId=99)
     assert line.ask(unknown).errorCode == "ENTITY_NOT_FOUND"
 

@@ -168,7 +168,7 @@ def test_unrealised_profit_is_what_a_close_would_bring_without_its_commission() 
     bench = Bench(tick_interval_ms=10**9)
     bench.set_quote(EURO, 1, 1.1, 1.1001)
     line = bench.login(EURO)
-    *_, filled = line.trade(market_order(EURO, 1, BUY, LOT))
+    line.trade(market_order(EURO, 1, BUY, LOT))
     bench.set_quote(EURO, 1, 1.1101, 1.1102)
     (row,) = line.ask(messages.ProtoOAGetPositionUnrealizedPnLReq(ctidTraderAccountId=EURO)).positionUnrealizedPnL
     assert row.grossUnrealizedPnL == 90_082  # 1,000 / 1.1101 = 900.8197
@@ -177,7 +177,7 @@ def test_unrealised_profit_is_what_a_close_would_bring_without_its_commission() 
 
 def test_a_swap_is_charged_at_its_time_and_realised_at_the_close() -> None:
     """One night from Monday to Tuesday at 20:59 UTC, three on Wednesday; the event is SWAP, the deal carries it."""
-    bench = Bench(tick_interval_ms=10**9, idle_timeout_ms=10**12)
+    bench = Bench(tick_interval_ms=10**9, idle_timeout_ms=10**12, stop_out_interval_ms=60_000)
     line = bench.login(LEADER)
     *_, filled = line.trade(market_order(LEADER, 1, BUY, LOT))
     line.inbox.clear()
@@ -200,7 +200,9 @@ def test_a_swap_is_charged_at_its_time_and_realised_at_the_close() -> None:
 
 def test_no_swap_at_weekends_unless_the_symbol_says_so() -> None:
     """Over Saturday and Sunday EURUSD pays nothing, bitcoin two nights."""
-    bench = Bench(tick_interval_ms=10**9, idle_timeout_ms=10**12, start_us=1_768_003_200_000_000)  # Saturday
+    bench = Bench(
+        tick_interval_ms=10**9, idle_timeout_ms=10**12, stop_out_interval_ms=60_000, start_us=1_768_003_200_000_000
+    )  # Saturday
     line = bench.login(LEADER)
     line.trade(market_order(LEADER, 1, BUY, LOT))
     line.trade(market_order(LEADER, 201, BUY, 10))
