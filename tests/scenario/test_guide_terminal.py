@@ -1,0 +1,202 @@
+"""The guide at a real terminal: what is asked, that Enter keeps, and that a secret is not shown while it is typed."""
+
+from __future__ import annotations
+
+import os
+import pty
+import select
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from cmam.sandbox.options import ReadyInfo
+from cmam.sandbox.server import run_in_thread
+from tests.scenario.guide import Person, options, ready_file
+
+PATIENCE_S = 20.0
+
+
+class Terminal:
+    """A command that believes somebody sits in front of it."""
+
+    def __init__(self, home: Path, *arguments: str) -> None:
+        ours, theirs = pty.openpty()
+        environment = {name: value for name, value in os.environ.items() if not name.startswith("CMAM_")}
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "cmam", "--home", str(home), *arguments],
+            stdin=theirs,
+            stdout=theirs,
+            stderr=theirs,
+            env={**environment, "TERM": "xterm", "COLUMNS": "120", "BROWSER": "true"},
+            start_new_session=True,
+        )
+        os.close(theirs)
+        self._ours = ours
+        self.seen = ""
+        self._read_up_to = 0
+
+    def until(self, text: str) -> None:
+        """Wait until the command says this, after what was waited for before."""
+        deadline = time.monotonic() + PATIENCE_S
+        while (found := self.seen.find(text, self._read_up_to)) < 0:
+            assert time.monotonic() < deadline, f"{text!r} was never said:\n{self.seen}"
+            if select.select([self._ours], [], [], 1.0)[0]:
+                try:
+                    self.seen += os.read(self._ours, 4_096).decode(errors="replace")
+                except OSError:  # the other side is gone
+                    raise AssertionError(f"it ended before it said {text!r}:\n{self.seen}") from None
+        self._read_up_to = found + len(text)
+
+    def type(self, text: str) -> None:
+        """Type a line."""
+        os.write(self._ours, f"{text}\n".encode())
+
+    def end(self) -> int:
+        """Read what is left, and give the exit code."""
+        deadline = time.monotonic() + PATIENCE_S
+        while time.monotonic() < deadline:
+            try:
+                if select.select([self._ours], [], [], 0.1)[0]:
+                    self.seen += os.read(self._ours, 4_096).decode(errors="replace")
+                elif self._process.poll() is not None:
+                    break
+            except OSError:
+                break
+        return self._process.wait(PATIENCE_S)
+
+    def close(self) -> None:
+        """Leave nothing behind."""
+        if self._process.poll() is None:
+            self._process.kill()
+            self._process.wait()
+        os.close(self._ours)
+
+
+@contextmanager
+def _at_terminal(home: Path, *arguments: str) -> Iterator[Terminal]:
+    terminal = Terminal(home, *arguments)
+    try:
+        yield terminal
+    finally:
+        terminal.close()
+
+
+@pytest.fixture(scope="module")
+def ready(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ReadyInfo]:
+    """A sandbox."""
+    with run_in_thread(options(tmp_path_factory.mktemp("sandbox"))) as info:
+        yield info
+
+
+def test_everything_is_asked_and_the_secret_is_not_shown(ready: ReadyInfo, tmp_path: Path) -> None:
+    """Id, hidden secret, and the advanced options with their present values; a wrong value is asked for again."""
+    home = tmp_path / "home"
+    with _at_terminal(home, "api", "configure") as terminal:
+        terminal.until("Client id: ")
+        terminal.type(ready.client_id)
+        terminal.until("Secret: ")
+        terminal.type(ready.client_secret)
+        terminal.until("Change advanced options? [y/N]: ")
+        terminal.type("y")
+        answers = {
+            "live_host": ready.host,
+            "live_port": str(ready.port),
+            "demo_host": ready.host,
+            "demo_port": str(ready.port),
+            "ca_file": str(ready.ca_file),
+            "oauth_url": ready.oauth_url,
+            "redirect_uri": "",
+            "max_requests": "51",
+        }
+        for name, value in answers.items():
+            terminal.until(f"{name} [")
+            terminal.type(value)
+        terminal.until("allowed is a whole number from 1 to 50")
+        terminal.until("max_requests [50]: ")
+        terminal.type("30")
+        terminal.until("secrets [file]: ")
+        terminal.type("")
+        assert terminal.end() == 0
+        assert "The API is ready" in terminal.seen
+        assert ready.client_secret not in terminal.seen
+
+
+def test_enter_keeps_every_value(ready: ReadyInfo, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The way back into the configuration has all values kept: Enter at each question changes nothing."""
+    person = Person(tmp_path / "home", capsys)
+    person.configures(ready, "--secret-file", str(ready_file(ready, tmp_path)))
+    before = person.types("api", "show", "--json").out
+    with _at_terminal(person.home, "api", "configure") as terminal:
+        terminal.until(f"Client id [{ready.client_id}]: ")
+        terminal.type("")
+        terminal.until("Secret (Enter keeps it): ")
+        terminal.type("")
+        terminal.until("Change advanced options? [y/N]: ")
+        terminal.type("")
+        assert terminal.end() == 0
+    assert person.types("api", "show", "--json").out == before
+
+
+def test_another_application_is_asked_about_first(
+    ready: ReadyInfo, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Before accounts are locked out they are named, and no is the answer that Enter gives."""
+    person = Person(tmp_path / "home", capsys)
+    file = str(ready_file(ready, tmp_path))
+    person.configures(ready, "--secret-file", file)
+    person.types("account", "add", "--token-file", file)
+    before = person.types("api", "show", "--json").out
+    with _at_terminal(person.home, "api", "configure") as terminal:
+        terminal.until("Client id [")
+        terminal.type("1003_another")
+        terminal.until("Secret: ")
+        terminal.type("another-secret")
+        terminal.until("Change advanced options?")
+        terminal.type("")
+        terminal.until("must be authorised again")
+        terminal.until("Change the application? [y/N]: ")
+        terminal.type("")
+        assert terminal.end() == 1
+        assert "Nothing was changed." in terminal.seen
+    assert person.types("api", "show", "--json").out == before
+
+
+def test_a_pasted_address_ends_the_wait_for_the_browser(
+    ready: ReadyInfo, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """While the redirect is awaited, an address can be pasted; its minute is said beside the question."""
+    import socket
+
+    from tests.scenario.guide import consents
+
+    person = Person(tmp_path / "home", capsys)
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        redirect = f"http://127.0.0.1:{probe.getsockname()[1]}/callback"
+    person.configures(ready, "--secret-file", str(ready_file(ready, tmp_path)), "--redirect-uri", redirect)
+    with _at_terminal(person.home, "account", "add", "--no-browser") as terminal:
+        terminal.until("The code in it lives one minute and works once.")
+        address = next(line.strip() for line in terminal.seen.splitlines() if "/apps/auth?" in line)
+        terminal.type(consents(address, ready.ca_file))
+        terminal.until("Store these accounts? [Y/n]: ")
+        assert person.types("account", "list", "--json").out == "", "nothing is stored before it was shown"
+        terminal.type("")
+        assert terminal.end() == 0
+    assert person.types("account", "list", "--json").lines
+
+
+def test_status_watch_draws_a_screen_and_ends(
+    ready: ReadyInfo, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The live view draws on a terminal and Ctrl-C ends it with 0."""
+    person = Person(tmp_path / "home", capsys)
+    person.configures(ready, "--secret-file", str(ready_file(ready, tmp_path)))
+    with _at_terminal(person.home, "status", "--watch") as terminal:
+        terminal.until("cmam is not running")
+        os.killpg(terminal._process.pid, 2)
+        assert terminal.end() == 0
