@@ -1,0 +1,140 @@
+"""The market and its hours: repeatable walks, recorded ticks in their order, sessions in their zones."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime
+
+import pytest
+
+from cmam.sandbox import hours
+from cmam.sandbox.market import Market, TickFileError, read_ticks
+from cmam.sandbox.world import Symbol
+from cmam.sandbox.world_file import default_world
+from tests.unit.sandbox.bench import LEADER, START_US, Bench
+
+SECOND = 1_000_000
+TICKS = """time,symbol,bid,ask
+2020-01-01T22:00:00.000Z,EURUSD,1.12120,1.12172
+2020-01-01T22:00:10.000Z,EURUSD,1.12130,1.12192
+2020-01-01T22:00:05.000Z,EURUSD,1.12117,1.12161
+2020-01-01T22:00:20.500+00:00,EURUSD,1.12140,1.12161
+"""
+
+
+def play(market: Market, count: int) -> list[tuple[int, str, int, int]]:
+    """Play some ticks."""
+    played = []
+    for _ in range(count):
+        moment, (first, *_) = market.pop()
+        played.append((moment, first.feed.name, first.bid, first.ask))
+    return played
+
+
+def test_a_seed_repeats_to_the_tick() -> None:
+    """The same seed gives the same ticks at the same moments; another seed gives others."""
+    feeds = default_world().feeds
+    runs = [play(Market(feeds, seed=seed, start_us=START_US), 500) for seed in (1, 1, 2)]
+    assert runs[0] == runs[1] != runs[2]
+    assert [moment for moment, *_ in runs[0]] == sorted(moment for moment, *_ in runs[0])
+    assert all(0 < bid < ask for _, _, bid, ask in runs[0])
+
+
+def test_a_walk_stays_near_its_start_for_days() -> None:
+    """A hundred thousand ticks move EURUSD by less than five percent, and it does move."""
+    feeds = tuple(feed for feed in default_world().feeds if feed.name == "EURUSD")
+    bids = [bid for _, _, bid, _ in play(Market(feeds, seed=5, start_us=0), 100_000)]
+    assert max(abs(bid / feeds[0].price - 1) for bid in bids) < 0.05
+    assert len(set(bids)) > 1000
+
+
+def test_crosses_follow_their_parts() -> None:
+    """EURJPY is EURUSD times USDJPY, side by side, after every tick."""
+    market = Market(default_world().feeds, seed=1, start_us=0)
+    play(market, 200)
+    euro, yen, cross = (market.streams[name] for name in ("EURUSD", "USDJPY", "EURJPY"))
+    assert cross.bid == euro.bid * yen.bid // 10**8
+    assert cross.ask == -(-euro.ask * yen.ask // 10**8)
+
+
+def test_recorded_ticks_play_at_their_distances_in_the_order_of_the_file() -> None:
+    """The late tick keeps its place and does not turn time back; twice the speed halves it; then it walks on."""
+    feeds = tuple(feed for feed in default_world().feeds if feed.name == "EURUSD")
+    ticks = read_ticks(TICKS)
+    for speed in (1, 2):
+        market = Market(feeds, seed=1, start_us=START_US, ticks=ticks, speed=speed)
+        assert market.streams["EURUSD"].bid == 112_120_000
+        played = play(market, 4)
+        offsets = [(moment - START_US) * speed / SECOND for moment, *_ in played]
+        assert offsets[:3] == [10, 10, 20.5]
+        assert [bid for _, _, bid, _ in played[:3]] == [112_130_000, 112_117_000, 112_140_000]
+        assert played[3][0] > played[2][0]
+        assert abs(played[3][2] - 112_140_000) < 50_000
+
+
+def test_recorded_ticks_reach_every_broker_under_its_own_name() -> None:
+    """Alpha's EURUSD and Beta's EURUSD.b show the first recorded tick at once."""
+    bench = Bench(ticks=read_ticks(TICKS))
+    assert bench.quote(LEADER, 1) == (112_120_000, 112_172_000)
+    assert bench.quote(41_000_003, 2) == (112_120_000, 112_175_000)
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("time,symbol,bid\n", "ask"),
+        ("time,symbol,bid,ask\nnever,EURUSD,1,2\n", "line 2"),
+        ("time,symbol,bid,ask\n2020-01-01T00:00:00Z,EURUSD,x,2\n", "line 2"),
+        ("time,symbol,bid,ask\n2020-01-01T00:00:00Z,EURUSD,2,1\n", "0 < bid <= ask"),
+        ("time,symbol,bid,ask\n2020-01-01T00:00:00Z,EURUSD\n", "line 2"),
+        ("time,symbol,bid,ask\n2020-01-01T00:00:00Z,EURUSD,nan,1\n", "line 2"),
+    ],
+)
+def test_a_tick_file_that_cannot_be_played(text: str, words: str) -> None:
+    """TickFileError names the line or the column."""
+    with pytest.raises(TickFileError, match=words):
+        read_ticks(text)
+
+
+def test_ticks_of_an_unknown_symbol_are_refused() -> None:
+    """The sentence lists the feeds that there are."""
+    with pytest.raises(TickFileError, match="EURUSD"):
+        Bench(ticks=read_ticks(TICKS.replace("EURUSD", "EURXXX")))
+
+
+def apple() -> Symbol:
+    """Give the symbol that trades in New York only."""
+    return next(symbol for symbol in default_world().brokers[0].symbols if symbol.feed == "AAPL")
+
+
+def at(text: str) -> int:
+    """Read a moment in UTC."""
+    return int(datetime.fromisoformat(text).replace(tzinfo=UTC).timestamp()) * SECOND
+
+
+@pytest.mark.parametrize(
+    ("moment", "is_open"),
+    [
+        ("2026-01-05T14:29:59", False),
+        ("2026-01-05T14:30:00", True),
+        ("2026-01-05T20:59:59", True),
+        ("2026-01-05T21:00:00", False),
+        ("2026-07-06T13:30:00", True),  # summer time
+        ("2026-01-04T15:00:00", False),  # Sunday
+        ("2026-12-25T15:00:00", False),  # Christmas Day, every year
+        ("2029-12-25T15:00:00", False),
+        ("2026-11-27T17:59:00", True),  # the day after Thanksgiving closes at 13:00
+        ("2026-11-27T18:00:00", False),
+    ],
+)
+def test_sessions_and_holidays_in_new_york(moment: str, is_open: bool) -> None:
+    """Weekly hours in the symbol's own zone, whole and partial holidays, recurring and not."""
+    assert hours.is_open(apple(), at(moment)) == is_open
+
+
+def test_the_next_opening() -> None:
+    """Friday evening to Monday morning, over Christmas to the next day; now if it is open; never without a session."""
+    assert hours.next_open(apple(), at("2026-01-09T22:00:00")) == at("2026-01-12T14:30:00")
+    assert hours.next_open(apple(), at("2025-12-24T22:00:00")) == at("2025-12-26T14:30:00")
+    assert hours.next_open(apple(), at("2026-01-05T15:00:00")) == at("2026-01-05T15:00:00")
+    assert hours.next_open(replace(apple(), schedule=()), at("2026-01-05T15:00:00")) is None
