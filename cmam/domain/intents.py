@@ -82,7 +82,9 @@ def take_decision(view: AccountView, event: ChangeDecided, at_us: int) -> Accoun
                 copy = replace(copy, change=replace(copy.change, volume=change.after, after=change.after))
         case ChangeKind.PROTECTED if change.trailed:
             soonest = known.trailed_us + TRAILED_US
-            copy = replace(copy, trailed_us=max(at_us, soonest), retry_at_us=soonest if soonest > at_us else 0)
+            is_early = soonest > at_us
+            trailed_us = known.trailed_us if is_early else at_us
+            copy = replace(copy, trailed_us=trailed_us, retry_at_us=soonest if is_early else 0)
         case ChangeKind.PROTECTED if copy.wait is not None and copy.change is not None:
             levels = replace(copy.change, stop=change.stop, target=change.target, trailing=change.trailing)
             copy = replace(copy, change=replace(levels, relative_stop=None, relative_target=None))
@@ -393,7 +395,8 @@ def wake_copy(view: AccountView, event: CopyOverdue) -> AccountView:
                 copy = _as_held(copy)
             return put(view, replace(copy, wait=None))
         case _:
-            return put(view, replace(copy, awaits_protection=False, retry_at_us=0, protection_refused=None))
+            trailed_us = max(copy.trailed_us, copy.retry_at_us)
+            return put(view, replace(copy, awaits_protection=False, retry_at_us=0, trailed_us=trailed_us))
 
 
 def touch(view: AccountView, event: CopyTouched) -> AccountView:

@@ -1,0 +1,256 @@
+"""Stops and targets: carried, shifted, reversed, widened, pinned, trailed, and never loosened by mistake."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from cmam.domain.commands import CommandKind
+from cmam.domain.events import TrailingStopMoved
+from cmam.domain.ids import OrderId
+from cmam.domain.quantities import Side
+from cmam.domain.reasons import Reason, Verdict
+from cmam.domain.symbols import DistanceIn
+from cmam.domain.trades import ExecutionKind
+from tests.factories import LOT, Pair, a_change, a_quote, a_spec, a_view, price
+
+
+def opened(at: str | None = None, settings: dict[str, str] | None = None, **change: object) -> Pair:
+    """A copy that is open, bought at `at`."""
+    pair = Pair(settings or {})
+    pair.opens(**change)
+    pair.answer(at=at)
+    return pair
+
+
+def levels(pair: Pair) -> tuple[int | None, int | None]:
+    """What the follower's position shows."""
+    (held,) = pair.held.values()
+    return held.stop, held.target
+
+
+def test_an_open_carries_its_levels_as_distances() -> None:
+    """Stop 50 pips and target 100 pips from the leader's 1.1: the same distances from our own fill."""
+    pair = Pair()
+    pair.opens(stop=price("1.095"), target=price("1.11"))
+    command = pair.commands[0]
+    assert (command.relative_stop, command.relative_target) == (price("0.005"), price("0.01"))
+    pair.answer(at="1.10003")
+    assert levels(pair) == (price("1.09503"), price("1.11003"))
+    assert pair.waiting == []
+
+
+def test_relative_levels_of_the_leaders_order_count_from_its_fill() -> None:
+    """In its FILLED event the position has no levels yet; the order's distances do."""
+    pair = Pair()
+    pair.opens(relative_stop=price("0.005"))
+    assert pair.commands[0].relative_stop == price("0.005")
+
+
+def test_a_later_level_moves_by_the_copys_own_shift() -> None:
+    """Filled 0.3 pip above the leader: his 1.096 is our 1.09603, to the tick."""
+    pair = opened("1.10003", stop=price("1.095"))
+    pair.protects(stop="1.096", target="1.12")
+    command = pair.commands[-1]
+    assert command.kind is CommandKind.AMEND_PROTECTION
+    assert (command.stop, command.target) == (price("1.09603"), price("1.12003"))
+    pair.answer()
+    assert pair.waiting == []
+
+
+def test_levels_by_price_are_the_leaders_own() -> None:
+    """`levels=price`: 1.096 stays 1.096, whatever our fill was."""
+    pair = opened("1.10003", {"levels": "price"}, stop=price("1.095"))
+    assert pair.commands[0].relative_stop == price("1.10001") - price("1.095")
+    pair.protects(stop="1.096")
+    assert pair.commands[-1].stop == price("1.096")
+
+
+def test_a_level_is_rounded_towards_the_market() -> None:
+    """A follower with 3 digits: a buy's stop of 1.09512 becomes 1.096, its target of 1.1109 becomes 1.110."""
+    view = a_view((a_spec(digits=3, pip_position=3),))
+    pair = Pair(view=view)
+    pair.opens()
+    pair.answer(at="1.100")
+    pair.protects(stop="1.09512", target="1.1109")
+    assert (pair.commands[-1].stop, pair.commands[-1].target) == (price("1.096"), price("1.110"))
+
+
+def test_what_is_not_copied_stays_as_the_copy_has_it_not() -> None:
+    """`copy_tp=off`: the stop is sent, the target is not."""
+    pair = Pair({"copy_tp": "off"})
+    pair.opens(stop=price("1.095"), target=price("1.11"))
+    assert pair.commands[0].relative_target is None
+
+
+def test_offsets_are_farther_from_the_entry() -> None:
+    """5 pips more for the stop, 10 pips less for the target: 55 and 90 pips."""
+    pair = Pair({"sl_offset": "5", "tp_offset": "-10"})
+    pair.opens(stop=price("1.095"), target=price("1.11"))
+    assert (pair.commands[0].relative_stop, pair.commands[0].relative_target) == (price("0.0055"), price("0.009"))
+
+
+def test_fixed_levels_count_from_the_copys_own_entry() -> None:
+    """20 and 40 pips, whatever the leader has; his later moves do not touch them."""
+    pair = opened("1.10005", {"fixed_sl": "20", "fixed_tp": "40"}, stop=price("1.05"))
+    assert levels(pair) == (price("1.09805"), price("1.10405"))
+    pair.protects(stop="1.06")
+    pair.answer()
+    assert levels(pair) == (price("1.09805"), price("1.10405"))
+
+
+def test_reversed_the_levels_change_places() -> None:
+    """The leader buys with target 1.11 and stop 1.095: we sell with stop 1.11 and target 1.095."""
+    pair = Pair({"reverse": "on"})
+    pair.opens(stop=price("1.095"), target=price("1.11"))
+    command = pair.commands[0]
+    assert command.side is Side.SELL
+    assert (command.relative_stop, command.relative_target) == (price("0.01"), price("0.005"))
+    pair.answer(at="1.09999")
+    assert levels(pair) == (price("1.10999"), price("1.09499"))
+    pair.protects(stop="1.096", target="1.12")
+    assert (pair.commands[-1].stop, pair.commands[-1].target) == (price("1.11999"), price("1.09599"))
+
+
+def test_a_level_on_the_wrong_side_is_skipped() -> None:
+    """A buy's stop above its entry protects nothing."""
+    assert Pair().opens(stop=price("1.11")).reason is Reason.LEVEL_WRONG_SIDE
+    assert Pair().opens(target=price("1.09")).reason is Reason.LEVEL_WRONG_SIDE
+
+
+@pytest.mark.parametrize(
+    ("spec", "reason"),
+    [
+        (a_spec(sl_distance=50), None),  # 50 points = 5 pips
+        (a_spec(sl_distance=51), Reason.STOP_TOO_CLOSE),
+        (a_spec(sl_distance=4, distance_in=DistanceIn.PERCENTAGE), None),  # 0.04 % of 1.1 = 4.4 pips
+        (a_spec(sl_distance=5, distance_in=DistanceIn.PERCENTAGE), Reason.STOP_TOO_CLOSE),  # 5.5 pips
+    ],
+)
+def test_a_stop_nearer_than_the_symbol_allows_is_skipped(spec: object, reason: Reason | None) -> None:
+    """The leader's stop is 5 pips away."""
+    pair = Pair(view=a_view((spec,)))  # type: ignore[arg-type]
+    assert pair.opens(stop=price("1.0995")).reason is reason
+
+
+def test_a_widened_stop_shrinks_the_volume_and_stays_wide() -> None:
+    """5 pips become 10, so one lot becomes a half: the money at risk does not grow; nobody amends it back."""
+    pair = Pair({"bad_stop": "widen"}, view=a_view((a_spec(sl_distance=100),)))
+    pair.opens(stop=price("1.0995"))
+    assert (pair.commands[0].relative_stop, pair.commands[0].volume) == (price("0.001"), LOT // 2)
+    pair.answer(at="1.10000")
+    assert levels(pair)[0] == price("1.099")
+    assert pair.waiting == []
+
+
+def test_a_late_open_counts_from_the_market_and_both_quotes() -> None:
+    """We quote 30 pips above the leader: his stop 1.095 is our 1.098; we would enter at 1.10301, so 50.1 pips."""
+    pair = Pair()
+    pair.quotes["EURUSD"] = ("1.10299", "1.10301")
+    change = a_change(late=True, stop=price("1.095"), quote=a_quote("1.09999", "1.10001"))
+    pair.tell(change)
+    assert pair.commands[0].relative_stop == price("0.00501")
+    pair.answer(at="1.10301")
+    pair.protects(stop="1.096")
+    assert pair.commands[-1].stop == price("1.099")
+
+
+def test_a_late_open_whose_level_the_market_has_passed_is_skipped() -> None:
+    """The price fell below the leader's stop meanwhile."""
+    pair = Pair()
+    pair.quotes["EURUSD"] = ("1.09399", "1.09401")
+    change = a_change(late=True, stop=price("1.095"), quote=a_quote("1.09399", "1.09401"))
+    assert pair.tell(change).reason is Reason.LEVEL_PASSED
+    blind = a_change(source="p9", late=True, stop=price("1.095"), quote=None)
+    assert pair.tell(blind).reason is Reason.STALE_INPUT
+
+
+def test_a_persons_level_is_pinned_until_the_leader_sets_a_tighter_one() -> None:
+    """By hand to 1.098: the leader's target leaves it, his 1.097 is looser and leaves it, his 1.099 takes over."""
+    pair = opened("1.10000", stop=price("1.095"))
+    pair.passes(1_000)
+    (number,) = pair.held
+    held = replace(pair.held[number], stop=price("1.098"), updated_ms=pair.now_us // 1_000)
+    pair.held[number] = held
+    pair.fact(pair.protective(ExecutionKind.ORDER_REPLACED, held, is_server=False, name="terminal"))
+    assert pair.waiting == []
+    for wanted, shown in (("1.095", "1.098"), ("1.097", "1.098"), ("1.099", "1.099")):
+        pair.passes(1_000)
+        pair.protects(stop=wanted, target="1.12")
+        pair.answer()
+        assert levels(pair) == (price(shown), price("1.12"))
+
+
+def test_with_human_levels_leader_the_leaders_next_word_wins() -> None:
+    """`human_levels=leader`: a person's stop goes when the leader speaks."""
+    pair = opened("1.10000", {"human_levels": "leader"}, stop=price("1.095"))
+    pair.passes(1_000)
+    (number,) = pair.held
+    held = replace(pair.held[number], stop=price("1.098"), updated_ms=pair.now_us // 1_000)
+    pair.held[number] = held
+    pair.fact(pair.protective(ExecutionKind.ORDER_REPLACED, held, is_server=False))
+    pair.protects(stop="1.097")
+    pair.answer()
+    assert levels(pair)[0] == price("1.097")
+
+
+def test_a_trailing_copy_trails_itself_and_is_not_loosened() -> None:
+    """The flag is copied; the leader's 2107 are facts; a new target keeps the stop that has trailed on."""
+    pair = opened("1.10000", stop=price("1.095"), trailing=True)
+    assert pair.commands[0].trailing
+    assert pair.protects(stop="1.096", trailing=True, trailed=True).reason is Reason.TRAILS_ITSELF
+    (number,) = pair.held
+    pair.held[number] = replace(pair.held[number], stop=price("1.0975"))
+    pair.fact(TrailingStopMoved(position=number, order=OrderId(1), stop=price("1.0975")))
+    assert pair.waiting == []
+    pair.protects(stop="1.095", target="1.12", trailing=True)
+    assert (pair.commands[-1].stop, pair.commands[-1].target) == (price("1.0975"), price("1.12"))
+    pair.answer()
+    pair.protects(stop="1.094", target="1.12", trailing=True)
+    assert pair.commands[-1].stop == price("1.094")
+
+
+def test_without_copy_trailing_the_leaders_moves_are_followed_in_steps() -> None:
+    """Tightening only, from one pip, at most once a second; the newest place wins."""
+    pair = opened("1.10000", {"copy_trailing": "off"}, stop=price("1.095"), trailing=True)
+    assert not pair.commands[0].trailing
+    assert pair.protects(stop="1.09505", trailing=True, trailed=True).reason is Reason.TRAILING_STEP
+    assert pair.protects(stop="1.0951", trailing=True, trailed=True).verdict is Verdict.COPY
+    assert pair.commands[-1].stop == price("1.0951")
+    pair.answer()
+    pair.protects(stop="1.0952", trailing=True, trailed=True)
+    pair.protects(stop="1.0953", trailing=True, trailed=True)
+    assert pair.waiting == []
+    pair.passes(1_000_000)
+    assert [intent.command.stop for intent in pair.waiting] == [price("1.0953")]
+
+
+def test_a_refused_amendment_keeps_the_old_level_and_is_tried_again() -> None:
+    """Reported, and asked for again with growing delay; never given up while it is wanted."""
+    pair = opened("1.10000", stop=price("1.095"))
+    pair.protects(stop="1.099")
+    pair.refuse("PROTECTION_IS_TOO_CLOSE_TO_MARKET")
+    assert levels(pair)[0] == price("1.095")
+    pair.passes(1_000_000)
+    assert pair.waiting[-1].command.stop == price("1.099")
+    assert any("PROTECTION_IS_TOO_CLOSE" in text for text in pair.view.alerts.values())
+
+
+def test_nothing_to_amend_counts_as_done() -> None:
+    """The broker's words for it are no refusal."""
+    pair = opened("1.10000", stop=price("1.095"))
+    pair.protects(stop="1.096")
+    pair.refuse("INVALID_REQUEST", text="Nothing to amend.")
+    assert pair.copy.refusals == 0
+    assert not pair.view.alerts
+
+
+def test_a_limited_risk_follower_opens_with_a_guaranteed_stop_or_not_at_all() -> None:
+    """No stop: skip(stop_required); with one: guaranteed, at least the guaranteed distance away, never trailing."""
+    view = a_view((a_spec(gsl_distance=100),), limited_risk=True)
+    assert Pair(view=view).opens().reason is Reason.STOP_REQUIRED
+    assert Pair(view=view).opens(stop=price("1.0995")).reason is Reason.STOP_TOO_CLOSE
+    pair = Pair(view=view)
+    pair.opens(stop=price("1.09"), trailing=True)
+    assert (pair.commands[0].guaranteed, pair.commands[0].trailing) == (True, False)
