@@ -10,8 +10,9 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from functools import lru_cache
 
+from cmam.domain.changes import ChangeKind
 from cmam.domain.copies import Copy, CopyState
-from cmam.domain.decide import Decision, add_now, open_now
+from cmam.domain.decide import Decision, add_now, open_now, place_now
 from cmam.domain.events import CopyWoken, Health, Inputs, Wait
 from cmam.domain.ids import LinkId, StoreId
 from cmam.domain.link import LinkSettings
@@ -115,7 +116,7 @@ def attempt(view: AccountView, copy: Copy, woken: CopyWoken, settings: LinkSetti
     draft = _draft(view, copy, settings, woken, now_us)
     if wait is Wait.CANCEL:
         draft.change = replace(change, volume=change.after)
-    decision = open_now(draft)
+    decision = place_now(draft) if change.kind is ChangeKind.ORDER_PLACED else open_now(draft)
     if decision.wait is None:
         return decision
     is_over = now_us >= copy.wait_until_us

@@ -8,6 +8,7 @@ from cmam.domain.commands import CommandKind
 from cmam.domain.copies import Copy, CopyKey, CopyState, Intent, IntentState
 from cmam.domain.events import ExecutionSeen, Reconciled
 from cmam.domain.ids import IntentId, OrderId, PositionId
+from cmam.domain.naming import read_label
 from cmam.domain.quantities import Distance, Price, Volume
 from cmam.domain.trades import Deal, ExecutionKind, Order, OrderStatus
 from cmam.domain.view import AccountView, put
@@ -179,11 +180,11 @@ def adopt_unknown(view: AccountView, event: Reconciled, at_us: int) -> AccountVi
     for intent in view.intents.values():
         copy = view.copies.get(intent.key)
         if intent.command.kind in (CommandKind.OPEN, CommandKind.PLACE) and copy is not None and copy.position is None:
-            view = _adopt(view, copy, by_client.get(intent.intent), intent.command.label, event, at_us)
+            view = _adopt(view, copy, by_client.get(intent.intent), event, at_us)
     for copy in tuple(view.copies.values()):
         order = by_id.get(copy.order) if copy.order is not None else None
         if copy.order is not None and copy.position is None:
-            view = _adopt(view, copy, order, order.label if order is not None else "", event, at_us)
+            view = _adopt(view, copy, order, event, at_us)
         current = view.copies[copy.key]
         if current.order is not None and current.order not in view.orders and not current.ended_order:
             is_known = order is not None and order.status is not OrderStatus.ACCEPTED
@@ -194,14 +195,20 @@ def adopt_unknown(view: AccountView, event: Reconciled, at_us: int) -> AccountVi
     return view
 
 
-def _adopt(
-    view: AccountView, copy: Copy, order: Order | None, label: str, event: Reconciled, at_us: int
-) -> AccountView:
-    held = next((position for position in event.positions if label and position.label == label), None)
+def _is_of(copy: Copy, label: str) -> bool:
+    mark = read_label(label)
+    return mark is not None and (mark.link, mark.source) == copy.key
+
+
+def _adopt(view: AccountView, copy: Copy, order: Order | None, event: Reconciled, at_us: int) -> AccountView:
+    """Join a copy to what its order opened: by the order where it is known, else by the label of the position."""
+    held = next(
+        (position for position in event.positions if position.volume > 0 and _is_of(copy, position.label)), None
+    )
     if copy.share:
         held = None
     position = order.position if order is not None and order.executed_volume > 0 else None
-    if held is not None and held.volume > 0:
+    if held is not None:
         position = held.position
     if position is not None:
         price = order.execution_price if order is not None and order.execution_price else None

@@ -119,7 +119,6 @@ class Copy:
     retry_at_us: int = 0
     not_after_us: int = 0
     settings_version: int = 0
-    protection_refused: Goal | None = None
     change: Change | None = None
     wait: Wait | None = None
     wait_until_us: int = 0

@@ -64,7 +64,7 @@ def decide(view: AccountView, change: Change, settings: LinkSettings, inputs: In
         case ChangeKind.REVERSED:
             return _decide_reversed(draft, live)
         case ChangeKind.ORDER_PLACED:
-            return DUPLICATE if live is not None or ended is not None else _place(draft)
+            return DUPLICATE if live is not None or ended is not None else place_now(draft)
         case _:
             pass
     if live is None:
@@ -379,7 +379,8 @@ def _terms(draft: Draft, volume: Volume) -> Terms:
     )
 
 
-def _place(draft: Draft) -> Decision:
+def place_now(draft: Draft) -> Decision:
+    """Pass all the rules and rest; or say why not."""
     draft.is_pending = True
     found = first_reason(draft)
     if found is Wait.STOP:

@@ -217,7 +217,14 @@ def take_intent(view: AccountView, event: IntentRecorded, at_us: int) -> Account
         case CommandKind.OPEN:
             has_levels = event.command.relative_stop is not None or event.command.relative_target is not None
             copy = replace(
-                copy, awaits_protection=has_levels, state=CopyState.OPENING, side=event.command.side, wait=None
+                copy,
+                awaits_protection=has_levels,
+                state=CopyState.OPENING,
+                side=event.command.side,
+                wait=None,
+                order=None,
+                ended_order=False,
+                grace_over=False,
             )
         case CommandKind.PLACE:
             copy = replace(copy, state=CopyState.OPENING, ended_order=False)
@@ -254,10 +261,8 @@ def settle(view: AccountView, event: IntentSettled, at_us: int) -> AccountView:
     kind = intent.command.kind
     if event.outcome is Outcome.CONFIRMED:
         if kind is CommandKind.AMEND_PROTECTION:
-            copy = replace(copy, protection_refused=None, applied_stop=intent.command.stop)
+            copy = replace(copy, applied_stop=intent.command.stop)
         return put(view, replace(copy, refusals=0, retry_at_us=0, trouble=""))
-    if kind is CommandKind.AMEND_PROTECTION and event.outcome is Outcome.REFUSED:
-        copy = replace(copy, protection_refused=copy.goal)
     if event.outcome is Outcome.REFUSED and event.reason in GONE_CODES:
         copy = replace(copy, doubt=True)
     delay = max(min(RETRY_FIRST_US << min(copy.refusals, 10), RETRY_LAST_US), event.retry_in_us)
@@ -289,8 +294,11 @@ def _settle_open(view: AccountView, copy: Copy, intent: Intent, event: IntentSet
             wait=Wait.RETRY,
             wait_until_us=copy.not_after_us,
             retry_at_us=at_us + event.retry_in_us,
+            refusals=copy.refusals + 1,
         )
         return put(view, waiting)
+    if event.outcome is Outcome.CONFIRMED:
+        copy = replace(copy, refusals=0)
     if intent.command.kind is CommandKind.PLACE or copy.position is None:
         return put(view, copy)
     if copy.target <= 0:

@@ -255,7 +255,7 @@ class _Builder:
         copy = self.view.copies.get(key)
         if copy is None or not copy.ended_order or copy.position is not None or copy.wait is not None:
             return
-        if any(intent.command.kind is CommandKind.PLACE for intent in self.view.intents_of(key)):
+        if any(intent.command.kind.adds_risk for intent in self.view.intents_of(key)):
             return
         reason = copy.ending
         if reason is None:
