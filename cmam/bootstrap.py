@@ -242,6 +242,7 @@ class System:
             self._clock,
             self._directory,
             self._status,
+            self._board,
             new_id,
             self._only,
             self._ensure_accounts,

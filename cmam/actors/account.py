@@ -18,6 +18,7 @@ from cmam.actors.runtime import Directory, Watched
 from cmam.actors.status import StatusBoard
 from cmam.actors.timer import Timer
 from cmam.clock import SECOND_US, Clock
+from cmam.domain import guards
 from cmam.domain.account import AccountView, Copy, IntentState, evolve
 from cmam.domain.changes import Change, ChangeKind
 from cmam.domain.commands import CommandKind
@@ -51,6 +52,8 @@ from cmam.openapi.quotes import QuoteBoard
 
 log = logging.getLogger(__name__)
 
+WATCH_US = 250_000
+"""How often guards are looked at, where there are any."""
 SAMPLE_US = 10 * SECOND_US
 """How often the quotes of symbols with open copies are put on record."""
 UNCONFIRMED_US = SECOND_US
@@ -104,6 +107,8 @@ class AccountActor(Watched):
         self._feed = ""
         self._refused = ""
         self._withdrawn: frozenset[IntentId] = frozenset()
+        self._guarded = guards.Memory()
+        self._is_watching = False
 
     # --- life -----------------------------------------------------------------------------------------------------
 
@@ -280,6 +285,10 @@ class AccountActor(Watched):
         if kind == "sample":
             self._sample()
             return
+        if kind == "watch":
+            self._is_watching = False
+            self._watch()
+            return
         if kind == "question":
             self._overdue(intent)
             return
@@ -314,6 +323,21 @@ class AccountActor(Watched):
             leader_quote=self._leader_quote(copy.change),
             clock_offset_ms=self._ports.board.clock_offset_ms(self._feed),
         )
+
+    # --- guards ---------------------------------------------------------------------------------------------------
+
+    def _watch(self) -> None:
+        """Look at equity where a guard is set: on a timer and after executions, never for each tick."""
+        links = tuple(self._links.values())
+        if not guards.needs_watch(links):
+            return
+        found = guards.watch(self._view, links, self._quote_by_name, self._guarded, self._ports.clock.now())
+        self._guarded = found.memory
+        for fact in found.facts:
+            self._fact(fact)
+        if not self._is_watching:
+            self._is_watching = True
+            self._ports.timer.after(WATCH_US, self._name, m.Wake("watch"))
 
     # --- as a follower --------------------------------------------------------------------------------------------
 
@@ -391,6 +415,7 @@ class AccountActor(Watched):
             self._ports.directory.tell(m.account_name(gone.leader), m.Unfollow(gone.link))
         new = fresh.keys() - self._links.keys()
         self._links = fresh
+        self._watch()
         if new:
             self._ask_leaders()
 
@@ -436,6 +461,7 @@ class AccountActor(Watched):
             return
         self._ensure_traded_spec(message.fact)
         self._fact(message.fact, received_us=message.received_us)
+        self._watch()
 
     def _ensure_traded_spec(self, fact: Event) -> None:
         """Have the symbol of an execution on record before it: followers and replay read it from there."""
@@ -537,6 +563,7 @@ class AccountActor(Watched):
             self._ports.timer.after(SAMPLE_US, self._name, m.Wake("sample"))
         self._alert(m.Alert("session"))
         self._flush_deferred()
+        self._watch()
         self._arm()
 
     def _subscribe(self, preparation: Preparation) -> None:

@@ -16,10 +16,13 @@ from cmam.actors.runtime import Directory, Watched
 from cmam.actors.status import StatusBoard
 from cmam.clock import Clock
 from cmam.domain.events import ActorRestarted, Event, SystemStarted, SystemStopped
-from cmam.domain.ids import AccountId
+from cmam.domain.guards import still_holds
+from cmam.domain.ids import AccountId, LinkId
 from cmam.domain.link import LinkSettings
 from cmam.domain.operate import Context, Refusal, operate
+from cmam.domain.quantities import Quote
 from cmam.domain.registry import ACCOUNT_PREFIX, APP, Registry, evolve_registry
+from cmam.openapi.quotes import QuoteBoard
 
 log = logging.getLogger(__name__)
 
@@ -34,6 +37,7 @@ class OperatorActor(Watched):
         clock: Clock,
         directory: Directory,
         status: StatusBoard,
+        board: QuoteBoard,
         new_id: Callable[[], str],
         only: frozenset[str],
         on_accounts: Callable[[Registry], None],
@@ -45,6 +49,7 @@ class OperatorActor(Watched):
         self._clock = clock
         self._directory = directory
         self._status = status
+        self._board = board
         self._new_id = new_id
         self._only = only
         self._on_accounts = on_accounts
@@ -89,6 +94,7 @@ class OperatorActor(Watched):
             new_id=self._new_id,
             heads=self._status.versions(),
             views=self._status.views(),
+            still_holds=self._still_holds,
         )
         try:
             outcome = operate(context, message.request)
@@ -106,6 +112,21 @@ class OperatorActor(Watched):
             self._on_accounts(self._registry)
             self._directory.tell(m.KEEPER, m.Reload())
         self._tell_links(before)
+
+    def _still_holds(self, account: AccountId, name: LinkId, guard: str) -> str:
+        """The condition that forbids to re-arm a link now, in words, or nothing."""
+        view = self._status.view(account)
+        link = next((link for link in self.links() if link.link == name), None)
+        if view is None or link is None:
+            return ""
+
+        def quote_of(symbol: str) -> Quote | None:
+            entry = view.names.get(symbol)
+            feed = self._board.feed_of(account)
+            return self._board.quote(feed, entry.symbol) if entry is not None and feed else None
+
+        held = still_holds(view, link, quote_of, self._clock.now(), guard)
+        return ", ".join(f"{condition.guard} at {condition.value} against {condition.limit}" for condition in held)
 
     def _record(self, events: tuple[tuple[str, Event], ...], then: tuple[tuple[str, object], ...] = ()) -> None:
         """Append each event to its stream; the answer goes out once the last of them is durable.

@@ -63,13 +63,18 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Context:
-    """What a command may rest on besides its words: `heads` are the versions of account streams, for new links."""
+    """What a command may rest on besides its words.
+
+    `heads` are the versions of account streams, for new links; `views` are there while the system runs, and so is
+    `still_holds`, which names the guard's condition that forbids to re-arm a link at this moment, if any.
+    """
 
     registry: Registry
     user: str
     new_id: Callable[[], str]
     heads: Mapping[AccountId, int]
     views: Mapping[AccountId, AccountView] = field(default_factory=dict)
+    still_holds: Callable[[AccountId, LinkId, str], str] = lambda _account, _link, _guard: ""
 
 
 Request = Mapping[str, Any]
