@@ -11,7 +11,7 @@ LOT = 10_000_000
 
 def test_min_equity_flattens_and_locks_until_rearmed() -> None:
     """Equity below the limit closes the copies; later opens are denied; re-arming is refused while it holds."""
-    whole = Whole(seed=3, settings={"min_equity": "24990", "volume.amount": "1"})
+    whole = Whole(seed=3, settings={"min_equity": "24950", "volume.amount": "1"})
     whole.start_ready()
     whole.person.buy(LOT)
     whole.run(2)
