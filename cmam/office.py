@@ -33,6 +33,8 @@ from cmam.store.views_file import views_position
 
 STORE_ID_CHARACTERS = 5
 ID_CHARACTERS = 6
+NEEDS_VIEWS = frozenset({"rearm", "symbol.confirm"})
+"""Commands that rest on what an account holds, for which the whole log is folded."""
 SECRETS_LOCK = "secrets.lock"
 SECRETS_PATIENCE_S = 5.0
 """How long to wait for another process that changes secrets at this moment."""
@@ -86,12 +88,17 @@ def read_registry(home: Home) -> Registry:
 
 def stored_status(home: Home) -> dict[str, Any]:
     """What `status` shows where nothing runs: the last stored state, every session down."""
+    return document_of_fold(read_fold(home))
+
+
+def read_fold(home: Home) -> Fold:
+    """Everything that is believed of a home by its log, beside whoever writes; empty without a store."""
     try:
         log = EventLog.read_only(home.root)
     except StoreMissing:
-        return document_of_fold(Fold())
+        return Fold()
     try:
-        return document_of_fold(fold(log.read_all()))
+        return fold(log.read_all())
     finally:
         log.close()
 
@@ -171,6 +178,7 @@ class Desk:
             user=str(request.get("user", "")),
             new_id=new_id,
             heads={AccountId(account): version for account, version in heads.items()},
+            views=fold(self._log.read_all()).accounts if request.get("command") in NEEDS_VIEWS else {},
         )
         outcome = operate(context, request)
         self._record(outcome)

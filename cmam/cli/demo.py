@@ -108,7 +108,7 @@ def _screen(stage: Stage) -> Any:
         ("follower", "left"), ("symbol", "left"), ("side", "left"), ("leader", "right"), ("copy", "right"),
         ("state", "left"), ("price", "right"), ("stop", "right"), ("target", "right"),
     ):  # fmt: skip
-        table.add_column(heading, justify=justify)
+        table.add_column(heading, justify=justify, no_wrap=True)
     for account, _, copy in stage.copies()[-COPIES_SHOWN:]:
         view = stage.folded.accounts[account]
         position = view.positions.get(copy.position) if copy.position is not None else None
@@ -117,7 +117,7 @@ def _screen(stage: Stage) -> Any:
             names[account],
             copy.leader_symbol,
             copy.side.value,
-            _units(copy.goal.leader_volume),
+            _units(copy.leader_opened),
             _units(copy.volume or copy.opened_volume),
             _coloured(copy.state.value),
             _price(copy.open_price, digits),
@@ -152,7 +152,7 @@ def _names(stage: Stage) -> dict[Any, str]:
 def _units(volume: int) -> str:
     from cmam.domain.quantities import units_text
 
-    return units_text(volume)
+    return units_text(volume).removesuffix(".00")
 
 
 def _price(value: int | None, digits: int) -> str:
@@ -203,10 +203,10 @@ def _tell(home: Home, summary: dict[str, Any]) -> None:
     out = console()
     table = new_table("what was copied")
     for heading, justify in (
-        ("follower", "left"), ("leader pos.", "right"), ("copy pos.", "right"), ("symbol", "left"), ("side", "left"),
+        ("follower", "left"), ("position", "right"), ("its copy", "right"), ("symbol", "left"), ("side", "left"),
         ("leader", "right"), ("copy", "right"), ("state", "left"),
     ):  # fmt: skip
-        table.add_column(heading, justify=justify)
+        table.add_column(heading, justify=justify, no_wrap=True)
     for copy in summary["copies"]:
         table.add_row(
             str(copy["follower"]),
@@ -214,8 +214,8 @@ def _tell(home: Home, summary: dict[str, Any]) -> None:
             str(copy["follower_position"] or "–"),
             copy["symbol"],
             copy["side"],
-            copy["leader_volume"],
-            copy["volume"],
+            copy["leader_volume"].removesuffix(".00"),
+            copy["volume"].removesuffix(".00"),
             _coloured(copy["state"]),
         )
     out.print(table)

@@ -47,8 +47,8 @@ SPEED = 20
 """The market's speed: fast enough that prices move visibly within half a minute."""
 PROFILE = "demo"
 FOLLOWERS = 3
-AMOUNTS = ("1", "0.5", "0.25")
-"""volume.amount of each follower."""
+AMOUNTS = ("0.5", "1", "0.25")
+"""volume.amount of each follower: half of the trader's smallest trade is below what the first broker takes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +79,8 @@ SCRIPT = (
     Act(18.0, "close", "d"),
     Act(19.5, "close", "a"),
 )
+TABLE = "leader_symbol,follower_symbol\nEURUSD,EURUSD.b\nUSDJPY,USDJPY.b\nGBPUSD,GBPUSD.b\n"
+"""The second broker calls them otherwise and counts another lot, so a person has to say that they are the same."""
 PIPS = {"EURUSD": Decimal("0.0001"), "USDJPY": Decimal("0.01"), "GBPUSD": Decimal("0.0001")}
 
 
@@ -235,7 +237,7 @@ def _configure(home: Home, ready: Mapping[str, Any]) -> Settings:
     leader, *followers = (str(account["ctid"]) for account in ready["accounts"][: FOLLOWERS + 1])
     _do(home, {"command": "account.alias", "account": leader, "alias": "leader"})
     for number, follower in enumerate(followers, 1):
-        _do(home, {"command": "account.alias", "account": follower, "alias": f"follower-{number}"})
+        _do(home, {"command": "account.alias", "account": follower, "alias": f"copier-{number}"})
     _do(
         home,
         {
@@ -247,8 +249,8 @@ def _configure(home: Home, ready: Mapping[str, Any]) -> Settings:
         },
     )
     for follower, amount in zip(followers[1:], AMOUNTS[1:], strict=True):
-        settings_of_one = {"volume.amount": amount}
-        _do(home, {"command": "profile.set", "profile": PROFILE, "follower": follower, "settings": settings_of_one})
+        one = {"volume.amount": amount, "volume.basis": "units", "symbols.table": TABLE}
+        _do(home, {"command": "profile.set", "profile": PROFILE, "follower": follower, "settings": one})
     return settings
 
 

@@ -149,6 +149,35 @@ def _decisions(person: Person, verdict: str) -> list[dict[str, Any]]:
     return [line for line in person.types("audit", "decisions", "--json").lines if line["verdict"] == verdict]
 
 
+def test_flatten_closes_every_copy_and_latches(person: Person, ready: ReadyInfo, tmp_path: Path) -> None:
+    """`flatten --wait` ends once nothing is left; nothing opens until `rearm`. The symbol table is a round trip."""
+    with _running(person), Trader(ready.as_document(), ready.as_document()["accounts"][0]) as trader:
+        buy = steps.Step(action="buy", symbol="EURUSD", lots=steps.decimal("1", "lots"))
+        before = len(_copies(person, "open"))
+        steps.perform(trader, buy, {})
+        _until(lambda: len(_copies(person, "open")) == before + 1, "the copy is open")
+        said = person.types("flatten", "main", "--wait")
+        assert said.code == 0, said.err
+        assert "Nothing is left." in said.err
+        assert not _copies(person, "open")
+        skipped = len(_decisions(person, "skip"))
+        steps.perform(trader, buy, {})
+        _until(lambda: len(_decisions(person, "skip")) > skipped, "a flattened link opens nothing")
+        assert person.types("rearm", "main").code == 0
+        steps.perform(trader, buy, {})
+        _until(lambda: _copies(person, "open"), "an armed link copies again")
+        assert person.types("flatten", "--all", "--wait").code == 0
+    table = tmp_path / "symbols.csv"
+    assert person.types("profile", "symbols", "main", "sample", str(table)).code == 0
+    assert "EURUSD,EURUSD," in table.read_text()
+    assert person.types("profile", "symbols", "main", "load", str(table)).code == 0
+    table.write_text("leader_symbol,copy_sl\nEURUSD,perhaps\nGBPUSD,never\n")
+    said = person.types("profile", "symbols", "main", "load", str(table))
+    assert said.code == 2
+    assert "perhaps" in said.err
+    assert "never" in said.err
+
+
 def test_a_stored_pause_is_obeyed_at_the_next_start(person: Person) -> None:
     """Without a running system a pause is stored; the next start begins with it."""
     assert person.types("pause", "main").code == 0
@@ -171,6 +200,10 @@ def test_a_stored_pause_is_obeyed_at_the_next_start(person: Person) -> None:
         (("profile", "show", "nobody"), 2, "found 'nobody'"),
         (("pause",), 2, "--all"),
         (("pause", "main", "--all"), 2, "one of"),
+        (("flatten",), 2, "one of"),
+        (("flatten", "nobody"), 2, "found 'nobody'"),
+        (("flatten", "main", "--wait"), 1, "Nothing runs"),
+        (("rearm",), 2, "one of"),
         (("audit", "copies", "--since", "yesterday-ish"), 2, "expected a time"),
         (("audit", "copies", "--account", "nobody"), 2, "found 'nobody'"),
         (("audit", "verify", "--head", "x"), 2, "expected a head"),
