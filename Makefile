@@ -64,6 +64,7 @@ sample: $(DEV)  ## Write events.db.sample anew. It is a promise: only when a for
 
 soak: $(DEV)  ## Hours of virtual trading with faults; SEED=n replays one.
 	$(PY) -m tests.chaos.soak $(if $(SEED),--seed $(SEED))
+	$(PY) scripts/fuzz_sandbox.py --frames 1000000 $(if $(SEED),--seed $(SEED))
 
 bench: $(DEV)  ## Measure; the figures of docs/ come from here.
 	$(PY) -m pytest tests/bench --benchmark-only --benchmark-columns=min,median,max,rounds

@@ -59,6 +59,8 @@ class Delivery:
         self, session: Session, payload_type: int, payload: bytes, msg_id: str | None, ctid: int | None = None
     ) -> None:
         """Send one message; `ctid` is the account that an event is about."""
+        if session.is_closing:
+            return
         item = Send(session.connection, payload_type, payload, msg_id)
         if self._faults.is_any or session.is_troubled:
             self._send_troubled(session, item, ctid)

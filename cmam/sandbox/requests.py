@@ -18,12 +18,12 @@ from cmam.sandbox import history, margin, orders, prices, reads, units
 from cmam.sandbox.authority import Grant, Grants
 from cmam.sandbox.floor import Floor, Refused
 from cmam.sandbox.ledger import Account
+from cmam.sandbox.lobby import ACCOUNT_DISCONNECT, Lobby
 from cmam.sandbox.sessions import Session
 from cmam.sandbox.streams import Streams
 from cmam.sandbox.world import AccessRights
 
 PROTOCOL_VERSION = "91"
-ACCOUNT_DISCONNECT = 2164
 
 
 class Needs(Enum):
@@ -46,14 +46,8 @@ class Desk:
     floor: Floor
     grants: Grants
     streams: Streams
-    sessions: dict[int, Session]
+    lobby: Lobby
     reply: Reply
-
-    def leave_account(self, session: Session, account: Account) -> None:
-        """End an account session: its events and its subscriptions."""
-        self.streams.forget(session.connection, account)
-        account.listeners.pop(session.connection, None)
-        session.accounts.pop(account.spec.ctid, None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +86,7 @@ def _application_auth(
     if refusal is not None:
         raise Refused(refusal.code, refusal.description)
     most = desk.floor.switches.connections_max
-    if most and sum(other.client_id == client_id for other in desk.sessions.values()) >= most:
+    if most and sum(other.client_id == client_id for other in desk.lobby.sessions.values()) >= most:
         raise Refused("CONNECTIONS_LIMIT_EXCEEDED", f"More than {most} connections of this application")
     session.client_id = session.figures.client_id = client_id
     return messages.ProtoOAApplicationAuthRes()
@@ -183,8 +177,8 @@ def _account_auth(desk: Desk, session: Session, request: messages.ProtoOAAccount
 def _account_logout(
     desk: Desk, session: Session, account: Account, _: messages.ProtoOAAccountLogoutReq, msg_id: str | None
 ) -> None:
-    desk.leave_account(session, account)
     ctid = account.spec.ctid
+    desk.lobby.leave_account(session, ctid)
     desk.reply(session, 2163, messages.ProtoOAAccountLogoutRes(ctidTraderAccountId=ctid), msg_id)
     desk.reply(session, ACCOUNT_DISCONNECT, messages.ProtoOAAccountDisconnectEvent(ctidTraderAccountId=ctid), None)
 
