@@ -1,0 +1,150 @@
+"""Opens that wait: for a better price, for a stop, for a turn; through all gates when they go, and ended in time."""
+
+from __future__ import annotations
+
+from cmam.domain.account import CopyState
+from cmam.domain.changes import ChangeKind
+from cmam.domain.events import AttemptDecided, CopyWoken
+from cmam.domain.quantities import Volume
+from cmam.domain.reasons import Reason, Verdict
+from tests.factories import LOT, Pair, price, some_settings
+
+
+def test_wait_for_better_opens_when_the_price_has_come() -> None:
+    """2 pips better than 1.1: nothing at an ask of 1.09981, an open at 1.0998, with one record of the look."""
+    pair = Pair({"wait_for_better": "2"})
+    found = pair.opens()
+    assert (found.verdict, found.wait) == (Verdict.COPY, "better")
+    assert (pair.copy.state, pair.sent) == (CopyState.WAITING, [])
+    assert pair.next_wake() == pair.now_us + 250_000
+    pair.quotes["EURUSD"] = ("1.09979", "1.09981")
+    pair.passes(1_000_000)
+    assert pair.sent == []
+    pair.quotes["EURUSD"] = ("1.09978", "1.0998")
+    pair.passes(1_000_000)
+    assert len(pair.sent) == 1
+    assert sum(isinstance(event, CopyWoken) for event, _ in pair.said) == 1
+    pair.answer()
+    assert pair.copy.volume == LOT
+
+
+def test_a_price_that_does_not_come_ends_the_wait() -> None:
+    """Until `max_age`, then skip(not_better): nothing was ever sent."""
+    pair = Pair({"wait_for_better": "2"})
+    pair.opens()
+    pair.passes(30_000_000)
+    assert (pair.copy.state, pair.copy.reason) == (CopyState.EXPIRED, Reason.NOT_BETTER)
+    attempts = [event for event, _ in pair.said if isinstance(event, AttemptDecided)]
+    assert [attempt.reason for attempt in attempts] == [Reason.NOT_BETTER]
+    assert pair.sent == []
+
+
+def test_a_leader_who_closes_ends_the_wait() -> None:
+    """none(source_gone), and the later price opens nothing."""
+    pair = Pair({"wait_for_better": "2"})
+    pair.opens()
+    assert pair.closes().reason is Reason.SOURCE_GONE
+    pair.quotes["EURUSD"] = ("1.0", "1.00002")
+    pair.passes(1_000_000)
+    assert pair.sent == []
+    assert pair.copy.state.is_end
+
+
+def test_a_leader_who_reduces_meanwhile_is_followed_when_it_opens() -> None:
+    """He halves while we wait: a half goes out."""
+    pair = Pair({"wait_for_better": "2"})
+    pair.opens()
+    pair.reduces(LOT, LOT // 2)
+    pair.quotes["EURUSD"] = ("1.0997", "1.09972")
+    pair.wake()
+    assert pair.commands[0].volume == LOT // 2
+
+
+def test_a_late_gate_ends_the_wait() -> None:
+    """Settings changed meanwhile: the gates are those of the moment it goes."""
+    pair = Pair({"wait_for_better": "2"})
+    pair.opens()
+    pair.link = some_settings({"wait_for_better": "2", "ignore_new": "on"})
+    pair.quotes["EURUSD"] = ("1.0997", "1.09972")
+    pair.wake()
+    assert pair.copy.reason is Reason.IGNORE_NEW
+    assert pair.sent == []
+
+
+def test_risk_percent_waits_for_a_stop() -> None:
+    """The leader sets it 300 ms later: 1 % of 10,000 over 50 pips is 20,000 units."""
+    pair = Pair({"volume.mode": "risk_percent"})
+    assert pair.opens().wait == "stop"
+    pair.passes(300_000)
+    pair.protects(stop="1.095")
+    pair.wake()
+    assert pair.commands[0].volume == 2_000_000
+    assert pair.commands[0].relative_stop == price("0.005")
+
+
+def test_without_a_stop_in_time_the_open_is_skipped_or_takes_its_own_lots() -> None:
+    """After `stop_wait` of a second: skip(no_stop), or 0.03 lot."""
+    pair = Pair({"volume.mode": "risk_percent"})
+    pair.opens()
+    pair.passes(1_000_000)
+    assert (pair.copy.reason, pair.sent) == (Reason.NO_STOP, [])
+    own = Pair({"volume.mode": "risk_percent", "volume.without_stop": "0.03"})
+    own.opens()
+    own.passes(1_000_000)
+    assert own.commands[0].volume == 300_000
+
+
+def test_a_market_range_that_finds_no_price_is_a_skip_for_slippage() -> None:
+    """The order is cancelled with nothing filled: skip(slippage); its base is the leader's fill carried over."""
+    pair = Pair({"max_slippage": "5"})
+    pair.opens()
+    command = pair.commands[0]
+    assert (command.order_type, command.base_price, command.slippage_points) == ("market_range", price("1.1"), 5)
+    pair.answer(part=0)
+    assert pair.copy.reason is Reason.SLIPPAGE
+
+
+def test_a_second_try_with_price_gates_passes_them_again() -> None:
+    """Absent by proof, but the price has run away meanwhile: it is not sent again."""
+    pair = Pair({"max_price_distance": "5", "max_age": "10m"})
+    pair.opens()
+    pair.send()
+    pair.lose()
+    pair.passes(10_000_000)
+    pair.now_us += 10_000_000
+    pair.quotes["EURUSD"] = ("1.1099", "1.11")
+    pair.fact(pair.reconciled(looked_up=True))
+    pair.passes(1_000)
+    assert len(pair.sent) == 1
+    assert pair.copy.reason is Reason.PRICE_AWAY
+
+
+def test_reopen_opens_a_source_once_more_and_never_after_a_stop_out() -> None:
+    """Closed by hand, `reopen=on`: the leader's next add opens all he holds, once."""
+    pair = Pair({"reopen": "on"})
+    pair.opens()
+    pair.answer()
+    for expected in (Verdict.COPY, Verdict.NONE):
+        pair.passes(1_000)
+        (number,) = pair.held
+        pair.hears(pair.close(number, pair.held[number].volume))
+        found = pair.grows(LOT, 2 * LOT)
+        assert found.verdict is expected
+        if expected is Verdict.COPY:
+            assert found.volume == 2 * LOT
+            pair.answer()
+    out = Pair({"reopen": "on"})
+    out.opens()
+    out.answer()
+    out.passes(1_000)
+    (number,) = out.held
+    out.hears(out.close(number, LOT, stop_out=True))
+    assert out.grows(LOT, 2 * LOT).reason is Reason.COPY_FINISHED
+
+
+def test_a_reversal_of_something_never_copied_is_an_open() -> None:
+    """Skipped then, it may be copied now, on its new side, through all gates."""
+    pair = Pair()
+    found = pair.tell(pair.change(ChangeKind.REVERSED, before=Volume(LOT)))
+    assert found.verdict is Verdict.COPY
+    assert pair.commands[0].volume == LOT
