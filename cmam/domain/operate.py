@@ -321,6 +321,9 @@ def _rearm(context: Context, request: Request) -> Outcome:
             raise Refusal(
                 f"expected nothing left to close on account {account}, found {len(busy)} copies still closing"
             )
+        held = [why for link in links if (why := context.still_holds(account, link, guard))]
+        if held:
+            raise Refusal(f"expected conditions that no longer hold on account {account}, found {'; '.join(held)}")
         stream = f"{ACCOUNT_PREFIX}{account}"
         events.extend((stream, GuardRearmed(link=link, guard=guard, user=context.user)) for link in links)
     return Outcome(tuple(events), {"rearmed": len(events), "guard": guard or "all"})
