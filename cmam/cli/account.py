@@ -199,6 +199,7 @@ def _show_seen(seen: Seen) -> None:
         rows,
         ["ctid", "login", "broker", "environment", "type", "balance", "currency", "trading"],
         empty="no account",
+        spare=("type", "login"),
         numbers=frozenset({"ctid", "login", "balance"}),
     )
     for text in seen.unread:
@@ -241,6 +242,7 @@ def list_(tags: tuple[str, ...]) -> None:
         rows,
         columns,
         empty="No account was added yet: see `cmam account add -h`." if not tags else "No account has these tags.",
+        spare=("type", "environment", "alias"),
         numbers=frozenset({"ctid", "login"}),
     )
 

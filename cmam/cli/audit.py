@@ -102,12 +102,12 @@ def copies(**given: Any) -> None:
             [
                 "profile",
                 "follower",
-                ("leader_position", "leader pos."),
-                ("follower_position", "copy pos."),
+                ("leader_position", "leader's"),
+                ("follower_position", "its copy"),
                 "symbol",
                 "side",
-                ("leader_volume", "leader vol."),
-                ("volume", "vol."),
+                ("leader_volume", "volume"),
+                ("volume", "copied"),
                 "state",
                 ("open_price", "open"),
                 ("close_price", "close"),
@@ -115,6 +115,7 @@ def copies(**given: Any) -> None:
             ],
             empty="Nothing was copied yet.",
             numbers=NUMBERS,
+            spare=("profile", "close_price", "open_price", "reason"),
         )
 
 
@@ -125,9 +126,21 @@ def decisions(**given: Any) -> None:
     with opened() as past:
         print_rows(
             past.decisions(_filters(given)),
-            ["decision_id", "at", "profile", "follower", "kind", "symbol", "side", "verdict", "reason", "volume"],
+            [
+                ("decision_id", "decision"),
+                "at",
+                "profile",
+                "follower",
+                "kind",
+                "symbol",
+                "side",
+                "verdict",
+                "reason",
+                "volume",
+            ],
             empty="Nothing was decided yet.",
             numbers=NUMBERS,
+            spare=("profile", "at", "side", "volume"),
         )
 
 
@@ -141,6 +154,7 @@ def orders(**given: Any) -> None:
             ["intent", "account", "kind", "symbol", "side", "volume", "filled", "state", "outcome", "reason"],
             empty="Nothing was requested yet.",
             numbers=NUMBERS,
+            spare=("reason", "filled", "account", "side"),
         )
 
 
@@ -154,6 +168,7 @@ def accounts(**given: Any) -> None:
             ["account", "alias", "login", "broker", "currency", "health", "balance", "positions", "copies", "removed"],
             empty="No account was ever added.",
             numbers=NUMBERS,
+            spare=("removed", "alias", "login", "positions", "currency"),
         )
 
 

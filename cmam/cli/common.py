@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -173,8 +174,12 @@ def print_rows(
     empty: str,
     title: str | None = None,
     numbers: frozenset[str] = frozenset(),
+    spare: Sequence[str] = (),
 ) -> None:
-    """A list: JSON lines with every key, or a table of `columns` (key, or key and heading) that fits the screen."""
+    """A list: JSON lines with every key, or a table of `columns` (key, or key and heading) that fits the screen.
+
+    On a narrow screen the `spare` columns go, the first of them first, so that what is left stays legible.
+    """
     if click.get_current_context().meta.get("cmam.json"):
         for row in rows:
             print_json(row)
@@ -183,13 +188,33 @@ def print_rows(
     if not found:
         say(empty)
         return
-    table = new_table(title)
     pairs = [(column, column.replace("_", " ")) if isinstance(column, str) else column for column in columns]
+    out = console()
+    hidden: list[str] = []
+    table = _filled(pairs, found, numbers, title)
+    for key in spare:
+        if out.measure(table, options=out.options.update(width=10_000)).maximum <= out.width:
+            break
+        hidden += [heading for name, heading in pairs if name == key]
+        pairs = [pair for pair in pairs if pair[0] != key]
+        table = _filled(pairs, found, numbers, title)
+    out.print(table)
+    if hidden:
+        say(f"Not shown on a screen this narrow: {', '.join(hidden)}. A wider one or --json has them.")
+
+
+def _filled(
+    pairs: Sequence[tuple[str, str]], rows: Sequence[Mapping[str, Any]], numbers: frozenset[str], title: str | None
+) -> Any:
+    table = new_table(title)
     for key, heading in pairs:
         table.add_column(heading, justify="right" if key in numbers else "left", overflow="fold")
-    for row in found:
+    for row in rows:
         table.add_row(*(_cell(row.get(key)) for key, _ in pairs))
-    console().print(table)
+    return table
+
+
+MOMENT = re.compile(r"\d{4}-(\d\d-\d\d)T(\d\d:\d\d:\d\d\.\d{3})Z")
 
 
 def _cell(value: Any) -> Any:
@@ -202,6 +227,10 @@ def _cell(value: Any) -> Any:
     if isinstance(value, list | tuple):
         return ", ".join(map(str, value))
     text = str(value)
+    if found := MOMENT.fullmatch(text):
+        text = f"{found[1]} {found[2]}"
+    elif text.endswith(".00"):
+        text = text.removesuffix(".00")
     return Text(text, style=STYLES.get(text, ""))
 
 
@@ -231,7 +260,9 @@ def new_table(title: str | None = None) -> Any:
     from rich import box
     from rich.table import Table
 
-    return Table(title=title, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD, pad_edge=False)
+    return Table(
+        title=title, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0)
+    )
 
 
 def console(*, error: bool = False) -> Any:

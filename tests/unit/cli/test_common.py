@@ -1,0 +1,189 @@
+"""How commands print: JSON lines, tables that fit, and no colour where nobody looks."""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import click
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from rich.console import Console
+
+from cmam.cli import common
+from cmam.cli.common import Exit, Failure, key_values, print_rows
+from cmam.cli.failures import CODES, code_of
+from cmam.cli.main import Root, cli, run
+from cmam.cli.screen import status_screen
+from cmam.domain.operate import Refusal
+
+ROWS = [
+    {"name": "one", "volume": "1000.00", "at": "2020-01-31T12:00:00.123Z", "reason": None, "tags": []},
+    {"name": "two", "volume": "5.50", "at": "2020-01-31T12:00:01.000Z", "reason": "below_minimum", "tags": ["a", "b"]},
+]
+
+
+@pytest.fixture
+def context() -> Iterator[click.Context]:
+    """A command that runs."""
+    with click.Context(click.Command("test")) as found:
+        yield found
+
+
+def test_json_lines_hold_every_key_as_it_is(context: click.Context, capsys: pytest.CaptureFixture[str]) -> None:
+    """Scripts get whole values, however the table would shorten them."""
+    context.meta["cmam.json"] = True
+    print_rows(ROWS, ["name"], empty="")
+    assert [json.loads(line) for line in capsys.readouterr().out.splitlines()] == ROWS
+
+
+def test_a_table_shortens_what_a_person_does_not_need(
+    context: click.Context, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Whole volumes lose their zeros, moments their year, and what is missing is a dash."""
+    print_rows(ROWS, ["name", "volume", "at", "reason", "tags"], empty="")
+    said = capsys.readouterr().out
+    assert " 1000 " in said
+    assert " 5.50 " in said
+    assert "01-31 12:00:00.123" in said
+    assert "–" in said
+    assert "a, b" in said
+    assert "\x1b" not in said
+
+
+def test_columns_go_on_a_narrow_screen_and_are_named(
+    context: click.Context, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What does not fit is left out in the given order and said, rather than folded until nobody can read it."""
+    monkeypatch.setattr(common, "console", lambda: Console(width=30))
+    print_rows(ROWS, ["name", "volume", ("at", "moment"), "reason"], empty="", spare=("at", "volume", "name"))
+    captured = capsys.readouterr()
+    assert "moment" not in captured.out
+    assert "below_minimum" in captured.out
+    assert "moment" in captured.err
+    assert max(map(len, captured.out.splitlines())) <= 30
+
+
+def test_an_empty_list_says_so_beside_stdout(context: click.Context, capsys: pytest.CaptureFixture[str]) -> None:
+    """Nothing to show is talk, not data."""
+    print_rows([], ["name"], empty="Nothing yet.")
+    captured = capsys.readouterr()
+    assert (captured.out, captured.err) == ("", "Nothing yet.\n")
+
+
+@given(st.dictionaries(st.from_regex(r"[a-z.]+", fullmatch=True), st.text()))
+def test_pairs_keep_whatever_follows_the_first_equals_sign(pairs: dict[str, str]) -> None:
+    """A value may hold anything, equals signs too; blanks around it do not count."""
+    context = click.Context(click.Command("test"))
+    option = click.Option(["--set"])
+    given_ = tuple(f"{name}={value}" for name, value in pairs.items())
+    assert key_values(context, option, given_) == {name: value.strip() for name, value in pairs.items()}
+
+
+@pytest.mark.parametrize("pair", ["name", "=value", " =value"])
+def test_what_is_no_pair_is_a_usage_error(pair: str) -> None:
+    """A setting without a value is named, not guessed."""
+    with pytest.raises(click.BadParameter, match="NAME=VALUE"):
+        key_values(click.Context(click.Command("test")), click.Option(["--set"]), (pair,))
+
+
+def test_every_error_with_a_sentence_has_a_code() -> None:
+    """Each kind of refusal maps to one exit code; a bug maps to none."""
+    assert code_of(Failure("x", Exit.HELD)) is Exit.HELD
+    assert code_of(Refusal("x", 2)) is Exit.USAGE
+    assert code_of(ValueError("x")) is None
+    assert {code for _, code in CODES} == {Exit.REFUSED, Exit.USAGE, Exit.UNREACHABLE, Exit.HELD}
+
+
+def test_every_command_can_be_imported_and_helps() -> None:
+    """The list that saves start-up time names commands that exist, each with the options that all have."""
+    context = click.Context(cli)
+    for name in Root.places:
+        command = cli.get_command(context, name)
+        assert command is not None
+        assert command.name == name
+        options = {option for parameter in command.params for option in parameter.opts}
+        assert {"--home", "--json", "--debug"} <= options, name
+
+
+def test_an_unexpected_error_is_one_sentence_unless_debugged(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A bug does not spill a traceback over a person; --debug shows it."""
+
+    def broken(*_: object) -> Mapping[str, Any]:
+        raise RuntimeError("boom")
+
+    monkeypatch.setattr("cmam.office.stored_status", broken)
+    assert run(["status"]) == 1
+    said = capsys.readouterr().err
+    assert "RuntimeError: boom" in said
+    assert "Traceback" not in said
+    with pytest.raises(RuntimeError):
+        run(["status", "--debug"])
+
+
+def test_a_closed_pipe_is_no_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    """`cmam audit … | head` ends quietly."""
+    monkeypatch.setattr("cmam.office.stored_status", _closed)
+    monkeypatch.setattr("os.dup2", lambda *_: None)
+    monkeypatch.setattr("sys.stdout.fileno", lambda: 1, raising=False)
+    assert run(["status"]) == 0
+
+
+def _closed(*_: object) -> Mapping[str, Any]:
+    raise BrokenPipeError
+
+
+ACCOUNT = {
+    "ctid": 1,
+    "alias": "lead",
+    "login": 11,
+    "broker": "Alpha Markets",
+    "environment": "demo",
+    "health": "reconciled",
+    "currency": "USD",
+    "balance": "100000.00",
+    "positions": 2,
+    "copies": 1,
+}
+
+
+def _drawn(document: dict[str, Any], width: int = 80) -> str:
+    out = Console(width=width, record=True, no_color=True, file=io.StringIO())
+    out.print(status_screen(document))
+    return out.export_text()
+
+
+def test_the_screen_shows_trouble_first_and_fits() -> None:
+    """Warnings, a store that cannot write and alerts are there in words; nothing is wider than 80 columns."""
+    dead = {**ACCOUNT, "ctid": 2, "alias": "", "health": "token_dead", "reason": "revoked", "paused": True}
+    document = {
+        "running": True,
+        "warnings": ["max_requests is 500"],
+        "event_store": {"state": "down", "why": "No space left on device"},
+        "connections": {"connection:demo-1": {"host": "h", "port": 1, "state": "up", "reason": ""}},
+        "limiters": {"limiter:demo-1": {"used": 3, "limit": 50, "busiest_second": 40, "waiting": 0}},
+        "accounts": [ACCOUNT, dead],
+        "profiles": [
+            {"profile": "main", "leader": 1, "state": "paused", "links": [{"follower": 2, "standing": "paused"}]}
+        ],
+        "alerts": [{"account": 2, "kind": "token", "text": "the token is dead: consent again"}],
+        "views_behind": 7,
+    }
+    text = _drawn(document)
+    for word in (
+        "1 of 2 accounts ready",
+        "No space left",
+        "max_requests is 500",
+        "3 of 50",
+        "token_dead",
+        "consent again",
+    ):
+        assert word in text
+    assert "7 records behind" in text
+    assert max(map(len, text.splitlines())) <= 80
+    assert "not running" in _drawn({"running": False})
