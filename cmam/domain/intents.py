@@ -309,7 +309,7 @@ def _settle_open(view: AccountView, copy: Copy, intent: Intent, event: IntentSet
     if spec is None:
         return put(view, copy)
     short = spec.floor_volume(int(copy.target - copy.volume))
-    if short < max(spec.step_volume, spec.min_volume):
+    if short < max(spec.step, spec.min_volume):
         return put(view, copy)
     if at_us <= copy.not_after_us and event.outcome is Outcome.CONFIRMED:
         return put(view, replace(copy, wait=Wait.REMAINDER, wait_until_us=copy.not_after_us))

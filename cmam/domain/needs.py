@@ -69,7 +69,7 @@ def excess_of(spec: SymbolSpec, copy: Copy) -> Volume:
         return Volume(0)
     excess = spec.floor_volume(floor_fraction(exact))
     if copy.goal.round_up and excess < exact:
-        excess = Volume(ceil_to(-(-exact.numerator // exact.denominator), spec.step_volume))
+        excess = Volume(ceil_to(-(-exact.numerator // exact.denominator), spec.step))
         excess = Volume(max(excess, spec.min_volume))
     if excess < max(spec.min_volume, 1):
         return Volume(0)

@@ -269,7 +269,7 @@ def bounded(raw: Fraction, spec: SymbolSpec, policy: Policy, steps: tuple[Step, 
     """Round down to the step, and keep within the symbol's bounds and the policy's."""
     low, high = bounds(spec, policy)
     volume = spec.floor_volume(floor_fraction(raw))
-    steps = (*steps, Step(name="rounded", value=units_text(volume), note=f"down to {units_text(spec.step_volume)}"))
+    steps = (*steps, Step(name="rounded", value=units_text(volume), note=f"down to {units_text(spec.step)}"))
     if volume < low:
         steps = (*steps, Step(name="minimum", value=units_text(low), note=f"{spec.name} and volume.min allow no less"))
         if not policy.volume_rounding.raises or raw <= 0:
@@ -299,7 +299,7 @@ def bounds(spec: SymbolSpec, policy: Policy) -> tuple[Volume, Volume]:
     if policy.volume_min is not None:
         exact = policy.volume_min * spec.lot_size
         low = Volume(max(low, -(-exact.numerator // exact.denominator)))
-    low = Volume(-(-low // spec.step_volume) * spec.step_volume)
+    low = Volume(-(-low // spec.step) * spec.step)
     if policy.volume_max is not None:
         high = Volume(min(high, spec.floor_volume(int(policy.volume_max * spec.lot_size))))
     return low, high

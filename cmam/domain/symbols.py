@@ -90,22 +90,27 @@ class SymbolSpec:
     holidays: tuple[Holiday, ...] = ()
 
     @property
+    def step(self) -> int:
+        """The step of volumes, at least one hundredth of a unit whatever a broker says."""
+        return max(1, self.step_volume)
+
+    @property
     def tick(self) -> int:
         """The smallest price step, in 1e-8."""
-        return int(10 ** (8 - self.digits))
+        return int(10 ** max(0, 8 - self.digits))
 
     @property
     def pip(self) -> int:
         """One pip, in 1e-8."""
-        return int(10 ** (8 - self.pip_position))
+        return int(10 ** max(0, 8 - self.pip_position))
 
     def floor_volume(self, volume: int) -> Volume:
         """Round down to the step: a copy never risks more than was asked."""
-        return Volume(floor_to(volume, self.step_volume))
+        return Volume(floor_to(volume, self.step))
 
     def is_volume(self, volume: int) -> bool:
         """Whether the broker would take an order of this volume."""
-        return self.min_volume <= volume <= self.max_volume and volume % self.step_volume == 0
+        return self.min_volume <= volume <= self.max_volume and volume % self.step == 0
 
     def nearest_tick(self, price: int) -> Price:
         """The nearest price that the symbol can have."""

@@ -134,9 +134,9 @@ def decide_change(
         wait=decision.wait,
         wait_until_us=decision.wait_until_us,
     )
-    key = resolve(view, settings.link, change)
     builder = _Builder(view, now_us, settings.store)
     builder.add(decided)
+    key = resolve(builder.view, settings.link, change)
     if decision.command is not None:
         builder.intend(key, decision.command, change=change.key, not_after_us=decision.not_after_us)
     builder.finish_idle(key)
