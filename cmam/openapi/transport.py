@@ -19,6 +19,8 @@ CONNECT_S = 10.0
 SEND_S = 10.0
 """A server that takes no bytes for so long is as good as gone; without a limit a writer would hang with it."""
 CHUNK = 64 * 1024
+UNREAD_CHUNKS_MAX = 64
+"""How much is read at the end: more than the kernel keeps for one connection by default."""
 
 
 class Transport:
@@ -61,9 +63,12 @@ class Transport:
                 pass
             except ssl.SSLWantReadError:
                 wanted = select.POLLIN
-            except ValueError as error:
-                raise OSError(f"the connection is closed ({error})") from None
-            if not self._wait(wanted, SEND_S):
+            except (OSError, ValueError) as error:
+                raise _closed(error) from None
+            is_ready = self._wait(wanted, SEND_S)
+            if is_ready is None:
+                raise _closed("by us, while it was written to")
+            if not is_ready:
                 raise TimeoutError(f"the server took no bytes for {SEND_S:.0f} s")
 
     def _wait(self, wanted: int, timeout_s: float | None) -> bool | None:
@@ -76,12 +81,23 @@ class Transport:
             return None
 
     def close(self) -> None:
-        """End the connection and wake whoever reads from it."""
+        """End the connection and wake whoever reads from it; what was sent before still arrives.
+
+        Closing with bytes unread would be a reset, which throws away what the other side has not taken yet, so they
+        are read first.
+        """
         with self._lock:
             with contextlib.suppress(OSError):
                 self._tls.shutdown(socket.SHUT_RDWR)
+                for _ in range(UNREAD_CHUNKS_MAX):
+                    if not self._tls.recv(CHUNK):
+                        break
             with contextlib.suppress(OSError):
                 self._tls.close()
+
+
+def _closed(why: object) -> OSError:
+    return OSError(f"the connection is closed ({why})")
 
 
 def context(ca_file: Path | None) -> ssl.SSLContext:
