@@ -106,7 +106,8 @@ class Broker:
             return
         handle = partial(self._handle, session, payload_type, payload, msg_id)
         if self.faults.is_any:
-            handle = partial(self._troubles.around, session, payload_type, msg_id, handle)
+            ctid = _account_named(payload_type, payload)
+            handle = partial(self._troubles.around, session, payload_type, ctid, msg_id, handle)
         if not self._guarded(handle):
             sorry = Refused("UNKNOWN_ERROR", "Internal error of the sandbox")
             self._refusals.send(session, payload_type, sorry, msg_id, None)
@@ -292,6 +293,18 @@ class Broker:
         snapshot.read(self.floor, self.grants, state)
         for grant in self.grants.grants():
             self._lobby.watch_token(grant)
+
+
+def _account_named(payload_type: int, payload: bytes) -> int | None:
+    """The account that a request names, before it is known whether the request is any good."""
+    route = ROUTES.get(payload_type)
+    if route is None or route.needs is Needs.NOTHING:
+        return None
+    try:
+        request = _parsed(route, payload)
+    except Refused:
+        return None
+    return int(request.ctidTraderAccountId)  # type: ignore[attr-defined]  # every such request has it
 
 
 def _parsed(route: Route, payload: bytes) -> Message:

@@ -32,11 +32,14 @@ class Troubles:
 
     # Requests.
 
-    def around(self, session: Session, payload_type: int, msg_id: str | None, handle: Callable[[], None]) -> None:
+    def around(
+        self, session: Session, payload_type: int, ctid: int | None, msg_id: str | None, handle: Callable[[], None]
+    ) -> None:
         """Handle a request, unless a fault keeps it from that, or from its answer."""
 
         def strikes(name: str) -> bool:
-            return self._on.strikes(name, connection=session.connection, payload_type=payload_type) is not None
+            where = session.connection
+            return self._on.strikes(name, account=ctid, connection=where, payload_type=payload_type) is not None
 
         if strikes("drop"):
             return
