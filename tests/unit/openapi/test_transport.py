@@ -1,4 +1,4 @@
-"""The one place with a socket, against a real TLS server in this process: verified always, woken always, clear always."""
+"""The one place with a socket, against a real TLS server: verified always, woken always, clear always."""
 
 from __future__ import annotations
 
