@@ -33,7 +33,7 @@ from cmam.openapi import catalogue, requests, session, translate
 from cmam.openapi._pb import OpenApiMessages_pb2 as messages
 from cmam.openapi.envelope import Envelope, encode, unpack
 from cmam.openapi.errors import LocalError, RemoteError
-from cmam.openapi.outcomes import Kind, rule_for
+from cmam.openapi.outcomes import Kind, Retry, rule_for
 from cmam.openapi.quotes import QuoteBoard
 from cmam.openapi.refusals import Refusal, back_off_us, retry_delay_us
 
@@ -99,6 +99,7 @@ class ConnectionActor(Watched):
                     self._arrived(message)
             case m.Write():
                 self._write(message.what)
+                self._directory.tell(self._limiter, m.Wrote(self._ports.clock.monotonic()))
             case Dialled():
                 self._dialled(message)
             case m.Lost():
@@ -273,6 +274,8 @@ class ConnectionActor(Watched):
                     self._show("open")
                 case session.AccountClosed():
                     self._account_closed(event)
+                case session.Measured():
+                    self._directory.tell(self._limiter, m.RoundTrip(event.span_us))
 
     def _heard(self, account: int, envelope: Envelope, received_us: int) -> None:
         match envelope.payload_type:
@@ -303,7 +306,7 @@ class ConnectionActor(Watched):
 
     def _refused(self, event: session.Refused) -> None:
         refusal = event.refusal
-        if refusal.rule.kind is Kind.TEMPORARY and refusal.retry_after_us and event.payload_type:
+        if refusal.rule.retry is Retry.RETRY_AFTER and event.payload_type:
             self._ports.directory.tell(self._limiter, m.Blocked(event.payload_type, refusal.retry_after_us))
             seconds = refusal.retry_after_us // SECOND_US
             self._record(

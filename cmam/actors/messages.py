@@ -288,6 +288,13 @@ class LineUp:
 
 
 @dataclass(frozen=True, slots=True)
+class Wrote:
+    """The connection is done with the oldest frame that the limiter let go: the server counts it from now."""
+
+    at_us: int
+
+
+@dataclass(frozen=True, slots=True)
 class RoundTrip:
     """A measured round trip of a request."""
 

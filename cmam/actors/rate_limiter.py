@@ -15,7 +15,7 @@ from cmam.actors.timer import Timer
 from cmam.clock import Clock
 from cmam.domain.commands import Command, CommandKind
 from cmam.openapi import catalogue
-from cmam.openapi.budget import Budget, Item, Lane, Returned
+from cmam.openapi.budget import Budget, Item, Lane, Returned, lane_of
 
 PAYLOAD_TYPES = {
     CommandKind.OPEN: catalogue.NEW_ORDER,
@@ -52,16 +52,18 @@ class RateLimitActor(Watched):
             case m.Submit():
                 self._take_back(self._submit(message, now))
             case m.Ask():
-                self._take_back(self._budget.submit(self._question(message), now))
+                self._take_back(self._budget.submit(self._question(message)))
             case m.Urge():
-                self._take_back(self._budget.submit(self._session_item(message), now))
+                self._take_back(self._budget.submit(self._session_item(message)))
             case m.Withdraw():
                 returned = self._budget.withdraw(_item_name(message.intent, message.attempt))
                 self._take_back((returned,) if returned is not None else ())
             case m.Blocked():
-                self._budget.block(message.payload_type, now + message.span_us)
+                self._budget.block(message.payload_type, message.span_us, now)
             case m.RoundTrip():
                 self._budget.measured(message.span_us)
+            case m.Wrote():
+                self._budget.wrote(message.at_us)
             case m.LineUp():
                 self._is_up = message.is_up
                 if not message.is_up:
@@ -76,7 +78,7 @@ class RateLimitActor(Watched):
         self._let_go(now)
 
     def _submit(self, message: m.Submit, now: int) -> tuple[Returned, ...]:
-        not_after = now + message.not_after_us - self._clock.now() if message.not_after_us else 0
+        not_after = now + message.not_after_us - self._clock.now() if message.not_after_us else None
         item = Item(
             name=_item_name(message.intent, message.attempt),
             lane=message.lane,
@@ -88,7 +90,7 @@ class RateLimitActor(Watched):
         )
         if not self._is_up:
             return (Returned(item, "the connection is down"),)
-        return self._budget.submit(item, now)
+        return self._budget.submit(item)
 
     def _question(self, message: m.Ask) -> Item:
         payload_type = catalogue.type_of(message.message)
@@ -98,16 +100,16 @@ class RateLimitActor(Watched):
             lane=Lane.QUERY,
             payload_type=payload_type,
             account=message.account,
-            is_historical=payload_type in catalogue.HISTORICAL,
             data=message,
         )
 
     def _session_item(self, message: m.Urge) -> Item:
+        payload_type = catalogue.type_of(message.message)
         self._number += 1
         return Item(
             name=f"session {self._number}",
-            lane=Lane.SESSION,
-            payload_type=catalogue.type_of(message.message),
+            lane=lane_of(payload_type),
+            payload_type=payload_type,
             account=message.account,
             data=message,
         )

@@ -1,76 +1,48 @@
 """What leaves now, and when to look again: the rate limit of one connection as a pure core.
 
 The server counts every frame, in any one second, over all accounts of the connection (FACTS §3). So do we: a sliding
-window of one second and a guard for the jitter on the way, in which at most `limit` frames leave. A burst goes at once.
-
-    lane      what                                    may use
-    SESSION   heartbeats, authorisation               every slot
-    CLOSE     reductions of exposure                  every slot
-    PROTECT   stops and targets, pending amendments   every slot
-    CANCEL    cancelled pendings                      every slot
-    OPEN      what adds exposure                      all but one, unless another frees within 20 ms
-    QUERY     questions                               all but one; historical ones also their own five a second
+window of one second and a guard, in which at most `limit` frames leave, 5 of them historical. A burst goes at once. One
+slot is kept for the lanes that never add risk, lent to the others only when another is free within 20 ms, so that a
+lone close finds a slot within 20 ms in the middle of any burst. Nothing is lost: an item leaves, or is handed back.
 
 Times are monotonic microseconds. Knows no socket, no clock and no meaning of what it lets pass.
 """
 
 from __future__ import annotations
 
+import heapq
 from collections import OrderedDict, deque
-from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
-from enum import IntEnum
-from typing import Any, Final
+from collections.abc import Callable, Hashable, Mapping
+from dataclasses import dataclass
+from typing import Final, TypeVar
 
-WINDOW_US: Final = 1_000_000
-GUARD_US_MIN: Final = 5_000
-GUARD_US_MAX: Final = 50_000
+from cmam.clock import MILLISECOND_US, SECOND_US
+from cmam.openapi import catalogue
+from cmam.openapi.lanes import Item, Lane, LaneQueue, lane_of
+from cmam.openapi.window import Guard, Slot, Window
+
+__all__ = ["Budget", "Figures", "Item", "Lane", "Returned", "lane_of"]
+
+K = TypeVar("K", bound=Hashable)
+
 HISTORICAL_LIMIT: Final = 5
 RESERVED: Final = 1
-"""Slots that opens and queries leave free, so that a close finds one in the middle of a burst."""
-LEND_US: Final = 20_000
-"""A reserved slot is lent when another becomes free within this time."""
-KNOWN_MAX: Final = 8_192
-"""How many names of past requests are remembered, to drop a second arrival."""
-ROUND_TRIPS_MAX: Final = 1_000
-
-
-class Lane(IntEnum):
-    """Who goes first; the order is the priority."""
-
-    SESSION = 0
-    CLOSE = 1
-    PROTECT = 2
-    CANCEL = 3
-    OPEN = 4
-    QUERY = 5
-
-    @property
-    def may_use_reserve(self) -> bool:
-        return self <= Lane.CANCEL
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Item:
-    """One frame that wants to leave. `name` is unique for ever; `merge` names the target whose newest amend counts.
-
-    `not_after_us` is the monotonic moment after which it goes back unsent, 0 for never.
-    """
-
-    name: str
-    lane: Lane
-    payload_type: int
-    account: int = 0
-    is_historical: bool = False
-    merge: str = ""
-    not_after_us: int = 0
-    submitted_us: int = 0
-    data: Any = field(default=None, repr=False)
+"""Slots that opens and questions leave free, so that a close finds one in the middle of a burst."""
+LEND_US: Final = 20 * MILLISECOND_US
+"""A reserved slot is lent when another is free within this time: the longest that a lone close then waits."""
+KNOWN_MAX: Final = 100_000
+"""How many names of requests that moved money are remembered, to drop a second arrival hours later."""
+PAUSE_US: Final = 1 * SECOND_US
+"""How long a type is paused that the server refuses without saying for how long."""
+PAUSE_US_MAX: Final = 120 * SECOND_US
+"""A slower quota lies behind the one a second: growing pauses up to two minutes got through (FACTS §3)."""
+STRIKE_US: Final = 10 * SECOND_US
+"""A block that comes within this after the last one ended is the same trouble, and the pause doubles."""
 
 
 @dataclass(frozen=True, slots=True)
 class Returned:
-    """An item that will not leave, and why: expired, merged, withdrawn, duplicate or stopped."""
+    """An item that will not leave, and why: expired, merged, withdrawn, duplicate, stopped, or the caller's word."""
 
     item: Item
     reason: str
@@ -78,206 +50,241 @@ class Returned:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Figures:
-    """What the budget is doing, for `status`."""
+    """What the budget is doing, for `status`. The forecast is the wait of an open that came now."""
 
     limit: int
     used: int
+    historical_used: int
     waiting: int
+    waiting_max: int
     guard_us: int
     sent: int
     busiest_second: int
     returned: int
     forecast_us: int
+    paused_until_us: Mapping[int, int]
+
+
+@dataclass(slots=True)
+class _Pause:
+    """A payload type that the server does not take: until when, and how often in a row."""
+
+    until_us: int = 0
+    strikes: int = 0
 
 
 class Budget:
     """The window, the lanes, and who waits in them."""
 
     def __init__(self, limit: int, *, historical_limit: int = HISTORICAL_LIMIT) -> None:
-        assert limit >= 2, f"expected a limit of at least 2, one slot being reserved; found {limit}"
-        self._limit = limit
-        self._historical_limit = historical_limit
-        self._guard_us = GUARD_US_MIN
-        self._sent: deque[int] = deque()
-        self._historical: deque[int] = deque()
-        self._lanes: dict[Lane, OrderedDict[int, deque[Item]]] = {lane: OrderedDict() for lane in Lane}
-        self._known: OrderedDict[str, None] = OrderedDict()
+        assert limit > RESERVED, f"expected a limit of at least {RESERVED + 1}, one slot being reserved; found {limit}"
+        self._guard = Guard()
+        self._window = Window(limit, self._guard)
+        self._historical = Window(historical_limit, self._guard)
+        self._lanes = {lane: LaneQueue() for lane in Lane}
+        self._numbers = 0
+        self._waiting: dict[int, Item] = {}
+        self._names: dict[str, int] = {}
+        self._merges: dict[tuple[Lane, int, int, str], int] = {}
+        self._deadlines: list[tuple[int, int]] = []
+        self._sent: OrderedDict[str, None] = OrderedDict()
         self._withdrawn: OrderedDict[str, None] = OrderedDict()
-        self._blocked: dict[int, int] = {}
-        self._round_trips: deque[int] = deque(maxlen=ROUND_TRIPS_MAX)
+        self._unwritten: deque[tuple[Slot, ...]] = deque()
+        self._pauses: dict[int, _Pause] = {}
+        self._last_second: deque[int] = deque()
         self._total = 0
         self._busiest = 0
         self._returned = 0
+        self._waiting_max = 0
 
     # --- what wants to leave --------------------------------------------------------------------------------------
 
-    def submit(self, item: Item, now_us: int) -> tuple[Returned, ...]:
-        """Queue an item; what it replaces, or the item itself if it was here before, is handed back."""
-        if item.name in self._known:
-            return (Returned(item, "duplicate"),)
-        self._remember(self._known, item.name)
-        if self._withdrawn.pop(item.name, 0) is None:
-            return self._count((Returned(item, "withdrawn"),))
-        queue = self._lanes[item.lane].setdefault(item.account, deque())
-        item = replace(item, submitted_us=now_us)
-        if item.merge:
-            for place, waiting in enumerate(queue):
-                if waiting.merge == item.merge:
-                    queue[place] = item
-                    return self._count((Returned(waiting, "merged"),))
-        queue.append(item)
-        return ()
+    def submit(self, item: Item) -> tuple[Returned, ...]:
+        """Queue an item; what it replaces, or the item itself where it was here before, is handed back."""
+        if item.name in self._withdrawn:
+            return self._back((item,), "withdrawn")
+        if item.name in self._names or item.name in self._sent:
+            return self._back((item,), "duplicate")
+        number, older = self._place_of(item)
+        if older is not None:
+            self._forget(number, older, is_queued=False)  # the queue keeps its place for the newer one
+        self._waiting[number] = item
+        self._names[item.name] = number
+        if item.merge_key is not None:
+            self._merges[item.merge_key] = number
+        if item.deadline_us is not None:
+            heapq.heappush(self._deadlines, (item.deadline_us, number))
+        self._lanes[item.lane].put(number, item)
+        self._waiting_max = max(self._waiting_max, len(self._waiting))
+        return () if older is None else self._back((older,), "merged")
 
     def withdraw(self, name: str) -> Returned | None:
         """Take an item back if it waits; if it has not come yet, it will be handed back when it does."""
-        for item in self._waiting():
-            if item.name == name:
-                self._lanes[item.lane][item.account].remove(item)
-                return self._count((Returned(item, "withdrawn"),))[0]
-        if name not in self._known:
-            self._remember(self._withdrawn, name)
-        return None
+        if name in self._sent:
+            return None
+        _remember(self._withdrawn, name)
+        number = self._names.get(name)
+        if number is None:
+            return None
+        item = self._waiting[number]
+        self._forget(number, item)
+        return self._back((item,), "withdrawn")[0]
 
     def stop_opens(self) -> tuple[Returned, ...]:
         """Hand back everything that would add exposure: the system is coming to its end."""
-        found = [Returned(item, "stopped") for queue in self._lanes[Lane.OPEN].values() for item in queue]
-        self._lanes[Lane.OPEN].clear()
-        return self._count(tuple(found))
+        return self._take_back(lambda item: item.lane is Lane.OPEN, "stopped")
 
     def empty(self, reason: str) -> tuple[Returned, ...]:
         """Hand back everything: the connection is gone, and none of it ever left."""
-        found = tuple(Returned(item, reason) for item in self._waiting())
-        for lane in self._lanes.values():
-            lane.clear()
-        return self._count(found)
+        self._unwritten.clear()
+        return self._take_back(lambda _: True, reason)
 
-    def block(self, payload_type: int, until_us: int) -> None:
-        """Let nothing of this type leave before that moment: the server has said so."""
-        self._blocked[payload_type] = max(until_us, self._blocked.get(payload_type, 0))
+    def block(self, payload_type: int, span_us: int, now_us: int) -> int:
+        """Let nothing of a type leave for a while that the server named, or 0 if it did not; says until when.
+
+        Blocks that follow one another double the pause, but for closes, which go again the moment the server takes
+        them. The rest of the burst that was refused together counts as one block.
+        """
+        pause = self._pauses.setdefault(payload_type, _Pause())
+        if now_us >= pause.until_us:
+            is_again = pause.until_us > 0 and now_us - pause.until_us < STRIKE_US
+            pause.strikes = pause.strikes + 1 if is_again and payload_type != catalogue.CLOSE_POSITION else 0
+        grown_us = min((span_us or PAUSE_US) << min(pause.strikes, 16), PAUSE_US_MAX)
+        pause.until_us = max(pause.until_us, now_us + max(grown_us, span_us))
+        return pause.until_us
 
     def measured(self, round_trip_us: int) -> None:
-        """Take a measured round trip: the guard follows its variation (p99.9 minus the shortest)."""
-        self._round_trips.append(round_trip_us)
-        if len(self._round_trips) % 50 == 0:
-            ordered = sorted(self._round_trips)
-            variation = ordered[min(len(ordered) - 1, len(ordered) * 999 // 1000)] - ordered[0]
-            self._guard_us = max(GUARD_US_MIN, min(GUARD_US_MAX, variation))
+        """Take a measured round trip: the guard follows their variation."""
+        self._guard.saw(round_trip_us)
+
+    def wrote(self, at_us: int) -> None:
+        """Note when the oldest item that was taken and not yet written was written; its slots count from then."""
+        for slot in self._unwritten.popleft() if self._unwritten else ():
+            slot.at_us = max(slot.at_us, at_us)
 
     # --- what leaves ----------------------------------------------------------------------------------------------
 
     def take(self, now_us: int) -> tuple[tuple[Item, ...], tuple[Returned, ...]]:
         """What leaves now, in order, counted as sent; and what is handed back because its time is over."""
-        self._forget_old(now_us)
-        returned = self._expire(now_us)
-        leaving: list[Item] = []
-        while (item := self._next(now_us)) is not None:
-            self._sent.append(now_us)
-            if item.is_historical:
-                self._historical.append(now_us)
-            leaving.append(item)
-        self._total += len(leaving)
-        self._busiest = max(self._busiest, len(self._sent))
-        return tuple(leaving), returned
-
-    def _next(self, now_us: int) -> Item | None:
-        for lane, accounts in self._lanes.items():
-            if not accounts or not self._has_slot(lane, now_us):
-                continue
-            for account in list(accounts):
-                queue = accounts[account]
-                if not queue:
-                    del accounts[account]
-                    continue
-                if self._may_leave(queue[0], now_us):
-                    accounts.move_to_end(account)
-                    return queue.popleft()
-        return None
-
-    def _has_slot(self, lane: Lane, now_us: int) -> bool:
-        free = self._limit - len(self._sent)
-        if free > RESERVED or (free > 0 and lane.may_use_reserve):
-            return True
-        return free == RESERVED and bool(self._sent) and self._sent[0] + self._span() - now_us <= LEND_US
-
-    def _may_leave(self, item: Item, now_us: int) -> bool:
-        if self._blocked.get(item.payload_type, 0) > now_us:
-            return False
-        return not item.is_historical or len(self._historical) < self._historical_limit
-
-    def _span(self) -> int:
-        return WINDOW_US + self._guard_us
-
-    def _forget_old(self, now_us: int) -> None:
-        edge = now_us - self._span()
-        for times in (self._sent, self._historical):
-            while times and times[0] <= edge:
-                times.popleft()
-        for payload_type in [key for key, until in self._blocked.items() if until <= now_us]:
-            del self._blocked[payload_type]
-
-    def _expire(self, now_us: int) -> tuple[Returned, ...]:
-        found: list[Returned] = []
-        for queue in self._lanes[Lane.OPEN].values():
-            for item in [item for item in queue if item.not_after_us and item.not_after_us < now_us]:
-                queue.remove(item)
-                found.append(Returned(item, "expired"))
-        return self._count(tuple(found))
-
-    # --- when to look again ---------------------------------------------------------------------------------------
+        late = []
+        while self._deadlines and self._deadlines[0][0] < now_us:
+            moment, number = heapq.heappop(self._deadlines)
+            item = self._waiting.get(number)
+            if item is not None and item.deadline_us == moment:
+                self._forget(number, item)
+                late.append(item)
+        leaving = []
+        while (found := self._next(now_us)) is not None:
+            leaving.append(found)
+        return tuple(leaving), self._back(tuple(late), "expired")
 
     def next_wake(self, now_us: int) -> int | None:
-        """The moment at which `take` should be called again, None when nothing waits."""
+        """The moment at which `take` has something to say if nothing else happens, None when nothing waits."""
         moments = [
-            self._wake_of(lane, queue[0], now_us)
-            for lane, accounts in self._lanes.items()
-            for queue in accounts.values()
-            if queue
+            max(self._lane_opens_at(lane, now_us), self._kind_opens_at(kind, now_us))
+            for lane, queue in self._lanes.items()
+            for kind in queue.kinds()
         ]
-        moments += [
-            item.not_after_us + 1 for queue in self._lanes[Lane.OPEN].values() for item in queue if item.not_after_us
-        ]
+        while self._deadlines:
+            moment, number = self._deadlines[0]
+            item = self._waiting.get(number)
+            if item is not None and item.deadline_us == moment:
+                moments.append(max(moment + 1, now_us))
+                break
+            heapq.heappop(self._deadlines)
         return min(moments, default=None)
 
-    def _wake_of(self, lane: Lane, item: Item, now_us: int) -> int:
-        moment = now_us
-        if not self._has_slot(lane, now_us) and self._sent:
-            is_full = len(self._sent) >= self._limit
-            lend = 0 if lane.may_use_reserve or is_full else LEND_US
-            moment = self._sent[0] + self._span() - lend
-        moment = max(moment, self._blocked.get(item.payload_type, 0))
-        if item.is_historical and len(self._historical) >= self._historical_limit:
-            moment = max(moment, self._historical[0] + self._span())
-        return max(moment, now_us + 1)
-
-    # --- what is told of it ---------------------------------------------------------------------------------------
+    def forecast_us(self, lane: Lane, now_us: int) -> int:
+        """How long an item that came into `lane` now would wait if nothing more urgent came after it, pauses apart."""
+        ahead = sum(len(queue) for other, queue in self._lanes.items() if other <= lane)
+        return self._window.room_at(ahead + 1, now_us, keep=0 if lane.may_use_reserve else RESERVED) - now_us
 
     def figures(self, now_us: int) -> Figures:
-        """The state in numbers. The forecast is how long the last of those waiting now will have to wait."""
-        self._forget_old(now_us)
-        waiting = sum(1 for _ in self._waiting())
-        ahead = max(0, waiting - (self._limit - len(self._sent)))
+        """The state in numbers."""
         return Figures(
-            limit=self._limit,
-            used=len(self._sent),
-            waiting=waiting,
-            guard_us=self._guard_us,
+            limit=self._window.limit,
+            used=self._window.used(now_us),
+            historical_used=self._historical.used(now_us),
+            waiting=len(self._waiting),
+            waiting_max=self._waiting_max,
+            guard_us=self._guard.us,
             sent=self._total,
             busiest_second=self._busiest,
             returned=self._returned,
-            forecast_us=-(-ahead // self._limit) * self._span(),
+            forecast_us=self.forecast_us(Lane.OPEN, now_us),
+            paused_until_us={kind: p.until_us for kind, p in sorted(self._pauses.items()) if p.until_us > now_us},
         )
 
-    def _waiting(self) -> Iterator[Item]:
-        for accounts in self._lanes.values():
-            for queue in accounts.values():
-                yield from queue
+    # --- inside ---------------------------------------------------------------------------------------------------
 
-    def _count(self, returned: tuple[Returned, ...]) -> tuple[Returned, ...]:
-        self._returned += len(returned)
-        return returned
+    def _place_of(self, item: Item) -> tuple[int, Item | None]:
+        """The number under which an item waits: that of the one it replaces, or a new one."""
+        number = None if item.merge_key is None else self._merges.get(item.merge_key)
+        if number is not None:
+            return number, self._waiting[number]
+        self._numbers += 1
+        return self._numbers, None
 
-    @staticmethod
-    def _remember(names: OrderedDict[str, None], name: str) -> None:
-        names[name] = None
-        while len(names) > KNOWN_MAX:
-            names.popitem(last=False)
+    def _forget(self, number: int, item: Item, *, is_queued: bool = True) -> None:
+        """Let an item wait no longer."""
+        if is_queued:
+            self._lanes[item.lane].remove(number, item)
+        del self._waiting[number], self._names[item.name]
+        if item.merge_key is not None:
+            del self._merges[item.merge_key]
+
+    def _take_back(self, wanted: Callable[[Item], bool], reason: str) -> tuple[Returned, ...]:
+        found = [(number, item) for number, item in sorted(self._waiting.items()) if wanted(item)]
+        for number, item in found:
+            self._forget(number, item)
+        return self._back(tuple(item for _, item in found), reason)
+
+    def _back(self, items: tuple[Item, ...], reason: str) -> tuple[Returned, ...]:
+        self._returned += len(items)
+        return tuple(Returned(item, reason) for item in items)
+
+    def _next(self, now_us: int) -> Item | None:
+        """Take the one item that leaves next, if any may."""
+        if not self._waiting:
+            return None
+        for lane, queue in self._lanes.items():
+            if queue and self._lane_opens_at(lane, now_us) <= now_us:
+                found = queue.pop(lambda kind: self._kind_opens_at(kind, now_us) <= now_us)
+                if found is not None:
+                    self._count(*found, now_us)
+                    return found[1]
+        return None
+
+    def _count(self, number: int, item: Item, now_us: int) -> None:
+        """Count an item as sent now."""
+        self._forget(number, item, is_queued=False)
+        slots = [self._window.use(now_us)]
+        if item.payload_type in catalogue.HISTORICAL:
+            slots.append(self._historical.use(now_us))
+        self._unwritten.append(tuple(slots))
+        if item.payload_type in catalogue.TRADING:
+            _remember(self._sent, item.name)
+        self._total += 1
+        self._last_second.append(now_us)
+        while self._last_second[0] <= now_us - SECOND_US:
+            self._last_second.popleft()
+        self._busiest = max(self._busiest, len(self._last_second))
+
+    def _kind_opens_at(self, kind: int, now_us: int) -> int:
+        """When a payload type may leave, by its pause and the historical five; the present when it may now."""
+        pause = self._pauses.get(kind)
+        moment = now_us if pause is None else max(pause.until_us, now_us)
+        return max(moment, self._historical.room_at(1, now_us)) if kind in catalogue.HISTORICAL else moment
+
+    def _lane_opens_at(self, lane: Lane, now_us: int) -> int:
+        """When a lane may use a slot; the present when it may now."""
+        one = self._window.room_at(1, now_us)
+        if lane.may_use_reserve:
+            return one
+        return max(one, self._window.room_at(1, now_us, keep=RESERVED) - LEND_US)
+
+
+def _remember(names: OrderedDict[K, None], name: K) -> None:
+    names[name] = None
+    while len(names) > KNOWN_MAX:
+        names.popitem(last=False)

@@ -131,15 +131,26 @@ class Heard:
     envelope: Envelope
 
 
-Event = Opened | Ended | AccountOpened | AccountClosed | Answer | Refused | Unanswered | Heard | Say
-
-
 @dataclass(frozen=True, slots=True)
+class Measured:
+    """A round trip, from a request to the first word on it: what the guard of the budget learns from."""
+
+    span_us: int
+
+
+Event = Opened | Ended | AccountOpened | AccountClosed | Answer | Refused | Unanswered | Heard | Measured | Say
+
+MEASURED: Final = catalogue.TRADING | {catalogue.ACCOUNT_AUTH, catalogue.TRADER}
+"""Requests whose round trip says something of the line: small, and answered without a search in a history."""
+
+
+@dataclass(slots=True)
 class _Awaited:
     name: str
     account: int
     payload_type: int
     sent_us: int
+    is_answered: bool = False
 
     @property
     def is_trade(self) -> bool:
@@ -199,11 +210,6 @@ class Session:
         if payload_type != catalogue.HEARTBEAT:
             self._awaited[client_msg_id] = _Awaited(name, account, payload_type, now_us)
 
-    def round_trip(self, client_msg_id: str, now_us: int) -> int | None:
-        """How long ago the awaited message of that id was sent."""
-        awaited = self._awaited.get(client_msg_id)
-        return None if awaited is None else now_us - awaited.sent_us
-
     # --- what they do ---------------------------------------------------------------------------------------------
 
     def heard(self, at_us: int) -> None:
@@ -219,6 +225,19 @@ class Session:
         self._heard_us = now_us
         if self.state is State.CLOSED or envelope.payload_type == catalogue.HEARTBEAT:
             return []
+        measured = self._measure(envelope, now_us)
+        return [*self._taken(envelope), *measured]
+
+    def _measure(self, envelope: Envelope, now_us: int) -> list[Event]:
+        awaited = self._awaited.get(envelope.client_msg_id)
+        if awaited is None or awaited.is_answered or awaited.payload_type not in MEASURED:
+            return []
+        if not catalogue.may_answer(awaited.payload_type, envelope.payload_type):
+            return []
+        awaited.is_answered = True
+        return [Measured(now_us - awaited.sent_us)]
+
+    def _taken(self, envelope: Envelope) -> list[Event]:
         refusal = read_refusal(envelope)
         if refusal is not None:
             return self._refused(envelope, refusal)

@@ -1,0 +1,282 @@
+"""The request budget, case by case. Its laws stand in tests/property/openapi/test_budget_laws.py."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from cmam.openapi import catalogue
+from cmam.openapi.budget import Budget, Item, Lane, lane_of
+from cmam.openapi.window import GUARD_US_MAX, GUARD_US_MIN, SAMPLES_MIN, Guard
+
+SECOND = 1_000_000
+MS = 1_000
+RECONCILE = catalogue.type_of(catalogue.MESSAGES[2124])
+DEALS = catalogue.type_of(catalogue.MESSAGES[2133])
+
+
+def an_item(name: str, payload_type: int = catalogue.NEW_ORDER, **fields: Any) -> Item:
+    """An item in the lane of its payload type."""
+    return Item(**{"name": name, "payload_type": payload_type, "lane": lane_of(payload_type), "account": 1, **fields})
+
+
+def a_budget(limit: int = 50) -> Budget:
+    """A budget on a line that does not vary, so that its guard is the smallest."""
+    budget = Budget(limit)
+    for _ in range(SAMPLES_MIN):
+        budget.measured(1)
+    return budget
+
+
+def names(budget: Budget, now: int) -> list[str]:
+    """What leaves now, by name."""
+    return [item.name for item in budget.take(now)[0]]
+
+
+def test_closes_leave_before_everything_that_came_earlier() -> None:
+    """The lanes in their order: session, close, protect, cancel, open, question."""
+    budget = a_budget()
+    kinds = [RECONCILE, catalogue.NEW_ORDER, catalogue.CANCEL_ORDER, catalogue.AMEND_PROTECTION]
+    kinds += [catalogue.CLOSE_POSITION, catalogue.HEARTBEAT]
+    for kind in kinds:
+        budget.submit(an_item(str(kind), kind))
+    assert names(budget, 0) == [str(kind) for kind in reversed(kinds)]
+
+
+def test_authorising_many_accounts_does_not_hold_up_a_close() -> None:
+    """After a reconnect of many accounts the first close waits for none of their authorisations."""
+    budget = a_budget()
+    for account in range(1_000):
+        budget.submit(an_item(f"auth {account}", catalogue.ACCOUNT_AUTH, account=account))
+    assert len(names(budget, 0)) == 50
+    budget.submit(an_item("close", catalogue.CLOSE_POSITION))
+    assert names(budget, 1_005 * MS)[0] == "close"
+
+
+def test_a_burst_leaves_at_once_but_for_the_reserve() -> None:
+    """Of 60 opens 49 leave now; the 50th slot is kept, and a close takes it."""
+    budget = a_budget()
+    for number in range(60):
+        budget.submit(an_item(f"open {number}"))
+    assert len(names(budget, 0)) == 49
+    budget.submit(an_item("close", catalogue.CLOSE_POSITION))
+    assert names(budget, 1) == ["close"]
+    assert budget.next_wake(1) == SECOND + GUARD_US_MIN
+    assert len(names(budget, SECOND + GUARD_US_MIN)) == 11
+
+
+def test_the_reserve_is_lent_when_another_slot_is_free_soon() -> None:
+    """An open may take the last slot 20 ms before the next one is free, and not before."""
+    budget = a_budget(2)
+    budget.submit(an_item("first"))
+    assert names(budget, 0) == ["first"]
+    budget.submit(an_item("second"))
+    free_us = SECOND + GUARD_US_MIN
+    assert budget.next_wake(1) == free_us - 20 * MS
+    assert names(budget, free_us - 20 * MS - 1) == []
+    assert names(budget, free_us - 20 * MS) == ["second"]
+
+
+def test_a_second_arrival_of_a_trade_is_dropped_waiting_or_sent() -> None:
+    """The same name waits once and leaves once, however long ago that was."""
+    budget = a_budget()
+    assert budget.submit(an_item("a", catalogue.CLOSE_POSITION)) == ()
+    assert budget.submit(an_item("a", catalogue.CLOSE_POSITION))[0].reason == "duplicate"
+    assert names(budget, 0) == ["a"]
+    for number in range(20_000):
+        budget.submit(an_item(f"question {number}", RECONCILE))
+    assert budget.submit(an_item("a", catalogue.CLOSE_POSITION))[0].reason == "duplicate"
+
+
+def test_what_never_left_may_come_again() -> None:
+    """An item that the connection's end gave back is not a duplicate of itself."""
+    budget = a_budget()
+    budget.submit(an_item("a"))
+    assert [entry.reason for entry in budget.empty("the connection was lost")] == ["the connection was lost"]
+    assert budget.submit(an_item("a")) == ()
+    assert names(budget, 0) == ["a"]
+
+
+def test_of_amends_of_one_target_the_newest_leaves_in_the_place_of_the_oldest() -> None:
+    """The older one goes back as merged, the newer one does not lose its turn, and other targets are untouched."""
+    budget = a_budget()
+    amend = {"payload_type": catalogue.AMEND_PROTECTION}
+    budget.submit(an_item("p7 old", merge="p7", **amend))
+    budget.submit(an_item("p8", merge="p8", **amend))
+    budget.submit(an_item("p7 of another account", merge="p7", account=2, **amend))
+    [back] = budget.submit(an_item("p7 new", merge="p7", **amend))
+    assert (back.item.name, back.reason) == ("p7 old", "merged")
+    assert [item.name for item in budget.take(0)[0] if item.account == 1] == ["p7 new", "p8"]
+    assert budget.submit(an_item("p7 newer", merge="p7", **amend)) == ()
+
+
+def test_a_withdrawn_item_comes_back_even_if_it_comes_later() -> None:
+    """A withdrawal that overtakes its item still holds, for every later arrival."""
+    budget = a_budget()
+    budget.submit(an_item("waits"))
+    returned = budget.withdraw("waits")
+    assert returned is not None
+    assert returned.reason == "withdrawn"
+    assert budget.withdraw("comes later") is None
+    for name in ("comes later", "comes later", "waits"):
+        assert budget.submit(an_item(name))[0].reason == "withdrawn"
+    assert names(budget, 0) == []
+
+
+def test_withdrawing_what_has_left_changes_nothing() -> None:
+    """What is sent is sent."""
+    budget = a_budget()
+    budget.submit(an_item("a"))
+    assert names(budget, 0) == ["a"]
+    assert budget.withdraw("a") is None
+    assert budget.submit(an_item("a"))[0].reason == "duplicate"
+
+
+def test_an_open_that_waited_too_long_goes_back() -> None:
+    """It may still leave at its last moment, and goes back right after it."""
+    budget = a_budget(2)
+    budget.submit(an_item("first"))
+    budget.submit(an_item("on time", not_after_us=10))
+    budget.submit(an_item("much later", not_after_us=9 * SECOND))
+    assert names(budget, 10) == ["first"]
+    assert budget.next_wake(10) == 11
+    leaving, returned = budget.take(11)
+    assert leaving == ()
+    assert [(entry.item.name, entry.reason) for entry in returned] == [("on time", "expired")]
+
+
+def test_a_close_never_ages() -> None:
+    """A last moment on anything that lowers or protects risk is not obeyed."""
+    budget = a_budget()
+    budget.submit(an_item("close", catalogue.CLOSE_POSITION, not_after_us=1))
+    assert names(budget, SECOND) == ["close"]
+
+
+def test_a_newer_amend_brings_its_own_deadline() -> None:
+    """The last moment of what was replaced is forgotten with it."""
+    budget = a_budget(2)
+    budget.submit(an_item("first"))
+    names(budget, 0)
+    budget.submit(an_item("old", merge="x", not_after_us=5))
+    budget.submit(an_item("new", merge="x", not_after_us=9 * SECOND))
+    assert budget.take(100) == ((), ())
+    assert names(budget, 2 * SECOND) == ["new"]
+
+
+def test_history_has_five_a_second_and_holds_up_nothing_else() -> None:
+    """A reconcile behind a queue of deal lists of the same account leaves at once."""
+    budget = a_budget()
+    for number in range(8):
+        budget.submit(an_item(f"deals {number}", DEALS))
+    budget.submit(an_item("state", RECONCILE))
+    assert names(budget, 0) == [*(f"deals {number}" for number in range(5)), "state"]
+    assert budget.next_wake(0) == SECOND + GUARD_US_MIN
+    assert names(budget, SECOND + GUARD_US_MIN) == ["deals 5", "deals 6", "deals 7"]
+
+
+def test_a_blocked_type_waits_and_holds_up_nothing_else() -> None:
+    """Protection that the server does not take for half an hour does not hold up an amended pending."""
+    budget = a_budget()
+    budget.block(catalogue.AMEND_PROTECTION, 30 * SECOND, 0)
+    budget.submit(an_item("stop", catalogue.AMEND_PROTECTION))
+    budget.submit(an_item("pending", catalogue.AMEND_ORDER))
+    assert names(budget, 0) == ["pending"]
+    assert budget.next_wake(0) == 30 * SECOND
+    assert budget.figures(0).paused_until_us == {catalogue.AMEND_PROTECTION: 30 * SECOND}
+    assert names(budget, 30 * SECOND) == ["stop"]
+
+
+def test_blocks_in_a_row_double_the_pause_and_a_burst_counts_once() -> None:
+    """A slower quota behind the fast one is met by growing pauses; peace brings the short one back."""
+    budget = a_budget()
+    assert [budget.block(DEALS, SECOND, 0) for _ in range(40)] == [SECOND] * 40
+    assert budget.block(DEALS, SECOND, 2 * SECOND) == 4 * SECOND
+    assert budget.block(DEALS, SECOND, 5 * SECOND) == 9 * SECOND
+    assert budget.block(DEALS, SECOND, 60 * SECOND) == 61 * SECOND
+
+
+def test_the_pause_of_closes_does_not_grow() -> None:
+    """A close goes again the moment the server takes it."""
+    budget = a_budget()
+    budget.block(catalogue.CLOSE_POSITION, SECOND, 0)
+    assert budget.block(catalogue.CLOSE_POSITION, SECOND, 2 * SECOND) == 3 * SECOND
+
+
+def test_a_block_without_a_span_pauses_for_a_second() -> None:
+    """REQUEST_FREQUENCY_EXCEEDED does not say how long."""
+    assert a_budget().block(catalogue.NEW_ORDER, 0, 5) == SECOND + 5
+
+
+def test_a_pause_never_becomes_shorter() -> None:
+    """A later, shorter word of the server does not open what an earlier one closed."""
+    budget = a_budget()
+    budget.block(catalogue.NEW_ORDER, 5 * SECOND, 0)
+    assert budget.block(catalogue.NEW_ORDER, SECOND, 1) == 5 * SECOND
+
+
+def test_stopping_hands_back_opens_only() -> None:
+    """At the end nothing new is opened, and what lowers risk still leaves."""
+    budget = a_budget()
+    budget.submit(an_item("open"))
+    budget.submit(an_item("close", catalogue.CLOSE_POSITION))
+    assert [entry.item.name for entry in budget.stop_opens()] == ["open"]
+    assert names(budget, 0) == ["close"]
+
+
+def test_the_guard_follows_the_variation_within_its_bounds() -> None:
+    """Unknown at first and wide, then p99.9 of what was seen, never below 5 ms nor above 50 ms."""
+    guard = Guard()
+    assert guard.us == GUARD_US_MAX
+    for _ in range(SAMPLES_MIN):
+        guard.saw(40 * MS)
+    assert guard.us == GUARD_US_MIN
+    for _ in range(25):
+        guard.saw(60 * MS)
+    assert guard.us == 20 * MS
+    for _ in range(25):
+        guard.saw(SECOND)
+    assert guard.us == GUARD_US_MAX
+
+
+def test_one_slow_answer_in_a_thousand_is_forgiven() -> None:
+    """p99.9 of a thousand leaves out the one worst."""
+    guard = Guard()
+    for number in range(1_100):
+        guard.saw(SECOND if number == 500 else 40 * MS)
+    assert guard.us == GUARD_US_MIN
+
+
+def test_a_slow_write_counts_from_its_end() -> None:
+    """What was written 300 ms after it was let go holds its slot 300 ms longer."""
+    budget = a_budget(2)
+    budget.submit(an_item("first"))
+    assert names(budget, 0) == ["first"]
+    budget.wrote(300 * MS)
+    budget.submit(an_item("second"))
+    assert budget.next_wake(300 * MS) == 1_305 * MS - 20 * MS
+
+
+def test_figures() -> None:
+    """The state in numbers, as `status` shows it."""
+    budget = a_budget(10)
+    for number in range(12):
+        budget.submit(an_item(f"open {number}"))
+    budget.submit(an_item("open 0"))
+    budget.take(0)
+    figures = budget.figures(0)
+    assert (figures.limit, figures.used, figures.waiting, figures.waiting_max) == (10, 9, 3, 12)
+    assert (figures.sent, figures.busiest_second, figures.returned) == (9, 9, 1)
+    assert figures.forecast_us == SECOND + GUARD_US_MIN
+
+
+@pytest.mark.parametrize("limit", [0, 1])
+def test_a_limit_that_leaves_nothing_beside_the_reserve_is_a_bug(limit: int) -> None:
+    """With one slot in all nothing could ever be opened."""
+    with pytest.raises(AssertionError):
+        Budget(limit)
+
+
+def test_every_trading_request_has_a_lane_of_its_own_choice() -> None:
+    """No request that moves money waits among the questions."""
+    assert {lane_of(kind) for kind in catalogue.TRADING} == {Lane.CLOSE, Lane.PROTECT, Lane.CANCEL, Lane.OPEN}
