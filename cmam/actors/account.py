@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from cmam.actors import messages as m
-from cmam.actors.preparation import Preparation, Question
+from cmam.actors.preparation import Kind, Preparation, Question
 from cmam.actors.runtime import Directory, Watched
 from cmam.actors.status import StatusBoard
 from cmam.actors.timer import Timer
@@ -22,6 +22,7 @@ from cmam.domain import guards
 from cmam.domain.account import AccountView, Copy, IntentState, evolve
 from cmam.domain.changes import Change, ChangeKind
 from cmam.domain.commands import CommandKind
+from cmam.domain.equity import equity_symbols
 from cmam.domain.events import (
     AlertHealed,
     AlertRaised,
@@ -52,6 +53,11 @@ from cmam.openapi.quotes import QuoteBoard
 
 log = logging.getLogger(__name__)
 
+QUIET_US = 700_000
+"""A snapshot counts only if no execution came within this time of the question."""
+RESTLESS_MAX = 8
+REFRESH_US = 60 * SECOND_US
+"""How often what the broker holds is compared with what is believed, while all is well."""
 WATCH_US = 250_000
 """How often guards are looked at, where there are any."""
 SAMPLE_US = 10 * SECOND_US
@@ -103,12 +109,15 @@ class AccountActor(Watched):
         self._clock_offset_ms = 0
         self._unconfirmed: dict[str, m.Submit] = {}
         self._armed_us = 0
-        self._sampled_us = 0
         self._feed = ""
         self._refused = ""
         self._withdrawn: frozenset[IntentId] = frozenset()
         self._guarded = guards.Memory()
         self._is_watching = False
+        self._is_looking = False
+        self._executed_us = 0
+        self._asked_us = 0
+        self._restless_answers = 0
 
     # --- life -----------------------------------------------------------------------------------------------------
 
@@ -285,6 +294,9 @@ class AccountActor(Watched):
         if kind == "sample":
             self._sample()
             return
+        if kind == "refresh":
+            self._refresh()
+            return
         if kind == "watch":
             self._is_watching = False
             self._watch()
@@ -303,7 +315,7 @@ class AccountActor(Watched):
             and self._preparation is None
             and self._view.health is Health.RECONCILED
         ):
-            self._prepare(lookup=True)
+            self._prepare(Kind.LOOKUP)
         self._arm()
 
     def _wake_copies(self, now: int) -> None:
@@ -456,7 +468,9 @@ class AccountActor(Watched):
 
     def _reported(self, message: m.Reported) -> None:
         """A report before the first reconcile is part of what the reconcile will show."""
-        if self._preparation is not None and not self._preparation.is_lookup and not self._preparation.has_reconciled:
+        if isinstance(message.fact, ExecutionSeen):
+            self._executed_us = self._ports.clock.monotonic()
+        if self._preparation is not None and self._preparation.holds_reports:
             self._early.append(message)
             return
         self._ensure_traded_spec(message.fact)
@@ -481,7 +495,7 @@ class AccountActor(Watched):
         for symbol in symbols:
             self._specs.pop(SymbolId(symbol), None)
         if self._preparation is None and self._view.health is Health.RECONCILED:
-            self._prepare(lookup=False)
+            self._prepare(Kind.FULL)
 
     def _written(self, message: m.Written) -> None:
         start = message.received_us or message.decided_us
@@ -498,7 +512,7 @@ class AccountActor(Watched):
         self._clock_offset_ms = message.clock_offset_ms
         if message.health is Health.AUTHORISED:
             self._health(Health.AUTHORISED)
-            self._prepare(lookup=False)
+            self._prepare(Kind.FULL)
             return
         self._preparation = None
         self._early.clear()
@@ -522,11 +536,11 @@ class AccountActor(Watched):
 
     # --- questions ------------------------------------------------------------------------------------------------
 
-    def _prepare(self, *, lookup: bool) -> None:
+    def _prepare(self, kind: Kind) -> None:
         self._preparation = Preparation(
             self._view,
             specs=self._specs,
-            lookup=lookup,
+            kind=kind,
             leads=bool(self._routes),
             now_us=self._ports.clock.now(),
             is_live=self._ports.is_live,
@@ -534,6 +548,7 @@ class AccountActor(Watched):
         self._ask(self._preparation.begin())
 
     def _ask(self, questions: tuple[Question, ...]) -> None:
+        self._asked_us = self._ports.clock.monotonic()
         for question in questions:
             ask = m.Ask(self._view.account, question.name, question.message, self._name, question.translate)
             self._ports.directory.tell(m.limiter_name(self._ports.connection), ask)
@@ -541,6 +556,9 @@ class AccountActor(Watched):
     def _answered(self, message: m.Answered) -> None:
         preparation = self._preparation
         if preparation is None or not preparation.expects(message.question):
+            return
+        if message.question == "snapshot" and preparation.kind is not Kind.FULL and self._is_restless():
+            self._ports.timer.after(QUIET_US, self._name, m.Wake("question snapshot"))
             return
         facts, questions = preparation.answered(message.question, message.report, self._view, self._ports.clock.now())
         for fact in facts:
@@ -552,15 +570,42 @@ class AccountActor(Watched):
         if preparation.is_done:
             self._prepared(preparation)
 
+    def _is_restless(self) -> bool:
+        """Whether an execution came so close to a snapshot that nobody can say which of the two is newer.
+
+        Then the snapshot is asked for again, a few times; at the worst a quieter moment is as good as any.
+        """
+        if self._executed_us < self._asked_us - QUIET_US or self._restless_answers >= RESTLESS_MAX:
+            self._restless_answers = 0
+            return False
+        self._restless_answers += 1
+        return True
+
+    def _keep_looking(self) -> None:
+        """Begin, once, to put quotes on record and to compare with the broker; accounts spread over the minute."""
+        if self._is_looking:
+            return
+        self._is_looking = True
+        first_us = SECOND_US + self._view.account % 60 * (REFRESH_US // 60)
+        self._ports.timer.after(first_us, self._name, m.Wake("refresh"))
+        self._ports.timer.after(SAMPLE_US, self._name, m.Wake("sample"))
+
+    def _refresh(self) -> None:
+        """Look now and then at what the broker holds: no event may be missed for longer than this."""
+        if self._preparation is None and self._view.health is Health.RECONCILED:
+            self._prepare(Kind.REFRESH)
+        self._ports.timer.after(REFRESH_US, self._name, m.Wake("refresh"))
+
     def _prepared(self, preparation: Preparation) -> None:
         self._preparation = None
-        for late in self._early:
-            if preparation.is_after_snapshot(late.fact):
-                self._fact(late.fact, received_us=late.received_us)
-        self._early.clear()
-        if not preparation.is_lookup:
+        early, self._early = self._early, []
+        news = preparation.news(tuple(report.fact for report in early))
+        for report in early:
+            if any(report.fact is fact for fact in news):
+                self._fact(report.fact, received_us=report.received_us)
+        if preparation.kind is Kind.FULL:
             self._health(Health.RECONCILED)
-            self._ports.timer.after(SAMPLE_US, self._name, m.Wake("sample"))
+            self._keep_looking()
         self._alert(m.Alert("session"))
         self._flush_deferred()
         self._watch()
@@ -589,15 +634,12 @@ class AccountActor(Watched):
     # --- quotes on record -----------------------------------------------------------------------------------------
 
     def _sample(self) -> None:
-        if self._view.health is not Health.RECONCILED:
-            return
-        quotes: dict[str, Quote] = {}
-        for copy in self._view.copies.values():
-            spec, quote = self._view.specs.get(copy.symbol), self._quote(copy.symbol)
-            if spec is not None and quote is not None:
-                quotes[spec.name] = quote
-        if quotes:
-            self._fact(QuotesSampled(quotes=dict(sorted(quotes.items()))))
+        """Put one quote of each symbol that values what is open on record, for replay and what-if."""
+        if self._view.copies and self._view.health is Health.RECONCILED:
+            found = {name: self._quote_by_name(name) for name in sorted(equity_symbols(self._view))}
+            quotes = {name: quote for name, quote in found.items() if quote is not None}
+            if quotes:
+                self._fact(QuotesSampled(quotes=quotes))
         self._ports.timer.after(SAMPLE_US, self._name, m.Wake("sample"))
 
 

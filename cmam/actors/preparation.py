@@ -1,7 +1,11 @@
 """How an account gets ready on a fresh connection: which questions, in which order, and the facts their answers make.
 
-The snapshot comes last, so that what it shows can be decided at once. A look-up is the same without the catalogue:
-the order history and a snapshot, to settle what is unknown. No thread, no socket: the account's actor asks and answers.
+    FULL      catalogue, trader, specifications, then the snapshot and the deals of the gap
+    LOOKUP    the order history, then a snapshot: settles what is unknown
+    REFRESH   a snapshot alone, now and then: finds what no event told
+
+The snapshot comes last, so that what it shows can be decided at once. Histories are read to their end, page by page:
+a missing order proves something only then. No thread, no socket: the account's actor asks and answers.
 """
 
 from __future__ import annotations
@@ -9,14 +13,15 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from enum import Enum
 from typing import Any
 
 from cmam.clock import MILLISECOND_US
 from cmam.domain.account import AccountView, IntentState
 from cmam.domain.events import AssetName, Event, ExecutionSeen, Reconciled, SymbolListSeen, SymbolSpecSeen
-from cmam.domain.ids import AssetId, SymbolId
+from cmam.domain.ids import AssetId, PositionId, SymbolId
 from cmam.domain.symbols import SymbolName, SymbolSpec
-from cmam.domain.trades import Deal, Order
+from cmam.domain.trades import Deal, Order, Position
 from cmam.openapi import requests, translate
 
 SPECS_PER_REQUEST = 100
@@ -28,6 +33,14 @@ QUOTED_MAX = 500
 """So many symbols of a feed are subscribed; of a longer list the first so many."""
 RETRY_FIRST_US = 500_000
 RETRY_LAST_US = 30_000_000
+
+
+class Kind(Enum):
+    """What is asked for."""
+
+    FULL = "full"
+    LOOKUP = "lookup"
+    REFRESH = "refresh"
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,12 +60,12 @@ class Preparation:
         view: AccountView,
         *,
         specs: Mapping[SymbolId, SymbolSpec],
-        lookup: bool,
+        kind: Kind,
         leads: bool,
         now_us: int,
         is_live: bool = False,
     ) -> None:
-        self.is_lookup = lookup
+        self.kind = kind
         self.has_reconciled = False
         self.is_done = False
         self.wants_quotes = False
@@ -75,7 +88,7 @@ class Preparation:
         self._broker = ""
 
     def _start_of_gap(self, view: AccountView, now_us: int) -> int:
-        moments = [view.at_us] if not self.is_lookup else []
+        moments = [view.at_us] if self.kind is Kind.FULL else []
         moments += [intent.recorded_us for intent in view.intents.values() if intent.state is IntentState.UNKNOWN]
         first = min((moment for moment in moments if moment), default=now_us) // MILLISECOND_US - LOOK_BACK_MS
         return max(first, now_us // MILLISECOND_US - WEEK_MS + 2 * LOOK_BACK_MS)
@@ -83,6 +96,11 @@ class Preparation:
     def expects(self, question: str) -> bool:
         """Whether an answer of that name is still awaited."""
         return question in self._open
+
+    @property
+    def holds_reports(self) -> bool:
+        """Whether what the broker reports now must wait for the snapshot that is on its way."""
+        return self.kind is Kind.FULL and not self.has_reconciled
 
     def retry_us(self) -> int:
         """How long to wait before a refused question is asked again: doubled each time."""
@@ -95,10 +113,10 @@ class Preparation:
 
     def begin(self) -> tuple[Question, ...]:
         """The first questions."""
-        if self.is_lookup:
-            return self._put(
-                Question("orders", requests.ask_orders(self._account, self._from_ms, self._to_ms), _orders)
-            )
+        if self.kind is Kind.LOOKUP:
+            return self._ask_orders()
+        if self.kind is Kind.REFRESH:
+            return self._ask_snapshot()
         return self._put(
             Question("assets", requests.ask_assets(self._account), lambda wire: translate.asset_names(wire.asset)),
             Question("symbols", requests.ask_symbols(self._account), lambda wire: translate.symbol_names(wire.symbol)),
@@ -131,11 +149,9 @@ class Preparation:
             case "specs":
                 return self._take_specs(report)
             case "orders":
-                self._orders = report
-                return (), self._ask_snapshot()
+                return (), self._take_orders(*report)
             case "deals":
-                self._deals = report
-                return self._reconcile(view)
+                return self._take_deals(report, view)
             case "snapshot":
                 return self._take_snapshot(report, view, now_us)
         raise AssertionError(f"nobody asked {question!r}")
@@ -175,6 +191,33 @@ class Preparation:
     def _after_specs(self) -> tuple[Question, ...]:
         return self._ask_snapshot()
 
+    def _ask_orders(self) -> tuple[Question, ...]:
+        return self._put(Question("orders", requests.ask_orders(self._account, self._from_ms, self._to_ms), _orders))
+
+    def _take_orders(self, page: tuple[Order, ...], has_more: bool) -> tuple[Question, ...]:
+        known = {order.order for order in self._orders}
+        fresh = tuple(order for order in page if order.order not in known)
+        self._orders += fresh
+        if has_more and fresh:
+            self._to_ms = min(order.updated_ms for order in fresh)
+            return self._ask_orders()
+        return self._ask_snapshot()
+
+    def _ask_deals(self) -> tuple[Question, ...]:
+        return self._put(Question("deals", requests.ask_deals(self._account, self._from_ms, self._to_ms), _deals))
+
+    def _take_deals(
+        self, report: tuple[tuple[Deal, ...], bool], view: AccountView
+    ) -> tuple[tuple[Event, ...], tuple[Question, ...]]:
+        page, has_more = report
+        known = {deal.deal for deal in self._deals}
+        fresh = tuple(deal for deal in page if deal.deal not in known)
+        self._deals += fresh
+        if has_more and fresh:
+            self._to_ms = min(deal.executed_ms for deal in fresh)
+            return (), self._ask_deals()
+        return self._reconcile(view)
+
     def _ask_snapshot(self) -> tuple[Question, ...]:
         return self._put(Question("snapshot", requests.ask_state(self._account), _snapshot))
 
@@ -184,15 +227,16 @@ class Preparation:
         self._snapshot = report
         self._snapshot_ms = now_us // MILLISECOND_US
         self.has_reconciled = True
-        has_gap = view.version > 0 and (view.positions or view.orders or report[0]) and not self.is_lookup
+        has_gap = view.version > 0 and (view.positions or view.orders or report[0]) and self.kind is Kind.FULL
         if self._leads and has_gap:
-            question = requests.ask_deals(self._account, self._from_ms, self._to_ms)
-            return (), self._put(Question("deals", question, _deals))
+            return (), self._ask_deals()
         return self._reconcile(view)
 
     def _reconcile(self, view: AccountView) -> tuple[tuple[Event, ...], tuple[Question, ...]]:
         self.is_done = True
         positions, orders = self._snapshot
+        if self.kind is Kind.REFRESH and not _differs(view, positions, orders):
+            return (), ()
         used = {position.symbol for position in positions} | {order.symbol for order in orders}
         fresh = [self.specs[symbol] for symbol in sorted(used) if symbol in self.specs]
         facts: list[Event] = [SymbolSpecSeen(spec=spec) for spec in fresh if view.specs.get(spec.symbol) != spec]
@@ -202,26 +246,40 @@ class Preparation:
                 orders=orders,
                 deals=self._deals,
                 past_orders=self._orders,
-                looked_up=self.is_lookup,
-                covers_from_ms=self._from_ms if self.is_lookup else 0,
+                looked_up=self.kind is Kind.LOOKUP,
+                covers_from_ms=self._from_ms if self.kind is Kind.LOOKUP else 0,
             )
         )
         return tuple(facts), ()
 
-    def is_after_snapshot(self, fact: Event) -> bool:
-        """Whether a report that came while the gap was read says something that the snapshot does not show."""
+    def news(self, early: tuple[Event, ...]) -> tuple[Event, ...]:
+        """Of what was reported while the snapshot was on its way, what it does not show already.
+
+        A position that came and went before the snapshot is no news: told one by one, its open would be copied.
+        """
         positions, _ = self._snapshot
-        if isinstance(fact, ExecutionSeen) and fact.position is not None:
-            shown = next((p for p in positions if p.position == fact.position.position), None)
-            if shown is not None:
-                return bool(fact.position.updated_ms >= shown.updated_ms)
-        return True
+        shown = {position.position: position for position in positions}
+        last = {
+            fact.position.position: fact.position
+            for fact in early
+            if isinstance(fact, ExecutionSeen) and fact.position is not None
+        }
+        return tuple(fact for fact in early if _is_news(fact, shown, last))
 
     # --- quotes ---------------------------------------------------------------------------------------------------
 
     def quoted_symbols(self) -> Iterable[SymbolId]:
         """The symbols whose quotes the account wants."""
         return [name.symbol for name in self._names[:QUOTED_MAX]]
+
+
+def _is_news(fact: Event, shown: Mapping[PositionId, Position], last: Mapping[PositionId, Position]) -> bool:
+    if not isinstance(fact, ExecutionSeen) or fact.position is None:
+        return True
+    known = shown.get(fact.position.position)
+    if known is not None:
+        return bool(fact.position.updated_ms >= known.updated_ms)
+    return last[fact.position.position].volume > 0
 
 
 def _snapshot(wire: Any) -> Any:
@@ -231,12 +289,31 @@ def _snapshot(wire: Any) -> Any:
     )
 
 
-def _orders(wire: Any) -> tuple[Order, ...]:
-    return tuple(translate.order(order) for order in wire.order)
+def _orders(wire: Any) -> tuple[tuple[Order, ...], bool]:
+    return tuple(translate.order(order) for order in wire.order), bool(wire.hasMore)
 
 
-def _deals(wire: Any) -> tuple[Deal, ...]:
-    return tuple(translate.deal(deal) for deal in wire.deal)
+def _deals(wire: Any) -> tuple[tuple[Deal, ...], bool]:
+    return tuple(translate.deal(deal) for deal in wire.deal), bool(wire.hasMore)
+
+
+def _differs(view: AccountView, positions: tuple[Position, ...], orders: tuple[Order, ...]) -> bool:
+    """Whether a snapshot says anything that is not believed already; swaps and margins alone are no news."""
+    shown = {position.position: position for position in positions if position.volume > 0}
+    resting = {order.order: order for order in orders if order.is_resting}
+    if shown.keys() != view.positions.keys() or resting.keys() != view.orders.keys():
+        return True
+    return any(_terms(position) != _terms(view.positions[key]) for key, position in shown.items()) or any(
+        _order_terms(order) != _order_terms(view.orders[key]) for key, order in resting.items()
+    )
+
+
+def _terms(position: Position) -> tuple[object, ...]:
+    return (position.volume, position.side, position.stop, position.target, position.trailing, position.guaranteed)
+
+
+def _order_terms(order: Order) -> tuple[object, ...]:
+    return (order.volume, order.limit_price, order.stop_price, order.stop, order.target, order.expires_ms)
 
 
 def _specs_of(names: list[SymbolName], assets: Mapping[AssetId, AssetName]) -> Callable[[Any], Any]:

@@ -124,3 +124,29 @@ def test_flatten_closes_everything_and_nothing_opens_until_rearmed(whole: Whole)
     whole.run(2)
     assert len(whole.person.holds(SAME_BROKER)) == 1
     assert verify(whole.log.read_all()).is_identical
+
+
+def test_an_event_that_was_never_told_is_found_within_a_minute(whole: Whole) -> None:
+    """A leader's close whose event the server never sent is found by looking, and copied."""
+    position = whole.person.buy(2 * LOT)
+    whole.run(2)
+    network = whole.stepper.network
+    line = network.lines[max(network.lines)]
+    whole.person.close(position, 2 * LOT)
+    whole.run(0.0001)
+    swallowed: list[bytes] = []
+    original = network.collect
+
+    def collect() -> None:
+        original()
+        while line.to_client and b"\x08\xce\x10" == line.to_client[-1][1][4:7]:
+            swallowed.append(line.to_client.pop()[1])
+
+    network.collect = collect  # type: ignore[method-assign]
+    whole.run(1)
+    network.collect = original  # type: ignore[method-assign]
+    assert swallowed
+    assert len(whole.person.holds(SAME_BROKER)) == 1
+    whole.run(70)
+    assert whole.person.holds(SAME_BROKER) == []
+    assert verify(whole.log.read_all()).is_identical
