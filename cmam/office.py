@@ -20,10 +20,12 @@ from cmam.config.home import Home
 from cmam.config.settings import Settings
 from cmam.config.settings_file import load_settings
 from cmam.credentials.secrets_file import SecretStore, open_secrets
-from cmam.domain.events import StoreCreated
+from cmam.domain.account import AccountView
+from cmam.domain.events import Event, Health, HealthChanged, StoreCreated
 from cmam.domain.ids import AccountId, base36
 from cmam.domain.operate import Context, Outcome, Refusal, operate
 from cmam.domain.registry import APP, PROFILE_PREFIX, Registry, evolve_registry
+from cmam.domain.turn import step
 from cmam.store.errors import StoreHeld, StoreMissing
 from cmam.store.fold import Fold, account_of, fold
 from cmam.store.lock import StoreLock
@@ -33,8 +35,18 @@ from cmam.store.views_file import views_position
 
 STORE_ID_CHARACTERS = 5
 ID_CHARACTERS = 6
-NEEDS_VIEWS = frozenset({"rearm", "symbol.confirm"})
-"""Commands that rest on what an account holds, for which the whole log is folded."""
+NEEDS_VIEWS = frozenset(
+    {
+        "flatten",
+        "profile.adopt",
+        "profile.apply",
+        "profile.delete",
+        "profile.disable",
+        "rearm",
+        "symbol.confirm",
+    }
+)
+"""Commands that rest on what an account holds, or write its stream: for these the whole log is folded."""
 SECRETS_LOCK = "secrets.lock"
 SECRETS_PATIENCE_S = 5.0
 """How long to wait for another process that changes secrets at this moment."""
@@ -159,7 +171,7 @@ class Desk:
         self._clock = clock
         self._registry = _fold_registry(log)
         if not self._registry.store:
-            self._record(Outcome(((APP, StoreCreated(store=new_id(STORE_ID_CHARACTERS))),), {}))
+            self._record(Outcome(((APP, StoreCreated(store=new_id(STORE_ID_CHARACTERS))),), {}), {})
 
     @property
     def registry(self) -> Registry:
@@ -181,19 +193,45 @@ class Desk:
             views=fold(self._log.read_all()).accounts if request.get("command") in NEEDS_VIEWS else {},
         )
         outcome = operate(context, request)
-        self._record(outcome)
+        self._record(outcome, context.views)
         return outcome.answer
 
-    def _record(self, outcome: Outcome) -> None:
+    def _record(self, outcome: Outcome, views: Mapping[AccountId, AccountView]) -> None:
+        now = self._clock.now()
         versions: dict[str, int] = {}
-        batch = []
+        batch: list[Pending] = []
+        seen = dict(views)
         for stream, event in outcome.events:
+            account = account_of(stream)
+            if account is not None:
+                view = seen.get(account) or AccountView(account=account)
+                seen[account] = self._turn(view, stream, event, now, batch)
+                continue
             version = versions.get(stream, self._log.head(stream).version) + 1
             versions[stream] = version
-            batch.append(Pending(stream, version, self._clock.now(), event))
+            batch.append(Pending(stream, version, now, event))
             self._registry = evolve_registry(self._registry, stream, event)
         if batch:
             self._log.append(batch)
+
+    def _turn(self, view: AccountView, stream: str, event: Event, now_us: int, batch: list[Pending]) -> AccountView:
+        """Record a fact of an account with all that follows from it, as the account itself would.
+
+        An account that was never told that its session is over would ask for requests here that nobody sends.
+        """
+        facts = [event]
+        if view.health is not Health.DOWN:
+            facts.insert(0, HealthChanged(health=Health.DOWN, reason="nothing runs"))
+        for fact in facts:
+            turn = step(view, fact, self._registry.store, now_us)
+            first = view.version + 1
+            batch.append(Pending(stream, first, now_us, fact))
+            batch += [
+                Pending(stream, first + number, now_us, derived, (stream, first))
+                for number, derived in enumerate(turn.derived, start=1)
+            ]
+            view = turn.view
+        return view
 
 
 @contextmanager

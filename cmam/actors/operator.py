@@ -107,11 +107,16 @@ class OperatorActor(Watched):
             message.answer(answered.document)
             return
         known = self._registry.accounts.keys()
-        self._record(outcome.events, then=((m.OPERATOR, answered),))
+        # An account hears that its links ended before it is told what becomes of their copies: nothing opens between.
+        own = tuple(event for event in outcome.events if not event[0].startswith(ACCOUNT_PREFIX))
+        of_accounts = tuple(event for event in outcome.events if event[0].startswith(ACCOUNT_PREFIX))
+        answer = ((m.OPERATOR, answered),)
+        self._record(own, then=answer if not of_accounts else ())
         if str(message.request.get("command", "")).startswith("account.") or known != self._registry.accounts.keys():
             self._on_accounts(self._registry)
             self._directory.tell(m.KEEPER, m.Reload())
         self._tell_links(before)
+        self._record(of_accounts, then=answer)
 
     def _still_holds(self, account: AccountId, name: LinkId, guard: str) -> str:
         """The condition that forbids to re-arm a link now, in words, or nothing."""

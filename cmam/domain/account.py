@@ -16,6 +16,7 @@ from cmam.domain.events import (
     AlertRaised,
     AttemptDecided,
     ChangeDecided,
+    CopiesReleased,
     CopyAdopted,
     CopyFinished,
     CopyOverdue,
@@ -54,7 +55,16 @@ from cmam.domain.holdings import (
     trail_stop,
 )
 from cmam.domain.intents import finish, move_intent, settle, take_attempt, take_decision, take_intent, touch, wake_copy
-from cmam.domain.latches import begin_day, close_latch, flatten, latch_stop_out, open_latch, raise_peak, take_cash
+from cmam.domain.latches import (
+    begin_day,
+    close_latch,
+    flatten,
+    latch_stop_out,
+    open_latch,
+    raise_peak,
+    release,
+    take_cash,
+)
 from cmam.domain.view import AccountView
 
 __all__ = [
@@ -112,6 +122,8 @@ def evolve(view: AccountView, event: Event, at_us: int) -> AccountView:
             return open_latch(view, event)
         case FlattenRequested():
             return flatten(view, event, at_us)
+        case CopiesReleased():
+            return release(view, event)
         case StopOutSeen():
             return latch_stop_out(view, event, at_us)
         case SymbolConfirmed():

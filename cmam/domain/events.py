@@ -279,6 +279,20 @@ class FlattenRequested(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class CopiesReleased(Event):
+    """Links ended while copies of theirs were live: these are closed, or left as they are at the broker.
+
+    Copied orders that rest are cancelled either way, unless they were to be kept; an open on its way is taken back.
+    """
+
+    TOPIC: ClassVar[str] = "account.copies_released"
+    links: tuple[LinkId, ...]
+    close: bool = False
+    keep_pendings: bool = False
+    user: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SymbolConfirmed(Event):
     """Somebody looked at a symbol whose lot size, digits or step changed, and lets it be traded again."""
 

@@ -10,6 +10,7 @@ from fractions import Fraction
 
 from cmam.domain.choices import Reaction, Scope
 from cmam.domain.events import (
+    CopiesReleased,
     EquityPeaked,
     FlattenRequested,
     GuardDayBegan,
@@ -149,12 +150,26 @@ def close_copies(view: AccountView, links: tuple[LinkId, ...], reason: Reason) -
     return replace(view, copies=copies)
 
 
-def end_resting(view: AccountView, link: LinkId) -> AccountView:
+def release(view: AccountView, event: CopiesReleased) -> AccountView:
+    """Close the copies of links that ended, or leave them; what rests or is on its way ends, unless it is kept."""
+    kept = {
+        key: copy
+        for key, copy in view.copies.items()
+        if event.keep_pendings and copy.position is None and copy.order is not None
+    }
+    if event.close:
+        view = close_copies(view, event.links, Reason.RELEASED)
+    for link in event.links:
+        view = end_resting(view, link, Reason.RELEASED)
+    return replace(view, copies={**view.copies, **kept})
+
+
+def end_resting(view: AccountView, link: LinkId, reason: Reason = Reason.CLOSED_BY_GUARD) -> AccountView:
     """Let no copy of a link rest on, nor wait for its open."""
     copies = dict(view.copies)
     for key, copy in view.copies.items():
         if copy.link == link and copy.position is None:
             zero = Fraction(0)
             goal = replace(copy.goal, terms=None, target_numerator=zero.numerator, target_denominator=zero.denominator)
-            copies[key] = replace(copy, goal=goal, wait=None, ending=copy.ending or Reason.CLOSED_BY_GUARD)
+            copies[key] = replace(copy, goal=goal, wait=None, ending=copy.ending or reason)
     return replace(view, copies=copies)

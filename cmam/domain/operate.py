@@ -7,11 +7,21 @@ understand the same names.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any
+from collections.abc import Mapping
 
-from cmam.domain.account import AccountView
+from cmam.domain.asking import (
+    FOLLOWERS_MAX,
+    NAME_CHARACTERS_MAX,
+    REFUSED,
+    USAGE,
+    Command,
+    Context,
+    Outcome,
+    Refusal,
+    Request,
+    find_account,
+    find_profile,
+)
 from cmam.domain.events import (
     AccountAdded,
     AccountAliased,
@@ -22,63 +32,25 @@ from cmam.domain.events import (
     Event,
     FlattenRequested,
     GuardRearmed,
-    LinkAdded,
-    LinkSettingsChanged,
-    ProfileCreated,
-    ProfileDeleted,
     ProfileState,
-    ProfileStateChanged,
     SymbolConfirmed,
 )
-from cmam.domain.ids import AccountId, LinkId, ProfileId
-from cmam.domain.link import ProfileView
-from cmam.domain.policy import check_settings
-from cmam.domain.registry import ACCOUNT_PREFIX, APP, PROFILE_PREFIX, KnownAccount, Registry
+from cmam.domain.ids import AccountId, LinkId
+from cmam.domain.profile_commands import adopt, create_profile, delete_profile, move_profile, moved, set_profile
+from cmam.domain.registry import ACCOUNT_PREFIX, APP
 
-REFUSED, USAGE = 1, 2
-"""Exit codes: the state forbids it; the request makes no sense."""
-
-FOLLOWERS_MAX = 1_000
-NAME_CHARACTERS_MAX = 60
-
-
-@dataclass(eq=False)  # not frozen: Python writes the traceback into an exception on its way
-class Refusal(Exception):
-    """Why a command was not carried out: one sentence, and the exit code it ends with."""
-
-    text: str
-    code: int = REFUSED
-
-    def __str__(self) -> str:
-        return self.text
-
-
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """The events that a command leads to, each with its stream, and what to tell the operator."""
-
-    events: tuple[tuple[str, Event], ...]
-    answer: dict[str, Any]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Context:
-    """What a command may rest on besides its words.
-
-    `heads` are the versions of account streams, for new links; `views` are there while the system runs, and so is
-    `still_holds`, which names the guard's condition that forbids to re-arm a link at this moment, if any.
-    """
-
-    registry: Registry
-    user: str
-    new_id: Callable[[], str]
-    heads: Mapping[AccountId, int]
-    views: Mapping[AccountId, AccountView] = field(default_factory=dict)
-    still_holds: Callable[[AccountId, LinkId, str], str] = lambda _account, _link, _guard: ""
-
-
-Request = Mapping[str, Any]
-Command = Callable[[Context, Request], Outcome]
+__all__ = [
+    "COMMANDS",
+    "FOLLOWERS_MAX",
+    "REFUSED",
+    "USAGE",
+    "Context",
+    "Outcome",
+    "Refusal",
+    "find_account",
+    "find_profile",
+    "operate",
+]
 
 
 def operate(context: Context, request: Request) -> Outcome:
@@ -88,167 +60,6 @@ def operate(context: Context, request: Request) -> Outcome:
     if command is None:
         raise Refusal(f"expected one of the commands {', '.join(sorted(COMMANDS))}; found {name!r}", USAGE)
     return command(context, request)
-
-
-# --- names --------------------------------------------------------------------------------------------------------
-
-
-def find_account(registry: Registry, name: str) -> KnownAccount:
-    """The one account that a ctid, an alias or `broker:login` names; raises Refusal for none or several."""
-    wanted = name.strip().lower()
-    found = [
-        account
-        for account in registry.accounts.values()
-        if wanted in (str(account.account), account.alias.lower(), f"{account.broker}:{account.login}".lower())
-        and wanted
-    ]
-    if len(found) == 1:
-        return found[0]
-    if found:
-        who = ", ".join(f"{account.account} ({account.broker}:{account.login})" for account in found)
-        raise Refusal(f"expected a name of one account; {name!r} fits {who}. Use the ctid.", USAGE)
-    if not registry.accounts:
-        raise Refusal(f"expected an account, found {name!r}, but none was added yet: see `cmam account add -h`.", USAGE)
-    known = ", ".join(account.shown for account in registry.accounts.values())
-    raise Refusal(f"expected an account (ctid, alias or broker:login), found {name!r}; known are {known}.", USAGE)
-
-
-def find_profile(registry: Registry, name: str) -> ProfileView:
-    """The profile of a name or id, letters of either case; raises Refusal."""
-    for profile in registry.live_profiles():
-        if name.lower() in (profile.name.lower(), profile.profile):
-            return profile
-    known = ", ".join(profile.name for profile in registry.live_profiles()) or "none yet"
-    raise Refusal(f"expected the name of a profile, found {name!r}; there are: {known}.", USAGE)
-
-
-# --- profiles -----------------------------------------------------------------------------------------------------
-
-
-def _create_profile(context: Context, request: Request) -> Outcome:
-    registry = context.registry
-    name = str(request.get("name", "")).strip()
-    _check_new_name(registry, name)
-    leader = find_account(registry, str(request.get("leader", "")))
-    followers = [find_account(registry, str(follower)) for follower in request.get("followers", ())]
-    _check_followers(leader, followers)
-    _check_loops(registry, leader.account, [follower.account for follower in followers])
-    settings = _settings(request)
-    profile = ProfileId(context.new_id())
-    stream = PROFILE_PREFIX + profile
-    since = context.heads.get(leader.account, 0)
-    events: list[tuple[str, Event]] = [
-        (stream, ProfileCreated(profile=profile, name=name, leader=leader.account)),
-        *(
-            (stream, LinkAdded(link=LinkId(context.new_id()), follower=f.account, settings=settings, since=since))
-            for f in followers
-        ),
-    ]
-    return Outcome(tuple(events), {"profile": name, "id": profile, "links": len(followers)})
-
-
-def _check_new_name(registry: Registry, name: str) -> None:
-    if not name or len(name) > NAME_CHARACTERS_MAX:
-        raise Refusal(f"expected a name of 1 to {NAME_CHARACTERS_MAX} characters, found {name!r}", USAGE)
-    if name.lower() in (profile.name.lower() for profile in registry.live_profiles()):
-        raise Refusal(f"expected a new name, found {name!r}, which is taken; see `cmam profile list`.")
-
-
-def _check_followers(leader: KnownAccount, followers: Sequence[KnownAccount]) -> None:
-    if not followers:
-        raise Refusal("expected at least one --follower, found none", USAGE)
-    if len(followers) > FOLLOWERS_MAX:
-        raise Refusal(f"expected at most {FOLLOWERS_MAX} followers, found {len(followers)}", USAGE)
-    seen: set[AccountId] = set()
-    for follower in followers:
-        if follower.account == leader.account:
-            raise Refusal(f"expected a follower other than the leader, found {leader.shown} as both")
-        if follower.account in seen:
-            raise Refusal(f"expected each follower once, found {follower.shown} twice", USAGE)
-        if not follower.can_trade:
-            raise Refusal(
-                f"expected a follower that may trade, found {follower.shown}, whose consent covers reading only. "
-                "Add it again with trading allowed: `cmam account add`."
-            )
-        seen.add(follower.account)
-
-
-def _check_loops(registry: Registry, leader: AccountId, followers: Sequence[AccountId]) -> None:
-    """Refuse a profile that would close a circle over all profiles, naming the circle."""
-    follows: dict[AccountId, set[AccountId]] = {}
-    for profile in registry.live_profiles():
-        for link in profile.links.values():
-            if profile.leader is not None:
-                follows.setdefault(profile.leader, set()).add(link.follower)
-    follows.setdefault(leader, set()).update(followers)
-    path = _circle(follows, leader, (leader,))
-    if path is not None:
-        names = " → ".join(
-            registry.accounts[account].shown if account in registry.accounts else str(account) for account in path
-        )
-        raise Refusal(f"expected profiles without a loop, found {names}: a trade would copy itself for ever")
-
-
-def _circle(
-    follows: Mapping[AccountId, set[AccountId]], at: AccountId, path: tuple[AccountId, ...]
-) -> tuple[AccountId, ...] | None:
-    for follower in sorted(follows.get(at, ())):
-        if follower == path[0]:
-            return (*path, follower)
-        if follower not in path:
-            found = _circle(follows, follower, (*path, follower))
-            if found is not None:
-                return found
-    return None
-
-
-def _settings(request: Request) -> dict[str, str]:
-    settings = {str(name): str(value) for name, value in dict(request.get("settings", {})).items()}
-    faults = check_settings(settings)
-    if faults:
-        raise Refusal("; ".join(str(fault) for fault in faults), USAGE)
-    return dict(sorted(settings.items()))
-
-
-def _set_profile(context: Context, request: Request) -> Outcome:
-    """Change settings of all links of a profile, or of the one of `follower`; what is not named keeps its value."""
-    profile = find_profile(context.registry, str(request.get("profile", "")))
-    changed = _settings(request)
-    follower = request.get("follower")
-    only = find_account(context.registry, str(follower)).account if follower else None
-    events: list[tuple[str, Event]] = []
-    for link in profile.links.values():
-        if only is not None and link.follower != only:
-            continue
-        settings = {**link.settings, **changed}
-        faults = check_settings(settings)
-        if faults:
-            raise Refusal("; ".join(str(fault) for fault in faults), USAGE)
-        event = LinkSettingsChanged(link=link.link, settings=dict(sorted(settings.items())))
-        events.append((PROFILE_PREFIX + profile.profile, event))
-    return Outcome(tuple(events), {"profile": profile.name, "links": len(events)})
-
-
-def _move_profile(state: ProfileState) -> Command:
-    def command(context: Context, request: Request) -> Outcome:
-        profile = find_profile(context.registry, str(request.get("profile", "")))
-        return Outcome(_moved(context, profile, state), {"profile": profile.name, "state": state.value})
-
-    return command
-
-
-def _moved(context: Context, profile: ProfileView, state: ProfileState) -> tuple[tuple[str, Event], ...]:
-    if profile.state is state:
-        return ()
-    since = context.heads.get(profile.leader, 0) if profile.leader is not None else 0
-    event = ProfileStateChanged(state=state, since=since, user=context.user)
-    return ((PROFILE_PREFIX + profile.profile, event),)
-
-
-def _delete_profile(context: Context, request: Request) -> Outcome:
-    profile = find_profile(context.registry, str(request.get("profile", "")))
-    event = ProfileDeleted(user=context.user)
-    return Outcome(((PROFILE_PREFIX + profile.profile, event),), {"profile": profile.name, "deleted": True})
 
 
 def _switch(*, paused: bool) -> Command:
@@ -267,7 +78,7 @@ def _switch(*, paused: bool) -> Command:
             profiles = [find_profile(context.registry, str(request["profile"]))]
         else:
             raise Refusal("expected a profile, --account ID or --all, found none of them", USAGE)
-        events = tuple(event for profile in profiles for event in _moved(context, profile, state))
+        events = tuple(event for profile in profiles for event in moved(context, profile, state))
         return Outcome(events, {"profiles": [profile.name for profile in profiles], "paused": paused})
 
     return command
@@ -282,9 +93,9 @@ def _targets(context: Context, request: Request) -> dict[AccountId, tuple[LinkId
     only: AccountId | None = None
     if request.get("account"):
         only = find_account(context.registry, str(request["account"])).account
-    elif request.get("profile"):
+    if request.get("profile"):
         profiles = (find_profile(context.registry, str(request["profile"])),)
-    elif not request.get("all"):
+    if not (request.get("account") or request.get("profile") or request.get("all")):
         raise Refusal("expected a profile, --account ID or --all, found none of them", USAGE)
     found: dict[AccountId, list[LinkId]] = {}
     for profile in profiles:
@@ -431,11 +242,12 @@ COMMANDS: Mapping[str, Command] = {
     "api.configure": _configure_api,
     "flatten": _flatten,
     "pause": _switch(paused=True),
-    "profile.create": _create_profile,
-    "profile.delete": _delete_profile,
-    "profile.disable": _move_profile(ProfileState.STOPPED),
-    "profile.enable": _move_profile(ProfileState.RUNNING),
-    "profile.set": _set_profile,
+    "profile.adopt": adopt,
+    "profile.create": create_profile,
+    "profile.delete": delete_profile,
+    "profile.disable": move_profile(ProfileState.STOPPED),
+    "profile.enable": move_profile(ProfileState.RUNNING),
+    "profile.set": set_profile,
     "rearm": _rearm,
     "resume": _switch(paused=False),
     "symbol.confirm": _confirm_symbol,

@@ -92,6 +92,7 @@ class Reason(StrEnum):
     CLOSED_BY_HUMAN = "closed_by_human"
     CLOSED_BY_GUARD = "closed_by_guard"
     CLOSED_BY_FLATTEN = "closed_by_flatten"
+    RELEASED = "released"
 
 
 @dataclass(frozen=True, slots=True)
@@ -325,7 +326,7 @@ REASONS: Mapping[Reason, ReasonRow] = {
     Reason.GUARD: ReasonRow(
         "A guard of the follower has tripped and is not re-armed.",
         "The latches of the link; the working names the guard.",
-        "`cmam resume --rearm`, once its condition no longer holds.",
+        "`cmam profile rearm`, once its condition no longer holds.",
     ),
     Reason.EQUITY_UNKNOWN: ReasonRow(
         "A guard needs equity, and equity is unknown: no opens until it is.",
@@ -363,11 +364,16 @@ REASONS: Mapping[Reason, ReasonRow] = {
     Reason.CLOSED_BY_STOP_OUT: ReasonRow(
         "The broker stopped the follower out; opens stay latched.",
         "The stop-out flag of the closing order.",
-        "More margin; re-arm with `cmam resume --rearm`.",
+        "More margin; re-arm with `cmam profile rearm`.",
     ),
     Reason.CLOSED_BY_HUMAN: ReasonRow(
         "Somebody closed the copy or cancelled its order by hand.", "A close that was not ours.", "`reopen=on`."
     ),
     Reason.CLOSED_BY_GUARD: ReasonRow("A guard closed the copy.", "The latch.", "Another limit."),
     Reason.CLOSED_BY_FLATTEN: ReasonRow("A flatten closed the copy.", "The command.", "Nothing."),
+    Reason.RELEASED: ReasonRow(
+        "The profile or link was stopped or deleted, and its copy closed or its order cancelled with it.",
+        "The command.",
+        "`--leave`, and `--keep-pendings` for orders that rest.",
+    ),
 }

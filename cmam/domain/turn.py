@@ -20,6 +20,7 @@ from cmam.domain.decide import Decision, decide
 from cmam.domain.events import (
     AttemptDecided,
     ChangeDecided,
+    CopiesReleased,
     CopyFinished,
     CopyOverdue,
     CopyWoken,
@@ -183,7 +184,7 @@ def _restless(before: AccountView, view: AccountView, fact: Event) -> tuple[Copy
             return (known.key,) if known is not None else ()
         case CopyOverdue() | CopyWoken():
             return ((fact.link, fact.source),)
-        case Reconciled() | FlattenRequested() | GuardTripped():
+        case Reconciled() | FlattenRequested() | GuardTripped() | CopiesReleased():
             return tuple(view.copies)
         case HealthChanged():
             return tuple(view.copies) if fact.health is Health.RECONCILED else ()
