@@ -198,16 +198,18 @@ class ConnectionActor(Watched):
             return
         payload_type = catalogue.type_of(message)
         self._session.sent(client_msg_id, name, account, payload_type, now)
+        failure = ""
         try:
             self._wire.send(frame)
         except OSError as error:
-            self._lost(f"writing failed: {error}")
-            return
+            failure = f"writing failed: {error}"
         if isinstance(what, m.Submit):
             written = m.Written(
                 what.intent, what.received_us, what.decided_us, what.committed_us, self._ports.clock.monotonic()
             )
             self._tell_account(what.account, written)
+        if failure:
+            self._lost(failure)
 
     def _message_of(self, what: Any) -> tuple[Any, str, str, int]:
         match what:

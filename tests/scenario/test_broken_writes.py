@@ -1,0 +1,46 @@
+"""A write that fails: nobody knows how far the order came, so it counts as sent and is looked up, never guessed."""
+
+from __future__ import annotations
+
+import pytest
+
+from cmam.domain.events import IntentOverdue, IntentSent
+from cmam.openapi import catalogue
+from cmam.openapi.envelope import decode
+from cmam.store.replay import verify
+from tests.stepped import Line
+from tests.whole import SAME_BROKER, Whole
+
+LOT = 10_000_000
+
+
+@pytest.mark.parametrize("arrives", [True, False])
+def test_a_failed_write_of_an_open_ends_in_one_copy(arrives: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whether the order reached the broker or not, the follower holds one copy in the end."""
+    whole = Whole(seed=5)
+    whole.start_ready()
+    failed: list[bytes] = []
+    send = Line.send
+
+    def failing(line: Line, data: bytes) -> None:
+        if not failed and decode(data[4:]).payload_type == catalogue.NEW_ORDER:
+            failed.append(data)
+            if arrives:
+                line.network.broker.receive(
+                    line.number,
+                    catalogue.NEW_ORDER,
+                    decode(data[4:]).payload,
+                    decode(data[4:]).client_msg_id,
+                    line.network.now(),
+                )
+            raise OSError("broken pipe")
+        send(line, data)
+
+    monkeypatch.setattr(Line, "send", failing)
+    whole.person.buy(LOT)
+    whole.run(40)
+    assert failed
+    assert [held.volume for held in whole.person.holds(SAME_BROKER)] == [LOT]
+    assert whole.events(SAME_BROKER, IntentSent)
+    assert whole.events(SAME_BROKER, IntentOverdue)
+    assert verify(whole.log.read_all()).is_identical
