@@ -395,12 +395,18 @@ class Pair:
 
     def events_of(self, intent: IntentRecorded, *, at: str | None = None, part: int | None = None) -> list[Event]:
         """What the broker says to one request; its own state changes as it speaks."""
+        position, order = intent.command.position, intent.command.order
+        if position is not None and position not in self.held:
+            return [RequestRefused(intent=intent.intent, error_code="POSITION_NOT_FOUND")]
+        if order is not None and order not in self.resting:
+            return [RequestRefused(intent=intent.intent, error_code="ORDER_NOT_FOUND")]
         match intent.command.kind:
             case CommandKind.OPEN | CommandKind.ADD:
                 return self._fill(intent, at, part)
             case CommandKind.CLOSE:
                 assert intent.command.position is not None
-                return self.close(intent.command.position, intent.command.volume, name=intent.intent, at=at)
+                most = self.held[intent.command.position].volume
+                return self.close(intent.command.position, min(intent.command.volume, most), name=intent.intent, at=at)
             case CommandKind.AMEND_PROTECTION:
                 return self._amend(intent)
             case CommandKind.PLACE:
