@@ -120,7 +120,8 @@ def _close(
     deal = _deal(floor, account, order, position, volume, price)
     _realise(floor, account, position, deal)
     if order.is_closing and order.kind != STOP_LOSS_TAKE_PROFIT:
-        position.closing = max(0, position.closing - volume)
+        position.closing -= volume
+    position.closing = max(0, min(position.closing, position.volume))
     position.updated_us = floor.now_us
     kind = ORDER_FILLED if order.status == FILLED else ORDER_PARTIAL_FILL
     if position.volume:

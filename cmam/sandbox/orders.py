@@ -26,7 +26,7 @@ from cmam.sandbox.ledger import (
     Order,
     Position,
 )
-from cmam.sandbox.world import HEDGED, Symbol
+from cmam.sandbox.world import NETTED, Symbol
 
 
 def new_order(floor: Floor, account: Account, request: messages.ProtoOANewOrderReq, msg_id: str | None) -> None:
@@ -81,7 +81,7 @@ def _target(account: Account, request: messages.ProtoOANewOrderReq, order: Order
     if position.symbol_id != order.symbol_id:
         raise Refused("INVALID_REQUEST", "The position belongs to another symbol")
     left = position.volume - position.closing
-    if account.spec.kind == HEDGED and position.side != order.side and order.volume > left:
+    if account.spec.kind != NETTED and position.side != order.side and order.volume > left:
         raise Refused(
             "TRADING_BAD_VOLUME", f"Order volume {order.volume / 100:.2f} is bigger than the position's volume"
         )
@@ -118,9 +118,9 @@ def _accept(floor: Floor, account: Account, order: Order, position: Position | N
         position.guaranteed = order.guaranteed
         position.updated_us = floor.now_us
         account.positions[position.position_id] = position
-    elif position.side != order.side:
-        order.is_closing = order.volume <= position.volume
-        position.closing += order.volume if order.is_closing else 0
+    elif position.side != order.side and account.spec.kind != NETTED:
+        order.is_closing = True
+        position.closing += order.volume
     order.position_id = position.position_id
     account.orders[order.order_id] = order
     floor.execution(account, ORDER_ACCEPTED, order=order, position=position, msg_id=order.msg_id)

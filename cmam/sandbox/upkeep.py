@@ -1,11 +1,11 @@
-"""What the broker does of itself from time to time: margin calls, stop-outs, swaps."""
+"""What the broker does of itself from time to time: margin calls, stop-outs, swaps, the turn of the trading day."""
 
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 from functools import partial
 
-from cmam.sandbox import margin, money, orders, units
+from cmam.sandbox import margin, money, orders, periods, units
 from cmam.sandbox.floor import SWAP, Floor
 from cmam.sandbox.ledger import Account, Position
 from cmam.sandbox.world import Symbol
@@ -28,6 +28,21 @@ def start(floor: Floor) -> None:
         while due <= floor.now_us:
             due += hours * HOUR_US
         floor.at(due, partial(_swap, floor, minute, hours))
+    _wait_for_day(floor)
+
+
+def _wait_for_day(floor: Floor) -> None:
+    minute = floor.now_us // units.MINUTE_US
+    begins = periods.start_of(periods.D1, periods.start_of(periods.D1, minute) + 25 * 60)
+    floor.at(begins * units.MINUTE_US, partial(_turn_day, floor))
+
+
+def _turn_day(floor: Floor) -> None:
+    """Take the last prices of the trading day as `sessionClose` of the next."""
+    for venue in floor.venues.values():
+        for quote in venue.quotes.values():
+            quote.session_close = quote.bid
+    _wait_for_day(floor)
 
 
 def _swap(floor: Floor, minute: int, hours: int) -> None:

@@ -48,6 +48,8 @@ class Venue:
             self.quotes[symbol.id] = quote
             self.by_feed.setdefault(symbol.feed, []).append(quote)
         self._chains: dict[tuple[str, str], tuple[tuple[Symbol, bool], ...] | None] = {}
+        self._rates: dict[tuple[str, str, str], int | None] = {}
+        """Rates at the present quotes; forgotten when one of them moves."""
 
     def new_id(self, kind: str) -> int:
         """Give the next id of orders, positions, deals or balance operations."""
@@ -62,6 +64,7 @@ class Venue:
         quote.symbol = symbol
         quote.markup = symbol.spread_markup * quote.tick
         self._chains.clear()
+        self._rates.clear()
 
     def _take(self, quote: Quote, stream: Stream) -> tuple[bool, bool]:
         tick = quote.tick
@@ -78,6 +81,7 @@ class Venue:
             bid, ask = self._take(quote, stream)
             if bid or ask:
                 quote.at_us = at_us
+                self._rates.clear()
                 changed.append((quote, bid, ask))
         return changed
 
@@ -107,8 +111,12 @@ class Venue:
 
     def rate(self, first: str, last: str, side: str = "bid") -> int | None:
         """Convert one of `first` to `last` at the present quotes, in 1/RATE; None without a chain."""
-        if first == last:
-            return units.RATE
+        key = first, last, side
+        if key not in self._rates:
+            self._rates[key] = self._convert(first, last, side)
+        return self._rates[key]
+
+    def _convert(self, first: str, last: str, side: str) -> int | None:
         chain = self.chain(first, last)
         if chain is None:
             return None

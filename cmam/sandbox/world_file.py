@@ -37,7 +37,7 @@ from cmam.sandbox.world import (
 WEEK_S = 604_800
 DIGITS_MAX = 5
 """Spots travel in 1/100000, so a symbol with more decimals could not be quoted."""
-ACCOUNT_KINDS = ("hedged", "netted")
+ACCOUNT_KINDS = ("hedged", "netted", "spread_betting")
 MARGIN_TYPES = ("max", "sum", "net")
 STOP_OUT_STRATEGIES = ("most_margin_first", "most_losing_first")
 APPLICATION_STATES = ("Active", "Submitted")

@@ -132,6 +132,30 @@ def test_two_netted_orders_under_way_together_end_in_one_position(bench: Bench, 
     assert [volume for _, _, volume in held(line, NETTED)] == [3_000_000]
 
 
+def test_two_netted_sells_under_way_together_turn_the_position(bench: Bench, line: Line) -> None:
+    """Both were accepted against the same long position; the second finds none left and opens a short one."""
+    line.trade(market_order(NETTED, GAMMA_EURUSD, BUY, 1_000_000))
+    for _ in range(2):
+        line.send(market_order(NETTED, GAMMA_EURUSD, SELL, 1_000_000))
+    bench.pass_time(1)
+    assert [(side, volume) for _, side, volume in held(line, NETTED)] == [(SELL, 1_000_000)]
+
+
+def test_a_close_and_a_sell_under_way_together_on_a_netted_account(bench: Bench, line: Line) -> None:
+    """The sell reduces first; the close takes what is left and no more."""
+    *_, filled = line.trade(market_order(NETTED, GAMMA_EURUSD, BUY, 3_000_000))
+    line.send(market_order(NETTED, GAMMA_EURUSD, SELL, 2_000_000))
+    line.send(
+        messages.ProtoOAClosePositionReq(
+            ctidTraderAccountId=NETTED, positionId=filled.position.positionId, volume=3_000_000
+        )
+    )
+    bench.pass_time(1)
+    assert held(line, NETTED) == []
+    deals = bench.broker.floor.accounts[NETTED].deals.values()
+    assert [deal.filled for deal in deals] == [3_000_000, 2_000_000, 1_000_000]
+
+
 def test_a_close_whose_position_is_gone_meanwhile_is_rejected(bench: Bench, line: Line) -> None:
     """The stop is hit between the close's acceptance and its fill: ORDER_REJECTED with POSITION_NOT_OPEN."""
     *_, protected = line.trade(market_order(LEADER, 1, BUY, LOT, relativeStopLoss=500))

@@ -160,3 +160,18 @@ def test_each_broker_quotes_with_its_own_digits_and_markup() -> None:
     (one,), (two,) = alpha.take(SPOT), beta.take(SPOT)
     assert (one.bid, one.ask) == (123_456, 123_468)
     assert (two.bid, two.ask) == (123_456, 123_471)
+
+
+def test_session_close_is_the_last_bid_of_the_day_before(bench: Bench, line: Line) -> None:
+    """It turns at 17:00 in New York, 22:00 UTC in winter, and not before."""
+    found = []
+    bench.set_quote(LEADER, 1, 1.2, 1.2001)
+    for hours in (0, 9.99, 0.02, 24):
+        bench.pass_time(hours * 3600)
+        subscribe(line, 1)
+        (spot,) = line.take(SPOT)
+        found.append(spot.sessionClose)
+        line.send(messages.ProtoOAUnsubscribeSpotsReq(symbolId=[1], **C))
+        bench.set_quote(LEADER, 1, 1.3, 1.3001)
+        line.inbox.clear()
+    assert found == [108_500, 108_500, 130_000, 130_000]

@@ -88,7 +88,7 @@ def test_a_small_world_takes_its_defaults() -> None:
         ("id = 1 }]", "id = 1, schedule = [[5, 3]] }]", "ascending"),
         ("id = 1 }]", "id = 1, mode = 'MAYBE' }]", "ENABLED or"),
         ("id = 1 }]", "id = 1, holidays = [{ name = 'x', date = 'soon' }] }]", "expected a date"),
-        ('currency = "USD"', 'currency = "USD"\ntype = "nettet"', "hedged or netted"),
+        ('currency = "USD"', 'currency = "USD"\ntype = "nettet"', "hedged or netted or spread_betting"),
         ('client_secret = "secret"', 'client_secret = "secret"\nstate = "Great"', "Active or Submitted"),
         (
             "pip = 4 }",
