@@ -118,9 +118,7 @@ def _no_connection(endpoint: Endpoint, names: str, failed: CannotConnect) -> Ite
         yield _not_tried("TLS", names)
 
 
-def _check_application(
-    enquiry: Enquiry, names: str, application: Application | None
-) -> Generator[Verdict, None, bool]:
+def _check_application(enquiry: Enquiry, names: str, application: Application | None) -> Generator[Verdict, None, bool]:
     """Authorise the application; a generator that returns whether it went well."""
     if application is None:
         yield Verdict(

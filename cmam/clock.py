@@ -1,6 +1,6 @@
 """Time, handed down: the only module that reads the clock.
 
-Everything else takes `now` as an argument or a `Clock` as a port, so that replay reads no clock and tests move their own.
+Everything else takes `now` as an argument or a `Clock` as a port: replay reads no clock, and tests move their own.
 """
 
 from __future__ import annotations

@@ -19,11 +19,11 @@ from cmam.actors import messages as m
 from cmam.actors.reader import Dialled, deliver
 from cmam.actors.runtime import Directory
 from cmam.clock import ManualClock
+from cmam.openapi._pb.OpenApiCommonMessages_pb2 import ProtoMessage
 from cmam.openapi.errors import CannotConnect, ConnectStep
 from cmam.openapi.framing import Deframer, frame
 from cmam.openapi.quotes import QuoteBoard
 from cmam.sandbox.broker import Broker, Close, Send
-from cmam.openapi._pb.OpenApiCommonMessages_pb2 import ProtoMessage
 
 NETWORK_US = 200
 """One way through the virtual network."""

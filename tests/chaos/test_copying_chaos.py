@@ -1,7 +1,7 @@
 """Seed → trades and faults → history → checkers: whatever breaks, nothing is copied twice, lost, or left unexplained.
 
-A failing seed is replayed with `CHAOS_SEED=n`, more are tried with `CHAOS_SEEDS=25-400`; each run prints what it drew. Seeds that once failed stay in `ONCE_FAILED`
-with a sentence.
+A failing seed is replayed with `CHAOS_SEED=n`, more are tried with `CHAOS_SEEDS=25-400`; each run prints what it
+drew. Seeds that once failed stay in `ONCE_FAILED` with a sentence.
 """
 
 from __future__ import annotations

@@ -38,7 +38,7 @@ def test_levels_travel_with_the_open_and_follow_each_move(whole: Whole) -> None:
     """The copy has a stop from its first moment, and both levels move with the leader's."""
     position = whole.person.buy(2 * LOT, relativeStopLoss=500, relativeTakeProfit=700)
     whole.run(2)
-    opened = [e for e in whole.events(SAME_BROKER, IntentRecorded)]
+    opened = list(whole.events(SAME_BROKER, IntentRecorded))
     assert opened[0].command.relative_stop == 500_000
     (leader,), (copy,) = whole.person.holds(LEADER), whole.person.holds(SAME_BROKER)
     shift = copy.price - leader.price
@@ -139,7 +139,7 @@ def test_an_event_that_was_never_told_is_found_within_a_minute(whole: Whole) -> 
 
     def collect() -> None:
         original()
-        while line.to_client and b"\x08\xce\x10" == line.to_client[-1][1][4:7]:
+        while line.to_client and line.to_client[-1][1][4:7] == b"\x08\xce\x10":
             swallowed.append(line.to_client.pop()[1])
 
     network.collect = collect  # type: ignore[method-assign]
