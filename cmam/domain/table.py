@@ -97,14 +97,14 @@ _READERS: dict[str, tuple[Callable[[str], Any], str]] = {
 }
 
 
-def read_table(text: str) -> Table:
-    """Read a table; all of it, or all of its faults."""
+def read_table(text: str, *, delimiter: str = ",") -> Table:
+    """Read a table; all of it, or all of its faults. A line that begins with a hash and a space is a remark."""
     faults: list[RowFault] = []
-    reader = csv.reader(io.StringIO(text.removeprefix("\ufeff")), strict=True)
+    reader = csv.reader(io.StringIO(text.removeprefix("\ufeff")), strict=True, delimiter=delimiter)
     lines: list[tuple[int, list[str]]] = []
     try:
         for cells in reader:
-            if any(cell.strip() for cell in cells) and not cells[0].lstrip().startswith("#"):
+            if any(cell.strip() for cell in cells) and not cells[0].lstrip().startswith("# "):
                 lines.append((reader.line_num, [cell.strip() for cell in cells]))
     except csv.Error as error:
         return Table(faults=(RowFault(reader.line_num, "row", str(error), "a line of CSV"),))
@@ -153,6 +153,9 @@ def _row(line: int, cells: dict[str, str]) -> tuple[SymbolRow, list[RowFault]]:
     for column, (read, allowed) in _READERS.items():
         value = cells.get(column, "")
         if not value:
+            continue
+        if len(value) > CELL_CHARACTERS_MAX:
+            faults.append(RowFault(line, column, value[:40], allowed))
             continue
         try:
             values[column] = read(value)

@@ -17,6 +17,7 @@ from cmam.domain.events import (
     AlertRaised,
     AttemptDecided,
     ChangeDecided,
+    CopiesReleased,
     CopyAdopted,
     CopyTouched,
     Event,
@@ -39,6 +40,7 @@ from cmam.store.fold import AccountStep
 from cmam.store.text import iso, money, price, units_text
 
 NOTED = (
+    CopiesReleased,
     CopyAdopted,
     CopyTouched,
     FlattenRequested,
