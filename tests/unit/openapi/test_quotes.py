@@ -1,0 +1,104 @@
+"""The board of newest quotes."""
+
+from __future__ import annotations
+
+import pytest
+
+from cmam.domain.ids import AccountId, SymbolId
+from cmam.openapi import catalogue
+from cmam.openapi._pb.OpenApiMessages_pb2 import ProtoOASpotEvent
+from cmam.openapi.envelope import Envelope
+from cmam.openapi.errors import RemoteError
+from cmam.openapi.quotes import QuoteBoard
+
+ONE, TWO = AccountId(1), AccountId(2)
+EURUSD = SymbolId(7)
+
+
+def spot(account: int = 1, symbol: int = 7, **fields: int) -> Envelope:
+    """A spot event as it comes off the wire."""
+    event = ProtoOASpotEvent(ctidTraderAccountId=account, symbolId=symbol, **fields)
+    return Envelope(catalogue.SPOT, event.SerializeToString())
+
+
+@pytest.fixture
+def board() -> QuoteBoard:
+    """A board on which account 1 carries the feed `a`."""
+    board = QuoteBoard()
+    board.carry(ONE, "a")
+    return board
+
+
+def test_a_quote_has_both_sides_in_the_domains_scale(board: QuoteBoard) -> None:
+    """Spots come in 1/100000, whatever the symbol's digits."""
+    board.receive(spot(bid=112_345, ask=112_347, timestamp=1_700), 5)
+    quote = board.quote("a", EURUSD)
+    assert quote is not None
+    assert (quote.bid, quote.ask, quote.server_ms, quote.seen_us) == (112_345_000, 112_347_000, 1_700, 5)
+
+
+def test_an_absent_side_is_unchanged(board: QuoteBoard) -> None:
+    """A one-sided spot is not a price of zero."""
+    board.receive(spot(bid=100, ask=102), 1)
+    board.receive(spot(ask=105), 2)
+    quote = board.quote("a", EURUSD)
+    assert quote is not None
+    assert (quote.bid, quote.ask, quote.seen_us) == (100_000, 105_000, 2)
+
+
+def test_half_a_quote_is_none(board: QuoteBoard) -> None:
+    """Until both sides were seen nobody trades on it, and an explicit 0 is no side."""
+    board.receive(spot(bid=100), 1)
+    assert board.quote("a", EURUSD) is None
+    board.receive(spot(ask=0), 2)
+    assert board.quote("a", EURUSD) is None
+
+
+def test_feeds_and_symbols_are_kept_apart(board: QuoteBoard) -> None:
+    """The same symbol id means another thing at another broker."""
+    board.carry(TWO, "b")
+    board.receive(spot(1, bid=100, ask=101), 1)
+    board.receive(spot(2, bid=900, ask=901), 1)
+    board.receive(spot(1, 8, bid=5, ask=6), 1)
+    found = [board.quote("a", EURUSD), board.quote("b", EURUSD), board.quote("a", SymbolId(8))]
+    assert [quote and quote.bid for quote in found] == [100_000, 900_000, 5_000]
+
+
+def test_spots_of_an_account_that_carries_nothing_are_not_taken(board: QuoteBoard) -> None:
+    """A few spots may still arrive after unsubscribing."""
+    board.receive(spot(2, bid=1, ask=2), 1)
+    assert board.quote("", EURUSD) is None
+    board.drop(ONE)
+    board.receive(spot(1, bid=1, ask=2), 1)
+    assert board.quote("a", EURUSD) is None
+
+
+def test_a_side_from_before_a_gap_is_no_quote_after_it(board: QuoteBoard) -> None:
+    """After a reconnect the first one-sided spot does not make a quote with yesterday's other side."""
+    board.receive(spot(bid=100, ask=102), 1)
+    board.drop(ONE)
+    assert board.quote("a", EURUSD) is None
+    board.carry(ONE, "a")
+    board.receive(spot(bid=90), 2)
+    assert board.quote("a", EURUSD) is None
+    board.receive(spot(ask=91), 3)
+    assert board.quote("a", EURUSD) is not None
+
+
+def test_garbage_is_a_remote_error(board: QuoteBoard) -> None:
+    """Bytes that are no spot raise RemoteError."""
+    with pytest.raises(RemoteError):
+        board.receive(Envelope(catalogue.SPOT, b"\xff\xff"), 1)
+
+
+def test_a_connection_that_carries_spots_was_heard(board: QuoteBoard) -> None:
+    """Spots are told to nobody, so the board remembers when each connection carried one."""
+    assert board.heard_us("connection:demo-1") == 0
+    board.hear("connection:demo-1", 77)
+    assert (board.heard_us("connection:demo-1"), board.heard_us("connection:live-1")) == (77, 0)
+
+
+def test_an_account_reads_the_feed_that_it_joined(board: QuoteBoard) -> None:
+    """Who carries a feed and who reads it are two things."""
+    board.join(TWO, "a")
+    assert (board.feed_of(TWO), board.feed_of(AccountId(3))) == ("a", "")
