@@ -198,7 +198,7 @@ def _amended(
     if request.HasField("volume"):
         checks.volume(symbol, request.volume)
         draft.volume = request.volume
-    if draft.volume < order.executed:
+    if draft.volume <= order.executed:
         raise Refused("TRADING_BAD_VOLUME", "Order volume is smaller than what was executed already")
     if request.HasField("limitPrice") and order.kind == LIMIT:
         draft.limit_price = checks.price(symbol, request.limitPrice, "Order limitPrice")

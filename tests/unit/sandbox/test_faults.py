@@ -252,6 +252,31 @@ def test_a_foreign_session_trades(bench: Bench, line: Line) -> None:
         fault(line, "foreign-trade", account=LEADER, action="sell", volume="1001")
 
 
+def test_a_foreign_session_removes_levels(bench: Bench, line: Line) -> None:
+    """The protective order is cancelled, with the foreign id, and the position stays."""
+    line.trade(market_order(LEADER, 1, BUY, LOT, relativeStopLoss=500))
+    line.inbox.clear()
+    fault(line, "foreign-trade", account=9_000_001, action="remove-levels", id="theirs")
+    bench.collect()
+    assert [(body.executionType, msg_id) for _, body, msg_id in line.inbox] == [(5, "theirs")]
+    assert positions(line) == 1
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "field", "expected"),
+    [("step_volume", "200000", "stepVolume", 200_000), ("short_selling", "false", "enableShortSelling", False)],
+)
+def test_a_symbol_changes_while_clients_watch(
+    bench: Bench, line: Line, key: str, value: str, field: str, expected: object
+) -> None:
+    """Every account of the broker that is open gets 2120; the symbol then reads as changed."""
+    fault(line, "symbol", broker="Alpha Markets", symbol="EURUSD", set=f"{key}={value}")
+    bench.collect()
+    assert [(kind, list(body.symbolId)) for kind, body, _ in line.inbox] == [(2120, [1]), (2120, [1])]
+    found = line.ask(messages.ProtoOASymbolByIdReq(ctidTraderAccountId=LEADER, symbolId=[1])).symbol[0]
+    assert getattr(found, field) == expected
+
+
 def test_sessions_that_the_server_ends(bench: Bench, line: Line) -> None:
     """An account session with 2164; all connections with 2148 and a close."""
     fault(line, "disconnect-account", account=EURO)
@@ -300,6 +325,13 @@ def test_a_price_jump_acts_like_a_tick(bench: Bench, line: Line) -> None:
         ("leverage", {"account": str(LEADER), "leverage": "0"}, "1 to 10000"),
         ("symbol", {"broker": "Omega", "symbol": "EURUSD", "set": "mode=ENABLED"}, "one of the brokers"),
         ("symbol", {"broker": "Alpha", "symbol": "EURUSD", "set": "colour=red"}, "expected one of mode"),
+        ("symbol", {"broker": "Alpha", "symbol": "NOPE", "set": "mode=ENABLED"}, "a symbol of Alpha Markets"),
+        ("symbol", {"broker": "Alpha", "symbol": "EURUSD", "set": "mode=HALF"}, "for mode"),
+        ("symbol", {"broker": "Alpha", "symbol": "EURUSD", "set": "enabled=maybe"}, "true or false"),
+        ("symbol", {"broker": "Alpha", "symbol": "EURUSD", "set": "lot_size=0"}, "at least 1"),
+        ("disconnect-account", {"account": "nobody"}, "ctid or login"),
+        ("disconnect-account", {"who": "nobody"}, "to be given account"),
+        ("price", {"symbol": "EURUSD", "bid": "much"}, "decimal number for bid"),
         ("price", {"symbol": "EURJPY", "bid": "1"}, "price of its own"),
         ("price", {"symbol": "EURUSD", "bid": "-1"}, "0 < bid"),
         ("application", {"client_id": "x", "state": "Active"}, "client id"),

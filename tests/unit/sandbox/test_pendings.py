@@ -337,3 +337,46 @@ def test_cancelling_the_protective_order_takes_both_levels_away(line: Line) -> N
     (position,) = reconcile(line).position
     assert not position.HasField("stopLoss")
     assert not position.HasField("takeProfit")
+
+
+def test_an_amended_price_that_the_market_has_reached_fills_at_once(bench: Bench, line: Line) -> None:
+    """REPLACED with the id, then FILLED without one."""
+    (placed,) = place(line, LIMIT, limitPrice=1.09)
+    line.inbox.clear()
+    amend = messages.ProtoOAAmendOrderReq(
+        ctidTraderAccountId=LEADER, orderId=placed.order.orderId, limitPrice=1.2, volume=2 * LOT
+    )
+    msg_id = line.send(amend)
+    events = executions(line)
+    assert [(event.executionType, found) for event, found in events] == [(REPLACED, msg_id), (FILLED, None)]
+    assert events[1][0].deal.filledVolume == 2 * LOT
+
+
+def test_amends_that_are_refused_change_nothing(bench: Bench, line: Line) -> None:
+    """Volume off the step, a stop on the wrong side, a past expiry, the protective order: each refused whole."""
+    (placed,) = place(line, STOP, stopPrice=1.11, relativeStopLoss=500)
+    *_, protected = place(line, MARKET, relativeStopLoss=500, wait=1)
+    for number, fields, code in (
+        (placed.order.orderId, {"volume": 150_000}, "TRADING_BAD_VOLUME"),
+        (placed.order.orderId, {"stopPrice": 1.0}, "TRADING_BAD_PRICES"),
+        (placed.order.orderId, {"stopPrice": 1.123456}, "INVALID_REQUEST"),
+        (placed.order.orderId, {"expirationTimestamp": 1}, "TRADING_BAD_EXPIRATION_DATE"),
+        (placed.order.orderId, {"trailingStopLoss": True}, "INVALID_REQUEST"),
+        (protected.order.orderId, {"stopPrice": 1.0}, "UNABLE_TO_AMEND_ORDER"),
+        (1, {"stopPrice": 1.2}, "ORDER_NOT_FOUND"),
+    ):
+        values: Any = fields
+        (refused,) = line.trade(messages.ProtoOAAmendOrderReq(ctidTraderAccountId=LEADER, orderId=number, **values), 0)
+        assert refused.errorCode == code
+    (order,) = reconcile(line).order
+    assert (order.stopPrice, order.relativeStopLoss, order.tradeData.volume) == (1.11, 500, LOT)
+
+
+def test_pendings_of_a_symbol_without_execution_wait(bench: Bench, line: Line) -> None:
+    """DISABLED_WITHOUT_PENDINGS_EXECUTION holds them back, DISABLED_WITH lets them fill."""
+    place(line, LIMIT, limitPrice=1.09)
+    for mode, fills in (("DISABLED_WITHOUT_PENDINGS_EXECUTION", 0), ("DISABLED_WITH_PENDINGS_EXECUTION", 1)):
+        bench.broker.set_fault("symbol", {"broker": "Alpha", "symbol": "EURUSD", "set": f"mode={mode}"})
+        line.inbox.clear()
+        bench.set_quote(LEADER, EURUSD, 1.0890 - fills / 1e4, 1.0891)
+        assert len(executions(line)) == fills
