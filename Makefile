@@ -11,9 +11,11 @@ RUNTIME := $(VENV)/.runtime-$(HERE)
 DEV := $(VENV)/.dev-$(HERE)
 DEMO_HOME ?= $(CURDIR)/.demo
 TESTS ?=
+SEED ?=
+SEEDS ?= 25-400
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test types style imports cover proto docs sample soak bench ci clean
+.PHONY: help demo test types style cover proto docs sample soak bench ci clean
 
 help:  ## Say what there is.
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 18
@@ -62,12 +64,12 @@ docs: $(DEV)  ## Write the generated pages of docs/ anew.
 sample: $(DEV)  ## Write events.db.sample anew. It is a promise: only when a format gains something.
 	$(PY) scripts/make_sample.py
 
-soak: $(DEV)  ## Hours of virtual trading with faults; SEED=n replays one.
-	$(PY) -m tests.chaos.soak $(if $(SEED),--seed $(SEED))
+soak: $(DEV)  ## Trade with faults by many seeds, SEEDS=25-400; SEED=n replays one.
+	$(if $(SEED),CHAOS_SEED=$(SEED),CHAOS_SEEDS=$(SEEDS)) $(PY) -m pytest tests/chaos -q
 	$(PY) scripts/fuzz_sandbox.py --frames 1000000 $(if $(SEED),--seed $(SEED))
 
-bench: $(DEV)  ## Measure; the figures of docs/ come from here.
-	$(PY) -m pytest tests/bench --benchmark-only --benchmark-columns=min,median,max,rounds
+bench: $(DEV)  ## Measure on this machine; ratios travel, absolute numbers do not.
+	@for script in scripts/bench/*.py; do echo "--- $$script"; $(PY) "$$script" || exit 1; done
 
 ci:  ## What continuous integration runs.
 	bash .ci/run
