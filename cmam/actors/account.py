@@ -60,6 +60,8 @@ REFRESH_US = 60 * SECOND_US
 """How often what the broker holds is compared with what is believed, while all is well."""
 WATCH_US = 250_000
 """How often guards are looked at, where there are any."""
+LOOK_AGAIN_US = 2 * SECOND_US
+"""How soon after a look-up that settled nothing the broker is asked again."""
 SAMPLE_US = 10 * SECOND_US
 """How often the quotes of symbols with open copies are put on record."""
 UNCONFIRMED_US = SECOND_US
@@ -90,6 +92,15 @@ class AccountPorts:
     is_live: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class _Behind:
+    """A follower that is being told the past: its place, how far the record must reach, and what came meanwhile."""
+
+    place: tuple[int, int]
+    until: int
+    held: list[m.LeaderChanged]
+
+
 class AccountActor(Watched):
     """The only writer of `account:<ctid>`."""
 
@@ -101,7 +112,7 @@ class AccountActor(Watched):
         self._name = m.account_name(view.account)
         self._links: dict[LinkId, LinkSettings] = {link.link: link for link in links}
         self._routes: dict[LinkId, AccountId] = {}
-        self._behind: dict[LinkId, tuple[int, int]] = {}
+        self._behind: dict[LinkId, _Behind] = {}
         self._deferred: list[m.LeaderChanged] = []
         self._early: list[m.Reported] = []
         self._preparation: Preparation | None = None
@@ -109,6 +120,7 @@ class AccountActor(Watched):
         self._clock_offset_ms = 0
         self._unconfirmed: dict[str, m.Submit] = {}
         self._armed_us = 0
+        self._looked_us = 0
         self._feed = ""
         self._refused = ""
         self._withdrawn: frozenset[IntentId] = frozenset()
@@ -190,6 +202,7 @@ class AccountActor(Watched):
                 self._follow_from(message)
             case m.Unfollow():
                 self._routes.pop(message.link, None)
+                self._behind.pop(message.link, None)
             case m.StreamRead():
                 self._tell_the_past(message)
             case m.StreamRefused():
@@ -274,7 +287,7 @@ class AccountActor(Watched):
     def _arm(self) -> None:
         """Have the timer wake this account when something of it falls due."""
         now = self._ports.clock.now()
-        dues = (next_due(self._view), lookup_due(self._view), next_wake(self._view, now))
+        dues = (next_due(self._view), self._next_lookup(), next_wake(self._view, now))
         moments = [moment for moment in dues if moment is not None]
         if not moments:
             return
@@ -282,6 +295,13 @@ class AccountActor(Watched):
         if self._armed_us <= now or moment < self._armed_us:
             self._armed_us = moment
             self._ports.timer.after(moment - now + 1_000, self._name, m.Wake())
+
+    def _next_lookup(self) -> int | None:
+        """When to ask what became of unknown outcomes: not while nobody could answer, and not in one breath."""
+        if self._preparation is not None or self._view.health is not Health.RECONCILED:
+            return None
+        lookup = lookup_due(self._view)
+        return None if lookup is None else max(lookup, self._looked_us + LOOK_AGAIN_US)
 
     def _woken(self, message: m.Wake) -> None:
         kind, _, intent = message.what.partition(" ")
@@ -308,13 +328,9 @@ class AccountActor(Watched):
         self._armed_us = 0
         for fact in due(self._view, now):
             self._fact(fact)
-        lookup = lookup_due(self._view)
-        if (
-            lookup is not None
-            and now >= lookup
-            and self._preparation is None
-            and self._view.health is Health.RECONCILED
-        ):
+        lookup = self._next_lookup()
+        if lookup is not None and now >= lookup:
+            self._looked_us = now
             self._prepare(Kind.LOOKUP)
         self._arm()
 
@@ -437,32 +453,41 @@ class AccountActor(Watched):
         version = before.version + 1
         for index, change in enumerate(changes(before, after, fact, self._quote)):
             for link, follower in self._routes.items():
-                if link not in self._behind:
-                    told = m.LeaderChanged(link, change, version, index, received_us)
+                told = m.LeaderChanged(link, change, version, index, received_us)
+                if link in self._behind:
+                    self._behind[link].held.append(told)
+                else:
                     self._ports.directory.tell(m.account_name(follower), told)
 
     def _follow_from(self, message: m.FollowFrom) -> None:
-        """A follower joins: what it missed is told from the record, then what is new."""
+        """A follower joins: what it missed is told from the record, then what came meanwhile, then what is new."""
         self._routes[message.link] = message.follower
-        if message.version >= self._view.version:
+        waiting = self._behind.get(message.link)
+        if waiting is None and message.version >= self._view.version:
             return
-        self._behind[message.link] = (message.version, message.index)
+        held = waiting.held if waiting is not None else []
+        self._behind[message.link] = _Behind((message.version, message.index), self._view.version, held)
         self._ports.directory.tell(m.RECORDER, m.Read(self._name, self._name))
 
     def _tell_the_past(self, message: m.StreamRead) -> None:
         """Fold the stream again and tell every follower that is behind what it has not decided."""
-        behind, self._behind = self._behind, {}
+        behind = {link: place for link, place in self._behind.items() if place.until <= len(message.records)}
         view = AccountView(account=self._view.account)
-        for event, at_us in message.records:
+        for event, at_us in message.records if behind else ():
             before, view = view, evolve(view, event, at_us)
-            told = [link for link, place in behind.items() if place < (view.version, 1 << 30)]
+            told = [link for link, who in behind.items() if who.place < (view.version, 1 << 30)]
             if not told or event.IS_DERIVED:
                 continue
             for index, change in enumerate(changes(before, view, event, self._quote)):
                 for link in told:
-                    if behind[link] < (view.version, index) and link in self._routes:
+                    if behind[link].place < (view.version, index) and link in self._routes:
                         late = m.LeaderChanged(link, replace(change, late=True), view.version, index)
                         self._ports.directory.tell(m.account_name(self._routes[link]), late)
+        for link, who in behind.items():
+            del self._behind[link]
+            for held in who.held:
+                if held.version > view.version and link in self._routes:
+                    self._ports.directory.tell(m.account_name(self._routes[link]), held)
 
     # --- what the broker says -------------------------------------------------------------------------------------
 

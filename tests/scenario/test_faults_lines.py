@@ -1,0 +1,107 @@
+"""Lines that break at the worst moment: a request whose writing failed, a broker that says nothing, a long outage."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Any
+
+import pytest
+
+from cmam.domain.events import IntentRecorded
+from cmam.openapi import catalogue
+from cmam.openapi._pb.OpenApiCommonMessages_pb2 import ProtoMessage
+from cmam.openapi.framing import Deframer
+from cmam.store.replay import verify
+from tests.whole import LEADER, SAME_BROKER, Whole
+
+LOT = 10_000_000
+
+
+def _types(data: bytes) -> list[int]:
+    return [ProtoMessage.FromString(body).payloadType for body in Deframer().receive_data(data)]
+
+
+def _fail_once(whole: Whole, payload_type: int) -> None:
+    """Let the next write of this type fail as a broken pipe does: nobody knows how far it came."""
+    (line,) = whole.stepper.network.lines.values()
+    send = line.send
+
+    def fail(data: bytes) -> None:
+        if payload_type not in _types(data):
+            send(data)
+            return
+        line.is_open = False
+        raise OSError("broken pipe")
+
+    line.send = fail  # type: ignore[method-assign]
+
+
+def _count_turns(whole: Whole) -> Counter[str]:
+    """Count from now on whose turn it was, and for what."""
+    counted: Counter[str] = Counter()
+    turn = whole.stepper._turn
+
+    def count(actor: Any) -> None:
+        counted[f"{type(actor).__name__} {type(actor.actor_inbox.waiting[0].message).__name__}"] += 1
+        turn(actor)
+
+    whole.stepper._turn = count  # type: ignore[method-assign]
+    return counted
+
+
+def test_a_close_whose_writing_failed_is_looked_up_and_closed() -> None:
+    """A close that broke off while it was written counts as sent: it is looked up, and asked for again."""
+    whole = Whole(seed=1)
+    whole.start_ready()
+    position = whole.person.buy(LOT)
+    whole.run(2)
+    _fail_once(whole, catalogue.CLOSE_POSITION)
+    whole.person.close(position, LOT)
+    whole.run(40)
+    assert whole.person.holds(SAME_BROKER) == []
+    view = whole.view(SAME_BROKER)
+    assert view is not None
+    assert not view.intents
+    assert verify(whole.log.read_all()).is_identical
+
+
+def test_an_open_whose_writing_failed_is_proven_absent_before_it_is_sent_again() -> None:
+    """An open that broke off while it was written is sent a second time only after the look-up, under its own name."""
+    whole = Whole(seed=2, settings={"max_age": "60"})
+    whole.start_ready()
+    _fail_once(whole, catalogue.NEW_ORDER)
+    whole.person.buy(LOT)
+    whole.run(40)
+    assert [held.volume for held in whole.person.holds(SAME_BROKER)] == [LOT]
+    intents = whole.events(SAME_BROKER, IntentRecorded)
+    assert [(e.intent, e.attempt) for e in intents] == [(intents[0].intent, 1), (intents[0].intent, 2)]
+
+
+def test_an_outage_with_an_unknown_outcome_costs_no_turns() -> None:
+    """While nobody could answer, an account with an unknown outcome is not woken again and again to ask."""
+    whole = Whole(seed=4)
+    whole.start_ready()
+    whole.broker.set_fault("drop", {"account": str(SAME_BROKER), "type": "2106", "count": "1"})
+    whole.person.buy(LOT)
+    whole.run(19)
+    whole.stepper.network.is_reachable = False
+    whole.stepper.network.cut_all()
+    counted = _count_turns(whole)
+    whole.run(120)
+    assert counted["AccountActor Wake"] < 200, counted.most_common(5)
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_every_open_between_two_cuts_is_copied_once(seed: int) -> None:
+    """A line that is cut every second costs no copy and doubles none."""
+    whole = Whole(seed=seed)
+    whole.start_ready()
+    for _ in range(8):
+        whole.person.buy(LOT)
+        whole.run(0.3)
+        whole.stepper.network.cut_all()
+        whole.run(0.7)
+    whole.run(60)
+    leader, copies = whole.person.holds(LEADER), whole.person.holds(SAME_BROKER)
+    assert len({held.label for held in copies}) == len(copies) == len(leader) == 8
+    assert whole.stepper.failures == []
