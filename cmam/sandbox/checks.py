@@ -170,7 +170,7 @@ def time_in_force(floor: Floor, request: messages.ProtoOANewOrderReq, order: Ord
         order.tif = MOO if request.HasField("timeInForce") and request.timeInForce == MOO else IOC
         return
     order.tif = request.timeInForce
-    if order.tif in (IOC, FOK) and order.kind != LIMIT:
+    if order.tif == MOO or (order.tif in (IOC, FOK) and order.kind != LIMIT):
         raise Refused("INVALID_REQUEST", f"Time in force is not allowed for {ORDER_WORDS[order.kind]} orders")
     if order.tif == GTC and request.HasField("expirationTimestamp"):
         order.tif = GTD

@@ -63,7 +63,17 @@ def _written_deals(floor: Floor, account: Account, deals: Iterable[Deal]) -> lis
 
 
 def _written_orders(floor: Floor, account: Account, orders: Iterable[Order]) -> list[model.ProtoOAOrder]:
-    return [reports.order(order, floor.symbol(account, order.symbol_id), floor.stamp) for order in orders]
+    return [_written_order(floor, account, order) for order in orders]
+
+
+def _written_order(floor: Floor, account: Account, order: Order) -> model.ProtoOAOrder:
+    """Write an order as lists have it: one that closed a position shows the position's levels (recorded)."""
+    written = reports.order(order, floor.symbol(account, order.symbol_id), floor.stamp)
+    if order.shown_sl is not None:
+        written.stopLoss = units.price_out(order.shown_sl)
+    if order.shown_tp is not None:
+        written.takeProfit = units.price_out(order.shown_tp)
+    return written
 
 
 def deals(floor: Floor, account: Account, request: messages.ProtoOADealListReq) -> messages.ProtoOADealListRes:
@@ -131,7 +141,7 @@ def order_details(
     chosen = [deal for deal in account.deals.values() if deal.order_id == order.order_id]
     return messages.ProtoOAOrderDetailsRes(
         ctidTraderAccountId=account.spec.ctid,
-        order=reports.order(order, floor.symbol(account, order.symbol_id), floor.stamp),
+        order=_written_order(floor, account, order),
         deal=_written_deals(floor, account, chosen),
     )
 

@@ -55,6 +55,9 @@ class Order:
     label: str | None = None
     comment: str | None = None
     is_closing: bool = False
+    shown_sl: int | None = None
+    """Of an order that closes a position: the position's levels at that time, which lists show."""
+    shown_tp: int | None = None
     is_stop_out: bool = False
     is_triggered: bool = False
     """A stop-limit whose stop was reached rests as a limit order."""

@@ -305,6 +305,7 @@ def place_close(
         msg_id=msg_id,
     )
     order.client_order_id = f"srv-{order.order_id}"
+    order.shown_sl, order.shown_tp = position.sl, position.tp
     position.closing += volume
     account.orders[order.order_id] = order
     floor.execution(account, ORDER_ACCEPTED, order=order, position=position, msg_id=msg_id, is_server=is_stop_out)

@@ -100,6 +100,9 @@ def test_by_position_works_without_a_span(line: Line) -> None:
     assert not found.hasMore
     orders = line.ask(messages.ProtoOAOrderListByPositionIdReq(**of_position)).order
     assert sorted(order.orderType for order in orders) == [1, 1, 4]
+    (closing,) = [order for order in orders if order.orderType == 1 and order.closingOrder]
+    assert closing.stopLoss == pytest.approx(filled.position.stopLoss)
+    assert not closing.HasField("takeProfit")
 
 
 def test_order_details_and_offsets(line: Line) -> None:

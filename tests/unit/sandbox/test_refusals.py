@@ -82,6 +82,7 @@ def refusal(line: Line, request: Any) -> tuple[int, Any]:
             "future",
         ),
         ({"orderType": 3, "stopPrice": 1.2, "timeInForce": 4}, "INVALID_REQUEST", "Time in force"),
+        ({"orderType": 2, "limitPrice": 1.0, "timeInForce": 5}, "INVALID_REQUEST", "Time in force"),
         ({"orderType": 2, "limitPrice": 1.09, "positionId": 1}, "INVALID_REQUEST", "positionId is allowed only for"),
     ],
 )
