@@ -30,7 +30,7 @@ from cmam.actors.runtime import Directory, Latch, Runtime, ThreadRuntime
 from cmam.actors.status import StatusBoard
 from cmam.actors.supervisor import SupervisorActor
 from cmam.actors.timer import ThreadTimer, Timer
-from cmam.clock import Clock, SystemClock
+from cmam.clock import SECOND_US, Clock, SystemClock
 from cmam.config.home import Home
 from cmam.config.settings import Endpoint, Settings
 from cmam.credentials.oauth import OAuthClient
@@ -298,6 +298,7 @@ class System:
             board=self._board,
             status=self._status,
             is_live=known is not None and known.is_live,
+            settle_us=self._settings.settle_s * SECOND_US,
         )
         links = tuple(link for link in self._links(registry) if link.follower == view.account)
         self._status.show(view)

@@ -46,13 +46,26 @@ from cmam.domain.link import LinkSettings
 from cmam.domain.mapping import names_to_know
 from cmam.domain.quantities import Quote
 from cmam.domain.symbols import SymbolSpec
-from cmam.domain.turn import Turn, decide_change, due, lookup_due, next_due, next_wake, step, wakes, withdrawn
+from cmam.domain.turn import (
+    SETTLE_US,
+    Turn,
+    decide_change,
+    due,
+    lookup_due,
+    next_due,
+    next_wake,
+    step,
+    wakes,
+    withdrawn,
+)
 from cmam.openapi import translate
 from cmam.openapi.budget import Lane
 from cmam.openapi.quotes import QuoteBoard
 
 log = logging.getLogger(__name__)
 
+LOOKUP_US = 5 * SECOND_US
+"""How soon after one look-up the next may follow."""
 QUIET_US = 700_000
 """A snapshot counts only if no execution came within this time of the question."""
 RESTLESS_MAX = 8
@@ -90,6 +103,7 @@ class AccountPorts:
     board: QuoteBoard
     status: StatusBoard
     is_live: bool = False
+    settle_us: int = SETTLE_US
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,6 +141,7 @@ class AccountActor(Watched):
         self._guarded = guards.Memory()
         self._is_watching = False
         self._is_looking = False
+        self._looked_up_us = 0
         self._executed_us = 0
         self._asked_us = 0
         self._restless_answers = 0
@@ -287,7 +302,7 @@ class AccountActor(Watched):
     def _arm(self) -> None:
         """Have the timer wake this account when something of it falls due."""
         now = self._ports.clock.now()
-        dues = (next_due(self._view), self._next_lookup(), next_wake(self._view, now))
+        dues = (next_due(self._view), self._lookup_due(), next_wake(self._view, now))
         moments = [moment for moment in dues if moment is not None]
         if not moments:
             return
@@ -328,11 +343,18 @@ class AccountActor(Watched):
         self._armed_us = 0
         for fact in due(self._view, now):
             self._fact(fact)
-        lookup = self._next_lookup()
+        lookup = self._lookup_due()
         if lookup is not None and now >= lookup:
-            self._looked_us = now
+            self._looked_up_us = now
             self._prepare(Kind.LOOKUP)
         self._arm()
+
+    def _lookup_due(self) -> int | None:
+        """When to ask what became of unknown outcomes; never while nobody could answer, nor again at once."""
+        if self._preparation is not None or self._view.health is not Health.RECONCILED:
+            return None
+        moment = lookup_due(self._view, self._ports.settle_us)
+        return None if moment is None else max(moment, self._looked_up_us + LOOKUP_US)
 
     def _wake_copies(self, now: int) -> None:
         """Let every copy that waits for a price, a stop or a moment be looked at again."""
@@ -569,6 +591,7 @@ class AccountActor(Watched):
             leads=bool(self._routes),
             now_us=self._ports.clock.now(),
             is_live=self._ports.is_live,
+            settle_us=self._ports.settle_us,
         )
         self._ask(self._preparation.begin())
 

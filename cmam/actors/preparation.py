@@ -22,6 +22,7 @@ from cmam.domain.events import AssetName, Event, ExecutionSeen, Reconciled, Symb
 from cmam.domain.ids import AssetId, PositionId, SymbolId
 from cmam.domain.symbols import SymbolName, SymbolSpec
 from cmam.domain.trades import Deal, Order, Position
+from cmam.domain.turn import SETTLE_US
 from cmam.openapi import requests, translate
 
 SPECS_PER_REQUEST = 100
@@ -64,6 +65,7 @@ class Preparation:
         leads: bool,
         now_us: int,
         is_live: bool = False,
+        settle_us: int = SETTLE_US,
     ) -> None:
         self.kind = kind
         self.has_reconciled = False
@@ -73,6 +75,7 @@ class Preparation:
         self.specs: dict[SymbolId, SymbolSpec] = dict(specs)
         self._account = view.account
         self._leads = leads
+        self._settle_us = settle_us
         self._is_live = is_live
         self._open: dict[str, Question] = {}
         self._assets: Mapping[AssetId, AssetName] = view.assets
@@ -248,6 +251,7 @@ class Preparation:
                 past_orders=self._orders,
                 looked_up=self.kind is Kind.LOOKUP,
                 covers_from_ms=self._from_ms if self.kind is Kind.LOOKUP else 0,
+                settle_us=self._settle_us,
             )
         )
         return tuple(facts), ()

@@ -159,7 +159,7 @@ def has_closed(view: AccountView, intent: Intent) -> bool:
 def _by_reconcile(view: AccountView, intent: Intent, fact: Reconciled, now_us: int) -> Iterator[Event]:
     """What the broker holds settles an unknown outcome; absence counts only after the settling time, by the history."""
     copy = view.copies.get(intent.key)
-    is_proof = fact.looked_up and now_us - intent.moved_us >= SETTLE_US
+    is_proof = fact.looked_up and now_us - intent.moved_us >= fact.settle_us
     match intent.command.kind:
         case CommandKind.OPEN | CommandKind.PLACE:
             yield from _open_by_reconcile(copy, intent, fact, now_us, is_proof=is_proof)

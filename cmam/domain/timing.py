@@ -90,9 +90,9 @@ def _alerts(view: AccountView) -> Iterator[Event]:
             yield AlertHealed(kind=kind)
 
 
-def lookup_due(view: AccountView) -> int | None:
+def lookup_due(view: AccountView, settle_us: int = SETTLE_US) -> int | None:
     """When the broker should be asked what became of unknown outcomes, in us, or None where there are none."""
-    moments = [intent.moved_us + SETTLE_US for intent in view.intents.values() if intent.state is IntentState.UNKNOWN]
+    moments = [intent.moved_us + settle_us for intent in view.intents.values() if intent.state is IntentState.UNKNOWN]
     if any(copy.doubt for copy in view.copies.values()):
         moments.append(view.at_us)
-    return max(moments, default=None)
+    return min(moments, default=None)

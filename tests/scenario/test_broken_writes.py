@@ -44,3 +44,27 @@ def test_a_failed_write_of_an_open_ends_in_one_copy(arrives: bool, monkeypatch: 
     assert whole.events(SAME_BROKER, IntentSent)
     assert whole.events(SAME_BROKER, IntentOverdue)
     assert verify(whole.log.read_all()).is_identical
+
+
+def test_nothing_turns_in_circles_while_the_line_is_down() -> None:
+    """An unknown outcome waits for the line without burning time: a minute apart costs few reminders."""
+    whole = Whole(seed=6)
+    whole.start_ready()
+    whole.broker.set_fault("cut-after", {"type": "2106", "count": "1", "connection": "1"})
+    whole.stepper.network.is_reachable = True
+    whole.person.buy(LOT)
+    whole.run(0.2)
+    whole.stepper.network.is_reachable = False
+    asked: list[str] = []
+    after = whole.stepper.after
+
+    def counted(span_us: int, name: str, message: object) -> None:
+        asked.append(name)
+        after(span_us, name, message)
+
+    whole.stepper.after = counted  # type: ignore[method-assign]
+    whole.run(60)
+    assert asked.count(f"account:{SAME_BROKER}") < 60
+    whole.stepper.network.is_reachable = True
+    whole.run(90)
+    assert [held.volume for held in whole.person.holds(SAME_BROKER)] == [LOT]
