@@ -370,7 +370,7 @@ class ConnectionActor(Watched):
         attempts = self._account_attempts.get(event.account, 0) + 1
         self._account_attempts[event.account] = attempts
         pause = back_off_us(attempts, self._ports.chance())
-        if refusal is not None:
+        if refusal is not None and refusal.rule.kind is not Kind.SESSION:  # a lost session is asked for at once
             asked = retry_delay_us(refusal, attempts, self._ports.clock.now(), self._ports.chance())
             pause = asked if asked is not None else max(pause, 30 * SECOND_US)
         self._hand_over(event.account)

@@ -3,18 +3,23 @@
     DIALLING    ── connected ──▶ GREETING    ── ApplicationAuthRes ──▶ OPEN ── close, silence, 2148 ──▶ CLOSED
                                     └── refused ──▶ CLOSED
 
-    an account   WANTED ── asked ──▶ ASKED ── AccountAuthRes, ALREADY_LOGGED_IN ──▶ READY
-                    ▲                  └── refused ──▶ REFUSED (until asked for again)
-                    └────────────── 2147, 2164 ─────────┘
+    an account   WANTED ── asked ──▶ ASKED ── AccountAuthRes, ALREADY_LOGGED_IN ──▶ READY ── asked ──▶ READY
+                    ▲                  └── refused, unanswered ──▶ REFUSED (until asked for again)
+                    └── 2147, 2164, a request refused as not authorised ── READY (or ASKED, if asked meanwhile)
+
+Asking for an account that is READY swaps its token: it stays READY, its events flow on, and ALREADY_LOGGED_IN says that
+nothing was missed. An AccountAuthRes says that the server had dropped it, so it opens anew and is reconciled.
 
 Sans-IO: frames go in as envelopes, what follows comes out as events and as messages to send, in order. The caller
 counts and writes every one of them. A heartbeat goes out after 10 s of own silence; 60 s without a word from the server
 mean that it is gone (FACTS §1.5). Answers are matched by `clientMsgId` and by nothing else. Ids of questions begin with
-a prefix of this process, because every connection hears the answers to everybody's ids.
+a prefix of this process, because every connection hears the answers to everybody's ids; an id that was not sent here is
+an event, never an answer.
 """
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -28,13 +33,18 @@ from cmam.openapi._pb import OpenApiMessages_pb2 as messages
 from cmam.openapi._pb.OpenApiCommonMessages_pb2 import ProtoHeartbeatEvent
 from cmam.openapi.envelope import Envelope, unpack
 from cmam.openapi.outcomes import Kind
-from cmam.openapi.refusals import Refusal, read_refusal
+from cmam.openapi.refusals import Refusal, clean, read_refusal
 
 HEARTBEAT_US: Final = 10 * SECOND_US
 SILENCE_US: Final = 60 * SECOND_US
 ANSWER_US: Final = 15 * SECOND_US
 """How long a question may stay unanswered. Orders have their own time, kept by their account."""
 GREETING_US: Final = 20 * SECOND_US
+"""How long the application's authorisation may stay unanswered."""
+TRADES_MAX: Final = 4_096
+"""How many orders are remembered, so that a late refusal still finds its account: at 50 a second, more than a minute.
+Orders are not forgotten by time: no answer yet is no answer never."""
+APPLICATION_MISSING: Final = "CH_CLIENT_NOT_AUTHENTICATED"
 
 
 class State(StrEnum):
@@ -152,10 +162,6 @@ class _Awaited:
     sent_us: int
     is_answered: bool = False
 
-    @property
-    def is_trade(self) -> bool:
-        return self.payload_type in catalogue.TRADING
-
 
 # --- the conversation ---------------------------------------------------------------------------------------------
 
@@ -168,7 +174,9 @@ class Session:
         self._prefix = prefix
         self._number = 0
         self._accounts: dict[int, AccountState] = {}
-        self._awaited: dict[str, _Awaited] = {}
+        self._swapping: set[int] = set()
+        self._questions: dict[str, _Awaited] = {}
+        self._trades: OrderedDict[str, _Awaited] = OrderedDict()
         self._heard_us = 0
         self._said_us = 0
         self._greeted_us = 0
@@ -190,14 +198,18 @@ class Session:
         return [Say(messages.ProtoOAApplicationAuthReq(clientId=client_id, clientSecret=client_secret))]
 
     def authorise(self, account: int, token: str) -> list[Event]:
-        """Ask for an account, again if need be; the application must be authorised."""
-        self._accounts[account] = AccountState.ASKED
+        """Ask for an account, or swap the token of one that is ready; the application must be authorised."""
+        if self._accounts.get(account) is AccountState.READY:
+            self._swapping.add(account)
+        else:
+            self._accounts[account] = AccountState.ASKED
         request = messages.ProtoOAAccountAuthReq(ctidTraderAccountId=account, accessToken=token)
         return [Say(request, account)]
 
     def forget(self, account: int) -> None:
         """Want an account no more."""
         self._accounts.pop(account, None)
+        self._swapping.discard(account)
 
     def next_id(self) -> str:
         """A message id that no other process uses."""
@@ -207,8 +219,12 @@ class Session:
     def sent(self, client_msg_id: str, name: str, account: int, payload_type: int, now_us: int) -> None:
         """A message was written: await its answer, if it has one."""
         self._said_us = now_us
-        if payload_type != catalogue.HEARTBEAT:
-            self._awaited[client_msg_id] = _Awaited(name, account, payload_type, now_us)
+        if payload_type in catalogue.TRADING:
+            self._trades[client_msg_id] = _Awaited(name, account, payload_type, now_us)
+            while len(self._trades) > TRADES_MAX:
+                self._trades.popitem(last=False)
+        elif payload_type != catalogue.HEARTBEAT:
+            self._questions[client_msg_id] = _Awaited(name, account, payload_type, now_us)
 
     # --- what they do ---------------------------------------------------------------------------------------------
 
@@ -229,7 +245,8 @@ class Session:
         return [*self._taken(envelope), *measured]
 
     def _measure(self, envelope: Envelope, now_us: int) -> list[Event]:
-        awaited = self._awaited.get(envelope.client_msg_id)
+        msg_id = envelope.client_msg_id
+        awaited = self._questions.get(msg_id) or self._trades.get(msg_id)
         if awaited is None or awaited.is_answered or awaited.payload_type not in MEASURED:
             return []
         if not catalogue.may_answer(awaited.payload_type, envelope.payload_type):
@@ -244,36 +261,39 @@ class Session:
         match envelope.payload_type:
             case catalogue.CLIENT_DISCONNECT:
                 event = unpack(envelope, messages.ProtoOAClientDisconnectEvent)
-                return self._end(f"the server ended the connection: {event.reason or 'no reason given'}")
+                return self._end(f"the server ended the connection: {clean(event.reason) or 'no reason given'}")
             case catalogue.TOKEN_INVALIDATED:
                 invalid = unpack(envelope, messages.ProtoOAAccountsTokenInvalidatedEvent)
-                return self._lose(invalid.ctidTraderAccountIds, f"the token was invalidated: {invalid.reason}")
+                return self._lose(invalid.ctidTraderAccountIds, f"the token was invalidated: {clean(invalid.reason)}")
             case catalogue.ACCOUNT_DISCONNECT:
                 gone = unpack(envelope, messages.ProtoOAAccountDisconnectEvent)
                 return self._lose([gone.ctidTraderAccountId], "the server dropped the account's session")
         return self._answered(envelope)
 
     def _answered(self, envelope: Envelope) -> list[Event]:
-        awaited = self._awaited.get(envelope.client_msg_id) if envelope.client_msg_id else None
+        awaited = self._questions.get(envelope.client_msg_id)
         if awaited is None or not catalogue.may_answer(awaited.payload_type, envelope.payload_type):
-            return self._heard(envelope)
-        if awaited.is_trade:
-            return self._heard(envelope)  # several events answer one order; its account knows when it is done
-        del self._awaited[envelope.client_msg_id]
+            return self._heard(envelope)  # orders too: several events answer one, and its account knows when it is done
+        del self._questions[envelope.client_msg_id]
         match awaited.payload_type:
             case catalogue.APPLICATION_AUTH:
-                self.state = State.OPEN
-                return [Opened()]
+                return self._open()
             case catalogue.ACCOUNT_AUTH:
                 return self._open_account(awaited.account)
         return [Answer(awaited.name, awaited.account, envelope)]
 
-    def _open_account(self, account: int) -> list[Event]:
+    def _open(self) -> list[Event]:
+        was_open, self.state = self.state is State.OPEN, State.OPEN
+        return [] if was_open else [Opened()]
+
+    def _open_account(self, account: int, *, is_unbroken: bool = False) -> list[Event]:
+        """Take an account for authorised. One that was ready all along and still is has missed nothing."""
         if account not in self._accounts:
             return []
         was_ready = self._accounts[account] is AccountState.READY
         self._accounts[account] = AccountState.READY
-        return [] if was_ready else [AccountOpened(account)]
+        self._swapping.discard(account)
+        return [] if was_ready and is_unbroken else [AccountOpened(account)]
 
     def _heard(self, envelope: Envelope) -> list[Event]:
         message_class = catalogue.MESSAGES.get(envelope.payload_type)
@@ -283,47 +303,56 @@ class Session:
         return [Heard(account, envelope)] if account else []
 
     def _refused(self, envelope: Envelope, refusal: Refusal) -> list[Event]:
-        awaited = self._awaited.pop(envelope.client_msg_id, None) if envelope.client_msg_id else None
+        msg_id = envelope.client_msg_id
+        awaited = self._questions.pop(msg_id, None) or self._trades.pop(msg_id, None) if msg_id else None
         if awaited is None:
-            is_ours = envelope.client_msg_id.startswith(("cm1.", self._prefix))
-            if not envelope.client_msg_id and self.state is State.GREETING:
-                return self._end(str(refusal), refusal)
-            if refusal.account and is_ours:
-                return [Refused(envelope.client_msg_id, refusal.account, 0, refusal)]
-            return []
-        if awaited.payload_type == catalogue.APPLICATION_AUTH:
-            if refusal.rule.kind is Kind.DONE:
-                self.state = State.OPEN
-                return [Opened()]
-            return self._end(str(refusal), refusal)
-        if awaited.payload_type == catalogue.ACCOUNT_AUTH:
-            if refusal.rule.kind is Kind.DONE:
-                return self._open_account(awaited.account)
-            self._accounts[awaited.account] = AccountState.REFUSED
-            return [AccountClosed(awaited.account, str(refusal), refusal)]
-        events: list[Event] = [Refused(awaited.name, awaited.account, awaited.payload_type, refusal)]
-        if refusal.rule.kind is Kind.SESSION and self._accounts.get(awaited.account) is AccountState.READY:
-            self._accounts[awaited.account] = AccountState.WANTED
-            events.append(AccountClosed(awaited.account, str(refusal), refusal))
-        return events
+            return [] if msg_id else self._refused_unasked(refusal)
+        match awaited.payload_type:
+            case catalogue.APPLICATION_AUTH:
+                return self._open() if refusal.rule.kind is Kind.DONE else self._end(str(refusal), refusal)
+            case catalogue.ACCOUNT_AUTH:
+                if refusal.rule.kind is Kind.DONE:
+                    return self._open_account(awaited.account, is_unbroken=True)
+                if refusal.code == APPLICATION_MISSING:
+                    return self._end(str(refusal))
+                return self._give_up(awaited.account, str(refusal), refusal)
+        refused = Refused(awaited.name, awaited.account, awaited.payload_type, refusal)
+        return [refused, *self._lose_by(refusal, awaited.account)]
 
-    def _lose(self, accounts: Iterable[int], why: str) -> list[Event]:
+    def _refused_unasked(self, refusal: Refusal) -> list[Event]:
+        """A refusal without an id: of the greeting, of a session, or of nothing that anybody could tell."""
+        if self.state is State.GREETING:
+            return self._end(str(refusal), refusal)
+        return self._lose_by(refusal, refusal.account)
+
+    def _lose_by(self, refusal: Refusal, account: int) -> list[Event]:
+        """What a refusal says about the session of an account, or of the whole application."""
+        if refusal.code == APPLICATION_MISSING:
+            return self._end(str(refusal))
+        if refusal.rule.kind in (Kind.SESSION, Kind.TOKEN):
+            return self._lose([account], str(refusal), refusal)
+        return []
+
+    def _give_up(self, account: int, why: str, refusal: Refusal | None = None) -> list[Event]:
+        """An account was asked for in vain; nothing to tell of one that is no longer wanted."""
+        if account not in self._accounts:
+            return []
+        self._accounts[account] = AccountState.REFUSED
+        self._swapping.discard(account)
+        return [AccountClosed(account, why, refusal)]
+
+    def _lose(self, accounts: Iterable[int], why: str, refusal: Refusal | None = None) -> list[Event]:
         events: list[Event] = []
         for account in accounts:
-            if self._accounts.get(account) in (AccountState.READY, AccountState.ASKED):
-                was_ready = self._accounts[account] is AccountState.READY
-                self._accounts[account] = AccountState.WANTED
-                if was_ready:
-                    events.append(AccountClosed(account, why))
+            if self._accounts.get(account) is AccountState.READY:
+                self._accounts[account] = AccountState.ASKED if account in self._swapping else AccountState.WANTED
+                self._swapping.discard(account)
+                events.append(AccountClosed(account, why, refusal))
         return events
 
     def _end(self, why: str, refusal: Refusal | None = None) -> list[Event]:
         self.state = State.CLOSED
         return [Ended(why, refusal)]
-
-    def wanted_accounts(self) -> tuple[int, ...]:
-        """The accounts that should be authorised and are not asked for."""
-        return tuple(account for account, state in self._accounts.items() if state is AccountState.WANTED)
 
     # --- what time does -------------------------------------------------------------------------------------------
 
@@ -336,14 +365,13 @@ class Session:
         if self.state is State.GREETING and now_us - self._greeted_us >= GREETING_US:
             return self._end("the server did not answer the application's authorisation")
         events: list[Event] = []
-        for client_msg_id, awaited in list(self._awaited.items()):
-            if now_us - awaited.sent_us < ANSWER_US:
+        for client_msg_id, awaited in list(self._questions.items()):
+            if now_us - awaited.sent_us < ANSWER_US or awaited.payload_type == catalogue.APPLICATION_AUTH:
                 continue
-            del self._awaited[client_msg_id]
+            del self._questions[client_msg_id]
             if awaited.payload_type == catalogue.ACCOUNT_AUTH:
-                self._accounts[awaited.account] = AccountState.REFUSED
-                events.append(AccountClosed(awaited.account, "the account's authorisation was not answered"))
-            elif not awaited.is_trade:
+                events += self._give_up(awaited.account, "the account's authorisation was not answered")
+            else:
                 events.append(Unanswered(awaited.name, awaited.account))
         if now_us - self._said_us >= HEARTBEAT_US:
             self._said_us = now_us
@@ -351,9 +379,15 @@ class Session:
         return events
 
     def next_deadline(self) -> int | None:
-        """When `on_time` has something to do at the latest."""
+        """When `on_time` has something to do, if nothing happens before."""
         if self.state in (State.DIALLING, State.CLOSED):
             return None
         moments = [self._said_us + HEARTBEAT_US, self._heard_us + SILENCE_US]
-        moments += [awaited.sent_us + ANSWER_US for awaited in self._awaited.values()]
+        if self.state is State.GREETING:
+            moments.append(self._greeted_us + GREETING_US)
+        moments += [
+            awaited.sent_us + ANSWER_US
+            for awaited in self._questions.values()
+            if awaited.payload_type != catalogue.APPLICATION_AUTH
+        ]
         return min(moments)

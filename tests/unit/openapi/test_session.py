@@ -1,349 +1,606 @@
-"""One connection's conversation: states, answers, losses, silence."""
+"""Each transition of a connection and of its accounts, and what silence means."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from typing import Any
 
 import pytest
 from google.protobuf.message import Message
 
 from cmam.openapi import catalogue, session
+from cmam.openapi._pb import OpenApiCommonMessages_pb2 as common
 from cmam.openapi._pb import OpenApiMessages_pb2 as pb
 from cmam.openapi._pb import OpenApiModelMessages_pb2 as model
-from cmam.openapi._pb.OpenApiCommonMessages_pb2 import ProtoErrorRes, ProtoHeartbeatEvent
 from cmam.openapi.envelope import Envelope
-from cmam.openapi.session import AccountState, Session, State
+from cmam.openapi.errors import RemoteError
+from cmam.openapi.session import (
+    AccountClosed,
+    AccountOpened,
+    AccountState,
+    Answer,
+    Ended,
+    Heard,
+    Measured,
+    Opened,
+    Refused,
+    Say,
+    Session,
+    State,
+    Unanswered,
+)
 
 SECOND = 1_000_000
-ACCOUNT = 5
+ME, OTHER = 41_000_001, 41_000_002
+ORDER = "cm1.aaaaa.bbbbbb.p1.1"
 
 
-def arrived(message: Message, client_msg_id: str = "") -> Envelope:
-    """A message as it comes off the wire."""
-    return Envelope(catalogue.type_of(message), message.SerializePartialToString(), client_msg_id)
+class Talk:
+    """A session, and somebody who writes what it says and answers."""
+
+    def __init__(self, now: int = 5 * SECOND) -> None:
+        self.session = Session("q1-")
+        self.now = now
+
+    def write(self, message: Message, account: int = 0, msg_id: str | None = None) -> str:
+        """Write a message as the connection does; gives its id."""
+        is_heartbeat = catalogue.type_of(message) == catalogue.HEARTBEAT
+        name = msg_id if msg_id is not None else "" if is_heartbeat else self.session.next_id()
+        self.session.sent(name, name, account, catalogue.type_of(message), self.now)
+        return name
+
+    def say(self, events: list[session.Event]) -> str:
+        """Write the one thing that a session says; gives its id."""
+        (said,) = events
+        assert isinstance(said, Say)
+        return self.write(said.message, said.account)
+
+    def hear(self, message: Message, msg_id: str = "") -> list[session.Event]:
+        """Let a message arrive; gives what follows, round trips apart."""
+        envelope = Envelope(catalogue.type_of(message), message.SerializePartialToString(), msg_id)
+        return [event for event in self.session.received(envelope, self.now) if not isinstance(event, Measured)]
+
+    def greet(self) -> str:
+        return self.say(self.session.connected("id", "secret", self.now))
+
+    def open(self, *accounts: int) -> Talk:
+        """Get the application authorised, and these accounts."""
+        assert self.hear(pb.ProtoOAApplicationAuthRes(), self.greet()) == [Opened()]
+        for account in accounts:
+            asked = self.say(self.session.authorise(account, "token"))
+            assert self.hear(pb.ProtoOAAccountAuthRes(ctidTraderAccountId=account), asked) == [AccountOpened(account)]
+        return self
+
+    def pass_time(self, seconds: float) -> list[session.Event]:
+        self.now += int(seconds * SECOND)
+        return self.session.on_time(self.now)
 
 
-def say(talk: Session, events: Sequence[session.Event], now: int = 0) -> str:
-    """Send the one message that the session wants to say, and give its id."""
-    [said] = [event for event in events if isinstance(event, session.Say)]
-    client_msg_id = talk.next_id()
-    talk.sent(client_msg_id, client_msg_id, said.account, catalogue.type_of(said.message), now)
-    return client_msg_id
+def no(code: str, description: str = "", account: int = 0) -> pb.ProtoOAErrorRes:
+    """A refusal in the usual carrier."""
+    error = pb.ProtoOAErrorRes(errorCode=code, description=description)
+    if account:
+        error.ctidTraderAccountId = account
+    return error
 
 
-def greeted() -> tuple[Session, str]:
-    """A session that has sent the application's authorisation, and its id."""
-    talk = Session("q1")
-    return talk, say(talk, talk.connected("id", "secret", 0))
+def common_no(code: str, description: str = "") -> common.ProtoErrorRes:
+    """A refusal in the carrier of the common layer."""
+    return common.ProtoErrorRes(errorCode=code, description=description)
 
 
-def opened() -> Session:
-    """A session whose application is authorised."""
-    talk, greeting = greeted()
-    talk.received(arrived(pb.ProtoOAApplicationAuthRes(), greeting), 1)
-    return talk
+def execution(account: int = ME, kind: int = model.ORDER_ACCEPTED) -> pb.ProtoOAExecutionEvent:
+    """Something that happened to an account."""
+    return pb.ProtoOAExecutionEvent(ctidTraderAccountId=account, executionType=kind)
 
 
-def ready() -> Session:
-    """A session with one authorised account."""
-    talk = opened()
-    asked = say(talk, talk.authorise(ACCOUNT, "token"))
-    talk.received(arrived(pb.ProtoOAAccountAuthRes(ctidTraderAccountId=ACCOUNT), asked), 1)
-    return talk
-
-
-def told(events: Sequence[session.Event]) -> list[session.Event]:
-    """The events without measurements."""
-    return [event for event in events if not isinstance(event, session.Measured)]
-
-
-def refused(code: str, description: str = "", account: int = 0) -> pb.ProtoOAErrorRes:
-    """A refusal of the Open API."""
-    return pb.ProtoOAErrorRes(errorCode=code, description=description, ctidTraderAccountId=account)
+def order(account: int = ME) -> pb.ProtoOANewOrderReq:
+    """A request that several events answer."""
+    return pb.ProtoOANewOrderReq(
+        ctidTraderAccountId=account, symbolId=1, orderType=model.MARKET, tradeSide=model.BUY, volume=1
+    )
 
 
 # --- the application ----------------------------------------------------------------------------------------------
 
 
-def test_the_first_word_is_the_applications_authorisation() -> None:
-    """Client id and secret go out as soon as the transport is there, and no repr shows them."""
-    talk = Session("q1")
-    assert talk.state is State.DIALLING
-    [said] = talk.connected("my-id", "my-secret", 0)
-    assert isinstance(said, session.Say)
+def test_the_greeting_says_who_we_are_and_hides_the_secret() -> None:
+    """The first message authorises the application, and neither events nor their text show the secret."""
+    talk = Talk()
+    assert talk.session.state is State.DIALLING
+    (said,) = talk.session.connected("id", "hush", talk.now)
+    assert isinstance(said, Say)
     assert isinstance(said.message, pb.ProtoOAApplicationAuthReq)
-    assert (said.message.clientId, said.message.clientSecret) == ("my-id", "my-secret")
-    assert "my-secret" not in repr(said)
-    assert talk.state is State.GREETING
+    assert (said.message.clientId, said.message.clientSecret) == ("id", "hush")
+    assert "hush" not in repr(said)
+    assert talk.session.state is State.GREETING
 
 
-def test_an_accepted_application_opens_the_session() -> None:
-    """The answer with our id opens it; the same message with another id would be somebody else's."""
-    talk, greeting = greeted()
-    assert told(talk.received(arrived(pb.ProtoOAApplicationAuthRes(), "foreign"), 1)) == []
-    assert talk.state is State.GREETING
-    assert told(talk.received(arrived(pb.ProtoOAApplicationAuthRes(), greeting), 1)) == [session.Opened()]
-    assert talk.state is State.OPEN
+def test_the_answer_to_the_greeting_opens() -> None:
+    """GREETING becomes OPEN by the answer with the greeting's own id."""
+    talk = Talk()
+    assert talk.hear(pb.ProtoOAApplicationAuthRes(), talk.greet()) == [Opened()]
+    assert talk.session.state is State.OPEN
 
 
-def test_authorised_twice_is_authorised() -> None:
-    """CH_CLIENT_ALREADY_AUTHENTICATED is a yes."""
-    talk, greeting = greeted()
-    assert talk.received(arrived(refused("CH_CLIENT_ALREADY_AUTHENTICATED"), greeting), 1) == [session.Opened()]
+def test_an_answer_with_another_id_opens_nothing() -> None:
+    """Neither a foreign id nor none at all is the answer to our greeting."""
+    talk = Talk()
+    talk.greet()
+    assert talk.hear(pb.ProtoOAApplicationAuthRes(), "q9-.1") == []
+    assert talk.hear(pb.ProtoOAApplicationAuthRes()) == []
+    assert talk.session.state is State.GREETING
 
 
+@pytest.mark.parametrize("carrier", [no, common_no])
 @pytest.mark.parametrize("with_id", [True, False])
-def test_a_refused_application_ends_the_session_with_its_sentence(with_id: bool) -> None:
-    """The refusal comes with the reason and the cure, whether the server echoes the id or not."""
-    talk, greeting = greeted()
-    answer = refused("CH_CLIENT_AUTH_FAILURE", "OA client is not in active state")
-    [ended] = talk.received(arrived(answer, greeting if with_id else ""), 1)
-    assert isinstance(ended, session.Ended)
+def test_a_refused_application_ends_the_connection(carrier: Any, with_id: bool) -> None:
+    """Whichever message carries the refusal, and with or without the id, the connection ends and says why."""
+    talk = Talk()
+    greeting = talk.greet()
+    refused = carrier("CH_CLIENT_AUTH_FAILURE", "OA client is not in active state")
+    (ended,) = talk.hear(refused, greeting if with_id else "")
+    assert isinstance(ended, Ended)
     assert ended.refusal is not None
     assert ended.refusal.code == "CH_CLIENT_AUTH_FAILURE"
-    assert "not Active yet" in ended.why
-    assert talk.state is State.CLOSED
+    assert "not in active state" in ended.why
+    assert talk.session.state is State.CLOSED
 
 
-def test_maintenance_in_the_common_carrier_ends_the_greeting() -> None:
-    """The other error message is read as well, its end of maintenance in milliseconds."""
-    talk, greeting = greeted()
-    answer = ProtoErrorRes(errorCode="SERVER_IS_UNDER_MAINTENANCE", maintenanceEndTimestamp=5_000)
-    [ended] = talk.received(arrived(answer, greeting), 1)
-    assert isinstance(ended, session.Ended)
+@pytest.mark.parametrize(
+    "refused",
+    [
+        pb.ProtoOAErrorRes(errorCode="SERVER_IS_UNDER_MAINTENANCE", maintenanceEndTimestamp=1_800_000_000),
+        common.ProtoErrorRes(errorCode="SERVER_IS_UNDER_MAINTENANCE", maintenanceEndTimestamp=1_800_000_000_000),
+    ],
+)
+def test_maintenance_in_answer_to_the_greeting_says_when_it_ends(refused: Message) -> None:
+    """The refusal travels with the end: one carrier counts seconds, the other milliseconds."""
+    talk = Talk()
+    (ended,) = talk.hear(refused, talk.greet())
+    assert isinstance(ended, Ended)
     assert ended.refusal is not None
-    assert ended.refusal.maintenance_end_us == 5 * SECOND
+    assert ended.refusal.maintenance_end_us == 1_800_000_000 * SECOND
 
 
-def test_an_unanswered_greeting_ends_the_session() -> None:
-    """A server that only sends heartbeats never lets anybody in."""
-    talk, _ = greeted()
-    talk.received(arrived(ProtoHeartbeatEvent()), 15 * SECOND)
-    [ended] = [e for e in talk.on_time(20 * SECOND) if isinstance(e, session.Ended)]
-    assert "authorisation" in ended.why
+def test_an_application_that_is_authorised_already_is_authorised() -> None:
+    """CH_CLIENT_ALREADY_AUTHENTICATED is a yes."""
+    talk = Talk()
+    assert talk.hear(no("CH_CLIENT_ALREADY_AUTHENTICATED"), talk.greet()) == [Opened()]
+    assert talk.session.state is State.OPEN
 
 
-def test_the_server_may_end_everything() -> None:
-    """ClientDisconnect ends the session, with the server's reason; nothing is taken after it."""
-    talk = ready()
-    [ended] = talk.received(arrived(pb.ProtoOAClientDisconnectEvent(reason="maintenance")), 2)
-    assert isinstance(ended, session.Ended)
-    assert "maintenance" in ended.why
-    assert talk.received(arrived(pb.ProtoOAClientDisconnectEvent()), 3) == []
-    assert (talk.on_time(999 * SECOND), talk.next_deadline()) == ([], None)
+def test_a_greeting_that_is_never_answered_ends() -> None:
+    """Heartbeats do not keep a connection that never answers its greeting."""
+    talk = Talk()
+    talk.greet()
+    ended: list[session.Event] = []
+    for _ in range(20):
+        assert ended == []
+        talk.hear(common.ProtoHeartbeatEvent())
+        ended = [event for event in talk.pass_time(1) if not isinstance(event, Say)]
+    assert [type(event) for event in ended] == [Ended]
+    assert talk.session.state is State.CLOSED
+
+
+def test_a_request_refused_for_want_of_the_application_ends_the_connection() -> None:
+    """Authorising the account again would be refused for ever: only a new connection helps."""
+    talk = Talk().open(ME)
+    talk.write(order(), ME, ORDER)
+    refused, ended = talk.hear(no("CH_CLIENT_NOT_AUTHENTICATED", account=ME), ORDER)
+    assert isinstance(refused, Refused)
+    assert isinstance(ended, Ended)
+    assert ended.refusal is None
+
+
+def test_an_account_refused_for_want_of_the_application_ends_the_connection() -> None:
+    """The same, where it is the account's authorisation that is refused."""
+    talk = Talk().open()
+    asked = talk.say(talk.session.authorise(ME, "token"))
+    assert [type(event) for event in talk.hear(no("CH_CLIENT_NOT_AUTHENTICATED"), asked)] == [Ended]
 
 
 # --- accounts -----------------------------------------------------------------------------------------------------
 
 
-def test_an_account_is_asked_for_and_opens() -> None:
-    """Authorising sends the token, which never shows, and the answer makes the account ready."""
-    talk = opened()
-    events = talk.authorise(ACCOUNT, "s3cret")
-    assert "s3cret" not in repr(events)
-    assert talk.account_state(ACCOUNT) is AccountState.ASKED
-    asked = say(talk, events)
-    answer = arrived(pb.ProtoOAAccountAuthRes(ctidTraderAccountId=ACCOUNT), asked)
-    assert told(talk.received(answer, 1)) == [session.AccountOpened(ACCOUNT)]
-    assert talk.ready_accounts() == (ACCOUNT,)
+def test_an_account_opens() -> None:
+    """ASKED becomes READY by the answer, and the token never shows."""
+    talk = Talk().open()
+    said = talk.session.authorise(ME, "hush")
+    assert "hush" not in repr(said)
+    assert talk.session.account_state(ME) is AccountState.ASKED
+    assert talk.hear(pb.ProtoOAAccountAuthRes(ctidTraderAccountId=ME), talk.say(said)) == [AccountOpened(ME)]
+    assert talk.session.account_state(ME) is AccountState.READY
+    assert talk.session.ready_accounts() == (ME,)
 
 
-def test_already_logged_in_is_logged_in() -> None:
-    """ALREADY_LOGGED_IN breaks other clients; here the account is ready."""
-    talk = opened()
-    asked = say(talk, talk.authorise(ACCOUNT, "token"))
-    events = told(talk.received(arrived(refused("ALREADY_LOGGED_IN", account=ACCOUNT), asked), 1))
-    assert events == [session.AccountOpened(ACCOUNT)]
+def test_an_account_that_is_logged_in_already_opens() -> None:
+    """ALREADY_LOGGED_IN after a soft reconnect is a yes like any other."""
+    talk = Talk().open()
+    asked = talk.say(talk.session.authorise(ME, "token"))
+    refused = no("ALREADY_LOGGED_IN", "Trading account is already authorized in this channel", ME)
+    assert talk.hear(refused, asked) == [AccountOpened(ME)]
 
 
-def test_a_refused_account_says_why_and_harms_no_other() -> None:
-    """An invalid token closes that account with its refusal; the session stays open."""
-    talk = ready()
-    asked = say(talk, talk.authorise(6, "bad"))
-    [closed] = told(talk.received(arrived(refused("CH_ACCESS_TOKEN_INVALID"), asked), 1))
-    assert isinstance(closed, session.AccountClosed)
-    assert closed.refusal is not None
-    assert (closed.account, closed.refusal.rule.kind.value) == (6, "token")
-    assert (talk.state, talk.ready_accounts()) == (State.OPEN, (ACCOUNT,))
+def test_the_wrong_account_opens_for_nobody() -> None:
+    """The id decides whose answer it is, not the account inside."""
+    talk = Talk().open()
+    talk.say(talk.session.authorise(ME, "token"))
+    other = talk.say(talk.session.authorise(OTHER, "token"))
+    assert talk.hear(pb.ProtoOAAccountAuthRes(ctidTraderAccountId=ME), other) == [AccountOpened(OTHER)]
+    assert talk.session.account_state(ME) is AccountState.ASKED
 
 
-def test_an_unanswered_account_is_told_after_a_while() -> None:
-    """No answer to an authorisation closes the account, so that somebody asks again."""
-    talk = opened()
-    say(talk, talk.authorise(ACCOUNT, "token"), now=SECOND)
-    assert [e for e in talk.on_time(15 * SECOND) if isinstance(e, session.AccountClosed)] == []
-    [closed] = [e for e in talk.on_time(16 * SECOND) if isinstance(e, session.AccountClosed)]
-    assert closed.account == ACCOUNT
+@pytest.mark.parametrize("code", ["CH_ACCESS_TOKEN_INVALID", "CANT_ROUTE_REQUEST", "RET_NO_SUCH_LOGIN", "NEVER_SEEN"])
+def test_a_refused_account_is_refused_until_it_is_asked_for_again(code: str) -> None:
+    """A no to an account says why, concerns no other account, and is not the last word."""
+    talk = Talk().open(OTHER)
+    asked = talk.say(talk.session.authorise(ME, "token"))
+    (closed,) = talk.hear(no(code, "words"), asked)
+    assert isinstance(closed, AccountClosed)
+    assert (closed.account, closed.refusal and closed.refusal.code) == (ME, code)
+    assert talk.session.account_state(ME) is AccountState.REFUSED
+    assert talk.session.ready_accounts() == (OTHER,)
+    again = talk.say(talk.session.authorise(ME, "fresh"))
+    assert talk.hear(pb.ProtoOAAccountAuthRes(ctidTraderAccountId=ME), again) == [AccountOpened(ME)]
 
 
-def test_a_dropped_account_session_is_lost_once() -> None:
-    """A refresh brings both 2147 and 2164: the account is lost with the first and not lost again with the second."""
-    talk = ready()
-    invalidated = pb.ProtoOAAccountsTokenInvalidatedEvent(ctidTraderAccountIds=[ACCOUNT, 99], reason="refreshed")
-    [closed] = talk.received(arrived(invalidated), 2)
-    assert isinstance(closed, session.AccountClosed)
+def test_an_account_that_is_not_answered_for_is_refused() -> None:
+    """Silence on an authorisation is a no after its time, and a late yes is found out by asking again."""
+    talk = Talk().open()
+    talk.hear(common.ProtoHeartbeatEvent())
+    asked = talk.say(talk.session.authorise(ME, "token"))
+    closed = [event for event in talk.pass_time(15) if isinstance(event, AccountClosed)]
+    assert [event.account for event in closed] == [ME]
+    assert talk.session.account_state(ME) is AccountState.REFUSED
+    assert AccountOpened(ME) not in talk.hear(pb.ProtoOAAccountAuthRes(ctidTraderAccountId=ME), asked)
+    again = talk.say(talk.session.authorise(ME, "token"))
+    assert talk.hear(no("ALREADY_LOGGED_IN"), again) == [AccountOpened(ME)]
+
+
+def test_an_invalidated_token_closes_its_accounts_and_no_others() -> None:
+    """2147 names accounts; those of them that are ready here lose their session."""
+    talk = Talk().open(ME, OTHER)
+    event = pb.ProtoOAAccountsTokenInvalidatedEvent(ctidTraderAccountIds=[ME, 99], reason="refreshed")
+    (closed,) = talk.hear(event)
+    assert isinstance(closed, AccountClosed)
+    assert closed.account == ME
     assert "refreshed" in closed.why
-    assert talk.received(arrived(pb.ProtoOAAccountDisconnectEvent(ctidTraderAccountId=ACCOUNT)), 3) == []
-    assert talk.account_state(ACCOUNT) is AccountState.WANTED
+    assert talk.session.account_state(ME) is AccountState.WANTED
+    assert talk.session.ready_accounts() == (OTHER,)
 
 
-def test_after_a_refresh_the_account_opens_again_on_the_same_connection() -> None:
-    """Lost and authorised anew, it is ready, and told so: whoever reconciles must do it again."""
-    talk = ready()
-    talk.received(arrived(pb.ProtoOAAccountDisconnectEvent(ctidTraderAccountId=ACCOUNT)), 2)
-    asked = say(talk, talk.authorise(ACCOUNT, "new"))
-    answer = arrived(pb.ProtoOAAccountAuthRes(ctidTraderAccountId=ACCOUNT), asked)
-    assert told(talk.received(answer, 3)) == [session.AccountOpened(ACCOUNT)]
+def test_a_dropped_account_closes_once() -> None:
+    """2147 and 2164 of one refresh are one loss, not two."""
+    talk = Talk().open(ME)
+    assert len(talk.hear(pb.ProtoOAAccountsTokenInvalidatedEvent(ctidTraderAccountIds=[ME]))) == 1
+    assert talk.hear(pb.ProtoOAAccountDisconnectEvent(ctidTraderAccountId=ME)) == []
+
+
+def test_a_session_lost_while_it_is_asked_for_stays_asked_for() -> None:
+    """A drop that arrives before the answer does not cancel the question: its answer opens the account."""
+    talk = Talk().open()
+    asked = talk.say(talk.session.authorise(ME, "token"))
+    assert talk.hear(pb.ProtoOAAccountDisconnectEvent(ctidTraderAccountId=ME)) == []
+    assert talk.session.account_state(ME) is AccountState.ASKED
+    assert talk.hear(pb.ProtoOAAccountAuthRes(ctidTraderAccountId=ME), asked) == [AccountOpened(ME)]
+
+
+def test_the_end_of_the_client_ends_the_connection() -> None:
+    """2148 concerns all accounts at once."""
+    talk = Talk().open(ME)
+    (ended,) = talk.hear(pb.ProtoOAClientDisconnectEvent(reason="by request"))
+    assert isinstance(ended, Ended)
+    assert "by request" in ended.why
+    assert talk.session.state is State.CLOSED
+    assert talk.hear(execution()) == []
+    assert talk.pass_time(100) == []
+
+
+def test_an_account_forgotten_meanwhile_does_not_open() -> None:
+    """An answer for an account that nobody wants any more, yes or no, changes nothing."""
+    talk = Talk().open()
+    for answer in (pb.ProtoOAAccountAuthRes(ctidTraderAccountId=ME), no("CH_ACCESS_TOKEN_INVALID")):
+        asked = talk.say(talk.session.authorise(ME, "token"))
+        talk.session.forget(ME)
+        assert talk.hear(answer, asked) == []
+        assert talk.session.account_state(ME) is None
+
+
+def test_a_token_is_swapped_without_a_gap() -> None:
+    """A ready account stays ready while its new token is on its way, and ALREADY_LOGGED_IN says nothing was missed."""
+    talk = Talk().open(ME)
+    asked = talk.say(talk.session.authorise(ME, "fresh"))
+    assert talk.session.account_state(ME) is AccountState.READY
+    assert [type(event) for event in talk.hear(execution())] == [Heard]
+    assert talk.hear(no("ALREADY_LOGGED_IN", account=ME), asked) == []
+    assert talk.session.account_state(ME) is AccountState.READY
+
+
+def test_a_token_swapped_after_a_drop_opens_anew() -> None:
+    """Whether the drop is heard before the answer or never, a new session means that events may have been missed."""
+    for heard_of_it in (True, False):
+        talk = Talk().open(ME)
+        asked = talk.say(talk.session.authorise(ME, "fresh"))
+        if heard_of_it:
+            (closed,) = talk.hear(pb.ProtoOAAccountDisconnectEvent(ctidTraderAccountId=ME))
+            assert isinstance(closed, AccountClosed)
+            assert talk.session.account_state(ME) is AccountState.ASKED
+        assert talk.hear(pb.ProtoOAAccountAuthRes(ctidTraderAccountId=ME), asked) == [AccountOpened(ME)]
+
+
+def test_a_swap_that_is_refused_closes() -> None:
+    """A new token that is not good is known at once, not at the first order."""
+    talk = Talk().open(ME)
+    asked = talk.say(talk.session.authorise(ME, "fresh"))
+    (closed,) = talk.hear(no("CH_ACCESS_TOKEN_INVALID"), asked)
+    assert isinstance(closed, AccountClosed)
+    assert talk.session.account_state(ME) is AccountState.REFUSED
+
+
+# --- requests and answers -----------------------------------------------------------------------------------------
+
+
+def test_an_answer_is_matched_by_its_id() -> None:
+    """Two questions of one kind get their own answers, whatever the order."""
+    talk = Talk().open(ME, OTHER)
+    first = talk.write(pb.ProtoOATraderReq(ctidTraderAccountId=ME), ME)
+    second = talk.write(pb.ProtoOATraderReq(ctidTraderAccountId=OTHER), OTHER)
+    assert first != second
+    found = talk.hear(pb.ProtoOATraderRes(ctidTraderAccountId=OTHER), second)
+    found += talk.hear(pb.ProtoOATraderRes(ctidTraderAccountId=ME), first)
+    assert [(event.name, event.account) for event in found if isinstance(event, Answer)] == [
+        (second, OTHER),
+        (first, ME),
+    ]
+
+
+def test_an_answer_of_the_wrong_kind_is_none() -> None:
+    """An execution event that carries the id of a question is an event, and the question waits on."""
+    talk = Talk().open(ME)
+    asked = talk.write(pb.ProtoOATraderReq(ctidTraderAccountId=ME), ME)
+    assert [type(event) for event in talk.hear(execution(), asked)] == [Heard]
+    assert [type(event) for event in talk.hear(pb.ProtoOATraderRes(ctidTraderAccountId=ME), asked)] == [Answer]
+
+
+def test_a_second_answer_is_an_event() -> None:
+    """A question is answered once; what comes again with its id is nobody's answer."""
+    talk = Talk().open(ME)
+    asked = talk.write(pb.ProtoOATraderReq(ctidTraderAccountId=ME), ME)
+    talk.hear(pb.ProtoOATraderRes(ctidTraderAccountId=ME), asked)
+    again = talk.hear(pb.ProtoOATraderRes(ctidTraderAccountId=ME), asked)
+    assert not [event for event in again if isinstance(event, Answer)]
+
+
+def test_foreign_ids_are_events() -> None:
+    """Every connection hears the answers to everybody's requests: executions count, refusals are not ours."""
+    talk = Talk().open(ME)
+    (heard,) = talk.hear(execution(), "1")
+    assert isinstance(heard, Heard)
+    assert heard.envelope.client_msg_id == "1"
+    assert talk.hear(no("TRADING_BAD_VOLUME", account=ME), "1") == []
+    assert talk.hear(pb.ProtoOAOrderErrorEvent(ctidTraderAccountId=ME, errorCode="MARKET_CLOSED"), "cm1.other") == []
+    assert talk.hear(no("ACCOUNT_NOT_AUTHORIZED", account=ME), "q2-.1") == []
+    assert talk.session.account_state(ME) is AccountState.READY
+
+
+def test_all_events_of_an_order_are_heard_however_late() -> None:
+    """An order is answered by several events; none of them is lost, and none times out."""
+    talk = Talk().open(ME)
+    talk.write(order(), ME, ORDER)
+    assert [type(event) for event in talk.hear(execution(), ORDER)] == [Heard]
+    for _ in range(20):
+        talk.hear(common.ProtoHeartbeatEvent())
+        assert [event for event in talk.pass_time(10) if not isinstance(event, Say)] == []
+    assert [type(e) for e in talk.hear(execution(kind=model.ORDER_FILLED), ORDER)] == [Heard]
+    assert [type(e) for e in talk.hear(execution(kind=model.ORDER_REPLACED), ORDER)] == [Heard]
+
+
+def test_a_late_refusal_still_finds_its_order() -> None:
+    """A refusal without an account, minutes later, is told to the account that sent the order."""
+    talk = Talk().open(ME)
+    talk.write(order(), ME, ORDER)
+    for _ in range(20):
+        talk.hear(common.ProtoHeartbeatEvent())
+        talk.pass_time(10)
+    (refused,) = talk.hear(no("TIMEOUT_ERROR"), ORDER)
+    assert isinstance(refused, Refused)
+    assert (refused.name, refused.account, refused.payload_type) == (ORDER, ME, catalogue.NEW_ORDER)
+
+
+@pytest.mark.parametrize(
+    "carrier",
+    [
+        no("MARKET_CLOSED"),
+        common_no("MARKET_CLOSED"),
+        pb.ProtoOAOrderErrorEvent(ctidTraderAccountId=ME, errorCode="MARKET_CLOSED", orderId=0, positionId=0),
+    ],
+)
+def test_an_order_is_refused_by_any_carrier(carrier: Message) -> None:
+    """All three messages that refuse reach the account under the order's name."""
+    talk = Talk().open(ME)
+    talk.write(order(), ME, ORDER)
+    (refused,) = talk.hear(carrier, ORDER)
+    assert isinstance(refused, Refused)
+    assert (refused.name, refused.account, refused.refusal.code) == (ORDER, ME, "MARKET_CLOSED")
+
+
+@pytest.mark.parametrize(
+    ("code", "description"),
+    [
+        ("INVALID_REQUEST", "Trading account is not authorized"),
+        ("ACCOUNT_NOT_AUTHORIZED", ""),
+        ("OA_AUTH_TOKEN_EXPIRED", ""),
+        ("CH_ACCESS_TOKEN_INVALID", "Access token expired"),
+    ],
+)
+def test_a_request_refused_as_not_authorised_closes_the_account(code: str, description: str) -> None:
+    """The request is refused, and the account must be authorised again before the next one."""
+    talk = Talk().open(ME)
+    talk.write(order(), ME, ORDER)
+    refused, closed = talk.hear(no(code, description), ORDER)
+    assert isinstance(refused, Refused)
+    assert isinstance(closed, AccountClosed)
+    assert (closed.account, closed.refusal and closed.refusal.code) == (ME, code)
+    assert talk.session.account_state(ME) is AccountState.WANTED
+
+
+def test_other_invalid_requests_cost_no_session() -> None:
+    """INVALID_REQUEST with other words is a no to one request."""
+    talk = Talk().open(ME)
+    talk.write(order(), ME, ORDER)
+    assert [type(event) for event in talk.hear(no("INVALID_REQUEST", "Nothing to amend."), ORDER)] == [Refused]
+    assert talk.session.account_state(ME) is AccountState.READY
+
+
+def test_a_refusal_without_an_id_may_say_that_an_account_is_out() -> None:
+    """A word about a session concerns the account it names; any other refusal without an id concerns nobody."""
+    talk = Talk().open(ME)
+    assert talk.hear(no("REQUEST_FREQUENCY_EXCEEDED")) == []
+    assert talk.hear(no("MARKET_CLOSED", account=ME)) == []
+    (closed,) = talk.hear(no("CH_ACCESS_TOKEN_INVALID", account=ME))
+    assert isinstance(closed, AccountClosed)
+    assert closed.account == ME
+
+
+def test_a_question_that_is_not_answered_is_given_back() -> None:
+    """After its time a question is unanswered, once, and an answer that comes later is none."""
+    talk = Talk().open(ME)
+    asked = talk.write(pb.ProtoOAReconcileReq(ctidTraderAccountId=ME), ME)
+    assert [e for e in talk.pass_time(14.9) if isinstance(e, Unanswered)] == []
+    assert [e for e in talk.pass_time(0.1) if isinstance(e, Unanswered)] == [Unanswered(asked, ME)]
+    assert [e for e in talk.pass_time(1) if isinstance(e, Unanswered)] == []
+    assert not [e for e in talk.hear(pb.ProtoOAReconcileRes(ctidTraderAccountId=ME), asked) if isinstance(e, Answer)]
+
+
+def test_what_is_awaited_is_bounded() -> None:
+    """However many orders are never answered, the memory of them does not grow without limit."""
+    talk = Talk().open(ME)
+    for number in range(session.TRADES_MAX + 100):
+        talk.write(order(), ME, f"cm1.{number}")
+    assert talk.hear(no("MARKET_CLOSED"), "cm1.99") == []
+    assert [type(event) for event in talk.hear(no("MARKET_CLOSED"), "cm1.100")] == [Refused]
+
+
+def test_ids_are_of_this_process_and_never_repeat() -> None:
+    """Two sessions with different prefixes share no id, and one uses each of its own once."""
+    one, two = Session("q1-"), Session("q2-")
+    ids = [one.next_id() for _ in range(100)] + [two.next_id() for _ in range(100)]
+    assert len(set(ids)) == 200
+
+
+def test_a_round_trip_is_measured_once_and_only_of_short_ways() -> None:
+    """The first word on an order measures the line; the fill measures a market, and a history a search."""
+    talk = Talk().open(ME)
+    talk.write(order(), ME, ORDER)
+    deals = talk.write(pb.ProtoOADealListReq(ctidTraderAccountId=ME), ME)
+    talk.now += 30_000
+    accepted = Envelope(catalogue.EXECUTION, execution().SerializePartialToString(), ORDER)
+    assert Measured(30_000) in talk.session.received(accepted, talk.now)
+    assert not [e for e in talk.session.received(accepted, talk.now) if isinstance(e, Measured)]
+    listed = pb.ProtoOADealListRes(ctidTraderAccountId=ME, hasMore=False)
+    answer = Envelope(catalogue.type_of(listed), listed.SerializeToString(), deals)
+    assert not [e for e in talk.session.received(answer, talk.now) if isinstance(e, Measured)]
+
+
+# --- time ---------------------------------------------------------------------------------------------------------
+
+
+def test_a_heartbeat_goes_out_after_ten_seconds_of_own_silence() -> None:
+    """Ten seconds after the last frame of ours, whatever it was, and not before."""
+    talk = Talk().open(ME)
+    assert talk.pass_time(9.9) == []
+    (said,) = talk.pass_time(0.1)
+    assert isinstance(said, Say)
+    assert catalogue.type_of(said.message) == catalogue.HEARTBEAT
+    talk.write(said.message)
+    talk.pass_time(5)
+    talk.write(order(), ME, ORDER)
+    assert talk.pass_time(9.9) == []
+    assert [type(event) for event in talk.pass_time(0.1)] == [Say]
+
+
+def test_a_heartbeat_is_never_answered() -> None:
+    """Two sides that answer heartbeats talk for ever."""
+    talk = Talk().open(ME)
+    assert talk.hear(common.ProtoHeartbeatEvent()) == []
+
+
+def test_sixty_seconds_of_silence_are_the_end() -> None:
+    """A server that says nothing for a minute is gone; our own heartbeats are no sign of its life."""
+    talk = Talk().open(ME)
+    for _ in range(5):
+        assert [type(event) for event in talk.pass_time(11)] == [Say]
+    assert [type(event) for event in talk.pass_time(5)] == [Ended]
+    assert talk.session.state is State.CLOSED
+
+
+@pytest.mark.parametrize("sign", [common.ProtoHeartbeatEvent(), execution(), execution(99)])
+def test_any_word_is_a_sign_of_life(sign: Message) -> None:
+    """Whatever arrives, of whichever account, counts."""
+    talk = Talk().open(ME)
+    talk.pass_time(59)
+    talk.hear(sign)
+    assert [type(event) for event in talk.pass_time(59)] == [Say]
+
+
+def test_spots_that_went_elsewhere_are_signs_of_life() -> None:
+    """A server that streams quotes sends no heartbeats, and quotes do not pass through here."""
+    talk = Talk().open(ME)
+    talk.pass_time(59)
+    talk.session.heard(talk.now)
+    assert Ended not in [type(event) for event in talk.pass_time(59)]
+    talk.session.heard(0)
+    assert [type(event) for event in talk.pass_time(1)] == [Ended]
+
+
+def test_the_next_deadline_is_never_too_late() -> None:
+    """Whoever wakes at each deadline and at no other moment sees each thing happen at its moment."""
+    talk = Talk()
+    assert talk.session.next_deadline() is None
+    talk.greet()
+    begun = talk.now
+    seen: list[tuple[float, str]] = []
+    while (moment := talk.session.next_deadline()) is not None:
+        talk.now = moment
+        seen += [((moment - begun) / SECOND, type(event).__name__) for event in talk.session.on_time(moment)]
+    assert seen == [(10, "Say"), (20, "Ended")]
+    talk = Talk().open(ME)
+    begun = talk.now
+    talk.write(pb.ProtoOAReconcileReq(ctidTraderAccountId=ME), ME)
+    seen = []
+    while (moment := talk.session.next_deadline()) is not None:
+        assert moment > talk.now or seen == []
+        talk.now = moment
+        seen += [((moment - begun) / SECOND, type(event).__name__) for event in talk.session.on_time(moment)]
+    beats = [(float(at), "Say") for at in (10, 20, 30, 40, 50)]
+    assert sorted(seen) == sorted([*beats, (15, "Unanswered"), (60, "Ended")])
+
+
+# --- garbage ------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("payload_type", [2148, 2147, 2164, 2126, 2132, 2142, 50, 2103])
+def test_garbage_inside_a_known_message_is_a_remote_error(payload_type: int) -> None:
+    """Bytes that are no message of their type end the connection by one kind of exception."""
+    talk = Talk().open(ME)
+    with pytest.raises(RemoteError):
+        talk.session.received(Envelope(payload_type, b"\xff\xff\xff"), talk.now)
+
+
+def test_a_message_of_an_unknown_type_is_passed_over() -> None:
+    """A newer server may say more than we know."""
+    talk = Talk().open(ME)
+    assert talk.session.received(Envelope(9_999, b"\xff\xff"), talk.now) == []
+
+
+def test_a_message_of_no_account_is_passed_over() -> None:
+    """What names no account concerns none."""
+    talk = Talk().open(ME)
+    assert talk.hear(pb.ProtoOAVersionRes(version="91")) == []
 
 
 def test_events_of_a_lost_account_are_still_heard() -> None:
     """No execution is ever dropped for the state of a session."""
-    talk = ready()
-    talk.received(arrived(pb.ProtoOAAccountDisconnectEvent(ctidTraderAccountId=ACCOUNT)), 2)
-    event = arrived(pb.ProtoOAExecutionEvent(ctidTraderAccountId=ACCOUNT, executionType=model.ORDER_FILLED))
-    assert talk.received(event, 3) == [session.Heard(ACCOUNT, event)]
-
-
-def test_not_authorised_in_answer_to_a_question_loses_the_account() -> None:
-    """The server says in its odd way that the account's session is gone: the asker and the account both hear."""
-    talk = ready()
-    talk.sent("q1.9", "state", ACCOUNT, catalogue.TRADER, 1)
-    events = told(
-        talk.received(arrived(refused("INVALID_REQUEST", "Trading account is not authorized", ACCOUNT), "q1.9"), 2)
-    )
-    assert [type(event) for event in events] == [session.Refused, session.AccountClosed]
-    assert talk.account_state(ACCOUNT) is AccountState.WANTED
-
-
-def test_a_forgotten_account_does_not_come_back() -> None:
-    """A late answer for an account that nobody wants any more opens nothing."""
-    talk = opened()
-    asked = say(talk, talk.authorise(ACCOUNT, "token"))
-    talk.forget(ACCOUNT)
-    answer = arrived(pb.ProtoOAAccountAuthRes(ctidTraderAccountId=ACCOUNT), asked)
-    assert told(talk.received(answer, 1)) == []
-    assert talk.account_state(ACCOUNT) is None
-
-
-# --- answers ------------------------------------------------------------------------------------------------------
-
-
-def test_an_answer_goes_to_its_question() -> None:
-    """Matched by id, never by position: the second question may be answered first."""
-    talk = ready()
-    talk.sent("q1.8", "trader", ACCOUNT, catalogue.TRADER, 1)
-    talk.sent("q1.9", "other trader", 6, catalogue.TRADER, 1)
-    answer = arrived(pb.ProtoOATraderRes(ctidTraderAccountId=6), "q1.9")
-    assert told(talk.received(answer, 2)) == [session.Answer("other trader", 6, answer)]
-    assert told(talk.received(answer, 3)) == [session.Heard(6, answer)]
-
-
-def test_a_foreign_event_with_our_id_is_an_event() -> None:
-    """Every connection hears every client's ids: an execution never answers a question."""
-    talk = ready()
-    talk.sent("q1.9", "trader", ACCOUNT, catalogue.TRADER, 1)
-    event = arrived(pb.ProtoOAExecutionEvent(ctidTraderAccountId=ACCOUNT, executionType=model.ORDER_FILLED), "q1.9")
-    assert talk.received(event, 2) == [session.Heard(ACCOUNT, event)]
-    answer = arrived(pb.ProtoOATraderRes(ctidTraderAccountId=ACCOUNT), "q1.9")
-    assert told(talk.received(answer, 3)) == [session.Answer("trader", ACCOUNT, answer)]
-
-
-def test_both_events_of_an_order_are_heard() -> None:
-    """ACCEPTED and FILLED carry the same id; neither is swallowed as the answer."""
-    talk = ready()
-    talk.sent("cm1.x", "cm1.x", ACCOUNT, catalogue.NEW_ORDER, 1)
-    for kind in (model.ORDER_ACCEPTED, model.ORDER_FILLED):
-        event = arrived(pb.ProtoOAExecutionEvent(ctidTraderAccountId=ACCOUNT, executionType=kind), "cm1.x")
-        assert told(talk.received(event, 2)) == [session.Heard(ACCOUNT, event)]
-
-
-@pytest.mark.parametrize("carrier", ["order error", "error", "common error"])
-def test_an_order_may_be_refused_by_three_messages(carrier: str) -> None:
-    """Each of them reaches the order's owner, with the type of its request."""
-    talk = ready()
-    talk.sent("cm1.x", "cm1.x", ACCOUNT, catalogue.NEW_ORDER, 1)
-    answer: Message = {
-        "order error": pb.ProtoOAOrderErrorEvent(ctidTraderAccountId=ACCOUNT, errorCode="NOT_ENOUGH_MONEY"),
-        "error": refused("NOT_ENOUGH_MONEY"),
-        "common error": ProtoErrorRes(errorCode="NOT_ENOUGH_MONEY"),
-    }[carrier]
-    [event] = told(talk.received(arrived(answer, "cm1.x"), 2))
-    assert isinstance(event, session.Refused)
-    assert (event.name, event.account, event.payload_type) == ("cm1.x", ACCOUNT, catalogue.NEW_ORDER)
-    assert event.refusal.code == "NOT_ENOUGH_MONEY"
-
-
-def test_a_refusal_of_a_strangers_request_is_nobodys() -> None:
-    """An error with an id that is not ours changes nothing."""
-    assert ready().received(arrived(refused("NOT_ENOUGH_MONEY", account=ACCOUNT), "other-7"), 2) == []
-
-
-def test_a_question_without_an_answer_is_told_and_an_order_is_not() -> None:
-    """A question may be asked again; of an order only its account says what its silence means."""
-    talk = ready()
-    talk.sent("q1.9", "trader", ACCOUNT, catalogue.TRADER, SECOND)
-    talk.sent("cm1.x", "cm1.x", ACCOUNT, catalogue.NEW_ORDER, SECOND)
-    events = talk.on_time(16 * SECOND)
-    assert [event for event in events if isinstance(event, session.Unanswered)] == [
-        session.Unanswered("trader", ACCOUNT)
-    ]
-
-
-def test_ids_of_questions_differ_between_processes() -> None:
-    """Every connection hears everybody's ids, so ours begin with a prefix of our own."""
-    first, second = Session("a1"), Session("b2")
-    assert not {first.next_id() for _ in range(3)} & {second.next_id() for _ in range(3)}
-
-
-def test_a_round_trip_is_measured_once_to_the_first_word() -> None:
-    """The fill that follows an acceptance says nothing of the line."""
-    talk = ready()
-    talk.sent("cm1.x", "cm1.x", ACCOUNT, catalogue.NEW_ORDER, 100)
-    found = []
-    for kind, now in ((model.ORDER_ACCEPTED, 150), (model.ORDER_FILLED, 900)):
-        event = arrived(pb.ProtoOAExecutionEvent(ctidTraderAccountId=ACCOUNT, executionType=kind), "cm1.x")
-        found += [e for e in talk.received(event, now) if isinstance(e, session.Measured)]
-    assert found == [session.Measured(50)]
-
-
-def test_unknown_messages_are_passed_over() -> None:
-    """A type that no schema knows, and one that names no account, are no events."""
-    talk = ready()
-    assert talk.received(Envelope(2191, b"\x10\x05"), 2) == []
-    assert talk.received(arrived(pb.ProtoOAVersionRes(version="91")), 2) == []
-
-
-# --- silence ------------------------------------------------------------------------------------------------------
-
-
-def test_a_heartbeat_goes_out_after_ten_seconds_of_own_silence() -> None:
-    """Counted from the last thing said; one heartbeat, not one for each look."""
-    talk = ready()
-    talk.sent("q1.9", "trader", ACCOUNT, catalogue.TRADER, 5 * SECOND)
-    assert talk.next_deadline() == 15 * SECOND
-    assert talk.on_time(15 * SECOND - 1) == []
-    [said] = talk.on_time(15 * SECOND)
-    assert isinstance(said, session.Say)
-    assert isinstance(said.message, ProtoHeartbeatEvent)
-    talk.received(arrived(pb.ProtoOATraderRes(ctidTraderAccountId=ACCOUNT), "q1.9"), 15 * SECOND)
-    assert talk.on_time(15 * SECOND + 1) == []
-
-
-def test_a_heartbeat_is_never_answered() -> None:
-    """Two ends that answer each other's heartbeats never stop."""
-    assert ready().received(arrived(ProtoHeartbeatEvent()), 2) == []
-
-
-@pytest.mark.parametrize("sign", ["heartbeat", "spots"])
-def test_a_silent_server_is_gone_after_a_minute(sign: str) -> None:
-    """Anything that arrives counts as life, heartbeats and spots too; after 60 s of nothing the session ends."""
-    talk = ready()
-    if sign == "heartbeat":
-        talk.received(arrived(ProtoHeartbeatEvent()), 40 * SECOND)
-    else:
-        talk.heard(40 * SECOND)
-    talk.heard(3 * SECOND)
-    assert not [e for e in talk.on_time(100 * SECOND - 1) if isinstance(e, session.Ended)]
-    [ended] = talk.on_time(100 * SECOND)
-    assert isinstance(ended, session.Ended)
-    assert "60 s" in ended.why
+    talk = Talk().open(ME)
+    talk.hear(pb.ProtoOAAccountDisconnectEvent(ctidTraderAccountId=ME))
+    assert [type(event) for event in talk.hear(execution())] == [Heard]
