@@ -180,6 +180,8 @@ class Budget:
 
     def next_wake(self, now_us: int) -> int | None:
         """The moment at which `take` has something to say if nothing else happens, None when nothing waits."""
+        if not self._waiting:
+            return None
         moments = [
             max(self._lane_opens_at(lane, now_us), self._kind_opens_at(kind, now_us))
             for lane, queue in self._lanes.items()
