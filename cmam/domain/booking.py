@@ -10,6 +10,7 @@ from cmam.domain.events import ExecutionSeen, Reconciled
 from cmam.domain.ids import IntentId, OrderId, PositionId
 from cmam.domain.naming import read_label
 from cmam.domain.quantities import Distance, Price, Volume
+from cmam.domain.reasons import Reason
 from cmam.domain.trades import Deal, ExecutionKind, Order, OrderStatus
 from cmam.domain.view import AccountView, put
 
@@ -140,7 +141,23 @@ def _book_share(view: AccountView, copy: Copy, intent: Intent | None, deal: Deal
         copy = view.copies[copy.key]
     signed = deal.filled_volume if deal.side is copy.side else -deal.filled_volume
     volume = Volume(max(0, copy.volume + signed))
+    if intent.command.kind is CommandKind.CLOSE and deal.side is copy.side:
+        return _flattened(view, copy)
+    for share in tuple(view.copies.values()):
+        is_left_behind = share.share and share.position is not None and share.position not in view.positions
+        if is_left_behind and share.symbol == copy.symbol and share.key != copy.key:
+            view = put(view, replace(share, position=deal.position))
+    if copy.position not in view.positions:
+        copy = replace(copy, position=deal.position)
     return put(view, replace(copy, volume=volume, opened_volume=Volume(max(copy.opened_volume, volume))))
+
+
+def _flattened(view: AccountView, copy: Copy) -> AccountView:
+    """The net was closed to flat because a share's end would have raised it above its cap: all its shares are over."""
+    for share in tuple(view.copies.values()):
+        if share.share and share.symbol == copy.symbol:
+            view = put(view, replace(share, volume=Volume(0), ending=share.ending or Reason.MAX_LOTS))
+    return view
 
 
 def attach(view: AccountView, copy: Copy, position: PositionId, price: Price | None, at_us: int) -> AccountView:

@@ -31,6 +31,8 @@ def needed(view: AccountView, key: CopyKey, now_us: int) -> Iterator[Command]:
     yield from _of_order(view, copy, under_way)
     position = view.positions.get(copy.position) if copy.position is not None else None
     if position is None:
+        if copy.share and copy.position is not None and not under_way:
+            yield from _out_of_flat(view, copy)
         return
     reduction = _reduction(view, copy, position)
     if reduction is not None and CommandKind.CLOSE not in under_way and not _is_busy(view, copy, position):
@@ -100,6 +102,23 @@ def _close(copy: Copy, position: Position, volume: Volume, *, whole: bool) -> Co
         volume=volume,
         whole=whole,
         position=position.position,
+    )
+
+
+def _out_of_flat(view: AccountView, copy: Copy) -> Iterator[Command]:
+    """Shares of both sides cancel out to no position at all: what one of them gives up is traded the other way."""
+    spec = view.specs.get(copy.symbol)
+    volume = copy.volume if copy.target <= 0 or spec is None else excess_of(spec, copy)
+    if volume > 0:
+        yield Command(kind=CommandKind.ADD, symbol=copy.symbol, side=copy.side.opposite, volume=volume)
+
+
+def net_of_shares(view: AccountView, copy: Copy) -> int:
+    """What the shares of a copy's symbol come to by our own ledger, longs above zero."""
+    return sum(
+        share.volume * share.side.sign
+        for share in view.copies.values()
+        if share.share and share.symbol == copy.symbol and share.position is not None
     )
 
 

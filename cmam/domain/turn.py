@@ -43,7 +43,7 @@ from cmam.domain.events import (
 from cmam.domain.ids import ChangeKey, IntentId, SourceKey, StoreId, base36
 from cmam.domain.link import LinkSettings
 from cmam.domain.naming import intent_id, label_of
-from cmam.domain.needs import close_command, needed
+from cmam.domain.needs import close_command, needed, net_of_shares
 from cmam.domain.quantities import Volume
 from cmam.domain.reasons import Reason, Verdict
 from cmam.domain.settling import ATTEMPTS_MAX, SETTLE_US, settlements
@@ -273,6 +273,8 @@ class _Builder:
             return
         is_share_out = copy.share and copy.volume == 0 and copy.target <= 0
         if copy.position in self.view.positions and not is_share_out:
+            return
+        if copy.share and copy.volume > 0 and net_of_shares(self.view, copy) == 0:
             return
         if copy.order is not None and copy.order in self.view.orders and copy.goal.terms is not None:
             # What is left of its pending order must not fill alone.

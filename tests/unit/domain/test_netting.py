@@ -1,0 +1,226 @@
+"""Netted accounts: a copy is a share of the net, and each leader's change moves the net by its own part."""
+
+from __future__ import annotations
+
+import pytest
+
+from cmam.domain.account import CopyState
+from cmam.domain.changes import ChangeKind
+from cmam.domain.commands import CommandKind
+from cmam.domain.events import ChangeDecided
+from cmam.domain.ids import AccountId, PositionId, SourceKey, position_source
+from cmam.domain.quantities import Side, Volume
+from cmam.domain.reasons import Reason, Verdict
+from cmam.domain.trades import AccountType
+from tests.factories import LOT, Pair, a_view, price
+
+
+class Netted(Pair):
+    """A hedged leader and a netted follower."""
+
+    def opens_at(self, number: int, volume: int, side: Side = Side.BUY, **others: object) -> ChangeDecided:
+        """The leader opens one of several positions."""
+        position = PositionId(number)
+        return self.tell(
+            self.change(
+                source=position_source(position),
+                position=position,
+                volume=Volume(volume),
+                after=Volume(volume),
+                side=side,
+                **others,
+            )
+        )
+
+    def ends(self, number: int, before: int, after: int = 0) -> ChangeDecided:
+        """The leader closes one of them, or a part of it."""
+        position = PositionId(number)
+        kind = ChangeKind.CLOSED if after == 0 else ChangeKind.REDUCED
+        return self.tell(
+            self.change(
+                kind,
+                source=position_source(position),
+                position=position,
+                before=Volume(before),
+                after=Volume(after),
+            )
+        )
+
+    @property
+    def net(self) -> int:
+        """What the follower's broker holds, signed."""
+        return sum(position.volume * position.side.sign for position in self.held.values())
+
+
+def netted(**settings: str) -> Netted:
+    """A netted follower that holds nothing."""
+    return Netted(
+        {key.replace("__", "."): value for key, value in settings.items()}, view=a_view(kind=AccountType.NETTED)
+    )
+
+
+def key(number: int) -> SourceKey:
+    """The source of a leader's position."""
+    return position_source(PositionId(number))
+
+
+def test_shares_of_one_side_add_up_and_leave_one_by_one() -> None:
+    """Two buys of 1.0 and 0.5 are a net of 1.5; closing the first leaves 0.5."""
+    pair = netted()
+    for number, volume in ((1, LOT), (2, LOT // 2)):
+        pair.opens_at(number, volume)
+        pair.answer()
+        pair.passes(1_000)
+    assert pair.net == 15_000_000
+    assert [copy.volume for copy in pair.view.copies.values()] == [LOT, LOT // 2]
+    pair.ends(1, LOT)
+    command = pair.commands[-1]
+    assert (command.kind, command.volume, command.whole) == (CommandKind.CLOSE, LOT, False)
+    pair.answer()
+    assert pair.net == LOT // 2
+    assert pair.copy_of(key(1)).state is CopyState.CLOSED  # type: ignore[union-attr]
+    pair.ends(2, LOT // 2)
+    assert pair.commands[-1].whole
+    pair.answer()
+    assert (pair.net, pair.view.copies) == (0, {})
+
+
+def test_shares_of_both_sides_net_out() -> None:
+    """Buy 1.0 and sell 0.4: net 0.6 long. The sell ends: 0.4 are bought back, so that the net is 1.0 again."""
+    pair = netted()
+    pair.opens_at(1, LOT)
+    pair.answer()
+    pair.passes(1_000)
+    pair.opens_at(2, 4_000_000, Side.SELL)
+    pair.answer()
+    assert pair.net == 6_000_000
+    pair.passes(1_000)
+    pair.ends(2, 4_000_000)
+    command = pair.commands[-1]
+    assert (command.side, command.volume) == (Side.BUY, 4_000_000)
+    pair.answer()
+    assert pair.net == LOT
+    pair.passes(1_000)
+    pair.ends(1, LOT)
+    pair.answer()
+    assert (pair.net, pair.view.copies) == (0, {})
+
+
+def test_a_share_that_turns_the_net_and_its_close() -> None:
+    """Buy 0.4, sell 1.0: net 0.6 short; the buy ends: 0.4 more are sold; the sell ends: flat."""
+    pair = netted()
+    pair.opens_at(1, 4_000_000)
+    pair.answer()
+    pair.passes(1_000)
+    pair.opens_at(2, LOT, Side.SELL)
+    pair.answer()
+    assert pair.net == -6_000_000
+    pair.passes(1_000)
+    pair.ends(1, 4_000_000)
+    pair.answer()
+    assert pair.net == -LOT
+    pair.passes(1_000)
+    pair.ends(2, LOT)
+    pair.answer()
+    assert (pair.net, pair.view.copies) == (0, {})
+
+
+def test_opposite_shares_that_cancel_out_leave_no_position_and_live_on() -> None:
+    """Buy 1.0 and sell 1.0 are flat at the broker; each share lives until its source ends."""
+    pair = netted()
+    pair.opens_at(1, LOT)
+    pair.answer()
+    pair.passes(1_000)
+    pair.opens_at(2, LOT, Side.SELL)
+    pair.answer()
+    assert (pair.net, len(pair.view.copies)) == (0, 2)
+    pair.passes(1_000)
+    pair.ends(2, LOT)
+    pair.answer()
+    assert pair.net == LOT
+    pair.passes(1_000)
+    pair.ends(1, LOT)
+    pair.answer()
+    assert (pair.net, pair.view.copies) == (0, {})
+
+
+def test_a_partial_close_of_a_share_moves_the_net_by_its_part() -> None:
+    """1.0 and 1.0; the first falls to 0.3: the net falls by 0.7."""
+    pair = netted()
+    for number in (1, 2):
+        pair.opens_at(number, LOT)
+        pair.answer()
+        pair.passes(1_000)
+    pair.ends(1, LOT, 3_000_000)
+    pair.answer()
+    assert pair.net == 13_000_000
+    assert pair.copy_of(key(1)).volume == 3_000_000  # type: ignore[union-attr]
+
+
+def test_the_stop_is_the_farthest_and_a_target_stands_only_alone() -> None:
+    """Stops 1.09 and 1.08: the net's is 1.08, and no target while there are two shares."""
+    pair = netted()
+    pair.opens_at(1, LOT, stop=price("1.09"), target=price("1.12"))
+    pair.answer(at="1.1")
+    (held,) = pair.held.values()
+    assert (held.stop, held.target) == (price("1.09"), price("1.12"))
+    pair.passes(3_000_000)
+    pair.opens_at(2, LOT, stop=price("1.08"), target=price("1.13"))
+    pair.answer(at="1.1")
+    pair.passes(3_000_000)
+    pair.answer()
+    (held,) = pair.held.values()
+    assert (held.stop, held.target) == (price("1.08"), None)
+    pair.passes(1_000)
+    pair.ends(2, LOT)
+    pair.answer()
+    (held,) = pair.held.values()
+    assert (held.stop, held.target) == (price("1.09"), price("1.12"))
+
+
+def test_a_close_that_would_raise_the_net_above_the_cap_goes_to_flat() -> None:
+    """Buy 1.0 and sell 0.6 under a cap of 0.7: ending the sell would make 1.0 long, so the net is closed instead."""
+    pair = netted(max_lots_symbol="1.6")
+    pair.opens_at(1, LOT)
+    pair.answer()
+    pair.passes(1_000)
+    pair.opens_at(2, 6_000_000, Side.SELL)
+    pair.answer()
+    assert pair.net == 4_000_000
+    from dataclasses import replace
+
+    copies = {
+        name: replace(copy, goal=replace(copy.goal, net_cap=Volume(7_000_000)))
+        for name, copy in pair.view.copies.items()
+    }
+    pair.view = replace(pair.view, copies=copies)
+    pair.passes(1_000)
+    pair.ends(2, 6_000_000)
+    assert (pair.commands[-1].kind, pair.commands[-1].whole) == (CommandKind.CLOSE, True)
+    pair.answer()
+    assert (pair.net, pair.view.copies) == (0, {})
+    assert pair.copy_of(key(1)).reason is Reason.MAX_LOTS  # type: ignore[union-attr]
+
+
+def test_another_leaders_symbol_is_taken() -> None:
+    """One leader per account and symbol."""
+    pair = netted()
+    pair.opens_at(1, LOT)
+    pair.answer()
+    assert pair.opens_at(2, LOT, leader=AccountId(1002)).reason is Reason.NETTED_TAKEN
+
+
+@pytest.mark.parametrize("kind", [AccountType.NETTED, AccountType.HEDGED])
+def test_a_netted_leaders_reversal_is_copied_on_either_kind_of_account(kind: AccountType) -> None:
+    """Long 1.0 becomes short 0.5: ours closes whole and opens 0.5 short."""
+    pair = Netted({}, view=a_view(kind=kind))
+    pair.opens_at(500, LOT)
+    pair.answer()
+    pair.passes(1_000)
+    volumes = {"before": Volume(LOT), "after": Volume(5_000_000), "volume": Volume(5_000_000)}
+    found = pair.tell(pair.change(ChangeKind.REVERSED, side=Side.SELL, **volumes))
+    assert found.verdict is Verdict.COPY
+    pair.answer()
+    pair.wake()
+    pair.answer()
+    assert pair.net == -5_000_000
