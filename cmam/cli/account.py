@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from cmam.credentials.oauth import Challenge
     from cmam.credentials.vault import Application, TokenPair, Vault
     from cmam.domain.registry import KnownAccount
+    from cmam.openapi.portfolio import Portfolio, Worth
 
 CODE_LIFE = "The code in it lives one minute and works once."
 
@@ -250,8 +251,9 @@ def list_(tags: tuple[str, ...]) -> None:
 @account.command()
 @click.argument("id_", metavar="ID")
 @click.option("--offline", is_flag=True, help="What is stored only; do not ask the API.")
-def show(id_: str, offline: bool) -> None:
-    """Show one account: balance, positions, pendings, tokens (masked)."""
+@click.option("--history", is_flag=True, help="Deals and cash flow of the last seven days too.")
+def show(id_: str, offline: bool, history: bool) -> None:
+    """Show one account: balance, equity, margin, positions, pendings, tokens (masked)."""
     from cmam import office
     from cmam.domain.operate import find_account
     from cmam.store.text import iso
@@ -263,7 +265,7 @@ def show(id_: str, offline: bool) -> None:
     grant = vault.grant_of(known.account)
     document = row_of(known)
     if not offline:
-        document |= _asked(settings, vault, known)
+        document |= _asked(settings, vault, known, with_history=history)
     document |= {
         "consent": grant.id if grant else "",
         "token": "••••" if grant else "",
@@ -274,34 +276,134 @@ def show(id_: str, offline: bool) -> None:
     if me.as_json:
         print_json(document)
         return
+    lists = {name: value for name, value in document.items() if name in LISTS}
     print_rows(
-        [{"what": name.replace("_", " "), "value": value} for name, value in document.items()],
+        [{"what": name.replace("_", " "), "value": value} for name, value in document.items() if name not in LISTS],
         ["what", "value"],
         empty="",
     )
+    for name, rows in lists.items():
+        if rows:
+            print_rows(rows, LISTS[name], empty="", title=name.replace("_", " "), numbers=LIST_NUMBERS)
 
 
-def _asked(settings: Settings, vault: Vault, known: KnownAccount) -> Mapping[str, Any]:
+LISTS = {
+    "open_positions": ["position", "symbol", "side", "volume", "price", "stop", "target", "profit"],
+    "pending_orders": ["order", "symbol", "side", "type", "volume", "price", "stop", "target"],
+    "deals": ["at", "deal", "position", "symbol", "side", "volume", "price"],
+    "cash_flow": ["at", "amount", "balance", "note"],
+}
+LIST_NUMBERS = frozenset(
+    {"position", "order", "deal", "volume", "price", "stop", "target", "profit", "amount", "balance"}
+)
+
+
+def _asked(settings: Settings, vault: Vault, known: KnownAccount, *, with_history: bool) -> Mapping[str, Any]:
     """What the broker says of an account right now."""
-    from cmam.checkup import connector
+    from cmam.clock import SystemClock
     from cmam.domain.quantities import decimal_text
     from cmam.openapi.enquiry import Opened
+    from cmam.openapi.portfolio import Portfolio
+    from cmam.openapi.transport import connect
 
     grant = vault.grant_of(known.account)
     if grant is None or vault.application is None:
         say("No consent opens this account under the present application: run `cmam account add`.")
         return {}
-    with connector(settings.api)(settings.api.endpoint(is_live=known.is_live)) as enquiry:
+    endpoint = settings.api.endpoint(is_live=known.is_live)
+    with Portfolio(connect(endpoint.host, endpoint.port, settings.api.ca_file), endpoint) as enquiry:
         enquiry.authorise_application(vault.application.client_id, vault.application.client_secret)
         opened = enquiry.describe(Opened(known.account, is_live=known.is_live), grant.pair.access)
-        positions, orders = enquiry.holdings(known.account)
+        worth = enquiry.worth(known.account)
+        now_ms = SystemClock().now() // 1_000
+        past = _history(enquiry, known, worth, now_ms) if with_history else {}
+    digits = opened.money_digits
+    equity = opened.balance + worth.profit
     return {
-        "balance": decimal_text(opened.balance, opened.money_digits),
+        "balance": decimal_text(opened.balance, digits),
+        "equity": decimal_text(equity, digits),
+        "margin": decimal_text(worth.margin, digits),
+        "free_margin": decimal_text(equity - worth.margin, digits),
         "currency": opened.currency,
         "access": opened.access_rights,
         "leverage": f"1:{opened.leverage_cents / 100:g}",
-        "positions": positions,
-        "pendings": orders,
+        "positions": len(worth.positions),
+        "pendings": len(worth.orders),
+        "open_positions": _positions(worth),
+        "pending_orders": _orders(worth),
+        **past,
+    }
+
+
+def _positions(worth: Worth) -> list[dict[str, Any]]:
+    from cmam.domain.quantities import decimal_text, units_text
+
+    return [
+        {
+            "position": found.position,
+            "symbol": worth.names.get(int(found.symbol), str(found.symbol)),
+            "side": found.side.value,
+            "volume": units_text(found.volume),
+            "price": _price(found.price),
+            "stop": _price(found.stop),
+            "target": _price(found.target),
+            "profit": decimal_text(worth.profits.get(int(found.position), 0), worth.money_digits),
+        }
+        for found in worth.positions
+    ]
+
+
+def _orders(worth: Worth) -> list[dict[str, Any]]:
+    from cmam.domain.quantities import units_text
+
+    return [
+        {
+            "order": found.order,
+            "symbol": worth.names.get(int(found.symbol), str(found.symbol)),
+            "side": found.side.value,
+            "type": found.type.value,
+            "volume": units_text(found.volume),
+            "price": _price(found.limit_price if found.limit_price is not None else found.stop_price),
+            "stop": _price(found.stop),
+            "target": _price(found.target),
+        }
+        for found in worth.orders
+    ]
+
+
+def _price(value: int | None) -> str | None:
+    from cmam.store.text import price
+
+    return price(value)
+
+
+def _history(enquiry: Portfolio, known: KnownAccount, worth: Worth, now_ms: int) -> dict[str, Any]:
+    """The last seven days, as the broker tells them."""
+    from cmam.domain.quantities import decimal_text, units_text
+    from cmam.store.text import iso_ms
+
+    return {
+        "deals": [
+            {
+                "at": iso_ms(deal.executed_ms),
+                "deal": deal.deal,
+                "position": deal.position,
+                "symbol": worth.names.get(int(deal.symbol), str(deal.symbol)),
+                "side": deal.side.value,
+                "volume": units_text(deal.filled_volume),
+                "price": _price(deal.price),
+            }
+            for deal in enquiry.deals(known.account, now_ms)
+        ],
+        "cash_flow": [
+            {
+                "at": iso_ms(flow.at_ms),
+                "amount": decimal_text(flow.delta, flow.money_digits),
+                "balance": decimal_text(flow.balance, flow.money_digits),
+                "note": flow.note,
+            }
+            for flow in enquiry.flows(known.account, now_ms)
+        ],
     }
 
 

@@ -7,6 +7,7 @@ import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import replace
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +15,11 @@ import pytest
 
 from cmam import office
 from cmam.config.home import Home
+from cmam.sandbox import steps
 from cmam.sandbox.control_client import ask
 from cmam.sandbox.options import ReadyInfo
 from cmam.sandbox.server import run_in_thread
+from cmam.sandbox.trader import Trader
 from tests.scenario.guide import Person, child, code_in, consents, options, ready_file
 
 SUBMITTED = (
@@ -274,6 +277,30 @@ class TestAccounts:
         assert shown["balance"] == ready.accounts[0].balance
         assert (shown["positions"], shown["pendings"], shown["access"]) == (0, 0, "full_access")
         assert shown["token"] == "••••"
+        assert (shown["equity"], shown["margin"]) == (shown["balance"], "0.00")
+
+    def test_holdings_and_history_are_the_brokers_own(
+        self, configured: Person, ready: ReadyInfo, tmp_path: Path
+    ) -> None:
+        """Positions with their profit, equity as balance and profit, free margin, deals and deposits of the week."""
+        configured.types("account", "add", "--token-file", str(ready_file(ready, tmp_path)))
+        account = str(ready.accounts[0].ctid)
+        with Trader(ready.as_document(), ready.as_document()["accounts"][0]) as trader:
+            steps.perform(trader, steps.Step(action="buy", symbol="EURUSD", lots=Decimal(1)), {})
+            pending = steps.Step(action="limit", side="buy", symbol="EURUSD", lots=Decimal(1), price=Decimal("0.9"))
+            steps.perform(trader, pending, {})
+        _break(ready, "deposit", account=account, amount="500.00")
+        shown = configured.types("account", "show", account, "--history", "--json").lines[0]
+        (position,) = shown["open_positions"]
+        assert (position["symbol"], position["side"], position["volume"]) == ("EURUSD", "buy", "100000.00")
+        assert Decimal(shown["equity"]) == Decimal(shown["balance"]) + Decimal(position["profit"])
+        assert Decimal(shown["free_margin"]) == Decimal(shown["equity"]) - Decimal(shown["margin"])
+        assert Decimal(shown["margin"]) > 0
+        assert shown["pending_orders"][0]["type"] == "limit"
+        assert shown["deals"][0]["position"] == position["position"]
+        assert shown["cash_flow"][-1]["amount"] == "500.00"
+        table = configured.types("account", "show", account, "--history")
+        assert all(word in table.out for word in ("open positions", "pending orders", "deals", "cash flow"))
 
     def test_tokens_are_refreshed_in_place(self, configured: Person, ready: ReadyInfo, tmp_path: Path) -> None:
         """A refresh spends the old pair, keeps the grant's name, and the account still opens; a replay is refused."""

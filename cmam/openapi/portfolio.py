@@ -1,0 +1,96 @@
+"""What an account holds and is worth right now, and what happened to it lately, as its broker says: for `account show`.
+
+The broker's own profit and margin, not ours: nothing is computed here but sums. Money is in minor units of
+`money_digits`, times in ms UTC. Must not know how it is shown.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from cmam.domain.ids import AccountId
+from cmam.domain.trades import Deal, Order, Position
+from cmam.openapi import requests, translate
+from cmam.openapi._pb import OpenApiMessages_pb2 as messages
+from cmam.openapi.enquiry import Enquiry
+from cmam.openapi.refusals import clean
+
+HISTORY_MS = 7 * 86_400_000
+"""A week: the longest span that one request for deals or cash flow may cover (open-api facts, section 3)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Worth:
+    """Positions with their net profit by position id, pending orders, used margin; `names` are the symbols' names."""
+
+    positions: tuple[Position, ...]
+    orders: tuple[Order, ...]
+    profits: Mapping[int, int]
+    margin: int
+    money_digits: int
+    names: Mapping[int, str]
+
+    @property
+    def profit(self) -> int:
+        """The floating profit of all positions: equity is the balance and this."""
+        return sum(self.profits.values())
+
+
+@dataclass(frozen=True, slots=True)
+class Flow:
+    """One deposit or withdrawal."""
+
+    at_ms: int
+    delta: int
+    balance: int
+    money_digits: int
+    note: str
+
+
+class Portfolio(Enquiry):
+    """An enquiry into one account that it has authorised."""
+
+    def worth(self, account: int) -> Worth:
+        """What it holds and what that is worth; raises Refused."""
+        of = AccountId(account)
+        state = self._ask(requests.ask_state(of), messages.ProtoOAReconcileRes)
+        profits = self._ask(
+            messages.ProtoOAGetPositionUnrealizedPnLReq(ctidTraderAccountId=account),
+            messages.ProtoOAGetPositionUnrealizedPnLRes,
+        )
+        light = self._ask(requests.ask_symbols(of), messages.ProtoOASymbolsListRes).symbol
+        return Worth(
+            positions=tuple(translate.position(wire) for wire in state.position),
+            orders=tuple(translate.order(wire) for wire in state.order),
+            profits={found.positionId: found.netUnrealizedPnL for found in profits.positionUnrealizedPnL},
+            margin=sum(wire.usedMargin for wire in state.position),
+            money_digits=profits.moneyDigits,
+            names={int(name.symbol): name.name for name in translate.symbol_names(light)},
+        )
+
+    def deals(self, account: int, now_ms: int) -> tuple[Deal, ...]:
+        """Its executions of the last week, newest first; raises Refused."""
+        answer = self._ask(
+            requests.ask_deals(AccountId(account), now_ms - HISTORY_MS, now_ms), messages.ProtoOADealListRes
+        )
+        return tuple(translate.deal(wire) for wire in answer.deal)
+
+    def flows(self, account: int, now_ms: int) -> tuple[Flow, ...]:
+        """Its deposits and withdrawals of the last week, oldest first; raises Refused."""
+        answer = self._ask(
+            messages.ProtoOACashFlowHistoryListReq(
+                ctidTraderAccountId=account, fromTimestamp=now_ms - HISTORY_MS, toTimestamp=now_ms
+            ),
+            messages.ProtoOACashFlowHistoryListRes,
+        )
+        return tuple(
+            Flow(
+                at_ms=wire.changeBalanceTimestamp,
+                delta=wire.delta,
+                balance=wire.balance,
+                money_digits=wire.moneyDigits if wire.HasField("moneyDigits") else 2,
+                note=clean(wire.externalNote, 60),
+            )
+            for wire in answer.depositWithdraw
+        )
