@@ -172,21 +172,22 @@ class Floor:
 
     def unrealised(self, account: Account, position: Position) -> tuple[int, int]:
         """Count gross and net profit of an open position; net has swap, fee and opening commission."""
-        symbol = self.symbol(account, position.symbol_id)
-        gross = money.gross_profit(
-            position.side,
-            position.price,
-            self.closing_price(account, position),
-            position.volume,
-            self.rate(account, symbol.quote, account.spec.currency),
-            account.spec.money_digits,
-        )
-        fee = money.conversion_fee(gross, symbol, account.spec.currency)
-        return gross, gross + position.swap + position.commission + fee
+        return _profit(account, position, self._valuation(account, position.symbol_id))
 
     def equity(self, account: Account) -> int:
         """Count balance, bonus and the net profit of all open positions."""
-        return account.balance + account.bonus + sum(self.unrealised(account, p)[1] for p in account.open_positions())
+        valuations: dict[int, _Valuation] = {}
+        total = account.balance + account.bonus
+        for position in account.open_positions():
+            valuation = valuations.get(position.symbol_id)
+            if valuation is None:
+                valuation = valuations[position.symbol_id] = self._valuation(account, position.symbol_id)
+            total += _profit(account, position, valuation)[1]
+        return total
+
+    def _valuation(self, account: Account, symbol_id: int) -> _Valuation:
+        symbol, quote = self.symbol(account, symbol_id), self.quote(account, symbol_id)
+        return symbol, quote.bid, quote.ask, self.rate(account, symbol.quote, account.spec.currency)
 
     # Telling.
 
@@ -218,3 +219,16 @@ class Floor:
             error_code=error_code,
         )
         self.publish(account, EXECUTION_EVENT, event, msg_id)
+
+
+_Valuation = tuple[Symbol, int, int, int]
+"""What the positions of a symbol are valued at: bid, ask, and the rate from quote to deposit."""
+
+
+def _profit(account: Account, position: Position, valuation: _Valuation) -> tuple[int, int]:
+    symbol, bid, ask, rate = valuation
+    price = bid if position.side == BUY else ask
+    digits = account.spec.money_digits
+    gross = money.gross_profit(position.side, position.price, price, position.volume, rate, digits)
+    fee = money.conversion_fee(gross, symbol, account.spec.currency)
+    return gross, gross + position.swap + position.commission + fee

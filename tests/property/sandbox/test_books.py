@@ -105,6 +105,8 @@ def check(bench: Bench) -> None:
         account = bench.broker.floor.accounts[ctid]
         assert account.balance == account.deposits + sum(deal.net for deal in account.deals.values())
         assert list(book_problems(account)) == []
+        net = sum(bench.broker.floor.unrealised(account, position)[1] for position in account.open_positions())
+        assert bench.broker.floor.equity(account) == account.balance + account.bonus + net
 
 
 def check_wire(line: Line, balances: dict[int, tuple[int, int]]) -> None:
