@@ -60,7 +60,7 @@ from cmam.domain.turn import (
 )
 from cmam.openapi import translate
 from cmam.openapi.budget import Lane
-from cmam.openapi.quotes import QuoteBoard
+from cmam.openapi.quotes import BrokerClock, QuoteBoard
 
 log = logging.getLogger(__name__)
 
@@ -365,13 +365,15 @@ class AccountActor(Watched):
 
     def _inputs_of_copy(self, copy: Copy, link: LinkSettings) -> Inputs:
         assert copy.change is not None
+        clock = self._leader_clock(copy.change)
         return gather_for_copy(
             self._view,
             copy,
             link,
             self._quote_by_name,
             leader_quote=self._leader_quote(copy.change),
-            clock_offset_ms=self._ports.board.clock_offset_ms(self._feed),
+            clock_offset_ms=clock.offset_ms,
+            clock_doubt_ms=clock.doubt_ms,
         )
 
     # --- guards ---------------------------------------------------------------------------------------------------
@@ -404,13 +406,15 @@ class AccountActor(Watched):
         change = message.change
         self._ensure_specs(names_to_know(self._view, (change.symbol.name,), link.policy))
         before, now = self._view, self._ports.clock.now()
+        clock = self._leader_clock(change)
         inputs = gather(
             before,
             change,
             link,
             self._quote_by_name,
             leader_quote=self._leader_quote(change),
-            clock_offset_ms=self._ports.board.clock_offset_ms(self._feed),
+            clock_offset_ms=clock.offset_ms,
+            clock_doubt_ms=clock.doubt_ms,
             superseded=superseded,
         )
         turn = decide_change(before, link, change, (message.version, message.index), inputs, now)
@@ -455,6 +459,10 @@ class AccountActor(Watched):
         entry = leader.names.get(change.symbol.name) if leader is not None else None
         feed = self._ports.board.feed_of(change.leader)
         return self._ports.board.quote(feed, entry.symbol) if entry is not None and feed else None
+
+    def _leader_clock(self, change: Change) -> BrokerClock:
+        """The clock of the leader's broker: what a change says of its time is by that one."""
+        return self._ports.board.clock(self._ports.board.feed_of(change.leader))
 
     def _quote(self, symbol: SymbolId) -> Quote | None:
         return self._ports.board.quote(self._feed, symbol) if self._feed else None

@@ -6,13 +6,38 @@ is frozen and replaced whole. A side that a spot leaves out is unchanged (FACTS 
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from cmam.domain.ids import AccountId, SymbolId
-from cmam.domain.quantities import RELATIVE_SCALE, Price, Quote
+from cmam.domain.quantities import PRICE_SCALE, RELATIVE_SCALE, Price, Quote
 from cmam.openapi._pb.OpenApiMessages_pb2 import ProtoOASpotEvent
 from cmam.openapi.envelope import Envelope, unpack
+from cmam.openapi.errors import RemoteError
+from cmam.openapi.fields import PRICE_MAX
 
 OFFSET_WINDOW_US = 60_000_000
-"""How long a sample of the broker's clock counts."""
+"""How long samples of a broker's clock are gathered; those of the window before still count."""
+SPOT_MAX = int(PRICE_MAX) * PRICE_SCALE // RELATIVE_SCALE
+
+
+@dataclass(frozen=True, slots=True)
+class BrokerClock:
+    """A broker's clock minus ours, and by how much the last two minutes disagree: a step of either clock shows there.
+
+    Both are 0 where nothing was measured: two clocks that are both kept right need no measurement.
+    """
+
+    offset_ms: int = 0
+    doubt_ms: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class _Samples:
+    """The largest offset seen in this window of time and in the one before it, None where there was none."""
+
+    since_us: int
+    newest_ms: int
+    before_ms: int | None = None
 
 
 class QuoteBoard:
@@ -22,7 +47,7 @@ class QuoteBoard:
         self._feeds: dict[AccountId, str] = {}
         self._quotes: dict[tuple[str, SymbolId], Quote] = {}
         self._members: dict[AccountId, str] = {}
-        self._offsets: dict[str, tuple[int, int, int]] = {}
+        self._clocks: dict[str, _Samples] = {}
         self._heard: dict[str, int] = {}
 
     def hear(self, connection: str, at_us: int) -> None:
@@ -52,10 +77,15 @@ class QuoteBoard:
         """The feed that an account reads, empty before its symbols are known."""
         return self._members.get(account, "")
 
-    def clock_offset_ms(self, feed: str) -> int:
-        """The broker's clock minus ours, from the spots that came through fastest in the last minute or two."""
-        _, newest, before = self._offsets.get(feed, (0, 0, 0))
-        return newest if before == 0 else max(newest, before)
+    def clock(self, feed: str) -> BrokerClock:
+        """The clock of the broker behind a feed, from the spots that came through fastest in the last minute or two."""
+        samples = self._clocks.get(feed)
+        if samples is None:
+            return BrokerClock()
+        if samples.before_ms is None:
+            return BrokerClock(samples.newest_ms)
+        newest, before = samples.newest_ms, samples.before_ms
+        return BrokerClock(max(newest, before), abs(newest - before))
 
     def quote(self, feed: str, symbol: SymbolId) -> Quote | None:
         """The newest quote once both sides were seen, else None: nobody may trade on half a quote."""
@@ -65,6 +95,8 @@ class QuoteBoard:
     def receive(self, envelope: Envelope, now_us: int) -> None:
         """Take one spot event; raises RemoteError where it is none."""
         spot = unpack(envelope, ProtoOASpotEvent)
+        if max(spot.bid, spot.ask) > SPOT_MAX:
+            raise RemoteError(f"expected prices in 1/100000, found {spot.bid} and {spot.ask}")
         feed = self._feeds.get(AccountId(spot.ctidTraderAccountId))
         if feed is None:
             return
@@ -81,8 +113,12 @@ class QuoteBoard:
 
         The first spot of a symbol is left out: it may be of last week.
         """
-        started_us, newest, before = self._offsets.get(feed, (0, 0, 0))
-        if now_us - started_us > OFFSET_WINDOW_US:
-            self._offsets[feed] = (now_us, offset_ms, newest if started_us else 0)
-        elif offset_ms > newest:
-            self._offsets[feed] = (started_us, offset_ms, before)
+        samples = self._clocks.get(feed)
+        if samples is None:
+            self._clocks[feed] = _Samples(now_us, offset_ms)
+        elif now_us - samples.since_us > 2 * OFFSET_WINDOW_US or now_us < samples.since_us:
+            self._clocks[feed] = _Samples(now_us, offset_ms)  # what is older says nothing, after a step back neither
+        elif now_us - samples.since_us > OFFSET_WINDOW_US:
+            self._clocks[feed] = _Samples(now_us, offset_ms, samples.newest_ms)
+        elif offset_ms > samples.newest_ms:
+            self._clocks[feed] = _Samples(samples.since_us, offset_ms, samples.before_ms)

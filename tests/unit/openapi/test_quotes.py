@@ -9,7 +9,7 @@ from cmam.openapi import catalogue
 from cmam.openapi._pb.OpenApiMessages_pb2 import ProtoOASpotEvent
 from cmam.openapi.envelope import Envelope
 from cmam.openapi.errors import RemoteError
-from cmam.openapi.quotes import QuoteBoard
+from cmam.openapi.quotes import BrokerClock, QuoteBoard
 
 ONE, TWO = AccountId(1), AccountId(2)
 EURUSD = SymbolId(7)
@@ -102,3 +102,67 @@ def test_an_account_reads_the_feed_that_it_joined(board: QuoteBoard) -> None:
     """Who carries a feed and who reads it are two things."""
     board.join(TWO, "a")
     assert (board.feed_of(TWO), board.feed_of(AccountId(3))) == ("a", "")
+
+
+# --- the broker's clock -------------------------------------------------------------------------------------------
+
+SECOND = 1_000_000
+START = 1_700_000_000 * SECOND
+
+
+def tick(board: QuoteBoard, at_s: float, *, ahead_ms: int, delay_ms: int = 0, symbol: int = 1) -> None:
+    """A spot that arrives `at_s` after the start, of a broker whose clock is ahead, late by `delay_ms`."""
+    now = START + int(at_s * SECOND)
+    stamp = now // 1_000 + ahead_ms - delay_ms
+    board.receive(spot(symbol=symbol, bid=110_000, ask=110_001, timestamp=stamp), now)
+
+
+def test_nothing_is_known_of_a_clock_before_the_second_spot(board: QuoteBoard) -> None:
+    """The first spot of a symbol may be of last week: it says nothing of the clock."""
+    tick(board, 0, ahead_ms=0, delay_ms=200_000_000)
+    assert board.clock("a") == BrokerClock(0, 0)
+    tick(board, 1, ahead_ms=700)
+    assert board.clock("a") == BrokerClock(700, 0)
+    assert board.clock("another") == BrokerClock(0, 0)
+
+
+@pytest.mark.parametrize("ahead_ms", [-700, 0, 700])
+def test_the_fastest_spot_tells_the_clock(board: QuoteBoard, ahead_ms: int) -> None:
+    """Delay only ever makes a clock look slower, so of all spots of a minute or two the largest difference counts."""
+    for number, delay_ms in enumerate([900, 40, 300, 2, 5_000, 80]):
+        tick(board, number, ahead_ms=ahead_ms, delay_ms=delay_ms)
+    assert board.clock("a") == BrokerClock(ahead_ms - 2, 0)
+    tick(board, 62, ahead_ms=ahead_ms, delay_ms=50)
+    assert board.clock("a") == BrokerClock(ahead_ms - 2, 48)
+
+
+def test_an_old_window_is_forgotten(board: QuoteBoard) -> None:
+    """A difference from before the last two minutes is no measurement any more."""
+    for at_s in (0, 1, 62, 124):
+        tick(board, at_s, ahead_ms=1_000 if at_s < 60 else 100)
+    assert board.clock("a") == BrokerClock(100, 0)
+    tick(board, 400, ahead_ms=40)
+    assert board.clock("a") == BrokerClock(40, 0)
+
+
+def test_a_step_of_a_clock_shows_as_doubt(board: QuoteBoard) -> None:
+    """Where two windows disagree by ten minutes an age means nothing, until the older one is gone."""
+    for at_s in (0, 1, 62):
+        tick(board, at_s, ahead_ms=600_000 if at_s > 60 else 0)
+    assert board.clock("a").doubt_ms == 600_000
+    for at_s in (100, 123, 184):
+        tick(board, at_s, ahead_ms=600_000)
+    assert board.clock("a") == BrokerClock(600_000, 0)
+
+
+def test_spots_without_a_time_say_nothing_of_the_clock(board: QuoteBoard) -> None:
+    """The server's time is optional, and absent is not 1970."""
+    for now in (START, START + SECOND):
+        board.receive(spot(symbol=1, bid=110_000, ask=110_001), now)
+    assert board.clock("a") == BrokerClock(0, 0)
+
+
+def test_a_price_beyond_all_reason_is_a_remote_error(board: QuoteBoard) -> None:
+    """A number that no store could hold is garbage, not a price."""
+    with pytest.raises(RemoteError):
+        board.receive(spot(symbol=1, bid=2**63), START)
