@@ -20,7 +20,7 @@ from cmam.domain.ids import AccountId
 from cmam.openapi import catalogue, requests, translate
 from cmam.openapi._pb import OpenApiMessages_pb2 as messages
 from cmam.openapi._pb import OpenApiModelMessages_pb2 as model
-from cmam.openapi.envelope import decode, encode, unpack
+from cmam.openapi.envelope import Envelope, decode, encode, unpack
 from cmam.openapi.errors import CannotConnect, ConnectStep, RemoteError
 from cmam.openapi.framing import Deframer, FrameTooLong
 from cmam.openapi.outcomes import Kind
@@ -192,6 +192,7 @@ class Enquiry:
             self._transport.send(encode(message, name))
             while True:
                 envelope = decode(self._next_body())
+                self._overhear(envelope)
                 if envelope.client_msg_id not in (name, ""):
                     continue
                 refusal = read_refusal(envelope)
@@ -203,6 +204,9 @@ class Enquiry:
             raise self._silent(catalogue.name_of(catalogue.type_of(message)), error) from None
         finally:
             watch.cancel()
+
+    def _overhear(self, envelope: Envelope) -> None:
+        """Whatever arrives passes here, answers among it; a plain enquiry listens to its answers only."""
 
     def _next_body(self) -> bytes:
         while not self._bodies:

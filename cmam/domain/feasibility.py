@@ -1,0 +1,377 @@
+"""What a follower would make of its leader, told before anything moves: symbols side by side, trades, repairs.
+
+The trades are judged by the very `decide` that copies; a trade of the past is carried to the present market first, as
+today's prices say nothing of its own. Pure: who asks the brokers is not known here, and nothing is sent or recorded.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from fractions import Fraction
+
+from cmam.domain.account import AccountView
+from cmam.domain.changes import Change, ChangeKind, LeaderMoney, LeaderSymbol
+from cmam.domain.conversion import Rates
+from cmam.domain.decide import Decision, decide
+from cmam.domain.equity import equity, free_margin
+from cmam.domain.events import (
+    ChangeDecided,
+    CopyFinished,
+    ExecutionSeen,
+    Health,
+    HealthChanged,
+    IntentRecorded,
+    Reconciled,
+)
+from cmam.domain.ids import StoreId
+from cmam.domain.inputs import gather
+from cmam.domain.leading import changes
+from cmam.domain.link import LinkSettings
+from cmam.domain.mapping import candidates, symbol_for
+from cmam.domain.naming import read_label
+from cmam.domain.quantities import PRICE_SCALE, VOLUME_SCALE, Price, Quote, Volume, floor_fraction, units_text
+from cmam.domain.reasons import Verdict
+from cmam.domain.symbols import SymbolSpec
+from cmam.domain.trades import Deal, ExecutionKind, Order
+from cmam.domain.turn import decide_change, step
+from cmam.domain.view import resolve
+
+Quotes = Mapping[str, Quote]
+
+_NO_STORE = StoreId("none")
+
+
+# --- symbols side by side -------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Pairing:
+    """A leader's symbol and the follower's, or why there is none.
+
+    Money is of one lot in the follower's deposit currency, None where a quote for it is missing.
+    """
+
+    name: str
+    is_traded: bool
+    leader: SymbolSpec | None
+    follower: SymbolSpec | None
+    how: str
+    why: str = ""
+    leader_notional: Fraction | None = None
+    follower_notional: Fraction | None = None
+    leader_pip: Fraction | None = None
+    follower_pip: Fraction | None = None
+    remarks: tuple[str, ...] = ()
+
+
+def pairings(
+    leader: AccountView,
+    follower: AccountView,
+    link: LinkSettings,
+    quotes: Quotes,
+    leader_quotes: Quotes,
+    traded: frozenset[str],
+) -> tuple[Pairing, ...]:
+    """Each enabled symbol of the leader that the link takes, what is traded first."""
+    policy = link.policy
+    wanted = [
+        name
+        for name, entry in leader.names.items()
+        if (entry.enabled or name in traded)
+        and (not policy.symbols_include or name in policy.symbols_include)
+        and name not in policy.symbols_exclude
+    ]
+    wanted.sort(key=lambda name: (name not in traded, name))
+    return tuple(
+        _pairing(leader, follower, link, quotes, leader_quotes, name, is_traded=name in traded) for name in wanted
+    )
+
+
+def _pairing(
+    leader: AccountView,
+    follower: AccountView,
+    link: LinkSettings,
+    quotes: Quotes,
+    leader_quotes: Quotes,
+    name: str,
+    *,
+    is_traded: bool,
+) -> Pairing:
+    mine = leader.specs.get(leader.names[name].symbol)
+    mapped = symbol_for(follower, leader_symbol(leader, name), link.policy, quotes, leader_quotes.get(name))
+    spec = mapped.spec
+    now = max((quote.seen_us for quote in (*quotes.values(), *leader_quotes.values())), default=0)
+    rates = Rates(follower, quotes, now, 366 * 86_400_000)
+    return Pairing(
+        name=name,
+        is_traded=is_traded,
+        leader=mine,
+        follower=spec,
+        how=mapped.how,
+        why=mapped.why,
+        leader_notional=_lot_worth(rates, mine, leader_quotes.get(name)),
+        follower_notional=_lot_worth(rates, spec, quotes.get(spec.name) if spec is not None else None),
+        leader_pip=_lot_pip(rates, mine),
+        follower_pip=_lot_pip(rates, spec),
+        remarks=tuple(_remarks(follower, link, name, mine, spec)),
+    )
+
+
+def leader_symbol(leader: AccountView, name: str) -> LeaderSymbol:
+    """A symbol of the leader as a change of his would carry it."""
+    spec = leader.specs.get(leader.names[name].symbol)
+    if spec is None:
+        return LeaderSymbol(name=name, digits=5, pip_position=4, lot_size=Volume(0))
+    return LeaderSymbol(
+        name=name,
+        digits=spec.digits,
+        pip_position=spec.pip_position,
+        lot_size=spec.lot_size,
+        base=spec.base_name,
+        quote=spec.quote_name,
+        measurement_units=spec.measurement_units,
+    )
+
+
+def _lot_worth(rates: Rates, spec: SymbolSpec | None, quote: Quote | None) -> Fraction | None:
+    if spec is None or quote is None:
+        return None
+    rate = rates.rate(spec.quote_name, rates.view.currency, high=False)
+    mid = Fraction(quote.bid + quote.ask, 2 * PRICE_SCALE)
+    return None if rate is None else Fraction(spec.lot_size, VOLUME_SCALE) * mid * rate
+
+
+def _lot_pip(rates: Rates, spec: SymbolSpec | None) -> Fraction | None:
+    if spec is None:
+        return None
+    rate = rates.rate(spec.quote_name, rates.view.currency, high=False)
+    return None if rate is None else Fraction(spec.lot_size, VOLUME_SCALE) * Fraction(spec.pip, PRICE_SCALE) * rate
+
+
+def _remarks(
+    follower: AccountView, link: LinkSettings, name: str, mine: SymbolSpec | None, spec: SymbolSpec | None
+) -> Iterator[str]:
+    policy = link.policy.for_symbol(name)
+    row = link.policy.row(name)
+    if spec is None:
+        near = ", ".join(entry.name for entry in candidates(follower, name))
+        if near:
+            yield f"like it at the follower's broker: {near}"
+        return
+    if spec.symbol in follower.former_specs:
+        yield "its lot size, digits or step have changed: confirm it"
+    if not spec.enabled or spec.trading_mode.value != "enabled":
+        yield f"the follower's broker does not trade it now ({spec.trading_mode.value})"
+    if mine is None:
+        return
+    is_confirmed = name in policy.lots_confirmed or (row is not None and row.volume_amount is not None)
+    if mine.lot_size != spec.lot_size and policy.volume_basis.value == "lots" and not is_confirmed:
+        yield "lot sizes differ: confirm lots (volume.lots_confirmed, a row with its own volume_amount), or use units"
+    if mine.pip_position != spec.pip_position:
+        yield "a pip is not the same"
+
+
+# --- what could not have been copied ----------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """A trade of the leader, and what the follower would have made of it as things stand now."""
+
+    change: Change
+    decision: Decision
+    as_add: bool = False
+
+
+def leaders_trades(view: AccountView, deals: Iterable[Deal], orders: Iterable[Order]) -> tuple[Change, ...]:
+    """What a leader's history tells his followers to open: his opens, adds and resting orders, oldest first."""
+    by_id = {order.order: order for order in orders}
+    now = replace(view, positions={}, orders={}, deals=(), origins={}, closed={}, copies={}, intents={})
+    found: list[Change] = []
+    for deal in sorted(deals, key=lambda deal: (deal.executed_ms, deal.deal)):
+        if not deal.is_execution:
+            continue
+        order = by_id.get(deal.order)
+        event = ExecutionSeen(kind=ExecutionKind.ORDER_FILLED, order=order, deal=deal)
+        now, told = _told(now, event, deal.executed_ms)
+        found += [_labelled(change, order) for change in told]
+    for order in sorted(by_id.values(), key=lambda order: (order.updated_ms, order.order)):
+        if order.is_resting:
+            now, told = _told(now, ExecutionSeen(kind=ExecutionKind.ORDER_ACCEPTED, order=order), order.updated_ms)
+            found += told
+    return tuple(change for change in found if change.kind.adds_risk)
+
+
+def _told(view: AccountView, event: ExecutionSeen, at_ms: int) -> tuple[AccountView, tuple[Change, ...]]:
+    turn = step(view, event, _NO_STORE, at_ms * 1_000)
+    folded = turn.folded or turn.view
+    return turn.view, changes(view, folded, event)
+
+
+def _labelled(change: Change, order: Order | None) -> Change:
+    """A deal carries no label; the order that it belongs to does."""
+    if order is None or change.label or change.comment:
+        return change
+    return replace(change, label=order.label, comment=order.comment)
+
+
+def judge(
+    leader: AccountView,
+    follower: AccountView,
+    link: LinkSettings,
+    quotes: Quotes,
+    leader_quotes: Quotes,
+    change: Change,
+) -> Judged:
+    """What the follower would have made of a trade, at the trade's own moment and today's prices."""
+    moment = change.at_ms * 1_000
+    as_add = change.kind is ChangeKind.GREW and not change.is_opening
+    if as_add:
+        change = replace(change, kind=ChangeKind.OPENED, before=Volume(0), after=change.volume)
+    theirs = _at(leader_quotes.get(change.symbol.name), moment)
+    carried = _carried(replace(change, late=False, quote=theirs, money=_worth(leader, leader_quotes)), theirs)
+    key = resolve(follower, link.link, carried)
+    fresh = replace(
+        follower,
+        copies={known: copy for known, copy in follower.copies.items() if known != key},
+        finished={known: copy for known, copy in follower.finished.items() if known != key},
+        chains={},
+    )
+    inputs = gather(fresh, carried, link, lambda name: _at(quotes.get(name), moment), leader_quote=theirs)
+    if not quotes:
+        inputs = replace(inputs, complete=False)  # without a connection what quotes would tell is left to the broker
+    return Judged(change, decide(fresh, carried, link, inputs, moment), as_add)
+
+
+def _at(quote: Quote | None, moment_us: int) -> Quote | None:
+    return None if quote is None else replace(quote, seen_us=moment_us)
+
+
+def _carried(change: Change, quote: Quote | None) -> Change:
+    """A trade with its prices moved to today's market, all by the same distance."""
+    anchor = change.price or change.limit_price or change.stop_price
+    if quote is None or anchor is None or change.kind is ChangeKind.ORDER_PLACED:
+        return change
+    delta = quote.entry(change.side) - anchor
+
+    def moved(price: Price | None) -> Price | None:
+        return None if price is None else Price(max(1, price + delta))
+
+    return replace(
+        change,
+        price=moved(change.price),
+        stop=moved(change.stop),
+        target=moved(change.target),
+        limit_price=moved(change.limit_price),
+        stop_price=moved(change.stop_price),
+    )
+
+
+def _worth(leader: AccountView, quotes: Quotes) -> LeaderMoney | None:
+    if leader.trader is None:
+        return None
+    newest = max((quote.seen_us for quote in quotes.values()), default=0)
+    rates = Rates(leader, quotes, newest, 366 * 86_400_000)
+    scale = 10**leader.money_digits
+    whole, free = equity(rates), free_margin(rates)
+    return LeaderMoney(
+        currency=leader.currency,
+        money_digits=leader.money_digits,
+        balance=leader.balance,
+        equity=None if whole is None else floor_fraction(whole * scale),
+        free_margin=None if free is None else floor_fraction(free * scale),
+    )
+
+
+# --- repairs ----------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Repair:
+    """A difference between what the record believes and what a broker shows, and what removes it."""
+
+    finding: str
+    repair: str
+    source: str = ""
+
+
+def repairs(
+    leader_before: AccountView,
+    leader_books: Reconciled | None,
+    follower_before: AccountView,
+    follower_books: Reconciled | None,
+    link: LinkSettings,
+    quotes: Quotes,
+    leader_quotes: Quotes,
+    now_us: int,
+) -> tuple[Repair, ...]:
+    """What the next start would do about the gap, found by doing it without sending or recording anything."""
+    found: list[Repair] = []
+    view = follower_before
+    if follower_books is not None:
+        for fact in (follower_books, HealthChanged(health=Health.RECONCILED)):
+            turn = step(view, fact, link.store, now_us)
+            found += [repair for event in turn.derived for repair in _of_event(event, link)]
+            view = turn.view
+        found += _strangers(link, view, follower_books)
+    if leader_books is None or follower_books is None:
+        return tuple(found)
+    after = step(leader_before, leader_books, link.store, now_us)
+    folded = after.folded or after.view
+    names = {entry.symbol: name for name, entry in leader_before.names.items()}
+    told = changes(leader_before, folded, leader_books, lambda symbol: leader_quotes.get(names.get(symbol, "")))
+    for index, change in enumerate(told):
+        quote = leader_quotes.get(change.symbol.name)
+        inputs = gather(view, change, link, quotes.get, leader_quote=quote)
+        turn = decide_change(view, link, change, (folded.version, index), inputs, now_us)
+        found += [repair for event in turn.derived for repair in _of_event(event, link)]
+        view = turn.view
+    return tuple(found)
+
+
+def _of_event(event: object, link: LinkSettings) -> Iterator[Repair]:
+    match event:
+        case IntentRecorded() if event.link == link.link:
+            command = event.command
+            what = command.kind.value.replace("_", " ")
+            volume = f" {units_text(command.volume)} units" if command.volume else ""
+            of = f" of position {command.position}" if command.position else ""
+            yield Repair("the broker does not show what the copy shall be", f"{what}{volume}{of}", str(event.source))
+        case CopyFinished() if event.link == link.link:
+            yield Repair(
+                f"the copy is no more at the broker: {event.reason.value}", "noted as ended", str(event.source)
+            )
+        case ChangeDecided() if event.verdict is not Verdict.COPY and event.change.kind.adds_risk:
+            why = event.reason.value if event.reason is not None else "no reason"
+            yield Repair(
+                f"the leader has {event.change.kind.value} meanwhile", f"not copied: {why}", str(event.change.source)
+            )
+        case ChangeDecided() if event.verdict is Verdict.COPY:
+            yield Repair(f"the leader's {event.change.kind.value} was missed", "followed", str(event.change.source))
+        case _:
+            return
+
+
+def _strangers(link: LinkSettings, view: AccountView, books: Reconciled) -> Iterator[Repair]:
+    """What carries a label of ours and is in no record, or one of another store."""
+    copies = view.copies.values()
+    known = {("position", copy.position) for copy in copies} | {("order", copy.order) for copy in copies}
+    things: list[tuple[int, str, str]] = [(int(p.position), p.label, "position") for p in books.positions]
+    things += [(int(order.order), order.label, "order") for order in books.orders if order.is_resting]
+    for number, label, kind in things:
+        mark = read_label(label)
+        if mark is None:
+            continue
+        if mark.store != link.store:
+            yield Repair(
+                f"{kind} {number} is a copy of the store {mark.store}",
+                "its source is not copied here (other_copier) unless adopted: `cmam profile adopt`",
+                mark.source,
+            )
+        elif mark.link == link.link and (kind, number) not in known:
+            yield Repair(
+                f"{kind} {number} carries this link's label, but is in no record",
+                "nothing: nobody manages it; close it by hand, or with `cmam flatten --direct`",
+                mark.source,
+            )
