@@ -72,7 +72,7 @@ def tiered_margin(
     """Count the margin under dynamic leverage: each slice of the exposure in USD at its tier's leverage.
 
     The account's leverage counts where it is lower; above the last tier that one goes on. Tiers are (limit in USD
-    cents, leverage in 1/100).
+    cents, leverage).
     """
     exposure = volume * base_usd // units.RATE  # volume is in 1/100 unit, so this is USD cents
     if exposure <= 0:
@@ -81,7 +81,7 @@ def tiered_margin(
     for index, (limit, leverage) in enumerate(tiers):
         top = exposure if index == len(tiers) - 1 else min(limit, exposure)
         if top > below:
-            weighted += Fraction(top - below, min(leverage, leverage_cents))
+            weighted += Fraction(top - below, min(100 * leverage, leverage_cents))
             below = top
     amount = Fraction(volume * rate * 100 * 10**digits, units.VOLUME * units.RATE * exposure) * weighted
     return units.nearest(amount.numerator, amount.denominator)

@@ -170,7 +170,7 @@ class Broker:
     classes: tuple[tuple[int, str], ...]
     categories: tuple[Category, ...]
     leverages: tuple[tuple[int, tuple[tuple[int, int], ...]], ...]
-    """Dynamic leverage: (id, ((volume limit in USD cents, leverage in 1/100), ...))."""
+    """Dynamic leverage: (id, ((volume limit in USD cents, leverage), ...))."""
     first_id: int
     """Where ids of orders, positions and deals start; brokers may well reuse each other's."""
 

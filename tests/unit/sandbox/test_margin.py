@@ -67,7 +67,7 @@ def test_dynamic_leverage_is_shown() -> None:
         messages.ProtoOAGetDynamicLeverageByIDReq(ctidTraderAccountId=BETA_EURO, leverageId=symbol.leverageId)
     )
     first = found.leverage.tiers[0]
-    assert (first.volume, first.leverage) == (500_000_000, 50_000)
+    assert (first.volume, first.leverage) == (500_000_000, 500)
     unknown = messages.ProtoOAGetDynamicLeverageByIDReq(ctidTraderAccountId=BETA_EURO, leverageId=99)
     assert line.ask(unknown).errorCode == "ENTITY_NOT_FOUND"
 

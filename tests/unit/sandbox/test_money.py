@@ -78,11 +78,11 @@ def test_margin_as_recorded() -> None:
 
 def test_dynamic_leverage_counts_each_slice_at_its_tier() -> None:
     """110,000 USD: 50,000 at 1:500, the rest at 1:100; the account's lower leverage wins."""
-    tiers = ((5_000_000, 50_000), (100_000_000, 10_000))
+    tiers = ((5_000_000, 500), (100_000_000, 100))
     count = money.tiered_margin(LOT, rate("1.1"), rate("1.1"), tiers, 50_000, 2)
     assert count == 10_000 + 60_000
     assert money.tiered_margin(LOT, rate("1.1"), rate("1.1"), tiers, 10_000, 2) == 110_000
-    assert money.tiered_margin(LOT, rate("1.1"), rate("1.1"), ((1, 10_000),), 50_000, 2) == 110_000
+    assert money.tiered_margin(LOT, rate("1.1"), rate("1.1"), ((1, 100),), 50_000, 2) == 110_000
 
 
 @pytest.mark.parametrize(
