@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from cmam.cli.common import Exit, Noun, face, fail, is_interactive, key_values, print_json, print_rows, say
+from cmam.cli.common import Noun, face, fail, is_interactive, key_values, print_json, print_rows, say
+from cmam.cli.profile_symbols import symbols
 
 if TYPE_CHECKING:
     from cmam.domain.link import ProfileView
@@ -27,6 +27,9 @@ SET = click.option(
 @click.group(cls=Noun)
 def profile() -> None:
     """Say who follows whom, and how: a leader, its followers, and the policy of each link."""
+
+
+profile.add_command(symbols)
 
 
 def _carry_out(request: Mapping[str, Any]) -> dict[str, Any]:
@@ -195,59 +198,3 @@ def delete(name: str, yes: bool) -> None:
         )
     _carry_out({"command": "profile.delete", "profile": name})
     say(f"{name} is deleted; its history stays.")
-
-
-@profile.command()
-@click.argument("name")
-@click.argument("action", type=click.Choice(["sample", "load"]), metavar="sample|load")
-@click.argument("file", type=click.Path(dir_okay=False, path_type=Path), metavar="FILE.csv")
-@click.option("--follower", metavar="ID", help="Only this follower's link.")
-def symbols(name: str, action: str, file: Path, follower: str | None) -> None:
-    """Write a table of the leader's symbols to fill in, or load one: what a link does differently for each symbol.
-
-    `sample` needs the symbols, which a first `cmam start` reads. `load` takes all of the file or nothing of it.
-    """
-    if action == "sample":
-        _sample(name, file, follower)
-        return
-    try:
-        text = file.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise click.UsageError(f"expected a readable CSV file, found {file}: {error}.") from None
-    from cmam.domain.table import read_table
-
-    found = read_table(text)
-    if found.faults:
-        fail(f"Nothing of {file} was loaded:\n" + "\n".join(str(fault) for fault in found.faults), Exit.USAGE)
-    request = {"command": "profile.set", "profile": name, "follower": follower, "settings": {"symbols.table": text}}
-    answer = _carry_out(request)
-    say(
-        f"{len(found.rows)} row{'s' if len(found.rows) != 1 else ''} on {answer['links']} link(s) of "
-        f"{answer['profile']}."
-    )
-
-
-def _sample(name: str, file: Path, follower: str | None) -> None:
-    from cmam import office
-    from cmam.domain.mapping import candidates
-    from cmam.domain.operate import find_account, find_profile
-    from cmam.domain.table import sample_table
-
-    folded = office.read_fold(face().home)
-    found = find_profile(folded.registry, name)
-    account = find_account(folded.registry, follower).account if follower else None
-    link = next((link for link in found.links.values() if account in (None, link.follower)), None)
-    leader = folded.accounts.get(found.leader) if found.leader is not None else None
-    follows = folded.accounts.get(link.follower) if link is not None else None
-    if leader is None or follows is None or not leader.names:
-        fail("The symbols are not known yet: run `cmam start` once, then ask again.")
-    alike = {}
-    for symbol in leader.names:
-        fitting = [symbol] if symbol in follows.names else [entry.name for entry in candidates(follows, symbol)]
-        if len(fitting) == 1:
-            alike[symbol] = fitting[0]
-    file.write_text(sample_table(leader.names, alike), encoding="utf-8")
-    say(
-        f"{file} has {len(leader.names)} symbols; an empty cell inherits. "
-        f"Load it with `cmam profile symbols {name} load`."
-    )
