@@ -38,9 +38,7 @@ def read_symbols_file(path: Path) -> TableText:
     try:
         data = sys.stdin.buffer.read(FILE_BYTES_MAX + 1) if str(path) == "-" else _bytes_of(path)
     except OSError as error:
-        raise SymbolsFileUnreadable(
-            f"Expected a readable CSV file, found {path}: {error.strerror or error}."
-        ) from None
+        raise SymbolsFileUnreadable(f"Expected a readable CSV file, found {path}: {error.strerror or error}.") from None
     if len(data) > FILE_BYTES_MAX:
         raise SymbolsFileUnreadable(f"Expected at most {FILE_BYTES_MAX} bytes in {path}, found more.")
     return text_of(data, str(path))
