@@ -30,6 +30,9 @@ RESERVED: Final = 1
 """Slots that opens and questions leave free, so that a close finds one in the middle of a burst."""
 LEND_US: Final = 20 * MILLISECOND_US
 """A reserved slot is lent when another is free within this time: the longest that a lone close then waits."""
+QUESTION_TURN: Final = 5
+"""Of so many slots in a row that opens could fill, one is a question's if any waits: an account that cannot reconcile
+cannot close, so no burst of opens may starve what it asks."""
 KNOWN_MAX: Final = 100_000
 """How many names of requests that moved money are remembered, to drop a second arrival hours later."""
 PAUSE_US: Final = 1 * SECOND_US
@@ -38,6 +41,9 @@ PAUSE_US_MAX: Final = 120 * SECOND_US
 """A slower quota lies behind the one a second: growing pauses up to two minutes got through (FACTS §3)."""
 STRIKE_US: Final = 10 * SECOND_US
 """A block that comes within this after the last one ended is the same trouble, and the pause doubles."""
+
+LANES: Final = tuple(Lane)
+LANES_QUESTIONS_FIRST: Final = (*(lane for lane in Lane if not lane.may_age), Lane.QUERY, Lane.OPEN)
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +102,7 @@ class Budget:
         self._busiest = 0
         self._returned = 0
         self._waiting_max = 0
+        self._opens_in_a_row = 0
 
     # --- what wants to leave --------------------------------------------------------------------------------------
 
@@ -199,6 +206,8 @@ class Budget:
     def forecast_us(self, lane: Lane, now_us: int) -> int:
         """How long an item that came into `lane` now would wait if nothing more urgent came after it, pauses apart."""
         ahead = sum(len(queue) for other, queue in self._lanes.items() if other <= lane)
+        if lane is Lane.OPEN:
+            ahead += min(len(self._lanes[Lane.QUERY]), len(self._lanes[lane]) // (QUESTION_TURN - 1))
         return self._window.room_at(ahead + 1, now_us, keep=0 if lane.may_use_reserve else RESERVED) - now_us
 
     def figures(self, now_us: int) -> Figures:
@@ -249,7 +258,8 @@ class Budget:
         """Take the one item that leaves next, if any may."""
         if not self._waiting:
             return None
-        for lane, queue in self._lanes.items():
+        for lane in LANES if self._opens_in_a_row < QUESTION_TURN - 1 else LANES_QUESTIONS_FIRST:
+            queue = self._lanes[lane]
             if queue and self._lane_opens_at(lane, now_us) <= now_us:
                 found = queue.pop(lambda kind: self._kind_opens_at(kind, now_us) <= now_us)
                 if found is not None:
@@ -260,6 +270,8 @@ class Budget:
     def _count(self, number: int, item: Item, now_us: int) -> None:
         """Count an item as sent now."""
         self._forget(number, item, is_queued=False)
+        if item.lane.may_age:
+            self._opens_in_a_row = self._opens_in_a_row + 1 if item.lane is Lane.OPEN else 0
         slots = [self._window.use(now_us)]
         if item.payload_type in catalogue.HISTORICAL:
             slots.append(self._historical.use(now_us))

@@ -6,7 +6,7 @@
     PROTECT   stops and targets, pending amendments        yes
     CANCEL    cancelled pendings, authorised accounts      yes
     OPEN      what adds exposure                           only when another slot is free within 20 ms
-    QUERY     questions                                    only then too; historical ones have their own five a second
+    QUERY     questions, every fifth slot beside opens     only then too; historical ones have their own five a second
 
 Order is kept inside an account and a lane, for each kind of request; a kind that may not leave (blocked by the server,
 or out of its historical five) does not hold up the others. Between accounts of a lane turns are taken. Knows no time.

@@ -280,3 +280,26 @@ def test_a_limit_that_leaves_nothing_beside_the_reserve_is_a_bug(limit: int) -> 
 def test_every_trading_request_has_a_lane_of_its_own_choice() -> None:
     """No request that moves money waits among the questions."""
     assert {lane_of(kind) for kind in catalogue.TRADING} == {Lane.CLOSE, Lane.PROTECT, Lane.CANCEL, Lane.OPEN}
+
+
+def test_opens_do_not_starve_questions() -> None:
+    """In the middle of an endless burst of opens every fifth slot is a question's, so an account can reconcile."""
+    budget = Budget(50)
+    for number in range(200):
+        budget.submit(Item(name=f"o{number}", lane=Lane.OPEN, payload_type=catalogue.NEW_ORDER, account=1))
+    for number in range(4):
+        budget.submit(Item(name=f"q{number}", lane=Lane.QUERY, payload_type=catalogue.TRADER, account=2))
+    leaving, _ = budget.take(0)
+    assert [place for place, item in enumerate(leaving) if item.lane is Lane.QUERY] == [4, 9, 14, 19]
+    assert len(leaving) == 49
+
+
+def test_a_question_that_may_not_leave_costs_opens_nothing() -> None:
+    """Its turn goes to an open while its kind is blocked, and it is first once it may leave."""
+    budget = Budget(50)
+    budget.block(catalogue.TRADER, 1_500_000, 0)
+    budget.submit(Item(name="q", lane=Lane.QUERY, payload_type=catalogue.TRADER, account=2))
+    for number in range(200):
+        budget.submit(Item(name=f"o{number}", lane=Lane.OPEN, payload_type=catalogue.NEW_ORDER, account=1))
+    assert len(budget.take(0)[0]) == 49
+    assert budget.take(2_500_000)[0][0].name == "q"
