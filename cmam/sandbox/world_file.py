@@ -8,15 +8,13 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import date
-from decimal import Decimal, InvalidOperation
-from enum import IntEnum
+from decimal import Decimal
 from importlib import resources
-from typing import Any, TypeVar
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+from typing import Any
 
 from cmam.sandbox import units
+from cmam.sandbox.toml_table import Table, WorldError
 from cmam.sandbox.world import (
     AccessRights,
     Account,
@@ -34,6 +32,8 @@ from cmam.sandbox.world import (
     World,
 )
 
+__all__ = ["WorldError", "default_world", "load_world"]
+
 WEEK_S = 604_800
 DIGITS_MAX = 5
 """Spots travel in 1/100000, so a symbol with more decimals could not be quoted."""
@@ -43,12 +43,6 @@ STOP_OUT_STRATEGIES = ("most_margin_first", "most_losing_first")
 APPLICATION_STATES = ("Active", "Submitted")
 DAYS = ("never", "monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
 CURRENCY_DIGITS = {"JPY": 0, "KRW": 0, "BTC": 8, "ETH": 8}
-
-E_ = TypeVar("E_", bound=IntEnum)
-
-
-class WorldError(ValueError):
-    """A world file that cannot be played: where, what was expected, what was found."""
 
 
 def default_world() -> World:
@@ -65,106 +59,17 @@ def load_world(text: str) -> World:
     return _Reader(document).world()
 
 
-@dataclass(frozen=True, slots=True)
-class _Table:
-    """One TOML table (or a chain of them, nearest first) that remembers where it stands."""
-
-    where: str
-    layers: tuple[Mapping[str, Any], ...]
-
-    def has(self, key: str) -> bool:
-        return any(key in layer for layer in self.layers)
-
-    def raw(self, key: str, default: Any = None) -> Any:
-        for layer in self.layers:
-            if key in layer:
-                return layer[key]
-        if default is None:
-            raise WorldError(f"{self.where}: expected a value for {key!r}, found none")
-        return default
-
-    def _fail(self, key: str, expected: str, found: object) -> WorldError:
-        return WorldError(f"{self.where}: expected {expected} for {key!r}, found {found!r}")
-
-    def text(self, key: str, default: str | None = None) -> str:
-        value = self.raw(key, default)
-        if not isinstance(value, str) or (not value and default != ""):
-            raise self._fail(key, "a text", value)
-        return value
-
-    def flag(self, key: str, default: bool) -> bool:
-        value = self.raw(key, default)
-        if not isinstance(value, bool):
-            raise self._fail(key, "true or false", value)
-        return value
-
-    def number(self, key: str, default: int | None = None, *, least: int = 0, most: int = 2**62) -> int:
-        value = self.raw(key, default)
-        if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= most:
-            raise self._fail(key, f"a whole number from {least} to {most}", value)
-        return value
-
-    def decimal(self, key: str, default: str | None = None) -> Decimal:
-        value = self.raw(key, default)
-        try:
-            number = Decimal(value) if isinstance(value, (str, int)) else value
-            if isinstance(value, bool) or not isinstance(number, Decimal) or not number.is_finite():
-                raise InvalidOperation
-        except InvalidOperation:
-            raise self._fail(key, "a decimal number", value) from None
-        return number
-
-    def fixed(self, key: str, one: int, default: str | None = None) -> int:
-        value = self.decimal(key, default)
-        try:
-            return units.scaled(value, one)
-        except ValueError as fault:
-            raise WorldError(f"{self.where}: {key!r}: {fault}") from None
-
-    def choice(self, key: str, allowed: Sequence[str], default: str | None = None) -> int:
-        value = self.raw(key, default)
-        if value not in allowed:
-            raise self._fail(key, " or ".join(allowed), value)
-        return allowed.index(value)
-
-    def member(self, key: str, enum: type[E_], default: E_) -> E_:
-        value = self.raw(key, default.name)
-        if value not in enum.__members__:
-            raise self._fail(key, " or ".join(enum.__members__), value)
-        return enum[value]
-
-    def zone(self, key: str, default: str) -> str:
-        value = self.text(key, default)
-        try:
-            ZoneInfo(value)
-        except (ZoneInfoNotFoundError, ValueError, OSError):
-            raise self._fail(key, "an IANA time zone", value) from None
-        return value
-
-    def rows(self, key: str, *, needed: bool = False) -> list[_Table]:
-        value = self.raw(key, [])
-        if not isinstance(value, list) or not all(isinstance(row, dict) for row in value) or (needed and not value):
-            raise self._fail(key, "a list of tables", value)
-        return [_Table(f"{self.where}{key}[{index}]", (row,)) for index, row in enumerate(value)]
-
-    def tables(self, key: str) -> dict[str, Mapping[str, Any]]:
-        value = self.raw(key, {})
-        if not isinstance(value, dict) or not all(isinstance(row, dict) for row in value.values()):
-            raise self._fail(key, "a table of tables", value)
-        return value
-
-
 class _Reader:
     """Reads one document; keeps what later tables refer to."""
 
     def __init__(self, document: Mapping[str, Any]) -> None:
-        self._top = _Table("", (document,))
+        self._top = Table("", (document,))
         self._kinds = self._top.tables("kinds")
         self._feeds: dict[str, Feed] = {}
 
     def world(self) -> World:
         for name, row in self._top.tables("feeds").items():
-            self._feeds[name] = self._feed(name, _Table(f"feeds.{name}", (row,)))
+            self._feeds[name] = self._feed(name, Table(f"feeds.{name}", (row,)))
         for feed in self._feeds.values():
             for other in feed.cross[1:] if feed.cross else ():
                 if other not in self._feeds or self._feeds[other].cross:
@@ -177,13 +82,15 @@ class _Reader:
         brokers = tuple(self._broker(row, currencies) for row in self._top.rows("brokers", needed=True))
         _unique("brokers", [broker.name for broker in brokers])
         accounts = tuple(self._account(row, brokers, users) for row in account_rows)
+        for account in accounts:
+            _check_conversions(account, next(broker for broker in brokers if broker.name == account.broker))
         _unique("accounts (ctid)", [account.ctid for account in accounts])
         _unique("accounts (broker and login)", [(account.broker, account.login) for account in accounts])
         applications = tuple(self._application(row) for row in self._top.rows("applications", needed=True))
         _unique("applications", [application.client_id for application in applications])
         return World(tuple(self._feeds.values()), brokers, users, accounts, applications)
 
-    def _feed(self, name: str, row: _Table) -> Feed:
+    def _feed(self, name: str, row: Table) -> Feed:
         cross = None
         if row.has("cross"):
             value = row.raw("cross")
@@ -205,7 +112,7 @@ class _Reader:
             cross=cross,
         )
 
-    def _broker(self, row: _Table, currencies: set[str]) -> Broker:
+    def _broker(self, row: Table, currencies: set[str]) -> Broker:
         name = row.text("name")
         where = f"broker {name}"
         own_kinds = row.tables("kinds")
@@ -215,7 +122,7 @@ class _Reader:
         categories = tuple(Category(10 + index, 1 + index, kind.capitalize()) for index, kind in enumerate(kinds))
         symbols = tuple(
             self._symbol(
-                _Table(
+                Table(
                     f"{where}, symbol {symbol_row.raw('name', feed.name)!r}",
                     (*symbol_row.layers, own_kinds.get(feed.kind, {}), self._kinds.get(feed.kind, {})),
                 ),
@@ -227,6 +134,13 @@ class _Reader:
         )
         _unique(f"{where}, symbol ids", [symbol.id for symbol in symbols])
         _unique(f"{where}, symbol names", [symbol.name for symbol in symbols])
+        leverages = tuple(self._leverage(leverage) for leverage in row.rows("leverages"))
+        for symbol in symbols:
+            if symbol.leverage_id and symbol.leverage_id not in dict(leverages):
+                raise WorldError(
+                    f"{where}, symbol {symbol.name!r}: expected an id of 'leverages' for 'leverage_id', "
+                    f"found {symbol.leverage_id}"
+                )
         first_asset = row.number("first_asset_id", 1, least=1)
         names = sorted(
             {symbol.base for symbol in symbols} | {symbol.quote for symbol in symbols} | currencies | {"USD"}
@@ -239,23 +153,23 @@ class _Reader:
             assets=assets,
             classes=tuple((category.class_id, category.name) for category in categories),
             categories=categories,
-            leverages=tuple(self._leverage(leverage) for leverage in row.rows("leverages")),
+            leverages=leverages,
             first_id=row.number("first_id", 1_000_000, least=1),
         )
 
-    def _feed_of(self, where: str, row: _Table) -> Feed:
+    def _feed_of(self, where: str, row: Table) -> Feed:
         name = row.text("feed")
         if name not in self._feeds:
             raise WorldError(f"{where}: expected one of the feeds {', '.join(self._feeds)}, found {name!r}")
         return self._feeds[name]
 
-    def _leverage(self, row: _Table) -> tuple[int, tuple[tuple[int, int], ...]]:
+    def _leverage(self, row: Table) -> tuple[int, tuple[tuple[int, int], ...]]:
         tiers = tuple(
             (tier.number("volume"), tier.number("leverage", least=1)) for tier in row.rows("tiers", needed=True)
         )
         return row.number("id", least=1), tiers
 
-    def _symbol(self, row: _Table, feed: Feed, category: int, index: int) -> Symbol:
+    def _symbol(self, row: Table, feed: Feed, category: int, index: int) -> Symbol:
         step = row.number("step_volume", least=1)
         minimum, maximum = row.number("min_volume", least=1), row.number("max_volume", least=1)
         if minimum % step or minimum > maximum:
@@ -317,7 +231,7 @@ class _Reader:
             sorting=row.number("sorting", index + 1),
         )
 
-    def _account(self, row: _Table, brokers: Sequence[Broker], users: Sequence[User]) -> Account:
+    def _account(self, row: Table, brokers: Sequence[Broker], users: Sequence[User]) -> Account:
         broker = row.text("broker")
         if broker not in [known.name for known in brokers]:
             raise WorldError(f"{row.where}: expected one of the brokers of this world, found {broker!r}")
@@ -353,7 +267,7 @@ class _Reader:
             refresh_token=row.text("refresh_token", "") or None,
         )
 
-    def _application(self, row: _Table) -> Application:
+    def _application(self, row: Table) -> Application:
         uris = row.raw("redirect_uris", ["http://127.0.0.1/"])
         if not isinstance(uris, list) or not uris or not all(isinstance(uri, str) for uri in uris):
             raise WorldError(f"{row.where}: expected a list of addresses for 'redirect_uris', found {uris!r}")
@@ -366,7 +280,25 @@ class _Reader:
         )
 
 
-def _schedule(row: _Table) -> tuple[tuple[int, int], ...]:
+def _check_conversions(account: Account, broker: Broker) -> None:
+    """Refuse an account whose profits or commissions could not be converted into its currency."""
+    traded = [symbol for symbol in broker.symbols if symbol.enabled and not symbol.archived]
+    reached = {account.currency}
+    while True:
+        more = {asset for s in traded if {s.base, s.quote} & reached for asset in (s.base, s.quote)} - reached
+        if not more:
+            break
+        reached |= more
+    for symbol in traded:
+        needed = {symbol.quote} | ({"USD"} if symbol.commission_rate else set())
+        if needed - reached:
+            raise WorldError(
+                f"account {account.ctid}: expected symbols of {broker.name} that convert {min(needed - reached)} to "
+                f"{account.currency}, as {symbol.name} needs; found none"
+            )
+
+
+def _schedule(row: Table) -> tuple[tuple[int, int], ...]:
     value = row.raw("schedule", [[0, WEEK_S]])
     pairs: list[Any] = value if isinstance(value, list) else [value]
     ends = [0]
@@ -380,7 +312,7 @@ def _schedule(row: _Table) -> tuple[tuple[int, int], ...]:
     return tuple((pair[0], pair[1]) for pair in pairs)
 
 
-def _holiday(row: _Table, zone: str, number: int) -> Holiday:
+def _holiday(row: Table, zone: str, number: int) -> Holiday:
     day = row.raw("date")
     if type(day) is not date:
         raise WorldError(f"{row.where}: expected a date such as 2026-12-25 for 'date', found {day!r}")

@@ -84,6 +84,8 @@ def test_a_small_world_takes_its_defaults() -> None:
         ("digits = 5", "digits = 6", "from 0 to 5"),
         ('feed = "EURUSD", id = 1', 'feed = "EURCHF", id = 1', "expected one of the feeds EURUSD"),
         ("id = 1 }]", "id = 1 }, { feed = 'EURUSD', id = 1, name = 'B' }]", "expected each value once, found 1"),
+        ('currency = "USD"', 'currency = "CHF"', "expected symbols of One that convert USD to CHF"),
+        ("id = 1 }]", "id = 1, leverage_id = 3 }]", "expected an id of 'leverages'"),
         ("id = 1 }]", "id = 1, zone = 'Mars/Phobos' }]", "IANA time zone"),
         ("id = 1 }]", "id = 1, schedule = [[5, 3]] }]", "ascending"),
         ("id = 1 }]", "id = 1, mode = 'MAYBE' }]", "ENABLED or"),
