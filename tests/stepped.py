@@ -60,6 +60,26 @@ class SteppedActor(pykka.Actor):
         Stepper.current.adopt(self)
 
 
+class InjectedFault(Exception):
+    """An actor died because a test wanted it to."""
+
+
+class FusedDirectory(Directory):
+    """A directory in which an actor may die of its n-th message to others, in the middle of a turn."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.fuse: int | None = None
+
+    def tell(self, name: str, message: object) -> bool:
+        if self.fuse is not None:
+            self.fuse -= 1
+            if self.fuse < 0:
+                self.fuse = None
+                raise InjectedFault(f"died before it told {name} {type(message).__name__}")
+        return super().tell(name, message)
+
+
 class Stepper:
     """The scheduler, the runtime, the timer and the network of one run."""
 
@@ -68,8 +88,9 @@ class Stepper:
     def __init__(self, seed: int, *, record_turns: bool = False) -> None:
         self.random = random.Random(seed)
         self.clock = ManualClock()
-        self.directory = Directory()
+        self.directory = FusedDirectory()
         self.network = Network(self)
+        self.doomed: dict[str, tuple[int, int]] = {}
         self._actors: list[pykka.Actor] = []
         self._heap: list[tuple[int, int, str, object]] = []
         self._numbers = itertools.count()
@@ -103,7 +124,8 @@ class Stepper:
             pykka.ActorRegistry.unregister(actor.actor_ref)
         self._actors.clear()
         self._heap.clear()
-        self.directory = Directory()
+        self.doomed.clear()
+        self.directory = FusedDirectory()
         self.network.cut_all()
 
     # --- turns ----------------------------------------------------------------------------------------------------
@@ -127,12 +149,31 @@ class Stepper:
             self.directory.tell(name, message)
         return True
 
+    def doom(self, name: str, turns: int, tells: int) -> None:
+        """Let an actor die in its turn after so many, before its message to others after so many."""
+        self.doomed[name] = (turns, tells)
+
+    def _light_fuse(self, actor: pykka.Actor) -> None:
+        name = getattr(actor, "_name", "")
+        if name not in self.doomed:
+            return
+        turns, tells = self.doomed.pop(name)
+        if turns:
+            self.doomed[name] = (turns - 1, tells)
+        else:
+            self.directory.fuse = tells
+
     def _turn(self, actor: pykka.Actor) -> None:
         envelope = actor.actor_inbox.get()
+        self._light_fuse(actor)
         try:
             actor._handle_receive(envelope.message)
+            if self.directory.fuse is not None:
+                raise InjectedFault("died at the end of its turn")
         except Exception as error:  # noqa: BLE001 - what Pykka's own loop does
-            self.failures.append(error)
+            self.directory.fuse = None
+            if not isinstance(error, InjectedFault):
+                self.failures.append(error)
             pykka.ActorRegistry.unregister(actor.actor_ref)
             actor.actor_stopped.set()
             actor.on_failure(type(error), error, error.__traceback__)

@@ -7,7 +7,7 @@ terminal of his own: he trades on the leader's account and looks at what the bro
 from __future__ import annotations
 
 import itertools
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -28,11 +28,13 @@ from cmam.openapi._pb import OpenApiModelMessages_pb2 as model
 from cmam.sandbox.broker import Broker, Close, Send
 from cmam.sandbox.switches import Switches
 from cmam.sandbox.world_file import default_world
+from cmam.store.errors import StoreUnavailable
 from cmam.store.fold import Fold, fold
-from cmam.store.log import EventLog
+from cmam.store.log import EventLog, Pending, Recorded
 from tests.stepped import Stepper
 
 LEADER, SAME_BROKER, OTHER_BROKER, YEN = 41_000_001, 41_000_002, 41_000_003, 41_000_004
+NETTED, ALPHA_TOO = 41_000_005, 41_000_007
 SECOND = 1_000_000
 EURUSD = 1
 PERSON_CONNECTION = 900_001
@@ -49,6 +51,28 @@ class MemoryBackend:
 
     def write(self, content: bytes) -> None:
         self._content = content
+
+
+class FaultyLog(EventLog):
+    """A log whose disk can be made to take nothing, or to lose the answer to what it took."""
+
+    is_down = False
+    is_unreadable = False
+    loses_answers = 0
+
+    def read_stream(self, stream: str, after: int = 0) -> Iterator[Recorded]:
+        if self.is_unreadable:
+            raise StoreUnavailable("the disk does not answer")
+        return super().read_stream(stream, after)
+
+    def append(self, batch: Sequence[Pending]) -> int:
+        if self.is_down:
+            raise StoreUnavailable("the disk is full")
+        position = super().append(batch)
+        if self.loses_answers:
+            self.loses_answers -= 1
+            raise StoreUnavailable("the answer was lost")
+        return position
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,14 +99,14 @@ class Whole:
         followers: tuple[int, ...] = (SAME_BROKER,),
         settings: Mapping[str, str] | None = None,
         switches: Switches | None = None,
-        log: EventLog | None = None,
+        log: FaultyLog | None = None,
     ) -> None:
         self.stepper = Stepper(seed)
         clock = self.stepper.clock
         switches = switches if switches is not None else Switches(history_days=0)
         self.broker = Broker(default_world(), now_us=clock.now(), seed=seed, switches=switches)
         self.stepper.network.broker = self.broker
-        self.log = log if log is not None else EventLog.in_memory()
+        self.log = log if log is not None else FaultyLog.in_memory()
         self.secrets = SecretStore(MemoryBackend())
         self.settings = check({"demo_host": "sandbox", "live_host": "sandbox"})
         self.followers = followers
@@ -252,6 +276,41 @@ class Person:
         if target is not None:
             request.takeProfit = target
         self.say(account, request)
+
+    def place(
+        self,
+        kind: int,
+        volume: int,
+        *,
+        price: float,
+        account: int = LEADER,
+        symbol: int = EURUSD,
+        side: int = model.BUY,
+        **more: Any,
+    ) -> int:
+        """Place a pending order; answers its id."""
+        request = wire.ProtoOANewOrderReq(
+            ctidTraderAccountId=account, symbolId=symbol, orderType=kind, tradeSide=side, volume=volume, **more
+        )
+        if kind == model.LIMIT:
+            request.limitPrice = price
+        else:
+            request.stopPrice = price
+        heard = self.say(account, request)
+        accepted = next(event for event in heard if isinstance(event, wire.ProtoOAExecutionEvent))
+        return int(accepted.order.orderId)
+
+    def cancel(self, order: int, *, account: int = LEADER) -> None:
+        self.say(account, wire.ProtoOACancelOrderReq(ctidTraderAccountId=account, orderId=order))
+
+    def amend_order(self, order: int, *, account: int = LEADER, **more: Any) -> None:
+        self.say(account, wire.ProtoOAAmendOrderReq(ctidTraderAccountId=account, orderId=order, **more))
+
+    def rests(self, account: int) -> list[Any]:
+        """The pending orders that rest at the broker, oldest first, as the wire says them."""
+        heard = self.say(account, wire.ProtoOAReconcileReq(ctidTraderAccountId=account))
+        report = next(event for event in heard if isinstance(event, wire.ProtoOAReconcileRes))
+        return sorted(report.order, key=lambda order: order.orderId)
 
     def holds(self, account: int) -> list[Held]:
         """The positions that the broker really holds, oldest first."""

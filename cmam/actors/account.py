@@ -36,6 +36,8 @@ from cmam.domain.events import (
     IntentOverdue,
     IntentRecorded,
     IntentSent,
+    IntentSettled,
+    Outcome,
     QuotesSampled,
     SymbolSpecSeen,
 )
@@ -79,6 +81,8 @@ SAMPLE_US = 10 * SECOND_US
 """How often the quotes of symbols with open copies are put on record."""
 UNCONFIRMED_US = SECOND_US
 """How long a whole close or a cancel waits for the store before it goes out all the same (DESIGN §1, invariant 1)."""
+
+NEVER_SENT = (Outcome.ABSENT, Outcome.DROPPED)
 
 LANES: Mapping[CommandKind, Lane] = {
     CommandKind.CLOSE: Lane.CLOSE,
@@ -183,7 +187,7 @@ class AccountActor(Watched):
             case m.Written():
                 self._written(message)
             case m.Dropped():
-                self._fact(IntentDropped(intent=message.intent, reason=message.reason))
+                self._dropped(message)
             case m.Confirmed():
                 self._unconfirmed.pop(message.intent, None)
             case m.Answered():
@@ -268,7 +272,7 @@ class AccountActor(Watched):
         for recorded in turn.intents:
             submit = self._submit(recorded, received_us, decided_us)
             then.append((m.limiter_name(self._ports.connection), submit))
-            if _may_leave_unrecorded(recorded):
+            if _may_leave_unrecorded(turn.view, recorded):
                 then.append((self._name, m.Confirmed(recorded.intent)))
                 self._unconfirmed[recorded.intent] = submit
                 self._ports.timer.after(UNCONFIRMED_US, self._name, m.Wake(f"unconfirmed {recorded.intent}"))
@@ -276,6 +280,7 @@ class AccountActor(Watched):
         append = m.Append(self._name, before.version + 1, now, facts, settings, tuple(then), is_urgent)
         self._ports.directory.tell(m.RECORDER, append)
         self._withdraw()
+        self._take_back(turn)
         self._arm()
 
     def _withdraw(self) -> None:
@@ -286,6 +291,20 @@ class AccountActor(Watched):
                 attempt = self._view.intents[name].attempt
                 self._ports.directory.tell(m.limiter_name(self._ports.connection), m.Withdraw(name, attempt))
         self._withdrawn = frozenset(gone)
+
+    def _take_back(self, turn: Turn) -> None:
+        """Let no attempt leave late that counts as never sent: it may still wait for the store or in the limiter."""
+        known = turn.folded.intents if turn.folded is not None else {}
+        for event in turn.derived:
+            if isinstance(event, IntentSettled) and event.outcome in NEVER_SENT and event.intent in known:
+                withdraw = m.Withdraw(event.intent, known[event.intent].attempt)
+                self._ports.directory.tell(m.limiter_name(self._ports.connection), withdraw)
+
+    def _dropped(self, message: m.Dropped) -> None:
+        """An attempt will not leave; one that was given up before is no news."""
+        intent = self._view.intents.get(message.intent)
+        if intent is None or intent.attempt == message.attempt:
+            self._fact(IntentDropped(intent=message.intent, reason=message.reason))
 
     def _submit(self, recorded: IntentRecorded, received_us: int, decided_us: int) -> m.Submit:
         return m.Submit(
@@ -699,7 +718,8 @@ class AccountActor(Watched):
         self._ports.timer.after(SAMPLE_US, self._name, m.Wake("sample"))
 
 
-def _may_leave_unrecorded(recorded: IntentRecorded) -> bool:
+def _may_leave_unrecorded(view: AccountView, recorded: IntentRecorded) -> bool:
     """Whole closes of hedged copies and cancels may leave before their record; nothing else ever does."""
     command = recorded.command
-    return (command.kind is CommandKind.CLOSE and command.whole) or command.kind is CommandKind.CANCEL
+    is_whole = command.kind is CommandKind.CLOSE and command.whole and not view.is_netted()
+    return is_whole or command.kind is CommandKind.CANCEL

@@ -229,7 +229,7 @@ class ConnectionActor(Watched):
     def _unwritten(self, what: Any) -> None:
         """The connection went away between the limiter and here: nothing was written, and everybody may know."""
         if isinstance(what, m.Submit):
-            self._tell_account(what.account, m.Dropped(what.intent, "the connection was lost"))
+            self._tell_account(what.account, m.Dropped(what.intent, "the connection was lost", what.attempt))
         elif isinstance(what, m.Ask):
             self._ports.directory.tell(
                 what.reply_to, m.Unanswered(what.question, "NOT_SENT", "the connection was lost")

@@ -206,10 +206,11 @@ class Written:
 
 @dataclass(frozen=True, slots=True)
 class Dropped:
-    """The limiter will never send this intent."""
+    """The limiter will never send this attempt of an intent."""
 
     intent: IntentId
     reason: str
+    attempt: int = 1
 
 
 @dataclass(frozen=True, slots=True)

@@ -132,7 +132,8 @@ class RateLimitActor(Watched):
             if reason == "duplicate":
                 continue
             if isinstance(item.data, m.Submit):
-                self._directory.tell(m.account_name(item.data.account), m.Dropped(item.data.intent, reason))
+                dropped = m.Dropped(item.data.intent, reason, item.data.attempt)
+                self._directory.tell(m.account_name(item.data.account), dropped)
             elif isinstance(item.data, m.Ask):
                 self._directory.tell(item.data.reply_to, m.Unanswered(item.data.question, "NOT_SENT", reason))
 

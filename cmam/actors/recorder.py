@@ -48,6 +48,7 @@ class RecorderActor(Watched):
         self._timer = timer
         self._directory = directory
         self._waiting: list[m.Append] = []
+        self._refused: set[str] = set()
         self._is_urgent = False
         self._is_armed = False
         self._retry_us = 0
@@ -58,6 +59,8 @@ class RecorderActor(Watched):
 
     def on_receive(self, message: Any) -> None:
         match message:
+            case m.Append() if message.stream in self._refused:
+                log.warning("! %s is closed: %d facts were not recorded", message.stream, len(message.facts))
             case m.Append():
                 self._waiting.append(message)
                 self._is_urgent = self._is_urgent or message.urgent
@@ -151,8 +154,9 @@ class RecorderActor(Watched):
             self._tell_accounts(m.StoreUp())
 
     def _refuse(self, error: RecordRefused) -> None:
-        """One stream cannot go on; the others can."""
+        """One stream cannot go on, whatever of it may still come; the others can."""
         log.error("! %s", error)
+        self._refused.add(error.stream)
         self._waiting = [append for append in self._waiting if append.stream != error.stream]
         self._directory.tell(error.stream, m.StreamRefused(error.stream, str(error)))
         self._directory.tell(m.OPERATOR, m.StreamRefused(error.stream, str(error)))
@@ -164,7 +168,12 @@ class RecorderActor(Watched):
 
     def _read(self, message: m.Read) -> None:
         """Answer with what is stored and what waits, so that a restarted actor misses nothing."""
-        records = [(recorded.event, recorded.at_us) for recorded in self._log.read_stream(message.stream)]
+        try:
+            records = [(recorded.event, recorded.at_us) for recorded in self._log.read_stream(message.stream)]
+        except StoreUnavailable as error:
+            log.warning("! %s is read later: %s", message.stream, error)
+            self._timer.after(RETRY_LAST_US, m.RECORDER, message)
+            return
         for append in self._waiting:
             if append.stream == message.stream:
                 records.extend((fact.event, append.at_us) for fact in append.facts)

@@ -57,7 +57,8 @@ class StatusBoard:
             "connections": {name: note for name, note in sorted(notes.items()) if name.startswith("connection:")},
             "limiters": {name: note for name, note in sorted(notes.items()) if name.startswith("limiter:")},
             "accounts": [
-                account_document(self._views.get(known.account), known) for known in registry.accounts.values()
+                {**account_document(self._views.get(known.account), known), **notes.get(f"account:{known.account}", {})}
+                for known in registry.accounts.values()
             ],
             "profiles": profiles_document(registry, links, self._views),
             "alerts": [

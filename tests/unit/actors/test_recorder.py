@@ -1,0 +1,123 @@
+"""The one writer of the log, alone: what it hands on, and what it keeps from ever leaving."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from cmam.actors import messages as m
+from cmam.actors.recorder import RecorderActor
+from cmam.clock import ManualClock
+from cmam.domain.events import AlertRaised
+from cmam.store.log import Pending
+from tests.stepped import Stepper
+from tests.whole import FaultyLog
+
+STREAM = "account:1"
+
+
+class Bench:
+    """A recorder among inboxes."""
+
+    def __init__(self) -> None:
+        self.stepper = Stepper(0)
+        self.log = FaultyLog.in_memory()
+        self.told: list[tuple[str, object]] = []
+        ref = self.stepper.start(RecorderActor, self.log, ManualClock(), self.stepper, self)
+        self._recorder = ref
+
+    def tell(self, name: str, message: object) -> bool:
+        self.told.append((name, message))
+        return True
+
+    def names(self) -> tuple[str, ...]:
+        return (STREAM,)
+
+    def take(self, *messages: object) -> None:
+        """Hand over messages and let every turn be taken."""
+        for message in messages:
+            self._recorder.tell(message)
+        while self.stepper._actors[0].actor_inbox.waiting:
+            self.stepper._turn(self.stepper._actors[0])
+
+    def of(self, kind: type) -> list[object]:
+        return [message for _, message in self.told if isinstance(message, kind)]
+
+
+@pytest.fixture
+def bench() -> Iterator[Bench]:
+    """A recorder on an empty log."""
+    bench = Bench()
+    yield bench
+    assert bench.stepper.failures == []
+
+
+def _append(version: int, *, stream: str = STREAM, urgent: bool = True) -> m.Append:
+    fact = m.Fact(AlertRaised(kind="k", text=f"{stream} {version}"))
+    return m.Append(stream, version, version, (fact,), then=(("limiter", version),), urgent=urgent)
+
+
+def test_what_waits_for_a_commit_is_told_after_it(bench: Bench) -> None:
+    """A request is handed on once its record can be read back, and in the order of the records."""
+    bench.take(_append(1, urgent=False))
+    assert bench.told == []
+    bench.take(_append(2))
+    assert bench.told == [("limiter", 1), ("limiter", 2)]
+    assert bench.log.head(STREAM).version == 2
+
+
+def test_nothing_of_a_refused_stream_leaves_whatever_follows(bench: Bench) -> None:
+    """A later append that would fit behind the thief's record is not written and not handed on either."""
+    bench.log.append([Pending(STREAM, 1, 1, AlertRaised(kind="thief", text=""))])
+    bench.take(_append(1))
+    bench.take(_append(2), _append(3))
+    assert bench.of(int) == []
+    assert bench.log.head(STREAM).version == 1
+    assert bench.of(m.StreamRefused)
+    bench.take(_append(1, stream="account:2"))
+    assert bench.of(int) == [1]
+
+
+def test_a_store_that_is_down_is_told_once_and_loses_nothing(bench: Bench) -> None:
+    """What came while the store took nothing is written in its order when it is back, and only then handed on."""
+    bench.log.is_down = True
+    bench.take(_append(1), _append(2), m.Flush(), m.Flush())
+    assert len(bench.of(m.StoreDown)) == 1
+    assert bench.of(int) == []
+    bench.log.is_down = False
+    bench.take(m.Flush())
+    assert bench.of(int) == [1, 2]
+    assert len(bench.of(m.StoreUp)) == 1
+
+
+def test_a_reader_is_told_what_is_stored_and_what_waits(bench: Bench) -> None:
+    """An account that starts again while the store is down still hears of everything it had said."""
+    bench.take(_append(1))
+    bench.log.is_down = True
+    bench.take(_append(2), m.Read(STREAM, "supervisor"))
+    (read,) = bench.of(m.StreamRead)
+    assert isinstance(read, m.StreamRead)
+    assert [event.text for event, _ in read.records if isinstance(event, AlertRaised)] == [f"{STREAM} 1", f"{STREAM} 2"]
+
+
+def test_a_store_that_cannot_be_read_is_read_later(bench: Bench) -> None:
+    """A question that the file cannot answer now is asked again; the recorder does not die of it."""
+    bench.take(_append(1))
+    bench.log.is_unreadable = True
+    bench.take(m.Read(STREAM, "supervisor"))
+    assert bench.of(m.StreamRead) == []
+    (moment,) = [entry for entry in bench.stepper._heap if isinstance(entry[3], m.Read)]
+    bench.log.is_unreadable = False
+    bench.take(moment[3])
+    assert len(bench.of(m.StreamRead)) == 1
+
+
+def test_the_answer_that_was_lost_is_not_written_twice(bench: Bench) -> None:
+    """A batch that is in the file although its answer was lost counts as written at the next try."""
+    bench.log.loses_answers = 1
+    bench.take(_append(1))
+    assert bench.of(int) == []
+    bench.take(m.Flush())
+    assert bench.of(int) == [1]
+    assert bench.log.head(STREAM).version == 1
