@@ -70,7 +70,10 @@ def _check(node: ast.expr, names: list[str], depth: int) -> None:
         raise BadFormula("nested too deeply")
     match node:
         case ast.Constant(value=int() | float()) if not isinstance(node.value, bool):
-            number(ast.unparse(node))
+            try:
+                number(ast.unparse(node))
+            except ValueError as error:
+                raise BadFormula("a number out of all measure") from error
         case ast.Name(id=name) if name in NAMES:
             names.append(name)
         case ast.BinOp(op=ast.Add() | ast.Sub() | ast.Mult() | ast.Div()):

@@ -42,8 +42,9 @@ FINISHED_REMEMBERED = 4_096
 
 def take_decision(view: AccountView, event: ChangeDecided, at_us: int) -> AccountView:
     """Move the link's cursor past a decided change, and give the copy its goal."""
-    cursor = Cursor(version=event.cause_version, index=event.cause_index)
-    view = replace(view, cursors={**view.cursors, event.link: cursor})
+    if not event.change.synced:
+        cursor = Cursor(version=event.cause_version, index=event.cause_index)
+        view = replace(view, cursors={**view.cursors, event.link: cursor})
     change, key = event.change, resolve(view, event.link, event.change)
     known = view.copies.get(key)
     if known is None:

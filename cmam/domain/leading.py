@@ -100,7 +100,7 @@ def _of_volume(
         source=position_source(position),
         leader=after.account,
         at_ms=at_ms or known.updated_ms,
-        symbol=_symbol(after, known.symbol),
+        symbol=symbol_of(after, known.symbol),
         side=known.side,
         position=position,
         origin=origin,
@@ -123,7 +123,7 @@ def _of_volume(
         late=late,
         origin_volume=order.volume if order is not None else Volume(0),
         is_opening=is_opening,
-        money=_money(after, quote_of),
+        money=money_of(after, quote_of),
         quote=quote_of(known.symbol),
     )
 
@@ -157,7 +157,7 @@ def _of_levels(
         source=position_source(position),
         leader=after.account,
         at_ms=at_ms or now.updated_ms,
-        symbol=_symbol(after, now.symbol),
+        symbol=symbol_of(after, now.symbol),
         side=now.side,
         position=position,
         before=now.volume,
@@ -171,7 +171,7 @@ def _of_levels(
         label=now.label,
         comment=now.comment,
         late=late,
-        money=_money(after, quote_of),
+        money=money_of(after, quote_of),
         quote=quote_of(now.symbol),
     )
 
@@ -225,7 +225,7 @@ def _order_change(
         source=order_source(order.order),
         leader=view.account,
         at_ms=order.updated_ms or order.opened_ms,
-        symbol=_symbol(view, order.symbol),
+        symbol=symbol_of(view, order.symbol),
         side=order.side,
         position=order.position,
         order=order.order,
@@ -249,7 +249,7 @@ def _order_change(
         label=order.label,
         comment=order.comment,
         late=late,
-        money=_money(view, quote_of),
+        money=money_of(view, quote_of),
         quote=quote_of(order.symbol),
     )
 
@@ -334,7 +334,8 @@ def _of_lost_order(
 # --- what the leader is ---------------------------------------------------------------------------------------------
 
 
-def _symbol(view: AccountView, symbol: SymbolId) -> LeaderSymbol:
+def symbol_of(view: AccountView, symbol: SymbolId) -> LeaderSymbol:
+    """A symbol as followers are told of it."""
     spec = view.specs.get(symbol)
     if spec is None:
         name = next((entry.name for entry in view.names.values() if entry.symbol == symbol), f"#{symbol}")
@@ -350,7 +351,7 @@ def _symbol(view: AccountView, symbol: SymbolId) -> LeaderSymbol:
     )
 
 
-def _money(view: AccountView, quote_of: QuoteOf) -> LeaderMoney | None:
+def money_of(view: AccountView, quote_of: QuoteOf = no_quotes) -> LeaderMoney | None:
     """What the leader has; equity and free margin only where every quote they rest on is there."""
     if view.trader is None:
         return None

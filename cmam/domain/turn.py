@@ -110,10 +110,11 @@ def decide_change(
 ) -> Turn:
     """Give a leader's change its one decision for a link; a change decided before gives nothing.
 
-    `cause` is the version in the leader's stream and the index among that event's changes.
+    `cause` is the version in the leader's stream and the index among that event's changes; a synced change has no
+    place there and moves no cursor.
     """
     cursor = view.cursors.get(settings.link)
-    if cursor is not None and not cursor.is_before(*cause):
+    if cursor is not None and not cursor.is_before(*cause) and not change.synced:
         return Turn(view, ())
     decision = decide(view, change, settings, inputs, now_us)
     decided = ChangeDecided(

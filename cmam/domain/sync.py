@@ -1,0 +1,121 @@
+"""What a follower makes up when it starts: what its leader holds and closed while nobody told it.
+
+Pure functions over the two views of one moment. The changes they give carry `synced`: they have no place in the
+leader's stream, move no cursor and are met as any other, the opens by all gates with the limits of `sync_*`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+from cmam.domain.changes import Change, ChangeKind
+from cmam.domain.copies import Copy
+from cmam.domain.events import Health
+from cmam.domain.ids import ChangeKey, SymbolId, order_source, position_source
+from cmam.domain.leading import money_of, symbol_of
+from cmam.domain.link import LinkSettings
+from cmam.domain.quantities import Quote, Volume
+from cmam.domain.trades import Position
+from cmam.domain.view import AccountView
+
+QuoteOf = Callable[[SymbolId], Quote | None]
+
+
+def at_start(
+    leader: AccountView, view: AccountView, settings: LinkSettings, quote_of: QuoteOf, *, is_caught_up: bool = True
+) -> tuple[Change, ...]:
+    """The changes a link has to make up, closes first. Both accounts must be reconciled, else nothing is known.
+
+    `is_caught_up` says that the follower has met all of the leader's changes: only then does a smaller volume mean a
+    reduction it was not told of. `quote_of` is the leader's.
+    """
+    if leader.health is not Health.RECONCILED or view.health is not Health.RECONCILED:
+        return ()
+    found: list[Change] = []
+    if settings.policy.sync_closed:
+        found.extend(_closes(leader, view, settings, is_caught_up=is_caught_up))
+    if settings.policy.sync_open:
+        found.extend(_opens(leader, view, settings, quote_of))
+    return tuple(found)
+
+
+def _closes(leader: AccountView, view: AccountView, settings: LinkSettings, *, is_caught_up: bool) -> Iterator[Change]:
+    for copy in view.copies.values():
+        if copy.link != settings.link or copy.target <= 0:
+            continue
+        held = leader.positions.get(copy.leader_position) if copy.leader_position is not None else None
+        if held is not None:
+            if is_caught_up and 0 < held.volume < copy.goal.leader_volume:
+                yield _of_copy(leader, copy, ChangeKind.REDUCED, copy.goal.leader_volume, held.volume)
+            continue
+        if copy.leader_order is not None and copy.leader_order in leader.orders:
+            continue
+        is_pending = copy.source.startswith("o") and not copy.leader_filled
+        kind = ChangeKind.ORDER_CANCELLED if is_pending else ChangeKind.CLOSED
+        yield _of_copy(leader, copy, kind, copy.goal.leader_volume, Volume(0))
+
+
+def _of_copy(leader: AccountView, copy: Copy, kind: ChangeKind, before: Volume, after: Volume) -> Change:
+    position = copy.leader_position
+    source = copy.source if position is None or kind is ChangeKind.ORDER_CANCELLED else position_source(position)
+    known = next((entry.symbol for entry in leader.names.values() if entry.name == copy.leader_symbol), SymbolId(0))
+    return Change(
+        key=ChangeKey(f"sync:{source}:{after}"),
+        kind=kind,
+        source=source,
+        leader=leader.account,
+        at_ms=leader.at_us // 1_000,
+        symbol=symbol_of(leader, known),
+        side=copy.side,
+        position=position,
+        order=copy.leader_order,
+        origin=copy.leader_order if copy.source.startswith("o") else None,
+        before=before,
+        after=after,
+        volume=Volume(before - after),
+        late=True,
+        synced=True,
+        money=money_of(leader),
+    )
+
+
+def _opens(leader: AccountView, view: AccountView, settings: LinkSettings, quote_of: QuoteOf) -> Iterator[Change]:
+    """What the leader holds and this link never copied; a finished copy never counts as missing again."""
+    known = {copy.leader_position for copy in (*view.copies.values(), *view.finished.values())}
+    for number in sorted(leader.positions):
+        position = leader.positions[number]
+        key = (settings.link, position_source(number))
+        if number in known or view.copy(key) is not None:
+            continue
+        origin = leader.origins.get(number)
+        if origin is not None and view.copy((settings.link, order_source(origin))) is not None:
+            continue
+        yield _of_position(leader, position, quote_of)
+
+
+def _of_position(leader: AccountView, position: Position, quote_of: QuoteOf) -> Change:
+    return Change(
+        key=ChangeKey(f"sync:{position_source(position.position)}:{position.volume}"),
+        kind=ChangeKind.OPENED,
+        source=position_source(position.position),
+        leader=leader.account,
+        at_ms=position.opened_ms,
+        symbol=symbol_of(leader, position.symbol),
+        side=position.side,
+        position=position.position,
+        origin=leader.origins.get(position.position),
+        volume=position.volume,
+        after=position.volume,
+        price=position.price,
+        stop=position.stop,
+        target=position.target,
+        trailing=position.trailing,
+        guaranteed=position.guaranteed,
+        trigger=position.trigger,
+        label=position.label,
+        comment=position.comment,
+        late=True,
+        synced=True,
+        money=money_of(leader, quote_of),
+        quote=quote_of(position.symbol),
+    )

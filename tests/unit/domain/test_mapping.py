@@ -1,0 +1,121 @@
+"""Which symbol is which, and what one currency is in another: with certainty, or not at all."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from fractions import Fraction
+
+import pytest
+
+from cmam.domain.conversion import Rates, chain
+from cmam.domain.equity import equity, expected_margin, floating
+from cmam.domain.ids import PositionId, SymbolId
+from cmam.domain.inputs import quotes_needed, symbols_to_know
+from cmam.domain.mapping import symbol_for
+from cmam.domain.policy import policy_of
+from cmam.domain.quantities import Side, Volume
+from cmam.domain.trades import Position
+from tests.factories import T0_US, a_change, a_leader_symbol, a_quote, a_spec, a_view, price, some_settings
+
+LEADER_QUOTE = a_quote("1.09999", "1.10001")
+
+
+def mapped(name: str, *others: object, **spec: object) -> tuple[str, str]:
+    """What EURUSD maps to where the follower has a symbol of this name; and how."""
+    own = replace(a_spec(), name=name, **spec)  # type: ignore[arg-type]
+    view = a_view((own, *others))  # type: ignore[arg-type]
+    quotes = {symbol.name: LEADER_QUOTE for symbol in view.specs.values()}
+    found = symbol_for(view, a_leader_symbol(a_spec()), policy_of({}), quotes, LEADER_QUOTE)
+    return (found.spec.name if found.spec is not None else "", found.how)
+
+
+@pytest.mark.parametrize("name", ["EURUSD.r", "EURUSDm", "EUR/USD", "eurusd", "EURUSD-pro", "fxEURUSD", "EURUSD_raw"])
+def test_known_spellings_of_one_symbol_are_alike(name: str) -> None:
+    """Separators, case and one known prefix or suffix."""
+    assert mapped(name) == (name, "alike")
+
+
+def test_the_exact_name_needs_no_likeness() -> None:
+    """It is taken as it is; the lots are another matter."""
+    assert mapped("EURUSD", lot_size=Volume(1)) == ("EURUSD", "exact")
+
+
+@pytest.mark.parametrize(
+    "spec",
+    [
+        {"base_name": "EUX"}, {"quote_name": "USX"}, {"lot_size": Volume(1_000_000)},
+        {"measurement_units": "Contracts"},
+    ],
+)  # fmt: skip
+def test_another_nature_is_another_symbol(spec: dict[str, object]) -> None:
+    """Assets, lot size and units must agree where the name is only alike."""
+    assert mapped("EURUSD.r", **spec)[0] == ""
+
+
+def test_two_that_fit_are_none_and_so_is_another_price() -> None:
+    """EURUSD.r and EURUSD.m: nobody knows which; a mid more than 0.5 % away is another thing."""
+    assert mapped("EURUSD.r", replace(a_spec(symbol=9), name="EURUSD.m"))[0] == ""
+    view = a_view((replace(a_spec(), name="EURUSD.r"),))
+    for mid, fits in (("1.1055", True), ("1.1056", False)):
+        quotes = {"EURUSD.r": a_quote(mid, mid)}
+        found = symbol_for(view, a_leader_symbol(a_spec()), policy_of({}), quotes, LEADER_QUOTE)
+        assert (found.spec is not None) is fits
+
+
+def test_a_row_decides_and_a_file_mapping_knows_only_rows() -> None:
+    """The table's word comes first; with `symbols.mapping=file` nothing else counts."""
+    view = a_view((a_spec(), a_spec("GBPUSD", 2)))
+    table = "leader_symbol,follower_symbol\nEURUSD,GBPUSD\n"
+    by_row = policy_of({"symbols.table": table})
+    leader = a_leader_symbol(a_spec())
+    assert symbol_for(view, leader, by_row, {}, None).spec.name == "GBPUSD"  # type: ignore[union-attr]
+    by_file = policy_of({"symbols.table": "leader_symbol\nXAUUSD\n", "symbols.mapping": "file"})
+    assert symbol_for(view, leader, by_file, {}, None).spec is None
+
+
+def test_conversions_take_the_side_that_costs() -> None:
+    """One EUR in USD: 1.10001 dear, 1.09999 cheap; one USD in EUR the other way round."""
+    rates = Rates(a_view(), {"EURUSD": LEADER_QUOTE}, T0_US, 10_000)
+    assert rates.rate("EUR", "USD", high=True) == Fraction("1.10001")
+    assert rates.rate("EUR", "USD", high=False) == Fraction("1.09999")
+    assert rates.rate("USD", "EUR", high=True) == 1 / Fraction("1.09999")
+    assert rates.rate("USD", "USD", high=True) == 1
+
+
+def test_a_chain_goes_through_what_is_quoted_best() -> None:
+    """From GBP to JPY by USD; from an unknown currency nowhere; with an old quote not at all."""
+    view = a_view()
+    assert [leg.symbol for leg in chain(view, "GBP", "JPY") or ()] == ["GBPUSD", "USDJPY"]
+    assert chain(view, "GBP", "XXX") is None
+    quotes = {"GBPUSD": a_quote("1.3", "1.3"), "USDJPY": a_quote("150", "150", at_us=T0_US - 10_000_001)}
+    assert Rates(view, quotes, T0_US, 10_000).rate("GBP", "JPY", high=True) is None
+
+
+def test_equity_is_balance_and_what_positions_would_bring() -> None:
+    """Long 10,000 EURUSD from 1.1 at a bid of 1.09: −100 USD, −7 of costs: 9,893; another currency pays its fee."""
+    view = a_view()
+    held = Position(
+        position=PositionId(1), symbol=SymbolId(1), side=Side.BUY, volume=Volume(1_000_000), price=price("1.1"),
+        swap=-300, commission=-400,
+    )  # fmt: skip
+    view = replace(view, positions={held.position: held})
+    quotes = {"EURUSD": a_quote("1.09", "1.0901")}
+    assert equity(Rates(view, quotes, T0_US, 10_000)) == 9_893
+    euro = replace(view, currency="EUR", specs={SymbolId(1): a_spec(conversion_fee_rate=70)})
+    gross = Fraction(-100) / Fraction("1.09")
+    assert floating(Rates(euro, quotes, T0_US, 10_000), held) == gross - abs(gross) * 70 / 10_000 - 7
+    assert equity(Rates(view, {}, T0_US, 10_000)) is None
+
+
+def test_expected_margin_is_notional_over_leverage() -> None:
+    """100,000 EUR at an ask of 1.10001 and 1:100: 1,100.01 USD."""
+    rates = Rates(a_view(), {"EURUSD": LEADER_QUOTE}, T0_US, 10_000)
+    assert expected_margin(rates, a_spec(), 10_000_000) == Fraction("1100.01")
+
+
+def test_what_a_decision_needs_to_be_told_is_named() -> None:
+    """GBPUSD on an account in JPY: its own quote and the chain of both its currencies."""
+    view = a_view(currency="JPY")
+    change = a_change(spec=a_spec("GBPUSD", 2))
+    assert set(quotes_needed(view, change, some_settings())) == {"GBPUSD", "USDJPY"}
+    assert set(symbols_to_know(view, ["GBPUSD"], [some_settings()])) == {"GBPUSD", "USDJPY"}

@@ -1,0 +1,144 @@
+"""Settings, tables, formulas: understood once, refused with all their faults at once."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+
+import pytest
+
+from cmam.domain.formula import BadFormula, formula
+from cmam.domain.policy import BY_NAME, SETTINGS, Policy, check_settings, policy_of
+from cmam.domain.reasons import REASONS, Reason
+from cmam.domain.table import SymbolRow, read_table, sample_table, write_table
+
+
+def test_every_default_is_allowed_and_every_setting_has_a_field_of_its_own() -> None:
+    """The table is the single truth: no default that its own reader refuses, no field without a row."""
+    assert check_settings({setting.name: setting.default for setting in SETTINGS}) == ()
+    fields = [setting.field for setting in SETTINGS]
+    assert len(fields) == len(set(fields)) == len(BY_NAME)
+    assert set(Policy.__dataclass_fields__) - set(fields) == {"rows"}
+    assert all(setting.allowed and setting.meaning.endswith((".", ")")) for setting in SETTINGS)
+
+
+def test_every_reason_has_its_row() -> None:
+    """When, what it rests on, and what would have let it through: for each member, in its order."""
+    assert list(REASONS) == list(Reason)
+    assert all(row.when and row.inputs and row.cure for row in REASONS.values())
+
+
+def test_all_faults_are_named_at_once() -> None:
+    """Field, value and what is allowed, for each wrong value and each unknown name."""
+    found = check_settings({"volume.amount": "-1", "max_age": "soon", "volume.mod": "x", "side": "buy"})
+    assert [fault.name for fault in found] == ["volume.amount", "max_age", "volume.mod"]
+    assert "expected a finite number above 0, such as 0.5, found '-1'" in str(found[0])
+    assert "volume.mode" in str(found[2])
+
+
+@pytest.mark.parametrize(
+    ("settings", "name"),
+    [
+        ({"volume.min": "2", "volume.max": "1"}, "volume.max"),
+        ({"volume.mode": "formula"}, "volume.formula"),
+        ({"min_equity": "100", "take_equity": "100"}, "take_equity"),
+        ({"fixed_sl": "10", "sl_offset": "5"}, "sl_offset"),
+        ({"symbols.include": "A,B", "symbols.exclude": "B"}, "symbols.exclude"),
+        ({"symbols.mapping": "file"}, "symbols.table"),
+        ({"volume.mode": "risk_percent", "max_age": "500ms"}, "stop_wait"),
+    ],
+)
+def test_values_that_cannot_stand_together_are_refused(settings: dict[str, str], name: str) -> None:
+    """Each alone is allowed."""
+    assert [fault.name for fault in check_settings(settings)] == [name]
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("volume.amount", "nan"), ("volume.amount", "inf"), ("volume.amount", "1e9"), ("volume.amount", "0"),
+        ("volume.amount", "1/3"), ("volume.amount", "1" * 20), ("max_age", "0s"), ("max_age", "1000d"),
+        ("hours", "8-17"), ("hours", "08:00-25:00"), ("hours", "08:00-08:00"), ("hours", "08:00-17:00 Mars/Base"),
+        ("days", "moonday"), ("symbols.include", ""), ("symbols.include", "A,,B"), ("volume.rounding", "skip,raise"),
+        ("order_types", "protection"), ("guard.reset", "24:00"), ("daily_loss", "0%"), ("label", "prefix:"),
+        ("max_positions", "1.5"), ("leader_blind", "close_after"), ("raise_risk_max", "0.5"),
+        ("volume.formula", "__import__('os')"), ("symbols.table", "leader_symbol,copy_sl\nEURUSD,maybe\n"),
+    ],
+)  # fmt: skip
+def test_what_cannot_be_is_refused(name: str, value: str) -> None:
+    """Not numbers, endless ones, fractions of nothing, hours that are none."""
+    assert [fault.name for fault in check_settings({name: value})] == [name]
+
+
+def test_a_stored_value_that_is_no_longer_allowed_falls_to_its_default() -> None:
+    """An old log keeps running."""
+    assert policy_of({"volume.amount": "many"}).volume_amount == 1
+
+
+@pytest.mark.parametrize(
+    ("text", "inputs", "value"),
+    [
+        ("leader_lots * 0.1", {"leader_lots": Fraction(3)}, Fraction(3, 10)),
+        ("-min(1, 2) + max(3, 4, 5) / 2", {}, Fraction(3, 2)),
+        ("balance / 3 * 3", {"balance": Fraction(1)}, Fraction(1)),
+        ("1 / 0", {}, None),
+    ],
+)
+def test_formulas_are_exact(text: str, inputs: dict[str, Fraction], value: Fraction | None) -> None:
+    """A third times three is one."""
+    assert formula(text).value(inputs) == value
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "x", "leader_lots ** 2", "min()", "min(1, *[2])", "(lambda: 1)()", "1 if 1 else 2", "'a'", "True", "(" * 99,
+     "balance.real", "1e400", "+".join("1" * 400), "-" * 60 + "1"],
+)  # fmt: skip
+def test_a_formula_is_arithmetic_and_nothing_else(text: str) -> None:
+    """No call, no attribute, no power, no depth that could hurt."""
+    with pytest.raises(BadFormula):
+        formula(text)
+
+
+def test_a_table_loads_back_as_it_was_written() -> None:
+    """Every cell, empty ones included."""
+    rows = (
+        SymbolRow(leader_symbol="EURUSD"),
+        SymbolRow(
+            leader_symbol="XAUUSD", follower_symbol="GOLD", copy_sl=False, copy_tp=True, volume_mode="fixed",
+            volume_amount=Fraction("0.05"), min_volume=Fraction("0.01"), max_volume=Fraction(2), max_slippage=20,
+            has_slippage=True,
+        ),
+        SymbolRow(leader_symbol="US30", has_slippage=True),
+    )  # fmt: skip
+    assert read_table(write_table(rows)).rows == rows
+
+
+def test_a_sample_changes_nothing() -> None:
+    """It names the leader's symbols and what they map to, and leaves every setting to the link."""
+    table = read_table(sample_table(["XAUUSD", "EURUSD"], {"EURUSD": "EURUSD.r"}))
+    assert [(row.leader_symbol, row.follower_symbol) for row in table.rows] == [("EURUSD", "EURUSD.r"), ("XAUUSD", "")]
+    assert all(row.volume_mode is None and row.volume_amount is None for row in table.rows)
+
+
+def test_every_fault_of_a_table_has_its_line_and_nothing_is_half_loaded() -> None:
+    """Wrong cells, a doubled symbol, a missing one, too few cells, bounds the wrong way round."""
+    text = (
+        "leader_symbol,follower_symbol,copy_sl,volume_amount,min_volume,max_volume\n"
+        "EURUSD,,maybe,-1,,\n"
+        "\n"
+        ",X,on,1,,\n"
+        "GBPUSD,,on,1\n"
+        "eurusd,,,,2,1\n"
+    )
+    table = read_table(text)
+    assert table.rows == ()
+    assert [(fault.line, fault.column) for fault in table.faults] == [
+        (2, "copy_sl"), (2, "volume_amount"), (4, "leader_symbol"), (5, "row"), (6, "max_volume"), (6, "leader_symbol"),
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("text", ["", "symbol\nEURUSD\n", "leader_symbol,colour\n", "leader_symbol,leader_symbol\n"])
+def test_a_table_needs_its_header(text: str) -> None:
+    """Unknown, doubled or missing columns are named."""
+    assert read_table(text).faults
+    assert read_table(text).rows == ()

@@ -1,0 +1,157 @@
+"""What is made up at a start, and what a check says before anything starts."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from cmam.domain.account import evolve
+from cmam.domain.changes import ChangeKind
+from cmam.domain.events import Reconciled
+from cmam.domain.ids import OrderId, PositionId, SymbolId
+from cmam.domain.quantities import Side, Volume
+from cmam.domain.reasons import Reason, Verdict
+from cmam.domain.report import check
+from cmam.domain.sync import at_start
+from cmam.domain.trades import Order, OrderType, Position
+from tests.factories import (
+    LEADER,
+    LOT,
+    T0_US,
+    Pair,
+    a_change,
+    a_quote,
+    a_spec,
+    a_view,
+    price,
+    some_settings,
+)
+
+
+def a_leader(*positions: Position, orders: tuple[Order, ...] = ()) -> object:
+    """A leader that holds these."""
+    view = a_view(account=LEADER)
+    return evolve(view, Reconciled(positions=positions, orders=orders), T0_US)
+
+
+def held(number: int = 500, volume: int = LOT, **changes: object) -> Position:
+    """One of the leader's positions, opened ten minutes ago."""
+    position = Position(
+        position=PositionId(number), symbol=SymbolId(1), side=Side.BUY, volume=Volume(volume), price=price("1.1"),
+        opened_ms=T0_US // 1_000 - 600_000, updated_ms=T0_US // 1_000 - 600_000,
+    )  # fmt: skip
+    return replace(position, **changes)  # type: ignore[arg-type]
+
+
+def quote_of(symbol: SymbolId) -> object:
+    """The leader's quote of EURUSD."""
+    return a_quote("1.09999", "1.10001") if symbol == 1 else None
+
+
+def start(pair: Pair, leader: object) -> list[object]:
+    """Let a follower make up what it missed."""
+    changes = at_start(leader, pair.view, pair.link, quote_of)  # type: ignore[arg-type]
+    return [pair.tell(change) for change in changes]
+
+
+def test_sync_open_is_off_by_default_and_opens_each_position_once() -> None:
+    """Ten minutes old: too old for `max_age`, not for `sync_max_age`; told twice, opened once."""
+    leader = a_leader(held())
+    assert start(Pair(), leader) == []
+    pair = Pair({"sync_open": "on"})
+    (found,) = start(pair, leader)
+    assert found.verdict is Verdict.COPY  # type: ignore[attr-defined]
+    pair.answer()
+    assert start(pair, leader) == []
+    assert pair.view.cursors == {}
+    assert pair.copy.volume == LOT
+
+
+def test_sync_open_has_its_own_limits() -> None:
+    """`sync_max_age` and `sync_max_price_distance`, in pips worse than the leader's entry."""
+    old = Pair({"sync_open": "on", "sync_max_age": "9m"})
+    assert start(old, a_leader(held()))[0].reason is Reason.TOO_OLD  # type: ignore[attr-defined]
+    far = Pair({"sync_open": "on", "sync_max_price_distance": "5"})
+    far.quotes["EURUSD"] = ("1.10099", "1.10101")
+    assert start(far, a_leader(held()))[0].reason is Reason.PRICE_AWAY  # type: ignore[attr-defined]
+
+
+def test_what_closed_meanwhile_is_closed_and_each_close_stands_alone() -> None:
+    """Two copies, one source gone: that one closes; with `sync_closed=off` nothing does."""
+    for settings, closes in (({}, 1), ({"sync_closed": "off"}, 0)):
+        pair = Pair(settings)
+        pair.opens()
+        pair.answer()
+        pair.tell(pair.change(source="pdx", position=PositionId(501)))
+        pair.answer()
+        start(pair, a_leader(held(501)))
+        assert len(pair.waiting) == closes
+        pair.answer()
+        assert len(pair.held) == 2 - closes
+
+
+def test_a_volume_that_fell_meanwhile_is_followed_down_and_never_up() -> None:
+    """1.0 to 0.4 while nobody told: 0.6 are closed. 1.0 to 2.0: nothing is added."""
+    pair = Pair()
+    pair.opens()
+    pair.answer()
+    start(pair, a_leader(held(volume=4_000_000)))
+    pair.answer()
+    assert pair.copy.volume == 4_000_000
+    assert start(pair, a_leader(held(volume=2 * LOT))) == []
+
+
+def test_a_pending_that_was_cancelled_meanwhile_is_cancelled() -> None:
+    """The leader's order is no longer there, nor a position of it."""
+    pair = Pair()
+    pair.order()
+    pair.answer()
+    resting = Order(
+        order=OrderId(450), symbol=SymbolId(1), side=Side.BUY, type=OrderType.LIMIT, volume=Volume(LOT),
+        limit_price=price("1.09"),
+    )  # fmt: skip
+    assert start(pair, a_leader(orders=(resting,))) == []
+    start(pair, a_leader())
+    pair.answer()
+    assert pair.resting == {}
+
+
+def test_nothing_is_made_up_from_an_account_that_is_not_seen() -> None:
+    """An unreconciled leader holds nothing that we know of; its copies stay."""
+    pair = Pair()
+    pair.opens()
+    pair.answer()
+    from cmam.domain.events import Health, HealthChanged
+
+    blind = evolve(a_leader(), HealthChanged(health=Health.DOWN), T0_US)  # type: ignore[arg-type]
+    assert start(pair, blind) == []
+
+
+def test_a_finished_copy_never_counts_as_missing() -> None:
+    """A person closed it; a start does not open it again."""
+    pair = Pair({"sync_open": "on"})
+    pair.opens()
+    pair.answer()
+    pair.passes(1_000)
+    (number,) = pair.held
+    pair.hears(pair.close(number, LOT))
+    assert start(pair, a_leader(held())) == []
+
+
+def test_a_check_sets_both_symbols_side_by_side_and_names_what_could_not_be_copied() -> None:
+    """A lot of 100,000 beside one of 10,000, what each is worth, and why yesterday's trade would have been skipped."""
+    leader, own = a_view(account=LEADER), a_view((a_spec(lot_size=1_000_000, step_volume=10_000, min_volume=10_000),))
+    quotes = {"EURUSD": a_quote("1.09999", "1.10001")}
+    recent = (
+        a_change(at_ms=1),
+        a_change(source="p2", spec=a_spec("GBPUSD", 2), at_ms=1),
+        a_change(ChangeKind.CLOSED),
+    )
+    report = check(leader, own, some_settings(), leader_quotes=quotes, quotes=quotes, recent=recent, now_us=T0_US)
+    euro = next(line for line in report.symbols if line.leader.name == "EURUSD")
+    assert euro.follower is not None
+    assert (euro.leader.lot_worth, euro.follower.lot_worth) == ("110001", "11000.1")
+    assert (euro.leader.pip_worth, euro.follower.pip_worth) == ("10", "1")
+    assert "lots differ" in euro.warnings[0]
+    assert report.unmapped == ("GBPUSD",)
+    assert [trial.reason for trial in report.trials] == [Reason.LOTS_UNCONFIRMED, Reason.UNMAPPED_SYMBOL]
+    assert all(trial.cure for trial in report.trials)
