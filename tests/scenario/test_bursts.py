@@ -1,0 +1,65 @@
+"""Bursts, in virtual time: more to send than the limit lets through in a second, as the broker counts."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from cmam.domain.events import RequestsBlocked
+from tests.whole import LEADER, PERSON_CONNECTION, SAME_BROKER, Whole
+
+LOT = 10_000_000
+TRADES = 45
+LIMIT = 10
+"""Far below what the leader's own terminal may send, so that what it does in a second takes the copier several."""
+
+
+@pytest.fixture
+def whole() -> Whole:
+    """A running system that may send ten requests a second."""
+    whole = Whole(seed=3, settings={"volume.amount": "0.1"})
+    whole.settings = replace(whole.settings, api=replace(whole.settings.api, max_requests=LIMIT))
+    whole.start_ready()
+    whole.run(3)
+    return whole
+
+
+def counted(whole: Whole, what: str) -> list[int]:
+    """What the broker counted on each of the copier's connections."""
+    listed: Any = whole.broker.stats()["connections"]
+    return [figures[what] for figures in listed if figures["connection"] < PERSON_CONNECTION]
+
+
+def test_a_burst_of_copies_stays_below_the_limit_and_all_of_it_arrives(whole: Whole) -> None:
+    """The limit is reached and never passed as the broker counts, nothing is refused, and no copy is left out."""
+    for _ in range(TRADES):
+        whole.person.buy(LOT)
+        whole.run(0.021)
+    assert len(whole.person.holds(SAME_BROKER)) < TRADES
+    whole.run(8)
+    assert len(whole.person.holds(LEADER)) == len(whole.person.holds(SAME_BROKER)) == TRADES
+    assert max(counted(whole, "busiest_second_with_heartbeats")) <= LIMIT
+    assert max(counted(whole, "busiest_second")) >= LIMIT - 1
+    assert sum(counted(whole, "rate_refusals")) == 0
+    assert not [record for record in whole.log.read_all() if isinstance(record.event, RequestsBlocked)]
+    assert whole.stepper.failures == []
+
+
+def test_a_close_overtakes_a_burst_of_opens(whole: Whole) -> None:
+    """A position that the leader closes during its burst is closed at the follower long before the burst is through."""
+    first = whole.person.buy(LOT)
+    whole.run(3)
+    copies = {held.position for held in whole.person.holds(SAME_BROKER)}
+    assert len(copies) == 1
+    for _ in range(TRADES):
+        whole.person.buy(LOT)
+        whole.run(0.021)
+    whole.person.close(first, LOT)
+    whole.run(0.3)
+    held = {held.position for held in whole.person.holds(SAME_BROKER)}
+    assert not held & copies
+    assert len(held) < TRADES // 2
+    whole.run(8)
+    assert len(whole.person.holds(SAME_BROKER)) == TRADES
