@@ -157,8 +157,8 @@ class Reconciled(Event):
     """All that the broker holds for the account at one moment, with what happened in the gap before it.
 
     `deals` and `closed_orders` are those of the gap. `looked_up` is set when the order history was asked too, so that
-    the absence of an intent's order in it is proof; `covers_from_ms` is how far back it reaches in the broker's time, `settle_us`
-    how long an order may be under way before its absence proves anything.
+    the absence of an intent's order in it is proof; `covers_from_ms` is how far back it reaches in the broker's time,
+    `settle_us` how long an order may be under way before its absence proves anything.
     """
 
     TOPIC: ClassVar[str] = "account.reconciled"
