@@ -34,6 +34,7 @@ from cmam.clock import SECOND_US, Clock, SystemClock
 from cmam.config.home import Home
 from cmam.config.settings import Endpoint, Settings
 from cmam.credentials.oauth import OAuthClient
+from cmam.credentials.rotation import Provider
 from cmam.credentials.secrets_file import SecretStore
 from cmam.domain.account import AccountView
 from cmam.domain.events import StoreCreated, SystemStarted, SystemStopped
@@ -88,6 +89,9 @@ class Machinery:
     timer: Ticks
     reader: Callable[[str, Endpoint, QuoteBoard], Reads]
     chance: Callable[[], float]
+    provider: Callable[[Settings], Provider] = lambda settings: OAuthClient(
+        settings.api.oauth_url, settings.api.ca_file
+    )
 
 
 def threads(settings: Settings, clock: Clock) -> Machinery:
@@ -248,7 +252,7 @@ class System:
             self._ensure_accounts,
         )
         self._directory.tell(m.OPERATOR, SystemStarted(version=cmam.__version__, pid=os.getpid()))
-        provider = OAuthClient(self._settings.api.oauth_url, self._settings.api.ca_file)
+        provider = self._machinery.provider(self._settings)
         self._launch(
             m.KEEPER, KeeperActor, self._keys, self._secrets, provider, self._clock, self._timer, self._directory
         )

@@ -16,6 +16,7 @@ from google.protobuf.message import Message
 from cmam.bootstrap import Machinery, System
 from cmam.config.secret import Secret
 from cmam.config.settings import check
+from cmam.credentials.oauth import OAuthRefused, OAuthUnreachable
 from cmam.credentials.secrets_file import SecretStore
 from cmam.credentials.vault import Application, TokenPair, with_application, with_grant
 from cmam.domain.account import AccountView
@@ -25,6 +26,7 @@ from cmam.office import Desk
 from cmam.openapi import catalogue
 from cmam.openapi._pb import OpenApiMessages_pb2 as wire
 from cmam.openapi._pb import OpenApiModelMessages_pb2 as model
+from cmam.sandbox.authority import Refusal
 from cmam.sandbox.broker import Broker, Close, Send
 from cmam.sandbox.switches import Switches
 from cmam.sandbox.world_file import default_world
@@ -75,6 +77,27 @@ class FaultyLog(EventLog):
         return position
 
 
+class SandboxProvider:
+    """The token endpoint, without its socket."""
+
+    def __init__(self, whole: Whole) -> None:
+        self._whole = whole
+        self.is_reachable = True
+
+    def refresh(self, application: Application, pair: TokenPair, *, now: int) -> TokenPair:
+        """Spend a refresh token as the sandbox's own endpoint would."""
+        if not self.is_reachable:
+            raise OAuthUnreachable("The token endpoint does not answer.", was_sent=False)
+        broker = self._whole.broker
+        secret = application.client_secret.reveal()
+        found = broker.grants.refresh(pair.refresh.reveal(), now, client_id=application.client_id, client_secret=secret)
+        broker.on_time(now)
+        self._whole.stepper.network.collect()
+        if isinstance(found, Refusal):
+            raise OAuthRefused(found.description, found.code)
+        return TokenPair(Secret(found.access_token), Secret(found.refresh_token), now, found.expires_us)
+
+
 @dataclass(frozen=True, slots=True)
 class Held:
     """A position as the broker really holds it."""
@@ -96,6 +119,7 @@ class Whole:
         self,
         seed: int = 0,
         *,
+        leader: int = LEADER,
         followers: tuple[int, ...] = (SAME_BROKER,),
         settings: Mapping[str, str] | None = None,
         switches: Switches | None = None,
@@ -109,22 +133,36 @@ class Whole:
         self.log = log if log is not None else FaultyLog.in_memory()
         self.secrets = SecretStore(MemoryBackend())
         self.settings = check({"demo_host": "sandbox", "live_host": "sandbox"})
+        self.leader = leader
         self.followers = followers
+        self.accounts: tuple[int, ...] = ()
+        self.provider = SandboxProvider(self)
         self._give_tokens()
-        desk = Desk(self.log, clock)
-        desk.carry_out({"command": "account.add", "accounts": [_account(self.broker, c) for c in (LEADER, *followers)]})
-        chosen = {"volume.basis": "units", **(settings or {})}
-        desk.carry_out(
-            {
-                "command": "profile.create",
-                "name": "whole",
-                "leader": str(LEADER),
-                "followers": [str(follower) for follower in followers],
-                "settings": chosen,
-            }
-        )
+        self.desk = Desk(self.log, clock)
+        self.add_accounts(leader, *followers)
+        self.add_profile("whole", leader, followers, settings)
         self.person = Person(self)
         self.system: System | None = None
+
+    def add_accounts(self, *accounts: int) -> None:
+        """Add accounts before the start."""
+        known = [_account(self.broker, ctid) for ctid in accounts]
+        self.desk.carry_out({"command": "account.add", "accounts": known})
+        self.accounts = (*self.accounts, *accounts)
+
+    def add_profile(
+        self, name: str, leader: int, followers: tuple[int, ...], settings: Mapping[str, str] | None = None
+    ) -> None:
+        """Create a profile before the start."""
+        self.desk.carry_out(
+            {
+                "command": "profile.create",
+                "name": name,
+                "leader": str(leader),
+                "followers": [str(follower) for follower in followers],
+                "settings": {"volume.basis": "units", **(settings or {})},
+            }
+        )
 
     def _give_tokens(self) -> None:
         application = self.broker.world.applications[0]
@@ -150,6 +188,7 @@ class Whole:
             stepper,
             stepper.network.reader,
             stepper.random.random,
+            lambda _: self.provider,
         )
         self.system = System(self.settings, self.log, self.secrets, machinery)
         self.system.start()
@@ -167,7 +206,7 @@ class Whole:
     def is_ready(self) -> bool:
         """Whether every account of the system is reconciled."""
         assert self.system is not None
-        views = [self.view(account) for account in (LEADER, *self.followers)]
+        views = [self.view(account) for account in self.accounts]
         return all(view is not None and view.health is Health.RECONCILED for view in views)
 
     def run(self, seconds: float = 1.0) -> None:
