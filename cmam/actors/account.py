@@ -48,6 +48,7 @@ from cmam.domain.link import LinkSettings
 from cmam.domain.mapping import names_to_know
 from cmam.domain.quantities import Quote
 from cmam.domain.symbols import SymbolSpec
+from cmam.domain.sync import at_start
 from cmam.domain.turn import (
     SETTLE_US,
     Turn,
@@ -75,8 +76,6 @@ REFRESH_US = 60 * SECOND_US
 """How often what the broker holds is compared with what is believed, while all is well."""
 WATCH_US = 250_000
 """How often guards are looked at, where there are any."""
-LOOK_AGAIN_US = 2 * SECOND_US
-"""How soon after a look-up that settled nothing the broker is asked again."""
 SAMPLE_US = 10 * SECOND_US
 """How often the quotes of symbols with open copies are put on record."""
 UNCONFIRMED_US = SECOND_US
@@ -138,10 +137,11 @@ class AccountActor(Watched):
         self._clock_offset_ms = 0
         self._unconfirmed: dict[str, m.Submit] = {}
         self._armed_us = 0
-        self._looked_us = 0
         self._feed = ""
         self._refused = ""
         self._withdrawn: frozenset[IntentId] = frozenset()
+        self._joining: set[LinkId] = set()
+        self._to_sync: dict[LinkId, m.LeaderHolds] = {}
         self._guarded = guards.Memory()
         self._is_watching = False
         self._is_looking = False
@@ -219,6 +219,8 @@ class AccountActor(Watched):
                 self._ask_leaders()
             case m.FollowFrom():
                 self._follow_from(message)
+            case m.LeaderHolds():
+                self._leader_holds(message)
             case m.Unfollow():
                 self._routes.pop(message.link, None)
                 self._behind.pop(message.link, None)
@@ -330,13 +332,6 @@ class AccountActor(Watched):
             self._armed_us = moment
             self._ports.timer.after(moment - now + 1_000, self._name, m.Wake())
 
-    def _next_lookup(self) -> int | None:
-        """When to ask what became of unknown outcomes: not while nobody could answer, and not in one breath."""
-        if self._preparation is not None or self._view.health is not Health.RECONCILED:
-            return None
-        lookup = lookup_due(self._view)
-        return None if lookup is None else max(lookup, self._looked_us + LOOK_AGAIN_US)
-
     def _woken(self, message: m.Wake) -> None:
         kind, _, intent = message.what.partition(" ")
         if kind == "unconfirmed":
@@ -444,6 +439,20 @@ class AccountActor(Watched):
         facts = tuple(m.Fact(event, cause if isinstance(event, ChangeDecided) else own) for event in turn.derived)
         self._commit_turn(before, turn, facts, now, message.received_us, settings=link.version)
 
+    def _leader_holds(self, message: m.LeaderHolds) -> None:
+        """A link begins: bring its copies and what its leader holds together, once this account can."""
+        link = self._links.get(message.link)
+        if link is None:
+            return
+        if self._view.health is not Health.RECONCILED or self._deferred:
+            self._to_sync[message.link] = message
+            return
+        leader = message.leader
+        feed = self._ports.board.feed_of(leader.account)
+        found = at_start(leader, self._view, link, lambda symbol: self._ports.board.quote(feed, symbol))
+        for index, change in enumerate(found):
+            self._decide(link, m.LeaderChanged(message.link, change, leader.version, index), superseded=False)
+
     def _flush_deferred(self) -> None:
         """Decide what waited, in its order; an open whose source has gone meanwhile is known to be superseded."""
         waiting, self._deferred = self._deferred, []
@@ -459,6 +468,9 @@ class AccountActor(Watched):
                 for later in waiting[number + 1 :]
             )
             self._decide(link, message, superseded=superseded)
+        begun, self._to_sync = self._to_sync, {}
+        for holds in begun.values():
+            self._leader_holds(holds)
 
     def _ensure_specs(self, names: Iterable[str]) -> None:
         """Have the symbols that a decision needs on record before it."""
@@ -513,6 +525,7 @@ class AccountActor(Watched):
         self._routes[message.link] = message.follower
         waiting = self._behind.get(message.link)
         if waiting is None and message.version >= self._view.version:
+            self._tell_holdings((message.link,))
             return
         held = waiting.held if waiting is not None else []
         self._behind[message.link] = _Behind((message.version, message.index), self._view.version, held)
@@ -537,6 +550,17 @@ class AccountActor(Watched):
             for held in who.held:
                 if held.version > view.version and link in self._routes:
                     self._ports.directory.tell(m.account_name(self._routes[link]), held)
+        self._tell_holdings(tuple(behind))
+
+    def _tell_holdings(self, links: tuple[LinkId, ...]) -> None:
+        """Tell links that begin what there is to hold, once that is known: now, or after the reconcile."""
+        if self._view.health is not Health.RECONCILED:
+            self._joining.update(links)
+            return
+        for link in links:
+            if link in self._routes:
+                told = m.LeaderHolds(link, self._view)
+                self._ports.directory.tell(m.account_name(self._routes[link]), told)
 
     # --- what the broker says -------------------------------------------------------------------------------------
 
@@ -681,6 +705,8 @@ class AccountActor(Watched):
         if preparation.kind is Kind.FULL:
             self._health(Health.RECONCILED)
             self._keep_looking()
+            joining, self._joining = tuple(sorted(self._joining)), set()
+            self._tell_holdings(joining)
         self._alert(m.Alert("session"))
         self._flush_deferred()
         self._watch()

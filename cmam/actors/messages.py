@@ -12,6 +12,7 @@ from typing import Any
 
 from cmam.actors.runtime import SUPERVISOR as SUPERVISOR
 from cmam.actors.runtime import Failed as Failed
+from cmam.domain.account import AccountView
 from cmam.domain.changes import Change
 from cmam.domain.commands import Command
 from cmam.domain.events import Event, Health
@@ -179,10 +180,11 @@ class LeaderChanged:
 
 
 @dataclass(frozen=True, slots=True)
-class LeaderCaughtUp:
-    """All of a leader's past changes were told: what follows is new."""
+class LeaderHolds:
+    """What a leader is as a link begins, after everything up to that moment was told."""
 
     link: LinkId
+    leader: AccountView
 
 
 @dataclass(frozen=True, slots=True)

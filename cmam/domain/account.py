@@ -179,5 +179,5 @@ def _reconciled(view: AccountView, event: Reconciled, at_us: int) -> AccountView
             if deal.close is None and deal.position in view.positions and deal.position not in view.origins:
                 view = replace(view, origins={**view.origins, deal.position: deal.order})
     view = replace(view, orders={order.order: order for order in event.orders if order.is_resting})
-    view = adopt_unknown(view, event, at_us)
+    view = replace(adopt_unknown(view, event, at_us), has_reconciled=True)
     return refresh_copies(view, event.deals)

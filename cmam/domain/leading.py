@@ -258,7 +258,12 @@ def _order_change(
 
 
 def _of_reconcile(before: AccountView, after: AccountView, event: Reconciled, quote_of: QuoteOf) -> Iterator[Change]:
-    """Closes and cancels first: what lowers risk is told before what raises it."""
+    """Closes and cancels first: what lowers risk is told before what raises it.
+
+    The first snapshot of all tells nothing: what an account held before we knew it is no change (`sync_open`).
+    """
+    if not before.has_reconciled:
+        return
     orders = {order.order: order for order in event.past_orders}
     last: dict[PositionId, Deal] = {}
     for deal in sorted(event.deals, key=lambda deal: (deal.executed_ms, deal.deal)):

@@ -63,6 +63,7 @@ class AccountView:
     account: AccountId
     version: int = 0
     at_us: int = 0
+    has_reconciled: bool = False
     trader: Trader | None = None
     currency: str = ""
     is_live: bool = False

@@ -1,0 +1,56 @@
+"""How copying begins: a leader that already holds something, copies whose source has gone while nothing ran."""
+
+from __future__ import annotations
+
+from cmam.domain.events import ChangeDecided
+from cmam.store.replay import verify
+from tests.whole import SAME_BROKER, Whole
+
+LOT = 10_000_000
+
+
+def test_a_position_from_before_is_left_alone_by_default() -> None:
+    """What the leader held before copying began is not opened without `sync_open`."""
+    whole = Whole(seed=1)
+    whole.person.buy(LOT)
+    whole.run(1)
+    whole.start_ready()
+    whole.run(3)
+    assert whole.person.holds(SAME_BROKER) == []
+
+
+def test_sync_open_opens_what_the_leader_holds_once() -> None:
+    """With `sync_open` the leader's young position is opened at the start, and not again at the next one."""
+    whole = Whole(seed=2, settings={"sync_open": "on", "sync_max_age": "10m"})
+    whole.person.buy(LOT, relativeStopLoss=4_000)
+    whole.run(1)
+    whole.start_ready()
+    whole.run(3)
+    assert [held.volume for held in whole.person.holds(SAME_BROKER)] == [LOT]
+    whole.kill()
+    whole.start_ready()
+    whole.run(20)
+    assert [held.volume for held in whole.person.holds(SAME_BROKER)] == [LOT]
+    assert verify(whole.log.read_all()).is_identical
+
+
+def test_what_the_leader_closed_while_the_profile_was_stopped_is_closed_at_its_start() -> None:
+    """A profile that is enabled again closes the copies whose source has gone, and reduces those that shrank."""
+    whole = Whole(seed=3)
+    whole.start_ready()
+    first, second = whole.person.buy(2 * LOT), whole.person.buy(4 * LOT)
+    whole.run(2)
+    assert len(whole.person.holds(SAME_BROKER)) == 2
+    answer = whole.command({"command": "profile.disable", "profile": "whole", "copies": "leave"})
+    assert answer["ok"], answer
+    whole.person.close(first, 2 * LOT)
+    whole.person.close(second, LOT)
+    whole.run(2)
+    assert [held.volume for held in whole.person.holds(SAME_BROKER)] == [2 * LOT, 4 * LOT]
+    assert whole.command({"command": "profile.enable", "profile": "whole"})["ok"]
+    whole.run(3)
+    assert [held.volume for held in whole.person.holds(SAME_BROKER)] == [3 * LOT]
+    synced = [event.change for event in whole.events(SAME_BROKER, ChangeDecided) if event.change.synced]
+    assert {change.kind.value for change in synced} == {"closed", "reduced"}
+    assert verify(whole.log.read_all()).is_identical
+    assert whole.stepper.failures == []
