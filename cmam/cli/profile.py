@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from cmam.cli.common import Noun, face, fail, is_interactive, key_values, print_json, print_rows, say
+from cmam.cli.common import Noun, face, key_values, print_json, print_rows, say
+from cmam.cli.profile_end import adopt, delete, disable, rearm
+from cmam.cli.profile_file import apply, export
 from cmam.cli.profile_symbols import symbols
 
 if TYPE_CHECKING:
@@ -29,7 +31,8 @@ def profile() -> None:
     """Say who follows whom, and how: a leader, its followers, and the policy of each link."""
 
 
-profile.add_command(symbols)
+for verb in (adopt, apply, delete, disable, export, rearm, symbols):
+    profile.add_command(verb)
 
 
 def _carry_out(request: Mapping[str, Any]) -> dict[str, Any]:
@@ -154,16 +157,30 @@ def show(name: str, everything: bool) -> None:
 @click.argument("pairs", nargs=-1, metavar="[NAME=VALUE]…", callback=key_values)
 @click.option("--follower", metavar="ID", help="Only this follower's link.")
 @SET
-def set_(name: str, pairs: Mapping[str, str], follower: str | None, settings: Mapping[str, str]) -> None:
-    """Change settings of all links of a profile, or of one; what is not named keeps its value."""
+@click.option(
+    "--unset",
+    "unset",
+    multiple=True,
+    metavar="NAME",
+    help="Back to its default (or the profile's own); may be repeated.",
+)
+def set_(
+    name: str, pairs: Mapping[str, str], follower: str | None, settings: Mapping[str, str], unset: tuple[str, ...]
+) -> None:
+    """Change settings of all links of a profile, or of one; what is not named keeps its value.
+
+    All of it is taken or nothing. It takes effect from the next decision and touches no open copy.
+    """
     wanted = {**pairs, **settings}
-    if not wanted:
-        raise click.UsageError("expected at least one NAME=VALUE, found none.")
-    answer = _carry_out({"command": "profile.set", "profile": name, "follower": follower, "settings": wanted})
+    if not wanted and not unset:
+        raise click.UsageError("expected at least one NAME=VALUE or --unset NAME, found none.")
+    request = {"command": "profile.set", "profile": name, "follower": follower, "settings": wanted}
+    answer = _carry_out({**request, "unset": list(unset)})
+    if face().as_json:
+        print_json(answer)
     links = answer["links"]
-    if not links:
-        fail(f"{name} has no link of that follower.")
-    say(f"Changed on {links} link{'s' if links != 1 else ''} of {answer['profile']}.")
+    what = "Changed" if answer["changed"] else "Nothing is different"
+    say(f"{what} on {links} link{'s' if links != 1 else ''} of {answer['profile']}.")
 
 
 @profile.command()
@@ -172,29 +189,3 @@ def enable(name: str) -> None:
     """Copy again; what the leader opened meanwhile is not opened later."""
     _carry_out({"command": "profile.enable", "profile": name})
     say(f"{name} is enabled.")
-
-
-@profile.command()
-@click.argument("name")
-@click.option("--yes", is_flag=True, help="Do not ask.")
-def disable(name: str, yes: bool) -> None:
-    """Send nothing any more for a profile; open copies stay as they are. `cmam pause` goes on managing them."""
-    if is_interactive() and not yes:
-        click.confirm(
-            f"Disable {name}? Its open copies stay at the broker, and nobody manages them.", abort=True, err=True
-        )
-    _carry_out({"command": "profile.disable", "profile": name})
-    say(f"{name} is disabled; open copies stay as they are.")
-
-
-@profile.command()
-@click.argument("name")
-@click.option("--yes", is_flag=True, help="Do not ask.")
-def delete(name: str, yes: bool) -> None:
-    """Delete a profile; open copies stay at the broker, its history stays in the log."""
-    if is_interactive() and not yes:
-        click.confirm(
-            f"Delete {name}? Its open copies stay at the broker, and nobody manages them.", abort=True, err=True
-        )
-    _carry_out({"command": "profile.delete", "profile": name})
-    say(f"{name} is deleted; its history stays.")

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from cmam.domain.applying import apply_profiles
 from cmam.domain.asking import (
     FOLLOWERS_MAX,
     NAME_CHARACTERS_MAX,
@@ -243,6 +244,7 @@ COMMANDS: Mapping[str, Command] = {
     "flatten": _flatten,
     "pause": _switch(paused=True),
     "profile.adopt": adopt,
+    "profile.apply": apply_profiles,
     "profile.create": create_profile,
     "profile.delete": delete_profile,
     "profile.disable": move_profile(ProfileState.STOPPED),

@@ -1,0 +1,183 @@
+"""Ends and second starts of profiles: disable, delete, re-arm, adopt. Nothing is left open or closed silently."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import click
+
+from cmam.cli.common import Exit, Verb, face, fail, is_interactive, print_json, print_rows, say
+
+
+def _carry_out(request: Mapping[str, Any]) -> dict[str, Any]:
+    from cmam import office
+
+    return office.carry_out(face().home, request, command=click.get_current_context().command_path)
+
+
+def ending_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """What becomes of live copies: the options of everything that ends a profile."""
+    for option in (
+        click.option("--yes", is_flag=True, help="Do not ask; without --close, copies are left."),
+        click.option(
+            "--keep-pendings", is_flag=True, help="Copied orders that rest stay too, instead of being cancelled."
+        ),
+        click.option("--close", "copies", flag_value="close", help="Close its live copies."),
+        click.option("--leave", "copies", flag_value="leave", help="Leave its live copies as they are at the broker."),
+    ):
+        command = option(command)
+    return command
+
+
+@click.command(cls=Verb)
+@click.argument("name")
+@ending_options
+def disable(name: str, copies: str | None, keep_pendings: bool, yes: bool) -> None:
+    """Send nothing any more for a profile; says what becomes of its live copies. `cmam pause` goes on managing them."""
+    _end("profile.disable", name, copies, keep_pendings, yes)
+    say(f"{name} is disabled{_closing(copies)}")
+
+
+@click.command(cls=Verb)
+@click.argument("name")
+@ending_options
+def delete(name: str, copies: str | None, keep_pendings: bool, yes: bool) -> None:
+    """Delete a profile; says what becomes of its live copies. Its history stays in the log."""
+    _end("profile.delete", name, copies, keep_pendings, yes)
+    say(f"{name} is deleted; its history stays{_closing(copies)}")
+
+
+def _closing(copies: str | None) -> str:
+    if copies != "close":
+        return "."
+    from cmam import office
+
+    is_running = office.ask_running(face().home, {"command": "status"}) is not None
+    when = "are closing; `cmam status` shows what is left" if is_running else "close at the next `cmam start`"
+    return f"; its copies {when}."
+
+
+def _end(command: str, name: str, copies: str | None, keep_pendings: bool, yes: bool) -> None:
+    live = _live_copies(name)
+    verb = command.removeprefix("profile.")
+    if live and copies is None:
+        _list(name, live)
+        if is_interactive() and not yes:
+            wanted = click.prompt("leave or close them?", type=click.Choice(["leave", "close"]), err=True)
+            copies = str(wanted)
+        elif not yes:
+            fail(f"Nothing was changed: {name} has {len(live)} live copies. Say --leave or --close.", Exit.USAGE)
+        else:
+            copies = "leave"
+    elif live:
+        _list(name, live)
+    if is_interactive() and not yes:
+        click.confirm(f"{verb.capitalize()} {name}?", abort=True, err=True)
+    request = {"command": command, "profile": name, "copies": copies or "", "keep_pendings": keep_pendings}
+    answer = _carry_out(request)
+    if face().as_json:
+        print_json({**answer, "copies": copies or "none", "live": live})
+
+
+def _list(name: str, live: list[dict[str, Any]]) -> None:
+    """Say what is live, and loudly what has no stop at the broker."""
+    say(f"{name} has {len(live)} live {'copy' if len(live) == 1 else 'copies'}:")
+    for copy in live:
+        what = f"{copy['side']} {copy['volume']} {copy['symbol']}"
+        where = f"position {copy['position']}" if copy["position"] else f"order {copy['order'] or 'on its way'}"
+        stop = "" if copy["stop"] or not copy["position"] else "  NO STOP at the broker"
+        say(f"  {copy['follower_name']}: {what}, {where}{stop}")
+
+
+def live_rows(target: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """The live copies of a target by the log: of a profile, an account, or all."""
+    from cmam import office
+    from cmam.domain.operate import find_account, find_profile
+    from cmam.domain.quantities import units_text
+
+    folded = office.read_fold(face().home)
+    registry = folded.registry
+    profiles = registry.live_profiles()
+    if target.get("profile"):
+        profiles = (find_profile(registry, str(target["profile"])),)
+    only = find_account(registry, str(target["account"])).account if target.get("account") else None
+    rows = []
+    for profile in profiles:
+        for link in profile.links.values():
+            view = folded.accounts.get(link.follower)
+            if view is None or only not in (None, link.follower):
+                continue
+            names = {entry.symbol: name for name, entry in view.names.items()}
+            known = registry.accounts.get(link.follower)
+            for copy in view.copies.values():
+                if copy.link != link.link:
+                    continue
+                position = view.positions.get(copy.position) if copy.position is not None else None
+                order = view.orders.get(copy.order) if copy.order is not None else None
+                volume = copy.volume or (order.volume if order is not None else 0)
+                rows.append(
+                    {
+                        "profile": profile.name,
+                        "follower": int(link.follower),
+                        "follower_name": known.shown if known is not None else str(link.follower),
+                        "symbol": names.get(copy.symbol, str(copy.symbol)),
+                        "side": copy.side.value,
+                        "volume": units_text(volume),
+                        "state": copy.state.value,
+                        "position": int(copy.position) if copy.position is not None else None,
+                        "order": int(copy.order) if order is not None and copy.order is not None else None,
+                        "stop": position is not None and position.stop is not None,
+                    }
+                )
+    return rows
+
+
+def _live_copies(name: str) -> list[dict[str, Any]]:
+    return live_rows({"profile": name})
+
+
+# --- again ------------------------------------------------------------------------------------------------------------
+
+
+@click.command(cls=Verb)
+@click.argument("name")
+@click.option("--guard", metavar="NAME", default="", help="Only this guard's latch, such as daily_loss or flatten.")
+@click.option("--follower", metavar="ID", help="Only this follower's link.")
+def rearm(name: str, guard: str, follower: str | None) -> None:
+    """Open the latches of guards, stop-outs and flatten again; refused while their condition holds or copies close."""
+    answer = _carry_out({"command": "rearm", "profile": name, "account": follower, "guard": guard})
+    if face().as_json:
+        print_json(answer)
+    links = answer["rearmed"]
+    say(f"{links} link{'s are' if links != 1 else ' is'} armed again ({answer['guard']}).")
+
+
+@click.command(cls=Verb)
+@click.argument("name")
+@click.option("--follower", metavar="ID", help="Only this follower's link.")
+@click.option(
+    "--store", metavar="NAME", default="", help="Only what this store has left; its name stands in each label."
+)
+@click.option("--yes", is_flag=True, help="Do not ask.")
+def adopt(name: str, follower: str | None, store: str, yes: bool) -> None:
+    """Copy on where another copier has live copies of the same leader: its store no longer stops opens here.
+
+    Make sure that the other copier is stopped: two that run copy every trade twice. Its positions stay as they are.
+    """
+    if is_interactive() and not yes:
+        click.confirm(f"Is every other copier of {name}'s followers stopped for good?", abort=True, err=True)
+    answer = _carry_out({"command": "profile.adopt", "profile": name, "follower": follower, "store": store})
+    if face().as_json:
+        print_json(answer)
+    say(f"{answer['profile']} copies on beside what {', '.join(answer['stores'])} left.")
+
+
+def print_live(rows: list[dict[str, Any]], empty: str) -> None:
+    """A table of live copies."""
+    print_rows(
+        rows,
+        ["profile", ("follower_name", "follower"), "symbol", "side", "volume", "state", "position", "order", "stop"],
+        empty=empty,
+        numbers=frozenset({"volume", "position", "order"}),
+    )
