@@ -11,7 +11,7 @@ from fractions import Fraction
 
 from cmam.domain.changes import Change
 from cmam.domain.commands import Command
-from cmam.domain.events import Goal, Wait
+from cmam.domain.events import Goal, Terms, Wait
 from cmam.domain.ids import (
     AccountId,
     IntentId,
@@ -79,6 +79,15 @@ class Intent:
         return (self.link, self.source)
 
 
+@dataclass(frozen=True, slots=True)
+class Applied:
+    """The levels that the broker has confirmed last: asked for again only when somebody changed them since."""
+
+    stop: Price | None
+    target: Price | None
+    trailing: bool
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Copy:
     """One source of a leader as this follower holds it. Volumes are the follower's.
@@ -86,7 +95,8 @@ class Copy:
     `change` is the leader's change that an open still rests on, `wait` what it waits for until `wait_until_us`.
     `leader_filled` says that the leader's pending order became a position, `filled_us` since when its copy rests on
     grace, `ahead_since_us` since when a copy is filled that its leader's order is not. `pinned_*` are a person's
-    levels, `seen_*` the levels last seen, `trouble` what the broker last refused, `ending` why we are closing it. A
+    levels, `seen_*` the levels last seen, `applied` and `amended_to` what the broker confirmed last, `replacing` an
+    order that is cancelled to be placed anew, `trouble` what the broker last refused, `ending` why we are closing it. A
     `share` is a part of a netted position.
     """
 
@@ -128,7 +138,9 @@ class Copy:
     ahead_since_us: int = 0
     pinned_stop: Price | None = None
     pinned_target: Price | None = None
-    applied_stop: Price | None = None
+    applied: Applied | None = None
+    amended_to: Terms | None = None
+    replacing: bool = False
     seen_stop: Price | None = None
     seen_target: Price | None = None
     stopped_out: bool = False

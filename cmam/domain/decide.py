@@ -10,10 +10,11 @@ from dataclasses import dataclass, replace
 from fractions import Fraction
 
 from cmam.domain.changes import Change, ChangeKind
-from cmam.domain.choices import HumanLevels, LevelsMode, PartialRounding, Reaction
+from cmam.domain.choices import HumanLevels, LevelsMode, PartialRounding, PendingOutside, Reaction
 from cmam.domain.commands import Command, CommandKind
 from cmam.domain.copies import Copy, CopyState, IntentState
 from cmam.domain.events import Goal, Inputs, Step, Terms, Wait
+from cmam.domain.hours import next_outside
 from cmam.domain.levels import leader_levels, merged, pips, plan
 from cmam.domain.link import LinkSettings
 from cmam.domain.needs import OPENING_KINDS, enforced_target, excess_of, place_command
@@ -241,7 +242,10 @@ def add_now(draft: Draft, copy: Copy, grown: Fraction) -> Decision:
             symbol=draft.symbol.symbol,
             side=copy.side,
             volume=draft.volume,
+            order_type=OrderType.MARKET if draft.base_price is None else OrderType.MARKET_RANGE,
             position=None if copy.share else copy.position,
+            base_price=draft.base_price,
+            slippage_points=draft.policy.max_slippage if draft.base_price is not None else None,
         )
     return Decision(
         verdict=Verdict.COPY,
@@ -389,6 +393,8 @@ def place_now(draft: Draft) -> Decision:
         return _skip(draft, found)
     policy, change = draft.policy, draft.change
     terms = _terms(draft, draft.volume)
+    keeps = policy.pending_outside is PendingOutside.KEEP
+    outside = 0 if keeps else next_outside(policy, draft.now_us) or 0
     goal = replace(
         _open_goal(draft),
         target_numerator=draft.volume,
@@ -401,6 +407,7 @@ def place_now(draft: Draft) -> Decision:
         leader_whole=change.volume,
         grace_us=policy.pending_grace_ms * 1_000,
         ahead_us=policy.pending_ahead_ms * 1_000,
+        outside_us=outside,
     )
     return Decision(
         verdict=Verdict.COPY,

@@ -396,6 +396,7 @@ class Goal:
     close_only: bool = False
     net_cap: Volume = Volume(0)
     base_price: Price | None = None
+    outside_us: int = 0
 
 
 class Standing(StrEnum):

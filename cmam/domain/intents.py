@@ -6,8 +6,8 @@ from dataclasses import replace
 from fractions import Fraction
 
 from cmam.domain.changes import Change, ChangeKind
-from cmam.domain.commands import CommandKind
-from cmam.domain.copies import Copy, CopyKey, CopyState, Cursor, Intent, IntentState
+from cmam.domain.commands import Command, CommandKind
+from cmam.domain.copies import Applied, Copy, CopyKey, CopyState, Cursor, Intent, IntentState
 from cmam.domain.events import (
     AttemptDecided,
     ChangeDecided,
@@ -18,6 +18,7 @@ from cmam.domain.events import (
     IntentRecorded,
     IntentSettled,
     Outcome,
+    Terms,
     Wait,
 )
 from cmam.domain.ids import IntentId
@@ -229,11 +230,31 @@ def take_intent(view: AccountView, event: IntentRecorded, at_us: int) -> Account
             )
         case CommandKind.PLACE:
             copy = replace(copy, state=CopyState.OPENING, ended_order=False)
+        case CommandKind.CANCEL:
+            is_wanted = copy.goal.terms is not None and copy.target > 0 and not copy.grace_over
+            copy = replace(copy, replacing=is_wanted)
         case CommandKind.CLOSE if event.command.whole:
             copy = replace(copy, state=CopyState.CLOSING)
         case _:
             pass
     return put(view, copy)
+
+
+def terms_of(command: Command) -> Terms:
+    """What a request made of a pending order."""
+    return Terms(
+        type=command.order_type,
+        volume=command.volume,
+        limit_price=command.limit_price,
+        stop_price=command.stop_price,
+        relative_stop=command.relative_stop,
+        relative_target=command.relative_target,
+        trailing=command.trailing,
+        guaranteed=command.guaranteed,
+        trigger=command.trigger,
+        expires_ms=command.expires_ms,
+        slippage_points=command.slippage_points,
+    )
 
 
 def move_intent(
@@ -262,7 +283,10 @@ def settle(view: AccountView, event: IntentSettled, at_us: int) -> AccountView:
     kind = intent.command.kind
     if event.outcome is Outcome.CONFIRMED:
         if kind is CommandKind.AMEND_PROTECTION:
-            copy = replace(copy, applied_stop=intent.command.stop)
+            command = intent.command
+            copy = replace(copy, applied=Applied(command.stop, command.target, command.trailing))
+        if kind is CommandKind.AMEND_ORDER:
+            copy = replace(copy, amended_to=terms_of(intent.command))
         return put(view, replace(copy, refusals=0, retry_at_us=0, trouble=""))
     if event.outcome is Outcome.REFUSED and event.reason in GONE_CODES:
         copy = replace(copy, doubt=True)
@@ -300,7 +324,9 @@ def _settle_open(view: AccountView, copy: Copy, intent: Intent, event: IntentSet
         return put(view, waiting)
     if event.outcome is Outcome.CONFIRMED:
         copy = replace(copy, refusals=0)
-    if intent.command.kind is CommandKind.PLACE or copy.position is None:
+    if intent.command.kind is CommandKind.PLACE:
+        return put(view, replace(copy, amended_to=terms_of(intent.command), replacing=False))
+    if copy.position is None:
         return put(view, copy)
     if copy.target <= 0:
         delay = min(RETRY_FIRST_US << min(copy.refusals, 10), RETRY_LAST_US)
@@ -393,6 +419,12 @@ def wake_copy(view: AccountView, event: CopyOverdue) -> AccountView:
     match event.what:
         case "grace":
             return put(view, replace(copy, grace_over=True))
+        case "hours" | "blind":
+            reason = Reason.OUTSIDE_HOURS if event.what == "hours" else Reason.LEADER_BLIND
+            goal = replace(copy.goal, terms=None)
+            if event.what == "blind" or copy.position is None:
+                goal = replace(goal, target_numerator=0, target_denominator=1)
+            return put(view, replace(copy, goal=goal, ending=copy.ending or reason, wait=None))
         case "ahead":
             copy = replace(copy, ahead_since_us=0)
             if not copy.leader_filled:
@@ -421,9 +453,9 @@ def touch(view: AccountView, event: CopyTouched) -> AccountView:
                 goal = replace(copy.goal, target_numerator=target.numerator, target_denominator=target.denominator)
                 copy = replace(copy, goal=goal, wait=None if copy.wait is Wait.REMAINDER else copy.wait)
         case "stop":
-            copy = replace(copy, pinned_stop=Price(event.after) if copy.goal.pins else None)
+            copy = replace(copy, pinned_stop=Price(event.after) if copy.goal.pins else None, applied=None)
         case "target":
-            copy = replace(copy, pinned_target=Price(event.after) if copy.goal.pins else None)
+            copy = replace(copy, pinned_target=Price(event.after) if copy.goal.pins else None, applied=None)
         case _:
             pass
     return put(view, copy)

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 
 from cmam.domain.commands import Command, CommandKind
-from cmam.domain.copies import Copy, CopyKey
+from cmam.domain.copies import Applied, Copy, CopyKey
 from cmam.domain.events import Health, Terms
 from cmam.domain.levels import is_off, tighter, wanted_levels
 from cmam.domain.quantities import Distance, Price, Side, Volume, ceil_to, floor_fraction
@@ -180,7 +180,7 @@ def levels_of(spec: SymbolSpec, copy: Copy, position: Position) -> Wanted:
     if goal.pins and copy.pinned_target is not None:
         target = copy.pinned_target or None
     if position.trailing and goal.trailing and stop is not None:
-        is_new = goal.stop_set and copy.applied_stop != stop
+        is_new = goal.stop_set and (copy.applied is None or copy.applied.stop != stop)
         stop = stop if is_new else tighter(copy.side, stop, position.stop)
     if goal.close_only and stop is not None:
         stop = tighter(copy.side, stop, position.stop)
@@ -198,7 +198,7 @@ def _amendment(view: AccountView, copy: Copy, position: Position) -> Command | N
         and not is_off(wanted.target, position.target, tolerance)
         and position.trailing == wanted.trailing
     )
-    if is_same:
+    if is_same or copy.applied == Applied(wanted.stop, wanted.target, wanted.trailing):
         return None
     return Command(
         kind=CommandKind.AMEND_PROTECTION,
@@ -241,8 +241,13 @@ def _of_order(view: AccountView, copy: Copy, under_way: set[CommandKind]) -> Ite
         if CommandKind.CANCEL not in under_way:
             yield Command(kind=CommandKind.CANCEL, symbol=copy.symbol, side=copy.side, order=order.order)
         return
-    if not under_way & {CommandKind.AMEND_ORDER, CommandKind.CANCEL} and not shows(order, terms):
+    if under_way & {CommandKind.AMEND_ORDER, CommandKind.CANCEL, CommandKind.PLACE} or shows(order, terms):
+        return
+    if copy.amended_to != terms:
         yield order_command(CommandKind.AMEND_ORDER, copy, terms, order=order)
+    elif bool(order.expires_ms) != bool(terms.expires_ms):
+        # The broker took the amendment and not its kind of expiry: cancelled, and placed anew under the same chain.
+        yield Command(kind=CommandKind.CANCEL, symbol=copy.symbol, side=copy.side, order=order.order)
 
 
 def shows(order: Order, terms: Terms) -> bool:

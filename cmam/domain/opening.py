@@ -8,9 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta, timezone
 from fractions import Fraction
-from zoneinfo import ZoneInfo
 
 from cmam.domain import equity as money
 from cmam.domain.changes import Change
@@ -18,6 +16,7 @@ from cmam.domain.choices import BadStop, LevelsMode, SideFilter, VolumeMode
 from cmam.domain.conversion import Rates
 from cmam.domain.copies import Copy
 from cmam.domain.events import Inputs, Standing, Step, Wait
+from cmam.domain.hours import is_within_hours
 from cmam.domain.latches import FLATTEN
 from cmam.domain.levels import Plan, distance, least_distance, pips, plan
 from cmam.domain.link import LinkSettings
@@ -225,22 +224,6 @@ def _label(draft: Draft) -> Reason | None:
         return None
     draft.note("label", change.label or change.comment, f"label is {draft.policy.label.kind}:{draft.policy.label.text}")
     return Reason.LABEL_EXCLUDED
-
-
-def is_within_hours(policy: Policy, at_us: int) -> bool:
-    """Whether a moment lies inside a policy's hours and days; a window belongs to the day on which it began."""
-    if not policy.hours.windows and len(policy.days) == 7:
-        return True
-    utc = datetime(1970, 1, 1, tzinfo=timezone.utc) + timedelta(microseconds=at_us)  # noqa: UP017
-    local = utc.astimezone(ZoneInfo(policy.hours.zone))
-    minute, day = local.hour * 60 + local.minute, local.weekday()
-    if not policy.hours.windows:
-        return day in policy.days
-    return any(
-        window.holds(minute)
-        and ((day - 1) % 7 if window.start >= window.end and minute < window.end else day) in policy.days
-        for window in policy.hours.windows
-    )
 
 
 def _hours(draft: Draft) -> Reason | None:
@@ -547,7 +530,7 @@ def _slippage(draft: Draft) -> Reason | None:
     if points is None or draft.is_pending:
         return None
     shift = quote_shift(draft)
-    if draft.copy is not None and draft.copy.goal.base_price is not None:
+    if draft.wait is Wait.REMAINDER and draft.copy is not None and draft.copy.goal.base_price is not None:
         draft.base_price = draft.copy.goal.base_price
     elif shift is None or draft.change.price is None:
         draft.note("base_price", "-", "a market range needs both quotes and the leader's price")

@@ -86,6 +86,7 @@ class Reason(StrEnum):
     EXPIRED = "expired"
     CANCELLED = "cancelled"
     AHEAD = "ahead"
+    LEADER_BLIND = "leader_blind"
     CLOSED_BY_LEADER = "closed_by_leader"
     CLOSED_BY_LEVEL = "closed_by_level"
     CLOSED_BY_STOP_OUT = "closed_by_stop_out"
@@ -356,6 +357,11 @@ REASONS: Mapping[Reason, ReasonRow] = {
         "The copy filled before the leader's order, which then did not fill in time.",
         "`pending_ahead`, the leader's order.",
         "A longer `pending_ahead`.",
+    ),
+    Reason.LEADER_BLIND: ReasonRow(
+        "The leader could not be seen for as long as `leader_blind` allows, and its copies were closed.",
+        "`leader_blind`, the leader's health.",
+        "`leader_blind=hold`, or a longer span.",
     ),
     Reason.CLOSED_BY_LEADER: ReasonRow("The leader closed, and so did the copy.", "The leader's change.", "Nothing."),
     Reason.CLOSED_BY_LEVEL: ReasonRow(

@@ -66,6 +66,8 @@ def _moments(copy: Copy) -> Iterator[tuple[str, int]]:
     is_resting = copy.order is not None and not copy.ended_order
     if copy.leader_filled and is_resting and not copy.grace_over:
         yield "grace", copy.filled_us + copy.goal.grace_us
+    if is_resting and copy.goal.outside_us and not copy.leader_filled and copy.goal.terms is not None:
+        yield "hours", copy.goal.outside_us
     if copy.ahead_since_us:
         yield "ahead", copy.ahead_since_us + copy.goal.ahead_us
     is_held_back = (copy.wait is Wait.TURN and copy.position is not None) or (copy.wait is Wait.CANCEL and is_resting)

@@ -43,7 +43,7 @@ from cmam.domain.events import (
 from cmam.domain.ids import ChangeKey, IntentId, SourceKey, StoreId, base36
 from cmam.domain.link import LinkSettings
 from cmam.domain.naming import intent_id, label_of
-from cmam.domain.needs import close_command, needed, net_of_shares
+from cmam.domain.needs import close_command, needed, net_of_shares, place_command
 from cmam.domain.quantities import Volume
 from cmam.domain.reasons import Reason, Verdict
 from cmam.domain.settling import ATTEMPTS_MAX, SETTLE_US, settlements
@@ -258,6 +258,12 @@ class _Builder:
         if copy is None or not copy.ended_order or copy.position is not None or copy.wait is not None:
             return
         if any(intent.command.kind.adds_risk for intent in self.view.intents_of(key)):
+            return
+        spec = self.view.specs.get(copy.symbol)
+        if copy.replacing and copy.goal.terms is not None and copy.target > 0 and spec is not None:
+            self._settle_all(key, "the order has ended")
+            place = place_command(copy.side, spec, copy.goal.terms)
+            self.intend(key, place, change=copy.change.key if copy.change is not None else None)
             return
         reason = copy.ending
         if reason is None:

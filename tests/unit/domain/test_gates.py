@@ -8,8 +8,9 @@ import pytest
 
 from cmam.domain.changes import ChangeKind
 from cmam.domain.events import CopyAdopted, Standing, SymbolConfirmed, SymbolSpecSeen
+from cmam.domain.hours import is_within_hours, next_outside
 from cmam.domain.ids import OrderId, PositionId, SymbolId
-from cmam.domain.opening import OPEN_RULES, is_within_hours
+from cmam.domain.opening import OPEN_RULES
 from cmam.domain.policy import policy_of
 from cmam.domain.quantities import Side, Volume
 from cmam.domain.reasons import Reason, Verdict
@@ -143,6 +144,22 @@ def test_hours_lie_in_a_zone_and_may_wrap_midnight(hours: str, days: str, moment
     policy = policy_of({"hours": hours, "days": days})
     at_us = int(datetime.fromisoformat(moment).replace(tzinfo=UTC).timestamp()) * 1_000_000
     assert is_within_hours(policy, at_us) is inside
+
+
+@pytest.mark.parametrize(
+    ("hours", "days", "now", "end"),
+    [
+        ("08:00-17:00 Europe/Berlin", "all", "2024-01-15T10:00", "2024-01-15T16:00"),
+        ("22:00-02:00", "mon", "2024-01-15T23:00", "2024-01-16T02:00"),
+        ("00:00-24:00", "mon-fri", "2024-01-15T23:00", "2024-01-20T00:00"),
+        ("always", "mon-fri", "2024-01-15T23:00", "2024-01-20T00:00"),
+    ],
+)
+def test_hours_end_when_their_last_window_does(hours: str, days: str, now: str, end: str) -> None:
+    """Windows that meet are one; always and every day never end."""
+    us = lambda text: int(datetime.fromisoformat(text).replace(tzinfo=UTC).timestamp()) * 1_000_000  # noqa: E731
+    assert next_outside(policy_of({"hours": hours, "days": days}), us(now)) == us(end)
+    assert next_outside(policy_of({}), us(now)) is None
 
 
 def test_outside_the_hours_only_opens_wait() -> None:

@@ -254,3 +254,14 @@ def test_a_limited_risk_follower_opens_with_a_guaranteed_stop_or_not_at_all() ->
     pair = Pair(view=view)
     pair.opens(stop=price("1.09"), trailing=True)
     assert (pair.commands[0].guaranteed, pair.commands[0].trailing) == (True, False)
+
+
+def test_a_broker_that_confirms_and_shows_other_levels_is_not_asked_without_end() -> None:
+    """It confirms the amendment and goes on showing the old stop: asked once, not in a loop."""
+    pair = opened("1.10000", stop=price("1.095"))
+    pair.protects(stop="1.096")
+    (intent,) = pair.lose()
+    (held,) = pair.held.values()
+    pair.fact(pair.protective(ExecutionKind.ORDER_REPLACED, held, is_server=False, name=intent.intent))
+    assert pair.waiting == []
+    assert len(pair.sent) == 2

@@ -417,3 +417,52 @@ def test_a_correctable_refusal_is_placed_anew_once_and_never_goes_to_market() ->
     assert kinds(pair) == ["place", "place"]
     pair.answer()
     assert (pair.copy.state, exposure(pair)) == (CopyState.RESTING, 0)
+
+
+def test_what_rests_is_cancelled_at_the_end_of_the_hours_unless_kept() -> None:
+    """The test begins on Sunday 12:26 UTC; the hours end at 13:00."""
+    for settings, asked in (({}, ["place", "cancel"]), ({"pending_outside": "keep"}, ["place"])):
+        pair = placed({"hours": "12:00-13:00", **settings})
+        assert kinds(pair) == ["place"]
+        pair.passes(33 * 60_000_000)
+        pair.passes(60_000_000)
+        assert kinds(pair) == asked
+        if "cancel" in asked:
+            pair.answer()
+            assert pair.copy.reason is Reason.OUTSIDE_HOURS
+
+
+def test_a_broker_that_does_not_take_an_expiry_by_amendment_gets_a_new_order() -> None:
+    """GTC to GTD: amended, read back without it, cancelled, placed anew under the same chain: one order rests."""
+    pair = placed()
+    pair.order(ChangeKind.ORDER_AMENDED, expires_ms=1_600_000_900_000, time_in_force=TimeInForce.GTD)
+    from dataclasses import replace
+
+    from cmam.domain.events import ExecutionSeen
+    from cmam.domain.trades import ExecutionKind
+
+    (intent,) = pair.lose()
+    order = replace(pair.resting[order_of(pair)], updated_ms=pair.now_us // 1_000)
+    pair.fact(ExecutionSeen(kind=ExecutionKind.ORDER_REPLACED, order=order, client_msg_id=intent.intent))
+    assert kinds(pair) == ["place", "amend_order", "cancel"]
+    pair.answer()
+    assert kinds(pair) == ["place", "amend_order", "cancel", "place"]
+    assert pair.commands[-1].expires_ms == 1_600_000_900_000
+    (order,) = pair.resting.values()
+    assert (order.expires_ms, pair.copy.state) == (1_600_000_900_000, CopyState.RESTING)
+
+
+def test_a_broker_that_reports_an_order_otherwise_is_not_asked_without_end() -> None:
+    """It took the order and shows no levels of it: one amendment at most, never a loop."""
+    pair = Pair()
+    pair.order(relative_stop=price("0.005"))
+    from dataclasses import replace
+
+    (intent,) = pair.lose()
+    events = pair.events_of(intent)
+    bare = replace(events[0].order, relative_stop=None)  # type: ignore[attr-defined]
+    pair.resting[bare.order] = bare
+    pair.hears([replace(events[0], order=bare)])  # type: ignore[type-var]
+    pair.answer()
+    pair.passes(60_000_000)
+    assert kinds(pair) == ["place"]

@@ -155,3 +155,31 @@ def test_a_check_sets_both_symbols_side_by_side_and_names_what_could_not_be_copi
     assert report.unmapped == ("GBPUSD",)
     assert [trial.reason for trial in report.trials] == [Reason.LOTS_UNCONFIRMED, Reason.UNMAPPED_SYMBOL]
     assert all(trial.cure for trial in report.trials)
+
+
+def test_a_leader_out_of_sight_is_held_and_named_or_closed_after_a_while() -> None:
+    """The alert names the copies and which have no stop; `close_after 10m` closes them then, `hold` never."""
+    from cmam.domain.blindness import watch_blind
+    from cmam.domain.events import AlertHealed, AlertRaised, CopyOverdue
+    from tests.factories import LINK
+
+    for settings, closes in (({}, False), ({"leader_blind": "close_after 10m"}, True)):
+        pair = Pair(settings)
+        pair.opens()
+        pair.answer()
+        since = {LEADER: pair.now_us}
+        (alert,) = watch_blind(pair.view, {LINK: pair.link}, since, pair.now_us)
+        assert isinstance(alert, AlertRaised)
+        assert "Without a stop at the broker: EURUSD pdw" in alert.text
+        pair.fact(alert)
+        assert watch_blind(pair.view, {LINK: pair.link}, since, pair.now_us + 299_000_000) == ()
+        pair.now_us += 600_000_000
+        found = watch_blind(pair.view, {LINK: pair.link}, since, pair.now_us)
+        assert any(isinstance(fact, CopyOverdue) for fact in found) is closes
+        for fact in found:
+            pair.fact(fact)
+        pair.answer()
+        assert (pair.held == {}) is closes
+        if closes:
+            assert pair.copy.reason is Reason.LEADER_BLIND
+        assert isinstance(watch_blind(pair.view, {}, {}, pair.now_us)[0], AlertHealed)
