@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from cmam.cli.common import Noun, face, key_values, print_json, print_rows, say
+from cmam.cli.profile_check import check
 from cmam.cli.profile_end import adopt, delete, disable, rearm
 from cmam.cli.profile_file import apply, export
 from cmam.cli.profile_symbols import symbols
@@ -31,7 +32,7 @@ def profile() -> None:
     """Say who follows whom, and how: a leader, its followers, and the policy of each link."""
 
 
-for verb in (adopt, apply, delete, disable, export, rearm, symbols):
+for verb in (adopt, apply, check, delete, disable, export, rearm, symbols):
     profile.add_command(verb)
 
 

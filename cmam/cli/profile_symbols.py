@@ -74,7 +74,7 @@ def _sample(
     of = f" --follower {follower}" if follower else ""
     say(
         f"{len(rows)} symbols of the leader, {mapped} with a symbol of the follower; an empty cell inherits. "
-        f"Load it with `cmam profile symbols {profile.name} load {file}{of}`."
+        f"Load it with `cmam profile symbols {profile.name} load {'FILE.csv' if str(file) == '-' else file}{of}`."
     )
 
 

@@ -114,7 +114,8 @@ def _pairing(
         follower_notional=_lot_worth(rates, spec, quotes.get(spec.name) if spec is not None else None),
         leader_pip=_lot_pip(rates, mine),
         follower_pip=_lot_pip(rates, spec),
-        remarks=tuple(_remarks(follower, link, name, mine, spec)),
+        remarks=tuple(_remarks(follower, link, name, mine, spec))
+        + (tuple(_unlike(follower, name, mine, quotes, leader_quotes.get(name))) if spec is None else ()),
     )
 
 
@@ -155,9 +156,6 @@ def _remarks(
     policy = link.policy.for_symbol(name)
     row = link.policy.row(name)
     if spec is None:
-        near = ", ".join(entry.name for entry in candidates(follower, name))
-        if near:
-            yield f"like it at the follower's broker: {near}"
         return
     if spec.symbol in follower.former_specs:
         yield "its lot size, digits or step have changed: confirm it"
@@ -169,7 +167,32 @@ def _remarks(
     if mine.lot_size != spec.lot_size and policy.volume_basis.value == "lots" and not is_confirmed:
         yield "lot sizes differ: confirm lots (volume.lots_confirmed, a row with its own volume_amount), or use units"
     if mine.pip_position != spec.pip_position:
-        yield "a pip is not the same"
+        yield "a pip differs in size; all pips of the settings are the follower's"
+    if (mine.base_name, mine.quote_name) != (spec.base_name, spec.quote_name):
+        yield f"{mine.base_name} in {mine.quote_name} there, {spec.base_name} in {spec.quote_name} here"
+    if mine.measurement_units != spec.measurement_units:
+        yield f"the units differ: {mine.measurement_units or 'none'} there, {spec.measurement_units or 'none'} here"
+
+
+def _unlike(
+    follower: AccountView, name: str, mine: SymbolSpec | None, quotes: Quotes, leader_quote: Quote | None
+) -> Iterator[str]:
+    """What keeps each symbol of a like name from being taken for the leader's by itself."""
+    for entry in candidates(follower, name):
+        spec = follower.specs.get(entry.symbol)
+        if spec is None or mine is None:
+            yield f"{entry.name} is like it"
+            continue
+        why = []
+        if (mine.base_name, mine.quote_name) != (spec.base_name, spec.quote_name):
+            why.append(f"it is {spec.base_name} in {spec.quote_name}")
+        if mine.lot_size != spec.lot_size:
+            why.append(f"its lot is {units_text(spec.lot_size)}")
+        if mine.measurement_units != spec.measurement_units:
+            why.append(f"it is measured in {spec.measurement_units or 'nothing named'}")
+        if entry.name not in quotes or leader_quote is None:
+            why.append("no quote to compare")
+        yield f"{entry.name} is like it, but {', '.join(why) or 'its price differs, or others fit too'}"
 
 
 # --- what could not have been copied ----------------------------------------------------------------------------------
