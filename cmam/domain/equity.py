@@ -5,13 +5,13 @@ All in the deposit currency as exact fractions; None where any quote it rests on
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from fractions import Fraction
 
 from cmam.domain.commands import CommandKind
 from cmam.domain.conversion import Rates, chain_symbols
 from cmam.domain.ids import SymbolId
-from cmam.domain.quantities import PRICE_SCALE, VOLUME_SCALE
+from cmam.domain.quantities import PRICE_SCALE, VOLUME_SCALE, Quote
 from cmam.domain.symbols import SymbolSpec
 from cmam.domain.trades import Position
 from cmam.domain.view import AccountView
@@ -33,24 +33,42 @@ def balance(view: AccountView) -> Fraction:
 
 def floating(rates: Rates, position: Position) -> Fraction | None:
     """What a position would realise now, swap, commission and conversion fee included; losses at the dearer rate."""
+    return _floating(rates, (position,))
+
+
+def _floating(rates: Rates, positions: Iterable[Position]) -> Fraction | None:
+    """The results of positions, gathered by symbol and sign first, so that each rate is worked out once."""
     view = rates.view
-    spec = view.specs.get(position.symbol)
-    if spec is None or position.price is None:
-        return None
-    quote = rates.quote(spec.name)
-    if quote is None:
-        return None
-    moved = (quote.exit(position.side) - position.price) * position.side.sign
-    in_quote = Fraction(moved * position.volume, PRICE_SCALE * VOLUME_SCALE)
-    if spec.quote_name == view.currency:
-        gross, fee = in_quote, Fraction(0)
-    else:
-        rate = rates.rate(spec.quote_name, view.currency, high=moved < 0)
+    costs = 0
+    moved: dict[tuple[SymbolId, bool], int] = {}
+    quotes: dict[SymbolId, Quote] = {}
+    for position in positions:
+        quote = quotes.get(position.symbol)
+        if quote is None:
+            spec = view.specs.get(position.symbol)
+            quote = rates.quote(spec.name) if spec is not None else None
+            if quote is None:
+                return None
+            quotes[position.symbol] = quote
+        if position.price is None:
+            return None
+        gain = (quote.exit(position.side) - position.price) * position.side.sign * position.volume
+        key = (position.symbol, gain < 0)
+        moved[key] = moved.get(key, 0) + gain
+        costs += position.swap + position.commission
+    total = money(view, costs)
+    for (symbol, is_loss), gain in moved.items():
+        spec = view.specs[symbol]
+        in_quote = Fraction(gain, PRICE_SCALE * VOLUME_SCALE)
+        if spec.quote_name == view.currency:
+            total += in_quote
+            continue
+        rate = rates.rate(spec.quote_name, view.currency, high=is_loss)
         if rate is None:
             return None
         gross = in_quote * rate
-        fee = abs(gross) * spec.conversion_fee_rate / FEE_SCALE
-    return gross - fee + money(view, position.swap + position.commission)
+        total += gross - abs(gross) * spec.conversion_fee_rate / FEE_SCALE
+    return total
 
 
 def equity(rates: Rates, *, with_bonus: bool = False) -> Fraction | None:
@@ -58,12 +76,8 @@ def equity(rates: Rates, *, with_bonus: bool = False) -> Fraction | None:
     total = balance(rates.view)
     if with_bonus and rates.view.trader is not None:
         total += money(rates.view, rates.view.trader.bonus)
-    for position in rates.view.positions.values():
-        result = floating(rates, position)
-        if result is None:
-            return None
-        total += result
-    return total
+    result = _floating(rates, rates.view.positions.values())
+    return None if result is None else total + result
 
 
 def free_margin(rates: Rates) -> Fraction | None:
@@ -118,10 +132,22 @@ def in_flight(view: AccountView) -> Iterator[tuple[SymbolId, int]]:
 
 def reserved_margin(rates: Rates) -> Fraction | None:
     """The margin that what is in flight will bind."""
+    return _sum(rates, in_flight(rates.view), expected_margin)
+
+
+def _sum(
+    rates: Rates,
+    volumes: Iterable[tuple[SymbolId, int]],
+    worth: Callable[[Rates, SymbolSpec, int], Fraction | None],
+) -> Fraction | None:
+    """What volumes come to, gathered by symbol first; None where one of them has no worth that is known."""
+    gathered: dict[SymbolId, int] = {}
+    for symbol, volume in volumes:
+        gathered[symbol] = gathered.get(symbol, 0) + volume
     total = Fraction(0)
-    for symbol, volume in in_flight(rates.view):
+    for symbol, volume in gathered.items():
         spec = rates.view.specs.get(symbol)
-        part = expected_margin(rates, spec, volume) if spec is not None else None
+        part = worth(rates, spec, volume) if spec is not None else None
         if part is None:
             return None
         total += part
@@ -130,15 +156,8 @@ def reserved_margin(rates: Rates) -> Fraction | None:
 
 def exposure(rates: Rates) -> Fraction | None:
     """The notional of all positions and of what is in flight, whatever its side."""
-    total = Fraction(0)
     held = [(position.symbol, int(position.volume)) for position in rates.view.positions.values()]
-    for symbol, volume in (*held, *in_flight(rates.view)):
-        spec = rates.view.specs.get(symbol)
-        part = notional(rates, spec, volume) if spec is not None else None
-        if part is None:
-            return None
-        total += part
-    return total
+    return _sum(rates, (*held, *in_flight(rates.view)), notional)
 
 
 def symbols_for(view: AccountView, spec: SymbolSpec) -> tuple[str, ...]:

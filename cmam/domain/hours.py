@@ -44,7 +44,7 @@ def next_outside(policy: Policy, now_us: int) -> int | None:
     zone = ZoneInfo(policy.hours.zone)
     today = local(now_us, policy.hours.zone).date()
     ends = {window.end for window in policy.hours.windows} | {0}
-    found = []
+    found: list[int] = []
     for offset in range(DAYS_AHEAD):
         day = datetime.combine(today + timedelta(days=offset), datetime.min.time(), tzinfo=zone)
         found.extend(

@@ -53,9 +53,7 @@ def _of_execution(before: AccountView, after: AccountView, event: ExecutionSeen,
     deal = event.deal if event.deal is not None and event.deal.is_execution else None
     at_ms = deal.executed_ms if deal is not None else _order_time(event.order)
     if position is not None:
-        if (
-            deal is not None or event.order is not None
-        ):  # a volume that no order moved is a correction: nothing to trade
+        if deal is not None or event.order is not None:  # else a correction: nothing to trade
             yield from _of_volume(before, after, position, deal, event.order, at_ms, quote_of, late=False)
         if deal is None:
             yield from _of_levels(before, after, position, at_ms, quote_of, late=False)

@@ -159,8 +159,9 @@ def _other_copier(draft: Draft) -> Reason | None:
     allowed = {draft.settings.store, *draft.view.adopted.get(draft.settings.link, ())}
     labels = [position.label for position in draft.view.positions.values()]
     labels += [order.label for order in draft.view.orders.values()]
+    ending = f".{draft.change.source}"
     for label in labels:
-        mark = read_label(label)
+        mark = read_label(label) if label.endswith(ending) else None
         if mark is not None and mark.store not in allowed and mark.source == draft.change.source:
             draft.note("other_copier", label, f"the store {mark.store} copies this already")
             return Reason.OTHER_COPIER
