@@ -57,6 +57,8 @@ DRAIN_S = 3.0
 STEP_S = 1.0
 """How long one group of actors may take to come to its end."""
 PREFIX_BYTES = 4
+NOBODY = ("",)
+"""As `profiles`: nobody follows anybody, so that nothing opens; what the copies there are need is still done."""
 
 
 class Reads(Protocol):
@@ -129,9 +131,10 @@ def run(
     stop: Latch,
     profiles: Iterable[str] = (),
     on_ready: Callable[[Ready], None] = lambda _: None,
+    is_done: Callable[[StatusBoard], bool] = lambda _: False,
     clock: Clock | None = None,
 ) -> int:
-    """Run the trading process until `stop` opens; answers the exit code.
+    """Run the trading process until `stop` opens or `is_done` says so; answers the exit code.
 
     Raises Refusal where there is nothing to run, StoreHeld where another cmam holds the store, or a StoreError.
     """
@@ -143,14 +146,20 @@ def run(
             vault = secrets_of(home, settings.secrets)
             only = frozenset(name.lower() for name in profiles)
             system = System(settings, event_log, vault, threads(settings, clock), only=only)
-            code = _attended(home, system, stop, on_ready)
+            code = _attended(home, system, stop, on_ready, is_done)
             event_log.write_checkpoint(clock.now())
             return code
         finally:
             event_log.close()
 
 
-def _attended(home: Home, system: System, stop: Latch, on_ready: Callable[[Ready], None]) -> int:
+def _attended(
+    home: Home,
+    system: System,
+    stop: Latch,
+    on_ready: Callable[[Ready], None],
+    is_done: Callable[[StatusBoard], bool],
+) -> int:
     """Run a system with what other processes need of it: the control channel and the projector."""
     home.prepare_runtime()
     control = ControlListener(home.control_socket, home.control_key, system.handle)
@@ -159,7 +168,7 @@ def _attended(home: Home, system: System, stop: Latch, on_ready: Callable[[Ready
     child = projector.start(home.root)
     try:
         on_ready(ready)
-        system.wait(stop)
+        system.wait(stop, is_done)
     finally:
         control.stop()
         code = system.stop()
@@ -215,7 +224,7 @@ class System:
             raise Refusal("expected API credentials, found none: enter them with `cmam api configure` first.")
         if not registry.accounts:
             raise Refusal("expected at least one account, found none: add yours with `cmam account add`.")
-        unknown = self._only - {profile.name.lower() for profile in registry.live_profiles()}
+        unknown = self._only - {profile.name.lower() for profile in registry.live_profiles()} - set(NOBODY)
         if unknown:
             known = ", ".join(profile.name for profile in registry.live_profiles()) or "none yet"
             raise Refusal(f"expected the name of a profile, found {sorted(unknown)[0]!r}; there are: {known}.", 2)
@@ -344,10 +353,10 @@ class System:
 
     # --- while it runs --------------------------------------------------------------------------------------------
 
-    def wait(self, stop: Latch) -> None:
-        """Wait for the end: a signal's, or that of an actor nobody can replace."""
+    def wait(self, stop: Latch, is_done: Callable[[StatusBoard], bool] = lambda _: False) -> None:
+        """Wait for the end: a signal's, that of an actor nobody can replace, or of the work there was to do."""
         while not stop.wait(0.2):
-            if self._ended.is_open:
+            if self._ended.is_open or is_done(self._status):
                 return
 
     def handle(self, request: dict[str, Any], answer: Callable[[dict[str, Any]], None]) -> None:

@@ -142,7 +142,8 @@ def _load(folded: Fold, profile: ProfileView, links: list[Link], file: Path, fol
     except SymbolsFileUnreadable as error:
         fail(str(error), Exit.USAGE)
     table = read_table(found.text, delimiter=found.delimiter)
-    faults = [*table.faults, *_unknown_symbols(folded, profile, links, table.rows, found.text, found.delimiter)]
+    unknown = _unknown_symbols(folded, profile, links, found.text, found.delimiter)
+    faults = sorted((*table.faults, *unknown), key=lambda fault: fault.line)
     if faults:
         count = f"{len(faults)} fault{'s' if len(faults) != 1 else ''}"
         fail(f"{file} has {count}; nothing of it was loaded:\n" + "\n".join(map(str, faults)), Exit.USAGE)
@@ -163,25 +164,19 @@ def _load(folded: Fold, profile: ProfileView, links: list[Link], file: Path, fol
 
 
 def _unknown_symbols(
-    folded: Fold,
-    profile: ProfileView,
-    links: list[Link],
-    rows: Iterable[SymbolRow],
-    text: str,
-    delimiter: str,
+    folded: Fold, profile: ProfileView, links: list[Link], text: str, delimiter: str
 ) -> Iterator[RowFault]:
-    """Rows that name a symbol which a known list of symbols has not: such a row would never do anything."""
+    """Cells that name a symbol which a known list of symbols has not: such a row would never do anything."""
     from cmam.domain.table import RowFault
 
-    lines = _lines_of(text, delimiter)
     leader = folded.accounts.get(profile.leader) if profile.leader is not None else None
-    for row in rows:
-        line = lines.get(row.leader_symbol, 0)
-        if leader is not None and leader.names and row.leader_symbol not in leader.names:
-            yield RowFault(line, "leader_symbol", row.leader_symbol, _wanted("the leader", row.leader_symbol, leader))
+    for line, cells in _lines(text, delimiter):
+        name = cells.get("leader_symbol", "")
+        if name and leader is not None and leader.names and name not in leader.names:
+            yield RowFault(line, "leader_symbol", name, _wanted("the leader", name, leader))
+        name = cells.get("follower_symbol", "")
         for link in links:
             view = folded.accounts.get(link.follower)
-            name = row.follower_symbol
             if name and view is not None and view.names and name not in view.names:
                 who = folded.registry.accounts[link.follower].shown
                 yield RowFault(line, "follower_symbol", name, _wanted(who, name, view))
@@ -192,17 +187,18 @@ def _wanted(who: str, name: str, view: AccountView) -> str:
     return f"a symbol of {who}" + (f", such as {', '.join(near)}" if near else "")
 
 
-def _lines_of(text: str, delimiter: str) -> dict[str, int]:
-    """The line on which each leader's symbol stands."""
+def _lines(text: str, delimiter: str) -> Iterator[tuple[int, dict[str, str]]]:
+    """The cells of each row by column, with its line; nothing where the text is no table."""
     import csv
     import io
 
     reader = csv.reader(io.StringIO(text), delimiter=delimiter)
-    lines: dict[str, int] = {}
-    place: int | None = None
+    header: list[str] = []
     for cells in reader:
-        if place is None:
-            place = next((at for at, cell in enumerate(cells) if cell.strip() == "leader_symbol"), None)
-        elif place < len(cells):
-            lines.setdefault(cells[place].strip(), reader.line_num)
-    return lines
+        clean = [cell.strip() for cell in cells]
+        if not any(clean) or clean[0].startswith("# "):
+            continue
+        if not header:
+            header = clean
+        else:
+            yield reader.line_num, dict(zip(header, clean, strict=False))
