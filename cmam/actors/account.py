@@ -20,6 +20,7 @@ from cmam.actors.timer import Timer
 from cmam.clock import SECOND_US, Clock
 from cmam.domain import guards
 from cmam.domain.account import AccountView, Copy, IntentState, evolve
+from cmam.domain.blindness import watch_blind
 from cmam.domain.changes import Change, ChangeKind
 from cmam.domain.commands import CommandKind
 from cmam.domain.equity import equity_symbols
@@ -74,6 +75,8 @@ QUIET_US = 700_000
 RESTLESS_MAX = 8
 REFRESH_US = 60 * SECOND_US
 """How often what the broker holds is compared with what is believed, while all is well."""
+SIGHT_US = 15 * SECOND_US
+"""How long an account may be out of sight before anybody is told, and how often that is looked at."""
 WATCH_US = 250_000
 """How often guards are looked at, where there are any."""
 SAMPLE_US = 10 * SECOND_US
@@ -142,6 +145,7 @@ class AccountActor(Watched):
         self._withdrawn: frozenset[IntentId] = frozenset()
         self._joining: set[LinkId] = set()
         self._to_sync: dict[LinkId, m.LeaderHolds] = {}
+        self._blind_since: dict[AccountId, int] = {}
         self._guarded = guards.Memory()
         self._is_watching = False
         self._is_looking = False
@@ -159,6 +163,7 @@ class AccountActor(Watched):
                 self._fact(IntentOverdue(intent=intent.intent, why="cmam was started again"))
         if self._view.health is not Health.DOWN:
             self._fact(HealthChanged(health=Health.DOWN, reason="cmam was started"))
+        self._ports.timer.after(SIGHT_US, self._name, m.Wake("sight"))
         self._ask_leaders()
 
     def _ask_leaders(self) -> None:
@@ -343,6 +348,9 @@ class AccountActor(Watched):
         if kind == "sample":
             self._sample()
             return
+        if kind == "sight":
+            self._watch_sight()
+            return
         if kind == "refresh":
             self._refresh()
             return
@@ -404,6 +412,21 @@ class AccountActor(Watched):
         if not self._is_watching:
             self._is_watching = True
             self._ports.timer.after(WATCH_US, self._name, m.Wake("watch"))
+
+    def _watch_sight(self) -> None:
+        """Say which copies are held in the dark while a leader or this account is out of sight, and close in time."""
+        now = self._ports.clock.now()
+        followed = {link.leader for link in self._links.values()} | {copy.leader for copy in self._view.copies.values()}
+        blind = {account for account in (*followed, self._view.account) if not self._is_in_sight(account)}
+        self._blind_since = {account: self._blind_since.get(account, now) for account in sorted(blind)}
+        since = {account: moment for account, moment in self._blind_since.items() if now - moment >= SIGHT_US}
+        for fact in watch_blind(self._view, self._links, since, now):
+            self._fact(fact)
+        self._ports.timer.after(SIGHT_US, self._name, m.Wake("sight"))
+
+    def _is_in_sight(self, account: AccountId) -> bool:
+        view = self._view if account == self._view.account else self._ports.status.view(account)
+        return view is not None and view.health is Health.RECONCILED
 
     # --- as a follower --------------------------------------------------------------------------------------------
 
