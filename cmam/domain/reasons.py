@@ -340,7 +340,7 @@ REASONS: Mapping[Reason, ReasonRow] = {
     Reason.REFUSED: ReasonRow(
         "The broker refused the request; its own code stands beside it.",
         "The broker's answer.",
-        "See the code in `docs/outcomes.md`.",
+        "See the code in `docs/refusals.md`.",
     ),
     Reason.UNKNOWN_OUTCOME: ReasonRow(
         "What became of the request could not be proved.", "Reconcile and order history.", "A look at the account."
