@@ -134,7 +134,7 @@ class AccountActor(Watched):
         self._routes: dict[LinkId, AccountId] = {}
         self._behind: dict[LinkId, _Behind] = {}
         self._deferred: list[m.LeaderChanged] = []
-        self._early: list[m.Reported] = []
+        self._early: list[tuple[m.Reported, bool]] = []
         self._preparation: Preparation | None = None
         self._specs: dict[SymbolId, SymbolSpec] = dict(view.specs)
         self._clock_offset_ms = 0
@@ -592,7 +592,7 @@ class AccountActor(Watched):
         if isinstance(message.fact, ExecutionSeen):
             self._executed_us = self._ports.clock.monotonic()
         if self._preparation is not None and self._preparation.holds_reports:
-            self._early.append(message)
+            self._early.append((message, self._preparation.has_snapshot))
             return
         self._ensure_traded_spec(message.fact)
         self._fact(message.fact, received_us=message.received_us)
@@ -721,9 +721,10 @@ class AccountActor(Watched):
     def _prepared(self, preparation: Preparation) -> None:
         self._preparation = None
         early, self._early = self._early, []
-        news = preparation.news(tuple(report.fact for report in early))
-        for report in early:
-            if any(report.fact is fact for fact in news):
+        news = preparation.news(tuple(report.fact for report, is_later in early if not is_later))
+        for report, is_later in early:
+            if is_later or any(report.fact is fact for fact in news):
+                self._ensure_traded_spec(report.fact)
                 self._fact(report.fact, received_us=report.received_us)
         if preparation.kind is Kind.FULL:
             self._health(Health.RECONCILED)

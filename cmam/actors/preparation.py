@@ -68,7 +68,7 @@ class Preparation:
         settle_us: int = SETTLE_US,
     ) -> None:
         self.kind = kind
-        self.has_reconciled = False
+        self.has_snapshot = False
         self.is_done = False
         self.wants_quotes = False
         self.feed = ""
@@ -102,8 +102,8 @@ class Preparation:
 
     @property
     def holds_reports(self) -> bool:
-        """Whether what the broker reports now must wait for the snapshot that is on its way."""
-        return self.kind is Kind.FULL and not self.has_reconciled
+        """Whether what the broker reports now must wait: the snapshot is on its way, or not folded yet."""
+        return self.kind is Kind.FULL and not self.is_done
 
     def retry_us(self) -> int:
         """How long to wait before a refused question is asked again: doubled each time."""
@@ -229,7 +229,7 @@ class Preparation:
     ) -> tuple[tuple[Event, ...], tuple[Question, ...]]:
         self._snapshot = report
         self._snapshot_ms = now_us // MILLISECOND_US
-        self.has_reconciled = True
+        self.has_snapshot = True
         has_gap = view.version > 0 and (view.positions or view.orders or report[0]) and self.kind is Kind.FULL
         if self._leads and has_gap:
             return (), self._ask_deals()
@@ -257,7 +257,7 @@ class Preparation:
         return tuple(facts), ()
 
     def news(self, early: tuple[Event, ...]) -> tuple[Event, ...]:
-        """Of what was reported while the snapshot was on its way, what it does not show already.
+        """Of what was reported before the snapshot came, what it does not show already; all that came later is news.
 
         A position that came and went before the snapshot is no news: told one by one, its open would be copied.
         """
