@@ -98,6 +98,7 @@ def account_document(view: AccountView | None, known: Any) -> dict[str, Any]:
         "positions": len(view.positions),
         "orders": len(view.orders),
         "copies": sum(copy.state in (CopyState.OPEN, CopyState.CLOSING) for copy in view.copies.values()),
+        "live_copies": len(view.copies),
         "intents": len(view.intents),
         "version": view.version,
     }

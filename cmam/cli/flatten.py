@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from cmam.cli.common import Exit, Verb, face, fail, is_interactive, print_json, say
+from cmam.cli.profile_end import live_rows
+
+if TYPE_CHECKING:
+    from cmam.actors.status import StatusBoard
+    from cmam.rescue import Found
 
 WAIT_S = 60.0
-"""How long `--wait` waits until nothing is left."""
+"""How long a flatten may take until nothing is left, unless it is said otherwise."""
+LOOK_S = 0.2
+ROWS_SHOWN_MAX = 40
 
 
 def _target(profile: str | None, account: str | None, everything: bool) -> dict[str, Any]:
@@ -27,56 +34,275 @@ def _carry_out(request: Mapping[str, Any]) -> dict[str, Any]:
     return office.carry_out(face().home, request, command=click.get_current_context().command_path)
 
 
+def _seconds(text: str | None) -> float | None:
+    """A span in seconds; None where the word is none, so that it may be the profile's name."""
+    try:
+        seconds = float(text) if text is not None else WAIT_S
+    except ValueError:
+        return None
+    if not 0 < seconds <= 86_400:
+        raise click.UsageError(f"expected --wait with seconds above 0, found {text!r}.")
+    return seconds
+
+
 @click.command(cls=Verb)
 @click.argument("profile", required=False)
 @click.option("--account", metavar="ID", help="The copies of one follower.")
 @click.option("--all", "everything", is_flag=True, help="The copies of every profile.")
 @click.option("--whole", is_flag=True, help="With --account: everything on it, also what is nobody's copy.")
 @click.option("--yes", is_flag=True, help="Do not ask.")
-@click.option("--wait", is_flag=True, help="Wait until nothing is left; exit code 1 if that takes longer than 60 s.")
-def flatten(profile: str | None, account: str | None, everything: bool, whole: bool, yes: bool, wait: bool) -> None:
-    """Close every copy and cancel every copied order; nothing is opened until `cmam rearm`.
+@click.option(
+    "--wait",
+    is_flag=False,
+    flag_value=str(WAIT_S),
+    metavar="[SECONDS]",
+    help="Wait until nothing is left, 60 s unless said otherwise; exit code 1 if something is left then.",
+)
+@click.option("--direct", is_flag=True, help="Past a cmam that hangs: close by label at the broker, without the log.")
+def flatten(
+    profile: str | None, account: str | None, everything: bool, whole: bool, yes: bool, wait: str | None, direct: bool
+) -> None:
+    """Close every copy and cancel every copied order; nothing is opened until `cmam profile rearm`.
 
-    The latch is on record first and survives a restart. Without a running system it is obeyed at the next start.
+    The latch is on record first and survives a restart. Where no cmam runs, one is started for just that and ends once
+    the brokers show nothing left. With --direct, what carries our label is closed past a cmam that does not answer:
+    whole hedged positions and copied orders, nothing else; nothing is recorded and nothing latched.
     """
-    from cmam import office
-
+    span_s = _seconds(wait)
+    if span_s is None:  # `--wait NAME`: the word after it is the profile
+        if profile is not None:
+            raise click.UsageError(f"expected --wait with seconds, found {wait!r}.")
+        profile, span_s = wait, WAIT_S
     target = _target(profile, account, everything)
-    if is_interactive() and not yes:
-        click.confirm("Close all these copies now, at the market?", abort=True, err=True)
-    answer = _carry_out({"command": "flatten", **target, "whole": whole})
-    accounts = {int(found) for found in answer["flattening"]}
-    if face().as_json:
-        print_json(answer)
-    is_running = office.ask_running(face().home, {"command": "status"}) is not None
-    if not is_running:
-        say(f"{len(accounts)} follower(s) are latched; nothing runs, so the closes leave at the next `cmam start`.")
-        if wait:
-            fail("Nothing runs that could close them.", Exit.REFUSED)
+    if whole and not account:
+        raise click.UsageError("expected --account ID with --whole, found no single account.")
+    if direct:
+        if whole:
+            raise click.UsageError("expected --direct or --whole, found both: only our own labels are closed directly.")
+        _direct(target, yes=yes, span_s=span_s)
         return
-    say(f"{len(accounts)} follower(s) are latched and closing; `cmam status` shows what is left.")
-    if wait:
-        _wait_until_empty(accounts)
+    _flatten(target, whole=whole, yes=yes, is_waiting=wait is not None, span_s=span_s)
 
 
-def _wait_until_empty(accounts: set[int]) -> None:
-    """Look until none of the accounts holds a copy, or the time is over."""
+# --- through the running system, or one that is started for it --------------------------------------------------------
+
+
+def _flatten(target: Mapping[str, Any], *, whole: bool, yes: bool, is_waiting: bool, span_s: float) -> None:
+    from cmam import office
+    from cmam.domain.asking import Refusal
+    from cmam.store.errors import StoreHeld
+
+    rows = live_rows(target)
+    _ask(rows, yes=yes, whole=whole)
+    try:
+        is_running = office.ask_running(face().home, {"command": "status"}) is not None
+        answer = _carry_out({"command": "flatten", **target, "whole": whole})
+    except StoreHeld as held:
+        fail(f"{held} {_beside(target)}", Exit.HELD)
+    except Refusal as refusal:
+        if "did not answer" in refusal.text:
+            fail(f"{refusal.text}. {_beside(target)}")
+        raise
+    accounts = {int(found) for found in answer["flattening"]}
+    if not is_running:
+        left = _alone(target, accounts, whole=whole, span_s=span_s)
+        _finish(answer, left, span_s)
+    elif is_waiting:
+        left = _wait_until_empty(target, accounts, whole=whole, span_s=span_s)
+        _finish(answer, left, span_s)
+    else:
+        if face().as_json:
+            print_json(answer)
+        say(f"{_count(len(accounts), 'follower')} latched and closing; `cmam status` shows what is left.")
+
+
+def _beside(target: Mapping[str, Any]) -> str:
+    what = target["profile"] or (f"--account {target['account']}" if target["account"] else "--all")
+    return f"If that cmam does not answer, `cmam flatten {what} --direct` closes beside it."
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}{'s' if number != 1 else ''}"
+
+
+def _ask(rows: list[dict[str, Any]], *, yes: bool, whole: bool = False) -> None:
+    """Show what will be closed, and ask; nobody is asked without a terminal, so that needs --yes."""
+    say(f"To be closed or cancelled, by the record: {_count(len(rows), 'copy').replace('copys', 'copies')}.")
+    for row in rows[:ROWS_SHOWN_MAX]:
+        say(f"  {_line(row)}")
+    if len(rows) > ROWS_SHOWN_MAX:
+        say(f"  … and {len(rows) - ROWS_SHOWN_MAX} more")
+    if whole:
+        say("  … and everything else on the account, whoever opened it")
+    if yes:
+        return
+    if not is_interactive():
+        fail("Nothing was done: there is nobody to ask. Add --yes.", Exit.USAGE)
+    click.confirm("Close all of this now, at the market?", abort=True, err=True)
+
+
+def _line(row: Mapping[str, Any]) -> str:
+    where = f"position {row['position']}" if row["position"] else f"order {row['order'] or 'on its way'}"
+    return f"{row['profile']} {row['follower_name']}: {row['side']} {row['volume']} {row['symbol']}, {where}"
+
+
+def _wait_until_empty(
+    target: Mapping[str, Any], accounts: set[int], *, whole: bool, span_s: float
+) -> list[dict[str, Any]] | None:
+    """Look until none of the target's links holds a copy; what is left at the end, None if nobody answers."""
     from cmam import office
     from cmam.actors.runtime import Latch
     from cmam.clock import SECOND_US, SystemClock
 
     clock, pause = SystemClock(), Latch()
-    deadline = clock.monotonic() + int(WAIT_S * SECOND_US)
-    left: list[str] = []
+    deadline = clock.monotonic() + int(span_s * SECOND_US)
+    document: dict[str, Any] | None = None
     while clock.monotonic() < deadline:
         document = office.ask_running(face().home, {"command": "status"})
-        found = document["accounts"] if document else []
-        left = [f"{one['ctid']}: {one['copies']}" for one in found if one["ctid"] in accounts and one.get("copies")]
-        if document is not None and not left:
-            say("Nothing is left.")
-            return
-        pause.wait(0.2)
-    fail(f"After {WAIT_S:.0f} s there are still copies: {', '.join(left) or 'the running system does not answer'}.")
+        if document is not None and not _left_of(document, target, accounts, whole=whole):
+            return []
+        pause.wait(LOOK_S)
+    return live_rows(target) if document is not None else None
+
+
+def _left_of(document: Mapping[str, Any], target: Mapping[str, Any], accounts: set[int], *, whole: bool) -> int:
+    """How many copies of the target a running system still holds."""
+    if target["profile"]:
+        name = str(target["profile"]).lower()
+        found = [one for one in document["profiles"] if name in (one["profile"].lower(), one["id"])]
+        return sum(link["copies"] for one in found for link in one["links"])
+    mine = [one for one in document["accounts"] if one["ctid"] in accounts]
+    keys = ("live_copies", "positions", "orders") if whole else ("live_copies",)
+    return sum(int(one.get(key, 0)) for one in mine for key in keys)
+
+
+def _alone(target: Mapping[str, Any], accounts: set[int], *, whole: bool, span_s: float) -> list[dict[str, Any]] | None:
+    """Start a system that follows nobody, for just as long as something is left."""
+    from cmam import bootstrap, office
+    from cmam.actors.runtime import Latch
+    from cmam.clock import SECOND_US, SystemClock
+    from cmam.domain.operate import find_profile
+
+    me, clock = face(), SystemClock()
+    links: frozenset[str] | None = None
+    if target["profile"]:
+        links = frozenset(map(str, find_profile(office.read_registry(me.home), str(target["profile"])).links))
+    deadline = clock.monotonic() + int(span_s * SECOND_US)
+    empty: list[bool] = []
+
+    def is_done(board: StatusBoard) -> bool:
+        if _is_empty(board, accounts, links, whole=whole):
+            empty.append(True)
+            return True
+        return clock.monotonic() >= deadline
+
+    say("No cmam runs: one is started for just this.")
+    settings = office.settings_of(me.home)
+    bootstrap.run(me.home, settings, command="cmam flatten", stop=Latch(), profiles=bootstrap.NOBODY, is_done=is_done)
+    return [] if empty else live_rows(target)
+
+
+def _is_empty(board: StatusBoard, accounts: set[int], links: frozenset[str] | None, *, whole: bool) -> bool:
+    """Whether each account has been reconciled with its broker, and nothing of the target is left there."""
+    views = {int(account): view for account, view in board.views().items() if int(account) in accounts}
+    if len(views) < len(accounts) or any(view.health.value != "reconciled" for view in views.values()):
+        return False
+    if whole and any(view.positions or view.orders for view in views.values()):
+        return False
+    return not any(links is None or str(copy.link) in links for view in views.values() for copy in view.copies.values())
+
+
+def _finish(answer: Mapping[str, Any], left: list[dict[str, Any]] | None, span_s: float) -> None:
+    if face().as_json:
+        print_json({**answer, "done": left == [], "left": left or []})
+    if left == []:
+        say("Nothing is left. Nothing opens until `cmam profile rearm`.")
+        return
+    for row in left or []:
+        say(f"  left: {_line(row)}")
+    why = "the running system does not answer any more" if left is None else "it is not finished"
+    fail(f"After {span_s:g} s {why}; what is left goes on closing while a cmam runs.")
+
+
+# --- past everything --------------------------------------------------------------------------------------------------
+
+
+def _direct(target: Mapping[str, Any], *, yes: bool, span_s: float) -> None:
+    from cmam import office, rescue
+    from cmam.actors.runtime import Latch
+    from cmam.clock import SECOND_US, SystemClock
+    from cmam.domain.operate import find_account, find_profile
+
+    me, clock = face(), SystemClock()
+    registry = office.read_registry(me.home)
+    profile = find_profile(registry, str(target["profile"])).profile if target["profile"] else None
+    account = find_account(registry, str(target["account"])).account if target["account"] else None
+    if not registry.accounts:
+        fail("There is no account in this home: nothing to flatten.")
+    targets = rescue.links_of(registry, profile, account)
+    one = rescue.Rescue(me.home, office.settings_of(me.home), registry, targets, clock, Latch().wait)
+    try:
+        found = one.look()
+        _ask_direct(found, yes=yes)
+        if any(not seen.is_empty for seen in found):
+            found = one.empty(clock.monotonic() + int(span_s * SECOND_US), say)
+    finally:
+        one.end()
+    _finish_direct(found, span_s)
+
+
+def _ask_direct(found: tuple[Found, ...], *, yes: bool) -> None:
+    for seen in found:
+        for position in seen.positions:
+            say(f"  {seen.account.shown}: position {position.position}, {position.side.value} ({position.label})")
+        for order in seen.orders:
+            say(f"  {seen.account.shown}: order {order.order}, {order.side.value} ({order.label})")
+        for netted in seen.netted:
+            say(f"  {seen.account.shown}: position {netted.position} is netted, and stays: close it by hand")
+        if seen.why_not:
+            say(f"  {seen.account.shown}: {seen.why_not}")
+    if not any(seen.positions or seen.orders for seen in found):
+        return
+    if yes:
+        return
+    if not is_interactive():
+        fail("Nothing was done: there is nobody to ask. Add --yes.", Exit.USAGE)
+    click.confirm("Close these positions and cancel these orders now, at the market?", abort=True, err=True)
+
+
+def _finish_direct(found: tuple[Found, ...], span_s: float) -> None:
+    if face().as_json:
+        print_json(_direct_document(found))
+    open_still = [seen for seen in found if not seen.is_empty]
+    netted = sum(len(seen.netted) for seen in found)
+    if not open_still and not netted:
+        say("The brokers show nothing of ours any more. Nothing was latched: a cmam that wakes up may open again.")
+        return
+    for seen in open_still:
+        what = f"{_count(len(seen.positions), 'position')}, {_count(len(seen.orders), 'order')}"
+        say(f"  left on {seen.account.shown}: {what if seen.is_known else 'not known'} {seen.why_not}".rstrip())
+    code = Exit.UNREACHABLE if open_still and not any(seen.is_known for seen in found) else Exit.REFUSED
+    fail(f"After at most {span_s:g} s not everything is closed{'; netted positions stay' if netted else ''}.", code)
+
+
+def _direct_document(found: tuple[Found, ...]) -> dict[str, Any]:
+    return {
+        "done": all(seen.is_empty and not seen.netted for seen in found),
+        "accounts": [
+            {
+                "account": int(seen.account.account),
+                "known": seen.is_known,
+                "positions": [int(position.position) for position in seen.positions],
+                "orders": [int(order.order) for order in seen.orders],
+                "netted": [int(position.position) for position in seen.netted],
+                "why_not": seen.why_not,
+            }
+            for seen in found
+        ],
+    }
+
+
+# --- again ------------------------------------------------------------------------------------------------------------
 
 
 @click.command(cls=Verb)

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from cmam.cli.common import Exit, Verb, face, fail, is_interactive, print_json, print_rows, say
+from cmam.cli.common import Exit, Verb, face, fail, is_interactive, print_json, say
+
+if TYPE_CHECKING:
+    from cmam.domain.account import AccountView, Copy
 
 
 def _carry_out(request: Mapping[str, Any]) -> dict[str, Any]:
@@ -91,46 +94,43 @@ def _list(name: str, live: list[dict[str, Any]]) -> None:
 
 
 def live_rows(target: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """The live copies of a target by the log: of a profile, an account, or all."""
+    """The live copies of a target by the log: of a profile, an account, or all, those of deleted profiles too."""
     from cmam import office
     from cmam.domain.operate import find_account, find_profile
-    from cmam.domain.quantities import units_text
 
     folded = office.read_fold(face().home)
     registry = folded.registry
-    profiles = registry.live_profiles()
-    if target.get("profile"):
-        profiles = (find_profile(registry, str(target["profile"])),)
+    names = {link: profile.name for profile in registry.live_profiles() for link in profile.links}
+    links = set(find_profile(registry, str(target["profile"])).links) if target.get("profile") else None
     only = find_account(registry, str(target["account"])).account if target.get("account") else None
-    rows = []
-    for profile in profiles:
-        for link in profile.links.values():
-            view = folded.accounts.get(link.follower)
-            if view is None or only not in (None, link.follower):
-                continue
-            names = {entry.symbol: name for name, entry in view.names.items()}
-            known = registry.accounts.get(link.follower)
-            for copy in view.copies.values():
-                if copy.link != link.link:
-                    continue
-                position = view.positions.get(copy.position) if copy.position is not None else None
-                order = view.orders.get(copy.order) if copy.order is not None else None
-                volume = copy.volume or (order.volume if order is not None else 0)
-                rows.append(
-                    {
-                        "profile": profile.name,
-                        "follower": int(link.follower),
-                        "follower_name": known.shown if known is not None else str(link.follower),
-                        "symbol": names.get(copy.symbol, str(copy.symbol)),
-                        "side": copy.side.value,
-                        "volume": units_text(volume),
-                        "state": copy.state.value,
-                        "position": int(copy.position) if copy.position is not None else None,
-                        "order": int(copy.order) if order is not None and copy.order is not None else None,
-                        "stop": position is not None and position.stop is not None,
-                    }
-                )
-    return rows
+    return [
+        {
+            "profile": names.get(copy.link, "deleted"),
+            "follower": int(account),
+            "follower_name": registry.accounts[account].shown if account in registry.accounts else str(account),
+            **_row(view, copy),
+        }
+        for account, view in sorted(folded.accounts.items())
+        for copy in view.copies.values()
+        if only in (None, account) and (links is None or copy.link in links)
+    ]
+
+
+def _row(view: AccountView, copy: Copy) -> dict[str, Any]:
+    from cmam.domain.quantities import units_text
+
+    position = view.positions.get(copy.position) if copy.position is not None else None
+    order = view.orders.get(copy.order) if copy.order is not None else None
+    symbol = next((name for name, entry in view.names.items() if entry.symbol == copy.symbol), str(copy.symbol))
+    return {
+        "symbol": symbol,
+        "side": copy.side.value,
+        "volume": units_text(copy.volume or (order.volume if order is not None else 0)),
+        "state": copy.state.value,
+        "position": int(copy.position) if copy.position is not None else None,
+        "order": int(order.order) if order is not None else None,
+        "stop": position is not None and position.stop is not None,
+    }
 
 
 def _live_copies(name: str) -> list[dict[str, Any]]:
@@ -171,13 +171,3 @@ def adopt(name: str, follower: str | None, store: str, yes: bool) -> None:
     if face().as_json:
         print_json(answer)
     say(f"{answer['profile']} copies on beside what {', '.join(answer['stores'])} left.")
-
-
-def print_live(rows: list[dict[str, Any]], empty: str) -> None:
-    """A table of live copies."""
-    print_rows(
-        rows,
-        ["profile", ("follower_name", "follower"), "symbol", "side", "volume", "state", "position", "order", "stop"],
-        empty=empty,
-        numbers=frozenset({"volume", "position", "order"}),
-    )

@@ -37,6 +37,7 @@ from cmam.domain.events import (
     SymbolConfirmed,
 )
 from cmam.domain.ids import AccountId, LinkId
+from cmam.domain.latches import DAY
 from cmam.domain.profile_commands import adopt, create_profile, delete_profile, move_profile, moved, set_profile
 from cmam.domain.registry import ACCOUNT_PREFIX, APP
 
@@ -98,11 +99,19 @@ def _targets(context: Context, request: Request) -> dict[AccountId, tuple[LinkId
         profiles = (find_profile(context.registry, str(request["profile"])),)
     if not (request.get("account") or request.get("profile") or request.get("all")):
         raise Refusal("expected a profile, --account ID or --all, found none of them", USAGE)
-    found: dict[AccountId, list[LinkId]] = {}
+    found: dict[AccountId, set[LinkId]] = {}
     for profile in profiles:
         for link in profile.links.values():
             if only is None or link.follower == only:
-                found.setdefault(link.follower, []).append(link.link)
+                found.setdefault(link.follower, set()).add(link.link)
+    if not request.get("profile"):
+        # Copies outlive the links and profiles that were deleted over them.
+        for account, view in context.views.items():
+            left = {copy.link for copy in view.copies.values()}
+            if left and only in (None, account):
+                found.setdefault(account, set()).update(left)
+    if only is not None and request.get("whole"):
+        found.setdefault(only, set())
     return {account: tuple(sorted(links)) for account, links in sorted(found.items())}
 
 
@@ -125,7 +134,8 @@ def _rearm(context: Context, request: Request) -> Outcome:
     """Open latches again: all of the target's links, or one guard of them; refused while copies are still closing."""
     guard = str(request.get("guard", ""))
     events: list[tuple[str, Event]] = []
-    for account, links in _targets(context, request).items():
+    closed: set[str] = set()
+    for account, links in _targets(context, {**request, "whole": True}).items():
         view = context.views.get(account)
         copies = view.copies.values() if view is not None else ()
         busy = [copy for copy in copies if copy.link in links and copy.target <= 0]
@@ -137,7 +147,17 @@ def _rearm(context: Context, request: Request) -> Outcome:
         if held:
             raise Refusal(f"expected conditions that no longer hold on account {account}, found {'; '.join(held)}")
         stream = f"{ACCOUNT_PREFIX}{account}"
+        if view is not None:
+            closed |= {latch.guard for link in links for latch in view.latched(link)}
+            if view.flatten_account and not links:
+                links = (LinkId(""),)  # a whole account was flattened that follows nobody
         events.extend((stream, GuardRearmed(link=link, guard=guard, user=context.user)) for link in links)
+    if guard and guard != DAY and guard not in closed:
+        raise Refusal(
+            f"expected a latch that is closed, found {guard!r}; closed are: {', '.join(sorted(closed)) or '–'}"
+        )
+    if not events:
+        raise Refusal("expected a target with followers, found none: there is nothing to re-arm", USAGE)
     return Outcome(tuple(events), {"rearmed": len(events), "guard": guard or "all"})
 
 

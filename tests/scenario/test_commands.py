@@ -156,7 +156,7 @@ def test_flatten_closes_every_copy_and_latches(person: Person, ready: ReadyInfo,
         before = len(_copies(person, "open"))
         steps.perform(trader, buy, {})
         _until(lambda: len(_copies(person, "open")) == before + 1, "the copy is open")
-        said = person.types("flatten", "main", "--wait")
+        said = person.types("flatten", "main", "--yes", "--wait")
         assert said.code == 0, said.err
         assert "Nothing is left." in said.err
         assert not _copies(person, "open")
@@ -166,7 +166,7 @@ def test_flatten_closes_every_copy_and_latches(person: Person, ready: ReadyInfo,
         assert person.types("rearm", "main").code == 0
         steps.perform(trader, buy, {})
         _until(lambda: _copies(person, "open"), "an armed link copies again")
-        assert person.types("flatten", "--all", "--wait").code == 0
+        assert person.types("flatten", "--all", "--yes", "--wait").code == 0
     table = tmp_path / "symbols.csv"
     assert person.types("profile", "symbols", "main", "sample", str(table)).code == 0
     assert "EURUSD,EURUSD," in table.read_text()
@@ -202,7 +202,7 @@ def test_a_stored_pause_is_obeyed_at_the_next_start(person: Person) -> None:
         (("pause", "main", "--all"), 2, "one of"),
         (("flatten",), 2, "one of"),
         (("flatten", "nobody"), 2, "found 'nobody'"),
-        (("flatten", "main", "--wait"), 1, "Nothing runs"),
+        (("flatten", "main", "--wait"), 2, "Add --yes"),
         (("rearm",), 2, "one of"),
         (("audit", "copies", "--since", "yesterday-ish"), 2, "expected a time"),
         (("audit", "copies", "--account", "nobody"), 2, "found 'nobody'"),
