@@ -204,8 +204,8 @@ def test_a_netted_account_keeps_out_of_what_others_hold() -> None:
 
 def test_the_rules_stand_in_their_order() -> None:
     """State; symbol; side, type, label, hours; age, price, spread; levels; size; sanity; caps, margin, guards."""
-    names = [rule.__name__.strip("_") for rule in OPEN_RULES]
-    wanted = ["standing", "symbol", "side", "order_type", "label", "hours", "age", "price", "spread", "levels", "size"]
+    names = [rule.__name__ for rule in OPEN_RULES]
+    wanted = ["standing", "symbol", "side", "order_type", "label", "hours", "age", "price", "spread", "levels", "sized"]
     wanted += ["sanity", "caps", "margin"]
     assert [name for name in names if name in wanted] == wanted
 

@@ -1,0 +1,218 @@
+"""How much, and whether it may be that much: size, sanity, caps, margin and what guards must know."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+
+from cmam.domain import equity as money
+from cmam.domain.carrying import entry_price, quote_shift
+from cmam.domain.choices import VolumeMode
+from cmam.domain.draft import Draft
+from cmam.domain.events import Wait
+from cmam.domain.levels import least_distance, pips
+from cmam.domain.quantities import (
+    PRICE_SCALE,
+    VOLUME_SCALE,
+    Volume,
+    price_text,
+    units_text,
+)
+from cmam.domain.reasons import Reason
+from cmam.domain.sizing import Sizing, bounded, fraction_text, size
+
+
+def sized(draft: Draft) -> Reason | Wait | None:
+    """How much to copy."""
+    if draft.is_add:
+        return _add_size(draft)
+    change, policy = draft.change, draft.policy
+    is_by_risk = policy.volume_mode is VolumeMode.RISK_PERCENT
+    is_waiting = policy.stop_wait_ms > 0 and not draft.stop_wait_over
+    if is_by_risk and draft.stop is None and is_waiting:
+        return Wait.STOP
+    if is_by_risk and draft.stop is not None:
+        reason = _tight(draft)
+        if reason is not None:
+            return reason
+    sized = size(
+        Sizing(
+            change=change,
+            volume=change.after if change.kind.value == "grew" else change.volume,
+            spec=draft.symbol,
+            policy=policy,
+            rates=draft.rates,
+            side=draft.side,
+            entry=entry_price(draft),
+            risk=draft.stop if is_by_risk else None,
+        )
+    )
+    draft.working.extend(sized.working)
+    draft.volume, draft.whole = sized.volume, sized.whole
+    if sized.reason is None and draft.add_volume is not None and not is_by_risk:
+        return _shrink(draft)
+    return sized.reason
+
+
+def _shrink(draft: Draft) -> Reason | None:
+    """A widened stop: the money at risk may not grow."""
+    assert draft.add_volume is not None
+    volume = draft.symbol.floor_volume(int(draft.volume * draft.add_volume))
+    draft.note("shrunk", units_text(volume), "so that the money at risk does not grow")
+    draft.volume = draft.whole = volume
+    return Reason.BELOW_MINIMUM if volume < draft.symbol.min_volume else None
+
+
+def _tight(draft: Draft) -> Reason | None:
+    spec = draft.symbol
+    least = pips(spec, draft.policy.risk_min_stop)
+    quote = draft.rates.quote(spec.name)
+    if quote is not None:
+        least = max(least, 2 * (quote.ask - quote.bid))
+    entry = entry_price(draft) or 0
+    least = max(least, least_distance(spec, entry, spec.sl_distance))
+    assert draft.stop is not None
+    if draft.stop >= least:
+        return None
+    draft.note("tight", price_text(draft.stop, spec.digits), f"at least {price_text(least, spec.digits)}")
+    return Reason.STOP_TOO_TIGHT
+
+
+def _add_size(draft: Draft) -> Reason | None:
+    """An add's volume follows from the target; it keeps to the bounds as any order does."""
+    assert draft.add_volume is not None
+    sized = bounded(draft.add_volume, draft.symbol, draft.policy, ())
+    draft.working.extend(sized.working)
+    if sized.reason is not None:
+        return Reason.BELOW_MINIMUM
+    exact = draft.symbol.floor_volume(int(draft.add_volume))
+    draft.volume, draft.whole = Volume(min(sized.volume, exact)), sized.whole
+    return None if draft.volume >= draft.symbol.min_volume else Reason.BELOW_MINIMUM
+
+
+def slippage(draft: Draft) -> Reason | None:
+    """A market range around the leader's price carried over by the two quotes."""
+    points = draft.policy.max_slippage
+    if points is None or draft.is_pending:
+        return None
+    shift = quote_shift(draft)
+    if draft.wait is Wait.REMAINDER and draft.copy is not None and draft.copy.goal.base_price is not None:
+        draft.base_price = draft.copy.goal.base_price
+    elif shift is None or draft.change.price is None:
+        draft.note("base_price", "-", "a market range needs both quotes and the leader's price")
+        return Reason.STALE_INPUT
+    else:
+        draft.base_price = draft.symbol.nearest_tick(draft.change.price + shift)
+    draft.note("base_price", price_text(draft.base_price, draft.symbol.digits), f"± {points} points")
+    return None
+
+
+# --- sanity, caps, margin, guards -----------------------------------------------------------------------------------
+
+
+def sanity(draft: Draft) -> Reason | None:
+    """Whether the size is in proportion to the leader and the account."""
+    policy, spec, change = draft.policy, draft.symbol, draft.change
+    if policy.volume_mode.is_plain or draft.is_add:
+        return None
+    if policy.max_times_leader is not None:
+        ours, theirs = _compare(draft)
+        if ours is None or theirs is None or theirs <= 0:
+            draft.note("sanity", "-", "the two notionals cannot be compared")
+            return Reason.STALE_INPUT
+        draft.note("times_leader", fraction_text(ours / theirs), f"at most {fraction_text(policy.max_times_leader)}")
+        if ours > theirs * policy.max_times_leader:
+            return Reason.SANITY
+    if policy.max_leverage is not None:
+        held, whole = money.exposure(draft.rates), money.equity(draft.rates)
+        own = money.notional(draft.rates, spec, draft.whole)
+        if held is None or whole is None or own is None or whole <= 0:
+            draft.note("sanity", change.symbol.name, "exposure or equity is unknown")
+            return Reason.STALE_INPUT
+        leverage = (held + own) / whole
+        draft.note("leverage", fraction_text(leverage), f"at most {fraction_text(policy.max_leverage)}")
+        if leverage > policy.max_leverage:
+            return Reason.SANITY
+    return None
+
+
+def _compare(draft: Draft) -> tuple[Fraction | None, Fraction | None]:
+    """The copy's notional and the leader's in one measure: units where the thing is the same, else money."""
+    leader, spec = draft.change.symbol, draft.symbol
+    if leader.base and (leader.base, leader.quote) == (spec.base_name, spec.quote_name):
+        return Fraction(draft.whole), Fraction(draft.change.volume)
+    price = draft.change.price or draft.change.limit_price or draft.change.stop_price
+    rate = draft.rates.rate(leader.quote, draft.view.currency, high=False)
+    theirs = None
+    if price is not None and rate is not None:
+        theirs = Fraction(draft.change.volume, VOLUME_SCALE) * Fraction(price, PRICE_SCALE) * rate
+    return money.notional(draft.rates, spec, draft.whole), theirs
+
+
+def caps(draft: Draft) -> Reason | None:
+    """Whether the caps on positions and lots hold with this one."""
+    policy, view, spec = draft.policy, draft.view, draft.symbol
+    if policy.max_positions is not None and not draft.is_add:
+        attached = {copy.position for copy in view.copies.values() if copy.position is not None}
+        count = len(attached | view.positions.keys())
+        count += sum(copy.position is None and copy.key != _own_key(draft) for copy in view.copies.values())
+        draft.note("positions", count, f"open, resting and in flight; at most {policy.max_positions}")
+        if count + 1 > policy.max_positions:
+            return Reason.MAX_POSITIONS
+    if policy.max_lots_open is None and policy.max_lots_symbol is None:
+        return None
+    total = own = Fraction(draft.whole, spec.lot_size)
+    held = [(position.symbol, int(position.volume)) for position in view.positions.values()]
+    for symbol, volume in (*held, *money.in_flight(view)):
+        of = view.specs.get(symbol)
+        lots = Fraction(volume, of.lot_size) if of is not None and of.lot_size > 0 else Fraction(0)
+        total += lots
+        own += lots if symbol == spec.symbol else 0
+    for name, value, cap in (
+        ("lots_open", total, policy.max_lots_open),
+        ("lots_symbol", own, policy.max_lots_symbol),
+    ):
+        if cap is not None:
+            draft.note(name, fraction_text(value), f"with this one; at most {fraction_text(cap)}")
+            if value > cap:
+                return Reason.MAX_LOTS
+    return None
+
+
+def _own_key(draft: Draft) -> object:
+    return draft.copy.key if draft.copy is not None else None
+
+
+def margin(draft: Draft) -> Reason | None:
+    """Whether free margin covers it with its reserve."""
+    reserve = draft.policy.margin_reserve
+    if reserve is None:
+        return None
+    expected = money.expected_margin(draft.rates, draft.symbol, draft.whole)
+    free, bound = money.free_margin(draft.rates), money.reserved_margin(draft.rates)
+    if expected is None or free is None or bound is None:
+        if draft.inputs.complete:
+            draft.note("margin", "-", "equity, rate or leverage is unknown")
+            return Reason.STALE_INPUT
+        draft.note("margin", "-", "not known here; the broker checks it")
+        return None
+    left = free - bound
+    draft.note("free_margin", _cents(left), f"{draft.view.currency}, what is in flight deducted")
+    draft.note("expected_margin", _cents(expected), f"times {fraction_text(reserve)} must be there")
+    return Reason.MARGIN if left < expected * reserve else None
+
+
+def _cents(value: Fraction) -> str:
+    return fraction_text(Fraction(round(value * 100), 100))
+
+
+def equity_known(draft: Draft) -> Reason | None:
+    """A guard that cannot see equity lets nothing open."""
+    policy = draft.policy
+    if not policy.has_equity_guard or not draft.inputs.complete:
+        return None
+    day = draft.view.days.get(draft.settings.link)
+    needs_anchor = policy.daily_loss is not None or policy.daily_target is not None
+    if money.equity(draft.rates) is None or (needs_anchor and (day is None or day.anchor is None)):
+        draft.note("equity", "-", "unknown, and a guard needs it")
+        return Reason.EQUITY_UNKNOWN
+    return None

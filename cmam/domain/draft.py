@@ -1,0 +1,100 @@
+"""A decision about an open in the making: what the rules read, note and fill in for each other."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from fractions import Fraction
+
+from cmam.domain.changes import Change
+from cmam.domain.conversion import Rates
+from cmam.domain.copies import Copy
+from cmam.domain.events import Inputs, Step, Wait
+from cmam.domain.levels import Plan
+from cmam.domain.link import LinkSettings
+from cmam.domain.policy import Policy
+from cmam.domain.quantities import (
+    Distance,
+    Price,
+    Quote,
+    Side,
+    Volume,
+)
+from cmam.domain.symbols import SymbolSpec
+from cmam.domain.view import AccountView
+
+
+@dataclass(slots=True, kw_only=True)
+class Draft:
+    """A decision about an open in the making. `shift` is preset for late opens, `stop` and `target` are distances."""
+
+    view: AccountView
+    change: Change
+    settings: LinkSettings
+    inputs: Inputs
+    now_us: int
+    copy: Copy | None = None
+    wait: Wait | None = None
+    is_add: bool = False
+    is_pending: bool = False
+    stop_wait_over: bool = False
+    add_volume: Fraction | None = None
+    spec: SymbolSpec | None = None
+    volume: Volume = Volume(0)
+    whole: Volume = Volume(0)
+    plan: Plan | None = None
+    shift: Distance | None = None
+    stop: Distance | None = None
+    target: Distance | None = None
+    limit_price: Price | None = None
+    stop_price: Price | None = None
+    expires_ms: int | None = None
+    base_price: Price | None = None
+    working: list[Step] = field(default_factory=list)
+    policy: Policy = field(init=False)
+    rates: Rates = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.policy = self.settings.policy.for_symbol(self.change.symbol.name)
+        self.rates = Rates(self.view, self.inputs.quotes, self.now_us, self.policy.input_max_age_ms)
+
+    @property
+    def side(self) -> Side:
+        """The copy's own side."""
+        return self.change.side.opposite if self.policy.reverse else self.change.side
+
+    @property
+    def symbol(self) -> SymbolSpec:
+        assert self.spec is not None
+        return self.spec
+
+    @property
+    def quote(self) -> Quote | None:
+        """The follower's quote of the traded symbol."""
+        return self.inputs.quotes.get(self.spec.name) if self.spec is not None else None
+
+    @property
+    def leader_quote(self) -> Quote | None:
+        """The leader's quote: of now where that is known, else of the change."""
+        return self.inputs.leader_quote or self.change.quote
+
+    @property
+    def is_late(self) -> bool:
+        """Whether the market has moved since the leader's fill, so that prices are carried by quotes instead."""
+        return self.change.late or self.change.synced or self.wait in (Wait.BETTER, Wait.CANCEL)
+
+    @property
+    def age_ms(self) -> int:
+        return self.now_us // 1_000 + self.inputs.clock_offset_ms - self.change.at_ms
+
+    @property
+    def max_age_ms(self) -> int:
+        return self.policy.sync_max_age_ms if self.change.synced else self.policy.max_age_ms
+
+    @property
+    def not_after_us(self) -> int:
+        """The moment, by our clock, after which this open is too late."""
+        return (self.change.at_ms - self.inputs.clock_offset_ms + self.max_age_ms) * 1_000
+
+    def note(self, name: str, value: object, note: str = "") -> None:
+        """Add a line to the working."""
+        self.working.append(Step(name=name, value=str(value), note=note))
