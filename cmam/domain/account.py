@@ -11,6 +11,7 @@ from dataclasses import replace
 
 from cmam.domain.booking import adopt_unknown, intent_of, match_copy, match_intent, refresh_copies
 from cmam.domain.copies import Copy, CopyKey, CopyState, Cursor, Intent, IntentState
+from cmam.domain.endings import finish, touch, wake_copy
 from cmam.domain.events import (
     AlertHealed,
     AlertRaised,
@@ -54,7 +55,7 @@ from cmam.domain.holdings import (
     take_trader,
     trail_stop,
 )
-from cmam.domain.intents import finish, move_intent, settle, take_attempt, take_decision, take_intent, touch, wake_copy
+from cmam.domain.intents import move_intent, settle, take_attempt, take_decision, take_intent
 from cmam.domain.latches import (
     begin_day,
     close_latch,

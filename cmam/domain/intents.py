@@ -11,9 +11,6 @@ from cmam.domain.copies import Applied, Copy, CopyKey, CopyState, Cursor, Intent
 from cmam.domain.events import (
     AttemptDecided,
     ChangeDecided,
-    CopyFinished,
-    CopyOverdue,
-    CopyTouched,
     Goal,
     IntentRecorded,
     IntentSettled,
@@ -23,7 +20,6 @@ from cmam.domain.events import (
 )
 from cmam.domain.ids import IntentId
 from cmam.domain.levels import tighter, wanted_levels
-from cmam.domain.quantities import Price, Volume
 from cmam.domain.reasons import Reason, Verdict
 from cmam.domain.view import AccountView, put, resolve
 
@@ -103,10 +99,11 @@ def _source_closed(view: AccountView, key: CopyKey) -> AccountView:
     if copy is None:
         return view
     finished = {**view.finished, key: replace(copy, source_closed=True)}
-    return _forget(replace(view, finished=finished))
+    return forget(replace(view, finished=finished))
 
 
-def _forget(view: AccountView) -> AccountView:
+def forget(view: AccountView) -> AccountView:
+    """Drop the oldest finished copy of which nothing more can come, where there are very many."""
     if len(view.finished) <= FINISHED_REMEMBERED:
         return view
     old = next((key for key, copy in view.finished.items() if copy.source_closed), None)
@@ -177,7 +174,7 @@ def take_attempt(view: AccountView, event: AttemptDecided, at_us: int) -> Accoun
         return view
     if event.verdict is not Verdict.COPY:
         if copy.position is not None and event.wait is Wait.REMAINDER:
-            return put(view, _as_held(replace(copy, wait=None)))
+            return put(view, as_held(replace(copy, wait=None)))
         return put(view, replace(copy, wait=None))
     goal = event.goal or copy.goal
     return put(
@@ -186,7 +183,7 @@ def take_attempt(view: AccountView, event: AttemptDecided, at_us: int) -> Accoun
     )
 
 
-def _as_held(copy: Copy) -> Copy:
+def as_held(copy: Copy) -> Copy:
     """What was not filled is given up: the volume there is becomes the target."""
     target = min(copy.target, Fraction(copy.volume))
     goal = replace(copy.goal, target_numerator=target.numerator, target_denominator=target.denominator)
@@ -340,122 +337,4 @@ def _settle_open(view: AccountView, copy: Copy, intent: Intent, event: IntentSet
         return put(view, copy)
     if at_us <= copy.not_after_us and event.outcome is Outcome.CONFIRMED:
         return put(view, replace(copy, wait=Wait.REMAINDER, wait_until_us=copy.not_after_us))
-    return put(view, _as_held(copy))
-
-
-# --- ends ---------------------------------------------------------------------------------------------------------
-
-
-def finish(view: AccountView, event: CopyFinished, at_us: int) -> AccountView:
-    """End a copy; where its source has turned to the other side, a new one waits to open in its place."""
-    key = (event.link, event.source)
-    copy = view.copies.get(key)
-    if copy is None:
-        return view
-    ended = replace(
-        copy,
-        state=_end_state(event.reason),
-        reason=event.reason,
-        closed_us=at_us,
-        volume=Volume(0),
-        order=None,
-        wait=None,
-        change=None,
-    )
-    by_position = {key_: value for key_, value in view.by_position.items() if key_ != copy.position}
-    copies = {key_: value for key_, value in view.copies.items() if key_ != key}
-    if copy.wait is Wait.TURN and copy.change is not None:
-        copies[key] = _turned(copy, copy.change, at_us)
-    view = replace(view, copies=copies, finished={**view.finished, key: ended}, by_position=by_position)
-    return _forget(view)
-
-
-def _turned(copy: Copy, change: Change, at_us: int) -> Copy:
-    return Copy(
-        link=copy.link,
-        profile=copy.profile,
-        source=copy.source,
-        state=CopyState.WAITING,
-        leader=copy.leader,
-        leader_position=change.position,
-        leader_order=change.origin,
-        leader_symbol=copy.leader_symbol,
-        leader_digits=copy.leader_digits,
-        leader_opened=change.after,
-        symbol=copy.symbol,
-        side=copy.side.opposite,
-        goal=Goal(target_numerator=1, leader_volume=change.after),
-        decided_us=at_us,
-        last_seq=copy.last_seq,
-        not_after_us=copy.wait_until_us,
-        settings_version=copy.settings_version,
-        change=change,
-        wait=Wait.TURN,
-        wait_until_us=copy.wait_until_us,
-        share=copy.share,
-    )
-
-
-def _end_state(reason: Reason) -> CopyState:
-    match reason:
-        case Reason.REFUSED | Reason.UNKNOWN_OUTCOME:
-            return CopyState.REFUSED
-        case Reason.EXPIRED | Reason.TOO_OLD | Reason.NOT_BETTER:
-            return CopyState.EXPIRED
-        case Reason.SOURCE_GONE | Reason.CANCELLED:
-            return CopyState.CANCELLED
-        case _:
-            return CopyState.CLOSED
-
-
-# --- time, and people ---------------------------------------------------------------------------------------------
-
-
-def wake_copy(view: AccountView, event: CopyOverdue) -> AccountView:
-    """Let a copy ask again for what it needs, or end what it waited for."""
-    copy = view.copies.get((event.link, event.source))
-    if copy is None:
-        return view
-    match event.what:
-        case "grace":
-            return put(view, replace(copy, grace_over=True))
-        case "hours" | "blind":
-            reason = Reason.OUTSIDE_HOURS if event.what == "hours" else Reason.LEADER_BLIND
-            goal = replace(copy.goal, terms=None)
-            if event.what == "blind" or copy.position is None:
-                goal = replace(goal, target_numerator=0, target_denominator=1)
-            return put(view, replace(copy, goal=goal, ending=copy.ending or reason, wait=None))
-        case "ahead":
-            copy = replace(copy, ahead_since_us=0)
-            if not copy.leader_filled:
-                goal = replace(copy.goal, target_numerator=0, target_denominator=1, terms=None)
-                copy = replace(copy, goal=goal, ending=copy.ending or Reason.AHEAD)
-            return put(view, copy)
-        case "wait":
-            if copy.position is not None:
-                copy = _as_held(copy)
-            return put(view, replace(copy, wait=None))
-        case _:
-            trailed_us = max(copy.trailed_us, copy.retry_at_us)
-            return put(view, replace(copy, awaits_protection=False, retry_at_us=0, trailed_us=trailed_us))
-
-
-def touch(view: AccountView, event: CopyTouched) -> AccountView:
-    """Respect what somebody else did to a copy: a volume becomes the basis of all that follows, a level is pinned."""
-    key = (event.link, event.source)
-    copy = view.copies.get(key)
-    if copy is None:
-        return view
-    match event.what:
-        case "volume":
-            if event.before > 0 and copy.target > 0:
-                target = copy.target * Fraction(event.after, event.before)
-                goal = replace(copy.goal, target_numerator=target.numerator, target_denominator=target.denominator)
-                copy = replace(copy, goal=goal, wait=None if copy.wait is Wait.REMAINDER else copy.wait)
-        case "stop":
-            copy = replace(copy, pinned_stop=Price(event.after) if copy.goal.pins else None, applied=None)
-        case "target":
-            copy = replace(copy, pinned_target=Price(event.after) if copy.goal.pins else None, applied=None)
-        case _:
-            pass
-    return put(view, copy)
+    return put(view, as_held(copy))
