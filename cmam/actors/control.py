@@ -10,10 +10,12 @@ import json
 import logging
 import os
 import secrets
+import socket
+import struct
 import threading
 from collections.abc import Callable
 from multiprocessing import AuthenticationError
-from multiprocessing.connection import Client, Connection, Listener
+from multiprocessing.connection import Client, Connection, Listener, answer_challenge, deliver_challenge
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +23,8 @@ log = logging.getLogger(__name__)
 
 CLIENTS_MAX = 8
 REQUEST_BYTES_MAX = 4 * 1024 * 1024
+HANDSHAKE_S = 5.0
+"""How long a client waits to be let in: a process that hangs must not make every command hang."""
 ANSWER_S = 30.0
 """How long a client waits for its answer, and the listener for a client's request."""
 
@@ -34,8 +38,8 @@ class NobodyListens(Exception):
 class ControlListener:
     """Takes requests, one per connection, and hands them on with a way to answer."""
 
-    def __init__(self, socket: Path, key_file: Path, handle: Handle) -> None:
-        self._socket = socket
+    def __init__(self, path: Path, key_file: Path, handle: Handle) -> None:
+        self._socket = path
         self._key_file = key_file
         self._handle = handle
         self._slots = threading.BoundedSemaphore(CLIENTS_MAX)
@@ -103,15 +107,37 @@ class ControlListener:
             self._slots.release()
 
 
-def send_command(socket: Path, key_file: Path, request: dict[str, Any]) -> dict[str, Any]:
+def _dial(path: Path, key: bytes) -> Connection:
+    """Connect and prove who we are; raises OSError where nobody answers, as of a process that is stopped or hangs."""
+    line = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    try:
+        line.settimeout(HANDSHAKE_S)
+        line.connect(str(path))
+        line.setblocking(True)  # with a limit for each read, since what follows reads by the descriptor alone
+        seconds = struct.pack("ll", int(HANDSHAKE_S), 0)
+        line.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, seconds)
+        connection = Connection(line.detach())
+    except OSError:
+        line.close()
+        raise
+    try:
+        answer_challenge(connection, key)
+        deliver_challenge(connection, key)
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def send_command(path: Path, key_file: Path, request: dict[str, Any]) -> dict[str, Any]:
     """Send a request to the running system and wait for its answer; raises NobodyListens."""
     try:
         key = key_file.read_bytes()
-        with Client(str(socket), family="AF_UNIX", authkey=key) as connection:
+        with _dial(path, key) as connection:
             connection.send_bytes(json.dumps(request).encode())
             if not connection.poll(ANSWER_S):
                 raise NobodyListens(f"the running system did not answer within {ANSWER_S:.0f} s")
             document = json.loads(connection.recv_bytes(REQUEST_BYTES_MAX))
     except (OSError, EOFError, AuthenticationError, ValueError) as error:
-        raise NobodyListens(f"no running system answers on {socket}: {type(error).__name__} {error}") from error
+        raise NobodyListens(f"no running system answers on {path}: {type(error).__name__} {error}") from error
     return dict(document)
