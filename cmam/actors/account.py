@@ -9,17 +9,18 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from cmam.actors import messages as m
+from cmam.actors.followers import Followers
 from cmam.actors.preparation import Kind, Preparation, Question
 from cmam.actors.runtime import Directory, Watched
 from cmam.actors.status import StatusBoard
 from cmam.actors.timer import Timer
 from cmam.clock import SECOND_US, Clock
 from cmam.domain import guards
-from cmam.domain.account import AccountView, Copy, IntentState, evolve
+from cmam.domain.account import AccountView, Copy, IntentState
 from cmam.domain.blindness import watch_blind
 from cmam.domain.changes import Change, ChangeKind
 from cmam.domain.commands import CommandKind
@@ -44,7 +45,6 @@ from cmam.domain.events import (
 )
 from cmam.domain.ids import AccountId, IntentId, LinkId, StoreId, SymbolId
 from cmam.domain.inputs import gather, gather_for_copy
-from cmam.domain.leading import changes
 from cmam.domain.link import LinkSettings
 from cmam.domain.mapping import names_to_know
 from cmam.domain.quantities import Quote
@@ -112,15 +112,6 @@ class AccountPorts:
     settle_us: int = SETTLE_US
 
 
-@dataclass(frozen=True, slots=True)
-class _Behind:
-    """A follower that is being told the past: its place, how far the record must reach, and what came meanwhile."""
-
-    place: tuple[int, int]
-    until: int
-    held: list[m.LeaderChanged]
-
-
 class AccountActor(Watched):
     """The only writer of `account:<ctid>`."""
 
@@ -131,8 +122,7 @@ class AccountActor(Watched):
         self._directory = ports.directory
         self._name = m.account_name(view.account)
         self._links: dict[LinkId, LinkSettings] = {link.link: link for link in links}
-        self._routes: dict[LinkId, AccountId] = {}
-        self._behind: dict[LinkId, _Behind] = {}
+        self._followers = Followers(view.account, ports.directory, self._quote)
         self._deferred: list[m.LeaderChanged] = []
         self._early: list[tuple[m.Reported, bool]] = []
         self._preparation: Preparation | None = None
@@ -143,7 +133,6 @@ class AccountActor(Watched):
         self._feed = ""
         self._refused = ""
         self._withdrawn: frozenset[IntentId] = frozenset()
-        self._joining: set[LinkId] = set()
         self._to_sync: dict[LinkId, m.LeaderHolds] = {}
         self._blind_since: dict[AccountId, int] = {}
         self._guarded = guards.Memory()
@@ -153,6 +142,7 @@ class AccountActor(Watched):
         self._executed_us = 0
         self._asked_us = 0
         self._restless_answers = 0
+        self._is_stopping = False
 
     # --- life -----------------------------------------------------------------------------------------------------
 
@@ -223,20 +213,20 @@ class AccountActor(Watched):
             case m.LeaderRestarted():
                 self._ask_leaders()
             case m.FollowFrom():
-                self._follow_from(message)
+                self._followers.join(message, self._view)
             case m.LeaderHolds():
                 self._leader_holds(message)
             case m.Unfollow():
-                self._routes.pop(message.link, None)
-                self._behind.pop(message.link, None)
+                self._followers.leave(message.link)
             case m.StreamRead():
-                self._tell_the_past(message)
+                self._followers.tell_the_past(message, self._view)
             case m.StreamRefused():
                 self._refused = message.why
                 log.error("! %s stops: %s", self._name, message.why)
             case m.StoreDown() | m.StoreUp():
                 log.debug("= %s: %s", self._name, message)
             case m.Stop():
+                self._is_stopping = True
                 self._ports.directory.tell(m.RECORDER, m.Flush())
                 self._ports.directory.tell(m.SUPERVISOR, m.Stopped(self._name))
             case _:
@@ -258,8 +248,8 @@ class AccountActor(Watched):
         own = (self._name, before.version + 1)
         facts = (m.Fact(fact, cause), *(m.Fact(event, own) for event in turn.derived))
         self._commit_turn(before, turn, facts, now, received_us, after=then)
-        if self._routes and turn.folded is not None:
-            self._tell_followers(before, turn.folded, fact, received_us)
+        if self._followers and turn.folded is not None:
+            self._followers.tell(before, turn.folded, fact, received_us)
 
     def _commit_turn(
         self,
@@ -380,7 +370,7 @@ class AccountActor(Watched):
 
     def _wake_copies(self, now: int) -> None:
         """Let every copy that waits for a price, a stop or a moment be looked at again."""
-        if self._view.health is not Health.RECONCILED:
+        if self._view.health is not Health.RECONCILED or self._is_stopping:
             return
         for fact in wakes(self._view, self._links, self._inputs_of_copy, now):
             self._fact(fact)
@@ -432,8 +422,8 @@ class AccountActor(Watched):
 
     def _leader_changed(self, message: m.LeaderChanged, *, superseded: bool = False) -> None:
         link = self._links.get(message.link)
-        if link is None:
-            return
+        if link is None or self._is_stopping:
+            return  # what is not decided now is told again at the next start
         if self._view.health is not Health.RECONCILED or (self._deferred and not superseded):
             self._deferred.append(message)
             return
@@ -531,60 +521,6 @@ class AccountActor(Watched):
         if new:
             self._ask_leaders()
 
-    # --- as a leader ----------------------------------------------------------------------------------------------
-
-    def _tell_followers(self, before: AccountView, after: AccountView, fact: Event, received_us: int) -> None:
-        version = before.version + 1
-        for index, change in enumerate(changes(before, after, fact, self._quote)):
-            for link, follower in self._routes.items():
-                told = m.LeaderChanged(link, change, version, index, received_us)
-                if link in self._behind:
-                    self._behind[link].held.append(told)
-                else:
-                    self._ports.directory.tell(m.account_name(follower), told)
-
-    def _follow_from(self, message: m.FollowFrom) -> None:
-        """A follower joins: what it missed is told from the record, then what came meanwhile, then what is new."""
-        self._routes[message.link] = message.follower
-        waiting = self._behind.get(message.link)
-        if waiting is None and message.version >= self._view.version:
-            self._tell_holdings((message.link,))
-            return
-        held = waiting.held if waiting is not None else []
-        self._behind[message.link] = _Behind((message.version, message.index), self._view.version, held)
-        self._ports.directory.tell(m.RECORDER, m.Read(self._name, self._name))
-
-    def _tell_the_past(self, message: m.StreamRead) -> None:
-        """Fold the stream again and tell every follower that is behind what it has not decided."""
-        behind = {link: place for link, place in self._behind.items() if place.until <= len(message.records)}
-        view = AccountView(account=self._view.account)
-        for event, at_us in message.records if behind else ():
-            before, view = view, evolve(view, event, at_us)
-            told = [link for link, who in behind.items() if who.place < (view.version, 1 << 30)]
-            if not told or event.IS_DERIVED:
-                continue
-            for index, change in enumerate(changes(before, view, event, self._quote)):
-                for link in told:
-                    if behind[link].place < (view.version, index) and link in self._routes:
-                        late = m.LeaderChanged(link, replace(change, late=True), view.version, index)
-                        self._ports.directory.tell(m.account_name(self._routes[link]), late)
-        for link, who in behind.items():
-            del self._behind[link]
-            for held in who.held:
-                if held.version > view.version and link in self._routes:
-                    self._ports.directory.tell(m.account_name(self._routes[link]), held)
-        self._tell_holdings(tuple(behind))
-
-    def _tell_holdings(self, links: tuple[LinkId, ...]) -> None:
-        """Tell links that begin what there is to hold, once that is known: now, or after the reconcile."""
-        if self._view.health is not Health.RECONCILED:
-            self._joining.update(links)
-            return
-        for link in links:
-            if link in self._routes:
-                told = m.LeaderHolds(link, self._view)
-                self._ports.directory.tell(m.account_name(self._routes[link]), told)
-
     # --- what the broker says -------------------------------------------------------------------------------------
 
     def _reported(self, message: m.Reported) -> None:
@@ -662,7 +598,7 @@ class AccountActor(Watched):
             self._view,
             specs=self._specs,
             kind=kind,
-            leads=bool(self._routes),
+            leads=bool(self._followers),
             now_us=self._ports.clock.now(),
             is_live=self._ports.is_live,
             settle_us=self._ports.settle_us,
@@ -729,8 +665,7 @@ class AccountActor(Watched):
         if preparation.kind is Kind.FULL:
             self._health(Health.RECONCILED)
             self._keep_looking()
-            joining, self._joining = tuple(sorted(self._joining)), set()
-            self._tell_holdings(joining)
+            self._followers.reconciled(self._view)
         self._alert(m.Alert("session"))
         self._flush_deferred()
         self._watch()

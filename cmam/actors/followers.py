@@ -1,0 +1,112 @@
+"""Those who follow an account: told what is new, what they missed while they were away, and what there is to hold.
+
+Held by the account's actor and run in its turns. A follower that is behind is told the past from the record first, then
+what came meanwhile, then what is new: always in the order of the account's stream, each change once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+from cmam.actors import messages as m
+from cmam.actors.runtime import Directory
+from cmam.domain.account import AccountView, evolve
+from cmam.domain.events import Event, Health
+from cmam.domain.ids import AccountId, LinkId, SymbolId
+from cmam.domain.leading import changes
+from cmam.domain.quantities import Quote
+
+AFTER_ALL = 1 << 30
+"""An index behind every change of one record."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Behind:
+    """A follower that is being told the past: its place, how far the record must reach, and what came meanwhile."""
+
+    place: tuple[int, int]
+    until: int
+    held: list[m.LeaderChanged]
+
+
+class Followers:
+    """The links in which an account leads, by where each of them stands."""
+
+    def __init__(self, account: AccountId, directory: Directory, quote_of: Callable[[SymbolId], Quote | None]) -> None:
+        self._account = account
+        self._name = m.account_name(account)
+        self._directory = directory
+        self._quote_of = quote_of
+        self._routes: dict[LinkId, AccountId] = {}
+        self._behind: dict[LinkId, _Behind] = {}
+        self._joining: set[LinkId] = set()
+
+    def __bool__(self) -> bool:
+        """Whether anybody follows."""
+        return bool(self._routes)
+
+    def join(self, message: m.FollowFrom, view: AccountView) -> None:
+        """Take a follower in at its place; the record is asked for where that is not the end."""
+        self._routes[message.link] = message.follower
+        waiting = self._behind.get(message.link)
+        if waiting is None and message.version >= view.version:
+            self._tell_holdings((message.link,), view)
+            return
+        held = waiting.held if waiting is not None else []
+        self._behind[message.link] = _Behind((message.version, message.index), view.version, held)
+        self._directory.tell(m.RECORDER, m.Read(self._name, self._name))
+
+    def leave(self, link: LinkId) -> None:
+        """Tell a link no more."""
+        self._routes.pop(link, None)
+        self._behind.pop(link, None)
+
+    def tell(self, before: AccountView, after: AccountView, fact: Event, received_us: int) -> None:
+        """Tell everybody what a fact has changed."""
+        version = before.version + 1
+        for index, change in enumerate(changes(before, after, fact, self._quote_of)):
+            for link in self._routes:
+                told = m.LeaderChanged(link, change, version, index, received_us)
+                if link in self._behind:
+                    self._behind[link].held.append(told)
+                else:
+                    self._send(link, told)
+
+    def tell_the_past(self, message: m.StreamRead, view: AccountView) -> None:
+        """Fold the stream again and tell every follower that is behind what it has not decided."""
+        behind = {link: place for link, place in self._behind.items() if place.until <= len(message.records)}
+        past = AccountView(account=self._account)
+        for event, at_us in message.records if behind else ():
+            before, past = past, evolve(past, event, at_us)
+            told = [link for link, who in behind.items() if who.place < (past.version, AFTER_ALL)]
+            if not told or event.IS_DERIVED:
+                continue
+            for index, change in enumerate(changes(before, past, event, self._quote_of)):
+                for link in told:
+                    if behind[link].place < (past.version, index):
+                        self._send(link, m.LeaderChanged(link, replace(change, late=True), past.version, index))
+        for link, who in behind.items():
+            del self._behind[link]
+            for held in who.held:
+                if held.version > past.version:
+                    self._send(link, held)
+        self._tell_holdings(tuple(behind), view)
+
+    def reconciled(self, view: AccountView) -> None:
+        """What the account holds is known: tell those who wait for it."""
+        joining, self._joining = tuple(sorted(self._joining)), set()
+        self._tell_holdings(joining, view)
+
+    def _tell_holdings(self, links: tuple[LinkId, ...], view: AccountView) -> None:
+        """Tell links that begin what there is to hold, once that is known: now, or after the reconcile."""
+        if view.health is not Health.RECONCILED:
+            self._joining.update(links)
+            return
+        for link in links:
+            self._send(link, m.LeaderHolds(link, view))
+
+    def _send(self, link: LinkId, message: object) -> None:
+        follower = self._routes.get(link)
+        if follower is not None:
+            self._directory.tell(m.account_name(follower), message)
