@@ -308,7 +308,7 @@ class AccountActor(Watched):
             account=self._view.account,
             command=recorded.command,
             intent=recorded.intent,
-            lane=LANES[recorded.command.kind],
+            lane=_lane(recorded),
             not_after_us=recorded.not_after_us if recorded.command.kind.adds_risk else 0,
             received_us=received_us,
             decided_us=decided_us,
@@ -701,6 +701,12 @@ class AccountActor(Watched):
             if quotes:
                 self._fact(QuotesSampled(quotes=quotes))
         self._ports.timer.after(SAMPLE_US, self._name, m.Wake("sample"))
+
+
+def _lane(recorded: IntentRecorded) -> Lane:
+    """What a share gives up against the net is a close, although the wire calls it an order."""
+    gives_up = recorded.command.netted and not recorded.not_after_us
+    return Lane.CLOSE if gives_up else LANES[recorded.command.kind]
 
 
 def _may_leave_unrecorded(view: AccountView, recorded: IntentRecorded) -> bool:

@@ -325,7 +325,7 @@ def _settle_open(view: AccountView, copy: Copy, intent: Intent, event: IntentSet
         return put(view, replace(copy, amended_to=terms_of(intent.command), replacing=False))
     if copy.position is None:
         return put(view, copy)
-    if copy.target <= 0:
+    if copy.target <= 0 or (copy.share and intent.command.side is not copy.side):
         delay = min(RETRY_FIRST_US << min(copy.refusals, 10), RETRY_LAST_US)
         is_done = event.outcome is Outcome.CONFIRMED
         return put(view, copy if is_done else replace(copy, refusals=copy.refusals + 1, retry_at_us=at_us + delay))

@@ -90,6 +90,8 @@ def _reduction(view: AccountView, copy: Copy, position: Position) -> Command | N
     excess = excess_of(spec, copy)
     if excess <= 0:
         return None
+    if copy.share and position.side is not copy.side:
+        return _give_up(view, copy, position, excess)
     volume = Volume(min(excess, position.volume))
     return _close(copy, position, volume, whole=volume == position.volume)
 
@@ -105,12 +107,27 @@ def _close(copy: Copy, position: Position, volume: Volume, *, whole: bool) -> Co
     )
 
 
+def _against(copy: Copy, volume: Volume) -> Command:
+    """Trade what a share gives up the other way: the net moves, whatever it is."""
+    side = copy.side.opposite
+    return Command(kind=CommandKind.ADD, symbol=copy.symbol, side=side, volume=volume, netted=True)
+
+
+def _give_up(view: AccountView, copy: Copy, position: Position, volume: Volume) -> Command | None:
+    """What a share gives up while the net stands against it: the net grows, or goes flat where it may not grow."""
+    cap = copy.goal.net_cap
+    if cap and position.volume + volume > cap:
+        return _close(copy, position, position.volume, whole=True)
+    is_asked = any(intent.key == copy.key for intent in view.intents.values())
+    return _against(copy, volume) if volume > 0 and not is_asked else None
+
+
 def _out_of_flat(view: AccountView, copy: Copy) -> Iterator[Command]:
     """Shares of both sides cancel out to no position at all: what one of them gives up is traded the other way."""
     spec = view.specs.get(copy.symbol)
     volume = copy.volume if copy.target <= 0 or spec is None else excess_of(spec, copy)
     if volume > 0:
-        yield Command(kind=CommandKind.ADD, symbol=copy.symbol, side=copy.side.opposite, volume=volume)
+        yield _against(copy, volume)
 
 
 def net_of_shares(view: AccountView, copy: Copy) -> int:
@@ -135,18 +152,9 @@ def close_command(position: Position) -> Command:
 
 
 def _close_share(view: AccountView, copy: Copy, position: Position) -> Command | None:
-    """Take a share out of the net. Where other shares hold the other way, the net may only fall to flat this way."""
+    """Take a share out of the net. Where other shares hold the same way, it falls by no more than this share."""
     if position.side is not copy.side:
-        volume = Volume(copy.volume)
-        cap = copy.goal.net_cap
-        if cap and position.volume + volume > cap:
-            return _close(copy, position, position.volume, whole=True)
-        is_asked = any(intent.key == copy.key for intent in view.intents.values())
-        return (
-            Command(kind=CommandKind.ADD, symbol=copy.symbol, side=copy.side.opposite, volume=volume)
-            if volume > 0 and not is_asked
-            else None
-        )
+        return _give_up(view, copy, position, copy.volume)
     others = [
         other
         for other in view.copies.values()

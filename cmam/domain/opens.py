@@ -140,6 +140,7 @@ def add_now(draft: Draft, copy: Copy, grown: Fraction) -> Decision:
             volume=draft.volume,
             order_type=OrderType.MARKET if draft.base_price is None else OrderType.MARKET_RANGE,
             position=None if copy.share else copy.position,
+            netted=copy.share,
             base_price=draft.base_price,
             slippage_points=draft.policy.max_slippage if draft.base_price is not None else None,
         )

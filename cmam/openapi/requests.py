@@ -77,7 +77,7 @@ def _new_order(account: AccountId, intent: IntentId, command: Command) -> Messag
     )
     if command.comment:
         wire.comment = command.comment
-    if command.kind is CommandKind.ADD:
+    if command.kind is CommandKind.ADD and not command.netted:
         wire.positionId = _need(command.position, "position")
     _put_relative(wire, command)
     if command.order_type is OrderType.MARKET_RANGE:

@@ -59,6 +59,7 @@ def test_trailing_and_guaranteed_need_a_stop() -> None:
 def test_an_add_names_its_position() -> None:
     """An add goes to the position that it enlarges, and to no other."""
     assert sent(request(CommandKind.ADD, position=PositionId(7)))["positionId"] == 7
+    assert "positionId" not in sent(request(CommandKind.ADD, netted=True))
     with pytest.raises(LocalError, match="position"):
         request(CommandKind.ADD)
 
