@@ -23,7 +23,7 @@ log = logging.getLogger(__name__)
 
 CLIENTS_MAX = 8
 REQUEST_BYTES_MAX = 4 * 1024 * 1024
-HANDSHAKE_S = 5.0
+HANDSHAKE_S = 3.0
 """How long a client waits to be let in: a process that hangs must not make every command hang."""
 ANSWER_S = 30.0
 """How long a client waits for its answer, and the listener for a client's request."""

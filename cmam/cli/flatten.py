@@ -95,8 +95,8 @@ def _flatten(target: Mapping[str, Any], *, whole: bool, yes: bool, is_waiting: b
     rows = live_rows(target)
     _ask(rows, yes=yes, whole=whole)
     try:
-        is_running = office.ask_running(face().home, {"command": "status"}) is not None
         answer = _carry_out({"command": "flatten", **target, "whole": whole})
+        is_running = office.ask_running(face().home, {"command": "status"}) is not None
     except StoreHeld as held:
         fail(f"{held} {_beside(target)}", Exit.HELD)
     except Refusal as refusal:

@@ -1,0 +1,157 @@
+"""Flatten as a person meets it: beside a running copier, without one, past one that hangs; and the ends of profiles."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from cmam.sandbox.options import ReadyInfo
+from cmam.sandbox.server import run_in_thread
+from tests.scenario.guide import Person, options
+from tests.scenario.profile_home import LEADER, OTHER_BROKER, SAME_BROKER, Market, running, settle, until
+
+
+@pytest.fixture
+def ready(tmp_path: Path) -> Iterator[ReadyInfo]:
+    """A sandbox that fills at once and has no past."""
+    with run_in_thread(options(tmp_path / "sandbox", fill_delay_ms="0", history_days="0")) as info:
+        yield info
+
+
+@pytest.fixture
+def person(tmp_path: Path, ready: ReadyInfo, capsys: pytest.CaptureFixture[str]) -> Person:
+    """Somebody with a profile of two followers."""
+    person = Person(settle(ready, tmp_path), capsys)
+    made = person.types(
+        "profile", "create", "main", "--leader", str(LEADER),
+        "--follower", str(SAME_BROKER), "--set", "volume.amount=0.5",
+    )  # fmt: skip
+    assert made.code == 0, made.err
+    return person
+
+
+@pytest.fixture
+def market(ready: ReadyInfo, person: Person) -> Market:
+    """The other side of the trades."""
+    return Market(ready, person.home)
+
+
+def _copied(market: Market, person: Person, *, pending: bool = False) -> None:
+    """The leader trades, and the follower holds its copy at the broker."""
+    market.trades(LEADER, "buy", symbol="EURUSD", lots="1")
+    until(lambda: market.holds(SAME_BROKER)[0], "the copy is held")
+    if pending:
+        market.trades(LEADER, "limit", side="buy", symbol="EURUSD", lots="1", price="0.9")
+        until(lambda: market.holds(SAME_BROKER)[1], "the copied order rests")
+    until(lambda: person.types("status", "--json").lines[0]["profiles"][0]["links"][0]["copies"] > 0, "it is known")
+
+
+def test_flatten_beside_a_running_copier_waits_for_the_broker(person: Person, market: Market) -> None:
+    """`--yes --wait` ends with 0 once copies and copied orders are gone; what is nobody's copy stays."""
+    with running(person):
+        _copied(market, person, pending=True)
+        market.trades(SAME_BROKER, "buy", symbol="GBPUSD", lots="0.01")
+        refused = person.types("flatten", "main")
+        assert refused.code == 2
+        assert "Add --yes" in refused.err
+        assert market.holds(SAME_BROKER)[1]
+        said = person.types("flatten", "main", "--yes", "--wait", "20", "--json")
+        assert said.code == 0, said.err
+        assert said.lines[-1]["done"] is True
+        positions, orders = market.holds(SAME_BROKER)
+        assert [position.label for position in positions] == [""]
+        assert orders == ()
+        whole = person.types("flatten", "--account", str(SAME_BROKER), "--whole", "--yes", "--wait", "20")
+        assert whole.code == 0, whole.err
+        assert market.holds(SAME_BROKER) == ((), ())
+        assert person.types("profile", "rearm", "main", "--guard", "nothing").code == 1
+        assert person.types("profile", "rearm", "main", "--guard", "flatten").code == 0
+    assert person.types("replay", "--verify").code == 0
+
+
+def test_a_deadline_that_passes_is_an_exit_code(person: Person, market: Market) -> None:
+    """Where the broker closes nothing in time, `--wait` ends with 1 and names what is left; nothing is given up."""
+    with running(person):
+        _copied(market, person)
+        broken = ("code=TRADING_DISABLED", "type=2111", "--ready-file", str(person.home.parent / "ready.json"))
+        assert person.types("sandbox", "fault", "reject", *broken).code == 0
+        said = person.types("flatten", "main", "--yes", "--wait", "1")
+        assert said.code == 1
+        assert "left: main" in said.err
+
+
+def test_flatten_without_a_running_copier_starts_one_for_just_that(person: Person, market: Market) -> None:
+    """Killed with copies open, the next flatten closes them at the broker, opens nothing, and ends by itself."""
+    with running(person) as process:
+        _copied(market, person, pending=True)
+        process.kill()
+        process.wait()
+    market.trades(LEADER, "buy", symbol="GBPUSD", lots="1")
+    said = person.types("flatten", "--all", "--yes")
+    assert said.code == 0, said.err
+    assert "Nothing is left." in said.err
+    assert market.holds(SAME_BROKER) == ((), ())
+    assert person.types("status", "--json").lines[0]["running"] is False
+    assert person.types("replay", "--verify").code == 0
+    assert person.types("audit", "verify").code == 0
+
+
+def test_direct_closes_past_a_copier_that_hangs(person: Person, market: Market) -> None:
+    """A stopped process holds the lock and answers nothing: `--direct` closes our labels alone, without it."""
+    with running(person) as process:
+        _copied(market, person, pending=True)
+        market.trades(SAME_BROKER, "buy", symbol="GBPUSD", lots="0.01")
+        process.send_signal(signal.SIGSTOP)
+        try:
+            held = person.types("flatten", "main", "--yes")
+            assert held.code == 4
+            assert "--direct" in held.err
+            said = person.types("flatten", "main", "--direct", "--yes", "--json")
+            assert said.code == 0, said.err
+            positions, orders = market.holds(SAME_BROKER)
+            assert [position.label for position in positions] == [""]
+            assert orders == ()
+        finally:
+            process.send_signal(signal.SIGCONT)
+
+
+def test_direct_finds_nothing_where_nothing_is_ours(person: Person, market: Market) -> None:
+    """Without a copy of ours `--direct` ends with 0 and leaves every position alone."""
+    market.trades(OTHER_BROKER, "buy", symbol="EURUSD.b", lots="1")
+    said = person.types("flatten", "--all", "--direct")
+    assert said.code == 0, said.err
+    assert len(market.holds(OTHER_BROKER)[0]) == 1
+
+
+@pytest.mark.parametrize("ending", ["leave", "close"])
+def test_a_profile_never_ends_silently(person: Person, market: Market, ending: str) -> None:
+    """Disabling with live copies wants `--leave` or `--close`, names what has no stop, and does as it was told."""
+    with running(person):
+        _copied(market, person, pending=True)
+        silent = person.types("profile", "disable", "main")
+        assert silent.code == 2
+        assert "NO STOP" in silent.err
+        assert market.holds(SAME_BROKER)[1]
+        said = person.types("profile", "disable", "main", f"--{ending}", "--yes")
+        assert said.code == 0, said.err
+        until(lambda: not market.holds(SAME_BROKER)[1], "the copied order is cancelled")
+        if ending == "close":
+            until(lambda: not market.holds(SAME_BROKER)[0], "the copy is closed")
+        else:
+            assert len(market.holds(SAME_BROKER)[0]) == 1
+    assert person.types("replay", "--verify").code == 0
+
+
+def test_a_deleted_profile_keeps_its_orders_when_asked(person: Person, market: Market) -> None:
+    """`--leave --keep-pendings` touches nothing at the broker; a later flatten of all finds what was left."""
+    with running(person):
+        _copied(market, person, pending=True)
+        assert person.types("profile", "delete", "main", "--leave", "--keep-pendings", "--yes").code == 0
+        positions, orders = market.holds(SAME_BROKER)
+        assert (len(positions), len(orders)) == (1, 1)
+        said = person.types("flatten", "--all", "--yes", "--wait", "20")
+        assert said.code == 0, said.err
+        assert market.holds(SAME_BROKER) == ((), ())
