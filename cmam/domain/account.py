@@ -7,8 +7,6 @@ leader it has only positions and orders. The folds themselves stand by concept: 
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from cmam.domain.booking import adopt_unknown, intent_of, match_copy, match_intent, refresh_copies
 from cmam.domain.copies import Copy, CopyKey, CopyState, Cursor, Intent, IntentState
 from cmam.domain.endings import finish, touch, wake_copy
@@ -66,6 +64,7 @@ from cmam.domain.latches import (
     release,
     take_cash,
 )
+from cmam.domain.replacing import replace
 from cmam.domain.view import AccountView
 
 __all__ = [

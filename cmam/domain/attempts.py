@@ -7,7 +7,6 @@ over (`timing.py`). Each look is a recorded fact, `CopyWoken`, made only when so
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import replace
 from functools import lru_cache
 
 from cmam.domain.changes import ChangeKind
@@ -19,6 +18,7 @@ from cmam.domain.link import LinkSettings
 from cmam.domain.opening import Draft
 from cmam.domain.policy import Policy, policy_of
 from cmam.domain.reasons import Reason, Verdict
+from cmam.domain.replacing import replace
 from cmam.domain.view import AccountView
 
 POLL_US = 250_000

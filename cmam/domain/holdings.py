@@ -5,11 +5,10 @@ The newest snapshot by the broker's own time wins; one of a position that is kno
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from cmam.domain.events import SymbolListSeen, TraderSeen, TrailingStopMoved
 from cmam.domain.ids import AssetId, PositionId
 from cmam.domain.quantities import Volume
+from cmam.domain.replacing import replace
 from cmam.domain.symbols import SymbolSpec
 from cmam.domain.trades import Deal, ExecutionKind, Order, Position, PositionStatus
 from cmam.domain.view import AccountView

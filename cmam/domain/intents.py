@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from fractions import Fraction
 
 from cmam.domain.changes import Change, ChangeKind
@@ -21,6 +20,7 @@ from cmam.domain.events import (
 from cmam.domain.ids import IntentId
 from cmam.domain.levels import tighter, wanted_levels
 from cmam.domain.reasons import Reason, Verdict
+from cmam.domain.replacing import replace
 from cmam.domain.view import AccountView, put, resolve
 
 RETRY_FIRST_US = 1_000_000

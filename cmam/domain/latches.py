@@ -5,7 +5,6 @@ Folds only; when a guard trips is worked out in `guards.py`. A deposit or withdr
 
 from __future__ import annotations
 
-from dataclasses import replace
 from fractions import Fraction
 
 from cmam.domain.choices import Reaction, Scope
@@ -20,6 +19,7 @@ from cmam.domain.events import (
 )
 from cmam.domain.ids import LinkId
 from cmam.domain.reasons import Reason
+from cmam.domain.replacing import replace
 from cmam.domain.trades import BalanceChange
 from cmam.domain.view import AccountView, GuardDay, Latch
 

@@ -8,7 +8,7 @@ lost, refused or late answer only delays it.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from cmam.domain.account import AccountView, Copy, CopyKey, CopyState, evolve
 from cmam.domain.attempts import attempt, next_wake, settings_of, wakes
@@ -46,6 +46,7 @@ from cmam.domain.naming import intent_id, label_of
 from cmam.domain.needs import close_command, needed, net_of_shares, place_command
 from cmam.domain.quantities import Volume
 from cmam.domain.reasons import Reason, Verdict
+from cmam.domain.replacing import replace
 from cmam.domain.settling import ATTEMPTS_MAX, SETTLE_US, settlements
 from cmam.domain.timing import ANSWER_US, PROTECTION_US, due, lookup_due, next_due
 from cmam.domain.touching import touches

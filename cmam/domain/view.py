@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 from cmam.domain.changes import Change
 from cmam.domain.copies import Copy, CopyKey, Cursor, Intent
@@ -22,6 +22,7 @@ from cmam.domain.ids import (
     SymbolId,
     order_source,
 )
+from cmam.domain.replacing import replace
 from cmam.domain.symbols import SymbolName, SymbolSpec
 from cmam.domain.trades import AccountType, Order, Position, Trader
 
@@ -56,7 +57,7 @@ class GuardDay:
     peak_begun: int | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)  # no slots: `replace` copies its dict, and there is one view for an account
 class AccountView:
     """Everything believed of one account."""
 
