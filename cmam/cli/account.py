@@ -492,3 +492,37 @@ def refresh(id_: str | None) -> None:
         failures.append(f"{names}: {what}: {outcome.why}")
     if failures:
         fail("\n".join(failures))
+
+
+@account.command("confirm-symbol")
+@click.argument("id_", metavar="ID")
+@click.argument("symbol")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+def confirm_symbol(id_: str, symbol: str, yes: bool) -> None:
+    """Trade a symbol again whose lot size, digits or step its broker has changed; shows what it was and is."""
+    from cmam import office
+    from cmam.domain.operate import find_account
+    from cmam.domain.quantities import units_text
+
+    folded = office.read_fold(face().home)
+    known = find_account(folded.registry, id_)
+    view = folded.accounts.get(known.account)
+    entry = view.names.get(symbol) if view is not None else None
+    before = view.former_specs.get(entry.symbol) if view is not None and entry is not None else None
+    now = view.specs.get(entry.symbol) if view is not None and entry is not None else None
+    if entry is not None and (before is None or now is None):
+        say(f"{symbol} of {known.shown} has not changed: there is nothing to confirm.")
+        return
+    if before is not None and now is not None:
+        for name, old, new in (
+            ("lot size", units_text(before.lot_size), units_text(now.lot_size)),
+            ("digits", str(before.digits), str(now.digits)),
+            ("step", units_text(before.step_volume), units_text(now.step_volume)),
+        ):
+            say(f"  {name}: {old}" + (f" → {new}" if old != new else ""))
+        if is_interactive() and not yes:
+            click.confirm(f"Trade {symbol} on {known.shown} as it is now?", abort=True, err=True)
+    answer = _carry_out({"command": "symbol.confirm", "account": str(known.account), "symbol": symbol})
+    if face().as_json:
+        print_json(answer)
+    say(f"{symbol} of {known.shown} is confirmed: it may be opened again.")
