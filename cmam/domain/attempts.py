@@ -10,11 +10,13 @@ from collections.abc import Callable, Iterator, Mapping
 from functools import lru_cache
 
 from cmam.domain.changes import ChangeKind
+from cmam.domain.commands import CommandKind
 from cmam.domain.copies import Copy, CopyState
 from cmam.domain.decide import Decision, add_now, open_now, place_now
-from cmam.domain.events import CopyWoken, Health, Inputs, Wait
+from cmam.domain.events import CopyOverdue, CopyWoken, Health, Inputs, Wait
 from cmam.domain.ids import LinkId, StoreId
 from cmam.domain.link import LinkSettings
+from cmam.domain.needs import levels_of
 from cmam.domain.opening import Draft
 from cmam.domain.policy import Policy, policy_of
 from cmam.domain.reasons import Reason, Verdict
@@ -29,11 +31,29 @@ InputsOf = Callable[[Copy, LinkSettings], Inputs]
 
 def wakes(
     view: AccountView, links: Mapping[LinkId, LinkSettings], inputs_of: InputsOf, now_us: int
-) -> tuple[CopyWoken, ...]:
-    """The waiting opens that may be possible now, as facts to be recorded and stepped through one by one."""
+) -> tuple[CopyWoken | CopyOverdue, ...]:
+    """The waiting opens that may be possible now, and copies whose stop the market has passed, as facts to be recorded
+    and stepped through one by one."""
     if view.health is not Health.RECONCILED:
         return ()
-    return tuple(_wakes(view, links, inputs_of, now_us))
+    passed = _passed_stops(view, links, inputs_of)
+    return (*_wakes(view, links, inputs_of, now_us), *passed)
+
+
+def _passed_stops(
+    view: AccountView, links: Mapping[LinkId, LinkSettings], inputs_of: InputsOf
+) -> Iterator[CopyOverdue]:
+    """Copies whose stop the broker refuses because the follower's market is beyond it already: they are closed."""
+    for copy in view.copies.values():
+        settings, spec = links.get(copy.link), view.specs.get(copy.symbol)
+        position = view.positions.get(copy.position) if copy.position is not None else None
+        is_refused = copy.trouble.startswith(CommandKind.AMEND_PROTECTION.value)
+        if not is_refused or settings is None or spec is None or position is None or copy.target <= 0:
+            continue
+        quote = inputs_of(copy, settings).quotes.get(spec.name) if copy.change is not None else None
+        stop = levels_of(spec, copy, position).stop
+        if quote is not None and stop is not None and (quote.exit(copy.side) - stop) * copy.side.sign <= 0:
+            yield CopyOverdue(link=copy.link, source=copy.source, what="stop_passed")
 
 
 def _wakes(

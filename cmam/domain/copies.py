@@ -145,6 +145,7 @@ class Copy:
     seen_target: Price | None = None
     stopped_out: bool = False
     trouble: str = ""
+    trouble_us: int = 0
     doubt: bool = False
     ended_order: bool = False
     source_closed: bool = False

@@ -87,6 +87,13 @@ def _end_state(reason: Reason) -> CopyState:
 # --- time, and people ---------------------------------------------------------------------------------------------
 
 
+_ENDS_BY_TIME = {
+    "hours": Reason.OUTSIDE_HOURS,
+    "blind": Reason.LEADER_BLIND,
+    "stop_passed": Reason.LEVEL_PASSED,
+}
+
+
 def wake_copy(view: AccountView, event: CopyOverdue) -> AccountView:
     """Let a copy ask again for what it needs, or end what it waited for."""
     copy = view.copies.get((event.link, event.source))
@@ -94,18 +101,18 @@ def wake_copy(view: AccountView, event: CopyOverdue) -> AccountView:
         return view
     match event.what:
         case "grace":
-            return put(view, replace(copy, grace_over=True))
-        case "hours" | "blind":
-            reason = Reason.OUTSIDE_HOURS if event.what == "hours" else Reason.LEADER_BLIND
+            return put(view, replace(copy, grace_over=True, retry_at_us=0))
+        case "hours" | "blind" | "stop_passed":
+            reason = _ENDS_BY_TIME[event.what]
             goal = replace(copy.goal, terms=None)
-            if event.what == "blind" or copy.position is None:
+            if event.what != "hours" or copy.position is None:
                 goal = replace(goal, target_numerator=0, target_denominator=1)
-            return put(view, replace(copy, goal=goal, ending=copy.ending or reason, wait=None))
+            return put(view, replace(copy, goal=goal, ending=copy.ending or reason, wait=None, retry_at_us=0))
         case "ahead":
             copy = replace(copy, ahead_since_us=0)
             if not copy.leader_filled:
                 goal = replace(copy.goal, target_numerator=0, target_denominator=1, terms=None)
-                copy = replace(copy, goal=goal, ending=copy.ending or Reason.AHEAD)
+                copy = replace(copy, goal=goal, ending=copy.ending or Reason.AHEAD, retry_at_us=0)
             return put(view, copy)
         case "wait":
             if copy.position is not None:

@@ -424,6 +424,7 @@ class Inputs:
     leader_quote: Quote | None = None
     clock_doubt_ms: int = 0
     complete: bool = False
+    other_copier: str = ""
 
 
 class Wait(StrEnum):

@@ -22,7 +22,7 @@ from cmam.domain.quantities import (
 from cmam.domain.reasons import Reason
 from cmam.domain.sizing import fraction_text
 from cmam.domain.symbols import TradingMode
-from cmam.domain.trades import AccessRights, OrderType
+from cmam.domain.trades import AccessRights, AccountType, OrderType
 
 CLOCK_DOUBT_MS_MAX = 5_000
 """An offset of the broker's clock less certain than this makes an age meaningless (COPY_RULES §3, `max_age`)."""
@@ -34,6 +34,9 @@ def standing(draft: Draft) -> Reason | None:
         return Reason.PAUSED
     trader = draft.view.trader
     if draft.inputs.standing is Standing.MANAGE_ONLY:
+        return Reason.MANAGE_ONLY
+    if trader is not None and trader.account_type is AccountType.SPREAD_BETTING:
+        draft.note("account_type", trader.account_type.value, "not supported: what it holds is only managed")
         return Reason.MANAGE_ONLY
     if trader is not None and trader.access is not AccessRights.FULL_ACCESS:
         draft.note("access_rights", trader.access.value, "what the follower's broker allows")
@@ -60,6 +63,11 @@ def other_copier(draft: Draft) -> Reason | None:
     allowed = {draft.settings.store, *draft.view.adopted.get(draft.settings.link, ())}
     labels = [position.label for position in draft.view.positions.values()]
     labels += [order.label for order in draft.view.orders.values()]
+    if draft.inputs.other_copier:
+        mark = read_label(draft.inputs.other_copier)
+        if mark is not None and mark.store not in allowed:
+            draft.note("other_copier", draft.inputs.other_copier, f"the store {mark.store} copies this leader already")
+            return Reason.OTHER_COPIER
     ending = f".{draft.change.source}"
     for label in labels:
         mark = read_label(label) if label.endswith(ending) else None

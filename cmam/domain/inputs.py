@@ -15,6 +15,7 @@ from cmam.domain.equity import equity_symbols, in_flight, symbols_for
 from cmam.domain.events import Inputs
 from cmam.domain.link import LinkSettings
 from cmam.domain.mapping import names_to_know
+from cmam.domain.naming import read_label
 from cmam.domain.policy import Policy
 from cmam.domain.quantities import Quote
 from cmam.domain.symbols import SymbolSpec
@@ -70,8 +71,9 @@ def gather(
     clock_offset_ms: int = 0,
     clock_doubt_ms: int = 0,
     superseded: bool = False,
+    leader: AccountView | None = None,
 ) -> Inputs:
-    """All that a decision may rest on, looked up once."""
+    """All that a decision may rest on, looked up once; with the `leader`'s view, foreign copies of it too."""
     quotes = {name: quote_of(name) for name in quotes_needed(view, change, settings)}
     return Inputs(
         standing=settings.standing,
@@ -81,7 +83,22 @@ def gather(
         leader_quote=leader_quote,
         clock_doubt_ms=clock_doubt_ms,
         complete=True,
+        other_copier=other_copier(view, leader, settings) if leader is not None and change.kind.adds_risk else "",
     )
+
+
+def other_copier(view: AccountView, leader: AccountView, settings: LinkSettings) -> str:
+    """The label of a live copy of the same leader that another store made and nobody adopted; empty where none is."""
+    allowed = {settings.store, *view.adopted.get(settings.link, ())}
+    held = (position.label for position in view.positions.values())
+    for label in (*held, *(order.label for order in view.orders.values())):
+        mark = read_label(label)
+        if mark is None or mark.store in allowed:
+            continue
+        number = int(mark.source[1:], 36) if mark.source[1:].isalnum() else -1
+        if number in (leader.positions if mark.source[0] == "p" else leader.orders):
+            return label
+    return ""
 
 
 def gather_for_copy(

@@ -285,12 +285,20 @@ def settle(view: AccountView, event: IntentSettled, at_us: int) -> AccountView:
         if kind is CommandKind.AMEND_ORDER:
             copy = replace(copy, amended_to=terms_of(intent.command))
         return put(view, replace(copy, refusals=0, retry_at_us=0, trouble=""))
+    if kind is CommandKind.AMEND_PROTECTION and event.reason == WORSE_GSL:
+        command = intent.command
+        return put(view, replace(copy, applied=Applied(command.stop, command.target, command.trailing)))
     if event.outcome is Outcome.REFUSED and event.reason in GONE_CODES:
         copy = replace(copy, doubt=True)
     delay = max(min(RETRY_FIRST_US << min(copy.refusals, 10), RETRY_LAST_US), event.retry_in_us)
     trouble = f"{kind.value}: {event.reason}" if event.outcome is Outcome.REFUSED else copy.trouble
-    return put(view, replace(copy, refusals=copy.refusals + 1, retry_at_us=at_us + delay, trouble=trouble))
+    since_us = copy.trouble_us if copy.trouble else at_us
+    copy = replace(copy, refusals=copy.refusals + 1, retry_at_us=at_us + delay, trouble=trouble, trouble_us=since_us)
+    return put(view, copy)
 
+
+WORSE_GSL = "WORSE_GSL_NOT_ALLOWED"
+"""A guaranteed stop may not be moved to more risk: the old one stays, and nothing is asked again."""
 
 GONE_CODES = ("POSITION_NOT_FOUND", "POSITION_NOT_OPEN", "ORDER_NOT_FOUND", "ENTITY_NOT_FOUND")
 """Refusals that mean the thing may be gone: done once a reconcile agrees."""

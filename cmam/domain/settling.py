@@ -105,7 +105,8 @@ def _by_execution(view: AccountView, intent: Intent, fact: ExecutionSeen) -> Ite
     code = fact.error_code or fact.kind.value
     if fact.kind in (ExecutionKind.ORDER_REJECTED, ExecutionKind.ORDER_CANCEL_REJECTED):
         yield IntentSettled(intent=intent.intent, outcome=Outcome.REFUSED, reason=code)
-        yield from _end_of_open(view, intent, Reason.REFUSED)
+        is_range = intent.command.order_type is OrderType.MARKET_RANGE
+        yield from _end_of_open(view, intent, Reason.SLIPPAGE if is_range else Reason.REFUSED)
         return
     match intent.command.kind:
         case CommandKind.OPEN | CommandKind.ADD:

@@ -18,6 +18,9 @@ PROTECTION_US = 2_000_000
 WAIT_OVER_US = 1_000_000
 """What waited may be looked at once more when its time is over, before it is given up."""
 
+REPEAT_US = 900_000_000
+"""How often the alert about a refused close, cancel or level is said again."""
+
 TROUBLE = "refused "
 """What the kinds of alerts about refused closes, cancels and levels begin with."""
 
@@ -38,7 +41,7 @@ def due(view: AccountView, now_us: int) -> tuple[Event, ...]:
     for (link, guard), latch in view.latches.items():
         if latch.until_us and now_us >= latch.until_us:
             facts.append(GuardRearmed(link=link, guard=guard))
-    facts.extend(_alerts(view))
+    facts.extend(_alerts(view, now_us))
     return tuple(facts)
 
 
@@ -52,8 +55,9 @@ def next_due(view: AccountView) -> int | None:
     for copy in view.copies.values():
         moments.extend(moment for _, moment in _moments(copy))
     moments.extend(latch.until_us for latch in view.latches.values() if latch.until_us)
-    if any(True for _ in _alerts(view)):
+    if any(True for _ in _alerts(view, view.at_us)):
         moments.append(view.at_us)
+    moments.extend(_next_repeat(copy, view.at_us) for copy in view.copies.values() if copy.trouble)
     return min(moments, default=None)
 
 
@@ -75,15 +79,21 @@ def _moments(copy: Copy) -> Iterator[tuple[str, int]]:
         yield "wait", copy.wait_until_us + WAIT_OVER_US
 
 
-def _alerts(view: AccountView) -> Iterator[Event]:
+def _next_repeat(copy: Copy, now_us: int) -> int:
+    """When the alert about a refusal is said again."""
+    return copy.trouble_us + ((now_us - copy.trouble_us) // REPEAT_US + 1) * REPEAT_US
+
+
+def _alerts(view: AccountView, now_us: int) -> Iterator[Event]:
     """Refusals of what lowers risk are told to a person at once, and taken back when they are over."""
-    wanted = {
-        f"{TROUBLE}{copy.link} {copy.source}": (
-            f"The broker refuses to {copy.trouble} for {copy.leader_symbol}; cmam asks again."
-        )
-        for copy in view.copies.values()
-        if copy.trouble
-    }
+    wanted: dict[str, str] = {}
+    for copy in view.copies.values():
+        if copy.trouble:
+            minutes = (now_us - copy.trouble_us) // REPEAT_US * (REPEAT_US // 60_000_000)
+            since = f", for {minutes} minutes or more" if minutes else ""
+            wanted[f"{TROUBLE}{copy.link} {copy.source}"] = (
+                f"The broker refuses to {copy.trouble} for {copy.leader_symbol}{since}; cmam asks again."
+            )
     for kind, text in wanted.items():
         if view.alerts.get(kind) != text:
             yield AlertRaised(kind=kind, text=text)

@@ -193,6 +193,28 @@ def test_another_copier_of_the_same_source_stops_the_open_until_adopted() -> Non
     assert STORE != "other"
 
 
+def test_another_copier_of_the_same_leader_stops_every_open() -> None:
+    """It holds a copy of another position of this leader: it would copy the next one too, so we do not begin."""
+    from dataclasses import replace
+
+    from cmam.domain.inputs import gather
+
+    pair = Pair()
+    foreign = Position(
+        position=PositionId(3), symbol=SymbolId(1), side=Side.BUY, volume=Volume(LOT), label="cm1.other.l1nk09.p2s",
+        price=price("1.1"),
+    )  # fmt: skip
+    pair.held[foreign.position] = foreign
+    pair.fact(pair.reconciled())
+    leader = a_view()
+    theirs = replace(foreign, position=PositionId(100), label="")
+    for positions, reason in (({}, None), ({theirs.position: theirs}, Reason.OTHER_COPIER)):
+        seen = replace(leader, positions=positions)
+        change = pair.change(source=f"p{len(positions)}zz")
+        found = gather(pair.view, change, pair.link, pair.quote, leader=seen)
+        assert pair.tell(change, other_copier=found.other_copier).reason is reason
+
+
 def test_a_netted_account_keeps_out_of_what_others_hold() -> None:
     """A foreign position in the symbol: skip(netted_taken)."""
     pair = Pair(view=a_view(kind=AccountType.NETTED))

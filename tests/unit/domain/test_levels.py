@@ -265,3 +265,38 @@ def test_a_broker_that_confirms_and_shows_other_levels_is_not_asked_without_end(
     pair.fact(pair.protective(ExecutionKind.ORDER_REPLACED, held, is_server=False, name=intent.intent))
     assert pair.waiting == []
     assert len(pair.sent) == 2
+
+
+def test_a_stop_that_the_market_has_passed_closes_the_copy() -> None:
+    """The broker refuses the stop, and our bid is below it: the leader would be out, and so are we."""
+    pair = opened("1.10000", stop=price("1.095"))
+    pair.protects(stop="1.0999")
+    pair.quotes["EURUSD"] = ("1.09980", "1.09982")
+    pair.refuse("TRADING_BAD_STOPS")
+    pair.wake()
+    assert (pair.commands[-1].kind, pair.commands[-1].whole) == (CommandKind.CLOSE, True)
+    pair.answer()
+    assert pair.copy.reason is Reason.LEVEL_PASSED
+
+
+def test_a_guaranteed_stop_that_may_not_be_loosened_stays() -> None:
+    """WORSE_GSL_NOT_ALLOWED: the old stop stays, and nothing is asked again."""
+    pair = opened("1.10000", stop=price("1.095"))
+    pair.protects(stop="1.09")
+    pair.refuse("WORSE_GSL_NOT_ALLOWED")
+    pair.passes(120_000_000)
+    assert len(pair.sent) == 2
+    assert levels(pair)[0] == price("1.095")
+
+
+def test_the_alert_about_a_refusal_is_said_again_every_quarter_of_an_hour() -> None:
+    """At once, and with the time it has lasted."""
+    pair = opened("1.10000", stop=price("1.095"))
+    pair.protects(stop="1.099")
+    pair.refuse("TRADING_DISABLED")
+    pair.passes(1_000)
+    (first,) = pair.view.alerts.values()
+    pair.passes(900_000_000)
+    (second,) = pair.view.alerts.values()
+    assert first != second
+    assert "15 minutes" in second
