@@ -510,6 +510,8 @@ def confirm_symbol(id_: str, symbol: str, yes: bool) -> None:
     entry = view.names.get(symbol) if view is not None else None
     before = view.former_specs.get(entry.symbol) if view is not None and entry is not None else None
     now = view.specs.get(entry.symbol) if view is not None and entry is not None else None
+    if view is None or not view.names:
+        fail(f"The symbols of {known.shown} are not known yet: run `cmam start` once.")
     if entry is not None and (before is None or now is None):
         say(f"{symbol} of {known.shown} has not changed: there is nothing to confirm.")
         return
