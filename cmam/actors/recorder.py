@@ -176,7 +176,9 @@ class RecorderActor(Watched):
             return
         for append in self._waiting:
             if append.stream == message.stream:
-                records.extend((fact.event, append.at_us) for fact in append.facts)
+                # A batch whose answer was lost is in the file and waits all the same.
+                fresh = append.facts[max(0, len(records) + 1 - append.version) :]
+                records.extend((fact.event, append.at_us) for fact in fresh)
         self._directory.tell(message.reply_to, m.StreamRead(message.stream, tuple(records)))
 
 

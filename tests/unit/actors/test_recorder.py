@@ -101,6 +101,15 @@ def test_a_reader_is_told_what_is_stored_and_what_waits(bench: Bench) -> None:
     assert [event.text for event, _ in read.records if isinstance(event, AlertRaised)] == [f"{STREAM} 1", f"{STREAM} 2"]
 
 
+def test_a_reader_is_not_told_twice_what_was_written_without_an_answer(bench: Bench) -> None:
+    """A batch that is in the file and still waits, because the answer was lost, is read once: versions go by facts."""
+    bench.log.loses_answers = 2
+    bench.take(_append(1), m.Read(STREAM, "supervisor"))
+    (read,) = bench.of(m.StreamRead)
+    assert isinstance(read, m.StreamRead)
+    assert len(read.records) == 1
+
+
 def test_a_store_that_cannot_be_read_is_read_later(bench: Bench) -> None:
     """A question that the file cannot answer now is asked again; the recorder does not die of it."""
     bench.take(_append(1))
