@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from cmam.domain.commands import CommandKind
 from cmam.domain.copies import Copy, CopyKey, CopyState, Intent, IntentState
-from cmam.domain.events import ExecutionSeen, Reconciled
+from cmam.domain.events import ExecutionSeen, Reconciled, Wait
 from cmam.domain.ids import IntentId, OrderId, PositionId
 from cmam.domain.naming import read_label
 from cmam.domain.quantities import Distance, Price, Volume
@@ -85,9 +85,15 @@ def match_copy(view: AccountView, event: ExecutionSeen, is_new_deal: bool, at_us
         copy = _with_order(copy, intent, event.order, event.kind)
         view = put(view, copy)
     is_opening = (intent is not None and intent.command.kind is CommandKind.OPEN) or _is_fill_of(copy, event)
-    if deal is not None and deal.close is None and copy.position is None and is_opening and not copy.share:
-        view = attach(view, copy, deal.position, deal.price, at_us)
-        copy = view.copies[copy.key]
+    if copy.position is None and is_opening and not copy.share:
+        opened = _opened(event, deal)
+        if opened is not None:
+            view = attach(view, copy, *opened, at_us)
+            copy = view.copies[copy.key]
+            if event.order is not None and event.order.status is OrderStatus.FILLED and _is_fill_of(copy, event):
+                wait = None if copy.wait is Wait.CANCEL else copy.wait
+                copy = replace(copy, ended_order=True, wait=wait)
+                view = put(view, copy)
     if copy.position is None or copy.position != position_of(event):
         return view
     if event.order is not None and event.order.closing and event.is_server_event:
@@ -95,6 +101,17 @@ def match_copy(view: AccountView, event: ExecutionSeen, is_new_deal: bool, at_us
     if deal is not None and deal.close is not None:
         copy = replace(copy, close_price=deal.price)
     return put(view, _as_held(view, copy))
+
+
+def _opened(event: ExecutionSeen, deal: Deal | None) -> tuple[PositionId, Price | None] | None:
+    """The position that an opening order filled into, and at which price; an event may come without its deal."""
+    if deal is not None:
+        return None if deal.close is not None else (deal.position, deal.price)
+    order, position = event.order, event.position
+    is_filled = order is not None and order.status is OrderStatus.FILLED and not order.closing
+    if not is_filled or position is None or position.volume <= 0 or event.deal is not None:
+        return None
+    return position.position, order.execution_price if order is not None else None
 
 
 def _as_held(view: AccountView, copy: Copy) -> Copy:

@@ -466,3 +466,30 @@ def test_a_broker_that_reports_an_order_otherwise_is_not_asked_without_end() -> 
     pair.answer()
     pair.passes(60_000_000)
     assert kinds(pair) == ["place"]
+
+
+def test_a_fill_without_its_deal_is_a_fill() -> None:
+    """The event carries the filled order and the position only: the copy is joined all the same, and stays one."""
+    from dataclasses import replace
+
+    for pair in (placed(), Pair()):
+        if pair.resting:
+            events = pair.order_triggers(order_of(pair))
+        else:
+            pair.opens()
+            (intent,) = pair.lose()
+            events = pair.events_of(intent)
+        pair.hears([replace(event, deal=None) for event in events])  # type: ignore[type-var]
+        assert (pair.copy.state, pair.copy.volume) == (CopyState.OPEN, LOT)
+        pair.passes(1_000)
+        assert pair.waiting == []
+
+
+def test_after_a_whole_fill_nothing_of_the_grace_is_left() -> None:
+    """Leader first, then ours: no second look, no cancel, no wait stands."""
+    pair = placed()
+    pair.order_fills()
+    pair.hears(pair.order_triggers(order_of(pair)))
+    assert pair.copy.wait is None
+    pair.passes(60_000_000)
+    assert kinds(pair) == ["place"]
