@@ -103,7 +103,8 @@ def _report(
     pairings = feasibility.pairings(
         leader.view, follower.view, settings, follower.quotes, leader.quotes, frozenset(traded)
     )
-    unmapped = [one.name for one in pairings if one.follower is None]
+    # By its exact name a symbol is certain even where the log does not know yet what it allows.
+    unmapped = [one.name for one in pairings if one.follower is None and one.how != "exact"]
     if traded and not everything:
         pairings = tuple(one for one in pairings if one.is_traded)
     judged = [
