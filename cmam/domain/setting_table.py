@@ -60,7 +60,9 @@ def _table(text: str) -> tuple[SymbolRow, ...]:
 
 
 def _names(text: str) -> tuple[str, ...]:
-    return () if text.strip().lower() in ("none", "all") else r.words(text)
+    if text.strip().lower() == "all":
+        raise ValueError(text)
+    return () if text.strip().lower() == "none" else r.words(text)
 
 
 def _include(text: str) -> tuple[str, ...]:
