@@ -37,8 +37,8 @@ class Command:
 
     `volume` is what to open, add, place or close; `whole` marks a close of all that the position has. `position` is set
     for ADD, CLOSE and AMEND_PROTECTION, `order` for AMEND_ORDER and CANCEL. `base_price` and `slippage_points` belong
-    to market range, `slippage_points` also to stop limit. `netted` marks the ADD of a share: it moves the net of its symbol
-    either way, and names no position.
+    to market range, `slippage_points` also to stop limit. `netted` marks the ADD of a share: it moves the net of its
+    symbol either way, and names no position.
     """
 
     kind: CommandKind

@@ -61,7 +61,9 @@ def test_values_that_cannot_stand_together_are_refused(settings: dict[str, str],
         ("days", "moonday"), ("symbols.include", ""), ("symbols.include", "A,,B"), ("volume.rounding", "skip,raise"),
         ("order_types", "protection"), ("guard.reset", "24:00"), ("daily_loss", "0%"), ("label", "prefix:"),
         ("max_positions", "1.5"), ("leader_blind", "close_after"), ("raise_risk_max", "0.5"),
-        ("volume.formula", "__import__('os')"), ("volume.lots_confirmed", "all"), ("symbols.exclude", "all"), ("symbols.table", "leader_symbol,copy_sl\nEURUSD,maybe\n"),
+        ("volume.formula", "__import__('os')"),
+        ("volume.lots_confirmed", "all"), ("symbols.exclude", "all"),
+        ("symbols.table", "leader_symbol,copy_sl\nEURUSD,maybe\n"),
     ],
 )  # fmt: skip
 def test_what_cannot_be_is_refused(name: str, value: str) -> None:
