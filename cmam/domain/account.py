@@ -149,7 +149,7 @@ def evolve(view: AccountView, event: Event, at_us: int) -> AccountView:
 def _executed(view: AccountView, event: ExecutionSeen, at_us: int) -> AccountView:
     is_new_deal = event.deal is not None and event.deal.is_execution and event.deal.deal not in view.deals
     if event.position is not None:
-        view = take_position(view, event.position)
+        view = take_position(view, event.position, is_new_deal=is_new_deal)
     elif event.deal is not None and is_new_deal:
         view = book_deal(view, event.deal)
     if event.order is not None:

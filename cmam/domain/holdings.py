@@ -25,10 +25,14 @@ def take_trader(view: AccountView, event: TraderSeen) -> AccountView:
     return replace(view, trader=trader, currency=event.currency or view.currency, is_live=event.is_live)
 
 
-def take_position(view: AccountView, seen: Position) -> AccountView:
-    """Take the newest snapshot of a position; volume 0 means it is gone, whatever its status says."""
+def take_position(view: AccountView, seen: Position, *, is_new_deal: bool = False) -> AccountView:
+    """Take the newest snapshot of a position; volume 0 means it is gone, whatever its status says.
+
+    A netted position may be emptied and filled again within one millisecond: then a new deal tells the two apart.
+    """
     known = view.positions.get(seen.position)
-    if seen.updated_ms and seen.updated_ms <= view.closed.get(seen.position, 0):
+    closed_ms = view.closed.get(seen.position, 0)
+    if seen.updated_ms and (seen.updated_ms < closed_ms or (seen.updated_ms == closed_ms and not is_new_deal)):
         return view
     if known is not None and seen.updated_ms and seen.updated_ms < known.updated_ms:
         return view
