@@ -1,0 +1,277 @@
+"""Commands about profiles: what becomes of copies at an end, whose copies are adopted, which settings hold after."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from cmam.domain.applying import apply_profiles
+from cmam.domain.asking import Context, Outcome, Refusal
+from cmam.domain.commands import CommandKind
+from cmam.domain.events import (
+    AccountAdded,
+    CopiesReleased,
+    CopyAdopted,
+    LinkSettingsChanged,
+    ProfileSettingsChanged,
+    ProfileStateChanged,
+)
+from cmam.domain.ids import AccountId, PositionId, SymbolId, position_source
+from cmam.domain.operate import operate
+from cmam.domain.quantities import Side, Volume
+from cmam.domain.reasons import Reason
+from cmam.domain.registry import APP, Registry, evolve_registry
+from cmam.domain.trades import Position
+from cmam.domain.view import AccountView
+from tests.factories import LINK, LOT, Pair
+
+LEADER, FOLLOWER, THIRD = AccountId(1), AccountId(2), AccountId(3)
+
+
+class Desk:
+    """A registry of three accounts, and commands that are carried out on it."""
+
+    def __init__(self) -> None:
+        self.registry = Registry()
+        self.views: dict[AccountId, AccountView] = {}
+        self.number = 0
+        for account in (LEADER, FOLLOWER, THIRD):
+            added = AccountAdded(account=account, login=int(account), broker="alpha")
+            self.registry = evolve_registry(self.registry, APP, added)
+
+    def _new_id(self) -> str:
+        self.number += 1
+        return f"id{self.number:04d}"
+
+    def does(self, command: str, **request: Any) -> Outcome:
+        """Carry a command out, and fold what follows."""
+        context = Context(registry=self.registry, user="t", new_id=self._new_id, heads={}, views=self.views)
+        outcome = operate(context, {"command": command, **request})
+        for stream, event in outcome.events:
+            self.registry = evolve_registry(self.registry, stream, event)
+        return outcome
+
+
+@pytest.fixture
+def desk() -> Desk:
+    """A desk with a profile of two followers."""
+    desk = Desk()
+    desk.does("profile.create", name="Main", leader="1", followers=["2", "3"], settings={"volume.amount": "2"})
+    return desk
+
+
+def _holding(desk: Desk) -> Pair:
+    """The first link's follower holds one copy, and one of its orders rests."""
+    pair = Pair({})
+    pair.opens()
+    pair.answer()
+    pair.order()
+    pair.answer()
+    link = next(iter(desk.registry.live_profiles()[0].links))
+    copies = {(link, key[1]): replace(copy, link=link) for key, copy in pair.view.copies.items()}
+    desk.views[FOLLOWER] = replace(pair.view, account=FOLLOWER, copies=copies)
+    return pair
+
+
+# --- what becomes of copies -----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("command", ["profile.disable", "profile.delete"])
+def test_an_end_with_live_copies_wants_a_word_about_them(desk: Desk, command: str) -> None:
+    """Nothing said is refused with their number; said, it goes to the account that holds them, after the profile."""
+    _holding(desk)
+    with pytest.raises(Refusal, match="2 of the copies of Main are live"):
+        desk.does(command, profile="main")
+    with pytest.raises(Refusal, match="expected leave or close"):
+        desk.does(command, profile="main", copies="burn")
+    outcome = desk.does(command, profile="main", copies="close", keep_pendings=True)
+    (stream, released) = outcome.events[-1]
+    assert stream == "account:2"
+    assert isinstance(released, CopiesReleased)
+    assert (released.close, released.keep_pendings, len(released.links)) == (True, True, 1)
+
+
+def test_an_end_without_copies_asks_nothing(desk: Desk) -> None:
+    """Where nothing is live, disabling is one event."""
+    ((_, event),) = desk.does("profile.disable", profile="main").events
+    assert isinstance(event, ProfileStateChanged)
+
+
+def test_left_copies_stay_and_their_orders_go() -> None:
+    """`leave`: the position is not touched, the resting order is cancelled and ends as released."""
+    pair = Pair({})
+    pair.opens()
+    pair.answer()
+    pair.order()
+    pair.answer()
+    pair.fact(CopiesReleased(links=(LINK,)))
+    assert [intent.command.kind for intent in pair.waiting] == [CommandKind.CANCEL]
+    pair.answer()
+    assert [copy.reason for copy in pair.view.finished.values()] == [Reason.RELEASED]
+    assert len(pair.held) == 1
+
+
+def test_closed_copies_go_and_kept_orders_rest_on() -> None:
+    """`close` with kept pendings: one whole close, no cancel; the order still fills into a copy later."""
+    pair = Pair({})
+    pair.opens()
+    pair.answer()
+    pair.order()
+    pair.answer()
+    pair.fact(CopiesReleased(links=(LINK,), close=True, keep_pendings=True))
+    assert [(i.command.kind, i.command.whole) for i in pair.waiting] == [(CommandKind.CLOSE, True)]
+    pair.answer()
+    assert pair.held == {}
+    assert len(pair.resting) == 1
+
+
+@pytest.mark.parametrize("close", [True, False])
+def test_an_open_on_its_way_ends_when_it_shows(close: bool) -> None:
+    """An open whose outcome is not known at the end of its link is closed as soon as the broker shows it filled."""
+    pair = Pair({})
+    pair.opens()
+    pair.send()
+    late = pair.events_of(pair.sent[-1])
+    pair.lose()
+    pair.fact(CopiesReleased(links=(LINK,), close=close))
+    pair.hears(late)
+    assert [(i.command.kind, i.command.whole) for i in pair.waiting] == [(CommandKind.CLOSE, True)]
+
+
+def test_other_links_are_not_touched() -> None:
+    """What another link of the account holds stays as it is."""
+    pair = Pair({})
+    pair.opens()
+    pair.answer()
+    before = pair.view.copies
+    pair.fact(CopiesReleased(links=(type(LINK)("other1"),), close=True))
+    assert pair.view.copies == before
+
+
+# --- adoption -------------------------------------------------------------------------------------------------------
+
+
+def test_adoption_names_the_stores_that_left_something(desk: Desk) -> None:
+    """Only labels of other stores count, each store once for each link; without any there is nothing to adopt."""
+    with pytest.raises(Refusal, match="nothing to adopt"):
+        desk.does("profile.adopt", profile="main")
+    stray = [
+        Position(position=PositionId(n), symbol=SymbolId(1), side=Side.BUY, volume=Volume(LOT), label=label)
+        for n, label in enumerate(("cm1.other.l.p1", "cm1.other.l.p2", "cm1..x.p1", "by hand"), start=1)
+    ]
+    desk.views[FOLLOWER] = AccountView(account=FOLLOWER, positions={one.position: one for one in stray})
+    ((stream, event),) = desk.does("profile.adopt", profile="main").events
+    assert stream == "account:2"
+    assert isinstance(event, CopyAdopted)
+    assert event.store == "other"
+    with pytest.raises(Refusal, match="of the store 'elsewhere'"):
+        desk.does("profile.adopt", profile="main", store="elsewhere")
+
+
+# --- settings -------------------------------------------------------------------------------------------------------
+
+
+def test_a_setting_of_all_falls_back_with_every_link(desk: Desk) -> None:
+    """Unset for all, a setting goes from the profile too; unset for one follower, the profile's own holds for it."""
+    desk.does(
+        "profile.apply",
+        profiles=[
+            {
+                "name": "Main",
+                "leader": "1",
+                "settings": {"max_age": "20s"},
+                "followers": [{"account": "2", "settings": {"max_age": "5s"}}, {"account": "3", "settings": {}}],
+            }
+        ],
+    )
+    one = desk.does("profile.set", profile="main", follower="2", unset=["max_age"])
+    assert [type(event) for _, event in one.events] == [LinkSettingsChanged]
+    assert desk.registry.live_profiles()[0].settings == {"max_age": "20s"}
+    every = desk.does("profile.set", profile="main", unset=["max_age"])
+    assert [type(event) for _, event in every.events] == [ProfileSettingsChanged]
+    assert desk.registry.live_profiles()[0].settings == {}
+
+
+def test_values_that_cannot_stand_together_are_refused_on_the_link_they_meet_on(desk: Desk) -> None:
+    """volume.max below the volume.min that a link has already is refused, though each alone may be."""
+    desk.does("profile.set", profile="main", settings={"volume.min": "2"})
+    before = desk.registry
+    with pytest.raises(Refusal, match=r"volume.max: expected at least volume.min = 2, found '1'"):
+        desk.does("profile.set", profile="main", settings={"volume.max": "1"})
+    assert desk.registry == before
+    desk.does("profile.set", profile="main", settings={"volume.min": "1", "volume.max": "1.5"})
+
+
+def test_setting_what_is_already_so_is_no_event(desk: Desk) -> None:
+    """The version that decisions name does not move for nothing."""
+    outcome = desk.does("profile.set", profile="main", settings={"volume.amount": "2"})
+    assert outcome.events == ()
+    assert outcome.answer["changed"] == 0
+
+
+# --- apply ----------------------------------------------------------------------------------------------------------
+
+
+def _file(amount: str = "2", followers: tuple[str, ...] = ("2", "3")) -> list[dict[str, Any]]:
+    settings = {"volume.amount": amount}
+    return [
+        {
+            "name": "main",
+            "leader": "1",
+            "settings": {},
+            "followers": [{"account": account, "settings": settings} for account in followers],
+        }
+    ]
+
+
+def test_what_was_shown_is_what_is_applied(desk: Desk) -> None:
+    """When the profiles changed between the difference and the yes, nothing is applied."""
+    shown = desk.does("profile.apply", profiles=_file("3"), dry_run=True)
+    assert shown.events == ()
+    desk.does("profile.set", profile="main", settings={"volume.amount": "2.5"})
+    with pytest.raises(Refusal, match="changed meanwhile"):
+        desk.does("profile.apply", profiles=_file("3"), expect=shown.answer["digest"])
+    again = desk.does("profile.apply", profiles=_file("3"), dry_run=True)
+    desk.does("profile.apply", profiles=_file("3"), expect=again.answer["digest"])
+    links = desk.registry.live_profiles()[0].links.values()
+    assert {link.settings["volume.amount"] for link in links} == {"3"}
+
+
+def test_a_follower_with_live_copies_is_not_taken_out_silently(desk: Desk) -> None:
+    """Leaving a follower out of the file asks what becomes of its copies, as disabling does."""
+    _holding(desk)
+    with pytest.raises(Refusal, match="--leave or --close"):
+        desk.does("profile.apply", profiles=_file(followers=("3",)))
+    outcome = desk.does("profile.apply", profiles=_file(followers=("3",)), copies="close")
+    assert isinstance(outcome.events[-1][1], CopiesReleased)
+    assert [link.follower for link in desk.registry.live_profiles()[0].links.values()] == [THIRD]
+
+
+def test_swapping_two_profiles_in_one_file_is_no_loop(desk: Desk) -> None:
+    """A circle is looked for in what will be, not in what was."""
+    desk.does("profile.create", name="back", leader="3", followers=["2"], settings={})
+    context = Context(registry=desk.registry, user="t", new_id=lambda: "x", heads={}, views={})
+    turned = [*_file(followers=("2",)), {"name": "on", "leader": "3", "settings": {}, "followers": [{"account": "1"}]}]
+    assert apply_profiles(context, {"profiles": turned}).answer["different"]
+    with pytest.raises(Refusal, match="loop"):
+        apply_profiles(context, {"profiles": turned[1:]})
+
+
+def test_a_profile_keeps_its_leader(desk: Desk) -> None:
+    """Another leader under the same name is refused with what to do instead."""
+    with pytest.raises(Refusal, match="Delete the profile and create it anew"):
+        desk.does("profile.apply", profiles=[{**_file(followers=("2",))[0], "leader": "3"}])
+
+
+def test_the_source_of_a_released_copy_is_over() -> None:
+    """The leader's later close of a copy that was closed at the end of its link finds nothing to do."""
+    pair = Pair({})
+    pair.opens()
+    pair.answer()
+    pair.fact(CopiesReleased(links=(LINK,), close=True))
+    pair.answer()
+    assert pair.view.copies == {}
+    again = pair.tell(pair.change(source=position_source(PositionId(77)), position=PositionId(77)))
+    assert again.reason is None  # no latch stays: the link may be enabled again
