@@ -355,6 +355,7 @@ class AccountActor(Watched):
         self._armed_us = 0
         for fact in due(self._view, now):
             self._fact(fact)
+        self._wake_copies(now)
         lookup = self._lookup_due()
         if lookup is not None and now >= lookup:
             self._looked_up_us = now
@@ -443,6 +444,7 @@ class AccountActor(Watched):
             clock_offset_ms=clock.offset_ms,
             clock_doubt_ms=clock.doubt_ms,
             superseded=superseded,
+            leader=self._ports.status.view(change.leader),
         )
         turn = decide_change(before, link, change, (message.version, message.index), inputs, now)
         if not turn.derived:

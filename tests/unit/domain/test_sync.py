@@ -1,16 +1,14 @@
-"""What is made up at a start, and what a check says before anything starts."""
+"""What is made up at a start, and what becomes of copies whose leader is out of sight."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 
 from cmam.domain.account import evolve
-from cmam.domain.changes import ChangeKind
 from cmam.domain.events import Reconciled
 from cmam.domain.ids import OrderId, PositionId, SymbolId
 from cmam.domain.quantities import Side, Volume
 from cmam.domain.reasons import Reason, Verdict
-from cmam.domain.report import check
 from cmam.domain.sync import at_start
 from cmam.domain.trades import Order, OrderType, Position
 from tests.factories import (
@@ -18,12 +16,9 @@ from tests.factories import (
     LOT,
     T0_US,
     Pair,
-    a_change,
     a_quote,
-    a_spec,
     a_view,
     price,
-    some_settings,
 )
 
 
@@ -135,26 +130,6 @@ def test_a_finished_copy_never_counts_as_missing() -> None:
     (number,) = pair.held
     pair.hears(pair.close(number, LOT))
     assert start(pair, a_leader(held())) == []
-
-
-def test_a_check_sets_both_symbols_side_by_side_and_names_what_could_not_be_copied() -> None:
-    """A lot of 100,000 beside one of 10,000, what each is worth, and why yesterday's trade would have been skipped."""
-    leader, own = a_view(account=LEADER), a_view((a_spec(lot_size=1_000_000, step_volume=10_000, min_volume=10_000),))
-    quotes = {"EURUSD": a_quote("1.09999", "1.10001")}
-    recent = (
-        a_change(at_ms=1),
-        a_change(source="p2", spec=a_spec("GBPUSD", 2), at_ms=1),
-        a_change(ChangeKind.CLOSED),
-    )
-    report = check(leader, own, some_settings(), leader_quotes=quotes, quotes=quotes, recent=recent, now_us=T0_US)
-    euro = next(line for line in report.symbols if line.leader.name == "EURUSD")
-    assert euro.follower is not None
-    assert (euro.leader.lot_worth, euro.follower.lot_worth) == ("110001", "11000.1")
-    assert (euro.leader.pip_worth, euro.follower.pip_worth) == ("10", "1")
-    assert "lots differ" in euro.warnings[0]
-    assert report.unmapped == ("GBPUSD",)
-    assert [trial.reason for trial in report.trials] == [Reason.LOTS_UNCONFIRMED, Reason.UNMAPPED_SYMBOL]
-    assert all(trial.cure for trial in report.trials)
 
 
 def test_a_leader_out_of_sight_is_held_and_named_or_closed_after_a_while() -> None:
