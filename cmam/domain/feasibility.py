@@ -24,7 +24,7 @@ from cmam.domain.events import (
     IntentRecorded,
     Reconciled,
 )
-from cmam.domain.ids import StoreId
+from cmam.domain.ids import StoreId, SymbolId
 from cmam.domain.inputs import gather
 from cmam.domain.leading import changes
 from cmam.domain.link import LinkSettings
@@ -33,6 +33,7 @@ from cmam.domain.naming import read_label
 from cmam.domain.quantities import PRICE_SCALE, VOLUME_SCALE, Price, Quote, Volume, floor_fraction, units_text
 from cmam.domain.reasons import Verdict
 from cmam.domain.symbols import SymbolSpec
+from cmam.domain.sync import at_start
 from cmam.domain.trades import Deal, ExecutionKind, Order
 from cmam.domain.turn import decide_change, step
 from cmam.domain.view import resolve
@@ -261,7 +262,9 @@ def judge(
         finished={known: copy for known, copy in follower.finished.items() if known != key},
         chains={},
     )
-    inputs = gather(fresh, carried, link, lambda name: _at(quotes.get(name), moment), leader_quote=theirs)
+    inputs = gather(
+        fresh, carried, link, lambda name: _at(quotes.get(name), moment), leader_quote=theirs, leader=leader
+    )
     if not quotes:
         inputs = replace(inputs, complete=False)  # without a connection what quotes would tell is left to the broker
     return Judged(change, decide(fresh, carried, link, inputs, moment), as_add)
@@ -343,13 +346,21 @@ def repairs(
     after = step(leader_before, leader_books, link.store, now_us)
     folded = after.folded or after.view
     names = {entry.symbol: name for name, entry in leader_before.names.items()}
-    told = changes(leader_before, folded, leader_books, lambda symbol: leader_quotes.get(names.get(symbol, "")))
-    for index, change in enumerate(told):
-        quote = leader_quotes.get(change.symbol.name)
-        inputs = gather(view, change, link, quotes.get, leader_quote=quote)
-        turn = decide_change(view, link, change, (folded.version, index), inputs, now_us)
-        found += [repair for event in turn.derived for repair in _of_event(event, link)]
-        view = turn.view
+
+    def quote_of(symbol: SymbolId) -> Quote | None:
+        return leader_quotes.get(names.get(symbol, ""))
+
+    def take(told: Iterable[Change]) -> None:
+        nonlocal view
+        for index, change in enumerate(told):
+            quote = leader_quotes.get(change.symbol.name)
+            inputs = gather(view, change, link, quotes.get, leader_quote=quote, leader=folded)
+            turn = decide_change(view, link, change, (folded.version, index), inputs, now_us)
+            found.extend(repair for event in turn.derived for repair in _of_event(event, link))
+            view = turn.view
+
+    take(changes(leader_before, folded, leader_books, quote_of))
+    take(at_start(replace(folded, health=Health.RECONCILED), view, link, quote_of))
     return tuple(found)
 
 
