@@ -372,6 +372,11 @@ class System:
         if latch is not None:
             latch.open()
 
+    @property
+    def why_failed(self) -> str:
+        """Why the system cannot go on, empty while it can."""
+        return self._fatal
+
     def _die(self, why: str) -> None:
         self._fatal = why
         self._ended.open()

@@ -83,6 +83,7 @@ class SandboxProvider:
     def __init__(self, whole: Whole) -> None:
         self._whole = whole
         self.is_reachable = True
+        self.refreshed = 0
 
     def refresh(self, application: Application, pair: TokenPair, *, now: int) -> TokenPair:
         """Spend a refresh token as the sandbox's own endpoint would."""
@@ -95,6 +96,8 @@ class SandboxProvider:
         self._whole.stepper.network.collect()
         if isinstance(found, Refusal):
             raise OAuthRefused(found.description, found.code)
+        self.refreshed += 1
+        self._whole.secrets_ever |= {found.access_token, found.refresh_token}
         return TokenPair(Secret(found.access_token), Secret(found.refresh_token), now, found.expires_us)
 
 
@@ -137,6 +140,7 @@ class Whole:
         self.followers = followers
         self.accounts: tuple[int, ...] = ()
         self.provider = SandboxProvider(self)
+        self.secrets_ever: set[str] = set()
         self._give_tokens()
         self.desk = Desk(self.log, clock)
         self.add_accounts(leader, *followers)
@@ -169,9 +173,11 @@ class Whole:
 
         def give(vault: Any) -> Any:
             vault = with_application(vault, Application(application.client_id, Secret(application.client_secret)))
+            self.secrets_ever.add(application.client_secret)
             for grant in self.broker.grants.grants():
                 pair = TokenPair(Secret(grant.access_token), Secret(grant.refresh_token), self.stepper.clock.now())
                 vault, _ = with_grant(vault, pair, grant.accounts)
+                self.secrets_ever |= {grant.access_token, grant.refresh_token}
             return vault
 
         self.secrets.update(give)
@@ -267,7 +273,12 @@ class Person:
         if isinstance(output, Close):
             self._connection = 0
             return
-        self.heard.append(catalogue.MESSAGES[output.payload_type].FromString(output.payload))
+        message = catalogue.MESSAGES[output.payload_type].FromString(output.payload)
+        if isinstance(message, wire.ProtoOAAccountDisconnectEvent):
+            self._open.discard(message.ctidTraderAccountId)
+        if isinstance(message, wire.ProtoOAAccountsTokenInvalidatedEvent):
+            self._open.difference_update(message.ctidTraderAccountIds)
+        self.heard.append(message)
 
     def _say(self, message: Message) -> None:
         network = self._whole.stepper.network

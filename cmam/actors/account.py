@@ -134,6 +134,7 @@ class AccountActor(Watched):
         self._refused = ""
         self._withdrawn: frozenset[IntentId] = frozenset()
         self._to_sync: dict[LinkId, m.LeaderHolds] = {}
+        self._tickets: dict[LinkId, int] = {}
         self._blind_since: dict[AccountId, int] = {}
         self._guarded = guards.Memory()
         self._is_watching = False
@@ -162,7 +163,9 @@ class AccountActor(Watched):
             cursor = self._view.cursors.get(link.link)
             place = (link.since, 1 << 30) if cursor is None else (cursor.version, cursor.index)
             place = max(place, (link.since, 1 << 30)) if link.since else place
-            ask = m.FollowFrom(link.link, self._view.account, *place)
+            ticket = max(self._tickets.get(link.link, 0) + 1, self._ports.clock.monotonic())
+            self._tickets[link.link] = ticket
+            ask = m.FollowFrom(link.link, self._view.account, *place, ticket)
             self._ports.directory.tell(m.account_name(link.leader), ask)
 
     def on_receive(self, message: Any) -> None:
@@ -425,6 +428,8 @@ class AccountActor(Watched):
         link = self._links.get(message.link)
         if link is None or self._is_stopping:
             return  # what is not decided now is told again at the next start
+        if message.ticket != self._tickets.get(message.link):
+            return  # meant for who was here before: what it missed comes first, in the answer to what was asked since
         if self._view.health is not Health.RECONCILED or (self._deferred and not superseded):
             self._deferred.append(message)
             return
@@ -457,7 +462,7 @@ class AccountActor(Watched):
     def _leader_holds(self, message: m.LeaderHolds) -> None:
         """A link begins: bring its copies and what its leader holds together, once this account can."""
         link = self._links.get(message.link)
-        if link is None:
+        if link is None or message.ticket != self._tickets.get(message.link):
             return
         if self._view.health is not Health.RECONCILED or self._deferred:
             self._to_sync[message.link] = message

@@ -38,7 +38,7 @@ class Followers:
         self._name = m.account_name(account)
         self._directory = directory
         self._quote_of = quote_of
-        self._routes: dict[LinkId, AccountId] = {}
+        self._routes: dict[LinkId, m.FollowFrom] = {}
         self._behind: dict[LinkId, _Behind] = {}
         self._joining: set[LinkId] = set()
 
@@ -48,7 +48,7 @@ class Followers:
 
     def join(self, message: m.FollowFrom, view: AccountView) -> None:
         """Take a follower in at its place; the record is asked for where that is not the end."""
-        self._routes[message.link] = message.follower
+        self._routes[message.link] = message
         waiting = self._behind.get(message.link)
         if waiting is None and message.version >= view.version:
             self._tell_holdings((message.link,), view)
@@ -106,7 +106,8 @@ class Followers:
         for link in links:
             self._send(link, m.LeaderHolds(link, view))
 
-    def _send(self, link: LinkId, message: object) -> None:
-        follower = self._routes.get(link)
-        if follower is not None:
-            self._directory.tell(m.account_name(follower), message)
+    def _send(self, link: LinkId, message: m.LeaderChanged | m.LeaderHolds) -> None:
+        """Tell a link, under the ticket of what it asked last: an actor that has started again asks anew."""
+        asked = self._routes.get(link)
+        if asked is not None:
+            self._directory.tell(m.account_name(asked.follower), replace(message, ticket=asked.ticket))

@@ -146,12 +146,16 @@ class LinksChanged:
 
 @dataclass(frozen=True, slots=True)
 class FollowFrom:
-    """A follower asks to be told every change after its cursor, and from now on."""
+    """A follower asks to be told every change after its cursor, and from now on.
+
+    What answers this question carries its ticket: anything else was meant for one who asked before, at another place.
+    """
 
     link: LinkId
     follower: AccountId
     version: int
     index: int
+    ticket: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,6 +181,7 @@ class LeaderChanged:
     version: int
     index: int
     received_us: int = 0
+    ticket: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,6 +190,7 @@ class LeaderHolds:
 
     link: LinkId
     leader: AccountView
+    ticket: int = 0
 
 
 @dataclass(frozen=True, slots=True)

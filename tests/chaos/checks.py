@@ -1,0 +1,167 @@
+"""What must hold after any run: nothing twice, nothing lost, explained, replayable, polite, silent about secrets."""
+
+from __future__ import annotations
+
+from collections import Counter
+from fractions import Fraction
+from typing import Any
+
+from cmam.domain.account import AccountView, CopyState, evolve
+from cmam.domain.events import ChangeDecided, IntentRecorded
+from cmam.domain.leading import changes
+from cmam.domain.naming import read_label
+from cmam.store.replay import verify
+from cmam.store.verify import verify as verify_chain
+from tests.whole import PERSON_CONNECTION, Whole
+
+REQUESTS_MAX = 50
+
+
+def nothing_twice(whole: Whole) -> None:
+    """The broker has executed no order of ours twice, and each change was decided once."""
+    for account in whole.accounts:
+        floor = whole.broker.floor.accounts[account]
+        executed: Counter[str] = Counter()
+        sent: Counter[str] = Counter()
+        for order in _orders(floor):
+            if order.client_order_id.startswith("cm1."):
+                sent[order.client_order_id] += 1
+                executed[order.client_order_id] += bool(order.executed)
+        doubled = {name: count for name, count in executed.items() if count > 1}
+        assert not doubled, f"executed twice on {account}: {doubled}"
+        decided = Counter(
+            (e.link, e.change.key if e.change.synced else (e.cause_version, e.cause_index))
+            for e in whole.events(account, ChangeDecided)
+        )
+        assert all(count == 1 for count in decided.values()), "a change was decided twice"
+        attempts = Counter(event.intent for event in whole.events(account, IntentRecorded))
+        assert all(count <= 2 for count in attempts.values()), attempts.most_common(1)
+
+
+def _orders(floor: Any) -> list[Any]:
+    return [*floor.orders.values(), *floor.past_orders.values()]
+
+
+def nothing_lost(whole: Whole) -> None:
+    """Every change of a leader after a link began was decided by that link, in order."""
+    for link in whole.folded().registry.links():
+        seen = _changes_of(whole, link.leader)
+        decided = [
+            (e.cause_version, e.cause_index)
+            for e in whole.events(link.follower, ChangeDecided)
+            if e.link == link.link and not e.change.synced
+        ]
+        assert decided == sorted(decided)
+        missing = [place for place in seen if place[0] > link.since and place not in set(decided)]
+        assert not missing, f"never decided by {link.follower}: {missing[:3]} (since {link.since})"
+
+
+def _changes_of(whole: Whole, leader: int) -> list[tuple[int, int]]:
+    view, found = AccountView(account=leader), []  # type: ignore[arg-type]
+    for recorded in whole.log.read_stream(f"account:{leader}"):
+        before, view = view, evolve(view, recorded.event, recorded.at_us)
+        if not recorded.event.IS_DERIVED:
+            found += [(view.version, index) for index, _ in enumerate(changes(before, view, recorded.event))]
+    return found
+
+
+def at_rest(whole: Whole) -> None:
+    """After a quiet end nothing is under way, and each copy is what it should be, at the broker too."""
+    assert whole.system is not None
+    for account in {link.follower for link in whole.folded().registry.links()}:
+        view = whole.view(account)
+        assert view is not None
+        assert not view.intents, f"still open on {account}: {sorted(view.intents)}"
+        held = {p.position: p for p in whole.person.holds(account)}
+        is_netted = view.is_netted()
+        believed = {p.position: p.volume for p in view.positions.values()}
+        assert believed == {position: p.volume for position, p in held.items()}, f"believes otherwise on {account}"
+        rests = {o.orderId for o in whole.person.rests(account)}
+        assert rests == set(view.orders), f"believes in other orders on {account}"
+        attached = {copy.position for copy in view.copies.values()} | {copy.order for copy in view.copies.values()}
+        for position in held.values():
+            # A net position keeps the label of its first order, whoever's volume it holds later.
+            is_ours = read_label(position.label) is not None and not is_netted
+            assert not is_ours or position.position in attached, f"{account}: {position} belongs to no copy"
+        for copy in view.copies.values():
+            _copy_is_settled(view, copy)
+            leader = whole.view(copy.leader)
+            assert leader is not None
+            _source_is_there(whole, leader, copy)
+
+
+def _copy_is_settled(view: AccountView, copy: Any) -> None:
+    spec = view.specs[copy.symbol]
+    assert copy.wait is None, f"{copy.key} waits for {copy.wait}"
+    if copy.position is None:
+        assert copy.state is CopyState.RESTING, f"{copy.key} is {copy.state}"
+        return
+    excess = Fraction(copy.volume) - copy.target
+    assert copy.target > 0, f"{copy.key} is held although nothing of it shall be"
+    if not copy.ahead_since_us:
+        least = max(spec.min_volume, spec.step_volume)
+        assert excess < least, f"{copy.key} holds {copy.volume} of {copy.target}"
+
+
+def _source_is_there(whole: Whole, leader: AccountView, copy: Any) -> None:
+    if copy.leader_filled or copy.source.startswith("p"):
+        assert copy.leader_position in leader.positions, f"{copy.key} outlived its source {copy.leader_position}"
+    else:
+        assert copy.leader_order in leader.orders or copy.ahead_since_us, f"{copy.key} outlived its order"
+
+
+def explained(whole: Whole) -> None:
+    """Each position of a leader has a decision, and each copy that was decided is there or ended with a reason."""
+    for link in whole.folded().registry.links():
+        view, leader = whole.view(link.follower), whole.view(link.leader)
+        assert view is not None
+        assert leader is not None
+        live = {copy.leader_position: copy for copy in view.copies.values() if copy.link == link.link}
+        for event in whole.events(link.follower, ChangeDecided):
+            if event.link != link.link or event.change.kind != "opened" or event.verdict != "copy":
+                continue
+            position = event.change.position
+            if position in leader.positions and position not in live:
+                keys = [(link.link, event.change.source), view.chains.get((link.link, event.change.source))]
+                ended = next((view.finished[key] for key in keys if key in view.finished), None)
+                assert ended is not None, f"the copy of {position} is gone without a word"
+
+
+def replayable(whole: Whole) -> None:
+    """The log alone gives the same decisions byte for byte, the views that the actors have, and whole chains."""
+    replayed = verify(whole.log.read_all())
+    assert replayed.is_identical, replayed.differences[:1]
+    folded = whole.folded()
+    for account in whole.accounts:
+        assert folded.accounts[account] == whole.view(account), f"the view of {account} differs from its record"
+    assert verify_chain(whole.log.raw()).is_whole
+
+
+def polite(whole: Whole, *, has_quota: bool) -> None:
+    """The broker never counted more than it allows, and nothing broke inside it."""
+    stats: Any = whole.broker.stats()
+    for connection in stats["connections"]:
+        if connection["connection"] < PERSON_CONNECTION:
+            assert connection["busiest_second_with_heartbeats"] <= REQUESTS_MAX
+            blocked = connection["rate_refusals"]
+            assert not blocked or has_quota, f"refused for its rate: {connection}"
+    assert stats["internal_errors"] == 0, stats["last_internal_error"]
+
+
+def silent(whole: Whole, said: str) -> None:
+    """No token and no secret stands in the log or in what was said to a person."""
+    text = b"".join(bytes(raw.state) for raw in whole.log.raw()).decode(errors="replace") + said
+    for secret in whole.secrets_ever:
+        assert secret not in text, "a secret has leaked"
+
+
+def all_hold(whole: Whole, said: str, *, has_quota: bool) -> None:
+    """Every check, the plainest first."""
+    assert whole.stepper.failures == [], whole.stepper.failures
+    nothing_twice(whole)
+    replayable(whole)
+    nothing_lost(whole)
+    at_rest(whole)
+    explained(whole)
+    polite(whole, has_quota=has_quota)
+    silent(whole, said)

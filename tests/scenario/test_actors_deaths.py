@@ -1,0 +1,83 @@
+"""Accounts' actors that die at any message: rebuilt from their record, they miss nothing, double nothing, and go on."""
+
+from __future__ import annotations
+
+import itertools
+
+import pytest
+
+from cmam.domain.events import ActorRestarted, ChangeDecided
+from cmam.store.replay import verify
+from tests.whole import ALPHA_TOO, LEADER, SAME_BROKER, Whole
+
+LOT = 10_000_000
+DEATHS = list(itertools.product((LEADER, SAME_BROKER), (0, 1, 2, 3), (0, 1, 2, 9)))
+
+
+def _assert_copied(whole: Whole, opens: int) -> None:
+    decided = [e for e in whole.events(SAME_BROKER, ChangeDecided) if e.change.kind == "opened"]
+    assert len(decided) == opens
+    held = whole.person.holds(SAME_BROKER)
+    assert len({position.label for position in held}) == len(held) == len(whole.person.holds(LEADER))
+    assert verify(whole.log.read_all()).is_identical
+    assert whole.folded().accounts == {account: whole.view(account) for account in whole.folded().accounts}
+    assert whole.stepper.failures == []
+
+
+@pytest.mark.parametrize(("account", "turns", "tells"), DEATHS)
+def test_a_death_at_any_message_of_a_burst_costs_nothing(account: int, turns: int, tells: int) -> None:
+    """Three opens and a close around the death of leader or follower end as if nobody had died."""
+    whole = Whole(seed=turns * 10 + tells)
+    whole.start_ready()
+    first = whole.person.buy(LOT)
+    whole.run(0.1)
+    whole.stepper.doom(f"account:{account}", turns, tells)
+    whole.person.buy(2 * LOT)
+    whole.run(0.0801)  # the next fill comes as the dead account is due to start again
+    whole.person.buy(3 * LOT)
+    whole.run(0.3)
+    whole.person.close(first, LOT)
+    whole.run(40)
+    (restarted,) = [r.event for r in whole.log.read_stream("app") if isinstance(r.event, ActorRestarted)]
+    assert restarted.name == f"account:{account}"
+    _assert_copied(whole, 3)
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_what_comes_as_a_dead_follower_starts_again_is_decided_in_order(seed: int) -> None:
+    """A change told to the new actor before it has asked for the past does not hide the one its dead self missed."""
+    whole = Whole(seed=seed)
+    whole.start_ready()
+    whole.person.buy(LOT, relativeStopLoss=1_000)
+    whole.run(0.05)
+    whole.person.buy(2 * LOT, relativeStopLoss=1_000)
+    whole.stepper.doom(f"account:{SAME_BROKER}", seed % 3, 9)
+    whole.run(5)
+    places = [(e.cause_version, e.cause_index) for e in whole.events(SAME_BROKER, ChangeDecided)]
+    assert places == sorted(set(places))
+    whole.run(30)
+    _assert_copied(whole, 2)
+
+
+def test_one_death_does_not_touch_the_other_followers() -> None:
+    """While one follower is rebuilt, another copies at once."""
+    whole = Whole(seed=1, followers=(SAME_BROKER, ALPHA_TOO))
+    whole.start_ready()
+    whole.stepper.doom(f"account:{SAME_BROKER}", 0, 0)
+    whole.person.buy(LOT)
+    whole.run(0.29)
+    assert len(whole.person.holds(ALPHA_TOO)) == 1
+    whole.run(5)
+    _assert_copied(whole, 1)
+
+
+def test_an_account_that_dies_for_ever_ends_the_system_loudly() -> None:
+    """Six deaths within a minute are no accident: the process says so and ends, instead of trading on without it."""
+    whole = Whole(seed=2)
+    whole.start_ready()
+    assert whole.system is not None
+    for number in range(6):
+        whole.stepper.doom(f"account:{SAME_BROKER}", 0, 0)
+        whole.person.buy(LOT)
+        whole.run(5)
+        assert bool(whole.system.why_failed) == (number == 5)
