@@ -126,6 +126,25 @@ def test_direct_finds_nothing_where_nothing_is_ours(person: Person, market: Mark
     assert len(market.holds(OTHER_BROKER)[0]) == 1
 
 
+def test_direct_asks_again_for_what_was_refused(person: Person, market: Market) -> None:
+    """A close that the broker rejects once is asked for in the next round; a broker that is gone is exit code 3."""
+    with running(person) as process:
+        _copied(market, person)
+        process.kill()
+    broken = ("code=MARKET_CLOSED", "count=1", "--ready-file", str(person.home.parent / "ready.json"))
+    assert person.types("sandbox", "fault", "reject", *broken).code == 0
+    said = person.types("flatten", "--account", str(SAME_BROKER), "--direct", "--yes", "--wait", "20")
+    assert said.code == 0, said.err
+    assert said.err.count("closing position") == 2
+    assert market.holds(SAME_BROKER) == ((), ())
+    assert person.types("flatten", "--all", "--direct", "--whole").code == 2
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("CMAM_PORT", "1")
+        gone = person.types("flatten", "main", "--direct", "--yes", "--wait", "0.5")
+    assert gone.code == 3
+    assert "not known" in gone.err
+
+
 @pytest.mark.parametrize("ending", ["leave", "close"])
 def test_a_profile_never_ends_silently(person: Person, market: Market, ending: str) -> None:
     """Disabling with live copies wants `--leave` or `--close`, names what has no stop, and does as it was told."""
