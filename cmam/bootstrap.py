@@ -11,6 +11,7 @@ from __future__ import annotations
 import logging
 import os
 import secrets
+import subprocess
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import partial
@@ -163,16 +164,20 @@ def _attended(
     """Run a system with what other processes need of it: the control channel and the projector."""
     home.prepare_runtime()
     control = ControlListener(home.control_socket, home.control_key, system.handle)
-    ready = system.start()
-    control.start()
-    child = projector.start(home.root)
+    child: subprocess.Popen[bytes] | None = None
     try:
+        ready = system.start()
+        control.start()
+        child = projector.start(home.root)
         on_ready(ready)
         system.wait(stop, is_done)
-    finally:
-        control.stop()
-        code = system.stop()
-        projector.stop(child)
+    finally:  # also where a start fails half way: what runs already would keep the process alive for ever
+        try:
+            control.stop()
+        finally:
+            code = system.stop()
+            if child is not None:
+                projector.stop(child)
     return code
 
 
@@ -197,6 +202,7 @@ class System:
         self._keys = Keys(vault.load())
         self._folded = self._fold()
         self._check()
+        self._provider = machinery.provider(settings)
         self._directory = machinery.directory
         self._timer = machinery.timer
         self._runtime = machinery.runtime
@@ -261,9 +267,8 @@ class System:
             self._ensure_accounts,
         )
         self._directory.tell(m.OPERATOR, SystemStarted(version=cmam.__version__, pid=os.getpid()))
-        provider = self._machinery.provider(self._settings)
         self._launch(
-            m.KEEPER, KeeperActor, self._keys, self._secrets, provider, self._clock, self._timer, self._directory
+            m.KEEPER, KeeperActor, self._keys, self._secrets, self._provider, self._clock, self._timer, self._directory
         )
         self._directory.tell(m.KEEPER, m.Begin())
         self._ensure_accounts(registry)

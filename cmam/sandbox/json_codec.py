@@ -55,6 +55,8 @@ def decode(text: str | bytes) -> Envelope:
     client_msg_id = document.get("clientMsgId")
     if client_msg_id is not None and not isinstance(client_msg_id, str):
         client_msg_id = json.dumps(client_msg_id)
+    if client_msg_id is not None and not _is_text(client_msg_id):
+        raise Garbage("Malformed JSON message: expected text as clientMsgId, found half of a surrogate pair")
     return Envelope(payload_type, _payload(payload_type, document.get("payload")), client_msg_id)
 
 
@@ -108,6 +110,15 @@ def _payload_type(value: object) -> int:
     if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value < 2**31:
         raise Garbage("Malformed JSON message: expected a number as payloadType")
     return value
+
+
+def _is_text(text: str) -> bool:
+    """Tell whether it can be sent back: JSON can spell half a character, UTF-8 cannot."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _payload(payload_type: int, document: object) -> bytes:

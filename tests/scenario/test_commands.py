@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import signal
 import subprocess
@@ -141,6 +142,16 @@ def test_a_trade_is_copied_and_can_be_read_in_every_way(person: Person, ready: R
     assert table.read_text().splitlines()[0].startswith("copy_id,profile,leader,follower,")
 
 
+def _ended(person: Person, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """A command in a process of its own that must come to an end by itself."""
+    process = child(person.home, *arguments)
+    try:
+        out, err = process.communicate(timeout=PATIENCE_S)
+    finally:
+        process.kill()
+    return subprocess.CompletedProcess(arguments, process.returncode, out, err)
+
+
 def _copies(person: Person, state: str) -> list[dict[str, Any]]:
     return [line for line in person.types("audit", "copies", "--json").lines if line["state"] == state]
 
@@ -176,6 +187,23 @@ def test_flatten_closes_every_copy_and_latches(person: Person, ready: ReadyInfo,
     assert said.code == 2
     assert "perhaps" in said.err
     assert "never" in said.err
+
+
+def test_a_start_that_fails_half_way_ends(person: Person, tmp_path: Path) -> None:
+    """An authority that is gone, or a control socket that cannot be made: one sentence and an end, no process stays."""
+    settings = person.home / "settings.toml"
+    kept = settings.read_text()
+    gone = tmp_path / "gone.pem"
+    settings.write_text(re.sub(r"ca_file = .*", f'ca_file = "{gone}"', kept))
+    said = _ended(person, "start", "--plain")
+    assert (said.returncode, said.stderr.count("\n")) == (3, 1), said.stderr
+    assert str(gone) in said.stderr
+    settings.write_text(kept)
+    socket = Home(person.home).control_socket
+    (socket / "in the way").mkdir(parents=True)
+    said = _ended(person, "start", "--plain")
+    assert said.returncode == 1, said.stderr
+    assert "cmam: " in said.stderr
 
 
 def test_a_stored_pause_is_obeyed_at_the_next_start(person: Person) -> None:

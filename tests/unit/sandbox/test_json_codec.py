@@ -95,6 +95,12 @@ def test_a_message_without_a_readable_type_is_garbage(text: str) -> None:
         json_codec.decode(text)
 
 
+def test_an_id_that_cannot_be_sent_back_is_garbage() -> None:
+    """JSON can spell half of a character; an answer with it could not be written."""
+    with pytest.raises(Garbage, match="clientMsgId"):
+        json_codec.decode('{"payloadType":2104,"clientMsgId":"\\ud800"}')
+
+
 @pytest.mark.parametrize(
     "payload", ['{"volume":"many"}', '{"orderType":"NOPE"}', "[1]", '"text"', "5", '{"volume":1e400}']
 )
