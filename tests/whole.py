@@ -29,6 +29,7 @@ from cmam.openapi._pb import OpenApiModelMessages_pb2 as model
 from cmam.sandbox.authority import Refusal
 from cmam.sandbox.broker import Broker, Close, Send
 from cmam.sandbox.switches import Switches
+from cmam.sandbox.world import World
 from cmam.sandbox.world_file import default_world
 from cmam.store.errors import StoreUnavailable
 from cmam.store.fold import Fold, fold
@@ -127,11 +128,12 @@ class Whole:
         settings: Mapping[str, str] | None = None,
         switches: Switches | None = None,
         log: FaultyLog | None = None,
+        world: World | None = None,
     ) -> None:
         self.stepper = Stepper(seed)
         clock = self.stepper.clock
         switches = switches if switches is not None else Switches(history_days=0)
-        self.broker = Broker(default_world(), now_us=clock.now(), seed=seed, switches=switches)
+        self.broker = Broker(world or default_world(), now_us=clock.now(), seed=seed, switches=switches)
         self.stepper.network.broker = self.broker
         self.log = log if log is not None else FaultyLog.in_memory()
         self.secrets = SecretStore(MemoryBackend())
@@ -144,7 +146,8 @@ class Whole:
         self._give_tokens()
         self.desk = Desk(self.log, clock)
         self.add_accounts(leader, *followers)
-        self.add_profile("whole", leader, followers, settings)
+        if followers:
+            self.add_profile("whole", leader, followers, settings)
         self.person = Person(self)
         self.system: System | None = None
 

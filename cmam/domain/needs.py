@@ -70,7 +70,8 @@ def excess_of(spec: SymbolSpec, copy: Copy) -> Volume:
     if exact <= 0:
         return Volume(0)
     excess = spec.floor_volume(floor_fraction(exact))
-    if copy.goal.round_up and excess < exact:
+    if copy.goal.round_up:
+        # Never above the target: whole steps that the minimum forbids are no reason to stay there either.
         excess = Volume(ceil_to(-(-exact.numerator // exact.denominator), spec.step))
         excess = Volume(max(excess, spec.min_volume))
     if excess < max(spec.min_volume, 1):
