@@ -1,119 +1,110 @@
-"""Measure the request budget against its floor: one queue and a window of moments, without lanes or fairness.
+"""Measure the request budget: what one order costs in it, however many accounts wait.
 
-    python scripts/bench/budget.py [--rounds 7] [--json]
+    python scripts/bench/budget.py [--runs 5]
 
-Time is virtual, so only the work is measured: a lone request that may leave at once (submit, take, when to wake), and a
-backlog of 10,000 requests of 200 accounts let out second by second. Floor and ours are paired round by round; the ratio
-is the median over the rounds, with its smallest and largest. Ratios travel, microseconds do not.
+Each figure is the median of the runs in us for one item, from its submission to its leaving, with `take` and
+`next_wake` asked after every step as the limiter does. The floor is a deque that lets everything through.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
 import statistics
+import time
 from collections import deque
 from collections.abc import Callable
-from typing import Any
 
-from cmam.clock import SECOND_US, SystemClock
 from cmam.openapi import catalogue
-from cmam.openapi.budget import Budget, Item, lane_of
+from cmam.openapi.budget import Budget, Item, Lane
 
-CLOCK = SystemClock()
+ITEMS = 10_000
 LIMIT = 50
-LONE = 5_000
-BACKLOG = 10_000
-ACCOUNTS = 200
-KINDS = (catalogue.NEW_ORDER, catalogue.NEW_ORDER, catalogue.AMEND_PROTECTION, catalogue.CLOSE_POSITION)
+KINDS = (
+    (Lane.CLOSE, catalogue.CLOSE_POSITION),
+    (Lane.PROTECT, catalogue.AMEND_PROTECTION),
+    (Lane.OPEN, catalogue.NEW_ORDER),
+    (Lane.QUERY, catalogue.TRADER),
+)
 
 
-class Floor:
-    """The least that keeps the limit: first come, first served, in any second at most `LIMIT`."""
-
-    def __init__(self) -> None:
-        self._waiting: deque[Item] = deque()
-        self._sent: deque[int] = deque()
-
-    def submit(self, item: Item) -> None:
-        self._waiting.append(item)
-
-    def take(self, now_us: int) -> list[Item]:
-        sent, leaving = self._sent, []
-        while sent and sent[0] <= now_us - SECOND_US:
-            sent.popleft()
-        while self._waiting and len(sent) < LIMIT:
-            sent.append(now_us)
-            leaving.append(self._waiting.popleft())
-        return leaving
-
-    def next_wake(self, now_us: int) -> int | None:
-        if not self._waiting:
-            return None
-        return self._sent[0] + SECOND_US if len(self._sent) >= LIMIT else now_us
+def items(accounts: int) -> list[Item]:
+    """Items of all lanes, spread over so many accounts."""
+    return [
+        Item(name=f"i{n}", lane=lane, payload_type=kind, account=n % accounts)
+        for n in range(ITEMS)
+        for lane, kind in [KINDS[n % len(KINDS)]]
+    ]
 
 
-def item(number: int) -> Item:
-    """A request of one of many accounts, of one of the kinds that move money."""
-    kind = KINDS[number % len(KINDS)]
-    return Item(name=f"cm1.a1b2c.d3e4f5.p1.{number}", lane=lane_of(kind), payload_type=kind, account=number % ACCOUNTS)
-
-
-def lone(budget: Budget | Floor, items: list[Item]) -> None:
-    """One request every 25 ms of virtual time: the limit is never reached."""
-    now = 0
-    for one in items[:LONE]:
-        now += 25_000
-        budget.submit(one)
-        budget.take(now)
-        budget.next_wake(now)
-
-
-def backlog(budget: Budget | Floor, items: list[Item]) -> None:
-    """Everything at once, and then from wake to wake until nothing waits."""
-    now = 0
-    for one in items:
-        budget.submit(one)
+def backlog(waiting: list[Item]) -> float:
+    """All items are there before the first leaves: how long one takes to get out from among the others."""
+    budget, now = Budget(LIMIT), 0
+    begun = time.perf_counter()
+    for item in waiting:
+        budget.submit(item)
     while (wake := budget.next_wake(now)) is not None:
         now = max(now, wake)
         budget.take(now)
+    return time.perf_counter() - begun
 
 
-def cost_us(work: Callable[[Budget | Floor, list[Item]], None], budget: Budget | Floor, items: list[Item]) -> float:
-    """Microseconds of one request."""
-    started = CLOCK.monotonic()
-    work(budget, items)
-    return (CLOCK.monotonic() - started) / (LONE if work is lone else len(items))
+def stream(waiting: list[Item]) -> float:
+    """One item after another, each let go at once: what every order of a calm day costs."""
+    budget, now = Budget(LIMIT), 0
+    begun = time.perf_counter()
+    for item in waiting:
+        now += 40_000
+        budget.submit(item)
+        budget.take(now)
+        budget.next_wake(now)
+    return time.perf_counter() - begun
+
+
+def blocked(waiting: list[Item]) -> float:
+    """Opens of all accounts are blocked while closes pass: a blocked kind must cost the others nothing."""
+    budget, now = Budget(LIMIT), 0
+    budget.block(catalogue.NEW_ORDER, 3_600_000_000, now)
+    for item in waiting:
+        if item.lane is Lane.OPEN:
+            budget.submit(item)
+    others = [item for item in waiting if item.lane is not Lane.OPEN]
+    begun = time.perf_counter()
+    for item in others:
+        now += 40_000
+        budget.submit(item)
+        budget.take(now)
+        budget.next_wake(now)
+    return (time.perf_counter() - begun) * len(waiting) / len(others)
+
+
+def floor(waiting: list[Item]) -> float:
+    """A queue that lets everything through."""
+    queue: deque[Item] = deque()
+    begun = time.perf_counter()
+    for item in waiting:
+        queue.append(item)
+        queue.popleft()
+    return time.perf_counter() - begun
+
+
+def measure(what: Callable[[list[Item]], float], accounts: int, runs: int) -> tuple[float, float, float]:
+    """Median, least and most of some runs, in us an item."""
+    found = [what(items(accounts)) / ITEMS * 1e6 for _ in range(runs)]
+    return statistics.median(found), min(found), max(found)
 
 
 def main() -> None:
-    """Measure and print."""
-    arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    arguments.add_argument("--rounds", type=int, default=7)
-    arguments.add_argument("--json", action="store_true")
-    chosen = arguments.parse_args()
-    items = [item(number) for number in range(BACKLOG)]
-    found: dict[str, list[tuple[float, float]]] = {"a lone request": [], f"a backlog of {BACKLOG:,}": []}
-    for _ in range(chosen.rounds):
-        for name, work in zip(found, (lone, backlog), strict=True):
-            found[name].append((cost_us(work, Floor(), items), cost_us(work, Budget(LIMIT), items)))
-    if not chosen.json:
-        print(f"us a request, median of {chosen.rounds} rounds")
-        print(f"{'':24} {'floor':>8} {'ours':>8} {'ratio':>6}  spread")
-    for name, rounds in found.items():
-        ratios = [ours / floor for floor, ours in rounds]
-        line: dict[str, Any] = {
-            "name": name,
-            "floor_us": round(statistics.median(floor for floor, _ in rounds), 3),
-            "ours_us": round(statistics.median(ours for _, ours in rounds), 3),
-            "ratio": round(statistics.median(ratios), 2),
-            "least": round(min(ratios), 2),
-            "most": round(max(ratios), 2),
-        }
-        if chosen.json:
-            print(json.dumps(line))
-        else:
-            print("{name:24} {floor_us:8.2f} {ours_us:8.2f} {ratio:6.2f}  {least:.2f}-{most:.2f}".format(**line))
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--runs", type=int, default=5)
+    runs = parser.parse_args().runs
+    base, _, _ = measure(floor, 1, runs)
+    print(f"floor: {base:.3f} us an item\n")
+    print("| accounts | what | us an item, median (least to most) | to the floor |")
+    print("|---|---|---|---|")
+    for accounts in (1, 45, 1_000, 5_000):
+        for what in (stream, backlog, blocked):
+            median, least, most = measure(what, accounts, runs)
+            print(f"| {accounts} | {what.__name__} | {median:.1f} ({least:.1f} to {most:.1f}) | {median / base:.0f} |")
 
 
 if __name__ == "__main__":

@@ -1,22 +1,18 @@
-"""Measure the codec against its floor, bare protobuf on the same bytes, in one run.
+"""Measure the codec: bytes to facts and commands to bytes, beside what protobuf alone takes for the same messages.
 
-    python scripts/bench/codec.py [--rounds 7] [--count 4000] [--json]
+    python scripts/bench/codec.py [--runs 5]
 
-Each line pairs a floor with ours, round by round, so that a busy machine slows both. Ratios travel, microseconds do
-not: the ratio is the median over the rounds, with its smallest and largest.
+Each figure is the median of the runs in us for one message. The floor parses or serialises envelope and message with
+the protobuf runtime and does nothing with them. Ratios travel, absolute numbers do not.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
 import statistics
+import time
 from collections.abc import Callable
-from typing import Any
 
-from google.protobuf.internal import api_implementation
-
-from cmam.clock import SystemClock
 from cmam.domain.commands import Command, CommandKind
 from cmam.domain.ids import AccountId, IntentId, SymbolId
 from cmam.domain.quantities import Distance, Side, Volume
@@ -24,140 +20,117 @@ from cmam.openapi import requests, translate
 from cmam.openapi._pb import OpenApiMessages_pb2 as pb
 from cmam.openapi._pb import OpenApiModelMessages_pb2 as model
 from cmam.openapi._pb.OpenApiCommonMessages_pb2 import ProtoMessage
-from cmam.openapi.envelope import decode, encode, seems_spot, unpack
-from cmam.openapi.framing import HEADER_BYTES, Deframer
+from cmam.openapi.envelope import decode, encode, unpack
+from cmam.openapi.framing import Deframer, frame
 from cmam.openapi.quotes import QuoteBoard
 
-CLOCK = SystemClock()
-ACCOUNT = AccountId(41_000_001)
-INTENT = IntentId("cm1.a1b2c.d3e4f5.p1z141z3.12")
-BURST = 100
-"""Frames that arrive in one read."""
+MESSAGES = 5_000
 
 
-def filled() -> pb.ProtoOAExecutionEvent:
-    """The event of a filled market order, as recorded: order, position and deal."""
+def fill() -> pb.ProtoOAExecutionEvent:
+    """The fill of a market order, as large as a broker sends it."""
     trade = model.ProtoOATradeData(
-        symbolId=1, volume=10_000_000, tradeSide=model.BUY, openTimestamp=1_577_836_800_123, label=INTENT[:-3]
+        symbolId=1, volume=10_000_000, tradeSide=model.BUY, openTimestamp=1_767_614_400_123, label="cm1.aaaaa.bbbbbb.p1"
     )
     return pb.ProtoOAExecutionEvent(
-        ctidTraderAccountId=ACCOUNT,
+        ctidTraderAccountId=41_000_001,
         executionType=model.ORDER_FILLED,
-        order=model.ProtoOAOrder(
-            orderId=2_147_483_650, tradeData=trade, orderType=model.MARKET, orderStatus=model.ORDER_STATUS_FILLED,
-            executionPrice=1.12569, executedVolume=10_000_000, clientOrderId=INTENT, positionId=2_147_483_651,
-            timeInForce=model.IMMEDIATE_OR_CANCEL, utcLastUpdateTimestamp=1_577_836_800_250,
-        ),
         position=model.ProtoOAPosition(
-            positionId=2_147_483_651, tradeData=trade, positionStatus=model.POSITION_STATUS_OPEN, swap=0,
-            price=1.12569, commission=-350, usedMargin=112_569, moneyDigits=2, utcLastUpdateTimestamp=1_577_836_800_250,
+            positionId=7, tradeData=trade, positionStatus=model.POSITION_STATUS_OPEN, swap=0, price=1.12345,
+            commission=-300, usedMargin=112_345, moneyDigits=2, marginRate=1.1, utcLastUpdateTimestamp=1,
+        ),
+        order=model.ProtoOAOrder(
+            orderId=8, tradeData=trade, orderType=model.MARKET, orderStatus=model.ORDER_STATUS_FILLED,
+            executionPrice=1.12345, executedVolume=10_000_000, clientOrderId="cm1.aaaaa.bbbbbb.p1.1", positionId=7,
+            timeInForce=model.IMMEDIATE_OR_CANCEL,
         ),
         deal=model.ProtoOADeal(
-            dealId=2_147_483_652, orderId=2_147_483_650, positionId=2_147_483_651, volume=10_000_000,
-            filledVolume=10_000_000, symbolId=1, createTimestamp=1_577_836_800_123,
-            executionTimestamp=1_577_836_800_250, executionPrice=1.12569, tradeSide=model.BUY, dealStatus=model.FILLED,
-            commission=-350, moneyDigits=2,
+            dealId=9, orderId=8, positionId=7, volume=10_000_000, filledVolume=10_000_000, symbolId=1,
+            createTimestamp=1, executionTimestamp=2, executionPrice=1.12345, tradeSide=model.BUY,
+            dealStatus=model.FILLED, commission=-300, moneyDigits=2,
         ),
     )  # fmt: skip
 
 
-def pairs() -> dict[str, tuple[Callable[[], Any], Callable[[], Any]]]:
-    """What is measured: a name, the floor, and ours."""
-    [body] = Deframer().receive_data(encode(filled(), INTENT))
-    payload = ProtoMessage.FromString(body).payload
-    spot = pb.ProtoOASpotEvent(
-        ctidTraderAccountId=ACCOUNT, symbolId=1, bid=112_569, ask=112_571, timestamp=1_577_836_800_250
-    )
-    [spot_body] = Deframer().receive_data(encode(spot))
-    board = QuoteBoard()
-    board.carry(ACCOUNT, "feed")
-    stream = encode(spot) * BURST
-    command = Command(
-        kind=CommandKind.OPEN, symbol=SymbolId(1), side=Side.BUY, volume=Volume(10_000_000),
-        relative_stop=Distance(500_000), relative_target=Distance(700_000), label=INTENT[:-3],
-    )  # fmt: skip
-    request = requests.request(ACCOUNT, INTENT, command)
-
-    def bare_event() -> object:
-        return pb.ProtoOAExecutionEvent.FromString(ProtoMessage.FromString(body).payload)
-
-    def our_fact() -> object:
-        envelope = decode(body)
-        return translate.execution(unpack(envelope, pb.ProtoOAExecutionEvent), envelope.client_msg_id)
-
-    def bare_spot() -> object:
-        return pb.ProtoOASpotEvent.FromString(ProtoMessage.FromString(spot_body).payload)
-
-    def our_quote() -> None:
-        envelope = decode(spot_body)
-        if seems_spot(spot_body):
-            board.receive(envelope, 1)
-
-    def bare_request() -> bytes:
-        return ProtoMessage(
-            payloadType=2106, payload=request.SerializeToString(), clientMsgId=INTENT
-        ).SerializeToString()
-
-    def bare_cut() -> int:
-        place = count = 0
-        while place < len(stream):
-            place += HEADER_BYTES + int.from_bytes(stream[place : place + HEADER_BYTES], "big")
-            count += 1
-        return count
-
-    return {
-        "execution event: bytes to message, to fact": (bare_event, our_fact),
-        "spot: bytes to message, to quote board": (bare_spot, our_quote),
-        "new order: message to bytes, command to frame": (
-            bare_request,
-            lambda: encode(requests.request(ACCOUNT, INTENT, command), INTENT),
-        ),
-        f"{BURST} frames in one read: lengths only, bodies": (bare_cut, lambda: list(Deframer().receive_data(stream))),
-        "envelope alone: bare, ours": (lambda: ProtoMessage.FromString(body), lambda: decode(body)),
-        "payload alone: bare, ours": (
-            lambda: pb.ProtoOAExecutionEvent.FromString(payload),
-            lambda: unpack(decode(body), pb.ProtoOAExecutionEvent),
-        ),
-    }
+FILL = encode(fill(), "cm1.aaaaa.bbbbbb.p1.1")
+SPOT = encode(
+    pb.ProtoOASpotEvent(ctidTraderAccountId=41_000_001, symbolId=1, bid=112_345, ask=112_347, timestamp=1), ""
+)
+OPEN = Command(
+    kind=CommandKind.OPEN, symbol=SymbolId(1), side=Side.BUY, volume=Volume(10_000_000),
+    relative_stop=Distance(200_000), relative_target=Distance(300_000), label="cm1.aaaaa.bbbbbb.p1",
+)  # fmt: skip
+INTENT = IntentId("cm1.aaaaa.bbbbbb.p1.1")
 
 
-def cost_us(work: Callable[[], Any], count: int) -> float:
-    """Microseconds of one call, over `count` of them."""
-    started = CLOCK.monotonic()
-    for _ in range(count):
-        work()
-    return (CLOCK.monotonic() - started) / count
+def read_fill() -> None:
+    """Bytes of a fill to the fact that is recorded."""
+    (body,) = Deframer().receive_data(FILL)
+    arrived = decode(body)
+    translate.execution(unpack(arrived, pb.ProtoOAExecutionEvent), arrived.client_msg_id)
+
+
+def parse_fill() -> None:
+    """The same bytes by protobuf alone."""
+    pb.ProtoOAExecutionEvent.FromString(ProtoMessage.FromString(FILL[4:]).payload)
+
+
+BOARD = QuoteBoard()
+BOARD.carry(AccountId(41_000_001), "feed")
+
+
+def read_spot() -> None:
+    """Bytes of a spot to the quote board."""
+    (body,) = Deframer().receive_data(SPOT)
+    BOARD.receive(decode(body), 1_000_000)
+
+
+def parse_spot() -> None:
+    """The same bytes by protobuf alone."""
+    pb.ProtoOASpotEvent.FromString(ProtoMessage.FromString(SPOT[4:]).payload)
+
+
+def write_open() -> None:
+    """A command to the bytes of its request."""
+    encode(requests.request(AccountId(41_000_001), INTENT, OPEN), INTENT)
+
+
+READY = requests.request(AccountId(41_000_001), INTENT, OPEN)
+
+
+def serialise_open() -> None:
+    """A request that is there already, by protobuf alone."""
+    frame(ProtoMessage(payloadType=2106, payload=READY.SerializeToString(), clientMsgId=INTENT).SerializeToString())
+
+
+PAIRS: tuple[tuple[str, Callable[[], None], Callable[[], None]], ...] = (
+    ("fill to fact", read_fill, parse_fill),
+    ("spot to board", read_spot, parse_spot),
+    ("open to bytes", write_open, serialise_open),
+)
+
+
+def measure(what: Callable[[], None], runs: int) -> tuple[float, float, float]:
+    """Median, least and most of some runs, in us a message."""
+    found = []
+    for _ in range(runs):
+        begun = time.perf_counter()
+        for _ in range(MESSAGES):
+            what()
+        found.append((time.perf_counter() - begun) / MESSAGES * 1e6)
+    return statistics.median(found), min(found), max(found)
 
 
 def main() -> None:
-    """Measure and print."""
-    arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    arguments.add_argument("--rounds", type=int, default=7)
-    arguments.add_argument("--count", type=int, default=4_000)
-    arguments.add_argument("--json", action="store_true")
-    chosen = arguments.parse_args()
-    found: dict[str, list[tuple[float, float]]] = {name: [] for name in pairs()}
-    for _ in range(chosen.rounds):
-        for name, (floor, ours) in pairs().items():
-            count = max(1, chosen.count // (BURST if "one read" in name else 1))
-            found[name].append((cost_us(floor, count), cost_us(ours, count)))
-    if not chosen.json:
-        print(f"protobuf runtime: {api_implementation.Type()}; us a call, median of {chosen.rounds} rounds")
-        print(f"{'':48} {'floor':>8} {'ours':>8} {'ratio':>6}  spread")
-    for name, rounds in found.items():
-        ratios = [ours / floor for floor, ours in rounds]
-        line: dict[str, Any] = {
-            "name": name,
-            "floor_us": round(statistics.median(floor for floor, _ in rounds), 3),
-            "ours_us": round(statistics.median(ours for _, ours in rounds), 3),
-            "ratio": round(statistics.median(ratios), 2),
-            "least": round(min(ratios), 2),
-            "most": round(max(ratios), 2),
-        }
-        if chosen.json:
-            print(json.dumps(line))
-        else:
-            print("{name:48} {floor_us:8.2f} {ours_us:8.2f} {ratio:6.2f}  {least:.2f}-{most:.2f}".format(**line))
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--runs", type=int, default=5)
+    runs = parser.parse_args().runs
+    print("| what | us a message, median (least to most) | protobuf alone | ratio |")
+    print("|---|---|---|---|")
+    for name, ours, bare in PAIRS:
+        median, least, most = measure(ours, runs)
+        base, _, _ = measure(bare, runs)
+        print(f"| {name} | {median:.1f} ({least:.1f} to {most:.1f}) | {base:.1f} | {median / base:.1f} |")
 
 
 if __name__ == "__main__":

@@ -8,7 +8,7 @@ copier records: from the moment the reader's thread got the bytes to the moment 
 
 Absolute figures belong to the machine; the ratio to the floor and its spread over the rounds are what to compare.
 
-    python scripts/bench/copy_path.py [--followers 1 10 45] [--trades 30] [--rounds 3] [--json] [--keep DIR]
+    python scripts/bench/copy_path.py [--followers 1 10 45] [--trades 8] [--rounds 3] [--json] [--keep DIR]
 """
 
 from __future__ import annotations
@@ -55,6 +55,8 @@ SYMBOL = 1  # EURUSD of the built-in world's first broker
 VOLUME = 10_000_000
 READY_S = 60
 WORLD = Path(office.__file__).parent / "sandbox" / "worlds" / "default.toml"
+WARM = 2
+"""Changes before the first that counts: one open and one close."""
 BUDGET_S = 1.1
 """A burst of 45 orders spends a second's budget: the next trade waits until it is whole again."""
 
@@ -198,12 +200,12 @@ def copier(folder: Path, ready: dict[str, Any], followers: int, durability: str,
     with started(folder, ["--home", str(root), "start", "--plain"]) as child:
         wait_for(lambda: is_reconciled(home), child, folder)
         with Trader(ready, leader) as trader:
-            trade(trader, 4, max(gap_of(followers), 0.3))  # what is imported and cached at the first copy
+            trade(trader, WARM, max(gap_of(followers), 0.3))  # what is imported and cached at the first copy
             for _ in range(rounds):
                 trade(trader, trades, gap_of(followers))
         Latch().wait(BUDGET_S)
         stats = control_client.ask(ready, "GET", "stats")
-    sent = _sent(root, followers)[4:]
+    sent = _sent(root, followers)[WARM:]
     per = [sent[number * trades : (number + 1) * trades] for number in range(rounds)]
     assert sum(map(len, per)) == rounds * trades, f"expected {rounds * trades} bursts, found {len(sent)}"
     ours = [entry for entry in stats["connections"] if entry["connection"] not in before]
@@ -239,7 +241,7 @@ def floor(ready: dict[str, Any], followers: int, trades: int, rounds: int) -> Fi
         ctid: control_client.ask(ready, "POST", "tokens", {"ctid": ctid})["access_token"]
         for ctid in range(LEADER, LEADER + followers + 1)
     }
-    document |= {"tokens": tokens, "bursts": 4 + trades * rounds}
+    document |= {"tokens": tokens, "bursts": WARM + trades * rounds}
     leader = next(account for account in ready["accounts"] if account["ctid"] == LEADER)
     child = subprocess.Popen(
         [sys.executable, __file__, "--be-the-floor"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
@@ -250,10 +252,10 @@ def floor(ready: dict[str, Any], followers: int, trades: int, rounds: int) -> Fi
     child.stdin.flush()
     child.stdout.readline()  # it is ready
     with Trader(ready, leader) as trader:
-        trade(trader, 4, max(gap_of(followers), 0.3))
+        trade(trader, WARM, max(gap_of(followers), 0.3))
         for _ in range(rounds):
             trade(trader, trades, gap_of(followers))
-    bursts = json.loads(child.stdout.readline())[4:]
+    bursts = json.loads(child.stdout.readline())[WARM:]
     child.wait()
     per = [bursts[number * trades : (number + 1) * trades] for number in range(rounds)]
     return Figures(
@@ -352,9 +354,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--followers", type=int, nargs="+", default=[1, 10, 45])
     parser.add_argument("--durability", nargs="+", default=["full", "none"])
-    parser.add_argument(
-        "--trades", type=int, default=0, help="changes a round; 0: 20, or 4 where a burst fills a second"
-    )
+    parser.add_argument("--trades", type=int, default=0, help="changes a round; 0: fewer for more followers")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--json", action="store_true")
     parser.add_argument("--keep", type=Path, help="work in this folder and leave it")
@@ -370,7 +370,7 @@ def main() -> None:
         with sandbox(folder, max(given.followers)) as ready:
             ready["folder"] = str(folder / "broker")
             for followers in given.followers:
-                trades = given.trades or (20 if followers < 45 else 6)
+                trades = given.trades or (8 if followers < 5 else 4 if followers < 30 else 2)
                 found.append(floor(ready, followers, trades, given.rounds))
                 for durability in given.durability:
                     found.append(copier(folder, ready, followers, durability, trades, given.rounds))
