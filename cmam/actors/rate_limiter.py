@@ -71,7 +71,7 @@ class RateLimitActor(Watched):
             case m.Wake():
                 self._armed_us = 0
             case m.Stop():
-                self._take_back(self._budget.stop_opens())
+                # What is committed still leaves; what does not come to it is looked up at the next start.
                 self._directory.tell(m.SUPERVISOR, m.Stopped(self._name))
             case _:
                 raise AssertionError(f"the limiter cannot take {message!r}")

@@ -43,6 +43,9 @@ CORRECTABLE = (
 )
 """Refusals of an open that fresh numbers may cure: tried once more, through all gates."""
 
+LINE_LOST = "the connection "
+"""What the reason begins with when an open did not leave because there was no line."""
+
 NOTHING_TO_AMEND = "nothing to amend"
 
 
@@ -62,15 +65,27 @@ def settlements(view: AccountView, fact: Event, now_us: int) -> Iterator[Event]:
         case IntentDropped():
             intent = view.intents.get(fact.intent)
             if intent is not None:
-                yield IntentSettled(intent=fact.intent, outcome=Outcome.DROPPED, reason=fact.reason)
-                is_gone = fact.reason == "withdrawn"
-                yield from _end_of_open(view, intent, Reason.SOURCE_GONE if is_gone else Reason.EXPIRED)
+                yield from _by_drop(view, intent, fact, now_us)
         case Reconciled():
             for intent in view.intents.values():
                 if intent.state is IntentState.UNKNOWN:
                     yield from _by_reconcile(view, intent, fact, now_us)
         case _:
             return
+
+
+def _by_drop(view: AccountView, intent: Intent, fact: IntentDropped, now_us: int) -> Iterator[Event]:
+    """What never left: an open that only the line kept back passes the gates again while it is young enough."""
+    copy = view.copies.get(intent.key)
+    is_gone = fact.reason == "withdrawn" or copy is None or copy.target <= 0
+    is_open = intent.command.kind in (CommandKind.OPEN, CommandKind.PLACE)
+    is_in_time = now_us + RETRY_OPEN_US <= intent.not_after_us
+    if is_open and not is_gone and is_in_time and fact.reason.startswith(LINE_LOST):
+        delay = RETRY_OPEN_US
+        yield IntentSettled(intent=fact.intent, outcome=Outcome.DROPPED, reason=fact.reason, retry_in_us=delay)
+        return
+    yield IntentSettled(intent=fact.intent, outcome=Outcome.DROPPED, reason=fact.reason)
+    yield from _end_of_open(view, intent, Reason.SOURCE_GONE if is_gone else Reason.EXPIRED)
 
 
 def _by_refusal(view: AccountView, intent: Intent, fact: RequestRefused, now_us: int) -> Iterator[Event]:

@@ -48,7 +48,7 @@ LANES_QUESTIONS_FIRST: Final = (*(lane for lane in Lane if not lane.may_age), La
 
 @dataclass(frozen=True, slots=True)
 class Returned:
-    """An item that will not leave, and why: expired, merged, withdrawn, duplicate, stopped, or the caller's word."""
+    """An item that will not leave, and why: expired, merged, withdrawn, duplicate, or the caller's word."""
 
     item: Item
     reason: str
@@ -136,10 +136,6 @@ class Budget:
         item = self._waiting[number]
         self._forget(number, item)
         return self._back((item,), "withdrawn")[0]
-
-    def stop_opens(self) -> tuple[Returned, ...]:
-        """Hand back everything that would add exposure: the system is coming to its end."""
-        return self._take_back(lambda item: item.lane is Lane.OPEN, "stopped")
 
     def empty(self, reason: str) -> tuple[Returned, ...]:
         """Hand back everything: the connection is gone, and none of it ever left."""

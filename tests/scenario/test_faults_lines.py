@@ -12,7 +12,7 @@ from cmam.openapi import catalogue
 from cmam.openapi._pb.OpenApiCommonMessages_pb2 import ProtoMessage
 from cmam.openapi.framing import Deframer
 from cmam.store.replay import verify
-from tests.whole import LEADER, SAME_BROKER, Whole
+from tests.whole import ALPHA_TOO, LEADER, SAME_BROKER, Whole
 
 LOT = 10_000_000
 
@@ -105,3 +105,35 @@ def test_every_open_between_two_cuts_is_copied_once(seed: int) -> None:
     leader, copies = whole.person.holds(LEADER), whole.person.holds(SAME_BROKER)
     assert len({held.label for held in copies}) == len(copies) == len(leader) == 8
     assert whole.stepper.failures == []
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_opens_that_wait_for_their_turn_survive_a_cut(seed: int) -> None:
+    """A burst larger than a second may carry is cut in its middle: what had not left is copied after the reconnect."""
+    whole = Whole(seed=seed, followers=(SAME_BROKER, ALPHA_TOO))
+    whole.start_ready()
+    for _ in range(40):
+        whole.person.buy(LOT // 100)
+    whole.run(0.4)
+    whole.stepper.network.cut_all()
+    whole.run(70)
+    for account in (SAME_BROKER, ALPHA_TOO):
+        labels = [held.label for held in whole.person.holds(account)]
+        assert len(set(labels)) == len(labels) == 40
+    assert verify(whole.log.read_all()).is_identical
+
+
+def test_a_lost_close_is_looked_up_while_opens_keep_vanishing() -> None:
+    """New unknown outcomes every few seconds do not put off the look-up of an old one: the lost close goes again."""
+    whole = Whole(seed=3)
+    whole.start_ready()
+    position = whole.person.buy(LOT)
+    whole.run(2)
+    whole.broker.set_fault("drop", {"account": str(SAME_BROKER), "type": "2111", "count": "1"})
+    whole.person.close(position, LOT)
+    whole.run(0.5)
+    whole.broker.set_fault("drop", {"account": str(SAME_BROKER), "type": "2106"})
+    for _ in range(20):
+        whole.person.buy(LOT)
+        whole.run(3)
+    assert whole.person.holds(SAME_BROKER) == []

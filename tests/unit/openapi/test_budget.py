@@ -215,15 +215,6 @@ def test_a_pause_never_becomes_shorter() -> None:
     assert budget.block(catalogue.NEW_ORDER, SECOND, 1) == 5 * SECOND
 
 
-def test_stopping_hands_back_opens_only() -> None:
-    """At the end nothing new is opened, and what lowers risk still leaves."""
-    budget = a_budget()
-    budget.submit(an_item("open"))
-    budget.submit(an_item("close", catalogue.CLOSE_POSITION))
-    assert [entry.item.name for entry in budget.stop_opens()] == ["open"]
-    assert names(budget, 0) == ["close"]
-
-
 def test_the_guard_follows_the_variation_within_its_bounds() -> None:
     """Unknown at first and wide, then p99.9 of what was seen, never below 5 ms nor above 50 ms."""
     guard = Guard()

@@ -1,0 +1,189 @@
+"""The real process against the real sandbox over TLS: killed, ended and ended again in the middle of trading."""
+
+from __future__ import annotations
+
+import shutil
+import signal
+import subprocess
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from cmam import office
+from cmam.cli.main import run
+from cmam.config.home import Home
+from cmam.openapi._pb import OpenApiMessages_pb2 as wire
+from cmam.sandbox.options import ReadyInfo
+from cmam.sandbox.server import run_in_thread
+from cmam.sandbox.trader import Trader
+from cmam.store.log import EventLog
+from cmam.store.replay import verify
+from tests.scenario.guide import child, options, ready_file
+
+PATIENCE_S = 40.0
+LOT = 10_000_000
+OPENS = 14
+SOON = {"CMAM_SETTLE_S": "2"}
+
+
+@pytest.fixture(scope="module")
+def ready(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ReadyInfo]:
+    """A sandbox that takes its time for a fill."""
+    with run_in_thread(options(tmp_path_factory.mktemp("sandbox"), fill_delay_ms="40")) as info:
+        yield info
+
+
+@pytest.fixture
+def home(tmp_path: Path, ready: ReadyInfo, settled: Path) -> Path:
+    """A home with a profile, ready to start."""
+    shutil.copytree(settled, tmp_path / "home")
+    return tmp_path / "home"
+
+
+@pytest.fixture(scope="module")
+def settled(tmp_path_factory: pytest.TempPathFactory, ready: ReadyInfo) -> Path:
+    """A home that each test gets a copy of."""
+    folder = tmp_path_factory.mktemp("settled")
+    file = str(ready_file(ready, folder))
+    one, two = (str(account.ctid) for account in ready.accounts[:2])
+    way = ["--host", ready.host, "--port", str(ready.port), "--ca-file", str(ready.ca_file)]
+    for words in (
+        ["api", "configure", *way, "--oauth-url", ready.oauth_url, "--secret-file", file],
+        ["account", "add", "--token-file", file],
+        ["profile", "create", "main", "--leader", one, "--follower", two, "--set", "max_age=60"],
+    ):
+        assert run(["--home", str(folder / "home"), *words]) == 0
+    return folder / "home"
+
+
+@pytest.fixture
+def leader(ready: ReadyInfo) -> Iterator[Trader]:
+    """A terminal on the leader's account; what it opened is closed at the end."""
+    with _terminal(ready, 0) as trader:
+        yield trader
+
+
+@pytest.fixture
+def follower(ready: ReadyInfo) -> Iterator[Trader]:
+    """A terminal on the follower's account: what is really there."""
+    with _terminal(ready, 1) as trader:
+        yield trader
+
+
+@contextmanager
+def _terminal(ready: ReadyInfo, number: int) -> Iterator[Trader]:
+    document = ready.as_document()
+    with Trader(document, document["accounts"][number]) as trader:
+        yield trader
+        for position in trader.reconcile().position:
+            trader.close_position(position.positionId, position.tradeData.volume)
+
+
+def _until(is_so: Callable[[], Any], what: str) -> Any:
+    """Wait for something that another process does; each look asks it."""
+    deadline = time.monotonic() + PATIENCE_S
+    while time.monotonic() < deadline:
+        if found := is_so():
+            return found
+    raise AssertionError(f"never came true: {what}")
+
+
+def _started(home: Path) -> subprocess.Popen[str]:
+    process = child(home, "start", "--plain", **SOON)
+
+    def is_ready() -> bool:
+        assert process.poll() is None, process.communicate()
+        document = office.ask_running(Home(home), {"command": "status"})
+        return document is not None and all(found["health"] == "reconciled" for found in document["accounts"])
+
+    _until(is_ready, "every account is reconciled")
+    return process
+
+
+def _labels(trader: Trader) -> list[str]:
+    return [position.tradeData.label for position in trader.reconcile().position]
+
+
+def _buy(trader: Trader) -> None:
+    order = wire.ProtoOANewOrderReq(symbolId=1, orderType="MARKET", tradeSide="BUY", volume=LOT // 10)
+    trader.order(order)
+
+
+@contextmanager
+def _burst(trader: Trader) -> Iterator[None]:
+    """Trade beside the caller."""
+    thread = threading.Thread(target=lambda: [_buy(trader) for _ in range(OPENS)])
+    thread.start()
+    try:
+        yield
+    finally:
+        thread.join()
+
+
+@pytest.mark.parametrize("after", [1, 8])
+def test_killed_in_the_middle_of_a_burst_it_ends_with_one_copy_of_each(
+    home: Path, leader: Trader, follower: Trader, after: int
+) -> None:
+    """kill -9 after the n-th copy and a new start: every position of the leader has exactly one copy."""
+    process = _started(home)
+    try:
+        with _burst(leader):
+            _until(lambda: len(_labels(follower)) >= after, f"{after} copies")
+            process.kill()
+            process.communicate()
+            process = _started(home)
+        _until(lambda: len(_labels(follower)) == OPENS, "all are copied")
+        for position in leader.reconcile().position:
+            leader.close_position(position.positionId, position.tradeData.volume)
+        _until(lambda: not _labels(follower), "all are closed")
+        process.send_signal(signal.SIGTERM)
+        _, err = process.communicate(timeout=PATIENCE_S)
+        assert process.returncode == 0, err
+    finally:
+        process.kill()
+        process.communicate()
+    log = EventLog.read_only(home)
+    assert verify(log.read_all()).is_identical
+
+
+def test_a_signal_in_the_middle_of_a_burst_drains_and_ends_in_time(
+    home: Path, leader: Trader, follower: Trader
+) -> None:
+    """SIGTERM ends with 0 within 5 s; what was recorded was sent, and the next start copies the rest, each once."""
+    process = _started(home)
+    with _burst(leader):
+        _until(lambda: len(_labels(follower)) >= 2, "two copies")
+        began = time.monotonic()
+        process.send_signal(signal.SIGTERM)
+        _, err = process.communicate(timeout=PATIENCE_S)
+        assert process.returncode == 0, err
+        assert time.monotonic() - began < 5
+    process = _started(home)
+    try:
+        _until(lambda: len(_labels(follower)) == OPENS, "the rest is copied")
+        labels = _labels(follower)
+        assert len(set(labels)) == OPENS
+    finally:
+        process.send_signal(signal.SIGTERM)
+        process.communicate(timeout=PATIENCE_S)
+    assert verify(EventLog.read_only(home).read_all()).is_identical
+
+
+def test_a_second_signal_exits_at_once_and_a_second_start_names_the_first(home: Path) -> None:
+    """While one process holds the home another exits with 4 and names it; two signals end the first without delay."""
+    process = _started(home)
+    second = child(home, "start", "--plain")
+    _, err = second.communicate(timeout=PATIENCE_S)
+    assert second.returncode == 4
+    assert str(process.pid) in err
+    process.send_signal(signal.SIGTERM)
+    process.send_signal(signal.SIGINT)
+    began = time.monotonic()
+    process.communicate(timeout=PATIENCE_S)
+    assert time.monotonic() - began < 3
+    assert process.returncode in (0, 128 + signal.SIGTERM, 128 + signal.SIGINT)
