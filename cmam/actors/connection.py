@@ -41,6 +41,8 @@ log = logging.getLogger(__name__)
 
 TICK_US = SECOND_US
 MEASURE_US = 60 * SECOND_US
+QUOTES = "quotes "
+"""How the question for a feed's quotes begins; the feed follows."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -373,13 +375,14 @@ class ConnectionActor(Watched):
         if refusal is not None and refusal.rule.kind is not Kind.SESSION:  # a lost session is asked for at once
             asked = retry_delay_us(refusal, attempts, self._ports.clock.now(), self._ports.chance())
             pause = asked if asked is not None else max(pause, 30 * SECOND_US)
-        self._hand_over(event.account)
+        self._lose_feed(event.account)
         self._ports.timer.after(pause, self._name, m.Wake(f"authorise {event.account}"))
 
     def _accounts_wanted(self, message: m.AccountsWanted) -> None:
         fresh = dict.fromkeys(int(account) for account in message.accounts)
         for gone in self._wanted.keys() - fresh.keys():
             self._session.forget(gone)
+            self._feeds.pop(gone, None)
         new = [account for account in fresh if account not in self._wanted]
         self._wanted = dict(fresh)
         if self._session.state is session.State.OPEN:
@@ -397,39 +400,52 @@ class ConnectionActor(Watched):
     # --- quotes ---------------------------------------------------------------------------------------------------
 
     def _quotes_wanted(self, message: m.QuotesWanted) -> None:
-        """One account of a feed subscribes for all of them; what is new is asked for in one request."""
+        """Note what an account wants of its feed, and see to it."""
         self._feeds[message.account] = (message.feed, message.symbols)
-        carrier, subscribed = self._subscriptions.get(message.feed, (int(message.account), set()))
-        missing = set(message.symbols) - subscribed
-        self._subscriptions[message.feed] = (carrier, subscribed | missing)
-        self._ports.board.carry(AccountId(carrier), message.feed)
-        if missing:
-            ask = m.Ask(
-                AccountId(carrier),
-                "quotes",
-                requests.subscribe_spots(AccountId(carrier), sorted(missing)),
-                self._name,
-                lambda wire: wire,
-            )
-            self._ports.directory.tell(self._limiter, ask)
+        self._tend_feeds()
+
+    def _tend_feeds(self) -> None:
+        """Have each feed carried by one account that is authorised, with all symbols that its accounts want.
+
+        Looked at whenever an account comes or goes and once a second, so that no refusal and no race leaves a feed
+        without quotes for longer.
+        """
+        wanted: dict[str, set[int]] = {}
+        members: dict[str, list[int]] = {}
+        for account, (feed, symbols) in self._feeds.items():
+            if self._session.account_state(account) is session.AccountState.READY:
+                members.setdefault(feed, []).append(account)
+                wanted.setdefault(feed, set()).update(symbols)
+        for feed, accounts in members.items():
+            carrier, subscribed = self._subscriptions.get(feed, (0, set()))
+            if carrier not in accounts:
+                self._ports.board.drop(AccountId(carrier))
+                carrier, subscribed = accounts[0], set()
+                self._ports.board.carry(AccountId(carrier), feed)
+            missing = wanted[feed] - subscribed
+            self._subscriptions[feed] = (carrier, subscribed | missing)
+            if missing:
+                self._subscribe(feed, AccountId(carrier), sorted(missing))
+
+    def _subscribe(self, feed: str, carrier: AccountId, symbols: list[int]) -> None:
+        request = requests.subscribe_spots(carrier, symbols)
+        ask = m.Ask(carrier, f"{QUOTES}{feed}", request, self._name, lambda wire: wire)
+        self._ports.directory.tell(self._limiter, ask)
 
     def _not_subscribed(self, message: m.Unanswered) -> None:
-        """A subscription was refused: the next account that asks tries again. Twice subscribed is subscribed."""
+        """A subscription was refused: it is tried again within a second. Twice subscribed is subscribed."""
         if rule_for(message.error_code).kind is not Kind.DONE:
             log.warning("! quotes were refused: %s %s", message.error_code, message.text)
-            self._subscriptions.clear()
+            self._subscriptions.pop(message.question.removeprefix(QUOTES), None)
 
-    def _hand_over(self, account: int) -> None:
-        """The account that carried a feed is gone: another of the same feed carries it on."""
-        feed, _ = self._feeds.pop(account, ("", ()))
-        carrier, subscribed = self._subscriptions.get(feed, (0, set()))
-        if carrier != account:
-            return
-        self._ports.board.drop(AccountId(account))
-        del self._subscriptions[feed]
-        heir = next((other for other, (name, _) in self._feeds.items() if name == feed), None)
-        if heir is not None:
-            self._quotes_wanted(m.QuotesWanted(AccountId(heir), feed, tuple(sorted(subscribed))))
+    def _lose_feed(self, account: int) -> None:
+        """The session of an account is gone, and its subscriptions with it: another of the same feed carries on."""
+        feed, _ = self._feeds.get(account, ("", ()))
+        carrier, _ = self._subscriptions.get(feed, (0, set()))
+        if carrier == account:
+            self._ports.board.drop(AccountId(account))
+            del self._subscriptions[feed]
+            self._tend_feeds()
 
     # --- time -----------------------------------------------------------------------------------------------------
 
@@ -447,6 +463,7 @@ class ConnectionActor(Watched):
                     self._authorise(account)
             case "tick":
                 self._session.heard(self._ports.board.heard_us(self._name))
+                self._tend_feeds()
                 self._follow(self._session.on_time(self._ports.clock.monotonic()))
                 self._measure()
                 if not self._is_stopping:

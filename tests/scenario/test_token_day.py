@@ -1,0 +1,47 @@
+"""A day on tokens that live an hour: each is changed in time, and no trade of the day is missed."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from cmam.credentials.vault import Vault
+from cmam.domain.events import ChangeDecided
+from cmam.domain.reasons import Verdict
+from cmam.sandbox.switches import Switches
+from cmam.store.replay import verify
+from tests.whole import LEADER, SAME_BROKER, Whole
+
+LOT = 10_000_000
+HOURS = 24
+HOUR_S = 3_600
+
+
+def test_a_day_of_hourly_tokens_misses_no_execution() -> None:
+    """Twenty-four hours, a token an hour, a trade opened and one closed each half hour, also around each change."""
+    slow = Switches(history_days=0, access_token_s=HOUR_S, tick_interval_ms=600_000)
+    whole = Whole(seed=8, settings={"input_max_age": "2h"}, switches=slow)
+    first = {grant.access_token for grant in whole.broker.grants.grants()}
+    whole.secrets.update(lambda vault: _expiring(vault, whole.stepper.clock.now() + HOUR_S * 1_000_000))
+    whole.start_ready()
+    opened: list[int] = []
+    for half_hour in range(HOURS * 2):
+        # 48 minutes is when a token of an hour is refreshed: half of the trades fall into that minute.
+        whole.run(HOUR_S * 0.8 - 2 if half_hour % 2 == 0 else HOUR_S * 0.2 - 2)
+        opened.append(whole.person.buy(LOT))
+        whole.run(2)
+        if len(opened) > 2:
+            whole.person.close(opened.pop(0), LOT)
+        whole.run(2)
+    whole.run(90)
+    kinds = [(e.change.kind.value, e.verdict) for e in whole.events(SAME_BROKER, ChangeDecided)]
+    assert kinds.count(("opened", Verdict.COPY)) == HOURS * 2
+    assert kinds.count(("closed", Verdict.COPY)) == HOURS * 2 - 2
+    assert len(whole.person.holds(SAME_BROKER)) == len(whole.person.holds(LEADER)) == 2
+    assert len({grant.pair.access.reveal() for grant in whole.secrets.load().grants} & first) == 0
+    assert verify(whole.log.read_all()).is_identical
+    assert whole.stepper.failures == []
+
+
+def _expiring(vault: Vault, expires_at: int) -> Vault:
+    grants = tuple(replace(grant, pair=replace(grant.pair, expires_at=expires_at)) for grant in vault.grants)
+    return replace(vault, grants=grants)
