@@ -51,16 +51,19 @@ def key_of_order(view: AccountView, order: OrderId | None) -> CopyKey | None:
 
 
 def copy_of(view: AccountView, event: ExecutionSeen) -> CopyKey | None:
-    """The copy that an execution concerns: by its request, its position, or its resting order."""
+    """The copy that an execution concerns: by its request, its resting order, or its position.
+
+    The order comes before the position, which on a netted account is that of other shares too.
+    """
     intent = intent_of(view, event)
     if intent is not None and intent.key in view.copies:
         return intent.key
-    position = position_of(event)
-    if position is not None and position in view.by_position:
-        return view.by_position[position]
     if event.order is not None and event.order.type.is_pending:
-        return key_of_order(view, event.order.order)
-    return None
+        key = key_of_order(view, event.order.order)
+        if key is not None:
+            return key
+    position = position_of(event)
+    return view.by_position.get(position) if position is not None else None
 
 
 def position_of(event: ExecutionSeen) -> PositionId | None:
@@ -79,7 +82,7 @@ def match_copy(view: AccountView, event: ExecutionSeen, is_new_deal: bool, at_us
         return view
     intent = intent_of(view, event)
     if copy.share:
-        view = _book_share(view, copy, intent, deal, at_us)
+        view = _book_share(view, copy, event, intent, deal, at_us)
         copy = view.copies[copy.key]
     if event.order is not None and event.order.type.is_pending and not event.order.closing:
         copy = _with_order(copy, intent, event.order, event.kind)
@@ -89,11 +92,11 @@ def match_copy(view: AccountView, event: ExecutionSeen, is_new_deal: bool, at_us
         opened = _opened(event, deal)
         if opened is not None:
             view = attach(view, copy, *opened, at_us)
-            copy = view.copies[copy.key]
-            if event.order is not None and event.order.status is OrderStatus.FILLED and _is_fill_of(copy, event):
-                wait = None if copy.wait is Wait.CANCEL else copy.wait
-                copy = replace(copy, ended_order=True, wait=wait)
-                view = put(view, copy)
+            copy = _with_filled(view.copies[copy.key], event)
+            view = put(view, copy)
+    elif copy.share and copy.position is not None:
+        copy = _with_filled(copy, event)
+        view = put(view, copy)
     if copy.position is None or copy.position != position_of(event):
         return view
     if event.order is not None and event.order.closing and event.is_server_event:
@@ -133,6 +136,13 @@ def _is_fill_of(copy: Copy, event: ExecutionSeen) -> bool:
     return event.order is not None and copy.order is not None and event.order.order == copy.order
 
 
+def _with_filled(copy: Copy, event: ExecutionSeen) -> Copy:
+    """A copy whose resting order has filled to the end: nothing is left to be cancelled."""
+    if event.order is None or event.order.status is not OrderStatus.FILLED or not _is_fill_of(copy, event):
+        return copy
+    return replace(copy, ended_order=True, wait=None if copy.wait is Wait.CANCEL else copy.wait)
+
+
 def _with_order(copy: Copy, intent: Intent | None, order: Order, kind: ExecutionKind) -> Copy:
     """A copy with what its pending order has become."""
     if kind is ExecutionKind.ORDER_CANCEL_REJECTED:
@@ -148,16 +158,23 @@ def _with_order(copy: Copy, intent: Intent | None, order: Order, kind: Execution
     return replace(copy, order=order.order, ended_order=True)
 
 
-def _book_share(view: AccountView, copy: Copy, intent: Intent | None, deal: Deal | None, at_us: int) -> AccountView:
-    """On a netted account a copy is a part of the net: it grows and shrinks by the deals of its own requests."""
-    if deal is None or intent is None:
+def _book_share(
+    view: AccountView, copy: Copy, event: ExecutionSeen, intent: Intent | None, deal: Deal | None, at_us: int
+) -> AccountView:
+    """On a netted account a copy is a part of the net: it grows and shrinks by the deals of its own orders.
+
+    A resting order fills long after the request that placed it was settled: then it is known by its own id.
+    """
+    kind = intent.command.kind if intent is not None else None
+    is_fill = _is_fill_of(copy, event)
+    if deal is None or (kind is None and not is_fill):
         return view
-    if intent.command.kind in (CommandKind.OPEN, CommandKind.PLACE) and copy.position is None:
+    if (is_fill or kind in (CommandKind.OPEN, CommandKind.PLACE)) and copy.position is None:
         view = attach(view, replace(copy, volume=Volume(0)), deal.position, deal.price, at_us)
         copy = view.copies[copy.key]
     signed = deal.filled_volume if deal.side is copy.side else -deal.filled_volume
     volume = Volume(max(0, copy.volume + signed))
-    if intent.command.kind is CommandKind.CLOSE and deal.side is copy.side:
+    if kind is CommandKind.CLOSE and deal.side is copy.side:
         return _flattened(view, copy)
     for share in tuple(view.copies.values()):
         is_left_behind = share.share and share.position is not None and share.position not in view.positions
