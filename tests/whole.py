@@ -153,8 +153,8 @@ class Whole:
 
     def add_accounts(self, *accounts: int) -> None:
         """Add accounts before the start."""
-        known = [_account(self.broker, ctid) for ctid in accounts]
-        self.desk.carry_out({"command": "account.add", "accounts": known})
+        added = [known(self.broker, ctid) for ctid in accounts]
+        self.desk.carry_out({"command": "account.add", "accounts": added})
         self.accounts = (*self.accounts, *accounts)
 
     def add_profile(
@@ -245,7 +245,8 @@ class Whole:
         return [r.event for r in self.log.read_stream(f"account:{account}") if isinstance(r.event, kind)]
 
 
-def _account(broker: Broker, ctid: int) -> dict[str, Any]:
+def known(broker: Broker, ctid: int) -> dict[str, Any]:
+    """An account as the command that adds it wants it."""
     spec = next(account for account in broker.world.accounts if account.ctid == ctid)
     return {"account": ctid, "login": spec.login, "broker": spec.broker, "can_trade": True}
 

@@ -110,7 +110,7 @@ def _run(whole: Whole, chance: random.Random, seed: int) -> list[str]:
     if seed % 2:
         acts.append(workload.Meddler(whole, chance, accounts=followers).act)
     if seed % 5 == 0:
-        acts.append(workload.Operator(whole, chance, ends_links=False).act)
+        acts.append(workload.Operator(whole, chance, ends_links=seed % 2 == 0).act)
     drawn: list[str] = []
     for _ in range(ROUNDS):
         for act in (chance.choice(acts), saboteur.act):
@@ -132,5 +132,6 @@ def _quieten(whole: Whole) -> None:
     whole.run(5)
     if not whole.stepper._actors:
         whole.start()
-    whole.command({"command": "resume", "profile": "whole"})
+    for command in ("profile.enable", "resume"):
+        whole.command({"command": command, "profile": "whole"})
     whole.run(QUIET_S)

@@ -308,7 +308,6 @@ class Operator:
         self._whole = whole
         self._chance = chance
         self._ends_links = ends_links
-        self.on: dict[str, str] = {}
 
     def act(self) -> str:
         """Give one order, and do not wait for its answer."""
@@ -324,8 +323,3 @@ class Operator:
         if self._whole.system is not None and self._whole.stepper._actors:
             self._whole.system.handle(request, lambda _: None)
         return name
-
-    def settle(self) -> None:
-        """Have everything on again at the end."""
-        for name in ("profile.enable", "resume"):
-            self._whole.command({"command": name, "profile": "whole"})

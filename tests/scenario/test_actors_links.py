@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from cmam.domain.events import ChangeDecided, ExecutionSeen
-from tests.whole import LEADER, SAME_BROKER, Whole
+from cmam.store.replay import verify
+from tests.whole import ALPHA_TOO, LEADER, SAME_BROKER, Whole, known
 
 LOT = 10_000_000
 
@@ -34,3 +35,44 @@ def test_a_link_enabled_in_the_middle_of_a_burst_misses_nothing(seed: int) -> No
     decided = [e for e in whole.events(SAME_BROKER, ChangeDecided) if e.change.kind == "opened"]
     assert [e.cause_version for e in decided] == [version for version in fills if version > link.since]
     assert len(whole.person.holds(SAME_BROKER)) == len(decided)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_an_account_and_a_profile_added_while_the_leader_trades_begin_at_once(seed: int) -> None:
+    """A new account is connected, its new link copies what comes after it, and what was there before stays alone."""
+    whole = Whole(seed=seed)
+    whole.start_ready()
+    whole.person.buy(LOT)
+    whole.run(1)
+    assert whole.command({"command": "account.add", "accounts": [known(whole.broker, ALPHA_TOO)]})["ok"]
+    whole.person.buy(2 * LOT)
+    created = {"name": "late", "leader": str(LEADER), "followers": [str(ALPHA_TOO)]}
+    assert whole.command({"command": "profile.create", **created, "settings": {"volume.basis": "units"}})["ok"]
+    whole.run(3)
+    whole.person.buy(3 * LOT)
+    whole.run(3)
+    assert [held.volume for held in whole.person.holds(SAME_BROKER)] == [LOT, 2 * LOT, 3 * LOT]
+    assert 3 * LOT in [held.volume for held in whole.person.holds(ALPHA_TOO)]
+    assert LOT not in [held.volume for held in whole.person.holds(ALPHA_TOO)]
+    assert verify(whole.log.read_all()).is_identical
+    assert whole.stepper.failures == []
+
+
+@pytest.mark.parametrize("command", ["pause", "profile.disable"])
+def test_a_link_that_stops_in_the_middle_of_a_burst_decides_each_change_once(command: str) -> None:
+    """A pause skips what comes after it with a reason; a link that ended decides nothing more; nothing is doubled."""
+    for seed in range(6):
+        whole = Whole(seed=seed)
+        whole.start_ready()
+        for _ in range(4):
+            whole.person.buy(LOT)
+        whole.run(0.13)
+        assert whole.system is not None
+        request = {"command": command, "profile": "whole", "copies": "leave"}
+        whole.system.handle(request, lambda _: None)
+        whole.run(3)
+        decided = [e for e in whole.events(SAME_BROKER, ChangeDecided) if e.change.kind == "opened"]
+        copied = [e for e in decided if e.verdict == "copy"]
+        assert len({e.change.key for e in decided}) == len(decided)
+        assert len(whole.person.holds(SAME_BROKER)) == len(copied)
+        assert command != "pause" or len(decided) == 4
