@@ -170,7 +170,7 @@ class Case:
 class Rulebook(Whole):
     """The whole system with a profile for each case, and a market that moves only when it is told to."""
 
-    def __init__(self, cases: Sequence[Case], *, seed: int = 0) -> None:
+    def __init__(self, cases: Sequence[Case], *, seed: int = 0, **switches: Any) -> None:
         self.cases = list(cases)
         self.ids = {case.name: FIRST + index for index, case in enumerate(cases)}
         self.bids = {feed: Decimal(price) for feed, (price, _) in FEEDS.items()}
@@ -180,7 +180,7 @@ class Rulebook(Whole):
             seed,
             leader=leaders[0],
             followers=(),
-            switches=Switches(history_days=0, fill_delay_ms=0, trading_limits=False),
+            switches=Switches(**{"history_days": 0, "fill_delay_ms": 0, "trading_limits": False, **switches}),
             world=load_world(text),
         )
         self.add_accounts(*leaders[1:], *self.ids.values())

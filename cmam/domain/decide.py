@@ -61,6 +61,8 @@ def decide(view: AccountView, change: Change, settings: LinkSettings, inputs: In
 
 
 def _decide_opened(draft: Draft, live: Copy | None, ended: Copy | None) -> Decision:
+    if live is not None and live.source_closed:  # a netted leader whose position keeps its id when it turns
+        return _decide_reversed(draft, live)
     if live is not None:
         return decide_fill(draft, live) if live.source.startswith("o") else DUPLICATE
     if ended is not None and not ended.source_closed and not may_reopen(draft.settings.policy, ended):

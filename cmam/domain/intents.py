@@ -54,6 +54,8 @@ def take_decision(view: AccountView, event: ChangeDecided, at_us: int) -> Accoun
         _unpinned(view, known, event.goal), goal=event.goal, refusals=0, retry_at_us=0, trouble="", change=known.change
     )
     match change.kind:
+        case ChangeKind.OPENED | ChangeKind.REVERSED if event.wait is Wait.TURN:
+            copy = replace(copy, ending=copy.ending or Reason.CLOSED_BY_LEADER, change=change)
         case ChangeKind.OPENED | ChangeKind.GREW if known.leader_order is not None and key[1].startswith("o"):
             view = replace(view, chains={**view.chains, (event.link, change.source): key})
             is_whole = change.after >= event.goal.leader_whole
@@ -72,8 +74,6 @@ def take_decision(view: AccountView, event: ChangeDecided, at_us: int) -> Accoun
             copy = replace(copy, ahead_since_us=0)
             if event.goal.target_numerator == 0:
                 copy = replace(copy, ending=copy.ending or Reason.CLOSED_BY_LEADER, wait=None, source_closed=True)
-        case ChangeKind.REVERSED:
-            copy = replace(copy, ending=copy.ending or Reason.CLOSED_BY_LEADER, change=change)
         case ChangeKind.GREW | ChangeKind.REDUCED:
             copy = replace(copy, not_after_us=max(copy.not_after_us, event.not_after_us))
             if copy.position is None and copy.wait is not None and copy.change is not None:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import pytest
+
 from cmam.openapi._pb import OpenApiModelMessages_pb2 as model
 from cmam.store.replay import verify
-from tests.rulebook import SELL, UNIT, Case, Rulebook
+from tests.rulebook import NETTED_LEAD, SELL, UNIT, Case, Rulebook
 
 HALF = {"volume.basis": "units", "volume.amount": "0.5"}
 
@@ -62,3 +64,64 @@ def test_a_resting_order_that_fills_into_a_net_is_a_share_of_its_own() -> None:
     assert _net(book) == 0
     assert verify(book.log.read_all()).is_identical
     assert book.stepper.failures == []
+
+
+@pytest.mark.parametrize("switch", ["new_position", "same_position"])
+def test_a_netted_leader_who_turns_is_followed_to_the_other_side(switch: str) -> None:
+    """Whether the broker keeps the position's id or not: the copy is closed whole, then one opens for the new side.
+
+    40,000 × 0.5 = 20,000. + 21,000: T = 20,000 × 61/40 = 30,500 → 30,000. − 13,000: T = 30,500 × 48/61 = 24,000.
+    Odd × 0.37: 14,700; T = 22,417.5 → 22,400; T = 17,640, excess 4,760 → 4,200 → 18,200.
+    Then he sells 90,000 and is 42,000 short: 21,000, and 42,000 × 0.37 = 15,540 → 15,400.
+    """
+    odd = {**HALF, "volume.amount": "0.37"}
+    back = {**HALF, "reverse": "on", "reverse_without_stop": "on"}
+    cases = [
+        Case("hedged", "Same", HALF, (20_000, 30_000, 24_000, -21_000, 0), leader=NETTED_LEAD),
+        Case("net", "Same", HALF, (20_000, 30_000, 24_000, -21_000, 0), kind="netted", leader=NETTED_LEAD),
+        Case("odd", "Odd", odd, (14_700, 22_400, 18_200, -15_400, 0), leader=NETTED_LEAD),
+        Case("back", "Same", back, (-20_000, -30_000, -24_000, 21_000, 0), leader=NETTED_LEAD),
+    ]
+    book = Rulebook(cases, netted_reversal=switch)
+    book.begin()
+    for step, (side, units) in enumerate(
+        [(model.BUY, 40_000), (model.BUY, 21_000), (SELL, 13_000), (SELL, 90_000), (model.BUY, 42_000)]
+    ):
+        book.person.buy(units * UNIT, account=NETTED_LEAD, side=side)
+        book.go()
+        for case in cases:
+            held = [h.volume if h.side == model.BUY else -h.volume for h in book.held(case.name)]
+            wanted = case.expected[step] * UNIT
+            assert held == ([wanted] if wanted else []), (case.name, step)
+    assert verify(book.log.read_all()).is_identical
+    assert book.stepper.failures == []
+
+
+def test_the_stop_of_a_net_is_the_farthest_of_its_shares_and_its_target_is_a_single_shares() -> None:
+    """Bought at 1.0851 where the leader bought at 1.08508: every level is the leader's + 0.00002."""
+    book = Rulebook([Case("net", "Same", HALF, kind="netted")])
+    book.begin()
+    person = book.person
+
+    def levels() -> tuple[float, float]:
+        (held,) = book.held("net")
+        return held.stop, held.target
+
+    first = person.buy(40_000 * UNIT, relativeStopLoss=700, relativeTakeProfit=900)
+    book.go()
+    assert levels() == (1.07810, 1.09410)
+    second = person.buy(20_000 * UNIT, relativeStopLoss=1_100, relativeTakeProfit=500)
+    book.go()
+    assert levels() == (1.07410, 0.0)
+    person.amend(first, stop=1.0750, target=1.0950)
+    book.go()
+    assert levels() == (1.07410, 0.0)
+    person.amend(second, stop=1.0770, target=1.0911)
+    book.go()
+    assert levels() == (1.07502, 0.0)
+    person.close(first, 40_000 * UNIT)
+    book.go()
+    assert levels() == (1.07702, 1.09112)
+    person.close(second, 20_000 * UNIT)
+    book.go()
+    assert book.held("net") == []
