@@ -111,7 +111,7 @@ class KeeperActor(Watched):
             case Postponed():
                 log.warning("! a token could not be refreshed yet: %s", result.why)
             case ConsentNeeded():
-                text = f"The consent has ended ({result.why}): give it again with cmam account add."
+                text = f"The consent has ended. {result.why}"
                 for account in accounts:
                     self._directory.tell(m.account_name(account), m.Alert("token", text))
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import select
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -22,6 +23,11 @@ if TYPE_CHECKING:
     from cmam.config.home import Home
 
 HELP = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
+
+
+ENDS_WITH_STDIN = "CMAM_ENDS_WITH_STDIN"
+"""Variable by which a command tells another that it starts: end when the pipe that is your stdin ends."""
+STDIN = 0
 
 
 class Exit(IntEnum):
@@ -160,6 +166,14 @@ def say(text: str, *, error: bool = False) -> None:
     """Talk to the person, on stderr."""
     prefix = click.style("cmam: ", fg="red", bold=True) if error else ""
     click.echo(prefix + text, err=True)
+
+
+def is_orphaned() -> bool:
+    """Tell whether who started us and holds our stdin is gone; only where it has said that we end with it."""
+    if not os.environ.get(ENDS_WITH_STDIN):
+        return False
+    readable, _, _ = select.select([STDIN], [], [], 0)
+    return bool(readable) and not os.read(STDIN, 1)
 
 
 def print_json(document: Mapping[str, Any]) -> None:

@@ -7,6 +7,7 @@ is started here is ended here, whatever happens. Must not know how it is shown.
 from __future__ import annotations
 
 import contextlib
+import os
 import shutil
 import signal
 import subprocess
@@ -20,7 +21,7 @@ from typing import Any
 import cmam
 from cmam import office
 from cmam.actors.runtime import Latch
-from cmam.cli.common import Exit, Failure
+from cmam.cli.common import ENDS_WITH_STDIN, Exit, Failure
 from cmam.clock import SECOND_US, SystemClock
 from cmam.config.home import Home
 from cmam.config.secret import Secret
@@ -175,13 +176,20 @@ def _start(home: Home, stack: contextlib.ExitStack, verb: str, *arguments: str) 
     log = stack.enter_context((home.root / f"{verb}.log").open("wb"))
     command = [sys.executable, "-m", "cmam", "--home", str(home.root), verb, *arguments]
     child = subprocess.Popen(
-        command, stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT, start_new_session=True
+        command,
+        stdin=subprocess.PIPE,  # held by us alone: its end is ours, even if nothing is left that could tell
+        stdout=log,
+        stderr=subprocess.STDOUT,
+        start_new_session=True,
+        env={**os.environ, ENDS_WITH_STDIN: "1"},
     )
     stack.callback(_end, child)
     return child
 
 
 def _end(child: subprocess.Popen[bytes]) -> None:
+    assert child.stdin is not None
+    child.stdin.close()
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGKILL):
         if child.poll() is not None:
             return

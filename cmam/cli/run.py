@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from cmam.cli.common import Face, Verb, face, fail, print_json, say
+from cmam.cli.common import Face, Verb, face, fail, is_orphaned, print_json, say
 
 if TYPE_CHECKING:
     from cmam.actors.runtime import Latch
@@ -59,7 +59,15 @@ def start(profiles: tuple[str, ...], view: str | None) -> None:
 
     with _logging(me, quiet=is_live), _signals(stop):
         try:
-            code = bootstrap.run(me.home, settings, command="cmam start", stop=stop, profiles=profiles, on_ready=ready)
+            code = bootstrap.run(
+                me.home,
+                settings,
+                command="cmam start",
+                stop=stop,
+                profiles=profiles,
+                on_ready=ready,
+                is_done=lambda _: is_orphaned(),
+            )
         finally:
             for child in screen:
                 child.terminate()

@@ -6,6 +6,7 @@ import asyncio
 import functools
 import ipaddress
 import json
+import os
 import signal
 import sys
 from collections.abc import Mapping
@@ -14,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from cmam.cli.common import HELP, Noun, console, face, new_table, say
+from cmam.cli.common import ENDS_WITH_STDIN, HELP, STDIN, Noun, console, face, new_table, say
 from cmam.cli.sandbox_admin import fault, stats
 from cmam.cli.sandbox_common import FILE, PORT, key_values, one_sentence
 from cmam.cli.sandbox_trade import trade
@@ -136,11 +137,14 @@ async def _serve(options: SandboxOptions, *, as_json: bool) -> None:
 
     def stop() -> None:
         until.set()
+        loop.remove_reader(STDIN)
         for number in (signal.SIGINT, signal.SIGTERM):  # a second signal ends the process at once
             loop.remove_signal_handler(number)
 
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stop)
+    if os.environ.get(ENDS_WITH_STDIN):
+        loop.add_reader(STDIN, stop)
     server = SandboxServer(options)
     await server.serve(until, functools.partial(_announce, options=options, as_json=as_json))
 

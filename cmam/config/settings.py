@@ -275,7 +275,8 @@ def check(values: dict[str, Any], *, look: bool = False, sources: dict[str, str]
     try:
         return _Form.model_validate(values, context={"look": look}).settled()
     except ValidationError as error:
-        raise SettingsInvalid(tuple(_problem(fault, sources or {}) for fault in error.errors())) from None
+        found = {str(problem): problem for problem in (_problem(fault, sources or {}) for fault in error.errors())}
+        raise SettingsInvalid(tuple(found.values())) from None  # CMAM_PORT is two settings, and one fault
 
 
 def _problem(fault: Any, sources: dict[str, str]) -> Problem:

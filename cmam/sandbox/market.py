@@ -21,6 +21,9 @@ from cmam.sandbox.world import Feed
 PULL_SHIFT = 12
 """How weakly a walk is drawn back to its start: 1/4096 of the distance a tick."""
 
+MILLISECOND_DIGITS_MIN = 12
+"""A time of so many digits counts milliseconds (from September 2001 on); fewer may be a date without its hyphens."""
+
 
 class TickFileError(ValueError):
     """A file of ticks that cannot be played: which line, what was expected."""
@@ -62,17 +65,26 @@ def read_ticks(text: str, name: str = "ticks") -> list[RecordedTick]:
     ticks = []
     for row in reader:
         try:
-            moment = datetime.fromisoformat(row["time"])
-            moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
-            at_us = round(moment.timestamp() * units.SECOND_US)
+            at_us = _moment(row["time"])
             bid, ask = units.price_in(float(row["bid"])), units.price_in(float(row["ask"]))
         except (ValueError, TypeError) as fault:
-            raise TickFileError(f"{name}, line {reader.line_num}: expected a time and two prices ({fault})") from None
+            raise TickFileError(
+                f"{name}, line {reader.line_num}: expected a time such as 2026-01-31T12:00:00.250Z or milliseconds "
+                f"since 1970, and two prices ({fault})"
+            ) from None
         if bid is None or ask is None or bid > ask:
             found = f"{row['bid']} and {row['ask']}"
             raise TickFileError(f"{name}, line {reader.line_num}: expected 0 < bid <= ask, found {found}")
         ticks.append(RecordedTick(at_us, row["symbol"], bid, ask))
     return ticks
+
+
+def _moment(text: str) -> int:
+    """Read a time in us: ISO 8601, UTC unless it says otherwise, or milliseconds since 1970 as terminals export it."""
+    if text.isascii() and text.isdigit() and len(text) >= MILLISECOND_DIGITS_MIN:
+        return int(text) * units.SECOND_US // 1_000
+    moment = datetime.fromisoformat(text)
+    return round((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp() * units.SECOND_US)
 
 
 class Market:

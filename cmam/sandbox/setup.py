@@ -59,6 +59,8 @@ def make_broker(
 def read_state(path: Path) -> dict[str, object] | None:
     """Read the state that an earlier server kept; None where there is none yet. Raises SetUpFault."""
     if not path.exists():
+        if not path.absolute().parent.is_dir():
+            raise SetUpFault(f"expected a folder at {path.absolute().parent} to keep the state in, found none")
         return None
     try:
         state = json.loads(read_text(path))

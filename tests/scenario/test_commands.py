@@ -297,6 +297,23 @@ def test_the_demo_copies_skips_and_replays(tmp_path: Path) -> None:
     assert left.stdout == ""
 
 
+def test_a_demo_that_is_killed_leaves_nothing_behind(tmp_path: Path) -> None:
+    """Broker and copier hold on to nobody: when the demo is killed they end too, sockets and ready file with them."""
+    home = Home(tmp_path).demo
+    process = child(tmp_path, "demo", "--json")
+    try:
+        _until(lambda: office.ask_running(home, {"command": "status"}), "the demo's copier runs")
+    finally:
+        process.kill()
+        process.communicate()
+    _until(
+        lambda: not subprocess.run(["pgrep", "-f", str(home.root)], capture_output=True, check=False).stdout,
+        "broker, copier and projector are gone",
+    )
+    assert not home.control_socket.exists()
+    assert not (home.root / "sandbox" / "ready.json").exists()
+
+
 def test_the_demo_does_not_empty_what_is_not_its_own(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """A folder called demo with somebody's files in it is refused, not emptied."""
     (tmp_path / "demo").mkdir()

@@ -79,11 +79,19 @@ def test_recorded_ticks_reach_every_broker_under_its_own_name() -> None:
     assert bench.quote(41_000_003, 2) == (112_120_000, 112_175_000)
 
 
+def test_times_may_be_milliseconds() -> None:
+    """As terminals export them; the same moment in ISO 8601 is the same tick."""
+    head = "time,symbol,bid,ask\n"
+    (tick,) = read_ticks(f"{head}1577836800250,EURUSD,1,2\n")
+    assert (tick,) == tuple(read_ticks(f"{head}2020-01-01T00:00:00.250Z,EURUSD,1,2\n"))
+
+
 @pytest.mark.parametrize(
     ("text", "words"),
     [
         ("time,symbol,bid\n", "ask"),
         ("time,symbol,bid,ask\nnever,EURUSD,1,2\n", "line 2"),
+        ("time,symbol,bid,ask\n12,EURUSD,1,2\n", "expected a time such as"),
         ("time,symbol,bid,ask\n2020-01-01T00:00:00Z,EURUSD,x,2\n", "line 2"),
         ("time,symbol,bid,ask\n2020-01-01T00:00:00Z,EURUSD,2,1\n", "0 < bid <= ask"),
         ("time,symbol,bid,ask\n2020-01-01T00:00:00Z,EURUSD\n", "line 2"),
