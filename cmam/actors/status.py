@@ -12,6 +12,7 @@ from cmam.domain.ids import AccountId
 from cmam.domain.link import LinkSettings
 from cmam.domain.quantities import decimal_text
 from cmam.domain.registry import Registry
+from cmam.store.text import iso
 
 
 class StatusBoard:
@@ -51,6 +52,7 @@ class StatusBoard:
         notes = dict(self._notes)
         return {
             "running": True,
+            "at": iso(now_us),
             "at_us": now_us,
             "store": str(registry.store),
             "event_store": notes.get("store", {"state": "up"}),

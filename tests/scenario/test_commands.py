@@ -99,6 +99,7 @@ def test_a_trade_is_copied_and_can_be_read_in_every_way(person: Person, ready: R
             assert shown["running"] is True
             assert shown["profiles"][0]["state"] == "paused"
             assert shown["views_behind"] >= 0
+            assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", shown["at"])
             steps.perform(trader, steps.Step(action="close", ref="a"), refs)
             (copy,) = _until(lambda: _copies(person, "closed"), "a paused profile still closes")
             steps.perform(trader, steps.Step(action="buy", symbol="EURUSD", lots=steps.decimal("1", "lots")), {})
