@@ -1,0 +1,171 @@
+"""Pending orders: what rests at each follower, and what is held whoever fills first, against numbers by hand."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from cmam.openapi._pb import OpenApiModelMessages_pb2 as model
+from cmam.store.replay import verify
+from tests.rulebook import BUY, SELL, UNIT, Case, Rulebook
+
+HALF = {"volume.basis": "units", "volume.amount": "0.5"}
+LIMIT, STOP, STOP_LIMIT = model.LIMIT, model.STOP, model.STOP_LIMIT
+
+
+def _resting(book: Rulebook, name: str) -> list[tuple[Any, ...]]:
+    """Kind, side, units, price, and how far stop and target are from it, in points."""
+    book.run(0.06)
+    return [
+        (
+            order.orderType,
+            order.tradeData.tradeSide,
+            order.tradeData.volume // UNIT,
+            round(order.limitPrice or order.stopPrice, 5),
+            order.relativeStopLoss,
+            order.relativeTakeProfit,
+        )
+        for order in book.person.rests(book.ids[name])
+    ]
+
+
+def test_a_pending_order_is_placed_amended_filled_and_closed_everywhere() -> None:
+    """Limit becomes stop where reversed, prices stand on the follower's tick, and both legs end with the leader's.
+
+    43,000 × 0.5 = 21,500 → 21,000 (Mini 21,300). Amended to 51,000: 21,000 × 51/43 = 24,906.98 → 24,000 (Mini 25,262.8
+    → 25,200; Odd 24,500). The stop 1.07213 is 790 points below 1.08003; on Odd 1.0722 is 780 below 1.0800.
+    """
+    cases = [
+        Case("same", "Same", HALF),
+        Case("mini", "Mini", HALF),
+        Case("odd", "Odd", HALF),
+        Case("reverse", "Same", {**HALF, "reverse": "on"}),
+        Case("offset", "Same", {**HALF, "sl_offset": "5", "fixed_tp": "44.4"}),
+        Case("market only", "Same", {**HALF, "order_types": "market"}),
+        Case("on fill", "Same", {**HALF, "order_types": "market", "copy_on_fill": "on"}),
+    ]
+    book = Rulebook(cases)
+    book.begin()
+    person = book.person
+    order = person.place(LIMIT, 43_000 * UNIT, price=1.08003, stopLoss=1.07213, takeProfit=1.09007)
+    book.go()
+    assert {case.name: _resting(book, case.name) for case in cases} == {
+        "same": [(LIMIT, BUY, 21_000, 1.08003, 790, 1_004)],
+        "mini": [(LIMIT, BUY, 21_300, 1.08003, 790, 1_004)],
+        "odd": [(LIMIT, BUY, 21_000, 1.0800, 780, 1_000)],
+        "reverse": [(STOP, SELL, 21_000, 1.08003, 1_004, 790)],
+        "offset": [(LIMIT, BUY, 21_000, 1.08003, 840, 444)],
+        "market only": [],
+        "on fill": [],
+    }
+    person.amend_order(order, limitPrice=1.07953, volume=51_000 * UNIT, stopLoss=1.07113, takeProfit=1.09007)
+    book.go()
+    assert {case.name: _resting(book, case.name) for case in cases} == {
+        "same": [(LIMIT, BUY, 24_000, 1.07953, 840, 1_054)],
+        "mini": [(LIMIT, BUY, 25_200, 1.07953, 840, 1_054)],
+        "odd": [(LIMIT, BUY, 24_500, 1.0795, 830, 1_050)],
+        "reverse": [(STOP, SELL, 24_000, 1.07953, 1_054, 840)],
+        "offset": [(LIMIT, BUY, 24_000, 1.07953, 890, 444)],
+        "market only": [],
+        "on fill": [],
+    }
+    book.price("EURUSD", "1.07900")
+    book.go(3)
+    # The leader has 1.07908 with 1.07068 and 1.08962; each copy's levels are his plus its own entry less his.
+    assert {case.name: book.levels(case.name) for case in cases} == {
+        "same": [(BUY, 1.0707, 1.08964, 1.0791)],
+        "mini": [(BUY, 1.07071, 1.08965, 1.07911)],
+        "odd": [(BUY, 1.0708, 1.0897, 1.0792)],
+        "reverse": [(SELL, 1.08954, 1.0706, 1.0790)],
+        "offset": [(BUY, 1.0702, 1.08354, 1.0791)],
+        "market only": [],
+        "on fill": [(BUY, 1.0707, 1.08964, 1.0791)],
+    }
+    (held,) = person.holds(book.leader)
+    person.close(held.position, held.volume)
+    book.go()
+    assert all(book.held(case.name) == [] == _resting(book, case.name) for case in cases)
+    assert verify(book.log.read_all()).is_identical
+    assert book.stepper.failures == []
+
+
+def test_whoever_fills_first_exactly_one_copy_results() -> None:
+    """Leader first: after the grace a market copy opens instead of the order. Follower first: held, then closed."""
+    cases = [Case("same", "Same", HALF), Case("odd", "Odd", HALF), Case("net", "Same", HALF, kind="netted")]
+    book = Rulebook(cases)
+    book.begin()
+    person = book.person
+    person.place(LIMIT, 43_000 * UNIT, price=1.08003, stopLoss=1.07213)
+    book.go()
+    book.price("EURUSD", "1.07995")  # the leader's ask is 1.08003, Same's 1.08005, Odd's 1.0802
+    book.run(0.5)
+    assert all(book.volumes(case.name) == [] for case in cases)
+    book.go(4)
+    assert {case.name: (book.volumes(case.name), _resting(book, case.name)) for case in cases} == {
+        case.name: ([21_000 * UNIT], []) for case in cases
+    }
+    # late: the shift is the difference of the asks, + 0.00002 and + 0.00017
+    assert [book.levels(case.name)[0][1] for case in cases] == [1.07215, 1.0723, 1.07215]
+    (held,) = person.holds(book.leader)
+    person.close(held.position, held.volume)
+    book.price("EURUSD", "1.08500")
+    book.go()
+    for is_cancelled in (False, True):
+        order = person.place(STOP, 43_000 * UNIT, price=1.09010, stopLoss=1.0821)
+        book.go()
+        book.price("EURUSD", "1.09000")  # the leader's ask is 1.09008: only the followers fill
+        book.go(30)
+        assert person.holds(book.leader) == []
+        assert all(book.volumes(case.name) == [21_000 * UNIT] for case in cases)
+        if is_cancelled:
+            person.cancel(order)
+            book.go()
+        else:
+            book.go(35)
+        assert all(book.held(case.name) == [] for case in cases)
+        book.price("EURUSD", "1.08500")
+        if not is_cancelled:
+            person.cancel(order)
+        book.go()
+    assert verify(book.log.read_all()).is_identical
+    assert book.stepper.failures == []
+
+
+def test_expiry_cancel_and_stop_limits_are_followed() -> None:
+    """A stop-limit rests as one, never reversed; the leader's expiry ends every copy, with and without its own."""
+    cases = [
+        Case("same", "Same", HALF),
+        Case("no expiry", "Same", {**HALF, "copy_expiry": "off"}),
+        Case("life", "Same", {**HALF, "pending_max_life": "2m"}),
+        Case("reverse", "Same", {**HALF, "reverse": "on", "reverse_without_stop": "on"}),
+    ]
+    book = Rulebook(cases)
+    book.begin()
+    order = book.person.place(
+        STOP_LIMIT,
+        43_000 * UNIT,
+        price=1.09011,
+        slippageInPoints=15,
+        stopLoss=1.0861,
+        timeInForce=model.GOOD_TILL_CANCEL,
+    )
+    book.go()
+    placed = (STOP_LIMIT, BUY, 21_000, 1.09011, 401, 0)
+    assert [_resting(book, case.name) for case in cases] == [[placed], [placed], [placed], []]
+    lives = [[o.expirationTimestamp for o in book.person.rests(book.ids[case.name])] for case in cases[:3]]
+    assert lives[:2] == [[0], [0]]
+    assert 110_000 < lives[2][0] - book.stepper.clock.now() // 1_000 <= 120_000
+    expiry = book.stepper.clock.now() // 1_000 + 20_000
+    book.person.amend_order(
+        order,
+        stopPrice=1.09011,
+        slippageInPoints=15,
+        volume=43_000 * UNIT,
+        stopLoss=1.0861,
+        expirationTimestamp=expiry,
+    )
+    book.go()
+    lives = [[o.expirationTimestamp for o in book.person.rests(book.ids[case.name])] for case in cases[:3]]
+    assert lives == [[expiry], [0], [expiry]]
+    book.go(25)
+    assert [_resting(book, case.name) for case in cases] == [[], [], [], []]
+    assert verify(book.log.read_all()).is_identical
