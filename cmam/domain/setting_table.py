@@ -141,8 +141,8 @@ SETTINGS: tuple[Setting, ...] = (
         "volume_currency",
         VolumeCurrency,
         "convert",
-        "Ratio modes: `convert` turns the leader's money into the follower's currency first; `raw` divides the bare"
-        " numbers.",
+        "Ratio modes and `formula`: `convert` turns the leader's money into the follower's currency first; `raw` takes"
+        " the bare numbers.",
     ),
     _row(
         "volume.formula",
