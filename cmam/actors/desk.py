@@ -1,0 +1,269 @@
+"""An account's desk: its view, and the one hand that folds facts into it and passes them to the recorder.
+
+Every turn ends here: what came in is folded, what follows is derived (`domain/turn.py`), and both go to the recorder
+with the requests that may leave once they are durable. It knows neither what a message is nor when to look again.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from cmam.actors import messages as m
+from cmam.actors.followers import Followers
+from cmam.actors.runtime import Directory
+from cmam.actors.status import StatusBoard
+from cmam.actors.timer import Timer
+from cmam.clock import SECOND_US, Clock
+from cmam.domain.account import AccountView
+from cmam.domain.commands import CommandKind
+from cmam.domain.events import (
+    AlertHealed,
+    AlertRaised,
+    Event,
+    ExecutionSeen,
+    Health,
+    HealthChanged,
+    IntentDropped,
+    IntentRecorded,
+    IntentSent,
+    IntentSettled,
+    Outcome,
+    SymbolSpecSeen,
+)
+from cmam.domain.ids import IntentId, StoreId, SymbolId
+from cmam.domain.quantities import Quote
+from cmam.domain.symbols import SymbolSpec
+from cmam.domain.turn import SETTLE_US, Turn, step, withdrawn
+from cmam.openapi.budget import Lane
+from cmam.openapi.quotes import QuoteBoard
+
+log = logging.getLogger(__name__)
+
+UNCONFIRMED_US = SECOND_US
+"""How long a whole close or a cancel waits for the store before it goes out all the same (DESIGN §1, invariant 1)."""
+
+NEVER_SENT = (Outcome.ABSENT, Outcome.DROPPED)
+
+LANES: Mapping[CommandKind, Lane] = {
+    CommandKind.CLOSE: Lane.CLOSE,
+    CommandKind.AMEND_PROTECTION: Lane.PROTECT,
+    CommandKind.AMEND_ORDER: Lane.PROTECT,
+    CommandKind.CANCEL: Lane.CANCEL,
+    CommandKind.OPEN: Lane.OPEN,
+    CommandKind.ADD: Lane.OPEN,
+    CommandKind.PLACE: Lane.OPEN,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class AccountPorts:
+    """What every account is joined to."""
+
+    store: StoreId
+    connection: str
+    clock: Clock
+    timer: Timer
+    directory: Directory
+    board: QuoteBoard
+    status: StatusBoard
+    is_live: bool = False
+    settle_us: int = SETTLE_US
+
+
+class Desk:
+    """The view of one account, and how it changes."""
+
+    def __init__(self, view: AccountView, ports: AccountPorts) -> None:
+        self.view = view
+        self.ports = ports
+        self.name = m.account_name(view.account)
+        self.specs: dict[SymbolId, SymbolSpec] = dict(view.specs)
+        """What the broker said of each symbol last; on record are those that were needed."""
+        self.feed = ""
+        """Whose quotes this account reads; empty until its symbols are known."""
+        self.followers = Followers(view.account, ports.directory, self.quote)
+        self._limiter = m.limiter_name(ports.connection)
+        self._unconfirmed: dict[str, m.Submit] = {}
+        self._withdrawn: frozenset[IntentId] = frozenset()
+
+    @property
+    def is_reconciled(self) -> bool:
+        """Whether what is believed of the account is what its broker shows."""
+        return self.view.health is Health.RECONCILED
+
+    def tell(self, name: str, message: object) -> None:
+        """Tell another actor."""
+        self.ports.directory.tell(name, message)
+
+    def tell_limiter(self, message: object) -> None:
+        """Tell the limiter of this account's connection."""
+        self.ports.directory.tell(self._limiter, message)
+
+    def remind(self, span_us: int, what: str = "") -> None:
+        """Have this account woken after a while."""
+        self.ports.timer.after(span_us, self.name, m.Wake(what))
+
+    # --- a turn ---------------------------------------------------------------------------------------------------
+
+    def fact(
+        self,
+        fact: Event,
+        *,
+        received_us: int = 0,
+        cause: tuple[str, int] | None = None,
+        then: tuple[tuple[str, object], ...] = (),
+    ) -> None:
+        """Fold an input, record it with what follows from it, and tell followers; `then` once all is durable."""
+        before, now = self.view, self.ports.clock.now()
+        turn = step(before, fact, self.ports.store, now)
+        own = (self.name, before.version + 1)
+        facts = (m.Fact(fact, cause), *(m.Fact(event, own) for event in turn.derived))
+        self.commit(turn, facts, now, received_us, after=then)
+        if self.followers and turn.folded is not None:
+            self.followers.tell(before, turn.folded, fact, received_us)
+
+    def commit(
+        self,
+        turn: Turn,
+        facts: tuple[m.Fact, ...],
+        now: int,
+        received_us: int,
+        *,
+        settings: int = 0,
+        after: tuple[tuple[str, object], ...] = (),
+    ) -> None:
+        """Take a turn's view, and hand its facts to the recorder with the requests that wait for them."""
+        version = self.view.version + 1
+        self.view = turn.view
+        self.ports.status.show(turn.view)
+        decided_us = self.ports.clock.monotonic()
+        then = list(after)
+        for recorded in turn.intents:
+            submit = self._submit(recorded, received_us, decided_us)
+            then.append((self._limiter, submit))
+            if _may_leave_unrecorded(turn.view, recorded):
+                then.append((self.name, m.Confirmed(recorded.intent)))
+                self._unconfirmed[recorded.intent] = submit
+                self.remind(UNCONFIRMED_US, f"unconfirmed {recorded.intent}")
+        self.tell(m.RECORDER, m.Append(self.name, version, now, facts, settings, tuple(then), bool(then)))
+        self._withdraw()
+        self._take_back(turn)
+
+    def _submit(self, recorded: IntentRecorded, received_us: int, decided_us: int) -> m.Submit:
+        return m.Submit(
+            account=self.view.account,
+            command=recorded.command,
+            intent=recorded.intent,
+            lane=_lane(recorded),
+            not_after_us=recorded.not_after_us if recorded.command.kind.adds_risk else 0,
+            received_us=received_us,
+            decided_us=decided_us,
+            attempt=recorded.attempt,
+        )
+
+    def _withdraw(self) -> None:
+        """Take back the opens whose source is gone, where they have not left yet."""
+        gone = withdrawn(self.view)
+        for name in gone:
+            if name not in self._withdrawn:
+                self.tell_limiter(m.Withdraw(name, self.view.intents[name].attempt))
+        self._withdrawn = frozenset(gone)
+
+    def _take_back(self, turn: Turn) -> None:
+        """Let no attempt leave late that counts as never sent: it may still wait for the store or in the limiter."""
+        known = turn.folded.intents if turn.folded is not None else {}
+        for event in turn.derived:
+            if isinstance(event, IntentSettled) and event.outcome in NEVER_SENT and event.intent in known:
+                self.tell_limiter(m.Withdraw(event.intent, known[event.intent].attempt))
+
+    # --- what became of requests ----------------------------------------------------------------------------------
+
+    def confirmed(self, intent: str) -> None:
+        """The record of a request is durable."""
+        self._unconfirmed.pop(intent, None)
+
+    def is_overdue(self, intent: str) -> None:
+        """Let a whole close or a cancel leave whose record was not confirmed in time."""
+        submit = self._unconfirmed.pop(intent, None)
+        if submit is not None:
+            log.warning("! the store is slow: %s leaves before its record", intent)
+            self.tell_limiter(submit)
+
+    def written(self, message: m.Written) -> None:
+        """A request has left."""
+        start = message.received_us or message.decided_us
+        self.fact(
+            IntentSent(
+                intent=message.intent,
+                decided_us=max(0, message.decided_us - start),
+                committed_us=max(0, message.committed_us - start),
+                written_us=max(0, message.written_us - start),
+            )
+        )
+
+    def dropped(self, message: m.Dropped) -> None:
+        """An attempt will not leave; one that was given up before is no news."""
+        intent = self.view.intents.get(message.intent)
+        if intent is None or intent.attempt == message.attempt:
+            self.fact(IntentDropped(intent=message.intent, reason=message.reason))
+
+    # --- what is said of the account ------------------------------------------------------------------------------
+
+    def health(self, health: Health, reason: str = "") -> None:
+        """Put on record how the account is, where that is news."""
+        if (self.view.health, self.view.health_reason) != (health, reason):
+            self.fact(HealthChanged(health=health, reason=reason))
+
+    def alert(self, message: m.Alert) -> None:
+        """Raise an alert that is not up, or heal one that is."""
+        known = self.view.alerts.get(message.kind)
+        if message.text and known != message.text:
+            log.error("! %s: %s", self.name, message.text)
+            self.fact(AlertRaised(kind=message.kind, text=message.text))
+        elif not message.text and known is not None:
+            self.fact(AlertHealed(kind=message.kind))
+
+    # --- symbols and quotes ---------------------------------------------------------------------------------------
+
+    def ensure_specs(self, names: Iterable[str]) -> None:
+        """Have the symbols that a decision needs on record before it."""
+        for name in names:
+            entry = self.view.names.get(name)
+            if entry is not None:
+                self._ensure_spec(entry.symbol)
+
+    def ensure_traded_spec(self, fact: Event) -> None:
+        """Have the symbol of an execution on record before it: followers and replay read it from there."""
+        if isinstance(fact, ExecutionSeen):
+            traded = fact.position or fact.order
+            if traded is not None:
+                self._ensure_spec(traded.symbol)
+
+    def _ensure_spec(self, symbol: SymbolId) -> None:
+        spec = self.specs.get(symbol)
+        if spec is not None and self.view.specs.get(symbol) != spec:
+            self.fact(SymbolSpecSeen(spec=spec))
+
+    def quote(self, symbol: SymbolId) -> Quote | None:
+        """The newest quote of one of the account's symbols."""
+        return self.ports.board.quote(self.feed, symbol) if self.feed else None
+
+    def quote_by_name(self, name: str) -> Quote | None:
+        """The newest quote of a symbol by its name on this account."""
+        entry = self.view.names.get(name)
+        return self.quote(entry.symbol) if entry is not None else None
+
+
+def _lane(recorded: IntentRecorded) -> Lane:
+    """What a share gives up against the net is a close, although the wire calls it an order."""
+    gives_up = recorded.command.netted and not recorded.not_after_us
+    return Lane.CLOSE if gives_up else LANES[recorded.command.kind]
+
+
+def _may_leave_unrecorded(view: AccountView, recorded: IntentRecorded) -> bool:
+    """Whole closes of hedged copies and cancels may leave before their record; nothing else ever does."""
+    command = recorded.command
+    is_whole = command.kind is CommandKind.CLOSE and command.whole and not view.is_netted()
+    return is_whole or command.kind is CommandKind.CANCEL

@@ -1,0 +1,163 @@
+"""An account as a follower: its links, the changes its leaders tell it, and the one decision that each gets.
+
+While the account is not reconciled its leaders' changes wait here in order. What is told under an old ticket was meant
+for whoever was here before. How a decision is made is told by `domain/decide.py`.
+"""
+
+from __future__ import annotations
+
+from cmam.actors import messages as m
+from cmam.actors.desk import Desk
+from cmam.domain.account import Copy
+from cmam.domain.changes import Change, ChangeKind
+from cmam.domain.events import ChangeDecided, Inputs
+from cmam.domain.ids import LinkId
+from cmam.domain.inputs import gather, gather_for_copy
+from cmam.domain.link import LinkSettings
+from cmam.domain.mapping import names_to_know
+from cmam.domain.quantities import Quote
+from cmam.domain.sync import at_start
+from cmam.domain.turn import decide_change, wakes
+from cmam.openapi.quotes import BrokerClock
+
+ENDS = (ChangeKind.CLOSED, ChangeKind.ORDER_CANCELLED, ChangeKind.ORDER_EXPIRED)
+
+
+class Following:
+    """The links in which an account follows."""
+
+    def __init__(self, desk: Desk, links: tuple[LinkSettings, ...]) -> None:
+        self.links: dict[LinkId, LinkSettings] = {link.link: link for link in links}
+        self.is_stopping = False
+        self._desk = desk
+        self._deferred: list[m.LeaderChanged] = []
+        self._to_sync: dict[LinkId, m.LeaderHolds] = {}
+        self._tickets: dict[LinkId, int] = {}
+
+    # --- which links ----------------------------------------------------------------------------------------------
+
+    def ask_leaders(self) -> None:
+        """Ask each leader for what this account has not decided yet."""
+        desk = self._desk
+        for link in self.links.values():
+            cursor = desk.view.cursors.get(link.link)
+            place = (link.since, 1 << 30) if cursor is None else (cursor.version, cursor.index)
+            place = max(place, (link.since, 1 << 30)) if link.since else place
+            ticket = max(self._tickets.get(link.link, 0) + 1, desk.ports.clock.monotonic())
+            self._tickets[link.link] = ticket
+            desk.tell(m.account_name(link.leader), m.FollowFrom(link.link, desk.view.account, *place, ticket))
+
+    def links_changed(self, message: m.LinksChanged) -> None:
+        """Take the links as they are now; leaders of new ones are asked, those of lost ones told."""
+        fresh = {link.link: link for link in message.links}
+        for gone in [link for link in self.links.values() if link.link not in fresh]:
+            self._desk.tell(m.account_name(gone.leader), m.Unfollow(gone.link))
+        new = fresh.keys() - self.links.keys()
+        self.links = fresh
+        if new:
+            self.ask_leaders()
+
+    # --- what leaders say -----------------------------------------------------------------------------------------
+
+    def leader_changed(self, message: m.LeaderChanged) -> None:
+        """Decide a change, or keep it until that is possible."""
+        link = self.links.get(message.link)
+        if link is None or self.is_stopping:
+            return  # what is not decided now is told again at the next start
+        if message.ticket != self._tickets.get(message.link):
+            return  # meant for who was here before: what it missed comes first, in the answer to what was asked since
+        if not self._desk.is_reconciled or self._deferred:
+            self._deferred.append(message)
+            return
+        self._decide(link, message)
+
+    def leader_holds(self, message: m.LeaderHolds) -> None:
+        """A link begins: bring its copies and what its leader holds together, once this account can."""
+        link = self.links.get(message.link)
+        if link is None or message.ticket != self._tickets.get(message.link):
+            return
+        if not self._desk.is_reconciled or self._deferred:
+            self._to_sync[message.link] = message
+            return
+        leader, board = message.leader, self._desk.ports.board
+        feed = board.feed_of(leader.account)
+        found = at_start(leader, self._desk.view, link, lambda symbol: board.quote(feed, symbol))
+        for index, change in enumerate(found):
+            self._decide(link, m.LeaderChanged(message.link, change, leader.version, index))
+
+    def flush(self) -> None:
+        """Decide what waited, in its order; an open whose source has gone meanwhile is known to be superseded."""
+        waiting, self._deferred = self._deferred, []
+        for number, message in enumerate(waiting):
+            link = self.links.get(message.link)
+            if link is None:
+                continue
+            superseded = any(
+                later.link == message.link
+                and later.change.source == message.change.source
+                and later.change.kind in ENDS
+                for later in waiting[number + 1 :]
+            )
+            self._decide(link, message, superseded=superseded)
+        begun, self._to_sync = self._to_sync, {}
+        for holds in begun.values():
+            self.leader_holds(holds)
+
+    # --- decisions ------------------------------------------------------------------------------------------------
+
+    def _decide(self, link: LinkSettings, message: m.LeaderChanged, *, superseded: bool = False) -> None:
+        desk, change = self._desk, message.change
+        desk.ensure_specs(names_to_know(desk.view, (change.symbol.name,), link.policy))
+        before, now = desk.view, desk.ports.clock.now()
+        clock = self._leader_clock(change)
+        inputs = gather(
+            before,
+            change,
+            link,
+            desk.quote_by_name,
+            leader_quote=self._leader_quote(change),
+            clock_offset_ms=clock.offset_ms,
+            clock_doubt_ms=clock.doubt_ms,
+            superseded=superseded,
+            leader=desk.ports.status.view(change.leader),
+        )
+        turn = decide_change(before, link, change, (message.version, message.index), inputs, now)
+        if not turn.derived:
+            return
+        cause = (m.account_name(change.leader), message.version)
+        own = (desk.name, before.version + 1)
+        facts = tuple(m.Fact(event, cause if isinstance(event, ChangeDecided) else own) for event in turn.derived)
+        desk.commit(turn, facts, now, message.received_us, settings=link.version)
+
+    def wake_copies(self, now: int) -> None:
+        """Let every copy that waits for a price, a stop or a moment be looked at again."""
+        if not self._desk.is_reconciled or self.is_stopping:
+            return
+        for fact in wakes(self._desk.view, self.links, self._inputs_of_copy, now):
+            self._desk.fact(fact)
+
+    def _inputs_of_copy(self, copy: Copy, link: LinkSettings) -> Inputs:
+        assert copy.change is not None
+        clock = self._leader_clock(copy.change)
+        return gather_for_copy(
+            self._desk.view,
+            copy,
+            link,
+            self._desk.quote_by_name,
+            leader_quote=self._leader_quote(copy.change),
+            clock_offset_ms=clock.offset_ms,
+            clock_doubt_ms=clock.doubt_ms,
+        )
+
+    def _leader_quote(self, change: Change) -> Quote | None:
+        """The leader's own quote of what it traded, as it is now."""
+        ports = self._desk.ports
+        leader = ports.status.view(change.leader)
+        entry = leader.names.get(change.symbol.name) if leader is not None else None
+        feed = ports.board.feed_of(change.leader)
+        return ports.board.quote(feed, entry.symbol) if entry is not None and feed else None
+
+    def _leader_clock(self, change: Change) -> BrokerClock:
+        """The clock of the leader's broker: what a change says of its time is by that one."""
+        board = self._desk.ports.board
+        return board.clock(board.feed_of(change.leader))

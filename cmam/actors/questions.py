@@ -1,0 +1,186 @@
+"""What an account asks its broker: how it gets ready on a fresh line, looks up what is unknown, and looks now and then.
+
+It holds back what is reported while a snapshot is on its way, since nobody could say which of the two is newer. What is
+asked, and in which order, is told by `preparation.py`; what follows once all is known is told by the account's actor.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+
+from cmam.actors import messages as m
+from cmam.actors.desk import Desk
+from cmam.actors.preparation import Kind, Preparation, Question
+from cmam.clock import SECOND_US
+from cmam.domain.events import Event, ExecutionSeen
+from cmam.domain.ids import SymbolId
+from cmam.domain.turn import lookup_due
+
+log = logging.getLogger(__name__)
+
+LOOKUP_US = 5 * SECOND_US
+"""How soon after one look-up the next may follow."""
+QUIET_US = 700_000
+"""A snapshot counts only if no execution came within this time of the question."""
+RESTLESS_MAX = 8
+REFRESH_US = 60 * SECOND_US
+"""How often what the broker holds is compared with what is believed, while all is well."""
+
+
+class Questions:
+    """One way to readiness or one look-up at a time. `on_ready` is called at the end of each, with its kind."""
+
+    def __init__(self, desk: Desk, on_ready: Callable[[Kind], None]) -> None:
+        self._desk = desk
+        self._on_ready = on_ready
+        self._preparation: Preparation | None = None
+        self._early: list[tuple[m.Reported, bool]] = []
+        self._is_refreshing = False
+        self._looked_up_us = 0
+        self._executed_us = 0
+        self._asked_us = 0
+        self._restless_answers = 0
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether nothing is asked at the moment."""
+        return self._preparation is None
+
+    # --- asking ---------------------------------------------------------------------------------------------------
+
+    def prepare(self, kind: Kind) -> None:
+        """Begin to ask; whatever was asked before is no longer waited for."""
+        desk = self._desk
+        self._preparation = Preparation(
+            desk.view,
+            specs=desk.specs,
+            kind=kind,
+            leads=bool(desk.followers),
+            now_us=desk.ports.clock.now(),
+            is_live=desk.ports.is_live,
+            settle_us=desk.ports.settle_us,
+        )
+        self._ask(self._preparation.begin())
+
+    def give_up(self) -> None:
+        """The line is gone: nothing that was asked will be answered."""
+        self._preparation = None
+        self._early.clear()
+
+    def again(self, question: str) -> None:
+        """Ask once more what was refused a while ago."""
+        if self._preparation is not None and self._preparation.expects(question):
+            self._ask(self._preparation.again(question))
+
+    def symbols_changed(self, symbols: tuple[int, ...]) -> None:
+        """Read changed symbols again before anything is decided in them."""
+        for symbol in symbols:
+            self._desk.specs.pop(SymbolId(symbol), None)
+        if self.is_idle and self._desk.is_reconciled:
+            self.prepare(Kind.FULL)
+
+    def keep_refreshing(self) -> None:
+        """Begin, once, to compare with the broker now and then; accounts spread over the minute."""
+        if not self._is_refreshing:
+            self._is_refreshing = True
+            self._desk.remind(SECOND_US + self._desk.view.account % 60 * (REFRESH_US // 60), "refresh")
+
+    def refresh(self) -> None:
+        """Look at what the broker holds: no event may be missed for longer than the time between two looks."""
+        if self.is_idle and self._desk.is_reconciled:
+            self.prepare(Kind.REFRESH)
+        self._desk.remind(REFRESH_US, "refresh")
+
+    def lookup_due(self) -> int | None:
+        """When to ask what became of unknown outcomes; never while nobody could answer, nor again at once."""
+        if not self.is_idle or not self._desk.is_reconciled:
+            return None
+        moment = lookup_due(self._desk.view, self._desk.ports.settle_us)
+        return None if moment is None else max(moment, self._looked_up_us + LOOKUP_US)
+
+    def look_up_if_due(self, now: int) -> None:
+        """Ask what became of unknown outcomes, if it is time."""
+        moment = self.lookup_due()
+        if moment is not None and now >= moment:
+            self._looked_up_us = now
+            self.prepare(Kind.LOOKUP)
+
+    def _ask(self, questions: tuple[Question, ...]) -> None:
+        desk = self._desk
+        self._asked_us = desk.ports.clock.monotonic()
+        for question in questions:
+            desk.tell_limiter(m.Ask(desk.view.account, question.name, question.message, desk.name, question.translate))
+
+    # --- answers --------------------------------------------------------------------------------------------------
+
+    def answered(self, message: m.Answered) -> None:
+        """Take an answer: record what it says, ask what comes next."""
+        preparation, desk = self._preparation, self._desk
+        if preparation is None or not preparation.expects(message.question):
+            return
+        if message.question == "snapshot" and preparation.kind is not Kind.FULL and self._is_restless():
+            desk.remind(QUIET_US, "question snapshot")
+            return
+        facts, questions = preparation.answered(message.question, message.report, desk.view, desk.ports.clock.now())
+        for fact in facts:
+            desk.fact(fact)
+        desk.specs = preparation.specs
+        if preparation.wants_quotes:
+            self._subscribe(preparation)
+        self._ask(questions)
+        if preparation.is_done:
+            self._prepared(preparation)
+
+    def unanswered(self, message: m.Unanswered) -> None:
+        """A question was refused: say so, and ask again after a while."""
+        if self._preparation is None or not self._preparation.expects(message.question):
+            return
+        name = self._desk.name
+        log.warning("! %s: %s was not answered: %s %s", name, message.question, message.error_code, message.text)
+        text = f"{message.question} was refused: {message.error_code} {message.text}".strip()
+        self._desk.alert(m.Alert("session", text))
+        delay_us = max(message.retry_after_s * SECOND_US, self._preparation.retry_us())
+        self._desk.remind(delay_us, f"question {message.question}")
+
+    def _prepared(self, preparation: Preparation) -> None:
+        self._preparation = None
+        early, self._early = self._early, []
+        news = preparation.news(tuple(report.fact for report, is_later in early if not is_later))
+        for report, is_later in early:
+            if is_later or any(report.fact is fact for fact in news):
+                self._desk.ensure_traded_spec(report.fact)
+                self._desk.fact(report.fact, received_us=report.received_us)
+        self._on_ready(preparation.kind)
+
+    def _subscribe(self, preparation: Preparation) -> None:
+        desk = self._desk
+        desk.feed = preparation.feed
+        desk.ports.board.join(desk.view.account, preparation.feed)
+        wanted = m.QuotesWanted(desk.view.account, preparation.feed, tuple(preparation.quoted_symbols()))
+        desk.tell(m.connection_name(desk.ports.connection), wanted)
+
+    # --- beside what is reported ----------------------------------------------------------------------------------
+
+    def executed(self, fact: Event) -> None:
+        """Note that something was executed just now."""
+        if isinstance(fact, ExecutionSeen):
+            self._executed_us = self._desk.ports.clock.monotonic()
+
+    def holds(self, message: m.Reported) -> bool:
+        """Keep a report back that the snapshot on its way may show; whether it was kept."""
+        if self._preparation is None or not self._preparation.holds_reports:
+            return False
+        self._early.append((message, self._preparation.has_snapshot))
+        return True
+
+    def _is_restless(self) -> bool:
+        """Whether an execution came so close to a snapshot that nobody can say which of the two is newer.
+
+        Then the snapshot is asked for again, a few times; at the worst a quieter moment is as good as any.
+        """
+        if self._executed_us < self._asked_us - QUIET_US or self._restless_answers >= RESTLESS_MAX:
+            self._restless_answers = 0
+            return False
+        self._restless_answers += 1
+        return True
