@@ -1,4 +1,4 @@
-"""A world for checks of the copy rules: four brokers that differ, prices that stand still, one follower for each case.
+"""A world for checks of the copy rules: five brokers that differ, prices that stand still, one follower for each case.
 
 Numbers that a test expects are worked out by hand from these tables and the rules, never by the copier's own code.
 
@@ -10,6 +10,8 @@ Same       the same names and lots, ask 1.08510, commission 3 USD a lot and side
 Mini       10,000 a lot, step 300, from 300 to 45,000 units, ask 1.08511
 Odd        EUR/USD and so on: four digits, step 700, from 2,100 to 98,700 units, ask 1.0852, commission 0.004 % of the
            value a side, stops at least 60 points away on EUR/USD; no EURJPY: GBP becomes JPY in two steps
+Dear       step 1 unit, from 1, ask 1.08520, 0.05 % of the value a side but never less than 4 GBP an order, 0.7 % of
+           what is converted into the account's money
 =========  =======================================================================================================
 """
 
@@ -129,6 +131,24 @@ digits = 4
 spread_markup = 2
 commission_type = "PERCENTAGE_OF_VALUE"
 commission = "0.004"
+[[brokers]]
+name = "Dear"
+first_id = 900_001
+first_asset_id = 91
+symbols = [
+    { feed = "EURUSD", id = 1 },
+    { feed = "GBPUSD", id = 2 },
+    { feed = "USDJPY", id = 3 },
+]
+[brokers.kinds.forex]
+min_volume = 100
+step_volume = 100
+spread_markup = 20
+commission_type = "PERCENTAGE_OF_VALUE"
+commission = "0.05"
+min_commission = "4.00"
+min_commission_asset = "GBP"
+conversion_fee_rate = 70
 [[users]]
 name = "maria"
 id = 3_100_001

@@ -5,7 +5,7 @@ from __future__ import annotations
 from fractions import Fraction
 
 from cmam.domain import equity as money
-from cmam.domain.carrying import entry_price, quote_shift
+from cmam.domain.carrying import entry_price, market_price, quote_shift
 from cmam.domain.choices import VolumeMode
 from cmam.domain.draft import Draft
 from cmam.domain.events import Wait
@@ -44,6 +44,7 @@ def sized(draft: Draft) -> Reason | Wait | None:
             side=draft.side,
             entry=entry_price(draft),
             risk=draft.stop if is_by_risk else None,
+            market=market_price(draft),
         )
     )
     draft.working.extend(sized.working)

@@ -119,6 +119,14 @@ def entry_price(draft: Draft) -> Price | None:
     return draft.change.price
 
 
+def market_price(draft: Draft) -> Price | None:
+    """Where the follower itself would enter: at its order's price, else at its own market's side."""
+    if draft.is_pending:
+        return entry_price(draft)
+    quote = draft.rates.quote(draft.symbol.name)
+    return quote.entry(draft.side) if quote is not None else None
+
+
 def _carry(draft: Draft, asked: Plan, entry: Price | None) -> Reason | None:
     """Turn the levels into distances; a level that the market or the entry has passed ends the open."""
     spec, policy = draft.symbol, draft.policy

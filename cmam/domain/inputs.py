@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 
 from cmam.domain.changes import Change
+from cmam.domain.choices import VolumeMode
 from cmam.domain.conversion import chain_symbols
 from cmam.domain.copies import Copy
 from cmam.domain.equity import equity_symbols, in_flight, symbols_for
@@ -56,8 +57,11 @@ def quotes_needed(view: AccountView, change: Change, settings: LinkSettings) -> 
 def _valuation(view: AccountView, spec: SymbolSpec, policy: Policy) -> tuple[str, ...]:
     """What values a symbol in the deposit currency, commission included."""
     names = [*symbols_for(view, spec), *chain_symbols(view, spec.base_name, view.currency)]
-    if spec.commission_rate_e8 and policy.volume_mode.value == "risk_percent":
-        names += chain_symbols(view, USD, view.currency)
+    if policy.volume_mode is VolumeMode.RISK_PERCENT:
+        if spec.commission_rate_e8:
+            names += (*chain_symbols(view, USD, view.currency), *chain_symbols(view, spec.base_name, USD))
+        if spec.min_commission_e8:
+            names += chain_symbols(view, spec.min_commission_asset, view.currency)
     return tuple(names)
 
 

@@ -6,51 +6,19 @@ input that is missing, not above zero or too old ends in a reason, never in a su
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from fractions import Fraction
 
 from cmam.domain import equity as money
-from cmam.domain.changes import Change
-from cmam.domain.choices import MoneyBase, VolumeBasis, VolumeCurrency, VolumeMode
-from cmam.domain.conversion import Rates
+from cmam.domain.arithmetic import Missing, Sized, Sizing, fraction_text, there
+from cmam.domain.choices import VolumeBasis, VolumeCurrency, VolumeMode
 from cmam.domain.events import Step
 from cmam.domain.policy import Policy
-from cmam.domain.quantities import PRICE_SCALE, VOLUME_SCALE, Price, Side, Volume, floor_fraction, units_text
+from cmam.domain.quantities import PRICE_SCALE, VOLUME_SCALE, Volume, floor_fraction, units_text
 from cmam.domain.reasons import Reason
+from cmam.domain.risk import units_at_risk
 from cmam.domain.symbols import SymbolSpec
 
-
-@dataclass(frozen=True, slots=True)
-class Sized:
-    """A volume the broker takes, or the reason why there is none. `whole` is the sum of parts where it is split."""
-
-    volume: Volume
-    reason: Reason | None
-    working: tuple[Step, ...]
-    whole: Volume = Volume(0)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Sizing:
-    """All that a size may rest on. `entry` is the copy's price, `risk` the distance to its final stop, both in 1e-8."""
-
-    change: Change
-    volume: Volume
-    spec: SymbolSpec
-    policy: Policy
-    rates: Rates
-    side: Side
-    entry: Price | None = None
-    risk: int | None = None
-
-
-class Missing(Exception):
-    """An input that is not there."""
-
-    def __init__(self, name: str, reason: Reason = Reason.STALE_INPUT) -> None:
-        super().__init__(name)
-        self.name = name
-        self.reason = reason
+__all__ = ["Missing", "Sized", "Sizing", "bounded", "bounds", "fraction_text", "size"]
 
 
 def size(asked: Sizing) -> Sized:
@@ -82,20 +50,13 @@ def _raw(asked: Sizing, steps: list[Step]) -> Fraction:
             ratio = _money_ratio(asked, steps)
             return _carried(asked, policy.volume_basis, steps) * ratio * policy.volume_amount
         case VolumeMode.FIXED_LEVERAGE:
-            whole = _there("equity", money.equity(asked.rates), steps)
-            rate = _there("base_rate", money.base_rate(asked.rates, asked.spec), steps)
+            whole = there("equity", money.equity(asked.rates), steps)
+            rate = there("base_rate", money.base_rate(asked.rates, asked.spec), steps)
             return policy.volume_amount * whole / rate * VOLUME_SCALE
         case VolumeMode.RISK_PERCENT:
-            return _by_risk(asked, steps)
+            return units_at_risk(asked, steps)
         case VolumeMode.FORMULA:
             return _by_formula(asked, steps)
-
-
-def _there(name: str, value: Fraction | None, steps: list[Step], note: str = "") -> Fraction:
-    if value is None or value <= 0:
-        raise Missing(name)
-    steps.append(Step(name=name, value=fraction_text(value), note=note))
-    return value
 
 
 def _carried(asked: Sizing, basis: VolumeBasis, steps: list[Step]) -> Fraction:
@@ -134,8 +95,8 @@ def _notional_factor(asked: Sizing, steps: list[Step]) -> Fraction:
     if price is None:
         raise Missing("leader_price")
     rate = asked.rates.rate(leader.quote, currency, high=False)
-    worth = _there("leader_unit_worth", None if rate is None else rate * Fraction(price, PRICE_SCALE), steps, currency)
-    own = _there("unit_worth", money.base_rate(asked.rates, asked.spec), steps, currency)
+    worth = there("leader_unit_worth", None if rate is None else rate * Fraction(price, PRICE_SCALE), steps, currency)
+    own = there("unit_worth", money.base_rate(asked.rates, asked.spec), steps, currency)
     return worth / own
 
 
@@ -153,62 +114,13 @@ def _money_ratio(asked: Sizing, steps: list[Step]) -> Fraction:
         case _:
             theirs, ours = leader.free_margin, money.free_margin(asked.rates)
     name = policy.volume_mode.value.removesuffix("_ratio")
-    mine = _there(f"follower_{name}", ours, steps, view.currency)
+    mine = there(f"follower_{name}", ours, steps, view.currency)
     whole = None if theirs is None else Fraction(theirs, 10**leader.money_digits)
-    other = _there(f"leader_{name}", whole, steps, leader.currency)
+    other = there(f"leader_{name}", whole, steps, leader.currency)
     if policy.volume_currency is VolumeCurrency.CONVERT and leader.currency != view.currency:
         rate = asked.rates.rate(leader.currency, view.currency, high=True)
-        other *= _there("leader_rate", rate, steps, f"{leader.currency} to {view.currency}")
+        other *= there("leader_rate", rate, steps, f"{leader.currency} to {view.currency}")
     return mine / other
-
-
-def _by_risk(asked: Sizing, steps: list[Step]) -> Fraction:
-    """units = percent × base ÷ (d × q2d + c)."""
-    policy, spec, rates = asked.policy, asked.spec, asked.rates
-    if asked.risk is None:
-        if policy.without_stop is not None:
-            steps.append(Step(name="volume.without_stop", value=fraction_text(policy.without_stop), note="lots"))
-            return policy.without_stop * spec.lot_size
-        raise Missing("stop", Reason.NO_STOP)
-    if asked.risk <= 0:
-        raise Missing("stop_distance", Reason.STOP_NOT_A_RISK)
-    base = money.balance(rates.view) if policy.risk_base is MoneyBase.BALANCE else money.equity(rates)
-    base = _there(policy.risk_base.value, base, steps, rates.view.currency)
-    distance = _there("d", Fraction(asked.risk, PRICE_SCALE), steps, "price from entry to the copy's stop")
-    q2d = Fraction(1)
-    if spec.quote_name != rates.view.currency:
-        rate = rates.rate(spec.quote_name, rates.view.currency, high=True)
-        q2d = _there("q2d", rate, steps, f"{spec.quote_name} to {rates.view.currency}, the worse side")
-    cost = _cost_per_unit(asked, q2d, distance)
-    steps.append(Step(name="c", value=fraction_text(cost), note="commission both ways and conversion fee, per unit"))
-    return policy.volume_amount / 100 * base / (distance * q2d + cost) * VOLUME_SCALE
-
-
-def _cost_per_unit(asked: Sizing, q2d: Fraction, distance: Fraction) -> Fraction:
-    """Round-trip commission and the conversion fee on the loss, in the deposit currency for one unit."""
-    spec, rates = asked.spec, asked.rates
-    rate = Fraction(spec.commission_rate_e8, PRICE_SCALE)
-    currency = rates.view.currency
-    lot_units = Fraction(spec.lot_size, VOLUME_SCALE)
-    price = Fraction(asked.entry or 0, PRICE_SCALE)
-    usd = Fraction(1) if currency == "USD" else rates.rate("USD", currency, high=True)
-    match spec.commission_type:  # as the API numbers them: 1 USD a million, 2 USD a lot, 3 percent, 4 quote a lot
-        case _ if rate == 0:
-            side = Fraction(0)
-        case 2 if lot_units > 0 and usd is not None:
-            side = rate / lot_units * usd
-        case 1:
-            side = rate * price * q2d / 1_000_000
-        case 3:
-            side = rate * 1_000 / 100 * price * q2d
-        case 4 if lot_units > 0:
-            side = rate / lot_units * q2d
-        case _:
-            raise Missing("commission")
-    fee = Fraction(0)
-    if spec.quote_name != currency:
-        fee = distance * q2d * spec.conversion_fee_rate / money.FEE_SCALE
-    return 2 * side + fee
 
 
 def _by_formula(asked: Sizing, steps: list[Step]) -> Fraction:
@@ -218,7 +130,7 @@ def _by_formula(asked: Sizing, steps: list[Step]) -> Fraction:
         raise Missing("volume.formula", Reason.BAD_FORMULA)
     inputs: dict[str, Fraction] = {}
     for name in expression.names:
-        inputs[name] = _there(name, _formula_input(asked, name), steps)
+        inputs[name] = there(name, _formula_input(asked, name), steps)
     value = expression.value(inputs)
     if value is None or value <= 0:
         steps.append(Step(name="formula", value="-" if value is None else fraction_text(value), note=expression.text))
@@ -303,21 +215,3 @@ def bounds(spec: SymbolSpec, policy: Policy) -> tuple[Volume, Volume]:
     if policy.volume_max is not None:
         high = Volume(min(high, spec.floor_volume(int(policy.volume_max * spec.lot_size))))
     return low, high
-
-
-def fraction_text(value: Fraction) -> str:
-    """Write an exact number: as a decimal where it ends, else as a ratio."""
-    denominator = value.denominator
-    for prime in (2, 5):
-        while denominator % prime == 0:
-            denominator //= prime
-    if denominator != 1:
-        if value.denominator.bit_length() > 64:
-            return f"about {fraction_text(Fraction(value.numerator * 10**9 // value.denominator, 10**9))}"
-        return f"{value.numerator}/{value.denominator}"
-    digits = 0
-    while (value * 10**digits).denominator != 1:
-        digits += 1
-    scaled = (value * 10**digits).numerator
-    sign, text = ("-" if scaled < 0 else ""), str(abs(scaled)).rjust(digits + 1, "0")
-    return sign + (text if digits == 0 else f"{text[:-digits]}.{text[-digits:]}")

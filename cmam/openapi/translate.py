@@ -268,13 +268,20 @@ def symbol_spec(wire: model.ProtoOASymbol, name: SymbolName, assets: Mapping[Ass
         commission_type=int(wire.commissionType),
         commission_rate_e8=wire.preciseTradingCommissionRate or wire.commission * 1_000_000,
         min_commission_e8=wire.preciseMinCommission or wire.minCommission * 1_000_000,
-        min_commission_asset=text(wire.minCommissionAsset),
+        min_commission_asset=_least_asset(wire, quote),
         conversion_fee_rate=wire.pnlConversionFeeRate,
         leverage_id=wire.leverageId,
         schedule_zone=text(wire.scheduleTimeZone) or "UTC",
         schedule=tuple(Interval(start_s=span.startSecond, end_s=span.endSecond) for span in wire.schedule),
         holidays=tuple(_holiday(day) for day in wire.holiday),
     )
+
+
+def _least_asset(wire: model.ProtoOASymbol, quote: AssetName | None) -> str:
+    """The currency of a symbol's minimum commission: the one it names, or its quote's where it says so."""
+    if wire.minCommissionType == model.QUOTE_CURRENCY:
+        return quote.name if quote is not None else ""
+    return text(wire.minCommissionAsset)
 
 
 def _holiday(wire: model.ProtoOAHoliday) -> Holiday:

@@ -113,6 +113,39 @@ def test_every_mode_bound_and_gate_gives_the_volume_of_the_rules() -> None:
     assert book.stepper.failures == []
 
 
+def test_a_stop_that_is_hit_costs_no_more_than_the_percentage() -> None:
+    """What each broker really takes at the stop is within the percentage, and hardly less."""
+    cases = [
+        Case("same", "Same", _mode("risk_percent", "1"), 8.1, balance="12345.67"),
+        Case("odd", "Odd", _mode("risk_percent", "1"), 870, "JPY", "2234567"),
+        # 100 / (0.00803 + 2 × 0.0005426) = 10,970.2; one unit less, since 88.09 and twice 5.96 are 100.01
+        Case("dear", "Dear", _mode("risk_percent", "1"), 0.1, balance="10000"),
+        # 4 GBP are 5.09 and more than 0.05 %: (30 − 2 × 5.09) / 0.00803 = 2,468.2
+        Case("dear little", "Dear", _mode("risk_percent", "0.3"), 0.1, balance="10000"),
+        Case("dear yen", "Dear", _mode("risk_percent", "1"), 15, "JPY", "1500000"),
+        Case("dear eur", "Dear", _mode("risk_percent", "0.5"), 0.1, "EUR", "10000"),
+    ]
+    book = Rulebook(cases)
+    book.begin()
+    book.person.buy(73_000 * UNIT, **_open())
+    book.go(2)
+    held = {case.name: book.volumes(case.name) for case in cases}
+    assert held["dear"] == [10_969 * UNIT]
+    assert held["dear little"] == [2_468 * UNIT]
+    stops = sorted({stop for case in cases for _, stop, _, _ in book.levels(case.name)}, reverse=True)
+    for stop in stops:
+        book.price("EURUSD", f"{stop:.5f}")
+        book.go(0.5)
+    for case in cases:
+        view = book.view(book.ids[case.name])
+        assert view is not None
+        assert not view.positions
+        scale = 10**view.money_digits
+        lost = float(case.balance) - view.balance / scale
+        asked = float(case.balance) * float(case.settings["volume.amount"]) / 100
+        assert asked - case.expected <= lost <= asked, case.name
+
+
 LEVELS = [
     # bought at 1.0851: the leader's + 0.00002. On Odd at 1.0852: + 0.00012, on the tick towards the market
     Case("same", "Same", UNITS, (BUY, 1.07707, 1.09727, 1.0851)),

@@ -180,6 +180,72 @@ def test_risk_percent_counts_commission_both_ways() -> None:
     assert decided(pair, a_change(stop=price("1.095"))).volume == 1_900_000
 
 
+RISK = {"volume.mode": "risk_percent", "volume.amount": "1"}
+FINE = {"min_volume": 100, "step_volume": 100}
+"""Sizes to the unit, so that a cent of cost shows."""
+
+
+def test_risk_percent_counts_a_percentage_at_the_followers_entry() -> None:
+    """0.5 % of the value a side: at our ask of 1.21 each unit costs 0.0121, at the leader's 1.1 it would be 0.0110.
+
+    100 ÷ (0.0050 + 2 × 0.00605) = 5,847.9; the broker books 29.24 for 5,847 and 35.38 twice: 100.00.
+    """
+    spec = a_spec(commission_type=3, commission_rate_e8=50_000, **FINE)
+    pair = Pair({**RISK, "margin_reserve": "off"}, view=a_view((spec,)), quotes={"EURUSD": ("1.2099", "1.21")})
+    assert decided(pair, a_change(stop=price("1.095"))).volume == 584_700
+
+
+def test_risk_percent_counts_a_sells_close_at_its_stop() -> None:
+    """A sell at our bid of 1.1 closes at 1.2: 0.5 % of that is 0.006: 100 ÷ (0.1 + 0.0055 + 0.006) = 896.86 units."""
+    spec = a_spec(commission_type=3, commission_rate_e8=50_000, **FINE)
+    pair = Pair(RISK, view=a_view((spec,)), quotes={"EURUSD": ("1.1", "1.1001")})
+    assert decided(pair, a_change(side=Side.SELL, stop=price("1.2"))).volume == 89_600
+
+
+def test_risk_percent_counts_the_minimum_commission() -> None:
+    """3 USD a lot is 0.60 on 20,000 units, but the least is 10 USD an order: (100 − 20) ÷ 0.0050 = 16,000 units.
+
+    In pounds the least is 8 × 1.30001 = 10.40008, booked as 10.41: (100 − 20.82) ÷ 0.0050 = 15,836 units.
+    """
+    least = {"commission_type": 2, "commission_rate_e8": 300_000_000, **FINE}
+    dollars = a_spec(min_commission_e8=1_000_000_000, min_commission_asset="USD", **least)
+    pounds = a_spec(min_commission_e8=800_000_000, min_commission_asset="GBP", **least)
+    for spec, units in ((dollars, 16_000), (pounds, 15_836)):
+        pair = Pair(RISK, view=a_view((spec, a_spec("GBPUSD", 2))))
+        assert decided(pair, a_change(stop=price("1.095"))).volume == units * 100
+
+
+def test_a_minimum_commission_above_the_risk_opens_nothing() -> None:
+    """Twice 60 USD is more than the 100 that may be lost."""
+    spec = a_spec(min_commission_e8=6_000_000_000, min_commission_asset="USD")
+    pair = Pair(RISK, view=a_view((spec,)))
+    assert decided(pair, a_change(stop=price("1.095"))).reason is Reason.BELOW_MINIMUM
+
+
+def test_risk_percent_pays_the_minimum_commission_of_every_part() -> None:
+    """At most 5,000 units an order, 10 USD each: three orders in and one out leave 60 USD, which is 12,000 units."""
+    spec = a_spec(min_commission_e8=1_000_000_000, min_commission_asset="USD", max_volume=500_000, **FINE)
+    pair = Pair({**RISK, "volume.rounding": "skip,split"}, view=a_view((spec,)))
+    found = decided(pair, a_change(stop=price("1.095")))
+    assert (found.volume, found.goal.target_numerator if found.goal else 0) == (500_000, 1_200_000)
+
+
+def test_risk_percent_takes_what_comes_to_the_percentage_exactly() -> None:
+    """100 ÷ (0.00994 + 0.00006) = 10,000 units, and 99.40 + 0.30 + 0.30 are 100.00: nothing is taken off."""
+    spec = a_spec(commission_type=2, commission_rate_e8=300_000_000)
+    assert decided(Pair(RISK, view=a_view((spec,))), a_change(stop=price("1.09006"))).volume == 1_000_000
+
+
+def test_risk_percent_counts_the_fee_of_a_conversion() -> None:
+    """0.7 % of the loss in pounds on an account in EUR: 100 ÷ (0.0050 ÷ 1.09999 × 1.007) = 21,846.87 units.
+
+    21,846 lose 99.300916, booked as 99.30; 0.7 % of that are 0.6951, booked as 0.70: 100.00 to the cent.
+    """
+    spec = a_spec("GBPUSD", 2, conversion_fee_rate=70, **FINE)
+    pair = Pair(RISK, view=a_view((a_spec(), spec), currency="EUR"))
+    assert decided(pair, a_change(spec=spec, price=price("1.3"), stop=price("1.295"))).volume == 2_184_600
+
+
 def test_risk_percent_converts_the_loss_at_the_worse_side() -> None:
     """GBPUSD on an account in EUR: q2d = 1 ÷ 1.09999; 1 % of 10,000 EUR ÷ (0.0050 × q2d) = 21,999.8 units."""
     pair = Pair({"volume.mode": "risk_percent", "volume.amount": "1"}, view=a_view(currency="EUR"))

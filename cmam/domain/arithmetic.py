@@ -1,0 +1,80 @@
+"""What the arithmetic of a size is made of: what it may rest on, what it gives, and how its numbers are written.
+
+Knows no mode and no rule: those are in `sizing.py` and `risk.py`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from fractions import Fraction
+
+from cmam.domain.changes import Change
+from cmam.domain.conversion import Rates
+from cmam.domain.events import Step
+from cmam.domain.policy import Policy
+from cmam.domain.quantities import Price, Side, Volume
+from cmam.domain.reasons import Reason
+from cmam.domain.symbols import SymbolSpec
+
+
+@dataclass(frozen=True, slots=True)
+class Sized:
+    """A volume the broker takes, or the reason why there is none. `whole` is the sum of parts where it is split."""
+
+    volume: Volume
+    reason: Reason | None
+    working: tuple[Step, ...]
+    whole: Volume = Volume(0)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sizing:
+    """All that a size may rest on. `entry` is the copy's price, `risk` the distance to its final stop, both in 1e-8.
+
+    `market` is where the follower itself would enter: its own quote's side, or its pending order's price.
+    """
+
+    change: Change
+    volume: Volume
+    spec: SymbolSpec
+    policy: Policy
+    rates: Rates
+    side: Side
+    entry: Price | None = None
+    risk: int | None = None
+    market: Price | None = None
+
+
+class Missing(Exception):
+    """An input that is not there."""
+
+    def __init__(self, name: str, reason: Reason = Reason.STALE_INPUT) -> None:
+        super().__init__(name)
+        self.name = name
+        self.reason = reason
+
+
+def there(name: str, value: Fraction | None, steps: list[Step], note: str = "") -> Fraction:
+    """An input above zero, noted with its value; raises Missing for any other."""
+    if value is None or value <= 0:
+        raise Missing(name)
+    steps.append(Step(name=name, value=fraction_text(value), note=note))
+    return value
+
+
+def fraction_text(value: Fraction) -> str:
+    """Write an exact number: as a decimal where it ends, else as a ratio."""
+    denominator = value.denominator
+    for prime in (2, 5):
+        while denominator % prime == 0:
+            denominator //= prime
+    if denominator != 1:
+        if value.denominator.bit_length() > 64:
+            return f"about {fraction_text(Fraction(value.numerator * 10**9 // value.denominator, 10**9))}"
+        return f"{value.numerator}/{value.denominator}"
+    digits = 0
+    while (value * 10**digits).denominator != 1:
+        digits += 1
+    scaled = (value * 10**digits).numerator
+    sign, text = ("-" if scaled < 0 else ""), str(abs(scaled)).rjust(digits + 1, "0")
+    return sign + (text if digits == 0 else f"{text[:-digits]}.{text[-digits:]}")
