@@ -177,7 +177,14 @@ SETTINGS: tuple[Setting, ...] = (
         "With `risk_percent`: the lots of a copy whose leader sets no stop within `stop_wait`; off skips it.",
     ),
     _row("stop_wait", "stop_wait_ms", r.span_ms, "1s", _SPAN, "With `risk_percent`: how long to wait for a stop."),
-    _one_of("risk_base", "risk_base", MoneyBase, "balance", "With `risk_percent`: what the percentage is of."),
+    _one_of(
+        "risk_base",
+        "risk_base",
+        MoneyBase,
+        "balance",
+        "With `risk_percent`: what the percentage is of. Counted against it at the rates of now: the way to the stop,"
+        " the commission of both ways, never below the symbol's minimum, and the fee of conversion.",
+    ),
     _row(
         "risk_min_stop",
         "risk_min_stop",

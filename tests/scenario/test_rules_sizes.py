@@ -123,7 +123,7 @@ def test_a_stop_that_is_hit_costs_no_more_than_the_percentage() -> None:
         # 4 GBP are 5.09 and more than 0.05 %: (30 − 2 × 5.09) / 0.00803 = 2,468.2
         Case("dear little", "Dear", _mode("risk_percent", "0.3"), 0.1, balance="10000"),
         Case("dear yen", "Dear", _mode("risk_percent", "1"), 15, "JPY", "1500000"),
-        Case("dear eur", "Dear", _mode("risk_percent", "0.5"), 0.1, "EUR", "10000"),
+        Case("dear gbp", "Dear", _mode("risk_percent", "0.5"), 0.1, "GBP", "10000"),
     ]
     book = Rulebook(cases)
     book.begin()
