@@ -41,6 +41,7 @@ class AccountActor(Watched):
         self._questions = Questions(self._desk, self._ready)
         self._armed_us = 0
         self._refused = ""
+        self._is_prepared = False
 
     @property
     def _view(self) -> AccountView:
@@ -101,6 +102,8 @@ class AccountActor(Watched):
                 self._desk.followers.join(message, self._view)
             case m.LeaderHolds():
                 self._following.leader_holds(message)
+            case m.BaselineKept():
+                self._baseline_kept()
             case m.Unfollow():
                 self._desk.followers.leave(message.link)
             case m.StreamRead():
@@ -130,6 +133,7 @@ class AccountActor(Watched):
         self._following.ask_leaders()
 
     def _session_moved(self, message: m.SessionMoved) -> None:
+        self._is_prepared = False
         if message.health is Health.AUTHORISED:
             self._desk.health(Health.AUTHORISED)
             self._questions.prepare(Kind.FULL)
@@ -143,6 +147,9 @@ class AccountActor(Watched):
     def _ready(self, kind: Kind) -> None:
         """What was asked is answered: decide what waited for it."""
         if kind is Kind.FULL:
+            if self._questions.lacks_baseline:
+                self._is_prepared = True
+                return
             self._desk.health(Health.RECONCILED)
             self._questions.keep_refreshing()
             self._watches.keep_sampling()
@@ -151,6 +158,13 @@ class AccountActor(Watched):
         self._following.flush()
         self._watches.guard()
         self._arm()
+
+    def _baseline_kept(self) -> None:
+        """The very first snapshot is durable: what was held before is told from what came after by it."""
+        self._questions.lacks_baseline = False
+        if self._is_prepared:
+            self._is_prepared = False
+            self._ready(Kind.FULL)
 
     # --- what the broker says -------------------------------------------------------------------------------------
 

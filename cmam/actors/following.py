@@ -6,6 +6,8 @@ for whoever was here before. How a decision is made is told by `domain/decide.py
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
+
 from cmam.actors import messages as m
 from cmam.actors.desk import Desk
 from cmam.domain.account import Copy
@@ -30,15 +32,15 @@ class Following:
         self.links: dict[LinkId, LinkSettings] = {link.link: link for link in links}
         self.is_stopping = False
         self._desk = desk
-        self._deferred: list[m.LeaderChanged] = []
-        self._to_sync: dict[LinkId, m.LeaderHolds] = {}
+        self._deferred: list[m.LeaderChanged | m.LeaderHolds] = []
         self._tickets: dict[LinkId, int] = {}
 
     # --- which links ----------------------------------------------------------------------------------------------
 
     def ask_leaders(self) -> None:
-        """Ask each leader for what this account has not decided yet."""
+        """Ask each leader for what this account has not decided yet; what waits undecided is told again with that."""
         desk = self._desk
+        self._deferred.clear()
         for link in self.links.values():
             cursor = desk.view.cursors.get(link.link)
             place = (link.since, 1 << 30) if cursor is None else (cursor.version, cursor.index)
@@ -73,35 +75,41 @@ class Following:
 
     def leader_holds(self, message: m.LeaderHolds) -> None:
         """A link begins: bring its copies and what its leader holds together, once this account can."""
-        link = self.links.get(message.link)
-        if link is None or message.ticket != self._tickets.get(message.link):
+        if message.ticket != self._tickets.get(message.link):
             return
         if not self._desk.is_reconciled or self._deferred:
-            self._to_sync[message.link] = message
+            self._deferred.append(message)
+            return
+        self._make_up(message)
+
+    def _make_up(self, message: m.LeaderHolds, later: Sequence[m.LeaderChanged] = ()) -> None:
+        """Decide what nobody told; `later` is what the leader has done since, as far as it is known already."""
+        link = self.links.get(message.link)
+        if link is None:
             return
         leader, board = message.leader, self._desk.ports.board
         feed = board.feed_of(leader.account)
         found = at_start(leader, self._desk.view, link, lambda symbol: board.quote(feed, symbol))
         for index, change in enumerate(found):
-            self._decide(link, m.LeaderChanged(message.link, change, leader.version, index))
+            told = m.LeaderChanged(message.link, change, leader.version, index)
+            self._decide(link, told, superseded=_is_ended(told, later))
 
     def flush(self) -> None:
-        """Decide what waited, in its order; an open whose source has gone meanwhile is known to be superseded."""
+        """Decide what waited, in its order; an open whose source has gone meanwhile is known to be superseded.
+
+        What a leader held as a link began is met at its place: by then some of what came later would seem to be gone.
+        """
+        if not self._desk.is_reconciled:
+            return
         waiting, self._deferred = self._deferred, []
         for number, message in enumerate(waiting):
-            link = self.links.get(message.link)
-            if link is None:
+            later = [told for told in waiting[number + 1 :] if isinstance(told, m.LeaderChanged)]
+            if isinstance(message, m.LeaderHolds):
+                self._make_up(message, later)
                 continue
-            superseded = any(
-                later.link == message.link
-                and later.change.source == message.change.source
-                and later.change.kind in ENDS
-                for later in waiting[number + 1 :]
-            )
-            self._decide(link, message, superseded=superseded)
-        begun, self._to_sync = self._to_sync, {}
-        for holds in begun.values():
-            self.leader_holds(holds)
+            link = self.links.get(message.link)
+            if link is not None:
+                self._decide(link, message, superseded=_is_ended(message, later))
 
     # --- decisions ------------------------------------------------------------------------------------------------
 
@@ -161,3 +169,11 @@ class Following:
         """The clock of the leader's broker: what a change says of its time is by that one."""
         board = self._desk.ports.board
         return board.clock(board.feed_of(change.leader))
+
+
+def _is_ended(told: m.LeaderChanged, later: Iterable[m.LeaderChanged]) -> bool:
+    """Whether the leader has closed or cancelled since what a change speaks of."""
+    return any(
+        after.link == told.link and after.change.source == told.change.source and after.change.kind in ENDS
+        for after in later
+    )

@@ -138,6 +138,11 @@ class SymbolsReported:
 
 
 @dataclass(frozen=True, slots=True)
+class BaselineKept:
+    """The account's very first snapshot is durable: what its leader holds from now on is told from what came before."""
+
+
+@dataclass(frozen=True, slots=True)
 class LinksChanged:
     """The links in which this account follows, all of them, at their newest settings."""
 

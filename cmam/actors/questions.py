@@ -13,7 +13,7 @@ from cmam.actors import messages as m
 from cmam.actors.desk import Desk
 from cmam.actors.preparation import Kind, Preparation, Question
 from cmam.clock import SECOND_US
-from cmam.domain.events import Event, ExecutionSeen
+from cmam.domain.events import Event, ExecutionSeen, Reconciled
 from cmam.domain.ids import SymbolId
 from cmam.domain.turn import lookup_due
 
@@ -41,6 +41,8 @@ class Questions:
         self._executed_us = 0
         self._asked_us = 0
         self._restless_answers = 0
+        self.lacks_baseline = False
+        """Whether the very first snapshot of the account is folded and not durable yet."""
 
     @property
     def is_idle(self) -> bool:
@@ -124,7 +126,9 @@ class Questions:
             return
         facts, questions = preparation.answered(message.question, message.report, desk.view, desk.ports.clock.now())
         for fact in facts:
-            desk.fact(fact)
+            is_baseline = isinstance(fact, Reconciled) and not desk.view.has_reconciled
+            self.lacks_baseline = self.lacks_baseline or is_baseline
+            desk.fact(fact, then=((desk.name, m.BaselineKept()),) if is_baseline else ())
         desk.specs = preparation.specs
         if preparation.wants_quotes:
             self._subscribe(preparation)
