@@ -208,6 +208,7 @@ class Pair:
     held: dict[PositionId, Position] = field(default_factory=dict)
     resting: dict[OrderId, Order] = field(default_factory=dict)
     fill_offset: int = 0
+    warming: bool = False
     _answered: int = 0
     _last_id: int = 7_000
     _cause: int = 0
@@ -220,7 +221,7 @@ class Pair:
     def tell(self, change: Change, **inputs: object) -> ChangeDecided:
         """Let the follower decide a change, with quotes of now."""
         self._cause += 1
-        known = gather(self.view, change, self.link, self.quote)
+        known = gather(self.view, change, self.link, self.quote, warming=self.warming)
         turn = decide_change(
             self.view,
             self.link,
@@ -320,7 +321,11 @@ class Pair:
 
     def wake(self) -> None:
         """Look at what waits."""
-        look = lambda copy, link: gather_for_copy(self.view, copy, link, self.quote, leader_quote=self.leader_quote())  # noqa: E731
+
+        def look(copy: Copy, link: LinkSettings) -> Inputs:
+            quote = self.leader_quote()
+            return gather_for_copy(self.view, copy, link, self.quote, leader_quote=quote, warming=self.warming)
+
         for fact in wakes(self.view, {LINK: self.link}, look, self.now_us):
             self.fact(fact)
 

@@ -27,6 +27,7 @@ from cmam.sandbox.broker import Broker, Close, Send
 
 NETWORK_US = 200
 """One way through the virtual network."""
+SPOT_EVENT = 2131
 
 
 class SteppedInbox:
@@ -217,6 +218,7 @@ class Line:
         self.board = board
         self.to_broker: deque[tuple[int, bytes]] = deque()
         self.to_client: deque[tuple[int, bytes]] = deque()
+        self.spots: deque[tuple[int, bytes]] = deque()
         self.at_broker = Deframer()
         self.at_client = Deframer()
         self.is_open = True
@@ -244,6 +246,7 @@ class Network:
         self.lines: dict[int, Line] = {}
         self.others: dict[int, Callable[[Send | Close], None]] = {}
         self.is_reachable = True
+        self.spots_late_us = 0
         self._numbers = itertools.count(1)
 
     def now(self) -> int:
@@ -291,7 +294,9 @@ class Network:
             if line.to_broker and line.to_broker[0][0] <= now:
                 found.append(lambda line=line: self._to_broker(line))
             if line.to_client and line.to_client[0][0] <= now:
-                found.append(lambda line=line: self._to_client(line))
+                found.append(lambda line=line: self._to_client(line, line.to_client))
+            if line.spots and line.spots[0][0] <= now:
+                found.append(lambda line=line: self._to_client(line, line.spots))
             if not line.is_open and not line.to_broker:
                 found.append(lambda line=line: self.cut(line))
         return found
@@ -305,8 +310,8 @@ class Network:
             self.broker.receive(line.number, envelope.payloadType, envelope.payload, msg_id, self.now())
         self.collect()
 
-    def _to_client(self, line: Line) -> None:
-        _, data = line.to_client.popleft()
+    def _to_client(self, line: Line, queue: deque[tuple[int, bytes]]) -> None:
+        _, data = queue.popleft()
         stepper = self._stepper
         for body in line.at_client.receive_data(data):
             received = stepper.clock.monotonic()
@@ -333,7 +338,9 @@ class Network:
             envelope = ProtoMessage(payloadType=output.payload_type, payload=output.payload)
             if output.client_msg_id is not None:
                 envelope.clientMsgId = output.client_msg_id
-            line.to_client.append((self.now() + NETWORK_US, frame(envelope.SerializeToString())))
+            is_late = self.spots_late_us and output.payload_type == SPOT_EVENT
+            queue, late_us = (line.spots, self.spots_late_us) if is_late else (line.to_client, 0)
+            queue.append((self.now() + NETWORK_US + late_us, frame(envelope.SerializeToString())))
 
     def tick(self) -> None:
         """Time has moved: let the broker act on it."""
@@ -345,7 +352,8 @@ class Network:
 
     def next_moment(self) -> int | None:
         """When something arrives or the broker acts next."""
-        moments = [queue[0][0] for line in self.lines.values() for queue in (line.to_broker, line.to_client) if queue]
+        queues = [queue for line in self.lines.values() for queue in (line.to_broker, line.to_client, line.spots)]
+        moments = [queue[0][0] for queue in queues if queue]
         assert self.broker is not None
         deadline = self.broker.next_deadline()
         if deadline is not None:

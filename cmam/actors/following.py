@@ -13,7 +13,7 @@ from cmam.actors.desk import Desk
 from cmam.domain.account import Copy
 from cmam.domain.changes import Change, ChangeKind
 from cmam.domain.events import ChangeDecided, Inputs
-from cmam.domain.ids import LinkId
+from cmam.domain.ids import AccountId, LinkId
 from cmam.domain.inputs import gather, gather_for_copy
 from cmam.domain.link import LinkSettings
 from cmam.domain.mapping import names_to_know
@@ -128,6 +128,7 @@ class Following:
             clock_doubt_ms=clock.doubt_ms,
             superseded=superseded,
             leader=desk.ports.status.view(change.leader),
+            warming=self._is_warming(change.leader),
         )
         turn = decide_change(before, link, change, (message.version, message.index), inputs, now)
         if not turn.derived:
@@ -155,7 +156,14 @@ class Following:
             leader_quote=self._leader_quote(copy.change),
             clock_offset_ms=clock.offset_ms,
             clock_doubt_ms=clock.doubt_ms,
+            warming=self._is_warming(copy.leader),
         )
+
+    def _is_warming(self, leader: AccountId) -> bool:
+        """Whether the quotes of either side were asked for so recently that they may still come."""
+        ports = self._desk.ports
+        now = ports.clock.monotonic()
+        return any(ports.board.is_warming(account, now) for account in (self._desk.view.account, leader))
 
     def _leader_quote(self, change: Change) -> Quote | None:
         """The leader's own quote of what it traded, as it is now."""

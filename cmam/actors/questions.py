@@ -160,7 +160,7 @@ class Questions:
     def _subscribe(self, preparation: Preparation) -> None:
         desk = self._desk
         desk.feed = preparation.feed
-        desk.ports.board.join(desk.view.account, preparation.feed)
+        desk.ports.board.join(desk.view.account, preparation.feed, desk.ports.clock.monotonic())
         wanted = m.QuotesWanted(desk.view.account, preparation.feed, tuple(preparation.quoted_symbols()))
         desk.tell(m.connection_name(desk.ports.connection), wanted)
 

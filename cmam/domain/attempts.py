@@ -26,6 +26,9 @@ from cmam.domain.view import AccountView
 POLL_US = 250_000
 """How often an open that waits for a price is looked at."""
 
+QUOTES_POLL_US = 25_000
+"""How often an open is looked at that waits for the first quotes of a feed."""
+
 InputsOf = Callable[[Copy, LinkSettings], Inputs]
 
 
@@ -79,7 +82,7 @@ def next_wake(view: AccountView, now_us: int) -> int | None:
     if view.health is not Health.RECONCILED:
         return None
     moments = [
-        max(copy.retry_at_us, now_us + POLL_US)
+        max(copy.retry_at_us, now_us + (QUOTES_POLL_US if copy.wait is Wait.QUOTES else POLL_US))
         for copy in view.copies.values()
         if copy.wait is not None and _is_ready(view, copy, max(now_us, copy.retry_at_us))
     ]
@@ -132,13 +135,16 @@ def attempt(view: AccountView, copy: Copy, woken: CopyWoken, settings: LinkSetti
         change = replace(change, after=copy.goal.leader_volume)
         draft = _draft(view, copy, settings, woken, now_us)
         draft.change = change
-        return add_now(draft, copy, copy.target)
+        grown = add_now(draft, copy, copy.target)
+        return grown if grown.wait is None else None
     draft = _draft(view, copy, settings, woken, now_us)
     if wait is Wait.CANCEL:
         draft.change = replace(change, volume=change.after)
     decision = place_now(draft) if change.kind is ChangeKind.ORDER_PLACED else open_now(draft)
     if decision.wait is None:
         return decision
+    if decision.wait is Wait.QUOTES:
+        return None
     is_over = now_us >= copy.wait_until_us
     if not is_over:
         return None

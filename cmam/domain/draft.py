@@ -80,7 +80,7 @@ class Draft:
     @property
     def is_late(self) -> bool:
         """Whether the market has moved since the leader's fill, so that prices are carried by quotes instead."""
-        return self.change.late or self.change.synced or self.wait in (Wait.BETTER, Wait.CANCEL)
+        return self.change.late or self.change.synced or self.wait in (Wait.BETTER, Wait.CANCEL, Wait.QUOTES)
 
     @property
     def age_ms(self) -> int:

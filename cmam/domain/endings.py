@@ -117,6 +117,8 @@ def wake_copy(view: AccountView, event: CopyOverdue) -> AccountView:
         case "wait":
             if copy.position is not None:
                 copy = as_held(copy)
+            elif copy.wait is Wait.QUOTES:
+                copy = replace(copy, ending=copy.ending or Reason.STALE_INPUT)
             return put(view, replace(copy, wait=None))
         case _:
             trailed_us = max(copy.trailed_us, copy.retry_at_us)

@@ -415,6 +415,7 @@ class Inputs:
     `clock_offset_ms` is the broker's clock minus ours, give or take `clock_doubt_ms`. `superseded` says that a later
     change of the same source was already known. `complete` says that every quote which the decision could need was
     asked for, so that a missing one is missing at the broker. `other_copier` names a foreign copy of the same leader.
+    `warming` says that one of the two feeds is so new that a missing quote may still come.
     """
 
     standing: Standing = Standing.RUNNING
@@ -425,6 +426,7 @@ class Inputs:
     clock_doubt_ms: int = 0
     complete: bool = False
     other_copier: str = ""
+    warming: bool = False
 
 
 class Wait(StrEnum):
@@ -436,6 +438,7 @@ class Wait(StrEnum):
     TURN = "turn"
     RETRY = "retry"
     REMAINDER = "remainder"
+    QUOTES = "quotes"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -88,7 +88,7 @@ def symbol_listed(draft: Draft) -> Reason | None:
     return None
 
 
-def symbol(draft: Draft) -> Reason | None:
+def symbol(draft: Draft) -> Reason | Wait | None:
     """Which of the follower's symbols it is, and whether that may be traded."""
     name = draft.change.symbol.name
     if draft.copy is not None:
@@ -97,6 +97,10 @@ def symbol(draft: Draft) -> Reason | None:
     else:
         mapped = symbol_for(draft.view, draft.change.symbol, draft.policy, draft.inputs.quotes, draft.leader_quote)
         spec, how, why = mapped.spec, mapped.how, mapped.why
+        if mapped.awaits_quotes is not None and draft.inputs.warming:
+            draft.spec = mapped.awaits_quotes
+            draft.note("symbol", name, why)
+            return Wait.QUOTES
     if spec is None:
         draft.note("symbol", name, why)
         return Reason.UNMAPPED_SYMBOL

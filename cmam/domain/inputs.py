@@ -27,6 +27,9 @@ QuoteOf = Callable[[str], Quote | None]
 
 USD = "USD"
 
+WARM_US = 3_000_000
+"""How long after a feed begins a missing quote may still come: a broker sends one of each symbol first (FACTS §6.3)."""
+
 
 def quotes_needed(view: AccountView, change: Change, settings: LinkSettings) -> tuple[str, ...]:
     """The names of the follower's symbols whose quotes a decision about this change may rest on."""
@@ -76,6 +79,7 @@ def gather(
     clock_doubt_ms: int = 0,
     superseded: bool = False,
     leader: AccountView | None = None,
+    warming: bool = False,
 ) -> Inputs:
     """All that a decision may rest on, looked up once; with the `leader`'s view, foreign copies of it too."""
     quotes = {name: quote_of(name) for name in quotes_needed(view, change, settings)}
@@ -88,6 +92,7 @@ def gather(
         clock_doubt_ms=clock_doubt_ms,
         complete=True,
         other_copier=other_copier(view, leader, settings) if leader is not None and change.kind.adds_risk else "",
+        warming=warming,
     )
 
 
@@ -114,6 +119,7 @@ def gather_for_copy(
     leader_quote: Quote | None = None,
     clock_offset_ms: int = 0,
     clock_doubt_ms: int = 0,
+    warming: bool = False,
 ) -> Inputs:
     """All that another look at a waiting copy may rest on."""
     assert copy.change is not None, f"expected a copy that waits, found {copy.key}"
@@ -125,6 +131,7 @@ def gather_for_copy(
         leader_quote=leader_quote,
         clock_offset_ms=clock_offset_ms,
         clock_doubt_ms=clock_doubt_ms,
+        warming=warming,
     )
 
 

@@ -28,11 +28,15 @@ AFFIXES = (
 
 @dataclass(frozen=True, slots=True)
 class Mapped:
-    """The follower's symbol, or why there is none; `how` is row, exact or alike."""
+    """The follower's symbol, or why there is none; `how` is row, exact or alike.
+
+    `awaits_quotes` is the one symbol that fits but for a quote of it, or of the leader's, that is missing.
+    """
 
     spec: SymbolSpec | None
     how: str
     why: str = ""
+    awaits_quotes: SymbolSpec | None = None
 
 
 def candidates(view: AccountView, leader_symbol: str) -> tuple[SymbolName, ...]:
@@ -70,13 +74,15 @@ def symbol_for(
         spec = view.specs.get(entry.symbol)
         return Mapped(spec, "exact", "" if spec is not None else "its specification is not known yet")
     found = [spec for spec in (view.specs.get(entry.symbol) for entry in candidates(view, leader.name)) if spec]
-    fitting = [spec for spec in found if _is_alike(leader, spec) and _is_priced_alike(spec, quotes, leader_quote)]
+    alike = [spec for spec in found if _is_alike(leader, spec)]
+    fitting = [spec for spec in alike if _is_priced_alike(spec, quotes, leader_quote)]
     if len(fitting) == 1 and len(candidates(view, leader.name)) == len(found):
         return Mapped(fitting[0], "alike")
     if not found:
         return Mapped(None, "alike", "no symbol of this name, nor one like it")
     names = ", ".join(spec.name for spec in found)
-    return Mapped(None, "alike", f"not certain which it is: {names}")
+    is_unquoted = len(alike) == 1 and (leader_quote is None or alike[0].name not in quotes)
+    return Mapped(None, "alike", f"not certain which it is: {names}", alike[0] if is_unquoted else None)
 
 
 def _is_alike(leader: LeaderSymbol, spec: SymbolSpec) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from fractions import Fraction
 
 from cmam.domain.choices import HumanLevels, PartialRounding
@@ -9,6 +10,7 @@ from cmam.domain.commands import Command, CommandKind
 from cmam.domain.copies import Copy
 from cmam.domain.decision import Decision, retarget, skip
 from cmam.domain.events import Goal, Wait
+from cmam.domain.inputs import WARM_US
 from cmam.domain.needs import OPENING_KINDS
 from cmam.domain.opening import Draft, first_reason
 from cmam.domain.policy import Policy
@@ -29,24 +31,12 @@ def may_reopen(policy: Policy, ended: Copy) -> bool:
 
 def open_now(draft: Draft) -> Decision:
     """Pass all the rules and open; or say why not, or what to wait for."""
-    found = first_reason(draft)
+    found = patient(draft, first_reason(draft))
     if isinstance(found, Reason):
         return skip(draft, found)
-    change, policy = draft.change, draft.policy
     if isinstance(found, Wait):
-        span_ms = policy.stop_wait_ms if found is Wait.STOP else draft.max_age_ms
-        goal = Goal(target_numerator=1, leader_volume=change.after)
-        until_us = draft.not_after_us - (draft.max_age_ms - span_ms) * 1_000
-        return Decision(
-            verdict=Verdict.COPY,
-            symbol=draft.spec,
-            side=draft.side,
-            goal=goal,
-            working=tuple(draft.working),
-            not_after_us=draft.not_after_us,
-            wait=found,
-            wait_until_us=until_us,
-        )
+        return stand_back(draft, found)
+    policy = draft.policy
     goal = open_goal(draft)
     command = Command(
         kind=CommandKind.OPEN,
@@ -70,6 +60,32 @@ def open_now(draft: Draft) -> Decision:
         command=command,
         working=tuple(draft.working),
         not_after_us=draft.not_after_us,
+    )
+
+
+def patient(draft: Draft, found: Reason | Wait | None) -> Reason | Wait | None:
+    """What the rules say; an input that is missing while the quotes are only just asked for is waited for."""
+    return Wait.QUOTES if found is Reason.STALE_INPUT and draft.inputs.warming else found
+
+
+def stand_back(draft: Draft, wait: Wait) -> Decision:
+    """A copy that does not open yet: for a price, a stop, or quotes that are on their way."""
+    match wait:
+        case Wait.QUOTES:
+            until_us = min(draft.now_us + WARM_US, draft.not_after_us)
+        case Wait.STOP:
+            until_us = draft.not_after_us - (draft.max_age_ms - draft.policy.stop_wait_ms) * 1_000
+        case _:
+            until_us = draft.not_after_us
+    return Decision(
+        verdict=Verdict.COPY,
+        symbol=draft.spec,
+        side=draft.side,
+        goal=Goal(target_numerator=1, leader_volume=draft.change.after),
+        working=tuple(draft.working),
+        not_after_us=draft.not_after_us,
+        wait=wait,
+        wait_until_us=until_us,
     )
 
 
@@ -125,10 +141,13 @@ def add_now(draft: Draft, copy: Copy, grown: Fraction) -> Decision:
     draft.copy, draft.is_add = copy, True
     draft.note("target", fraction_text(grown / 100), f"units; {fraction_text(copy.target / 100)} before")
     draft.add_volume = grown - copy.volume - in_flight_of(draft.view, copy)
-    found = first_reason(draft)
+    found = patient(draft, first_reason(draft))
     if isinstance(found, Reason):
         return skip(draft, found)
     goal = retarget(copy.goal, grown, draft.change.after)
+    if found is Wait.QUOTES:
+        waiting = stand_back(draft, Wait.QUOTES)
+        return replace(waiting, side=copy.side, goal=goal, wait=Wait.REMAINDER)
     if copy.position is None:
         # The open is still in flight: what is missing is added once it has filled.
         command = None

@@ -14,7 +14,7 @@ from cmam.domain.hours import next_outside
 from cmam.domain.levels import leader_levels, merged
 from cmam.domain.needs import place_command
 from cmam.domain.opening import AMEND_RULES, OPEN_RULES, Draft, first_reason, pending_type
-from cmam.domain.opens import open_goal
+from cmam.domain.opens import open_goal, patient, stand_back
 from cmam.domain.quantities import Distance, Volume, units_text
 from cmam.domain.reasons import Reason, Verdict
 from cmam.domain.reductions import decide_closed
@@ -43,7 +43,9 @@ def _terms(draft: Draft, volume: Volume) -> Terms:
 def place_now(draft: Draft) -> Decision:
     """Pass all the rules and rest; or say why not."""
     draft.is_pending = True
-    found = first_reason(draft)
+    found = patient(draft, first_reason(draft))
+    if found is Wait.QUOTES:
+        return stand_back(draft, found)
     if found is Wait.STOP:
         found = Reason.NO_STOP
     if isinstance(found, Reason):

@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from cmam.domain.ids import AccountId, SymbolId
+from cmam.domain.inputs import WARM_US
 from cmam.domain.quantities import PRICE_SCALE, RELATIVE_SCALE, Price, Quote
 from cmam.openapi._pb.OpenApiMessages_pb2 import ProtoOASpotEvent
 from cmam.openapi.envelope import Envelope, unpack
@@ -47,6 +48,7 @@ class QuoteBoard:
         self._feeds: dict[AccountId, str] = {}
         self._quotes: dict[tuple[str, SymbolId], Quote] = {}
         self._members: dict[AccountId, str] = {}
+        self._joined_us: dict[AccountId, int] = {}
         self._clocks: dict[str, _Samples] = {}
         self._heard: dict[str, int] = {}
 
@@ -69,9 +71,15 @@ class QuoteBoard:
             if key[0] == feed:
                 self._quotes.pop(key, None)
 
-    def join(self, account: AccountId, feed: str) -> None:
-        """Note which feed an account reads, whoever carries it."""
+    def join(self, account: AccountId, feed: str, at_us: int = 0) -> None:
+        """Note which feed an account reads, whoever carries it, and since when by the steady clock."""
         self._members[account] = feed
+        self._joined_us[account] = at_us
+
+    def is_warming(self, account: AccountId, now_us: int) -> bool:
+        """Whether an account has its feed so newly, or not yet, that a quote which is missing may still come."""
+        joined_us = self._joined_us.get(account)
+        return joined_us is None or now_us - joined_us < WARM_US
 
     def feed_of(self, account: AccountId) -> str:
         """The feed that an account reads, empty before its symbols are known."""

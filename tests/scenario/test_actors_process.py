@@ -93,6 +93,15 @@ def _until(is_so: Callable[[], Any], what: str) -> Any:
     raise AssertionError(f"never came true: {what}")
 
 
+def _copied(home: Path, follower: Trader, count: int) -> None:
+    """Wait until so many copies stand at the follower; where they never do, say what the log knows."""
+    try:
+        _until(lambda: len(_labels(follower)) == count, f"{count} copies")
+    except AssertionError:
+        log = "\n".join(str(found.event) for found in EventLog.read_only(home).read_all())
+        raise AssertionError(f"{len(_labels(follower))} copies {_labels(follower)}\n{log}") from None
+
+
 def _started(home: Path) -> subprocess.Popen[str]:
     process = child(home, "start", "--plain", **SOON)
 
@@ -137,7 +146,7 @@ def test_killed_in_the_middle_of_a_burst_it_ends_with_one_copy_of_each(
             process.kill()
             process.communicate()
             process = _started(home)
-        _until(lambda: len(_labels(follower)) == OPENS, "all are copied")
+        _copied(home, follower, OPENS)
         for position in leader.reconcile().position:
             leader.close_position(position.positionId, position.tradeData.volume)
         _until(lambda: not _labels(follower), "all are closed")
@@ -165,7 +174,7 @@ def test_a_signal_in_the_middle_of_a_burst_drains_and_ends_in_time(
         assert time.monotonic() - began < 5
     process = _started(home)
     try:
-        _until(lambda: len(_labels(follower)) == OPENS, "the rest is copied")
+        _copied(home, follower, OPENS)
         labels = _labels(follower)
         assert len(set(labels)) == OPENS
     finally:

@@ -1,0 +1,105 @@
+"""Opens, adds and pending orders at the beginning of a feed, whose first quotes are on their way."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from cmam.domain.commands import CommandKind
+from cmam.domain.copies import CopyState
+from cmam.domain.events import Wait
+from cmam.domain.inputs import WARM_US
+from cmam.domain.reasons import Reason, Verdict
+from tests.factories import LOT, QUOTES, Pair, a_spec, a_view
+
+ALIKE = a_view((replace(a_spec(), name="EURUSD.r"),))
+
+
+def _warming(**more: object) -> Pair:
+    return Pair(warming=True, quotes={}, **more)  # type: ignore[arg-type]
+
+
+def test_an_open_without_quotes_waits_while_the_feed_is_young_and_then_opens() -> None:
+    """No quote: nothing is sent; with the quote the open goes out with the gates of that moment."""
+    pair = _warming()
+    decided = pair.opens()
+    assert (decided.verdict, decided.wait, pair.sent) == (Verdict.COPY, Wait.QUOTES, [])
+    pair.wake()
+    assert pair.sent == []
+    pair.quotes = dict(QUOTES)
+    pair.wake()
+    assert [(command.kind, command.volume) for command in pair.commands] == [(CommandKind.OPEN, LOT)]
+
+
+def test_an_open_without_quotes_is_a_skip_once_the_feed_is_no_longer_young() -> None:
+    """A feed that has had its time and still has no quote: stale_input, as ever."""
+    pair = _warming()
+    pair.opens()
+    pair.warming = False
+    pair.wake()
+    assert (pair.sent, pair.copy.reason) == ([], Reason.STALE_INPUT)
+    assert Pair(quotes={}).opens().reason is Reason.STALE_INPUT
+
+
+def test_the_wait_ends_by_itself() -> None:
+    """Where nobody says that the feed is old, time does: the copy ends as stale_input and nothing was sent."""
+    pair = _warming()
+    decided = pair.opens()
+    assert decided.wait_until_us == pair.now_us + WARM_US
+    pair.passes(WARM_US + 1_000_001)
+    assert (pair.sent, pair.copy.reason, pair.copy.state.is_end) == ([], Reason.STALE_INPUT, True)
+
+
+def test_what_the_leader_closes_meanwhile_is_never_opened() -> None:
+    """The source goes while its open waits for quotes: nothing is sent when they come."""
+    pair = _warming()
+    pair.opens()
+    pair.closes()
+    pair.quotes = dict(QUOTES)
+    pair.wake()
+    assert (pair.sent, pair.copy.state, pair.copy.reason) == ([], CopyState.CANCELLED, Reason.SOURCE_GONE)
+
+
+def test_an_add_waits_too() -> None:
+    """The copy stands at one lot; the leader's second lot follows when the quotes come."""
+    pair = Pair()
+    pair.opens()
+    pair.answer()
+    pair.warming, pair.quotes = True, {}
+    pair.grows(LOT, 2 * LOT)
+    pair.wake()
+    assert [command.kind for command in pair.commands] == [CommandKind.OPEN]
+    pair.quotes = dict(QUOTES)
+    pair.wake()
+    assert [(command.kind, command.volume) for command in pair.commands][1:] == [(CommandKind.ADD, LOT)]
+
+
+def test_an_add_whose_quotes_never_come_leaves_the_copy_as_it_is() -> None:
+    """Without quotes for good, the target goes back to what is held."""
+    pair = Pair()
+    pair.opens()
+    pair.answer()
+    pair.warming, pair.quotes = True, {}
+    pair.grows(LOT, 2 * LOT)
+    pair.warming = False
+    pair.wake()
+    assert (pair.copy.target, pair.copy.volume, len(pair.sent)) == (LOT, LOT, 1)
+
+
+def test_a_pending_order_waits_too() -> None:
+    """Whether it would fill at once cannot be known without a quote: it is placed when there is one."""
+    pair = _warming()
+    assert pair.order().wait is Wait.QUOTES
+    pair.quotes = dict(QUOTES)
+    pair.wake()
+    assert [command.kind for command in pair.commands] == [CommandKind.PLACE]
+
+
+def test_a_name_that_is_only_alike_waits_for_the_prices_that_prove_it() -> None:
+    """EURUSD.r may be EURUSD: with prices that agree it is, without them it stays unmapped."""
+    pair = _warming(view=ALIKE)
+    assert pair.opens().wait is Wait.QUOTES
+    pair.quotes = {**QUOTES, "EURUSD.r": QUOTES["EURUSD"]}
+    pair.wake()
+    assert [command.kind for command in pair.commands] == [CommandKind.OPEN]
+    for_good = Pair(quotes={}, view=ALIKE)
+    assert for_good.opens().reason is Reason.UNMAPPED_SYMBOL
