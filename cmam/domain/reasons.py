@@ -285,7 +285,7 @@ REASONS: Mapping[Reason, ReasonRow] = {
         "A larger `volume.amount`, or `volume.rounding=raise`.",
     ),
     Reason.STALE_INPUT: ReasonRow(
-        "Something that the size rests on is missing, not above zero, or too old; the first quotes of a young feed are waited for.",
+        "Something that the size rests on is missing, not above zero, or too old; a young feed gets three seconds.",
         "The inputs named in the working, `input_max_age`.",
         "Live quotes and known money of both accounts.",
     ),
