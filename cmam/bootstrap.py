@@ -31,6 +31,7 @@ from cmam.actors.runtime import Directory, Latch, Runtime, ThreadRuntime
 from cmam.actors.status import StatusBoard
 from cmam.actors.supervisor import SupervisorActor
 from cmam.actors.timer import ThreadTimer, Timer
+from cmam.actors.unrecorded import Spent
 from cmam.clock import SECOND_US, Clock, SystemClock
 from cmam.config.home import Home
 from cmam.config.settings import Endpoint, Settings
@@ -208,6 +209,7 @@ class System:
         self._runtime = machinery.runtime
         self._board = QuoteBoard()
         self._status = StatusBoard()
+        self._spent = Spent()
         self._stopped: dict[str, Latch] = {}
         self._ended = Latch()
         self._fatal = ""
@@ -317,6 +319,7 @@ class System:
             status=self._status,
             is_live=known is not None and known.is_live,
             settle_us=self._settings.settle_s * SECOND_US,
+            spent=self._spent,
         )
         links = tuple(link for link in self._links(registry) if link.follower == view.account)
         self._status.show(view)

@@ -16,6 +16,7 @@ from cmam.actors.following import Following
 from cmam.actors.preparation import Kind
 from cmam.actors.questions import Questions
 from cmam.actors.runtime import Watched
+from cmam.actors.unrecorded import SHARE
 from cmam.actors.watches import Watches
 from cmam.domain.account import AccountView, IntentState
 from cmam.domain.events import Health, HealthChanged, IntentOverdue
@@ -70,8 +71,12 @@ class AccountActor(Watched):
                 self._desk.dropped(message)
             case m.Confirmed():
                 self._desk.confirmed(message.intent)
+            case m.Answered() if message.question.startswith(SHARE):
+                self._desk.share_read(message)
             case m.Answered():
                 self._questions.answered(message)
+            case m.Unanswered() if message.question.startswith(SHARE):
+                self._desk.share_unread(message)
             case m.Unanswered():
                 self._questions.unanswered(message)
             case m.SessionMoved():

@@ -8,13 +8,15 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from cmam.actors import messages as m
 from cmam.actors.followers import Followers
+from cmam.actors.preparation import snapshot
 from cmam.actors.runtime import Directory
 from cmam.actors.status import StatusBoard
 from cmam.actors.timer import Timer
+from cmam.actors.unrecorded import SHARE, UNCONFIRMED_US, Spent, Unrecorded
 from cmam.clock import SECOND_US, Clock
 from cmam.domain.account import AccountView
 from cmam.domain.commands import CommandKind
@@ -36,13 +38,11 @@ from cmam.domain.ids import IntentId, StoreId, SymbolId
 from cmam.domain.quantities import Quote
 from cmam.domain.symbols import SymbolSpec
 from cmam.domain.turn import SETTLE_US, Turn, step, withdrawn
+from cmam.openapi import requests
 from cmam.openapi.budget import Lane
 from cmam.openapi.quotes import QuoteBoard
 
 log = logging.getLogger(__name__)
-
-UNCONFIRMED_US = SECOND_US
-"""How long a whole close or a cancel waits for the store before it goes out all the same (DESIGN §1, invariant 1)."""
 
 NEVER_SENT = (Outcome.ABSENT, Outcome.DROPPED)
 
@@ -70,6 +70,7 @@ class AccountPorts:
     status: StatusBoard
     is_live: bool = False
     settle_us: int = SETTLE_US
+    spent: Spent = field(default_factory=Spent)
 
 
 class Desk:
@@ -85,7 +86,7 @@ class Desk:
         """Whose quotes this account reads; empty until its symbols are known."""
         self.followers = Followers(view.account, ports.directory, self.quote)
         self._limiter = m.limiter_name(ports.connection)
-        self._unconfirmed: dict[str, m.Submit] = {}
+        self._unrecorded = Unrecorded(view.account, ports.spent)
         self._withdrawn: frozenset[IntentId] = frozenset()
 
     @property
@@ -143,9 +144,8 @@ class Desk:
         for recorded in turn.intents:
             submit = self._submit(recorded, received_us, decided_us)
             then.append((self._limiter, submit))
-            if _may_leave_unrecorded(turn.view, recorded):
+            if self._unrecorded.watch(turn.view, recorded, submit):
                 then.append((self.name, m.Confirmed(recorded.intent)))
-                self._unconfirmed[recorded.intent] = submit
                 self.remind(UNCONFIRMED_US, f"unconfirmed {recorded.intent}")
         self.tell(m.RECORDER, m.Append(self.name, version, now, facts, settings, tuple(then), bool(then)))
         self._withdraw()
@@ -182,14 +182,27 @@ class Desk:
 
     def confirmed(self, intent: str) -> None:
         """The record of a request is durable."""
-        self._unconfirmed.pop(intent, None)
+        self._unrecorded.confirmed(intent)
 
     def is_overdue(self, intent: str) -> None:
-        """Let a whole close or a cancel leave whose record was not confirmed in time."""
-        submit = self._unconfirmed.pop(intent, None)
+        """Send what may no longer wait for its record, or ask first what there is to close."""
+        found = self._unrecorded.overdue(intent, self.view)
+        if isinstance(found, m.Submit):
+            self.tell_limiter(found)
+        elif found:
+            state = requests.ask_state(self.view.account)
+            self.tell_limiter(m.Ask(self.view.account, found, state, self.name, snapshot))
+
+    def share_read(self, message: m.Answered) -> None:
+        """The net position of a share is known as it is now: let its close leave, if there is one to close."""
+        submit = self._unrecorded.position_read(message.question, message.report[0], self.view)
         if submit is not None:
-            log.warning("! the store is slow: %s leaves before its record", intent)
             self.tell_limiter(submit)
+
+    def share_unread(self, message: m.Unanswered) -> None:
+        """The look at a net position was refused: look again after a while."""
+        pause = max(message.retry_after_s * SECOND_US, UNCONFIRMED_US)
+        self.remind(pause, f"unconfirmed {message.question.removeprefix(SHARE)}")
 
     def written(self, message: m.Written) -> None:
         """A request has left."""
@@ -260,10 +273,3 @@ def _lane(recorded: IntentRecorded) -> Lane:
     """What a share gives up against the net is a close, although the wire calls it an order."""
     gives_up = recorded.command.netted and not recorded.not_after_us
     return Lane.CLOSE if gives_up else LANES[recorded.command.kind]
-
-
-def _may_leave_unrecorded(view: AccountView, recorded: IntentRecorded) -> bool:
-    """Whole closes of hedged copies and cancels may leave before their record; nothing else ever does."""
-    command = recorded.command
-    is_whole = command.kind is CommandKind.CLOSE and command.whole and not view.is_netted()
-    return is_whole or command.kind is CommandKind.CANCEL

@@ -66,10 +66,13 @@ class OperatorActor(Watched):
                 self._record(((APP, message),))
             case m.StoreDown():
                 self._status.note("store", {"state": "down", "why": message.why})
+                self._status.alarm("store", f"{message.why} Nothing is opened; whole closes and cancels still leave.")
             case m.StoreUp():
                 self._status.note("store", {"state": "up"})
+                self._status.alarm("store", "")
             case m.StreamRefused():
                 self._status.note(message.stream, {"health": "refused", "reason": message.why})
+                self._status.alarm(message.stream, message.why)
             case m.AccountRestarted():
                 links = tuple(link for link in self.links() if link.follower == message.account)
                 self._directory.tell(m.account_name(message.account), m.LinksChanged(links))

@@ -222,7 +222,7 @@ class Preparation:
         return self._reconcile(view)
 
     def _ask_snapshot(self) -> tuple[Question, ...]:
-        return self._put(Question("snapshot", requests.ask_state(self._account), _snapshot))
+        return self._put(Question("snapshot", requests.ask_state(self._account), snapshot))
 
     def _take_snapshot(
         self, report: Any, view: AccountView, now_us: int
@@ -286,7 +286,8 @@ def _is_news(fact: Event, shown: Mapping[PositionId, Position], last: Mapping[Po
     return last[fact.position.position].volume > 0
 
 
-def _snapshot(wire: Any) -> Any:
+def snapshot(wire: Any) -> Any:
+    """The open positions and pending orders that the broker shows."""
     return (
         tuple(translate.position(position) for position in wire.position),
         tuple(translate.order(order) for order in wire.order),

@@ -158,8 +158,12 @@ class RecorderActor(Watched):
         log.error("! %s", error)
         self._refused.add(error.stream)
         self._waiting = [append for append in self._waiting if append.stream != error.stream]
-        self._directory.tell(error.stream, m.StreamRefused(error.stream, str(error)))
-        self._directory.tell(m.OPERATOR, m.StreamRefused(error.stream, str(error)))
+        refused = m.StreamRefused(error.stream, str(error))
+        if not error.stream.startswith("account:"):  # nothing is whole without these: an account alone can be missed
+            self._directory.tell(m.SUPERVISOR, refused)
+            return
+        self._directory.tell(error.stream, refused)
+        self._directory.tell(m.OPERATOR, refused)
 
     def _tell_accounts(self, message: object) -> None:
         for name in self._directory.names():

@@ -21,6 +21,7 @@ class StatusBoard:
     def __init__(self) -> None:
         self._views: dict[AccountId, AccountView] = {}
         self._notes: dict[str, dict[str, Any]] = {}
+        self._alarms: dict[str, str] = {}
         self.registry: Registry | None = None
 
     def show(self, view: AccountView) -> None:
@@ -30,6 +31,13 @@ class StatusBoard:
     def note(self, name: str, document: dict[str, Any]) -> None:
         """Take what an actor says of itself."""
         self._notes[name] = document
+
+    def alarm(self, kind: str, text: str) -> None:
+        """Have an alert of the process itself shown for as long as it holds; without a text it holds no more."""
+        if text:
+            self._alarms[kind] = text
+        else:
+            self._alarms.pop(kind, None)
 
     def read(self, name: str) -> dict[str, Any]:
         """What an actor last said of itself, empty if nothing."""
@@ -64,11 +72,17 @@ class StatusBoard:
             ],
             "profiles": profiles_document(registry, links, self._views),
             "alerts": [
-                {"account": int(view.account), "kind": kind, "text": text}
-                for view in list(self._views.values())
-                for kind, text in view.alerts.items()
+                *({"account": None, "kind": kind, "text": text} for kind, text in dict(self._alarms).items()),
+                *self._alerts_of_accounts(),
             ],
         }
+
+    def _alerts_of_accounts(self) -> list[dict[str, Any]]:
+        return [
+            {"account": int(view.account), "kind": kind, "text": text}
+            for view in list(self._views.values())
+            for kind, text in view.alerts.items()
+        ]
 
 
 def account_document(view: AccountView | None, known: Any) -> dict[str, Any]:

@@ -65,6 +65,8 @@ class SupervisorActor(pykka.Actor):
                 self._directory.tell(m.RECORDER, m.Read(message.name, m.SUPERVISOR))
             case m.StreamRead():
                 self._rebuild(message)
+            case m.StreamRefused():
+                self._on_fatal(message.why)
             case m.Stopped():
                 self._on_stopped(message.name)
             case _:

@@ -19,7 +19,7 @@ from urllib.parse import quote
 from eventsourcing.persistence import PersistenceError, StoredEvent
 from eventsourcing.sqlite import SQLiteApplicationRecorder, SQLiteConnection, SQLiteCursor, SQLiteDatastore
 
-from cmam.store.errors import StoreBroken, StoreError, StoreMissing, StoreUnavailable
+from cmam.store.errors import StoreBroken, StoreError, StoreMissing, StoreUnavailable, ViewsDamaged
 
 FILE_NAME = "events.db"
 TABLE = "stored_events"
@@ -61,14 +61,20 @@ class Durability(StrEnum):
         return {"full": "FULL", "normal": "NORMAL", "none": "OFF"}[self.value]
 
 
-def explain(error: BaseException, path: Path) -> StoreError:
-    """Turn an error of SQLite, or of the library around it, into one of ours, in a sentence."""
+def explain(error: BaseException, path: Path, *, is_log: bool = True) -> StoreError:
+    """Turn an error of SQLite, or of the library around it, into one of ours, in a sentence.
+
+    Whatever is no log can be made anew from one, so that only a log that is damaged is lost.
+    """
     found: BaseException | None = error
     while found is not None and not isinstance(found, sqlite3.Error):
         found = found.__cause__
     code = getattr(found, "sqlite_errorcode", sqlite3.SQLITE_ERROR) & 0xFF
     if code in _TEMPORARY:
-        return StoreUnavailable(f"The event store {path} did not take this: {_TEMPORARY[code]} ({found}).")
+        what = "The event store" if is_log else "The views"
+        return StoreUnavailable(f"{what} {path} did not take this: {_TEMPORARY[code]} ({found}).")
+    if not is_log:
+        return ViewsDamaged(f"The views {path} are damaged ({found or error}). They are made anew from the log.")
     if code == sqlite3.SQLITE_NOTADB:
         return StoreBroken(
             f"{path} is not an event store: expected an SQLite database, found something else. Restore it from a "

@@ -2,6 +2,7 @@
 
     StoreError
     ├── StoreUnavailable    disk full, I/O error, locked by another: nothing was written, try the same batch again
+    │   └── ViewsDamaged    views.db cannot be read any more: it is thrown away and made anew from the log
     ├── StoreBroken         not a store, damaged, or written by a newer cmam: a person must act
     │   └── StoreMissing    there is none in this folder
     ├── StoreHeld           another process owns this store (`lock.py`)
@@ -20,6 +21,10 @@ class StoreError(Exception):
 
 class StoreUnavailable(StoreError):
     """The disk or the file did not take the batch. Nothing of it was written; the same batch may be tried again."""
+
+
+class ViewsDamaged(StoreUnavailable):
+    """The views cannot be read or written any more. Nothing is lost: they are made anew from the log."""
 
 
 class StoreBroken(StoreError):

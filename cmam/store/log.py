@@ -80,6 +80,7 @@ class EventLog:
         self._inode = path.stat().st_ino if path is not None else 0
         self._heads: dict[str, Head] | None = None
         self._log_head: LogHead | None = None
+        self._ours: dict[str, int] = {}  # per stream, the last version that this process has tried to write
 
     @classmethod
     def open(
@@ -124,7 +125,7 @@ class EventLog:
 
         Raises StoreUnavailable (try the same batch again), VersionConflict or RecordRefused (that stream must stop; the
         rest of the batch may be tried without it), StoreBroken. Records that already stand there byte for byte, because
-        the answer to an earlier try was lost, count as written.
+        the answer to an earlier try of ours was lost, count as written; those of a second writer never do.
         """
         assert self._writes, "this log was opened for reading"
         wanted = [pending for pending in batch if not self._is_written(pending)]
@@ -137,8 +138,10 @@ class EventLog:
             positions = self._recorder.insert_events(prepared.rows) or ()
         except database.STORE_FAULTS as error:
             if not database.is_integrity_error(error):
+                self._tried(prepared)  # nobody knows how far it came: what stands there later may be this try
                 raise explain(error, self.path) from error
             return self._append_the_rest(wanted, error)
+        self._tried(prepared)
         self._advance(before, prepared, positions)
         return self.position()
 
@@ -174,6 +177,9 @@ class EventLog:
             rolling = roll(rolling, link)
         self._log_head = LogHead(positions[-1], rolling)
 
+    def _tried(self, prepared: _Prepared) -> None:
+        self._ours.update({stream: head.version for stream, head in prepared.heads.items()})
+
     def _append_the_rest(self, batch: Sequence[Pending], error: BaseException) -> int:
         """After a refusal for a taken place: what is ours there is done, anything else is somebody else's."""
         self.refresh()
@@ -194,7 +200,8 @@ class EventLog:
             ours = encode(pending, stored.code, stored.prev)
         except ValueError:
             ours = b""
-        if raw.topic != pending.event.TOPIC or raw.state != ours:
+        is_tried = pending.version <= self._ours.get(pending.stream, 0)
+        if not is_tried or raw.topic != pending.event.TOPIC or raw.state != ours:
             raise VersionConflict(
                 pending.stream,
                 pending.version,

@@ -23,14 +23,14 @@ from sqlite_utils import Database
 from cmam.store import schema
 from cmam.store.database import explain
 from cmam.store.envelope import Raw, UnknownEvent
-from cmam.store.errors import StoreError, StoreHeld, StoreUnavailable
+from cmam.store.errors import StoreError, StoreHeld, StoreUnavailable, ViewsDamaged
 from cmam.store.fold import AccountStep, Fold, account_of
 from cmam.store.lock import StoreLock
 from cmam.store.log import EventLog
 from cmam.store.snapshot import keep, restore
 from cmam.store.text import iso
 from cmam.store.views import Change, Row, changes_of_account, healed_by
-from cmam.store.views_file import HASH, POSITION, VIEWS_NAME, meta, open_views, views_position
+from cmam.store.views_file import HASH, POSITION, VIEWS_NAME, discard_views, meta, open_views, views_position
 from cmam.store.views_registry import changes_of_registry
 
 LOCK_NAME = "views.lock"
@@ -145,7 +145,7 @@ class Projector:
                 for step in healed:
                     self._heal(step)
         except sqlite3.Error as error:
-            raise explain(error, self._log.path.with_name(VIEWS_NAME)) from error
+            raise explain(error, self._log.path.with_name(VIEWS_NAME), is_log=False) from error
         self.position = last.position
         self._since_snapshot += len(page)
         if self._since_snapshot >= SNAPSHOT_EVERY:
@@ -227,6 +227,14 @@ def project_to_head(home: Path) -> int:
 
 
 def _project_once(log: EventLog, home: Path) -> None:
+    try:
+        _project_all(log, home)
+    except ViewsDamaged:
+        discard_views(home / VIEWS_NAME)
+        _project_all(log, home)
+
+
+def _project_all(log: EventLog, home: Path) -> None:
     views = open_views(log, home / VIEWS_NAME)
     try:
         projector = Projector(log, views)
@@ -276,6 +284,10 @@ def _follow_until_it_fails(log: EventLog, home: Path, held: int) -> bool:
                     seen = version
                     projector.project()
             projector.keep_snapshots()
+    except ViewsDamaged as error:
+        _say(str(error))
+        discard_views(home / VIEWS_NAME)
+        return False
     except StoreUnavailable as error:
         _say(str(error))
         return False

@@ -34,13 +34,18 @@ def open_views(log: EventLog, path: Path | None) -> Database:
     if found is not None:
         return found
     try:
-        for part in (path, path.with_name(path.name + "-wal"), path.with_name(path.name + "-shm")):
-            part.unlink(missing_ok=True)
+        discard_views(path)
         return _fresh(_connect(path))
     except OSError as error:
         raise StoreUnavailable(f"The views {path} cannot be made: {error.strerror or error}.") from error
     except sqlite3.Error as error:
-        raise explain(error, path) from error
+        raise explain(error, path, is_log=False) from error
+
+
+def discard_views(path: Path) -> None:
+    """Throw views away that cannot be used; whoever opens them next makes them anew."""
+    for part in (path, path.with_name(path.name + "-wal"), path.with_name(path.name + "-shm")):
+        part.unlink(missing_ok=True)
 
 
 def find_views(log: EventLog, path: Path) -> Database | None:

@@ -288,6 +288,20 @@ def test_of_two_owners_of_a_stream_the_second_is_refused(tmp_path: Path) -> None
     two.close()
 
 
+def test_a_second_owners_record_is_not_ours_however_equal(tmp_path: Path) -> None:
+    """Two processes that write the same bytes at the same place: one of them wrote, the other one is refused."""
+    one = _store(tmp_path, 3)
+    two = EventLog.open(tmp_path)
+    assert two.head("account:1").version == 3
+    one.append([_fact(4)])
+    for _ in range(2):
+        with pytest.raises(VersionConflict):
+            two.append([_fact(4)])
+    assert one.append([_fact(4)]) == 7  # the same once more from its writer is no second record
+    one.close()
+    two.close()
+
+
 def test_two_owners_of_different_streams_do_not_break_the_log(tmp_path: Path) -> None:
     """Each goes on with its own streams, and both know where the whole log stands."""
     one = _store(tmp_path, 3)

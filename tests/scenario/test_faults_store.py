@@ -15,6 +15,7 @@ from cmam.store.replay import verify
 from tests.whole import ALPHA_TOO, NETTED, SAME_BROKER, Whole
 
 LOT = 10_000_000
+RECONCILE = 2124
 
 
 def _ready(seed: int, **more: Any) -> Whole:
@@ -105,18 +106,80 @@ def test_a_partial_close_waits_for_its_record(seed: int) -> None:
     _assert_sound(whole)
 
 
-def test_a_whole_close_of_a_net_position_waits_for_its_record() -> None:
-    """The exception is for hedged copies: a net position may be somebody else's by the time the close leaves."""
+@pytest.mark.parametrize("seed", range(3))
+def test_the_close_of_a_share_leaves_after_the_net_position_was_read(seed: int) -> None:
+    """A netted share goes out too, a second later and after a look at the net: once, and its record follows."""
+    whole = _ready(seed, followers=(NETTED,))
+    first = whole.person.buy(LOT)
+    whole.person.buy(2 * LOT)
+    whole.run(2)
+    assert [held.volume for held in whole.person.holds(NETTED)] == [3 * LOT]
+    whole.log.is_down = True
+    asked = _asked(whole, RECONCILE)
+    whole.person.close(first, LOT)
+    whole.run(1)
+    assert _asked(whole, catalogue.CLOSE_POSITION) == 0
+    whole.run(1)
+    assert _asked(whole, RECONCILE) > asked
+    assert [held.volume for held in whole.person.holds(NETTED)] == [2 * LOT]
+    whole.run(20)
+    whole.log.is_down = False
+    whole.run(10)
+    assert [held.volume for held in whole.person.holds(NETTED)] == [2 * LOT]
+    assert _asked(whole, catalogue.CLOSE_POSITION) == 1
+    _assert_sound(whole)
+
+
+def test_a_share_is_closed_without_its_record_only_once_in_a_process() -> None:
+    """A refusal of a share's unrecorded close is not answered by another: the next try waits for the store."""
     whole = _ready(1, followers=(NETTED,))
     position = whole.person.buy(LOT)
     whole.run(2)
     whole.log.is_down = True
+    whole.broker.set_fault("reject", {"code": "TRADING_DISABLED", "account": str(NETTED), "count": "1"})
     whole.person.close(position, LOT)
+    whole.run(100)
+    assert _asked(whole, catalogue.CLOSE_POSITION) == 1
+    assert [held.volume for held in whole.person.holds(NETTED)] == [LOT]
+    whole.log.is_down = False
+    whole.run(100)
+    assert whole.person.holds(NETTED) == []
+    _assert_sound(whole)
+
+
+def test_a_share_that_is_gone_from_the_net_is_not_closed_again() -> None:
+    """Where the look shows no position, nothing is sent: a close of what another opened since would be a loss."""
+    whole = _ready(2, followers=(NETTED,))
+    position = whole.person.buy(LOT)
+    whole.run(2)
+    (held,) = whole.person.holds(NETTED)
+    whole.log.is_down = True
+    whole.person.close(position, LOT)
+    whole.run(0.5)
+    whole.person.close(held.position, LOT, account=NETTED)
     whole.run(5)
     assert _asked(whole, catalogue.CLOSE_POSITION) == 0
     whole.log.is_down = False
-    whole.run(5)
+    whole.run(10)
     assert whole.person.holds(NETTED) == []
+    _assert_sound(whole)
+
+
+@pytest.mark.parametrize("seed", range(2))
+def test_a_whole_close_is_repeated_until_the_position_is_gone(seed: int) -> None:
+    """A refusal does not end a close while the store is down: it is sent again, at the volume last seen."""
+    whole = _ready(seed)
+    position = whole.person.buy(LOT)
+    whole.run(2)
+    whole.log.is_down = True
+    whole.broker.set_fault("reject", {"code": "TRADING_DISABLED", "account": str(SAME_BROKER), "count": "2"})
+    whole.person.close(position, LOT)
+    whole.run(300)
+    assert _asked(whole, catalogue.CLOSE_POSITION) == 3
+    assert whole.person.holds(SAME_BROKER) == []
+    whole.log.is_down = False
+    whole.run(10)
+    _assert_sound(whole)
 
 
 @pytest.mark.parametrize("seed", range(3))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlite3
 import subprocess
 import sys
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from cmam.domain.ids import SourceKey
 from cmam.domain.view import Latch
 from cmam.store import projector, schema
 from cmam.store.audit import Audit
+from cmam.store.errors import StoreUnavailable
 from cmam.store.lock import StoreLock
 from cmam.store.log import EventLog, Pending
 from cmam.store.projector import AnotherProjector, Projector, project_to_head
@@ -48,6 +50,39 @@ def _a_day_in(home: Path) -> World:
 
 def _pending(record: Any) -> Pending:
     return Pending(record.stream, record.version, record.at_us, record.event, record.cause, record.settings)
+
+
+def test_trouble_with_the_views_is_told_of_the_views(tmp_path: Path) -> None:
+    """A full disk under `views.db` is no trouble of the event store, and is not said to be."""
+    world = _a_day_in(tmp_path)
+    first = world.log.head("account:41").version + 1
+    much = [Pending("account:41", first + number, 1, AlertRaised(kind="k", text="x" * 900)) for number in range(100)]
+    world.log.append(much)
+    views = open_views(world.log, tmp_path / VIEWS_NAME)
+    (pages,) = views.execute("PRAGMA page_count").fetchone()
+    views.execute(f"PRAGMA max_page_count={pages}")
+    with pytest.raises(StoreUnavailable, match=r"The views .*views\.db did not take this: the disk is full"):
+        Projector(world.log, views).project()
+    views.close()
+
+
+def test_torn_views_are_made_anew(tmp_path: Path) -> None:
+    """Pages of `views.db` that are garbage behind a whole header cost a projection, not an answer."""
+    world = _a_day_in(tmp_path)
+    project_to_head(tmp_path)
+    path = tmp_path / VIEWS_NAME
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        (page_size,) = connection.execute("PRAGMA page_size").fetchone()
+        (root,) = connection.execute("SELECT rootpage FROM sqlite_master WHERE name = 'alerts'").fetchone()
+    torn = bytearray(path.read_bytes())
+    torn[(root - 1) * page_size : root * page_size] = b"\x5a" * page_size
+    path.write_bytes(torn)
+    at = world.log.head("account:41").version + 1
+    world.log.append([Pending("account:41", at, 1, AlertRaised(kind="k", text="t"))])
+    assert project_to_head(tmp_path) == 0
+    with closing(open_views(world.log, path)) as views:
+        assert _tables(views) == _projected(world.log)
 
 
 @pytest.mark.parametrize("page", [1, 2, 7, 1_000])
