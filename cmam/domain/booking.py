@@ -17,7 +17,13 @@ from cmam.domain.view import AccountView, put
 
 
 def intent_of(view: AccountView, event: ExecutionSeen) -> Intent | None:
-    """The request of ours that an execution event belongs to: by the order's client id, else by the message's."""
+    """The request of ours that an execution event belongs to: by the order's client id, else by the message's.
+
+    A refused cancel speaks of the cancel, whoever sent it, and never of the request that made the order.
+    """
+    if event.kind is ExecutionKind.ORDER_CANCEL_REJECTED:
+        refused = view.intents.get(IntentId(event.client_msg_id)) if event.client_msg_id else None
+        return refused if refused is not None and refused.command.kind is CommandKind.CANCEL else None
     if event.order is not None and event.order.client_order_id:
         intent = view.intents.get(IntentId(event.order.client_order_id))
         if intent is not None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from cmam.openapi._pb import OpenApiMessages_pb2 as messages
 from cmam.sandbox import checks, execution, outcomes, protection, triggers
-from cmam.sandbox.floor import ORDER_ACCEPTED, ORDER_CANCELLED, ORDER_REPLACED, Floor, Refused
+from cmam.sandbox.floor import ORDER_ACCEPTED, ORDER_CANCEL_REJECTED, ORDER_CANCELLED, ORDER_REPLACED, Floor, Refused
 from cmam.sandbox.ledger import (
     BUY,
     CANCELLED,
@@ -147,7 +147,13 @@ def cancel_order(floor: Floor, account: Account, request: messages.ProtoOACancel
         protection.cancel(floor, account, position, msg_id, is_server=False)
         return
     if order.is_under_way:
-        raise Refused("UNABLE_TO_CANCEL_ORDER", f"Order {order.order_id} is being executed", order_id=order.order_id)
+        code = "UNABLE_TO_CANCEL_ORDER"
+        if floor.switches.cancel_refused_by == "execution":
+            floor.execution(
+                account, ORDER_CANCEL_REJECTED, order=order, position=position, msg_id=msg_id, error_code=code
+            )
+            return
+        raise Refused(code, f"Order {order.order_id} is being executed", order_id=order.order_id)
     outcomes.withdraw(floor, account, order, CANCELLED, ORDER_CANCELLED, msg_id)
 
 

@@ -25,6 +25,8 @@ class Switches:
     """A netted position that changes side: new_position (the old one closes) or same_position (the id is kept)."""
     close_above_volume: str = "refuse"
     """A close above the open volume: refuse (TRADING_BAD_VOLUME) or close_all."""
+    cancel_refused_by: str = "order_error"
+    """Carrier of a refused cancel of an order under execution: order_error (2132) or execution (2126, type 8)."""
     refuse_repeated_client_order_id: bool = False
     """The broker is not known to refuse them."""
     view_scope_code: str = "TRADING_NOT_ALLOWED"
@@ -100,6 +102,7 @@ _CHOICES = {
     "market_range_outside": ("cancelled", "rejected"),
     "netted_reversal": ("new_position", "same_position"),
     "close_above_volume": ("refuse", "close_all"),
+    "cancel_refused_by": ("order_error", "execution"),
     "conversion_side": ("bid", "mid"),
     "account_not_authorised_code": ("INVALID_REQUEST", "ACCOUNT_NOT_AUTHORIZED"),
     "without_spots_code": ("NOT_SUBSCRIBED_TO_SPOTS", "INVALID_REQUEST"),

@@ -7,11 +7,11 @@ import pytest
 from cmam.domain.account import CopyState
 from cmam.domain.changes import ChangeKind
 from cmam.domain.commands import CommandKind
-from cmam.domain.events import IntentOverdue
+from cmam.domain.events import ExecutionSeen, IntentOverdue
 from cmam.domain.ids import OrderId, PositionId, order_source
 from cmam.domain.quantities import Side, Volume
 from cmam.domain.reasons import Reason, Verdict
-from cmam.domain.trades import OrderStatus, OrderType, TimeInForce
+from cmam.domain.trades import ExecutionKind, OrderStatus, OrderType, TimeInForce
 from tests.factories import LOT, Pair, a_quote, price
 
 
@@ -225,6 +225,37 @@ def test_our_order_fills_while_its_cancel_is_on_the_way() -> None:
     pair.passes(5_000_000)
     assert kinds(pair) == ["place", "cancel"]
     assert (exposure(pair), pair.copy.state) == (LOT, CopyState.OPEN)
+
+
+def test_a_cancel_that_is_refused_by_an_execution_is_asked_for_again() -> None:
+    """ORDER_CANCEL_REJECTED answers the cancel, not the order: the copy rests on, and the cancel follows later."""
+    pair = placed()
+    order = pair.resting[order_of(pair)]
+    pair.order(ChangeKind.ORDER_CANCELLED)
+    (cancel,) = pair.waiting
+    refused = ExecutionSeen(
+        kind=ExecutionKind.ORDER_CANCEL_REJECTED,
+        order=order,
+        error_code="UNABLE_TO_CANCEL_ORDER",
+        client_msg_id=cancel.intent,
+    )
+    pair.fact(refused)
+    assert (pair.copy.order, pair.copy.state.is_end, pair.view.intents) == (order.order, False, {})
+    pair.passes(1_000_001)
+    assert [command.kind for command in pair.commands][-2:] == [CommandKind.CANCEL, CommandKind.CANCEL]
+
+
+def test_a_persons_refused_cancel_of_our_order_on_its_way_says_nothing_of_it() -> None:
+    """Somebody else tries to cancel our market order under execution: its fill is the copy all the same."""
+    pair = Pair()
+    pair.opens()
+    (intent,) = pair.waiting
+    *_, filled = pair.events_of(intent)
+    assert isinstance(filled, ExecutionSeen)
+    pair.fact(ExecutionSeen(kind=ExecutionKind.ORDER_CANCEL_REJECTED, order=filled.order, error_code="X"))
+    assert list(pair.view.intents) == [intent.intent]
+    pair.fact(filled)
+    assert (pair.copy.state, pair.copy.volume) == (CopyState.OPEN, LOT)
 
 
 def test_a_cancel_without_an_answer_sends_nothing_to_market() -> None:

@@ -7,9 +7,10 @@ from typing import Any
 import pytest
 
 from cmam.openapi._pb import OpenApiMessages_pb2 as messages
+from cmam.openapi._pb import OpenApiModelMessages_pb2 as model
 from tests.unit.sandbox.bench import BETA_EURO, LEADER, LIVE, NETTED, Bench, Line, market_order
 
-ORDER_ERROR, ERROR = 2132, 2142
+ORDER_ERROR, ERROR, EXECUTION = 2132, 2142, 2126
 BUY, SELL = 1, 2
 LOT = 10_000_000
 
@@ -199,6 +200,21 @@ def test_a_position_that_is_not_filled_yet(line: Line) -> None:
         )
     )
     assert line.inbox[-1][1].errorCode == "POSITION_NOT_OPEN"
+
+
+@pytest.mark.parametrize(("carrier", "kind"), [("order_error", ORDER_ERROR), ("execution", EXECUTION)])
+def test_the_cancel_of_an_order_that_is_being_executed(carrier: str, kind: int) -> None:
+    """Refused by an order error or, with the switch, by ORDER_CANCEL_REJECTED with the order in it."""
+    line = Bench(cancel_refused_by=carrier).login(LEADER)
+    accepted = line.ask(market_order(LEADER, 1, BUY, LOT))
+    order = accepted.order.orderId
+    line.send(messages.ProtoOACancelOrderReq(ctidTraderAccountId=LEADER, orderId=order))
+    found, body, *_ = line.inbox[-1]
+    assert (found, body.errorCode) == (kind, "UNABLE_TO_CANCEL_ORDER")
+    if kind == EXECUTION:
+        assert (body.executionType, body.order.orderId) == (model.ORDER_CANCEL_REJECTED, order)
+    else:
+        assert body.orderId == order
 
 
 def test_a_close_above_the_volume_may_close_all() -> None:
