@@ -7,7 +7,7 @@ understand the same names. Must not know any command.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from cmam.domain.account import AccountView
@@ -40,6 +40,15 @@ class Outcome:
 
     events: tuple[tuple[str, Event], ...]
     answer: dict[str, Any]
+
+
+def signed(outcome: Outcome, user: str) -> Outcome:
+    """The same with whoever asked for it in every event that has a place for a name."""
+    events = tuple(
+        (stream, replace(event, user=user) if getattr(event, "user", None) == "" else event)  # type: ignore[call-arg]
+        for stream, event in outcome.events
+    )
+    return Outcome(events, outcome.answer)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

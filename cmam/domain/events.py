@@ -598,6 +598,7 @@ class ProfileCreated(Event):
     profile: ProfileId
     name: str
     leader: AccountId
+    user: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -609,6 +610,7 @@ class LinkAdded(Event):
     follower: AccountId
     settings: Mapping[str, str] = field(default_factory=dict)
     since: int = 0
+    user: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -618,6 +620,7 @@ class LinkSettingsChanged(Event):
     TOPIC: ClassVar[str] = "profile.link_settings_changed"
     link: LinkId
     settings: Mapping[str, str]
+    user: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -626,6 +629,7 @@ class LinkRemoved(Event):
 
     TOPIC: ClassVar[str] = "profile.link_removed"
     link: LinkId
+    user: str = ""
 
 
 class ProfileState(StrEnum):
@@ -652,6 +656,7 @@ class ProfileSettingsChanged(Event):
 
     TOPIC: ClassVar[str] = "profile.settings_changed"
     settings: Mapping[str, str]
+    user: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -660,6 +665,7 @@ class ProfileRenamed(Event):
 
     TOPIC: ClassVar[str] = "profile.renamed"
     name: str
+    user: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -713,6 +719,7 @@ class AccountAliased(Event):
     TOPIC: ClassVar[str] = "app.account_aliased"
     account: AccountId
     alias: str
+    user: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -722,6 +729,7 @@ class AccountTagged(Event):
     TOPIC: ClassVar[str] = "app.account_tagged"
     account: AccountId
     tags: tuple[str, ...]
+    user: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

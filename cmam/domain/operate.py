@@ -22,6 +22,7 @@ from cmam.domain.asking import (
     Request,
     find_account,
     find_profile,
+    signed,
 )
 from cmam.domain.events import (
     AccountAdded,
@@ -61,7 +62,7 @@ def operate(context: Context, request: Request) -> Outcome:
     command = COMMANDS.get(name)
     if command is None:
         raise Refusal(f"expected one of the commands {', '.join(sorted(COMMANDS))}; found {name!r}", USAGE)
-    return command(context, request)
+    return signed(command(context, request), context.user)
 
 
 def _switch(*, paused: bool) -> Command:

@@ -1,39 +1,46 @@
 """Why something was copied, skipped or sized so: the whole story of one decision, copy or request, from the record.
 
-The rule and its arithmetic stand in the decision as they were computed then; nothing is computed again here. Ages say
-how old each input was at that moment.
+The rule and its arithmetic stand in the decision as they were computed then. What would have let a skip through is
+found by deciding it again with one input or setting altered (`domain/cures.py`), on the view as it was at that moment.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import re
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
+from cmam.domain.cases import Case
 from cmam.domain.changes import Change
+from cmam.domain.cures import Cure, cures
+from cmam.domain.decision import Decision
 from cmam.domain.events import AttemptDecided, ChangeDecided, Inputs, Step
-from cmam.domain.ids import ProfileId
 from cmam.domain.policy import SETTINGS
 from cmam.domain.quantities import Quote
-from cmam.domain.reasons import REASONS
-from cmam.domain.registry import PROFILE_PREFIX, Registry, evolve_registry
+from cmam.domain.reasons import REASONS, Reason, Verdict
+from cmam.store.arithmetic import expression
 from cmam.store.audit import Audit, Filters, Line
 from cmam.store.envelope import Recorded, event_builtins
+from cmam.store.reliving import Past
 from cmam.store.text import iso, iso_ms, money, price, units_text
+from cmam.store.timeline import timeline
 
 
 def explain(audit: Audit, name: str) -> Iterator[Line]:
     """The story of everything that a name stands for, oldest first; nothing where the name means nothing.
 
     A name is a decision (`2001.6`), a copy (`cm1.…`), a request (`cm1.….1`), a leader's change (`deal:17`), or the
-    number of a position at either end.
+    number of a position or order at either end.
     """
-    name = name.strip()
-    registries = _Registries(audit)
-    for decision in _decisions_of(audit, name):
+    found = []
+    for decision in _decisions_of(audit, name.strip()):
         account, version = decision["decision_id"].split(".")
         record = audit.log.record(f"account:{account}", int(version))
         if record is not None and isinstance(record.event, ChangeDecided):
-            yield _story(audit, registries, decision, record, record.event)
+            found.append((decision, record, record.event))
+    past = Past(audit.log)
+    for decision, record, event in found:
+        yield _story(audit, past, decision, record, event)
 
 
 def _decisions_of(audit: Audit, name: str) -> Iterator[dict[str, Any]]:
@@ -41,8 +48,12 @@ def _decisions_of(audit: Audit, name: str) -> Iterator[dict[str, Any]]:
     sql = (
         "SELECT * FROM decisions WHERE decision_id = ?1 OR change = ?1 OR copy_id = ?1"
         " OR copy_id IN (SELECT copy_id FROM orders WHERE intent = ?1)"
-        " OR copy_id IN (SELECT copy_id FROM copies WHERE leader_position = ?2 OR follower_position = ?2)"
+        " OR copy_id IN (SELECT copy_id FROM attempts WHERE attempt_id = ?1)"
+        " OR copy_id IN (SELECT copy_id FROM copies WHERE leader_position = ?2)"
+        " OR copy_id IN (SELECT copy_id FROM copies WHERE follower_position = ?2)"
+        " OR copy_id IN (SELECT copy_id FROM copies WHERE leader_order = ?2)"
         " OR copy_id IN (SELECT copy_id FROM orders WHERE follower_order = ?2)"
+        " OR leader_position = ?2 OR leader_order = ?2"
         " ORDER BY position"
     )
     cursor = audit.views.execute(sql, [name, number])
@@ -51,49 +62,132 @@ def _decisions_of(audit: Audit, name: str) -> Iterator[dict[str, Any]]:
         yield dict(zip(names, row, strict=True))
 
 
-def _story(
-    audit: Audit, registries: _Registries, decision: Mapping[str, Any], record: Recorded, event: ChangeDecided
-) -> Line:
+def _story(audit: Audit, past: Past, decision: Mapping[str, Any], record: Recorded, event: ChangeDecided) -> Line:
     copy = next(audit.copies(Filters(copy_id=decision["copy_id"])), None)
     leader = audit.log.record(f"account:{event.change.leader}", event.cause_version)
     row = REASONS.get(event.reason) if event.reason is not None else None
-    return {
+    settings = past.settings(event.profile, event.link, event.settings_version)
+    case = past.case_of(record, event)
+    orders = list(audit.orders(Filters(cause=decision["decision_id"])))
+    line = {
         "decision_id": decision["decision_id"],
         "at": iso(record.at_us),
-        "profile": registries.profile_name(event.profile),
+        "profile": past.profile_name(event.profile),
         "leader": int(event.change.leader),
         "follower": decision["follower"],
         "verdict": event.verdict.value,
         "reason": event.reason.value if event.reason is not None else None,
         "rule": row.when if row is not None else None,
         "rests_on": row.inputs if row is not None else None,
-        "let_through_by": row.cure if row is not None else None,
+        **_let_through(case, event.verdict, event.reason, row.cure if row is not None else None, _made(event)),
         "volume": units_text(event.volume),
         "change": _change(event.change),
         "working": _working(event.working),
+        "arithmetic": expression(event.working, units_text(event.volume)),
         "inputs": _inputs(event.inputs, event.change.symbol.digits, record.at_us),
-        "settings": {"version": event.settings_version, **registries.settings(event)},
+        "settings": {"version": event.settings_version, **_whole(settings)},
         "cause": _cause(leader, event, record.at_us),
-        "attempts": _attempts(audit, event, decision),
+        "attempts": _attempts(audit, past, event, decision),
         "notes": list(audit.notes(Filters(copy_id=decision["copy_id"]))),
-        "orders": list(audit.orders(Filters(cause=decision["decision_id"]))),
+        "orders": orders,
         "copy": copy,
         "code": record.code,
     }
+    line["set_by"] = past.set_by(event.profile, event.link, event.settings_version, _concerned(line, settings))
+    line["timeline"] = timeline(audit, line, record)
+    return line
 
 
-def _attempts(audit: Audit, event: ChangeDecided, decision: Mapping[str, Any]) -> list[Line]:
-    """Each later look at what this decision let wait, with its own arithmetic."""
+def _made(event: ChangeDecided) -> tuple[Any, ...]:
+    return (event.verdict, event.reason, event.volume, event.goal)
+
+
+# --- what would have let it through ---------------------------------------------------------------------------------
+
+
+def _let_through(
+    case: Case | None, verdict: Verdict, reason: Reason | None, advice: str | None, made: tuple[Any, ...]
+) -> Line:
+    """Cures found by deciding again, and the same as a sentence; `reproduced`: today's code decides alike."""
+    decision = case.run() if case is not None else None
+    found = cures(case) if case is not None and verdict is not Verdict.COPY else ()
+    sentence = "; or ".join(map(_sentence, found)) if found else (advice if reason is not None else None)
+    return {
+        "let_through_by": sentence,
+        "cures": [_cure(cure) for cure in found],
+        "advice": advice,
+        "reproduced": _is_same(decision, made),
+    }
+
+
+def _is_same(decision: Decision | None, made: tuple[Any, ...]) -> bool:
+    if decision is None:
+        return False
+    return (decision.verdict, decision.reason, decision.volume, decision.goal) == made
+
+
+def _sentence(cure: Cure) -> str:
+    """The alterations in words; which volume that gives stands beside them."""
+    return f"{cure} → {units_text(cure.volume)} units" if cure.volume else str(cure)
+
+
+def _cure(cure: Cure) -> Line:
+    return {
+        "alterations": [
+            {"what": one.what, "was": one.was, "needs": one.needs, "is_setting": one.is_setting}
+            for one in cure.alterations
+        ],
+        "volume": units_text(cure.volume),
+        "waits": cure.waits,
+    }
+
+
+# --- settings -------------------------------------------------------------------------------------------------------
+
+
+_NAME = re.compile(r"`([a-z][a-z_.]*)")
+
+
+def _whole(settings: Mapping[str, str]) -> dict[str, str]:
+    """The link's whole policy, defaults included."""
+    return {setting.name: settings.get(setting.name, setting.default) for setting in SETTINGS}
+
+
+def _concerned(line: Line, settings: Mapping[str, str]) -> list[str]:
+    """The settings that a decision rests on: its reason's, its cures', of a size the volume's, and whatever was set."""
+    named = set(_NAME.findall(line["rests_on"] or ""))
+    named |= {one["what"] for cure in line["cures"] for one in cure["alterations"]}
+    if any(step["name"] == "raw" for step in line["working"]):
+        named |= {"volume.mode", "volume.amount", "volume.basis", "volume.rounding"}
+    return [setting.name for setting in SETTINGS if setting.name in named or setting.name in settings]
+
+
+# --- later looks ----------------------------------------------------------------------------------------------------
+
+
+def _attempts(audit: Audit, past: Past, event: ChangeDecided, decision: Mapping[str, Any]) -> list[Line]:
+    """Each later look at what this decision let wait, with its own arithmetic and what would have let it through."""
     found = []
     for line in audit.attempts(Filters(copy_id=decision["copy_id"])):
         account, version = line["attempt_id"].split(".")
         record = audit.log.record(f"account:{account}", int(version))
-        if record is not None and isinstance(record.event, AttemptDecided) and record.event.change == event.change.key:
-            found.append(line | {"working": _working(record.event.working)})
+        if record is None or not isinstance(record.event, AttemptDecided) or record.event.change != event.change.key:
+            continue
+        one = record.event
+        row = REASONS.get(one.reason) if one.reason is not None else None
+        made = (one.verdict, one.reason, one.volume, one.goal)
+        found.append(
+            line
+            | {"working": _working(one.working), "arithmetic": expression(one.working, units_text(one.volume))}
+            | _let_through(past.case_of_attempt(record), one.verdict, one.reason, row.cure if row else None, made)
+        )
     return found
 
 
-def _working(steps: tuple[Step, ...]) -> list[Line]:
+# --- plain forms ----------------------------------------------------------------------------------------------------
+
+
+def _working(steps: Iterable[Step]) -> list[Line]:
     return [{"name": step.name, "value": step.value, "note": step.note} for step in steps]
 
 
@@ -117,6 +211,7 @@ def _change(change: Change) -> Line:
         "target": price(change.target, digits),
         "trailing": change.trailing,
         "label": change.label or None,
+        "comment": change.comment or None,
         "late": change.late,
         "balance": money(change.money.balance, change.money.money_digits) if change.money is not None else None,
         "currency": change.money.currency if change.money is not None else None,
@@ -153,27 +248,3 @@ def _cause(leader: Recorded | None, event: ChangeDecided, at_us: int) -> Line:
         "broker_to_seen_ms": (seen_us // 1_000 - event.change.at_ms) if seen_us is not None else None,
         "seen_to_decided_us": at_us - seen_us if seen_us is not None else None,
     }
-
-
-class _Registries:
-    """Profiles as they were at each of their versions."""
-
-    def __init__(self, audit: Audit) -> None:
-        self._audit = audit
-        self._names = dict(audit.views.execute("SELECT profile_id, name FROM profiles").fetchall())
-
-    def profile_name(self, profile: ProfileId) -> str:
-        return str(self._names.get(profile, profile))
-
-    def settings(self, event: ChangeDecided) -> Line:
-        """The link's whole policy at the version that was decided by, defaults included."""
-        stream = PROFILE_PREFIX + event.profile
-        registry = Registry()
-        for record in self._audit.log.read_stream(stream):
-            if record.version > event.settings_version:
-                break
-            registry = evolve_registry(registry, stream, record.event)
-        profile = registry.profiles.get(event.profile)
-        link = profile.links.get(event.link) if profile is not None else None
-        own = {**profile.settings, **link.settings} if profile is not None and link is not None else {}
-        return {setting.name: own.get(setting.name, setting.default) for setting in SETTINGS}

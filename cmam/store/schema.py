@@ -70,7 +70,7 @@ TABLES: Mapping[str, Table] = {
             "position": int,
         },
         "copy_id",
-        ("decided_us", "follower", "leader"),
+        ("decided_us", "follower", "leader", "leader_position", "follower_position", "leader_order", "state"),
     ),
     DECISIONS: Table(
         {
@@ -85,8 +85,12 @@ TABLES: Mapping[str, Table] = {
             "kind": str,
             "source": str,
             "copy_id": str,
+            "leader_position": int,
+            "leader_order": int,
             "symbol": str,
             "side": str,
+            "label": str,
+            "comment": str,
             "verdict": str,
             "reason": str,
             "volume": str,
@@ -97,7 +101,7 @@ TABLES: Mapping[str, Table] = {
             "position": int,
         },
         "decision_id",
-        ("at_us", "copy_id", "follower"),
+        ("at_us", "copy_id", "follower", "change", "reason", "leader_position", "leader_order"),
     ),
     ATTEMPTS: Table(
         {
@@ -164,7 +168,7 @@ TABLES: Mapping[str, Table] = {
             "position": int,
         },
         "intent",
-        ("at_us", "copy_id", "account", "cause"),
+        ("at_us", "copy_id", "account", "cause", "follower_order"),
     ),
     ACCOUNTS: Table(
         {
