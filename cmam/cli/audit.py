@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from cmam.cli.common import Exit, Noun, console, face, fail, new_table, print_json, print_rows, say
+from cmam.cli.common import Exit, Noun, face, fail, print_json, print_rows, say
+from cmam.cli.story import tell
 
 if TYPE_CHECKING:
     from cmam.store.audit import Audit, Filters
@@ -241,43 +242,7 @@ def explain(name: str) -> None:
             print_json(story)
         return
     for story in found:
-        _tell(story)
-
-
-def _tell(story: Mapping[str, Any]) -> None:
-    from rich.text import Text
-
-    out = console()
-    change = story["change"]
-    reason = f", {story['reason']}" if story["reason"] else ""
-    out.print(Text.assemble((f"{story['decision_id']}  ", "bold"), (story["verdict"] + reason, "bold")))
-    out.print(
-        f"  {story['at']}  profile {story['profile']}, {story['leader']} → {story['follower']}: "
-        f"{change['kind']} {change['side']} {change['symbol']} {change['volume']} at {change['price'] or 'market'}",
-        soft_wrap=True,
-    )
-    cause = story["cause"]
-    out.print(
-        f"  caused by {change['change']} (record {cause['record']}), decided {cause['seen_to_decided_us']} us after it "
-        "was seen",
-        soft_wrap=True,
-    )
-    if story["working"]:
-        table = new_table()
-        for heading in ("step", "value", "from"):
-            table.add_column(heading, overflow="fold")
-        for step in story["working"]:
-            table.add_row(step["name"], step["value"], step["note"])
-        out.print(table)
-    for symbol, quote in story["inputs"].get("quotes", {}).items():
-        out.print(f"  quote {symbol}: {quote['bid']} / {quote['ask']}, {quote['age_ms']} ms old", soft_wrap=True)
-    if story["let_through_by"]:
-        out.print(f"  what would have let it through: {story['let_through_by']}", soft_wrap=True)
-    for order in story["orders"]:
-        became = order["outcome"] or order["state"]
-        why = f" ({order['reason']})" if order["reason"] else ""
-        out.print(f"  request {order['intent']}: {order['kind']} {order['volume']}, {became}{why}", soft_wrap=True)
-    out.print()
+        tell(story)
 
 
 # --- proof ----------------------------------------------------------------------------------------------------------

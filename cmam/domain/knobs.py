@@ -26,6 +26,8 @@ from cmam.domain.trades import OrderType as OrderKind
 
 GRID = 10**6
 """Settings that are numbers are tried in millionths."""
+PIPS = LOTS = 100
+"""Pips and lots in hundredths: distances are rounded to the nearest anyway."""
 WEEK_MINUTES = 7 * 24 * 60
 NEAR_NAMES = 3
 """So many of the follower's symbols are tried for one that could not be matched."""

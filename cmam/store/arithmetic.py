@@ -14,15 +14,18 @@ _CARRIED = ("leader_volume", "volume.basis")
 _RATIOS = {"balance_ratio": "balance", "equity_ratio": "equity", "free_margin_ratio": "free_margin"}
 
 
-def expression(working: Iterable[Step], volume: str) -> dict[str, object] | None:
+def expression(working: Iterable[Step], volume: str, lot: str | None = None) -> dict[str, object] | None:
     """The exact volume as a product of the recorded numbers, then the roundings; None where nothing was sized.
 
-    `holds` says whether the product gives the recorded exact volume; None where a number was too long to be recorded.
+    `lot` is the units of the follower's lot, for modes that count in these. `holds` says whether the product gives the
+    recorded exact volume; None where a number was too long to be recorded.
     """
     steps = tuple(working)
     values = {step.name: step.value for step in steps}
     notes = {step.name: step.note for step in steps}
     mode = notes.get("volume.amount", "")
+    if lot is not None:
+        values.setdefault("lot", lot)
     found = _product(mode, values)
     if found is None or "raw" not in values:
         return None
@@ -51,6 +54,12 @@ def _product(mode: str, values: Mapping[str, str]) -> tuple[str, Fraction | None
         ours, theirs = f"follower_{_RATIOS[mode]}", f"leader_{_RATIOS[mode]}"
         factors = (*_CARRIED, ours, "volume.amount")
         return _times(values, factors, (theirs, "leader_rate") if "leader_rate" in values else (theirs,))
+    if mode == "fixed":
+        return _times(values, ("volume.amount", "lot"))
+    if mode == "formula":
+        return _times(values, ("formula", "lot"))
+    if mode == "risk_percent" and "volume.without_stop" in values:
+        return _times(values, ("volume.without_stop", "lot"))
     if mode == "fixed_leverage":
         return _times(values, ("volume.amount", "equity"), ("base_rate",))
     if mode == "risk_percent" and "d" in values:

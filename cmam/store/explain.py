@@ -15,6 +15,7 @@ from cmam.domain.changes import Change
 from cmam.domain.cures import Cure, cures
 from cmam.domain.decision import Decision
 from cmam.domain.events import AttemptDecided, ChangeDecided, Inputs, Step
+from cmam.domain.ids import SymbolId
 from cmam.domain.policy import SETTINGS
 from cmam.domain.quantities import Quote
 from cmam.domain.reasons import REASONS, Reason, Verdict
@@ -83,7 +84,7 @@ def _story(audit: Audit, past: Past, decision: Mapping[str, Any], record: Record
         "volume": units_text(event.volume),
         "change": _change(event.change),
         "working": _working(event.working),
-        "arithmetic": expression(event.working, units_text(event.volume)),
+        "arithmetic": expression(event.working, units_text(event.volume), _lot(case, event.symbol)),
         "inputs": _inputs(event.inputs, event.change.symbol.digits, record.at_us),
         "settings": {"version": event.settings_version, **_whole(settings)},
         "cause": _cause(leader, event, record.at_us),
@@ -96,6 +97,11 @@ def _story(audit: Audit, past: Past, decision: Mapping[str, Any], record: Record
     line["set_by"] = past.set_by(event.profile, event.link, event.settings_version, _concerned(line, settings))
     line["timeline"] = timeline(audit, line, record)
     return line
+
+
+def _lot(case: Case | None, symbol: SymbolId | None) -> str | None:
+    spec = case.view.specs.get(symbol) if case is not None and symbol is not None else None
+    return units_text(spec.lot_size) if spec is not None else None
 
 
 def _made(event: ChangeDecided) -> tuple[Any, ...]:

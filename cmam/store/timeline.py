@@ -16,9 +16,9 @@ from cmam.store.text import iso, parse_time
 
 def timeline(audit: Audit, story: Mapping[str, Any], record: Recorded) -> list[Line]:
     """What happened, oldest first: `at`, ms since the leader's change by our clock, whose clock, and what."""
-    seen = story["cause"]["seen_at"]
-    origin = parse_time(seen) if seen else record.at_us
-    events = [*_leader(story), *_decided(story, record)]
+    late = story["cause"]["seen_to_decided_us"]
+    origin = record.at_us - late if late is not None else record.at_us
+    events = [*_leader(story, origin), *_decided(story, record)]
     for order in story["orders"]:
         events += _request(order, _spans(audit, order["intent"]))
     for attempt in story["attempts"]:
@@ -39,7 +39,7 @@ def _ms(span_us: int) -> str:
     return f"{sign}{abs(span_us) // 1_000}.{abs(span_us) % 1_000:03d}"
 
 
-def _leader(story: Mapping[str, Any]) -> Iterator[tuple[int, str, str]]:
+def _leader(story: Mapping[str, Any], seen_us: int) -> Iterator[tuple[int, str, str]]:
     change, cause = story["change"], story["cause"]
     told = f"the leader's broker: {change['kind']} {change['side']} {change['volume']} {change['symbol']}"
     if change["price"]:
@@ -47,7 +47,7 @@ def _leader(story: Mapping[str, Any]) -> Iterator[tuple[int, str, str]]:
     if change["at"]:
         yield parse_time(change["at"]), "broker", told
     if cause["seen_at"]:
-        yield parse_time(cause["seen_at"]), "ours", f"seen by us, record {cause['record']}"
+        yield seen_us, "ours", f"seen by us, record {cause['record']}"
 
 
 def _decided(story: Mapping[str, Any], record: Recorded) -> Iterator[tuple[int, str, str]]:
@@ -57,7 +57,7 @@ def _decided(story: Mapping[str, Any], record: Recorded) -> Iterator[tuple[int, 
 
 def _spans(audit: Audit, intent: str) -> Mapping[str, Any]:
     cursor = audit.views.execute(
-        "SELECT is_from_report, decided_us, committed_us, written_us, sent_us, answered_us FROM orders"
+        "SELECT at_us, is_from_report, decided_us, committed_us, written_us, sent_us, answered_us FROM orders"
         " WHERE intent = ?",
         [intent],
     )
@@ -68,13 +68,18 @@ def _spans(audit: Audit, intent: str) -> Mapping[str, Any]:
 
 def _request(order: Mapping[str, Any], spans: Mapping[str, Any]) -> Iterator[tuple[int, str, str]]:
     volume = f" {order['volume']}" if order["kind"] in ("open", "add", "close", "place") else ""
-    yield parse_time(order["recorded_at"]), "ours", f"request {order['intent']}: {order['kind']}{volume}"
+    yield (
+        spans.get("at_us") or parse_time(order["recorded_at"]),
+        "ours",
+        f"request {order['intent']}: {order['kind']}{volume}",
+    )
     if order["sent_at"]:
         how = ""
         if spans.get("is_from_report"):
-            durable, written = spans["committed_us"] - spans["decided_us"], spans["written_us"] - spans["committed_us"]
-            how = f": durable {_ms(durable)} ms after the decision, on the socket {_ms(written)} ms later"
-        yield parse_time(order["sent_at"]), "ours", f"sent{how}"
+            durable = _ms(spans["committed_us"] - spans["decided_us"])
+            written = _ms(spans["written_us"] - spans["committed_us"])
+            how = f": durable {durable} ms after the decision, on the socket {written} ms later"
+        yield spans.get("sent_us") or parse_time(order["sent_at"]), "ours", f"sent{how}"
         if spans.get("answered_us") is not None and spans.get("sent_us"):
             yield (
                 spans["sent_us"] + spans["answered_us"],

@@ -148,11 +148,46 @@ def test_explain_shows_the_arithmetic_as_it_was_computed_then(audit: Audit) -> N
     assert working["minimum"] == "100000.00"
     assert story["reason"] == "below_minimum"
     row = REASONS[Reason.BELOW_MINIMUM]
-    assert (story["rule"], story["let_through_by"]) == (row.when, row.cure)
+    assert (story["rule"], story["advice"], story["reproduced"]) == (row.when, row.cure, True)
+    assert story["let_through_by"].startswith("volume.amount=1 (was 0.5) → 100000.00 units; or volume.rounding=raise")
+    assert (story["arithmetic"]["text"], story["arithmetic"]["holds"]) == ("100000.00 × 1 × 0.5 = 50000 units", True)
     assert story["inputs"]["quotes"]["EURUSD"]["age_ms"] == 0
     assert story["settings"]["volume.amount"] == "0.5"
     assert story["cause"]["record"] == decision["cause"]
     assert story["orders"] == []
+
+
+def test_explain_tells_what_happened_in_order_with_times(audit: Audit) -> None:
+    """From the leader's fill over the durable decision to the broker's answer and the copy's end; causes first."""
+    story = next(explain(audit, next(audit.copies())["copy_id"]))
+    told = [line["what"].split(":")[0].split(",")[0] for line in story["timeline"]]
+    assert told[:4] == ["the leader's broker", "seen by us", "decided", "request cm1.st0re.l1nk01.p3ux.1"]
+    assert story["timeline"][4]["what"] == ("sent: durable 0.800 ms after the decision, on the socket 0.100 ms later")
+    assert told[-1] == "the copy is closed"
+    moments = [line["at"] for line in story["timeline"]]
+    assert moments == sorted(moments)
+    assert [line["after_ms"] for line in story["timeline"][1:4]] == ["0.000", "10.000", "10.000"]
+
+
+def test_explain_says_who_set_a_setting_and_when() -> None:
+    """The version that was decided by, and the record that made the value what it was, with its author."""
+    world = World().set_up()
+    changed = LinkSettingsChanged(link=LINKS[FIRST], settings={"volume.amount": "0.005"}, user="ann")
+    world.write_profile(changed)
+    world.leader_opens(150_000)
+    (decision,) = Audit.of(world.log).decisions(Filters(account=FIRST))
+    (story,) = explain(Audit.of(world.log), decision["decision_id"])
+    rows = {row["setting"]: row for row in story["set_by"]}
+    assert (rows["volume.amount"]["value"], rows["volume.amount"]["user"]) == ("0.005", "ann")
+    assert rows["volume.amount"]["version"] == decision["settings_version"] == 4
+    assert rows["volume.rounding"] == {
+        "setting": "volume.rounding",
+        "value": "skip,cap",
+        "default": "skip,cap",
+        "version": None,
+        "at": None,
+        "user": None,
+    }
 
 
 @pytest.mark.parametrize("what", ["copy_id", "intent", "change", "leader_position", "follower_position", "decision_id"])

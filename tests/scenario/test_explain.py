@@ -1,0 +1,73 @@
+"""Explain over a whole rulebook: every story holds by itself, and what it says would have helped does help.
+
+The cases, the brokers and the leader's trade are those of `test_rules_sizes.py`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from fractions import Fraction
+from typing import Any
+
+from cmam.domain.cures import KNOBS
+from cmam.domain.reasons import Reason
+from cmam.store.audit import Audit
+from cmam.store.explain import explain
+from tests.rulebook import UNIT, Case, Rulebook
+from tests.scenario.test_rules_sizes import SIZES
+
+
+def _day(cases: list[Case]) -> tuple[Rulebook, dict[str, dict[str, Any]]]:
+    """One leader's trade copied by these cases, and each one's story."""
+    book = Rulebook(cases)
+    book.begin()
+    book.person.buy(73_000 * UNIT, label="abcD", relativeStopLoss=803, relativeTakeProfit=1_217)
+    book.go(3)
+    audit = Audit.of(book.log)
+    stories = {}
+    for case in cases:
+        (decision,) = [line for line in audit.decisions() if (line["profile"], line["kind"]) == (case.name, "opened")]
+        (stories[case.name],) = explain(audit, decision["decision_id"])
+    return book, stories
+
+
+def test_every_story_holds_and_every_cure_cures() -> None:
+    """Arithmetic gives the decided volume, today's code decides alike, and a skip run again under its cure copies it.
+
+    The second run is a whole new day on the sandbox, with the settings that explain said would have been enough.
+    """
+    _, stories = _day(SIZES)
+    cured: list[Case] = []
+    for case in SIZES:
+        story = stories[case.name]
+        assert story["reproduced"], case.name
+        if story["arithmetic"] is not None:
+            assert story["arithmetic"]["holds"], case.name
+            step = Fraction(next(s["note"].split()[-1] for s in story["working"] if s["name"] == "rounded"))
+            raw, rounded = (Fraction(s["value"]) for s in story["working"] if s["name"] in ("raw", "rounded"))
+            assert rounded == raw // step * step, case.name
+        elif story["verdict"] == "copy":
+            raise AssertionError(f"{case.name} was sized and shows no arithmetic")
+        mine = [row for row in story["set_by"] if row["setting"] in case.settings]
+        assert {row["setting"]: row["value"] for row in mine} == dict(case.settings)
+        assert all(row["version"] for row in mine if row["value"] != row["default"]), case.name
+        if story["verdict"] == "skip":
+            assert Reason(story["reason"]) in KNOBS, case.name
+            assert story["cures"], case.name
+            cured += _with_settings_of(case, story)
+    assert len(cured) >= 12
+    book, _ = _day(cured)
+    assert {case.name: book.volumes(case.name) for case in cured} == {
+        case.name: [int(Fraction(case.expected) * UNIT)] for case in cured
+    }
+
+
+def _with_settings_of(case: Case, story: dict[str, Any]) -> list[Case]:
+    """The case under each of its cures that consists of settings alone."""
+    found = []
+    for number, cure in enumerate(story["cures"]):
+        if all(one["is_setting"] for one in cure["alterations"]) and not cure["waits"]:
+            settings = {**case.settings, **{one["what"]: one["needs"] for one in cure["alterations"]}}
+            name = f"{case.name} {number}"
+            found.append(replace(case, name=name, settings=settings, expected=cure["volume"]))
+    return found
