@@ -96,6 +96,7 @@ class Machinery:
     provider: Callable[[Settings], Provider] = lambda settings: OAuthClient(
         settings.api.oauth_url, settings.api.ca_file
     )
+    wait: Callable[[Latch, float], bool] = Latch.wait
 
 
 def threads(settings: Settings, clock: Clock) -> Machinery:
@@ -415,7 +416,7 @@ class System:
             if not self._directory.tell(name, m.Stop()):
                 self._stopped[name].open()
         for name in names:
-            if not self._stopped[name].wait(STEP_S):
+            if not self._machinery.wait(self._stopped[name], STEP_S):
                 log.warning("! %s did not come to its end in time", name)
 
     def _drain(self, limiters: list[str]) -> None:
@@ -424,4 +425,4 @@ class System:
         for _ in range(int(DRAIN_S * 20)):
             if not any(self._status.read(name).get("waiting") for name in limiters):
                 return
-            patience.wait(0.05)
+            self._machinery.wait(patience, 0.05)

@@ -15,19 +15,9 @@ from typing import Any
 
 import pykka
 
-from cmam.actors import messages as m
-from cmam.actors.reader import Dialled, deliver
-from cmam.actors.runtime import Directory
+from cmam.actors.runtime import Directory, Latch
 from cmam.clock import ManualClock
-from cmam.openapi._pb.OpenApiCommonMessages_pb2 import ProtoMessage
-from cmam.openapi.errors import CannotConnect, ConnectStep
-from cmam.openapi.framing import Deframer, frame
-from cmam.openapi.quotes import QuoteBoard
-from cmam.sandbox.broker import Broker, Close, Send
-
-NETWORK_US = 200
-"""One way through the virtual network."""
-SPOT_EVENT = 2131
+from tests.wires import Network
 
 
 class SteppedInbox:
@@ -55,7 +45,7 @@ class SteppedActor(pykka.Actor):
 
     @staticmethod
     def _create_future() -> Any:
-        raise AssertionError("actors never ask")
+        return pykka.ThreadingFuture()  # for the end of an actor, which nobody waits for; actors never ask
 
     def _start_actor_loop(self) -> None:
         Stepper.current.adopt(self)
@@ -92,6 +82,9 @@ class Stepper:
         self.directory = FusedDirectory()
         self.network = Network(self)
         self.doomed: dict[str, tuple[int, int]] = {}
+        self.lags: dict[str, int] = {}
+        self.turns = 0
+        self._rests: dict[str, int] = {}
         self._actors: list[pykka.Actor] = []
         self._heap: list[tuple[int, int, str, object]] = []
         self._numbers = itertools.count()
@@ -126,6 +119,7 @@ class Stepper:
         self._actors.clear()
         self._heap.clear()
         self.doomed.clear()
+        self._rests.clear()
         self.directory = FusedDirectory()
         self.network.cut_all()
 
@@ -133,7 +127,7 @@ class Stepper:
 
     def step(self) -> bool:
         """One turn of whoever may; False when nobody may before time moves."""
-        ready = [actor for actor in self._actors if not actor.actor_stopped.is_set() and actor.actor_inbox.waiting]
+        ready = [actor for actor in self._waiting() if self._rests.get(_name(actor), 0) <= self.clock.now()]
         lines = self.network.deliverable()
         choices = len(ready) + len(lines)
         if self._heap and self._heap[0][0] <= self.clock.monotonic():
@@ -150,12 +144,24 @@ class Stepper:
             self.directory.tell(name, message)
         return True
 
+    def _waiting(self) -> list[pykka.Actor]:
+        return [actor for actor in self._actors if not actor.actor_stopped.is_set() and actor.actor_inbox.waiting]
+
+    def lag(self, name: str) -> int:
+        """How long something comes to no turn, drawn anew each time, in us: a machine that is too busy."""
+        longest = self.lags.get(name, 0)
+        return self.random.randrange(longest) if longest else 0
+
+    def rest(self, name: str, span_us: int) -> None:
+        """Let an actor come to no turn for so long."""
+        self._rests[name] = self.clock.now() + span_us
+
     def doom(self, name: str, turns: int, tells: int) -> None:
         """Let an actor die in its turn after so many, before its message to others after so many."""
         self.doomed[name] = (turns, tells)
 
     def _light_fuse(self, actor: pykka.Actor) -> None:
-        name = getattr(actor, "_name", "")
+        name = _name(actor)
         if name not in self.doomed:
             return
         turns, tells = self.doomed.pop(name)
@@ -166,6 +172,9 @@ class Stepper:
 
     def _turn(self, actor: pykka.Actor) -> None:
         envelope = actor.actor_inbox.get()
+        self.turns += 1
+        if self.lags:
+            self._rests[_name(actor)] = self.clock.now() + self.lag(_name(actor))
         self._light_fuse(actor)
         try:
             actor._handle_receive(envelope.message)
@@ -179,17 +188,21 @@ class Stepper:
             actor.actor_stopped.set()
             actor.on_failure(type(error), error, error.__traceback__)
 
+    def next_moment(self) -> int | None:
+        """When anybody may do anything next, once nobody may now."""
+        moments = [self.network.next_moment()]
+        if self._heap:
+            moments.append(self._heap[0][0] - self.clock.monotonic() + self.clock.now())
+        moments += [self._rests.get(_name(actor), 0) for actor in self._waiting()]
+        return min((moment for moment in moments if moment is not None), default=None)
+
     def run(self, span_us: int) -> None:
         """Let everything happen that happens within this span of virtual time."""
         end = self.clock.now() + span_us
         while True:
             while self.step():
                 pass
-            moments = [self.network.next_moment()]
-            if self._heap:
-                moments.append(self._heap[0][0] - self.clock.monotonic() + self.clock.now())
-            known = [moment for moment in moments if moment is not None]
-            nearest = min(known, default=None)
+            nearest = self.next_moment()
             if nearest is None or nearest > end:
                 self.clock.advance_to(end)
                 self.network.tick()
@@ -199,6 +212,21 @@ class Stepper:
             self.clock.advance_to(max(nearest, self.clock.now() + 1))
             self.network.tick()
 
+    def wait(self, latch: Latch, span_s: float) -> bool:
+        """Go on until a latch opens, at most for so long: what a thread does that waits for it."""
+        end = self.clock.now() + int(span_s * 1_000_000)
+        while not latch.is_open:
+            if self.step():
+                continue
+            nearest = self.next_moment()
+            if nearest is None or nearest > end:
+                self.clock.advance_to(max(end, self.clock.now()))
+                self.network.tick()
+                return latch.is_open
+            self.clock.advance_to(max(nearest, self.clock.now() + 1))
+            self.network.tick()
+        return True
+
     def run_until(self, done: Callable[[], bool], span_us: int) -> None:
         """Let time pass until something holds; AssertionError when it does not within the span."""
         end = self.clock.now() + span_us
@@ -207,155 +235,5 @@ class Stepper:
             self.run(50_000)
 
 
-class Line:
-    """One connection: bytes on their way in both directions, in order."""
-
-    def __init__(self, network: Network, number: int, name: str, generation: int, board: QuoteBoard) -> None:
-        self.network = network
-        self.number = number
-        self.name = name
-        self.generation = generation
-        self.board = board
-        self.to_broker: deque[tuple[int, bytes]] = deque()
-        self.to_client: deque[tuple[int, bytes]] = deque()
-        self.spots: deque[tuple[int, bytes]] = deque()
-        self.at_broker = Deframer()
-        self.at_client = Deframer()
-        self.is_open = True
-        self.closing = False
-
-    def send(self, data: bytes) -> None:
-        """The connection actor's side of the port."""
-        if not self.is_open:
-            raise OSError("the line was cut")
-        self.to_broker.append((self.network.now() + NETWORK_US, data))
-
-    def receive(self) -> bytes:
-        raise AssertionError("nobody reads blocking here")
-
-    def close(self) -> None:
-        self.is_open = False
-
-
-class Network:
-    """Lines between the system's connections and the broker's core."""
-
-    def __init__(self, stepper: Stepper) -> None:
-        self._stepper = stepper
-        self.broker: Broker | None = None
-        self.lines: dict[int, Line] = {}
-        self.others: dict[int, Callable[[Send | Close], None]] = {}
-        self.is_reachable = True
-        self.spots_late_us = 0
-        self._numbers = itertools.count(1)
-
-    def now(self) -> int:
-        return self._stepper.clock.now()
-
-    def reader(self, name: str, _endpoint: object, board: QuoteBoard) -> Any:
-        """The port that dials for a connection's actor."""
-        network = self
-
-        class Reader:
-            def start(self, generation: int) -> None:
-                network.dial(name, generation, board)
-
-        return Reader()
-
-    def dial(self, name: str, generation: int, board: QuoteBoard) -> None:
-        directory = self._stepper.directory
-        if not self.is_reachable:
-            error = CannotConnect(ConnectStep.PORT, "the network is down.", "Wait.")
-            directory.tell(name, m.Lost(generation, str(error)))
-            return
-        line = Line(self, next(self._numbers), name, generation, board)
-        self.lines[line.number] = line
-        assert self.broker is not None
-        self.broker.connect(line.number, self.now())
-        directory.tell(name, Dialled(generation, line))
-
-    def cut_all(self) -> None:
-        """Every line is cut: what is under way in either direction is lost."""
-        for line in list(self.lines.values()):
-            self.cut(line)
-
-    def cut(self, line: Line) -> None:
-        self.lines.pop(line.number, None)
-        line.is_open = False
-        assert self.broker is not None
-        self.broker.disconnect(line.number, self.now())
-        self._stepper.directory.tell(line.name, m.Lost(line.generation, "the line was cut"))
-
-    def deliverable(self) -> list[Callable[[], None]]:
-        """What could arrive now."""
-        now = self.now()
-        found: list[Callable[[], None]] = []
-        for line in list(self.lines.values()):
-            if line.to_broker and line.to_broker[0][0] <= now:
-                found.append(lambda line=line: self._to_broker(line))
-            if line.to_client and line.to_client[0][0] <= now:
-                found.append(lambda line=line: self._to_client(line, line.to_client))
-            if line.spots and line.spots[0][0] <= now:
-                found.append(lambda line=line: self._to_client(line, line.spots))
-            if not line.is_open and not line.to_broker:
-                found.append(lambda line=line: self.cut(line))
-        return found
-
-    def _to_broker(self, line: Line) -> None:
-        _, data = line.to_broker.popleft()
-        assert self.broker is not None
-        for body in line.at_broker.receive_data(data):
-            envelope = ProtoMessage.FromString(body)
-            msg_id = envelope.clientMsgId if envelope.HasField("clientMsgId") else None
-            self.broker.receive(line.number, envelope.payloadType, envelope.payload, msg_id, self.now())
-        self.collect()
-
-    def _to_client(self, line: Line, queue: deque[tuple[int, bytes]]) -> None:
-        _, data = queue.popleft()
-        stepper = self._stepper
-        for body in line.at_client.receive_data(data):
-            received = stepper.clock.monotonic()
-            deliver(body, line.generation, received, line.board, stepper.clock, stepper.directory, line.name)
-        if line.closing and not line.to_client:
-            self.cut(line)
-
-    def collect(self) -> None:
-        """Put what the broker says on its lines."""
-        assert self.broker is not None
-        for output in self.broker.take_output():
-            if output.connection in self.others:
-                self.others[output.connection](output)
-                continue
-            line = self.lines.get(output.connection)
-            if line is None:
-                continue
-            if isinstance(output, Close):
-                if output.flush and line.to_client:
-                    line.closing = True
-                else:
-                    self.cut(line)
-                continue
-            envelope = ProtoMessage(payloadType=output.payload_type, payload=output.payload)
-            if output.client_msg_id is not None:
-                envelope.clientMsgId = output.client_msg_id
-            is_late = self.spots_late_us and output.payload_type == SPOT_EVENT
-            queue, late_us = (line.spots, self.spots_late_us) if is_late else (line.to_client, 0)
-            queue.append((self.now() + NETWORK_US + late_us, frame(envelope.SerializeToString())))
-
-    def tick(self) -> None:
-        """Time has moved: let the broker act on it."""
-        assert self.broker is not None
-        deadline = self.broker.next_deadline()
-        if deadline is not None and deadline <= self.now():
-            self.broker.on_time(self.now())
-        self.collect()
-
-    def next_moment(self) -> int | None:
-        """When something arrives or the broker acts next."""
-        queues = [queue for line in self.lines.values() for queue in (line.to_broker, line.to_client, line.spots)]
-        moments = [queue[0][0] for queue in queues if queue]
-        assert self.broker is not None
-        deadline = self.broker.next_deadline()
-        if deadline is not None:
-            moments.append(deadline)
-        return min(moments, default=None)
+def _name(actor: pykka.Actor) -> str:
+    return getattr(actor, "_name", "")

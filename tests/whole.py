@@ -198,6 +198,7 @@ class Whole:
             stepper.network.reader,
             stepper.random.random,
             lambda _: self.provider,
+            stepper.wait,
         )
         self.system = System(self.settings, self.log, self.secrets, machinery)
         self.system.start()
@@ -211,6 +212,13 @@ class Whole:
         """A crash: what was not on disk is gone."""
         self.stepper.kill()
         self.log.refresh()
+
+    def stop(self) -> int:
+        """An orderly end, as at a signal; answers the exit code."""
+        assert self.system is not None
+        code = self.system.stop()
+        self.kill()  # what the process has not done by now it will not do
+        return code
 
     def is_ready(self) -> bool:
         """Whether every account of the system is reconciled."""

@@ -51,6 +51,7 @@ class RecorderActor(Watched):
         self._refused: set[str] = set()
         self._is_urgent = False
         self._is_armed = False
+        self._is_closed = False
         self._retry_us = 0
         self._tidy_armed = False
         self._checkpointer = Checkpointer()
@@ -59,6 +60,8 @@ class RecorderActor(Watched):
 
     def on_receive(self, message: Any) -> None:
         match message:
+            case _ if self._is_closed:
+                log.debug("- the log is closed: %s", type(message).__name__)
             case m.Append() if message.stream in self._refused:
                 log.warning("! %s is closed: %d facts were not recorded", message.stream, len(message.facts))
             case m.Append():
@@ -75,6 +78,7 @@ class RecorderActor(Watched):
                 self._tidy()
             case m.Stop():
                 self._commit()
+                self._is_closed = True  # whoever asked has the log to himself from here on
                 self._directory.tell(m.SUPERVISOR, m.Stopped(m.RECORDER))
             case _:
                 raise AssertionError(f"the recorder cannot take {message!r}")

@@ -8,8 +8,8 @@ from cmam.domain.events import IntentOverdue, IntentSent
 from cmam.openapi import catalogue
 from cmam.openapi.envelope import decode
 from cmam.store.replay import verify
-from tests.stepped import Line
 from tests.whole import SAME_BROKER, Whole
+from tests.wires import Line
 
 LOT = 10_000_000
 
