@@ -11,6 +11,7 @@ import logging
 import sys
 import threading
 from dataclasses import dataclass
+from queue import Empty, SimpleQueue
 from typing import Any, Protocol
 
 import pykka
@@ -108,19 +109,30 @@ class Watched(pykka.Actor):
 
 
 class Latch:
-    """Something that one thread waits for and another lets happen."""
+    """Something that one thread waits for and another, or a signal's handler, lets happen.
+
+    Not an `Event`: its lock is not reentrant, so a handler that sets it in the thread that waits for it may wait for
+    itself. Putting into a `SimpleQueue` is safe there.
+    """
 
     def __init__(self) -> None:
-        self._event = threading.Event()
+        self._is_open = False
+        self._opened: SimpleQueue[None] = SimpleQueue()
 
     def open(self) -> None:
         """Let whoever waits go on."""
-        self._event.set()
+        self._is_open = True
+        self._opened.put(None)
 
     @property
     def is_open(self) -> bool:
-        return self._event.is_set()
+        return self._is_open
 
     def wait(self, timeout_s: float | None = None) -> bool:
         """Wait until it opens, at most so long; whether it has."""
-        return self._event.wait(timeout_s)
+        try:
+            self._opened.get(timeout=timeout_s)
+        except Empty:
+            return self._is_open
+        self._opened.put(None)  # for whoever else waits
+        return True

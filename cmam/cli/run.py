@@ -202,7 +202,9 @@ def _watch(me: Face) -> None:
     from cmam.cli.screen import status_screen
 
     pause = Latch()
-    signal.signal(signal.SIGTERM, lambda *_: pause.open())
+    for number in (signal.SIGINT, signal.SIGTERM):
+        # An exception from a signal can fall into a place that swallows it; a latch is seen whenever it opens.
+        signal.signal(number, lambda *_: pause.open())
     if me.as_json:
         while not pause.is_open:
             print_json(document_of_home(me))
@@ -211,16 +213,13 @@ def _watch(me: Face) -> None:
         return
     was_running = False
     with Live(console=console(), screen=sys.stdout.isatty(), auto_refresh=False) as live:
-        try:
-            while not pause.is_open:
-                document = document_of_home(me)
-                live.update(status_screen(document), refresh=True)
-                if was_running and not document["running"]:
-                    break
-                was_running = bool(document["running"])
-                pause.wait(WATCH_S)
-        except KeyboardInterrupt:
-            pass
+        while not pause.is_open:
+            document = document_of_home(me)
+            live.update(status_screen(document), refresh=True)
+            if was_running and not document["running"]:
+                break
+            was_running = bool(document["running"])
+            pause.wait(WATCH_S)
 
 
 # --- pause and resume -----------------------------------------------------------------------------------------------

@@ -18,6 +18,8 @@ HEAD_BYTES_MAX = 32 * 1024
 BODY_BYTES_MAX = 1024 * 1024
 CONNECTION_S_MAX = 15.0
 """Longest that a visitor may be silent, between requests or within one."""
+LINGER_BYTES_MAX = 8 * 1024 * 1024
+"""How much a refused visitor may still send before the line is cut."""
 REQUESTS_MAX = 1_000
 """Requests one connection may carry before it is closed."""
 
@@ -73,6 +75,8 @@ class HttpConnection(asyncio.Protocol):
         self._request: h11.Request | None = None
         self._body = bytearray()
         self._served = 0
+        self._is_lingering = False
+        self._swallowed = 0
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.Transport, transport)
@@ -86,6 +90,11 @@ class HttpConnection(asyncio.Protocol):
             self._timer.cancel()
 
     def data_received(self, data: bytes) -> None:
+        if self._is_lingering:
+            self._swallowed += len(data)
+            if self._swallowed > LINGER_BYTES_MAX:
+                self.abort()
+            return
         self._restart_timer()
         try:
             self._http.receive_data(data)
@@ -165,7 +174,18 @@ class HttpConnection(asyncio.Protocol):
             ]
             self._transport.write(self._http.send(h11.Response(status_code=status, headers=head)) or b"")
             self._transport.write(self._http.send(h11.Data(data=body)) or b"")
-        self._transport.close()
+        self._linger()
+
+    def _linger(self) -> None:
+        """Say no more and swallow what is on its way: closed at once, the kernel would drop our answer unread."""
+        assert self._transport is not None
+        self._is_lingering = True
+        self._http = h11.Connection(h11.SERVER)
+        self._body.clear()
+        if self._transport.can_write_eof():
+            self._transport.write_eof()
+        else:  # TLS cannot say that only one side is done
+            self._transport.close()
 
     def _restart_timer(self) -> None:
         if self._timer is not None:
