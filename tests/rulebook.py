@@ -11,7 +11,7 @@ Mini       10,000 a lot, step 300, from 300 to 45,000 units, ask 1.08511
 Odd        EUR/USD and so on: four digits, step 700, from 2,100 to 98,700 units, ask 1.0852, commission 0.004 % of the
            value a side, stops at least 60 points away on EUR/USD; no EURJPY: GBP becomes JPY in two steps
 Dear       step 1 unit, from 1, ask 1.08520, 0.05 % of the value a side but never less than 4 GBP an order, 0.7 % of
-           what is converted into the account's money
+           what is converted into the account's money; 1:100 up to 50,000 USD of exposure, 1:10 above
 =========  =======================================================================================================
 """
 
@@ -135,8 +135,9 @@ commission = "0.004"
 name = "Dear"
 first_id = 900_001
 first_asset_id = 91
+leverages = [{ id = 4, tiers = [{ volume = 5_000_000, leverage = 100 }, { volume = 9_000_000_000, leverage = 10 }] }]
 symbols = [
-    { feed = "EURUSD", id = 1 },
+    { feed = "EURUSD", id = 1, leverage_id = 4 },
     { feed = "GBPUSD", id = 2 },
     { feed = "USDJPY", id = 3 },
 ]

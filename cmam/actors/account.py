@@ -11,6 +11,7 @@ import logging
 from typing import Any
 
 from cmam.actors import messages as m
+from cmam.actors.asides import Asides
 from cmam.actors.desk import AccountPorts, Desk
 from cmam.actors.following import Following
 from cmam.actors.preparation import Kind
@@ -38,8 +39,9 @@ class AccountActor(Watched):
         self._name = m.account_name(view.account)
         self._desk = Desk(view, ports)
         self._following = Following(self._desk, links)
-        self._watches = Watches(self._desk, self._following)
-        self._questions = Questions(self._desk, self._ready)
+        self._asides = Asides(self._desk, lambda: self._following.links.values())
+        self._watches = Watches(self._desk, self._following, self._asides)
+        self._questions = Questions(self._desk, self._ready, lambda: bool(self._following.links))
         self._armed_us = 0
         self._refused = ""
         self._is_prepared = False
@@ -74,11 +76,13 @@ class AccountActor(Watched):
             case m.Answered() if message.question.startswith(SHARE):
                 self._desk.share_read(message)
             case m.Answered():
-                self._questions.answered(message)
+                if not self._asides.answered(message):
+                    self._questions.answered(message)
             case m.Unanswered() if message.question.startswith(SHARE):
                 self._desk.share_unread(message)
             case m.Unanswered():
-                self._questions.unanswered(message)
+                if not self._asides.unanswered(message):
+                    self._questions.unanswered(message)
             case m.SessionMoved():
                 self._session_moved(message)
             case m.TraderReported():
@@ -98,6 +102,7 @@ class AccountActor(Watched):
         match message:
             case m.LinksChanged():
                 self._following.links_changed(message)
+                self._asides.look()
                 self._watches.guard()
             case m.Begin():
                 self._begin()
@@ -144,6 +149,7 @@ class AccountActor(Watched):
             self._questions.prepare(Kind.FULL)
             return
         self._questions.give_up()
+        self._asides.give_up()
         for intent in tuple(self._view.intents.values()):
             if intent.state in (IntentState.SENT, IntentState.ACCEPTED):
                 self._desk.fact(IntentOverdue(intent=intent.intent, why="the connection was lost"))
@@ -161,6 +167,7 @@ class AccountActor(Watched):
             self._desk.followers.reconciled(self._view)
         self._desk.alert(m.Alert("session"))
         self._following.flush()
+        self._asides.look()
         self._watches.guard()
         self._arm()
 
@@ -212,6 +219,7 @@ class AccountActor(Watched):
                 self._watches.sight()
             case "refresh":
                 self._questions.refresh()
+                self._asides.look()
             case "watch":
                 self._watches.guard_again()
             case "question":

@@ -1,6 +1,6 @@
 """How an account gets ready on a fresh connection: which questions, in which order, and the facts their answers make.
 
-    FULL      catalogue, trader, specifications, then the snapshot and the deals of the gap
+    FULL      catalogue, trader, specifications, tiers of leverage, then the snapshot and the deals of the gap
     LOOKUP    the order history, then a snapshot: settles what is unknown
     REFRESH   a snapshot alone, now and then: finds what no event told
 
@@ -18,12 +18,12 @@ from typing import Any
 
 from cmam.clock import MILLISECOND_US
 from cmam.domain.account import AccountView, IntentState
-from cmam.domain.events import AssetName, Event, ExecutionSeen, Reconciled, SymbolListSeen, SymbolSpecSeen
+from cmam.domain.events import AssetName, Event, ExecutionSeen, LeverageSeen, Reconciled, SymbolListSeen, SymbolSpecSeen
 from cmam.domain.ids import AssetId, PositionId, SymbolId
 from cmam.domain.symbols import SymbolName, SymbolSpec
 from cmam.domain.trades import Deal, Order, Position
 from cmam.domain.turn import SETTLE_US
-from cmam.openapi import requests, translate
+from cmam.openapi import reckonings, requests, translate
 
 SPECS_PER_REQUEST = 100
 """Symbols asked for at once: answers stay far below the 1 MB at which a client was seen to give up."""
@@ -63,6 +63,7 @@ class Preparation:
         specs: Mapping[SymbolId, SymbolSpec],
         kind: Kind,
         leads: bool,
+        follows: bool = False,
         now_us: int,
         is_live: bool = False,
         settle_us: int = SETTLE_US,
@@ -75,6 +76,7 @@ class Preparation:
         self.specs: dict[SymbolId, SymbolSpec] = dict(specs)
         self._account = view.account
         self._leads = leads
+        self._follows = follows
         self._settle_us = settle_us
         self._is_live = is_live
         self._open: dict[str, Question] = {}
@@ -150,7 +152,9 @@ class Preparation:
                 self._broker = report.brokerName
                 return (translate.trader_seen(report, self._assets, is_live=self._is_live),), ()
             case "specs":
-                return self._take_specs(report)
+                return self._take_specs(report, view)
+            case "leverage":
+                return self._take_leverage(report)
             case "orders":
                 return (), self._take_orders(*report)
             case "deals":
@@ -181,18 +185,40 @@ class Preparation:
         )
         if not asked:
             self.wants_quotes = True
-            return facts, self._after_specs()
+            return facts, self._after_specs(view)
         return facts, self._put(*asked)
 
-    def _take_specs(self, report: tuple[SymbolSpec, ...]) -> tuple[tuple[Event, ...], tuple[Question, ...]]:
+    def _take_specs(
+        self, report: tuple[SymbolSpec, ...], view: AccountView
+    ) -> tuple[tuple[Event, ...], tuple[Question, ...]]:
         self.specs.update({spec.symbol: spec for spec in report})
         if any(name.startswith("specs ") for name in self._open):
             return (), ()
         self.wants_quotes = True
-        return (), self._after_specs()
+        return (), self._after_specs(view)
 
-    def _after_specs(self) -> tuple[Question, ...]:
-        return self._ask_snapshot()
+    def _after_specs(self, view: AccountView) -> tuple[Question, ...]:
+        """Tiers of leverage come before anything is decided: without them nobody knows what margin an open binds."""
+        unknown = {spec.leverage_id for spec in self.specs.values()} - view.leverages.keys() - {0}
+        if not self._follows or not unknown:
+            return self._ask_snapshot()
+        return self._put(
+            *(
+                Question(
+                    f"leverage {leverage}", reckonings.ask_leverage(self._account, leverage), reckonings.read_leverage
+                )
+                for leverage in sorted(unknown)
+            )
+        )
+
+    def _take_leverage(self, report: LeverageSeen | None) -> tuple[tuple[Event, ...], tuple[Question, ...]]:
+        facts = (report,) if report is not None else ()
+        is_last = not any(name.startswith("leverage ") for name in self._open)
+        return facts, self._ask_snapshot() if is_last else ()
+
+    def is_needless(self, question: str) -> bool:
+        """Whether an account can be made ready without this answer: tiers are asked for again beside the way."""
+        return question.startswith("leverage ")
 
     def _ask_orders(self) -> tuple[Question, ...]:
         return self._put(Question("orders", requests.ask_orders(self._account, self._from_ms, self._to_ms), _orders))
@@ -207,7 +233,9 @@ class Preparation:
         return self._ask_snapshot()
 
     def _ask_deals(self) -> tuple[Question, ...]:
-        return self._put(Question("deals", requests.ask_deals(self._account, self._from_ms, self._to_ms), _deals))
+        return self._put(
+            Question("deals", requests.ask_deals(self._account, self._from_ms, self._to_ms), reckonings.read_deals)
+        )
 
     def _take_deals(
         self, report: tuple[tuple[Deal, ...], bool], view: AccountView
@@ -296,10 +324,6 @@ def snapshot(wire: Any) -> Any:
 
 def _orders(wire: Any) -> tuple[tuple[Order, ...], bool]:
     return tuple(translate.order(order) for order in wire.order), bool(wire.hasMore)
-
-
-def _deals(wire: Any) -> tuple[tuple[Deal, ...], bool]:
-    return tuple(translate.deal(deal) for deal in wire.deal), bool(wire.hasMore)
 
 
 def _differs(view: AccountView, positions: tuple[Position, ...], orders: tuple[Order, ...]) -> bool:

@@ -31,9 +31,10 @@ REFRESH_US = 60 * SECOND_US
 class Questions:
     """One way to readiness or one look-up at a time. `on_ready` is called at the end of each, with its kind."""
 
-    def __init__(self, desk: Desk, on_ready: Callable[[Kind], None]) -> None:
+    def __init__(self, desk: Desk, on_ready: Callable[[Kind], None], follows: Callable[[], bool]) -> None:
         self._desk = desk
         self._on_ready = on_ready
+        self._follows = follows
         self._preparation: Preparation | None = None
         self._early: list[tuple[m.Reported, bool]] = []
         self._is_refreshing = False
@@ -59,6 +60,7 @@ class Questions:
             specs=desk.specs,
             kind=kind,
             leads=bool(desk.followers),
+            follows=self._follows(),
             now_us=desk.ports.clock.now(),
             is_live=desk.ports.is_live,
             settle_us=desk.ports.settle_us,
@@ -139,6 +141,9 @@ class Questions:
     def unanswered(self, message: m.Unanswered) -> None:
         """A question was refused: say so, and ask again after a while."""
         if self._preparation is None or not self._preparation.expects(message.question):
+            return
+        if self._preparation.is_needless(message.question):
+            self.answered(m.Answered(message.question, None))
             return
         name = self._desk.name
         log.warning("! %s: %s was not answered: %s %s", name, message.question, message.error_code, message.text)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from cmam.actors.asides import Asides
 from cmam.actors.desk import Desk
 from cmam.actors.following import Following
 from cmam.clock import SECOND_US
@@ -22,8 +23,9 @@ SAMPLE_US = 10 * SECOND_US
 class Watches:
     """The looks that a timer asks for."""
 
-    def __init__(self, desk: Desk, following: Following) -> None:
+    def __init__(self, desk: Desk, following: Following, asides: Asides) -> None:
         self._desk = desk
+        self._asides = asides
         self._following = following
         self._blind_since: dict[AccountId, int] = {}
         self._guarded = guards.Memory()
@@ -42,6 +44,7 @@ class Watches:
         self._guarded = found.memory
         for fact in found.facts:
             desk.fact(fact)
+        self._asides.watch(is_dark=found.is_dark)
         if not self._is_guarding:
             self._is_guarding = True
             desk.remind(WATCH_US, "watch")

@@ -20,6 +20,7 @@ from cmam.domain.events import (
     CopyFinished,
     CopyOverdue,
     CopyTouched,
+    DayHistorySeen,
     EquityPeaked,
     Event,
     ExecutionSeen,
@@ -27,14 +28,18 @@ from cmam.domain.events import (
     GuardDayBegan,
     GuardRearmed,
     GuardTripped,
+    Health,
     HealthChanged,
     IntentDropped,
     IntentOverdue,
     IntentRecorded,
     IntentSent,
     IntentSettled,
+    LeverageSeen,
+    MarginSeen,
     Reconciled,
     RequestRefused,
+    ResultsSeen,
     StopOutSeen,
     SymbolConfirmed,
     SymbolListSeen,
@@ -63,6 +68,7 @@ from cmam.domain.latches import (
     raise_peak,
     release,
     take_cash,
+    take_history,
 )
 from cmam.domain.replacing import replace
 from cmam.domain.view import AccountView
@@ -82,6 +88,7 @@ __all__ = [
 
 def evolve(view: AccountView, event: Event, at_us: int) -> AccountView:
     """Fold one event of the account's stream into the view; unknown events only advance the version."""
+    before_us = view.at_us
     view = replace(view, version=view.version + 1, at_us=at_us)
     match event:
         case ExecutionSeen():
@@ -112,6 +119,13 @@ def evolve(view: AccountView, event: Event, at_us: int) -> AccountView:
             return take_symbols(view, event)
         case SymbolSpecSeen():
             return take_spec(view, event.spec)
+        case LeverageSeen():
+            return replace(view, leverages={**view.leverages, event.leverage: event.tiers})
+        case MarginSeen():
+            return replace(view, margins={**view.margins, event.symbol: event.margins})
+        case ResultsSeen():
+            results = {result.position: result.net for result in event.results}
+            return replace(view, results=results, results_us=at_us)
         case GuardDayBegan():
             return begin_day(view, event)
         case EquityPeaked():
@@ -137,7 +151,11 @@ def evolve(view: AccountView, event: Event, at_us: int) -> AccountView:
         case CopyTouched():
             return touch(view, event)
         case HealthChanged():
-            return replace(view, health=event.health, health_reason=event.reason)
+            is_lost = view.health is Health.RECONCILED and event.health is not Health.RECONCILED
+            seen_us = before_us if is_lost else view.in_sight_us
+            return replace(view, health=event.health, health_reason=event.reason, in_sight_us=seen_us)
+        case DayHistorySeen():
+            return take_history(view, event)
         case AlertRaised():
             return replace(view, alerts={**view.alerts, event.kind: event.text})
         case AlertHealed():
@@ -155,6 +173,8 @@ def _executed(view: AccountView, event: ExecutionSeen, at_us: int) -> AccountVie
     if event.order is not None:
         view = take_order(view, event.order, event.kind)
     if event.deal is not None and is_new_deal:
+        if view.results_us:
+            view = replace(view, results={}, results_us=0)
         view = replace(view, deals=(*view.deals[-63:], event.deal.deal))
         view = take_balance(view, event.deal)
         if event.deal.close is None and event.deal.position not in view.origins:

@@ -10,6 +10,7 @@ from cmam.domain.choices import VolumeMode
 from cmam.domain.draft import Draft
 from cmam.domain.events import Wait
 from cmam.domain.levels import least_distance, pips
+from cmam.domain.margins import expected_margin, reserved_margin
 from cmam.domain.quantities import (
     PRICE_SCALE,
     VOLUME_SCALE,
@@ -188,8 +189,8 @@ def margin(draft: Draft) -> Reason | None:
     reserve = draft.policy.margin_reserve
     if reserve is None:
         return None
-    expected = money.expected_margin(draft.rates, draft.symbol, draft.whole)
-    free, bound = money.free_margin(draft.rates), money.reserved_margin(draft.rates)
+    expected = expected_margin(draft.rates, draft.symbol, draft.whole)
+    free, bound = money.free_margin(draft.rates), reserved_margin(draft.rates)
     if expected is None or free is None or bound is None:
         if draft.inputs.complete:
             draft.note("margin", "-", "equity, rate or leverage is unknown")
@@ -212,8 +213,9 @@ def equity_known(draft: Draft) -> Reason | None:
     if not policy.has_equity_guard or not draft.inputs.complete:
         return None
     day = draft.view.days.get(draft.settings.link)
-    needs_anchor = policy.daily_loss is not None or policy.daily_target is not None
-    if money.equity(draft.rates) is None or (needs_anchor and (day is None or day.anchor is None)):
+    told = money.told_equity(draft.view, draft.now_us, policy.input_max_age_ms)
+    is_dark = money.equity(draft.rates) is None and told is None
+    if is_dark or draft.view.unexplained or (policy.needs_anchor and (day is None or day.anchor is None)):
         draft.note("equity", "-", "unknown, and a guard needs it")
         return Reason.EQUITY_UNKNOWN
     return None

@@ -18,7 +18,6 @@ from cmam.domain.view import AccountView
 
 FEE_SCALE = 10_000
 """pnlConversionFeeRate is in hundredths of a percent (FACTS §4.9)."""
-LEVERAGE_SCALE = 100
 
 
 def money(view: AccountView, minor: int) -> Fraction:
@@ -80,6 +79,13 @@ def equity(rates: Rates, *, with_bonus: bool = False) -> Fraction | None:
     return None if result is None else total + result
 
 
+def told_equity(view: AccountView, now_us: int, max_age_ms: int) -> Fraction | None:
+    """Balance and the results by the broker's own reckoning; None where that is too old or lacks a position."""
+    if not view.results_us or now_us - view.results_us > max_age_ms * 1_000 or view.positions.keys() - view.results:
+        return None
+    return balance(view) + money(view, sum(view.results[position] for position in view.positions))
+
+
 def free_margin(rates: Rates) -> Fraction | None:
     """Equity less used margin."""
     whole = equity(rates)
@@ -94,9 +100,10 @@ def notional(rates: Rates, spec: SymbolSpec, volume: int) -> Fraction | None:
     return None if rate is None else Fraction(volume, VOLUME_SCALE) * rate
 
 
-def base_rate(rates: Rates, spec: SymbolSpec) -> Fraction | None:
-    """What one unit of a symbol's base is worth in the deposit currency: by its own quote where that leads there."""
-    currency = rates.view.currency
+def base_rate(rates: Rates, spec: SymbolSpec, currency: str = "") -> Fraction | None:
+    """What one unit of a symbol's base is worth in a currency, the deposit's unless another is named: by its own quote
+    where that leads there."""
+    currency = currency or rates.view.currency
     if spec.base_name and spec.base_name == currency:
         return Fraction(1)
     quote = rates.quote(spec.name)
@@ -105,15 +112,6 @@ def base_rate(rates: Rates, spec: SymbolSpec) -> Fraction | None:
         if onward is not None:
             return Fraction(quote.ask, PRICE_SCALE) * onward
     return rates.rate(spec.base_name, currency, high=True)
-
-
-def expected_margin(rates: Rates, spec: SymbolSpec, volume: int) -> Fraction | None:
-    """The margin that a volume would bind by the account's leverage; None where leverage or rate is unknown."""
-    trader = rates.view.trader
-    worth = notional(rates, spec, volume)
-    if trader is None or trader.leverage_cents <= 0 or worth is None:
-        return None
-    return worth * LEVERAGE_SCALE / trader.leverage_cents
 
 
 def in_flight(view: AccountView) -> Iterator[tuple[SymbolId, int]]:
@@ -128,11 +126,6 @@ def in_flight(view: AccountView) -> Iterator[tuple[SymbolId, int]]:
         order = view.orders.get(copy.order) if copy.order is not None else None
         if order is not None:
             yield copy.symbol, max(0, order.volume - order.executed_volume)
-
-
-def reserved_margin(rates: Rates) -> Fraction | None:
-    """The margin that what is in flight will bind."""
-    return _sum(rates, in_flight(rates.view), expected_margin)
 
 
 def _sum(

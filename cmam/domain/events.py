@@ -172,6 +172,71 @@ class Reconciled(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class LeverageTier:
+    """Up to how much exposure, in US cents, which leverage holds: 100 means 1:100."""
+
+    limit_cents: int
+    leverage: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LeverageSeen(Event):
+    """The broker told the tiers of a dynamic leverage, lowest exposure first; none where it does not know it."""
+
+    TOPIC: ClassVar[str] = "account.leverage_seen"
+    leverage: int
+    tiers: tuple[LeverageTier, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExpectedMargin:
+    """The margin that a volume would bind on either side, in minor units of the account."""
+
+    volume: Volume
+    buy: int
+    sell: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MarginSeen(Event):
+    """The broker reckoned which margin some volumes of a symbol would bind, smallest first."""
+
+    TOPIC: ClassVar[str] = "account.margin_seen"
+    symbol: SymbolId
+    margins: tuple[ExpectedMargin, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PositionResult:
+    """What a position would realise now by its broker's own reckoning, in minor units of the account."""
+
+    position: PositionId
+    net: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ResultsSeen(Event):
+    """The broker reckoned all floating results: asked where quotes are missing and a guard must know equity."""
+
+    TOPIC: ClassVar[str] = "account.results_seen"
+    results: tuple[PositionResult, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DayHistorySeen(Event):
+    """All deals and movements of money since a guard's day began: its beginning was missed and is rebuilt from them.
+
+    `offset_ms` is the broker's clock minus ours.
+    """
+
+    TOPIC: ClassVar[str] = "account.day_history_seen"
+    began_us: int
+    deals: tuple[Deal, ...]
+    money: tuple[BalanceChange, ...]
+    offset_ms: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class QuotesSampled(Event):
     """The quotes of the symbols in which copies are open, recorded every ten seconds for replay and what-if."""
 

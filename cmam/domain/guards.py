@@ -10,20 +10,20 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from datetime import date, datetime, timedelta, timezone
 from fractions import Fraction
-from zoneinfo import ZoneInfo
 
-from cmam.domain.choices import Anchor, Lockout, PeakKind, PercentOf, Reaction
+from cmam.domain.choices import Lockout, PeakKind, PercentOf, Reaction
 from cmam.domain.conversion import Rates
-from cmam.domain.equity import equity, equity_symbols
+from cmam.domain.days import anchor_of, day_of, initial_of, peak_before
+from cmam.domain.equity import equity, equity_symbols, told_equity
 from cmam.domain.events import EquityPeaked, Event, GuardDayBegan, GuardTripped, Health
 from cmam.domain.ids import LinkId
 from cmam.domain.latches import day_begun
 from cmam.domain.link import LinkSettings
 from cmam.domain.policy import Policy
 from cmam.domain.quantities import Quote, floor_fraction
-from cmam.domain.reading import Amount, ResetAt
+from cmam.domain.reading import Amount
+from cmam.domain.sessions import is_open
 from cmam.domain.view import AccountView, GuardDay
 
 PEAK_RECORDED_US = 10_000_000
@@ -61,10 +61,11 @@ class Memory:
 
 @dataclass(frozen=True, slots=True)
 class Watched:
-    """The facts to be recorded, and what to remember until the next look."""
+    """The facts to be recorded, and what to remember until the next look; `is_dark` where quotes for equity lack."""
 
     facts: tuple[Event, ...]
     memory: Memory
+    is_dark: bool = False
 
 
 def needs_watch(links: Iterable[LinkSettings]) -> bool:
@@ -80,12 +81,14 @@ def watch(view: AccountView, links: Iterable[LinkSettings], quote_of: QuoteOf, m
     facts: list[Event] = []
     breaches: dict[Breach, Since] = {}
     peaks = dict(memory.peaks)
+    is_dark = False
+    can_trip = _is_any_open(view, now_us)
     for link in links:
         facts.extend(_rejections(view, link, now_us))
         if not link.policy.has_equity_guard:
             continue
-        rates = Rates(view, quotes, now_us, link.policy.input_max_age_ms)
-        worth = _minor(view, equity(rates))
+        worth, has_quotes = worth_of(view, link, quotes, now_us)
+        is_dark = is_dark or not has_quotes
         began = _new_day(view, link, worth, now_us)
         day = view.days.get(link.link)
         if began is not None:
@@ -95,13 +98,35 @@ def watch(view: AccountView, links: Iterable[LinkSettings], quote_of: QuoteOf, m
         if worth is None or day is None:
             continue
         day, peaked = _peak(link.link, day, worth, peaks, now_us)
-        tripped = list(_trips(view, link, day, worth, memory, breaches, quotes, now_us))
+        tripped = list(_trips(view, link, day, worth, memory, breaches, quotes, now_us)) if can_trip else []
         due_us = peaks.get(link.link, (0, 0))[1] + PEAK_RECORDED_US
         if peaked and (tripped or now_us >= due_us):
             facts.append(EquityPeaked(link=link.link, equity=day.peak_today or worth))
             peaks[link.link] = (day.peak_today or worth, now_us)
         facts.extend(tripped)
-    return Watched(tuple(facts), Memory(breaches, peaks))
+    return Watched(tuple(facts), Memory(breaches, peaks), is_dark)
+
+
+def worth_of(
+    view: AccountView, link: LinkSettings, quotes: Mapping[str, Quote], now_us: int
+) -> tuple[int | None, bool]:
+    """Equity in minor units, and whether the quotes for it are there; without them by the broker's own reckoning.
+
+    While nobody knows what moved the balance, equity says nothing: money that was taken out is no loss.
+    """
+    max_age_ms = link.policy.input_max_age_ms
+    whole = equity(Rates(view, quotes, now_us, max_age_ms))
+    has_quotes = whole is not None
+    if whole is None:
+        whole = told_equity(view, now_us, max_age_ms)
+    return (None if view.unexplained else _minor(view, whole)), has_quotes
+
+
+def _is_any_open(view: AccountView, now_us: int) -> bool:
+    """Whether anything that is held trades now: what is out of session never trips a guard."""
+    held = {position.symbol for position in view.positions.values()}
+    specs = [view.specs[symbol] for symbol in held if symbol in view.specs]
+    return not specs or any(is_open(spec, now_us) for spec in specs)
 
 
 def _minor(view: AccountView, value: Fraction | None) -> int | None:
@@ -115,43 +140,6 @@ def _bonus(view: AccountView, policy: Policy) -> int:
 # --- days ---------------------------------------------------------------------------------------------------------
 
 
-def day_of(reset: ResetAt, now_us: int) -> tuple[int, int]:
-    """When the present day began and when the next one does, in us.
-
-    An hour that the clock skips begins the day at the next instant there is; one that comes twice begins it once.
-    """
-    moment = datetime(1970, 1, 1, tzinfo=timezone.utc) + timedelta(microseconds=now_us)  # noqa: UP017
-    today = moment.astimezone(ZoneInfo(reset.zone)).date()
-    starts = [_instant(reset, today + timedelta(days=offset)) for offset in (-1, 0, 1, 2)]
-    began = max(start for start in starts if start <= now_us)
-    return began, min(start for start in starts if start > now_us)
-
-
-def _instant(reset: ResetAt, day: date) -> int:
-    zone = ZoneInfo(reset.zone)
-    naive = datetime(day.year, day.month, day.day, reset.minute // 60, reset.minute % 60)  # noqa: DTZ001
-    first = _utc_us(naive.replace(tzinfo=zone, fold=0))
-    if _local(first, zone) == naive:
-        return first
-    low, high = _utc_us(naive.replace(tzinfo=zone, fold=1)), first
-    while high - low > 1_000_000:
-        middle = (low + high) // 2
-        if _local(middle, zone) >= naive:
-            high = middle
-        else:
-            low = middle
-    return high // 1_000_000 * 1_000_000
-
-
-def _utc_us(moment: datetime) -> int:
-    return round((moment - datetime(1970, 1, 1, tzinfo=timezone.utc)) / timedelta(microseconds=1))  # noqa: UP017
-
-
-def _local(at_us: int, zone: ZoneInfo) -> datetime:
-    moment = datetime(1970, 1, 1, tzinfo=timezone.utc) + timedelta(microseconds=at_us)  # noqa: UP017
-    return moment.astimezone(zone).replace(tzinfo=None)
-
-
 def _new_day(view: AccountView, link: LinkSettings, worth: int | None, now_us: int) -> GuardDayBegan | None:
     """The day that has begun, if one has: its anchor is known only where equity was seen at its beginning."""
     known = view.days.get(link.link)
@@ -159,19 +147,10 @@ def _new_day(view: AccountView, link: LinkSettings, worth: int | None, now_us: i
         return None
     began_us, next_us = day_of(link.policy.guard_reset, now_us)
     is_first = known is None
-    if worth is None and now_us - began_us <= MISSED_US:
+    if worth is None and (is_first or now_us - began_us <= MISSED_US):
         return None
     is_seen = is_first or now_us - began_us <= MISSED_US
-    anchor = None
-    if is_seen and worth is not None:
-        match link.policy.guard_anchor:
-            case Anchor.BALANCE:
-                anchor = view.balance
-            case Anchor.EQUITY:
-                anchor = worth
-            case Anchor.HIGHER:
-                anchor = max(view.balance, worth)
-    initial = link.policy.guard_initial
+    anchor = anchor_of(link.policy, view.balance, worth) if is_seen else None
     return GuardDayBegan(
         link=link.link,
         began_us=began_us,
@@ -179,15 +158,9 @@ def _new_day(view: AccountView, link: LinkSettings, worth: int | None, now_us: i
         balance=view.balance,
         equity=worth if is_seen else None,
         anchor=anchor,
-        initial=view.balance if initial is None else floor_fraction(initial * 10**view.money_digits),
-        peak=_peak_before(known),
+        initial=initial_of(view, link.policy),
+        peak=peak_before(known),
     )
-
-
-def _peak_before(known: GuardDay | None) -> int | None:
-    if known is None:
-        return None
-    return max((peak for peak in (known.peak_ever, known.peak_today) if peak is not None), default=None)
 
 
 def _peak(
@@ -313,7 +286,7 @@ def still_holds(
     """The conditions that forbid to re-arm: those of closed latches that hold at this moment."""
     day = view.days.get(link.link)
     quotes = {name: quote for name in equity_symbols(view) if (quote := quote_of(name)) is not None}
-    worth = _minor(view, equity(Rates(view, quotes, now_us, link.policy.input_max_age_ms)))
+    worth, _ = worth_of(view, link, quotes, now_us)
     if day is None or worth is None:
         return ()
     return tuple(

@@ -17,10 +17,18 @@ CLOSED_REMEMBERED = 512
 """How many closed positions are remembered against late snapshots of them; far more than may be in flight."""
 
 
+UNEXPLAINED_MAX = 4_096
+"""How many versions of the balance are looked for at most, when an account was out of sight for long."""
+
+
 def take_trader(view: AccountView, event: TraderSeen) -> AccountView:
     """Take what the broker says the account is; an older balance does not replace a newer one."""
     trader = event.trader
     if trader.balance_version >= view.balance_version:
+        if view.days and 0 < view.balance_version < trader.balance_version:
+            first = max(view.balance_version, trader.balance_version - UNEXPLAINED_MAX) + 1
+            missing = (*view.unexplained, *range(first, trader.balance_version + 1))
+            view = replace(view, unexplained=missing)
         view = replace(view, balance=trader.balance, balance_version=trader.balance_version)
     return replace(view, trader=trader, currency=event.currency or view.currency, is_live=event.is_live)
 
@@ -96,9 +104,19 @@ def take_order(view: AccountView, order: Order, kind: ExecutionKind) -> AccountV
 
 def take_balance(view: AccountView, deal: Deal) -> AccountView:
     """Take the balance after a closing deal, unless a newer one is known."""
-    if deal.close is None or deal.close.balance_version < view.balance_version:
+    if deal.close is None:
+        return view
+    view = explained(view, deal.close.balance_version)
+    if deal.close.balance_version < view.balance_version:
         return view
     return replace(view, balance=deal.close.balance, balance_version=deal.close.balance_version)
+
+
+def explained(view: AccountView, version: int) -> AccountView:
+    """Note what made a version of the balance, where that was not known."""
+    if version not in view.unexplained:
+        return view
+    return replace(view, unexplained=tuple(missing for missing in view.unexplained if missing != version))
 
 
 def trail_stop(view: AccountView, event: TrailingStopMoved) -> AccountView:

@@ -60,6 +60,8 @@ def quotes_needed(view: AccountView, change: Change, settings: LinkSettings) -> 
 def _valuation(view: AccountView, spec: SymbolSpec, policy: Policy) -> tuple[str, ...]:
     """What values a symbol in the deposit currency, commission included."""
     names = [*symbols_for(view, spec), *chain_symbols(view, spec.base_name, view.currency)]
+    if spec.leverage_id:
+        names += (*chain_symbols(view, spec.quote_name, USD), *chain_symbols(view, spec.base_name, USD))
     if policy.volume_mode is VolumeMode.RISK_PERCENT:
         if spec.commission_rate_e8:
             names += (*chain_symbols(view, USD, view.currency), *chain_symbols(view, spec.base_name, USD))

@@ -10,6 +10,7 @@ from fractions import Fraction
 from cmam.domain.choices import Reaction, Scope
 from cmam.domain.events import (
     CopiesReleased,
+    DayHistorySeen,
     EquityPeaked,
     FlattenRequested,
     GuardDayBegan,
@@ -17,6 +18,7 @@ from cmam.domain.events import (
     GuardTripped,
     StopOutSeen,
 )
+from cmam.domain.holdings import explained
 from cmam.domain.ids import LinkId
 from cmam.domain.reasons import Reason
 from cmam.domain.replacing import replace
@@ -33,6 +35,9 @@ DAY = "day"
 
 def take_cash(view: AccountView, change: BalanceChange) -> AccountView:
     """Take the balance after money was moved; what guards count from moves with it. An older report changes nothing."""
+    if not change.bonus and change.balance_version in view.unexplained:
+        moved = {link: _moved(day, change.delta) for link, day in view.days.items()}
+        return explained(replace(view, days=moved), change.balance_version)
     if change.balance_version < view.balance_version:
         return view
     is_known = change.balance_version == view.balance_version and change.balance_version > 0
@@ -44,6 +49,14 @@ def take_cash(view: AccountView, change: BalanceChange) -> AccountView:
             trader = replace(trader, bonus=max(0, trader.bonus + delta))
         return replace(view, trader=trader, balance_version=max(view.balance_version, change.balance_version))
     return replace(view, balance=change.balance, balance_version=change.balance_version, days=days)
+
+
+def take_history(view: AccountView, event: DayHistorySeen) -> AccountView:
+    """Take what moved the balance while the account was out of sight: money that came and went moves the guards."""
+    for change in event.money:
+        if change.balance_version in view.unexplained:
+            view = take_cash(view, change)
+    return replace(view, unexplained=())
 
 
 def _moved(day: GuardDay, delta: int) -> GuardDay:

@@ -161,6 +161,13 @@ class Policy:
             )
         )
 
+    @property
+    def needs_anchor(self) -> bool:
+        """Whether a guard counts from what the day began with, in money or as the base of a percentage."""
+        of_anchor = (self.daily_drawdown, self.trailing_drawdown) if self.guard_percent_of is PercentOf.ANCHOR else ()
+        is_based = any(amount is not None and amount.is_percent for amount in of_anchor)
+        return is_based or self.daily_loss is not None or self.daily_target is not None
+
     def row(self, leader_symbol: str) -> SymbolRow | None:
         """What the table says of a leader's symbol, upper and lower case alike."""
         return self.rows.get(leader_symbol.upper())

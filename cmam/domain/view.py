@@ -9,7 +9,9 @@ from cmam.domain.changes import Change
 from cmam.domain.copies import Copy, CopyKey, Cursor, Intent
 from cmam.domain.events import (
     AssetName,
+    ExpectedMargin,
     Health,
+    LeverageTier,
 )
 from cmam.domain.ids import (
     AccountId,
@@ -59,7 +61,12 @@ class GuardDay:
 
 @dataclass(frozen=True, kw_only=True)  # no slots: `replace` copies its dict, and there is one view for an account
 class AccountView:
-    """Everything believed of one account."""
+    """Everything believed of one account.
+
+    `results` are floating results by the broker's own reckoning, asked where quotes are missing, with their moment.
+    `unexplained` are balance versions of which no deal and no movement of money is known, `in_sight_us` the last moment
+    at which the account was known to be what its broker shows, before it went out of sight.
+    """
 
     account: AccountId
     version: int = 0
@@ -98,6 +105,12 @@ class AccountView:
     adopted: Mapping[LinkId, tuple[str, ...]] = field(default_factory=dict)
     flatten_account: bool = False
     reconciled_us: int = 0
+    leverages: Mapping[int, tuple[LeverageTier, ...]] = field(default_factory=dict)
+    margins: Mapping[SymbolId, tuple[ExpectedMargin, ...]] = field(default_factory=dict)
+    results: Mapping[PositionId, int] = field(default_factory=dict)
+    results_us: int = 0
+    in_sight_us: int = 0
+    unexplained: tuple[int, ...] = ()
 
     @property
     def money_digits(self) -> int:

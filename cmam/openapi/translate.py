@@ -337,15 +337,7 @@ def execution(wire: messages.ProtoOAExecutionEvent, client_msg_id: str) -> Execu
 
 def _balance(wire: messages.ProtoOAExecutionEvent) -> BalanceChange | None:
     if wire.HasField("depositWithdraw"):
-        change = wire.depositWithdraw
-        return BalanceChange(
-            operation=_operation(change, model.ProtoOAChangeBalanceType),
-            delta=change.delta,
-            balance=change.balance,
-            balance_version=change.balanceVersion,
-            money_digits=money_digits(change),
-            changed_ms=change.changeBalanceTimestamp,
-        )
+        return balance_change(wire.depositWithdraw)
     if wire.HasField("bonusDepositWithdraw"):
         bonus = wire.bonusDepositWithdraw
         return BalanceChange(
@@ -357,6 +349,18 @@ def _balance(wire: messages.ProtoOAExecutionEvent) -> BalanceChange | None:
             bonus=True,
         )
     return None
+
+
+def balance_change(wire: model.ProtoOADepositWithdraw) -> BalanceChange:
+    """Money that came or went without a trade."""
+    return BalanceChange(
+        operation=_operation(wire, model.ProtoOAChangeBalanceType),
+        delta=wire.delta,
+        balance=wire.balance,
+        balance_version=wire.balanceVersion,
+        money_digits=money_digits(wire),
+        changed_ms=wire.changeBalanceTimestamp,
+    )
 
 
 def _operation(change: Any, names: Any) -> str:

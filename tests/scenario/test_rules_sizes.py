@@ -79,6 +79,9 @@ SIZES = [
     Case("margin", "Same", UNITS, "margin", balance="950"),
     Case("margin enough", "Same", UNITS, 73_000, balance="951"),
     Case("margin off", "Same", {**UNITS, "margin_reserve": "off"}, 73_000, balance="840"),
+    # 73,000 at 1.0852 are 79,219.60 USD: 500 for the first 50,000, 2,921.96 for the rest; × 1.2 = 4,106.35
+    Case("margin tiers", "Dear", UNITS, "margin", balance="4106"),
+    Case("margin tiers enough", "Dear", UNITS, 73_000, balance="4107"),
     Case("lots cap", "Same", {**UNITS, "max_lots_open": "0.72"}, "max_lots"),
     Case("lots cap edge", "Same", {**UNITS, "max_lots_symbol": "0.73"}, 73_000),
     # gates

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 import pytest
 
 from cmam.domain.commands import CommandKind
+from cmam.domain.days import day_of
 from cmam.domain.events import (
     Event,
     ExecutionSeen,
@@ -16,7 +17,7 @@ from cmam.domain.events import (
     GuardRearmed,
     GuardTripped,
 )
-from cmam.domain.guards import Memory, day_of, still_holds, watch
+from cmam.domain.guards import Memory, still_holds, watch
 from cmam.domain.ids import PositionId, SymbolId, position_source
 from cmam.domain.quantities import Side, Volume
 from cmam.domain.reading import ResetAt

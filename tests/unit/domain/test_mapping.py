@@ -7,15 +7,18 @@ from fractions import Fraction
 
 import pytest
 
+from cmam.domain.account import evolve
 from cmam.domain.conversion import Rates, chain
-from cmam.domain.equity import equity, expected_margin, floating
+from cmam.domain.equity import equity, floating
+from cmam.domain.events import ExpectedMargin, LeverageSeen, LeverageTier
 from cmam.domain.ids import PositionId, SymbolId
 from cmam.domain.inputs import quotes_needed, symbols_to_know
 from cmam.domain.mapping import symbol_for
+from cmam.domain.margins import asked_volumes, expected_margin
 from cmam.domain.policy import policy_of
 from cmam.domain.quantities import Side, Volume
 from cmam.domain.trades import Position
-from tests.factories import T0_US, a_change, a_leader_symbol, a_quote, a_spec, a_view, price, some_settings
+from tests.factories import LOT, T0_US, a_change, a_leader_symbol, a_quote, a_spec, a_view, price, some_settings
 
 LEADER_QUOTE = a_quote("1.09999", "1.10001")
 
@@ -111,6 +114,46 @@ def test_expected_margin_is_notional_over_leverage() -> None:
     """100,000 EUR at an ask of 1.10001 and 1:100: 1,100.01 USD."""
     rates = Rates(a_view(), {"EURUSD": LEADER_QUOTE}, T0_US, 10_000)
     assert expected_margin(rates, a_spec(), 10_000_000) == Fraction("1100.01")
+
+
+TIERS = (LeverageTier(limit_cents=10_000_000, leverage=100), LeverageTier(limit_cents=20_000_000, leverage=20))
+
+
+def _tiered(tiers: tuple[LeverageTier, ...] | None, held: int = 0, **changes: object) -> Rates:
+    """EURUSD at 1.1 with dynamic leverage 9, on an account of 1:50 that may hold some of it already."""
+    view = a_view((a_spec(leverage_id=9),), leverage_cents=5_000)
+    if tiers is not None:
+        view = evolve(view, LeverageSeen(leverage=9, tiers=tiers), T0_US)
+    if held:
+        position = Position(position=PositionId(1), symbol=SymbolId(1), side=Side.BUY, volume=Volume(held))
+        view = replace(view, positions={position.position: position})
+    return Rates(replace(view, **changes), {"EURUSD": a_quote("1.1", "1.1")}, T0_US, 10_000)  # type: ignore[arg-type]
+
+
+def test_expected_margin_follows_the_tiers_of_a_dynamic_leverage() -> None:
+    """110,000 USD: 100,000 at 1:50, the account's own, and 10,000 at 1:20: 2,000 + 500; above the last tier it goes on.
+
+    With 100,000 EUR held, the next 100,000 are 110,000 at 1:20: 5,500.
+    """
+    spec = a_spec(leverage_id=9)
+    assert expected_margin(_tiered(TIERS), spec, LOT) == 2_500
+    assert expected_margin(_tiered(TIERS), spec, 3 * LOT) == 2_000 + Fraction(230_000, 20)
+    assert expected_margin(_tiered(TIERS, held=LOT), spec, LOT) == 5_500
+    assert expected_margin(_tiered(()), spec, LOT) == 2_200
+    assert expected_margin(_tiered(None), spec, LOT) is None
+
+
+def test_expected_margin_is_the_brokers_own_where_that_is_more() -> None:
+    """Told 30.00 for a thousand and 2,600.00 for a lot: 2,600 for a lot, half for half of it, 30 each above 1:50."""
+    least, lot = (100_000, 2_900, 3_000), (LOT, 260_000, 0)
+    told = tuple(ExpectedMargin(volume=Volume(volume), buy=buy, sell=sell) for volume, buy, sell in (least, lot))
+    known = {"margins": {SymbolId(1): told}}
+    spec = a_spec(leverage_id=9)
+    assert expected_margin(_tiered((), **known), spec, LOT) == 2_600
+    assert expected_margin(_tiered((), **known), spec, LOT // 2) == 1_300
+    assert expected_margin(_tiered((), **known), spec, 2 * LOT) == 6_000
+    assert expected_margin(_tiered(None, **known), spec, LOT) == 2_600
+    assert asked_volumes(replace(spec, max_volume=5 * LOT)) == (100_000, LOT, 5 * LOT)
 
 
 def test_what_a_decision_needs_to_be_told_is_named() -> None:

@@ -1,0 +1,84 @@
+"""What a broker reckons for us, asked and understood: results, margins, tiers of leverage, and money that moved.
+
+Questions as requests and answers as facts of the domain; when they are asked is not known here. Money is in minor units
+of the account (FACTS §4.9).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from google.protobuf.message import Message
+
+from cmam.domain.events import ExpectedMargin, LeverageSeen, LeverageTier, MarginSeen, PositionResult, ResultsSeen
+from cmam.domain.ids import AccountId, PositionId, SymbolId
+from cmam.domain.quantities import Volume
+from cmam.domain.trades import BalanceChange, Deal
+from cmam.openapi import translate
+from cmam.openapi._pb import OpenApiMessages_pb2 as messages
+
+
+def ask_results(account: AccountId) -> Message:
+    """The floating result of every open position; at most once in 2 to 3 s (FACTS §4.9)."""
+    return messages.ProtoOAGetPositionUnrealizedPnLReq(ctidTraderAccountId=account)
+
+
+def read_results(wire: messages.ProtoOAGetPositionUnrealizedPnLRes) -> ResultsSeen:
+    """The net results: gross, swap, fee and opening commission."""
+    results = (
+        PositionResult(position=PositionId(result.positionId), net=result.netUnrealizedPnL)
+        for result in wire.positionUnrealizedPnL
+    )
+    return ResultsSeen(results=tuple(sorted(results, key=lambda result: result.position)))
+
+
+def ask_margin(account: AccountId, symbol: SymbolId, volumes: Iterable[int]) -> Message:
+    """The margin that each of these volumes of a symbol would bind."""
+    return messages.ProtoOAExpectedMarginReq(ctidTraderAccountId=account, symbolId=symbol, volume=list(volumes))
+
+
+def margin_reader(symbol: SymbolId) -> Callable[[Any], MarginSeen]:
+    """What reads the answer about a symbol, which does not name it."""
+
+    def read(wire: messages.ProtoOAExpectedMarginRes) -> MarginSeen:
+        margins = (
+            ExpectedMargin(volume=Volume(margin.volume), buy=margin.buyMargin, sell=margin.sellMargin)
+            for margin in wire.margin
+            if margin.volume > 0
+        )
+        return MarginSeen(symbol=symbol, margins=tuple(sorted(margins, key=lambda margin: margin.volume)))
+
+    return read
+
+
+def ask_leverage(account: AccountId, leverage: int) -> Message:
+    """The tiers of a dynamic leverage."""
+    return messages.ProtoOAGetDynamicLeverageByIDReq(ctidTraderAccountId=account, leverageId=leverage)
+
+
+def read_leverage(wire: messages.ProtoOAGetDynamicLeverageByIDRes) -> LeverageSeen:
+    """The tiers, lowest exposure first; one that nobody could reckon with is left out."""
+    tiers = (
+        LeverageTier(limit_cents=tier.volume, leverage=tier.leverage)
+        for tier in wire.leverage.tiers
+        if tier.leverage > 0
+    )
+    ordered = tuple(sorted(tiers, key=lambda tier: tier.limit_cents))
+    return LeverageSeen(leverage=wire.leverage.leverageId, tiers=ordered)
+
+
+def ask_money(account: AccountId, from_ms: int, to_ms: int) -> Message:
+    """Deposits, withdrawals and what else moved the balance in a span of at most a week; historical."""
+    return messages.ProtoOACashFlowHistoryListReq(ctidTraderAccountId=account, fromTimestamp=from_ms, toTimestamp=to_ms)
+
+
+def read_money(wire: messages.ProtoOACashFlowHistoryListRes) -> tuple[BalanceChange, ...]:
+    """The movements of money, oldest first."""
+    found = (translate.balance_change(change) for change in wire.depositWithdraw)
+    return tuple(sorted(found, key=lambda change: (change.changed_ms, change.balance_version)))
+
+
+def read_deals(wire: messages.ProtoOADealListRes) -> tuple[tuple[Deal, ...], bool]:
+    """A page of deals, and whether there are older ones."""
+    return tuple(translate.deal(deal) for deal in wire.deal), bool(wire.hasMore)
