@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from cmam.actors import messages as m
+from cmam.actors.feeds import Feeds
+from cmam.actors.outbox import Outbox
 from cmam.actors.reader import Dialled, Wire
 from cmam.actors.runtime import Directory, Watched
 from cmam.actors.status import StatusBoard
@@ -29,11 +31,11 @@ from cmam.domain.events import (
     RequestsBlocked,
 )
 from cmam.domain.ids import AccountId, IntentId
-from cmam.openapi import catalogue, requests, session, translate
+from cmam.openapi import catalogue, session, translate
 from cmam.openapi._pb import OpenApiMessages_pb2 as messages
-from cmam.openapi.envelope import Envelope, encode, unpack
-from cmam.openapi.errors import LocalError, RemoteError
-from cmam.openapi.outcomes import Kind, Retry, rule_for
+from cmam.openapi.envelope import Envelope, unpack
+from cmam.openapi.errors import RemoteError
+from cmam.openapi.outcomes import Kind, Retry
 from cmam.openapi.quotes import QuoteBoard
 from cmam.openapi.refusals import Refusal, back_off_us, retry_delay_us
 
@@ -41,8 +43,6 @@ log = logging.getLogger(__name__)
 
 TICK_US = SECOND_US
 MEASURE_US = 60 * SECOND_US
-QUOTES = "quotes "
-"""How the question for a feed's quotes begins; the feed follows."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,9 +80,8 @@ class ConnectionActor(Watched):
         self._generation = 0
         self._attempts = 0
         self._account_attempts: dict[int, int] = {}
-        self._asked: dict[str, m.Ask] = {}
-        self._subscriptions: dict[str, tuple[int, set[int]]] = {}
-        self._feeds: dict[int, tuple[str, tuple[int, ...]]] = {}
+        self._outbox = Outbox(ports.clock, self._directory.tell)
+        self._feeds = Feeds(ports.board, self._name, self._is_ready, self._tell_limiter)
         self._is_stopping = False
         self._reason = "not connected yet"
         self._measured_us = 0
@@ -100,8 +99,7 @@ class ConnectionActor(Watched):
                 if message.generation == self._generation:
                     self._arrived(message)
             case m.Write():
-                self._write(message.what)
-                self._directory.tell(self._limiter, m.Wrote(self._ports.clock.monotonic()))
+                self._write(message)
             case Dialled():
                 self._dialled(message)
             case m.Lost():
@@ -110,18 +108,18 @@ class ConnectionActor(Watched):
             case m.Wake():
                 self._woken(message.what)
             case m.QuotesWanted():
-                self._quotes_wanted(message)
+                self._feeds.want(message)
             case m.AccountsWanted():
                 self._accounts_wanted(message)
             case m.TokensChanged():
                 self._tokens_changed(message)
             case m.AccountRestarted():
-                if self._session.account_state(message.account) is session.AccountState.READY:
+                if self._is_ready(message.account):
                     self._tell_account(message.account, m.SessionMoved(Health.AUTHORISED))
             case m.Answered():
                 log.debug("< %s answered %s", self._name, message.question)
             case m.Unanswered():
-                self._not_subscribed(message)
+                self._feeds.refused(message)
             case m.Begin():
                 self._begin()
             case m.Stop():
@@ -132,7 +130,7 @@ class ConnectionActor(Watched):
     def _record(self, event: Event) -> None:
         self._version += 1
         append = m.Append(self._name, self._version, self._ports.clock.now(), (m.Fact(event),))
-        self._ports.directory.tell(m.RECORDER, append)
+        self._directory.tell(m.RECORDER, append)
 
     # --- up and down ----------------------------------------------------------------------------------------------
 
@@ -148,7 +146,8 @@ class ConnectionActor(Watched):
             return
         self._wire = message.wire
         client_id, secret = self._ports.application()
-        self._ports.directory.tell(self._limiter, m.LineUp(True))
+        self._outbox.begin()
+        self._tell_limiter(m.LineUp(True, self._generation))
         self._follow(self._session.connected(client_id, secret.reveal(), self._ports.clock.monotonic()))
         self._show("application")
 
@@ -158,11 +157,9 @@ class ConnectionActor(Watched):
             self._wire.close()
             self._wire = None
         self._generation += 1
-        self._asked.clear()
-        self._subscriptions.clear()
-        for account in list(self._feeds):
-            self._ports.board.drop(AccountId(account))
-        self._ports.directory.tell(self._limiter, m.LineUp(False))
+        self._outbox.begin()
+        self._feeds.lose_all()
+        self._tell_limiter(m.LineUp(False, self._generation))
         for account in self._wanted:
             self._tell_account(account, m.SessionMoved(Health.DOWN, why))
         if self._is_stopping:
@@ -182,73 +179,25 @@ class ConnectionActor(Watched):
             self._wire.close()
             self._wire = None
         self._show("down", "stopped")
-        self._ports.directory.tell(m.SUPERVISOR, m.Stopped(self._name))
+        self._directory.tell(m.SUPERVISOR, m.Stopped(self._name))
 
     # --- what leaves ----------------------------------------------------------------------------------------------
 
-    def _write(self, what: Any) -> None:
-        """Write what the limiter let go. What cannot be written counts as sent: nobody knows how far it came."""
-        if self._wire is None:
-            self._unwritten(what)
+    def _write(self, message: m.Write) -> None:
+        """Write what the limiter let go for this line; what it let go for another goes back."""
+        if self._wire is None or message.line != self._generation:
+            self._outbox.give_back(message.what)
             return
-        now = self._ports.clock.monotonic()
-        try:
-            message, client_msg_id, name, account = self._message_of(what)
-            frame = encode(message, client_msg_id)
-        except LocalError as error:
-            self._refuse_locally(what, str(error))
-            return
-        payload_type = catalogue.type_of(message)
-        self._session.sent(client_msg_id, name, account, payload_type, now)
-        failure = ""
-        try:
-            self._wire.send(frame)
-        except OSError as error:
-            failure = f"writing failed: {error}"
-        if isinstance(what, m.Submit):
-            written = m.Written(
-                what.intent, what.received_us, what.decided_us, what.committed_us, self._ports.clock.monotonic()
-            )
-            self._tell_account(what.account, written)
+        failure = self._outbox.write(message.what, self._session, self._wire)
+        self._tell_limiter(m.Wrote(message.line, len(message.what), self._ports.clock.monotonic()))
         if failure:
             self._lost(failure)
-
-    def _message_of(self, what: Any) -> tuple[Any, str, str, int]:
-        match what:
-            case m.Submit():
-                message = requests.request(what.account, what.intent, what.command)
-                return message, what.intent, what.intent, what.account
-            case m.Ask():
-                client_msg_id = self._session.next_id()
-                self._asked[client_msg_id] = what
-                return what.message, client_msg_id, client_msg_id, what.account
-            case m.Urge():
-                is_heartbeat = catalogue.type_of(what.message) == catalogue.HEARTBEAT
-                client_msg_id = "" if is_heartbeat else self._session.next_id()
-                return what.message, client_msg_id, client_msg_id, what.account
-        raise AssertionError(f"nothing to write in {what!r}")
-
-    def _unwritten(self, what: Any) -> None:
-        """The connection went away between the limiter and here: nothing was written, and everybody may know."""
-        if isinstance(what, m.Submit):
-            self._tell_account(what.account, m.Dropped(what.intent, "the connection was lost", what.attempt))
-        elif isinstance(what, m.Ask):
-            self._ports.directory.tell(
-                what.reply_to, m.Unanswered(what.question, "NOT_SENT", "the connection was lost")
-            )
-
-    def _refuse_locally(self, what: Any, why: str) -> None:
-        log.error("! %s", why)
-        if isinstance(what, m.Submit):
-            refused = RequestRefused(intent=what.intent, error_code="LOCAL", description=why)
-            self._tell_account(what.account, m.Reported(refused))
 
     # --- what arrives ---------------------------------------------------------------------------------------------
 
     def _arrived(self, message: m.Arrived) -> None:
         try:
-            events = self._session.received(message.envelope, self._ports.clock.monotonic())
-            self._follow(events, message.received_us)
+            self._follow(self._session.received(message.envelope, message.received_us), message.received_us)
         except RemoteError as error:
             self._lost(f"the server broke the protocol: {error}")
 
@@ -256,7 +205,7 @@ class ConnectionActor(Watched):
         for event in events:
             match event:
                 case session.Say():
-                    self._ports.directory.tell(self._limiter, m.Urge(event.message, event.account))
+                    self._tell_limiter(m.Urge(event.message, event.account))
                 case session.Heard():
                     self._heard(event.account, event.envelope, received_us)
                 case session.Answer():
@@ -264,10 +213,10 @@ class ConnectionActor(Watched):
                 case session.Refused():
                     self._refused(event)
                 case session.Unanswered():
-                    asked = self._asked.pop(event.name, None)
+                    asked = self._outbox.answered(event.name)
                     if asked is not None:
                         unanswered = m.Unanswered(asked.question, "TIMEOUT", "no answer in time")
-                        self._ports.directory.tell(asked.reply_to, unanswered)
+                        self._directory.tell(asked.reply_to, unanswered)
                 case session.Opened():
                     self._opened()
                 case session.Ended():
@@ -278,8 +227,8 @@ class ConnectionActor(Watched):
                     self._show("open")
                 case session.AccountClosed():
                     self._account_closed(event)
-                case session.Measured():
-                    self._directory.tell(self._limiter, m.RoundTrip(event.span_us))
+                case session.Read():
+                    self._tell_limiter(m.Proved(self._generation, event.number, received_us, event.round_trip_us))
 
     def _heard(self, account: int, envelope: Envelope, received_us: int) -> None:
         match envelope.payload_type:
@@ -301,32 +250,38 @@ class ConnectionActor(Watched):
         self._tell_account(account, m.Reported(fact, received_us))
 
     def _answer(self, event: session.Answer) -> None:
-        asked = self._asked.pop(event.name, None)
+        asked = self._outbox.answered(event.name)
         if asked is None:
             return
         message_class = catalogue.MESSAGES[event.envelope.payload_type]
         report = asked.translate(unpack(event.envelope, message_class))
-        self._ports.directory.tell(asked.reply_to, m.Answered(asked.question, report))
+        self._directory.tell(asked.reply_to, m.Answered(asked.question, report))
 
     def _refused(self, event: session.Refused) -> None:
         refusal = event.refusal
         if refusal.rule.retry is Retry.RETRY_AFTER and event.payload_type:
-            self._ports.directory.tell(self._limiter, m.Blocked(event.payload_type, refusal.retry_after_us))
+            self._tell_limiter(m.Blocked(event.payload_type, refusal.retry_after_us))
             seconds = refusal.retry_after_us // SECOND_US
             self._record(
                 RequestsBlocked(payload_type=event.payload_type, retry_after_s=seconds, error_code=refusal.code)
             )
-        asked = self._asked.pop(event.name, None)
+        asked = self._outbox.answered(event.name)
         if asked is not None:
             unanswered = m.Unanswered(
                 asked.question, refusal.code, refusal.description, refusal.retry_after_us // SECOND_US
             )
-            self._ports.directory.tell(asked.reply_to, unanswered)
+            self._directory.tell(asked.reply_to, unanswered)
             return
         self._tell_account(event.account, m.Reported(_refusal_fact(event.name, refusal)))
 
     def _tell_account(self, account: int, message: object) -> None:
-        self._ports.directory.tell(m.account_name(account), message)
+        self._directory.tell(m.account_name(account), message)
+
+    def _tell_limiter(self, message: object) -> None:
+        self._directory.tell(self._limiter, message)
+
+    def _is_ready(self, account: int) -> bool:
+        return self._session.account_state(account) is session.AccountState.READY
 
     # --- application and accounts ---------------------------------------------------------------------------------
 
@@ -366,7 +321,7 @@ class ConnectionActor(Watched):
             self._tell_account(event.account, m.SessionMoved(Health.DOWN, event.why))
         elif refusal.rule.kind is Kind.TOKEN:
             self._tell_account(event.account, m.SessionMoved(Health.TOKEN_DEAD, event.why))
-            self._ports.directory.tell(m.KEEPER, m.TokenDead(event.account))
+            self._directory.tell(m.KEEPER, m.TokenDead(event.account))
         else:
             self._tell_account(event.account, m.SessionMoved(Health.REFUSED, event.why))
         attempts = self._account_attempts.get(event.account, 0) + 1
@@ -375,14 +330,14 @@ class ConnectionActor(Watched):
         if refusal is not None and refusal.rule.kind is not Kind.SESSION:  # a lost session is asked for at once
             asked = retry_delay_us(refusal, attempts, self._ports.clock.now(), self._ports.chance())
             pause = asked if asked is not None else max(pause, 30 * SECOND_US)
-        self._lose_feed(event.account)
+        self._feeds.lose(event.account)
         self._ports.timer.after(pause, self._name, m.Wake(f"authorise {event.account}"))
 
     def _accounts_wanted(self, message: m.AccountsWanted) -> None:
         fresh = dict.fromkeys(int(account) for account in message.accounts)
         for gone in self._wanted.keys() - fresh.keys():
             self._session.forget(gone)
-            self._feeds.pop(gone, None)
+            self._feeds.forget(gone)
         new = [account for account in fresh if account not in self._wanted]
         self._wanted = dict(fresh)
         if self._session.state is session.State.OPEN:
@@ -397,56 +352,6 @@ class ConnectionActor(Watched):
             if account in self._wanted:
                 self._authorise(account)
 
-    # --- quotes ---------------------------------------------------------------------------------------------------
-
-    def _quotes_wanted(self, message: m.QuotesWanted) -> None:
-        """Note what an account wants of its feed, and see to it."""
-        self._feeds[message.account] = (message.feed, message.symbols)
-        self._tend_feeds()
-
-    def _tend_feeds(self) -> None:
-        """Have each feed carried by one account that is authorised, with all symbols that its accounts want.
-
-        Looked at whenever an account comes or goes and once a second, so that no refusal and no race leaves a feed
-        without quotes for longer.
-        """
-        wanted: dict[str, set[int]] = {}
-        members: dict[str, list[int]] = {}
-        for account, (feed, symbols) in self._feeds.items():
-            if self._session.account_state(account) is session.AccountState.READY:
-                members.setdefault(feed, []).append(account)
-                wanted.setdefault(feed, set()).update(symbols)
-        for feed, accounts in members.items():
-            carrier, subscribed = self._subscriptions.get(feed, (0, set()))
-            if carrier not in accounts:
-                self._ports.board.drop(AccountId(carrier))
-                carrier, subscribed = accounts[0], set()
-                self._ports.board.carry(AccountId(carrier), feed)
-            missing = wanted[feed] - subscribed
-            self._subscriptions[feed] = (carrier, subscribed | missing)
-            if missing:
-                self._subscribe(feed, AccountId(carrier), sorted(missing))
-
-    def _subscribe(self, feed: str, carrier: AccountId, symbols: list[int]) -> None:
-        request = requests.subscribe_spots(carrier, symbols)
-        ask = m.Ask(carrier, f"{QUOTES}{feed}", request, self._name, lambda wire: wire)
-        self._ports.directory.tell(self._limiter, ask)
-
-    def _not_subscribed(self, message: m.Unanswered) -> None:
-        """A subscription was refused: it is tried again within a second. Twice subscribed is subscribed."""
-        if rule_for(message.error_code).kind is not Kind.DONE:
-            log.warning("! quotes were refused: %s %s", message.error_code, message.text)
-            self._subscriptions.pop(message.question.removeprefix(QUOTES), None)
-
-    def _lose_feed(self, account: int) -> None:
-        """The session of an account is gone, and its subscriptions with it: another of the same feed carries on."""
-        feed, _ = self._feeds.get(account, ("", ()))
-        carrier, _ = self._subscriptions.get(feed, (0, set()))
-        if carrier == account:
-            self._ports.board.drop(AccountId(account))
-            del self._subscriptions[feed]
-            self._tend_feeds()
-
     # --- time -----------------------------------------------------------------------------------------------------
 
     def _woken(self, what: str) -> None:
@@ -457,13 +362,12 @@ class ConnectionActor(Watched):
                     self._dial()
             case "authorise":
                 account = int(argument)
-                state = self._session.account_state(account)
                 is_open = self._session.state is session.State.OPEN
-                if is_open and account in self._wanted and state is not session.AccountState.READY:
+                if is_open and account in self._wanted and not self._is_ready(account):
                     self._authorise(account)
             case "tick":
                 self._session.heard(self._ports.board.heard_us(self._name))
-                self._tend_feeds()
+                self._feeds.tend()
                 self._follow(self._session.on_time(self._ports.clock.monotonic()))
                 self._measure()
                 if not self._is_stopping:

@@ -296,23 +296,29 @@ class Urge:
 
 @dataclass(frozen=True, slots=True)
 class LineUp:
-    """The connection can be written to, or no longer."""
+    """The connection can be written to, or no longer. Each line has a number; what is said of another is old news."""
 
     is_up: bool
+    line: int
 
 
 @dataclass(frozen=True, slots=True)
 class Wrote:
-    """The connection is done with the oldest frame that the limiter let go: the server counts it from now."""
+    """The connection is done with the oldest `count` frames that the limiter let go for this line."""
 
+    line: int
+    count: int
     at_us: int
 
 
 @dataclass(frozen=True, slots=True)
-class RoundTrip:
-    """A measured round trip of a request."""
+class Proved:
+    """The server had read the first `number` frames of this line by then. `round_trip_us` is 0 where nobody can say."""
 
-    span_us: int
+    line: int
+    number: int
+    at_us: int
+    round_trip_us: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -365,9 +371,10 @@ class Lost:
 
 @dataclass(frozen=True, slots=True)
 class Write:
-    """Write this: a `Submit`, an `Ask` or an `Urge`. Told by the limiter only."""
+    """Write these to this line, in order: each a `Submit`, an `Ask` or an `Urge`. Told by the limiter only."""
 
-    what: Any
+    line: int
+    what: tuple[Any, ...]
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,6 +26,9 @@ PAYLOAD_TYPES = {
     CommandKind.AMEND_ORDER: catalogue.AMEND_ORDER,
     CommandKind.CANCEL: catalogue.CANCEL_ORDER,
 }
+TURNS_MAX = 16
+"""So many messages at most are taken before what may leave does. What comes together leaves together and in the order
+of the lanes, in one write; what comes in a long row does not wait for its end."""
 
 
 class RateLimitActor(Watched):
@@ -43,8 +46,11 @@ class RateLimitActor(Watched):
         self._directory = directory
         self._status = status
         self._is_up = False
+        self._line = 0
         self._armed_us = 0
         self._number = 0
+        self._waiting_turns = 0
+        self._shown_waiting = 0
 
     def on_receive(self, message: Any) -> None:
         now = self._clock.monotonic()
@@ -52,30 +58,42 @@ class RateLimitActor(Watched):
             case m.Submit():
                 self._take_back(self._submit(message, now))
             case m.Ask():
-                self._take_back(self._budget.submit(self._question(message)))
+                self._take_back(self._queue(self._question(message)))
             case m.Urge():
-                self._take_back(self._budget.submit(self._session_item(message)))
+                self._take_back(self._queue(self._session_item(message)))
             case m.Withdraw():
                 returned = self._budget.withdraw(_item_name(message.intent, message.attempt))
                 self._take_back((returned,) if returned is not None else ())
             case m.Blocked():
                 self._budget.block(message.payload_type, message.span_us, now)
-            case m.RoundTrip():
-                self._budget.measured(message.span_us)
             case m.Wrote():
-                self._budget.wrote(message.at_us)
+                if message.line == self._line:
+                    self._budget.wrote(message.at_us, message.count)
+            case m.Proved():
+                self._proved(message)
             case m.LineUp():
-                self._is_up = message.is_up
-                if not message.is_up:
-                    self._take_back(self._budget.empty("the connection was lost"))
+                self._is_up, self._line = message.is_up, message.line
+                self._take_back(self._budget.empty("the connection was lost", now))
             case m.Wake():
-                self._armed_us = 0
+                if message.what == str(self._armed_us):
+                    self._armed_us = 0
             case m.Stop():
                 # What is committed still leaves; what does not come to it is looked up at the next start.
+                self._let_go(now)
                 self._directory.tell(m.SUPERVISOR, m.Stopped(self._name))
             case _:
                 raise AssertionError(f"the limiter cannot take {message!r}")
-        self._let_go(now)
+        self._waiting_turns += 1
+        if self.actor_inbox.empty() or self._waiting_turns >= TURNS_MAX:
+            self._waiting_turns = 0
+            self._let_go(now)
+
+    def _proved(self, message: m.Proved) -> None:
+        if message.line != self._line:
+            return
+        self._budget.proved(message.number, message.at_us)
+        if message.round_trip_us:
+            self._budget.measured(message.round_trip_us)
 
     def _submit(self, message: m.Submit, now: int) -> tuple[Returned, ...]:
         not_after = now + message.not_after_us - self._clock.now() if message.not_after_us else None
@@ -88,9 +106,10 @@ class RateLimitActor(Watched):
             not_after_us=not_after,
             data=message,
         )
-        if not self._is_up:
-            return (Returned(item, "the connection is down"),)
-        return self._budget.submit(item)
+        return self._queue(item)
+
+    def _queue(self, item: Item) -> tuple[Returned, ...]:
+        return self._budget.submit(item) if self._is_up else (Returned(item, "the connection is down"),)
 
     def _question(self, message: m.Ask) -> Item:
         payload_type = catalogue.type_of(message.message)
@@ -117,13 +136,13 @@ class RateLimitActor(Watched):
     def _let_go(self, now: int) -> None:
         leaving, returned = self._budget.take(now)
         self._take_back(returned)
-        for item in leaving:
-            self._directory.tell(self._connection, m.Write(item.data))
+        if leaving:
+            self._directory.tell(self._connection, m.Write(self._line, tuple(item.data for item in leaving)))
         wake = self._budget.next_wake(now)
         if wake is not None and (not self._armed_us or wake < self._armed_us):
             self._armed_us = wake
-            self._timer.after(wake - now, self._name, m.Wake())
-        if leaving or returned:
+            self._timer.after(wake - now, self._name, m.Wake(str(wake)))
+        if leaving or returned or self._budget.waiting != self._shown_waiting:
             self._show(now)
 
     def _take_back(self, returned: tuple[Returned, ...]) -> None:
@@ -139,6 +158,7 @@ class RateLimitActor(Watched):
 
     def _show(self, now: int) -> None:
         figures = self._budget.figures(now)
+        self._shown_waiting = figures.waiting
         self._status.note(
             self._name,
             {

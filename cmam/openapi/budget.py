@@ -1,7 +1,7 @@
 """What leaves now, and when to look again: the rate limit of one connection as a pure core.
 
-The server counts every frame, in any one second, over all accounts of the connection (FACTS §3). So do we: a sliding
-window of one second and a guard, in which at most `limit` frames leave, 5 of them historical. A burst goes at once. One
+The server counts every frame, in any one second, over all accounts of the connection (FACTS §3). So do we: there are
+`limit` slots (`window.py` says when one is free again), 5 of them for historical requests. A burst goes at once. One
 slot is kept for the lanes that never add risk, lent to the others only when another is free within 20 ms, so that a
 lone close finds a slot within 20 ms in the middle of any burst. Nothing is lost: an item leaves, or is handed back.
 
@@ -17,9 +17,10 @@ from dataclasses import dataclass
 from typing import Final, TypeVar
 
 from cmam.clock import MILLISECOND_US, SECOND_US
+from cmam.domain.forecast import leaving_times
 from cmam.openapi import catalogue
 from cmam.openapi.lanes import Item, Lane, LaneQueue, lane_of
-from cmam.openapi.window import Guard, Slot, Window
+from cmam.openapi.window import Flight, Guard, Window
 
 __all__ = ["Budget", "Figures", "Item", "Lane", "Returned", "lane_of"]
 
@@ -56,7 +57,11 @@ class Returned:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Figures:
-    """What the budget is doing, for `status`. The forecast is the wait of an open that came now."""
+    """What the budget is doing, for `status`.
+
+    `forecast_us` is the wait of an open that came now. `free_us` are the moments at which the slots that are taken are
+    expected to be free again, `ahead` is how much would leave before that open, `span_us` how long a slot is taken.
+    """
 
     limit: int
     used: int
@@ -68,6 +73,9 @@ class Figures:
     busiest_second: int
     returned: int
     forecast_us: int
+    free_us: tuple[int, ...]
+    ahead: int
+    span_us: int
     paused_until_us: Mapping[int, int]
 
 
@@ -95,7 +103,7 @@ class Budget:
         self._deadlines: list[tuple[int, int]] = []
         self._sent: OrderedDict[str, None] = OrderedDict()
         self._withdrawn: OrderedDict[str, None] = OrderedDict()
-        self._unwritten: deque[tuple[Slot, ...]] = deque()
+        self._flight = Flight()
         self._pauses: dict[int, _Pause] = {}
         self._last_second: deque[int] = deque()
         self._total = 0
@@ -103,6 +111,11 @@ class Budget:
         self._returned = 0
         self._waiting_max = 0
         self._opens_in_a_row = 0
+
+    @property
+    def waiting(self) -> int:
+        """How much waits."""
+        return len(self._waiting)
 
     # --- what wants to leave --------------------------------------------------------------------------------------
 
@@ -137,9 +150,9 @@ class Budget:
         self._forget(number, item)
         return self._back((item,), "withdrawn")[0]
 
-    def empty(self, reason: str) -> tuple[Returned, ...]:
+    def empty(self, reason: str, now_us: int) -> tuple[Returned, ...]:
         """Hand back everything: the connection is gone, and none of it ever left."""
-        self._unwritten.clear()
+        self._flight.end(now_us)
         return self._take_back(lambda _: True, reason)
 
     def block(self, payload_type: int, span_us: int, now_us: int) -> int:
@@ -160,10 +173,17 @@ class Budget:
         """Take a measured round trip: the guard follows their variation."""
         self._guard.saw(round_trip_us)
 
-    def wrote(self, at_us: int) -> None:
-        """Note when the oldest item that was taken and not yet written was written; its slots count from then."""
-        for slot in self._unwritten.popleft() if self._unwritten else ():
-            slot.at_us = max(slot.at_us, at_us)
+    def wrote(self, at_us: int, count: int = 1) -> None:
+        """Note when the oldest items that were taken and not yet written were written."""
+        for _ in range(self._flight.wrote(count, at_us)):
+            self._last_second.append(at_us)
+        while self._last_second and self._last_second[0] <= at_us - SECOND_US:
+            self._last_second.popleft()
+        self._busiest = max(self._busiest, len(self._last_second))
+
+    def proved(self, number: int, at_us: int) -> None:
+        """Note that the server had read the first `number` frames written since the line came up: it has answered."""
+        self._flight.read(number, at_us)
 
     # --- what leaves ----------------------------------------------------------------------------------------------
 
@@ -201,10 +221,16 @@ class Budget:
 
     def forecast_us(self, lane: Lane, now_us: int) -> int:
         """How long an item that came into `lane` now would wait if nothing more urgent came after it, pauses apart."""
+        keep = 0 if lane.may_use_reserve else RESERVED
+        free, ahead = self._window.expected(now_us), self._ahead(lane)
+        return leaving_times(self._window.limit - keep, free, self._window.span_us, ahead + 1, now_us)[-1] - now_us
+
+    def _ahead(self, lane: Lane) -> int:
+        """How many of those that wait would leave before one that came into `lane` now."""
         ahead = sum(len(queue) for other, queue in self._lanes.items() if other <= lane)
         if lane is Lane.OPEN:
             ahead += min(len(self._lanes[Lane.QUERY]), len(self._lanes[lane]) // (QUESTION_TURN - 1))
-        return self._window.room_at(ahead + 1, now_us, keep=0 if lane.may_use_reserve else RESERVED) - now_us
+        return ahead
 
     def figures(self, now_us: int) -> Figures:
         """The state in numbers."""
@@ -212,13 +238,16 @@ class Budget:
             limit=self._window.limit,
             used=self._window.used(now_us),
             historical_used=self._historical.used(now_us),
-            waiting=len(self._waiting),
+            waiting=self.waiting,
             waiting_max=self._waiting_max,
             guard_us=self._guard.us,
             sent=self._total,
             busiest_second=self._busiest,
             returned=self._returned,
             forecast_us=self.forecast_us(Lane.OPEN, now_us),
+            free_us=tuple(self._window.expected(now_us)),
+            ahead=self._ahead(Lane.OPEN),
+            span_us=self._window.span_us,
             paused_until_us={kind: p.until_us for kind, p in sorted(self._pauses.items()) if p.until_us > now_us},
         )
 
@@ -268,17 +297,13 @@ class Budget:
         self._forget(number, item, is_queued=False)
         if item.lane.may_age:
             self._opens_in_a_row = self._opens_in_a_row + 1 if item.lane is Lane.OPEN else 0
-        slots = [self._window.use(now_us)]
+        slot = self._flight.take(now_us)
+        self._window.use(slot)
         if item.payload_type in catalogue.HISTORICAL:
-            slots.append(self._historical.use(now_us))
-        self._unwritten.append(tuple(slots))
+            self._historical.use(slot)
         if item.payload_type in catalogue.TRADING:
             _remember(self._sent, item.name)
         self._total += 1
-        self._last_second.append(now_us)
-        while self._last_second[0] <= now_us - SECOND_US:
-            self._last_second.popleft()
-        self._busiest = max(self._busiest, len(self._last_second))
 
     def _kind_opens_at(self, kind: int, now_us: int) -> int:
         """When a payload type may leave, by its pause and the historical five; the present when it may now."""

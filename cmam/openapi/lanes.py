@@ -4,8 +4,9 @@
     SESSION   heartbeats, the application's authorisation  yes
     CLOSE     reductions of exposure                       yes
     PROTECT   stops and targets, pending amendments        yes
-    CANCEL    cancelled pendings, authorised accounts      yes
-    OPEN      what adds exposure                           only when another slot is free within 20 ms
+    CANCEL    cancelled pendings                           yes
+    JOIN      accounts to be authorised, fresh tokens      only when another slot is free within 20 ms
+    OPEN      what adds exposure                           only then too
     QUERY     questions, every fifth slot beside opens     only then too; historical ones have their own five a second
 
 Order is kept inside an account and a lane, for each kind of request; a kind that may not leave (blocked by the server,
@@ -30,8 +31,9 @@ class Lane(IntEnum):
     CLOSE = 1
     PROTECT = 2
     CANCEL = 3
-    OPEN = 4
-    QUERY = 5
+    JOIN = 4
+    OPEN = 5
+    QUERY = 6
 
     @property
     def may_use_reserve(self) -> bool:
@@ -51,8 +53,8 @@ LANE_OF: Final = {
     catalogue.AMEND_PROTECTION: Lane.PROTECT,
     catalogue.AMEND_ORDER: Lane.PROTECT,  # a resting copy that fills at old terms is a wrong copy
     catalogue.CANCEL_ORDER: Lane.CANCEL,
-    catalogue.ACCOUNT_AUTH: Lane.CANCEL,  # its closes wait for it; a thousand of them must not wait before one close
-    catalogue.REFRESH_TOKEN: Lane.CANCEL,
+    catalogue.ACCOUNT_AUTH: Lane.JOIN,  # its closes wait for it, yet a thousand of them must leave one close a slot
+    catalogue.REFRESH_TOKEN: Lane.JOIN,
     catalogue.NEW_ORDER: Lane.OPEN,
 }
 """The lane of a payload type where the sender names none; everything else is a question."""

@@ -142,13 +142,17 @@ class Heard:
 
 
 @dataclass(frozen=True, slots=True)
-class Measured:
-    """A round trip, from a request to the first word on it: what the guard of the budget learns from."""
+class Read:
+    """The first word on a frame: the server has read it, and so the first `number` frames of this connection.
 
-    span_us: int
+    `round_trip_us` is what the guard of the budget learns from, 0 where it says nothing of the line.
+    """
+
+    number: int
+    round_trip_us: int
 
 
-Event = Opened | Ended | AccountOpened | AccountClosed | Answer | Refused | Unanswered | Heard | Measured | Say
+Event = Opened | Ended | AccountOpened | AccountClosed | Answer | Refused | Unanswered | Heard | Read | Say
 
 MEASURED: Final = catalogue.TRADING | {catalogue.ACCOUNT_AUTH, catalogue.TRADER}
 """Requests whose round trip says something of the line: small, and answered without a search in a history."""
@@ -160,7 +164,6 @@ class _Awaited:
     account: int
     payload_type: int
     sent_us: int
-    is_answered: bool = False
 
 
 # --- the conversation ---------------------------------------------------------------------------------------------
@@ -177,6 +180,8 @@ class Session:
         self._swapping: set[int] = set()
         self._questions: dict[str, _Awaited] = {}
         self._trades: OrderedDict[str, _Awaited] = OrderedDict()
+        self._frames = 0
+        self._unread: OrderedDict[str, tuple[int, int, int]] = OrderedDict()
         self._heard_us = 0
         self._said_us = 0
         self._greeted_us = 0
@@ -219,12 +224,23 @@ class Session:
     def sent(self, client_msg_id: str, name: str, account: int, payload_type: int, now_us: int) -> None:
         """A message was written: await its answer, if it has one."""
         self._said_us = now_us
+        self._frames += 1
+        if payload_type == catalogue.HEARTBEAT:
+            return
+        if client_msg_id not in self._trades:  # of an order that is sent again, a word may be on the first one
+            self._unread[client_msg_id] = (self._frames, payload_type, now_us)
+            while len(self._unread) > TRADES_MAX:
+                self._unread.popitem(last=False)
         if payload_type in catalogue.TRADING:
             self._trades[client_msg_id] = _Awaited(name, account, payload_type, now_us)
             while len(self._trades) > TRADES_MAX:
                 self._trades.popitem(last=False)
-        elif payload_type != catalogue.HEARTBEAT:
+        else:
             self._questions[client_msg_id] = _Awaited(name, account, payload_type, now_us)
+
+    def skipped(self) -> None:
+        """A message could not even be written: it has its number all the same, since the limiter counts it."""
+        self._frames += 1
 
     # --- what they do ---------------------------------------------------------------------------------------------
 
@@ -241,18 +257,17 @@ class Session:
         self._heard_us = now_us
         if self.state is State.CLOSED or envelope.payload_type == catalogue.HEARTBEAT:
             return []
-        measured = self._measure(envelope, now_us)
-        return [*self._taken(envelope), *measured]
+        read = self._read(envelope, now_us)
+        return [*self._taken(envelope), *read]
 
-    def _measure(self, envelope: Envelope, now_us: int) -> list[Event]:
-        msg_id = envelope.client_msg_id
-        awaited = self._questions.get(msg_id) or self._trades.get(msg_id)
-        if awaited is None or awaited.is_answered or awaited.payload_type not in MEASURED:
+    def _read(self, envelope: Envelope, now_us: int) -> list[Event]:
+        found = self._unread.get(envelope.client_msg_id)
+        if found is None or not catalogue.may_answer(found[1], envelope.payload_type):
             return []
-        if not catalogue.may_answer(awaited.payload_type, envelope.payload_type):
-            return []
-        awaited.is_answered = True
-        return [Measured(now_us - awaited.sent_us)]
+        number, payload_type, sent_us = found
+        while self._unread and next(iter(self._unread.values()))[0] <= number:
+            self._unread.popitem(last=False)
+        return [Read(number, max(0, now_us - sent_us) if payload_type in MEASURED else 0)]
 
     def _taken(self, envelope: Envelope) -> list[Event]:
         refusal = read_refusal(envelope)

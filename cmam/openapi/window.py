@@ -1,8 +1,12 @@
-"""How many requests have left in the last second, and when the next one may.
+"""How many requests the server may have read in the last second, and when the next one may leave.
 
-A sliding window, because a bucket of 50 filled at 50 a second lets 99 through in one. It is longer than a second by a
-guard: what leaves here evenly arrives at the server with the line's variation, and the server's count is the one that
-matters. Knows no request and no clock: moments in monotonic us come in as arguments and never go back.
+A sliding window, because a bucket of 50 filled at 50 a second lets 99 through in one. The server counts a frame when it
+reads it, which nobody sees from here; but an answer proves that the frame was read before, and so was all that was
+written before it, since the server reads in order. A slot is free again a second after that proof, never earlier than a
+second and a guard after the write. Whatever the line does, a frame written then is read more than a second later than
+the one whose slot it takes.
+
+Knows no request and no clock: moments in monotonic us come in as arguments.
 """
 
 from __future__ import annotations
@@ -16,6 +20,11 @@ from cmam.clock import MILLISECOND_US, SECOND_US
 
 GUARD_US_MIN: Final = 5 * MILLISECOND_US
 GUARD_US_MAX: Final = 50 * MILLISECOND_US
+DRIFT_US: Final = 1 * MILLISECOND_US
+"""By how much a second of the server's clock may be longer than one of ours: a thousandth, far more than clocks err."""
+UNPROVEN_US: Final = 10 * SECOND_US
+"""How long a frame may go unread once it was written. Heartbeats are not answered, so without a bound each would keep
+its slot until something else is; and a server that answers nothing must not keep a close from leaving for ever."""
 SAMPLES_MAX: Final = 1_000
 """As many round trips as a p99.9 needs, and no more: the line of an hour ago says little."""
 SAMPLES_MIN: Final = 20
@@ -30,6 +39,8 @@ class Guard:
         self._samples: deque[int] = deque(maxlen=SAMPLES_MAX)
         self._since_sorted = 0
         self.us = GUARD_US_MAX
+        self.round_trip_us = 0
+        """A usual round trip, for forecasts only."""
 
     def saw(self, round_trip_us: int) -> None:
         """Take one round trip into account."""
@@ -41,17 +52,59 @@ class Guard:
         ordered = sorted(self._samples)
         high = ordered[-1 - len(ordered) // SAMPLES_MAX]  # p99.9: the highest of up to 999, the second of 1,000
         self.us = min(max(high - ordered[0], GUARD_US_MIN), GUARD_US_MAX)
+        self.round_trip_us = ordered[len(ordered) // 2]
 
 
 @dataclass(slots=True)
 class Slot:
-    """One request that has left. `at_us` moves later when the write turns out to have come after the decision."""
+    """One frame that was let go: when it was written, and by when the server had read it, each once known."""
 
-    at_us: int
+    taken_us: int
+    written_us: int | None = None
+    read_us: int | None = None
+
+
+class Flight:
+    """The frames under way, in the order in which they are written: what the server may not have read yet."""
+
+    def __init__(self) -> None:
+        self._unwritten: deque[Slot] = deque()
+        self._unread: deque[tuple[int, Slot]] = deque()
+        self._number = 0
+
+    def take(self, now_us: int) -> Slot:
+        """One more frame was let go."""
+        slot = Slot(now_us)
+        self._unwritten.append(slot)
+        return slot
+
+    def wrote(self, count: int, at_us: int) -> int:
+        """The oldest `count` frames that were not written yet are now; answers how many there were."""
+        found = min(count, len(self._unwritten))
+        for _ in range(found):
+            slot = self._unwritten.popleft()
+            slot.written_us = max(slot.taken_us, at_us)
+            self._number += 1
+            self._unread.append((self._number, slot))
+        return found
+
+    def read(self, number: int, at_us: int) -> None:
+        """The server had read the first `number` frames of this line by then."""
+        while self._unread and self._unread[0][0] <= number:
+            self._unread.popleft()[1].read_us = at_us
+
+    def end(self, now_us: int) -> None:
+        """The line is gone: nothing more of it will be read, and the next one is counted from its own beginning."""
+        for slot in (*self._unwritten, *(slot for _, slot in self._unread)):
+            slot.written_us = slot.taken_us if slot.written_us is None else slot.written_us
+            slot.read_us = now_us
+        self._unwritten.clear()
+        self._unread.clear()
+        self._number = 0
 
 
 class Window:
-    """At most `limit` requests in any second, as the far end of a line counts that varies by less than the guard."""
+    """At most `limit` frames in any second as the server reads them."""
 
     def __init__(self, limit: int, guard: Guard) -> None:
         self.limit = limit
@@ -60,32 +113,48 @@ class Window:
 
     @property
     def span_us(self) -> int:
-        """How long a slot stays taken."""
-        return SECOND_US + self._guard.us
+        """How long a slot is usually taken."""
+        return SECOND_US + max(self._guard.us, self._guard.round_trip_us + DRIFT_US)
 
-    def use(self, now_us: int) -> Slot:
-        """Count one request that leaves now; the caller has looked that there is room."""
-        slot = Slot(now_us)
+    def use(self, slot: Slot) -> None:
+        """Count one frame that leaves now; the caller has looked that there is room."""
         self._slots.append(slot)
-        return slot
 
     def used(self, now_us: int) -> int:
         """How many slots are taken now."""
-        gone = now_us - self.span_us
         slots = self._slots
-        while slots and slots[0].at_us <= gone:
+        while slots and self._free_us(slots[0], now_us) <= now_us:
             slots.popleft()
         return len(slots)
 
     def room_at(self, room: int, now_us: int, *, keep: int = 0) -> int:
-        """When the last of `room` requests may leave that use all slots but `keep`, each as soon as it may.
+        """When the last of `room` frames may leave that use all slots but `keep`, at the latest.
 
-        `now_us` when all of them may leave now.
+        `now_us` when all of them may leave now. A slot that nothing has proven yet counts as free at its bound, so the
+        moment comes closer with each answer.
         """
-        used, limit = self.used(now_us), self.limit - keep
-        nth = used - limit + room  # of the slots, in the order in which they are free again, from 1
+        used = self.used(now_us)
+        nth = used - (self.limit - keep) + room  # of the slots, in the order in which they are free again, from 1
         if nth <= 0:
             return now_us
-        rounds, place = divmod(nth - 1, max(used, limit))
-        taken_us = now_us if place >= used else max(slot.at_us for slot in islice(self._slots, place + 1))
-        return taken_us + self.span_us * (rounds + 1)
+        assert nth <= used, "expected no more than the slots that are taken"
+        return max(self._free_us(slot, now_us) for slot in islice(self._slots, nth))
+
+    def expected(self, now_us: int) -> list[int]:
+        """When each slot that is taken is free again if the line answers as it usually does, in order."""
+        self.used(now_us)
+        moments: list[int] = []
+        for slot in self._slots:
+            if slot.read_us is not None:
+                moment = self._free_us(slot, now_us)
+            else:
+                moment = (slot.taken_us if slot.written_us is None else slot.written_us) + self.span_us
+            moments.append(max(moment, now_us, moments[-1] if moments else now_us))
+        return moments
+
+    def _free_us(self, slot: Slot, now_us: int) -> int:
+        """When a slot is free again, by what is known of it now."""
+        if slot.written_us is None:
+            return now_us + UNPROVEN_US + SECOND_US
+        read_us = slot.written_us + UNPROVEN_US if slot.read_us is None else slot.read_us
+        return SECOND_US + max(read_us + DRIFT_US, slot.written_us + self._guard.us)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Any
 
 import pytest
 
 from cmam.openapi import catalogue
 from cmam.openapi.budget import Budget, Item, Lane, lane_of
-from cmam.openapi.window import GUARD_US_MAX, GUARD_US_MIN, SAMPLES_MIN, Guard
+from cmam.openapi.window import DRIFT_US, GUARD_US_MAX, GUARD_US_MIN, SAMPLES_MIN, UNPROVEN_US, Guard
 
 SECOND = 1_000_000
 MS = 1_000
@@ -30,8 +31,11 @@ def a_budget(limit: int = 50) -> Budget:
 
 
 def names(budget: Budget, now: int) -> list[str]:
-    """What leaves now, by name."""
-    return [item.name for item in budget.take(now)[0]]
+    """What leaves now, by name, on a line that carries it and brings the answers in no time."""
+    leaving, _ = budget.take(now)
+    budget.wrote(now, len(leaving))
+    budget.proved(sys.maxsize, now)
+    return [item.name for item in leaving]
 
 
 def test_closes_leave_before_everything_that_came_earlier() -> None:
@@ -49,9 +53,9 @@ def test_authorising_many_accounts_does_not_hold_up_a_close() -> None:
     budget = a_budget()
     for account in range(1_000):
         budget.submit(an_item(f"auth {account}", catalogue.ACCOUNT_AUTH, account=account))
-    assert len(names(budget, 0)) == 50
+    assert len(names(budget, 0)) == 49
     budget.submit(an_item("close", catalogue.CLOSE_POSITION))
-    assert names(budget, 1_005 * MS)[0] == "close"
+    assert names(budget, 1) == ["close"]
 
 
 def test_a_burst_leaves_at_once_but_for_the_reserve() -> None:
@@ -93,7 +97,7 @@ def test_what_never_left_may_come_again() -> None:
     """An item that the connection's end gave back is not a duplicate of itself."""
     budget = a_budget()
     budget.submit(an_item("a"))
-    assert [entry.reason for entry in budget.empty("the connection was lost")] == ["the connection was lost"]
+    assert [entry.reason for entry in budget.empty("the connection was lost", 0)] == ["the connection was lost"]
     assert budget.submit(an_item("a")) == ()
     assert names(budget, 0) == ["a"]
 
@@ -242,8 +246,9 @@ def test_a_slow_write_counts_from_its_end() -> None:
     """What was written 300 ms after it was let go holds its slot 300 ms longer."""
     budget = a_budget(2)
     budget.submit(an_item("first"))
-    assert names(budget, 0) == ["first"]
+    assert [item.name for item in budget.take(0)[0]] == ["first"]
     budget.wrote(300 * MS)
+    budget.proved(1, 300 * MS)
     budget.submit(an_item("second"))
     assert budget.next_wake(300 * MS) == 1_305 * MS - 20 * MS
 
@@ -254,11 +259,13 @@ def test_figures() -> None:
     for number in range(12):
         budget.submit(an_item(f"open {number}"))
     budget.submit(an_item("open 0"))
-    budget.take(0)
+    names(budget, 0)
     figures = budget.figures(0)
     assert (figures.limit, figures.used, figures.waiting, figures.waiting_max) == (10, 9, 3, 12)
     assert (figures.sent, figures.busiest_second, figures.returned) == (9, 9, 1)
     assert figures.forecast_us == SECOND + GUARD_US_MIN
+    assert (figures.ahead, figures.span_us) == (3, SECOND + GUARD_US_MIN)
+    assert figures.free_us == (SECOND + GUARD_US_MIN,) * 9
 
 
 @pytest.mark.parametrize("limit", [0, 1])
@@ -292,5 +299,71 @@ def test_a_question_that_may_not_leave_costs_opens_nothing() -> None:
     budget.submit(Item(name="q", lane=Lane.QUERY, payload_type=catalogue.TRADER, account=2))
     for number in range(200):
         budget.submit(Item(name=f"o{number}", lane=Lane.OPEN, payload_type=catalogue.NEW_ORDER, account=1))
-    assert len(budget.take(0)[0]) == 49
-    assert budget.take(2_500_000)[0][0].name == "q"
+    assert len(names(budget, 0)) == 49
+    assert names(budget, 2_500_000)[0] == "q"
+
+
+# --- what the server has read -----------------------------------------------------------------------------------------
+
+
+def a_full_budget() -> Budget:
+    """Two slots, both used by closes that were written at 0, and a third close that waits."""
+    budget = a_budget(2)
+    for number in range(3):
+        budget.submit(an_item(f"close {number}", catalogue.CLOSE_POSITION))
+    assert len(budget.take(0)[0]) == 2
+    budget.wrote(0, 2)
+    return budget
+
+
+def test_a_slot_is_free_a_second_after_the_answer_not_after_the_write() -> None:
+    """The server may have read a frame as late as it answered it, 300 ms after the write."""
+    budget = a_full_budget()
+    budget.proved(1, 300 * MS)
+    assert budget.next_wake(300 * MS) == 1_300 * MS + DRIFT_US
+    assert names(budget, 1_300 * MS) == []
+    assert names(budget, 1_300 * MS + DRIFT_US) == ["close 2"]
+
+
+def test_an_answer_proves_all_that_was_written_before() -> None:
+    """The server reads in order, so the answer to the second frame frees the first one's slot too."""
+    budget = a_full_budget()
+    budget.proved(2, 300 * MS)
+    assert budget.figures(1_300 * MS + DRIFT_US).used == 0
+
+
+def test_without_any_answer_a_slot_is_free_after_ten_seconds_and_one() -> None:
+    """A heartbeat is never answered, and a server that answers nothing does not stop a close for ever."""
+    budget = a_full_budget()
+    assert budget.next_wake(2 * SECOND) == UNPROVEN_US + SECOND + DRIFT_US
+    assert names(budget, UNPROVEN_US + SECOND + DRIFT_US) == ["close 2"]
+
+
+def test_what_was_let_go_and_not_yet_written_keeps_its_slot_however_long() -> None:
+    """Between the limiter and the socket no time makes a frame count as read."""
+    budget = a_budget(2)
+    for number in range(3):
+        budget.submit(an_item(f"close {number}", catalogue.CLOSE_POSITION))
+    assert len(budget.take(0)[0]) == 2
+    assert names(budget, 60 * SECOND) == []
+
+
+def test_a_lost_line_frees_its_slots_a_second_later() -> None:
+    """What was under way will not be read any more, and the server counts the next connection by itself."""
+    budget = a_full_budget()
+    budget.empty("the connection was lost", 100 * MS)
+    budget.submit(an_item("next", catalogue.CLOSE_POSITION))
+    assert names(budget, 1_100 * MS) == []
+    assert names(budget, 1_100 * MS + DRIFT_US) == ["next"]
+
+
+def test_an_answer_counts_frames_of_its_own_line_only() -> None:
+    """After a reconnect numbers begin again."""
+    budget = a_full_budget()
+    budget.empty("the connection was lost", 0)
+    for number in range(2):
+        budget.submit(an_item(f"later {number}", catalogue.CLOSE_POSITION))
+    leaving, _ = budget.take(2 * SECOND)
+    budget.wrote(2 * SECOND, len(leaving))
+    budget.proved(1, 2_200 * MS)
+    assert budget.figures(3_200 * MS + DRIFT_US).used == 1

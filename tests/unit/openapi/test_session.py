@@ -20,8 +20,8 @@ from cmam.openapi.session import (
     Answer,
     Ended,
     Heard,
-    Measured,
     Opened,
+    Read,
     Refused,
     Say,
     Session,
@@ -57,7 +57,7 @@ class Talk:
     def hear(self, message: Message, msg_id: str = "") -> list[session.Event]:
         """Let a message arrive; gives what follows, round trips apart."""
         envelope = Envelope(catalogue.type_of(message), message.SerializePartialToString(), msg_id)
-        return [event for event in self.session.received(envelope, self.now) if not isinstance(event, Measured)]
+        return [event for event in self.session.received(envelope, self.now) if not isinstance(event, Read)]
 
     def greet(self) -> str:
         return self.say(self.session.connected("id", "secret", self.now))
@@ -488,18 +488,55 @@ def test_ids_are_of_this_process_and_never_repeat() -> None:
     assert len(set(ids)) == 200
 
 
+def reads(talk: Talk, envelope: Envelope) -> list[Read]:
+    """What a message proves to have been read."""
+    return [event for event in talk.session.received(envelope, talk.now) if isinstance(event, Read)]
+
+
+def accepted(name: str = ORDER) -> Envelope:
+    """The server's first word on an order."""
+    return Envelope(catalogue.EXECUTION, execution().SerializePartialToString(), name)
+
+
+def listed(name: str) -> Envelope:
+    """The answer to a question for deals."""
+    answer = pb.ProtoOADealListRes(ctidTraderAccountId=ME, hasMore=False)
+    return Envelope(catalogue.type_of(answer), answer.SerializeToString(), name)
+
+
 def test_a_round_trip_is_measured_once_and_only_of_short_ways() -> None:
     """The first word on an order measures the line; the fill measures a market, and a history a search."""
     talk = Talk().open(ME)
     talk.write(order(), ME, ORDER)
     deals = talk.write(pb.ProtoOADealListReq(ctidTraderAccountId=ME), ME)
     talk.now += 30_000
-    accepted = Envelope(catalogue.EXECUTION, execution().SerializePartialToString(), ORDER)
-    assert Measured(30_000) in talk.session.received(accepted, talk.now)
-    assert not [e for e in talk.session.received(accepted, talk.now) if isinstance(e, Measured)]
-    listed = pb.ProtoOADealListRes(ctidTraderAccountId=ME, hasMore=False)
-    answer = Envelope(catalogue.type_of(listed), listed.SerializeToString(), deals)
-    assert not [e for e in talk.session.received(answer, talk.now) if isinstance(e, Measured)]
+    assert [read.round_trip_us for read in reads(talk, accepted())] == [30_000]
+    assert reads(talk, accepted()) == []
+    assert [read.round_trip_us for read in reads(talk, listed(deals))] == [0]
+
+
+def test_an_answer_proves_what_was_written_before_it_and_nothing_after() -> None:
+    """Frames are numbered as they were written, heartbeats and those that could not be written included."""
+    talk = Talk()
+    talk.open(ME)
+    before = talk.session._frames
+    first = talk.write(pb.ProtoOADealListReq(ctidTraderAccountId=ME), ME)
+    talk.write(common.ProtoHeartbeatEvent())
+    talk.session.skipped()
+    talk.write(order(), ME, ORDER)
+    talk.write(order(), ME, "cm1.later")
+    assert [read.number for read in reads(talk, accepted())] == [before + 4]
+    assert reads(talk, listed(first)) == [], "an answer that comes later proves nothing new"
+
+
+def test_a_word_on_an_order_that_was_sent_again_proves_nothing() -> None:
+    """It may be on the first one, which was read long before the second was written."""
+    talk = Talk().open(ME)
+    before = talk.session._frames
+    talk.write(order(), ME, ORDER)
+    talk.write(order(), ME, ORDER)
+    assert [read.number for read in reads(talk, accepted())] == [before + 1]
+    assert reads(talk, accepted()) == []
 
 
 # --- time ---------------------------------------------------------------------------------------------------------
