@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from cmam.cli.audit import moment
+from cmam.cli.audit_options import moment
 from cmam.cli.common import Exit, Verb, console, face, print_json, say
 
 if TYPE_CHECKING:
@@ -22,15 +23,20 @@ if TYPE_CHECKING:
 @click.option("--speed", type=click.FloatRange(0), default=0, show_default=True, help="1 is its own pace, 0 at once.")
 @click.option("--verify", is_flag=True, help="Compute every decision again and compare; exit code 1 if one differs.")
 @click.option("--state", "as_state", is_flag=True, help="What was believed at that moment.")
-def replay(start: str | None, end: str | None, speed: float, verify: bool, as_state: bool) -> None:
+@click.option("--to", "target", metavar="FILE", type=click.Path(path_type=Path), help="Make the views anew into FILE.")
+def replay(start: str | None, end: str | None, speed: float, verify: bool, as_state: bool, target: Path | None) -> None:
     """Rebuild the state from the log, watch it happen, or verify it. Reads no clock and no network."""
     from cmam.store.log import EventLog
 
-    if verify and as_state:
-        raise click.UsageError("expected --verify or --state, found both.")
+    if verify + as_state + (target is not None) > 1:
+        raise click.UsageError("expected one of --verify, --state and --to, found more.")
     log = EventLog.read_only(face().home.root)
     try:
-        if verify:
+        if target is not None:
+            from cmam.cli.rebuilding import rebuild_views
+
+            rebuild_views(log, target, *_place(end))
+        elif verify:
             _verify(log, end)
         elif as_state:
             _state(log, end)

@@ -20,21 +20,20 @@ def tell(story: Mapping[str, Any]) -> None:
     out.print(Text.assemble((f"{story['decision_id']}  ", "bold"), (story["verdict"] + reason, "bold")))
     for heading, lines in _sections(story):
         for number, line in enumerate(lines):
-            head = f"  {heading if number == 0 else '':<{INDENT - 2}}"
-            grid = _beside(Text(head, style="dim"), Text(line))
-            out.print(grid)
+            beside(heading if number == 0 else "", line)
     out.print()
 
 
-def _beside(head: Any, text: Any) -> Any:
-    """A heading and its text, wrapped beside it."""
+def beside(heading: str, text: str) -> None:
+    """Print a heading, and its text wrapped beside it."""
     from rich.table import Table
+    from rich.text import Text
 
     grid = Table.grid(padding=0)
     grid.add_column(width=INDENT, no_wrap=True)
     grid.add_column(overflow="fold")
-    grid.add_row(head, text)
-    return grid
+    grid.add_row(Text(f"  {heading}", style="dim"), Text(text))
+    console().print(grid)
 
 
 def _sections(story: Mapping[str, Any]) -> Iterator[tuple[str, list[str]]]:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -18,33 +17,27 @@ from sqlite_utils import Database
 
 from cmam.store.chain import LogHead
 from cmam.store.errors import StoreUnavailable
+from cmam.store.filters import (
+    NO_FILTERS,
+    PROFILES,
+    Conditions,
+    Filters,
+    of_copies,
+    of_decisions,
+    of_orders,
+    of_settings,
+)
 from cmam.store.log import EventLog
 from cmam.store.projector import Projector, project_to_head
 from cmam.store.verify import Fault, Finding, Verified, Verifier
 from cmam.store.views_file import VIEWS_NAME, find_views, open_views
 
+__all__ = ["NO_FILTERS", "Audit", "Filters", "Line", "verify_log"]
+
 Line = dict[str, Any]
 """One line of an answer, ready for JSON."""
 
 PAGE = 500
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Filters:
-    """What to leave out. Accounts are ctids, `since_us` a moment, `profile` a name or id, `symbol` the leader's."""
-
-    since_us: int | None = None
-    until_us: int | None = None
-    profile: str | None = None
-    account: int | None = None
-    symbol: str | None = None
-    reason: str | None = None
-    state: str | None = None
-    copy_id: str | None = None
-    cause: str | None = None
-
-
-NO_FILTERS = Filters()
 
 
 class Audit(AbstractContextManager["Audit"]):
@@ -90,45 +83,30 @@ class Audit(AbstractContextManager["Audit"]):
 
     def copies(self, filters: Filters = NO_FILTERS) -> Iterator[Line]:
         """Every copy there ever was, oldest first, with both position ids and volumes."""
-        conditions = _Conditions(filters, moment="t.decided_us")
-        conditions.profile_and_symbol()
-        conditions.either_account()
-        conditions.add("t.reason = ?", filters.reason)
-        conditions.add("t.state = ?", filters.state)
-        conditions.add("t.copy_id = ?", filters.copy_id)
-        for row in self._rows("copies", conditions, order="t.decided_us, t.position"):
+        for row in self._rows("copies", of_copies(filters), "t.decided_us, t.position", filters.last):
             yield _pick(row, _COPY_KEYS)
 
     def decisions(self, filters: Filters = NO_FILTERS) -> Iterator[Line]:
         """Every decision, oldest first: copied, skipped and why, or nothing to do and why."""
-        conditions = _Conditions(filters, moment="t.at_us")
-        conditions.profile_and_symbol()
-        conditions.either_account()
-        conditions.add("t.reason = ?", filters.reason)
-        for row in self._rows("decisions", conditions, order="t.position"):
+        for row in self._rows("decisions", of_decisions(filters), "t.position", filters.last):
             yield _pick(row, _DECISION_KEYS)
 
     def orders(self, filters: Filters = NO_FILTERS) -> Iterator[Line]:
         """Every request that was decided, oldest first, with what became of it."""
-        conditions = _Conditions(filters, moment="t.at_us")
-        conditions.add("t.account = ?", filters.account)
-        conditions.add("t.symbol = ?", filters.symbol)
-        conditions.add("t.cause = ?", filters.cause)
-        conditions.add("t.copy_id = ?", filters.copy_id)
-        conditions.add("t.reason = ?", filters.reason)
-        conditions.add("t.link IN (SELECT link FROM links WHERE profile_id IN " + _PROFILES + ")", filters.profile)
-        sql = (
-            "SELECT t.*, d.decision_id FROM orders AS t LEFT JOIN decisions AS d ON d.decision_id = t.cause "
-            f"{conditions.where} ORDER BY t.at_us, t.intent"
+        more = ", d.decision_id, p.name AS profile"
+        join = (
+            "LEFT JOIN decisions AS d ON d.decision_id = t.cause LEFT JOIN links AS l ON l.link = t.link "
+            "LEFT JOIN profiles AS p ON p.profile_id = l.profile_id"
         )
-        for row in self._query(sql, conditions.values):
+        found = self._select("orders", more, join, of_orders(filters), "t.at_us, t.intent", filters.last)
+        for row in found:
             yield _pick(row, _ORDER_KEYS)
 
     def accounts(self, filters: Filters = NO_FILTERS) -> Iterator[Line]:
         """Every account that was ever known."""
-        conditions = _Conditions(filters)
+        conditions = Conditions()
         conditions.add("t.account = ?", filters.account)
-        for row in self._rows("accounts", conditions, order="t.account", has_profile=False):
+        for row in self._select("accounts", "", "", conditions, "t.account"):
             line = _pick(row, _ACCOUNT_KEYS)
             line["tags"] = row["tags"].split(",") if row["tags"] else []
             for name in ("is_live", "can_trade", "paused", "removed"):
@@ -137,10 +115,7 @@ class Audit(AbstractContextManager["Audit"]):
 
     def settings(self, filters: Filters = NO_FILTERS) -> Iterator[Line]:
         """Every change of what the operator wanted, oldest first, with what it was before."""
-        conditions = _Conditions(filters, moment="t.at_us")
-        conditions.add("t.profile_id IN " + _PROFILES, filters.profile)
-        conditions.add("t.account = ?", filters.account)
-        for row in self._rows("settings", conditions, order="t.position"):
+        for row in self._rows("settings", of_settings(filters), "t.position", filters.last):
             line = _pick(row, _SETTING_KEYS)
             line["settings"], line["changed"] = json.loads(row["settings"]), json.loads(row["changed"])
             yield line
@@ -148,39 +123,51 @@ class Audit(AbstractContextManager["Audit"]):
     def alerts(self, *, open_only: bool = False) -> Iterator[Line]:
         """What needed a person's eye, oldest first."""
         where = "WHERE healed_at IS NULL" if open_only else ""
-        yield from self._query(f"SELECT at, account, kind, text, healed_at FROM alerts {where} ORDER BY position", ())
+        yield from self.query(f"SELECT at, account, kind, text, healed_at FROM alerts {where} ORDER BY position", ())
 
     def notes(self, filters: Filters = NO_FILTERS) -> Iterator[Line]:
         """What explains copies but is no decision about one: latches, flattens, stop-outs, a person's hand."""
-        conditions = _Conditions(filters, moment="t.at_us")
+        conditions = Conditions(filters, moment="t.at_us")
         conditions.add("t.account = ?", filters.account)
         conditions.add("t.copy_id = ?", filters.copy_id)
-        conditions.add("t.link IN (SELECT link FROM links WHERE profile_id IN " + _PROFILES + ")", filters.profile)
-        for row in self._rows("notes", conditions, order="t.position", has_profile=False):
+        conditions.add(f"t.link IN (SELECT link FROM links WHERE profile_id IN {PROFILES})", filters.profile)
+        for row in self._select("notes", "", "", conditions, "t.position"):
             yield _pick(row, ("at", "account", "what", "copy_id", "user")) | {"data": json.loads(row["data"])}
 
     def attempts(self, filters: Filters = NO_FILTERS) -> Iterator[Line]:
         """Every later look at an open that had to wait, oldest first."""
-        conditions = _Conditions(filters, moment="t.at_us")
+        conditions = Conditions(filters, moment="t.at_us")
         conditions.add("t.follower = ?", filters.account)
         conditions.add("t.copy_id = ?", filters.copy_id)
         conditions.add("t.reason = ?", filters.reason)
-        for row in self._rows("attempts", conditions, order="t.position", has_profile=False):
+        for row in self._select("attempts", "", "", conditions, "t.position"):
             yield _pick(row, _ATTEMPT_KEYS)
 
     def projection_errors(self) -> Iterator[Line]:
         """Records that could not be shown: damaged, or of a newer cmam."""
-        yield from self._query("SELECT * FROM projection_errors ORDER BY position", ())
+        yield from self.query("SELECT * FROM projection_errors ORDER BY position", ())
 
     def _rows(
-        self, table: str, conditions: _Conditions, *, order: str, has_profile: bool = True
+        self, table: str, conditions: Conditions, order: str, last: int | None = None
     ) -> Iterator[dict[str, Any]]:
-        profile = ", p.name AS profile" if has_profile else ""
-        join = "LEFT JOIN profiles AS p ON p.profile_id = t.profile_id" if has_profile else ""
-        sql = f"SELECT t.*{profile} FROM {table} AS t {join} {conditions.where} ORDER BY {order}"
-        return self._query(sql, conditions.values)
+        join = "LEFT JOIN profiles AS p ON p.profile_id = t.profile_id"
+        return self._select(table, ", p.name AS profile", join, conditions, order, last)
 
-    def _query(self, sql: str, values: Sequence[object]) -> Iterator[dict[str, Any]]:
+    def _select(
+        self, table: str, more: str, join: str, conditions: Conditions, order: str, last: int | None = None
+    ) -> Iterator[dict[str, Any]]:
+        """Rows in their order; with `last`, only the newest so many, still oldest first."""
+        if last is not None:
+            newest = ", ".join(f"{part} DESC" for part in order.split(", "))
+            chosen = f"SELECT t.rowid FROM {table} AS t {conditions.where} ORDER BY {newest} LIMIT {int(last)}"
+            where = f"WHERE t.rowid IN ({chosen})"
+        else:
+            where = conditions.where
+        sql = f"SELECT t.*{more} FROM {table} AS t {join} {where} ORDER BY {order}"
+        return self.query(sql, conditions.values)
+
+    def query(self, sql: str, values: Sequence[object] = ()) -> Iterator[dict[str, Any]]:
+        """Rows of the views by name, page by page."""
         cursor = self.views.execute(sql, values)
         names = [column[0] for column in cursor.description]
         while rows := cursor.fetchmany(PAGE):
@@ -208,17 +195,15 @@ def verify_log(log: EventLog, head: LogHead | None = None) -> Verified:
     return result
 
 
-_PROFILES = "(SELECT profile_id FROM profiles WHERE lower(name) = lower(?) OR profile_id = ?)"
-
 _COPY_KEYS = (
     "copy_id", "profile", "leader", "follower", "leader_position", "follower_position", "symbol", "side",
     "leader_volume", "volume", "state", "opened_at", "closed_at", "open_price", "close_price", "reason",
     "held", "target", "follower_symbol", "leader_price", "slippage_pips", "leader_order", "follower_order",
-    "decided_at", "settings_version", "wait",
+    "decided_at", "settings_version", "wait", "label", "comment", "drift",
 )  # fmt: skip
 _DECISION_KEYS = (
     "decision_id", "at", "profile", "follower", "cause", "change", "verdict", "reason", "volume", "settings_version",
-    "kind", "leader", "symbol", "side", "copy_id", "late", "wait",
+    "kind", "leader", "symbol", "side", "copy_id", "late", "wait", "label", "comment", "leader_position",
 )  # fmt: skip
 _ATTEMPT_KEYS = (
     "attempt_id", "at", "follower", "change", "wait", "verdict", "reason", "volume", "settings_version", "copy_id",
@@ -226,7 +211,7 @@ _ATTEMPT_KEYS = (
 _ORDER_KEYS = (
     "intent", "account", "kind", "symbol", "side", "volume", "filled", "state", "outcome", "reason",
     "recorded_at", "sent_at", "settled_at", "follower_position", "follower_order", "copy_id", "decision_id", "cause",
-    "attempt",
+    "attempt", "profile",
 )  # fmt: skip
 _ACCOUNT_KEYS = (
     "account", "login", "broker", "alias", "tags", "currency", "account_type", "is_live", "can_trade", "paused",
@@ -240,33 +225,3 @@ def _pick(row: dict[str, Any], keys: Iterable[str]) -> Line:
     if "late" in line:
         line["late"] = bool(line["late"])
     return line
-
-
-class _Conditions:
-    """A WHERE clause that grows; every value is bound by its number, never written into the SQL."""
-
-    def __init__(self, filters: Filters, moment: str | None = None) -> None:
-        self._filters = filters
-        self._parts: list[str] = []
-        self.values: list[object] = []
-        if moment is not None:
-            self.add(f"{moment} >= ?", filters.since_us)
-            self.add(f"{moment} <= ?", filters.until_us)
-
-    def add(self, condition: str, value: object) -> None:
-        """One more condition, if there is a value for it; `?` stands for it as often as needed."""
-        if value is not None:
-            self.values.append(value)
-            number = f"?{len(self.values)}"
-            self._parts.append(condition.replace("?", number))
-
-    def profile_and_symbol(self) -> None:
-        self.add("t.profile_id IN " + _PROFILES, self._filters.profile)
-        self.add("t.symbol = ?", self._filters.symbol)
-
-    def either_account(self) -> None:
-        self.add("(t.leader = ? OR t.follower = ?)", self._filters.account)
-
-    @property
-    def where(self) -> str:
-        return "WHERE " + " AND ".join(self._parts) if self._parts else ""

@@ -9,10 +9,9 @@ from __future__ import annotations
 
 import csv
 import json
-import os
 import sqlite3
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import closing, contextmanager
+from collections.abc import Callable, Iterable
+from contextlib import closing
 from pathlib import Path
 from typing import IO, Any
 
@@ -20,30 +19,14 @@ import msgspec
 
 from cmam.store.audit import Line, verify_log
 from cmam.store.chain import LogHead, parse_log_head
-from cmam.store.database import explain, sync_folder
+from cmam.store.database import explain
 from cmam.store.envelope import Raw
 from cmam.store.errors import StoreBroken, StoreUnavailable
+from cmam.store.files import new_file
 from cmam.store.log import EventLog
 from cmam.store.verify import Fault, Finding, Verified, Verifier
 
 PACK_FORMAT = "cmam evidence 1"
-
-
-@contextmanager
-def new_file(path: Path) -> Iterator[Path]:
-    """A place to write to, moved to `path` once it is whole; nothing stays behind if it never is."""
-    fresh = path.with_name(f"{path.name}.part-{os.getpid()}")
-    try:
-        os.close(os.open(fresh, os.O_CREAT | os.O_TRUNC | os.O_RDWR, 0o600))
-        yield fresh
-        with fresh.open("rb") as file:
-            os.fsync(file.fileno())
-        fresh.replace(path)
-        sync_folder(path.parent)
-    except OSError as error:
-        raise StoreUnavailable(f"{path} cannot be written: {error.strerror or error}.") from error
-    finally:
-        fresh.unlink(missing_ok=True)
 
 
 # --- tables -------------------------------------------------------------------------------------------------------

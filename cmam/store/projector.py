@@ -32,6 +32,7 @@ from cmam.store.text import iso
 from cmam.store.views import Change, Row, changes_of_account, healed_by
 from cmam.store.views_file import HASH, POSITION, VIEWS_NAME, discard_views, meta, open_views, views_position
 from cmam.store.views_registry import changes_of_registry
+from cmam.store.words import Words, words_of
 
 LOCK_NAME = "views.lock"
 PAGE = 1_000
@@ -70,9 +71,10 @@ class Projector:
             pass
         return self.position
 
-    def project_page(self) -> int:
-        """Project one page, in one transaction; answers how many records it had."""
-        page = self._log.page_of_raw(self.position, PAGE)
+    def project_page(self, until: int | None = None) -> int:
+        """Project one page, in one transaction, none beyond a position; answers how many records it had."""
+        limit = PAGE if until is None else min(PAGE, max(0, until - self.position))
+        page = self._log.page_of_raw(self.position, limit) if limit else []
         if page:
             rows, healed = _Rows(), []
             for raw in page:
@@ -125,10 +127,13 @@ class Projector:
             step = self._fold.take(record)
             if isinstance(record.event, UnknownEvent):
                 rows.add(schema.ERRORS, _error(raw, record.event.why))
+            store = self._fold.registry.store
             if not isinstance(step, AccountStep):
                 rows.add_all(changes_of_registry(step))
+                rows.add_words(words_of(step, store))
                 return []
-            rows.add_all(changes_of_account(step, self._fold.registry.store))
+            rows.add_all(changes_of_account(step, store))
+            rows.add_words(words_of(step, store))
             return [step] if healed_by(step) is not None else []
         except Exception as error:  # noqa: BLE001 - one bad record must not hide all that follow it
             rows.add(schema.ERRORS, _error(raw, f"{type(error).__name__}: {error}"))
@@ -175,6 +180,7 @@ class _Rows:
 
     def __init__(self) -> None:
         self._tables: dict[str, dict[object, Row]] = {}
+        self._words: list[Words] = []
 
     def add(self, table: str, row: Row) -> None:
         key = row[schema.TABLES[table].key]
@@ -184,8 +190,14 @@ class _Rows:
         for table, row in changes:
             self.add(table, row)
 
+    def add_words(self, words: Iterable[Words]) -> None:
+        self._words.extend(words)
+
     def write(self, views: Database) -> None:
         """Upsert them, those with the same columns together."""
+        if self._words:
+            sql = f"INSERT INTO {schema.SEARCH} (kind, id, copy_id, words) VALUES (?, ?, ?, ?)"
+            views.conn.executemany(sql, self._words)
         for table, rows in self._tables.items():
             by_columns: dict[tuple[str, ...], list[Row]] = {}
             for row in rows.values():

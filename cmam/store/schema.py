@@ -10,6 +10,8 @@ from dataclasses import dataclass
 
 from sqlite_utils import Database
 
+from cmam.store.sql_views import SQL_VIEWS
+
 
 @dataclass(frozen=True, slots=True)
 class Table:
@@ -34,6 +36,8 @@ CONNECTIONS = "connections"
 ERRORS = "projection_errors"
 FOLDS = "folds"
 META = "meta"
+SEARCH = "search"
+"""The one full-text table: words of decisions, requests, alerts, notes and settings, each with what it belongs to."""
 
 TABLES: Mapping[str, Table] = {
     COPIES: Table(
@@ -55,6 +59,7 @@ TABLES: Mapping[str, Table] = {
             "volume": str,
             "held": str,
             "target": str,
+            "drift": str,
             "state": str,
             "wait": str,
             "decided_at": str,
@@ -64,6 +69,13 @@ TABLES: Mapping[str, Table] = {
             "open_price": str,
             "close_price": str,
             "slippage_pips": str,
+            "decided_bid": str,
+            "decided_ask": str,
+            "leader_bid": str,
+            "leader_ask": str,
+            "pip": str,
+            "label": str,
+            "comment": str,
             "reason": str,
             "settings_version": int,
             "decided_us": int,
@@ -258,9 +270,15 @@ TABLES: Mapping[str, Table] = {
 
 
 def make_tables(views: Database) -> None:
-    """Make every table that is not there."""
+    """Make every table and every view that is not there."""
     for name, table in TABLES.items():
         found = views.table(name)
         found.create(dict(table.columns), pk=table.key, strict=True, if_not_exists=True)
         for column in table.indexes:
             found.create_index([column], if_not_exists=True)
+    views.execute(
+        f"CREATE VIRTUAL TABLE IF NOT EXISTS {SEARCH} USING fts5"
+        "(kind UNINDEXED, id UNINDEXED, copy_id UNINDEXED, words, tokenize = 'unicode61 remove_diacritics 2')"
+    )
+    for name, sql in SQL_VIEWS.items():
+        views.execute(f"CREATE VIEW IF NOT EXISTS {name} AS {sql}")

@@ -31,19 +31,32 @@ def timings(audit: Audit, *, account: int | None = None, since_us: int | None = 
     return [line for line in lines if line["count"]]
 
 
-def slippage(audit: Audit, *, account: int | None = None) -> list[Line]:
-    """How much worse than its leader each follower was filled, in its own pips: count and percentiles."""
-    rows = audit.views.execute(
-        "SELECT follower, slippage_pips FROM copies WHERE slippage_pips IS NOT NULL AND (?1 IS NULL OR follower = ?1)",
-        [account],
-    ).fetchall()
-    by_account: dict[int, list[Fraction]] = {}
-    for follower, pips in rows:
-        by_account.setdefault(follower, []).append(Fraction(pips))
+PARTS: Mapping[str, str] = {
+    "all": "pips",
+    "delay": "delay_pips",
+    "spread": "spread_pips",
+    "broker": "broker_pips",
+}
+"""The whole of the slippage and its causes, which add up; `totals.py` says what each is."""
+
+
+def slippage(audit: Audit, *, account: int | None = None, since_us: int | None = None) -> list[Line]:
+    """How much worse than its leader each follower was filled, in its own pips, and why: count and percentiles."""
+    sql = (
+        "SELECT s.follower, s.pips, s.delay_pips, s.spread_pips, s.broker_pips"
+        " FROM copies AS c JOIN slippage AS s ON s.copy_id = c.copy_id"
+        " WHERE (?1 IS NULL OR c.follower = ?1) AND (?2 IS NULL OR c.decided_us >= ?2)"
+    )
+    found: dict[tuple[int, str], list[Fraction]] = {}
+    for row in audit.query(sql, [account, since_us]):
+        for part, column in PARTS.items():
+            if row[column] is not None:
+                found.setdefault((row["follower"], part), []).append(Fraction(str(row[column])))
+    order = list(PARTS)
     return [
-        {"account": follower, "count": len(found)}
-        | {name: _decimal(value, 1) for name, value in _percentiles(sorted(found)).items()}
-        for follower, found in sorted(by_account.items())
+        {"account": follower, "part": part, "count": len(values)}
+        | {name: _decimal(value, 1) for name, value in _percentiles(sorted(values)).items()}
+        for (follower, part), values in sorted(found.items(), key=lambda item: (item[0][0], order.index(item[0][1])))
     ]
 
 

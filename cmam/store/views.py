@@ -12,6 +12,7 @@ from fractions import Fraction
 from typing import Any
 
 from cmam.domain.account import AccountView, Copy, CopyKey, CopyState, Intent, IntentState
+from cmam.domain.changes import ChangeKind
 from cmam.domain.events import (
     AlertHealed,
     AlertRaised,
@@ -20,19 +21,21 @@ from cmam.domain.events import (
     CopiesReleased,
     CopyAdopted,
     CopyTouched,
+    CopyWoken,
     Event,
     FlattenRequested,
     GuardDayBegan,
     GuardRearmed,
     GuardTripped,
+    Inputs,
     IntentRecorded,
     IntentSent,
     IntentSettled,
     StopOutSeen,
     SymbolConfirmed,
 )
-from cmam.domain.ids import AccountId, LinkId, SourceKey
-from cmam.domain.quantities import decimal_text
+from cmam.domain.ids import AccountId, LinkId, SourceKey, SymbolId
+from cmam.domain.quantities import Price, Quote, decimal_text
 from cmam.domain.view import resolve
 from cmam.store import schema
 from cmam.store.envelope import event_builtins
@@ -76,6 +79,9 @@ def changes_of_account(step: AccountStep, store: str) -> Iterator[Change]:
     match record.event:
         case ChangeDecided():
             yield schema.DECISIONS, _decision(step, record.event, store)
+            yield from _begun(step, record.event, store)
+        case CopyWoken():
+            yield from _woken(step, record.event, store)
         case AttemptDecided():
             yield schema.ATTEMPTS, _attempt(step, record.event, store)
         case IntentRecorded():
@@ -136,6 +142,44 @@ def _decision(step: AccountStep, event: ChangeDecided, store: str) -> Row:
         "late": int(change.late),
         "at_us": record.at_us,
         "position": record.position,
+    }
+
+
+def _begun(step: AccountStep, event: ChangeDecided, store: str) -> Iterator[Change]:
+    """What a new copy was decided at: both markets, and what the leader wrote on the trade."""
+    key = resolve(step.after, event.link, event.change)
+    copy = step.after.copies.get(key)
+    if copy is None or key in step.before.copies:
+        return
+    theirs = event.inputs.leader_quote or event.change.quote
+    row: Row = {"label": event.change.label or None, "comment": event.change.comment or None}
+    if event.change.kind is not ChangeKind.ORDER_PLACED:  # what an order fills at was decided by its price, not by us
+        row |= _markets(step, copy, event.inputs, theirs)
+    yield schema.COPIES, {"copy_id": copy_id(store, *key), **row}
+
+
+def _woken(step: AccountStep, event: CopyWoken, store: str) -> Iterator[Change]:
+    """The markets at which an open that waited was looked at again: the last look is the one that opened it."""
+    copy = step.after.copies.get((event.link, event.source))
+    if copy is None or copy.position is not None or copy.goal.terms is not None:
+        return
+    theirs = event.inputs.leader_quote or (copy.change.quote if copy.change is not None else None)
+    yield schema.COPIES, {"copy_id": copy_id(store, *copy.key), **_markets(step, copy, event.inputs, theirs)}
+
+
+def _markets(step: AccountStep, copy: Copy, inputs: Inputs, theirs: Quote | None) -> Row:
+    """The follower's quote at the decision, the leader's at its change; nothing where there was none."""
+    spec = step.after.specs.get(copy.symbol)
+    mine = inputs.quotes.get(spec.name) if spec is not None else None
+    # What the leader's fill is held against is its own market of that moment, where the change told it.
+    at_change = copy.change.quote if copy.change is not None and copy.change.quote is not None else theirs
+    digits = copy.leader_digits
+    return {
+        "decided_bid": price(mine.bid, digits) if mine is not None else None,
+        "decided_ask": price(mine.ask, digits) if mine is not None else None,
+        "leader_bid": price(at_change.bid, digits) if at_change is not None else None,
+        "leader_ask": price(at_change.ask, digits) if at_change is not None else None,
+        "pip": price(Price(spec.pip), digits) if spec is not None else None,
     }
 
 
@@ -253,10 +297,8 @@ def _settled(step: AccountStep, event: IntentSettled) -> Row:
 
 
 def _symbol_name(view: AccountView, symbol: int) -> str:
-    for spec in view.specs.values():
-        if spec.symbol == symbol:
-            return spec.name
-    return f"#{symbol}"
+    spec = view.specs.get(SymbolId(symbol))
+    return spec.name if spec is not None else f"#{symbol}"
 
 
 # --- copies -------------------------------------------------------------------------------------------------------
@@ -303,6 +345,7 @@ def _copy(step: AccountStep, copy: Copy, store: str) -> Row:
         "volume": units_text(copy.opened_volume),
         "held": units_text(copy.volume),
         "target": _exact_units(copy.target),
+        "drift": _exact_units(copy.residue),
         "state": _state(step.after, copy),
         "wait": copy.wait.value if copy.wait is not None and not copy.state.is_end else None,
         "decided_at": iso(copy.decided_us),

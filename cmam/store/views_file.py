@@ -113,7 +113,8 @@ def shape() -> str:
     digest = hashlib.sha256()
     domain = Path(cmam.domain.__file__ or "").parent
     here = Path(__file__).parent
-    for path in (*sorted(domain.glob("*.py")), here / "schema.py", here / "views.py", here / "projector.py"):
+    ours = ("schema", "sql_views", "views", "views_registry", "words", "fold", "text", "projector")
+    for path in (*sorted(domain.glob("*.py")), *(here / f"{name}.py" for name in ours)):
         digest.update(path.read_bytes())
     return digest.hexdigest()
 

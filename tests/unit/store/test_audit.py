@@ -13,6 +13,7 @@ from cmam.store.audit import Audit, Filters
 from cmam.store.explain import explain
 from cmam.store.text import iso, parse_time
 from cmam.store.timings import slippage, timings
+from cmam.store.totals import COPY_COUNTS, GROUPINGS, totals
 
 from .world import FIRST, LEADER, LINKS, SECOND, World, a_day
 
@@ -218,7 +219,15 @@ def test_timings_count_only_what_a_report_led_to(audit: Audit) -> None:
     assert [lines[(stage, FIRST)]["p50_ms"] for stage in parts] == ["0.100", "0.800", "0.100"]
     answered = lines[("written_to_answered", "all")]
     assert answered["count"] == len([line for line in audit.orders() if line["outcome"] is not None])
-    assert slippage(audit) == [{"account": FIRST, "count": 1, "p50": "1.0", "p90": "1.0", "p99": "1.0", "max": "1.0"}]
+    found = {line["part"]: (line["count"], line["p50"], line["max"]) for line in slippage(audit)}
+    # Bought at 1.10010, the leader at 1.10000; decided at 1.10000 / 1.10010: half a pip each, and the fill as quoted.
+    assert found == {
+        "all": (1, "1.0", "1.0"),
+        "delay": (1, "0.5", "0.5"),
+        "spread": (1, "0.5", "0.5"),
+        "broker": (1, "0.0", "0.0"),
+    }
+    assert slippage(audit, since_us=parse_time("2030-01-01")) == []
 
 
 @pytest.mark.parametrize(
@@ -241,3 +250,66 @@ def test_times_are_shown_to_the_millisecond_in_utc() -> None:
     assert iso(0) is None
     with pytest.raises(ValueError, match="expected a time"):
         parse_time("yesterday")
+
+
+def test_words_find_labels_comments_and_reasons() -> None:
+    """All words must occur, each as the beginning of one; what looks like a query language is only words."""
+    world = a_day()
+    audit = Audit.of(world.log)
+    small = list(audit.decisions(Filters(reason="below_minimum")))
+    assert list(audit.decisions(Filters(text="below minim"))) == small
+    assert list(audit.decisions(Filters(text="EURUSD below"))) == small
+    refused = list(audit.orders(Filters(text="not_enough")))
+    assert [line["reason"] for line in refused] == ["NOT_ENOUGH_MONEY"]
+    assert [line["state"] for line in audit.copies(Filters(text="not_enough"))] == ["refused"]
+    assert [line["what"] for line in audit.settings(Filters(text="amount 0.5"))] == ["profile.link_added"] * 2
+    for odd in ('"', "* ORACLE *", "NEAR(", "'; drop", "()", "below NOT minimum", "\u00e9"):
+        assert list(audit.decisions(Filters(text=odd))) == []
+    assert list(audit.decisions(Filters(text=" "))) == []
+
+
+def test_filters_combine_and_the_newest_come_last(audit: Audit) -> None:
+    """What several filters leave is what each of them leaves; `last` keeps the order of time."""
+    everything = list(audit.decisions())
+    both = list(audit.decisions(Filters(account=SECOND, verdict="skip", text="minimum")))
+    assert both == [line for line in everything if line["follower"] == SECOND and line["verdict"] == "skip"]
+    assert both
+    assert list(audit.decisions(Filters(last=3))) == everything[-3:]
+    assert list(audit.copies(Filters(last=1))) == list(audit.copies())[-1:]
+    assert list(audit.orders(Filters(last=2))) == list(audit.orders())[-2:]
+    assert {line["outcome"] for line in audit.orders(Filters(state="refused"))} == {"refused"}
+
+
+@pytest.mark.parametrize("by", list(GROUPINGS))
+def test_totals_count_every_line_once(audit: Audit, by: str) -> None:
+    """Whatever they are grouped by, the sums are those of the lists."""
+    lines = list(totals(audit, by=by))
+    decisions, copies, orders = list(audit.decisions()), list(audit.copies()), list(audit.orders())
+    assert sum(line["decisions"] for line in lines) == len(decisions)
+    assert sum(line["skipped"] for line in lines) == sum(line["verdict"] == "skip" for line in decisions)
+    assert sum(sum(line["skips"].values()) for line in lines) == sum(line["skipped"] for line in lines)
+    assert sum(line["copies"] for line in lines) == len(copies)
+    assert sum(line[name] for line in lines for name in COPY_COUNTS) == len(copies)
+    assert sum(line["requests"] for line in lines) == len(orders)
+
+
+def test_totals_measure_fills_slippage_and_drift() -> None:
+    """Two opens, one refused: half of what was asked for was filled; half a step is held beyond a target."""
+    world = World(amount="0.03").set_up()
+    one = world.leader_opens(10_000_000)  # 3,000 units
+    world.leader_closes(one, 5_000_000)  # 1,500 of them: 1,000 are closed, 500 carried
+    world.refuses.add(FIRST)
+    world.leader_opens(10_000_000)
+    (line,) = totals(Audit.of(world.log), Filters(account=FIRST))
+    assert (line["profile"], line["follower"], line["copies"]) == ("Main", FIRST, 2)
+    assert (line["open"], line["refused"], line["requests"]) == (1, 1, 3)
+    assert line["fill_rate"] == "0.5000"
+    assert (line["slippage_pips"], line["slippage_delay_pips"], line["slippage_broker_pips"]) == (
+        "1.00",
+        "0.50",
+        "0.00",
+    )
+    assert (line["drifting"], line["drift"]) == (1, "500.00")
+    assert line["volume"] is None
+    (symbol,) = totals(Audit.of(world.log), Filters(account=FIRST), by="symbol")
+    assert (symbol["symbol"], symbol["volume"], symbol["leader_volume"]) == ("EURUSD", "3000.00", "200000.00")

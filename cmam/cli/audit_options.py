@@ -1,0 +1,194 @@
+"""What every list of `cmam audit` shares: its filters, each wrong one answered by a sentence, and how it is shown."""
+
+from __future__ import annotations
+
+import difflib
+import sys
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from itertools import islice
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from cmam.cli.common import face, print_json, print_rows, say
+
+if TYPE_CHECKING:
+    from cmam.store.audit import Audit
+    from cmam.store.filters import Filters
+
+NUMBERS = frozenset(
+    {
+        "leader_volume", "volume", "open_price", "close_price", "leader_position", "follower_position", "slippage_pips",
+        "count", "p50_ms", "p90_ms", "p99_ms", "max_ms", "p50", "p90", "p99", "max", "filled", "balance", "positions",
+        "copies", "account", "settings_version", "leader", "follower",
+    }
+)  # fmt: skip
+SCREEN_ROWS = 200
+"""A table for eyes shows the newest so many, unless more are asked for; files and pipes get all."""
+Command = Callable[..., None]
+as_csv = click.option("--csv", is_flag=True, help="Print CSV, with a header.")
+
+
+@contextmanager
+def opened() -> Iterator[Audit]:
+    """The past of this home, up to the last committed record."""
+    from cmam.store.audit import Audit
+
+    with Audit.open(face().home.root) as found:
+        if found.behind:
+            say(f"The views lag {found.behind} records behind the log; ask again in a moment for all of them.")
+        yield found
+
+
+def filtered(*, state: str = "", verdict: bool = False) -> Callable[[Command], Command]:
+    """Give a command the filters that every list has; all that are given hold together."""
+
+    def decorate(function: Command) -> Command:
+        options = [
+            click.option(
+                "--since", metavar="TIME", help="From this moment on, ISO 8601 (UTC unless it says otherwise)."
+            ),
+            click.option("--until", metavar="TIME", help="Up to this moment."),
+            click.option("--profile", metavar="NAME", help="Only this profile."),
+            click.option("--account", metavar="ID", help="Only this account, as leader or follower."),
+            click.option("--symbol", metavar="NAME", help="Only this symbol, by the leader's name."),
+            click.option("--reason", metavar="REASON", help="Only with this reason."),
+            click.option("--text", metavar="WORDS", help="Only with these words in label, comment, reason or note."),
+            click.option("--last", metavar="N", type=click.IntRange(1), help="Only the newest so many."),
+        ]
+        if state:
+            options.append(click.option("--state", metavar="STATE", help=f"Only in this state: {state}."))
+        if verdict:
+            kinds = click.Choice(["copy", "skip", "none"])
+            options.append(click.option("--verdict", type=kinds, help="Only with this verdict."))
+        for option in (as_csv, *reversed(options)):
+            function = option(function)
+        return function
+
+    return decorate
+
+
+def copy_states() -> Sequence[str]:
+    """Where a copy can stand."""
+    from cmam.domain.copies import CopyState
+    from cmam.store.views import UNKNOWN
+
+    return (*(state.value for state in CopyState), UNKNOWN)
+
+
+def order_states() -> Sequence[str]:
+    """Where a request can stand, and how it can end."""
+    from cmam.domain.copies import IntentState
+    from cmam.domain.events import Outcome
+
+    return (*(state.value for state in IntentState), "settled", *(outcome.value for outcome in Outcome))
+
+
+def asked(given: Mapping[str, Any], *, reasons: bool = False, states: Sequence[str] = ()) -> Filters:
+    """The filters of a command; raises a usage error of one sentence for what cannot be."""
+    from cmam import office
+    from cmam.domain.operate import find_account, find_profile
+    from cmam.store.filters import Filters
+
+    registry = office.read_registry(face().home)
+    account, name = given.get("account"), given.get("profile")
+    if account is not None and not account.isdecimal():
+        account = int(find_account(registry, account).account)
+    if name is not None and registry.live_profiles():
+        deleted = {profile.name.lower() for profile in registry.profiles.values() if profile.deleted}
+        name = name if name.lower() in deleted else find_profile(registry, name).name
+    since, until = moment(given.get("since")), moment(given.get("until"))
+    if since is not None and until is not None and since > until:
+        raise click.UsageError(f"expected --since before --until, found {given['since']} after {given['until']}.")
+    text = given.get("text")
+    if text is not None and not text.strip():
+        raise click.UsageError("--text: expected at least one word, found none.")
+    if reasons:
+        _one_of("--reason", given.get("reason"), _reasons())
+    if states:
+        _one_of("--state", given.get("state"), states)
+    return Filters(
+        since_us=since,
+        until_us=until,
+        profile=name,
+        account=int(account) if account is not None else None,
+        symbol=given.get("symbol"),
+        reason=given.get("reason"),
+        state=given.get("state"),
+        verdict=given.get("verdict"),
+        text=text,
+        last=given.get("last"),
+    )
+
+
+def _reasons() -> Sequence[str]:
+    from cmam.domain.reasons import Reason
+
+    return tuple(reason.value for reason in Reason)
+
+
+def _one_of(option: str, found: str | None, allowed: Sequence[str]) -> None:
+    if found is None or found in allowed:
+        return
+    near = difflib.get_close_matches(found, allowed, n=3, cutoff=0.4)
+    hint = f"one such as {', '.join(near)}" if near else f"one of {', '.join(allowed[:12])}"
+    more = ", … (docs/reasons.md)" if not near and len(allowed) > 12 else ""
+    raise click.UsageError(f"{option}: expected {hint}{more}; found {found!r}.")
+
+
+def moment(text: str | None) -> int | None:
+    """Read a moment of an option, in us UTC."""
+    from cmam.store.text import parse_time
+
+    if text is None:
+        return None
+    try:
+        return parse_time(text)
+    except ValueError as error:
+        raise click.UsageError(f"{error}.") from None
+
+
+def show(
+    what: str,
+    filters: Filters,
+    given: Mapping[str, Any],
+    columns: Sequence[str | tuple[str, str]],
+    spare: Sequence[str],
+    *,
+    empty: str,
+    row: Callable[[Mapping[str, Any]], dict[str, Any]] | None = None,
+) -> None:
+    """Print one list: JSON lines, CSV, or a table that fits the screen with the newest lines."""
+    from dataclasses import replace
+
+    with opened() as past:
+        if given["csv"] or face().as_json:
+            emit(getattr(past, what)(filters), as_csv=given["csv"])
+            return
+        wanted = filters.last or SCREEN_ROWS
+        found = list(islice(getattr(past, what)(replace(filters, last=wanted + 1)), wanted + 1))
+    is_more = len(found) > wanted
+    lines = found[-wanted:]
+    shown = [row(line) if row is not None else line for line in lines]
+    nothing = empty if filters == _no_filters() else "Nothing fits these filters."
+    print_rows(shown, columns, empty=nothing, numbers=NUMBERS, spare=spare)
+    if is_more and filters.last is None:
+        say(f"The newest {SCREEN_ROWS}; --last N shows more of them, --json and --csv all.")
+
+
+def _no_filters() -> Filters:
+    from cmam.store.filters import NO_FILTERS
+
+    return NO_FILTERS
+
+
+def emit(lines: Iterable[Mapping[str, Any]], *, as_csv: bool) -> None:
+    """Print every line with every key, for programs."""
+    if not as_csv:
+        for line in lines:
+            print_json(line)
+        return
+    from cmam.store.export import write_csv
+
+    write_csv((dict(line) for line in lines), sys.stdout)

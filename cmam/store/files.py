@@ -1,0 +1,28 @@
+"""Files that appear under their name only once they are whole, and stay after a power cut."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from cmam.store.database import sync_folder
+from cmam.store.errors import StoreUnavailable
+
+
+@contextmanager
+def new_file(path: Path) -> Iterator[Path]:
+    """A place to write to, moved to `path` once it is whole; nothing stays behind if it never is."""
+    fresh = path.with_name(f"{path.name}.part-{os.getpid()}")
+    try:
+        os.close(os.open(fresh, os.O_CREAT | os.O_TRUNC | os.O_RDWR, 0o600))
+        yield fresh
+        with fresh.open("rb") as file:
+            os.fsync(file.fileno())
+        fresh.replace(path)
+        sync_folder(path.parent)
+    except OSError as error:
+        raise StoreUnavailable(f"{path} cannot be written: {error.strerror or error}.") from error
+    finally:
+        fresh.unlink(missing_ok=True)

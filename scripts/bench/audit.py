@@ -1,0 +1,176 @@
+"""Measure the audit on a long log: projecting it, asking the views, verifying, exporting; beside bare reading.
+
+The log is made by the domain's own functions: one leader, two followers, opens with stops, partial and full closes,
+every fifth trade too small for one follower. Making it takes longest; `--folder` keeps it for the next run.
+
+    python scripts/bench/audit.py [--events 1000000] [--folder DIR] [--quick] [--json FILE]
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import platform
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterable
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+
+from cmam.store.audit import Audit
+from cmam.store.explain import explain
+from cmam.store.export import export_table
+from cmam.store.filters import Filters
+from cmam.store.log import EventLog, Pending
+from cmam.store.projector import project_to_head
+from cmam.store.text import parse_time
+from cmam.store.timings import slippage, timings
+from cmam.store.totals import totals
+from cmam.store.verify import verify
+from cmam.store.views_file import VIEWS_NAME
+from tests.unit.store.world import LEADER, World
+
+QUICK_EVENTS = 20_000
+CHECKPOINT_EVENTS = 1_000
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One figure: what, how much, in which unit; of queries the median and the largest of the runs."""
+
+    name: str
+    value: float
+    unit: str
+    largest: float | None = None
+
+
+def make_log(folder: Path, events: int) -> None:
+    """Write a log of so many records: days of trade, one after the other."""
+    log = EventLog.open(folder, durability="none")
+    world = World(log=_Batched(log)).set_up()  # type: ignore[arg-type]
+    number = 0
+    while log.position() < events:
+        number += 1
+        world.tick(20_000_000)
+        volume = 100_000 if number % 5 == 0 else 10_000_000 + (number % 7) * 1_000_000
+        position = world.leader_opens(volume)
+        world.leader_moves_stop(position, "1.09000")
+        if number % 3:
+            world.leader_closes(position, volume // 2 // 100_000 * 100_000 or volume)
+        if number % 50 and position in world.views[LEADER].positions:
+            world.leader_closes(position)
+        if number % 40 == 0:
+            world.write_checkpoint()
+    world.write_checkpoint()
+    log.close()
+
+
+class _Batched:
+    """The log of the world as it is: nothing is changed, but asking for heads costs nothing."""
+
+    def __init__(self, log: EventLog) -> None:
+        self._log = log
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._log, name)
+
+    def append(self, batch: Iterable[Pending]) -> int:
+        return self._log.append(list(batch))
+
+
+def timed(run: Callable[[], object]) -> float:
+    began = time.perf_counter()
+    run()
+    return time.perf_counter() - began
+
+
+def measure(folder: Path, runs: int) -> list[Row]:
+    """All figures of one log."""
+    with closing(EventLog.read_only(folder)) as log:
+        events = log.position()
+        bare = timed(lambda: sum(1 for _ in log.raw()))
+        whole = timed(lambda: verify(log.raw()))
+    (folder / VIEWS_NAME).unlink(missing_ok=True)
+    projection = timed(lambda: project_to_head(folder))
+    rows = [
+        Row("records", events, ""),
+        Row("log", (folder / "events.db").stat().st_size / 1e6, "MB"),
+        Row("views", (folder / VIEWS_NAME).stat().st_size / 1e6, "MB"),
+        Row("reading every row (floor)", events / bare, "records/s"),
+        Row("verify", events / whole, "records/s"),
+        Row("projection", events / projection, "records/s"),
+        Row("projection", projection, "s"),
+    ]
+    with Audit.open(folder) as audit:
+        copies = list(audit.copies(Filters(last=2_000)))
+        middle = copies[len(copies) // 2]
+        skip = next(audit.decisions(Filters(verdict="skip", last=1)))
+        day = middle["decided_at"]
+        questions: dict[str, Callable[[], object]] = {
+            "open the views, all of it projected": lambda: Audit.open(folder).close(),
+            "copies, the newest 200": lambda: list(audit.copies(Filters(last=200))),
+            "copies of one follower in one hour": lambda: list(
+                audit.copies(Filters(account=2001, since_us=_hour(day), until_us=_hour(day) + 3_600_000_000))
+            ),
+            "decisions skipped for one reason, the newest 200": lambda: list(
+                audit.decisions(Filters(reason="below_minimum", last=200))
+            ),
+            "decisions by text": lambda: list(audit.decisions(Filters(text="below minimum", last=200))),
+            "orders, the newest 200": lambda: list(audit.orders(Filters(last=200))),
+            "orders of one copy": lambda: list(audit.orders(Filters(copy_id=middle["copy_id"]))),
+            "totals per follower": lambda: list(totals(audit)),
+            "totals per day": lambda: list(totals(audit, by="day")),
+            "timings": lambda: timings(audit),
+            "slippage": lambda: slippage(audit),
+            "explain one skip": lambda: list(explain(audit, skip["decision_id"])),
+            "explain one copy": lambda: list(explain(audit, middle["copy_id"])),
+            "every copy as CSV": lambda: export_table(audit.copies(), folder / "copies.csv"),
+        }
+        for name, question in questions.items():
+            found = [timed(question) * 1_000 for _ in range(runs)]
+            rows.append(Row(name, statistics.median(found), "ms", max(found)))
+    return rows
+
+
+def _hour(moment: str) -> int:
+    return parse_time(moment) // 3_600_000_000 * 3_600_000_000
+
+
+def main() -> int:
+    """Make the log where there is none, measure, print."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--events", type=int, default=1_000_000)
+    parser.add_argument("--folder", type=Path, help="Where the log is made and kept.")
+    parser.add_argument("--runs", type=int, default=5)
+    parser.add_argument("--quick", action="store_true", help=f"{QUICK_EVENTS} records, two runs.")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="Write the figures there too.")
+    given = parser.parse_args()
+    events, runs = (QUICK_EVENTS, 2) if given.quick else (given.events, given.runs)
+    with tempfile.TemporaryDirectory(prefix="cmam-audit-") as temporary:
+        folder: Path = given.folder or Path(temporary)
+        folder.mkdir(parents=True, exist_ok=True)
+        if not (folder / "events.db").exists():
+            print(f"making {events} records …", file=sys.stderr)
+            make_log(folder, events)
+        rows = measure(folder, runs)
+    for row in rows:
+        spread = f" (largest {row.largest:,.1f})" if row.largest is not None else ""
+        print(f"{row.name:<50} {row.value:>14,.1f} {row.unit}{spread}")
+    if given.json is not None:
+        document = {
+            "bench": "audit",
+            "python": platform.python_version(),
+            "rows": [{"name": r.name, "value": r.value, "unit": r.unit, "largest": r.largest} for r in rows],
+        }
+        given.json.write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
