@@ -237,7 +237,7 @@ def test_a_stored_pause_is_obeyed_at_the_next_start(person: Person) -> None:
         (("audit", "copies", "--account", "nobody"), 2, "found 'nobody'"),
         (("audit", "verify", "--head", "x"), 2, "expected a head"),
         (("audit", "export", "copies.xlsx"), 2, ".csv"),
-        (("replay", "--verify", "--state"), 2, "found both"),
+        (("replay", "--verify", "--state"), 2, "found more"),
         (("account", "tag", "41000001"), 2, "--add"),
         (("nothing",), 2, "No such command"),
         (("status", "--nothing"), 2, "No such option"),
