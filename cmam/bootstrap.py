@@ -12,7 +12,7 @@ import logging
 import os
 import secrets
 import subprocess
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Protocol
@@ -27,11 +27,12 @@ from cmam.actors.operator import OperatorActor
 from cmam.actors.rate_limiter import RateLimitActor
 from cmam.actors.reader import ThreadReader
 from cmam.actors.recorder import RecorderActor
-from cmam.actors.runtime import Directory, Latch, Runtime, ThreadRuntime
+from cmam.actors.runtime import Directory, Latch, Leash, Runtime, ThreadRuntime
 from cmam.actors.status import StatusBoard
 from cmam.actors.supervisor import SupervisorActor
 from cmam.actors.timer import ThreadTimer, Timer
 from cmam.actors.unrecorded import Spent
+from cmam.actors.vigil import Vigil
 from cmam.clock import SECOND_US, Clock, SystemClock
 from cmam.config.home import Home
 from cmam.config.settings import Endpoint, Settings
@@ -250,6 +251,7 @@ class System:
             self._clock,
             self._timer,
             self._directory,
+            self._status,
             self._restart_account,
             self._note_stopped,
             self._die,
@@ -275,6 +277,7 @@ class System:
         )
         self._directory.tell(m.KEEPER, m.Begin())
         self._ensure_accounts(registry)
+        self._directory.tell(m.SUPERVISOR, m.Begin())
         links = self._links(registry)
         return Ready(len(registry.accounts), len({link.profile for link in links}), len(links))
 
@@ -308,28 +311,32 @@ class System:
         for name in fresh:
             self._directory.tell(name, m.Begin())
 
-    def _start_account(self, view: AccountView, registry: Registry) -> None:
+    def _start_account(
+        self, view: AccountView, registry: Registry, aside: Mapping[str, m.SetAside] | None = None, life: int = 0
+    ) -> None:
         known = registry.accounts.get(view.account)
         ports = AccountPorts(
             store=registry.store,
             connection="live-1" if known is not None and known.is_live else "demo-1",
             clock=self._clock,
             timer=self._timer,
-            directory=self._directory,
+            directory=Leash(self._directory),
             board=self._board,
             status=self._status,
             is_live=known is not None and known.is_live,
             settle_us=self._settings.settle_s * SECOND_US,
             spent=self._spent,
+            aside=aside or {},
+            life=life,
         )
         links = tuple(link for link in self._links(registry) if link.follower == view.account)
         self._status.show(view)
         self._launch(m.account_name(view.account), AccountActor, view, ports, links)
 
-    def _restart_account(self, view: AccountView) -> None:
+    def _restart_account(self, view: AccountView, aside: Mapping[str, m.SetAside], life: int) -> None:
         """Called by the supervisor, in its thread, with the view that the record gives."""
         registry = self._status.registry or self._folded.registry
-        self._start_account(view, registry)
+        self._start_account(view, registry, aside, life)
         self._directory.tell(m.account_name(view.account), m.Begin())
         for environment in self._environments:
             self._directory.tell(m.connection_name(f"{environment}-1"), m.AccountRestarted(view.account))
@@ -364,7 +371,10 @@ class System:
 
     def wait(self, stop: Latch, is_done: Callable[[StatusBoard], bool] = lambda _: False) -> None:
         """Wait for the end: a signal's, that of an actor nobody can replace, or of the work there was to do."""
+        vigil = Vigil(self._directory, self._clock)
         while not stop.wait(0.2):
+            if why := vigil.look():
+                self._die(why)
             if self._ended.is_open or is_done(self._status):
                 return
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import heapq
 import itertools
+import queue
 import random
 from collections import deque
 from collections.abc import Callable
@@ -15,7 +16,7 @@ from typing import Any
 
 import pykka
 
-from cmam.actors.runtime import Directory, Latch
+from cmam.actors.runtime import Directory, Latch, Retired
 from cmam.clock import ManualClock
 from tests.wires import Network
 
@@ -30,6 +31,11 @@ class SteppedInbox:
         self.waiting.append(envelope)
 
     def get(self) -> Any:
+        return self.waiting.popleft()
+
+    def get_nowait(self) -> Any:
+        if not self.waiting:
+            raise queue.Empty
         return self.waiting.popleft()
 
     def empty(self) -> bool:
@@ -85,6 +91,8 @@ class Stepper:
         self.lags: dict[str, int] = {}
         self.turns = 0
         self._rests: dict[str, int] = {}
+        self.sticking: set[str] = set()
+        self.stuck: dict[str, tuple[Any, Any]] = {}
         self._actors: list[pykka.Actor] = []
         self._heap: list[tuple[int, int, str, object]] = []
         self._numbers = itertools.count()
@@ -120,6 +128,8 @@ class Stepper:
         self._heap.clear()
         self.doomed.clear()
         self._rests.clear()
+        self.sticking.clear()
+        self.stuck.clear()
         self.directory = FusedDirectory()
         self.network.cut_all()
 
@@ -145,7 +155,12 @@ class Stepper:
         return True
 
     def _waiting(self) -> list[pykka.Actor]:
-        return [actor for actor in self._actors if not actor.actor_stopped.is_set() and actor.actor_inbox.waiting]
+        stuck = [actor for actor, _ in self.stuck.values()]
+        return [
+            actor
+            for actor in self._actors
+            if not actor.actor_stopped.is_set() and actor.actor_inbox.waiting and actor not in stuck
+        ]
 
     def lag(self, name: str) -> int:
         """How long something comes to no turn, drawn anew each time, in us: a machine that is too busy."""
@@ -160,6 +175,16 @@ class Stepper:
         """Let an actor die in its turn after so many, before its message to others after so many."""
         self.doomed[name] = (turns, tells)
 
+    def stick(self, name: str) -> None:
+        """Let an actor's next turn not come back: what a call that hangs does to a thread."""
+        self.sticking.add(name)
+
+    def unstick(self, name: str) -> None:
+        """Let the call that hung come back: the turn goes on where it was."""
+        actor, message = self.stuck.pop(name)
+        actor.doing = None
+        self._turn_of(actor, message, resumed=True)
+
     def _light_fuse(self, actor: pykka.Actor) -> None:
         name = _name(actor)
         if name not in self.doomed:
@@ -171,18 +196,30 @@ class Stepper:
             self.directory.fuse = tells
 
     def _turn(self, actor: pykka.Actor) -> None:
-        envelope = actor.actor_inbox.get()
+        message = actor.actor_inbox.get().message
+        name = _name(actor)
         self.turns += 1
         if self.lags:
-            self._rests[_name(actor)] = self.clock.now() + self.lag(_name(actor))
+            self._rests[name] = self.clock.now() + self.lag(name)
+        if name in self.sticking:
+            self.sticking.discard(name)
+            self.stuck[name] = (actor, message)
+            actor.doing, actor.turns = message, actor.turns + 1  # type: ignore[attr-defined] # every actor is Watched
+            return
+        self._turn_of(actor, message)
+
+    def _turn_of(self, actor: pykka.Actor, message: Any, *, resumed: bool = False) -> None:
         self._light_fuse(actor)
         try:
-            actor._handle_receive(envelope.message)
+            if resumed:
+                pykka.Actor._handle_receive(actor, message)
+            else:
+                actor._handle_receive(message)
             if self.directory.fuse is not None:
                 raise InjectedFault("died at the end of its turn")
         except Exception as error:  # noqa: BLE001 - what Pykka's own loop does
             self.directory.fuse = None
-            if not isinstance(error, InjectedFault):
+            if not isinstance(error, InjectedFault | Retired):
                 self.failures.append(error)
             pykka.ActorRegistry.unregister(actor.actor_ref)
             actor.actor_stopped.set()

@@ -14,6 +14,7 @@ from cmam.actors import messages as m
 from cmam.actors.asides import Asides
 from cmam.actors.desk import AccountPorts, Desk
 from cmam.actors.following import Following
+from cmam.actors.poison import name_of
 from cmam.actors.preparation import Kind
 from cmam.actors.questions import Questions
 from cmam.actors.runtime import Watched
@@ -47,12 +48,21 @@ class AccountActor(Watched):
         self._is_prepared = False
 
     @property
+    def culprit(self) -> Any:
+        """What is being decided, if anything is: it may have waited for the message that let it be decided."""
+        return self._desk.at or self.doing
+
+    @property
     def _view(self) -> AccountView:
         return self._desk.view
 
     def on_receive(self, message: Any) -> None:
         """One turn."""
         if self._refused:
+            return
+        aside = self._desk.ports.aside
+        if aside and not isinstance(message, m.LeaderChanged) and (found := aside.get(name_of(message))) is not None:
+            self._desk.set_aside(found)
             return
         before = self._view
         self._receive(message)

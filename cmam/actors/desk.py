@@ -31,6 +31,7 @@ from cmam.domain.events import (
     IntentRecorded,
     IntentSent,
     IntentSettled,
+    MessageSetAside,
     Outcome,
     SymbolSpecSeen,
 )
@@ -71,6 +72,8 @@ class AccountPorts:
     is_live: bool = False
     settle_us: int = SETTLE_US
     spent: Spent = field(default_factory=Spent)
+    aside: Mapping[str, m.SetAside] = field(default_factory=dict)
+    life: int = 0
 
 
 class Desk:
@@ -88,6 +91,8 @@ class Desk:
         self._limiter = m.limiter_name(ports.connection)
         self._unrecorded = Unrecorded(view.account, ports.spent)
         self._withdrawn: frozenset[IntentId] = frozenset()
+        self.at: m.LeaderChanged | None = None
+        """What is being decided, so that a failure is laid at the right door."""
 
     @property
     def is_reconciled(self) -> bool:
@@ -138,7 +143,6 @@ class Desk:
         """Take a turn's view, and hand its facts to the recorder with the requests that wait for them."""
         version = self.view.version + 1
         self.view = turn.view
-        self.ports.status.show(turn.view)
         decided_us = self.ports.clock.monotonic()
         then = list(after)
         for recorded in turn.intents:
@@ -147,7 +151,10 @@ class Desk:
             if self._unrecorded.watch(turn.view, recorded, submit):
                 then.append((self.name, m.Confirmed(recorded.intent)))
                 self.remind(UNCONFIRMED_US, f"unconfirmed {recorded.intent}")
-        self.tell(m.RECORDER, m.Append(self.name, version, now, facts, settings, tuple(then), bool(then)))
+        self.tell(
+            m.RECORDER, m.Append(self.name, version, now, facts, settings, tuple(then), bool(then), self.ports.life)
+        )
+        self.ports.status.show(turn.view)
         self._withdraw()
         self._take_back(turn)
 
@@ -237,6 +244,15 @@ class Desk:
             self.fact(AlertRaised(kind=message.kind, text=message.text))
         elif not message.text and known is not None:
             self.fact(AlertHealed(kind=message.kind))
+
+    def set_aside(self, found: m.SetAside) -> None:
+        """Put a message on record that this account died of too often, and say so until somebody has looked."""
+        self.fact(MessageSetAside(message=found.name, content=found.content, error=found.error, tries=found.tries))
+        text = (
+            f"{found.name} was set aside after {found.tries} tries ({found.error}): what it should have done here is "
+            "not done. Compare the account with its leader by hand; its record keeps the message."
+        )
+        self.alert(m.Alert(f"set_aside {found.name}", text))
 
     # --- symbols and quotes ---------------------------------------------------------------------------------------
 

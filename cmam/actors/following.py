@@ -10,6 +10,7 @@ from collections.abc import Iterable, Sequence
 
 from cmam.actors import messages as m
 from cmam.actors.desk import Desk
+from cmam.actors.poison import name_of
 from cmam.domain.account import Copy
 from cmam.domain.changes import Change, ChangeKind
 from cmam.domain.events import ChangeDecided, Inputs
@@ -115,11 +116,16 @@ class Following:
 
     def _decide(self, link: LinkSettings, message: m.LeaderChanged, *, superseded: bool = False) -> None:
         desk, change = self._desk, message.change
+        aside = desk.ports.aside.get(name_of(message)) if desk.ports.aside else None
+        if aside is not None:
+            desk.set_aside(aside)
+            self._commit(link, message, Inputs(set_aside=True))
+            return
+        desk.at = message
         desk.ensure_specs(names_to_know(desk.view, (change.symbol.name,), link.policy))
-        before, now = desk.view, desk.ports.clock.now()
         clock = self._leader_clock(change)
         inputs = gather(
-            before,
+            desk.view,
             change,
             link,
             desk.quote_by_name,
@@ -130,6 +136,12 @@ class Following:
             leader=desk.ports.status.view(change.leader),
             warming=self._is_warming(change.leader),
         )
+        self._commit(link, message, inputs)
+        desk.at = None
+
+    def _commit(self, link: LinkSettings, message: m.LeaderChanged, inputs: Inputs) -> None:
+        desk, change = self._desk, message.change
+        before, now = desk.view, desk.ports.clock.now()
         turn = decide_change(before, link, change, (message.version, message.index), inputs, now)
         if not turn.derived:
             return

@@ -65,6 +65,8 @@ class Append:
     settings: int = 0
     then: tuple[tuple[str, object], ...] = ()
     urgent: bool = False
+    life: int = 0
+    """Which life of its writer this comes from: the recorder takes nothing from one that was replaced."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,10 +76,14 @@ class Flush:
 
 @dataclass(frozen=True, slots=True)
 class Read:
-    """Send this stream, stored and waiting, to `reply_to` as `StreamRead`."""
+    """Send this stream, stored and waiting, to `reply_to` as `StreamRead`.
+
+    `takes_over` begins a new life of the stream's writer: whatever its old one still sends is not taken.
+    """
 
     stream: str
     reply_to: str
+    takes_over: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,10 +206,11 @@ class LeaderHolds:
 
 @dataclass(frozen=True, slots=True)
 class StreamRead:
-    """The stream that was asked for, in order: event, moment in us, settings version."""
+    """The stream that was asked for, in order: event and moment in us; and which life of its writer is the present."""
 
     stream: str
     records: tuple[tuple[Event, int], ...]
+    life: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -469,3 +476,13 @@ class Stopped:
     """An actor has come to its orderly end."""
 
     name: str
+
+
+@dataclass(frozen=True, slots=True)
+class SetAside:
+    """What is known of a message that an account must not take again: its name, itself, and what it did."""
+
+    name: str
+    content: str = field(repr=False)
+    error: str
+    tries: int

@@ -15,7 +15,7 @@ from cmam.actors.recorder import CheckpointDue
 from cmam.actors.runtime import Directory, Watched
 from cmam.actors.status import StatusBoard
 from cmam.clock import Clock
-from cmam.domain.events import ActorRestarted, Event, SystemStarted, SystemStopped
+from cmam.domain.events import ActorRestarted, ActorStuck, Event, SystemStarted, SystemStopped
 from cmam.domain.guards import still_holds
 from cmam.domain.ids import AccountId, LinkId
 from cmam.domain.link import LinkSettings
@@ -62,7 +62,7 @@ class OperatorActor(Watched):
                 self._operate(message)
             case CheckpointDue():
                 self._record(((APP, message.checkpoint),))
-            case SystemStarted() | SystemStopped() | ActorRestarted():
+            case SystemStarted() | SystemStopped() | ActorRestarted() | ActorStuck():
                 self._record(((APP, message),))
             case m.StoreDown():
                 self._status.note("store", {"state": "down", "why": message.why})

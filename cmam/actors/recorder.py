@@ -49,6 +49,7 @@ class RecorderActor(Watched):
         self._directory = directory
         self._waiting: list[m.Append] = []
         self._refused: set[str] = set()
+        self._lives: dict[str, int] = {}
         self._is_urgent = False
         self._is_armed = False
         self._is_closed = False
@@ -64,6 +65,8 @@ class RecorderActor(Watched):
                 log.debug("- the log is closed: %s", type(message).__name__)
             case m.Append() if message.stream in self._refused:
                 log.warning("! %s is closed: %d facts were not recorded", message.stream, len(message.facts))
+            case m.Append() if message.life < self._lives.get(message.stream, 0):
+                log.warning("! %s was replaced: %d of its late facts are not taken", message.stream, len(message.facts))
             case m.Append():
                 self._waiting.append(message)
                 self._is_urgent = self._is_urgent or message.urgent
@@ -72,6 +75,8 @@ class RecorderActor(Watched):
                 self._is_armed = False
                 self._commit()
             case m.Read():
+                if message.takes_over:
+                    self._lives[message.stream] = self._lives.get(message.stream, 0) + 1
                 self._commit()
                 self._read(message)
             case m.Tidy():
@@ -176,18 +181,19 @@ class RecorderActor(Watched):
 
     def _read(self, message: m.Read) -> None:
         """Answer with what is stored and what waits, so that a restarted actor misses nothing."""
+        life = self._lives.get(message.stream, 0)
         try:
             records = [(recorded.event, recorded.at_us) for recorded in self._log.read_stream(message.stream)]
         except StoreUnavailable as error:
             log.warning("! %s is read later: %s", message.stream, error)
-            self._timer.after(RETRY_LAST_US, m.RECORDER, message)
+            self._timer.after(RETRY_LAST_US, m.RECORDER, replace(message, takes_over=False))
             return
         for append in self._waiting:
             if append.stream == message.stream:
                 # A batch whose answer was lost is in the file and waits all the same.
                 fresh = append.facts[max(0, len(records) + 1 - append.version) :]
                 records.extend((fact.event, append.at_us) for fact in fresh)
-        self._directory.tell(message.reply_to, m.StreamRead(message.stream, tuple(records)))
+        self._directory.tell(message.reply_to, m.StreamRead(message.stream, tuple(records), life))
 
 
 def _pending(append: m.Append) -> list[Pending]:

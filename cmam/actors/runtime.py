@@ -10,11 +10,12 @@ import gc
 import logging
 import sys
 import threading
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from queue import Empty, SimpleQueue
 from typing import Any, Protocol
 
 import pykka
+import pykka.messages
 
 log = logging.getLogger(__name__)
 
@@ -49,7 +50,8 @@ class ThreadRuntime:
 
     def start(self, actor: Any, /, *args: Any) -> pykka.ActorRef[Any]:
         if actor not in _threaded:
-            _threaded[actor] = type(actor.__name__, (actor, pykka.ThreadingActor), {})
+            # A daemon's thread: one that is stuck must not keep the process from ending.
+            _threaded[actor] = type(actor.__name__, (actor, pykka.ThreadingActor), {"use_daemon_thread": True})
         return _threaded[actor].start(*args)
 
 
@@ -58,6 +60,15 @@ class Directory:
 
     def __init__(self) -> None:
         self._refs: dict[str, pykka.ActorRef[Any]] = {}
+        self._actors: dict[str, Watched] = {}
+
+    def attach(self, name: str, actor: Watched) -> None:
+        """Let whoever watches see this actor's progress. Runs in the actor's own thread as it begins."""
+        self._actors[name] = actor
+
+    def actor(self, name: str) -> Watched | None:
+        """The actor behind a name, to look at."""
+        return self._actors.get(name)
 
     def register(self, name: str, ref: pykka.ActorRef[Any]) -> None:
         """Let `name` mean this actor from now on."""
@@ -89,23 +100,117 @@ class Directory:
         return True
 
 
+class Retired(Exception):
+    """This actor was replaced while it was stuck: it must not say another word."""
+
+
+class Leash(Directory):
+    """A directory for one life of one actor: once cut, whoever holds it can tell nobody anything."""
+
+    def __init__(self, directory: Directory) -> None:
+        super().__init__()
+        self._directory = directory
+        self._is_cut = False
+
+    def cut(self) -> None:
+        """Let the holder fail at the next thing it says."""
+        self._is_cut = True
+
+    def attach(self, name: str, actor: Watched) -> None:
+        self._directory.attach(name, actor)
+
+    def register(self, name: str, ref: pykka.ActorRef[Any]) -> None:
+        self._directory.register(name, ref)
+
+    def names(self) -> tuple[str, ...]:
+        return self._directory.names()
+
+    def ref(self, name: str) -> pykka.ActorRef[Any] | None:
+        return self._directory.ref(name)
+
+    def tell(self, name: str, message: object) -> bool:
+        if self._is_cut:
+            raise Retired(f"another has taken over; {type(message).__name__} for {name} is not told")
+        return self._directory.tell(name, message)
+
+
 @dataclass(frozen=True, slots=True)
 class Failed:
-    """To the supervisor: an actor died."""
+    """To the supervisor: an actor died of `message`; `left` is what it had not taken yet. They may hold secrets."""
 
     name: str
     error: str
+    message: Any = field(default=None, repr=False)
+    left: tuple[Any, ...] = field(default=(), repr=False)
 
 
 class Watched(pykka.Actor):
-    """An actor whose failure reaches the supervisor."""
+    """An actor whose failure reaches the supervisor, and whose progress anybody can see.
+
+    `turns` counts what it has begun, `doing` is what it is at now: written by its own thread, read by the supervisor's.
+    """
 
     _name: str
     _directory: Directory
+    turns = 0
+    doing: Any = None
+    _is_retired = False
+
+    def on_start(self) -> None:
+        """Runs in the actor's thread before its first message."""
+        self._directory.attach(self._name, self)
+
+    def _handle_receive(self, message: Any) -> Any:
+        """Pykka's own step (pinned below 4.6), between two marks; a retired actor only takes its leave."""
+        if self._is_retired and type(message).__module__ != pykka.messages.__name__:
+            return None
+        self.turns += 1
+        self.doing = message
+        answer = super()._handle_receive(message)
+        self.doing = None
+        return answer
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether it is at nothing and nothing waits for it."""
+        return self.doing is None and self.actor_inbox.empty()
+
+    @property
+    def culprit(self) -> Any:
+        """The message to blame if it fails or is stuck now."""
+        return self.doing
+
+    @property
+    def is_retired(self) -> bool:
+        """Whether another has taken over."""
+        return self._is_retired
+
+    def retire(self) -> tuple[Any, ...]:
+        """Let this actor do nothing more, whenever it wakes; answers what it had not taken. From any thread."""
+        self._is_retired = True
+        if isinstance(self._directory, Leash):
+            self._directory.cut()
+        left = waiting(self.actor_inbox)
+        self.stop()
+        return left
 
     def on_failure(self, _kind: Any, error: Any, _trace: Any) -> None:
         """Runs in the actor's thread after an exception."""
-        self._directory.tell(SUPERVISOR, Failed(self._name, f"{type(error).__name__}: {error}"))
+        if self._is_retired:
+            return
+        left = waiting(self.actor_inbox)
+        failed = Failed(self._name, f"{type(error).__name__}: {error}", self.culprit, left)
+        self._directory.tell(SUPERVISOR, failed)
+
+
+def waiting(inbox: Any) -> tuple[Any, ...]:
+    """Take everything out of an inbox that nobody reads any more."""
+    found = []
+    while True:
+        try:
+            found.append(inbox.get_nowait().message)
+        except Empty:
+            return tuple(found)
 
 
 class Latch:

@@ -63,7 +63,7 @@ class StatusBoard:
             "at": iso(now_us),
             "at_us": now_us,
             "store": str(registry.store),
-            "event_store": notes.get("store", {"state": "up"}),
+            "event_store": self._event_store(),
             "connections": {name: note for name, note in sorted(notes.items()) if name.startswith("connection:")},
             "limiters": {name: note for name, note in sorted(notes.items()) if name.startswith("limiter:")},
             "accounts": [
@@ -71,11 +71,17 @@ class StatusBoard:
                 for known in registry.accounts.values()
             ],
             "profiles": profiles_document(registry, links, self._views),
-            "alerts": [
-                *({"account": None, "kind": kind, "text": text} for kind, text in dict(self._alarms).items()),
-                *self._alerts_of_accounts(),
-            ],
+            "alerts": [*self.document_alerts(), *self._alerts_of_accounts()],
         }
+
+    def document_alerts(self) -> list[dict[str, Any]]:
+        """The alerts of the process itself; they belong to no account."""
+        return [{"account": None, "kind": kind, "text": text} for kind, text in dict(self._alarms).items()]
+
+    def _event_store(self) -> dict[str, Any]:
+        """A store that hangs is as good as one that refuses: nobody of its own can say so."""
+        hangs = self._alarms.get("stuck:recorder")
+        return {"state": "down", "why": hangs} if hangs else self._notes.get("store", {"state": "up"})
 
     def _alerts_of_accounts(self) -> list[dict[str, Any]]:
         return [

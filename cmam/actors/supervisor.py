@@ -1,32 +1,49 @@
-"""Watches the actors: an account that fails is rebuilt from its record, anything else ends the system loudly.
+"""Watches the actors: who fails is rebuilt from its record, who is stuck is found, said and replaced, one by one.
 
-An account's truth is its stream, so a fresh actor that folds it is as good as the old one; what was in its inbox
-is told again by its leader and found again by a reconcile. The recorder, the operator and the limiter hold order that
+An account's truth is its stream, so a fresh actor that folds it is as good as the old one; what was in its inbox is
+told again by its leader and found again by a reconcile, and a person's orders are handed on. It is tried again for as
+long as it takes: one account's trouble never ends the others'. The operator, a limiter and a connection hold order that
 nobody else knows: after their failure nothing is guessed, the process ends, and the next start settles all by the log.
+
+Health is proof of progress: turns that are counted, not threads that exist.
 """
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
-import pykka
-
 from cmam.actors import messages as m
-from cmam.actors.runtime import Directory
+from cmam.actors.poison import TRIES_MAX, content_of, name_of
+from cmam.actors.runtime import Directory, Watched
+from cmam.actors.status import StatusBoard
 from cmam.actors.timer import Timer
 from cmam.clock import MILLISECOND_US, SECOND_US, Clock
 from cmam.domain.account import AccountView, evolve
-from cmam.domain.events import ActorRestarted
+from cmam.domain.events import ActorRestarted, ActorStuck
 from cmam.domain.ids import AccountId
 
 log = logging.getLogger(__name__)
 
 BACK_OFF_FIRST_US = 50 * MILLISECOND_US
-RESTARTS_MAX = 5
-RESTARTS_WINDOW_US = 60 * SECOND_US
+BACK_OFF_LAST_US = 60 * SECOND_US
+WINDOW_US = 120 * SECOND_US
+"""Failures further apart than this are not the same trouble: the pause begins at its shortest again."""
+LOUD = 5
+"""So many failures in a row, and `status` shows an alert until the account has been well for a while."""
+LOOK_US = SECOND_US
+LATE_US = 2 * SECOND_US
+"""A look that comes later than this counts as this much: a machine that slept stalled everybody alike."""
+STUCK_US = 5 * SECOND_US
+"""So long without progress, though there is something to do, and it is said."""
+REPLACE_US = 15 * SECOND_US
+"""So long, and an account is replaced."""
+FATAL_US = 30 * SECOND_US
+"""So long, and the process ends where nobody can be put in the place of who is stuck."""
+PATIENT = (m.RECORDER, m.KEEPER)
+"""Those who wait for a disk or a server: they are never given up, what they hold waits with them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,35 +53,73 @@ class Rebuild:
     name: str
 
 
-class SupervisorActor(pykka.Actor):
-    """Restarts accounts, and says when the system cannot go on."""
+@dataclass(frozen=True, slots=True)
+class Look:
+    """To the supervisor's own ear: see who makes progress."""
+
+
+@dataclass(slots=True)
+class _Trouble:
+    """What an account has gone through lately."""
+
+    failed_us: list[int] = field(default_factory=list)
+    tries: dict[str, int] = field(default_factory=dict)
+    aside: dict[str, m.SetAside] = field(default_factory=dict)
+    left: list[m.Record] = field(default_factory=list)
+
+
+@dataclass(slots=True)
+class _Progress:
+    """What was seen of an actor at the last look, and for how long it has been the same."""
+
+    actor: Watched
+    turns: int = 0
+    stalled_us: int = 0
+    is_said: bool = False
+
+
+StartAccount = Callable[[AccountView, Mapping[str, m.SetAside], int], None]
+"""Starts an account's actor at a view, with the messages it must not take and the number of its life."""
+
+
+class SupervisorActor(Watched):
+    """Restarts and replaces accounts, and says when the system cannot go on."""
 
     def __init__(
         self,
         clock: Clock,
         timer: Timer,
         directory: Directory,
-        start_account: Callable[[AccountView], None],
+        status: StatusBoard,
+        start_account: StartAccount,
         on_stopped: Callable[[str], None],
         on_fatal: Callable[[str], None],
     ) -> None:
         super().__init__()
+        self._name = m.SUPERVISOR
         self._clock = clock
         self._timer = timer
         self._directory = directory
+        self._status = status
         self._start_account = start_account
         self._on_stopped = on_stopped
         self._on_fatal = on_fatal
-        self._failures: dict[str, list[int]] = {}
+        self._troubles: dict[str, _Trouble] = {}
+        self._progress: dict[str, _Progress] = {}
+        self._looked_us = 0
+        self.looks = 0
+        """How often it has looked: what the process itself watches."""
 
     def on_receive(self, message: Any) -> None:
         match message:
             case m.Failed():
                 self._failed(message)
             case Rebuild():
-                self._directory.tell(m.RECORDER, m.Read(message.name, m.SUPERVISOR))
+                self._directory.tell(m.RECORDER, m.Read(message.name, m.SUPERVISOR, takes_over=True))
             case m.StreamRead():
                 self._rebuild(message)
+            case m.Begin() | Look():
+                self._look()
             case m.StreamRefused():
                 self._on_fatal(message.why)
             case m.Stopped():
@@ -72,25 +127,128 @@ class SupervisorActor(pykka.Actor):
             case _:
                 raise AssertionError(f"the supervisor cannot take {message!r}")
 
+    # --- who fails ------------------------------------------------------------------------------------------------
+
     def _failed(self, message: m.Failed) -> None:
-        now = self._clock.monotonic()
-        recent = [moment for moment in self._failures.get(message.name, []) if now - moment < RESTARTS_WINDOW_US]
-        self._failures[message.name] = [*recent, now]
         log.error("! %s failed: %s", message.name, message.error)
         if not message.name.startswith("account:"):
             self._on_fatal(f"{message.name} failed: {message.error}")
             return
-        if len(recent) >= RESTARTS_MAX:
-            self._directory.forget(message.name)
-            self._on_fatal(f"{message.name} failed {RESTARTS_MAX + 1} times within a minute: {message.error}")
+        trouble = self._note_failure(message.name)
+        trouble.left += [told for told in (message.message, *message.left) if isinstance(told, m.Record)]
+        self._weigh(trouble, message)
+        self._restart_later(message.name, message.error, trouble)
+
+    def _note_failure(self, name: str) -> _Trouble:
+        now = self._clock.monotonic()
+        trouble = self._troubles.setdefault(name, _Trouble())
+        if trouble.failed_us and now - trouble.failed_us[-1] > WINDOW_US:
+            trouble.failed_us.clear()
+            trouble.tries.clear()
+        trouble.failed_us.append(now)
+        return trouble
+
+    def _weigh(self, trouble: _Trouble, message: m.Failed) -> None:
+        """Set a message aside on which the account has died often enough."""
+        name = name_of(message.message)
+        if not name:
             return
-        self._directory.tell(m.OPERATOR, ActorRestarted(name=message.name, error=message.error))
-        self._timer.after(BACK_OFF_FIRST_US << len(recent), m.SUPERVISOR, Rebuild(message.name))
+        trouble.tries[name] = trouble.tries.get(name, 0) + 1
+        if trouble.tries[name] >= TRIES_MAX:
+            tries = trouble.tries.pop(name)
+            content = content_of(message.message)
+            log.error("! %s was the death of %s %d times: it is set aside", name, message.name, tries)
+            trouble.aside[name] = m.SetAside(name, content, message.error, tries)
+
+    def _restart_later(self, name: str, why: str, trouble: _Trouble) -> None:
+        times = len(trouble.failed_us)
+        pause_us = min(BACK_OFF_FIRST_US << min(times - 1, 20), BACK_OFF_LAST_US)
+        self._directory.tell(m.OPERATOR, ActorRestarted(name=name, error=why))
+        if times >= LOUD:
+            text = f"{name} fails again and again ({times} times): {why}. It is tried again every minute at the least."
+            self._status.alarm(f"failing:{name}", f"{text} Its copies are looked after only by the broker meanwhile.")
+        self._timer.after(pause_us, m.SUPERVISOR, Rebuild(name))
 
     def _rebuild(self, message: m.StreamRead) -> None:
         """Fold what is stored and what waits, and let a fresh actor go on from there."""
         view = AccountView(account=AccountId(int(message.stream.removeprefix("account:"))))
         for event, at_us in message.records:
             view = evolve(view, event, at_us)
+        trouble = self._troubles.setdefault(message.stream, _Trouble())
         log.warning("= %s starts again at version %d", message.stream, view.version)
-        self._start_account(view)
+        self._start_account(view, dict(trouble.aside), message.life)
+        left, trouble.left = trouble.left, []
+        for order in left:
+            self._directory.tell(message.stream, order)
+
+    # --- who is stuck ---------------------------------------------------------------------------------------------
+
+    def _look(self) -> None:
+        """Count for how long each actor that has something to do has done nothing."""
+        now = self._clock.monotonic()
+        span_us = min(now - self._looked_us, LATE_US) if self._looked_us else 0
+        self._looked_us = now
+        for name in self._directory.names():
+            actor = self._directory.actor(name)
+            if actor is not None and actor is not self and not actor.is_retired:
+                self._see(name, actor, span_us)
+        self._calm_down(now)
+        self._timer.after(LOOK_US, m.SUPERVISOR, Look())
+        self.looks += 1
+
+    def _see(self, name: str, actor: Watched, span_us: int) -> None:
+        seen = self._progress.get(name)
+        if seen is None or seen.actor is not actor:
+            if seen is not None and seen.is_said:
+                self._goes_on(name)
+            self._progress[name] = _Progress(actor, actor.turns)
+            return
+        if actor.turns != seen.turns or actor.is_idle or actor.actor_stopped.is_set():
+            if seen.is_said:
+                self._goes_on(name)
+            seen.turns, seen.stalled_us, seen.is_said = actor.turns, 0, False
+            return
+        seen.stalled_us += span_us
+        if seen.stalled_us >= STUCK_US and not seen.is_said:
+            seen.is_said = True
+            self._say_stuck(name, actor, seen.stalled_us)
+        if name.startswith("account:") and seen.stalled_us >= REPLACE_US:
+            self._replace(name, actor, seen.stalled_us)
+        elif name not in PATIENT and seen.stalled_us >= FATAL_US:
+            self._on_fatal(f"{name} made no progress for {seen.stalled_us // SECOND_US} s, and nobody can replace it")
+
+    def _say_stuck(self, name: str, actor: Watched, stalled_us: int) -> None:
+        doing = type(actor.doing).__name__ if actor.doing is not None else "nothing, though something waits"
+        log.error("! %s makes no progress for %d s: it is at %s", name, stalled_us // SECOND_US, doing)
+        self._status.alarm(f"stuck:{name}", _text(name, doing))
+        stuck = ActorStuck(name=name, doing=doing, stalled_ms=stalled_us // MILLISECOND_US)
+        self._directory.tell(m.OPERATOR, stuck)
+
+    def _goes_on(self, name: str) -> None:
+        log.warning("= %s goes on", name)
+        self._status.alarm(f"stuck:{name}", "")
+
+    def _replace(self, name: str, actor: Watched, stalled_us: int) -> None:
+        """Let an account start again from its record; whatever its old self still does reaches nobody."""
+        message, left = actor.culprit, actor.retire()
+        error = f"stuck for {stalled_us // SECOND_US} s"
+        self._progress.pop(name)
+        self._goes_on(name)
+        self._failed(m.Failed(name, error, message, left))
+
+    def _calm_down(self, now: int) -> None:
+        """Take back the alert of an account that has been well for a while."""
+        for name, trouble in self._troubles.items():
+            if trouble.failed_us and now - trouble.failed_us[-1] > WINDOW_US:
+                trouble.failed_us.clear()
+                trouble.tries.clear()
+                self._status.alarm(f"failing:{name}", "")
+
+
+def _text(name: str, doing: str) -> str:
+    if name == m.RECORDER:
+        return "The event store does not answer. Nothing is opened; whole closes and cancels still leave."
+    if name == m.KEEPER:
+        return "The token endpoint does not answer: no token is refreshed meanwhile."
+    what = "it is replaced" if name.startswith("account:") else "the process ends"
+    return f"{name} makes no progress (at {doing}); {what} if that lasts."

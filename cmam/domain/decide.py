@@ -30,6 +30,8 @@ __all__ = ["Decision", "add_now", "decide", "open_now", "place_now"]
 
 def decide(view: AccountView, change: Change, settings: LinkSettings, inputs: Inputs, now_us: int) -> Decision:
     """Say what this follower does about `change`."""
+    if inputs.set_aside:
+        return Decision(verdict=Verdict.SKIP, reason=Reason.SET_ASIDE)
     key = resolve(view, settings.link, change)
     live = view.copies.get(key)
     ended = view.finished.get(key) if live is None else None

@@ -480,6 +480,7 @@ class Inputs:
     `clock_offset_ms` is the broker's clock minus ours, give or take `clock_doubt_ms`. `superseded` says that a later
     change of the same source was already known. `complete` says that every quote which the decision could need was
     asked for, so that a missing one is missing at the broker. `other_copier` names a foreign copy of the same leader.
+    `set_aside` says that the account failed on this change too often: nothing is derived from it.
     `warming` says that one of the two feeds is so new that a missing quote may still come.
     """
 
@@ -492,6 +493,7 @@ class Inputs:
     complete: bool = False
     other_copier: str = ""
     warming: bool = False
+    set_aside: bool = False
 
 
 class Wait(StrEnum):
@@ -642,6 +644,17 @@ class AlertRaised(Event):
     TOPIC: ClassVar[str] = "account.alert_raised"
     kind: str
     text: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MessageSetAside(Event):
+    """The account failed on this message again and again and goes on without it; `content` is the message itself."""
+
+    TOPIC: ClassVar[str] = "account.message_set_aside"
+    message: str
+    content: str
+    error: str
+    tries: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -841,6 +854,16 @@ class ActorRestarted(Event):
     TOPIC: ClassVar[str] = "app.actor_restarted"
     name: str
     error: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ActorStuck(Event):
+    """An actor has made no progress for a while, though there was something to do; `doing` is what it was at."""
+
+    TOPIC: ClassVar[str] = "app.actor_stuck"
+    name: str
+    doing: str
+    stalled_ms: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

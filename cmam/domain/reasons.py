@@ -28,6 +28,7 @@ class Reason(StrEnum):
     IGNORE_NEW = "ignore_new"
     ACCOUNT_NOT_READY = "account_not_ready"
     OTHER_COPIER = "other_copier"
+    SET_ASIDE = "set_aside"
     # Nothing to do.
     NO_COPY = "no_copy"
     COPY_FINISHED = "copy_finished"
@@ -323,6 +324,11 @@ REASONS: Mapping[Reason, ReasonRow] = {
         "Free margin would not cover the expected margin with its reserve.",
         "Equity, used and reserved margin, the account's leverage, `margin_reserve`.",
         "More free margin, or smaller volumes.",
+    ),
+    Reason.SET_ASIDE: ReasonRow(
+        "The follower failed on this change again and again, a fault of cmam; the rest goes on without it.",
+        "The record `account.message_set_aside` before it, which holds the change and the error.",
+        "Nothing here: compare the account with its leader by hand, and report the error.",
     ),
     Reason.GUARD: ReasonRow(
         "A guard of the follower has tripped and is not re-armed.",

@@ -139,6 +139,8 @@ def decide_change(
     )
     builder = _Builder(view, now_us, settings.store)
     builder.add(decided)
+    if inputs.set_aside:
+        return builder.turn()  # whatever else would be derived is what this account fails on
     key = resolve(builder.view, settings.link, change)
     if decision.command is not None:
         builder.intend(key, decision.command, change=change.key, not_after_us=decision.not_after_us)

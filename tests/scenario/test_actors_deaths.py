@@ -71,13 +71,19 @@ def test_one_death_does_not_touch_the_other_followers() -> None:
     _assert_copied(whole, 1)
 
 
-def test_an_account_that_dies_for_ever_ends_the_system_loudly() -> None:
-    """Six deaths within a minute are no accident: the process says so and ends, instead of trading on without it."""
-    whole = Whole(seed=2)
+def test_an_account_that_dies_for_ever_ends_nobody_but_itself() -> None:
+    """Death after death of one follower: `status` says so, the pauses grow, and the other follower copies at once."""
+    whole = Whole(seed=2, followers=(SAME_BROKER, ALPHA_TOO))
     whole.start_ready()
     assert whole.system is not None
-    for number in range(6):
+    for _ in range(8):
         whole.stepper.doom(f"account:{SAME_BROKER}", 0, 0)
         whole.person.buy(LOT)
         whole.run(5)
-        assert bool(whole.system.why_failed) == (number == 5)
+    assert whole.system.why_failed == ""
+    assert len(whole.person.holds(ALPHA_TOO)) == 8
+    alerts = [alert["text"] for alert in whole.command({"command": "status"})["alerts"]]
+    assert any(f"account:{SAME_BROKER} fails again and again" in text for text in alerts), alerts
+    whole.run(300)
+    assert not whole.command({"command": "status"})["alerts"]
+    _assert_copied(whole, 8)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import pytest
 
@@ -30,6 +31,9 @@ class Bench:
     def tell(self, name: str, message: object) -> bool:
         self.told.append((name, message))
         return True
+
+    def attach(self, _name: str, _actor: object) -> None:
+        """Nobody watches here."""
 
     def names(self) -> tuple[str, ...]:
         return (STREAM,)
@@ -130,3 +134,15 @@ def test_the_answer_that_was_lost_is_not_written_twice(bench: Bench) -> None:
     bench.take(m.Flush())
     assert bench.of(int) == [1]
     assert bench.log.head(STREAM).version == 1
+
+
+def test_nothing_is_taken_from_a_writer_that_was_replaced(bench: Bench) -> None:
+    """From the moment another life begins, what the old one still sends is no record and no refusal either."""
+    bench.take(_append(1), m.Read(STREAM, "supervisor", takes_over=True))
+    (read,) = bench.of(m.StreamRead)
+    assert isinstance(read, m.StreamRead)
+    late, fresh = _append(2), replace(_append(2), life=read.life)
+    bench.take(late, fresh)
+    assert bench.of(int) == [1, 2]
+    assert bench.of(m.StreamRefused) == []
+    assert bench.log.head(STREAM).version == 2

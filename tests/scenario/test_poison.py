@@ -1,0 +1,123 @@
+"""Messages that an account dies of whenever they come: set aside with their content, so that all else goes on."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from cmam.actors import following
+from cmam.actors import messages as m
+from cmam.actors.desk import Desk
+from cmam.actors.poison import TRIES_MAX
+from cmam.domain.events import ActorRestarted, AlertRaised, ChangeDecided, ExecutionSeen, MessageSetAside
+from cmam.domain.reasons import Reason, Verdict
+from cmam.store.envelope import event_bytes
+from cmam.store.replay import verify
+from tests.whole import ALPHA_TOO, LEADER, SAME_BROKER, Whole
+
+LOT = 10_000_000
+BAD = 3 * LOT
+
+
+class Indigestible(Exception):
+    """A fault of ours that one message brings to light."""
+
+
+@pytest.fixture
+def whole(monkeypatch: pytest.MonkeyPatch) -> Whole:
+    """A system in which no follower but one can decide about an open of exactly three lots."""
+    whole = Whole(seed=3, followers=(SAME_BROKER, ALPHA_TOO))
+    gather = following.gather
+
+    def failing(view: Any, change: Any, *arguments: Any, **options: Any) -> Any:
+        if view.account == SAME_BROKER and change.kind == "opened" and change.after == BAD:
+            raise Indigestible("three lots")
+        return gather(view, change, *arguments, **options)
+
+    monkeypatch.setattr(following, "gather", failing)
+    whole.start_ready()
+    return whole
+
+
+def _decided(whole: Whole, account: int) -> list[ChangeDecided]:
+    return [event for event in whole.events(account, ChangeDecided) if event.change.kind == "opened"]
+
+
+def _deaths(whole: Whole) -> int:
+    return sum(isinstance(record.event, ActorRestarted) for record in whole.log.read_stream("app"))
+
+
+def test_a_change_that_kills_its_follower_is_set_aside_after_three_deaths(whole: Whole) -> None:
+    """It meets its one decision, a skip; its content stands on record; what came before and after is copied."""
+    for volume in (LOT, BAD, 2 * LOT):
+        whole.person.buy(volume)
+    whole.run(30)
+    assert _deaths(whole) == TRIES_MAX
+    (aside,) = whole.events(SAME_BROKER, MessageSetAside)
+    decided = _decided(whole, SAME_BROKER)
+    (skipped,) = [event for event in decided if event.verdict is Verdict.SKIP]
+    assert skipped.reason is Reason.SET_ASIDE
+    assert aside.content == event_bytes(skipped.change).decode()
+    assert aside.tries == TRIES_MAX
+    assert "three lots" in aside.error
+    assert sorted(held.volume for held in whole.person.holds(SAME_BROKER)) == [LOT, 2 * LOT]
+    assert sorted(held.volume for held in whole.person.holds(ALPHA_TOO)) == [LOT, 2 * LOT, BAD]
+    assert verify(whole.log.read_all()).is_identical
+    alerts = whole.command({"command": "status"})["alerts"]
+    assert any("was set aside" in alert["text"] and alert["account"] == SAME_BROKER for alert in alerts)
+
+
+def test_what_was_set_aside_stays_so_over_a_restart(whole: Whole) -> None:
+    """The decision is on record, so the next process does not die of the same change, and the alert still stands."""
+    whole.person.buy(BAD)
+    whole.run(30)
+    before = _deaths(whole)
+    whole.kill()
+    whole.start_ready()
+    whole.person.buy(LOT)
+    whole.run(30)
+    assert _deaths(whole) == before
+    assert [held.volume for held in whole.person.holds(SAME_BROKER)] == [LOT]
+    assert whole.events(SAME_BROKER, AlertRaised)
+
+
+def test_a_report_that_kills_its_account_whenever_it_comes_is_set_aside(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A broker's report that no account can live with ends on record, whole; the account trades on."""
+    whole = Whole(seed=4)
+    whole.start_ready()
+    whole.person.buy(LOT)
+    whole.run(2)
+    report = m.Reported(whole.events(LEADER, ExecutionSeen)[-1])
+    fact = Desk.fact
+
+    def failing(desk: Desk, found: Any, **options: Any) -> None:
+        if found is report.fact:
+            raise Indigestible("a report")
+        fact(desk, found, **options)
+
+    monkeypatch.setattr(Desk, "fact", failing)
+    for _ in range(TRIES_MAX + 2):
+        whole.stepper.directory.tell(f"account:{LEADER}", report)
+        whole.run(10)
+    assert _deaths(whole) == TRIES_MAX
+    aside = whole.events(LEADER, MessageSetAside)
+    assert {event.content for event in aside} == {event_bytes(report.fact).decode()}
+    whole.person.buy(2 * LOT)
+    whole.run(5)
+    assert len(_decided(whole, SAME_BROKER)) == 2
+
+
+def test_an_order_of_a_person_is_handed_on_to_the_account_that_starts_again() -> None:
+    """A flatten that waits in the inbox of an account that dies is carried out by its successor, and answered."""
+    whole = Whole(seed=5)
+    whole.start_ready()
+    whole.person.buy(LOT)
+    whole.run(2)
+    assert len(whole.person.holds(SAME_BROKER)) == 1
+    whole.stepper.doom(f"account:{SAME_BROKER}", 0, 0)
+    answer = whole.command({"command": "flatten", "profile": "whole", "account": None, "all": False, "whole": False})
+    assert answer["ok"], answer
+    whole.run(5)
+    assert whole.person.holds(SAME_BROKER) == []
+    assert _deaths(whole) == 1

@@ -1,0 +1,181 @@
+"""The supervisor among real threads: one that hangs is found, replaced, and has nothing more to say when it wakes."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from pykka.messages import _ActorStop
+
+from cmam.actors import messages as m
+from cmam.actors.runtime import Directory, Leash, ThreadRuntime, Watched
+from cmam.actors.status import StatusBoard
+from cmam.actors.supervisor import FATAL_US, LOOK_US, REPLACE_US, STUCK_US, Look, SupervisorActor
+from cmam.actors.vigil import BLIND_US, Vigil
+from cmam.clock import ManualClock
+from cmam.domain.events import ActorStuck
+
+PATIENCE_S = 30.0
+NAME = "account:1"
+
+
+class Hanging(Watched):
+    """An account that hangs in the first message that is an Event, and then wants to say something."""
+
+    def __init__(self, name: str, directory: Directory) -> None:
+        super().__init__()
+        self._name = name
+        self._directory = directory
+        self.begun, self.goes_on = threading.Event(), threading.Event()
+        self.took: list[object] = []
+
+    def on_receive(self, message: Any) -> None:
+        self.took.append(message)
+        if message == "hang":
+            self.begun.set()
+            assert self.goes_on.wait(PATIENCE_S)
+            self._directory.tell(m.RECORDER, "said by a ghost")
+
+
+class Sink(Watched):
+    """Takes whatever it is told."""
+
+    def __init__(self, name: str, directory: Directory) -> None:
+        super().__init__()
+        self._name = name
+        self._directory = directory
+        self.took: list[object] = []
+        self.seen = threading.Condition()
+
+    def on_receive(self, message: Any) -> None:
+        with self.seen:
+            self.took.append(message)
+            self.seen.notify_all()
+
+    def wait_for(self, kind: type) -> Any:
+        """The first message of a kind, once it has come."""
+        with self.seen:
+            assert self.seen.wait_for(lambda: any(isinstance(told, kind) for told in self.took), PATIENCE_S)
+            return next(told for told in self.took if isinstance(told, kind))
+
+
+class Bench:
+    """A supervisor with a clock that the test moves, and reminders that fire when the test looks."""
+
+    def __init__(self) -> None:
+        self.clock, self.directory, self.status = ManualClock(), Directory(), StatusBoard()
+        self.runtime = ThreadRuntime()
+        self.reminders: list[tuple[str, object]] = []
+        self.fatal: list[str] = []
+        self.recorder = self._start(m.RECORDER, Sink)
+        self.operator = self._start(m.OPERATOR, Sink)
+        ref = self.runtime.start(
+            SupervisorActor,
+            self.clock,
+            self,
+            self.directory,
+            self.status,
+            lambda *_: None,
+            lambda _: None,
+            self.fatal.append,
+        )
+        self.directory.register(m.SUPERVISOR, ref)
+
+    def after(self, _span_us: int, name: str, message: object) -> None:
+        self.reminders.append((name, message))
+
+    def _start(self, name: str, kind: type[Any]) -> Any:
+        ref = self.runtime.start(kind, name, self.directory)
+        self.directory.register(name, ref)
+        return self.attached(name)
+
+    def attached(self, name: str) -> Any:
+        """The actor behind a name, once its thread has begun."""
+        while self.directory.actor(name) is None:
+            pass
+        return self.directory.actor(name)
+
+    def hanging(self, name: str = NAME) -> Hanging:
+        """An actor that is stuck in the middle of a turn."""
+        ref = self.runtime.start(Hanging, name, Leash(self.directory))
+        self.directory.register(name, ref)
+        actor: Hanging = self.attached(name)
+        ref.tell("hang")
+        assert actor.begun.wait(PATIENCE_S)
+        return actor
+
+    def look(self, span_us: int) -> None:
+        """Let the supervisor look once a second for so long."""
+        supervisor = self.attached(m.SUPERVISOR)
+        for _ in range(span_us // LOOK_US + 1):
+            looks = supervisor.looks
+            self.directory.tell(m.SUPERVISOR, Look())
+            while supervisor.looks == looks:
+                pass
+            self.clock.advance(LOOK_US)
+
+
+@pytest.fixture
+def bench() -> Iterator[Bench]:
+    """Real threads, ended at the end."""
+    bench = Bench()
+    yield bench
+    for name in bench.directory.names():
+        bench.directory.tell(name, _ActorStop())
+
+
+def test_an_account_that_hangs_is_said_then_replaced_and_speaks_no_more(bench: Bench) -> None:
+    """What it had not taken is not taken, and what it says on waking is not told."""
+    ghost = bench.hanging()
+    bench.look(STUCK_US + 2 * LOOK_US)
+    assert bench.operator.wait_for(ActorStuck).name == NAME
+    bench.directory.tell(NAME, "waits")
+    bench.look(REPLACE_US - STUCK_US + LOOK_US)
+    assert ghost.is_retired
+    assert [message for name, message in bench.reminders if name == m.SUPERVISOR and not isinstance(message, Look)]
+    ghost.goes_on.set()
+    assert ghost.actor_stopped.wait(PATIENCE_S)
+    assert ghost.took == ["hang"]
+    assert "said by a ghost" not in bench.recorder.took
+    assert bench.fatal == []
+
+
+def test_who_is_idle_or_busy_with_many_turns_is_left_alone(bench: Bench) -> None:
+    """An actor that has nothing to do makes no progress either, and one that takes its turns is well."""
+    ref = bench.runtime.start(Hanging, NAME, Leash(bench.directory))
+    bench.directory.register(NAME, ref)
+    actor = bench.attached(NAME)
+    bench.look(REPLACE_US)
+    for _ in range(20):
+        ref.tell("something")
+        bench.look(0)
+    assert not actor.is_retired
+    assert bench.status.document_alerts() == []
+
+
+@pytest.mark.parametrize(("name", "is_fatal"), [("limiter:demo-1", True), (m.KEEPER, False)])
+def test_only_who_waits_for_a_server_or_a_disk_is_waited_for(bench: Bench, name: str, is_fatal: bool) -> None:
+    """A limiter that hangs ends the process; a keeper that hangs at its endpoint is said and waited for."""
+    actor = bench.hanging(name)
+    bench.look(FATAL_US + 2 * LOOK_US)
+    assert bool(bench.fatal) == is_fatal
+    assert [alert["kind"] for alert in bench.status.document_alerts()] == [f"stuck:{name}"]
+    actor.goes_on.set()
+
+
+def test_a_supervisor_that_looks_no_more_is_noticed_by_the_process(bench: Bench) -> None:
+    """Half a minute without a look ends the process; a look in between begins the count anew; sleep counts little."""
+    vigil = Vigil(bench.directory, bench.clock)
+    bench.look(0)
+    for _ in range(BLIND_US // LOOK_US - 2):
+        assert vigil.look() == ""
+        bench.clock.advance(LOOK_US)
+    bench.look(0)
+    bench.clock.advance(3_600 * LOOK_US)
+    assert vigil.look() == ""
+    for _ in range(BLIND_US // LOOK_US + 1):
+        bench.clock.advance(LOOK_US)
+        why = vigil.look()
+    assert "has not looked for" in why
