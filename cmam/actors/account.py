@@ -103,6 +103,8 @@ class AccountActor(Watched):
                 self._desk.alert(message)
             case m.SymbolsReported():
                 self._questions.symbols_changed(message.symbols)
+            case m.LookAgain():
+                self._questions.symbols_changed(())
             case m.Wake():
                 self._woken(message)
             case _:
@@ -175,6 +177,7 @@ class AccountActor(Watched):
             self._questions.keep_refreshing()
             self._watches.keep_sampling()
             self._desk.followers.reconciled(self._view)
+            self._desk.alert(m.Alert("unreadable"))  # whatever it said is seen now
         self._desk.alert(m.Alert("session"))
         self._following.flush()
         self._asides.look()

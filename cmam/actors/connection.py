@@ -14,6 +14,7 @@ from typing import Any
 from cmam.actors import messages as m
 from cmam.actors.feeds import Feeds
 from cmam.actors.outbox import Outbox
+from cmam.actors.poison import unreadable
 from cmam.actors.reader import Dialled, Wire
 from cmam.actors.runtime import Directory, Watched
 from cmam.actors.status import StatusBoard
@@ -82,6 +83,7 @@ class ConnectionActor(Watched):
         self._account_attempts: dict[int, int] = {}
         self._outbox = Outbox(ports.clock, self._directory.tell)
         self._feeds = Feeds(ports.board, self._name, self._is_ready, self._tell_limiter)
+        self._set_aside: set[str] = set()
         self._is_stopping = False
         self._reason = "not connected yet"
         self._measured_us = 0
@@ -231,30 +233,37 @@ class ConnectionActor(Watched):
                     self._tell_limiter(m.Proved(self._generation, event.number, received_us, event.round_trip_us))
 
     def _heard(self, account: int, envelope: Envelope, received_us: int) -> None:
-        match envelope.payload_type:
-            case catalogue.EXECUTION:
-                wire = unpack(envelope, messages.ProtoOAExecutionEvent)
-                fact: Event = translate.execution(wire, envelope.client_msg_id)
-            case catalogue.TRAILING_STOP:
-                fact = translate.trailing_stop(unpack(envelope, messages.ProtoOATrailingSLChangedEvent))
-            case catalogue.TRADER_UPDATED:
-                trader = unpack(envelope, messages.ProtoOATraderUpdatedEvent).trader
-                self._tell_account(account, m.TraderReported(trader))
-                return
-            case catalogue.SYMBOL_CHANGED:
-                changed = unpack(envelope, messages.ProtoOASymbolChangedEvent)
-                self._tell_account(account, m.SymbolsReported(tuple(changed.symbolId)))
-                return
-            case _:
-                return
-        self._tell_account(account, m.Reported(fact, received_us))
+        try:
+            told = _report_of(envelope, received_us)
+        except Exception as error:  # noqa: BLE001 - what one message cannot be read as must not end all accounts
+            self._unreadable(account, envelope, error)
+            self._tell_account(account, m.LookAgain("a report could not be read"))
+            return
+        if told is not None:
+            self._tell_account(account, told)
+
+    def _unreadable(self, account: int, envelope: Envelope, error: Exception) -> None:
+        """Keep the bytes of a message that nobody could read, once, and say so where its account is shown."""
+        name = catalogue.name_of(envelope.payload_type)
+        log.error("! %s of account %d cannot be read: %s: %s", name, account, type(error).__name__, error)
+        fact = unreadable(envelope, account, error)
+        if fact.digest not in self._set_aside:
+            self._set_aside.add(fact.digest)
+            self._record(fact)
+        text = f"The server sent a {name} that cmam cannot read; it stands on record. What it changed is looked up."
+        self._tell_account(account, m.Alert("unreadable", text))
 
     def _answer(self, event: session.Answer) -> None:
         asked = self._outbox.answered(event.name)
         if asked is None:
             return
         message_class = catalogue.MESSAGES[event.envelope.payload_type]
-        report = asked.translate(unpack(event.envelope, message_class))
+        try:
+            report = asked.translate(unpack(event.envelope, message_class))
+        except Exception as error:  # noqa: BLE001 - as above: it is asked again later
+            self._unreadable(asked.account, event.envelope, error)
+            self._directory.tell(asked.reply_to, m.Unanswered(asked.question, "UNREADABLE", str(error)))
+            return
         self._directory.tell(asked.reply_to, m.Answered(asked.question, report))
 
     def _refused(self, event: session.Refused) -> None:
@@ -403,6 +412,22 @@ class ConnectionActor(Watched):
                 "accounts": len(self._session.ready_accounts()),
             },
         )
+
+
+def _report_of(envelope: Envelope, received_us: int) -> object | None:
+    """What an account is told of a message that the server sent by itself; None for what concerns nobody."""
+    match envelope.payload_type:
+        case catalogue.EXECUTION:
+            wire = unpack(envelope, messages.ProtoOAExecutionEvent)
+            return m.Reported(translate.execution(wire, envelope.client_msg_id), received_us)
+        case catalogue.TRAILING_STOP:
+            moved = unpack(envelope, messages.ProtoOATrailingSLChangedEvent)
+            return m.Reported(translate.trailing_stop(moved), received_us)
+        case catalogue.TRADER_UPDATED:
+            return m.TraderReported(unpack(envelope, messages.ProtoOATraderUpdatedEvent).trader)
+        case catalogue.SYMBOL_CHANGED:
+            return m.SymbolsReported(tuple(unpack(envelope, messages.ProtoOASymbolChangedEvent).symbolId))
+    return None
 
 
 def _refusal_fact(name: str, refusal: Refusal) -> Event:

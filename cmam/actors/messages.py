@@ -137,6 +137,13 @@ class TraderReported:
 
 
 @dataclass(frozen=True, slots=True)
+class LookAgain:
+    """Something of this account was not understood: look at all that its broker holds."""
+
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
 class SymbolsReported:
     """The broker says that these symbols have changed."""
 

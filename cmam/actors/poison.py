@@ -1,4 +1,4 @@
-"""Messages that an account fails on again and again: how they are told apart, and what is kept of them.
+"""Messages that an account fails on again and again, or nobody can read: how they are called and what is kept of them.
 
 A message that comes again after a restart must be known for the same one, whatever is told around it: a leader's change
 by its place in the leader's stream, a report by its content. What belongs to the account's own course, a reminder or an
@@ -12,6 +12,9 @@ import hashlib
 from typing import Any
 
 from cmam.actors import messages as m
+from cmam.domain.events import MessageUnreadable
+from cmam.domain.ids import AccountId
+from cmam.openapi.envelope import Envelope
 from cmam.store.envelope import event_bytes
 
 TRIES_MAX = 3
@@ -44,6 +47,18 @@ def content_of(message: Any) -> str:
         case m.TraderReported():
             return _cut(base64.b64encode(message.trader.SerializeToString(deterministic=True)).decode())
     return type(message).__name__
+
+
+def unreadable(envelope: Envelope, account: int, error: Exception) -> MessageUnreadable:
+    """The record of bytes that could not be read, of what accounts ask and are told: no token is among them."""
+    payload = base64.b64encode(envelope.payload).decode()
+    return MessageUnreadable(
+        payload_type=envelope.payload_type,
+        account=AccountId(account),
+        payload=_cut(payload),
+        digest=_digest(payload),
+        error=f"{type(error).__name__}: {error}",
+    )
 
 
 def _digest(text: str) -> str:

@@ -78,7 +78,7 @@ class Questions:
             self._ask(self._preparation.again(question))
 
     def symbols_changed(self, symbols: tuple[int, ...]) -> None:
-        """Read changed symbols again before anything is decided in them."""
+        """Read changed symbols again before anything is decided in them; with none, look at everything once more."""
         for symbol in symbols:
             self._desk.specs.pop(SymbolId(symbol), None)
         if self.is_idle and self._desk.is_reconciled:

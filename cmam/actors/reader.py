@@ -88,6 +88,9 @@ class ThreadReader:
                     deliver(body, generation, received_us, self._board, self._clock, self._directory, self._name)
         except (RemoteError, FrameTooLong) as error:
             return f"the server broke the protocol: {error}"
+        except Exception as error:
+            log.exception("! %s cannot be read on", self._name)
+            return f"the reader failed: {type(error).__name__}: {error}"
         half = "" if deframer.is_between_frames else " in the middle of a frame"
         return f"the server closed the connection{half}"
 

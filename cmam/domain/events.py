@@ -898,6 +898,18 @@ class ConnectionDown(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class MessageUnreadable(Event):
+    """The server sent bytes that could not be read as what they claim to be; `payload` holds them in base64."""
+
+    TOPIC: ClassVar[str] = "connection.message_unreadable"
+    payload_type: int
+    account: AccountId
+    payload: str
+    digest: str
+    error: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RequestsBlocked(Event):
     """The server blocked a kind of request for a while."""
 

@@ -2,16 +2,27 @@
 
 from __future__ import annotations
 
+import base64
 from typing import Any
 
 import pytest
 
-from cmam.actors import following
+from cmam.actors import following, preparation
 from cmam.actors import messages as m
 from cmam.actors.desk import Desk
 from cmam.actors.poison import TRIES_MAX
-from cmam.domain.events import ActorRestarted, AlertRaised, ChangeDecided, ExecutionSeen, MessageSetAside
+from cmam.domain.events import (
+    ActorRestarted,
+    AlertRaised,
+    ChangeDecided,
+    ExecutionSeen,
+    MessageSetAside,
+    MessageUnreadable,
+)
 from cmam.domain.reasons import Reason, Verdict
+from cmam.openapi import translate
+from cmam.openapi._pb import OpenApiMessages_pb2 as wire
+from cmam.openapi._pb import OpenApiModelMessages_pb2 as model
 from cmam.store.envelope import event_bytes
 from cmam.store.replay import verify
 from tests.whole import ALPHA_TOO, LEADER, SAME_BROKER, Whole
@@ -121,3 +132,63 @@ def test_an_order_of_a_person_is_handed_on_to_the_account_that_starts_again() ->
     whole.run(5)
     assert whole.person.holds(SAME_BROKER) == []
     assert _deaths(whole) == 1
+
+
+def _garble(monkeypatch: pytest.MonkeyPatch, name: str, is_bad: Any) -> None:
+    """Let a translation fail for some messages, as an enumeration's new member would."""
+    read = getattr(translate, name)
+
+    def failing(wire: Any, *arguments: Any) -> Any:
+        if is_bad(wire):
+            raise KeyError("a word that came after us")
+        return read(wire, *arguments)
+
+    monkeypatch.setattr(translate, name, failing)
+
+
+def test_a_report_nobody_can_read_is_kept_and_what_it_said_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its bytes stand on record and read back as what the server sent; the trade is copied all the same."""
+    whole = Whole(seed=6, followers=(SAME_BROKER, ALPHA_TOO))
+    whole.start_ready()
+    is_filled = model.ProtoOAExecutionType.Value("ORDER_FILLED")
+    _garble(monkeypatch, "execution", lambda w: w.executionType == is_filled and w.order.tradeData.volume == BAD)
+    whole.person.buy(BAD)
+    whole.run(20)
+    records = [record.event for record in whole.log.read_stream("connection:demo-1")]
+    kept = [event for event in records if isinstance(event, MessageUnreadable)]
+    assert {int(event.account) for event in kept} >= {LEADER}
+    for event in kept:
+        sent = wire.ProtoOAExecutionEvent.FromString(base64.b64decode(event.payload))
+        assert (sent.ctidTraderAccountId, sent.order.tradeData.volume) == (event.account, BAD)
+        assert "after us" in event.error
+    assert [held.volume for held in whole.person.holds(SAME_BROKER)] == [BAD]
+    assert [held.volume for held in whole.person.holds(ALPHA_TOO)] == [BAD]
+    assert whole.system is not None
+    assert whole.system.why_failed == ""
+    assert _deaths(whole) == 0
+    assert not whole.command({"command": "status"})["alerts"]
+
+
+def test_an_answer_nobody_can_read_keeps_only_its_account_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An account whose specifications cannot be read says so and asks again; the others trade, nothing reconnects."""
+    whole = Whole(seed=7, followers=(SAME_BROKER, ALPHA_TOO))
+    broken = [True]
+    read = preparation.snapshot
+    monkeypatch.setattr(
+        preparation, "snapshot", lambda w: read(w) if w.ctidTraderAccountId != ALPHA_TOO or not broken else 1 // 0
+    )
+    whole.start()
+    whole.run(10)
+    whole.person.buy(LOT)
+    whole.run(5)
+    assert [held.volume for held in whole.person.holds(SAME_BROKER)] == [LOT]
+    status = whole.command({"command": "status"})
+    assert any(a["account"] == ALPHA_TOO and "cannot read" in a["text"] for a in status["alerts"]), status["alerts"]
+    ups = [r for r in whole.log.read_stream("connection:demo-1") if r.topic == "connection.up"]
+    assert len(ups) == 1
+    broken.clear()
+    whole.run(40)
+    assert not whole.command({"command": "status"})["alerts"]
+    whole.person.buy(2 * LOT)
+    whole.run(5)
+    assert 2 * LOT in [held.volume for held in whole.person.holds(ALPHA_TOO)]
