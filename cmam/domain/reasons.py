@@ -132,6 +132,11 @@ REASONS: Mapping[Reason, ReasonRow] = {
         "The labels of the follower's positions and orders.",
         "Stop the other copier, or take its copies over with `cmam profile adopt`.",
     ),
+    Reason.SET_ASIDE: ReasonRow(
+        "The follower failed on this change again and again, a fault of cmam; the rest goes on without it.",
+        "The record `account.message_set_aside` before it, which holds the change and the error.",
+        "Nothing here: compare the account with its leader by hand, and report the error.",
+    ),
     Reason.NO_COPY: ReasonRow(
         "The leader changed something that was never copied here.", "The copies of the link.", _NOTHING
     ),
@@ -324,11 +329,6 @@ REASONS: Mapping[Reason, ReasonRow] = {
         "Free margin would not cover the expected margin with its reserve.",
         "Equity, used and reserved margin, the account's leverage, `margin_reserve`.",
         "More free margin, or smaller volumes.",
-    ),
-    Reason.SET_ASIDE: ReasonRow(
-        "The follower failed on this change again and again, a fault of cmam; the rest goes on without it.",
-        "The record `account.message_set_aside` before it, which holds the change and the error.",
-        "Nothing here: compare the account with its leader by hand, and report the error.",
     ),
     Reason.GUARD: ReasonRow(
         "A guard of the follower has tripped and is not re-armed.",
