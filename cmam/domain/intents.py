@@ -21,11 +21,15 @@ from cmam.domain.ids import IntentId
 from cmam.domain.levels import tighter, wanted_levels
 from cmam.domain.reasons import Reason, Verdict
 from cmam.domain.replacing import replace
+from cmam.domain.sessions import is_open, next_open
 from cmam.domain.view import AccountView, put, resolve
 
 RETRY_FIRST_US = 1_000_000
 """Delay before a refused or absent reduction, cancel or amendment is asked for again; doubled each time."""
 RETRY_LAST_US = 60_000_000
+
+CLOSED_LAST_US = 900_000_000
+"""How long a refused request waits at most while its symbol is out of session."""
 
 TRAILED_US = 1_000_000
 """A copy's stop follows a trailing leader at most once in this time; the newest place wins."""
@@ -290,11 +294,26 @@ def settle(view: AccountView, event: IntentSettled, at_us: int) -> AccountView:
         return put(view, replace(copy, applied=Applied(command.stop, command.target, command.trailing)))
     if event.outcome is Outcome.REFUSED and event.reason in GONE_CODES:
         copy = replace(copy, doubt=True)
-    delay = max(min(RETRY_FIRST_US << min(copy.refusals, 10), RETRY_LAST_US), event.retry_in_us)
+    delay, refusals = _asked_again(view, copy, event, at_us)
     trouble = f"{kind.value}: {event.reason}" if event.outcome is Outcome.REFUSED else copy.trouble
     since_us = copy.trouble_us if copy.trouble else at_us
-    copy = replace(copy, refusals=copy.refusals + 1, retry_at_us=at_us + delay, trouble=trouble, trouble_us=since_us)
+    copy = replace(copy, refusals=refusals, retry_at_us=at_us + delay, trouble=trouble, trouble_us=since_us)
     return put(view, copy)
+
+
+def _asked_again(view: AccountView, copy: Copy, event: IntentSettled, at_us: int) -> tuple[int, int]:
+    """After which delay what lowers risk is asked for again, and how many refusals the next delay is doubled by.
+
+    Out of session that is the opening, at once and then as after a first refusal; a schedule may be wrong, so that
+    nobody relies on it for longer than a quarter of an hour.
+    """
+    delay = min(RETRY_FIRST_US << min(copy.refusals, 10), RETRY_LAST_US)
+    spec = view.specs.get(copy.symbol)
+    if spec is not None and event.outcome is Outcome.REFUSED and not is_open(spec, at_us):
+        opening = next_open(spec, at_us)
+        wait = CLOSED_LAST_US if opening is None else min(opening - at_us, CLOSED_LAST_US)
+        return max(wait, event.retry_in_us, RETRY_FIRST_US), 0
+    return max(delay, event.retry_in_us), copy.refusals + 1
 
 
 WORSE_GSL = "WORSE_GSL_NOT_ALLOWED"

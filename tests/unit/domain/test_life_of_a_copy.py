@@ -10,6 +10,7 @@ from cmam.domain.account import CopyState, evolve
 from cmam.domain.changes import ChangeKind
 from cmam.domain.commands import CommandKind
 from cmam.domain.events import (
+    AlertRaised,
     CopyTouched,
     ExecutionSeen,
     Health,
@@ -24,9 +25,10 @@ from cmam.domain.ids import LinkId, OrderId, PositionId, SourceKey, StoreId, bas
 from cmam.domain.naming import intent_id, label_of, read_label
 from cmam.domain.quantities import Side, Volume
 from cmam.domain.reasons import Reason, Verdict
+from cmam.domain.symbols import Interval
 from cmam.domain.trades import Order, OrderStatus, OrderType, Position
-from cmam.domain.turn import lookup_due, withdrawn
-from tests.factories import LINK, LOT, Pair, a_change, price
+from cmam.domain.turn import lookup_due, next_due, withdrawn
+from tests.factories import LINK, LOT, Pair, a_change, a_spec, a_view, price
 
 HALF = {"volume.amount": "0.5"}
 STEP = 100_000
@@ -281,6 +283,43 @@ def test_a_refused_close_is_asked_for_again_for_ever_with_growing_delay() -> Non
     pair.passes(1)
     assert pair.copy.state is CopyState.CLOSED
     assert not pair.view.alerts
+
+
+def test_a_close_refused_out_of_session_goes_out_at_the_opening() -> None:
+    """Sunday 12:26:40, open from 13:00 on: every 15 min, in the second of the opening, then after 1, 2, 4 s."""
+    spec = a_spec(schedule=(Interval(start_s=13 * 3_600, end_s=600_000),))
+    pair = Pair(view=a_view((spec,)))
+    pair.opens()
+    pair.answer()
+    pair.closes()
+    delays = []
+    for _ in range(6):
+        pair.refuse("MARKET_CLOSED", temporary=True)
+        delays.append((pair.copy.retry_at_us - pair.now_us) // 1_000_000)
+        pair.passes(pair.copy.retry_at_us - pair.now_us)
+        assert pair.waiting[-1].command.whole
+    assert delays == [900, 900, 200, 1, 2, 4]
+    pair.answer()
+    assert pair.copy.state is CopyState.CLOSED
+
+
+def test_an_alert_about_a_refused_close_comes_at_once_and_every_quarter_of_an_hour() -> None:
+    """At once; again after 15 and 30 minutes; healed when it is done."""
+    pair = opened()
+    pair.closes()
+    pair.refuse("TRADING_DISABLED")
+    said: list[int] = []
+    began = pair.now_us
+    for _ in range(2_000):
+        moment = next_due(pair.view)
+        assert moment is not None
+        pair.passes(max(0, moment - pair.now_us))
+        if pair.waiting:
+            pair.refuse("TRADING_DISABLED")
+        said = [(at_us - began) // 60_000_000 for event, at_us in pair.said if isinstance(event, AlertRaised)]
+        if len(said) == 3:
+            break
+    assert said == [0, 15, 30]
 
 
 def test_position_not_found_is_done_once_a_reconcile_agrees() -> None:
