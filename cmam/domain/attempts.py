@@ -99,7 +99,7 @@ def _is_ready(view: AccountView, copy: Copy, now_us: int) -> bool:
         case Wait.CANCEL:
             return copy.ended_order and copy.leader_filled
         case Wait.REMAINDER:
-            return copy.position is not None
+            return copy.position is not None and now_us >= copy.again_us
         case _:
             return now_us >= copy.retry_at_us
 

@@ -83,11 +83,12 @@ def _decide_grew(draft: Draft, live: Copy | None, ended: Copy | None) -> Decisio
         return NO_COPY if ended is None else COPY_FINISHED
     if change.is_opening and live.source.startswith("o"):
         return decide_fill(draft, live)
-    if live.state is CopyState.CLOSING or live.stopped_out or live.target <= 0:
+    is_turning = live.wait is Wait.TURN  # the old side closes, and what grows is the new one, still to be opened
+    if not is_turning and (live.state is CopyState.CLOSING or live.stopped_out or live.target <= 0):
         return COPY_FINISHED
     if not draft.settings.policy.scale_in and not change.is_opening:
         return Decision(verdict=Verdict.NONE, reason=Reason.SCALE_IN_OFF)
-    if live.state is CopyState.WAITING:
+    if is_turning or live.state is CopyState.WAITING:
         return Decision(verdict=Verdict.COPY, goal=replace(live.goal, leader_volume=change.after))
     before = change.before or live.goal.leader_volume
     grown = live.target * Fraction(change.after, before) if before > 0 else live.target

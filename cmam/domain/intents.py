@@ -80,7 +80,10 @@ def take_decision(view: AccountView, event: ChangeDecided, at_us: int) -> Accoun
                 copy = replace(copy, ending=copy.ending or Reason.CLOSED_BY_LEADER, wait=None, source_closed=True)
         case ChangeKind.GREW | ChangeKind.REDUCED:
             copy = replace(copy, not_after_us=max(copy.not_after_us, event.not_after_us))
-            if copy.position is None and copy.wait is not None and copy.change is not None:
+            is_unopened = copy.position is None or copy.wait is Wait.TURN
+            if change.kind is ChangeKind.GREW and not is_unopened:
+                copy = replace(copy, change=change)  # what is not filled of an add is as old as the add
+            if is_unopened and copy.wait is not None and copy.change is not None:
                 copy = replace(copy, change=replace(copy.change, volume=change.after, after=change.after))
         case ChangeKind.PROTECTED if change.trailed:
             soonest = known.trailed_us + TRAILED_US
@@ -346,6 +349,10 @@ def _settle_open(view: AccountView, copy: Copy, intent: Intent, event: IntentSet
             refusals=copy.refusals + 1,
         )
         return put(view, waiting)
+    if event.retry_in_us and intent.command.kind is CommandKind.ADD and copy.target > 0:
+        again_us = at_us + event.retry_in_us
+        waiting = replace(copy, wait=Wait.REMAINDER, wait_until_us=intent.not_after_us, again_us=again_us)
+        return put(view, replace(waiting, refusals=copy.refusals + 1))
     if event.outcome is Outcome.CONFIRMED:
         copy = replace(copy, refusals=0)
     if intent.command.kind is CommandKind.PLACE:

@@ -141,13 +141,19 @@ def add_now(draft: Draft, copy: Copy, grown: Fraction) -> Decision:
     draft.copy, draft.is_add = copy, True
     draft.note("target", fraction_text(grown / 100), f"units; {fraction_text(copy.target / 100)} before")
     draft.add_volume = grown - copy.volume - in_flight_of(draft.view, copy)
+    draft.note("missing", fraction_text(draft.add_volume / 100), "units, without what is held and in flight")
     found = patient(draft, first_reason(draft))
+    goal = retarget(copy.goal, grown, draft.change.after)
+    if found is Reason.COVERED:
+        working = tuple(draft.working)
+        return Decision(verdict=Verdict.NONE, reason=found, symbol=draft.spec, goal=goal, working=working)
     if isinstance(found, Reason):
         return skip(draft, found)
-    goal = retarget(copy.goal, grown, draft.change.after)
     if found is Wait.QUOTES:
         waiting = stand_back(draft, Wait.QUOTES)
         return replace(waiting, side=copy.side, goal=goal, wait=Wait.REMAINDER)
+    if draft.base_price is not None:
+        goal = replace(goal, base_price=draft.base_price)
     if copy.position is None:
         # The open is still in flight: what is missing is added once it has filled.
         command = None

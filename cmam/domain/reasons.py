@@ -35,6 +35,7 @@ class Reason(StrEnum):
     SOURCE_GONE = "source_gone"
     ALREADY_THERE = "already_there"
     CARRIED = "carried"
+    COVERED = "covered"
     DUPLICATE = "duplicate"
     SCALE_IN_OFF = "scale_in_off"
     TRAILS_ITSELF = "trails_itself"
@@ -155,6 +156,12 @@ REASONS: Mapping[Reason, ReasonRow] = {
         "A reduction smaller than one step or the symbol's minimum is carried until it can be made.",
         "The copy's volume, its exact target, the symbol's step and minimum.",
         "`partial_rounding=up`.",
+    ),
+    Reason.COVERED: ReasonRow(
+        "The leader's position grew; what the copy carries above its target covers the growth already: nothing is"
+        " bought, and the target grows.",
+        "The copy's volume, its exact target before and after.",
+        _NOTHING,
     ),
     Reason.DUPLICATE: ReasonRow("The source has a live copy.", "The copies of the link.", _NOTHING),
     Reason.SCALE_IN_OFF: ReasonRow("The leader's position grew; `scale_in` is off.", "`scale_in`.", "`scale_in=on`."),

@@ -8,7 +8,7 @@ from fractions import Fraction
 from cmam.domain.changes import Change
 from cmam.domain.copies import Copy, CopyState, IntentState
 from cmam.domain.decision import Decision, retarget
-from cmam.domain.events import Step
+from cmam.domain.events import Step, Wait
 from cmam.domain.needs import enforced_target, excess_of
 from cmam.domain.quantities import Volume, units_text
 from cmam.domain.reasons import Reason, Verdict
@@ -18,7 +18,7 @@ from cmam.domain.view import AccountView
 
 def decide_reduced(view: AccountView, change: Change, copy: Copy) -> Decision:
     """The target becomes the same fraction of itself as the leader's position has become of its own."""
-    if copy.state is CopyState.WAITING:
+    if copy.state is CopyState.WAITING or copy.wait is Wait.TURN:
         return Decision(verdict=Verdict.COPY, goal=replace(copy.goal, leader_volume=change.after))
     before, after = change.before or copy.goal.leader_volume, change.after
     target = copy.target * Fraction(after, before) if before > 0 else Fraction(0)

@@ -78,7 +78,7 @@ def _by_drop(view: AccountView, intent: Intent, fact: IntentDropped, now_us: int
     """What never left: an open that only the line kept back passes the gates again while it is young enough."""
     copy = view.copies.get(intent.key)
     is_gone = fact.reason == "withdrawn" or copy is None or copy.target <= 0
-    is_open = intent.command.kind in (CommandKind.OPEN, CommandKind.PLACE)
+    is_open = _is_open(copy, intent)
     is_in_time = now_us + RETRY_OPEN_US <= intent.not_after_us
     if is_open and not is_gone and is_in_time and fact.reason.startswith(LINE_LOST):
         delay = RETRY_OPEN_US
@@ -88,13 +88,20 @@ def _by_drop(view: AccountView, intent: Intent, fact: IntentDropped, now_us: int
     yield from _end_of_open(view, intent, Reason.SOURCE_GONE if is_gone else Reason.EXPIRED)
 
 
+def _is_open(copy: Copy | None, intent: Intent) -> bool:
+    """Whether a request adds risk and may wait: what a netted share gives up is sent as an order, but it is a close."""
+    kind = intent.command.kind
+    is_add = kind is CommandKind.ADD and (copy is None or intent.command.side is copy.side)
+    return is_add or kind in (CommandKind.OPEN, CommandKind.PLACE)
+
+
 def _by_refusal(view: AccountView, intent: Intent, fact: RequestRefused, now_us: int) -> Iterator[Event]:
     kind = intent.command.kind
     if kind is CommandKind.AMEND_PROTECTION and NOTHING_TO_AMEND in fact.description.casefold():
         yield IntentSettled(intent=intent.intent, outcome=Outcome.CONFIRMED, reason="nothing to amend")
         return
     delay = fact.retry_after_s * 1_000_000
-    if kind not in (CommandKind.OPEN, CommandKind.PLACE):
+    if not _is_open(view.copies.get(intent.key), intent):
         yield IntentSettled(intent=intent.intent, outcome=Outcome.REFUSED, reason=fact.error_code, retry_in_us=delay)
         return
     copy = view.copies.get(intent.key)

@@ -20,6 +20,7 @@ def us(text: str) -> int:
 
 
 def shown(at_us: int | None) -> str:
+    """A moment as a person writes it."""
     return "-" if at_us is None else datetime.fromtimestamp(at_us / 1_000_000, UTC).isoformat(timespec="seconds")[:19]
 
 
@@ -30,6 +31,7 @@ def forex(*holidays: Holiday, zone: str = "America/New_York") -> SymbolSpec:
 
 
 def days(text: str) -> int:
+    """A day as the broker counts it."""
     return (date.fromisoformat(text) - date(1970, 1, 1)).days
 
 

@@ -1,0 +1,170 @@
+"""Growth of a leader's position: what waits, what is tried again, what is covered already, and what comes between."""
+
+from __future__ import annotations
+
+from cmam.domain.changes import ChangeKind
+from cmam.domain.commands import CommandKind
+from cmam.domain.events import Health, HealthChanged, Wait
+from cmam.domain.quantities import Side, Volume
+from cmam.domain.reasons import Reason, Verdict
+from tests.factories import LOT, Pair
+
+STEP = 100_000
+MINUTE_US = 60_000_000
+
+
+def opened(**settings: str) -> Pair:
+    """A lot bought a minute ago."""
+    pair = Pair(settings)
+    pair.opens()
+    pair.answer()
+    pair.passes(MINUTE_US)
+    return pair
+
+
+def test_an_add_that_only_the_line_kept_back_goes_out_when_it_is_there_again() -> None:
+    """Dropped with the line: it waits for the reconcile, passes the gates and is sent under the next number."""
+    pair = opened()
+    pair.grows(LOT, 2 * LOT)
+    pair.fact(HealthChanged(health=Health.DOWN, reason="the line was cut"))
+    pair.drop("the connection was lost")
+    assert pair.copy.wait is Wait.REMAINDER
+    pair.passes(5_000_000)
+    assert pair.waiting == []
+    pair.fact(pair.reconciled())
+    pair.fact(HealthChanged(health=Health.RECONCILED))
+    pair.passes(1_000_000)
+    assert [(intent.command.kind, intent.command.volume, intent.seq) for intent in pair.waiting] == [
+        (CommandKind.ADD, LOT, 3)
+    ]
+    pair.answer()
+    assert (pair.copy.volume, pair.copy.wait) == (2 * LOT, None)
+
+
+def test_an_add_that_waits_longer_than_its_age_is_given_up() -> None:
+    """30 s after the leader's add what is held becomes the target; a later half is half of that."""
+    pair = opened()
+    pair.grows(LOT, 2 * LOT)
+    pair.fact(HealthChanged(health=Health.DOWN))
+    pair.drop("the connection was lost")
+    pair.passes(31_000_000)
+    pair.fact(pair.reconciled())
+    pair.fact(HealthChanged(health=Health.RECONCILED))
+    pair.passes(1_000_000)
+    assert pair.waiting == []
+    assert (pair.copy.target, pair.copy.wait) == (LOT, None)
+
+
+def test_a_temporary_refusal_of_an_add_is_tried_again_and_holds_up_no_close() -> None:
+    """A second after MARKET_CLOSED it goes out again; a close in between waits for nothing."""
+    pair = opened()
+    pair.grows(LOT, 2 * LOT)
+    pair.refuse("MARKET_CLOSED", temporary=True)
+    pair.wake()
+    assert pair.waiting == []
+    pair.passes(1_000_000)
+    assert [intent.command.kind for intent in pair.waiting] == [CommandKind.ADD]
+    pair.refuse("MARKET_CLOSED", temporary=True)
+    pair.closes(2 * LOT)
+    assert [intent.command.kind for intent in pair.waiting] == [CommandKind.CLOSE]
+    pair.answer()
+    pair.passes(2_000_000)
+    assert pair.waiting == []
+
+
+def test_a_permanent_refusal_of_an_add_gives_it_up() -> None:
+    """NOT_ENOUGH_MONEY: what is held becomes the target at once."""
+    pair = opened()
+    pair.grows(LOT, 2 * LOT)
+    pair.refuse("NOT_ENOUGH_MONEY")
+    pair.passes(2_000_000)
+    assert (pair.copy.target, pair.waiting) == (LOT, [])
+
+
+def test_the_rest_of_an_add_is_as_old_as_the_add() -> None:
+    """A minute after the open an add fills by four tenths: the rest is asked for, though the open is long too old."""
+    pair = opened()
+    pair.grows(LOT, 2 * LOT)
+    pair.answer(part=4_000_000)
+    pair.passes(250_000)
+    assert [(intent.command.kind, intent.command.volume) for intent in pair.waiting] == [(CommandKind.ADD, 6_000_000)]
+
+
+def test_the_rest_of_an_add_keeps_the_adds_own_range() -> None:
+    """The add at 1.2 asks for a range around 1.2; so does its rest, and not for the open's around 1.1."""
+    pair = opened(max_slippage="50")
+    pair.quotes["EURUSD"] = ("1.19999", "1.20001")
+    change = pair.change(
+        ChangeKind.GREW, before=Volume(LOT), after=Volume(2 * LOT), volume=Volume(LOT), price=120_000_000, quote=None
+    )
+    pair.tell(change, leader_quote=pair.quote("EURUSD"))
+    assert pair.commands[-1].base_price == 120_000_000
+    pair.answer(part=4_000_000)
+    pair.passes(250_000)
+    assert (pair.commands[-1].volume, pair.commands[-1].base_price) == (6_000_000, 120_000_000)
+
+
+def test_growth_that_the_carried_residue_covers_is_named_so() -> None:
+    """0.02 held for 0.01 + 0.009 wanted: closing 0.001 was carried; growing back to 0.02 buys nothing."""
+    pair = Pair()
+    pair.opens(2 * STEP)
+    pair.answer()
+    before = 2 * STEP * 1_000  # the leader's volumes have finer steps here
+    assert pair.reduces(before, before * 19 // 20).reason is Reason.CARRIED
+    assert pair.copy.target == 190_000
+    found = pair.grows(before * 19 // 20, before)
+    assert (found.verdict, found.reason) == (Verdict.NONE, Reason.COVERED)
+    assert (pair.copy.target, pair.copy.volume, len(pair.sent)) == (2 * STEP, 2 * STEP, 1)
+    assert pair.copy.residue == 0
+
+
+def test_growth_that_is_only_partly_covered_stays_below_the_minimum() -> None:
+    """One unit more than what is carried is no step: skipped, and the target stays."""
+    pair = Pair()
+    pair.opens(2 * STEP)
+    pair.answer()
+    pair.reduces(2_000, 1_900)
+    found = pair.grows(1_900, 2_001)
+    assert (found.verdict, found.reason) == (Verdict.SKIP, Reason.BELOW_MINIMUM)
+    assert pair.copy.target == 190_000
+
+
+def _turns(pair: Pair, after: int) -> None:
+    volumes = {"before": Volume(LOT), "after": Volume(after), "volume": Volume(after)}
+    pair.tell(pair.change(ChangeKind.REVERSED, side=Side.SELL, **volumes))
+
+
+def test_what_the_new_side_grows_before_the_turned_copy_opens_is_opened_with_it() -> None:
+    """Buy 1.0 turns to sell 1.5 and grows to 2.0 while our close is under way: the sell that opens is of 2.0."""
+    pair = opened()
+    _turns(pair, LOT * 3 // 2)
+    assert pair.grows(LOT * 3 // 2, 2 * LOT, side=Side.SELL).verdict is Verdict.COPY
+    pair.answer()
+    pair.wake()
+    fresh = pair.sent[-1].command
+    assert (fresh.kind, fresh.side, fresh.volume) == (CommandKind.OPEN, Side.SELL, 2 * LOT)
+
+
+def test_what_the_new_side_loses_before_the_turned_copy_opens_is_not_opened() -> None:
+    """Sell 1.5 is reduced to 0.5 while our close is under way: the sell that opens is of 0.5; closed, nothing opens."""
+    for after, wanted in ((LOT // 2, LOT // 2), (0, None)):
+        pair = opened()
+        _turns(pair, LOT * 3 // 2)
+        if after:
+            pair.reduces(LOT * 3 // 2, after, side=Side.SELL)
+        else:
+            pair.closes(LOT * 3 // 2, side=Side.SELL)
+        pair.answer()
+        pair.wake()
+        opens = [command for command in pair.commands if command.kind is CommandKind.OPEN]
+        assert [command.volume for command in opens[1:]] == ([wanted] if wanted else [])
+
+
+def test_growth_of_a_turning_leader_is_left_out_with_scale_in_off() -> None:
+    """What opened on the new side is copied, what grew is not."""
+    pair = opened(scale_in="off")
+    _turns(pair, LOT)
+    assert pair.grows(LOT, 2 * LOT, side=Side.SELL).reason is Reason.SCALE_IN_OFF
+    pair.answer()
+    pair.wake()
+    assert pair.sent[-1].command.volume == LOT
