@@ -1,0 +1,175 @@
+"""What the brokers answered to each recorded request: the best guess at what they answer to one like it.
+
+Read from the whole log before the what-if runs, since a request stands before its answer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from fractions import Fraction
+
+from cmam.domain.commands import CommandKind
+from cmam.domain.copies import CopyKey
+from cmam.domain.events import (
+    ExecutionSeen,
+    IntentDropped,
+    IntentRecorded,
+    Reconciled,
+    RequestRefused,
+)
+from cmam.domain.ids import AccountId, DealId, IntentId, OrderId, SymbolId
+from cmam.domain.trades import Deal, ExecutionKind, OrderType
+from cmam.store.envelope import Recorded
+from cmam.store.fold import account_of
+
+ALIKE_US = 2_000_000
+"""A request of the same kind for the same copy, decided no farther away than this, is the same request."""
+AT_ONCE = (CommandKind.OPEN, CommandKind.ADD, CommandKind.CLOSE)
+"""Requests that are filled or rejected at once; a resting order that is cancelled later was none the less taken."""
+LATENCY_US = 100_000
+"""How long a fill takes at an account of which no fill is recorded."""
+
+
+@dataclass(slots=True)
+class Answer:
+    """A recorded request with what became of it."""
+
+    account: AccountId
+    recorded: IntentRecorded
+    at_us: int
+    deals: list[Deal] = field(default_factory=list)
+    ended_us: int = 0
+    refusal: RequestRefused | None = None
+    rejected: ExecutionSeen | None = None
+    dropped: str = ""
+    margin: Fraction = Fraction(0)
+
+    @property
+    def volume(self) -> int:
+        """What was executed."""
+        return sum(deal.filled_volume for deal in self.deals)
+
+    @property
+    def price(self) -> int | None:
+        """At which price, on average; None where nothing was filled."""
+        priced = [(deal.price, deal.filled_volume) for deal in self.deals if deal.price is not None]
+        total = sum(volume for _, volume in priced)
+        return round(Fraction(sum(price * volume for price, volume in priced), total)) if total else None
+
+    @property
+    def span_us(self) -> int:
+        """How long the answer took."""
+        return max(1, self.ended_us - self.at_us)
+
+
+class Answers:
+    """All recorded requests, to be looked up by what they were about."""
+
+    def __init__(self) -> None:
+        self._by_intent: dict[IntentId, Answer] = {}
+        self._by_copy: dict[tuple[AccountId, CopyKey, CommandKind], list[Answer]] = {}
+        self._intent_of_order: dict[tuple[AccountId, OrderId], IntentId] = {}
+        self._deals: set[tuple[AccountId, DealId]] = set()
+        self._commissions: dict[tuple[AccountId, SymbolId], Fraction] = {}
+        self._margins: dict[tuple[AccountId, SymbolId], Fraction] = {}
+        self._spans: dict[AccountId, int] = {}
+
+    @classmethod
+    def of(cls, records: Iterable[Recorded]) -> Answers:
+        """Gather the answers of a log."""
+        answers = cls()
+        for record in records:
+            account = account_of(record.stream)
+            if account is not None:
+                answers._take(account, record)
+        return answers
+
+    def like(self, account: AccountId, key: CopyKey, kind: CommandKind, at_us: int) -> Answer | None:
+        """The recorded request that is the same one: of the same kind and copy, decided at about the same time."""
+        known = self._by_copy.get((account, key, kind), ())
+        near = [answer for answer in known if abs(answer.at_us - at_us) <= ALIKE_US]
+        return min(near, key=lambda answer: abs(answer.at_us - at_us), default=None)
+
+    def commission(self, account: AccountId, symbol: SymbolId, volume: int) -> int:
+        """What opening a volume costs, by what it cost before on this account; minor units, not above zero."""
+        return round(self._commissions.get((account, symbol), Fraction(0)) * volume)
+
+    def margin(self, account: AccountId, symbol: SymbolId, volume: int) -> int:
+        """The margin that a volume binds, by what was bound before on this account."""
+        return round(self._margins.get((account, symbol), Fraction(0)) * volume)
+
+    def span_us(self, account: AccountId) -> int:
+        """How long this account's broker takes to fill."""
+        return self._spans.get(account, LATENCY_US)
+
+    def _take(self, account: AccountId, record: Recorded) -> None:
+        match record.event:
+            case IntentRecorded() as event:
+                if event.intent not in self._by_intent:
+                    answer = Answer(account, event, record.at_us)
+                    self._by_intent[event.intent] = answer
+                    key = (account, (event.link, event.source), event.command.kind)
+                    self._by_copy.setdefault(key, []).append(answer)
+            case RequestRefused() as event:
+                self._end(event.intent, record.at_us, refusal=event)
+            case IntentDropped() as event:
+                self._end(event.intent, record.at_us, dropped=event.reason)
+            case ExecutionSeen() as event:
+                self._execution(account, event, record.at_us)
+            case Reconciled() as event:
+                self._reconcile(account, event, record.at_us)
+            case _:
+                pass
+
+    def _end(
+        self, intent: IntentId, at_us: int, *, refusal: RequestRefused | None = None, dropped: str = ""
+    ) -> None:
+        answer = self._by_intent.get(intent)
+        if answer is not None and not answer.deals:
+            answer.ended_us, answer.refusal, answer.dropped = at_us, refusal, dropped
+
+    def _execution(self, account: AccountId, event: ExecutionSeen, at_us: int) -> None:
+        order = event.order
+        name = IntentId(order.client_order_id) if order is not None else IntentId("")
+        if name not in self._by_intent:
+            name = IntentId(event.client_msg_id)
+        answer = self._by_intent.get(name)
+        if answer is None:
+            return
+        if order is not None and not event.is_server_event:
+            self._intent_of_order[account, order.order] = name
+        is_rejected = event.kind is ExecutionKind.ORDER_REJECTED or (
+            event.kind is ExecutionKind.ORDER_CANCELLED
+            and answer.recorded.command.kind in AT_ONCE
+            and (order is None or order.type is not OrderType.PROTECTION)
+        )
+        if is_rejected and not answer.deals:
+            answer.rejected, answer.ended_us = event, at_us
+        if event.deal is not None and not event.is_server_event:
+            self._deal(answer, event.deal, at_us)
+            held = event.position
+            if held is not None and held.volume > 0 and held.used_margin > 0:
+                answer.margin = self._margins[account, held.symbol] = Fraction(held.used_margin, held.volume)
+        elif not answer.ended_us and not answer.recorded.command.kind.adds_risk:
+            answer.ended_us = at_us
+
+    def _reconcile(self, account: AccountId, event: Reconciled, at_us: int) -> None:
+        for order in (*event.past_orders, *event.orders):
+            if IntentId(order.client_order_id) in self._by_intent:
+                self._intent_of_order[account, order.order] = IntentId(order.client_order_id)
+        for deal in event.deals:
+            name = self._intent_of_order.get((account, deal.order))
+            if name is not None:
+                self._deal(self._by_intent[name], deal, at_us)
+
+    def _deal(self, answer: Answer, deal: Deal, at_us: int) -> None:
+        account = answer.account
+        if not deal.is_execution or (account, deal.deal) in self._deals:
+            return
+        self._deals.add((account, deal.deal))
+        answer.deals.append(deal)
+        answer.ended_us, answer.rejected, answer.refusal, answer.dropped = at_us, None, None, ""
+        self._commissions[account, deal.symbol] = Fraction(deal.commission, deal.filled_volume)
+        if answer.recorded.command.kind is not CommandKind.PLACE and at_us - answer.at_us <= ALIKE_US:
+            self._spans[account] = answer.span_us

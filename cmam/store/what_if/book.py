@@ -1,0 +1,200 @@
+"""One account in a what-if: as it was recorded, as it would have been, and from where the two went apart."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from fractions import Fraction
+
+from cmam.domain.account import AccountView
+from cmam.domain.booking import copy_of, intent_of
+from cmam.domain.copies import CopyKey
+from cmam.domain.equity import equity, equity_symbols
+from cmam.domain.events import (
+    CopyOverdue,
+    CopyWoken,
+    EquityPeaked,
+    Event,
+    ExecutionSeen,
+    GuardDayBegan,
+    GuardRearmed,
+    GuardTripped,
+    IntentDropped,
+    IntentOverdue,
+    IntentRecorded,
+    IntentSent,
+    Reconciled,
+    RequestRefused,
+    TraderSeen,
+    TrailingStopMoved,
+)
+from cmam.domain.guards import Memory
+from cmam.domain.ids import PositionId, SymbolId
+from cmam.domain.quantities import floor_fraction
+from cmam.domain.trades import Deal, Order, Position
+from cmam.store.what_if.model import Model
+
+Concern = (IntentSent, IntentDropped, IntentOverdue, RequestRefused)
+
+
+@dataclass(slots=True)
+class Curve:
+    """Equity at the recorded samples, and how far it fell from its highest; minor units."""
+
+    peak: int | None = None
+    drawdown: int = 0
+    samples: int = 0
+
+    def take(self, worth: int | None) -> None:
+        """Take one sample; an unknown one counts for nothing."""
+        if worth is None:
+            return
+        self.samples += 1
+        self.peak = worth if self.peak is None else max(self.peak, worth)
+        self.drawdown = max(self.drawdown, self.peak - worth)
+
+
+@dataclass(slots=True)
+class Book:
+    """The two views of one account. `apart` are the copies whose fills are modelled from here on."""
+
+    real: AccountView
+    view: AccountView
+    model: Model
+    feed: str = ""
+    apart: set[CopyKey] = field(default_factory=set)
+    symbols: set[SymbolId] = field(default_factory=set)
+    owners: dict[PositionId, CopyKey] = field(default_factory=dict)
+    asked: set[tuple[str, int]] = field(default_factory=set)
+    guards: Memory = field(default_factory=Memory)
+    own_guards: bool = False
+    alarm_us: int | None = None
+    woken_us: int = 0
+    fresh: list[IntentRecorded] = field(default_factory=list)
+    curve: Curve = field(default_factory=Curve)
+    other_curve: Curve = field(default_factory=Curve)
+    clock: tuple[int, int] = (0, 0)
+    balance_before: int = 0
+    """The recorded balance before the fact that is on its way."""
+
+    @property
+    def is_apart(self) -> bool:
+        """Whether anything of it is modelled."""
+        return bool(self.apart) or self.own_guards
+
+    # --- whose is it --------------------------------------------------------------------------------------------------
+
+    def concern(self, before: AccountView, fact: Event) -> CopyKey | None:
+        """The recorded copy that a fact is about."""
+        match fact:
+            case ExecutionSeen():
+                intent = intent_of(before, fact)
+                if intent is not None:
+                    return intent.key
+                found = copy_of(self.real, fact) or copy_of(before, fact)
+                return found or self._owner(fact)
+            case TrailingStopMoved():
+                return self.owners.get(fact.position)
+            case CopyOverdue() | CopyWoken():
+                return (fact.link, fact.source)
+            case _ if isinstance(fact, Concern):
+                known = before.intents.get(fact.intent)
+                return known.key if known is not None else None
+            case _:
+                return None
+
+    def _owner(self, fact: ExecutionSeen) -> CopyKey | None:
+        position = fact.position.position if fact.position is not None else None
+        position = fact.deal.position if fact.deal is not None else position
+        return self.owners.get(position) if position is not None else None
+
+    def is_of_apart(self, fact: Event, key: CopyKey | None) -> bool:
+        """Whether the record's word about this does not hold here any more."""
+        if key is not None and key in self.apart:
+            return True
+        if isinstance(fact, ExecutionSeen) and self.symbols:
+            traded = fact.deal or fact.position or fact.order
+            return traded is not None and traded.symbol in self.symbols
+        return False
+
+    # --- what was recorded, as it would have been said here -----------------------------------------------------------
+
+    def translated(self, fact: Event) -> Event:
+        """A recorded fact with the balance that the account has here, and a snapshot with what it holds here."""
+        owed = self.view.balance - self.balance_before
+        match fact:
+            case ExecutionSeen() if owed:
+                deal = _with_balance(fact.deal, owed) if fact.deal is not None else None
+                cash = replace(fact.balance, balance=fact.balance.balance + owed) if fact.balance is not None else None
+                return replace(fact, deal=deal, balance=cash)
+            case TraderSeen() if owed:
+                return replace(fact, trader=replace(fact.trader, balance=fact.trader.balance + owed))
+            case Reconciled() if self.apart:
+                return replace(
+                    fact,
+                    positions=tuple(self._positions(fact)),
+                    orders=tuple(self._orders(fact)),
+                    deals=tuple(_with_balance(deal, owed) for deal in fact.deals if not self._is_apart(deal.position)),
+                )
+            case _:
+                return fact
+
+    def _is_apart(self, position: PositionId | None) -> bool:
+        return position is not None and self.owners.get(position) in self.apart
+
+    def _positions(self, fact: Reconciled) -> Iterator[Position]:
+        for position in fact.positions:
+            if not self._is_apart(position.position) and position.symbol not in self.symbols:
+                yield position
+        mine = {copy.position for key, copy in self.view.copies.items() if key in self.apart}
+        for held in self.view.positions.values():
+            if held.position in mine or held.symbol in self.symbols:
+                yield held
+
+    def _orders(self, fact: Reconciled) -> Iterator[Order]:
+        theirs = {copy.order for key, copy in self.real.copies.items() if key in self.apart}
+        theirs |= {copy.order for key, copy in self.real.finished.items() if key in self.apart}
+        for order in fact.orders:
+            if order.order not in theirs:
+                yield order
+        mine = {copy.order for key, copy in self.view.copies.items() if key in self.apart}
+        for order in self.view.orders.values():
+            if order.order in mine:
+                yield order
+
+    def is_guard_fact(self, fact: Event) -> bool:
+        """Whether a guard's timer made this fact: another account would have made others."""
+        if isinstance(fact, GuardRearmed):
+            return not fact.user
+        return isinstance(fact, GuardDayBegan | EquityPeaked | GuardTripped)
+
+    # --- time and money -----------------------------------------------------------------------------------------------
+
+    def of_apart(self) -> AccountView:
+        """The view with nothing in it but what is modelled: what time does to that is ours to say."""
+        view = self.view
+        return replace(
+            view,
+            copies={key: copy for key, copy in view.copies.items() if key in self.apart},
+            intents={name: intent for name, intent in view.intents.items() if intent.key in self.apart},
+            latches=view.latches if self.own_guards else {},
+            alerts={},
+        )
+
+    def sample(self, now_us: int) -> None:
+        """Take equity of this moment on both sides."""
+        worth = self.worth(self.real, now_us)
+        self.curve.take(worth)
+        is_same = not self.is_apart and self.real.balance == self.view.balance
+        self.other_curve.take(worth if is_same else self.worth(self.view, now_us))
+
+    def worth(self, view: AccountView, now_us: int) -> int | None:
+        """Equity in minor units by the newest recorded quotes."""
+        found = equity(self.model.rates(view, now_us, equity_symbols(view)))
+        return None if found is None else floor_fraction(found * Fraction(10**view.money_digits))
+
+
+def _with_balance(deal: Deal, owed: int) -> Deal:
+    if deal.close is None or not owed:
+        return deal
+    return replace(deal, close=replace(deal.close, balance=deal.close.balance + owed))

@@ -1,0 +1,193 @@
+"""What became of each leader's trade in the record and in the what-if, side by side: one row for a trade and a link."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from fractions import Fraction
+
+from cmam.domain.account import AccountView
+from cmam.domain.booking import copy_of, intent_of
+from cmam.domain.changes import Change, ChangeKind
+from cmam.domain.conversion import chain_symbols
+from cmam.domain.copies import Copy, CopyKey
+from cmam.domain.events import (
+    AttemptDecided,
+    ChangeDecided,
+    CopyFinished,
+    Event,
+    ExecutionSeen,
+    Inputs,
+    Reconciled,
+)
+from cmam.domain.ids import AccountId, LinkId, order_source
+from cmam.domain.quantities import PRICE_SCALE, VOLUME_SCALE
+from cmam.domain.reasons import Reason, Verdict
+from cmam.domain.trades import CloseDetail
+from cmam.domain.view import resolve
+from cmam.store.what_if.model import Model
+
+STARTS = (ChangeKind.OPENED, ChangeKind.ORDER_PLACED, ChangeKind.REVERSED)
+RowKey = tuple[AccountId, CopyKey]
+
+
+@dataclass(slots=True)
+class Told:
+    """What became of one trade on one side. Volumes in 1/100 unit, `result` in minor units of the follower."""
+
+    verdict: Verdict | None = None
+    reason: Reason | None = None
+    volume: int = 0
+    result: int = 0
+    floating: int | None = 0
+    state: str = ""
+    ended: str = ""
+
+    @property
+    def is_copied(self) -> bool:
+        """Whether there was a copy of it that held anything."""
+        return self.volume > 0
+
+
+@dataclass(slots=True)
+class Row:
+    """A leader's trade and one link."""
+
+    account: AccountId
+    link: LinkId
+    change: Change
+    at_us: int
+    recorded: Told = field(default_factory=Told)
+    other: Told = field(default_factory=Told)
+    decisions_differ: int = 0
+    is_modelled: bool = False
+
+    @property
+    def differs(self) -> bool:
+        """Whether anything came out otherwise."""
+        return bool(self.decisions_differ) or self.recorded != self.other
+
+
+class Rows:
+    """All rows of a run, in the order in which their trades were first decided."""
+
+    def __init__(self) -> None:
+        self.rows: dict[RowKey, Row] = {}
+
+    def row_of(self, account: AccountId, key: CopyKey) -> Row | None:
+        """The row of a copy."""
+        return self.rows.get((account, key))
+
+    def decided(
+        self, view: AccountView, recorded: ChangeDecided | None, other: ChangeDecided | None, at_us: int
+    ) -> None:
+        """Note a decision on both sides; None where one side had none."""
+        decision = recorded or other
+        assert decision is not None
+        change = decision.change
+        key = resolve(view, decision.link, change)
+        if (view.account, key) not in self.rows and change.origin is not None:
+            of_order = (decision.link, order_source(change.origin))
+            key = of_order if (view.account, of_order) in self.rows else key
+        row = self.rows.get((view.account, key))
+        if row is None:
+            row = self.rows[view.account, key] = Row(view.account, decision.link, change, at_us)
+        for told, found in ((row.recorded, recorded), (row.other, other)):
+            if found is not None and _says_more(told, found):
+                told.verdict, told.reason = found.verdict, found.reason
+        if recorded is None or other is None or bare(recorded) != bare(other):
+            row.decisions_differ += 1
+
+    def noted(self, view: AccountView, events: tuple[Event, ...], *, other: bool) -> None:
+        """Note what turns have made of copies."""
+        for event in events:
+            link, source = getattr(event, "link", None), getattr(event, "source", None)
+            if link is None or source is None:
+                continue
+            row = self.rows.get((view.account, view.key_of((link, source))))
+            if row is None:
+                continue
+            told = row.other if other else row.recorded
+            if isinstance(event, AttemptDecided) and event.verdict is not Verdict.COPY:
+                told.verdict, told.reason = event.verdict, event.reason
+            if isinstance(event, CopyFinished):
+                told.ended = event.reason.value
+
+    def took(self, view: AccountView, key: CopyKey, *, other: bool) -> None:
+        """Note how a copy stands."""
+        row, copy = self.rows.get((view.account, key)), view.copy(key)
+        if row is None or copy is None:
+            return
+        told = row.other if other else row.recorded
+        told.volume = max(told.volume, int(copy.opened_volume))
+        told.state = copy.state.value
+
+    def paid(self, account: AccountId, key: CopyKey, amount: int, *, other: bool) -> None:
+        """Add what a close realised."""
+        row = self.rows.get((account, key))
+        if row is not None:
+            told = row.other if other else row.recorded
+            told.result += amount
+
+    def valued(self, view: AccountView, model: Model, now_us: int, *, other: bool) -> None:
+        """Note what the copies that are still open are worth."""
+        for copy in view.copies.values():
+            row = self.rows.get((view.account, copy.key))
+            if row is not None:
+                told = row.other if other else row.recorded
+                told.floating = _worth(view, copy, model, now_us)
+
+
+def bare(decision: ChangeDecided) -> ChangeDecided:
+    """A decision without what it rested on: what it came to."""
+    return replace(decision, inputs=Inputs(), working=(), settings_version=0)
+
+
+def _says_more(told: Told, found: ChangeDecided) -> bool:
+    """The first word counts, unless a later one makes a copy of what was skipped."""
+    if told.verdict is None:
+        return True
+    return found.change.kind in STARTS and told.verdict is not Verdict.COPY
+
+
+def _worth(view: AccountView, copy: Copy, model: Model, now_us: int) -> int | None:
+    """What an open copy would realise at the newest quote, before costs; None without a quote."""
+    spec = view.specs.get(copy.symbol)
+    quote = model.quote_of(spec.name) if spec is not None else None
+    if copy.volume == 0:
+        return 0
+    if spec is None or quote is None or copy.open_price is None:
+        return None
+    moved = (quote.exit(copy.side) - copy.open_price) * copy.side.sign
+    gain = Fraction(moved * copy.volume, PRICE_SCALE * VOLUME_SCALE)
+    if spec.quote_name != view.currency:
+        names = chain_symbols(view, spec.quote_name, view.currency)
+        rate = model.rates(view, now_us, names).rate(spec.quote_name, view.currency, high=gain < 0)
+        if rate is None:
+            return None
+        gain *= rate
+    return int(round(gain * 10**view.money_digits))
+
+
+def realised(before: AccountView, after: AccountView, fact: Event) -> Iterator[tuple[CopyKey, int]]:
+    """What a fact's new deals realised, and of which copies."""
+    match fact:
+        case ExecutionSeen() if fact.deal is not None and fact.deal.close is not None:
+            if fact.deal.is_execution and fact.deal.deal not in before.deals:
+                intent = intent_of(before, fact)
+                key = intent.key if intent is not None else copy_of(before, fact) or copy_of(after, fact)
+                if key is not None:
+                    yield key, amount_of(fact.deal.close)
+        case Reconciled():
+            for deal in fact.deals:
+                if deal.close is not None and deal.is_execution and deal.deal not in before.deals:
+                    key = before.by_position.get(deal.position)
+                    if key is not None:
+                        yield key, amount_of(deal.close)
+        case _:
+            return
+
+
+def amount_of(close: CloseDetail) -> int:
+    """What a close moved the balance by."""
+    return close.gross + close.swap + close.commission + close.conversion_fee

@@ -1,0 +1,487 @@
+"""A what-if on its way through the log: every recorded turn is taken twice, as it was and as it would have been.
+
+A copy keeps its recorded reports as long as both sides agree on it to the last field. From its first difference it is
+*apart*: what the record says of it is taken for what people and markets did (a level that was reached, a close by hand),
+and what it asks for is answered by the model. Times are those of the record; nothing here reads a clock.
+"""
+
+from __future__ import annotations
+
+import heapq
+import itertools
+from collections.abc import Iterable
+from dataclasses import replace
+from typing import Any
+
+from cmam.domain import guards
+from cmam.domain.account import AccountView, evolve
+from cmam.domain.attempts import settings_of, wakes
+from cmam.domain.changes import Change
+from cmam.domain.copies import Copy, CopyKey, Intent
+from cmam.domain.events import (
+    ChangeDecided,
+    CopyOverdue,
+    CopyWoken,
+    Event,
+    GuardRearmed,
+    GuardTripped,
+    Inputs,
+    IntentOverdue,
+    IntentRecorded,
+    QuotesSampled,
+)
+from cmam.domain.ids import AccountId, IntentId, LinkId, ProfileId
+from cmam.domain.inputs import gather, gather_for_copy, quotes_needed
+from cmam.domain.leading import changes
+from cmam.domain.link import LinkSettings, ProfileView, link_settings
+from cmam.domain.policy import Policy
+from cmam.domain.quantities import Quote
+from cmam.domain.registry import PROFILE_PREFIX, Registry, evolve_registry
+from cmam.domain.trades import ExecutionKind, OrderStatus
+from cmam.domain.turn import decide_change, due, next_due, step
+from cmam.store.fold import account_of
+from cmam.store.what_if.answers import Answer, Answers
+from cmam.store.what_if.asked import Asked
+from cmam.store.what_if.book import Book
+from cmam.store.what_if.model import Counted, Model
+from cmam.store.what_if.outside import outside
+from cmam.store.what_if.quotes import Quotes
+from cmam.store.what_if.rows import Rows, realised
+from cmam.store.what_if.turns import RecordedTurn, turns
+
+LOOK_US = 250_000
+"""How often the running system looks at what waits and at its guards."""
+
+_GUARDS = ("min_equity", "take_equity", "daily_", "trailing_drawdown", "total_loss", "guard_", "max_rej", "rejection_")
+
+
+class Run:
+    """One what-if over one log."""
+
+    def __init__(self, answers: Answers, asked: Asked) -> None:
+        self.rows = Rows()
+        self.registry = Registry()
+        self.books: dict[AccountId, Book] = {}
+        self.counted = Counted()
+        self.quotes = Quotes()
+        self.records = 0
+        self.first_us = 0
+        self.now_us = 0
+        self._answers = answers
+        self._asked = asked
+        self._history: dict[str, list[ProfileView]] = {}
+        self._heap: list[tuple[int, int, AccountId, IntentId, int, Answer | None]] = []
+        self._numbers = itertools.count()
+        self._links: tuple[LinkSettings, ...] = ()
+
+    def take_all(self, records: Iterable[Any]) -> None:
+        """Take a whole log, then value what is still open."""
+        for turn in turns(records):
+            self.take(turn)
+        for book in self.books.values():
+            self.rows.valued(book.real, book.model, self.now_us, other=False)
+            self.rows.valued(book.view, book.model, self.now_us, other=True)
+
+    def take(self, turn: RecordedTurn) -> None:
+        """Take one recorded turn on both sides."""
+        head = turn.head
+        self.records += len(turn.events)
+        self.first_us = self.first_us or head.at_us
+        self._pass_time(head.at_us)
+        self.now_us = max(self.now_us, head.at_us)
+        number = account_of(head.stream)
+        if number is None:
+            self._organise(head.stream, turn.events)
+            return
+        book = self._book(number)
+        moved = self._see_quotes(book, head.event, head.at_us)
+        if isinstance(head.event, ChangeDecided):
+            self._decided(book, turn, head.event)
+        else:
+            self._input(book, turn)
+        if isinstance(head.event, QuotesSampled):
+            book.sample(head.at_us)
+        for feed in moved:
+            self._market_moved(feed, head.at_us)
+
+    def _book(self, number: AccountId) -> Book:
+        book = self.books.get(number)
+        if book is None:
+            known = self.registry.accounts.get(number)
+            feed = f"{known.broker} {known.is_live}" if known is not None else str(number)
+            view = AccountView(account=number)
+
+            def quote_of(name: str) -> Quote | None:
+                return self.quotes.last(feed, name)
+
+            book = self.books[number] = Book(view, view, Model(self._answers, quote_of, self.counted), feed)
+            self._see_guards(book)
+        return book
+
+    # --- profiles -----------------------------------------------------------------------------------------------------
+
+    def _organise(self, stream: str, events: Iterable[Event]) -> None:
+        for event in events:
+            self.registry = evolve_registry(self.registry, stream, event)
+            if stream.startswith(PROFILE_PREFIX):
+                profile = self.registry.profiles[ProfileId(stream.removeprefix(PROFILE_PREFIX))]
+                self._history.setdefault(stream, []).append(profile)
+        self._links = tuple(self._asked.change(link) for link in self.registry.links())
+        for book in self.books.values():
+            self._see_guards(book)
+
+    def _see_guards(self, book: Book) -> None:
+        """Guards that are other ones are watched here; what their timers said then is not taken."""
+        for link in self.registry.links():
+            asked = self._asked.change(link)
+            if link.follower == book.real.account and asked is not link:
+                book.own_guards |= _guards_of(link.policy) != _guards_of(asked.policy)
+
+    def _links_of(self, account: AccountId) -> dict[LinkId, LinkSettings]:
+        return {link.link: link for link in self._links if link.follower == account}
+
+    def _settings_then(self, event: ChangeDecided) -> LinkSettings | None:
+        history = self._history.get(PROFILE_PREFIX + event.profile, [])
+        if not 0 < event.settings_version <= len(history):
+            return None
+        profile = history[event.settings_version - 1]
+        links = link_settings(profile, self.registry.store, paused_accounts=frozenset())
+        return next((link for link in links if link.link == event.link), None)
+
+    # --- quotes -------------------------------------------------------------------------------------------------------
+
+    def _see_quotes(self, book: Book, event: Event, at_us: int) -> set[str]:
+        moved: set[str] = set()
+
+        def see(feed: str, name: str, quote: Quote) -> None:
+            if self.quotes.see(feed, name, quote, at_us):
+                moved.add(feed)
+
+        match event:
+            case ChangeDecided() | CopyWoken():
+                for name, quote in event.inputs.quotes.items():
+                    see(book.feed, name, quote)
+                book.clock = (event.inputs.clock_offset_ms, event.inputs.clock_doubt_ms)
+                if isinstance(event, ChangeDecided) and event.change.leader in self.books:
+                    told = event.inputs.leader_quote or event.change.quote
+                    if told is not None:
+                        see(self.books[event.change.leader].feed, event.change.symbol.name, told)
+            case QuotesSampled() | GuardTripped():
+                for name, quote in event.quotes.items():
+                    see(book.feed, name, quote)
+            case _:
+                pass
+        return moved
+
+    def _market_moved(self, feed: str, at_us: int) -> None:
+        """New quotes on a feed: levels and resting orders that are ours to watch may be reached."""
+        for book in self.books.values():
+            if book.feed == feed and book.is_apart:
+                for fact in _reached(book, at_us):
+                    self._step(book, fact, at_us, is_ours=True)
+                self._look(book, at_us)
+
+    # --- a recorded decision ------------------------------------------------------------------------------------------
+
+    def _decided(self, book: Book, turn: RecordedTurn, event: ChangeDecided) -> None:
+        at_us = turn.head.at_us
+        before = book.real
+        self._real(book, turn)
+        settings = self._settings_then(event)
+        leader = self.books.get(event.change.leader)
+        source = leader.owners.get(event.change.position) if leader and event.change.position is not None else None
+        if settings is None or (leader is not None and source in leader.apart):
+            if settings is not None:
+                self.rows.decided(book.real, event, None, at_us)
+            return
+        inputs = self._with_more_quotes(book, before, event, settings, at_us)
+        asked = self._asked.change(settings)
+        cause = (event.cause_version, event.cause_index)
+        decided = decide_change(book.view, asked, event.change, cause, inputs, at_us)
+        book.view = decided.view
+        other = decided.derived[0] if decided.derived else None
+        self.rows.decided(book.real, event, other if isinstance(other, ChangeDecided) else None, at_us)
+        self._finish(book, turn.derived, decided.derived, at_us)
+
+    def _with_more_quotes(
+        self, book: Book, before: AccountView, event: ChangeDecided, settings: LinkSettings, at_us: int
+    ) -> Inputs:
+        """The recorded inputs, and of what only the other settings need the quotes that stand elsewhere in the log."""
+        asked = self._asked.change(settings)
+        if asked is settings and not book.is_apart:
+            return event.inputs
+        looked_at = set(quotes_needed(before, event.change, settings))
+        more = {
+            name: quote
+            for name in quotes_needed(book.view, event.change, asked)
+            if name not in looked_at and (quote := self.quotes.at(book.feed, name, at_us)) is not None
+        }
+        return replace(event.inputs, quotes={**more, **event.inputs.quotes}) if more else event.inputs
+
+    # --- a recorded input ---------------------------------------------------------------------------------------------
+
+    def _input(self, book: Book, turn: RecordedTurn) -> None:
+        at_us, fact, before = turn.head.at_us, turn.head.event, book.real
+        book.balance_before = before.balance
+        self._real(book, turn)
+        key = book.concern(before, fact)
+        derived: tuple[Event, ...] = ()
+        if book.is_of_apart(fact, key):
+            for own in outside(book, before, fact, key, at_us):
+                self._step(book, own, at_us, is_ours=True)
+        elif not (book.is_guard_fact(fact) and self._watches_guards(book)):
+            derived = self._step(book, self._as_asked(book, fact), at_us, is_ours=False)
+        keys = {key} if key is not None else None
+        if key is None and not isinstance(fact, QuotesSampled):
+            keys = {*book.real.copies, *book.view.copies} if derived or turn.derived else set()
+        self._finish(book, turn.derived, derived, at_us, keys or set())
+
+    def _as_asked(self, book: Book, fact: Event) -> Event:
+        """A recorded fact as it would have been recorded under the settings that are asked for."""
+        fact = book.translated(fact)
+        if isinstance(fact, CopyWoken):
+            copy = book.view.copies.get((fact.link, fact.source))
+            if copy is not None:
+                then = settings_of(book.view, copy, fact, self.registry.store)
+                fact = replace(fact, settings=self._asked.change(then).settings)
+        return fact
+
+    # --- both sides of a turn -----------------------------------------------------------------------------------------
+
+    def _real(self, book: Book, turn: RecordedTurn) -> None:
+        """Fold what is recorded."""
+        before = book.real
+        for event in turn.events:
+            book.real = evolve(book.real, event, turn.head.at_us)
+        for key, amount in realised(before, book.real, turn.head.event):
+            self.rows.paid(book.real.account, key, amount, other=False)
+        self.rows.noted(book.real, turn.events, other=False)
+
+    def _step(self, book: Book, fact: Event, at_us: int, *, is_ours: bool) -> tuple[Event, ...]:
+        """Fold an input here, and derive what follows from it."""
+        before = book.view
+        turn = step(before, fact, self.registry.store, at_us)
+        book.view = turn.view
+        for key, amount in realised(before, turn.view, fact):
+            self.rows.paid(before.account, key, amount, other=True)
+        self.rows.noted(turn.view, turn.derived, other=True)
+        book.fresh.extend(turn.intents)
+        if is_ours:
+            for key in {_key(event) for event in turn.derived} | {book.concern(before, fact)}:
+                if key is not None:
+                    self.rows.took(turn.view, key, other=True)
+            if turn.folded is not None:
+                self._tell(book, changes(before, turn.folded, fact), at_us)
+        return turn.derived
+
+    def _finish(
+        self,
+        book: Book,
+        recorded: Iterable[Event],
+        other: Iterable[Event],
+        at_us: int,
+        keys: set[CopyKey] | None = None,
+    ) -> None:
+        """After a turn: see where the two sides went apart, and let what is apart go on."""
+        recorded, other = tuple(recorded), tuple(other)
+        touched = {found for event in (*recorded, *other) if (found := _key(event)) is not None} | (keys or set())
+        if not book.fresh:
+            book.fresh.extend(event for event in other if isinstance(event, IntentRecorded))
+        for key in sorted(book.real.key_of(one) for one in touched):
+            copy = book.real.copies.get(key)
+            if copy is not None and copy.position is not None:
+                book.owners[copy.position] = key
+            if key not in book.apart and _differs(book, key, recorded, other):
+                self._part(book, key, at_us)
+            self.rows.took(book.real, key, other=False)
+            self.rows.took(book.view, key, other=True)
+        self._go_on(book, at_us)
+
+    def _part(self, book: Book, key: CopyKey, at_us: int) -> None:
+        """From here on this copy is modelled; on a netted account all that shares its position is."""
+        parted = {key}
+        copy = book.real.copies.get(key) or book.view.copies.get(key)
+        if copy is not None and copy.share:
+            book.symbols.add(copy.symbol)
+            both = (*book.real.copies.values(), *book.view.copies.values())
+            parted |= {other.key for other in both if other.symbol == copy.symbol}
+        for one in parted - book.apart:
+            book.apart.add(one)
+            row = self.rows.row_of(book.real.account, one)
+            if row is not None:
+                row.is_modelled = True
+            for intent in book.view.intents_of(one):
+                self._ask(book, intent, at_us)
+
+    def _go_on(self, book: Book, at_us: int) -> None:
+        fresh, book.fresh = book.fresh, []
+        for recorded in fresh:
+            intent = book.view.intents.get(recorded.intent)
+            if intent is not None and (intent.key in book.apart or intent.command.symbol in book.symbols):
+                self._ask(book, intent, at_us)
+        if book.is_apart:
+            self._look(book, at_us, at_once=True)
+
+    # --- what is apart ------------------------------------------------------------------------------------------------
+
+    def _ask(self, book: Book, intent: Intent, at_us: int) -> None:
+        """Send a request to the modelled broker."""
+        name = (str(intent.intent), intent.attempt)
+        if name in book.asked:
+            return
+        book.asked.add(name)
+        like, span_us = book.model.answer_to(book.view, intent)
+        due_us = max(at_us, intent.recorded_us + span_us)
+        entry = (due_us, next(self._numbers), book.view.account, intent.intent, intent.attempt, like)
+        heapq.heappush(self._heap, entry)
+
+    def _pass_time(self, until_us: int) -> None:
+        """Let happen what happens by itself until a moment."""
+        while True:
+            alarms = [(book.alarm_us, number) for number, book in self.books.items() if book.alarm_us is not None]
+            alarm = min(alarms, default=None)
+            answer_us = self._heap[0][0] if self._heap else None
+            if answer_us is not None and answer_us <= until_us and (alarm is None or answer_us <= alarm[0]):
+                self._deliver()
+            elif alarm is not None and alarm[0] <= until_us:
+                self.books[alarm[1]].alarm_us = None
+                self._look(self.books[alarm[1]], alarm[0], at_once=True)
+            else:
+                return
+
+    def _deliver(self) -> None:
+        due_us, _, account, name, attempt, like = heapq.heappop(self._heap)
+        book = self.books[account]
+        intent = book.view.intents.get(name)
+        if intent is None or intent.attempt != attempt:
+            return
+        for fact in book.model.report(book.view, intent, like, due_us):
+            self._step(book, fact, due_us, is_ours=True)
+        self._go_on(book, due_us)
+
+    def _look(self, book: Book, at_us: int, *, at_once: bool = False) -> None:
+        """What the passing of time makes of what is apart: reminders, waiting opens, guards."""
+        if not at_once and at_us < book.woken_us + LOOK_US:
+            return
+        book.woken_us = at_us
+        links = self._links_of(book.view.account)
+        facts: list[Event] = [
+            fact for fact in due(book.of_apart(), at_us) if isinstance(fact, CopyOverdue | IntentOverdue | GuardRearmed)
+        ]
+        if any(copy.wait is not None or copy.trouble for copy in book.of_apart().copies.values()):
+
+            def inputs_of(copy: Copy, link: LinkSettings) -> Inputs:
+                offset_ms, doubt_ms = book.clock
+                return gather_for_copy(
+                    book.view,
+                    copy,
+                    link,
+                    self._quote_now(book, at_us),
+                    clock_offset_ms=offset_ms,
+                    clock_doubt_ms=doubt_ms,
+                )
+
+            found = wakes(book.view, links, inputs_of, at_us)
+            facts += [fact for fact in found if (fact.link, fact.source) in book.apart]
+        if self._watches_guards(book) and guards.needs_watch(links.values()):
+            watched = guards.watch(book.view, links.values(), self._quote_now(book, at_us), book.guards, at_us)
+            book.guards = watched.memory
+            facts += watched.facts
+        for fact in facts:
+            self._step(book, fact, at_us, is_ours=True)
+        fresh, book.fresh = book.fresh, []
+        for recorded in fresh:
+            intent = book.view.intents.get(recorded.intent)
+            if intent is None:
+                continue
+            if intent.key not in book.apart:
+                self._part(book, intent.key, at_us)
+            self._ask(book, intent, at_us)
+        book.alarm_us = self._next_alarm(book, at_us)
+
+    def _next_alarm(self, book: Book, at_us: int) -> int | None:
+        moments = [next_due(book.of_apart())]
+        if self._watches_guards(book):
+            moments += [day.next_us for day in book.view.days.values() if day.next_us > at_us]
+        moments += [
+            max(copy.retry_at_us, at_us + LOOK_US)
+            for copy in book.of_apart().copies.values()
+            if copy.wait is not None and copy.retry_at_us
+        ]
+        nearest = min((moment for moment in moments if moment is not None), default=None)
+        return None if nearest is None else max(nearest, at_us + LOOK_US)
+
+    def _watches_guards(self, book: Book) -> bool:
+        return book.own_guards or bool(book.apart)
+
+    def _quote_now(self, book: Book, at_us: int) -> Any:
+        return lambda name: self.quotes.at(book.feed, name, at_us)
+
+    def _tell(self, book: Book, told: tuple[Change, ...], at_us: int) -> None:
+        """What is modelled of an account that leads others is told to those who follow it."""
+        for link in self._links if told else ():
+            follower = self.books.get(link.follower)
+            if link.leader != book.view.account or follower is None:
+                continue
+            for change in told:
+                cursor = follower.view.cursors.get(link.link)
+                cause = (cursor.version, cursor.index + 1) if cursor is not None else (book.view.version, 0)
+                quote = self.quotes.at(book.feed, change.symbol.name, at_us)
+                quote_of = self._quote_now(follower, at_us)
+                offset_ms, doubt_ms = follower.clock
+                inputs = gather(
+                    follower.view,
+                    change,
+                    link,
+                    quote_of,
+                    leader_quote=quote,
+                    clock_offset_ms=offset_ms,
+                    clock_doubt_ms=doubt_ms,
+                )
+                decided = decide_change(follower.view, link, change, cause, inputs, at_us)
+                follower.view = decided.view
+                if decided.derived and isinstance(decided.derived[0], ChangeDecided):
+                    self.rows.decided(follower.view, None, decided.derived[0], at_us)
+                self._finish(follower, (), decided.derived, at_us)
+
+
+def _key(event: Event) -> CopyKey | None:
+    if isinstance(event, ChangeDecided):
+        return (event.link, event.change.source)
+    link, source = getattr(event, "link", None), getattr(event, "source", None)
+    return (link, source) if link is not None and source is not None else None
+
+
+def _guards_of(policy: Policy) -> tuple[object, ...]:
+    return tuple(getattr(policy, name) for name in policy.__dataclass_fields__ if name.startswith(_GUARDS))
+
+
+def _differs(book: Book, key: CopyKey, recorded: tuple[Event, ...], other: tuple[Event, ...]) -> bool:
+    """Whether a copy, or what it asks for, is not what it was."""
+    real, view = book.real, book.view
+    if real.copies.get(key) != view.copies.get(key) or real.finished.get(key) != view.finished.get(key):
+        return True
+    return _asked_for(recorded, key) != _asked_for(other, key)
+
+
+def _asked_for(events: tuple[Event, ...], key: CopyKey) -> list[Event]:
+    return [event for event in events if isinstance(event, IntentRecorded) and (event.link, event.source) == key]
+
+
+def _reached(book: Book, at_us: int) -> list[Event]:
+    """The levels and resting orders of what is apart that the market has reached, or whose time is over."""
+    found: list[Event] = []
+    for key, copy in book.view.copies.items():
+        if key not in book.apart:
+            continue
+        held = book.view.positions.get(copy.position) if copy.position is not None else None
+        order = book.view.orders.get(copy.order) if copy.order is not None else None
+        level = book.model.reached(book.view, held) if held is not None else None
+        if held is not None and level is not None:
+            found.append(book.model.level_hit(book.view, held, level, at_us))
+        elif order is not None and order.expires_ms and at_us // 1_000 >= order.expires_ms:
+            ended = replace(order, status=OrderStatus.EXPIRED, updated_ms=at_us // 1_000)
+            found.append(book.model.order_ended(ended, ExecutionKind.ORDER_EXPIRED))
+        elif order is not None and (price := book.model.triggered(book.view, order)) is not None:
+            found.extend(book.model.order_filled(book.view, order, price, at_us))
+    return found
