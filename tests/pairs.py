@@ -60,8 +60,8 @@ def a_day(settings: Mapping[str, str]) -> Rulebook:
     book.go(2)
     fourth = person.buy(70_000 * UNIT, symbol=GBPUSD)
     book.go(12)
-    book.price("EURUSD", "1.08000")  # the stop of the first
-    book.go(12)
+    person.close(first, 32_000 * UNIT)
+    book.go(2)
     person.close(third, 6_000 * UNIT)
     book.go(2)
     person.close(fourth, 70_000 * UNIT)

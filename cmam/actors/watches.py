@@ -8,9 +8,9 @@ from cmam.actors.following import Following
 from cmam.clock import SECOND_US
 from cmam.domain import guards
 from cmam.domain.blindness import watch_blind
-from cmam.domain.equity import equity_symbols
 from cmam.domain.events import Health, QuotesSampled
 from cmam.domain.ids import AccountId
+from cmam.domain.inputs import symbols_to_sample
 
 SIGHT_US = 15 * SECOND_US
 """How long an account may be out of sight before anybody is told, and how often that is looked at."""
@@ -86,10 +86,12 @@ class Watches:
             self._desk.remind(SAMPLE_US, "sample")
 
     def sample(self) -> None:
-        """Put one quote of each symbol that values what is open on record, for replay and what-if."""
+        """Put one quote of each symbol on record that values what is open here or at a leader, for replay and what-if."""
         desk = self._desk
-        if desk.view.copies and desk.is_reconciled:
-            found = {name: desk.quote_by_name(name) for name in sorted(equity_symbols(desk.view))}
+        known = ((desk.ports.status.view(link.leader), link) for link in self._following.links.values())
+        leaders = [(view, link) for view, link in known if view is not None and (view.positions or view.orders)]
+        if (desk.view.copies or leaders) and desk.is_reconciled:
+            found = {name: desk.quote_by_name(name) for name in sorted(symbols_to_sample(desk.view, leaders))}
             quotes = {name: quote for name, quote in found.items() if quote is not None}
             if quotes:
                 desk.fact(QuotesSampled(quotes=quotes))

@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 
 from cmam.domain.changes import Change
-from cmam.domain.choices import VolumeMode
 from cmam.domain.conversion import chain_symbols
 from cmam.domain.copies import Copy
 from cmam.domain.equity import equity_symbols, in_flight, symbols_for
@@ -17,7 +16,6 @@ from cmam.domain.events import Inputs
 from cmam.domain.link import LinkSettings
 from cmam.domain.mapping import names_to_know
 from cmam.domain.naming import read_label
-from cmam.domain.policy import Policy
 from cmam.domain.quantities import Quote
 from cmam.domain.symbols import SymbolSpec
 from cmam.domain.view import AccountView, resolve
@@ -46,28 +44,42 @@ def quotes_needed(view: AccountView, change: Change, settings: LinkSettings) -> 
         return tuple(spec.name for spec in specs if spec is not None)
     for spec in specs:
         if spec is not None:
-            found.update(dict.fromkeys(_valuation(view, spec, policy)))
+            found.update(dict.fromkeys(_valuation(view, spec)))
     found.update(dict.fromkeys(equity_symbols(view)))
     for symbol, _ in in_flight(view):
         spec = view.specs.get(symbol)
         if spec is not None:
-            found.update(dict.fromkeys(_valuation(view, spec, policy)))
+            found.update(dict.fromkeys(_valuation(view, spec)))
     for currency in (change.money.currency if change.money is not None else "", change.symbol.quote):
         found.update(dict.fromkeys(chain_symbols(view, currency, view.currency)))
     return tuple(found)
 
 
-def _valuation(view: AccountView, spec: SymbolSpec, policy: Policy) -> tuple[str, ...]:
-    """What values a symbol in the deposit currency, commission included."""
+def _valuation(view: AccountView, spec: SymbolSpec) -> tuple[str, ...]:
+    """What values a symbol in the deposit currency, commission included: only risk_percent counts that, but what it
+    needs is looked up for every mode, so that a what-if under another one finds it on record."""
     names = [*symbols_for(view, spec), *chain_symbols(view, spec.base_name, view.currency)]
     if spec.leverage_id:
         names += (*chain_symbols(view, spec.quote_name, USD), *chain_symbols(view, spec.base_name, USD))
-    if policy.volume_mode is VolumeMode.RISK_PERCENT:
-        if spec.commission_rate_e8:
-            names += (*chain_symbols(view, USD, view.currency), *chain_symbols(view, spec.base_name, USD))
-        if spec.min_commission_e8:
-            names += chain_symbols(view, spec.min_commission_asset, view.currency)
+    if spec.commission_rate_e8:
+        names += (*chain_symbols(view, USD, view.currency), *chain_symbols(view, spec.base_name, USD))
+    if spec.min_commission_e8:
+        names += chain_symbols(view, spec.min_commission_asset, view.currency)
     return tuple(names)
+
+
+def symbols_to_sample(view: AccountView, leaders: Iterable[tuple[AccountView, LinkSettings]]) -> tuple[str, ...]:
+    """The names of the symbols whose quotes are worth recording now: those that value what the account holds, and what
+    its leaders hold, copied or not, so that a what-if knows what a copy of it would have been worth."""
+    found = dict.fromkeys(equity_symbols(view))
+    for leader, settings in leaders:
+        held = {position.symbol for position in leader.positions.values()}
+        held |= {order.symbol for order in leader.orders.values()}
+        traded = [spec.name for symbol in sorted(held) if (spec := leader.specs.get(symbol)) is not None]
+        for name in names_to_know(view, traded, settings.policy):
+            spec = view.specs.get(view.names[name].symbol)
+            found.update(dict.fromkeys(_valuation(view, spec) if spec is not None else (name,)))
+    return tuple(found)
 
 
 def gather(

@@ -121,8 +121,8 @@ def _loss(asked: Sizing, q2d: Fraction, distance: Fraction) -> Loss:
         if asked.market is None:
             raise Missing("commission_price")
         entry = Fraction(asked.market, PRICE_SCALE)
-        opening = _commission(spec, rates, entry, q2d)
-        closing = _commission(spec, rates, entry if asked.side is Side.BUY else entry + distance, q2d)
+        opening = commission_per_unit(spec, rates, entry, q2d)
+        closing = commission_per_unit(spec, rates, entry if asked.side is Side.BUY else entry + distance, q2d)
     fee = Fraction(0)
     if spec.quote_name != currency:
         fee = distance * q2d * spec.conversion_fee_rate / money.FEE_SCALE
@@ -130,9 +130,9 @@ def _loss(asked: Sizing, q2d: Fraction, distance: Fraction) -> Loss:
     return Loss(distance * q2d, fee, opening, closing, _least(spec, rates), minor)
 
 
-def _commission(spec: SymbolSpec, rates: Rates, price: Fraction, q2d: Fraction) -> Fraction:
+def commission_per_unit(spec: SymbolSpec, rates: Rates, price: Fraction, q2d: Fraction) -> Fraction:
     """One side's commission on one unit at a price, as the API numbers its kinds: 1 USD a million, 2 USD a lot, 3
-    percent, 4 quote a lot."""
+    percent, 4 quote a lot. Raises Missing where a rate that it needs is not there."""
     rate = Fraction(spec.commission_rate_e8, PRICE_SCALE)
     currency, lot_units = rates.view.currency, Fraction(spec.lot_size, VOLUME_SCALE)
     match spec.commission_type:

@@ -91,9 +91,10 @@ class Answers:
         near = [answer for answer in known if abs(answer.at_us - at_us) <= ALIKE_US]
         return min(near, key=lambda answer: abs(answer.at_us - at_us), default=None)
 
-    def commission(self, account: AccountId, symbol: SymbolId, volume: int) -> int:
-        """What opening a volume costs, by what it cost before on this account; minor units, not above zero."""
-        return round(self._commissions.get((account, symbol), Fraction(0)) * volume)
+    def commission(self, account: AccountId, symbol: SymbolId, volume: int) -> int | None:
+        """What a side of a volume costs, by what it cost on this account; minor units, not above zero. None: unknown."""
+        known = self._commissions.get((account, symbol))
+        return None if known is None else round(known * volume)
 
     def margin(self, account: AccountId, symbol: SymbolId, volume: int) -> int:
         """The margin that a volume binds, by what was bound before on this account."""

@@ -11,15 +11,18 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
+from math import ceil
 
 from cmam.domain.account import AccountView
 from cmam.domain.commands import Command, CommandKind
 from cmam.domain.conversion import Rates, chain_symbols
 from cmam.domain.copies import Intent
-from cmam.domain.equity import expected_margin, money, symbols_for
+from cmam.domain.equity import expected_margin, symbols_for
 from cmam.domain.events import Event, ExecutionSeen, IntentDropped
 from cmam.domain.ids import DealId, OrderId, PositionId, SymbolId
 from cmam.domain.quantities import PRICE_SCALE, VOLUME_SCALE, Price, Quote, Side, Volume
+from cmam.domain.risk import commission_per_unit
+from cmam.domain.sizing import Missing
 from cmam.domain.trades import (
     CloseDetail,
     Deal,
@@ -37,6 +40,7 @@ FIRST_ID = 7_000_000_000_000_000_000
 """Where the names of modelled positions, orders and deals begin: above all that a broker gives, within its int64."""
 ABOUT_MONEY = ("NOT_ENOUGH_MONEY", "TRADING_BAD_VOLUME")
 """Refusals that a smaller volume may not meet."""
+USD = "USD"
 NO_QUOTE = "no quote is recorded for it"
 
 QuoteOf = Callable[[str], Quote | None]
@@ -208,7 +212,7 @@ class Model:
         held = self._held_for(view, order, name)
         if held is not None and held.side is not order.side:
             return (self.closed(view, held, volume, price, like, now_us, name=name, order=order),)
-        commission = self._commission(view, order.symbol, volume, like)
+        commission = self._commission(view, order.symbol, volume, price, like, now_us)
         if held is None:
             position = Position(
                 position=self._position_for(view, like),
@@ -271,7 +275,7 @@ class Model:
         part = Fraction(closing, held.volume)
         gross, fee = self._gross(view, held, closing, price, now_us)
         swap, opening = round(held.swap * part), round(held.commission * part)
-        commission = opening + self._commission(view, held.symbol, closing, like)
+        commission = opening + self._commission(view, held.symbol, closing, price, like, now_us)
         beyond, now_ms = volume - closing, _later(held, now_us)
         left = replace(
             held,
@@ -428,10 +432,26 @@ class Model:
         fee = abs(gross) * spec.conversion_fee_rate / 10_000 if spec.quote_name != view.currency else Fraction(0)
         return round(gross), -round(fee)
 
-    def _commission(self, view: AccountView, symbol: SymbolId, volume: Volume, like: Answer | None) -> int:
+    def _commission(
+        self, view: AccountView, symbol: SymbolId, volume: Volume, price: Price, like: Answer | None, now_us: int
+    ) -> int:
+        money = view.currency
         if like is not None and like.volume:
             return round(Fraction(sum(deal.commission for deal in like.deals) * volume, like.volume))
-        return self.answers.commission(view.account, symbol, volume)
+        known = self.answers.commission(view.account, symbol, volume)
+        spec = view.specs.get(symbol)
+        if known is not None or spec is None or not spec.commission_rate_e8:
+            return known or 0
+        names = (*symbols_for(view, spec), *chain_symbols(view, spec.base_name, USD), *chain_symbols(view, USD, money))
+        rates = self.rates(view, now_us, names)
+        to_deposit = Fraction(1) if spec.quote_name == money else rates.rate(spec.quote_name, money, high=True)
+        if to_deposit is None:
+            return 0
+        try:
+            unit = commission_per_unit(spec, rates, Fraction(price, PRICE_SCALE), to_deposit)
+        except Missing:
+            return 0
+        return -ceil(Fraction(volume, VOLUME_SCALE) * unit * 10**view.money_digits)
 
     def _margin(self, view: AccountView, symbol: SymbolId, volume: Volume, like: Answer | None, now_us: int) -> int:
         if like is not None and like.margin:
@@ -442,7 +462,7 @@ class Model:
             return known
         names = (*symbols_for(view, spec), *chain_symbols(view, spec.base_name, view.currency))
         worth = expected_margin(self.rates(view, now_us, names), spec, volume)
-        return round(worth / money(view, 1)) if worth is not None else 0
+        return round(worth * 10**view.money_digits) if worth is not None else 0
 
     # --- what prices and time do --------------------------------------------------------------------------------------
 
@@ -472,17 +492,20 @@ class Model:
         """Somebody else set a position's levels."""
         return self._protected(position, "", is_server_event=True)
 
-    def reached(self, view: AccountView, held: Position) -> Price | None:
-        """The level of a position that the newest quote has reached; the stop first."""
+    def reached(self, view: AccountView, held: Position, known: Position | None) -> Price | None:
+        """The level of a position that the newest quote has reached; the stop first. One that the recorded position has
+        too is not looked at: the record says when it was reached."""
         spec = view.specs.get(held.symbol)
         quote = self.quote_of(spec.name) if spec is not None else None
         if quote is None:
             return None
         now, sign = quote.exit(held.side), held.side.sign
-        if held.stop is not None and (now - held.stop) * sign <= 0:
-            return held.stop
-        if held.target is not None and (now - held.target) * sign >= 0:
-            return held.target
+        stop = held.stop if known is None or known.stop != held.stop else None
+        target = held.target if known is None or known.target != held.target else None
+        if stop is not None and (now - stop) * sign <= 0:
+            return stop
+        if target is not None and (now - target) * sign >= 0:
+            return target
         return None
 
     def triggered(self, view: AccountView, order: Order) -> Price | None:

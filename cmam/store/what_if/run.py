@@ -37,7 +37,7 @@ from cmam.domain.link import LinkSettings, ProfileView, link_settings
 from cmam.domain.policy import Policy
 from cmam.domain.quantities import Quote
 from cmam.domain.registry import PROFILE_PREFIX, Registry, evolve_registry
-from cmam.domain.trades import ExecutionKind, OrderStatus
+from cmam.domain.trades import ExecutionKind, Order, OrderStatus
 from cmam.domain.turn import decide_change, due, next_due, step
 from cmam.store.fold import account_of
 from cmam.store.what_if.answers import Answer, Answers
@@ -403,6 +403,7 @@ class Run:
         moments = [next_due(book.of_apart())]
         if self._watches_guards(book):
             moments += [day.next_us for day in book.view.days.values() if day.next_us > at_us]
+            moments += [at_us + LOOK_US for _ in book.guards.breaches]
         moments += [
             max(copy.retry_at_us, at_us + LOOK_US)
             for copy in book.of_apart().copies.values()
@@ -468,6 +469,11 @@ def _asked_for(events: tuple[Event, ...], key: CopyKey) -> list[Event]:
     return [event for event in events if isinstance(event, IntentRecorded) and (event.link, event.source) == key]
 
 
+def _is_priced_alike(order: Order, resting: Order | None) -> bool:
+    """Whether the recorded order rests at the same price: then the record says when that was reached."""
+    return resting is not None and (order.limit_price, order.stop_price) == (resting.limit_price, resting.stop_price)
+
+
 def _reached(book: Book, at_us: int) -> list[Event]:
     """The levels and resting orders of what is apart that the market has reached, or whose time is over."""
     found: list[Event] = []
@@ -476,12 +482,17 @@ def _reached(book: Book, at_us: int) -> list[Event]:
             continue
         held = book.view.positions.get(copy.position) if copy.position is not None else None
         order = book.view.orders.get(copy.order) if copy.order is not None else None
-        level = book.model.reached(book.view, held) if held is not None else None
+        then = book.real.copies.get(key)
+        known = book.real.positions.get(then.position) if then is not None and then.position is not None else None
+        resting = book.real.orders.get(then.order) if then is not None and then.order is not None else None
+        level = book.model.reached(book.view, held, known) if held is not None else None
         if held is not None and level is not None:
             found.append(book.model.level_hit(book.view, held, level, at_us))
         elif order is not None and order.expires_ms and at_us // 1_000 >= order.expires_ms:
             ended = replace(order, status=OrderStatus.EXPIRED, updated_ms=at_us // 1_000)
             found.append(book.model.order_ended(ended, ExecutionKind.ORDER_EXPIRED))
-        elif order is not None and (price := book.model.triggered(book.view, order)) is not None:
-            found.extend(book.model.order_filled(book.view, order, price, at_us))
+        elif order is not None and not _is_priced_alike(order, resting):
+            price = book.model.triggered(book.view, order)
+            if price is not None:
+                found.extend(book.model.order_filled(book.view, order, price, at_us))
     return found
