@@ -86,7 +86,7 @@ class Watches:
             self._desk.remind(SAMPLE_US, "sample")
 
     def sample(self) -> None:
-        """Put one quote of each symbol on record that values what is open here or at a leader, for replay and what-if."""
+        """Put a quote of each symbol on record that values what is open here or at a leader: what-if reads them."""
         desk = self._desk
         known = ((desk.ports.status.view(link.leader), link) for link in self._following.links.values())
         leaders = [(view, link) for view, link in known if view is not None and (view.positions or view.orders)]

@@ -23,16 +23,41 @@ if TYPE_CHECKING:
 @click.option("--speed", type=click.FloatRange(0), default=0, show_default=True, help="1 is its own pace, 0 at once.")
 @click.option("--verify", is_flag=True, help="Compute every decision again and compare; exit code 1 if one differs.")
 @click.option("--state", "as_state", is_flag=True, help="What was believed at that moment.")
+@click.option(
+    "--what-if", "others", metavar="SETTING=VALUE|FILE.toml", multiple=True, help="The same days under other settings."
+)
 @click.option("--to", "target", metavar="FILE", type=click.Path(path_type=Path), help="Make the views anew into FILE.")
-def replay(start: str | None, end: str | None, speed: float, verify: bool, as_state: bool, target: Path | None) -> None:
-    """Rebuild the state from the log, watch it happen, or verify it. Reads no clock and no network."""
+@click.option("--profile", default="", metavar="NAME", help="With --what-if: other settings for this profile only.")
+@click.option("--follower", default="", metavar="ID", help="With --what-if: other settings for this follower only.")
+def replay(
+    start: str | None,
+    end: str | None,
+    speed: float,
+    verify: bool,
+    as_state: bool,
+    others: tuple[str, ...],
+    profile: str,
+    follower: str,
+    target: Path | None,
+) -> None:
+    """Rebuild the state from the log, watch it happen, verify it, or run it again under other settings.
+
+    Reads no clock and no network. A what-if takes the recorded changes, quotes and specifications, and models the fills
+    of what comes out otherwise; it ends with the difference of every trade and in total.
+    """
     from cmam.store.log import EventLog
 
-    if verify + as_state + (target is not None) > 1:
-        raise click.UsageError("expected one of --verify, --state and --to, found more.")
+    if verify + as_state + bool(others) + (target is not None) > 1:
+        raise click.UsageError("expected one of --verify, --state, --what-if and --to, found more.")
+    if (profile or follower) and not others:
+        raise click.UsageError("expected --what-if with --profile or --follower, found none.")
     log = EventLog.read_only(face().home.root)
     try:
-        if target is not None:
+        if others:
+            from cmam.cli.what_if import run_what_if
+
+            run_what_if(lambda what: _upto(log, end, what), others, profile=profile, follower=follower)
+        elif target is not None:
             from cmam.cli.rebuilding import rebuild_views
 
             rebuild_views(log, target, *_place(end))
@@ -46,11 +71,12 @@ def replay(start: str | None, end: str | None, speed: float, verify: bool, as_st
         log.close()
 
 
-def _upto(log: EventLog, end: str | None) -> Iterator[Recorded]:
+def _upto(log: EventLog, end: str | None, what: str) -> Iterator[Recorded]:
+    from cmam.cli.progress import followed
     from cmam.store.replay import until
 
     position, at_us = _place(end)
-    return until(log.read_all(), position=position, at_us=at_us)
+    return followed(until(log.read_all(), position=position, at_us=at_us), position or log.position(), what)
 
 
 def _place(text: str | None) -> tuple[int | None, int | None]:
@@ -66,7 +92,7 @@ def _place(text: str | None) -> tuple[int | None, int | None]:
 def _verify(log: EventLog, end: str | None) -> None:
     from cmam.store.replay import verify
 
-    result = verify(_upto(log, end))
+    result = verify(_upto(log, end, "verify"))
     document = {
         "identical": result.is_identical,
         "records": result.records,
@@ -113,7 +139,7 @@ def _state(log: EventLog, end: str | None) -> None:
     from cmam.store.replay import state
     from cmam.store.text import iso
 
-    folded = state(_upto(log, end))
+    folded = state(_upto(log, end, "state"))
     document = {
         **office.document_of_fold(folded),
         "position": folded.position,
@@ -136,7 +162,7 @@ def _watch(log: EventLog, start: str | None, end: str | None, speed: float) -> N
     position, at_us = _place(start)
     wanted = (
         record
-        for record in _upto(log, end)
+        for record in _upto(log, end, "replay")
         if (position is None or record.position >= position) and (at_us is None or record.at_us >= at_us)
     )
     pause = Latch()

@@ -135,6 +135,12 @@ def test_a_trade_is_copied_and_can_be_read_in_every_way(person: Person, ready: R
     assert person.types("audit", "copies", "--symbol", "GBPUSD", "--json").out == ""
     assert person.types("replay").code == 0
     assert person.types("replay", "--state").code == 0
+    same = person.types("replay", "--what-if", "volume.amount=0.5", "--json").lines[0]
+    assert (same["equal"], same["model"]["fills"]) == (True, 0)
+    doubled = person.types("replay", "--what-if", "volume.amount=1", "--profile", "MAIN", "--json").lines[0]
+    (other,) = [row for row in doubled["differences"] if row["what_if"]["verdict"] == "copy"]
+    assert (other["recorded"]["volume"], other["what_if"]["volume"]) == ("50000.00", "100000.00")
+    assert "100000" in person.types("replay", "--what-if", "volume.amount=1").out
     pack = tmp_path / "evidence.pack"
     assert person.types("audit", "export", str(pack)).code == 0
     assert person.types("audit", "verify", "--pack", str(pack)).code == 0
@@ -238,6 +244,11 @@ def test_a_stored_pause_is_obeyed_at_the_next_start(person: Person) -> None:
         (("audit", "verify", "--head", "x"), 2, "expected a head"),
         (("audit", "export", "copies.xlsx"), 2, ".csv"),
         (("replay", "--verify", "--state"), 2, "found more"),
+        (("replay", "--profile", "main"), 2, "--what-if"),
+        (("replay", "--what-if", "volume.amount"), 2, "SETTING=VALUE"),
+        (("replay", "--what-if", "nothing.toml"), 2, "readable file"),
+        (("replay", "--what-if", "side=up"), 2, "found 'up'"),
+        (("replay", "--what-if", "side=buy", "--profile", "nobody"), 2, "found nobody"),
         (("account", "tag", "41000001"), 2, "--add"),
         (("nothing",), 2, "No such command"),
         (("status", "--nothing"), 2, "No such option"),

@@ -92,7 +92,7 @@ class Answers:
         return min(near, key=lambda answer: abs(answer.at_us - at_us), default=None)
 
     def commission(self, account: AccountId, symbol: SymbolId, volume: int) -> int | None:
-        """What a side of a volume costs, by what it cost on this account; minor units, not above zero. None: unknown."""
+        """What one side of a volume costs, by what it cost on this account; minor units, None where unknown."""
         known = self._commissions.get((account, symbol))
         return None if known is None else round(known * volume)
 
@@ -123,9 +123,7 @@ class Answers:
             case _:
                 pass
 
-    def _end(
-        self, intent: IntentId, at_us: int, *, refusal: RequestRefused | None = None, dropped: str = ""
-    ) -> None:
+    def _end(self, intent: IntentId, at_us: int, *, refusal: RequestRefused | None = None, dropped: str = "") -> None:
         answer = self._by_intent.get(intent)
         if answer is not None and not answer.deals:
             answer.ended_us, answer.refusal, answer.dropped = at_us, refusal, dropped

@@ -81,9 +81,7 @@ class Asked:
             self.besides[link.link] = dict(settings)
         return list(dict.fromkeys(faults))
 
-    def _take_document(
-        self, registry: Registry, profiles: list[ProfileView], document: Mapping[str, Any]
-    ) -> list[str]:
+    def _take_document(self, registry: Registry, profiles: list[ProfileView], document: Mapping[str, Any]) -> list[str]:
         name = str(document["name"])
         found = next((one for one in profiles if one.name.casefold() == name.casefold()), None)
         if found is None:

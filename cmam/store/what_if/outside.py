@@ -54,9 +54,7 @@ def _of_order(book: Book, fact: ExecutionSeen, then: Order, order: Order, at_us:
         yield book.model.order_ended(replace(order, status=status, updated_ms=at_us // 1_000), fact.kind)
 
 
-def _of_position(
-    book: Book, before: AccountView, fact: ExecutionSeen, held: Position, at_us: int
-) -> Iterator[Event]:
+def _of_position(book: Book, before: AccountView, fact: ExecutionSeen, held: Position, at_us: int) -> Iterator[Event]:
     deal, seen = fact.deal, fact.position
     known = before.positions.get(deal.position if deal is not None else seen.position if seen is not None else -1)  # type: ignore[arg-type]
     if known is None or known.volume <= 0:
@@ -71,9 +69,7 @@ def _of_position(
         volume = spec.floor_volume(floor_fraction(part)) if spec is not None else Volume(floor_fraction(part))
         volume = held.volume if deal.close.closed_volume >= known.volume else volume
         if volume > 0:
-            yield book.model.closed(
-                book.view, held, volume, deal.price, None, at_us, kind=kind, stop_out=is_stop_out
-            )
+            yield book.model.closed(book.view, held, volume, deal.price, None, at_us, kind=kind, stop_out=is_stop_out)
     elif fact.kind is ExecutionKind.SWAP and seen is not None:
         swap = round(Fraction(seen.swap * held.volume, known.volume))
         yield replace(fact, position=replace(held, swap=swap, updated_ms=max(held.updated_ms, seen.updated_ms)))

@@ -1,4 +1,4 @@
-"""The newest recorded quote of every symbol, as the what-if finds it: by broker, since its accounts see the same ones."""
+"""The newest recorded quote of every symbol, by broker, since all accounts of one see the same."""
 
 from __future__ import annotations
 

@@ -166,7 +166,8 @@ def _worth(view: AccountView, copy: Copy, model: Model, now_us: int) -> int | No
         if rate is None:
             return None
         gain *= rate
-    return int(round(gain * 10**view.money_digits))
+    worth: Fraction = gain * 10**view.money_digits
+    return round(worth)
 
 
 def realised(before: AccountView, after: AccountView, fact: Event) -> Iterator[tuple[CopyKey, int]]:

@@ -1,7 +1,7 @@
 """A what-if on its way through the log: every recorded turn is taken twice, as it was and as it would have been.
 
 A copy keeps its recorded reports as long as both sides agree on it to the last field. From its first difference it is
-*apart*: what the record says of it is taken for what people and markets did (a level that was reached, a close by hand),
+*apart*: what the record says of it is taken for what people and markets did (a level reached, a close by hand),
 and what it asks for is answered by the model. Times are those of the record; nothing here reads a clock.
 """
 
@@ -30,21 +30,22 @@ from cmam.domain.events import (
     IntentRecorded,
     QuotesSampled,
 )
-from cmam.domain.ids import AccountId, IntentId, LinkId, ProfileId
+from cmam.domain.ids import AccountId, IntentId
 from cmam.domain.inputs import gather, gather_for_copy, quotes_needed
 from cmam.domain.leading import changes
-from cmam.domain.link import LinkSettings, ProfileView, link_settings
-from cmam.domain.policy import Policy
+from cmam.domain.link import LinkSettings
 from cmam.domain.quantities import Quote
-from cmam.domain.registry import PROFILE_PREFIX, Registry, evolve_registry
-from cmam.domain.trades import ExecutionKind, Order, OrderStatus
+from cmam.domain.registry import Registry
 from cmam.domain.turn import decide_change, due, next_due, step
 from cmam.store.fold import account_of
 from cmam.store.what_if.answers import Answer, Answers
 from cmam.store.what_if.asked import Asked
 from cmam.store.what_if.book import Book
-from cmam.store.what_if.model import Counted, Model
+from cmam.store.what_if.compare import differs, key_of, reached
+from cmam.store.what_if.model import Model
+from cmam.store.what_if.money import Counted
 from cmam.store.what_if.outside import outside
+from cmam.store.what_if.profiles import Profiles
 from cmam.store.what_if.quotes import Quotes
 from cmam.store.what_if.rows import Rows, realised
 from cmam.store.what_if.turns import RecordedTurn, turns
@@ -52,15 +53,12 @@ from cmam.store.what_if.turns import RecordedTurn, turns
 LOOK_US = 250_000
 """How often the running system looks at what waits and at its guards."""
 
-_GUARDS = ("min_equity", "take_equity", "daily_", "trailing_drawdown", "total_loss", "guard_", "max_rej", "rejection_")
-
 
 class Run:
     """One what-if over one log."""
 
     def __init__(self, answers: Answers, asked: Asked) -> None:
         self.rows = Rows()
-        self.registry = Registry()
         self.books: dict[AccountId, Book] = {}
         self.counted = Counted()
         self.quotes = Quotes()
@@ -68,11 +66,9 @@ class Run:
         self.first_us = 0
         self.now_us = 0
         self._answers = answers
-        self._asked = asked
-        self._history: dict[str, list[ProfileView]] = {}
+        self._profiles = Profiles(asked)
         self._heap: list[tuple[int, int, AccountId, IntentId, int, Answer | None]] = []
         self._numbers = itertools.count()
-        self._links: tuple[LinkSettings, ...] = ()
 
     def take_all(self, records: Iterable[Any]) -> None:
         """Take a whole log, then value what is still open."""
@@ -121,32 +117,18 @@ class Run:
     # --- profiles -----------------------------------------------------------------------------------------------------
 
     def _organise(self, stream: str, events: Iterable[Event]) -> None:
-        for event in events:
-            self.registry = evolve_registry(self.registry, stream, event)
-            if stream.startswith(PROFILE_PREFIX):
-                profile = self.registry.profiles[ProfileId(stream.removeprefix(PROFILE_PREFIX))]
-                self._history.setdefault(stream, []).append(profile)
-        self._links = tuple(self._asked.change(link) for link in self.registry.links())
+        self._profiles.take(stream, events)
         for book in self.books.values():
             self._see_guards(book)
 
     def _see_guards(self, book: Book) -> None:
         """Guards that are other ones are watched here; what their timers said then is not taken."""
-        for link in self.registry.links():
-            asked = self._asked.change(link)
-            if link.follower == book.real.account and asked is not link:
-                book.own_guards |= _guards_of(link.policy) != _guards_of(asked.policy)
+        book.own_guards |= self._profiles.has_other_guards(book.real.account)
 
-    def _links_of(self, account: AccountId) -> dict[LinkId, LinkSettings]:
-        return {link.link: link for link in self._links if link.follower == account}
-
-    def _settings_then(self, event: ChangeDecided) -> LinkSettings | None:
-        history = self._history.get(PROFILE_PREFIX + event.profile, [])
-        if not 0 < event.settings_version <= len(history):
-            return None
-        profile = history[event.settings_version - 1]
-        links = link_settings(profile, self.registry.store, paused_accounts=frozenset())
-        return next((link for link in links if link.link == event.link), None)
+    @property
+    def registry(self) -> Registry:
+        """What is known of accounts and profiles."""
+        return self._profiles.registry
 
     # --- quotes -------------------------------------------------------------------------------------------------------
 
@@ -177,7 +159,7 @@ class Run:
         """New quotes on a feed: levels and resting orders that are ours to watch may be reached."""
         for book in self.books.values():
             if book.feed == feed and book.is_apart:
-                for fact in _reached(book, at_us):
+                for fact in reached(book, at_us):
                     self._step(book, fact, at_us, is_ours=True)
                 self._look(book, at_us)
 
@@ -187,7 +169,7 @@ class Run:
         at_us = turn.head.at_us
         before = book.real
         self._real(book, turn)
-        settings = self._settings_then(event)
+        settings = self._profiles.settings_then(event)
         leader = self.books.get(event.change.leader)
         source = leader.owners.get(event.change.position) if leader and event.change.position is not None else None
         if settings is None or (leader is not None and source in leader.apart):
@@ -195,7 +177,7 @@ class Run:
                 self.rows.decided(book.real, event, None, at_us)
             return
         inputs = self._with_more_quotes(book, before, event, settings, at_us)
-        asked = self._asked.change(settings)
+        asked = self._profiles.asked.change(settings)
         cause = (event.cause_version, event.cause_index)
         decided = decide_change(book.view, asked, event.change, cause, inputs, at_us)
         book.view = decided.view
@@ -207,7 +189,7 @@ class Run:
         self, book: Book, before: AccountView, event: ChangeDecided, settings: LinkSettings, at_us: int
     ) -> Inputs:
         """The recorded inputs, and of what only the other settings need the quotes that stand elsewhere in the log."""
-        asked = self._asked.change(settings)
+        asked = self._profiles.asked.change(settings)
         if asked is settings and not book.is_apart:
             return event.inputs
         looked_at = set(quotes_needed(before, event.change, settings))
@@ -243,7 +225,7 @@ class Run:
             copy = book.view.copies.get((fact.link, fact.source))
             if copy is not None:
                 then = settings_of(book.view, copy, fact, self.registry.store)
-                fact = replace(fact, settings=self._asked.change(then).settings)
+                fact = replace(fact, settings=self._profiles.asked.change(then).settings)
         return fact
 
     # --- both sides of a turn -----------------------------------------------------------------------------------------
@@ -267,9 +249,9 @@ class Run:
         self.rows.noted(turn.view, turn.derived, other=True)
         book.fresh.extend(turn.intents)
         if is_ours:
-            for key in {_key(event) for event in turn.derived} | {book.concern(before, fact)}:
-                if key is not None:
-                    self.rows.took(turn.view, key, other=True)
+            for touched in {key_of(event) for event in turn.derived} | {book.concern(before, fact)}:
+                if touched is not None:
+                    self.rows.took(turn.view, touched, other=True)
             if turn.folded is not None:
                 self._tell(book, changes(before, turn.folded, fact), at_us)
         return turn.derived
@@ -284,14 +266,15 @@ class Run:
     ) -> None:
         """After a turn: see where the two sides went apart, and let what is apart go on."""
         recorded, other = tuple(recorded), tuple(other)
-        touched = {found for event in (*recorded, *other) if (found := _key(event)) is not None} | (keys or set())
+        named = {key_of(event) for event in (*recorded, *other)} | (keys or set())
+        touched = {book.real.key_of(one) for one in named if one is not None}
         if not book.fresh:
             book.fresh.extend(event for event in other if isinstance(event, IntentRecorded))
-        for key in sorted(book.real.key_of(one) for one in touched):
+        for key in sorted(touched):
             copy = book.real.copies.get(key)
             if copy is not None and copy.position is not None:
                 book.owners[copy.position] = key
-            if key not in book.apart and _differs(book, key, recorded, other):
+            if key not in book.apart and differs(book, key, recorded, other):
                 self._part(book, key, at_us)
             self.rows.took(book.real, key, other=False)
             self.rows.took(book.view, key, other=True)
@@ -364,7 +347,7 @@ class Run:
         if not at_once and at_us < book.woken_us + LOOK_US:
             return
         book.woken_us = at_us
-        links = self._links_of(book.view.account)
+        links = self._profiles.links_of(book.view.account)
         facts: list[Event] = [
             fact for fact in due(book.of_apart(), at_us) if isinstance(fact, CopyOverdue | IntentOverdue | GuardRearmed)
         ]
@@ -420,7 +403,7 @@ class Run:
 
     def _tell(self, book: Book, told: tuple[Change, ...], at_us: int) -> None:
         """What is modelled of an account that leads others is told to those who follow it."""
-        for link in self._links if told else ():
+        for link in self._profiles.links if told else ():
             follower = self.books.get(link.follower)
             if link.leader != book.view.account or follower is None:
                 continue
@@ -444,55 +427,3 @@ class Run:
                 if decided.derived and isinstance(decided.derived[0], ChangeDecided):
                     self.rows.decided(follower.view, None, decided.derived[0], at_us)
                 self._finish(follower, (), decided.derived, at_us)
-
-
-def _key(event: Event) -> CopyKey | None:
-    if isinstance(event, ChangeDecided):
-        return (event.link, event.change.source)
-    link, source = getattr(event, "link", None), getattr(event, "source", None)
-    return (link, source) if link is not None and source is not None else None
-
-
-def _guards_of(policy: Policy) -> tuple[object, ...]:
-    return tuple(getattr(policy, name) for name in policy.__dataclass_fields__ if name.startswith(_GUARDS))
-
-
-def _differs(book: Book, key: CopyKey, recorded: tuple[Event, ...], other: tuple[Event, ...]) -> bool:
-    """Whether a copy, or what it asks for, is not what it was."""
-    real, view = book.real, book.view
-    if real.copies.get(key) != view.copies.get(key) or real.finished.get(key) != view.finished.get(key):
-        return True
-    return _asked_for(recorded, key) != _asked_for(other, key)
-
-
-def _asked_for(events: tuple[Event, ...], key: CopyKey) -> list[Event]:
-    return [event for event in events if isinstance(event, IntentRecorded) and (event.link, event.source) == key]
-
-
-def _is_priced_alike(order: Order, resting: Order | None) -> bool:
-    """Whether the recorded order rests at the same price: then the record says when that was reached."""
-    return resting is not None and (order.limit_price, order.stop_price) == (resting.limit_price, resting.stop_price)
-
-
-def _reached(book: Book, at_us: int) -> list[Event]:
-    """The levels and resting orders of what is apart that the market has reached, or whose time is over."""
-    found: list[Event] = []
-    for key, copy in book.view.copies.items():
-        if key not in book.apart:
-            continue
-        held = book.view.positions.get(copy.position) if copy.position is not None else None
-        order = book.view.orders.get(copy.order) if copy.order is not None else None
-        then = book.real.copies.get(key)
-        known = book.real.positions.get(then.position) if then is not None and then.position is not None else None
-        resting = book.real.orders.get(then.order) if then is not None and then.order is not None else None
-        level = book.model.reached(book.view, held, known) if held is not None else None
-        if held is not None and level is not None:
-            found.append(book.model.level_hit(book.view, held, level, at_us))
-        elif order is not None and order.expires_ms and at_us // 1_000 >= order.expires_ms:
-            ended = replace(order, status=OrderStatus.EXPIRED, updated_ms=at_us // 1_000)
-            found.append(book.model.order_ended(ended, ExecutionKind.ORDER_EXPIRED))
-        elif order is not None and not _is_priced_alike(order, resting):
-            price = book.model.triggered(book.view, order)
-            if price is not None:
-                found.extend(book.model.order_filled(book.view, order, price, at_us))
-    return found

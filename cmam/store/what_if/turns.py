@@ -35,5 +35,3 @@ def turns(records: Iterable[Recorded]) -> Iterator[RecordedTurn]:
         current = RecordedTurn(record)
     if current is not None:
         yield current
-
-

@@ -1,0 +1,33 @@
+"""How far a long reading of the log has come: one line on stderr at a terminal, and nothing anywhere else."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING
+
+from cmam.cli.common import console
+
+if TYPE_CHECKING:
+    from cmam.store.envelope import Recorded
+
+LONG = 20_000
+"""A log of fewer records than this is read before anybody wonders."""
+EVERY = 1_000
+"""Between two looks at the line lie so many records: drawing it costs more than reading one."""
+
+
+def followed(records: Iterable[Recorded], total: int, what: str) -> Iterator[Recorded]:
+    """The same records, with a bar that says how many of `total` have been read."""
+    if total < LONG or not sys.stderr.isatty():
+        yield from records
+        return
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=console(error=True), transient=True) as bar:
+        task = bar.add_task(what, total=total)
+        for count, record in enumerate(records):
+            if not count % EVERY:
+                bar.update(task, completed=record.position)
+            yield record

@@ -1,0 +1,120 @@
+"""What-if over a small log: what is asked, what it leaves alone, what it counts, and what it says is wrong."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from cmam.domain.events import ExecutionSeen, QuotesSampled, SymbolSpecSeen
+from cmam.domain.ids import SymbolId
+from cmam.domain.quantities import Quote
+from cmam.domain.registry import Registry
+from cmam.store.fold import fold
+from cmam.store.what_if import Asked, AskedInvalid, what_if
+
+from .world import FIRST, PROFILE, SECOND, World, a_day, price
+
+
+def _asked(world: World, settings: dict[str, str], **more: str) -> Asked:
+    return Asked.of(fold(world.log.read_all()).registry, settings, **more)  # type: ignore[arg-type]
+
+
+def test_settings_that_are_what_they_were_change_nothing() -> None:
+    """Also where they are spelt out."""
+    world = a_day()
+    found = what_if(world.log.read_all, _asked(world, {"volume.amount": "0.5", "side": "both"}))
+    assert found["equal"]
+    assert found["trades"] > 2
+    assert found["model"]["fills"] == 0
+
+
+def test_twice_the_amount_is_twice_the_volume_and_twice_the_result() -> None:
+    """Each trade that was copied comes out with both numbers doubled, at the recorded prices."""
+    world = World().set_up()
+    position = world.leader_opens(20_000_000)
+    world.leader_closes(position, at="1.10500")
+    found = what_if(world.log.read_all, _asked(world, {"volume.amount": "1"}))
+    (row,) = [row for row in found["differences"] if row["follower"] == FIRST]
+    assert (row["recorded"]["volume"], row["what_if"]["volume"]) == ("100000.00", "200000.00")
+    assert (row["recorded"]["result"], row["what_if"]["result"]) == ("1.00", "2.00")
+    assert row["result_difference"] == "1.00"
+    assert found["model"]["at_recorded_fills"] == found["model"]["fills"] == 4
+
+
+def test_what_is_not_copied_any_more_says_why() -> None:
+    """A trade that the other settings skip has their reason, no volume and no result."""
+    world = World().set_up()
+    world.leader_closes(world.leader_opens(20_000_000))
+    found = what_if(world.log.read_all, _asked(world, {"side": "sell"}))
+    row = next(row for row in found["differences"] if row["follower"] == FIRST)
+    assert row["what_if"] == {
+        "verdict": "skip",
+        "reason": "side_excluded",
+        "volume": "0.00",
+        "result": "0.00",
+        "state": None,
+        "ended": None,
+    }
+    sums = next(one for one in found["followers"] if one["follower"] == FIRST)
+    assert (sums["difference"]["copied"], sums["difference"]["skipped"]) == (-1, 1)
+
+
+def test_a_follower_that_was_not_asked_for_stays_as_it_was() -> None:
+    """Other settings for one follower change nothing at the other, to the last cent."""
+    world = a_day()
+    found = what_if(world.log.read_all, _asked(world, {"volume.amount": "0.25"}, follower=str(FIRST)))
+    assert {row["follower"] for row in found["differences"]} == {FIRST}
+    second = next(one for one in found["followers"] if one["follower"] == SECOND)
+    assert second["recorded"] == second["what_if"]
+
+
+def test_a_file_takes_the_place_of_all_settings() -> None:
+    """What a profile of the file does not name stands at its default, whatever was recorded."""
+    world = World().set_up()
+    world.leader_opens(20_000_000)
+    document = {"name": "main", "settings": {}, "followers": [{"account": str(FIRST), "settings": {}}]}
+    asked = Asked.of(fold(world.log.read_all()).registry, {}, documents=[document])
+    (row,) = what_if(world.log.read_all, asked)["differences"]
+    assert (row["recorded"]["volume"], row["what_if"]["volume"]) == ("100000.00", "200000.00")
+
+
+def test_a_drawdown_is_that_of_the_recorded_samples() -> None:
+    """Equity is taken at each sample on both sides: half the copy falls half as deep."""
+    world = World().set_up()
+    spec = replace(world.views[FIRST].specs[SymbolId(FIRST % 1_000)], quote_name="EUR")
+    world.fact(FIRST, SymbolSpecSeen(spec=spec))
+    world.leader_opens(20_000_000, at="1.10000")
+    for bid in ("1.10000", "1.09000", "1.09500"):
+        world.tick(10_000_000)
+        quote = Quote(price(bid), price(bid), world.now // 1_000, world.now)
+        world.write(f"account:{FIRST}", QuotesSampled(quotes={"EURUSD": quote}))
+    found = what_if(world.log.read_all, _asked(world, {"volume.amount": "0.25"}))
+    sums = next(one for one in found["followers"] if one["follower"] == FIRST)
+    assert sums["samples"] == 3
+    assert (sums["recorded"]["drawdown"], sums["what_if"]["drawdown"]) == ("1000.00", "500.00")
+
+
+def test_all_that_is_wrong_is_said_at_once() -> None:
+    """Each value, each name, and an unknown profile or follower in one sentence with what there is."""
+    world = World().set_up()
+    with pytest.raises(AskedInvalid) as wrong:
+        _asked(world, {"volume.amount": "none", "sied": "buy", "side": "up"})
+    assert len(wrong.value.faults) == 3
+    assert "such as side" in str(wrong.value)
+    with pytest.raises(AskedInvalid, match="Main"):
+        _asked(world, {"side": "buy"}, profile="other")
+    with pytest.raises(AskedInvalid, match="found 77"):
+        _asked(world, {"side": "buy"}, follower="77")
+    with pytest.raises(AskedInvalid, match="nothing to run again"):
+        Asked.of(Registry(), {"side": "buy"})
+
+
+def test_the_log_itself_is_only_read() -> None:
+    """Neither the records nor what stands in them is touched by a what-if."""
+    world = a_day()
+    before = [record.hash for record in world.log.read_all()]
+    what_if(world.log.read_all, _asked(world, {"volume.amount": "3"}))
+    assert [record.hash for record in world.log.read_all()] == before
+    assert PROFILE in fold(world.log.read_all()).registry.profiles
+    assert any(isinstance(record.event, ExecutionSeen) for record in world.log.read_all())
