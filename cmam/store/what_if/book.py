@@ -13,6 +13,7 @@ from cmam.domain.equity import equity, equity_symbols
 from cmam.domain.events import (
     CopyOverdue,
     CopyWoken,
+    DayHistorySeen,
     EquityPeaked,
     Event,
     ExecutionSeen,
@@ -25,6 +26,7 @@ from cmam.domain.events import (
     IntentSent,
     Reconciled,
     RequestRefused,
+    ResultsSeen,
     TraderSeen,
     TrailingStopMoved,
 )
@@ -163,10 +165,10 @@ class Book:
                 yield order
 
     def is_guard_fact(self, fact: Event) -> bool:
-        """Whether a guard's timer made this fact: another account would have made others."""
+        """Whether a guard made or asked for this fact: an account that went another way would have others."""
         if isinstance(fact, GuardRearmed):
             return not fact.user
-        return isinstance(fact, GuardDayBegan | EquityPeaked | GuardTripped)
+        return isinstance(fact, GuardDayBegan | EquityPeaked | GuardTripped | ResultsSeen | DayHistorySeen)
 
     # --- time and money -----------------------------------------------------------------------------------------------
 

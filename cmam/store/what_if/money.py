@@ -11,8 +11,9 @@ from cmam.domain.account import AccountView
 from cmam.domain.arithmetic import Missing
 from cmam.domain.conversion import Rates, chain_symbols
 from cmam.domain.copies import Intent
-from cmam.domain.equity import expected_margin, symbols_for
+from cmam.domain.equity import symbols_for
 from cmam.domain.ids import SymbolId
+from cmam.domain.margins import expected_margin
 from cmam.domain.quantities import PRICE_SCALE, VOLUME_SCALE, Price, Quote, Side, Volume
 from cmam.domain.risk import commission_per_unit
 from cmam.domain.trades import Position
