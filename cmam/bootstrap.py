@@ -22,6 +22,7 @@ from cmam.actors import messages as m
 from cmam.actors.account import AccountActor, AccountPorts
 from cmam.actors.connection import ConnectionActor, ConnectionPorts
 from cmam.actors.control import ControlListener
+from cmam.actors.ending import Ended, Ending
 from cmam.actors.keeper import KeeperActor, Keys
 from cmam.actors.operator import OperatorActor
 from cmam.actors.rate_limiter import RateLimitActor
@@ -40,7 +41,7 @@ from cmam.credentials.oauth import OAuthClient
 from cmam.credentials.rotation import Provider
 from cmam.credentials.secrets_file import SecretStore
 from cmam.domain.account import AccountView
-from cmam.domain.events import StoreCreated, SystemStarted, SystemStopped
+from cmam.domain.events import StoreCreated, SystemStarted
 from cmam.domain.ids import AccountId
 from cmam.domain.operate import Refusal
 from cmam.domain.registry import APP, Registry
@@ -48,6 +49,7 @@ from cmam.office import STORE_ID_CHARACTERS, new_id, secrets_of
 from cmam.openapi.quotes import QuoteBoard
 from cmam.openapi.transport import connect
 from cmam.store import projector
+from cmam.store.errors import StoreUnavailable
 from cmam.store.fold import Fold, fold
 from cmam.store.lock import StoreLock
 from cmam.store.log import EventLog, Pending
@@ -55,10 +57,8 @@ from cmam.store.text import iso
 
 log = logging.getLogger(__name__)
 
-DRAIN_S = 3.0
-"""How long committed requests may take to leave at the end."""
-STEP_S = 1.0
-"""How long one group of actors may take to come to its end."""
+PROJECTOR_S = 1.0
+"""How long the projector may take to come up to the end of the log; what it leaves is projected by whoever looks."""
 PREFIX_BYTES = 4
 NOBODY = ("",)
 """As `profiles`: nobody follows anybody, so that nothing opens; what the copies there are need is still done."""
@@ -135,6 +135,7 @@ def run(
     stop: Latch,
     profiles: Iterable[str] = (),
     on_ready: Callable[[Ready], None] = lambda _: None,
+    on_end: Callable[[Ended], None] = lambda _: None,
     is_done: Callable[[StatusBoard], bool] = lambda _: False,
     clock: Clock | None = None,
 ) -> int:
@@ -146,15 +147,30 @@ def run(
     home.prepare()
     with StoreLock(home.root).acquire(since=iso(clock.now()) or "", command=command):
         event_log = EventLog.open(home.root, durability=settings.durability)
+        is_free = True
         try:
             vault = secrets_of(home, settings.secrets)
             only = frozenset(name.lower() for name in profiles)
             system = System(settings, event_log, vault, threads(settings, clock), only=only)
-            code = _attended(home, system, stop, on_ready, is_done)
-            event_log.write_checkpoint(clock.now())
+            try:
+                code = _attended(home, system, stop, on_ready, is_done)
+            finally:
+                is_free = not system.ended.is_stuck  # else its thread still holds the file, and close would wait for it
+                on_end(system.ended)
+            if is_free:
+                _write_checkpoint(event_log, clock)
             return code
         finally:
-            event_log.close()
+            if is_free:
+                event_log.close()
+
+
+def _write_checkpoint(event_log: EventLog, clock: Clock) -> None:
+    """Let the end of the log show; a store that takes nothing now has been spoken of already."""
+    try:
+        event_log.write_checkpoint(clock.now())
+    except StoreUnavailable as error:
+        log.warning("! the last checkpoint was not written: %s", error)
 
 
 def _attended(
@@ -180,7 +196,7 @@ def _attended(
         finally:
             code = system.stop()
             if child is not None:
-                projector.stop(child)
+                projector.stop(child, PROJECTOR_S)
     return code
 
 
@@ -212,7 +228,9 @@ class System:
         self._board = QuoteBoard()
         self._status = StatusBoard()
         self._spent = Spent()
-        self._stopped: dict[str, Latch] = {}
+        self._ending = Ending(machinery.directory, self._status, machinery.clock, machinery.wait)
+        self.ended = Ended()
+        """What is to be said once `stop` is done."""
         self._ended = Latch()
         self._fatal = ""
         self._refs: list[Any] = []
@@ -253,7 +271,7 @@ class System:
             self._directory,
             self._status,
             self._restart_account,
-            self._note_stopped,
+            self._ending.note_stopped,
             self._die,
         )
         self._launch(m.RECORDER, RecorderActor, self._log, self._clock, self._timer, self._directory)
@@ -386,11 +404,6 @@ class System:
         """The board that `status` shows."""
         return self._status
 
-    def _note_stopped(self, name: str) -> None:
-        latch = self._stopped.get(name)
-        if latch is not None:
-            latch.open()
-
     @property
     def why_failed(self) -> str:
         """Why the system cannot go on, empty while it can."""
@@ -403,36 +416,14 @@ class System:
     # --- stop -----------------------------------------------------------------------------------------------------
 
     def stop(self) -> int:
-        """Come to an orderly end: exit code 0, or 1 where an actor forced it."""
-        names = self._directory.names()
-        limiters = [name for name in names if name.startswith("limiter:")]
-        self._stop_all([name for name in names if name.startswith("account:")])
-        self._stop_all(limiters)
-        self._drain(limiters)
-        self._stop_all([name for name in names if name.startswith("connection:")])
-        self._directory.tell(m.OPERATOR, SystemStopped(reason=self._fatal or "asked to"))
-        self._stop_all([m.KEEPER, m.OPERATOR])
-        self._stop_all([m.RECORDER])
+        """Come to an orderly end: exit code 0, or 1 where an actor forced it or something was not recorded."""
+        self.ended = self._ending.run(self._fatal or "asked to")
         for ref in reversed(self._refs):
-            ref.stop(block=False)
+            if ref.is_alive():
+                ref.stop(block=False)
         self._timer.stop()
         if self._fatal:
             log.error("! %s", self._fatal)
-        return 1 if self._fatal else 0
-
-    def _stop_all(self, names: list[str]) -> None:
-        for name in names:
-            self._stopped[name] = Latch()
-            if not self._directory.tell(name, m.Stop()):
-                self._stopped[name].open()
-        for name in names:
-            if not self._machinery.wait(self._stopped[name], STEP_S):
-                log.warning("! %s did not come to its end in time", name)
-
-    def _drain(self, limiters: list[str]) -> None:
-        """Let what is committed leave, as far as the time allows."""
-        patience = Latch()
-        for _ in range(int(DRAIN_S * 20)):
-            if not any(self._status.read(name).get("waiting") for name in limiters):
-                return
-            self._machinery.wait(patience, 0.05)
+        if self.ended.unrecorded or self.ended.is_stuck:
+            log.error("! the event store took nothing to the end: the next start asks the brokers what became of it")
+        return 1 if self._fatal or self.ended.unrecorded or self.ended.is_stuck else 0

@@ -26,7 +26,7 @@ from cmam.domain.ids import AccountId, base36
 from cmam.domain.operate import Context, Outcome, Refusal, operate
 from cmam.domain.registry import APP, PROFILE_PREFIX, Registry, evolve_registry
 from cmam.domain.turn import step
-from cmam.store.errors import StoreHeld, StoreMissing
+from cmam.store.errors import StoreError, StoreHeld, StoreMissing
 from cmam.store.fold import Fold, account_of, fold
 from cmam.store.lock import StoreLock
 from cmam.store.log import EventLog, Pending
@@ -96,6 +96,14 @@ def read_registry(home: Home) -> Registry:
         return _fold_registry(log)
     finally:
         log.close()
+
+
+def names_of(home: Home) -> dict[int, str]:
+    """What a person calls each account; empty where the record cannot be read."""
+    try:
+        return {int(known.account): known.shown for known in read_registry(home).accounts.values()}
+    except StoreError:
+        return {}
 
 
 def stored_status(home: Home) -> dict[str, Any]:

@@ -59,6 +59,11 @@ class RecorderActor(Watched):
         self._checkpoint_asked = False
         self._wrote_us = 0
 
+    @property
+    def unrecorded(self) -> int:
+        """How many facts wait for the store. Read from other threads."""
+        return sum(len(append.facts) for append in tuple(self._waiting))
+
     def on_receive(self, message: Any) -> None:
         match message:
             case _ if self._is_closed:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from cmam.clock import SECOND_US
 from cmam.domain.account import AccountView, CopyState
 from cmam.domain.ids import AccountId
 from cmam.domain.link import LinkSettings
@@ -65,7 +66,9 @@ class StatusBoard:
             "store": str(registry.store),
             "event_store": self._event_store(),
             "connections": {name: note for name, note in sorted(notes.items()) if name.startswith("connection:")},
-            "limiters": {name: note for name, note in sorted(notes.items()) if name.startswith("limiter:")},
+            "limiters": {
+                name: _figures(note, now_us) for name, note in sorted(notes.items()) if name.startswith("limiter:")
+            },
             "accounts": [
                 {**account_document(self._views.get(known.account), known), **notes.get(f"account:{known.account}", {})}
                 for known in registry.accounts.values()
@@ -89,6 +92,14 @@ class StatusBoard:
             for view in list(self._views.values())
             for kind, text in view.alerts.items()
         ]
+
+
+def _figures(note: dict[str, Any], now_us: int) -> dict[str, Any]:
+    """A limiter's figures as they are now: what left more than a second ago is no part of this second any more."""
+    shown = {name: value for name, value in note.items() if name != "shown_us"}
+    if now_us - note.get("shown_us", now_us) > SECOND_US:
+        shown["used"] = 0
+    return shown
 
 
 def account_document(view: AccountView | None, known: Any) -> dict[str, Any]:

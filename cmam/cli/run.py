@@ -11,6 +11,7 @@ import subprocess
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -18,9 +19,12 @@ import click
 from cmam.cli.common import Face, Verb, face, fail, is_orphaned, print_json, say
 
 if TYPE_CHECKING:
+    from cmam.actors.ending import Ended
     from cmam.actors.runtime import Latch
     from cmam.bootstrap import Ready
 
+LEFT_SHOWN_MAX = 20
+"""So many copies are named at the end; more are counted."""
 WATCH_S = 0.5
 """How often `status --watch` and the live screen look: often enough to follow, too rarely to cost."""
 
@@ -57,7 +61,11 @@ def start(profiles: tuple[str, ...], view: str | None) -> None:
         if is_live:
             screen.append(_start_screen(me))
 
-    with _logging(me, quiet=is_live), _signals(stop):
+    def ended(found: Ended) -> None:
+        for line in left_lines(found, office.names_of(me.home)):
+            say(line)
+
+    with _logging(me, quiet=is_live) as log_file, _signals(stop, log_file):
         try:
             code = bootstrap.run(
                 me.home,
@@ -66,6 +74,7 @@ def start(profiles: tuple[str, ...], view: str | None) -> None:
                 stop=stop,
                 profiles=profiles,
                 on_ready=ready,
+                on_end=ended,
                 is_done=lambda _: is_orphaned(),
             )
         finally:
@@ -80,9 +89,37 @@ def _count(number: int, noun: str) -> str:
     return f"{number} {noun}{'s' if number != 1 else ''}"
 
 
+def left_lines(found: Ended, names: Mapping[int, str]) -> list[str]:
+    """What is said at the end: the copies that stay open at their brokers, and first those that no stop protects."""
+    from cmam.domain.quantities import units_text
+
+    lines = []
+    if found.unrecorded or found.is_stuck:
+        lines.append(
+            f"{_count(found.unrecorded, 'fact')} could not be recorded; the next start asks the brokers instead."
+        )
+    if not found.left:
+        return [*lines, "Nothing of ours is left open."]
+    bare = [one for one in found.left if one.position and not one.has_stop]
+    held = sum(bool(one.position) for one in found.left)
+    rests = len(found.left) - held
+    what = [_count(held, "position")] * bool(held) + [_count(rests, "resting order")] * bool(rests)
+    without = f", {len(bare)} without a stop at the broker" if bare else ", all with a stop at the broker" * bool(held)
+    lines.append(f"Left open: {' and '.join(what)}{without}. They are managed again from the next start on.")
+    shown = sorted(found.left, key=lambda one: (one.has_stop, one.account, one.symbol))[:LEFT_SHOWN_MAX]
+    for one in shown:
+        place = f"position {one.position}" if one.position else f"order {one.order}"
+        stop = "" if one.has_stop else "  NO STOP at the broker"
+        name = names.get(int(one.account), str(one.account))
+        lines.append(f"  {name}: {one.side} {units_text(one.volume)} {one.symbol}, {place}{stop}")
+    if len(found.left) > len(shown):
+        lines.append(f"  … and {len(found.left) - len(shown)} more; `cmam audit copies` lists them all")
+    return lines
+
+
 @contextmanager
-def _signals(stop: Latch) -> Iterator[None]:
-    """The first signal asks for the end, the second takes it."""
+def _signals(stop: Latch, log_file: Path | None) -> Iterator[None]:
+    """The first signal asks for the end, the second takes it; SIGUSR1 writes stacks where the log goes."""
     import faulthandler
 
     def handle(number: int, _frame: Any) -> None:
@@ -91,11 +128,15 @@ def _signals(stop: Latch) -> Iterator[None]:
         stop.open()
 
     before = {number: signal.signal(number, handle) for number in (signal.SIGINT, signal.SIGTERM)}
-    if sys.__stderr__ is not None:
-        faulthandler.register(signal.SIGUSR1, file=sys.__stderr__, all_threads=True)
+    stacks = log_file.open("a", encoding="utf-8") if log_file is not None else sys.__stderr__
+    if stacks is not None:
+        faulthandler.register(signal.SIGUSR1, file=stacks, all_threads=True)
     try:
         yield
     finally:
+        faulthandler.unregister(signal.SIGUSR1)
+        if stacks is not None and log_file is not None:
+            stacks.close()
         for number, handler in before.items():
             signal.signal(number, handler)
 
@@ -119,15 +160,16 @@ class _Masked(logging.Filter):
 
 
 @contextmanager
-def _logging(me: Face, *, quiet: bool) -> Iterator[None]:
-    """Log lines leave through a queue, so no slow terminal holds up a copy; beside a live screen, to a file."""
+def _logging(me: Face, *, quiet: bool) -> Iterator[Path | None]:
+    """Log lines leave through a queue, so no slow terminal holds up a copy; beside a live screen, to the file named."""
     from cmam import office
 
     vault = office.secrets_of(me.home, office.settings_of(me.home).secrets).load()
     handler: logging.Handler
-    if quiet:
-        handler = logging.handlers.RotatingFileHandler(me.home.root / "start.log", maxBytes=5_000_000, backupCount=2)
-        os.chmod(me.home.root / "start.log", 0o600)
+    file = me.home.root / "start.log" if quiet else None
+    if file is not None:
+        handler = logging.handlers.RotatingFileHandler(file, maxBytes=5_000_000, backupCount=2)
+        os.chmod(file, 0o600)
     else:
         handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(logging.Formatter("%(asctime)s.%(msecs)03d %(message)s", datefmt="%H:%M:%S"))
@@ -140,7 +182,7 @@ def _logging(me: Face, *, quiet: bool) -> Iterator[None]:
     listener = logging.handlers.QueueListener(lines, handler)
     listener.start()
     try:
-        yield
+        yield file
     finally:
         root.removeHandler(source)
         listener.stop()

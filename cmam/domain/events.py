@@ -841,10 +841,12 @@ class SystemStarted(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SystemStopped(Event):
-    """The trading process came to an orderly end."""
+    """The trading process came to an orderly end; so many copies stay at their brokers, some of them without a stop."""
 
     TOPIC: ClassVar[str] = "app.system_stopped"
     reason: str = ""
+    left_open: int = 0
+    without_stop: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

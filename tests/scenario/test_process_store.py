@@ -1,0 +1,149 @@
+"""The real process whose store another program holds, and its end: what is said, what leaves, what comes back."""
+
+from __future__ import annotations
+
+import signal
+import sqlite3
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from cmam import office
+from cmam.config.home import Home
+from cmam.openapi._pb import OpenApiMessages_pb2 as wire
+from cmam.sandbox.trader import Trader
+from cmam.store.log import EventLog
+from cmam.store.replay import verify
+from tests.scenario import test_actors_process as processes
+
+ready, settled, home, leader, follower = (
+    processes.ready,
+    processes.settled,
+    processes.home,
+    processes.leader,
+    processes.follower,
+)
+STOP_POINTS = 3_000
+
+
+@contextmanager
+def _running(home: Path) -> Iterator[subprocess.Popen[str]]:
+    process = processes._started(home)
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.communicate()
+
+
+@contextmanager
+def _held(home: Path) -> Iterator[sqlite3.Connection]:
+    """Another program's write lock on the event store."""
+    other = sqlite3.connect(home / "events.db", isolation_level=None)
+    try:
+        _begin(other)
+        yield other
+    finally:
+        other.close()
+
+
+def _begin(other: sqlite3.Connection) -> None:
+    other.execute("PRAGMA busy_timeout=20000")
+    other.execute("BEGIN IMMEDIATE")
+
+
+def _buy(trader: Trader, *, stop: bool = False) -> None:
+    order = wire.ProtoOANewOrderReq(symbolId=1, orderType="MARKET", tradeSide="BUY", volume=processes.LOT // 10)
+    if stop:
+        order.relativeStopLoss = STOP_POINTS
+    trader.order(order)
+
+
+def _status(home: Path) -> dict[str, Any]:
+    return office.ask_running(Home(home), {"command": "status"}) or {}
+
+
+def _alerts(home: Path) -> list[str]:
+    return [alert["kind"] for alert in _status(home).get("alerts", ())]
+
+
+def _open(trader: Trader) -> list[int]:
+    return [position.positionId for position in trader.reconcile().position]
+
+
+def test_a_lock_of_another_program_stops_opens_and_no_close(home: Path, leader: Trader, follower: Trader) -> None:
+    """While it lasts a close goes out and an open waits, said in `status`; then all is recorded, without a restart."""
+    with _running(home) as process:
+        _buy(leader)
+        processes._until(lambda: _open(follower), "the first is copied")
+        with _held(home):
+            (position,) = leader.reconcile().position
+            leader.close_position(position.positionId, position.tradeData.volume)
+            processes._until(lambda: not _open(follower), "its copy is closed past the store")
+            _buy(leader)
+            processes._until(lambda: "store" in _alerts(home), "the alert")
+            assert _open(follower) == []
+        processes._until(lambda: _open(follower), "the second is copied once the store is back")
+        processes._until(lambda: _alerts(home) == [], "the alert is over")
+        process.send_signal(signal.SIGTERM)
+        _, err = process.communicate(timeout=processes.PATIENCE_S)
+        assert process.returncode == 0, err
+        assert "Left open: 1 position, 1 without a stop at the broker." in err
+    assert verify(EventLog.read_only(home).read_all()).is_identical
+
+
+def test_the_end_says_what_stays_open_and_what_no_stop_protects(home: Path, leader: Trader, follower: Trader) -> None:
+    """Each copy by account, side, volume and position, those without a stop first; the record counts them too."""
+    with _running(home) as process:
+        _buy(leader, stop=True)
+        _buy(leader)
+        processes._until(lambda: len(_open(follower)) == 2, "both are copied")
+        process.send_signal(signal.SIGINT)
+        _, err = process.communicate(timeout=processes.PATIENCE_S)
+        assert process.returncode == 0, err
+    assert "Left open: 2 positions, 1 without a stop at the broker." in err
+    named = [line for line in err.splitlines() if "buy 1000.00" in line or "buy 10000.00" in line]
+    assert len(named) == 2, err
+    assert [("NO STOP" in line) for line in named] == [True, False]
+    assert all(any(str(position) in line for line in named) for position in _open(follower))
+    stopped = [r.event for r in EventLog.read_only(home).read_stream("app") if r.topic == "app.system_stopped"]
+    assert (stopped[-1].left_open, stopped[-1].without_stop) == (2, 1)  # type: ignore[attr-defined] # of that topic
+
+
+@pytest.mark.parametrize("twice", [False, True])
+def test_an_end_that_waits_for_the_store_is_short_and_a_second_signal_shorter(
+    home: Path, leader: Trader, follower: Trader, twice: bool
+) -> None:
+    """What could not be recorded is said, with exit code 1; a second signal takes the end at once, with its own code.
+
+    Nothing is lost either way: the next start copies what the store did not take.
+    """
+    with _running(home) as process, _held(home):
+        _buy(leader)
+        processes._until(lambda: "store" in _alerts(home), "the store takes nothing")
+        process.send_signal(signal.SIGTERM)
+        if twice:
+            processes._until(lambda: not Home(home).control_socket.exists(), "the end has begun")
+            process.send_signal(signal.SIGINT)
+        _, err = process.communicate(timeout=processes.PATIENCE_S)
+        assert process.returncode == (128 + signal.SIGINT if twice else 1), err
+        assert twice or "could not be recorded" in err
+    assert _open(follower) == []
+    with _running(home):
+        processes._until(lambda: _open(follower), "the next start copies it")
+
+
+def test_stacks_are_printed_on_demand_and_nothing_else_happens(home: Path) -> None:
+    """SIGUSR1 names every thread and where it is; the process goes on."""
+    with _running(home) as process:
+        process.send_signal(signal.SIGUSR1)
+        processes._until(lambda: _status(home)["running"], "it goes on")
+        process.send_signal(signal.SIGTERM)
+        _, err = process.communicate(timeout=processes.PATIENCE_S)
+        assert process.returncode == 0, err
+    assert err.count("Thread 0x") > 5
+    assert "on_receive" in err or "get" in err
