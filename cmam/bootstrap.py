@@ -29,6 +29,7 @@ from cmam.actors.rate_limiter import RateLimitActor
 from cmam.actors.reader import ThreadReader
 from cmam.actors.recorder import RecorderActor
 from cmam.actors.runtime import Directory, Latch, Leash, Runtime, ThreadRuntime
+from cmam.actors.spread import Spread
 from cmam.actors.status import StatusBoard
 from cmam.actors.supervisor import SupervisorActor
 from cmam.actors.timer import ThreadTimer, Timer
@@ -200,6 +201,13 @@ def _attended(
     return code
 
 
+def _by_follower(links: Iterable[Any]) -> dict[AccountId, tuple[Any, ...]]:
+    found: dict[AccountId, tuple[Any, ...]] = {}
+    for link in links:
+        found[link.follower] = (*found.get(link.follower, ()), link)
+    return found
+
+
 class System:
     """All actors of one store, joined."""
 
@@ -234,7 +242,7 @@ class System:
         self._ended = Latch()
         self._fatal = ""
         self._refs: list[Any] = []
-        self._environments: dict[str, set[AccountId]] = {}
+        self._spread = Spread(settings.api.connections)
 
     def _fold(self) -> Fold:
         """Read the whole log once: the registry and every account as they were last believed."""
@@ -308,34 +316,37 @@ class System:
         return tuple(link for link in registry.links() if not self._only or link.profile_name.lower() in self._only)
 
     def _ensure_accounts(self, registry: Registry) -> None:
-        """Have an actor for every known account, and a connection for every environment they need."""
-        wanted: dict[str, set[AccountId]] = {}
-        for known in registry.accounts.values():
-            wanted.setdefault("live" if known.is_live else "demo", set()).add(known.account)
+        """Have an actor for every known account, and the connections over which they are spread."""
+        before = self._spread.members()
+        self._spread.place(registry.accounts.values())
         fresh: list[str] = []
-        for account in sorted(account for accounts in wanted.values() for account in accounts):
-            if self._directory.ref(m.account_name(account)) is None:
-                view = self._folded.accounts.get(account) or AccountView(account=account)
-                self._start_account(view, registry)
-                fresh.append(m.account_name(account))
-        for environment, accounts in sorted(wanted.items()):
-            name = f"{environment}-1"
+        missing = [a for a in sorted(registry.accounts) if self._directory.ref(m.account_name(a)) is None]
+        links = _by_follower(self._links(registry)) if missing else {}
+        for account in missing:
+            view = self._folded.accounts.get(account) or AccountView(account=account)
+            self._start_account(view, registry, links.get(account, ()))
+            fresh.append(m.account_name(account))
+        for name, accounts in self._spread.members().items():
             if self._directory.ref(m.connection_name(name)) is None:
-                self._start_connection(name, is_live=environment == "live", accounts=accounts)
+                self._start_connection(name, is_live=name.startswith("live"), accounts=accounts)
                 fresh.append(m.connection_name(name))
-            elif accounts != self._environments.get(environment):
-                self._directory.tell(m.connection_name(name), m.AccountsWanted(tuple(sorted(accounts))))
-            self._environments[environment] = accounts
+            elif accounts != before.get(name):
+                self._directory.tell(m.connection_name(name), m.AccountsWanted(accounts))
         for name in fresh:
             self._directory.tell(name, m.Begin())
 
     def _start_account(
-        self, view: AccountView, registry: Registry, aside: Mapping[str, m.SetAside] | None = None, life: int = 0
+        self,
+        view: AccountView,
+        registry: Registry,
+        links: tuple[Any, ...],
+        aside: Mapping[str, m.SetAside] | None = None,
+        life: int = 0,
     ) -> None:
         known = registry.accounts.get(view.account)
         ports = AccountPorts(
             store=registry.store,
-            connection="live-1" if known is not None and known.is_live else "demo-1",
+            connection=self._spread.of(view.account),
             clock=self._clock,
             timer=self._timer,
             directory=Leash(self._directory),
@@ -347,20 +358,19 @@ class System:
             aside=aside or {},
             life=life,
         )
-        links = tuple(link for link in self._links(registry) if link.follower == view.account)
         self._status.show(view)
         self._launch(m.account_name(view.account), AccountActor, view, ports, links)
 
     def _restart_account(self, view: AccountView, aside: Mapping[str, m.SetAside], life: int) -> None:
         """Called by the supervisor, in its thread, with the view that the record gives."""
         registry = self._status.registry or self._folded.registry
-        self._start_account(view, registry, aside, life)
+        links = _by_follower(self._links(registry)).get(view.account, ())
+        self._start_account(view, registry, links, aside, life)
         self._directory.tell(m.account_name(view.account), m.Begin())
-        for environment in self._environments:
-            self._directory.tell(m.connection_name(f"{environment}-1"), m.AccountRestarted(view.account))
+        self._directory.tell(m.connection_name(self._spread.of(view.account)), m.AccountRestarted(view.account))
         self._directory.tell(m.OPERATOR, m.AccountRestarted(view.account))
 
-    def _start_connection(self, name: str, *, is_live: bool, accounts: set[AccountId]) -> None:
+    def _start_connection(self, name: str, *, is_live: bool, accounts: tuple[AccountId, ...]) -> None:
         endpoint = self._settings.api.endpoint(is_live=is_live)
         limit = self._settings.api.max_requests
         self._launch(
@@ -383,7 +393,7 @@ class System:
             chance=self._machinery.chance,
         )
         version = self._log.head(m.connection_name(name)).version
-        self._launch(m.connection_name(name), ConnectionActor, ports, version, tuple(sorted(accounts)))
+        self._launch(m.connection_name(name), ConnectionActor, ports, version, accounts)
 
     # --- while it runs --------------------------------------------------------------------------------------------
 

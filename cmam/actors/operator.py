@@ -170,8 +170,11 @@ class OperatorActor(Watched):
             for link in (before.get(key), after.get(key))
             if link is not None
         }
-        for account in sorted(touched):
-            links = tuple(link for link in after.values() if link.follower == account)
+        by_follower: dict[AccountId, tuple[LinkSettings, ...]] = dict.fromkeys(sorted(touched), ())
+        for link in after.values():
+            if link.follower in by_follower:
+                by_follower[link.follower] += (link,)
+        for account, links in by_follower.items():
             self._directory.tell(m.account_name(account), m.LinksChanged(links))
 
     def status(self) -> dict[str, Any]:

@@ -164,9 +164,10 @@ class Questions:
 
     def _subscribe(self, preparation: Preparation) -> None:
         desk = self._desk
-        desk.feed = preparation.feed
-        desk.ports.board.join(desk.view.account, preparation.feed, desk.ports.clock.monotonic())
-        wanted = m.QuotesWanted(desk.view.account, preparation.feed, tuple(preparation.quoted_symbols()))
+        # Equal symbol lists are one feed on one connection: each quote has one writer, and one line to be lost with.
+        desk.feed = f"{desk.ports.connection} {preparation.feed}"
+        desk.ports.board.join(desk.view.account, desk.feed, desk.ports.clock.monotonic())
+        wanted = m.QuotesWanted(desk.view.account, desk.feed, tuple(preparation.quoted_symbols()))
         desk.tell(m.connection_name(desk.ports.connection), wanted)
 
     # --- beside what is reported ----------------------------------------------------------------------------------

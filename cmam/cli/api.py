@@ -59,6 +59,7 @@ def api() -> None:
 @click.option("--redirect-uri", metavar="URL", help="Where the consent page returns to, as registered.")
 @click.option("--max-requests", metavar="N", help="Most requests in any second, per connection. Spotware takes 50.")
 @click.option("--allow-over-limit/--no-allow-over-limit", default=None, help="Allow more than 50, for a proxy.")
+@click.option("--connections", metavar="N", help="Connections per environment, over which accounts are spread [1].")
 @click.option("--secrets", metavar="file|keyring", help="Where secrets are kept.")
 @click.option(
     "--durability", metavar="full|normal|none", help="When a record counts as kept; `none` is for benchmarks."
@@ -174,6 +175,7 @@ ADVANCED = (
     "oauth_url",
     "redirect_uri",
     "max_requests",
+    "connections",
     "secrets",
 )
 

@@ -18,6 +18,8 @@ from pydantic_core import PydanticCustomError
 
 REQUESTS_PER_SECOND_PUBLIC = 50
 """The most that the public servers take per connection (open-api facts, section 3)."""
+CONNECTIONS_MAX = 200
+"""More than anybody was ever seen to be allowed; each costs two threads and a reader."""
 PUBLIC_DOMAIN = "ctraderapi.com"
 _HOST = re.compile(r"(?=.{1,253}$)[A-Za-z0-9_]([A-Za-z0-9_-]{0,62})(\.[A-Za-z0-9_]([A-Za-z0-9_-]{0,62}))*\.?")
 
@@ -49,6 +51,7 @@ class ApiSettings:
     redirect_uri: str
     max_requests: int
     allow_over_limit: bool
+    connections: int
 
     def endpoint(self, *, is_live: bool) -> Endpoint:
         """The environment that an account belongs to; each account works only on its own."""
@@ -169,6 +172,14 @@ class _Form(BaseModel):
         "and never for Spotware's own hosts",
         description="The most requests in any one second, per connection.",
     )
+    connections: int = Field(
+        1,
+        ge=1,
+        le=CONNECTIONS_MAX,
+        title=f"a whole number from 1 to {CONNECTIONS_MAX}",
+        description="Over how many connections the accounts of an environment are spread, each with `max_requests` a "
+        "second of its own. How many Spotware allows an application is not published.",
+    )
     secrets: Literal["file", "keyring"] = Field(
         "file",
         title="file or keyring",
@@ -252,6 +263,7 @@ class _Form(BaseModel):
             redirect_uri=self.redirect_uri,
             max_requests=self.max_requests,
             allow_over_limit=self.allow_over_limit,
+            connections=self.connections,
         )
         return Settings(api=api, secrets=self.secrets, durability=self.durability, settle_s=self.settle_s)
 
@@ -320,6 +332,7 @@ def as_document(settings: Settings) -> dict[str, str | int | bool]:
         "redirect_uri": api.redirect_uri,
         "allow_over_limit": api.allow_over_limit,
         "max_requests": api.max_requests,
+        "connections": api.connections,
         "secrets": settings.secrets,
         "durability": settings.durability,
         "settle_s": settings.settle_s,
