@@ -359,6 +359,7 @@ class System:
             life=life,
         )
         self._status.show(view)
+        self._status.place(view.account, self._spread.of(view.account))
         self._launch(m.account_name(view.account), AccountActor, view, ports, links)
 
     def _restart_account(self, view: AccountView, aside: Mapping[str, m.SetAside], life: int) -> None:

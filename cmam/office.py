@@ -14,18 +14,22 @@ from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
 from cmam.actors.control import NobodyListens, send_command
+from cmam.actors.spread import Spread
 from cmam.actors.status import StatusBoard
-from cmam.clock import Clock, SystemClock
+from cmam.clock import SECOND_US, Clock, SystemClock
 from cmam.config.home import Home
 from cmam.config.settings import Settings
 from cmam.config.settings_file import load_settings
 from cmam.credentials.secrets_file import SecretStore, open_secrets
 from cmam.domain.account import AccountView
 from cmam.domain.events import Event, Health, HealthChanged, StoreCreated
+from cmam.domain.forecast import Room, by_profile
 from cmam.domain.ids import AccountId, base36
 from cmam.domain.operate import Context, Outcome, Refusal, operate
 from cmam.domain.registry import APP, PROFILE_PREFIX, Registry, evolve_registry
 from cmam.domain.turn import step
+from cmam.openapi.budget import RESERVED
+from cmam.openapi.window import GUARD_US_MAX
 from cmam.store.errors import StoreError, StoreHeld, StoreMissing
 from cmam.store.fold import Fold, account_of, fold
 from cmam.store.lock import StoreLock
@@ -109,6 +113,17 @@ def names_of(home: Home) -> dict[int, str]:
 def stored_status(home: Home) -> dict[str, Any]:
     """What `status` shows where nothing runs: the last stored state, every session down."""
     return document_of_fold(read_fold(home))
+
+
+def idle_forecasts(home: Home) -> dict[str, dict[str, object]]:
+    """How late the last follower of each profile would be with unused budgets, by the profile's name."""
+    api, registry = settings_of(home).api, read_registry(home)
+    spread = Spread(api.connections)
+    spread.place(registry.accounts.values())
+    room = Room(api.max_requests - RESERVED, SECOND_US + GUARD_US_MAX)
+    links = [link for link in registry.links() if link.follower in registry.accounts]
+    found = by_profile(links, spread.of, lambda _: room, 0)
+    return {name: forecast.document() for name, forecast in found.items()}
 
 
 def read_fold(home: Home) -> Fold:

@@ -395,7 +395,7 @@ class ConnectionActor(Watched):
                     busiest_second=int(figures["busiest_second"]),
                     dropped=int(figures.get("returned", 0)),
                     guard_us=int(figures["guard_ms"] * 1_000),
-                    queued_max=int(figures["waiting"]),
+                    queued_max=int(figures["waiting_max"]),
                 )
             )
         self._measured_us = now

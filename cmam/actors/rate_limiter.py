@@ -10,12 +10,14 @@ from typing import Any
 
 from cmam.actors import messages as m
 from cmam.actors.runtime import Directory, Watched
-from cmam.actors.status import StatusBoard
+from cmam.actors.status import ROOM, StatusBoard
 from cmam.actors.timer import Timer
 from cmam.clock import Clock
 from cmam.domain.commands import Command, CommandKind
+from cmam.domain.forecast import Room
 from cmam.openapi import catalogue
-from cmam.openapi.budget import Budget, Item, Lane, Returned, lane_of
+from cmam.openapi.budget import RESERVED, Budget, Item, Lane, Returned, lane_of
+from cmam.store.text import iso
 
 PAYLOAD_TYPES = {
     CommandKind.OPEN: catalogue.NEW_ORDER,
@@ -159,6 +161,7 @@ class RateLimitActor(Watched):
     def _show(self, now: int) -> None:
         figures = self._budget.figures(now)
         self._shown_waiting = figures.waiting
+        to_wall = self._clock.now() - now
         self._status.note(
             self._name,
             {
@@ -166,11 +169,22 @@ class RateLimitActor(Watched):
                 "limit": figures.limit,
                 "used": figures.used,
                 "waiting": figures.waiting,
+                "waiting_max": figures.waiting_max,
                 "sent": figures.sent,
                 "busiest_second": figures.busiest_second,
                 "returned": figures.returned,
                 "guard_ms": figures.guard_us / 1_000,
+                "round_trip_ms": figures.round_trip_us / 1_000,
                 "forecast_ms": figures.forecast_us // 1_000,
+                "paused": {
+                    catalogue.name_of(kind): iso(until + to_wall) for kind, until in figures.paused_until_us.items()
+                },
+                ROOM: Room(
+                    figures.limit - RESERVED,
+                    figures.span_us,
+                    tuple(moment + to_wall for moment in figures.free_us),
+                    figures.ahead,
+                ),
             },
         )
 

@@ -5,15 +5,20 @@ One writer per entry, replaced whole and read by reference, so that looking cost
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, Final
 
 from cmam.clock import SECOND_US
 from cmam.domain.account import AccountView, CopyState
+from cmam.domain.forecast import Forecast, Room, by_profile
 from cmam.domain.ids import AccountId
 from cmam.domain.link import LinkSettings
 from cmam.domain.quantities import decimal_text
 from cmam.domain.registry import Registry
 from cmam.store.text import iso
+
+ROOM: Final = "room"
+"""Under this a limiter notes what a burst would meet; `status` shows it as the forecast of each profile."""
 
 
 class StatusBoard:
@@ -23,11 +28,16 @@ class StatusBoard:
         self._views: dict[AccountId, AccountView] = {}
         self._notes: dict[str, dict[str, Any]] = {}
         self._alarms: dict[str, str] = {}
+        self._connections: dict[AccountId, str] = {}
         self.registry: Registry | None = None
 
     def show(self, view: AccountView) -> None:
         """Take the newest view of an account."""
         self._views[view.account] = view
+
+    def place(self, account: AccountId, connection: str) -> None:
+        """Take the connection that an account is on."""
+        self._connections[account] = connection
 
     def note(self, name: str, document: dict[str, Any]) -> None:
         """Take what an actor says of itself."""
@@ -58,7 +68,7 @@ class StatusBoard:
 
     def document(self, registry: Registry, links: tuple[LinkSettings, ...], now_us: int) -> dict[str, Any]:
         """Everything, as one JSON document."""
-        notes = dict(self._notes)
+        notes = {name: {key: note[key] for key in note if key != ROOM} for name, note in dict(self._notes).items()}
         return {
             "running": True,
             "at": iso(now_us),
@@ -70,10 +80,14 @@ class StatusBoard:
                 name: _figures(note, now_us) for name, note in sorted(notes.items()) if name.startswith("limiter:")
             },
             "accounts": [
-                {**account_document(self._views.get(known.account), known), **notes.get(f"account:{known.account}", {})}
+                {
+                    **account_document(self._views.get(known.account), known),
+                    "connection": self._connections.get(known.account, ""),
+                    **notes.get(f"account:{known.account}", {}),
+                }
                 for known in registry.accounts.values()
             ],
-            "profiles": profiles_document(registry, links, self._views),
+            "profiles": profiles_document(registry, links, self._views, self._forecasts(links, now_us)),
             "alerts": [*self.document_alerts(), *self._alerts_of_accounts()],
         }
 
@@ -92,6 +106,13 @@ class StatusBoard:
             for view in list(self._views.values())
             for kind, text in view.alerts.items()
         ]
+
+    def _forecasts(self, links: tuple[LinkSettings, ...], now_us: int) -> dict[str, Forecast]:
+        """How late the last follower of each profile would be, given the budgets as they are, if any runs."""
+        notes = {name: self.read(f"limiter:{name}").get(ROOM) for name in set(self._connections.values())}
+        rooms = {name: room for name, room in notes.items() if isinstance(room, Room)}
+        placed = [link for link in links if self._connections.get(link.follower) in rooms]
+        return by_profile(placed, self._connections.__getitem__, rooms.__getitem__, now_us)
 
 
 def _figures(note: dict[str, Any], now_us: int) -> dict[str, Any]:
@@ -138,7 +159,10 @@ def account_document(view: AccountView | None, known: Any) -> dict[str, Any]:
 
 
 def profiles_document(
-    registry: Registry, links: tuple[LinkSettings, ...], views: dict[AccountId, AccountView]
+    registry: Registry,
+    links: tuple[LinkSettings, ...],
+    views: dict[AccountId, AccountView],
+    forecasts: Mapping[str, Forecast],
 ) -> list[dict[str, Any]]:
     """Each profile with its links: what they are and what they hold."""
     standing = {link.link: link.standing.value for link in links}
@@ -149,6 +173,7 @@ def profiles_document(
             "state": profile.state.value,
             "leader": int(profile.leader) if profile.leader is not None else None,
             "settings_version": profile.version,
+            "forecast": forecasts[profile.name].document() if profile.name in forecasts else None,
             "links": [
                 {
                     "link": str(link.link),

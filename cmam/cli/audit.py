@@ -179,8 +179,9 @@ def timings(account: str | None, since: str | None, csv: bool) -> None:
     with opened() as past:
         lines = spans(past, account=filters.account, since_us=filters.since_us)
         slipped = slippage(past, account=filters.account, since_us=filters.since_us)
+    forecasts = [] if account or csv else _forecasts()
     if csv or face().as_json:
-        emit([*lines, *({"stage": "slippage_pips", **line} for line in slipped)], as_csv=csv)
+        emit([*lines, *({"stage": "slippage_pips", **line} for line in slipped), *forecasts], as_csv=csv)
         return
     columns: list[str | tuple[str, str]] = ["stage", "account", "count"]
     columns += [(f"{name}_ms", f"{name} ms") for name in ("p50", "p90", "p99", "max")]
@@ -193,6 +194,22 @@ def timings(account: str | None, since: str | None, csv: bool) -> None:
             title="slippage in pips; negative is better than the leader",
             numbers=NUMBERS,
         )
+    for line in forecasts:
+        say(f"An open of {line['profile']}, the budget {line['budget']}: {line['text']}.")
+
+
+def _forecasts() -> list[dict[str, Any]]:
+    """How late the last follower of each profile would be: as the budgets are now, or unused where nothing runs."""
+    from cmam import office
+
+    home = face().home
+    running = office.ask_running(home, {"command": "status"})
+    if running is not None:
+        found = {entry["profile"]: entry["forecast"] for entry in running["profiles"] if entry.get("forecast")}
+    else:
+        found = office.idle_forecasts(home)
+    budget = "as it is now" if running is not None else "unused"
+    return [{"stage": "forecast", "profile": name, "budget": budget, **entry} for name, entry in found.items()]
 
 
 # --- one story ------------------------------------------------------------------------------------------------------

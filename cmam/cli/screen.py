@@ -36,6 +36,7 @@ def status_screen(document: Mapping[str, Any]) -> RenderableType:
         parts.append(_accounts(document["accounts"]))
     if document.get("profiles"):
         parts.append(_profiles(document))
+        parts += _forecasts(document["profiles"])
     parts += _alerts(document.get("alerts", ()))
     return Group(*parts)
 
@@ -122,6 +123,15 @@ def _profiles(document: Mapping[str, Any]) -> Table:
                 ", ".join(f"{name}={value}" for name, value in link.get("settings", {}).items()) or "defaults",
             )
     return table
+
+
+def _forecasts(profiles: Sequence[Mapping[str, Any]]) -> list[RenderableType]:
+    """How late the last follower of a burst would be now, where there is more than one to be late."""
+    return [
+        Text(f"an open of {found['profile']} now: {found['forecast']['text']}", style="dim")
+        for found in profiles
+        if found.get("forecast") and found["forecast"]["followers"] > 1
+    ]
 
 
 def _alerts(alerts: Sequence[Mapping[str, Any]]) -> list[RenderableType]:

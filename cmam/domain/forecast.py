@@ -7,9 +7,14 @@ follows when each order of a burst would leave. Knows no clock and no queue: mom
 from __future__ import annotations
 
 import heapq
-from collections.abc import Iterable, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
+
+from cmam.domain.events import Standing
+from cmam.domain.ids import AccountId
+from cmam.domain.link import LinkSettings
 
 AT_ONCE_US = 100_000
 """Orders that leave within so much of each other are one wave: nobody reads a forecast to the millisecond."""
@@ -32,9 +37,29 @@ class Forecast:
         first = f"{self.first_count} of {self.count} {followers} {_within(self.first_us)}"
         return f"{first}, the rest by {self.last_us / 1_000_000:.1f} s"
 
+    def document(self) -> dict[str, object]:
+        """As `status` and `audit timings` carry it."""
+        return {
+            "followers": self.count,
+            "first": self.first_count,
+            "first_ms": self.first_us // 1_000,
+            "last_ms": self.last_us // 1_000,
+            "text": str(self),
+        }
+
 
 def _within(span_us: int) -> str:
     return "at once" if span_us < AT_ONCE_US // 2 else f"in {span_us / 1_000_000:.1f} s"
+
+
+@dataclass(frozen=True, slots=True)
+class Room:
+    """The budget of one connection as opens find it: `ahead` of them wait already."""
+
+    slots: int
+    span_us: int
+    free_us: tuple[int, ...] = ()
+    ahead: int = 0
 
 
 def leaving_times(slots: int, free_us: Sequence[int], span_us: int, count: int, now_us: int) -> list[int]:
@@ -67,3 +92,27 @@ def forecast(bursts: Iterable[Sequence[int]], now_us: int) -> Forecast | None:
     widest = max(pauses, default=0)
     first = pauses.index(widest) + 1 if widest >= AT_ONCE_US else len(moments)
     return Forecast(len(moments), first, moments[first - 1] - now_us, moments[-1] - now_us)
+
+
+def by_profile(
+    links: Iterable[LinkSettings],
+    connection_of: Callable[[AccountId], str],
+    room_of: Callable[[str], Room],
+    now_us: int,
+) -> dict[str, Forecast]:
+    """What a burst of one open for each running follower of a profile would meet now, by the profile's name."""
+    counts: dict[str, Counter[str]] = {}
+    for link in links:
+        if link.standing is Standing.RUNNING:
+            counts.setdefault(link.profile_name, Counter())[connection_of(link.follower)] += 1
+    found: dict[str, Forecast] = {}
+    for profile, connections in counts.items():
+        bursts = []
+        for connection, count in connections.items():
+            room = room_of(connection)
+            moments = leaving_times(room.slots, room.free_us, room.span_us, room.ahead + count, now_us)
+            bursts.append(moments[room.ahead :])
+        joined = forecast(bursts, now_us)
+        if joined is not None:
+            found[profile] = joined
+    return found

@@ -69,6 +69,7 @@ class Figures:
     waiting: int
     waiting_max: int
     guard_us: int
+    round_trip_us: int
     sent: int
     busiest_second: int
     returned: int
@@ -241,6 +242,7 @@ class Budget:
             waiting=self.waiting,
             waiting_max=self._waiting_max,
             guard_us=self._guard.us,
+            round_trip_us=self._guard.round_trip_us,
             sent=self._total,
             busiest_second=self._busiest,
             returned=self._returned,
