@@ -129,6 +129,7 @@ class Whole:
         switches: Switches | None = None,
         log: FaultyLog | None = None,
         world: World | None = None,
+        connections: int = 1,
     ) -> None:
         self.stepper = Stepper(seed)
         clock = self.stepper.clock
@@ -137,7 +138,7 @@ class Whole:
         self.stepper.network.broker = self.broker
         self.log = log if log is not None else FaultyLog.in_memory()
         self.secrets = SecretStore(MemoryBackend())
-        self.settings = check({"demo_host": "sandbox", "live_host": "sandbox"})
+        self.settings = check({"demo_host": "sandbox", "live_host": "sandbox", "connections": connections})
         self.leader = leader
         self.followers = followers
         self.accounts: tuple[int, ...] = ()
