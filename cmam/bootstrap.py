@@ -37,16 +37,17 @@ from cmam.actors.unrecorded import Spent
 from cmam.actors.vigil import Vigil
 from cmam.clock import SECOND_US, Clock, SystemClock
 from cmam.config.home import Home
+from cmam.config.identity import StoreName
 from cmam.config.settings import Endpoint, Settings
 from cmam.credentials.oauth import OAuthClient
 from cmam.credentials.rotation import Provider
 from cmam.credentials.secrets_file import SecretStore
 from cmam.domain.account import AccountView
-from cmam.domain.events import StoreCreated, SystemStarted
+from cmam.domain.events import SystemStarted
 from cmam.domain.ids import AccountId
 from cmam.domain.operate import Refusal
 from cmam.domain.registry import APP, Registry
-from cmam.office import STORE_ID_CHARACTERS, new_id, secrets_of
+from cmam.office import new_id, new_store, secrets_of
 from cmam.openapi.quotes import QuoteBoard
 from cmam.openapi.transport import connect
 from cmam.store import projector
@@ -152,7 +153,9 @@ def run(
         try:
             vault = secrets_of(home, settings.secrets)
             only = frozenset(name.lower() for name in profiles)
-            system = System(settings, event_log, vault, threads(settings, clock), only=only)
+            identity = StoreName(home.root)
+            system = System(settings, event_log, vault, threads(settings, clock), only=only, identity=identity)
+            identity.keep(system.store)
             try:
                 code = _attended(home, system, stop, on_ready, is_done)
             finally:
@@ -219,7 +222,9 @@ class System:
         machinery: Machinery,
         *,
         only: frozenset[str] = frozenset(),
+        identity: StoreName | None = None,
     ) -> None:
+        self._identity = identity
         self._settings = settings
         self._log = event_log
         self._machinery = machinery
@@ -249,7 +254,7 @@ class System:
         folded = fold(self._log.read_all())
         if folded.registry.store:
             return folded
-        created = StoreCreated(store=new_id(STORE_ID_CHARACTERS))
+        created = new_store(self._identity)
         self._log.append([Pending(APP, self._log.head(APP).version + 1, self._clock.now(), created)])
         return fold(self._log.read_all())
 
@@ -264,6 +269,11 @@ class System:
         if unknown:
             known = ", ".join(profile.name for profile in registry.live_profiles()) or "none yet"
             raise Refusal(f"expected the name of a profile, found {sorted(unknown)[0]!r}; there are: {known}.", 2)
+
+    @property
+    def store(self) -> str:
+        """The name that every order of this store carries."""
+        return self._folded.registry.store
 
     # --- start ----------------------------------------------------------------------------------------------------
 

@@ -18,6 +18,7 @@ from cmam.actors.spread import Spread
 from cmam.actors.status import StatusBoard
 from cmam.clock import SECOND_US, Clock, SystemClock
 from cmam.config.home import Home
+from cmam.config.identity import StoreName
 from cmam.config.settings import Settings
 from cmam.config.settings_file import load_settings
 from cmam.credentials.secrets_file import SecretStore, open_secrets
@@ -186,15 +187,23 @@ def new_id(characters: int = ID_CHARACTERS) -> str:
     return base36(secrets.randbelow(36**characters)).rjust(characters, "0")
 
 
+def new_store(identity: StoreName | None) -> StoreCreated:
+    """What a log begins with: the name that stands beside it, where one of that name was lost, else a fresh one."""
+    name = identity.read() if identity is not None else ""
+    return StoreCreated(store=name or new_id(STORE_ID_CHARACTERS), again=bool(name))
+
+
 class Desk:
     """The store, open for writing in this process."""
 
-    def __init__(self, log: EventLog, clock: Clock) -> None:
+    def __init__(self, log: EventLog, clock: Clock, identity: StoreName | None = None) -> None:
         self._log = log
         self._clock = clock
         self._registry = _fold_registry(log)
         if not self._registry.store:
-            self._record(Outcome(((APP, StoreCreated(store=new_id(STORE_ID_CHARACTERS))),), {}), {})
+            self._record(Outcome(((APP, new_store(identity)),), {}), {})
+        if identity is not None:
+            identity.keep(self._registry.store)
 
     @property
     def registry(self) -> Registry:
@@ -263,7 +272,7 @@ def _held(home: Home, command: str, clock: Clock) -> Iterator[Desk]:
     with StoreLock(home.root).acquire(since=iso(clock.now()) or "", command=command):
         log = EventLog.open(home.root)
         try:
-            yield Desk(log, clock)
+            yield Desk(log, clock, StoreName(home.root))
         finally:
             log.close()
 

@@ -25,6 +25,7 @@ from cmam.domain.events import (
 )
 from cmam.domain.ids import AccountId, LinkId, ProfileId
 from cmam.domain.link import Link, ProfileView
+from cmam.domain.naming import new_link
 from cmam.domain.policy import BY_NAME, check_settings
 from cmam.domain.profile_commands import Events, check_followers, check_loops, moved, release
 from cmam.domain.registry import PROFILE_PREFIX, KnownAccount
@@ -80,7 +81,8 @@ def apply_profiles(context: Context, request: Request) -> Outcome:
         return Outcome((), answer)
     if request.get("expect") not in (None, digest):
         raise Refusal("expected the profiles as they were shown, found them changed meanwhile: look again.")
-    return Outcome(tuple(event for one in wanted for event in _events(context, request, one)), answer)
+    taken = set(context.registry.link_ids())
+    return Outcome(tuple(event for one in wanted for event in _events(context, request, one, taken)), answer)
 
 
 # --- understanding ----------------------------------------------------------------------------------------------------
@@ -226,7 +228,14 @@ def _document(one: Wanted) -> dict[str, Any]:
 # --- events -----------------------------------------------------------------------------------------------------------
 
 
-def _events(context: Context, request: Request, one: Wanted) -> Iterator[tuple[str, Event]]:
+def _link(one: Wanted, follower: AccountId, settings: Mapping[str, str], since: int, taken: set[LinkId]) -> LinkAdded:
+    """A link of a name that none has had, not even one of the same document."""
+    link = new_link(one.leader.account, follower, taken)
+    taken.add(link)
+    return LinkAdded(link=link, follower=follower, settings=settings, since=since)
+
+
+def _events(context: Context, request: Request, one: Wanted, taken: set[LinkId]) -> Iterator[tuple[str, Event]]:
     if one.action == KEEP:
         return
     existing = one.existing
@@ -238,18 +247,18 @@ def _events(context: Context, request: Request, one: Wanted) -> Iterator[tuple[s
         if one.settings:
             yield stream, ProfileSettingsChanged(settings=one.settings)
         for number, (_, settings) in one.followers.items():
-            yield stream, LinkAdded(link=LinkId(context.new_id()), follower=number, settings=settings, since=since)
+            yield stream, _link(one, number, settings, since, taken)
         if one.state is not None:
             fresh = ProfileView(profile=profile, name=one.name, leader=one.leader.account)
             yield from moved(context, fresh, one.state)
         return
     stream = PROFILE_PREFIX + existing.profile
-    yield from _changes(context, one, existing, stream, since)
+    yield from _changes(context, one, existing, stream, since, taken)
     yield from _released(context, request, one, existing)
 
 
 def _changes(
-    context: Context, one: Wanted, existing: ProfileView, stream: str, since: int
+    context: Context, one: Wanted, existing: ProfileView, stream: str, since: int, taken: set[LinkId]
 ) -> Iterator[tuple[str, Event]]:
     if existing.name != one.name:
         yield stream, ProfileRenamed(name=one.name)
@@ -260,7 +269,7 @@ def _changes(
     for number, (account, settings) in one.followers.items():
         link = links.get(number)
         if link is None:
-            yield stream, LinkAdded(link=LinkId(context.new_id()), follower=number, settings=settings, since=since)
+            yield stream, _link(one, number, settings, since, taken)
         elif account.shown in touched:
             yield stream, LinkSettingsChanged(link=link.link, settings=settings)
     for gone in one.gone:

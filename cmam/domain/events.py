@@ -759,10 +759,14 @@ class ProfileDeleted(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StoreCreated(Event):
-    """The store began, with the name that stands in every order it will ever send."""
+    """The store began, with the name that stands in every order it will ever send.
+
+    `again` says that a log of this name was there before and is gone: what it knew is to be found at the brokers.
+    """
 
     TOPIC: ClassVar[str] = "app.store_created"
     store: str
+    again: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -44,6 +44,7 @@ class ProfileView:
     settings: Mapping[str, str] = field(default_factory=dict)
     version: int = 0
     deleted: bool = False
+    former: frozenset[LinkId] = frozenset()
 
 
 def evolve_profile(view: ProfileView, event: Event) -> ProfileView:
@@ -61,7 +62,8 @@ def evolve_profile(view: ProfileView, event: Event) -> ProfileView:
                 return view
             return replace(view, links={**view.links, event.link: replace(known, settings=event.settings)})
         case LinkRemoved():
-            return replace(view, links={key: link for key, link in view.links.items() if key != event.link})
+            kept = {key: link for key, link in view.links.items() if key != event.link}
+            return replace(view, links=kept, former=view.former | {event.link})
         case ProfileStateChanged():
             links = view.links
             if view.state is ProfileState.STOPPED and event.state is not ProfileState.STOPPED:

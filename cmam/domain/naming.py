@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
+from collections.abc import Collection
 from dataclasses import dataclass
+from functools import lru_cache
+from itertools import count
 
-from cmam.domain.ids import IntentId, LinkId, SourceKey, StoreId
+from cmam.domain.ids import AccountId, IntentId, LinkId, SourceKey, StoreId, base36
 
 MARK = "cm1"
 """What every label of ours begins with: the first scheme of names."""
@@ -18,6 +22,29 @@ def label_of(store: StoreId, link: LinkId, source: SourceKey) -> str:
 def intent_id(store: StoreId, link: LinkId, source: SourceKey, seq: int) -> IntentId:
     """The name of one request: at most 50 ASCII characters even for the largest ids."""
     return IntentId(f"{label_of(store, link, source)}.{seq}")
+
+
+LINKS_OF_PAIR_MAX = 64
+"""So many links may one pair of accounts have had for a label of any of them to be recognised."""
+
+_LINK_CHARACTERS = 6
+
+
+def link_of(leader: AccountId, follower: AccountId, number: int = 0) -> LinkId:
+    """The name of the n-th link ever made between two accounts: derived, so that it survives the loss of the log."""
+    digest = hashlib.sha256(f"{leader}>{follower}#{number}".encode()).digest()
+    return LinkId(base36(int.from_bytes(digest[:8]) % 36**_LINK_CHARACTERS).rjust(_LINK_CHARACTERS, "0"))
+
+
+def new_link(leader: AccountId, follower: AccountId, taken: Collection[LinkId]) -> LinkId:
+    """The first name between two accounts that no link has had."""
+    return next(name for n in count() if (name := link_of(leader, follower, n)) not in taken)
+
+
+@lru_cache(maxsize=1024)
+def links_of(leader: AccountId, follower: AccountId) -> frozenset[LinkId]:
+    """All the names that a link between two accounts may have or have had."""
+    return frozenset(link_of(leader, follower, number) for number in range(LINKS_OF_PAIR_MAX))
 
 
 @dataclass(frozen=True, slots=True)

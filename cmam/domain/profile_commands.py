@@ -35,7 +35,7 @@ from cmam.domain.events import (
 )
 from cmam.domain.ids import AccountId, LinkId, ProfileId
 from cmam.domain.link import Link, ProfileView
-from cmam.domain.naming import read_label
+from cmam.domain.naming import new_link, read_label
 from cmam.domain.policy import BY_NAME, BadSetting, check_settings
 from cmam.domain.registry import ACCOUNT_PREFIX, PROFILE_PREFIX, KnownAccount, Registry
 
@@ -61,11 +61,13 @@ def create_profile(context: Context, request: Request) -> Outcome:
     profile = ProfileId(context.new_id())
     stream = PROFILE_PREFIX + profile
     since = context.heads.get(leader.account, 0)
+    taken = registry.link_ids()
+    names = [(one.account, new_link(leader.account, one.account, taken)) for one in followers]
     events: list[tuple[str, Event]] = [
         (stream, ProfileCreated(profile=profile, name=name, leader=leader.account)),
         *(
-            (stream, LinkAdded(link=LinkId(context.new_id()), follower=f.account, settings=settings, since=since))
-            for f in followers
+            (stream, LinkAdded(link=link, follower=follower, settings=settings, since=since))
+            for follower, link in names
         ),
     ]
     return Outcome(tuple(events), {"profile": name, "id": profile, "links": len(followers)})

@@ -15,7 +15,7 @@ from cmam.domain.events import (
     Event,
     StoreCreated,
 )
-from cmam.domain.ids import AccountId, ProfileId, StoreId
+from cmam.domain.ids import AccountId, LinkId, ProfileId, StoreId
 from cmam.domain.link import LinkSettings, ProfileView, evolve_profile, link_settings
 
 APP = "app"
@@ -57,6 +57,7 @@ class Registry:
     profiles: Mapping[ProfileId, ProfileView] = field(default_factory=dict)
     api: Mapping[str, str] = field(default_factory=dict)
     application: str = ""
+    is_again: bool = False
 
     @property
     def paused_accounts(self) -> frozenset[AccountId]:
@@ -65,6 +66,10 @@ class Registry:
     def live_profiles(self) -> tuple[ProfileView, ...]:
         """The profiles that were not deleted, by name."""
         return tuple(sorted((p for p in self.profiles.values() if not p.deleted), key=lambda p: p.name.lower()))
+
+    def link_ids(self) -> frozenset[LinkId]:
+        """Every link there ever was, those of deleted profiles too: none of these names is given again."""
+        return frozenset(link for profile in self.profiles.values() for link in (*profile.links, *profile.former))
 
     def links(self) -> tuple[LinkSettings, ...]:
         """All links that take part now."""
@@ -89,7 +94,7 @@ def evolve_registry(registry: Registry, stream: str, event: Event) -> Registry:
 def _evolve_app(registry: Registry, event: Event) -> Registry:
     match event:
         case StoreCreated():
-            return replace(registry, store=StoreId(event.store))
+            return replace(registry, store=StoreId(event.store), is_again=event.again)
         case ApiConfigured():
             return replace(registry, api=event.settings, application=event.application)
         case AccountAdded():
