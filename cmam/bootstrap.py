@@ -367,6 +367,7 @@ class System:
             spent=self._spent,
             aside=aside or {},
             life=life,
+            is_again=registry.is_again,
         )
         self._status.show(view)
         self._status.place(view.account, self._spread.of(view.account))

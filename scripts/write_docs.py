@@ -21,7 +21,7 @@ import click
 from cmam.cli.common import Lazy
 from cmam.cli.main import cli
 from cmam.config.settings import notes
-from cmam.domain import events, reasons
+from cmam.domain import events, reasons, reconcile
 from cmam.domain.policy import SETTINGS
 from cmam.openapi.outcomes import RULES
 
@@ -271,6 +271,22 @@ def refusals_page() -> str:
     return "\n".join(lines).rstrip() + "\n"
 
 
+def findings_page() -> str:
+    lines = [
+        "# Findings",
+        "",
+        MADE,
+        "",
+        "How record, follower and leader may differ. `cmam profile check` names each case; [recovery](recovery.md) tells the story.",
+        "",
+        *table(
+            ("finding", "what it is", "what is done about it"),
+            ((f"`{kind.value}`", row.what, row.done) for kind, row in reconcile.FINDINGS.items()),
+        ),
+    ]
+    return "\n".join(lines).rstrip() + "\n"
+
+
 # --- files ----------------------------------------------------------------------------------------------------------
 
 
@@ -301,6 +317,7 @@ PAGES: dict[str, Callable[[], str]] = {
     "events.md": events_page,
     "reasons.md": reasons_page,
     "refusals.md": refusals_page,
+    "findings.md": findings_page,
     "whats-here.md": whats_here_page,
 }
 

@@ -21,7 +21,7 @@ from cmam.actors.runtime import Watched
 from cmam.actors.unrecorded import SHARE
 from cmam.actors.watches import Watches
 from cmam.domain.account import AccountView, IntentState
-from cmam.domain.events import Health, HealthChanged, IntentOverdue
+from cmam.domain.events import CopyAdopted, Health, HealthChanged, IntentOverdue
 from cmam.domain.link import LinkSettings
 from cmam.domain.turn import due, next_due, next_wake
 from cmam.openapi import translate
@@ -99,6 +99,8 @@ class AccountActor(Watched):
                 self._trader_reported(message.trader)
             case m.Record():
                 self._desk.fact(message.fact, then=message.then)
+                if isinstance(message.fact, CopyAdopted):
+                    self._following.look_for_strays()
             case m.Alert():
                 self._desk.alert(message)
             case m.SymbolsReported():
@@ -173,20 +175,35 @@ class AccountActor(Watched):
             if self._questions.lacks_baseline:
                 self._is_prepared = True
                 return
+            self._following.note_findings()
             self._desk.health(Health.RECONCILED)
             self._questions.keep_refreshing()
             self._watches.keep_sampling()
             self._desk.followers.reconciled(self._view)
+            if self._questions.asks_past:
+                self._questions.asks_past = self._following.is_settling = False
+                self._following.ask_leaders()
             self._desk.alert(m.Alert("unreadable"))  # whatever it said is seen now
         self._desk.alert(m.Alert("session"))
         self._following.flush()
+        if kind is not Kind.LOOKUP:
+            self._following.look_for_strays()
+        if kind is Kind.REFRESH:
+            self._following.note_findings()
         self._asides.look()
         self._watches.guard()
         self._arm()
 
     def _baseline_kept(self) -> None:
-        """The very first snapshot is durable: what was held before is told from what came after by it."""
+        """The very first snapshot is durable: what was held before is told from what came after by it.
+
+        Where the log was lost, something may still be on its way that no record names: until it must have arrived,
+        nothing is opened for what the leader holds.
+        """
         self._questions.lacks_baseline = False
+        if self._desk.ports.is_again and self._following.links:
+            self._following.is_settling = True
+            self._desk.remind(self._desk.ports.settle_us, "settled")
         if self._is_prepared:
             self._is_prepared = False
             self._ready(Kind.FULL)
@@ -235,10 +252,20 @@ class AccountActor(Watched):
                 self._asides.look()
             case "watch":
                 self._watches.guard_again()
+            case "settled":
+                self._settled()
             case "question":
                 self._questions.again(name)
             case _:
                 self._fall_due()
+
+    def _settled(self) -> None:
+        """Look once more at what came of a time that no record knows, then make up what the leader holds."""
+        if not self._desk.is_reconciled or not self._questions.is_idle:
+            self._desk.remind(self._desk.ports.settle_us, "settled")
+            return
+        self._questions.asks_past = True
+        self._questions.prepare(Kind.FULL)
 
     def _fall_due(self) -> None:
         now = self._desk.ports.clock.now()

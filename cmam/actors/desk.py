@@ -74,6 +74,7 @@ class AccountPorts:
     spent: Spent = field(default_factory=Spent)
     aside: Mapping[str, m.SetAside] = field(default_factory=dict)
     life: int = 0
+    is_again: bool = False
 
 
 class Desk:

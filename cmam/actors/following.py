@@ -6,20 +6,21 @@ for whoever was here before. How a decision is made is told by `domain/decide.py
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from cmam.actors import messages as m
 from cmam.actors.desk import Desk
 from cmam.actors.poison import name_of
-from cmam.domain.account import Copy
+from cmam.domain.account import AccountView, Copy
 from cmam.domain.changes import Change, ChangeKind
-from cmam.domain.events import ChangeDecided, Inputs
-from cmam.domain.ids import AccountId, LinkId
+from cmam.domain.events import ChangeDecided, CopyRebuilt, FindingsMade, Inputs
+from cmam.domain.ids import AccountId, LinkId, SymbolId
 from cmam.domain.inputs import gather, gather_for_copy
 from cmam.domain.link import LinkSettings
 from cmam.domain.mapping import names_to_know
 from cmam.domain.quantities import Quote
-from cmam.domain.sync import at_start
+from cmam.domain.reconcile import bring_together, by_hand, findings, needs_note
+from cmam.domain.strays import is_lacking
 from cmam.domain.turn import decide_change, wakes
 from cmam.openapi.quotes import BrokerClock
 
@@ -32,9 +33,12 @@ class Following:
     def __init__(self, desk: Desk, links: tuple[LinkSettings, ...]) -> None:
         self.links: dict[LinkId, LinkSettings] = {link.link: link for link in links}
         self.is_stopping = False
+        self.is_settling = False
+        """Whether an order of a lost log may still be on its way: nothing is opened that was not told."""
         self._desk = desk
         self._deferred: list[m.LeaderChanged | m.LeaderHolds] = []
         self._tickets: dict[LinkId, int] = {}
+        self._made_up: set[tuple[LinkId, str]] = set()
 
     # --- which links ----------------------------------------------------------------------------------------------
 
@@ -49,6 +53,23 @@ class Following:
             ticket = max(self._tickets.get(link.link, 0) + 1, desk.ports.clock.monotonic())
             self._tickets[link.link] = ticket
             desk.tell(m.account_name(link.leader), m.FollowFrom(link.link, desk.view.account, *place, ticket))
+
+    def look_for_strays(self) -> None:
+        """Ask the leaders again where the broker shows copies of theirs that no record knows: these are taken in."""
+        view, links = self._desk.view, frozenset(self.links)
+        if any(is_lacking(view, link, links - {link.link}) for link in self.links.values()):
+            self.ask_leaders()
+
+    def note_findings(self) -> None:
+        """Put on record what differs between record, broker and leaders, where it is otherwise than the last time."""
+        if not self.links:
+            return
+        desk, status = self._desk, self._desk.ports.status
+        all_found = findings(desk.view, self.links.values(), status.view, desk.ports.clock.now())
+        found = tuple(finding for finding in all_found if needs_note(finding))
+        if found != desk.view.findings:
+            desk.fact(FindingsMade(findings=found))
+        desk.alert(m.Alert("findings", by_hand(found)))
 
     def links_changed(self, message: m.LinksChanged) -> None:
         """Take the links as they are now; leaders of new ones are asked, those of lost ones told."""
@@ -88,12 +109,21 @@ class Following:
         link = self.links.get(message.link)
         if link is None:
             return
-        leader, board = message.leader, self._desk.ports.board
+        desk, leader, board = self._desk, message.leader, self._desk.ports.board
         feed = board.feed_of(leader.account)
-        found = at_start(leader, self._desk.view, link, lambda symbol: board.quote(feed, symbol))
-        for index, change in enumerate(found):
-            told = m.LeaderChanged(message.link, change, leader.version, index)
-            self._decide(link, told, superseded=_is_ended(told, later))
+
+        def quote_of(symbol: SymbolId) -> Quote | None:
+            return board.quote(feed, symbol)
+
+        others = frozenset(self.links) - {link.link}
+
+        def decide(told: m.LeaderChanged) -> None:
+            if not told.change.kind.adds_risk or (told.link, told.change.key) not in self._made_up:
+                self._made_up.add((told.link, told.change.key))
+                self._decide(link, told, superseded=_is_ended(told, later))
+
+        hand = _Hand(desk, decide, message)
+        bring_together(hand, leader, link, others, quote_of, may_open=not self.is_settling)
 
     def flush(self) -> None:
         """Decide what waited, in its order; an open whose source has gone meanwhile is known to be superseded.
@@ -189,6 +219,26 @@ class Following:
         """The clock of the leader's broker: what a change says of its time is by that one."""
         board = self._desk.ports.board
         return board.clock(board.feed_of(change.leader))
+
+
+class _Hand:
+    """An account's own hand for what nobody told: recorded and decided like everything else."""
+
+    def __init__(self, desk: Desk, decide: Callable[[m.LeaderChanged], None], message: m.LeaderHolds) -> None:
+        self._desk = desk
+        self._decide = decide
+        self._message = message
+
+    @property
+    def view(self) -> AccountView:
+        return self._desk.view
+
+    def take(self, fact: CopyRebuilt) -> None:
+        leader = self._message.leader
+        self._desk.fact(fact, cause=(m.account_name(leader.account), leader.version))
+
+    def decide(self, change: Change, index: int) -> None:
+        self._decide(m.LeaderChanged(self._message.link, change, self._message.leader.version, index))
 
 
 def _is_ended(told: m.LeaderChanged, later: Iterable[m.LeaderChanged]) -> bool:

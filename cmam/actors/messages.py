@@ -20,6 +20,9 @@ from cmam.domain.ids import AccountId, IntentId, LinkId
 from cmam.domain.link import LinkSettings
 from cmam.openapi.budget import Lane
 
+NOT_SENT = "NOT_SENT"
+"""The code of a question that the limiter gave back."""
+
 KEEPER = "keeper"
 RECORDER = "recorder"
 OPERATOR = "operator"
@@ -127,6 +130,11 @@ class Unanswered:
     error_code: str
     text: str
     retry_after_s: int = 0
+
+    @property
+    def is_final(self) -> bool:
+        """Whether the broker itself said no; what never left, was blocked or is late may be answered yet."""
+        return self.error_code not in (NOT_SENT, "TIMEOUT", "BLOCKED_PAYLOAD_TYPE", "REQUEST_FREQUENCY_EXCEEDED")
 
 
 @dataclass(frozen=True, slots=True)

@@ -73,7 +73,7 @@ class Outbox:
             if isinstance(one, m.Submit):
                 self._tell(m.account_name(one.account), m.Dropped(one.intent, LOST, one.attempt))
             elif isinstance(one, m.Ask):
-                self._tell(one.reply_to, m.Unanswered(one.question, "NOT_SENT", LOST))
+                self._tell(one.reply_to, m.Unanswered(one.question, m.NOT_SENT, LOST))
 
     def _message_of(self, what: Any, session: Session) -> tuple[Any, str, str, int]:
         match what:

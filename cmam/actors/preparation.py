@@ -1,6 +1,7 @@
 """How an account gets ready on a fresh connection: which questions, in which order, and the facts their answers make.
 
-    FULL      catalogue, trader, specifications, tiers of leverage, then the snapshot and the deals of the gap
+    FULL      catalogue, trader, specifications, tiers of leverage, then the snapshot, the deals of the gap, and where
+              positions carry a copier's label that nobody here knows, or the log was lost, the orders that tell of them
     LOOKUP    the order history, then a snapshot: settles what is unknown
     REFRESH   a snapshot alone, now and then: finds what no event told
 
@@ -11,7 +12,7 @@ a missing order proves something only then. No thread, no socket: the account's 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any
@@ -19,7 +20,8 @@ from typing import Any
 from cmam.clock import MILLISECOND_US
 from cmam.domain.account import AccountView, IntentState
 from cmam.domain.events import AssetName, Event, ExecutionSeen, LeverageSeen, Reconciled, SymbolListSeen, SymbolSpecSeen
-from cmam.domain.ids import AssetId, PositionId, SymbolId
+from cmam.domain.ids import AssetId, OrderId, PositionId, SymbolId
+from cmam.domain.naming import read_label
 from cmam.domain.symbols import SymbolName, SymbolSpec
 from cmam.domain.trades import Deal, Order, Position
 from cmam.domain.turn import SETTLE_US
@@ -32,6 +34,8 @@ LOOK_BACK_MS = 60_000
 WEEK_MS = 604_800_000
 QUOTED_MAX = 500
 """So many symbols of a feed are subscribed; of a longer list the first so many."""
+STRANGE_MAX = 200
+"""So many positions with a label that nobody here knows are asked about, one historical request each."""
 RETRY_FIRST_US = 500_000
 RETRY_LAST_US = 30_000_000
 
@@ -67,6 +71,7 @@ class Preparation:
         now_us: int,
         is_live: bool = False,
         settle_us: int = SETTLE_US,
+        asks_past: bool = False,
     ) -> None:
         self.kind = kind
         self.has_snapshot = False
@@ -91,6 +96,10 @@ class Preparation:
         self._to_ms = now_us // MILLISECOND_US + LOOK_BACK_MS
         self._retries = 0
         self._broker = ""
+        self._asks_past = asks_past
+        self._past_to_ms = 0
+        self._past_seen: set[OrderId] = set()
+        self._week_ms = now_us // MILLISECOND_US - WEEK_MS + 2 * LOOK_BACK_MS
 
     def _start_of_gap(self, view: AccountView, now_us: int) -> int:
         moments = [view.at_us] if self.kind is Kind.FULL else []
@@ -155,6 +164,11 @@ class Preparation:
                 return self._take_specs(report, view)
             case "leverage":
                 return self._take_leverage(report)
+            case "orders" if self.kind is Kind.FULL:
+                return self._take_past(report, view)
+            case "position":
+                self._orders += report[0]
+                return self._reconcile_if_all(view)
             case "orders":
                 return (), self._take_orders(*report)
             case "deals":
@@ -247,7 +261,7 @@ class Preparation:
         if has_more and fresh:
             self._to_ms = min(deal.executed_ms for deal in fresh)
             return (), self._ask_deals()
-        return self._reconcile(view)
+        return self._reconcile_if_all(view)
 
     def _ask_snapshot(self) -> tuple[Question, ...]:
         return self._put(Question("snapshot", requests.ask_state(self._account), snapshot))
@@ -258,10 +272,49 @@ class Preparation:
         self._snapshot = report
         self._snapshot_ms = now_us // MILLISECOND_US
         self.has_snapshot = True
-        has_gap = view.version > 0 and (view.positions or view.orders or report[0]) and self.kind is Kind.FULL
+        if self.kind is not Kind.FULL:
+            return self._reconcile(view)
+        questions = tuple(self._unknown(view, report[0]))
+        has_gap = view.version > 0 and (view.positions or view.orders or report[0])
         if self._leads and has_gap:
-            return (), self._ask_deals()
-        return self._reconcile(view)
+            if not view.has_reconciled:
+                self._from_ms = self._week_ms  # which order opened what is held now
+            questions += self._ask_deals()
+        if self._asks_past:
+            self._past_to_ms = self._to_ms
+            questions += self._ask_past()
+        return ((), questions) if questions else self._reconcile(view)
+
+    def _unknown(self, view: AccountView, positions: Iterable[Position]) -> Iterator[Question]:
+        """What is asked of positions that carry a copier's label and belong to no copy on record."""
+        known = {copy.position for copy in view.copies.values()}
+        strange = [p.position for p in positions if p.position not in known and read_label(p.label) is not None]
+        for position in strange[:STRANGE_MAX]:
+            asked = requests.ask_orders_of(self._account, position)
+            yield from self._put(Question(f"position {position}", asked, _orders))
+
+    def _ask_past(self) -> tuple[Question, ...]:
+        asked = requests.ask_orders(self._account, self._week_ms, self._past_to_ms)
+        return self._put(Question("orders", asked, _orders))
+
+    def _take_past(
+        self, report: tuple[tuple[Order, ...], bool], view: AccountView
+    ) -> tuple[tuple[Event, ...], tuple[Question, ...]]:
+        page, has_more = report
+        fresh = tuple(order for order in page if order.order not in self._past_seen)
+        self._past_seen |= {order.order for order in fresh}
+        self._orders += tuple(order for order in fresh if read_label(order.client_order_id) is not None)
+        if has_more and fresh:
+            self._past_to_ms = min(order.updated_ms for order in fresh)
+            return (), self._ask_past()
+        return self._reconcile_if_all(view)
+
+    def is_optional(self, question: str) -> bool:
+        """Whether the account can be ready without this answer: then a refusal is taken for nothing known."""
+        return question.startswith("position ")
+
+    def _reconcile_if_all(self, view: AccountView) -> tuple[tuple[Event, ...], tuple[Question, ...]]:
+        return ((), ()) if self._open else self._reconcile(view)
 
     def _reconcile(self, view: AccountView) -> tuple[tuple[Event, ...], tuple[Question, ...]]:
         self.is_done = True
@@ -276,7 +329,7 @@ class Preparation:
                 positions=positions,
                 orders=orders,
                 deals=self._deals,
-                past_orders=self._orders,
+                past_orders=_once(self._orders),
                 looked_up=self.kind is Kind.LOOKUP,
                 covers_from_ms=self._from_ms if self.kind is Kind.LOOKUP else 0,
                 settle_us=self._settle_us,
@@ -303,6 +356,11 @@ class Preparation:
     def quoted_symbols(self) -> Iterable[SymbolId]:
         """The symbols whose quotes the account wants."""
         return [name.symbol for name in self._names[:QUOTED_MAX]]
+
+
+def _once(orders: tuple[Order, ...]) -> tuple[Order, ...]:
+    """Each order once: a position's own list and the history may both have it."""
+    return tuple({order.order: order for order in orders}.values())
 
 
 def _is_news(fact: Event, shown: Mapping[PositionId, Position], last: Mapping[PositionId, Position]) -> bool:

@@ -44,6 +44,8 @@ class Questions:
         self._restless_answers = 0
         self.lacks_baseline = False
         """Whether the very first snapshot of the account is folded and not durable yet."""
+        self.asks_past = False
+        """Whether a week of orders is to be told too: where the log was lost, they tell what was copied before."""
 
     @property
     def is_idle(self) -> bool:
@@ -64,6 +66,7 @@ class Questions:
             now_us=desk.ports.clock.now(),
             is_live=desk.ports.is_live,
             settle_us=desk.ports.settle_us,
+            asks_past=self.asks_past or (desk.ports.is_again and not desk.view.has_reconciled),
         )
         self._ask(self._preparation.begin())
 
@@ -146,6 +149,9 @@ class Questions:
             self.answered(m.Answered(message.question, None))
             return
         name = self._desk.name
+        if self._preparation.is_optional(message.question) and message.is_final and not message.retry_after_s:
+            self.answered(m.Answered(message.question, ((), False)))
+            return
         log.warning("! %s: %s was not answered: %s %s", name, message.question, message.error_code, message.text)
         text = f"{message.question} was refused: {message.error_code} {message.text}".strip()
         self._desk.alert(m.Alert("session", text))

@@ -156,7 +156,7 @@ class RateLimitActor(Watched):
                 dropped = m.Dropped(item.data.intent, reason, item.data.attempt)
                 self._directory.tell(m.account_name(item.data.account), dropped)
             elif isinstance(item.data, m.Ask):
-                self._directory.tell(item.data.reply_to, m.Unanswered(item.data.question, "NOT_SENT", reason))
+                self._directory.tell(item.data.reply_to, m.Unanswered(item.data.question, m.NOT_SENT, reason))
 
     def _show(self, now: int) -> None:
         figures = self._budget.figures(now)

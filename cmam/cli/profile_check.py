@@ -12,11 +12,14 @@ import click
 from cmam.cli.common import Exit, Verb, console, face, fail, new_table, print_json, say
 
 if TYPE_CHECKING:
+    from cmam.domain.events import Finding
     from cmam.domain.feasibility import Judged, Pairing
     from cmam.domain.link import Link, LinkSettings, ProfileView
     from cmam.domain.symbols import SymbolSpec
     from cmam.store.fold import Fold
     from cmam.survey import Seen
+
+FINDINGS_SHOWN = 50
 
 DAYS = 7
 """The longest history that a broker gives in one answer."""
@@ -91,6 +94,7 @@ def _report(
     folded: Fold, profile: ProfileView, link: Link, seen: Mapping[Any, Seen], now_us: int, *, everything: bool
 ) -> dict[str, Any]:
     from cmam.domain import feasibility
+    from cmam.domain.rehearsal import differences
 
     leader, follower = seen[profile.leader], seen[link.follower]
     settings = _settings(folded, profile, link)
@@ -111,8 +115,17 @@ def _report(
         feasibility.judge(leader.view, follower.view, settings, follower.quotes, leader.quotes, change)
         for change in changes
     ]
-    found = feasibility.repairs(
-        leader.before, leader.books, follower.before, follower.books, settings, follower.quotes, leader.quotes, now_us
+    others = {one.link for one in folded.registry.links() if one.follower == link.follower} - {link.link}
+    found = differences(
+        leader.before,
+        leader.books,
+        follower.before,
+        follower.books,
+        settings,
+        others,
+        follower.quotes,
+        leader.quotes,
+        now_us,
     )
     return {
         "follower": int(link.follower),
@@ -121,7 +134,8 @@ def _report(
         "symbols": [_pairing_document(one) for one in pairings],
         "unmapped": unmapped,
         "trades": [_trade_document(one) for one in judged],
-        "repairs": [{"source": one.source, "finding": one.finding, "repair": one.repair} for one in found],
+        "findings": [_finding_document(one) for one in found.findings],
+        "repairs": [{"source": one.source, "finding": one.finding, "repair": one.repair} for one in found.repairs],
     }
 
 
@@ -163,6 +177,24 @@ def _spec_document(spec: SymbolSpec | None, worth: Fraction | None, pip: Fractio
         "max": units_text(spec.max_volume),
         "lot_worth": _money(worth),
         "pip_worth": _money(pip),
+    }
+
+
+def _finding_document(one: Finding) -> dict[str, Any]:
+    from cmam.domain.reconcile import FINDINGS
+
+    row = FINDINGS[one.kind]
+    return {
+        "finding": one.kind.value,
+        "remedy": one.remedy.value,
+        "source": one.source,
+        "position": one.position,
+        "order": one.order,
+        "expected": one.expected,
+        "found": one.found,
+        "text": one.text,
+        "what": row.what,
+        "done": row.done,
     }
 
 
@@ -215,6 +247,7 @@ def _print(document: Mapping[str, Any], report: Mapping[str, Any]) -> None:
     if report["unmapped"]:
         say(f"Not copied for want of a symbol: {', '.join(report['unmapped'])}. `cmam profile symbols` maps them.")
     _print_trades(out, report["trades"])
+    _print_findings(out, report["findings"])
     _print_repairs(out, report["repairs"])
 
 
@@ -245,6 +278,20 @@ def _print_trades(out: Any, trades: Iterable[Mapping[str, Any]]) -> None:
     out.print(table)
     counts = Counter(one["reason"] for one in missed)
     say("; ".join(f"{reason}: {count}" for reason, count in counts.most_common()))
+
+
+def _print_findings(out: Any, findings: Iterable[Mapping[str, Any]]) -> None:
+    found = list(findings)
+    if not found:
+        return
+    table = new_table("What differs between record, follower and leader")
+    for heading in ("source", "finding", "what was found", "what is done about it"):
+        table.add_column(heading, overflow="fold")
+    for one in found[:FINDINGS_SHOWN]:
+        table.add_row(one["source"] or "–", one["finding"], one["text"], one["done"])
+    out.print(table)
+    if len(found) > FINDINGS_SHOWN:
+        say(f"{len(found) - FINDINGS_SHOWN} more; --json has all.")
 
 
 def _print_repairs(out: Any, repairs: Iterable[Mapping[str, Any]]) -> None:

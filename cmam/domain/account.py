@@ -19,11 +19,13 @@ from cmam.domain.events import (
     CopyAdopted,
     CopyFinished,
     CopyOverdue,
+    CopyRebuilt,
     CopyTouched,
     DayHistorySeen,
     EquityPeaked,
     Event,
     ExecutionSeen,
+    FindingsMade,
     FlattenRequested,
     GuardDayBegan,
     GuardRearmed,
@@ -70,6 +72,8 @@ from cmam.domain.latches import (
     take_cash,
     take_history,
 )
+from cmam.domain.naming import read_label
+from cmam.domain.rebuilding import take_rebuilt
 from cmam.domain.replacing import replace
 from cmam.domain.view import AccountView
 
@@ -84,6 +88,10 @@ __all__ = [
     "evolve",
     "intent_of",
 ]
+
+
+SAME_MOMENT_MS = 1_000
+"""A deal within this of a position's own time is the one that opened it; later ones have added to it."""
 
 
 def evolve(view: AccountView, event: Event, at_us: int) -> AccountView:
@@ -143,6 +151,10 @@ def evolve(view: AccountView, event: Event, at_us: int) -> AccountView:
         case SymbolConfirmed():
             former = {key: spec for key, spec in view.former_specs.items() if key != event.symbol}
             return replace(view, former_specs=former)
+        case CopyRebuilt():
+            return take_rebuilt(view, event, at_us)
+        case FindingsMade():
+            return replace(view, findings=event.findings)
         case CopyAdopted():
             stores = (*view.adopted.get(event.link, ()), event.store)
             return replace(view, adopted={**view.adopted, event.link: stores})
@@ -192,12 +204,16 @@ def _reconciled(view: AccountView, event: Reconciled, at_us: int) -> AccountView
         view = take_position(view, position)
     for gone in [key for key in view.positions if key not in named]:
         view = drop_position(view, gone, view.positions[gone].updated_ms)
-    for deal in event.deals:
+    for deal in sorted(event.deals, key=lambda deal: (deal.executed_ms, deal.deal)):
         if deal.deal not in view.deals:
             view = replace(view, deals=(*view.deals[-63:], deal.deal))
             view = take_balance(view, deal)
-            if deal.close is None and deal.position in view.positions and deal.position not in view.origins:
+            opened = view.positions.get(deal.position)
+            is_first = opened is not None and deal.executed_ms <= opened.opened_ms + SAME_MOMENT_MS
+            if deal.close is None and is_first and deal.position not in view.origins:
                 view = replace(view, origins={**view.origins, deal.position: deal.order})
+    if event.past_orders and not event.looked_up:
+        view = replace(view, past_orders=tuple(o for o in event.past_orders if read_label(o.client_order_id)))
     view = replace(view, orders={order.order: order for order in event.orders if order.is_resting})
     view = replace(adopt_unknown(view, event, at_us), has_reconciled=True)
     return refresh_copies(view, event.deals)

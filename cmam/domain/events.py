@@ -393,6 +393,99 @@ class CopyAdopted(Event):
     user: str = ""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CopyRebuilt(Event):
+    """A copy that the broker shows and the record lacked was taken in by its label, of a lost log or an adopted store.
+
+    `goal` is what it shall be from now on: what it is, with the leader's levels of now. `change` is his position as if
+    opened just now, None where that is gone. Without position and order it is known to have ended. `reason` says why,
+    or why the copy had ended before this arrived.
+    """
+
+    TOPIC: ClassVar[str] = "account.copy_rebuilt"
+    link: LinkId
+    profile: ProfileId
+    source: SourceKey
+    store: str
+    label: str
+    leader: AccountId
+    leader_position: PositionId | None
+    leader_order: OrderId | None
+    leader_symbol: str
+    leader_digits: int
+    leader_filled: bool
+    symbol: SymbolId
+    side: Side
+    goal: Goal
+    settings_version: int
+    position: PositionId | None = None
+    order: OrderId | None = None
+    volume: Volume = Volume(0)
+    open_price: Price | None = None
+    opened_us: int = 0
+    share: bool = False
+    change: Change | None = None
+    reason: Reason | None = None
+
+
+class FindingKind(StrEnum):
+    """How record, follower and leader may differ: closed, each with its row in `domain/reconcile.py`."""
+
+    MISSING = "missing"
+    ORPHAN = "orphan"
+    GONE = "gone"
+    WRONG_SIZE = "wrong_size"
+    RESIDUE = "residue"
+    WRONG_SIDE = "wrong_side"
+    WRONG_PROTECTION = "wrong_protection"
+    WRONG_TERMS = "wrong_terms"
+    UNKNOWN = "unknown"
+    UNRECORDED = "unrecorded"
+    DUPLICATE = "duplicate"
+    FOREIGN = "foreign"
+    HUMAN = "human"
+
+
+class Remedy(StrEnum):
+    """What becomes of a finding: all but the last three by itself."""
+
+    CLOSE = "close"
+    REDUCE = "reduce"
+    CANCEL = "cancel"
+    AMEND = "amend"
+    TRADE_BACK = "trade_back"
+    OPEN = "open"
+    REBUILD = "rebuild"
+    LOOK_UP = "look_up"
+    NOTE = "note"
+    WAIT = "wait"
+    BY_HAND = "by_hand"
+    NOTHING = "nothing"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finding:
+    """One difference, what was expected and what was found in words, and what removes it."""
+
+    kind: FindingKind
+    remedy: Remedy
+    link: LinkId | None = None
+    source: SourceKey | None = None
+    position: PositionId | None = None
+    order: OrderId | None = None
+    expected: str = ""
+    found: str = ""
+    text: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FindingsMade(Event):
+    """Record, broker and leaders were compared, and differ otherwise than the last time: all that differs now."""
+
+    TOPIC: ClassVar[str] = "account.findings_made"
+    findings: tuple[Finding, ...]
+
+
 # --- account:<ctid>, derived --------------------------------------------------------------------------------------
 
 

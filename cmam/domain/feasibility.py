@@ -16,26 +16,17 @@ from cmam.domain.conversion import Rates
 from cmam.domain.decide import Decision, decide
 from cmam.domain.equity import equity, free_margin
 from cmam.domain.events import (
-    ChangeDecided,
-    CopyFinished,
     ExecutionSeen,
-    Health,
-    HealthChanged,
-    IntentRecorded,
-    Reconciled,
 )
-from cmam.domain.ids import StoreId, SymbolId
+from cmam.domain.ids import StoreId
 from cmam.domain.inputs import gather
 from cmam.domain.leading import changes
 from cmam.domain.link import LinkSettings
 from cmam.domain.mapping import candidates, symbol_for
-from cmam.domain.naming import read_label
 from cmam.domain.quantities import PRICE_SCALE, VOLUME_SCALE, Price, Quote, Volume, floor_fraction, units_text
-from cmam.domain.reasons import Verdict
 from cmam.domain.symbols import SymbolSpec
-from cmam.domain.sync import at_start
 from cmam.domain.trades import Deal, ExecutionKind, Order
-from cmam.domain.turn import decide_change, step
+from cmam.domain.turn import step
 from cmam.domain.view import resolve
 
 Quotes = Mapping[str, Quote]
@@ -308,104 +299,3 @@ def _worth(leader: AccountView, quotes: Quotes) -> LeaderMoney | None:
         equity=None if whole is None else floor_fraction(whole * scale),
         free_margin=None if free is None else floor_fraction(free * scale),
     )
-
-
-# --- repairs ----------------------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class Repair:
-    """A difference between what the record believes and what a broker shows, and what removes it."""
-
-    finding: str
-    repair: str
-    source: str = ""
-
-
-def repairs(
-    leader_before: AccountView,
-    leader_books: Reconciled | None,
-    follower_before: AccountView,
-    follower_books: Reconciled | None,
-    link: LinkSettings,
-    quotes: Quotes,
-    leader_quotes: Quotes,
-    now_us: int,
-) -> tuple[Repair, ...]:
-    """What the next start would do about the gap, found by doing it without sending or recording anything."""
-    found: list[Repair] = []
-    view = follower_before
-    if follower_books is not None:
-        for fact in (follower_books, HealthChanged(health=Health.RECONCILED)):
-            turn = step(view, fact, link.store, now_us)
-            found += [repair for event in turn.derived for repair in _of_event(event, link)]
-            view = turn.view
-        found += _strangers(link, view, follower_books)
-    if leader_books is None or follower_books is None:
-        return tuple(found)
-    after = step(leader_before, leader_books, link.store, now_us)
-    folded = after.folded or after.view
-    names = {entry.symbol: name for name, entry in leader_before.names.items()}
-
-    def quote_of(symbol: SymbolId) -> Quote | None:
-        return leader_quotes.get(names.get(symbol, ""))
-
-    def take(told: Iterable[Change]) -> None:
-        nonlocal view
-        for index, change in enumerate(told):
-            quote = leader_quotes.get(change.symbol.name)
-            inputs = gather(view, change, link, quotes.get, leader_quote=quote, leader=folded)
-            turn = decide_change(view, link, change, (folded.version, index), inputs, now_us)
-            found.extend(repair for event in turn.derived for repair in _of_event(event, link))
-            view = turn.view
-
-    take(changes(leader_before, folded, leader_books, quote_of))
-    take(at_start(replace(folded, health=Health.RECONCILED), view, link, quote_of))
-    return tuple(found)
-
-
-def _of_event(event: object, link: LinkSettings) -> Iterator[Repair]:
-    match event:
-        case IntentRecorded() if event.link == link.link:
-            command = event.command
-            what = command.kind.value.replace("_", " ")
-            volume = f" {units_text(command.volume)} units" if command.volume else ""
-            of = f" of position {command.position}" if command.position else ""
-            yield Repair("the broker does not show what the copy shall be", f"{what}{volume}{of}", str(event.source))
-        case CopyFinished() if event.link == link.link:
-            yield Repair(
-                f"the copy is no more at the broker: {event.reason.value}", "noted as ended", str(event.source)
-            )
-        case ChangeDecided() if event.verdict is not Verdict.COPY and event.change.kind.adds_risk:
-            why = event.reason.value if event.reason is not None else "no reason"
-            yield Repair(
-                f"the leader has {event.change.kind.value} meanwhile", f"not copied: {why}", str(event.change.source)
-            )
-        case ChangeDecided() if event.verdict is Verdict.COPY:
-            yield Repair(f"the leader's {event.change.kind.value} was missed", "followed", str(event.change.source))
-        case _:
-            return
-
-
-def _strangers(link: LinkSettings, view: AccountView, books: Reconciled) -> Iterator[Repair]:
-    """What carries a label of ours and is in no record, or one of another store."""
-    copies = view.copies.values()
-    known = {("position", copy.position) for copy in copies} | {("order", copy.order) for copy in copies}
-    things: list[tuple[int, str, str]] = [(int(p.position), p.label, "position") for p in books.positions]
-    things += [(int(order.order), order.label, "order") for order in books.orders if order.is_resting]
-    for number, label, kind in things:
-        mark = read_label(label)
-        if mark is None:
-            continue
-        if mark.store != link.store:
-            yield Repair(
-                f"{kind} {number} is a copy of the store {mark.store}",
-                "its source is not copied here (other_copier) unless adopted: `cmam profile adopt`",
-                mark.source,
-            )
-        elif mark.link == link.link and (kind, number) not in known:
-            yield Repair(
-                f"{kind} {number} carries this link's label, but is in no record",
-                "nothing: nobody manages it; close it by hand, or with `cmam flatten --direct`",
-                mark.source,
-            )

@@ -11,7 +11,6 @@ import hashlib
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 
-from cmam.domain.account import AccountView
 from cmam.domain.changes import Change, ChangeKind, LeaderMoney, LeaderSymbol
 from cmam.domain.conversion import Rates
 from cmam.domain.equity import equity, equity_symbols, free_margin
@@ -19,6 +18,7 @@ from cmam.domain.events import Event, ExecutionSeen, Reconciled, TrailingStopMov
 from cmam.domain.ids import ChangeKey, OrderId, PositionId, SymbolId, order_source, position_source
 from cmam.domain.quantities import Quote, Volume, floor_fraction
 from cmam.domain.trades import Deal, ExecutionKind, Order, OrderStatus, OrderType, Position
+from cmam.domain.view import AccountView
 
 QUOTE_AGE_MS = 10_000
 """Quotes of a leader's positions that lie farther apart than this are not of one moment."""

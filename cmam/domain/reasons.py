@@ -95,6 +95,7 @@ class Reason(StrEnum):
     CLOSED_BY_HUMAN = "closed_by_human"
     CLOSED_BY_GUARD = "closed_by_guard"
     CLOSED_BY_FLATTEN = "closed_by_flatten"
+    LOG_LOST = "log_lost"
     RELEASED = "released"
 
 
@@ -390,6 +391,11 @@ REASONS: Mapping[Reason, ReasonRow] = {
     ),
     Reason.CLOSED_BY_GUARD: ReasonRow("A guard closed the copy.", "The latch.", "Another limit."),
     Reason.CLOSED_BY_FLATTEN: ReasonRow("A flatten closed the copy.", "The command.", "Nothing."),
+    Reason.LOG_LOST: ReasonRow(
+        "The copy had ended before the log was lost; the broker's history shows that it was there.",
+        "The follower's order history, the labels of the store.",
+        "Nothing: a source that was copied is not copied again.",
+    ),
     Reason.RELEASED: ReasonRow(
         "The profile or link was stopped or deleted, and its copy closed or its order cancelled with it.",
         "The command.",

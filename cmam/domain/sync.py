@@ -44,6 +44,10 @@ def _closes(leader: AccountView, view: AccountView, settings: LinkSettings, *, i
         if copy.link != settings.link or copy.target <= 0:
             continue
         held = leader.positions.get(copy.leader_position) if copy.leader_position is not None else None
+        if held is not None and copy.change is not None and held.side is not copy.change.side:
+            if is_caught_up and copy.wait is None:
+                yield _of_copy(leader, copy, ChangeKind.CLOSED, copy.goal.leader_volume, Volume(0))
+            continue
         if held is not None:
             if is_caught_up and 0 < held.volume < copy.goal.leader_volume:
                 yield _of_copy(leader, copy, ChangeKind.REDUCED, copy.goal.leader_volume, held.volume)
@@ -90,10 +94,11 @@ def _opens(leader: AccountView, view: AccountView, settings: LinkSettings, quote
         origin = leader.origins.get(number)
         if origin is not None and view.copy((settings.link, order_source(origin))) is not None:
             continue
-        yield _of_position(leader, position, quote_of)
+        yield of_position(leader, position, quote_of)
 
 
-def _of_position(leader: AccountView, position: Position, quote_of: QuoteOf) -> Change:
+def of_position(leader: AccountView, position: Position, quote_of: QuoteOf) -> Change:
+    """The open of a position that a leader holds, as nobody told it."""
     return Change(
         key=ChangeKey(f"sync:{position_source(position.position)}:{position.volume}"),
         kind=ChangeKind.OPENED,

@@ -23,6 +23,7 @@ from cmam.domain.events import (
     CopiesReleased,
     CopyFinished,
     CopyOverdue,
+    CopyRebuilt,
     CopyWoken,
     Event,
     ExecutionSeen,
@@ -186,7 +187,7 @@ def _restless(before: AccountView, view: AccountView, fact: Event) -> tuple[Copy
         case RequestRefused() | IntentDropped():
             known = before.intents.get(fact.intent)
             return (known.key,) if known is not None else ()
-        case CopyOverdue() | CopyWoken():
+        case CopyOverdue() | CopyWoken() | CopyRebuilt():
             return ((fact.link, fact.source),)
         case Reconciled() | FlattenRequested() | GuardTripped() | CopiesReleased():
             return tuple(view.copies)

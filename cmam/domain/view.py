@@ -10,6 +10,7 @@ from cmam.domain.copies import Copy, CopyKey, Cursor, Intent
 from cmam.domain.events import (
     AssetName,
     ExpectedMargin,
+    Finding,
     Health,
     LeverageTier,
 )
@@ -111,6 +112,8 @@ class AccountView:
     results_us: int = 0
     in_sight_us: int = 0
     unexplained: tuple[int, ...] = ()
+    past_orders: tuple[Order, ...] = ()
+    findings: tuple[Finding, ...] = ()
 
     @property
     def money_digits(self) -> int:

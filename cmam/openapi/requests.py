@@ -191,6 +191,11 @@ def ask_orders(account: AccountId, from_ms: int, to_ms: int) -> Message:
     return messages.ProtoOAOrderListReq(ctidTraderAccountId=account, fromTimestamp=from_ms, toTimestamp=to_ms)
 
 
+def ask_orders_of(account: AccountId, position: int) -> Message:
+    """The orders that built a position up and took it down, all of them; historical."""
+    return messages.ProtoOAOrderListByPositionIdReq(ctidTraderAccountId=account, positionId=position)
+
+
 def subscribe_spots(account: AccountId, symbols: Iterable[int]) -> Message:
     """Ask for the quotes of some symbols, with the server's time."""
     return messages.ProtoOASubscribeSpotsReq(

@@ -9,10 +9,11 @@ import pytest
 from cmam.domain.account import evolve
 from cmam.domain.changes import ChangeKind
 from cmam.domain.events import SymbolListSeen, SymbolSpecSeen
-from cmam.domain.feasibility import judge, leaders_trades, pairings, repairs
+from cmam.domain.feasibility import judge, leaders_trades, pairings
 from cmam.domain.ids import DealId, OrderId, PositionId, SymbolId
 from cmam.domain.quantities import Side, Volume
 from cmam.domain.reasons import Reason, Verdict
+from cmam.domain.rehearsal import differences
 from cmam.domain.trades import CloseDetail, Deal, Order, OrderStatus, OrderType
 from tests.factories import LOT, Pair, price
 
@@ -118,6 +119,7 @@ def test_a_position_that_is_gone_is_a_repair_that_changes_nothing() -> None:
     pair.answer()
     before = pair.view
     books = replace(pair.reconciled(), positions=())
-    found = repairs(before, None, before, books, pair.link, {}, {}, pair.now_us)
-    assert [one.repair for one in found] == ["noted as ended"]
+    found = differences(before, None, before, books, pair.link, (), {}, {}, pair.now_us)
+    assert [one.repair for one in found.repairs] == ["noted as ended"]
+    assert [one.kind.value for one in found.findings] == ["gone"]
     assert pair.view is before

@@ -1,0 +1,396 @@
+"""Copies that the broker holds and the record does not know: told by their labels, and taken into the record again.
+
+They come from a lost log, from another store whose copies were adopted, or are orders that arrived later than anybody
+could wait for. The label says whose copy it is; the leader's books say what has become of its source. What they cannot
+say (the exact target, a carried residue) begins anew with what is held. Pure; the actor records what is found here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterator, Mapping
+from dataclasses import replace
+from fractions import Fraction
+
+from cmam.domain.changes import Change
+from cmam.domain.choices import HumanLevels, LevelsMode, PartialRounding, Reaction
+from cmam.domain.copies import Copy, CopyState
+from cmam.domain.events import CopyRebuilt, Goal, Terms, Wait
+from cmam.domain.ids import LinkId, OrderId, PositionId, SourceKey, SymbolId, from_base36, position_source
+from cmam.domain.levels import merged
+from cmam.domain.link import LinkSettings
+from cmam.domain.naming import read_label
+from cmam.domain.quantities import Distance, Price, Quote, Volume
+from cmam.domain.reasons import Reason
+from cmam.domain.strays import Stray, is_awaited, is_claimed, strays
+from cmam.domain.sync import of_position
+from cmam.domain.trades import Order, Position
+from cmam.domain.view import AccountView, put
+
+QuoteOf = Callable[[SymbolId], Quote | None]
+
+LATE_FILL_US = 30_000_000
+"""How long after its grace a resting copy may still be met by the market, where its leader's order filled unseen."""
+
+
+# --- taken into the record --------------------------------------------------------------------------------------------
+
+
+def rebuilt(
+    leader: AccountView, view: AccountView, settings: LinkSettings, others: Collection[LinkId], quote_of: QuoteOf
+) -> tuple[CopyRebuilt, ...]:
+    """The copies of this link that the broker shows and the record lacks, each as the fact that brings it back."""
+    found: dict[SourceKey, CopyRebuilt] = {}
+    for stray in strays(view):
+        if not is_claimed(stray.mark, view, settings, others):
+            continue
+        for source, volume in _shares(leader, view, stray).items():
+            key = (settings.link, source)
+            if is_awaited(view, view.key_of(key)) or not _is_certain(leader, source):
+                continue
+            if view.is_netted() and key in view.finished:
+                continue  # what is left of a net that we were part of may be anybody's
+            known = found.get(source)
+            if known is not None and stray.order is not None:
+                found[source] = replace(known, order=stray.order.order, goal=_resting(known.goal, stray.order))
+            elif known is None:
+                found[source] = _fact(leader, view, settings, stray, source, volume, quote_of)
+    return (*found.values(), *_ended(leader, view, settings, others, set(found)))
+
+
+def _fact(
+    leader: AccountView,
+    view: AccountView,
+    settings: LinkSettings,
+    stray: Stray,
+    source: SourceKey,
+    volume: Volume,
+    quote_of: QuoteOf,
+) -> CopyRebuilt:
+    thing = stray.position or stray.order
+    assert thing is not None, f"expected a position or an order, found neither under {stray.label}"
+    leader_position, leader_order, is_filled = _source(leader, source)
+    theirs = leader.positions.get(leader_position) if leader_position is not None else None
+    change = of_position(leader, theirs, quote_of) if theirs is not None else None
+    former = view.finished.get((settings.link, source))
+    price = _first_price(view, stray, source)
+    name, digits = _leader_symbol(leader, view, settings, theirs, leader_order, thing.symbol)
+    return CopyRebuilt(
+        link=settings.link,
+        profile=settings.profile,
+        source=source,
+        store=stray.mark.store,
+        label=stray.label,
+        leader=settings.leader,
+        leader_position=leader_position,
+        leader_order=leader_order,
+        leader_symbol=name,
+        leader_digits=digits,
+        leader_filled=is_filled,
+        symbol=thing.symbol,
+        side=thing.side,
+        goal=_goal(leader, view, settings, stray, change, former, volume, price, leader_order),
+        position=stray.position.position if stray.position is not None else None,
+        order=stray.order.order if stray.order is not None else None,
+        volume=volume,
+        open_price=price,
+        opened_us=(stray.position.opened_ms if stray.position is not None else 0) * 1_000,
+        share=view.is_netted(),
+        settings_version=settings.version,
+        change=change,
+        reason=former.reason if former is not None and former.position is not None else None,
+    )
+
+
+def _source(leader: AccountView, source: SourceKey) -> tuple[PositionId | None, OrderId | None, bool]:
+    """What a source is at the leader: its position, its order, and whether the order has filled."""
+    number = from_base36(source[1:])
+    if source.startswith("p"):
+        return PositionId(number), leader.origins.get(PositionId(number)), False
+    order = OrderId(number)
+    if order in leader.orders:
+        return None, order, False
+    position = next((held for held, origin in leader.origins.items() if origin == order), None)
+    return position, order, position is not None
+
+
+def _is_certain(leader: AccountView, source: SourceKey) -> bool:
+    """Whether the leader's books tell what has become of a source: an order that is gone may have filled long ago."""
+    _, order, is_filled = _source(leader, source)
+    if source.startswith("p") or is_filled or order in leader.orders:
+        return True
+    return all(held in leader.origins for held in leader.positions)
+
+
+def _leader_symbol(
+    leader: AccountView,
+    view: AccountView,
+    settings: LinkSettings,
+    theirs: Position | None,
+    order: OrderId | None,
+    symbol: SymbolId,
+) -> tuple[str, int]:
+    """The leader's name of the symbol and its digits; where the source is gone, the name it would have by the table."""
+    rests = leader.orders.get(order) if order is not None else None
+    traded = theirs.symbol if theirs is not None else (rests.symbol if rests is not None else None)
+    entry = next((name for name in leader.names.values() if name.symbol == traded), None)
+    if entry is None:
+        mine = next((name.name for name in view.names.values() if name.symbol == symbol), "")
+        row = next((row for row in settings.policy.symbols_table if row.follower_symbol == mine), None)
+        entry = leader.names.get(row.leader_symbol if row is not None else mine)
+        if entry is None:
+            return mine, 5
+    spec = leader.specs.get(entry.symbol)
+    return entry.name, spec.digits if spec is not None else 5
+
+
+def _first_price(view: AccountView, stray: Stray, source: SourceKey) -> Price | None:
+    """The price of a copy's first fill where its orders are known, else what the position has come to."""
+    if stray.position is None:
+        return None
+    fills = [order for order in _fills(view, stray.position.position) if _source_of(order) == source]
+    first = min(fills, key=lambda order: (order.opened_ms, order.order), default=None)
+    return first.execution_price if first is not None and first.execution_price else stray.position.price
+
+
+def _fills(view: AccountView, position: PositionId) -> Iterator[Order]:
+    """The orders that built a position up, as far as they were asked for."""
+    return (o for o in view.past_orders if o.position == position and o.executed_volume > 0 and not o.closing)
+
+
+def _source_of(order: Order) -> SourceKey | None:
+    mark = read_label(order.client_order_id)
+    return SourceKey(mark.source) if mark is not None else None
+
+
+def _goal(
+    leader: AccountView,
+    view: AccountView,
+    settings: LinkSettings,
+    stray: Stray,
+    change: Change | None,
+    former: Copy | None,
+    volume: Volume,
+    price: Price | None,
+    leader_order: OrderId | None,
+) -> Goal:
+    """What it shall be: what it is, with the leader's levels of now; nothing where it came after its copy had ended."""
+    policy, spec = settings.policy, view.specs.get((stray.position or stray.order).symbol)  # type: ignore[union-attr]
+    target = Fraction(volume)
+    leader_volume = change.after if change is not None else Volume(0)
+    if former is not None and former.position is not None:
+        target = Fraction(0)
+    elif former is not None and change is not None and former.leader_opened > change.after:
+        target = target * Fraction(change.after, former.leader_opened)
+    goal = Goal(
+        target_numerator=target.numerator,
+        target_denominator=target.denominator,
+        leader_volume=leader_volume,
+        whole=volume,
+        leader_whole=leader_volume,
+        grace_us=policy.pending_grace_ms * 1_000,
+        ahead_us=policy.pending_ahead_ms * 1_000,
+        round_up=policy.partial_rounding is PartialRounding.UP,
+        pins=policy.human_levels is HumanLevels.PIN,
+        guaranteed=stray.position.guaranteed if stray.position is not None else False,
+        net_cap=_net_cap(settings, spec.lot_size if spec is not None else 0),
+    )
+    rests = leader.orders.get(leader_order) if leader_order is not None else None
+    if rests is not None:
+        goal = replace(goal, leader_volume=rests.volume, leader_whole=rests.volume)
+    if change is not None and spec is not None:
+        goal = replace(merged(goal, change, spec, policy), is_exact=False, leader_price=change.price)
+        if policy.levels is LevelsMode.PRICE:
+            goal = replace(goal, shift=Distance(0))
+        elif price is not None and change.price is not None:
+            goal = replace(goal, shift=Distance(price - change.price))
+    return _resting(goal, stray.order) if stray.order is not None else goal
+
+
+def _net_cap(settings: LinkSettings, lot_size: int) -> Volume:
+    cap = settings.policy.max_lots_symbol
+    return Volume(int(cap * lot_size)) if cap is not None else Volume(0)
+
+
+def _resting(goal: Goal, order: Order) -> Goal:
+    """A resting order shall be as it rests until the leader amends his."""
+    price = order.limit_price if order.limit_price is not None else order.stop_price
+    stop, target = order.relative_stop, order.relative_target
+    if stop is None and order.stop is not None and price is not None:
+        stop = Distance(abs(price - order.stop))
+    if target is None and order.target is not None and price is not None:
+        target = Distance(abs(price - order.target))
+    terms = Terms(
+        type=order.type,
+        volume=order.volume,
+        limit_price=order.limit_price,
+        stop_price=order.stop_price,
+        relative_stop=stop,
+        relative_target=target,
+        trailing=order.trailing,
+        guaranteed=order.guaranteed,
+        trigger=order.trigger,
+        expires_ms=order.expires_ms,
+        slippage_points=order.slippage_points,
+    )
+    return replace(goal, terms=terms, whole=order.volume, target_numerator=order.volume, target_denominator=1)
+
+
+# --- shares of a net --------------------------------------------------------------------------------------------------
+
+
+def _shares(leader: AccountView, view: AccountView, stray: Stray) -> Mapping[SourceKey, Volume]:
+    """Which sources a thing belongs to, and how much of it is each one's: several only where positions net out."""
+    source = SourceKey(stray.mark.source)
+    if stray.position is None:
+        return {source: Volume(0)}
+    position = stray.position
+    if not view.is_netted():
+        return {source: position.volume}
+    opened: dict[SourceKey, int] = {}
+    for order in _fills(view, position.position):
+        of = _source_of(order)
+        if of is not None:
+            opened[of] = opened.get(of, 0) + order.executed_volume * order.side.sign * position.side.sign
+    opened = {of: volume for of, volume in opened.items() if volume > 0}
+    if not opened:
+        return {source: position.volume}
+    live = {of for of in opened if _is_live(leader, of)}
+    return share_out(position.volume, opened, live)
+
+
+def _is_live(leader: AccountView, source: SourceKey) -> bool:
+    position, order, _ = _source(leader, source)
+    return position in leader.positions or order in leader.orders
+
+
+def share_out(net: Volume, opened: Mapping[SourceKey, int], live: Collection[SourceKey]) -> dict[SourceKey, Volume]:
+    """Divide what is left of a net among those who built it: closes carry no name, and those are over whose source is.
+
+    What was closed besides comes off the largest of those that live on.
+    """
+    closed = max(0, sum(opened.values()) - net)
+    order = sorted(opened, key=lambda source: (source in live, -opened[source], source))
+    found: dict[SourceKey, Volume] = {}
+    for source in order:
+        taken = min(opened[source], closed)
+        closed -= taken
+        if opened[source] > taken:
+            found[source] = Volume(opened[source] - taken)
+    return found
+
+
+# --- what ended before the log was lost -------------------------------------------------------------------------------
+
+
+def _ended(
+    leader: AccountView,
+    view: AccountView,
+    settings: LinkSettings,
+    others: Collection[LinkId],
+    live: Collection[SourceKey],
+) -> Iterator[CopyRebuilt]:
+    """Sources that the leader still holds and whose copy is over: by the order history, never to be opened again."""
+    seen: dict[SourceKey, Order] = {}
+    for order in view.past_orders:
+        mark = read_label(order.client_order_id)
+        if mark is None or not is_claimed(mark, view, settings, others):
+            continue
+        seen.setdefault(SourceKey(mark.source), order)
+    for source, order in sorted(seen.items()):
+        key = view.key_of((settings.link, source))
+        position, leader_order, is_filled = _source(leader, source)
+        if source in live or view.copy(key) is not None or is_awaited(view, key) or not _is_live(leader, source):
+            continue
+        name, digits = _leader_symbol(leader, view, settings, None, leader_order, order.symbol)
+        yield CopyRebuilt(
+            link=settings.link,
+            profile=settings.profile,
+            source=source,
+            store=settings.store,
+            label=order.label or order.client_order_id,
+            leader=settings.leader,
+            leader_position=position,
+            leader_order=leader_order,
+            leader_symbol=name,
+            leader_digits=digits,
+            leader_filled=is_filled,
+            symbol=order.symbol,
+            side=order.side,
+            goal=Goal(target_numerator=0),
+            settings_version=settings.version,
+            reason=Reason.LOG_LOST,
+        )
+
+
+# --- the fold ---------------------------------------------------------------------------------------------------------
+
+
+def take_rebuilt(view: AccountView, event: CopyRebuilt, at_us: int) -> AccountView:
+    """Take a copy into the record as the broker shows it. Its requests are numbered from the moment on, so that no name
+    is given twice whatever was asked before."""
+    key = (event.link, event.source)
+    if key in view.copies:
+        return view
+    former = view.finished.get(key)
+    is_over = event.position is None and event.order is None
+    copy = Copy(
+        link=event.link,
+        profile=event.profile,
+        source=event.source,
+        state=_state(event),
+        leader=event.leader,
+        leader_position=event.leader_position,
+        leader_order=event.leader_order,
+        leader_symbol=event.leader_symbol,
+        leader_digits=event.leader_digits,
+        symbol=event.symbol,
+        side=event.side,
+        goal=event.goal,
+        decided_us=at_us,
+        leader_opened=event.goal.leader_volume,
+        position=event.position,
+        order=event.order,
+        volume=event.volume,
+        opened_volume=event.volume,
+        open_price=event.open_price,
+        opened_us=event.opened_us or at_us,
+        last_seq=max(former.last_seq if former is not None else 0, at_us // 1_000_000),
+        settings_version=event.settings_version,
+        change=event.change,
+        leader_filled=event.leader_filled,
+        filled_us=at_us if event.leader_filled else 0,
+        ahead_since_us=at_us if _is_ahead(event) else 0,
+        stopped_out=former.stopped_out if former is not None else False,
+        reopened=former.reopened if former is not None else False,
+        reason=event.reason if is_over else None,
+        ending=None if is_over else event.reason,
+        closed_us=at_us if is_over else 0,
+        share=event.share,
+    )
+    if event.leader_filled and event.position is None and event.order is not None:
+        until_us = at_us + event.goal.grace_us + LATE_FILL_US
+        copy = replace(copy, wait=Wait.CANCEL, wait_until_us=until_us, not_after_us=until_us)
+    if event.leader_position is not None and event.source.startswith("o"):
+        alias = (event.link, position_source(event.leader_position))
+        view = replace(view, chains={**view.chains, alias: key})
+    if is_over:
+        return replace(view, finished={**view.finished, key: copy})
+    if any(latch.reaction == Reaction.FLATTEN for latch in view.latched(event.link)):
+        goal = replace(copy.goal, target_numerator=0, target_denominator=1, terms=None)
+        copy = replace(copy, goal=goal, wait=None, ending=copy.ending or Reason.CLOSED_BY_FLATTEN)
+    held = view.positions.get(event.position) if event.position is not None else None
+    if held is not None:
+        copy = replace(copy, seen_stop=held.stop, seen_target=held.target)
+        if held.position not in view.by_position:
+            view = replace(view, by_position={**view.by_position, held.position: key})
+    return put(view, copy)
+
+
+def _state(event: CopyRebuilt) -> CopyState:
+    if event.position is not None:
+        return CopyState.OPEN
+    return CopyState.RESTING if event.order is not None else CopyState.CLOSED
+
+
+def _is_ahead(event: CopyRebuilt) -> bool:
+    return event.source.startswith("o") and event.position is not None and not event.leader_filled

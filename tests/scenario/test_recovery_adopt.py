@@ -1,0 +1,75 @@
+"""Two stores on the same accounts: the second is stopped before its first open, and takes over by an explicit word."""
+
+from __future__ import annotations
+
+from cmam.domain.events import ChangeDecided, CopyRebuilt, IntentRecorded
+from cmam.openapi._pb import OpenApiModelMessages_pb2 as model
+from cmam.store.replay import verify
+from tests.whole import SAME_BROKER, FaultyLog, Whole
+
+LOT = 10_000_000
+
+
+def another_machine(whole: Whole) -> None:
+    """The old machine stops; a new one is set up on the same accounts, with a store of its own."""
+    whole.kill()
+    whole.log = FaultyLog.in_memory()
+    whole.desk = type(whole.desk)(whole.log, whole.stepper.clock)
+    accounts, whole.accounts = whole.accounts, ()
+    whole.add_accounts(*accounts)
+    whole.add_profile("whole", whole.leader, whole.followers)
+
+
+def test_the_second_store_opens_nothing_until_it_adopts_and_then_manages_all() -> None:
+    """Before: other_copier for every open. After: the old copies close, shrink and move with their leader."""
+    whole = Whole(seed=1)
+    whole.start_ready()
+    first, second = whole.person.buy(LOT), whole.person.buy(4 * LOT, relativeStopLoss=40_000)
+    resting = whole.person.place(model.LIMIT, 5 * LOT, price=0.9)
+    whole.run(3)
+    assert len(whole.person.holds(SAME_BROKER)) == 2
+    another_machine(whole)
+    whole.start_ready()
+    third = whole.person.buy(2 * LOT)
+    whole.run(3)
+    skipped = [e for e in whole.events(SAME_BROKER, ChangeDecided) if e.verdict == "skip"]
+    assert [e.reason.value for e in skipped] == ["other_copier"]
+    assert not whole.events(SAME_BROKER, IntentRecorded)
+    whole.person.close(first, LOT)
+    whole.run(3)
+    assert len(whole.person.holds(SAME_BROKER)) == 2
+    answer = whole.command({"command": "profile.adopt", "profile": "whole", "store": ""})
+    assert answer["ok"], answer
+    whole.run(3)
+    assert [p.volume for p in whole.person.holds(SAME_BROKER)] == [4 * LOT]
+    whole.person.close(second, LOT)
+    whole.person.cancel(resting)
+    whole.person.close(third, 2 * LOT)
+    whole.person.buy(3 * LOT)
+    whole.run(3)
+    assert sorted(p.volume for p in whole.person.holds(SAME_BROKER)) == [3 * LOT, 3 * LOT]
+    assert whole.person.rests(SAME_BROKER) == []
+    whole.person.close(second, 3 * LOT)
+    whole.run(3)
+    assert [p.volume for p in whole.person.holds(SAME_BROKER)] == [3 * LOT]
+    assert len(whole.events(SAME_BROKER, CopyRebuilt)) == 3
+    assert verify(whole.log.read_all()).is_identical
+    assert whole.stepper.failures == []
+
+
+def test_what_is_adopted_while_nothing_runs_is_managed_from_the_next_start() -> None:
+    """The command before a start takes effect at the start, closes of the time between included."""
+    whole = Whole(seed=2)
+    whole.start_ready()
+    source = whole.person.buy(LOT)
+    whole.run(3)
+    another_machine(whole)
+    whole.start_ready()
+    whole.run(1)
+    whole.kill()
+    whole.person.close(source, LOT)
+    whole.desk.carry_out({"command": "profile.adopt", "profile": "whole"})
+    whole.start_ready()
+    whole.run(3)
+    assert whole.person.holds(SAME_BROKER) == []
+    assert verify(whole.log.read_all()).is_identical
