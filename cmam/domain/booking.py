@@ -237,6 +237,8 @@ def adopt_unknown(view: AccountView, event: Reconciled, at_us: int) -> AccountVi
         copy = view.copies.get(intent.key)
         if intent.command.kind in (CommandKind.OPEN, CommandKind.PLACE) and copy is not None and copy.position is None:
             view = _adopt(view, copy, by_client.get(intent.intent), event, at_us)
+        elif intent.command.kind is CommandKind.ADD and copy is not None and copy.share:
+            view = _adopt_add(view, copy, intent, by_client.get(intent.intent))
     for copy in tuple(view.copies.values()):
         order = by_id.get(copy.order) if copy.order is not None else None
         if copy.order is not None and copy.position is None:
@@ -249,6 +251,16 @@ def adopt_unknown(view: AccountView, event: Reconciled, at_us: int) -> AccountVi
             else:
                 view = put(view, replace(current, doubt=True))
     return view
+
+
+def _adopt_add(view: AccountView, copy: Copy, intent: Intent, order: Order | None) -> AccountView:
+    """Book to a share what its order has filled unseen: nothing but the order tells whose part of the net that is."""
+    untold = order.executed_volume - intent.filled if order is not None else 0
+    if order is None or untold <= 0:
+        return view
+    signed = untold if intent.command.side is copy.side else -untold
+    view = put(view, replace(copy, volume=Volume(max(0, copy.volume + signed))))
+    return replace(view, intents={**view.intents, intent.intent: replace(intent, filled=order.executed_volume)})
 
 
 def _is_of(copy: Copy, label: str) -> bool:

@@ -97,7 +97,8 @@ class Copy:
     grace, `ahead_since_us` since when a copy is filled that its leader's order is not. `pinned_*` are a person's
     levels, `seen_*` the levels last seen, `applied` and `amended_to` what the broker confirmed last, `replacing` an
     order that is cancelled to be placed anew, `trouble` what the broker last refused, `ending` why we are closing it. A
-    `share` is a part of a netted position. `again_us` is when an add that was refused may go out again.
+    `share` is a part of a netted position. `again_us` is when an add that was refused may go out again, `part_seq`
+    and `part` the number of the last open or add and how many requests have asked for it so far.
     """
 
     link: LinkId
@@ -154,6 +155,8 @@ class Copy:
     trailed_us: int = 0
     share: bool = False
     again_us: int = 0
+    part_seq: int = 0
+    part: int = 0
 
     @property
     def key(self) -> CopyKey:

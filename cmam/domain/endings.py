@@ -137,6 +137,9 @@ def touch(view: AccountView, event: CopyTouched) -> AccountView:
                 target = copy.target * Fraction(event.after, event.before)
                 goal = replace(copy.goal, target_numerator=target.numerator, target_denominator=target.denominator)
                 copy = replace(copy, goal=goal, wait=None if copy.wait is Wait.REMAINDER else copy.wait)
+            if copy.share:
+                ending = copy.ending if event.after else copy.ending or Reason.CLOSED_BY_HUMAN
+                copy = replace(copy, volume=Volume(event.after), ending=ending)
         case "stop":
             copy = replace(copy, pinned_stop=Price(event.after) if copy.goal.pins else None, applied=None)
         case "target":

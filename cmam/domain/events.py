@@ -679,7 +679,8 @@ class CopyTouched(Event):
 class IntentRecorded(Event):
     """A request was decided and named before it may leave: the promise that it leaves at most once.
 
-    `volume_before` is the position's volume when a close was decided: its outcome is told by the difference.
+    `volume_before` is the position's volume when a close was decided: its outcome is told by the difference. `part` is
+    above 1 where it asks for the rest of request `seq`, which was split or filled in part.
     """
 
     TOPIC: ClassVar[str] = "account.intent_recorded"
@@ -693,6 +694,7 @@ class IntentRecorded(Event):
     volume_before: Volume = Volume(0)
     attempt: int = 1
     not_after_us: int = 0
+    part: int = 0
 
 
 class Outcome(StrEnum):

@@ -19,6 +19,7 @@ from cmam.domain.events import (
 )
 from cmam.domain.ids import IntentId
 from cmam.domain.levels import tighter, wanted_levels
+from cmam.domain.quantities import Volume
 from cmam.domain.reasons import Reason, Verdict
 from cmam.domain.replacing import replace
 from cmam.domain.sessions import is_open, next_open
@@ -219,6 +220,9 @@ def take_intent(view: AccountView, event: IntentRecorded, at_us: int) -> Account
     if copy is None:
         return view
     copy = replace(copy, last_seq=max(copy.last_seq, event.seq))
+    kind, side = event.command.kind, event.command.side
+    if kind is CommandKind.OPEN or (kind is CommandKind.ADD and side is copy.side):
+        copy = replace(copy, part_seq=event.seq, part=max(event.part, 1))
     match event.command.kind:
         case CommandKind.OPEN:
             has_levels = event.command.relative_stop is not None or event.command.relative_target is not None
@@ -291,6 +295,10 @@ def settle(view: AccountView, event: IntentSettled, at_us: int) -> AccountView:
             copy = replace(copy, applied=Applied(command.stop, command.target, command.trailing))
         if kind is CommandKind.AMEND_ORDER:
             copy = replace(copy, amended_to=terms_of(intent.command))
+        if kind is CommandKind.CLOSE and copy.share:
+            # No deal told of it: the net did. Our ledger is what tells the shares apart, so it is booked here.
+            untold = max(0, intent.command.volume - intent.filled)
+            copy = replace(copy, volume=Volume(max(0, copy.volume - untold)))
         return put(view, replace(copy, refusals=0, retry_at_us=0, trouble=""))
     if kind is CommandKind.AMEND_PROTECTION and event.reason == WORSE_GSL:
         command = intent.command

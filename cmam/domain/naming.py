@@ -19,9 +19,12 @@ def label_of(store: StoreId, link: LinkId, source: SourceKey) -> str:
     return f"{MARK}.{store}.{link}.{source}"
 
 
-def intent_id(store: StoreId, link: LinkId, source: SourceKey, seq: int) -> IntentId:
-    """The name of one request: at most 50 ASCII characters even for the largest ids."""
-    return IntentId(f"{label_of(store, link, source)}.{seq}")
+def intent_id(store: StoreId, link: LinkId, source: SourceKey, seq: int, part: int = 0) -> IntentId:
+    """The name of one request: at most 50 ASCII characters even for the largest ids.
+
+    `part` is above 1 where it asks for the rest of request `seq`, which was split or filled in part.
+    """
+    return IntentId(f"{label_of(store, link, source)}.{seq}" + (f"-{part}" if part > 1 else ""))
 
 
 LINKS_OF_PAIR_MAX = 64

@@ -15,6 +15,7 @@ from cmam.domain.copies import Applied, Copy, CopyKey
 from cmam.domain.events import Health, Terms
 from cmam.domain.levels import is_off, tighter, wanted_levels
 from cmam.domain.quantities import Distance, Price, Side, Volume, ceil_to, floor_fraction
+from cmam.domain.shares import pooled_excess
 from cmam.domain.symbols import SymbolSpec
 from cmam.domain.trades import Order, OrderType, Position, TimeInForce
 from cmam.domain.view import AccountView
@@ -86,15 +87,22 @@ def _reduction(view: AccountView, copy: Copy, position: Position) -> Command | N
             return _close_share(view, copy, position)
         return _close(copy, position, position.volume, whole=True)
     spec = view.specs.get(copy.symbol)
-    if spec is None or copy.volume <= copy.target:
-        return None
-    excess = excess_of(spec, copy)
-    if excess <= 0:
+    excess = None if spec is None else _excess(view, spec, copy)
+    if not excess:
         return None
     if copy.share and position.side is not copy.side:
         return _give_up(view, copy, position, excess)
     volume = Volume(min(excess, position.volume))
     return _close(copy, position, volume, whole=volume == position.volume)
+
+
+def _excess(view: AccountView, spec: SymbolSpec, copy: Copy) -> Volume:
+    """What a copy can give up: its own excess, or as a share what all shares of the net can give up together."""
+    excess = excess_of(spec, copy)
+    if excess > 0 or not copy.share or copy.target <= 0:
+        return excess
+    pooled = pooled_excess(view, spec, copy.symbol)
+    return pooled[1] if pooled is not None and pooled[0] == copy.key else Volume(0)
 
 
 def _close(copy: Copy, position: Position, volume: Volume, *, whole: bool) -> Command:
@@ -126,18 +134,9 @@ def _give_up(view: AccountView, copy: Copy, position: Position, volume: Volume) 
 def _out_of_flat(view: AccountView, copy: Copy) -> Iterator[Command]:
     """Shares of both sides cancel out to no position at all: what one of them gives up is traded the other way."""
     spec = view.specs.get(copy.symbol)
-    volume = copy.volume if copy.target <= 0 or spec is None else excess_of(spec, copy)
+    volume = copy.volume if copy.target <= 0 or spec is None else _excess(view, spec, copy)
     if volume > 0:
         yield _against(copy, volume)
-
-
-def net_of_shares(view: AccountView, copy: Copy) -> int:
-    """What the shares of a copy's symbol come to by our own ledger, longs above zero."""
-    return sum(
-        share.volume * share.side.sign
-        for share in view.copies.values()
-        if share.share and share.symbol == copy.symbol and share.position is not None
-    )
 
 
 def close_command(position: Position) -> Command:

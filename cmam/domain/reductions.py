@@ -12,8 +12,9 @@ from cmam.domain.events import Step, Wait
 from cmam.domain.needs import enforced_target, excess_of
 from cmam.domain.quantities import Volume, units_text
 from cmam.domain.reasons import Reason, Verdict
+from cmam.domain.shares import pooled_excess
 from cmam.domain.sizing import fraction_text
-from cmam.domain.view import AccountView
+from cmam.domain.view import AccountView, put
 
 
 def decide_reduced(view: AccountView, change: Change, copy: Copy) -> Decision:
@@ -27,6 +28,9 @@ def decide_reduced(view: AccountView, change: Change, copy: Copy) -> Decision:
     spec = view.specs.get(copy.symbol)
     changed = replace(copy, goal=goal)
     excess = Volume(0) if spec is None else excess_of(spec, changed)
+    if spec is not None and not excess and copy.share:
+        pooled = pooled_excess(put(view, changed), spec, copy.symbol)
+        excess = pooled[1] if pooled is not None else excess
     working = (
         Step(name="before", value=units_text(before), note="leader's units"),
         Step(name="after", value=units_text(after), note="leader's units"),

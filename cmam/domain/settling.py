@@ -21,6 +21,7 @@ from cmam.domain.events import (
 )
 from cmam.domain.needs import shows
 from cmam.domain.reasons import Reason
+from cmam.domain.shares import shows_less
 from cmam.domain.trades import ExecutionKind, Order, OrderStatus, OrderType
 from cmam.domain.view import AccountView
 
@@ -170,7 +171,11 @@ def _by_reduction(view: AccountView, fact: ExecutionSeen) -> Iterator[Event]:
 
 
 def has_closed(view: AccountView, intent: Intent) -> bool:
-    """Whether the position's volume shows that a close has happened."""
+    """Whether the position's volume shows that a close has happened; of a share the ledger tells what it should be."""
+    copy = view.copies.get(intent.key)
+    if copy is not None and copy.share:
+        left = max(0, intent.command.volume - intent.filled)
+        return left == 0 or shows_less(view, copy.symbol, copy.side, left)
     position = intent.command.position
     held = view.positions.get(position) if position is not None else None
     return held is None or held.volume <= intent.volume_before - intent.command.volume

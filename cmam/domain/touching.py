@@ -11,6 +11,7 @@ from cmam.domain.booking import copy_of, intent_of
 from cmam.domain.commands import CommandKind
 from cmam.domain.copies import Copy
 from cmam.domain.events import CopyTouched, Event, ExecutionSeen, Reconciled, StopOutSeen
+from cmam.domain.shares import losses
 from cmam.domain.trades import OrderType
 from cmam.domain.view import AccountView
 
@@ -88,3 +89,23 @@ def _by_reconcile(before: AccountView, after: AccountView, was: Copy, now: Copy,
         yield CopyTouched(link=now.link, source=now.source, what="volume", before=was.volume, after=now.volume)
     if not was.awaits_protection:
         yield from _levels(before, after, was, now)
+
+
+def touches_of_nets(view: AccountView, fact: Event) -> Iterator[Event]:
+    """What somebody else took off a net that shares have: told by our ledger, once no request of ours is under way."""
+    if not view.is_netted() or not isinstance(fact, ExecutionSeen | Reconciled):
+        return
+    busy = {intent.command.symbol for intent in view.intents.values()}
+    shares = [copy for copy in view.copies.values() if copy.share and copy.position is not None]
+    busy |= {copy.symbol for copy in view.copies.values() if copy.share and (copy.doubt or _is_filling(copy))}
+    for symbol in sorted({copy.symbol for copy in shares} - busy):
+        if not any(position.symbol == symbol for position in view.positions.values()):
+            continue  # a net that is gone ends all its shares
+        for share, left in losses(view, symbol):
+            before, after = int(share.volume), int(left)
+            yield CopyTouched(link=share.link, source=share.source, what="volume", before=before, after=after)
+
+
+def _is_filling(copy: Copy) -> bool:
+    """Whether a resting order of a copy may have filled without our knowing."""
+    return copy.order is not None and not copy.ended_order

@@ -44,13 +44,14 @@ from cmam.domain.events import (
 from cmam.domain.ids import ChangeKey, IntentId, SourceKey, StoreId, base36
 from cmam.domain.link import LinkSettings
 from cmam.domain.naming import intent_id, label_of
-from cmam.domain.needs import close_command, needed, net_of_shares, place_command
+from cmam.domain.needs import close_command, needed, place_command
 from cmam.domain.quantities import Volume
 from cmam.domain.reasons import Reason, Verdict
 from cmam.domain.replacing import replace
 from cmam.domain.settling import ATTEMPTS_MAX, SETTLE_US, settlements
+from cmam.domain.shares import net_of_ledger
 from cmam.domain.timing import ANSWER_US, PROTECTION_US, due, lookup_due, next_due
-from cmam.domain.touching import touches
+from cmam.domain.touching import touches, touches_of_nets
 from cmam.domain.trades import ExecutionKind, OrderStatus, OrderType
 from cmam.domain.view import resolve
 
@@ -147,6 +148,8 @@ def decide_change(
         builder.intend(key, decision.command, change=change.key, not_after_us=decision.not_after_us)
     builder.finish_idle(key)
     builder.enforce(key)
+    for other in _with_shares(builder.view, (key,))[1:]:
+        builder.enforce(other)
     return builder.turn()
 
 
@@ -161,6 +164,8 @@ def step(view: AccountView, fact: Event, store: StoreId, now_us: int) -> Turn:
         builder.add(touch)
     for settlement in settlements(builder.view, fact, now_us):
         builder.add(settlement)
+    for touch in touches_of_nets(builder.view, fact):
+        builder.add(touch)
     if isinstance(fact, CopyWoken):
         builder.try_again(fact)
     for key in _restless(view, builder.view, fact):
@@ -222,18 +227,29 @@ class _Builder:
     def turn(self) -> Turn:
         return Turn(self.view, tuple(self._derived))
 
-    def intend(self, key: CopyKey, command: Command, *, change: ChangeKey | None = None, not_after_us: int = 0) -> None:
-        """Record a request under its derived name."""
+    def intend(
+        self,
+        key: CopyKey,
+        command: Command,
+        *,
+        change: ChangeKey | None = None,
+        not_after_us: int = 0,
+        is_rest: bool = False,
+    ) -> None:
+        """Record a request under its derived name: the rest of another has that one's number, and its own part."""
         copy = self.view.copies.get(key)
-        seq = (copy.last_seq if copy is not None else 0) + 1
+        seq, part = (copy.last_seq if copy is not None else 0) + 1, 0
+        if is_rest and copy is not None and copy.part_seq:
+            seq, part = copy.part_seq, copy.part + 1
         label = label_of(self._store, *key)
         position = self.view.positions.get(command.position) if command.position is not None else None
         self.add(
             IntentRecorded(
-                intent=intent_id(self._store, *key, seq),
+                intent=intent_id(self._store, *key, seq, part),
                 link=key[0],
                 source=key[1],
                 seq=seq,
+                part=part,
                 command=replace(command, label=label) if command.kind.adds_risk else command,
                 change=change,
                 volume_before=position.volume if position is not None else Volume(0),
@@ -252,7 +268,13 @@ class _Builder:
             return
         self.add(_attempted(copy, woken, decision))
         if decision.verdict is Verdict.COPY and decision.command is not None:
-            self.intend(key, decision.command, change=copy.change.key, not_after_us=decision.not_after_us)
+            self.intend(
+                key,
+                decision.command,
+                change=copy.change.key,
+                not_after_us=decision.not_after_us,
+                is_rest=copy.wait is Wait.REMAINDER,
+            )
         elif copy.position is None:
             self.add(CopyFinished(link=copy.link, source=copy.source, reason=decision.reason or Reason.SOURCE_GONE))
 
@@ -285,7 +307,7 @@ class _Builder:
         is_share_out = copy.share and copy.volume == 0 and copy.target <= 0
         if copy.position in self.view.positions and not is_share_out:
             return
-        if copy.share and copy.volume > 0 and net_of_shares(self.view, copy) == 0:
+        if copy.share and copy.volume > 0 and net_of_ledger(self.view, copy.symbol) == 0:
             return
         if copy.order is not None and copy.order in self.view.orders and copy.goal.terms is not None:
             # What is left of its pending order must not fill alone.

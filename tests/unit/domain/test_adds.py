@@ -23,7 +23,7 @@ def opened(**settings: str) -> Pair:
 
 
 def test_an_add_that_only_the_line_kept_back_goes_out_when_it_is_there_again() -> None:
-    """Dropped with the line: it waits for the reconcile, passes the gates and is sent under the next number."""
+    """Dropped with the line: it waits for the reconcile, passes the gates and is sent as another part of its number."""
     pair = opened()
     pair.grows(LOT, 2 * LOT)
     pair.fact(HealthChanged(health=Health.DOWN, reason="the line was cut"))
@@ -34,8 +34,8 @@ def test_an_add_that_only_the_line_kept_back_goes_out_when_it_is_there_again() -
     pair.fact(pair.reconciled())
     pair.fact(HealthChanged(health=Health.RECONCILED))
     pair.passes(1_000_000)
-    assert [(intent.command.kind, intent.command.volume, intent.seq) for intent in pair.waiting] == [
-        (CommandKind.ADD, LOT, 3)
+    assert [(intent.command.kind, intent.command.volume, intent.seq, intent.part) for intent in pair.waiting] == [
+        (CommandKind.ADD, LOT, 2, 2)
     ]
     pair.answer()
     assert (pair.copy.volume, pair.copy.wait) == (2 * LOT, None)

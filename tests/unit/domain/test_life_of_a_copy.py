@@ -175,7 +175,7 @@ def test_a_close_before_the_open_has_left_withdraws_it() -> None:
 
 
 def test_a_partial_fill_asks_for_the_rest_as_an_add_until_it_is_too_late() -> None:
-    """0.4 of 1.0 lot fills and the rest is cancelled: 0.6 is added to the position, under the next number."""
+    """0.4 of 1.0 lot fills and the rest is cancelled: 0.6 is added to the position, as part 2 of the open."""
     pair = Pair()
     pair.opens()
     pair.answer(part=4_000_000)
@@ -185,7 +185,7 @@ def test_a_partial_fill_asks_for_the_rest_as_an_add_until_it_is_too_late() -> No
     assert (add.kind, add.volume, add.position) == (CommandKind.ADD, 6_000_000, pair.copy.position)
     pair.answer()
     assert pair.copy.volume == LOT
-    assert pair.intent().endswith(".2")
+    assert pair.intent().endswith(".1-2")
 
 
 def test_a_partial_fill_that_stays_partial_becomes_what_the_copy_is() -> None:
@@ -535,6 +535,7 @@ def test_a_split_adds_its_parts_after_the_first_fill() -> None:
         pair.wake()
     assert [command.volume for command in pair.commands] == [LOT, LOT, 5_000_000]
     assert [command.kind.value for command in pair.commands] == ["open", "add", "add"]
+    assert [intent.intent.rpartition(".")[2] for intent in pair.sent] == ["1", "1-2", "1-3"]
     pair.answer()
     assert pair.copy.volume == 25_000_000
 

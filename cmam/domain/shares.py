@@ -1,0 +1,91 @@
+"""Our ledger of a netted position: what its shares come to, what they may give up together, and whose a loss is.
+
+The broker knows one net per symbol. Each share's volume is booked from the deals of its own requests; nothing here
+knows requests or events.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from fractions import Fraction
+
+from cmam.domain.copies import Copy, CopyKey
+from cmam.domain.ids import SymbolId
+from cmam.domain.quantities import Side, Volume, floor_fraction
+from cmam.domain.symbols import SymbolSpec
+from cmam.domain.view import AccountView
+
+
+def shares_of(view: AccountView, symbol: SymbolId) -> tuple[Copy, ...]:
+    """The shares of a symbol's net that have been filled."""
+    return tuple(
+        copy for copy in view.copies.values() if copy.share and copy.symbol == symbol and copy.position is not None
+    )
+
+
+def net_of_ledger(view: AccountView, symbol: SymbolId) -> int:
+    """What the shares of a symbol come to by our own ledger, longs above zero."""
+    return sum(share.volume * share.side.sign for share in shares_of(view, symbol))
+
+
+def net_held(view: AccountView, symbol: SymbolId) -> int:
+    """What the broker holds of a symbol, longs above zero."""
+    held = (position for position in view.positions.values() if position.symbol == symbol)
+    return sum(position.volume * position.side.sign for position in held)
+
+
+def shows_less(view: AccountView, symbol: SymbolId, side: Side, volume: int) -> bool:
+    """Whether the broker's net shows that `volume` was taken off a share of that side, which the ledger still has."""
+    return (net_held(view, symbol) - net_of_ledger(view, symbol)) * side.sign <= -volume
+
+
+# --- residues -----------------------------------------------------------------------------------------------------
+
+
+def pooled_excess(view: AccountView, spec: SymbolSpec, symbol: SymbolId) -> tuple[CopyKey, Volume] | None:
+    """What the shares may give up together though none may alone: whose it is, and how much.
+
+    The net moves by the rounded difference of the sum of shares; what one gives beyond its own residue it is owed.
+    """
+    shares = shares_of(view, symbol)
+    if len(shares) < 2 or any(share.ahead_since_us or share.target <= 0 or share.goal.round_up for share in shares):
+        return None
+    residues = {share.key: (share.volume - share.target) * share.side.sign for share in shares}
+    total = sum(residues.values(), Fraction(0))
+    excess = spec.floor_volume(floor_fraction(abs(total)))
+    if excess < max(spec.min_volume, 1):
+        return None
+    sign = 1 if total > 0 else -1
+    givers = [share for share in shares if share.side.sign == sign and share.volume > excess]
+    giver = max(givers, key=lambda share: (residues[share.key] * sign, share.key), default=None)
+    return None if giver is None else (giver.key, excess)
+
+
+# --- what somebody else took off the net ----------------------------------------------------------------------------
+
+
+def losses(view: AccountView, symbol: SymbolId) -> Iterator[tuple[Copy, Volume]]:
+    """The shares that lose by what somebody else took off the net, each with what is left of it.
+
+    It comes off the shares on the side that was reduced, each in proportion, on the step; what that leaves over goes to
+    the largest. A net that was turned around leaves nothing of them.
+    """
+    ledger, held = net_of_ledger(view, symbol), net_held(view, symbol)
+    side = 1 if ledger > 0 else -1
+    missing = (ledger - held) * side
+    if not ledger or missing <= 0:
+        return
+    losing = sorted(
+        (share for share in shares_of(view, symbol) if share.side.sign == side and share.volume > 0),
+        key=lambda share: (-share.volume, share.key),
+    )
+    whole = sum(share.volume for share in losing)
+    left = max(0, whole - missing)
+    spec = view.specs.get(symbol)
+    parts = [share.volume * left // whole for share in losing]
+    if spec is not None:
+        parts = [spec.floor_volume(part) for part in parts]
+    parts[0] += left - sum(parts)
+    for share, part in zip(losing, parts, strict=True):
+        if part != share.volume:
+            yield share, Volume(part)
