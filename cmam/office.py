@@ -193,6 +193,11 @@ def new_store(identity: StoreName | None) -> StoreCreated:
     return StoreCreated(store=name or new_id(STORE_ID_CHARACTERS), again=bool(name))
 
 
+def new_salt() -> bytes:
+    """Fresh bytes that make references to ids unguessable."""
+    return secrets.token_bytes(32)
+
+
 class Desk:
     """The store, open for writing in this process."""
 

@@ -30,7 +30,7 @@ class Root(Lazy):
         "rearm": ("cmam.cli.flatten", "Open again after a guard or a flatten."),
         "replay": ("cmam.cli.replay", "Rebuild the past from the log, and verify every decision."),
         "audit": ("cmam.cli.audit", "Show what was copied, skipped and why."),
-        "backup": ("cmam.cli.proof", "Copy the log while it is written, and check the copy."),
+        "backup": ("cmam.cli.backups", "Copy the log while it is written, and check the copy."),
     }
 
     def __init__(self, *arguments: Any, **named: Any) -> None:

@@ -1,39 +1,88 @@
-"""`cmam audit verify`, `head` and `export`, and `cmam backup`: the record checked, and taken elsewhere."""
+"""`cmam audit verify`, `head` and `export`: the record held against its chains, and evidence of it taken elsewhere."""
 
 from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from cmam.cli.audit_options import asked, filtered, opened
-from cmam.cli.common import Exit, Verb, face, print_json, say
+from cmam.cli.common import Exit, Verb, face, fail, is_interactive, print_json, say
+
+if TYPE_CHECKING:
+    from cmam.store.chain import LogHead
+    from cmam.store.verify import Verified
+
+A_FILE = click.Path(path_type=Path, dir_okay=False)
+NOT_SEEN = (
+    "Not seen by this: a tail cut off together with its last checkpoint, or a log written anew as a whole. Against "
+    "that, keep `cmam audit head FILE --sign KEY` elsewhere and give it to `audit verify --head FILE`."
+)
 
 
 @click.command(cls=Verb)
-@click.option("--head", metavar="HEAD", help="A head that was printed before: finds a cut-off tail too.")
-@click.option("--pack", type=click.Path(path_type=Path), help="An evidence pack instead of this home's store.")
-def verify(head: str | None, pack: Path | None) -> None:
+@click.option("--head", metavar="HEAD|FILE", help="A head kept before, or its file: finds a cut-off tail too.")
+@click.option("--signer", type=A_FILE, metavar="KEY.pub", help="The public key that must have signed head or pack.")
+@click.option("--pack", type=A_FILE, metavar="FILE", help="An evidence pack instead of this home's store.")
+@click.option("--digest", metavar="HEX", help="The pack's digest, kept before.")
+@click.option("--key", type=A_FILE, metavar="FILE", help="The key to a pack with references: checks its texts too.")
+def verify(head: str | None, signer: Path | None, pack: Path | None, digest: str | None, key: Path | None) -> None:
     """Check the chains of hashes: every change, drop, insertion and swap is found. Exit code 1 if one is broken."""
+    expected, signed_by = _expected(head, signer if pack is None else None)
+    if pack is None and (digest or key):
+        raise click.UsageError("expected --pack with --digest or --key, found no pack.")
+    if signer is not None and pack is None and head is None:
+        raise click.UsageError("expected --head FILE or --pack FILE with --signer, found neither.")
+    if pack is not None:
+        _verify_pack(pack, expected, digest, signer, key)
+        return
     from cmam.store.audit import verify_log
-    from cmam.store.chain import parse_log_head
-    from cmam.store.export import verify_pack
     from cmam.store.log import EventLog
 
+    log = EventLog.read_only(face().home.root)
     try:
-        expected = parse_log_head(head) if head else None
-    except ValueError as error:
-        raise click.UsageError(f"{error}.") from None
-    if pack is not None:
-        result = verify_pack(pack, expected)
-    else:
-        log = EventLog.read_only(face().home.root)
+        result = verify_log(log, expected)
+    finally:
+        log.close()
+    _tell(result, {"signer": signed_by}, is_anchored=expected is not None)
+
+
+def _expected(head: str | None, signer: Path | None) -> tuple[LogHead | None, str | None]:
+    """The head that was kept: as text, or in a file with, perhaps, a signature beside it."""
+    if head is None:
+        return None, None
+    from cmam.store.chain import parse_log_head
+    from cmam.store.heads import read_head
+
+    if re.fullmatch(r"\s*\d+:[0-9a-fA-F]*\s*", head) or not Path(head).is_file():
+        if signer is not None:
+            raise click.UsageError("expected --head FILE with --signer, found a head without a signature.")
         try:
-            result = verify_log(log, expected)
-        finally:
-            log.close()
+            return parse_log_head(head), None
+        except ValueError as error:
+            raise click.UsageError(f"{error}, nor is it a file.") from None
+    return read_head(Path(head), signer)
+
+
+def _verify_pack(pack: Path, head: LogHead | None, digest: str | None, signer: Path | None, key: Path | None) -> None:
+    from cmam.store.pack_check import verify_pack
+
+    result = verify_pack(pack, head, digest=digest, signer=signer, key=key)
+    more = {
+        "open": result.open,
+        "hidden": result.hidden,
+        "digest": result.digest,
+        "signer": result.signer or None,
+        "anonymous": result.anonymous,
+        "texts_checked": result.texts_checked,
+        "filters": result.filters,
+    }
+    _tell(result, more, is_anchored=head is not None or digest is not None or signer is not None)
+
+
+def _tell(result: Verified, more: dict[str, Any], *, is_anchored: bool) -> None:
     document = {
         "whole": result.is_whole,
         "records": result.records,
@@ -41,6 +90,8 @@ def verify(head: str | None, pack: Path | None) -> None:
         "checkpoints": result.checkpoints,
         "covered": result.covered,
         "head": str(result.head),
+        **more,
+        "anchored": is_anchored,
         "findings": [
             {
                 "fault": finding.fault.value,
@@ -55,30 +106,60 @@ def verify(head: str | None, pack: Path | None) -> None:
     if face().as_json:
         print_json(document)
     else:
-        click.echo(f"{'whole' if result.is_whole else 'BROKEN'}: {result.records} records in {result.streams} streams")
-        click.echo(f"head {document['head']}")
-        for finding in result.findings:
-            click.echo(f"{finding.fault.value} at position {finding.position}: {finding.text}")
-        if result.is_whole:
-            say("Keep the head elsewhere: `audit verify --head HEAD` then also finds a tail that was cut off.")
+        _say(document)
     if not result.is_whole:
         raise click.exceptions.Exit(Exit.REFUSED)
 
 
+def _say(document: dict[str, Any]) -> None:
+    word = "whole" if document["whole"] else "BROKEN"
+    click.echo(f"{word}: {document['records']} records in {document['streams']} streams")
+    click.echo(f"head {document['head']}")
+    for finding in document["findings"]:
+        click.echo(f"{finding['fault']} at position {finding['position']}: {finding['text']}")
+    if "digest" in document:
+        click.echo(f"digest {document['digest']}")
+        click.echo(f"{document['open']} records are open, {document['hidden']} are proven by their hashes only")
+        if not document["texts_checked"]:
+            say("Account ids are references: their owner's key (--key) holds the texts against their hashes too.")
+    if document.get("signer"):
+        click.echo(f"signed by {document['signer']}")
+    if document["whole"] and not document["anchored"]:
+        say(
+            "Not seen by this: a pack made anew as a whole. Against that, compare the digest, the head or the signer."
+            if "digest" in document
+            else NOT_SEEN
+        )
+
+
 @click.command(cls=Verb)
-def head() -> None:
-    """Print the whole log in one line, to be kept elsewhere and given to `audit verify --head` later."""
+@click.argument("file", type=A_FILE, required=False)
+@click.option("--sign", "key", type=A_FILE, metavar="KEY", help="Sign it with this Ed25519 key, into FILE.sig.")
+def head(file: Path | None, key: Path | None) -> None:
+    """Print the whole log in one line, to be kept elsewhere, or write it to FILE, perhaps signed."""
+    from cmam.store.heads import write_head
     from cmam.store.log import EventLog
 
+    if key is not None and file is None:
+        raise click.UsageError("expected FILE with --sign, found none: the signature stands beside it, in FILE.sig.")
     log = EventLog.read_only(face().home.root)
     try:
-        found = str(log.log_head())
+        found = log.log_head()
     finally:
         log.close()
+    signer = write_head(file, found, key, _passphrase) if file is not None else None
     if face().as_json:
-        print_json({"head": found})
-    else:
-        click.echo(found)
+        print_json({"head": str(found), "file": str(file) if file is not None else None, "signer": signer})
+        return
+    click.echo(str(found))
+    if signer is not None:
+        say(f"{file}.sig is its signature by {signer}: ssh-keygen -Y verify -n cmam checks it without cmam.")
+
+
+def _passphrase() -> bytes:
+    if not is_interactive():
+        fail("The key has a passphrase, and there is nobody to ask: expected a key without one, or a terminal.")
+    return str(click.prompt("Passphrase of the key", hide_input=True, err=True)).encode()
 
 
 @click.command(cls=Verb)
@@ -90,28 +171,33 @@ def head() -> None:
     show_default=True,
     help="Which list; an evidence pack has the records themselves.",
 )
-@filtered()
-def export(file: Path, what: str, **given: Any) -> None:
+@click.option("--anonymous", is_flag=True, help="In a pack: references in place of account ids; FILE.key has them.")
+@click.option("--sign", "key", type=A_FILE, metavar="KEY", help="In a pack: sign its digest with this Ed25519 key.")
+@filtered(state="open, closed, refused, unknown …", verdict=True)
+def export(file: Path, what: str, anonymous: bool, key: Path | None, **given: Any) -> None:
     """Write a list as .csv or .jsonl, or an evidence pack as .pack, which `audit verify --pack` checks by itself."""
-    from cmam.store.export import export_pack, export_table
+    from cmam.store.export import export_table
 
+    if file.suffix != ".pack" and (anonymous or key is not None):
+        raise click.UsageError(f"expected a file ending in .pack with --anonymous or --sign, found {file.name!r}.")
+    if file.suffix != ".pack" and not re.fullmatch(r"\.(csv|json|jsonl)", file.suffix):
+        raise click.UsageError(f"expected a file ending in .csv, .jsonl, .json or .pack, found {file.name!r}.")
+    as_format = ".csv" if given["csv"] else file.suffix
+    filters = asked(given)
     with opened() as past:
         if file.suffix == ".pack":
-            head = export_pack(past.log, file)
-            say(f"{file} holds every record; its head is {head}.")
+            from cmam import office
+            from cmam.store.pack import export_pack, key_path
+
+            salt = office.new_salt() if anonymous else None
+            made = export_pack(past, file, filters, salt=salt, key=key, passphrase=_passphrase)
+            say(
+                f"{file} has {made.copies} copies and {made.decisions} decisions: {made.open} of {made.records} "
+                "records are open, all are proven. Keep its digest elsewhere:"
+            )
+            click.echo(made.digest)
+            if anonymous:
+                say(f"{key_path(file)} tells which reference is whom: it is yours, not part of the evidence.")
             return
-        if not re.fullmatch(r"\.(csv|json|jsonl)", file.suffix):
-            raise click.UsageError(f"expected a file ending in .csv, .jsonl, .json or .pack, found {file.name!r}.")
-        lines = getattr(past, what)(asked(given))
-        count = export_table(lines, file)
+        count = export_table(getattr(past, what)(filters), file, as_csv=as_format == ".csv")
     say(f"{file} has {count} line{'s' if count != 1 else ''}.")
-
-
-@click.command(cls=Verb)
-@click.argument("file", type=click.Path(path_type=Path))
-def backup(file: Path) -> None:
-    """Copy the log to FILE, while running or not; it is checked against its chains before it gets its name."""
-    from cmam.store.export import backup as copy
-
-    head = copy(face().home.root, file)
-    say(f"{file} is a whole copy; its head is {head}.")

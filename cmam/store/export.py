@@ -1,8 +1,6 @@
-"""What leaves the store as a file: tables as CSV or JSON lines, the log as an evidence pack, the whole as a backup.
+"""What leaves the store as a file: lists as CSV or JSON lines, and the whole log as a backup.
 
-A file appears under its name only once it is whole. An evidence pack holds the records themselves with all that verify
-needs, so that whoever gets it needs neither the store nor cmam's word; streams may be left out of it, and then only
-their hashes stand there.
+A file appears under its name only once it is whole. Evidence packs are `pack.py`'s and `pack_check.py`'s.
 """
 
 from __future__ import annotations
@@ -15,16 +13,12 @@ from contextlib import closing
 from pathlib import Path
 from typing import IO, Any
 
-import msgspec
-
 from cmam.store.audit import Line, verify_log
-from cmam.store.chain import LogHead, parse_log_head
+from cmam.store.chain import LogHead
 from cmam.store.database import explain
-from cmam.store.envelope import Raw
 from cmam.store.errors import StoreBroken, StoreUnavailable
 from cmam.store.files import new_file
 from cmam.store.log import EventLog
-from cmam.store.verify import Fault, Finding, Verified, Verifier
 
 PACK_FORMAT = "cmam evidence 1"
 
@@ -58,83 +52,12 @@ def _cell(value: Any) -> Any:
     return json.dumps(value, ensure_ascii=False) if isinstance(value, dict | list) else value
 
 
-def export_table(lines: Iterable[Line], path: Path) -> int:
-    """Write lines as CSV, or as JSON lines, by the ending of the file's name."""
-    write: Callable[[Iterable[Line], IO[str]], int] = write_csv if path.suffix.lower() == ".csv" else write_json_lines
+def export_table(lines: Iterable[Line], path: Path, *, as_csv: bool | None = None) -> int:
+    """Write lines as CSV, or as JSON lines, by the ending of the file's name where nothing else is said."""
+    is_csv = path.suffix.lower() == ".csv" if as_csv is None else as_csv
+    write: Callable[[Iterable[Line], IO[str]], int] = write_csv if is_csv else write_json_lines
     with new_file(path) as fresh, fresh.open("w", encoding="utf-8", newline="") as file:
         return write(lines, file)
-
-
-# --- evidence packs -----------------------------------------------------------------------------------------------
-
-
-def export_pack(log: EventLog, path: Path, streams: frozenset[str] | None = None) -> LogHead:
-    """Write the log, or only some of its streams, as a pack that verifies by itself; answers the head it stands for."""
-    head = log.log_head()
-    with new_file(path) as fresh, fresh.open("w", encoding="utf-8", newline="\n") as file:
-        file.write(json.dumps({"format": PACK_FORMAT, "head": str(head)}) + "\n")
-        for raw in log.raw():
-            if raw.position > head.position:
-                break
-            is_open = streams is None or raw.stream in streams
-            line = _open_line(raw) if is_open else {"position": raw.position, "hash": raw.hash}
-            file.write(json.dumps(line, ensure_ascii=False) + "\n")
-    return head
-
-
-def _open_line(raw: Raw) -> Line:
-    return {
-        "position": raw.position,
-        "stream": raw.stream,
-        "version": raw.version,
-        "topic": raw.topic,
-        "state": raw.state.decode(),
-    }
-
-
-class _PackLine(msgspec.Struct):
-    """A record, or where it was left out its hash."""
-
-    position: int
-    stream: str = ""
-    version: int = 0
-    topic: str = ""
-    state: str | None = None
-    hash: str = ""
-
-
-def verify_pack(path: Path, head: LogHead | None = None) -> Verified:
-    """Check a pack by itself, and against a head that was kept elsewhere; raises StoreBroken for what is no pack.
-
-    Without such a head it is only shown that the pack agrees with the head in its own first line.
-    """
-    with path.open("rb") as file:
-        claimed = _pack_head(file.readline(), path)
-        verifier = Verifier(head or claimed)
-        for number, line in enumerate(file, 2):
-            try:
-                found = msgspec.json.decode(line, type=_PackLine)
-                if found.state is None:
-                    verifier.pass_redacted(found.position, bytes.fromhex(found.hash))
-                else:
-                    verifier.check(Raw(found.position, found.stream, found.version, found.topic, found.state.encode()))
-            except (msgspec.MsgspecError, ValueError) as error:
-                raise StoreBroken(f"Line {number} of {path} is no record of an evidence pack ({error}).") from error
-    result = verifier.finish()
-    if result.head.position > claimed.position or (head is None and result.head != claimed and result.is_whole):
-        text = f"The pack says it holds {claimed.position} records; it holds {result.head.position}."
-        result.findings.append(Finding(Fault.HEAD, "", 0, result.head.position, text))
-    return result
-
-
-def _pack_head(line: bytes, path: Path) -> LogHead:
-    try:
-        first = json.loads(line)
-        if first["format"] != PACK_FORMAT:
-            raise ValueError(first["format"])
-        return parse_log_head(first["head"])
-    except (ValueError, KeyError, TypeError) as error:
-        raise StoreBroken(f"{path} is not an evidence pack: expected {PACK_FORMAT!r} in its first line.") from error
 
 
 # --- backups ------------------------------------------------------------------------------------------------------

@@ -82,6 +82,23 @@ class _Doubt:
     record: _Place
 
 
+@dataclass(slots=True)
+class _Dispute:
+    """A checkpoint that knows another record than the one that stands there: what follows each tells who is right."""
+
+    record: _Place
+    checkpoint: _Place
+    follows_record: bool = False
+    follows_checkpoint: bool = False
+
+    def hear(self, place: _Place, prev: str) -> None:
+        """Take notice of the next record of either stream."""
+        for side in (self.record, self.checkpoint):
+            if (place.stream, place.version) == (side.stream, side.version + 1) and prev == side.hash:
+                self.follows_record |= side is self.record
+                self.follows_checkpoint |= side is self.checkpoint
+
+
 class Verifier:
     """Walks through a log in its order and holds every record against its chain, every checkpoint against all."""
 
@@ -91,6 +108,7 @@ class Verifier:
         self._last: dict[str, _Place] = {}
         self._began: dict[str, int] = {}
         self._doubts: dict[str, _Doubt] = {}
+        self._disputes: list[_Dispute] = []
         self._bad: set[tuple[str, int]] = set()
         self._recent: dict[int, _Place] = {}
         self._order = NO_ORDER  # as checkpoints count it: set right again after one that disagrees
@@ -130,6 +148,8 @@ class Verifier:
         """Say what was seen, once all rows have passed."""
         for doubt in list(self._doubts.values()):
             self._settle(doubt, follows=None)
+        for dispute in self._disputes:
+            self._judge(dispute)
         result, expected = self._result, self._expected
         if expected is not None and expected.position > result.head.position:
             text = (
@@ -154,6 +174,8 @@ class Verifier:
     def _check_chain(self, place: _Place, prev: str) -> None:
         last = self._last.get(place.stream)
         version, expected = (last.version, last.hash) if last is not None else (0, GENESIS)
+        for dispute in self._disputes:
+            dispute.hear(place, prev)
         doubt = self._doubts.pop(place.stream, None)
         follows = prev == expected
         if place.version > version + 1:
@@ -209,10 +231,25 @@ class Verifier:
                 f"this checkpoint knows {stream} up to version {version}, found version {seen}: its end was cut off.",
             )
         elif seen == version and stream in self._doubts:
-            self._settle(self._doubts[stream], follows=last.hash == digest)
+            doubt, knows = self._doubts[stream], last.hash == digest
+            # Where the doubtful record is this checkpoint, what it knows is the one before it: then that one is bad.
+            self._settle(doubt, follows=knows if doubt.record.version == version else not knows)
         elif seen == version and last.hash != digest and (stream, version) not in self._bad:
-            self._bad.add((stream, version))
-            self._find(Fault.CHANGED, last, "it is not what was written here: a checkpoint knows another.")
+            if len(self._disputes) < FINDINGS_MAX:
+                self._disputes.append(_Dispute(last, place))
+            self._found_since_checkpoint = True
+
+    def _judge(self, dispute: _Dispute) -> None:
+        """Name the record, unless it is the checkpoint that was changed: that shows in the checkpoint's own chain."""
+        record, checkpoint = dispute.record, dispute.checkpoint
+        if {(record.stream, record.version), (checkpoint.stream, checkpoint.version)} & self._bad:
+            return
+        is_checkpoints = dispute.follows_record and not dispute.follows_checkpoint
+        changed = checkpoint if is_checkpoints else record
+        self._bad.add((changed.stream, changed.version))
+        why = f"it knows another version {record.version} of {record.stream}, which the one after that knows as it is"
+        text = why if is_checkpoints else "a checkpoint knows another"
+        self._add(_finding(Fault.CHANGED, changed, f"it is not what was written here: {text}."))
 
     def _check_order(self, place: _Place, claimed: str) -> None:
         try:

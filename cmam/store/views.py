@@ -98,7 +98,7 @@ def changes_of_account(step: AccountStep, store: str) -> Iterator[Change]:
         known = before.intents.get(intent.intent)
         if known is not None and known is not intent and not isinstance(record.event, IntentRecorded):
             yield schema.ORDERS, _moved(step, known, intent)
-    for key in _touched(before, after):
+    for key in touched_copies(before, after):
         copy = after.copy(key)
         if copy is not None:
             yield schema.COPIES, _copy(step, copy, store)
@@ -304,7 +304,7 @@ def _symbol_name(view: AccountView, symbol: int) -> str:
 # --- copies -------------------------------------------------------------------------------------------------------
 
 
-def _touched(before: AccountView, after: AccountView) -> tuple[CopyKey, ...]:
+def touched_copies(before: AccountView, after: AccountView) -> tuple[CopyKey, ...]:
     """The copies of which anything that is shown may have changed."""
     keys: set[CopyKey] = set()
     if before.copies is not after.copies:

@@ -66,6 +66,17 @@ def test_a_changed_link_is_named() -> None:
     assert _first(verify(log.raw())) == (Fault.CHANGED, "account:1", 3)
 
 
+@pytest.mark.parametrize("part", ["data", "prev"])
+def test_a_changed_checkpoint_is_named_and_not_the_one_after_it(part: str) -> None:
+    """The next checkpoint knows the one before it twice, by `prev` and among its heads: both say who was changed."""
+    log = _log()
+    write_checkpoint(log)
+    change = "'$.at_us', 7" if part == "data" else "'$.prev', 'x'"
+    log.connection.execute(f"UPDATE stored_events SET state = json_set(state, {change}) WHERE rowid = 16")
+    result = verify(log.raw())
+    assert _first(result) == (Fault.CHANGED, "app", 2)
+
+
 def test_a_dropped_record_is_found() -> None:
     """A row taken out leaves a hole in its stream and in the log."""
     result = _after("DELETE FROM stored_events WHERE rowid = 5")
