@@ -168,6 +168,13 @@ def say(text: str, *, error: bool = False) -> None:
     click.echo(prefix + text, err=True)
 
 
+def counted(number: int, noun: str) -> str:
+    """A number with its noun, as people say it."""
+    if number == 1:
+        return f"1 {noun}"
+    return f"{number} {noun[:-1]}ies" if noun.endswith("y") else f"{number} {noun}s"
+
+
 def is_orphaned() -> bool:
     """Tell whether who started us and holds our stdin is gone; only where it has said that we end with it."""
     if not os.environ.get(ENDS_WITH_STDIN):

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from cmam.cli.common import Exit, Verb, face, fail, is_interactive, print_json, say
+from cmam.cli.common import Exit, Verb, counted, face, fail, is_interactive, print_json, say
 from cmam.cli.profile_end import live_rows
 
 if TYPE_CHECKING:
@@ -113,7 +113,7 @@ def _flatten(target: Mapping[str, Any], *, whole: bool, yes: bool, is_waiting: b
     else:
         if face().as_json:
             print_json(answer)
-        say(f"{_count(len(accounts), 'follower')} latched and closing; `cmam status` shows what is left.")
+        say(f"{counted(len(accounts), 'follower')} latched and closing; `cmam status` shows what is left.")
 
 
 def _beside(target: Mapping[str, Any]) -> str:
@@ -121,13 +121,9 @@ def _beside(target: Mapping[str, Any]) -> str:
     return f"If that cmam does not answer, `cmam flatten {what} --direct` closes beside it."
 
 
-def _count(number: int, noun: str) -> str:
-    return f"{number} {noun}{'s' if number != 1 else ''}"
-
-
 def _ask(rows: list[dict[str, Any]], *, yes: bool, whole: bool = False) -> None:
     """Show what will be closed, and ask; nobody is asked without a terminal, so that needs --yes."""
-    say(f"To be closed or cancelled, by the record: {_count(len(rows), 'copy').replace('copys', 'copies')}.")
+    say(f"To be closed or cancelled, by the record: {counted(len(rows), 'copy')}.")
     for row in rows[:ROWS_SHOWN_MAX]:
         say(f"  {_line(row)}")
     if len(rows) > ROWS_SHOWN_MAX:
@@ -279,7 +275,7 @@ def _finish_direct(found: tuple[Found, ...], span_s: float) -> None:
         say("The brokers show nothing of ours any more. Nothing was latched: a cmam that wakes up may open again.")
         return
     for seen in open_still:
-        what = f"{_count(len(seen.positions), 'position')}, {_count(len(seen.orders), 'order')}"
+        what = f"{counted(len(seen.positions), 'position')}, {counted(len(seen.orders), 'order')}"
         say(f"  left on {seen.account.shown}: {what if seen.is_known else 'not known'} {seen.why_not}".rstrip())
     code = Exit.UNREACHABLE if open_still and not any(seen.is_known for seen in found) else Exit.REFUSED
     fail(f"After at most {span_s:g} s not everything is closed{'; netted positions stay' if netted else ''}.", code)

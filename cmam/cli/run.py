@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from cmam.cli.common import Face, Verb, face, fail, is_orphaned, print_json, say
+from cmam.cli.common import Face, Verb, counted, face, fail, is_orphaned, print_json, say
 
 if TYPE_CHECKING:
     from cmam.actors.ending import Ended
@@ -55,8 +55,8 @@ def start(profiles: tuple[str, ...], view: str | None) -> None:
 
     def ready(found: Ready) -> None:
         say(
-            f"Running: {_count(found.accounts, 'account')}, {_count(found.profiles, 'profile')}, "
-            f"{_count(found.links, 'link')}. Ctrl-C ends it in order; `cmam status` in another terminal."
+            f"Running: {counted(found.accounts, 'account')}, {counted(found.profiles, 'profile')}, "
+            f"{counted(found.links, 'link')}. Ctrl-C ends it in order; `cmam status` in another terminal."
         )
         if is_live:
             screen.append(_start_screen(me))
@@ -85,10 +85,6 @@ def start(profiles: tuple[str, ...], view: str | None) -> None:
     raise click.exceptions.Exit(code)
 
 
-def _count(number: int, noun: str) -> str:
-    return f"{number} {noun}{'s' if number != 1 else ''}"
-
-
 def left_lines(found: Ended, names: Mapping[int, str]) -> list[str]:
     """What is said at the end: the copies that stay open at their brokers, and first those that no stop protects."""
     from cmam.domain.quantities import units_text
@@ -96,14 +92,14 @@ def left_lines(found: Ended, names: Mapping[int, str]) -> list[str]:
     lines = []
     if found.unrecorded or found.is_stuck:
         lines.append(
-            f"{_count(found.unrecorded, 'fact')} could not be recorded; the next start asks the brokers instead."
+            f"{counted(found.unrecorded, 'fact')} could not be recorded; the next start asks the brokers instead."
         )
     if not found.left:
         return [*lines, "Nothing of ours is left open."]
     bare = [one for one in found.left if one.position and not one.has_stop]
     held = sum(bool(one.position) for one in found.left)
     rests = len(found.left) - held
-    what = [_count(held, "position")] * bool(held) + [_count(rests, "resting order")] * bool(rests)
+    what = [counted(held, "position")] * bool(held) + [counted(rests, "resting order")] * bool(rests)
     without = f", {len(bare)} without a stop at the broker" if bare else ", all with a stop at the broker" * bool(held)
     lines.append(f"Left open: {' and '.join(what)}{without}. They are managed again from the next start on.")
     shown = sorted(found.left, key=lambda one: (one.has_stop, one.account, one.symbol))[:LEFT_SHOWN_MAX]

@@ -13,7 +13,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from cmam.cli.common import STYLES
+from cmam.cli.common import STYLES, counted
 
 MARKS = {
     "reconciled": "●",
@@ -120,9 +120,15 @@ def _profiles(document: Mapping[str, Any]) -> Table:
                 names.get(link.get("follower"), str(link.get("follower", "–"))),
                 _word(str(link.get("standing", profile["state"]))),
                 str(link.get("copies", 0)),
-                ", ".join(f"{name}={value}" for name, value in link.get("settings", {}).items()) or "defaults",
+                ", ".join(_setting(name, value) for name, value in link.get("settings", {}).items()) or "defaults",
             )
     return table
+
+
+def _setting(name: str, value: str) -> str:
+    """A setting as one word; a table by the number of its rows below the head."""
+    rows = [line for line in value.splitlines() if line.strip()]
+    return f"{name}={value}" if len(rows) < 2 else f"{name}={counted(len(rows) - 1, 'row')}"
 
 
 def _forecasts(profiles: Sequence[Mapping[str, Any]]) -> list[RenderableType]:

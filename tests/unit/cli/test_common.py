@@ -187,3 +187,30 @@ def test_the_screen_shows_trouble_first_and_fits() -> None:
     assert "7 records behind" in text
     assert max(map(len, text.splitlines())) <= 80
     assert "not running" in _drawn({"running": False})
+
+
+@pytest.mark.parametrize(
+    ("number", "noun", "said"),
+    [
+        (0, "copy", "0 copies"),
+        (1, "copy", "1 copy"),
+        (2, "copy", "2 copies"),
+        (1, "row", "1 row"),
+        (3, "row", "3 rows"),
+    ],
+)
+def test_a_number_is_said_with_its_noun(number: int, noun: str, said: str) -> None:
+    """One is one, everything else is many."""
+    assert common.counted(number, noun) == said
+
+
+def test_a_symbol_table_is_one_word_on_the_screen() -> None:
+    """A setting of many lines is named by its rows: the screen stays a screen."""
+    table = "leader_symbol,follower_symbol\nEURUSD,EURUSD.b\nUSDJPY,USDJPY.b\n"
+    link = {"follower": 2, "copies": 0, "settings": {"symbols.table": table, "volume.amount": "1"}}
+    profile = {"profile": "main", "leader": 1, "state": "running", "links": [link]}
+    text = io.StringIO()
+    document = {"running": False, "accounts": [], "connections": [], "alerts": [], "profiles": [profile]}
+    Console(file=text, width=120).print(status_screen(document))
+    assert "symbols.table=2 rows, volume.amount=1" in text.getvalue()
+    assert "USDJPY" not in text.getvalue()
