@@ -51,8 +51,9 @@ from cmam.office import new_id, new_store, secrets_of
 from cmam.openapi.quotes import QuoteBoard
 from cmam.openapi.transport import connect
 from cmam.store import projector
+from cmam.store.beginning import begin
 from cmam.store.errors import StoreUnavailable
-from cmam.store.fold import Fold, fold
+from cmam.store.fold import Fold
 from cmam.store.lock import StoreLock
 from cmam.store.log import EventLog, Pending
 from cmam.store.text import iso
@@ -103,7 +104,7 @@ class Machinery:
 
 
 def threads(settings: Settings, clock: Clock) -> Machinery:
-    """A thread for each actor, one for each connection's reader, one for the timer."""
+    """A thread for each connection's actors, one for its reader, one for each other actor, one for the timer."""
     directory = Directory()
 
     def reader(name: str, endpoint: Endpoint, board: QuoteBoard) -> Reads:
@@ -113,7 +114,7 @@ def threads(settings: Settings, clock: Clock) -> Machinery:
     return Machinery(
         clock,
         directory,
-        ThreadRuntime(),
+        ThreadRuntime(m.LANES),
         ThreadTimer(clock, directory),
         reader,
         lambda: secrets.randbelow(1_000) / 1_000,
@@ -250,13 +251,13 @@ class System:
         self._spread = Spread(settings.api.connections)
 
     def _fold(self) -> Fold:
-        """Read the whole log once: the registry and every account as they were last believed."""
-        folded = fold(self._log.read_all())
+        """The registry and every account as they were last believed."""
+        folded = begin(self._log)
         if folded.registry.store:
             return folded
         created = new_store(self._identity)
         self._log.append([Pending(APP, self._log.head(APP).version + 1, self._clock.now(), created)])
-        return fold(self._log.read_all())
+        return begin(self._log)
 
     def _check(self) -> None:
         """Refuse to start what could not work, in one sentence."""
@@ -317,8 +318,8 @@ class System:
         links = self._links(registry)
         return Ready(len(registry.accounts), len({link.profile for link in links}), len(links))
 
-    def _launch(self, name: str, actor: Any, *arguments: Any) -> None:
-        ref = self._runtime.start(actor, *arguments)
+    def _launch(self, name: str, actor: Any, *arguments: Any, carrier: str = "") -> None:
+        ref = self._runtime.start(actor, *arguments, carrier=carrier)
         self._refs.append(ref)
         self._directory.register(name, ref)
 
@@ -371,7 +372,7 @@ class System:
         )
         self._status.show(view)
         self._status.place(view.account, self._spread.of(view.account))
-        self._launch(m.account_name(view.account), AccountActor, view, ports, links)
+        self._launch(m.account_name(view.account), AccountActor, view, ports, links, carrier=ports.connection)
 
     def _restart_account(self, view: AccountView, aside: Mapping[str, m.SetAside], life: int) -> None:
         """Called by the supervisor, in its thread, with the view that the record gives."""
@@ -385,9 +386,8 @@ class System:
     def _start_connection(self, name: str, *, is_live: bool, accounts: tuple[AccountId, ...]) -> None:
         endpoint = self._settings.api.endpoint(is_live=is_live)
         limit = self._settings.api.max_requests
-        self._launch(
-            m.limiter_name(name), RateLimitActor, name, limit, self._clock, self._timer, self._directory, self._status
-        )
+        figures = (name, limit, self._clock, self._timer, self._directory, self._status)
+        self._launch(m.limiter_name(name), RateLimitActor, *figures, carrier=name)
         reader = self._machinery.reader(m.connection_name(name), endpoint, self._board)
         ports = ConnectionPorts(
             name=name,
@@ -405,7 +405,7 @@ class System:
             chance=self._machinery.chance,
         )
         version = self._log.head(m.connection_name(name)).version
-        self._launch(m.connection_name(name), ConnectionActor, ports, version, accounts)
+        self._launch(m.connection_name(name), ConnectionActor, ports, version, accounts, carrier=name)
 
     # --- while it runs --------------------------------------------------------------------------------------------
 

@@ -100,7 +100,7 @@ class Stepper:
 
     # --- what the system is given ---------------------------------------------------------------------------------
 
-    def start(self, actor: Any = None, /, *args: Any) -> Any:
+    def start(self, actor: Any = None, /, *args: Any, carrier: str = "") -> Any:
         """Bring an actor to life; without one, begin to keep time (the timer's part of the port)."""
         if actor is None:
             return None

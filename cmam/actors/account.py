@@ -23,6 +23,7 @@ from cmam.actors.watches import Watches
 from cmam.domain.account import AccountView, IntentState
 from cmam.domain.events import CopyAdopted, Health, HealthChanged, IntentOverdue
 from cmam.domain.link import LinkSettings
+from cmam.domain.restless import restless
 from cmam.domain.turn import due, next_due, next_wake
 from cmam.openapi import translate
 
@@ -66,7 +67,7 @@ class AccountActor(Watched):
             return
         before = self._view
         self._receive(message)
-        if any(copy.wait is not None for copy in self._view.copies.values()):
+        if any(copy.wait is not None for copy in restless(self._view.copies)):
             self._following.wake_copies(self._desk.ports.clock.now())
         if self._view is not before:
             self._arm()

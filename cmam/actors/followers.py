@@ -6,17 +6,20 @@ what came meanwhile, then what is new: always in the order of the account's stre
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 
 from cmam.actors import messages as m
 from cmam.actors.runtime import Directory
 from cmam.domain.account import AccountView, evolve
-from cmam.domain.events import Event, Health
+from cmam.domain.events import Event, ExecutionSeen, Health, Reconciled, TrailingStopMoved
 from cmam.domain.ids import AccountId, LinkId, SymbolId
 from cmam.domain.leading import changes
 from cmam.domain.quantities import Quote
+from cmam.domain.replacing import replace
 
+TELLING = (ExecutionSeen, Reconciled, TrailingStopMoved)
+"""The facts that may tell followers a change (`domain/leading.py`)."""
 AFTER_ALL = 1 << 30
 """An index behind every change of one record."""
 
@@ -30,6 +33,25 @@ class _Behind:
     held: list[m.LeaderChanged]
 
 
+def _has_news(who: _Behind, message: m.StreamRead) -> bool:
+    """Whether the end of the stream holds something that a follower may not have decided."""
+    version, index = who.place
+    for number, (event, _) in enumerate(message.records, start=message.after + 1):
+        if number == version and not _is_told_whole(event, index):
+            return True
+        if number > version and isinstance(event, TELLING):
+            return True
+    return False
+
+
+def _is_told_whole(event: Event, index: int) -> bool:
+    """Whether a record has no change behind this one: an execution tells one of its position, then one of its order."""
+    if index >= AFTER_ALL or not isinstance(event, TELLING):
+        return True
+    is_about_order = isinstance(event, ExecutionSeen) and event.order is not None and event.order.type.is_pending
+    return isinstance(event, ExecutionSeen) and (index > 0 or not is_about_order)
+
+
 class Followers:
     """The links in which an account leads, by where each of them stands."""
 
@@ -41,6 +63,8 @@ class Followers:
         self._routes: dict[LinkId, m.FollowFrom] = {}
         self._behind: dict[LinkId, _Behind] = {}
         self._joining: set[LinkId] = set()
+        self._is_reading_all = False
+        self._reads_again = False
 
     def __bool__(self) -> bool:
         """Whether anybody follows."""
@@ -55,7 +79,7 @@ class Followers:
             return
         held = waiting.held if waiting is not None else []
         self._behind[message.link] = _Behind((message.version, message.index), view.version, held)
-        self._directory.tell(m.RECORDER, m.Read(self._name, self._name))
+        self._directory.tell(m.RECORDER, m.Read(self._name, self._name, after=max(0, message.version - 1)))
 
     def leave(self, link: LinkId) -> None:
         """Tell a link no more."""
@@ -74,8 +98,16 @@ class Followers:
                     self._send(link, told)
 
     def tell_the_past(self, message: m.StreamRead, view: AccountView) -> None:
-        """Fold the stream again and tell every follower that is behind what it has not decided."""
-        behind = {link: place for link, place in self._behind.items() if place.until <= len(message.records)}
+        """Tell every follower that is behind what it has not decided.
+
+        The end of the stream was read first: where it holds nothing that could be a change, as after an orderly stop,
+        there is nothing to tell. Else the stream is folded again, from its first record.
+        """
+        end = message.after + len(message.records)
+        behind = {link: who for link, who in self._behind.items() if who.until <= end}
+        if message.after:
+            self._tell_the_end(message, behind, view)
+            return
         past = AccountView(account=self._account)
         for event, at_us in message.records if behind else ():
             before, past = past, evolve(past, event, at_us)
@@ -86,10 +118,31 @@ class Followers:
                 for link in told:
                     if behind[link].place < (past.version, index):
                         self._send(link, m.LeaderChanged(link, replace(change, late=True), past.version, index))
+        self._catch_up(behind, end, view)
+        self._is_reading_all = False
+        if self._reads_again and self._behind:
+            self._read_all()
+
+    def _tell_the_end(self, message: m.StreamRead, behind: Mapping[LinkId, _Behind], view: AccountView) -> None:
+        covered = {link: who for link, who in behind.items() if who.place[0] > message.after}
+        quiet = {link: who for link, who in covered.items() if not _has_news(who, message)}
+        self._catch_up(quiet, message.after + len(message.records), view)
+        if len(quiet) < len(covered):
+            self._read_all()
+
+    def _read_all(self) -> None:
+        """Have the whole stream read, once at a time: the past of many followers is one past."""
+        self._reads_again = self._is_reading_all
+        if not self._is_reading_all:
+            self._is_reading_all = True
+            self._directory.tell(m.RECORDER, m.Read(self._name, self._name))
+
+    def _catch_up(self, behind: Mapping[LinkId, _Behind], end: int, view: AccountView) -> None:
+        """The past up to a version is told: tell what came since, and what there is to hold."""
         for link, who in behind.items():
             del self._behind[link]
             for held in who.held:
-                if held.version > past.version:
+                if held.version > end:
                     self._send(link, held)
         self._tell_holdings(tuple(behind), view)
 

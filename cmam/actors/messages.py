@@ -79,7 +79,7 @@ class Flush:
 
 @dataclass(frozen=True, slots=True)
 class Read:
-    """Send this stream, stored and waiting, to `reply_to` as `StreamRead`.
+    """Send this stream after a version, stored and waiting, to `reply_to` as `StreamRead`.
 
     `takes_over` begins a new life of the stream's writer: whatever its old one still sends is not taken.
     """
@@ -87,6 +87,7 @@ class Read:
     stream: str
     reply_to: str
     takes_over: bool = False
+    after: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,7 +199,7 @@ class LeaderRestarted:
     leader: AccountId
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)  # no slots: see replacing.py
 class LeaderChanged:
     """A leader's change, with its place in the leader's stream."""
 
@@ -210,7 +211,7 @@ class LeaderChanged:
     ticket: int = 0
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)  # no slots: see replacing.py
 class LeaderHolds:
     """What a leader is as a link begins, after everything up to that moment was told."""
 
@@ -221,11 +222,13 @@ class LeaderHolds:
 
 @dataclass(frozen=True, slots=True)
 class StreamRead:
-    """The stream that was asked for, in order: event and moment in us; and which life of its writer is the present."""
+    """The stream that was asked for, after that version and in order: event and moment in us; and which life of its
+    writer is the present."""
 
     stream: str
     records: tuple[tuple[Event, int], ...]
     life: int = 0
+    after: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -293,7 +296,7 @@ class Record:
 # --- to a limiter -------------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)  # no slots: see replacing.py
 class Submit:
     """Send this request when the budget lets it. `not_after_us` is by the wall clock, 0 for never too late."""
 
@@ -501,3 +504,11 @@ class SetAside:
     content: str = field(repr=False)
     error: str
     tries: int
+
+
+# --- on one carrier -----------------------------------------------------------------------------------------------
+
+
+LANES: dict[type, int] = {Submit: 0, Write: 0, LeaderChanged: 1, LeaderHolds: 1}
+"""What goes before all else on a carrier: requests on their way out, then what asks for a decision. What a leader
+tells a follower depends on its order, so all of it is in one lane."""

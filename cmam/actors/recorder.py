@@ -7,7 +7,7 @@ take is kept in its order and tried again; nothing is renumbered, and nothing th
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from cmam.actors import messages as m
@@ -15,6 +15,7 @@ from cmam.actors.runtime import Directory, Watched
 from cmam.actors.timer import Timer
 from cmam.clock import Clock
 from cmam.domain.events import Checkpointed
+from cmam.domain.replacing import replace
 from cmam.store.chain import Checkpointer, checkpoint
 from cmam.store.errors import RecordRefused, StoreBroken, StoreError, StoreUnavailable
 from cmam.store.log import EventLog, Pending
@@ -188,7 +189,8 @@ class RecorderActor(Watched):
         """Answer with what is stored and what waits, so that a restarted actor misses nothing."""
         life = self._lives.get(message.stream, 0)
         try:
-            records = [(recorded.event, recorded.at_us) for recorded in self._log.read_stream(message.stream)]
+            stored = self._log.read_stream(message.stream, after=message.after)
+            records = [(recorded.event, recorded.at_us) for recorded in stored]
         except StoreUnavailable as error:
             log.warning("! %s is read later: %s", message.stream, error)
             self._timer.after(RETRY_LAST_US, m.RECORDER, replace(message, takes_over=False))
@@ -196,9 +198,9 @@ class RecorderActor(Watched):
         for append in self._waiting:
             if append.stream == message.stream:
                 # A batch whose answer was lost is in the file and waits all the same.
-                fresh = append.facts[max(0, len(records) + 1 - append.version) :]
+                fresh = append.facts[max(0, message.after + len(records) + 1 - append.version) :]
                 records.extend((fact.event, append.at_us) for fact in fresh)
-        self._directory.tell(message.reply_to, m.StreamRead(message.stream, tuple(records), life))
+        self._directory.tell(message.reply_to, m.StreamRead(message.stream, tuple(records), life, message.after))
 
 
 def _pending(append: m.Append) -> list[Pending]:

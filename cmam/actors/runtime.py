@@ -1,4 +1,4 @@
-"""How actors come to life: with a thread each, or turn by turn under a scheduler.
+"""How actors come to life: with a thread each, many to a thread, or turn by turn under a scheduler.
 
 Actors are written against `pykka.Actor`; a runtime joins them with what makes them run. The directory holds the names
 that outlive an actor: a message to one that is down is a dead letter, never an exception in the sender.
@@ -10,12 +10,15 @@ import gc
 import logging
 import sys
 import threading
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from queue import Empty, SimpleQueue
 from typing import Any, Protocol
 
 import pykka
 import pykka.messages
+
+from cmam.actors.carrier import CarriedInbox, Carrier, carried
 
 log = logging.getLogger(__name__)
 
@@ -32,8 +35,8 @@ SUPERVISOR = "supervisor"
 class Runtime(Protocol):
     """What starts actors."""
 
-    def start(self, actor: Any, /, *args: Any) -> pykka.ActorRef[Any]:
-        """Bring an actor of this class to life."""
+    def start(self, actor: Any, /, *args: Any, carrier: str = "") -> pykka.ActorRef[Any]:
+        """Bring an actor of this class to life; those of one carrier share a thread."""
         ...
 
 
@@ -41,18 +44,36 @@ _threaded: dict[type[pykka.Actor], type[pykka.Actor]] = {}
 
 
 class ThreadRuntime:
-    """A thread for each actor."""
+    """A thread for each actor, or one for all actors of a carrier. `lanes` is what a carrier's messages go by."""
 
-    def __init__(self) -> None:
+    def __init__(self, lanes: Mapping[type, int] | None = None) -> None:
         sys.setswitchinterval(SWITCH_INTERVAL_S)
         threading.stack_size(STACK_BYTES)
         gc.set_threshold(*COLLECT)
+        self._lanes = lanes or {}
+        self._carriers: dict[str, Carrier] = {}
+        self._carried: dict[tuple[str, type[pykka.Actor]], type[pykka.Actor]] = {}
 
-    def start(self, actor: Any, /, *args: Any) -> pykka.ActorRef[Any]:
-        if actor not in _threaded:
-            # A daemon's thread: one that is stuck must not keep the process from ending.
-            _threaded[actor] = type(actor.__name__, (actor, pykka.ThreadingActor), {"use_daemon_thread": True})
-        return _threaded[actor].start(*args)
+    def start(self, actor: Any, /, *args: Any, carrier: str = "") -> pykka.ActorRef[Any]:
+        kind = self._carried_by(actor, carrier) if carrier else _on_its_own(actor)
+        ref: pykka.ActorRef[Any] = kind.start(*args)
+        return ref
+
+    def _carried_by(self, actor: Any, name: str) -> type[pykka.Actor]:
+        if name not in self._carriers:
+            self._carriers[name] = Carrier(name, self._lanes)
+        if (name, actor) not in self._carried:
+            self._carried[name, actor] = carried(actor, self._carriers[name])
+        return self._carried[name, actor]
+
+
+def _on_its_own(actor: Any) -> type[pykka.Actor]:
+    """The class of actors of this kind that have a thread of their own."""
+    if actor not in _threaded:
+        # A daemon's thread: one that is stuck must not keep the process from ending.
+        own: dict[str, Any] = {"_create_actor_inbox": staticmethod(SimpleQueue), "use_daemon_thread": True}
+        _threaded[actor] = type(actor.__name__, (actor, pykka.ThreadingActor), own)
+    return _threaded[actor]
 
 
 class Directory:
@@ -174,6 +195,11 @@ class Watched(pykka.Actor):
     def is_idle(self) -> bool:
         """Whether it is at nothing and nothing waits for it."""
         return self.doing is None and self.actor_inbox.empty()
+
+    def make_way(self) -> None:
+        """Let those who share its thread go on without it, while it is at one thing for long. From any thread."""
+        if isinstance(self.actor_inbox, CarriedInbox):
+            self.actor_inbox.make_way()
 
     @property
     def culprit(self) -> Any:

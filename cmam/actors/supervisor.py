@@ -209,6 +209,7 @@ class SupervisorActor(Watched):
             seen.turns, seen.stalled_us, seen.is_said = actor.turns, 0, False
             return
         seen.stalled_us += span_us
+        actor.make_way()
         if seen.stalled_us >= STUCK_US and not seen.is_said:
             seen.is_said = True
             self._say_stuck(name, actor, seen.stalled_us)

@@ -21,6 +21,7 @@ from cmam.domain.opening import Draft
 from cmam.domain.policy import Policy, policy_of
 from cmam.domain.reasons import Reason, Verdict
 from cmam.domain.replacing import replace
+from cmam.domain.restless import restless
 from cmam.domain.view import AccountView
 
 POLL_US = 250_000
@@ -47,7 +48,7 @@ def _passed_stops(
     view: AccountView, links: Mapping[LinkId, LinkSettings], inputs_of: InputsOf
 ) -> Iterator[CopyOverdue]:
     """Copies whose stop the broker refuses because the follower's market is beyond it already: they are closed."""
-    for copy in view.copies.values():
+    for copy in restless(view.copies):
         settings, spec = links.get(copy.link), view.specs.get(copy.symbol)
         position = view.positions.get(copy.position) if copy.position is not None else None
         is_refused = copy.trouble.startswith(CommandKind.AMEND_PROTECTION.value)
@@ -62,7 +63,7 @@ def _passed_stops(
 def _wakes(
     view: AccountView, links: Mapping[LinkId, LinkSettings], inputs_of: InputsOf, now_us: int
 ) -> Iterator[CopyWoken]:
-    for copy in view.copies.values():
+    for copy in restless(view.copies):
         settings = links.get(copy.link)
         if settings is None or not _is_ready(view, copy, now_us):
             continue
@@ -83,7 +84,7 @@ def next_wake(view: AccountView, now_us: int) -> int | None:
         return None
     moments = [
         max(copy.retry_at_us, now_us + (QUOTES_POLL_US if copy.wait is Wait.QUOTES else POLL_US))
-        for copy in view.copies.values()
+        for copy in restless(view.copies)
         if copy.wait is not None and _is_ready(view, copy, max(now_us, copy.retry_at_us))
     ]
     return min(moments, default=None)

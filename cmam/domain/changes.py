@@ -58,7 +58,7 @@ class LeaderMoney:
     free_margin: int | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)  # no slots: see replacing.py
 class Change:
     """One change of a leader. Volumes are the leader's; `before` and `after` are those of the position.
 

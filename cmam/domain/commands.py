@@ -31,7 +31,7 @@ class CommandKind(StrEnum):
         return self in (CommandKind.OPEN, CommandKind.ADD, CommandKind.PLACE)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)  # no slots: see replacing.py
 class Command:
     """One thing to ask of the broker.
 

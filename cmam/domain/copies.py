@@ -56,7 +56,7 @@ class IntentState(StrEnum):
 CopyKey = tuple[LinkId, SourceKey]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)  # no slots: see replacing.py
 class Intent:
     """A request of ours without an outcome yet. `filled` is what its deals have executed so far."""
 
@@ -88,7 +88,7 @@ class Applied:
     trailing: bool
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)  # no slots: see replacing.py
 class Copy:
     """One source of a leader as this follower holds it. Volumes are the follower's.
 

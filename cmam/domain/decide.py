@@ -6,7 +6,6 @@ rules of `opening.py` in their one order; closes, cancels and protective changes
 
 from __future__ import annotations
 
-from dataclasses import replace
 from fractions import Fraction
 
 from cmam.domain.changes import Change, ChangeKind
@@ -22,6 +21,7 @@ from cmam.domain.pendings import decide_amended, decide_fill, decide_order_gone,
 from cmam.domain.quantities import Distance
 from cmam.domain.reasons import Reason, Verdict
 from cmam.domain.reductions import decide_closed, decide_reduced
+from cmam.domain.replacing import replace
 from cmam.domain.symbols import SymbolSpec
 from cmam.domain.view import AccountView, resolve
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from fractions import Fraction
 
 from cmam.domain.commands import Command
@@ -10,6 +10,7 @@ from cmam.domain.events import Goal, Step, Wait
 from cmam.domain.opening import Draft
 from cmam.domain.quantities import Side, Volume
 from cmam.domain.reasons import Reason, Verdict
+from cmam.domain.replacing import replace
 from cmam.domain.symbols import SymbolSpec
 
 

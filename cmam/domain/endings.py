@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from fractions import Fraction
 
 from cmam.domain.changes import Change
@@ -17,6 +16,8 @@ from cmam.domain.events import (
 from cmam.domain.intents import as_held, forget
 from cmam.domain.quantities import Price, Volume
 from cmam.domain.reasons import Reason
+from cmam.domain.replacing import replace
+from cmam.domain.restless import with_copy, without_copy
 from cmam.domain.view import AccountView, put
 
 # --- ends ---------------------------------------------------------------------------------------------------------
@@ -38,10 +39,12 @@ def finish(view: AccountView, event: CopyFinished, at_us: int) -> AccountView:
         wait=None,
         change=None,
     )
-    by_position = {key_: value for key_, value in view.by_position.items() if key_ != copy.position}
-    copies = {key_: value for key_, value in view.copies.items() if key_ != key}
+    by_position = view.by_position
+    if copy.position in by_position:
+        by_position = {key_: value for key_, value in by_position.items() if key_ != copy.position}
+    copies = without_copy(view.copies, key)
     if copy.wait is Wait.TURN and copy.change is not None:
-        copies[key] = _turned(copy, copy.change, at_us)
+        copies = with_copy(copies, _turned(copy, copy.change, at_us))
     view = replace(view, copies=copies, finished={**view.finished, key: ended}, by_position=by_position)
     return forget(view)
 

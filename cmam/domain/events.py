@@ -515,7 +515,7 @@ class Terms:
     slippage_points: int | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)  # no slots: see replacing.py
 class Goal:
     """What a copy shall be. `target` is an exact volume as a fraction of 1/100 units; levels are absolute prices.
 

@@ -23,7 +23,7 @@ from cmam.domain.ids import LinkId
 from cmam.domain.reasons import Reason
 from cmam.domain.replacing import replace
 from cmam.domain.trades import BalanceChange
-from cmam.domain.view import AccountView, GuardDay, Latch
+from cmam.domain.view import AccountView, GuardDay, Latch, put
 
 STOP_OUT = "stop_out"
 FLATTEN = "flatten"
@@ -150,7 +150,7 @@ def latch_stop_out(view: AccountView, event: StopOutSeen, at_us: int) -> Account
     copy = view.copies.get(key)
     if copy is None:
         return view
-    return replace(view, copies={**view.copies, key: replace(copy, stopped_out=True, wait=None)})
+    return put(view, replace(copy, stopped_out=True, wait=None))
 
 
 def close_copies(view: AccountView, links: tuple[LinkId, ...], reason: Reason) -> AccountView:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 
 from cmam.domain.changes import Change, ChangeKind, LeaderMoney, LeaderSymbol
 from cmam.domain.conversion import Rates
@@ -17,6 +16,7 @@ from cmam.domain.equity import equity, equity_symbols, free_margin
 from cmam.domain.events import Event, ExecutionSeen, Reconciled, TrailingStopMoved
 from cmam.domain.ids import ChangeKey, OrderId, PositionId, SymbolId, order_source, position_source
 from cmam.domain.quantities import Quote, Volume, floor_fraction
+from cmam.domain.replacing import replace
 from cmam.domain.trades import Deal, ExecutionKind, Order, OrderStatus, OrderType, Position
 from cmam.domain.view import AccountView
 

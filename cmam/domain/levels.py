@@ -6,13 +6,14 @@ the follower's tick, rounded towards the market: a stop is never farther and a t
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from fractions import Fraction
 
 from cmam.domain.changes import Change
 from cmam.domain.events import Goal
 from cmam.domain.policy import Policy
 from cmam.domain.quantities import Distance, Price, Side, ceil_to, floor_to
+from cmam.domain.replacing import replace
 from cmam.domain.symbols import DistanceIn, SymbolSpec
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from fractions import Fraction
 
 from cmam.domain.changes import Change
@@ -18,6 +17,7 @@ from cmam.domain.opens import open_goal, patient, stand_back
 from cmam.domain.quantities import Distance, Volume, units_text
 from cmam.domain.reasons import Reason, Verdict
 from cmam.domain.reductions import decide_closed
+from cmam.domain.replacing import replace
 from cmam.domain.symbols import SymbolSpec
 from cmam.domain.trades import OrderType
 from cmam.domain.view import AccountView

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from fractions import Fraction
 
 from cmam.domain.changes import Change
@@ -12,6 +11,7 @@ from cmam.domain.events import Step, Wait
 from cmam.domain.needs import enforced_target, excess_of
 from cmam.domain.quantities import Volume, units_text
 from cmam.domain.reasons import Reason, Verdict
+from cmam.domain.replacing import replace
 from cmam.domain.shares import pooled_excess
 from cmam.domain.sizing import fraction_text
 from cmam.domain.view import AccountView, put

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from cmam.domain.copies import Copy, IntentState
 from cmam.domain.events import AlertHealed, AlertRaised, CopyOverdue, Event, GuardRearmed, IntentOverdue, Wait
+from cmam.domain.restless import restless
 from cmam.domain.settling import SETTLE_US
 from cmam.domain.view import AccountView
 
@@ -32,7 +33,7 @@ def due(view: AccountView, now_us: int) -> tuple[Event, ...]:
         is_waiting = intent.state in (IntentState.SENT, IntentState.ACCEPTED)
         if is_waiting and now_us - intent.moved_us >= ANSWER_US:
             facts.append(IntentOverdue(intent=intent.intent, why="no answer"))
-    for copy in view.copies.values():
+    for copy in restless(view.copies):
         facts.extend(
             CopyOverdue(link=copy.link, source=copy.source, what=what)
             for what, moment in _moments(copy)
@@ -52,12 +53,12 @@ def next_due(view: AccountView) -> int | None:
         for intent in view.intents.values()
         if intent.state in (IntentState.SENT, IntentState.ACCEPTED)
     ]
-    for copy in view.copies.values():
+    for copy in restless(view.copies):
         moments.extend(moment for _, moment in _moments(copy))
     moments.extend(latch.until_us for latch in view.latches.values() if latch.until_us)
     if any(True for _ in _alerts(view, view.at_us)):
         moments.append(view.at_us)
-    moments.extend(_next_repeat(copy, view.at_us) for copy in view.copies.values() if copy.trouble)
+    moments.extend(_next_repeat(copy, view.at_us) for copy in restless(view.copies) if copy.trouble)
     return min(moments, default=None)
 
 
@@ -87,7 +88,7 @@ def _next_repeat(copy: Copy, now_us: int) -> int:
 def _alerts(view: AccountView, now_us: int) -> Iterator[Event]:
     """Refusals of what lowers risk are told to a person at once, and taken back when they are over."""
     wanted: dict[str, str] = {}
-    for copy in view.copies.values():
+    for copy in restless(view.copies):
         if copy.trouble:
             minutes = (now_us - copy.trouble_us) // REPEAT_US * (REPEAT_US // 60_000_000)
             since = f", for {minutes} minutes or more" if minutes else ""
@@ -105,6 +106,6 @@ def _alerts(view: AccountView, now_us: int) -> Iterator[Event]:
 def lookup_due(view: AccountView, settle_us: int = SETTLE_US) -> int | None:
     """When the broker should be asked what became of unknown outcomes, in us, or None where there are none."""
     moments = [intent.moved_us + settle_us for intent in view.intents.values() if intent.state is IntentState.UNKNOWN]
-    if any(copy.doubt for copy in view.copies.values()):
+    if any(copy.doubt for copy in restless(view.copies)):
         moments.append(view.at_us)
     return min(moments, default=None)

@@ -74,7 +74,7 @@ __all__ = [
 ]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)  # no slots: see replacing.py
 class Turn:
     """The view after a turn, the derived events in their order, and the view before them, the fact just folded."""
 

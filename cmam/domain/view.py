@@ -26,6 +26,7 @@ from cmam.domain.ids import (
     order_source,
 )
 from cmam.domain.replacing import replace
+from cmam.domain.restless import with_copy
 from cmam.domain.symbols import SymbolName, SymbolSpec
 from cmam.domain.trades import AccountType, Order, Position, Trader
 
@@ -143,7 +144,7 @@ class AccountView:
 
 def put(view: AccountView, copy: Copy) -> AccountView:
     """The view with this copy in its place."""
-    return replace(view, copies={**view.copies, copy.key: copy})
+    return replace(view, copies=with_copy(view.copies, copy))
 
 
 def resolve(view: AccountView, link: LinkId, change: Change) -> CopyKey:

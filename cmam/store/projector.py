@@ -86,9 +86,10 @@ class Projector:
         """Store what was folded, so that the next projector need not fold it again."""
         rows = []
         for account, view in self._fold.accounts.items():
-            state = keep(view)
-            if state is not None:
-                rows.append({"stream": f"account:{account}", "version": view.version, "state": state})
+            stream = f"account:{account}"
+            state, record = keep(view), self._log.record(stream, view.version)
+            if state is not None and record is not None:
+                rows.append({"stream": stream, "version": view.version, "hash": record.hash, "state": state})
         with self._views.atomic():
             self._views.table(schema.FOLDS).upsert_all(rows, pk="stream")
         self._since_snapshot = 0

@@ -264,7 +264,7 @@ TABLES: Mapping[str, Table] = {
         ("at_us",),
     ),
     ERRORS: Table({"position": int, "stream": str, "version": int, "topic": str, "error": str}, "position"),
-    FOLDS: Table({"stream": str, "version": int, "state": bytes}, "stream"),
+    FOLDS: Table({"stream": str, "version": int, "hash": str, "state": bytes}, "stream"),
     META: Table({"name": str, "value": str}, "name"),
 }
 

@@ -19,7 +19,9 @@ from cmam.domain.decide import decide
 from cmam.domain.events import Event, Inputs
 from cmam.domain.leading import changes
 from cmam.domain.reasons import Verdict
-from cmam.domain.turn import due, lookup_due, next_due, step, withdrawn
+from cmam.domain.replacing import replace
+from cmam.domain.restless import Copies
+from cmam.domain.turn import due, lookup_due, next_due, next_wake, step, wakes, withdrawn
 from tests.factories import FOLLOWER, LINK, STORE, T0_US, a_view, some_settings
 
 NUMBERS = st.integers(1, 3)
@@ -130,3 +132,30 @@ def test_every_change_meets_a_verdict(history: list[Event], change: Change, inpu
     found = decide(folded(a_view(), history), change, some_settings(), inputs, T0_US)
     assert found.verdict in Verdict
     assert found.verdict is Verdict.COPY or found.reason is not None
+
+
+@settings(max_examples=150)
+@given(history=HISTORIES)
+def test_a_copy_at_rest_has_nothing_to_say(history: list[Event]) -> None:
+    """What falls due, waits or is in doubt is the same by the restless copies alone as by looking at every copy."""
+    view = folded(a_view(), history)
+    everywhere = replace(view, copies=Everything(view.copies))
+    now_us = T0_US + 60_000_000
+    links = {LINK: some_settings()}
+
+    def inputs_of(*_: object) -> Inputs:
+        return Inputs()
+
+    assert due(view, now_us) == due(everywhere, now_us)
+    assert next_due(view) == next_due(everywhere)
+    assert lookup_due(view) == lookup_due(everywhere)
+    assert next_wake(view, now_us) == next_wake(everywhere, now_us)
+    assert wakes(view, links, inputs_of, now_us) == wakes(everywhere, links, inputs_of, now_us)
+
+
+class Everything(Copies):
+    """Copies of which each counts as restless."""
+
+    @property
+    def restless(self) -> Copies:  # type: ignore[override]
+        return self

@@ -1,0 +1,186 @@
+"""A carrier: one thread that runs the turns of many actors, what is on the way to the broker first.
+
+A connection's actors share one (its limiter, its accounts and itself): a change passes between them without another
+thread having to wake up, and a burst of 45 copies is one thread's work instead of 45 threads' quarrel over the
+interpreter. Between two actors messages keep their order within a lane; those of one sender to one receiver that
+depend on each other are in the same lane. Whoever is at one thing for long is left to its thread, and a relief carries
+the others on. It knows no actor: whose turns it runs, and in which lane, is handed to it.
+"""
+
+from __future__ import annotations
+
+import sys
+import threading
+from collections import deque
+from collections.abc import Mapping
+from queue import Empty, SimpleQueue
+from typing import Any
+
+import pykka
+
+Entry = list[Any]
+"""An actor and an envelope for it. The actor is None where the message was taken back."""
+
+
+class Carrier:
+    """Actors that share a thread. `lanes` says which kinds of messages go first: 0, then 1, then all others."""
+
+    def __init__(self, name: str, lanes: Mapping[type, int]) -> None:
+        self._name = name
+        self._lane_of = lanes
+        self._lanes: tuple[deque[Entry], ...] = (deque(), deque(), deque())
+        self._bell: SimpleQueue[None] = SimpleQueue()
+        self._lock = threading.Lock()
+        self._carried = 0
+        self._watch = 0
+        self._at: Any = None
+        self._parked: dict[Any, list[Entry]] = {}
+
+    def adopt(self, actor: Any) -> None:
+        """Run an actor's turns from now on; the thread begins with the first actor and ends with the last."""
+        actor._actor_loop_setup()
+        with self._lock:
+            self._carried += 1
+            if self._carried == 1:
+                self._relieve()
+
+    def post(self, actor: Any, envelope: Any) -> None:
+        """Have an actor take a message in a turn of its own. From any thread."""
+        self._lane(envelope).append([actor, envelope])
+        self._bell.put(None)
+
+    def _lane(self, envelope: Any) -> deque[Entry]:
+        return self._lanes[self._lane_of.get(type(envelope.message), 2)]
+
+    def entries(self, actor: Any) -> list[Entry]:
+        """What waits for an actor, in the order in which it would be taken."""
+        with self._lock:
+            waiting = [entry for lane in (self._parked.get(actor, ()), *self._lanes) for entry in list(lane)]
+        return [entry for entry in waiting if entry[0] is actor]
+
+    def make_way(self, actor: Any) -> None:
+        """If this actor's turn is the one that lasts, leave it to its thread and carry the others on in another."""
+        with self._lock:
+            if self._at is not actor:
+                return
+            self._watch += 1  # from here on the old thread begins no turn; what it is at now, it is at alone
+            if self._at is not None:
+                self._parked[self._at] = []
+            self._relieve()
+
+    def _relieve(self) -> None:
+        thread = threading.Thread(target=self._run, args=(self._watch,), name=f"carrier {self._name}", daemon=True)
+        thread.start()
+
+    def _run(self, watch: int) -> None:
+        """Runs in the carrier's thread, until it is relieved."""
+        first, second, last = self._lanes
+        ring = self._bell.get
+        while True:
+            ring()
+            entry = self._unparked() if self._parked else (first or second or last).popleft()
+            if entry is None:
+                continue
+            actor, envelope = entry
+            if actor is None or actor.actor_stopped.is_set():
+                continue
+            self._at = actor
+            if self._watch != watch:
+                self._lane(envelope).appendleft(entry)
+                self._bell.put(None)
+                self._hand_over(actor)
+                return
+            _turn(actor, envelope)
+            if self._watch != watch:
+                self._hand_over(actor)
+                self._is_last(actor)
+                return
+            self._at = None
+            if self._is_last(actor):
+                return
+
+    def _unparked(self) -> Entry | None:
+        """The next entry; one for somebody who is left to another thread is parked until that is free."""
+        first, second, last = self._lanes
+        with self._lock:
+            entry = (first or second or last).popleft()
+            parked = self._parked.get(entry[0])
+            if parked is None:
+                return entry
+            parked.append(entry)
+            return None
+
+    def _hand_over(self, actor: Any) -> None:
+        """Relieved: the actor that held this thread is carried on like the others, its messages in their order."""
+        with self._lock:
+            for entry in reversed(self._parked.pop(actor, [])):
+                self._lane(entry[1]).appendleft(entry)
+                self._bell.put(None)
+
+    def _is_last(self, actor: Any) -> bool:
+        if not actor.actor_stopped.is_set():
+            return False
+        with self._lock:
+            self._carried -= 1
+            return not self._carried
+
+
+def _turn(actor: Any, envelope: Any) -> None:
+    """One turn, with what Pykka's own loop does after an exception. Only Pykka's own `stop` wants a reply."""
+    try:
+        actor._handle_receive(envelope.message)
+        if envelope.reply_to is not None:
+            envelope.reply_to.set(None)
+    except Exception:  # noqa: BLE001
+        actor._handle_failure(*sys.exc_info())
+        try:
+            actor.on_failure(*sys.exc_info())
+        except Exception:  # noqa: BLE001
+            actor._handle_failure(*sys.exc_info())
+
+
+class CarriedInbox:
+    """The inbox of an actor that is carried: whatever is put there takes its place in the carrier's lanes."""
+
+    def __init__(self, carrier: Carrier, actor: Any) -> None:
+        self._carrier = carrier
+        self._actor = actor
+
+    def put(self, envelope: Any) -> None:
+        self._carrier.post(self._actor, envelope)
+
+    def get(self) -> Any:
+        raise AssertionError("the carrier takes messages, nobody else")
+
+    def get_nowait(self) -> Any:
+        """Take a message back before the carrier comes to it; raises Empty where none waits."""
+        for entry in self._carrier.entries(self._actor):
+            entry[0] = None
+            return entry[1]
+        raise Empty
+
+    def empty(self) -> bool:
+        """Whether nothing waits for this actor."""
+        return not self._carrier.entries(self._actor)
+
+    def make_way(self) -> None:
+        """Let the others of the thread go on, if this actor is what holds it."""
+        self._carrier.make_way(self._actor)
+
+
+def carried(actor: type[pykka.Actor], carrier: Carrier) -> type[pykka.Actor]:
+    """The class of actors of this kind that this carrier runs."""
+
+    class Carried(actor):  # type: ignore[misc, valid-type]
+        def _create_actor_inbox(self) -> Any:  # Pykka calls it on the instance, which the inbox has to know
+            return CarriedInbox(carrier, self)
+
+        @staticmethod
+        def _create_future() -> Any:
+            return pykka.ThreadingFuture()
+
+        def _start_actor_loop(self) -> None:
+            carrier.adopt(self)
+
+    Carried.__name__ = actor.__name__
+    return Carried

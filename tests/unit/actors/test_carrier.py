@@ -1,0 +1,160 @@
+"""Actors that share a thread: what is urgent goes first, each keeps its order, and one that fails harms nobody."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import pykka
+import pytest
+
+from cmam.actors.runtime import Directory, Failed, Latch, ThreadRuntime, Watched
+
+PATIENCE_S = 30
+
+
+@dataclass(frozen=True)
+class Urgent:
+    number: int
+
+
+@dataclass(frozen=True)
+class Soon:
+    number: int
+
+
+@dataclass(frozen=True)
+class Later:
+    number: int
+
+
+@dataclass(frozen=True)
+class Hold:
+    """Keep the thread until the latch opens, so that what comes meanwhile has to queue."""
+
+    begun: Latch
+    latch: Latch
+
+
+class Listener(Watched):
+    """Writes down what it is told, and by which thread."""
+
+    def __init__(self, name: str, directory: Directory, heard: list[Any], done: Latch) -> None:
+        super().__init__()
+        self._name, self._directory, self._heard, self._done = name, directory, heard, done
+
+    def on_receive(self, message: Any) -> None:
+        if isinstance(message, Hold):
+            message.begun.open()
+            assert message.latch.wait(PATIENCE_S)
+        elif isinstance(message, Exception):
+            raise message
+        elif isinstance(message, Failed):
+            self._heard.append(message)
+            self._done.open()
+        elif message == "end":
+            self._done.open()
+        else:
+            self._heard.append((self._name, message, threading.current_thread().name))
+
+
+@pytest.fixture
+def started() -> Iterator[ThreadRuntime]:
+    """A runtime whose actors end with the test."""
+    yield ThreadRuntime({Urgent: 0, Soon: 1})
+    for ref in pykka.ActorRegistry.get_by_class(Listener):
+        ref.stop(block=False)
+
+
+def test_urgent_messages_go_first_and_each_lane_keeps_its_order(started: ThreadRuntime) -> None:
+    """While a carrier is busy, what queues for its actors is taken by lane, and within a lane as it came."""
+    heard: list[Any] = []
+    directory, begun, go, done = Directory(), Latch(), Latch(), Latch()
+    one = started.start(Listener, "one", directory, heard, done, carrier="c")
+    two = started.start(Listener, "two", directory, heard, done, carrier="c")
+    one.tell(Hold(begun, go))
+    assert begun.wait(PATIENCE_S)
+    for message in (Later(1), Soon(2), Urgent(3), Later(4), Urgent(5), Soon(6)):
+        (one if message.number % 2 else two).tell(message)
+    two.tell("end")
+    go.open()
+    assert done.wait(PATIENCE_S)
+    assert [message.number for _, message, _ in heard] == [3, 5, 2, 6, 1, 4]
+    assert {thread for _, _, thread in heard} == {"carrier c"}
+
+
+def test_an_actor_that_fails_leaves_the_others_of_its_carrier_running(started: ThreadRuntime) -> None:
+    """The failure reaches the supervisor's name; what was meant for the dead is gone, the others go on."""
+    heard: list[Any] = []
+    directory, failed, done = Directory(), Latch(), Latch()
+    watcher = started.start(Listener, "watcher", directory, [], failed)
+    directory.register("supervisor", watcher)
+    bad = started.start(Listener, "bad", directory, heard, done, carrier="c")
+    good = started.start(Listener, "good", directory, heard, done, carrier="c")
+    bad.tell(ValueError("oh"))
+    assert failed.wait(PATIENCE_S)
+    assert not bad.is_alive()
+    good.tell(Soon(1))
+    good.tell("end")
+    assert done.wait(PATIENCE_S)
+    assert [message for _, message, _ in heard] == [Soon(1)]
+
+
+def test_a_carrier_whose_actors_have_all_ended_begins_again_with_the_next(started: ThreadRuntime) -> None:
+    """The thread ends with its last actor and a new one starts with the next."""
+    heard: list[Any] = []
+    directory = Directory()
+    for number in range(2):
+        done = Latch()
+        ref = started.start(Listener, "one", directory, heard, done, carrier="c")
+        ref.tell(Later(number))
+        ref.tell("end")
+        assert done.wait(PATIENCE_S)
+        ref.stop(block=False)
+    assert [message.number for _, message, _ in heard] == [0, 1]
+
+
+def test_who_is_at_one_thing_for_long_is_left_to_its_thread(started: ThreadRuntime) -> None:
+    """The others go on in another thread; what was meant for the slow one waits for it, in its order."""
+    heard: list[Any] = []
+    directory, begun, go, done, slow_done = Directory(), Latch(), Latch(), Latch(), Latch()
+    slow = started.start(Listener, "slow", directory, heard, slow_done, carrier="c")
+    quick = started.start(Listener, "quick", directory, heard, done, carrier="c")
+    slow.tell(Hold(begun, go))
+    assert begun.wait(PATIENCE_S)
+    slow.tell(Later(1))
+    quick.tell(Later(2))
+    directory.actor("quick").make_way()  # type: ignore[union-attr]  # not the one that holds the thread: nothing happens
+    directory.actor("slow").make_way()  # type: ignore[union-attr]
+    slow.tell(Later(3))
+    quick.tell("end")
+    assert done.wait(PATIENCE_S)
+    assert [message.number for name, message, _ in heard if name == "quick"] == [2]
+    assert not [message for name, message, _ in heard if name == "slow"]
+    go.open()
+    slow.tell("end")
+    assert slow_done.wait(PATIENCE_S)
+    assert [message.number for name, message, _ in heard if name == "slow"] == [1, 3]
+
+
+def test_what_was_not_taken_can_be_taken_back(started: ThreadRuntime) -> None:
+    """An actor that is retired while it is stuck gives back what waits for it, and takes nothing more."""
+    heard: list[Any] = []
+    directory, begun, go, done = Directory(), Latch(), Latch(), Latch()
+    slow = started.start(Listener, "slow", directory, heard, done, carrier="c")
+    quick = started.start(Listener, "quick", directory, heard, done, carrier="c")
+    slow.tell(Hold(begun, go))
+    assert begun.wait(PATIENCE_S)
+    actor = directory.actor("slow")
+    assert actor is not None
+    slow.tell(Later(1))
+    actor.make_way()
+    slow.tell(Urgent(2))
+    assert not actor.is_idle
+    assert sorted(message.number for message in actor.retire()) == [1, 2]
+    go.open()
+    quick.tell("end")
+    assert done.wait(PATIENCE_S)
+    assert heard == []

@@ -1,0 +1,103 @@
+"""What a leader tells followers that were away: everything they may have missed, and no more of the past than that."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from cmam.actors import messages as m
+from cmam.actors.followers import AFTER_ALL, Followers
+from cmam.domain.account import AccountView, evolve
+from cmam.domain.events import Event, ExecutionSeen, Health, HealthChanged, QuotesSampled
+from cmam.domain.ids import AccountId, DealId, LinkId, OrderId, PositionId, SymbolId
+from cmam.domain.quantities import Price, Side, Volume
+from cmam.domain.trades import Deal, ExecutionKind, Order, OrderType, Position
+
+LEADER, FOLLOWER, LINK = AccountId(1), AccountId(2), LinkId("l1nk01")
+QUIET = QuotesSampled(quotes={})
+
+
+def fill(number: int, *, kind: OrderType = OrderType.MARKET) -> ExecutionSeen:
+    """The leader opens a position of that number."""
+    deal = Deal(
+        deal=DealId(number),
+        order=OrderId(number),
+        position=PositionId(number),
+        symbol=SymbolId(1),
+        side=Side.BUY,
+        volume=Volume(100),
+        filled_volume=Volume(100),
+        price=Price(100_000_000),
+        executed_ms=number,
+    )
+    position = Position(position=PositionId(number), symbol=SymbolId(1), side=Side.BUY, volume=Volume(100))
+    order = Order(order=OrderId(number), symbol=SymbolId(1), side=Side.BUY, type=kind, volume=Volume(100))
+    return ExecutionSeen(kind=ExecutionKind.ORDER_FILLED, order=order, position=position, deal=deal)
+
+
+class Stage:
+    """A leader's followers, the record that they ask for, and what one follower is told."""
+
+    def __init__(self, *events: Event) -> None:
+        self.told: list[Any] = []
+        self.reads: list[m.Read] = []
+        self.events = (HealthChanged(health=Health.RECONCILED), *events)
+        self.view = AccountView(account=LEADER)
+        for event in self.events:
+            self.view = evolve(self.view, event, 1)
+        self.followers = Followers(LEADER, self, lambda _: None)  # type: ignore[arg-type]
+
+    def tell(self, name: str, message: Any) -> bool:
+        (self.reads if name == m.RECORDER else self.told).append(message)
+        return True
+
+    def join(self, version: int, index: int = AFTER_ALL) -> None:
+        """The follower comes back at its place, and what is asked of the record is answered to the end."""
+        self.followers.join(m.FollowFrom(LINK, FOLLOWER, version, index, ticket=1), self.view)
+        for read in self.reads:
+            records = tuple((event, 1) for event in self.events[read.after :])
+            self.followers.tell_the_past(m.StreamRead(read.stream, records, after=read.after), self.view)
+
+    @property
+    def changes(self) -> list[tuple[int, str]]:
+        return [(told.version, told.change.key) for told in self.told if isinstance(told, m.LeaderChanged)]
+
+
+def test_after_a_quiet_time_the_past_is_not_folded_again() -> None:
+    """Where nothing since its place can be a change, only the end is read, and the follower goes on from there."""
+    stage = Stage(fill(1), QUIET, QUIET)
+    stage.join(2, 0)
+    assert [read.after for read in stage.reads] == [1]
+    assert [type(told) for told in stage.told] == [m.LeaderHolds]
+    stage.followers.tell(stage.view, evolve(stage.view, fill(2), 1), fill(2), 0)
+    assert stage.changes == [(5, "deal:2")]
+
+
+def test_what_was_missed_is_told_in_its_order() -> None:
+    """A change after its place is told, after the whole stream was folded again; what came meanwhile comes after it."""
+    stage = Stage(fill(1), QUIET, fill(2), QUIET, fill(3))
+    stage.join(2, 0)
+    assert [read.after for read in stage.reads] == [1, 0]
+    assert stage.changes == [(4, "deal:2"), (6, "deal:3")]
+
+
+def test_a_record_that_may_hold_a_second_change_is_folded_again() -> None:
+    """The fill of a pending order may also tell of the order: between the two the past is needed."""
+    stage = Stage(fill(1, kind=OrderType.LIMIT), QUIET)
+    stage.join(2, 0)
+    assert [read.after for read in stage.reads] == [1, 0]
+    stage = Stage(fill(1, kind=OrderType.LIMIT), QUIET)
+    stage.join(2, 1)
+    assert [read.after for read in stage.reads] == [1]
+
+
+def test_many_followers_that_missed_the_same_have_it_read_once() -> None:
+    """The past of many is one past: the stream is read whole once for all of them."""
+    stage = Stage(fill(1), QUIET, fill(2))
+    names = [LinkId(f"l1nk{number:02}") for number in range(5)]
+    for name in names:
+        stage.followers.join(m.FollowFrom(name, FOLLOWER, 2, 0, ticket=1), stage.view)
+    for read in stage.reads:
+        records = tuple((event, 1) for event in stage.events[read.after :])
+        stage.followers.tell_the_past(m.StreamRead(read.stream, records, after=read.after), stage.view)
+    assert [read.after for read in stage.reads] == [1] * 5 + [0]
+    assert sorted(told.link for told in stage.told if isinstance(told, m.LeaderChanged)) == names
