@@ -217,7 +217,10 @@ class AccountActor(Watched):
         if self._questions.holds(message):
             return
         self._desk.ensure_traded_spec(message.fact)
+        before = self._view
         self._desk.fact(message.fact, received_us=message.received_us)
+        if len(self._view.copies) < len(before.copies):
+            self._following.reopen(before)
         self._watches.guard()
 
     def _trader_reported(self, wire: Any) -> None:

@@ -7,6 +7,7 @@ for whoever was here before. How a decision is made is told by `domain/decide.py
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 
 from cmam.actors import messages as m
 from cmam.actors.desk import Desk
@@ -14,13 +15,14 @@ from cmam.actors.poison import name_of
 from cmam.domain.account import AccountView, Copy
 from cmam.domain.changes import Change, ChangeKind
 from cmam.domain.events import ChangeDecided, CopyRebuilt, FindingsMade, Inputs
-from cmam.domain.ids import AccountId, LinkId, SymbolId
+from cmam.domain.ids import AccountId, LinkId
 from cmam.domain.inputs import gather, gather_for_copy
 from cmam.domain.link import LinkSettings
 from cmam.domain.mapping import names_to_know
 from cmam.domain.quantities import Quote
 from cmam.domain.reconcile import bring_together, by_hand, findings, needs_note
 from cmam.domain.strays import is_lacking
+from cmam.domain.sync import reopening
 from cmam.domain.turn import decide_change, wakes
 from cmam.openapi.quotes import BrokerClock
 
@@ -112,9 +114,6 @@ class Following:
         desk, leader, board = self._desk, message.leader, self._desk.ports.board
         feed = board.feed_of(leader.account)
 
-        def quote_of(symbol: SymbolId) -> Quote | None:
-            return board.quote(feed, symbol)
-
         others = frozenset(self.links) - {link.link}
 
         def decide(told: m.LeaderChanged) -> None:
@@ -123,7 +122,7 @@ class Following:
                 self._decide(link, told, superseded=_is_ended(told, later))
 
         hand = _Hand(desk, decide, message)
-        bring_together(hand, leader, link, others, quote_of, may_open=not self.is_settling)
+        bring_together(hand, leader, link, others, partial(board.quote, feed), may_open=not self.is_settling)
 
     def flush(self) -> None:
         """Decide what waited, in its order; an open whose source has gone meanwhile is known to be superseded.
@@ -141,6 +140,20 @@ class Following:
             link = self.links.get(message.link)
             if link is not None:
                 self._decide(link, message, superseded=_is_ended(message, later))
+
+    def reopen(self, before: AccountView) -> None:
+        """Open sources once more whose copies a person or a level has closed since `before`, where that is wanted."""
+        desk, board = self._desk, self._desk.ports.board
+        for key in sorted(before.copies.keys() - desk.view.copies.keys()):
+            copy, link = desk.view.finished.get(key), self.links.get(key[0])
+            leader = desk.ports.status.view(link.leader) if link is not None and link.policy.reopen else None
+            if copy is None or link is None or leader is None or self.is_stopping or self._deferred:
+                continue
+            feed = board.feed_of(leader.account)
+            at_ms = desk.ports.clock.now() // 1_000 + board.clock(feed).offset_ms
+            change = reopening(leader, copy, link.policy, at_ms, partial(board.quote, feed))
+            if change is not None and desk.is_reconciled:
+                self._decide(link, m.LeaderChanged(link.link, change, leader.version, 0))
 
     # --- decisions ------------------------------------------------------------------------------------------------
 

@@ -64,8 +64,8 @@ class Change:
 
     `price` is the fill's. `origin` is the order that filled, `origin_type` its type, `origin_volume` all of its volume;
     `is_opening` says that it is the order which opened the position. `late` marks what a reconcile found instead of an
-    event, `trailed` a stop that the broker moved, `synced` a position held before copying began. `at_ms` is the
-    broker's time of it.
+    event, `trailed` a stop that the broker moved, `synced` a position held before copying began, `reopens` one whose
+    copy somebody else has just closed. `at_ms` is the broker's time of it.
     """
 
     key: ChangeKey
@@ -103,5 +103,6 @@ class Change:
     is_opening: bool = False
     trailed: bool = False
     synced: bool = False
+    reopens: bool = False
     money: LeaderMoney | None = None
     quote: Quote | None = None

@@ -88,7 +88,8 @@ class Draft:
 
     @property
     def max_age_ms(self) -> int:
-        return self.policy.sync_max_age_ms if self.change.synced else self.policy.max_age_ms
+        is_sync = self.change.synced and not self.change.reopens
+        return self.policy.sync_max_age_ms if is_sync else self.policy.max_age_ms
 
     @property
     def not_after_us(self) -> int:

@@ -51,7 +51,12 @@ def take_decision(view: AccountView, event: ChangeDecided, at_us: int) -> Accoun
     known = view.copies.get(key)
     if known is None:
         if event.goal is not None and event.verdict is Verdict.COPY and event.symbol is not None:
-            return put(view, _new_copy(view, event, change, at_us))
+            former = view.finished.get(key)
+            own = (event.link, change.source)  # what follows finds it under its own source, whatever came before
+            chains = {alias: of for alias, of in view.chains.items() if alias != own}
+            return put(replace(view, chains=chains), _new_copy(view, event, change, former, at_us))
+        if change.reopens:
+            return _used_up(view, key)
         return _source_closed(view, key) if change.kind is ChangeKind.CLOSED else view
     if event.goal is None:
         return view
@@ -144,10 +149,18 @@ def _unpinned(view: AccountView, copy: Copy, goal: Goal) -> Copy:
     return copy
 
 
-def _new_copy(view: AccountView, event: ChangeDecided, change: Change, at_us: int) -> Copy:
+def _used_up(view: AccountView, key: CopyKey) -> AccountView:
+    """A source is opened anew once or not at all: the gates have said no."""
+    copy = view.finished.get(key)
+    if copy is None:
+        return view
+    return replace(view, finished={**view.finished, key: replace(copy, reopened=True)})
+
+
+def _new_copy(view: AccountView, event: ChangeDecided, change: Change, former: Copy | None, at_us: int) -> Copy:
     assert event.goal is not None
     assert event.symbol is not None
-    former = view.finished.get((event.link, change.source))
+    named = view.finished.get((event.link, change.source))
     return Copy(
         link=event.link,
         profile=event.profile,
@@ -163,7 +176,7 @@ def _new_copy(view: AccountView, event: ChangeDecided, change: Change, at_us: in
         side=event.side or change.side,
         goal=event.goal,
         decided_us=at_us,
-        last_seq=former.last_seq if former is not None else 0,
+        last_seq=named.last_seq if named is not None else 0,
         not_after_us=event.not_after_us,
         settings_version=event.settings_version,
         change=change,

@@ -400,7 +400,7 @@ SETTINGS: tuple[Setting, ...] = (
     _lots("max_lots_open", "max_lots_open", "How many lots in all, resting and in flight included."),
     _lots("max_lots_symbol", "max_lots_symbol", "How many lots of one symbol, resting and in flight included."),
     # Start, return, and what people do.
-    _switch("reopen", "off", "Open a source once more after a person, a stop or a target closed its copy."),
+    _switch("reopen", "off", "Open a source once more, at once, when a person, a stop or a target closed its copy."),
     _switch("sync_open", "off", "At start, open what the leader already holds."),
     _switch("sync_closed", "on", "At start, close copies whose source closed meanwhile."),
     _row(

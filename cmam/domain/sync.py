@@ -14,7 +14,10 @@ from cmam.domain.events import Health
 from cmam.domain.ids import ChangeKey, SymbolId, order_source, position_source
 from cmam.domain.leading import money_of, symbol_of
 from cmam.domain.link import LinkSettings
+from cmam.domain.policy import Policy
 from cmam.domain.quantities import Quote, Volume
+from cmam.domain.reasons import Reason
+from cmam.domain.replacing import replace
 from cmam.domain.trades import Position
 from cmam.domain.view import AccountView
 
@@ -95,6 +98,20 @@ def _opens(leader: AccountView, view: AccountView, settings: LinkSettings, quote
         if origin is not None and view.copy((settings.link, order_source(origin))) is not None:
             continue
         yield of_position(leader, position, quote_of)
+
+
+def reopening(leader: AccountView, copy: Copy, policy: Policy, at_ms: int, quote_of: QuoteOf) -> Change | None:
+    """What opens a source once more whose copy a person or a level has just closed, where the leader still holds it.
+
+    It is as young as that close: `at_ms` is now, by the clock of the leader's broker.
+    """
+    held = leader.positions.get(copy.leader_position) if copy.leader_position is not None else None
+    by_others = copy.reason in (Reason.CLOSED_BY_HUMAN, Reason.CLOSED_BY_LEVEL) and copy.position is not None
+    may = policy.reopen and by_others and not (copy.reopened or copy.stopped_out or copy.source_closed)
+    if held is None or not may or leader.health is not Health.RECONCILED:
+        return None
+    change = of_position(leader, held, quote_of)
+    return replace(change, key=ChangeKey(f"reopen:{copy.source}"), at_ms=at_ms, reopens=True)
 
 
 def of_position(leader: AccountView, position: Position, quote_of: QuoteOf) -> Change:
