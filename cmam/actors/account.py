@@ -22,6 +22,7 @@ from cmam.actors.unrecorded import SHARE
 from cmam.actors.watches import Watches
 from cmam.domain.account import AccountView, IntentState
 from cmam.domain.events import CopyAdopted, Health, HealthChanged, IntentOverdue
+from cmam.domain.ids import IntentId
 from cmam.domain.link import LinkSettings
 from cmam.domain.restless import restless
 from cmam.domain.turn import due, next_due, next_wake
@@ -151,11 +152,16 @@ class AccountActor(Watched):
         """What no record says of this process: nothing is connected, and nobody knows what became of open requests."""
         for intent in tuple(self._view.intents.values()):
             if intent.state is not IntentState.UNKNOWN:
-                self._desk.fact(IntentOverdue(intent=intent.intent, why="cmam was started again"))
+                self._doubt(intent.intent, "cmam was started again")
         if self._view.health is not Health.DOWN:
             self._desk.fact(HealthChanged(health=Health.DOWN, reason="cmam was started"))
         self._watches.begin_sight()
         self._following.ask_leaders()
+
+    def _doubt(self, intent: IntentId, why: str) -> None:
+        """What became of a request is not known: say so, and when the broker is asked."""
+        ports = self._desk.ports
+        self._desk.fact(IntentOverdue(intent=intent, why=why, ask_us=ports.clock.now() + ports.settle_us))
 
     def _session_moved(self, message: m.SessionMoved) -> None:
         self._is_prepared = False
@@ -167,7 +173,7 @@ class AccountActor(Watched):
         self._asides.give_up()
         for intent in tuple(self._view.intents.values()):
             if intent.state in (IntentState.SENT, IntentState.ACCEPTED):
-                self._desk.fact(IntentOverdue(intent=intent.intent, why="the connection was lost"))
+                self._doubt(intent.intent, "the connection was lost")
         self._desk.health(message.health, message.reason)
 
     def _ready(self, kind: Kind) -> None:
@@ -275,7 +281,10 @@ class AccountActor(Watched):
         now = self._desk.ports.clock.now()
         self._armed_us = 0
         for fact in due(self._view, now):
-            self._desk.fact(fact)
+            if isinstance(fact, IntentOverdue):
+                self._doubt(fact.intent, fact.why)
+            else:
+                self._desk.fact(fact)
         self._following.wake_copies(now)
         self._questions.look_up_if_due(now)
         self._arm()

@@ -10,11 +10,13 @@ from typing import Any, Final
 
 from cmam.clock import SECOND_US
 from cmam.domain.account import AccountView, CopyState
+from cmam.domain.events import Finding
 from cmam.domain.forecast import Forecast, Room, by_profile
 from cmam.domain.ids import AccountId
 from cmam.domain.link import LinkSettings
-from cmam.domain.quantities import decimal_text
+from cmam.domain.quantities import decimal_text, units_text
 from cmam.domain.registry import Registry
+from cmam.domain.unknowns import Unknown, unknowns
 from cmam.store.text import iso
 
 ROOM: Final = "room"
@@ -154,7 +156,38 @@ def account_document(view: AccountView | None, known: Any) -> dict[str, Any]:
         "copies": sum(copy.state in (CopyState.OPEN, CopyState.CLOSING) for copy in view.copies.values()),
         "live_copies": len(view.copies),
         "intents": len(view.intents),
+        "unknown": [_unknown_document(one) for one in unknowns(view)],
+        "findings": [_finding_document(one) for one in view.findings],
         "version": view.version,
+    }
+
+
+def _unknown_document(one: Unknown) -> dict[str, Any]:
+    """A request without a known outcome, since when, and what will be asked when."""
+    intent = one.intent
+    return {
+        "intent": str(intent.intent),
+        "kind": intent.command.kind.value,
+        "volume": units_text(intent.command.volume),
+        "link": str(intent.link),
+        "source": str(intent.source),
+        "since": iso(one.since_us),
+        "why": one.why,
+        "asked_from": iso(one.ask_us) if one.ask_us else None,
+        "asks": one.asks,
+        "then": one.then,
+        "waits_for": one.waits_for,
+    }
+
+
+def _finding_document(one: Finding) -> dict[str, Any]:
+    return {
+        "finding": one.kind.value,
+        "remedy": one.remedy.value,
+        "source": one.source,
+        "position": one.position,
+        "order": one.order,
+        "text": one.text,
     }
 
 

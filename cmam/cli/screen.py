@@ -37,6 +37,7 @@ def status_screen(document: Mapping[str, Any]) -> RenderableType:
     if document.get("profiles"):
         parts.append(_profiles(document))
         parts += _forecasts(document["profiles"])
+    parts += _unknown(document.get("accounts", ()))
     parts += _alerts(document.get("alerts", ()))
     return Group(*parts)
 
@@ -137,6 +138,20 @@ def _forecasts(profiles: Sequence[Mapping[str, Any]]) -> list[RenderableType]:
         Text(f"an open of {found['profile']} now: {found['forecast']['text']}", style="dim")
         for found in profiles
         if found.get("forecast") and found["forecast"]["followers"] > 1
+    ]
+
+
+def _unknown(accounts: Sequence[Mapping[str, Any]]) -> list[RenderableType]:
+    """Requests whose outcome nobody knows yet: since when, and when the broker is asked."""
+    return [
+        Text(
+            f"? {account.get('alias') or account.get('login') or account['ctid']}: {one['kind'].replace('_', ' ')} "
+            f"{one['source']} unknown since {one['since']} ({one['why']}); "
+            f"the broker is asked from {one['asked_from'] or 'its return'} on. {one['then'].capitalize()}.",
+            style="yellow",
+        )
+        for account in accounts
+        for one in account.get("unknown", ())
     ]
 
 

@@ -60,7 +60,7 @@ from cmam.domain.holdings import (
     take_trader,
     trail_stop,
 )
-from cmam.domain.intents import move_intent, settle, take_attempt, take_decision, take_intent
+from cmam.domain.intents import doubt_intent, move_intent, settle, take_attempt, take_decision, take_intent
 from cmam.domain.latches import (
     begin_day,
     close_latch,
@@ -108,7 +108,7 @@ def evolve(view: AccountView, event: Event, at_us: int) -> AccountView:
         case IntentSent():
             return move_intent(view, event.intent, state=IntentState.SENT, moved_us=at_us, only=IntentState.RECORDED)
         case IntentOverdue():
-            return move_intent(view, event.intent, state=IntentState.UNKNOWN, moved_us=at_us)
+            return doubt_intent(view, event, at_us)
         case IntentSettled():
             return settle(view, event, at_us)
         case RequestRefused() | IntentDropped():

@@ -58,7 +58,10 @@ CopyKey = tuple[LinkId, SourceKey]
 
 @dataclass(frozen=True, kw_only=True)  # no slots: see replacing.py
 class Intent:
-    """A request of ours without an outcome yet. `filled` is what its deals have executed so far."""
+    """A request of ours without an outcome yet. `filled` is what its deals have executed so far.
+
+    Of an unknown outcome, `why` and from when on the broker is asked about it.
+    """
 
     intent: IntentId
     link: LinkId
@@ -73,6 +76,8 @@ class Intent:
     order: OrderId | None = None
     filled: Volume = Volume(0)
     not_after_us: int = 0
+    why: str = ""
+    ask_us: int = 0
 
     @property
     def key(self) -> CopyKey:

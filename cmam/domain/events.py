@@ -266,11 +266,15 @@ class IntentDropped(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class IntentOverdue(Event):
-    """No answer came in time, or the line was cut: the outcome is unknown until the broker shows it."""
+    """No answer came in time, or the line was cut: the outcome is unknown until the broker shows it.
+
+    `ask_us` is the moment from which on the broker's answer proves something: the settling time is over then.
+    """
 
     TOPIC: ClassVar[str] = "account.intent_overdue"
     intent: IntentId
     why: str
+    ask_us: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -11,6 +11,7 @@ from cmam.domain.events import (
     AttemptDecided,
     ChangeDecided,
     Goal,
+    IntentOverdue,
     IntentRecorded,
     IntentSettled,
     Outcome,
@@ -286,6 +287,15 @@ def move_intent(
     if intent is None or (only is not None and intent.state is not only):
         return view
     return replace(view, intents={**view.intents, name: replace(intent, state=state, moved_us=moved_us)})
+
+
+def doubt_intent(view: AccountView, event: IntentOverdue, at_us: int) -> AccountView:
+    """What became of a request is not known from now on."""
+    intent = view.intents.get(event.intent)
+    if intent is None:
+        return view
+    unknown = replace(intent, state=IntentState.UNKNOWN, moved_us=at_us, why=event.why, ask_us=event.ask_us)
+    return replace(view, intents={**view.intents, event.intent: unknown})
 
 
 def settle(view: AccountView, event: IntentSettled, at_us: int) -> AccountView:

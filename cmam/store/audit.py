@@ -210,7 +210,8 @@ _ATTEMPT_KEYS = (
 )  # fmt: skip
 _ORDER_KEYS = (
     "intent", "account", "kind", "symbol", "side", "volume", "filled", "state", "outcome", "reason",
-    "recorded_at", "sent_at", "settled_at", "follower_position", "follower_order", "copy_id", "decision_id", "cause",
+    "recorded_at", "sent_at", "unknown_since", "unknown_why", "asked_from", "settled_at", "follower_position",
+    "follower_order", "copy_id", "decision_id", "cause",
     "attempt", "profile",
 )  # fmt: skip
 _ACCOUNT_KEYS = (

@@ -20,9 +20,11 @@ from cmam.domain.events import (
     ChangeDecided,
     CopiesReleased,
     CopyAdopted,
+    CopyRebuilt,
     CopyTouched,
     CopyWoken,
     Event,
+    FindingsMade,
     FlattenRequested,
     GuardDayBegan,
     GuardRearmed,
@@ -45,7 +47,9 @@ from cmam.store.text import iso, money, price, units_text
 NOTED = (
     CopiesReleased,
     CopyAdopted,
+    CopyRebuilt,
     CopyTouched,
+    FindingsMade,
     FlattenRequested,
     GuardDayBegan,
     GuardRearmed,
@@ -245,6 +249,9 @@ def _order(step: AccountStep, event: IntentRecorded, store: str) -> Row:
         "reason": None,
         "recorded_at": iso(record.at_us),
         "sent_at": None,
+        "unknown_since": None,
+        "unknown_why": None,
+        "asked_from": None,
         "settled_at": None,
         "at_us": record.at_us,
         "position": record.position,
@@ -273,6 +280,9 @@ def _moved(step: AccountStep, before: Intent, after: Intent) -> Row:
     }
     if after.order is not None:
         row["follower_order"] = int(after.order)
+    if after.state is IntentState.UNKNOWN and before.state is not IntentState.UNKNOWN:
+        row["unknown_since"], row["unknown_why"] = iso(step.record.at_us), after.why
+        row["asked_from"] = iso(after.ask_us) if after.ask_us else None
     if before.state is IntentState.SENT and after.state is IntentState.ACCEPTED:
         row["answered_us"] = max(0, step.record.at_us - before.moved_us)
     return row
