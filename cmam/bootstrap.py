@@ -29,6 +29,7 @@ from cmam.actors.rate_limiter import RateLimitActor
 from cmam.actors.reader import ThreadReader
 from cmam.actors.recorder import RecorderActor
 from cmam.actors.runtime import Directory, Latch, Leash, Runtime, ThreadRuntime
+from cmam.actors.shelf import SpecShelf
 from cmam.actors.spread import Spread
 from cmam.actors.status import StatusBoard
 from cmam.actors.supervisor import SupervisorActor
@@ -242,6 +243,7 @@ class System:
         self._board = QuoteBoard()
         self._status = StatusBoard()
         self._spent = Spent()
+        self._shelf = SpecShelf()
         self._ending = Ending(machinery.directory, self._status, machinery.clock, machinery.wait)
         self.ended = Ended()
         """What is to be said once `stop` is done."""
@@ -366,6 +368,7 @@ class System:
             is_live=known is not None and known.is_live,
             settle_us=self._settings.settle_s * SECOND_US,
             spent=self._spent,
+            shelf=self._shelf,
             aside=aside or {},
             life=life,
             is_again=registry.is_again,

@@ -14,6 +14,7 @@ from cmam.actors import messages as m
 from cmam.actors.followers import Followers
 from cmam.actors.preparation import snapshot
 from cmam.actors.runtime import Directory
+from cmam.actors.shelf import SpecShelf
 from cmam.actors.status import StatusBoard
 from cmam.actors.timer import Timer
 from cmam.actors.unrecorded import SHARE, UNCONFIRMED_US, Spent, Unrecorded
@@ -72,6 +73,7 @@ class AccountPorts:
     is_live: bool = False
     settle_us: int = SETTLE_US
     spent: Spent = field(default_factory=Spent)
+    shelf: SpecShelf = field(default_factory=SpecShelf)
     aside: Mapping[str, m.SetAside] = field(default_factory=dict)
     life: int = 0
     is_again: bool = False

@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any
 
+from cmam.actors.shelf import SpecShelf, sample_of
 from cmam.clock import MILLISECOND_US
 from cmam.domain.account import AccountView, IntentState
 from cmam.domain.events import AssetName, Event, ExecutionSeen, LeverageSeen, Reconciled, SymbolListSeen, SymbolSpecSeen
@@ -36,6 +37,11 @@ QUOTED_MAX = 500
 """So many symbols of a feed are subscribed; of a longer list the first so many."""
 STRANGE_MAX = 200
 """So many positions with a label that nobody here knows are asked about, one historical request each."""
+SHELF = "shelf"
+"""The name of the question that asks no broker: whether another account has read the same specifications by now."""
+LOOK_US = 500_000
+LOOKS_MAX = 120
+"""After a minute of looking an account reads for itself: the other one may never come to its end."""
 RETRY_FIRST_US = 500_000
 RETRY_LAST_US = 30_000_000
 
@@ -72,11 +78,14 @@ class Preparation:
         is_live: bool = False,
         settle_us: int = SETTLE_US,
         asks_past: bool = False,
+        shelf: SpecShelf | None = None,
     ) -> None:
         self.kind = kind
         self.has_snapshot = False
         self.is_done = False
         self.wants_quotes = False
+        self.is_to_look = False
+        """Whether to ask for `SHELF` again in a while: another account is reading what this one needs."""
         self.feed = ""
         self.specs: dict[SymbolId, SymbolSpec] = dict(specs)
         self._account = view.account
@@ -95,11 +104,16 @@ class Preparation:
         self._from_ms = self._start_of_gap(view, now_us)
         self._to_ms = now_us // MILLISECOND_US + LOOK_BACK_MS
         self._retries = 0
+        self._looks = 0
         self._broker = ""
         self._asks_past = asks_past
         self._past_to_ms = 0
         self._past_seen: set[OrderId] = set()
         self._week_ms = now_us // MILLISECOND_US - WEEK_MS + 2 * LOOK_BACK_MS
+        self._shelf = shelf if shelf is not None else SpecShelf()
+        self._asked: set[SymbolId] = set()
+        self._read: dict[SymbolId, SymbolSpec] = {}
+        self._changes = 0
 
     def _start_of_gap(self, view: AccountView, now_us: int) -> int:
         moments = [view.at_us] if self.kind is Kind.FULL else []
@@ -116,14 +130,27 @@ class Preparation:
         """Whether what the broker reports now must wait: the snapshot is on its way, or not folded yet."""
         return self.kind is Kind.FULL and not self.is_done
 
+    @property
+    def family(self) -> str:
+        """Whose specifications this account may share; empty before its list is known."""
+        return f"{'live' if self._is_live else 'demo'} {self.feed}" if self.feed else ""
+
     def retry_us(self) -> int:
         """How long to wait before a refused question is asked again: doubled each time."""
         self._retries += 1
         return min(RETRY_FIRST_US << min(self._retries, 10), RETRY_LAST_US)
 
-    def again(self, question: str) -> tuple[Question, ...]:
+    def again(self, question: str, view: AccountView) -> tuple[Question, ...]:
         """Ask an open question once more."""
-        return (self._open[question],)
+        self.wants_quotes = self.is_to_look = False
+        if question != SHELF:
+            return (self._open[question],)
+        del self._open[SHELF]
+        return self._go_on_reading(view)
+
+    def give_up(self) -> None:
+        """Nothing of this will be answered."""
+        self._shelf.give_up(self._account)
 
     def begin(self) -> tuple[Question, ...]:
         """The first questions."""
@@ -148,7 +175,7 @@ class Preparation:
     ) -> tuple[tuple[Event, ...], tuple[Question, ...]]:
         """Take an answer: the facts it makes, and what to ask next."""
         del self._open[question]
-        self.wants_quotes = False
+        self.wants_quotes = self.is_to_look = False
         kind, _, _ = question.partition(" ")
         match kind:
             case "assets":
@@ -188,28 +215,57 @@ class Preparation:
         self._names = tuple(name for name in self._symbols if name.enabled)
         self.feed = digest
         missing = [name for name in self._names if name.symbol not in self.specs]
-        batches = [missing[start : start + SPECS_PER_REQUEST] for start in range(0, len(missing), SPECS_PER_REQUEST)]
-        asked = tuple(
-            Question(
-                f"specs {number}",
-                requests.ask_specs(self._account, [name.symbol for name in batch]),
-                _specs_of(batch, self._assets),
-            )
-            for number, batch in enumerate(batches)
-        )
-        if not asked:
+        if not missing:
             self.wants_quotes = True
             return facts, self._after_specs(view)
-        return facts, self._put(*asked)
+        self._changes = self._shelf.changes(self.family)
+        used = {position.symbol for position in view.positions.values()} | set(view.specs)
+        return facts, self._ask_specs(sample_of(missing, frozenset(used)))
+
+    def _ask_specs(self, names: list[SymbolName]) -> tuple[Question, ...]:
+        """Ask for specifications, so many at once that no answer becomes too large."""
+        batches = [names[start : start + SPECS_PER_REQUEST] for start in range(0, len(names), SPECS_PER_REQUEST)]
+        self._asked.update(name.symbol for name in names)
+        return self._put(
+            *(
+                Question(
+                    f"specs {batch[0].symbol}",
+                    requests.ask_specs(self._account, [name.symbol for name in batch]),
+                    _specs_of(batch, self._assets),
+                )
+                for batch in batches
+            )
+        )
 
     def _take_specs(
         self, report: tuple[SymbolSpec, ...], view: AccountView
     ) -> tuple[tuple[Event, ...], tuple[Question, ...]]:
-        self.specs.update({spec.symbol: spec for spec in report})
+        self._read.update({spec.symbol: spec for spec in report})
         if any(name.startswith("specs ") for name in self._open):
             return (), ()
+        return (), self._go_on_reading(view)
+
+    def _go_on_reading(self, view: AccountView) -> tuple[Question, ...]:
+        """Take from the shelf what was not read, or read it, or wait for who is reading it."""
+        family = self.family
+        wanted = {name.symbol for name in self._names}
+        left = [name for name in self._names if name.symbol not in self.specs and name.symbol not in self._asked]
+        found = self._shelf.match(family, self._read) if self._read else None
+        if found is not None:
+            self._read = {symbol: found[symbol] for symbol in self._read}  # one object for all who share it
+            self.specs.update({name.symbol: found[name.symbol] for name in left if name.symbol in found})
+        elif left and self._looks < LOOKS_MAX and not self._shelf.may_read(family, self._account):
+            self._looks += 1
+            self.is_to_look = True
+            self._open[SHELF] = Question(SHELF, None, lambda wire: wire)
+            return ()
+        elif left:
+            return self._ask_specs(left)
+        elif self._asked >= wanted:
+            self._shelf.put(family, self._account, dict(self._read), self._changes)
+        self.specs.update(self._read)
         self.wants_quotes = True
-        return (), self._after_specs(view)
+        return self._after_specs(view)
 
     def _after_specs(self, view: AccountView) -> tuple[Question, ...]:
         """Tiers of leverage come before anything is decided: without them nobody knows what margin an open binds."""
@@ -321,6 +377,7 @@ class Preparation:
         positions, orders = self._snapshot
         if self.kind is Kind.REFRESH and not _differs(view, positions, orders):
             return (), ()
+        self._changes = self._shelf.changes(self.family)
         used = {position.symbol for position in positions} | {order.symbol for order in orders}
         fresh = [self.specs[symbol] for symbol in sorted(used) if symbol in self.specs]
         facts: list[Event] = [SymbolSpecSeen(spec=spec) for spec in fresh if view.specs.get(spec.symbol) != spec]

@@ -11,7 +11,7 @@ from collections.abc import Callable
 
 from cmam.actors import messages as m
 from cmam.actors.desk import Desk
-from cmam.actors.preparation import Kind, Preparation, Question
+from cmam.actors.preparation import LOOK_US, SHELF, Kind, Preparation, Question
 from cmam.clock import SECOND_US
 from cmam.domain.events import Event, ExecutionSeen, Reconciled
 from cmam.domain.ids import SymbolId
@@ -26,6 +26,9 @@ QUIET_US = 700_000
 RESTLESS_MAX = 8
 REFRESH_US = 60 * SECOND_US
 """How often what the broker holds is compared with what is believed, while all is well."""
+PUT_OFF_US = 5 * SECOND_US
+PUT_OFF_MAX = 6
+"""How often in a row, and for how long each time, that look waits for a connection with nothing to send."""
 
 
 class Questions:
@@ -38,6 +41,8 @@ class Questions:
         self._preparation: Preparation | None = None
         self._early: list[tuple[m.Reported, bool]] = []
         self._is_refreshing = False
+        self._family = ""
+        self._put_off = 0
         self._looked_up_us = 0
         self._executed_us = 0
         self._asked_us = 0
@@ -67,21 +72,26 @@ class Questions:
             is_live=desk.ports.is_live,
             settle_us=desk.ports.settle_us,
             asks_past=self.asks_past or (desk.ports.is_again and not desk.view.has_reconciled),
+            shelf=desk.ports.shelf,
         )
         self._ask(self._preparation.begin())
 
     def give_up(self) -> None:
         """The line is gone: nothing that was asked will be answered."""
+        if self._preparation is not None:
+            self._preparation.give_up()
         self._preparation = None
         self._early.clear()
 
     def again(self, question: str) -> None:
         """Ask once more what was refused a while ago."""
         if self._preparation is not None and self._preparation.expects(question):
-            self._ask(self._preparation.again(question))
+            self._go_on(self._preparation, self._preparation.again(question, self._desk.view))
 
     def symbols_changed(self, symbols: tuple[int, ...]) -> None:
         """Read changed symbols again before anything is decided in them; with none, look at everything once more."""
+        if symbols and self._family:
+            self._desk.ports.shelf.forget(self._family)
         for symbol in symbols:
             self._desk.specs.pop(SymbolId(symbol), None)
         if self.is_idle and self._desk.is_reconciled:
@@ -94,10 +104,19 @@ class Questions:
             self._desk.remind(SECOND_US + self._desk.view.account % 60 * (REFRESH_US // 60), "refresh")
 
     def refresh(self) -> None:
-        """Look at what the broker holds: no event may be missed for longer than the time between two looks."""
-        if self.is_idle and self._desk.is_reconciled:
+        """Look at what the broker holds: no event may be missed for longer than the time between two looks.
+
+        Where orders wait for the budget the look does too, for a while: of 500 accounts it would take every sixth slot.
+        """
+        desk = self._desk
+        if self._put_off < PUT_OFF_MAX and desk.ports.status.read(m.limiter_name(desk.ports.connection)).get("waiting"):
+            self._put_off += 1
+            desk.remind(PUT_OFF_US, "refresh")
+            return
+        self._put_off = 0
+        if self.is_idle and desk.is_reconciled:
             self.prepare(Kind.REFRESH)
-        self._desk.remind(REFRESH_US, "refresh")
+        desk.remind(REFRESH_US, "refresh")
 
     def lookup_due(self) -> int | None:
         """When to ask what became of unknown outcomes; never while nobody could answer, nor again at once."""
@@ -134,9 +153,15 @@ class Questions:
             is_baseline = isinstance(fact, Reconciled) and not desk.view.has_reconciled
             self.lacks_baseline = self.lacks_baseline or is_baseline
             desk.fact(fact, then=((desk.name, m.BaselineKept()),) if is_baseline else ())
-        desk.specs = preparation.specs
+        self._go_on(preparation, questions)
+
+    def _go_on(self, preparation: Preparation, questions: tuple[Question, ...]) -> None:
+        self._desk.specs = preparation.specs
+        self._family = preparation.family or self._family
         if preparation.wants_quotes:
             self._subscribe(preparation)
+        if preparation.is_to_look:
+            self._desk.remind(LOOK_US, f"question {SHELF}")
         self._ask(questions)
         if preparation.is_done:
             self._prepared(preparation)

@@ -1,0 +1,73 @@
+"""Symbol specifications that accounts of one broker share, so that thousands of them need not each read everything.
+
+Accounts whose symbol lists are equal mostly have equal specifications too, but not always: groups of one broker differ
+in commissions or swaps. So each account reads a sample of its own, spread over the whole list, and takes the rest from
+the shelf only where a whole set with exactly these specifications is there. Otherwise it reads everything and puts it
+there; meanwhile others with the same list wait for it. What changes at the broker takes the sets of that list away.
+
+Many accounts' threads read and write it; each step is one operation on a dict or a list. Knows no wire.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+from cmam.domain.ids import AccountId, SymbolId
+from cmam.domain.symbols import SymbolName, SymbolSpec
+
+SAMPLE: Final = 100
+"""So many symbols an account always reads itself: one request."""
+
+Specs = Mapping[SymbolId, SymbolSpec]
+
+
+class SpecShelf:
+    """Whole sets of specifications by symbol list, and who is reading one."""
+
+    def __init__(self) -> None:
+        self._sets: dict[str, list[Specs]] = {}
+        self._readers: dict[str, AccountId] = {}
+        self._changes: dict[str, int] = {}
+
+    def changes(self, family: str) -> int:
+        """How often something of a list has changed at the broker while we looked."""
+        return self._changes.get(family, 0)
+
+    def match(self, family: str, sample: Specs) -> Specs | None:
+        """A set in which everything of a sample stands exactly so."""
+        for specs in self._sets.get(family, ()):
+            if all(specs.get(symbol) == spec for symbol, spec in sample.items()):
+                return specs
+        return None
+
+    def may_read(self, family: str, account: AccountId) -> bool:
+        """Whether this account shall read a whole set; another one may be doing so."""
+        return self._readers.setdefault(family, account) == account
+
+    def put(self, family: str, account: AccountId, specs: Specs, changes: int) -> None:
+        """Keep a whole set that an account has read since so many changes, unless there was one more meanwhile."""
+        if changes == self.changes(family) and self.match(family, specs) is None:
+            self._sets.setdefault(family, []).append(specs)
+        self.give_up(account)
+
+    def give_up(self, account: AccountId) -> None:
+        """An account reads no longer, whatever it has read."""
+        for family, reader in list(self._readers.items()):
+            if reader == account:
+                self._readers.pop(family, None)
+
+    def forget(self, family: str) -> None:
+        """Something of a list has changed at the broker: its sets are of yesterday."""
+        self._changes[family] = self.changes(family) + 1
+        self._sets.pop(family, None)
+
+
+def sample_of(names: Sequence[SymbolName], used: frozenset[SymbolId]) -> list[SymbolName]:
+    """What an account reads itself: what it holds, and the rest spread evenly over the list, which runs by kind."""
+    if len(names) <= SAMPLE:
+        return list(names)
+    held = [name for name in names if name.symbol in used][: SAMPLE // 2]
+    others = [name for name in names if name not in held]
+    room = SAMPLE - len(held)
+    return held + [others[place * len(others) // room] for place in range(room)]

@@ -1,0 +1,153 @@
+"""Accounts that share what they would each have read: specifications of one broker, with a sample of one's own."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from cmam.actors.preparation import LOOKS_MAX, SHELF, Kind, Preparation, Question
+from cmam.actors.shelf import SAMPLE, SpecShelf, sample_of
+from cmam.domain.account import AccountView
+from cmam.domain.ids import AccountId, SymbolId
+from cmam.domain.symbols import SymbolName, SymbolSpec
+
+NAMES = tuple(SymbolName(symbol=SymbolId(number), name=f"S{number}") for number in range(1, 251))
+
+
+def spec(number: int, *, lot: int = 100) -> SymbolSpec:
+    """One specification as a broker gives it, a new object each time."""
+    return replace(SymbolSpec(symbol=SymbolId(number), name=f"S{number}"), sl_distance=lot)
+
+
+class Reader:
+    """An account that prepares itself, and a broker that answers it."""
+
+    def __init__(
+        self, account: int, shelf: SpecShelf, *, lot: int = 100, names: tuple[SymbolName, ...] = NAMES
+    ) -> None:
+        self.view = AccountView(account=AccountId(account))
+        self.way = Preparation(self.view, specs={}, kind=Kind.FULL, leads=False, now_us=0, shelf=shelf)
+        self.lot = lot
+        self.read = 0
+        self.open: list[Question] = list(self.way.begin())
+        self.answer("assets", ())
+        self.answer("symbols", names)
+
+    def answer(self, question: str, report: object) -> None:
+        """Answer one question."""
+        self.open = [one for one in self.open if one.name != question]
+        _, asked = self.way.answered(question, report, self.view, 0)
+        self.open += asked
+
+    def answer_specs(self) -> None:
+        """Answer everything about specifications that is asked now."""
+        for question in [one for one in self.open if one.name.startswith("specs ")]:
+            numbers = list(question.message.symbolId)
+            self.read += len(numbers)
+            self.answer(question.name, tuple(spec(number, lot=self.lot) for number in numbers))
+
+    def look(self) -> None:
+        """Look at the shelf again."""
+        self.open += self.way.again(SHELF, self.view)
+
+    @property
+    def is_done(self) -> bool:
+        """Whether the specifications are there and the snapshot is asked for."""
+        return any(one.name == "snapshot" for one in self.open)
+
+
+def test_the_first_reads_everything_and_the_next_a_sample() -> None:
+    """Both know every symbol in the end; what they know is one object, kept once."""
+    shelf = SpecShelf()
+    first = Reader(1, shelf)
+    first.answer_specs()
+    assert first.read == SAMPLE
+    first.answer_specs()
+    assert (first.read, first.is_done) == (250, True)
+    second = Reader(2, shelf)
+    second.answer_specs()
+    assert (second.read, second.is_done) == (SAMPLE, True)
+    assert second.way.specs == first.way.specs == {number: spec(number) for number in range(1, 251)}
+    assert all(second.way.specs[SymbolId(n)] is shelf.match(first.way.family, {})[SymbolId(n)] for n in (1, 77, 250))  # type: ignore[index]
+
+
+def test_while_one_reads_the_others_wait_for_it() -> None:
+    """A second account asks for its sample only, looks now and then, and goes on once the set is whole."""
+    shelf = SpecShelf()
+    first, second = Reader(1, shelf), Reader(2, shelf)
+    first.answer_specs()
+    second.answer_specs()
+    assert (second.way.is_to_look, second.way.expects(SHELF), second.is_done) == (True, True, False)
+    second.look()
+    assert not second.is_done
+    first.answer_specs()
+    second.look()
+    assert (second.read, second.is_done, second.way.is_to_look) == (SAMPLE, True, False)
+
+
+def test_another_group_of_the_same_broker_reads_for_itself() -> None:
+    """Equal lists with other specifications share nothing but the list; each group has its own set."""
+    shelf = SpecShelf()
+    first = Reader(1, shelf)
+    first.answer_specs()
+    first.answer_specs()
+    other = Reader(2, shelf, lot=200)
+    other.answer_specs()
+    other.answer_specs()
+    assert (other.read, other.way.specs[SymbolId(250)].sl_distance) == (250, 200)
+    third = Reader(3, shelf, lot=200)
+    third.answer_specs()
+    assert (third.read, third.way.specs[SymbolId(3)].sl_distance) == (SAMPLE, 200)
+
+
+def test_who_reads_may_fail_without_holding_up_the_others() -> None:
+    """Its lost line lets the next one read; and who has looked for a minute reads for itself."""
+    shelf = SpecShelf()
+    first, second, third = Reader(1, shelf), Reader(2, shelf), Reader(3, shelf)
+    for reader in (first, second, third):
+        reader.answer_specs()
+    first.way.give_up()
+    second.look()
+    assert [one for one in second.open if one.name.startswith("specs ")]
+    for _ in range(LOOKS_MAX):
+        assert not third.is_done
+        third.look()
+    third.answer_specs()
+    assert (third.read, third.is_done) == (250, True)
+
+
+def test_a_change_at_the_broker_takes_sets_away_also_one_that_is_being_read() -> None:
+    """What was read before a change is never what another account trades by."""
+    shelf = SpecShelf()
+    first = Reader(1, shelf)
+    first.answer_specs()
+    shelf.forget(first.way.family)
+    first.answer_specs()
+    assert first.is_done
+    second = Reader(2, shelf)
+    second.answer_specs()
+    assert not second.is_done, "it reads for itself"
+    second.answer_specs()
+    shelf.forget(second.way.family)
+    third = Reader(3, shelf)
+    third.answer_specs()
+    assert not third.is_done
+
+
+def test_a_short_list_is_one_request_as_ever() -> None:
+    """Up to a hundred symbols nothing is shared but the objects."""
+    shelf = SpecShelf()
+    readers = [Reader(number, shelf, names=NAMES[:30]) for number in (1, 2)]
+    for reader in readers:
+        reader.answer_specs()
+        assert (reader.read, reader.is_done) == (30, True)
+    assert readers[0].way.specs[SymbolId(7)] is readers[1].way.specs[SymbolId(7)]
+
+
+def test_the_sample_has_what_is_held_and_is_spread_over_the_list() -> None:
+    """A hundred different symbols, the held ones among them, no stretch of the list left out."""
+    sample = sample_of(NAMES, frozenset({SymbolId(3), SymbolId(248)}))
+    numbers = [int(name.symbol) for name in sample]
+    assert len(set(numbers)) == SAMPLE
+    assert {3, 248} <= set(numbers)
+    ordered = sorted(numbers)
+    assert max(later - earlier for earlier, later in zip([0, *ordered], [*ordered, 251], strict=True)) <= 4
