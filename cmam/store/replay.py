@@ -10,7 +10,7 @@ from __future__ import annotations
 import bisect
 import dataclasses
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -76,15 +76,21 @@ class _Account:
 
 
 class Replay:
-    """Goes through a log in its order."""
+    """Goes through a log in its order. `on_derived` is shown every recorded derivation with what comes out today."""
 
-    def __init__(self) -> None:
+    def __init__(self, on_derived: Callable[[Recorded, Event], None] | None = None) -> None:
         self.result = Replayed()
+        self._on_derived = on_derived
         self._registry = Registry()
         self._profiles: dict[str, list[ProfileView]] = {}
         self._accounts: dict[AccountId, _Account] = {}
         self._told: dict[tuple[AccountId, int], tuple[Change, ...]] = {}
         self._places: dict[AccountId, list[tuple[int, int]]] = {}
+
+    @property
+    def views(self) -> Mapping[AccountId, AccountView]:
+        """What today's code believes of each account."""
+        return {number: account.view for number, account in self._accounts.items()}
 
     def run(self, records: Iterable[Recorded]) -> Replayed:
         """Replay all records, then say what is missing at the end."""
@@ -154,6 +160,8 @@ class Replay:
             self._lose(account, record, "nothing", "nothing that came before it leads to it")
             return
         computed = account.expected.pop(0)
+        if self._on_derived is not None:
+            self._on_derived(record, computed)
         if record.topic != computed.TOPIC:
             self._lose(account, record, _text(computed), f"{computed.TOPIC} comes out instead")
         elif not _comes_out(computed, record.event, record.state):
@@ -246,18 +254,18 @@ def _comes_out(computed: object, recorded: object, state: bytes, part: str | Non
         return True
     data = json.loads(state)["data"]
     stored = data if part is None else data[part]
-    return bool(_spoken(computed, stored) == _spoken(recorded, stored))
+    return bool(spoken(computed, stored) == spoken(recorded, stored))
 
 
-def _spoken(value: object, stored: Any) -> Any:
+def spoken(value: object, stored: Any) -> Any:
     """A value as plain JSON, without the fields that the stored form of it does not have."""
     if dataclasses.is_dataclass(value) and isinstance(stored, dict):
         names = [entry.name for entry in dataclasses.fields(value) if entry.name in stored]
-        return {name: _spoken(getattr(value, name), stored[name]) for name in names}
+        return {name: spoken(getattr(value, name), stored[name]) for name in names}
     if isinstance(value, Mapping) and isinstance(stored, dict):
-        return {key: _spoken(one, stored.get(key)) for key, one in value.items()}
+        return {key: spoken(one, stored.get(key)) for key, one in value.items()}
     if isinstance(value, tuple) and isinstance(stored, list) and len(value) == len(stored):
-        return [_spoken(one, old) for one, old in zip(value, stored, strict=True)]
+        return [spoken(one, old) for one, old in zip(value, stored, strict=True)]
     return event_builtins(value)
 
 

@@ -2,16 +2,31 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
+import os
 import shutil
+import sqlite3
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from cmam.domain.events import ChangeDecided, Checkpointed
+from cmam.domain.quantities import Volume
 from cmam.store import replay
 from cmam.store.audit import Audit
 from cmam.store.chain import parse_log_head
+from cmam.store.digest import replay_digest
+from cmam.store.envelope import Recorded, event_classes
+from cmam.store.fold import fold
 from cmam.store.log import EventLog
+from cmam.store.verify import verify
+from cmam.store.what_if import Asked, what_if
+from scripts import make_sample
 
 LISTS = ("copies", "decisions", "orders", "accounts", "settings")
 
@@ -64,3 +79,142 @@ def test_the_sample_can_be_written_on(root: Path, tmp_path: Path) -> None:
     log.write_checkpoint(1)
     assert log.position() in (before, before + 1)
     log.close()
+
+
+# --- a day with everything ------------------------------------------------------------------------------------------
+
+
+def test_the_sample_has_every_kind_of_event_and_is_small(root: Path, audit: Audit) -> None:
+    """Each kind at least once, a checkpoint as the last word, in a file of at most 1 MiB."""
+    records = list(audit.log.read_all())
+    missing = {kind.__name__ for kind in event_classes()} - {type(record.event).__name__ for record in records}
+    assert not missing
+    assert isinstance(records[-1].event, Checkpointed)
+    assert (root / "events.db.sample").stat().st_size <= make_sample.BYTES_MAX
+
+
+def test_the_same_code_writes_the_same_sample(root: Path, tmp_path: Path) -> None:
+    """The day from its seed gives the committed records, and with the same SQLite the same file to the byte."""
+    fresh = tmp_path / "events.db"
+    make_sample.write_sample(fresh)
+    made, committed = (list(EventLog.read_file(path).raw()) for path in (fresh, root / "events.db.sample"))
+    changed = "the day comes out otherwise: if that is meant, `make sample` writes it anew"
+    assert [raw.topic for raw in made] == [raw.topic for raw in committed], changed
+    assert made == committed, changed
+    was_written_by = int.from_bytes((root / "events.db.sample").read_bytes()[96:100], "big")
+    if was_written_by == _number(sqlite3.sqlite_version):
+        assert fresh.read_bytes() == (root / "events.db.sample").read_bytes()
+
+
+def _number(version: str) -> int:
+    major, minor, patch = map(int, version.split("."))
+    return major * 1_000_000 + minor * 1_000 + patch
+
+
+def test_reading_the_sample_leaves_it_as_it_was(root: Path, audit: Audit) -> None:
+    """It is never opened in place: no byte of it changes and nothing is put beside it, whatever is read."""
+    sample = root / "events.db.sample"
+    before = hashlib.sha256(sample.read_bytes()).hexdigest()
+    log = EventLog.read_file(sample)
+    assert replay.verify(log.read_all()).is_identical
+    log.close()
+    assert verify(audit.log.raw()).is_whole
+    assert hashlib.sha256(sample.read_bytes()).hexdigest() == before
+    assert not list(root.glob("events.db.sample-*"))
+
+
+# --- this sample and those of released versions -----------------------------------------------------------------------
+
+
+def _samples(root: Path) -> Iterator[tuple[Path, Path]]:
+    """Each sample with the file of its digest: today's, and one for every released version."""
+    yield root / "events.db.sample", root / "tests" / "conformance" / "sample" / "digest"
+    for kept in sorted((root / "tests" / "samples").glob("*.db")):
+        yield kept, kept.with_suffix(".digest")
+
+
+def test_every_sample_replays_to_its_committed_digest(root: Path) -> None:
+    """What was derived then is derived now, and leaves every account where it was left: also for old formats."""
+    for sample, digest in _samples(root):
+        log = EventLog.read_file(sample)
+        assert verify(log.raw()).is_whole, sample
+        assert replay.verify(log.read_all()).is_identical, sample
+        assert replay_digest(log.read_all()) == digest.read_text(encoding="utf-8").strip(), sample
+        log.close()
+
+
+def test_a_what_if_with_the_settings_that_were_is_empty_for_every_sample(root: Path) -> None:
+    """Also where copies were touched, rebuilt, adopted, stopped out, flattened and released."""
+    for sample, _ in _samples(root):
+        log = EventLog.read_file(sample)
+        found = what_if(log.read_all, Asked.of(fold(log.read_all()).registry, {}))
+        assert found["equal"], found["differences"][:1]
+        assert all(one["recorded"] == one["what_if"] for one in found["followers"])
+        assert found["model"]["fills"] == 0
+        log.close()
+
+
+def test_a_decision_that_changes_changes_the_digest(audit: Audit) -> None:
+    """One volume, of one decision, is enough."""
+
+    def changed() -> Iterator[Recorded]:
+        is_done = False
+        for record in audit.log.read_all():
+            if not is_done and isinstance(record.event, ChangeDecided) and record.event.volume:
+                is_done = True
+                yield replace(record, event=replace(record.event, volume=Volume(1)))
+            else:
+                yield record
+
+    assert replay_digest(changed()) != replay_digest(audit.log.read_all())
+
+
+def test_a_released_sample_is_kept_with_its_digest_and_never_again(
+    root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`make_sample.py --keep VERSION` copies it beside the older ones; a second time it refuses."""
+    monkeypatch.setattr(make_sample, "KEPT", tmp_path)
+    make_sample.keep("9.9.9")
+    assert (tmp_path / "9.9.9.db").read_bytes() == (root / "events.db.sample").read_bytes()
+    kept = (tmp_path / "9.9.9.digest").read_text(encoding="utf-8")
+    assert kept == (root / "tests" / "conformance" / "sample" / "digest").read_text(encoding="utf-8")
+    with pytest.raises(SystemExit, match="never written again"):
+        make_sample.keep("9.9.9")
+
+
+_DIGEST = (
+    "import locale, pathlib, sys; locale.setlocale(locale.LC_ALL, '');"
+    "from cmam.store.digest import replay_digest; from cmam.store.log import EventLog;"
+    "print(replay_digest(EventLog.read_file(pathlib.Path(sys.argv[1])).read_all()))"
+)
+
+
+@pytest.mark.parametrize(
+    ("seed", "zone", "locale"), [("1", "Pacific/Auckland", "C.UTF-8"), ("4242", "America/St_Johns", "POSIX")]
+)
+def test_the_digest_is_the_same_wherever_it_is_made(root: Path, seed: str, zone: str, locale: str) -> None:
+    """Under other hash seeds, time zones and locales, by every Python from 3.11 that is found and can run cmam."""
+    committed = (root / "tests" / "conformance" / "sample" / "digest").read_text(encoding="utf-8").strip()
+    environment = {**os.environ, "PYTHONHASHSEED": seed, "TZ": zone, "LC_ALL": locale, "PYTHONPATH": str(root)}
+    for python in _pythons():
+        said = subprocess.run(
+            [python, "-c", _DIGEST, str(root / "events.db.sample")],
+            env=environment,
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        assert said.stdout.strip() == committed, python
+
+
+def _pythons() -> list[str]:
+    """This Python, and every other one that has what cmam needs."""
+    found = [sys.executable]
+    for minor in range(11, 20):
+        other = shutil.which(f"python3.{minor}")
+        if other is None or os.path.realpath(other) == os.path.realpath(sys.executable):
+            continue
+        probe = [other, "-c", "import eventsourcing, msgspec, sqlite_utils"]
+        if subprocess.run(probe, capture_output=True, check=False).returncode == 0:
+            found.append(other)
+    return found
