@@ -19,11 +19,6 @@ from cmam.store.sql_views import DESCRIPTIONS, HIDDEN, SQL_VIEWS
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = (ROOT / "docs" / "queries.md").read_text(encoding="utf-8")
 QUERIES = re.findall(r"## ([^\n]+)\n.*?```sql\n(.*?)```", PAGE, re.DOTALL)
-EMPTY_IN_THE_SAMPLE = {
-    "What is open now, and how does it compare with the leader?",
-    "Which requests did brokers refuse, and with which word?",
-    "What explains copies but is no decision?",
-}
 
 
 @pytest.fixture(scope="module")
@@ -45,9 +40,8 @@ def views(path: Path) -> Iterator[Database]:
 
 @pytest.mark.parametrize(("title", "sql"), QUERIES, ids=[title for title, _ in QUERIES])
 def test_every_query_of_the_page_answers(views: Database, title: str, sql: str) -> None:
-    """None is stale, and on the sample's day those have rows whose subject occurred in it."""
-    rows = list(views.query(sql))
-    assert (rows == []) is (title in EMPTY_IN_THE_SAMPLE)
+    """None is stale, and on the sample's day, in which everything happens, each has rows."""
+    assert list(views.query(sql)), title
 
 
 def test_the_page_asks_every_view(views: Database) -> None:
