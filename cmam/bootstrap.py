@@ -57,10 +57,13 @@ from cmam.store.errors import StoreUnavailable
 from cmam.store.fold import Fold
 from cmam.store.lock import StoreLock
 from cmam.store.log import EventLog, Pending
+from cmam.store.tail import check_tail
 from cmam.store.text import iso
 
 log = logging.getLogger(__name__)
 
+PROJECTOR_AGAIN_US = 10 * SECOND_US
+"""How soon after one start of the projector the next may follow."""
 PROJECTOR_S = 1.0
 """How long the projector may take to come up to the end of the log; what it leaves is projected by whoever looks."""
 PREFIX_BYTES = 4
@@ -153,13 +156,14 @@ def run(
         event_log = EventLog.open(home.root, durability=settings.durability)
         is_free = True
         try:
+            check_tail(event_log)
             vault = secrets_of(home, settings.secrets)
             only = frozenset(name.lower() for name in profiles)
             identity = StoreName(home.root)
             system = System(settings, event_log, vault, threads(settings, clock), only=only, identity=identity)
             identity.keep(system.store)
             try:
-                code = _attended(home, system, stop, on_ready, is_done)
+                code = _attended(home, system, stop, on_ready, is_done, clock)
             finally:
                 is_free = not system.ended.is_stuck  # else its thread still holds the file, and close would wait for it
                 on_end(system.ended)
@@ -185,17 +189,29 @@ def _attended(
     stop: Latch,
     on_ready: Callable[[Ready], None],
     is_done: Callable[[StatusBoard], bool],
+    clock: Clock,
 ) -> int:
     """Run a system with what other processes need of it: the control channel and the projector."""
     home.prepare_runtime()
     control = ControlListener(home.control_socket, home.control_key, system.handle)
     child: subprocess.Popen[bytes] | None = None
+    again_us = 0
     try:
         ready = system.start()
         control.start()
         child = projector.start(home.root)
         on_ready(ready)
-        system.wait(stop, is_done)
+
+        def tend(board: StatusBoard) -> bool:
+            """Start a projector again that died: copying goes on without one, but nobody sees it in the audit."""
+            nonlocal child, again_us
+            if child is not None and child.poll() is not None and clock.monotonic() >= again_us:
+                again_us = clock.monotonic() + PROJECTOR_AGAIN_US
+                log.warning("= the projector ended with %s and is started again", child.returncode)
+                child = projector.start(home.root)
+            return is_done(board)
+
+        system.wait(stop, tend)
     finally:  # also where a start fails half way: what runs already would keep the process alive for ever
         try:
             control.stop()

@@ -35,6 +35,7 @@ from cmam.store.errors import StoreError, StoreHeld, StoreMissing
 from cmam.store.fold import Fold, account_of, fold
 from cmam.store.lock import StoreLock
 from cmam.store.log import EventLog, Pending
+from cmam.store.tail import check_tail
 from cmam.store.text import iso
 from cmam.store.views_file import views_position
 
@@ -277,6 +278,7 @@ def _held(home: Home, command: str, clock: Clock) -> Iterator[Desk]:
     with StoreLock(home.root).acquire(since=iso(clock.now()) or "", command=command):
         log = EventLog.open(home.root)
         try:
+            check_tail(log)
             yield Desk(log, clock, StoreName(home.root))
         finally:
             log.close()

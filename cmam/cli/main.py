@@ -31,6 +31,7 @@ class Root(Lazy):
         "replay": ("cmam.cli.replay", "Rebuild the past from the log, and verify every decision."),
         "audit": ("cmam.cli.audit", "Show what was copied, skipped and why."),
         "backup": ("cmam.cli.backups", "Copy the log while it is written, and check the copy."),
+        "salvage": ("cmam.cli.salvage", "Copy the good part of a damaged log."),
     }
 
     def __init__(self, *arguments: Any, **named: Any) -> None:

@@ -81,8 +81,8 @@ def explain(error: BaseException, path: Path, *, is_log: bool = True) -> StoreEr
             "backup (cmam backup), or choose another folder with --home."
         )
     return StoreBroken(
-        f"The event store {path} is damaged ({found or error}). Restore it from a backup (cmam backup), or move it "
-        "away: copies are then recognised by their labels at the broker."
+        f"The event store {path} is damaged ({found or error}). Restore it from a backup, or copy out what is good "
+        "with `cmam salvage FILE`: what comes after it is asked of the brokers."
     )
 
 
@@ -144,14 +144,15 @@ def open_for_writing(path: Path, durability: Durability) -> LogRecorder:
     return LogRecorder(LogDatastore(path, connection), TABLE)
 
 
-def open_for_reading(path: Path) -> LogRecorder:
-    """Open the file beside its writer, without the right to change it."""
+def open_for_reading(path: Path, *, whole: bool = True) -> LogRecorder:
+    """Open the file beside its writer, without the right to change it; `whole` refuses one that was cut off."""
     if not path.exists():
         raise StoreMissing(
             f"There is no event store in {path.parent}: expected {path.name}. Set cmam up there (cmam account add), or "
             "name the right folder with --home."
         )
-    _check_file(path)
+    if whole:
+        _check_file(path)
     try:
         connection = _connect_to_read(path)
         _check_format(connection, path)
@@ -243,14 +244,30 @@ def _check_file(path: Path) -> None:
         )
     if not header.startswith(_HEADER):
         raise explain(_NotADatabase(), path)
-    page_size = int.from_bytes(header[16:18], "big")
-    page_size = 65_536 if page_size == 1 else page_size
-    expected = page_size * int.from_bytes(header[28:32], "big")
+    expected = _length(header)
     if size < expected and not (wal.exists() and wal.stat().st_size > 0):
         raise StoreBroken(
-            f"The event store {path} is cut off: expected {expected} bytes, found {size}. Restore it from a backup "
-            "(cmam backup)."
+            f"The event store {path} is cut off: expected {expected} bytes, found {size}. Restore it from a backup, or "
+            "copy out what is good with `cmam salvage FILE`."
         )
+
+
+def missing_bytes(path: Path) -> int:
+    """How much shorter a database is than its own header says; raises StoreBroken where it has no such header."""
+    try:
+        with path.open("rb") as file:
+            header = file.read(100)
+        size = path.stat().st_size
+    except OSError as error:
+        raise StoreUnavailable(f"The event store {path} cannot be read: {error.strerror or error}.") from error
+    if not header.startswith(_HEADER):
+        raise explain(_NotADatabase(), path)
+    return max(0, _length(header) - size)
+
+
+def _length(header: bytes) -> int:
+    page_size = int.from_bytes(header[16:18], "big")
+    return (65_536 if page_size == 1 else page_size) * int.from_bytes(header[28:32], "big")
 
 
 class _NotADatabase(sqlite3.DatabaseError):

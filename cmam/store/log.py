@@ -7,8 +7,11 @@ It knows neither the clock nor what an event means.
 
 from __future__ import annotations
 
+import logging
+import os
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -26,6 +29,8 @@ from cmam.store.envelope import GENESIS, Cause, Decoding, Pending, Raw, Recorded
 from cmam.store.errors import RecordRefused, StoreBroken, StoreError, StoreUnavailable, VersionConflict
 
 __all__ = ["Cause", "Durability", "EventLog", "Pending", "Raw", "Recorded", "UnknownEvent"]
+
+log = logging.getLogger(__name__)
 
 PAGE = 500
 """Rows read at a time: few transactions, little memory."""
@@ -70,14 +75,24 @@ class EventLog:
     """One store's log. One thread at a time; any number of readers in other processes."""
 
     def __init__(
-        self, recorder: LogRecorder, *, path: Path | None, code: str = cmam.__version__, writes: bool = True
+        self,
+        recorder: LogRecorder,
+        *,
+        path: Path | None,
+        code: str = cmam.__version__,
+        writes: bool = True,
+        durability: Durability = Durability.FULL,
     ) -> None:
         self._recorder = recorder
         self._path = path
         self._code = code
         self._writes = writes
         self._decoding = Decoding()
+        self._durability = durability
         self._inode = path.stat().st_ino if path is not None else 0
+        # Kept open beside SQLite's own: it tells a file that was deleted from one that was moved. It is closed only
+        # after the connection, since closing any of a process's handles lets go of all its locks on the file.
+        self._handle = os.open(path, os.O_RDONLY) if path is not None and writes else None
         self._heads: dict[str, Head] | None = None
         self._log_head: LogHead | None = None
         self._ours: dict[str, int] = {}  # per stream, the last version that this process has tried to write
@@ -88,7 +103,8 @@ class EventLog:
     ) -> EventLog:
         """Open the log of a folder for its one writer, who holds the store's lock; it is made where there is none."""
         path = home / database.FILE_NAME
-        return cls(database.open_for_writing(path, Durability(durability)), path=path, code=code)
+        safety = Durability(durability)
+        return cls(database.open_for_writing(path, safety), path=path, code=code, durability=safety)
 
     @classmethod
     def read_only(cls, home: Path) -> EventLog:
@@ -100,6 +116,16 @@ class EventLog:
     def read_file(cls, path: Path) -> EventLog:
         """Open a log under any name, read-only: a backup, or a sample."""
         return cls(database.open_for_reading(path), path=path, writes=False)
+
+    @classmethod
+    def open_file(cls, path: Path) -> EventLog:
+        """Make a log under any name, for its one writer."""
+        return cls(database.open_for_writing(path, Durability.FULL), path=path)
+
+    @classmethod
+    def damaged(cls, path: Path) -> EventLog:
+        """Open what is left of a log, read-only: whether it is whole is not asked."""
+        return cls(database.open_for_reading(path, whole=False), path=path, writes=False)
 
     @classmethod
     def in_memory(cls, *, code: str = cmam.__version__) -> EventLog:
@@ -214,12 +240,47 @@ class EventLog:
         """Notice that the file was moved or deleted under us: writing on would keep records where nobody looks."""
         if self._path is None:
             return
+        if self.is_in_place():
+            return
+        if self._handle is not None and os.fstat(self._handle).st_nlink == 0 and not self._path.exists():
+            self._make_anew(self._path)
+            return
+        raise StoreUnavailable(f"The event store {self._path} was moved or replaced while in use. Put it back.")
+
+    def is_in_place(self) -> bool:
+        """Whether the file that is open is the one under its name."""
+        if self._path is None:
+            return True
         try:
-            inode = self._path.stat().st_ino
+            return self._path.stat().st_ino == self._inode
         except OSError:
-            inode = -1
-        if inode != self._inode:
-            raise StoreUnavailable(f"The event store {self._path} was moved or deleted while in use. Put it back.")
+            return False
+
+    def _make_anew(self, path: Path) -> None:
+        """Write a file that somebody deleted again, from what is still open of it, and go on in that."""
+        log.error("! the event store %s was deleted while in use: it is written anew from what is open of it", path)
+        fresh = path.with_name(f"{path.name}.new-{os.getpid()}")
+        try:
+            fresh.unlink(missing_ok=True)
+            os.close(os.open(fresh, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
+            with closing(sqlite3.connect(fresh, isolation_level=None)) as target:
+                self.connection.backup(target)
+            fresh.rename(path)
+            database.sync_folder(path.parent)
+            self.connection.close()  # which also takes its write-ahead log away, by name: before the new one has one
+            if self._handle is not None:
+                os.close(self._handle)
+                self._handle = None
+        except OSError as error:
+            raise StoreUnavailable(
+                f"The event store {path} was deleted and cannot be written anew: {error}."
+            ) from error
+        except sqlite3.Error as error:
+            raise explain(error, path) from error
+        self._recorder = database.open_for_writing(path, self._durability)
+        self._inode = path.stat().st_ino
+        self._handle = os.open(path, os.O_RDONLY)
+        self.refresh()
 
     def write_checkpoint(self, at_us: int) -> None:
         """Put all heads on record in `app`, if anything was recorded since the last time.
@@ -252,6 +313,9 @@ class EventLog:
         except StoreError:
             pass  # the write-ahead log stays, and is read at the next start
         self.connection.close()
+        if self._handle is not None:
+            os.close(self._handle)
+            self._handle = None
 
     def _checkpoint_wal(self, mode: str) -> None:
         try:
@@ -331,6 +395,8 @@ class EventLog:
         """All rows after a position as they lie in the file, page by page."""
         while page := self._page(after_position, PAGE):
             yield from page
+            if page[-1].position <= after_position:
+                raise StoreBroken(f"The event store {self.path} is damaged: it leads in circles at {after_position}.")
             after_position = page[-1].position
 
     def page_of_raw(self, after_position: int, limit: int) -> list[Raw]:

@@ -23,7 +23,7 @@ from sqlite_utils import Database
 from cmam.store import schema
 from cmam.store.database import explain
 from cmam.store.envelope import Raw, UnknownEvent
-from cmam.store.errors import StoreError, StoreHeld, StoreUnavailable, ViewsDamaged
+from cmam.store.errors import StoreError, StoreHeld, StoreMissing, StoreUnavailable, ViewsDamaged
 from cmam.store.fold import AccountStep, Fold, account_of
 from cmam.store.lock import StoreLock
 from cmam.store.log import EventLog
@@ -292,6 +292,8 @@ def _follow_until_it_fails(log: EventLog, home: Path, held: int) -> bool:
             projector, seen, has_ended = Projector(log, views), -1, False
             while not has_ended:
                 has_ended = _has_ended(held, POLL_S)
+                if not log.is_in_place():
+                    raise StoreMissing("The event store is another file than it was: begin anew.")
                 version = log.data_version()
                 if version != seen or has_ended:
                     seen = version

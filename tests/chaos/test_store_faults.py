@@ -204,11 +204,41 @@ def test_a_file_taken_away_is_noticed(tmp_path: Path) -> None:
     """Records are never written where nobody will look for them."""
     log = _store(tmp_path, 3)
     (tmp_path / "events.db").rename(tmp_path / "elsewhere.db")
-    with pytest.raises(StoreUnavailable, match="moved or deleted"):
+    with pytest.raises(StoreUnavailable, match="moved or replaced"):
         log.append([_fact(4)])
     (tmp_path / "elsewhere.db").rename(tmp_path / "events.db")
     assert log.append([_fact(4)]) == 7
     log.close()
+
+
+def test_a_file_that_was_deleted_is_written_anew_with_everything_in_it(tmp_path: Path) -> None:
+    """Nothing that was acknowledged is lost, also what was in its write-ahead log only; readers find a whole store."""
+    log = _store(tmp_path, 30)
+    for path in tmp_path.iterdir():
+        path.unlink()
+    assert log.append([_fact(31)]) == 61
+    assert log.append([_fact(31, "account:2")]) == 62
+    reader = EventLog.read_only(tmp_path)
+    assert [record.position for record in reader.read_all()] == list(range(1, 63))
+    assert verify(reader.raw()).is_whole
+    reader.close()
+    log.close()
+    again = EventLog.open(tmp_path)
+    assert again.position() == 62
+    again.close()
+
+
+def test_a_file_that_was_replaced_is_not_written_to(tmp_path: Path) -> None:
+    """Another store under the name is somebody's doing: it stays as it is, and so does ours."""
+    log = _store(tmp_path / "ours", 3)
+    _store(tmp_path / "theirs", 5).close()
+    theirs = (tmp_path / "theirs" / "events.db").read_bytes()
+    shutil.copy(tmp_path / "theirs" / "events.db", tmp_path / "ours" / "fresh.db")
+    (tmp_path / "ours" / "fresh.db").rename(tmp_path / "ours" / "events.db")
+    for _ in range(2):
+        with pytest.raises(StoreUnavailable, match="replaced"):
+            log.append([_fact(4)])
+    assert (tmp_path / "ours" / "events.db").read_bytes() == theirs
 
 
 # --- the file ------------------------------------------------------------------------------------------------------

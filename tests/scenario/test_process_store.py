@@ -18,6 +18,7 @@ from cmam.openapi._pb import OpenApiMessages_pb2 as wire
 from cmam.sandbox.trader import Trader
 from cmam.store.log import EventLog
 from cmam.store.replay import verify
+from cmam.store.verify import verify as verify_chains
 from tests.scenario import test_actors_process as processes
 
 ready, settled, home, leader, follower = (
@@ -147,3 +148,20 @@ def test_stacks_are_printed_on_demand_and_nothing_else_happens(home: Path) -> No
         assert process.returncode == 0, err
     assert err.count("Thread 0x") > 5
     assert "on_receive" in err or "get" in err
+
+
+def test_a_store_deleted_in_the_middle_of_trading_is_there_again(home: Path, leader: Trader, follower: Trader) -> None:
+    """`rm events.db*` under a running cmam: the next trade is copied, and the new file holds all of the past."""
+    with _running(home) as process:
+        _buy(leader)
+        processes._until(lambda: _open(follower), "the first is copied")
+        for path in home.glob("events.db*"):
+            path.unlink()
+        _buy(leader)
+        processes._until(lambda: len(_open(follower)) == 2, "the second is copied")
+        process.send_signal(signal.SIGTERM)
+        _, err = process.communicate(timeout=processes.PATIENCE_S)
+        assert process.returncode == 0, err
+    log = EventLog.read_only(home)
+    assert verify_chains(log.raw()).is_whole
+    assert verify(log.read_all()).is_identical
