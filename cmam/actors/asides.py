@@ -94,7 +94,7 @@ class Asides:
         for leverage in sorted(wanted):
             if self._may(f"leverage {leverage}", now):
                 message = reckonings.ask_leverage(view.account, leverage)
-                self._ask(Question(f"{ASIDE}leverage {leverage}", message, reckonings.read_leverage))
+                self._ask(Question(f"{ASIDE}leverage {leverage}", message, reckonings.read_leverage), is_idle=True)
         if all(link.policy.margin_reserve is None for link in self._links()):
             return
         old = [symbol for symbol in view.specs if now - self._margin_us.get(symbol, -MARGIN_US) >= MARGIN_US]
@@ -102,7 +102,7 @@ class Asides:
             volumes = asked_volumes(view.specs[symbol])
             self._margin_us[symbol] = now
             message = reckonings.ask_margin(view.account, symbol, volumes)
-            self._ask(Question(f"{ASIDE}margin {symbol}", message, reckonings.margin_reader(symbol)))
+            self._ask(Question(f"{ASIDE}margin {symbol}", message, reckonings.margin_reader(symbol)), is_idle=True)
 
     def give_up(self) -> None:
         """The line is gone: nothing that was asked will be answered."""
@@ -113,10 +113,11 @@ class Asides:
     def _may(self, name: str, now: int) -> bool:
         return f"{ASIDE}{name}" not in self._open and now >= self._not_before.get(name, 0)
 
-    def _ask(self, question: Question) -> None:
+    def _ask(self, question: Question, *, is_idle: bool = False) -> None:
         desk = self._desk
         self._open[question.name] = question
-        desk.tell_limiter(m.Ask(desk.view.account, question.name, question.message, desk.name, question.translate))
+        ask = m.Ask(desk.view.account, question.name, question.message, desk.name, question.translate, is_idle)
+        desk.tell_limiter(ask)
 
     # --- answers ----------------------------------------------------------------------------------------------------
 

@@ -348,13 +348,17 @@ class Proved:
 
 @dataclass(frozen=True, slots=True)
 class Ask:
-    """Send this question; its answer comes back to `reply_to` as `Answered` or `Unanswered` under `question`."""
+    """Send this question; its answer comes back to `reply_to` as `Answered` or `Unanswered` under `question`.
+
+    `is_idle` says that nobody waits for it: it lets everything else go first, as long as that is not for ever.
+    """
 
     account: AccountId
     question: str
     message: Any
     reply_to: str
     translate: Callable[[Any], Any] = field(repr=False)
+    is_idle: bool = False
 
 
 @dataclass(frozen=True, slots=True)

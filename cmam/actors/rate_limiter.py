@@ -118,7 +118,7 @@ class RateLimitActor(Watched):
         self._number += 1
         return Item(
             name=f"question {self._number}",
-            lane=Lane.QUERY,
+            lane=Lane.IDLE if message.is_idle else Lane.QUERY,
             payload_type=payload_type,
             account=message.account,
             data=message,

@@ -34,6 +34,8 @@ LEND_US: Final = 20 * MILLISECOND_US
 QUESTION_TURN: Final = 5
 """Of so many slots in a row that opens could fill, one is a question's if any waits: an account that cannot reconcile
 cannot close, so no burst of opens may starve what it asks."""
+IDLE_TURN: Final = 25
+"""Of so many slots in a row that others use, one is for what nobody waits for: it may be late, not last for ever."""
 KNOWN_MAX: Final = 100_000
 """How many names of requests that moved money are remembered, to drop a second arrival hours later."""
 PAUSE_US: Final = 1 * SECOND_US
@@ -43,8 +45,14 @@ PAUSE_US_MAX: Final = 120 * SECOND_US
 STRIKE_US: Final = 10 * SECOND_US
 """A block that comes within this after the last one ended is the same trouble, and the pause doubles."""
 
-LANES: Final = tuple(Lane)
-LANES_QUESTIONS_FIRST: Final = (*(lane for lane in Lane if not lane.may_age), Lane.QUERY, Lane.OPEN)
+ALWAYS_FIRST: Final = tuple(lane for lane in Lane if not lane.may_age)
+TURNS: Final = {
+    (False, False): tuple(Lane),
+    (True, False): (*ALWAYS_FIRST, Lane.QUERY, Lane.OPEN, Lane.IDLE),
+    (False, True): (*ALWAYS_FIRST, Lane.IDLE, Lane.OPEN, Lane.QUERY),
+    (True, True): (*ALWAYS_FIRST, Lane.QUERY, Lane.IDLE, Lane.OPEN),
+}
+"""The lanes in their order, by whether it is a question's turn, and that of what nobody waits for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +120,7 @@ class Budget:
         self._returned = 0
         self._waiting_max = 0
         self._opens_in_a_row = 0
+        self._since_idle = 0
 
     @property
     def waiting(self) -> int:
@@ -231,6 +240,7 @@ class Budget:
         ahead = sum(len(queue) for other, queue in self._lanes.items() if other <= lane)
         if lane is Lane.OPEN:
             ahead += min(len(self._lanes[Lane.QUERY]), len(self._lanes[lane]) // (QUESTION_TURN - 1))
+            ahead += min(len(self._lanes[Lane.IDLE]), len(self._lanes[lane]) // (IDLE_TURN - 1))
         return ahead
 
     def figures(self, now_us: int) -> Figures:
@@ -285,7 +295,7 @@ class Budget:
         """Take the one item that leaves next, if any may."""
         if not self._waiting:
             return None
-        for lane in LANES if self._opens_in_a_row < QUESTION_TURN - 1 else LANES_QUESTIONS_FIRST:
+        for lane in self._order():
             queue = self._lanes[lane]
             if queue and self._lane_opens_at(lane, now_us) <= now_us:
                 found = queue.pop(lambda kind: self._kind_opens_at(kind, now_us) <= now_us)
@@ -294,10 +304,15 @@ class Budget:
                     return found[1]
         return None
 
+    def _order(self) -> tuple[Lane, ...]:
+        """The lanes as they go first now."""
+        return TURNS[self._opens_in_a_row >= QUESTION_TURN - 1, self._since_idle >= IDLE_TURN - 1]
+
     def _count(self, number: int, item: Item, now_us: int) -> None:
         """Count an item as sent now."""
         self._forget(number, item, is_queued=False)
         if item.lane.may_age:
+            self._since_idle = self._since_idle + 1 if item.lane is not Lane.IDLE else 0
             self._opens_in_a_row = self._opens_in_a_row + 1 if item.lane is Lane.OPEN else 0
         slot = self._flight.take(now_us)
         self._window.use(slot)

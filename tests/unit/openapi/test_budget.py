@@ -367,3 +367,18 @@ def test_an_answer_counts_frames_of_its_own_line_only() -> None:
     budget.wrote(2 * SECOND, len(leaving))
     budget.proved(1, 2_200 * MS)
     assert budget.figures(3_200 * MS + DRIFT_US).used == 1
+
+
+def test_what_nobody_waits_for_takes_one_slot_in_twenty_five() -> None:
+    """Beside opens and questions it is rare and never starved (a question due goes first); alone it leaves at once."""
+    budget = Budget(50)
+    for number in range(200):
+        budget.submit(Item(name=f"o{number}", lane=Lane.OPEN, payload_type=catalogue.NEW_ORDER, account=1))
+    for number in range(30):
+        budget.submit(Item(name=f"q{number}", lane=Lane.QUERY, payload_type=catalogue.TRADER, account=2))
+        budget.submit(Item(name=f"i{number}", lane=Lane.IDLE, payload_type=catalogue.VERSION, account=3))
+    leaving, _ = budget.take(0)
+    assert [place for place, item in enumerate(leaving) if item.lane is Lane.IDLE] == [25]
+    alone = Budget(50)
+    alone.submit(Item(name="i", lane=Lane.IDLE, payload_type=catalogue.VERSION, account=3))
+    assert len(alone.take(0)[0]) == 1
