@@ -290,7 +290,7 @@ class ConnectionActor(Watched):
         self._directory.tell(self._limiter, message)
 
     def _is_ready(self, account: int) -> bool:
-        return self._session.account_state(account) is session.AccountState.READY
+        return self._wire is not None and self._session.account_state(account) is session.AccountState.READY
 
     # --- application and accounts ---------------------------------------------------------------------------------
 
