@@ -57,7 +57,10 @@ def _kept(log: EventLog) -> dict[str, AccountView]:
 
 
 def _fitting(log: EventLog, views: Database) -> Iterator[tuple[str, AccountView]]:
-    query = "SELECT stream, version, hash, state FROM folds WHERE stream NOT IN (SELECT stream FROM projection_errors)"
+    query = (  # of the views that were kept of an account, the last: SQLite takes the other columns from its row
+        "SELECT stream, max(version), hash, state FROM folds"
+        " WHERE stream NOT IN (SELECT stream FROM projection_errors) GROUP BY stream"
+    )
     for stream, version, link, state in views.execute(query):
         record = log.record(stream, version)
         view = restore(state) if record is not None and record.hash == link else None

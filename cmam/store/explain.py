@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
+from functools import partial
 from typing import Any
 
 from cmam.domain.cases import Case
@@ -23,6 +24,7 @@ from cmam.store.arithmetic import expression
 from cmam.store.audit import Audit, Filters, Line
 from cmam.store.envelope import Recorded, event_builtins
 from cmam.store.reliving import Past
+from cmam.store.snapshot import kept_view
 from cmam.store.text import iso, iso_ms, money, price, units_text
 from cmam.store.timeline import timeline
 
@@ -39,7 +41,7 @@ def explain(audit: Audit, name: str) -> Iterator[Line]:
         record = audit.log.record(f"account:{account}", int(version))
         if record is not None and isinstance(record.event, ChangeDecided):
             found.append((decision, record, record.event))
-    past = Past(audit.log)
+    past = Past(audit.log, partial(kept_view, audit.views))
     for decision, record, event in found:
         yield _story(audit, past, decision, record, event)
 

@@ -27,7 +27,7 @@ from cmam.store.errors import StoreError, StoreHeld, StoreMissing, StoreUnavaila
 from cmam.store.fold import AccountStep, Fold, account_of
 from cmam.store.lock import StoreLock
 from cmam.store.log import EventLog
-from cmam.store.snapshot import keep, restore
+from cmam.store.snapshot import keep, kept_view
 from cmam.store.text import iso
 from cmam.store.views import Change, Row, changes_of_account, healed_by
 from cmam.store.views_file import HASH, POSITION, VIEWS_NAME, discard_views, meta, open_views, views_position
@@ -41,6 +41,8 @@ POLL_S = 0.02
 """How often the log is asked whether there is something new: one PRAGMA, a few microseconds."""
 SNAPSHOT_EVERY = 20_000
 """So many records may have to be folded again after the projector was killed."""
+SNAPSHOTS_KEPT = 8
+"""Of each account, spread over its stream: an old view is found by folding an eighth of it at most."""
 WAIT_TRIES = 100
 """Times 50 ms: how long an audit waits for a living projector to come up to the head of the log."""
 RETRY_S = 1.0
@@ -89,10 +91,23 @@ class Projector:
             stream = f"account:{account}"
             state, record = keep(view), self._log.record(stream, view.version)
             if state is not None and record is not None:
-                rows.append({"stream": stream, "version": view.version, "hash": record.hash, "state": state})
+                name, link = f"{stream}@{view.version}", record.hash
+                rows.append({"name": name, "stream": stream, "version": view.version, "hash": link, "state": state})
         with self._views.atomic():
-            self._views.table(schema.FOLDS).upsert_all(rows, pk="stream")
+            self._views.table(schema.FOLDS).upsert_all(rows, pk="name")
+            for row in rows:
+                self._thin(str(row["stream"]))
         self._since_snapshot = 0
+
+    def _thin(self, stream: str) -> None:
+        """Let go of the snapshots that stand closest to others: explain goes on from the nearest one before."""
+        sql = "SELECT version FROM folds WHERE stream = ? ORDER BY version"
+        versions = [0, *(int(row[0]) for row in self._views.execute(sql, [stream]))]
+        while len(versions) > SNAPSHOTS_KEPT + 1:
+            gaps = {versions[n]: versions[n + 1] - versions[n - 1] for n in range(1, len(versions) - 1)}
+            closest = min(gaps, key=lambda version: (gaps[version], version))
+            versions.remove(closest)
+            self._views.execute("DELETE FROM folds WHERE stream = ? AND version = ?", [stream, closest])
 
     # --- folding ------------------------------------------------------------------------------------------------------
 
@@ -110,10 +125,8 @@ class Projector:
         if account is None or raw.stream in self._folded:
             return
         self._folded[raw.stream] = raw.version
-        rows = list(self._views.execute("SELECT state FROM folds WHERE stream = ?", [raw.stream]))
-        view = restore(rows[0][0]) if rows else None
-        after = 0
-        if view is not None and view.version < raw.version:
+        view, after = kept_view(self._views, raw.stream, raw.version), 0
+        if view is not None:
             self._fold.accounts[account], after = view, view.version
         for record in self._log.read_stream(raw.stream, after=after):
             if record.version >= raw.version:

@@ -6,7 +6,7 @@ the decisions of one story cost one fold. It must not know the tables of the aud
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from cmam.domain.account import AccountView, evolve
@@ -22,12 +22,16 @@ from cmam.store.fold import account_of
 from cmam.store.log import EventLog
 from cmam.store.text import iso
 
+Kept = Callable[[str, int], AccountView | None]
+"""A view that was kept of a stream, before a version; a cache, or nothing."""
+
 
 class Past:
     """What was believed and wanted when decisions were made. For one question after the other, oldest first."""
 
-    def __init__(self, log: EventLog) -> None:
+    def __init__(self, log: EventLog, kept: Kept = lambda _stream, _before: None) -> None:
         self._log = log
+        self._kept = kept
         self._views: dict[AccountId, AccountView] = {}
         self._profiles: dict[ProfileId, list[tuple[Recorded, ProfileView]]] = {}
         self._store: StoreId | None = None
@@ -39,6 +43,9 @@ class Past:
         view = self._views.get(account)
         if view is None or view.version >= version:
             view = AccountView(account=account)
+        kept = self._kept(f"account:{account}", version)
+        if kept is not None and kept.version > view.version:
+            view = kept
         if view.version < version - 1:
             for record in self._log.read_stream(f"account:{account}", after=view.version):
                 if record.version >= version:

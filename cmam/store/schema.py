@@ -267,7 +267,7 @@ TABLES: Mapping[str, Table] = {
         ("at_us",),
     ),
     ERRORS: Table({"position": int, "stream": str, "version": int, "topic": str, "error": str}, "position"),
-    FOLDS: Table({"stream": str, "version": int, "hash": str, "state": bytes}, "stream"),
+    FOLDS: Table({"name": str, "stream": str, "version": int, "hash": str, "state": bytes}, "name", ("stream",)),
     META: Table({"name": str, "value": str}, "name"),
 }
 

@@ -12,6 +12,7 @@ from functools import cache
 from typing import Any
 
 import msgspec
+from sqlite_utils import Database
 
 from cmam.domain.account import AccountView
 
@@ -48,6 +49,14 @@ def keep(view: AccountView) -> bytes | None:
         return _ENCODER.encode(_Kept(dataclasses.replace(view, **empty), paired))
     except (TypeError, ValueError, OverflowError):
         return None
+
+
+def kept_view(views: Database, stream: str, before: int) -> AccountView | None:
+    """The newest view of an account that was kept before a version of its stream; None where there is none."""
+    sql = "SELECT state FROM folds WHERE stream = ? AND version < ? ORDER BY version DESC LIMIT 1"
+    found = views.execute(sql, [stream, before]).fetchone()
+    view = restore(found[0]) if found is not None else None
+    return view if view is not None and view.version < before else None
 
 
 def restore(kept: bytes) -> AccountView | None:
