@@ -33,6 +33,7 @@ from cmam.openapi.budget import RESERVED
 from cmam.openapi.window import GUARD_US_MAX
 from cmam.store.errors import StoreError, StoreHeld, StoreMissing
 from cmam.store.fold import Fold, account_of, fold
+from cmam.store.growth import growth
 from cmam.store.lock import StoreLock
 from cmam.store.log import EventLog, Pending
 from cmam.store.tail import check_tail
@@ -162,6 +163,11 @@ def views_lag(home: Home) -> int:
         return max(0, log.position() - (views_position(home.root) or 0))
     finally:
         log.close()
+
+
+def log_growth(home: Home) -> dict[str, Any] | None:
+    """How large the log of a home is, and how much of it the last day wrote."""
+    return growth(home.root)
 
 
 def settings_of(home: Home) -> Settings:

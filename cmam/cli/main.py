@@ -32,6 +32,8 @@ class Root(Lazy):
         "audit": ("cmam.cli.audit", "Show what was copied, skipped and why."),
         "backup": ("cmam.cli.backups", "Copy the log while it is written, and check the copy."),
         "salvage": ("cmam.cli.salvage", "Copy the good part of a damaged log."),
+        "restore": ("cmam.cli.backups", "Put a backup back in place of the log."),
+        "archive": ("cmam.cli.backups", "Put the log aside, and begin a new file that continues it."),
     }
 
     def __init__(self, *arguments: Any, **named: Any) -> None:

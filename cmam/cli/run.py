@@ -221,7 +221,12 @@ def document_of_home(me: Face) -> dict[str, Any]:
 
     running = office.ask_running(me.home, {"command": "status"})
     document = running if running is not None else office.stored_status(me.home)
-    return {**document, "views_behind": office.views_lag(me.home), "warnings": _warnings(me)}
+    return {
+        **document,
+        "views_behind": office.views_lag(me.home),
+        "log": office.log_growth(me.home),
+        "warnings": _warnings(me),
+    }
 
 
 def _warnings(me: Face) -> list[str]:

@@ -39,7 +39,21 @@ def status_screen(document: Mapping[str, Any]) -> RenderableType:
         parts += _forecasts(document["profiles"])
     parts += _unknown(document.get("accounts", ()))
     parts += _alerts(document.get("alerts", ()))
+    parts += _log(document.get("log"))
     return Group(*parts)
+
+
+def _log(log: Mapping[str, Any] | None) -> list[RenderableType]:
+    """How large the log is and how fast it grows, in one dim line."""
+    if not log:
+        return []
+    archived = f", {_bytes(log['archived_bytes'])} archived" if log["archived_bytes"] else ""
+    day = f"{_bytes(log['bytes_per_day'])} and {log['records_per_day']} records in the last day"
+    return [Text(f"log {_bytes(log['bytes'])}{archived}; {day}", style="dim")]
+
+
+def _bytes(count: int) -> str:
+    return f"{count / 1_000_000:.1f} MB" if count >= 100_000 else f"{count / 1_000:.1f} kB"
 
 
 def _headline(document: Mapping[str, Any]) -> Text:

@@ -189,9 +189,11 @@ def verify_log(log: EventLog, head: LogHead | None = None) -> Verified:
     """Check a log's file and every chain in it, without views."""
     verifier = Verifier(head)
     result = verifier.run(log.raw())
-    for (fault,) in log.connection.execute("PRAGMA integrity_check(5)"):
-        if fault != "ok":
-            result.findings.append(Finding(Fault.FILE, "", 0, result.head.position, f"The file itself: {fault}."))
+    for part in log.parts:
+        for (fault,) in part.connection.execute("PRAGMA integrity_check(5)"):
+            if fault != "ok":
+                text = f"The file {part.path.name} itself: {fault}."
+                result.findings.append(Finding(Fault.FILE, "", 0, result.head.position, text))
     return result
 
 

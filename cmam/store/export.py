@@ -1,24 +1,15 @@
-"""What leaves the store as a file: lists as CSV or JSON lines, and the whole log as a backup.
-
-A file appears under its name only once it is whole. Evidence packs are `pack.py`'s and `pack_check.py`'s.
-"""
+"""Lists that leave the store as a file: CSV or JSON lines, whole or not at all. Evidence packs are `pack.py`'s."""
 
 from __future__ import annotations
 
 import csv
 import json
-import sqlite3
 from collections.abc import Callable, Iterable
-from contextlib import closing
 from pathlib import Path
 from typing import IO, Any
 
-from cmam.store.audit import Line, verify_log
-from cmam.store.chain import LogHead
-from cmam.store.database import explain
-from cmam.store.errors import StoreBroken, StoreUnavailable
+from cmam.store.audit import Line
 from cmam.store.files import new_file
-from cmam.store.log import EventLog
 
 PACK_FORMAT = "cmam evidence 1"
 
@@ -58,34 +49,3 @@ def export_table(lines: Iterable[Line], path: Path, *, as_csv: bool | None = Non
     write: Callable[[Iterable[Line], IO[str]], int] = write_csv if is_csv else write_json_lines
     with new_file(path) as fresh, fresh.open("w", encoding="utf-8", newline="") as file:
         return write(lines, file)
-
-
-# --- backups ------------------------------------------------------------------------------------------------------
-
-
-def backup(home: Path, path: Path) -> LogHead:
-    """Copy the store while it is written; the copy is whole, verified, and holds all that was committed when it began.
-
-    Answers its head, to be kept apart from it. Secrets, settings of the way to the API and views are not part of it.
-    """
-    if path.is_dir():
-        raise StoreUnavailable(f"Expected a file to write the backup to, found the folder {path}.")
-    with new_file(path) as fresh:
-        with closing(EventLog.read_only(home)) as log:
-            _copy(log, fresh)
-        with closing(EventLog.read_file(fresh)) as copied:
-            result = verify_log(copied)
-        for part in ("-wal", "-shm"):
-            fresh.with_name(fresh.name + part).unlink(missing_ok=True)
-    if not result.is_whole:
-        raise StoreBroken(f"The store was copied to {path} as it is, but it is not whole: {result.findings[0].text}")
-    return result.head
-
-
-def _copy(log: EventLog, path: Path) -> None:
-    try:
-        with closing(sqlite3.connect(path, isolation_level=None)) as target:
-            log.connection.backup(target)
-            target.execute("PRAGMA journal_mode=DELETE").fetchone()  # one file, without a write-ahead log beside it
-    except sqlite3.Error as error:
-        raise explain(error, path) from error

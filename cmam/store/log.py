@@ -23,10 +23,12 @@ import cmam
 from cmam.domain.events import Checkpointed
 from cmam.domain.registry import APP
 from cmam.store import database
+from cmam.store import statements as sql
 from cmam.store.chain import NO_ORDER, Head, LogHead, checkpoint, latest_checkpoint, roll
 from cmam.store.database import TABLE, Durability, LogRecorder, explain
 from cmam.store.envelope import GENESIS, Cause, Decoding, Pending, Raw, Recorded, UnknownEvent, encode, record_hash
 from cmam.store.errors import RecordRefused, StoreBroken, StoreError, StoreUnavailable, VersionConflict
+from cmam.store.segments import older_parts
 
 __all__ = ["Cause", "Durability", "EventLog", "Pending", "Raw", "Recorded", "UnknownEvent"]
 
@@ -35,31 +37,7 @@ log = logging.getLogger(__name__)
 PAGE = 500
 """Rows read at a time: few transactions, little memory."""
 
-# Rows as they are; and, where a damaged name is no text any more, every part of them as bytes.
-_COLUMNS = "rowid, originator_id, originator_version, topic, CAST(state AS BLOB)"
-_COLUMNS_AS_BYTES = "rowid, CAST(originator_id AS BLOB), originator_version, CAST(topic AS BLOB), CAST(state AS BLOB)"
 _NO_HEAD = Head(0, GENESIS)
-# Jumps from stream to stream in the index instead of walking through every record.
-_LAST_OF_EACH = f"""
-WITH RECURSIVE streams(id) AS (
-    SELECT min(originator_id) FROM {TABLE}
-    UNION ALL
-    SELECT (SELECT min(originator_id) FROM {TABLE} WHERE originator_id > streams.id) FROM streams WHERE id IS NOT NULL
-)
-SELECT {{columns}} FROM {TABLE} WHERE rowid IN (
-    SELECT (SELECT rowid FROM {TABLE} WHERE originator_id = streams.id ORDER BY originator_version DESC LIMIT 1)
-    FROM streams WHERE id IS NOT NULL
-)
-"""
-_LAST_CHECKPOINT = f"""
-SELECT {{columns}} FROM {TABLE} WHERE originator_id = '{APP}' AND topic = '{Checkpointed.TOPIC}'
-ORDER BY originator_version DESC LIMIT 1
-"""
-_PAGE_OF_LOG = f"SELECT {{columns}} FROM {TABLE} WHERE rowid > ? ORDER BY rowid LIMIT ?"
-_PAGE_OF_STREAM = f"""
-SELECT {{columns}} FROM {TABLE} WHERE originator_id = ? AND originator_version > ? ORDER BY originator_version LIMIT ?
-"""
-_ONE = f"SELECT {{columns}} FROM {TABLE} WHERE originator_id = ? AND originator_version = ?"
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +74,17 @@ class EventLog:
         self._heads: dict[str, Head] | None = None
         self._log_head: LogHead | None = None
         self._ours: dict[str, int] = {}  # per stream, the last version that this process has tried to write
+        self._older: tuple[EventLog, ...] = ()
+
+    def _with_older(self, archive: Path | None = None) -> EventLog:
+        """Open the files that come before this one."""
+        try:
+            paths = older_parts(self.connection, self.path, archive)
+            self._older = tuple(EventLog(database.open_for_reading(path), path=path, writes=False) for path in paths)
+        except StoreError:
+            self.connection.close()
+            raise
+        return self
 
     @classmethod
     def open(
@@ -104,18 +93,18 @@ class EventLog:
         """Open the log of a folder for its one writer, who holds the store's lock; it is made where there is none."""
         path = home / database.FILE_NAME
         safety = Durability(durability)
-        return cls(database.open_for_writing(path, safety), path=path, code=code, durability=safety)
+        log = cls(database.open_for_writing(path, safety), path=path, code=code, durability=safety)
+        return log._with_older()
 
     @classmethod
     def read_only(cls, home: Path) -> EventLog:
         """Open the log of a folder beside its writer; raises StoreMissing where there is none."""
-        path = home / database.FILE_NAME
-        return cls(database.open_for_reading(path), path=path, writes=False)
+        return cls.read_file(home / database.FILE_NAME)
 
     @classmethod
-    def read_file(cls, path: Path) -> EventLog:
-        """Open a log under any name, read-only: a backup, or a sample."""
-        return cls(database.open_for_reading(path), path=path, writes=False)
+    def read_file(cls, path: Path, archive: Path | None = None) -> EventLog:
+        """Open a log under any name, read-only: a backup, or a sample. Its older parts lie in `archive` beside it."""
+        return cls(database.open_for_reading(path), path=path, writes=False)._with_older(archive)
 
     @classmethod
     def open_file(cls, path: Path) -> EventLog:
@@ -123,9 +112,9 @@ class EventLog:
         return cls(database.open_for_writing(path, Durability.FULL), path=path)
 
     @classmethod
-    def damaged(cls, path: Path) -> EventLog:
-        """Open what is left of a log, read-only: whether it is whole is not asked."""
-        return cls(database.open_for_reading(path, whole=False), path=path, writes=False)
+    def damaged(cls, path: Path, archive: Path | None = None) -> EventLog:
+        """Open what is left of a log, read-only: whether it is whole is not asked. Its older parts must be."""
+        return cls(database.open_for_reading(path, whole=False), path=path, writes=False)._with_older(archive)
 
     @classmethod
     def in_memory(cls, *, code: str = cmam.__version__) -> EventLog:
@@ -138,6 +127,16 @@ class EventLog:
         datastore = self._recorder.datastore
         assert isinstance(datastore, database.LogDatastore)
         return datastore.raw
+
+    @property
+    def code(self) -> str:
+        """The version of cmam that stands in what is written here."""
+        return self._code
+
+    @property
+    def parts(self) -> tuple[EventLog, ...]:
+        """The files of this log, the oldest first, this one last."""
+        return (*self._older, self)
 
     @property
     def path(self) -> Path:
@@ -268,9 +267,7 @@ class EventLog:
             fresh.rename(path)
             database.sync_folder(path.parent)
             self.connection.close()  # which also takes its write-ahead log away, by name: before the new one has one
-            if self._handle is not None:
-                os.close(self._handle)
-                self._handle = None
+            self._let_go()
         except OSError as error:
             raise StoreUnavailable(
                 f"The event store {path} was deleted and cannot be written anew: {error}."
@@ -312,7 +309,11 @@ class EventLog:
                 self._checkpoint_wal("TRUNCATE")
         except StoreError:
             pass  # the write-ahead log stays, and is read at the next start
-        self.connection.close()
+        for part in self.parts:
+            part.connection.close()
+            part._let_go()
+
+    def _let_go(self) -> None:
         if self._handle is not None:
             os.close(self._handle)
             self._handle = None
@@ -347,7 +348,7 @@ class EventLog:
             (found,) = self.connection.execute(f"SELECT max(rowid) FROM {TABLE}").fetchone()
         except sqlite3.Error as error:
             raise explain(error, self.path) from error
-        return found or 0
+        return found or (self._older[-1].position() if self._older else 0)
 
     def refresh(self) -> None:
         """Forget what is remembered of the file: the next question reads it again."""
@@ -356,13 +357,16 @@ class EventLog:
 
     def _known_heads(self) -> dict[str, Head]:
         if self._heads is None:
-            self._heads = {raw.stream: Head(raw.version, raw.hash) for raw in self._rows(_LAST_OF_EACH, ())}
+            heads = {raw.stream: Head(raw.version, raw.hash) for raw in self._rows(sql.LAST_OF_EACH, ())}
+            for part in reversed(self._older):
+                heads = {**part.heads(), **heads}
+            self._heads = heads
         return self._heads
 
     def _find_log_head(self) -> LogHead:
         """Go on from the last checkpoint, whose word is taken here; verify takes nobody's."""
         try:
-            head = latest_checkpoint(self._decoding.read(raw) for raw in self._rows(_LAST_CHECKPOINT, ()))
+            head = latest_checkpoint(self._decoding.read(raw) for raw in self._rows(sql.LAST_CHECKPOINT, ()))
         except ValueError:
             head = None  # damaged: count from the beginning
         found = head or LogHead(0, NO_ORDER)
@@ -382,9 +386,10 @@ class EventLog:
 
     def read_stream(self, stream: str, after: int = 0) -> Iterator[Recorded]:
         """All of one stream after a version, in its order."""
-        while page := self._rows(_PAGE_OF_STREAM, (stream, after, PAGE)):
-            yield from self._decoded(page)
-            after = page[-1].version
+        for part in self.parts:
+            while page := part._rows(sql.PAGE_OF_STREAM, (stream, after, PAGE)):
+                yield from part._decoded(page)
+                after = page[-1].version
 
     def record(self, stream: str, version: int) -> Recorded | None:
         """One record, if there is one."""
@@ -423,19 +428,23 @@ class EventLog:
                 ) from error
 
     def _row(self, stream: str, version: int) -> Raw | None:
-        return next(iter(self._rows(_ONE, (stream, version))), None)
+        found = (part._rows(sql.ONE, (stream, version)) for part in reversed(self.parts))
+        return next((rows[0] for rows in found if rows), None)
 
     def _page(self, after_position: int, limit: int) -> list[Raw]:
-        return self._rows(_PAGE_OF_LOG, (after_position, limit))
+        for part in self._older:
+            if after_position < part.position():
+                return part._rows(sql.PAGE_OF_LOG, (after_position, limit))
+        return self._rows(sql.PAGE_OF_LOG, (after_position, limit))
 
-    def _rows(self, sql: str, values: tuple[object, ...]) -> list[Raw]:
+    def _rows(self, statement: str, values: tuple[object, ...]) -> list[Raw]:
         try:
             try:
-                rows = self.connection.execute(sql.format(columns=_COLUMNS), values).fetchall()
+                rows = self.connection.execute(statement.format(columns=sql.COLUMNS), values).fetchall()
             except sqlite3.OperationalError as error:
                 if "decode" not in str(error):
                     raise
-                rows = self.connection.execute(sql.format(columns=_COLUMNS_AS_BYTES), values).fetchall()
+                rows = self.connection.execute(statement.format(columns=sql.COLUMNS_AS_BYTES), values).fetchall()
         except sqlite3.Error as error:
             raise explain(error, self.path) from error
         return [_raw(row) for row in rows]

@@ -25,6 +25,7 @@ from cmam.store.errors import StoreBroken, StoreUnavailable
 from cmam.store.files import new_file
 from cmam.store.lock import StoreLock
 from cmam.store.log import EventLog
+from cmam.store.segments import ARCHIVE
 from cmam.store.tail import Unreadable, readable
 from cmam.store.verify import Verifier
 
@@ -47,15 +48,16 @@ def salvage(home: Path, path: Path) -> Salvaged:
     source = home / database.FILE_NAME
     if path.exists():
         raise StoreUnavailable(f"Expected a name that is free to write to, found the file {path}.")
-    with _openable(source, path) as whole, closing(EventLog.damaged(whole)) as log:
+    with _openable(source, path) as whole, closing(EventLog.damaged(whole, home / ARCHIVE)) as log:
         rows, why = _read(log)
+        begins = sum(part.position() for part in log.parts[-2:-1]) + 1  # what was archived stays where it is
     verifier = Verifier()
     for raw in rows:
         verifier.check(raw)
     found = verifier.finish().findings
     first_bad = min((finding.position for finding in found), default=len(rows) + 1)
-    good = [raw for raw in rows if raw.position < first_bad]
-    rest = [raw for raw in rows if raw.position >= first_bad]
+    good = [raw for raw in rows if begins <= raw.position < first_bad]
+    rest = [raw for raw in rows if raw.position >= max(begins, first_bad)]
     if not good:
         raise StoreBroken(f"Nothing can be copied out of {source}: {found[0].text if found else why}")
     with new_file(path) as fresh:

@@ -1,0 +1,264 @@
+"""Backup, restore and archive: whole or not at all, chained on, and no record is ever deleted."""
+
+from __future__ import annotations
+
+import stat
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from cmam.store import replay
+from cmam.store.audit import Audit, verify_log
+from cmam.store.errors import StoreBroken, StoreMissing, StoreUnavailable
+from cmam.store.growth import growth
+from cmam.store.keeping import archive, backup, restore
+from cmam.store.log import EventLog, Pending
+from cmam.store.pack import export_pack
+from cmam.store.pack_check import verify_pack
+from cmam.store.projector import project_to_head
+from cmam.store.salvage import put_in_place, salvage
+
+from .facts import T0, facts
+from .world import World, a_day
+
+
+def test_a_backup_taken_while_the_store_is_written_is_whole(tmp_path: Path) -> None:
+    """It holds all that was committed when it began, verifies, opens as a store, and is one file."""
+    home = tmp_path / "home"
+    log = EventLog.open(home)
+    log.append(facts(700))
+    head = backup(home, tmp_path / "copy.db")
+    log.append(facts(5, after=700))
+    assert head.position == 700
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["copy.db", "home"]
+    assert (tmp_path / "copy.db").stat().st_mode & 0o077 == 0
+    copied = EventLog.read_file(tmp_path / "copy.db")
+    assert copied.position() == 700
+    copied.close()
+    log.close()
+    (tmp_path / "again").mkdir()
+    (tmp_path / "copy.db").rename(tmp_path / "again" / "events.db")
+    restored = EventLog.open(tmp_path / "again")
+    assert restored.append(facts(1, after=700)) == 701
+    restored.close()
+
+
+def test_a_backup_of_a_broken_store_says_that_it_is_broken(tmp_path: Path) -> None:
+    """Nobody keeps a bad copy believing it to be good."""
+    home = tmp_path / "home"
+    log = EventLog.open(home)
+    log.append(facts(10))
+    log.connection.execute("UPDATE stored_events SET state = replace(state, 'note', 'Note') WHERE rowid = 4")
+    log.close()
+    with pytest.raises(StoreBroken, match="Record 4 of account:1"):
+        backup(home, tmp_path / "copy.db")
+
+
+def a_home(folder: Path, count: int = 20) -> Path:
+    """A folder with a log in it."""
+    with closing(EventLog.open(folder)) as log:
+        log.append(facts(count))
+    return folder
+
+
+def test_a_backup_is_put_back_and_goes_on(tmp_path: Path) -> None:
+    """Into an empty folder; the restored log has the backup's head and can be written."""
+    head = backup(a_home(tmp_path / "home"), tmp_path / "copy.db")
+    (tmp_path / "new").mkdir()
+    done = restore(tmp_path / "new", tmp_path / "copy.db")
+    assert (done.head, done.replaced) == (head, None)
+    assert sorted(path.name for path in (tmp_path / "new").iterdir()) == ["events.db"]
+    assert stat.S_IMODE((tmp_path / "new" / "events.db").stat().st_mode) == 0o600
+    with closing(EventLog.open(tmp_path / "new")) as log:
+        assert log.append(facts(1, after=20)) == 21
+        assert verify_log(log).is_whole
+
+
+def test_a_log_that_stands_there_is_moved_aside_only_when_asked(tmp_path: Path) -> None:
+    """Nothing is lost by restoring: the newer log stays, under another name, and whole."""
+    home = a_home(tmp_path / "home")
+    backup(home, tmp_path / "copy.db")
+    with closing(EventLog.open(home)) as log:
+        log.append(facts(5, after=20))
+    with pytest.raises(StoreUnavailable, match=r"25 records.*the backup has 20 records.*--replace"):
+        restore(home, tmp_path / "copy.db")
+    done = restore(home, tmp_path / "copy.db", replace=True)
+    assert done.replaced is not None
+    with closing(EventLog.read_file(done.replaced)) as old, closing(EventLog.read_only(home)) as new:
+        assert (old.position(), new.position()) == (25, 20)
+    again = restore(home, tmp_path / "copy.db", replace=True)
+    assert again.replaced != done.replaced
+
+
+def test_a_damaged_log_is_moved_aside_and_a_damaged_backup_is_refused(tmp_path: Path) -> None:
+    """The one is why there are backups; the other must not take the place of anything."""
+    home = a_home(tmp_path / "home")
+    backup(home, tmp_path / "copy.db")
+    (home / "events.db").write_bytes(b"no database")
+    assert restore(home, tmp_path / "copy.db", replace=True).head.position == 20
+    broken = (tmp_path / "copy.db").read_bytes().replace(b"account:1 7", b"account:1 8")
+    (tmp_path / "broken.db").write_bytes(broken)
+    with pytest.raises(StoreBroken, match="was not restored: Record 7 of account:1"):
+        restore(home, tmp_path / "broken.db", replace=True)
+    with pytest.raises(StoreMissing, match="There is no backup"):
+        restore(home, tmp_path / "nothing.db")
+    with closing(EventLog.read_only(home)) as log:
+        assert log.position() == 20
+
+
+def test_an_archived_log_goes_on_in_a_new_file_as_one(tmp_path: Path) -> None:
+    """Positions, versions, chains and heads continue; old and new are read, verified and written as one log."""
+    home = a_home(tmp_path)
+    with closing(EventLog.read_only(home)) as log:
+        before = list(log.read_all())
+    done = archive(home, T0)
+    assert (done.first, done.last) == (1, 21)  # the last one is a checkpoint
+    assert stat.S_IMODE(done.part.stat().st_mode) == 0o400
+    assert done.part == home / "archive" / "events-1-21.db"
+    with closing(EventLog.open(home)) as log:
+        assert log.position() == 22
+        assert log.append(facts(3, after=20)) == 25
+        assert list(log.read_all())[:20] == before
+        assert [record.version for record in log.read_stream("account:1")] == list(range(1, 24))
+        assert [record.position for record in log.read(19, 10)] == [20, 21]
+        assert log.record("account:1", 3) == before[2]
+        assert log.heads() == {"account:1": log.head("account:1"), "app": log.head("app")}
+        result = verify_log(log, done.head)
+        assert (result.is_whole, result.records, result.checkpoints) == (True, 25, 2)
+    twice = archive(home, T0)
+    assert (twice.first, twice.last) == (22, 26)
+    with closing(EventLog.open(home)) as log:
+        assert (len(log.parts), log.position()) == (3, 27)
+        assert verify_log(log, done.head).is_whole
+        head = log.log_head()
+        log.refresh()
+        assert log.log_head() == head
+
+
+def test_tampering_with_an_archived_part_is_found(tmp_path: Path) -> None:
+    """Putting a part aside takes nothing from its protection."""
+    home = a_home(tmp_path)
+    done = archive(home, T0)
+    done.part.chmod(0o600)
+    done.part.write_bytes(done.part.read_bytes().replace(b"account:1 7", b"account:1 8"))
+    with closing(EventLog.read_only(home)) as log:
+        finding = verify_log(log).findings[0]
+        assert (finding.stream, finding.version) == ("account:1", 7)
+
+
+def test_an_archived_part_is_never_overwritten(tmp_path: Path) -> None:
+    """After an older backup was restored, the same positions may hold something else: both stay."""
+    home = a_home(tmp_path / "home")
+    backup(home, tmp_path / "copy.db")
+    done = archive(home, T0)
+    kept = done.part.read_bytes()
+    restore(home, tmp_path / "copy.db", replace=True)
+    with pytest.raises(StoreUnavailable, match="is there already"):
+        archive(home, T0 + 1)
+    assert done.part.read_bytes() == kept
+    done.part.rename(tmp_path / "elsewhere.db")
+    assert archive(home, T0 + 1).last == 21
+    assert sorted(path.name for path in done.part.parent.iterdir()) == ["events-1-21.db"]
+
+
+def test_without_an_older_part_the_log_is_not_read(tmp_path: Path) -> None:
+    """Half a history would replay to something else; the sentence says which file is missing."""
+    home = a_home(tmp_path)
+    done = archive(home, T0)
+    done.part.rename(tmp_path / "elsewhere.db")
+    with pytest.raises(StoreMissing, match=r"begins at record 22: expected its older part .*events-…-21.db"):
+        EventLog.read_only(home)
+    with pytest.raises(StoreMissing, match="Put it back"):
+        EventLog.open(home)
+
+
+def test_what_is_good_of_a_damaged_new_part_is_salvaged_and_goes_on(tmp_path: Path) -> None:
+    """The archived part stays where it is; the copy continues it."""
+    home = a_home(tmp_path / "home")
+    archive(home, T0)
+    with closing(EventLog.open(home)) as log:
+        log.append(facts(5, after=20))
+        log.connection.execute("UPDATE stored_events SET state = '{' WHERE rowid = 25")
+    done = salvage(home, tmp_path / "good.db")
+    assert (done.records, done.left_out) == (3, 3)
+    put_in_place(home, tmp_path / "good.db")
+    with closing(EventLog.open(home)) as log:
+        assert (log.position(), log.head("account:1").version) == (24, 22)
+        assert verify_log(log).is_whole
+
+
+def test_an_empty_log_or_one_just_archived_is_not_archived(tmp_path: Path) -> None:
+    """No file that holds nothing but a checkpoint."""
+    home = a_home(tmp_path)
+    archive(home, T0)
+    with pytest.raises(StoreUnavailable, match="nothing to archive"):
+        archive(home, T0)
+
+
+@pytest.mark.parametrize("at", ["linked", "begun"])
+def test_a_crash_in_the_middle_of_archiving_leaves_a_log_that_goes_on(tmp_path: Path, at: str) -> None:
+    """Before the new file has its name, the old one is still in place; a second try does it."""
+    home = a_home(tmp_path)
+    with pytest.MonkeyPatch.context() as patch:
+
+        def fall(*_: object) -> None:
+            raise KeyboardInterrupt
+
+        if at == "linked":
+            patch.setattr(Path, "replace", fall)
+        else:
+            patch.setattr("cmam.store.keeping._link", fall)
+        with pytest.raises(KeyboardInterrupt):
+            archive(home, T0)
+    with closing(EventLog.open(home)) as log:
+        assert log.append(facts(1, after=20)) == 22
+    done = archive(home, T0)
+    assert (done.first, done.last) == (1, 23)
+    with closing(EventLog.read_only(home)) as log:
+        assert verify_log(log).is_whole
+
+
+def test_replay_audit_pack_and_backup_go_over_old_and_new(tmp_path: Path) -> None:
+    """A day whose middle was archived says the same as one that was not."""
+    world, whole = a_day(), Audit.of(a_day().log)
+    records = [record for record in world.log.read_all() if record.topic != "app.checkpointed"]
+    home = tmp_path / "home"
+    for number, part in enumerate((records[:40], records[40:])):
+        with closing(EventLog.open(home)) as log:
+            for record in part:
+                version = log.head(record.stream).version + 1
+                log.append([Pending(record.stream, version, record.at_us, record.event, record.cause, record.settings)])
+        if number == 0:
+            archive(home, T0)
+    with closing(EventLog.read_only(home)) as log:
+        assert replay.verify(log.read_all()).is_identical
+        assert log.position() == len(records) + 2
+    project_to_head(home)
+    with Audit.open(home) as audit:
+        assert list(audit.copies()) == list(whole.copies())
+        assert list(audit.decisions()) == list(whole.decisions())
+        export_pack(audit, tmp_path / "all.pack")
+    assert verify_pack(tmp_path / "all.pack").is_whole
+    head = backup(home, tmp_path / "copy.db")
+    assert head.position == len(records) + 2
+    assert restore(home, tmp_path / "copy.db", replace=True).head == head
+
+
+def test_growth_is_told_for_the_last_day(tmp_path: Path) -> None:
+    """Records and bytes of the day before the newest record, archive included; nothing without a log."""
+    assert growth(tmp_path) is None
+    world = World(log=EventLog.open(tmp_path)).set_up()
+    world.tick(3 * 86_400_000_000)
+    after = world.log.position()
+    world.leader_opens()
+    world.log.close()
+    found = growth(tmp_path)
+    assert found is not None
+    assert (found["records"], found["records_per_day"]) == (after + found["records_per_day"], found["records"] - after)
+    assert 0 < found["bytes_per_day"] < found["bytes"]
+    archive(tmp_path, world.now)
+    again = growth(tmp_path)
+    assert again is not None
+    assert again["archived_bytes"] > 0
+    assert again["records"] == found["records"] + 2
