@@ -11,7 +11,8 @@ Mini       10,000 a lot, step 300, from 300 to 45,000 units, ask 1.08511
 Odd        EUR/USD and so on: four digits, step 700, from 2,100 to 98,700 units, ask 1.0852, commission 0.004 % of the
            value a side, stops at least 60 points away on EUR/USD; no EURJPY: GBP becomes JPY in two steps
 Dear       step 1 unit, from 1, ask 1.08520, 0.05 % of the value a side but never less than 4 GBP an order, 0.7 % of
-           what is converted into the account's money; 1:100 up to 50,000 USD of exposure, 1:10 above
+           what is converted into the account's money; 1:100 up to 50,000 USD of exposure, 1:10 above;
+           guaranteed stops on EURUSD, at least 500 points away
 =========  =======================================================================================================
 """
 
@@ -137,7 +138,7 @@ first_id = 900_001
 first_asset_id = 91
 leverages = [{ id = 4, tiers = [{ volume = 5_000_000, leverage = 100 }, { volume = 9_000_000_000, leverage = 10 }] }]
 symbols = [
-    { feed = "EURUSD", id = 1, leverage_id = 4 },
+    { feed = "EURUSD", id = 1, leverage_id = 4, guaranteed = true, gsl_distance = 500 },
     { feed = "GBPUSD", id = 2 },
     { feed = "USDJPY", id = 3 },
 ]
@@ -186,6 +187,7 @@ class Case:
     kind: str = "hedged"
     leverage: int = 100
     leader: int = LEAD
+    limited: bool = False
 
 
 class Rulebook(Whole):
@@ -221,7 +223,7 @@ class Rulebook(Whole):
         return (
             f'[[accounts]]\nctid = {ctid}\nlogin = {ctid - 33_000_000}\nbroker = "{case.broker}"\n'
             f'currency = "{case.currency}"\nbalance = "{case.balance}"\ntype = "{case.kind}"\n'
-            f"leverage = {case.leverage}\n"
+            f"leverage = {case.leverage}\nlimited_risk = {str(case.limited).lower()}\n"
         )
 
     def begin(self) -> None:

@@ -86,7 +86,7 @@ def _expiry(draft: Draft) -> Reason | None:
 def levels(draft: Draft) -> Reason | None:
     """The copy's stop and target as distances from its entry: present, on the right side, and far enough."""
     if draft.is_add:
-        return None
+        return _needs_own_stop(draft)
     change, spec, policy = draft.change, draft.symbol, draft.policy
     asked = draft.plan = plan(change, spec, policy)
     reason = _needs_stop(draft, asked)
@@ -97,6 +97,14 @@ def levels(draft: Draft) -> Reason | None:
     if reason is not None or draft.stop is None:
         return reason
     return _least_stop(draft, entry)
+
+
+def _needs_own_stop(draft: Draft) -> Reason | None:
+    """An add goes out without levels, and every order of an account of limited risk needs a guaranteed stop."""
+    if draft.view.trader is None or not draft.view.trader.limited_risk:
+        return None
+    draft.note("limited_risk", "add", "it would go out without a guaranteed stop of its own")
+    return Reason.STOP_REQUIRED
 
 
 def _needs_stop(draft: Draft, asked: Plan) -> Reason | None:
@@ -165,9 +173,9 @@ def _carry(draft: Draft, asked: Plan, entry: Price | None) -> Reason | None:
 
 
 def _least_stop(draft: Draft, entry: Price | None) -> Reason | None:
-    spec, trader = draft.symbol, draft.view.trader
+    spec = draft.symbol
     points = spec.sl_distance
-    if trader is not None and trader.limited_risk:
+    if draft.is_guaranteed:
         points = max(points, spec.gsl_distance)
     least = least_distance(spec, entry or draft.change.price or 0, points)
     assert draft.stop is not None

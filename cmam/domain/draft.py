@@ -83,6 +83,12 @@ class Draft:
         return self.change.late or self.change.synced or self.wait in (Wait.BETTER, Wait.CANCEL, Wait.QUOTES)
 
     @property
+    def is_guaranteed(self) -> bool:
+        """Whether the copy's stop must be guaranteed: at limited risk, or where the leader's is and that is copied."""
+        is_limited = self.view.trader is not None and self.view.trader.limited_risk
+        return is_limited or (self.policy.copy_guaranteed and self.change.guaranteed)
+
+    @property
     def age_ms(self) -> int:
         return self.now_us // 1_000 + self.inputs.clock_offset_ms - self.change.at_ms
 

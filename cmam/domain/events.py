@@ -530,7 +530,8 @@ class Goal:
 
     Of a pending order: `terms` is what shall rest, None once it shall not; `whole` the volume of all of it, `ahead_us`
     and `grace_us` the policy's spans. `round_up`, `pins` and `priced` (price gates are set) carry the
-    policy to where it is applied.
+    policy to where it is applied. `wide` is the distance of a stop that was widened, `wide_of` the leader's stop that
+    it stands for: while that one stays, so does ours.
     """
 
     target_numerator: int
@@ -559,6 +560,8 @@ class Goal:
     net_cap: Volume = Volume(0)
     base_price: Price | None = None
     outside_us: int = 0
+    wide: Distance | None = None
+    wide_of: Price | None = None
 
 
 class Standing(StrEnum):

@@ -125,15 +125,17 @@ def is_off(wanted: Price | None, present: Price | None, tolerance: int) -> bool:
 
 
 def merged(goal: Goal, change: Change, spec: SymbolSpec, policy: Policy) -> Goal:
-    """A goal with the leader's levels of now."""
+    """A goal with the leader's levels of now; a widened stop stays until he moves the one that it stands for."""
     asked = plan(change, spec, policy)
+    is_wide = goal.wide_of is not None and asked.stop == goal.wide_of
     return replace(
         goal,
         has_levels=True,
-        leader_stop=asked.stop,
+        leader_stop=goal.leader_stop if is_wide else asked.stop,
+        wide_of=goal.wide_of if is_wide else None,
         leader_target=asked.target,
         trailing=change.trailing and policy.copy_trailing and asked.has_stop and not policy.reverse,
-        fixed_stop=asked.fixed_stop,
+        fixed_stop=goal.fixed_stop if goal.wide and asked.fixed_stop is not None else asked.fixed_stop,
         fixed_target=asked.fixed_target,
         is_exact=True,
     )

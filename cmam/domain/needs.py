@@ -192,7 +192,9 @@ def levels_of(spec: SymbolSpec, copy: Copy, position: Position) -> Wanted:
         stop = stop if is_new else tighter(copy.side, stop, position.stop)
     if goal.close_only and stop is not None:
         stop = tighter(copy.side, stop, position.stop)
-    return Wanted(stop, target, goal.trailing and stop is not None)
+    if position.guaranteed:
+        stop = tighter(copy.side, stop, position.stop)  # nobody may take a guaranteed stop away, or farther
+    return Wanted(stop, target, goal.trailing and stop is not None and not position.guaranteed)
 
 
 def _amendment(view: AccountView, copy: Copy, position: Position) -> Command | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from fractions import Fraction
 
+from cmam.domain.carrying import entry_price
 from cmam.domain.choices import HumanLevels, PartialRounding
 from cmam.domain.commands import Command, CommandKind
 from cmam.domain.copies import Copy
@@ -14,7 +15,7 @@ from cmam.domain.inputs import WARM_US
 from cmam.domain.needs import OPENING_KINDS
 from cmam.domain.opening import Draft, first_reason
 from cmam.domain.policy import Policy
-from cmam.domain.quantities import Volume
+from cmam.domain.quantities import Price, Volume
 from cmam.domain.reasons import Reason, Verdict
 from cmam.domain.sizing import fraction_text
 from cmam.domain.trades import OrderType
@@ -93,12 +94,12 @@ def open_goal(draft: Draft) -> Goal:
     """What a copy shall be that passed all the rules."""
     change, policy, asked = draft.change, draft.policy, draft.plan
     assert asked is not None
-    stop = asked.stop
-    is_wide = draft.add_volume is not None and draft.stop is not None and stop is not None
-    if is_wide and draft.stop is not None and change.price is not None and not draft.is_late:
+    stop, entry = asked.stop, entry_price(draft)
+    wide = draft.stop if draft.add_volume is not None else None
+    if wide and stop is not None and entry is not None:
         # A widened stop stays as wide as it was opened.
-        stop = type(change.price)(change.price - draft.side.sign * draft.stop)
-    is_limited = draft.view.trader is not None and draft.view.trader.limited_risk
+        stop = Price(entry - (draft.shift or 0) - draft.side.sign * wide)
+    is_guaranteed = draft.is_guaranteed
     cap = policy.max_lots_symbol
     return Goal(
         target_numerator=draft.whole,
@@ -107,19 +108,21 @@ def open_goal(draft: Draft) -> Goal:
         leader_stop=stop,
         leader_target=asked.target,
         trailing=(
-            change.trailing and policy.copy_trailing and asked.has_stop and not policy.reverse and not is_limited
+            change.trailing and policy.copy_trailing and asked.has_stop and not policy.reverse and not is_guaranteed
         ),
         shift=draft.shift,
         leader_price=change.price,
-        fixed_stop=asked.fixed_stop,
+        fixed_stop=wide if wide and asked.fixed_stop is not None else asked.fixed_stop,
         fixed_target=asked.fixed_target,
-        guaranteed=is_limited or (policy.copy_guaranteed and change.guaranteed),
+        guaranteed=is_guaranteed,
         round_up=policy.partial_rounding is PartialRounding.UP,
         pins=policy.human_levels is HumanLevels.PIN,
         priced=_is_priced(policy),
         close_only=False,
         net_cap=Volume(int(cap * draft.symbol.lot_size)) if cap is not None else Volume(0),
         base_price=draft.base_price,
+        wide=wide,
+        wide_of=asked.stop if wide else None,
     )
 
 

@@ -14,7 +14,7 @@ from cmam.domain.levels import leader_levels, merged
 from cmam.domain.needs import place_command
 from cmam.domain.opening import AMEND_RULES, OPEN_RULES, Draft, first_reason, pending_type
 from cmam.domain.opens import open_goal, patient, stand_back
-from cmam.domain.quantities import Distance, Volume, units_text
+from cmam.domain.quantities import Distance, Price, Volume, units_text
 from cmam.domain.reasons import Reason, Verdict
 from cmam.domain.reductions import decide_closed
 from cmam.domain.replacing import replace
@@ -32,8 +32,14 @@ def _terms(draft: Draft, volume: Volume) -> Terms:
         stop_price=draft.stop_price,
         relative_stop=draft.stop,
         relative_target=draft.target,
-        trailing=change.trailing and policy.copy_trailing and draft.stop is not None and not policy.reverse,
-        guaranteed=policy.copy_guaranteed and change.guaranteed,
+        trailing=(
+            change.trailing
+            and policy.copy_trailing
+            and draft.stop is not None
+            and not policy.reverse
+            and not draft.is_guaranteed
+        ),
+        guaranteed=draft.is_guaranteed and draft.stop is not None,
         trigger=change.trigger,
         expires_ms=draft.expires_ms,
         slippage_points=change.slippage_points if pending_type(draft) is OrderType.STOP_LIMIT else None,
@@ -142,6 +148,9 @@ def decide_fill(draft: Draft, copy: Copy) -> Decision:
     goal = retarget(copy.goal, target, change.after)
     if spec is not None:
         goal = merged(goal, _with_levels(change), spec, policy)
+        if goal.wide and goal.leader_stop is not None and change.price is not None:
+            stop = Price(change.price - copy.side.sign * goal.wide)
+            goal = replace(goal, leader_stop=stop, wide_of=goal.leader_stop)
     shift = goal.shift
     if policy.levels is LevelsMode.SHIFT and copy.open_price is not None and change.price is not None:
         shift = Distance(copy.open_price - change.price)

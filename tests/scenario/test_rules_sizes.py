@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import pytest
 
+from cmam.domain.events import RequestRefused
+from cmam.openapi._pb.OpenApiModelMessages_pb2 import LIMIT
 from cmam.store.replay import verify
 from tests.rulebook import BUY, EURGBP, GER40, SELL, TABLE_HEAD, UNIT, USDJPY, XAUUSD, Case, Rulebook
 
@@ -189,6 +191,30 @@ def test_levels_are_carried_by_the_shift_onto_the_followers_tick() -> None:
         case.name: [case.expected] if case.expected else [] for case in LEVELS
     }
     assert book.volumes("widened") == [14_000 * UNIT]
+    assert not any(book.events(account, RequestRefused) for account in book.ids.values())
+
+
+def test_a_widened_stop_stays_until_the_leader_moves_his() -> None:
+    """On Odd 60 points of the fourth digit are the least: his 40 pips become 60, and no narrower stop is asked for.
+
+    Bought at 1.0852: 1.0792. As he moves his to 1.07500 ours goes to 1.07512, on the tick towards the market. A limit
+    at 1.08100 with 40 pips rests with 60, and has them from its fill at 1.0807 on; that is 1.0747.
+    """
+    book = Rulebook([Case("wide", "Odd", {**UNITS, "bad_stop": "widen"})])
+    book.begin()
+    position = book.person.buy(73_000 * UNIT, relativeStopLoss=400)
+    order = book.person.place(LIMIT, 73_000 * UNIT, price=1.08100, relativeStopLoss=400)
+    book.go(2)
+    assert [stop for _, stop, _, _ in book.levels("wide")] == [1.0792]
+    assert order
+    book.person.amend(position, stop=1.07500)
+    book.go(2)
+    assert [stop for _, stop, _, _ in book.levels("wide")] == [1.0752]
+    book.price("EURUSD", "1.08050")
+    book.go(3)
+    assert [stop for _, stop, _, _ in book.levels("wide")] == [1.0752, 1.0747]
+    assert not book.events(book.ids["wide"], RequestRefused)
+    assert verify(book.log.read_all()).is_identical
 
 
 ROWS = f"{TABLE_HEAD}\nXAUUSD,GOLD,,,,,,,\nGER40,DAX,,,,,,,\n"
