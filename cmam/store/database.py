@@ -130,6 +130,7 @@ class LogRecorder(SQLiteApplicationRecorder):
 def open_for_writing(path: Path, durability: Durability) -> LogRecorder:
     """Open the file for its one writer, making it where there is none."""
     if not path.exists():
+        _put_aside(path)
         _create(path)
     _check_file(path)
     try:
@@ -142,6 +143,14 @@ def open_for_writing(path: Path, durability: Durability) -> LogRecorder:
     except sqlite3.Error as error:
         raise explain(error, path) from error
     return LogRecorder(LogDatastore(path, connection), TABLE)
+
+
+def _put_aside(path: Path) -> None:
+    """Keep what a deleted log left beside it, out of the way: SQLite would write it into the new file."""
+    for ending in ("-wal", "-shm"):
+        left = path.with_name(path.name + ending)
+        if left.exists():
+            left.replace(left.with_name(f"{left.name}.left"))
 
 
 def open_for_reading(path: Path, *, whole: bool = True) -> LogRecorder:

@@ -239,3 +239,13 @@ def test_checkpoints_keep_reopening_quick_and_exact() -> None:
     log.refresh()
     assert log.log_head() == remembered
     assert isinstance(log.read()[-3].event, Checkpointed)
+
+
+def test_what_a_deleted_log_left_beside_it_is_put_aside(tmp_path: Path) -> None:
+    """A write-ahead log without its database belongs to nobody: the new log begins empty, the old pages are kept."""
+    for ending in ("-wal", "-shm"):
+        (tmp_path / f"events.db{ending}").write_bytes(b"what was there before")
+    log = EventLog.open(tmp_path)
+    assert log.position() == 0
+    log.close()
+    assert (tmp_path / "events.db-wal.left").read_bytes() == b"what was there before"
