@@ -6,6 +6,7 @@ Everything else takes `now` as an argument or a `Clock` as a port: replay reads 
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from typing import NewType, Protocol
 
 Micros = NewType("Micros", int)
@@ -30,11 +31,40 @@ class Clock(Protocol):
         ...
 
 
+SLEW_PARTS = 10
+"""A wall clock that was set is followed by at most a tenth of the time that passes: a span by `now` is never more wrong
+than that, and an order that must have settled before it counts as absent is given nine tenths of its time at least."""
+
+
+def _wall_us() -> int:
+    return time.time_ns() // 1_000
+
+
+def _steady_us() -> int:
+    """A clock that nobody sets; where there is one that also counts while the machine sleeps, that one."""
+    return time.clock_gettime_ns(_STEADY) // 1_000
+
+
+_STEADY: int = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
+
+
 class SystemClock:
-    """The machine's own clocks."""
+    """The machine's own clocks. The wall clock may be set at any moment; `now` goes on, and makes up for it slowly."""
+
+    def __init__(self, wall: Callable[[], int] = _wall_us, steady: Callable[[], int] = _steady_us) -> None:
+        self._wall = wall
+        self._steady = steady
+        at = steady()
+        self._kept = (wall() - at, at)  # replaced whole: any thread may read the time
 
     def now(self) -> Micros:
-        return Micros(time.time_ns() // 1_000)
+        offset, at = self._kept
+        steady = self._steady()
+        behind = self._wall() - steady - offset
+        most = max(0, steady - at) // SLEW_PARTS
+        offset += max(-most, min(most, behind))
+        self._kept = (offset, steady)
+        return Micros(steady + offset)
 
     def monotonic(self) -> MonotonicUs:
         return MonotonicUs(time.monotonic_ns() // 1_000)

@@ -80,9 +80,7 @@ def test_events_db_deleted_under_a_killed_copier(
     assert person.types("replay", "--verify").code == 0
 
 
-def test_two_homes_on_the_same_accounts(
-    tmp_path: Path, ready: ReadyInfo, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_two_homes_on_the_same_accounts(tmp_path: Path, ready: ReadyInfo, capsys: pytest.CaptureFixture[str]) -> None:
     """The second finds the first before its first open, says so, and takes over when told to; each copies once."""
     old = _person(tmp_path / "old", ready, capsys)
     market = Market(ready, old.home)
