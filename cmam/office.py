@@ -36,6 +36,7 @@ from cmam.store.fold import Fold, account_of, fold
 from cmam.store.growth import growth
 from cmam.store.lock import StoreLock
 from cmam.store.log import EventLog, Pending
+from cmam.store.moment import Moment
 from cmam.store.tail import check_tail
 from cmam.store.text import iso
 from cmam.store.views_file import views_position
@@ -151,6 +152,27 @@ def document_of_fold(folded: Fold) -> dict[str, Any]:
     for account in document["accounts"]:
         account["last_health"], account["health"], account["reason"] = account["health"], "down", "nothing runs"
     return document
+
+
+def document_of_moment(moment: Moment) -> dict[str, Any]:
+    """What was believed at a moment of the record, as `status` would have shown it then, and what stood behind it."""
+    folded = moment.fold
+    document = document_of_fold(folded)
+    accounts = []
+    for account in document["accounts"]:
+        view = folded.accounts.get(account["ctid"])
+        if moment.is_running and view is not None:
+            account = {**account, "health": view.health.value, "reason": view.health_reason}
+        elif view is not None:
+            account = {**account, "reason": "cmam did not run"}
+        accounts.append({**account, **(moment.document_of_account(view) if view is not None else {})})
+    return {
+        **document,
+        "running": moment.is_running,
+        "position": folded.position,
+        "accounts": accounts,
+        "connections": moment.document_of_lines(),
+    }
 
 
 def views_lag(home: Home) -> int:

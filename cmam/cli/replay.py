@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,6 +13,8 @@ from cmam.cli.audit_options import moment
 from cmam.cli.common import Exit, Verb, console, face, print_json, say
 
 if TYPE_CHECKING:
+    from rich.text import Text
+
     from cmam.domain.events import Event
     from cmam.store.envelope import Recorded
     from cmam.store.log import EventLog
@@ -20,7 +23,13 @@ if TYPE_CHECKING:
 @click.command(cls=Verb)
 @click.option("--from", "start", metavar="SEQ|TIME", help="Show from this position or moment on.")
 @click.option("--until", "end", metavar="SEQ|TIME", help="Up to this position or moment.")
-@click.option("--speed", type=click.FloatRange(0), default=0, show_default=True, help="1 is its own pace, 0 at once.")
+@click.option(
+    "--speed",
+    type=click.FloatRange(0),
+    default=0,
+    show_default=True,
+    help="1 is its own pace, on a screen at a terminal; 0 at once.",
+)
 @click.option("--verify", is_flag=True, help="Compute every decision again and compare; exit code 1 if one differs.")
 @click.option("--state", "as_state", is_flag=True, help="What was believed at that moment.")
 @click.option(
@@ -134,22 +143,21 @@ def _verify(log: EventLog, end: str | None) -> None:
 
 
 def _state(log: EventLog, end: str | None) -> None:
+    from rich.text import Text
+
     from cmam import office
-    from cmam.cli.screen import status_screen
-    from cmam.store.replay import state
+    from cmam.cli.moment_screen import moment_screen
+    from cmam.store.moment import moments
     from cmam.store.text import iso
 
-    folded = state(_upto(log, end, "state"))
-    document = {
-        **office.document_of_fold(folded),
-        "position": folded.position,
-        "at": iso(folded.at_us),
-    }
+    moment = moments(_upto(log, end, "state"))
+    document = office.document_of_moment(moment)
     if face().as_json:
         print_json(document)
         return
-    say(f"What was believed at position {folded.position}, {iso(folded.at_us)}.")
-    console().print(status_screen(document))
+    say(f"What was believed at position {moment.fold.position}, {iso(moment.fold.at_us)}.")
+    word = "cmam was running" if moment.is_running else "cmam did not run"
+    console().print(moment_screen(document, Text(word, style="bold green" if moment.is_running else "bold yellow")))
 
 
 # --- watch ----------------------------------------------------------------------------------------------------------
@@ -159,6 +167,9 @@ def _watch(log: EventLog, start: str | None, end: str | None, speed: float) -> N
     from cmam.actors.runtime import Latch
     from cmam.store.replay import spans
 
+    if speed and not face().as_json and sys.stdout.isatty():
+        _play(log, start, end, speed)
+        return
     position, at_us = _place(start)
     wanted = (
         record
@@ -175,9 +186,23 @@ def _watch(log: EventLog, start: str | None, end: str | None, speed: float) -> N
     say(f"{count} record{'s' if count != 1 else ''}.")
 
 
-def _show(record: Recorded) -> None:
-    from rich.text import Text
+def _play(log: EventLog, start: str | None, end: str | None, speed: float) -> None:
+    """On a screen of its own, from the given place on."""
+    from cmam.cli.replay_screen import play
+    from cmam.store.player import Player
+    from cmam.store.replay import until
 
+    last, last_us = _place(end)
+    player = Player(lambda after: until(log.read_all(after), position=last, at_us=last_us), speed=speed)
+    position, at_us = _place(start)
+    if at_us is not None:
+        player.seek(at_us)
+    while position is not None and not player.is_over and player.moment.fold.position < position - 1:
+        player.step()
+    play(player, min(last, log.position()) if last is not None else log.position())
+
+
+def _show(record: Recorded) -> None:
     from cmam.store.envelope import event_builtins
     from cmam.store.text import iso
 
@@ -193,15 +218,21 @@ def _show(record: Recorded) -> None:
             }
         )
         return
-    console().print(
-        Text.assemble(
-            (f"{record.position:>6} ", "dim"),
-            f"{(iso(record.at_us) or '')[11:-1]} ",
-            (f"{record.stream:<18} ", "cyan"),
-            (f"{record.topic} ", "bold"),
-            _gist(record.event),
-        ),
-        soft_wrap=True,
+    console().print(record_line(record), soft_wrap=True)
+
+
+def record_line(record: Recorded) -> Text:
+    """A record in one line."""
+    from rich.text import Text
+
+    from cmam.store.text import iso
+
+    return Text.assemble(
+        (f"{record.position:>6} ", "dim"),
+        f"{(iso(record.at_us) or '')[11:-1]} ",
+        (f"{record.stream:<18} ", "cyan"),
+        (f"{record.topic} ", "bold"),
+        _gist(record.event),
     )
 
 

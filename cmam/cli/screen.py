@@ -26,9 +26,9 @@ MARKS = {
 """Only a full circle is ready to trade."""
 
 
-def status_screen(document: Mapping[str, Any]) -> RenderableType:
-    """The whole screen."""
-    parts: list[RenderableType] = [_headline(document)]
+def status_screen(document: Mapping[str, Any], headline: RenderableType | None = None) -> RenderableType:
+    """The whole screen, under a headline of its own or the given one."""
+    parts: list[RenderableType] = [_headline(document) if headline is None else headline]
     parts += [Text(f"! {warning}", style="yellow") for warning in document.get("warnings", ())]
     if document.get("connections"):
         parts.append(_connections(document))

@@ -1,0 +1,92 @@
+"""The keys of the replay's screen, and the screen itself on a terminal."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import pty
+import select
+import shutil
+import struct
+import subprocess
+import sys
+import termios
+import time
+from contextlib import closing
+from pathlib import Path
+
+from cmam.cli.replay_screen import obey, words_of
+from cmam.store.log import EventLog
+from cmam.store.player import Player
+
+PATIENCE_S = 60
+
+
+def test_keys_are_told_from_each_other_in_a_burst() -> None:
+    """Arrows, letters and what means nothing, however many arrive at once."""
+    assert list(words_of("\x1b[C\x1b[D n\x1b[5~x\x1b[Zq")) == ["forward", "back", "pause", "record", "far_back", "quit"]
+
+
+def test_each_key_does_what_the_help_says(root: Path) -> None:
+    """Stop and go, pace, steps, decisions, both ends."""
+    log = EventLog.read_file(root / "events.db.sample")
+    player = Player(log.read_all)
+    obey(player, "decision")
+    assert player.is_paused
+    first = player.moment.fold.position
+    obey(player, "record")
+    assert player.moment.fold.position == first + 1
+    obey(player, "faster")
+    assert player.speed == 2
+    obey(player, "end")
+    assert player.is_over
+    obey(player, "back")
+    assert not player.is_over
+    obey(player, "start")
+    assert player.moment.fold.position == 0
+    obey(player, "pause")
+    assert not player.is_paused
+    log.close()
+
+
+def test_a_terminal_gets_a_screen_that_obeys_and_leaves_it_as_it_was(root: Path, tmp_path: Path) -> None:
+    """`replay --speed` draws, End goes to the last record, q leaves with exit code 0 and the terminal restored."""
+    shutil.copy(root / "events.db.sample", tmp_path / "events.db")
+    master, slave = pty.openpty()
+    fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 40, 80, 0, 0))
+    before = termios.tcgetattr(slave)
+    command = [sys.executable, "-m", "cmam", "--home", str(tmp_path), "replay", "--speed", "0.02"]
+    environment = {**os.environ, "TERM": "xterm", "PYTHONPATH": str(root)}
+    process = subprocess.Popen(command, stdin=slave, stdout=slave, stderr=slave, env=environment)
+    try:
+        _until(master, b"space stop/go")
+        os.write(master, b"G")
+        with closing(EventLog.read_file(tmp_path / "events.db")) as log:
+            total = log.position()
+        shown = _until(master, f"record {total} of {total}".encode())
+        assert b"at the end" in shown or b"at the end" in _until(master, b"at the end")
+        os.write(master, b"q")
+        deadline = time.monotonic() + PATIENCE_S
+        while process.poll() is None and time.monotonic() < deadline:
+            _read(master)
+        assert process.returncode == 0
+        assert termios.tcgetattr(slave)[3] == before[3]
+    finally:
+        process.kill()
+        process.wait()
+        os.close(master)
+        os.close(slave)
+
+
+def _read(master: int) -> bytes:
+    readable, _, _ = select.select([master], [], [], 0.2)
+    return os.read(master, 65_536) if readable else b""
+
+
+def _until(master: int, text: bytes) -> bytes:
+    """Read what is drawn until a text has been."""
+    found, deadline = b"", time.monotonic() + PATIENCE_S
+    while text not in found and time.monotonic() < deadline:
+        found += _read(master)
+    assert text in found
+    return found
