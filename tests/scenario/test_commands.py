@@ -291,8 +291,11 @@ def test_options_stand_before_or_after_the_command(person: Person, capsys: pytes
         assert "Usage: cmam" in capsys.readouterr().out
 
 
-def test_the_demo_copies_skips_and_replays(tmp_path: Path) -> None:
-    """`cmam demo` ends with 0, copies on two brokers, names what it skipped, and leaves no process behind."""
+def test_the_demo_copies_skips_and_replays(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """`cmam demo` ends with 0, copies on two brokers, names what it skipped, and leaves no process behind.
+
+    A what-if of its log with the settings that were changes nothing; with others it says what.
+    """
     process = child(tmp_path, "demo", "--pace", "0.15", "--json")
     out, err = process.communicate(timeout=90)
     assert process.returncode == 0, err
@@ -307,6 +310,17 @@ def test_the_demo_copies_skips_and_replays(tmp_path: Path) -> None:
     assert office.ask_running(Home(tmp_path).demo, {"command": "status"}) is None
     left = subprocess.run(["pgrep", "-f", str(tmp_path)], capture_output=True, text=True, check=False)
     assert left.stdout == ""
+    person = Person(tmp_path / "demo", capsys)
+    same = person.types("replay", "--what-if", str(_exported(person, tmp_path)), "--json").lines[0]
+    assert (same["equal"], same["differences"], same["model"]["fills"]) == (True, [], 0)
+    assert not person.types("replay", "--what-if", "side=sell", "--json").lines[0]["equal"]
+
+
+def _exported(person: Person, folder: Path) -> Path:
+    """The profiles of a home as a file."""
+    path = folder / "profiles.toml"
+    path.write_text(person.types("profile", "export").out, encoding="utf-8")
+    return path
 
 
 def test_a_demo_that_is_killed_leaves_nothing_behind(tmp_path: Path) -> None:
