@@ -80,6 +80,16 @@ def _sample(
 
 def _views_with_symbols(folded: Fold, profile: ProfileView, links: list[Link]) -> Mapping[AccountId, AccountView]:
     """The views of leader and followers with their symbols: from the log, else from their brokers."""
+    views, why_not = _known_or_asked(folded, profile, links)
+    if why_not:
+        fail(f"The symbols are not known yet, and could not be asked for: {why_not}", Exit.UNREACHABLE)
+    return views
+
+
+def _known_or_asked(
+    folded: Fold, profile: ProfileView, links: list[Link]
+) -> tuple[Mapping[AccountId, AccountView], str]:
+    """The views that have symbols, from the log or from their brokers, and why one has none."""
     from cmam import office, survey
     from cmam.clock import SystemClock
 
@@ -87,14 +97,13 @@ def _views_with_symbols(folded: Fold, profile: ProfileView, links: list[Link]) -
     wanted = {profile.leader, *(link.follower for link in links)}
     views = {account: view for account, view in folded.accounts.items() if account in wanted and view.names}
     missing = sorted(wanted - views.keys())
-    if missing:
-        me = face()
-        found = survey.look(me.home, office.settings_of(me.home), folded, missing, SystemClock())
-        unseen = [seen for seen in found.values() if not seen.view.names]
-        if unseen:
-            fail(f"The symbols are not known yet, and could not be asked for: {unseen[0].why_not}", Exit.UNREACHABLE)
-        views.update({account: seen.view for account, seen in found.items()})
-    return views
+    if not missing:
+        return views, ""
+    me = face()
+    found = survey.look(me.home, office.settings_of(me.home), folded, missing, SystemClock())
+    views.update({account: seen.view for account, seen in found.items() if seen.view.names})
+    unseen = [seen for seen in found.values() if not seen.view.names]
+    return views, unseen[0].why_not if unseen else ""
 
 
 def _rows(
@@ -142,7 +151,8 @@ def _load(folded: Fold, profile: ProfileView, links: list[Link], file: Path, fol
     except SymbolsFileUnreadable as error:
         fail(str(error), Exit.USAGE)
     table = read_table(found.text, delimiter=found.delimiter)
-    unknown = _unknown_symbols(folded, profile, links, found.text, found.delimiter)
+    views, unchecked = _known_or_asked(folded, profile, links)
+    unknown = _unknown_symbols(folded, views, profile, links, found.text, found.delimiter)
     faults = sorted((*table.faults, *unknown), key=lambda fault: fault.line)
     if faults:
         count = f"{len(faults)} fault{'s' if len(faults) != 1 else ''}"
@@ -161,22 +171,29 @@ def _load(folded: Fold, profile: ProfileView, links: list[Link], file: Path, fol
         f"{rows} row{'s' if rows != 1 else ''} loaded for {held} follower{'s' if held != 1 else ''} of "
         f"{answer['profile']}{'' if answer['changed'] else '; nothing is different'}."
     )
+    if unchecked:
+        say(f"The symbols' names were not all checked, since a broker could not be asked: {unchecked}")
 
 
 def _unknown_symbols(
-    folded: Fold, profile: ProfileView, links: list[Link], text: str, delimiter: str
+    folded: Fold,
+    views: Mapping[AccountId, AccountView],
+    profile: ProfileView,
+    links: list[Link],
+    text: str,
+    delimiter: str,
 ) -> Iterator[RowFault]:
-    """Cells that name a symbol which a known list of symbols has not: such a row would never do anything."""
+    """Cells that name a symbol which its broker does not have: such a row would never do anything."""
     from cmam.domain.table import RowFault
 
-    leader = folded.accounts.get(profile.leader) if profile.leader is not None else None
+    leader = views.get(profile.leader) if profile.leader is not None else None
     for line, cells in _lines(text, delimiter):
         name = cells.get("leader_symbol", "")
         if name and leader is not None and leader.names and name not in leader.names:
             yield RowFault(line, "leader_symbol", name, _wanted("the leader", name, leader))
         name = cells.get("follower_symbol", "")
         for link in links:
-            view = folded.accounts.get(link.follower)
+            view = views.get(link.follower)
             if name and view is not None and view.names and name not in view.names:
                 who = folded.registry.accounts[link.follower].shown
                 yield RowFault(line, "follower_symbol", name, _wanted(who, name, view))

@@ -84,10 +84,12 @@ def test_a_sample_loads_back_and_maps_what_it_names(person: Person, ready: Ready
     assert any("lot sizes differ" in remark for remark in row["remarks"])
 
 
-def test_unknown_symbols_are_named_with_their_line_once_the_lists_are_known(person: Person, tmp_path: Path) -> None:
-    """After a first start a typing error in a symbol is found when the table is loaded, beside every other fault."""
-    with running(person):
-        pass
+@pytest.mark.parametrize("has_run", [False, True])
+def test_unknown_symbols_are_named_with_their_line(person: Person, tmp_path: Path, has_run: bool) -> None:
+    """A typing error in a symbol is found as the table is loaded, beside every other fault; brokers are asked."""
+    if has_run:
+        with running(person):
+            pass
     path = tmp_path / "symbols.csv"
     path.write_text("leader_symbol,follower_symbol,copy_sl\nEURUSDD,EURUSD.b,on\nGBPUSD,GBPUSD.q,perhaps\n")
     said = person.types("profile", "symbols", "main", "load", str(path), "--follower", str(OTHER_BROKER))

@@ -1,0 +1,103 @@
+"""What people do to copies at the broker: levels they move, parts they close, and copies whose leader is out of sight.
+
+EURUSD at `Same` trades at 1.08500 / 1.08510, the leader buys at 1.08508: a copy's shift is + 0.00002.
+"""
+
+from __future__ import annotations
+
+from cmam.store.replay import verify
+from tests.rulebook import SELL, UNIT, Case, Rulebook
+
+UNITS = {"volume.basis": "units"}
+
+
+def _case(name: str, kind: str = "hedged", **settings: str) -> Case:
+    return Case(name, "Same", {**UNITS, **settings}, kind=kind)
+
+
+def _stop(book: Rulebook, name: str) -> float:
+    (held,) = book.held(name)
+    return held.stop
+
+
+def test_a_level_that_a_person_moved_is_pinned_or_the_leader_wins() -> None:
+    """Ours was moved from 1.07602 to 1.08000. His 1.07900 is farther: pinned stays, `leader` follows (+ 0.00002).
+
+    A target he sets meanwhile is copied on both. His 1.08100 is tighter, and goes to both.
+    """
+    book = Rulebook([_case("pin"), _case("leader", human_levels="leader")])
+    book.begin()
+    position = book.person.buy(10_000 * UNIT, relativeStopLoss=908)
+    book.go(3)
+    for name, account in book.ids.items():
+        (held,) = book.held(name)
+        assert held.stop == 1.07602
+        book.person.amend(held.position, account=account, stop=1.08000)
+    book.go(2)
+    assert {name: _stop(book, name) for name in book.ids} == {"pin": 1.08, "leader": 1.07602}
+    book.person.amend(position, stop=1.07900, target=1.09900)
+    book.go(2)
+    assert {name: _stop(book, name) for name in book.ids} == {"pin": 1.08, "leader": 1.07902}
+    assert {book.held(name)[0].target for name in book.ids} == {1.09902}
+    book.person.amend(position, stop=1.08100, target=1.09900)
+    book.go(2)
+    assert {name: _stop(book, name) for name in book.ids} == {"pin": 1.08102, "leader": 1.08102}
+    assert verify(book.log.read_all()).is_identical
+    assert book.stepper.failures == []
+
+
+def test_what_a_person_closes_of_a_copy_is_a_part_of_all_that_follows() -> None:
+    """12,000 held, 5,000 closed by hand: his half is half of 7,000, 3,500 → 3,000 are closed, 4,000 stay; then none."""
+    book = Rulebook([_case("hedged"), _case("netted", "netted")])
+    book.begin()
+    position = book.person.buy(12_000 * UNIT)
+    book.go(2)
+    for name, account in book.ids.items():
+        (held,) = book.held(name)
+        book.person.close(held.position, 5_000 * UNIT, account=account)
+    book.go(2)
+    assert [book.volumes(name) for name in book.ids] == [[7_000 * UNIT]] * 2
+    book.person.close(position, 6_000 * UNIT)
+    book.go(2)
+    assert [book.volumes(name) for name in book.ids] == [[4_000 * UNIT]] * 2
+    book.person.close(position, 6_000 * UNIT)
+    book.go(2)
+    assert [book.volumes(name) for name in book.ids] == [[]] * 2
+    assert verify(book.log.read_all()).is_identical
+
+
+def test_a_net_that_a_person_turns_is_left_to_him() -> None:
+    """Shares of 6,000 and 4,000; he sells 15,000: 5,000 short are his, and the leader's closes touch nothing."""
+    book = Rulebook([_case("net", "netted")])
+    book.begin()
+    positions = [book.person.buy(units * UNIT) for units in (6_000, 4_000)]
+    book.go(2)
+    book.person.buy(15_000 * UNIT, account=book.ids["net"], side=SELL)
+    book.go(2)
+    view = book.view(book.ids["net"])
+    assert view is not None
+    assert view.copies == {}
+    for position, units in zip(positions, (6_000, 4_000), strict=True):
+        book.person.close(position, units * UNIT)
+    book.go(2)
+    assert [(held.side, held.volume) for held in book.held("net")] == [(SELL, 5_000 * UNIT)]
+    assert verify(book.log.read_all()).is_identical
+
+
+def test_netted_shares_of_odd_steps_are_rounded_together() -> None:
+    """Each tenth of 30,000 × 0.18 = 5,400 → 5,000 is 500, half a step: every second reduction moves the net by one."""
+    book = Rulebook([Case("net", "Same", {**UNITS, "volume.amount": "0.18"}, kind="netted")])
+    book.begin()
+    positions = [book.person.buy(30_000 * UNIT) for _ in range(4)]
+    book.go(2)
+    nets = []
+    for position in positions:
+        book.person.close(position, 3_000 * UNIT)
+        book.go(2)
+        nets.append(sum(book.volumes("net")) // UNIT)
+    assert nets == [20_000, 19_000, 19_000, 18_000]
+    for position in positions:
+        book.person.close(position, 27_000 * UNIT)
+        book.go(2)
+    assert book.volumes("net") == []
+    assert verify(book.log.read_all()).is_identical
