@@ -25,6 +25,10 @@ from cmam.domain import events, reasons, reconcile
 from cmam.domain.policy import SETTINGS
 from cmam.openapi.outcomes import RULES
 
+sys.path.insert(0, str(Path(__file__).resolve().parent))
+
+import walkthrough
+
 ROOT = Path(__file__).resolve().parent.parent
 DOCS = ROOT / "docs"
 MADE = "*Made from the code by `make docs`; edit the code, not this page.*"
@@ -311,6 +315,11 @@ def first_sentence(path: Path) -> str:
     return " ".join(text.split("\n\n")[0].split())
 
 
+def audit_page() -> str:
+    """docs/audit.md with what its commands print today; the words between them are written by hand."""
+    return walkthrough.page()
+
+
 PAGES: dict[str, Callable[[], str]] = {
     "cli.md": cli_page,
     "settings.md": settings_page,
@@ -319,6 +328,7 @@ PAGES: dict[str, Callable[[], str]] = {
     "refusals.md": refusals_page,
     "findings.md": findings_page,
     "whats-here.md": whats_here_page,
+    "audit.md": audit_page,
 }
 
 assert issubclass(type(cli), Lazy), "the commands are walked through their lazy group"

@@ -156,6 +156,10 @@ def head(file: Path | None, key: Path | None) -> None:
         say(f"{file}.sig is its signature by {signer}: ssh-keygen -Y verify -n cmam checks it without cmam.")
 
 
+def _count(number: int, one: str, many: str) -> str:
+    return f"{number} {one if number == 1 else many}"
+
+
 def _passphrase() -> bytes:
     if not is_interactive():
         fail("The key has a passphrase, and there is nobody to ask: expected a key without one, or a terminal.")
@@ -191,9 +195,10 @@ def export(file: Path, what: str, anonymous: bool, key: Path | None, **given: An
 
             salt = office.new_salt() if anonymous else None
             made = export_pack(past, file, filters, salt=salt, key=key, passphrase=_passphrase)
+            counted = f"{_count(made.copies, 'copy', 'copies')} and {_count(made.decisions, 'decision', 'decisions')}"
             say(
-                f"{file} has {made.copies} copies and {made.decisions} decisions: {made.open} of {made.records} "
-                "records are open, all are proven. Keep its digest elsewhere:"
+                f"{file} has {counted}: {made.open} of {made.records} records are open, all are proven. "
+                "Keep its digest elsewhere:"
             )
             click.echo(made.digest)
             if anonymous:
