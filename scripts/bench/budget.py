@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import statistics
+import sys
 import time
 from collections import deque
 from collections.abc import Callable
@@ -36,6 +37,14 @@ def items(accounts: int) -> list[Item]:
     ]
 
 
+def let_go(budget: Budget, now: int) -> None:
+    """Let go what may leave, on a line that carries it and answers in no time."""
+    leaving, _ = budget.take(now)
+    if leaving:
+        budget.wrote(now, len(leaving))
+        budget.proved(sys.maxsize, now)
+
+
 def backlog(waiting: list[Item]) -> float:
     """All items are there before the first leaves: how long one takes to get out from among the others."""
     budget, now = Budget(LIMIT), 0
@@ -44,7 +53,7 @@ def backlog(waiting: list[Item]) -> float:
         budget.submit(item)
     while (wake := budget.next_wake(now)) is not None:
         now = max(now, wake)
-        budget.take(now)
+        let_go(budget, now)
     return time.perf_counter() - begun
 
 
@@ -55,7 +64,7 @@ def stream(waiting: list[Item]) -> float:
     for item in waiting:
         now += 40_000
         budget.submit(item)
-        budget.take(now)
+        let_go(budget, now)
         budget.next_wake(now)
     return time.perf_counter() - begun
 
@@ -72,7 +81,7 @@ def blocked(waiting: list[Item]) -> float:
     for item in others:
         now += 40_000
         budget.submit(item)
-        budget.take(now)
+        let_go(budget, now)
         budget.next_wake(now)
     return (time.perf_counter() - begun) * len(waiting) / len(others)
 
