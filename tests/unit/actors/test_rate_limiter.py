@@ -1,0 +1,141 @@
+"""The limiter's shell: what it tells whom, and that it believes nothing about a line that is gone."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from cmam.actors import messages as m
+from cmam.actors.rate_limiter import RateLimitActor
+from cmam.actors.runtime import Directory
+from cmam.actors.status import ROOM, StatusBoard
+from cmam.clock import ManualClock
+from cmam.domain.commands import Command, CommandKind
+from cmam.domain.ids import AccountId, IntentId, PositionId, SymbolId
+from cmam.domain.quantities import Side, Volume
+from cmam.openapi import requests
+from cmam.openapi.budget import Lane
+from cmam.openapi.window import UNPROVEN_US
+from tests.stepped import SteppedActor
+
+ME = AccountId(7)
+LIMIT = 4
+
+
+class Told(Directory):
+    """Who was told what."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.messages: list[tuple[str, Any]] = []
+
+    def tell(self, name: str, message: object) -> bool:
+        self.messages.append((name, message))
+        return True
+
+    def take(self, kind: type) -> list[Any]:
+        """What was told of one kind since the last time."""
+        found = [message for _, message in self.messages if isinstance(message, kind)]
+        self.messages = [entry for entry in self.messages if not isinstance(entry[1], kind)]
+        return found
+
+
+class Reminders:
+    """A timer that only notes."""
+
+    def __init__(self) -> None:
+        self.spans: list[tuple[int, Any]] = []
+
+    def after(self, span_us: int, _name: str, message: object) -> None:
+        self.spans.append((span_us, message))
+
+
+class Desk:
+    """A limiter with everything around it."""
+
+    def __init__(self) -> None:
+        self.told, self.timer, self.clock, self.board = Told(), Reminders(), ManualClock(1_000_000), StatusBoard()
+        joined = type("Limiter", (RateLimitActor, SteppedActor), {})
+        self.limiter = joined("demo-1", LIMIT, self.clock, self.timer, self.told, self.board)
+
+    def hear(self, *messages: object) -> None:
+        """Take messages, one turn each."""
+        for message in messages:
+            self.limiter.on_receive(message)
+
+    def written(self) -> list[str]:
+        """The intents that were handed over to be written, in order."""
+        return [str(one.intent) for write in self.told.take(m.Write) for one in write.what]
+
+
+def submit(name: str, kind: CommandKind = CommandKind.OPEN) -> m.Submit:
+    """A request as the recorder hands it on."""
+    lane = Lane.CLOSE if kind is CommandKind.CLOSE else Lane.OPEN
+    command = Command(
+        kind=kind, symbol=SymbolId(1), side=Side.BUY, volume=Volume(100), position=PositionId(5), label="x"
+    )
+    return m.Submit(ME, command, IntentId(name), lane)
+
+
+def test_what_comes_together_leaves_together_closes_first() -> None:
+    """While more is in the inbox nothing leaves; then all of it in one write, in the order of the lanes."""
+    desk = Desk()
+    desk.hear(m.LineUp(True, 1))
+    desk.limiter.actor_inbox.put(None)
+    desk.hear(submit("open 1"), submit("open 2"), submit("close", CommandKind.CLOSE))
+    assert desk.written() == []
+    desk.limiter.actor_inbox.get()
+    desk.hear(submit("open 3"))
+    [write] = desk.told.take(m.Write)
+    assert [str(one.intent) for one in write.what] == ["close", "open 1", "open 2"]
+    assert write.line == 1
+    assert desk.board.read("limiter:demo-1")["waiting"] == 1
+
+
+def test_what_is_said_of_another_line_changes_nothing() -> None:
+    """A slot is not freed by a word on frames of the line before."""
+    desk = Desk()
+    desk.hear(m.LineUp(True, 1), m.LineUp(False, 2), m.LineUp(True, 3))
+    desk.clock.advance_to(5_000_000)
+    desk.hear(*(submit(f"close {n}", CommandKind.CLOSE) for n in range(LIMIT + 1)))
+    assert len(desk.written()) == LIMIT
+    now = desk.clock.monotonic()
+    desk.hear(m.Wrote(1, LIMIT, now), m.Proved(1, LIMIT, now))
+    desk.clock.advance_to(7_000_000)
+    desk.hear(m.Wake())
+    assert desk.written() == []
+    desk.hear(m.Wrote(3, LIMIT, now), m.Proved(3, LIMIT, now))
+    assert desk.written() == [f"close {LIMIT}"]
+
+
+def test_nothing_is_let_go_without_a_line() -> None:
+    """Requests go back to their account, questions to who asked, and no slot is spent."""
+    desk = Desk()
+    ask = m.Ask(ME, "trader", requests.ask_trader(ME), "account:7", lambda wire: wire)
+    desk.hear(submit("open"), ask)
+    assert [message.reason for message in desk.told.take(m.Dropped)] == ["the connection is down"]
+    assert [message.question for message in desk.told.take(m.Unanswered)] == ["trader"]
+    assert desk.told.take(m.Write) == []
+
+
+def test_only_the_reminder_that_was_set_last_counts() -> None:
+    """Each answer brings the next moment closer; older reminders set no more of their kind."""
+    desk = Desk()
+    desk.hear(m.LineUp(True, 1), *(submit(f"close {n}", CommandKind.CLOSE) for n in range(LIMIT + 1)))
+    now = desk.clock.monotonic()
+    desk.hear(m.Wrote(1, LIMIT, now))
+    first = desk.timer.spans[-1]
+    desk.hear(m.Proved(1, 1, now))
+    assert len(desk.timer.spans) == 2
+    assert first[0] > UNPROVEN_US > desk.timer.spans[-1][0]
+    desk.hear(first[1])
+    assert len(desk.timer.spans) == 2
+
+
+def test_status_shows_guard_forecast_and_pauses() -> None:
+    """The figures are there in words a person reads, and the room of a burst is kept for forecasts."""
+    desk = Desk()
+    desk.hear(m.LineUp(True, 1), m.Blocked(2106, 2_000_000), submit("open"))
+    shown = desk.board.read("limiter:demo-1")
+    assert (shown["limit"], shown["waiting"], shown["guard_ms"]) == (LIMIT, 1, 50.0)
+    assert list(shown["paused"]) == ["NewOrderReq"]
+    assert (shown[ROOM].slots, shown[ROOM].ahead) == (LIMIT - 1, 1)
