@@ -12,6 +12,7 @@ from cmam.domain.leading import changes
 from cmam.domain.naming import read_label
 from cmam.store.replay import verify
 from cmam.store.verify import verify as verify_chain
+from cmam.store.what_if import Asked, what_if
 from tests.whole import PERSON_CONNECTION, Whole
 
 REQUESTS_MAX = 50
@@ -128,13 +129,19 @@ def explained(whole: Whole) -> None:
 
 
 def replayable(whole: Whole) -> None:
-    """The log alone gives the same decisions byte for byte, the views that the actors have, and whole chains."""
+    """The log alone gives the same decisions byte for byte, the views that the actors have, and whole chains.
+
+    And a what-if with the settings that were changes nothing, whatever went wrong that day.
+    """
     replayed = verify(whole.log.read_all())
     assert replayed.is_identical, replayed.differences[:1]
     folded = whole.folded()
     for account in whole.accounts:
         assert folded.accounts[account] == whole.view(account), f"the view of {account} differs from its record"
     assert verify_chain(whole.log.raw()).is_whole
+    unchanged = what_if(whole.log.read_all, Asked.of(folded.registry, {}))
+    assert unchanged["equal"], unchanged["differences"][:1]
+    assert all(one["recorded"] == one["what_if"] for one in unchanged["followers"])
 
 
 def polite(whole: Whole, *, has_quota: bool) -> None:

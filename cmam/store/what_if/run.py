@@ -183,6 +183,7 @@ class Run:
         book.view = decided.view
         other = decided.derived[0] if decided.derived else None
         self.rows.decided(book.real, event, other if isinstance(other, ChangeDecided) else None, at_us)
+        self.rows.noted(book.view, decided.derived, other=True)
         self._finish(book, turn.derived, decided.derived, at_us)
 
     def _with_more_quotes(
@@ -426,4 +427,5 @@ class Run:
                 follower.view = decided.view
                 if decided.derived and isinstance(decided.derived[0], ChangeDecided):
                     self.rows.decided(follower.view, None, decided.derived[0], at_us)
+                    self.rows.noted(follower.view, decided.derived, other=True)
                 self._finish(follower, (), decided.derived, at_us)
