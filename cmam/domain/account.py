@@ -60,6 +60,7 @@ from cmam.domain.holdings import (
     take_trader,
     trail_stop,
 )
+from cmam.domain.ids import PositionId
 from cmam.domain.intents import doubt_intent, move_intent, settle, take_attempt, take_decision, take_intent
 from cmam.domain.latches import (
     begin_day,
@@ -73,8 +74,10 @@ from cmam.domain.latches import (
     take_history,
 )
 from cmam.domain.naming import read_label
-from cmam.domain.rebuilding import take_rebuilt
+from cmam.domain.quantities import Volume
 from cmam.domain.replacing import replace
+from cmam.domain.taking_in import take_rebuilt
+from cmam.domain.trades import Deal
 from cmam.domain.view import AccountView
 
 __all__ = [
@@ -197,6 +200,15 @@ def _executed(view: AccountView, event: ExecutionSeen, at_us: int) -> AccountVie
     return match_copy(view, event, is_new_deal, at_us)
 
 
+def _first_volumes(view: AccountView, deals: tuple[Deal, ...]) -> dict[PositionId, Volume]:
+    """How large the positions of the very first snapshot were opened, as far as its deals tell."""
+    found: dict[PositionId, Volume] = {}
+    for deal in {deal.deal: deal for deal in deals if deal.is_execution}.values():
+        if deal.close is None and view.origins.get(deal.position) == deal.order:
+            found[deal.position] = Volume(found.get(deal.position, 0) + deal.filled_volume)
+    return found
+
+
 def _reconciled(view: AccountView, event: Reconciled, at_us: int) -> AccountView:
     """Take the broker's word for all positions and orders; what it does not name is gone."""
     named = {position.position for position in event.positions if position.volume > 0}
@@ -212,6 +224,8 @@ def _reconciled(view: AccountView, event: Reconciled, at_us: int) -> AccountView
             is_first = opened is not None and deal.executed_ms <= opened.opened_ms + SAME_MOMENT_MS
             if deal.close is None and is_first and deal.position not in view.origins:
                 view = replace(view, origins={**view.origins, deal.position: deal.order})
+    if not view.has_reconciled:
+        view = replace(view, first_volumes=_first_volumes(view, event.deals))
     if event.past_orders and not event.looked_up:
         view = replace(view, past_orders=tuple(o for o in event.past_orders if read_label(o.client_order_id)))
     view = replace(view, orders={order.order: order for order in event.orders if order.is_resting})

@@ -12,10 +12,10 @@ from dataclasses import replace
 from fractions import Fraction
 
 from cmam.domain.changes import Change
-from cmam.domain.choices import HumanLevels, LevelsMode, PartialRounding, Reaction
-from cmam.domain.copies import Copy, CopyState
-from cmam.domain.events import CopyRebuilt, Goal, Terms, Wait
-from cmam.domain.ids import LinkId, OrderId, PositionId, SourceKey, SymbolId, from_base36, position_source
+from cmam.domain.choices import HumanLevels, LevelsMode, PartialRounding
+from cmam.domain.copies import Copy
+from cmam.domain.events import CopyRebuilt, Goal, Terms
+from cmam.domain.ids import LinkId, OrderId, PositionId, SourceKey, SymbolId, from_base36
 from cmam.domain.levels import merged
 from cmam.domain.link import LinkSettings
 from cmam.domain.naming import read_label
@@ -24,12 +24,9 @@ from cmam.domain.reasons import Reason
 from cmam.domain.strays import Stray, is_awaited, is_claimed, strays
 from cmam.domain.sync import of_position
 from cmam.domain.trades import Order, Position
-from cmam.domain.view import AccountView, put
+from cmam.domain.view import AccountView
 
 QuoteOf = Callable[[SymbolId], Quote | None]
-
-LATE_FILL_US = 30_000_000
-"""How long after its grace a resting copy may still be met by the market, where its leader's order filled unseen."""
 
 
 # --- taken into the record --------------------------------------------------------------------------------------------
@@ -179,6 +176,10 @@ def _goal(
     leader_volume = change.after if change is not None else Volume(0)
     if former is not None and former.position is not None:
         target = Fraction(0)
+    elif change is not None and former is None:
+        target = _reduced(
+            leader, view, stray, change, volume, max(spec.step, spec.min_volume) if spec is not None else 0
+        )
     elif former is not None and change is not None and former.leader_opened > change.after:
         target = target * Fraction(change.after, former.leader_opened)
     goal = Goal(
@@ -204,6 +205,24 @@ def _goal(
         elif price is not None and change.price is not None:
             goal = replace(goal, shift=Distance(price - change.price))
     return _resting(goal, stray.order) if stray.order is not None else goal
+
+
+def _reduced(
+    leader: AccountView, view: AccountView, stray: Stray, change: Change, volume: Volume, least: int
+) -> Fraction:
+    """What a copy should have come to while nobody looked: its first volume as a fraction of the leader's, of what he
+    holds now. How it was rounded is lost with the log: less than two steps are no difference, and nothing grows."""
+    held = Fraction(volume)
+    if stray.position is None or change.position is None or not least:
+        return held
+    fills = list(_fills(view, stray.position.position))
+    mine = [order for order in fills if _source_of(order) == stray.mark.source]
+    theirs = leader.first_volumes.get(change.position, Volume(0))
+    if not mine or not theirs or len(mine) != len(fills) or view.is_netted():
+        return held  # somebody else has added to it, or how large it was at first is not known
+    first = min(mine, key=lambda order: (order.opened_ms, order.order)).executed_volume
+    wanted = Fraction(first * change.after, theirs)
+    return wanted if held - wanted >= 2 * least else held
 
 
 def _net_cap(settings: LinkSettings, lot_size: int) -> Volume:
@@ -320,77 +339,3 @@ def _ended(
             settings_version=settings.version,
             reason=Reason.LOG_LOST,
         )
-
-
-# --- the fold ---------------------------------------------------------------------------------------------------------
-
-
-def take_rebuilt(view: AccountView, event: CopyRebuilt, at_us: int) -> AccountView:
-    """Take a copy into the record as the broker shows it. Its requests are numbered from the moment on, so that no name
-    is given twice whatever was asked before."""
-    key = (event.link, event.source)
-    if key in view.copies:
-        return view
-    former = view.finished.get(key)
-    is_over = event.position is None and event.order is None
-    copy = Copy(
-        link=event.link,
-        profile=event.profile,
-        source=event.source,
-        state=_state(event),
-        leader=event.leader,
-        leader_position=event.leader_position,
-        leader_order=event.leader_order,
-        leader_symbol=event.leader_symbol,
-        leader_digits=event.leader_digits,
-        symbol=event.symbol,
-        side=event.side,
-        goal=event.goal,
-        decided_us=at_us,
-        leader_opened=event.goal.leader_volume,
-        position=event.position,
-        order=event.order,
-        volume=event.volume,
-        opened_volume=event.volume,
-        open_price=event.open_price,
-        opened_us=event.opened_us or at_us,
-        last_seq=max(former.last_seq if former is not None else 0, at_us // 1_000_000),
-        settings_version=event.settings_version,
-        change=event.change,
-        leader_filled=event.leader_filled,
-        filled_us=at_us if event.leader_filled else 0,
-        ahead_since_us=at_us if _is_ahead(event) else 0,
-        stopped_out=former.stopped_out if former is not None else False,
-        reopened=former.reopened if former is not None else False,
-        reason=event.reason if is_over else None,
-        ending=None if is_over else event.reason,
-        closed_us=at_us if is_over else 0,
-        share=event.share,
-    )
-    if event.leader_filled and event.position is None and event.order is not None:
-        until_us = at_us + event.goal.grace_us + LATE_FILL_US
-        copy = replace(copy, wait=Wait.CANCEL, wait_until_us=until_us, not_after_us=until_us)
-    if event.leader_position is not None and event.source.startswith("o"):
-        alias = (event.link, position_source(event.leader_position))
-        view = replace(view, chains={**view.chains, alias: key})
-    if is_over:
-        return replace(view, finished={**view.finished, key: copy})
-    if any(latch.reaction == Reaction.FLATTEN for latch in view.latched(event.link)):
-        goal = replace(copy.goal, target_numerator=0, target_denominator=1, terms=None)
-        copy = replace(copy, goal=goal, wait=None, ending=copy.ending or Reason.CLOSED_BY_FLATTEN)
-    held = view.positions.get(event.position) if event.position is not None else None
-    if held is not None:
-        copy = replace(copy, seen_stop=held.stop, seen_target=held.target)
-        if held.position not in view.by_position:
-            view = replace(view, by_position={**view.by_position, held.position: key})
-    return put(view, copy)
-
-
-def _state(event: CopyRebuilt) -> CopyState:
-    if event.position is not None:
-        return CopyState.OPEN
-    return CopyState.RESTING if event.order is not None else CopyState.CLOSED
-
-
-def _is_ahead(event: CopyRebuilt) -> bool:
-    return event.source.startswith("o") and event.position is not None and not event.leader_filled

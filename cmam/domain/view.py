@@ -25,6 +25,7 @@ from cmam.domain.ids import (
     SymbolId,
     order_source,
 )
+from cmam.domain.quantities import Volume
 from cmam.domain.replacing import replace
 from cmam.domain.restless import with_copy
 from cmam.domain.symbols import SymbolName, SymbolSpec
@@ -114,6 +115,7 @@ class AccountView:
     in_sight_us: int = 0
     unexplained: tuple[int, ...] = ()
     past_orders: tuple[Order, ...] = ()
+    first_volumes: Mapping[PositionId, Volume] = field(default_factory=dict)
     findings: tuple[Finding, ...] = ()
 
     @property

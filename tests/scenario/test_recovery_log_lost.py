@@ -70,6 +70,29 @@ def test_copies_come_back_by_their_labels_and_follow_their_leader(tmp_path: Path
     assert whole.stepper.failures == []
 
 
+def test_what_the_leader_reduced_while_the_log_was_lost_is_reduced(tmp_path: Path) -> None:
+    """The first volumes of both tell what the copy should have come to; what was never reduced stays as it is."""
+    whole = Whole(seed=9, settings={"volume.amount": "0.333"})
+    whole.start_ready()
+    first, second = whole.person.buy(3 * LOT), whole.person.buy(2 * LOT)
+    whole.run(3)
+    before = sorted(p.volume for p in whole.person.holds(SAME_BROKER))
+    whole.kill()
+    whole.person.close(first, LOT)
+    whole.run(1)
+    lose_log(whole, tmp_path, {"volume.amount": "0.333"})
+    whole.start_ready()
+    whole.run(5)
+    small, large = sorted(p.volume for p in whole.person.holds(SAME_BROKER))
+    assert small == before[0]
+    assert abs(large - before[1] * 2 // 3) <= 200_000
+    whole.person.close(second, 2 * LOT)
+    whole.person.close(first, 2 * LOT)
+    whole.run(5)
+    assert whole.person.holds(SAME_BROKER) == []
+    assert verify(whole.log.read_all()).is_identical
+
+
 def test_names_of_requests_are_never_given_twice(tmp_path: Path) -> None:
     """An add after the loss carries another number than any request before it."""
     whole = Whole(seed=2, leader=NETTED, followers=(SAME_BROKER,))
