@@ -5,6 +5,7 @@ from __future__ import annotations
 from fractions import Fraction
 
 from cmam.domain import equity as money
+from cmam.domain.arithmetic import rounded_text
 from cmam.domain.carrying import entry_price, market_price, quote_shift
 from cmam.domain.choices import VolumeMode
 from cmam.domain.draft import Draft
@@ -206,7 +207,7 @@ def margin(draft: Draft) -> Reason | None:
 
 
 def _cents(value: Fraction) -> str:
-    return fraction_text(Fraction(round(value * 100), 100))
+    return rounded_text(value, 2)
 
 
 def equity_known(draft: Draft) -> Reason | None:

@@ -12,7 +12,7 @@ from cmam.domain.changes import Change
 from cmam.domain.conversion import Rates
 from cmam.domain.events import Step
 from cmam.domain.policy import Policy
-from cmam.domain.quantities import Price, Side, Volume
+from cmam.domain.quantities import Price, Side, Volume, decimal_text
 from cmam.domain.reasons import Reason
 from cmam.domain.symbols import SymbolSpec
 
@@ -64,17 +64,31 @@ def there(name: str, value: Fraction | None, steps: list[Step], note: str = "") 
 
 def fraction_text(value: Fraction) -> str:
     """Write an exact number: as a decimal where it ends, else as a ratio."""
-    denominator = value.denominator
-    for prime in (2, 5):
-        while denominator % prime == 0:
-            denominator //= prime
-    if denominator != 1:
-        if value.denominator.bit_length() > 64:
-            return f"about {fraction_text(Fraction(value.numerator * 10**9 // value.denominator, 10**9))}"
-        return f"{value.numerator}/{value.denominator}"
-    digits = 0
-    while (value * 10**digits).denominator != 1:
-        digits += 1
-    scaled = (value * 10**digits).numerator
-    sign, text = ("-" if scaled < 0 else ""), str(abs(scaled)).rjust(digits + 1, "0")
-    return sign + (text if digits == 0 else f"{text[:-digits]}.{text[-digits:]}")
+    numerator, denominator = value.numerator, value.denominator
+    if denominator == 1:
+        return str(numerator)
+    rest, twos, fives = denominator, 0, 0
+    while not rest & 1:
+        rest >>= 1
+        twos += 1
+    while rest % 5 == 0:
+        rest //= 5
+        fives += 1
+    if rest == 1:
+        digits = max(twos, fives)
+        return decimal_text(numerator * 10**digits // denominator, digits)
+    if denominator.bit_length() > 64:
+        return f"about {fraction_text(Fraction(numerator * 10**9 // denominator, 10**9))}"
+    return f"{numerator}/{denominator}"
+
+
+def rounded_text(value: Fraction, digits: int) -> str:
+    """Write a number to so many decimals, a half to even, without zeros at its end."""
+    scale = 10**digits
+    whole, rest = divmod(value.numerator * scale, value.denominator)
+    if 2 * rest > value.denominator or (2 * rest == value.denominator and whole % 2):
+        whole += 1
+    while digits and whole % 10 == 0:
+        whole //= 10
+        digits -= 1
+    return decimal_text(whole, digits)

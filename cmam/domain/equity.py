@@ -12,10 +12,13 @@ from cmam.domain.commands import CommandKind
 from cmam.domain.conversion import Rates, chain_symbols
 from cmam.domain.ids import SymbolId
 from cmam.domain.quantities import PRICE_SCALE, VOLUME_SCALE, Quote
+from cmam.domain.restless import restless
 from cmam.domain.symbols import SymbolSpec
 from cmam.domain.trades import Position
 from cmam.domain.view import AccountView
 
+GAIN_SCALE = PRICE_SCALE * VOLUME_SCALE
+"""What a price difference times a volume is in: the quote asset over this."""
 FEE_SCALE = 10_000
 """pnlConversionFeeRate is in hundredths of a percent (FACTS §4.9)."""
 
@@ -32,13 +35,14 @@ def balance(view: AccountView) -> Fraction:
 
 def floating(rates: Rates, position: Position) -> Fraction | None:
     """What a position would realise now, swap, commission and conversion fee included; losses at the dearer rate."""
-    return _floating(rates, (position,))
+    return _worth(rates, 0, (position,))
 
 
-def _floating(rates: Rates, positions: Iterable[Position]) -> Fraction | None:
-    """The results of positions, gathered by symbol and sign first, so that each rate is worked out once."""
+def _worth(rates: Rates, minor: int, positions: Iterable[Position]) -> Fraction | None:
+    """So much money and the results of positions, gathered by symbol and sign first, so that each rate is worked out
+    once; what needs no conversion is added up in integers, since fractions are slow."""
     view = rates.view
-    costs = 0
+    own = 0
     moved: dict[tuple[SymbolId, bool], int] = {}
     quotes: dict[SymbolId, Quote] = {}
     for position in positions:
@@ -54,29 +58,28 @@ def _floating(rates: Rates, positions: Iterable[Position]) -> Fraction | None:
         gain = (quote.exit(position.side) - position.price) * position.side.sign * position.volume
         key = (position.symbol, gain < 0)
         moved[key] = moved.get(key, 0) + gain
-        costs += position.swap + position.commission
-    total = money(view, costs)
+        minor += position.swap + position.commission
+    converted: Fraction | None = None
     for (symbol, is_loss), gain in moved.items():
         spec = view.specs[symbol]
-        in_quote = Fraction(gain, PRICE_SCALE * VOLUME_SCALE)
         if spec.quote_name == view.currency:
-            total += in_quote
+            own += gain
             continue
         rate = rates.rate(spec.quote_name, view.currency, high=is_loss)
         if rate is None:
             return None
-        gross = in_quote * rate
-        total += gross - abs(gross) * spec.conversion_fee_rate / FEE_SCALE
-    return total
+        gross = Fraction(gain, GAIN_SCALE) * rate
+        net = gross - abs(gross) * spec.conversion_fee_rate / FEE_SCALE
+        converted = net if converted is None else converted + net
+    scale = 10**view.money_digits
+    total = Fraction(minor * GAIN_SCALE + own * scale, scale * GAIN_SCALE) if own else Fraction(minor, scale)
+    return total if converted is None else total + converted
 
 
 def equity(rates: Rates, *, with_bonus: bool = False) -> Fraction | None:
     """Balance and the floating results of all positions."""
-    total = balance(rates.view)
-    if with_bonus and rates.view.trader is not None:
-        total += money(rates.view, rates.view.trader.bonus)
-    result = _floating(rates, rates.view.positions.values())
-    return None if result is None else total + result
+    bonus = rates.view.trader.bonus if with_bonus and rates.view.trader is not None else 0
+    return _worth(rates, rates.view.balance + bonus, rates.view.positions.values())
 
 
 def told_equity(view: AccountView, now_us: int, max_age_ms: int) -> Fraction | None:
@@ -88,16 +91,15 @@ def told_equity(view: AccountView, now_us: int, max_age_ms: int) -> Fraction | N
 
 def free_margin(rates: Rates) -> Fraction | None:
     """Equity less used margin."""
-    whole = equity(rates)
-    if whole is None:
-        return None
-    return whole - money(rates.view, sum(position.used_margin for position in rates.view.positions.values()))
+    positions = rates.view.positions.values()
+    used = sum(position.used_margin for position in positions) if positions else 0
+    return _worth(rates, rates.view.balance - used, positions)
 
 
 def notional(rates: Rates, spec: SymbolSpec, volume: int) -> Fraction | None:
     """What a volume of a symbol is worth in the deposit currency, at the dearer side."""
     rate = base_rate(rates, spec)
-    return None if rate is None else Fraction(volume, VOLUME_SCALE) * rate
+    return None if rate is None else Fraction(volume * rate.numerator, VOLUME_SCALE * rate.denominator)
 
 
 def base_rate(rates: Rates, spec: SymbolSpec, currency: str = "") -> Fraction | None:
@@ -108,9 +110,12 @@ def base_rate(rates: Rates, spec: SymbolSpec, currency: str = "") -> Fraction | 
         return Fraction(1)
     quote = rates.quote(spec.name)
     if quote is not None:
-        onward = Fraction(1) if spec.quote_name == currency else rates.rate(spec.quote_name, currency, high=True)
+        price = Fraction(quote.ask, PRICE_SCALE)
+        if spec.quote_name == currency:
+            return price
+        onward = rates.rate(spec.quote_name, currency, high=True)
         if onward is not None:
-            return Fraction(quote.ask, PRICE_SCALE) * onward
+            return price * onward
     return rates.rate(spec.base_name, currency, high=True)
 
 
@@ -122,7 +127,7 @@ def in_flight(view: AccountView) -> Iterator[tuple[SymbolId, int]]:
             rests = intent.command.kind is CommandKind.PLACE and copy is not None and copy.order is not None
             if not rests:
                 yield intent.command.symbol, max(0, intent.command.volume - intent.filled)
-    for copy in view.copies.values():
+    for copy in restless(view.copies):
         order = view.orders.get(copy.order) if copy.order is not None else None
         if order is not None:
             yield copy.symbol, max(0, order.volume - order.executed_volume)

@@ -66,7 +66,7 @@ def _by_leverage(rates: Rates, spec: SymbolSpec, volume: int, held: int) -> Frac
     worth = money.notional(rates, spec, volume)
     if trader is None or trader.leverage_cents <= 0 or worth is None:
         return None
-    plain = worth * LEVERAGE_SCALE / trader.leverage_cents
+    plain = Fraction(worth.numerator * LEVERAGE_SCALE, worth.denominator * trader.leverage_cents)
     if not spec.leverage_id:
         return plain
     tiers = rates.view.leverages.get(spec.leverage_id)

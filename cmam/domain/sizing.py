@@ -29,7 +29,13 @@ def size(asked: Sizing) -> Sized:
     except Missing as missing:
         steps.append(Step(name=missing.name, value="-", note="missing, not above zero, or too old"))
         return Sized(Volume(0), missing.reason, tuple(steps))
-    steps.append(Step(name="raw", value=fraction_text(raw / VOLUME_SCALE), note="units, exact"))
+    steps.append(
+        Step(
+            name="raw",
+            value=fraction_text(Fraction(raw.numerator, raw.denominator * VOLUME_SCALE)),
+            note="units, exact",
+        )
+    )
     return bounded(raw, asked.spec, asked.policy, tuple(steps))
 
 
@@ -85,7 +91,7 @@ def _carried(asked: Sizing, basis: VolumeBasis, steps: list[Step]) -> Fraction:
         case VolumeBasis.NOTIONAL:
             factor = _notional_factor(asked, steps)
     steps.append(Step(name="volume.basis", value=fraction_text(factor), note=f"{basis.value}: follower per leader"))
-    return asked.volume * factor
+    return Fraction(asked.volume) if factor == 1 else asked.volume * factor
 
 
 def _notional_factor(asked: Sizing, steps: list[Step]) -> Fraction:

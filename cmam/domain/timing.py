@@ -55,10 +55,13 @@ def next_due(view: AccountView) -> int | None:
     ]
     for copy in restless(view.copies):
         moments.extend(moment for _, moment in _moments(copy))
-    moments.extend(latch.until_us for latch in view.latches.values() if latch.until_us)
+        if copy.trouble:
+            moments.append(_next_repeat(copy, view.at_us))
+    for latch in view.latches.values():
+        if latch.until_us:
+            moments.append(latch.until_us)
     if any(True for _ in _alerts(view, view.at_us)):
         moments.append(view.at_us)
-    moments.extend(_next_repeat(copy, view.at_us) for copy in restless(view.copies) if copy.trouble)
     return min(moments, default=None)
 
 

@@ -22,6 +22,8 @@ E = TypeVar("E", bound=Enum)
 
 PRICE_MAX: Final = 1e10
 """No price is larger; a double beyond is garbage."""
+EXACT_MAX: Final = 10**15
+"""Below this a double tells every integer in 1e-8 from the next."""
 MONEY_DIGITS_MAX: Final = 18
 """More digits do not fit into the integer beside them."""
 
@@ -32,6 +34,9 @@ def price(value: float) -> Price:
     """A real price as an integer one; raises RemoteError for what is no price."""
     if not 0 <= value < PRICE_MAX:
         raise RemoteError(f"expected a price, found {value!r}")
+    near = round(value * PRICE_SCALE)
+    if near / PRICE_SCALE == value and near < EXACT_MAX:  # a decimal of at most eight places, and this is it
+        return Price(near)
     return price_from_decimal(Decimal(repr(value)))
 
 

@@ -1,248 +1,135 @@
-"""Measure the whole copy path: a leader's fill arrives at our socket, the followers' orders leave it.
+"""Measure the way of a copy: the leader's fill arrives at our socket, the followers' orders leave it.
 
-The sandbox is one process on loopback TLS, `cmam start` another, the leader's terminal a third. A leader opens and
-closes a position again and again; 1, 10 and 45 followers copy it, with the store's fsync before each send and without.
-Beside them, on the same sandbox, the floor: a bare client that answers the same event with the same number of orders,
-with no store, no decision, no limiter and no other thread. Report to socket is read from the IntentSent events that the
-copier records: from the moment the reader's thread got the bytes to the moment the kernel had the order's bytes.
+The sandbox is one process on loopback TLS, `cmam start` another, the leader's terminal a third. Beside it stand F, a
+blocking client on the same sandbox that answers the same event with the same orders and does nothing else, and C, one
+insert of the records of one such trade by sqlite3 alone, with fsync. From report to socket is read from the IntentSent
+events that the copier records: from the moment the reader's thread got the bytes until the kernel had the order's.
 
-Absolute figures belong to the machine; the ratio to the floor and its spread over the rounds are what to compare.
-
-    python scripts/bench/copy_path.py [--followers 1 10 45] [--trades 8] [--rounds 3] [--json] [--keep DIR]
+    python scripts/bench/copy_path.py [--followers 1 45] [--rounds 5] [--quick] [--json FILE]
 """
 
 from __future__ import annotations
 
-import argparse
-import contextlib
 import json
-import os
-import platform
 import shutil
-import signal
 import socket
+import sqlite3
 import ssl
 import statistics
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from cmam import office
+sys.path.insert(0, str(Path(__file__).parent))
+
+import stage
+from common import Finding, arguments, ms, quantile, report
+
 from cmam.actors.runtime import Latch
-from cmam.clock import SECOND_US, SystemClock
 from cmam.config.home import Home
-from cmam.config.secret import Secret
-from cmam.config.settings_file import edit_settings
-from cmam.config.token_file import read_tokens
-from cmam.consent import keep, look, pair_of
-from cmam.credentials.vault import Application, with_application
-from cmam.domain.events import IntentSent
+from cmam.domain.events import ChangeDecided, IntentRecorded
 from cmam.openapi._pb import OpenApiMessages_pb2 as oa
 from cmam.openapi._pb import OpenApiModelMessages_pb2 as model
 from cmam.openapi.envelope import decode, encode
 from cmam.openapi.framing import Deframer
 from cmam.sandbox import control_client
 from cmam.sandbox.trader import Trader
+from cmam.store import database
 from cmam.store.log import EventLog
 
-CLOCK = SystemClock()
-LEADER = 45_000_000
-SYMBOL = 1  # EURUSD of the built-in world's first broker
-VOLUME = 10_000_000
-READY_S = 60
-WORLD = Path(office.__file__).parent / "sandbox" / "worlds" / "default.toml"
 WARM = 2
 """Changes before the first that counts: one open and one close."""
-BUDGET_S = 1.1
-"""A burst of 45 orders spends a second's budget: the next trade waits until it is whole again."""
+IN_A_ROW = 40
+"""Back to back: as many changes as a second's budget lets through without a pause."""
+Rounds = list[list[list[int]]]
+"""By round, by trade: from report to socket of each follower's order, in us."""
 
 
-@dataclass(frozen=True, slots=True)
-class Figures:
-    """Report to socket of one set-up, in us: of all orders, and of the last of each burst; by round."""
+@dataclass(frozen=True)
+class Case:
+    """How many follow, how many trades a round, and how long the leader pauses between them."""
 
-    name: str
     followers: int
-    rounds: tuple[tuple[int, ...], ...]
-    lasts: tuple[tuple[int, ...], ...]
-    busiest_second: int = 0
+    trades: int
+    gap_s: float
+    rounds: int
+    only_opens: bool = False
 
-    def p50(self) -> int:
-        return _quantile([x for one in self.rounds for x in one], 0.5)
+    def play(self, trader: Trader) -> None:
+        """Warm up, then trade round by round; a budget that a round has spent is whole again before the next."""
+        stage.trade(trader, WARM, max(self.gap_s, 0.3))
+        for _ in range(self.rounds):
+            Latch().wait(stage.BUDGET_S)
+            stage.trade(trader, self.trades, self.gap_s, only_opens=self.only_opens)
+        Latch().wait(stage.BUDGET_S)
 
-
-def _quantile(values: list[int], q: float) -> int:
-    ordered = sorted(values)
-    return ordered[min(len(ordered) - 1, int(len(ordered) * q))]
-
-
-# --- processes ------------------------------------------------------------------------------------------------------
-
-
-@contextlib.contextmanager
-def sandbox(folder: Path, followers: int) -> Iterator[dict[str, Any]]:
-    """A sandbox with one leader and so many followers at its first broker."""
-    accounts = "".join(
-        f'\n[[accounts]]\nctid = {LEADER + n}\nlogin = {8_000_000 + n}\nbroker = "Alpha Markets"\nowner = "maria"\n'
-        f'currency = "USD"\nbalance = "1000000.00"\n'
-        for n in range(followers + 1)
-    )
-    world = folder / "world.toml"
-    world.write_text(WORLD.read_text() + accounts)
-    home = folder / "broker"
-    ready_file = home / "ready.json"
-    ports = ["--port", "0", "--json-port", "0", "--oauth-port", "0"]
-    more = [
-        "--world",
-        str(world),
-        "--ready-file",
-        str(ready_file),
-        "--set",
-        "trading_limits=off",
-        "--set",
-        "fill_delay_ms=40",
-    ]
-    with started(folder, ["--home", str(home), "sandbox", *ports, *more]) as child:
-        wait_for(ready_file.exists, child, folder)
-        yield control_client.read_ready_file(ready_file, home)
-
-
-@contextlib.contextmanager
-def started(folder: Path, arguments: list[str]) -> Iterator[subprocess.Popen[bytes]]:
-    """Run one of our commands until the end of the block."""
-    with (folder / "said.log").open("ab") as said:
-        child = subprocess.Popen([sys.executable, "-m", "cmam", *arguments], stdout=said, stderr=said)
-        try:
-            yield child
-        finally:
-            child.send_signal(signal.SIGINT)
-            try:
-                child.wait(20)
-            except subprocess.TimeoutExpired:
-                child.kill()
-
-
-def wait_for(is_so: Any, child: subprocess.Popen[bytes], folder: Path) -> None:
-    """Wait until something holds; gives up with what the process said."""
-    deadline, pause = CLOCK.monotonic() + READY_S * SECOND_US, Latch()
-    while not is_so():
-        if child.poll() is not None or CLOCK.monotonic() > deadline:
-            raise SystemExit(f"a process did not come up:\n{(folder / 'said.log').read_text()[-2_000:]}")
-        pause.wait(0.02)
-
-
-def configure(home: Home, ready: dict[str, Any], followers: int, durability: str) -> None:
-    """What `api configure`, `account add` and `profile create` do."""
-    host, port = ready["host"], ready["port"]
-    changes = {"demo_host": host, "demo_port": port, "live_host": host, "live_port": port}
-    settings = edit_settings(home, {**changes, "ca_file": ready["ca_file"], "durability": durability})
-    store = office.secrets_of(home, settings.secrets)
-    application = Application(ready["client_id"], Secret(ready["client_secret"]))
-    vault = store.update(lambda vault: with_application(vault, application))
-    given = read_tokens(Path(ready["folder"]) / "ready.json")[0]
-    seen = look(settings.api, vault.application, pair_of(given, now=CLOCK.now()))
-    cast = [LEADER + n for n in range(followers + 1)]
-    keep(home, store, seen.only(set(cast)), command="bench")
-    request = {
-        "command": "profile.create",
-        "name": "bench",
-        "leader": str(LEADER),
-        "followers": [str(ctid) for ctid in cast[1:]],
-        "settings": {"volume.mode": "multiplier", "volume.amount": "0.5"},
-    }
-    office.carry_out(home, request, command="bench")
-
-
-def is_reconciled(home: Home) -> bool:
-    """Whether every account of a running copier is reconciled."""
-    document = office.ask_running(home, {"command": "status"})
-    accounts = document["accounts"] if document else []
-    return bool(accounts) and all(account["health"] == "reconciled" for account in accounts)
-
-
-# --- trades ---------------------------------------------------------------------------------------------------------
-
-
-def trade(trader: Trader, trades: int, gap_s: float) -> None:
-    """Open and close in turn, one change each `gap_s`."""
-    position = 0
-    moment = int(CLOCK.monotonic())
-    for number in range(trades):
-        moment += int(gap_s * SECOND_US)
-        trader.wait_until(moment)
-        if number % 2 == 0:
-            order = oa.ProtoOANewOrderReq(symbolId=SYMBOL, orderType=model.MARKET, tradeSide=model.BUY, volume=VOLUME)
-            position = trader.order(order)[-1].position.positionId
-        else:
-            trader.close_position(position, VOLUME)
-
-
-def gap_of(followers: int) -> float:
-    """How long to wait between trades, so that the budget of the connection never holds an order up."""
-    return max(0.15, BUDGET_S * followers / 45)
+    def by_round(self, bursts: list[list[int]]) -> Rounds:
+        """What was measured without the first, round by round."""
+        counted = bursts[WARM:]
+        assert len(counted) == self.trades * self.rounds, f"expected {self.trades * self.rounds}, found {len(counted)}"
+        return [counted[n * self.trades : (n + 1) * self.trades] for n in range(self.rounds)]
 
 
 # --- the copier -----------------------------------------------------------------------------------------------------
 
 
-def copier(folder: Path, ready: dict[str, Any], followers: int, durability: str, trades: int, rounds: int) -> Figures:
-    """Measure cmam."""
-    root = folder / f"home-{followers}-{durability}"
-    home = Home(root)
-    home.prepare()
-    configure(home, ready, followers, durability)
-    before = {entry["connection"] for entry in control_client.ask(ready, "GET", "stats")["connections"]}
-    leader = next(account for account in ready["accounts"] if account["ctid"] == LEADER)
-    with started(folder, ["--home", str(root), "start", "--plain"]) as child:
-        wait_for(lambda: is_reconciled(home), child, folder)
-        with Trader(ready, leader) as trader:
-            trade(trader, WARM, max(gap_of(followers), 0.3))  # what is imported and cached at the first copy
-            for _ in range(rounds):
-                trade(trader, trades, gap_of(followers))
-        Latch().wait(BUDGET_S)
-        stats = control_client.ask(ready, "GET", "stats")
-    sent = _sent(root, followers)[WARM:]
-    per = [sent[number * trades : (number + 1) * trades] for number in range(rounds)]
-    assert sum(map(len, per)) == rounds * trades, f"expected {rounds * trades} bursts, found {len(sent)}"
-    ours = [entry for entry in stats["connections"] if entry["connection"] not in before]
-    return Figures(
-        f"cmam, durability {durability}",
-        followers,
-        tuple(tuple(us for burst in one for us in burst) for one in per),
-        tuple(tuple(max(burst) for burst in one) for one in per),
-        max((entry["busiest_second_with_heartbeats"] for entry in ours), default=0),
-    )
+def ours(folder: Path, ready: dict[str, Any], case: Case, durability: str) -> tuple[Rounds, Path]:
+    """Measure cmam; answers the folder of its log too."""
+    home = Home(Path(tempfile.mkdtemp(prefix=f"home-{case.followers}-{durability}-", dir=folder)))
+    stage.configure(home, ready, case.followers, durability)
+    with stage.copier(folder, home), Trader(ready, stage.leader_of(ready)) as trader:
+        case.play(trader)
+    return case.by_round(stage.sent(home, case.followers)), home.root
 
 
-def _sent(root: Path, followers: int) -> list[list[int]]:
-    """Report to socket of each order, by the leader's trade: each follower answers each trade with one."""
-    log = EventLog.read_only(root)
+# --- C: one insert of the same records --------------------------------------------------------------------------------
+
+
+def insert_us(folder: Path, home: Path, followers: int, runs: int) -> list[float]:
+    """How long sqlite3 takes for the records of one trade in one transaction with fsync, in us."""
+    log = EventLog.read_only(home)
     try:
-        per_follower = [
-            [r.event.written_us for r in log.read_stream(f"account:{LEADER + n}") if isinstance(r.event, IntentSent)]
-            for n in range(1, followers + 1)
+        rows = [
+            (row.stream, row.version, row.topic, row.state)
+            for row in log.raw()
+            if row.topic in (ChangeDecided.TOPIC, IntentRecorded.TOPIC)
         ]
     finally:
         log.close()
-    return [list(burst) for burst in zip(*per_follower, strict=True)]
+    batch = rows[-2 * followers :]
+    file = folder / "inserts.db"
+    file.unlink(missing_ok=True)
+    bare = sqlite3.connect(file, isolation_level=None)
+    bare.execute("PRAGMA journal_mode=WAL")
+    bare.execute("PRAGMA synchronous=FULL")
+    bare.execute("PRAGMA wal_autocheckpoint=0")
+    bare.execute(f"CREATE TABLE {database.TABLE} (a TEXT, b INTEGER, c TEXT, d BLOB, PRIMARY KEY (a, b))")
+    found = []
+    for run in range(runs):
+        moved = [(f"{stream}.{run}", version, topic, state) for stream, version, topic, state in batch]
+        begun = time.perf_counter()
+        bare.execute("BEGIN IMMEDIATE")
+        bare.executemany(f"INSERT INTO {database.TABLE} VALUES (?,?,?,?)", moved)
+        bare.execute("COMMIT")
+        found.append((time.perf_counter() - begun) * 1e6)
+        Latch().wait(0.005)
+    bare.close()
+    return found
 
 
-# --- the floor ------------------------------------------------------------------------------------------------------
+# --- F: the floor ---------------------------------------------------------------------------------------------------
 
 
-def floor(ready: dict[str, Any], followers: int, trades: int, rounds: int) -> Figures:
+def floor(ready: dict[str, Any], case: Case) -> Rounds:
     """Measure the bare client, in a process of its own."""
-    document = {**{key: ready[key] for key in ("host", "port", "ca_file", "client_id", "client_secret")}}
-    tokens = {
-        ctid: control_client.ask(ready, "POST", "tokens", {"ctid": ctid})["access_token"]
-        for ctid in range(LEADER, LEADER + followers + 1)
-    }
-    document |= {"tokens": tokens, "bursts": WARM + trades * rounds}
-    leader = next(account for account in ready["accounts"] if account["ctid"] == LEADER)
+    document = {key: ready[key] for key in ("host", "port", "ca_file", "client_id", "client_secret")}
+    cast = range(stage.LEADER, stage.LEADER + case.followers + 1)
+    tokens = {ctid: control_client.ask(ready, "POST", "tokens", {"ctid": ctid})["access_token"] for ctid in cast}
+    document |= {"tokens": tokens, "bursts": WARM + case.trades * case.rounds}
     child = subprocess.Popen(
         [sys.executable, __file__, "--be-the-floor"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     )
@@ -251,19 +138,11 @@ def floor(ready: dict[str, Any], followers: int, trades: int, rounds: int) -> Fi
     child.stdin.write(json.dumps(document) + "\n")
     child.stdin.flush()
     child.stdout.readline()  # it is ready
-    with Trader(ready, leader) as trader:
-        trade(trader, WARM, max(gap_of(followers), 0.3))
-        for _ in range(rounds):
-            trade(trader, trades, gap_of(followers))
-    bursts = json.loads(child.stdout.readline())[WARM:]
+    with Trader(ready, stage.leader_of(ready)) as trader:
+        case.play(trader)
+    bursts = json.loads(child.stdout.readline())
     child.wait()
-    per = [bursts[number * trades : (number + 1) * trades] for number in range(rounds)]
-    return Figures(
-        "floor",
-        followers,
-        tuple(tuple(us for burst in one for us in burst) for one in per),
-        tuple(tuple(max(burst) for burst in one) for one in per),
-    )
+    return case.by_round(bursts)
 
 
 def be_the_floor() -> None:
@@ -273,7 +152,7 @@ def be_the_floor() -> None:
     raw.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     line = ssl.create_default_context(cafile=document["ca_file"]).wrap_socket(raw, server_hostname=document["host"])
     tokens = {int(ctid): token for ctid, token in document["tokens"].items()}
-    deframer, followers = Deframer(), [ctid for ctid in tokens if ctid != LEADER]
+    deframer, followers = Deframer(), [ctid for ctid in tokens if ctid != stage.LEADER]
 
     def ask(message: Any) -> None:
         line.sendall(encode(message, "floor"))
@@ -283,104 +162,170 @@ def be_the_floor() -> None:
     ask(oa.ProtoOAApplicationAuthReq(clientId=document["client_id"], clientSecret=document["client_secret"]))
     for number, (ctid, token) in enumerate(tokens.items()):
         if number == len(tokens) // 2:
-            Latch().wait(BUDGET_S)
+            Latch().wait(stage.BUDGET_S)
         ask(oa.ProtoOAAccountAuthReq(ctidTraderAccountId=ctid, accessToken=token))
     print("ready", flush=True)
     bursts: list[list[int]] = []
     held: dict[int, int] = {}
     while len(bursts) < document["bursts"]:
         data = line.recv(65_536)
-        received_us = CLOCK.monotonic()
+        received_us = stage.CLOCK.monotonic()
         for body in deframer.receive_data(data):
             envelope = decode(body)
             if envelope.payload_type != 2126:
                 continue
             event = oa.ProtoOAExecutionEvent.FromString(envelope.payload)
-            if event.executionType != model.ORDER_FILLED:
-                continue
-            if event.ctidTraderAccountId != LEADER:
+            if event.ctidTraderAccountId != stage.LEADER:
                 held[event.ctidTraderAccountId] = event.position.positionId
-                continue
-            burst = []
-            for follower in followers:
-                request: Any
-                if event.order.closingOrder:
-                    request = oa.ProtoOAClosePositionReq(
-                        ctidTraderAccountId=follower, positionId=held[follower], volume=VOLUME // 2
-                    )
-                else:
-                    request = oa.ProtoOANewOrderReq(
-                        ctidTraderAccountId=follower,
-                        symbolId=SYMBOL,
-                        orderType=model.MARKET,
-                        tradeSide=event.order.tradeData.tradeSide,
-                        volume=VOLUME // 2,
-                        clientOrderId=f"floor-{len(bursts)}",
-                    )
-                line.sendall(encode(request, f"floor-{len(bursts)}"))
-                burst.append(CLOCK.monotonic() - received_us)
-            bursts.append(burst)
+            elif event.executionType == model.ORDER_FILLED:
+                bursts.append(_answer(line, event, followers, held, received_us, f"floor-{len(bursts)}"))
     print(json.dumps(bursts), flush=True)
     line.close()
 
 
-# --- the page -------------------------------------------------------------------------------------------------------
+def _answer(
+    line: ssl.SSLSocket, event: Any, followers: list[int], held: dict[int, int], received_us: int, name: str
+) -> list[int]:
+    burst = []
+    for follower in followers:
+        request: Any
+        if event.order.closingOrder:
+            request = oa.ProtoOAClosePositionReq(
+                ctidTraderAccountId=follower, positionId=held[follower], volume=stage.VOLUME // 2
+            )
+        else:
+            request = oa.ProtoOANewOrderReq(
+                ctidTraderAccountId=follower,
+                symbolId=stage.SYMBOL,
+                orderType=model.MARKET,
+                tradeSide=event.order.tradeData.tradeSide,
+                volume=stage.VOLUME // 2,
+                clientOrderId=name,
+            )
+        line.sendall(encode(request, name))
+        burst.append(stage.CLOCK.monotonic() - received_us)
+    return burst
 
 
-def show(found: list[Figures]) -> None:
-    """One row a set-up; ratios are of medians by round, least to most."""
-    machine = f"{os.cpu_count()} cores, Python {platform.python_version()}, {platform.system()} {platform.machine()}"
-    print(f"{machine}; orders a set-up: {sum(map(len, found[0].rounds))} x followers\n")
-    print("| followers | what | p50 ms | p99 ms | last of a burst p50 ms | to the floor | busiest second |")
-    print("|---|---|---|---|---|---|---|")
-    for one in found:
-        base = next(other for other in found if other.followers == one.followers and other.name == "floor")
-        everything = [us for part in one.rounds for us in part]
-        lasts = [us for part in one.lasts for us in part]
-        ratio = "1"
-        if one is not base:
-            ratios = [
-                statistics.median(mine) / statistics.median(bare)
-                for mine, bare in zip(one.lasts, base.lasts, strict=True)
-            ]
-            ratio = f"{statistics.median(ratios):.1f} ({min(ratios):.1f} to {max(ratios):.1f})"
-        print(
-            f"| {one.followers} | {one.name} | {one.p50() / 1_000:.2f} | {_quantile(everything, 0.99) / 1_000:.2f} "
-            f"| {_quantile(lasts, 0.5) / 1_000:.2f} | {ratio} | {one.busiest_second or ''} |"
+# --- the rows -------------------------------------------------------------------------------------------------------
+
+
+def p50(rounds: Rounds) -> list[float]:
+    """The median of each round."""
+    return [statistics.median(us for burst in one for us in burst) for one in rounds]
+
+
+def p99(rounds: Rounds) -> float:
+    """Over all rounds."""
+    return quantile([us for one in rounds for burst in one for us in burst], 0.99)
+
+
+def lasts(rounds: Rounds) -> list[float]:
+    """The median of each round's last orders."""
+    return [statistics.median(max(burst) for burst in one) for one in rounds]
+
+
+def rows_of_one(bare: Rounds, full: Rounds, none: Rounds, insert: list[float]) -> list[Finding]:
+    """One follower: against F and C."""
+    c50, c99 = statistics.median(insert), quantile(insert, 0.99)
+    f50, f99 = statistics.median(p50(bare)), p99(bare)
+    most = 3 * f99 + 3 * c99
+    return [
+        Finding(
+            "1 follower, fsync: p50",
+            ms(statistics.median(p50(full))),
+            f"F {ms(f50)}, C {ms(c50)}",
+            tuple(a / (2 * b + c50) for a, b in zip(p50(full), p50(bare), strict=True)),
+            "≤ 2 F + C",
+            1.0,
+        ),
+        Finding(
+            "1 follower, fsync: p99",
+            ms(p99(full)),
+            f"F {ms(f99)}, C {ms(c99)}",
+            (p99(full) / most,),
+            "≤ 3 F + 3 C",
+            1.0,
+        ),
+        Finding(
+            "1 follower, no fsync: p50",
+            ms(statistics.median(p50(none))),
+            f"F {ms(f50)}",
+            tuple(a / b for a, b in zip(p50(none), p50(bare), strict=True)),
+        ),
+    ]
+
+
+def rows_of_many(bare: Rounds, full: Rounds, none: Rounds, insert: list[float], followers: int) -> list[Finding]:
+    """A burst: the last order against C and as many bare writes."""
+    c50 = statistics.median(insert)
+    found = []
+    for name, rounds in (("fsync", full), ("no fsync", none)):
+        cost = c50 if rounds is full else 0.0
+        found.append(
+            Finding(
+                f"{followers} followers, {name}: last order of a burst",
+                f"{ms(statistics.median(lasts(rounds)))} (median order {ms(statistics.median(p50(rounds)))})",
+                f"C {ms(c50)}, {followers} bare writes {ms(statistics.median(lasts(bare)))}",
+                tuple(a / (cost + b) for a, b in zip(lasts(rounds), lasts(bare), strict=True)),
+                "≤ 2 × (C + writes)" if cost else "",
+                2.0 if cost else None,
+            )
         )
+    return found
+
+
+def rows_in_a_row(bare: Rounds, full: Rounds, insert: list[float]) -> list[Finding]:
+    """Back to back: no pause in which anything could go to sleep."""
+    c50 = statistics.median(insert)
+    return [
+        Finding(
+            "1 follower, fsync, back to back: p50",
+            ms(statistics.median(p50(full))),
+            f"F {ms(statistics.median(p50(bare)))}, C {ms(c50)}",
+            tuple(a / (b + c50 + 200) for a, b in zip(p50(full), p50(bare), strict=True)),
+            "≤ F + C + 0.2 ms",
+            1.0,
+        )
+    ]
+
+
+def measured(folder: Path, followers: list[int], rounds: int) -> list[Finding]:
+    """All rows."""
+    found: list[Finding] = []
+    with stage.sandbox(folder, max(followers)) as ready:
+        for count in followers:
+            case = Case(count, 8 if count < 5 else 2, stage.gap_of(count), rounds)
+            bare = floor(ready, case)
+            full, home = ours(folder, ready, case, "full")
+            none, _ = ours(folder, ready, case, "none")
+            insert = insert_us(folder, home, count, 40)
+            if count == 1:
+                found += rows_of_one(bare, full, none, insert)
+            else:
+                found += rows_of_many(bare, full, none, insert, count)
+    with stage.sandbox(folder, 1, ("--set", "fill_delay_ms=0")) as ready:
+        case = Case(1, IN_A_ROW, 0.0, max(1, rounds // 2), only_opens=True)
+        bare = floor(ready, case)
+        full, home = ours(folder, ready, case, "full")
+        found += rows_in_a_row(bare, full, insert_us(folder, home, 1, 40))
+    return found
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--followers", type=int, nargs="+", default=[1, 10, 45])
-    parser.add_argument("--durability", nargs="+", default=["full", "none"])
-    parser.add_argument("--trades", type=int, default=0, help="changes a round; 0: fewer for more followers")
-    parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--json", action="store_true")
-    parser.add_argument("--keep", type=Path, help="work in this folder and leave it")
-    parser.add_argument("--be-the-floor", action="store_true", help=argparse.SUPPRESS)
+    parser = arguments(__doc__)
+    parser.add_argument("--followers", type=int, nargs="+", default=[1, 45])
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--be-the-floor", action="store_true", help="the bare client that everything is held against")
     given = parser.parse_args()
     if given.be_the_floor:
         be_the_floor()
         return
-    folder = Path(given.keep or tempfile.mkdtemp(prefix="cmam-bench-"))
-    folder.mkdir(parents=True, exist_ok=True)
-    found: list[Figures] = []
+    folder = Path(tempfile.mkdtemp(prefix="cmam-bench-"))
     try:
-        with sandbox(folder, max(given.followers)) as ready:
-            ready["folder"] = str(folder / "broker")
-            for followers in given.followers:
-                trades = given.trades or (8 if followers < 5 else 4 if followers < 30 else 2)
-                found.append(floor(ready, followers, trades, given.rounds))
-                for durability in given.durability:
-                    found.append(copier(folder, ready, followers, durability, trades, given.rounds))
+        report("The way of a copy", measured(folder, given.followers, 2 if given.quick else given.rounds), given.json)
     finally:
-        if given.keep is None:
-            shutil.rmtree(folder, ignore_errors=True)
-    if given.json:
-        print(json.dumps([{"name": f.name, "followers": f.followers, "rounds": f.rounds} for f in found]))
-    else:
-        show(found)
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 if __name__ == "__main__":
