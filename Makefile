@@ -68,8 +68,8 @@ soak: $(DEV)  ## Trade with faults by many seeds, SEEDS=25-400; SEED=n replays o
 	$(if $(SEED),CHAOS_SEED=$(SEED),CHAOS_SEEDS=$(SEEDS)) $(PY) -m pytest tests/chaos -q
 	$(PY) scripts/fuzz_sandbox.py --frames 1000000 $(if $(SEED),--seed $(SEED))
 
-bench: $(DEV)  ## Measure on this machine; ratios travel, absolute numbers do not.
-	@for script in scripts/bench/*.py; do echo "--- $$script"; $(PY) "$$script" || exit 1; done
+bench: $(DEV)  ## Measure on this machine; QUICK=1 to see that it runs. Ratios travel, absolute numbers do not.
+	$(PY) scripts/bench/all.py $(if $(QUICK),--quick)
 
 ci:  ## What continuous integration runs.
 	bash .ci/run

@@ -1,6 +1,6 @@
 """Measure the codec: bytes to facts and commands to bytes, beside what protobuf alone takes for the same messages.
 
-    python scripts/bench/codec.py [--runs 5]
+    python scripts/bench/codec.py [--runs 5] [--quick] [--json FILE]
 
 Each figure is the median of the runs in us for one message. The floor parses or serialises envelope and message with
 the protobuf runtime and does nothing with them. Ratios travel, absolute numbers do not.
@@ -8,10 +8,15 @@ the protobuf runtime and does nothing with them. Ratios travel, absolute numbers
 
 from __future__ import annotations
 
-import argparse
 import statistics
+import sys
 import time
 from collections.abc import Callable
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+from common import Finding, arguments, report
 
 from cmam.domain.commands import Command, CommandKind
 from cmam.domain.ids import AccountId, IntentId, SymbolId
@@ -110,27 +115,29 @@ PAIRS: tuple[tuple[str, Callable[[], None], Callable[[], None]], ...] = (
 )
 
 
-def measure(what: Callable[[], None], runs: int) -> tuple[float, float, float]:
-    """Median, least and most of some runs, in us a message."""
+def measure(what: Callable[[], None], runs: int) -> list[float]:
+    """Some runs, in us a message."""
     found = []
     for _ in range(runs):
         begun = time.perf_counter()
         for _ in range(MESSAGES):
             what()
         found.append((time.perf_counter() - begun) / MESSAGES * 1e6)
-    return statistics.median(found), min(found), max(found)
+    return found
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = arguments(__doc__)
     parser.add_argument("--runs", type=int, default=5)
-    runs = parser.parse_args().runs
-    print("| what | us a message, median (least to most) | protobuf alone | ratio |")
-    print("|---|---|---|---|")
+    given = parser.parse_args()
+    runs = 2 if given.quick else given.runs
+    found = []
     for name, ours, bare in PAIRS:
-        median, least, most = measure(ours, runs)
-        base, _, _ = measure(bare, runs)
-        print(f"| {name} | {median:.1f} ({least:.1f} to {most:.1f}) | {base:.1f} | {median / base:.1f} |")
+        mine, base = measure(ours, runs), measure(bare, runs)
+        ratios = tuple(one / other for one, other in zip(mine, base, strict=True))
+        shown, beside = (f"{statistics.median(us):.1f} us" for us in (mine, base))
+        found.append(Finding(name, shown, f"protobuf alone: {beside}", ratios))
+    report("The codec, a message", found, given.json)
 
 
 if __name__ == "__main__":

@@ -79,7 +79,7 @@ def wait_for(is_so: Callable[[], bool], child: subprocess.Popen[bytes], folder: 
         pause.wait(0.02)
 
 
-def configure(home: Home, ready: dict[str, Any], followers: int, durability: str) -> None:
+def configure(home: Home, ready: dict[str, Any], followers: int, durability: str, *, profile: bool = True) -> None:
     """What `api configure`, `account add` and `profile create` do."""
     home.prepare()
     host, port = ready["host"], ready["port"]
@@ -92,6 +92,8 @@ def configure(home: Home, ready: dict[str, Any], followers: int, durability: str
     seen = look(settings.api, vault.application, pair_of(given, now=CLOCK.now()))
     cast = [LEADER + n for n in range(followers + 1)]
     keep(home, store, seen.only(set(cast)), command="bench")
+    if not profile:
+        return
     request = {
         "command": "profile.create",
         "name": "bench",

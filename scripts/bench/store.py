@@ -3,7 +3,7 @@
 Events are the decision to copy an open, the largest that the copy path writes, and an alert, the smallest. Absolute
 figures belong to the machine; the ratios and their spread (smallest to largest of the runs) are what to compare.
 
-    python scripts/bench/store.py [--runs 5] [--events 20000] [--folder DIR]
+    python scripts/bench/store.py [--runs 5] [--events 20000] [--folder DIR] [--quick] [--json FILE]
 """
 
 from __future__ import annotations
@@ -12,13 +12,18 @@ import argparse
 import shutil
 import sqlite3
 import statistics
+import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
 
 from eventsourcing.persistence import StoredEvent
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+from common import Finding, arguments, report
 
 from cmam.domain.changes import Change, ChangeKind, LeaderMoney, LeaderSymbol
 from cmam.domain.events import AlertRaised, ChangeDecided, Event, Goal, Inputs, Step
@@ -117,16 +122,19 @@ def in_fresh_folder(base: Path | None, run: Callable[[Path, str, list[_Batch]], 
         shutil.rmtree(folder)
 
 
-def shown(rates: Iterable[float], floor: Iterable[float]) -> str:
-    found, ratios = list(rates), [rate / other for rate, other in zip(rates, floor, strict=True)]
-    middle = statistics.median(found)
-    return f"{middle:>11,.0f}   {statistics.median(ratios):5.2f} ({min(ratios):.2f}-{max(ratios):.2f})"
+def finding(
+    what: str, ours: list[float], beside: str, floor: list[float], goal: str = "", least: float | None = None
+) -> Finding:
+    """Events a second beside those of the floor."""
+    ratios = tuple(mine / other for mine, other in zip(ours, floor, strict=True))
+    shown, base = (f"{statistics.median(rates):,.0f} events/s" for rates in (ours, floor))
+    return Finding(what, shown, f"{beside}: {base}", ratios, goal, least, is_least=True)
 
 
-def appends(options: argparse.Namespace) -> None:
-    print("appends: events/s, and the ratio to sqlite3 alone with its spread")
-    print(f"{'event':7}{'durability':12}{'batch':>6}{'sqlite3':>13}{'recorder':>29}{'EventLog':>29}")
-    for name, event in (("alert", SMALL), ("decide", LARGE)):
+def appends(options: argparse.Namespace) -> list[Finding]:
+    """What is written, encoding and chain included, beside sqlite3 and the library's recorder with ready rows."""
+    found = []
+    for name, event in (("alert", SMALL), ("decision", LARGE)):
         state = encode(Pending("account:40000001", 1, 1, event), "0.1.0", GENESIS)
         for durability in ("full", "normal"):
             for size in (1, 10, 100):
@@ -139,10 +147,12 @@ def appends(options: argparse.Namespace) -> None:
                     floor.append(in_fresh_folder(options.folder, sqlite_rate, durability, plain))
                     middle.append(in_fresh_folder(options.folder, recorder_rate, durability, stored))
                     ours.append(in_fresh_folder(options.folder, log_rate, durability, work))
-                print(
-                    f"{name:7}{durability:12}{size:>6}{statistics.median(floor):>13,.0f}"
-                    f"{shown(middle, floor):>29}{shown(ours, floor):>29}"
-                )
+                what = f"recorded, {name}, {durability}, batches of {size}"
+                is_goal = size == 100 and durability == "full"
+                goal, least = ("≥ 0.5 ×", 0.5) if is_goal else ("", None)
+                found.append(finding(what, ours, "sqlite3 alone", floor, goal, least))
+                found.append(finding(f"the library's recorder alone: {what}", middle, "sqlite3 alone", floor))
+    return found
 
 
 def rate_of(events: int, run: Callable[[], object]) -> float:
@@ -151,19 +161,22 @@ def rate_of(events: int, run: Callable[[], object]) -> float:
     return events / (time.perf_counter() - began)
 
 
-def reads(options: argparse.Namespace) -> None:
-    print("\nreads: events/s, and the ratio to a bare cursor with its spread")
-    for name, event in (("alert", SMALL), ("decide", LARGE)):
+def reads(options: argparse.Namespace) -> list[Finding]:
+    """What is read, beside a bare cursor."""
+    found = []
+    for name, event in (("alert", SMALL), ("decision", LARGE)):
         folder = Path(tempfile.mkdtemp(prefix="cmam-bench-", dir=options.folder))
         writer = EventLog.open(folder, durability="none")
         for batch in batches(event, options.events, 500):
             writer.append(batch)
         writer.close()
-        read_one(options, name, folder)
+        found += read_one(options, name, folder)
         shutil.rmtree(folder)
+    return found
 
 
-def read_one(options: argparse.Namespace, name: str, folder: Path) -> None:
+def read_one(options: argparse.Namespace, name: str, folder: Path) -> list[Finding]:
+    """One log, read in all the ways there are."""
     log, decoding = EventLog.read_only(folder), Decoding()
     kinds: dict[str, Callable[[], object]] = {
         "cursor": lambda: log.connection.execute("SELECT rowid, * FROM stored_events").fetchall(),
@@ -176,22 +189,21 @@ def read_one(options: argparse.Namespace, name: str, folder: Path) -> None:
     for _ in range(options.runs):
         for kind, run in kinds.items():
             rates[kind].append(rate_of(options.events, run))
-    for kind in kinds:
-        print(f"{name:7}{kind:10}{shown(rates[kind], rates['cursor']):>29}")
     log.close()
     size = (folder / database.FILE_NAME).stat().st_size / options.events
-    print(f"{name:7}{size:.0f} bytes of file per event")
+    rows = [finding(f"read as {kind}, {name}", rates[kind], "cursor", rates["cursor"]) for kind in list(kinds)[1:]]
+    return [*rows, Finding(f"file, {name}", f"{size:.0f} bytes an event", "")]
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = arguments(__doc__)
     parser.add_argument("--runs", type=int, default=5)
     parser.add_argument("--events", type=int, default=20_000)
     parser.add_argument("--folder", type=Path, default=None, help="where to write; the disk there is what is measured")
     options = parser.parse_args()
-    print(f"SQLite {sqlite3.sqlite_version}, {options.runs} runs of {options.events:,} events")
-    appends(options)
-    reads(options)
+    if options.quick:
+        options.runs, options.events = 3, 5_000
+    report(f"The log (SQLite {sqlite3.sqlite_version})", [*appends(options), *reads(options)], options.json)
 
 
 if __name__ == "__main__":

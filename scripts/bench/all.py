@@ -1,0 +1,44 @@
+"""Run every benchmark, one after the other: `make bench`. Each prints its table; their rows are kept as JSON.
+
+python scripts/bench/all.py [--quick] [--only NAME …] [--folder DIR]
+"""
+
+from __future__ import annotations
+
+import argparse
+import subprocess
+import sys
+from pathlib import Path
+
+HERE = Path(__file__).parent
+NO_BENCHMARK = ("all", "common", "stage")
+OWN_SHAPE = ("budget", "sandbox_load", "audit")
+"""These print tables of their own and keep no rows."""
+
+
+def names() -> list[str]:
+    """Every benchmark there is."""
+    return sorted(file.stem for file in HERE.glob("*.py") if file.stem not in NO_BENCHMARK)
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--quick", action="store_true", help="fewer rounds: to see that it runs, not to quote")
+    parser.add_argument("--only", nargs="+", choices=names(), default=names(), metavar="NAME")
+    parser.add_argument("--folder", type=Path, default=Path(".bench"), help="where the rows go")
+    given = parser.parse_args()
+    given.folder.mkdir(parents=True, exist_ok=True)
+    failed = []
+    for name in given.only:
+        command = [sys.executable, str(HERE / f"{name}.py")]
+        if name not in OWN_SHAPE:
+            command += ["--json", str(given.folder / f"{name}.json"), *(["--quick"] if given.quick else [])]
+        print(f"\n--- {name}\n", flush=True)
+        if subprocess.run(command, check=False).returncode:
+            failed.append(name)
+    print(f"\nThe rows are in {given.folder}/." + (f" Failed: {', '.join(failed)}." if failed else ""))
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
