@@ -123,10 +123,10 @@ def live(folder: Path, day: Day) -> tuple[list[Look], list[list[int]]]:
             Latch().wait(2.0)
             for trader in traders:
                 trader.close()
-    return looks, _spans(home, day)
+    return looks, _spans(home)
 
 
-def _spans(home: Home, day: Day) -> list[list[int]]:
+def _spans(home: Home) -> list[list[int]]:
     log = EventLog.read_only(home.root)
     try:
         spans = [r.event.written_us for r in log.read_all() if isinstance(r.event, IntentSent)]
