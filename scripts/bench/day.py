@@ -14,6 +14,7 @@ import statistics
 import sys
 import tempfile
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -31,7 +32,6 @@ from cmam.domain.events import IntentSent
 from cmam.openapi._pb import OpenApiMessages_pb2 as oa
 from cmam.openapi._pb import OpenApiModelMessages_pb2 as model
 from cmam.sandbox.trader import Trader
-from cmam.store import database
 from cmam.store.log import EventLog
 
 PACE = 40
@@ -59,10 +59,10 @@ class Day:
 
 @dataclass(frozen=True)
 class Look:
-    """What was seen after a part of the day: resident memory in KiB, bytes of the store, changes so far."""
+    """What was seen after a part of the day: resident memory in KiB, the log's position, changes so far."""
 
     memory: int
-    store: int
+    position: int
     changes: int
 
 
@@ -81,11 +81,11 @@ def follow(home: Home, ready: dict[str, Any], day: Day) -> None:
 
 
 def look(child: Any, home: Home, changes: int) -> Look:
-    """Resident memory as the kernel counts it, and the file of the log with what waits beside it."""
+    """Resident memory as the kernel counts it, and how far the log is."""
     status = Path(f"/proc/{child.pid}/status").read_text()
     memory = int(status.split("VmRSS:")[1].split()[0])
-    files = (home.root / database.FILE_NAME, home.root / f"{database.FILE_NAME}-wal")
-    return Look(memory, sum(file.stat().st_size for file in files if file.exists()), changes)
+    with closing(EventLog.read_only(home.root)) as log:
+        return Look(memory, log.position(), changes)
 
 
 def trade(traders: list[Trader], day: Day) -> Iterator[int]:
@@ -108,8 +108,9 @@ def trade(traders: list[Trader], day: Day) -> Iterator[int]:
         yield number + 1
 
 
-def live(folder: Path, day: Day) -> tuple[list[Look], list[list[int]]]:
-    """The day: looks at its beginning, after each tenth; and of each tenth the spans from report to socket, in us."""
+def live(folder: Path, day: Day) -> tuple[list[Look], list[list[int]], int]:
+    """The day: looks at its beginning and after each tenth; of each tenth the spans from report to socket, in us; and
+    the bytes of all records since its beginning."""
     home = Home(folder / "home")
     with stage.sandbox(folder, day.leaders + day.followers - 1) as ready:
         follow(home, ready, day)
@@ -123,25 +124,23 @@ def live(folder: Path, day: Day) -> tuple[list[Look], list[list[int]]]:
             Latch().wait(2.0)
             for trader in traders:
                 trader.close()
-    return looks, _spans(home)
+    return looks, *_recorded(home, looks[0].position)
 
 
-def _spans(home: Home) -> list[list[int]]:
-    log = EventLog.read_only(home.root)
-    try:
-        spans = [r.event.written_us for r in log.read_all() if isinstance(r.event, IntentSent)]
-    finally:
-        log.close()
+def _recorded(home: Home, first: int) -> tuple[list[list[int]], int]:
+    with closing(EventLog.read_only(home.root)) as log:
+        records = list(log.read_all(first))
+    spans = [record.event.written_us for record in records if isinstance(record.event, IntentSent)]
     tenth = max(1, len(spans) // 10)
-    return [spans[start : start + tenth] for start in range(0, len(spans) - tenth + 1, tenth)]
+    parts = [spans[start : start + tenth] for start in range(0, len(spans) - tenth + 1, tenth)]
+    return parts, sum(len(record.state) for record in records)
 
 
 def measured(folder: Path, day: Day) -> list[Finding]:
     """The last part of the day against its first, the very first tenth left out: it warms up."""
-    looks, spans = live(folder, day)
+    looks, spans, size = live(folder, day)
     early, late = looks[2], looks[-1]
     copies = day.changes * day.share
-    grown = (late.store - looks[0].store) / max(1, late.changes)
     what = f"{day.leaders} leaders, {day.followers} followers, {day.changes:,} changes ({copies:,} copies)"
     return [
         Finding(
@@ -166,7 +165,9 @@ def measured(folder: Path, day: Day) -> list[Finding]:
             f"in the second {ms(quantile(spans[1], 0.99))}",
             (quantile(spans[-1], 0.99) / quantile(spans[1], 0.99),),
         ),
-        Finding("store, a leader's change", f"{grown:,.0f} bytes", f"{grown / day.share:,.0f} bytes a copy"),
+        Finding(
+            "recorded, a leader's change", f"{size / day.changes:,.0f} bytes", f"{size / copies:,.0f} bytes a copy"
+        ),
     ]
 
 
