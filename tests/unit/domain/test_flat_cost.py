@@ -1,0 +1,80 @@
+"""What a turn costs does not grow with what the account holds: counted in calls, which no busy machine changes."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from cmam.domain.changes import ChangeKind
+from cmam.domain.ids import PositionId, SourceKey
+from cmam.domain.quantities import Volume
+from cmam.domain.turn import due, lookup_due, next_due, next_wake
+from cmam.domain.view import AccountView
+from tests.factories import LOT, Pair
+
+FEW, MANY = 3, 300
+
+
+def holding(count: int) -> Pair:
+    """A follower with so many open copies at rest."""
+    pair = Pair({"margin_reserve": "off", "volume.basis": "units"})
+    for number in range(count):
+        source, position = SourceKey(f"p{number}"), PositionId(10_000 + number)
+        pair.opens(LOT, source=source, position=position)
+        pair.answer()
+    assert len(pair.view.copies) == count
+    return pair
+
+
+def calls(what: Callable[[], Any]) -> int:
+    """How many Python functions are called on the way."""
+    count = 0
+
+    def note(_frame: Any, event: str, _argument: Any) -> None:
+        nonlocal count
+        count += event == "call"
+
+    former = sys.getprofile()
+    sys.setprofile(note)
+    try:
+        what()
+    finally:
+        sys.setprofile(former)
+    return count
+
+
+@pytest.fixture(scope="module")
+def few() -> Pair:
+    return holding(FEW)
+
+
+@pytest.fixture(scope="module")
+def many() -> Pair:
+    return holding(MANY)
+
+
+def times(view: AccountView, now_us: int) -> None:
+    """All that is asked about time after each message."""
+    due(view, now_us)
+    next_due(view)
+    next_wake(view, now_us)
+    lookup_due(view)
+
+
+def test_asking_about_time_costs_the_same_with_a_hundred_times_the_copies(few: Pair, many: Pair) -> None:
+    """Copies at rest are not looked at, however many there are."""
+    assert calls(lambda: times(few.view, few.now_us)) == calls(lambda: times(many.view, many.now_us))
+
+
+def test_a_close_costs_the_same_with_a_hundred_times_the_copies(few: Pair, many: Pair) -> None:
+    """Deciding that a copy closes, and asking for it, looks at that copy alone."""
+
+    def close(pair: Pair) -> Callable[[], Any]:
+        source, position = SourceKey("p1"), PositionId(10_001)
+        what = {"source": source, "position": position, "before": Volume(LOT), "after": Volume(0)}
+        return lambda: pair.tell(pair.change(ChangeKind.CLOSED, volume=Volume(LOT), **what))
+
+    assert calls(close(few)) == calls(close(many))
