@@ -48,11 +48,13 @@ def calls(what: Callable[[], Any]) -> int:
 
 @pytest.fixture(scope="module")
 def few() -> Pair:
+    """A handful."""
     return holding(FEW)
 
 
 @pytest.fixture(scope="module")
 def many() -> Pair:
+    """A hundred times as many."""
     return holding(MANY)
 
 
