@@ -7,7 +7,18 @@ from typing import Any
 
 import click
 
-from cmam.cli.audit_options import NUMBERS, as_csv, asked, copy_states, emit, filtered, opened, order_states, show
+from cmam.cli.audit_options import (
+    NUMBERS,
+    as_csv,
+    asked,
+    copy_states,
+    emit,
+    filtered,
+    nothing,
+    opened,
+    order_states,
+    show,
+)
 from cmam.cli.common import Noun, console, face, fail, print_json, print_rows, say
 from cmam.cli.proof import export, head, verify
 from cmam.cli.story import tell
@@ -60,7 +71,7 @@ def decisions(**given: Any) -> None:
         "reason",
         "volume",
     ]
-    spare = ("profile", "follower", "side", "volume", "at")
+    spare = ("profile", "follower", "side", "volume", "kind", "at")
     filters = asked(given, reasons=True)
     show("decisions", filters, given, columns, spare, empty="Nothing was decided yet.")
 
@@ -128,7 +139,7 @@ def totals(by: str, **given: Any) -> None:
         emit(lines, as_csv=given["csv"])
         return
     if not lines:
-        say("Nothing was decided yet.")
+        say(nothing(filters, "Nothing was decided yet."))
         return
     for line in lines:
         _sum(line, by)

@@ -171,16 +171,16 @@ def show(
     is_more = len(found) > wanted
     lines = found[-wanted:]
     shown = [row(line) if row is not None else line for line in lines]
-    nothing = empty if filters == _no_filters() else "Nothing fits these filters."
-    print_rows(shown, columns, empty=nothing, numbers=NUMBERS, spare=spare)
+    print_rows(shown, columns, empty=nothing(filters, empty), numbers=NUMBERS, spare=spare)
     if is_more and filters.last is None:
         say(f"The newest {SCREEN_ROWS}; --last N shows more of them, --json and --csv all.")
 
 
-def _no_filters() -> Filters:
+def nothing(filters: Filters, empty: str) -> str:
+    """What to say of a list without lines: that there is nothing at all, or nothing that fits."""
     from cmam.store.filters import NO_FILTERS
 
-    return NO_FILTERS
+    return empty if filters == NO_FILTERS else "Nothing fits these filters."
 
 
 def emit(lines: Iterable[Mapping[str, Any]], *, as_csv: bool) -> None:

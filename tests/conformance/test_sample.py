@@ -15,13 +15,16 @@ from pathlib import Path
 
 import pytest
 
+from cmam.domain.cures import KNOBS
 from cmam.domain.events import ChangeDecided, Checkpointed
 from cmam.domain.quantities import Volume
+from cmam.domain.reasons import Reason
 from cmam.store import replay
 from cmam.store.audit import Audit
 from cmam.store.chain import parse_log_head
 from cmam.store.digest import replay_digest
 from cmam.store.envelope import Recorded, event_classes
+from cmam.store.explain import explain
 from cmam.store.fold import fold
 from cmam.store.log import EventLog
 from cmam.store.verify import verify
@@ -59,6 +62,20 @@ def test_the_sample_replays_as_it_was_decided(audit: Audit) -> None:
     result = replay.verify(audit.log.read_all())
     assert result.is_identical, str(result.differences[0])
     assert result.decisions > 20
+
+
+def test_every_decision_of_the_sample_explains_itself(audit: Audit) -> None:
+    """Today's code decides each as it was decided, its sum comes out, and a skip has its cures."""
+    verdicts = set()
+    for decision in list(audit.decisions()):
+        (story,) = explain(audit, decision["decision_id"])
+        assert story["reproduced"], decision["decision_id"]
+        assert all(attempt["reproduced"] for attempt in story["attempts"])
+        assert story["arithmetic"] is None or story["arithmetic"]["holds"]
+        if decision["verdict"] == "skip" and Reason(decision["reason"]) in KNOBS:
+            assert story["cures"], decision["decision_id"]
+        verdicts.add(decision["verdict"])
+    assert verdicts == {"copy", "skip", "none"}
 
 
 @pytest.mark.parametrize("name", LISTS)
