@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import sys
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
@@ -58,6 +59,10 @@ def replay(
 
     if verify + as_state + bool(others) + (target is not None) > 1:
         raise click.UsageError("expected one of --verify, --state, --what-if and --to, found more.")
+    if start is not None and (verify or as_state or others or target is not None):
+        raise click.UsageError("expected --from only where records are shown: a state rests on all before it.")
+    if not math.isfinite(speed):
+        raise click.UsageError(f"expected a finite --speed, found {speed}.")
     if (profile or follower) and not others:
         raise click.UsageError("expected --what-if with --profile or --follower, found none.")
     log = EventLog.read_only(face().home.root)
@@ -154,6 +159,9 @@ def _state(log: EventLog, end: str | None) -> None:
     document = office.document_of_moment(moment)
     if face().as_json:
         print_json(document)
+        return
+    if not moment.fold.position:
+        say("Nothing is on record up to there.")
         return
     say(f"What was believed at position {moment.fold.position}, {iso(moment.fold.at_us)}.")
     word = "cmam was running" if moment.is_running else "cmam did not run"

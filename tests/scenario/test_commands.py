@@ -261,6 +261,8 @@ def test_a_stored_pause_is_obeyed_at_the_next_start(person: Person) -> None:
         (("restore", "nothing.db"), 1, "There is no backup"),
         (("replay", "--to", "/"), 1, "found the folder"),
         (("replay", "--verify", "--state"), 2, "found more"),
+        (("replay", "--verify", "--from", "7"), 2, "--from only"),
+        (("replay", "--speed", "nan"), 2, "finite --speed"),
         (("replay", "--profile", "main"), 2, "--what-if"),
         (("replay", "--what-if", "volume.amount"), 2, "SETTING=VALUE"),
         (("replay", "--what-if", "nothing.toml"), 2, "readable file"),

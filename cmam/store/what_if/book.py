@@ -34,6 +34,7 @@ from cmam.domain.guards import Memory
 from cmam.domain.ids import PositionId, SymbolId
 from cmam.domain.quantities import floor_fraction
 from cmam.domain.trades import Deal, Order, Position
+from cmam.domain.turn import next_due
 from cmam.store.what_if.model import Model
 
 Concern = (IntentSent, IntentDropped, IntentOverdue, RequestRefused)
@@ -182,6 +183,22 @@ class Book:
             latches=view.latches if self.own_guards else {},
             alerts={},
         )
+
+    @property
+    def watches_guards(self) -> bool:
+        """Whether guards are looked at here: they are other ones, or look at another account."""
+        return self.own_guards or bool(self.apart)
+
+    def next_alarm(self, at_us: int, look_us: int) -> int | None:
+        """When something of what is modelled is to be looked at again, at least `look_us` from now; None if never."""
+        modelled = self.of_apart()
+        moments = [next_due(modelled)]
+        if self.watches_guards:
+            moments += [day.next_us for day in self.view.days.values() if day.next_us > at_us]
+            moments += [at_us + look_us for _ in self.guards.breaches]
+        moments += [copy.retry_at_us for copy in modelled.copies.values() if copy.wait is not None and copy.retry_at_us]
+        nearest = min((moment for moment in moments if moment is not None), default=None)
+        return None if nearest is None else max(nearest, at_us + look_us)
 
     def sample(self, now_us: int) -> None:
         """Take equity of this moment on both sides."""

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
 
+from cmam.domain.events import ChangeDecided, CopyWoken, Event, GuardTripped, QuotesSampled
 from cmam.domain.quantities import Quote
 
 FRESH_US = 15_000_000
@@ -34,3 +36,18 @@ class Quotes:
         """The newest quote, however old: what the end of a record is valued at."""
         known = self._newest.get((feed, name))
         return known[1] if known is not None else None
+
+
+def quotes_in(event: Event) -> Iterator[tuple[bool, str, Quote]]:
+    """The quotes that stand in a recorded event: whether it is the leader's, by whose name of the symbol, and which."""
+    match event:
+        case ChangeDecided() | CopyWoken():
+            yield from ((False, name, quote) for name, quote in event.inputs.quotes.items())
+            if isinstance(event, ChangeDecided):
+                told = event.inputs.leader_quote or event.change.quote
+                if told is not None:
+                    yield True, event.change.symbol.name, told
+        case QuotesSampled() | GuardTripped():
+            yield from ((False, name, quote) for name, quote in event.quotes.items())
+        case _:
+            return

@@ -24,7 +24,6 @@ from cmam.domain.events import (
     CopyWoken,
     Event,
     GuardRearmed,
-    GuardTripped,
     Inputs,
     IntentOverdue,
     IntentRecorded,
@@ -36,7 +35,7 @@ from cmam.domain.leading import changes
 from cmam.domain.link import LinkSettings
 from cmam.domain.quantities import Quote
 from cmam.domain.registry import Registry
-from cmam.domain.turn import decide_change, due, next_due, step
+from cmam.domain.turn import decide_change, due, step
 from cmam.store.fold import account_of
 from cmam.store.what_if.answers import Answer, Answers
 from cmam.store.what_if.asked import Asked
@@ -46,7 +45,7 @@ from cmam.store.what_if.model import Model
 from cmam.store.what_if.money import Counted
 from cmam.store.what_if.outside import outside
 from cmam.store.what_if.profiles import Profiles
-from cmam.store.what_if.quotes import Quotes
+from cmam.store.what_if.quotes import Quotes, quotes_in
 from cmam.store.what_if.rows import Rows, realised
 from cmam.store.what_if.turns import RecordedTurn, turns
 
@@ -134,25 +133,15 @@ class Run:
 
     def _see_quotes(self, book: Book, event: Event, at_us: int) -> set[str]:
         moved: set[str] = set()
-
-        def see(feed: str, name: str, quote: Quote) -> None:
-            if self.quotes.see(feed, name, quote, at_us):
+        for is_of_leader, name, quote in quotes_in(event):
+            feed: str | None = book.feed
+            if is_of_leader and isinstance(event, ChangeDecided):
+                leader = self.books.get(event.change.leader)
+                feed = leader.feed if leader is not None else None
+            if feed is not None and self.quotes.see(feed, name, quote, at_us):
                 moved.add(feed)
-
-        match event:
-            case ChangeDecided() | CopyWoken():
-                for name, quote in event.inputs.quotes.items():
-                    see(book.feed, name, quote)
-                book.clock = (event.inputs.clock_offset_ms, event.inputs.clock_doubt_ms)
-                if isinstance(event, ChangeDecided) and event.change.leader in self.books:
-                    told = event.inputs.leader_quote or event.change.quote
-                    if told is not None:
-                        see(self.books[event.change.leader].feed, event.change.symbol.name, told)
-            case QuotesSampled() | GuardTripped():
-                for name, quote in event.quotes.items():
-                    see(book.feed, name, quote)
-            case _:
-                pass
+        if isinstance(event, ChangeDecided | CopyWoken):
+            book.clock = (event.inputs.clock_offset_ms, event.inputs.clock_doubt_ms)
         return moved
 
     def _market_moved(self, feed: str, at_us: int) -> None:
@@ -212,7 +201,7 @@ class Run:
         if book.is_of_apart(fact, key):
             for own in outside(book, before, fact, key, at_us):
                 self._step(book, own, at_us, is_ours=True)
-        elif not (book.is_guard_fact(fact) and self._watches_guards(book)):
+        elif not (book.is_guard_fact(fact) and book.watches_guards):
             derived = self._step(book, self._as_asked(book, fact), at_us, is_ours=False)
         keys = {key} if key is not None else None
         if key is None and not isinstance(fact, QuotesSampled):
@@ -367,7 +356,7 @@ class Run:
 
             found = wakes(book.view, links, inputs_of, at_us)
             facts += [fact for fact in found if (fact.link, fact.source) in book.apart]
-        if self._watches_guards(book) and guards.needs_watch(links.values()):
+        if book.watches_guards and guards.needs_watch(links.values()):
             watched = guards.watch(book.view, links.values(), self._quote_now(book, at_us), book.guards, at_us)
             book.guards = watched.memory
             facts += watched.facts
@@ -381,23 +370,7 @@ class Run:
             if intent.key not in book.apart:
                 self._part(book, intent.key, at_us)
             self._ask(book, intent, at_us)
-        book.alarm_us = self._next_alarm(book, at_us)
-
-    def _next_alarm(self, book: Book, at_us: int) -> int | None:
-        moments = [next_due(book.of_apart())]
-        if self._watches_guards(book):
-            moments += [day.next_us for day in book.view.days.values() if day.next_us > at_us]
-            moments += [at_us + LOOK_US for _ in book.guards.breaches]
-        moments += [
-            max(copy.retry_at_us, at_us + LOOK_US)
-            for copy in book.of_apart().copies.values()
-            if copy.wait is not None and copy.retry_at_us
-        ]
-        nearest = min((moment for moment in moments if moment is not None), default=None)
-        return None if nearest is None else max(nearest, at_us + LOOK_US)
-
-    def _watches_guards(self, book: Book) -> bool:
-        return book.own_guards or bool(book.apart)
+        book.alarm_us = book.next_alarm(at_us, LOOK_US)
 
     def _quote_now(self, book: Book, at_us: int) -> Any:
         return lambda name: self.quotes.at(book.feed, name, at_us)
