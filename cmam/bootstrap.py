@@ -105,6 +105,7 @@ class Machinery:
         settings.api.oauth_url, settings.api.ca_file
     )
     wait: Callable[[Latch, float], bool] = Latch.wait
+    new_id: Callable[[], str] = new_id
 
 
 def threads(settings: Settings, clock: Clock) -> Machinery:
@@ -322,7 +323,7 @@ class System:
             self._directory,
             self._status,
             self._board,
-            new_id,
+            self._machinery.new_id,
             self._only,
             self._ensure_accounts,
         )

@@ -216,7 +216,7 @@ def new_id(characters: int = ID_CHARACTERS) -> str:
     return base36(secrets.randbelow(36**characters)).rjust(characters, "0")
 
 
-def new_store(identity: StoreName | None) -> StoreCreated:
+def new_store(identity: StoreName | None, new_id: Callable[[int], str] = new_id) -> StoreCreated:
     """What a log begins with: the name that stands beside it, where one of that name was lost, else a fresh one."""
     name = identity.read() if identity is not None else ""
     return StoreCreated(store=name or new_id(STORE_ID_CHARACTERS), again=bool(name))
@@ -230,12 +230,19 @@ def new_salt() -> bytes:
 class Desk:
     """The store, open for writing in this process."""
 
-    def __init__(self, log: EventLog, clock: Clock, identity: StoreName | None = None) -> None:
+    def __init__(
+        self,
+        log: EventLog,
+        clock: Clock,
+        identity: StoreName | None = None,
+        new_id: Callable[[int], str] = new_id,
+    ) -> None:
         self._log = log
         self._clock = clock
+        self._new_id = new_id
         self._registry = _fold_registry(log)
         if not self._registry.store:
-            self._record(Outcome(((APP, new_store(identity)),), {}), {})
+            self._record(Outcome(((APP, new_store(identity, new_id)),), {}), {})
         if identity is not None:
             identity.keep(self._registry.store)
 
@@ -254,7 +261,7 @@ class Desk:
         context = Context(
             registry=self._registry,
             user=str(request.get("user", "")),
-            new_id=new_id,
+            new_id=lambda: self._new_id(ID_CHARACTERS),
             heads={AccountId(account): version for account, version in heads.items()},
             views=fold(self._log.read_all()).accounts if request.get("command") in NEEDS_VIEWS else {},
         )

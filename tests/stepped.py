@@ -17,8 +17,22 @@ from typing import Any
 import pykka
 
 from cmam.actors.runtime import Directory, Latch, Retired
-from cmam.clock import ManualClock
+from cmam.clock import ManualClock, Micros, MonotonicUs
 from tests.wires import Network
+
+
+class WallClock:
+    """What the machine says the time is: the virtual time, but for the jumps that somebody makes it do."""
+
+    def __init__(self, true: ManualClock) -> None:
+        self._true = true
+        self.skew_us = 0
+
+    def now(self) -> Micros:
+        return Micros(self._true.now() + self.skew_us)
+
+    def monotonic(self) -> MonotonicUs:
+        return self._true.monotonic()
 
 
 class SteppedInbox:
@@ -85,6 +99,7 @@ class Stepper:
     def __init__(self, seed: int, *, record_turns: bool = False) -> None:
         self.random = random.Random(seed)
         self.clock = ManualClock()
+        self.wall = WallClock(self.clock)
         self.directory = FusedDirectory()
         self.network = Network(self)
         self.doomed: dict[str, tuple[int, int]] = {}
@@ -144,6 +159,7 @@ class Stepper:
             choices += 1
         if not choices:
             return False
+        self.turns += 1
         pick = self.random.randrange(choices)
         if pick < len(ready):
             self._turn(ready[pick])
@@ -198,7 +214,6 @@ class Stepper:
     def _turn(self, actor: pykka.Actor) -> None:
         message = actor.actor_inbox.get().message
         name = _name(actor)
-        self.turns += 1
         if self.lags:
             self._rests[name] = self.clock.now() + self.lag(name)
         if name in self.sticking:

@@ -6,12 +6,10 @@ terminal of his own: he trades on the leader's account and looks at what the bro
 
 from __future__ import annotations
 
-import itertools
+import json
+import random
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
-
-from google.protobuf.message import Message
 
 from cmam.bootstrap import Machinery, System
 from cmam.config.secret import Secret
@@ -21,26 +19,24 @@ from cmam.credentials.secrets_file import SecretStore
 from cmam.credentials.vault import Application, TokenPair, with_application, with_grant
 from cmam.domain.account import AccountView
 from cmam.domain.events import Event, Health
-from cmam.domain.ids import AccountId
+from cmam.domain.ids import AccountId, base36
 from cmam.office import Desk
-from cmam.openapi import catalogue
-from cmam.openapi._pb import OpenApiMessages_pb2 as wire
-from cmam.openapi._pb import OpenApiModelMessages_pb2 as model
 from cmam.sandbox.authority import Refusal
-from cmam.sandbox.broker import Broker, Close, Send
+from cmam.sandbox.broker import Broker
 from cmam.sandbox.switches import Switches
 from cmam.sandbox.world import World
 from cmam.sandbox.world_file import default_world
 from cmam.store.errors import StoreUnavailable
 from cmam.store.fold import Fold, fold
 from cmam.store.log import EventLog, Pending, Recorded
+from tests.person import EURUSD, LEADER, PERSON_CONNECTION, Held, Person
 from tests.stepped import Stepper
 
-LEADER, SAME_BROKER, OTHER_BROKER, YEN = 41_000_001, 41_000_002, 41_000_003, 41_000_004
+__all__ = ["EURUSD", "LEADER", "PERSON_CONNECTION", "Held", "Person", "Whole"]
+
+SAME_BROKER, OTHER_BROKER, YEN = 41_000_002, 41_000_003, 41_000_004
 NETTED, ALPHA_TOO = 41_000_005, 41_000_007
 SECOND = 1_000_000
-EURUSD = 1
-PERSON_CONNECTION = 900_001
 
 
 class MemoryBackend:
@@ -102,20 +98,6 @@ class SandboxProvider:
         return TokenPair(Secret(found.access_token), Secret(found.refresh_token), now, found.expires_us)
 
 
-@dataclass(frozen=True, slots=True)
-class Held:
-    """A position as the broker really holds it."""
-
-    position: int
-    volume: int
-    side: int
-    label: str
-    stop: float
-    target: float
-    symbol: int
-    price: float
-
-
 class Whole:
     """One run of everything."""
 
@@ -134,7 +116,10 @@ class Whole:
         self.stepper = Stepper(seed)
         clock = self.stepper.clock
         switches = switches if switches is not None else Switches(history_days=0)
-        self.broker = Broker(world or default_world(), now_us=clock.now(), seed=seed, switches=switches)
+        self._make_broker = lambda: Broker(world or default_world(), now_us=clock.now(), seed=seed, switches=switches)
+        self.broker = self._make_broker()
+        self.past_stats: list[dict[str, Any]] = []
+        self._ids = random.Random(f"{seed}:ids")
         self.stepper.network.broker = self.broker
         self.log = log if log is not None else FaultyLog.in_memory()
         self.secrets = SecretStore(MemoryBackend())
@@ -145,7 +130,7 @@ class Whole:
         self.provider = SandboxProvider(self)
         self.secrets_ever: set[str] = set()
         self._give_tokens()
-        self.desk = Desk(self.log, clock)
+        self.desk = Desk(self.log, clock, new_id=self._new_id)
         self.add_accounts(leader, *followers)
         if followers:
             self.add_profile("whole", leader, followers, settings)
@@ -192,7 +177,7 @@ class Whole:
         """Start the system; everything happens in `run`."""
         stepper = self.stepper
         machinery = Machinery(
-            stepper.clock,
+            stepper.wall,
             stepper.directory,
             stepper,
             stepper,
@@ -200,6 +185,7 @@ class Whole:
             stepper.random.random,
             lambda _: self.provider,
             stepper.wait,
+            lambda: self._new_id(6),
         )
         self.system = System(self.settings, self.log, self.secrets, machinery)
         self.system.start()
@@ -220,6 +206,22 @@ class Whole:
         code = self.system.stop()
         self.kill()  # what the process has not done by now it will not do
         return code
+
+    def restart_broker(self) -> None:
+        """The broker ends and comes back with its books; whoever was connected is not."""
+        state = json.loads(json.dumps(self.broker.state()))
+        self.past_stats.append(dict(self.broker.stats()))
+        self.stepper.network.cut_all()
+        self.broker = self.stepper.network.broker = self._make_broker()
+        self.broker.load_state(state, self.stepper.clock.now())
+        self.person.hang_up()
+
+    def stats(self) -> list[dict[str, Any]]:
+        """What each broker counted, the one that runs last."""
+        return [*self.past_stats, dict(self.broker.stats())]
+
+    def _new_id(self, characters: int) -> str:
+        return base36(self._ids.randrange(36**characters)).rjust(characters, "0")
 
     def is_ready(self) -> bool:
         """Whether every account of the system is reconciled."""
@@ -258,140 +260,3 @@ def known(broker: Broker, ctid: int) -> dict[str, Any]:
     """An account as the command that adds it wants it."""
     spec = next(account for account in broker.world.accounts if account.ctid == ctid)
     return {"account": ctid, "login": spec.login, "broker": spec.broker, "can_trade": True}
-
-
-class Person:
-    """Somebody with a terminal of his own on the same broker."""
-
-    def __init__(self, whole: Whole) -> None:
-        self._whole = whole
-        self._numbers = itertools.count(1)
-        self._connections = itertools.count(PERSON_CONNECTION)
-        self._connection = 0
-        self._open: set[int] = set()
-        self.heard: list[Any] = []
-
-    def _dial(self) -> None:
-        broker, network = self._whole.broker, self._whole.stepper.network
-        self._connection = next(self._connections)
-        self._open.clear()
-        network.others[self._connection] = self._hear
-        broker.connect(self._connection, network.now())
-        application = broker.world.applications[0]
-        self._say(
-            wire.ProtoOAApplicationAuthReq(clientId=application.client_id, clientSecret=application.client_secret)
-        )
-
-    def _hear(self, output: Send | Close) -> None:
-        if isinstance(output, Close):
-            self._connection = 0
-            return
-        message = catalogue.MESSAGES[output.payload_type].FromString(output.payload)
-        if isinstance(message, wire.ProtoOAAccountDisconnectEvent):
-            self._open.discard(message.ctidTraderAccountId)
-        if isinstance(message, wire.ProtoOAAccountsTokenInvalidatedEvent):
-            self._open.difference_update(message.ctidTraderAccountIds)
-        self.heard.append(message)
-
-    def _say(self, message: Message) -> None:
-        network = self._whole.stepper.network
-        payload_type = catalogue.type_of(message)
-        name = f"person-{next(self._numbers)}"
-        self._whole.broker.receive(self._connection, payload_type, message.SerializeToString(), name, network.now())
-        network.collect()
-
-    def say(self, account: int, message: Message) -> list[Any]:
-        """Send a request for an account and return what the broker says at once."""
-        if not self._connection:
-            self._dial()
-        if account not in self._open:
-            self._open.add(account)
-            grant = self._whole.broker.grants.tokens_of(account)
-            assert grant is not None
-            self._say(wire.ProtoOAAccountAuthReq(ctidTraderAccountId=account, accessToken=grant.access_token))
-        self.heard.clear()
-        self._say(message)
-        return list(self.heard)
-
-    def buy(
-        self, volume: int, *, account: int = LEADER, symbol: int = EURUSD, side: int = model.BUY, **more: Any
-    ) -> int:
-        """Trade at the market; answers the position's id."""
-        request = wire.ProtoOANewOrderReq(
-            ctidTraderAccountId=account, symbolId=symbol, orderType=model.MARKET, tradeSide=side, volume=volume, **more
-        )
-        heard = self.say(account, request)
-        accepted = next(event for event in heard if isinstance(event, wire.ProtoOAExecutionEvent))
-        return int(accepted.position.positionId)
-
-    def close(self, position: int, volume: int, *, account: int = LEADER) -> None:
-        self.say(
-            account,
-            wire.ProtoOAClosePositionReq(ctidTraderAccountId=account, positionId=position, volume=volume),
-        )
-
-    def amend(
-        self, position: int, *, account: int = LEADER, stop: float | None = None, target: float | None = None
-    ) -> None:
-        request = wire.ProtoOAAmendPositionSLTPReq(ctidTraderAccountId=account, positionId=position)
-        if stop is not None:
-            request.stopLoss = stop
-        if target is not None:
-            request.takeProfit = target
-        self.say(account, request)
-
-    def place(
-        self,
-        kind: int,
-        volume: int,
-        *,
-        price: float,
-        account: int = LEADER,
-        symbol: int = EURUSD,
-        side: int = model.BUY,
-        **more: Any,
-    ) -> int:
-        """Place a pending order; answers its id."""
-        request = wire.ProtoOANewOrderReq(
-            ctidTraderAccountId=account, symbolId=symbol, orderType=kind, tradeSide=side, volume=volume, **more
-        )
-        if kind == model.LIMIT:
-            request.limitPrice = price
-        else:
-            request.stopPrice = price
-        heard = self.say(account, request)
-        accepted = next(event for event in heard if isinstance(event, wire.ProtoOAExecutionEvent))
-        return int(accepted.order.orderId)
-
-    def cancel(self, order: int, *, account: int = LEADER) -> None:
-        self.say(account, wire.ProtoOACancelOrderReq(ctidTraderAccountId=account, orderId=order))
-
-    def amend_order(self, order: int, *, account: int = LEADER, **more: Any) -> None:
-        self.say(account, wire.ProtoOAAmendOrderReq(ctidTraderAccountId=account, orderId=order, **more))
-
-    def rests(self, account: int) -> list[Any]:
-        """The pending orders that rest at the broker, oldest first, as the wire says them."""
-        heard = self.say(account, wire.ProtoOAReconcileReq(ctidTraderAccountId=account))
-        report = next(event for event in heard if isinstance(event, wire.ProtoOAReconcileRes))
-        return sorted(report.order, key=lambda order: order.orderId)
-
-    def holds(self, account: int) -> list[Held]:
-        """The positions that the broker really holds, oldest first."""
-        heard = self.say(account, wire.ProtoOAReconcileReq(ctidTraderAccountId=account))
-        report = next(event for event in heard if isinstance(event, wire.ProtoOAReconcileRes))
-        return sorted(
-            (
-                Held(
-                    p.positionId,
-                    p.tradeData.volume,
-                    p.tradeData.tradeSide,
-                    p.tradeData.label,
-                    p.stopLoss,
-                    p.takeProfit,
-                    p.tradeData.symbolId,
-                    p.price,
-                )
-                for p in report.position
-            ),
-            key=lambda held: held.position,
-        )
