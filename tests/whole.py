@@ -83,7 +83,8 @@ class SandboxProvider:
         self.refreshed = 0
 
     def refresh(self, application: Application, pair: TokenPair, *, now: int) -> TokenPair:
-        """Spend a refresh token as the sandbox's own endpoint would."""
+        """Spend a refresh token as the sandbox's own endpoint would, by its own time."""
+        now = self._whole.stepper.clock.now()
         if not self.is_reachable:
             raise OAuthUnreachable("The token endpoint does not answer.", was_sent=False)
         broker = self._whole.broker
@@ -194,6 +195,11 @@ class Whole:
         """Start, and let time pass until every account is reconciled."""
         self.start()
         self.stepper.run_until(self.is_ready, 60 * SECOND)
+
+    @property
+    def is_running(self) -> bool:
+        """Whether there is a process to speak of."""
+        return bool(self.stepper._actors)
 
     def kill(self) -> None:
         """A crash: what was not on disk is gone."""

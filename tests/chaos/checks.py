@@ -145,14 +145,29 @@ def replayable(whole: Whole) -> None:
 
 
 def polite(whole: Whole, *, has_quota: bool) -> None:
-    """The broker never counted more than it allows, and nothing broke inside it."""
-    stats: Any = whole.broker.stats()
-    for connection in stats["connections"]:
-        if connection["connection"] < PERSON_CONNECTION:
-            assert connection["busiest_second_with_heartbeats"] <= REQUESTS_MAX
-            blocked = connection["rate_refusals"]
-            assert not blocked or has_quota, f"refused for its rate: {connection}"
-    assert stats["internal_errors"] == 0, stats["last_internal_error"]
+    """The broker never counted more than it allows, before and after its own restarts, and nothing broke inside it."""
+    for stats in whole.stats():
+        for connection in stats["connections"]:
+            if connection["connection"] < PERSON_CONNECTION:
+                assert connection["busiest_second_with_heartbeats"] <= REQUESTS_MAX
+                blocked = connection["rate_refusals"]
+                assert not blocked or has_quota, f"refused for its rate: {connection}"
+        assert stats["internal_errors"] == 0, stats["last_internal_error"]
+
+
+def flat(whole: Whole) -> None:
+    """Where no leader holds anything, nothing of ours is left: no copy, no position, no order, no residue."""
+    for account in {link.follower for link in whole.folded().registry.links()}:
+        view = whole.view(account)
+        assert view is not None
+        left = {key: (copy.volume, str(copy.target), copy.state.value) for key, copy in view.copies.items()}
+        assert not left, f"copies outlive their leaders on {account}: {left}"
+        if view.is_netted():
+            continue
+        ours = [held for held in whole.person.holds(account) if read_label(held.label) is not None]
+        assert not ours, f"positions of ours are left on {account}: {ours}"
+        rests = [order for order in whole.person.rests(account) if read_label(order.tradeData.label) is not None]
+        assert not rests, f"orders of ours rest on {account}: {[order.orderId for order in rests]}"
 
 
 def silent(whole: Whole, said: str) -> None:

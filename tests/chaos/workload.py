@@ -1,4 +1,4 @@
-"""What a leader, people on followers' terminals, the market, the network, the disk and an operator may do, by seed.
+"""What a leader, people on followers' terminals, the market and an operator may do, by seed.
 
 Every act answers with a word for the protocol of its run. Nothing here judges; that is `checks.py`.
 """
@@ -161,111 +161,6 @@ class Market:
         self._whole.broker.set_fault("price", {"symbol": feed, "bid": f"{bid / 1e8:.5f}"})
         self._whole.stepper.network.collect()
         return f"{feed} at {bid / 1e8:.5f}"
-
-
-CODES = (
-    "CONCURRENT_MODIFICATION",
-    "MARKET_CLOSED",
-    "NOT_ENOUGH_MONEY",
-    "TRADING_BAD_STOPS",
-    "UNKNOWN_ERROR",
-    "POSITION_LOCKED",
-    "NO_QUOTES",
-    "A_CODE_NOBODY_KNOWS",
-)
-
-
-class Saboteur:
-    """The network, the broker's faults, the disk, and actors that die."""
-
-    def __init__(self, whole: Whole, chance: random.Random, *, accounts: tuple[int, ...]) -> None:
-        self._whole = whole
-        self._chance = chance
-        self._accounts = accounts
-
-    def act(self) -> str:
-        """Break one thing, or none."""
-        acts = (
-            self._nothing,
-            self._nothing,
-            self._kill,
-            self._cut,
-            self._fault,
-            self._fault,
-            self._fault,
-            self._die,
-            self._disk,
-            self._session,
-        )
-        return self._chance.choice(acts)()
-
-    def _nothing(self) -> str:
-        return "nothing"
-
-    def _kill(self) -> str:
-        for _ in range(self._chance.randrange(0, 80)):
-            self._whole.stepper.step()
-        self._whole.kill()
-        return "kill"
-
-    def _cut(self) -> str:
-        self._whole.stepper.network.cut_all()
-        return "cut"
-
-    def _die(self) -> str:
-        account = self._chance.choice(self._accounts)
-        turns, tells = self._chance.randrange(0, 4), self._chance.randrange(0, 4)
-        self._whole.stepper.doom(f"account:{account}", turns, tells)
-        return f"{account} dies in {turns} turns after {tells} messages"
-
-    def _disk(self) -> str:
-        if self._chance.random() < 0.3:
-            self._whole.log.loses_answers = 1
-            return "the disk loses an answer"
-        self._whole.log.is_down = not self._whole.log.is_down
-        return f"disk down {self._whole.log.is_down}"
-
-    def _session(self) -> str:
-        account = str(self._chance.choice(self._accounts))
-        name, arguments = self._chance.choice(
-            (
-                ("disconnect-account", {"account": account}),
-                ("expire-token", {"account": account}),
-                ("disconnect-client", {}),
-                ("maintenance", {"seconds": "15"}),
-                ("deposit", {"account": account, "amount": "100"}),
-            )
-        )
-        self._whole.broker.set_fault(name, arguments)
-        self._whole.stepper.network.collect()
-        return f"{name} {arguments}"
-
-    def _fault(self) -> str:
-        account = str(self._chance.choice(self._accounts))
-        system = str(max(self._whole.stepper.network.lines, default=1))
-        kind = self._chance.choice(("2106", "2108", "2109", "2110", "2111"))
-        name, arguments = self._chance.choice(
-            (
-                ("drop", {"type": kind, "connection": system}),
-                ("silence", {"account": account, "connection": system, "type": kind}),
-                ("cut-before", {"connection": system}),
-                ("cut-after", {"connection": system}),
-                ("cut-mid-order", {"connection": system}),
-                ("half-frame", {"connection": system}),
-                ("duplicate", {"account": account, "connection": system}),
-                ("delay", {"ms": "700", "account": account, "connection": system}),
-                ("reorder", {"ms": "50"}),
-                ("error", {"code": self._chance.choice(CODES), "type": kind, "connection": system}),
-                ("reject", {"account": account}),
-                ("partial-fill", {"account": account, "rest": self._chance.choice(("cancel", "fill"))}),
-                ("history-quota", {"allowed": "3", "seconds": "10"}),
-                ("frozen-quotes", {"symbol": "EURUSD"}),
-            )
-        )
-        if name not in ("history-quota", "frozen-quotes"):
-            arguments["count"] = str(self._chance.randrange(1, 4))
-        self._whole.broker.set_fault(name, arguments)
-        return f"{name} {arguments}"
 
 
 class Meddler:
