@@ -17,7 +17,7 @@ from typing import Any
 import pykka
 
 from cmam.actors.runtime import Directory, Latch, Retired
-from cmam.clock import ManualClock, Micros, MonotonicUs
+from cmam.clock import Clock, ManualClock, Micros, MonotonicUs, SystemClock
 from tests.wires import Network
 
 
@@ -33,6 +33,17 @@ class WallClock:
 
     def monotonic(self) -> MonotonicUs:
         return self._true.monotonic()
+
+
+class ProcessClock(SystemClock):
+    """The real clock of a process, on this machine's readings."""
+
+    def __init__(self, stepper: Stepper) -> None:
+        super().__init__(stepper.wall.now, stepper.clock.monotonic)
+        self._monotonic = stepper.clock.monotonic
+
+    def monotonic(self) -> MonotonicUs:
+        return self._monotonic()
 
 
 class SteppedInbox:
@@ -100,6 +111,7 @@ class Stepper:
         self.random = random.Random(seed)
         self.clock = ManualClock()
         self.wall = WallClock(self.clock)
+        self.clock_of_process: Clock = self.wall
         self.directory = FusedDirectory()
         self.network = Network(self)
         self.doomed: dict[str, tuple[int, int]] = {}
@@ -112,6 +124,11 @@ class Stepper:
         self._heap: list[tuple[int, int, str, object]] = []
         self._numbers = itertools.count()
         self.failures: list[BaseException] = []
+
+    def start_clock(self) -> Clock:
+        """The clock of a process that starts now: nobody who sets the wall moves it by more than a tenth."""
+        self.clock_of_process = ProcessClock(self)
+        return self.clock_of_process
 
     # --- what the system is given ---------------------------------------------------------------------------------
 

@@ -178,7 +178,7 @@ class Whole:
         """Start the system; everything happens in `run`."""
         stepper = self.stepper
         machinery = Machinery(
-            stepper.wall,
+            stepper.start_clock(),
             stepper.directory,
             stepper,
             stepper,
@@ -221,6 +221,11 @@ class Whole:
         self.broker = self.stepper.network.broker = self._make_broker()
         self.broker.load_state(state, self.stepper.clock.now())
         self.person.hang_up()
+
+    def orders(self, account: int) -> list[Any]:
+        """Every order of an account that the broker knows, whatever became of it."""
+        books = self.broker.floor.accounts[account]
+        return [*books.orders.values(), *books.past_orders.values()]
 
     def stats(self) -> list[dict[str, Any]]:
         """What each broker counted, the one that runs last."""

@@ -139,7 +139,7 @@ class Network:
         stepper = self._stepper
         for body in line.at_client.receive_data(data):
             received = stepper.clock.monotonic()
-            deliver(body, line.generation, received, line.board, stepper.wall, stepper.directory, line.name)
+            deliver(body, line.generation, received, line.board, stepper.clock_of_process, stepper.directory, line.name)
         if line.closing and not line.to_client:
             self.cut(line)
 

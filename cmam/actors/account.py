@@ -151,7 +151,8 @@ class AccountActor(Watched):
     def _begin(self) -> None:
         """What no record says of this process: nothing is connected, and nobody knows what became of open requests."""
         for intent in tuple(self._view.intents.values()):
-            if intent.state is not IntentState.UNKNOWN:
+            is_of_tomorrow = intent.moved_us > self._desk.ports.clock.now()  # the clock was set back meanwhile
+            if intent.state is not IntentState.UNKNOWN or is_of_tomorrow:
                 self._doubt(intent.intent, "cmam was started again")
         if self._view.health is not Health.DOWN:
             self._desk.fact(HealthChanged(health=Health.DOWN, reason="cmam was started"))

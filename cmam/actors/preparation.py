@@ -33,6 +33,7 @@ SPECS_PER_REQUEST = 100
 LOOK_BACK_MS = 60_000
 """How much earlier than the moment in question a history is asked for: clocks differ."""
 WEEK_MS = 604_800_000
+DAY_US = 86_400_000_000
 QUOTED_MAX = 500
 """So many symbols of a feed are subscribed; of a longer list the first so many."""
 STRANGE_MAX = 200
@@ -75,6 +76,7 @@ class Preparation:
         leads: bool,
         follows: bool = False,
         now_us: int,
+        offset_ms: int = 0,
         is_live: bool = False,
         settle_us: int = SETTLE_US,
         asks_past: bool = False,
@@ -82,6 +84,7 @@ class Preparation:
     ) -> None:
         self.kind = kind
         self.has_snapshot = False
+        self.is_quiet = True
         self.is_done = False
         self.wants_quotes = False
         self.is_to_look = False
@@ -101,8 +104,8 @@ class Preparation:
         self._deals: tuple[Deal, ...] = ()
         self._snapshot: Any = None
         self._snapshot_ms = 0
-        self._from_ms = self._start_of_gap(view, now_us)
-        self._to_ms = now_us // MILLISECOND_US + LOOK_BACK_MS
+        self._from_ms = self._start_of_gap(view, now_us) + offset_ms
+        self._to_ms = now_us // MILLISECOND_US + LOOK_BACK_MS + offset_ms
         self._retries = 0
         self._looks = 0
         self._broker = ""
@@ -118,6 +121,8 @@ class Preparation:
     def _start_of_gap(self, view: AccountView, now_us: int) -> int:
         moments = [view.at_us] if self.kind is Kind.FULL else []
         moments += [intent.recorded_us for intent in view.intents.values() if intent.state is IntentState.UNKNOWN]
+        if any(moment > now_us for moment in moments):
+            moments = [now_us - DAY_US]  # the clock was set back since: nobody knows by how much
         first = min((moment for moment in moments if moment), default=now_us) // MILLISECOND_US - LOOK_BACK_MS
         return max(first, now_us // MILLISECOND_US - WEEK_MS + 2 * LOOK_BACK_MS)
 
@@ -390,6 +395,7 @@ class Preparation:
                 looked_up=self.kind is Kind.LOOKUP,
                 covers_from_ms=self._from_ms if self.kind is Kind.LOOKUP else 0,
                 settle_us=self._settle_us,
+                quiet=self.is_quiet,
             )
         )
         return tuple(facts), ()

@@ -69,6 +69,7 @@ class Questions:
             leads=bool(desk.followers),
             follows=self._follows(),
             now_us=desk.ports.clock.now(),
+            offset_ms=desk.ports.board.clock(desk.ports.board.feed_of(desk.view.account)).offset_ms,
             is_live=desk.ports.is_live,
             settle_us=desk.ports.settle_us,
             asks_past=self.asks_past or (desk.ports.is_again and not desk.view.has_reconciled),
@@ -220,8 +221,11 @@ class Questions:
 
         Then the snapshot is asked for again, a few times; at the worst a quieter moment is as good as any.
         """
-        if self._executed_us < self._asked_us - QUIET_US or self._restless_answers >= RESTLESS_MAX:
+        is_quiet = self._executed_us < self._asked_us - QUIET_US
+        if is_quiet or self._restless_answers >= RESTLESS_MAX:
             self._restless_answers = 0
+            if self._preparation is not None:
+                self._preparation.is_quiet = is_quiet
             return False
         self._restless_answers += 1
         return True

@@ -80,6 +80,9 @@ def _bind(ctx: click.Context, param: click.Parameter, value: str) -> str:
     type=click.Path(dir_okay=False, path_type=Path),
     help="Keep accounts, orders and tokens here across restarts.",
 )
+@click.option(
+    "--keep-always", "keeps_always", is_flag=True, help="Keep --state before each answer, so that a kill loses nothing."
+)
 @click.option("--faults", "faults_file", type=FILE, help="Faults with their times, one a line: SECONDS NAME KEY=VALUE…")
 @click.option(
     "--set",

@@ -213,7 +213,7 @@ def _reconciled(view: AccountView, event: Reconciled, at_us: int) -> AccountView
     """Take the broker's word for all positions and orders; what it does not name is gone."""
     named = {position.position for position in event.positions if position.volume > 0}
     for position in event.positions:
-        view = take_position(view, position)
+        view = take_position(view, position, is_newest=event.quiet)
     for gone in [key for key in view.positions if key not in named]:
         view = drop_position(view, gone, view.positions[gone].updated_ms)
     for deal in sorted(event.deals, key=lambda deal: (deal.executed_ms, deal.deal)):

@@ -158,7 +158,9 @@ class Reconciled(Event):
 
     `deals` and `closed_orders` are those of the gap. `looked_up` is set when the order history was asked too, so that
     the absence of an intent's order in it is proof; `covers_from_ms` is how far back it reaches in the broker's time,
-    `settle_us` how long an order may be under way before its absence proves anything.
+    `settle_us` how long an order may be under way before its absence proves anything. `quiet` says that nothing
+    happened around the question, so that this is newer than all that is known, whatever its times say: a broker's
+    clock may step.
     """
 
     TOPIC: ClassVar[str] = "account.reconciled"
@@ -169,6 +171,7 @@ class Reconciled(Event):
     looked_up: bool = False
     covers_from_ms: int = 0
     settle_us: int = 10_000_000
+    quiet: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

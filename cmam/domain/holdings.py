@@ -33,12 +33,19 @@ def take_trader(view: AccountView, event: TraderSeen) -> AccountView:
     return replace(view, trader=trader, currency=event.currency or view.currency, is_live=event.is_live)
 
 
-def take_position(view: AccountView, seen: Position, *, is_new_deal: bool = False) -> AccountView:
+def take_position(
+    view: AccountView, seen: Position, *, is_new_deal: bool = False, is_newest: bool = False
+) -> AccountView:
     """Take the newest snapshot of a position; volume 0 means it is gone, whatever its status says.
 
-    A netted position may be emptied and filled again within one millisecond: then a new deal tells the two apart.
+    A netted position may be emptied and filled again within one millisecond: then a new deal tells the two apart. With
+    `is_newest` times are not asked: a broker's clock that steps back would make all it says old for ever.
     """
     known = view.positions.get(seen.position)
+    if is_newest:
+        known = None if known is None else replace(known, updated_ms=min(known.updated_ms, seen.updated_ms))
+        closed = {key: moment for key, moment in view.closed.items() if key != seen.position}
+        view = replace(view, closed=closed) if seen.position in view.closed else view
     closed_ms = view.closed.get(seen.position, 0)
     if seen.updated_ms and (seen.updated_ms < closed_ms or (seen.updated_ms == closed_ms and not is_new_deal)):
         return view

@@ -55,8 +55,7 @@ def _of_execution(before: AccountView, after: AccountView, event: ExecutionSeen,
     if position is not None:
         if deal is not None or event.order is not None:  # else a correction: nothing to trade
             yield from _of_volume(before, after, position, deal, event.order, at_ms, quote_of, late=False)
-        if deal is None:
-            yield from _of_levels(before, after, position, at_ms, quote_of, late=False)
+        yield from _of_levels(before, after, position, at_ms, quote_of, late=False)
     if event.order is not None:
         yield from _of_order(before, after, event.order, event.kind, quote_of, late=False)
 
@@ -150,7 +149,7 @@ def _of_levels(
     before: AccountView, after: AccountView, position: PositionId, at_ms: int, quote_of: QuoteOf, *, late: bool
 ) -> Iterator[Change]:
     was, now = before.positions.get(position), after.positions.get(position)
-    if was is None or now is None or was.volume != now.volume or _terms(was) == _terms(now):
+    if was is None or now is None or was.side is not now.side or _terms(was) == _terms(now):
         return
     yield Change(
         key=ChangeKey(f"prot:{position}:{_digest(_terms(now))}:{after.version}"),

@@ -99,9 +99,10 @@ def decide_amended(draft: Draft, copy: Copy) -> Decision:
     volume = spec.floor_volume(int(exact))
     reason = _amend_reason(draft, spec, grows=volume > copy.goal.whole)
     if volume > copy.goal.whole and (reason is not None or draft.volume < volume):
-        draft.note("volume", units_text(copy.goal.whole), "a larger volume does not pass the gates of an open")
+        why = reason.value if reason is not None else "too large"
         volume = copy.goal.whole
         draft.working.clear()
+        draft.note("volume", units_text(volume), f"a larger volume does not pass the gates of an open: {why}")
         reason = _amend_reason(draft, spec, grows=False)
     if reason is None and volume < spec.min_volume:
         reason = Reason.BELOW_MINIMUM

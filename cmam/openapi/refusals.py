@@ -105,8 +105,8 @@ RETRY_AFTER_US_MAX: Final = 120 * SECOND_US
 """A slower quota than the one a second was seen: a growing wait up to two minutes got through (FACTS §3)."""
 NEXT_SESSION_US: Final = 60 * SECOND_US
 """How often a closed market is tried where no schedule tells when it opens."""
-MAINTENANCE_US_MAX: Final = 3_600 * SECOND_US
-"""However far away the end is said to be, somebody looks once an hour."""
+MAINTENANCE_US_MAX: Final = 60 * SECOND_US
+"""However far away the end is said to be, by a clock that may be wrong: somebody looks once a minute."""
 
 
 def back_off_us(attempt: int, chance: float, *, first_us: int = BACK_OFF_US, most_us: int = BACK_OFF_US_MAX) -> int:

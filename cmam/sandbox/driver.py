@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import logging
+from collections.abc import Callable
 from typing import Protocol
 
 from cmam.clock import Clock
@@ -21,6 +22,8 @@ SLEEP_S_MAX = 1.0
 SLEEP_S_MIN = 0.0005
 """Shortest sleep: a deadline that stays in the past must not become a busy loop."""
 HEARTBEAT = 51
+PASSING = frozenset({HEARTBEAT, 2131})
+"""What says nothing of the books: heartbeats and spots."""
 
 
 class Line(Protocol):
@@ -50,8 +53,15 @@ class Line(Protocol):
 class Driver:
     """The broker's hands: one for a server."""
 
-    def __init__(self, broker: Broker, clock: Clock, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(
+        self,
+        broker: Broker,
+        clock: Clock,
+        loop: asyncio.AbstractEventLoop,
+        before_saying: Callable[[], None] | None = None,
+    ) -> None:
         self.broker = broker
+        self._before_saying = before_saying
         self._clock = clock
         self._loop = loop
         self._lines: dict[int, Line] = {}
@@ -103,6 +113,8 @@ class Driver:
         self._is_pumping = True
         try:
             while output := self.broker.take_output():
+                if self._before_saying is not None and any(_tells(item) for item in output):
+                    self._before_saying()
                 self._deliver(output)
         finally:
             self._is_pumping = False
@@ -170,6 +182,11 @@ class Driver:
             self._sleep(SLEEP_S_MAX)
             return
         self.pump()
+
+
+def _tells(item: Send | Close) -> bool:
+    """Whether something is said that the books may have to back."""
+    return isinstance(item, Send) and item.payload_type not in PASSING
 
 
 def _end(line: Line, close: Close) -> None:

@@ -47,6 +47,8 @@ class SandboxOptions:
     speed: float = 1.0
     raw_json: bool = True
     state_file: Path | None = None
+    keeps_always: bool = False
+    """Whether the state is kept before anything is said, so that even a killed server comes back with it."""
     faults_file: Path | None = None
     switches: tuple[tuple[str, str], ...] = ()
 

@@ -83,7 +83,8 @@ class SandboxServer:
             raise SandboxError(f"cannot keep a certificate authority in {options.folder} ({error})") from error
         real_now = SystemClock().now()  # clients check the certificate against their own clock, whatever ours shows
         self._context = certificates.server_context(authority, options.address, real_now)
-        self._driver = driver = Driver(self._first_broker, self._clock, asyncio.get_running_loop())
+        keep = self._keep_state if options.keeps_always else None
+        self._driver = driver = Driver(self._first_broker, self._clock, asyncio.get_running_loop(), keep)
         if self._state is not None:
             self._load(driver.broker, self._state)
         control_token = secrets.token_urlsafe(24)

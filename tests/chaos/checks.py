@@ -7,9 +7,18 @@ from fractions import Fraction
 from typing import Any
 
 from cmam.domain.account import AccountView, CopyState, evolve
-from cmam.domain.events import ChangeDecided, IntentRecorded
+from cmam.domain.events import (
+    AttemptDecided,
+    ChangeDecided,
+    CopyTouched,
+    ExecutionSeen,
+    IntentRecorded,
+    IntentSettled,
+    Outcome,
+)
 from cmam.domain.leading import changes
 from cmam.domain.naming import read_label
+from cmam.domain.trades import ExecutionKind
 from cmam.store.replay import verify
 from cmam.store.verify import verify as verify_chain
 from cmam.store.what_if import Asked, what_if
@@ -21,10 +30,9 @@ REQUESTS_MAX = 50
 def nothing_twice(whole: Whole) -> None:
     """The broker has executed no order of ours twice, and each change was decided once."""
     for account in whole.accounts:
-        floor = whole.broker.floor.accounts[account]
         executed: Counter[str] = Counter()
         sent: Counter[str] = Counter()
-        for order in _orders(floor):
+        for order in whole.orders(account):
             if order.client_order_id.startswith("cm1."):
                 sent[order.client_order_id] += 1
                 executed[order.client_order_id] += bool(order.executed)
@@ -37,10 +45,6 @@ def nothing_twice(whole: Whole) -> None:
         assert all(count == 1 for count in decided.values()), "a change was decided twice"
         attempts = Counter(event.intent for event in whole.events(account, IntentRecorded))
         assert all(count <= 2 for count in attempts.values()), attempts.most_common(1)
-
-
-def _orders(floor: Any) -> list[Any]:
-    return [*floor.orders.values(), *floor.past_orders.values()]
 
 
 def nothing_lost(whole: Whole) -> None:
@@ -68,7 +72,6 @@ def _changes_of(whole: Whole, leader: int) -> list[tuple[int, int]]:
 
 def at_rest(whole: Whole) -> None:
     """After a quiet end nothing is under way, and each copy is what it should be, at the broker too."""
-    assert whole.system is not None
     for account in {link.follower for link in whole.folded().registry.links()}:
         view = whole.view(account)
         assert view is not None
@@ -109,6 +112,64 @@ def _source_is_there(whole: Whole, leader: AccountView, copy: Any) -> None:
         assert copy.leader_position in leader.positions, f"{copy.key} outlived its source {copy.leader_position}"
     else:
         assert copy.leader_order in leader.orders or copy.ahead_since_us, f"{copy.key} outlived its order"
+
+
+def sized(whole: Whole) -> None:
+    """The follower's volume is what the leader's makes it, by the books of the two brokers and the link's multiplier
+    alone: never a step more, and where it is less something on record has made it so."""
+    for link in whole.folded().registry.links():
+        amount = Fraction(link.settings.get("volume.amount", "1"))
+        view = whole.view(link.follower)
+        assert view is not None
+        theirs = {held.position: held for held in whole.person.holds(link.leader)}
+        ours = {held.position: held for held in whole.person.holds(link.follower)}
+        for copy in view.copies.values():
+            source = theirs.get(copy.leader_position or 0)
+            if copy.link != link.link or source is None or copy.position is None:
+                continue
+            spec = view.specs[copy.symbol]
+            volume = copy.volume if copy.share else ours[copy.position].volume
+            slack = max(spec.min_volume, spec.step_volume)
+            wanted, words = source.volume * amount, f"{copy.key} has {volume} of {source.volume} x {amount}"
+            reasons = _reasons_for_less(whole, link.follower, copy)
+            assert volume < wanted + slack or "touched" in reasons, f"too much: {words}"
+            assert volume > wanted - slack or reasons, f"too little, and nothing says why: {words}"
+
+
+def _reasons_for_less(whole: Whole, account: int, copy: Any) -> set[str]:
+    """What the record has that made a copy differ from its source: people, refusals, skips, partial fills."""
+    found: set[str] = set()
+    names = set()
+    for recorded in whole.log.read_stream(f"account:{account}"):
+        event = recorded.event
+        if (getattr(event, "link", None), getattr(event, "source", None)) == copy.key:
+            found |= {"touched"} if isinstance(event, CopyTouched) else set()
+            found |= {"not now"} if isinstance(event, AttemptDecided) and event.verdict != "copy" else set()
+            names |= {event.intent} if isinstance(event, IntentRecorded) else set()
+        if isinstance(event, IntentSettled) and event.intent in names and event.outcome is not Outcome.CONFIRMED:
+            found.add(event.outcome.value)
+        if isinstance(event, ChangeDecided) and event.link == copy.link and event.verdict != "copy":
+            found |= {"skipped"} if event.change.position == copy.leader_position else set()
+        if isinstance(event, ChangeDecided) and event.link == copy.link and event.change.order == copy.leader_order:
+            found |= {"not larger"} if any(step.note.startswith("a larger") for step in event.working) else set()
+        if isinstance(event, ExecutionSeen) and event.kind is ExecutionKind.ORDER_PARTIAL_FILL:
+            found |= {"part"} if event.position is not None and event.position.position == copy.position else set()
+    return found
+
+
+def protected(whole: Whole) -> None:
+    """Where the leader's position has a stop at its broker, the copy has one at its own, or it is said why not."""
+    for link in whole.folded().registry.links():
+        view = whole.view(link.follower)
+        assert view is not None
+        theirs = {held.position: held for held in whole.person.holds(link.leader)}
+        ours = {held.position: held for held in whole.person.holds(link.follower)}
+        for copy in view.copies.values():
+            source = theirs.get(copy.leader_position or 0)
+            if copy.link != link.link or copy.share or copy.position is None or source is None or not source.stop:
+                continue
+            is_said = copy.trouble or "touched" in _reasons_for_less(whole, link.follower, copy)
+            assert ours[copy.position].stop or is_said, f"{copy.key} has no stop, {source.position} has {source.stop}"
 
 
 def explained(whole: Whole) -> None:
@@ -184,6 +245,8 @@ def all_hold(whole: Whole, said: str, *, has_quota: bool) -> None:
     replayable(whole)
     nothing_lost(whole)
     at_rest(whole)
+    sized(whole)
+    protected(whole)
     explained(whole)
     polite(whole, has_quota=has_quota)
     silent(whole, said)

@@ -88,9 +88,7 @@ def _hedged(options: Options, switches: Switches) -> Whole:
 
 
 def _several(options: Options, switches: Switches) -> Whole:
-    return Whole(
-        options.seed, followers=(SAME_BROKER, ALPHA_TOO, NETTED), settings=options.settings, switches=switches
-    )
+    return Whole(options.seed, followers=(SAME_BROKER, ALPHA_TOO, NETTED), settings=options.settings, switches=switches)
 
 
 def _netted_follower(options: Options, switches: Switches) -> Whole:

@@ -5,9 +5,11 @@ from __future__ import annotations
 from dataclasses import replace
 
 from cmam.domain.account import AccountView, evolve
-from cmam.domain.events import ExecutionSeen
+from cmam.domain.changes import ChangeKind
+from cmam.domain.events import ExecutionSeen, Reconciled
 from cmam.domain.ids import AccountId, DealId, OrderId, PositionId, SymbolId
-from cmam.domain.quantities import Side, Volume
+from cmam.domain.leading import changes
+from cmam.domain.quantities import Price, Side, Volume
 from cmam.domain.trades import Deal, ExecutionKind, Position, PositionStatus
 
 POSITION = Position(
@@ -45,3 +47,25 @@ def test_a_second_delivery_of_a_fill_does_not_raise_a_closed_position() -> None:
     for event in (_filled(POSITION, 1), _filled(empty, 2), _filled(POSITION, 1)):
         view = evolve(view, event, 1)
     assert view.positions == {}
+
+
+def test_a_quiet_snapshot_is_believed_although_the_brokers_clock_has_stepped_back() -> None:
+    """What is asked for while nothing happens is newer than all that is known, whatever time stands on it."""
+    shrunk = replace(POSITION, volume=Volume(40_000), updated_ms=POSITION.updated_ms - 4_000)
+    view = evolve(AccountView(account=AccountId(1)), _filled(POSITION, 1), 1)
+    doubtful = evolve(view, Reconciled(positions=(shrunk,), orders=()), 2)
+    assert doubtful.positions[POSITION.position].volume == 100_000
+    believed = evolve(view, Reconciled(positions=(shrunk,), orders=(), quiet=True), 2)
+    assert believed.positions[POSITION.position].volume == 40_000
+
+
+def test_a_stop_that_moved_while_the_volume_shrank_is_told_too() -> None:
+    """A gap in which the leader closed a part and moved the stop makes two changes, not one."""
+    before = evolve(AccountView(account=AccountId(1)), Reconciled(positions=(POSITION,), orders=()), 1)
+    found = Reconciled(
+        positions=(replace(POSITION, volume=Volume(40_000), stop=Price(99_000_000), updated_ms=6_000),), orders=()
+    )
+    after = evolve(before, found, 2)
+    told = changes(before, after, found)
+    assert [change.kind for change in told] == [ChangeKind.REDUCED, ChangeKind.PROTECTED]
+    assert told[1].stop == 99_000_000

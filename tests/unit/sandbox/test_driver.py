@@ -8,6 +8,7 @@ import pytest
 
 from cmam.clock import SystemClock
 from cmam.sandbox import driver as driver_module
+from cmam.sandbox.broker import Send
 from cmam.sandbox.driver import Driver
 from tests.unit.sandbox.scripted import ANSWER_S, ScriptedBroker, run, serving
 
@@ -70,6 +71,23 @@ def test_a_broker_that_fails_on_its_own_time_is_asked_again_without_a_storm(monk
         driver.pump()
         await asyncio.wait_for(broker.woken.wait(), ANSWER_S)
         assert loop.time() - started >= 2 * 0.01
+        driver.stop()
+
+    run(story)
+
+
+def test_the_books_are_kept_before_anything_is_said_that_rests_on_them() -> None:
+    """With a keeper each answer waits for it; prices and heartbeats, which rest on nothing, do not."""
+
+    async def story() -> None:
+        broker, said = ScriptedBroker(), []
+        driver = Driver(broker, SystemClock(), asyncio.get_running_loop(), lambda: said.append("kept"))  # type: ignore[arg-type]
+        broker.output = [Send(1, 2131, b"", None), Send(1, 51, b"", None)]
+        driver.pump()
+        assert said == []
+        broker.output = [Send(1, 2131, b"", None), Send(1, 2126, b"", None)]
+        driver.pump()
+        assert said == ["kept"]
         driver.stop()
 
     run(story)
