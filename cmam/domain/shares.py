@@ -45,9 +45,11 @@ def shows_less(view: AccountView, symbol: SymbolId, side: Side, volume: int) -> 
 def pooled_excess(view: AccountView, spec: SymbolSpec, symbol: SymbolId) -> tuple[CopyKey, Volume] | None:
     """What the shares may give up together though none may alone: whose it is, and how much.
 
-    The net moves by the rounded difference of the sum of shares; what one gives beyond its own residue it is owed.
+    The net moves by the rounded difference of the sum of shares; what one gives beyond its own residue it is owed. A
+    share that is a step or more away from its target has no residue: it is being filled, or was filled in part.
     """
-    shares = shares_of(view, symbol)
+    least = max(spec.min_volume, spec.step_volume)
+    shares = tuple(share for share in shares_of(view, symbol) if abs(share.volume - share.target) < least)
     if len(shares) < 2 or any(share.ahead_since_us or share.target <= 0 or share.goal.round_up for share in shares):
         return None
     residues = {share.key: (share.volume - share.target) * share.side.sign for share in shares}

@@ -153,7 +153,9 @@ def _reasons_for_less(whole: Whole, account: int, copy: Any) -> set[str]:
         if isinstance(event, ChangeDecided) and event.link == copy.link and event.change.order == copy.leader_order:
             found |= {"not larger"} if any(step.note.startswith("a larger") for step in event.working) else set()
         if isinstance(event, ExecutionSeen) and event.kind is ExecutionKind.ORDER_PARTIAL_FILL:
-            found |= {"part"} if event.position is not None and event.position.position == copy.position else set()
+            is_of_position = event.position is not None and event.position.position == copy.position
+            is_of_order = event.order is not None and event.order.client_order_id in names
+            found |= {"part"} if is_of_position or is_of_order else set()
     return found
 
 

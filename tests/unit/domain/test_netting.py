@@ -11,7 +11,10 @@ from cmam.domain.events import ChangeDecided
 from cmam.domain.ids import AccountId, PositionId, SourceKey, position_source
 from cmam.domain.quantities import Side, Volume
 from cmam.domain.reasons import Reason, Verdict
+from cmam.domain.replacing import replace
+from cmam.domain.shares import pooled_excess
 from cmam.domain.trades import AccountType
+from cmam.domain.view import put
 from tests.factories import LOT, Pair, a_view, price
 
 
@@ -200,6 +203,17 @@ def test_a_close_that_would_raise_the_net_above_the_cap_goes_to_flat() -> None:
     pair.answer()
     assert (pair.net, pair.view.copies) == (0, {})
     assert pair.copy_of(key(1)).reason is Reason.MAX_LOTS  # type: ignore[union-attr]
+
+
+def test_a_share_that_is_still_being_filled_is_no_residue() -> None:
+    """What is missing of one share's fill is not taken off another, opposite one."""
+    pair = netted()
+    pair.opens_at(1, 3 * LOT)
+    pair.opens_at(2, 5 * LOT, Side.SELL)
+    short = next(copy for copy in pair.view.copies.values() if copy.side is Side.SELL)
+    half_way = put(pair.view, replace(short, volume=Volume(3 * LOT)))
+    spec = half_way.specs[short.symbol]
+    assert pooled_excess(half_way, spec, short.symbol) is None
 
 
 def test_another_leaders_symbol_is_taken() -> None:
