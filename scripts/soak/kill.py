@@ -21,13 +21,14 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
+from doomed import GAPS
+from outside import Outside
+from processes import Stage
+
 from cmam.openapi._pb import OpenApiMessages_pb2 as wire
 from cmam.openapi._pb import OpenApiModelMessages_pb2 as model
 from cmam.sandbox.options import SandboxError
 from cmam.sandbox.trader import Trader
-from scripts.soak.doomed import GAPS
-from scripts.soak.outside import Outside
-from scripts.soak.stage import Stage
 from tests.chaos import checks
 
 LEADER, FOLLOWERS = 41_000_001, (41_000_002, 41_000_005)
