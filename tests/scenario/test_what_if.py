@@ -9,7 +9,8 @@ import pytest
 from cmam.store.replay import verify
 from cmam.store.what_if import Asked, what_if
 from tests.pairs import a_day, live, run_again
-from tests.rulebook import Rulebook
+from tests.rulebook import UNIT, Case, Rulebook
+from tests.whole import ALPHA_TOO, SAME_BROKER, Whole
 
 HALF = {"volume.amount": "0.3", "side": "buy"}
 NO_STOPS = {"copy_sl": "off", "order_types": "market"}
@@ -69,3 +70,39 @@ def test_equal_settings_give_an_empty_difference(days: Mapping[str, Rulebook], n
     assert all(one["recorded"] == one["what_if"] for one in found["followers"])
     assert found["model"]["fills"] == 0
     assert verify(log.read_all()).is_identical
+
+
+def test_what_a_follower_would_have_held_is_what_its_own_followers_copy() -> None:
+    """In a chain the second link copies the modelled trades of the first: a quarter of half, closed with them."""
+    whole = Whole(3, followers=(ALPHA_TOO,))
+    whole.add_accounts(SAME_BROKER)
+    whole.add_profile("second", ALPHA_TOO, (SAME_BROKER,), {"volume.amount": "0.5"})
+    whole.start_ready()
+    position = whole.person.buy(8_000_000)
+    whole.run(5)
+    whole.person.close(position, 8_000_000)
+    whole.run(5)
+    asked = Asked.of(whole.folded().registry, {"volume.amount": "0.25"}, profile="whole")
+    rows = what_if(whole.log.read_all, asked)["differences"]
+    found = {
+        row["follower"]: (row["recorded"]["volume"], row["what_if"]["volume"], row["what_if"]["state"])
+        for row in rows
+        if row["what_if"]["verdict"] == "copy"
+    }
+    assert found == {ALPHA_TOO: ("80000.00", "20000.00", "closed"), SAME_BROKER: ("40000.00", "10000.00", "closed")}
+
+
+def test_a_guard_that_was_not_set_trips_at_the_recorded_samples() -> None:
+    """Ten pips of 100,000 are 100: with a daily loss of 50 the copy is closed there, and nothing opens afterwards."""
+    book = Rulebook([Case("free", "Same", {"volume.basis": "units"})])
+    book.begin()
+    book.person.buy(100_000 * UNIT)
+    book.go(12)
+    book.price("EURUSD", "1.08400")
+    book.go(24)
+    book.person.buy(10_000 * UNIT)
+    book.go(4)
+    asked = Asked.of(book.folded().registry, {"daily_loss": "50"})
+    first, second = what_if(book.log.read_all, asked)["differences"]
+    assert (first["recorded"]["state"], first["what_if"]["ended"]) == ("open", "closed_by_guard")
+    assert (second["recorded"]["verdict"], second["what_if"]["reason"]) == ("copy", "guard")

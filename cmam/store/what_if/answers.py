@@ -9,16 +9,19 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from fractions import Fraction
 
+from cmam.domain.changes import ChangeKind
 from cmam.domain.commands import CommandKind
 from cmam.domain.copies import CopyKey
 from cmam.domain.events import (
+    ChangeDecided,
     ExecutionSeen,
+    Inputs,
     IntentDropped,
     IntentRecorded,
     Reconciled,
     RequestRefused,
 )
-from cmam.domain.ids import AccountId, DealId, IntentId, OrderId, SymbolId
+from cmam.domain.ids import AccountId, DealId, IntentId, LinkId, OrderId, SourceKey, SymbolId
 from cmam.domain.trades import Deal, ExecutionKind, OrderType
 from cmam.store.envelope import Recorded
 from cmam.store.fold import account_of
@@ -70,10 +73,12 @@ class Answers:
         self._by_intent: dict[IntentId, Answer] = {}
         self._by_copy: dict[tuple[AccountId, CopyKey, CommandKind], list[Answer]] = {}
         self._intent_of_order: dict[tuple[AccountId, OrderId], IntentId] = {}
+        self._following: set[AccountId] = set()
         self._deals: set[tuple[AccountId, DealId]] = set()
         self._commissions: dict[tuple[AccountId, SymbolId], Fraction] = {}
         self._margins: dict[tuple[AccountId, SymbolId], Fraction] = {}
         self._spans: dict[AccountId, int] = {}
+        self._looked_at: dict[tuple[LinkId, SourceKey, ChangeKind], list[tuple[int, Inputs]]] = {}
 
     @classmethod
     def of(cls, records: Iterable[Recorded]) -> Answers:
@@ -90,6 +95,13 @@ class Answers:
         known = self._by_copy.get((account, key, kind), ())
         near = [answer for answer in known if abs(answer.at_us - at_us) <= ALIKE_US]
         return min(near, key=lambda answer: abs(answer.at_us - at_us), default=None)
+
+    def inputs_like(self, link: LinkId, source: SourceKey, kind: ChangeKind, at_us: int) -> Inputs | None:
+        """What the recorded decision about the same change of a follower that leads others rested on."""
+        known = self._looked_at.get((link, source, kind), ())
+        near = [(abs(then_us - at_us), number) for number, (then_us, _) in enumerate(known)]
+        distance, number = min(near, default=(ALIKE_US + 1, 0))
+        return known[number][1] if distance <= ALIKE_US else None
 
     def commission(self, account: AccountId, symbol: SymbolId, volume: int) -> int | None:
         """What one side of a volume costs, by what it cost on this account; minor units, None where unknown."""
@@ -110,8 +122,12 @@ class Answers:
                 if event.intent not in self._by_intent:
                     answer = Answer(account, event, record.at_us)
                     self._by_intent[event.intent] = answer
+                    self._following.add(account)
                     key = (account, (event.link, event.source), event.command.kind)
                     self._by_copy.setdefault(key, []).append(answer)
+            case ChangeDecided() as event if event.change.leader in self._following:
+                key_of_change = (event.link, event.change.source, event.change.kind)
+                self._looked_at.setdefault(key_of_change, []).append((record.at_us, event.inputs))
             case RequestRefused() as event:
                 self._end(event.intent, record.at_us, refusal=event)
             case IntentDropped() as event:

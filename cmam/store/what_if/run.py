@@ -73,6 +73,7 @@ class Run:
         """Take a whole log, then value what is still open."""
         for turn in turns(records):
             self.take(turn)
+        self._pass_time(self.now_us + 1)
         for book in self.books.values():
             self.rows.valued(book.real, book.model, self.now_us, other=False)
             self.rows.valued(book.view, book.model, self.now_us, other=True)
@@ -309,14 +310,14 @@ class Run:
         heapq.heappush(self._heap, entry)
 
     def _pass_time(self, until_us: int) -> None:
-        """Let happen what happens by itself until a moment."""
+        """Let happen what happens by itself before a moment; what is recorded at the same instant comes first."""
         while True:
             alarms = [(book.alarm_us, number) for number, book in self.books.items() if book.alarm_us is not None]
             alarm = min(alarms, default=None)
             answer_us = self._heap[0][0] if self._heap else None
-            if answer_us is not None and answer_us <= until_us and (alarm is None or answer_us <= alarm[0]):
+            if answer_us is not None and answer_us < until_us and (alarm is None or answer_us <= alarm[0]):
                 self._deliver()
-            elif alarm is not None and alarm[0] <= until_us:
+            elif alarm is not None and alarm[0] < until_us:
                 self.books[alarm[1]].alarm_us = None
                 self._look(self.books[alarm[1]], alarm[0], at_once=True)
             else:
@@ -396,6 +397,9 @@ class Run:
                     clock_offset_ms=offset_ms,
                     clock_doubt_ms=doubt_ms,
                 )
+                then = self._answers.inputs_like(link.link, change.source, change.kind, at_us)
+                if then is not None:
+                    inputs = replace(then, standing=inputs.standing, quotes={**inputs.quotes, **then.quotes})
                 decided = decide_change(follower.view, link, change, cause, inputs, at_us)
                 follower.view = decided.view
                 if decided.derived and isinstance(decided.derived[0], ChangeDecided):
