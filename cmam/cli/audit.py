@@ -105,6 +105,30 @@ def settings(**given: Any) -> None:
     show("settings", filters, given, columns, ("account", "profile"), empty="Nothing was set yet.", row=_setting)
 
 
+@audit.command()
+@click.option("--since", metavar="TIME", help="From this moment on, ISO 8601 (UTC unless it says otherwise).")
+@click.option("--until", metavar="TIME", help="Up to this moment.")
+@click.option("--profile", metavar="NAME", help="Only what concerns this profile alone.")
+@click.option("--account", metavar="ID", help="Only this account.")
+@click.option("--last", metavar="N", type=click.IntRange(1), help="Only the newest so many.")
+@as_csv
+def notes(**given: Any) -> None:
+    """What else explains copies: people, guards, findings of a reconcile, copies taken in by their labels."""
+    columns = ["at", "account", "what", "copy_id", "told"]
+    filters = asked(given)
+    show("notes", filters, given, columns, ("copy_id",), empty="Nothing else happened yet.", row=_noted)
+
+
+def _noted(row: Mapping[str, Any]) -> dict[str, Any]:
+    data = row["data"]
+    if "findings" in data:
+        told = "\n".join(f"{one['kind']}: {one['text']}" for one in data["findings"]) or "nothing differs any more"
+    else:
+        plain = {key: value for key, value in data.items() if isinstance(value, str | int) and value not in ("", 0)}
+        told = ", ".join(f"{key} {value}" for key, value in plain.items() if key not in ("link", "source", "profile"))
+    return {**row, "what": row["what"].replace("_", " "), "told": told}
+
+
 def _setting(row: Mapping[str, Any]) -> dict[str, Any]:
     changes = (f"{name}: {_short(old)} → {_short(new)}" for name, (old, new) in row["changed"].items())
     what = row["what"].removeprefix("profile.").replace("_", " ")

@@ -126,12 +126,12 @@ class Audit(AbstractContextManager["Audit"]):
         yield from self.query(f"SELECT at, account, kind, text, healed_at FROM alerts {where} ORDER BY position", ())
 
     def notes(self, filters: Filters = NO_FILTERS) -> Iterator[Line]:
-        """What explains copies but is no decision about one: latches, flattens, stop-outs, a person's hand."""
+        """What explains copies but is no decision about one: latches, people's hands, findings, rebuilt ones."""
         conditions = Conditions(filters, moment="t.at_us")
         conditions.add("t.account = ?", filters.account)
         conditions.add("t.copy_id = ?", filters.copy_id)
         conditions.add(f"t.link IN (SELECT link FROM links WHERE profile_id IN {PROFILES})", filters.profile)
-        for row in self._select("notes", "", "", conditions, "t.position"):
+        for row in self._select("notes", "", "", conditions, "t.position", filters.last):
             yield _pick(row, ("at", "account", "what", "copy_id", "user")) | {"data": json.loads(row["data"])}
 
     def attempts(self, filters: Filters = NO_FILTERS) -> Iterator[Line]:

@@ -75,6 +75,9 @@ def test_events_db_deleted_under_a_killed_copier(
         market.trades(LEADER, "buy", symbol="EURUSD", lots="3")
         until(lambda: _lots(market) == ["2", "3"], "the next is copied")
         until(lambda: not _check(person)["repairs"], "nothing is left to repair")
+    noted = person.types("audit", "notes", "--json").lines
+    assert [line["what"] for line in noted].count("copy_rebuilt") == 2
+    assert "rebuilt" in person.types("audit", "notes", "--last", "3").out
     said = person.types("audit", "copies", "--json")
     assert sorted(line["state"] for line in said.lines) == ["closed", "open", "open"]
     assert person.types("replay", "--verify").code == 0
@@ -99,6 +102,8 @@ def test_two_homes_on_the_same_accounts(tmp_path: Path, ready: ReadyInfo, capsys
             (alert,) = [one for one in status["alerts"] if one["kind"] == "findings"]
             assert "is a copy of the store" in alert["text"]
             assert "profile adopt" in alert["text"]
+            (noted,) = [one for one in new.types("audit", "notes", "--json").lines if one["what"] == "findings_made"]
+            assert [one["kind"] for one in noted["data"]["findings"]] == ["foreign"]
     with running(new):
         assert new.types("profile", "adopt", "main", "--yes").code == 0
         market.trades(LEADER, "close", ref=held)
