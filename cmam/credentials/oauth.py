@@ -16,13 +16,14 @@ import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
-
-import httpx
 
 from cmam.config.secret import Secret
 from cmam.credentials.vault import Application, TokenPair
+
+if TYPE_CHECKING:
+    import httpx
 
 TIMEOUT_S = 15.0
 """For connecting, and for each wait for bytes: the code lives a minute, so waiting longer would waste it."""
@@ -169,6 +170,8 @@ class OAuthClient:
         )
 
     def _ask(self, values: Mapping[str, str]) -> tuple[int, dict[str, Any]]:
+        import httpx  # noqa: PLC0415 - a start needs it only if a token is due, and would be slower by a tenth
+
         try:
             with (
                 httpx.Client(

@@ -14,9 +14,6 @@ from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any, Protocol
 
-import keyring
-from keyring.errors import KeyringError
-
 from cmam.config.files import PRIVATE_FOLDER, is_private, write_whole
 from cmam.config.home import Home
 from cmam.config.secret import Secret
@@ -94,12 +91,19 @@ class Ring(Protocol):
     def set_password(self, service_name: str, username: str, password: str) -> None: ...
 
 
+def desktop_ring() -> Ring:
+    """The keyring package, loaded where one was chosen only: it would make every start slower."""
+    import keyring  # noqa: PLC0415 - see above
+
+    return keyring
+
+
 class KeyringEntry:
     """One entry of the keyring that the desktop offers, named after the home; each call is limited in time."""
 
     def __init__(self, name: str, ring: Ring | None = None, *, timeout_s: float = KEYRING_TIMEOUT_S) -> None:
         self._name = name
-        self._ring: Ring = ring or keyring
+        self._ring: Ring = ring or desktop_ring()
         self._timeout_s = timeout_s
 
     def read(self) -> bytes | None:
@@ -119,6 +123,8 @@ class KeyringEntry:
     def _within_time(self, call: Callable[[], Any]) -> Any:
         outcome: list[Any] = []
         failure: list[BaseException] = []
+
+        from keyring.errors import KeyringError  # noqa: PLC0415 - as `desktop_ring`
 
         def attempt() -> None:
             try:

@@ -265,12 +265,12 @@ class TestKeyring:
         """Secrets leave the old place only once the new one has given them back."""
         home = Home(tmp_path / "home")
         open_secrets(home, "file").update(lambda _: vault)
-        monkeypatch.setattr(secrets_file, "keyring", Ring(broken=True))
+        monkeypatch.setattr(secrets_file, "desktop_ring", lambda: Ring(broken=True))
         with pytest.raises(SecretsRefused):
             secrets_file.move_secrets(home, "file", "keyring")
         assert open_secrets(home, "file").load() == vault
         ring = Ring()
-        monkeypatch.setattr(secrets_file, "keyring", ring)
+        monkeypatch.setattr(secrets_file, "desktop_ring", lambda: ring)
         secrets_file.move_secrets(home, "file", "keyring")
         assert not home.secrets.exists()
         assert open_secrets(home, "keyring").load() == vault
