@@ -87,7 +87,6 @@ class ConnectionActor(Watched):
         self._is_stopping = False
         self._reason = "not connected yet"
         self._measured_us = 0
-        self._offset_ms = 0
 
     # --- life -----------------------------------------------------------------------------------------------------
 
@@ -225,7 +224,7 @@ class ConnectionActor(Watched):
                     self._ended(event)
                 case session.AccountOpened():
                     self._account_attempts.pop(event.account, None)
-                    self._tell_account(event.account, m.SessionMoved(Health.AUTHORISED, "", self._offset_ms))
+                    self._tell_account(event.account, m.SessionMoved(Health.AUTHORISED))
                     self._show("open")
                 case session.AccountClosed():
                     self._account_closed(event)

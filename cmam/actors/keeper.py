@@ -66,6 +66,8 @@ class KeeperActor(Watched):
                 self._timer.after(LOOK_US, self._name, m.Wake("look"))
             case m.Reload():
                 self._reload()
+            case m.Refresh():
+                message.answer(self._refresh(message.accounts))
             case m.TokenDead():
                 dead = self._keys.vault.grant_of(message.account)
                 if dead is not None:
@@ -91,29 +93,47 @@ class KeeperActor(Watched):
         ]
         self._hand_on(fresh)
 
-    def _rotate(self, name: str) -> None:
-        """Refresh one grant, at most once a minute."""
+    def _refresh(self, accounts: tuple[int, ...]) -> dict[str, Any]:
+        """What a person asked for is done now, however lately it was tried."""
+        refreshed: list[int] = []
+        failures: list[dict[str, Any]] = []
+        for grant in self._keys.vault.usable_grants:
+            if not set(grant.accounts) & set(accounts):
+                continue
+            self._tried_us.pop(grant.id, None)
+            why = self._rotate(grant.id)
+            if why:
+                failures.append({"accounts": list(grant.accounts), "why": why})
+            else:
+                refreshed += grant.accounts
+        return {"ok": True, "refreshed": refreshed, "failures": failures}
+
+    def _rotate(self, name: str) -> str:
+        """Refresh one grant, at most once a minute; answers why it was not, or nothing."""
         now = self._clock.now()
         if now - self._tried_us.get(name, 0) < rotation.RETRY_US_MIN:
-            return
+            return "it was tried less than a minute ago"
         self._tried_us[name] = now
         try:
             result = rotation.rotate(self._secrets, self._provider, name, now=now)
             self._keys.vault = self._secrets.load()
         except SecretsRefused as error:
             log.error("! %s", error)
-            return
+            return str(error)
         accounts = list(result.grant.accounts)
         match result:
             case Rotated():
                 log.info("= the token of %d accounts was refreshed", len(accounts))
                 self._hand_on(accounts)
+                return ""
             case Postponed():
                 log.warning("! a token could not be refreshed yet: %s", result.why)
+                return f"not refreshed now: {result.why}"
             case ConsentNeeded():
                 text = f"The consent has ended. {result.why}"
                 for account in accounts:
                     self._directory.tell(m.account_name(account), m.Alert("token", text))
+                return f"a new consent is needed: {result.why}"
 
     def _hand_on(self, accounts: list[int]) -> None:
         for account in accounts:

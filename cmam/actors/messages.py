@@ -112,7 +112,6 @@ class SessionMoved:
 
     health: Health
     reason: str = ""
-    clock_offset_ms: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -483,6 +482,14 @@ class TokenDead:
     """The server does not take this account's token."""
 
     account: int
+
+
+@dataclass(frozen=True, slots=True)
+class Refresh:
+    """Get new tokens now for every consent that opens one of these accounts; `answer` hears what came of it."""
+
+    accounts: tuple[int, ...]
+    answer: Callable[[dict[str, Any]], None] = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -90,6 +90,10 @@ class OperatorActor(Watched):
         if message.request.get("command") == "status":
             message.answer({"ok": True, **self.status()})
             return
+        if message.request.get("command") == "account.refresh":
+            accounts = tuple(int(account) for account in message.request.get("accounts", ()))
+            self._directory.tell(m.KEEPER, m.Refresh(accounts, message.answer))
+            return
         user = str(message.request.get("user", ""))
         context = Context(
             registry=self._registry,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import select
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from cmam.consent import Seen
     from cmam.credentials.oauth import Challenge
     from cmam.credentials.vault import Application, TokenPair, Vault
-    from cmam.domain.registry import KnownAccount
+    from cmam.domain.registry import KnownAccount, Registry
     from cmam.openapi.portfolio import Portfolio, Worth
 
 CODE_LIFE = "The code in it lives one minute and works once."
@@ -478,8 +478,11 @@ def refresh(id_: str | None) -> None:
         grants = [grant for grant in grants if known.account in grant.accounts]
     if not grants:
         fail("No consent opens that under the present application: run `cmam account add`.")
-    if office.ask_running(me.home, {"command": "status"}) is not None:
-        fail("The running system refreshes tokens by itself; stop it first, or leave it to that.")
+    accounts = sorted({account for grant in grants for account in grant.accounts})
+    answer = office.ask_running(me.home, {"command": "account.refresh", "accounts": accounts})
+    if answer is not None:
+        _refreshed(answer, registry)
+        return
     provider = OAuthClient(settings.api.oauth_url, settings.api.ca_file)
     failures = []
     for grant in grants:
@@ -492,6 +495,18 @@ def refresh(id_: str | None) -> None:
         failures.append(f"{names}: {what}: {outcome.why}")
     if failures:
         fail("\n".join(failures))
+
+
+def _refreshed(answer: Mapping[str, Any], registry: Registry) -> None:
+    """What the running system, which alone changes tokens while it runs, made of it."""
+
+    def names(accounts: Sequence[int]) -> str:
+        return ", ".join(found.shown for account, found in registry.accounts.items() if int(account) in accounts)
+
+    if answer["refreshed"]:
+        say(f"New tokens for {names(answer['refreshed'])}.")
+    if answer["failures"]:
+        fail("\n".join(f"{names(one['accounts'])}: {one['why']}" for one in answer["failures"]))
 
 
 @account.command("confirm-symbol")

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from rich import box
-from rich.console import Group, RenderableType
+from rich.console import Group, JustifyMethod, RenderableType
 from rich.table import Table
 from rich.text import Text
 
@@ -29,6 +29,7 @@ MARKS = {
 def status_screen(document: Mapping[str, Any], headline: RenderableType | None = None) -> RenderableType:
     """The whole screen, under a headline of its own or the given one."""
     parts: list[RenderableType] = [_headline(document) if headline is None else headline]
+    parts += _alerts(document)  # first, since a low window shows the beginning
     parts += [Text(f"! {warning}", style="yellow") for warning in document.get("warnings", ())]
     if document.get("connections"):
         parts.append(_connections(document))
@@ -38,7 +39,6 @@ def status_screen(document: Mapping[str, Any], headline: RenderableType | None =
         parts.append(_profiles(document))
         parts += _forecasts(document["profiles"])
     parts += _unknown(document.get("accounts", ()))
-    parts += _alerts(document.get("alerts", ()))
     parts += _log(document.get("log"))
     return Group(*parts)
 
@@ -63,17 +63,27 @@ def _headline(document: Mapping[str, Any]) -> Text:
     ready = sum(account["health"] == "reconciled" for account in accounts)
     head = Text.assemble(("cmam is running", "bold green"), f"  {ready} of {len(accounts)} accounts ready")
     if document.get("event_store", {}).get("state") == "down":
-        head.append(f"  the store cannot write: {document['event_store'].get('why', '')}", style="bold red")
+        head.append("  store cannot write", style="bold red")
     if document.get("views_behind"):
-        head.append(f"  views {document['views_behind']} records behind", style="dim")
+        head.append(f"  views {document['views_behind']} behind", style="dim")
     return head
 
 
 def _table(*columns: str, numbers: Sequence[str] = ()) -> Table:
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0), header_style="dim")
-    for column in columns:
-        table.add_column(column, justify="right" if column in numbers else "left", overflow="fold")
+    """A table of which only the last column gives way in a narrow window; no row ever takes two lines."""
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=0, header_style="dim")
+    for number, column in enumerate(columns):
+        is_last = number == len(columns) - 1
+        justify: JustifyMethod = "right" if column in numbers else "left"
+        table.add_column(column, justify=justify, no_wrap=not is_last, overflow="ellipsis")
     return table
+
+
+def _rest(text: str | Text) -> Text:
+    """What stands in the last column: cut with an ellipsis where the window ends; --json has all of it."""
+    found = text if isinstance(text, Text) else Text(text)
+    found.no_wrap, found.overflow = True, "ellipsis"
+    return found
 
 
 def _word(text: str) -> Text:
@@ -81,7 +91,8 @@ def _word(text: str) -> Text:
 
 
 def _connections(document: Mapping[str, Any]) -> Table:
-    table = _table("connection", "server", "state", "this second", "busiest", "waiting", "", numbers=("waiting",))
+    numbers = ("this second", "busiest", "waiting")
+    table = _table("connection", "server", "state", *numbers, "", numbers=numbers)
     for name, found in document["connections"].items():
         short = name.removeprefix("connection:")
         figures = document.get("limiters", {}).get(f"limiter:{short}", {})
@@ -92,15 +103,14 @@ def _connections(document: Mapping[str, Any]) -> Table:
             f"{figures.get('used', 0)} of {figures.get('limit', '?')}",
             str(figures.get("busiest_second", 0)),
             str(figures.get("waiting", 0)),
-            str(found.get("reason") or ""),
+            _rest(str(found.get("reason") or "")),
         )
     return table
 
 
 def _accounts(accounts: Sequence[Mapping[str, Any]]) -> Table:
-    table = _table(
-        "", "account", "broker", "", "balance", "pos.", "copies", "state", numbers=("balance", "pos.", "copies")
-    )
+    numbers = ("balance", "pos.", "copies")
+    table = _table("", "account", "broker", "", "balance", "", "pos.", "copies", "state", numbers=numbers)
     for found in accounts:
         health = str(found["health"])
         state = Text.assemble(_word(health))
@@ -113,10 +123,11 @@ def _accounts(accounts: Sequence[Mapping[str, Any]]) -> Table:
             found.get("alias") or str(found.get("login") or found["ctid"]),
             found.get("broker") or "–",
             str(found.get("environment", "")),
-            f"{found['balance']} {found.get('currency', '')}" if found.get("balance") else "–",
+            str(found.get("balance") or "–"),
+            str(found.get("currency", "")) if found.get("balance") else "",
             str(found.get("positions", "–")),
             str(found.get("copies", "–")),
-            state,
+            _rest(state),
         )
     return table
 
@@ -135,9 +146,15 @@ def _profiles(document: Mapping[str, Any]) -> Table:
                 names.get(link.get("follower"), str(link.get("follower", "–"))),
                 _word(str(link.get("standing", profile["state"]))),
                 str(link.get("copies", 0)),
-                ", ".join(_setting(name, value) for name, value in link.get("settings", {}).items()) or "defaults",
+                _rest(
+                    ", ".join(_setting(name, value) for name, value in link.get("settings", {}).items()) or "defaults"
+                ),
             )
     return table
+
+
+def _policy(settings: Mapping[str, str]) -> str:
+    return ", ".join(_setting(name, value) for name, value in settings.items()) or "defaults"
 
 
 def _setting(name: str, value: str) -> str:
@@ -169,5 +186,11 @@ def _unknown(accounts: Sequence[Mapping[str, Any]]) -> list[RenderableType]:
     ]
 
 
-def _alerts(alerts: Sequence[Mapping[str, Any]]) -> list[RenderableType]:
-    return [Text(f"! account {alert['account']}: {alert['text']}", style="bold red") for alert in alerts]
+def _alerts(document: Mapping[str, Any]) -> list[RenderableType]:
+    """Each in full, by the name a person gave its account; those of the process itself have none."""
+    names = {found["ctid"]: found.get("alias") or found.get("login") for found in document.get("accounts", ())}
+    whose = [
+        (f"{names.get(alert['account']) or alert['account']}: " if alert["account"] is not None else "", alert["text"])
+        for alert in document.get("alerts", ())
+    ]
+    return [Text(f"! {who}{text}", style="bold red") for who, text in whose]

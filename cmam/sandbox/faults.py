@@ -11,6 +11,9 @@ import random
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from cmam.openapi._pb import OpenApiCommonModelMessages_pb2 as common
+from cmam.openapi._pb import OpenApiModelMessages_pb2 as model
+
 SELECTORS = ("account", "connection", "type", "count", "chance")
 TRADING_TYPES = frozenset({2106, 2108, 2109, 2110, 2111})
 
@@ -77,6 +80,11 @@ INCIDENTS: dict[str, Kind] = {
 }
 """What happens once and at once; done by `incidents.py`."""
 
+CODES = (*model.ProtoOAErrorCode.keys(), *common.ProtoErrorCode.keys())
+"""Every error code that the schema has."""
+ANY = "any:"
+"""What a code begins with that the schema does not have, for those who want to see what becomes of one."""
+
 KNOWN: dict[str, str] = {name: kind.does for name, kind in (*KINDS.items(), *INCIDENTS.items())}
 """Every name that can be switched on or let happen, and what it does."""
 
@@ -118,6 +126,8 @@ class Faults:
                 raise ValueError(f"expected {name} to be given {', '.join(allowed)}; found {argument!r}")
         values = {key: arguments.get(key, default) for key, default in kind.arguments.items()}
         _check(name, values)
+        if "code" in values:
+            values["code"] = values["code"].removeprefix(ANY)
         fault = Fault(
             kind=name,
             arguments=values,
@@ -231,5 +241,11 @@ def _check(name: str, values: Mapping[str, str]) -> None:
             _permille(value, key)
         elif key == "rest" and value not in ("cancel", "fill"):
             raise ValueError(f"expected cancel or fill for rest of {name}, found {value!r}")
+        elif key == "code" and name == "reject" and value not in CODES and not value.startswith(ANY):
+            listed = ", ".join(CODES)
+            raise ValueError(
+                f"expected one of the error codes for {name}, or {ANY}CODE for one that nobody knows; found {value!r}. "
+                f"There are {listed}"
+            )
         elif key == "code" and not value.isascii():
             raise ValueError(f"expected the name of an error code for {name}, found {value!r}")

@@ -42,6 +42,29 @@ def test_a_day_of_hourly_tokens_misses_no_execution() -> None:
     assert whole.stepper.failures == []
 
 
+def test_new_tokens_are_got_by_the_running_system_when_asked() -> None:
+    """Asked twice in a row, both are done; every account goes on with the new token; no answer holds one."""
+    whole = Whole(seed=9)
+    whole.start_ready()
+    before = {grant.pair.access.reveal() for grant in whole.secrets.load().grants}
+    for number in (1, 2):
+        answer = whole.command({"command": "account.refresh", "accounts": [LEADER, SAME_BROKER]})
+        assert set(answer["refreshed"]) >= {LEADER, SAME_BROKER}
+        assert answer["failures"] == []
+        assert whole.provider.refreshed >= number
+        assert not any(secret in str(answer) for secret in whole.secrets_ever)
+    used = {whole.secrets.load().grant_of(account) for account in (LEADER, SAME_BROKER)}
+    assert not {grant.pair.access.reveal() for grant in used if grant is not None} & before
+    whole.run(5)
+    whole.person.buy(LOT)
+    whole.run(5)
+    assert len(whole.person.holds(SAME_BROKER)) == 1
+    whole.provider.is_reachable = False
+    answer = whole.command({"command": "account.refresh", "accounts": [LEADER]})
+    assert answer["refreshed"] == []
+    assert "not refreshed now" in answer["failures"][0]["why"]
+
+
 def _expiring(vault: Vault, expires_at: int) -> Vault:
     grants = tuple(replace(grant, pair=replace(grant.pair, expires_at=expires_at)) for grant in vault.grants)
     return replace(vault, grants=grants)

@@ -177,14 +177,14 @@ def test_the_screen_shows_trouble_first_and_fits() -> None:
     text = _drawn(document)
     for word in (
         "1 of 2 accounts ready",
-        "No space left",
+        "store cannot write",
         "max_requests is 500",
         "3 of 50",
         "token_dead",
         "consent again",
     ):
         assert word in text
-    assert "7 records behind" in text
+    assert "views 7 behind" in text
     assert max(map(len, text.splitlines())) <= 80
     assert "not running" in _drawn({"running": False})
 
@@ -214,3 +214,56 @@ def test_a_symbol_table_is_one_word_on_the_screen() -> None:
     Console(file=text, width=120).print(status_screen(document))
     assert "symbols.table=2 rows, volume.amount=1" in text.getvalue()
     assert "USDJPY" not in text.getvalue()
+
+
+@pytest.mark.parametrize("width", [80, 120])
+def test_no_row_of_the_status_screen_takes_two_lines_and_alerts_come_first(width: int) -> None:
+    """Whatever stands in it: one line a row within the window, numbers whole, each alert in full above all tables."""
+    accounts = [
+        {
+            "ctid": 41_000_001 + number,
+            "alias": ["", "my-main-leader", "prop-firm-b"][number % 3],
+            "login": 9_000_001 + number,
+            "broker": "Alpha Markets",
+            "environment": "demo",
+            "balance": ["100000.00", "12345678.90", "0.31"][number % 3],
+            "currency": "USD",
+            "positions": number * 7,
+            "copies": number,
+            "health": ["reconciled", "token_dead", "down"][number % 3],
+            "reason": "no token opens this account; add it again with cmam account add",
+            "paused": number == 4,
+            "paused_reason": "operator",
+        }
+        for number in range(6)
+    ]
+    link = {"follower": 41_000_002, "standing": "manage_only", "copies": 3, "settings": {"volume.mode": "x" * 90}}
+    why = (
+        "The event store did not take this: the disk is full. Nothing is opened; whole closes and cancels still leave."
+    )
+    document = {
+        "running": True,
+        "event_store": {"state": "down", "why": why},
+        "views_behind": 12,
+        "connections": {
+            "connection:demo-1": {"host": "demo.ctraderapi.com", "port": 5035, "state": "down", "reason": "r" * 80}
+        },
+        "limiters": {"limiter:demo-1": {"used": 7, "limit": 50, "busiest_second": 48, "waiting": 112}},
+        "accounts": accounts,
+        "profiles": [{"profile": "main", "leader": 41_000_001, "state": "enabled", "links": [link]}],
+        "alerts": [
+            {"account": None, "kind": "store", "text": why},
+            {"account": 41_000_002, "kind": "token", "text": "The consent has ended."},
+        ],
+    }
+    text = io.StringIO()
+    Console(file=text, width=width).print(status_screen(document))
+    lines = text.getvalue().splitlines()
+    assert all(len(line.rstrip()) <= width for line in lines)
+    assert sum("Alpha Markets" in line for line in lines) == len(accounts)
+    assert sum("12345678.90 USD" in line for line in lines) == 2
+    assert sum("reconciled" in line for line in lines) == 2
+    shown = " ".join(" ".join(lines).split())
+    assert f"! {why} ! my-main-leader: The consent has ended." in shown
+    assert shown.index("The consent") < shown.index("connection")
+    assert len({line.index(" USD") for line in lines if " USD" in line}) == 1
