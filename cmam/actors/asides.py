@@ -67,6 +67,7 @@ class Asides:
         self._margin_us: dict[SymbolId, int] = {}
         self._history: History | None = None
         self._given_up: set[tuple[LinkId, int]] = set()
+        self._puzzle = (0, 0)
 
     # --- when to ask ------------------------------------------------------------------------------------------------
 
@@ -162,7 +163,7 @@ class Asides:
             for link in missed(view, self._links(), now)
             if (link.link, view.days[link.link].began_us) not in self._given_up
         ]
-        if view.unexplained:
+        if view.unexplained and self._is_lasting(view.unexplained[0], now):
             moments.append(view.in_sight_us or now)
         if not moments:
             return
@@ -172,6 +173,12 @@ class Asides:
         from_ms = max(from_ms, now_ms - WEEKS_MAX * WEEK_MS)
         self._history = History(from_ms, now_ms + LOOK_BACK_MS, view.balance_version, view.deals[-1:])
         self._next_week(self._history)
+
+    def _is_lasting(self, version: int, now: int) -> bool:
+        """Whether the word that made a version of the balance is not merely a little later than the balance itself."""
+        if self._puzzle[0] != version:
+            self._puzzle = (version, now)
+        return now - self._puzzle[1] >= SECOND_US
 
     def _offset_ms(self) -> int:
         """The broker's clock minus ours."""
