@@ -274,9 +274,9 @@ REASONS: Mapping[Reason, ReasonRow] = {
         "`fixed_sl`, or `reverse_without_stop=on`.",
     ),
     Reason.STOP_REQUIRED: ReasonRow(
-        "The copy would have no stop, and `require_stop` or a limited-risk account asks for one.",
+        "The copy would have no stop, and `require_stop` or a limited-risk account asks for one; an add never has its own.",
         "The copy's final stop, `require_stop`, the account's kind.",
-        "A stop of the leader's, or `fixed_sl`.",
+        "A stop of the leader's, or `fixed_sl`; nothing for an add at limited risk.",
     ),
     Reason.STOP_TOO_CLOSE: ReasonRow(
         "The stop is nearer than the follower's symbol allows.",
@@ -335,7 +335,7 @@ REASONS: Mapping[Reason, ReasonRow] = {
     ),
     Reason.MARGIN: ReasonRow(
         "Free margin would not cover the expected margin with its reserve.",
-        "Equity, used and reserved margin, the account's leverage, `margin_reserve`.",
+        "Equity, used and reserved margin, leverage and its tiers, the broker's own reckoning, `margin_reserve`.",
         "More free margin, or smaller volumes.",
     ),
     Reason.GUARD: ReasonRow(
@@ -344,12 +344,13 @@ REASONS: Mapping[Reason, ReasonRow] = {
         "`cmam profile rearm`, once its condition no longer holds.",
     ),
     Reason.EQUITY_UNKNOWN: ReasonRow(
-        "A guard needs equity, and equity is unknown: no opens until it is.",
-        "Quotes of all open positions and of the conversion to the deposit currency.",
-        "Live quotes.",
+        "A guard needs equity or what its day began with, and it is unknown: no opens until it is known.",
+        "Quotes of all open positions and of the conversion to the deposit currency, or the broker's own results; the"
+        " day's anchor; what moved the balance while the account was out of sight.",
+        "Live quotes; for a day whose beginning cannot be told, `cmam profile rearm NAME --guard day`.",
     ),
     Reason.FLATTENED: ReasonRow(
-        "A flatten was asked for and nothing opens until it is lifted.", "The latches of the link.", "`cmam resume`."
+        "A flatten was asked for and nothing opens until it is lifted.", "The latches of the link.", "`cmam rearm`."
     ),
     Reason.REFUSED: ReasonRow(
         "The broker refused the request; its own code stands beside it.",

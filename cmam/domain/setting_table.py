@@ -223,7 +223,8 @@ SETTINGS: tuple[Setting, ...] = (
         r.or_off(r.positive),
         "1.2",
         f"{_NUMBER}, or off",
-        "Free margin, what is in flight deducted, must be at least the expected margin times this.",
+        "Free margin, what is in flight deducted, must be at least the expected margin times this: by leverage and its"
+        " tiers, or by the broker's own reckoning where that is more.",
     ),
     # What.
     _one_of("side", "side", SideFilter, "both", "Which of the leader's trades are copied, by the leader's own side."),
@@ -334,7 +335,11 @@ SETTINGS: tuple[Setting, ...] = (
         "pips above 0",
         "With `copy_trailing=off`: the least move of the leader's trailing stop that is followed.",
     ),
-    _switch("copy_guaranteed", "off", "Ask for a guaranteed stop where the leader has one."),
+    _switch(
+        "copy_guaranteed",
+        "off",
+        "Ask for a guaranteed stop where the leader has one. At limited risk it is always asked for.",
+    ),
     _offset("sl_offset", "Pips by which a copied stop is farther from the entry; negative is nearer."),
     _offset("tp_offset", "Pips by which a copied target is farther from the entry; negative is nearer."),
     _pips("fixed_sl", "A stop this many pips from the entry, instead of the leader's."),
@@ -345,7 +350,8 @@ SETTINGS: tuple[Setting, ...] = (
         "bad_stop",
         BadStop,
         "skip",
-        "A stop nearer than the follower's symbol allows: skip the open, or widen the stop and shrink the volume.",
+        "A stop nearer than the follower's symbol allows: skip the open, or widen the stop and shrink the volume; a"
+        " widened one stays until the leader moves his.",
     ),
     _one_of(
         "human_levels",
