@@ -1,0 +1,118 @@
+"""The audit's commands on the sample's day, as a person types them: lists, totals, proof, evidence and keeping."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+
+from cmam.store.lock import StoreLock
+from tests.scenario.guide import Person
+
+
+@pytest.fixture
+def person(tmp_path: Path, root: Path, capsys: pytest.CaptureFixture[str]) -> Person:
+    """Somebody whose home holds the sample's log."""
+    found = Person(tmp_path / "home", capsys)
+    found.home.mkdir(mode=0o700)
+    shutil.copy(root / "events.db.sample", found.home / "events.db")
+    return found
+
+
+def test_lists_come_as_tables_as_json_and_as_csv(person: Person) -> None:
+    """The same lines in each form; filters that leave nothing say so."""
+    lines = person.types("audit", "decisions", "--verdict", "skip", "--json").lines
+    assert lines
+    table = list(csv.DictReader(io.StringIO(person.types("audit", "decisions", "--verdict", "skip", "--csv").out)))
+    assert [row["decision_id"] for row in table] == [line["decision_id"] for line in lines]
+    shown = person.types("audit", "decisions", "--verdict", "skip", "--last", "2")
+    assert lines[-1]["decision_id"] in shown.out
+    assert lines[-3]["decision_id"] not in shown.out
+    assert person.types("audit", "decisions", "--symbol", "eurusd", "--last", "1", "--json").lines
+    assert "Nothing fits" in person.types("audit", "copies", "--text", "unheard-of").err
+
+
+def test_totals_are_told_for_people_and_for_programs(person: Person) -> None:
+    """One page a group; the JSON has every number of it."""
+    (whole,) = person.types("audit", "totals", "--by", "all", "--json").lines
+    said = person.types("audit", "totals", "--by", "all").out
+    assert f"{whole['decisions']}: {whole['copied']} copied, {whole['skipped']} skipped" in said
+    assert whole["decisions"] == len(person.types("audit", "decisions", "--json").lines)
+    assert "fill rate" in said
+
+
+def test_a_skip_is_explained_for_people_and_for_programs(person: Person) -> None:
+    """The page says what the JSON says: rule, sum, cures and who set what."""
+    skip = person.types("audit", "decisions", "--verdict", "skip", "--reason", "margin", "--json").lines[-1]
+    (story,) = person.types("audit", "explain", skip["decision_id"], "--json").lines
+    said = " ".join(person.types("audit", "explain", skip["decision_id"]).out.split())
+    assert story["rule"] in said
+    assert story["arithmetic"]["text"] in said
+    assert "copied if" in said
+    needed = story["cures"][0]["alterations"][0]
+    assert needed["needs"] in said
+    assert any(row["user"] for row in story["set_by"])
+
+
+def test_evidence_leaves_the_house_and_is_checked_elsewhere(person: Person, tmp_path: Path) -> None:
+    """With references in place of ids; the digest that was printed is the one that is held against."""
+    skip = person.types("audit", "decisions", "--verdict", "skip", "--json").lines[-1]
+    pack = tmp_path / "evidence.pack"
+    account = str(skip["follower"])
+    said = person.types("audit", "export", str(pack), "--account", account, "--anonymous")
+    digest = said.out.strip()
+    assert account not in pack.read_text().replace(digest, "")
+    elsewhere = Person(tmp_path / "elsewhere", person.capsys)
+    (found,) = elsewhere.types("audit", "verify", "--pack", str(pack), "--digest", digest, "--json").lines
+    assert (found["whole"], found["anonymous"], found["texts_checked"], found["anchored"]) == (True, True, False, True)
+    key = ("--key", f"{pack}.key")
+    assert elsewhere.types("audit", "verify", "--pack", str(pack), *key, "--json").lines[0]["texts_checked"] is True
+    pack.write_text(pack.read_text().replace(skip["reason"], "paused", 1))
+    broken = elsewhere.types("audit", "verify", "--pack", str(pack), *key)
+    assert (broken.code, broken.out.startswith("BROKEN")) == (1, True)
+
+
+def test_a_head_in_a_file_finds_what_the_chain_alone_cannot(person: Person, tmp_path: Path) -> None:
+    """The log of a moment before, put in place of today's, is whole by itself and not the one whose head was kept."""
+    head = tmp_path / "head.txt"
+    assert person.types("audit", "head", str(head)).out.strip() == head.read_text().strip()
+    position = int(head.read_text().partition(":")[0])
+    head.write_text(f"{position + 1}:{'0' * 64}\n")
+    said = person.types("audit", "verify", "--head", str(head))
+    assert said.code == 1
+    assert "its end was cut off" in said.out
+    assert "Not seen by this" in person.types("audit", "verify").err
+
+
+def test_backup_archive_restore_and_what_status_says(person: Person, tmp_path: Path) -> None:
+    """Put aside and continued, put back without deleting; refused while somebody holds the store."""
+    copy = tmp_path / "copy.db"
+    assert person.types("backup", str(copy)).code == 0
+    decided = person.types("audit", "decisions", "--json").out
+    (done,) = person.types("archive", "--json").lines
+    assert Path(done["part"]).parent == person.home / "archive"
+    assert person.types("audit", "decisions", "--json").out == decided
+    assert person.types("replay", "--verify").code == 0
+    assert person.types("audit", "verify").code == 0
+    (status,) = person.types("status", "--json").lines
+    assert status["log"]["archived_bytes"] > status["log"]["bytes"] > 0
+    assert "archived" in person.types("status").out
+    assert person.types("restore", str(copy)).code == 1
+    (back,) = person.types("restore", str(copy), "--replace", "--json").lines
+    assert Path(back["replaced"]).exists()
+    assert person.types("audit", "decisions", "--json").out == decided
+    with StoreLock(person.home).acquire(since="now", command="cmam start"):
+        for command in (("archive",), ("restore", str(copy), "--replace")):
+            assert person.types(*command).code == 4
+        assert person.types("backup", str(tmp_path / "again.db")).code == 0
+
+
+def test_the_views_of_a_moment_are_made_for_sql(person: Person, tmp_path: Path) -> None:
+    """A file of their own, named in the metadata beside it."""
+    (made,) = person.types("replay", "--to", str(tmp_path / "noon.db"), "--until", "300", "--json").lines
+    assert made["position"] == 300
+    assert "noon" in json.loads(Path(made["metadata"]).read_text())["databases"]
