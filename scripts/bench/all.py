@@ -12,7 +12,7 @@ from pathlib import Path
 
 HERE = Path(__file__).parent
 NO_BENCHMARK = ("all", "common", "stage")
-OWN_SHAPE = ("budget", "sandbox_load", "audit")
+OWN_SHAPE = ("budget", "sandbox_load")
 """These print tables of their own and keep no rows."""
 
 
