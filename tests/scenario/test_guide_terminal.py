@@ -119,6 +119,8 @@ def test_everything_is_asked_and_the_secret_is_not_shown(ready: ReadyInfo, tmp_p
         terminal.until("allowed is a whole number from 1 to 50")
         terminal.until("max_requests [50]: ")
         terminal.type("30")
+        terminal.until("connections [1]: ")
+        terminal.type("")
         terminal.until("secrets [file]: ")
         terminal.type("")
         assert terminal.end() == 0
