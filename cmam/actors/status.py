@@ -70,7 +70,7 @@ class StatusBoard:
 
     def document(self, registry: Registry, links: tuple[LinkSettings, ...], now_us: int) -> dict[str, Any]:
         """Everything, as one JSON document."""
-        notes = {name: {key: note[key] for key in note if key != ROOM} for name, note in dict(self._notes).items()}
+        notes = {name: _as_of(note, now_us) for name, note in dict(self._notes).items()}
         return {
             "running": True,
             "at": iso(now_us),
@@ -123,6 +123,16 @@ def _figures(note: dict[str, Any], now_us: int) -> dict[str, Any]:
     if now_us - note.get("shown_us", now_us) > SECOND_US:
         shown["used"] = 0
     return shown
+
+
+def _as_of(note: dict[str, Any], now_us: int) -> dict[str, Any]:
+    """A note as it is true now: limiters write theirs when something leaves, but slots and pauses end by themselves."""
+    room = note.get(ROOM)
+    if not isinstance(room, Room):
+        return note
+    paused = {kind: until for kind, until in note["paused"].items() if until > (iso(now_us) or "")}
+    used = sum(moment > now_us for moment in room.free_us)
+    return {**{key: note[key] for key in note if key != ROOM}, "used": used, "paused": paused}
 
 
 def account_document(view: AccountView | None, known: Any) -> dict[str, Any]:

@@ -91,7 +91,7 @@ def _word(text: str) -> Text:
 
 
 def _connections(document: Mapping[str, Any]) -> Table:
-    numbers = ("this second", "busiest", "waiting")
+    numbers = ("this second", "busiest", "guard", "waiting")
     table = _table("connection", "server", "state", *numbers, "", numbers=numbers)
     for name, found in document["connections"].items():
         short = name.removeprefix("connection:")
@@ -102,10 +102,16 @@ def _connections(document: Mapping[str, Any]) -> Table:
             _word(str(found.get("state", ""))),
             f"{figures.get('used', 0)} of {figures.get('limit', '?')}",
             str(figures.get("busiest_second", 0)),
+            f"{figures['guard_ms']:.0f} ms" if "guard_ms" in figures else "",
             str(figures.get("waiting", 0)),
-            _rest(str(found.get("reason") or "")),
+            _rest("; ".join(filter(None, [str(found.get("reason") or ""), _pauses(figures.get("paused", {}))]))),
         )
     return table
+
+
+def _pauses(paused: Mapping[str, str]) -> str:
+    """What the server does not take for a while."""
+    return ", ".join(f"no {kind} until {until}" for kind, until in paused.items())
 
 
 def _accounts(accounts: Sequence[Mapping[str, Any]]) -> Table:

@@ -12,6 +12,7 @@ from cmam.clock import ManualClock
 from cmam.domain.commands import Command, CommandKind
 from cmam.domain.ids import AccountId, IntentId, PositionId, SymbolId
 from cmam.domain.quantities import Side, Volume
+from cmam.domain.registry import Registry
 from cmam.openapi import requests
 from cmam.openapi.budget import Lane
 from cmam.openapi.window import UNPROVEN_US
@@ -139,3 +140,18 @@ def test_status_shows_guard_forecast_and_pauses() -> None:
     assert (shown["limit"], shown["waiting"], shown["guard_ms"]) == (LIMIT, 1, 50.0)
     assert list(shown["paused"]) == ["NewOrderReq"]
     assert (shown[ROOM].slots, shown[ROOM].ahead) == (LIMIT - 1, 1)
+
+
+def test_slots_and_pauses_end_by_themselves_in_status() -> None:
+    """What `status` shows of a second ago is what holds now, though nothing was let go meanwhile."""
+    desk = Desk()
+    desk.hear(m.LineUp(True, 1), m.Blocked(2106, 2_000_000), submit("close", CommandKind.CLOSE))
+    now, start = desk.clock.monotonic(), desk.clock.now()
+    desk.hear(m.Wrote(1, 1, now), m.Proved(1, 1, now), submit("another", CommandKind.CLOSE))
+
+    def shown(after_us: int) -> tuple[int, int]:
+        document = desk.board.document(Registry(), (), start + after_us)["limiters"]["limiter:demo-1"]
+        assert ROOM not in document
+        return document["used"], len(document["paused"])
+
+    assert [shown(after_us) for after_us in (0, 1_900_000, 2_100_000)] == [(2, 1), (0, 1), (0, 0)]

@@ -166,7 +166,7 @@ def test_the_screen_shows_trouble_first_and_fits() -> None:
         "warnings": ["max_requests is 500"],
         "event_store": {"state": "down", "why": "No space left on device"},
         "connections": {"connection:demo-1": {"host": "h", "port": 1, "state": "up", "reason": ""}},
-        "limiters": {"limiter:demo-1": {"used": 3, "limit": 50, "busiest_second": 40, "waiting": 0}},
+        "limiters": {"limiter:demo-1": {"used": 3, "limit": 50, "busiest_second": 40, "waiting": 0, "guard_ms": 5.0}},
         "accounts": [ACCOUNT, dead],
         "profiles": [
             {"profile": "main", "leader": 1, "state": "paused", "links": [{"follower": 2, "standing": "paused"}]}
@@ -180,6 +180,7 @@ def test_the_screen_shows_trouble_first_and_fits() -> None:
         "store cannot write",
         "max_requests is 500",
         "3 of 50",
+        "5 ms",
         "token_dead",
         "consent again",
     ):
