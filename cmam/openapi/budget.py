@@ -231,9 +231,11 @@ class Budget:
 
     def forecast_us(self, lane: Lane, now_us: int) -> int:
         """How long an item that came into `lane` now would wait if nothing more urgent came after it, pauses apart."""
-        keep = 0 if lane.may_use_reserve else RESERVED
-        free, ahead = self._window.expected(now_us), self._ahead(lane)
-        return leaving_times(self._window.limit - keep, free, self._window.span_us, ahead + 1, now_us)[-1] - now_us
+        return self._wait_us(lane, self._window.expected(now_us), now_us)
+
+    def _wait_us(self, lane: Lane, free_us: list[int], now_us: int) -> int:
+        slots = self._window.limit - (0 if lane.may_use_reserve else RESERVED)
+        return leaving_times(slots, free_us, self._window.span_us, self._ahead(lane) + 1, now_us)[-1] - now_us
 
     def _ahead(self, lane: Lane) -> int:
         """How many of those that wait would leave before one that came into `lane` now."""
@@ -245,9 +247,10 @@ class Budget:
 
     def figures(self, now_us: int) -> Figures:
         """The state in numbers."""
+        free_us = self._window.expected(now_us)
         return Figures(
             limit=self._window.limit,
-            used=self._window.used(now_us),
+            used=len(free_us),
             historical_used=self._historical.used(now_us),
             waiting=self.waiting,
             waiting_max=self._waiting_max,
@@ -256,8 +259,8 @@ class Budget:
             sent=self._total,
             busiest_second=self._busiest,
             returned=self._returned,
-            forecast_us=self.forecast_us(Lane.OPEN, now_us),
-            free_us=tuple(self._window.expected(now_us)),
+            forecast_us=self._wait_us(Lane.OPEN, free_us, now_us),
+            free_us=tuple(free_us),
             ahead=self._ahead(Lane.OPEN),
             span_us=self._window.span_us,
             paused_until_us={kind: p.until_us for kind, p in sorted(self._pauses.items()) if p.until_us > now_us},

@@ -144,12 +144,14 @@ class Window:
         """When each slot that is taken is free again if the line answers as it usually does, in order."""
         self.used(now_us)
         moments: list[int] = []
+        last, span_us = now_us, self.span_us
         for slot in self._slots:
             if slot.read_us is not None:
                 moment = self._free_us(slot, now_us)
             else:
-                moment = (slot.taken_us if slot.written_us is None else slot.written_us) + self.span_us
-            moments.append(max(moment, now_us, moments[-1] if moments else now_us))
+                moment = (slot.taken_us if slot.written_us is None else slot.written_us) + span_us
+            last = max(last, moment)
+            moments.append(last)
         return moments
 
     def _free_us(self, slot: Slot, now_us: int) -> int:
