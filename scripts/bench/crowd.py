@@ -1,0 +1,371 @@
+"""Measure bursts that are larger than a connection's budget, and copiers with very many accounts.
+
+    python scripts/bench/crowd.py [--quick] [--json FILE] [--only line|lines] [--followers N] [--connections N]
+
+`line`: one leader, 500 followers, one connection: when the last order leaves, beside the rounds of 49 that the limit of
+50 allows; whether the broker refused or ever saw a 51st in a second; how long closes of another profile's only follower
+waited in the middle of it. `lines`: 5,000 followers over 100 connections in one process, with the store and with a log
+in memory: when the last order leaves, how long the start takes, and what an account costs in memory. Sandbox and copier
+are processes of their own; the copier runs in this script's `--be-the-copier`, so that its log can be in memory.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import json
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+import stage
+from common import Finding, arguments, ms, quantile, report
+
+from cmam import office
+from cmam.actors.runtime import Latch
+from cmam.bootstrap import System, threads
+from cmam.clock import SECOND_US
+from cmam.config.home import Home
+from cmam.config.secret import Secret
+from cmam.config.settings_file import edit_settings, load_settings
+from cmam.config.token_file import read_tokens
+from cmam.consent import pair_of
+from cmam.credentials.vault import Application, with_application, with_grant
+from cmam.domain.asking import FOLLOWERS_MAX
+from cmam.domain.commands import CommandKind
+from cmam.domain.events import Health, IntentRecorded, IntentSent
+from cmam.openapi._pb import OpenApiMessages_pb2 as oa
+from cmam.openapi._pb import OpenApiModelMessages_pb2 as model
+from cmam.sandbox import control_client
+from cmam.sandbox.trader import Trader
+from cmam.store.lock import StoreLock
+from cmam.store.log import EventLog
+
+BROKER = "Alpha Markets"
+LIMIT, RESERVED, GUARD_S = 50, 1, 0.05
+CLOSE_BOUND_US = 20_000 + 50_000
+READY_S = 900
+LONE = ("lone leader", "lone follower")
+
+
+def configure(home: Home, ready: dict[str, Any], followers: int, connections: int) -> None:
+    """Have a leader with so many followers, and after them a leader with one, each a profile of its own."""
+    home.prepare()
+    host, port = ready["host"], ready["port"]
+    changes: dict[str, Any] = {"demo_host": host, "demo_port": port, "live_host": host, "live_port": port}
+    settings = edit_settings(home, {**changes, "ca_file": ready["ca_file"], "connections": connections})
+    cast = [stage.LEADER + n for n in range(followers + 3)]
+    one = home.root / "one.json"  # the tokens of all are alike, and thousands of accounts are more than a file may have
+    one.write_text(json.dumps(leader_of(ready, stage.LEADER)))
+    pair = pair_of(read_tokens(one)[0], now=stage.CLOCK.now())
+    application = Application(ready["client_id"], Secret(ready["client_secret"]))
+    store = office.secrets_of(home, settings.secrets)
+    store.update(lambda vault: with_grant(with_application(vault, application), pair, cast)[0])
+    added = [
+        {"account": ctid, "login": 8_000_000 + n, "broker": BROKER, "can_trade": True} for n, ctid in enumerate(cast)
+    ]
+    office.carry_out(home, {"command": "account.add", "accounts": added}, command="bench")
+    crowd = [cast[1:-2][start : start + FOLLOWERS_MAX] for start in range(0, followers, FOLLOWERS_MAX)]
+    profiles = [(f"crowd-{n}", cast[0], part) for n, part in enumerate(crowd)]
+    for name, leader, following in (*profiles, ("lone", cast[-2], cast[-1:])):
+        request = {
+            "command": "profile.create",
+            "name": name,
+            "leader": str(leader),
+            "followers": [str(ctid) for ctid in following],
+            "settings": {"volume.mode": "multiplier", "volume.amount": "0.5", "max_age": "2m", "input_max_age": "2m"},
+        }
+        office.carry_out(home, request, command="bench")
+
+
+# --- the copier, a process of its own ---------------------------------------------------------------------------------
+
+
+def be_the_copier(root: Path, *, keeps: bool) -> None:
+    """Run all actors until a line comes in; say when they are ready, and what was sent in the end."""
+    home = Home(root)
+    settings = load_settings(home, {})
+    begun = stage.CLOCK.monotonic()
+    with StoreLock(home.root).acquire(since="", command="bench"):
+        on_disk = EventLog.open(home.root, durability=settings.durability)
+        log = on_disk
+        if not keeps:
+            log = EventLog.in_memory()
+            on_disk.connection.backup(log.connection)
+            log.refresh()
+        system = System(settings, log, office.secrets_of(home, settings.secrets), threads(settings, stage.CLOCK))
+        before = resident()
+        system.start()
+        pause = Latch()
+        while not all(view.health is Health.RECONCILED for view in system.status().views().values()):
+            pause.wait(0.05)
+        spent = stage.CLOCK.monotonic() - begun
+        print(json.dumps({"start_us": spent, "bytes": resident() - before, "before": before}), flush=True)
+        sys.stdin.readline()
+        while any(view.intents for view in system.status().views().values()):
+            pause.wait(0.1)
+        pause.wait(0.5)
+        found = {str(ctid): sent_of(log, ctid) for ctid in system.status().views()}
+        print(json.dumps({"sent": found, "bytes": resident() - before}), flush=True)
+        system.stop()
+
+
+def resident() -> int:
+    """The memory that this process holds, in bytes."""
+    with contextlib.suppress(OSError):
+        for line in Path("/proc/self/status").read_text().splitlines():
+            if line.startswith("VmRSS:"):
+                return int(line.split()[1]) * 1_024
+    return 0
+
+
+def sent_of(log: EventLog, account: int) -> list[tuple[str, int, int]]:
+    """Every request of an account: its kind, report to socket, and how long it waited for the limiter; in us."""
+    kinds: dict[str, CommandKind] = {}
+    found = []
+    for record in log.read_stream(f"account:{account}"):
+        if isinstance(record.event, IntentRecorded):
+            kinds[record.event.intent] = record.event.command.kind
+        elif isinstance(record.event, IntentSent):
+            event = record.event
+            found.append((kinds[event.intent].value, event.written_us, event.written_us - event.committed_us))
+    return found
+
+
+class Copier:
+    """The process that runs the actors, from the outside."""
+
+    def __init__(self, child: subprocess.Popen[str]) -> None:
+        self._child = child
+        self.ready = self._heard()
+
+    def _heard(self) -> dict[str, Any]:
+        assert self._child.stdout is not None
+        line = self._child.stdout.readline()
+        if not line:
+            raise SystemExit("the copier ended before it was asked to")
+        found: dict[str, Any] = json.loads(line)
+        return found
+
+    def end(self) -> dict[str, Any]:
+        """Ask it to end, for what was sent."""
+        assert self._child.stdin is not None
+        self._child.stdin.write("\n")
+        self._child.stdin.flush()
+        return self._heard()
+
+
+@contextlib.contextmanager
+def copier(root: Path, *, keeps: bool = True) -> Iterator[Copier]:
+    """A copier that is ready to trade."""
+    command = [sys.executable, __file__, "--be-the-copier", str(root), *([] if keeps else ["--in-memory"])]
+    child = subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+    )
+    try:
+        yield Copier(child)
+    finally:
+        if child.stdin is not None:
+            child.stdin.close()
+        child.wait()
+
+
+# --- trades -----------------------------------------------------------------------------------------------------------
+
+
+def leader_of(ready: dict[str, Any], ctid: int) -> dict[str, Any]:
+    """An account as the ready document has it."""
+    found: dict[str, Any] = next(account for account in ready["accounts"] if account["ctid"] == ctid)
+    return found
+
+
+def buy(trader: Trader, volume: int = stage.VOLUME) -> int:
+    """Open a position; answers its number."""
+    order = oa.ProtoOANewOrderReq(symbolId=stage.SYMBOL, orderType=model.MARKET, tradeSide=model.BUY, volume=volume)
+    return int(trader.order(order)[-1].position.positionId)
+
+
+def orders_at(ready: dict[str, Any]) -> int:
+    """How many orders the broker has seen."""
+    figures = control_client.ask(ready, "GET", "stats")["connections"]
+    return sum(entry["requests_by_type"].get("2106", 0) for entry in figures)
+
+
+def wait_for_orders(ready: dict[str, Any], count: int) -> None:
+    """Wait until the broker has seen so many orders."""
+    deadline, pause = stage.CLOCK.monotonic() + READY_S * SECOND_US, Latch()
+    while orders_at(ready) < count:
+        if stage.CLOCK.monotonic() > deadline:
+            raise SystemExit(f"expected {count} orders at the broker, found {orders_at(ready)}")
+        pause.wait(0.1)
+    pause.wait(1.5)  # what was written last is recorded
+
+
+# --- one line ---------------------------------------------------------------------------------------------------------
+
+
+def one_line(folder: Path, followers: int, rounds: int) -> list[Finding]:
+    """A burst of opens for all followers on one connection, with closes of another profile in the middle of it."""
+    home = Home(folder / "home")
+    closes = min(6, followers // 50)
+    with stage.sandbox(folder, followers + 2) as ready:
+        configure(home, ready, followers, 1)
+        before = {entry["connection"] for entry in control_client.ask(ready, "GET", "stats")["connections"]}
+        with copier(home.root) as running:
+            crowd, lone = (leader_of(ready, stage.LEADER + n) for n in (0, followers + 1))
+            with Trader(ready, crowd) as trader, Trader(ready, lone) as other:
+                buy(trader)  # what is imported and cached at the first copy
+                wait_for_orders(ready, followers + 1)
+                for _ in range(rounds):
+                    held = [buy(other) for _ in range(closes)]
+                    Latch().wait(2.2)
+                    expected = orders_at(ready) + followers + 1
+                    buy(trader)
+                    moment: int = stage.CLOCK.monotonic()
+                    for position in held:
+                        moment += 1_300_000
+                        other.wait_until(moment)
+                        other.close_position(position, stage.VOLUME)
+                    wait_for_orders(ready, expected)
+            stats = control_client.ask(ready, "GET", "stats")
+            found = running.end()
+    opens = [
+        [us for kind, us, _ in found["sent"][str(stage.LEADER + n)] if kind == "open"] for n in range(1, followers + 1)
+    ]
+    lasts = [max(burst) for burst in list(zip(*opens, strict=True))[1:]]
+    waits = [wait for kind, _, wait in found["sent"][str(stage.LEADER + followers + 2)] if kind == "close"]
+    ideal = followers / LIMIT * (1 + GUARD_S) * SECOND_US
+    ours = [entry for entry in stats["connections"] if entry["connection"] not in before]
+    copying = max(ours, key=lambda entry: entry["messages"])
+    return [
+        Finding(
+            f"{followers} followers on one connection, the last order of a burst",
+            ms(statistics.median(lasts)),
+            f"{followers} / {LIMIT} x (1 s + guard): {ms(ideal)}",
+            tuple(last / ideal for last in lasts),
+            "at most 1",
+            1.0,
+        ),
+        Finding(
+            "the same: refusals, and the busiest second as the broker counts all frames",
+            f"{copying['rate_refusals']}, {copying['busiest_second_with_heartbeats']}",
+            f"0, {LIMIT}",
+            (copying["busiest_second_with_heartbeats"] / LIMIT,),
+            "at most 1",
+            1.0 if not copying["rate_refusals"] else 0.0,
+        ),
+        Finding(
+            f"the same: a lone close in the middle of it, from its record to the socket, p50 and most of {len(waits)}",
+            f"{ms(quantile(waits, 0.5))}, {ms(max(waits))}",
+            f"20 ms + guard: {ms(CLOSE_BOUND_US)}",
+            tuple(wait / CLOSE_BOUND_US for wait in waits),
+            "at most 1",
+            1.0,
+        ),
+    ]
+
+
+# --- many lines -------------------------------------------------------------------------------------------------------
+
+
+def many_lines(folder: Path, followers: int, connections: int, rounds: int) -> list[Finding]:
+    """The same crowd over many connections, with the store and with a log in memory."""
+    slow = ["--set", "tick_interval_ms=5000"]
+    runs: dict[bool, tuple[list[list[int]], dict[str, Any], dict[str, Any]]] = {}
+    for keeps in (True, False):
+        part = folder / ("store" if keeps else "memory")
+        part.mkdir()
+        home = Home(part / "home")
+        with stage.sandbox(part, followers + 2, slow) as ready:
+            configure(home, ready, followers, connections)
+            with copier(home.root, keeps=keeps) as running, Trader(ready, leader_of(ready, stage.LEADER)) as trader:
+                for number in range(rounds + 1):
+                    Latch().wait(2.2)
+                    buy(trader)
+                    wait_for_orders(ready, (number + 1) * (followers + 1))
+                stats = control_client.ask(ready, "GET", "stats")
+                found = running.end()
+        opens = [[us for _, us, _ in found["sent"][str(stage.LEADER + n)]] for n in range(1, followers + 1)]
+        runs[keeps] = [list(burst) for burst in list(zip(*opens, strict=True))[1:]], running.ready, {**found, **stats}
+    bursts, start, end = runs[True]
+    bare, bare_start, _ = runs[False]
+    every = [us for burst in bursts for us in burst]
+    accounts = followers + 3
+    return [
+        Finding(
+            f"{followers} followers over {connections} connections, the last order of a burst",
+            ms(statistics.median(max(burst) for burst in bursts)),
+            f"a log in memory: {ms(statistics.median(max(burst) for burst in bare))}",
+            tuple(max(burst) / max(other) for burst, other in zip(bursts, bare, strict=True)),
+            "at most 1.5",
+            1.5,
+        ),
+        Finding(
+            "the same: each order, p50 and p99",
+            f"{ms(quantile(every, 0.5))}, {ms(quantile(every, 0.99))}",
+            f"{ms(quantile([us for burst in bare for us in burst], 0.5))} and "
+            f"{ms(quantile([us for burst in bare for us in burst], 0.99))}",
+        ),
+        Finding(
+            "the same: start to all accounts reconciled",
+            ms(start["start_us"]),
+            ms(bare_start["start_us"]),
+            (start["start_us"] / bare_start["start_us"],),
+        ),
+        Finding(
+            "the same: memory for an account, when ready and after the bursts",
+            f"{start['bytes'] / accounts / 1_024:.0f} KiB, {end['bytes'] / accounts / 1_024:.0f} KiB",
+            "",
+        ),
+        Finding(
+            "the same: refusals, and the busiest second of any connection as the broker counts",
+            f"{end['rate_refusals_total']}, {end['busiest_second_with_heartbeats']}",
+            f"0, {LIMIT}",
+            (end["busiest_second_with_heartbeats"] / LIMIT,),
+            "at most 1",
+            1.0 if not end["rate_refusals_total"] else 0.0,
+        ),
+    ]
+
+
+def main() -> None:
+    parser = arguments(__doc__)
+    parser.add_argument("--only", choices=("line", "lines"))
+    parser.add_argument("--followers", type=int)
+    parser.add_argument("--connections", type=int)
+    parser.add_argument("--be-the-copier", type=Path, help=argparse.SUPPRESS)
+    parser.add_argument("--in-memory", action="store_true", help=argparse.SUPPRESS)
+    given = parser.parse_args()
+    if given.be_the_copier:
+        be_the_copier(given.be_the_copier, keeps=not given.in_memory)
+        return
+    folder = Path(tempfile.mkdtemp(prefix="cmam-bench-"))
+    found: list[Finding] = []
+    try:
+        if given.only != "lines":
+            (folder / "line").mkdir()
+            followers = given.followers or (120 if given.quick else 500)
+            found += one_line(folder / "line", followers, 1 if given.quick else 3)
+        if given.only != "line":
+            (folder / "lines").mkdir()
+            followers, connections = (200, 4) if given.quick else (5_000, 100)
+            found += many_lines(
+                folder / "lines",
+                given.followers or followers,
+                given.connections or connections,
+                1 if given.quick else 3,
+            )
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+    report("crowd", found, given.json)
+
+
+if __name__ == "__main__":
+    main()
