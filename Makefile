@@ -12,7 +12,8 @@ DEV := $(VENV)/.dev-$(HERE)
 DEMO_HOME ?= $(CURDIR)/.demo
 TESTS ?=
 SEED ?=
-SEEDS ?= 25-400
+SEEDS ?= 0-1999
+KILLS ?= 1000
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test types style cover proto docs sample soak bench ci clean
@@ -64,8 +65,9 @@ docs: $(DEV)  ## Write the generated pages of docs/ anew.
 sample: $(DEV)  ## Write events.db.sample anew. It is a promise: only when a format gains something.
 	$(PY) scripts/make_sample.py
 
-soak: $(DEV)  ## Trade with faults by many seeds, SEEDS=25-400; SEED=n replays one.
-	$(if $(SEED),CHAOS_SEED=$(SEED),CHAOS_SEEDS=$(SEEDS)) $(PY) -m pytest tests/chaos -q
+soak: $(DEV)  ## 2,000 chaos seeds, 1,000 kills, a million fuzzed frames: hours. SEEDS=0-99 KILLS=50; SEED=n replays one.
+	$(if $(SEED),CHAOS_SEED=$(SEED) $(PY) -m pytest tests/chaos -q -s,$(PY) scripts/soak/chaos.py --seeds $(SEEDS))
+	$(if $(SEED),,$(PY) scripts/soak/kill.py --kills $(KILLS))
 	$(PY) scripts/fuzz_sandbox.py --frames 1000000 $(if $(SEED),--seed $(SEED))
 
 bench: $(DEV)  ## Measure on this machine; QUICK=1 to see that it runs. Ratios travel, absolute numbers do not.

@@ -1,0 +1,51 @@
+"""Run many chaos seeds on all processors and add up what happened: `python scripts/soak/chaos.py --seeds 0-1999`.
+
+Each seed is a whole system turn by turn in virtual time (`tests/chaos/run.py`); a failing one is named with the law
+that it broke, and is replayed by `CHAOS_SEED=n`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+import time
+from concurrent.futures import ProcessPoolExecutor
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+
+from tests.chaos.run import Figures, run_seed
+
+
+def attempt(seed: int) -> tuple[int, Figures, str]:
+    """One seed: its figures, or the law that it broke."""
+    try:
+        return seed, run_seed(seed, lambda _: None), ""
+    except AssertionError as error:
+        return seed, Figures(), f"{error}"[:300] or "a law without words; run it by itself"
+
+
+def main() -> None:
+    """Run the seeds, print the sums, exit with 1 where a law was broken."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--seeds", default="0-1999", help="first and last, as in 0-1999")
+    parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1)
+    options = parser.parse_args()
+    first, _, last = options.seeds.partition("-")
+    seeds = range(int(first), int(last or first) + 1)
+    sums, failed, began = Figures(), 0, time.monotonic()
+    with ProcessPoolExecutor(options.jobs) as workers:
+        for seed, figures, broken in workers.map(attempt, seeds):
+            sums.add(figures)
+            if broken:
+                failed += 1
+                print(f"seed {seed}: {broken}", flush=True)
+    print(f"{len(seeds)} seeds, {sums.turns} turns, {time.monotonic() - began:.0f} s, {failed} failed")
+    for name in ("faults", "acts", "decisions", "outcomes", "alerts"):
+        print(f"{name}: {dict(sorted(getattr(sums, name).items()))}")
+    sys.exit(1 if failed else 0)
+
+
+if __name__ == "__main__":
+    main()
