@@ -169,8 +169,9 @@ class Copy:
 
     @property
     def target(self) -> Fraction:
-        """The exact volume the copy should have, in 1/100 unit."""
-        return Fraction(self.goal.target_numerator, self.goal.target_denominator)
+        """The exact volume the copy should have, in 1/100 unit; nothing where a record names no number."""
+        goal = self.goal
+        return Fraction(goal.target_numerator, goal.target_denominator) if goal.target_denominator else Fraction(0)
 
     @property
     def residue(self) -> Fraction:
