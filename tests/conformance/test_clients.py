@@ -21,7 +21,7 @@ from cmam.sandbox.options import SandboxOptions
 from cmam.sandbox.server import ReadyInfo, run_in_thread
 from tests.conformance.set_up_clients import CLIENT_LIST, Client, NotToBeHad, set_up
 
-SESSION_S_MAX = 150
+SESSION_S_MAX = 300
 REFUSALS = {
     "refused: volume below the minimum": "TRADING_BAD_VOLUME",
     "refused: cancel of an unknown order": "ORDER_NOT_FOUND",

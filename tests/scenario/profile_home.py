@@ -21,7 +21,7 @@ from cmam.sandbox.options import ReadyInfo
 from cmam.sandbox.trader import Trader
 from tests.scenario.guide import Person, child, ready_file
 
-PATIENCE_S = 30.0
+PATIENCE_S = 120.0
 LEADER, SAME_BROKER, OTHER_BROKER, NETTED = 41_000_001, 41_000_002, 41_000_003, 41_000_005
 
 
@@ -55,7 +55,8 @@ def running(person: Person) -> Iterator[subprocess.Popen[str]]:
     def is_ready() -> bool:
         assert process.poll() is None, process.communicate()
         document = office.ask_running(home, {"command": "status"})
-        return document is not None and all(found["health"] == "reconciled" for found in document["accounts"])
+        accounts = document["accounts"] if document else []
+        return bool(accounts) and all(found["health"] == "reconciled" for found in accounts)
 
     try:
         until(is_ready, "every account is reconciled")

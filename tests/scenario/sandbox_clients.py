@@ -13,7 +13,7 @@ from websockets.sync.client import ClientConnection, connect
 from cmam.sandbox.options import SandboxOptions
 from cmam.sandbox.server import ReadyInfo
 
-ANSWER_S = 15.0
+ANSWER_S = 120.0
 
 
 def options(home: Path, **changed: Any) -> SandboxOptions:

@@ -17,7 +17,7 @@ from pathlib import Path
 from cmam import office
 from cmam.config.home import Home
 
-PATIENCE_S = 30.0
+PATIENCE_S = 120.0
 
 
 def _blocks(root: Path) -> list[list[str]]:

@@ -222,7 +222,7 @@ class TestErrorsOfTheApplication:
         with socket.socket() as server:
             server.bind(("127.0.0.1", 0))
             server.listen()
-            server.settimeout(10)
+            server.settimeout(120)
             import threading
 
             def answer() -> None:
@@ -343,7 +343,7 @@ class TestConsent:
         back = consents(address, ready.ca_file, untick=frozenset({ready.accounts[2].ctid}))
         assert back.startswith(f"http://127.0.0.1:{port}/callback?code=")
         _visit_until_taken(back, process)
-        out, err = process.communicate(timeout=30)
+        out, err = process.communicate(timeout=120)
         assert process.returncode == 0, err
         assert "stored" in err
         assert code_in(back) not in out + err
@@ -426,7 +426,7 @@ def _visit_until_taken(address: str, process: Any) -> None:
     for _ in range(200):
         assert process.poll() is None, process.communicate()
         try:
-            assert httpx.get(address, timeout=10).status_code == 200
+            assert httpx.get(address, timeout=120).status_code == 200
         except httpx.ConnectError:
             continue
         return

@@ -39,7 +39,7 @@ def test_a_person_adds_accounts_by_clicks(
         browser.click("button.primary")
         browser.until("document.querySelector('h1')?.innerText === 'Thank you'")
         assert "go back to the terminal" in browser.evaluate("document.body.innerText")
-        _, err = process.communicate(timeout=30)
+        _, err = process.communicate(timeout=120)
         assert process.returncode == 0, err
         listed = {line["ctid"] for line in person.types("account", "list", "--json").lines}
         assert listed == set(offered[1:])
@@ -67,7 +67,7 @@ def test_a_person_who_denies_is_answered_in_both_places(
         browser.until("document.querySelectorAll('button').length === 2")
         browser.evaluate("document.querySelectorAll('button')[1].click()")
         browser.until("document.querySelector('h1')?.innerText === 'Access was denied'")
-        _, err = process.communicate(timeout=30)
+        _, err = process.communicate(timeout=120)
         assert process.returncode == 1
         assert "denied on the consent page" in err
         assert person.types("account", "list", "--json").out == ""

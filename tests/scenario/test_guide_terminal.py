@@ -18,7 +18,7 @@ from cmam.sandbox.options import ReadyInfo
 from cmam.sandbox.server import run_in_thread
 from tests.scenario.guide import Person, options, ready_file
 
-PATIENCE_S = 20.0
+PATIENCE_S = 120.0
 
 
 class Terminal:

@@ -22,7 +22,7 @@ from websockets.sync.client import ClientConnection, connect
 from cmam.sandbox.options import SandboxOptions
 from cmam.sandbox.server import ReadyInfo, run_in_thread
 
-STEP_S_MAX = 20.0
+STEP_S_MAX = 120.0
 FLAGS = (
     "--headless=new",
     "--no-sandbox",

@@ -24,7 +24,7 @@ RUN = "from cmam.cli.sandbox import sandbox; sandbox(prog_name='cmam sandbox')"
 MESSAGES = int(os.environ.get("FUZZ_MESSAGES", "6000"))
 SEED = int(os.environ.get("FUZZ_SEED", "1"))
 GROWTH_KIB_MAX = 16 * 1024
-STEP_S = 10.0
+STEP_S = 120.0
 
 
 @pytest.fixture(scope="module")
@@ -42,7 +42,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[dict[str,
     yield json.loads(process.stdout.readline()), process.pid
     assert process.poll() is None, "the server has died"
     process.terminate()
-    assert process.wait(10) == 0
+    assert process.wait(STEP_S) == 0
 
 
 def valid_messages(ready: dict[str, Any]) -> list[tuple[int, bytes]]:
@@ -192,7 +192,8 @@ def test_damaged_messages_harm_nobody(server: tuple[dict[str, Any], int]) -> Non
     with Trader(ready, ready["accounts"][2]) as trader:
         started_s, clock_s = processor_s(pid), trader._clock.monotonic()
         trader.wait_until(clock_s + 500_000)
-        assert processor_s(pid) - started_s < 0.25, "the server is busy with nothing to do"
+        spent_s, span_s = processor_s(pid) - started_s, (trader._clock.monotonic() - clock_s) / 1e6
+        assert spent_s < 0.5 * span_s, "the server is busy with nothing to do"
         trader.reconcile()
     while control_client.ask(ready, "GET", "stats")["connections_open"]:
         pass  # the last lines close within the idle time at the latest; the asking itself is the waiting

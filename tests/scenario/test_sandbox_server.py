@@ -10,7 +10,7 @@ import socket
 import ssl
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from html import unescape
 from pathlib import Path
 from typing import Any
@@ -79,26 +79,29 @@ def test_malformed_json_is_answered_with_its_place_then_bye(ready: ReadyInfo) ->
         assert (client.protocol.close_code, client.protocol.close_reason) == (1000, "Bye")
 
 
-def until_closed(client: JsonClient) -> None:
-    """Read whatever comes until the server ends the connection."""
+def until_closed(client: JsonClient, info: ReadyInfo, begin: Callable[[JsonClient, ReadyInfo], object]) -> None:
+    """Say something, then read whatever comes until the server ends the connection."""
+    begin(client, info)
     while True:
         client.receive()
 
 
 def test_connections_that_do_not_authorise_or_fall_silent_are_closed(tmp_path: Path) -> None:
     """A heartbeat does not save a client that never authorises; silence ends one that did."""
-    switches = (("unauthorised_timeout_ms", "300"), ("idle_timeout_ms", "400"))
-    with run_in_thread(options(tmp_path, switches=switches)) as info:
-        with JsonClient(info) as client:
-            client.send(51)
-            with pytest.raises(ConnectionClosed):
-                until_closed(client)
-        with JsonClient(info) as client:
-            client.log_in(info)
-            with pytest.raises(ConnectionClosed):
-                until_closed(client)
-        closed = control_client.ask(info.as_document(), "GET", "stats")["connections"]
-        assert [one["close_reason"] for one in closed] == ["not authorised in time", "idle"]
+
+    def heartbeat(client: JsonClient, _: ReadyInfo) -> None:
+        client.send(51)
+
+    # One switch each: a short time to authorise would end a slow log-in, and each step of it must not be silence.
+    for switch, begin, reason in (
+        (("unauthorised_timeout_ms", "300"), heartbeat, "not authorised in time"),
+        (("idle_timeout_ms", "1500"), JsonClient.log_in, "idle"),
+    ):
+        with run_in_thread(options(tmp_path / switch[0], switches=(switch,))) as info:
+            with JsonClient(info) as client, pytest.raises(ConnectionClosed):
+                until_closed(client, info, begin)
+            closed = control_client.ask(info.as_document(), "GET", "stats")["connections"]
+            assert [one["close_reason"] for one in closed] == [reason]
 
 
 def consent(info: ReadyInfo, browser: httpx.Client, scope: str = "trading") -> dict[str, Any]:

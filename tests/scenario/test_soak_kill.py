@@ -23,6 +23,6 @@ def test_a_few_kills_of_real_processes_leave_every_law_standing(tmp_path: Path) 
         "--keep",
         str(tmp_path / "run"),
     ]
-    done = subprocess.run(words, capture_output=True, text=True, timeout=300, check=False)
+    done = subprocess.run(words, capture_output=True, text=True, timeout=600, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "violations: 0" in done.stdout

@@ -28,7 +28,7 @@ from ctrader_api_client.models import (
 READY = json.loads(Path(sys.argv[1]).read_text())
 ACCOUNT = READY["accounts"][1]
 CTID = ACCOUNT["ctid"]
-STEP_S_MAX = 20
+STEP_S_MAX = 60
 
 
 def say(step, **facts):
@@ -195,4 +195,4 @@ async def session():
     say("done")
 
 
-asyncio.run(asyncio.wait_for(session(), 120))
+asyncio.run(asyncio.wait_for(session(), 280))

@@ -20,7 +20,7 @@ from twisted.internet import defer, reactor, task
 READY = json.loads(Path(sys.argv[1]).read_text())
 ACCOUNT = READY["accounts"][0]
 CTID = ACCOUNT["ctid"]
-STEP_S_MAX = 20
+STEP_S_MAX = 60
 
 client = Client(READY["host"], READY["port"], TcpProtocol, numberOfMessagesToSendPerSecond=40)
 seen = []  # every message that came, in order: (client message id, extracted message)

@@ -12,7 +12,7 @@ import pytest
 
 from cmam.actors.runtime import Directory, Failed, Latch, ThreadRuntime, Watched
 
-PATIENCE_S = 30
+PATIENCE_S = 120
 
 
 @dataclass(frozen=True)

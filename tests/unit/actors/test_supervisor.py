@@ -17,7 +17,7 @@ from cmam.actors.vigil import BLIND_US, Vigil
 from cmam.clock import ManualClock
 from cmam.domain.events import ActorStuck
 
-PATIENCE_S = 30.0
+PATIENCE_S = 120.0
 NAME = "account:1"
 
 

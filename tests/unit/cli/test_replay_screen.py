@@ -19,7 +19,7 @@ from cmam.cli.replay_screen import obey, words_of
 from cmam.store.log import EventLog
 from cmam.store.player import Player
 
-PATIENCE_S = 60
+PATIENCE_S = 120
 
 
 def test_keys_are_told_from_each_other_in_a_burst() -> None:

@@ -32,7 +32,7 @@ def listener(redirect: str) -> Iterator[Loopback]:
 
 def _visit(redirect: str, path: str, host: str | None = None) -> tuple[int, str]:
     parts = urlsplit(redirect)
-    connection = http.client.HTTPConnection("127.0.0.1", parts.port, timeout=10)
+    connection = http.client.HTTPConnection("127.0.0.1", parts.port, timeout=120)
     connection.request("GET", path, headers={"Host": host or parts.netloc})
     response = connection.getresponse()
     return response.status, response.read().decode()

@@ -224,7 +224,7 @@ class Ring:
 
     def get_password(self, service: str, name: str) -> str | None:
         if self._hangs:
-            self._hangs.wait(30)
+            self._hangs.wait(120)
         if self._broken:
             raise NoKeyringError("no backend")
         return self.kept.get((service, name))

@@ -16,8 +16,9 @@ import trustme
 from cmam.openapi import transport
 from cmam.openapi.errors import CannotConnect, ConnectStep
 
-PATIENCE_S = 20
+PATIENCE_S = 120
 LARGE = bytes(range(256)) * 16 * 1024  # 4 MiB: more than any buffer between two sockets
+SENDS_MAX = 64
 
 
 class Server:
@@ -87,6 +88,12 @@ def read_to_end(peer: socket.socket) -> bytes:
         while data := peer.recv(65_536):
             found += data
     return bytes(found)
+
+
+def flood(wire: transport.Transport) -> None:
+    """Send more than the buffers take: how much that is, is the kernel's choice, and may be all of LARGE."""
+    for _ in range(SENDS_MAX):
+        wire.send(LARGE)
 
 
 def refusal(
@@ -261,6 +268,7 @@ def test_a_large_frame_reaches_a_slow_reader_whole(
         return wait(self, wanted, timeout_s)
 
     monkeypatch.setattr(transport.Transport, "_wait", waits)
+    monkeypatch.setattr(transport, "SEND_S", PATIENCE_S)
 
     def slowly(peer: socket.socket) -> bytes:
         assert may_read.wait(PATIENCE_S)
@@ -268,9 +276,13 @@ def test_a_large_frame_reaches_a_slow_reader_whole(
 
     server = serve(slowly)
     wire = transport.connect("localhost", server.port, ca_file)
-    wire.send(LARGE)
+    sent = b""
+    while not may_read.is_set():  # until the buffers are full, however large the kernel lets them grow
+        wire.send(LARGE)
+        sent += LARGE
+        assert len(sent) < SENDS_MAX * len(LARGE), "nothing fills the buffers"
     wire.close()
-    assert server.served.result(PATIENCE_S) == LARGE
+    assert server.served.result(PATIENCE_S) == sent
 
 
 def test_a_server_that_takes_no_bytes_is_given_up(serve: Serve, ca_file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -280,7 +292,7 @@ def test_a_server_that_takes_no_bytes_is_given_up(serve: Serve, ca_file: Path, m
     server = serve(lambda peer: done.wait(PATIENCE_S))
     wire = transport.connect("localhost", server.port, ca_file)
     with pytest.raises(TimeoutError, match="took no bytes"):
-        wire.send(LARGE)
+        flood(wire)
     done.set()
     wire.close()
 

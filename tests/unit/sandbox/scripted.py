@@ -20,7 +20,7 @@ from cmam.sandbox.envelopes import Envelope
 from cmam.sandbox.line_faults import LineFaults
 from cmam.sandbox.transport import ClientConnection
 
-ANSWER_S = 10.0
+ANSWER_S = 120.0
 
 
 class ScriptedBroker:
@@ -108,4 +108,4 @@ def framed(payload_type: int, payload: bytes = b"", client_msg_id: str | None = 
 
 def run(story: Callable[[], Any]) -> None:
     """Run one story in a loop of its own, for a limited time."""
-    asyncio.run(asyncio.wait_for(story(), 60))
+    asyncio.run(asyncio.wait_for(story(), 2 * ANSWER_S))

@@ -13,7 +13,7 @@ import pytest
 from cmam.sandbox import web
 from cmam.sandbox.web import Handler, HttpConnection, HttpRequest, HttpResponse
 
-ANSWER_S = 10.0
+ANSWER_S = 120.0
 GET = b"GET /a?x=1&x=2 HTTP/1.1\r\nHost: h\r\n\r\n"
 
 
@@ -49,7 +49,7 @@ async def exchange(port: int, *data: bytes) -> bytes:
 
 def run(story: Callable[[], Any]) -> None:
     """Run one story in a loop of its own."""
-    asyncio.run(asyncio.wait_for(story(), 30))
+    asyncio.run(asyncio.wait_for(story(), 2 * ANSWER_S))
 
 
 def test_queries_and_forms_are_read() -> None:
