@@ -73,6 +73,7 @@ class Followers:
     def join(self, message: m.FollowFrom, view: AccountView) -> None:
         """Take a follower in at its place; the record is asked for where that is not the end."""
         self._routes[message.link] = message
+        self._joining.discard(message.link)  # holdings come behind the past: before it, both would reduce
         waiting = self._behind.get(message.link)
         if waiting is None and message.version >= view.version:
             self._tell_holdings((message.link,), view)
@@ -85,6 +86,7 @@ class Followers:
         """Tell a link no more."""
         self._routes.pop(link, None)
         self._behind.pop(link, None)
+        self._joining.discard(link)
 
     def tell(self, before: AccountView, after: AccountView, fact: Event, received_us: int) -> None:
         """Tell everybody what a fact has changed."""

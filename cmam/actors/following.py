@@ -99,6 +99,8 @@ class Following:
 
     def leader_holds(self, message: m.LeaderHolds) -> None:
         """A link begins: bring its copies and what its leader holds together, once this account can."""
+        if self.is_stopping:
+            return  # a change told before it may have been left to the next start, which would reduce a second time
         if message.ticket != self._tickets.get(message.link):
             return
         if not self._desk.is_reconciled or self._deferred:

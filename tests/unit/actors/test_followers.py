@@ -101,3 +101,20 @@ def test_many_followers_that_missed_the_same_have_it_read_once() -> None:
         stage.followers.tell_the_past(m.StreamRead(read.stream, records, after=read.after), stage.view)
     assert [read.after for read in stage.reads] == [1] * 5 + [0]
     assert sorted(told.link for told in stage.told if isinstance(told, m.LeaderChanged)) == names
+
+
+def test_who_asks_anew_while_behind_is_told_holdings_only_after_the_past() -> None:
+    """A follower that waited for the reconcile and then fell behind is told what it missed first, the holdings last."""
+    stage = Stage(HealthChanged(health=Health.DOWN))
+    stage.followers.join(m.FollowFrom(LINK, FOLLOWER, stage.view.version, AFTER_ALL, ticket=1), stage.view)
+    news = (fill(1), HealthChanged(health=Health.RECONCILED))
+    stage.events = (*stage.events, *news)
+    for event in news:
+        stage.view = evolve(stage.view, event, 1)
+    stage.followers.join(m.FollowFrom(LINK, FOLLOWER, 2, AFTER_ALL, ticket=2), stage.view)
+    stage.followers.reconciled(stage.view)
+    assert stage.told == []
+    for read in stage.reads:
+        records = tuple((event, 1) for event in stage.events[read.after :])
+        stage.followers.tell_the_past(m.StreamRead(read.stream, records, after=read.after), stage.view)
+    assert [type(told) for told in stage.told] == [m.LeaderChanged, m.LeaderHolds]
