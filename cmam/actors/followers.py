@@ -75,7 +75,7 @@ class Followers:
         self._routes[message.link] = message
         self._joining.discard(message.link)  # holdings come behind the past: before it, both would reduce
         waiting = self._behind.get(message.link)
-        if waiting is None and message.version >= view.version:
+        if waiting is None and (message.version, message.index) >= (view.version, AFTER_ALL):
             self._tell_holdings((message.link,), view)
             return
         held = waiting.held if waiting is not None else []

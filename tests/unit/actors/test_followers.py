@@ -90,6 +90,17 @@ def test_a_record_that_may_hold_a_second_change_is_folded_again() -> None:
     assert [read.after for read in stage.reads] == [1]
 
 
+def test_the_very_last_record_is_looked_at_too() -> None:
+    """A follower that has decided one change of the leader's last record may have missed another of the same."""
+    stage = Stage(fill(1), fill(2, kind=OrderType.LIMIT))
+    stage.join(3, 0)
+    assert [read.after for read in stage.reads] == [2, 0]
+    stage = Stage(fill(1), fill(2))
+    stage.join(3, AFTER_ALL)
+    assert stage.reads == []
+    assert [type(told) for told in stage.told] == [m.LeaderHolds]
+
+
 def test_many_followers_that_missed_the_same_have_it_read_once() -> None:
     """The past of many is one past: the stream is read whole once for all of them."""
     stage = Stage(fill(1), QUIET, fill(2))
