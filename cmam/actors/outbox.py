@@ -44,7 +44,8 @@ class Outbox:
 
     def write(self, what: tuple[Any, ...], session: Session, wire: Wire) -> str:
         """Write everything in one go; answers why it failed, or nothing."""
-        frames = []
+        frames: list[bytes] = []
+        left: list[Any] = []
         now = self._clock.monotonic()
         for one in what:
             try:
@@ -55,13 +56,14 @@ class Outbox:
                 self._refuse(one, str(error))
                 continue
             session.sent(client_msg_id, name, account, catalogue.type_of(message), now)
+            left.append(one)
         failure = ""
         try:
             wire.send(b"".join(frames))
         except OSError as error:
             failure = f"writing failed: {error}"
         written_us = self._clock.monotonic()
-        for one in what:
+        for one in left:
             if isinstance(one, m.Submit):
                 written = m.Written(one.intent, one.received_us, one.decided_us, one.committed_us, written_us)
                 self._tell(m.account_name(one.account), written)
