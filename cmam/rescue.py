@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field
+from functools import partial
 
 from cmam.clock import Clock
 from cmam.config.home import Home
@@ -158,10 +159,10 @@ class Rescue:
         """Closes first, then cancels; what is refused is asked for again in the next round."""
         for position in one.positions:
             say(f"closing position {position.position} of {known.shown}")
-            self._ask(lambda p=position: desk.close(known.account, p), one)  # type: ignore[misc]
+            self._ask(partial(desk.close, known.account, position), one)
         for order in one.orders:
             say(f"cancelling order {order.order} of {known.shown}")
-            self._ask(lambda o=order: desk.cancel(known.account, o), one)  # type: ignore[misc]
+            self._ask(partial(desk.cancel, known.account, order), one)
 
     def _ask(self, ask: Callable[[], None], one: Found) -> None:
         try:

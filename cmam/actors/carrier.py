@@ -171,7 +171,7 @@ class CarriedInbox:
 def carried(actor: type[pykka.Actor], carrier: Carrier) -> type[pykka.Actor]:
     """The class of actors of this kind that this carrier runs."""
 
-    class Carried(actor):  # type: ignore[misc, valid-type]
+    class Carried(actor):  # type: ignore[misc, valid-type]  # mypy knows no base that is a value
         def _create_actor_inbox(self) -> Any:  # Pykka calls it on the instance, which the inbox has to know
             return CarriedInbox(carrier, self)
 

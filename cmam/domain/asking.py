@@ -45,7 +45,7 @@ class Outcome:
 def signed(outcome: Outcome, user: str) -> Outcome:
     """The same with whoever asked for it in every event that has a place for a name."""
     events = tuple(
-        (stream, replace(event, user=user) if getattr(event, "user", None) == "" else event)  # type: ignore[call-arg]
+        (stream, replace(event, user=user) if getattr(event, "user", None) == "" else event)  # type: ignore[call-arg]  # asked just before
         for stream, event in outcome.events
     )
     return Outcome(events, outcome.answer)

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from dataclasses import replace as dataclass_replace
+from typing import Any
 
 from cmam.domain.attempts import attempt
 from cmam.domain.changes import Change
@@ -66,17 +67,17 @@ class Case:
         link = dataclass_replace(self.link, settings=settings, policy=policy_of(settings))
         return dataclass_replace(self, link=link)
 
-    def with_inputs(self, **changes: object) -> Case:
+    def with_inputs(self, **changes: Any) -> Case:
         """The same with other inputs."""
-        return dataclass_replace(self, inputs=dataclass_replace(self.inputs, **changes))  # type: ignore[arg-type]
+        return dataclass_replace(self, inputs=dataclass_replace(self.inputs, **changes))
 
     def with_view(self, **changes: object) -> Case:
         """The same on an account of which something else is true."""
         return dataclass_replace(self, view=replace(self.view, **changes))
 
-    def with_change(self, **changes: object) -> Case:
+    def with_change(self, **changes: Any) -> Case:
         """The same for a leader who did it otherwise; an open that waited remembers the change in its copy."""
-        change = dataclass_replace(self.change, **changes)  # type: ignore[arg-type]
+        change = dataclass_replace(self.change, **changes)
         waiting = dataclass_replace(self.waiting, change=change) if self.waiting is not None else None
         return dataclass_replace(self, change=change, waiting=waiting)
 

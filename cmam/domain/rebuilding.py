@@ -171,7 +171,9 @@ def _goal(
     leader_order: OrderId | None,
 ) -> Goal:
     """What it shall be: what it is, with the leader's levels of now; nothing where it came after its copy had ended."""
-    policy, spec = settings.policy, view.specs.get((stray.position or stray.order).symbol)  # type: ignore[union-attr]
+    thing = stray.position or stray.order
+    assert thing is not None, f"expected a position or an order, found neither under {stray.label}"
+    policy, spec = settings.policy, view.specs.get(thing.symbol)
     target = Fraction(volume)
     leader_volume = change.after if change is not None else Volume(0)
     if former is not None and former.position is not None:

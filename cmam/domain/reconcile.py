@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 from cmam.domain.changes import Change
 from cmam.domain.commands import Command, CommandKind
@@ -125,9 +125,9 @@ def by_hand(found: Iterable[Finding]) -> str:
     return f"{'; '.join(texts[:SHOWN_MAX])}{more}: look with `cmam profile check`."
 
 
-def _finding(kind: FindingKind, remedy: Remedy, of: object = None, **more: object) -> Finding:
+def _finding(kind: FindingKind, remedy: Remedy, of: object = None, **more: Any) -> Finding:
     link, source = getattr(of, "link", None), getattr(of, "source", None)
-    return Finding(kind=kind, remedy=remedy, link=link, source=source, **more)  # type: ignore[arg-type]
+    return Finding(kind=kind, remedy=remedy, link=link, source=source, **more)
 
 
 def _of_copy(

@@ -17,7 +17,7 @@ def replace(value: T, /, **changes: Any) -> T:
     """What `dataclasses.replace` gives, for classes without `__post_init__`; a field that is none is a bug."""
     fields: dict[str, Any] | None = getattr(value, "__dict__", None)
     if fields is None:
-        return dataclasses.replace(value, **changes)  # type: ignore[type-var]
+        return dataclasses.replace(value, **changes)  # type: ignore[type-var]  # whatever has slots here is a dataclass
     assert changes.keys() <= fields.keys(), f"expected fields of {type(value).__name__}, found {sorted(changes)}"
     fresh = object.__new__(type(value))
     fresh.__dict__.update(fields)

@@ -47,7 +47,7 @@ class Setting:
 
 
 def _choice(kind: type) -> tuple[Callable[[str], Any], str]:
-    return (lambda text: kind(text.strip().lower())), "one of: " + ", ".join(kind)  # type: ignore[arg-type]
+    return (lambda text: kind(text.strip().lower())), "one of: " + ", ".join(kind)  # type: ignore[arg-type]  # an enum is called by its value
 
 
 def _table(text: str) -> tuple[SymbolRow, ...]:

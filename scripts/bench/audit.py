@@ -53,7 +53,7 @@ class Row:
 def make_log(folder: Path, events: int) -> None:
     """Write a log of so many records: days of trade, one after the other."""
     log = EventLog.open(folder, durability="none")
-    world = World(log=_Batched(log)).set_up()  # type: ignore[arg-type]
+    world = World(log=_Batched(log)).set_up()  # type: ignore[arg-type]  # it stands in for a log
     number = 0
     while log.position() < events:
         number += 1

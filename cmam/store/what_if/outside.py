@@ -56,7 +56,8 @@ def _of_order(book: Book, fact: ExecutionSeen, then: Order, order: Order, at_us:
 
 def _of_position(book: Book, before: AccountView, fact: ExecutionSeen, held: Position, at_us: int) -> Iterator[Event]:
     deal, seen = fact.deal, fact.position
-    known = before.positions.get(deal.position if deal is not None else seen.position if seen is not None else -1)  # type: ignore[arg-type]
+    traded = deal if deal is not None else seen
+    known = before.positions.get(traded.position) if traded is not None else None
     if known is None or known.volume <= 0:
         return
     if deal is not None and deal.close is not None and deal.price is not None:
