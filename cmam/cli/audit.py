@@ -8,7 +8,6 @@ from typing import Any
 import click
 
 from cmam.cli.audit_options import (
-    NUMBERS,
     as_csv,
     asked,
     copy_states,
@@ -19,9 +18,10 @@ from cmam.cli.audit_options import (
     order_states,
     show,
 )
-from cmam.cli.common import Noun, console, face, fail, print_json, print_rows, say
+from cmam.cli.common import Noun, console, face, fail, print_json, say
 from cmam.cli.proof import export, head, verify
 from cmam.cli.story import tell
+from cmam.cli.timings import timings
 
 
 @click.group(cls=Noun)
@@ -201,52 +201,6 @@ def _sum_lines(line: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         yield "drift", f"{line['drift']} units beyond their targets, in {line['drifting']} live copies"
 
 
-@audit.command()
-@click.option("--account", metavar="ID", help="Only this follower.")
-@click.option("--since", metavar="TIME", help="From this moment on.")
-@as_csv
-def timings(account: str | None, since: str | None, csv: bool) -> None:
-    """How long each stage took, and how much worse than the leader each follower was filled."""
-    from cmam.store.timings import slippage
-    from cmam.store.timings import timings as spans
-
-    filters = asked({"account": account, "since": since})
-    with opened() as past:
-        lines = spans(past, account=filters.account, since_us=filters.since_us)
-        slipped = slippage(past, account=filters.account, since_us=filters.since_us)
-    forecasts = [] if account or csv else _forecasts()
-    if csv or face().as_json:
-        emit([*lines, *({"stage": "slippage_pips", **line} for line in slipped), *forecasts], as_csv=csv)
-        return
-    columns: list[str | tuple[str, str]] = ["stage", "account", "count"]
-    columns += [(f"{name}_ms", f"{name} ms") for name in ("p50", "p90", "p99", "max")]
-    print_rows(lines, columns, empty="Nothing was measured yet.", numbers=NUMBERS)
-    if slipped:
-        print_rows(
-            slipped,
-            ["account", "part", "count", "p50", "p90", "p99", "max"],
-            empty="",
-            title="slippage in pips; negative is better than the leader",
-            numbers=NUMBERS,
-        )
-    for line in forecasts:
-        say(f"An open of {line['profile']}, the budget {line['budget']}: {line['text']}.")
-
-
-def _forecasts() -> list[dict[str, Any]]:
-    """How late the last follower of each profile would be: as the budgets are now, or unused where nothing runs."""
-    from cmam import office
-
-    home = face().home
-    running = office.ask_running(home, {"command": "status"})
-    if running is not None:
-        found = {entry["profile"]: entry["forecast"] for entry in running["profiles"] if entry.get("forecast")}
-    else:
-        found = office.idle_forecasts(home)
-    budget = "as it is now" if running is not None else "unused"
-    return [{"stage": "forecast", "profile": name, "budget": budget, **entry} for name, entry in found.items()]
-
-
 # --- one story ------------------------------------------------------------------------------------------------------
 
 
@@ -271,5 +225,5 @@ def explain(name: str) -> None:
         tell(story)
 
 
-for command in (verify, head, export):
+for command in (timings, verify, head, export):
     audit.add_command(command)

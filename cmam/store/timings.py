@@ -5,10 +5,12 @@ The spans were measured with a clock that never jumps and stand in the record; h
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from fractions import Fraction
+from typing import TypeVar
 
 from cmam.store.audit import Audit, Line
+from cmam.store.histogram import histogram
 
 STAGES: Mapping[str, str] = {
     "report_to_decided": "decided_us",
@@ -20,15 +22,40 @@ STAGES: Mapping[str, str] = {
 """Each stage, and where its span stands. The first four only exist where a leader's report led to the request."""
 
 ALL = "all"
+Number = TypeVar("Number", int, Fraction)
 
 
 def timings(audit: Audit, *, account: int | None = None, since_us: int | None = None) -> list[Line]:
-    """One line per stage, over all followers first, then per follower: how many, and percentiles in milliseconds."""
-    accounts = [row[0] for row in audit.views.execute("SELECT DISTINCT account FROM orders ORDER BY account")]
-    wanted = [account] if account is not None else accounts
-    lines = [] if account is not None else [_line(audit, stage, None, since_us) for stage in STAGES]
-    lines += [_line(audit, stage, one, since_us) for one in wanted for stage in STAGES]
-    return [line for line in lines if line["count"]]
+    """One line per stage, over all followers first, then per follower: how many, percentiles, and a histogram.
+
+    Percentiles and the bounds of the buckets are in milliseconds; a bucket holds what lasted `from_ms` or longer and
+    less than `below_ms`, which is null in the one without an end.
+    """
+    columns = ", ".join(
+        f"CASE WHEN {'answered_us IS NOT NULL' if stage == 'written_to_answered' else 'is_from_report'} THEN {span} END"
+        for stage, span in STAGES.items()
+    )
+    rows = audit.views.execute(
+        f"SELECT account, {columns} FROM orders"
+        " WHERE (?1 IS NULL OR account = ?1) AND (?2 IS NULL OR at_us >= ?2) ORDER BY account",
+        [account, since_us],
+    )
+    found: dict[int | str, list[list[int]]] = {} if account is not None else {ALL: [[] for _ in STAGES]}
+    for one, *spans in rows:
+        own = found.setdefault(one, [[] for _ in STAGES])
+        for place, span in enumerate(spans):
+            if span is not None:
+                own[place].append(span)
+    if account is None:
+        found[ALL] = [
+            [span for name, own in found.items() if name != ALL for span in own[n]] for n in range(len(STAGES))
+        ]
+    return [
+        _line(stage, one, spans)
+        for one, stages in found.items()
+        for stage, spans in zip(STAGES, stages, strict=True)
+        if spans
+    ]
 
 
 PARTS: Mapping[str, str] = {
@@ -60,19 +87,25 @@ def slippage(audit: Audit, *, account: int | None = None, since_us: int | None =
     ]
 
 
-def _line(audit: Audit, stage: str, account: int | None, since_us: int | None) -> Line:
-    span = STAGES[stage]
-    only = "answered_us IS NOT NULL" if stage == "written_to_answered" else "is_from_report = 1"
-    rows = audit.views.execute(
-        f"SELECT {span} FROM orders WHERE {only} AND (?1 IS NULL OR account = ?1) AND (?2 IS NULL OR at_us >= ?2)",
-        [account, since_us],
-    ).fetchall()
-    spans = sorted(Fraction(row[0], 1_000) for row in rows)
-    line: Line = {"stage": stage, "account": account if account is not None else ALL, "count": len(spans)}
-    return line | {f"{name}_ms": _decimal(value, 3) for name, value in _percentiles(spans).items()}
+def _line(stage: str, account: int | str, spans_us: Iterable[int]) -> Line:
+    spans = sorted(spans_us)
+    percentiles = {f"{name}_ms": _ms(value, 3) for name, value in _percentiles(spans).items()}
+    buckets = [
+        {
+            "from_ms": _ms(bucket.from_us, 2),
+            "below_ms": None if bucket.below_us is None else _ms(bucket.below_us, 2),
+            "count": bucket.count,
+        }
+        for bucket in histogram(spans)
+    ]
+    return {"stage": stage, "account": account, "count": len(spans), **percentiles, "histogram": buckets}
 
 
-def _percentiles(values: Sequence[Fraction]) -> dict[str, Fraction]:
+def _ms(span_us: int, digits: int) -> str:
+    return _decimal(Fraction(span_us, 1_000), digits)
+
+
+def _percentiles(values: Sequence[Number]) -> dict[str, Number]:
     """The nearest-rank percentiles of sorted values: each is a value that really occurred."""
     if not values:
         return {}
