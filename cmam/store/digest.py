@@ -15,7 +15,8 @@ from cmam.domain.account import AccountView
 from cmam.domain.copies import Copy
 from cmam.domain.events import Event
 from cmam.store.envelope import Recorded
-from cmam.store.replay import Replay, spoken
+from cmam.store.replay import Replay
+from cmam.store.sameness import spoken
 
 
 def replay_digest(records: Iterable[Recorded]) -> str:

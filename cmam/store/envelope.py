@@ -232,6 +232,11 @@ def event_bytes(event: object) -> bytes:
     return _EVENT.encode(event)
 
 
+def is_written_in(event: object, state: bytes) -> bool:
+    """Whether a record's bytes end with exactly this event; bytes of another version may say the same otherwise."""
+    return state.endswith(b'"data":' + _EVENT.encode(event) + b"}")
+
+
 def event_builtins(event: object) -> Any:
     """An event, or a part of one, as dicts, lists, strings and integers, ready for JSON."""
     return msgspec.to_builtins(event, order="deterministic")

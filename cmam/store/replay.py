@@ -8,22 +8,20 @@ passed over. It reads the log and nothing else: no clock, no network.
 from __future__ import annotations
 
 import bisect
-import dataclasses
-import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
-from typing import Any
+from dataclasses import dataclass, field
 
 from cmam.domain.account import AccountView
 from cmam.domain.changes import Change
 from cmam.domain.events import ChangeDecided, Event
-from cmam.domain.ids import AccountId, ProfileId
+from cmam.domain.ids import AccountId, LinkId, ProfileId
 from cmam.domain.leading import changes
 from cmam.domain.link import LinkSettings, ProfileView, link_settings
 from cmam.domain.registry import PROFILE_PREFIX, Registry, evolve_registry
 from cmam.domain.turn import decide_change, step
-from cmam.store.envelope import Recorded, UnknownEvent, event_builtins, event_bytes
+from cmam.store.envelope import Recorded, UnknownEvent, event_bytes
 from cmam.store.fold import Fold, account_of
+from cmam.store.sameness import comes_out, is_same_change
 
 DIFFERENCES_MAX = 100
 """More than these are counted, not listed."""
@@ -83,6 +81,7 @@ class Replay:
         self._on_derived = on_derived
         self._registry = Registry()
         self._profiles: dict[str, list[ProfileView]] = {}
+        self._settings: dict[tuple[str, int], Mapping[LinkId, LinkSettings]] = {}
         self._accounts: dict[AccountId, _Account] = {}
         self._told: dict[tuple[AccountId, int], tuple[Change, ...]] = {}
         self._places: dict[AccountId, list[tuple[int, int]]] = {}
@@ -164,7 +163,7 @@ class Replay:
             self._on_derived(record, computed)
         if record.topic != computed.TOPIC:
             self._lose(account, record, _text(computed), f"{computed.TOPIC} comes out instead")
-        elif not _comes_out(computed, record.event, record.state):
+        elif not comes_out(computed, record.event, record.state):
             self._lose(account, record, _text(computed), "it comes out otherwise")
 
     def _end_turn(self, account: _Account) -> None:
@@ -193,7 +192,7 @@ class Replay:
         if found is None:
             why = f"record {event.cause_version} of account {event.change.leader} tells no such change"
             self._differ(record, "", why)
-        elif not _comes_out(_lasting(found), _lasting(event.change), record.state, "change"):
+        elif not is_same_change(found, event.change, record.state):
             why = f"its change is not what record {event.cause_version} of account {event.change.leader} tells"
             self._differ(record, _text(found), why)
 
@@ -226,9 +225,12 @@ class Replay:
         history = self._profiles.get(PROFILE_PREFIX + event.profile, [])
         if not 0 < event.settings_version <= len(history):
             return None
-        profile = history[event.settings_version - 1]
-        links = link_settings(profile, self._registry.store, paused_accounts=frozenset())
-        return next((link for link in links if link.link == event.link), None)
+        known = self._settings.get((event.profile, event.settings_version))
+        if known is None:  # reading a policy takes as long as ten decisions
+            profile = history[event.settings_version - 1]
+            links = link_settings(profile, self._registry.store, paused_accounts=frozenset())
+            known = self._settings[(event.profile, event.settings_version)] = {link.link: link for link in links}
+        return known.get(event.link)
 
     def _differ(self, record: Recorded, computed: str, why: str) -> None:
         if len(self.result.differences) >= DIFFERENCES_MAX:
@@ -242,37 +244,6 @@ class Replay:
 
 def _text(event: object) -> str:
     return event_bytes(event).decode()
-
-
-def _comes_out(computed: object, recorded: object, state: bytes, part: str | None = None) -> bool:
-    """Whether what was computed is, to the byte, what was recorded.
-
-    A record of an older version does not speak of fields that came later. These alone are not compared: what stands in
-    the stored bytes must come out, all of it.
-    """
-    if event_bytes(computed) == event_bytes(recorded):
-        return True
-    data = json.loads(state)["data"]
-    stored = data if part is None else data[part]
-    return bool(spoken(computed, stored) == spoken(recorded, stored))
-
-
-def spoken(value: object, stored: Any) -> Any:
-    """A value as plain JSON, without the fields that the stored form of it does not have."""
-    if dataclasses.is_dataclass(value) and isinstance(stored, dict):
-        names = [entry.name for entry in dataclasses.fields(value) if entry.name in stored]
-        return {name: spoken(getattr(value, name), stored[name]) for name in names}
-    if isinstance(value, Mapping) and isinstance(stored, dict):
-        return {key: spoken(one, stored.get(key)) for key, one in value.items()}
-    if isinstance(value, tuple) and isinstance(stored, list) and len(value) == len(stored):
-        return [spoken(one, old) for one, old in zip(value, stored, strict=True)]
-    return event_builtins(value)
-
-
-def _lasting(change: Change) -> Change:
-    """A change without what only its own moment knew: the quote on the screen, and whether it was told late."""
-    money = replace(change.money, equity=None, free_margin=None) if change.money is not None else None
-    return replace(change, quote=None, late=False, money=money)
 
 
 def verify(records: Iterable[Recorded]) -> Replayed:
