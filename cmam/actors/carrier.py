@@ -18,8 +18,22 @@ from typing import Any
 
 import pykka
 
-Entry = list[Any]
-"""An actor and an envelope for it. The actor is None where the message was taken back."""
+Envelopes = deque[Any]
+
+
+class Slip:
+    """A place in a lane: whose turn it is there, without saying for which message; that is the first that waits.
+
+    An actor has one slip for each lane, which stands in the lane as often as messages wait. So a message is taken by
+    whoever gets it out of `waiting`, once and by one only, and its slip is then a turn without a message.
+    """
+
+    __slots__ = ("actor", "lane", "waiting")
+
+    def __init__(self, actor: Any, lane: deque[Slip]) -> None:
+        self.actor = actor
+        self.lane = lane
+        self.waiting: Envelopes = deque()
 
 
 class Carrier:
@@ -28,35 +42,34 @@ class Carrier:
     def __init__(self, name: str, lanes: Mapping[type, int]) -> None:
         self._name = name
         self._lane_of = lanes
-        self._lanes: tuple[deque[Entry], ...] = (deque(), deque(), deque())
+        self._lanes: tuple[deque[Slip], ...] = (deque(), deque(), deque())
         self._bell: SimpleQueue[None] = SimpleQueue()
         self._lock = threading.Lock()
         self._carried = 0
+        self._has_thread = False
         self._watch = 0
         self._at: Any = None
-        self._parked: dict[Any, list[Entry]] = {}
+        self._parked: dict[Any, list[Slip]] = {}
 
     def adopt(self, actor: Any) -> None:
         """Run an actor's turns from now on; the thread begins with the first actor and ends with the last."""
         actor._actor_loop_setup()
         with self._lock:
             self._carried += 1
-            if self._carried == 1:
+            if not self._has_thread:
+                self._has_thread = True
                 self._relieve()
 
-    def post(self, actor: Any, envelope: Any) -> None:
+    def slips(self, actor: Any) -> tuple[Slip, ...]:
+        """An actor's place in each lane."""
+        return tuple(Slip(actor, lane) for lane in self._lanes)
+
+    def post(self, slips: tuple[Slip, ...], envelope: Any) -> None:
         """Have an actor take a message in a turn of its own. From any thread."""
-        self._lane(envelope).append([actor, envelope])
+        slip = slips[self._lane_of.get(type(envelope.message), 2)]
+        slip.waiting.append(envelope)  # before its turn is: a turn that finds nothing means that it was taken back
+        slip.lane.append(slip)
         self._bell.put(None)
-
-    def _lane(self, envelope: Any) -> deque[Entry]:
-        return self._lanes[self._lane_of.get(type(envelope.message), 2)]
-
-    def entries(self, actor: Any) -> list[Entry]:
-        """What waits for an actor, in the order in which it would be taken."""
-        with self._lock:
-            waiting = [entry for lane in (self._parked.get(actor, ()), *self._lanes) for entry in list(lane)]
-        return [entry for entry in waiting if entry[0] is actor]
 
     def make_way(self, actor: Any) -> None:
         """If this actor's turn is the one that lasts, leave it to its thread and carry the others on in another."""
@@ -78,51 +91,60 @@ class Carrier:
         ring = self._bell.get
         while True:
             ring()
-            entry = self._unparked() if self._parked else (first or second or last).popleft()
-            if entry is None:
+            slip = self._unparked() if self._parked else (first or second or last).popleft()
+            if slip is None:
                 continue
-            actor, envelope = entry
-            if actor is None or actor.actor_stopped.is_set():
+            actor = slip.actor
+            if actor.actor_stopped.is_set():
                 continue
             self._at = actor
             if self._watch != watch:
-                self._lane(envelope).appendleft(entry)
+                slip.lane.appendleft(slip)
                 self._bell.put(None)
                 self._hand_over(actor)
                 return
-            _turn(actor, envelope)
+            try:
+                envelope = slip.waiting.popleft()
+            except IndexError:
+                pass
+            else:
+                _turn(actor, envelope)
+            is_stopped = actor.actor_stopped.is_set()  # looked at while nobody else runs its turns
             if self._watch != watch:
                 self._hand_over(actor)
-                self._is_last(actor)
+                if is_stopped:
+                    self._let_go(is_ending=False)
                 return
             self._at = None
-            if self._is_last(actor):
+            if is_stopped and self._let_go(is_ending=True):
                 return
 
-    def _unparked(self) -> Entry | None:
-        """The next entry; one for somebody who is left to another thread is parked until that is free."""
+    def _unparked(self) -> Slip | None:
+        """The next slip; one of somebody who is left to another thread is parked until that is free."""
         first, second, last = self._lanes
         with self._lock:
-            entry = (first or second or last).popleft()
-            parked = self._parked.get(entry[0])
+            slip = (first or second or last).popleft()
+            parked = self._parked.get(slip.actor)
             if parked is None:
-                return entry
-            parked.append(entry)
+                return slip
+            parked.append(slip)
             return None
 
     def _hand_over(self, actor: Any) -> None:
         """Relieved: the actor that held this thread is carried on like the others, its messages in their order."""
         with self._lock:
-            for entry in reversed(self._parked.pop(actor, [])):
-                self._lane(entry[1]).appendleft(entry)
+            for slip in reversed(self._parked.pop(actor, [])):
+                slip.lane.appendleft(slip)
                 self._bell.put(None)
 
-    def _is_last(self, actor: Any) -> bool:
-        if not actor.actor_stopped.is_set():
-            return False
+    def _let_go(self, *, is_ending: bool) -> bool:
+        """One actor less; whether the thread that asks ends here: with the last actor, if it is not relieved anyway."""
         with self._lock:
             self._carried -= 1
-            return not self._carried
+            if self._carried or not is_ending:
+                return False
+            self._has_thread = False
+            return True
 
 
 def _turn(actor: Any, envelope: Any) -> None:
@@ -145,23 +167,27 @@ class CarriedInbox:
     def __init__(self, carrier: Carrier, actor: Any) -> None:
         self._carrier = carrier
         self._actor = actor
+        self._slips = carrier.slips(actor)
+        self._first, self._second, self._last = (slip.waiting for slip in self._slips)
 
     def put(self, envelope: Any) -> None:
-        self._carrier.post(self._actor, envelope)
+        self._carrier.post(self._slips, envelope)
 
     def get(self) -> Any:
         raise AssertionError("the carrier takes messages, nobody else")
 
     def get_nowait(self) -> Any:
-        """Take a message back before the carrier comes to it; raises Empty where none waits."""
-        for entry in self._carrier.entries(self._actor):
-            entry[0] = None
-            return entry[1]
+        """Take the next message before the carrier comes to it; raises Empty where none waits. From any thread."""
+        for waiting in (self._first, self._second, self._last):
+            try:
+                return waiting.popleft()
+            except IndexError:
+                continue
         raise Empty
 
     def empty(self) -> bool:
-        """Whether nothing waits for this actor."""
-        return not self._carrier.entries(self._actor)
+        """Whether nothing waits for this actor. From any thread; it asks nobody else, however many are carried."""
+        return not (self._first or self._second or self._last)
 
     def make_way(self) -> None:
         """Let the others of the thread go on, if this actor is what holds it."""

@@ -10,7 +10,7 @@ from typing import Any
 import pykka
 import pytest
 
-from cmam.actors.runtime import Directory, Failed, Latch, ThreadRuntime, Watched
+from cmam.actors.runtime import Directory, Failed, Latch, ThreadRuntime, Watched, waiting
 
 PATIENCE_S = 120
 
@@ -36,6 +36,8 @@ class Hold:
 
     begun: Latch
     latch: Latch
+    error: str = ""
+    """What it fails with in the end, if with anything."""
 
 
 class Listener(Watched):
@@ -49,6 +51,8 @@ class Listener(Watched):
         if isinstance(message, Hold):
             message.begun.open()
             assert message.latch.wait(PATIENCE_S)
+            if message.error:
+                raise ValueError(message.error)
         elif isinstance(message, Exception):
             raise message
         elif isinstance(message, Failed):
@@ -158,3 +162,83 @@ def test_what_was_not_taken_can_be_taken_back(started: ThreadRuntime) -> None:
     quick.tell("end")
     assert done.wait(PATIENCE_S)
     assert heard == []
+
+
+def test_an_inbox_knows_of_its_own_actor_alone(started: ThreadRuntime) -> None:
+    """What waits for others is nothing to it, and what has been taken waits no longer, even while its turn lasts."""
+    directory, begun, go, done = Directory(), Latch(), Latch(), Latch()
+    one = started.start(Listener, "one", directory, [], done, carrier="c")
+    two = started.start(Listener, "two", directory, [], done, carrier="c")
+    one.tell(Hold(begun, go))
+    assert begun.wait(PATIENCE_S)
+    two.tell(Urgent(1))
+    busy, other = directory.actor("one"), directory.actor("two")
+    assert busy is not None
+    assert other is not None
+    assert busy.actor_inbox.empty()
+    assert not other.actor_inbox.empty()
+    assert (busy.is_idle, other.is_idle) == (False, False)
+    assert other.actor_inbox.get_nowait().message == Urgent(1)
+    assert other.actor_inbox.empty()
+    go.open()
+    two.tell("end")
+    assert done.wait(PATIENCE_S)
+
+
+def test_each_message_is_taken_once_whoever_takes_it(started: ThreadRuntime) -> None:
+    """Turns, tellers and one who takes back, all at the same time: nothing is heard twice, and nothing is lost."""
+    heard: list[Any] = []
+    directory, done = Directory(), Latch()
+    ref = started.start(Listener, "one", directory, heard, done, carrier="c")
+    actor = directory.actor("one")
+    assert actor is not None
+    kinds, each = (Urgent, Soon, Later), 2_000
+
+    def tell(kind: Any) -> None:
+        for number in range(each):
+            ref.tell(kind(number))
+
+    tellers = [threading.Thread(target=tell, args=(kind,)) for kind in kinds]
+    for teller in tellers:
+        teller.start()
+    taken: list[Any] = []
+    while any(teller.is_alive() for teller in tellers):
+        taken += waiting(actor.actor_inbox)
+    for teller in tellers:
+        teller.join()
+    ref.tell("end")
+    assert done.wait(PATIENCE_S)
+    turned = [message for _, message, _ in heard]
+    for kind in kinds:
+        numbers = [[one.number for one in found if isinstance(one, kind)] for found in (turned, taken)]
+        assert sorted(numbers[0] + numbers[1]) == list(range(each))
+        assert numbers[0] == sorted(numbers[0])
+        assert numbers[1] == sorted(numbers[1])
+
+
+def test_one_thread_carries_on_after_a_stuck_actor_was_the_last(started: ThreadRuntime) -> None:
+    """It fails in the thread it was left to, which ends; the relief, with nobody left, is there for the next actor."""
+    heard: list[Any] = []
+    directory, begun, go, done = Directory(), Latch(), Latch(), Latch()
+    slow = started.start(Listener, "slow", directory, heard, done, carrier="alone")
+    slow.tell(Hold(begun, go, "oh"))
+    assert begun.wait(PATIENCE_S)
+    (held,) = _threads_of("alone")
+    actor = directory.actor("slow")
+    assert actor is not None
+    actor.make_way()
+    go.open()
+    held.join(PATIENCE_S)
+    assert not held.is_alive()
+    for number in range(3):
+        begun = Latch()
+        fresh = started.start(Listener, "fresh", directory, heard, begun, carrier="alone")
+        fresh.tell(Later(number))
+        fresh.tell("end")
+        assert begun.wait(PATIENCE_S)
+    assert [message.number for _, message, _ in heard] == [0, 1, 2]
+    assert len(_threads_of("alone")) == 1
+
+
+def _threads_of(carrier: str) -> list[threading.Thread]:
+    return [thread for thread in threading.enumerate() if thread.name == f"carrier {carrier}"]
