@@ -115,4 +115,4 @@ def _leaves_as_it_is(view: AccountView, recorded: IntentRecorded) -> bool:
 def _closes_share(view: AccountView, recorded: IntentRecorded) -> bool:
     """Whether this takes a whole share out of a net that stands on its side: a close, never an order against it."""
     copy = view.copies.get((recorded.link, recorded.source))
-    return recorded.command.kind is CommandKind.CLOSE and copy is not None and copy.share and copy.target <= 0
+    return recorded.command.kind is CommandKind.CLOSE and copy is not None and copy.share and not copy.is_wanted

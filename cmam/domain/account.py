@@ -7,6 +7,9 @@ leader it has only positions and orders. The folds themselves stand by concept: 
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
+from typing import Any
+
 from cmam.domain.booking import adopt_unknown, intent_of, match_copy, match_intent, refresh_copies
 from cmam.domain.copies import Copy, CopyKey, CopyState, Cursor, Intent, IntentState
 from cmam.domain.endings import finish, touch, wake_copy
@@ -32,7 +35,6 @@ from cmam.domain.events import (
     GuardTripped,
     Health,
     HealthChanged,
-    IntentDropped,
     IntentOverdue,
     IntentRecorded,
     IntentSent,
@@ -40,7 +42,6 @@ from cmam.domain.events import (
     LeverageSeen,
     MarginSeen,
     Reconciled,
-    RequestRefused,
     ResultsSeen,
     StopOutSeen,
     SymbolConfirmed,
@@ -75,10 +76,10 @@ from cmam.domain.latches import (
 )
 from cmam.domain.naming import read_label
 from cmam.domain.quantities import Volume
-from cmam.domain.replacing import replace
+from cmam.domain.replacing import replace, without
 from cmam.domain.taking_in import take_rebuilt
 from cmam.domain.trades import Deal
-from cmam.domain.view import AccountView
+from cmam.domain.view import AccountView, ViewInTheMaking, in_the_making, lasting
 
 __all__ = [
     "AccountView",
@@ -99,84 +100,19 @@ SAME_MOMENT_MS = 1_000
 
 def evolve(view: AccountView, event: Event, at_us: int) -> AccountView:
     """Fold one event of the account's stream into the view; unknown events only advance the version."""
+    return lasting(advance(in_the_making(view), event, at_us))
+
+
+def advance(view: ViewInTheMaking, event: Event, at_us: int) -> ViewInTheMaking:
+    """Fold one event into a view that only its maker has, in place: for whoever folds many in a row."""
     before_us = view.at_us
-    view = replace(view, version=view.version + 1, at_us=at_us)
-    match event:
-        case ExecutionSeen():
-            return _executed(view, event, at_us)
-        case ChangeDecided():
-            return take_decision(view, event, at_us)
-        case IntentRecorded():
-            return take_intent(view, event, at_us)
-        case IntentSent():
-            return move_intent(view, event.intent, state=IntentState.SENT, moved_us=at_us, only=IntentState.RECORDED)
-        case IntentOverdue():
-            return doubt_intent(view, event, at_us)
-        case IntentSettled():
-            return settle(view, event, at_us)
-        case RequestRefused() | IntentDropped():
-            return view
-        case CopyFinished():
-            return finish(view, event, at_us)
-        case CopyOverdue():
-            return wake_copy(view, event)
-        case Reconciled():
-            return _reconciled(view, event, at_us)
-        case TrailingStopMoved():
-            return trail_stop(view, event)
-        case TraderSeen():
-            return take_trader(view, event)
-        case SymbolListSeen():
-            return take_symbols(view, event)
-        case SymbolSpecSeen():
-            return take_spec(view, event.spec)
-        case LeverageSeen():
-            return replace(view, leverages={**view.leverages, event.leverage: event.tiers})
-        case MarginSeen():
-            return replace(view, margins={**view.margins, event.symbol: event.margins})
-        case ResultsSeen():
-            results = {result.position: result.net for result in event.results}
-            return replace(view, results=results, results_us=at_us)
-        case GuardDayBegan():
-            return begin_day(view, event)
-        case EquityPeaked():
-            return raise_peak(view, event)
-        case GuardTripped():
-            return close_latch(view, event, at_us)
-        case GuardRearmed():
-            return open_latch(view, event)
-        case FlattenRequested():
-            return flatten(view, event, at_us)
-        case CopiesReleased():
-            return release(view, event)
-        case StopOutSeen():
-            return latch_stop_out(view, event, at_us)
-        case SymbolConfirmed():
-            former = {key: spec for key, spec in view.former_specs.items() if key != event.symbol}
-            return replace(view, former_specs=former)
-        case CopyRebuilt():
-            return take_rebuilt(view, event, at_us)
-        case FindingsMade():
-            return replace(view, findings=event.findings)
-        case CopyAdopted():
-            stores = (*view.adopted.get(event.link, ()), event.store)
-            return replace(view, adopted={**view.adopted, event.link: stores})
-        case AttemptDecided():
-            return take_attempt(view, event, at_us)
-        case CopyTouched():
-            return touch(view, event)
-        case HealthChanged():
-            is_lost = view.health is Health.RECONCILED and event.health is not Health.RECONCILED
-            seen_us = before_us if is_lost else view.in_sight_us
-            return replace(view, health=event.health, health_reason=event.reason, in_sight_us=seen_us)
-        case DayHistorySeen():
-            return take_history(view, event)
-        case AlertRaised():
-            return replace(view, alerts={**view.alerts, event.kind: event.text})
-        case AlertHealed():
-            return replace(view, alerts={kind: text for kind, text in view.alerts.items() if kind != event.kind})
-        case _:
-            return view
+    replace(view, version=view.version + 1, at_us=at_us)
+    take = _FOLDS.get(event.__class__)
+    if take is not None:
+        take(view, event, at_us)
+    elif isinstance(event, HealthChanged):
+        _take_health(view, event, before_us)
+    return view
 
 
 def _executed(view: AccountView, event: ExecutionSeen, at_us: int) -> AccountView:
@@ -231,3 +167,95 @@ def _reconciled(view: AccountView, event: Reconciled, at_us: int) -> AccountView
     view = replace(view, orders={order.order: order for order in event.orders if order.is_resting})
     view = replace(adopt_unknown(view, event, at_us), has_reconciled=True)
     return refresh_copies(view, event.deals)
+
+
+# --- events of one line ---------------------------------------------------------------------------------------------
+
+
+def _take_health(view: AccountView, event: HealthChanged, before_us: int) -> AccountView:
+    is_lost = view.health is Health.RECONCILED and event.health is not Health.RECONCILED
+    seen_us = before_us if is_lost else view.in_sight_us
+    return replace(view, health=event.health, health_reason=event.reason, in_sight_us=seen_us)
+
+
+def _take_sent(view: AccountView, event: IntentSent, at_us: int) -> AccountView:
+    return move_intent(view, event.intent, state=IntentState.SENT, moved_us=at_us, only=IntentState.RECORDED)
+
+
+def _take_spec(view: AccountView, event: SymbolSpecSeen, _at_us: int) -> AccountView:
+    return take_spec(view, event.spec)
+
+
+def _take_leverage(view: AccountView, event: LeverageSeen, _at_us: int) -> AccountView:
+    return replace(view, leverages={**view.leverages, event.leverage: event.tiers})
+
+
+def _take_margin(view: AccountView, event: MarginSeen, _at_us: int) -> AccountView:
+    return replace(view, margins={**view.margins, event.symbol: event.margins})
+
+
+def _take_results(view: AccountView, event: ResultsSeen, at_us: int) -> AccountView:
+    return replace(view, results={result.position: result.net for result in event.results}, results_us=at_us)
+
+
+def _confirm_symbol(view: AccountView, event: SymbolConfirmed, _at_us: int) -> AccountView:
+    return replace(view, former_specs=without(view.former_specs, event.symbol))
+
+
+def _take_findings(view: AccountView, event: FindingsMade, _at_us: int) -> AccountView:
+    return replace(view, findings=event.findings)
+
+
+def _adopt_store(view: AccountView, event: CopyAdopted, _at_us: int) -> AccountView:
+    stores = (*view.adopted.get(event.link, ()), event.store)
+    return replace(view, adopted={**view.adopted, event.link: stores})
+
+
+def _raise_alert(view: AccountView, event: AlertRaised, _at_us: int) -> AccountView:
+    return replace(view, alerts={**view.alerts, event.kind: event.text})
+
+
+def _heal_alert(view: AccountView, event: AlertHealed, _at_us: int) -> AccountView:
+    return replace(view, alerts=without(view.alerts, event.kind))
+
+
+def _without_moment(fold: Callable[[AccountView, Any], AccountView]) -> Callable[[AccountView, Any, int], AccountView]:
+    """A fold that asks for no moment, called as one that does."""
+    return lambda view, event, _at_us: fold(view, event)
+
+
+_FOLDS: Mapping[type[Event], Callable[[AccountView, Any, int], AccountView]] = {
+    ExecutionSeen: _executed,
+    ChangeDecided: take_decision,
+    IntentRecorded: take_intent,
+    IntentSent: _take_sent,
+    IntentOverdue: doubt_intent,
+    IntentSettled: settle,
+    CopyFinished: finish,
+    CopyOverdue: _without_moment(wake_copy),
+    Reconciled: _reconciled,
+    TrailingStopMoved: _without_moment(trail_stop),
+    TraderSeen: _without_moment(take_trader),
+    SymbolListSeen: _without_moment(take_symbols),
+    SymbolSpecSeen: _take_spec,
+    LeverageSeen: _take_leverage,
+    MarginSeen: _take_margin,
+    ResultsSeen: _take_results,
+    GuardDayBegan: _without_moment(begin_day),
+    EquityPeaked: _without_moment(raise_peak),
+    GuardTripped: close_latch,
+    GuardRearmed: _without_moment(open_latch),
+    FlattenRequested: flatten,
+    CopiesReleased: _without_moment(release),
+    StopOutSeen: latch_stop_out,
+    SymbolConfirmed: _confirm_symbol,
+    CopyRebuilt: take_rebuilt,
+    FindingsMade: _take_findings,
+    CopyAdopted: _adopt_store,
+    AttemptDecided: take_attempt,
+    CopyTouched: _without_moment(touch),
+    DayHistorySeen: _without_moment(take_history),
+    AlertRaised: _raise_alert,
+    AlertHealed: _heal_alert,
+}
+"""What each kind of event does to a view; one that is missing here only advances its version."""

@@ -52,7 +52,7 @@ def _passed_stops(
         settings, spec = links.get(copy.link), view.specs.get(copy.symbol)
         position = view.positions.get(copy.position) if copy.position is not None else None
         is_refused = copy.trouble.startswith(CommandKind.AMEND_PROTECTION.value)
-        if not is_refused or settings is None or spec is None or position is None or copy.target <= 0:
+        if not is_refused or settings is None or spec is None or position is None or not copy.is_wanted:
             continue
         quote = inputs_of(copy, settings).quotes.get(spec.name) if copy.change is not None else None
         stop = levels_of(spec, copy, position).stop
@@ -92,7 +92,7 @@ def next_wake(view: AccountView, now_us: int) -> int | None:
 
 def _is_ready(view: AccountView, copy: Copy, now_us: int) -> bool:
     """Whether what a copy waits for may have come about."""
-    if copy.wait is None or copy.target <= 0 or copy.change is None or view.intents_of(copy.key):
+    if copy.wait is None or not copy.is_wanted or copy.change is None or view.intents_of(copy.key):
         return False
     match copy.wait:
         case Wait.TURN:

@@ -44,7 +44,7 @@ def _facts(
             link = links.get(copy.link)
             after_ms = link.policy.leader_blind_ms if link is not None else None
             is_over = after_ms is not None and now_us - since_us >= after_ms * 1_000
-            if account == copy.leader and is_over and copy.target > 0:
+            if account == copy.leader and is_over and copy.is_wanted:
                 yield CopyOverdue(link=copy.link, source=copy.source, what="blind")
     for kind in view.alerts:
         if kind.startswith(KIND) and AccountId(int(kind.removeprefix(KIND) or 0)) not in since:

@@ -86,30 +86,28 @@ def match_copy(view: AccountView, event: ExecutionSeen, is_new_deal: bool, at_us
     copy = view.copies.get(key) if key is not None else None
     if copy is None:
         return view
-    intent = intent_of(view, event)
+    intent, order = intent_of(view, event), event.order
     if copy.share:
         view = _book_share(view, copy, event, intent, deal, at_us)
         copy = view.copies[copy.key]
-    if event.order is not None and event.order.type.is_pending and not event.order.closing:
-        copy = _with_order(copy, intent, event.order, event.kind)
-        view = put(view, copy)
+    known = copy
+    if order is not None and order.type.is_pending and not order.closing:
+        copy = _with_order(copy, intent, order, event.kind)
     is_opening = (intent is not None and intent.command.kind is CommandKind.OPEN) or _is_fill_of(copy, event)
     if copy.position is None and is_opening and not copy.share:
         opened = _opened(event, deal)
         if opened is not None:
-            view = attach(view, copy, *opened, at_us)
-            copy = _with_filled(view.copies[copy.key], event)
-            view = put(view, copy)
+            view, copy = _joined(view, copy, *opened, at_us)
+            copy = _with_filled(copy, event)
     elif copy.share and copy.position is not None:
         copy = _with_filled(copy, event)
-        view = put(view, copy)
-    if copy.position is None or copy.position != position_of(event):
-        return view
-    if event.order is not None and event.order.closing and event.is_server_event:
-        copy = replace(copy, awaits_protection=False)
-    if deal is not None and deal.close is not None:
-        copy = replace(copy, close_price=deal.price)
-    return put(view, _as_held(view, copy))
+    if copy.position is not None and copy.position == position_of(event):
+        if order is not None and order.closing and event.is_server_event:
+            copy = replace(copy, awaits_protection=False)
+        if deal is not None and deal.close is not None:
+            copy = replace(copy, close_price=deal.price)
+        copy = _as_held(view, copy)
+    return view if copy is known else put(view, copy)
 
 
 def _opened(event: ExecutionSeen, deal: Deal | None) -> tuple[PositionId, Price | None] | None:
@@ -129,6 +127,8 @@ def _as_held(view: AccountView, copy: Copy) -> Copy:
     if held is None:
         return copy if copy.share else replace(copy, volume=Volume(0))
     volume = copy.volume if copy.share else held.volume
+    if copy.volume == volume <= copy.opened_volume and (copy.seen_stop, copy.seen_target) == (held.stop, held.target):
+        return copy
     return replace(
         copy,
         volume=volume,
@@ -201,6 +201,12 @@ def _flattened(view: AccountView, copy: Copy) -> AccountView:
 
 def attach(view: AccountView, copy: Copy, position: PositionId, price: Price | None, at_us: int) -> AccountView:
     """Join a copy to the position that its order opened; the first fill fixes its shift for life."""
+    return put(*_joined(view, copy, position, price, at_us))
+
+
+def _joined(
+    view: AccountView, copy: Copy, position: PositionId, price: Price | None, at_us: int
+) -> tuple[AccountView, Copy]:
     held = view.positions.get(position)
     volume = copy.volume if copy.share else (held.volume if held is not None else Volume(0))
     first = copy.open_price if copy.open_price is not None else price
@@ -223,7 +229,7 @@ def attach(view: AccountView, copy: Copy, position: PositionId, price: Price | N
     )
     if not copy.share or position not in view.by_position:
         view = replace(view, by_position={**view.by_position, position: copy.key})
-    return put(view, copy)
+    return view, copy
 
 
 # --- a reconcile --------------------------------------------------------------------------------------------------

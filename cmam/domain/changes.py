@@ -11,6 +11,7 @@ from enum import StrEnum
 
 from cmam.domain.ids import AccountId, ChangeKey, OrderId, PositionId, SourceKey
 from cmam.domain.quantities import Distance, Price, Quote, Side, Volume
+from cmam.domain.replacing import quickly_made
 from cmam.domain.trades import OrderType, TimeInForce, TriggerMethod
 
 
@@ -58,6 +59,7 @@ class LeaderMoney:
     free_margin: int | None = None
 
 
+@quickly_made
 @dataclass(frozen=True, kw_only=True)  # no slots: see replacing.py
 class Change:
     """One change of a leader. Volumes are the leader's; `before` and `after` are those of the position.

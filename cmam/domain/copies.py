@@ -24,6 +24,7 @@ from cmam.domain.ids import (
 )
 from cmam.domain.quantities import Price, Side, Volume
 from cmam.domain.reasons import Reason
+from cmam.domain.replacing import quickly_made
 
 
 class CopyState(StrEnum):
@@ -56,6 +57,7 @@ class IntentState(StrEnum):
 CopyKey = tuple[LinkId, SourceKey]
 
 
+@quickly_made
 @dataclass(frozen=True, kw_only=True)  # no slots: see replacing.py
 class Intent:
     """A request of ours without an outcome yet. `filled` is what its deals have executed so far.
@@ -93,6 +95,7 @@ class Applied:
     trailing: bool
 
 
+@quickly_made
 @dataclass(frozen=True, kw_only=True)  # no slots: see replacing.py
 class Copy:
     """One source of a leader as this follower holds it. Volumes are the follower's.
@@ -172,6 +175,11 @@ class Copy:
         """The exact volume the copy should have, in 1/100 unit; nothing where a record names no number."""
         goal = self.goal
         return Fraction(goal.target_numerator, goal.target_denominator) if goal.target_denominator else Fraction(0)
+
+    @property
+    def is_wanted(self) -> bool:
+        """Whether the copy should have any volume, which asks for no fraction."""
+        return self.goal.target_numerator * self.goal.target_denominator > 0
 
     @property
     def residue(self) -> Fraction:

@@ -84,7 +84,7 @@ def _decide_grew(draft: Draft, live: Copy | None, ended: Copy | None) -> Decisio
     if change.is_opening and live.source.startswith("o"):
         return decide_fill(draft, live)
     is_turning = live.wait is Wait.TURN  # the old side closes, and what grows is the new one, still to be opened
-    if not is_turning and (live.state is CopyState.CLOSING or live.stopped_out or live.target <= 0):
+    if not is_turning and (live.state is CopyState.CLOSING or live.stopped_out or not live.is_wanted):
         return COPY_FINISHED
     if not draft.settings.policy.scale_in and not change.is_opening:
         return Decision(verdict=Verdict.NONE, reason=Reason.SCALE_IN_OFF)

@@ -16,7 +16,7 @@ from cmam.domain.events import (
 from cmam.domain.intents import as_held, forget
 from cmam.domain.quantities import Price, Volume
 from cmam.domain.reasons import Reason
-from cmam.domain.replacing import replace
+from cmam.domain.replacing import replace, without
 from cmam.domain.restless import with_copy, without_copy
 from cmam.domain.view import AccountView, put
 
@@ -39,9 +39,7 @@ def finish(view: AccountView, event: CopyFinished, at_us: int) -> AccountView:
         wait=None,
         change=None,
     )
-    by_position = view.by_position
-    if copy.position in by_position:
-        by_position = {key_: value for key_, value in by_position.items() if key_ != copy.position}
+    by_position = view.by_position if copy.position is None else without(view.by_position, copy.position)
     copies = without_copy(view.copies, key)
     if copy.wait is Wait.TURN and copy.change is not None:
         copies = with_copy(copies, _turned(copy, copy.change, at_us))
@@ -136,7 +134,7 @@ def touch(view: AccountView, event: CopyTouched) -> AccountView:
         return view
     match event.what:
         case "volume":
-            if event.before > 0 and copy.target > 0:
+            if event.before > 0 and copy.is_wanted:
                 target = copy.target * Fraction(event.after, event.before)
                 goal = replace(copy.goal, target_numerator=target.numerator, target_denominator=target.denominator)
                 copy = replace(copy, goal=goal, wait=None if copy.wait is Wait.REMAINDER else copy.wait)

@@ -31,6 +31,7 @@ from cmam.domain.ids import (
 )
 from cmam.domain.quantities import Distance, Price, Quote, Side, Volume
 from cmam.domain.reasons import Reason, Verdict
+from cmam.domain.replacing import quickly_made
 from cmam.domain.symbols import SymbolName, SymbolSpec
 from cmam.domain.trades import (
     BalanceChange,
@@ -522,6 +523,7 @@ class Terms:
     slippage_points: int | None = None
 
 
+@quickly_made
 @dataclass(frozen=True, kw_only=True)  # no slots: see replacing.py
 class Goal:
     """What a copy shall be. `target` is an exact volume as a fraction of 1/100 units; levels are absolute prices.

@@ -8,7 +8,7 @@ from __future__ import annotations
 from cmam.domain.events import SymbolListSeen, TraderSeen, TrailingStopMoved
 from cmam.domain.ids import AssetId, PositionId
 from cmam.domain.quantities import Volume
-from cmam.domain.replacing import replace
+from cmam.domain.replacing import replace, without
 from cmam.domain.symbols import SymbolSpec
 from cmam.domain.trades import Deal, ExecutionKind, Order, Position, PositionStatus
 from cmam.domain.view import AccountView
@@ -44,8 +44,7 @@ def take_position(
     known = view.positions.get(seen.position)
     if is_newest:
         known = None if known is None else replace(known, updated_ms=min(known.updated_ms, seen.updated_ms))
-        closed = {key: moment for key, moment in view.closed.items() if key != seen.position}
-        view = replace(view, closed=closed) if seen.position in view.closed else view
+        view = replace(view, closed=without(view.closed, seen.position)) if seen.position in view.closed else view
     closed_ms = view.closed.get(seen.position, 0)
     if seen.updated_ms and (seen.updated_ms < closed_ms or (seen.updated_ms == closed_ms and not is_new_deal)):
         return view
@@ -65,8 +64,8 @@ def drop_position(view: AccountView, position: PositionId, at_ms: int) -> Accoun
         closed.pop(next(iter(closed)))
     return replace(
         view,
-        positions={key: value for key, value in view.positions.items() if key != position},
-        origins={key: value for key, value in view.origins.items() if key != position},
+        positions=without(view.positions, position),
+        origins=without(view.origins, position),
         closed=closed,
     )
 
@@ -106,7 +105,7 @@ def take_order(view: AccountView, order: Order, kind: ExecutionKind) -> AccountV
         return replace(view, orders={**view.orders, order.order: order})
     if known is None:
         return view
-    return replace(view, orders={key: value for key, value in view.orders.items() if key != order.order})
+    return replace(view, orders=without(view.orders, order.order))
 
 
 def take_balance(view: AccountView, deal: Deal) -> AccountView:

@@ -6,6 +6,7 @@ not globally: they only ever stand beside an account.
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import NewType
 
 AccountId = NewType("AccountId", int)
@@ -48,11 +49,13 @@ def from_base36(text: str) -> int:
     return int(text, 36)
 
 
+@lru_cache(maxsize=4096)
 def position_source(position: PositionId) -> SourceKey:
     """Name a leader's position as the source of a copy."""
     return SourceKey("p" + base36(position))
 
 
+@lru_cache(maxsize=4096)
 def order_source(order: OrderId) -> SourceKey:
     """Name a leader's pending order as the source of a copy."""
     return SourceKey("o" + base36(order))

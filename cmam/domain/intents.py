@@ -22,7 +22,7 @@ from cmam.domain.ids import IntentId
 from cmam.domain.levels import tighter, wanted_levels
 from cmam.domain.quantities import Volume
 from cmam.domain.reasons import Reason, Verdict
-from cmam.domain.replacing import replace
+from cmam.domain.replacing import replace, without
 from cmam.domain.sessions import is_open, next_open
 from cmam.domain.view import AccountView, put, resolve
 
@@ -54,8 +54,8 @@ def take_decision(view: AccountView, event: ChangeDecided, at_us: int) -> Accoun
         if event.goal is not None and event.verdict is Verdict.COPY and event.symbol is not None:
             former = view.finished.get(key)
             own = (event.link, change.source)  # what follows finds it under its own source, whatever came before
-            chains = {alias: of for alias, of in view.chains.items() if alias != own}
-            return put(replace(view, chains=chains), _new_copy(view, event, change, former, at_us))
+            view = replace(view, chains=without(view.chains, own))
+            return put(view, _new_copy(view, event, change, former, at_us))
         if change.reopens:
             return _used_up(view, key)
         return _source_closed(view, key) if change.kind is ChangeKind.CLOSED else view
@@ -125,7 +125,7 @@ def forget(view: AccountView) -> AccountView:
         return view
     return replace(
         view,
-        finished={key: copy for key, copy in view.finished.items() if key != old},
+        finished=without(view.finished, old),
         chains={alias: key for alias, key in view.chains.items() if key != old},
     )
 
@@ -253,7 +253,7 @@ def take_intent(view: AccountView, event: IntentRecorded, at_us: int) -> Account
         case CommandKind.PLACE:
             copy = replace(copy, state=CopyState.OPENING, ended_order=False)
         case CommandKind.CANCEL:
-            is_wanted = copy.goal.terms is not None and copy.target > 0 and not copy.grace_over
+            is_wanted = copy.goal.terms is not None and copy.is_wanted and not copy.grace_over
             copy = replace(copy, replacing=is_wanted)
         case CommandKind.CLOSE if event.command.whole:
             copy = replace(copy, state=CopyState.CLOSING)
@@ -303,7 +303,7 @@ def settle(view: AccountView, event: IntentSettled, at_us: int) -> AccountView:
     intent = view.intents.get(event.intent)
     if intent is None:
         return view
-    view = replace(view, intents={name: value for name, value in view.intents.items() if name != event.intent})
+    view = replace(view, intents=without(view.intents, event.intent))
     if intent.command.kind in (CommandKind.OPEN, CommandKind.ADD):
         view = _count_refusals(view, intent, event.outcome)
     copy = view.copies.get(intent.key)
@@ -380,7 +380,7 @@ def _settle_open(view: AccountView, copy: Copy, intent: Intent, event: IntentSet
             refusals=copy.refusals + 1,
         )
         return put(view, waiting)
-    if event.retry_in_us and intent.command.kind is CommandKind.ADD and copy.target > 0:
+    if event.retry_in_us and intent.command.kind is CommandKind.ADD and copy.is_wanted:
         again_us = at_us + event.retry_in_us
         waiting = replace(copy, wait=Wait.REMAINDER, wait_until_us=intent.not_after_us, again_us=again_us)
         return put(view, replace(waiting, refusals=copy.refusals + 1))
@@ -390,7 +390,7 @@ def _settle_open(view: AccountView, copy: Copy, intent: Intent, event: IntentSet
         return put(view, replace(copy, amended_to=terms_of(intent.command), replacing=False))
     if copy.position is None:
         return put(view, copy)
-    if copy.target <= 0 or (copy.share and intent.command.side is not copy.side):
+    if not copy.is_wanted or (copy.share and intent.command.side is not copy.side):
         delay = min(RETRY_FIRST_US << min(copy.refusals, 10), RETRY_LAST_US)
         is_done = event.outcome is Outcome.CONFIRMED
         return put(view, copy if is_done else replace(copy, refusals=copy.refusals + 1, retry_at_us=at_us + delay))

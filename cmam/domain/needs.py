@@ -59,7 +59,7 @@ def _is_busy(view: AccountView, copy: Copy, position: Position) -> bool:
 
 def enforced_target(copy: Copy) -> Fraction:
     """The volume that is enforced: while a copy is ahead of its leader's order, all of it is held."""
-    if copy.ahead_since_us and copy.target > 0:
+    if copy.ahead_since_us and copy.is_wanted:
         return max(copy.target, Fraction(copy.goal.whole))
     return copy.target
 
@@ -82,7 +82,7 @@ def excess_of(spec: SymbolSpec, copy: Copy) -> Volume:
 
 
 def _reduction(view: AccountView, copy: Copy, position: Position) -> Command | None:
-    if copy.target <= 0:
+    if not copy.is_wanted:
         if copy.share:
             return _close_share(view, copy, position)
         return _close(copy, position, position.volume, whole=True)
@@ -99,7 +99,7 @@ def _reduction(view: AccountView, copy: Copy, position: Position) -> Command | N
 def _excess(view: AccountView, spec: SymbolSpec, copy: Copy) -> Volume:
     """What a copy can give up: its own excess, or as a share what all shares of the net can give up together."""
     excess = excess_of(spec, copy)
-    if excess > 0 or not copy.share or copy.target <= 0:
+    if excess > 0 or not copy.share or not copy.is_wanted:
         return excess
     pooled = pooled_excess(view, spec, copy.symbol)
     return pooled[1] if pooled is not None and pooled[0] == copy.key else Volume(0)
@@ -134,7 +134,7 @@ def _give_up(view: AccountView, copy: Copy, position: Position, volume: Volume) 
 def _out_of_flat(view: AccountView, copy: Copy) -> Iterator[Command]:
     """Shares of both sides cancel out to no position at all: what one of them gives up is traded the other way."""
     spec = view.specs.get(copy.symbol)
-    volume = copy.volume if copy.target <= 0 or spec is None else _excess(view, spec, copy)
+    volume = copy.volume if not copy.is_wanted or spec is None else _excess(view, spec, copy)
     if volume > 0:
         yield _against(copy, volume)
 
@@ -247,7 +247,7 @@ def _of_order(view: AccountView, copy: Copy, under_way: set[CommandKind]) -> Ite
     if order is None:
         return
     terms = copy.goal.terms
-    if terms is None or copy.grace_over or copy.target <= 0:
+    if terms is None or copy.grace_over or not copy.is_wanted:
         if CommandKind.CANCEL not in under_way:
             yield Command(kind=CommandKind.CANCEL, symbol=copy.symbol, side=copy.side, order=order.order)
         return

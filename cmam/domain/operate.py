@@ -139,7 +139,7 @@ def _rearm(context: Context, request: Request) -> Outcome:
     for account, links in _targets(context, {**request, "whole": True}).items():
         view = context.views.get(account)
         copies = view.copies.values() if view is not None else ()
-        busy = [copy for copy in copies if copy.link in links and copy.target <= 0]
+        busy = [copy for copy in copies if copy.link in links and not copy.is_wanted]
         if busy:
             raise Refusal(
                 f"expected nothing left to close on account {account}, found {len(busy)} copies still closing"

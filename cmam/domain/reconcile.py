@@ -145,9 +145,9 @@ def _of_copy(
     wanted = tuple(needed(_at_once(view, copy), copy.key, now_us))
     for command in wanted:
         yield _of_command(copy, command, leader)
-    from_leader = tuple(_from_leader(copy, link, leader, now_us)) if not wanted and copy.target > 0 else ()
+    from_leader = tuple(_from_leader(copy, link, leader, now_us)) if not wanted and copy.is_wanted else ()
     yield from from_leader
-    if not wanted and not from_leader and copy.target > 0:
+    if not wanted and not from_leader and copy.is_wanted:
         yield from _drift(view, copy)
 
 
@@ -170,7 +170,7 @@ def _of_command(copy: Copy, command: Command, leader: AccountView | None) -> Fin
     kind, remedy = _OF_COMMANDS[command.kind]
     if command.kind is CommandKind.CLOSE and command.whole:
         remedy = Remedy.CLOSE
-    if copy.target <= 0 and leader is not None and not _is_there(leader, copy):
+    if not copy.is_wanted and leader is not None and not _is_there(leader, copy):
         kind = FindingKind.ORPHAN
     what = command.kind.value.replace("_", " ")
     volume = f" {units_text(command.volume)} units" if command.volume else ""

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from cmam.domain.copies import Copy, CopyKey
+from cmam.domain.replacing import without
 
 
 class Copies(dict[CopyKey, Copy]):
@@ -45,7 +46,7 @@ def with_copy(copies: Mapping[CopyKey, Copy], copy: Copy) -> Copies:
     if is_restless(copy):
         fresh.restless = {**fresh.restless, key: copy}
     elif key in fresh.restless:
-        fresh.restless = _without(fresh.restless, key)
+        fresh.restless = without(fresh.restless, key)
     return fresh
 
 
@@ -54,7 +55,7 @@ def without_copy(copies: Mapping[CopyKey, Copy], key: CopyKey) -> Copies:
     fresh = _copied(copies)
     fresh.pop(key, None)
     if key in fresh.restless:
-        fresh.restless = _without(fresh.restless, key)
+        fresh.restless = without(fresh.restless, key)
     return fresh
 
 
@@ -65,7 +66,3 @@ def _copied(copies: Mapping[CopyKey, Copy]) -> Copies:
     else:
         fresh.restless = {key: copy for key, copy in copies.items() if is_restless(copy)}
     return fresh
-
-
-def _without(copies: Mapping[CopyKey, Copy], gone: CopyKey) -> Mapping[CopyKey, Copy]:
-    return {key: copy for key, copy in copies.items() if key != gone}

@@ -78,7 +78,7 @@ def settlements(view: AccountView, fact: Event, now_us: int) -> Iterator[Event]:
 def _by_drop(view: AccountView, intent: Intent, fact: IntentDropped, now_us: int) -> Iterator[Event]:
     """What never left: an open that only the line kept back passes the gates again while it is young enough."""
     copy = view.copies.get(intent.key)
-    is_gone = fact.reason == "withdrawn" or copy is None or copy.target <= 0
+    is_gone = fact.reason == "withdrawn" or copy is None or not copy.is_wanted
     is_open = _is_open(copy, intent)
     is_in_time = now_us + RETRY_OPEN_US <= intent.not_after_us
     if is_open and not is_gone and is_in_time and fact.reason.startswith(LINE_LOST):
@@ -108,7 +108,7 @@ def _by_refusal(view: AccountView, intent: Intent, fact: RequestRefused, now_us:
     copy = view.copies.get(intent.key)
     may_retry = fact.is_temporary or (fact.error_code in CORRECTABLE and copy is not None and copy.refusals == 0)
     delay = max(delay, RETRY_OPEN_US)
-    if may_retry and copy is not None and copy.target > 0 and now_us + delay <= intent.not_after_us:
+    if may_retry and copy is not None and copy.is_wanted and now_us + delay <= intent.not_after_us:
         yield IntentSettled(intent=intent.intent, outcome=Outcome.REFUSED, reason=fact.error_code, retry_in_us=delay)
         return
     yield IntentSettled(intent=intent.intent, outcome=Outcome.REFUSED, reason=fact.error_code)
@@ -256,7 +256,7 @@ def _open_by_reconcile(
         copy is not None
         and intent.attempt < ATTEMPTS_MAX
         and now_us <= intent.not_after_us
-        and copy.target > 0
+        and copy.is_wanted
         and not copy.leader_filled
     )
     if may_repeat and copy is not None and copy.goal.priced:
@@ -276,5 +276,5 @@ def _open_by_reconcile(
             not_after_us=intent.not_after_us,
         )
     else:
-        reason = Reason.SOURCE_GONE if copy.target <= 0 else Reason.EXPIRED
+        reason = Reason.SOURCE_GONE if not copy.is_wanted else Reason.EXPIRED
         yield CopyFinished(link=copy.link, source=copy.source, reason=copy.ending or reason)

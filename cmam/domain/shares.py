@@ -50,7 +50,7 @@ def pooled_excess(view: AccountView, spec: SymbolSpec, symbol: SymbolId) -> tupl
     """
     least = max(spec.min_volume, spec.step_volume)
     shares = tuple(share for share in shares_of(view, symbol) if abs(share.volume - share.target) < least)
-    if len(shares) < 2 or any(share.ahead_since_us or share.target <= 0 or share.goal.round_up for share in shares):
+    if len(shares) < 2 or any(share.ahead_since_us or not share.is_wanted or share.goal.round_up for share in shares):
         return None
     residues = {share.key: (share.volume - share.target) * share.side.sign for share in shares}
     total = sum(residues.values(), Fraction(0))

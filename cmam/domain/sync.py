@@ -44,7 +44,7 @@ def at_start(
 
 def _closes(leader: AccountView, view: AccountView, settings: LinkSettings, *, is_caught_up: bool) -> Iterator[Change]:
     for copy in view.copies.values():
-        if copy.link != settings.link or copy.target <= 0:
+        if copy.link != settings.link or not copy.is_wanted:
             continue
         held = leader.positions.get(copy.leader_position) if copy.leader_position is not None else None
         if held is not None and copy.change is not None and held.side is not copy.change.side:

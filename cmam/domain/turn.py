@@ -95,7 +95,7 @@ def withdrawn(view: AccountView) -> tuple[IntentId, ...]:
         for intent in view.intents.values()
         if intent.command.kind.adds_risk
         and (copy := view.copies.get(intent.key)) is not None
-        and copy.target <= 0
+        and not copy.is_wanted
         and not (copy.share and intent.command.side is not copy.side)
     )
 
@@ -286,7 +286,7 @@ class _Builder:
         if any(intent.command.kind.adds_risk for intent in self.view.intents_of(key)):
             return
         spec = self.view.specs.get(copy.symbol)
-        if copy.replacing and copy.goal.terms is not None and copy.target > 0 and spec is not None:
+        if copy.replacing and copy.goal.terms is not None and copy.is_wanted and spec is not None:
             self._settle_all(key, "the order has ended")
             place = place_command(copy.side, spec, copy.goal.terms)
             self.intend(key, place, change=copy.change.key if copy.change is not None else None)
@@ -304,7 +304,7 @@ class _Builder:
         copy = self.view.copies.get(key)
         if copy is None or copy.position is None:
             return
-        is_share_out = copy.share and copy.volume == 0 and copy.target <= 0
+        is_share_out = copy.share and copy.volume == 0 and not copy.is_wanted
         if copy.position in self.view.positions and not is_share_out:
             return
         if copy.share and copy.volume > 0 and net_of_ledger(self.view, copy.symbol) == 0:
@@ -330,10 +330,10 @@ class _Builder:
         copy = self.view.copies.get(key)
         if copy is None or copy.position is not None or copy.state is not CopyState.WAITING:
             return
-        if copy.target > 0 and copy.wait is not None:
+        if copy.is_wanted and copy.wait is not None:
             return
-        reason = copy.ending or (Reason.SOURCE_GONE if copy.target <= 0 else Reason.EXPIRED)
-        if copy.wait is Wait.TURN and copy.target <= 0:
+        reason = copy.ending or (Reason.SOURCE_GONE if not copy.is_wanted else Reason.EXPIRED)
+        if copy.wait is Wait.TURN and not copy.is_wanted:
             self.add(CopyFinished(link=copy.link, source=copy.source, reason=Reason.SOURCE_GONE))
             return
         reason = Reason.SOURCE_GONE if reason is Reason.CLOSED_BY_LEADER else reason
@@ -416,7 +416,7 @@ def _end_reason(copy: Copy, fact: Event) -> Reason:
             return closing
     if copy.ending is not None:
         return copy.ending
-    if copy.state is CopyState.CLOSING or copy.target <= 0:
+    if copy.state is CopyState.CLOSING or not copy.is_wanted:
         return Reason.CLOSED_BY_LEADER
     return Reason.CLOSED_BY_HUMAN
 

@@ -26,7 +26,7 @@ from cmam.domain.ids import (
     order_source,
 )
 from cmam.domain.quantities import Volume
-from cmam.domain.replacing import replace
+from cmam.domain.replacing import InTheMaking, replace
 from cmam.domain.restless import with_copy
 from cmam.domain.symbols import SymbolName, SymbolSpec
 from cmam.domain.trades import AccountType, Order, Position, Trader
@@ -142,6 +142,25 @@ class AccountView:
     def intents_of(self, key: CopyKey) -> tuple[Intent, ...]:
         """The unsettled requests of one copy."""
         return tuple(intent for intent in self.intents.values() if intent.key == key)
+
+
+class ViewInTheMaking(AccountView, InTheMaking):
+    """A view that one fold is still making and nobody else has: `replace` changes it in place."""
+
+    __slots__ = ()
+
+
+def in_the_making(view: AccountView) -> ViewInTheMaking:
+    """A copy of a view for a fold to make its next one of."""
+    fresh = object.__new__(ViewInTheMaking)
+    fresh.__dict__.update(view.__dict__)
+    return fresh
+
+
+def lasting(view: ViewInTheMaking) -> AccountView:
+    """The same view, once it is made: nothing changes it from now on."""
+    object.__setattr__(view, "__class__", AccountView)
+    return view
 
 
 def put(view: AccountView, copy: Copy) -> AccountView:

@@ -20,7 +20,7 @@ from cmam.domain.link import LinkSettings, ProfileView, link_settings
 from cmam.domain.registry import PROFILE_PREFIX, Registry, evolve_registry
 from cmam.domain.turn import decide_change, step
 from cmam.store.envelope import Recorded, UnknownEvent, event_bytes
-from cmam.store.fold import Fold, account_of
+from cmam.store.fold import Fold, account_of, fold
 from cmam.store.sameness import comes_out, is_same_change
 
 DIFFERENCES_MAX = 100
@@ -261,10 +261,7 @@ def until(records: Iterable[Recorded], *, position: int | None = None, at_us: in
 
 def state(records: Iterable[Recorded]) -> Fold:
     """What was believed after these records."""
-    found = Fold()
-    for record in records:
-        found.take(record)
-    return found
+    return fold(records)
 
 
 def spans(records: Iterable[Recorded], speed: float) -> Iterator[tuple[int, Recorded]]:

@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cmam.domain import events, ids, quantities
-from cmam.domain.account import AccountView, evolve
+from cmam.domain.account import AccountView, advance, evolve
 from cmam.domain.changes import Change
 from cmam.domain.decide import decide
 from cmam.domain.events import Event, Inputs
@@ -22,6 +22,7 @@ from cmam.domain.reasons import Verdict
 from cmam.domain.replacing import replace
 from cmam.domain.restless import Copies
 from cmam.domain.turn import due, lookup_due, next_due, next_wake, step, wakes, withdrawn
+from cmam.domain.view import in_the_making, lasting
 from tests.factories import FOLLOWER, LINK, STORE, T0_US, a_view, some_settings
 
 NUMBERS = st.integers(1, 3)
@@ -101,6 +102,29 @@ def test_a_prefix_and_the_rest_are_the_whole(history: list[Event], data: st.Data
     cut = data.draw(st.integers(0, len(history)))
     start = a_view()
     assert folded(folded(start, history[:cut]), history[cut:]) == folded(start, history)
+
+
+@settings(max_examples=80)
+@given(history=HISTORIES)
+def test_a_fold_leaves_the_view_that_it_is_given_as_it_was(history: list[Event]) -> None:
+    """What a fold makes in place is its own copy: the view before it shows the same, and the next is a lasting one."""
+    view = a_view()
+    for event in history:
+        before = repr(view)
+        after = evolve(view, event, T0_US)
+        assert repr(view) == before
+        assert type(after) is AccountView
+        view = after
+
+
+@settings(max_examples=80)
+@given(history=HISTORIES)
+def test_folding_in_place_gives_what_folding_one_by_one_gives(history: list[Event]) -> None:
+    """A view that nobody sees before its end is made in place, and becomes the same."""
+    making = in_the_making(a_view())
+    for event in history:
+        advance(making, event, T0_US + making.version * 1_000_000)
+    assert repr(lasting(making)) == repr(folded(a_view(), history))
 
 
 @settings(max_examples=120)

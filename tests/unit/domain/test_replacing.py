@@ -7,10 +7,11 @@ import dataclasses
 import pytest
 
 from cmam.domain.copies import Cursor
-from cmam.domain.events import Health
+from cmam.domain.events import Goal, Health
 from cmam.domain.ids import AccountId
-from cmam.domain.replacing import replace
-from cmam.domain.view import AccountView
+from cmam.domain.quantities import Volume
+from cmam.domain.replacing import replace, without
+from cmam.domain.view import AccountView, in_the_making, lasting
 
 VIEW = AccountView(account=AccountId(5), version=3, alerts={"session": "down"})
 
@@ -41,3 +42,34 @@ def test_a_field_that_is_none_is_a_bug() -> None:
 def test_a_value_with_slots_is_left_to_the_standard_library() -> None:
     """It has no dict to copy, and is changed all the same."""
     assert replace(Cursor(version=1, index=0), version=2) == Cursor(version=2, index=0)
+
+
+def test_a_view_in_the_making_is_changed_in_place_until_it_lasts() -> None:
+    """Its maker changes its own copy without another; from then on it is as frozen as any."""
+    making = in_the_making(VIEW)
+    assert replace(making, version=4) is making
+    made = lasting(making)
+    assert made == dataclasses.replace(VIEW, version=4)
+    assert VIEW.version == 3
+    assert replace(made, version=5) is not made
+    assert made.version == 4
+
+
+def test_a_value_made_quickly_is_the_one_the_standard_library_makes() -> None:
+    """Given fields, defaults in their order, and a clear complaint about what is missing or unknown."""
+    goal = Goal(target_numerator=3, leader_volume=Volume(7))
+    assert list(vars(goal)) == [field.name for field in dataclasses.fields(Goal)]
+    assert (goal.target_numerator, goal.target_denominator, goal.leader_volume, goal.pins) == (3, 1, 7, True)
+    assert goal == dataclasses.replace(goal)
+    with pytest.raises(TypeError, match="lacks target_numerator"):
+        Goal(leader_volume=Volume(7))  # type: ignore[call-arg]
+    with pytest.raises(TypeError, match="has no piins"):
+        Goal(target_numerator=1, piins=True)  # type: ignore[call-arg]
+
+
+def test_a_key_is_left_out_of_a_copy() -> None:
+    """The mapping that was given stays whole, in its order; without such a key it is the answer itself."""
+    given = {"a": 1, "b": 2, "c": 3}
+    assert list(without(given, "b").items()) == [("a", 1), ("c", 3)]
+    assert without(given, "d") is given
+    assert list(given) == ["a", "b", "c"]

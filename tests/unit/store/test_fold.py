@@ -1,0 +1,69 @@
+"""The fold of a log: what is believed after some records, record by record or all at once."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator
+
+import pytest
+
+from cmam.store.envelope import Recorded
+from cmam.store.fold import Fold, fold
+
+from .world import a_day
+
+
+def _records() -> list[Recorded]:
+    return list(a_day().log.read_all())
+
+
+def _same(one: Fold, other: Fold) -> bool:
+    return repr(one) == repr(other)
+
+
+def test_many_records_at_once_come_to_what_they_come_to_one_by_one() -> None:
+    """Accounts, registry, position and moment are the same, at every place in the log at which one stops."""
+    records = _records()
+    single = Fold()
+    for count, record in enumerate(records, 1):
+        single.take(record)
+        assert _same(fold(records[:count]), single)
+
+
+def test_a_fold_goes_on_where_it_stood() -> None:
+    """In parts, in either way, it is the whole; what was believed before stays as it was."""
+    records = _records()
+    half = fold(records[:40])
+    before = dict(half.accounts)
+    shown = repr(before)
+    half.run(records[40:60])
+    for record in records[60:]:
+        half.take(record)
+    assert _same(half, fold(records))
+    assert repr(before) == shown
+
+
+def test_a_version_that_is_missing_is_passed_over() -> None:
+    """A damaged record that could not be read leaves the versions after it as they are recorded."""
+    records = [record for record in _records() if record.position != 50]
+    single = Fold()
+    for record in records:
+        single.take(record)
+    assert _same(fold(records), single)
+    assert {number: view.version for number, view in fold(records).accounts.items()} == {
+        number: view.version for number, view in fold(_records()).accounts.items()
+    }
+
+
+def test_what_was_folded_before_an_error_is_kept_whole() -> None:
+    """A log that cannot be read further leaves views that last, as of the last record that was read."""
+    records = _records()
+
+    def broken() -> Iterator[Recorded]:
+        yield from records[:50]
+        raise OSError("the disk is gone")
+
+    state = Fold()
+    with pytest.raises(OSError, match="the disk is gone"):
+        state.run(broken())
+    assert _same(state, fold(itertools.islice(records, 50)))
