@@ -64,9 +64,13 @@ class Carrier:
         """An actor's place in each lane."""
         return tuple(Slip(actor, lane) for lane in self._lanes)
 
+    def lane_of(self, kind: type) -> int:
+        """The lane of a kind of message."""
+        return self._lane_of.get(kind, 2)
+
     def post(self, slips: tuple[Slip, ...], envelope: Any) -> None:
         """Have an actor take a message in a turn of its own. From any thread."""
-        slip = slips[self._lane_of.get(type(envelope.message), 2)]
+        slip = slips[self.lane_of(type(envelope.message))]
         slip.waiting.append(envelope)  # before its turn is: a turn that finds nothing means that it was taken back
         slip.lane.append(slip)
         self._bell.put(None)
@@ -188,6 +192,11 @@ class CarriedInbox:
     def empty(self) -> bool:
         """Whether nothing waits for this actor. From any thread; it asks nobody else, however many are carried."""
         return not (self._first or self._second or self._last)
+
+    def waits_before(self, kind: type) -> bool:
+        """Whether a message waits in the lane of this kind, or in one before it."""
+        lane = self._carrier.lane_of(kind)
+        return bool(self._first or (lane > 0 and self._second) or (lane > 1 and self._last))
 
     def make_way(self) -> None:
         """Let the others of the thread go on, if this actor is what holds it."""

@@ -346,6 +346,13 @@ class Proved:
 
 
 @dataclass(frozen=True, slots=True)
+class SlotDue:
+    """To the limiter, from the timer: by now something may leave, if nothing has been learnt since that said when."""
+
+    at_us: int
+
+
+@dataclass(frozen=True, slots=True)
 class Ask:
     """Send this question; its answer comes back to `reply_to` as `Answered` or `Unanswered` under `question`.
 
@@ -520,6 +527,10 @@ class SetAside:
 # --- on one carrier -----------------------------------------------------------------------------------------------
 
 
-LANES: dict[type, int] = {Submit: 0, Write: 0, LeaderChanged: 1, LeaderHolds: 1}
-"""What goes before all else on a carrier: requests on their way out, then what asks for a decision. What a leader
-tells a follower depends on its order, so all of it is in one lane."""
+LANES: dict[type, int] = {
+    **dict.fromkeys((Submit, Write, Wrote, Proved, SlotDue, Blocked), 0),
+    **dict.fromkeys((LeaderChanged, LeaderHolds), 1),
+}
+"""What goes before all else on a carrier: requests on their way out and all that lets the next one go, then what asks
+for a decision. What a leader tells a follower depends on its order, so all of it is in one lane. What is said of frames
+follows from the line's coming up, and may overtake its end: the limiter tells lines apart."""

@@ -30,7 +30,7 @@ PAYLOAD_TYPES = {
 }
 TURNS_MAX = 16
 """So many messages at most are taken before what may leave does. What comes together leaves together and in the order
-of the lanes, in one write; what comes in a long row does not wait for its end."""
+of the lanes, in one write; what comes in a long row does not wait for its end, nor for what is less urgent."""
 
 
 class RateLimitActor(Watched):
@@ -76,8 +76,8 @@ class RateLimitActor(Watched):
             case m.LineUp():
                 self._is_up, self._line = message.is_up, message.line
                 self._take_back(self._budget.empty("the connection was lost", now))
-            case m.Wake():
-                if message.what == str(self._armed_us):
+            case m.SlotDue():
+                if message.at_us == self._armed_us:
                     self._armed_us = 0
             case m.Stop():
                 # What is committed still leaves; what does not come to it is looked up at the next start.
@@ -86,7 +86,7 @@ class RateLimitActor(Watched):
             case _:
                 raise AssertionError(f"the limiter cannot take {message!r}")
         self._waiting_turns += 1
-        if self.actor_inbox.empty() or self._waiting_turns >= TURNS_MAX:
+        if self._waiting_turns >= TURNS_MAX or not self.waits_before(message):
             self._waiting_turns = 0
             self._let_go(now)
 
@@ -143,7 +143,7 @@ class RateLimitActor(Watched):
         wake = self._budget.next_wake(now)
         if wake is not None and (not self._armed_us or wake < self._armed_us):
             self._armed_us = wake
-            self._timer.after(wake - now, self._name, m.Wake(str(wake)))
+            self._timer.after(wake - now, self._name, m.SlotDue(wake))
         if leaving or returned or self._budget.waiting != self._shown_waiting:
             self._show(now)
 

@@ -196,6 +196,11 @@ class Watched(pykka.Actor):
         """Whether it is at nothing and nothing waits for it."""
         return self.doing is None and self.actor_inbox.empty()
 
+    def waits_before(self, message: Any) -> bool:
+        """Whether more waits here that is at least as urgent as this message, where some goes before the rest."""
+        inbox = self.actor_inbox
+        return inbox.waits_before(type(message)) if isinstance(inbox, CarriedInbox) else not inbox.empty()
+
     def make_way(self) -> None:
         """Let those who share its thread go on without it, while it is at one thing for long. From any thread."""
         if isinstance(self.actor_inbox, CarriedInbox):

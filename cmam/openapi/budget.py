@@ -1,9 +1,10 @@
 """What leaves now, and when to look again: the rate limit of one connection as a pure core.
 
 The server counts every frame, in any one second, over all accounts of the connection (FACTS §3). So do we: there are
-`limit` slots (`window.py` says when one is free again), 5 of them for historical requests. A burst goes at once. One
-slot is kept for the lanes that never add risk, lent to the others only when another is free within 20 ms, so that a
-lone close finds a slot within 20 ms in the middle of any burst. Nothing is lost: an item leaves, or is handed back.
+`limit` slots (`window.py` says when one is free again), 5 of them for historical requests, and a fifth of them at most
+for what nobody waits for. A burst goes at once. One slot is kept for the lanes that never add risk, lent to the others
+only when another is free within 20 ms, so that a lone close finds a slot within 20 ms in the middle of any burst.
+Nothing is lost: an item leaves, or is handed back.
 
 Times are monotonic microseconds. Knows no socket, no clock and no meaning of what it lets pass.
 """
@@ -27,6 +28,9 @@ __all__ = ["Budget", "Figures", "Item", "Lane", "Returned", "lane_of"]
 K = TypeVar("K", bound=Hashable)
 
 HISTORICAL_LIMIT: Final = 5
+IDLE_PARTS: Final = 5
+"""What nobody waits for fills one slot in so many, also while nothing else waits: a burst that comes upon it finds the
+others free, and its last order leaves a second earlier than behind a window full of questions."""
 RESERVED: Final = 1
 """Slots that opens and questions leave free, so that a close finds one in the middle of a burst."""
 LEND_US: Final = 20 * MILLISECOND_US
@@ -34,7 +38,7 @@ LEND_US: Final = 20 * MILLISECOND_US
 QUESTION_TURN: Final = 5
 """Of so many slots in a row that opens could fill, one is a question's if any waits: an account that cannot reconcile
 cannot close, so no burst of opens may starve what it asks."""
-IDLE_TURN: Final = 25
+IDLE_TURN: Final = 50
 """Of so many slots in a row that others use, one is for what nobody waits for: it may be late, not last for ever."""
 KNOWN_MAX: Final = 100_000
 """How many names of requests that moved money are remembered, to drop a second arrival hours later."""
@@ -104,6 +108,7 @@ class Budget:
         self._guard = Guard()
         self._window = Window(limit, self._guard)
         self._historical = Window(historical_limit, self._guard)
+        self._idle = Window(max(1, limit // IDLE_PARTS), self._guard)
         self._lanes = {lane: LaneQueue() for lane in Lane}
         self._numbers = 0
         self._waiting: dict[int, Item] = {}
@@ -321,6 +326,8 @@ class Budget:
         self._window.use(slot)
         if item.payload_type in catalogue.HISTORICAL:
             self._historical.use(slot)
+        if item.lane is Lane.IDLE:
+            self._idle.use(slot)
         if item.payload_type in catalogue.TRADING:
             _remember(self._sent, item.name)
         self._total += 1
@@ -336,6 +343,8 @@ class Budget:
         one = self._window.room_at(1, now_us)
         if lane.may_use_reserve:
             return one
+        if lane is Lane.IDLE:
+            one = max(one, self._idle.room_at(1, now_us))
         return max(one, self._window.room_at(1, now_us, keep=RESERVED) - LEND_US)
 
 

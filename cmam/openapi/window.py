@@ -2,9 +2,9 @@
 
 A sliding window, because a bucket of 50 filled at 50 a second lets 99 through in one. The server counts a frame when it
 reads it, which nobody sees from here; but an answer proves that the frame was read before, and so was all that was
-written before it, since the server reads in order. A slot is free again a second after that proof, never earlier than a
-second and a guard after the write. Whatever the line does, a frame written then is read more than a second later than
-the one whose slot it takes.
+written before it, since the server reads in order. A slot is free again a second and a margin after that proof, so
+whatever the line does, a frame written then is read more than a second later than the one whose slot it takes. What the
+line usually does, its round trips and their variation, is only for forecasts: how long a slot will be taken.
 
 Knows no request and no clock: moments in monotonic us come in as arguments.
 """
@@ -20,8 +20,9 @@ from cmam.clock import MILLISECOND_US, SECOND_US
 
 GUARD_US_MIN: Final = 5 * MILLISECOND_US
 GUARD_US_MAX: Final = 50 * MILLISECOND_US
-DRIFT_US: Final = 1 * MILLISECOND_US
-"""By how much a second of the server's clock may be longer than one of ours: a thousandth, far more than clocks err."""
+MARGIN_US: Final = 5 * MILLISECOND_US
+"""What lies between the second after an answer and the next frame. A second of the server's clock may be a thousandth
+longer than one of ours, far more than clocks err; the rest is for who counts beside the server, a little later."""
 UNPROVEN_US: Final = 10 * SECOND_US
 """How long a frame may go unread once it was written. Heartbeats are not answered, so without a bound each would keep
 its slot until something else is; and a server that answers nothing must not keep a close from leaving for ever."""
@@ -33,14 +34,14 @@ _SORT_EVERY: Final = 25
 
 
 class Guard:
-    """How much longer than a second the window is: p99.9 of the variation of round trips, within its bounds."""
+    """How much longer than a second forecasts take the window to be: p99.9 of the variation of round trips, bounded."""
 
     def __init__(self) -> None:
         self._samples: deque[int] = deque(maxlen=SAMPLES_MAX)
         self._since_sorted = 0
         self.us = GUARD_US_MAX
         self.round_trip_us = 0
-        """A usual round trip, for forecasts only."""
+        """A usual round trip."""
 
     def saw(self, round_trip_us: int) -> None:
         """Take one round trip into account."""
@@ -114,7 +115,7 @@ class Window:
     @property
     def span_us(self) -> int:
         """How long a slot is usually taken."""
-        return SECOND_US + max(self._guard.us, self._guard.round_trip_us + DRIFT_US)
+        return SECOND_US + max(self._guard.us, self._guard.round_trip_us + MARGIN_US)
 
     def use(self, slot: Slot) -> None:
         """Count one frame that leaves now; the caller has looked that there is room."""
@@ -159,4 +160,4 @@ class Window:
         if slot.written_us is None:
             return now_us + UNPROVEN_US + SECOND_US
         read_us = slot.written_us + UNPROVEN_US if slot.read_us is None else slot.read_us
-        return SECOND_US + max(read_us + DRIFT_US, slot.written_us + self._guard.us)
+        return read_us + SECOND_US + MARGIN_US

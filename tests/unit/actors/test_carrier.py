@@ -185,6 +185,24 @@ def test_an_inbox_knows_of_its_own_actor_alone(started: ThreadRuntime) -> None:
     assert done.wait(PATIENCE_S)
 
 
+def test_more_to_come_is_what_is_at_least_as_urgent(started: ThreadRuntime) -> None:
+    """What waits in a later lane is not waited for, however much of it there is."""
+    directory, begun, go, done = Directory(), Latch(), Latch(), Latch()
+    one = started.start(Listener, "one", directory, [], done, carrier="c")
+    one.tell(Hold(begun, go))
+    assert begun.wait(PATIENCE_S)
+    actor = directory.actor("one")
+    assert actor is not None
+    found = []
+    for message in (Later(1), Soon(2), Urgent(3)):
+        one.tell(message)
+        found.append([actor.waits_before(kind) for kind in (Urgent(0), Soon(0), Later(0))])
+    assert found == [[False, False, True], [False, True, True], [True, True, True]]
+    go.open()
+    one.tell("end")
+    assert done.wait(PATIENCE_S)
+
+
 def test_each_message_is_taken_once_whoever_takes_it(started: ThreadRuntime) -> None:
     """Turns, tellers and one who takes back, all at the same time: nothing is heard twice, and nothing is lost."""
     heard: list[Any] = []

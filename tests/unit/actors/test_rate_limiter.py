@@ -102,7 +102,7 @@ def test_what_is_said_of_another_line_changes_nothing() -> None:
     now = desk.clock.monotonic()
     desk.hear(m.Wrote(1, LIMIT, now), m.Proved(1, LIMIT, now))
     desk.clock.advance_to(7_000_000)
-    desk.hear(m.Wake())
+    desk.hear(m.SlotDue(0))
     assert desk.written() == []
     desk.hear(m.Wrote(3, LIMIT, now), m.Proved(3, LIMIT, now))
     assert desk.written() == [f"close {LIMIT}"]
