@@ -252,9 +252,7 @@ def test_it_is_never_idle_while_there_is_work_and_room(
 
 @given(st.integers(0, 300 * MS), st.integers(1, 400), st.integers(2, 60))
 @settings(max_examples=60)
-def test_a_steady_line_gives_the_limit_each_second_and_round_trip(
-    round_trip: int, waiting: int, limit: int
-) -> None:
+def test_a_steady_line_gives_the_limit_each_second_and_round_trip(round_trip: int, waiting: int, limit: int) -> None:
     """A burst leaves in rounds of a second, the round trip and the margin, and no slower."""
     world = World(Budget(limit), Weather([0], [round_trip // 2], [0], [round_trip - round_trip // 2], [0], [False]))
     for _ in range(25):
