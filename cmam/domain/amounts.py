@@ -200,10 +200,18 @@ def margin(draft: Draft) -> Reason | None:
             return Reason.STALE_INPUT
         draft.note("margin", "-", "not known here; the broker checks it")
         return None
-    left = free - bound
+    left = free - bound if bound else free
     draft.note("free_margin", _cents(left), f"{draft.view.currency}, what is in flight deducted")
     draft.note("expected_margin", _cents(expected), f"times {fraction_text(reserve)} must be there")
-    return Reason.MARGIN if left < expected * reserve else None
+    return Reason.MARGIN if _is_less(left, expected, reserve) else None
+
+
+def _is_less(left: Fraction, expected: Fraction, times: Fraction) -> bool:
+    """left < expected * times, without a fraction in between."""
+    return (
+        left.numerator * expected.denominator * times.denominator
+        < expected.numerator * times.numerator * left.denominator
+    )
 
 
 def _cents(value: Fraction) -> str:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from fractions import Fraction
+from math import gcd
 
 from cmam.domain.changes import Change
 from cmam.domain.conversion import Rates
@@ -64,7 +65,14 @@ def there(name: str, value: Fraction | None, steps: list[Step], note: str = "") 
 
 def fraction_text(value: Fraction) -> str:
     """Write an exact number: as a decimal where it ends, else as a ratio."""
-    numerator, denominator = value.numerator, value.denominator
+    return ratio_text(value.numerator, value.denominator)
+
+
+def ratio_text(numerator: int, denominator: int) -> str:
+    """Write the quotient of two whole numbers, the second above zero, as `fraction_text` does."""
+    common = gcd(numerator, denominator)
+    if common > 1:
+        numerator, denominator = numerator // common, denominator // common
     if denominator == 1:
         return str(numerator)
     rest, twos, fives = denominator, 0, 0

@@ -11,6 +11,7 @@ from enum import StrEnum
 
 from cmam.domain.ids import OrderId, PositionId, SymbolId
 from cmam.domain.quantities import Distance, Price, Side, Volume
+from cmam.domain.replacing import quickly_made
 from cmam.domain.trades import OrderType, TimeInForce, TriggerMethod
 
 
@@ -31,6 +32,7 @@ class CommandKind(StrEnum):
         return self in (CommandKind.OPEN, CommandKind.ADD, CommandKind.PLACE)
 
 
+@quickly_made
 @dataclass(frozen=True, kw_only=True)  # no slots: see replacing.py
 class Command:
     """One thing to ask of the broker.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from fractions import Fraction
+from typing import Any
 
 from cmam.domain.changes import Change, ChangeKind
 from cmam.domain.commands import Command, CommandKind
@@ -233,33 +234,35 @@ def take_intent(view: AccountView, event: IntentRecorded, at_us: int) -> Account
     copy = view.copies.get(intent.key)
     if copy is None:
         return view
-    copy = replace(copy, last_seq=max(copy.last_seq, event.seq))
-    kind, side = event.command.kind, event.command.side
-    if kind is CommandKind.OPEN or (kind is CommandKind.ADD and side is copy.side):
-        copy = replace(copy, part_seq=event.seq, part=max(event.part, 1))
-    match event.command.kind:
+    return put(view, replace(copy, last_seq=max(copy.last_seq, event.seq), **_asked_for(copy, event)))
+
+
+def _asked_for(copy: Copy, event: IntentRecorded) -> dict[str, Any]:
+    """What of a copy changes because something is asked for it."""
+    command = event.command
+    match command.kind:
         case CommandKind.OPEN:
-            has_levels = event.command.relative_stop is not None or event.command.relative_target is not None
-            copy = replace(
-                copy,
-                awaits_protection=has_levels,
-                state=CopyState.OPENING,
-                side=event.command.side,
-                wait=None,
-                order=None,
-                ended_order=False,
-                grace_over=False,
-            )
+            return {
+                "part_seq": event.seq,
+                "part": max(event.part, 1),
+                "awaits_protection": command.relative_stop is not None or command.relative_target is not None,
+                "state": CopyState.OPENING,
+                "side": command.side,
+                "wait": None,
+                "order": None,
+                "ended_order": False,
+                "grace_over": False,
+            }
+        case CommandKind.ADD if command.side is copy.side:
+            return {"part_seq": event.seq, "part": max(event.part, 1)}
         case CommandKind.PLACE:
-            copy = replace(copy, state=CopyState.OPENING, ended_order=False)
+            return {"state": CopyState.OPENING, "ended_order": False}
         case CommandKind.CANCEL:
-            is_wanted = copy.goal.terms is not None and copy.is_wanted and not copy.grace_over
-            copy = replace(copy, replacing=is_wanted)
-        case CommandKind.CLOSE if event.command.whole:
-            copy = replace(copy, state=CopyState.CLOSING)
+            return {"replacing": copy.goal.terms is not None and copy.is_wanted and not copy.grace_over}
+        case CommandKind.CLOSE if command.whole:
+            return {"state": CopyState.CLOSING}
         case _:
-            pass
-    return put(view, copy)
+            return {}
 
 
 def terms_of(command: Command) -> Terms:
@@ -322,7 +325,9 @@ def settle(view: AccountView, event: IntentSettled, at_us: int) -> AccountView:
             # No deal told of it: the net did. Our ledger is what tells the shares apart, so it is booked here.
             untold = max(0, intent.command.volume - intent.filled)
             copy = replace(copy, volume=Volume(max(0, copy.volume - untold)))
-        return put(view, replace(copy, refusals=0, retry_at_us=0, trouble=""))
+        if copy.refusals or copy.retry_at_us or copy.trouble:
+            copy = replace(copy, refusals=0, retry_at_us=0, trouble="")
+        return put(view, copy)
     if kind is CommandKind.AMEND_PROTECTION and event.reason == WORSE_GSL:
         command = intent.command
         return put(view, replace(copy, applied=Applied(command.stop, command.target, command.trailing)))
@@ -384,7 +389,7 @@ def _settle_open(view: AccountView, copy: Copy, intent: Intent, event: IntentSet
         again_us = at_us + event.retry_in_us
         waiting = replace(copy, wait=Wait.REMAINDER, wait_until_us=intent.not_after_us, again_us=again_us)
         return put(view, replace(waiting, refusals=copy.refusals + 1))
-    if event.outcome is Outcome.CONFIRMED:
+    if event.outcome is Outcome.CONFIRMED and copy.refusals:
         copy = replace(copy, refusals=0)
     if intent.command.kind is CommandKind.PLACE:
         return put(view, replace(copy, amended_to=terms_of(intent.command), replacing=False))
@@ -397,7 +402,8 @@ def _settle_open(view: AccountView, copy: Copy, intent: Intent, event: IntentSet
     spec = view.specs.get(copy.symbol)
     if spec is None:
         return put(view, copy)
-    short = spec.floor_volume(int(copy.target - copy.volume))
+    target = copy.goal.target_numerator // (copy.goal.target_denominator or 1)
+    short = spec.floor_volume(target - copy.volume)
     if short < max(spec.step, spec.min_volume):
         return put(view, copy)
     if at_us <= copy.not_after_us and event.outcome is Outcome.CONFIRMED:

@@ -17,6 +17,7 @@ from cmam.domain.symbols import SymbolSpec
 
 LEVERAGE_SCALE = 100
 """An account's leverage is in hundredths: 10000 means 1:100."""
+NOTHING = Fraction(0)
 USD = "USD"
 ASKED_LOTS = (1, 10, 100)
 """The lots, besides the symbol's least volume, for which a broker is asked."""
@@ -41,7 +42,7 @@ def reserved_margin(rates: Rates) -> Fraction | None:
     gathered: dict[SymbolId, int] = {}
     for symbol, volume in money.in_flight(rates.view):
         gathered[symbol] = gathered.get(symbol, 0) + volume
-    total = Fraction(0)
+    total = NOTHING
     for symbol, volume in gathered.items():
         spec = rates.view.specs.get(symbol)
         part = _margin(rates, spec, volume, _held(rates, symbol)) if spec is not None else None
@@ -57,24 +58,21 @@ def _held(rates: Rates, symbol: SymbolId) -> int:
 
 def _margin(rates: Rates, spec: SymbolSpec, volume: int, held: int) -> Fraction | None:
     found = [part for part in (_by_leverage(rates, spec, volume, held), _as_told(rates, spec, volume)) if part]
-    return max(found, default=Fraction(0) if not volume else None)
+    return max(found, default=NOTHING if not volume else None)
 
 
 def _by_leverage(rates: Rates, spec: SymbolSpec, volume: int, held: int) -> Fraction | None:
     """What leverage makes of the volume's worth; None where the account's or the symbol's is not known."""
-    trader = rates.view.trader
-    worth = money.notional(rates, spec, volume)
-    if trader is None or trader.leverage_cents <= 0 or worth is None:
+    trader, rate = rates.view.trader, money.base_rate(rates, spec)
+    if trader is None or trader.leverage_cents <= 0 or rate is None:
         return None
-    plain = Fraction(worth.numerator * LEVERAGE_SCALE, worth.denominator * trader.leverage_cents)
-    if not spec.leverage_id:
-        return plain
-    tiers = rates.view.leverages.get(spec.leverage_id)
+    tiers = rates.view.leverages.get(spec.leverage_id) if spec.leverage_id else ()
     if tiers is None:
         return None
+    worth, scale = volume * rate.numerator, VOLUME_SCALE * rate.denominator
     if not tiers:
-        return plain
-    return worth * _share(rates, spec, tiers, volume, held, trader.leverage_cents)
+        return Fraction(worth * LEVERAGE_SCALE, scale * trader.leverage_cents)
+    return Fraction(worth, scale) * _share(rates, spec, tiers, volume, held, trader.leverage_cents)
 
 
 def _share(
@@ -103,7 +101,9 @@ def _as_told(rates: Rates, spec: SymbolSpec, volume: int) -> Fraction | None:
     told = [margin for margin in rates.view.margins.get(spec.symbol, ()) if margin.volume > 0]
     if not told:
         return None
-    each = [(margin.volume, Fraction(max(margin.buy, margin.sell), margin.volume)) for margin in told]
-    larger = [per_volume for asked, per_volume in each if asked >= volume]
-    per_volume = larger[0] if larger else max(per_volume for _, per_volume in each)
-    return volume * per_volume / Fraction(10**rates.view.money_digits)
+    scale = 10**rates.view.money_digits
+    larger = next((margin for margin in told if margin.volume >= volume), None)
+    if larger is not None:
+        return Fraction(volume * max(larger.buy, larger.sell), larger.volume * scale)
+    per_volume = max(Fraction(max(margin.buy, margin.sell), margin.volume) for margin in told)
+    return Fraction(volume * per_volume.numerator, per_volume.denominator * scale)

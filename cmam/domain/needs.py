@@ -14,7 +14,7 @@ from cmam.domain.commands import Command, CommandKind
 from cmam.domain.copies import Applied, Copy, CopyKey
 from cmam.domain.events import Health, Terms
 from cmam.domain.levels import is_off, tighter, wanted_levels
-from cmam.domain.quantities import Distance, Price, Side, Volume, ceil_to, floor_fraction
+from cmam.domain.quantities import Distance, Price, Side, Volume, ceil_to
 from cmam.domain.shares import pooled_excess
 from cmam.domain.symbols import SymbolSpec
 from cmam.domain.trades import Order, OrderType, Position, TimeInForce
@@ -66,14 +66,17 @@ def enforced_target(copy: Copy) -> Fraction:
 
 def excess_of(spec: SymbolSpec, copy: Copy) -> Volume:
     """What of a copy lies above its target and can be closed: whole steps, at least the symbol's minimum."""
-    target = enforced_target(copy)
-    exact = copy.volume - target
-    if exact <= 0:
+    target, parts = copy.goal.target_numerator, copy.goal.target_denominator
+    if parts <= 0 or copy.ahead_since_us:
+        exact = enforced_target(copy)
+        target, parts = exact.numerator, exact.denominator
+    over = copy.volume * parts - target  # in parts of 1/100 unit: most copies are looked at and left alone
+    if over <= 0:
         return Volume(0)
-    excess = spec.floor_volume(floor_fraction(exact))
+    excess = spec.floor_volume(over // parts)
     if copy.goal.round_up:
         # Never above the target: whole steps that the minimum forbids are no reason to stay there either.
-        excess = Volume(ceil_to(-(-exact.numerator // exact.denominator), spec.step))
+        excess = Volume(ceil_to(-(-over // parts), spec.step))
         excess = Volume(max(excess, spec.min_volume))
     if excess < max(spec.min_volume, 1):
         return Volume(0)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from fractions import Fraction
 
 from cmam.domain import equity as money
-from cmam.domain.arithmetic import Missing, Sized, Sizing, fraction_text, there
+from cmam.domain.arithmetic import Missing, Sized, Sizing, fraction_text, ratio_text, there
 from cmam.domain.choices import VolumeBasis, VolumeCurrency, VolumeMode
 from cmam.domain.events import Step
 from cmam.domain.policy import Policy
@@ -17,6 +17,8 @@ from cmam.domain.quantities import PRICE_SCALE, VOLUME_SCALE, Volume, floor_frac
 from cmam.domain.reasons import Reason
 from cmam.domain.risk import units_at_risk
 from cmam.domain.symbols import SymbolSpec
+
+ONE = Fraction(1)
 
 __all__ = ["Missing", "Sized", "Sizing", "bounded", "bounds", "fraction_text", "size"]
 
@@ -32,7 +34,7 @@ def size(asked: Sizing) -> Sized:
     steps.append(
         Step(
             name="raw",
-            value=fraction_text(Fraction(raw.numerator, raw.denominator * VOLUME_SCALE)),
+            value=ratio_text(raw.numerator, raw.denominator * VOLUME_SCALE),
             note="units, exact",
         )
     )
@@ -47,14 +49,14 @@ def _raw(asked: Sizing, steps: list[Step]) -> Fraction:
     steps.append(Step(name="volume.amount", value=fraction_text(policy.volume_amount), note=policy.volume_mode.value))
     match policy.volume_mode:
         case VolumeMode.MULTIPLIER:
-            return _carried(asked, policy.volume_basis, steps) * policy.volume_amount
+            return _carried(asked, policy.volume_basis, steps, policy.volume_amount)
         case VolumeMode.NOTIONAL_MULTIPLIER:
-            return _carried(asked, VolumeBasis.NOTIONAL, steps) * policy.volume_amount
+            return _carried(asked, VolumeBasis.NOTIONAL, steps, policy.volume_amount)
         case VolumeMode.FIXED:
             return policy.volume_amount * asked.spec.lot_size
         case VolumeMode.BALANCE_RATIO | VolumeMode.EQUITY_RATIO | VolumeMode.FREE_MARGIN_RATIO:
             ratio = _money_ratio(asked, steps)
-            return _carried(asked, policy.volume_basis, steps) * ratio * policy.volume_amount
+            return _carried(asked, policy.volume_basis, steps, ratio * policy.volume_amount)
         case VolumeMode.FIXED_LEVERAGE:
             whole = there("equity", money.equity(asked.rates), steps)
             rate = there("base_rate", money.base_rate(asked.rates, asked.spec), steps)
@@ -65,21 +67,21 @@ def _raw(asked: Sizing, steps: list[Step]) -> Fraction:
             return _by_formula(asked, steps)
 
 
-def _carried(asked: Sizing, basis: VolumeBasis, steps: list[Step]) -> Fraction:
-    """The leader's volume as the follower's broker counts it, before anything is multiplied."""
+def _carried(asked: Sizing, basis: VolumeBasis, steps: list[Step], times: Fraction) -> Fraction:
+    """The leader's volume as the follower's broker counts it, so many times."""
     leader, spec = asked.change.symbol, asked.spec
     match basis:
         case VolumeBasis.UNITS:
-            factor = Fraction(1)
+            factor = ONE
         case VolumeBasis.LOTS:
             if leader.lot_size <= 0:
                 raise Missing("leader_lot_size")
-            factor = Fraction(spec.lot_size, leader.lot_size)
+            factor = ONE if spec.lot_size == leader.lot_size else Fraction(spec.lot_size, leader.lot_size)
             row = asked.policy.row(leader.name)
             is_confirmed = leader.name in asked.policy.lots_confirmed or (
                 row is not None and row.volume_amount is not None
             )
-            if factor != 1 and not is_confirmed:
+            if factor is not ONE and not is_confirmed:
                 steps.append(
                     Step(
                         name="lot_sizes",
@@ -91,7 +93,9 @@ def _carried(asked: Sizing, basis: VolumeBasis, steps: list[Step]) -> Fraction:
         case VolumeBasis.NOTIONAL:
             factor = _notional_factor(asked, steps)
     steps.append(Step(name="volume.basis", value=fraction_text(factor), note=f"{basis.value}: follower per leader"))
-    return Fraction(asked.volume) if factor == 1 else asked.volume * factor
+    if factor is not ONE:
+        times = factor * times
+    return Fraction(asked.volume * times.numerator, times.denominator)
 
 
 def _notional_factor(asked: Sizing, steps: list[Step]) -> Fraction:

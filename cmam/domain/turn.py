@@ -175,7 +175,7 @@ def step(view: AccountView, fact: Event, store: StoreId, now_us: int) -> Turn:
         builder.enforce(key)
     if builder.view.flatten_account and isinstance(fact, SWEEPING):
         builder.sweep()
-    return replace(builder.turn(), folded=after)
+    return Turn(builder.view, builder.derived, after)
 
 
 SWEEPING = (FlattenRequested, GuardTripped, Reconciled, HealthChanged, QuotesSampled)
@@ -224,8 +224,12 @@ class _Builder:
         self.view = evolve(self.view, event, self._now)
         self._derived.append(event)
 
+    @property
+    def derived(self) -> tuple[Event, ...]:
+        return tuple(self._derived)
+
     def turn(self) -> Turn:
-        return Turn(self.view, tuple(self._derived))
+        return Turn(self.view, self.derived)
 
     def intend(
         self,

@@ -165,6 +165,8 @@ def lasting(view: ViewInTheMaking) -> AccountView:
 
 def put(view: AccountView, copy: Copy) -> AccountView:
     """The view with this copy in its place."""
+    if view.copies.get(copy.key) is copy:
+        return view
     return replace(view, copies=with_copy(view.copies, copy))
 
 
