@@ -1,18 +1,21 @@
 """Measure a start: from the command to every account reconciled, with few and with very many records in the store.
 
-A short run on the sandbox makes a real store; its accounts' records are then appended again and again, as a long life
-would, and projected as a projector beside it would have done. Both stores are started by turns on the same sandbox.
+A short run on the sandbox makes a real store; `past.py` gives it days of trade before that, with the views and snapshots
+of a projector. Both stores are started by turns on the same sandbox. Then the long one without its views, as after a
+new version or a deleted file: everything is folded from the first record.
 
-    python scripts/bench/start.py [--events 1000000] [--quick] [--json FILE]
+    python scripts/bench/start.py [--events 1000000] [--rounds 5] [--quick] [--json FILE]
 """
 
 from __future__ import annotations
 
 import shutil
 import statistics
+import subprocess
 import sys
 import tempfile
 import time
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -20,14 +23,34 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 import stage
 from common import Finding, arguments, ms, report
+from past import grown
 
 from cmam.config.home import Home
 from cmam.sandbox.trader import Trader
-from cmam.store.log import EventLog, Pending
-from cmam.store.projector import project_to_head
+from cmam.store.views_file import VIEWS_NAME, discard_views
 
 FEW = 1_000
-BATCH = 1_000
+
+
+@dataclass
+class Starts:
+    """What was seen of the starts of one store: us until it was ready, and KiB of memory then."""
+
+    took_us: list[float] = field(default_factory=list)
+    memory: list[float] = field(default_factory=list)
+
+    def once(self, folder: Path, home: Home) -> None:
+        """Start and stop it."""
+        begun = time.perf_counter()
+        with stage.copier(folder, home) as child:
+            self.took_us.append((time.perf_counter() - begun) * 1e6)
+            self.memory.append(memory_of(child))
+
+
+def memory_of(child: subprocess.Popen[bytes]) -> float:
+    """Resident memory of a process in KiB, as the kernel counts it."""
+    status = Path(f"/proc/{child.pid}/status").read_text()
+    return float(status.split("VmRSS:")[1].split()[0])
 
 
 def a_short_life(folder: Path, ready: dict[str, Any]) -> Home:
@@ -39,64 +62,53 @@ def a_short_life(folder: Path, ready: dict[str, Any]) -> Home:
     return home
 
 
-def grown(folder: Path, life: Home, events: int) -> Home:
-    """A copy of a store whose accounts have gone on like that until it has so many records; projected to its head."""
-    home = Home(folder / f"life-of-{events}")
-    passing = shutil.ignore_patterns("*.lock", "lock", "control*", "run", "views.db*")
-    shutil.copytree(life.root, home.root, ignore=passing)
-    log = EventLog.open(home.root, durability="none")
-    records = [record for record in log.read_all() if record.stream.startswith("account:")]
-    versions = {stream: head.version for stream, head in log.heads().items()}
-    missing = events - log.position()
-    batch: list[Pending] = []
-    while missing > 0:
-        for record in records[:missing]:
-            versions[record.stream] += 1
-            batch.append(Pending(record.stream, versions[record.stream], record.at_us, record.event))
-        missing -= len(records)
-        if len(batch) >= BATCH or missing <= 0:
-            log.append(batch)
-            batch = []
-    log.close()
-    project_to_head(home.root)
-    return home
-
-
-def start_us(folder: Path, home: Home) -> float:
-    """From the command to all accounts reconciled, in us."""
-    begun = time.perf_counter()
-    with stage.copier(folder, home):
-        return (time.perf_counter() - begun) * 1e6
-
-
 def measured(folder: Path, events: int, rounds: int) -> list[Finding]:
-    """Both stores by turns."""
+    """Both stores by turns; then the long one without views."""
+    few, many, bare = Starts(), Starts(), Starts()
     with stage.sandbox(folder, 2) as ready:
         life = a_short_life(folder, ready)
-        few, many = grown(folder, life, FEW), grown(folder, life, events)
-        found: dict[str, list[float]] = {"few": [], "many": []}
+        begun = time.perf_counter()
+        short, long = grown(folder, life, FEW), grown(folder, life, events)
+        print(f"{events:,} events recorded and projected in {time.perf_counter() - begun:.0f} s", file=sys.stderr)
         for _ in range(rounds):
-            found["few"].append(start_us(folder, few))
-            found["many"].append(start_us(folder, many))
+            few.once(folder, short)
+            many.once(folder, long)
+        for _ in range(min(2, rounds)):
+            discard_views(long.root / VIEWS_NAME)
+            bare.once(folder, long)
+    took = statistics.median(few.took_us)
     return [
         Finding(
             f"start to ready with {events:,} events",
-            ms(statistics.median(found["many"])),
-            f"{FEW:,} events: {ms(statistics.median(found['few']))}",
-            tuple(a / b for a, b in zip(found["many"], found["few"], strict=True)),
+            ms(statistics.median(many.took_us)),
+            f"{FEW:,} events: {ms(took)}",
+            tuple(a / b for a, b in zip(many.took_us, few.took_us, strict=True)),
             "≤ 2 ×",
             2.0,
-        )
+        ),
+        Finding(
+            "resident memory then",
+            f"{statistics.median(many.memory) / 1024:.0f} MiB",
+            f"{statistics.median(few.memory) / 1024:.0f} MiB",
+            tuple(a / b for a, b in zip(many.memory, few.memory, strict=True)),
+        ),
+        Finding(
+            "the same with its views deleted",
+            ms(statistics.median(bare.took_us)),
+            f"{FEW:,} events: {ms(took)}",
+            tuple(a / took for a in bare.took_us),
+        ),
     ]
 
 
 def main() -> None:
     parser = arguments(__doc__)
     parser.add_argument("--events", type=int, default=1_000_000)
+    parser.add_argument("--rounds", type=int, default=5)
     given = parser.parse_args()
     folder = Path(tempfile.mkdtemp(prefix="cmam-bench-"))
     try:
-        events, rounds = (20_000, 2) if given.quick else (given.events, 5)
+        events, rounds = (20_000, 2) if given.quick else (given.events, given.rounds)
         report("A start", measured(folder, events, rounds), given.json)
     finally:
         shutil.rmtree(folder, ignore_errors=True)

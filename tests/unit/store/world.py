@@ -79,6 +79,8 @@ class World:
     profile: ProfileView = field(default_factory=lambda: ProfileView(profile=PROFILE))
     refuses: set[AccountId] = field(default_factory=set)
     silent: set[AccountId] = field(default_factory=set)
+    leader: AccountId = LEADER
+    store: StoreId = STORE
     _last_id: int = 5_000
 
     # --- setting up ---------------------------------------------------------------------------------------------------
@@ -109,19 +111,19 @@ class World:
 
     def leader_opens(self, volume: int = 10_000_000, at: str = "1.10000", stop: str | None = None) -> PositionId:
         """The leader buys at the market."""
-        position = self._position(LEADER, self._next(), Side.BUY, volume, at, stop)
-        self._execute(LEADER, position, volume, at)
+        position = self._position(self.leader, self._next(), Side.BUY, volume, at, stop)
+        self._execute(self.leader, position, volume, at)
         return position.position
 
     def leader_closes(self, position: PositionId, volume: int | None = None, at: str = "1.10500") -> None:
         """The leader closes a part of a position, or all of it."""
-        held = self.views[LEADER].positions[position]
-        self._close(LEADER, held, volume if volume is not None else held.volume, at)
+        held = self.views[self.leader].positions[position]
+        self._close(self.leader, held, volume if volume is not None else held.volume, at)
 
     def leader_moves_stop(self, position: PositionId, stop: str) -> None:
         """The leader sets another stop."""
-        held = self.views[LEADER].positions[position]
-        moved = self._position(LEADER, held.position, held.side, held.volume, "0", stop, price_=held.price)
+        held = self.views[self.leader].positions[position]
+        moved = self._position(self.leader, held.position, held.side, held.volume, "0", stop, price_=held.price)
         order = Order(
             order=OrderId(self._next()),
             symbol=held.symbol,
@@ -129,7 +131,7 @@ class World:
             type=OrderType.PROTECTION,
             volume=held.volume,
         )
-        self.fact(LEADER, ExecutionSeen(kind=ExecutionKind.ORDER_REPLACED, order=order, position=moved))
+        self.fact(self.leader, ExecutionSeen(kind=ExecutionKind.ORDER_REPLACED, order=order, position=moved))
 
     # --- the broker ---------------------------------------------------------------------------------------------------
 
@@ -261,7 +263,7 @@ class World:
             commission=0,
             balance=1_000_100,
             closed_volume=Volume(volume),
-            balance_version=self._next(),
+            balance_version=self.balance_version(account),
         )
         deal = Deal(
             deal=DealId(self._next()),
@@ -302,13 +304,21 @@ class World:
     ) -> Position:
         return Position(
             position=PositionId(position),
-            symbol=_spec(account).symbol,
+            symbol=self.symbol(account),
             side=side,
             volume=Volume(volume),
             price=price_ if price_ is not None else price(at),
             stop=price(stop) if stop is not None else None,
             updated_ms=self.now // 1_000,
         )
+
+    def symbol(self, account: AccountId) -> SymbolId:
+        """The number of EURUSD at the account's broker."""
+        return _spec(account).symbol
+
+    def balance_version(self, _account: AccountId) -> int:
+        """The number of the next change of an account's balance."""
+        return self._next()
 
     def _next(self) -> int:
         self._last_id += 1
@@ -337,13 +347,13 @@ class World:
 
     def links(self) -> tuple[LinkSettings, ...]:
         """The links as they stand now."""
-        return link_settings(self.profile, STORE, paused_accounts=frozenset())
+        return link_settings(self.profile, self.store, paused_accounts=frozenset())
 
     def fact(self, account: AccountId, event: Event) -> None:
         """An input of an account: folded, recorded with what follows from it, told to followers."""
         self.tick()
         before = self.views.get(account) or AccountView(account=account)
-        turn = step(before, event, STORE, self.now)
+        turn = step(before, event, self.store, self.now)
         self.views[account] = turn.view
         stream, version = f"account:{account}", before.version + 1
         facts = [Pending(stream, version, self.now, event)]
@@ -352,7 +362,7 @@ class World:
         self.log.append(facts)
         for recorded in turn.intents:
             self.answer(account, recorded)
-        if account == LEADER and turn.folded is not None:
+        if account == self.leader and turn.folded is not None:
             told = changes(before, turn.folded, event)
             for index, change in enumerate(told):
                 for link in self.links():
@@ -366,7 +376,7 @@ class World:
         turn = decide_change(before, link, change, (version, index), Inputs(quotes=quotes), self.now)
         self.views[link.follower] = turn.view
         stream = f"account:{link.follower}"
-        cause, own = (f"account:{LEADER}", version), (stream, before.version + 1)
+        cause, own = (f"account:{self.leader}", version), (stream, before.version + 1)
         self.log.append(
             [
                 Pending(
