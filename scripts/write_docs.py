@@ -10,6 +10,7 @@ import argparse
 import ast
 import dataclasses
 import inspect
+import json
 import re
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -24,6 +25,8 @@ from cmam.config.settings import notes
 from cmam.domain import events, reasons, reconcile
 from cmam.domain.policy import SETTINGS
 from cmam.openapi.outcomes import RULES
+from cmam.store.envelope import event_builtins
+from cmam.store.forms import ROWS, SAID_TWICE
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
@@ -197,6 +200,24 @@ STREAMS = {
 }
 
 
+def _default_text(field: dataclasses.Field[Any]) -> str:
+    """What a missing field means, as JSON."""
+    if field.default is not dataclasses.MISSING:
+        return (
+            f"`{json.dumps(event_builtins(field.default))}`" if not dataclasses.is_dataclass(field.default) else "`{}`"
+        )
+    return "" if field.default_factory is dataclasses.MISSING else f"`{json.dumps(field.default_factory())}`"
+
+
+def _repeated(kind: type[Any]) -> list[tuple[str, str, str]]:
+    """The fields of a fact that may be left out as told by others."""
+    return [
+        (f"`{kind.TOPIC}`", f"`{part}.{name}`".replace("`.", "`"), f"`{other}.{told_by}`")
+        for part, other, pairs in SAID_TWICE[kind]
+        for name, told_by in pairs
+    ]
+
+
 def events_page() -> str:
     lines = [
         "# Events",
@@ -205,10 +226,18 @@ def events_page() -> str:
         "",
         (
             "What `events.db` holds: one row a fact, readable JSON in the column `state` of `stored_events`. Each stands in an "
-            'envelope: `{"at_us", "cause": [stream, version] | null, "settings": n, "code": "x.y.z", "prev": hash, "data": {…}}`. '
-            "An event is never edited, only succeeded. *Derived* ones follow from the inputs before them; a replay computes them "
-            "again and compares."
+            'envelope: `{"form": n, "at_us", "cause": [stream, version] | null, "settings": n, "code": "x.y.z", "prev": hash, '
+            '"data": {…}}`. An event is never edited, only succeeded. *Derived* ones follow from the inputs before them; a replay '
+            "computes them again and compares."
         ),
+        "",
+        (
+            "Records without a `form` name every field. Since form 2 a field that is missing is at its default, which never "
+            f"changes; {', '.join(f'`{row.__name__}`' for row in ROWS[:-1])} and `{ROWS[-1].__name__}` are lists of their fields "
+            "in order; and these fields are left out where they say the same as another one of their record:"
+        ),
+        "",
+        *table(("event", "field", "the same as"), [line for kind in SAID_TWICE for line in _repeated(kind)]),
         "",
     ]
     last = ""
@@ -220,9 +249,9 @@ def events_page() -> str:
         derived = " · derived" if cls.IS_DERIVED else ""
         lines += [f"### `{cls.TOPIC}`{derived}", "", inspect.cleandoc(cls.__doc__ or ""), ""]
         hints = get_type_hints(cls)
-        fields = [(f"`{field.name}`", _type_name(hints[field.name])) for field in dataclasses.fields(cls)]
+        fields = [(f"`{f.name}`", _type_name(hints[f.name]), _default_text(f)) for f in dataclasses.fields(cls)]
         if fields:
-            lines += table(("field", "type"), fields)
+            lines += table(("field", "type", "default"), fields)
     return "\n".join(lines).rstrip() + "\n"
 
 

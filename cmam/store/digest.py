@@ -14,7 +14,7 @@ from typing import Any
 from cmam.domain.account import AccountView
 from cmam.domain.copies import Copy
 from cmam.domain.events import Event
-from cmam.store.envelope import Recorded
+from cmam.store.envelope import Recorded, said_in
 from cmam.store.replay import Replay
 from cmam.store.sameness import spoken
 
@@ -28,7 +28,7 @@ def replay_digest(records: Iterable[Recorded]) -> str:
         whole.update(f"{text}\n".encode())
 
     def derived(record: Recorded, computed: Event) -> None:
-        take(record.stream, record.version, computed.TOPIC, spoken(computed, json.loads(record.state)["data"]))
+        take(record.stream, record.version, computed.TOPIC, spoken(computed, said_in(record.state, record.event)))
 
     replay = Replay(derived)
     result = replay.run(records)

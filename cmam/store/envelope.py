@@ -1,7 +1,8 @@
 """How a fact becomes bytes and bytes a fact: the envelope, its encoding, and the topics.
 
 The bytes are what the chain is made of, so they are the same for the same record in every process: fields in the order
-of their declaration, keys of mappings sorted, no float. It must not know SQLite.
+of their declaration, keys of mappings sorted, no float. What is left out of them is told by `forms.py`. It must not
+know SQLite.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import msgspec
 
 from cmam.domain import events
 from cmam.domain.events import Event
+from cmam.store.forms import FORM, LATER, form_of, without_later
 from cmam.store.upcasts import UPCASTS, Upcast
 
 GENESIS = "0" * 64
@@ -87,7 +89,7 @@ class Recorded:
 
 
 class Envelope(msgspec.Struct, Generic[_Data], frozen=True):
-    """What every record says beside its data."""
+    """What every record of the first form says beside its data: all of it, always."""
 
     at_us: int
     cause: Cause | None
@@ -95,6 +97,22 @@ class Envelope(msgspec.Struct, Generic[_Data], frozen=True):
     code: str
     prev: str
     data: _Data
+
+
+class ShortEnvelope(msgspec.Struct, Generic[_Data], frozen=True):
+    """What every record says beside its data since form 2: this stands first, so that a look at the bytes tells it."""
+
+    form: int
+    at_us: int
+    cause: Cause | None
+    settings: int
+    code: str
+    prev: str
+    data: _Data
+
+
+_SHORT = b'{"form":'
+"""How every record since form 2 begins, and none before."""
 
 
 def record_hash(stream: str, version: int, topic: str, state: bytes) -> bytes:
@@ -128,6 +146,27 @@ _ENCODER = msgspec.json.Encoder(order="deterministic")
 
 def encode(pending: Pending, code: str, prev: str) -> bytes:
     """Write the envelope of a record; raises TypeError or ValueError for what no event may hold."""
+    event = pending.event
+    try:
+        data = form_of(type(event)).pack(event)
+    except msgspec.ValidationError:
+        # A field holds another type than it declares. It is recorded all the same, as it is: a reader will say so.
+        return encode_whole(pending, code, prev)
+    return _ENCODER.encode(
+        ShortEnvelope(
+            form=FORM,
+            at_us=pending.at_us,
+            cause=pending.cause,
+            settings=pending.settings,
+            code=code,
+            prev=prev,
+            data=data,
+        )
+    )
+
+
+def encode_whole(pending: Pending, code: str, prev: str) -> bytes:
+    """Write the envelope of a record in the first form, every field named."""
     return _ENCODER.encode(
         Envelope(
             at_us=pending.at_us,
@@ -149,49 +188,66 @@ class Decoding:
         self._classes = dict(classes) if classes is not None else {kind.TOPIC: kind for kind in event_classes()}
         self._upcasts = dict(UPCASTS if upcasts is None else upcasts)
         self._decoders: dict[str, msgspec.json.Decoder[Any]] = {}
+        self._short_decoders: dict[str, msgspec.json.Decoder[Any]] = {}
 
     def read(self, raw: Raw) -> Recorded:
         """Read a record. What it says may be unknown to us, but its envelope must be whole: else a ValueError."""
         topic = raw.topic
-        if topic not in self._upcasts:
-            decoder = self._decoder(topic)
-            if decoder is not None:
-                try:
-                    return _recorded(raw, found := decoder.decode(raw.state), found.data)
-                except (msgspec.MsgspecError, UnicodeDecodeError, TypeError):
-                    pass  # perhaps only the data is foreign: look at the envelope alone
+        if topic not in self._upcasts and topic in self._classes:
+            try:
+                form = form_of(self._classes[topic])
+                if raw.state.startswith(_SHORT):
+                    short = self._short_decoder(topic).decode(raw.state)
+                    return _recorded(raw, short, short.data if form.is_plain else form.unpack(short.data))
+                whole = self._decoder(topic).decode(raw.state)
+                return _recorded(raw, whole, whole.data if form.is_slotted else form.made_of(whole.data))
+            except (msgspec.MsgspecError, UnicodeDecodeError, TypeError):
+                pass  # perhaps only the data is foreign: look at the envelope alone
         return self._read_foreign(raw)
 
-    def _decoder(self, topic: str) -> msgspec.json.Decoder[Any] | None:
+    def _decoder(self, topic: str) -> msgspec.json.Decoder[Any]:
         """The decoder of a topic, made when it is first met: making all of them would slow every start down."""
         decoder = self._decoders.get(topic)
-        if decoder is None and topic in self._classes:
-            kind: Any = self._classes[topic]
+        if decoder is None:
+            form = form_of(self._classes[topic])
+            kind: Any = form.kind if form.is_slotted else form.whole
             decoder = self._decoders[topic] = msgspec.json.Decoder(Envelope[kind])
+        return decoder
+
+    def _short_decoder(self, topic: str) -> msgspec.json.Decoder[Any]:
+        decoder = self._short_decoders.get(topic)
+        if decoder is None:
+            form = form_of(self._classes[topic])
+            kind: Any = form.kind if form.is_plain else form.short
+            decoder = self._short_decoders[topic] = msgspec.json.Decoder(ShortEnvelope[kind])
         return decoder
 
     def _read_foreign(self, raw: Raw) -> Recorded:
         try:
-            found = _DATA.decode(raw.state)
+            found = envelope_of(raw.state)
         except (msgspec.MsgspecError, UnicodeDecodeError) as error:
             raise ValueError(f"its envelope cannot be read ({error})") from error
         text = bytes(found.data)
         try:
-            event = self._convert(raw.topic, text)
+            event = self._convert(raw.topic, text, is_short=isinstance(found, ShortEnvelope))
         except (msgspec.MsgspecError, UnicodeDecodeError, LookupError, TypeError, ValueError) as error:
             event = UnknownEvent(topic=raw.topic, data=text.decode(errors="replace"), why=str(error))
         return _recorded(raw, found, event)
 
-    def _convert(self, topic: str, text: bytes) -> Event:
-        if topic in self._upcasts:
-            data = msgspec.json.decode(text, type=dict[str, Any])
-            for _ in range(len(self._upcasts)):
-                if topic not in self._upcasts:
-                    break
-                upcast = self._upcasts[topic]
-                topic, data = upcast.topic, upcast.change(data)
-            return msgspec.convert(data, self._class(topic))
-        return msgspec.json.decode(text, type=self._class(topic))
+    def _convert(self, topic: str, text: bytes, *, is_short: bool) -> Event:
+        data = msgspec.json.decode(text, type=dict[str, Any])
+        for _ in range(len(self._upcasts)):
+            if topic not in self._upcasts:
+                break
+            upcast = self._upcasts[topic]
+            topic, data = upcast.topic, upcast.change(data)
+        form = form_of(self._class(topic))
+        event: Event
+        if is_short:
+            event = form.unpack(msgspec.convert(data, form.short))
+        else:
+            event = form.made_of(msgspec.convert(data, form.whole))
+        return event
 
     def _class(self, topic: str) -> type[Event]:
         if topic not in self._classes:
@@ -199,7 +255,7 @@ class Decoding:
         return self._classes[topic]
 
 
-def _recorded(raw: Raw, found: Envelope[Any], event: Event) -> Recorded:
+def _recorded(raw: Raw, found: Envelope[Any] | ShortEnvelope[Any], event: Event) -> Recorded:
     return Recorded(
         raw.position,
         raw.stream,
@@ -215,26 +271,54 @@ def _recorded(raw: Raw, found: Envelope[Any], event: Event) -> Recorded:
     )
 
 
+_WHOLE: msgspec.json.Decoder[Any] = msgspec.json.Decoder(Envelope[msgspec.Raw])
+_BRIEF: msgspec.json.Decoder[Any] = msgspec.json.Decoder(ShortEnvelope[msgspec.Raw])
+
+
+def envelope_of(state: bytes) -> Envelope[msgspec.Raw] | ShortEnvelope[msgspec.Raw]:
+    """A record's envelope with its data as it is stored; raises msgspec.MsgspecError where it cannot be read."""
+    found: Envelope[msgspec.Raw] | ShortEnvelope[msgspec.Raw]
+    found = (_BRIEF if state.startswith(_SHORT) else _WHOLE).decode(state)
+    return found
+
+
 def data_text(state: bytes) -> str:
     """The `data` part of a record's bytes, as it is stored; raises ValueError where there is none."""
     try:
-        return bytes(_DATA.decode(state).data).decode()
+        return bytes(envelope_of(state).data).decode()
     except (msgspec.MsgspecError, UnicodeDecodeError) as error:
         raise ValueError(f"the envelope cannot be read ({error})") from error
 
 
-_DATA: msgspec.json.Decoder[Any] = msgspec.json.Decoder(Envelope[msgspec.Raw])
 _EVENT = msgspec.json.Encoder(order="deterministic")
 
 
 def event_bytes(event: object) -> bytes:
-    """The bytes that stand for an event, or a part of one, in its record: two are the same when these are."""
+    """The bytes of an event, or a part of one, with every field: two are the same when these are."""
     return _EVENT.encode(event)
 
 
-def is_written_in(event: object, state: bytes) -> bool:
+def is_written_in(event: Event, state: bytes) -> bool:
     """Whether a record's bytes end with exactly this event; bytes of another version may say the same otherwise."""
-    return state.endswith(b'"data":' + _EVENT.encode(event) + b"}")
+    if not state.startswith(_SHORT):
+        return state.endswith(b'"data":' + _EVENT.encode(event) + b"}")
+    try:
+        data = form_of(type(event)).pack(event)
+    except msgspec.ValidationError:
+        return False
+    return state.endswith(b'"data":' + _EVENT.encode(data) + b"}")
+
+
+def said_in(state: bytes, event: Event) -> Any:
+    """What a record says of an event, as dicts, lists, strings and integers: each field that its form knew.
+
+    `event` is the one that was read from it.
+    """
+    found = envelope_of(state)
+    if not isinstance(found, ShortEnvelope):
+        return msgspec.json.decode(found.data)
+    said = event_builtins(event)
+    return without_later(said, event, found.form) if LATER else said
 
 
 def event_builtins(event: object) -> Any:

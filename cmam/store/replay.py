@@ -192,7 +192,7 @@ class Replay:
         if found is None:
             why = f"record {event.cause_version} of account {event.change.leader} tells no such change"
             self._differ(record, "", why)
-        elif not is_same_change(found, event.change, record.state):
+        elif not is_same_change(found, event, record.state):
             why = f"its change is not what record {event.cause_version} of account {event.change.leader} tells"
             self._differ(record, _text(found), why)
 

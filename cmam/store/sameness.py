@@ -6,15 +6,14 @@ It knows how a fact is written, and nothing of what it means.
 from __future__ import annotations
 
 import dataclasses
-import json
 from collections.abc import Mapping
 from operator import attrgetter
 from typing import Any
 
 from cmam.domain.changes import Change, LeaderMoney
-from cmam.domain.events import Event
+from cmam.domain.events import ChangeDecided, Event
 from cmam.domain.replacing import replace
-from cmam.store.envelope import event_builtins, event_bytes, is_written_in
+from cmam.store.envelope import event_builtins, event_bytes, is_written_in, said_in
 
 OF_ITS_MOMENT = ("quote", "late", "money")
 """What of a change only its own moment knew, or knew more of: the quote on the screen, what the leader was worth, and
@@ -29,14 +28,15 @@ def comes_out(computed: Event, recorded: Event, state: bytes) -> bool:
         return True
     if event_bytes(computed) == event_bytes(recorded):
         return True
-    return _speaks(computed, recorded, json.loads(state)["data"])
+    return _speaks(computed, recorded, said_in(state, recorded))
 
 
-def is_same_change(computed: Change, recorded: Change, state: bytes) -> bool:
+def is_same_change(computed: Change, decided: ChangeDecided, state: bytes) -> bool:
     """Whether a change is the one of a recorded decision, but for what only its own moment knew."""
+    recorded = decided.change
     if event_bytes((*_told(computed), _bare(computed.money))) == event_bytes((*_told(recorded), _bare(recorded.money))):
         return True
-    return _speaks(_lasting(computed), _lasting(recorded), json.loads(state)["data"]["change"])
+    return _speaks(_lasting(computed), _lasting(recorded), said_in(state, decided)["change"])
 
 
 def _bare(money: LeaderMoney | None) -> tuple[object, ...] | None:

@@ -1,8 +1,8 @@
 """Measure a start: from the command to every account reconciled, with few and with very many records in the store.
 
-A short run on the sandbox makes a real store; `past.py` gives it days of trade before that, with the views and snapshots
-of a projector. Both stores are started by turns on the same sandbox. Then the long one without its views, as after a
-new version or a deleted file: everything is folded from the first record.
+A short run on the sandbox makes a real store; `past.py` gives it days of trade before that, with the views and
+snapshots of a projector. Both stores are started by turns on the same sandbox. Then the long one without its views, as
+after a new version or a deleted file: everything is folded from the first record.
 
     python scripts/bench/start.py [--events 1000000] [--rounds 5] [--quick] [--json FILE]
 """

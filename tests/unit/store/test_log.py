@@ -94,7 +94,7 @@ def test_the_states_are_json_text_for_any_tool(tmp_path: Path) -> None:
         (name,) = tool.execute("SELECT json_extract(state, '$.data.store') FROM stored_events").fetchone()
     tool.close()
     assert (kind, name) == ("text", "abcde")
-    assert list(json.loads(state)) == ["at_us", "cause", "settings", "code", "prev", "data"]
+    assert list(json.loads(state)) == ["form", "at_us", "cause", "settings", "code", "prev", "data"]
 
 
 def test_a_second_opening_goes_on_where_the_first_ended(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ from cmam.domain.events import ChangeDecided, IntentRecorded, LinkSettingsChange
 from cmam.domain.ids import PositionId
 from cmam.domain.quantities import Volume
 from cmam.store import replay
-from cmam.store.envelope import Decoding, Raw, Recorded
+from cmam.store.envelope import Decoding, Pending, Raw, Recorded, encode_whole
 
 from .world import FIRST, LEADER, LINKS, World, a_day
 
@@ -59,7 +59,8 @@ def _without(records: list[Recorded], kind: type, drop: str, **data: object) -> 
     """The records, those of a kind stored without a field, as a version that did not have it would have."""
     for record in records:
         if isinstance(record.event, kind):
-            envelope = json.loads(record.state)
+            whole = Pending(record.stream, record.version, record.at_us, record.event, record.cause, record.settings)
+            envelope = json.loads(encode_whole(whole, record.code, record.prev))
             envelope["data"].pop(drop)
             envelope["data"].update(data)
             raw = Raw(record.position, record.stream, record.version, record.topic, json.dumps(envelope).encode())
@@ -74,6 +75,20 @@ def test_fields_that_came_later_are_not_held_against_an_older_record() -> None:
     assert replay.verify(_without(records, IntentRecorded, "volume_before")).is_identical
     assert not replay.verify(_without(records, IntentRecorded, "volume_before", seq=77)).is_identical
     assert not replay.verify(_without(records, ChangeDecided, "goal", verdict="skip")).is_identical
+
+
+def test_what_a_record_leaves_out_is_held_against_it() -> None:
+    """Since form 2 a missing field is a field at its default: taking one away changes what the record says."""
+    records = _records(a_day())
+    place, record = next(
+        (n, r) for n, r in enumerate(records) if isinstance(r.event, IntentRecorded) and r.event.volume_before
+    )
+    assert isinstance(record.event, IntentRecorded)
+    words = f',"volume_before":{record.event.volume_before}'.encode()
+    assert words in record.state
+    raw = Raw(record.position, record.stream, record.version, record.topic, record.state.replace(words, b""))
+    (first, *_) = replay.verify([*records[:place], Decoding().read(raw), *records[place + 1 :]]).differences
+    assert (first.stream, first.version) == (record.stream, record.version)
 
 
 def test_a_request_that_nothing_leads_to_is_named() -> None:
