@@ -149,11 +149,12 @@ class AccountActor(Watched):
     # --- life -----------------------------------------------------------------------------------------------------
 
     def _begin(self) -> None:
-        """What no record says of this process: nothing is connected, and nobody knows what became of open requests."""
+        """What no record says of this process: nothing is connected, and nobody knows what became of open requests.
+
+        Unknown ones have their settling time anew: nobody knows either where the clock was while no cmam ran.
+        """
         for intent in tuple(self._view.intents.values()):
-            is_of_tomorrow = intent.moved_us > self._desk.ports.clock.now()  # the clock was set back meanwhile
-            if intent.state is not IntentState.UNKNOWN or is_of_tomorrow:
-                self._doubt(intent.intent, "cmam was started again")
+            self._doubt(intent.intent, "cmam was started again")
         if self._view.health is not Health.DOWN:
             self._desk.fact(HealthChanged(health=Health.DOWN, reason="cmam was started"))
         self._watches.begin_sight()

@@ -77,6 +77,7 @@ from cmam.domain.latches import (
 from cmam.domain.naming import read_label
 from cmam.domain.quantities import Volume
 from cmam.domain.replacing import replace, without
+from cmam.domain.setting_back import STEP_US, set_back
 from cmam.domain.taking_in import take_rebuilt
 from cmam.domain.trades import Deal
 from cmam.domain.view import AccountView, ViewInTheMaking, in_the_making, lasting
@@ -106,6 +107,8 @@ def evolve(view: AccountView, event: Event, at_us: int) -> AccountView:
 def advance(view: ViewInTheMaking, event: Event, at_us: int) -> ViewInTheMaking:
     """Fold one event into a view that only its maker has, in place: for whoever folds many in a row."""
     before_us = view.at_us
+    if at_us < before_us - STEP_US:
+        set_back(view, before_us - at_us)
     replace(view, version=view.version + 1, at_us=at_us)
     take = _FOLDS.get(event.__class__)
     if take is not None:

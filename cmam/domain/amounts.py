@@ -8,6 +8,7 @@ from cmam.domain import equity as money
 from cmam.domain.arithmetic import rounded_text
 from cmam.domain.carrying import entry_price, market_price, quote_shift
 from cmam.domain.choices import VolumeMode
+from cmam.domain.copies import Copy
 from cmam.domain.draft import Draft
 from cmam.domain.events import Wait
 from cmam.domain.levels import least_distance, pips
@@ -54,6 +55,30 @@ def sized(draft: Draft) -> Reason | Wait | None:
     if sized.reason is None and draft.add_volume is not None and not is_by_risk:
         return _shrink(draft)
     return sized.reason
+
+
+ON_ITS_OWN = (VolumeMode.FIXED, VolumeMode.FIXED_LEVERAGE, VolumeMode.RISK_PERCENT)
+"""Sizes that the leader's volume has no part in."""
+
+
+def whole_of_open(draft: Draft, copy: Copy, before: Volume, in_proportion: Fraction) -> Fraction:
+    """What a copy shall be once the order that opened its source has filled on: as if that had filled at once.
+
+    In proportion to the first deal it would be that deal's rounding many times over, and a fixed size twice itself.
+    Only where the first deal's size is not found again, for its inputs have moved, it is in proportion all the same.
+    """
+    policy, spec = draft.policy, draft.view.specs.get(copy.symbol)
+    if policy.volume_mode in ON_ITS_OWN:
+        return copy.target
+    if spec is None or not policy.volume_mode.is_plain:
+        return in_proportion
+    change, rates = draft.change, draft.rates
+    first, whole = (
+        size(Sizing(change=change, volume=volume, spec=spec, policy=policy, rates=rates, side=copy.side))
+        for volume in (before, change.after)
+    )
+    is_found = first.reason is None and whole.reason is None and first.whole == copy.target
+    return Fraction(whole.whole) if is_found else in_proportion
 
 
 def _shrink(draft: Draft) -> Reason | None:

@@ -10,6 +10,7 @@ from cmam.domain.naming import read_label
 from cmam.domain.quantities import Distance, Price, Volume
 from cmam.domain.reasons import Reason
 from cmam.domain.replacing import replace
+from cmam.domain.shares import rejoined
 from cmam.domain.trades import Deal, ExecutionKind, Order, OrderStatus
 from cmam.domain.view import AccountView, put
 
@@ -315,4 +316,6 @@ def refresh_copies(view: AccountView, deals: tuple[Deal, ...]) -> AccountView:
             retry_at_us=0 if copy.wait is None else copy.retry_at_us,
         )
         view = put(view, copy)
+    for symbol in sorted({copy.symbol for copy in view.copies.values() if copy.share}):
+        view = rejoined(view, symbol)
     return view

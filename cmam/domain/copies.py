@@ -62,7 +62,8 @@ CopyKey = tuple[LinkId, SourceKey]
 class Intent:
     """A request of ours without an outcome yet. `filled` is what its deals have executed so far.
 
-    Of an unknown outcome, `why` and from when on the broker is asked about it.
+    Of an unknown outcome, `why` and from when on the broker is asked about it. `after_ms` is the last that was known of
+    its position when it was recorded, by the broker's clock.
     """
 
     intent: IntentId
@@ -80,6 +81,7 @@ class Intent:
     not_after_us: int = 0
     why: str = ""
     ask_us: int = 0
+    after_ms: int = 0
 
     @property
     def key(self) -> CopyKey:

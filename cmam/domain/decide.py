@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from fractions import Fraction
 
+from cmam.domain.amounts import whole_of_open
 from cmam.domain.changes import Change, ChangeKind
 from cmam.domain.choices import HumanLevels, LevelsMode, Reaction
 from cmam.domain.copies import Copy, CopyState
@@ -18,7 +19,7 @@ from cmam.domain.link import LinkSettings
 from cmam.domain.opening import Draft
 from cmam.domain.opens import add_now, may_reopen, open_now
 from cmam.domain.pendings import decide_amended, decide_fill, decide_order_gone, place_now
-from cmam.domain.quantities import Distance
+from cmam.domain.quantities import Distance, Volume
 from cmam.domain.reasons import Reason, Verdict
 from cmam.domain.reductions import decide_closed, decide_reduced
 from cmam.domain.replacing import replace
@@ -92,6 +93,8 @@ def _decide_grew(draft: Draft, live: Copy | None, ended: Copy | None) -> Decisio
         return Decision(verdict=Verdict.COPY, goal=replace(live.goal, leader_volume=change.after))
     before = change.before or live.goal.leader_volume
     grown = live.target * Fraction(change.after, before) if before > 0 else live.target
+    if change.is_opening:
+        grown = whole_of_open(draft, live, Volume(before), grown)
     return add_now(draft, live, grown)
 
 

@@ -25,6 +25,7 @@ from cmam.domain.quantities import Volume
 from cmam.domain.reasons import Reason, Verdict
 from cmam.domain.replacing import replace, without
 from cmam.domain.sessions import is_open, next_open
+from cmam.domain.shares import rejoined
 from cmam.domain.view import AccountView, put, resolve
 
 RETRY_FIRST_US = 1_000_000
@@ -91,14 +92,14 @@ def take_decision(view: AccountView, event: ChangeDecided, at_us: int) -> Accoun
             is_unopened = copy.position is None or copy.wait is Wait.TURN
             if change.kind is ChangeKind.GREW and not is_unopened:
                 copy = replace(copy, change=change)  # what is not filled of an add is as old as the add
-            if is_unopened and copy.wait is not None and copy.change is not None:
+            if is_unopened and copy.change is not None:  # an open that comes back unsent passes the gates as it is now
                 copy = replace(copy, change=replace(copy.change, volume=change.after, after=change.after))
         case ChangeKind.PROTECTED if change.trailed:
             soonest = known.trailed_us + TRAILED_US
             is_early = soonest > at_us
             trailed_us = known.trailed_us if is_early else at_us
             copy = replace(copy, trailed_us=trailed_us, retry_at_us=soonest if is_early else 0)
-        case ChangeKind.PROTECTED if copy.wait is not None and copy.change is not None:
+        case ChangeKind.PROTECTED if (copy.wait is not None or copy.position is None) and copy.change is not None:
             levels = replace(copy.change, stop=change.stop, target=change.target, trailing=change.trailing)
             copy = replace(copy, change=replace(levels, relative_stop=None, relative_target=None))
         case _:
@@ -218,6 +219,7 @@ def as_held(copy: Copy) -> Copy:
 
 def take_intent(view: AccountView, event: IntentRecorded, at_us: int) -> AccountView:
     """Open the book of a request before it may leave."""
+    held = view.positions.get(event.command.position) if event.command.position is not None else None
     intent = Intent(
         intent=event.intent,
         link=event.link,
@@ -229,6 +231,7 @@ def take_intent(view: AccountView, event: IntentRecorded, at_us: int) -> Account
         recorded_us=at_us,
         moved_us=at_us,
         not_after_us=event.not_after_us,
+        after_ms=held.updated_ms if held is not None else 0,
     )
     view = replace(view, intents={**view.intents, event.intent: intent})
     copy = view.copies.get(intent.key)
@@ -327,7 +330,8 @@ def settle(view: AccountView, event: IntentSettled, at_us: int) -> AccountView:
             copy = replace(copy, volume=Volume(max(0, copy.volume - untold)))
         if copy.refusals or copy.retry_at_us or copy.trouble:
             copy = replace(copy, refusals=0, retry_at_us=0, trouble="")
-        return put(view, copy)
+        view = put(view, copy)
+        return rejoined(view, copy.symbol) if copy.share else view
     if kind is CommandKind.AMEND_PROTECTION and event.reason == WORSE_GSL:
         command = intent.command
         return put(view, replace(copy, applied=Applied(command.stop, command.target, command.trailing)))

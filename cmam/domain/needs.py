@@ -15,7 +15,7 @@ from cmam.domain.copies import Applied, Copy, CopyKey
 from cmam.domain.events import Health, Terms
 from cmam.domain.levels import is_off, tighter, wanted_levels
 from cmam.domain.quantities import Distance, Price, Side, Volume, ceil_to
-from cmam.domain.shares import pooled_excess
+from cmam.domain.shares import is_untold, pooled_excess, shares_of
 from cmam.domain.symbols import SymbolSpec
 from cmam.domain.trades import Order, OrderType, Position, TimeInForce
 from cmam.domain.view import AccountView
@@ -36,12 +36,21 @@ def needed(view: AccountView, key: CopyKey, now_us: int) -> Iterator[Command]:
             yield from _out_of_flat(view, copy)
         return
     reduction = _reduction(view, copy, position)
-    if reduction is not None and CommandKind.CLOSE not in under_way and not _is_busy(view, copy, position):
+    is_asked = CommandKind.CLOSE in under_way or _is_given_up(view, copy)
+    if reduction is not None and not is_asked and not _is_busy(view, copy, position):
         yield reduction
     if reduction is None or not reduction.whole:
         amendment = _amendment(view, copy, position)
         if amendment is not None and not under_way & {CommandKind.AMEND_PROTECTION, CommandKind.OPEN}:
             yield amendment
+
+
+def _is_given_up(view: AccountView, copy: Copy) -> bool:
+    """Whether what a share gives up is on its way as an order already: the net may have turned since it was asked."""
+    return copy.share and any(
+        intent.command.kind is CommandKind.ADD and intent.command.side is not copy.side
+        for intent in view.intents_of(copy.key)
+    )
 
 
 def _is_busy(view: AccountView, copy: Copy, position: Position) -> bool:
@@ -158,12 +167,9 @@ def _close_share(view: AccountView, copy: Copy, position: Position) -> Command |
     """Take a share out of the net. Where other shares hold the same way, it falls by no more than this share."""
     if position.side is not copy.side:
         return _give_up(view, copy, position, copy.volume)
-    others = [
-        other
-        for other in view.copies.values()
-        if other.position == position.position and other.key != copy.key and other.volume > 0
-    ]
-    volume = position.volume if not others else Volume(min(copy.volume, position.volume))
+    is_alone = not any(other.key != copy.key and other.volume > 0 for other in shares_of(view, copy.symbol))
+    is_all = is_alone and not is_untold(view, copy.symbol)
+    volume = position.volume if is_all else Volume(min(copy.volume, position.volume))
     if volume <= 0:
         return None
     return _close(copy, position, volume, whole=volume == position.volume)

@@ -20,10 +20,12 @@ from cmam.domain.events import (
     RequestRefused,
 )
 from cmam.domain.needs import shows
+from cmam.domain.quantities import Volume
 from cmam.domain.reasons import Reason
-from cmam.domain.shares import shows_less
+from cmam.domain.replacing import replace
+from cmam.domain.shares import MOVING, is_untold, shows_less
 from cmam.domain.trades import ExecutionKind, Order, OrderStatus, OrderType
-from cmam.domain.view import AccountView
+from cmam.domain.view import AccountView, put
 
 SETTLE_US = 10_000_000
 """How long an order may be in flight at the broker: absence proves nothing before that (DESIGN §2, `settle_s`)."""
@@ -68,9 +70,13 @@ def settlements(view: AccountView, fact: Event, now_us: int) -> Iterator[Event]:
             if intent is not None:
                 yield from _by_drop(view, intent, fact, now_us)
         case Reconciled():
+            told = view
             for intent in view.intents.values():
                 if intent.state is IntentState.UNKNOWN:
-                    yield from _by_reconcile(view, intent, fact, now_us)
+                    for event in _by_reconcile(told, intent, fact, now_us):
+                        # What the net shows of one close it does not show of the next.
+                        told = _with_close(told, intent, event)
+                        yield event
         case _:
             return
 
@@ -166,7 +172,9 @@ def _by_reduction(view: AccountView, fact: ExecutionSeen) -> Iterator[Event]:
         return
     for intent in view.intents.values():
         is_of_position = intent.command.kind is CommandKind.CLOSE and intent.command.position == position
-        if is_of_position and intent.state is IntentState.UNKNOWN and has_closed(view, intent):
+        if not is_of_position or intent.state is not IntentState.UNKNOWN:
+            continue
+        if not _is_among_others(view, intent) and has_closed(view, intent):
             yield IntentSettled(intent=intent.intent, outcome=Outcome.CONFIRMED, reason="told by the volume")
 
 
@@ -179,6 +187,60 @@ def has_closed(view: AccountView, intent: Intent) -> bool:
     position = intent.command.position
     held = view.positions.get(position) if position is not None else None
     return held is None or held.volume <= intent.volume_before - intent.command.volume
+
+
+def _is_among_others(view: AccountView, intent: Intent) -> bool:
+    """Whether a share's close shares its net with other requests of unknown outcome: then the net tells nothing."""
+    copy = view.copies.get(intent.key)
+    return copy is not None and copy.share and is_untold(view, copy.symbol, besides=intent.intent)
+
+
+def _with_close(view: AccountView, intent: Intent, event: Event) -> AccountView:
+    """The view after a share's close was told by the net."""
+    copy = view.copies.get(intent.key)
+    if copy is None or not copy.share or intent.command.kind is not CommandKind.CLOSE:
+        return view
+    if not isinstance(event, IntentSettled) or event.outcome is not Outcome.CONFIRMED:
+        return view
+    untold = max(0, intent.command.volume - intent.filled)
+    return put(view, replace(copy, volume=Volume(max(0, copy.volume - untold))))
+
+
+def _is_in_history(view: AccountView, intent: Intent, fact: Reconciled) -> bool:
+    """Whether the broker's history has the order that a share's close became: a request for a close carries no name.
+
+    It is the one that closed as much of the same position after all that we knew of it; no other close of ours may be
+    under way there.
+    """
+    copy, command = view.copies.get(intent.key), intent.command
+    return (
+        copy is not None
+        and copy.share
+        and any(
+            order.closing
+            and order.type is OrderType.MARKET
+            and order.position == command.position
+            and order.executed_volume == command.volume - intent.filled
+            and order.opened_ms > intent.after_ms
+            for order in fact.past_orders
+        )
+    )
+
+
+def _is_hidden(view: AccountView, intent: Intent, fact: Reconciled, now_us: int) -> bool:
+    """Whether others of unknown outcome hide a share's close, and this look does not tell of all of them either."""
+    if not _is_among_others(view, intent):
+        return False
+    others = [
+        other
+        for other in view.intents.values()
+        if other.intent != intent.intent
+        and other.state is IntentState.UNKNOWN
+        and other.command.symbol == intent.command.symbol
+        and other.command.kind in MOVING
+    ]
+    is_late = fact.looked_up and all(now_us - other.moved_us >= fact.settle_us for other in others)
+    return not is_late
 
 
 # --- a reconcile --------------------------------------------------------------------------------------------------
@@ -203,7 +265,12 @@ def _by_reconcile(view: AccountView, intent: Intent, fact: Reconciled, now_us: i
             elif is_proof and order is None:
                 yield IntentSettled(intent=intent.intent, outcome=Outcome.ABSENT)
         case CommandKind.CLOSE:
-            if has_closed(view, intent):
+            if _is_in_history(view, intent, fact):
+                yield IntentSettled(intent=intent.intent, outcome=Outcome.CONFIRMED, reason="found at the broker")
+                return
+            if _is_hidden(view, intent, fact, now_us):
+                return
+            if not (_is_among_others(view, intent) and is_proof) and has_closed(view, intent):
                 yield IntentSettled(intent=intent.intent, outcome=Outcome.CONFIRMED)
             elif is_proof:
                 yield IntentSettled(intent=intent.intent, outcome=Outcome.ABSENT)

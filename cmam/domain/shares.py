@@ -9,11 +9,16 @@ from __future__ import annotations
 from collections.abc import Iterator
 from fractions import Fraction
 
-from cmam.domain.copies import Copy, CopyKey
-from cmam.domain.ids import SymbolId
+from cmam.domain.commands import CommandKind
+from cmam.domain.copies import Copy, CopyKey, IntentState
+from cmam.domain.ids import IntentId, SymbolId
 from cmam.domain.quantities import Side, Volume, floor_fraction
+from cmam.domain.replacing import replace
 from cmam.domain.symbols import SymbolSpec
-from cmam.domain.view import AccountView
+from cmam.domain.view import AccountView, put
+
+MOVING = (CommandKind.OPEN, CommandKind.ADD, CommandKind.PLACE, CommandKind.CLOSE)
+UNTOLD = (IntentState.UNKNOWN,)
 
 
 def shares_of(view: AccountView, symbol: SymbolId) -> tuple[Copy, ...]:
@@ -39,6 +44,37 @@ def shows_less(view: AccountView, symbol: SymbolId, side: Side, volume: int) -> 
     return (net_held(view, symbol) - net_of_ledger(view, symbol)) * side.sign <= -volume
 
 
+def is_untold(view: AccountView, symbol: SymbolId, besides: IntentId | None = None) -> bool:
+    """Whether requests of ours may have moved a symbol's net and nobody can say yet whether they did.
+
+    While that is so the net against the ledger tells nothing: neither that a close went through, nor that a person was
+    at it. An order is told by its id, in the broker's history at the latest.
+    """
+    is_asked = any(
+        intent.command.symbol == symbol and intent.command.kind in MOVING and intent.intent != besides
+        for intent in view.intents.values()
+        if intent.state in UNTOLD
+    )
+    return is_asked or any(share.doubt for share in shares_of(view, symbol))
+
+
+def rejoined(view: AccountView, symbol: SymbolId) -> AccountView:
+    """Shares of a net that went through nothing while nobody looked, joined to the position that it is now.
+
+    Only where ledger and net agree: otherwise somebody else was at it.
+    """
+    held = [position for position in view.positions.values() if position.symbol == symbol and position.volume > 0]
+    left = [share for share in shares_of(view, symbol) if share.position not in view.positions]
+    if len(held) != 1 or not left or net_of_ledger(view, symbol) != net_held(view, symbol):
+        return view
+    position = held[0].position
+    for share in left:
+        view = put(view, replace(share, position=position))
+    if position in view.by_position:
+        return view
+    return replace(view, by_position={**view.by_position, position: left[0].key})
+
+
 # --- residues -----------------------------------------------------------------------------------------------------
 
 
@@ -61,6 +97,18 @@ def pooled_excess(view: AccountView, spec: SymbolSpec, symbol: SymbolId) -> tupl
     givers = [share for share in shares if share.side.sign == sign and share.volume > excess]
     giver = max(givers, key=lambda share: (residues[share.key] * sign, share.key), default=None)
     return None if giver is None else (giver.key, excess)
+
+
+def cancelling(view: AccountView, symbol: SymbolId) -> tuple[Copy, ...]:
+    """Shares that are all to end and come to nothing together: the net need not move for them, nor an order be sent.
+
+    Traded one by one they would ask for margin that the account may not have, for nothing.
+    """
+    ending = tuple(share for share in shares_of(view, symbol) if share.target <= 0 and share.volume > 0)
+    is_asked = any(view.intents_of(share.key) for share in ending)
+    if len(ending) < 2 or is_asked or is_untold(view, symbol):
+        return ()
+    return ending if not sum(share.volume * share.side.sign for share in ending) else ()
 
 
 # --- what somebody else took off the net ----------------------------------------------------------------------------

@@ -41,7 +41,7 @@ from cmam.domain.events import (
     RequestRefused,
     Wait,
 )
-from cmam.domain.ids import ChangeKey, IntentId, SourceKey, StoreId, base36
+from cmam.domain.ids import ChangeKey, IntentId, SourceKey, StoreId, SymbolId, base36
 from cmam.domain.link import LinkSettings
 from cmam.domain.naming import intent_id, label_of
 from cmam.domain.needs import close_command, needed, place_command
@@ -49,7 +49,7 @@ from cmam.domain.quantities import Volume
 from cmam.domain.reasons import Reason, Verdict
 from cmam.domain.replacing import replace
 from cmam.domain.settling import ATTEMPTS_MAX, SETTLE_US, settlements
-from cmam.domain.shares import net_of_ledger
+from cmam.domain.shares import cancelling, is_untold, net_of_ledger
 from cmam.domain.timing import ANSWER_US, PROTECTION_US, due, lookup_due, next_due
 from cmam.domain.touching import touches, touches_of_nets
 from cmam.domain.trades import ExecutionKind, OrderStatus, OrderType
@@ -313,11 +313,21 @@ class _Builder:
             return
         if copy.share and copy.volume > 0 and net_of_ledger(self.view, copy.symbol) == 0:
             return
+        if copy.share and is_untold(self.view, copy.symbol):
+            return  # what took the net away may be a request of ours; whoever it was is told by the next look
         if copy.order is not None and copy.order in self.view.orders and copy.goal.terms is not None:
             # What is left of its pending order must not fill alone.
             self.enforce_cancel(copy)
         self._settle_all(key, "the position is gone")
         self.add(CopyFinished(link=copy.link, source=copy.source, reason=_end_reason(copy, fact)))
+
+    def finish_cancelling(self, symbol: SymbolId) -> None:
+        """End the shares of a net that cancel each other out."""
+        for share in cancelling(self.view, symbol):
+            if share.order is not None and share.order in self.view.orders and share.goal.terms is not None:
+                self.enforce_cancel(share)
+            reason = share.ending or Reason.CLOSED_BY_LEADER
+            self.add(CopyFinished(link=share.link, source=share.source, reason=reason))
 
     def enforce_cancel(self, copy: Copy) -> None:
         """Cancel what rests of a copy that is at its end."""
@@ -381,6 +391,9 @@ class _Builder:
 
     def enforce(self, key: CopyKey) -> None:
         """Ask for what the copy's goal wants and the broker does not show yet."""
+        copy = self.view.copies.get(key)
+        if copy is not None and copy.share and copy.target <= 0 and self.view.health is Health.RECONCILED:
+            self.finish_cancelling(copy.symbol)
         for command in needed(self.view, key, self._now):
             self.intend(key, command)
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import os
 import queue
+import signal
 import socket
 import subprocess
 import sys
@@ -18,10 +19,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import doomed
+
 from cmam import office
 from cmam.config.home import Home
 from cmam.sandbox import control_client
 from cmam.sandbox.options import SandboxError
+from cmam.store.log import EventLog
 
 ROOT = Path(__file__).resolve().parents[2]
 PATIENCE_S = 60.0
@@ -35,10 +39,15 @@ def free_port() -> int:
 
 
 class Line:
-    """A listener that hands every byte on, late towards the broker, and never forgets one that was written."""
+    """A listener that hands every byte on, late towards the broker, and never forgets one that was written.
 
-    def __init__(self, target: int, late_s: float) -> None:
-        self._target, self._late_s = target, late_s
+    What is on its way when its sender dies takes `stray_s` longer than that: as an order does that hangs in some queue
+    behind the broker's door while its sender is long gone, or back.
+    """
+
+    def __init__(self, target: int, lag_s: float, stray_s: float) -> None:
+        self._target, self._lag_s, self.stray_s = target, lag_s, stray_s
+        self.strays = 0
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.port = int(self._listener.getsockname()[1])
         threading.Thread(target=self._accept, daemon=True).start()
@@ -47,46 +56,60 @@ class Line:
         while True:
             try:
                 client, _ = self._listener.accept()
-                server = socket.create_connection(("127.0.0.1", self._target), timeout=5)
-            except ConnectionError:
-                client.close()
-                continue
             except OSError:
                 return
+            try:
+                server = socket.create_connection(("127.0.0.1", self._target), timeout=5)
+            except OSError:
+                client.close()
+                continue
             server.settimeout(None)
-            for source, target, late_s in ((client, server, self._late_s), (server, client, 0.0)):
-                waiting: queue.Queue[tuple[float, bytes]] = queue.Queue()
-                threading.Thread(target=_read, args=(source, waiting, late_s), daemon=True).start()
-                threading.Thread(target=_write, args=(target, waiting), daemon=True).start()
+            there, back = _Way(self, client, server, self._lag_s), _Way(None, server, client, 0.0)
+            for target in (there.read, there.write, back.read, back.write):
+                threading.Thread(target=target, daemon=True).start()
 
     def close(self) -> None:
         """Take nobody more."""
         self._listener.close()
 
 
-def _read(source: socket.socket, waiting: queue.Queue[tuple[float, bytes]], late_s: float) -> None:
-    data = b"-"
-    while data:
-        try:
-            data = source.recv(65_536)
-        except OSError:
-            data = b""
-        waiting.put((time.monotonic() + late_s, data))
+class _Way:
+    """One direction of a connection; with a line, one whose sender may die with something on its way."""
 
+    def __init__(self, line: Line | None, source: socket.socket, target: socket.socket, lag_s: float) -> None:
+        self._line, self._source, self._target, self._lag_s = line, source, target, lag_s
+        self._waiting: queue.Queue[tuple[float, bytes]] = queue.Queue()
+        self._held_until = 0.0
 
-def _write(target: socket.socket, waiting: queue.Queue[tuple[float, bytes]]) -> None:
-    while True:
-        due, data = waiting.get()
-        time.sleep(max(0.0, due - time.monotonic()))
-        try:
+    def read(self) -> None:
+        data = b"-"
+        while data:
+            try:
+                data = self._source.recv(65_536)
+            except OSError:
+                data = b""
+            now = time.monotonic()
+            if not data and self._line is not None:
+                self._held_until = now + self._line.stray_s
+            self._waiting.put((now + self._lag_s, data))
+
+    def write(self) -> None:
+        while True:
+            due, data = self._waiting.get()
+            time.sleep(max(0.0, due - time.monotonic()))
+            held_s = self._held_until - time.monotonic()
+            if held_s > 0 and data and self._line is not None:
+                self._line.strays += 1
+                time.sleep(held_s)
+            try:
+                if not data:
+                    self._target.shutdown(socket.SHUT_RDWR)
+                self._target.sendall(data)
+            except OSError:
+                pass
             if not data:
-                target.shutdown(socket.SHUT_RDWR)
-            target.sendall(data)
-        except OSError:
-            pass
-        if not data:
-            target.close()
-            return
+                self._target.close()
+                return
 
 
 @dataclass
@@ -95,7 +118,8 @@ class Stage:
 
     folder: Path
     settle_s: int
-    late_s: float
+    lag_s: float
+    stray_s: float
     fill_ms: int
     port: int = field(default_factory=free_port)
     oauth_port: int = field(default_factory=free_port)
@@ -103,6 +127,10 @@ class Stage:
     copier: subprocess.Popen[bytes] | None = None
     ready: dict[str, Any] = field(default_factory=dict)
     counted: list[dict[str, Any]] = field(default_factory=list)
+    faults: list[str] = field(default_factory=list)
+    """Ends that nobody had ordered."""
+    start_s: float = 0.0
+    """How long a broker took to start at first: what a process costs on this machine, now."""
 
     @property
     def home(self) -> Path:
@@ -114,12 +142,19 @@ class Stage:
         """Where the broker keeps its books."""
         return self.folder / "books.json"
 
+    @property
+    def orders(self) -> Path:
+        """Who has to die where, for `doomed.py`."""
+        return self.folder / "orders.json"
+
     def set_up(self, profiles: list[list[str]]) -> None:
         """Start the broker, configure a copier by its own commands, and put the line between them."""
         self.folder.mkdir(parents=True, exist_ok=True)
+        began = time.monotonic()
         self.start_broker()
-        self._line = Line(self.port, self.late_s)
-        way = ["--host", "127.0.0.1", "--port", str(self._line.port), "--ca-file", self.ready["ca_file"]]
+        self.start_s = time.monotonic() - began
+        self.line = Line(self.port, self.lag_s, self.stray_s)
+        way = ["--host", "127.0.0.1", "--port", str(self.line.port), "--ca-file", self.ready["ca_file"]]
         file = str(self.folder / "ready.json")
         for words in (
             ["api", "configure", *way, "--oauth-url", self.ready["oauth_url"], "--secret-file", file],
@@ -137,6 +172,8 @@ class Stage:
 
     def _environment(self) -> dict[str, str]:
         kept = {name: value for name, value in os.environ.items() if not name.startswith("CMAM_")}
+        kept.pop("PYTHONDONTWRITEBYTECODE", None)  # thousands of starts: each compiles only what is new
+        kept["PYTHONPYCACHEPREFIX"] = str(self.folder / "pycache")
         return {**kept, "PYTHONPATH": str(ROOT), "CMAM_SETTLE_S": str(self.settle_s)}
 
     def start_broker(self) -> None:
@@ -158,14 +195,27 @@ class Stage:
                 time.sleep(0.02)
         raise SystemExit(f"expected the broker to start; its last words are in {self.folder / 'broker.log'}")
 
-    def start_copier(self, gap: str = "", number: int = 1) -> None:
-        """A copier; with a gap, one that kills itself there at the n-th time."""
-        words = self._words(["start", "--plain"])
-        if gap:
-            doomed = [sys.executable, str(ROOT / "scripts" / "soak" / "doomed.py"), gap, str(number), "--"]
-            words = [*doomed, *words[3:]]
+    def start_copier(self) -> None:
+        """A copier that looks at its orders (`doomed.py`)."""
+        script = str(ROOT / "scripts" / "soak" / "doomed.py")
         log = (self.folder / "copier.log").open("ab")
+        words = [sys.executable, script, str(self.orders), "--", *self._words(["start", "--plain"])[3:]]
         self.copier = subprocess.Popen(words, env=self._environment(), stdout=log, stderr=log)
+
+    def doom(self, gap: str, number: int, whom: str) -> None:
+        """Order the end of somebody at a gap."""
+        assert self.broker is not None
+        victims = {"copier": [doomed.ME], "broker": [self.broker.pid], "both": [self.broker.pid, doomed.ME]}
+        doomed.give(self.orders, gap, number, victims[whom])
+
+    def spare(self) -> None:
+        """No orders any more."""
+        self.orders.unlink(missing_ok=True)
+
+    def is_dead(self, whom: str) -> bool:
+        """Whether all who were to die have died."""
+        asked = {"copier": [self.copier], "broker": [self.broker], "both": [self.copier, self.broker]}
+        return all(child is not None and child.poll() is not None for child in asked[whom])
 
     def count(self) -> None:
         """Keep what the broker has counted so far: a kill forgets it."""
@@ -175,15 +225,27 @@ class Stage:
     def kill_broker(self) -> None:
         """SIGKILL, after a look at its counters."""
         if self.broker is not None:
-            self.count()
-            self.broker.kill()
-            self.broker.wait()
+            if self.broker.poll() is None:
+                self.count()
+            self._end(self.broker, "broker")
 
     def kill_copier(self) -> None:
         """SIGKILL, wherever it is."""
         if self.copier is not None:
-            self.copier.kill()
-            self.copier.wait()
+            self._end(self.copier, "copier")
+
+    def _end(self, child: subprocess.Popen[bytes], name: str) -> None:
+        """Kill a process; whoever ended of itself, and not by a SIGKILL of ours, has broken a law."""
+        code = child.poll()
+        child.kill()
+        child.wait()
+        if code not in (None, -signal.SIGKILL):
+            self.faults.append(f"the {name} ended of itself with {code}; its last words are in {name}.log")
+
+    def left_running(self) -> list[str]:
+        """Processes of this run that live on, as `ps` has them."""
+        listed = subprocess.run(["ps", "-axww", "-o", "pid=,args="], capture_output=True, text=True).stdout
+        return [line.strip() for line in listed.splitlines() if f"--home {self.folder}" in line]
 
     def status(self) -> dict[str, Any] | None:
         """What the copier says of itself, None where there is none to ask."""
@@ -197,8 +259,13 @@ class Stage:
         document = self.status()
         return document is not None and all(found["health"] == "reconciled" for found in document["accounts"])
 
+    def position(self) -> int:
+        """How many records the log has."""
+        with contextlib.closing(EventLog.read_only(self.home)) as log:
+            return log.position()
+
     def end(self) -> None:
         """Nothing is left running."""
         self.kill_copier()
         self.kill_broker()
-        self._line.close()
+        self.line.close()

@@ -12,7 +12,7 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from cmam.domain.events import AlertRaised, ChangeDecided, IntentSettled
+from cmam.domain.events import AlertRaised, ChangeDecided, FindingsMade, IntentSettled
 from tests.chaos import checks, workload
 from tests.chaos.options import Options, draw
 from tests.chaos.saboteur import Saboteur
@@ -22,6 +22,8 @@ PAUSES_S = (0.05, 0.2, 1.5, 4)
 QUIET_S = 240
 FLAT_S = 60
 TURNS_MIN = 500
+COUNTED = ("faults", "acts", "decisions", "outcomes", "findings", "alerts")
+"""What the figures of a run count by kind."""
 
 
 @dataclass(slots=True)
@@ -33,12 +35,13 @@ class Figures:
     acts: Counter[str] = field(default_factory=Counter)
     decisions: Counter[str] = field(default_factory=Counter)
     outcomes: Counter[str] = field(default_factory=Counter)
+    findings: Counter[str] = field(default_factory=Counter)
     alerts: Counter[str] = field(default_factory=Counter)
 
     def add(self, other: Figures) -> None:
         """Sum up."""
         self.turns += other.turns
-        for name in ("faults", "acts", "decisions", "outcomes", "alerts"):
+        for name in COUNTED:
             getattr(self, name).update(getattr(other, name))
 
 
@@ -167,6 +170,8 @@ def _figures(whole: Whole, saboteur: Saboteur, drawn: list[str]) -> Figures:
                     figures.decisions[verdict.value if reason is None else f"{verdict.value} {reason.value}"] += 1
                 case IntentSettled(outcome=outcome):
                     figures.outcomes[outcome.value] += 1
+                case FindingsMade(findings=findings):
+                    figures.findings.update(finding.kind.value for finding in findings)
                 case AlertRaised(kind=kind):
                     figures.alerts[kind.split(" ")[0]] += 1
     return figures

@@ -19,7 +19,11 @@ ONCE_FAILED: tuple[int, ...] = (
     159,  # the leader moved a stop and closed a part out of sight: only the part was told (test_holdings)
     324,  # our clock was set back an hour: a refused close was to be asked for again in an hour (test_clock)
     545,  # who was stopping left a change but met the holdings behind it: a part was closed twice (test_following)
-    393,  # the same, with a maintenance whose end seemed an hour away (test_refusals)
+    780,  # what a leader did to an open that had not left was forgotten when it went again (test_opens_that_come_back)
+    817,  # a process began an hour before the last one ended: an open waited for an hour (test_setting_back)
+    820,  # an order that filled in parts was rounded part by part (test_opens_that_come_back)
+    1081,  # opposite shares of a net that both ended were traded for margin nobody had (test_netting_untold)
+    393,  # as 324, with a maintenance whose end seemed an hour away (test_refusals)
 )
 
 
