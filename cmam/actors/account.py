@@ -70,7 +70,7 @@ class AccountActor(Watched):
         self._receive(message)
         if any(copy.wait is not None for copy in restless(self._view.copies)):
             self._following.wake_copies(self._desk.ports.clock.now())
-        if self._view is not before:
+        if self._view is not before and not self._desk.may_tend_later(before):
             self._arm()
 
     def _receive(self, message: Any) -> None:

@@ -208,7 +208,7 @@ class ConnectionActor(Watched):
                 case session.Say():
                     self._tell_limiter(m.Urge(event.message, event.account))
                 case session.Heard():
-                    self._heard(event.account, event.envelope, received_us)
+                    self._heard(event, received_us)
                 case session.Answer():
                     self._answer(event)
                 case session.Refused():
@@ -231,15 +231,15 @@ class ConnectionActor(Watched):
                 case session.Read():
                     self._tell_limiter(m.Proved(self._generation, event.number, received_us, event.round_trip_us))
 
-    def _heard(self, account: int, envelope: Envelope, received_us: int) -> None:
+    def _heard(self, heard: session.Heard, received_us: int) -> None:
         try:
-            told = _report_of(envelope, received_us)
+            told = _report_of(heard, received_us)
         except Exception as error:  # noqa: BLE001 - what one message cannot be read as must not end all accounts
-            self._unreadable(account, envelope, error)
-            self._tell_account(account, m.LookAgain("a report could not be read"))
+            self._unreadable(heard.account, heard.envelope, error)
+            self._tell_account(heard.account, m.LookAgain("a report could not be read"))
             return
         if told is not None:
-            self._tell_account(account, told)
+            self._tell_account(heard.account, told)
 
     def _unreadable(self, account: int, envelope: Envelope, error: Exception) -> None:
         """Keep the bytes of a message that nobody could read, once, and say so where its account is shown."""
@@ -413,19 +413,17 @@ class ConnectionActor(Watched):
         )
 
 
-def _report_of(envelope: Envelope, received_us: int) -> object | None:
+def _report_of(heard: session.Heard, received_us: int) -> object | None:
     """What an account is told of a message that the server sent by itself; None for what concerns nobody."""
-    match envelope.payload_type:
-        case catalogue.EXECUTION:
-            wire = unpack(envelope, messages.ProtoOAExecutionEvent)
-            return m.Reported(translate.execution(wire, envelope.client_msg_id), received_us)
-        case catalogue.TRAILING_STOP:
-            moved = unpack(envelope, messages.ProtoOATrailingSLChangedEvent)
+    match heard.message:
+        case messages.ProtoOAExecutionEvent() as wire:
+            return m.Reported(translate.execution(wire, heard.envelope.client_msg_id), received_us)
+        case messages.ProtoOATrailingSLChangedEvent() as moved:
             return m.Reported(translate.trailing_stop(moved), received_us)
-        case catalogue.TRADER_UPDATED:
-            return m.TraderReported(unpack(envelope, messages.ProtoOATraderUpdatedEvent).trader)
-        case catalogue.SYMBOL_CHANGED:
-            return m.SymbolsReported(tuple(unpack(envelope, messages.ProtoOASymbolChangedEvent).symbolId))
+        case messages.ProtoOATraderUpdatedEvent() as updated:
+            return m.TraderReported(updated.trader)
+        case messages.ProtoOASymbolChangedEvent() as changed:
+            return m.SymbolsReported(tuple(changed.symbolId))
     return None
 
 

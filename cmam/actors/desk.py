@@ -94,6 +94,7 @@ class Desk:
         self._limiter = m.limiter_name(ports.connection)
         self._unrecorded = Unrecorded(view.account, ports.spent)
         self._withdrawn: frozenset[IntentId] = frozenset()
+        self._is_urgent = False
         self.at: m.LeaderChanged | None = None
         """What is being decided, so that a failure is laid at the right door."""
 
@@ -113,6 +114,22 @@ class Desk:
     def remind(self, span_us: int, what: str = "") -> None:
         """Have this account woken after a while."""
         self.ports.timer.after(span_us, self.name, m.Wake(what))
+
+    def may_tend_later(self, before: AccountView) -> bool:
+        """Whether nothing can have come due by what happened since, or another turn is certain and nobody need wait.
+
+        A request that was handed to the recorder comes back as written, dropped or with the store's trouble.
+        """
+        view = self.view
+        if self._is_urgent:
+            self._is_urgent = False
+            return True
+        return (
+            view.intents is before.intents
+            and view.copies is before.copies
+            and view.latches is before.latches
+            and view.alerts is before.alerts
+        )
 
     # --- a turn ---------------------------------------------------------------------------------------------------
 
@@ -157,6 +174,7 @@ class Desk:
         self.tell(
             m.RECORDER, m.Append(self.name, version, now, facts, settings, tuple(then), bool(then), self.ports.life)
         )
+        self._is_urgent = bool(turn.intents)
         self.ports.status.show(turn.view)
         self._withdraw()
         self._take_back(turn)

@@ -311,6 +311,13 @@ class Submit:
 
 
 @dataclass(frozen=True, slots=True)
+class Committed:
+    """Send these requests when the budget lets them: one transaction made them durable, and they leave together."""
+
+    submits: tuple[Submit, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Urge:
     """Send this message of the session's own: a heartbeat or an authorisation. It may hold a secret."""
 
@@ -528,7 +535,7 @@ class SetAside:
 
 
 LANES: dict[type, int] = {
-    **dict.fromkeys((Submit, Write, Wrote, Proved, SlotDue, Blocked), 0),
+    **dict.fromkeys((Submit, Committed, Write, Wrote, Proved, SlotDue, Blocked), 0),
     **dict.fromkeys((LeaderChanged, LeaderHolds), 1),
 }
 """What goes before all else on a carrier: requests on their way out and all that lets the next one go, then what asks

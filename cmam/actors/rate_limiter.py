@@ -53,10 +53,14 @@ class RateLimitActor(Watched):
         self._number = 0
         self._waiting_turns = 0
         self._shown_waiting = 0
+        self._is_shown = True
 
     def on_receive(self, message: Any) -> None:
         now = self._clock.monotonic()
         match message:
+            case m.Committed():
+                for submit in message.submits:
+                    self._take_back(self._submit(submit, now))
             case m.Submit():
                 self._take_back(self._submit(message, now))
             case m.Ask():
@@ -71,6 +75,7 @@ class RateLimitActor(Watched):
             case m.Wrote():
                 if message.line == self._line:
                     self._budget.wrote(message.at_us, message.count)
+                self._is_shown = False
             case m.Proved():
                 self._proved(message)
             case m.LineUp():
@@ -138,13 +143,14 @@ class RateLimitActor(Watched):
     def _let_go(self, now: int) -> None:
         leaving, returned = self._budget.take(now)
         self._take_back(returned)
-        if leaving:
-            self._directory.tell(self._connection, m.Write(self._line, tuple(item.data for item in leaving)))
         wake = self._budget.next_wake(now)
         if wake is not None and (not self._armed_us or wake < self._armed_us):
             self._armed_us = wake
             self._timer.after(wake - now, self._name, m.SlotDue(wake))
-        if leaving or returned or self._budget.waiting != self._shown_waiting:
+        if leaving:
+            self._is_shown = False  # it is when they are written: figures wait, requests do not
+            self._directory.tell(self._connection, m.Write(self._line, tuple(item.data for item in leaving)))
+        elif returned or not self._is_shown or self._budget.waiting != self._shown_waiting:
             self._show(now)
 
     def _take_back(self, returned: tuple[Returned, ...]) -> None:
@@ -161,6 +167,7 @@ class RateLimitActor(Watched):
     def _show(self, now: int) -> None:
         figures = self._budget.figures(now)
         self._shown_waiting = figures.waiting
+        self._is_shown = True
         to_wall = self._clock.now() - now
         self._status.note(
             self._name,

@@ -98,9 +98,10 @@ class RecorderActor(Watched):
         """Write when nobody else is about to join, or when enough have."""
         if self._retry_us:
             return
-        if len(self._waiting) >= BATCH_MAX or (self._is_urgent and self.actor_inbox.empty()):
+        is_last = self.actor_inbox.empty()
+        if len(self._waiting) >= BATCH_MAX or (self._is_urgent and is_last):
             self._commit()
-        elif not self._is_armed:
+        elif is_last and not self._is_armed:  # whoever comes next looks after those before
             self._is_armed = True
             self._timer.after(COMPANY_US, m.RECORDER, m.Flush())
 
@@ -123,10 +124,18 @@ class RecorderActor(Watched):
     def _hand_on(self, written: list[m.Append]) -> None:
         """Tell whoever waited that their facts are on disk: this is the only way to the limiter."""
         now = self._clock.monotonic()
+        leaving: dict[str, list[m.Submit]] = {}
+        others: list[tuple[str, object]] = []
         for append in written:
             for name, message in append.then:
-                told = replace(message, committed_us=now) if isinstance(message, m.Submit) else message
-                self._directory.tell(name, told)
+                if isinstance(message, m.Submit):
+                    leaving.setdefault(name, []).append(replace(message, committed_us=now))
+                else:
+                    others.append((name, message))
+        for name, submits in leaving.items():
+            self._directory.tell(name, m.Committed(tuple(submits)))
+        for name, message in others:
+            self._directory.tell(name, message)
         self._wrote_us = now
         self._checkpointer.appended((fact.event for append in written for fact in append.facts), now)
         if any(isinstance(fact.event, Checkpointed) for append in written for fact in append.facts):

@@ -135,10 +135,11 @@ class Unanswered:
 
 @dataclass(frozen=True, slots=True)
 class Heard:
-    """Something the server said of an account, asked for or not."""
+    """Something the server said of an account, asked for or not, and what its payload reads as."""
 
     account: int
     envelope: Envelope
+    message: Message
 
 
 @dataclass(frozen=True, slots=True)
@@ -314,8 +315,9 @@ class Session:
         message_class = catalogue.MESSAGES.get(envelope.payload_type)
         if message_class is None:
             return []
-        account = catalogue.account_of(unpack(envelope, message_class))
-        return [Heard(account, envelope)] if account else []
+        message = unpack(envelope, message_class)
+        account = catalogue.account_of(message)
+        return [Heard(account, envelope, message)] if account else []
 
     def _refused(self, envelope: Envelope, refusal: Refusal) -> list[Event]:
         msg_id = envelope.client_msg_id

@@ -17,7 +17,7 @@ from typing import Any
 from urllib.parse import quote
 
 from eventsourcing.persistence import PersistenceError, StoredEvent
-from eventsourcing.sqlite import SQLiteApplicationRecorder, SQLiteConnection, SQLiteCursor, SQLiteDatastore
+from eventsourcing.sqlite import SQLiteApplicationRecorder, SQLiteConnection, SQLiteDatastore
 
 from cmam.store.errors import StoreBroken, StoreError, StoreMissing, StoreUnavailable, ViewsDamaged
 
@@ -31,6 +31,9 @@ LOCK_TIMEOUT_S = 0.25
 """How long a writer waits for a foreign lock before it says so: the recorder must not hang while copies wait."""
 WAL_BYTES_MAX = 64 << 20
 """64 MiB: past it the write-ahead log is folded back even if the system is never idle."""
+
+ROWS_MAX = 64
+"""Rows in one statement: each number of them is a statement that SQLite has to compile once."""
 
 _HEADER = b"SQLite format 3\x00"
 _TEMPORARY = {
@@ -115,16 +118,43 @@ class LogDatastore(SQLiteDatastore):
 class LogRecorder(SQLiteApplicationRecorder):
     """The library's recorder, with states kept as text; `insert_events` is one transaction."""
 
-    def _insert_events(self, c: SQLiteCursor, stored_events: Sequence[StoredEvent], **_: Any) -> Sequence[int]:
-        cursor = c.sqlite_cursor
-        positions = []
-        for event in stored_events:
-            cursor.execute(
-                self.insert_events_statement,
-                (event.originator_id, event.originator_version, event.topic, event.state.decode()),
-            )
-            positions.append(cursor.lastrowid or 0)
-        return positions
+    def __init__(self, datastore: LogDatastore, table: str) -> None:
+        super().__init__(datastore, table)
+        self._raw = datastore.raw
+        self._into = f"INSERT INTO {table} VALUES "
+
+    def insert_events(self, stored_events: Sequence[StoredEvent], **_: Any) -> Sequence[int]:
+        """One transaction in as few statements as possible, without the library's wrappers around it.
+
+        At each statement the interpreter is let go, and has to be waited for where other threads have work: a row at a
+        time, a burst of copies waited a hundred times. Who holds the write lock gets positions without a gap, so the
+        last one tells them all.
+        """
+        rows = [(e.originator_id, e.originator_version, e.topic, e.state.decode()) for e in stored_events]
+        if len(rows) <= ROWS_MAX:
+            last = self._insert(rows)  # a statement outside of a transaction is one
+        else:
+            last = self._insert_parts(rows)
+        return range(last - len(rows) + 1, last + 1)
+
+    def _insert(self, rows: Sequence[tuple[object, ...]]) -> int:
+        statement = self._into + ",".join(["(?,?,?,?)"] * len(rows))
+        cursor = self._raw.execute(statement, [value for row in rows for value in row])
+        return cursor.lastrowid or 0
+
+    def _insert_parts(self, rows: Sequence[tuple[object, ...]]) -> int:
+        last = 0
+        try:
+            self._raw.execute("BEGIN IMMEDIATE")
+            for first in range(0, len(rows), ROWS_MAX):
+                last = self._insert(rows[first : first + ROWS_MAX])
+            self._raw.execute("COMMIT")
+        except BaseException:
+            if self._raw.in_transaction:  # a commit that failed leaves its transaction open
+                with suppress(sqlite3.Error):
+                    self._raw.rollback()
+            raise
+        return last
 
 
 def open_for_writing(path: Path, durability: Durability) -> LogRecorder:

@@ -37,6 +37,9 @@ log = logging.getLogger(__name__)
 PAGE = 500
 """Rows read at a time: few transactions, little memory."""
 
+UNROLLED_MAX = 100
+"""So many records at most are left to be hashed into the head of the log when somebody asks for it."""
+
 _NO_HEAD = Head(0, GENESIS)
 
 
@@ -67,12 +70,14 @@ class EventLog:
         self._writes = writes
         self._decoding = Decoding()
         self._durability = durability
+        self._name = str(path)
         self._inode = path.stat().st_ino if path is not None else 0
         # Kept open beside SQLite's own: it tells a file that was deleted from one that was moved. It is closed only
         # after the connection, since closing any of a process's handles lets go of all its locks on the file.
         self._handle = os.open(path, os.O_RDONLY) if path is not None and writes else None
         self._heads: dict[str, Head] | None = None
         self._log_head: LogHead | None = None
+        self._unrolled: list[bytes] = []  # what came after that head, not hashed into it yet
         self._ours: dict[str, int] = {}  # per stream, the last version that this process has tried to write
         self._older: tuple[EventLog, ...] = ()
 
@@ -153,11 +158,15 @@ class EventLog:
         the answer to an earlier try of ours was lost, count as written; those of a second writer never do.
         """
         assert self._writes, "this log was opened for reading"
-        wanted = [pending for pending in batch if not self._is_written(pending)]
+        heads = self._known_heads()
+        wanted = batch
+        if any(pending.version <= heads.get(pending.stream, _NO_HEAD).version for pending in batch):
+            wanted = [pending for pending in batch if not self._is_written(pending)]
         if not wanted:
             return self.position()
         self._check_place()
-        before = self.log_head()  # before the insert: found after it, it would have to be read again each time
+        if self._log_head is None or len(self._unrolled) >= UNROLLED_MAX:
+            self.log_head()  # before the insert: found after it, it would have to be read again each time
         prepared = self._prepare(wanted)
         try:
             positions = self._recorder.insert_events(prepared.rows) or ()
@@ -167,7 +176,7 @@ class EventLog:
                 raise explain(error, self.path) from error
             return self._append_the_rest(wanted, error)
         self._tried(prepared)
-        self._advance(before, prepared, positions)
+        self._advance(prepared, positions)
         return self.position()
 
     def _prepare(self, batch: Sequence[Pending]) -> _Prepared:
@@ -191,16 +200,14 @@ class EventLog:
             moved[pending.stream] = Head(pending.version, link.hex())
         return _Prepared(rows, hashes, moved)
 
-    def _advance(self, before: LogHead, prepared: _Prepared, positions: Sequence[int]) -> None:
+    def _advance(self, prepared: _Prepared, positions: Sequence[int]) -> None:
         assert self._heads is not None
         self._heads.update(prepared.heads)
-        if positions[0] != before.position + 1:
+        if positions[0] != self.position() + 1:
             self._log_head = None  # somebody else wrote in between: read again where the log stands
+            self._unrolled.clear()
             return
-        rolling = before.digest
-        for link in prepared.hashes:
-            rolling = roll(rolling, link)
-        self._log_head = LogHead(positions[-1], rolling)
+        self._unrolled.extend(prepared.hashes)
 
     def _tried(self, prepared: _Prepared) -> None:
         self._ours.update({stream: head.version for stream, head in prepared.heads.items()})
@@ -251,7 +258,7 @@ class EventLog:
         if self._path is None:
             return True
         try:
-            return self._path.stat().st_ino == self._inode
+            return os.stat(self._name).st_ino == self._inode
         except OSError:
             return False
 
@@ -338,12 +345,18 @@ class EventLog:
         """The whole log in one line: its last position, and the hash over all records in their order."""
         if self._log_head is None:
             self._log_head = self._find_log_head()
+        elif self._unrolled:
+            rolling = self._log_head.digest
+            for link in self._unrolled:
+                rolling = roll(rolling, link)
+            self._log_head = LogHead(self._log_head.position + len(self._unrolled), rolling)
+        self._unrolled.clear()
         return self._log_head
 
     def position(self) -> int:
         """The position of the last record; 0 in an empty log."""
         if self._writes and self._log_head is not None:
-            return self._log_head.position
+            return self._log_head.position + len(self._unrolled)
         try:
             (found,) = self.connection.execute(f"SELECT max(rowid) FROM {TABLE}").fetchone()
         except sqlite3.Error as error:
@@ -354,6 +367,7 @@ class EventLog:
         """Forget what is remembered of the file: the next question reads it again."""
         self._heads = None
         self._log_head = None
+        self._unrolled.clear()
 
     def _known_heads(self) -> dict[str, Head]:
         if self._heads is None:

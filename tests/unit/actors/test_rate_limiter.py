@@ -89,7 +89,21 @@ def test_what_comes_together_leaves_together_closes_first() -> None:
     [write] = desk.told.take(m.Write)
     assert [str(one.intent) for one in write.what] == ["close", "open 1", "open 2"]
     assert write.line == 1
+    desk.hear(m.Wrote(1, 3, desk.clock.monotonic()))
     assert desk.board.read("limiter:demo-1")["waiting"] == 1
+
+
+def test_what_was_committed_together_leaves_together_closes_first() -> None:
+    """One write for a transaction, in the order of the lanes; figures are shown once it is written."""
+    desk = Desk()
+    desk.hear(m.LineUp(True, 1))
+    kinds = {"open 1": CommandKind.OPEN, "open 2": CommandKind.OPEN, "close": CommandKind.CLOSE}
+    desk.hear(m.Committed(tuple(submit(name, kind) for name, kind in kinds.items())))
+    [write] = desk.told.take(m.Write)
+    assert [str(one.intent) for one in write.what] == ["close", "open 1", "open 2"]
+    assert not desk.board.read("limiter:demo-1").get("sent")
+    desk.hear(m.Wrote(1, 3, desk.clock.monotonic()))
+    assert desk.board.read("limiter:demo-1")["sent"] == 3
 
 
 def test_what_is_said_of_another_line_changes_nothing() -> None:
@@ -148,6 +162,7 @@ def test_slots_and_pauses_end_by_themselves_in_status() -> None:
     desk.hear(m.LineUp(True, 1), m.Blocked(2106, 2_000_000), submit("close", CommandKind.CLOSE))
     now, start = desk.clock.monotonic(), desk.clock.now()
     desk.hear(m.Wrote(1, 1, now), m.Proved(1, 1, now), submit("another", CommandKind.CLOSE))
+    desk.hear(m.Wrote(1, 1, now))
 
     def shown(after_us: int) -> tuple[int, int]:
         document = desk.board.document(Registry(), (), start + after_us)["limiters"]["limiter:demo-1"]
