@@ -12,8 +12,6 @@ from pathlib import Path
 
 HERE = Path(__file__).parent
 NO_BENCHMARK = ("all", "common", "stage")
-OWN_SHAPE = ("budget", "sandbox_load")
-"""These print tables of their own and keep no rows."""
 
 
 def names() -> list[str]:
@@ -30,9 +28,8 @@ def main() -> int:
     given.folder.mkdir(parents=True, exist_ok=True)
     failed = []
     for name in given.only:
-        command = [sys.executable, str(HERE / f"{name}.py")]
-        if name not in OWN_SHAPE:
-            command += ["--json", str(given.folder / f"{name}.json"), *(["--quick"] if given.quick else [])]
+        command = [sys.executable, str(HERE / f"{name}.py"), "--json", str(given.folder / f"{name}.json")]
+        command += ["--quick"] if given.quick else []
         print(f"\n--- {name}\n", flush=True)
         if subprocess.run(command, check=False).returncode:
             failed.append(name)

@@ -1,6 +1,6 @@
 """Measure the request budget: what one order costs in it, however many accounts wait.
 
-    python scripts/bench/budget.py [--runs 5]
+    python scripts/bench/budget.py [--quick] [--json FILE]
 
 Each figure is the median of the runs in us for one item, from its submission to its leaving, with `take` and
 `next_wake` asked after every step as the limiter does. The floor is a deque that lets everything through.
@@ -8,12 +8,16 @@ Each figure is the median of the runs in us for one item, from its submission to
 
 from __future__ import annotations
 
-import argparse
 import statistics
 import sys
 import time
 from collections import deque
 from collections.abc import Callable
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+from common import Finding, arguments, report
 
 from cmam.openapi import catalogue
 from cmam.openapi.budget import Budget, Item, Lane
@@ -96,24 +100,32 @@ def floor(waiting: list[Item]) -> float:
     return time.perf_counter() - begun
 
 
-def measure(what: Callable[[list[Item]], float], accounts: int, runs: int) -> tuple[float, float, float]:
-    """Median, least and most of some runs, in us an item."""
-    found = [what(items(accounts)) / ITEMS * 1e6 for _ in range(runs)]
-    return statistics.median(found), min(found), max(found)
+def us_an_item(what: Callable[[list[Item]], float], accounts: int, runs: int) -> list[float]:
+    """What each of some runs took, in us an item."""
+    return [what(items(accounts)) / ITEMS * 1e6 for _ in range(runs)]
+
+
+def measured(crowds: tuple[int, ...], runs: int) -> list[Finding]:
+    """Each kind of day with each number of accounts, beside the floor of the same run."""
+    rows = []
+    for accounts in crowds:
+        for what in (stream, backlog, blocked):
+            spans, bases = us_an_item(what, accounts, runs), us_an_item(floor, accounts, runs)
+            rows.append(
+                Finding(
+                    f"{what.__name__}, {accounts:,} accounts: an item",
+                    f"{statistics.median(spans):.1f} us ({min(spans):.1f} to {max(spans):.1f})",
+                    f"a deque: {statistics.median(bases):.3f} us",
+                    tuple(span / base for span, base in zip(spans, bases, strict=True)),
+                )
+            )
+    return rows
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--runs", type=int, default=5)
-    runs = parser.parse_args().runs
-    base, _, _ = measure(floor, 1, runs)
-    print(f"floor: {base:.3f} us an item\n")
-    print("| accounts | what | us an item, median (least to most) | to the floor |")
-    print("|---|---|---|---|")
-    for accounts in (1, 45, 1_000, 5_000):
-        for what in (stream, backlog, blocked):
-            median, least, most = measure(what, accounts, runs)
-            print(f"| {accounts} | {what.__name__} | {median:.1f} ({least:.1f} to {most:.1f}) | {median / base:.0f} |")
+    given = arguments(__doc__).parse_args()
+    crowds, runs = ((1, 1_000), 1) if given.quick else ((1, 45, 1_000, 5_000), 5)
+    report("The request budget", measured(crowds, runs), given.json)
 
 
 if __name__ == "__main__":

@@ -1,8 +1,8 @@
 """How much the sandbox holds on this machine, beside a bare TLS echo on the same event loop as the floor.
 
-    python scripts/bench/sandbox_load.py [--rounds 5] [--json]
+    python scripts/bench/sandbox_load.py [--quick] [--json FILE]
 
-Each figure is the median of the rounds with its least and most. Ratios travel, absolute numbers do not. The echo sends
+Each ratio is the median of the rounds with its least and most. Ratios travel, absolute numbers do not. The echo sends
 whole batches back without looking at them, so its messages are only counted, never told apart.
 Server and client are processes of their own, on the loopback, with unlimited request rates.
 """
@@ -22,6 +22,10 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+from common import Finding, arguments, report
 
 from cmam.clock import SECOND_US, SystemClock
 from cmam.openapi._pb import OpenApiMessages_pb2 as oa
@@ -217,40 +221,39 @@ def measure(rounds: int) -> dict[str, list[float]]:
     return figures
 
 
+BESIDE = {
+    "sandbox: VersionReq/s": "echo: messages/s",
+    "sandbox: ReconcileReq/s": "echo: messages/s",
+    "sandbox: refused orders/s": "echo: messages/s",
+    "sandbox: round trip us": "echo: round trip us",
+    "sandbox: connections opened/s": "echo: connections opened/s",
+    "sandbox: KiB a connection": "echo: KiB a connection",
+}
+
+
+def findings(figures: dict[str, list[float]]) -> list[Finding]:
+    """Each figure of the sandbox beside the floor's."""
+    return [
+        Finding(
+            name,
+            f"{statistics.median(figures[name]):,.0f}",
+            f"{base}: {statistics.median(figures[base]):,.0f}",
+            tuple(mine / floor for mine, floor in zip(figures[name], figures[base], strict=True)),
+        )
+        for name, base in BESIDE.items()
+    ]
+
+
 def main() -> None:
     """Measure and print."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--json", action="store_true")
+    parser = arguments(__doc__)
     parser.add_argument("--serve-echo", type=Path, help=argparse.SUPPRESS)
-    arguments = parser.parse_args()
-    if arguments.serve_echo is not None:
-        asyncio.run(serve_echo(arguments.serve_echo))
+    given = parser.parse_args()
+    if given.serve_echo is not None:
+        asyncio.run(serve_echo(given.serve_echo))
         return
-    figures = measure(arguments.rounds)
-    medians = {name: statistics.median(values) for name, values in figures.items()}
-    ratios = {
-        name: [mine / floor for mine, floor in zip(figures[name], figures[base], strict=True)]
-        for name, base in (
-            ("sandbox: VersionReq/s", "echo: messages/s"),
-            ("sandbox: ReconcileReq/s", "echo: messages/s"),
-            ("sandbox: refused orders/s", "echo: messages/s"),
-            ("sandbox: round trip us", "echo: round trip us"),
-            ("sandbox: connections opened/s", "echo: connections opened/s"),
-            ("sandbox: KiB a connection", "echo: KiB a connection"),
-        )
-    }
-    if arguments.json:
-        print(json.dumps({"figures": figures, "ratios": ratios}))
-        return
-    print(f"{'':34}{'median':>10}{'least':>10}{'most':>10}   ratio to the floor (least to most)")
-    for name, values in figures.items():
-        row = f"{name:34}{medians[name]:>10.0f}{min(values):>10.0f}{max(values):>10.0f}"
-        if name in ratios:
-            spread = ratios[name]
-            row += f"   {statistics.median(spread):.2f} ({min(spread):.2f} to {max(spread):.2f})"
-        print(row)
-    print(f"{CROWD} connections were held at once; {LINES} lines with {BATCH} requests in flight each.")
+    title = f"The sandbox: {CROWD} connections held at once, {LINES} lines with {BATCH} requests in flight each"
+    report(title, findings(measure(1 if given.quick else 5)), given.json)
 
 
 if __name__ == "__main__":

@@ -37,15 +37,20 @@ BUDGET_S = 1.1
 
 
 @contextlib.contextmanager
-def sandbox(folder: Path, followers: int, more: Sequence[str] = (), world: str = "") -> Iterator[dict[str, Any]]:
-    """A sandbox with one leader and so many followers at its first broker; `world` adds to its description."""
+def sandbox(
+    folder: Path, followers: int, more: Sequence[str] = (), world: str = "", *, symbols: int = 0
+) -> Iterator[dict[str, Any]]:
+    """A sandbox with one leader and so many followers at its first broker; `world` adds to its description.
+
+    `symbols` of the broker's are made up beside the built-in ones, each with a feed of its own.
+    """
     accounts = "".join(
         f'\n[[accounts]]\nctid = {LEADER + n}\nlogin = {8_000_000 + n}\nbroker = "Alpha Markets"\nowner = "maria"\n'
         f'currency = "USD"\nbalance = "1000000.00"\n'
         for n in range(followers + 1)
     )
     file = folder / "world.toml"
-    file.write_text(WORLD.read_text() + accounts + world)
+    file.write_text(_with_symbols(WORLD.read_text(), symbols) + accounts + world)
     home = folder / "broker"
     ready_file = home / "ready.json"
     options = ["--port", "0", "--json-port", "0", "--oauth-port", "0", "--world", str(file)]
@@ -53,6 +58,20 @@ def sandbox(folder: Path, followers: int, more: Sequence[str] = (), world: str =
     with started(folder, ["--home", str(home), "sandbox", *options, *more]) as child:
         wait_for(ready_file.exists, child, folder)
         yield {**control_client.read_ready_file(ready_file, home), "folder": str(home)}
+
+
+def _with_symbols(world: str, count: int) -> str:
+    """The description of a world with more feeds, and with symbols of them at its first broker."""
+    names = [f"IDX{n:03d}" for n in range(count)]
+    feeds = "".join(
+        f'{name} = {{ base = "{name}", quote = "USD", price = "{1_000 + n}.0", spread = "0.6", step = "0.3",'
+        ' interval_ms = 600, digits = 1, pip = 0, kind = "index" }\n'
+        for n, name in enumerate(names)
+    )
+    symbols = "".join(f'    {{ feed = "{name}", id = {1_001 + n} }},\n' for n, name in enumerate(names))
+    before, first, after = world.partition("[kinds.forex]\n")
+    broker, end, others = after.partition("\n]\n")  # the list of the first broker's symbols ends there
+    return f"{before}{feeds}\n{first}{broker}\n{symbols.rstrip()}{end}{others}" if count else world
 
 
 @contextlib.contextmanager
