@@ -69,9 +69,10 @@ def _with_symbols(world: str, count: int) -> str:
         for n, name in enumerate(names)
     )
     symbols = "".join(f'    {{ feed = "{name}", id = {1_001 + n} }},\n' for n, name in enumerate(names))
-    before, first, after = world.partition("[kinds.forex]\n")
-    broker, end, others = after.partition("\n]\n")  # the list of the first broker's symbols ends there
-    return f"{before}{feeds}\n{first}{broker}\n{symbols.rstrip()}{end}{others}" if count else world
+    kinds, first = "[kinds.forex]\n", '    { feed = "EURUSD", id = 1 },\n'
+    assert kinds in world, "expected the built-in world's kinds after its feeds"
+    assert first in world, "expected EURUSD as the first symbol of the first broker"
+    return world.replace(kinds, f"{feeds}\n{kinds}", 1).replace(first, first + symbols, 1)
 
 
 @contextlib.contextmanager

@@ -47,6 +47,8 @@ BLOCKABLE = (*ORDERS.values(), catalogue.TRADER, catalogue.type_of(requests.ask_
 DELAYS = st.lists(st.integers(0, 3 * SECOND) | st.integers(0, 20 * MS), min_size=1, max_size=6)
 LAGS = st.lists(st.integers(0, 300 * MS) | st.just(0), min_size=1, max_size=6)
 ACCOUNTS = st.integers(1, 4)
+WAITS = st.integers(0, 30 * MS) | st.integers(0, 3 * SECOND)
+LOSSES_MAX = 2
 
 
 class SetClock:
@@ -137,6 +139,7 @@ class LimiterMachine(RuleBasedStateMachine):
         self.limiter = joined("demo-1", limit, self.clock, self.around, self.around, StatusBoard())
         self.events: list[tuple[int, int, Callable[[], None]]] = []
         self.ties, self.names, self.draws = count(), count(1), count()
+        self.wanted: dict[str, Wanted] = {}
         self.waiting: dict[str, Wanted] = {}
         self.gone: list[LetGo] = []
         self.fates: dict[str, list[str]] = {}
@@ -149,27 +152,34 @@ class LimiterMachine(RuleBasedStateMachine):
     # --- what is asked for ------------------------------------------------------------------------------------------
 
     @rule(
-        kind=st.sampled_from(sorted(ORDERS)), account=ACCOUNTS, many=st.integers(1, 90), position=st.integers(1, 3),
+        groups=st.lists(
+            st.tuples(st.sampled_from(sorted(ORDERS)), ACCOUNTS, st.integers(1, 60)), min_size=1, max_size=4
+        ),
+        position=st.integers(1, 3),
         life_us=st.none() | st.integers(0, 4 * SECOND),
-    )  # fmt: skip
-    def orders(self, kind: CommandKind, account: int, many: int, position: int, life_us: int | None) -> None:
-        """So many orders of a kind come together; amends of one target may replace each other."""
-        found = []
-        for _ in range(many):
-            name = f"o{next(self.names)}"
-            aim = PositionId(position) if kind is CommandKind.AMEND_PROTECTION else PositionId(next(self.names) + 9)
-            what = {"symbol": SymbolId(1), "side": Side.BUY, "volume": Volume(1), "order": OrderId(1), "label": "x"}
-            command = Command(kind=kind, position=aim, **what)  # type: ignore[arg-type]
-            lane = lane_of(ORDERS[kind])
-            may_age = life_us is not None and lane.may_age
-            not_after_us = self.clock.now() + life_us if life_us is not None else 0
-            deadline_us = self.clock.mono_us + life_us if may_age and life_us is not None else None
-            self.waiting[name] = Wanted(name, lane, ORDERS[kind], deadline_us)
-            found.append(m.Submit(AccountId(account), command, IntentId(name), lane, not_after_us))
+        wait_us=WAITS,
+    )
+    def orders(
+        self, groups: list[tuple[CommandKind, int, int]], position: int, life_us: int | None, wait_us: int
+    ) -> None:
+        """So many orders come together; amends of one target may replace each other."""
+        found = [self.order(kind, account, position, life_us) for kind, account, many in groups for _ in range(many)]
         self.hear(*found)
+        self.time_passes(wait_us)
 
-    @rule(account=ACCOUNTS, many=st.integers(1, 60), is_history=st.booleans(), is_idle=st.booleans())
-    def questions(self, account: int, many: int, is_history: bool, is_idle: bool) -> None:
+    def order(self, kind: CommandKind, account: int, position: int, life_us: int | None) -> m.Submit:
+        name = f"o{next(self.names)}"
+        aim = PositionId(position) if kind is CommandKind.AMEND_PROTECTION else PositionId(next(self.names) + 9)
+        what = {"symbol": SymbolId(1), "side": Side.BUY, "volume": Volume(1), "order": OrderId(1), "label": "x"}
+        command = Command(kind=kind, position=aim, **what)  # type: ignore[arg-type]
+        lane = lane_of(ORDERS[kind])
+        not_after_us = self.clock.now() + life_us if life_us is not None else 0
+        deadline_us = self.clock.mono_us + life_us if lane.may_age and life_us is not None else None
+        self.wanted[name] = Wanted(name, lane, ORDERS[kind], deadline_us)
+        return m.Submit(AccountId(account), command, IntentId(name), lane, not_after_us)
+
+    @rule(account=ACCOUNTS, many=st.integers(1, 60), is_history=st.booleans(), is_idle=st.booleans(), wait_us=WAITS)
+    def questions(self, account: int, many: int, is_history: bool, is_idle: bool, wait_us: int) -> None:
         """So many questions come together."""
         found = []
         for _ in range(many):
@@ -178,9 +188,10 @@ class LimiterMachine(RuleBasedStateMachine):
                 requests.ask_deals(AccountId(account), 0, 1) if is_history else requests.ask_trader(AccountId(account))
             )
             lane = Lane.IDLE if is_idle else Lane.QUERY
-            self.waiting[name] = Wanted(name, lane, catalogue.type_of(message))
+            self.wanted[name] = Wanted(name, lane, catalogue.type_of(message))
             found.append(m.Ask(AccountId(account), name, message, "asker", lambda wire: wire, is_idle))
         self.hear(*found)
+        self.time_passes(wait_us)
 
     @rule()
     def heartbeat(self) -> None:
@@ -199,7 +210,7 @@ class LimiterMachine(RuleBasedStateMachine):
 
     # --- what happens -----------------------------------------------------------------------------------------------
 
-    @rule(span_us=st.integers(0, 3 * SECOND) | st.integers(0, 30 * MS))
+    @rule(span_us=WAITS)
     def time_passes(self, span_us: int) -> None:
         """All that is due happens when it is due."""
         end = self.clock.mono_us + span_us
@@ -232,6 +243,7 @@ class LimiterMachine(RuleBasedStateMachine):
         """The line, the server and this machine become faster or slower."""
         self.delays, self.lags = delays, lags
 
+    @precondition(lambda self: len(self.lines) <= LOSSES_MAX)
     @rule(silence_us=st.integers(0, 2 * SECOND), lag_us=st.integers(0, 200 * MS))
     def line_is_lost(self, silence_us: int, lag_us: int) -> None:
         """The line ends; the limiter hears of it a little later, and of the next one later still."""
@@ -266,7 +278,10 @@ class LimiterMachine(RuleBasedStateMachine):
         inbox = self.limiter.actor_inbox
         for message in messages:
             inbox.put(message)
-        for _ in messages:
+        for message in messages:
+            if isinstance(message, m.Submit | m.Ask):
+                name = message.intent if isinstance(message, m.Submit) else message.question
+                self.waiting[name] = self.wanted[name]
             self.limiter.on_receive(inbox.get())
 
     def told(self, message: object) -> None:
@@ -310,6 +325,9 @@ class LimiterMachine(RuleBasedStateMachine):
             self.fates.setdefault(name, []).append("left")
             leaving.append(LetGo(wanted, message.line))
         self.gone += leaving
+        unsettled = [one for one in self.held() if one.written_us is None or now - one.written_us < UNPROVEN_US]
+        idle = sum(one.wanted.lane is Lane.IDLE for one in unsettled)
+        assert idle <= max(1, self.limit // 5), "what nobody waits for takes more than its part"
         self.written_us = max(self.written_us, now + self.lag())  # one after the other, as they were let go
         self.later(self.written_us - now, lambda: self.write(message.line, leaving))
 
@@ -371,7 +389,7 @@ class LimiterMachine(RuleBasedStateMachine):
         now = self.clock.mono_us
         if self.events and self.events[0][0] <= now:
             return  # something is due this very moment
-        held = [one for one in self.gone if (free_us := one.free_us()) is None or free_us > now]
+        held = self.held()
         if len(held) >= self.limit - 1:
             return
         idle = sum(one.wanted.lane is Lane.IDLE for one in held)
@@ -383,6 +401,11 @@ class LimiterMachine(RuleBasedStateMachine):
                 or (wanted.kind in catalogue.HISTORICAL and historical >= HISTORICAL_MAX)
             )
             assert is_kept, f"{wanted} waits, and only {len(held)} of {self.limit} slots are taken"
+
+    def held(self) -> list[LetGo]:
+        """Whatever takes a slot now, by what the limiter was told."""
+        now = self.clock.mono_us
+        return [one for one in self.gone if (free_us := one.free_us()) is None or free_us > now]
 
     def shown_pause(self, kind: int) -> bool:
         """Whether the limiter says that a kind is paused: a pause may grow beyond the server's word."""
@@ -414,4 +437,4 @@ def most_in_a_second(moments: list[int]) -> int:
 
 
 TestLimiter = LimiterMachine.TestCase
-TestLimiter.settings = settings(max_examples=60, stateful_step_count=20)
+TestLimiter.settings = settings(max_examples=40, stateful_step_count=30)
