@@ -109,7 +109,9 @@ def advance(view: ViewInTheMaking, event: Event, at_us: int) -> ViewInTheMaking:
     before_us = view.at_us
     if at_us < before_us - STEP_US:
         set_back(view, before_us - at_us)
-    replace(view, version=view.version + 1, at_us=at_us)
+    fields = vars(view)
+    fields["version"] += 1
+    fields["at_us"] = at_us
     take = _FOLDS.get(event.__class__)
     if take is not None:
         take(view, event, at_us)
@@ -119,20 +121,22 @@ def advance(view: ViewInTheMaking, event: Event, at_us: int) -> ViewInTheMaking:
 
 
 def _executed(view: AccountView, event: ExecutionSeen, at_us: int) -> AccountView:
+    deal, order = event.deal, event.order
     is_new_deal = event.deal is not None and event.deal.is_execution and event.deal.deal not in view.deals
     if event.position is not None:
         view = take_position(view, event.position, is_new_deal=is_new_deal)
-    elif event.deal is not None and is_new_deal:
-        view = book_deal(view, event.deal)
-    if event.order is not None:
-        view = take_order(view, event.order, event.kind)
-    if event.deal is not None and is_new_deal:
+    elif deal is not None and is_new_deal:
+        view = book_deal(view, deal)
+    if order is not None and (order.type.is_pending or order.order in view.orders):
+        view = take_order(view, order, event.kind)
+    if deal is not None and is_new_deal:
         if view.results_us:
             view = replace(view, results={}, results_us=0)
-        view = replace(view, deals=(*view.deals[-63:], event.deal.deal))
-        view = take_balance(view, event.deal)
-        if event.deal.close is None and event.deal.position not in view.origins:
-            view = replace(view, origins={**view.origins, event.deal.position: event.deal.order})
+        view = replace(view, deals=(*view.deals[-63:], deal.deal))
+        if deal.close is not None:
+            view = take_balance(view, deal)
+        elif deal.position not in view.origins:
+            view = replace(view, origins={**view.origins, deal.position: deal.order})
     if event.balance is not None:
         view = take_cash(view, event.balance)
     view = match_intent(view, event, is_new_deal, at_us)

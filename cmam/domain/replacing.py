@@ -15,6 +15,8 @@ from typing import Any, TypeVar
 K = TypeVar("K")
 T = TypeVar("T")
 
+_new = object.__new__
+
 
 class InTheMaking:
     """What a class of values adds to itself for those that one fold is still making: `replace` changes these in place.
@@ -28,14 +30,16 @@ class InTheMaking:
 
 def replace(value: T, /, **changes: Any) -> T:
     """What `dataclasses.replace` gives, for classes without `__post_init__`; a field that is none is a bug."""
-    fields: dict[str, Any] | None = getattr(value, "__dict__", None)
-    if fields is None:
+    try:
+        fields = value.__dict__
+    except AttributeError:
         return dataclasses.replace(value, **changes)  # type: ignore[type-var]  # whatever has slots here is a dataclass
     count, fresh = len(fields), value
     if not isinstance(value, InTheMaking):
-        fresh = object.__new__(value.__class__)
-        fresh.__dict__.update(fields)
-        fields = fresh.__dict__
+        fresh = _new(value.__class__)
+        own = fresh.__dict__
+        own.update(fields)
+        fields = own
     fields.update(changes)
     assert len(fields) == count, f"expected fields of {type(value).__name__}, found {sorted(changes)}"
     return fresh

@@ -25,7 +25,10 @@ class OrderType(StrEnum):
     @property
     def is_pending(self) -> bool:
         """Whether such an order rests until the market reaches it."""
-        return self in (OrderType.LIMIT, OrderType.STOP, OrderType.STOP_LIMIT)
+        return self in _PENDING
+
+
+_PENDING = (OrderType.LIMIT, OrderType.STOP, OrderType.STOP_LIMIT)
 
 
 class OrderStatus(StrEnum):
