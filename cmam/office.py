@@ -32,7 +32,7 @@ from cmam.domain.turn import step
 from cmam.openapi.budget import RESERVED
 from cmam.openapi.window import GUARD_US_MAX
 from cmam.store.errors import StoreError, StoreHeld, StoreMissing
-from cmam.store.fold import Fold, account_of, fold
+from cmam.store.fold import Fold, account_of, fold_log
 from cmam.store.growth import growth
 from cmam.store.lock import StoreLock
 from cmam.store.log import EventLog, Pending
@@ -137,7 +137,7 @@ def read_fold(home: Home) -> Fold:
     except StoreMissing:
         return Fold()
     try:
-        return fold(log.read_all())
+        return fold_log(log)
     finally:
         log.close()
 
@@ -263,7 +263,7 @@ class Desk:
             user=str(request.get("user", "")),
             new_id=lambda: self._new_id(ID_CHARACTERS),
             heads={AccountId(account): version for account, version in heads.items()},
-            views=fold(self._log.read_all()).accounts if request.get("command") in NEEDS_VIEWS else {},
+            views=fold_log(self._log).accounts if request.get("command") in NEEDS_VIEWS else {},
         )
         outcome = operate(context, request)
         self._record(outcome, context.views)

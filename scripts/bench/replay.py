@@ -20,7 +20,7 @@ from common import Finding, arguments, report
 
 from cmam.config.home import Home
 from cmam.sandbox.trader import Trader
-from cmam.store.fold import fold
+from cmam.store.fold import fold_log
 from cmam.store.log import EventLog
 from cmam.store.replay import verify
 
@@ -48,7 +48,7 @@ def measured(folder: Path, trades: int, runs: int) -> list[Finding]:
     events = log.position()
     kinds: dict[str, Callable[[], object]] = {
         "decode": lambda: list(log.read_all()),
-        "fold": lambda: fold(log.read_all()),
+        "fold": lambda: fold_log(log),
         "replay": lambda: verify(log.read_all()),
     }
     rates: dict[str, list[float]] = {kind: [] for kind in kinds}

@@ -33,7 +33,7 @@ from cmam.domain.reasons import Verdict
 from cmam.store import database
 from cmam.store.database import Durability
 from cmam.store.envelope import GENESIS, Decoding, Pending, encode
-from cmam.store.fold import fold
+from cmam.store.fold import fold_log
 from cmam.store.log import EventLog
 from cmam.store.verify import verify
 
@@ -182,7 +182,7 @@ def read_one(options: argparse.Namespace, name: str, folder: Path) -> list[Findi
         "cursor": lambda: log.connection.execute("SELECT rowid, * FROM stored_events").fetchall(),
         "rows": lambda: list(log.raw()),
         "records": lambda: [decoding.read(raw) for raw in log.raw()],
-        "fold": lambda: fold(log.read_all()),
+        "fold": lambda: fold_log(log),
         "verify": lambda: verify(log.raw()),
     }
     rates: dict[str, list[float]] = {kind: [] for kind in kinds}

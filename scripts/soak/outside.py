@@ -17,7 +17,7 @@ from cmam.domain.account import AccountView
 from cmam.domain.events import Event
 from cmam.domain.ids import AccountId
 from cmam.openapi._pb import OpenApiModelMessages_pb2 as model
-from cmam.store.fold import Fold, fold
+from cmam.store.fold import Fold, fold_log
 from cmam.store.log import EventLog
 from tests.person import Held
 
@@ -39,7 +39,7 @@ class Outside:
     def __post_init__(self) -> None:
         self.log = EventLog.read_only(self.home)
         self._books: Mapping[str, Any] = json.loads(self.state_file.read_text())["accounts"]
-        self._fold = fold(self.log.read_all())
+        self._fold = fold_log(self.log)
         self.person = self
 
     def folded(self) -> Fold:

@@ -7,8 +7,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from cmam.store.envelope import Recorded
-from cmam.store.fold import Fold, fold
+from cmam.store.envelope import Recorded, UnknownEvent, fact_of
+from cmam.store.errors import StoreBroken
+from cmam.store.fold import Fold, fold, fold_log
 
 from .world import a_day
 
@@ -36,7 +37,7 @@ def test_a_fold_goes_on_where_it_stood() -> None:
     half = fold(records[:40])
     before = dict(half.accounts)
     shown = repr(before)
-    half.run(records[40:60])
+    half.run(map(fact_of, records[40:60]))
     for record in records[60:]:
         half.take(record)
     assert _same(half, fold(records))
@@ -65,5 +66,25 @@ def test_what_was_folded_before_an_error_is_kept_whole() -> None:
 
     state = Fold()
     with pytest.raises(OSError, match="the disk is gone"):
-        state.run(broken())
+        state.run(map(fact_of, broken()))
     assert _same(state, fold(itertools.islice(records, 50)))
+
+
+def test_a_whole_log_is_folded_from_its_facts_alone() -> None:
+    """What is read for a fold, without the rest of each record, comes to what the records come to."""
+    log = a_day().log
+    assert _same(fold_log(log), fold(log.read_all()))
+    assert list(log.facts(30)) == [fact_of(record) for record in log.read_all(30)]
+
+
+def test_a_record_that_cannot_be_understood_is_a_fact_of_unknown_meaning() -> None:
+    """Of another kind than any, it counts in its stream; without an envelope the log is damaged, and says where."""
+    log = a_day().log
+    change = "UPDATE stored_events SET topic = 'account.of_tomorrow' WHERE rowid = 50"
+    log.connection.execute(change)
+    facts = list(log.facts())
+    assert isinstance(facts[49][4], UnknownEvent)
+    assert facts == [fact_of(record) for record in log.read_all()]
+    log.connection.execute("UPDATE stored_events SET state = '{\"at_us\":1}' WHERE rowid = 50")
+    with pytest.raises(StoreBroken, match="position 50 of"):
+        list(log.facts())
