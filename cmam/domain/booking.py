@@ -181,7 +181,8 @@ def _book_share(
         copy = view.copies[copy.key]
     signed = deal.filled_volume if deal.side is copy.side else -deal.filled_volume
     volume = Volume(max(0, copy.volume + signed))
-    if kind is CommandKind.CLOSE and deal.side is copy.side:
+    is_flat = not any(position.symbol == copy.symbol for position in view.positions.values())
+    if kind is CommandKind.CLOSE and deal.side is copy.side and is_flat:
         return _flattened(view, copy)
     for share in tuple(view.copies.values()):
         is_left_behind = share.share and share.position is not None and share.position not in view.positions

@@ -141,7 +141,7 @@ def _by_execution(view: AccountView, intent: Intent, fact: ExecutionSeen) -> Ite
         case CommandKind.OPEN | CommandKind.ADD:
             yield from _open_by_execution(view, intent, fact)
         case CommandKind.CLOSE:
-            if has_closed(view, intent):
+            if _is_closed_by(view, intent, fact):
                 yield IntentSettled(intent=intent.intent, outcome=Outcome.CONFIRMED)
             elif order is not None and order.closing and not fact.is_server_event and order.status in ENDED_ORDER:
                 yield IntentSettled(intent=intent.intent, outcome=Outcome.REFUSED, reason=code)
@@ -176,6 +176,18 @@ def _by_reduction(view: AccountView, fact: ExecutionSeen) -> Iterator[Event]:
             continue
         if not _is_among_others(view, intent) and has_closed(view, intent):
             yield IntentSettled(intent=intent.intent, outcome=Outcome.CONFIRMED, reason="told by the volume")
+
+
+def _is_closed_by(view: AccountView, intent: Intent, fact: ExecutionSeen) -> bool:
+    """Whether an execution of a close's own is its end. A share's is told by its deals: its net moves for others too.
+
+    Only a fill that came without its deal is told by the net, where no other request may have moved it.
+    """
+    copy = view.copies.get(intent.key)
+    if copy is None or not copy.share or intent.filled >= intent.command.volume:
+        return has_closed(view, intent)
+    is_bare = fact.kind is ExecutionKind.ORDER_FILLED and fact.deal is None
+    return is_bare and not _is_among_others(view, intent) and has_closed(view, intent)
 
 
 def has_closed(view: AccountView, intent: Intent) -> bool:

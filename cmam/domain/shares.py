@@ -118,7 +118,7 @@ def losses(view: AccountView, symbol: SymbolId) -> Iterator[tuple[Copy, Volume]]
     """The shares that lose by what somebody else took off the net, each with what is left of it.
 
     It comes off the shares on the side that was reduced, each in proportion, on the step; what that leaves over goes to
-    the largest. A net that was turned around leaves nothing of them.
+    the largest, none gets more than it had. A net that was turned around leaves nothing of them.
     """
     ledger, held = net_of_ledger(view, symbol), net_held(view, symbol)
     side = 1 if ledger > 0 else -1
@@ -135,7 +135,14 @@ def losses(view: AccountView, symbol: SymbolId) -> Iterator[tuple[Copy, Volume]]
     parts = [share.volume * left // whole for share in losing]
     if spec is not None:
         parts = [spec.floor_volume(part) for part in parts]
-    parts[0] += left - sum(parts)
+    rest = left - sum(parts)
     for share, part in zip(losing, parts, strict=True):
+        part, rest = _filled_up(share, part, rest)
         if part != share.volume:
             yield share, Volume(part)
+
+
+def _filled_up(share: Copy, part: int, rest: int) -> tuple[int, int]:
+    """What is left to a share once it has of the rest what it can hold, and what remains of that."""
+    more = min(rest, share.volume - part)
+    return part + more, rest - more

@@ -42,12 +42,17 @@ class Line:
     """A listener that hands every byte on, late towards the broker, and never forgets one that was written.
 
     What is on its way when its sender dies takes `stray_s` longer than that: as an order does that hangs in some queue
-    behind the broker's door while its sender is long gone, or back.
+    behind the broker's door while its sender is long gone, or back. While it is held, it arrives when it is let go.
     """
 
     def __init__(self, target: int, lag_s: float, stray_s: float) -> None:
-        self._target, self._lag_s, self.stray_s = target, lag_s, stray_s
+        self._target, self._lag_s, self._stray_s = target, lag_s, stray_s
+        self._is_free = threading.Event()
+        self._is_free.set()
+        self._waiting = 0
+        self._lock = threading.Lock()
         self.strays = 0
+        self.delays_s: list[float] = []
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.port = int(self._listener.getsockname()[1])
         threading.Thread(target=self._accept, daemon=True).start()
@@ -68,8 +73,33 @@ class Line:
             for target in (there.read, there.write, back.read, back.write):
                 threading.Thread(target=target, daemon=True).start()
 
+    def hold(self) -> None:
+        """Let nothing through from now on whose sender has died."""
+        self._is_free.clear()
+
+    def let_go(self) -> None:
+        """Let through what was held."""
+        self._is_free.set()
+
+    @property
+    def is_holding(self) -> bool:
+        """Whether something is on its way whose sender has died."""
+        return self._waiting > 0
+
+    def detain(self, died_at: float) -> None:
+        """Keep a piece whose sender has died for as long as it shall be; called by the thread that hands it on."""
+        with self._lock:
+            self.strays += 1
+            self._waiting += 1
+        time.sleep(max(0.0, died_at + self._stray_s - time.monotonic()))
+        self._is_free.wait()
+        with self._lock:
+            self._waiting -= 1
+            self.delays_s.append(time.monotonic() - died_at)
+
     def close(self) -> None:
         """Take nobody more."""
+        self._is_free.set()
         self._listener.close()
 
 
@@ -79,7 +109,7 @@ class _Way:
     def __init__(self, line: Line | None, source: socket.socket, target: socket.socket, lag_s: float) -> None:
         self._line, self._source, self._target, self._lag_s = line, source, target, lag_s
         self._waiting: queue.Queue[tuple[float, bytes]] = queue.Queue()
-        self._held_until = 0.0
+        self._died_at: float | None = None
 
     def read(self) -> None:
         data = b"-"
@@ -90,17 +120,15 @@ class _Way:
                 data = b""
             now = time.monotonic()
             if not data and self._line is not None:
-                self._held_until = now + self._line.stray_s
+                self._died_at = now
             self._waiting.put((now + self._lag_s, data))
 
     def write(self) -> None:
         while True:
             due, data = self._waiting.get()
             time.sleep(max(0.0, due - time.monotonic()))
-            held_s = self._held_until - time.monotonic()
-            if held_s > 0 and data and self._line is not None:
-                self._line.strays += 1
-                time.sleep(held_s)
+            if data and self._line is not None and self._died_at is not None:
+                self._line.detain(self._died_at)
             try:
                 if not data:
                     self._target.shutdown(socket.SHUT_RDWR)

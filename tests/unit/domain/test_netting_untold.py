@@ -9,7 +9,7 @@ from cmam.domain.ids import OrderId, PositionId
 from cmam.domain.quantities import Side, Volume
 from cmam.domain.reasons import Reason
 from cmam.domain.replacing import replace
-from cmam.domain.trades import Order, OrderStatus, OrderType
+from cmam.domain.trades import ExecutionKind, Order, OrderStatus, OrderType
 from tests.factories import LOT
 from tests.unit.domain.test_netting import Netted, key, netted
 
@@ -228,3 +228,37 @@ def test_a_close_of_before_is_not_taken_for_one_that_was_lost() -> None:
     pair.passes(2_000_000)
     pair.answer()
     assert (pair.net, len(pair.view.copies)) == (LOT, 1)
+
+
+def test_a_close_under_way_is_told_by_its_own_deal_though_the_net_has_shrunk() -> None:
+    """A lost sell has taken the net down; the close of a share is accepted, not done: it is asked once, booked once."""
+    pair = netted(max_age="10m")
+    _opened(pair, 1, 3 * LOT)
+    _opened(pair, 3, LOT)
+    pair.opens_at(2, LOT, Side.SELL)
+    past = _unseen(pair)
+    pair.fact(pair.reconciled())
+    pair.ends(3, LOT)
+    (close,) = pair.waiting
+    said = pair.events_of(close)
+    accepted = replace(said[0], kind=ExecutionKind.ORDER_ACCEPTED, deal=None)  # type: ignore[type-var]
+    pair.lose()
+    pair.hears([accepted])
+    assert close.intent in pair.view.intents
+    pair.hears(said)
+    pair.now_us += 10_000_000
+    pair.fact(pair.reconciled(looked_up=True, past_orders=past))
+    pair.passes(2_000_000)
+    assert pair.waiting == []
+    assert {copy.source: copy.volume for copy in pair.view.copies.values()} == {key(1): 3 * LOT, key(2): LOT}
+    assert pair.net == 2 * LOT
+
+
+def test_what_somebody_took_off_leaves_no_share_more_than_it_had() -> None:
+    """Shares of 4, 1, 1 and 1 steps lose one step: rounding leaves the largest its four, and one of the others none."""
+    pair = netted()
+    for number, volume in ((1, 400_000), (2, 100_000), (3, 100_000), (4, 100_000)):
+        _opened(pair, number, volume)
+    (position,) = pair.held
+    pair.hears(pair.close(position, Volume(100_000)))
+    assert sorted(copy.volume for copy in pair.view.copies.values()) == [100_000, 100_000, 400_000]
