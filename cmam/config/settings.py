@@ -196,7 +196,8 @@ class _Form(BaseModel):
         ge=1,
         le=600,
         title="a whole number of seconds from 1 to 600",
-        description="How long an order may be under way before its absence at the broker counts as proof.",
+        description="How long an order may be under way before its absence at the broker counts as proof. "
+        "One that arrives later still may be sent twice: longer is safer, and slower after a crash.",
     )
 
     @field_validator("live_host", "demo_host")

@@ -90,13 +90,13 @@ def started(folder: Path, arguments: Sequence[str]) -> Iterator[subprocess.Popen
                 child.kill()
 
 
-def wait_for(is_so: Callable[[], bool], child: subprocess.Popen[bytes], folder: Path) -> None:
+def wait_for(is_so: Callable[[], bool], child: subprocess.Popen[bytes], folder: Path, look_s: float = 0.02) -> None:
     """Wait until something holds; gives up with what the process said."""
     deadline, pause = CLOCK.monotonic() + READY_S * SECOND_US, Latch()
     while not is_so():
         if child.poll() is not None or CLOCK.monotonic() > deadline:
             raise SystemExit(f"a process did not come up:\n{(folder / 'said.log').read_text()[-2_000:]}")
-        pause.wait(0.02)
+        pause.wait(look_s)
 
 
 def configure(home: Home, ready: dict[str, Any], followers: int, durability: str, *, profile: bool = True) -> None:

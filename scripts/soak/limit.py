@@ -34,7 +34,7 @@ def shown(options: argparse.Namespace, folder: Path) -> int:
         run.stage.start_copier()
         run.leader.start()
         violations = _within(run, options.kills // 2)
-        _say("within", run, options, violations, "nothing was sent twice")
+        _say("within", run, options, violations, f"{_doubled(run)} orders are in the books twice")
         violations += _beyond(run, options.kills - options.kills // 2, options)
         violations += run.judged_at_the_end()
     finally:
@@ -44,7 +44,7 @@ def shown(options: argparse.Namespace, folder: Path) -> int:
         f"{run.total()} kills, {time.monotonic() - began:.0f} s; violations: {len(violations)}", *violations, sep="\n  "
     )
     if not violations:
-        print("The limit is as described: settle_s must be longer than an order may ever be under way.")
+        print("All other laws hold. The limit is as described: settle_s must be longer than an order may be under way.")
     return len(violations)
 
 
@@ -80,7 +80,9 @@ def _beyond(run: Run, kills: int, options: argparse.Namespace) -> list[str]:
     problems += run.come_to_rest((nobody_else,), IN_THE_END)
     shortest = min(line.delays_s, default=0.0)
     _say("beyond", run, options, problems, f"{absent} orders were taken for absent, {doubled} are in the books twice")
-    print(f"  cmam named {len(extra)} positions as too many; a person closed them, and all other laws hold")
+    print(
+        f"  cmam named {len(extra)} positions as too many, which a person then closed; others had gone with their source"
+    )
     if shortest < options.settle:
         problems.append(f"what strayed was {shortest:.1f} s late, less than the settling time: nothing was shown")
     return problems + ([] if doubled else ["no order was doubled: the limit was not shown"])
