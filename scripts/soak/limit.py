@@ -80,9 +80,7 @@ def _beyond(run: Run, kills: int, options: argparse.Namespace) -> list[str]:
     problems += run.come_to_rest((nobody_else,), IN_THE_END)
     shortest = min(line.delays_s, default=0.0)
     _say("beyond", run, options, problems, f"{absent} orders were taken for absent, {doubled} are in the books twice")
-    print(
-        f"  cmam named {len(extra)} positions as too many, which a person then closed; others had gone with their source"
-    )
+    print(f"  cmam named {len(extra)} positions as too many, and a person closed them")
     if shortest < options.settle:
         problems.append(f"what strayed was {shortest:.1f} s late, less than the settling time: nothing was shown")
     return problems + ([] if doubled else ["no order was doubled: the limit was not shown"])

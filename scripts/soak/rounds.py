@@ -157,6 +157,7 @@ class Run:
         problems = [*look(self.outside(), checks.replayable), *self.stage.faults]
         if not self.executed():
             problems.append("nothing was copied at all")
+        problems += [f"the gap {gap} was never reached" for gap in sorted(self.missed) if not self.gaps[gap]]
         busiest = self.busiest()
         return problems + ([f"polite: {busiest} requests in one second"] if busiest > checks.REQUESTS_MAX else [])
 
