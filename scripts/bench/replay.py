@@ -1,4 +1,5 @@
-"""Measure replay: what was derived, derived again and compared, beside only selecting and decoding the records.
+"""Measure replay: what was derived, derived again and compared, and the fold that rebuilds every account, beside only
+selecting and decoding the records, none of which is kept.
 
 python scripts/bench/replay.py [--trades 40] [--runs 9] [--quick] [--json FILE]
 """
@@ -10,6 +11,7 @@ import statistics
 import sys
 import tempfile
 import time
+from collections import deque
 from collections.abc import Callable
 from pathlib import Path
 
@@ -47,7 +49,7 @@ def measured(folder: Path, trades: int, runs: int) -> list[Finding]:
     log = EventLog.read_only(recorded(folder, trades).root)
     events = log.position()
     kinds: dict[str, Callable[[], object]] = {
-        "decode": lambda: list(log.read_all()),
+        "decode": lambda: deque(log.read_all(), maxlen=0),
         "fold": lambda: fold_log(log),
         "replay": lambda: verify(log.read_all()),
     }
@@ -63,8 +65,8 @@ def measured(folder: Path, trades: int, runs: int) -> list[Finding]:
             f"{statistics.median(rates[kind]):,.0f} events/s",
             beside,
             tuple(a / b for a, b in zip(rates[kind], rates["decode"], strict=True)),
-            "≥ 0.8 ×" if kind == "replay" else "",
-            0.8 if kind == "replay" else None,
+            "≥ 0.8 ×",
+            0.8,
             is_least=True,
         )
         for kind in ("replay", "fold")
