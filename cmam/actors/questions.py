@@ -26,9 +26,10 @@ QUIET_US = 700_000
 RESTLESS_MAX = 8
 REFRESH_US = 60 * SECOND_US
 """How often what the broker holds is compared with what is believed, while all is well."""
-PUT_OFF_US = 5 * SECOND_US
-PUT_OFF_MAX = 6
-"""How often in a row, and for how long each time, that look waits for a connection with nothing to send."""
+PUT_OFF_US, PUT_OFF_SPREAD_US = 5 * SECOND_US, SECOND_US // 10
+PUT_OFF_MAX = 4
+"""How often in a row, and for how long each time, that look waits for a connection with nothing to send; accounts come
+back spread over another five seconds, so that the looks of a crowd do not fill the window before the next burst."""
 
 
 class Questions:
@@ -108,11 +109,13 @@ class Questions:
         """Look at what the broker holds: no event may be missed for longer than the time between two looks.
 
         Where orders wait for the budget the look does too, for a while: of 500 accounts it would take every sixth slot.
+        What nobody waits for is nothing to wait for.
         """
         desk = self._desk
-        if self._put_off < PUT_OFF_MAX and desk.ports.status.read(m.limiter_name(desk.ports.connection)).get("waiting"):
+        figures = desk.ports.status.read(m.limiter_name(desk.ports.connection))
+        if self._put_off < PUT_OFF_MAX and figures.get("waiting", 0) > figures.get("waiting_idle", 0):
             self._put_off += 1
-            desk.remind(PUT_OFF_US, "refresh")
+            desk.remind(PUT_OFF_US + desk.view.account % 50 * PUT_OFF_SPREAD_US, "refresh")
             return
         self._put_off = 0
         if self.is_idle and desk.is_reconciled:

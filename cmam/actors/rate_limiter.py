@@ -176,6 +176,7 @@ class RateLimitActor(Watched):
                 "limit": figures.limit,
                 "used": figures.used,
                 "waiting": figures.waiting,
+                "waiting_idle": figures.waiting_idle,
                 "waiting_max": figures.waiting_max,
                 "sent": figures.sent,
                 "busiest_second": figures.busiest_second,

@@ -70,6 +70,7 @@ def timings(account: str | None, since: str | None, csv: bool) -> None:
 
 def _show(lines: Sequence[Mapping[str, Any]], slipped: Sequence[Mapping[str, Any]]) -> None:
     """What a person reads: all together, drawn, then who is slow, then what it cost."""
+    followers_there = 0
     if not lines:
         say("Nothing was measured yet.")
     else:
@@ -81,20 +82,22 @@ def _show(lines: Sequence[Mapping[str, Any]], slipped: Sequence[Mapping[str, Any
             _draw(line)
         followers = by_follower(line for line in lines if line["account"] != first)
         if len(followers) > 1:
-            _table(followers, "report_to_socket, and the broker's answer, in ms; the slowest first")
+            followers_there = _table(followers, "report_to_socket, and the broker's answer, in ms; the slowest first")
     if slipped:
         title = "slippage in pips, negative is better than the leader; the worst first"
-        _table(slippage_by_follower(slipped), title)
+        followers_there = max(followers_there, _table(slippage_by_follower(slipped), title))
+    if followers_there > FOLLOWERS_SHOWN:
+        there = counted(followers_there, "follower")
+        say(f"{FOLLOWERS_SHOWN} of {there}; --account ID shows any one, --json and --csv all.")
 
 
-def _table(rows: Sequence[Mapping[str, Any]], title: str) -> None:
+def _table(rows: Sequence[Mapping[str, Any]], title: str) -> int:
+    """Print the first of these rows; answers how many there are."""
     out = console()
     out.print(title, style="bold")
     numbers = frozenset(rows[0])
     print_rows(rows[:FOLLOWERS_SHOWN], list(rows[0]), empty="", numbers=numbers, spare=("p90", "max"))
-    if len(rows) > FOLLOWERS_SHOWN:
-        followers = counted(len(rows), "follower")
-        say(f"{FOLLOWERS_SHOWN} of {followers}; --account ID shows any one, --json and --csv all.")
+    return len(rows)
 
 
 def by_follower(lines: Iterator[Mapping[str, Any]]) -> list[dict[str, Any]]:

@@ -38,7 +38,7 @@ LEND_US: Final = 20 * MILLISECOND_US
 QUESTION_TURN: Final = 5
 """Of so many slots in a row that opens could fill, one is a question's if any waits: an account that cannot reconcile
 cannot close, so no burst of opens may starve what it asks."""
-IDLE_TURN: Final = 50
+IDLE_TURN: Final = 100
 """Of so many slots in a row that others use, one is for what nobody waits for: it may be late, not last for ever."""
 KNOWN_MAX: Final = 100_000
 """How many names of requests that moved money are remembered, to drop a second arrival hours later."""
@@ -71,14 +71,16 @@ class Returned:
 class Figures:
     """What the budget is doing, for `status`.
 
-    `forecast_us` is the wait of an open that came now. `free_us` are the moments at which the slots that are taken are
-    expected to be free again, `ahead` is how much would leave before that open, `span_us` how long a slot is taken.
+    Of `waiting`, nobody waits for `waiting_idle`. `forecast_us` is the wait of an open that came now. `free_us` are the
+    moments at which the slots that are taken are expected to be free again, `ahead` is how much would leave before that
+    open, `span_us` how long a slot is taken.
     """
 
     limit: int
     used: int
     historical_used: int
     waiting: int
+    waiting_idle: int
     waiting_max: int
     guard_us: int
     round_trip_us: int
@@ -258,6 +260,7 @@ class Budget:
             used=len(free_us),
             historical_used=self._historical.used(now_us),
             waiting=self.waiting,
+            waiting_idle=len(self._lanes[Lane.IDLE]),
             waiting_max=self._waiting_max,
             guard_us=self._guard.us,
             round_trip_us=self._guard.round_trip_us,

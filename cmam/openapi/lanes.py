@@ -8,7 +8,7 @@
     JOIN      accounts to be authorised, fresh tokens      only when another slot is free within 20 ms
     OPEN      what adds exposure                           only then too
     QUERY     questions, every fifth slot beside opens     only then too; historical ones have their own five a second
-    IDLE      questions nobody waits for, one in 50        only then too
+    IDLE      questions nobody waits for, one in 100       only then too
 
 Order is kept inside an account and a lane, for each kind of request; a kind that may not leave (blocked by the server,
 or out of its historical five) does not hold up the others. Between accounts of a lane turns are taken. Knows no time.

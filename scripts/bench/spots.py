@@ -23,7 +23,7 @@ from cmam.config.home import Home
 from cmam.openapi._pb import OpenApiMessages_pb2 as oa
 from cmam.sandbox.trader import Trader
 
-QUIET_MS = 60_000
+QUIET_MS = 8_000  # below the age at which a quote no longer counts
 FEEDS_MAX = 500
 BUILT_IN = 13
 TRADES = 100

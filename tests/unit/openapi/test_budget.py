@@ -369,16 +369,16 @@ def test_an_answer_counts_frames_of_its_own_line_only() -> None:
     assert budget.figures(3_200 * MS + MARGIN_US).used == 1
 
 
-def test_what_nobody_waits_for_takes_one_slot_in_fifty() -> None:
+def test_what_nobody_waits_for_takes_one_slot_in_a_hundred() -> None:
     """Beside opens and questions it is rare and never starved (a question due goes first); alone it leaves at once."""
-    budget = Budget(60)
+    budget = Budget(120)
     for number in range(200):
         budget.submit(Item(name=f"o{number}", lane=Lane.OPEN, payload_type=catalogue.NEW_ORDER, account=1))
     for number in range(30):
         budget.submit(Item(name=f"q{number}", lane=Lane.QUERY, payload_type=catalogue.TRADER, account=2))
         budget.submit(Item(name=f"i{number}", lane=Lane.IDLE, payload_type=catalogue.VERSION, account=3))
     leaving, _ = budget.take(0)
-    assert [place for place, item in enumerate(leaving) if item.lane is Lane.IDLE] == [50]
+    assert [place for place, item in enumerate(leaving) if item.lane is Lane.IDLE] == [100]
     alone = Budget(50)
     alone.submit(Item(name="i", lane=Lane.IDLE, payload_type=catalogue.VERSION, account=3))
     assert len(alone.take(0)[0]) == 1
@@ -390,7 +390,9 @@ def test_a_burst_finds_the_slots_that_nobody_waits_for() -> None:
     for number in range(1_000):
         budget.submit(Item(name=f"i{number}", lane=Lane.IDLE, payload_type=catalogue.VERSION, account=number))
     assert len(names(budget, 0)) == 10
+    assert (budget.figures(0).waiting, budget.figures(0).waiting_idle) == (990, 990)
     assert budget.next_wake(0) == SECOND + MARGIN_US
     for number in range(100):
         budget.submit(an_item(f"open {number}"))
+    assert (budget.figures(0).waiting, budget.figures(0).waiting_idle) == (1_090, 990)
     assert len(names(budget, 1)) == 39
