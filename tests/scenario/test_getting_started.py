@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shlex
 import signal
-import socket
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from cmam import office
 from cmam.config.home import Home
@@ -26,12 +27,11 @@ def _blocks(root: Path) -> list[list[str]]:
     return [block.strip().splitlines() for block in re.findall(r"```sh\n(.*?)```", text, re.DOTALL)]
 
 
-def _free_ports(count: int) -> list[int]:
-    with ExitStack() as stack:
-        probes = [stack.enter_context(socket.socket()) for _ in range(count)]
-        for probe in probes:
-            probe.bind(("127.0.0.1", 0))
-        return [probe.getsockname()[1] for probe in probes]
+def _ports(ready: Path) -> dict[str, str]:
+    """The page's ports, each with the one that the broker has been given instead."""
+    found = json.loads(ready.read_text(encoding="utf-8"))
+    consent = str(urlsplit(found["oauth_url"]).port)
+    return {"5035": str(found["port"]), "5036": str(found["json_port"]), "5080": consent}
 
 
 def _words(command: str) -> list[str]:
@@ -69,7 +69,7 @@ def _until(is_so: Callable[[], object], process: subprocess.Popen[str]) -> None:
 def test_every_command_of_the_page_works_as_typed(root: Path, tmp_path: Path) -> None:
     """Somebody who types the page command by command gets a copy, its story, and an identical replay."""
     (broker,), (*set_up, start), trader = _blocks(root)
-    ports = dict(zip(("5035", "5036", "5080"), map(str, _free_ports(3)), strict=True))
+    ports: dict[str, str] = {}
     environment = {
         **{name: value for name, value in os.environ.items() if not name.startswith("CMAM_")},
         "CMAM_HOME": str(tmp_path / ".try"),
@@ -77,7 +77,8 @@ def test_every_command_of_the_page_works_as_typed(root: Path, tmp_path: Path) ->
         "PYTHONUNBUFFERED": "1",
     }
     home = Home(tmp_path / ".try")
-    broker += f" --port {ports['5035']} --json-port {ports['5036']} --oauth-port {ports['5080']}"
+    broker += " --port 0 --json-port 0 --oauth-port 0"
+    ready = home.root / "sandbox" / "ready.json"
 
     def run(command: str) -> str:
         for usual, free in ports.items():
@@ -94,7 +95,8 @@ def test_every_command_of_the_page_works_as_typed(root: Path, tmp_path: Path) ->
         return document is not None and all(found["health"] == "reconciled" for found in document["accounts"])
 
     with _typed(broker, tmp_path, environment) as sandbox:
-        _until((home.root / "sandbox" / "ready.json").exists, sandbox)
+        _until(ready.exists, sandbox)
+        ports.update(_ports(ready))
         for command in set_up:
             run(command)
         with _typed(f"{start} --plain", tmp_path, environment) as copier:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from pykka.messages import _ActorStop
+from pykka.messages import ProxyGetAttr, _ActorStop
 
 from cmam.actors import messages as m
 from cmam.actors.runtime import Directory, Leash, ThreadRuntime, Watched
@@ -93,9 +93,14 @@ class Bench:
 
     def attached(self, name: str) -> Any:
         """The actor behind a name, once its thread has begun."""
-        while self.directory.actor(name) is None:
-            pass
+        self._turn_is_over(name)
         return self.directory.actor(name)
+
+    def _turn_is_over(self, name: str) -> None:
+        """Wait until an actor has begun and taken all that it was told so far."""
+        ref = self.directory.ref(name)
+        assert ref is not None
+        ref.ask(ProxyGetAttr(attr_path=("turns",)), timeout=PATIENCE_S)
 
     def hanging(self, name: str = NAME) -> Hanging:
         """An actor that is stuck in the middle of a turn."""
@@ -108,12 +113,9 @@ class Bench:
 
     def look(self, span_us: int) -> None:
         """Let the supervisor look once a second for so long."""
-        supervisor = self.attached(m.SUPERVISOR)
         for _ in range(span_us // LOOK_US + 1):
-            looks = supervisor.looks
             self.directory.tell(m.SUPERVISOR, Look())
-            while supervisor.looks == looks:
-                pass
+            self._turn_is_over(m.SUPERVISOR)
             self.clock.advance(LOOK_US)
 
 

@@ -206,14 +206,16 @@ def test_a_close_that_would_raise_the_net_above_the_cap_goes_to_flat() -> None:
 
 
 def test_a_share_that_is_still_being_filled_is_no_residue() -> None:
-    """What is missing of one share's fill is not taken off another, opposite one."""
+    """2.0 of a sell of 5.0 are not filled yet: they are not taken off the buy of 3.0, which is as it should be."""
     pair = netted()
     pair.opens_at(1, 3 * LOT)
+    pair.answer()
     pair.opens_at(2, 5 * LOT, Side.SELL)
-    short = next(copy for copy in pair.view.copies.values() if copy.side is Side.SELL)
-    half_way = put(pair.view, replace(short, volume=Volume(3 * LOT)))
-    spec = half_way.specs[short.symbol]
-    assert pooled_excess(half_way, spec, short.symbol) is None
+    pair.answer(part=3 * LOT)
+    long, short = sorted(pair.view.copies.values(), key=lambda copy: copy.side)
+    assert (long.volume, short.volume, short.target) == (3 * LOT, 3 * LOT, 5 * LOT)
+    assert pooled_excess(pair.view, pair.view.specs[short.symbol], short.symbol) is None
+    assert not [command for command in pair.commands if command.kind is CommandKind.CLOSE]
 
 
 def test_another_leaders_symbol_is_taken() -> None:
