@@ -1,137 +1,173 @@
 """Break each invariant on purpose, in a copy of the tree, and name the test that sees it.
 
-Prints the table of docs/testing.md. A mutation that no test sees ends the run with 1.
+`python scripts/mutations.py [--jobs N] [--only WORD …] [--write] [--trust]`. Each mutation (`scripts/mutants`) names
+the tests that should see it; they pass on the tree as it is, or nothing is said. One that none sees ends the run with
+1. `--write` puts the table into docs/testing.md.
 """
 
 from __future__ import annotations
 
+import argparse
 import os
+import queue
 import re
 import shutil
 import subprocess
 import sys
 import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
+from mutants import Mutation, lost, recording, risk, twice, wire
+
 ROOT = Path(__file__).resolve().parents[1]
-NET = ("tests/unit/actors", "tests/unit/domain", "tests/unit/openapi", "tests/unit/store", "tests/chaos")
+PAGE = ROOT / "docs" / "testing.md"
+BEGIN, END = "<!-- mutations: written by scripts/mutations.py --write -->", "<!-- end of mutations -->"
+GROUPS: Mapping[str, Sequence[Mutation]] = {
+    "1 record, then send; the store; one writer": recording.MUTATIONS,
+    "2 never twice": twice.MUTATIONS,
+    "3 never lost; findings; supervision": lost.MUTATIONS,
+    "4, 5 closes and guards": risk.MUTATIONS,
+    "6, 7, 8 the limit, replay, secrets": wire.MUTATIONS,
+}
+TREE = (
+    "cmam",
+    "tests",
+    "scripts",
+    "proto",
+    "docs",
+    "setup.cfg",
+    "pyproject.toml",
+    "ruff.toml",
+    "README.md",
+    "CHANGELOG.md",
+    "Makefile",
+)
 SEEDS = "0-15"
-PATIENCE_S = 300
+PATIENCE_S = 600
 
 
 @dataclass(frozen=True, slots=True)
-class Mutation:
-    """One way to break the code: what it is, and one piece of one file replaced."""
+class Seen:
+    """What became of a mutation: the first test that failed, or why there is none."""
 
-    breaks: str
-    file: str
-    old: str
-    new: str
-    tests: tuple[str, ...] = NET
+    test: str
+    why: str = ""
 
 
-CHAOS = ("tests/chaos/test_trading_chaos.py",)
-MUTATIONS = (
-    Mutation(
-        "send before commit",
-        "cmam/actors/recorder.py",
-        "            try:\n                self._log.append([pending",
-        "            try:\n"
-        "                self._hand_on(list(self._waiting))\n"
-        "                self._log.append([pending",
-    ),
-    Mutation(
-        "absence counts before the settling time",
-        "cmam/domain/settling.py",
-        "is_proof = fact.looked_up and now_us - intent.moved_us >= fact.settle_us",
-        "is_proof = True",
-    ),
-    Mutation(
-        "a change may be decided twice",
-        "cmam/domain/turn.py",
-        "if cursor is not None and not cursor.is_before(*cause) and not change.synced:",
-        "if cursor is None and not change.synced and not change.kind:",
-    ),
-    Mutation(
-        "a cursor is forgotten",
-        "cmam/domain/intents.py",
-        "cursors={**view.cursors, event.link: cursor}",
-        "cursors={**view.cursors}",
-    ),
-    Mutation(
-        "a deal that came twice is booked twice",
-        "cmam/domain/account.py",
-        "event.deal.is_execution and event.deal.deal not in view.deals",
-        "event.deal.is_execution",
-    ),
-    Mutation(
-        "a pause blocks a close",
-        "cmam/domain/decide.py",
-        "        case ChangeKind.CLOSED:\n            return decide_closed(view, live)",
-        "        case ChangeKind.CLOSED:\n"
-        "            return NO_COPY if inputs.standing.value == 'paused' else decide_closed(view, live)",
-        ("tests/unit/domain", "tests/scenario/test_commands.py", "tests/chaos"),
-    ),
-    Mutation(
-        "closes wait behind opens",
-        "cmam/actors/desk.py",
-        "CommandKind.CLOSE: Lane.CLOSE",
-        "CommandKind.CLOSE: Lane.OPEN",
-        ("tests/unit/actors", "tests/scenario/test_bursts.py", "tests/chaos"),
-    ),
-    Mutation(
-        "a slot is free after half a second",
-        "cmam/openapi/window.py",
-        "return SECOND_US + max(self._guard.us, self._guard.round_trip_us + DRIFT_US)",
-        "return SECOND_US // 2",
-        ("tests/unit/openapi",),
-    ),
-    Mutation(
-        "the chain hash is no hash",
-        "cmam/store/log.py",
-        "link = record_hash(pending.stream, pending.version, topic, state)",
-        "link = bytes(32)",
-        ("tests/unit/store",),
-    ),
-    Mutation(
-        "a derivation reads the clock",
-        "cmam/domain/turn.py",
-        "    after = evolve(view, fact, now_us)",
-        "    import time\n\n    now_us += time.time_ns() % 997\n    after = evolve(view, fact, now_us)",
-        CHAOS,
-    ),
-)
+class Workshop:
+    """A copy of the tree in which one mutation at a time is tried."""
 
-
-def seen_by(mutation: Mutation) -> str:
-    """The first test that fails with it; empty where none does."""
-    with tempfile.TemporaryDirectory(prefix="cmam-mutant-") as folder:
-        tree = Path(folder)
-        for name in ("cmam", "tests", "scripts", "proto", "docs", "setup.cfg", "pyproject.toml"):
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self._moment = 1_000_000_000
+        for name in TREE:
             source = ROOT / name
-            copy = shutil.copytree if source.is_dir() else shutil.copy
-            copy(source, tree / name)
-        file = tree / mutation.file
+            if source.is_dir():
+                shutil.copytree(source, folder / name, ignore=shutil.ignore_patterns(".clients", "__pycache__"))
+            elif source.exists():
+                shutil.copy(source, folder / name)
+
+    def try_one(self, mutation: Mutation) -> Seen:
+        """Break it, run its tests, mend it."""
+        file = self.folder / mutation.file
         text = file.read_text()
         if text.count(mutation.old) != 1:
-            raise SystemExit(f"expected the place of {mutation.breaks!r} once in {mutation.file}")
-        file.write_text(text.replace(mutation.old, mutation.new))
-        words = [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", "--tb=no", *mutation.tests]
-        environment = {**os.environ, "PYTHONPATH": folder, "CHAOS_SEEDS": SEEDS}
-        done = subprocess.run(words, cwd=tree, env=environment, capture_output=True, text=True, timeout=PATIENCE_S)
-    found = re.search(r"^(?:FAILED|ERROR) (\S+)", done.stdout, re.MULTILINE)
-    return found.group(1) if found is not None else ""
+            return Seen("", f"its place stands {text.count(mutation.old)} times in {mutation.file}")
+        broken = text.replace(mutation.old, mutation.new)
+        try:
+            compile(broken, mutation.file, "exec")
+        except SyntaxError as error:
+            return Seen("", f"it cannot be compiled: {error}")
+        try:
+            self._write(file, broken)
+            return self.run(mutation.tests)
+        finally:
+            self._write(file, text)
+
+    def _write(self, file: Path, text: str) -> None:
+        """Every write has a time of its own: bytecode that was made of another one is not taken for it."""
+        self._moment += 1
+        file.write_text(text)
+        os.utime(file, (self._moment, self._moment))
+
+    def run(self, tests: Sequence[str]) -> Seen:
+        """Run tests until one fails."""
+        words = [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", "--tb=line", *tests]
+        environment = {name: value for name, value in os.environ.items() if not name.startswith("CMAM_")}
+        environment |= {"PYTHONPATH": str(self.folder), "CHAOS_SEEDS": SEEDS}
+        try:
+            done = subprocess.run(
+                words, cwd=self.folder, env=environment, capture_output=True, text=True, timeout=PATIENCE_S
+            )
+        except subprocess.TimeoutExpired:
+            return Seen("", f"its tests had not ended after {PATIENCE_S} s")
+        # A file that cannot be collected has no test in its name, and has seen nothing.
+        found = re.search(r"^(?:FAILED|ERROR) (\S+?::.+?)(?: - .*)?$", done.stdout, re.MULTILINE)
+        if found is not None:
+            return Seen(found.group(1))
+        return Seen("", "" if done.returncode == 0 else f"pytest could not run its tests: {done.stdout[-300:]}")
+
+
+def tried(chosen: Sequence[Mutation], jobs: int, *, trust: bool) -> Iterator[Seen]:
+    """Try all, some at a time, and answer in their order; without `trust` the tests must pass on the tree as it is."""
+    with tempfile.TemporaryDirectory(prefix="cmam-mutants-") as folder:
+        shops: queue.SimpleQueue[Workshop] = queue.SimpleQueue()
+        for number in range(jobs):
+            (Path(folder) / str(number)).mkdir()
+            shops.put(Workshop(Path(folder) / str(number)))
+
+        def one(mutation: Mutation) -> Seen:
+            shop = shops.get()
+            try:
+                return shop.try_one(mutation)
+            finally:
+                shops.put(shop)
+
+        shop = shops.get()
+        healthy = Seen("") if trust else shop.run(sorted({test for mutation in chosen for test in mutation.tests}))
+        shops.put(shop)
+        if healthy.test or healthy.why:
+            raise SystemExit(f"expected the tests to pass on the tree as it is; found {healthy.test or healthy.why}")
+        with ThreadPoolExecutor(jobs) as pool:
+            yield from pool.map(one, chosen)
+
+
+def write(rows: Sequence[str]) -> None:
+    """Put the table into its page, between its marks."""
+    before, _, rest = PAGE.read_text().partition(BEGIN)
+    _, _, after = rest.partition(END)
+    PAGE.write_text("\n".join([before + BEGIN, *rows, END + after]))
 
 
 def main() -> None:
     """Print the table; exit with 1 where a mutation lives."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--jobs", type=int, default=1, help="so many at a time")
+    parser.add_argument("--only", action="append", default=[], help="those whose words contain this; may be repeated")
+    parser.add_argument("--write", action="store_true", help="write the table into docs/testing.md")
+    parser.add_argument("--trust", action="store_true", help="take it for granted that the tests pass unbroken")
+    asked = parser.parse_args()
+    named = [(group, mutation) for group, mutations in GROUPS.items() for mutation in mutations]
+    chosen = [
+        (group, mutation)
+        for group, mutation in named
+        if not asked.only or any(word in mutation.breaks for word in asked.only)
+    ]
+    rows = ["| invariant | broken on purpose | seen by |", "|---|---|---|"]
+    print(*rows, sep="\n")
     alive = 0
-    print("| broken on purpose | seen by |\n|---|---|")
-    for mutation in MUTATIONS:
-        test = seen_by(mutation)
-        alive += not test
-        print(f"| {mutation.breaks} | {f'`{test}`' if test else 'NOBODY'} |", flush=True)
+    seen_by = tried([mutation for _, mutation in chosen], max(1, asked.jobs), trust=asked.trust)
+    for (group, mutation), seen in zip(chosen, seen_by, strict=True):
+        alive += not seen.test
+        shown = f"`{seen.test}`" if seen.test else f"NOBODY {seen.why}".strip()
+        rows.append(f"| {group} | {mutation.breaks} | {shown} |")
+        print(rows[-1], flush=True)
+    if asked.write and not asked.only and not alive:
+        write(rows)
+    print(f"{len(chosen)} mutations, {alive} that no test sees", file=sys.stderr)
     sys.exit(1 if alive else 0)
 
 

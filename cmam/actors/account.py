@@ -21,7 +21,7 @@ from cmam.actors.runtime import Watched
 from cmam.actors.unrecorded import SHARE
 from cmam.actors.watches import Watches
 from cmam.domain.account import AccountView, IntentState
-from cmam.domain.events import CopyAdopted, Health, HealthChanged, IntentOverdue
+from cmam.domain.events import CopyAdopted, GuardRearmed, Health, HealthChanged, IntentOverdue
 from cmam.domain.ids import IntentId
 from cmam.domain.link import LinkSettings
 from cmam.domain.restless import restless
@@ -103,6 +103,8 @@ class AccountActor(Watched):
                 self._desk.fact(message.fact, then=message.then)
                 if isinstance(message.fact, CopyAdopted):
                     self._following.look_for_strays()
+                if isinstance(message.fact, GuardRearmed):
+                    self._following.mind_twin("")
             case m.Alert():
                 self._desk.alert(message)
             case m.SymbolsReported():
@@ -184,6 +186,8 @@ class AccountActor(Watched):
             if self._questions.lacks_baseline:
                 self._is_prepared = True
                 return
+            if not self._questions.asks_past:
+                self._following.look_for_twin()
             self._following.note_findings()
             self._desk.health(Health.RECONCILED)
             self._questions.keep_refreshing()
@@ -225,8 +229,10 @@ class AccountActor(Watched):
         if self._questions.holds(message):
             return
         self._desk.ensure_traded_spec(message.fact)
-        before = self._view
+        before, twin = self._view, self._following.twin_in_report(message.fact)
         self._desk.fact(message.fact, received_us=message.received_us)
+        if twin:
+            self._following.mind_twin(twin)
         if len(self._view.copies) < len(before.copies):
             self._following.reopen(before)
         self._watches.guard()

@@ -14,9 +14,10 @@ from cmam.actors.desk import Desk
 from cmam.actors.poison import name_of
 from cmam.domain.account import AccountView, Copy
 from cmam.domain.changes import Change, ChangeKind
-from cmam.domain.events import ChangeDecided, CopyRebuilt, FindingsMade, Inputs
+from cmam.domain.events import ChangeDecided, CopyRebuilt, Event, ExecutionSeen, FindingsMade, Inputs
 from cmam.domain.ids import AccountId, LinkId
 from cmam.domain.inputs import gather, gather_for_copy
+from cmam.domain.latches import TWIN
 from cmam.domain.link import LinkSettings
 from cmam.domain.mapping import names_to_know
 from cmam.domain.quantities import Quote
@@ -24,6 +25,7 @@ from cmam.domain.reconcile import bring_together, by_hand, findings, needs_note
 from cmam.domain.strays import is_lacking
 from cmam.domain.sync import reopening
 from cmam.domain.turn import decide_change, wakes
+from cmam.domain.twins import in_words, latched, twin_in_report, twin_in_snapshot
 from cmam.openapi.quotes import BrokerClock
 
 ENDS = (ChangeKind.CLOSED, ChangeKind.ORDER_CANCELLED, ChangeKind.ORDER_EXPIRED)
@@ -72,6 +74,31 @@ class Following:
         if found != desk.view.findings:
             desk.fact(FindingsMade(findings=found))
         desk.alert(m.Alert("findings", by_hand(found)))
+
+    def twin_in_report(self, fact: Event) -> str:
+        """What a report shows that only another cmam under this store's name can have asked for; empty where nothing.
+
+        Where the log was lost an order of before may still be on its way: until it must have come, that is no sign.
+        """
+        if not self.links or self.is_settling or not isinstance(fact, ExecutionSeen):
+            return ""
+        return twin_in_report(self._desk.view, tuple(self.links.values()), fact)
+
+    def look_for_twin(self) -> None:
+        """Look, once all is known again, whether another cmam has copied under this store's name meanwhile."""
+        if self.links and not self.is_settling:
+            board = self._desk.ports.board
+            offset_ms = board.clock(board.feed_of(self._desk.view.account)).offset_ms
+            self.mind_twin(twin_in_snapshot(self._desk.view, tuple(self.links.values()), offset_ms))
+
+    def mind_twin(self, evidence: str) -> None:
+        """Open nothing more where another cmam uses this store's name, and say so until that is re-armed."""
+        if evidence:
+            for fact in tuple(latched(self._desk.view, tuple(self.links.values()))):
+                self._desk.fact(fact)
+            self._desk.alert(m.Alert(TWIN, in_words(evidence)))
+        elif not any(guard == TWIN for _, guard in self._desk.view.latches):
+            self._desk.alert(m.Alert(TWIN))
 
     def links_changed(self, message: m.LinksChanged) -> None:
         """Take the links as they are now; leaders of new ones are asked, those of lost ones told."""

@@ -305,14 +305,19 @@ def _direct_document(found: tuple[Found, ...]) -> dict[str, Any]:
 @click.argument("profile", required=False)
 @click.option("--account", metavar="ID", help="One follower.")
 @click.option("--all", "everything", is_flag=True, help="Every profile.")
-@click.option("--guard", metavar="NAME", default="", help="Only this guard's latch.")
+@click.option("--guard", metavar="NAME", default="", help="Only this guard's latch, such as daily_loss or flatten.")
 @click.option("--yes", is_flag=True, help="Do not ask.")
 def rearm(profile: str | None, account: str | None, everything: bool, guard: str, yes: bool) -> None:
-    """Open the latches of guards and of flatten again; refused while something is still closing."""
-    target = _target(profile, account, everything)
+    """Open the latches of guards, stop-outs and flatten again; refused while their condition holds or copies close."""
+    open_again(_target(profile, account, everything), guard, yes=yes)
+
+
+def open_again(target: dict[str, Any], guard: str, *, yes: bool) -> None:
+    """Ask, open the latches of a target, and say how many links that were: both `rearm` commands are this."""
     if is_interactive() and not yes:
         click.confirm("Let these links open again?", abort=True, err=True)
     answer = _carry_out({"command": "rearm", **target, "guard": guard})
     if face().as_json:
         print_json(answer)
-    say(f"{answer['rearmed']} link(s) are armed again.")
+    links = answer["rearmed"]
+    say(f"{links} link{'s are' if links != 1 else ' is'} armed again ({answer['guard']}).")

@@ -144,13 +144,12 @@ def _live_copies(name: str) -> list[dict[str, Any]]:
 @click.argument("name")
 @click.option("--guard", metavar="NAME", default="", help="Only this guard's latch, such as daily_loss or flatten.")
 @click.option("--follower", metavar="ID", help="Only this follower's link.")
-def rearm(name: str, guard: str, follower: str | None) -> None:
-    """Open the latches of guards, stop-outs and flatten again; refused while their condition holds or copies close."""
-    answer = _carry_out({"command": "rearm", "profile": name, "account": follower, "guard": guard})
-    if face().as_json:
-        print_json(answer)
-    links = answer["rearmed"]
-    say(f"{links} link{'s are' if links != 1 else ' is'} armed again ({answer['guard']}).")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+def rearm(name: str, guard: str, follower: str | None, yes: bool) -> None:
+    """The same as `cmam rearm NAME`, for one follower if wanted."""
+    from cmam.cli.flatten import open_again
+
+    open_again({"profile": name, "account": follower}, guard, yes=yes)
 
 
 @click.command(cls=Verb)

@@ -27,7 +27,8 @@ from cmam.domain.view import AccountView, GuardDay, Latch, put
 
 STOP_OUT = "stop_out"
 FLATTEN = "flatten"
-"""The two latches that no setting names."""
+TWIN = "same_store"
+"""The latches that no setting names; the last where somebody else uses this store's name (`twins.py`)."""
 
 DAY = "day"
 """Re-arming the day begins one anew, where its anchor was missed."""
@@ -118,6 +119,8 @@ def close_latch(view: AccountView, event: GuardTripped, at_us: int) -> AccountVi
             view = replace(view, flatten_account=True)
         links = tuple({copy.link for copy in view.copies.values()}) if event.scope == Scope.ACCOUNT else (event.link,)
         return close_copies(view, links, Reason.CLOSED_BY_GUARD)
+    if event.guard == TWIN:
+        return view  # what rests may be the other's: it is no reason to take his orders away
     return end_resting(view, event.link)
 
 

@@ -78,7 +78,9 @@ FINDINGS: Mapping[FindingKind, FindingRow] = {
         "It carries the label of a copy of ours and is in no record.", "Taken into the record where its link is known."
     ),
     FindingKind.DUPLICATE: FindingRow(
-        "It carries the label of a copy that has a position already.", "A person's: close the one that is too many."
+        "It carries the label of a copy that has a position already.",
+        "A person's, since nobody can say which is meant: close one of the two at the broker. What is left of it "
+        "closes with its source, and with `cmam flatten`.",
     ),
     FindingKind.FOREIGN: FindingRow(
         "Another store's copy.", "Its leader's trades are not copied (`other_copier`) until `cmam profile adopt`."
@@ -255,8 +257,9 @@ def _of_stray(view: AccountView, stray: Stray, owner: LinkSettings | None, is_ou
         Remedy.BY_HAND,
         (f"{name} is a copy of the store {stray.mark.store}, which `cmam profile adopt` takes over"),
     )
-    if owner is not None and duplicates(view, stray, owner) is not None:
-        kind, text = FindingKind.DUPLICATE, f"{name} is a second copy of the same source"
+    if owner is not None and (copy := duplicates(view, stray, owner)) is not None:
+        kind = FindingKind.DUPLICATE
+        text = f"{name} is a second copy of what position {copy.position} copies; close one of the two at the broker"
     elif owner is not None:
         is_coming = is_awaited(view, view.key_of((owner.link, SourceKey(stray.mark.source))))
         kind, remedy = FindingKind.UNRECORDED, Remedy.WAIT if is_coming else Remedy.REBUILD

@@ -47,6 +47,23 @@ def test_a_burst_of_copies_stays_below_the_limit_and_all_of_it_arrives(whole: Wh
     assert whole.stepper.failures == []
 
 
+def test_opens_that_still_wait_are_taken_back_when_their_source_has_gone(whole: Whole) -> None:
+    """A leader who opens and closes more than the limit lets through: most of it is never sent at all."""
+    opened = []
+    for _ in range(TRADES):
+        opened.append(whole.person.buy(LOT))
+        whole.run(0.021)
+    for position in opened:
+        whole.person.close(position, LOT)
+        whole.run(0.021)
+    whole.run(20)
+    assert whole.person.holds(SAME_BROKER) == []
+    listed: Any = whole.broker.stats()["connections"]
+    sent = sum(c["requests_by_type"].get("2106", 0) for c in listed if c["connection"] < PERSON_CONNECTION)
+    assert sent <= 2 * TRADES // 3
+    assert whole.stepper.failures == []
+
+
 def test_a_close_overtakes_a_burst_of_opens(whole: Whole) -> None:
     """A position that the leader closes during its burst is closed at the follower long before the burst is through."""
     first = whole.person.buy(LOT)

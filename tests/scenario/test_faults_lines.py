@@ -7,10 +7,12 @@ from typing import Any
 
 import pytest
 
+from cmam.domain.copies import IntentState
 from cmam.domain.events import IntentRecorded
 from cmam.openapi import catalogue
 from cmam.openapi._pb.OpenApiCommonMessages_pb2 import ProtoMessage
 from cmam.openapi.framing import Deframer
+from cmam.sandbox.switches import Switches
 from cmam.store.replay import verify
 from tests.whole import ALPHA_TOO, LEADER, SAME_BROKER, Whole
 
@@ -47,6 +49,24 @@ def _count_turns(whole: Whole) -> Counter[str]:
 
     whole.stepper._turn = count  # type: ignore[method-assign]
     return counted
+
+
+def test_what_was_under_way_on_a_line_that_is_cut_is_not_known_at_once() -> None:
+    """The order was taken and not filled yet: from the cut on its outcome is unknown, without a wait for an answer."""
+    whole = Whole(seed=1, switches=Switches(history_days=0, fill_delay_ms=60_000))
+    whole.start_ready()
+    whole.person.buy(LOT)
+    whole.run(61)
+    view = whole.view(SAME_BROKER)
+    assert view is not None
+    assert [intent.state for intent in view.intents.values()] == [IntentState.ACCEPTED]
+    whole.stepper.network.cut_all()
+    whole.run(0.1)
+    view = whole.view(SAME_BROKER)
+    assert view is not None
+    assert [(intent.state, intent.why) for intent in view.intents.values()] == [
+        (IntentState.UNKNOWN, "the connection was lost")
+    ]
 
 
 def test_a_close_whose_writing_failed_is_looked_up_and_closed() -> None:

@@ -107,6 +107,22 @@ def test_a_partial_close_waits_for_its_record(seed: int) -> None:
 
 
 @pytest.mark.parametrize("seed", range(3))
+def test_a_move_of_a_stop_waits_for_its_record(seed: int) -> None:
+    """A protective change is not covered by the exception either: a wrong one could not be told from a person's."""
+    whole = _ready(seed)
+    position = whole.person.buy(LOT)
+    whole.run(2)
+    whole.log.is_down = True
+    whole.person.amend(position, stop=1.0)
+    whole.run(10)
+    assert _asked(whole, catalogue.AMEND_PROTECTION) == 0
+    whole.log.is_down = False
+    whole.run(5)
+    assert _asked(whole, catalogue.AMEND_PROTECTION) == 1
+    _assert_sound(whole)
+
+
+@pytest.mark.parametrize("seed", range(3))
 def test_the_close_of_a_share_leaves_after_the_net_position_was_read(seed: int) -> None:
     """A netted share goes out too, a second later and after a look at the net: once, and its record follows."""
     whole = _ready(seed, followers=(NETTED,))

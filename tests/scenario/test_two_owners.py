@@ -13,61 +13,15 @@ from typing import Any
 
 import pytest
 
-from cmam.actors.runtime import Directory
-from cmam.bootstrap import Machinery, System
+from cmam.bootstrap import System
 from cmam.domain.commands import CommandKind
 from cmam.domain.events import IntentRecorded
 from cmam.openapi import catalogue
 from cmam.store.verify import verify as verify_chain
+from tests.second import second
 from tests.whole import ALPHA_TOO, LEADER, SAME_BROKER, FaultyLog, Whole
 
 LOT = 10_000_000
-SECOND_OWNER = "second/"
-
-
-class Aside(Directory):
-    """The names of the second owner's actors, kept apart from the first one's in the scheduler's directory."""
-
-    def __init__(self, whole: Whole) -> None:
-        super().__init__()
-        self._shared = whole.stepper.directory
-
-    def register(self, name: str, ref: Any) -> None:
-        super().register(name, ref)
-        self._shared.register(SECOND_OWNER + name, ref)
-
-
-class AsideTimer:
-    """Reminders of the second owner."""
-
-    def __init__(self, whole: Whole) -> None:
-        self._whole = whole
-
-    def start(self) -> None:
-        """The scheduler keeps time already."""
-
-    def stop(self) -> None:
-        """Keep no more time."""
-
-    def after(self, span_us: int, name: str, message: object) -> None:
-        self._whole.stepper.after(span_us, SECOND_OWNER + name, message)
-
-
-def _second(whole: Whole, log: FaultyLog) -> System:
-    """Another system on the same store, as if the lock had been bypassed."""
-    stepper = whole.stepper
-    machinery = Machinery(
-        stepper.clock,
-        Aside(whole),
-        stepper,
-        AsideTimer(whole),
-        lambda name, endpoint, board: stepper.network.reader(SECOND_OWNER + name, endpoint, board),
-        stepper.random.random,
-        lambda _: whole.provider,
-    )
-    system = System(whole.settings, log, whole.secrets, machinery)
-    system.start()
-    return system
 
 
 def _sent(whole: Whole) -> Counter[str]:
@@ -103,7 +57,7 @@ def test_of_two_owners_side_by_side_the_loser_sends_nothing(together: bool, seed
         whole.start_ready()
         first_position = whole.person.buy(LOT)
     other_log = FaultyLog.open(tmp_path)
-    other = _second(whole, other_log)
+    other = second(whole, other_log)
     for number in range(5):
         whole.run((seed * 37 + number * 11) % 90 / 1_000)
         whole.person.buy((number + 2) * LOT)

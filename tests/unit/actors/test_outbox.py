@@ -68,3 +68,13 @@ def test_what_cannot_be_written_is_refused_and_never_said_to_have_left() -> None
 def test_a_write_that_fails_counts_as_written() -> None:
     """Nobody knows how far it came: the outcome is unknown, not failed."""
     assert [type(said) for said in told_of(Line(is_cut=True), order("a"))] == [m.Written]
+
+
+def test_what_meets_no_line_is_given_back_and_everybody_is_told() -> None:
+    """The line went between the limiter and the socket: an order was never sent, a question is not answered."""
+    told: list[tuple[str, Any]] = []
+    outbox = Outbox(ManualClock(), lambda name, message: told.append((name, message)))
+    outbox.give_back((order("a"), m.Ask(ACCOUNT, "snapshot", None, "account:7", lambda _: None)))
+    ((account, dropped), (asker, unanswered)) = told
+    assert (account, type(dropped), dropped.intent) == ("account:7", m.Dropped, "a")
+    assert (asker, type(unanswered), unanswered.question) == ("account:7", m.Unanswered, "snapshot")

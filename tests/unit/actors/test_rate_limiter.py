@@ -122,6 +122,18 @@ def test_what_is_said_of_another_line_changes_nothing() -> None:
     assert desk.written() == [f"close {LIMIT}"]
 
 
+def test_a_line_that_comes_back_has_the_same_second_behind_it() -> None:
+    """What the old line let go counts on: the server may count the account's requests over both."""
+    desk = Desk()
+    desk.hear(m.LineUp(True, 1), *(submit(f"close {n}", CommandKind.CLOSE) for n in range(LIMIT)))
+    assert len(desk.written()) == LIMIT
+    desk.hear(m.LineUp(False, 1), m.LineUp(True, 2), submit("late", CommandKind.CLOSE))
+    assert desk.written() == []
+    desk.clock.advance(2_000_000)
+    desk.hear(m.Wake())
+    assert desk.written() == ["late"]
+
+
 def test_nothing_is_let_go_without_a_line() -> None:
     """Requests go back to their account, questions to who asked, and no slot is spent."""
     desk = Desk()

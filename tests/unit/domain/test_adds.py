@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from cmam.domain.changes import ChangeKind
 from cmam.domain.commands import CommandKind
-from cmam.domain.events import Health, HealthChanged, Wait
+from cmam.domain.events import Health, HealthChanged, IntentOverdue, IntentSent, Wait
 from cmam.domain.quantities import Side, Volume
 from cmam.domain.reasons import Reason, Verdict
+from cmam.domain.settling import SETTLE_US
 from tests.factories import LOT, Pair
 
 STEP = 100_000
@@ -168,3 +169,27 @@ def test_growth_of_a_turning_leader_is_left_out_with_scale_in_off() -> None:
     pair.answer()
     pair.wake()
     assert pair.sent[-1].command.volume == LOT
+
+
+def test_an_add_that_never_arrived_is_given_up_and_not_sent_again() -> None:
+    """Absent by proof: an add is not worth a second try of unknown age; what is held becomes the target."""
+    pair = opened()
+    pair.grows(LOT, 2 * LOT)
+    (lost,) = pair.lose()
+    pair.fact(IntentSent(intent=lost.intent))
+    pair.fact(IntentOverdue(intent=lost.intent, why="no answer"))
+    pair.now_us += SETTLE_US
+    pair.fact(pair.reconciled(looked_up=True))
+    assert pair.waiting == []
+    assert pair.view.intents == {}
+    assert pair.copy.target == LOT
+
+
+def test_an_add_counts_what_is_still_on_its_way() -> None:
+    """1.0 grows to 2.0 and, before that add is answered, to 3.0: one more lot is asked for, not two."""
+    pair = opened()
+    pair.grows(LOT, 2 * LOT)
+    pair.grows(2 * LOT, 3 * LOT)
+    assert [intent.command.volume for intent in pair.waiting] == [LOT, LOT]
+    pair.answer()
+    assert pair.copy.volume == 3 * LOT

@@ -332,3 +332,14 @@ def test_guards_lock_nothing_that_lowers_risk() -> None:
     pair.answer()
     assert pair.copy.reason is Reason.CLOSED_BY_LEADER
     assert replace(pair.link) == pair.link
+
+
+def test_a_latch_holds_up_no_partial_close() -> None:
+    """With every kind of latch closed the leader's half is still closed."""
+    pair = Pair()
+    pair.opens()
+    pair.answer()
+    pair.fact(GuardTripped(link=LINK, guard="daily_loss", reaction="close_only"))
+    pair.fact(GuardTripped(link=LINK, guard="same_store", reaction="open_only_off"))
+    pair.reduces(LOT, LOT // 2)
+    assert [(intent.command.kind, intent.command.volume) for intent in pair.waiting] == [(CommandKind.CLOSE, LOT // 2)]

@@ -182,6 +182,22 @@ def test_a_persons_level_is_pinned_until_the_leader_sets_a_tighter_one() -> None
         assert levels(pair) == (price(shown), price("1.12"))
 
 
+def test_a_persons_target_is_pinned_too() -> None:
+    """By hand from 1.12 to 1.13: the leader's stop leaves it, his 1.14 leaves it, his nearer 1.11 takes over."""
+    pair = opened("1.10000", stop=price("1.095"), target=price("1.12"))
+    pair.passes(1_000)
+    (number,) = pair.held
+    held = replace(pair.held[number], target=price("1.13"), updated_ms=pair.now_us // 1_000)
+    pair.held[number] = held
+    pair.fact(pair.protective(ExecutionKind.ORDER_REPLACED, held, is_server=False, name="terminal"))
+    assert pair.waiting == []
+    for stop, wanted, shown in (("1.096", "1.12", "1.13"), ("1.096", "1.14", "1.13"), ("1.096", "1.11", "1.11")):
+        pair.passes(1_000)
+        pair.protects(stop=stop, target=wanted)
+        pair.answer()
+        assert levels(pair) == (price(stop), price(shown))
+
+
 def test_with_human_levels_leader_the_leaders_next_word_wins() -> None:
     """`human_levels=leader`: a person's stop goes when the leader speaks."""
     pair = opened("1.10000", {"human_levels": "leader"}, stop=price("1.095"))

@@ -17,6 +17,7 @@ from cmam.domain.events import (
     HealthChanged,
     IntentOverdue,
     IntentRecorded,
+    IntentSent,
     IntentSettled,
     Outcome,
     StopOutSeen,
@@ -27,7 +28,7 @@ from cmam.domain.quantities import Side, Volume
 from cmam.domain.reasons import Reason, Verdict
 from cmam.domain.symbols import Interval
 from cmam.domain.trades import Order, OrderStatus, OrderType, Position
-from cmam.domain.turn import lookup_due, next_due, withdrawn
+from cmam.domain.turn import ANSWER_US, SETTLE_US, lookup_due, next_due, withdrawn
 from tests.factories import LINK, LOT, Pair, a_change, a_spec, a_view, price
 
 HALF = {"volume.amount": "0.5"}
@@ -361,6 +362,33 @@ def test_a_person_who_closes_a_copy_ends_it_and_adds_are_not_copied() -> None:
     assert len(pair.sent) == 1
 
 
+def test_a_source_whose_copy_has_ended_is_not_opened_again_whoever_tells_of_it() -> None:
+    """Closed by hand: a reconcile that finds the leader's position, under a key of its own, opens nothing."""
+    pair = opened()
+    assert pair.copy.position is not None
+    pair.hears(pair.close(pair.copy.position, LOT))
+    again = pair.opens(synced=True, late=True)
+    assert (again.verdict, again.reason) == (Verdict.NONE, Reason.COPY_FINISHED)
+    assert len(pair.sent) == 1
+
+
+def test_a_close_whose_answer_was_lost_is_not_made_again_before_the_volume_proves_it() -> None:
+    """A snapshot within the settling time proves nothing, nor one without the history; after both it goes again."""
+    pair = opened()
+    pair.closes()
+    (lost,) = pair.lose()
+    pair.fact(IntentSent(intent=lost.intent))
+    pair.passes(ANSWER_US)
+    pair.fact(pair.reconciled(looked_up=True))
+    pair.now_us += SETTLE_US
+    pair.fact(pair.reconciled())
+    assert pair.waiting == []
+    assert list(pair.view.intents) == [lost.intent]
+    pair.fact(pair.reconciled(looked_up=True))
+    pair.passes(2_000_000)
+    assert [intent.command.kind for intent in pair.waiting] == [CommandKind.CLOSE]
+
+
 def test_what_a_person_removed_is_never_topped_up_and_counts_from_then_on() -> None:
     """1.0 closed by hand to 0.6; the leader's half is 0.3 of it; his doubling adds what doubles the copy."""
     pair = opened()
@@ -495,6 +523,22 @@ def test_a_reversal_closes_whole_and_then_opens_the_other_side_under_a_new_name(
     assert fresh.seq == 3
     pair.answer()
     assert (pair.copy.state, pair.copy.side, pair.copy.volume) == (CopyState.OPEN, Side.SELL, 15_000_000)
+
+
+def test_a_reversal_whose_close_is_refused_opens_nothing_before_the_old_side_is_gone() -> None:
+    """No request is under way between two tries of the close, and still the new side waits for its fill."""
+    pair = opened()
+    pair.passes(1_000)
+    volumes = {"before": Volume(LOT), "after": Volume(LOT), "volume": Volume(LOT)}
+    pair.tell(pair.change(ChangeKind.REVERSED, side=Side.SELL, **volumes))
+    pair.refuse("MARKET_CLOSED", temporary=True)
+    pair.wake()
+    assert pair.waiting == []
+    pair.passes(1_500_000)
+    assert [intent.command.kind for intent in pair.waiting] == [CommandKind.CLOSE]
+    pair.answer()
+    pair.wake()
+    assert [intent.command.kind for intent in pair.waiting] == [CommandKind.OPEN]
 
 
 def test_a_temporary_refusal_of_an_open_is_tried_again_within_its_age() -> None:

@@ -11,10 +11,8 @@ from cmam.domain.events import ChangeDecided
 from cmam.domain.ids import AccountId, PositionId, SourceKey, position_source
 from cmam.domain.quantities import Side, Volume
 from cmam.domain.reasons import Reason, Verdict
-from cmam.domain.replacing import replace
 from cmam.domain.shares import pooled_excess
 from cmam.domain.trades import AccountType
-from cmam.domain.view import put
 from tests.factories import LOT, Pair, a_view, price
 
 
@@ -84,6 +82,20 @@ def test_shares_of_one_side_add_up_and_leave_one_by_one() -> None:
     assert pair.copy_of(key(1)).state is CopyState.CLOSED  # type: ignore[union-attr]
     pair.ends(2, LOT // 2)
     assert pair.commands[-1].whole
+    pair.answer()
+    assert (pair.net, pair.view.copies) == (0, {})
+
+
+def test_shares_that_end_together_leave_one_after_the_other() -> None:
+    """One reduction of a position is under way at a time: what a second one takes off could not be told apart."""
+    pair = netted()
+    pair.opens_at(1, 2 * LOT)
+    pair.answer()
+    pair.opens_at(2, LOT)
+    pair.answer()
+    pair.ends(1, 2 * LOT)
+    pair.ends(2, LOT)
+    assert [intent.command.volume for intent in pair.waiting] == [2 * LOT]
     pair.answer()
     assert (pair.net, pair.view.copies) == (0, {})
 

@@ -524,3 +524,15 @@ def test_after_a_whole_fill_nothing_of_the_grace_is_left() -> None:
     assert pair.copy.wait is None
     pair.passes(60_000_000)
     assert kinds(pair) == ["place"]
+
+
+def test_an_order_that_is_told_twice_rests_once() -> None:
+    """Found by a reconcile under another key while its copy rests, and once more when that has ended."""
+    pair = Pair()
+    pair.order()
+    pair.answer()
+    assert pair.order(synced=True).reason is Reason.DUPLICATE
+    (resting,) = pair.resting
+    pair.hears(pair.order_ends(resting, OrderStatus.CANCELLED))
+    assert pair.order(synced=True).reason is Reason.DUPLICATE
+    assert len(pair.sent) == 1

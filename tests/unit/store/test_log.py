@@ -69,6 +69,20 @@ def test_the_same_record_again_counts_as_written() -> None:
     assert [record.version for record in log.read()] == [1, 2, 3]
 
 
+def test_the_same_record_of_another_writer_is_not_ours(tmp_path: Path) -> None:
+    """Two owners who begin at once write equal bytes: whoever comes second is told, and must send nothing."""
+    first, second = EventLog.open(tmp_path), EventLog.open(tmp_path)
+    assert second.head("account:1").version == 0
+    first.append([a_fact(1)])
+    with pytest.raises(VersionConflict):
+        second.append([a_fact(1)])
+    with pytest.raises(VersionConflict):
+        second.append([a_fact(1)])
+    assert second.position() == 1
+    first.close()
+    second.close()
+
+
 def test_an_empty_batch_changes_nothing() -> None:
     """The position of the log is the answer to nothing too."""
     assert a_log_of(facts(3)).append([]) == 3

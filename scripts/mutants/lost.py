@@ -1,0 +1,211 @@
+"""Invariant 3: never lost. Each change meets one decision; each finding its repair; each request an outcome."""
+
+from __future__ import annotations
+
+from mutants import LIFE, UNIT, Mutation
+
+RECONCILE = "tests/property/domain/test_reconcile_laws.py"
+SYNC = UNIT + "domain/test_sync.py"
+FOLLOWING = UNIT + "actors/test_following.py"
+FINDINGS = "cmam/domain/reconcile.py"
+POISON = "tests/scenario/test_poison.py"
+
+MUTATIONS = (
+    Mutation(
+        "what a leader does while his follower is away is dropped",
+        "cmam/actors/following.py",
+        "            self._deferred.append(message)\n            return\n        self._decide(link, message)",
+        "            return\n        self._decide(link, message)",
+        (FOLLOWING, "tests/scenario/test_faults_lines.py", "tests/scenario/test_connections.py"),
+    ),
+    Mutation(
+        "a follower that starts again asks only for what is to come",
+        "cmam/actors/following.py",
+        "m.FollowFrom(link.link, desk.view.account, *place, ticket)",
+        "m.FollowFrom(link.link, desk.view.account, 1 << 60, 0, ticket)",
+        (FOLLOWING, "tests/scenario/test_actors_links.py"),
+    ),
+    Mutation(
+        "what a leader did in the gap is not told",
+        "cmam/domain/leading.py",
+        "            return tuple(_of_reconcile(before, after, event, quote_of))",
+        "            return ()",
+        (UNIT + "domain/test_leading.py",),
+    ),
+    Mutation(
+        "a change told under an old ticket is decided before what was missed",
+        "cmam/actors/following.py",
+        "            return  # meant for who was here before",
+        "            pass  # meant for who was here before",
+        (FOLLOWING, "tests/chaos"),
+    ),
+    Mutation(
+        "requests that were open at the end of a process are not doubted",
+        "cmam/actors/account.py",
+        "            if intent.state is not IntentState.UNKNOWN or is_of_tomorrow:\n",
+        "            if is_of_tomorrow:\n",
+        ("tests/scenario/test_actors_deaths.py", "tests/chaos/test_trading_chaos.py"),
+    ),
+    Mutation(
+        "requests on a line that was cut are not doubted",
+        "cmam/actors/account.py",
+        "            if intent.state in (IntentState.SENT, IntentState.ACCEPTED):\n",
+        "            if not intent:\n",
+        ("tests/scenario/test_faults_lines.py",),
+    ),
+    Mutation(
+        "what the limiter drops gets no outcome",
+        "cmam/actors/rate_limiter.py",
+        "            if isinstance(item.data, m.Submit):\n                dropped",
+        "            if item is None:\n                dropped",
+        (UNIT + "actors/test_rate_limiter.py",),
+    ),
+    Mutation(
+        "what could not be written gets no outcome",
+        "cmam/actors/outbox.py",
+        "            if isinstance(one, m.Submit):\n                self._tell(m.account_name(one.account), m.Dropped(",
+        "            if one is None:\n                self._tell(m.account_name(one.account), m.Dropped(",
+        (UNIT + "actors/test_outbox.py",),
+    ),
+    Mutation(
+        "a poison message is tried for ever",
+        "cmam/actors/poison.py",
+        "TRIES_MAX = 3",
+        "TRIES_MAX = 1 << 30",
+        (POISON,),
+    ),
+    Mutation(
+        "a change that was set aside gets no decision",
+        "cmam/actors/following.py",
+        "            self._commit(link, message, Inputs(set_aside=True))\n",
+        "",
+        (POISON,),
+    ),
+    Mutation(
+        "an account that is stuck is not replaced",
+        "cmam/actors/supervisor.py",
+        "REPLACE_US = 15 * SECOND_US",
+        "REPLACE_US = 15_000_000 * SECOND_US",
+        ("tests/scenario/test_stuck.py",),
+    ),
+    Mutation(
+        "an account that fails stays dead",
+        "cmam/actors/supervisor.py",
+        "        self._timer.after(pause_us, m.SUPERVISOR, Rebuild(name))",
+        "        pass",
+        (UNIT + "actors/test_supervisor.py",),
+    ),
+    Mutation(
+        "finding missing: `sync_open` opens nothing",
+        "cmam/domain/sync.py",
+        "    if settings.policy.sync_open:\n",
+        "    if not settings:\n",
+        (SYNC,),
+    ),
+    Mutation(
+        "finding orphan: what closed meanwhile is not closed",
+        "cmam/domain/sync.py",
+        "    if settings.policy.sync_closed:\n",
+        "    if not settings:\n",
+        (SYNC,),
+    ),
+    Mutation(
+        "finding gone: a copy whose position is gone lives on",
+        "cmam/domain/turn.py",
+        "        if copy.position in self.view.positions and not is_share_out:\n            return\n",
+        "        if not is_share_out:\n            return\n",
+        (LIFE,),
+    ),
+    Mutation(
+        "finding gone: a lost pending order is not looked up for a fill",
+        "cmam/domain/booking.py",
+        "                view = put(view, replace(current, doubt=True))\n",
+        "                pass\n",
+        (UNIT + "domain/test_pendings.py", "tests/scenario/test_rules_pendings.py", "tests/chaos"),
+    ),
+    Mutation(
+        "finding wrong size: a volume that fell meanwhile is not followed",
+        "cmam/domain/sync.py",
+        "            if is_caught_up and 0 < held.volume < copy.goal.leader_volume:\n",
+        "            if not held:\n",
+        (SYNC,),
+    ),
+    Mutation(
+        "finding wrong size: what is missing is made up",
+        "cmam/domain/touching.py",
+        "    if now.volume != was.volume and not is_filling and not _explained(before, was, now):\n",
+        "    if now.volume < 0:\n",
+        (LIFE, UNIT + "domain", "tests/chaos"),
+    ),
+    Mutation(
+        "finding residue: what cannot be closed yet is closed all the same",
+        "cmam/domain/needs.py",
+        "    if excess < max(spec.min_volume, 1):\n        return Volume(0)\n    left",
+        "    if excess < max(spec.min_volume, 1):\n        excess = spec.min_volume\n    left",
+        (LIFE,),
+    ),
+    Mutation(
+        "finding wrong side: a copy of a leader that turned meanwhile stays",
+        "cmam/domain/sync.py",
+        "            if is_caught_up and copy.wait is None:\n",
+        "            if not copy:\n",
+        (SYNC, RECONCILE, "tests/chaos"),
+    ),
+    Mutation(
+        "finding wrong protection: a missed level is not amended",
+        "cmam/domain/needs.py",
+        "        if amendment is not None and not under_way & {CommandKind.AMEND_PROTECTION, CommandKind.OPEN}:\n",
+        "        if amendment is None:\n",
+        (UNIT + "domain/test_levels.py",),
+    ),
+    Mutation(
+        "finding wrong terms: an amended order rests as it was",
+        "cmam/domain/needs.py",
+        "    if copy.amended_to != terms:\n",
+        "    if not terms:\n",
+        (UNIT + "domain/test_pendings.py",),
+    ),
+    Mutation(
+        "finding unknown: what is not known is not named",
+        FINDINGS,
+        "        if intent.state is IntentState.UNKNOWN:\n            what",
+        "        if intent is None:\n            what",
+        (UNIT + "domain/test_findings.py",),
+    ),
+    Mutation(
+        "finding unrecorded: a copy with our label is left alone",
+        FINDINGS,
+        "        hand.take(fact)\n",
+        "        pass\n",
+        (RECONCILE, "tests/scenario/test_recovery_log_lost.py"),
+    ),
+    Mutation(
+        "finding duplicate: a second copy of one source is not named",
+        FINDINGS,
+        "    if owner is not None and (copy := duplicates(view, stray, owner)) is not None:\n",
+        "    if owner is not None and (copy := None) is not None:\n",
+        (UNIT + "domain/test_findings.py",),
+    ),
+    Mutation(
+        "finding foreign: another store's copies are not named",
+        FINDINGS,
+        "    found += _of_strays(view, known)\n",
+        "",
+        (UNIT + "domain/test_findings.py",),
+    ),
+    Mutation(
+        "finding human: what nobody copied is taken for ours",
+        "cmam/domain/naming.py",
+        '    if len(parts) < 4 or parts[0] != MARK or not all(parts[1:4]) or parts[3][0] not in "po":\n'
+        "        return None\n",
+        "    parts += [''] * 4\n",
+        (UNIT + "domain/test_findings.py",),
+    ),
+    Mutation(
+        "a move of a leader's stop is missed",
+        "cmam/domain/leading.py",
+        "        yield from _of_levels(before, after, position, at_ms, quote_of, late=False)\n",
+        "",
+        (UNIT + "domain/test_leading.py",),
+    ),
+)

@@ -1,0 +1,178 @@
+"""Invariant 1: record, then send, with its one exception; what a store that fails may and may not do; who writes."""
+
+from __future__ import annotations
+
+from mutants import UNIT, Mutation
+
+RECORDER = UNIT + "actors/test_recorder.py"
+UNRECORDED = UNIT + "actors/test_unrecorded.py"
+STORE_FAULTS = "tests/scenario/test_faults_store.py"
+LOG = UNIT + "store/test_log.py"
+
+MUTATIONS = (
+    Mutation(
+        "requests are handed on before the commit",
+        "cmam/actors/recorder.py",
+        "            try:\n                self._log.append([pending",
+        "            try:\n"
+        "                self._hand_on(list(self._waiting))\n"
+        "                self._log.append([pending",
+        (RECORDER,),
+    ),
+    Mutation(
+        "opens go out while the store is down",
+        "cmam/actors/recorder.py",
+        "                self._store_down(str(error))\n                return",
+        "                self._store_down(str(error))\n"
+        "                self._hand_on(self._waiting)\n"
+        "                return",
+        (RECORDER,),
+    ),
+    Mutation(
+        "what the store did not take is forgotten",
+        "cmam/actors/recorder.py",
+        "                self._store_down(str(error))\n                return",
+        "                self._store_down(str(error))\n                self._waiting = []\n                return",
+        (RECORDER,),
+    ),
+    Mutation(
+        "a store that is back is not noticed",
+        "cmam/actors/recorder.py",
+        "        self._timer.after(self._retry_us, m.RECORDER, m.Flush())",
+        "        pass",
+        (RECORDER,),
+    ),
+    Mutation(
+        "an open leaves unrecorded after a second",
+        "cmam/actors/unrecorded.py",
+        "    return is_whole or command.kind is CommandKind.CANCEL",
+        "    return is_whole or command.kind in (CommandKind.CANCEL, CommandKind.OPEN)",
+        (STORE_FAULTS,),
+    ),
+    Mutation(
+        "a partial close leaves unrecorded after a second",
+        "cmam/actors/unrecorded.py",
+        "command.kind is CommandKind.CLOSE and command.whole and not view.is_netted()",
+        "command.kind is CommandKind.CLOSE and not view.is_netted()",
+        (STORE_FAULTS,),
+    ),
+    Mutation(
+        "a protective change leaves unrecorded after a second",
+        "cmam/actors/unrecorded.py",
+        "    return is_whole or command.kind is CommandKind.CANCEL",
+        "    return is_whole or command.kind in (CommandKind.CANCEL, CommandKind.AMEND_PROTECTION)",
+        (STORE_FAULTS,),
+    ),
+    Mutation(
+        "whole closes are held while the store is down",
+        "cmam/actors/unrecorded.py",
+        "        return waiting.submit\n",
+        "        return None\n",
+        (STORE_FAULTS,),
+    ),
+    Mutation(
+        "cancels are held while the store is down",
+        "cmam/actors/unrecorded.py",
+        "    return is_whole or command.kind is CommandKind.CANCEL",
+        "    return is_whole",
+        (STORE_FAULTS,),
+    ),
+    Mutation(
+        "a netted share is closed unrecorded more than once",
+        "cmam/actors/unrecorded.py",
+        "        return is_free",
+        "        return True",
+        (STORE_FAULTS,),
+    ),
+    Mutation(
+        "a netted share is closed unrecorded whatever the net is by now",
+        "cmam/actors/unrecorded.py",
+        "if held is None or held.side is command.side or held.volume <= 0:",
+        "if held is None:",
+        (UNRECORDED,),
+    ),
+    Mutation(
+        "more of a net is closed unrecorded than it still has",
+        "cmam/actors/unrecorded.py",
+        "volume = Volume(min(command.volume, held.volume))",
+        "volume = command.volume",
+        (UNRECORDED,),
+    ),
+    Mutation(
+        "a close that left unrecorded leaves again with its record",
+        "cmam/openapi/budget.py",
+        "if item.name in self._names or item.name in self._sent:",
+        "if item.name in self._names:",
+        (UNIT + "openapi/test_budget.py",),
+    ),
+    Mutation(
+        "a second owner's record counts as ours",
+        "cmam/store/log.py",
+        "if not is_tried or raw.topic != pending.event.TOPIC or raw.state != ours:",
+        "if not raw.state:",
+        (LOG,),
+    ),
+    Mutation(
+        "equal bytes of a second owner count as ours",
+        "cmam/store/log.py",
+        "if not is_tried or raw.topic",
+        "if raw.topic",
+        (LOG,),
+    ),
+    Mutation(
+        "a version may be left out",
+        "cmam/store/log.py",
+        "if pending.version != last.version + 1:",
+        "if pending.version <= last.version:",
+        (LOG,),
+    ),
+    Mutation(
+        "an account whose record was refused trades on",
+        "cmam/actors/recorder.py",
+        "        self._refused.add(error.stream)\n",
+        "",
+        (RECORDER,),
+    ),
+    Mutation(
+        "a lock that is held is no hindrance",
+        "cmam/store/lock.py",
+        "            raise self._held() from error",
+        "            del error",
+        (UNIT + "store/test_lock.py",),
+    ),
+    Mutation(
+        "an actor that was replaced writes on",
+        "cmam/actors/recorder.py",
+        "message.life < self._lives.get(message.stream, 0)",
+        "message.life < 0",
+        (RECORDER, "tests/scenario/test_stuck.py"),
+    ),
+    Mutation(
+        "an actor that starts again misses what waits for the store",
+        "cmam/actors/recorder.py",
+        "            if append.stream == message.stream:\n",
+        "            if not append.stream:\n",
+        (RECORDER,),
+    ),
+    Mutation(
+        "a start does not look at the end of the log",
+        "cmam/store/tail.py",
+        "    if found.findings:\n",
+        "    if not found:\n",
+        (UNIT + "store/test_salvage.py",),
+    ),
+    Mutation(
+        "a snapshot is trusted though its record has another hash",
+        "cmam/store/beginning.py",
+        "restore(state) if record is not None and record.hash == link else None",
+        "restore(state) if record is not None else None",
+        (UNIT + "store/test_beginning.py",),
+    ),
+    Mutation(
+        "the chain hash is no hash",
+        "cmam/store/log.py",
+        "link = record_hash(pending.stream, pending.version, topic, state)",
+        "link = bytes(32)",
+        (LOG,),
+    ),
+)

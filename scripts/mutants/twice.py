@@ -1,0 +1,237 @@
+"""Invariant 2: never twice. Unknown outcomes, absence, dedupes, other copiers."""
+
+from __future__ import annotations
+
+from mutants import LIFE, UNIT, Mutation
+
+SETTLING = "cmam/domain/settling.py"
+ADDS = UNIT + "domain/test_adds.py"
+SHARES = UNIT + "domain/test_shares.py"
+TWINS = "tests/scenario/test_twins.py"
+PENDINGS = UNIT + "domain/test_pendings.py"
+
+MUTATIONS = (
+    Mutation(
+        "an open without an answer is sent again",
+        SETTLING,
+        "        case Reconciled():\n            for intent in view.intents.values():\n",
+        "        case IntentOverdue() if (late := view.intents.get(fact.intent)) is not None:\n"
+        "            yield IntentRecorded(\n"
+        "                intent=late.intent, link=late.link, source=late.source, seq=late.seq,\n"
+        "                command=late.command, attempt=late.attempt + 1, not_after_us=late.not_after_us,\n"
+        "            )\n"
+        "        case Reconciled():\n            for intent in view.intents.values():\n",
+        (LIFE,),
+    ),
+    Mutation(
+        "an unknown outcome is called a success",
+        "cmam/domain/account.py",
+        "            return doubt_intent(view, event, at_us)",
+        "            from cmam.domain.events import Outcome\n\n"
+        "            return settle(view, IntentSettled(intent=event.intent, outcome=Outcome.CONFIRMED), at_us)",
+        (LIFE,),
+    ),
+    Mutation(
+        "an unknown outcome is called a failure",
+        "cmam/domain/account.py",
+        "            return doubt_intent(view, event, at_us)",
+        "            from cmam.domain.events import Outcome\n\n"
+        "            return settle(view, IntentSettled(intent=event.intent, outcome=Outcome.REFUSED), at_us)",
+        (LIFE,),
+    ),
+    Mutation(
+        "absence counts before the settling time",
+        SETTLING,
+        "is_proof = fact.looked_up and now_us - intent.moved_us >= fact.settle_us",
+        "is_proof = fact.looked_up",
+        (LIFE,),
+    ),
+    Mutation(
+        "absence counts without the order history",
+        SETTLING,
+        "is_proof = fact.looked_up and now_us - intent.moved_us >= fact.settle_us",
+        "is_proof = now_us - intent.moved_us >= fact.settle_us",
+        (LIFE,),
+    ),
+    Mutation(
+        "an open is sent for a third time",
+        SETTLING,
+        "        and intent.attempt < ATTEMPTS_MAX\n",
+        "",
+        (LIFE,),
+    ),
+    Mutation(
+        "an absent open is sent again though its gates are closed",
+        SETTLING,
+        "        and now_us <= intent.not_after_us\n",
+        "",
+        (LIFE,),
+    ),
+    Mutation(
+        "an absent add is asked for again at once",
+        SETTLING,
+        "            elif is_proof and order is None:\n"
+        "                yield IntentSettled(intent=intent.intent, outcome=Outcome.ABSENT)\n",
+        "            elif is_proof and order is None:\n"
+        "                yield IntentRecorded(\n"
+        "                    intent=intent.intent, link=intent.link, source=intent.source, seq=intent.seq,\n"
+        "                    command=intent.command, attempt=intent.attempt + 1, not_after_us=intent.not_after_us,\n"
+        "                )\n",
+        (ADDS,),
+    ),
+    Mutation(
+        "a close of unknown outcome is made again before the volume was read",
+        SETTLING,
+        "                yield IntentSettled(intent=intent.intent, outcome=Outcome.CONFIRMED)\n"
+        "            elif is_proof:\n"
+        "                yield IntentSettled(intent=intent.intent, outcome=Outcome.ABSENT)\n"
+        "        case CommandKind.AMEND_PROTECTION:\n",
+        "                yield IntentSettled(intent=intent.intent, outcome=Outcome.CONFIRMED)\n"
+        "            else:\n"
+        "                yield IntentSettled(intent=intent.intent, outcome=Outcome.ABSENT)\n"
+        "        case CommandKind.AMEND_PROTECTION:\n",
+        (LIFE, SHARES),
+    ),
+    Mutation(
+        "a part is closed twice: a second reduction goes out while one is under way",
+        "cmam/domain/needs.py",
+        "if reduction is not None and CommandKind.CLOSE not in under_way and",
+        "if reduction is not None and",
+        (LIFE,),
+    ),
+    Mutation(
+        "two shares reduce one net at the same time",
+        "cmam/domain/needs.py",
+        "    if not copy.share:\n        return False\n    return any(\n",
+        "    if not copy.share:\n        return False\n    return False and any(\n",
+        (UNIT + "domain/test_netting.py",),
+    ),
+    Mutation(
+        "an untold close of a share is not booked",
+        "cmam/domain/intents.py",
+        "            untold = max(0, intent.command.volume - intent.filled)\n",
+        "            untold = 0\n",
+        (SHARES,),
+    ),
+    Mutation(
+        "a change may be decided twice",
+        "cmam/domain/turn.py",
+        "if cursor is not None and not cursor.is_before(*cause) and not change.synced:",
+        "if cursor is None and not change.synced and not change.kind:",
+        (LIFE,),
+    ),
+    Mutation(
+        "a cursor is forgotten",
+        "cmam/domain/intents.py",
+        "cursors={**view.cursors, event.link: cursor}",
+        "cursors={**view.cursors}",
+        (LIFE,),
+    ),
+    Mutation(
+        "a deal that came twice is booked twice",
+        "cmam/domain/account.py",
+        "event.deal.is_execution and event.deal.deal not in view.deals",
+        "event.deal.is_execution",
+        (UNIT + "domain/test_holdings.py",),
+    ),
+    Mutation(
+        "a late snapshot raises a closed position again",
+        "cmam/domain/holdings.py",
+        "    if seen.updated_ms and (seen.updated_ms < closed_ms or",
+        "    if seen.updated_ms and (seen.updated_ms < 0 or",
+        (UNIT + "domain/test_holdings.py", LIFE),
+    ),
+    Mutation(
+        "a copy that has ended is opened again",
+        "cmam/domain/decide.py",
+        "    if ended is not None and not ended.source_closed and not may_reopen(draft.settings.policy, ended):\n"
+        "        return COPY_FINISHED\n",
+        "",
+        (LIFE,),
+    ),
+    Mutation(
+        "a copied pending order is placed twice",
+        "cmam/domain/decide.py",
+        "return DUPLICATE if live is not None or ended is not None else place_now(draft)",
+        "return place_now(draft)",
+        (PENDINGS,),
+    ),
+    Mutation(
+        "a pending order's fill is bought at market before its cancel is final",
+        "cmam/domain/attempts.py",
+        "return copy.ended_order and copy.leader_filled",
+        "return copy.leader_filled",
+        (PENDINGS,),
+    ),
+    Mutation(
+        "an add forgets what is still in flight",
+        "cmam/domain/opens.py",
+        "draft.add_volume = grown - copy.volume - in_flight_of(draft.view, copy)",
+        "draft.add_volume = grown - copy.volume",
+        (ADDS,),
+    ),
+    Mutation(
+        "an open whose source is gone is not taken back",
+        "cmam/actors/desk.py",
+        "            if name not in self._withdrawn:\n",
+        "            if not name:\n",
+        ("tests/scenario/test_bursts.py",),
+    ),
+    Mutation(
+        "an attempt that counts as never sent leaves late",
+        "cmam/actors/desk.py",
+        "and event.outcome in NEVER_SENT and event.intent in known:",
+        "and not known and event.intent in known:",
+        ("tests/chaos",),
+    ),
+    Mutation(
+        "another session's order is taken for the answer to ours",
+        "cmam/domain/booking.py",
+        "    return view.intents.get(IntentId(event.client_msg_id)) if event.client_msg_id else None\n\n\n"
+        "def match_intent",
+        "    return next(iter(view.intents.values()), None)\n\n\ndef match_intent",
+        (UNIT + "domain/test_findings.py",),
+    ),
+    Mutation(
+        "another copier's copies are not minded",
+        "cmam/domain/gates.py",
+        "    allowed = {draft.settings.store, *draft.view.adopted.get(draft.settings.link, ())}\n",
+        "    return None\n",
+        (UNIT + "domain/test_gates.py",),
+    ),
+    Mutation(
+        "what a request under way has opened is taken in as a lost copy",
+        "cmam/domain/strays.py",
+        "    return copy is not None or any(",
+        "    return False and any(",
+        (UNIT + "domain/test_findings.py",),
+    ),
+    Mutation(
+        "after the log was lost names begin at one again",
+        "cmam/domain/taking_in.py",
+        "last_seq=max(former.last_seq if former is not None else 0, at_us // 1_000_000),",
+        "last_seq=0,",
+        ("tests/scenario/test_recovery_log_lost.py",),
+    ),
+    Mutation(
+        "a copied home opens beside the first",
+        "cmam/domain/twins.py",
+        "    for stray in strays(view) if view.in_sight_us else ():\n",
+        "    for stray in ():\n",
+        (TWINS,),
+    ),
+    Mutation(
+        "a second order under one name is no sign of another cmam",
+        "cmam/domain/twins.py",
+        '    settings = _of(mark, view, links)\n    if settings is None:\n        return ""\n    name',
+        '    settings = None\n    if settings is None:\n        return ""\n    name',
+        (TWINS,),
+    ),
+    Mutation(
+        "a copied home takes away what rests of the first",
+        "cmam/domain/latches.py",
+        "    if event.guard == TWIN:\n        return view  #",
+        "    if not event.guard:\n        return view  #",
+        (TWINS,),
+    ),
+)

@@ -1,0 +1,67 @@
+"""What followers are told of a leader: every move of his, by the same name whether it was heard or found later."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from cmam.domain.account import AccountView, evolve
+from cmam.domain.changes import Change, ChangeKind
+from cmam.domain.events import Event, ExecutionSeen, Reconciled, TrailingStopMoved
+from cmam.domain.ids import OrderId, PositionId, SymbolId
+from cmam.domain.leading import changes
+from cmam.domain.quantities import Side, Volume
+from cmam.domain.trades import ExecutionKind, Order, OrderType, Position
+from tests.factories import LEADER, LOT, T0_US, a_view, price
+
+HELD = Position(
+    position=PositionId(500), symbol=SymbolId(1), side=Side.BUY, volume=Volume(LOT), price=price("1.1"),
+    stop=price("1.09"), opened_ms=1, updated_ms=1,
+)  # fmt: skip
+
+
+def _holding(*positions: Position) -> AccountView:
+    return evolve(a_view(account=LEADER), Reconciled(positions=positions, orders=()), T0_US)
+
+
+def _told(view: AccountView, fact: Event) -> list[Change]:
+    return list(changes(view, evolve(view, fact, T0_US + 1), fact))
+
+
+def test_a_stop_that_moved_is_told_with_the_position_as_it_is_now() -> None:
+    """An event of the protective order carries the position: its new stop, its target, and the same volume."""
+    moved = replace(HELD, stop=price("1.095"), target=price("1.2"), updated_ms=2)
+    order = Order(order=OrderId(9), symbol=SymbolId(1), side=Side.SELL, type=OrderType.PROTECTION, volume=Volume(LOT),
+                  closing=True, position=HELD.position, updated_ms=2)  # fmt: skip
+    (told,) = _told(_holding(HELD), ExecutionSeen(kind=ExecutionKind.ORDER_REPLACED, order=order, position=moved))
+    assert (told.kind, told.stop, told.target, told.after) == (
+        ChangeKind.PROTECTED, price("1.095"), price("1.2"), LOT,
+    )  # fmt: skip
+    assert not told.trailed
+
+
+def test_a_stop_that_the_broker_trailed_is_told_as_that() -> None:
+    """A trailing leader's stop moves without an order of anybody's."""
+    fact = TrailingStopMoved(position=HELD.position, order=OrderId(9), stop=price("1.096"))
+    (told,) = _told(_holding(HELD), fact)
+    assert (told.kind, told.stop, told.trailed) == (ChangeKind.PROTECTED, price("1.096"), True)
+
+
+def test_what_happened_in_a_gap_is_told_by_the_reconcile() -> None:
+    """A stop that moved, a part that was closed, a close and an open: each once, each marked as late."""
+    other = replace(HELD, position=PositionId(501))
+    view = _holding(HELD, other)
+    now = replace(HELD, stop=price("1.095"), volume=Volume(LOT // 2), updated_ms=2)
+    fresh = replace(HELD, position=PositionId(502), opened_ms=2, updated_ms=2)
+    told = _told(view, Reconciled(positions=(now, fresh), orders=()))
+    assert {(change.position, change.kind) for change in told} == {
+        (500, ChangeKind.REDUCED), (500, ChangeKind.PROTECTED), (501, ChangeKind.CLOSED), (502, ChangeKind.OPENED),
+    }  # fmt: skip
+    assert len(told) == 4
+    assert all(change.late for change in told)
+
+
+def test_an_event_that_changes_nothing_tells_nothing() -> None:
+    """The same event again, or an older one behind it, is no news."""
+    fact = ExecutionSeen(kind=ExecutionKind.ORDER_REPLACED, position=HELD)
+    assert _told(_holding(HELD), fact) == []
+    assert _told(_holding(replace(HELD, updated_ms=5, stop=price("1.08"))), fact) == []
