@@ -42,8 +42,8 @@ MUTATIONS = (
     Mutation(
         "requests that were open at the end of a process are not doubted",
         "cmam/actors/account.py",
-        "            if intent.state is not IntentState.UNKNOWN or is_of_tomorrow:\n",
-        "            if is_of_tomorrow:\n",
+        '            self._doubt(intent.intent, "cmam was started again")\n',
+        "            del intent\n",
         ("tests/scenario/test_actors_deaths.py", "tests/chaos/test_trading_chaos.py"),
     ),
     Mutation(

@@ -145,7 +145,7 @@ MUTATIONS = (
     Mutation(
         "margin forgets what is in flight",
         "cmam/domain/amounts.py",
-        "    left = free - bound\n",
+        "    left = free - bound if bound else free\n",
         "    left = free\n",
         (SIZES, GATES, UNIT + "domain"),
     ),
@@ -159,8 +159,8 @@ MUTATIONS = (
     Mutation(
         "more than the excess is closed",
         "cmam/domain/needs.py",
-        "    excess = spec.floor_volume(floor_fraction(exact))\n    if copy.goal.round_up:",
-        "    excess = Volume(ceil_to(-(-exact.numerator // exact.denominator), spec.step))\n    if copy.goal.round_up:",
+        "    excess = spec.floor_volume(over // parts)\n",
+        "    excess = Volume(ceil_to(-(-over // parts), spec.step))\n",
         (LIFE,),
     ),
     Mutation(
@@ -180,7 +180,7 @@ MUTATIONS = (
     Mutation(
         "what a person took off a copy is put back by the leader's next add",
         "cmam/domain/endings.py",
-        "            if event.before > 0 and copy.target > 0:\n",
+        "            if event.before > 0 and copy.is_wanted:\n",
         "            if event.before < 0:\n",
         (LIFE,),
     ),

@@ -14,29 +14,29 @@ MUTATIONS = (
     Mutation(
         "an open without an answer is sent again",
         SETTLING,
-        "        case Reconciled():\n            for intent in view.intents.values():\n",
-        "        case IntentOverdue() if (late := view.intents.get(fact.intent)) is not None:\n"
+        "        case Reconciled():\n            told = view\n",
+        "        case _ if 'overdue' in fact.TOPIC and (late := view.intents.get(getattr(fact, 'intent', ''))):\n"
         "            yield IntentRecorded(\n"
         "                intent=late.intent, link=late.link, source=late.source, seq=late.seq,\n"
         "                command=late.command, attempt=late.attempt + 1, not_after_us=late.not_after_us,\n"
         "            )\n"
-        "        case Reconciled():\n            for intent in view.intents.values():\n",
+        "        case Reconciled():\n            told = view\n",
         (LIFE,),
     ),
     Mutation(
         "an unknown outcome is called a success",
-        "cmam/domain/account.py",
-        "            return doubt_intent(view, event, at_us)",
-        "            from cmam.domain.events import Outcome\n\n"
-        "            return settle(view, IntentSettled(intent=event.intent, outcome=Outcome.CONFIRMED), at_us)",
+        "cmam/domain/intents.py",
+        "    unknown = replace(intent, state=IntentState.UNKNOWN",
+        "    return settle(view, IntentSettled(intent=event.intent, outcome=Outcome.CONFIRMED), at_us)\n"
+        "    unknown = replace(intent, state=IntentState.UNKNOWN",
         (LIFE,),
     ),
     Mutation(
         "an unknown outcome is called a failure",
-        "cmam/domain/account.py",
-        "            return doubt_intent(view, event, at_us)",
-        "            from cmam.domain.events import Outcome\n\n"
-        "            return settle(view, IntentSettled(intent=event.intent, outcome=Outcome.REFUSED), at_us)",
+        "cmam/domain/intents.py",
+        "    unknown = replace(intent, state=IntentState.UNKNOWN",
+        "    return settle(view, IntentSettled(intent=event.intent, outcome=Outcome.REFUSED), at_us)\n"
+        "    unknown = replace(intent, state=IntentState.UNKNOWN",
         (LIFE,),
     ),
     Mutation(
@@ -95,8 +95,8 @@ MUTATIONS = (
     Mutation(
         "a part is closed twice: a second reduction goes out while one is under way",
         "cmam/domain/needs.py",
-        "if reduction is not None and CommandKind.CLOSE not in under_way and",
-        "if reduction is not None and",
+        "    is_asked = CommandKind.CLOSE in under_way or",
+        "    is_asked = not under_way and",
         (LIFE,),
     ),
     Mutation(

@@ -18,8 +18,8 @@ MUTATIONS = (
     Mutation(
         "a slot is free after half a second",
         "cmam/openapi/window.py",
-        "        return SECOND_US + max(read_us + DRIFT_US, slot.written_us + self._guard.us)",
-        "        return SECOND_US // 2 + max(read_us + DRIFT_US, slot.written_us + self._guard.us)",
+        "        return read_us + SECOND_US + MARGIN_US",
+        "        return read_us + SECOND_US // 2 + MARGIN_US",
         BUDGET,
     ),
     Mutation(
@@ -96,7 +96,7 @@ MUTATIONS = (
     Mutation(
         "a replay calls everything the same",
         "cmam/store/sameness.py",
-        '    return _speaks(computed, recorded, json.loads(state)["data"])\n',
+        "    return _speaks(computed, recorded, said_in(state, recorded))\n",
         "    return True\n",
         (REPLAY,),
     ),
