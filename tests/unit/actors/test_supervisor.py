@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any
 
 import pytest
-from pykka.messages import ProxyGetAttr, _ActorStop
+from pykka.messages import _ActorStop
 
 from cmam.actors import messages as m
 from cmam.actors.runtime import Directory, Leash, ThreadRuntime, Watched
@@ -21,6 +22,27 @@ PATIENCE_S = 120.0
 NAME = "account:1"
 
 
+@dataclass(frozen=True)
+class Turn:
+    """To an actor of the test: say that you have come this far."""
+
+    is_over: threading.Event
+
+
+class Answering(Watched):
+    """An actor that says when it has taken all that it was told before."""
+
+    def on_receive(self, message: Any) -> None:
+        if isinstance(message, Turn):
+            message.is_over.set()
+        else:
+            super().on_receive(message)
+
+
+class Supervisor(Answering, SupervisorActor):
+    """The supervisor, and one may wait for it."""
+
+
 class Hanging(Watched):
     """An account that hangs in the first message that is an Event, and then wants to say something."""
 
@@ -32,6 +54,9 @@ class Hanging(Watched):
         self.took: list[object] = []
 
     def on_receive(self, message: Any) -> None:
+        if isinstance(message, Turn):
+            message.is_over.set()
+            return
         self.took.append(message)
         if message == "hang":
             self.begun.set()
@@ -50,6 +75,9 @@ class Sink(Watched):
         self.seen = threading.Condition()
 
     def on_receive(self, message: Any) -> None:
+        if isinstance(message, Turn):
+            message.is_over.set()
+            return
         with self.seen:
             self.took.append(message)
             self.seen.notify_all()
@@ -72,7 +100,7 @@ class Bench:
         self.recorder = self._start(m.RECORDER, Sink)
         self.operator = self._start(m.OPERATOR, Sink)
         ref = self.runtime.start(
-            SupervisorActor,
+            Supervisor,
             self.clock,
             self,
             self.directory,
@@ -98,9 +126,9 @@ class Bench:
 
     def _turn_is_over(self, name: str) -> None:
         """Wait until an actor has begun and taken all that it was told so far."""
-        ref = self.directory.ref(name)
-        assert ref is not None
-        ref.ask(ProxyGetAttr(attr_path=("turns",)), timeout=PATIENCE_S)
+        turn = Turn(threading.Event())
+        assert self.directory.tell(name, turn)
+        assert turn.is_over.wait(PATIENCE_S)
 
     def hanging(self, name: str = NAME) -> Hanging:
         """An actor that is stuck in the middle of a turn."""
