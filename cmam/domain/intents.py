@@ -38,7 +38,7 @@ CLOSED_LAST_US = 900_000_000
 TRAILED_US = 1_000_000
 """A copy's stop follows a trailing leader at most once in this time; the newest place wins."""
 
-FINISHED_REMEMBERED = 4_096
+FINISHED_REMEMBERED = 128
 """Finished copies whose leader has closed too are remembered up to this many; nothing more can come of them."""
 
 
