@@ -52,9 +52,8 @@ from cmam.office import new_id, new_store, secrets_of
 from cmam.openapi.quotes import QuoteBoard
 from cmam.openapi.transport import connect
 from cmam.store import projector
-from cmam.store.beginning import begin
+from cmam.store.beginning import Beginning, begin
 from cmam.store.errors import StoreUnavailable
-from cmam.store.fold import Fold
 from cmam.store.lock import StoreLock
 from cmam.store.log import EventLog, Pending
 from cmam.store.tail import check_tail
@@ -251,7 +250,8 @@ class System:
         self._only = only
         self._secrets = vault
         self._keys = Keys(vault.load())
-        self._folded = self._fold()
+        self._beginning = self._begin()
+        self._folded = self._beginning.fold
         self._check()
         self._provider = machinery.provider(settings)
         self._directory = machinery.directory
@@ -269,11 +269,11 @@ class System:
         self._refs: list[Any] = []
         self._spread = Spread(settings.api.connections)
 
-    def _fold(self) -> Fold:
+    def _begin(self) -> Beginning:
         """The registry and every account as they were last believed."""
-        folded = begin(self._log)
-        if folded.registry.store:
-            return folded
+        found = begin(self._log)
+        if found.fold.registry.store:
+            return found
         created = new_store(self._identity)
         self._log.append([Pending(APP, self._log.head(APP).version + 1, self._clock.now(), created)])
         return begin(self._log)
@@ -354,7 +354,7 @@ class System:
         links = _by_follower(self._links(registry)) if missing else {}
         for account in missing:
             view = self._folded.accounts.get(account) or AccountView(account=account)
-            self._start_account(view, registry, links.get(account, ()))
+            self._start_account(view, registry, links.get(account, ()), beginning=self._beginning)
             fresh.append(m.account_name(account))
         for name, accounts in self._spread.members().items():
             if self._directory.ref(m.connection_name(name)) is None:
@@ -372,6 +372,7 @@ class System:
         links: tuple[Any, ...],
         aside: Mapping[str, m.SetAside] | None = None,
         life: int = 0,
+        beginning: Beginning | None = None,
     ) -> None:
         known = registry.accounts.get(view.account)
         ports = AccountPorts(
@@ -389,6 +390,8 @@ class System:
             aside=aside or {},
             life=life,
             is_again=registry.is_again,
+            told=beginning.told.get(view.account) if beginning is not None else None,
+            past=beginning.pasts.get(view.account) if beginning is not None else None,
         )
         self._status.show(view)
         self._status.place(view.account, self._spread.of(view.account))

@@ -77,6 +77,8 @@ class AccountPorts:
     aside: Mapping[str, m.SetAside] = field(default_factory=dict)
     life: int = 0
     is_again: bool = False
+    told: tuple[int, int] | None = None
+    past: AccountView | None = None
 
 
 class Desk:
@@ -90,7 +92,7 @@ class Desk:
         """What the broker said of each symbol last; on record are those that were needed."""
         self.feed = ""
         """Whose quotes this account reads; empty until its symbols are known."""
-        self.followers = Followers(view.account, ports.directory, self.quote)
+        self.followers = Followers(view.account, ports.directory, self.quote, ports.told, ports.past)
         self._limiter = m.limiter_name(ports.connection)
         self._unrecorded = Unrecorded(view.account, ports.spent)
         self._withdrawn: frozenset[IntentId] = frozenset()
@@ -147,7 +149,7 @@ class Desk:
         own = (self.name, before.version + 1)
         facts = (m.Fact(fact, cause), *(m.Fact(event, own) for event in turn.derived))
         self.commit(turn, facts, now, received_us, after=then)
-        if self.followers and turn.folded is not None:
+        if turn.folded is not None:
             self.followers.tell(before, turn.folded, fact, received_us)
 
     def commit(

@@ -55,8 +55,23 @@ def _is_told_whole(event: Event, index: int) -> bool:
 class Followers:
     """The links in which an account leads, by where each of them stands."""
 
-    def __init__(self, account: AccountId, directory: Directory, quote_of: Callable[[SymbolId], Quote | None]) -> None:
+    def __init__(
+        self,
+        account: AccountId,
+        directory: Directory,
+        quote_of: Callable[[SymbolId], Quote | None],
+        told: tuple[int, int] | None = None,
+        past: AccountView | None = None,
+    ) -> None:
+        """Of an account as it starts.
+
+        `told` is the place of the last change that its record tells, None where that is not known; `past` its view at
+        an earlier time, from which what some have missed can be folded.
+        """
         self._account = account
+        self._told = told
+        self._past = past
+        self._base = AccountView(account=account)
         self._name = m.account_name(account)
         self._directory = directory
         self._quote_of = quote_of
@@ -75,7 +90,8 @@ class Followers:
         self._routes[message.link] = message
         self._joining.discard(message.link)  # holdings come behind the past: before it, both would reduce
         waiting = self._behind.get(message.link)
-        if waiting is None and (message.version, message.index) >= (view.version, AFTER_ALL):
+        last = self._told if self._told is not None else (view.version, AFTER_ALL)
+        if waiting is None and (message.version, message.index) >= last:
             self._tell_holdings((message.link,), view)
             return
         held = waiting.held if waiting is not None else []
@@ -90,8 +106,12 @@ class Followers:
 
     def tell(self, before: AccountView, after: AccountView, fact: Event, received_us: int) -> None:
         """Tell everybody what a fact has changed."""
+        if not self._routes:
+            self._told = None if isinstance(fact, TELLING) else self._told  # nobody asks what it might have told
+            return
         version = before.version + 1
         for index, change in enumerate(changes(before, after, fact, self._quote_of)):
+            self._told = (version, index)
             for link in self._routes:
                 told = m.LeaderChanged(link, change, version, index, received_us)
                 if link in self._behind:
@@ -103,14 +123,15 @@ class Followers:
         """Tell every follower that is behind what it has not decided.
 
         The end of the stream was read first: where it holds nothing that could be a change, as after an orderly stop,
-        there is nothing to tell. Else the stream is folded again, from its first record.
+        there is nothing to tell. Else the stream is folded again, from a view of before or from its first record.
         """
         end = message.after + len(message.records)
         behind = {link: who for link, who in self._behind.items() if who.until <= end}
-        if message.after:
+        if message.after != self._base.version:
             self._tell_the_end(message, behind, view)
             return
-        past = AccountView(account=self._account)
+        past = self._base
+        behind = {link: who for link, who in behind.items() if who.place[0] >= past.version}
         for event, at_us in message.records if behind else ():
             before, past = past, evolve(past, event, at_us)
             told = [link for link, who in behind.items() if who.place < (past.version, AFTER_ALL)]
@@ -137,7 +158,9 @@ class Followers:
         self._reads_again = self._is_reading_all
         if not self._is_reading_all:
             self._is_reading_all = True
-            self._directory.tell(m.RECORDER, m.Read(self._name, self._name))
+            past, first = self._past, min((who.place[0] for who in self._behind.values()), default=0)
+            self._base = past if past is not None and past.version <= first else AccountView(account=self._account)
+            self._directory.tell(m.RECORDER, m.Read(self._name, self._name, after=self._base.version))
 
     def _catch_up(self, behind: Mapping[LinkId, _Behind], end: int, view: AccountView) -> None:
         """The past up to a version is told: tell what came since, and what there is to hold."""

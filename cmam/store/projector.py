@@ -27,7 +27,8 @@ from cmam.store.errors import StoreError, StoreHeld, StoreMissing, StoreUnavaila
 from cmam.store.fold import AccountStep, Fold, account_of
 from cmam.store.lock import StoreLock
 from cmam.store.log import EventLog
-from cmam.store.snapshot import keep, kept_view
+from cmam.store.snapshot import keep, kept_before
+from cmam.store.telling import Told
 from cmam.store.text import iso
 from cmam.store.views import Change, Row, changes_of_account, healed_by
 from cmam.store.views_file import HASH, POSITION, VIEWS_NAME, discard_views, meta, open_views, views_position
@@ -62,6 +63,7 @@ class Projector:
         self._log = log
         self._views = views
         self._fold = Fold()
+        self._told = Told()
         self._folded: dict[str, int] = {}
         self._since_snapshot = 0
         self.position = int(meta(views, POSITION) or 0)
@@ -89,7 +91,7 @@ class Projector:
         rows = []
         for account, view in self._fold.accounts.items():
             stream = f"account:{account}"
-            state, record = keep(view), self._log.record(stream, view.version)
+            state, record = keep(view, self._told.of(account)), self._log.record(stream, view.version)
             if state is not None and record is not None:
                 name, link = f"{stream}@{view.version}", record.hash
                 rows.append({"name": name, "stream": stream, "version": view.version, "hash": link, "state": state})
@@ -125,13 +127,14 @@ class Projector:
         if account is None or raw.stream in self._folded:
             return
         self._folded[raw.stream] = raw.version
-        view, after = kept_view(self._views, raw.stream, raw.version), 0
-        if view is not None:
-            self._fold.accounts[account], after = view, view.version
+        kept, after = kept_before(self._views, raw.stream, raw.version), 0
+        if kept is not None:
+            self._fold.accounts[account], after = kept.view, kept.view.version
+            self._told.places[account] = kept.told
         for record in self._log.read_stream(raw.stream, after=after):
             if record.version >= raw.version:
                 break
-            self._fold.take(record)
+            self._told.take(self._fold.take(record))
 
     def _take(self, raw: Raw, rows: _Rows) -> list[AccountStep]:
         """Fold one record into rows. One that cannot be read or shown is noted, and the rest goes on."""
@@ -139,6 +142,7 @@ class Projector:
             self._bring_up(raw)
             record = self._log.decode(raw)
             step = self._fold.take(record)
+            self._told.take(step)
             if isinstance(record.event, UnknownEvent):
                 rows.add(schema.ERRORS, _error(raw, record.event.why))
             store = self._fold.registry.store

@@ -9,19 +9,31 @@ import collections.abc
 import dataclasses
 import typing
 from functools import cache
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 from sqlite_utils import Database
 
 from cmam.domain.account import AccountView
+from cmam.store.telling import NOTHING, Place
 
 
 class _Kept(msgspec.Struct, frozen=True):
-    """A view, and beside it the mappings whose keys are pairs, as lists: JSON has no names for such keys."""
+    """A view, and beside it the mappings whose keys are pairs, as lists: JSON has no names for such keys.
+
+    `told` is the place of the last change that the account's record told until then.
+    """
 
     view: AccountView
     paired: dict[str, msgspec.Raw]
+    told: Place
+
+
+class Snapshot(NamedTuple):
+    """A view as it was kept, and the place of the last change that the account's record had told."""
+
+    view: AccountView
+    told: Place
 
 
 _ENCODER = msgspec.json.Encoder()
@@ -41,29 +53,35 @@ def _paired() -> dict[str, msgspec.json.Decoder[Any]]:
     return found
 
 
-def keep(view: AccountView) -> bytes | None:
+def keep(view: AccountView, told: Place = NOTHING) -> bytes | None:
     """The view as bytes, or None where it holds something that has no bytes."""
     empty: dict[str, Any] = {name: {} for name in _paired()}
     try:
         paired = {name: msgspec.Raw(_ENCODER.encode(list(getattr(view, name).items()))) for name in _paired()}
-        return _ENCODER.encode(_Kept(dataclasses.replace(view, **empty), paired))
+        return _ENCODER.encode(_Kept(dataclasses.replace(view, **empty), paired, told))
     except (TypeError, ValueError, OverflowError):
         return None
 
 
 def kept_view(views: Database, stream: str, before: int) -> AccountView | None:
     """The newest view of an account that was kept before a version of its stream; None where there is none."""
+    found = kept_before(views, stream, before)
+    return None if found is None else found.view
+
+
+def kept_before(views: Database, stream: str, before: int) -> Snapshot | None:
+    """The newest snapshot of an account that was kept before a version of its stream; None where there is none."""
     sql = "SELECT state FROM folds WHERE stream = ? AND version < ? ORDER BY version DESC LIMIT 1"
-    found = views.execute(sql, [stream, before]).fetchone()
-    view = restore(found[0]) if found is not None else None
-    return view if view is not None and view.version < before else None
+    row = views.execute(sql, [stream, before]).fetchone()
+    found = restore(row[0]) if row is not None else None
+    return found if found is not None and found.view.version < before else None
 
 
-def restore(kept: bytes) -> AccountView | None:
-    """The view that was kept, or None where the bytes are of another time."""
+def restore(kept: bytes) -> Snapshot | None:
+    """The snapshot that was kept, or None where the bytes are of another time."""
     try:
         found = _DECODER.decode(kept)
         paired: dict[str, Any] = {name: dict(reader.decode(found.paired[name])) for name, reader in _paired().items()}
     except (msgspec.MsgspecError, TypeError, KeyError):
         return None
-    return dataclasses.replace(found.view, **paired)
+    return Snapshot(dataclasses.replace(found.view, **paired), found.told)

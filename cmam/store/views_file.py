@@ -113,7 +113,8 @@ def shape() -> str:
     digest = hashlib.sha256()
     domain = Path(cmam.domain.__file__ or "").parent
     here = Path(__file__).parent
-    ours = ("schema", "sql_views", "views", "views_registry", "words", "fold", "text", "projector")
+    tables = ("schema", "sql_views", "views", "views_registry", "words", "text", "projector")
+    ours = (*tables, "fold", "snapshot", "telling")
     for path in (*sorted(domain.glob("*.py")), *(here / f"{name}.py" for name in ours)):
         digest.update(path.read_bytes())
     return digest.hexdigest()

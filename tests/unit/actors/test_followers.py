@@ -7,7 +7,7 @@ from typing import Any
 from cmam.actors import messages as m
 from cmam.actors.followers import AFTER_ALL, Followers
 from cmam.domain.account import AccountView, evolve
-from cmam.domain.events import Event, ExecutionSeen, Health, HealthChanged, QuotesSampled
+from cmam.domain.events import Event, ExecutionSeen, Health, HealthChanged, QuotesSampled, Reconciled
 from cmam.domain.ids import AccountId, DealId, LinkId, OrderId, PositionId, SymbolId
 from cmam.domain.quantities import Price, Side, Volume
 from cmam.domain.trades import Deal, ExecutionKind, Order, OrderType, Position
@@ -37,14 +37,15 @@ def fill(number: int, *, kind: OrderType = OrderType.MARKET) -> ExecutionSeen:
 class Stage:
     """A leader's followers, the record that they ask for, and what one follower is told."""
 
-    def __init__(self, *events: Event) -> None:
+    def __init__(self, *events: Event, told: tuple[int, int] | None = None, past: int = 0) -> None:
         self.told: list[Any] = []
         self.reads: list[m.Read] = []
         self.events = (HealthChanged(health=Health.RECONCILED), *events)
-        self.view = AccountView(account=LEADER)
+        self.view = earlier = AccountView(account=LEADER)
         for event in self.events:
             self.view = evolve(self.view, event, 1)
-        self.followers = Followers(LEADER, self, lambda _: None)  # type: ignore[arg-type]
+            earlier = self.view if self.view.version == past else earlier
+        self.followers = Followers(LEADER, self, lambda _: None, told, earlier)  # type: ignore[arg-type]
 
     def tell(self, name: str, message: Any) -> bool:
         (self.reads if name == m.RECORDER else self.told).append(message)
@@ -129,3 +130,53 @@ def test_who_asks_anew_while_behind_is_told_holdings_only_after_the_past() -> No
         records = tuple((event, 1) for event in stage.events[read.after :])
         stage.followers.tell_the_past(m.StreamRead(read.stream, records, after=read.after), stage.view)
     assert [type(told) for told in stage.told] == [m.LeaderChanged, m.LeaderHolds]
+
+
+# --- what a start knows already ---------------------------------------------------------------------------------------
+
+
+def test_who_stands_at_the_last_change_that_was_told_costs_no_look_at_the_record() -> None:
+    """A snapshot of the leader says where its last change stands: whoever decided that has missed nothing."""
+    shown = Reconciled(positions=(), orders=())
+    stage = Stage(fill(1), QUIET, shown, told=(2, 0))
+    stage.join(2, 0)
+    assert stage.reads == []
+    assert [type(told) for told in stage.told] == [m.LeaderHolds]
+    late = LinkId("l1nk02")
+    after = evolve(stage.view, fill(2), 1)
+    stage.followers.tell(stage.view, after, fill(2), 0)
+    stage.followers.join(m.FollowFrom(late, FOLLOWER, 2, 0, ticket=1), after)
+    assert [read.after for read in stage.reads] == [1]  # its last change is another one since
+
+
+def test_who_missed_the_last_change_is_told_from_the_record() -> None:
+    """Knowing where it stands is no proof that everybody decided it."""
+    stage = Stage(fill(1), fill(2), told=(3, 0))
+    stage.join(2, 0)
+    assert stage.changes == [(3, "deal:2")]
+
+
+def test_what_nobody_followed_is_not_taken_for_nothing() -> None:
+    """An account without followers works no changes out: where its last one stands is not known from then on."""
+    stage = Stage(fill(1), told=(2, 0))
+    after = evolve(stage.view, fill(2), 1)
+    stage.followers.tell(stage.view, after, fill(2), 0)
+    stage.events, stage.view = (*stage.events, fill(2)), after
+    stage.join(2, 0)
+    assert stage.changes == [(3, "deal:2")]
+
+
+def test_what_was_missed_is_folded_from_a_view_of_before() -> None:
+    """Of a long past only the end is read again, and the same is told."""
+    stage = Stage(*(fill(number) for number in range(1, 9)), told=(9, 0), past=6)
+    stage.join(7, 0)
+    assert [read.after for read in stage.reads] == [6, 6]
+    assert stage.changes == [(8, "deal:7"), (9, "deal:8")]
+
+
+def test_a_view_of_before_that_is_too_new_is_not_used() -> None:
+    """A follower that stands before it has missed what led to it."""
+    stage = Stage(*(fill(number) for number in range(1, 9)), told=(9, 0), past=6)
+    stage.join(4, 0)
+    assert [read.after for read in stage.reads] == [3, 0]
+    assert [version for version, _ in stage.changes] == [5, 6, 7, 8, 9]

@@ -15,7 +15,7 @@ from cmam.store.projector import Projector
 from cmam.store.views_file import VIEWS_NAME, open_views
 
 from .test_projector import _a_day_in
-from .world import World
+from .world import LEADER, LINKS, World
 
 
 def a_home_with_snapshots(home: Path) -> World:
@@ -46,7 +46,7 @@ def test_a_start_believes_what_the_whole_log_says(tmp_path: Path, monkeypatch: p
     world = a_home_with_snapshots(tmp_path)
     expected = fold(world.log.read_all())
     taken = counted(world.log, monkeypatch)
-    found = begin(world.log)
+    found = begin(world.log).fold
     assert (found.registry, found.accounts, found.position) == (
         expected.registry,
         expected.accounts,
@@ -73,7 +73,7 @@ def test_a_cache_that_does_not_fit_is_left_alone(tmp_path: Path, spoil: str, mon
     with closing(open_views(world.log, tmp_path / VIEWS_NAME)) as views, views.atomic():
         views.execute(spoil)
     taken = counted(world.log, monkeypatch)
-    assert begin(world.log).accounts == expected.accounts
+    assert begin(world.log).fold.accounts == expected.accounts
     assert [stream for stream in taken if stream.startswith("account:")]
 
 
@@ -81,10 +81,35 @@ def test_a_file_that_is_no_views_is_no_reason_not_to_start(tmp_path: Path) -> No
     """Rubbish where the views should be is passed over."""
     world = _a_day_in(tmp_path)
     (tmp_path / VIEWS_NAME).write_bytes(b"rubbish" * 1_000)
-    assert begin(world.log).accounts == fold(world.log.read_all()).accounts
+    assert begin(world.log).fold.accounts == fold(world.log.read_all()).accounts
 
 
 def test_an_empty_log_begins_with_nothing() -> None:
     """Nobody is known, nothing is believed."""
-    found = begin(EventLog.in_memory())
+    found = begin(EventLog.in_memory()).fold
     assert (found.accounts, found.position) == ({}, 0)
+
+
+def test_a_start_knows_the_last_change_that_each_leader_told(tmp_path: Path) -> None:
+    """From snapshots as from the whole log; no later record of the leader tells one."""
+    world = a_home_with_snapshots(tmp_path)
+    kept = begin(world.log)
+    (tmp_path / VIEWS_NAME).unlink()
+    whole = begin(world.log)
+    assert kept.told == whole.told
+    version, index = kept.told[LEADER]
+    cursors = [view.cursors[LINKS[account]] for account, view in kept.fold.accounts.items() if account in LINKS]
+    assert {(cursor.version, cursor.index) for cursor in cursors} == {(version, index)}
+    assert kept.pasts == {}
+
+
+def test_a_start_has_an_earlier_view_of_a_leader_whose_change_was_missed(tmp_path: Path) -> None:
+    """A follower that has not decided the last change: its leader's kept view of before is there to fold it from."""
+    world = a_home_with_snapshots(tmp_path)
+    before = world.views[LEADER]
+    world.silent_links = True
+    position = world.leader_opens(5_000_000)
+    assert position in world.views[LEADER].positions
+    found = begin(world.log)
+    assert found.told[LEADER] == (before.version + 1, 0)
+    assert found.pasts[LEADER] == before

@@ -128,9 +128,9 @@ def test_a_snapshot_is_the_view_it_was_made_from() -> None:
     latch = Latch(link=key[0], guard="min_equity", reaction="flatten", scope="profile", since_us=1)
     world.views[FIRST] = replace(world.views[FIRST], chains={key: key}, latches={(key[0], "min_equity"): latch})
     for view in world.views.values():
-        kept = keep(view)
+        kept = keep(view, (3, 1))
         assert kept is not None
-        assert restore(kept) == view
+        assert restore(kept) == (view, (3, 1))
     assert restore(b"{}") is None
 
 

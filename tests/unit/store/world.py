@@ -79,6 +79,7 @@ class World:
     profile: ProfileView = field(default_factory=lambda: ProfileView(profile=PROFILE))
     refuses: set[AccountId] = field(default_factory=set)
     silent: set[AccountId] = field(default_factory=set)
+    silent_links: bool = False
     leader: AccountId = LEADER
     store: StoreId = STORE
     _last_id: int = 5_000
@@ -362,7 +363,7 @@ class World:
         self.log.append(facts)
         for recorded in turn.intents:
             self.answer(account, recorded)
-        if account == self.leader and turn.folded is not None:
+        if account == self.leader and turn.folded is not None and not self.silent_links:
             told = changes(before, turn.folded, event)
             for index, change in enumerate(told):
                 for link in self.links():
