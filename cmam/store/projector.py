@@ -14,12 +14,14 @@ import signal
 import sqlite3
 import subprocess
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing
 from pathlib import Path
 
 from sqlite_utils import Database
 
+from cmam.domain.copies import CopyKey
+from cmam.domain.ids import AccountId
 from cmam.store import schema
 from cmam.store.database import explain
 from cmam.store.envelope import Raw, UnknownEvent
@@ -30,7 +32,7 @@ from cmam.store.log import EventLog
 from cmam.store.snapshot import keep, kept_before
 from cmam.store.telling import Told
 from cmam.store.text import iso
-from cmam.store.views import Change, Row, changes_of_account, healed_by
+from cmam.store.views import Change, Row, changes_of_account, copy_row, healed_by, touched_copies
 from cmam.store.views_file import HASH, POSITION, VIEWS_NAME, discard_views, meta, open_views, views_position
 from cmam.store.views_registry import changes_of_registry
 from cmam.store.words import Words, words_of
@@ -83,6 +85,7 @@ class Projector:
             rows, healed = _Rows(), []
             for raw in page:
                 healed += self._take(raw, rows)
+            self._show_copies(rows)
             self._write(page, rows, healed)
         return len(page)
 
@@ -151,11 +154,22 @@ class Projector:
                 rows.add_words(words_of(step, store))
                 return []
             rows.add_all(changes_of_account(step, store))
+            rows.touch(step)
             rows.add_words(words_of(step, store))
             return [step] if healed_by(step) is not None else []
         except Exception as error:  # noqa: BLE001 - one bad record must not hide all that follow it
             rows.add(schema.ERRORS, _error(raw, f"{type(error).__name__}: {error}"))
             return []
+
+    def _show_copies(self, rows: _Rows) -> None:
+        """The rows of all copies that the page touched, each as its last record left it."""
+        for key, step in rows.touched():
+            try:
+                rows.add(schema.COPIES, copy_row(step, key, self._fold.registry.store))
+            except Exception as error:  # noqa: BLE001 - one that cannot be shown must not hide the others
+                record = step.record
+                raw = Raw(record.position, record.stream, record.version, record.topic, record.state)
+                rows.add(schema.ERRORS, _error(raw, f"{type(error).__name__}: {error}"))
 
     # --- writing ------------------------------------------------------------------------------------------------------
 
@@ -199,6 +213,7 @@ class _Rows:
     def __init__(self) -> None:
         self._tables: dict[str, dict[object, Row]] = {}
         self._words: list[Words] = []
+        self._touched: dict[tuple[AccountId, CopyKey], AccountStep] = {}
 
     def add(self, table: str, row: Row) -> None:
         key = row[schema.TABLES[table].key]
@@ -207,6 +222,17 @@ class _Rows:
     def add_all(self, changes: Iterable[Change]) -> None:
         for table, row in changes:
             self.add(table, row)
+
+    def touch(self, step: AccountStep) -> None:
+        """Remember which copies a record touched: a copy changes many times a page, and its last row has it all."""
+        account = step.after.account
+        for key in touched_copies(step.before, step.after):
+            if step.after.copy(key) is not None:
+                self._touched[account, key] = step
+
+    def touched(self) -> Iterator[tuple[CopyKey, AccountStep]]:
+        """Each copy with the last record that touched it."""
+        return ((key, step) for (_, key), step in self._touched.items())
 
     def add_words(self, words: Iterable[Words]) -> None:
         self._words.extend(words)

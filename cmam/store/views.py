@@ -78,7 +78,7 @@ def record_id(account: AccountId | int, version: int) -> str:
 
 
 def changes_of_account(step: AccountStep, store: str) -> Iterator[Change]:
-    """What a record of an account's stream changes."""
+    """What a record of an account's stream changes; the rows of its copies are `copy_row`'s."""
     record, before, after = step.record, step.before, step.after
     match record.event:
         case ChangeDecided():
@@ -102,12 +102,15 @@ def changes_of_account(step: AccountStep, store: str) -> Iterator[Change]:
         known = before.intents.get(intent.intent)
         if known is not None and known is not intent and not isinstance(record.event, IntentRecorded):
             yield schema.ORDERS, _moved(step, known, intent)
-    for key in touched_copies(before, after):
-        copy = after.copy(key)
-        if copy is not None:
-            yield schema.COPIES, _copy(step, copy, store)
-    if _account_of(before) != _account_of(after) or before.version == 0:
+    if _shown_of(before) != _shown_of(after) or before.version == 0:
         yield schema.ACCOUNTS, {"account": int(after.account), "position": record.position, **_account_of(after)}
+
+
+def copy_row(step: AccountStep, key: CopyKey, store: str) -> Row:
+    """All that is shown of a copy after a record that touched it."""
+    copy = step.after.copy(key)
+    assert copy is not None, f"expected a copy that is known, found none of {key}"
+    return _copy(step, copy, store)
 
 
 def healed_by(step: AccountStep) -> AlertHealed | None:
@@ -389,6 +392,12 @@ def _slippage(copy: Copy, pip: int | None) -> str | None:
 
 
 # --- accounts and alerts ------------------------------------------------------------------------------------------
+
+
+def _shown_of(view: AccountView) -> tuple[object, ...]:
+    """What the row of an account is made of: cheaper to compare than to write."""
+    is_known = view.trader is not None
+    return view.health, view.health_reason, view.balance, is_known, len(view.positions), len(view.copies)
 
 
 def _account_of(view: AccountView) -> Row:
