@@ -224,7 +224,7 @@ def test_the_process_follows_the_log_and_ends_with_its_standard_input(tmp_path: 
     assert project_to_head(tmp_path) == 0
     assert world.log.position() > position
     world.leader_opens(4_000_000)
-    assert projector.stop(child) == 0
+    assert projector.stop(child, 60) == 0
     assert views_position(tmp_path) == world.log.position()
     assert lock.holder() is None
     expected = _projected(world.log)
