@@ -31,6 +31,9 @@ LOCK_TIMEOUT_S = 0.25
 """How long a writer waits for a foreign lock before it says so: the recorder must not hang while copies wait."""
 WAL_BYTES_MAX = 64 << 20
 """64 MiB: past it the write-ahead log is folded back even if the system is never idle."""
+WAL_BYTES_KEPT = 4 << 20
+"""4 MiB: what is left of the write-ahead log's file once it begins anew. A longer one would look full for ever, and be
+folded back every second under load."""
 
 ROWS_MAX = 64
 """Rows in one statement: each number of them is a statement that SQLite has to compile once."""
@@ -168,6 +171,7 @@ def open_for_writing(path: Path, durability: Durability) -> LogRecorder:
         _check_format(connection, path)
         connection.execute("PRAGMA journal_mode=WAL").fetchone()
         connection.execute(f"PRAGMA synchronous={durability.synchronous}")
+        connection.execute(f"PRAGMA journal_size_limit={WAL_BYTES_KEPT}").fetchone()
         connection.execute("PRAGMA wal_autocheckpoint=0")  # an automatic one would run inside somebody's commit
         connection.execute(f"PRAGMA busy_timeout={int(LOCK_TIMEOUT_S * 1000)}")
     except sqlite3.Error as error:

@@ -85,10 +85,16 @@ class Look:
 
 @dataclass
 class Part:
-    """A tenth of the day as the log has it: spans from report to socket in us, bytes of records, copies."""
+    """A tenth of the day as the log has it: spans from report to socket in us, their stages, bytes of records."""
 
     spans: list[int] = field(default_factory=list)
+    stages: list[tuple[int, int, int]] = field(default_factory=list)
     size: int = 0
+
+    @property
+    def stage_text(self) -> str:
+        """The median of each part of the way in ms: to the decision, to its commit, to the socket."""
+        return ", ".join(f"{statistics.median(part) / 1_000:.1f}" for part in zip(*self.stages, strict=True)) + " ms"
 
 
 def follow(home: Home, ready: dict[str, Any], day: Day) -> None:
@@ -176,6 +182,8 @@ def _parts(home: Home, borders: list[int]) -> list[Part]:
                 assert isinstance(event, IntentSent)
                 if event.written_us:
                     part.spans.append(event.written_us)
+                    ends = (event.decided_us, event.committed_us, event.written_us)
+                    part.stages.append((ends[0], ends[1] - ends[0], ends[2] - ends[1]))
     return parts
 
 
@@ -209,6 +217,9 @@ def measured(folder: Path, day: Day) -> list[Finding]:
         compared("p50 of a copy in it", statistics.median(last.spans), statistics.median(first.spans), ms, 1.2),
         compared("p99 of a copy in it", quantile(last.spans, 0.99), quantile(first.spans, 0.99), ms, None),
         compared("processor time a copy in it, all threads", spent[-1], spent[1], ms, 1.2),
+        Finding(
+            "to the decision, to its commit, to the socket: p50", last.stage_text, f"in the second {first.stage_text}"
+        ),
         Finding(
             "p50 and p99 of each tenth",
             ", ".join(f"{statistics.median(part.spans) / 1000:.1f}" for part in parts) + " ms",

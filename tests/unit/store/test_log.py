@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from cmam.domain.events import AlertRaised, Checkpointed, StoreCreated
+from cmam.store import database
 from cmam.store.database import APPLICATION_ID
 from cmam.store.envelope import GENESIS
 from cmam.store.errors import RecordRefused, StoreBroken, StoreMissing, StoreUnavailable, VersionConflict
@@ -263,3 +264,20 @@ def test_what_a_deleted_log_left_beside_it_is_put_aside(tmp_path: Path) -> None:
     assert log.position() == 0
     log.close()
     assert (tmp_path / "events.db-wal.left").read_bytes() == b"what was there before"
+
+
+def test_a_write_ahead_log_that_was_folded_back_is_not_long_any_more(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its file is cut when it begins anew: one that stayed long would be folded back again and again under load."""
+    monkeypatch.setattr(database, "WAL_BYTES_MAX", 400_000)
+    monkeypatch.setattr(database, "WAL_BYTES_KEPT", 100_000)
+    log = EventLog.open(tmp_path, durability="none")
+    version = 0
+    while not log.is_tidy_due():
+        version += 1
+        log.append([Pending("app", version, T0, StoreCreated(store="abcde"))])
+    log.tidy()
+    log.append([Pending("app", version + 1, T0, StoreCreated(store="abcde"))])
+    assert not log.is_tidy_due()
+    log.close()
