@@ -66,6 +66,8 @@ PROJECTOR_AGAIN_US = 10 * SECOND_US
 PROJECTOR_S = 1.0
 """How long the projector may take to come up to the end of the log; what it leaves is projected by whoever looks."""
 PREFIX_BYTES = 4
+CARRIER = "trading"
+"""What carries everything between a broker's report and an order: all connections, their limiters and accounts."""
 NOBODY = ("",)
 """As `profiles`: nobody follows anybody, so that nothing opens; what the copies there are need is still done."""
 
@@ -108,7 +110,7 @@ class Machinery:
 
 
 def threads(settings: Settings, clock: Clock) -> Machinery:
-    """A thread for each connection's actors, one for its reader, one for each other actor, one for the timer."""
+    """A thread for what trades, one for each connection's reader, one for each other actor, one for the timer."""
     directory = Directory()
 
     def reader(name: str, endpoint: Endpoint, board: QuoteBoard) -> Reads:
@@ -395,7 +397,7 @@ class System:
         )
         self._status.show(view)
         self._status.place(view.account, self._spread.of(view.account))
-        self._launch(m.account_name(view.account), AccountActor, view, ports, links, carrier=ports.connection)
+        self._launch(m.account_name(view.account), AccountActor, view, ports, links, carrier=CARRIER)
 
     def _restart_account(self, view: AccountView, aside: Mapping[str, m.SetAside], life: int) -> None:
         """Called by the supervisor, in its thread, with the view that the record gives."""
@@ -410,7 +412,7 @@ class System:
         endpoint = self._settings.api.endpoint(is_live=is_live)
         limit = self._settings.api.max_requests
         figures = (name, limit, self._clock, self._timer, self._directory, self._status)
-        self._launch(m.limiter_name(name), RateLimitActor, *figures, carrier=name)
+        self._launch(m.limiter_name(name), RateLimitActor, *figures, carrier=CARRIER)
         reader = self._machinery.reader(m.connection_name(name), endpoint, self._board)
         ports = ConnectionPorts(
             name=name,
@@ -428,7 +430,7 @@ class System:
             chance=self._machinery.chance,
         )
         version = self._log.head(m.connection_name(name)).version
-        self._launch(m.connection_name(name), ConnectionActor, ports, version, accounts, carrier=name)
+        self._launch(m.connection_name(name), ConnectionActor, ports, version, accounts, carrier=CARRIER)
 
     # --- while it runs --------------------------------------------------------------------------------------------
 

@@ -1,10 +1,10 @@
 """A carrier: one thread that runs the turns of many actors, what is on the way to the broker first.
 
-A connection's actors share one (its limiter, its accounts and itself): a change passes between them without another
-thread having to wake up, and a burst of 45 copies is one thread's work instead of 45 threads' quarrel over the
-interpreter. Between two actors messages keep their order within a lane; those of one sender to one receiver that
-depend on each other are in the same lane. Whoever is at one thing for long is left to its thread, and a relief carries
-the others on. It knows no actor: whose turns it runs, and in which lane, is handed to it.
+All connections, their limiters and their accounts share one: a change passes between them without another thread
+having to wake up, and a burst of copies is one thread's work instead of many threads' quarrel over the interpreter.
+Between two actors messages keep their order within a lane; those of one sender to one receiver that depend on each
+other are in the same lane. Whoever is at one thing for long is left to its thread, and a relief carries the others on.
+It knows no actor: whose turns it runs, and in which lane, is handed to it.
 """
 
 from __future__ import annotations
@@ -14,11 +14,16 @@ import threading
 from collections import deque
 from collections.abc import Mapping
 from queue import Empty, SimpleQueue
+from time import monotonic
 from typing import Any
 
 import pykka
 
 Envelopes = deque[Any]
+
+LONG_S = 0.25
+"""So long in one turn (a socket that takes no bytes, a reconcile of thousands), and the next message for anybody has
+the others carried on without whoever is at it. A turn takes about a thousandth of this."""
 
 
 class Slip:
@@ -39,9 +44,10 @@ class Slip:
 class Carrier:
     """Actors that share a thread. `lanes` says which kinds of messages go first: 0, then 1, then all others."""
 
-    def __init__(self, name: str, lanes: Mapping[type, int]) -> None:
+    def __init__(self, name: str, lanes: Mapping[type, int], long_s: float = LONG_S) -> None:
         self._name = name
         self._lane_of = lanes
+        self._long_s = long_s
         self._lanes: tuple[deque[Slip], ...] = (deque(), deque(), deque())
         self._bell: SimpleQueue[None] = SimpleQueue()
         self._lock = threading.Lock()
@@ -49,6 +55,7 @@ class Carrier:
         self._has_thread = False
         self._watch = 0
         self._at: Any = None
+        self._since = 0.0
         self._parked: dict[Any, list[Slip]] = {}
 
     def adopt(self, actor: Any) -> None:
@@ -74,6 +81,9 @@ class Carrier:
         slip.waiting.append(envelope)  # before its turn is: a turn that finds nothing means that it was taken back
         slip.lane.append(slip)
         self._bell.put(None)
+        at = self._at
+        if at is not None and monotonic() - self._since > self._long_s:
+            self.make_way(at)
 
     def make_way(self, actor: Any) -> None:
         """If this actor's turn is the one that lasts, leave it to its thread and carry the others on in another."""
@@ -81,9 +91,14 @@ class Carrier:
             if self._at is not actor:
                 return
             self._watch += 1  # from here on the old thread begins no turn; what it is at now, it is at alone
-            if self._at is not None:
-                self._parked[self._at] = []
-            self._relieve()
+            self._parked[actor] = []
+            try:
+                self._relieve()
+            except RuntimeError:  # the machine has no thread to give: they wait for each other, as they did
+                self._watch -= 1
+                del self._parked[actor]
+                return
+            self._at = None  # once is enough: whoever makes way again would forget what was parked
 
     def _relieve(self) -> None:
         thread = threading.Thread(target=self._run, args=(self._watch,), name=f"carrier {self._name}", daemon=True)
@@ -101,6 +116,7 @@ class Carrier:
             actor = slip.actor
             if actor.actor_stopped.is_set():
                 continue
+            self._since = monotonic()
             self._at = actor
             if self._watch != watch:
                 slip.lane.appendleft(slip)
@@ -114,12 +130,15 @@ class Carrier:
             else:
                 _turn(actor, envelope)
             is_stopped = actor.actor_stopped.is_set()  # looked at while nobody else runs its turns
-            if self._watch != watch:
+            with self._lock:
+                is_relieved = self._watch != watch
+                if not is_relieved:
+                    self._at = None
+            if is_relieved:
                 self._hand_over(actor)
                 if is_stopped:
                     self._let_go(is_ending=False)
                 return
-            self._at = None
             if is_stopped and self._let_go(is_ending=True):
                 return
 

@@ -10,6 +10,7 @@ from typing import Any
 import pykka
 import pytest
 
+from cmam.actors.carrier import Carrier, carried
 from cmam.actors.runtime import Directory, Failed, Latch, ThreadRuntime, Watched, waiting
 
 PATIENCE_S = 120
@@ -141,6 +142,70 @@ def test_who_is_at_one_thing_for_long_is_left_to_its_thread(started: ThreadRunti
     slow.tell("end")
     assert slow_done.wait(PATIENCE_S)
     assert [message.number for name, message, _ in heard if name == "slow"] == [1, 3]
+
+
+def test_a_long_turn_keeps_nobody_waiting() -> None:
+    """Once a turn has lasted, the next message has the others carried on; what is meant for the slow one waits."""
+    heard: list[Any] = []
+    directory, begun, go, done, slow_done = Directory(), Latch(), Latch(), Latch(), Latch()
+    listener = carried(Listener, Carrier("prompt", {}, long_s=0))
+    slow = listener.start("slow", directory, heard, slow_done)
+    quick = listener.start("quick", directory, heard, done)
+    slow.tell(Hold(begun, go))
+    assert begun.wait(PATIENCE_S)
+    for number in range(3):
+        slow.tell(Later(number))
+        quick.tell(Later(number))
+    quick.tell("end")
+    assert done.wait(PATIENCE_S)
+    assert [message.number for name, message, _ in heard if name == "slow"] == []
+    go.open()
+    slow.tell("end")
+    assert slow_done.wait(PATIENCE_S)
+    for name in ("slow", "quick"):
+        assert [message.number for told, message, _ in heard if told == name] == [0, 1, 2]
+
+
+def test_whoever_is_asked_twice_to_make_way_forgets_nothing(started: ThreadRuntime) -> None:
+    """What was parked for a slow actor before the second time is told it, though nothing else comes for it."""
+    heard: list[Any] = []
+    directory, begun, go, done = Directory(), Latch(), Latch(), Latch()
+    slow = started.start(Listener, "slow", directory, heard, done, carrier="c")
+    slow.tell(Hold(begun, go))
+    assert begun.wait(PATIENCE_S)
+    actor = directory.actor("slow")
+    assert actor is not None
+    slow.tell("end")
+    actor.make_way()
+    carrier: Carrier = actor.actor_inbox._carrier
+    while not carrier._parked.get(actor):
+        Latch().wait(0.001)
+    actor.make_way()
+    go.open()
+    assert done.wait(PATIENCE_S)
+
+
+def test_without_a_thread_for_a_relief_all_wait(started: ThreadRuntime, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A machine that has no thread to give costs time, not messages."""
+    heard: list[Any] = []
+    directory, begun, go, done = Directory(), Latch(), Latch(), Latch()
+    slow = started.start(Listener, "slow", directory, heard, done, carrier="c")
+    quick = started.start(Listener, "quick", directory, heard, done, carrier="c")
+    slow.tell(Hold(begun, go))
+    assert begun.wait(PATIENCE_S)
+    slow.tell(Later(1))
+    with monkeypatch.context() as patch:
+        patch.setattr(Carrier, "_relieve", _no_thread)
+        directory.actor("slow").make_way()  # type: ignore[union-attr]
+    quick.tell("end")
+    assert not done.is_open
+    go.open()
+    assert done.wait(PATIENCE_S)
+    assert [message.number for _, message, _ in heard] == [1]
+
+
+def _no_thread(_carrier: Carrier) -> None:
+    raise RuntimeError("can't start new thread")
 
 
 def test_what_was_not_taken_can_be_taken_back(started: ThreadRuntime) -> None:
