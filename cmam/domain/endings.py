@@ -16,7 +16,7 @@ from cmam.domain.events import (
 from cmam.domain.intents import as_held, forget
 from cmam.domain.quantities import Price, Volume
 from cmam.domain.reasons import Reason
-from cmam.domain.replacing import replace, without
+from cmam.domain.replacing import copied, replace, without
 from cmam.domain.restless import with_copy, without_copy
 from cmam.domain.view import AccountView, put
 
@@ -43,7 +43,9 @@ def finish(view: AccountView, event: CopyFinished, at_us: int) -> AccountView:
     copies = without_copy(view.copies, key)
     if copy.wait is Wait.TURN and copy.change is not None:
         copies = with_copy(copies, _turned(copy, copy.change, at_us))
-    view = replace(view, copies=copies, finished={**view.finished, key: ended}, by_position=by_position)
+    finished = copied(view.finished)
+    finished[key] = ended
+    view = replace(view, copies=copies, finished=finished, by_position=by_position)
     return forget(view)
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from cmam.domain.events import SymbolListSeen, TraderSeen, TrailingStopMoved
 from cmam.domain.ids import AssetId, PositionId
 from cmam.domain.quantities import Volume
-from cmam.domain.replacing import replace, without
+from cmam.domain.replacing import copied, replace, without
 from cmam.domain.symbols import SymbolSpec
 from cmam.domain.trades import Deal, ExecutionKind, Order, Position, PositionStatus
 from cmam.domain.view import AccountView
@@ -59,7 +59,8 @@ def take_position(
 
 def drop_position(view: AccountView, position: PositionId, at_ms: int) -> AccountView:
     """Forget a position, and remember that it is gone."""
-    closed = {**view.closed, position: at_ms}
+    closed = copied(view.closed)
+    closed[position] = at_ms
     while len(closed) > CLOSED_REMEMBERED:
         closed.pop(next(iter(closed)))
     return replace(

@@ -23,7 +23,7 @@ from cmam.domain.ids import IntentId
 from cmam.domain.levels import tighter, wanted_levels
 from cmam.domain.quantities import Volume
 from cmam.domain.reasons import Reason, Verdict
-from cmam.domain.replacing import replace, without
+from cmam.domain.replacing import copied, replace, without
 from cmam.domain.sessions import is_open, next_open
 from cmam.domain.shares import rejoined
 from cmam.domain.view import AccountView, put, resolve
@@ -114,7 +114,8 @@ def _source_closed(view: AccountView, key: CopyKey) -> AccountView:
     copy = view.finished.get(key)
     if copy is None:
         return view
-    finished = {**view.finished, key: replace(copy, source_closed=True)}
+    finished = copied(view.finished)
+    finished[key] = replace(copy, source_closed=True)
     return forget(replace(view, finished=finished))
 
 
