@@ -26,10 +26,12 @@ QUIET_US = 700_000
 RESTLESS_MAX = 8
 REFRESH_US = 60 * SECOND_US
 """How often what the broker holds is compared with what is believed, while all is well."""
-PUT_OFF_US, PUT_OFF_SPREAD_US = 5 * SECOND_US, SECOND_US // 10
-PUT_OFF_MAX = 4
+PUT_OFF_US, PUT_OFF_SPREAD_US = 5 * SECOND_US, SECOND_US * 4 // 10
+PUT_OFF_MAX = 8
 """How often in a row, and for how long each time, that look waits for a connection with nothing to send; accounts come
-back spread over another five seconds, so that the looks of a crowd do not fill the window before the next burst."""
+back spread over another twenty seconds, so that the looks of a crowd do not fill the window before the next burst.
+Where seven seconds of ten are bursts, all but four looks in a hundred find a moment between them, three minutes late at
+most."""
 
 
 class Questions:
