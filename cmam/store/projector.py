@@ -26,10 +26,11 @@ from cmam.store import schema
 from cmam.store.database import explain
 from cmam.store.envelope import Raw, UnknownEvent
 from cmam.store.errors import StoreError, StoreHeld, StoreMissing, StoreUnavailable, ViewsDamaged
-from cmam.store.fold import AccountStep, Fold, account_of
+from cmam.store.fold import ACCOUNT_PREFIX, AccountStep, Fold, account_of
 from cmam.store.lock import StoreLock
 from cmam.store.log import EventLog
-from cmam.store.snapshot import keep, kept_before
+from cmam.store.snapshot import keep, kept_before, pack
+from cmam.store.spacing import Spacing, thin
 from cmam.store.telling import Told
 from cmam.store.text import iso
 from cmam.store.views import Change, Row, changes_of_account, copy_row, healed_by, touched_copies
@@ -44,8 +45,6 @@ POLL_S = 0.02
 """How often the log is asked whether there is something new: one PRAGMA, a few microseconds."""
 SNAPSHOT_EVERY = 20_000
 """So many records may have to be folded again after the projector was killed."""
-SNAPSHOTS_KEPT = 8
-"""Of each account, spread over its stream: an old view is found by folding an eighth of it at most."""
 WAIT_TRIES = 100
 """Times 50 ms: how long an audit waits for a living projector to come up to the head of the log."""
 RETRY_S = 1.0
@@ -66,6 +65,7 @@ class Projector:
         self._views = views
         self._fold = Fold()
         self._told = Told()
+        self._spacing = Spacing()
         self._folded: dict[str, int] = {}
         self._since_snapshot = 0
         self.position = int(meta(views, POSITION) or 0)
@@ -90,29 +90,29 @@ class Projector:
         return len(page)
 
     def keep_snapshots(self) -> None:
-        """Store what was folded, so that the next projector need not fold it again."""
+        """Store all that was folded, so that the next projector need not fold it again."""
+        self._keep(self._fold.accounts)
+        self._since_snapshot = 0
+
+    def _keep(self, accounts: Iterable[AccountId]) -> None:
         rows = []
-        for account, view in self._fold.accounts.items():
-            stream = f"account:{account}"
+        for account in accounts:
+            view, stream = self._fold.accounts[account], f"{ACCOUNT_PREFIX}{account}"
             state, record = keep(view, self._told.of(account)), self._log.record(stream, view.version)
             if state is not None and record is not None:
-                name, link = f"{stream}@{view.version}", record.hash
-                rows.append({"name": name, "stream": stream, "version": view.version, "hash": link, "state": state})
+                name, link, packed = f"{stream}@{view.version}", record.hash, pack(state)
+                rows.append({"name": name, "stream": stream, "version": view.version, "hash": link, "state": packed})
+                self._spacing.was_kept(stream, view.version, len(state))
         with self._views.atomic():
             self._views.table(schema.FOLDS).upsert_all(rows, pk="name")
             for row in rows:
-                self._thin(str(row["stream"]))
-        self._since_snapshot = 0
+                thin(self._views, str(row["stream"]))
 
-    def _thin(self, stream: str) -> None:
-        """Let go of the snapshots that stand closest to others: explain goes on from the nearest one before."""
-        sql = "SELECT version FROM folds WHERE stream = ? ORDER BY version"
-        versions = [0, *(int(row[0]) for row in self._views.execute(sql, [stream]))]
-        while len(versions) > SNAPSHOTS_KEPT + 1:
-            gaps = {versions[n]: versions[n + 1] - versions[n - 1] for n in range(1, len(versions) - 1)}
-            closest = min(gaps, key=lambda version: (gaps[version], version))
-            versions.remove(closest)
-            self._views.execute("DELETE FROM folds WHERE stream = ? AND version = ?", [stream, closest])
+    def _due(self, page: Sequence[Raw]) -> list[AccountId]:
+        """The accounts of a page of which an old story would have to fold far from the last snapshot."""
+        last = {raw.stream: raw.version for raw in page}
+        found = ((account_of(stream), self._spacing.is_due(stream, version)) for stream, version in last.items())
+        return [account for account, is_due in found if is_due and account in self._fold.accounts]
 
     # --- folding ------------------------------------------------------------------------------------------------------
 
@@ -187,6 +187,8 @@ class Projector:
         self._since_snapshot += len(page)
         if self._since_snapshot >= SNAPSHOT_EVERY:
             self.keep_snapshots()
+        elif due := self._due(page):
+            self._keep(due)
 
     def _move(self, last: Raw) -> None:
         """Write first, so that the transaction is a writing one from its start; refuse if somebody else moved on."""

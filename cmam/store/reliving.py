@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from cmam.domain.account import AccountView, evolve
+from cmam.domain.account import AccountView, advance
 from cmam.domain.attempts import settings_of
 from cmam.domain.cases import Case
 from cmam.domain.events import AttemptDecided, ChangeDecided, CopyWoken
@@ -17,6 +17,7 @@ from cmam.domain.ids import AccountId, LinkId, ProfileId, StoreId
 from cmam.domain.link import LinkSettings, ProfileView, link_settings
 from cmam.domain.policy import BY_NAME
 from cmam.domain.registry import APP, PROFILE_PREFIX, Registry, evolve_registry
+from cmam.domain.view import in_the_making, lasting
 from cmam.store.envelope import Recorded
 from cmam.store.fold import account_of
 from cmam.store.log import EventLog
@@ -47,10 +48,12 @@ class Past:
         if kept is not None and kept.version > view.version:
             view = kept
         if view.version < version - 1:
+            making = in_the_making(view)
             for record in self._log.read_stream(f"account:{account}", after=view.version):
                 if record.version >= version:
                     break
-                view = evolve(view, record.event, record.at_us)
+                advance(making, record.event, record.at_us)
+            view = lasting(making)
         self._views[account] = view
         return view
 

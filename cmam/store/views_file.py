@@ -114,7 +114,7 @@ def shape() -> str:
     domain = Path(cmam.domain.__file__ or "").parent
     here = Path(__file__).parent
     tables = ("schema", "sql_views", "views", "views_registry", "words", "text", "projector")
-    ours = (*tables, "fold", "snapshot", "telling")
+    ours = (*tables, "fold", "snapshot", "spacing", "telling")
     for path in (*sorted(domain.glob("*.py")), *(here / f"{name}.py" for name in ours)):
         digest.update(path.read_bytes())
     return digest.hexdigest()

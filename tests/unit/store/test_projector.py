@@ -22,8 +22,7 @@ from cmam.store.errors import StoreUnavailable
 from cmam.store.lock import StoreLock
 from cmam.store.log import EventLog, Pending
 from cmam.store.projector import AnotherProjector, Projector, project_to_head
-from cmam.store.reliving import Past
-from cmam.store.snapshot import keep, kept_view, restore
+from cmam.store.snapshot import keep, pack, restore
 from cmam.store.views_file import VIEWS_NAME, open_views, views_position
 
 from .world import FIRST, LINKS, World, a_day
@@ -130,8 +129,9 @@ def test_a_snapshot_is_the_view_it_was_made_from() -> None:
     for view in world.views.values():
         kept = keep(view, (3, 1))
         assert kept is not None
-        assert restore(kept) == (view, (3, 1))
+        assert restore(pack(kept)) == (view, (3, 1))
     assert restore(b"{}") is None
+    assert restore(pack(b"{}")) is None
 
 
 def test_a_record_that_cannot_be_shown_is_noted_and_the_rest_goes_on() -> None:
@@ -263,22 +263,3 @@ def test_a_projector_without_a_store_says_so(tmp_path: Path) -> None:
     assert done.stderr.startswith("! There is no event store in")
     assert done.stderr.count("\n") == 1
     assert not (tmp_path / "nowhere").exists()
-
-
-def test_snapshots_are_few_spread_out_and_the_views_they_were(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """However long a log grows, some old views are kept over all of it, each as folding all over again gives it."""
-    world = World().set_up()
-    for _ in range(20):
-        world.leader_closes(world.leader_opens())
-    monkeypatch.setattr(projector, "PAGE", 10)
-    monkeypatch.setattr(projector, "SNAPSHOT_EVERY", 10)
-    views = open_views(world.log, tmp_path / VIEWS_NAME)
-    Projector(world.log, views).project()
-    versions = [row[0] for row in views.execute("SELECT version FROM folds WHERE stream = 'account:2001' ORDER BY 1")]
-    assert len(versions) == projector.SNAPSHOTS_KEPT
-    gaps = [after - before for before, after in zip([0, *versions], versions, strict=False)]
-    assert max(gaps) <= 3 * world.views[FIRST].version / projector.SNAPSHOTS_KEPT
-    for version in versions:
-        kept = kept_view(views, "account:2001", version + 1)
-        assert kept == Past(world.log).view_before(FIRST, version + 1)
-    assert kept_view(views, "account:2001", versions[0]) is None
