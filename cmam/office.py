@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
-from cmam.actors.control import NobodyListens, send_command
+from cmam.actors.control import NobodyListens, StillWaits, send_command
 from cmam.actors.spread import Spread
 from cmam.actors.status import StatusBoard
 from cmam.clock import SECOND_US, Clock, SystemClock
@@ -69,21 +69,34 @@ def carry_out(home: Home, request: Mapping[str, Any], *, command: str, clock: Cl
     running = ask_running(home, asked)
     if running is not None:
         return running
-    with _held(home, command, clock or SystemClock()) as desk:
-        return desk.carry_out(asked)
+    try:
+        with _held(home, command, clock or SystemClock()) as desk:
+            return desk.carry_out(asked)
+    except StoreHeld as held:
+        raise held.silent() from None
 
 
 def ask_running(home: Home, request: Mapping[str, Any]) -> dict[str, Any] | None:
-    """Ask the running system; None where none runs. Raises Refusal with its words when it says no."""
+    """Ask the running system; None where none answers. Raises Refusal with its words when it says no."""
     if not home.control_socket.exists():
         return None
     try:
         answer = send_command(home.control_socket, home.control_key, dict(request))
+    except StillWaits as late:
+        if request.get("command") == "status":
+            return None  # a look leaves nothing behind that could still be done
+        raise Refusal(str(late)) from late
     except NobodyListens:
         return None  # left behind by a process that was killed; the lock says who may write
     if not answer.pop("ok", False):
         raise Refusal(str(answer.get("error", "the running system refused")), int(answer.get("code", 1)))
     return answer
+
+
+def holder_of(home: Home) -> dict[str, Any] | None:
+    """Which process holds the store now: pid (0 where it has not said so), since, command; None if nobody does."""
+    found = StoreLock(home.root).holder()
+    return None if found is None else {"pid": found.pid, "since": found.since, "command": found.command}
 
 
 def operator_name() -> str:

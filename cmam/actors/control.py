@@ -14,6 +14,7 @@ import socket
 import struct
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from multiprocessing import AuthenticationError
 from multiprocessing.connection import Client, Connection, Listener, answer_challenge, deliver_challenge
 from pathlib import Path
@@ -26,13 +27,23 @@ REQUEST_BYTES_MAX = 4 * 1024 * 1024
 HANDSHAKE_S = 3.0
 """How long a client waits to be let in: a process that hangs must not make every command hang."""
 ANSWER_S = 30.0
-"""How long a client waits for its answer, and the listener for a client's request."""
+"""How long the listener waits for an answer, or for a client's request."""
+CLIENT_S = ANSWER_S + 2.0
+"""How long a client waits for its answer: a little longer, so that the listener's word comes first."""
+STILL_WAITS = (
+    "The running system has taken the command but not answered in time: it is busy, or its store takes nothing. It may "
+    "still carry it out: look with `cmam status` before you ask again."
+)
 
 Handle = Callable[[dict[str, Any], Callable[[dict[str, Any]], None]], None]
 
 
 class NobodyListens(Exception):
     """No running system answers on this home's control socket."""
+
+
+class StillWaits(Exception):
+    """The running system has the command and did not answer: nobody knows whether it will be carried out."""
 
 
 class ControlListener:
@@ -65,7 +76,8 @@ class ControlListener:
                 Client(str(self._socket), family="AF_UNIX").close()
             except (OSError, EOFError, AuthenticationError):
                 log.debug("- the control listener was gone already")
-            self._listener.close()
+            with suppress(FileNotFoundError):  # somebody has removed the socket, or the whole home
+                self._listener.close()
         self._socket.unlink(missing_ok=True)
         self._key_file.unlink(missing_ok=True)
 
@@ -98,7 +110,7 @@ class ControlListener:
 
             self._handle(request, answer)
             if not answered.wait(ANSWER_S):
-                answers.append({"ok": False, "error": "the running system did not answer in time", "code": 1})
+                answers.append({"ok": False, "error": STILL_WAITS, "code": 1})
             connection.send_bytes(json.dumps(answers[0]).encode())
         except (OSError, EOFError, ValueError, TypeError) as error:
             log.warning("! a control client was cut off: %s", error)
@@ -130,13 +142,13 @@ def _dial(path: Path, key: bytes) -> Connection:
 
 
 def send_command(path: Path, key_file: Path, request: dict[str, Any]) -> dict[str, Any]:
-    """Send a request to the running system and wait for its answer; raises NobodyListens."""
+    """Send a request to the running system and wait for its answer; raises NobodyListens or StillWaits."""
     try:
         key = key_file.read_bytes()
         with _dial(path, key) as connection:
             connection.send_bytes(json.dumps(request).encode())
-            if not connection.poll(ANSWER_S):
-                raise NobodyListens(f"the running system did not answer within {ANSWER_S:.0f} s")
+            if not connection.poll(CLIENT_S):
+                raise StillWaits(STILL_WAITS)
             document = json.loads(connection.recv_bytes(REQUEST_BYTES_MAX))
     except (OSError, EOFError, AuthenticationError, ValueError) as error:
         raise NobodyListens(f"no running system answers on {path}: {type(error).__name__} {error}") from error

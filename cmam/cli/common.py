@@ -12,6 +12,7 @@ import re
 import select
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from enum import IntEnum
 from importlib import import_module
@@ -163,9 +164,10 @@ def key_values(context: click.Context, parameter: click.Parameter, values: Seque
 
 
 def say(text: str, *, error: bool = False) -> None:
-    """Talk to the person, on stderr."""
+    """Talk to the person, on stderr; that nobody listens any more, as at a closed terminal, ends nothing."""
     prefix = click.style("cmam: ", fg="red", bold=True) if error else ""
-    click.echo(prefix + text, err=True)
+    with suppress(OSError):
+        click.echo(prefix + text, err=True)
 
 
 def counted(number: int, noun: str) -> str:

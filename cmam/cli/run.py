@@ -9,7 +9,7 @@ import queue
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -22,9 +22,12 @@ if TYPE_CHECKING:
     from cmam.actors.ending import Ended
     from cmam.actors.runtime import Latch
     from cmam.bootstrap import Ready
+    from cmam.clock import Clock
 
 LEFT_SHOWN_MAX = 20
 """So many copies are named at the end; more are counted."""
+SAME_REQUEST_US = 500_000
+"""Signals so soon after the first are its echo: nobody presses Ctrl-C twice so fast, and means it."""
 WATCH_S = 0.5
 """How often `status --watch` and the live screen look: often enough to follow, too rarely to cost."""
 
@@ -113,17 +116,36 @@ def left_lines(found: Ended, names: Mapping[int, str]) -> list[str]:
     return lines
 
 
+def ender(stop: Latch, clock: Clock, leave: Callable[[int], None]) -> Callable[[int, Any], None]:
+    """What to do on a signal: the first asks for an end in order, a later SIGINT or SIGTERM takes it at once.
+
+    A wrapper (make, timeout, a shell that closes) often hands on what its whole group has got already: what follows
+    within half a second is the same request. A closed terminal only ever asks.
+    """
+    asked_us = 0
+
+    def handle(number: int, _frame: Any) -> None:
+        nonlocal asked_us
+        if not stop.is_open:
+            asked_us = clock.monotonic()
+            stop.open()
+        elif number != signal.SIGHUP and clock.monotonic() - asked_us >= SAME_REQUEST_US:
+            leave(128 + number)
+
+    return handle
+
+
 @contextmanager
 def _signals(stop: Latch, log_file: Path | None) -> Iterator[None]:
     """The first signal asks for the end, the second takes it; SIGUSR1 writes stacks where the log goes."""
     import faulthandler
 
-    def handle(number: int, _frame: Any) -> None:
-        if stop.is_open:
-            os._exit(128 + number)
-        stop.open()
+    from cmam.clock import SystemClock
 
-    before = {number: signal.signal(number, handle) for number in (signal.SIGINT, signal.SIGTERM)}
+    handle = ender(stop, SystemClock(), os._exit)
+    is_kept = signal.getsignal(signal.SIGHUP) is signal.SIG_IGN  # as nohup wants it
+    numbers = (signal.SIGINT, signal.SIGTERM, *(() if is_kept else (signal.SIGHUP,)))
+    before = {number: signal.signal(number, handle) for number in numbers}
     stacks = log_file.open("a", encoding="utf-8") if log_file is not None else sys.__stderr__
     if stacks is not None:
         faulthandler.register(signal.SIGUSR1, file=stacks, all_threads=True)
@@ -199,7 +221,8 @@ def _start_screen(me: Face) -> subprocess.Popen[bytes]:
 def status(watch: bool) -> None:
     """Show connections, accounts, profiles, links, the rate budget and alerts; from any terminal.
 
-    Without a running system: what was stored last, `running: false`, exit code 0.
+    Without a running system: what was stored last, `running: false`, exit code 0. Where one holds the store but does
+    not answer, `holder` names its process.
     """
     me = face()
     if watch:
@@ -221,8 +244,10 @@ def document_of_home(me: Face) -> dict[str, Any]:
 
     running = office.ask_running(me.home, {"command": "status"})
     document = running if running is not None else office.stored_status(me.home)
+    holder = office.holder_of(me.home) if running is None else None
     return {
         **document,
+        "holder": holder,
         "views_behind": office.views_lag(me.home),
         "log": office.log_growth(me.home),
         "warnings": _warnings(me),
@@ -259,9 +284,9 @@ def _watch(me: Face) -> None:
         while not pause.is_open:
             document = document_of_home(me)
             live.update(status_screen(document), refresh=True)
-            if was_running and not document["running"]:
+            if was_running and not document["running"] and document["holder"] is None:
                 break
-            was_running = bool(document["running"])
+            was_running = was_running or bool(document["running"])
             pause.wait(WATCH_S)
 
 

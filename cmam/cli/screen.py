@@ -57,6 +57,10 @@ def _bytes(count: int) -> str:
 
 
 def _headline(document: Mapping[str, Any]) -> Text:
+    if holder := document.get("holder"):
+        who = f"process {holder['pid']}, {holder['command']}, since {holder['since']}"
+        what = f"cmam does not answer ({who}): it starts, ends or hangs; this is what was stored last."
+        return Text(what, style="bold red")
     if not document.get("running"):
         return Text("cmam is not running; this is what was stored last.", style="bold yellow")
     accounts = document.get("accounts", ())

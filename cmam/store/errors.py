@@ -38,15 +38,24 @@ class StoreMissing(StoreBroken):
 class StoreHeld(StoreError):
     """Another process holds the store."""
 
-    def __init__(self, pid: int | None, since: str, command: str, folder: str) -> None:
+    def __init__(self, pid: int | None, since: str, command: str, folder: str, *, is_silent: bool = False) -> None:
         self.pid = pid
         self.since = since
         self.command = command
+        self.folder = folder
         who = f"process {pid} ({command}, since {since})" if pid is not None else "a process that has not said its name"
-        super().__init__(
-            f"The store in {folder} is held by {who}. Only one cmam may write a store: stop that one, or use its "
-            "control commands (cmam status, pause, resume, flatten), or choose another folder with --home."
+        way = (
+            "It does not answer commands: it starts, ends or hangs. Nothing was done. Ask again; `cmam flatten "
+            "--direct` closes past one that hangs."
+            if is_silent
+            else "Only one cmam may write a store: stop that one, or use its control commands (cmam status, pause, "
+            "resume, flatten), or choose another folder with --home."
         )
+        super().__init__(f"The store in {folder} is held by {who}. {way}")
+
+    def silent(self) -> StoreHeld:
+        """The same of a holder that was asked before, and did not answer."""
+        return StoreHeld(self.pid, self.since, self.command, self.folder, is_silent=True)
 
 
 class RecordRefused(StoreError):

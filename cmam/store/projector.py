@@ -49,6 +49,8 @@ WAIT_TRIES = 100
 """Times 50 ms: how long an audit waits for a living projector to come up to the head of the log."""
 RETRY_S = 1.0
 """How long to wait before views that could not be written are tried again."""
+SAID_EVERY = 60
+"""What goes wrong again and again is said the first time, and then once in so many tries."""
 TAKE_OVER_S = 10.0
 """How long a new projector waits for one that still drains, or for an audit that projects."""
 
@@ -325,13 +327,18 @@ def stop(child: subprocess.Popen[bytes], timeout_s: float = 3.0) -> int:
 
 def follow(log: EventLog, home: Path, held: int = 0) -> None:
     """Project whatever comes, until the file descriptor `held` ends; then once more, and return."""
-    while not _follow_until_it_fails(log, home, held):
+    said, times = "", 0
+    while why := _follow_until_it_fails(log, home, held):
+        times = times + 1 if why == said else 0
+        said = why
+        if times % SAID_EVERY == 0:  # a disk that is full for hours fills nobody's screen
+            _say(why)
         if _has_ended(held, RETRY_S):
             return
 
 
-def _follow_until_it_fails(log: EventLog, home: Path, held: int) -> bool:
-    """True at the end of `held`. What fails is begun anew from the file: what is in memory may be ahead of it."""
+def _follow_until_it_fails(log: EventLog, home: Path, held: int) -> str:
+    """Why it failed, or "" at the end of `held`. It is begun anew from the file: what is in memory may be ahead."""
     try:
         with closing(open_views(log, home / VIEWS_NAME)) as views:
             projector, seen, has_ended = Projector(log, views), -1, False
@@ -345,13 +352,11 @@ def _follow_until_it_fails(log: EventLog, home: Path, held: int) -> bool:
                     projector.project()
             projector.keep_snapshots()
     except ViewsDamaged as error:
-        _say(str(error))
         discard_views(home / VIEWS_NAME)
-        return False
+        return str(error)
     except StoreUnavailable as error:
-        _say(str(error))
-        return False
-    return True
+        return str(error)
+    return ""
 
 
 def _has_ended(held: int, wait_s: float) -> bool:
@@ -368,7 +373,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="cmam.store.projector", description=main.__doc__)
     parser.add_argument("--home", type=Path, required=True)
     home: Path = parser.parse_args(arguments).home
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the parent, whose end closes our standard input
+    for number in (signal.SIGINT, signal.SIGHUP):  # they are for the parent, whose end closes our standard input
+        signal.signal(number, signal.SIG_IGN)
     try:
         with (
             closing(EventLog.read_only(home)) as log,

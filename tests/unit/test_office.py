@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Any
 import pytest
 
 from cmam import office
+from cmam.actors import control
 from cmam.actors.control import ControlListener
 from cmam.config.home import Home
 from cmam.domain.ids import AccountId
@@ -113,6 +115,41 @@ def test_a_running_system_may_refuse(home: Home) -> None:
         with pytest.raises(Refusal, match="not now") as caught:
             _do(home, command="pause", all=True)
         assert caught.value.code == 2
+
+
+def test_a_command_that_is_taken_and_not_answered_may_still_happen_and_says_so(
+    home: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever hears no answer must not think that nothing will be done: the sentence says where to look."""
+    monkeypatch.setattr(control, "ANSWER_S", 0.01)
+    home.prepare()
+    home.prepare_runtime()
+    listener = ControlListener(home.control_socket, home.control_key, lambda request, answer: None)
+    listener.start()
+    try:
+        with pytest.raises(Refusal, match="may still carry it out: look with `cmam status`"):
+            _do(home, command="pause", all=True)
+    finally:
+        listener.stop()
+
+
+def test_whoever_holds_the_store_without_answering_is_named(home: Home) -> None:
+    """A process that hangs is no process that is not there: it has a name, and a command says that nothing was done."""
+    home.prepare()
+    assert office.holder_of(home) is None
+    with StoreLock(home.root).acquire(since="2020-01-01T00:00:00.000Z", command="cmam start"):
+        found = office.holder_of(home)
+        assert found == {"pid": os.getpid(), "since": "2020-01-01T00:00:00.000Z", "command": "cmam start"}
+        with pytest.raises(StoreHeld, match=r"does not answer commands.*Nothing was done"):
+            _do(home, command="pause", all=True)
+    assert office.holder_of(home) is None
+
+
+def test_a_listener_whose_socket_was_removed_ends_like_any_other(home: Home) -> None:
+    """A cleaner of temporary files, or the end of the whole home, must not turn an orderly end into a fault."""
+    with Running(home, lambda request: {"ok": True}):
+        home.control_socket.unlink()
+    assert not home.control_key.exists()
 
 
 def test_a_socket_without_a_system_is_passed_over(home: Home) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import json
 from collections.abc import Iterator, Mapping
@@ -14,7 +15,7 @@ from hypothesis import strategies as st
 from rich.console import Console
 
 from cmam.cli import common
-from cmam.cli.common import Exit, Failure, key_values, print_rows
+from cmam.cli.common import Exit, Failure, key_values, print_rows, say
 from cmam.cli.failures import CODES, code_of
 from cmam.cli.main import Root, cli, run
 from cmam.cli.screen import status_screen
@@ -132,6 +133,26 @@ def test_a_closed_pipe_is_no_error(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("os.dup2", lambda *_: None)
     monkeypatch.setattr("sys.stdout.fileno", lambda: 1, raising=False)
     assert run(["status"]) == 0
+
+
+def test_talk_that_nobody_hears_ends_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A terminal that was closed refuses every word; the orderly end behind the word goes on."""
+
+    class Gone(io.StringIO):
+        def write(self, _: str) -> int:
+            raise OSError(errno.EIO, "Input/output error")
+
+    monkeypatch.setattr("sys.stderr", Gone())
+    say("Left open: 1 position.")
+
+
+def test_a_system_that_does_not_answer_is_not_called_stopped() -> None:
+    """The headline names the process that holds the store: who hangs must be ended, who is gone must be started."""
+    text = io.StringIO()
+    holder = {"pid": 77, "since": "2020-01-01T00:00:00.000Z", "command": "cmam start"}
+    Console(file=text, width=200).print(status_screen({"running": False, "holder": holder}))
+    assert "does not answer (process 77, cmam start, since 2020" in text.getvalue()
+    assert "is not running" not in text.getvalue()
 
 
 def _closed(*_: object) -> Mapping[str, Any]:

@@ -1,12 +1,15 @@
-"""What `cmam start` does around the running system: the last line of defence for secrets in log lines."""
+"""What `cmam start` does around the running system: secrets masked in log lines, and what a signal asks for."""
 
 from __future__ import annotations
 
 import logging
+import signal
 
 import pytest
 
-from cmam.cli.run import _Masked
+from cmam.actors.runtime import Latch
+from cmam.cli.run import SAME_REQUEST_US, _Masked, ender
+from cmam.clock import ManualClock
 
 TOKEN = "an-access-token-of-somebody"
 
@@ -26,3 +29,28 @@ def test_a_secret_leaves_a_log_line_as_a_mask(text: str, args: tuple[object, ...
     record = logging.LogRecord("cmam", logging.INFO, "", 0, text, args, None)
     assert _Masked((TOKEN, "ab")).filter(record)
     assert record.getMessage() == shown
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "after_us", "left"),
+    [
+        (signal.SIGINT, signal.SIGINT, SAME_REQUEST_US, [130]),
+        (signal.SIGTERM, signal.SIGINT, SAME_REQUEST_US, [130]),
+        (signal.SIGINT, signal.SIGINT, SAME_REQUEST_US - 1, []),
+        (signal.SIGINT, signal.SIGTERM, 0, []),
+        (signal.SIGHUP, signal.SIGHUP, SAME_REQUEST_US, []),
+        (signal.SIGHUP, signal.SIGTERM, SAME_REQUEST_US, [143]),
+    ],
+)
+def test_a_second_signal_leaves_at_once_unless_it_is_the_echo_of_the_first(
+    first: int, second: int, after_us: int, left: list[int]
+) -> None:
+    """The first asks for an end in order; a wrapper that hands it on twice, or a closed terminal, does not cut it."""
+    stop, clock, codes = Latch(), ManualClock(), list[int]()
+    handle = ender(stop, clock, codes.append)
+    handle(first, None)
+    assert stop.is_open
+    assert codes == []
+    clock.advance(after_us)
+    handle(second, None)
+    assert codes == left

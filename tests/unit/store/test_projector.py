@@ -250,6 +250,18 @@ def test_views_of_another_version_that_is_running_are_left_alone(tmp_path: Path)
     world.log.close()
 
 
+def test_a_failure_that_goes_on_is_said_once_and_then_rarely(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A disk that is full for an hour is a few lines, not one a second; another failure is said at once."""
+    fails = [*["full"] * (projector.SAID_EVERY + 1), "torn", "full", ""]
+    monkeypatch.setattr(projector, "_follow_until_it_fails", lambda *_: fails.pop(0))
+    monkeypatch.setattr(projector, "_has_ended", lambda *_: False)
+    with closing(EventLog.open(tmp_path)) as log:
+        projector.follow(log, tmp_path)
+    assert capsys.readouterr().err.splitlines() == ["! full", "! full", "! torn", "! full"]
+
+
 def test_a_projector_without_a_store_says_so(tmp_path: Path) -> None:
     """One sentence on stderr and exit 1; no traceback, and nothing is made."""
     done = subprocess.run(
