@@ -203,6 +203,8 @@ class AccountActor(Watched):
             self._following.look_for_strays()
         if kind is Kind.REFRESH:
             self._following.note_findings()
+        if kind is not Kind.LOOKUP:
+            self._following.ask_for_unasked(is_first=kind is Kind.FULL)
         self._asides.look()
         self._watches.guard()
         self._arm()

@@ -37,9 +37,11 @@ from cmam.domain.events import (
     SymbolSpecSeen,
 )
 from cmam.domain.ids import IntentId, StoreId, SymbolId
+from cmam.domain.needs import needed
 from cmam.domain.quantities import Quote
 from cmam.domain.symbols import SymbolSpec
 from cmam.domain.turn import SETTLE_US, Turn, step, withdrawn
+from cmam.domain.unasked import asking, freed
 from cmam.openapi import requests
 from cmam.openapi.budget import Lane
 from cmam.openapi.quotes import QuoteBoard
@@ -151,6 +153,9 @@ class Desk:
         self.commit(turn, facts, now, received_us, after=then)
         if turn.folded is not None:
             self.followers.tell(before, turn.folded, fact, received_us)
+        for key in freed(before, fact):
+            if any(needed(self.view, key, now)):
+                self.fact(asking(key))
 
     def commit(
         self,

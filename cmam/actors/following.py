@@ -26,6 +26,7 @@ from cmam.domain.strays import is_lacking
 from cmam.domain.sync import reopening
 from cmam.domain.turn import decide_change, wakes
 from cmam.domain.twins import in_words, latched, twin_in_report, twin_in_snapshot
+from cmam.domain.unasked import Unasked, still_unasked, unasked
 from cmam.openapi.quotes import BrokerClock
 
 ENDS = (ChangeKind.CLOSED, ChangeKind.ORDER_CANCELLED, ChangeKind.ORDER_EXPIRED)
@@ -43,6 +44,7 @@ class Following:
         self._deferred: list[m.LeaderChanged | m.LeaderHolds] = []
         self._tickets: dict[LinkId, int] = {}
         self._made_up: set[tuple[LinkId, str]] = set()
+        self._unasked: Unasked = {}
 
     # --- which links ----------------------------------------------------------------------------------------------
 
@@ -74,6 +76,17 @@ class Following:
         if found != desk.view.findings:
             desk.fact(FindingsMade(findings=found))
         desk.alert(m.Alert("findings", by_hand(found)))
+
+    def ask_for_unasked(self, *, is_first: bool) -> None:
+        """Ask for what a copy needed at the last look already and has not asked for since; `is_first`: there was none.
+
+        What a copy needs asks for itself as it comes about. This is for what was overlooked then: it would stay until
+        something else happens to the copy, or until the next connect.
+        """
+        desk = self._desk
+        before, self._unasked = {} if is_first else self._unasked, unasked(desk.view, desk.ports.clock.now())
+        for fact in still_unasked(before, self._unasked):
+            desk.fact(fact)
 
     def twin_in_report(self, fact: Event) -> str:
         """What a report shows that only another cmam under this store's name can have asked for; empty where nothing.

@@ -8,6 +8,7 @@ import pytest
 
 from cmam.domain.account import AccountView, evolve
 from cmam.domain.changes import ChangeKind
+from cmam.domain.commands import CommandKind
 from cmam.domain.events import (
     ExecutionSeen,
     Finding,
@@ -25,6 +26,7 @@ from cmam.domain.quantities import Side, Volume
 from cmam.domain.rebuilding import rebuilt
 from cmam.domain.reconcile import FINDINGS, findings
 from cmam.domain.trades import ExecutionKind, OrderStatus, Position
+from cmam.domain.unasked import asking, still_unasked, unasked
 from tests.factories import LEADER, LINK, LOT, STORE, Pair, a_view, price
 
 MINUTE_US = 60_000_000
@@ -122,6 +124,29 @@ def test_wrong_size() -> None:
     pair = _copied()
     _believes(pair, LOT // 2)
     assert _kinds(_found(pair, _held())) == {FindingKind.WRONG_SIZE: Remedy.NOTHING}
+
+
+def test_what_nobody_asked_for_is_told_from_what_is_under_way_or_waits_for_its_next_try() -> None:
+    """A need that no fact has asked for is unasked; once asked, or refused a moment ago, it is not."""
+    pair = _copied()
+    assert unasked(pair.view, pair.now_us) == {}
+    _believes(pair, 2 * LOT)
+    _shows(pair, volume=Volume(2 * LOT))
+    first = unasked(pair.view, pair.now_us)
+    ((key, (_, wanted)),) = first.items()
+    assert list(still_unasked({}, first)) == []
+    assert list(still_unasked(first, first)) == [asking(key)]
+    assert [(command.kind, command.volume) for command in wanted] == [(CommandKind.CLOSE, LOT)]
+    pair.fact(asking(key))
+    assert pair.commands[-1] == wanted[0]
+    assert unasked(pair.view, pair.now_us) == {}
+    pair.refuse("TRADING_BAD_VOLUME", temporary=True)
+    assert unasked(pair.view, pair.now_us) == {}
+    again = unasked(pair.view, pair.now_us + LATER_US)
+    assert list(again) == [key]
+    assert list(still_unasked(first, again)) == []
+    pair.view = replace(pair.view, health=Health.DOWN)
+    assert unasked(pair.view, pair.now_us + LATER_US) == {}
 
 
 def test_residue() -> None:

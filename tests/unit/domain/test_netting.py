@@ -7,12 +7,13 @@ import pytest
 from cmam.domain.account import CopyState
 from cmam.domain.changes import ChangeKind
 from cmam.domain.commands import CommandKind
-from cmam.domain.events import ChangeDecided
+from cmam.domain.events import ChangeDecided, IntentDropped, RequestRefused
 from cmam.domain.ids import AccountId, PositionId, SourceKey, position_source
 from cmam.domain.quantities import Side, Volume
 from cmam.domain.reasons import Reason, Verdict
 from cmam.domain.shares import pooled_excess
 from cmam.domain.trades import AccountType
+from cmam.domain.unasked import asking, freed, unasked
 from tests.factories import LOT, Pair, a_view, price
 
 
@@ -97,6 +98,33 @@ def test_shares_that_end_together_leave_one_after_the_other() -> None:
     pair.ends(2, LOT)
     assert [intent.command.volume for intent in pair.waiting] == [2 * LOT]
     pair.answer()
+    assert (pair.net, pair.view.copies) == (0, {})
+
+
+@pytest.mark.parametrize("how", ["refused", "dropped"])
+def test_a_share_whose_close_comes_back_undone_frees_the_next(how: str) -> None:
+    """The next share's close waited for that one's turn: once asked it goes out, and the first at its next try."""
+    pair = netted()
+    for number, volume in ((1, 2 * LOT), (2, LOT)):
+        pair.opens_at(number, volume)
+        pair.answer()
+    pair.ends(1, 2 * LOT)
+    pair.ends(2, LOT)
+    before = pair.view
+    if how == "refused":
+        pair.refuse("TRADING_BAD_VOLUME", temporary=True)
+    else:
+        pair.drop()
+    fact = next(event for event, _ in reversed(pair.said) if isinstance(event, RequestRefused | IntentDropped))
+    (waiting,) = freed(before, fact)
+    assert waiting[1] == key(2)
+    assert list(unasked(pair.view, pair.now_us)) == [waiting]
+    pair.fact(asking(waiting))
+    assert [(intent.source, intent.command.volume) for intent in pair.waiting] == [(key(2), LOT)]
+    pair.passes(60_000_000)
+    assert [intent.source for intent in pair.waiting] == [key(2)]
+    pair.answer()
+    assert [intent.source for intent in pair.sent] == [key(1), key(2), key(1), key(2), key(1)]
     assert (pair.net, pair.view.copies) == (0, {})
 
 

@@ -1,0 +1,108 @@
+"""The look of once a minute: what a copy needs and nobody asked for is asked for, once, at the second look."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from cmam.domain import turn
+from cmam.domain.commands import Command
+from cmam.domain.events import ChangeDecided, CopyOverdue, FindingKind, FindingsMade, IntentRecorded
+from cmam.store.replay import verify
+from tests.whole import NETTED, SAME_BROKER, Whole
+
+LOT = 10_000_000
+MINUTE = 60
+
+
+def _nothing(*_: object) -> Iterator[Command]:
+    """No need is seen: as if the fact that made it had asked for nothing."""
+    return iter(())
+
+
+def _overlooked(whole: Whole, follower: int, patch: pytest.MonkeyPatch) -> int:
+    """Let the leader close a half, and the need that this makes be overlooked; answers the leader's position."""
+    position = whole.person.buy(LOT)
+    whole.run(2)
+    asked = len(whole.events(follower, IntentRecorded))
+    with patch.context() as overlooking:
+        overlooking.setattr(turn, "needed", _nothing)
+        whole.person.close(position, LOT // 2)
+        whole.run(2)
+    assert len(whole.events(follower, ChangeDecided)) == 2
+    assert len(whole.events(follower, IntentRecorded)) == asked
+    return position
+
+
+@pytest.mark.parametrize("follower", [SAME_BROKER, NETTED])
+def test_what_was_overlooked_is_said_at_one_look_and_done_at_the_next(
+    follower: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A copy that holds too much and of which nothing is under way is reduced within two looks, once."""
+    whole = Whole(seed=3, followers=(follower,))
+    whole.start_ready()
+    _overlooked(whole, follower, monkeypatch)
+    said = len(whole.events(follower, FindingsMade))
+    whole.stepper.run_until(lambda: len(whole.events(follower, FindingsMade)) > said, 2 * MINUTE * 1_000_000)
+    (finding,) = whole.events(follower, FindingsMade)[-1].findings
+    assert finding.kind is FindingKind.WRONG_SIZE
+    assert [held.volume for held in whole.person.holds(follower)] == [LOT]
+    assert whole.events(follower, CopyOverdue) == []
+    whole.run(MINUTE + 10)
+    assert [held.volume for held in whole.person.holds(follower)] == [LOT // 2]
+    whole.run(3 * MINUTE)
+    assert [held.volume for held in whole.person.holds(follower)] == [LOT // 2]
+    assert len(whole.events(follower, CopyOverdue)) == 1
+    assert whole.events(follower, FindingsMade)[-1].findings == ()
+    assert whole.stepper.failures == []
+
+
+def test_what_was_asked_between_two_looks_is_not_asked_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The leader closes the rest between the looks: the copy is closed whole by that, and the look adds nothing."""
+    whole = Whole(seed=3)
+    whole.start_ready()
+    position = _overlooked(whole, SAME_BROKER, monkeypatch)
+    said = len(whole.events(SAME_BROKER, FindingsMade))
+    whole.stepper.run_until(lambda: len(whole.events(SAME_BROKER, FindingsMade)) > said, 2 * MINUTE * 1_000_000)
+    whole.person.close(position, LOT // 2)
+    whole.run(3 * MINUTE)
+    assert whole.person.holds(SAME_BROKER) == []
+    assert whole.events(SAME_BROKER, CopyOverdue) == []
+    assert whole.stepper.failures == []
+
+
+def test_while_all_is_asked_for_the_looks_record_nothing() -> None:
+    """Copies that are as they should be, and a close that the broker refuses and is asked again in its time."""
+    whole = Whole(seed=5)
+    whole.start_ready()
+    position = whole.person.buy(LOT)
+    whole.run(2)
+    asked = len(whole.events(SAME_BROKER, IntentRecorded))
+    whole.run(3 * MINUTE)
+    assert len(whole.events(SAME_BROKER, IntentRecorded)) == asked
+    assert whole.events(SAME_BROKER, CopyOverdue) == []
+    whole.person.close(position, LOT)
+    whole.run(2 * MINUTE)
+    assert whole.person.holds(SAME_BROKER) == []
+    assert whole.events(SAME_BROKER, CopyOverdue) == []
+    assert verify(whole.log.read_all()).is_identical
+
+
+def test_on_a_net_a_refused_close_holds_up_no_other_one() -> None:
+    """Two shares end together and the first is refused: the second goes out at once, the first at its next try."""
+    whole = Whole(seed=6, followers=(NETTED,))
+    whole.start_ready()
+    positions = [whole.person.buy(volume) for volume in (LOT, LOT // 2)]
+    whole.run(2)
+    asked = len(whole.events(NETTED, IntentRecorded))
+    whole.broker.set_fault("error", {"account": str(NETTED), "type": "2111", "code": "NO_QUOTES", "count": "1"})
+    for position, volume in zip(positions, (LOT, LOT // 2), strict=True):
+        whole.person.close(position, volume)
+    whole.run(10)
+    closes = [intent.source for intent in whole.events(NETTED, IntentRecorded)[asked:]]
+    assert len(closes) == 3
+    assert closes[0] == closes[2] != closes[1]
+    assert whole.person.holds(NETTED) == []
+    assert verify(whole.log.read_all()).is_identical
+    assert whole.stepper.failures == []
