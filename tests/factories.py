@@ -209,6 +209,8 @@ class Pair:
     resting: dict[OrderId, Order] = field(default_factory=dict)
     fill_offset: int = 0
     warming: bool = False
+    leader: AccountView | None = None
+    """The leader as a later look at a waiting open sees it."""
     _answered: int = 0
     _last_id: int = 7_000
     _cause: int = 0
@@ -324,7 +326,9 @@ class Pair:
 
         def look(copy: Copy, link: LinkSettings) -> Inputs:
             quote = self.leader_quote()
-            return gather_for_copy(self.view, copy, link, self.quote, leader_quote=quote, warming=self.warming)
+            return gather_for_copy(
+                self.view, copy, link, self.quote, leader_quote=quote, leader=self.leader, warming=self.warming
+            )
 
         for fact in wakes(self.view, {LINK: self.link}, look, self.now_us):
             self.fact(fact)

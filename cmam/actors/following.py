@@ -253,6 +253,7 @@ class Following:
             leader_quote=self._leader_quote(copy.change),
             clock_offset_ms=clock.offset_ms,
             clock_doubt_ms=clock.doubt_ms,
+            leader=self._desk.ports.status.view(copy.leader),
             warming=self._is_warming(copy.leader),
         )
 

@@ -133,9 +133,11 @@ def gather_for_copy(
     leader_quote: Quote | None = None,
     clock_offset_ms: int = 0,
     clock_doubt_ms: int = 0,
+    leader: AccountView | None = None,
     warming: bool = False,
 ) -> Inputs:
-    """All that another look at a waiting copy may rest on."""
+    """All that another look at a waiting copy may rest on; with the `leader`'s view, foreign copies of it too: another
+    copier may have begun while this one waited."""
     assert copy.change is not None, f"expected a copy that waits, found {copy.key}"
     return gather(
         view,
@@ -145,6 +147,7 @@ def gather_for_copy(
         leader_quote=leader_quote,
         clock_offset_ms=clock_offset_ms,
         clock_doubt_ms=clock_doubt_ms,
+        leader=leader,
         warming=warming,
     )
 

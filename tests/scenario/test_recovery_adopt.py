@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from cmam.domain.events import ChangeDecided, CopyRebuilt, IntentRecorded
+from cmam.domain.events import AttemptDecided, ChangeDecided, CopyRebuilt, IntentRecorded
+from cmam.domain.ids import OrderId, PositionId, order_source, position_source
+from cmam.domain.reasons import Reason
 from cmam.openapi._pb import OpenApiModelMessages_pb2 as model
 from cmam.store.replay import verify
 from tests.whole import SAME_BROKER, FaultyLog, Whole
@@ -73,3 +75,21 @@ def test_what_is_adopted_while_nothing_runs_is_managed_from_the_next_start() -> 
     whole.run(3)
     assert whole.person.holds(SAME_BROKER) == []
     assert verify(whole.log.read_all()).is_identical
+
+
+def test_a_second_store_that_begins_while_an_open_waits_ends_the_wait() -> None:
+    """Ours waits for a better price; a copy of another trade by another store appears: ours is skipped, not doubled."""
+    whole = Whole(seed=4, settings={"wait_for_better": "20"})
+    whole.start_ready()
+    held = whole.person.buy(LOT)
+    whole.run(1)
+    assert [event.verdict for event in whole.events(SAME_BROKER, ChangeDecided)] == ["copy"]
+    assert not whole.events(SAME_BROKER, IntentRecorded)
+    pending = whole.person.place(model.LIMIT, LOT, price=0.9)
+    whole.person.buy(LOT, account=SAME_BROKER, label=f"cm1.other.l1nk09.{order_source(OrderId(pending))}")
+    whole.run(3)
+    (attempt,) = whole.events(SAME_BROKER, AttemptDecided)
+    assert (attempt.source, attempt.reason) == (position_source(PositionId(held)), Reason.OTHER_COPIER)
+    assert len(whole.person.holds(SAME_BROKER)) == 1
+    assert verify(whole.log.read_all()).is_identical
+    assert whole.stepper.failures == []

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
+import pytest
+
 from cmam.domain.account import CopyState
 from cmam.domain.changes import ChangeKind
 from cmam.domain.events import AttemptDecided, CopyWoken
-from cmam.domain.quantities import Volume
+from cmam.domain.ids import PositionId, SymbolId
+from cmam.domain.quantities import Side, Volume
 from cmam.domain.reasons import Reason, Verdict
-from tests.factories import LOT, Pair, price, some_settings
+from cmam.domain.trades import Position
+from tests.factories import LOT, Pair, a_view, price, some_settings
 
 
 def test_wait_for_better_opens_when_the_price_has_come() -> None:
@@ -58,6 +64,26 @@ def test_a_leader_who_reduces_meanwhile_is_followed_when_it_opens() -> None:
     pair.quotes["EURUSD"] = ("1.0997", "1.09972")
     pair.wake()
     assert pair.commands[0].volume == LOT // 2
+
+
+@pytest.mark.parametrize(("leader_holds", "is_skipped"), [(True, True), (False, False)])
+def test_another_copier_that_begins_meanwhile_ends_the_wait(leader_holds: bool, is_skipped: bool) -> None:
+    """It has copied another position of this leader, so it copies him: ours would double what it does next."""
+    pair = Pair({"wait_for_better": "2"})
+    pair.opens()
+    theirs = Position(
+        position=PositionId(100), symbol=SymbolId(1), side=Side.BUY, volume=Volume(LOT), price=price("1.1")
+    )
+    foreign = replace(theirs, position=PositionId(3), label="cm1.other.l1nk09.p2s")
+    pair.held[foreign.position] = foreign
+    pair.fact(pair.reconciled())
+    pair.leader = replace(a_view(), positions={theirs.position: theirs} if leader_holds else {})
+    pair.quotes["EURUSD"] = ("1.0997", "1.09972")
+    pair.passes(1_000_000)
+    attempts = [event for event, _ in pair.said if isinstance(event, AttemptDecided)]
+    assert [attempt.reason for attempt in attempts] == [Reason.OTHER_COPIER if is_skipped else None]
+    assert len(pair.sent) == (0 if is_skipped else 1)
+    assert not is_skipped or pair.copy.state.is_end
 
 
 def test_a_late_gate_ends_the_wait() -> None:
