@@ -101,10 +101,10 @@ class Projector:
         for account in accounts:
             view, stream = self._fold.accounts[account], f"{ACCOUNT_PREFIX}{account}"
             state, record = keep(view, self._told.of(account)), self._log.record(stream, view.version)
+            self._spacing.was_kept(stream, view.version, len(state or b""))  # what has no bytes is not tried each page
             if state is not None and record is not None:
                 name, link, packed = f"{stream}@{view.version}", record.hash, pack(state)
                 rows.append({"name": name, "stream": stream, "version": view.version, "hash": link, "state": packed})
-                self._spacing.was_kept(stream, view.version, len(state))
         with self._views.atomic():
             self._views.table(schema.FOLDS).upsert_all(rows, pk="name")
             for row in rows:
