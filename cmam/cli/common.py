@@ -186,8 +186,9 @@ def is_orphaned() -> bool:
 
 
 def print_json(document: Mapping[str, Any]) -> None:
-    """One JSON document, or one line of JSON lines, on stdout."""
-    click.echo(json.dumps(document, ensure_ascii=False))
+    """One JSON document, or one line of JSON lines, on stdout; escaped where stdout cannot hold every sign."""
+    is_narrow = (getattr(sys.stdout, "encoding", None) or "utf-8").lower().replace("-", "") != "utf8"
+    click.echo(json.dumps(document, ensure_ascii=is_narrow))
 
 
 def print_rows(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import sys
 from collections.abc import Sequence
@@ -53,7 +54,15 @@ def cli(**_: object) -> None:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run a command and exit; the console script."""
+    show_what_can_be_shown()
     sys.exit(run(sys.argv[1:] if arguments is None else arguments))
+
+
+def show_what_can_be_shown() -> None:
+    """On a terminal that is not UTF-8 a sign it lacks becomes a question mark, instead of the end of the command."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper) and stream.errors == "strict":
+            stream.reconfigure(errors="replace")
 
 
 def run(arguments: Sequence[str]) -> int:

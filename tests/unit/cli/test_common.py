@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import io
 import json
+import sys
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -15,9 +16,9 @@ from hypothesis import strategies as st
 from rich.console import Console
 
 from cmam.cli import common
-from cmam.cli.common import Exit, Failure, key_values, print_rows, say
+from cmam.cli.common import Exit, Failure, key_values, print_json, print_rows, say
 from cmam.cli.failures import CODES, code_of
-from cmam.cli.main import Root, cli, run
+from cmam.cli.main import Root, cli, run, show_what_can_be_shown
 from cmam.cli.screen import status_screen
 from cmam.domain.operate import Refusal
 
@@ -144,6 +145,19 @@ def test_talk_that_nobody_hears_ends_nothing(monkeypatch: pytest.MonkeyPatch) ->
 
     monkeypatch.setattr("sys.stderr", Gone())
     say("Left open: 1 position.")
+
+
+def test_a_terminal_without_utf8_shows_what_it_can(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A sign that it lacks becomes a question mark on a screen, and an escape in JSON, which loses nothing."""
+    raw = io.BytesIO()
+    monkeypatch.setattr("sys.stdout", io.TextIOWrapper(raw, encoding="latin-1", errors="strict"))
+    show_what_can_be_shown()
+    click.echo("● well")
+    print_json({"name": "●"})
+    sys.stdout.flush()
+    screen, document = raw.getvalue().decode("latin-1").splitlines()
+    assert screen == "? well"
+    assert json.loads(document) == {"name": "●"}
 
 
 def test_a_system_that_does_not_answer_is_not_called_stopped() -> None:
