@@ -26,7 +26,7 @@ from cmam.actors.ending import Ended, Ending
 from cmam.actors.keeper import KeeperActor, Keys
 from cmam.actors.operator import OperatorActor
 from cmam.actors.rate_limiter import RateLimitActor
-from cmam.actors.reader import ThreadReader
+from cmam.actors.reader import Leaders, ThreadReader
 from cmam.actors.recorder import RecorderActor
 from cmam.actors.runtime import Directory, Latch, Leash, Runtime, ThreadRuntime
 from cmam.actors.shelf import SpecShelf
@@ -100,7 +100,7 @@ class Machinery:
     directory: Directory
     runtime: Runtime
     timer: Ticks
-    reader: Callable[[str, Endpoint, QuoteBoard], Reads]
+    reader: Callable[[str, Endpoint, QuoteBoard, Leaders], Reads]
     chance: Callable[[], float]
     provider: Callable[[Settings], Provider] = lambda settings: OAuthClient(
         settings.api.oauth_url, settings.api.ca_file
@@ -113,9 +113,9 @@ def threads(settings: Settings, clock: Clock) -> Machinery:
     """A thread for what trades, one for each connection's reader, one for each other actor, one for the timer."""
     directory = Directory()
 
-    def reader(name: str, endpoint: Endpoint, board: QuoteBoard) -> Reads:
+    def reader(name: str, endpoint: Endpoint, board: QuoteBoard, leaders: Leaders) -> Reads:
         dial = partial(connect, endpoint.host, endpoint.port, settings.api.ca_file)
-        return ThreadReader(dial, board, clock, directory, name)
+        return ThreadReader(dial, board, clock, directory, name, leaders)
 
     return Machinery(
         clock,
@@ -399,6 +399,11 @@ class System:
         self._status.place(view.account, self._spread.of(view.account))
         self._launch(m.account_name(view.account), AccountActor, view, ports, links, carrier=CARRIER)
 
+    def _leaders(self) -> frozenset[int]:
+        """The accounts that are followed as of now. Called by every reader, in its thread: it reads no policy."""
+        registry = self._status.registry or self._folded.registry
+        return frozenset(profile.leader for profile in registry.live_profiles() if profile.leader is not None)
+
     def _restart_account(self, view: AccountView, aside: Mapping[str, m.SetAside], life: int) -> None:
         """Called by the supervisor, in its thread, with the view that the record gives."""
         registry = self._status.registry or self._folded.registry
@@ -413,7 +418,7 @@ class System:
         limit = self._settings.api.max_requests
         figures = (name, limit, self._clock, self._timer, self._directory, self._status)
         self._launch(m.limiter_name(name), RateLimitActor, *figures, carrier=CARRIER)
-        reader = self._machinery.reader(m.connection_name(name), endpoint, self._board)
+        reader = self._machinery.reader(m.connection_name(name), endpoint, self._board, self._leaders)
         ports = ConnectionPorts(
             name=name,
             host=endpoint.host,

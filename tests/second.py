@@ -47,7 +47,7 @@ def second(whole: Whole, log: FaultyLog) -> System:
         Aside(whole),
         stepper,
         AsideTimer(whole),
-        lambda name, endpoint, board: stepper.network.reader(SECOND_OWNER + name, endpoint, board),
+        lambda name, *wanted: stepper.network.reader(SECOND_OWNER + name, *wanted),
         stepper.random.random,
         lambda _: whole.provider,
     )

@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import itertools
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Set
 from typing import TYPE_CHECKING, Any
 
 from cmam.actors import messages as m
-from cmam.actors.reader import Dialled, deliver
+from cmam.actors.reader import Dialled, Leaders, deliver
 from cmam.openapi._pb.OpenApiCommonMessages_pb2 import ProtoMessage
 from cmam.openapi.errors import CannotConnect, ConnectStep
 from cmam.openapi.framing import Deframer, frame
@@ -29,12 +29,15 @@ SPOT_EVENT = 2131
 class Line:
     """One connection: bytes on their way in both directions, in order."""
 
-    def __init__(self, network: Network, number: int, name: str, generation: int, board: QuoteBoard) -> None:
+    def __init__(
+        self, network: Network, number: int, name: str, generation: int, board: QuoteBoard, leaders: Set[int]
+    ) -> None:
         self.network = network
         self.number = number
         self.name = name
         self.generation = generation
         self.board = board
+        self.leaders = leaders
         self.to_broker: deque[tuple[int, bytes]] = deque()
         self.to_client: deque[tuple[int, bytes]] = deque()
         self.spots: deque[tuple[int, bytes]] = deque()
@@ -76,23 +79,23 @@ class Network:
         moment = self.now() + NETWORK_US + late_us + self._stepper.lag(way)
         return max(moment, queue[-1][0]) if queue else moment
 
-    def reader(self, name: str, _endpoint: object, board: QuoteBoard) -> Any:
+    def reader(self, name: str, _endpoint: object, board: QuoteBoard, leaders: Leaders) -> Any:
         """The port that dials for a connection's actor."""
         network = self
 
         class Reader:
             def start(self, generation: int) -> None:
-                network.dial(name, generation, board)
+                network.dial(name, generation, board, leaders)
 
         return Reader()
 
-    def dial(self, name: str, generation: int, board: QuoteBoard) -> None:
+    def dial(self, name: str, generation: int, board: QuoteBoard, leaders: Leaders) -> None:
         directory = self._stepper.directory
         if not self.is_reachable:
             error = CannotConnect(ConnectStep.PORT, "the network is down.", "Wait.")
             directory.tell(name, m.Lost(generation, str(error)))
             return
-        line = Line(self, next(self._numbers), name, generation, board)
+        line = Line(self, next(self._numbers), name, generation, board, leaders())
         self.lines[line.number] = line
         assert self.broker is not None
         self.broker.connect(line.number, self.now())
@@ -139,7 +142,8 @@ class Network:
         stepper = self._stepper
         for body in line.at_client.receive_data(data):
             received = stepper.clock.monotonic()
-            deliver(body, line.generation, received, line.board, stepper.clock_of_process, stepper.directory, line.name)
+            clock, directory = stepper.clock_of_process, stepper.directory
+            deliver(body, line.generation, received, line.board, clock, directory, line.name, line.leaders)
         if line.closing and not line.to_client:
             self.cut(line)
 

@@ -54,6 +54,12 @@ class AccountActor(Watched):
         """What is being decided, if anything is: it may have waited for the message that let it be decided."""
         return self._desk.at or self.doing
 
+    def is_pressing(self, message: Any) -> bool:
+        """What a leader hears, and what takes risk from a follower: behind the opens of a crowd it would be late."""
+        if isinstance(message, m.LeaderChanged):
+            return not message.change.kind.adds_risk
+        return bool(self._desk.followers)
+
     @property
     def _view(self) -> AccountView:
         return self._desk.view

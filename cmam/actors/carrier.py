@@ -21,6 +21,9 @@ import pykka
 
 Envelopes = deque[Any]
 
+EXPRESS = 1
+"""The lane of what an actor finds pressing, whatever its kind: as long as nothing for it waits that came before."""
+
 LONG_S = 0.25
 """So long in one turn (a socket that takes no bytes, a reconcile of thousands), and the next message for anybody has
 the others carried on without whoever is at it. A turn takes about a thousandth of this."""
@@ -42,13 +45,13 @@ class Slip:
 
 
 class Carrier:
-    """Actors that share a thread. `lanes` says which kinds of messages go first: 0, then 1, then all others."""
+    """Actors that share a thread. `lanes` says which kinds of messages go first: 0, 1, 2, then all others."""
 
     def __init__(self, name: str, lanes: Mapping[type, int], long_s: float = LONG_S) -> None:
         self._name = name
         self._lane_of = lanes
         self._long_s = long_s
-        self._lanes: tuple[deque[Slip], ...] = (deque(), deque(), deque())
+        self._lanes: tuple[deque[Slip], ...] = (deque(), deque(), deque(), deque())
         self._bell: SimpleQueue[None] = SimpleQueue()
         self._lock = threading.Lock()
         self._carried = 0
@@ -73,11 +76,16 @@ class Carrier:
 
     def lane_of(self, kind: type) -> int:
         """The lane of a kind of message."""
-        return self._lane_of.get(kind, 2)
+        return self._lane_of.get(kind, 3)
 
     def post(self, slips: tuple[Slip, ...], envelope: Any) -> None:
         """Have an actor take a message in a turn of its own. From any thread."""
-        slip = slips[self.lane_of(type(envelope.message))]
+        message = envelope.message
+        lane = self.lane_of(type(message))
+        slip = slips[lane]
+        is_behind = lane <= EXPRESS or any(before.waiting for before in slips[EXPRESS + 1 : lane + 1])
+        if not is_behind and slip.actor.is_pressing(message):
+            slip = slips[EXPRESS]
         slip.waiting.append(envelope)  # before its turn is: a turn that finds nothing means that it was taken back
         slip.lane.append(slip)
         self._bell.put(None)
@@ -106,11 +114,11 @@ class Carrier:
 
     def _run(self, watch: int) -> None:
         """Runs in the carrier's thread, until it is relieved."""
-        first, second, last = self._lanes
+        first, second, third, last = self._lanes
         ring = self._bell.get
         while True:
             ring()
-            slip = self._unparked() if self._parked else (first or second or last).popleft()
+            slip = self._unparked() if self._parked else (first or second or third or last).popleft()
             if slip is None:
                 continue
             actor = slip.actor
@@ -144,9 +152,9 @@ class Carrier:
 
     def _unparked(self) -> Slip | None:
         """The next slip; one of somebody who is left to another thread is parked until that is free."""
-        first, second, last = self._lanes
+        first, second, third, last = self._lanes
         with self._lock:
-            slip = (first or second or last).popleft()
+            slip = (first or second or third or last).popleft()
             parked = self._parked.get(slip.actor)
             if parked is None:
                 return slip
@@ -191,7 +199,7 @@ class CarriedInbox:
         self._carrier = carrier
         self._actor = actor
         self._slips = carrier.slips(actor)
-        self._first, self._second, self._last = (slip.waiting for slip in self._slips)
+        self._waiting = tuple(slip.waiting for slip in self._slips)
 
     def put(self, envelope: Any) -> None:
         self._carrier.post(self._slips, envelope)
@@ -201,7 +209,7 @@ class CarriedInbox:
 
     def get_nowait(self) -> Any:
         """Take the next message before the carrier comes to it; raises Empty where none waits. From any thread."""
-        for waiting in (self._first, self._second, self._last):
+        for waiting in self._waiting:
             try:
                 return waiting.popleft()
             except IndexError:
@@ -210,12 +218,11 @@ class CarriedInbox:
 
     def empty(self) -> bool:
         """Whether nothing waits for this actor. From any thread; it asks nobody else, however many are carried."""
-        return not (self._first or self._second or self._last)
+        return not any(self._waiting)
 
     def waits_before(self, kind: type) -> bool:
         """Whether a message waits in the lane of this kind, or in one before it."""
-        lane = self._carrier.lane_of(kind)
-        return bool(self._first or (lane > 0 and self._second) or (lane > 1 and self._last))
+        return any(self._waiting[: self._carrier.lane_of(kind) + 1])
 
     def make_way(self) -> None:
         """Let the others of the thread go on, if this actor is what holds it."""

@@ -403,6 +403,11 @@ class Arrived:
 
 
 @dataclass(frozen=True, slots=True)
+class LeaderArrived(Arrived):
+    """One of an account that led when the line came up."""
+
+
+@dataclass(frozen=True, slots=True)
 class Lost:
     """The reader's connection ended."""
 
@@ -536,8 +541,10 @@ class SetAside:
 
 LANES: dict[type, int] = {
     **dict.fromkeys((Submit, Committed, Write, Wrote, Proved, SlotDue, Blocked), 0),
-    **dict.fromkeys((LeaderChanged, LeaderHolds), 1),
+    LeaderArrived: 1,
+    **dict.fromkeys((LeaderChanged, LeaderHolds), 2),
 }
-"""What goes before all else on a carrier: requests on their way out and all that lets the next one go, then what asks
-for a decision. What a leader tells a follower depends on its order, so all of it is in one lane. What is said of frames
-follows from the line's coming up, and may overtake its end: the limiter tells lines apart."""
+"""What goes before all else on a carrier: requests on their way out and all that lets the next one go, then what
+leaders do, then what asks for a decision. Of these, what a leader tells a follower depends on its order, so all of it
+is in one lane. What is said of frames follows from the line's coming up, and may overtake its end: the limiter tells
+lines apart. An account's own frames keep their order, since a reader calls the same accounts leaders to its end."""

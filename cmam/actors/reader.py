@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Set
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -16,7 +16,7 @@ from cmam.actors import messages as m
 from cmam.actors.runtime import Directory
 from cmam.clock import Clock
 from cmam.openapi import catalogue
-from cmam.openapi.envelope import decode, seems_spot
+from cmam.openapi.envelope import decode, peek_account, seems_spot
 from cmam.openapi.errors import CannotConnect, RemoteError
 from cmam.openapi.framing import Deframer, FrameTooLong
 from cmam.openapi.quotes import QuoteBoard
@@ -49,17 +49,22 @@ class Dialled:
 
 
 Dial = Callable[[], Wire]
+Leaders = Callable[[], Set[int]]
+"""The accounts that somebody follows at this moment."""
 
 
 class ThreadReader:
-    """Starts a thread for each generation of a connection."""
+    """Starts a thread for each generation of a connection. Those who lead as it begins are its leaders to its end."""
 
-    def __init__(self, dial: Dial, board: QuoteBoard, clock: Clock, directory: Directory, name: str) -> None:
+    def __init__(
+        self, dial: Dial, board: QuoteBoard, clock: Clock, directory: Directory, name: str, leaders: Leaders
+    ) -> None:
         self._dial = dial
         self._board = board
         self._clock = clock
         self._directory = directory
         self._name = name
+        self._leaders = leaders
 
     def start(self, generation: int) -> None:
         """Dial, and read until the end."""
@@ -80,12 +85,14 @@ class ThreadReader:
         self._directory.tell(self._name, m.Lost(generation, why))
 
     def _read(self, generation: int, wire: Wire) -> str:
-        deframer = Deframer()
+        deframer, leaders = Deframer(), self._leaders()
         try:
             while data := wire.receive():
                 received_us = self._clock.monotonic()
                 for body in deframer.receive_data(data):
-                    deliver(body, generation, received_us, self._board, self._clock, self._directory, self._name)
+                    deliver(
+                        body, generation, received_us, self._board, self._clock, self._directory, self._name, leaders
+                    )
         except (RemoteError, FrameTooLong) as error:
             return f"the server broke the protocol: {error}"
         except Exception as error:
@@ -96,7 +103,14 @@ class ThreadReader:
 
 
 def deliver(
-    body: bytes, generation: int, received_us: int, board: QuoteBoard, clock: Clock, directory: Directory, name: str
+    body: bytes,
+    generation: int,
+    received_us: int,
+    board: QuoteBoard,
+    clock: Clock,
+    directory: Directory,
+    name: str,
+    leaders: Set[int],
 ) -> None:
     """Hand on one frame's body; raises RemoteError where it is none."""
     envelope = decode(body)
@@ -104,4 +118,5 @@ def deliver(
         board.receive(envelope, clock.now())
         board.hear(name, received_us)
         return
-    directory.tell(name, m.Arrived(generation, envelope, received_us))
+    kind = m.LeaderArrived if peek_account(envelope) in leaders else m.Arrived
+    directory.tell(name, kind(generation, envelope, received_us))

@@ -209,6 +209,10 @@ class Watched(pykka.Actor):
         if isinstance(self.actor_inbox, CarriedInbox):
             self.actor_inbox.make_way()
 
+    def is_pressing(self, _message: Any) -> bool:
+        """Whether a message for this actor goes before what others decide. From any thread, before it is taken."""
+        return False
+
     @property
     def culprit(self) -> Any:
         """The message to blame if it fails or is stuck now."""

@@ -95,6 +95,11 @@ _HAS_ACCOUNT: Final = frozenset(
     number for number, cls in MESSAGES.items() if ACCOUNT_FIELD in cls.DESCRIPTOR.fields_by_name
 )
 
+ACCOUNT_IS_SECOND: Final = frozenset(
+    number for number in _HAS_ACCOUNT if MESSAGES[number].DESCRIPTOR.fields_by_name[ACCOUNT_FIELD].number == 2
+)
+"""Messages whose account is field 2, so that it stands at the front of the payload."""
+
 NEEDS_ACCOUNT: Final = (REQUESTS & _HAS_ACCOUNT) - {ACCOUNT_AUTH}
 """Requests that the server takes only for an account that is authorised on this connection."""
 

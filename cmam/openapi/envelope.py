@@ -19,7 +19,9 @@ from cmam.openapi.framing import FrameTooLong, frame
 M = TypeVar("M", bound=Message)
 
 _PAYLOAD_TYPE_TAG: Final = b"\x08"  # field 1, varint
+_ACCOUNT_TAG: Final = b"\x10"  # field 2, varint
 _VARINT_BYTES_MAX: Final = 5  # of a uint32
+_LONG_VARINT_BYTES_MAX: Final = 10  # of an int64
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,13 +75,34 @@ def peek(body: bytes) -> int | None:
 
     A hint, not a verdict: an envelope may name its type later, or again. `decode` has the last word.
     """
-    if body[:1] != _PAYLOAD_TYPE_TAG:
-        return None
+    found = _varint(body, 1, _VARINT_BYTES_MAX) if body[:1] == _PAYLOAD_TYPE_TAG else None
+    return None if found is None else found[0]
+
+
+def peek_account(envelope: Envelope) -> int:
+    """The account that a payload begins with, without opening it; 0 where it begins with something else.
+
+    A hint, as `peek` is: it may say where a message waits, never whose it is.
+    """
+    payload, start = envelope.payload, 0
+    if envelope.payload_type not in catalogue.ACCOUNT_IS_SECOND:
+        return 0
+    if payload[:1] == _PAYLOAD_TYPE_TAG:  # a server may repeat the type inside
+        found = _varint(payload, 1, _VARINT_BYTES_MAX)
+        start = len(payload) if found is None else found[1]
+    if payload[start : start + 1] != _ACCOUNT_TAG:
+        return 0
+    found = _varint(payload, start + 1, _LONG_VARINT_BYTES_MAX)
+    return 0 if found is None else found[0]
+
+
+def _varint(data: bytes, start: int, most: int) -> tuple[int, int] | None:
+    """The varint at a place, and where it ends; None where there is none of so many bytes at most."""
     number = 0
-    for shift, byte in enumerate(body[1 : 1 + _VARINT_BYTES_MAX]):
-        number |= (byte & 0x7F) << (7 * shift)
+    for count, byte in enumerate(data[start : start + most]):
+        number |= (byte & 0x7F) << (7 * count)
         if byte < 0x80:
-            return number
+            return number, start + count + 1
     return None
 
 

@@ -53,7 +53,8 @@ LIMIT, RESERVED, GUARD_S = 50, 1, 0.05
 CLOSE_BOUND_US = 20_000 + 50_000
 QUIET_S = 30
 """So long without an order after the first ones means that no more will come."""
-LONE = ("lone leader", "lone follower")
+CLOSES = 6
+"""So many positions of the other profile are closed while the crowd opens."""
 
 
 def configure(home: Home, ready: dict[str, Any], followers: int, connections: int) -> None:
@@ -223,13 +224,18 @@ def bursts_of(found: dict[str, Any], followers: int) -> list[list[int]]:
     return list(bursts.values())[1:]
 
 
+def closes_of(found: dict[str, Any], followers: int) -> list[int]:
+    """Report to socket of the closes of the only follower of the other profile, in us."""
+    return [us for kind, us, _, _ in found["sent"][str(stage.LEADER + followers + 2)] if kind == "close"]
+
+
 # --- one line ---------------------------------------------------------------------------------------------------------
 
 
 def one_line(folder: Path, followers: int, rounds: int) -> list[Finding]:
     """A burst of opens for all followers on one connection, with closes of another profile in the middle of it."""
     home = Home(folder / "home")
-    closes = min(6, followers // 50)
+    closes = min(CLOSES, followers // 50)
     with stage.sandbox(folder, followers + 2) as ready:
         configure(home, ready, followers, 1)
         before = {entry["connection"] for entry in control_client.ask(ready, "GET", "stats")["connections"]}
@@ -297,17 +303,32 @@ def many_lines(folder: Path, followers: int, connections: int, rounds: int) -> l
         home = Home(part / "home")
         with stage.sandbox(part, followers + 2, slow) as ready:
             configure(home, ready, followers, connections)
-            with copier(home.root, keeps=keeps) as running, Trader(ready, leader_of(ready, stage.LEADER)) as trader:
-                for number in range(rounds + 1):
+            crowd, lone = (leader_of(ready, stage.LEADER + n) for n in (0, followers + 1))
+            with (
+                copier(home.root, keeps=keeps) as running,
+                Trader(ready, crowd) as trader,
+                Trader(ready, lone) as other,
+            ):
+                buy(trader)  # what is imported and cached at the first copy
+                wait_for_orders(ready, followers + 1)
+                for _ in range(rounds):
+                    held = [buy(other) for _ in range(CLOSES)]
                     Latch().wait(2.2)
+                    expected = orders_at(ready) + followers + 1
                     buy(trader)
-                    wait_for_orders(ready, (number + 1) * (followers + 1))
+                    moment: int = stage.CLOCK.monotonic()
+                    for position in held:
+                        moment += 500_000
+                        other.wait_until(moment)
+                        other.close_position(position, stage.VOLUME)
+                    wait_for_orders(ready, expected)
                 stats = control_client.ask(ready, "GET", "stats")
                 found = running.end()
         runs[keeps] = bursts_of(found, followers), running.ready, {**found, **stats}
     bursts, start, end = runs[True]
     bare, bare_start, _ = runs[False]
     every = [us for burst in bursts for us in burst]
+    closes, bare_closes = (closes_of(found, followers) for _, _, found in (runs[True], runs[False]))
     accounts = followers + 3
     return [
         Finding(
@@ -323,6 +344,11 @@ def many_lines(folder: Path, followers: int, connections: int, rounds: int) -> l
             f"{ms(quantile(every, 0.5))}, {ms(quantile(every, 0.99))}",
             f"{ms(quantile([us for burst in bare for us in burst], 0.5))} and "
             f"{ms(quantile([us for burst in bare for us in burst], 0.99))}",
+        ),
+        Finding(
+            f"the same: a lone close in the middle of it, from the report to the socket, p50 and most of {len(closes)}",
+            f"{ms(quantile(closes, 0.5))}, {ms(max(closes))}",
+            f"{ms(quantile(bare_closes, 0.5))}, {ms(max(bare_closes))}",
         ),
         Finding(
             "the same: start to all accounts reconciled",

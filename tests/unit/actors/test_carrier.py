@@ -32,6 +32,11 @@ class Later:
 
 
 @dataclass(frozen=True)
+class Pressing(Soon):
+    """As urgent as its kind; more so where its actor says so."""
+
+
+@dataclass(frozen=True)
 class Hold:
     """Keep the thread until the latch opens, so that what comes meanwhile has to queue."""
 
@@ -47,6 +52,9 @@ class Listener(Watched):
     def __init__(self, name: str, directory: Directory, heard: list[Any], done: Latch) -> None:
         super().__init__()
         self._name, self._directory, self._heard, self._done = name, directory, heard, done
+
+    def is_pressing(self, message: Any) -> bool:
+        return isinstance(message, Pressing)
 
     def on_receive(self, message: Any) -> None:
         if isinstance(message, Hold):
@@ -68,7 +76,7 @@ class Listener(Watched):
 @pytest.fixture
 def started() -> Iterator[ThreadRuntime]:
     """A runtime whose actors end with the test."""
-    yield ThreadRuntime({Urgent: 0, Soon: 1})
+    yield ThreadRuntime({Urgent: 0, Soon: 2, Pressing: 2})
     for ref in pykka.ActorRegistry.get_by_class(Listener):
         ref.stop(block=False)
 
@@ -88,6 +96,27 @@ def test_urgent_messages_go_first_and_each_lane_keeps_its_order(started: ThreadR
     assert done.wait(PATIENCE_S)
     assert [message.number for _, message, _ in heard] == [3, 5, 2, 6, 1, 4]
     assert {thread for _, _, thread in heard} == {"carrier c"}
+
+
+def test_what_presses_goes_before_the_kind_of_others_but_never_before_its_own(started: ThreadRuntime) -> None:
+    """A close goes before everybody's opens; where an open of the same actor waits, it keeps its place behind it."""
+    heard: list[Any] = []
+    directory, begun, go, done = Directory(), Latch(), Latch(), Latch()
+    one = started.start(Listener, "one", directory, heard, done, carrier="c")
+    two = started.start(Listener, "two", directory, heard, done, carrier="c")
+    one.tell(Hold(begun, go))
+    assert begun.wait(PATIENCE_S)
+    one.tell(Later(1))
+    one.tell(Soon(2))
+    one.tell(Pressing(3))  # its own open waits: behind it
+    two.tell(Later(4))  # a later lane of its own does not hold it
+    two.tell(Pressing(5))
+    two.tell(Soon(6))
+    two.tell(Urgent(7))
+    two.tell("end")
+    go.open()
+    assert done.wait(PATIENCE_S)
+    assert [message.number for _, message, _ in heard] == [7, 5, 2, 3, 6, 1, 4]
 
 
 def test_an_actor_that_fails_leaves_the_others_of_its_carrier_running(started: ThreadRuntime) -> None:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import pytest
+from google.protobuf.message import Message
 
 from cmam.openapi import catalogue, envelope
 from cmam.openapi._pb import OpenApiMessages_pb2 as pb
-from cmam.openapi._pb.OpenApiCommonMessages_pb2 import ProtoHeartbeatEvent, ProtoMessage
+from cmam.openapi._pb.OpenApiCommonMessages_pb2 import ProtoErrorRes, ProtoHeartbeatEvent, ProtoMessage
 from cmam.openapi._pb.OpenApiModelMessages_pb2 import PROTO_OA_TRADER_REQ
 from cmam.openapi.errors import LocalError, RemoteError
 from cmam.openapi.framing import FRAME_BYTES_MAX, Deframer
@@ -100,3 +101,32 @@ def test_peeking_agrees_with_decoding(number: int) -> None:
 def test_peeking_at_anything_else_says_nothing(body: bytes) -> None:
     """A body that does not begin with its type is left to decode."""
     assert envelope.peek(body) is None
+
+
+@pytest.mark.parametrize("is_repeated", [False, True])
+@pytest.mark.parametrize("account", [1, 127, 128, 45_000_001, 2**63 - 1])
+def test_peeking_at_an_account_agrees_with_opening_it(account: int, is_repeated: bool) -> None:
+    """Whether the server repeats the payload type inside or not, the account at the front of the payload is found."""
+    event = pb.ProtoOAExecutionEvent(ctidTraderAccountId=account, executionType="ORDER_FILLED")
+    if is_repeated:
+        event.payloadType = event.payloadType
+    found = envelope.Envelope(catalogue.type_of(event), event.SerializePartialToString())
+    assert envelope.peek_account(found) == account
+
+
+@pytest.mark.parametrize(
+    ("kind", "payload"),
+    [
+        (pb.ProtoOAExecutionEvent, b""),
+        (pb.ProtoOAExecutionEvent, b"\x08"),
+        (pb.ProtoOAExecutionEvent, b"\x08\xff\xff\xff\xff\xff\x01\x10\x07"),
+        (pb.ProtoOAExecutionEvent, b"\x10"),
+        (pb.ProtoOAExecutionEvent, b"\x10" + b"\xff" * 11),
+        (pb.ProtoOAExecutionEvent, b"\x18\x07\x10\x07"),
+        (ProtoErrorRes, b"\x10\x07"),
+        (pb.ProtoOAAccountsTokenInvalidatedEvent, b"\x10\x07"),
+    ],
+)
+def test_peeking_at_a_payload_without_an_account_in_front_says_nobody(kind: type[Message], payload: bytes) -> None:
+    """It is a hint where a message waits: whatever is not clear counts as nobody's."""
+    assert envelope.peek_account(envelope.Envelope(catalogue.type_of(kind), payload)) == 0
