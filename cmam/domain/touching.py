@@ -43,7 +43,8 @@ def _by_execution(
         return
     is_own_order = order is not None and order.order in (was.order, now.order)
     is_level = order is not None and order.type is OrderType.PROTECTION and fact.deal is not None
-    has_moved = fact.deal is not None and 0 < now.volume != was.volume
+    is_correction = fact.deal is None and order is None  # a split: no trade, so nothing of it is traded back
+    has_moved = (fact.deal is not None or is_correction) and 0 < now.volume != was.volume
     if has_moved and not is_own_order and not is_level and not _explained(before, was, now):
         yield CopyTouched(link=now.link, source=now.source, what="volume", before=was.volume, after=now.volume)
     if fact.deal is None and not was.awaits_protection:

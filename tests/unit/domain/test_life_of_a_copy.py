@@ -27,7 +27,7 @@ from cmam.domain.naming import intent_id, label_of, read_label
 from cmam.domain.quantities import Side, Volume
 from cmam.domain.reasons import Reason, Verdict
 from cmam.domain.symbols import Interval
-from cmam.domain.trades import Order, OrderStatus, OrderType, Position
+from cmam.domain.trades import ExecutionKind, Order, OrderStatus, OrderType, Position
 from cmam.domain.turn import ANSWER_US, SETTLE_US, lookup_due, next_due, withdrawn
 from tests.factories import LINK, LOT, Pair, a_change, a_spec, a_view, price
 
@@ -415,7 +415,7 @@ def test_what_a_person_added_is_part_of_the_copy() -> None:
     pair.passes(1_000)
     held = replace(pair.held[number], volume=Volume(15_000_000), updated_ms=pair.now_us // 1_000)
     pair.held[number] = held
-    from cmam.domain.trades import Deal, ExecutionKind
+    from cmam.domain.trades import Deal
 
     deal = Deal(
         deal=99_991, order=99_990, position=number, symbol=held.symbol, side=Side.BUY,  # type: ignore[arg-type]
@@ -429,6 +429,23 @@ def test_what_a_person_added_is_part_of_the_copy() -> None:
     pair.passes(1_000)
     pair.closes(LOT // 2)
     assert pair.commands[-1].volume == 7_500_000
+
+
+@pytest.mark.parametrize("after", [10 * LOT, LOT // 10])
+def test_a_position_that_the_broker_corrects_is_traded_by_nobody(after: int) -> None:
+    """A split of ten to one, or one to ten, comes without order and deal: it is the copy's volume from then on."""
+    pair = opened()
+    number = pair.copy.position
+    assert number is not None
+    pair.passes(1_000)
+    pair.held[number] = replace(pair.held[number], volume=Volume(after), updated_ms=pair.now_us // 1_000)
+    pair.fact(ExecutionSeen(kind=ExecutionKind.SWAP, position=pair.held[number]))
+    assert pair.waiting == []
+    [touched] = [event for event, _ in pair.said if isinstance(event, CopyTouched)]
+    assert (touched.what, touched.before, touched.after) == ("volume", LOT, after)
+    pair.passes(1_000)
+    pair.reduces(LOT, LOT // 2)
+    assert [command.volume for command in pair.commands[1:]] == [after // 2]
 
 
 def test_a_level_or_a_stop_out_ends_a_copy_with_its_own_word() -> None:
@@ -462,8 +479,6 @@ def test_a_smart_stop_out_of_a_part_is_never_added_to_again() -> None:
 def test_an_event_of_a_foreign_order_touches_no_copy() -> None:
     """Other positions of the same account are facts of the account, and nothing is asked because of them."""
     pair = opened()
-    from cmam.domain.trades import ExecutionKind
-
     stranger = Position(position=PositionId(9), symbol=pair.copy.symbol, side=Side.SELL, volume=Volume(LOT))
     order = Order(
         order=OrderId(8), symbol=pair.copy.symbol, side=Side.SELL, type=OrderType.MARKET, volume=Volume(LOT),
