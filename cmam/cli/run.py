@@ -26,8 +26,8 @@ if TYPE_CHECKING:
 
 LEFT_SHOWN_MAX = 20
 """So many copies are named at the end; more are counted."""
-SAME_REQUEST_US = 500_000
-"""Signals so soon after the first are its echo: nobody presses Ctrl-C twice so fast, and means it."""
+SAME_REQUEST_US = 100_000
+"""The same signal again so soon after the first is its echo: nobody presses Ctrl-C twice so fast."""
 WATCH_S = 0.5
 """How often `status --watch` and the live screen look: often enough to follow, too rarely to cost."""
 
@@ -119,17 +119,17 @@ def left_lines(found: Ended, names: Mapping[int, str]) -> list[str]:
 def ender(stop: Latch, clock: Clock, leave: Callable[[int], None]) -> Callable[[int, Any], None]:
     """What to do on a signal: the first asks for an end in order, a later SIGINT or SIGTERM takes it at once.
 
-    A wrapper (make, timeout, a shell that closes) often hands on what its whole group has got already: what follows
-    within half a second is the same request. A closed terminal only ever asks.
+    A wrapper (make, timeout) often hands on what its whole group has got already: the same signal a moment later is the
+    same request. A closed terminal only ever asks.
     """
-    asked_us = 0
+    asked, asked_us = 0, 0
 
     def handle(number: int, _frame: Any) -> None:
-        nonlocal asked_us
+        nonlocal asked, asked_us
         if not stop.is_open:
-            asked_us = clock.monotonic()
+            asked, asked_us = number, clock.monotonic()
             stop.open()
-        elif number != signal.SIGHUP and clock.monotonic() - asked_us >= SAME_REQUEST_US:
+        elif number != signal.SIGHUP and (number != asked or clock.monotonic() - asked_us >= SAME_REQUEST_US):
             leave(128 + number)
 
     return handle
