@@ -309,15 +309,16 @@ def many_lines(folder: Path, followers: int, connections: int, rounds: int) -> l
                 Trader(ready, crowd) as trader,
                 Trader(ready, lone) as other,
             ):
+                held = [buy(other) for _ in range(rounds * CLOSES)]  # a copy is closed once its fill is known
+                wait_for_orders(ready, 2 * len(held))
                 buy(trader)  # what is imported and cached at the first copy
-                wait_for_orders(ready, followers + 1)
+                wait_for_orders(ready, 2 * len(held) + followers + 1)
                 for _ in range(rounds):
-                    held = [buy(other) for _ in range(CLOSES)]
                     Latch().wait(2.2)
                     expected = orders_at(ready) + followers + 1
                     buy(trader)
                     moment: int = stage.CLOCK.monotonic()
-                    for position in held:
+                    for position in (held.pop() for _ in range(CLOSES)):
                         moment += 500_000
                         other.wait_until(moment)
                         other.close_position(position, stage.VOLUME)
