@@ -64,6 +64,9 @@ def server_context(authority: trustme.CA, bind: str, now_us: int) -> ssl.SSLCont
         names.append(bind)
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
+    # Nobody resumes here, and a client that reads in one thread while it writes in another without a lock can lose its
+    # first message to the tickets that would arrive at that moment.
+    context.num_tickets = 0
     authority.issue_cert(
         *names,
         organization_name=ORGANISATION,

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import contextlib
+import asyncio
 import json
 import ssl
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
-from websockets.sync.client import ClientConnection, connect
+from websockets.asyncio.client import ClientConnection, connect
 
 from cmam.sandbox.options import SandboxOptions
 from cmam.sandbox.server import ReadyInfo
@@ -26,28 +26,67 @@ def trusting(info: ReadyInfo) -> ssl.SSLContext:
     return ssl.create_default_context(cafile=str(info.ca_file))
 
 
-class JsonClient:
-    """A client of the JSON port that waits for what it asked."""
+class WebSocketClient:
+    """A WebSocket that one thread both reads and writes.
 
-    def __init__(self, info: ReadyInfo) -> None:
-        self._stack = contextlib.ExitStack()
-        address = f"wss://{info.host}:{info.json_port}/"
-        self._socket: ClientConnection = self._stack.enter_context(connect(address, ssl=trusting(info)))
+    The client of threads that websockets has writes while it reads, which TLS in Python does not allow: one connection
+    in some hundred lost its first message so.
+    """
 
-    def __enter__(self) -> JsonClient:
+    def __init__(self, address: str, tls: ssl.SSLContext) -> None:
+        self._loop = asyncio.Runner()
+        try:
+            self._socket = self._loop.run(self._connected(address, tls))
+        except BaseException:
+            self._loop.close()
+            raise
+
+    @staticmethod
+    async def _connected(address: str, tls: ssl.SSLContext) -> ClientConnection:
+        return await connect(address, ssl=tls, open_timeout=ANSWER_S)
+
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._stack.close()
+        try:
+            self._loop.run(self._socket.close())
+        finally:
+            self._loop.close()
+
+    @property
+    def closed_with(self) -> tuple[int | None, str | None]:
+        """Code and reason of the close."""
+        return self._socket.close_code, self._socket.close_reason
+
+    def say(self, message: str | bytes) -> None:
+        """Send one message."""
+        self._loop.run(self._socket.send(message))
+
+    def hear(self) -> str | bytes:
+        """Wait for one message; raises ConnectionClosed, and TimeoutError after `ANSWER_S`."""
+
+        async def heard() -> str | bytes:
+            async with asyncio.timeout(ANSWER_S):
+                return await self._socket.recv()
+
+        return self._loop.run(heard())
+
+
+class JsonClient(WebSocketClient):
+    """A client of the JSON port that waits for what it asked."""
+
+    def __init__(self, info: ReadyInfo) -> None:
+        super().__init__(f"wss://{info.host}:{info.json_port}/", trusting(info))
 
     def send(self, payload_type: int, msg_id: str | None = None, **payload: Any) -> None:
         document: dict[str, Any] = {"payloadType": payload_type, "payload": payload}
         if msg_id is not None:
             document["clientMsgId"] = msg_id
-        self._socket.send(json.dumps(document))
+        self.say(json.dumps(document))
 
     def receive(self) -> dict[str, Any]:
-        text = self._socket.recv(timeout=ANSWER_S)
+        text = self.hear()
         assert isinstance(text, str)
         found: dict[str, Any] = json.loads(text)
         return found

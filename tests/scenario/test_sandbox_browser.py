@@ -21,6 +21,7 @@ from websockets.sync.client import ClientConnection, connect
 
 from cmam.sandbox.options import SandboxOptions
 from cmam.sandbox.server import ReadyInfo, run_in_thread
+from tests.scenario.sandbox_clients import JsonClient
 
 STEP_S_MAX = 120.0
 FLAGS = (
@@ -208,17 +209,14 @@ def test_a_person_denies_in_a_browser(
 
 def granted(ready: ReadyInfo, access_token: str) -> list[int]:
     """Ask the sandbox which accounts a token opens."""
-    import ssl
-
     from cmam.openapi._pb import OpenApiMessages_pb2 as oa
     from cmam.sandbox import json_codec
 
-    tls = ssl.create_default_context(cafile=str(ready.ca_file))
-    with connect(f"wss://{ready.host}:{ready.json_port}/", ssl=tls) as client:
+    with JsonClient(ready) as client:
         for request in (
             oa.ProtoOAApplicationAuthReq(clientId=ready.client_id, clientSecret=ready.client_secret),
             oa.ProtoOAGetAccountListByAccessTokenReq(accessToken=access_token),
         ):
-            client.send(json_codec.encode(request.payloadType, request.SerializeToString(), None))
-            answer = json.loads(client.recv(timeout=STEP_S_MAX))
+            client.say(json_codec.encode(request.payloadType, request.SerializeToString(), None))
+            answer = client.receive()
     return [account["ctidTraderAccountId"] for account in answer["payload"]["ctidTraderAccount"]]

@@ -19,13 +19,13 @@ from urllib.parse import parse_qs, urlsplit
 import httpx
 import pytest
 from websockets.exceptions import ConnectionClosed
-from websockets.sync.client import connect
 
 from cmam.openapi._pb import OpenApiMessages_pb2 as oa
+from cmam.openapi.framing import frame
 from cmam.sandbox import control_client, envelopes
 from cmam.sandbox.options import SandboxError
 from cmam.sandbox.server import ReadyInfo, run_in_thread
-from tests.scenario.sandbox_clients import ANSWER_S, JsonClient, options, trusting
+from tests.scenario.sandbox_clients import ANSWER_S, JsonClient, WebSocketClient, options, trusting
 
 
 @pytest.fixture(scope="module")
@@ -68,15 +68,15 @@ def test_a_json_client_trades_with_numbers_and_with_names(ready: ReadyInfo) -> N
 
 def test_malformed_json_is_answered_with_its_place_then_bye(ready: ReadyInfo) -> None:
     """Line and column of the fault, then the close that was recorded."""
-    with connect(f"wss://{ready.host}:{ready.json_port}/", ssl=trusting(ready)) as client:
-        client.send('{"a":}')
-        answer = json.loads(client.recv(timeout=ANSWER_S))
+    with JsonClient(ready) as client:
+        client.say('{"a":}')
+        answer = client.receive()
         assert answer["payloadType"] == 2142
         assert answer["payload"]["errorCode"] == "INVALID_REQUEST"
         assert answer["payload"]["description"] == "Malformed JSON message at 1:6"
         with pytest.raises(ConnectionClosed):
-            client.recv(timeout=ANSWER_S)
-        assert (client.protocol.close_code, client.protocol.close_reason) == (1000, "Bye")
+            client.receive()
+        assert client.closed_with == (1000, "Bye")
 
 
 def until_closed(client: JsonClient, info: ReadyInfo, begin: Callable[[JsonClient, ReadyInfo], object]) -> None:
@@ -242,9 +242,22 @@ def test_options_that_hold_secrets_do_not_show_them(ready: ReadyInfo) -> None:
 
 def test_the_protobuf_port_speaks_websocket_too(ready: ReadyInfo) -> None:
     """A WebSocket client on the protobuf port gets binary messages without lengths."""
-    with connect(f"wss://localhost:{ready.port}/", ssl=trusting(ready)) as client:
-        client.send(envelopes.encode(2104, oa.ProtoOAVersionReq().SerializeToString(), "v"))
-        answer = client.recv(timeout=ANSWER_S)
+    with WebSocketClient(f"wss://localhost:{ready.port}/", trusting(ready)) as client:
+        client.say(envelopes.encode(2104, oa.ProtoOAVersionReq().SerializeToString(), "v"))
+        answer = client.hear()
         assert isinstance(answer, bytes)
         found = envelopes.decode(answer)
         assert (found.payload_type, found.client_msg_id) == (2105, "v")
+
+
+def test_no_session_tickets_are_sent(ready: ReadyInfo) -> None:
+    """They would arrive while a client of two threads writes its first message, and TLS without a lock loses that."""
+    with (
+        socket.create_connection((ready.host, ready.port), timeout=ANSWER_S) as raw,
+        trusting(ready).wrap_socket(raw, server_hostname=ready.host) as tls,
+    ):
+        tls.sendall(frame(envelopes.encode(2104, oa.ProtoOAVersionReq().SerializeToString(), "v")))
+        assert tls.recv(4)
+        assert tls.version() == "TLSv1.3"
+        assert tls.session is not None
+        assert not tls.session.has_ticket
