@@ -31,8 +31,9 @@ from cmam.domain.registry import APP, PROFILE_PREFIX, Registry, evolve_registry
 from cmam.domain.turn import step
 from cmam.openapi.budget import RESERVED
 from cmam.openapi.window import GUARD_US_MAX
+from cmam.store.beginning import believe
 from cmam.store.errors import StoreError, StoreHeld, StoreMissing
-from cmam.store.fold import Fold, account_of, fold_log
+from cmam.store.fold import Fold, account_of
 from cmam.store.growth import growth
 from cmam.store.lock import StoreLock
 from cmam.store.log import EventLog, Pending
@@ -54,7 +55,7 @@ NEEDS_VIEWS = frozenset(
         "symbol.confirm",
     }
 )
-"""Commands that rest on what an account holds, or write its stream: for these the whole log is folded."""
+"""Commands that rest on what an account holds, or write its stream: for these every account is looked at."""
 SECRETS_LOCK = "secrets.lock"
 SECRETS_PATIENCE_S = 5.0
 """How long to wait for another process that changes secrets at this moment."""
@@ -150,7 +151,7 @@ def read_fold(home: Home) -> Fold:
     except StoreMissing:
         return Fold()
     try:
-        return fold_log(log)
+        return believe(log)
     finally:
         log.close()
 
@@ -276,7 +277,7 @@ class Desk:
             user=str(request.get("user", "")),
             new_id=lambda: self._new_id(ID_CHARACTERS),
             heads={AccountId(account): version for account, version in heads.items()},
-            views=fold_log(self._log).accounts if request.get("command") in NEEDS_VIEWS else {},
+            views=believe(self._log).accounts if request.get("command") in NEEDS_VIEWS else {},
         )
         outcome = operate(context, request)
         self._record(outcome, context.views)

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from rich.text import Text
 
     from cmam.domain.events import Event
+    from cmam.domain.registry import Registry
     from cmam.store.envelope import Recorded
     from cmam.store.log import EventLog
 
@@ -70,7 +71,13 @@ def replay(
         if others:
             from cmam.cli.what_if import run_what_if
 
-            run_what_if(lambda what: _upto(log, end, what), others, profile=profile, follower=follower)
+            run_what_if(
+                lambda what: _upto(log, end, what),
+                lambda: _registry(log, end),
+                others,
+                profile=profile,
+                follower=follower,
+            )
         elif target is not None:
             from cmam.cli.rebuilding import rebuild_views
 
@@ -91,6 +98,17 @@ def _upto(log: EventLog, end: str | None, what: str) -> Iterator[Recorded]:
 
     position, at_us = _place(end)
     return followed(until(log.read_all(), position=position, at_us=at_us), position or log.position(), what)
+
+
+def _registry(log: EventLog, end: str | None) -> Registry:
+    """The accounts and profiles at the end of what is replayed; where that is a moment, the log says which record."""
+    from cmam.store.beginning import organise
+    from cmam.store.rebuild import position_at
+
+    position, at_us = _place(end)
+    if at_us is not None:
+        position = position_at(log, at_us)
+    return organise(log, position if position is not None else log.position())
 
 
 def _place(text: str | None) -> tuple[int | None, int | None]:

@@ -11,6 +11,7 @@ import click
 from cmam.cli.common import Exit, console, face, fail, new_table, print_json, say
 
 if TYPE_CHECKING:
+    from cmam.domain.registry import Registry
     from cmam.store.envelope import Recorded
 
 ROWS_MAX = 40
@@ -18,16 +19,21 @@ ROWS_MAX = 40
 
 
 def run_what_if(
-    records: Callable[[str], Iterable[Recorded]], given: Sequence[str], *, profile: str, follower: str
+    records: Callable[[str], Iterable[Recorded]],
+    registry_then: Callable[[], Registry],
+    given: Sequence[str],
+    *,
+    profile: str,
+    follower: str,
 ) -> None:
-    """Run the record again under other settings and print the difference; `records` opens it, with a word for why."""
-    from cmam.domain.registry import Registry, evolve_registry
+    """Run the record again under other settings and print the difference; `records` opens it, with a word for why.
+
+    `registry_then` has the accounts and profiles at its end.
+    """
     from cmam.store.what_if import Asked, AskedInvalid, what_if
 
     settings, documents = _understood(given)
-    registry = Registry()
-    for record in records("settings"):
-        registry = evolve_registry(registry, record.stream, record.event)
+    registry = registry_then()
     try:
         asked = Asked.of(registry, settings, profile=profile, follower=follower, documents=documents)
     except AskedInvalid as invalid:

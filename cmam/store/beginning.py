@@ -1,14 +1,17 @@
-"""Where a start begins: every account from the projector's last snapshot of it, and only what came after from the log.
+"""Where a start or a look begins: every account from the projector's last snapshot of it, and from the log what came
+after.
 
 A snapshot is a cache: one is taken only where its views were made by this very code from this very log, the record it
 stands at has the same link in the chain, and nothing of its stream was passed over. Anything else is folded from the
-first record, so that a start never rests on what only a cache says. `verify` looks at the whole log, a start does not.
+first record, so that nobody rests on what only a cache says. `verify` looks at the whole log, a start does not. It
+writes nothing, and the log may grow meanwhile.
 """
 
 from __future__ import annotations
 
+import heapq
 import sqlite3
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 
@@ -16,11 +19,13 @@ from sqlite_utils import Database
 
 from cmam.domain.account import AccountView
 from cmam.domain.ids import AccountId
-from cmam.store.fold import ACCOUNT_PREFIX, Fold, account_of
+from cmam.domain.registry import Registry
+from cmam.store.envelope import Fact
+from cmam.store.fold import ACCOUNT_PREFIX, Fold, account_of, fold_log
 from cmam.store.log import EventLog
 from cmam.store.snapshot import Snapshot, restore
 from cmam.store.telling import NOTHING, Place, Told
-from cmam.store.views_file import VIEWS_NAME, find_views
+from cmam.store.views_file import VIEWS_NAME, look_at_views
 
 CONNECTIONS = "connection:"
 """Streams that change nothing of what is believed."""
@@ -41,23 +46,63 @@ class Beginning:
     pasts: Mapping[AccountId, AccountView]
 
 
+def believe(log: EventLog) -> Fold:
+    """Everything that is believed at the end of a log: what `fold_log` says of it, from as few records as possible."""
+    kept = _kept(log)
+    if not kept:
+        return fold_log(log)
+    end = log.position()  # asked after the snapshots: none of them stands behind it
+    state = Fold()
+    accounts, others = _streams(log)
+    for stream, account in accounts.items():
+        after, snapshot = 0, kept.get(stream)
+        if snapshot is not None:
+            state.accounts[account], after = snapshot.view, snapshot.view.version
+        state.run(log.facts_of(stream, after, end))
+    state.run(_together(log, others, end))
+    state.position, state.at_us = end, _moment(log, end)
+    return state
+
+
+def organise(log: EventLog, end: int) -> Registry:
+    """The accounts and profiles as the log says up to a position, without a look at what any account did."""
+    return Fold().run(_together(log, _streams(log)[1], end)).registry
+
+
 def begin(log: EventLog) -> Beginning:
     """What a start rests on."""
     state, told = Fold(), Told()
     kept = _kept(log)
-    for stream, head in log.heads().items():
-        if stream.startswith(CONNECTIONS):
-            continue
-        account, after = account_of(stream), 0
-        snapshot = kept.get(stream)
-        if account is not None and snapshot is not None and snapshot.view.version <= head.version:
+    accounts, others = _streams(log)
+    for stream, account in accounts.items():
+        after, snapshot = 0, kept.get(stream)
+        if snapshot is not None:
             state.accounts[account], after = snapshot.view, snapshot.view.version
             told.places[account] = snapshot.told
         for record in log.read_stream(stream, after=after):
             told.take(state.take(record))
-    state.position = log.position()
+    end = log.position()
+    state.run(_together(log, others, end))
+    state.position, state.at_us = end, _moment(log, end)
     last = {account: told.of(account) for account in state.accounts}
     return Beginning(state, last, dict(_pasts(log, _missed(state, last))))
+
+
+def _streams(log: EventLog) -> tuple[dict[str, AccountId], list[str]]:
+    """The streams of accounts, in the order in which they began, and the others that change what is believed."""
+    found = {stream: account_of(stream) for stream in log.streams()}
+    accounts = {stream: account for stream, account in found.items() if account is not None}
+    return accounts, [name for name in found if name not in accounts and not name.startswith(CONNECTIONS)]
+
+
+def _together(log: EventLog, streams: Sequence[str], end: int) -> Iterator[Fact]:
+    """Some streams as one, in the order of the log: a profile's record rests on what `app` said before it."""
+    return heapq.merge(*(log.facts_of(stream, 0, end) for stream in streams))
+
+
+def _moment(log: EventLog, end: int) -> int:
+    """When the record at a position was made; 0 where there is none."""
+    return max((record.at_us for record in log.read(end - 1, 1)), default=0)
 
 
 def _missed(state: Fold, told: Mapping[AccountId, Place]) -> dict[AccountId, int]:
@@ -114,7 +159,7 @@ def _views(log: EventLog) -> Database | None:
     if not path.exists():
         return None
     try:
-        return find_views(log, path)
+        return look_at_views(log, path)
     except sqlite3.Error:
         return None
 

@@ -197,7 +197,7 @@ def open_for_reading(path: Path, *, whole: bool = True) -> LogRecorder:
     if whole:
         _check_file(path)
     try:
-        connection = _connect_to_read(path)
+        connection = connect_to_read(path)
         _check_format(connection, path)
         connection.execute("PRAGMA query_only=1")
     except sqlite3.Error as error:
@@ -222,7 +222,8 @@ def _connect(path: Path, mode: str, extra: str = "") -> sqlite3.Connection:
     )
 
 
-def _connect_to_read(path: Path) -> sqlite3.Connection:
+def connect_to_read(path: Path) -> sqlite3.Connection:
+    """Open any database of ours beside its writer, without the right to change it; raises sqlite3.Error."""
     connection = _connect(path, "ro")
     try:
         connection.execute("PRAGMA application_id").fetchone()

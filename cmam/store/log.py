@@ -412,17 +412,34 @@ class EventLog:
 
     def facts(self, after_position: int = 0) -> Iterator[Fact]:
         """What `read_all` reads, for a fold: without what of each record only others ask for."""
-        read = self._decoding.fact
         while rows := self._place(after_position)._fetched(sql.PAGE_OF_LOG, (after_position, PAGE)):
-            for row in rows:
-                position, stream, version, topic, state = row
-                is_whole = type(stream) is str and type(version) is int and type(topic) is str and state is not None
-                found = read(topic, state) if is_whole else None
-                if found is not None:
-                    yield (position, stream, version, *found)
-                else:
-                    yield from map(fact_of, self._decoded([_raw(row)]))
+            yield from self._facts_in(rows)
             after_position = self._onwards(after_position, rows[-1][0])
+
+    def facts_of(self, stream: str, after: int, end: int) -> Iterator[Fact]:
+        """What `read_stream` reads up to a position, for a fold: one cut through all streams, however the log grows."""
+        for part in self.parts:
+            while rows := part._fetched(sql.PAGE_OF_STREAM, (stream, after, PAGE)):
+                for fact in part._facts_in(rows):
+                    if fact[0] > end:
+                        return
+                    yield fact
+                after = rows[-1][2]
+
+    def _facts_in(self, rows: Iterable[tuple[Any, ...]]) -> Iterator[Fact]:
+        read = self._decoding.fact
+        for row in rows:
+            position, stream, version, topic, state = row
+            is_whole = type(stream) is str and type(version) is int and type(topic) is str and state is not None
+            found = read(topic, state) if is_whole else None
+            if found is not None:
+                yield (position, stream, version, *found)
+            else:
+                yield from map(fact_of, self._decoded([_raw(row)]))
+
+    def streams(self) -> list[str]:
+        """Every stream there is now, in the order in which they began."""
+        return list(dict.fromkeys(raw.stream for part in self.parts for raw in part._rows(sql.FIRST_OF_EACH, ())))
 
     def read_stream(self, stream: str, after: int = 0) -> Iterator[Recorded]:
         """All of one stream after a version, in its order."""

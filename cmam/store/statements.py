@@ -10,17 +10,19 @@ from cmam.store.database import TABLE
 COLUMNS = "rowid, originator_id, originator_version, topic, CAST(state AS BLOB)"
 COLUMNS_AS_BYTES = "rowid, CAST(originator_id AS BLOB), originator_version, CAST(topic AS BLOB), CAST(state AS BLOB)"
 # Jumps from stream to stream in the index instead of walking through every record.
-LAST_OF_EACH = f"""
+_STREAMS = f"""
 WITH RECURSIVE streams(id) AS (
     SELECT min(originator_id) FROM {TABLE}
     UNION ALL
     SELECT (SELECT min(originator_id) FROM {TABLE} WHERE originator_id > streams.id) FROM streams WHERE id IS NOT NULL
 )
 SELECT {{columns}} FROM {TABLE} WHERE rowid IN (
-    SELECT (SELECT rowid FROM {TABLE} WHERE originator_id = streams.id ORDER BY originator_version DESC LIMIT 1)
+    SELECT (SELECT rowid FROM {TABLE} WHERE originator_id = streams.id ORDER BY originator_version {{order}} LIMIT 1)
     FROM streams WHERE id IS NOT NULL
-)
+) ORDER BY rowid
 """
+LAST_OF_EACH = _STREAMS.replace("{order}", "DESC")
+FIRST_OF_EACH = _STREAMS.replace("{order}", "ASC")
 LAST_CHECKPOINT = f"""
 SELECT {{columns}} FROM {TABLE} WHERE originator_id = '{APP}' AND topic = '{Checkpointed.TOPIC}'
 ORDER BY originator_version DESC LIMIT 1

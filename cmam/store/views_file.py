@@ -15,7 +15,7 @@ from sqlite_utils import Database
 
 import cmam.domain
 from cmam.store import schema
-from cmam.store.database import explain
+from cmam.store.database import connect_to_read, explain
 from cmam.store.envelope import GENESIS
 from cmam.store.errors import StoreUnavailable
 from cmam.store.log import EventLog
@@ -52,6 +52,20 @@ def find_views(log: EventLog, path: Path) -> Database | None:
     """Open the views that are there, if they were made by this code from this log; touches nothing otherwise."""
     found = _existing(path)
     if found is None or _fits(log, found):
+        return found
+    found.close()
+    return None
+
+
+def look_at_views(log: EventLog, path: Path) -> Database | None:
+    """The views that are there for reading alone, if they were made by this code from this log; None otherwise."""
+    if not path.exists():
+        return None
+    try:
+        found = Database(connect_to_read(path), execute_plugins=False)
+    except (sqlite3.Error, OSError):
+        return None
+    if _fits(log, found):
         return found
     found.close()
     return None
@@ -114,7 +128,7 @@ def shape() -> str:
     domain = Path(cmam.domain.__file__ or "").parent
     here = Path(__file__).parent
     tables = ("schema", "sql_views", "views", "views_registry", "words", "text", "projector")
-    ours = (*tables, "fold", "snapshot", "spacing", "telling")
+    ours = (*tables, "envelope", "forms", "upcasts", "fold", "snapshot", "spacing", "telling")
     for path in (*sorted(domain.glob("*.py")), *(here / f"{name}.py" for name in ours)):
         digest.update(path.read_bytes())
     return digest.hexdigest()
@@ -126,7 +140,7 @@ def views_position(home: Path) -> int | None:
     if not path.exists():
         return None
     try:
-        connection = sqlite3.connect(f"file:{path}?mode=ro", uri=True)
+        connection = connect_to_read(path)
         try:
             found = connection.execute("SELECT value FROM meta WHERE name = ?", [POSITION]).fetchone()
         finally:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import shutil
 import threading
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -13,11 +15,15 @@ import pytest
 from cmam import office
 from cmam.actors import control
 from cmam.actors.control import ControlListener
+from cmam.clock import ManualClock
 from cmam.config.home import Home
+from cmam.domain.events import FlattenRequested
 from cmam.domain.ids import AccountId
 from cmam.domain.operate import Refusal
 from cmam.store.errors import StoreHeld
 from cmam.store.lock import StoreLock
+from cmam.store.log import EventLog
+from cmam.store.projector import project_to_head
 
 TWO = [
     {"account": 11, "login": 1, "broker": "alpha", "currency": "USD", "grant": "g"},
@@ -66,6 +72,27 @@ def test_a_refusal_leaves_nothing_behind(home: Home) -> None:
     with pytest.raises(Refusal, match="found 'nobody'"):
         _do(home, command="account.alias", account="nobody", alias="x")
     assert office.read_registry(home) == before
+
+
+def _of_the_sample(root: Path, home: Path) -> Home:
+    home.mkdir()
+    shutil.copyfile(root / "events.db.sample", home / "events.db")
+    return Home(home)
+
+
+def test_what_is_shown_and_done_is_the_same_with_views_and_without(root: Path, tmp_path: Path) -> None:
+    """Snapshots save reading, and are worth nothing else: `status` and a flatten come out as from the whole log."""
+    bare, viewed = (_of_the_sample(root, tmp_path / name) for name in ("bare", "viewed"))
+    project_to_head(viewed.root)
+    assert office.stored_status(viewed) == office.stored_status(bare)
+    clock = ManualClock(2_000_000_000_000_000)
+    for home in (bare, viewed):
+        office.carry_out(home, {"command": "flatten", "all": True}, command="test", clock=clock)
+    with closing(EventLog.read_only(bare.root)) as one, closing(EventLog.read_only(viewed.root)) as other:
+        assert list(one.raw()) == list(other.raw())
+        flattened = [record for record in one.read_all() if isinstance(record.event, FlattenRequested)]
+    assert flattened
+    assert not (bare.root / "views.db").exists()
 
 
 def test_a_held_store_is_refused_naming_the_holder(home: Home) -> None:
