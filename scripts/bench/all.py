@@ -8,10 +8,11 @@ from __future__ import annotations
 import argparse
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 HERE = Path(__file__).parent
-NO_BENCHMARK = ("all", "common", "stage")
+NO_BENCHMARK = ("all", "common", "observer", "past", "stage")
 
 
 def names() -> list[str]:
@@ -31,8 +32,10 @@ def main() -> int:
         command = [sys.executable, str(HERE / f"{name}.py"), "--json", str(given.folder / f"{name}.json")]
         command += ["--quick"] if given.quick else []
         print(f"\n--- {name}\n", flush=True)
+        begun = time.monotonic()
         if subprocess.run(command, check=False).returncode:
             failed.append(name)
+        print(f"\n{name} took {time.monotonic() - begun:.0f} s", flush=True)
     print(f"\nThe rows are in {given.folder}/." + (f" Failed: {', '.join(failed)}." if failed else ""))
     return 1 if failed else 0
 

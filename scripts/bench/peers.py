@@ -1,8 +1,9 @@
 """Measure cmam beside ten-line copiers on other people's clients: without a store, a decision, a limiter or a record.
 
 All on the same sandbox, seen from outside by one observer on a connection of its own: from the leader's fill to the
-acceptance of the follower's order, as the broker tells both. What the sandbox itself takes is in every figure. Clients
-that this machine cannot set up are SKIPPED with the reason (`tests/conformance/set_up_clients.py` sets them up).
+acceptance of the follower's order, as the broker tells both. What the sandbox itself takes is in every figure. Once
+with a pause between the leader's changes, once back to back: the next as soon as the copy of the one before has filled.
+Clients that this machine cannot set up are SKIPPED with the reason (`tests/conformance/set_up_clients.py`).
 
     python scripts/bench/peers.py [--trades 20] [--quick] [--json FILE]
 """
@@ -19,8 +20,8 @@ import statistics
 import subprocess
 import sys
 import tempfile
-import threading
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -28,63 +29,36 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 import stage
 from common import Finding, arguments, ms, report, skipped
+from copy_path import IN_A_ROW, MORE_US, insert_us
+from observer import FOLLOWER, Observer
 
 from cmam.actors.runtime import Latch
 from cmam.config.home import Home
-from cmam.openapi._pb import OpenApiMessages_pb2 as oa
-from cmam.openapi._pb import OpenApiModelMessages_pb2 as model
 from cmam.sandbox import control_client
 from cmam.sandbox.trader import Trader
 
 HERE = Path(__file__).parent
-FOLLOWER = stage.LEADER + 1
 PAUSE_S = 0.3
 
 
-class Observer:
-    """A connection that sees the leader's fills and what the broker says to the follower's orders."""
-
-    def __init__(self, ready: dict[str, Any]) -> None:
-        self.gaps: list[int] = []
-        self._filled_us = 0
-        self._stops = threading.Event()
-        self._line = Trader(ready, stage.leader_of(ready))
-        token = control_client.ask(ready, "POST", "tokens", {"ctid": FOLLOWER})["access_token"]
-        self._line._call(oa.ProtoOAAccountAuthReq(ctidTraderAccountId=FOLLOWER, accessToken=token))
-        self._thread = threading.Thread(target=self._watch, daemon=True)
-        self._thread.start()
-
-    def _watch(self) -> None:
-        while not self._stops.is_set():
-            for envelope in self._line._received(0.2):
-                now = stage.CLOCK.monotonic()
-                if envelope.payload_type == 2126:
-                    self._see(oa.ProtoOAExecutionEvent.FromString(envelope.payload), now)
-
-    def _see(self, event: oa.ProtoOAExecutionEvent, now: int) -> None:
-        if event.ctidTraderAccountId == stage.LEADER and event.executionType == model.ORDER_FILLED:
-            self._filled_us = now
-        elif event.ctidTraderAccountId == FOLLOWER and event.executionType == model.ORDER_ACCEPTED and self._filled_us:
-            self.gaps.append(now - self._filled_us)
-            self._filled_us = 0
-
-    def stop(self) -> None:
-        """Look no more."""
-        self._stops.set()
-        self._thread.join()
-        self._line.close()
-
-
 def measured(ready: dict[str, Any], trades: int, pause_s: float) -> list[int]:
-    """From the leader's fill to the follower's acceptance, in us, of so many changes; the first two warm up."""
+    """From the leader's fill to the follower's acceptance, in us, of so many changes; the first two warm up.
+
+    Without a pause an open follows as soon as the copy of the one before it has filled; raises LookupError.
+    """
     observer = Observer(ready)
-    with Trader(ready, stage.leader_of(ready)) as trader:
-        stage.trade(trader, 2, 2.5)
-        Latch().wait(1.5)
-        observer.gaps.clear()
-        stage.trade(trader, trades, pause_s)
-        Latch().wait(2.0)
-    observer.stop()
+    try:
+        with Trader(ready, stage.leader_of(ready)) as trader:
+            stage.trade(trader, 2, 2.5)
+            Latch().wait(1.5)
+            observer.begin()
+            if pause_s:
+                stage.trade(trader, trades, pause_s)
+            else:
+                stage.trade(trader, trades, 0.0, only_opens=True, after_each=observer.wait_for_copy)
+            Latch().wait(2.0)
+    finally:
+        observer.stop()
     return observer.gaps
 
 
@@ -135,80 +109,125 @@ def peer(command: list[str], ready: dict[str, Any], folder: Path, client_folder:
         said.close()
 
 
-PEERS = (
-    ("the leanest wire layer, blocking", None, "bare.py", ""),
-    ("official Python SDK as shipped", "python-sdk", "python_sdk.py", ""),
-    ("official Python SDK, its queue bypassed", "python-sdk", "python_sdk.py", "bypass"),
-    ("asyncio client from PyPI", "asyncio-client", "asyncio_client.py", ""),
-    ("Node client", "node-layer", "node_layer.js", ""),
-)
+@dataclass(frozen=True)
+class Peer:
+    """A copier of ten lines: whose client, in which script, and with what further argument."""
+
+    name: str
+    client: str | None
+    script: str
+    more: str = ""
 
 
-def of_peer(ready: dict[str, Any], folder: Path, client: str | None, script: str, more: str, trades: int) -> list[int]:
+LEANEST = Peer("the leanest wire layer, blocking", None, "bare.py")
+AS_SHIPPED = Peer("official Python SDK as shipped", "python-sdk", "python_sdk.py")
+BYPASSED = Peer("official Python SDK, its queue bypassed", "python-sdk", "python_sdk.py", "bypass")
+ASYNCIO = Peer("asyncio client from PyPI", "asyncio-client", "asyncio_client.py")
+NODE = Peer("Node client", "node-layer", "node_layer.js")
+
+
+@dataclass(frozen=True)
+class Pace:
+    """How the leader trades: `changes` a round with a pause of `pause_s` between them, or none."""
+
+    what: str
+    changes: int
+    pause_s: float
+    peers: tuple[Peer, ...]
+    options: tuple[str, ...] = ()
+
+    def pause_of(self, peer: Peer) -> float:
+        """The pause for one peer: what is sent once a second cannot be asked for more."""
+        return 1.3 if peer is AS_SHIPPED else self.pause_s
+
+
+@dataclass
+class Seen:
+    """What was measured, round by round in us: ours by durability, theirs by name, and who could not be."""
+
+    ours: dict[str, list[list[int]]]
+    theirs: dict[str, list[list[int]]]
+    missing: dict[str, str]
+    insert: list[float]
+
+
+def of_peer(ready: dict[str, Any], folder: Path, whose: Peer, pace: Pace) -> list[int]:
     """What a peer's copier takes; raises LookupError where it cannot be had or does not copy."""
-    command, home = ([sys.executable], None) if client is None else set_up(client)
-    with peer([*command, str(HERE / "copiers" / script), *([more] if more else [])], ready, folder, home):
-        gaps = measured(ready, trades, 1.3 if client == "python-sdk" and not more else PAUSE_S)
-    if len(gaps) < trades // 2:
-        raise LookupError(f"it copied {len(gaps)} of {trades} changes")
+    command, home = ([sys.executable], None) if whose.client is None else set_up(whose.client)
+    script = [str(HERE / "copiers" / whose.script), *([whose.more] if whose.more else [])]
+    with peer([*command, *script], ready, folder, home):
+        gaps = measured(ready, pace.changes, pace.pause_of(whose))
+    if len(gaps) < pace.changes // 2:
+        raise LookupError(f"it copied {len(gaps)} of {pace.changes} changes")
     return gaps
 
 
-def of_cmam(ready: dict[str, Any], folder: Path, durability: str, trades: int) -> list[int]:
-    """What cmam takes, seen from the same place."""
+def of_cmam(ready: dict[str, Any], folder: Path, durability: str, pace: Pace) -> tuple[list[int], Path]:
+    """What cmam takes, seen from the same place; and the folder of its log."""
     home = Home(Path(tempfile.mkdtemp(prefix=f"home-{durability}-", dir=folder)))
     stage.configure(home, ready, 1, durability)
     with stage.copier(folder, home):
-        return measured(ready, trades, PAUSE_S)
+        return measured(ready, pace.changes, pace.pause_s), home.root
 
 
-def rows(folder: Path, trades: int, rounds: int) -> list[Finding]:
+def rows(folder: Path, pace: Pace, rounds: int) -> list[Finding]:
     """Everybody in turn, round by round, so that a busy moment hits all."""
-    ours: dict[str, list[list[int]]] = {"full": [], "none": []}
-    theirs: dict[str, list[list[int]]] = {}
-    missing: dict[str, str] = {}
-    with stage.sandbox(folder, 1) as ready:
-        for _ in range(rounds):
-            for durability, found in ours.items():
-                found.append(of_cmam(ready, folder, durability, trades))
-            for name, client, script, more in PEERS:
-                if name in missing:
-                    continue
-                try:
-                    theirs.setdefault(name, []).append(of_peer(ready, folder, client, script, more, trades))
-                except LookupError as reason:
-                    missing[name] = str(reason)
-    return [row for durability in ours for row in _beside(durability, ours[durability], theirs, missing)]
+    seen = Seen({"full": [], "none": []}, {}, {}, [])
+    for _ in range(rounds):
+        for durability, found in seen.ours.items():
+            with stage.sandbox(folder, 1, pace.options) as ready:
+                gaps, home = of_cmam(ready, folder, durability, pace)
+            found.append(gaps)
+            if durability == "full":
+                seen.insert += insert_us(folder, home, 1, 40)
+        for peer in pace.peers:
+            if peer.name in seen.missing:
+                continue
+            try:
+                with stage.sandbox(folder, 1, pace.options) as ready:
+                    seen.theirs.setdefault(peer.name, []).append(of_peer(ready, folder, peer, pace))
+            except LookupError as reason:
+                seen.missing[peer.name] = str(reason)
+    return [row for durability in seen.ours for row in _beside(pace, durability, seen)]
 
 
-def _beside(
-    durability: str, ours: list[list[int]], theirs: dict[str, list[list[int]]], missing: dict[str, str]
-) -> Iterator[Finding]:
-    what = "fsync" if durability == "full" else "no fsync"
-    for name, _, _, _ in PEERS:
-        row = f"fill to acceptance, {what}, beside: {name}"
-        if name in missing:
-            yield skipped(row, missing[name])
+def _beside(pace: Pace, durability: str, seen: Seen) -> Iterator[Finding]:
+    c_us = statistics.median(seen.insert) if durability == "full" else 0.0
+    for peer in pace.peers:
+        row = f"{pace.what}, {'fsync' if c_us else 'no fsync'}, beside: {peer.name}"
+        if peer.name in seen.missing:
+            yield skipped(row, seen.missing[peer.name])
             continue
-        ratios = tuple(statistics.median(a) / statistics.median(b) for a, b in zip(ours, theirs[name], strict=True))
-        must = durability == "none" or name not in (PEERS[0][0], PEERS[2][0])
+        both = list(zip(seen.ours[durability], seen.theirs[peer.name], strict=True))
+        their = statistics.median(x for _, one in both for x in one)
+        beside, more_us, goal = ms(their), 0.0, "ahead"
+        if not pace.pause_s and peer is LEANEST:
+            more_us, goal = c_us + MORE_US, "≤ the leanest + C + 0.2 ms"
+            beside = f"{ms(their)}, C {ms(c_us)}"
+        elif not pace.pause_s or (c_us and peer in (LEANEST, BYPASSED)):
+            goal = ""
         yield Finding(
             row,
-            ms(statistics.median(x for one in ours for x in one)),
-            ms(statistics.median(x for one in theirs[name] for x in one)),
-            ratios,
-            "ahead" if must else "",
-            1.0 if must else None,
+            ms(statistics.median(x for one, _ in both for x in one)),
+            beside,
+            tuple(statistics.median(a) / (statistics.median(b) + more_us) for a, b in both),
+            goal,
+            1.0 if goal else None,
         )
 
 
 def main() -> None:
     parser = arguments(__doc__)
-    parser.add_argument("--trades", type=int, default=20, help="changes a round")
+    parser.add_argument("--trades", type=int, default=20, help="changes a round, with a pause between them")
     given = parser.parse_args()
     folder = Path(tempfile.mkdtemp(prefix="cmam-bench-"))
+    trades, rounds = (6, 1) if given.quick else (given.trades, 3)
+    paces = (
+        Pace("fill to acceptance", trades, PAUSE_S, (LEANEST, AS_SHIPPED, BYPASSED, ASYNCIO, NODE)),
+        Pace("back to back", IN_A_ROW, 0.0, (LEANEST, BYPASSED, ASYNCIO, NODE), ("--set", "fill_delay_ms=0")),
+    )
     try:
-        found = rows(folder, 6 if given.quick else given.trades, 1 if given.quick else 3)
+        found = [row for pace in paces for row in rows(folder, pace, rounds)]
         report("Beside other people's clients", found, given.json)
     finally:
         shutil.rmtree(folder, ignore_errors=True)

@@ -145,7 +145,14 @@ def leader_of(ready: dict[str, Any]) -> dict[str, Any]:
     return found
 
 
-def trade(trader: Trader, trades: int, gap_s: float, *, only_opens: bool = False) -> None:
+def trade(
+    trader: Trader,
+    trades: int,
+    gap_s: float,
+    *,
+    only_opens: bool = False,
+    after_each: Callable[[], object] = lambda: None,
+) -> None:
     """Open and close in turn, one change each `gap_s`; without a gap, one as soon as the one before it has filled."""
     position = 0
     moment: int = CLOCK.monotonic()
@@ -157,6 +164,7 @@ def trade(trader: Trader, trades: int, gap_s: float, *, only_opens: bool = False
             position = trader.order(order)[-1].position.positionId
         else:
             trader.close_position(position, VOLUME)
+        after_each()
 
 
 def gap_of(followers: int) -> float:
