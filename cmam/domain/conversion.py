@@ -6,7 +6,7 @@ A chain has at most two symbols. Rates are exact fractions; a chain with a quote
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from fractions import Fraction
 
 from cmam.domain.ids import AssetId
@@ -65,6 +65,8 @@ class Rates:
     quotes: Mapping[str, Quote]
     now_us: int
     max_age_ms: int
+    reckoned: dict[str, object] = field(default_factory=dict, init=False, repr=False, compare=False)
+    """What was worked out with these quotes before, by its name, for who asks again within one decision."""
 
     def quote(self, symbol: str) -> Quote | None:
         """A quote that is there, above zero and young enough."""

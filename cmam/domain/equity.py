@@ -6,12 +6,13 @@ All in the deposit currency as exact fractions; None where any quote it rests on
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
 from fractions import Fraction
 
 from cmam.domain.commands import CommandKind
 from cmam.domain.conversion import Rates, chain_symbols
 from cmam.domain.ids import SymbolId
-from cmam.domain.quantities import PRICE_SCALE, VOLUME_SCALE, Quote
+from cmam.domain.quantities import PRICE_SCALE, VOLUME_SCALE, Quote, Side
 from cmam.domain.restless import restless
 from cmam.domain.symbols import SymbolSpec
 from cmam.domain.trades import Position
@@ -35,30 +36,46 @@ def balance(view: AccountView) -> Fraction:
 
 def floating(rates: Rates, position: Position) -> Fraction | None:
     """What a position would realise now, swap, commission and conversion fee included; losses at the dearer rate."""
-    return _worth(rates, 0, (position,))
+    found = _results(rates, (position,))
+    return None if found is None else _worth(rates, 0, found)
 
 
-def _worth(rates: Rates, minor: int, positions: Iterable[Position]) -> Fraction | None:
-    """So much money and the results of positions, gathered by symbol and sign first, so that each rate is worked out
-    once; what needs no conversion is added up in integers, since fractions are slow."""
+@dataclass(frozen=True, slots=True)
+class _Results:
+    """What positions would realise: swaps and commissions in minor units, gains that need no conversion as they are,
+    what is left of all others in the deposit currency."""
+
+    booked: int
+    own: int
+    converted: Fraction | None
+
+
+def _results(rates: Rates, positions: Iterable[Position]) -> _Results | None:
+    """The results of positions, gathered by symbol and sign first, so that each rate is worked out once; what needs no
+    conversion is added up in integers, since fractions are slow. None where a quote or a price is missing."""
     view = rates.view
-    own = 0
+    booked = own = 0
     moved: dict[tuple[SymbolId, bool], int] = {}
     quotes: dict[SymbolId, Quote] = {}
     for position in positions:
-        quote = quotes.get(position.symbol)
+        symbol, price = position.symbol, position.price
+        quote = quotes.get(symbol)
         if quote is None:
-            spec = view.specs.get(position.symbol)
+            spec = view.specs.get(symbol)
             quote = rates.quote(spec.name) if spec is not None else None
             if quote is None:
                 return None
-            quotes[position.symbol] = quote
-        if position.price is None:
+            quotes[symbol] = quote
+        if price is None:
             return None
-        gain = (quote.exit(position.side) - position.price) * position.side.sign * position.volume
-        key = (position.symbol, gain < 0)
+        # `quote.exit` and `side.sign` written out: this is what a decision asks of each open position.
+        if position.side is Side.BUY:
+            gain = (quote.bid - price) * position.volume
+        else:
+            gain = (price - quote.ask) * position.volume
+        key = (symbol, gain < 0)
         moved[key] = moved.get(key, 0) + gain
-        minor += position.swap + position.commission
+        booked += position.swap + position.commission
     converted: Fraction | None = None
     for (symbol, is_loss), gain in moved.items():
         spec = view.specs[symbol]
@@ -71,15 +88,36 @@ def _worth(rates: Rates, minor: int, positions: Iterable[Position]) -> Fraction 
         gross = Fraction(gain, GAIN_SCALE) * rate
         net = gross - abs(gross) * spec.conversion_fee_rate / FEE_SCALE
         converted = net if converted is None else converted + net
-    scale = 10**view.money_digits
-    total = Fraction(minor * GAIN_SCALE + own * scale, scale * GAIN_SCALE) if own else Fraction(minor, scale)
-    return total if converted is None else total + converted
+    return _Results(booked, own, converted)
+
+
+def _held(rates: Rates) -> _Results | None:
+    """The results of all positions, worked out once for one moment: equity and free margin both rest on them."""
+    if "held" not in rates.reckoned:
+        rates.reckoned["held"] = _results(rates, rates.view.positions.values())
+    found = rates.reckoned["held"]
+    assert found is None or isinstance(found, _Results)
+    return found
+
+
+def _worth(rates: Rates, minor: int, results: _Results) -> Fraction:
+    """So much money in minor units, and results."""
+    minor += results.booked
+    scale = 10**rates.view.money_digits
+    if results.own:
+        total = Fraction(minor * GAIN_SCALE + results.own * scale, scale * GAIN_SCALE)
+    else:
+        total = Fraction(minor, scale)
+    return total if results.converted is None else total + results.converted
 
 
 def equity(rates: Rates, *, with_bonus: bool = False) -> Fraction | None:
     """Balance and the floating results of all positions."""
+    found = _held(rates)
+    if found is None:
+        return None
     bonus = rates.view.trader.bonus if with_bonus and rates.view.trader is not None else 0
-    return _worth(rates, rates.view.balance + bonus, rates.view.positions.values())
+    return _worth(rates, rates.view.balance + bonus, found)
 
 
 def told_equity(view: AccountView, now_us: int, max_age_ms: int) -> Fraction | None:
@@ -91,9 +129,11 @@ def told_equity(view: AccountView, now_us: int, max_age_ms: int) -> Fraction | N
 
 def free_margin(rates: Rates) -> Fraction | None:
     """Equity less used margin."""
-    positions = rates.view.positions.values()
-    used = sum(position.used_margin for position in positions) if positions else 0
-    return _worth(rates, rates.view.balance - used, positions)
+    found = _held(rates)
+    if found is None:
+        return None
+    used = sum([position.used_margin for position in rates.view.positions.values()])
+    return _worth(rates, rates.view.balance - used, found)
 
 
 def notional(rates: Rates, spec: SymbolSpec, volume: int) -> Fraction | None:
@@ -168,8 +208,8 @@ def symbols_for(view: AccountView, spec: SymbolSpec) -> tuple[str, ...]:
 def equity_symbols(view: AccountView) -> tuple[str, ...]:
     """The names of the symbols whose quotes equity rests on."""
     found: dict[str, None] = {}
-    for position in view.positions.values():
-        spec = view.specs.get(position.symbol)
+    for symbol in dict.fromkeys([position.symbol for position in view.positions.values()]):
+        spec = view.specs.get(symbol)
         if spec is not None:
             found.update(dict.fromkeys(symbols_for(view, spec)))
     return tuple(found)

@@ -10,8 +10,9 @@ import pytest
 
 from cmam.domain.changes import ChangeKind
 from cmam.domain.ids import PositionId, SourceKey
+from cmam.domain.inputs import gather
 from cmam.domain.quantities import Volume
-from cmam.domain.turn import due, lookup_due, next_due, next_wake
+from cmam.domain.turn import decide_change, due, lookup_due, next_due, next_wake
 from cmam.domain.view import AccountView
 from tests.factories import LOT, Pair
 
@@ -80,3 +81,21 @@ def test_a_close_costs_the_same_with_a_hundred_times_the_copies(few: Pair, many:
         return lambda: pair.tell(pair.change(ChangeKind.CLOSED, volume=Volume(LOT), **what))
 
     assert calls(close(few)) == calls(close(many))
+
+
+def test_an_open_asks_little_of_each_position_that_is_held(few: Pair, many: Pair) -> None:
+    """Equity, margin and other copiers' labels rest on all positions; what is asked of each takes a call or two."""
+
+    def opens(held: Pair) -> Callable[[], Any]:
+        pair = Pair({"volume.mode": "equity_ratio", "volume.basis": "units"})
+        pair.view, pair.now_us = held.view, held.now_us
+        change = pair.change(source=SourceKey("p9999"), position=PositionId(99_999))
+
+        def decided() -> None:
+            known = gather(pair.view, change, pair.link, pair.quote, leader=pair.view)
+            assert decide_change(pair.view, pair.link, change, (10**6, 0), known, pair.now_us).derived
+
+        decided()
+        return decided
+
+    assert calls(opens(many)) - calls(opens(few)) <= 2 * (MANY - FEW)
