@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from cmam.cli.common import console
@@ -19,15 +20,22 @@ EVERY = 1_000
 
 def followed(records: Iterable[Recorded], total: int, what: str) -> Iterator[Recorded]:
     """The same records, with a bar that says how many of `total` have been read."""
+    with counted(total, what) as advance:
+        for count, record in enumerate(records):
+            if not count % EVERY:
+                advance(record.position)
+            yield record
+
+
+@contextmanager
+def counted(total: int, what: str) -> Iterator[Callable[[int], None]]:
+    """A bar for the block; answers what to tell how many of `total` records have been read."""
     if total < LONG or not sys.stderr.isatty():
-        yield from records
+        yield lambda _: None
         return
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, console=console(error=True), transient=True) as bar:
         task = bar.add_task(what, total=total)
-        for count, record in enumerate(records):
-            if not count % EVERY:
-                bar.update(task, completed=record.position)
-            yield record
+        yield lambda read: bar.update(task, completed=read)

@@ -101,14 +101,21 @@ def _upto(log: EventLog, end: str | None, what: str) -> Iterator[Recorded]:
 
 
 def _registry(log: EventLog, end: str | None) -> Registry:
-    """The accounts and profiles at the end of what is replayed; where that is a moment, the log says which record."""
+    """The accounts and profiles at the end of what is replayed."""
     from cmam.store.beginning import organise
+
+    return organise(log, _last(log, end))
+
+
+def _last(log: EventLog, end: str | None) -> int:
+    """The last record of what is replayed; where a moment was given, the log says which one that is."""
     from cmam.store.rebuild import position_at
 
     position, at_us = _place(end)
     if at_us is not None:
         position = position_at(log, at_us)
-    return organise(log, position if position is not None else log.position())
+    head = log.position()
+    return head if position is None else min(position, head)
 
 
 def _place(text: str | None) -> tuple[int | None, int | None]:
@@ -122,9 +129,12 @@ def _place(text: str | None) -> tuple[int | None, int | None]:
 
 
 def _verify(log: EventLog, end: str | None) -> None:
-    from cmam.store.replay import verify
+    from cmam.cli.progress import counted
+    from cmam.store.together import Hands, verify_together
 
-    result = verify(_upto(log, end, "verify"))
+    last = _last(log, end)
+    with counted(last, "verify") as advance:
+        result = verify_together(log, last, Hands(progress=advance))
     document = {
         "identical": result.is_identical,
         "records": result.records,
@@ -170,10 +180,14 @@ def _state(log: EventLog, end: str | None) -> None:
 
     from cmam import office
     from cmam.cli.moment_screen import moment_screen
-    from cmam.store.moment import moments
+    from cmam.cli.progress import counted
+    from cmam.store.moment import moment_at
     from cmam.store.text import iso
+    from cmam.store.together import Hands
 
-    moment = moments(_upto(log, end, "state"))
+    last = _last(log, end)
+    with counted(last, "state") as advance:
+        moment = moment_at(log, last, Hands(progress=advance))
     document = office.document_of_moment(moment)
     if face().as_json:
         print_json(document)

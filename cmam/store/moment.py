@@ -5,7 +5,7 @@ A fold like any other, of everything that the log says; it copies in no time, so
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from typing import Any
@@ -25,7 +25,9 @@ from cmam.domain.quantities import decimal_text, price_text, units_text
 from cmam.domain.registry import APP
 from cmam.store.envelope import Recorded
 from cmam.store.fold import Fold, account_of
+from cmam.store.log import EventLog
 from cmam.store.text import iso
+from cmam.store.together import ALL_HANDS, Hands, fold_together
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +54,10 @@ class Moment:
     def take(self, record: Recorded) -> None:
         """Fold one more record."""
         self.fold.take(record)
+        self.note(record)
+
+    def note(self, record: Recorded) -> None:
+        """Take of a record what only a moment knows: whether cmam ran, and what its lines were."""
         if account_of(record.stream) is not None:
             return
         if record.stream == APP:
@@ -229,9 +235,10 @@ def _exact(volume: Fraction) -> str:
     return units_text(int(volume)) if volume.denominator == 1 else f"{whole.numerator}/{whole.denominator}"
 
 
-def moments(records: Iterator[Recorded]) -> Moment:
-    """The moment after some records."""
-    found = Moment()
-    for record in records:
-        found.take(record)
+def moment_at(log: EventLog, end: int | None = None, hands: Hands = ALL_HANDS) -> Moment:
+    """The moment after the records of a log up to a position."""
+    found = Moment(fold_together(log, end, hands))
+    others = [stream for stream in log.streams() if account_of(stream) is None]
+    for record in log.read_among(others, found.fold.position):
+        found.note(record)
     return found

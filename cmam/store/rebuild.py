@@ -55,8 +55,8 @@ def metadata_path(path: Path) -> Path:
 def position_at(log: EventLog, at_us: int) -> int:
     """The last position before the first record that is later than a moment."""
     found = 0
-    for record in log.read_all():
-        if record.at_us > at_us:
+    for raw in log.raw():
+        if log.moment_of(raw) > at_us:
             break
-        found = record.position
+        found = raw.position
     return found

@@ -64,7 +64,7 @@ class Replayed:
 
 
 @dataclass(slots=True)
-class _Account:
+class Witness:
     """An account on the way: its view, and what its last turn must have led to but is not yet seen."""
 
     view: AccountView
@@ -82,8 +82,8 @@ class Replay:
         self._registry = Registry()
         self._profiles: dict[str, list[ProfileView]] = {}
         self._settings: dict[tuple[str, int], Mapping[LinkId, LinkSettings]] = {}
-        self._accounts: dict[AccountId, _Account] = {}
-        self._told: dict[tuple[AccountId, int], tuple[Change, ...]] = {}
+        self._accounts: dict[AccountId, Witness] = {}
+        self._told: dict[AccountId, dict[int, tuple[Change, ...]]] = {}
         self._places: dict[AccountId, list[tuple[int, int]]] = {}
 
     @property
@@ -95,9 +95,13 @@ class Replay:
         """Replay all records, then say what is missing at the end."""
         for record in records:
             self.take(record)
-        for account in self._accounts.values():
-            self._end_turn(account)
+        for number in self._accounts:
+            self.end_of(number)
         return self.result
+
+    def end_of(self, number: AccountId) -> None:
+        """At the end of all records, what an account's last turn led to must have been seen."""
+        self._end_turn(self._accounts[number])
 
     def take(self, record: Recorded) -> None:
         """Replay the next record."""
@@ -107,7 +111,7 @@ class Replay:
         if number is None:
             self._organise(record)
             return
-        account = self._accounts.setdefault(number, _Account(AccountView(account=number)))
+        account = self._accounts.setdefault(number, Witness(AccountView(account=number)))
         if account.is_lost:
             return
         if isinstance(record.event, UnknownEvent):
@@ -122,7 +126,7 @@ class Replay:
 
     # --- an account's records -----------------------------------------------------------------------------------------
 
-    def _input(self, account: _Account, record: Recorded) -> None:
+    def _input(self, account: Witness, record: Recorded) -> None:
         self._end_turn(account)
         self.result.inputs += 1
         before = account.view
@@ -131,12 +135,13 @@ class Replay:
         if turn.folded is not None:
             told = changes(before, turn.folded, record.event)
             if told:
-                self._told[(before.account, record.version)] = told
+                remembered = self._told.setdefault(before.account, {})
+                remembered[record.version] = told
                 self._places.setdefault(before.account, []).extend((record.version, n) for n in range(len(told)))
-            if len(self._told) > REMEMBERED_CHANGES:
-                self._told.pop(next(iter(self._told)))
+                if len(remembered) > REMEMBERED_CHANGES:
+                    remembered.pop(next(iter(remembered)))
 
-    def _decided(self, account: _Account, record: Recorded, event: ChangeDecided) -> None:
+    def _decided(self, account: Witness, record: Recorded, event: ChangeDecided) -> None:
         self._end_turn(account)
         self.result.decisions += 1
         self._check_cause(record, event)
@@ -152,7 +157,7 @@ class Replay:
         account.view, account.expected, account.at = turn.view, list(turn.derived), record
         self._derived(account, record)
 
-    def _derived(self, account: _Account, record: Recorded) -> None:
+    def _derived(self, account: Witness, record: Recorded) -> None:
         """Hold one recorded event against the next that was computed."""
         self.result.derived += 1
         if not account.expected:
@@ -166,7 +171,7 @@ class Replay:
         elif not comes_out(computed, record.event, record.state):
             self._lose(account, record, _text(computed), "it comes out otherwise")
 
-    def _end_turn(self, account: _Account) -> None:
+    def _end_turn(self, account: Witness) -> None:
         """At the next input, all that the last one led to must have been seen."""
         if account.expected and account.at is not None:
             missing = account.expected[0]
@@ -174,7 +179,7 @@ class Replay:
             self._differ(account.at, _text(missing), why)
         account.expected = []
 
-    def _lose(self, account: _Account, record: Recorded, computed: str, why: str) -> None:
+    def _lose(self, account: Witness, record: Recorded, computed: str, why: str) -> None:
         """Name the difference. What this account does from here on rests on what differs, and is not compared."""
         self._differ(record, computed, why)
         account.is_lost = True
@@ -184,10 +189,10 @@ class Replay:
         """The change that was decided must be what its leader's record tells, but for what only that moment knew."""
         if event.change.synced:  # made up from two views at a start: it has no record of its own
             return
-        leader = self._accounts.get(event.change.leader)
-        if leader is None or leader.is_lost or event.change.synced:
+        leader = self._leader_of(event)
+        if leader is None or leader.is_lost:
             return  # what a start found is told by no record of the leader; its decision is still compared
-        told = self._told.get((event.change.leader, event.cause_version), ())
+        told = self._told.get(event.change.leader, {}).get(event.cause_version, ())
         found = told[event.cause_index] if event.cause_index < len(told) else None
         if found is None:
             why = f"record {event.cause_version} of account {event.change.leader} tells no such change"
@@ -196,8 +201,12 @@ class Replay:
             why = f"its change is not what record {event.cause_version} of account {event.change.leader} tells"
             self._differ(record, _text(found), why)
 
+    def _leader_of(self, event: ChangeDecided) -> Witness | None:
+        """The account whose record must tell the change, as far as it was replayed."""
+        return self._accounts.get(event.change.leader)
+
     def _check_passed_over(
-        self, account: _Account, settings: LinkSettings, record: Recorded, event: ChangeDecided
+        self, account: Witness, settings: LinkSettings, record: Recorded, event: ChangeDecided
     ) -> None:
         """Between the change that a link decided before and this one, its leader must have told no other."""
         if event.change.synced:

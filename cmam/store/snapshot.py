@@ -86,8 +86,16 @@ def kept_before(views: Database, stream: str, before: int) -> Snapshot | None:
 def restore(kept: bytes) -> Snapshot | None:
     """The snapshot that was kept and packed, or None where the bytes are of another time."""
     try:
-        found = _DECODER.decode(zlib.decompress(kept))
+        return unkeep(zlib.decompress(kept))
+    except zlib.error:
+        return None
+
+
+def unkeep(state: bytes) -> Snapshot | None:
+    """The snapshot that was kept, or None where the bytes are of another time."""
+    try:
+        found = _DECODER.decode(state)
         paired: dict[str, Any] = {name: dict(reader.decode(found.paired[name])) for name, reader in _paired().items()}
-    except (zlib.error, msgspec.MsgspecError, TypeError, KeyError):
+    except (msgspec.MsgspecError, TypeError, KeyError):
         return None
     return Snapshot(dataclasses.replace(found.view, **paired), found.told)

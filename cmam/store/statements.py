@@ -28,6 +28,11 @@ SELECT {{columns}} FROM {TABLE} WHERE originator_id = '{APP}' AND topic = '{Chec
 ORDER BY originator_version DESC LIMIT 1
 """
 PAGE_OF_LOG = f"SELECT {{columns}} FROM {TABLE} WHERE rowid > ? ORDER BY rowid LIMIT ?"
+# The plus keeps SQLite from looking each stream up: rows come in the order of the log, and none has to be sorted.
+PAGE_OF_SOME = f"""
+SELECT {{columns}} FROM {TABLE} WHERE rowid > ? AND rowid <= ? AND +originator_id IN (SELECT value FROM json_each(?))
+ORDER BY rowid LIMIT ?
+"""
 PAGE_OF_STREAM = f"""
 SELECT {{columns}} FROM {TABLE} WHERE originator_id = ? AND originator_version > ? ORDER BY originator_version LIMIT ?
 """

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import pytest
 
 from cmam.domain.events import ChangeDecided, LimiterMeasured, SystemStarted, SystemStopped
 from cmam.store import player
-from cmam.store.envelope import Recorded
 from cmam.store.fold import fold
-from cmam.store.moment import Moment, moments
+from cmam.store.moment import Moment, moment_at
 from cmam.store.player import Player
 
 from .world import FIRST, LEADER, World, a_day
@@ -27,10 +24,7 @@ def _player(world: World, speed: float = 1.0) -> Player:
 
 
 def _at(world: World, position: int) -> Moment:
-    def first() -> Iterator[Recorded]:
-        return (record for record in world.log.read_all() if record.position <= position)
-
-    return moments(first())
+    return moment_at(world.log, position)
 
 
 def test_time_brings_the_records_of_its_span_and_no_more(world: World) -> None:
@@ -89,7 +83,7 @@ def test_a_moment_says_what_every_copy_held_and_what_the_line_had_spent(world: W
     world.write("app", SystemStarted(version="0.1.0", pid=1))
     measured = LimiterMeasured(sent=120, busiest_second=9, dropped=0, guard_us=5_000)
     world.write("connection:demo-1", measured)
-    running = moments(world.log.read_all())
+    running = moment_at(world.log)
     assert running.is_running
     assert running.document_of_lines()["connection:demo-1"]["budget"]["sent"] == 120
     view = running.fold.accounts[FIRST]
@@ -98,4 +92,4 @@ def test_a_moment_says_what_every_copy_held_and_what_the_line_had_spent(world: W
     assert [one["residue"] for one in document["live"]] == ["0.00"] * len(view.copies)
     assert running.document_of_account(running.fold.accounts[LEADER])["live"] == []
     world.write("app", SystemStopped(reason="asked to"))
-    assert not moments(world.log.read_all()).is_running
+    assert not moment_at(world.log).is_running
