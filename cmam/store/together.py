@@ -38,7 +38,7 @@ _Answer = TypeVar("_Answer", bound=msgspec.Struct)
 
 @dataclass(frozen=True, slots=True)
 class Hands:
-    """How many processes may read, from how many records on, up to which longest share; who is told how far they are."""
+    """How many processes may read, from how many records on, up to which longest share; who hears how far they are."""
 
     processes: int = 0  # as many as there are processors
     least: int = LONG
