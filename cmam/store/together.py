@@ -28,7 +28,9 @@ from cmam.store.shares import WORTH_IT, Leaders, leaders_of, split
 from cmam.store.snapshot import Snapshot
 
 LONG = 100_000
-"""Fewer records are read by one process almost as quickly: another one takes a third of a second to start."""
+"""Fewer records are folded by one process almost as quickly: another one takes a third of a second to start."""
+JUDGING = 4
+"""Deriving a record again takes as long as folding so many."""
 
 log = logging.getLogger(__name__)
 
@@ -120,7 +122,7 @@ def _fold(event_log: EventLog, end: int, hands: Hands) -> Fold | None:
 
 
 def _verify(event_log: EventLog, end: int, hands: Hands) -> Replayed | None:
-    plan = _Plan.of(event_log, end, hands)
+    plan = _Plan.of(event_log, end, hands, JUDGING)
     if plan.count < 2:
         return None
     orders = plan.orders(Job.JUDGE, leaders_of(event_log.facts_among(plan.organising, end)), hands)
@@ -153,8 +155,8 @@ class _Plan:
     count: int
 
     @classmethod
-    def of(cls, event_log: EventLog, end: int, hands: Hands) -> _Plan:
-        count = hands.count(end)
+    def of(cls, event_log: EventLog, end: int, hands: Hands, weight: int = 1) -> _Plan:
+        count = hands.count(end * weight)
         if count < 2 or not event_log.path.exists():
             return cls((), end, {}, (), 1)
         heads, accounts, others = event_log.heads(), {}, []

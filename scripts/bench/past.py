@@ -38,8 +38,12 @@ PASSING = ("*.lock", "lock", "control*", "run", "*.db*")
 """What belongs to the store that goes on living, not to its copy."""
 
 
-def grown(folder: Path, life: Home, events: int) -> Home:
-    """A copy of a store that has so many records, as if it had gone on like that for days; its views at their head."""
+def grown(folder: Path, life: Home, events: int, *, is_past: bool = True) -> Home:
+    """A copy of a store that has so many records, as if it had gone on like that for days; its views at their head.
+
+    Where it must be over by now, its real beginning is moved back, and its few decisions, which rest on their time, do
+    not come out again in a replay; otherwise it goes on from where it is, into days to come.
+    """
     home = Home(folder / f"life-of-{events}")
     shutil.copytree(life.root, home.root, ignore=shutil.ignore_patterns(*PASSING))
     began_us = stage.CLOCK.now() - events // TRADE_EVENTS * (TRADE_US + 1_000_000) - TRADE_US
@@ -47,17 +51,20 @@ def grown(folder: Path, life: Home, events: int) -> Home:
         closing(EventLog.read_only(life.root)) as source,
         closing(EventLog.open(home.root, durability="none")) as log,
     ):
-        trade_on(log, _write_again(source, log, began_us), events)
+        ended_us = trade_on(log, _write_again(source, log, began_us if is_past else None), events)
+        assert not is_past or ended_us < stage.CLOCK.now(), "expected a past, found it reaching into the future"
         log.write_checkpoint(stage.CLOCK.now())
     project_to_head(home.root)
     return home
 
 
-def _write_again(source: EventLog, log: EventLog, began_us: int) -> Fold:
-    """The records of a store as if it had begun then; answers what they come to."""
-    shift: int | None = None
+def _write_again(source: EventLog, log: EventLog, began_us: int | None) -> Fold:
+    """The records of a store as if it had begun then, or as they are; answers what they come to."""
+    shift = 0 if began_us is None else None
     for record in source.read_all():
-        shift = began_us - record.at_us if shift is None else shift
+        if shift is None:
+            assert began_us is not None
+            shift = began_us - record.at_us
         event = record.event
         if isinstance(event, Checkpointed):
             event = checkpoint(log.heads(), log.log_head())
@@ -66,8 +73,8 @@ def _write_again(source: EventLog, log: EventLog, began_us: int) -> Fold:
     return fold(log.read_all())
 
 
-def trade_on(log: EventLog, known: Fold, events: int) -> None:
-    """Let the leader of the only profile trade until the log has so many records."""
+def trade_on(log: EventLog, known: Fold, events: int) -> int:
+    """Let the leader of the only profile trade until the log has so many records; answers when that was, in us."""
     (profile,) = known.registry.live_profiles()
     assert profile.leader is not None
     together = _Together(log)
@@ -96,7 +103,7 @@ def trade_on(log: EventLog, known: Fold, events: int) -> None:
             world.write_checkpoint()
     world.all_are(Health.DOWN)
     together.flush()
-    assert world.now < stage.CLOCK.now(), "expected a past, found it reaching into the future"
+    return world.now
 
 
 class _Life(World):

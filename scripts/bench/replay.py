@@ -80,7 +80,7 @@ def measured(folder: Path, trades: int, runs: int) -> list[Finding]:
 def long_measured(folder: Path, events: int, followers: int, runs: int) -> list[Finding]:
     """A long log by one process and by as many as there are processors, by turns with one that only reads."""
     folder.mkdir()
-    log = EventLog.read_only(grown(folder, recorded(folder, 6, followers), events).root)
+    log = EventLog.read_only(grown(folder, recorded(folder, 6, followers), events, is_past=False).root)
     count, many = processors(), Hands(least=0)
     kinds: dict[str, Callable[[], object]] = {
         "decode": lambda: deque(log.read_all(), maxlen=0),
