@@ -36,9 +36,18 @@ class Transport:
         self._lock = threading.Lock()
 
     def receive(self) -> bytes:
-        """Wait for bytes; empty says that the connection has ended, in whatever way."""
+        """Wait for bytes; empty says that the connection has ended, in whatever way.
+
+        It waits first, and reads when there is something: a reader that tried once more after each message would take
+        the interpreter from those who work on that message.
+        """
+        wanted = select.POLLIN
         while True:
             try:
+                with self._lock:
+                    is_there = self._tls.pending() > 0
+                if not is_there and self._wait(wanted, None) is None:
+                    return b""
                 with self._lock:
                     return self._tls.recv(CHUNK)
             except ssl.SSLWantReadError:
@@ -46,8 +55,6 @@ class Transport:
             except ssl.SSLWantWriteError:
                 wanted = select.POLLOUT
             except (OSError, ValueError):
-                return b""
-            if self._wait(wanted, None) is None:
                 return b""
 
     def send(self, data: bytes) -> None:
