@@ -4,6 +4,7 @@ All connections, their limiters and their accounts share one: a change passes be
 having to wake up, and a burst of copies is one thread's work instead of many threads' quarrel over the interpreter.
 Between two actors messages keep their order within a lane; those of one sender to one receiver that depend on each
 other are in the same lane. Whoever is at one thing for long is left to its thread, and a relief carries the others on.
+Who is outside and patient is rung for once nothing that goes before the rest waits here.
 It knows no actor: whose turns it runs, and in which lane, is handed to it.
 """
 
@@ -21,8 +22,14 @@ import pykka
 
 Envelopes = deque[Any]
 
+_here = threading.local()
+"""Which carrier this thread is, and in which of its watches."""
+
 EXPRESS = 1
 """The lane of what an actor finds pressing, whatever its kind: as long as nothing for it waits that came before."""
+
+PATIENCE_S = 0.002
+"""So long somebody patient waits at most while more is to be decided: a change of the leader and some decisions."""
 
 LONG_S = 0.25
 """So long in one turn (a socket that takes no bytes, a reconcile of thousands), and the next message for anybody has
@@ -47,10 +54,13 @@ class Slip:
 class Carrier:
     """Actors that share a thread. `lanes` says which kinds of messages go first: 0, 1, 2, then all others."""
 
-    def __init__(self, name: str, lanes: Mapping[type, int], long_s: float = LONG_S) -> None:
+    def __init__(
+        self, name: str, lanes: Mapping[type, int], long_s: float = LONG_S, patience_s: float = PATIENCE_S
+    ) -> None:
         self._name = name
         self._lane_of = lanes
         self._long_s = long_s
+        self._patience_s = patience_s
         self._lanes: tuple[deque[Slip], ...] = (deque(), deque(), deque(), deque())
         self._bell: SimpleQueue[None] = SimpleQueue()
         self._lock = threading.Lock()
@@ -59,6 +69,8 @@ class Carrier:
         self._watch = 0
         self._at: Any = None
         self._since = 0.0
+        self._owed: deque[SimpleQueue[None]] = deque()
+        self._owed_since = 0.0
         self._parked: dict[Any, list[Slip]] = {}
 
     def adopt(self, actor: Any) -> None:
@@ -108,6 +120,24 @@ class Carrier:
                 return
             self._at = None  # once is enough: whoever makes way again would forget what was parked
 
+    def ring_later(self, bell: SimpleQueue[None]) -> None:
+        """Ring for somebody outside once nothing waits here that goes before the rest. From a turn of this carrier."""
+        if _here.watch != self._watch:  # relieved: who carries the others on does not look at what this turn does
+            bell.put(None)
+            return
+        if not self._owed:
+            self._owed_since = monotonic()
+        self._owed.append(bell)
+
+    def _ring(self) -> None:
+        """Ring for all who are owed it. By whoever carries, and by whoever was relieved as its last turn ends."""
+        while True:
+            try:
+                bell = self._owed.popleft()
+            except IndexError:
+                return
+            bell.put(None)
+
     def _relieve(self) -> None:
         thread = threading.Thread(target=self._run, args=(self._watch,), name=f"carrier {self._name}", daemon=True)
         thread.start()
@@ -116,7 +146,12 @@ class Carrier:
         """Runs in the carrier's thread, until it is relieved."""
         first, second, third, last = self._lanes
         ring = self._bell.get
+        owed = self._owed
+        _here.carrier, _here.watch = self, watch
+        self._ring()  # for those for whom the one before has not yet
         while True:
+            if owed and (not (first or second or third) or monotonic() - self._owed_since > self._patience_s):
+                self._ring()
             ring()
             slip = self._unparked() if self._parked else (first or second or third or last).popleft()
             if slip is None:
@@ -143,11 +178,13 @@ class Carrier:
                 if not is_relieved:
                     self._at = None
             if is_relieved:
+                self._ring()
                 self._hand_over(actor)
                 if is_stopped:
                     self._let_go(is_ending=False)
                 return
             if is_stopped and self._let_go(is_ending=True):
+                self._ring()
                 return
 
     def _unparked(self) -> Slip | None:
@@ -227,6 +264,46 @@ class CarriedInbox:
     def make_way(self) -> None:
         """Let the others of the thread go on, if this actor is what holds it."""
         self._carrier.make_way(self._actor)
+
+
+class PatientInbox:
+    """The inbox of an actor with a thread of its own, which need not wake while those who tell it are still at it.
+
+    What it is told lies in it at once, in its order; only the bell waits, as long as the carrier that told it has
+    decisions to make. Woken in the middle of them it would take the interpreter from them.
+    """
+
+    def __init__(self) -> None:
+        self._waiting: Envelopes = deque()
+        self._bell: SimpleQueue[None] = SimpleQueue()
+
+    def put(self, envelope: Any) -> None:
+        self._waiting.append(envelope)  # before its bell: a bell without a message means that it was taken back
+        carrier = getattr(_here, "carrier", None)
+        if carrier is None:
+            self._bell.put(None)
+        else:
+            carrier.ring_later(self._bell)
+
+    def get(self) -> Any:
+        """Wait for the bell, and take the first message."""
+        while True:
+            self._bell.get()
+            try:
+                return self._waiting.popleft()
+            except IndexError:
+                continue
+
+    def get_nowait(self) -> Any:
+        """Take the next message without a bell; raises Empty where none waits."""
+        try:
+            return self._waiting.popleft()
+        except IndexError:
+            raise Empty from None
+
+    def empty(self) -> bool:
+        """Whether nothing waits. From any thread."""
+        return not self._waiting
 
 
 def carried(actor: type[pykka.Actor], carrier: Carrier) -> type[pykka.Actor]:

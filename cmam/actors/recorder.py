@@ -41,6 +41,8 @@ class CheckpointDue:
 class RecorderActor(Watched):
     """Appends what all others hand it."""
 
+    is_patient = True
+
     def __init__(self, event_log: EventLog, clock: Clock, timer: Timer, directory: Directory) -> None:
         super().__init__()
         self._name = m.RECORDER

@@ -19,7 +19,7 @@ import pykka
 import pykka.messages
 from pykka._envelope import Envelope
 
-from cmam.actors.carrier import CarriedInbox, Carrier, carried
+from cmam.actors.carrier import CarriedInbox, Carrier, PatientInbox, carried
 
 log = logging.getLogger(__name__)
 
@@ -73,7 +73,8 @@ def _on_its_own(actor: Any) -> type[pykka.Actor]:
     """The class of actors of this kind that have a thread of their own."""
     if actor not in _threaded:
         # A daemon's thread: one that is stuck must not keep the process from ending.
-        own: dict[str, Any] = {"_create_actor_inbox": staticmethod(SimpleQueue), "use_daemon_thread": True}
+        inbox = PatientInbox if actor.is_patient else SimpleQueue
+        own: dict[str, Any] = {"_create_actor_inbox": staticmethod(inbox), "use_daemon_thread": True}
         _threaded[actor] = type(actor.__name__, (actor, pykka.ThreadingActor), own)
     return _threaded[actor]
 
@@ -176,6 +177,8 @@ class Watched(pykka.Actor):
     _directory: Directory
     turns = 0
     doing: Any = None
+    is_patient = False
+    """Whether it can wait until a carrier that tells it something has decided what it has to decide."""
     _is_retired = False
 
     def on_start(self) -> None:
