@@ -28,8 +28,8 @@ _here = threading.local()
 EXPRESS = 1
 """The lane of what an actor finds pressing, whatever its kind: as long as nothing for it waits that came before."""
 
-PATIENCE_S = 0.002
-"""So long somebody patient waits at most while more is to be decided: a change of the leader and some decisions."""
+PATIENCE_S = 0.01
+"""So long somebody patient waits at most while more is to be decided: what 45 followers decide on a change."""
 
 LONG_S = 0.25
 """So long in one turn (a socket that takes no bytes, a reconcile of thousands), and the next message for anybody has
@@ -304,6 +304,10 @@ class PatientInbox:
     def empty(self) -> bool:
         """Whether nothing waits. From any thread."""
         return not self._waiting
+
+    def is_rung_for(self) -> bool:
+        """Whether the bell has been rung for something that waits. From any thread."""
+        return not self._bell.empty()
 
 
 def carried(actor: type[pykka.Actor], carrier: Carrier) -> type[pykka.Actor]:

@@ -1,6 +1,6 @@
 """The one writer of the log: group commit, causes before effects, and only then the requests go on.
 
-An urgent batch is written as soon as the inbox is empty; anything else waits 5 ms for company. What the store does not
+An urgent batch is written as soon as nobody calls with more; anything else waits 5 ms for company. What the store does not
 take is kept in its order and tried again; nothing is renumbered, and nothing that waits for it leaves.
 """
 
@@ -100,7 +100,7 @@ class RecorderActor(Watched):
         """Write when nobody else is about to join, or when enough have."""
         if self._retry_us:
             return
-        is_last = self.actor_inbox.empty()
+        is_last = not self.is_called()
         if len(self._waiting) >= BATCH_MAX or (self._is_urgent and is_last):
             self._commit()
         elif is_last and not self._is_armed:  # whoever comes next looks after those before

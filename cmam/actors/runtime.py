@@ -207,6 +207,11 @@ class Watched(pykka.Actor):
         inbox = self.actor_inbox
         return inbox.waits_before(type(message)) if isinstance(inbox, CarriedInbox) else not inbox.empty()
 
+    def is_called(self) -> bool:
+        """Whether more waits to be taken now: of somebody patient, what the bell has been rung for."""
+        inbox = self.actor_inbox
+        return inbox.is_rung_for() if isinstance(inbox, PatientInbox) else not inbox.empty()
+
     def make_way(self) -> None:
         """Let those who share its thread go on without it, while it is at one thing for long. From any thread."""
         if isinstance(self.actor_inbox, CarriedInbox):

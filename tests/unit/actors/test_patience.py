@@ -162,6 +162,18 @@ def test_who_is_no_carrier_rings_at_once_and_keeps_the_order() -> None:
     assert office.finish() == [1, 2]
 
 
+def test_what_is_not_rung_for_is_no_reason_to_wait() -> None:
+    """Asked whether more is to be taken now, it counts what was rung for; asked whether it is idle, all that lies there."""
+    office, begun, go = Office(), Latch(), Latch()
+    office.one.tell(Decide(1, begun, go))
+    assert begun.wait(PATIENCE_S)
+    clerk = office.directory.actor(CLERK)
+    assert clerk is not None
+    assert (clerk.is_called(), clerk.is_idle) == (False, False)
+    go.open()
+    assert office.finish() == [1]
+
+
 def test_a_turn_that_lasts_holds_no_bell() -> None:
     """Whoever was relieved rings at once, and what it told before is rung for by its relief."""
     office, begun, go = Office(long_s=0), Latch(), Latch()
