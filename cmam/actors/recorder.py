@@ -1,7 +1,7 @@
 """The one writer of the log: group commit, causes before effects, and only then the requests go on.
 
-An urgent batch is written as soon as nobody calls with more; anything else waits 5 ms for company. What the store does not
-take is kept in its order and tried again; nothing is renumbered, and nothing that waits for it leaves.
+An urgent batch is written as soon as nobody calls with more; anything else waits 5 ms for company. What the store
+does not take is kept in its order and tried again; nothing is renumbered, and nothing that waits for it leaves.
 """
 
 from __future__ import annotations

@@ -163,7 +163,7 @@ def test_who_is_no_carrier_rings_at_once_and_keeps_the_order() -> None:
 
 
 def test_what_is_not_rung_for_is_no_reason_to_wait() -> None:
-    """Asked whether more is to be taken now, it counts what was rung for; asked whether it is idle, all that lies there."""
+    """More to be taken now is what was rung for; idle it is only when nothing lies there."""
     office, begun, go = Office(), Latch(), Latch()
     office.one.tell(Decide(1, begun, go))
     assert begun.wait(PATIENCE_S)
