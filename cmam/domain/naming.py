@@ -59,7 +59,7 @@ class Mark:
     source: str
 
 
-@lru_cache(maxsize=1 << 14)
+@lru_cache(maxsize=1 << 12)
 def read_label(label: str) -> Mark | None:
     """Read a label of ours, or of another store; None for anybody else's."""
     parts = label.split(".")
