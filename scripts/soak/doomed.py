@@ -48,7 +48,7 @@ GAPS: Mapping[str, Callable[[str, object], bool]] = {
     "decoded": _is_seen(ExecutionKind.ORDER_FILLED),
     "told": _is(m.LeaderChanged),
     "decided": _appends(IntentRecorded),
-    "committed": _is(m.Submit),
+    "committed": _is(m.Committed),
     "let-go": _is(m.Write),
     "written": _is(m.Written),
     "accepted": _is_seen(ExecutionKind.ORDER_ACCEPTED),
