@@ -25,7 +25,7 @@ from cmam.config.settings import notes
 from cmam.domain import events, reasons, reconcile
 from cmam.domain.policy import SETTINGS
 from cmam.openapi.outcomes import RULES
-from cmam.store.envelope import event_builtins
+from cmam.store.envelope import event_builtins, event_classes
 from cmam.store.forms import ROWS, SAID_TWICE
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
@@ -181,14 +181,9 @@ def settings_page() -> str:
 # --- events ---------------------------------------------------------------------------------------------------------
 
 
-def event_classes() -> list[type[events.Event]]:
-    """Every stored event, in the order of its file."""
-    found = [
-        value
-        for value in vars(events).values()
-        if isinstance(value, type) and issubclass(value, events.Event) and value is not events.Event
-    ]
-    return sorted(found, key=lambda cls: inspect.getsourcelines(cls)[1])
+def room_of(kind: type[events.Event]) -> str:
+    """What the module of an event is about: its first sentence."""
+    return first_sentence(Path(inspect.getsourcefile(kind) or "")).rstrip(".")
 
 
 STREAMS = {
@@ -240,14 +235,17 @@ def events_page() -> str:
         *table(("event", "field", "the same as"), [line for kind in SAID_TWICE for line in _repeated(kind)]),
         "",
     ]
-    last = ""
+    last, last_room = "", ""
     for cls in event_classes():
         stream, meaning = STREAMS[cls.TOPIC.split(".")[0]]
         if stream != last:
             lines += [f"## {stream}", "", meaning[0].upper() + meaning[1:] + ".", ""]
             last = stream
+        if (room := room_of(cls)) != last_room:
+            lines += [f"### {room}", ""]
+            last_room = room
         derived = " · derived" if cls.IS_DERIVED else ""
-        lines += [f"### `{cls.TOPIC}`{derived}", "", inspect.cleandoc(cls.__doc__ or ""), ""]
+        lines += [f"#### `{cls.TOPIC}`{derived}", "", inspect.cleandoc(cls.__doc__ or ""), ""]
         hints = get_type_hints(cls)
         fields = [(f"`{f.name}`", _type_name(hints[f.name]), _default_text(f)) for f in dataclasses.fields(cls)]
         if fields:

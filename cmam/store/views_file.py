@@ -129,7 +129,7 @@ def shape() -> str:
     here = Path(__file__).parent
     tables = ("schema", "sql_views", "views", "views_registry", "words", "text", "projector")
     ours = (*tables, "envelope", "forms", "upcasts", "fold", "snapshot", "spacing", "telling")
-    for path in (*sorted(domain.glob("*.py")), *(here / f"{name}.py" for name in ours)):
+    for path in (*sorted(domain.rglob("*.py")), *(here / f"{name}.py" for name in ours)):
         digest.update(path.read_bytes())
     return digest.hexdigest()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
 import subprocess
 import sys
@@ -13,6 +14,7 @@ from typing import Any
 import pytest
 from sqlite_utils import Database
 
+import cmam.domain
 from cmam.domain.events import AlertHealed, AlertRaised
 from cmam.domain.ids import SourceKey
 from cmam.domain.view import Latch
@@ -23,7 +25,7 @@ from cmam.store.lock import StoreLock
 from cmam.store.log import EventLog, Pending
 from cmam.store.projector import AnotherProjector, Projector, project_to_head
 from cmam.store.snapshot import keep, pack, restore
-from cmam.store.views_file import VIEWS_NAME, open_views, views_position
+from cmam.store.views_file import VIEWS_NAME, open_views, shape, views_position
 
 from .world import FIRST, LINKS, World, a_day
 
@@ -198,6 +200,17 @@ def test_views_that_do_not_fit_are_made_anew(tmp_path: Path, ruin: str) -> None:
     assert _tables(views_again) == expected
     views_again.close()
     world.log.close()
+
+
+def test_every_file_of_the_domain_is_part_of_what_views_are_made_by(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Views are made anew after a change in any file that decides or folds, in whatever folder of the domain."""
+    read: set[Path] = set()
+    kept = Path.read_bytes
+    monkeypatch.setattr(Path, "read_bytes", lambda path: (read.add(path), kept(path))[1])
+    shape()
+    domain = Path(cmam.domain.__file__ or "").parent
+    assert read >= {Path(folder) / name for folder, _, names in os.walk(domain) for name in names if name[-3:] == ".py"}
+    assert domain / "events" / "broker.py" in read
 
 
 def test_alerts_are_healed_by_what_heals_them(tmp_path: Path) -> None:
