@@ -3,26 +3,18 @@
 from __future__ import annotations
 
 import os
-import select
-import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from cmam.cli.common import Exit, Face, Noun, face, fail, is_interactive, print_json, print_rows, say
+from cmam.cli.account_consent import consent, take_in
+from cmam.cli.account_now import LIST_NUMBERS, LISTS, asked
+from cmam.cli.common import Noun, face, fail, is_interactive, print_json, print_rows, say
 
 if TYPE_CHECKING:
-    from cmam.config.secret import Secret
-    from cmam.config.settings import Settings
-    from cmam.consent import Seen
-    from cmam.credentials.oauth import Challenge
-    from cmam.credentials.vault import Application, TokenPair, Vault
     from cmam.domain.registry import KnownAccount, Registry
-    from cmam.openapi.portfolio import Portfolio, Worth
-
-CODE_LIFE = "The code in it lives one minute and works once."
 
 
 @click.group(cls=Noun)
@@ -65,146 +57,9 @@ def add(code: str | None, token_file: Path | None, browser: bool, yes: bool) -> 
     now = SystemClock().now()
     pairs = [pair_of(tokens, now=now) for tokens in given]
     if not pairs:
-        pairs = [_consent(settings, vault.application, code, browser=browser)]
+        pairs = [consent(settings, vault.application, code, browser=browser)]
     for pair in pairs:
-        _take_in(me, settings, pair, yes=yes)
-
-
-def _consent(settings: Settings, application: Application, code: str | None, *, browser: bool) -> TokenPair:
-    """Send a person to the consent page and change the code that comes back for tokens."""
-    from cmam.clock import SystemClock
-    from cmam.credentials.oauth import OAuthClient, code_from, consent_address, new_challenge
-
-    api = settings.api
-    client = OAuthClient(api.oauth_url, api.ca_file)
-    if code is not None:
-        # The question was asked elsewhere, so there is no verifier of ours that would fit.
-        found = code_from(code, None)
-        return client.exchange(application, found, api.redirect_uri, None, now=SystemClock().now())
-    challenge = new_challenge()
-    address = consent_address(api.oauth_url, application.client_id, api.redirect_uri, challenge)
-    say("Open this page, sign in with the cTrader ID that owns the accounts, tick them and allow access:")
-    click.echo(address)
-    sys.stdout.flush()
-    if browser:
-        _open_browser(address)
-    found = _await_code(api.redirect_uri, challenge)
-    return client.exchange(application, found, api.redirect_uri, challenge, now=SystemClock().now())
-
-
-def _open_browser(address: str) -> None:
-    """Open a browser where there is one with a screen; its own chatter stays off our streams."""
-    import subprocess
-    import webbrowser
-
-    if sys.platform == "darwin":
-        subprocess.run(["open", address], check=False, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        return
-    if not any(os.environ.get(name) for name in ("DISPLAY", "WAYLAND_DISPLAY", "BROWSER")):
-        return
-    try:
-        webbrowser.open(address)
-    except (webbrowser.Error, OSError):
-        say("No browser could be opened here: open the address by hand.")
-
-
-def _await_code(redirect_uri: str, challenge: Challenge) -> Secret:
-    """Wait for the redirect, or for somebody who pastes it, whichever comes first."""
-    from cmam.clock import SystemClock
-    from cmam.credentials.loopback import OPEN_FOR_S, Loopback, LoopbackRefused, listens_here
-    from cmam.credentials.oauth import code_from, code_of_redirect
-
-    if not listens_here(redirect_uri):
-        return code_from(_paste(), challenge)
-    try:
-        listener = Loopback(redirect_uri)
-    except LoopbackRefused as refused:
-        if not is_interactive():
-            raise
-        say(str(refused))
-        return code_from(_paste(), challenge)
-    clock = SystemClock()
-    with listener:
-        if not is_interactive():
-            say(f"Waiting for the answer on {redirect_uri}, for {OPEN_FOR_S / 60:.0f} minutes.")
-            return code_of_redirect(listener.wait(lambda: clock.monotonic() / 1_000_000), challenge)
-        say(
-            f"Waiting for the answer on {redirect_uri}. If the browser is elsewhere, paste the address it ended on "
-            f"here. {CODE_LIFE}"
-        )
-        deadline = clock.monotonic() + int(OPEN_FOR_S * 1_000_000)
-        while (left := deadline - clock.monotonic()) > 0:
-            ready, _, _ = select.select([listener, sys.stdin], [], [], left / 1_000_000)
-            if sys.stdin in ready:
-                line = sys.stdin.readline()
-                if not line:
-                    raise click.Abort
-                if line.strip():
-                    return code_from(line, challenge)
-            elif ready and (found := listener.take()) is not None:
-                return code_of_redirect(found, challenge)
-    raise LoopbackRefused(
-        f"Nobody came back from the consent page within {OPEN_FOR_S / 60:.0f} minutes: run `cmam account add` again."
-    )
-
-
-def _paste() -> str:
-    """Ask for the code, with its one-minute life said beside the question."""
-    if not is_interactive():
-        fail("Nobody is here to paste the code: give it with --code within its one minute.", Exit.USAGE)
-    say(f"After you allowed access, copy the address that the browser shows. {CODE_LIFE}")
-    return str(click.prompt("Address or code", hide_input=False, err=True))
-
-
-def _take_in(me: Face, settings: Settings, pair: TokenPair, *, yes: bool) -> None:
-    """Look at what a pair opens, show it, say what it would cost, keep it."""
-    from cmam import office
-    from cmam.consent import keep, look, losses
-
-    store = office.secrets_of(me.home, settings.secrets)
-    vault = store.load()
-    seen = look(settings.api, vault.application, pair)
-    _show_seen(seen)
-    for loss in losses(vault, office.read_registry(me.home), seen):
-        used = f"; it is used by {', '.join(loss.profiles)}" if loss.profiles else ""
-        say(
-            f"This consent leaves out {loss.account.shown}{used}. The provider may end its earlier access: tick it too "
-            "if you still want it."
-        )
-        if loss.profiles and is_interactive() and not yes and not click.confirm("Go on all the same?", err=True):
-            fail("Nothing was stored. Run `cmam account add` again and tick every account.")
-    if is_interactive() and not yes and not click.confirm("Store these accounts?", default=True, err=True):
-        fail("Nothing was stored.")
-    keep(me.home, store, seen, command="cmam account add")
-    count = len(seen.consent.accounts)
-    say(f"{count} account{'s' if count != 1 else ''} stored. Next: `cmam account list`, `cmam profile create -h`.")
-
-
-def _show_seen(seen: Seen) -> None:
-    from cmam.domain.quantities import decimal_text
-
-    rows = [
-        {
-            "ctid": account.account,
-            "login": account.login,
-            "broker": account.broker,
-            "currency": account.currency,
-            "environment": "live" if account.is_live else "demo",
-            "type": account.account_type,
-            "balance": decimal_text(account.balance, account.money_digits) if account.account_type else None,
-            "trading": account.can_trade,
-        }
-        for account in seen.consent.accounts
-    ]
-    print_rows(
-        rows,
-        ["ctid", "login", "broker", "environment", "type", "balance", "currency", "trading"],
-        empty="no account",
-        spare=("type", "login"),
-        numbers=frozenset({"ctid", "login", "balance"}),
-    )
-    for text in seen.unread:
-        say(f"could not be read now, and is added all the same: {text}")
+        take_in(me, settings, pair, yes=yes)
 
 
 # --- list, show -----------------------------------------------------------------------------------------------------
@@ -265,7 +120,7 @@ def show(id_: str, offline: bool, history: bool) -> None:
     grant = vault.grant_of(known.account)
     document = row_of(known)
     if not offline:
-        document |= _asked(settings, vault, known, with_history=history)
+        document |= asked(settings, vault, known, with_history=history)
     document |= {
         "consent": grant.id if grant else "",
         "token": "••••" if grant else "",
@@ -285,126 +140,6 @@ def show(id_: str, offline: bool, history: bool) -> None:
     for name, rows in lists.items():
         if rows:
             print_rows(rows, LISTS[name], empty="", title=name.replace("_", " "), numbers=LIST_NUMBERS)
-
-
-LISTS = {
-    "open_positions": ["position", "symbol", "side", "volume", "price", "stop", "target", "profit"],
-    "pending_orders": ["order", "symbol", "side", "type", "volume", "price", "stop", "target"],
-    "deals": ["at", "deal", "position", "symbol", "side", "volume", "price"],
-    "cash_flow": ["at", "amount", "balance", "note"],
-}
-LIST_NUMBERS = frozenset(
-    {"position", "order", "deal", "volume", "price", "stop", "target", "profit", "amount", "balance"}
-)
-
-
-def _asked(settings: Settings, vault: Vault, known: KnownAccount, *, with_history: bool) -> Mapping[str, Any]:
-    """What the broker says of an account right now."""
-    from cmam.clock import SystemClock
-    from cmam.domain.quantities import decimal_text
-    from cmam.openapi.enquiry import Opened
-    from cmam.openapi.portfolio import Portfolio
-    from cmam.openapi.transport import connect
-
-    grant = vault.grant_of(known.account)
-    if grant is None or vault.application is None:
-        say("No consent opens this account under the present application: run `cmam account add`.")
-        return {}
-    endpoint = settings.api.endpoint(is_live=known.is_live)
-    with Portfolio(connect(endpoint.host, endpoint.port, settings.api.ca_file), endpoint) as enquiry:
-        enquiry.authorise_application(vault.application.client_id, vault.application.client_secret)
-        opened = enquiry.describe(Opened(known.account, is_live=known.is_live), grant.pair.access)
-        worth = enquiry.worth(known.account)
-        now_ms = SystemClock().now() // 1_000
-        past = _history(enquiry, known, worth, now_ms) if with_history else {}
-    digits = opened.money_digits
-    equity = opened.balance + worth.profit
-    return {
-        "balance": decimal_text(opened.balance, digits),
-        "equity": decimal_text(equity, digits),
-        "margin": decimal_text(worth.margin, digits),
-        "free_margin": decimal_text(equity - worth.margin, digits),
-        "currency": opened.currency,
-        "access": opened.access_rights,
-        "leverage": f"1:{opened.leverage_cents / 100:g}",
-        "positions": len(worth.positions),
-        "pendings": len(worth.orders),
-        "open_positions": _positions(worth),
-        "pending_orders": _orders(worth),
-        **past,
-    }
-
-
-def _positions(worth: Worth) -> list[dict[str, Any]]:
-    from cmam.domain.quantities import decimal_text, units_text
-
-    return [
-        {
-            "position": found.position,
-            "symbol": worth.names.get(int(found.symbol), str(found.symbol)),
-            "side": found.side.value,
-            "volume": units_text(found.volume),
-            "price": _price(found.price),
-            "stop": _price(found.stop),
-            "target": _price(found.target),
-            "profit": decimal_text(worth.profits.get(int(found.position), 0), worth.money_digits),
-        }
-        for found in worth.positions
-    ]
-
-
-def _orders(worth: Worth) -> list[dict[str, Any]]:
-    from cmam.domain.quantities import units_text
-
-    return [
-        {
-            "order": found.order,
-            "symbol": worth.names.get(int(found.symbol), str(found.symbol)),
-            "side": found.side.value,
-            "type": found.type.value,
-            "volume": units_text(found.volume),
-            "price": _price(found.limit_price if found.limit_price is not None else found.stop_price),
-            "stop": _price(found.stop),
-            "target": _price(found.target),
-        }
-        for found in worth.orders
-    ]
-
-
-def _price(value: int | None) -> str | None:
-    from cmam.store.text import price
-
-    return price(value)
-
-
-def _history(enquiry: Portfolio, known: KnownAccount, worth: Worth, now_ms: int) -> dict[str, Any]:
-    """The last seven days, as the broker tells them."""
-    from cmam.domain.quantities import decimal_text, units_text
-    from cmam.store.text import iso_ms
-
-    return {
-        "deals": [
-            {
-                "at": iso_ms(deal.executed_ms),
-                "deal": deal.deal,
-                "position": deal.position,
-                "symbol": worth.names.get(int(deal.symbol), str(deal.symbol)),
-                "side": deal.side.value,
-                "volume": units_text(deal.filled_volume),
-                "price": _price(deal.price),
-            }
-            for deal in enquiry.deals(known.account, now_ms)
-        ],
-        "cash_flow": [
-            {
-                "at": iso_ms(flow.at_ms),
-                "amount": decimal_text(flow.delta, flow.money_digits),
-                "balance": decimal_text(flow.balance, flow.money_digits),
-                "note": flow.note,
-            }
-            for flow in enquiry.flows(known.account, now_ms)
-        ],
-    }
 
 
 # --- change ---------------------------------------------------------------------------------------------------------
