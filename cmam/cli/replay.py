@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from cmam.cli.audit_options import moment
 from cmam.cli.common import Exit, Verb, console, face, print_json, say
+from cmam.cli.replay_span import extent, place, refuse_impossible, refuse_turned
 
 if TYPE_CHECKING:
     from rich.text import Text
@@ -68,6 +68,7 @@ def replay(
         raise click.UsageError("expected --what-if with --profile or --follower, found none.")
     log = EventLog.read_only(face().home.root)
     try:
+        refuse_impossible(log, start, end)
         if others:
             from cmam.cli.what_if import run_what_if
 
@@ -81,7 +82,7 @@ def replay(
         elif target is not None:
             from cmam.cli.rebuilding import rebuild_views
 
-            rebuild_views(log, target, *_place(end))
+            rebuild_views(log, target, *place(end))
         elif verify:
             _verify(log, end)
         elif as_state:
@@ -96,7 +97,7 @@ def _upto(log: EventLog, end: str | None, what: str) -> Iterator[Recorded]:
     from cmam.cli.progress import followed
     from cmam.store.replay import until
 
-    position, at_us = _place(end)
+    position, at_us = place(end)
     return followed(until(log.read_all(), position=position, at_us=at_us), position or log.position(), what)
 
 
@@ -111,18 +112,11 @@ def _last(log: EventLog, end: str | None) -> int:
     """The last record of what is replayed; where a moment was given, the log says which one that is."""
     from cmam.store.rebuild import position_at
 
-    position, at_us = _place(end)
+    position, at_us = place(end)
     if at_us is not None:
         position = position_at(log, at_us)
     head = log.position()
     return head if position is None else min(position, head)
-
-
-def _place(text: str | None) -> tuple[int | None, int | None]:
-    """A position in the log, or a moment."""
-    if text is None:
-        return None, None
-    return (int(text), None) if text.isdecimal() else (None, moment(text))
 
 
 # --- verify ---------------------------------------------------------------------------------------------------------
@@ -210,7 +204,7 @@ def _watch(log: EventLog, start: str | None, end: str | None, speed: float) -> N
     if speed and not face().as_json and sys.stdout.isatty():
         _play(log, start, end, speed)
         return
-    position, at_us = _place(start)
+    position, at_us = place(start)
     wanted = (
         record
         for record in _upto(log, end, "replay")
@@ -223,7 +217,9 @@ def _watch(log: EventLog, start: str | None, end: str | None, speed: float) -> N
             pause.wait(wait_us / 1_000_000)
         count += 1
         _show(record)
-    say(f"{count} record{'s' if count != 1 else ''}.")
+    if not count:
+        refuse_turned(log, start, end)
+    say(f"{count} record{'s' if count != 1 else ''}." if count else f"No record is there: {extent(log)}.")
 
 
 def _play(log: EventLog, start: str | None, end: str | None, speed: float) -> None:
@@ -232,9 +228,9 @@ def _play(log: EventLog, start: str | None, end: str | None, speed: float) -> No
     from cmam.store.player import Player
     from cmam.store.replay import until
 
-    last, last_us = _place(end)
+    last, last_us = place(end)
     player = Player(lambda after: until(log.read_all(after), position=last, at_us=last_us), speed=speed)
-    position, at_us = _place(start)
+    position, at_us = place(start)
     if at_us is not None:
         player.seek(at_us)
     while position is not None and not player.is_over and player.moment.fold.position < position - 1:

@@ -261,6 +261,13 @@ def test_a_stored_pause_is_obeyed_at_the_next_start(person: Person) -> None:
         (("replay", "--to", "/"), 1, "found the folder"),
         (("replay", "--verify", "--state"), 2, "found more"),
         (("replay", "--verify", "--from", "7"), 2, "--from only"),
+        (("replay", "--from", "99999999"), 2, "where the log ends, found 99999999. A moment is written as"),
+        (("replay", "--from", "20260131", "--json"), 2, "where the log ends, found 20260131. A moment is written as"),
+        (("replay", "--from", "9", "--until", "8"), 2, "--from before --until, found 9 after 8."),
+        (("replay", "--from", "2026-01-02", "--until", "2026-01-01"), 2, "found 2026-01-02 after 2026-01-01."),
+        (("replay", "--from", "3", "--until", "2001-01-01"), 2, "found position 3 (20"),
+        (("replay", "--from", "2101-01-01", "--until", "3"), 2, "found 2101-01-01 after position 3 (20"),
+        (("replay", "--state", "--until", "0"), 2, "a position from 1 to "),
         (("replay", "--speed", "nan"), 2, "finite --speed"),
         (("replay", "--profile", "main"), 2, "--what-if"),
         (("replay", "--what-if", "volume.amount"), 2, "SETTING=VALUE"),
@@ -281,6 +288,25 @@ def test_what_cannot_be_done_is_a_sentence_and_a_code(
     assert sentence in said.err
     assert "Traceback" not in said.err
     assert said.out == ""
+
+
+def test_a_replay_from_behind_the_last_record_finds_none_and_says_where_the_log_ends(person: Person) -> None:
+    """Who has read everything may ask for what came since; a moment after the last record is no mistake either."""
+    last = person.types("replay", "--json").lines[-1]
+    ends = f"the log ends at position {last['position']}, {last['at']}."
+    for beginning in (str(last["position"] + 1), "2101-01-01"):
+        said = person.types("replay", "--from", beginning, "--json")
+        assert (said.code, said.out) == (0, "")
+        assert ends in said.err
+    assert person.types("replay", "--from", str(last["position"]), "--json").lines == [last]
+
+
+@pytest.mark.parametrize("what", ["--state", "--verify", "--to"])
+def test_a_replay_until_behind_the_last_record_takes_all_there_are(person: Person, tmp_path: Path, what: str) -> None:
+    """However far behind: what the log has up to there is what it has."""
+    place = (str(tmp_path / "views.db"),) if what == "--to" else ()
+    for end in ("99999999", "9" * 30):
+        assert person.types("replay", what, *place, "--until", end, "--json").code == 0
 
 
 def test_a_broken_or_missing_store_is_a_sentence(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
