@@ -53,6 +53,7 @@ from cmam.openapi.quotes import QuoteBoard
 from cmam.openapi.transport import connect
 from cmam.store import projector
 from cmam.store.beginning import Beginning, begin
+from cmam.store.database import lengthen_wal
 from cmam.store.errors import StoreUnavailable
 from cmam.store.lock import StoreLock
 from cmam.store.log import EventLog, Pending
@@ -159,6 +160,7 @@ def run(
         is_free = True
         try:
             check_tail(event_log)
+            lengthen_wal(event_log.connection, event_log.path)
             vault = secrets_of(home, settings.secrets)
             only = frozenset(name.lower() for name in profiles)
             identity = StoreName(home.root)

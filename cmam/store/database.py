@@ -179,6 +179,29 @@ def open_for_writing(path: Path, durability: Durability) -> LogRecorder:
     return LogRecorder(LogDatastore(path, connection), TABLE)
 
 
+def lengthen_wal(connection: sqlite3.Connection, path: Path) -> None:
+    """Let the file of the write-ahead log be as long as it may stay, from the beginning.
+
+    A commit that overwrites what a file has takes the disk less than one that lengthens it. What grows it here is a
+    transaction larger than the cache, which is then rolled back: nobody ever sees a page of it. A disk that has no room
+    for that is left as it is.
+    """
+    wal = path.with_name(path.name + "-wal")
+    with suppress(sqlite3.Error, OSError):
+        if wal.stat().st_size >= WAL_BYTES_KEPT:
+            return
+        (cache,) = connection.execute("PRAGMA cache_size").fetchone()
+        try:
+            connection.execute("PRAGMA cache_size=10")
+            connection.execute("BEGIN IMMEDIATE")
+            connection.execute("CREATE TABLE filling (bytes BLOB)")
+            connection.execute("INSERT INTO filling VALUES (zeroblob(?))", (WAL_BYTES_KEPT * 15 // 16,))
+        finally:
+            if connection.in_transaction:
+                connection.execute("ROLLBACK")
+            connection.execute(f"PRAGMA cache_size={cache}")
+
+
 def _put_aside(path: Path) -> None:
     """Keep what a deleted log left beside it, out of the way: SQLite would write it into the new file."""
     for ending in ("-wal", "-shm"):

@@ -54,8 +54,11 @@ _WRITER = """
 import random, sys
 from pathlib import Path
 from cmam.domain.events import AlertRaised
+from cmam.store.database import lengthen_wal
 from cmam.store.log import EventLog, Pending
 rng, log = random.Random(int(sys.argv[2])), EventLog.open(Path(sys.argv[1]))
+if rng.random() < 0.5:
+    lengthen_wal(log.connection, log.path)
 print("ready", flush=True)
 batch = 0
 while True:
@@ -133,12 +136,14 @@ _LIMITED = """
 import resource, signal, sys
 from pathlib import Path
 from cmam.domain.events import AlertRaised
+from cmam.store.database import lengthen_wal
 from cmam.store.errors import StoreUnavailable
 from cmam.store.log import EventLog, Pending
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 log = EventLog.open(Path(sys.argv[1]))
 hard = resource.getrlimit(resource.RLIMIT_FSIZE)[1]
 resource.setrlimit(resource.RLIMIT_FSIZE, (200_000, hard))
+lengthen_wal(log.connection, log.path)  # for which there is no room
 version, refused = 1, 0
 while version <= 400:
     batch = [Pending("account:1", version + n, 1, AlertRaised(kind="k", text="y" * 900)) for n in range(5)]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -281,3 +282,29 @@ def test_a_write_ahead_log_that_was_folded_back_is_not_long_any_more(
     log.append([Pending("app", version + 1, T0, StoreCreated(store="abcde"))])
     assert not log.is_tidy_due()
     log.close()
+
+
+def test_a_write_ahead_log_is_lengthened_once_and_holds_nothing_of_what_lengthened_it(tmp_path: Path) -> None:
+    """Appends overwrite what its file has, before and after it was folded back; the database does not grow with it."""
+    log = EventLog.open(tmp_path)
+    log.append(facts(1))
+    (pages,) = log.connection.execute("PRAGMA page_count").fetchone()
+    cache = log.connection.execute("PRAGMA cache_size").fetchone()
+    wal = tmp_path / "events.db-wal"
+    assert wal.stat().st_size < 100_000
+    database.lengthen_wal(log.connection, log.path)
+    length = wal.stat().st_size
+    assert 3_500_000 < length <= database.WAL_BYTES_KEPT
+    for version in range(1, 300):
+        log.append(facts(1, after=version))
+        if version % 100 == 0:
+            log.tidy()
+    assert wal.stat().st_size == length
+    assert log.connection.execute("PRAGMA cache_size").fetchone() == cache
+    assert log.connection.execute("PRAGMA page_count").fetchone()[0] < pages + 100
+    with closing(EventLog.read_only(tmp_path).connection) as beside:
+        assert beside.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+        assert beside.execute("SELECT count(*) FROM stored_events").fetchone() == (300,)
+        assert beside.execute("SELECT count(*) FROM sqlite_master WHERE name = 'filling'").fetchone() == (0,)
+    log.close()
+    assert not wal.exists()
