@@ -4,7 +4,7 @@ All connections, their limiters and their accounts share one: a change passes be
 having to wake up, and a burst of copies is one thread's work instead of many threads' quarrel over the interpreter.
 Between two actors messages keep their order within a lane; those of one sender to one receiver that depend on each
 other are in the same lane. Whoever is at one thing for long is left to its thread, and a relief carries the others on.
-Who is outside and patient is rung for once nothing that goes before the rest waits here.
+Who is outside and patient is rung for once nothing that goes before the rest waits here, and for what presses sooner.
 It knows no actor: whose turns it runs, and in which lane, is handed to it.
 """
 
@@ -13,7 +13,7 @@ from __future__ import annotations
 import sys
 import threading
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from queue import Empty, SimpleQueue
 from time import monotonic
 from typing import Any
@@ -69,8 +69,10 @@ class Carrier:
         self._watch = 0
         self._at: Any = None
         self._since = 0.0
+        self._lane = self._lanes[-1]
         self._owed: deque[SimpleQueue[None]] = deque()
         self._owed_since = 0.0
+        self._is_owed_soon = False
         self._parked: dict[Any, list[Slip]] = {}
 
     def adopt(self, actor: Any) -> None:
@@ -120,17 +122,23 @@ class Carrier:
                 return
             self._at = None  # once is enough: whoever makes way again would forget what was parked
 
-    def ring_later(self, bell: SimpleQueue[None]) -> None:
-        """Ring for somebody outside once nothing waits here that goes before the rest. From a turn of this carrier."""
+    def ring_later(self, bell: SimpleQueue[None], *, is_pressing: bool) -> None:
+        """Ring for somebody outside once nothing waits here that goes before the rest. From a turn of this carrier.
+
+        What presses and comes of a turn that pressed is rung for once no more of its kind waits.
+        """
         if _here.watch != self._watch:  # relieved: who carries the others on does not look at what this turn does
             bell.put(None)
             return
         if not self._owed:
             self._owed_since = monotonic()
+        if is_pressing and self._lane is self._lanes[EXPRESS]:
+            self._is_owed_soon = True
         self._owed.append(bell)
 
     def _ring(self) -> None:
         """Ring for all who are owed it. By whoever carries, and by whoever was relieved as its last turn ends."""
+        self._is_owed_soon = False
         while True:
             try:
                 bell = self._owed.popleft()
@@ -150,8 +158,10 @@ class Carrier:
         _here.carrier, _here.watch = self, watch
         self._ring()  # for those for whom the one before has not yet
         while True:
-            if owed and (not (first or second or third) or monotonic() - self._owed_since > self._patience_s):
-                self._ring()
+            if owed:
+                waits = first or second or (third and not self._is_owed_soon)
+                if not waits or monotonic() - self._owed_since > self._patience_s:
+                    self._ring()
             ring()
             slip = self._unparked() if self._parked else (first or second or third or last).popleft()
             if slip is None:
@@ -159,6 +169,7 @@ class Carrier:
             actor = slip.actor
             if actor.actor_stopped.is_set():
                 continue
+            self._lane = slip.lane
             self._since = monotonic()
             self._at = actor
             if self._watch != watch:
@@ -273,7 +284,8 @@ class PatientInbox:
     decisions to make. Woken in the middle of them it would take the interpreter from them.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, is_pressing: Callable[[Any], bool]) -> None:
+        self._is_pressing = is_pressing
         self._waiting: Envelopes = deque()
         self._bell: SimpleQueue[None] = SimpleQueue()
 
@@ -283,7 +295,7 @@ class PatientInbox:
         if carrier is None:
             self._bell.put(None)
         else:
-            carrier.ring_later(self._bell)
+            carrier.ring_later(self._bell, is_pressing=self._is_pressing(envelope.message))
 
     def get(self) -> Any:
         """Wait for the bell, and take the first message."""

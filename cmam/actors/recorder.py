@@ -67,6 +67,10 @@ class RecorderActor(Watched):
         """How many facts wait for the store. Read from other threads."""
         return sum(len(append.facts) for append in tuple(self._waiting))
 
+    def is_pressing(self, message: Any) -> bool:
+        """What somebody waits for: of a close in the middle of a crowd's opens it is not to wait for these."""
+        return isinstance(message, m.Append) and message.urgent
+
     def on_receive(self, message: Any) -> None:
         match message:
             case _ if self._is_closed:

@@ -73,10 +73,14 @@ def _on_its_own(actor: Any) -> type[pykka.Actor]:
     """The class of actors of this kind that have a thread of their own."""
     if actor not in _threaded:
         # A daemon's thread: one that is stuck must not keep the process from ending.
-        inbox = PatientInbox if actor.is_patient else SimpleQueue
-        own: dict[str, Any] = {"_create_actor_inbox": staticmethod(inbox), "use_daemon_thread": True}
+        inbox: Any = _patient_inbox if actor.is_patient else staticmethod(SimpleQueue)
+        own: dict[str, Any] = {"_create_actor_inbox": inbox, "use_daemon_thread": True}
         _threaded[actor] = type(actor.__name__, (actor, pykka.ThreadingActor), own)
     return _threaded[actor]
+
+
+def _patient_inbox(actor: Watched) -> PatientInbox:
+    return PatientInbox(actor.is_pressing)
 
 
 class Directory:
@@ -218,7 +222,10 @@ class Watched(pykka.Actor):
             self.actor_inbox.make_way()
 
     def is_pressing(self, _message: Any) -> bool:
-        """Whether a message for this actor goes before what others decide. From any thread, before it is taken."""
+        """Whether a message for this actor goes before what others decide. From any thread, before it is taken.
+
+        Of somebody patient: whether it is to be rung for sooner, where it came of a turn that went before these.
+        """
         return False
 
     @property

@@ -22,10 +22,17 @@ CLERK = "clerk"
 class Decide:
     """Tell the clerk a number; before that, let somebody know and wait, where latches are given."""
 
-    number: int
+    number: int | str
     begun: Latch | None = None
     go: Latch | None = None
     then_wait: bool = False
+
+
+@dataclass(frozen=True)
+class Press:
+    """Something that goes before all decisions: the clerk is told this, which presses or does not."""
+
+    what: str
 
 
 @dataclass(frozen=True)
@@ -45,6 +52,9 @@ class Clerk(Watched):
         super().__init__()
         self._name, self._directory, self._heard, self._done = CLERK, directory, heard, done
 
+    def is_pressing(self, message: Any) -> bool:
+        return message == "urgent"
+
     def on_receive(self, message: Any) -> None:
         if message == "end":
             self._done.open()
@@ -60,6 +70,9 @@ class Decider(Watched):
         self._name, self._directory = name, directory
 
     def on_receive(self, message: Any) -> None:
+        if isinstance(message, Press):
+            self._directory.tell(CLERK, message.what)
+            return
         if isinstance(message, Decide):
             self._directory.tell(CLERK, message.number)
         if message.begun is not None and message.go is not None:
@@ -77,7 +90,7 @@ class Office:
         self.clerk = ThreadRuntime().start(Clerk, self.directory, self.heard, self.done)
         self.directory.register(CLERK, self.clerk)
         self.heard: list[Any]
-        self._kind = carried(Decider, Carrier("office", {Decide: 2}, long_s, patience_s))
+        self._kind = carried(Decider, Carrier("office", {Press: 1, Decide: 2}, long_s, patience_s))
         self.one, self.two = (self._kind.start(name, self.directory) for name in ("one", "two"))
 
     @property
@@ -150,6 +163,39 @@ def test_a_long_row_of_decisions_is_interrupted() -> None:
     assert office.done.wait(PATIENCE_S)
     assert office.heard[0] == 1
     go.open()
+
+
+@pytest.mark.parametrize(("what", "lies_there"), [("urgent", 0), ("whenever", 2)])
+def test_what_presses_and_comes_of_what_pressed_does_not_wait_for_decisions(what: str, lies_there: int) -> None:
+    """A close in the middle of a crowd's opens is rung for at once; a leader's own record waits for what follows it."""
+    office, begun, go = Office(), Latch(), Latch()
+    first, on = Latch(), Latch()
+    office.two.tell(Rest(first, on))
+    assert first.wait(PATIENCE_S)
+    office.two.tell(Decide(1, begun, go))
+    office.one.tell(Press(what))
+    on.open()
+    assert begun.wait(PATIENCE_S)
+    while lies_there == 0 and office.heard != [what]:
+        Latch().wait(0.001)
+    assert office.lies_there == (lies_there or 1)  # the decision's own waits in any case
+    go.open()
+    assert office.finish() == [what, 1]
+
+
+def test_a_decision_presses_nobody_however_urgent_what_it_tells() -> None:
+    """What an open tells the recorder is urgent too: of a burst of opens the first does not wake it for itself."""
+    office, begun, go = Office(), Latch(), Latch()
+    first, on = Latch(), Latch()
+    office.two.tell(Rest(first, on))
+    assert first.wait(PATIENCE_S)
+    office.one.tell(Decide("urgent"))
+    office.two.tell(Decide(2, begun, go))
+    on.open()
+    assert begun.wait(PATIENCE_S)
+    assert (office.lies_there, office.heard) == (2, [])
+    go.open()
+    assert office.finish() == ["urgent", 2]
 
 
 def test_who_is_no_carrier_rings_at_once_and_keeps_the_order() -> None:
