@@ -140,10 +140,9 @@ class Network:
     def _to_client(self, line: Line, queue: deque[tuple[int, bytes]]) -> None:
         _, data = queue.popleft()
         stepper = self._stepper
-        for body in line.at_client.receive_data(data):
-            received = stepper.clock.monotonic()
-            clock, directory = stepper.clock_of_process, stepper.directory
-            deliver(body, line.generation, received, line.board, clock, directory, line.name, line.leaders)
+        bodies, received = line.at_client.receive_data(data), stepper.clock.monotonic()
+        clock, directory = stepper.clock_of_process, stepper.directory
+        deliver(bodies, line.generation, received, line.board, clock, directory, line.name, line.leaders)
         if line.closing and not line.to_client:
             self.cut(line)
 

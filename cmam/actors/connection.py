@@ -101,6 +101,9 @@ class ConnectionActor(Watched):
                     self._arrived(message)
             case m.Write():
                 self._write(message)
+            case m.AnswersSeen():
+                if message.generation == self._generation:
+                    self._answers_seen(message)
             case Dialled():
                 self._dialled(message)
             case m.Lost():
@@ -201,6 +204,10 @@ class ConnectionActor(Watched):
             self._follow(self._session.received(message.envelope, message.received_us), message.received_us)
         except RemoteError as error:
             self._lost(f"the server broke the protocol: {error}")
+
+    def _answers_seen(self, message: m.AnswersSeen) -> None:
+        for client_msg_id, payload_type in message.answers:
+            self._follow(self._session.read(client_msg_id, payload_type, message.received_us), message.received_us)
 
     def _follow(self, events: list[session.Event], received_us: int = 0) -> None:
         for event in events:

@@ -408,6 +408,19 @@ class LeaderArrived(Arrived):
 
 
 @dataclass(frozen=True, slots=True)
+class AnswersSeen:
+    """These came at that moment: the message id and payload type of each answer among what the reader delivers.
+
+    That they came frees slots of the budget, before anybody has read what they say. Refusals are not among them: what
+    they forbid is to be known before anything else leaves.
+    """
+
+    generation: int
+    answers: tuple[tuple[str, int], ...]
+    received_us: int
+
+
+@dataclass(frozen=True, slots=True)
 class Lost:
     """The reader's connection ended."""
 
@@ -540,7 +553,7 @@ class SetAside:
 
 
 LANES: dict[type, int] = {
-    **dict.fromkeys((Submit, Committed, Write, Wrote, Proved, SlotDue, Blocked), 0),
+    **dict.fromkeys((Submit, Committed, Write, Wrote, AnswersSeen, Proved, SlotDue, Blocked), 0),
     LeaderArrived: 1,
     **dict.fromkeys((LeaderChanged, LeaderHolds), 2),
 }

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable, Set
+from collections.abc import Callable, Iterable, Set
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -89,10 +89,8 @@ class ThreadReader:
         try:
             while data := wire.receive():
                 received_us = self._clock.monotonic()
-                for body in deframer.receive_data(data):
-                    deliver(
-                        body, generation, received_us, self._board, self._clock, self._directory, self._name, leaders
-                    )
+                bodies = deframer.receive_data(data)
+                deliver(bodies, generation, received_us, self._board, self._clock, self._directory, self._name, leaders)
         except (RemoteError, FrameTooLong) as error:
             return f"the server broke the protocol: {error}"
         except Exception as error:
@@ -103,7 +101,7 @@ class ThreadReader:
 
 
 def deliver(
-    body: bytes,
+    bodies: Iterable[bytes],
     generation: int,
     received_us: int,
     board: QuoteBoard,
@@ -112,11 +110,17 @@ def deliver(
     name: str,
     leaders: Set[int],
 ) -> None:
-    """Hand on one frame's body; raises RemoteError where it is none."""
-    envelope = decode(body)
-    if seems_spot(body) and envelope.payload_type == catalogue.SPOT:
-        board.receive(envelope, clock.now())
-        board.hear(name, received_us)
-        return
-    kind = m.LeaderArrived if peek_account(envelope) in leaders else m.Arrived
-    directory.tell(name, kind(generation, envelope, received_us))
+    """Hand on the bodies of frames that came together; raises RemoteError where one is none."""
+    answers: list[tuple[str, int]] = []
+    for body in bodies:
+        envelope = decode(body)
+        if seems_spot(body) and envelope.payload_type == catalogue.SPOT:
+            board.receive(envelope, clock.now())
+            board.hear(name, received_us)
+            continue
+        kind = m.LeaderArrived if peek_account(envelope) in leaders else m.Arrived
+        directory.tell(name, kind(generation, envelope, received_us))
+        if envelope.client_msg_id and envelope.payload_type not in catalogue.ERROR_CARRIERS:
+            answers.append((envelope.client_msg_id, envelope.payload_type))
+    if answers:
+        directory.tell(name, m.AnswersSeen(generation, tuple(answers), received_us))

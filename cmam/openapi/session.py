@@ -258,17 +258,18 @@ class Session:
         self._heard_us = now_us
         if self.state is State.CLOSED or envelope.payload_type == catalogue.HEARTBEAT:
             return []
-        read = self._read(envelope, now_us)
+        read = self.read(envelope.client_msg_id, envelope.payload_type, now_us)
         return [*self._taken(envelope), *read]
 
-    def _read(self, envelope: Envelope, now_us: int) -> list[Event]:
-        found = self._unread.get(envelope.client_msg_id)
-        if found is None or not catalogue.may_answer(found[1], envelope.payload_type):
+    def read(self, client_msg_id: str, payload_type: int, now_us: int) -> list[Event]:
+        """What the mere coming of an answer says, before it is taken or with it: nothing the second time."""
+        found = self._unread.get(client_msg_id)
+        if found is None or not catalogue.may_answer(found[1], payload_type):
             return []
-        number, payload_type, sent_us = found
+        number, asked_type, sent_us = found
         while self._unread and next(iter(self._unread.values()))[0] <= number:
             self._unread.popitem(last=False)
-        return [Read(number, max(0, now_us - sent_us) if payload_type in MEASURED else 0)]
+        return [Read(number, max(0, now_us - sent_us) if asked_type in MEASURED else 0)]
 
     def _taken(self, envelope: Envelope) -> list[Event]:
         refusal = read_refusal(envelope)

@@ -12,6 +12,7 @@ from cmam.actors.account import AccountActor
 from cmam.actors.reader import deliver
 from cmam.clock import ManualClock
 from cmam.domain.changes import ChangeKind
+from cmam.openapi import catalogue
 from cmam.openapi._pb import OpenApiMessages_pb2 as oa
 from cmam.openapi._pb import OpenApiModelMessages_pb2 as model
 from cmam.openapi.envelope import encode
@@ -57,8 +58,22 @@ def test_a_reader_tells_whose_frames_go_first(account: int, kind: type) -> None:
     """The frames of an account that leads are in a lane of their own, so that it keeps their order."""
     event = oa.ProtoOAExecutionEvent(ctidTraderAccountId=account, executionType=model.ORDER_FILLED)
     heard: Any = Heard()
-    for body in Deframer().receive_data(encode(event)):
-        deliver(body, 1, 0, QuoteBoard(), ManualClock(), heard, "connection:demo-1", frozenset({LEADER}))
+    bodies = Deframer().receive_data(encode(event))
+    deliver(bodies, 1, 0, QuoteBoard(), ManualClock(), heard, "connection:demo-1", frozenset({LEADER}))
     assert [type(message) for message in heard.told] == [kind]
     assert m.LANES.get(m.LeaderArrived) == 1
     assert m.LANES[m.LeaderChanged] > 1
+
+
+def test_that_answers_came_is_told_ahead_of_what_they_say() -> None:
+    """One word for all that came together, in the first lane; a refusal is known before its slot is free."""
+    taken = oa.ProtoOAExecutionEvent(ctidTraderAccountId=FOLLOWER, executionType=model.ORDER_ACCEPTED)
+    no = oa.ProtoOAErrorRes(ctidTraderAccountId=FOLLOWER, errorCode="REQUEST_FREQUENCY_EXCEEDED")
+    heard: Any = Heard()
+    said = (encode(taken, "ours.1"), encode(taken, "ours.2"), encode(taken), encode(no, "ours.3"))
+    bodies = Deframer().receive_data(b"".join(said))
+    deliver(bodies, 7, 11, QuoteBoard(), ManualClock(), heard, "connection:demo-1", frozenset())
+    kind = catalogue.type_of(taken)
+    assert heard.told[-1] == m.AnswersSeen(7, (("ours.1", kind), ("ours.2", kind)), 11)
+    assert [type(message) for message in heard.told[:-1]] == [m.Arrived] * 4
+    assert m.LANES[m.AnswersSeen] == m.LANES[m.Proved] == 0

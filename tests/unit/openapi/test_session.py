@@ -515,6 +515,20 @@ def test_a_round_trip_is_measured_once_and_only_of_short_ways() -> None:
     assert [read.round_trip_us for read in reads(talk, listed(deals))] == [0]
 
 
+def test_what_an_answer_proves_may_be_known_before_it_is_taken() -> None:
+    """Its coming alone frees the slot, once; taken later it says what it says and proves nothing more."""
+    talk = Talk().open(ME)
+    talk.write(order(), ME, ORDER)
+    deals = talk.write(pb.ProtoOADealListReq(ctidTraderAccountId=ME), ME)
+    talk.now += 30_000
+    ahead = talk.session.read(ORDER, catalogue.EXECUTION, talk.now)
+    assert [read.round_trip_us for read in ahead if isinstance(read, Read)] == [30_000]
+    assert reads(talk, accepted()) == []
+    assert talk.session.read(deals, catalogue.EXECUTION, talk.now) == []  # no answer to that
+    assert talk.session.read("somebody else's", catalogue.EXECUTION, talk.now) == []
+    assert [type(event) for event in talk.session.received(listed(deals), talk.now)] == [Answer, Read]
+
+
 def test_an_answer_proves_what_was_written_before_it_and_nothing_after() -> None:
     """Frames are numbered as they were written, heartbeats and those that could not be written included."""
     talk = Talk()
