@@ -262,7 +262,7 @@ class System:
         self._timer = machinery.timer
         self._runtime = machinery.runtime
         self._board = QuoteBoard()
-        self._status = StatusBoard()
+        self._status = StatusBoard(self._board.heard_us)
         self._spent = Spent()
         self._shelf = SpecShelf()
         self._ending = Ending(machinery.directory, self._status, machinery.clock, machinery.wait)

@@ -183,7 +183,7 @@ class OperatorActor(Watched):
 
     def status(self) -> dict[str, Any]:
         """One document of everything, as `cmam status --json` shows it."""
-        return self._status.document(self._registry, self.links(), self._clock.now())
+        return self._status.document(self._registry, self.links(), self._clock.now(), self._clock.monotonic())
 
 
 class Recorded:

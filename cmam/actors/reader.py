@@ -114,9 +114,9 @@ def deliver(
     answers: list[tuple[str, int]] = []
     for body in bodies:
         envelope = decode(body)
+        board.hear(name, received_us)
         if seems_spot(body) and envelope.payload_type == catalogue.SPOT:
             board.receive(envelope, clock.now())
-            board.hear(name, received_us)
             continue
         kind = m.LeaderArrived if peek_account(envelope) in leaders else m.Arrived
         directory.tell(name, kind(generation, envelope, received_us))

@@ -5,7 +5,7 @@ One writer per entry, replaced whole and read by reference, so that looking cost
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from cmam.clock import SECOND_US
@@ -17,6 +17,7 @@ from cmam.domain.link import LinkSettings
 from cmam.domain.quantities import decimal_text, units_text
 from cmam.domain.registry import Registry
 from cmam.domain.unknowns import Unknown, unknowns
+from cmam.openapi.session import QUIET_US, SILENCE_US
 from cmam.store.text import iso
 
 ROOM: Final = "room"
@@ -24,9 +25,10 @@ ROOM: Final = "room"
 
 
 class StatusBoard:
-    """Views by reference, documents by name."""
+    """Views by reference, documents by name. `heard_us` says when a connection last carried anything, 0 for never."""
 
-    def __init__(self) -> None:
+    def __init__(self, heard_us: Callable[[str], int] = lambda _: 0) -> None:
+        self._heard_us = heard_us
         self._views: dict[AccountId, AccountView] = {}
         self._notes: dict[str, dict[str, Any]] = {}
         self._alarms: dict[str, str] = {}
@@ -68,8 +70,10 @@ class StatusBoard:
         """An account as it was last believed."""
         return self._views.get(account)
 
-    def document(self, registry: Registry, links: tuple[LinkSettings, ...], now_us: int) -> dict[str, Any]:
-        """Everything, as one JSON document."""
+    def document(
+        self, registry: Registry, links: tuple[LinkSettings, ...], now_us: int, steady_us: int = 0
+    ) -> dict[str, Any]:
+        """Everything, as one JSON document; `steady_us` is now by the clock that connections are heard by."""
         notes = {name: _as_of(note, now_us) for name, note in dict(self._notes).items()}
         return {
             "running": True,
@@ -77,7 +81,11 @@ class StatusBoard:
             "at_us": now_us,
             "store": str(registry.store),
             "event_store": self._event_store(),
-            "connections": {name: note for name, note in sorted(notes.items()) if name.startswith("connection:")},
+            "connections": {
+                name: _with_silence(note, self._heard_us(name), steady_us)
+                for name, note in sorted(notes.items())
+                if name.startswith("connection:")
+            },
             "limiters": {
                 name: _figures(note, now_us) for name, note in sorted(notes.items()) if name.startswith("limiter:")
             },
@@ -122,6 +130,18 @@ def _figures(note: dict[str, Any], now_us: int) -> dict[str, Any]:
     shown = {name: value for name, value in note.items() if name != "shown_us"}
     if now_us - note.get("shown_us", now_us) > SECOND_US:
         shown["used"] = 0
+    return shown
+
+
+def _with_silence(note: dict[str, Any], heard_us: int, steady_us: int) -> dict[str, Any]:
+    """What a connection says of itself, with how long an open one has carried nothing, and a word where that is odd."""
+    if note["state"] != "open" or not heard_us:
+        return {**note, "silent_ms": None}
+    silent_us = max(0, steady_us - heard_us)
+    shown = {**note, "silent_ms": silent_us // 1_000}
+    if silent_us >= QUIET_US:
+        at_last = f"dialled anew at {SILENCE_US // SECOND_US} s"
+        shown["reason"] = f"nothing heard for {silent_us // SECOND_US} s, {at_last}"
     return shown
 
 

@@ -34,7 +34,7 @@ def status_screen(document: Mapping[str, Any], headline: RenderableType | None =
     if document.get("connections"):
         parts.append(_connections(document))
     if document.get("accounts"):
-        parts.append(_accounts(document["accounts"]))
+        parts.append(_accounts(document))
     if document.get("profiles"):
         parts.append(_profiles(document))
         parts += _forecasts(document["profiles"])
@@ -66,6 +66,8 @@ def _headline(document: Mapping[str, Any]) -> Text:
     accounts = document.get("accounts", ())
     ready = sum(account["health"] == "reconciled" for account in accounts)
     head = Text.assemble(("cmam is running", "bold green"), f"  {ready} of {len(accounts)} accounts ready")
+    if silent := sum(bool(_silence(document, name.partition(":")[2])) for name in document.get("connections") or ()):
+        head.append(f"  {counted(silent, 'connection')} silent", style="yellow")
     if document.get("event_store", {}).get("state") == "down":
         head.append("  store cannot write", style="bold red")
     if document.get("views_behind"):
@@ -118,12 +120,14 @@ def _pauses(paused: Mapping[str, str]) -> str:
     return ", ".join(f"no {kind} until {until}" for kind, until in paused.items())
 
 
-def _accounts(accounts: Sequence[Mapping[str, Any]]) -> Table:
+def _accounts(document: Mapping[str, Any]) -> Table:
     numbers = ("balance", "pos.", "copies")
     table = _table("", "account", "broker", "", "balance", "", "pos.", "copies", "state", numbers=numbers)
-    for found in accounts:
+    for found in document["accounts"]:
         health = str(found["health"])
         state = Text.assemble(_word(health))
+        if silence := _silence(document, str(found.get("connection", ""))):
+            state.append(f", {silence}", style="yellow")
         if found.get("paused"):
             state.append(f" paused ({found.get('paused_reason') or 'operator'})", style="yellow")
         if found.get("reason") and health not in ("reconciled", "down"):
@@ -140,6 +144,12 @@ def _accounts(accounts: Sequence[Mapping[str, Any]]) -> Table:
             _rest(state),
         )
     return table
+
+
+def _silence(document: Mapping[str, Any], connection: str) -> str:
+    """Why a connection that is open may be of no use, empty where it may be trusted."""
+    found = (document.get("connections") or {}).get(f"connection:{connection}", {})
+    return str(found.get("reason") or "") if found.get("state") == "open" else ""
 
 
 def _profiles(document: Mapping[str, Any]) -> Table:

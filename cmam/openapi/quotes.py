@@ -53,11 +53,11 @@ class QuoteBoard:
         self._heard: dict[str, int] = {}
 
     def hear(self, connection: str, at_us: int) -> None:
-        """Note that a connection has carried a spot, in monotonic us; the spot itself is told to nobody."""
+        """Note that a connection has carried something, in monotonic us; of a spot nobody else is told."""
         self._heard[connection] = at_us
 
     def heard_us(self, connection: str) -> int:
-        """When a connection last carried a spot, 0 for never: a server that streams quotes sends no heartbeats."""
+        """When a connection last carried anything, 0 for never: a server that streams quotes sends no heartbeats."""
         return self._heard.get(connection, 0)
 
     def carry(self, account: AccountId, feed: str) -> None:

@@ -36,6 +36,9 @@ from cmam.openapi.outcomes import Kind
 from cmam.openapi.refusals import Refusal, clean, read_refusal
 
 HEARTBEAT_US: Final = 10 * SECOND_US
+QUIET_US: Final = 31 * SECOND_US
+"""A silence longer than this is odd: a server that has nothing to say sends a heartbeat after 25 to 30 s (FACTS §1.5),
+and a second is the way of it. Nothing follows from it but a word in `status`."""
 SILENCE_US: Final = 60 * SECOND_US
 ANSWER_US: Final = 15 * SECOND_US
 """How long a question may stay unanswered. Orders have their own time, kept by their account."""

@@ -225,6 +225,23 @@ def test_the_screen_shows_trouble_first_and_fits() -> None:
     assert "not running" in _drawn({"running": False})
 
 
+def test_a_connection_that_carries_nothing_is_named_wherever_its_accounts_look_ready() -> None:
+    """The headline, the connection and each of its accounts say it; those of another connection do not."""
+    lines = {
+        "connection:demo-1": {"host": "h", "port": 1, "state": "open", "reason": "nothing heard for 34 s"},
+        "connection:demo-2": {"host": "h", "port": 1, "state": "open", "reason": ""},
+        "connection:demo-3": {"host": "h", "port": 1, "state": "down", "reason": "the network is down"},
+    }
+    accounts = [
+        {**ACCOUNT, "alias": f"of-{number}", "connection": f"demo-{number}"} for number in range(1, len(lines) + 1)
+    ]
+    text = _drawn({"running": True, "connections": lines, "accounts": accounts}, 120)
+    assert "3 of 3 accounts ready  1 connection silent" in text
+    quiet = [line for line in text.splitlines() if "nothing heard for 34 s" in line]
+    assert [name for line in quiet for name in ("demo-1", "of-1", "of-2", "of-3") if name in line] == ["demo-1", "of-1"]
+    assert "reconciled, nothing heard for 34 s" in quiet[1]
+
+
 @pytest.mark.parametrize(
     ("number", "noun", "said"),
     [
