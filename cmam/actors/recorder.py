@@ -18,6 +18,7 @@ from cmam.domain.events import Checkpointed
 from cmam.domain.replacing import replace
 from cmam.store.chain import Checkpointer, checkpoint
 from cmam.store.errors import RecordRefused, StoreBroken, StoreError, StoreUnavailable
+from cmam.store.form_writers import get_ready
 from cmam.store.log import EventLog, Pending
 
 log = logging.getLogger(__name__)
@@ -61,6 +62,11 @@ class RecorderActor(Watched):
         self._checkpointer = Checkpointer()
         self._checkpoint_asked = False
         self._wrote_us = 0
+
+    def on_start(self) -> None:
+        """Runs in the recorder's thread before its first message."""
+        super().on_start()
+        get_ready()
 
     @property
     def unrecorded(self) -> int:

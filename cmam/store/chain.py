@@ -60,9 +60,12 @@ def parse_log_head(text: str) -> LogHead:
     return found
 
 
-def roll(order: bytes, link: bytes) -> bytes:
-    """Take one more record's hash into the hash over the whole log."""
-    return hashlib.sha256(order + link).digest()
+def roll(order: bytes, *links: bytes) -> bytes:
+    """Take the hashes of the records that follow into the hash over the whole log."""
+    sha256 = hashlib.sha256
+    for link in links:
+        order = sha256(order + link).digest()
+    return order
 
 
 # --- checkpoints --------------------------------------------------------------------------------------------------

@@ -37,6 +37,8 @@ folded back every second under load."""
 
 ROWS_MAX = 64
 """Rows in one statement: each number of them is a statement that SQLite has to compile once."""
+_COLUMNS = 4
+_VALUES_MAX = ROWS_MAX * _COLUMNS
 
 _HEADER = b"SQLite format 3\x00"
 _TEMPORARY = {
@@ -124,33 +126,29 @@ class LogRecorder(SQLiteApplicationRecorder):
     def __init__(self, datastore: LogDatastore, table: str) -> None:
         super().__init__(datastore, table)
         self._raw = datastore.raw
-        self._into = f"INSERT INTO {table} VALUES "
+        self._table = table
+        self._statements: dict[int, str] = {}
 
     def insert_events(self, stored_events: Sequence[StoredEvent], **_: Any) -> Sequence[int]:
+        """One transaction, as the library has it."""
+        found = ((e.originator_id, e.originator_version, e.topic, e.state.decode()) for e in stored_events)
+        last = self.insert_rows([value for row in found for value in row])
+        return range(last - len(stored_events) + 1, last + 1)
+
+    def insert_rows(self, values: Sequence[object]) -> int:
         """One transaction in as few statements as possible, without the library's wrappers around it.
 
-        At each statement the interpreter is let go, and has to be waited for where other threads have work: a row at a
-        time, a burst of copies waited a hundred times. Who holds the write lock gets positions without a gap, so the
-        last one tells them all.
+        `values` are those of all rows, one after the other. At each statement the interpreter is let go, and has to be
+        waited for where other threads have work: a row at a time, a burst of copies waited a hundred times. Who holds
+        the write lock gets positions without a gap, so the last one, which this answers, tells them all.
         """
-        rows = [(e.originator_id, e.originator_version, e.topic, e.state.decode()) for e in stored_events]
-        if len(rows) <= ROWS_MAX:
-            last = self._insert(rows)  # a statement outside of a transaction is one
-        else:
-            last = self._insert_parts(rows)
-        return range(last - len(rows) + 1, last + 1)
-
-    def _insert(self, rows: Sequence[tuple[object, ...]]) -> int:
-        statement = self._into + ",".join(["(?,?,?,?)"] * len(rows))
-        cursor = self._raw.execute(statement, [value for row in rows for value in row])
-        return cursor.lastrowid or 0
-
-    def _insert_parts(self, rows: Sequence[tuple[object, ...]]) -> int:
+        if len(values) <= _VALUES_MAX:
+            return self._insert(values)  # a statement outside of a transaction is one
         last = 0
         try:
             self._raw.execute("BEGIN IMMEDIATE")
-            for first in range(0, len(rows), ROWS_MAX):
-                last = self._insert(rows[first : first + ROWS_MAX])
+            for first in range(0, len(values), _VALUES_MAX):
+                last = self._insert(values[first : first + _VALUES_MAX])
             self._raw.execute("COMMIT")
         except BaseException:
             if self._raw.in_transaction:  # a commit that failed leaves its transaction open
@@ -158,6 +156,16 @@ class LogRecorder(SQLiteApplicationRecorder):
                     self._raw.rollback()
             raise
         return last
+
+    def _insert(self, values: Sequence[object]) -> int:
+        return self._raw.execute(self._statement(len(values) // _COLUMNS), values).lastrowid or 0
+
+    def _statement(self, rows: int) -> str:
+        found = self._statements.get(rows)
+        if found is None:
+            places = ",".join(["(?,?,?,?)"] * rows)
+            found = self._statements[rows] = f"INSERT INTO {self._table} VALUES {places}"
+        return found
 
 
 def open_for_writing(path: Path, durability: Durability) -> LogRecorder:

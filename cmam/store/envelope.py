@@ -7,15 +7,17 @@ know SQLite.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
+from hashlib import sha256
 from typing import Any, ClassVar, Generic, TypeVar
 
 import msgspec
 
 from cmam.domain import events
 from cmam.domain.events import Event
+from cmam.store.form_writers import packed
 from cmam.store.forms import FORM, LATER, form_of, without_later
 from cmam.store.upcasts import UPCASTS, Upcast
 
@@ -123,23 +125,22 @@ _SHORT = b'{"form":'
 """How every record since form 2 begins, and none before."""
 
 
+_LENGTHS = tuple(length.to_bytes(8, "big") for length in range(32))
+"""Those of versions: a decimal number of 64 bits has at most 20 digits."""
+
+
+@lru_cache(maxsize=8_192)
+def _sized(name: str) -> bytes:
+    """A stream's name or a topic after its length, as it stands in every hash."""
+    encoded = name.encode()
+    return len(encoded).to_bytes(8, "big") + encoded
+
+
 def record_hash(stream: str, version: int, topic: str, state: bytes) -> bytes:
     """sha256 over stream, version (in decimal), topic and state, each after its length in eight big-endian bytes."""
-    name, number, subject = stream.encode(), str(version).encode(), topic.encode()
-    return hashlib.sha256(
-        b"".join(
-            (
-                len(name).to_bytes(8, "big"),
-                name,
-                len(number).to_bytes(8, "big"),
-                number,
-                len(subject).to_bytes(8, "big"),
-                subject,
-                len(state).to_bytes(8, "big"),
-                state,
-            )
-        )
-    ).digest()
+    number = b"%d" % version
+    before = _sized(stream) + _LENGTHS[len(number)] + number + _sized(topic) + len(state).to_bytes(8, "big")
+    return sha256(before + state).digest()
 
 
 def event_classes() -> Iterator[type[Event]]:
@@ -156,20 +157,12 @@ def encode(pending: Pending, code: str, prev: str) -> bytes:
     """Write the envelope of a record; raises TypeError or ValueError for what no event may hold."""
     event = pending.event
     try:
-        data = form_of(type(event)).pack(event)
+        data = packed(event)
     except msgspec.ValidationError:
         # A field holds another type than it declares. It is recorded all the same, as it is: a reader will say so.
         return encode_whole(pending, code, prev)
     return _ENCODER.encode(
-        ShortEnvelope(
-            form=FORM,
-            at_us=pending.at_us,
-            cause=pending.cause,
-            settings=pending.settings,
-            code=code,
-            prev=prev,
-            data=data,
-        )
+        ShortEnvelope(FORM, pending.at_us, pending.cause, pending.settings, code, prev, data)  # by place: half the time
     )
 
 
@@ -320,7 +313,7 @@ def is_written_in(event: Event, state: bytes) -> bool:
     if not state.startswith(_SHORT):
         return state.endswith(b'"data":' + _EVENT.encode(event) + b"}")
     try:
-        data = form_of(type(event)).pack(event)
+        data = packed(event)
     except msgspec.ValidationError:
         return False
     return state.endswith(b'"data":' + _EVENT.encode(data) + b"}")

@@ -14,7 +14,8 @@ from cmam.domain.registry import APP
 from cmam.store.database import TABLE
 from cmam.store.envelope import Raw
 from cmam.store.errors import StoreBroken
-from cmam.store.log import PAGE, EventLog
+from cmam.store.log import EventLog
+from cmam.store.log_reader import PAGE
 from cmam.store.verify import Verifier
 
 TRIES = 5

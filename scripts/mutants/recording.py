@@ -121,9 +121,9 @@ MUTATIONS = (
     ),
     Mutation(
         "a version may be left out",
-        "cmam/store/log.py",
-        "if pending.version != last.version + 1:",
-        "if pending.version <= last.version:",
+        "cmam/store/preparing.py",
+        "if version != expected:",
+        "if version < expected:",
         (LOG,),
     ),
     Mutation(
@@ -170,8 +170,8 @@ MUTATIONS = (
     ),
     Mutation(
         "the chain hash is no hash",
-        "cmam/store/log.py",
-        "link = record_hash(pending.stream, pending.version, topic, state)",
+        "cmam/store/preparing.py",
+        "link = record_hash(stream, version, topic, state)",
         "link = bytes(32)",
         (LOG,),
     ),

@@ -189,13 +189,13 @@ def test_an_answer_that_was_lost_does_not_write_the_batch_twice(
 ) -> None:
     """The commit went through and its answer did not: the same batch again is found to be there."""
     log = _store(tmp_path, 3)
-    insert = log._recorder.insert_events
+    insert = log._recorder.insert_rows
 
     def lost(*arguments: object, **options: object) -> None:
         insert(*arguments, **options)  # type: ignore[arg-type]
         raise sqlite3.OperationalError("disk I/O error")
 
-    monkeypatch.setattr(log._recorder, "insert_events", lost)
+    monkeypatch.setattr(log._recorder, "insert_rows", lost)
     with pytest.raises(StoreError):
         log.append([_fact(4), _fact(4, "account:2")])
     monkeypatch.undo()

@@ -23,18 +23,18 @@ KINDS = sorted(event_classes(), key=lambda kind: kind.TOPIC)
 DECODING = Decoding()
 
 
-def _any(hint: Any) -> st.SearchStrategy[Any]:
+def any_of(hint: Any) -> st.SearchStrategy[Any]:
     """Values of a declared type, every field drawn: Hypothesis alone would leave those with defaults as they are."""
     if dataclasses.is_dataclass(hint) and isinstance(hint, type):
         hints = typing.get_type_hints(hint)
-        return st.builds(hint, **{field.name: _any(hints[field.name]) for field in dataclasses.fields(hint)})
+        return st.builds(hint, **{field.name: any_of(hints[field.name]) for field in dataclasses.fields(hint)})
     origin, arguments = typing.get_origin(hint), typing.get_args(hint)
     if origin in (types.UnionType, typing.Union):
-        return st.one_of(*map(_any, arguments))
+        return st.one_of(*map(any_of, arguments))
     if origin is tuple and arguments[-1] is ...:
-        return st.lists(_any(arguments[0]), max_size=2).map(tuple)
+        return st.lists(any_of(arguments[0]), max_size=2).map(tuple)
     if origin is collections.abc.Mapping:
-        return st.dictionaries(*map(_any, arguments), max_size=3)
+        return st.dictionaries(*map(any_of, arguments), max_size=3)
     return st.from_type(hint)
 
 
@@ -43,7 +43,7 @@ def _any(hint: Any) -> st.SearchStrategy[Any]:
 @given(data=st.data())
 def test_every_event_comes_back_equal(kind: type[Event], data: st.DataObject) -> None:
     """Any event, with any values of its declared types, comes back equal, and is the same bytes when written again."""
-    event = data.draw(_any(kind))
+    event = data.draw(any_of(kind))
     pending = Pending("account:1", 1, 5, event, ("account:2", 3), 4)
     state = encode(pending, "1.0", GENESIS)
     found = DECODING.read(Raw(1, "account:1", 1, kind.TOPIC, state))
