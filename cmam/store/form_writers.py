@@ -14,7 +14,6 @@ import types
 import typing
 from collections.abc import Callable, Iterable
 from enum import Enum
-from functools import cache
 from typing import Any
 
 import msgspec
@@ -180,10 +179,18 @@ def _struct(kind: type[Any], short: type[msgspec.Struct]) -> type[msgspec.Struct
     return found
 
 
-@cache
-def _fields_of(kind: type[Any], short: type[msgspec.Struct]) -> tuple[tuple[str, Any, msgspec.structs.FieldInfo], ...]:
-    hints = typing.get_type_hints(kind)
-    return tuple((stored.name, hints[stored.name], stored) for stored in msgspec.structs.fields(short))
+_Field = tuple[str, Any, msgspec.structs.FieldInfo]
+"""A field's name, its declared type, and what the short form makes of it."""
+_FIELDS: dict[type[Any], tuple[_Field, ...]] = {}
+
+
+def _fields_of(kind: type[Any], short: type[msgspec.Struct]) -> tuple[_Field, ...]:
+    found = _FIELDS.get(short)
+    if found is None:
+        hints = typing.get_type_hints(kind)
+        stored = msgspec.structs.fields(short)
+        found = _FIELDS[short] = tuple((field.name, hints[field.name], field) for field in stored)
+    return found
 
 
 def _bare(hint: Any) -> tuple[Any, bool]:
