@@ -11,7 +11,6 @@ from __future__ import annotations
 import logging
 import os
 import secrets
-import subprocess
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -51,7 +50,7 @@ from cmam.domain.registry import APP, Registry
 from cmam.office import new_id, new_store, secrets_of
 from cmam.openapi.quotes import QuoteBoard
 from cmam.openapi.transport import connect
-from cmam.store import projector
+from cmam.store.attendant import Attendant
 from cmam.store.beginning import Beginning, begin
 from cmam.store.database import lengthen_wal
 from cmam.store.errors import StoreUnavailable
@@ -62,8 +61,6 @@ from cmam.store.text import iso
 
 log = logging.getLogger(__name__)
 
-PROJECTOR_AGAIN_US = 10 * SECOND_US
-"""How soon after one start of the projector the next may follow."""
 PROJECTOR_S = 1.0
 """How long the projector may take to come up to the end of the log; what it leaves is projected by whoever looks."""
 PREFIX_BYTES = 4
@@ -198,21 +195,16 @@ def _attended(
     """Run a system with what other processes need of it: the control channel and the projector."""
     home.prepare_runtime()
     control = ControlListener(home.control_socket, home.control_key, system.handle)
-    child: subprocess.Popen[bytes] | None = None
-    again_us = 0
+    attendant = Attendant(home.root, clock)
     try:
         ready = system.start()
         control.start()
-        child = projector.start(home.root)
+        attendant.tend()
         on_ready(ready)
 
         def tend(board: StatusBoard) -> bool:
-            """Start a projector again that died: copying goes on without one, but nobody sees it in the audit."""
-            nonlocal child, again_us
-            if child is not None and child.poll() is not None and clock.monotonic() >= again_us:
-                again_us = clock.monotonic() + PROJECTOR_AGAIN_US
-                log.warning("= the projector ended with %s and is started again", child.returncode)
-                child = projector.start(home.root)
+            """Keep a projector: copying goes on without one, but nobody sees it in the audit."""
+            attendant.tend()
             return is_done(board)
 
         system.wait(stop, tend)
@@ -221,8 +213,7 @@ def _attended(
             control.stop()
         finally:
             code = system.stop()
-            if child is not None:
-                projector.stop(child, PROJECTOR_S)
+            attendant.end(PROJECTOR_S)
     return code
 
 

@@ -308,10 +308,14 @@ def _project_all(log: EventLog, home: Path) -> None:
 # --- the process --------------------------------------------------------------------------------------------------
 
 
-def start(home: Path) -> subprocess.Popen[bytes]:
-    """Start a projector as a child. Its standard input is ours to hold: it drains and exits when that is closed."""
+def start(home: Path, is_quiet: bool = False) -> subprocess.Popen[bytes]:
+    """Start a projector as a child, which says nothing where it is to be quiet; raises OSError.
+
+    Its standard input is ours to hold: it drains and exits when that is closed.
+    """
     command = [sys.executable, "-m", "cmam.store.projector", "--home", str(home)]
-    return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL)
+    talk = subprocess.DEVNULL if is_quiet else None
+    return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=talk)
 
 
 def stop(child: subprocess.Popen[bytes], timeout_s: float = 3.0) -> int:
