@@ -57,6 +57,8 @@ class Carrier:
     def __init__(
         self, name: str, lanes: Mapping[type, int], long_s: float = LONG_S, patience_s: float = PATIENCE_S
     ) -> None:
+        self.turns = 0
+        """How many it has begun for anybody: what is looked at to see that it goes on."""
         self._name = name
         self._lane_of = lanes
         self._long_s = long_s
@@ -169,6 +171,7 @@ class Carrier:
             actor = slip.actor
             if actor.actor_stopped.is_set():
                 continue
+            self.turns += 1
             self._lane = slip.lane
             self._since = monotonic()
             self._at = actor
@@ -271,6 +274,11 @@ class CarriedInbox:
     def waits_before(self, kind: type) -> bool:
         """Whether a message waits in the lane of this kind, or in one before it."""
         return any(self._waiting[: self._carrier.lane_of(kind) + 1])
+
+    @property
+    def turns_of_all(self) -> int:
+        """How many turns its thread has begun for anybody. From any thread."""
+        return self._carrier.turns
 
     def make_way(self) -> None:
         """Let the others of the thread go on, if this actor is what holds it."""

@@ -202,6 +202,13 @@ class Watched(pykka.Actor):
         return answer
 
     @property
+    def progress(self) -> tuple[int, int]:
+        """What changes as long as it gets on: its turns, and of one that waits for its turn those of all before it."""
+        inbox = self.actor_inbox
+        others = inbox.turns_of_all if self.doing is None and isinstance(inbox, CarriedInbox) else 0
+        return self.turns, others
+
+    @property
     def is_idle(self) -> bool:
         """Whether it is at nothing and nothing waits for it."""
         return self.doing is None and self.actor_inbox.empty()

@@ -70,10 +70,12 @@ class _Trouble:
 
 @dataclass(slots=True)
 class _Progress:
-    """What was seen of an actor at the last look, and for how long it has been the same."""
+    """What was seen of an actor at the last look: for how long it has waited, and for how long nothing has moved."""
 
     actor: Watched
     turns: int = 0
+    progress: tuple[int, int] = (0, 0)
+    waits_us: int = 0
     stalled_us: int = 0
     is_said: bool = False
 
@@ -107,6 +109,7 @@ class SupervisorActor(Watched):
         self._troubles: dict[str, _Trouble] = {}
         self._progress: dict[str, _Progress] = {}
         self._looked_us = 0
+        self._is_behind = False
         self.looks = 0
         """How often it has looked: what the process itself watches."""
 
@@ -188,26 +191,32 @@ class SupervisorActor(Watched):
         now = self._clock.monotonic()
         span_us = min(now - self._looked_us, LATE_US) if self._looked_us else 0
         self._looked_us = now
+        waits_us = [0]
         for name in self._directory.names():
             actor = self._directory.actor(name)
             if actor is not None and actor is not self and not actor.is_retired:
-                self._see(name, actor, span_us)
+                waits_us.append(self._see(name, actor, span_us))
+        self._say_backlog(max(waits_us))
         self._calm_down(now)
         self._timer.after(LOOK_US, m.SUPERVISOR, Look())
         self.looks += 1
 
-    def _see(self, name: str, actor: Watched, span_us: int) -> None:
+    def _see(self, name: str, actor: Watched, span_us: int) -> int:
+        """Judge one actor; answers for how long it has waited behind others that get on."""
         seen = self._progress.get(name)
         if seen is None or seen.actor is not actor:
             if seen is not None and seen.is_said:
                 self._goes_on(name)
-            self._progress[name] = _Progress(actor, actor.turns)
-            return
-        if actor.turns != seen.turns or actor.is_idle or actor.actor_stopped.is_set():
+            self._progress[name] = _Progress(actor, actor.turns, actor.progress)
+            return 0
+        progress, is_well = actor.progress, actor.is_idle or actor.actor_stopped.is_set()
+        seen.waits_us = 0 if is_well or actor.turns != seen.turns else seen.waits_us + span_us
+        seen.turns = actor.turns
+        if is_well or progress != seen.progress:
             if seen.is_said:
                 self._goes_on(name)
-            seen.turns, seen.stalled_us, seen.is_said = actor.turns, 0, False
-            return
+            seen.progress, seen.stalled_us, seen.is_said = progress, 0, False
+            return seen.waits_us
         seen.stalled_us += span_us
         actor.make_way()
         if seen.stalled_us >= STUCK_US and not seen.is_said:
@@ -217,6 +226,23 @@ class SupervisorActor(Watched):
             self._replace(name, actor, seen.stalled_us)
         elif name not in PATIENT and seen.stalled_us >= FATAL_US:
             self._on_fatal(f"{name} made no progress for {seen.stalled_us // SECOND_US} s, and nobody can replace it")
+        return 0
+
+    def _say_backlog(self, longest_us: int) -> None:
+        """Say where there is more to do than is done: who waits behind others that get on is not stuck."""
+        is_behind = longest_us >= STUCK_US
+        if is_behind:
+            text = (
+                f"There is more to do than this machine does at once: some has waited for {longest_us // SECOND_US} s. "
+                "Closes, stops and leaders go first, the rest in its turn."
+            )
+            self._status.alarm("behind", text)
+        if is_behind and not self._is_behind:
+            log.warning("= %s", text)
+        elif self._is_behind and not is_behind:
+            log.warning("= nothing waits any more")
+            self._status.alarm("behind", "")
+        self._is_behind = is_behind
 
     def _say_stuck(self, name: str, actor: Watched, stalled_us: int) -> None:
         doing = type(actor.doing).__name__ if actor.doing is not None else "nothing, though something waits"

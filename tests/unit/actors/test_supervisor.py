@@ -39,6 +39,29 @@ class Answering(Watched):
             super().on_receive(message)
 
 
+@dataclass(frozen=True)
+class Hurry:
+    """To an actor of the test, before all else: say that you are at it, and go on when you may."""
+
+    begun: threading.Event
+    go: threading.Event
+
+
+class Busy(Answering):
+    """An actor with much to do."""
+
+    def __init__(self, name: str, directory: Directory) -> None:
+        super().__init__()
+        self._name, self._directory = name, directory
+
+    def on_receive(self, message: Any) -> None:
+        if isinstance(message, Hurry):
+            message.begun.set()
+            assert message.go.wait(PATIENCE_S)
+        else:
+            super().on_receive(message)
+
+
 class Supervisor(Answering, SupervisorActor):
     """The supervisor, and one may wait for it."""
 
@@ -94,7 +117,7 @@ class Bench:
 
     def __init__(self) -> None:
         self.clock, self.directory, self.status = ManualClock(), Directory(), StatusBoard()
-        self.runtime = ThreadRuntime()
+        self.runtime = ThreadRuntime({Hurry: 0})
         self.reminders: list[tuple[str, object]] = []
         self.fatal: list[str] = []
         self.recorder = self._start(m.RECORDER, Sink)
@@ -114,8 +137,8 @@ class Bench:
     def after(self, _span_us: int, name: str, message: object) -> None:
         self.reminders.append((name, message))
 
-    def _start(self, name: str, kind: type[Any]) -> Any:
-        ref = self.runtime.start(kind, name, self.directory)
+    def _start(self, name: str, kind: type[Any], carrier: str = "") -> Any:
+        ref = self.runtime.start(kind, name, self.directory, carrier=carrier)
         self.directory.register(name, ref)
         return self.attached(name)
 
@@ -138,6 +161,10 @@ class Bench:
         ref.tell("hang")
         assert actor.begun.wait(PATIENCE_S)
         return actor
+
+    def carried(self, name: str) -> Any:
+        """An actor that shares its thread with all others made so."""
+        return self._start(name, Busy, "shared")
 
     def look(self, span_us: int) -> None:
         """Let the supervisor look once a second for so long."""
@@ -185,6 +212,34 @@ def test_who_is_idle_or_busy_with_many_turns_is_left_alone(bench: Bench) -> None
         bench.look(0)
     assert not actor.is_retired
     assert bench.status.document_alerts() == []
+
+
+def test_who_waits_behind_others_that_get_on_is_not_stuck(bench: Bench) -> None:
+    """A crowd's backlog replaces nobody and ends nothing, however long it lasts: it is said, and taken back."""
+    bench.carried("account:2")
+    waiting = bench.carried("limiter:demo-1")
+    last, turn = None, Turn(threading.Event())
+    for number in range(FATAL_US // LOOK_US + 5):
+        hurry = Hurry(threading.Event(), threading.Event())
+        bench.directory.tell("account:2", hurry)
+        if last is None:
+            assert hurry.begun.wait(PATIENCE_S)
+            bench.directory.tell("limiter:demo-1", turn)
+        else:
+            last.go.set()
+            assert hurry.begun.wait(PATIENCE_S)
+        bench.look(0)
+        last = hurry
+        kinds = [alert["kind"] for alert in bench.status.document_alerts()]
+        assert kinds == (["behind"] if number > STUCK_US // LOOK_US else []), number
+    assert last is not None
+    last.go.set()
+    assert turn.is_over.wait(PATIENCE_S)
+    bench.look(LOOK_US)
+    assert bench.status.document_alerts() == []
+    assert not waiting.is_retired
+    assert bench.fatal == []
+    assert not [told for told in bench.operator.took if isinstance(told, ActorStuck)]
 
 
 @pytest.mark.parametrize(("name", "is_fatal"), [("limiter:demo-1", True), (m.KEEPER, False)])
