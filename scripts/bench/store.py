@@ -1,7 +1,8 @@
 """Measure the log against its floors: the same table through sqlite3 alone, and through eventsourcing's recorder alone.
 
-Events are the decision to copy an open, the largest that the copy path writes, and an alert, the smallest. Absolute
-figures belong to the machine; the ratios and their spread (smallest to largest of the runs) are what to compare.
+Events are an execution, the decision to copy an open, which is the largest that the copy path writes, an alert, the
+smallest, and what live trading leaves: executions, decisions and intents of many accounts. Absolute figures belong to
+the machine; the ratios and their spread (smallest to largest of the runs) are what to compare.
 
     python scripts/bench/store.py [--runs 5] [--events 20000] [--folder DIR] [--quick] [--json FILE]
 """
@@ -23,13 +24,9 @@ from eventsourcing.persistence import StoredEvent
 
 sys.path.insert(0, str(Path(__file__).parent))
 
+import facts
 from common import Finding, arguments, report
 
-from cmam.domain.changes import Change, ChangeKind, LeaderMoney, LeaderSymbol
-from cmam.domain.events import AlertRaised, ChangeDecided, Event, Goal, Inputs, Step
-from cmam.domain.ids import AccountId, ChangeKey, LinkId, OrderId, PositionId, ProfileId, SourceKey, SymbolId
-from cmam.domain.quantities import Price, Quote, Side, Volume
-from cmam.domain.reasons import Verdict
 from cmam.store import database
 from cmam.store.database import Durability
 from cmam.store.envelope import GENESIS, Decoding, Pending, encode
@@ -37,46 +34,11 @@ from cmam.store.fold import fold_log
 from cmam.store.log import EventLog
 from cmam.store.verify import verify
 
-SMALL: Event = AlertRaised(kind="session", text="the connection was lost")
-LARGE: Event = ChangeDecided(
-    link=LinkId("a1b2c3"),
-    profile=ProfileId("d4e5f6"),
-    change=Change(
-        key=ChangeKey("deal:123456789"),
-        kind=ChangeKind.OPENED,
-        source=SourceKey("p21i3v9"),
-        leader=AccountId(40_000_001),
-        at_ms=1_577_836_800_000,
-        symbol=LeaderSymbol(
-            name="EURUSD", digits=5, pip_position=4, lot_size=Volume(10_000_000), base="EUR", quote="USD"
-        ),
-        side=Side.BUY,
-        position=PositionId(123_456_789),
-        origin=OrderId(223_456_789),
-        volume=Volume(10_000_000),
-        after=Volume(10_000_000),
-        price=Price(110_000_000),
-        money=LeaderMoney(currency="EUR", money_digits=2, balance=1_000_000),
-        quote=Quote(Price(110_000_000), Price(110_010_000), 1_577_836_800_000, 1_577_836_800_000_000),
-    ),
-    cause_version=1_234,
-    cause_index=0,
-    settings_version=7,
-    verdict=Verdict.COPY,
-    volume=Volume(5_000_000),
-    symbol=SymbolId(1),
-    side=Side.BUY,
-    goal=Goal(target_numerator=5_000_000, leader_volume=Volume(10_000_000), has_levels=True),
-    working=tuple(Step(name="raw", value="50000", note="units, exact") for _ in range(6)),
-    inputs=Inputs(quotes={"EURUSD": Quote(Price(110_000_000), Price(110_010_000), 1_577_836_800_000, 1)}),
-)
-
 _Batch = TypeVar("_Batch")
 
 
-def batches(event: Event, events: int, size: int) -> list[list[Pending]]:
-    pendings = [Pending("account:40000001", version, version, event) for version in range(1, events + 1)]
-    return [pendings[start : start + size] for start in range(0, events, size)]
+def batches(pendings: list[Pending], size: int) -> list[list[Pending]]:
+    return [pendings[start : start + size] for start in range(0, len(pendings), size)]
 
 
 def log_rate(folder: Path, durability: str, work: list[list[Pending]]) -> float:
@@ -131,17 +93,30 @@ def finding(
     return Finding(what, shown, f"{beside}: {base}", ratios, goal, least, is_least=True)
 
 
+KINDS: dict[str, Callable[[int], list[Pending]]] = {
+    "execution": lambda count: facts.alone(facts.execution, count),
+    "decision": lambda count: facts.alone(facts.decision, count),
+    "alert": lambda count: facts.alone(facts.alert, count),
+    "live": facts.live,
+}
+"""What is written: one kind in one stream each, and all together as trades leave it, of seventeen accounts."""
+
+
 def appends(options: argparse.Namespace) -> list[Finding]:
     """What is written, encoding and chain included, beside sqlite3 and the library's recorder with ready rows."""
     found = []
-    for name, event in (("alert", SMALL), ("decision", LARGE)):
-        state = encode(Pending("account:40000001", 1, 1, event), "0.1.0", GENESIS)
+    for name, made in KINDS.items():
+        pendings = made(options.events)
+        ready = [(p.stream, p.version, p.event.TOPIC, encode(p, "0.1.0", GENESIS)) for p in pendings]
         for durability in ("full", "normal"):
             for size in (1, 10, 100):
                 events = options.events if size > 1 else options.events // 5
-                work = batches(event, events, size)
-                stored = [[StoredEvent(p.stream, p.version, event.TOPIC, state) for p in batch] for batch in work]
-                plain = [[(p.stream, p.version, event.TOPIC, state.decode()) for p in batch] for batch in work]
+                work, rows = batches(pendings[:events], size), ready[:events]
+                stored = [[StoredEvent(*row) for row in rows[first : first + size]] for first in range(0, events, size)]
+                plain = [
+                    [(*row[:3], row[3].decode()) for row in rows[first : first + size]]
+                    for first in range(0, events, size)
+                ]
                 floor, middle, ours = [], [], []
                 for _ in range(options.runs):  # by turns, so that a busy moment hits all three
                     floor.append(in_fresh_folder(options.folder, sqlite_rate, durability, plain))
@@ -164,10 +139,10 @@ def rate_of(events: int, run: Callable[[], object]) -> float:
 def reads(options: argparse.Namespace) -> list[Finding]:
     """What is read, beside a bare cursor."""
     found = []
-    for name, event in (("alert", SMALL), ("decision", LARGE)):
+    for name in ("alert", "decision"):
         folder = Path(tempfile.mkdtemp(prefix="cmam-bench-", dir=options.folder))
         writer = EventLog.open(folder, durability="none")
-        for batch in batches(event, options.events, 500):
+        for batch in batches(KINDS[name](options.events), 500):
             writer.append(batch)
         writer.close()
         found += read_one(options, name, folder)
