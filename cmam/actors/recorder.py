@@ -149,8 +149,7 @@ class RecorderActor(Watched):
         for name, message in others:
             self._directory.tell(name, message)
         self._wrote_us = now
-        self._checkpointer.appended((fact.event for append in written for fact in append.facts), now)
-        if any(isinstance(fact.event, Checkpointed) for append in written for fact in append.facts):
+        if self._checkpointer.appended([fact.event for append in written for fact in append.facts], now):
             self._checkpoint_asked = False
         self._consider_checkpoint(now)
         if not self._tidy_armed:

@@ -95,14 +95,17 @@ class Checkpointer:
     _events: int = 0
     _since_us: int | None = None
 
-    def appended(self, events: Iterable[Event], now_us: int) -> None:
-        """Take notice of what was just written; a checkpoint among it begins the count anew."""
+    def appended(self, events: Iterable[Event], now_us: int) -> bool:
+        """Take notice of what was just written; answers whether a checkpoint, which begins the count anew, is among it."""
+        count, has_checkpoint = self._events, False
         for event in events:
+            count += 1
             if isinstance(event, Checkpointed):
-                self._events, self._since_us = 0, None
-            else:
-                self._events += 1
-                self._since_us = now_us if self._since_us is None else self._since_us
+                count, has_checkpoint = 0, True
+        if has_checkpoint or self._since_us is None:
+            self._since_us = now_us if count else None
+        self._events = count
+        return has_checkpoint
 
     def is_due(self, now_us: int) -> bool:
         """Whether a checkpoint should be written now."""

@@ -43,8 +43,7 @@ class UnknownEvent(Event):
     why: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Pending:
+class Pending(msgspec.Struct, frozen=True):
     """A fact that is to be recorded: the writer of its stream gives the version, the log adds the chain."""
 
     stream: str
@@ -55,8 +54,7 @@ class Pending:
     settings: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class Raw:
+class Raw(msgspec.Struct, frozen=True):
     """One row of the log as it lies in the file; `state` are the stored bytes."""
 
     position: int
@@ -71,8 +69,7 @@ class Raw:
         return record_hash(self.stream, self.version, self.topic, self.state).hex()
 
 
-@dataclass(frozen=True, slots=True)
-class Recorded:
+class Recorded(msgspec.Struct, frozen=True):
     """A fact as the log holds it. `at_us` is when it was decided or seen, `settings` the settings' version then."""
 
     position: int

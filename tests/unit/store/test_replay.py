@@ -6,6 +6,8 @@ import json
 from collections.abc import Iterator
 from dataclasses import replace
 
+import msgspec
+
 from cmam.domain.events import ChangeDecided, IntentRecorded, LinkSettingsChanged
 from cmam.domain.ids import PositionId
 from cmam.domain.quantities import Volume
@@ -41,7 +43,7 @@ def _changed(records: list[Recorded], kind: type, **fields: object) -> Iterator[
     for record in records:
         if not done and isinstance(record.event, kind):
             done = True
-            yield replace(record, event=replace(record.event, **fields))  # type: ignore[type-var]
+            yield msgspec.structs.replace(record, event=replace(record.event, **fields))  # type: ignore[type-var]
         else:
             yield record
 

@@ -9,6 +9,7 @@ from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -157,7 +158,7 @@ def altered(records: Collection[Recorded], change: Callable[[Recorded], Event | 
     for record in records:
         event = change(record)
         if event is not None:
-            found.append(replace(record, event=event))
+            found.append(msgspec.structs.replace(record, event=event))
     return found
 
 
