@@ -96,7 +96,7 @@ class Checkpointer:
     _since_us: int | None = None
 
     def appended(self, events: Iterable[Event], now_us: int) -> bool:
-        """Take notice of what was just written; answers whether a checkpoint, which begins the count anew, is among it."""
+        """Take notice of what was just written; whether a checkpoint is among it, which begins the count anew."""
         count, has_checkpoint = self._events, False
         for event in events:
             count += 1

@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from cmam.domain.cures import KNOBS
@@ -179,7 +180,7 @@ def test_a_decision_that_changes_changes_the_digest(audit: Audit) -> None:
         for record in audit.log.read_all():
             if not is_done and isinstance(record.event, ChangeDecided) and record.event.volume:
                 is_done = True
-                yield replace(record, event=replace(record.event, volume=Volume(1)))
+                yield msgspec.structs.replace(record, event=replace(record.event, volume=Volume(1)))
             else:
                 yield record
 
