@@ -118,8 +118,10 @@ def deliver(
         if seems_spot(body) and envelope.payload_type == catalogue.SPOT:
             board.receive(envelope, clock.now())
             continue
-        kind = m.LeaderArrived if peek_account(envelope) in leaders else m.Arrived
-        directory.tell(name, kind(generation, envelope, received_us))
+        if peek_account(envelope) in leaders:
+            directory.tell(name, m.LeaderArrived(generation, envelope, received_us))  # read soon enough by itself
+            continue
+        directory.tell(name, m.Arrived(generation, envelope, received_us))
         if envelope.client_msg_id and envelope.payload_type not in catalogue.ERROR_CARRIERS:
             answers.append((envelope.client_msg_id, envelope.payload_type))
     if answers:

@@ -66,14 +66,18 @@ def test_a_reader_tells_whose_frames_go_first(account: int, kind: type) -> None:
 
 
 def test_that_answers_came_is_told_ahead_of_what_they_say() -> None:
-    """One word for all that came together, in the first lane; a refusal is known before its slot is free."""
+    """One word for all that came together, in the first lane; a refusal is known before its slot is free.
+
+    What a leader hears is in a lane of its own, where a word ahead of it would be in its way.
+    """
     taken = oa.ProtoOAExecutionEvent(ctidTraderAccountId=FOLLOWER, executionType=model.ORDER_ACCEPTED)
     no = oa.ProtoOAErrorRes(ctidTraderAccountId=FOLLOWER, errorCode="REQUEST_FREQUENCY_EXCEEDED")
     heard: Any = Heard()
-    said = (encode(taken, "ours.1"), encode(taken, "ours.2"), encode(taken), encode(no, "ours.3"))
-    bodies = Deframer().receive_data(b"".join(said))
-    deliver(bodies, 7, 11, QuoteBoard(), ManualClock(), heard, "connection:demo-1", frozenset())
+    led = oa.ProtoOAExecutionEvent(ctidTraderAccountId=LEADER, executionType=model.ORDER_ACCEPTED)
+    said = (encode(one, name) for one, name in ((taken, "ours.1"), (taken, "ours.2"), (taken, ""), (no, "ours.3")))
+    bodies = Deframer().receive_data(b"".join((*said, encode(led, "his"))))
+    deliver(bodies, 7, 11, QuoteBoard(), ManualClock(), heard, "connection:demo-1", frozenset({LEADER}))
     kind = catalogue.type_of(taken)
     assert heard.told[-1] == m.AnswersSeen(7, (("ours.1", kind), ("ours.2", kind)), 11)
-    assert [type(message) for message in heard.told[:-1]] == [m.Arrived] * 4
+    assert [type(message) for message in heard.told[:-1]] == [m.Arrived] * 4 + [m.LeaderArrived]
     assert m.LANES[m.AnswersSeen] == m.LANES[m.Proved] == 0
