@@ -1,7 +1,7 @@
 """Keeps a projector running beside the trading: started, started again where it died, and ended with its parent.
 
 Copying needs no projector: whatever ails it is told in one line when it begins and one when it is over, and tried again
-after pauses that grow. It must not know what is projected.
+after pauses that grow. It must not know what is projected, nor import it: the trading process starts without that code.
 """
 
 from __future__ import annotations
@@ -9,11 +9,11 @@ from __future__ import annotations
 import logging
 import os
 import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
 from cmam.clock import SECOND_US, Clock
-from cmam.store import projector
 from cmam.store.database import FILE_NAME
 
 log = logging.getLogger(__name__)
@@ -27,10 +27,31 @@ LASTED_US = 60 * SECOND_US
 Start = Callable[[Path, bool], "subprocess.Popen[bytes]"]
 
 
+def start(home: Path, is_quiet: bool = False) -> subprocess.Popen[bytes]:
+    """Start a projector as a child, which says nothing where it is to be quiet; raises OSError.
+
+    Its standard input is ours to hold: it drains and exits when that is closed.
+    """
+    command = [sys.executable, "-m", "cmam.store.projector", "--home", str(home)]
+    talk = subprocess.DEVNULL if is_quiet else None
+    return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=talk)
+
+
+def stop(child: subprocess.Popen[bytes], timeout_s: float = 3.0) -> int:
+    """Let a projector drain and exit, at most so long; then end it: what it has not projected is projected later."""
+    assert child.stdin is not None
+    child.stdin.close()
+    try:
+        return child.wait(timeout_s)
+    except subprocess.TimeoutExpired:
+        child.kill()
+        return child.wait()
+
+
 class Attendant:
     """One projector after the other, for the store of a folder. `start` may raise OSError."""
 
-    def __init__(self, home: Path, clock: Clock, start: Start = projector.start) -> None:
+    def __init__(self, home: Path, clock: Clock, start: Start = start) -> None:
         self._home = home
         self._clock = clock
         self._start = start
@@ -56,7 +77,7 @@ class Attendant:
     def end(self, timeout_s: float) -> None:
         """Let the projector drain and exit, at most so long; what it leaves is projected by whoever looks."""
         if self._child is not None:
-            projector.stop(self._child, timeout_s)
+            stop(self._child, timeout_s)
             self._child = None
 
     def _begin(self, now: int) -> None:

@@ -12,7 +12,6 @@ import os
 import select
 import signal
 import sqlite3
-import subprocess
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing
@@ -306,27 +305,6 @@ def _project_all(log: EventLog, home: Path) -> None:
 
 
 # --- the process --------------------------------------------------------------------------------------------------
-
-
-def start(home: Path, is_quiet: bool = False) -> subprocess.Popen[bytes]:
-    """Start a projector as a child, which says nothing where it is to be quiet; raises OSError.
-
-    Its standard input is ours to hold: it drains and exits when that is closed.
-    """
-    command = [sys.executable, "-m", "cmam.store.projector", "--home", str(home)]
-    talk = subprocess.DEVNULL if is_quiet else None
-    return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=talk)
-
-
-def stop(child: subprocess.Popen[bytes], timeout_s: float = 3.0) -> int:
-    """Let a projector drain and exit, at most so long; then end it: what it has not projected is projected later."""
-    assert child.stdin is not None
-    child.stdin.close()
-    try:
-        return child.wait(timeout_s)
-    except subprocess.TimeoutExpired:
-        child.kill()
-        return child.wait()
 
 
 def follow(log: EventLog, home: Path, held: int = 0) -> None:

@@ -19,7 +19,7 @@ from pathlib import Path
 import pytest
 
 from cmam.domain.events import AlertRaised
-from cmam.store import projector
+from cmam.store import attendant
 from cmam.store.errors import StoreBroken, StoreError, StoreUnavailable, VersionConflict
 from cmam.store.log import EventLog, Pending
 from cmam.store.projector import project_to_head
@@ -420,7 +420,7 @@ def test_a_projector_killed_at_any_moment_is_taken_up_by_the_next(tmp_path: Path
     log = _store(tmp_path, 20)
     version = 20
     for _ in range(6):
-        child, began, left = projector.start(tmp_path), views_position(tmp_path) or 0, rng.randint(0, 60)
+        child, began, left = attendant.start(tmp_path), views_position(tmp_path) or 0, rng.randint(0, 60)
         while left >= 0:  # once it has begun to project, so many more appends, and then the end
             version += 1
             log.append([_fact(version), _fact(version, "account:2")])

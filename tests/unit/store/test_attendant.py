@@ -6,6 +6,7 @@ import errno
 import itertools
 import os
 import subprocess
+import sys
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -14,8 +15,8 @@ import pytest
 
 from cmam.clock import SECOND_US, ManualClock
 from cmam.domain.events import SystemStarted, SystemStopped
-from cmam.store import projector
 from cmam.store.attendant import PAUSE_MAX_US, PAUSE_US, Attendant
+from cmam.store.attendant import start as begin
 from cmam.store.database import FILE_NAME
 from cmam.store.log import EventLog, Pending
 from cmam.store.projector import project_to_head
@@ -139,7 +140,7 @@ def test_the_one_projector_takes_up_what_was_written_after_the_store_came_back(t
     children: list[subprocess.Popen[bytes]] = []
 
     def start(home: Path, is_quiet: bool) -> subprocess.Popen[bytes]:
-        children.append(projector.start(home, is_quiet))
+        children.append(begin(home, is_quiet))
         return children[-1]
 
     attendant = Attendant(tmp_path, clock, start)
@@ -159,3 +160,11 @@ def test_the_one_projector_takes_up_what_was_written_after_the_store_came_back(t
     assert children[1].returncode == 0
     with closing(EventLog.read_only(tmp_path)) as log:
         assert views_position(tmp_path) == log.position()
+
+
+def test_the_trading_process_starts_without_the_projectors_code() -> None:
+    """What only the child needs is loaded by the child: a start is mostly Python loading code."""
+    asks = "import sys, cmam.bootstrap; print([name for name in sys.modules if name.startswith('cmam.store.')])"
+    loaded = subprocess.run([sys.executable, "-c", asks], capture_output=True, text=True, check=True).stdout
+    assert "'cmam.store.attendant'" in loaded
+    assert "'cmam.store.projector'" not in loaded

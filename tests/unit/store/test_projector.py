@@ -18,7 +18,7 @@ import cmam.domain
 from cmam.domain.events import AlertHealed, AlertRaised
 from cmam.domain.ids import SourceKey
 from cmam.domain.view import Latch
-from cmam.store import projector, schema
+from cmam.store import attendant, projector, schema
 from cmam.store.audit import Audit
 from cmam.store.errors import StoreUnavailable
 from cmam.store.lock import StoreLock
@@ -228,7 +228,7 @@ def test_alerts_are_healed_by_what_heals_them(tmp_path: Path) -> None:
 def test_the_process_follows_the_log_and_ends_with_its_standard_input(tmp_path: Path) -> None:
     """It projects what was there and what comes, drains when its parent lets go, and frees its lock."""
     world = _a_day_in(tmp_path)
-    child = projector.start(tmp_path)
+    child = attendant.start(tmp_path)
     lock = StoreLock(tmp_path, name=projector.LOCK_NAME)
     position = world.log.position()
     assert project_to_head(tmp_path) == 0
@@ -237,7 +237,7 @@ def test_the_process_follows_the_log_and_ends_with_its_standard_input(tmp_path: 
     assert project_to_head(tmp_path) == 0
     assert world.log.position() > position
     world.leader_opens(4_000_000)
-    assert projector.stop(child, 60) == 0
+    assert attendant.stop(child, 60) == 0
     assert views_position(tmp_path) == world.log.position()
     assert lock.holder() is None
     expected = _projected(world.log)
