@@ -56,10 +56,12 @@ def refuse_turned(log: EventLog, start: str | None, end: str | None) -> None:
 
 def extent(log: EventLog) -> str:
     """Where the log begins and ends, in words."""
-    head = log.position()
-    if not head:
+    found = log.page_of_raw(0, 1)
+    if not found:
         return "the log is empty"
-    return f"the log ends at position {head}, {_iso(_moment_of(log, head))}"
+    first, head = found[0].position, log.position()
+    begins = f"position {first}, {_iso(log.moment_of(found[0]))}"
+    return f"the log begins at {begins}, and ends at position {head}, {_iso(_moment_of(log, head))}"
 
 
 def _moment_of(log: EventLog, position: int) -> int | None:

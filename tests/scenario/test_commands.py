@@ -249,6 +249,10 @@ def test_a_stored_pause_is_obeyed_at_the_next_start(person: Person) -> None:
         (("audit", "decisions", "--last", "0"), 2, "--last"),
         (("audit", "totals", "--by", "moon"), 2, "'symbol'"),
         (("audit", "copies", "--since", "2026-01-02", "--until", "2026-01-01"), 2, "--since before --until"),
+        (("audit", "notes", "--since", "2026-01-02", "--until", "2026-01-01"), 2, "--since before --until"),
+        (("audit", "totals", "--since", "2026-01-02", "--until", "2026-01-01"), 2, "--since before --until"),
+        (("audit", "settings", "--since", "2026-01-02", "--until", "2026-01-01"), 2, "--since before --until"),
+        (("audit", "export", "x.csv", "--since", "2026-01-02", "--until", "2026-01-01"), 2, "--since before --until"),
         (("audit", "verify", "--digest", "00"), 2, "found no pack"),
         (("audit", "verify", "--signer", "x.pub"), 2, "found neither"),
         (("audit", "verify", "--head", "1:" + "0" * 64, "--signer", "x.pub"), 2, "without a signature"),
@@ -290,14 +294,14 @@ def test_what_cannot_be_done_is_a_sentence_and_a_code(
     assert said.out == ""
 
 
-def test_a_replay_from_behind_the_last_record_finds_none_and_says_where_the_log_ends(person: Person) -> None:
+def test_a_replay_of_a_span_without_records_says_where_the_log_begins_and_ends(person: Person) -> None:
     """Who has read everything may ask for what came since; a moment after the last record is no mistake either."""
-    last = person.types("replay", "--json").lines[-1]
-    ends = f"the log ends at position {last['position']}, {last['at']}."
-    for beginning in (str(last["position"] + 1), "2101-01-01"):
-        said = person.types("replay", "--from", beginning, "--json")
+    first, *_, last = person.types("replay", "--json").lines
+    extent = f"begins at position 1, {first['at']}, and ends at position {last['position']}, {last['at']}."
+    for span in (("--from", str(last["position"] + 1)), ("--from", "2101-01-01"), ("--until", "2001-01-01")):
+        said = person.types("replay", *span, "--json")
         assert (said.code, said.out) == (0, "")
-        assert ends in said.err
+        assert extent in said.err
     assert person.types("replay", "--from", str(last["position"]), "--json").lines == [last]
 
 
