@@ -67,10 +67,11 @@ class _Source:
     def __init__(self) -> None:
         self._lines: list[str] = []
         self._known: dict[str, Any] = {"Unusual": Unusual, "SAME": SAME}
+        self._names: dict[int, str] = {}
 
     def writer(self, kind: type[Any], short: type[msgspec.Struct], repeated: Iterable[Repeated]) -> Writer:
         """Write it down and compile it."""
-        self._say(0, "def write(e):")
+        self._say(0, "def write(e, type=type):")  # what is asked of most fields is a local name
         self._must(1, f"type(e) is {self._name(kind)}")
         self._take(1, "e", kind, short)
         for part, other, pairs in reversed(tuple(repeated)):  # what tells another one is left out itself after that
@@ -90,7 +91,7 @@ class _Source:
         self._say(depth, f"if not ({condition}): raise Unusual")
 
     def _name(self, thing: Any) -> str:
-        name = f"k{len(self._known)}"
+        name = self._names.setdefault(id(thing), f"k{len(self._names)}")
         self._known[name] = thing
         return name
 
