@@ -11,6 +11,8 @@ import random
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from cmam.actors import messages as m
+from cmam.actors.recorder import RecorderActor
 from cmam.bootstrap import Machinery, System
 from cmam.config.secret import Secret
 from cmam.config.settings import check
@@ -243,6 +245,17 @@ class Whole:
     def run(self, seconds: float = 1.0) -> None:
         """Let virtual time pass."""
         self.stepper.run(int(seconds * SECOND))
+
+    def let_record(self) -> None:
+        """Let what waits a moment for company be recorded: until then an account knows more than the log."""
+        self.stepper.run_until(lambda: not self.recorder.unrecorded, SECOND)
+
+    @property
+    def recorder(self) -> RecorderActor:
+        """The one writer of the log."""
+        actor = self.stepper.directory.actor(m.RECORDER)
+        assert isinstance(actor, RecorderActor)
+        return actor
 
     def command(self, request: dict[str, Any]) -> dict[str, Any]:
         """Send a person's command to the running system and wait for its answer."""

@@ -196,6 +196,7 @@ def replayable(whole: Whole) -> None:
 
     And a what-if with the settings that were changes nothing, whatever went wrong that day.
     """
+    whole.let_record()
     replayed = verify(whole.log.read_all())
     assert replayed.is_identical, replayed.differences[:1]
     folded = whole.folded()
