@@ -12,6 +12,8 @@ import hashlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
+import msgspec
+
 from cmam.domain.events import Checkpointed, Event
 from cmam.store.envelope import Recorded
 
@@ -26,8 +28,7 @@ NO_ORDER = bytes(32)
 """The hash over a log without records."""
 
 
-@dataclass(frozen=True, slots=True)
-class Head:
+class Head(msgspec.Struct, frozen=True):
     """Where a stream stands: its last version and that record's hash."""
 
     version: int
@@ -37,8 +38,7 @@ class Head:
         return f"{self.version}:{self.hash}"
 
 
-@dataclass(frozen=True, slots=True)
-class LogHead:
+class LogHead(msgspec.Struct, frozen=True):
     """Where the log stands: its last position, and the hash over every record up to there, in order."""
 
     position: int

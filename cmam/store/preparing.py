@@ -6,7 +6,6 @@ It reads and writes no file: what it makes is what the file shall hold, and wher
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 
 import msgspec
 
@@ -18,8 +17,7 @@ NO_HEAD = Head(0, GENESIS)
 """Where a stream stands that has not begun."""
 
 
-@dataclass(frozen=True, slots=True)
-class Prepared:
+class Prepared(msgspec.Struct, frozen=True):
     """`values` are those of all rows, one after the other: stream, version, topic and state of each."""
 
     values: list[object]
