@@ -8,6 +8,7 @@ SQLite tool shows readable JSON. It knows rows, not facts.
 from __future__ import annotations
 
 import os
+import shutil
 import sqlite3
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -34,6 +35,10 @@ WAL_BYTES_MAX = 64 << 20
 WAL_BYTES_KEPT = 4 << 20
 """4 MiB: what is left of the write-ahead log's file once it begins anew. A longer one would look full for ever, and be
 folded back every second under load."""
+
+ROOM_TO_LENGTHEN = 64 << 20
+"""64 MiB: with less free on the disk the write-ahead log is as long as its records. What it took ahead of them would be
+missing where they are folded back to, and for the views."""
 
 ROWS_MAX = 64
 """Rows in one statement: each number of them is a statement that SQLite has to compile once."""
@@ -191,12 +196,12 @@ def lengthen_wal(connection: sqlite3.Connection, path: Path) -> None:
     """Let the file of the write-ahead log be as long as it may stay, from the beginning.
 
     A commit that overwrites what a file has takes the disk less than one that lengthens it. What grows it here is a
-    transaction larger than the cache, which is then rolled back: nobody ever sees a page of it. A disk that has no room
-    for that is left as it is.
+    transaction larger than the cache, which is then rolled back: nobody ever sees a page of it. A disk that has little
+    room is left as it is, and what was taken of a quota that ends sooner is given back.
     """
     wal = path.with_name(path.name + "-wal")
     with suppress(sqlite3.Error, OSError):
-        if wal.stat().st_size >= WAL_BYTES_KEPT:
+        if wal.stat().st_size >= WAL_BYTES_KEPT or shutil.disk_usage(path.parent).free < ROOM_TO_LENGTHEN:
             return
         (cache,) = connection.execute("PRAGMA cache_size").fetchone()
         try:
@@ -204,10 +209,15 @@ def lengthen_wal(connection: sqlite3.Connection, path: Path) -> None:
             connection.execute("BEGIN IMMEDIATE")
             connection.execute("CREATE TABLE filling (bytes BLOB)")
             connection.execute("INSERT INTO filling VALUES (zeroblob(?))", (WAL_BYTES_KEPT * 15 // 16,))
+            has_room = True
+        except sqlite3.Error:
+            has_room = False
         finally:
             if connection.in_transaction:
                 connection.execute("ROLLBACK")
             connection.execute(f"PRAGMA cache_size={cache}")
+        if not has_room:
+            connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
 
 
 def _put_aside(path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import sqlite3
 from contextlib import closing
 from pathlib import Path
@@ -308,3 +309,20 @@ def test_a_write_ahead_log_is_lengthened_once_and_holds_nothing_of_what_lengthen
         assert beside.execute("SELECT count(*) FROM sqlite_master WHERE name = 'filling'").fetchone() == (0,)
     log.close()
     assert not wal.exists()
+
+
+def test_lengthening_takes_no_room_that_records_will_need(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """On a disk that is nearly full the write-ahead log stays short, and where a quota ends first it is short again."""
+    log = EventLog.open(tmp_path)
+    log.append(facts(1))
+    wal = tmp_path / "events.db-wal"
+    length = wal.stat().st_size
+    with monkeypatch.context() as little:
+        little.setattr(shutil, "disk_usage", lambda _: shutil._ntuple_diskusage(1 << 40, 1 << 40, 8 << 20))
+        database.lengthen_wal(log.connection, log.path)
+    assert wal.stat().st_size == length
+    log.connection.execute("PRAGMA max_page_count=500")  # more than the cache holds: it has spilled before it is full
+    database.lengthen_wal(log.connection, log.path)
+    assert wal.stat().st_size <= length
+    assert log.append(facts(1, after=1)) == 2
+    log.close()
