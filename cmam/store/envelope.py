@@ -106,7 +106,7 @@ class Envelope(msgspec.Struct, Generic[_Data], frozen=True):
     data: _Data
 
 
-class ShortEnvelope(msgspec.Struct, Generic[_Data], frozen=True):
+class ShortEnvelope(msgspec.Struct, Generic[_Data], frozen=True, gc=False):
     """What every record says beside its data since form 2: this stands first, so that a look at the bytes tells it."""
 
     form: int

@@ -21,7 +21,7 @@ from cmam.store import statements as sql
 from cmam.store.chain import NO_ORDER, Head, LogHead, checkpoint, latest_checkpoint, roll
 from cmam.store.database import Durability, LogRecorder, explain
 from cmam.store.envelope import Cause, Pending, Raw, Recorded, UnknownEvent, encode
-from cmam.store.errors import StoreBroken, StoreError, StoreUnavailable, VersionConflict
+from cmam.store.errors import RecordRefused, StoreBroken, StoreError, StoreUnavailable, VersionConflict
 from cmam.store.file_place import FilePlace, write_anew
 from cmam.store.log_reader import LogReader
 from cmam.store.preparing import NO_HEAD, Prepared, prepare
@@ -117,18 +117,21 @@ class EventLog(LogReader):
         the answer to an earlier try of ours was lost, count as written; those of a second writer never do.
         """
         assert self._writes, "this log was opened for reading"
-        heads = self._known_heads()
-        wanted = batch
-        for pending in batch:
-            if pending.version <= heads.get(pending.stream, NO_HEAD).version:
-                wanted = [pending for pending in batch if not self._is_written(pending)]
-                break
-        if not wanted:
+        if not batch:
             return self.position()
+        wanted = batch
+        try:
+            prepared = prepare(batch, self._known_heads(), self._code)
+        except (VersionConflict, RecordRefused):
+            wanted = [pending for pending in batch if not self._is_written(pending)]
+            if len(wanted) == len(batch):
+                raise
+            if not wanted:
+                return self.position()
+            prepared = prepare(wanted, self._known_heads(), self._code)
         self._check_place()
         if self._log_head is None or len(self._unrolled) >= UNROLLED_MAX:
             self.log_head()  # before the insert: found after it, it would have to be read again each time
-        prepared = prepare(wanted, self._known_heads(), self._code)
         try:
             last = self._recorder.insert_rows(prepared.values)
         except database.STORE_FAULTS as error:
@@ -141,8 +144,7 @@ class EventLog(LogReader):
         return self.position()
 
     def _advance(self, prepared: Prepared, last: int) -> None:
-        assert self._heads is not None
-        self._heads.update(prepared.heads)
+        self._known_heads().update(prepared.heads)
         if last != self.position() + len(prepared.hashes):
             self._log_head = None  # somebody else wrote in between: read again where the log stands
             self._unrolled.clear()

@@ -29,14 +29,14 @@ def prepare(batch: Iterable[Pending], heads: Mapping[str, Head], code: str) -> P
     """Encode and chain a batch; raises VersionConflict or RecordRefused for the first record that cannot be written."""
     values: list[object] = []
     hashes: list[bytes] = []
-    ends: dict[str, tuple[int, str]] = {}
+    ends: dict[str, tuple[int, str]] = {}  # of each stream, the version after its last and that one's hash
     for pending in batch:
         stream, version = pending.stream, pending.version
         end = ends.get(stream)
         if end is None:
             head = heads.get(stream, NO_HEAD)
-            end = head.version, head.hash
-        expected, prev = end[0] + 1, end[1]
+            end = head.version + 1, head.hash
+        expected, prev = end
         if version != expected:
             raise VersionConflict(stream, version, f"expected version {expected}, the one after the last.")
         topic = pending.event.TOPIC
@@ -47,5 +47,5 @@ def prepare(batch: Iterable[Pending], heads: Mapping[str, Head], code: str) -> P
         link = record_hash(stream, version, topic, state)
         values += (stream, version, topic, state.decode())
         hashes.append(link)
-        ends[stream] = version, link.hex()
-    return Prepared(values, hashes, {stream: Head(*end) for stream, end in ends.items()})
+        ends[stream] = version + 1, link.hex()
+    return Prepared(values, hashes, {stream: Head(after - 1, link) for stream, (after, link) in ends.items()})
