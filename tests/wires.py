@@ -38,6 +38,7 @@ class Line:
         self.generation = generation
         self.board = board
         self.leaders = leaders
+        self.blocks = 0
         self.to_broker: deque[tuple[int, bytes]] = deque()
         self.to_client: deque[tuple[int, bytes]] = deque()
         self.spots: deque[tuple[int, bytes]] = deque()
@@ -142,7 +143,8 @@ class Network:
         stepper = self._stepper
         bodies, received = line.at_client.receive_data(data), stepper.clock.monotonic()
         clock, directory = stepper.clock_of_process, stepper.directory
-        deliver(bodies, line.generation, received, line.board, clock, directory, line.name, line.leaders)
+        told = (line.generation, received, line.board, clock, directory, line.name, line.leaders, line.blocks)
+        line.blocks = deliver(bodies, *told)
         if line.closing and not line.to_client:
             self.cut(line)
 

@@ -38,7 +38,7 @@ from cmam.openapi.envelope import Envelope, unpack
 from cmam.openapi.errors import RemoteError
 from cmam.openapi.outcomes import Kind, Retry
 from cmam.openapi.quotes import QuoteBoard
-from cmam.openapi.refusals import Refusal, back_off_us, retry_delay_us
+from cmam.openapi.refusals import Refusal, back_off_us, is_block, retry_delay_us
 
 log = logging.getLogger(__name__)
 
@@ -79,6 +79,7 @@ class ConnectionActor(Watched):
         self._session = session.Session(f"{ports.prefix}0")
         self._wire: Wire | None = None
         self._generation = 0
+        self._blocks = 0
         self._attempts = 0
         self._account_attempts: dict[int, int] = {}
         self._outbox = Outbox(ports.clock, self._directory.tell)
@@ -141,6 +142,7 @@ class ConnectionActor(Watched):
     def _dial(self) -> None:
         self._generation += 1
         self._session = session.Session(f"{self._ports.prefix}{self._generation}")
+        self._blocks = 0
         self._show("transport")
         self._ports.dial(self._generation)
 
@@ -202,10 +204,13 @@ class ConnectionActor(Watched):
     def _arrived(self, message: m.Arrived) -> None:
         try:
             self._follow(self._session.received(message.envelope, message.received_us), message.received_us)
+            self._blocks += is_block(message.envelope)
         except RemoteError as error:
             self._lost(f"the server broke the protocol: {error}")
 
     def _answers_seen(self, message: m.AnswersSeen) -> None:
+        if message.blocks > self._blocks:  # what was forbidden before is not known yet: they free their slots after it
+            return
         for client_msg_id, payload_type in message.answers:
             self._follow(self._session.read(client_msg_id, payload_type, message.received_us), message.received_us)
 

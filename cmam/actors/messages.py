@@ -412,12 +412,13 @@ class AnswersSeen:
     """These came at that moment: the message id and payload type of each answer among what the reader delivers.
 
     That they came frees slots of the budget, before anybody has read what they say. Refusals are not among them: what
-    they forbid is to be known before anything else leaves.
+    they forbid is to be known before anything else leaves. So often had the server blocked a kind of request before.
     """
 
     generation: int
     answers: tuple[tuple[str, int], ...]
     received_us: int
+    blocks: int = 0
 
 
 @dataclass(frozen=True, slots=True)

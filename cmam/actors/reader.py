@@ -20,6 +20,7 @@ from cmam.openapi.envelope import decode, peek_account, seems_spot
 from cmam.openapi.errors import CannotConnect, RemoteError
 from cmam.openapi.framing import Deframer, FrameTooLong
 from cmam.openapi.quotes import QuoteBoard
+from cmam.openapi.refusals import is_block
 
 log = logging.getLogger(__name__)
 
@@ -85,12 +86,13 @@ class ThreadReader:
         self._directory.tell(self._name, m.Lost(generation, why))
 
     def _read(self, generation: int, wire: Wire) -> str:
-        deframer, leaders = Deframer(), self._leaders()
+        deframer, leaders, blocks = Deframer(), self._leaders(), 0
         try:
             while data := wire.receive():
                 received_us = self._clock.monotonic()
                 bodies = deframer.receive_data(data)
-                deliver(bodies, generation, received_us, self._board, self._clock, self._directory, self._name, leaders)
+                line = (generation, received_us, self._board, self._clock, self._directory, self._name, leaders)
+                blocks = deliver(bodies, *line, blocks)
         except (RemoteError, FrameTooLong) as error:
             return f"the server broke the protocol: {error}"
         except Exception as error:
@@ -109,11 +111,18 @@ def deliver(
     directory: Directory,
     name: str,
     leaders: Set[int],
-) -> None:
-    """Hand on the bodies of frames that came together; raises RemoteError where one is none."""
+    blocks: int = 0,
+) -> int:
+    """Hand on the bodies of frames that came together; raises RemoteError where one is none.
+
+    `blocks` is how often the server has forbidden a kind of request on this line before; answers how often by now. Of
+    answers that came after such a word none is told ahead before the word itself is taken.
+    """
     answers: list[tuple[str, int]] = []
+    before = blocks
     for body in bodies:
         envelope = decode(body)
+        blocks += is_block(envelope)
         board.hear(name, received_us)
         if seems_spot(body) and envelope.payload_type == catalogue.SPOT:
             board.receive(envelope, clock.now())
@@ -122,7 +131,9 @@ def deliver(
             directory.tell(name, m.LeaderArrived(generation, envelope, received_us))  # read soon enough by itself
             continue
         directory.tell(name, m.Arrived(generation, envelope, received_us))
-        if envelope.client_msg_id and envelope.payload_type not in catalogue.ERROR_CARRIERS:
+        is_answer = envelope.client_msg_id and envelope.payload_type not in catalogue.ERROR_CARRIERS
+        if is_answer and blocks == before:
             answers.append((envelope.client_msg_id, envelope.payload_type))
     if answers:
-        directory.tell(name, m.AnswersSeen(generation, tuple(answers), received_us))
+        directory.tell(name, m.AnswersSeen(generation, tuple(answers), received_us, before))
+    return blocks

@@ -85,6 +85,14 @@ def read_refusal(envelope: Envelope) -> Refusal | None:
     return None
 
 
+def is_block(envelope: Envelope) -> bool:
+    """Whether an envelope forbids a kind of request for a while; raises RemoteError on garbage."""
+    if envelope.payload_type not in catalogue.ERROR_CARRIERS:
+        return False
+    refusal = read_refusal(envelope)
+    return refusal is not None and refusal.rule.retry is Retry.RETRY_AFTER
+
+
 def _moment_us(timestamp: int, unit_us: int) -> int:
     """A moment on the wire in us, kept within what a calendar can show."""
     return min(max(timestamp, 0) * unit_us, MOMENT_US_MAX)

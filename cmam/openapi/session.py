@@ -270,6 +270,8 @@ class Session:
         if found is None or not catalogue.may_answer(found[1], payload_type):
             return []
         number, asked_type, sent_us = found
+        if now_us < sent_us:  # it came before this was sent: a word on an earlier sending under the same id
+            return []
         while self._unread and next(iter(self._unread.values()))[0] <= number:
             self._unread.popitem(last=False)
         return [Read(number, max(0, now_us - sent_us) if asked_type in MEASURED else 0)]

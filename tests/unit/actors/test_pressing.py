@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from queue import SimpleQueue
 from types import SimpleNamespace
 from typing import Any
 
@@ -9,7 +10,9 @@ import pytest
 
 from cmam.actors import messages as m
 from cmam.actors.account import AccountActor
+from cmam.actors.connection import ConnectionActor
 from cmam.actors.reader import deliver
+from cmam.actors.status import StatusBoard
 from cmam.clock import ManualClock
 from cmam.domain.changes import ChangeKind
 from cmam.openapi import catalogue
@@ -18,6 +21,7 @@ from cmam.openapi._pb import OpenApiModelMessages_pb2 as model
 from cmam.openapi.envelope import encode
 from cmam.openapi.framing import Deframer
 from cmam.openapi.quotes import QuoteBoard
+from cmam.openapi.session import State
 
 LEADER, FOLLOWER = 45_000_000, 45_000_001
 
@@ -81,3 +85,56 @@ def test_that_answers_came_is_told_ahead_of_what_they_say() -> None:
     assert heard.told[-1] == m.AnswersSeen(7, (("ours.1", kind), ("ours.2", kind)), 11)
     assert [type(message) for message in heard.told[:-1]] == [m.Arrived] * 4 + [m.LeaderArrived]
     assert m.LANES[m.AnswersSeen] == m.LANES[m.Proved] == 0
+
+
+class Connection(ConnectionActor):
+    """A connection whose messages a test hands to it."""
+
+    @staticmethod
+    def _create_actor_inbox() -> Any:
+        return SimpleQueue()
+
+    @staticmethod
+    def _create_future() -> Any:
+        raise AssertionError("nobody asks")
+
+    def _start_actor_loop(self) -> None:
+        raise AssertionError("the test runs its turns")
+
+
+def test_what_the_server_forbids_is_known_before_a_slot_is_free_by_what_it_answered_later() -> None:
+    """Answers behind the word that blocks a kind of request are not read ahead of it, together with it or later."""
+    heard: Any = Heard()
+    board, clock = QuoteBoard(), ManualClock()
+    ports: Any = SimpleNamespace(
+        directory=heard,
+        name="demo-1",
+        prefix="q",
+        board=board,
+        clock=clock,
+        status=StatusBoard(),
+        dial=id,
+        host="",
+        port=1,
+    )
+    connection = Connection(ports, 0, ())
+    connection.on_receive(m.Wake("dial"))
+    for name in ("cm1.1", "cm1.2", "cm1.3"):
+        connection._session.sent(name, name, FOLLOWER, catalogue.NEW_ORDER, 0)
+    connection._session.state = State.OPEN
+    taken = oa.ProtoOAExecutionEvent(ctidTraderAccountId=FOLLOWER, executionType=model.ORDER_ACCEPTED)
+    no = oa.ProtoOAErrorRes(ctidTraderAccountId=FOLLOWER, errorCode="REQUEST_FREQUENCY_EXCEEDED", retryAfter=3)
+    blocks, kind = 0, catalogue.type_of(taken)
+    for told in (encode(no, "cm1.1") + encode(taken, "cm1.2"), encode(taken, "cm1.3")):
+        bodies = Deframer().receive_data(told)
+        blocks = deliver(bodies, 1, 11, board, clock, heard, "connection:demo-1", frozenset(), blocks)
+    assert heard.told[-1] == m.AnswersSeen(1, (("cm1.3", kind),), 11, 1)
+    waiting, heard.told = heard.told, []
+    for message in sorted(waiting, key=lambda message: m.LANES.get(type(message), 3)):
+        connection.on_receive(message)
+    limiter = [message for message in heard.told if isinstance(message, m.Blocked | m.Proved)]
+    assert [type(message) for message in limiter] == [m.Blocked, m.Proved, m.Proved, m.Proved]
+    heard.told = []
+    connection._session.sent("cm1.4", "cm1.4", FOLLOWER, catalogue.NEW_ORDER, 0)
+    connection.on_receive(m.AnswersSeen(1, (("cm1.4", kind),), 12, 1))
+    assert [type(message) for message in heard.told] == [m.Proved]  # known by now: read ahead again

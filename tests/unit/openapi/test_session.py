@@ -371,6 +371,18 @@ def test_a_second_answer_is_an_event() -> None:
     assert not [event for event in again if isinstance(event, Answer)]
 
 
+def test_an_answer_proves_nothing_of_what_was_sent_after_it_came() -> None:
+    """An order goes out again under its id while a word on its first sending waits: it frees no slot."""
+    talk = Talk().open(ME)
+    came_us = talk.now
+    talk.now += SECOND
+    talk.write(pb.ProtoOANewOrderReq(ctidTraderAccountId=ME), ME, ORDER)
+    assert talk.session.read(ORDER, catalogue.EXECUTION, came_us) == []
+    (read,) = talk.session.read(ORDER, catalogue.EXECUTION, talk.now)
+    assert isinstance(read, Read)
+    assert talk.session.read(ORDER, catalogue.EXECUTION, talk.now) == []
+
+
 def test_foreign_ids_are_events() -> None:
     """Every connection hears the answers to everybody's requests: executions count, refusals are not ours."""
     talk = Talk().open(ME)
