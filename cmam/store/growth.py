@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import sqlite3
 from contextlib import closing
 from pathlib import Path
 from typing import Any
 
-from cmam.store.database import FILE_NAME
 from cmam.store.errors import StoreError
 from cmam.store.log import EventLog
 from cmam.store.views_file import VIEWS_NAME
@@ -25,7 +25,7 @@ def growth(home: Path) -> dict[str, Any] | None:
 
 def _measured(home: Path, log: EventLog) -> dict[str, Any]:
     records = log.position()
-    own, archived = _size(home / FILE_NAME), sum(_size(part.path) for part in log.parts[:-1])
+    own, archived = _taken(log.connection), sum(_size(part.path) for part in log.parts[:-1])
     newest = _at(log, records)
     first = _first_since(log, newest - DAY_US, records)
     span = max(1, newest - _at(log, first))
@@ -58,6 +58,13 @@ def _first_since(log: EventLog, at_us: int, last: int) -> int:
 def _at(log: EventLog, position: int) -> int:
     page = log.page_of_raw(position - 1, 1)
     return log.decode(page[0]).at_us if page else 0
+
+
+def _taken(connection: sqlite3.Connection) -> int:
+    """The bytes of what stands in a log, folded back or not; the write-ahead log itself is long from the start."""
+    (pages,) = connection.execute("PRAGMA page_count").fetchone()
+    (bytes_each,) = connection.execute("PRAGMA page_size").fetchone()
+    return int(pages * bytes_each)
 
 
 def _size(path: Path) -> int:

@@ -10,6 +10,7 @@ import pytest
 
 from cmam.store import replay
 from cmam.store.audit import Audit, verify_log
+from cmam.store.database import lengthen_wal
 from cmam.store.errors import StoreBroken, StoreMissing, StoreUnavailable
 from cmam.store.growth import growth
 from cmam.store.keeping import archive, backup, restore
@@ -243,6 +244,22 @@ def test_replay_audit_pack_and_backup_go_over_old_and_new(tmp_path: Path) -> Non
     head = backup(home, tmp_path / "copy.db")
     assert head.position == len(records) + 2
     assert restore(home, tmp_path / "copy.db", replace=True).head == head
+
+
+def test_growth_reckons_with_records_and_not_with_the_room_made_for_them(tmp_path: Path) -> None:
+    """A write-ahead log that was lengthened says nothing of how fast a log grows; records that lie in it do."""
+    log = EventLog.open(tmp_path)
+    log.append(facts(1))
+    first = growth(tmp_path)
+    lengthen_wal(log.connection, log.path)
+    assert growth(tmp_path) == first
+    log.append(facts(500, after=1))
+    second = growth(tmp_path)
+    assert first is not None
+    assert second is not None
+    assert first["bytes_per_day"] < 50_000 < second["bytes_per_day"]
+    log.close()
+    assert (tmp_path / "events.db").stat().st_size == second["bytes"]
 
 
 def test_growth_is_told_for_the_last_day(tmp_path: Path) -> None:
