@@ -42,6 +42,9 @@ class Outside:
         self._fold = fold_log(self.log)
         self.person = self
 
+    def let_record(self) -> None:
+        """Nothing waits for company here: what was read of the log was read at rest."""
+
     def folded(self) -> Fold:
         """What the log says."""
         return self._fold

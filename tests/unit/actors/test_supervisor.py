@@ -242,6 +242,29 @@ def test_who_waits_behind_others_that_get_on_is_not_stuck(bench: Bench) -> None:
     assert not [told for told in bench.operator.took if isinstance(told, ActorStuck)]
 
 
+def test_two_that_hang_at_once_on_one_thread_are_replaced_and_hold_up_nobody(bench: Bench) -> None:
+    """The second hangs while it is carried on in place of the first: both are found, whoever else gets on."""
+    stuck, hurries = [], []
+    other = bench.carried("limiter:demo-1")
+    for name in ("account:1", "account:2"):
+        stuck.append(bench.carried(name))
+        hurries.append(Hurry(threading.Event(), threading.Event()))
+        bench.directory.tell(name, hurries[-1])
+        assert hurries[-1].begun.wait(PATIENCE_S)
+        turn = Turn(threading.Event())
+        bench.directory.tell("limiter:demo-1", turn)
+        bench.look(2 * LOOK_US)
+        assert turn.is_over.wait(PATIENCE_S)
+    for _ in range(REPLACE_US // LOOK_US):
+        bench.directory.tell("limiter:demo-1", Turn(threading.Event()))  # there is always somebody who gets on
+        bench.look(0)
+    assert [actor.is_retired for actor in stuck] == [True, True]
+    assert not other.is_retired
+    assert bench.fatal == []
+    for hurry in hurries:
+        hurry.go.set()
+
+
 @pytest.mark.parametrize(("name", "is_fatal"), [("limiter:demo-1", True), (m.KEEPER, False)])
 def test_only_who_waits_for_a_server_or_a_disk_is_waited_for(bench: Bench, name: str, is_fatal: bool) -> None:
     """A limiter that hangs ends the process; a keeper that hangs at its endpoint is said and waited for."""
