@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import itertools
 from collections import deque
-from collections.abc import Callable, Set
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from cmam.actors import messages as m
-from cmam.actors.reader import Dialled, Leaders, deliver
+from cmam.actors.delivery import Delivery
+from cmam.actors.reader import Dialled, Leaders
 from cmam.openapi._pb.OpenApiCommonMessages_pb2 import ProtoMessage
 from cmam.openapi.errors import CannotConnect, ConnectStep
 from cmam.openapi.framing import Deframer, frame
@@ -29,16 +30,12 @@ SPOT_EVENT = 2131
 class Line:
     """One connection: bytes on their way in both directions, in order."""
 
-    def __init__(
-        self, network: Network, number: int, name: str, generation: int, board: QuoteBoard, leaders: Set[int]
-    ) -> None:
+    def __init__(self, network: Network, number: int, name: str, generation: int, delivery: Delivery) -> None:
         self.network = network
         self.number = number
         self.name = name
         self.generation = generation
-        self.board = board
-        self.leaders = leaders
-        self.blocks = 0
+        self.delivery = delivery
         self.to_broker: deque[tuple[int, bytes]] = deque()
         self.to_client: deque[tuple[int, bytes]] = deque()
         self.spots: deque[tuple[int, bytes]] = deque()
@@ -96,7 +93,8 @@ class Network:
             error = CannotConnect(ConnectStep.PORT, "the network is down.", "Wait.")
             directory.tell(name, m.Lost(generation, str(error)))
             return
-        line = Line(self, next(self._numbers), name, generation, board, leaders())
+        delivery = Delivery(generation, name, leaders(), board, self._stepper.clock_of_process, directory)
+        line = Line(self, next(self._numbers), name, generation, delivery)
         self.lines[line.number] = line
         assert self.broker is not None
         self.broker.connect(line.number, self.now())
@@ -141,10 +139,7 @@ class Network:
     def _to_client(self, line: Line, queue: deque[tuple[int, bytes]]) -> None:
         _, data = queue.popleft()
         stepper = self._stepper
-        bodies, received = line.at_client.receive_data(data), stepper.clock.monotonic()
-        clock, directory = stepper.clock_of_process, stepper.directory
-        told = (line.generation, received, line.board, clock, directory, line.name, line.leaders, line.blocks)
-        line.blocks = deliver(bodies, *told)
+        line.delivery.deliver(line.at_client.receive_data(data), stepper.clock.monotonic())
         if line.closing and not line.to_client:
             self.cut(line)
 

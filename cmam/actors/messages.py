@@ -412,13 +412,14 @@ class AnswersSeen:
     """These came at that moment: the message id and payload type of each answer among what the reader delivers.
 
     That they came frees slots of the budget, before anybody has read what they say. Refusals are not among them: what
-    they forbid is to be known before anything else leaves. So often had the server blocked a kind of request before.
+    they forbid is to be known before anything else leaves.
     """
 
     generation: int
     answers: tuple[tuple[str, int], ...]
     received_us: int
     blocks: int = 0
+    """How often the server had blocked a kind of request on this line before."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ import pytest
 from cmam.actors import messages as m
 from cmam.actors.account import AccountActor
 from cmam.actors.connection import ConnectionActor
-from cmam.actors.reader import deliver
+from cmam.actors.delivery import Delivery
 from cmam.actors.status import StatusBoard
 from cmam.clock import ManualClock
 from cmam.domain.changes import ChangeKind
@@ -57,13 +57,18 @@ class Heard:
         return True
 
 
+def delivered(heard: Any, generation: int) -> Delivery:
+    """The delivery of a line on which one account leads."""
+    return Delivery(generation, "connection:demo-1", frozenset({LEADER}), QuoteBoard(), ManualClock(), heard)
+
+
 @pytest.mark.parametrize(("account", "kind"), [(LEADER, m.LeaderArrived), (FOLLOWER, m.Arrived)])
 def test_a_reader_tells_whose_frames_go_first(account: int, kind: type) -> None:
     """The frames of an account that leads are in a lane of their own, so that it keeps their order."""
     event = oa.ProtoOAExecutionEvent(ctidTraderAccountId=account, executionType=model.ORDER_FILLED)
     heard: Any = Heard()
     bodies = Deframer().receive_data(encode(event))
-    deliver(bodies, 1, 0, QuoteBoard(), ManualClock(), heard, "connection:demo-1", frozenset({LEADER}))
+    delivered(heard, 1).deliver(bodies, 0)
     assert [type(message) for message in heard.told] == [kind]
     assert m.LANES.get(m.LeaderArrived) == 1
     assert m.LANES[m.LeaderChanged] > 1
@@ -80,7 +85,7 @@ def test_that_answers_came_is_told_ahead_of_what_they_say() -> None:
     led = oa.ProtoOAExecutionEvent(ctidTraderAccountId=LEADER, executionType=model.ORDER_ACCEPTED)
     said = (encode(one, name) for one, name in ((taken, "ours.1"), (taken, "ours.2"), (taken, ""), (no, "ours.3")))
     bodies = Deframer().receive_data(b"".join((*said, encode(led, "his"))))
-    deliver(bodies, 7, 11, QuoteBoard(), ManualClock(), heard, "connection:demo-1", frozenset({LEADER}))
+    delivered(heard, 7).deliver(bodies, 11)
     kind = catalogue.type_of(taken)
     assert heard.told[-1] == m.AnswersSeen(7, (("ours.1", kind), ("ours.2", kind)), 11)
     assert [type(message) for message in heard.told[:-1]] == [m.Arrived] * 4 + [m.LeaderArrived]
@@ -124,10 +129,9 @@ def test_what_the_server_forbids_is_known_before_a_slot_is_free_by_what_it_answe
     connection._session.state = State.OPEN
     taken = oa.ProtoOAExecutionEvent(ctidTraderAccountId=FOLLOWER, executionType=model.ORDER_ACCEPTED)
     no = oa.ProtoOAErrorRes(ctidTraderAccountId=FOLLOWER, errorCode="REQUEST_FREQUENCY_EXCEEDED", retryAfter=3)
-    blocks, kind = 0, catalogue.type_of(taken)
+    delivery, kind = delivered(heard, 1), catalogue.type_of(taken)
     for told in (encode(no, "cm1.1") + encode(taken, "cm1.2"), encode(taken, "cm1.3")):
-        bodies = Deframer().receive_data(told)
-        blocks = deliver(bodies, 1, 11, board, clock, heard, "connection:demo-1", frozenset(), blocks)
+        delivery.deliver(Deframer().receive_data(told), 11)
     assert heard.told[-1] == m.AnswersSeen(1, (("cm1.3", kind),), 11, 1)
     waiting, heard.told = heard.told, []
     for message in sorted(waiting, key=lambda message: m.LANES.get(type(message), 3)):

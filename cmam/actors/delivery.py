@@ -1,0 +1,58 @@
+"""What becomes of one line's frames as they come: to whom each is told, and what is told ahead of all.
+
+Spots go to the quote board and no further; every other envelope is told to the connection's actor, in the order of the
+wire, those of accounts that lead in a lane of their own. That answers came is told ahead of what they say, since it
+frees slots of the budget. It must not know what a message means to an account.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Set
+
+from cmam.actors import messages as m
+from cmam.actors.runtime import Directory
+from cmam.clock import Clock
+from cmam.openapi import catalogue
+from cmam.openapi.envelope import Envelope, decode, peek_account, seems_spot
+from cmam.openapi.quotes import QuoteBoard
+from cmam.openapi.refusals import is_block
+
+
+class Delivery:
+    """Delivers what arrives on one line, from its first frame to its last. Of the reader's thread alone."""
+
+    def __init__(
+        self, generation: int, name: str, leaders: Set[int], board: QuoteBoard, clock: Clock, directory: Directory
+    ) -> None:
+        self._generation = generation
+        self._name = name
+        self._leaders = leaders
+        self._board = board
+        self._clock = clock
+        self._directory = directory
+        self._blocks = 0
+
+    def deliver(self, bodies: Iterable[bytes], received_us: int) -> None:
+        """Hand on the bodies of frames that came together at a moment; raises RemoteError where one is none."""
+        answers: list[tuple[str, int]] = []
+        before = self._blocks
+        for body in bodies:
+            envelope = decode(body)
+            self._board.hear(self._name, received_us)
+            if seems_spot(body) and envelope.payload_type == catalogue.SPOT:
+                self._board.receive(envelope, self._clock.now())
+                continue
+            self._blocks += is_block(envelope)
+            if peek_account(envelope) in self._leaders:  # it is read soon enough by itself
+                self._directory.tell(self._name, m.LeaderArrived(self._generation, envelope, received_us))
+                continue
+            self._directory.tell(self._name, m.Arrived(self._generation, envelope, received_us))
+            if self._blocks == before and _is_answer(envelope):
+                answers.append((envelope.client_msg_id, envelope.payload_type))
+        if answers:
+            self._directory.tell(self._name, m.AnswersSeen(self._generation, tuple(answers), received_us, before))
+
+
+def _is_answer(envelope: Envelope) -> bool:
+    """Whether it may free a slot ahead of what it says; what a refusal forbids is to be known before that."""
+    return bool(envelope.client_msg_id) and envelope.payload_type not in catalogue.ERROR_CARRIERS
