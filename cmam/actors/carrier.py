@@ -20,6 +20,8 @@ from typing import Any
 
 import pykka
 
+from cmam import turns
+
 Envelopes = deque[Any]
 
 _here = threading.local()
@@ -154,6 +156,7 @@ class Carrier:
 
     def _run(self, watch: int) -> None:
         """Runs in the carrier's thread, until it is relieved."""
+        turns.be_short()
         first, second, third, last = self._lanes
         ring = self._bell.get
         owed = self._owed

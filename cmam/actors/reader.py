@@ -11,6 +11,7 @@ from collections.abc import Callable, Set
 from dataclasses import dataclass
 from typing import Protocol
 
+from cmam import turns
 from cmam.actors import messages as m
 from cmam.actors.delivery import Delivery
 from cmam.actors.runtime import Directory
@@ -72,6 +73,7 @@ class ThreadReader:
 
     def _run(self, generation: int) -> None:
         """Runs in the reader's thread."""
+        turns.be_short()
         try:
             wire = self._dial()
         except CannotConnect as error:

@@ -10,6 +10,7 @@ import logging
 from dataclasses import dataclass
 from typing import Any
 
+from cmam import turns
 from cmam.actors import messages as m
 from cmam.actors.runtime import Directory, Watched
 from cmam.actors.timer import Timer
@@ -65,6 +66,7 @@ class RecorderActor(Watched):
 
     def on_start(self) -> None:
         """Runs in the recorder's thread before its first message."""
+        turns.be_short()
         super().on_start()
         get_ready()
 
