@@ -43,7 +43,7 @@ def _changed(records: list[Recorded], kind: type, **fields: object) -> Iterator[
     for record in records:
         if not done and isinstance(record.event, kind):
             done = True
-            yield msgspec.structs.replace(record, event=replace(record.event, **fields))  # type: ignore[type-var]
+            yield msgspec.structs.replace(record, event=replace(record.event, **fields))  # type: ignore[type-var]  # any fact
         else:
             yield record
 
