@@ -513,7 +513,7 @@ class Pair:
             updated_ms=self.now_us // 1_000,
         )
 
-    def _protect(self, number: PositionId, command: Command, paid: Price) -> list[Event]:
+    def _protect(self, number: PositionId, command: Command | Order, paid: Price) -> list[Event]:
         held = self.held.get(number)
         if held is None or (command.relative_stop is None and command.relative_target is None):
             return []
@@ -678,7 +678,7 @@ class Pair:
         return [ExecutionSeen(kind=kind, order=order, client_msg_id=name)]
 
     def order_triggers(self, number: OrderId, *, volume: int | None = None, at: str = "1.09") -> list[Event]:
-        """The follower's resting order fills, whole or in part."""
+        """The follower's resting order fills, whole or in part; then the broker sets the stop and target it carried."""
         order = self.resting[number]
         filled = order.volume - order.executed_volume if volume is None else volume
         done = order.executed_volume + filled
@@ -720,7 +720,8 @@ class Pair:
             executed_ms=now_ms,
         )
         kind = ExecutionKind.ORDER_FILLED if is_whole else ExecutionKind.ORDER_PARTIAL_FILL
-        return [ExecutionSeen(kind=kind, order=order, position=held, deal=deal)]
+        fill = ExecutionSeen(kind=kind, order=order, position=held, deal=deal)
+        return [fill, *self._protect(position, order, price(at))]
 
     def hears(self, events: list[Event]) -> None:
         """The follower hears these events."""

@@ -88,6 +88,7 @@ def match_copy(view: AccountView, event: ExecutionSeen, is_new_deal: bool, at_us
     if copy is None:
         return view
     intent, order = intent_of(view, event), event.order
+    was_held = copy.position is not None
     if copy.share:
         view = _book_share(view, copy, event, intent, deal, at_us)
         copy = view.copies[copy.key]
@@ -108,6 +109,8 @@ def match_copy(view: AccountView, event: ExecutionSeen, is_new_deal: bool, at_us
         if deal is not None and deal.close is not None:
             copy = replace(copy, close_price=deal.price)
         copy = _as_held(view, copy)
+        if not was_held and _is_fill_of(copy, event):
+            copy = _awaiting_levels(copy, event)
     return view if copy is known else put(view, copy)
 
 
@@ -141,6 +144,15 @@ def _as_held(view: AccountView, copy: Copy) -> Copy:
 
 def _is_fill_of(copy: Copy, event: ExecutionSeen) -> bool:
     return event.order is not None and copy.order is not None and event.order.order == copy.order
+
+
+def _awaiting_levels(copy: Copy, event: ExecutionSeen) -> Copy:
+    """A copy whose resting order has just filled: the broker sets the levels it carried in an event of its own."""
+    carried = [source for source in (event.order, copy.goal.terms) if source is not None]
+    is_carrying = any(source.relative_stop is not None or source.relative_target is not None for source in carried)
+    if not is_carrying or copy.seen_stop is not None or copy.seen_target is not None:
+        return copy
+    return replace(copy, awaits_protection=True)
 
 
 def _with_filled(copy: Copy, event: ExecutionSeen) -> Copy:

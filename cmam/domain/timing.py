@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from cmam.domain.copies import Copy, IntentState
-from cmam.domain.events import AlertHealed, AlertRaised, CopyOverdue, Event, GuardRearmed, IntentOverdue, Wait
+from cmam.domain.events import AlertHealed, AlertRaised, CopyOverdue, Event, GuardRearmed, Health, IntentOverdue, Wait
 from cmam.domain.restless import restless
 from cmam.domain.settling import SETTLE_US
 from cmam.domain.view import AccountView
@@ -36,7 +36,7 @@ def due(view: AccountView, now_us: int) -> tuple[Event, ...]:
     for copy in restless(view.copies):
         facts.extend(
             CopyOverdue(link=copy.link, source=copy.source, what=what)
-            for what, moment in _moments(copy)
+            for what, moment in _moments(view, copy)
             if now_us >= moment
         )
     for (link, guard), latch in view.latches.items():
@@ -54,7 +54,7 @@ def next_due(view: AccountView) -> int | None:
         if intent.state in (IntentState.SENT, IntentState.ACCEPTED)
     ]
     for copy in restless(view.copies):
-        moments.extend(moment for _, moment in _moments(copy))
+        moments.extend(moment for _, moment in _moments(view, copy))
         if copy.trouble:
             moments.append(_next_repeat(copy, view.at_us))
     for latch in view.latches.values():
@@ -65,11 +65,11 @@ def next_due(view: AccountView) -> int | None:
     return min(moments, default=None)
 
 
-def _moments(copy: Copy) -> Iterator[tuple[str, int]]:
-    """What a copy waits for, and until when."""
+def _moments(view: AccountView, copy: Copy) -> Iterator[tuple[str, int]]:
+    """What a copy waits for, and until when; out of sight the broker's levels are waited for until a reconcile."""
     if copy.retry_at_us and copy.wait is not Wait.RETRY:
         yield "retry", copy.retry_at_us
-    elif copy.awaits_protection and copy.opened_us:
+    elif copy.awaits_protection and copy.opened_us and view.health is Health.RECONCILED:
         yield "levels", copy.opened_us + PROTECTION_US
     is_resting = copy.order is not None and not copy.ended_order
     if copy.leader_filled and is_resting and not copy.grace_over:

@@ -12,7 +12,7 @@ from cmam.domain.commands import CommandKind
 from cmam.domain.copies import Copy
 from cmam.domain.events import CopyTouched, Event, ExecutionSeen, Reconciled, StopOutSeen
 from cmam.domain.shares import losses
-from cmam.domain.trades import OrderType
+from cmam.domain.trades import ExecutionKind, OrderType
 from cmam.domain.view import AccountView
 
 
@@ -47,8 +47,17 @@ def _by_execution(
     has_moved = (fact.deal is not None or is_correction) and 0 < now.volume != was.volume
     if has_moved and not is_own_order and not is_level and not _explained(before, was, now):
         yield CopyTouched(link=now.link, source=now.source, what="volume", before=was.volume, after=now.volume)
-    if fact.deal is None and not was.awaits_protection:
+    if fact.deal is None and not was.awaits_protection and not _is_brokers_own(fact, was):
         yield from _levels(before, after, was, now)
+
+
+def _is_brokers_own(fact: ExecutionSeen, was: Copy) -> bool:
+    """Whether the broker sets, however late, the first levels of a position by itself: those its order carried.
+
+    What a person's request does comes without the mark of the server (FACTS 4.7, seen on the wire).
+    """
+    is_bare = was.seen_stop is None and was.seen_target is None
+    return fact.is_server_event and fact.kind is ExecutionKind.ORDER_ACCEPTED and is_bare
 
 
 def _explained(before: AccountView, was: Copy, now: Copy) -> bool:

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from cmam.domain.commands import CommandKind
-from cmam.domain.events import TrailingStopMoved
+from cmam.domain.events import Health, HealthChanged, TrailingStopMoved
 from cmam.domain.ids import OrderId
 from cmam.domain.quantities import Side
 from cmam.domain.reasons import Reason, Verdict
@@ -39,6 +39,19 @@ def test_an_open_carries_its_levels_as_distances() -> None:
     pair.answer(at="1.10003")
     assert levels(pair) == (price("1.09503"), price("1.11003"))
     assert pair.waiting == []
+
+
+def test_levels_that_the_broker_set_while_the_line_was_cut_are_not_a_persons() -> None:
+    """Cut right after the fill for 30 s: the stop that the reconcile shows is ours, and his wider one is followed."""
+    pair = Pair()
+    pair.opens(stop=price("1.095"))
+    accepted, filled, _ = pair.events_of(pair.waiting[-1], at="1.1")
+    pair.hears([accepted, filled, HealthChanged(health=Health.DOWN)])
+    pair.passes(30_000_000)
+    pair.hears([pair.reconciled(), HealthChanged(health=Health.RECONCILED)])
+    assert (levels(pair), pair.copy.pinned_stop) == ((price("1.095"), None), None)
+    pair.protects(stop="1.09")
+    assert pair.commands[-1].stop == price("1.09")
 
 
 def test_relative_levels_of_the_leaders_order_count_from_its_fill() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from cmam.domain.account import CopyState
@@ -307,6 +309,48 @@ def test_our_order_fills_first_and_the_leaders_follows() -> None:
     assert "close" not in kinds(pair)
     (held,) = pair.held.values()
     assert held.stop == price("1.08503")
+
+
+def test_the_stop_that_a_filled_order_carried_is_awaited_and_nobody_elses() -> None:
+    """Ours fills, and his is told before our broker has set the stop of 1.08503: it is not asked for a second time.
+
+    Nor is it taken for a person's, which only a tighter one would replace: his wider 1.08 is 1.08003 here.
+    """
+    pair = placed(relative_stop=price("0.005"), stop=price("1.085"))
+    fill, protection = pair.order_triggers(order_of(pair), at="1.09003")
+    pair.fact(fill)
+    pair.order_fills(stop=price("1.085"))
+    assert kinds(pair) == ["place"]
+    pair.fact(protection)
+    assert (kinds(pair), pair.copy.pinned_stop) == (["place"], None)
+    pair.protects(stop="1.08")
+    assert pair.commands[-1].stop == price("1.08003")
+
+
+def test_a_stop_that_the_broker_sets_late_is_its_own() -> None:
+    """We are ahead and 3 s pass before the broker sets what the order carried; then his wider stop is followed."""
+    pair = placed(relative_stop=price("0.005"), stop=price("1.085"))
+    fill, protection = pair.order_triggers(order_of(pair), at="1.09003")
+    pair.fact(fill)
+    pair.passes(3_000_000)
+    pair.fact(protection)
+    assert (kinds(pair), pair.copy.pinned_stop) == (["place"], None)
+    pair.order_fills(stop=price("1.08"))
+    assert pair.commands[-1].stop == price("1.08003")
+
+
+def test_a_stop_that_never_comes_is_asked_for() -> None:
+    """Two seconds after both fills the position still has none."""
+    pair = placed(relative_stop=price("0.005"), stop=price("1.085"))
+    fill, _ = pair.order_triggers(order_of(pair), at="1.09003")
+    pair.fact(fill)
+    pair.order_fills(stop=price("1.085"))
+    (held,) = pair.held.values()
+    pair.held[held.position] = replace(held, stop=None)
+    pair.passes(1_999_999)
+    assert kinds(pair) == ["place"]
+    pair.passes(1)
+    assert (kinds(pair)[-1], pair.commands[-1].stop) == ("amend_protection", price("1.08503"))
 
 
 def test_a_copy_that_stays_ahead_is_closed_when_its_time_is_over() -> None:
