@@ -387,6 +387,7 @@ class System:
             is_again=registry.is_again,
             told=beginning.told.get(view.account) if beginning is not None else None,
             past=beginning.pasts.get(view.account) if beginning is not None else None,
+            is_followed=lambda: view.account in self._leaders(),
         )
         self._status.show(view)
         self._status.place(view.account, self._spread.of(view.account))

@@ -28,6 +28,7 @@ from cmam.domain.events import (
     IntentSent,
     Reconciled,
     RequestRefused,
+    RulesBegan,
     SymbolListSeen,
     SymbolSpecSeen,
     TraderSeen,
@@ -52,6 +53,7 @@ from cmam.domain.inputs import gather, gather_for_copy
 from cmam.domain.link import LinkSettings
 from cmam.domain.policy import check_settings, policy_of
 from cmam.domain.quantities import PRICE_SCALE, Price, Quote, Side, Volume
+from cmam.domain.rules import RULES
 from cmam.domain.symbols import SymbolName, SymbolSpec
 from cmam.domain.trades import (
     AccountType,
@@ -178,6 +180,7 @@ def a_view(
     specs = specs or (a_spec(), a_spec("GBPUSD", 2), a_spec("USDJPY", 3, digits=3, pip_position=2))
     who = Trader(account=account, balance=balance, leverage_cents=10_000, account_type=kind)
     facts: tuple[Event, ...] = (
+        RulesBegan(rules=RULES),
         TraderSeen(trader=replace(who, **trader), currency=currency),  # type: ignore[arg-type]
         SymbolListSeen(
             digest="d",

@@ -33,6 +33,7 @@ class Held:
     target: float
     symbol: int
     price: float
+    trailing: bool
 
 
 class Person:
@@ -170,6 +171,7 @@ class Person:
                     p.takeProfit,
                     p.tradeData.symbolId,
                     p.price,
+                    p.trailingStopLoss,
                 )
                 for p in report.position
             ),

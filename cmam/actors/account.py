@@ -21,10 +21,11 @@ from cmam.actors.runtime import Watched
 from cmam.actors.unrecorded import SHARE
 from cmam.actors.watches import Watches
 from cmam.domain.account import AccountView, IntentState
-from cmam.domain.events import CopyAdopted, GuardRearmed, Health, HealthChanged, IntentOverdue
+from cmam.domain.events import CopyAdopted, GuardRearmed, Health, HealthChanged, IntentOverdue, RulesBegan
 from cmam.domain.ids import IntentId
 from cmam.domain.link import LinkSettings
 from cmam.domain.restless import restless
+from cmam.domain.rules import RULES
 from cmam.domain.turn import due, next_due, next_wake
 from cmam.openapi import translate
 
@@ -157,10 +158,13 @@ class AccountActor(Watched):
     # --- life -----------------------------------------------------------------------------------------------------
 
     def _begin(self) -> None:
-        """What no record says of this process: nothing is connected, and nobody knows what became of open requests.
+        """What no record says of this process: by which rules it derives, that nothing is connected, and that nobody
+        knows what became of open requests.
 
         Unknown ones have their settling time anew: nobody knows either where the clock was while no cmam ran.
         """
+        if self._view.rules != RULES:
+            self._desk.fact(RulesBegan(rules=RULES))
         for intent in tuple(self._view.intents.values()):
             self._doubt(intent.intent, "cmam was started again")
         if self._view.health is not Health.DOWN:

@@ -7,7 +7,7 @@ with the requests that may leave once they are durable. It knows neither what a 
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 
 from cmam.actors import messages as m
@@ -81,6 +81,8 @@ class AccountPorts:
     is_again: bool = False
     told: tuple[int, int] | None = None
     past: AccountView | None = None
+    is_followed: Callable[[], bool] = lambda: False
+    """Whether any profile that is on has this account as its leader, whether or not its followers have asked yet."""
 
 
 class Desk:

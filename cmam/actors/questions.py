@@ -69,7 +69,7 @@ class Questions:
             desk.view,
             specs=desk.specs,
             kind=kind,
-            leads=bool(desk.followers),
+            leads=bool(desk.followers) or desk.ports.is_followed(),
             follows=self._follows(),
             now_us=desk.ports.clock.now(),
             offset_ms=desk.ports.board.clock(desk.ports.board.feed_of(desk.view.account)).offset_ms,

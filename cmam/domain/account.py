@@ -43,6 +43,7 @@ from cmam.domain.events import (
     MarginSeen,
     Reconciled,
     ResultsSeen,
+    RulesBegan,
     StopOutSeen,
     SymbolConfirmed,
     SymbolListSeen,
@@ -77,6 +78,7 @@ from cmam.domain.latches import (
 from cmam.domain.naming import read_label
 from cmam.domain.quantities import Volume
 from cmam.domain.replacing import replace, without
+from cmam.domain.rules import ORDER_ORIGINS
 from cmam.domain.setting_back import STEP_US, set_back
 from cmam.domain.taking_in import take_rebuilt
 from cmam.domain.trades import Deal
@@ -167,6 +169,8 @@ def _reconciled(view: AccountView, event: Reconciled, at_us: int) -> AccountView
             is_first = opened is not None and deal.executed_ms <= opened.opened_ms + SAME_MOMENT_MS
             if deal.close is None and is_first and deal.position not in view.origins:
                 view = replace(view, origins={**view.origins, deal.position: deal.order})
+    if view.rules >= ORDER_ORIGINS and not view.is_netted():
+        view = _with_origins(view)
     if not view.has_reconciled:
         view = replace(view, first_volumes=_first_volumes(view, event.deals))
     if event.past_orders and not event.looked_up:
@@ -176,6 +180,19 @@ def _reconciled(view: AccountView, event: Reconciled, at_us: int) -> AccountView
     return refresh_copies(view, event.deals)
 
 
+def _with_origins(view: AccountView) -> AccountView:
+    """Name the resting orders, as they were known, of which positions came whose deals nobody told.
+
+    A pending order has the number of its position from its acceptance on (FACTS 4.4 D, seen on the wire).
+    """
+    found = {
+        order.position: order.order
+        for order in view.orders.values()
+        if order.position is not None and order.position in view.positions and order.position not in view.origins
+    }
+    return replace(view, origins={**view.origins, **found}) if found else view
+
+
 # --- events of one line ---------------------------------------------------------------------------------------------
 
 
@@ -183,6 +200,10 @@ def _take_health(view: AccountView, event: HealthChanged, before_us: int) -> Acc
     is_lost = view.health is Health.RECONCILED and event.health is not Health.RECONCILED
     seen_us = before_us if is_lost else view.in_sight_us
     return replace(view, health=event.health, health_reason=event.reason, in_sight_us=seen_us)
+
+
+def _take_rules(view: AccountView, event: RulesBegan) -> AccountView:
+    return replace(view, rules=event.rules)
 
 
 def _take_sent(view: AccountView, event: IntentSent, at_us: int) -> AccountView:
@@ -241,6 +262,7 @@ _FOLDS: Mapping[type[Event], Callable[[AccountView, Any, int], AccountView]] = {
     CopyFinished: finish,
     CopyOverdue: _without_moment(wake_copy),
     Reconciled: _reconciled,
+    RulesBegan: _without_moment(_take_rules),
     TrailingStopMoved: _without_moment(trail_stop),
     TraderSeen: _without_moment(take_trader),
     SymbolListSeen: _without_moment(take_symbols),

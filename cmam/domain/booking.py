@@ -10,6 +10,7 @@ from cmam.domain.naming import read_label
 from cmam.domain.quantities import Distance, Price, Volume
 from cmam.domain.reasons import Reason
 from cmam.domain.replacing import replace
+from cmam.domain.rules import OWN_LEVELS
 from cmam.domain.shares import rejoined
 from cmam.domain.trades import Deal, ExecutionKind, Order, OrderStatus
 from cmam.domain.view import AccountView, put
@@ -109,7 +110,7 @@ def match_copy(view: AccountView, event: ExecutionSeen, is_new_deal: bool, at_us
         if deal is not None and deal.close is not None:
             copy = replace(copy, close_price=deal.price)
         copy = _as_held(view, copy)
-        if not was_held and _is_fill_of(copy, event):
+        if not was_held and _is_fill_of(copy, event) and view.rules >= OWN_LEVELS:
             copy = _awaiting_levels(copy, event)
     return view if copy is known else put(view, copy)
 

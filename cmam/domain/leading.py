@@ -17,6 +17,7 @@ from cmam.domain.events import Event, ExecutionSeen, Reconciled, TrailingStopMov
 from cmam.domain.ids import ChangeKey, OrderId, PositionId, SymbolId, order_source, position_source
 from cmam.domain.quantities import Quote, Volume, floor_fraction
 from cmam.domain.replacing import replace
+from cmam.domain.rules import ORDER_ORIGINS
 from cmam.domain.trades import Deal, ExecutionKind, Order, OrderStatus, OrderType, Position
 from cmam.domain.view import AccountView
 
@@ -91,6 +92,8 @@ def _of_volume(
     kind = _kind(old, new, has_turned=has_turned)
     key = ChangeKey(f"deal:{deal.deal}") if deal is not None else ChangeKey(f"net:{position}:{new}:{after.version}")
     origin = deal.order if deal is not None else after.origins.get(position)
+    if deal is None and order is None and old < new and origin is not None and after.rules >= ORDER_ORIGINS:
+        order = before.orders.get(origin)
     opening = order if order is not None and not order.closing and kind is not ChangeKind.CLOSED else None
     first = after.origins.get(position)
     is_opening = kind is ChangeKind.OPENED or (kind is ChangeKind.GREW and first is not None and origin == first)

@@ -36,17 +36,24 @@ def at_start(
         return ()
     found: list[Change] = []
     if settings.policy.sync_closed:
-        found.extend(_closes(leader, view, settings, is_caught_up=is_caught_up))
+        found.extend(_closes(leader, view, settings, quote_of, is_caught_up=is_caught_up))
     if settings.policy.sync_open:
         found.extend(_opens(leader, view, settings, quote_of))
     return tuple(found)
 
 
-def _closes(leader: AccountView, view: AccountView, settings: LinkSettings, *, is_caught_up: bool) -> Iterator[Change]:
+def _closes(
+    leader: AccountView, view: AccountView, settings: LinkSettings, quote_of: QuoteOf, *, is_caught_up: bool
+) -> Iterator[Change]:
     for copy in view.copies.values():
         if copy.link != settings.link or not copy.is_wanted:
             continue
         held = leader.positions.get(copy.leader_position) if copy.leader_position is not None else None
+        is_pending = copy.source.startswith("o") and not copy.leader_filled
+        if is_pending and held is not None:
+            if is_caught_up and copy.leader_order not in leader.orders and not leader.is_netted():
+                yield _filled(leader, view, copy, held, quote_of)
+            continue
         if held is not None and copy.change is not None and held.side is not copy.change.side:
             if is_caught_up and copy.wait is None:
                 yield _of_copy(leader, copy, ChangeKind.CLOSED, copy.goal.leader_volume, Volume(0))
@@ -57,9 +64,19 @@ def _closes(leader: AccountView, view: AccountView, settings: LinkSettings, *, i
             continue
         if copy.leader_order is not None and copy.leader_order in leader.orders:
             continue
-        is_pending = copy.source.startswith("o") and not copy.leader_filled
         kind = ChangeKind.ORDER_CANCELLED if is_pending else ChangeKind.CLOSED
         yield _of_copy(leader, copy, kind, copy.goal.leader_volume, Volume(0))
+
+
+def _filled(leader: AccountView, view: AccountView, copy: Copy, held: Position, quote_of: QuoteOf) -> Change:
+    """The fill of an order whose copy has not met it: its position is there, and it rests no more.
+
+    Where that position has a copy of its own already, the order's would be a second one, and is cancelled.
+    """
+    if (copy.link, position_source(held.position)) in view.copies:
+        return _of_copy(leader, copy, ChangeKind.ORDER_CANCELLED, copy.goal.leader_volume, Volume(0))
+    change = of_position(leader, held, quote_of)
+    return replace(change, key=ChangeKey(f"sync:{copy.source}:{held.volume}"), origin=copy.leader_order)
 
 
 def _of_copy(leader: AccountView, copy: Copy, kind: ChangeKind, before: Volume, after: Volume) -> Change:

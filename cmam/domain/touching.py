@@ -11,6 +11,7 @@ from cmam.domain.booking import copy_of, intent_of
 from cmam.domain.commands import CommandKind
 from cmam.domain.copies import Copy
 from cmam.domain.events import CopyTouched, Event, ExecutionSeen, Reconciled, StopOutSeen
+from cmam.domain.rules import OWN_LEVELS
 from cmam.domain.shares import losses
 from cmam.domain.trades import ExecutionKind, OrderType
 from cmam.domain.view import AccountView
@@ -47,7 +48,8 @@ def _by_execution(
     has_moved = (fact.deal is not None or is_correction) and 0 < now.volume != was.volume
     if has_moved and not is_own_order and not is_level and not _explained(before, was, now):
         yield CopyTouched(link=now.link, source=now.source, what="volume", before=was.volume, after=now.volume)
-    if fact.deal is None and not was.awaits_protection and not _is_brokers_own(fact, was):
+    is_brokers_own = before.rules >= OWN_LEVELS and _is_brokers_own(fact, was)
+    if fact.deal is None and not was.awaits_protection and not is_brokers_own:
         yield from _levels(before, after, was, now)
 
 
@@ -78,11 +80,14 @@ def _levels(before: AccountView, after: AccountView, was: Copy, now: Copy) -> It
     position = after.positions.get(now.position) if now.position is not None else None
     if position is None or kinds & {CommandKind.AMEND_PROTECTION, CommandKind.OPEN, CommandKind.PLACE}:
         return
-    if was.seen_stop != now.seen_stop and not position.trailing:
+    ours = was.applied if before.rules >= OWN_LEVELS else None  # ours comes to light late where a clock was set back
+    is_our_stop = ours is not None and now.seen_stop == ours.stop
+    is_our_target = ours is not None and now.seen_target == ours.target
+    if was.seen_stop != now.seen_stop and not position.trailing and not is_our_stop:
         yield CopyTouched(
             link=now.link, source=now.source, what="stop", before=was.seen_stop or 0, after=now.seen_stop or 0
         )
-    if was.seen_target != now.seen_target:
+    if was.seen_target != now.seen_target and not is_our_target:
         yield CopyTouched(
             link=now.link, source=now.source, what="target", before=was.seen_target or 0, after=now.seen_target or 0
         )

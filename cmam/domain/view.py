@@ -73,6 +73,7 @@ class AccountView:
 
     account: AccountId
     version: int = 0
+    rules: int = 1
     at_us: int = 0
     has_reconciled: bool = False
     trader: Trader | None = None

@@ -1,5 +1,7 @@
 """Run many chaos seeds on all processors and add up what happened: `python scripts/soak/chaos.py --seeds 0-1999`.
 
+`--holds`: people move stops and targets instead of closing, so that many copies stand at the end.
+
 Each seed is a whole system turn by turn in virtual time (`tests/chaos/run.py`); a failing one is named with the law
 that it broke, and is replayed by `CHAOS_SEED=n`.
 """
@@ -7,6 +9,7 @@ that it broke, and is replayed by `CHAOS_SEED=n`.
 from __future__ import annotations
 
 import argparse
+import functools
 import os
 import sys
 import time
@@ -21,10 +24,10 @@ SAYS_EVERY = 100
 """Seeds between two lines of how far it is."""
 
 
-def attempt(seed: int) -> tuple[int, Figures, str]:
+def attempt(seed: int, *, holds: bool = False) -> tuple[int, Figures, str]:
     """One seed: its figures, or the law that it broke. What breaks any other way is a failure too, not the end."""
     try:
-        return seed, run_seed(seed, lambda _: None), ""
+        return seed, run_seed(seed, lambda _: None, holds=holds), ""
     except AssertionError as error:
         return seed, Figures(), f"{error}"[:300] or "a law without words; run it by itself"
     except Exception as error:  # noqa: BLE001 - one seed that breaks the run itself must not hide the others
@@ -36,12 +39,15 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seeds", default="0-1999", help="first and last, as in 0-1999")
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1)
+    parser.add_argument("--holds", action="store_true", help="people move levels instead of closing")
     options = parser.parse_args()
     first, _, last = options.seeds.partition("-")
     seeds = range(int(first), int(last or first) + 1)
     sums, failed, began = Figures(), 0, time.monotonic()
     with ProcessPoolExecutor(options.jobs) as workers:
-        for done, (seed, figures, broken) in enumerate(workers.map(attempt, seeds), 1):
+        for done, (seed, figures, broken) in enumerate(
+            workers.map(functools.partial(attempt, holds=options.holds), seeds), 1
+        ):
             sums.add(figures)
             if broken:
                 failed += 1

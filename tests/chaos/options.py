@@ -28,6 +28,7 @@ class Options:
     has_pendings: bool
     has_people: bool
     has_operator: bool
+    holds: bool
     ends_links: bool
     breaks: tuple[str, ...]
     fill_delay_ms: int
@@ -54,8 +55,8 @@ class Options:
         return WORLDS[self.world](self, switches)
 
 
-def draw(seed: int) -> Options:
-    """Everything that a seed settles beforehand."""
+def draw(seed: int, *, holds: bool = False) -> Options:
+    """Everything that a seed settles beforehand, and whether people hold on to what they open."""
     chance = random.Random(f"{seed}:options")
     world = tuple(WORLDS)[seed % len(WORLDS)]
     settings = {"volume.amount": chance.choice(("1", "1", "0.5", "1.5"))}
@@ -73,6 +74,7 @@ def draw(seed: int) -> Options:
         has_pendings=world != "netted leader" and chance.random() < 0.7,
         has_people=chance.random() < 0.5,
         has_operator=chance.random() < 0.25,
+        holds=holds,
         ends_links=chance.random() < 0.5,
         breaks=tuple(sorted(chance.sample(KINDS, chance.randrange(2, len(KINDS) + 1)))),
         fill_delay_ms=chance.choice((0, 40, 130, 130, 900)),

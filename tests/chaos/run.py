@@ -13,7 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from cmam.domain.events import AlertRaised, ChangeDecided, FindingsMade, IntentSettled
-from tests.chaos import checks, workload
+from tests.chaos import checks, level_checks, workload
 from tests.chaos.options import Options, draw
 from tests.chaos.saboteur import Saboteur
 from tests.whole import NETTED, Whole
@@ -71,9 +71,9 @@ def _listening() -> object:  # type: ignore[misc]  # a generator that contextlib
         logger.propagate = propagates
 
 
-def run_seed(seed: int, say: Callable[[str], None] = print) -> Figures:
-    """Run one seed; raises AssertionError where a law was broken."""
-    options = draw(seed)
+def run_seed(seed: int, say: Callable[[str], None] = print, *, holds: bool = False) -> Figures:
+    """Run one seed; raises AssertionError where a law was broken. Traders that hold move levels instead of closing."""
+    options = draw(seed, holds=holds)
     say(str(options))
     with _listening() as said:
         whole = options.build()
@@ -82,6 +82,8 @@ def run_seed(seed: int, say: Callable[[str], None] = print) -> Figures:
         _quieten(whole)
         told = "\n".join(said.lines)
         checks.all_hold(whole, told, has_quota=_may_be_refused(drawn))
+        level_checks.levelled(whole)
+        level_checks.touched_by_people(whole, drawn)
         figures = _figures(whole, saboteur, drawn)
         _flatten(whole)
         checks.flat(whole)
@@ -112,6 +114,7 @@ def _trouble(whole: Whole, options: Options, say: Callable[[str], None]) -> tupl
             chance,
             symbols=workload.NETTED_SYMBOLS if leader == NETTED else workload.SYMBOLS,
             pendings=options.has_pendings and leader != NETTED,
+            holds=options.holds,
         )
         for leader in leaders_of(whole)
     ]

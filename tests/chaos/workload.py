@@ -20,18 +20,30 @@ NETTED_SYMBOLS = {7001: "EURUSD", 7002: "GBPUSD"}
 class Trader:
     """Somebody who trades on one account, in whatever way comes to mind."""
 
-    def __init__(self, whole: Whole, account: int, chance: random.Random, *, symbols: dict[int, str], pendings: bool):
+    def __init__(
+        self,
+        whole: Whole,
+        account: int,
+        chance: random.Random,
+        *,
+        symbols: dict[int, str],
+        pendings: bool,
+        holds: bool = False,
+    ) -> None:
         self._whole = whole
         self._account = account
         self._chance = chance
         self._symbols = symbols
         self._pendings = pendings
+        self._holds = holds
 
     def act(self) -> str:
-        """Do one thing."""
+        """Do one thing; who holds on to what he has moves its levels instead of closing it."""
         acts: list[Callable[[], str]] = [self._open, self._open, self._part, self._close, self._move, self._wait]
+        if self._holds:
+            acts[3] = self._move
         if self._pendings:
-            acts += [self._place, self._place, self._amend, self._cancel]
+            acts += [self._place, self._place, self._amend, self._move if self._holds else self._cancel]
         return self._chance.choice(acts)()
 
     def _wait(self) -> str:

@@ -7,6 +7,7 @@ import itertools
 import pytest
 
 from cmam.domain.events import ActorRestarted, ChangeDecided
+from cmam.openapi._pb.OpenApiModelMessages_pb2 import LIMIT
 from cmam.store.replay import verify
 from tests.whole import ALPHA_TOO, LEADER, SAME_BROKER, Whole
 
@@ -41,6 +42,30 @@ def test_a_death_at_any_message_of_a_burst_costs_nothing(account: int, turns: in
     (restarted,) = [r.event for r in whole.log.read_stream("app") if isinstance(r.event, ActorRestarted)]
     assert restarted.name == f"account:{account}"
     _assert_copied(whole, 3)
+
+
+@pytest.mark.parametrize(("turns", "tells"), [(0, 0), (1, 0), (1, 2), (2, 1)])
+def test_a_limit_that_fills_while_its_leader_is_dead_is_copied_once(turns: int, tells: int) -> None:
+    """The line is cut, the leader's actor dies, his limit fills and ours does; his followers are slow to ask again.
+
+    The restarted actor must know that it leads, and read what deals there were: else the fill looks like an open.
+    """
+    whole = Whole(seed=3)
+    whole.start_ready()
+    whole.person.place(LIMIT, LOT, price=1.0800)
+    whole.run(2)
+    whole.stepper.lags = {f"account:{SAME_BROKER}": 100_000}
+    whole.stepper.doom(f"account:{LEADER}", turns, tells)
+    whole.stepper.network.cut_all()
+    whole.broker.set_fault("price", {"symbol": "EURUSD", "bid": "1.07900"})
+    whole.stepper.network.collect()
+    whole.person.buy(2 * LOT)
+    most = 0
+    for _ in range(90):
+        whole.run(1)
+        most = max(most, len(whole.person.holds(SAME_BROKER)))
+    assert most == 2
+    _assert_copied(whole, 2)
 
 
 @pytest.mark.parametrize("seed", range(10))

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from cmam.domain.events import ChangeDecided
+from cmam.domain.events import ChangeDecided, RulesBegan
+from cmam.domain.rules import RULES
 from cmam.store.replay import verify
-from tests.whole import SAME_BROKER, Whole
+from tests.whole import LEADER, SAME_BROKER, Whole
 
 LOT = 10_000_000
 
@@ -54,3 +55,16 @@ def test_what_the_leader_closed_while_the_profile_was_stopped_is_closed_at_its_s
     assert {change.kind.value for change in synced} == {"closed", "reduced"}
     assert verify(whole.log.read_all()).is_identical
     assert whole.stepper.failures == []
+
+
+def test_an_account_notes_once_by_which_rules_its_record_is_derived() -> None:
+    """First of all it says, and not again at the next start."""
+    whole = Whole(seed=4)
+    whole.start_ready()
+    whole.person.buy(LOT)
+    whole.run(2)
+    whole.kill()
+    whole.start_ready()
+    for account in (LEADER, SAME_BROKER):
+        assert next(iter(whole.log.read_stream(f"account:{account}"))).event == RulesBegan(rules=RULES)
+        assert len(whole.events(account, RulesBegan)) == 1

@@ -44,6 +44,7 @@ from cmam.domain.events.broker import (
     QuotesSampled,
 )
 from cmam.domain.events.decisions import (
+    RulesBegan,
     ChangeDecided,
     AttemptDecided,
 )
@@ -143,6 +144,7 @@ __all__ = [
     "ResultsSeen",
     "DayHistorySeen",
     "QuotesSampled",
+    "RulesBegan",
     "ChangeDecided",
     "AttemptDecided",
     "IntentRecorded",

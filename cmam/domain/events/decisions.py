@@ -16,6 +16,14 @@ from cmam.domain.reasons import Reason, Verdict
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class RulesBegan(Event):
+    """From here on the account's record is derived by these rules; before the first of these by the oldest, 1."""
+
+    TOPIC: ClassVar[str] = "account.rules_began"
+    rules: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ChangeDecided(Event):
     """A leader's change met its one decision for a link: copy, skip or none, with all that it rested on.
 

@@ -60,6 +60,20 @@ def test_what_happened_in_a_gap_is_told_by_the_reconcile() -> None:
     assert all(change.late for change in told)
 
 
+def test_a_position_whose_deal_nobody_told_came_of_the_order_with_its_number() -> None:
+    """His limit filled out of sight, and no history was read: the open is of that order, and so of its copy."""
+    limit = Order(
+        order=OrderId(77), symbol=SymbolId(1), side=Side.BUY, type=OrderType.LIMIT, volume=Volume(LOT),
+        position=PositionId(500), limit_price=price("1.1"), updated_ms=1,
+    )  # fmt: skip
+    view = evolve(_holding(), Reconciled(positions=(), orders=(limit,)), T0_US)
+    (told,) = _told(view, Reconciled(positions=(HELD,), orders=()))
+    assert (told.kind, told.origin, told.origin_type) == (ChangeKind.OPENED, 77, OrderType.LIMIT)
+    by_old_rules = replace(view, rules=1)
+    (told,) = _told(by_old_rules, Reconciled(positions=(HELD,), orders=()))
+    assert (told.origin, told.origin_type) == (None, OrderType.MARKET)
+
+
 def test_an_event_that_changes_nothing_tells_nothing() -> None:
     """The same event again, or an older one behind it, is no news."""
     fact = ExecutionSeen(kind=ExecutionKind.ORDER_REPLACED, position=HELD)

@@ -54,6 +54,21 @@ def test_levels_that_the_broker_set_while_the_line_was_cut_are_not_a_persons() -
     assert pair.commands[-1].stop == price("1.09")
 
 
+def test_levels_of_ours_that_come_to_light_late_are_not_a_persons() -> None:
+    """Its broker's clock was set back: what it showed as it confirmed our target was older than what we knew."""
+    pair = opened("1.1")
+    pair.protects(target="1.12")
+    old = pair.now_us
+    pair.now_us -= 20_000_000
+    pair.answer()
+    assert pair.view.positions[pair.copy.position].target is None
+    pair.now_us = old + 60_000_000
+    (held,) = pair.held.values()
+    pair.held[held.position] = replace(held, updated_ms=pair.now_us // 1_000)
+    pair.fact(pair.reconciled())
+    assert (levels(pair)[1], pair.copy.seen_target, pair.copy.pinned_target) == (price("1.12"), price("1.12"), None)
+
+
 def test_relative_levels_of_the_leaders_order_count_from_its_fill() -> None:
     """In its FILLED event the position has no levels yet; the order's distances do."""
     pair = Pair()

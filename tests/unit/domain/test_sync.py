@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from cmam.domain.account import evolve
+from cmam.domain.changes import ChangeKind
 from cmam.domain.events import Reconciled
 from cmam.domain.ids import OrderId, PositionId, SymbolId
 from cmam.domain.quantities import Side, Volume
@@ -108,6 +109,44 @@ def test_a_pending_that_was_cancelled_meanwhile_is_cancelled() -> None:
     start(pair, a_leader())
     pair.answer()
     assert pair.resting == {}
+
+
+def test_a_pending_that_filled_untold_is_told_as_its_fill_and_once() -> None:
+    """His order is gone and its position is there, of half its volume by now: the copy is of that fill."""
+    pair = Pair()
+    pair.order(position=PositionId(500))
+    pair.answer()
+    leader = a_leader(held(volume=LOT // 2))
+    (found,) = start(pair, leader)
+    assert found.verdict is Verdict.COPY  # type: ignore[attr-defined]
+    assert (pair.copy.leader_filled, pair.copy.target) == (True, LOT // 2)
+    assert start(pair, leader) == []
+
+
+def test_a_pending_that_still_rests_is_no_part_of_what_its_position_lost() -> None:
+    """A netted leader's position has the number that his resting order has too, and less than that order's volume."""
+    pair = Pair()
+    pair.order(position=PositionId(500))
+    pair.answer()
+    resting = Order(order=OrderId(450), symbol=SymbolId(1), side=Side.BUY, type=OrderType.LIMIT, volume=Volume(LOT))
+    assert start(pair, a_leader(held(volume=LOT // 2), orders=(resting,))) == []
+
+
+def test_a_pending_whose_position_has_a_copy_already_is_cancelled_and_takes_nothing_from_it() -> None:
+    """One position, one copy: his fill was copied by itself, and he then closed a half, which is not closed again."""
+    pair = Pair()
+    pair.order(position=PositionId(500))
+    pair.answer()
+    pair.opens()
+    pair.answer()
+    pair.reduces(LOT, LOT // 2)
+    pair.answer()
+    leader = a_leader(held(volume=LOT // 2))
+    (found,) = start(pair, leader)
+    assert (found.change.kind, found.change.source) == (ChangeKind.ORDER_CANCELLED, "oci")  # type: ignore[attr-defined]
+    pair.answer()
+    assert [position.volume for position in pair.held.values()] == [LOT // 2]
+    assert (pair.resting, start(pair, leader)) == ({}, [])
 
 
 def test_nothing_is_made_up_from_an_account_that_is_not_seen() -> None:

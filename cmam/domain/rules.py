@@ -1,0 +1,18 @@
+"""By which rules an account's record is derived: what was derived once is derived the same for ever.
+
+Where a later cmam derives something else from the same facts, `RULES` is counted up, a name for the change is written
+here, and the place that changed asks the view whether that name holds. Each account notes in its record from where on
+it does (`RulesBegan`); all before it, and a record that has no such note, is derived as it was.
+"""
+
+from __future__ import annotations
+
+OWN_LEVELS = 2
+"""The levels that a resting order carried are awaited from its fill on, and the broker's own when it sets them; levels
+that we have applied are ours, whenever they come to light."""
+
+ORDER_ORIGINS = 2
+"""A position that came out of sight and of no deal we know came of the resting order that had its number."""
+
+RULES = 2
+"""The newest."""
