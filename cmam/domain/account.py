@@ -55,6 +55,7 @@ from cmam.domain.holdings import (
     book_deal,
     drop_position,
     take_balance,
+    take_dealt,
     take_order,
     take_position,
     take_spec,
@@ -78,7 +79,7 @@ from cmam.domain.latches import (
 from cmam.domain.naming import read_label
 from cmam.domain.quantities import Volume
 from cmam.domain.replacing import replace, without
-from cmam.domain.rules import ORDER_ORIGINS
+from cmam.domain.rules import DEALS_COUNT, ORDER_ORIGINS
 from cmam.domain.setting_back import STEP_US, set_back
 from cmam.domain.taking_in import take_rebuilt
 from cmam.domain.trades import Deal
@@ -125,7 +126,9 @@ def advance(view: ViewInTheMaking, event: Event, at_us: int) -> ViewInTheMaking:
 def _executed(view: AccountView, event: ExecutionSeen, at_us: int) -> AccountView:
     deal, order = event.deal, event.order
     is_new_deal = event.deal is not None and event.deal.is_execution and event.deal.deal not in view.deals
-    if event.position is not None:
+    if event.position is not None and deal is not None and is_new_deal and view.rules >= DEALS_COUNT:
+        view = take_dealt(view, event.position, deal, at_us, is_ours=intent_of(view, event) is not None)
+    elif event.position is not None:
         view = take_position(view, event.position, is_new_deal=is_new_deal)
     elif deal is not None and is_new_deal:
         view = book_deal(view, deal)
@@ -176,7 +179,7 @@ def _reconciled(view: AccountView, event: Reconciled, at_us: int) -> AccountView
     if event.past_orders and not event.looked_up:
         view = replace(view, past_orders=tuple(o for o in event.past_orders if read_label(o.client_order_id)))
     view = replace(view, orders={order.order: order for order in event.orders if order.is_resting})
-    view = replace(adopt_unknown(view, event, at_us), has_reconciled=True)
+    view = replace(adopt_unknown(view, event, at_us), has_reconciled=True, reconciled_us=at_us, untold={})
     return refresh_copies(view, event.deals)
 
 

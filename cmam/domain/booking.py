@@ -15,6 +15,9 @@ from cmam.domain.shares import rejoined
 from cmam.domain.trades import Deal, ExecutionKind, Order, OrderStatus
 from cmam.domain.view import AccountView, put
 
+PROTECTION_US = 2_000_000
+"""How long the broker may take to set the levels of an opening request before they are asked for again."""
+
 # --- requests -----------------------------------------------------------------------------------------------------
 
 
@@ -110,8 +113,9 @@ def match_copy(view: AccountView, event: ExecutionSeen, is_new_deal: bool, at_us
         if deal is not None and deal.close is not None:
             copy = replace(copy, close_price=deal.price)
         copy = _as_held(view, copy)
-        if not was_held and _is_fill_of(copy, event) and view.rules >= OWN_LEVELS:
-            copy = _awaiting_levels(copy, event)
+        is_fill = is_opening and deal is not None and deal.close is None
+        if is_fill and view.rules >= OWN_LEVELS:
+            copy = _awaiting_levels(copy, event, at_us, is_first=not was_held)
     return view if copy is known else put(view, copy)
 
 
@@ -147,13 +151,16 @@ def _is_fill_of(copy: Copy, event: ExecutionSeen) -> bool:
     return event.order is not None and copy.order is not None and event.order.order == copy.order
 
 
-def _awaiting_levels(copy: Copy, event: ExecutionSeen) -> Copy:
-    """A copy whose resting order has just filled: the broker sets the levels it carried in an event of its own."""
+def _awaiting_levels(copy: Copy, event: ExecutionSeen, at_us: int, *, is_first: bool) -> Copy:
+    """A copy whose order has just filled: the broker sets the levels it carried in an event of its own.
+
+    It does so after each part that fills, for they count from the average of all.
+    """
     carried = [source for source in (event.order, copy.goal.terms) if source is not None]
     is_carrying = any(source.relative_stop is not None or source.relative_target is not None for source in carried)
-    if not is_carrying or copy.seen_stop is not None or copy.seen_target is not None:
+    if not is_carrying or (is_first and (copy.seen_stop is not None or copy.seen_target is not None)):
         return copy
-    return replace(copy, awaits_protection=True)
+    return replace(copy, awaits_protection=True, levels_until_us=at_us + PROTECTION_US)
 
 
 def _with_filled(copy: Copy, event: ExecutionSeen) -> Copy:

@@ -17,6 +17,12 @@ CLOSED_REMEMBERED = 512
 """How many closed positions are remembered against late snapshots of them; far more than may be in flight."""
 
 
+UNTOLD_REMEMBERED = 64
+"""How many positions are remembered that moved more than their deals have told."""
+
+SETTLED_US = 10_000_000
+"""How long after a reconcile events may still come that its snapshot holds already."""
+
 UNEXPLAINED_MAX = 4_096
 """How many versions of the balance are looked for at most, when an account was out of sight for long."""
 
@@ -55,6 +61,46 @@ def take_position(
     if known is None:
         return view
     return drop_position(view, seen.position, max(seen.updated_ms, seen.closed_ms, known.updated_ms))
+
+
+def take_dealt(view: AccountView, seen: Position, deal: Deal, at_us: int, *, is_ours: bool) -> AccountView:
+    """Take a position as the event of a new deal shows it, and note what its deals have not told yet.
+
+    What is older than what is known has come late, and is in it already: then more was shown before than deals had
+    told. Where nothing is untold and the deal leads straight from what is known to what is shown, the broker's clock
+    was set back, and the deal counts. Right after a reconcile nobody can tell the two apart, except of a request of
+    ours (`is_ours`): had the snapshot shown what it did, it would have been settled.
+    """
+    known = view.positions.get(seen.position)
+    held, shown = _signed(known), _signed(seen)
+    moved = int(deal.filled_volume) * deal.side.sign
+    untold = view.untold.get(seen.position, 0)
+    last_ms = known.updated_ms if known is not None else view.closed.get(seen.position, 0)
+    is_late = 0 < seen.updated_ms < last_ms
+    if not is_late:
+        view = _note_untold(view, seen.position, untold + shown - held - moved)
+        return take_position(view, seen, is_new_deal=True)
+    if untold:
+        return _note_untold(view, seen.position, untold - moved)
+    is_straight = shown == held + moved and (is_ours or at_us - view.reconciled_us >= SETTLED_US)
+    return take_position(view, seen, is_new_deal=True, is_newest=True) if is_straight else view
+
+
+def _signed(position: Position | None) -> int:
+    """A volume with its side's sign."""
+    return 0 if position is None else int(position.volume) * position.side.sign
+
+
+def _note_untold(view: AccountView, position: PositionId, untold: int) -> AccountView:
+    if untold == view.untold.get(position, 0):
+        return view
+    if not untold:
+        return replace(view, untold=without(view.untold, position))
+    others = copied(view.untold)
+    others[position] = untold
+    while len(others) > UNTOLD_REMEMBERED:
+        others.pop(next(iter(others)))
+    return replace(view, untold=others)
 
 
 def drop_position(view: AccountView, position: PositionId, at_ms: int) -> AccountView:

@@ -408,7 +408,7 @@ def _settle_open(view: AccountView, copy: Copy, intent: Intent, event: IntentSet
     if spec is None:
         return put(view, copy)
     target = copy.goal.target_numerator // (copy.goal.target_denominator or 1)
-    short = spec.floor_volume(target - copy.volume)
+    short = spec.floor_volume(target - copy.volume - view.unshown(copy))
     if short < max(spec.step, spec.min_volume):
         return put(view, copy)
     if at_us <= copy.not_after_us and event.outcome is Outcome.CONFIRMED:

@@ -143,7 +143,7 @@ def add_now(draft: Draft, copy: Copy, grown: Fraction) -> Decision:
     """Let a copy grow to an exact target: an add is an open for every gate and guard."""
     draft.copy, draft.is_add = copy, True
     draft.note("target", fraction_text(grown / 100), f"units; {fraction_text(copy.target / 100)} before")
-    draft.add_volume = grown - copy.volume - in_flight_of(draft.view, copy)
+    draft.add_volume = grown - copy.volume - draft.view.unshown(copy) - in_flight_of(draft.view, copy)
     draft.note("missing", fraction_text(draft.add_volume / 100), "units, without what is held and in flight")
     found = patient(draft, first_reason(draft))
     goal = retarget(copy.goal, grown, draft.change.after)

@@ -14,5 +14,12 @@ that we have applied are ours, whenever they come to light."""
 ORDER_ORIGINS = 2
 """A position that came out of sight and of no deal we know came of the resting order that had its number."""
 
+OWN_REQUESTS = 2
+"""Of what has come or gone in a gap, all our requests of unknown outcome come first, and the rest is a person's."""
+
+DEALS_COUNT = 2
+"""A new deal that leads from what is known to what is shown is believed, though the broker's clock says it is old; and
+what deals have added counts as held, whatever the position shows."""
+
 RULES = 2
 """The newest."""

@@ -25,6 +25,7 @@ OF_COPIES = (
     "trouble_us",
     "trailed_us",
     "again_us",
+    "levels_until_us",
 )
 OF_INTENTS = ("recorded_us", "moved_us", "not_after_us", "ask_us")
 

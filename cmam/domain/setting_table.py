@@ -408,7 +408,7 @@ SETTINGS: tuple[Setting, ...] = (
     # Start, return, and what people do.
     _switch("reopen", "off", "Open a source once more, at once, when a person, a stop or a target closed its copy."),
     _switch("sync_open", "off", "At start, open what the leader already holds."),
-    _switch("sync_closed", "on", "At start, close copies whose source closed meanwhile."),
+    _switch("sync_closed", "on", "At start, follow what the leader closed, reduced and protected meanwhile."),
     _row(
         "sync_max_age",
         "sync_max_age_ms",

@@ -1,4 +1,4 @@
-"""What a follower makes up when it starts: what its leader holds and closed while nobody told it.
+"""What a follower makes up when it starts: what its leader holds, closed and protected while nobody told it.
 
 Pure functions over the two views of one moment. The changes they give carry `synced`: they have no place in the
 leader's stream, move no cursor and are met as any other, the opens by all gates with the limits of `sync_*`.
@@ -13,6 +13,7 @@ from cmam.domain.copies import Copy
 from cmam.domain.events import Health
 from cmam.domain.ids import ChangeKey, SymbolId, order_source, position_source
 from cmam.domain.leading import money_of, symbol_of
+from cmam.domain.levels import merged
 from cmam.domain.link import LinkSettings
 from cmam.domain.policy import Policy
 from cmam.domain.quantities import Quote, Volume
@@ -37,6 +38,8 @@ def at_start(
     found: list[Change] = []
     if settings.policy.sync_closed:
         found.extend(_closes(leader, view, settings, quote_of, is_caught_up=is_caught_up))
+        if is_caught_up:
+            found.extend(_levels(leader, view, settings, quote_of))
     if settings.policy.sync_open:
         found.extend(_opens(leader, view, settings, quote_of))
     return tuple(found)
@@ -66,6 +69,27 @@ def _closes(
             continue
         kind = ChangeKind.ORDER_CANCELLED if is_pending else ChangeKind.CLOSED
         yield _of_copy(leader, copy, kind, copy.goal.leader_volume, Volume(0))
+
+
+def _levels(leader: AccountView, view: AccountView, settings: LinkSettings, quote_of: QuoteOf) -> Iterator[Change]:
+    """The stops and targets that the leader moved while the link was off: as it began again, nobody told of them."""
+    cursor = view.cursors.get(settings.link)
+    if cursor is not None and cursor.version > settings.since:
+        return
+    for copy in view.copies.values():
+        held = leader.positions.get(copy.leader_position) if copy.leader_position is not None else None
+        spec = view.specs.get(copy.symbol)
+        if copy.link != settings.link or not copy.is_wanted or not copy.goal.has_levels or held is None or spec is None:
+            continue
+        has_turned = copy.change is not None and held.side is not copy.change.side
+        if has_turned or (held.trailing and copy.goal.trailing):
+            continue
+        key = ChangeKey(f"sync:{position_source(held.position)}:levels:{leader.version}")
+        moved = of_position(leader, held, quote_of)
+        moved = replace(moved, key=key, kind=ChangeKind.PROTECTED, volume=Volume(0), before=held.volume)
+        goal = merged(copy.goal, moved, spec, settings.policy)
+        if replace(goal, is_exact=copy.goal.is_exact) != copy.goal:
+            yield moved
 
 
 def _filled(leader: AccountView, view: AccountView, copy: Copy, held: Position, quote_of: QuoteOf) -> Change:

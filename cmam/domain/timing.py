@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from cmam.domain.booking import PROTECTION_US
 from cmam.domain.copies import Copy, IntentState
 from cmam.domain.events import AlertHealed, AlertRaised, CopyOverdue, Event, GuardRearmed, Health, IntentOverdue, Wait
 from cmam.domain.restless import restless
@@ -12,9 +13,6 @@ from cmam.domain.view import AccountView
 
 ANSWER_US = 10_000_000
 """How long a request may stay unanswered before its outcome counts as unknown."""
-
-PROTECTION_US = 2_000_000
-"""How long the broker may take to set the levels of an opening request before they are asked for again."""
 
 WAIT_OVER_US = 1_000_000
 """What waited may be looked at once more when its time is over, before it is given up."""
@@ -70,7 +68,7 @@ def _moments(view: AccountView, copy: Copy) -> Iterator[tuple[str, int]]:
     if copy.retry_at_us and copy.wait is not Wait.RETRY:
         yield "retry", copy.retry_at_us
     elif copy.awaits_protection and copy.opened_us and view.health is Health.RECONCILED:
-        yield "levels", copy.opened_us + PROTECTION_US
+        yield "levels", max(copy.opened_us + PROTECTION_US, copy.levels_until_us)
     is_resting = copy.order is not None and not copy.ended_order
     if copy.leader_filled and is_resting and not copy.grace_over:
         yield "grace", copy.filled_us + copy.goal.grace_us

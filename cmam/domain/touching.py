@@ -11,7 +11,7 @@ from cmam.domain.booking import copy_of, intent_of
 from cmam.domain.commands import CommandKind
 from cmam.domain.copies import Copy
 from cmam.domain.events import CopyTouched, Event, ExecutionSeen, Reconciled, StopOutSeen
-from cmam.domain.rules import OWN_LEVELS
+from cmam.domain.rules import OWN_LEVELS, OWN_REQUESTS
 from cmam.domain.shares import losses
 from cmam.domain.trades import ExecutionKind, OrderType
 from cmam.domain.view import AccountView
@@ -48,28 +48,49 @@ def _by_execution(
     has_moved = (fact.deal is not None or is_correction) and 0 < now.volume != was.volume
     if has_moved and not is_own_order and not is_level and not _explained(before, was, now):
         yield CopyTouched(link=now.link, source=now.source, what="volume", before=was.volume, after=now.volume)
-    is_brokers_own = before.rules >= OWN_LEVELS and _is_brokers_own(fact, was)
+    is_brokers_own = before.rules >= OWN_LEVELS and _is_brokers_own(fact, was, after.at_us)
     if fact.deal is None and not was.awaits_protection and not is_brokers_own:
         yield from _levels(before, after, was, now)
 
 
-def _is_brokers_own(fact: ExecutionSeen, was: Copy) -> bool:
-    """Whether the broker sets, however late, the first levels of a position by itself: those its order carried.
+def _is_brokers_own(fact: ExecutionSeen, was: Copy, at_us: int) -> bool:
+    """Whether the broker sets the levels that an order carried: the first of a position, however late, and for a
+    while after each fill, since they count from the average price.
 
     What a person's request does comes without the mark of the server (FACTS 4.7, seen on the wire).
     """
     is_bare = was.seen_stop is None and was.seen_target is None
-    return fact.is_server_event and fact.kind is ExecutionKind.ORDER_ACCEPTED and is_bare
+    is_first = fact.kind is ExecutionKind.ORDER_ACCEPTED and is_bare
+    return fact.is_server_event and (is_first or at_us <= was.levels_until_us)
+
+
+_ADDING = (CommandKind.ADD, CommandKind.OPEN, CommandKind.PLACE)
+
+
+def _reach(before: AccountView, was: Copy) -> tuple[int, int]:
+    """From where to where requests of ours whose outcome is unknown can have moved a volume, all together."""
+    asked = [intent.command for intent in before.intents_of(was.key)]
+    least = was.volume - sum(command.volume for command in asked if command.kind is CommandKind.CLOSE)
+    return least, was.volume + sum(command.volume for command in asked if command.kind in _ADDING)
+
+
+def _ours_of(before: AccountView, was: Copy, now: Copy) -> int:
+    """The volume from which somebody else has moved it to what it is: what is ours of the way comes first."""
+    least, most = _reach(before, was)
+    return was.volume if before.rules < OWN_REQUESTS else max(0, least) if now.volume < was.volume else most
 
 
 def _explained(before: AccountView, was: Copy, now: Copy) -> bool:
-    """Whether a request of ours whose outcome is unknown can have moved the volume so."""
+    """Whether requests of ours whose outcome is unknown can have moved the volume so."""
+    if before.rules >= OWN_REQUESTS:
+        least, most = _reach(before, was)
+        return least <= now.volume <= most
     moved = now.volume - was.volume
     for intent in before.intents_of(was.key):
         kind, volume = intent.command.kind, intent.command.volume
         if kind is CommandKind.CLOSE and -volume <= moved < 0:
             return True
-        if kind in (CommandKind.ADD, CommandKind.OPEN, CommandKind.PLACE) and 0 < moved <= volume:
+        if kind in _ADDING and 0 < moved <= volume:
             return True
     return False
 
@@ -101,7 +122,9 @@ def _by_reconcile(before: AccountView, after: AccountView, was: Copy, now: Copy,
         yield StopOutSeen(link=now.link, source=now.source)
     is_filling = now.order is not None and (now.order in after.orders or was.order in before.orders)
     if now.volume != was.volume and not is_filling and not _explained(before, was, now):
-        yield CopyTouched(link=now.link, source=now.source, what="volume", before=was.volume, after=now.volume)
+        yield CopyTouched(
+            link=now.link, source=now.source, what="volume", before=_ours_of(before, was, now), after=now.volume
+        )
     if not was.awaits_protection:
         yield from _levels(before, after, was, now)
 

@@ -50,7 +50,7 @@ from cmam.domain.reasons import Reason, Verdict
 from cmam.domain.replacing import replace
 from cmam.domain.settling import ATTEMPTS_MAX, SETTLE_US, settlements
 from cmam.domain.shares import cancelling, is_untold, net_of_ledger
-from cmam.domain.timing import ANSWER_US, PROTECTION_US, due, lookup_due, next_due
+from cmam.domain.timing import ANSWER_US, due, lookup_due, next_due
 from cmam.domain.touching import touches, touches_of_nets
 from cmam.domain.trades import ExecutionKind, OrderStatus, OrderType
 from cmam.domain.view import resolve
@@ -58,7 +58,6 @@ from cmam.domain.view import resolve
 __all__ = [
     "ANSWER_US",
     "ATTEMPTS_MAX",
-    "PROTECTION_US",
     "SETTLE_US",
     "Turn",
     "decide_change",

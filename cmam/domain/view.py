@@ -68,7 +68,8 @@ class AccountView:
 
     `results` are floating results by the broker's own reckoning, asked where quotes are missing, with their moment.
     `unexplained` are balance versions of which no deal and no movement of money is known, `in_sight_us` the last moment
-    at which the account was known to be what its broker shows, before it went out of sight.
+    at which the account was known to be what its broker shows, before it went out of sight. `untold` is by how much a
+    position, bought as positive, has moved more than its deals have told.
     """
 
     account: AccountId
@@ -117,6 +118,7 @@ class AccountView:
     unexplained: tuple[int, ...] = ()
     past_orders: tuple[Order, ...] = ()
     first_volumes: Mapping[PositionId, Volume] = field(default_factory=dict)
+    untold: Mapping[PositionId, int] = field(default_factory=dict)
     findings: tuple[Finding, ...] = ()
 
     @property
@@ -131,6 +133,11 @@ class AccountView:
         """The copy of a source, live or finished."""
         key = self.chains.get(key, key)
         return self.copies.get(key) or self.finished.get(key)
+
+    def unshown(self, copy: Copy) -> int:
+        """What deals have added to a copy that its position does not show: it is held all the same."""
+        untold = self.untold.get(copy.position, 0) if copy.position is not None and not copy.share else 0
+        return max(0, -untold * copy.side.sign)
 
     def latched(self, link: LinkId) -> tuple[Latch, ...]:
         """The latches of a link that are closed."""

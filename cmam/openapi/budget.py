@@ -13,9 +13,9 @@ from __future__ import annotations
 
 import heapq
 from collections import OrderedDict, deque
-from collections.abc import Callable, Hashable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Final, TypeVar
+from typing import Final
 
 from cmam.clock import MILLISECOND_US, SECOND_US
 from cmam.domain.forecast import leaving_times
@@ -25,7 +25,6 @@ from cmam.openapi.window import Flight, Guard, Window
 
 __all__ = ["Budget", "Figures", "Item", "Lane", "Returned", "lane_of"]
 
-K = TypeVar("K", bound=Hashable)
 
 HISTORICAL_LIMIT: Final = 5
 IDLE_PARTS: Final = 5
@@ -40,8 +39,11 @@ QUESTION_TURN: Final = 5
 cannot close, so no burst of opens may starve what it asks."""
 IDLE_TURN: Final = 100
 """Of so many slots in a row that others use, one is for what nobody waits for: it may be late, not last for ever."""
+KNOWN_US: Final = 600 * SECOND_US
+KNOWN_LEAST: Final = 4_096
 KNOWN_MAX: Final = 100_000
-"""How many names of requests that moved money are remembered, to drop a second arrival hours later."""
+"""For how long the names of requests that moved money are remembered, to drop a second arrival: ten minutes and so many
+at the least. What could come again stands in a box of messages, and nothing stands there for so long."""
 PAUSE_US: Final = 1 * SECOND_US
 """How long a type is paused that the server refuses without saying for how long."""
 PAUSE_US_MAX: Final = 120 * SECOND_US
@@ -117,8 +119,8 @@ class Budget:
         self._names: dict[str, int] = {}
         self._merges: dict[tuple[Lane, int, int, str], int] = {}
         self._deadlines: list[tuple[int, int]] = []
-        self._sent: OrderedDict[str, None] = OrderedDict()
-        self._withdrawn: OrderedDict[str, None] = OrderedDict()
+        self._sent: OrderedDict[str, int] = OrderedDict()
+        self._withdrawn: OrderedDict[str, int] = OrderedDict()
         self._flight = Flight()
         self._pauses: dict[int, _Pause] = {}
         self._last_second: deque[int] = deque()
@@ -159,7 +161,7 @@ class Budget:
         """Take an item back if it waits; if it has not come yet, it will be handed back when it does."""
         if name in self._sent:
             return None
-        _remember(self._withdrawn, name)
+        _remember(self._withdrawn, name, 0)
         number = self._names.get(name)
         if number is None:
             return None
@@ -332,7 +334,7 @@ class Budget:
         if item.lane is Lane.IDLE:
             self._idle.use(slot)
         if item.payload_type in catalogue.TRADING:
-            _remember(self._sent, item.name)
+            _remember(self._sent, item.name, now_us)
         self._total += 1
 
     def _kind_opens_at(self, kind: int, now_us: int) -> int:
@@ -351,7 +353,10 @@ class Budget:
         return max(one, self._window.room_at(1, now_us, keep=RESERVED) - LEND_US)
 
 
-def _remember(names: OrderedDict[K, None], name: K) -> None:
-    names[name] = None
-    while len(names) > KNOWN_MAX:
-        names.popitem(last=False)
+def _remember(names: OrderedDict[str, int], name: str, now_us: int) -> None:
+    """Note a name with its moment, and forget one for it where that is old enough."""
+    names[name] = now_us
+    for _ in range(2):  # two for one: it shrinks after a rush, and no turn is long for it
+        is_old = len(names) > KNOWN_LEAST and next(iter(names.values())) < now_us - KNOWN_US
+        if is_old or len(names) > KNOWN_MAX:
+            names.popitem(last=False)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from cmam.domain.changes import ChangeKind
 from cmam.domain.commands import CommandKind
-from cmam.domain.events import Health, HealthChanged, IntentOverdue, IntentSent, Wait
+from cmam.domain.events import CopyTouched, ExecutionSeen, Health, HealthChanged, IntentOverdue, IntentSent, Wait
 from cmam.domain.quantities import Side, Volume
 from cmam.domain.reasons import Reason, Verdict
 from cmam.domain.settling import SETTLE_US
@@ -193,3 +195,34 @@ def test_an_add_counts_what_is_still_on_its_way() -> None:
     assert [intent.command.volume for intent in pair.waiting] == [LOT, LOT]
     pair.answer()
     assert pair.copy.volume == 3 * LOT
+
+
+def test_an_add_that_has_filled_is_not_asked_for_again_though_the_position_does_not_show_it() -> None:
+    """The deal says 1.0 more, the position that came with it still says 1.0: nothing more is added."""
+    pair = opened()
+    pair.passes(1_000)
+    pair.grows(LOT, 2 * LOT)
+    accepted, filled = pair.events_of(pair.waiting[-1])
+    assert isinstance(filled, ExecutionSeen)
+    assert filled.position is not None
+    pair.hears([accepted, replace(filled, position=replace(filled.position, volume=Volume(LOT)))])
+    pair.passes(5_000_000)
+    assert [command.kind for command in pair.commands] == [CommandKind.OPEN, CommandKind.ADD]
+
+
+def test_adds_of_unknown_outcome_that_have_all_filled_are_ours_together() -> None:
+    """Two adds of 1.0 go out and the line is cut: the 3.0 that the reconcile shows are what the leader has."""
+    pair = opened()
+    pair.grows(LOT, 2 * LOT)
+    pair.passes(1_000)
+    pair.grows(2 * LOT, 3 * LOT)
+    for intent in pair.lose():
+        pair.fact(IntentSent(intent=intent.intent))
+        pair.events_of(intent)
+    pair.fact(HealthChanged(health=Health.DOWN, reason="the line was cut"))
+    for name in tuple(pair.view.intents):
+        pair.fact(IntentOverdue(intent=name, why="the connection was lost"))
+    pair.passes(1_000_000)
+    pair.hears([pair.reconciled(), HealthChanged(health=Health.RECONCILED)])
+    assert (pair.copy.volume, pair.copy.target) == (3 * LOT, 3 * LOT)
+    assert not [event for event, _ in pair.said if isinstance(event, CopyTouched)]

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from hypothesis import given
+from hypothesis import strategies as st
+
 from cmam.domain.account import AccountView, evolve
 from cmam.domain.changes import ChangeKind
 from cmam.domain.events import ExecutionSeen, Reconciled
 from cmam.domain.ids import AccountId, DealId, OrderId, PositionId, SymbolId
 from cmam.domain.leading import changes
 from cmam.domain.quantities import Price, Side, Volume
+from cmam.domain.rules import RULES
 from cmam.domain.trades import Deal, ExecutionKind, Position, PositionStatus
 
 POSITION = Position(
@@ -69,3 +73,64 @@ def test_a_stop_that_moved_while_the_volume_shrank_is_told_too() -> None:
     told = changes(before, after, found)
     assert [change.kind for change in told] == [ChangeKind.REDUCED, ChangeKind.PROTECTED]
     assert told[1].stop == 99_000_000
+
+
+def _dealt(deal: int, moved: int, held: int, at_ms: int) -> ExecutionSeen:
+    """The fill of so much, bought as positive, after which the position holds so much."""
+    side = Side.BUY if held >= 0 else Side.SELL
+    status = PositionStatus.OPEN if held else PositionStatus.CLOSED
+    shown = replace(POSITION, volume=Volume(abs(held)), side=side, status=status, updated_ms=at_ms)
+    executed = Deal(
+        deal=DealId(deal), order=OrderId(deal), position=POSITION.position, symbol=POSITION.symbol,
+        side=Side.BUY if moved > 0 else Side.SELL, volume=Volume(abs(moved)), filled_volume=Volume(abs(moved)),
+        executed_ms=at_ms,
+    )  # fmt: skip
+    return ExecutionSeen(kind=ExecutionKind.ORDER_FILLED, position=shown, deal=executed)
+
+
+def _holds(view: AccountView) -> int:
+    position = view.positions.get(POSITION.position)
+    return int(position.volume) * position.side.sign if position is not None else 0
+
+
+MOVES = st.lists(st.sampled_from((-300, -200, -100, 100, 200, 300)), min_size=1, max_size=12)
+LATER_US = 60_000_000
+
+
+@given(moves=MOVES, at=st.integers(0, 11), back_ms=st.sampled_from((1, 7, 20_000)))
+def test_deals_count_though_the_brokers_clock_steps_back(moves: list[int], at: int, back_ms: int) -> None:
+    """Each fill in its order, and from one of them on an older time on everything: the volume is right after each."""
+    view, held = AccountView(account=AccountId(1), rules=RULES), 0
+    for number, moved in enumerate(moves):
+        held += moved
+        at_ms = 1_000_000 + number - (back_ms if number >= at else 0)
+        view = evolve(view, _dealt(number + 1, moved, held, at_ms), LATER_US + number)
+        assert _holds(view) == held
+    assert not view.untold
+
+
+@given(moves=MOVES, data=st.data())
+def test_fills_that_arrive_out_of_order_are_counted_once(moves: list[int], data: st.DataObject) -> None:
+    """Neighbours may change places, each with its true time: once both of them are there, the volume is right."""
+    events, held = [], 0
+    for number, moved in enumerate(moves):
+        held += moved
+        events.append((_dealt(number + 1, moved, held, 1_000_000 + number), held))
+    view, number = AccountView(account=AccountId(1), rules=RULES), 0
+    while number < len(events):
+        pair = events[number : number + 2] if data.draw(st.booleans()) else events[number : number + 1]
+        for event, _ in reversed(pair):
+            view = evolve(view, event, LATER_US)
+        assert _holds(view) == pair[-1][1]
+        number += len(pair)
+    assert not view.untold
+
+
+def test_what_a_snapshot_holds_already_is_not_counted_from_a_deal_behind_it() -> None:
+    """Told after the snapshot that shows it, a fill changes nothing; ten seconds later nothing can be on its way."""
+    first = evolve(AccountView(account=AccountId(1), rules=RULES), _dealt(1, 100, 100, 1_000), 1)
+    shown = replace(POSITION, volume=Volume(100), updated_ms=1_002)
+    view = evolve(first, Reconciled(positions=(shown,), orders=()), LATER_US)
+    late = _dealt(2, 100, 200, 1_001)  # bought and sold again meanwhile: the snapshot is of after both
+    assert _holds(evolve(view, late, LATER_US + 9_000_000)) == 100
+    assert _holds(evolve(view, late, LATER_US + 10_000_000)) == 200

@@ -7,12 +7,12 @@ from dataclasses import replace
 import pytest
 
 from cmam.domain.commands import CommandKind
-from cmam.domain.events import Health, HealthChanged, TrailingStopMoved
-from cmam.domain.ids import OrderId
-from cmam.domain.quantities import Side
+from cmam.domain.events import ExecutionSeen, Health, HealthChanged, TrailingStopMoved
+from cmam.domain.ids import DealId, OrderId
+from cmam.domain.quantities import Side, Volume
 from cmam.domain.reasons import Reason, Verdict
 from cmam.domain.symbols import DistanceIn
-from cmam.domain.trades import ExecutionKind
+from cmam.domain.trades import ExecutionKind, OrderStatus
 from tests.factories import LOT, Pair, a_change, a_quote, a_spec, a_view, price
 
 
@@ -50,6 +50,36 @@ def test_levels_that_the_broker_set_while_the_line_was_cut_are_not_a_persons() -
     pair.passes(30_000_000)
     pair.hears([pair.reconciled(), HealthChanged(health=Health.RECONCILED)])
     assert (levels(pair), pair.copy.pinned_stop) == ((price("1.095"), None), None)
+    pair.protects(stop="1.09")
+    assert pair.commands[-1].stop == price("1.09")
+
+
+def test_levels_that_move_with_the_average_of_parts_are_not_a_persons() -> None:
+    """0.3 fill at 1.1 with the stop at 1.095, the rest at 1.10002: the broker moves the stop by a point, by itself."""
+    pair = Pair()
+    pair.opens(stop=price("1.095"))
+    accepted, filled, protected = pair.events_of(pair.waiting[-1], at="1.1")
+    assert isinstance(filled, ExecutionSeen)
+    assert isinstance(protected, ExecutionSeen)
+    assert filled.order is not None
+    assert filled.position is not None
+    assert filled.deal is not None
+    third, whole = Volume(3 * LOT // 10), Volume(LOT)
+    held, order = replace(filled.position, volume=third), replace(filled.order, executed_volume=third)
+    order = replace(order, status=OrderStatus.ACCEPTED)
+    part = replace(filled.deal, filled_volume=third)
+    rest = replace(filled.deal, deal=DealId(99_001), filled_volume=Volume(LOT - third), price=price("1.10002"))
+    average = replace(filled.position, price=price("1.10001"), stop=price("1.095"), updated_ms=pair.now_us // 1_000)
+    moved = replace(average, stop=price("1.09501"))
+    pair.hears([
+        accepted,
+        ExecutionSeen(kind=ExecutionKind.ORDER_PARTIAL_FILL, order=order, position=held, deal=part),
+        replace(protected, position=replace(held, stop=price("1.095"))),
+    ])  # fmt: skip
+    pair.passes(10_000_000)
+    pair.fact(replace(filled, order=replace(order, executed_volume=whole), position=average, deal=rest))
+    pair.fact(replace(protected, kind=ExecutionKind.ORDER_REPLACED, position=moved))
+    assert (pair.copy.volume, pair.copy.seen_stop, pair.copy.pinned_stop) == (LOT, price("1.09501"), None)
     pair.protects(stop="1.09")
     assert pair.commands[-1].stop == price("1.09")
 

@@ -407,6 +407,27 @@ def test_what_a_person_removed_is_never_topped_up_and_counts_from_then_on() -> N
     assert pair.copy.volume == 6_000_000
 
 
+def test_what_a_person_removed_beside_a_close_of_ours_is_counted_without_it() -> None:
+    """The leader's half closes 0.5 of 1.0 and the answer is lost; by the reconcile a person has closed a half of the
+    rest: 0.25 is what he wants, all of it, and no part of it is closed once more."""
+    pair = opened()
+    number = pair.copy.position
+    assert number is not None
+    pair.passes(1_000)
+    pair.reduces(LOT, LOT // 2)
+    (lost,) = pair.lose()
+    pair.send()
+    pair.close(number, LOT // 2, name=lost.intent)
+    pair.close(number, LOT // 4)
+    pair.fact(IntentOverdue(intent=lost.intent, why="the connection was lost"))
+    pair.fact(pair.reconciled())
+    assert (pair.copy.volume, pair.copy.target) == (LOT // 4, LOT // 4)
+    (touched,) = [event for event, _ in pair.said if isinstance(event, CopyTouched)]
+    assert (touched.before, touched.after) == (LOT // 2, LOT // 4)
+    pair.answer()
+    assert pair.held[number].volume == LOT // 4
+
+
 def test_what_a_person_added_is_part_of_the_copy() -> None:
     """1.0 raised by hand to 1.5 is left alone; half of the leader is half of it; a full close closes all of it."""
     pair = opened()

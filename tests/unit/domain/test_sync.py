@@ -111,6 +111,28 @@ def test_a_pending_that_was_cancelled_meanwhile_is_cancelled() -> None:
     assert pair.resting == {}
 
 
+def test_a_stop_that_moved_while_the_link_was_off_is_followed_and_once() -> None:
+    """The profile began again at record 90 of the leader, after the last change it was told: his stop has moved."""
+    pair = Pair()
+    pair.opens(stop=price("1.095"))
+    pair.answer()
+    pair.link = replace(pair.link, since=90)
+    leader = a_leader(held(stop=price("1.08")))
+    (found,) = start(pair, leader)
+    assert (found.change.kind, found.verdict) == (ChangeKind.PROTECTED, Verdict.COPY)  # type: ignore[attr-defined]
+    assert pair.commands[-1].stop == price("1.08001")
+    pair.answer()
+    assert start(pair, leader) == []
+
+
+def test_levels_are_left_alone_while_the_link_is_told_of_them() -> None:
+    """Nothing was passed over: what differs now comes as a change of its own, or of another setting."""
+    pair = Pair()
+    pair.opens(stop=price("1.095"))
+    pair.answer()
+    assert start(pair, a_leader(held(stop=price("1.08")))) == []
+
+
 def test_a_pending_that_filled_untold_is_told_as_its_fill_and_once() -> None:
     """His order is gone and its position is there, of half its volume by now: the copy is of that fill."""
     pair = Pair()

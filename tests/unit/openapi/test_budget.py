@@ -93,6 +93,24 @@ def test_a_second_arrival_of_a_trade_is_dropped_waiting_or_sent() -> None:
     assert budget.submit(an_item("a", catalogue.CLOSE_POSITION))[0].reason == "duplicate"
 
 
+def test_names_are_remembered_for_ten_minutes_and_then_make_room() -> None:
+    """Ten minutes long every name, however many came since; then two are forgotten for each that is new."""
+    budget = a_budget()
+
+    def send(name: str, at_us: int) -> str:
+        found = budget.submit(an_item(name, catalogue.CLOSE_POSITION))
+        assert found or names(budget, at_us) == [name]
+        return found[0].reason if found else ""
+
+    for number in range(12_000):
+        assert send(f"early {number}", number * 30 * MS) == ""
+    assert send("early 0", 599 * SECOND) == "duplicate"
+    for number in range(4_096):
+        assert send(f"late {number}", 1_000 * SECOND + number * 30 * MS) == ""
+    assert send("early 0", 1_200 * SECOND) == ""
+    assert send("late 0", 1_200 * SECOND) == "duplicate"
+
+
 def test_what_never_left_may_come_again() -> None:
     """An item that the connection's end gave back is not a duplicate of itself."""
     budget = a_budget()
