@@ -7,6 +7,8 @@ from mutants import LIFE, UNIT, Mutation
 NETTING = UNIT + "domain/test_netting.py"
 LEVELS = UNIT + "domain/test_levels.py"
 SIZES = UNIT + "domain/test_sizes.py"
+PENDINGS = UNIT + "domain/test_pendings.py"
+SYNC = UNIT + "domain/test_sync.py"
 GUARDS = UNIT + "domain/test_guards.py"
 GATES = UNIT + "domain/test_gates.py"
 BUDGET = UNIT + "openapi/test_budget.py"
@@ -190,6 +192,34 @@ MUTATIONS = (
         "pinned_stop=Price(event.after) if copy.goal.pins else None, applied=None",
         "pinned_stop=None, applied=None",
         (LEVELS,),
+    ),
+    Mutation(
+        "the stop that a resting order carried is asked for again at its fill",
+        "cmam/domain/booking.py",
+        "        if is_fill and view.rules >= OWN_LEVELS:",
+        "        if False:",
+        (PENDINGS, LEVELS),
+    ),
+    Mutation(
+        "the stop that the broker sets late is a person's",
+        "cmam/domain/touching.py",
+        "    return fact.is_server_event and (is_first or at_us <= was.levels_until_us)",
+        "    return False",
+        (PENDINGS, LEVELS),
+    ),
+    Mutation(
+        "a stop that came to light after a cut line is a person's",
+        "cmam/domain/timing.py",
+        " and view.health is Health.RECONCILED:",
+        ":",
+        (LEVELS,),
+    ),
+    Mutation(
+        "levels that the leader moved while the profile was off are forgotten",
+        "cmam/domain/sync.py",
+        "            found.extend(_levels(leader, view, settings, quote_of))",
+        "            pass",
+        (SYNC,),
     ),
     Mutation(
         "a person's target is undone",

@@ -8,9 +8,60 @@ SETTLING = "cmam/domain/settling.py"
 ADDS = UNIT + "domain/test_adds.py"
 SHARES = UNIT + "domain/test_shares.py"
 TWINS = "tests/scenario/test_twins.py"
+HOLDINGS = UNIT + "domain/test_holdings.py"
+DEATHS = "tests/scenario/test_actors_deaths.py"
 PENDINGS = UNIT + "domain/test_pendings.py"
 
 MUTATIONS = (
+    Mutation(
+        "two adds of unknown outcome are a person's where both have filled",
+        "cmam/domain/touching.py",
+        "        return least <= now.volume <= most",
+        "        return now.volume - was.volume in [i.command.volume for i in before.intents_of(was.key)]",
+        (ADDS,),
+    ),
+    Mutation(
+        "a fill with an older time than what is known is not believed",
+        "cmam/domain/holdings.py",
+        "    is_straight = shown == held + moved",
+        "    is_straight = False",
+        (HOLDINGS,),
+    ),
+    Mutation(
+        "what a late event tells is counted although it is in what is known",
+        "cmam/domain/holdings.py",
+        "    if untold:\n        return",
+        "    if False:\n        return",
+        (HOLDINGS,),
+    ),
+    Mutation(
+        "an add whose fill the position does not show is sent again",
+        "cmam/domain/view.py",
+        "        return max(0, -untold * copy.side.sign)",
+        "        return 0",
+        (ADDS,),
+    ),
+    Mutation(
+        "a fill out of sight is an open of its own beside the copied order",
+        "cmam/domain/account.py",
+        "        if order.position is not None and order.position in view.positions",
+        "        if False",
+        (UNIT + "domain/test_leading.py",),
+    ),
+    Mutation(
+        "a leader that starts again does not know that it leads",
+        "cmam/actors/questions.py",
+        " or desk.ports.is_followed(),",
+        ",",
+        (DEATHS,),
+    ),
+    Mutation(
+        "what a leader took off a position is taken once more for its resting order",
+        "cmam/domain/sync.py",
+        "        if is_pending and held is not None:",
+        "        if False:",
+        (UNIT + "domain/test_sync.py",),
+    ),
     Mutation(
         "an open without an answer is sent again",
         SETTLING,
@@ -166,8 +217,8 @@ MUTATIONS = (
     Mutation(
         "an add forgets what is still in flight",
         "cmam/domain/opens.py",
-        "draft.add_volume = grown - copy.volume - in_flight_of(draft.view, copy)",
-        "draft.add_volume = grown - copy.volume",
+        " - in_flight_of(draft.view, copy)\n",
+        "\n",
         (ADDS,),
     ),
     Mutation(

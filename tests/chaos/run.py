@@ -13,7 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from cmam.domain.events import AlertRaised, ChangeDecided, FindingsMade, IntentSettled
-from tests.chaos import checks, level_checks, workload
+from tests.chaos import checks, course_checks, level_checks, workload
 from tests.chaos.options import Options, draw
 from tests.chaos.saboteur import Saboteur
 from tests.whole import NETTED, Whole
@@ -84,6 +84,7 @@ def run_seed(seed: int, say: Callable[[str], None] = print, *, holds: bool = Fal
         checks.all_hold(whole, told, has_quota=_may_be_refused(drawn))
         level_checks.levelled(whole)
         level_checks.touched_by_people(whole, drawn)
+        course_checks.never_more(whole)
         figures = _figures(whole, saboteur, drawn)
         _flatten(whole)
         checks.flat(whole)

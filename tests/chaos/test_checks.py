@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from cmam.domain.events import ChangeDecided
-from tests.chaos import checks
+from tests.chaos import checks, course_checks, level_checks
 from tests.whole import SAME_BROKER, Whole
 
 LOT = 10_000_000
@@ -28,6 +29,9 @@ def whole() -> Whole:
 def test_a_sound_run_passes_them_all(whole: Whole) -> None:
     """What is held against broken runs below lets a sound one pass."""
     checks.all_hold(whole, "", has_quota=False)
+    level_checks.levelled(whole)
+    level_checks.touched_by_people(whole, [])
+    course_checks.never_more(whole)
 
 
 def _twice_at_the_broker(whole: Whole) -> None:
@@ -82,6 +86,23 @@ def _too_fast(whole: Whole) -> None:
     whole.past_stats.append({"connections": [counted], "internal_errors": 0, "last_internal_error": ""})
 
 
+def _stop_elsewhere(whole: Whole) -> None:
+    position = next(iter(whole.broker.floor.accounts[SAME_BROKER].positions.values()))
+    assert position.sl is not None
+    position.sl += 100_000
+
+
+def _touched_by_somebody(whole: Whole) -> None:
+    held = whole.person.holds(SAME_BROKER)[0]
+    whole.person.amend(held.position, account=SAME_BROKER, stop=held.stop - 0.01)
+    whole.stepper.run(1_000_000)
+
+
+def _a_tenth_was_wanted(whole: Whole) -> None:
+    links = [replace(link, settings={"volume.amount": "0.1"}) for link in whole.folded().registry.links()]
+    whole.folded = lambda: SimpleNamespace(registry=SimpleNamespace(links=lambda: links))  # type: ignore[assignment, method-assign, return-value]  # all that the law asks of it
+
+
 BROKEN: tuple[tuple[Callable[[Whole], None], Callable[[Whole], None]], ...] = (
     (_twice_at_the_broker, checks.nothing_twice),
     (_decided_twice, checks.nothing_twice),
@@ -89,6 +110,9 @@ BROKEN: tuple[tuple[Callable[[Whole], None], Callable[[Whole], None]], ...] = (
     (_copy_closed_behind_us, checks.at_rest),
     (_copy_too_large, checks.sized),
     (_copy_without_its_stop, checks.protected),
+    (_stop_elsewhere, level_checks.levelled),
+    (_touched_by_somebody, lambda whole: level_checks.touched_by_people(whole, [])),
+    (_a_tenth_was_wanted, course_checks.never_more),
     (_copy_forgotten, checks.explained),
     (lambda _: None, checks.flat),
     (_record_changed, checks.replayable),

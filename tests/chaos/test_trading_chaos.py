@@ -27,10 +27,21 @@ ONCE_FAILED: tuple[int, ...] = (
 )
 
 
+ONCE_FAILED_HOLDING: tuple[int, ...] = (
+    72,  # the stop that a resting order carried was taken for a person's (test_pendings)
+    87,  # a limit filled while its leader's actor started again: an open of its own, and closed twice (test_leading)
+    164,  # a stop that moved with the average of two parts was taken for a person's (test_levels)
+    390,  # a stop that the leader set while the profile was off was never followed (test_sync)
+    611,  # two adds that had both filled out of sight were taken for a person's (test_adds)
+    635,  # a broker's clock was set back: the same add went out until the money was gone (test_holdings)
+)
+"""Seeds of runs in which people move levels instead of closing."""
+
+
 def _seeds() -> list[int]:
     if "CHAOS_SEED" in os.environ:
         return [int(os.environ["CHAOS_SEED"])]
-    first, _, last = os.environ.get("CHAOS_SEEDS", "0-49").partition("-")
+    first, _, last = os.environ.get("CHAOS_SEEDS", "0-39").partition("-")
     return [*range(int(first), int(last) + 1), *ONCE_FAILED]
 
 
@@ -38,3 +49,9 @@ def _seeds() -> list[int]:
 def test_whatever_happens_all_checks_hold(seed: int) -> None:
     """After any mix of trades, people, faults, deaths and crashes, a quiet end finds everything in its place."""
     run_seed(seed)
+
+
+@pytest.mark.parametrize("seed", [*range(10), *ONCE_FAILED_HOLDING])
+def test_where_people_hold_on_and_move_levels_all_checks_hold(seed: int) -> None:
+    """Many copies stand at the end of these: each with its leader's levels, and touched by nobody who was not there."""
+    run_seed(seed, holds=True)

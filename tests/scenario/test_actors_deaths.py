@@ -6,7 +6,7 @@ import itertools
 
 import pytest
 
-from cmam.domain.events import ActorRestarted, ChangeDecided
+from cmam.domain.events import ActorRestarted, ChangeDecided, Reconciled
 from cmam.openapi._pb.OpenApiModelMessages_pb2 import LIMIT
 from cmam.store.replay import verify
 from tests.whole import ALPHA_TOO, LEADER, SAME_BROKER, Whole
@@ -66,6 +66,7 @@ def test_a_limit_that_fills_while_its_leader_is_dead_is_copied_once(turns: int, 
         most = max(most, len(whole.person.holds(SAME_BROKER)))
     assert most == 2
     _assert_copied(whole, 2)
+    assert any(event.deals for event in whole.events(LEADER, Reconciled))
 
 
 @pytest.mark.parametrize("seed", range(10))
