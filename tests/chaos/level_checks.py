@@ -13,7 +13,7 @@ from fractions import Fraction
 from typing import Any
 
 from cmam.domain.account import AccountView
-from cmam.domain.events import ChangeDecided, CopyTouched, ExecutionSeen
+from cmam.domain.events import ChangeDecided, CopyTouched, ExecutionSeen, StopOutSeen
 from cmam.domain.link import LinkSettings
 from cmam.domain.naming import read_label
 from cmam.domain.quantities import PRICE_SCALE
@@ -71,7 +71,8 @@ def _is_outside(whole: Whole, link: LinkSettings, copy: Any) -> bool:
 def touched_by_people(whole: Whole, drawn: Sequence[str]) -> None:
     """No record says that somebody was at a copy's position where nobody had his hands on it.
 
-    What a net holds is not known for a while where its broker's clock was set back: it is left out then.
+    What a net holds is not known for a while where its broker's clock was set back: it is left out then. So are copies
+    that the broker has stopped out, which may have been in parts.
     """
     is_vague = any(word.startswith("their clock") for word in drawn)
     hands: dict[int, set[int]] = defaultdict(set)
@@ -84,8 +85,9 @@ def touched_by_people(whole: Whole, drawn: Sequence[str]) -> None:
         assert view is not None
         if view.is_netted() and (is_vague or hands[link.follower]):
             continue
+        stopped_out = {(event.link, event.source) for event in whole.events(link.follower, StopOutSeen)}
         for event in whole.events(link.follower, CopyTouched):
-            if event.link == link.link:
+            if event.link == link.link and (event.link, event.source) not in stopped_out:
                 positions = _positions_of(whole, link.follower, event)
                 assert positions & hands[link.follower], f"nobody was at {positions}: {event}"
 
