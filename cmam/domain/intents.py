@@ -64,7 +64,13 @@ def take_decision(view: AccountView, event: ChangeDecided, at_us: int) -> Accoun
     if event.goal is None:
         return view
     copy = replace(
-        _unpinned(view, known, event.goal), goal=event.goal, refusals=0, retry_at_us=0, trouble="", change=known.change
+        _unpinned(view, known, event.goal),
+        goal=event.goal,
+        refusals=0,
+        retry_at_us=0,
+        trouble="",
+        change=known.change,
+        told_version=event.cause_version,
     )
     match change.kind:
         case ChangeKind.OPENED | ChangeKind.REVERSED if event.wait is Wait.TURN:
@@ -183,6 +189,7 @@ def _new_copy(view: AccountView, event: ChangeDecided, change: Change, former: C
         last_seq=named.last_seq if named is not None else 0,
         not_after_us=event.not_after_us,
         settings_version=event.settings_version,
+        told_version=event.cause_version,
         change=change,
         wait=event.wait,
         wait_until_us=event.wait_until_us,

@@ -73,14 +73,13 @@ def _closes(
 
 def _levels(leader: AccountView, view: AccountView, settings: LinkSettings, quote_of: QuoteOf) -> Iterator[Change]:
     """The stops and targets that the leader moved while the link was off: as it began again, nobody told of them."""
-    cursor = view.cursors.get(settings.link)
-    if cursor is not None and cursor.version > settings.since:
-        return
     for copy in view.copies.values():
         held = leader.positions.get(copy.leader_position) if copy.leader_position is not None else None
         spec = view.specs.get(copy.symbol)
         if copy.link != settings.link or not copy.is_wanted or not copy.goal.has_levels or held is None or spec is None:
             continue
+        if copy.told_version > settings.since:
+            continue  # what differs now comes as a change of its own, or of another setting
         has_turned = copy.change is not None and held.side is not copy.change.side
         if has_turned or (held.trailing and copy.goal.trailing):
             continue

@@ -125,6 +125,18 @@ def test_a_stop_that_moved_while_the_link_was_off_is_followed_and_once() -> None
     assert start(pair, leader) == []
 
 
+def test_another_change_after_the_link_began_again_hides_no_stop_that_moved_before() -> None:
+    """He opened something else since: what he did to this one meanwhile is made up all the same."""
+    pair = Pair()
+    pair.opens(stop=price("1.095"))
+    pair.answer()
+    pair.link = replace(pair.link, since=pair.view.cursors[pair.link.link].version)
+    pair.tell(pair.change(source="pdx", position=PositionId(501)))
+    pair.answer()
+    told = start(pair, a_leader(held(stop=price("1.08")), held(501)))
+    assert [found.change.position for found in told] == [500]  # type: ignore[attr-defined]
+
+
 def test_levels_are_left_alone_while_the_link_is_told_of_them() -> None:
     """Nothing was passed over: what differs now comes as a change of its own, or of another setting."""
     pair = Pair()
