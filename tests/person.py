@@ -33,7 +33,7 @@ class Held:
     target: float
     symbol: int
     price: float
-    trailing: bool = False
+    trailing: bool
 
 
 class Person:

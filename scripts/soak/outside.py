@@ -79,6 +79,7 @@ class Outside:
                 (row["tp"] or 0) / PRICE_SCALE,
                 row["symbol_id"],
                 row["price"] / PRICE_SCALE,
+                row["trailing"],
             )
             for row in sorted(rows, key=lambda row: int(row["position_id"]))
         ]

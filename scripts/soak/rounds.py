@@ -24,7 +24,7 @@ from terminal import Leader
 
 from cmam.domain.events import CopyFinished, CopyTouched
 from cmam.domain.reasons import Reason
-from tests.chaos import checks
+from tests.chaos import checks, course_checks, level_checks
 
 LEADER, FOLLOWERS = 41_000_001, (41_000_002, 41_000_005)
 """The second follower is a netted account."""
@@ -58,6 +58,8 @@ IN_THE_END: tuple[Law, ...] = (
     checks.sized,
     checks.protected,
     checks.explained,
+    level_checks.levelled,
+    course_checks.never_more,
 )
 
 
