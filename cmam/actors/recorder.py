@@ -80,6 +80,12 @@ class RecorderActor(Watched):
         return isinstance(message, m.Append) and message.urgent
 
     def on_receive(self, message: Any) -> None:
+        """Take one message; then look at what waits, whatever it was: whoever came before has left that to it."""
+        self._take(message)
+        if self._waiting and not self._is_closed:
+            self._consider()
+
+    def _take(self, message: Any) -> None:
         match message:
             case _ if self._is_closed:
                 log.debug("- the log is closed: %s", type(message).__name__)
@@ -90,7 +96,6 @@ class RecorderActor(Watched):
             case m.Append():
                 self._waiting.append(message)
                 self._is_urgent = self._is_urgent or message.urgent
-                self._consider()
             case m.Flush():
                 self._is_armed = False
                 self._commit()

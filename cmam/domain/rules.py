@@ -21,5 +21,8 @@ DEALS_COUNT = 2
 """A new deal that leads from what is known to what is shown is believed, though the broker's clock says it is old; and
 what deals have added counts as held, whatever the position shows."""
 
+PARTS_FILL_ON = 2
+"""An open of unknown outcome of which a reconcile shows a part may be filling still: its rest is not opened again."""
+
 RULES = 2
 """The newest."""

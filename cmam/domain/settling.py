@@ -23,6 +23,7 @@ from cmam.domain.needs import shows
 from cmam.domain.quantities import Volume
 from cmam.domain.reasons import Reason
 from cmam.domain.replacing import replace
+from cmam.domain.rules import PARTS_FILL_ON
 from cmam.domain.shares import MOVING, is_untold, shows_less
 from cmam.domain.trades import ExecutionKind, Order, OrderStatus, OrderType
 from cmam.domain.view import AccountView, put
@@ -264,7 +265,8 @@ def _by_reconcile(view: AccountView, intent: Intent, fact: Reconciled, now_us: i
     is_proof = fact.looked_up and now_us - intent.moved_us >= fact.settle_us
     match intent.command.kind:
         case CommandKind.OPEN | CommandKind.PLACE:
-            yield from _open_by_reconcile(copy, intent, fact, now_us, is_proof=is_proof)
+            is_careful = view.rules >= PARTS_FILL_ON
+            yield from _open_by_reconcile(copy, intent, fact, now_us, is_proof=is_proof, is_careful=is_careful)
         case CommandKind.ADD:
             order = _past_order(intent, fact)
             if order is not None and order.status is not OrderStatus.ACCEPTED:
@@ -311,9 +313,19 @@ def _past_order(intent: Intent, fact: Reconciled) -> Order | None:
     return next((order for order in orders if order.client_order_id == intent.intent), None)
 
 
+def _may_fill_on(copy: Copy, intent: Intent, fact: Reconciled) -> bool:
+    """Whether a market order has filled in part as far as is known, and may be at the rest of it right now."""
+    order = _past_order(intent, fact)
+    is_over = order is not None and order.status is not OrderStatus.ACCEPTED
+    is_short = copy.position is not None and copy.volume < intent.command.volume
+    return intent.command.kind is CommandKind.OPEN and is_short and not is_over
+
+
 def _open_by_reconcile(
-    copy: Copy | None, intent: Intent, fact: Reconciled, now_us: int, *, is_proof: bool
+    copy: Copy | None, intent: Intent, fact: Reconciled, now_us: int, *, is_proof: bool, is_careful: bool
 ) -> Iterator[Event]:
+    if is_careful and copy is not None and not is_proof and _may_fill_on(copy, intent, fact):
+        return
     if copy is not None and (copy.position is not None or (copy.order is not None and not copy.ended_order)):
         yield IntentSettled(intent=intent.intent, outcome=Outcome.CONFIRMED, reason="found at the broker")
         return

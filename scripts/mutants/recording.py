@@ -11,6 +11,14 @@ LOG = UNIT + "store/test_log.py"
 
 MUTATIONS = (
     Mutation(
+        "an order's record is left to a message that is none",
+        "cmam/actors/recorder.py",
+        "        if self._waiting and not self._is_closed:\n            self._consider()",
+        "        if isinstance(message, m.Append) and message.life >= self._lives.get(message.stream, 0):\n"
+        "            self._consider()",
+        ("tests/unit/actors/test_recorder.py",),
+    ),
+    Mutation(
         "requests are handed on before the commit",
         "cmam/actors/recorder.py",
         "            try:\n                self._log.append([pending",

@@ -21,6 +21,13 @@ MUTATIONS = (
         (ADDS,),
     ),
     Mutation(
+        "the rest of an open that is filling still is opened again",
+        SETTLING,
+        "    if is_careful and copy is not None",
+        "    if False and copy is not None",
+        (LIFE,),
+    ),
+    Mutation(
         "a fill with an older time than what is known is not believed",
         "cmam/domain/holdings.py",
         "    is_straight = shown == held + moved",

@@ -71,6 +71,17 @@ def test_what_waits_for_a_commit_is_told_after_it(bench: Bench) -> None:
     assert bench.log.head(STREAM).version == 2
 
 
+@pytest.mark.parametrize("behind", [m.Tidy(), _append(1, stream="account:refused")])
+def test_what_waits_is_not_forgotten_for_whoever_came_behind(bench: Bench, behind: object) -> None:
+    """An order whose record left the writing to the next message: that one is no record, or one that is not taken."""
+    bench.log.append([Pending("account:refused", 1, 1, AlertRaised(kind="thief", text=""))])
+    bench.take(_append(1, stream="account:refused"))
+    bench.told.clear()
+    bench.take(_append(1), behind)
+    assert bench.of(int) == [1]
+    assert bench.log.head(STREAM).version == 1
+
+
 def test_nothing_of_a_refused_stream_leaves_whatever_follows(bench: Bench) -> None:
     """A later append that would fit behind the thief's record is not written and not handed on either."""
     bench.log.append([Pending(STREAM, 1, 1, AlertRaised(kind="thief", text=""))])

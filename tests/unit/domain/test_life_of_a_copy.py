@@ -428,6 +428,26 @@ def test_what_a_person_removed_beside_a_close_of_ours_is_counted_without_it() ->
     assert pair.held[number].volume == LOT // 4
 
 
+def test_the_rest_of_an_open_that_may_be_filling_still_is_not_asked_for_again() -> None:
+    """The line is cut as 0.3 of 1.0 have filled; the rest fills behind the reconcile, and is not opened twice."""
+    pair = Pair()
+    pair.opens()
+    (intent,) = pair.lose()
+    pair.fact(IntentSent(intent=intent.intent))
+    pair.fact(IntentOverdue(intent=intent.intent, why="the connection was lost"))
+    _, filled = pair.events_of(intent)
+    assert isinstance(filled, ExecutionSeen)
+    (held,) = pair.held.values()
+    pair.held[held.position] = replace(held, volume=Volume(3 * LOT // 10))
+    pair.fact(pair.reconciled())
+    pair.passes(2_000_000)
+    assert (pair.copy.volume, len(pair.commands)) == (3 * LOT // 10, 1)
+    pair.held[held.position] = replace(held, updated_ms=held.updated_ms + 1)
+    pair.fact(replace(filled, position=pair.held[held.position]))
+    pair.passes(2_000_000)
+    assert (pair.copy.volume, len(pair.commands), len(pair.view.intents)) == (LOT, 1, 0)
+
+
 def test_what_a_person_added_is_part_of_the_copy() -> None:
     """1.0 raised by hand to 1.5 is left alone; half of the leader is half of it; a full close closes all of it."""
     pair = opened()
