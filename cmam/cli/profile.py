@@ -187,6 +187,6 @@ def set_(
 @profile.command()
 @click.argument("name")
 def enable(name: str) -> None:
-    """Copy again; what the leader opened meanwhile is not opened later."""
+    """Copy again: what the leader closed or protected meanwhile is followed, what he opened is not."""
     _carry_out({"command": "profile.enable", "profile": name})
     say(f"{name} is enabled.")
