@@ -134,3 +134,20 @@ def test_what_a_snapshot_holds_already_is_not_counted_from_a_deal_behind_it() ->
     late = _dealt(2, 100, 200, 1_001)  # bought and sold again meanwhile: the snapshot is of after both
     assert _holds(evolve(view, late, LATER_US + 9_000_000)) == 100
     assert _holds(evolve(view, late, LATER_US + 10_000_000)) == 200
+
+
+def test_a_fill_that_a_snapshot_has_shown_already_is_neither_counted_nor_missed() -> None:
+    """The look of once a minute comes back with the fill, then the event of it: nothing is untold, and nothing owed."""
+    first = evolve(AccountView(account=AccountId(1), rules=RULES), _dealt(1, 100, 100, 1_000), 1)
+    shown = replace(POSITION, volume=Volume(200), updated_ms=1_001)
+    view = evolve(first, Reconciled(positions=(shown,), orders=(), quiet=True), LATER_US)
+    after = evolve(view, _dealt(2, 100, 200, 1_001), LATER_US + 1)
+    assert (_holds(after), dict(after.untold)) == (200, {})
+
+
+def test_fills_of_one_millisecond_that_change_places_are_counted_once() -> None:
+    """The second of two comes first, both with the same time: what it shows beyond its own deal is the other one."""
+    view = evolve(AccountView(account=AccountId(1), rules=RULES), _dealt(1, 100, 100, 1_000), LATER_US)
+    for event in (_dealt(3, 300, 600, 1_001), _dealt(2, 200, 300, 1_001)):
+        view = evolve(view, event, LATER_US)
+    assert (_holds(view), dict(view.untold)) == (600, {})
