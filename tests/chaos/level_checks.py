@@ -72,7 +72,7 @@ def touched_by_people(whole: Whole, drawn: Sequence[str]) -> None:
     """No record says that somebody was at a copy's position where nobody had his hands on it.
 
     What a net holds is not known for a while where its broker's clock was set back: it is left out then. So are copies
-    that the broker has stopped out, which may have been in parts.
+    that the broker has stopped out, which may have been in parts, and nets that it may have stopped out unseen.
     """
     is_vague = any(word.startswith("their clock") for word in drawn)
     hands: dict[int, set[int]] = defaultdict(set)
@@ -83,7 +83,8 @@ def touched_by_people(whole: Whole, drawn: Sequence[str]) -> None:
     for link in whole.folded().registry.links():
         view = whole.view(link.follower)
         assert view is not None
-        if view.is_netted() and (is_vague or hands[link.follower]):
+        has_lost = any(word.startswith(f"{link.follower} loses") for word in drawn)
+        if view.is_netted() and (is_vague or has_lost or hands[link.follower]):
             continue
         stopped_out = {(event.link, event.source) for event in whole.events(link.follower, StopOutSeen)}
         for event in whole.events(link.follower, CopyTouched):
