@@ -113,6 +113,8 @@ def match_copy(view: AccountView, event: ExecutionSeen, is_new_deal: bool, at_us
         if deal is not None and deal.close is not None:
             copy = replace(copy, close_price=deal.price)
         copy = _as_held(view, copy)
+        if view.rules >= OWN_LEVELS and deal is None and event.is_server_event and at_us <= copy.levels_until_us:
+            copy = _with_theirs(copy)
         is_fill = is_opening and deal is not None and deal.close is None
         if is_fill and view.rules >= OWN_LEVELS:
             copy = _awaiting_levels(copy, event, at_us, is_first=not was_held)
@@ -160,7 +162,14 @@ def _awaiting_levels(copy: Copy, event: ExecutionSeen, at_us: int, *, is_first: 
     is_carrying = any(source.relative_stop is not None or source.relative_target is not None for source in carried)
     if not is_carrying or (is_first and (copy.seen_stop is not None or copy.seen_target is not None)):
         return copy
-    return replace(copy, awaits_protection=True, levels_until_us=at_us + PROTECTION_US)
+    return replace(copy, awaits_protection=is_first or copy.awaits_protection, levels_until_us=at_us + PROTECTION_US)
+
+
+def _with_theirs(copy: Copy) -> Copy:
+    """A copy on which the broker has set what an order carried: where that is not what we applied, ours comes again."""
+    ours = copy.applied
+    is_same = ours is None or (copy.seen_stop, copy.seen_target) == (ours.stop, ours.target)
+    return copy if is_same else replace(copy, applied=None)
 
 
 def _with_filled(copy: Copy, event: ExecutionSeen) -> Copy:

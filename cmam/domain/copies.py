@@ -167,8 +167,8 @@ class Copy:
     again_us: int = 0
     part_seq: int = 0
     part: int = 0
-    told_version: int = 0
-    """The leader's record that was decided last for it."""
+    told_levels: tuple[Price | None, Price | None] | None = None
+    """The leader's stop and target as they were told last."""
     levels_until_us: int = 0
     """Until when the broker may still be setting the levels that an order of ours carried, after each of its fills."""
 

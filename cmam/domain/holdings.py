@@ -76,9 +76,9 @@ def take_dealt(view: AccountView, seen: Position, deal: Deal, at_us: int, *, is_
     moved = int(deal.filled_volume) * deal.side.sign
     untold = view.untold.get(seen.position, 0)
     last_ms = known.updated_ms if known is not None else view.closed.get(seen.position, 0)
-    is_same = 0 < seen.updated_ms == last_ms
-    if is_same and shown == held:
-        return view  # a snapshot came before the event of what it shows
+    is_same = seen.updated_ms in (0, last_ms)
+    if is_same and shown == held:  # a snapshot, or the event of another deal, has shown it before
+        return _note_untold(view, seen.position, untold - moved) if untold else view
     is_late = 0 < seen.updated_ms < last_ms or (is_same and untold == moved)
     if not is_late:
         view = _note_untold(view, seen.position, untold + shown - held - moved)

@@ -20,8 +20,8 @@ from cmam.domain.events import (
     Wait,
 )
 from cmam.domain.ids import IntentId
-from cmam.domain.levels import tighter, wanted_levels
-from cmam.domain.quantities import Volume
+from cmam.domain.levels import leader_levels, tighter, wanted_levels
+from cmam.domain.quantities import Price, Volume
 from cmam.domain.reasons import Reason, Verdict
 from cmam.domain.replacing import copied, replace, without
 from cmam.domain.sessions import is_open, next_open
@@ -40,6 +40,16 @@ TRAILED_US = 1_000_000
 
 FINISHED_REMEMBERED = 128
 """Finished copies whose leader has closed too are remembered up to this many; nothing more can come of them."""
+
+
+TELLING_LEVELS = (ChangeKind.OPENED, ChangeKind.REVERSED, ChangeKind.PROTECTED)
+"""Changes whose stop and target become those of the copy."""
+
+
+def told_levels(change: Change) -> tuple[Price | None, Price | None]:
+    """The leader's stop and target as a change tells them."""
+    found = leader_levels(change)
+    return found.stop, found.target
 
 
 # --- decisions ----------------------------------------------------------------------------------------------------
@@ -62,7 +72,8 @@ def take_decision(view: AccountView, event: ChangeDecided, at_us: int) -> Accoun
             return _used_up(view, key)
         return _source_closed(view, key) if change.kind is ChangeKind.CLOSED else view
     if event.goal is None:
-        return view
+        is_told = change.kind is ChangeKind.PROTECTED
+        return put(view, replace(known, told_levels=told_levels(change))) if is_told else view
     copy = replace(
         _unpinned(view, known, event.goal),
         goal=event.goal,
@@ -70,8 +81,9 @@ def take_decision(view: AccountView, event: ChangeDecided, at_us: int) -> Accoun
         retry_at_us=0,
         trouble="",
         change=known.change,
-        told_version=event.cause_version,
     )
+    if change.kind in TELLING_LEVELS:
+        copy = replace(copy, told_levels=told_levels(change))
     match change.kind:
         case ChangeKind.OPENED | ChangeKind.REVERSED if event.wait is Wait.TURN:
             copy = replace(copy, ending=copy.ending or Reason.CLOSED_BY_LEADER, change=change)
@@ -189,7 +201,7 @@ def _new_copy(view: AccountView, event: ChangeDecided, change: Change, former: C
         last_seq=named.last_seq if named is not None else 0,
         not_after_us=event.not_after_us,
         settings_version=event.settings_version,
-        told_version=event.cause_version,
+        told_levels=told_levels(change),
         change=change,
         wait=event.wait,
         wait_until_us=event.wait_until_us,

@@ -11,10 +11,11 @@ from dataclasses import dataclass
 from fractions import Fraction
 
 from cmam.domain.commands import Command, CommandKind
-from cmam.domain.copies import Applied, Copy, CopyKey
+from cmam.domain.copies import Applied, Copy, CopyKey, Intent, IntentState
 from cmam.domain.events import Health, Terms
 from cmam.domain.levels import is_off, tighter, wanted_levels
 from cmam.domain.quantities import Distance, Price, Side, Volume, ceil_to
+from cmam.domain.rules import PARTS_FILL_ON
 from cmam.domain.shares import is_untold, pooled_excess, shares_of
 from cmam.domain.symbols import SymbolSpec
 from cmam.domain.trades import Order, OrderType, Position, TimeInForce
@@ -29,6 +30,8 @@ def needed(view: AccountView, key: CopyKey, now_us: int) -> Iterator[Command]:
     if copy is None or view.health is not Health.RECONCILED or now_us < copy.retry_at_us:
         return
     under_way = {intent.command.kind for intent in view.intents_of(key)}
+    opens = (intent for intent in view.intents_of(key) if intent.command.kind is CommandKind.OPEN)
+    is_opening = any(not _is_vague(view, intent) for intent in opens)
     yield from _of_order(view, copy, under_way)
     position = view.positions.get(copy.position) if copy.position is not None else None
     if position is None:
@@ -41,8 +44,13 @@ def needed(view: AccountView, key: CopyKey, now_us: int) -> Iterator[Command]:
         yield reduction
     if reduction is None or not reduction.whole:
         amendment = _amendment(view, copy, position)
-        if amendment is not None and not under_way & {CommandKind.AMEND_PROTECTION, CommandKind.OPEN}:
+        if amendment is not None and CommandKind.AMEND_PROTECTION not in under_way and not is_opening:
             yield amendment
+
+
+def _is_vague(view: AccountView, intent: Intent) -> bool:
+    """Whether what an open came to is not known yet: what is there of it already is protected meanwhile."""
+    return view.rules >= PARTS_FILL_ON and intent.state is IntentState.UNKNOWN
 
 
 def _is_given_up(view: AccountView, copy: Copy) -> bool:

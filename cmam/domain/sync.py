@@ -13,7 +13,6 @@ from cmam.domain.copies import Copy
 from cmam.domain.events import Health
 from cmam.domain.ids import ChangeKey, SymbolId, order_source, position_source
 from cmam.domain.leading import money_of, symbol_of
-from cmam.domain.levels import merged
 from cmam.domain.link import LinkSettings
 from cmam.domain.policy import Policy
 from cmam.domain.quantities import Quote, Volume
@@ -75,20 +74,17 @@ def _levels(leader: AccountView, view: AccountView, settings: LinkSettings, quot
     """The stops and targets that the leader moved while the link was off: as it began again, nobody told of them."""
     for copy in view.copies.values():
         held = leader.positions.get(copy.leader_position) if copy.leader_position is not None else None
-        spec = view.specs.get(copy.symbol)
-        if copy.link != settings.link or not copy.is_wanted or not copy.goal.has_levels or held is None or spec is None:
+        if copy.link != settings.link or not copy.is_wanted or not copy.goal.has_levels or held is None:
             continue
-        if copy.told_version > settings.since:
-            continue  # what differs now comes as a change of its own, or of another setting
+        if copy.told_levels in (None, (held.stop, held.target)):
+            continue
         has_turned = copy.change is not None and held.side is not copy.change.side
         if has_turned or (held.trailing and copy.goal.trailing):
             continue
         key = ChangeKey(f"sync:{position_source(held.position)}:levels:{leader.version}")
         moved = of_position(leader, held, quote_of)
         moved = replace(moved, key=key, kind=ChangeKind.PROTECTED, volume=Volume(0), before=held.volume)
-        goal = merged(copy.goal, moved, spec, settings.policy)
-        if replace(goal, is_exact=copy.goal.is_exact) != copy.goal:
-            yield moved
+        yield moved
 
 
 def _filled(leader: AccountView, view: AccountView, copy: Copy, held: Position, quote_of: QuoteOf) -> Change:
@@ -96,7 +92,8 @@ def _filled(leader: AccountView, view: AccountView, copy: Copy, held: Position, 
 
     Where that position has a copy of its own already, the order's would be a second one, and is cancelled.
     """
-    if (copy.link, position_source(held.position)) in view.copies:
+    has_turned = copy.change is not None and held.side is not copy.change.side
+    if has_turned or (copy.link, position_source(held.position)) in view.copies:
         return _of_copy(leader, copy, ChangeKind.ORDER_CANCELLED, copy.goal.leader_volume, Volume(0))
     change = of_position(leader, held, quote_of)
     return replace(change, key=ChangeKey(f"sync:{copy.source}:{held.volume}"), origin=copy.leader_order)

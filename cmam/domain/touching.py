@@ -11,10 +11,15 @@ from cmam.domain.booking import copy_of, intent_of
 from cmam.domain.commands import CommandKind
 from cmam.domain.copies import Copy
 from cmam.domain.events import CopyTouched, Event, ExecutionSeen, Reconciled, StopOutSeen
+from cmam.domain.levels import wanted_levels
+from cmam.domain.quantities import Price
 from cmam.domain.rules import OWN_LEVELS, OWN_REQUESTS
 from cmam.domain.shares import losses
 from cmam.domain.trades import ExecutionKind, OrderType
 from cmam.domain.view import AccountView
+
+NEAR_TICKS = 10
+"""A level this near to the one that our order carried is the broker's own: it counts from an average price."""
 
 
 def touches(before: AccountView, after: AccountView, fact: Event) -> Iterator[Event]:
@@ -95,7 +100,7 @@ def _explained(before: AccountView, was: Copy, now: Copy) -> bool:
     return False
 
 
-def _levels(before: AccountView, after: AccountView, was: Copy, now: Copy) -> Iterator[Event]:
+def _levels(before: AccountView, after: AccountView, was: Copy, now: Copy) -> Iterator[CopyTouched]:
     """A level that moved without a request of ours, and without the broker trailing it."""
     kinds = {intent.command.kind for intent in before.intents_of(was.key)}
     position = after.positions.get(now.position) if now.position is not None else None
@@ -125,8 +130,23 @@ def _by_reconcile(before: AccountView, after: AccountView, was: Copy, now: Copy,
         yield CopyTouched(
             link=now.link, source=now.source, what="volume", before=_ours_of(before, was, now), after=now.volume
         )
-    if not was.awaits_protection:
-        yield from _levels(before, after, was, now)
+    for touched in _levels(before, after, was, now):
+        if not was.awaits_protection or (before.rules >= OWN_LEVELS and _is_elses(after, now, touched)):
+            yield touched
+
+
+def _is_elses(view: AccountView, copy: Copy, touched: CopyTouched) -> bool:
+    """Whether a level that came to light after a cut is another than the one that our order carried to the broker."""
+    spec, terms, paid = view.specs.get(copy.symbol), copy.goal.terms, copy.open_price
+    if spec is None or paid is None or not touched.after:
+        return False  # one that is missing may not be set yet
+    carried = wanted_levels(spec, copy.side, copy.goal, paid)
+    ours = carried.stop if touched.what == "stop" else carried.target
+    if terms is not None:
+        distance = terms.relative_stop if touched.what == "stop" else terms.relative_target
+        sign = -copy.side.sign if touched.what == "stop" else copy.side.sign
+        ours = None if distance is None else Price(paid + sign * distance)
+    return ours is None or abs(touched.after - ours) > NEAR_TICKS * spec.tick
 
 
 def touches_of_nets(view: AccountView, fact: Event) -> Iterator[Event]:

@@ -226,3 +226,20 @@ def test_adds_of_unknown_outcome_that_have_all_filled_are_ours_together() -> Non
     pair.hears([pair.reconciled(), HealthChanged(health=Health.RECONCILED)])
     assert (pair.copy.volume, pair.copy.target) == (3 * LOT, 3 * LOT)
     assert not [event for event, _ in pair.said if isinstance(event, CopyTouched)]
+
+
+def test_two_parts_of_one_moment_whose_events_both_show_the_end_are_all_there_is() -> None:
+    """A person closes two of three lots in one millisecond; what the leader adds then is added, and nothing is owed."""
+    pair = Pair()
+    pair.opens(3 * LOT)
+    pair.answer()
+    pair.passes(MINUTE_US)
+    assert pair.copy.position is not None
+    first, second = pair.close(pair.copy.position, LOT)[1], pair.close(pair.copy.position, LOT)[1]
+    assert isinstance(first, ExecutionSeen)
+    assert isinstance(second, ExecutionSeen)
+    pair.hears([replace(first, position=second.position), second])
+    assert (pair.copy.volume, dict(pair.view.untold)) == (LOT, {})
+    pair.passes(1_000_000)
+    pair.grows(3 * LOT, 6 * LOT)
+    assert [(intent.command.kind, intent.command.volume) for intent in pair.waiting] == [(CommandKind.ADD, LOT)]

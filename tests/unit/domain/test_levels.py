@@ -54,6 +54,54 @@ def test_levels_that_the_broker_set_while_the_line_was_cut_are_not_a_persons() -
     assert pair.commands[-1].stop == price("1.09")
 
 
+def test_a_persons_stop_that_comes_to_light_after_the_cut_is_pinned() -> None:
+    """Cut right after the fill for an hour: what the reconcile shows is not what our order carried, but tighter."""
+    pair = Pair()
+    pair.opens(stop=price("1.095"))
+    accepted, filled, _ = pair.events_of(pair.waiting[-1], at="1.1")
+    pair.hears([accepted, filled, HealthChanged(health=Health.DOWN)])
+    pair.passes(3_600_000_000)
+    (held,) = pair.held.values()
+    pair.held[held.position] = replace(held, stop=price("1.097"), updated_ms=pair.now_us // 1_000)
+    pair.hears([pair.reconciled(), HealthChanged(health=Health.RECONCILED)])
+    assert (pair.copy.pinned_stop, len(pair.commands)) == (price("1.097"), 1)
+
+
+def test_a_stop_that_the_broker_sets_back_with_the_rest_of_an_order_is_set_again() -> None:
+    """Half of our limit fills with 1.085, his stop goes to 1.089 and so does ours; the rest sets it to 1.085 again."""
+    pair = Pair()
+    pair.order(stop=price("1.085"), relative_stop=price("0.005"))
+    pair.answer()
+    (number,) = pair.resting
+    pair.hears(pair.order_triggers(number, volume=LOT // 2))
+    pair.passes(5_000_000)
+    pair.order_fills(stop=price("1.085"))
+    pair.answer()
+    pair.protects(stop="1.089")
+    pair.answer()
+    pair.hears(pair.order_triggers(number))
+    pair.answer()
+    assert (levels(pair)[0], pair.copy.pinned_stop) == (price("1.089"), None)
+
+
+def test_parts_that_fill_one_after_the_other_hold_no_stop_back() -> None:
+    """A later part's fill shows the stop, and no event of it follows: the leader's tighter stop waits for none."""
+    pair = Pair()
+    pair.order(stop=price("1.085"), relative_stop=price("0.005"))
+    pair.answer()
+    (number,) = pair.resting
+    pair.hears(pair.order_triggers(number, volume=LOT // 4))
+    pair.order_fills(stop=price("1.085"))
+    pair.passes(1_000_000)
+    pair.answer()
+    fill, _ = pair.order_triggers(number, volume=LOT // 4)
+    assert isinstance(fill, ExecutionSeen)
+    assert fill.position is not None
+    pair.fact(replace(fill, position=replace(fill.position, stop=price("1.085"))))
+    pair.protects(stop="1.089")
+    assert pair.commands[-1].stop == price("1.089")
+
+
 def test_levels_that_move_with_the_average_of_parts_are_not_a_persons() -> None:
     """0.3 fill at 1.1 with the stop at 1.095, the rest at 1.10002: the broker moves the stop by a point, by itself."""
     pair = Pair()

@@ -448,6 +448,21 @@ def test_the_rest_of_an_open_that_may_be_filling_still_is_not_asked_for_again() 
     assert (pair.copy.volume, len(pair.commands), len(pair.view.intents)) == (LOT, 1, 0)
 
 
+def test_what_is_there_of_an_open_of_unknown_outcome_is_protected_meanwhile() -> None:
+    """0.3 of 1.0 are there and nobody knows of the rest: the leader's stop goes out all the same, at once."""
+    pair = Pair()
+    pair.opens()
+    (intent,) = pair.lose()
+    pair.fact(IntentSent(intent=intent.intent))
+    pair.fact(IntentOverdue(intent=intent.intent, why="the connection was lost"))
+    pair.events_of(intent)
+    (held,) = pair.held.values()
+    pair.held[held.position] = replace(held, volume=Volume(3 * LOT // 10))
+    pair.fact(pair.reconciled())
+    pair.protects(stop="1.09")
+    assert [command.kind for command in pair.commands] == [CommandKind.OPEN, CommandKind.AMEND_PROTECTION]
+
+
 def test_what_a_person_added_is_part_of_the_copy() -> None:
     """1.0 raised by hand to 1.5 is left alone; half of the leader is half of it; a full close closes all of it."""
     pair = opened()

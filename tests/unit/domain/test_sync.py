@@ -20,6 +20,7 @@ from tests.factories import (
     a_quote,
     a_view,
     price,
+    some_settings,
 )
 
 
@@ -137,12 +138,27 @@ def test_another_change_after_the_link_began_again_hides_no_stop_that_moved_befo
     assert [found.change.position for found in told] == [500]  # type: ignore[attr-defined]
 
 
-def test_levels_are_left_alone_while_the_link_is_told_of_them() -> None:
-    """Nothing was passed over: what differs now comes as a change of its own, or of another setting."""
+def test_a_part_that_he_closed_since_hides_no_stop_that_moved_before() -> None:
+    """What is told of his volume tells nothing of his stop, which moved while the link was off."""
     pair = Pair()
     pair.opens(stop=price("1.095"))
     pair.answer()
-    assert start(pair, a_leader(held(stop=price("1.08")))) == []
+    pair.link = replace(pair.link, since=pair.view.cursors[pair.link.link].version)
+    pair.reduces(LOT, LOT // 2, stop=price("1.098"))
+    pair.answer()
+    (found,) = start(pair, a_leader(held(volume=LOT // 2, stop=price("1.098"))))
+    assert found.change.kind is ChangeKind.PROTECTED  # type: ignore[attr-defined]
+    assert pair.commands[-1].stop == price("1.09801")
+
+
+def test_other_settings_do_not_touch_a_stop_that_he_has_not_moved() -> None:
+    """A profile that begins again with other levels has them for what comes: what is open keeps its stop."""
+    for settings in ({"copy_sl": "off"}, {"sl_offset": "5"}, {"fixed_sl": "20"}):
+        pair = Pair()
+        pair.opens(stop=price("1.095"))
+        pair.answer()
+        pair.link = replace(some_settings(settings), since=90)
+        assert start(pair, a_leader(held(stop=price("1.095")))) == []
 
 
 def test_a_pending_that_filled_untold_is_told_as_its_fill_and_once() -> None:
