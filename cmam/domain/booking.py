@@ -10,7 +10,7 @@ from cmam.domain.naming import read_label
 from cmam.domain.quantities import Distance, Price, Volume
 from cmam.domain.reasons import Reason
 from cmam.domain.replacing import replace
-from cmam.domain.rules import OWN_LEVELS
+from cmam.domain.rules import DEALS_COUNT, OWN_LEVELS
 from cmam.domain.shares import rejoined
 from cmam.domain.trades import Deal, ExecutionKind, Order, OrderStatus
 from cmam.domain.view import AccountView, put
@@ -101,7 +101,7 @@ def match_copy(view: AccountView, event: ExecutionSeen, is_new_deal: bool, at_us
         copy = _with_order(copy, intent, order, event.kind)
     is_opening = (intent is not None and intent.command.kind is CommandKind.OPEN) or _is_fill_of(copy, event)
     if copy.position is None and is_opening and not copy.share:
-        opened = _opened(event, deal)
+        opened = _opened(event, deal, knows_deals=view.rules >= DEALS_COUNT)
         if opened is not None:
             view, copy = _joined(view, copy, *opened, at_us)
             copy = _with_filled(copy, event)
@@ -121,13 +121,19 @@ def match_copy(view: AccountView, event: ExecutionSeen, is_new_deal: bool, at_us
     return view if copy is known else put(view, copy)
 
 
-def _opened(event: ExecutionSeen, deal: Deal | None) -> tuple[PositionId, Price | None] | None:
-    """The position that an opening order filled into, and at which price; an event may come without its deal."""
+def _opened(event: ExecutionSeen, deal: Deal | None, *, knows_deals: bool) -> tuple[PositionId, Price | None] | None:
+    """The position that an opening order filled into, and at which price.
+
+    An event may come without its deal, or behind a reconcile whose deals are younger than its snapshot: it tells all
+    the same what the order has become.
+    """
     if deal is not None:
         return None if deal.close is not None else (deal.position, deal.price)
     order, position = event.order, event.position
     is_filled = order is not None and order.status is OrderStatus.FILLED and not order.closing
-    if not is_filled or position is None or position.volume <= 0 or event.deal is not None:
+    if not is_filled or position is None or position.volume <= 0:
+        return None
+    if event.deal is not None and (not knows_deals or event.deal.close is not None):
         return None
     return position.position, order.execution_price if order is not None else None
 

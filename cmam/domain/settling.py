@@ -313,10 +313,10 @@ def _past_order(intent: Intent, fact: Reconciled) -> Order | None:
     return next((order for order in orders if order.client_order_id == intent.intent), None)
 
 
-def _may_fill_on(copy: Copy, intent: Intent, fact: Reconciled) -> bool:
+def _may_fill_on(copy: Copy, intent: Intent, fact: Reconciled, *, is_proof: bool) -> bool:
     """Whether a market order has filled in part as far as is known, and may be at the rest of it right now."""
     order = _past_order(intent, fact)
-    is_over = order is not None and order.status is not OrderStatus.ACCEPTED
+    is_over = is_proof if order is None else order.status is not OrderStatus.ACCEPTED
     is_short = copy.position is not None and copy.volume < intent.command.volume
     return intent.command.kind is CommandKind.OPEN and is_short and not is_over
 
@@ -324,7 +324,7 @@ def _may_fill_on(copy: Copy, intent: Intent, fact: Reconciled) -> bool:
 def _open_by_reconcile(
     copy: Copy | None, intent: Intent, fact: Reconciled, now_us: int, *, is_proof: bool, is_careful: bool
 ) -> Iterator[Event]:
-    if is_careful and copy is not None and not is_proof and _may_fill_on(copy, intent, fact):
+    if is_careful and copy is not None and _may_fill_on(copy, intent, fact, is_proof=is_proof):
         return
     if copy is not None and (copy.position is not None or (copy.order is not None and not copy.ended_order)):
         yield IntentSettled(intent=intent.intent, outcome=Outcome.CONFIRMED, reason="found at the broker")

@@ -463,6 +463,23 @@ def test_what_is_there_of_an_open_of_unknown_outcome_is_protected_meanwhile() ->
     assert [command.kind for command in pair.commands] == [CommandKind.OPEN, CommandKind.AMEND_PROTECTION]
 
 
+def test_a_fill_whose_deal_a_reconcile_told_ahead_of_its_position_is_the_copys() -> None:
+    """The deals of a gap were read after its snapshot: the event of the fill brings the position, and no new deal."""
+    pair = Pair()
+    pair.opens()
+    (intent,) = pair.lose()
+    pair.fact(IntentSent(intent=intent.intent))
+    empty = pair.reconciled()
+    accepted, filled = pair.events_of(intent)
+    assert isinstance(filled, ExecutionSeen)
+    assert filled.deal is not None
+    pair.hears([accepted, replace(empty, deals=(filled.deal,)), filled])
+    assert (pair.copy.position, pair.copy.volume) == (filled.deal.position, LOT)
+    pair.closes()
+    pair.answer()
+    assert pair.held == {}
+
+
 def test_what_a_person_added_is_part_of_the_copy() -> None:
     """1.0 raised by hand to 1.5 is left alone; half of the leader is half of it; a full close closes all of it."""
     pair = opened()
