@@ -5,6 +5,7 @@ from __future__ import annotations
 from fractions import Fraction
 from typing import Any
 
+from cmam.domain.booking import PROTECTION_US
 from cmam.domain.changes import Change, ChangeKind
 from cmam.domain.commands import Command, CommandKind
 from cmam.domain.copies import Applied, Copy, CopyKey, CopyState, Cursor, Intent, IntentState
@@ -24,6 +25,7 @@ from cmam.domain.levels import leader_levels, tighter, wanted_levels
 from cmam.domain.quantities import Price, Volume
 from cmam.domain.reasons import Reason, Verdict
 from cmam.domain.replacing import copied, replace, without
+from cmam.domain.rules import OWN_LEVELS
 from cmam.domain.sessions import is_open, next_open
 from cmam.domain.shares import rejoined
 from cmam.domain.view import AccountView, put, resolve
@@ -415,6 +417,11 @@ def _settle_open(view: AccountView, copy: Copy, intent: Intent, event: IntentSet
         return put(view, replace(waiting, refusals=copy.refusals + 1))
     if event.outcome is Outcome.CONFIRMED and copy.refusals:
         copy = replace(copy, refusals=0)
+    is_carrying = intent.command.relative_stop is not None or intent.command.relative_target is not None
+    if is_carrying and event.outcome is Outcome.CONFIRMED and view.rules >= OWN_LEVELS:
+        copy = replace(
+            copy, levels_until_us=at_us + PROTECTION_US
+        )  # a reconcile may be ahead of the broker's own events
     if intent.command.kind is CommandKind.PLACE:
         return put(view, replace(copy, amended_to=terms_of(intent.command), replacing=False))
     if copy.position is None:

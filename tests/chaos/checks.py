@@ -133,8 +133,10 @@ def sized(whole: Whole) -> None:
             wanted, words = source.volume * amount, f"{copy.key} has {volume} of {source.volume} x {amount}"
             reasons = _reasons_for_less(whole, link.follower, copy)
             assert volume < wanted + slack or "touched" in reasons, f"too much: {words}"
-            # `up` closes to below the target, and the target of what was rounded down at its open is less already.
-            roundings = 2 if link.settings.get("partial_rounding") == "up" else 1
+            # `up` closes to below the target, and the target of what was rounded down at its open is less already. What
+            # was lost of a small open is lost of each multiple of it that an add makes.
+            roundings = Fraction(2 if link.settings.get("partial_rounding") == "up" else 1)
+            roundings *= max(Fraction(1), Fraction(source.volume, copy.leader_opened or source.volume))
             assert volume > wanted - slack * roundings or reasons, f"too little, and nothing says why: {words}"
 
 

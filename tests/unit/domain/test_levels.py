@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from cmam.domain.commands import CommandKind
-from cmam.domain.events import ExecutionSeen, Health, HealthChanged, TrailingStopMoved
+from cmam.domain.events import ExecutionSeen, Health, HealthChanged, IntentOverdue, TrailingStopMoved
 from cmam.domain.ids import DealId, OrderId
 from cmam.domain.quantities import Side, Volume
 from cmam.domain.reasons import Reason, Verdict
@@ -130,6 +130,27 @@ def test_levels_that_move_with_the_average_of_parts_are_not_a_persons() -> None:
     assert (pair.copy.volume, pair.copy.seen_stop, pair.copy.pinned_stop) == (LOT, price("1.09501"), None)
     pair.protects(stop="1.09")
     assert pair.commands[-1].stop == price("1.09")
+
+
+def test_a_reconcile_ahead_of_the_events_of_what_it_shows_makes_nobody_touch_a_level() -> None:
+    """It shows the stop that moved with the second part; the events of that part come behind, the old stop first."""
+    pair = Pair()
+    pair.opens(stop=price("1.095"))
+    (intent,) = pair.lose()
+    accepted, filled, protected = pair.events_of(intent, at="1.1")
+    assert isinstance(filled, ExecutionSeen)
+    assert isinstance(protected, ExecutionSeen)
+    assert filled.deal is not None
+    pair.hears([accepted, IntentOverdue(intent=intent.intent, why="the connection was lost")])
+    (held,) = pair.held.values()
+    moved = replace(held, stop=price("1.09501"))
+    pair.held[held.position] = moved
+    pair.fact(replace(pair.reconciled(), deals=(filled.deal,)))
+    pair.hears([
+        replace(filled, position=held),
+        replace(protected, kind=ExecutionKind.ORDER_REPLACED, position=moved),
+    ])  # fmt: skip
+    assert (pair.copy.seen_stop, pair.copy.pinned_stop) == (price("1.09501"), None)
 
 
 def test_levels_of_ours_that_come_to_light_late_are_not_a_persons() -> None:
