@@ -419,9 +419,8 @@ def _settle_open(view: AccountView, copy: Copy, intent: Intent, event: IntentSet
         copy = replace(copy, refusals=0)
     is_carrying = intent.command.relative_stop is not None or intent.command.relative_target is not None
     if is_carrying and event.outcome is Outcome.CONFIRMED and view.rules >= OWN_LEVELS:
-        copy = replace(
-            copy, levels_until_us=at_us + PROTECTION_US
-        )  # a reconcile may be ahead of the broker's own events
+        # A reconcile may have settled it ahead of the events of its levels.
+        copy = replace(copy, levels_until_us=at_us + PROTECTION_US)
     if intent.command.kind is CommandKind.PLACE:
         return put(view, replace(copy, amended_to=terms_of(intent.command), replacing=False))
     if copy.position is None:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 
 from cmam.domain.commands import Command, CommandKind
-from cmam.domain.copies import Applied, Copy, CopyKey, Intent, IntentState
+from cmam.domain.copies import Applied, Copy, CopyKey, IntentState
 from cmam.domain.events import Health, Terms
 from cmam.domain.levels import is_off, tighter, wanted_levels
 from cmam.domain.quantities import Distance, Price, Side, Volume, ceil_to
@@ -30,8 +30,6 @@ def needed(view: AccountView, key: CopyKey, now_us: int) -> Iterator[Command]:
     if copy is None or view.health is not Health.RECONCILED or now_us < copy.retry_at_us:
         return
     under_way = {intent.command.kind for intent in view.intents_of(key)}
-    opens = (intent for intent in view.intents_of(key) if intent.command.kind is CommandKind.OPEN)
-    is_opening = any(not _is_vague(view, intent) for intent in opens)
     yield from _of_order(view, copy, under_way)
     position = view.positions.get(copy.position) if copy.position is not None else None
     if position is None:
@@ -44,13 +42,17 @@ def needed(view: AccountView, key: CopyKey, now_us: int) -> Iterator[Command]:
         yield reduction
     if reduction is None or not reduction.whole:
         amendment = _amendment(view, copy, position)
-        if amendment is not None and CommandKind.AMEND_PROTECTION not in under_way and not is_opening:
+        if amendment is not None and CommandKind.AMEND_PROTECTION not in under_way and not _is_opening(view, key):
             yield amendment
 
 
-def _is_vague(view: AccountView, intent: Intent) -> bool:
-    """Whether what an open came to is not known yet: what is there of it already is protected meanwhile."""
-    return view.rules >= PARTS_FILL_ON and intent.state is IntentState.UNKNOWN
+def _is_opening(view: AccountView, key: CopyKey) -> bool:
+    """Whether an open is under way; what is there already of one whose outcome is not known is protected meanwhile."""
+    return any(
+        intent.command.kind is CommandKind.OPEN
+        and not (view.rules >= PARTS_FILL_ON and intent.state is IntentState.UNKNOWN)
+        for intent in view.intents_of(key)
+    )
 
 
 def _is_given_up(view: AccountView, copy: Copy) -> bool:

@@ -24,6 +24,16 @@ def opened(at: str | None = None, settings: dict[str, str] | None = None, **chan
     return pair
 
 
+def cut_after_its_fill(us: int) -> Pair:
+    """A copy bought at 1.1 with its stop at 1.095 on the way: the line was cut before the broker told of that."""
+    pair = Pair()
+    pair.opens(stop=price("1.095"))
+    accepted, filled, _ = pair.events_of(pair.waiting[-1], at="1.1")
+    pair.hears([accepted, filled, HealthChanged(health=Health.DOWN)])
+    pair.passes(us)
+    return pair
+
+
 def levels(pair: Pair) -> tuple[int | None, int | None]:
     """What the follower's position shows."""
     (held,) = pair.held.values()
@@ -43,11 +53,7 @@ def test_an_open_carries_its_levels_as_distances() -> None:
 
 def test_levels_that_the_broker_set_while_the_line_was_cut_are_not_a_persons() -> None:
     """Cut right after the fill for 30 s: the stop that the reconcile shows is ours, and his wider one is followed."""
-    pair = Pair()
-    pair.opens(stop=price("1.095"))
-    accepted, filled, _ = pair.events_of(pair.waiting[-1], at="1.1")
-    pair.hears([accepted, filled, HealthChanged(health=Health.DOWN)])
-    pair.passes(30_000_000)
+    pair = cut_after_its_fill(30_000_000)
     pair.hears([pair.reconciled(), HealthChanged(health=Health.RECONCILED)])
     assert (levels(pair), pair.copy.pinned_stop) == ((price("1.095"), None), None)
     pair.protects(stop="1.09")
@@ -56,11 +62,7 @@ def test_levels_that_the_broker_set_while_the_line_was_cut_are_not_a_persons() -
 
 def test_a_persons_stop_that_comes_to_light_after_the_cut_is_pinned() -> None:
     """Cut right after the fill for an hour: what the reconcile shows is not what our order carried, but tighter."""
-    pair = Pair()
-    pair.opens(stop=price("1.095"))
-    accepted, filled, _ = pair.events_of(pair.waiting[-1], at="1.1")
-    pair.hears([accepted, filled, HealthChanged(health=Health.DOWN)])
-    pair.passes(3_600_000_000)
+    pair = cut_after_its_fill(3_600_000_000)
     (held,) = pair.held.values()
     pair.held[held.position] = replace(held, stop=price("1.097"), updated_ms=pair.now_us // 1_000)
     pair.hears([pair.reconciled(), HealthChanged(health=Health.RECONCILED)])

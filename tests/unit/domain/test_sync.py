@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from cmam.domain.account import evolve
+from cmam.domain.account import AccountView, evolve
 from cmam.domain.changes import ChangeKind
-from cmam.domain.events import Reconciled
+from cmam.domain.events import ChangeDecided, Reconciled
 from cmam.domain.ids import OrderId, PositionId, SymbolId
-from cmam.domain.quantities import Side, Volume
+from cmam.domain.quantities import Quote, Side, Volume
 from cmam.domain.reasons import Reason, Verdict
 from cmam.domain.sync import at_start
 from cmam.domain.trades import Order, OrderType, Position
@@ -24,7 +24,7 @@ from tests.factories import (
 )
 
 
-def a_leader(*positions: Position, orders: tuple[Order, ...] = ()) -> object:
+def a_leader(*positions: Position, orders: tuple[Order, ...] = ()) -> AccountView:
     """A leader that holds these."""
     view = a_view(account=LEADER)
     return evolve(view, Reconciled(positions=positions, orders=orders), T0_US)
@@ -39,14 +39,14 @@ def held(number: int = 500, volume: int = LOT, **changes: object) -> Position:
     return replace(position, **changes)  # type: ignore[arg-type]
 
 
-def quote_of(symbol: SymbolId) -> object:
+def quote_of(symbol: SymbolId) -> Quote | None:
     """The leader's quote of EURUSD."""
     return a_quote("1.09999", "1.10001") if symbol == 1 else None
 
 
-def start(pair: Pair, leader: object) -> list[object]:
+def start(pair: Pair, leader: AccountView) -> list[ChangeDecided]:
     """Let a follower make up what it missed."""
-    changes = at_start(leader, pair.view, pair.link, quote_of)  # type: ignore[arg-type]
+    changes = at_start(leader, pair.view, pair.link, quote_of)
     return [pair.tell(change) for change in changes]
 
 
@@ -56,7 +56,7 @@ def test_sync_open_is_off_by_default_and_opens_each_position_once() -> None:
     assert start(Pair(), leader) == []
     pair = Pair({"sync_open": "on"})
     (found,) = start(pair, leader)
-    assert found.verdict is Verdict.COPY  # type: ignore[attr-defined]
+    assert found.verdict is Verdict.COPY
     pair.answer()
     assert start(pair, leader) == []
     assert pair.view.cursors == {}
@@ -66,10 +66,10 @@ def test_sync_open_is_off_by_default_and_opens_each_position_once() -> None:
 def test_sync_open_has_its_own_limits() -> None:
     """`sync_max_age` and `sync_max_price_distance`, in pips worse than the leader's entry."""
     old = Pair({"sync_open": "on", "sync_max_age": "9m"})
-    assert start(old, a_leader(held()))[0].reason is Reason.TOO_OLD  # type: ignore[attr-defined]
+    assert start(old, a_leader(held()))[0].reason is Reason.TOO_OLD
     far = Pair({"sync_open": "on", "sync_max_price_distance": "5"})
     far.quotes["EURUSD"] = ("1.10099", "1.10101")
-    assert start(far, a_leader(held()))[0].reason is Reason.PRICE_AWAY  # type: ignore[attr-defined]
+    assert start(far, a_leader(held()))[0].reason is Reason.PRICE_AWAY
 
 
 def test_what_closed_meanwhile_is_closed_and_each_close_stands_alone() -> None:
@@ -120,7 +120,7 @@ def test_a_stop_that_moved_while_the_link_was_off_is_followed_and_once() -> None
     pair.link = replace(pair.link, since=90)
     leader = a_leader(held(stop=price("1.08")))
     (found,) = start(pair, leader)
-    assert (found.change.kind, found.verdict) == (ChangeKind.PROTECTED, Verdict.COPY)  # type: ignore[attr-defined]
+    assert (found.change.kind, found.verdict) == (ChangeKind.PROTECTED, Verdict.COPY)
     assert pair.commands[-1].stop == price("1.08001")
     pair.answer()
     assert start(pair, leader) == []
@@ -135,7 +135,7 @@ def test_another_change_after_the_link_began_again_hides_no_stop_that_moved_befo
     pair.tell(pair.change(source="pdx", position=PositionId(501)))
     pair.answer()
     told = start(pair, a_leader(held(stop=price("1.08")), held(501)))
-    assert [found.change.position for found in told] == [500]  # type: ignore[attr-defined]
+    assert [found.change.position for found in told] == [500]
 
 
 def test_a_part_that_he_closed_since_hides_no_stop_that_moved_before() -> None:
@@ -147,7 +147,7 @@ def test_a_part_that_he_closed_since_hides_no_stop_that_moved_before() -> None:
     pair.reduces(LOT, LOT // 2, stop=price("1.098"))
     pair.answer()
     (found,) = start(pair, a_leader(held(volume=LOT // 2, stop=price("1.098"))))
-    assert found.change.kind is ChangeKind.PROTECTED  # type: ignore[attr-defined]
+    assert found.change.kind is ChangeKind.PROTECTED
     assert pair.commands[-1].stop == price("1.09801")
 
 
@@ -168,7 +168,7 @@ def test_a_pending_that_filled_untold_is_told_as_its_fill_and_once() -> None:
     pair.answer()
     leader = a_leader(held(volume=LOT // 2))
     (found,) = start(pair, leader)
-    assert found.verdict is Verdict.COPY  # type: ignore[attr-defined]
+    assert found.verdict is Verdict.COPY
     assert (pair.copy.leader_filled, pair.copy.target) == (True, LOT // 2)
     assert start(pair, leader) == []
 
@@ -193,7 +193,7 @@ def test_a_pending_whose_position_has_a_copy_already_is_cancelled_and_takes_noth
     pair.answer()
     leader = a_leader(held(volume=LOT // 2))
     (found,) = start(pair, leader)
-    assert (found.change.kind, found.change.source) == (ChangeKind.ORDER_CANCELLED, "oci")  # type: ignore[attr-defined]
+    assert (found.change.kind, found.change.source) == (ChangeKind.ORDER_CANCELLED, "oci")
     pair.answer()
     assert [position.volume for position in pair.held.values()] == [LOT // 2]
     assert (pair.resting, start(pair, leader)) == ({}, [])
@@ -206,7 +206,7 @@ def test_nothing_is_made_up_from_an_account_that_is_not_seen() -> None:
     pair.answer()
     from cmam.domain.events import Health, HealthChanged
 
-    blind = evolve(a_leader(), HealthChanged(health=Health.DOWN), T0_US)  # type: ignore[arg-type]
+    blind = evolve(a_leader(), HealthChanged(health=Health.DOWN), T0_US)
     assert start(pair, blind) == []
 
 
