@@ -154,8 +154,8 @@ MUTATIONS = (
     Mutation(
         "finding wrong protection: a missed level is not amended",
         "cmam/domain/needs.py",
-        "        if amendment is not None and CommandKind.AMEND_PROTECTION not in under_way and not _is_opening(view, key):\n",
-        "        if amendment is None:\n",
+        "if amendment is not None and CommandKind.AMEND_PROTECTION not in under_way and not _is_opening(view, key):",
+        "if amendment is None:",
         (UNIT + "domain/test_levels.py",),
     ),
     Mutation(
