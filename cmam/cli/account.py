@@ -11,7 +11,7 @@ import click
 
 from cmam.cli.account_consent import consent, take_in
 from cmam.cli.account_now import LIST_NUMBERS, LISTS, asked
-from cmam.cli.common import Noun, face, fail, is_interactive, print_json, print_rows, say
+from cmam.cli.common import Noun, carry_out, face, fail, is_interactive, print_json, print_rows, say
 
 if TYPE_CHECKING:
     from cmam.domain.registry import KnownAccount, Registry
@@ -145,18 +145,12 @@ def show(id_: str, offline: bool, history: bool) -> None:
 # --- change ---------------------------------------------------------------------------------------------------------
 
 
-def _carry_out(request: Mapping[str, Any]) -> dict[str, Any]:
-    from cmam import office
-
-    return office.carry_out(face().home, request, command=click.get_current_context().command_path)
-
-
 @account.command()
 @click.argument("id_", metavar="ID")
 @click.argument("name")
 def alias(id_: str, name: str) -> None:
     """Give an account a name of your choice; '' takes it away."""
-    _carry_out({"command": "account.alias", "account": id_, "alias": name})
+    carry_out({"command": "account.alias", "account": id_, "alias": name})
     say(f"{id_} is now called {name}." if name else f"{id_} has no alias any more.")
 
 
@@ -169,7 +163,7 @@ def tag(ids: tuple[str, ...], added: tuple[str, ...], removed: tuple[str, ...]) 
     if not added and not removed:
         raise click.UsageError("expected --add TAG or --remove TAG, found neither.")
     request = {"command": "account.tag", "accounts": list(ids), "add": list(added), "remove": list(removed)}
-    answer = _carry_out(request)
+    answer = carry_out(request)
     say(f"{answer['accounts']} account{'s' if answer['accounts'] != 1 else ''} tagged.")
 
 
@@ -186,7 +180,7 @@ def remove(id_: str, yes: bool) -> None:
     known = find_account(office.read_registry(me.home), id_)
     if is_interactive() and not yes:
         click.confirm(f"Forget {known.shown} ({known.account}) and its tokens?", abort=True, err=True)
-    _carry_out({"command": "account.remove", "account": str(known.account)})
+    carry_out({"command": "account.remove", "account": str(known.account)})
     store = office.secrets_of(me.home, office.settings_of(me.home).secrets)
     store.update(lambda vault: without_accounts(vault, [known.account]))
     say(f"{known.shown} is forgotten; its history stays.")
@@ -274,7 +268,7 @@ def confirm_symbol(id_: str, symbol: str, yes: bool) -> None:
             say(f"  {name}: {old}" + (f" → {new}" if old != new else ""))
         if is_interactive() and not yes:
             click.confirm(f"Trade {symbol} on {known.shown} as it is now?", abort=True, err=True)
-    answer = _carry_out({"command": "symbol.confirm", "account": str(known.account), "symbol": symbol})
+    answer = carry_out({"command": "symbol.confirm", "account": str(known.account), "symbol": symbol})
     if face().as_json:
         print_json(answer)
     say(f"{symbol} of {known.shown} is confirmed: it may be opened again.")

@@ -170,6 +170,13 @@ def say(text: str, *, error: bool = False) -> None:
         click.echo(prefix + text, err=True)
 
 
+def carry_out(request: Mapping[str, Any]) -> dict[str, Any]:
+    """Have a request carried out, by the running copier or beside it, on record as the command that runs."""
+    from cmam import office
+
+    return office.carry_out(face().home, request, command=click.get_current_context().command_path)
+
+
 def counted(number: int, noun: str) -> str:
     """A number with its noun, as people say it."""
     if number == 1:

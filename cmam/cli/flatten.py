@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from cmam.cli.common import Exit, Verb, counted, face, fail, is_interactive, print_json, say
-from cmam.cli.profile_end import live_rows
+from cmam.cli.common import Exit, Verb, carry_out, counted, face, fail, is_interactive, print_json, say
+from cmam.cli.target import live_rows, one_target
 
 if TYPE_CHECKING:
     from cmam.actors.status import StatusBoard
@@ -18,20 +18,6 @@ WAIT_S = 60.0
 """How long a flatten may take until nothing is left, unless it is said otherwise."""
 LOOK_S = 0.2
 ROWS_SHOWN_MAX = 40
-
-
-def _target(profile: str | None, account: str | None, everything: bool) -> dict[str, Any]:
-    """The one target that was named; none is a usage error, since guessing could close the wrong thing."""
-    named = [name for name in (profile, account, "all" if everything else None) if name]
-    if len(named) != 1:
-        raise click.UsageError("expected one of PROFILE, --account ID and --all.")
-    return {"profile": profile, "account": account, "all": everything}
-
-
-def _carry_out(request: Mapping[str, Any]) -> dict[str, Any]:
-    from cmam import office
-
-    return office.carry_out(face().home, request, command=click.get_current_context().command_path)
 
 
 def _seconds(text: str | None) -> float | None:
@@ -73,7 +59,7 @@ def flatten(
         if profile is not None:
             raise click.UsageError(f"expected --wait with seconds, found {wait!r}.")
         profile, span_s = wait, WAIT_S
-    target = _target(profile, account, everything)
+    target = one_target(profile, account, everything)
     if whole and not account:
         raise click.UsageError("expected --account ID with --whole, found no single account.")
     if direct:
@@ -95,7 +81,7 @@ def _flatten(target: Mapping[str, Any], *, whole: bool, yes: bool, is_waiting: b
     rows = live_rows(target)
     _ask(rows, yes=yes, whole=whole)
     try:
-        answer = _carry_out({"command": "flatten", **target, "whole": whole})
+        answer = carry_out({"command": "flatten", **target, "whole": whole})
         is_running = office.ask_running(face().home, {"command": "status"}) is not None
     except StoreHeld as held:
         fail(f"{held} {_beside(target)}", Exit.HELD)
@@ -296,28 +282,3 @@ def _direct_document(found: tuple[Found, ...]) -> dict[str, Any]:
             for seen in found
         ],
     }
-
-
-# --- again ------------------------------------------------------------------------------------------------------------
-
-
-@click.command(cls=Verb)
-@click.argument("profile", required=False)
-@click.option("--account", metavar="ID", help="One follower.")
-@click.option("--all", "everything", is_flag=True, help="Every profile.")
-@click.option("--guard", metavar="NAME", default="", help="Only this guard's latch, such as daily_loss or flatten.")
-@click.option("--yes", is_flag=True, help="Do not ask.")
-def rearm(profile: str | None, account: str | None, everything: bool, guard: str, yes: bool) -> None:
-    """Open the latches of guards, stop-outs and flatten again; refused while their condition holds or copies close."""
-    open_again(_target(profile, account, everything), guard, yes=yes)
-
-
-def open_again(target: dict[str, Any], guard: str, *, yes: bool) -> None:
-    """Ask, open the latches of a target, and say how many links that were: both `rearm` commands are this."""
-    if is_interactive() and not yes:
-        click.confirm("Let these links open again?", abort=True, err=True)
-    answer = _carry_out({"command": "rearm", **target, "guard": guard})
-    if face().as_json:
-        print_json(answer)
-    links = answer["rearmed"]
-    say(f"{links} link{'s are' if links != 1 else ' is'} armed again ({answer['guard']}).")

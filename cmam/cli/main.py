@@ -28,7 +28,7 @@ class Root(Lazy):
         "pause": ("cmam.cli.run", "Open nothing new; go on managing what is open."),
         "resume": ("cmam.cli.run", "Open again."),
         "flatten": ("cmam.cli.flatten", "Close every copy now, and keep it closed."),
-        "rearm": ("cmam.cli.flatten", "Open again after a guard or a flatten."),
+        "rearm": ("cmam.cli.rearm", "Open again after a guard or a flatten."),
         "replay": ("cmam.cli.replay", "Rebuild the past from the log, and verify every decision."),
         "audit": ("cmam.cli.audit", "Show what was copied, skipped and why."),
         "backup": ("cmam.cli.backups", "Copy the log while it is written, and check the copy."),

@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from cmam.cli.common import Noun, face, key_values, print_json, print_rows, say
+from cmam.cli.common import Noun, carry_out, face, key_values, print_json, print_rows, say
 from cmam.cli.profile_check import check
-from cmam.cli.profile_end import adopt, delete, disable, rearm
+from cmam.cli.profile_end import adopt, delete, disable
 from cmam.cli.profile_file import apply, export
 from cmam.cli.profile_symbols import symbols
+from cmam.cli.rearm import rearm_profile
 
 if TYPE_CHECKING:
     from cmam.domain.link import ProfileView
@@ -32,14 +33,8 @@ def profile() -> None:
     """Say who follows whom, and how: a leader, its followers, and the policy of each link."""
 
 
-for verb in (adopt, apply, check, delete, disable, export, rearm, symbols):
+for verb in (adopt, apply, check, delete, disable, export, rearm_profile, symbols):
     profile.add_command(verb)
-
-
-def _carry_out(request: Mapping[str, Any]) -> dict[str, Any]:
-    from cmam import office
-
-    return office.carry_out(face().home, request, command=click.get_current_context().command_path)
 
 
 def _registry() -> Registry:
@@ -69,7 +64,7 @@ def create(
         raise click.UsageError("expected --leader ID, found none.")
     if not followers + slaves:
         raise click.UsageError("expected at least one --follower ID, found none.")
-    answer = _carry_out(
+    answer = carry_out(
         {
             "command": "profile.create",
             "name": name,
@@ -176,7 +171,7 @@ def set_(
     if not wanted and not unset:
         raise click.UsageError("expected at least one NAME=VALUE or --unset NAME, found none.")
     request = {"command": "profile.set", "profile": name, "follower": follower, "settings": wanted}
-    answer = _carry_out({**request, "unset": list(unset)})
+    answer = carry_out({**request, "unset": list(unset)})
     if face().as_json:
         print_json(answer)
     links = answer["links"]
@@ -188,5 +183,5 @@ def set_(
 @click.argument("name")
 def enable(name: str) -> None:
     """Copy again: what the leader closed or protected meanwhile is followed, what he opened is not."""
-    _carry_out({"command": "profile.enable", "profile": name})
+    carry_out({"command": "profile.enable", "profile": name})
     say(f"{name} is enabled.")

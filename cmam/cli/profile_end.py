@@ -1,22 +1,14 @@
-"""Ends and second starts of profiles: disable, delete, re-arm, adopt. Nothing is left open or closed silently."""
+"""Ends of profiles, and what goes on beside another copier's: disable, delete, adopt. Nothing is left open silently."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
+from typing import Any
 
 import click
 
-from cmam.cli.common import Exit, Verb, face, fail, is_interactive, print_json, say
-
-if TYPE_CHECKING:
-    from cmam.domain.account import AccountView, Copy
-
-
-def _carry_out(request: Mapping[str, Any]) -> dict[str, Any]:
-    from cmam import office
-
-    return office.carry_out(face().home, request, command=click.get_current_context().command_path)
+from cmam.cli.common import Exit, Verb, carry_out, face, fail, is_interactive, print_json, say
+from cmam.cli.target import live_rows
 
 
 def ending_options(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -62,7 +54,7 @@ def _closing(copies: str | None) -> str:
 
 
 def _end(command: str, name: str, copies: str | None, keep_pendings: bool, yes: bool) -> None:
-    live = _live_copies(name)
+    live = live_rows({"profile": name})
     verb = command.removeprefix("profile.")
     if live and copies is None:
         _list(name, live)
@@ -78,7 +70,7 @@ def _end(command: str, name: str, copies: str | None, keep_pendings: bool, yes: 
     if is_interactive() and not yes:
         click.confirm(f"{verb.capitalize()} {name}?", abort=True, err=True)
     request = {"command": command, "profile": name, "copies": copies or "", "keep_pendings": keep_pendings}
-    answer = _carry_out(request)
+    answer = carry_out(request)
     if face().as_json:
         print_json({**answer, "copies": copies or "none", "live": live})
 
@@ -93,63 +85,7 @@ def _list(name: str, live: list[dict[str, Any]]) -> None:
         say(f"  {copy['follower_name']}: {what}, {where}{stop}")
 
 
-def live_rows(target: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """The live copies of a target by the log: of a profile, an account, or all, those of deleted profiles too."""
-    from cmam import office
-    from cmam.domain.operate import find_account, find_profile
-
-    folded = office.read_fold(face().home)
-    registry = folded.registry
-    names = {link: profile.name for profile in registry.live_profiles() for link in profile.links}
-    links = set(find_profile(registry, str(target["profile"])).links) if target.get("profile") else None
-    only = find_account(registry, str(target["account"])).account if target.get("account") else None
-    return [
-        {
-            "profile": names.get(copy.link, "deleted"),
-            "follower": int(account),
-            "follower_name": registry.accounts[account].shown if account in registry.accounts else str(account),
-            **_row(view, copy),
-        }
-        for account, view in sorted(folded.accounts.items())
-        for copy in view.copies.values()
-        if only in (None, account) and (links is None or copy.link in links)
-    ]
-
-
-def _row(view: AccountView, copy: Copy) -> dict[str, Any]:
-    from cmam.domain.quantities import units_text
-
-    position = view.positions.get(copy.position) if copy.position is not None else None
-    order = view.orders.get(copy.order) if copy.order is not None else None
-    symbol = next((name for name, entry in view.names.items() if entry.symbol == copy.symbol), str(copy.symbol))
-    return {
-        "symbol": symbol,
-        "side": copy.side.value,
-        "volume": units_text(copy.volume or (order.volume if order is not None else 0)),
-        "state": copy.state.value,
-        "position": int(copy.position) if copy.position is not None else None,
-        "order": int(order.order) if order is not None else None,
-        "stop": position is not None and position.stop is not None,
-    }
-
-
-def _live_copies(name: str) -> list[dict[str, Any]]:
-    return live_rows({"profile": name})
-
-
 # --- again ------------------------------------------------------------------------------------------------------------
-
-
-@click.command(cls=Verb)
-@click.argument("name")
-@click.option("--guard", metavar="NAME", default="", help="Only this guard's latch, such as daily_loss or flatten.")
-@click.option("--follower", metavar="ID", help="Only this follower's link.")
-@click.option("--yes", is_flag=True, help="Do not ask.")
-def rearm(name: str, guard: str, follower: str | None, yes: bool) -> None:
-    """The same as `cmam rearm NAME`, for one follower if wanted."""
-    from cmam.cli.flatten import open_again
-
-    open_again({"profile": name, "account": follower}, guard, yes=yes)
 
 
 @click.command(cls=Verb)
@@ -166,7 +102,7 @@ def adopt(name: str, follower: str | None, store: str, yes: bool) -> None:
     """
     if is_interactive() and not yes:
         click.confirm(f"Is every other copier of {name}'s followers stopped for good?", abort=True, err=True)
-    answer = _carry_out({"command": "profile.adopt", "profile": name, "follower": follower, "store": store})
+    answer = carry_out({"command": "profile.adopt", "profile": name, "follower": follower, "store": store})
     if face().as_json:
         print_json(answer)
     say(f"{answer['profile']} copies on beside what {', '.join(answer['stores'])} left.")

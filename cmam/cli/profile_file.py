@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from cmam.cli.common import Exit, Verb, face, fail, is_interactive, print_json, say
+from cmam.cli.common import Exit, Verb, carry_out, face, fail, is_interactive, print_json, say
 
 VALUE_SHOWN_MAX = 60
 
@@ -27,7 +27,6 @@ def apply(file: Path, yes: bool, dry_run: bool, copies: str | None, keep_pending
     The difference is shown first. All of the file is taken or nothing of it. Without a terminal and without --yes only
     the difference is printed, and the exit code is 1 where there is one. docs/profiles.md explains the file.
     """
-    from cmam import office
     from cmam.config.profile_file import ProfileFileInvalid, read_profile_file
 
     try:
@@ -36,7 +35,7 @@ def apply(file: Path, yes: bool, dry_run: bool, copies: str | None, keep_pending
     except ProfileFileInvalid as invalid:
         fail(f"Nothing of {file} was taken:\n{invalid}", Exit.USAGE)
     request = {"command": "profile.apply", "profiles": profiles}
-    shown = office.carry_out(face().home, {**request, "dry_run": True}, command="cmam profile apply")
+    shown = carry_out({**request, "dry_run": True})
     _show(shown["profiles"])
     if not shown["different"]:
         say("Nothing is different.")
@@ -48,7 +47,7 @@ def apply(file: Path, yes: bool, dry_run: bool, copies: str | None, keep_pending
             fail("Nothing was changed: there is nobody to ask. Add --yes to apply this difference.")
         click.confirm("Apply this?", abort=True, err=True)
     choice = {"copies": copies or "", "keep_pendings": keep_pendings, "expect": shown["digest"]}
-    office.carry_out(face().home, {**request, **choice}, command="cmam profile apply")
+    carry_out({**request, **choice})
     say("Applied; it takes effect from the next decision and touches no open copy.")
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from cmam.cli.common import Exit, Verb, face, fail, print_json, say
+from cmam.cli.common import Exit, Verb, carry_out, face, fail, print_json, say
 
 if TYPE_CHECKING:
     from cmam.domain.account import AccountView
@@ -142,7 +142,6 @@ def _follower_symbol(view: AccountView, name: str) -> str:
 
 
 def _load(folded: Fold, profile: ProfileView, links: list[Link], file: Path, follower: str | None) -> None:
-    from cmam import office
     from cmam.config.symbols_file import SymbolsFileUnreadable, read_symbols_file
     from cmam.domain.table import read_table, write_table
 
@@ -163,7 +162,7 @@ def _load(folded: Fold, profile: ProfileView, links: list[Link], file: Path, fol
         "follower": follower,
         "settings": {"symbols.table": write_table(table.rows)},
     }
-    answer = office.carry_out(face().home, request, command="cmam profile symbols load")
+    answer = carry_out(request)
     if face().as_json:
         print_json({"profile": answer["profile"], "rows": len(table.rows), "links": answer["links"]})
     rows, held = len(table.rows), answer["links"]

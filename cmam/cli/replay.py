@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import math
 import sys
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -14,9 +14,6 @@ from cmam.cli.common import Exit, Verb, console, face, print_json, say
 from cmam.cli.replay_span import extent, place, refuse_impossible, refuse_turned
 
 if TYPE_CHECKING:
-    from rich.text import Text
-
-    from cmam.domain.events import Event
     from cmam.domain.registry import Registry
     from cmam.store.envelope import Recorded
     from cmam.store.log import EventLog
@@ -254,32 +251,6 @@ def _show(record: Recorded) -> None:
             }
         )
         return
+    from cmam.cli.record_line import record_line
+
     console().print(record_line(record), soft_wrap=True)
-
-
-def record_line(record: Recorded) -> Text:
-    """A record in one line."""
-    from rich.text import Text
-
-    from cmam.store.text import iso
-
-    return Text.assemble(
-        (f"{record.position:>6} ", "dim"),
-        f"{(iso(record.at_us) or '')[11:-1]} ",
-        (f"{record.stream:<18} ", "cyan"),
-        (f"{record.topic} ", "bold"),
-        _gist(record.event),
-    )
-
-
-def _gist(event: Event) -> str:
-    """The few words of an event that a person looks for."""
-    from cmam.store.envelope import event_builtins
-
-    return ", ".join(_words(event_builtins(event)))
-
-
-def _words(data: Mapping[str, Any]) -> Iterable[str]:
-    for name, value in data.items():
-        if isinstance(value, str | int) and not isinstance(value, bool) and value not in ("", 0):
-            yield f"{name}={value if len(str(value)) <= 60 else str(value)[:59] + '…'}"

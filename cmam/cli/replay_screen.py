@@ -172,7 +172,7 @@ def _pace(speed: float) -> str:
 
 
 def _line(record: Recorded) -> RenderableType:
-    from cmam.cli.replay import record_line
+    from cmam.cli.record_line import record_line
 
     line = record_line(record)
     line.no_wrap, line.overflow = True, "ellipsis"

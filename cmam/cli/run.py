@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from cmam.cli.common import Face, Verb, counted, face, fail, is_orphaned, print_json, say
+from cmam.cli.common import Face, Verb, carry_out, counted, face, fail, is_orphaned, print_json, say
+from cmam.cli.target import one_target
 
 if TYPE_CHECKING:
     from cmam.actors.ending import Ended
@@ -294,13 +295,7 @@ def _watch(me: Face) -> None:
 
 
 def _switch(command: str, profile: str | None, account: str | None, everything: bool) -> Mapping[str, Any]:
-    from cmam import office
-
-    named = [name for name in (profile, account, "all" if everything else None) if name]
-    if len(named) != 1:
-        raise click.UsageError("expected one of PROFILE, --account ID and --all.")
-    request = {"command": command, "profile": profile, "account": account, "all": everything}
-    return office.carry_out(face().home, request, command=f"cmam {command}")
+    return carry_out({"command": command, **one_target(profile, account, everything)})
 
 
 def _switched(answer: Mapping[str, Any], word: str) -> None:

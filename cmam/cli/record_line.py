@@ -1,0 +1,40 @@
+"""One record of the log as a line that a person reads."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from rich.text import Text
+
+    from cmam.domain.events import Event
+    from cmam.store.envelope import Recorded
+
+
+def record_line(record: Recorded) -> Text:
+    """A record in one line."""
+    from rich.text import Text
+
+    from cmam.store.text import iso
+
+    return Text.assemble(
+        (f"{record.position:>6} ", "dim"),
+        f"{(iso(record.at_us) or '')[11:-1]} ",
+        (f"{record.stream:<18} ", "cyan"),
+        (f"{record.topic} ", "bold"),
+        _gist(record.event),
+    )
+
+
+def _gist(event: Event) -> str:
+    """The few words of an event that a person looks for."""
+    from cmam.store.envelope import event_builtins
+
+    return ", ".join(_words(event_builtins(event)))
+
+
+def _words(data: Mapping[str, Any]) -> Iterable[str]:
+    for name, value in data.items():
+        if isinstance(value, str | int) and not isinstance(value, bool) and value not in ("", 0):
+            yield f"{name}={value if len(str(value)) <= 60 else str(value)[:59] + '…'}"

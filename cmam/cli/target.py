@@ -1,0 +1,61 @@
+"""What a command is to act upon: a profile, an account or all, and the live copies that this means."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from cmam.cli.common import face
+
+if TYPE_CHECKING:
+    from cmam.domain.account import AccountView, Copy
+
+
+def one_target(profile: str | None, account: str | None, everything: bool) -> dict[str, Any]:
+    """The one target that was named; none is a usage error, since guessing could close the wrong thing."""
+    named = [name for name in (profile, account, "all" if everything else None) if name]
+    if len(named) != 1:
+        raise click.UsageError("expected one of PROFILE, --account ID and --all.")
+    return {"profile": profile, "account": account, "all": everything}
+
+
+def live_rows(target: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """The live copies of a target by the log: of a profile, an account, or all, those of deleted profiles too."""
+    from cmam import office
+    from cmam.domain.operate import find_account, find_profile
+
+    folded = office.read_fold(face().home)
+    registry = folded.registry
+    names = {link: profile.name for profile in registry.live_profiles() for link in profile.links}
+    links = set(find_profile(registry, str(target["profile"])).links) if target.get("profile") else None
+    only = find_account(registry, str(target["account"])).account if target.get("account") else None
+    return [
+        {
+            "profile": names.get(copy.link, "deleted"),
+            "follower": int(account),
+            "follower_name": registry.accounts[account].shown if account in registry.accounts else str(account),
+            **_row(view, copy),
+        }
+        for account, view in sorted(folded.accounts.items())
+        for copy in view.copies.values()
+        if only in (None, account) and (links is None or copy.link in links)
+    ]
+
+
+def _row(view: AccountView, copy: Copy) -> dict[str, Any]:
+    from cmam.domain.quantities import units_text
+
+    position = view.positions.get(copy.position) if copy.position is not None else None
+    order = view.orders.get(copy.order) if copy.order is not None else None
+    symbol = next((name for name, entry in view.names.items() if entry.symbol == copy.symbol), str(copy.symbol))
+    return {
+        "symbol": symbol,
+        "side": copy.side.value,
+        "volume": units_text(copy.volume or (order.volume if order is not None else 0)),
+        "state": copy.state.value,
+        "position": int(copy.position) if copy.position is not None else None,
+        "order": int(order.order) if order is not None else None,
+        "stop": position is not None and position.stop is not None,
+    }
