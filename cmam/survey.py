@@ -28,9 +28,6 @@ from cmam.openapi.inspection import WEEK_MS, Inspection
 from cmam.openapi.transport import connect
 from cmam.store.fold import Fold
 
-QUOTED_MAX = 400
-"""So many symbols of an account are asked for quotes at most."""
-
 
 @dataclass(slots=True)
 class Seen:
@@ -140,7 +137,7 @@ def _look_at(desk: Inspection, vault: Vault, folded: Fold, known: KnownAccount, 
         start_ms = now_ms - min(days * 86_400_000, WEEK_MS - 120_000)
         deals = desk.deals(known.account, start_ms, now_ms + 60_000)
         orders = desk.past_orders(known.account, start_ms, now_ms + 60_000)
-    quotes = desk.quotes(known.account, [name.symbol for name in enabled[:QUOTED_MAX]])
+    quotes = desk.quotes(known.account, [name.symbol for name in enabled])
     names = {name.symbol: name.name for name in listed.symbols}
     before = evolve(view, HealthChanged(health=Health.SUBSCRIBED), clock.now())
     books = Reconciled(positions=held.positions, orders=held.orders, deals=deals, past_orders=orders)

@@ -226,7 +226,7 @@ class Pair:
     def tell(self, change: Change, **inputs: object) -> ChangeDecided:
         """Let the follower decide a change, with quotes of now."""
         self._cause += 1
-        known = gather(self.view, change, self.link, self.quote, warming=self.warming)
+        known = gather(self.view, change, self.link, self.quote, is_warming=lambda: self.warming)
         turn = decide_change(
             self.view,
             self.link,
@@ -330,7 +330,13 @@ class Pair:
         def look(copy: Copy, link: LinkSettings) -> Inputs:
             quote = self.leader_quote()
             return gather_for_copy(
-                self.view, copy, link, self.quote, leader_quote=quote, leader=self.leader, warming=self.warming
+                self.view,
+                copy,
+                link,
+                self.quote,
+                leader_quote=quote,
+                leader=self.leader,
+                is_warming=lambda: self.warming,
             )
 
         for fact in wakes(self.view, {LINK: self.link}, look, self.now_us):

@@ -199,6 +199,7 @@ class AccountActor(Watched):
             if not self._questions.asks_past:
                 self._following.look_for_twin()
             self._following.note_findings()
+            self._desk.ensure_held_quotes()
             self._desk.health(Health.RECONCILED)
             self._questions.keep_refreshing()
             self._watches.keep_sampling()
@@ -240,7 +241,7 @@ class AccountActor(Watched):
         self._questions.executed(message.fact)
         if self._questions.holds(message):
             return
-        self._desk.ensure_traded_spec(message.fact)
+        self._desk.ensure_traded(message.fact)
         before, twin = self._view, self._following.twin_in_report(message.fact)
         self._desk.fact(message.fact, received_us=message.received_us)
         if twin:

@@ -182,7 +182,7 @@ class Asides:
 
     def _offset_ms(self) -> int:
         """The broker's clock minus ours."""
-        return self._desk.ports.board.clock(self._desk.feed).offset_ms
+        return self._desk.ports.board.clock(self._desk.quotes.feed).offset_ms
 
     def _next_week(self, history: History) -> None:
         history.page_ms, history.has_money = history.to_ms, False

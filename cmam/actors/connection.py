@@ -122,7 +122,7 @@ class ConnectionActor(Watched):
                 if self._is_ready(message.account):
                     self._tell_account(message.account, m.SessionMoved(Health.AUTHORISED))
             case m.Answered():
-                log.debug("< %s answered %s", self._name, message.question)
+                self._feeds.answered(message.question)
             case m.Unanswered():
                 self._feeds.refused(message)
             case m.Begin():

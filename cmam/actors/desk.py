@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 
 from cmam.actors import messages as m
+from cmam.actors.account_quotes import AccountQuotes
 from cmam.actors.followers import Followers
 from cmam.actors.preparation import snapshot
 from cmam.actors.runtime import Directory
@@ -94,9 +95,8 @@ class Desk:
         self.name = m.account_name(view.account)
         self.specs: dict[SymbolId, SymbolSpec] = dict(view.specs)
         """What the broker said of each symbol last; on record are those that were needed."""
-        self.feed = ""
-        """Whose quotes this account reads; empty until its symbols are known."""
-        self.followers = Followers(view.account, ports.directory, self.quote, ports.told, ports.past)
+        self.quotes = AccountQuotes(view.account, ports.connection, ports.board, ports.clock, self._ask_quotes)
+        self.followers = Followers(view.account, ports.directory, self.quotes.newest, ports.told, ports.past)
         self._limiter = m.limiter_name(ports.connection)
         self._unrecorded = Unrecorded(view.account, ports.spent)
         self._withdrawn: frozenset[IntentId] = frozenset()
@@ -293,26 +293,33 @@ class Desk:
             if entry is not None:
                 self._ensure_spec(entry.symbol)
 
-    def ensure_traded_spec(self, fact: Event) -> None:
-        """Have the symbol of an execution on record before it: followers and replay read it from there."""
+    def ensure_traded(self, fact: Event) -> None:
+        """Have the symbol of an execution on record before it, where followers and replay read it, and its quotes."""
         if isinstance(fact, ExecutionSeen):
             traded = fact.position or fact.order
             if traded is not None:
                 self._ensure_spec(traded.symbol)
+                self.quotes.want(traded.symbol)
 
     def _ensure_spec(self, symbol: SymbolId) -> None:
         spec = self.specs.get(symbol)
         if spec is not None and self.view.specs.get(symbol) != spec:
             self.fact(SymbolSpecSeen(spec=spec))
 
-    def quote(self, symbol: SymbolId) -> Quote | None:
-        """The newest quote of one of the account's symbols."""
-        return self.ports.board.quote(self.feed, symbol) if self.feed else None
+    def ensure_held_quotes(self) -> None:
+        """Have the quotes of everything that the account holds."""
+        for position in self.view.positions.values():
+            self.quotes.want(position.symbol)
+        for order in self.view.orders.values():
+            self.quotes.want(order.symbol)
+
+    def _ask_quotes(self, wanted: m.QuotesWanted) -> None:
+        self.tell(m.connection_name(self.ports.connection), wanted)
 
     def quote_by_name(self, name: str) -> Quote | None:
         """The newest quote of a symbol by its name on this account."""
         entry = self.view.names.get(name)
-        return self.quote(entry.symbol) if entry is not None else None
+        return self.quotes.newest(entry.symbol) if entry is not None else None
 
 
 def _lane(recorded: IntentRecorded) -> Lane:

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from itertools import count
 
 from cmam.actors import messages as m
 from cmam.domain.ids import AccountId
@@ -18,7 +20,27 @@ from cmam.openapi.quotes import QuoteBoard
 log = logging.getLogger(__name__)
 
 QUOTES = "quotes "
-"""How the question for a feed's quotes begins; the feed follows."""
+"""How the name of a question for quotes begins; its number follows."""
+NO_SUCH_SYMBOL = ("SYMBOL_NOT_FOUND", "UNKNOWN_SYMBOL")
+"""Refusals for the sake of one symbol among many: which it is turns out by halves."""
+
+
+@dataclass(slots=True)
+class Carried:
+    """A feed and the account that carries it: the symbols it was asked for, and those that the broker has not."""
+
+    account: int
+    asked: set[int] = field(default_factory=set)
+    refused: set[int] = field(default_factory=set)
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A question for quotes that is on its way."""
+
+    feed: str
+    carried: Carried
+    symbols: tuple[int, ...]
 
 
 class Feeds:
@@ -31,20 +53,24 @@ class Feeds:
         self._reply_to = reply_to
         self._is_ready = is_ready
         self._ask = ask
-        self._members: dict[str, dict[int, tuple[int, ...]]] = {}
+        self._members: dict[str, dict[int, set[int]]] = {}
         self._feed_of: dict[int, str] = {}
-        self._carried: dict[str, tuple[int, set[int]]] = {}
+        self._carried: dict[str, Carried] = {}
+        self._under_way: dict[str, Asked] = {}
+        self._again: set[str] = set()
+        self._numbers = count(1)
 
     def want(self, message: m.QuotesWanted) -> None:
-        """Note what an account wants of its feed, and see to it."""
-        account, feed = message.account, message.feed
+        """Note what an account wants of its feed besides what it wanted before, and see to it."""
+        account, feed, symbols = message.account, message.feed, set(message.symbols)
         if self._feed_of.get(account, feed) != feed:
             self.forget(account)
         self._feed_of[account] = feed
-        self._members.setdefault(feed, {})[account] = message.symbols
-        carrier, subscribed = self._carried.get(feed, (0, set()))
-        if carrier and self._is_ready(carrier):
-            self._subscribe(feed, carrier, subscribed, set(message.symbols) - subscribed)
+        members = self._members.setdefault(feed, {})
+        members[account] = members.get(account, set()) | symbols
+        carried = self._carried.get(feed)
+        if carried is not None and self._is_ready(carried.account):
+            self._subscribe(feed, carried, symbols)
         else:
             self._have_carried(feed)
 
@@ -55,47 +81,84 @@ class Feeds:
         self._lose(feed, account)
 
     def tend(self) -> None:
-        """Have each feed carried by one account that is authorised."""
+        """Have each feed carried by one account that is authorised, and ask again what was refused for the moment."""
+        again, self._again = self._again, set()
         for feed in self._members:
-            if not self._is_ready(self._carried.get(feed, (0, set()))[0]):
+            carried = self._carried.get(feed)
+            if carried is None or not self._is_ready(carried.account):
                 self._have_carried(feed)
+            elif feed in again:
+                self._subscribe(feed, carried, self._wanted(feed))
+
+    def _wanted(self, feed: str) -> set[int]:
+        return set().union(*self._members[feed].values())
 
     def _have_carried(self, feed: str) -> None:
         """Let the first account of a feed that is authorised carry it, with all symbols that its accounts want."""
-        members = self._members[feed]
-        carrier = next((account for account in members if self._is_ready(account)), 0)
+        carrier = next((account for account in self._members[feed] if self._is_ready(account)), 0)
         if not carrier:
             return
-        before, _ = self._carried.get(feed, (0, set()))
-        self._board.drop(AccountId(before))
+        before = self._carried.get(feed)
+        if before is not None:
+            self._board.drop(AccountId(before.account))
         self._board.carry(AccountId(carrier), feed)
-        self._subscribe(feed, carrier, set(), {symbol for symbols in members.values() for symbol in symbols})
+        self._carried[feed] = Carried(carrier)
+        self._subscribe(feed, self._carried[feed], self._wanted(feed))
 
-    def _subscribe(self, feed: str, carrier: int, subscribed: set[int], missing: set[int]) -> None:
-        self._carried[feed] = (carrier, subscribed | missing)
+    def _subscribe(self, feed: str, carried: Carried, symbols: set[int]) -> None:
+        missing = symbols - carried.asked - carried.refused
         if missing:
-            request = requests.subscribe_spots(AccountId(carrier), sorted(missing))
-            self._ask(m.Ask(AccountId(carrier), f"{QUOTES}{feed}", request, self._reply_to, lambda wire: wire))
+            self._ask_for(Asked(feed, carried, tuple(sorted(missing))))
+
+    def _ask_for(self, asked: Asked) -> None:
+        question = f"{QUOTES}{next(self._numbers)}"
+        self._under_way[question] = asked
+        asked.carried.asked.update(asked.symbols)
+        account = AccountId(asked.carried.account)
+        request = requests.subscribe_spots(account, asked.symbols)
+        self._ask(m.Ask(account, question, request, self._reply_to, lambda wire: wire))
+
+    def answered(self, question: str) -> None:
+        """A subscription stands."""
+        self._under_way.pop(question, None)
 
     def refused(self, message: m.Unanswered) -> None:
-        """A subscription was refused: it is tried again within a second. Twice subscribed is subscribed."""
-        if rule_for(message.error_code).kind is not Kind.DONE:
+        """A subscription was refused: it is tried again within a second, or without the symbol that is to blame.
+
+        Twice subscribed is subscribed.
+        """
+        asked = self._under_way.pop(message.question, None)
+        if asked is None or asked.carried is not self._carried.get(asked.feed):
+            return  # whoever carries the feed now has asked for all of it
+        if rule_for(message.error_code).kind is Kind.DONE:
+            return
+        symbols = asked.symbols
+        if message.error_code not in NO_SUCH_SYMBOL:
             log.warning("! quotes were refused: %s %s", message.error_code, message.text)
-            self._carried.pop(message.question.removeprefix(QUOTES), None)
+            asked.carried.asked.difference_update(symbols)
+            self._again.add(asked.feed)
+        elif len(symbols) > 1:
+            middle = len(symbols) // 2
+            for half in (symbols[:middle], symbols[middle:]):
+                self._ask_for(replace(asked, symbols=half))
+        else:
+            log.warning("! the broker has no quotes of symbol %s: %s", symbols[0], message.text or message.error_code)
+            asked.carried.refused.update(symbols)
 
     def lose(self, account: int) -> None:
         """The session of an account is gone, and its subscriptions with it: another of the same feed carries on."""
         self._lose(self._feed_of.get(account, ""), account)
 
     def _lose(self, feed: str, account: int) -> None:
-        carrier, _ = self._carried.get(feed, (0, set()))
-        if carrier == account:
+        carried = self._carried.get(feed)
+        if carried is not None and carried.account == account:
             self._board.drop(AccountId(account))
             del self._carried[feed]
             self._have_carried(feed)
 
     def lose_all(self) -> None:
         """The line is gone, and every subscription with it."""
-        for carrier, _ in self._carried.values():
-            self._board.drop(AccountId(carrier))
+        for carried in self._carried.values():
+            self._board.drop(AccountId(carried.account))
         self._carried.clear()
+        self._under_way.clear()

@@ -219,7 +219,7 @@ class Following:
             clock_doubt_ms=clock.doubt_ms,
             superseded=superseded,
             leader=desk.ports.status.view(change.leader),
-            warming=self._is_warming(change.leader),
+            is_warming=partial(self._is_warming, change.leader),
         )
         self._commit(link, message, inputs)
         desk.at = None
@@ -254,7 +254,7 @@ class Following:
             clock_offset_ms=clock.offset_ms,
             clock_doubt_ms=clock.doubt_ms,
             leader=self._desk.ports.status.view(copy.leader),
-            warming=self._is_warming(copy.leader),
+            is_warming=partial(self._is_warming, copy.leader),
         )
 
     def _is_warming(self, leader: AccountId) -> bool:

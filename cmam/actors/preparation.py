@@ -35,7 +35,7 @@ LOOK_BACK_MS = 60_000
 WEEK_MS = 604_800_000
 DAY_US = 86_400_000_000
 QUOTED_MAX = 500
-"""So many symbols of a feed are subscribed; of a longer list the first so many."""
+"""So many symbols of a feed are subscribed at once, the first of the list; of a longer one the others as needed."""
 STRANGE_MAX = 200
 """So many positions with a label that nobody here knows are asked about, one historical request each."""
 SHELF = "shelf"

@@ -165,7 +165,7 @@ class Questions:
         self._desk.specs = preparation.specs
         self._family = preparation.family or self._family
         if preparation.wants_quotes:
-            self._subscribe(preparation)
+            self._desk.quotes.join(preparation.feed, preparation.quoted_symbols())
         if preparation.is_to_look:
             self._desk.remind(LOOK_US, f"question {SHELF}")
         self._ask(questions)
@@ -195,17 +195,9 @@ class Questions:
         news = preparation.news(tuple(report.fact for report, is_later in early if not is_later))
         for report, is_later in early:
             if is_later or any(report.fact is fact for fact in news):
-                self._desk.ensure_traded_spec(report.fact)
+                self._desk.ensure_traded(report.fact)
                 self._desk.fact(report.fact, received_us=report.received_us)
         self._on_ready(preparation.kind)
-
-    def _subscribe(self, preparation: Preparation) -> None:
-        desk = self._desk
-        # Equal symbol lists are one feed on one connection: each quote has one writer, and one line to be lost with.
-        desk.feed = f"{desk.ports.connection} {preparation.feed}"
-        desk.ports.board.join(desk.view.account, desk.feed, desk.ports.clock.monotonic())
-        wanted = m.QuotesWanted(desk.view.account, desk.feed, tuple(preparation.quoted_symbols()))
-        desk.tell(m.connection_name(desk.ports.connection), wanted)
 
     # --- beside what is reported ----------------------------------------------------------------------------------
 

@@ -93,9 +93,12 @@ def gather(
     clock_doubt_ms: int = 0,
     superseded: bool = False,
     leader: AccountView | None = None,
-    warming: bool = False,
+    is_warming: Callable[[], bool] = lambda: False,
 ) -> Inputs:
-    """All that a decision may rest on, looked up once; with the `leader`'s view, foreign copies of it too."""
+    """All that a decision may rest on, looked up once; with the `leader`'s view, foreign copies of it too.
+
+    `is_warming` is asked once every quote has been looked up: one that nobody needed before is asked for by that.
+    """
     quotes = {name: quote_of(name) for name in quotes_needed(view, change, settings)}
     return Inputs(
         standing=settings.standing,
@@ -106,7 +109,7 @@ def gather(
         clock_doubt_ms=clock_doubt_ms,
         complete=True,
         other_copier=other_copier(view, leader, settings) if leader is not None and change.kind.adds_risk else "",
-        warming=warming,
+        warming=is_warming(),
     )
 
 
@@ -134,7 +137,7 @@ def gather_for_copy(
     clock_offset_ms: int = 0,
     clock_doubt_ms: int = 0,
     leader: AccountView | None = None,
-    warming: bool = False,
+    is_warming: Callable[[], bool] = lambda: False,
 ) -> Inputs:
     """All that another look at a waiting copy may rest on; with the `leader`'s view, foreign copies of it too: another
     copier may have begun while this one waited."""
@@ -148,7 +151,7 @@ def gather_for_copy(
         clock_offset_ms=clock_offset_ms,
         clock_doubt_ms=clock_doubt_ms,
         leader=leader,
-        warming=warming,
+        is_warming=is_warming,
     )
 
 

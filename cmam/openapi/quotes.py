@@ -72,12 +72,12 @@ class QuoteBoard:
                 self._quotes.pop(key, None)
 
     def join(self, account: AccountId, feed: str, at_us: int = 0) -> None:
-        """Note which feed an account reads, whoever carries it, and since when by the steady clock."""
+        """Note which feed an account reads, whoever carries it, and when by the steady clock it asked for quotes."""
         self._members[account] = feed
         self._joined_us[account] = at_us
 
     def is_warming(self, account: AccountId, now_us: int) -> bool:
-        """Whether an account has its feed so newly, or not yet, that a quote which is missing may still come."""
+        """Whether an account has asked for quotes so newly, or not yet, that one which is missing may still come."""
         joined_us = self._joined_us.get(account)
         return joined_us is None or now_us - joined_us < WARM_US
 

@@ -208,4 +208,18 @@ MUTATIONS = (
         "",
         (UNIT + "domain/test_leading.py",),
     ),
+    Mutation(
+        "a symbol far down a broker's list never has quotes",
+        "cmam/actors/account_quotes.py",
+        "        if self.feed and symbol not in self._wanted:\n",
+        "        if False:\n",
+        ("tests/scenario/test_long_lists.py",),
+    ),
+    Mutation(
+        "one symbol that the broker has not costs all others their quotes",
+        "cmam/actors/feeds.py",
+        "        if message.error_code not in NO_SUCH_SYMBOL:\n",
+        "        if True:\n",
+        (UNIT + "actors/test_feeds.py",),
+    ),
 )

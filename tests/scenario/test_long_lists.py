@@ -1,0 +1,100 @@
+"""Brokers with thousands of symbols: what is traded has quotes, wherever it stands in the list."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+
+from cmam import sandbox
+from cmam.actors.preparation import QUOTED_MAX
+from cmam.domain.events import ChangeDecided, Wait
+from cmam.sandbox.switches import Switches
+from cmam.sandbox.world import World
+from cmam.sandbox.world_file import load_world
+from cmam.store.replay import verify
+from tests.whole import EURUSD, SAME_BROKER, Whole
+
+LOT = 10_000
+FIRST = 1_001
+
+
+def long_list(count: int) -> World:
+    """The built-in world, with so many symbols more at its first broker, of which only the last tick."""
+    text = (Path(sandbox.__file__).parent / "worlds" / "default.toml").read_text()
+    names = [f"IDX{n:04d}" for n in range(count)]
+    feeds = "".join(
+        f'{name} = {{ base = "{name}", quote = "USD", price = "{1_000 + n}.0", spread = "0.6", step = "0.3",'
+        f' interval_ms = {900 if n > QUOTED_MAX else 3_600_000}, digits = 1, pip = 0, kind = "index" }}\n'
+        for n, name in enumerate(names)
+    )
+    symbols = "".join(f'    {{ feed = "{name}", id = {FIRST + n} }},\n' for n, name in enumerate(names))
+    kinds, first = "[kinds.forex]\n", '    { feed = "EURUSD", id = 1 },\n'
+    assert kinds in text
+    assert first in text
+    return load_world(text.replace(kinds, f"{feeds}\n{kinds}", 1).replace(first, first + symbols, 1))
+
+
+def _late(
+    place: int = QUOTED_MAX + 40, settings: Mapping[str, str] | None = None, fill_delay_ms: int = 130
+) -> tuple[Whole, int]:
+    """A run on a list that is too long to subscribe whole, and a symbol of it by its place."""
+    switches = Switches(history_days=0, fill_delay_ms=fill_delay_ms)
+    return Whole(seed=1, world=long_list(QUOTED_MAX + 50), settings=settings, switches=switches), FIRST + place
+
+
+@pytest.mark.parametrize("place", [3, QUOTED_MAX + 40])
+def test_a_symbol_is_copied_wherever_it_stands_in_the_list(place: int) -> None:
+    """Of a long list, what is traded is subscribed as it is needed, and copied as soon as its quotes are there."""
+    whole, symbol = _late(place)
+    whole.start_ready()
+    whole.person.buy(LOT, symbol=symbol)
+    whole.run(1)
+    assert [held.symbol for held in whole.person.holds(SAME_BROKER)] == [symbol]
+    assert verify(whole.log.read_all()).is_identical
+
+
+def test_an_open_that_is_told_with_its_fill_waits_for_its_quotes() -> None:
+    """Where no acceptance comes before the fill, nothing could be asked for earlier: the copy waits for the quotes."""
+    whole, symbol = _late(fill_delay_ms=0)
+    whole.start_ready()
+    whole.person.buy(LOT, symbol=symbol)
+    whole.run(0.5)
+    assert [held.symbol for held in whole.person.holds(SAME_BROKER)] == [symbol]
+    assert [e.wait for e in whole.events(SAME_BROKER, ChangeDecided)] == [Wait.QUOTES]
+    assert verify(whole.log.read_all()).is_identical
+
+
+def test_what_was_needed_once_is_subscribed_again_on_a_new_line() -> None:
+    """After a cut line the next open in a late symbol is decided at once."""
+    whole, symbol = _late()
+    whole.start_ready()
+    whole.person.buy(LOT, symbol=symbol)
+    whole.run(1)
+    whole.stepper.network.cut_all()
+    whole.run(20)
+    whole.person.buy(LOT, symbol=symbol)
+    whole.run(1)
+    assert len(whole.person.holds(SAME_BROKER)) == 2
+    assert [e.wait for e in whole.events(SAME_BROKER, ChangeDecided)] == [None, None]
+
+
+def test_what_the_leader_holds_as_a_link_begins_has_quotes() -> None:
+    """`sync_open` copies a position in a late symbol."""
+    whole, symbol = _late(settings={"sync_open": "on"})
+    whole.person.buy(LOT, symbol=symbol)
+    whole.start_ready()
+    whole.run(4)
+    assert [held.symbol for held in whole.person.holds(SAME_BROKER)] == [symbol]
+
+
+def test_equity_is_known_beside_a_position_in_a_late_symbol() -> None:
+    """A guard that rests on equity does not stop opens for want of a quote that nobody asked for."""
+    whole, symbol = _late(settings={"min_equity": "1000"})
+    whole.person.buy(LOT, account=SAME_BROKER, symbol=symbol)
+    whole.start_ready()
+    whole.run(4)
+    whole.person.buy(10_000_000)
+    whole.run(1)
+    assert EURUSD in [held.symbol for held in whole.person.holds(SAME_BROKER)]

@@ -1,0 +1,111 @@
+"""The feeds of one connection: who carries them, and what becomes of refusals."""
+
+from __future__ import annotations
+
+from cmam.actors import messages as m
+from cmam.actors.feeds import Feeds
+from cmam.domain.ids import AccountId
+from cmam.openapi.quotes import QuoteBoard
+
+
+class Bench:
+    """Feeds whose questions are collected, and whose accounts are authorised or not."""
+
+    def __init__(self) -> None:
+        self.ready = {1, 2}
+        self.asked: list[m.Ask] = []
+        self.feeds = Feeds(QuoteBoard(), "connection:demo-1", lambda account: account in self.ready, self.asked.append)
+
+    def want(self, account: int, *symbols: int, feed: str = "f") -> None:
+        self.feeds.want(m.QuotesWanted(AccountId(account), feed, symbols))
+
+    def taken(self) -> list[tuple[int, list[int]]]:
+        """By whom which symbols were asked for since the last look; the questions stay open."""
+        found = [(ask.account, list(ask.message.symbolId)) for ask in self.asked]
+        self.asked.clear()
+        return [(int(account), symbols) for account, symbols in found]
+
+    def refuse(self, ask: m.Ask, code: str) -> None:
+        self.feeds.refused(m.Unanswered(ask.question, code, "no"))
+
+
+def test_a_symbol_is_asked_for_once_whoever_wants_it() -> None:
+    """A second account of the feed, and a second word of the same one, ask only for what is new."""
+    bench = Bench()
+    bench.want(1, 10, 11)
+    bench.want(2, 11, 12)
+    bench.want(1, 11)
+    bench.want(1, 13)
+    assert bench.taken() == [(1, [10, 11]), (1, [12]), (1, [13])]
+
+
+def test_who_carries_on_asks_for_all_that_anybody_ever_wanted() -> None:
+    """What was wanted later counts as what was wanted first: also on a new line, and after the carrier has gone."""
+    bench = Bench()
+    bench.want(1, 10)
+    bench.want(1, 11)
+    bench.want(2, 12)
+    bench.taken()
+    bench.ready.remove(1)
+    bench.feeds.lose(1)
+    assert bench.taken() == [(2, [10, 11, 12])]
+    bench.feeds.lose_all()
+    bench.ready.add(1)
+    bench.feeds.tend()
+    assert bench.taken() == [(1, [10, 11, 12])]
+
+
+def test_what_is_refused_for_the_moment_is_asked_for_again_alone() -> None:
+    """A second later the batch goes out once more, and what stands already does not."""
+    bench = Bench()
+    bench.want(1, 10, 11)
+    bench.feeds.answered(bench.asked[0].question)
+    bench.want(1, 12, 13)
+    bench.refuse(bench.asked[1], "REQUEST_FREQUENCY_EXCEEDED")
+    bench.taken()
+    bench.feeds.tend()
+    assert bench.taken() == [(1, [12, 13])]
+    bench.feeds.tend()
+    assert bench.taken() == []
+
+
+def test_a_symbol_that_the_broker_has_not_costs_no_other_its_quotes() -> None:
+    """One symbol is to blame for the refusal of a batch: all others are subscribed, and it is asked for no more."""
+    bench = Bench()
+    bench.want(1, *range(10, 20))
+    standing: set[int] = set()
+    while bench.asked:
+        ask = bench.asked.pop(0)
+        if 13 in ask.message.symbolId:
+            bench.refuse(ask, "SYMBOL_NOT_FOUND")
+        else:
+            standing.update(ask.message.symbolId)
+            bench.feeds.answered(ask.question)
+    assert standing == set(range(10, 20)) - {13}
+    bench.feeds.tend()
+    bench.want(2, 13)
+    assert bench.taken() == []
+
+
+def test_a_late_refusal_does_not_touch_who_carries_the_feed_now() -> None:
+    """The line is new: what an older question is told says nothing of the subscriptions on it."""
+    bench = Bench()
+    bench.want(1, 10)
+    [old] = bench.asked
+    bench.taken()
+    bench.feeds.lose_all()
+    bench.feeds.tend()
+    bench.taken()
+    bench.refuse(old, "UNKNOWN_ERROR")
+    bench.feeds.tend()
+    assert bench.taken() == []
+
+
+def test_twice_subscribed_is_subscribed() -> None:
+    """ALREADY_SUBSCRIBED is what was wanted."""
+    bench = Bench()
+    bench.want(1, 10)
+    bench.refuse(bench.asked[0], "ALREADY_SUBSCRIBED")
+    bench.taken()
+    bench.feeds.tend()
+    assert bench.taken() == []
