@@ -33,29 +33,25 @@ class AccountQuotes:
         self._board = board
         self._clock = clock
         self._ask = ask
-        self._wanted: set[SymbolId] = set()
 
     def join(self, digest: str, symbols: Iterable[SymbolId]) -> None:
         """Read the feed of accounts with this list of symbols, on a fresh line or for the first time.
 
         Equal lists are one feed on one connection: each quote has one writer, and one line to be lost with.
         """
-        feed = f"{self._connection} {digest}"
-        if feed != self.feed:
-            self._wanted.clear()
-        self.feed = feed
-        self._wanted.update(symbols)
-        self._want(tuple(sorted(self._wanted)))
+        self.feed = f"{self._connection} {digest}"
+        now_us = self._clock.monotonic()
+        self._board.join(self._account, self.feed, now_us)
+        self._want(self._board.ask(self.feed, symbols, now_us))
 
     def want(self, symbol: SymbolId) -> None:
         """Have the quotes of a symbol from now on."""
-        if self.feed and symbol not in self._wanted:
-            self._wanted.add(symbol)
+        if self.feed and not self._board.is_asked(self.feed, symbol):
+            self._board.ask(self.feed, (symbol,), self._clock.monotonic())
             self._want((symbol,))
 
-    def _want(self, symbols: tuple[SymbolId, ...]) -> None:
-        self._board.join(self._account, self.feed, self._clock.monotonic())
-        self._ask(m.QuotesWanted(self._account, self.feed, symbols))
+    def _want(self, symbols: Iterable[SymbolId]) -> None:
+        self._ask(m.QuotesWanted(self._account, self.feed, tuple(symbols)))
 
     def newest(self, symbol: SymbolId) -> Quote | None:
         """The newest quote of a symbol; one that was never asked for is on its way then."""

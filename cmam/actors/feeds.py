@@ -53,7 +53,8 @@ class Feeds:
         self._reply_to = reply_to
         self._is_ready = is_ready
         self._ask = ask
-        self._members: dict[str, dict[int, set[int]]] = {}
+        self._members: dict[str, dict[int, None]] = {}
+        self._wanted: dict[str, set[int]] = {}
         self._feed_of: dict[int, str] = {}
         self._carried: dict[str, Carried] = {}
         self._under_way: dict[str, Asked] = {}
@@ -61,13 +62,13 @@ class Feeds:
         self._numbers = count(1)
 
     def want(self, message: m.QuotesWanted) -> None:
-        """Note what an account wants of its feed besides what it wanted before, and see to it."""
+        """Note what an account wants of its feed besides what was wanted before, and see to it."""
         account, feed, symbols = message.account, message.feed, set(message.symbols)
         if self._feed_of.get(account, feed) != feed:
             self.forget(account)
         self._feed_of[account] = feed
-        members = self._members.setdefault(feed, {})
-        members[account] = members.get(account, set()) | symbols
+        self._members.setdefault(feed, {})[account] = None
+        self._wanted.setdefault(feed, set()).update(symbols)
         carried = self._carried.get(feed)
         if carried is not None and self._is_ready(carried.account):
             self._subscribe(feed, carried, symbols)
@@ -88,13 +89,10 @@ class Feeds:
             if carried is None or not self._is_ready(carried.account):
                 self._have_carried(feed)
             elif feed in again:
-                self._subscribe(feed, carried, self._wanted(feed))
-
-    def _wanted(self, feed: str) -> set[int]:
-        return set().union(*self._members[feed].values())
+                self._subscribe(feed, carried, self._wanted[feed])
 
     def _have_carried(self, feed: str) -> None:
-        """Let the first account of a feed that is authorised carry it, with all symbols that its accounts want."""
+        """Let the first account of a feed that is authorised carry it, with all symbols that were ever wanted."""
         carrier = next((account for account in self._members[feed] if self._is_ready(account)), 0)
         if not carrier:
             return
@@ -103,7 +101,7 @@ class Feeds:
             self._board.drop(AccountId(before.account))
         self._board.carry(AccountId(carrier), feed)
         self._carried[feed] = Carried(carrier)
-        self._subscribe(feed, self._carried[feed], self._wanted(feed))
+        self._subscribe(feed, self._carried[feed], self._wanted[feed])
 
     def _subscribe(self, feed: str, carried: Carried, symbols: set[int]) -> None:
         missing = symbols - carried.asked - carried.refused

@@ -6,6 +6,7 @@ is frozen and replaced whole. A side that a spot leaves out is unchanged (FACTS 
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from cmam.domain.ids import AccountId, SymbolId
@@ -49,6 +50,8 @@ class QuoteBoard:
         self._quotes: dict[tuple[str, SymbolId], Quote] = {}
         self._members: dict[AccountId, str] = {}
         self._joined_us: dict[AccountId, int] = {}
+        self._asked: dict[str, set[SymbolId]] = {}
+        self._asked_us: dict[str, int] = {}
         self._clocks: dict[str, _Samples] = {}
         self._heard: dict[str, int] = {}
 
@@ -72,14 +75,32 @@ class QuoteBoard:
                 self._quotes.pop(key, None)
 
     def join(self, account: AccountId, feed: str, at_us: int = 0) -> None:
-        """Note which feed an account reads, whoever carries it, and when by the steady clock it asked for quotes."""
+        """Note which feed an account reads, whoever carries it, and since when by the steady clock."""
         self._members[account] = feed
         self._joined_us[account] = at_us
 
+    def ask(self, feed: str, symbols: Iterable[SymbolId], at_us: int) -> set[SymbolId]:
+        """Note that symbols of a feed are asked for, and when that was new; answers all that ever were."""
+        asked = self._asked.setdefault(feed, set())
+        known = len(asked)
+        asked.update(symbols)
+        if len(asked) > known:
+            self._asked_us[feed] = at_us
+        return asked
+
+    def is_asked(self, feed: str, symbol: SymbolId) -> bool:
+        """Whether anybody has asked for a symbol of this feed."""
+        return symbol in self._asked.get(feed, ())
+
     def is_warming(self, account: AccountId, now_us: int) -> bool:
-        """Whether an account has asked for quotes so newly, or not yet, that one which is missing may still come."""
+        """Whether an account has its feed so newly, or not yet, that a quote which is missing may still come.
+
+        The same holds where somebody has just asked for a symbol more of it.
+        """
         joined_us = self._joined_us.get(account)
-        return joined_us is None or now_us - joined_us < WARM_US
+        if joined_us is None:
+            return True
+        return now_us - max(joined_us, self._asked_us.get(self._members[account], 0)) < WARM_US
 
     def feed_of(self, account: AccountId) -> str:
         """The feed that an account reads, empty before its symbols are known."""

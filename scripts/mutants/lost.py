@@ -211,7 +211,7 @@ MUTATIONS = (
     Mutation(
         "a symbol far down a broker's list never has quotes",
         "cmam/actors/account_quotes.py",
-        "        if self.feed and symbol not in self._wanted:\n",
+        "        if self.feed and not self._board.is_asked(self.feed, symbol):\n",
         "        if False:\n",
         ("tests/scenario/test_long_lists.py",),
     ),

@@ -14,7 +14,7 @@ from cmam.sandbox.switches import Switches
 from cmam.sandbox.world import World
 from cmam.sandbox.world_file import load_world
 from cmam.store.replay import verify
-from tests.whole import EURUSD, SAME_BROKER, Whole
+from tests.whole import ALPHA_TOO, EURUSD, SAME_BROKER, Whole
 
 LOT = 10_000
 FIRST = 1_001
@@ -37,11 +37,15 @@ def long_list(count: int) -> World:
 
 
 def _late(
-    place: int = QUOTED_MAX + 40, settings: Mapping[str, str] | None = None, fill_delay_ms: int = 130
+    place: int = QUOTED_MAX + 40,
+    settings: Mapping[str, str] | None = None,
+    fill_delay_ms: int = 130,
+    followers: tuple[int, ...] = (SAME_BROKER,),
 ) -> tuple[Whole, int]:
     """A run on a list that is too long to subscribe whole, and a symbol of it by its place."""
     switches = Switches(history_days=0, fill_delay_ms=fill_delay_ms)
-    return Whole(seed=1, world=long_list(QUOTED_MAX + 50), settings=settings, switches=switches), FIRST + place
+    world = long_list(QUOTED_MAX + 50)
+    return Whole(seed=1, followers=followers, world=world, settings=settings, switches=switches), FIRST + place
 
 
 @pytest.mark.parametrize("place", [3, QUOTED_MAX + 40])
@@ -49,6 +53,7 @@ def test_a_symbol_is_copied_wherever_it_stands_in_the_list(place: int) -> None:
     """Of a long list, what is traded is subscribed as it is needed, and copied as soon as its quotes are there."""
     whole, symbol = _late(place)
     whole.start_ready()
+    whole.run(4)
     whole.person.buy(LOT, symbol=symbol)
     whole.run(1)
     assert [held.symbol for held in whole.person.holds(SAME_BROKER)] == [symbol]
@@ -56,13 +61,16 @@ def test_a_symbol_is_copied_wherever_it_stands_in_the_list(place: int) -> None:
 
 
 def test_an_open_that_is_told_with_its_fill_waits_for_its_quotes() -> None:
-    """Where no acceptance comes before the fill, nothing could be asked for earlier: the copy waits for the quotes."""
-    whole, symbol = _late(fill_delay_ms=0)
+    """Where no acceptance comes before the fill, nothing could be asked for earlier: all copies wait for the quotes."""
+    followers = (SAME_BROKER, ALPHA_TOO)
+    whole, symbol = _late(fill_delay_ms=0, followers=followers)
     whole.start_ready()
+    whole.run(4)
     whole.person.buy(LOT, symbol=symbol)
     whole.run(0.5)
-    assert [held.symbol for held in whole.person.holds(SAME_BROKER)] == [symbol]
-    assert [e.wait for e in whole.events(SAME_BROKER, ChangeDecided)] == [Wait.QUOTES]
+    for follower in followers:
+        assert [held.symbol for held in whole.person.holds(follower)] == [symbol]
+        assert [e.wait for e in whole.events(follower, ChangeDecided)] == [Wait.QUOTES]
     assert verify(whole.log.read_all()).is_identical
 
 
