@@ -29,6 +29,13 @@ def long_list(count: int) -> World:
         f' interval_ms = {900 if n > QUOTED_MAX else 3_600_000}, digits = 1, pip = 0, kind = "index" }}\n'
         for n, name in enumerate(names)
     )
+    feeds += (
+        'EURPLN = { base = "EUR", quote = "PLN", price = "4.2500", spread = "0.0010", step = "0.0002",'
+        " interval_ms = 900, digits = 4, pip = 4 }\n"
+        'WIG20 = { base = "WIG20", quote = "PLN", price = "2400.0", spread = "0.6", step = "0.3",'
+        ' interval_ms = 900, digits = 1, pip = 0, kind = "index" }\n'
+    )
+    names += ["EURPLN", "WIG20"]
     symbols = "".join(f'    {{ feed = "{name}", id = {FIRST + n} }},\n' for n, name in enumerate(names))
     kinds, first = "[kinds.forex]\n", '    { feed = "EURUSD", id = 1 },\n'
     assert kinds in text
@@ -106,3 +113,15 @@ def test_equity_is_known_beside_a_position_in_a_late_symbol() -> None:
     whole.person.buy(10_000_000)
     whole.run(1)
     assert EURUSD in [held.symbol for held in whole.person.holds(SAME_BROKER)]
+
+
+def test_what_a_conversion_needs_is_asked_for_too() -> None:
+    """The way from the zloty to the account's euro stands far down the list: the first open waits for it, no other."""
+    whole, wig20 = _late(QUOTED_MAX + 51)
+    whole.start_ready()
+    whole.run(4)
+    for _ in range(2):
+        whole.person.buy(LOT, symbol=wig20)
+        whole.run(0.5)
+    assert [held.symbol for held in whole.person.holds(SAME_BROKER)] == [wig20, wig20]
+    assert [e.wait for e in whole.events(SAME_BROKER, ChangeDecided)] == [Wait.QUOTES, None]
