@@ -1,6 +1,6 @@
 """The quotes that one account reads: which feed, which of its symbols, and the newest quote of each.
 
-The first so many symbols of a broker's list are asked for as the feed begins (`preparation.py`), those of a longer one
+The first so many symbols of a broker's list are asked for as the feed begins (`listing.py`), those of a longer one
 as they are needed: by a decision, a guard, a position. Must not know what for.
 """
 

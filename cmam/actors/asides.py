@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from cmam.actors import messages as m
 from cmam.actors.desk import Desk
-from cmam.actors.preparation import Question
+from cmam.actors.question import Question
 from cmam.clock import MILLISECOND_US, SECOND_US
 from cmam.domain.days import missed, rebuilt
 from cmam.domain.events import DayHistorySeen, LeverageSeen

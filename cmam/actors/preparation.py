@@ -11,38 +11,29 @@ a missing order proves something only then. No thread, no socket: the account's 
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Mapping
 from enum import Enum
 from typing import Any
 
-from cmam.actors.shelf import SpecShelf, sample_of
+from cmam.actors.listing import Listing
+from cmam.actors.question import Question
+from cmam.actors.shelf import SpecShelf
 from cmam.clock import MILLISECOND_US
 from cmam.domain.account import AccountView, IntentState
-from cmam.domain.events import AssetName, Event, ExecutionSeen, LeverageSeen, Reconciled, SymbolListSeen, SymbolSpecSeen
-from cmam.domain.ids import AssetId, OrderId, PositionId, SymbolId
+from cmam.domain.events import Event, ExecutionSeen, Reconciled, SymbolSpecSeen
+from cmam.domain.ids import OrderId, PositionId, SymbolId
 from cmam.domain.naming import read_label
-from cmam.domain.symbols import SymbolName, SymbolSpec
+from cmam.domain.symbols import SymbolSpec
 from cmam.domain.trades import Deal, Order, Position
 from cmam.domain.turn import SETTLE_US
 from cmam.openapi import reckonings, requests, translate
 
-SPECS_PER_REQUEST = 100
-"""Symbols asked for at once: answers stay far below the 1 MB at which a client was seen to give up."""
 LOOK_BACK_MS = 60_000
 """How much earlier than the moment in question a history is asked for: clocks differ."""
 WEEK_MS = 604_800_000
 DAY_US = 86_400_000_000
-QUOTED_MAX = 500
-"""So many symbols of a feed are subscribed at once, the first of the list; of a longer one the others as needed."""
 STRANGE_MAX = 200
 """So many positions with a label that nobody here knows are asked about, one historical request each."""
-SHELF = "shelf"
-"""The name of the question that asks no broker: whether another account has read the same specifications by now."""
-LOOK_US = 500_000
-LOOKS_MAX = 120
-"""After a minute of looking an account reads for itself: the other one may never come to its end."""
 RETRY_FIRST_US = 500_000
 RETRY_LAST_US = 30_000_000
 
@@ -53,15 +44,6 @@ class Kind(Enum):
     FULL = "full"
     LOOKUP = "lookup"
     REFRESH = "refresh"
-
-
-@dataclass(frozen=True, slots=True)
-class Question:
-    """A request with a name, and what makes its answer a report."""
-
-    name: str
-    message: Any
-    translate: Callable[[Any], Any] = field(repr=False)
 
 
 class Preparation:
@@ -86,37 +68,23 @@ class Preparation:
         self.has_snapshot = False
         self.is_quiet = True
         self.is_done = False
-        self.wants_quotes = False
-        self.is_to_look = False
-        """Whether to ask for `SHELF` again in a while: another account is reading what this one needs."""
-        self.feed = ""
-        self.specs: dict[SymbolId, SymbolSpec] = dict(specs)
+        shelf = shelf if shelf is not None else SpecShelf()
+        self.listing = Listing(view, specs, is_live=is_live, follows=follows, shelf=shelf)
         self._account = view.account
         self._leads = leads
-        self._follows = follows
         self._settle_us = settle_us
         self._is_live = is_live
         self._open: dict[str, Question] = {}
-        self._assets: Mapping[AssetId, AssetName] = view.assets
-        self._names: tuple[SymbolName, ...] = ()
-        self._symbols: tuple[SymbolName, ...] | None = None
         self._orders: tuple[Order, ...] = ()
         self._deals: tuple[Deal, ...] = ()
         self._snapshot: Any = None
-        self._snapshot_ms = 0
         self._from_ms = self._start_of_gap(view, now_us) + offset_ms
         self._to_ms = now_us // MILLISECOND_US + LOOK_BACK_MS + offset_ms
         self._retries = 0
-        self._looks = 0
-        self._broker = ""
         self._asks_past = asks_past
         self._past_to_ms = 0
         self._past_seen: set[OrderId] = set()
         self._week_ms = now_us // MILLISECOND_US - WEEK_MS + 2 * LOOK_BACK_MS
-        self._shelf = shelf if shelf is not None else SpecShelf()
-        self._asked: set[SymbolId] = set()
-        self._read: dict[SymbolId, SymbolSpec] = {}
-        self._changes = 0
 
     def _start_of_gap(self, view: AccountView, now_us: int) -> int:
         moments = [view.at_us] if self.kind is Kind.FULL else []
@@ -128,17 +96,12 @@ class Preparation:
 
     def expects(self, question: str) -> bool:
         """Whether an answer of that name is still awaited."""
-        return question in self._open
+        return question in self._open or self.listing.expects(question)
 
     @property
     def holds_reports(self) -> bool:
         """Whether what the broker reports now must wait: the snapshot is on its way, or not folded yet."""
         return self.kind is Kind.FULL and not self.is_done
-
-    @property
-    def family(self) -> str:
-        """Whose specifications this account may share; empty before its list is known."""
-        return f"{'live' if self._is_live else 'demo'} {self.feed}" if self.feed else ""
 
     def retry_us(self) -> int:
         """How long to wait before a refused question is asked again: doubled each time."""
@@ -147,15 +110,13 @@ class Preparation:
 
     def again(self, question: str, view: AccountView) -> tuple[Question, ...]:
         """Ask an open question once more."""
-        self.wants_quotes = self.is_to_look = False
-        if question != SHELF:
-            return (self._open[question],)
-        del self._open[SHELF]
-        return self._go_on_reading(view)
+        if self.listing.expects(question):
+            return self._after_listing((), self.listing.again(question, view))[1]
+        return (self._open[question],)
 
     def give_up(self) -> None:
         """Nothing of this will be answered."""
-        self._shelf.give_up(self._account)
+        self.listing.give_up()
 
     def begin(self) -> tuple[Question, ...]:
         """The first questions."""
@@ -163,11 +124,8 @@ class Preparation:
             return self._ask_orders()
         if self.kind is Kind.REFRESH:
             return self._ask_snapshot()
-        return self._put(
-            Question("assets", requests.ask_assets(self._account), lambda wire: translate.asset_names(wire.asset)),
-            Question("symbols", requests.ask_symbols(self._account), lambda wire: translate.symbol_names(wire.symbol)),
-            Question("trader", requests.ask_trader(self._account), lambda wire: wire.trader),
-        )
+        trader = Question("trader", requests.ask_trader(self._account), lambda wire: wire.trader)
+        return (*self.listing.begin(), *self._put(trader))
 
     def _put(self, *questions: Question) -> tuple[Question, ...]:
         self._open.update({question.name: question for question in questions})
@@ -175,27 +133,14 @@ class Preparation:
 
     # --- answers --------------------------------------------------------------------------------------------------
 
-    def answered(
-        self, question: str, report: Any, view: AccountView, now_us: int
-    ) -> tuple[tuple[Event, ...], tuple[Question, ...]]:
+    def answered(self, question: str, report: Any, view: AccountView) -> tuple[tuple[Event, ...], tuple[Question, ...]]:
         """Take an answer: the facts it makes, and what to ask next."""
+        if self.listing.expects(question):
+            return self._after_listing(*self.listing.answered(question, report, view))
         del self._open[question]
-        self.wants_quotes = self.is_to_look = False
-        kind, _, _ = question.partition(" ")
-        match kind:
-            case "assets":
-                self._assets = {asset.asset: asset for asset in report}
-                return self._catalogue(view)
-            case "symbols":
-                self._symbols = report
-                return self._catalogue(view)
+        match question.partition(" ")[0]:
             case "trader":
-                self._broker = report.brokerName
-                return (translate.trader_seen(report, self._assets, is_live=self._is_live),), ()
-            case "specs":
-                return self._take_specs(report, view)
-            case "leverage":
-                return self._take_leverage(report)
+                return (translate.trader_seen(report, self.listing.assets, is_live=self._is_live),), ()
             case "orders" if self.kind is Kind.FULL:
                 return self._take_past(report, view)
             case "position":
@@ -206,94 +151,14 @@ class Preparation:
             case "deals":
                 return self._take_deals(report, view)
             case "snapshot":
-                return self._take_snapshot(report, view, now_us)
+                return self._take_snapshot(report, view)
         raise AssertionError(f"nobody asked {question!r}")
 
-    def _catalogue(self, view: AccountView) -> tuple[tuple[Event, ...], tuple[Question, ...]]:
-        if self._symbols is None or self.expects("assets"):
-            return (), ()
-        facts: tuple[Event, ...] = ()
-        digest = _digest(self._symbols, self._assets)
-        if digest != view.symbol_digest:
-            assets = tuple(self._assets[key] for key in sorted(self._assets))
-            facts = (SymbolListSeen(digest=digest, symbols=self._symbols, assets=assets),)
-        self._names = tuple(name for name in self._symbols if name.enabled)
-        self.feed = digest
-        missing = [name for name in self._names if name.symbol not in self.specs]
-        if not missing:
-            self.wants_quotes = True
-            return facts, self._after_specs(view)
-        self._changes = self._shelf.changes(self.family)
-        used = {position.symbol for position in view.positions.values()} | set(view.specs)
-        return facts, self._ask_specs(sample_of(missing, frozenset(used)))
-
-    def _ask_specs(self, names: list[SymbolName]) -> tuple[Question, ...]:
-        """Ask for specifications, so many at once that no answer becomes too large."""
-        batches = [names[start : start + SPECS_PER_REQUEST] for start in range(0, len(names), SPECS_PER_REQUEST)]
-        self._asked.update(name.symbol for name in names)
-        return self._put(
-            *(
-                Question(
-                    f"specs {batch[0].symbol}",
-                    requests.ask_specs(self._account, [name.symbol for name in batch]),
-                    _specs_of(batch, self._assets),
-                )
-                for batch in batches
-            )
-        )
-
-    def _take_specs(
-        self, report: tuple[SymbolSpec, ...], view: AccountView
+    def _after_listing(
+        self, facts: tuple[Event, ...], questions: tuple[Question, ...]
     ) -> tuple[tuple[Event, ...], tuple[Question, ...]]:
-        self._read.update({spec.symbol: spec for spec in report})
-        if any(name.startswith("specs ") for name in self._open):
-            return (), ()
-        return (), self._go_on_reading(view)
-
-    def _go_on_reading(self, view: AccountView) -> tuple[Question, ...]:
-        """Take from the shelf what was not read, or read it, or wait for who is reading it."""
-        family = self.family
-        wanted = {name.symbol for name in self._names}
-        left = [name for name in self._names if name.symbol not in self.specs and name.symbol not in self._asked]
-        found = self._shelf.match(family, self._read) if self._read else None
-        if found is not None:
-            self._read = {symbol: found[symbol] for symbol in self._read}  # one object for all who share it
-            self.specs.update({name.symbol: found[name.symbol] for name in left if name.symbol in found})
-        elif left and self._looks < LOOKS_MAX and not self._shelf.may_read(family, self._account):
-            self._looks += 1
-            self.is_to_look = True
-            self._open[SHELF] = Question(SHELF, None, lambda wire: wire)
-            return ()
-        elif left:
-            return self._ask_specs(left)
-        elif self._asked >= wanted:
-            self._shelf.put(family, self._account, dict(self._read), self._changes)
-        self.specs.update(self._read)
-        self.wants_quotes = True
-        return self._after_specs(view)
-
-    def _after_specs(self, view: AccountView) -> tuple[Question, ...]:
-        """Tiers of leverage come before anything is decided: without them nobody knows what margin an open binds."""
-        unknown = {spec.leverage_id for spec in self.specs.values()} - view.leverages.keys() - {0}
-        if not self._follows or not unknown:
-            return self._ask_snapshot()
-        return self._put(
-            *(
-                Question(
-                    f"leverage {leverage}", reckonings.ask_leverage(self._account, leverage), reckonings.read_leverage
-                )
-                for leverage in sorted(unknown)
-            )
-        )
-
-    def _take_leverage(self, report: LeverageSeen | None) -> tuple[tuple[Event, ...], tuple[Question, ...]]:
-        facts = (report,) if report is not None else ()
-        is_last = not any(name.startswith("leverage ") for name in self._open)
-        return facts, self._ask_snapshot() if is_last else ()
-
-    def is_needless(self, question: str) -> bool:
-        """Whether an account can be made ready without this answer: tiers are asked for again beside the way."""
-        return question.startswith("leverage ")
+        """Once it is known what the broker offers, what the account holds is asked for."""
+        return facts, self._ask_snapshot() if self.listing.is_done else questions
 
     def _ask_orders(self) -> tuple[Question, ...]:
         return self._put(Question("orders", requests.ask_orders(self._account, self._from_ms, self._to_ms), _orders))
@@ -327,11 +192,8 @@ class Preparation:
     def _ask_snapshot(self) -> tuple[Question, ...]:
         return self._put(Question("snapshot", requests.ask_state(self._account), snapshot))
 
-    def _take_snapshot(
-        self, report: Any, view: AccountView, now_us: int
-    ) -> tuple[tuple[Event, ...], tuple[Question, ...]]:
+    def _take_snapshot(self, report: Any, view: AccountView) -> tuple[tuple[Event, ...], tuple[Question, ...]]:
         self._snapshot = report
-        self._snapshot_ms = now_us // MILLISECOND_US
         self.has_snapshot = True
         if self.kind is not Kind.FULL:
             return self._reconcile(view)
@@ -382,9 +244,8 @@ class Preparation:
         positions, orders = self._snapshot
         if self.kind is Kind.REFRESH and not _differs(view, positions, orders):
             return (), ()
-        self._changes = self._shelf.changes(self.family)
         used = {position.symbol for position in positions} | {order.symbol for order in orders}
-        fresh = [self.specs[symbol] for symbol in sorted(used) if symbol in self.specs]
+        fresh = [self.listing.specs[symbol] for symbol in sorted(used) if symbol in self.listing.specs]
         facts: list[Event] = [SymbolSpecSeen(spec=spec) for spec in fresh if view.specs.get(spec.symbol) != spec]
         facts.append(
             Reconciled(
@@ -413,12 +274,6 @@ class Preparation:
             if isinstance(fact, ExecutionSeen) and fact.position is not None
         }
         return tuple(fact for fact in early if _is_news(fact, shown, last))
-
-    # --- quotes ---------------------------------------------------------------------------------------------------
-
-    def quoted_symbols(self) -> Iterable[SymbolId]:
-        """The symbols whose quotes the account wants."""
-        return [name.symbol for name in self._names[:QUOTED_MAX]]
 
 
 def _once(orders: tuple[Order, ...]) -> tuple[Order, ...]:
@@ -464,21 +319,3 @@ def _terms(position: Position) -> tuple[object, ...]:
 
 def _order_terms(order: Order) -> tuple[object, ...]:
     return (order.volume, order.limit_price, order.stop_price, order.stop, order.target, order.expires_ms)
-
-
-def _specs_of(names: list[SymbolName], assets: Mapping[AssetId, AssetName]) -> Callable[[Any], Any]:
-    by_id = {name.symbol: name for name in names}
-
-    def read(wire: Any) -> tuple[SymbolSpec, ...]:
-        return tuple(
-            translate.symbol_spec(symbol, by_id[SymbolId(symbol.symbolId)], assets)
-            for symbol in wire.symbol
-            if SymbolId(symbol.symbolId) in by_id
-        )
-
-    return read
-
-
-def _digest(names: tuple[SymbolName, ...], assets: Mapping[AssetId, AssetName]) -> str:
-    text = repr((names, tuple(assets[key] for key in sorted(assets))))
-    return hashlib.sha256(text.encode()).hexdigest()[:16]

@@ -11,7 +11,9 @@ from collections.abc import Callable
 
 from cmam.actors import messages as m
 from cmam.actors.desk import Desk
-from cmam.actors.preparation import LOOK_US, SHELF, Kind, Preparation, Question
+from cmam.actors.listing import LOOK_US, SHELF
+from cmam.actors.preparation import Kind, Preparation
+from cmam.actors.question import Question
 from cmam.clock import SECOND_US
 from cmam.domain.events import Event, ExecutionSeen, Reconciled
 from cmam.domain.ids import SymbolId
@@ -154,7 +156,7 @@ class Questions:
         if message.question == "snapshot" and preparation.kind is not Kind.FULL and self._is_restless():
             desk.remind(QUIET_US, "question snapshot")
             return
-        facts, questions = preparation.answered(message.question, message.report, desk.view, desk.ports.clock.now())
+        facts, questions = preparation.answered(message.question, message.report, desk.view)
         for fact in facts:
             is_baseline = isinstance(fact, Reconciled) and not desk.view.has_reconciled
             self.lacks_baseline = self.lacks_baseline or is_baseline
@@ -162,11 +164,14 @@ class Questions:
         self._go_on(preparation, questions)
 
     def _go_on(self, preparation: Preparation, questions: tuple[Question, ...]) -> None:
-        self._desk.specs = preparation.specs
-        self._family = preparation.family or self._family
-        if preparation.wants_quotes:
-            self._desk.quotes.join(preparation.feed, preparation.quoted_symbols())
-        if preparation.is_to_look:
+        listing = preparation.listing
+        self._desk.specs = listing.specs
+        self._family = listing.family or self._family
+        if listing.wants_quotes:
+            listing.wants_quotes = False
+            self._desk.quotes.join(listing.digest, listing.quoted_symbols())
+        if listing.is_to_look:
+            listing.is_to_look = False
             self._desk.remind(LOOK_US, f"question {SHELF}")
         self._ask(questions)
         if preparation.is_done:
@@ -176,7 +181,7 @@ class Questions:
         """A question was refused: say so, and ask again after a while."""
         if self._preparation is None or not self._preparation.expects(message.question):
             return
-        if self._preparation.is_needless(message.question):
+        if self._preparation.listing.is_needless(message.question):
             self.answered(m.Answered(message.question, None))
             return
         name = self._desk.name

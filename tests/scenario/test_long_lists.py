@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from cmam import sandbox
-from cmam.actors.preparation import QUOTED_MAX
+from cmam.actors.listing import QUOTED_MAX
 from cmam.domain.events import ChangeDecided, Wait
 from cmam.sandbox.switches import Switches
 from cmam.sandbox.world import World

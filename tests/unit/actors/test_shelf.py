@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from cmam.actors.preparation import LOOKS_MAX, SHELF, Kind, Preparation, Question
+from cmam.actors.listing import LOOKS_MAX, SHELF, Listing
+from cmam.actors.question import Question
 from cmam.actors.shelf import SAMPLE, SpecShelf, sample_of
 from cmam.domain.account import AccountView
 from cmam.domain.ids import AccountId, SymbolId
@@ -19,13 +20,13 @@ def spec(number: int, *, lot: int = 100) -> SymbolSpec:
 
 
 class Reader:
-    """An account that prepares itself, and a broker that answers it."""
+    """An account that reads what its broker offers, and a broker that answers it."""
 
     def __init__(
         self, account: int, shelf: SpecShelf, *, lot: int = 100, names: tuple[SymbolName, ...] = NAMES
     ) -> None:
         self.view = AccountView(account=AccountId(account))
-        self.way = Preparation(self.view, specs={}, kind=Kind.FULL, leads=False, now_us=0, shelf=shelf)
+        self.way = Listing(self.view, {}, is_live=False, follows=False, shelf=shelf)
         self.lot = lot
         self.read = 0
         self.open: list[Question] = list(self.way.begin())
@@ -35,7 +36,7 @@ class Reader:
     def answer(self, question: str, report: object) -> None:
         """Answer one question."""
         self.open = [one for one in self.open if one.name != question]
-        _, asked = self.way.answered(question, report, self.view, 0)
+        _, asked = self.way.answered(question, report, self.view)
         self.open += asked
 
     def answer_specs(self) -> None:
@@ -47,12 +48,13 @@ class Reader:
 
     def look(self) -> None:
         """Look at the shelf again."""
+        self.way.is_to_look = False
         self.open += self.way.again(SHELF, self.view)
 
     @property
     def is_done(self) -> bool:
-        """Whether the specifications are there and the snapshot is asked for."""
-        return any(one.name == "snapshot" for one in self.open)
+        """Whether the specifications are there."""
+        return self.way.is_done
 
 
 def test_the_first_reads_everything_and_the_next_a_sample() -> None:
