@@ -59,7 +59,6 @@ from cmam.domain.holdings import (
     take_order,
     take_position,
     take_spec,
-    take_symbols,
     take_trader,
     trail_stop,
 )
@@ -76,6 +75,7 @@ from cmam.domain.latches import (
     take_cash,
     take_history,
 )
+from cmam.domain.listed import take_symbols
 from cmam.domain.naming import read_label
 from cmam.domain.quantities import Volume
 from cmam.domain.replacing import replace, without

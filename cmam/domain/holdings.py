@@ -5,8 +5,8 @@ The newest snapshot by the broker's own time wins; one of a position that is kno
 
 from __future__ import annotations
 
-from cmam.domain.events import SymbolListSeen, TraderSeen, TrailingStopMoved
-from cmam.domain.ids import AssetId, PositionId
+from cmam.domain.events import TraderSeen, TrailingStopMoved
+from cmam.domain.ids import PositionId
 from cmam.domain.quantities import Volume
 from cmam.domain.replacing import copied, replace, without
 from cmam.domain.symbols import SymbolSpec
@@ -181,34 +181,6 @@ def trail_stop(view: AccountView, event: TrailingStopMoved) -> AccountView:
     if known is None:
         return view
     return replace(view, positions={**view.positions, event.position: replace(known, stop=event.stop)})
-
-
-_SEPARATORS = str.maketrans("", "", "._-/# ")
-
-
-def plain_name(name: str) -> str:
-    """A symbol's name without separators and case, so that brokers' spellings meet."""
-    return name.translate(_SEPARATORS).upper()
-
-
-def take_symbols(view: AccountView, event: SymbolListSeen) -> AccountView:
-    """Take a broker's list, and work out once what finds a symbol by name and a way between two assets."""
-    pairs: dict[AssetId, dict[AssetId, str]] = {}
-    plain: dict[str, list[str]] = {}
-    for symbol in sorted(event.symbols, key=lambda symbol: symbol.symbol):
-        plain.setdefault(plain_name(symbol.name), []).append(symbol.name)
-        if symbol.enabled and symbol.base and symbol.quote:
-            pairs.setdefault(symbol.base, {}).setdefault(symbol.quote, symbol.name)
-            pairs.setdefault(symbol.quote, {}).setdefault(symbol.base, symbol.name)
-    return replace(
-        view,
-        symbol_digest=event.digest,
-        names={symbol.name: symbol for symbol in event.symbols},
-        assets={asset.asset: asset for asset in event.assets},
-        asset_ids={asset.name: asset.asset for asset in event.assets},
-        pairs=pairs,
-        plain_names={name: tuple(names) for name, names in plain.items()},
-    )
 
 
 def take_spec(view: AccountView, spec: SymbolSpec) -> AccountView:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from cmam.domain.changes import LeaderSymbol
 from cmam.domain.choices import MappingMode
-from cmam.domain.holdings import plain_name
+from cmam.domain.listed import plain_name
 from cmam.domain.policy import Policy
 from cmam.domain.quantities import Quote
 from cmam.domain.symbols import SymbolName, SymbolSpec

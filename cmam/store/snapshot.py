@@ -16,6 +16,7 @@ import msgspec
 from sqlite_utils import Database
 
 from cmam.domain.account import AccountView
+from cmam.domain.listed import shared
 from cmam.store.telling import NOTHING, Place
 
 
@@ -98,4 +99,4 @@ def unkeep(state: bytes) -> Snapshot | None:
         paired: dict[str, Any] = {name: dict(reader.decode(found.paired[name])) for name, reader in _paired().items()}
     except (msgspec.MsgspecError, TypeError, KeyError):
         return None
-    return Snapshot(dataclasses.replace(found.view, **paired), found.told)
+    return Snapshot(shared(dataclasses.replace(found.view, **paired)), found.told)
