@@ -93,8 +93,8 @@ class Desk:
         self.view = view
         self.ports = ports
         self.name = m.account_name(view.account)
-        self.specs: dict[SymbolId, SymbolSpec] = dict(view.specs)
-        """What the broker said of each symbol last; on record are those that were needed."""
+        self.specs: Mapping[SymbolId, SymbolSpec] = {}
+        """What the broker says of each symbol, as it was read on this line; on record are those that were needed."""
         self.quotes = AccountQuotes(view.account, ports.connection, ports.board, ports.clock, self._ask_quotes)
         self.followers = Followers(view.account, ports.directory, self.quotes.newest, ports.told, ports.past)
         self._limiter = m.limiter_name(ports.connection)

@@ -52,7 +52,7 @@ class Listing:
         does takes it back."""
         self.digest = ""
         """What tells this list from others; empty before it is known."""
-        self.specs: dict[SymbolId, SymbolSpec] = dict(specs)
+        self.specs = specs
         self.assets: Mapping[AssetId, AssetName] = view.assets
         self._account = view.account
         self._is_live = is_live
@@ -130,6 +130,7 @@ class Listing:
             return (), ()
         facts: tuple[Event, ...] = ()
         self.digest = _digest(self._symbols, self.assets)
+        self._symbols, self.assets = self._shelf.list_of(self.digest, self._symbols, self.assets)
         if self.digest != view.symbol_digest:
             assets = tuple(self.assets[key] for key in sorted(self.assets))
             facts = (SymbolListSeen(digest=self.digest, symbols=self._symbols, assets=assets),)
@@ -171,7 +172,7 @@ class Listing:
         found = self._shelf.match(family, self._read) if self._read else None
         if found is not None:
             self._read = {symbol: found[symbol] for symbol in self._read}  # one object for all who share it
-            self.specs.update({name.symbol: found[name.symbol] for name in left if name.symbol in found})
+            self._read |= {name.symbol: found[name.symbol] for name in left if name.symbol in found}
         elif left and self._looks < LOOKS_MAX and not self._shelf.may_read(family, self._account):
             self._looks += 1
             self.is_to_look = True
@@ -180,8 +181,10 @@ class Listing:
         elif left:
             return self._ask_specs(left)
         elif self._asked >= wanted:
-            self._shelf.put(family, self._account, dict(self._read), self._changes)
-        self.specs.update(self._read)
+            found = dict(self._read)
+            self._shelf.put(family, self._account, found, self._changes)
+        known = {**self.specs, **self._read}
+        self.specs = found if found is not None and found == known else known
         self.wants_quotes = True
         return self._after_specs(view)
 

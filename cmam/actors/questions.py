@@ -47,6 +47,7 @@ class Questions:
         self._early: list[tuple[m.Reported, bool]] = []
         self._is_refreshing = False
         self._family = ""
+        self._changed: set[SymbolId] = set()
         self._put_off = 0
         self._looked_up_us = 0
         self._executed_us = 0
@@ -83,11 +84,15 @@ class Questions:
         self._ask(self._preparation.begin())
 
     def give_up(self) -> None:
-        """The line is gone: nothing that was asked will be answered."""
+        """The line is gone: nothing that was asked will be answered, and no event tells what changes from now on."""
         if self._preparation is not None:
             self._preparation.give_up()
         self._preparation = None
         self._early.clear()
+        self._changed.clear()
+        self._desk.specs = {}
+        if self._family:
+            self._desk.ports.shelf.forget(self._family)
 
     def again(self, question: str) -> None:
         """Ask once more what was refused a while ago."""
@@ -98,10 +103,16 @@ class Questions:
         """Read changed symbols again before anything is decided in them; with none, look at everything once more."""
         if symbols and self._family:
             self._desk.ports.shelf.forget(self._family)
-        for symbol in symbols:
-            self._desk.specs.pop(SymbolId(symbol), None)
+        self._changed |= {SymbolId(symbol) for symbol in symbols}
         if self.is_idle and self._desk.is_reconciled:
-            self.prepare(Kind.FULL)
+            self._read_changed()
+
+    def _read_changed(self) -> None:
+        """Read what has changed; all else that is known on this line stays known."""
+        specs, changed = self._desk.specs, self._changed
+        self._desk.specs = {symbol: spec for symbol, spec in specs.items() if symbol not in changed}
+        self._changed = set()
+        self.prepare(Kind.FULL)
 
     def keep_refreshing(self) -> None:
         """Begin, once, to compare with the broker now and then; accounts spread over the minute."""
@@ -203,6 +214,8 @@ class Questions:
                 self._desk.ensure_traded(report.fact)
                 self._desk.fact(report.fact, received_us=report.received_us)
         self._on_ready(preparation.kind)
+        if self._changed and self.is_idle and self._desk.is_reconciled:
+            self._read_changed()
 
     # --- beside what is reported ----------------------------------------------------------------------------------
 

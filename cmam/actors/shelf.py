@@ -1,4 +1,4 @@
-"""Symbol specifications that accounts of one broker share, so that thousands of them need not each read everything.
+"""Symbol lists and specifications that accounts of one broker share: thousands of them need not each read everything.
 
 Accounts whose symbol lists are equal mostly have equal specifications too, but not always: groups of one broker differ
 in commissions or swaps. So each account reads a sample of its own, spread over the whole list, and takes the rest from
@@ -13,22 +13,31 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Final
 
-from cmam.domain.ids import AccountId, SymbolId
+from cmam.domain.events import AssetName
+from cmam.domain.ids import AccountId, AssetId, SymbolId
 from cmam.domain.symbols import SymbolName, SymbolSpec
 
 SAMPLE: Final = 100
 """So many symbols an account always reads itself: one request."""
 
 Specs = Mapping[SymbolId, SymbolSpec]
+Names = tuple[SymbolName, ...]
+Assets = Mapping[AssetId, AssetName]
 
 
 class SpecShelf:
     """Whole sets of specifications by symbol list, and who is reading one."""
 
     def __init__(self) -> None:
+        self._lists: dict[str, tuple[Names, Assets]] = {}
         self._sets: dict[str, list[Specs]] = {}
         self._readers: dict[str, AccountId] = {}
         self._changes: dict[str, int] = {}
+
+    def list_of(self, digest: str, names: Names, assets: Assets) -> tuple[Names, Assets]:
+        """A list as whoever read it first has it, where it is the same."""
+        known = self._lists.setdefault(digest, (names, assets))
+        return known if known == (names, assets) else (names, assets)
 
     def changes(self, family: str) -> int:
         """How often something of a list has changed at the broker while we looked."""

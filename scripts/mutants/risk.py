@@ -277,4 +277,18 @@ MUTATIONS = (
         "return None",
         (GATES,),
     ),
+    Mutation(
+        "what a symbol allowed before a gap counts after it",
+        "cmam/actors/questions.py",
+        "        self._desk.specs = {}\n",
+        "",
+        ("tests/scenario/test_changed_symbols.py",),
+    ),
+    Mutation(
+        "a change of a symbol is forgotten where the account is just being looked over",
+        "cmam/actors/questions.py",
+        "        if self._changed and self.is_idle and self._desk.is_reconciled:\n",
+        "        if False:\n",
+        ("tests/scenario/test_changed_symbols.py",),
+    ),
 )
