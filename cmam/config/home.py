@@ -116,8 +116,11 @@ class Home:
 
 
 def choose_home(option: str | None, environment: Mapping[str, str]) -> Home:
-    """Say which folder is meant: the option, else CMAM_HOME, else the platform's own place."""
+    """Say which folder is meant: the option, else CMAM_HOME, else the platform's own place; raises HomeRefused."""
     named = option or environment.get("CMAM_HOME")
     if named:
-        return Home(Path(named).expanduser().absolute())
+        try:
+            return Home(Path(named).expanduser().absolute())
+        except RuntimeError:  # how pathlib says that it knows no such user
+            raise HomeRefused(f"Expected a folder, found {named!r}, and no user of that name.") from None
     return Home(platformdirs.user_data_path("cmam", appauthor=False))
