@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from cmam.cli.common import Exit, Verb, console, face, print_json, say
+from cmam.cli.common import Exit, Verb, console, face, legible, print_json, say
 from cmam.cli.replay_span import extent, place, refuse_impossible, refuse_turned
 
 if TYPE_CHECKING:
@@ -282,4 +282,5 @@ def _gist(event: Event) -> str:
 def _words(data: Mapping[str, Any]) -> Iterable[str]:
     for name, value in data.items():
         if isinstance(value, str | int) and not isinstance(value, bool) and value not in ("", 0):
-            yield f"{name}={value if len(str(value)) <= 60 else str(value)[:59] + '…'}"
+            text = legible(str(value))
+            yield f"{name}={text if len(text) <= 60 else text[:59] + '…'}"
