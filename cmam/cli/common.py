@@ -21,6 +21,8 @@ from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
 import click
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from cmam.config.home import Home
 
 HELP = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
@@ -354,6 +356,14 @@ def console(*, error: bool = False) -> Any:
         no_color=True if not is_screen else None,
         force_terminal=None if is_screen else False,
     )
+
+
+def spare_homes(file: Path) -> None:
+    """Refuse to write where a home has what it lives by: `backup` names where to, and is easily read as what of."""
+    from cmam.config.home import is_lived_by
+
+    if is_lived_by(file):
+        raise click.UsageError(f"expected a file to write to, found {file}, which a home of cmam lives by.")
 
 
 def fail(sentence: str, code: int = Exit.REFUSED) -> NoReturn:

@@ -176,6 +176,44 @@ def test_what_the_machine_refuses_is_said_in_its_words(tmp_path: Path, capsys: p
     assert "should not have" not in said
 
 
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("backup",),
+        ("salvage",),
+        ("audit", "head"),
+        ("replay", "--to"),
+        ("profile", "symbols", "pair", "sample", "--force"),
+    ],
+    ids=" ".join,
+)
+def test_what_a_home_lives_by_is_never_written_over(
+    words: tuple[str, ...], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """`backup FILE` is easily read as "back this file up"; neither that nor a typo replaces a log of any home."""
+    here, there = tmp_path / "here", tmp_path / "there"
+    for home in (here, there):
+        home.mkdir()
+        shutil.copy(SAMPLE, home / "events.db")
+        assert run(["--home", str(home), "pause", "pair"]) == Exit.DONE
+        (home / "archive").mkdir()
+    (tmp_path / "link").symlink_to(there / "events.db")
+    before = (there / "events.db").read_bytes()
+    capsys.readouterr()
+    for target in (
+        here / "events.db",
+        here / "events.db-wal",
+        here / "secrets.json",
+        there / "events.db",
+        there / "archive" / "events-1-9.db",
+        tmp_path / "link",
+    ):
+        assert run(["--home", str(here), *words, str(target)]) == Exit.USAGE, target
+        assert "which a home of cmam lives by" in capsys.readouterr().err, target
+    assert (there / "events.db").read_bytes() == before
+    assert run(["--home", str(here), "audit", "verify"]) == Exit.DONE
+
+
 def test_text_that_is_none_is_a_usage_error(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Bytes of another encoding on the command line are named."""
     shutil.copy(SAMPLE, tmp_path / "events.db")
