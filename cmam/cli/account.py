@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from cmam.cli.account_consent import consent, take_in
-from cmam.cli.account_now import LIST_NUMBERS, LISTS, asked
+from cmam.cli.account_now import LIST_NUMBERS, LISTS, OF_HISTORY, asked
 from cmam.cli.common import Noun, carry_out, face, fail, is_interactive, print_json, print_rows, say
 
 if TYPE_CHECKING:
@@ -140,6 +140,8 @@ def show(id_: str, offline: bool, history: bool) -> None:
     for name, rows in lists.items():
         if rows:
             print_rows(rows, LISTS[name], empty="", title=name.replace("_", " "), numbers=LIST_NUMBERS)
+        elif name in OF_HISTORY:
+            say(f"No {name.replace('_', ' ')} in the last seven days.")
 
 
 # --- change ---------------------------------------------------------------------------------------------------------
@@ -150,8 +152,9 @@ def show(id_: str, offline: bool, history: bool) -> None:
 @click.argument("name")
 def alias(id_: str, name: str) -> None:
     """Give an account a name of your choice; '' takes it away."""
-    carry_out({"command": "account.alias", "account": id_, "alias": name})
-    say(f"{id_} is now called {name}." if name else f"{id_} has no alias any more.")
+    answer = carry_out({"command": "account.alias", "account": id_, "alias": name})
+    taken = answer["alias"]
+    say(f"{id_} is now called {taken}." if taken else f"{id_} has no alias any more.")
 
 
 @account.command()

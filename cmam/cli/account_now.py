@@ -22,6 +22,7 @@ LISTS = {
     "deals": ["at", "deal", "position", "symbol", "side", "volume", "price"],
     "cash_flow": ["at", "amount", "balance", "note"],
 }
+OF_HISTORY = frozenset({"deals", "cash_flow"})
 LIST_NUMBERS = frozenset(
     {"position", "order", "deal", "volume", "price", "stop", "target", "profit", "amount", "balance"}
 )

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from cmam.cli.common import (
+    Erasable,
     Exit,
     Face,
     Noun,
@@ -54,7 +55,12 @@ def api() -> None:
 @click.option("--live-port", metavar="PORT", help="Port of the live environment.")
 @click.option("--demo-host", metavar="HOST", help="Host of the demo environment.")
 @click.option("--demo-port", metavar="PORT", help="Port of the demo environment.")
-@click.option("--ca-file", metavar="FILE", help="An authority to trust besides the machine's own; '' takes it away.")
+@click.option(
+    "--ca-file",
+    cls=Erasable,
+    metavar="FILE",
+    help="An authority to trust besides the machine's own; '' takes it away.",
+)
 @click.option("--oauth-url", metavar="URL", help="Where the consent page and the token endpoint are.")
 @click.option("--redirect-uri", metavar="URL", help="Where the consent page returns to, as registered.")
 @click.option("--max-requests", metavar="N", help="Most requests in any second, per connection. Spotware takes 50.")

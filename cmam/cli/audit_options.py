@@ -24,6 +24,8 @@ NUMBERS = frozenset(
         "copies", "account", "settings_version", "leader", "follower",
     }
 )  # fmt: skip
+LAST_MAX = 2**62
+"""More lines than this nobody has: whoever asks for more gets all."""
 SCREEN_ROWS = 200
 """A table for eyes shows the newest so many, unless more are asked for; files and pipes get all."""
 Command = Callable[..., None]
@@ -93,7 +95,7 @@ def asked(given: Mapping[str, Any], *, reasons: bool = False, states: Sequence[s
 
     registry = office.read_registry(face().home)
     account, name = given.get("account"), given.get("profile")
-    if account is not None and not account.isdecimal():
+    if account is not None and account not in map(str, registry.removed):
         account = int(find_account(registry, account).account)
     if name is not None and registry.live_profiles():
         deleted = {profile.name.lower() for profile in registry.profiles.values() if profile.deleted}
@@ -101,6 +103,7 @@ def asked(given: Mapping[str, Any], *, reasons: bool = False, states: Sequence[s
     since, until = moment(given.get("since")), moment(given.get("until"))
     if since is not None and until is not None and since > until:
         raise click.UsageError(f"expected --since before --until, found {given['since']} after {given['until']}.")
+    last = given.get("last")
     text = given.get("text")
     if text is not None and not text.strip():
         raise click.UsageError("--text: expected at least one word, found none.")
@@ -118,7 +121,7 @@ def asked(given: Mapping[str, Any], *, reasons: bool = False, states: Sequence[s
         state=given.get("state"),
         verdict=given.get("verdict"),
         text=text,
-        last=given.get("last"),
+        last=None if last is None else min(last, LAST_MAX),
     )
 
 

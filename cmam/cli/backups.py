@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from cmam.cli.common import Verb, face, print_json, say
+from cmam.cli.common import Verb, face, print_json, say, spare_homes
 
 
 @click.command(cls=Verb)
@@ -17,6 +17,7 @@ def backup(file: Path) -> None:
     """Copy the log to FILE, while running or not; it is checked against its chains before it gets its name."""
     from cmam.store.keeping import backup as copy
 
+    spare_homes(file)
     head = copy(face().home.root, file)
     if face().as_json:
         print_json({"file": str(file), "head": str(head)})

@@ -21,6 +21,8 @@ from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
 import click
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from cmam.config.home import Home
 
 HELP = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
@@ -98,7 +100,32 @@ def face() -> Face:
     )
 
 
-class Verb(click.Command):
+class Erasable(click.Option):
+    """An option for which an empty text means something: it takes away what is there."""
+
+
+class _Exact(click.Command):
+    """A command that refuses an empty text where a word was to stand.
+
+    It is what a script's variable gives that was never set. Taken for "not given" it would widen what is asked for: a
+    follower to all followers, a latch to all latches, a home to the default one.
+    """
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Look at what was typed before any callback or type makes something else of it."""
+        typed, _, _ = self.make_parser(ctx).parse_args(list(args))
+        for parameter in self.params:
+            if not isinstance(parameter, Erasable) and _has_blank(parameter, typed.get(parameter.name or "")):
+                raise click.BadParameter("expected a value, found an empty text.", ctx, parameter)
+        return super().parse_args(ctx, args)
+
+
+def _has_blank(parameter: click.Parameter, typed: object) -> bool:
+    is_meant = isinstance(parameter, click.Option) or isinstance(parameter.type, click.Path)
+    return is_meant and "" in (typed if isinstance(typed, list | tuple) else (typed,))
+
+
+class Verb(_Exact):
     """A command with the options that all have."""
 
     def __init__(self, *arguments: Any, **named: Any) -> None:
@@ -108,7 +135,7 @@ class Verb(click.Command):
         self.params += [_unexposed(option) for option in common_options() if not set(option.opts) & own]
 
 
-class Noun(click.Group):
+class Noun(_Exact, click.Group):
     """A group of commands, each with the options that all have."""
 
     command_class = Verb
@@ -162,12 +189,31 @@ def key_values(context: click.Context, parameter: click.Parameter, values: Seque
 
 # --- printing -------------------------------------------------------------------------------------------------------
 
+WORD_SHOWN_MAX = 200
+"""Of a longer word an error shows only so much: who pasted a file for a name wants the sentence, not the file."""
+
+
+UNSHOWN = re.compile("[\x00-\x09\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]")
+"""Signs that move the cursor, colour a terminal or turn the direction of what follows."""
+
+
+def legible(text: str) -> str:
+    """What somebody else wrote, as a label or a comment, without what would make a terminal do something."""
+    return UNSHOWN.sub("\N{REPLACEMENT CHARACTER}", text)
+
+
+def shortened(text: str) -> str:
+    """A sentence about something that was typed, legible however long that was."""
+    return re.sub(
+        rf"\S{{{WORD_SHOWN_MAX + 1},}}", lambda word: f"{word[0][:WORD_SHOWN_MAX]}… ({len(word[0])} characters)", text
+    )
+
 
 def say(text: str, *, error: bool = False) -> None:
     """Talk to the person, on stderr; that nobody listens any more, as at a closed terminal, ends nothing."""
     prefix = click.style("cmam: ", fg="red", bold=True) if error else ""
     with suppress(OSError):
-        click.echo(prefix + text, err=True)
+        click.echo(prefix + (shortened(text) if error else text), err=True)
 
 
 def carry_out(request: Mapping[str, Any]) -> dict[str, Any]:
@@ -257,7 +303,7 @@ def _cell(value: Any) -> Any:
         return "yes" if value else "no"
     if isinstance(value, list | tuple):
         return ", ".join(map(str, value))
-    text = str(value)
+    text = legible(str(value))
     if found := MOMENT.fullmatch(text):
         text = f"{found[1]} {found[2]}"
     elif text.endswith(".00"):
@@ -300,9 +346,15 @@ def console(*, error: bool = False) -> Any:
     """A console on stdout (or stderr) that colours terminals only, and lets a pipe have whole lines."""
     from rich.console import Console
 
+    class Plain(Console):
+        """Of a reader who has gone the command hears as from any other print; rich would exit by itself, with 1."""
+
+        def on_broken_pipe(self) -> None:
+            raise BrokenPipeError
+
     stream = sys.stderr if error else sys.stdout
     is_screen = stream.isatty()
-    return Console(
+    return Plain(
         file=stream,
         highlight=False,
         markup=False,
@@ -311,6 +363,14 @@ def console(*, error: bool = False) -> Any:
         no_color=True if not is_screen else None,
         force_terminal=None if is_screen else False,
     )
+
+
+def spare_homes(file: Path) -> None:
+    """Refuse to write where a home has what it lives by: `backup` names where to, and is easily read as what of."""
+    from cmam.config.home import is_lived_by
+
+    if is_lived_by(file):
+        raise click.UsageError(f"expected a file to write to, found {file}, which a home of cmam lives by.")
 
 
 def fail(sentence: str, code: int = Exit.REFUSED) -> NoReturn:

@@ -75,8 +75,9 @@ def flatten(
 
 def _flatten(target: Mapping[str, Any], *, whole: bool, yes: bool, is_waiting: bool, span_s: float) -> None:
     from cmam import office
+    from cmam.config.home import HomeRefused
     from cmam.domain.asking import Refusal
-    from cmam.store.errors import StoreHeld
+    from cmam.store.errors import StoreError, StoreHeld
 
     rows = live_rows(target)
     _ask(rows, yes=yes, whole=whole)
@@ -85,6 +86,9 @@ def _flatten(target: Mapping[str, Any], *, whole: bool, yes: bool, is_waiting: b
         is_running = office.ask_running(face().home, {"command": "status"}) is not None
     except StoreHeld as held:
         fail(f"{held} {_beside(target)}", Exit.HELD)
+    except (StoreError, HomeRefused) as unwritten:
+        what = f"`cmam flatten {_words(target)} --direct` closes without a record, as far as labels tell what is ours."
+        fail(f"{unwritten} Nothing was latched or closed; {what}")
     except Refusal as refusal:
         if "did not answer" in refusal.text:
             fail(f"{refusal.text}. {_beside(target)}")
@@ -103,8 +107,11 @@ def _flatten(target: Mapping[str, Any], *, whole: bool, yes: bool, is_waiting: b
 
 
 def _beside(target: Mapping[str, Any]) -> str:
-    what = target["profile"] or (f"--account {target['account']}" if target["account"] else "--all")
-    return f"If that cmam does not answer, `cmam flatten {what} --direct` closes beside it."
+    return f"If that cmam does not answer, `cmam flatten {_words(target)} --direct` closes beside it."
+
+
+def _words(target: Mapping[str, Any]) -> str:
+    return str(target["profile"] or (f"--account {target['account']}" if target["account"] else "--all"))
 
 
 def _ask(rows: list[dict[str, Any]], *, yes: bool, whole: bool = False) -> None:

@@ -6,12 +6,13 @@ import io
 import os
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any, ClassVar
 
 import click
 
 import cmam
-from cmam.cli.common import HELP, Exit, Lazy, common_options, say
+from cmam.cli.common import HELP, Exit, Lazy, common_options, say, shortened
 
 
 class Root(Lazy):
@@ -54,8 +55,23 @@ def cli(**_: object) -> None:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run a command and exit; the console script."""
+    open_what_is_closed()
     show_what_can_be_shown()
     sys.exit(run(sys.argv[1:] if arguments is None else arguments))
+
+
+def open_what_is_closed() -> None:
+    """Whoever starts us without stdin, stdout or stderr means that nobody reads or answers, and nothing else.
+
+    Their numbers must be taken: the next file that is opened would get one, and a stray line would land in it.
+    """
+    for number, name in enumerate(("stdin", "stdout", "stderr")):
+        try:
+            os.fstat(number)
+        except OSError:
+            descriptor = os.open(os.devnull, os.O_RDWR)  # the lowest free number, which is this one
+            stream = os.fdopen(descriptor, "r" if number == 0 else "w", encoding="utf-8", closefd=False)
+            setattr(sys, name, stream)
 
 
 def show_what_can_be_shown() -> None:
@@ -69,26 +85,22 @@ def run(arguments: Sequence[str]) -> int:
     """Run a command and return its exit code."""
     debug = "--debug" in arguments
     try:
-        with cli.make_context("cmam", list(arguments)) as context:
-            outcome = cli.invoke(context)
-            sys.stdout.flush()
-            return int(outcome) if isinstance(outcome, int) else Exit.DONE
-    except click.exceptions.Exit as exit_:
-        return exit_.exit_code
-    except click.exceptions.NoArgsIsHelpError as help_:
-        click.echo(help_.format_message())
-        return Exit.USAGE
+        code = _invoked(arguments)
+        sys.stdout.flush()
+        return code
     except click.ClickException as refused:
         if debug and refused.__cause__ is not None:
             raise
-        refused.show()
+        refused.show(text := io.StringIO())
+        with suppress(OSError):  # whoever read it has gone; the exit code still tells
+            click.echo(shortened(text.getvalue()), err=True, nl=False)
         return refused.exit_code
     except (click.Abort, KeyboardInterrupt):
         say("interrupted; nothing more was done.")
         return Exit.REFUSED
     except BrokenPipeError:
-        # Whoever read our output has gone; what is still buffered must not complain at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        # Whoever read our output has gone.
+        _forget_output()
         return Exit.DONE
     except Exception as error:
         if debug:
@@ -96,17 +108,57 @@ def run(arguments: Sequence[str]) -> int:
         return _explain(error)
 
 
+def _invoked(arguments: Sequence[str]) -> int:
+    """What the command itself says of its end."""
+    try:
+        with cli.make_context("cmam", list(arguments)) as context:
+            outcome = cli.invoke(context)
+            return int(outcome) if isinstance(outcome, int) else Exit.DONE
+    except click.exceptions.Exit as exit_:
+        return exit_.exit_code
+    except click.exceptions.NoArgsIsHelpError as help_:
+        click.echo(help_.format_message())
+        return Exit.USAGE
+
+
+def _forget_output() -> None:
+    """What stdout does not take must not complain a second time at exit."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
 def _explain(error: Exception) -> int:
     """One sentence for an error that carries one, and an honest word for one that should not have happened."""
     from cmam.cli.failures import code_of
 
     code = code_of(error)
-    if code is None:
-        say(
-            f"Something went wrong that should not have: {type(error).__name__}: {error}. "
-            "--debug shows where; please report it.",
-            error=True,
-        )
+    if code is not None:
+        say(str(error), error=True)
+        return code
+    if isinstance(error, UnicodeEncodeError):
+        found = error.object[error.start : error.end]
+        say(f"Expected text in the encoding of this terminal, found {found!a}.", error=True)
+        return Exit.USAGE
+    if isinstance(error, OSError) and error.strerror:
+        _forget_output_that_fails()
+        say(_of_machine(error), error=True)
         return Exit.REFUSED
-    say(str(error), error=True)
-    return code
+    say(
+        f"Something went wrong that should not have: {type(error).__name__}: {error}. "
+        "--debug shows where; please report it.",
+        error=True,
+    )
+    return Exit.REFUSED
+
+
+def _of_machine(error: OSError) -> str:
+    """What the machine refuses: a name that is too long, a folder where a file is expected, a full disk."""
+    if error.filename is None:
+        return f"The machine refused what was to be read or written: {error.strerror}."
+    return f"Expected to read or write {os.fsdecode(error.filename)}; found: {error.strerror}."
+
+
+def _forget_output_that_fails() -> None:
+    try:
+        sys.stdout.flush()
+    except OSError:
+        _forget_output()

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from cmam.cli.common import Exit, Verb, carry_out, face, fail, print_json, say
+from cmam.cli.common import Exit, Verb, carry_out, face, fail, print_json, say, spare_homes
 
 if TYPE_CHECKING:
     from cmam.domain.account import AccountView
@@ -54,7 +54,10 @@ def _sample(
     folded: Fold, profile: ProfileView, links: list[Link], file: Path, follower: str | None, *, force: bool
 ) -> None:
     from cmam.domain.table import write_table
+    from cmam.store.files import new_file
 
+    if str(file) != "-":
+        spare_homes(file)
     views = _views_with_symbols(folded, profile, links)
     assert profile.leader is not None
     leader = views[profile.leader]
@@ -67,7 +70,8 @@ def _sample(
         try:
             if not force and file.exists() and file.stat().st_size:
                 fail(f"{file} is there already: name another file, or overwrite it with --force.", Exit.USAGE)
-            file.write_text(text, encoding="utf-8", newline="")
+            with new_file(file) as fresh:
+                fresh.write_text(text, encoding="utf-8", newline="")
         except OSError as error:
             fail(f"Expected to write {file}; found: {error.strerror or error}.")
     mapped = sum(bool(row.follower_symbol) for row in rows)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from cmam.cli.audit_options import asked, filtered, opened
-from cmam.cli.common import Exit, Verb, face, fail, is_interactive, print_json, say
+from cmam.cli.common import Exit, Verb, face, fail, is_interactive, print_json, say, spare_homes
 
 if TYPE_CHECKING:
     from cmam.store.chain import LogHead
@@ -142,6 +142,8 @@ def head(file: Path | None, key: Path | None) -> None:
 
     if key is not None and file is None:
         raise click.UsageError("expected FILE with --sign, found none: the signature stands beside it, in FILE.sig.")
+    if file is not None:
+        _spare(file, key)
     log = EventLog.read_only(face().home.root)
     try:
         found = log.log_head()
@@ -154,6 +156,12 @@ def head(file: Path | None, key: Path | None) -> None:
     click.echo(str(found))
     if signer is not None:
         say(f"{file}.sig is its signature by {signer}: ssh-keygen -Y verify -n cmam checks it without cmam.")
+
+
+def _spare(file: Path, key: Path | None) -> None:
+    spare_homes(file)
+    if key is not None and file.resolve() == key.resolve():
+        raise click.UsageError(f"expected a file to write to beside the key, found {file} as both.")
 
 
 def _count(number: int, one: str, many: str) -> str:
@@ -186,6 +194,7 @@ def export(file: Path, what: str, anonymous: bool, key: Path | None, **given: An
         raise click.UsageError(f"expected a file ending in .pack with --anonymous or --sign, found {file.name!r}.")
     if file.suffix != ".pack" and not re.fullmatch(r"\.(csv|json|jsonl)", file.suffix):
         raise click.UsageError(f"expected a file ending in .csv, .jsonl, .json or .pack, found {file.name!r}.")
+    _spare(file, key)
     as_format = ".csv" if given["csv"] else file.suffix
     filters = asked(given)
     with opened() as past:

@@ -7,7 +7,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from cmam.cli.common import console, face, print_json, say
+from cmam.cli.common import console, face, print_json, say, spare_homes
 
 if TYPE_CHECKING:
     from cmam.store.log import EventLog
@@ -21,10 +21,13 @@ def rebuild_views(log: EventLog, target: Path, position: int | None, at_us: int 
     from cmam.store.views_file import VIEWS_NAME
 
     home = face().home.root
+    is_own = target.resolve() == (home / VIEWS_NAME).resolve()
+    if not is_own:
+        spare_homes(target)
     until = position_at(log, at_us) if at_us is not None else position
     head = log.position()
     with ExitStack() as held, _bar(min(until, head) if until is not None else head) as advance:
-        if target.resolve() == (home / VIEWS_NAME).resolve():  # a projector that lives would go on in the old file
+        if is_own:  # a projector that lives would go on in the old file
             held.enter_context(StoreLock(home, name=LOCK_NAME).acquire(since="", command="cmam replay --to"))
         reached = rebuild(log, target, until=until, progress=advance)
     if face().as_json:

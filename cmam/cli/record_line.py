@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
+from cmam.cli.common import legible
+
 if TYPE_CHECKING:
     from rich.text import Text
 
@@ -37,4 +39,5 @@ def _gist(event: Event) -> str:
 def _words(data: Mapping[str, Any]) -> Iterable[str]:
     for name, value in data.items():
         if isinstance(value, str | int) and not isinstance(value, bool) and value not in ("", 0):
-            yield f"{name}={value if len(str(value)) <= 60 else str(value)[:59] + '…'}"
+            text = legible(str(value))
+            yield f"{name}={text if len(text) <= 60 else text[:59] + '…'}"

@@ -15,12 +15,17 @@ from cmam.cli.audit_options import moment
 if TYPE_CHECKING:
     from cmam.store.log import EventLog
 
+POSITION_DIGITS_MAX = 18
+"""A number of more digits is beyond every log, whatever it is."""
+
 
 def place(text: str | None) -> tuple[int | None, int | None]:
     """A position in the log, or a moment in us."""
     if text is None:
         return None, None
-    return (int(text), None) if text.isdecimal() else (None, moment(text))
+    if not text.isdecimal():
+        return None, moment(text)
+    return (int(text) if len(text) <= POSITION_DIGITS_MAX else 10**POSITION_DIGITS_MAX), None
 
 
 def refuse_impossible(log: EventLog, start: str | None, end: str | None) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from cmam.cli.common import Verb, face, print_json, say
+from cmam.cli.common import Verb, face, print_json, say, spare_homes
 
 FILE_NAME = "events.db"
 LEFT_OUT = ".left-out.jsonl"
@@ -24,6 +24,7 @@ def salvage(file: Path, replace: bool) -> None:
     from cmam.store.salvage import put_in_place
     from cmam.store.salvage import salvage as copy_good
 
+    spare_homes(file)
     home = face().home.root
     found = copy_good(home, file)
     kept = put_in_place(home, file) if replace else None

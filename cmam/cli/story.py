@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from cmam.cli.common import console
+from cmam.cli.common import console, legible
 
 INDENT = 12
 """Where the text beside the headings begins."""
@@ -32,7 +32,7 @@ def beside(heading: str, text: str) -> None:
     grid = Table.grid(padding=0)
     grid.add_column(width=INDENT, no_wrap=True)
     grid.add_column(overflow="fold")
-    grid.add_row(Text(f"  {heading}", style="dim"), Text(text))
+    grid.add_row(Text(f"  {heading}", style="dim"), Text(legible(text)))
     console().print(grid)
 
 

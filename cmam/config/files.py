@@ -29,8 +29,9 @@ def write_whole(path: Path, content: bytes, *, mode: int = PRIVATE_FILE) -> None
         finally:
             os.close(descriptor)
         os.replace(beside, path)
-    except OSError:
+    except OSError as error:
         beside.unlink(missing_ok=True)
+        error.filename = error.filename or str(path)
         raise
     _sync_folder(path.parent)
 

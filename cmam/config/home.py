@@ -20,6 +20,27 @@ SOCKET_PATH_BYTES_MAX = 100
 """A Unix socket's path must fit into 104 bytes on macOS and 108 on Linux; some are kept in reserve."""
 
 
+LIVED_BY = frozenset(
+    {
+        *(f"{name}{part}" for name in ("events.db", "views.db") for part in ("", "-wal", "-shm")),
+        *("secrets.json", "settings.toml", "store.id", "control.key"),
+        *(f"{name}{part}" for name in ("lock", "secrets.lock", "views.lock") for part in ("", ".json")),
+    }
+)
+"""Files that a home lives by, in its folder; older parts of its log lie in `archive`."""
+
+
+def is_lived_by(path: Path) -> bool:
+    """Whether a home lives by this file, so that nothing else may be written in its place."""
+    try:
+        real = path.resolve()
+    except (OSError, RuntimeError):  # how pathlib says that links lead in a circle
+        return False
+    is_archived = real.parent.name == "archive"
+    folder = real.parent.parent if is_archived else real.parent
+    return (is_archived or real.name in LIVED_BY) and (folder / "lock").exists()
+
+
 class HomeRefused(Exception):
     """The folder cannot be used, in one sentence that says what to do."""
 
@@ -116,8 +137,11 @@ class Home:
 
 
 def choose_home(option: str | None, environment: Mapping[str, str]) -> Home:
-    """Say which folder is meant: the option, else CMAM_HOME, else the platform's own place."""
+    """Say which folder is meant: the option, else CMAM_HOME, else the platform's own place; raises HomeRefused."""
     named = option or environment.get("CMAM_HOME")
     if named:
-        return Home(Path(named).expanduser().absolute())
+        try:
+            return Home(Path(named).expanduser().absolute())
+        except RuntimeError:  # how pathlib says that it knows no such user
+            raise HomeRefused(f"Expected a folder, found {named!r}, and no user of that name.") from None
     return Home(platformdirs.user_data_path("cmam", appauthor=False))

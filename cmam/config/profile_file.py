@@ -40,7 +40,7 @@ def read_profile_file(path: Path, text: str | None = None) -> list[dict[str, Any
         text = _text_of(path)
     try:
         document = tomllib.loads(text.removeprefix("\ufeff"), parse_float=Decimal)
-    except (tomllib.TOMLDecodeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:  # no TOML, a number of thousands of digits, thousands of brackets
         raise ProfileFileInvalid([f"{path}: expected TOML, found a fault: {error}"]) from None
     faults: list[str] = []
     for key in document:

@@ -63,7 +63,7 @@ def _stored(home: Home) -> tuple[dict[str, Any], dict[str, str]]:
         values = tomllib.loads(home.settings.read_text(encoding="utf-8"))
     except FileNotFoundError:
         return {}, {}
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+    except (OSError, ValueError, RecursionError) as error:  # no UTF-8, no TOML, a number of thousands of digits
         found = error.strerror if isinstance(error, OSError) else str(error)
         problem = Problem("settings.toml", f"{found}", "a readable TOML file", str(home.settings))
         raise SettingsInvalid((problem,)) from None

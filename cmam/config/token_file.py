@@ -125,7 +125,7 @@ def read_application(path: Path) -> GivenApplication:
 def _json_of(path: Path) -> Any:
     try:
         return json.loads(_text_of(path))
-    except ValueError:
+    except (ValueError, RecursionError):
         raise TokensInvalid(f"Expected JSON in {path}; found something else.") from None
 
 

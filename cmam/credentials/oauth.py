@@ -219,7 +219,10 @@ def _trust(ca_file: Path | None) -> ssl.SSLContext:
 
 
 def _document(body: bytes) -> dict[str, Any]:
-    document = json.loads(body)
+    try:
+        document = json.loads(body)
+    except RecursionError as error:
+        raise ValueError("expected fewer brackets") from error
     if not isinstance(document, dict):
         raise ValueError("expected an object")
     return document

@@ -20,6 +20,8 @@ from cmam.config.secret import Secret
 from cmam.credentials.vault import Application, Grant, TokenPair, Vault
 
 FORMAT = 1
+MOMENT_US_MAX = 10**17
+"""A moment in the year 5138: what is beyond it nobody wrote."""
 KEYRING_SERVICE = "cmam"
 KEYRING_TIMEOUT_S = 10.0
 """How long a keyring may take; a desktop without anybody at it would ask for a password for ever."""
@@ -244,10 +246,10 @@ def _decode(content: bytes) -> Vault:
         bytes.fromhex(document["fingerprint_key"])
         return Vault(
             fingerprint_key=Secret(document["fingerprint_key"]),
-            application=Application(kept["client_id"], Secret(kept["client_secret"])) if kept else None,
+            application=Application(_text(kept["client_id"]), Secret(_text(kept["client_secret"]))) if kept else None,
             grants=tuple(_grant(entry) for entry in document["grants"]),
         )
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, RecursionError):
         # The parser's own words would quote the content, so they stop here.
         raise SecretsRefused(
             "The secrets cannot be read: expected the JSON that cmam wrote, found something else. "
@@ -256,16 +258,31 @@ def _decode(content: bytes) -> Vault:
 
 
 def _grant(entry: dict[str, Any]) -> Grant:
+    expires_at = entry["expires_at_us"]
     return Grant(
-        id=entry["id"],
+        id=_text(entry["id"]),
         pair=TokenPair(
-            access=Secret(entry["access_token"]),
-            refresh=Secret(entry["refresh_token"]),
-            issued_at=int(entry["issued_at_us"]),
-            expires_at=entry["expires_at_us"],
+            access=Secret(_text(entry["access_token"])),
+            refresh=Secret(_text(entry["refresh_token"])),
+            issued_at=_moment(entry["issued_at_us"]),
+            expires_at=None if expires_at is None else _moment(expires_at),
         ),
         accounts=tuple(int(account) for account in entry["accounts"]),
-        application=entry["application"],
+        application=_text(entry["application"]),
         user=int(entry["user"]),
         refreshing=bool(entry["refreshing"]),
     )
+
+
+def _text(found: Any) -> str:
+    """What was written as text; half of a sign is none, though JSON has a way to say it."""
+    if not isinstance(found, str):
+        raise TypeError("expected text")
+    found.encode()
+    return found
+
+
+def _moment(found: Any) -> int:
+    if not isinstance(found, int) or not 0 <= found <= MOMENT_US_MAX:
+        raise TypeError("expected a moment")
+    return found

@@ -26,7 +26,7 @@ from cmam.domain.events import (
 from cmam.domain.ids import AccountId, LinkId, ProfileId
 from cmam.domain.link import Link, ProfileView
 from cmam.domain.naming import new_link
-from cmam.domain.policy import BY_NAME, check_settings
+from cmam.domain.policy import BY_NAME, check_each, check_settings
 from cmam.domain.profile_commands import Events, check_followers, check_loops, moved, release
 from cmam.domain.registry import PROFILE_PREFIX, KnownAccount
 
@@ -108,15 +108,16 @@ def _profile(context: Context, entry: Mapping[str, Any], name: str, where: str, 
         faults.append(f"{where}: expected a name of 1 to 60 printable characters, found {name!r}")
     leader = _account(context, entry.get("leader"), f"{where}, leader", faults)
     shared = _strings(entry.get("settings", {}))
-    faults += [f"{where}, {fault}" for fault in check_settings(shared)]
+    common = check_each(shared)
+    faults += [f"{where}, {fault}" for fault in common]
     followers: dict[AccountId, tuple[KnownAccount, dict[str, str]]] = {}
     for follower in entry.get("followers", ()):
         account = _account(context, follower.get("account"), f"{where}, follower", faults)
         settings = _strings(follower.get("settings", {}))
         here = f"{where}, follower {account.shown if account is not None else follower.get('account')}"
-        own = check_settings(settings)
+        own = check_each(settings)
         faults += [f"{here}, {fault}" for fault in own]
-        if not own:
+        if not own and not common:
             faults += [f"{here}, {fault}" for fault in check_settings({**shared, **settings})]
         if account is None:
             continue

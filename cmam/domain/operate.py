@@ -202,8 +202,9 @@ def _add_accounts(context: Context, request: Request) -> Outcome:
 def _alias_account(context: Context, request: Request) -> Outcome:
     account = find_account(context.registry, str(request.get("account", "")))
     alias = str(request.get("alias", "")).strip()
-    if alias.isdigit() or ":" in alias or len(alias) > NAME_CHARACTERS_MAX:
-        raise Refusal(f"expected an alias without colon that is no number, found {alias!r}", USAGE)
+    if alias.isdigit() or ":" in alias or not _is_legible(alias):
+        allowed = f"at most {NAME_CHARACTERS_MAX} printable characters, without colon and no number"
+        raise Refusal(f"expected an alias of {allowed}, found {alias!r}", USAGE)
     for other in context.registry.accounts.values():
         if alias and other.account != account.account and other.alias.lower() == alias.lower():
             raise Refusal(f"expected a new alias, found {alias!r}, which account {other.account} has")
@@ -211,10 +212,18 @@ def _alias_account(context: Context, request: Request) -> Outcome:
     return Outcome(((APP, event),), {"account": int(account.account), "alias": alias})
 
 
+def _is_legible(name: str) -> bool:
+    """Whether a name fits a line of a table, and says nothing to a terminal."""
+    return len(name) <= NAME_CHARACTERS_MAX and name.isprintable()
+
+
 def _tag_accounts(context: Context, request: Request) -> Outcome:
     """Add and take away tags of several accounts at once."""
     add = {str(tag).strip() for tag in request.get("add", ())} - {""}
     drop = {str(tag).strip() for tag in request.get("remove", ())}
+    for tag in sorted(add):
+        if not _is_legible(tag):
+            raise Refusal(f"expected a tag of at most {NAME_CHARACTERS_MAX} printable characters, found {tag!r}", USAGE)
     events: list[tuple[str, Event]] = []
     for name in request.get("accounts", ()):
         account = find_account(context.registry, str(name))

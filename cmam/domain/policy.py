@@ -226,8 +226,8 @@ def _near(name: str) -> str:
     return f" such as {', '.join(near)}" if near else ""
 
 
-def check_settings(settings: Mapping[str, str]) -> tuple[BadSetting, ...]:
-    """Find every value that cannot be, alone or beside the others, and every name that is no setting."""
+def check_each(settings: Mapping[str, str]) -> tuple[BadSetting, ...]:
+    """Find every value that cannot be by itself, whatever stands beside it, and every name that is no setting."""
     found: list[BadSetting] = []
     for name, value in settings.items():
         setting = BY_NAME.get(name)
@@ -239,9 +239,15 @@ def check_settings(settings: Mapping[str, str]) -> tuple[BadSetting, ...]:
         except _FAULTS as error:
             detail = f" ({error})" if name in ("volume.formula", "symbols.table") else ""
             found.append(BadSetting(name, value, setting.allowed + detail))
-    if not found:
-        found.extend(_cross(policy_of(settings), settings))
     return tuple(found)
+
+
+def check_settings(settings: Mapping[str, str]) -> tuple[BadSetting, ...]:
+    """Find every value that cannot be, alone or beside the others, and every name that is no setting.
+
+    For all settings of a link together: what stands elsewhere is taken for its default here.
+    """
+    return check_each(settings) or _cross(policy_of(settings), settings)
 
 
 def policy_of(settings: Mapping[str, str]) -> Policy:

@@ -36,7 +36,7 @@ from cmam.domain.events import (
 from cmam.domain.ids import AccountId, LinkId, ProfileId
 from cmam.domain.link import Link, ProfileView
 from cmam.domain.naming import new_link, read_label
-from cmam.domain.policy import BY_NAME, BadSetting, check_settings
+from cmam.domain.policy import BY_NAME, BadSetting, check_each, check_settings
 from cmam.domain.registry import ACCOUNT_PREFIX, PROFILE_PREFIX, KnownAccount, Registry
 
 Events = tuple[tuple[str, Event], ...]
@@ -167,8 +167,8 @@ def set_profile(context: Context, request: Request) -> Outcome:
     given = {str(name): str(value) for name, value in dict(request.get("settings", {})).items()}
     dropped = {str(name) for name in request.get("unset", ())}
     faults: list[BadSetting | str] = []
-    faults += [fault for fault in check_settings(given) if not _is_cross(fault, given)]
-    faults += [fault for fault in check_settings(dict.fromkeys(dropped, "")) if fault.name not in BY_NAME]
+    faults += check_each(given)
+    faults += [fault for fault in check_each(dict.fromkeys(dropped, "")) if fault.name not in BY_NAME]
     faults += [f"{name}: expected it set or unset, found both" for name in sorted(dropped & given.keys())]
     _refuse(faults)
     follower = request.get("follower")
@@ -192,11 +192,6 @@ def set_profile(context: Context, request: Request) -> Outcome:
             events.append((stream, changed))
     _refuse(faults)
     return Outcome(tuple(events), {"profile": profile.name, "links": len(links), "changed": len(events)})
-
-
-def _is_cross(fault: BadSetting, given: Mapping[str, str]) -> bool:
-    """Whether a value is refused only beside others, which an existing link may have otherwise."""
-    return fault.name in BY_NAME and not check_settings({fault.name: given[fault.name]})
 
 
 # --- states -------------------------------------------------------------------------------------------------------

@@ -54,7 +54,7 @@ def load_world(text: str) -> World:
     """Read a world from TOML; raises WorldError with the first fault."""
     try:
         document = tomllib.loads(text, parse_float=Decimal)
-    except tomllib.TOMLDecodeError as fault:
+    except (ValueError, RecursionError) as fault:  # no TOML, a number of thousands of digits, thousands of brackets
         raise WorldError(f"expected a world in TOML, found a fault: {fault}") from None
     return _Reader(document).world()
 

@@ -293,7 +293,6 @@ def _create(path: Path) -> None:
         finally:
             connection.close()
         if path.exists():  # somebody else was quicker, and theirs may hold records already
-            fresh.unlink()
             return
         fresh.rename(path)
         sync_folder(path.parent)
@@ -304,6 +303,10 @@ def _create(path: Path) -> None:
         ) from error
     except sqlite3.Error as error:
         raise explain(error, path) from error
+    finally:
+        for part in ("", "-wal", "-shm"):
+            with suppress(OSError):
+                fresh.with_name(fresh.name + part).unlink(missing_ok=True)
 
 
 def _make_tables(connection: sqlite3.Connection) -> None:

@@ -16,6 +16,8 @@ def new_file(path: Path) -> Iterator[Path]:
     """A place to write to, moved to `path` once it is whole; nothing stays behind if it never is."""
     fresh = path.with_name(f"{path.name}.part-{os.getpid()}")
     try:
+        if path.exists() and not path.is_file():  # root could put a file in the place of /dev/null
+            raise StoreUnavailable(f"Expected a file to write to, found {path}, which is a folder or a device.")
         os.close(os.open(fresh, os.O_CREAT | os.O_TRUNC | os.O_RDWR, 0o600))
         yield fresh
         with fresh.open("rb") as file:

@@ -72,11 +72,12 @@ class Asked:
         if not links:
             return [f"--follower: expected a follower of this log by ctid, alias or broker:login, found {follower}."]
         for found, link in links:
-            merged = {**found.settings, **link.settings, **self.instead.get(link.link, {}), **settings}
+            held = {**found.settings, **link.settings, **self.instead.get(link.link, {})}
+            of_old = check_settings(held)  # what was stored may be older than what is allowed now
             faults += [
                 f"{bad.name}: expected {bad.allowed}, found {bad.value!r}."
-                for bad in check_settings(merged)
-                if bad.name in settings
+                for bad in check_settings({**held, **settings})
+                if bad.name in settings or bad not in of_old
             ]
             self.besides[link.link] = dict(settings)
         return list(dict.fromkeys(faults))

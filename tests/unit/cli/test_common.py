@@ -5,8 +5,10 @@ from __future__ import annotations
 import errno
 import io
 import json
+import shutil
 import sys
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 import click
@@ -16,12 +18,13 @@ from hypothesis import strategies as st
 from rich.console import Console
 
 from cmam.cli import common
-from cmam.cli.common import Exit, Failure, key_values, print_json, print_rows, say
+from cmam.cli.common import Erasable, Exit, Failure, key_values, print_json, print_rows, say
 from cmam.cli.failures import CODES, code_of
 from cmam.cli.main import Root, cli, run, show_what_can_be_shown
 from cmam.cli.screen import status_screen
 from cmam.domain.operate import Refusal
 
+SAMPLE = Path(__file__).parents[3] / "events.db.sample"
 ROWS = [
     {"name": "one", "volume": "1000.00", "at": "2020-01-31T12:00:00.123Z", "reason": None, "tags": []},
     {"name": "two", "volume": "5.50", "at": "2020-01-31T12:00:01.000Z", "reason": "below_minimum", "tags": ["a", "b"]},
@@ -54,6 +57,19 @@ def test_a_table_shortens_what_a_person_does_not_need(
     assert "–" in said
     assert "a, b" in said
     assert "\x1b" not in said
+
+
+def test_what_others_wrote_makes_a_terminal_do_nothing(
+    context: click.Context, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A label with a sequence for terminals is shown as text; --json has it as it is, escaped."""
+    rows = [{"label": "\x1b[2Jgone\u202e"}]
+    print_rows(rows, ["label"], empty="")
+    assert "\ufffd[2Jgone\ufffd" in (said := capsys.readouterr().out)
+    assert "\x1b" not in said
+    context.meta["cmam.json"] = True
+    print_rows(rows, ["label"], empty="")
+    assert json.loads(capsys.readouterr().out) == rows[0]
 
 
 def test_columns_go_on_a_narrow_screen_and_are_named(
@@ -90,6 +106,119 @@ def test_what_is_no_pair_is_a_usage_error(pair: str) -> None:
     """A setting without a value is named, not guessed."""
     with pytest.raises(click.BadParameter, match="NAME=VALUE"):
         key_values(click.Context(click.Command("test")), click.Option(["--set"]), (pair,))
+
+
+def _value_options(command: click.Command, words: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], str]]:
+    """Each command with each of its options that take a value."""
+    for parameter in command.params:
+        if isinstance(parameter, click.Option) and not parameter.is_flag and not isinstance(parameter, Erasable):
+            yield words, parameter.opts[0]
+    if isinstance(command, click.Group):
+        context = click.Context(command)
+        for name in command.list_commands(context):
+            found = command.get_command(context, name)
+            assert found is not None
+            yield from _value_options(found, (*words, name))
+
+
+def test_an_empty_text_is_never_taken_for_an_option_that_was_not_given(capsys: pytest.CaptureFixture[str]) -> None:
+    """A script's variable that is not set must not widen a command: one follower to all, one latch to all, one home to
+    the default one. It holds for each option of each command."""
+    found = list(_value_options(cli))
+    assert {((), "--home"), (("profile", "set"), "--follower"), (("rearm",), "--guard")} <= set(found)
+    for words, option in found:
+        assert run([*words, option, ""]) == Exit.USAGE, (words, option)
+        assert f"'{option}" in (said := capsys.readouterr().err), (words, option)
+        assert "found an empty text" in said
+    assert run(["backup", ""]) == Exit.USAGE
+    assert "found an empty text" in capsys.readouterr().err
+
+
+def test_what_was_typed_is_repeated_in_moderation(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A whole file in place of a name leaves the sentence legible; a name that no disk takes is no mistake of ours."""
+    long = "x" * 10_000
+    home = ["--home", str(tmp_path)]
+    for words, code, says in (
+        (["audit", "copies", "--since", long], Exit.USAGE, "expected a time"),
+        (["profile", "show", long], Exit.USAGE, "expected the name of a profile"),
+        (["backup", long], Exit.REFUSED, "File name too long"),
+        (["audit", "verify", "--head", long], Exit.REFUSED, "File name too long"),
+    ):
+        assert run([*home, *words]) == code, words
+        said = capsys.readouterr().err
+        assert says in said
+        assert "should not have" not in said
+        assert len(said) < 600, words
+
+
+@pytest.mark.parametrize("number", ["9" * 25, "9" * 5_000, "\u0663"], ids=["long", "longer", "arabic"])
+def test_numbers_that_nothing_has_are_answered(number: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """An account, a position or a count of more digits than a machine counts is an ordinary wrong answer."""
+    shutil.copy(SAMPLE, tmp_path / "events.db")
+    for words, codes in (
+        (["audit", "copies", "--account", number], {Exit.USAGE}),
+        (["audit", "copies", "--last", number], {Exit.DONE, Exit.USAGE}),
+        (["audit", "explain", number], {Exit.REFUSED}),
+        (["replay", "--from", number, "--until", "9"], {Exit.USAGE, Exit.DONE}),
+        (["replay", "--state", "--until", number], {Exit.DONE}),
+    ):
+        assert run(["--home", str(tmp_path), *words]) in codes, words
+        assert "should not have" not in capsys.readouterr().err
+
+
+def test_what_the_machine_refuses_is_said_in_its_words(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A folder in the place of a file is named, and what was found there."""
+    (tmp_path / "store.id").mkdir()
+    shutil.copy(SAMPLE, tmp_path / "events.db")
+    assert run(["--home", str(tmp_path), "pause", "--all"]) == Exit.REFUSED
+    said = capsys.readouterr().err
+    assert f"Expected to read or write {tmp_path / 'store.id'}; found: Is a directory." in said
+    assert "should not have" not in said
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("backup",),
+        ("salvage",),
+        ("audit", "head"),
+        ("replay", "--to"),
+        ("profile", "symbols", "pair", "sample", "--force"),
+    ],
+    ids=" ".join,
+)
+def test_what_a_home_lives_by_is_never_written_over(
+    words: tuple[str, ...], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """`backup FILE` is easily read as "back this file up"; neither that nor a typo replaces a log of any home."""
+    here, there = tmp_path / "here", tmp_path / "there"
+    for home in (here, there):
+        home.mkdir()
+        shutil.copy(SAMPLE, home / "events.db")
+        assert run(["--home", str(home), "pause", "pair"]) == Exit.DONE
+        (home / "archive").mkdir()
+    (tmp_path / "link").symlink_to(there / "events.db")
+    before = (there / "events.db").read_bytes()
+    capsys.readouterr()
+    for target in (
+        here / "events.db",
+        here / "events.db-wal",
+        here / "secrets.json",
+        there / "events.db",
+        there / "archive" / "events-1-9.db",
+        tmp_path / "link",
+    ):
+        assert run(["--home", str(here), *words, str(target)]) == Exit.USAGE, target
+        assert "which a home of cmam lives by" in capsys.readouterr().err, target
+    assert (there / "events.db").read_bytes() == before
+    assert run(["--home", str(here), "audit", "verify"]) == Exit.DONE
+
+
+def test_text_that_is_none_is_a_usage_error(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Bytes of another encoding on the command line are named."""
+    shutil.copy(SAMPLE, tmp_path / "events.db")
+    assert run(["--home", str(tmp_path), "audit", "copies", "--symbol", "caf\udce9"]) == Exit.USAGE
+    assert r"found '\udce9'" in capsys.readouterr().err
 
 
 def test_every_error_with_a_sentence_has_a_code() -> None:

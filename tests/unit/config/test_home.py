@@ -19,6 +19,12 @@ def test_option_wins_over_variable_wins_over_platform(tmp_path: Path) -> None:
     assert choose_home(None, {}).root.name == "cmam"
 
 
+def test_a_home_of_nobody_is_refused() -> None:
+    """A user whom the machine does not know has no folder."""
+    with pytest.raises(HomeRefused, match="no user of that name"):
+        choose_home("~nobody-is-called-so/cmam", {})
+
+
 def test_a_relative_home_is_pinned_to_the_present_folder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """A child process with another working folder means the same home."""
     monkeypatch.chdir(tmp_path)

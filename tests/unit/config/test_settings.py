@@ -74,10 +74,13 @@ def test_invalid_values_leave_the_file_as_it_was(home: Home) -> None:
     assert home.settings.read_bytes() == before
 
 
-def test_a_broken_settings_file_is_one_sentence(home: Home) -> None:
-    """A file that is no TOML is named, with where it stops making sense."""
+@pytest.mark.parametrize(
+    "text", ["live_host = [", "x = " + "[" * 5_000, "live_port = " + "9" * 5_000], ids=["open", "deep", "long"]
+)
+def test_a_broken_settings_file_is_one_sentence(home: Home, text: str) -> None:
+    """A file that is no TOML, or none that can be read, is named, with where it stops making sense."""
     home.prepare()
-    home.settings.write_text("live_host = [")
+    home.settings.write_text(text)
     with pytest.raises(SettingsInvalid, match=r"settings\.toml: found .*; allowed is a readable TOML file"):
         load_settings(home, {})
 

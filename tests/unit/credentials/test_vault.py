@@ -162,7 +162,7 @@ class TestFile:
         assert store.load() == vault
 
     @pytest.mark.parametrize(
-        "content", [b"{", b"[]", b'{"format":1}', b'{"format":2}', b"\xff", b'{"secret":"hunter2"}']
+        "content", [b"{", b"[]", b'{"format":1}', b'{"format":2}', b"\xff", b'{"secret":"hunter2"}', b"[" * 100_000]
     )
     def test_a_broken_file_is_a_sentence_that_quotes_nothing(self, tmp_path: Path, content: bytes) -> None:
         """Whatever stands in the file, the complaint does not repeat it."""
@@ -173,6 +173,33 @@ class TestFile:
             SecretStore(file).load()
         assert "hunter2" not in str(caught.value)
         assert caught.value.__cause__ is None
+
+    @pytest.mark.parametrize(
+        ("place", "spoilt"),
+        [
+            (("application", "client_id"), None),
+            (("application", "client_id"), "\ud800"),
+            (("application", "client_secret"), 5),
+            (("grants", 0, "access_token"), None),
+            (("grants", 0, "issued_at_us"), 10**30),
+            (("grants", 0, "expires_at_us"), "soon"),
+            (("grants", 0, "accounts"), None),
+        ],
+    )
+    def test_each_value_is_of_its_kind(
+        self, vault: Vault, tmp_path: Path, place: tuple[str | int, ...], spoilt: object
+    ) -> None:
+        """A file that is JSON and has every name, but something else behind one, is refused whole."""
+        home = Home(tmp_path / "home")
+        store = open_secrets(home, "file")
+        store.update(lambda _: vault)
+        document = inner = json.loads(home.secrets.read_text())
+        for name in place[:-1]:
+            inner = inner[name]
+        inner[place[-1]] = spoilt
+        home.secrets.write_text(json.dumps(document))
+        with pytest.raises(SecretsRefused, match="The secrets cannot be read"):
+            store.load()
 
     def test_a_failed_write_changes_nothing(
         self, vault: Vault, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -204,6 +204,36 @@ def test_values_that_cannot_stand_together_are_refused_on_the_link_they_meet_on(
     desk.does("profile.set", profile="main", settings={"volume.min": "1", "volume.max": "1.5"})
 
 
+@pytest.mark.parametrize(
+    ("needed", "given", "missing"),
+    [
+        ({"volume.formula": "leader_lots / 2"}, {"volume.mode": "formula"}, "volume.formula: expected a formula"),
+        (
+            {"symbols.table": "leader_symbol,follower_symbol\nEURUSD,EURUSD.b\n"},
+            {"symbols.mapping": "file"},
+            "symbols.table: expected at least one row",
+        ),
+        (
+            {"stop_wait": "100ms"},
+            {"volume.mode": "risk_percent", "volume.amount": "1", "max_age": "500ms"},
+            "stop_wait: expected no more than max_age",
+        ),
+    ],
+    ids=["formula", "table", "wait"],
+)
+def test_a_value_that_needs_another_is_held_against_what_each_link_has(
+    desk: Desk, needed: dict[str, str], given: dict[str, str], missing: str
+) -> None:
+    """The fault names the setting that is missing, though nobody gave it; where links have it, the value is taken."""
+    before = desk.registry
+    with pytest.raises(Refusal, match=missing):
+        desk.does("profile.set", profile="main", settings=given)
+    assert desk.registry == before
+    desk.does("profile.set", profile="main", settings=needed)
+    desk.does("profile.set", profile="main", settings=given)
+    assert all(given.items() <= link.settings.items() for link in desk.registry.links())
+
+
 def test_setting_what_is_already_so_is_no_event(desk: Desk) -> None:
     """The version that decisions name does not move for nothing."""
     outcome = desk.does("profile.set", profile="main", settings={"volume.amount": "2"})
@@ -237,6 +267,23 @@ def test_what_was_shown_is_what_is_applied(desk: Desk) -> None:
     desk.does("profile.apply", profiles=_file("3"), expect=again.answer["digest"])
     links = desk.registry.live_profiles()[0].links.values()
     assert {link.settings["volume.amount"] for link in links} == {"3"}
+
+
+def test_what_a_file_says_for_all_may_rest_on_what_it_says_for_each(desk: Desk) -> None:
+    """Settings of a profile and of its followers are held against each other together, not each part by itself."""
+    table = "leader_symbol,follower_symbol\nEURUSD,EURUSD.b\n"
+    followers = [
+        {"account": "2", "settings": {"symbols.table": table}},
+        {"account": "3", "settings": {"symbols.table": table, "volume.mode": "formula"}},
+    ]
+    shared = {"symbols.mapping": "file", "volume.formula": "leader_lots"}
+    document = [{"name": "Main", "leader": "1", "settings": shared, "followers": followers}]
+    desk.does("profile.apply", profiles=document)
+    followers[0]["settings"] = {}
+    with pytest.raises(Refusal) as refused:
+        desk.does("profile.apply", profiles=document)
+    assert str(refused.value).count("expected") == 1
+    assert "follower alpha:2, symbols.table: expected at least one row" in str(refused.value)
 
 
 def test_a_follower_with_live_copies_is_not_taken_out_silently(desk: Desk) -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import csv
 import json
+import os
+import stat
 from pathlib import Path
 
 import pytest
@@ -41,3 +43,16 @@ def test_a_file_that_cannot_be_written_is_said_so_and_leaves_nothing(tmp_path: P
     with pytest.raises(RuntimeError):
         export_table(failing(), tmp_path / "half.csv")  # type: ignore[arg-type]
     assert not list(tmp_path.iterdir())
+
+
+def test_only_a_file_is_ever_replaced(tmp_path: Path) -> None:
+    """Root could put a file in the place of /dev/null: what is no file is refused and stays."""
+    pipe, folder = tmp_path / "pipe.csv", tmp_path / "folder.csv"
+    os.mkfifo(pipe)
+    folder.mkdir()
+    for place in (pipe, folder):
+        with pytest.raises(StoreUnavailable, match="which is a folder or a device"):
+            export_table([], place)
+    assert stat.S_ISFIFO(pipe.stat().st_mode)
+    assert folder.is_dir()
+    assert len(list(tmp_path.iterdir())) == 2

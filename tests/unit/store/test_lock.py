@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 import subprocess
@@ -82,6 +83,24 @@ def test_looking_does_not_take_it(tmp_path: Path) -> None:
     with _take(tmp_path):
         pass
     assert StoreLock(tmp_path).holder() is None
+    with _take(tmp_path):
+        pass
+
+
+def test_a_full_disk_leaves_neither_a_lock_nor_a_piece_of_a_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who cannot write down that he holds it does not hold it, and what he began to write is gone."""
+
+    def full(path: Path, content: bytes) -> int:
+        path.touch()
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Path, "write_bytes", full)
+        with pytest.raises(StoreUnavailable, match="No space left"):
+            _take(tmp_path)
+    assert [found.name for found in tmp_path.iterdir()] == ["lock"]
     with _take(tmp_path):
         pass
 

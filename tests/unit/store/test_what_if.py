@@ -102,6 +102,8 @@ def test_all_that_is_wrong_is_said_at_once() -> None:
         _asked(world, {"volume.amount": "none", "sied": "buy", "side": "up"})
     assert len(wrong.value.faults) == 3
     assert "such as side" in str(wrong.value)
+    with pytest.raises(AskedInvalid, match=r"volume\.formula: expected a formula"):
+        _asked(world, {"volume.mode": "formula"})
     with pytest.raises(AskedInvalid, match="Main"):
         _asked(world, {"side": "buy"}, profile="other")
     with pytest.raises(AskedInvalid, match="found 77"):
