@@ -206,7 +206,7 @@ class AccountActor(Watched):
             if self._questions.asks_past:
                 self._questions.asks_past = self._following.is_settling = False
                 self._following.ask_leaders()
-            self._desk.alert(m.Alert("unreadable"))  # whatever it said is seen now
+        self._desk.alert(m.Alert("unreadable"))  # whatever it said is seen now
         self._desk.alert(m.Alert("session"))
         self._following.flush()
         if kind is not Kind.LOOKUP:
@@ -286,6 +286,8 @@ class AccountActor(Watched):
                 self._settled()
             case "question":
                 self._questions.again(name)
+            case "look":
+                self._questions.look_again()
             case _:
                 self._fall_due()
 

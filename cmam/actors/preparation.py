@@ -166,7 +166,7 @@ class Preparation:
         return self._put(
             Question("assets", requests.ask_assets(self._account), lambda wire: translate.asset_names(wire.asset)),
             Question("symbols", requests.ask_symbols(self._account), lambda wire: translate.symbol_names(wire.symbol)),
-            Question("trader", requests.ask_trader(self._account), lambda wire: wire.trader),
+            Question("trader", requests.ask_trader(self._account), translate.sane_trader),
         )
 
     def _put(self, *questions: Question) -> tuple[Question, ...]:

@@ -19,6 +19,10 @@ from cmam.domain.turn import lookup_due
 
 log = logging.getLogger(__name__)
 
+LOOK_AGAIN = "look"
+"""What an account is reminded of when something changed while it was looked at."""
+AGAIN_US = SECOND_US
+"""How soon after a look the next one may follow that changes ask for: a broker may tell of one after the other."""
 LOOKUP_US = 5 * SECOND_US
 """How soon after one look-up the next may follow."""
 QUIET_US = 700_000
@@ -50,6 +54,8 @@ class Questions:
         self._executed_us = 0
         self._asked_us = 0
         self._restless_answers = 0
+        self._outdated: set[SymbolId] = set()
+        self._is_outdated = False
         self.lacks_baseline = False
         """Whether the very first snapshot of the account is folded and not durable yet."""
         self.asks_past = False
@@ -86,6 +92,7 @@ class Questions:
             self._preparation.give_up()
         self._preparation = None
         self._early.clear()
+        self._forget_outdated()
 
     def again(self, question: str) -> None:
         """Ask once more what was refused a while ago."""
@@ -93,13 +100,31 @@ class Questions:
             self._go_on(self._preparation, self._preparation.again(question, self._desk.view))
 
     def symbols_changed(self, symbols: tuple[int, ...]) -> None:
-        """Read changed symbols again before anything is decided in them; with none, look at everything once more."""
+        """Read changed symbols again before anything is decided in them; with none, look at everything once more.
+
+        What is being read at that moment may have been told before the change, so it is read once more afterwards.
+        """
         if symbols and self._family:
             self._desk.ports.shelf.forget(self._family)
         for symbol in symbols:
             self._desk.specs.pop(SymbolId(symbol), None)
         if self.is_idle and self._desk.is_reconciled:
             self.prepare(Kind.FULL)
+        elif not self.is_idle:
+            self._outdated.update(SymbolId(symbol) for symbol in symbols)
+            self._is_outdated = True
+
+    def look_again(self) -> None:
+        """Look once more where something changed while it was looked at."""
+        if self._is_outdated and self.is_idle and self._desk.is_reconciled:
+            self._forget_outdated()
+            self.prepare(Kind.FULL)
+
+    def _forget_outdated(self) -> None:
+        for symbol in self._outdated:
+            self._desk.specs.pop(symbol, None)
+        self._outdated.clear()
+        self._is_outdated = False
 
     def keep_refreshing(self) -> None:
         """Begin, once, to compare with the broker now and then; accounts spread over the minute."""
@@ -120,6 +145,7 @@ class Questions:
             desk.remind(PUT_OFF_US + desk.view.account % 50 * PUT_OFF_SPREAD_US, "refresh")
             return
         self._put_off = 0
+        self.look_again()
         if self.is_idle and desk.is_reconciled:
             self.prepare(Kind.REFRESH)
         desk.remind(REFRESH_US, "refresh")
@@ -197,6 +223,8 @@ class Questions:
             if is_later or any(report.fact is fact for fact in news):
                 self._desk.ensure_traded_spec(report.fact)
                 self._desk.fact(report.fact, received_us=report.received_us)
+        if self._is_outdated:
+            self._desk.remind(AGAIN_US, LOOK_AGAIN)
         self._on_ready(preparation.kind)
 
     def _subscribe(self, preparation: Preparation) -> None:

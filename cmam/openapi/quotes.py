@@ -18,6 +18,8 @@ from cmam.openapi.fields import PRICE_MAX
 
 OFFSET_WINDOW_US = 60_000_000
 """How long samples of a broker's clock are gathered; those of the window before still count."""
+OFFSET_MS_MAX = 26 * 3_600_000
+"""A broker's clock further from ours is none: no two zones of the world are further apart."""
 SPOT_MAX = int(PRICE_MAX) * PRICE_SCALE // RELATIVE_SCALE
 
 
@@ -103,12 +105,13 @@ class QuoteBoard:
     def receive(self, envelope: Envelope, now_us: int) -> None:
         """Take one spot event; raises RemoteError where it is none."""
         spot = unpack(envelope, ProtoOASpotEvent)
-        if max(spot.bid, spot.ask) > SPOT_MAX:
-            raise RemoteError(f"expected prices in 1/100000, found {spot.bid} and {spot.ask}")
         feed = self._feeds.get(AccountId(spot.ctidTraderAccountId))
+        key = (feed or "", SymbolId(spot.symbolId))
+        if max(spot.bid, spot.ask) > SPOT_MAX:
+            self._quotes.pop(key, None)  # what was known before it is no quote either
+            raise RemoteError(f"expected prices in 1/100000 of symbol {key[1]}, found {spot.bid} and {spot.ask}")
         if feed is None:
             return
-        key = (feed, SymbolId(spot.symbolId))
         known = self._quotes.get(key)
         if known is not None and spot.timestamp:
             self._measure(feed, spot.timestamp - now_us // 1_000, now_us)
@@ -119,8 +122,11 @@ class QuoteBoard:
     def _measure(self, feed: str, offset_ms: int, now_us: int) -> None:
         """Take one sample of the broker's clock; delay on the way only ever makes it smaller, so the largest counts.
 
-        The first spot of a symbol is left out: it may be of last week.
+        The first spot of a symbol is left out: it may be of last week. So is what is no time of a clock at all: taken
+        for one it would make every change too old for two minutes, and a history be asked for where nothing is.
         """
+        if abs(offset_ms) > OFFSET_MS_MAX:
+            return
         samples = self._clocks.get(feed)
         if samples is None:
             self._clocks[feed] = _Samples(now_us, offset_ms)

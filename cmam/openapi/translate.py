@@ -34,6 +34,7 @@ from cmam.domain.trades import (
 from cmam.openapi._pb import OpenApiMessages_pb2 as messages
 from cmam.openapi._pb import OpenApiModelMessages_pb2 as model
 from cmam.openapi.envelope import text
+from cmam.openapi.errors import RemoteError
 from cmam.openapi.fields import distance, money_digits, needed, optional_price, price, side, word
 
 DIGITS_MAX: Final = 8
@@ -235,6 +236,24 @@ def trader(wire: model.ProtoOATrader) -> Trader:
         fair_stop_out=wire.fairStopOut,
         registered_ms=wire.registrationTimestamp,
     )
+
+
+def sane_trader(wire: messages.ProtoOATraderRes | messages.ProtoOATraderUpdatedEvent) -> model.ProtoOATrader:
+    """The particulars inside; raises RemoteError where they are another account's, or lack what is reckoned with.
+
+    A balance that is not there would read as 0, and a guard of equity would close everything.
+    """
+    found = wire.trader
+    if found.ctidTraderAccountId != wire.ctidTraderAccountId:
+        raise RemoteError(
+            f"expected the particulars of account {wire.ctidTraderAccountId}, found those of "
+            f"{found.ctidTraderAccountId or 'none'}"
+        )
+    for field in ("balance", "depositAssetId"):
+        if not found.HasField(field):
+            raise RemoteError(f"expected {field} in {found.DESCRIPTOR.name}, found none")
+    trader(found)
+    return found
 
 
 def symbol_spec(wire: model.ProtoOASymbol, name: SymbolName, assets: Mapping[AssetId, AssetName]) -> SymbolSpec:

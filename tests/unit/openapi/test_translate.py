@@ -317,6 +317,25 @@ def a_trader(**changed: Any) -> model.ProtoOATrader:
     return model.ProtoOATrader(**{"ctidTraderAccountId": 1, "balance": 100_00, "depositAssetId": 15, **changed})
 
 
+@pytest.mark.parametrize("event", [pb.ProtoOATraderRes, pb.ProtoOATraderUpdatedEvent])
+def test_particulars_are_of_the_account_that_they_came_for_and_complete(event: Any) -> None:
+    """A balance that is not there would read as 0, and a guard of equity would close everything."""
+    whole = a_trader()
+    assert translate.sane_trader(event(ctidTraderAccountId=whole.ctidTraderAccountId, trader=whole)) == whole
+    with pytest.raises(RemoteError, match="expected the particulars of account 9"):
+        translate.sane_trader(event(ctidTraderAccountId=9, trader=whole))
+    with pytest.raises(RemoteError, match="found those of none"):
+        translate.sane_trader(event(ctidTraderAccountId=9))
+    for field in ("balance", "depositAssetId"):
+        lacking = a_trader()
+        lacking.ClearField(field)
+        with pytest.raises(RemoteError, match=f"expected {field}"):
+            translate.sane_trader(event(ctidTraderAccountId=whole.ctidTraderAccountId, trader=lacking))
+    absurd = a_trader(moneyDigits=2**32 - 1)
+    with pytest.raises(RemoteError, match="digits of money"):
+        translate.sane_trader(event(ctidTraderAccountId=whole.ctidTraderAccountId, trader=absurd))
+
+
 def test_a_trader_who_says_little_is_hedged_with_full_access() -> None:
     """Absent words have the meaning that the schema gives them."""
     found = translate.trader(a_trader())
