@@ -14,7 +14,7 @@ from cmam.domain.quantities import PRICE_SCALE, RELATIVE_SCALE, Price, Quote
 from cmam.openapi._pb.OpenApiMessages_pb2 import ProtoOASpotEvent
 from cmam.openapi.envelope import Envelope, unpack
 from cmam.openapi.errors import RemoteError
-from cmam.openapi.fields import PRICE_MAX
+from cmam.openapi.fields import PRICE_MAX, moment_ms
 
 OFFSET_WINDOW_US = 60_000_000
 """How long samples of a broker's clock are gathered; those of the window before still count."""
@@ -117,7 +117,7 @@ class QuoteBoard:
             self._measure(feed, spot.timestamp - now_us // 1_000, now_us)
         bid = Price(spot.bid * RELATIVE_SCALE) if spot.bid else (known.bid if known is not None else Price(0))
         ask = Price(spot.ask * RELATIVE_SCALE) if spot.ask else (known.ask if known is not None else Price(0))
-        self._quotes[key] = Quote(bid=bid, ask=ask, server_ms=spot.timestamp, seen_us=now_us)
+        self._quotes[key] = Quote(bid=bid, ask=ask, server_ms=moment_ms(spot.timestamp), seen_us=now_us)
 
     def _measure(self, feed: str, offset_ms: int, now_us: int) -> None:
         """Take one sample of the broker's clock; delay on the way only ever makes it smaller, so the largest counts.

@@ -309,6 +309,15 @@ def test_a_trailing_stop_that_moved() -> None:
     assert (found.position, found.order, found.stop, found.updated_ms) == (7, 8, 110_000_000, 4)
 
 
+@pytest.mark.parametrize(("told", "taken"), [(2**63 - 1, 253_402_300_799_000), (-5, 0), (1_700, 1_700)])
+def test_a_moment_stays_within_what_a_calendar_can_show(told: int, taken: int) -> None:
+    """Else no audit could ever show the change that it belongs to."""
+    wire = a_position()
+    wire.utcLastUpdateTimestamp = wire.tradeData.openTimestamp = told
+    found = translate.position(wire)
+    assert (found.updated_ms, found.opened_ms) == (taken, taken)
+
+
 # --- accounts and symbols -----------------------------------------------------------------------------------------
 
 
