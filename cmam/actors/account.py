@@ -253,6 +253,8 @@ class AccountActor(Watched):
         fact = translate.trader_seen(wire, self._view.assets, is_live=self._desk.ports.is_live)
         if fact.trader != self._view.trader:
             self._desk.fact(fact)
+        if self._desk.is_reconciled:
+            self._desk.note_trader(is_known=True)
 
     # --- time -----------------------------------------------------------------------------------------------------
 
@@ -286,6 +288,8 @@ class AccountActor(Watched):
                 self._settled()
             case "question":
                 self._questions.again(name)
+            case "aside":
+                self._asides.look()
             case "look":
                 self._questions.look_again()
             case _:

@@ -94,6 +94,8 @@ class Desk:
         self.name = m.account_name(view.account)
         self.specs: dict[SymbolId, SymbolSpec] = dict(view.specs)
         """What the broker said of each symbol last; on record are those that were needed."""
+        self.lacks_trader = False
+        """Whether what the account is worth could not be read on this line."""
         self.feed = ""
         """Whose quotes this account reads; empty until its symbols are known."""
         self.followers = Followers(view.account, ports.directory, self.quote, ports.told, ports.past)
@@ -292,6 +294,12 @@ class Desk:
             entry = self.view.names.get(name)
             if entry is not None:
                 self._ensure_spec(entry.symbol)
+
+    def note_trader(self, *, is_known: bool) -> None:
+        """Note whether the account's particulars are known, and say where they are not: nothing could be opened."""
+        self.lacks_trader = not is_known
+        text = "" if is_known else "What this account is worth could not be read. Nothing opens on it until it can be."
+        self.alert(m.Alert("trader", text))
 
     def ensure_traded_spec(self, fact: Event) -> None:
         """Have the symbol of an execution on record before it: followers and replay read it from there."""

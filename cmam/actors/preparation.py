@@ -40,6 +40,10 @@ STRANGE_MAX = 200
 """So many positions with a label that nobody here knows are asked about, one historical request each."""
 SHELF = "shelf"
 """The name of the question that asks no broker: whether another account has read the same specifications by now."""
+PARTICULARS = "particulars"
+"""The name of another such question: whether the account's particulars have come by now."""
+PARTICULARS_US = 2_000_000
+"""How long the snapshot waits for them, so that what it shows can be sized; longer, and closes would wait too."""
 LOOK_US = 500_000
 LOOKS_MAX = 120
 """After a minute of looking an account reads for itself: the other one may never come to its end."""
@@ -89,6 +93,8 @@ class Preparation:
         self.wants_quotes = False
         self.is_to_look = False
         """Whether to ask for `SHELF` again in a while: another account is reading what this one needs."""
+        self.is_to_wait = False
+        """Whether to ask for `PARTICULARS` in a while: all else that the snapshot needs is there."""
         self.feed = ""
         self.specs: dict[SymbolId, SymbolSpec] = dict(specs)
         self._account = view.account
@@ -109,6 +115,8 @@ class Preparation:
         self._retries = 0
         self._looks = 0
         self._broker = ""
+        self._trader: Any = None
+        self._has_trader = False
         self._asks_past = asks_past
         self._past_to_ms = 0
         self._past_seen: set[OrderId] = set()
@@ -147,11 +155,11 @@ class Preparation:
 
     def again(self, question: str, view: AccountView) -> tuple[Question, ...]:
         """Ask an open question once more."""
-        self.wants_quotes = self.is_to_look = False
-        if question != SHELF:
+        self.wants_quotes = self.is_to_look = self.is_to_wait = False
+        if question not in (SHELF, PARTICULARS):
             return (self._open[question],)
-        del self._open[SHELF]
-        return self._go_on_reading(view)
+        del self._open[question]
+        return self._go_on_reading(view) if question == SHELF else self._put_snapshot()
 
     def give_up(self) -> None:
         """Nothing of this will be answered."""
@@ -180,18 +188,23 @@ class Preparation:
     ) -> tuple[tuple[Event, ...], tuple[Question, ...]]:
         """Take an answer: the facts it makes, and what to ask next."""
         del self._open[question]
-        self.wants_quotes = self.is_to_look = False
+        self.wants_quotes = self.is_to_look = self.is_to_wait = False
         kind, _, _ = question.partition(" ")
         match kind:
             case "assets":
                 self._assets = {asset.asset: asset for asset in report}
-                return self._catalogue(view)
+                told = self._tell_trader()
+                facts, questions = self._catalogue(view)
+                return (*told, *facts), questions
             case "symbols":
                 self._symbols = report
                 return self._catalogue(view)
             case "trader":
-                self._broker = report.brokerName
-                return (translate.trader_seen(report, self._assets, is_live=self._is_live),), ()
+                self._broker, self._trader = report.brokerName, report
+                if not self.expects(PARTICULARS):
+                    return self._tell_trader(), ()
+                del self._open[PARTICULARS]
+                return self._tell_trader(), self._put_snapshot()
             case "specs":
                 return self._take_specs(report, view)
             case "leverage":
@@ -208,6 +221,19 @@ class Preparation:
             case "snapshot":
                 return self._take_snapshot(report, view, now_us)
         raise AssertionError(f"nobody asked {question!r}")
+
+    @property
+    def lacks_trader(self) -> bool:
+        """Whether nobody knows yet what the account is worth, so that nothing could be sized or afforded."""
+        return self.kind is Kind.FULL and not self._has_trader
+
+    def _tell_trader(self) -> tuple[Event, ...]:
+        """The account's particulars once its assets are known too: answers come in any order (FACTS §1.3), and money
+        whose currency has no name is of no use."""
+        if self._trader is None or self.expects("assets"):
+            return ()
+        self._has_trader = True
+        return (translate.trader_seen(self._trader, self._assets, is_live=self._is_live),)
 
     def _catalogue(self, view: AccountView) -> tuple[tuple[Event, ...], tuple[Question, ...]]:
         if self._symbols is None or self.expects("assets"):
@@ -302,8 +328,9 @@ class Preparation:
         known = {order.order for order in self._orders}
         fresh = tuple(order for order in page if order.order not in known)
         self._orders += fresh
-        if has_more and fresh:
-            self._to_ms = min(order.updated_ms for order in fresh)
+        oldest_ms = min((order.updated_ms for order in fresh), default=0)
+        if has_more and oldest_ms >= self._from_ms:  # the newest come first: what is older than asked for is the end
+            self._to_ms = oldest_ms
             return self._ask_orders()
         return self._ask_snapshot()
 
@@ -319,12 +346,20 @@ class Preparation:
         known = {deal.deal for deal in self._deals}
         fresh = tuple(deal for deal in page if deal.deal not in known)
         self._deals += fresh
-        if has_more and fresh:
-            self._to_ms = min(deal.executed_ms for deal in fresh)
+        oldest_ms = min((deal.executed_ms for deal in fresh), default=0)
+        if has_more and oldest_ms >= self._from_ms:
+            self._to_ms = oldest_ms
             return (), self._ask_deals()
         return self._reconcile_if_all(view)
 
     def _ask_snapshot(self) -> tuple[Question, ...]:
+        if not self.expects("trader"):
+            return self._put_snapshot()
+        self.is_to_wait = True
+        self._open[PARTICULARS] = Question(PARTICULARS, None, lambda wire: wire)
+        return ()
+
+    def _put_snapshot(self) -> tuple[Question, ...]:
         return self._put(Question("snapshot", requests.ask_state(self._account), snapshot))
 
     def _take_snapshot(
@@ -365,8 +400,9 @@ class Preparation:
         fresh = tuple(order for order in page if order.order not in self._past_seen)
         self._past_seen |= {order.order for order in fresh}
         self._orders += tuple(order for order in fresh if read_label(order.client_order_id) is not None)
-        if has_more and fresh:
-            self._past_to_ms = min(order.updated_ms for order in fresh)
+        oldest_ms = min((order.updated_ms for order in fresh), default=0)
+        if has_more and oldest_ms >= self._week_ms:
+            self._past_to_ms = oldest_ms
             return (), self._ask_past()
         return self._reconcile_if_all(view)
 
@@ -375,7 +411,7 @@ class Preparation:
         return question.startswith("position ")
 
     def _reconcile_if_all(self, view: AccountView) -> tuple[tuple[Event, ...], tuple[Question, ...]]:
-        return ((), ()) if self._open else self._reconcile(view)
+        return ((), ()) if self._open.keys() - {"trader"} else self._reconcile(view)
 
     def _reconcile(self, view: AccountView) -> tuple[tuple[Event, ...], tuple[Question, ...]]:
         self.is_done = True

@@ -11,7 +11,7 @@ from collections.abc import Callable
 
 from cmam.actors import messages as m
 from cmam.actors.desk import Desk
-from cmam.actors.preparation import LOOK_US, SHELF, Kind, Preparation, Question
+from cmam.actors.preparation import LOOK_US, PARTICULARS, PARTICULARS_US, SHELF, Kind, Preparation, Question
 from cmam.clock import SECOND_US
 from cmam.domain.events import Event, ExecutionSeen, Reconciled
 from cmam.domain.ids import SymbolId
@@ -194,6 +194,8 @@ class Questions:
             self._subscribe(preparation)
         if preparation.is_to_look:
             self._desk.remind(LOOK_US, f"question {SHELF}")
+        if preparation.is_to_wait:
+            self._desk.remind(PARTICULARS_US, f"question {PARTICULARS}")
         self._ask(questions)
         if preparation.is_done:
             self._prepared(preparation)
@@ -225,6 +227,8 @@ class Questions:
                 self._desk.fact(report.fact, received_us=report.received_us)
         if self._is_outdated:
             self._desk.remind(AGAIN_US, LOOK_AGAIN)
+        if preparation.kind is Kind.FULL:
+            self._desk.note_trader(is_known=not preparation.lacks_trader)
         self._on_ready(preparation.kind)
 
     def _subscribe(self, preparation: Preparation) -> None:

@@ -17,15 +17,17 @@ from cmam.domain.events import (
     ConnectionUp,
     HealthChanged,
     MessageUnreadable,
+    TraderSeen,
 )
 from cmam.domain.reasons import Reason, Verdict
 from cmam.openapi._pb import OpenApiMessages_pb2 as pb
+from cmam.openapi._pb import OpenApiModelMessages_pb2 as model
 from cmam.sandbox.broker import Close, Send
 from cmam.store.replay import verify
 from tests.whole import ALPHA_TOO, LEADER, PERSON_CONNECTION, SAME_BROKER, Whole
 
 LOT = 10_000_000
-EXECUTION, TRADER_UPDATED, SPOT, RECONCILED, ACCOUNT_OPEN, SYMBOLS = 2126, 2123, 2131, 2125, 2103, 2117
+SPOT, RECONCILED, ACCOUNT_OPEN, DEALS = 2131, 2125, 2103, 2134
 Lie = Callable[[Send], list[Send]]
 
 
@@ -262,3 +264,64 @@ def test_a_symbol_that_changes_while_another_is_read_is_read_too() -> None:
     whole.run(5)
     (decided,) = [event for event in whole.events(SAME_BROKER, ChangeDecided) if event.change.kind == "opened"]
     assert (decided.verdict, decided.reason) == (Verdict.SKIP, Reason.BELOW_MINIMUM)
+
+
+@pytest.mark.parametrize("asked", ["2121", "2112"], ids=["trader", "assets"])
+def test_particulars_that_are_refused_for_a_moment_are_read_a_moment_later(asked: str) -> None:
+    """So far nothing ever opened on an account whose particulars were refused once, or came before its assets did."""
+    whole = Whole(seed=3, followers=(SAME_BROKER, ALPHA_TOO))
+    whole.broker.set_fault("error", {"code": "CH_SERVER_NOT_REACHABLE", "type": asked, "count": "3"})
+    whole.start()
+    whole.run(10)
+    whole.person.buy(LOT)
+    whole.run(5)
+    assert copies(whole) == [[LOT], [LOT]]
+    for account in whole.accounts:
+        (seen,) = whole.events(account, TraderSeen)
+        assert seen.currency
+    assert alerts(whole) == []
+
+
+def test_particulars_that_stay_away_hold_up_no_close(whole: Whole) -> None:
+    """The account is ready two seconds later than else, says what it lacks, and opens again once it has them."""
+    whole.broker.set_fault("error", {"code": "CH_SERVER_NOT_REACHABLE", "type": "2121", "account": str(SAME_BROKER)})
+    (held,) = whole.person.holds(LEADER)
+    whole.stepper.network.cut_all()
+    whole.run(0.1)
+    whole.person.close(held.position, LOT)
+    whole.run(6)
+    assert copies(whole) == [[], []]
+    assert [text for text in alerts(whole) if "worth could not be read" in text]
+    whole.run(120)
+    whole.broker.clear_fault("error")
+    whole.run(65)
+    assert alerts(whole) == []
+    whole.person.buy(2 * LOT)
+    whole.run(5)
+    assert copies(whole) == [[2 * LOT], [2 * LOT]]
+
+
+def test_a_history_that_has_always_more_ends_where_it_was_asked_from(
+    monkeypatch: pytest.MonkeyPatch, whole: Whole
+) -> None:
+    """Its next page would lie before its first, which is refused for ever, and the account would never be ready."""
+
+    def endless(said: Send) -> list[Send]:
+        if said.payload_type != DEALS:
+            return [said]
+        page = pb.ProtoOADealListRes.FromString(said.payload)
+        page.hasMore = True
+        deal = page.deal.add(
+            dealId=10**6 + len(page.deal), orderId=1, positionId=1, symbolId=1, volume=1, filledVolume=1
+        )
+        deal.tradeSide, deal.dealStatus, deal.executionPrice = model.BUY, model.FILLED, 1.0
+        deal.createTimestamp = deal.executionTimestamp = 5
+        return [replace(said, payload=page.SerializePartialToString())]
+
+    tell(monkeypatch, whole, endless)
+    whole.stepper.network.cut_all()
+    whole.run(20)
+    assert whole.is_ready()
+    whole.person.buy(2 * LOT)
+    whole.run(5)
+    assert copies(whole) == [[LOT, 2 * LOT]] * 2

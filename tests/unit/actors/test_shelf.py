@@ -9,6 +9,7 @@ from cmam.actors.shelf import SAMPLE, SpecShelf, sample_of
 from cmam.domain.account import AccountView
 from cmam.domain.ids import AccountId, SymbolId
 from cmam.domain.symbols import SymbolName, SymbolSpec
+from cmam.openapi._pb import OpenApiModelMessages_pb2 as model
 
 NAMES = tuple(SymbolName(symbol=SymbolId(number), name=f"S{number}") for number in range(1, 251))
 
@@ -31,6 +32,7 @@ class Reader:
         self.open: list[Question] = list(self.way.begin())
         self.answer("assets", ())
         self.answer("symbols", names)
+        self.answer("trader", model.ProtoOATrader(ctidTraderAccountId=account, balance=0, depositAssetId=1))
 
     def answer(self, question: str, report: object) -> None:
         """Answer one question."""
