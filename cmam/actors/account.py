@@ -207,7 +207,7 @@ class AccountActor(Watched):
             if self._questions.asks_past:
                 self._questions.asks_past = self._following.is_settling = False
                 self._following.ask_leaders()
-            self._desk.alert(m.Alert("unreadable"))  # whatever it said is seen now
+        self._desk.alert(m.Alert("unreadable"))  # whatever it said is seen now
         self._desk.alert(m.Alert("session"))
         self._following.flush()
         if kind is not Kind.LOOKUP:
@@ -254,6 +254,8 @@ class AccountActor(Watched):
         fact = translate.trader_seen(wire, self._view.assets, is_live=self._desk.ports.is_live)
         if fact.trader != self._view.trader:
             self._desk.fact(fact)
+        if self._desk.is_reconciled:
+            self._desk.note_trader(is_known=True)
 
     # --- time -----------------------------------------------------------------------------------------------------
 
@@ -287,6 +289,10 @@ class AccountActor(Watched):
                 self._settled()
             case "question":
                 self._questions.again(name)
+            case "aside":
+                self._asides.look()
+            case "look":
+                self._questions.look_again()
             case _:
                 self._fall_due()
 

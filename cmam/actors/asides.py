@@ -10,6 +10,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from typing import Any
 
 from cmam.actors import messages as m
 from cmam.actors.desk import Desk
@@ -21,7 +22,7 @@ from cmam.domain.ids import DealId, LinkId, SymbolId
 from cmam.domain.link import LinkSettings
 from cmam.domain.margins import asked_volumes
 from cmam.domain.trades import BalanceChange, Deal
-from cmam.openapi import reckonings, requests
+from cmam.openapi import reckonings, requests, translate
 
 log = logging.getLogger(__name__)
 
@@ -32,6 +33,8 @@ DAY_ALERT = "day "
 RESULTS_US = 3 * SECOND_US
 """How soon after one question for results the next may follow (FACTS §4.9)."""
 RETRY_US = 5 * SECOND_US
+TRADER_US_MAX = 60 * SECOND_US
+"""The longest pause before particulars that could not be read are asked for again."""
 MARGIN_US = 600 * SECOND_US
 """How old the broker's reckoning of a symbol's margin may be."""
 MARGINS_AT_ONCE = 4
@@ -68,6 +71,7 @@ class Asides:
         self._history: History | None = None
         self._given_up: set[tuple[LinkId, int]] = set()
         self._puzzle = (0, 0)
+        self._trader_tries = 0
 
     # --- when to ask ------------------------------------------------------------------------------------------------
 
@@ -86,11 +90,16 @@ class Asides:
             self._begin_history(now)
 
     def look(self) -> None:
-        """Ask for tiers that are not known, and for margins that are old: once a minute, and when a link begins."""
+        """Ask for particulars that could not be read, tiers that are not known and margins that are old: once a minute,
+        and when a link begins."""
         desk = self._desk
-        if not desk.is_reconciled or not any(True for _ in self._links()):
+        if not desk.is_reconciled:
             return
         now, view = desk.ports.clock.now(), desk.view
+        if desk.lacks_trader and self._may("trader", now):
+            self._ask(Question(f"{ASIDE}trader", requests.ask_trader(view.account), translate.sane_trader))
+        if not any(True for _ in self._links()):
+            return
         wanted = {spec.leverage_id for spec in desk.specs.values()} - view.leverages.keys() - {0}
         for leverage in sorted(wanted):
             if self._may(f"leverage {leverage}", now):
@@ -133,6 +142,8 @@ class Asides:
                 self._take_deals(*message.report)
             case "money":
                 self._take_money(message.report)
+            case "trader":
+                self._take_trader(message.report)
             case _:
                 self._desk.fact(message.report)
         return True
@@ -148,11 +159,21 @@ class Asides:
         kind, _, leverage = name.partition(" ")
         if kind == "leverage" and message.error_code == "ENTITY_NOT_FOUND":
             self._desk.fact(LeverageSeen(leverage=int(leverage), tiers=()))
+        if kind == "trader":
+            self._trader_tries += 1
+            wait_us = max(wait_us, min(RETRY_US << min(self._trader_tries, 8), TRADER_US_MAX))
+            self._desk.remind(wait_us + MILLISECOND_US, "aside")
         is_of_history = kind in ("deals", "money")
         if is_of_history:
             self._history = None
         self._not_before["history" if is_of_history else name] = self._desk.ports.clock.now() + wait_us
         return True
+
+    def _take_trader(self, wire: Any) -> None:
+        desk = self._desk
+        self._trader_tries = 0
+        desk.fact(translate.trader_seen(wire, desk.view.assets, is_live=desk.ports.is_live))
+        desk.note_trader(is_known=True)
 
     # --- a day that was missed, and money that moved unseen ---------------------------------------------------------
 

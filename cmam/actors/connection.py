@@ -34,16 +34,24 @@ from cmam.domain.events import (
 from cmam.domain.ids import AccountId, IntentId
 from cmam.openapi import catalogue, session, translate
 from cmam.openapi._pb import OpenApiMessages_pb2 as messages
-from cmam.openapi.envelope import Envelope, unpack
+from cmam.openapi.envelope import Envelope, unpack_answer
 from cmam.openapi.errors import RemoteError
 from cmam.openapi.outcomes import Kind, Retry
 from cmam.openapi.quotes import QuoteBoard
-from cmam.openapi.refusals import Refusal, back_off_us, is_block, retry_delay_us
+from cmam.openapi.refusals import BACK_OFF_US_MAX, Refusal, back_off_us, is_block, retry_delay_us
 
 log = logging.getLogger(__name__)
 
 TICK_US = SECOND_US
 MEASURE_US = 60 * SECOND_US
+STEADY_US = 10 * SECOND_US
+"""What was open for less long did no good, so the next try waits longer than the one before."""
+UNSTEADY_US_MAX = 10 * SECOND_US
+"""The longest pause before a line or an account that did open is asked for again: closes may be waiting for it."""
+LINE = 0
+"""The line itself among the accounts on it, none of which has this number."""
+UNREADABLE_MAX = 1_000
+"""So many unreadable messages of one connection are kept on record by one process."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +89,7 @@ class ConnectionActor(Watched):
         self._generation = 0
         self._blocks = 0
         self._attempts = 0
+        self._fresh: dict[int, int] = {}
         self._account_attempts: dict[int, int] = {}
         self._outbox = Outbox(ports.clock, self._directory.tell)
         self._feeds = Feeds(ports.board, self._name, self._is_ready, self._tell_limiter)
@@ -171,13 +180,32 @@ class ConnectionActor(Watched):
         if self._is_stopping:
             return
         self._attempts += 1
-        pause = delay_us if delay_us is not None else back_off_us(self._attempts, self._ports.chance())
+        pause = delay_us if delay_us is not None else self._pause_us(LINE, self._attempts)
+        self._fresh.clear()
         if why != self._reason:
             self._record(ConnectionDown(reason=why, permanent=permanent, retry_in_ms=pause // 1_000))
             log.warning("= %s is down: %s", self._name, why)
         self._reason = why
         self._show("down", why, retry_ms=pause // 1_000)
         self._ports.timer.after(pause, self._name, m.Wake("dial"))
+
+    def _pause_us(self, what: int, attempts: int) -> int:
+        """How long to wait before the line, or an account on it, is asked for again."""
+        most_us = UNSTEADY_US_MAX if what in self._fresh else BACK_OFF_US_MAX
+        return back_off_us(attempts, self._ports.chance(), most_us=most_us)
+
+    def _count_anew(self) -> None:
+        """Forget the tries for what has been open for a while; what falls as soon as it stands goes on being counted.
+
+        It would else be asked for twice a second, and go on record each time.
+        """
+        now = self._ports.clock.monotonic()
+        for what in [what for what, opened_us in self._fresh.items() if now - opened_us >= STEADY_US]:
+            del self._fresh[what]
+            if what == LINE:
+                self._attempts = 0
+            else:
+                self._account_attempts.pop(what, None)
 
     def _come_to_an_end(self) -> None:
         self._is_stopping = True
@@ -235,7 +263,7 @@ class ConnectionActor(Watched):
                 case session.Ended():
                     self._ended(event)
                 case session.AccountOpened():
-                    self._account_attempts.pop(event.account, None)
+                    self._fresh[event.account] = self._ports.clock.monotonic()
                     self._tell_account(event.account, m.SessionMoved(Health.AUTHORISED))
                     self._show("open")
                 case session.AccountClosed():
@@ -244,6 +272,10 @@ class ConnectionActor(Watched):
                     self._tell_limiter(m.Proved(self._generation, event.number, received_us, event.round_trip_us))
 
     def _heard(self, heard: session.Heard, received_us: int) -> None:
+        if heard.account not in self._wanted:  # a server's word on an account that is none of ours, or on another line
+            name = catalogue.name_of(heard.envelope.payload_type)
+            log.debug("- %s of account %d, which is not on %s", name, heard.account, self._name)
+            return
         try:
             told = _report_of(heard, received_us)
         except Exception as error:  # noqa: BLE001 - what one message cannot be read as must not end all accounts
@@ -258,7 +290,7 @@ class ConnectionActor(Watched):
         name = catalogue.name_of(envelope.payload_type)
         log.error("! %s of account %d cannot be read: %s: %s", name, account, type(error).__name__, error)
         fact = unreadable(envelope, account, error)
-        if fact.digest not in self._set_aside:
+        if fact.digest not in self._set_aside and len(self._set_aside) < UNREADABLE_MAX:
             self._set_aside.add(fact.digest)
             self._record(fact)
         text = f"The server sent a {name} that cmam cannot read; it stands on record. What it changed is looked up."
@@ -270,7 +302,7 @@ class ConnectionActor(Watched):
             return
         message_class = catalogue.MESSAGES[event.envelope.payload_type]
         try:
-            report = asked.translate(unpack(event.envelope, message_class))
+            report = asked.translate(unpack_answer(event.envelope, message_class, asked.account))
         except Exception as error:  # noqa: BLE001 - as above: it is asked again later
             self._unreadable(asked.account, event.envelope, error)
             self._directory.tell(asked.reply_to, m.Unanswered(asked.question, "UNREADABLE", str(error)))
@@ -306,7 +338,7 @@ class ConnectionActor(Watched):
     # --- application and accounts ---------------------------------------------------------------------------------
 
     def _opened(self) -> None:
-        self._attempts = 0
+        self._fresh[LINE] = self._ports.clock.monotonic()
         self._reason = ""
         self._record(ConnectionUp(host=self._ports.host, port=self._ports.port))
         log.info("= %s is up", self._name)
@@ -346,7 +378,8 @@ class ConnectionActor(Watched):
             self._tell_account(event.account, m.SessionMoved(Health.REFUSED, event.why))
         attempts = self._account_attempts.get(event.account, 0) + 1
         self._account_attempts[event.account] = attempts
-        pause = back_off_us(attempts, self._ports.chance())
+        pause = self._pause_us(event.account, attempts)
+        self._fresh.pop(event.account, None)
         if refusal is not None and refusal.rule.kind is not Kind.SESSION:  # a lost session is asked for at once
             asked = retry_delay_us(refusal, attempts, self._ports.clock.now(), self._ports.chance())
             pause = asked if asked is not None else max(pause, 30 * SECOND_US)
@@ -388,6 +421,7 @@ class ConnectionActor(Watched):
             case "tick":
                 self._session.heard(self._ports.board.heard_us(self._name))
                 self._feeds.tend()
+                self._count_anew()
                 self._follow(self._session.on_time(self._ports.clock.monotonic()))
                 self._measure()
                 if not self._is_stopping:
@@ -433,7 +467,7 @@ def _report_of(heard: session.Heard, received_us: int) -> object | None:
         case messages.ProtoOATrailingSLChangedEvent() as moved:
             return m.Reported(translate.trailing_stop(moved), received_us)
         case messages.ProtoOATraderUpdatedEvent() as updated:
-            return m.TraderReported(updated.trader)
+            return m.TraderReported(translate.sane_trader(updated))
         case messages.ProtoOASymbolChangedEvent() as changed:
             return m.SymbolsReported(tuple(changed.symbolId))
     return None

@@ -7,6 +7,7 @@ frees slots of the budget. It must not know what a message means to an account.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable, Set
 
 from cmam.actors import messages as m
@@ -14,8 +15,11 @@ from cmam.actors.runtime import Directory
 from cmam.clock import Clock
 from cmam.openapi import catalogue
 from cmam.openapi.envelope import Envelope, decode, peek_account, seems_spot
+from cmam.openapi.errors import RemoteError
 from cmam.openapi.quotes import QuoteBoard
 from cmam.openapi.refusals import is_block
+
+log = logging.getLogger(__name__)
 
 
 class Delivery:
@@ -31,6 +35,7 @@ class Delivery:
         self._clock = clock
         self._directory = directory
         self._blocks = 0
+        self._has_unreadable_spot = False
 
     def deliver(self, bodies: Iterable[bytes], received_us: int) -> None:
         """Hand on the bodies of frames that came together at a moment; raises RemoteError where one is none."""
@@ -40,7 +45,7 @@ class Delivery:
             envelope = decode(body)
             self._board.hear(self._name, received_us)
             if seems_spot(body) and envelope.payload_type == catalogue.SPOT:
-                self._board.receive(envelope, self._clock.now())
+                self._take_spot(envelope)
                 continue
             self._blocks += is_block(envelope)
             if peek_account(envelope) in self._leaders:  # it is read soon enough by itself
@@ -51,6 +56,16 @@ class Delivery:
                 answers.append((envelope.client_msg_id, envelope.payload_type))
         if answers:
             self._directory.tell(self._name, m.AnswersSeen(self._generation, tuple(answers), received_us, before))
+
+    def _take_spot(self, envelope: Envelope) -> None:
+        """Let the board take a quote. One that nobody can read counts as none: it must not cost all accounts the line,
+        over which their closes leave."""
+        try:
+            self._board.receive(envelope, self._clock.now())
+        except RemoteError as error:
+            level = logging.DEBUG if self._has_unreadable_spot else logging.ERROR
+            self._has_unreadable_spot = True
+            log.log(level, "! %s carries quotes that cmam cannot read; they count as none: %s", self._name, error)
 
 
 def _is_answer(envelope: Envelope) -> bool:

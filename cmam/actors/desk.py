@@ -95,6 +95,8 @@ class Desk:
         self.name = m.account_name(view.account)
         self.specs: Mapping[SymbolId, SymbolSpec] = {}
         """What the broker says of each symbol, as it was read on this line; on record are those that were needed."""
+        self.lacks_trader = False
+        """Whether what the account is worth could not be read on this line."""
         self.quotes = AccountQuotes(view.account, ports.connection, ports.board, ports.clock, self._ask_quotes)
         self.followers = Followers(view.account, ports.directory, self.quotes.newest, ports.told, ports.past)
         self._limiter = m.limiter_name(ports.connection)
@@ -292,6 +294,12 @@ class Desk:
             entry = self.view.names.get(name)
             if entry is not None:
                 self._ensure_spec(entry.symbol)
+
+    def note_trader(self, *, is_known: bool) -> None:
+        """Note whether the account's particulars are known, and say where they are not: nothing could be opened."""
+        self.lacks_trader = not is_known
+        text = "" if is_known else "What this account is worth could not be read. Nothing opens on it until it can be."
+        self.alert(m.Alert("trader", text))
 
     def ensure_traded(self, fact: Event) -> None:
         """Have the symbol of an execution on record before it, where followers and replay read it, and its quotes."""

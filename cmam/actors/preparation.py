@@ -34,6 +34,10 @@ WEEK_MS = 604_800_000
 DAY_US = 86_400_000_000
 STRANGE_MAX = 200
 """So many positions with a label that nobody here knows are asked about, one historical request each."""
+PARTICULARS = "particulars"
+"""The name of a question that asks no broker: whether the account's particulars have come by now."""
+PARTICULARS_US = 2_000_000
+"""How long the snapshot waits for them, so that what it shows can be sized; longer, and closes would wait too."""
 RETRY_FIRST_US = 500_000
 RETRY_LAST_US = 30_000_000
 
@@ -68,6 +72,8 @@ class Preparation:
         self.has_snapshot = False
         self.is_quiet = True
         self.is_done = False
+        self.is_to_wait = False
+        """Whether to ask for `PARTICULARS` in a while: all else that the snapshot needs is there."""
         shelf = shelf if shelf is not None else SpecShelf()
         self.listing = Listing(view, specs, is_live=is_live, follows=follows, shelf=shelf)
         self._account = view.account
@@ -81,6 +87,8 @@ class Preparation:
         self._from_ms = self._start_of_gap(view, now_us) + offset_ms
         self._to_ms = now_us // MILLISECOND_US + LOOK_BACK_MS + offset_ms
         self._retries = 0
+        self._trader: Any = None
+        self._has_trader = False
         self._asks_past = asks_past
         self._past_to_ms = 0
         self._past_seen: set[OrderId] = set()
@@ -110,9 +118,13 @@ class Preparation:
 
     def again(self, question: str, view: AccountView) -> tuple[Question, ...]:
         """Ask an open question once more."""
+        self.is_to_wait = False
         if self.listing.expects(question):
             return self._after_listing((), self.listing.again(question, view))[1]
-        return (self._open[question],)
+        if question != PARTICULARS:
+            return (self._open[question],)
+        del self._open[question]
+        return self._put_snapshot()
 
     def give_up(self) -> None:
         """Nothing of this will be answered."""
@@ -124,7 +136,7 @@ class Preparation:
             return self._ask_orders()
         if self.kind is Kind.REFRESH:
             return self._ask_snapshot()
-        trader = Question("trader", requests.ask_trader(self._account), lambda wire: wire.trader)
+        trader = Question("trader", requests.ask_trader(self._account), translate.sane_trader)
         return (*self.listing.begin(), *self._put(trader))
 
     def _put(self, *questions: Question) -> tuple[Question, ...]:
@@ -135,12 +147,19 @@ class Preparation:
 
     def answered(self, question: str, report: Any, view: AccountView) -> tuple[tuple[Event, ...], tuple[Question, ...]]:
         """Take an answer: the facts it makes, and what to ask next."""
+        self.is_to_wait = False
         if self.listing.expects(question):
-            return self._after_listing(*self.listing.answered(question, report, view))
+            facts, questions = self.listing.answered(question, report, view)
+            told = self._tell_trader() if question == "assets" else ()
+            return self._after_listing((*told, *facts), questions)
         del self._open[question]
         match question.partition(" ")[0]:
             case "trader":
-                return (translate.trader_seen(report, self.listing.assets, is_live=self._is_live),), ()
+                self._trader = report
+                if not self.expects(PARTICULARS):
+                    return self._tell_trader(), ()
+                del self._open[PARTICULARS]
+                return self._tell_trader(), self._put_snapshot()
             case "orders" if self.kind is Kind.FULL:
                 return self._take_past(report, view)
             case "position":
@@ -153,6 +172,19 @@ class Preparation:
             case "snapshot":
                 return self._take_snapshot(report, view)
         raise AssertionError(f"nobody asked {question!r}")
+
+    @property
+    def lacks_trader(self) -> bool:
+        """Whether nobody knows yet what the account is worth, so that nothing could be sized or afforded."""
+        return self.kind is Kind.FULL and not self._has_trader
+
+    def _tell_trader(self) -> tuple[Event, ...]:
+        """The account's particulars once its assets are known too: answers come in any order (FACTS §1.3), and money
+        whose currency has no name is of no use."""
+        if self._trader is None or self.listing.expects("assets"):
+            return ()
+        self._has_trader = True
+        return (translate.trader_seen(self._trader, self.listing.assets, is_live=self._is_live),)
 
     def _after_listing(
         self, facts: tuple[Event, ...], questions: tuple[Question, ...]
@@ -167,8 +199,9 @@ class Preparation:
         known = {order.order for order in self._orders}
         fresh = tuple(order for order in page if order.order not in known)
         self._orders += fresh
-        if has_more and fresh:
-            self._to_ms = min(order.updated_ms for order in fresh)
+        oldest_ms = min((order.updated_ms for order in fresh), default=0)
+        if has_more and oldest_ms >= self._from_ms:  # the newest come first: what is older than asked for is the end
+            self._to_ms = oldest_ms
             return self._ask_orders()
         return self._ask_snapshot()
 
@@ -184,12 +217,20 @@ class Preparation:
         known = {deal.deal for deal in self._deals}
         fresh = tuple(deal for deal in page if deal.deal not in known)
         self._deals += fresh
-        if has_more and fresh:
-            self._to_ms = min(deal.executed_ms for deal in fresh)
+        oldest_ms = min((deal.executed_ms for deal in fresh), default=0)
+        if has_more and oldest_ms >= self._from_ms:
+            self._to_ms = oldest_ms
             return (), self._ask_deals()
         return self._reconcile_if_all(view)
 
     def _ask_snapshot(self) -> tuple[Question, ...]:
+        if not self.expects("trader"):
+            return self._put_snapshot()
+        self.is_to_wait = True
+        self._open[PARTICULARS] = Question(PARTICULARS, None, lambda wire: wire)
+        return ()
+
+    def _put_snapshot(self) -> tuple[Question, ...]:
         return self._put(Question("snapshot", requests.ask_state(self._account), snapshot))
 
     def _take_snapshot(self, report: Any, view: AccountView) -> tuple[tuple[Event, ...], tuple[Question, ...]]:
@@ -227,8 +268,9 @@ class Preparation:
         fresh = tuple(order for order in page if order.order not in self._past_seen)
         self._past_seen |= {order.order for order in fresh}
         self._orders += tuple(order for order in fresh if read_label(order.client_order_id) is not None)
-        if has_more and fresh:
-            self._past_to_ms = min(order.updated_ms for order in fresh)
+        oldest_ms = min((order.updated_ms for order in fresh), default=0)
+        if has_more and oldest_ms >= self._week_ms:
+            self._past_to_ms = oldest_ms
             return (), self._ask_past()
         return self._reconcile_if_all(view)
 
@@ -237,7 +279,7 @@ class Preparation:
         return question.startswith("position ")
 
     def _reconcile_if_all(self, view: AccountView) -> tuple[tuple[Event, ...], tuple[Question, ...]]:
-        return ((), ()) if self._open else self._reconcile(view)
+        return ((), ()) if self._open.keys() - {"trader"} else self._reconcile(view)
 
     def _reconcile(self, view: AccountView) -> tuple[tuple[Event, ...], tuple[Question, ...]]:
         self.is_done = True

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from cmam.actors import messages as m
 from cmam.actors.desk import Desk
 from cmam.actors.listing import LOOK_US, SHELF
-from cmam.actors.preparation import Kind, Preparation
+from cmam.actors.preparation import PARTICULARS, PARTICULARS_US, Kind, Preparation
 from cmam.actors.question import Question
 from cmam.clock import SECOND_US
 from cmam.domain.events import Event, ExecutionSeen, Reconciled
@@ -21,6 +21,10 @@ from cmam.domain.turn import lookup_due
 
 log = logging.getLogger(__name__)
 
+LOOK_AGAIN = "look"
+"""What an account is reminded of when something changed while it was looked at."""
+AGAIN_US = SECOND_US
+"""How soon after a look the next one may follow that changes ask for: a broker may tell of one after the other."""
 LOOKUP_US = 5 * SECOND_US
 """How soon after one look-up the next may follow."""
 QUIET_US = 700_000
@@ -47,12 +51,13 @@ class Questions:
         self._early: list[tuple[m.Reported, bool]] = []
         self._is_refreshing = False
         self._family = ""
-        self._changed: set[SymbolId] = set()
         self._put_off = 0
         self._looked_up_us = 0
         self._executed_us = 0
         self._asked_us = 0
         self._restless_answers = 0
+        self._outdated: set[SymbolId] = set()
+        self._is_outdated = False
         self.lacks_baseline = False
         """Whether the very first snapshot of the account is folded and not durable yet."""
         self.asks_past = False
@@ -89,7 +94,7 @@ class Questions:
             self._preparation.give_up()
         self._preparation = None
         self._early.clear()
-        self._changed.clear()
+        self._forget_outdated()
         self._desk.specs = {}
         if self._family:
             self._desk.ports.shelf.forget(self._family)
@@ -100,19 +105,36 @@ class Questions:
             self._go_on(self._preparation, self._preparation.again(question, self._desk.view))
 
     def symbols_changed(self, symbols: tuple[int, ...]) -> None:
-        """Read changed symbols again before anything is decided in them; with none, look at everything once more."""
+        """Read changed symbols again before anything is decided in them; with none, look at everything once more.
+
+        What is being read at that moment may have been told before the change, so it is read once more afterwards.
+        """
         if symbols and self._family:
             self._desk.ports.shelf.forget(self._family)
-        self._changed |= {SymbolId(symbol) for symbol in symbols}
+        changed = {SymbolId(symbol) for symbol in symbols}
         if self.is_idle and self._desk.is_reconciled:
-            self._read_changed()
+            self._forget(changed)
+            self.prepare(Kind.FULL)
+        else:
+            self._outdated |= changed
+            self._is_outdated = True
 
-    def _read_changed(self) -> None:
-        """Read what has changed; all else that is known on this line stays known."""
-        specs, changed = self._desk.specs, self._changed
-        self._desk.specs = {symbol: spec for symbol, spec in specs.items() if symbol not in changed}
-        self._changed = set()
-        self.prepare(Kind.FULL)
+    def look_again(self) -> None:
+        """Look once more where something changed while it was looked at."""
+        if self._is_outdated and self.is_idle and self._desk.is_reconciled:
+            self._forget_outdated()
+            self.prepare(Kind.FULL)
+
+    def _forget_outdated(self) -> None:
+        self._forget(self._outdated)
+        self._outdated = set()
+        self._is_outdated = False
+
+    def _forget(self, symbols: set[SymbolId]) -> None:
+        """Know no more what these symbols allow; the mapping may be shared with other accounts."""
+        if symbols:
+            specs = self._desk.specs
+            self._desk.specs = {symbol: spec for symbol, spec in specs.items() if symbol not in symbols}
 
     def keep_refreshing(self) -> None:
         """Begin, once, to compare with the broker now and then; accounts spread over the minute."""
@@ -133,6 +155,7 @@ class Questions:
             desk.remind(PUT_OFF_US + desk.view.account % 50 * PUT_OFF_SPREAD_US, "refresh")
             return
         self._put_off = 0
+        self.look_again()
         if self.is_idle and desk.is_reconciled:
             self.prepare(Kind.REFRESH)
         desk.remind(REFRESH_US, "refresh")
@@ -184,6 +207,8 @@ class Questions:
         if listing.is_to_look:
             listing.is_to_look = False
             self._desk.remind(LOOK_US, f"question {SHELF}")
+        if preparation.is_to_wait:
+            self._desk.remind(PARTICULARS_US, f"question {PARTICULARS}")
         self._ask(questions)
         if preparation.is_done:
             self._prepared(preparation)
@@ -213,9 +238,11 @@ class Questions:
             if is_later or any(report.fact is fact for fact in news):
                 self._desk.ensure_traded(report.fact)
                 self._desk.fact(report.fact, received_us=report.received_us)
+        if self._is_outdated:
+            self._desk.remind(AGAIN_US, LOOK_AGAIN)
+        if preparation.kind is Kind.FULL:
+            self._desk.note_trader(is_known=not preparation.lacks_trader)
         self._on_ready(preparation.kind)
-        if self._changed and self.is_idle and self._desk.is_reconciled:
-            self._read_changed()
 
     # --- beside what is reported ----------------------------------------------------------------------------------
 

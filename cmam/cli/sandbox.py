@@ -17,7 +17,7 @@ import click
 
 from cmam.cli.common import ENDS_WITH_STDIN, HELP, STDIN, Noun, console, face, new_table, say
 from cmam.cli.sandbox_admin import fault, stats
-from cmam.cli.sandbox_common import FILE, PORT, key_values, one_sentence
+from cmam.cli.sandbox_common import FILE, PORT, SPEED, key_values, one_sentence
 from cmam.cli.sandbox_trade import trade
 
 if TYPE_CHECKING:
@@ -69,7 +69,7 @@ def _bind(ctx: click.Context, param: click.Parameter, value: str) -> str:
 )
 @click.option(
     "--speed",
-    type=click.FloatRange(0, 10_000, min_open=True),
+    type=SPEED,
     default=1.0,
     show_default=True,
     help="Speed of the market.",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,6 +14,21 @@ import click
 from cmam.cli.common import Exit, face, say
 
 PORT = click.IntRange(0, 65_535)
+SPEED_MIN, SPEED_MAX = 0.001, 10_000
+"""At a thousandth a minute takes most of a day; what is far slower than that is a slip, and tells no time."""
+
+
+class Speed(click.FloatRange):
+    """How many times as fast: a number within the limits, and not the one that is none, which no range refuses."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        found = super().convert(value, param, ctx)
+        if math.isnan(found):
+            self.fail(f"{value} is not in the range {self._describe_range()}.", param, ctx)
+        return found
+
+
+SPEED = Speed(SPEED_MIN, SPEED_MAX)
 FILE = click.Path(exists=True, dir_okay=False, readable=True, path_type=Path)
 
 

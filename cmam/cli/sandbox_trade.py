@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from cmam.cli.common import Noun, Verb, console, face, new_table, print_json, say
-from cmam.cli.sandbox_common import FILE, running
+from cmam.cli.sandbox_common import FILE, SPEED, running
 
 if TYPE_CHECKING:
     from cmam.sandbox.steps import Step
@@ -170,9 +170,7 @@ def list_trades(ready: dict[str, Any], account: str | None) -> None:
 
 @trade.command("play", cls=Verb)
 @click.argument("file", type=FILE)
-@click.option(
-    "--speed", type=click.FloatRange(0, min_open=True), default=1.0, show_default=True, help="Play faster or slower."
-)
+@click.option("--speed", type=SPEED, default=1.0, show_default=True, help="Play faster or slower.")
 @running
 def play_file(ready: dict[str, Any], file: Path, speed: float) -> None:
     """Play a CSV of trades: all rows are checked before the first is done.

@@ -21,6 +21,9 @@ FILE_BYTES_MAX = 1024 * 1024
 MILLISECONDS_FROM = 100_000_000_000
 """A moment above this is in milliseconds: as seconds it would lie after the year 5000."""
 
+EXPIRES_IN_MAX = 10 * 365 * 86_400
+"""No token lives longer than so many seconds: ten years."""
+
 
 class TokensInvalid(Exception):
     """A file or a variable that holds no tokens; the sentence quotes none of its values."""
@@ -50,7 +53,9 @@ class _Tokens(BaseModel):
     access: str = Field(validation_alias=AliasChoices("access_token", "accessToken"), min_length=1)
     refresh: str = Field("", validation_alias=AliasChoices("refresh_token", "refreshToken"))
     expires_at: datetime | None = Field(None, validation_alias=AliasChoices("expires_at", "expiresAt"))
-    expires_in: int | None = Field(None, validation_alias=AliasChoices("expires_in", "expiresIn"), ge=0)
+    expires_in: int | None = Field(
+        None, validation_alias=AliasChoices("expires_in", "expiresIn"), ge=0, le=EXPIRES_IN_MAX
+    )
 
     @field_validator("expires_at", mode="before")
     @classmethod

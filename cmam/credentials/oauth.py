@@ -28,6 +28,9 @@ if TYPE_CHECKING:
 TIMEOUT_S = 15.0
 """For connecting, and for each wait for bytes: the code lives a minute, so waiting longer would waste it."""
 ANSWER_BYTES_MAX = 64 * 1024
+LIFE_S_MIN, LIFE_S_MAX = 60, 10 * 365 * 86_400
+"""Lives of a token that can be: one that is shorter would be refreshed for ever, each time ending all sessions."""
+LIFE_DIGITS_MAX = 12
 SCOPE = "trading"
 """Asked for always: an account that may only be looked at can lead, but the person decides that at the broker."""
 
@@ -159,14 +162,13 @@ class OAuthClient:
         error = answer.get("errorCode") or answer.get("error")
         if error or not answer.get("accessToken"):
             raise _refusal(str(error or ""), str(answer.get("description") or ""), status, is_refresh=spent is not None)
-        expires_in = answer.get("expiresIn")
-        is_told = isinstance(expires_in, int | str) and str(expires_in).isdecimal()
+        life_s = _life_s(answer.get("expiresIn"))
         return TokenPair(
             access=Secret(str(answer["accessToken"])),
             # A provider that does not rotate leaves it out: then the old one still holds.
             refresh=Secret(str(answer["refreshToken"])) if answer.get("refreshToken") else (spent or Secret("")),
             issued_at=now,
-            expires_at=now + int(str(expires_in)) * 1_000_000 if is_told else None,
+            expires_at=None if life_s is None else now + life_s * 1_000_000,
         )
 
     def _ask(self, values: Mapping[str, str]) -> tuple[int, dict[str, Any]]:
@@ -216,6 +218,16 @@ def _trust(ca_file: Path | None) -> ssl.SSLContext:
                 was_sent=False,
             ) from None
     return context
+
+
+def _life_s(told: object) -> int | None:
+    """How long a token lives, where the provider says something that can be; what it says else must not lose the pair,
+    which exists from this moment on and nowhere but here."""
+    if not isinstance(told, int | str) or isinstance(told, bool):
+        return None
+    text = str(told)
+    is_number = text.isascii() and text.isdecimal() and len(text) < LIFE_DIGITS_MAX
+    return int(text) if is_number and LIFE_S_MIN <= int(text) <= LIFE_S_MAX else None
 
 
 def _document(body: bytes) -> dict[str, Any]:

@@ -120,6 +120,11 @@ def name_of(payload_type: int) -> str:
     return _NAMES.get(payload_type, f"type {payload_type}")
 
 
+def names_account(payload_type: int) -> bool:
+    """Whether messages of a type say whose they are."""
+    return payload_type in _HAS_ACCOUNT
+
+
 def account_of(message: Message) -> int:
     """The account that a message names, 0 when it names none."""
     return int(getattr(message, ACCOUNT_FIELD)) if type_of(message) in _HAS_ACCOUNT else 0

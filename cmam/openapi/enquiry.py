@@ -6,6 +6,7 @@ vendor's names stop here. Must not know where tokens come from, nor keep anythin
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
@@ -20,7 +21,7 @@ from cmam.domain.ids import AccountId
 from cmam.openapi import catalogue, requests, translate
 from cmam.openapi._pb import OpenApiMessages_pb2 as messages
 from cmam.openapi._pb import OpenApiModelMessages_pb2 as model
-from cmam.openapi.envelope import Envelope, decode, encode, unpack
+from cmam.openapi.envelope import Envelope, decode, encode, unpack_answer
 from cmam.openapi.errors import CannotConnect, ConnectStep, RemoteError
 from cmam.openapi.framing import Deframer, FrameTooLong
 from cmam.openapi.outcomes import Kind
@@ -183,8 +184,8 @@ class Enquiry:
         if self._asked:
             self._wait(BETWEEN_S)
         self._asked += 1
-        name = f"enquiry-{self._asked}"
-        wanted = catalogue.type_of(answer)
+        name = f"enquiry-{os.getpid()}-{self._asked}"  # others hear what it causes, and may be asking too (FACTS §4.7)
+        wanted, account = catalogue.type_of(answer), catalogue.account_of(message)
         watch = threading.Timer(self._answer_s, self._transport.close)
         watch.daemon = True
         watch.start()
@@ -199,7 +200,7 @@ class Enquiry:
                 if refusal is not None:
                     raise Refused(refusal)
                 if envelope.payload_type == wanted:
-                    return unpack(envelope, answer)
+                    return unpack_answer(envelope, answer, account)
         except (OSError, RemoteError, FrameTooLong) as error:
             raise self._silent(catalogue.name_of(catalogue.type_of(message)), error) from None
         finally:

@@ -127,6 +127,20 @@ def unpack(envelope: Envelope, cls: type[M]) -> M:
         raise RemoteError(f"expected {name}, found {len(envelope.payload)} bytes that are none ({error})") from None
 
 
+def unpack_answer(envelope: Envelope, cls: type[M], account: int) -> M:
+    """Open an answer to a question about `account`; raises RemoteError when it is none, or is about another one.
+
+    An answer of nothing at all would say that an account holds nothing, and everything that copies it would be closed.
+    The account stands in every answer about one (FACTS §1.8), so one that does not name it was damaged on its way.
+    """
+    answer = unpack(envelope, cls)
+    named = catalogue.account_of(answer)
+    if named != account and catalogue.names_account(envelope.payload_type):
+        name = catalogue.name_of(envelope.payload_type)
+        raise RemoteError(f"expected {name} of account {account}, found one of {named or 'none'}")
+    return answer
+
+
 def message(envelope: Envelope) -> Message | None:
     """The message inside, or None for a type that the schema does not know; raises RemoteError on garbage."""
     cls = catalogue.MESSAGES.get(envelope.payload_type)

@@ -26,6 +26,8 @@ EXACT_MAX: Final = 10**15
 """Below this a double tells every integer in 1e-8 from the next."""
 MONEY_DIGITS_MAX: Final = 18
 """More digits do not fit into the integer beside them."""
+MOMENT_MS_MAX: Final = 253_402_300_799_000
+"""The last second that a calendar can show."""
 
 SIDES: Final = {model.BUY: Side.BUY, model.SELL: Side.SELL}
 
@@ -82,6 +84,11 @@ def needed(message: Any, field: str, *, least: int = 0) -> int:
         found = value if message.HasField(field) else "none"
         raise RemoteError(f"expected {field} >= {least} in {message.DESCRIPTOR.name}, found {found}")
     return value
+
+
+def moment_ms(value: int) -> int:
+    """A moment as it is told, kept within what a calendar can show: beyond it nobody could put it on a screen again."""
+    return min(max(value, 0), MOMENT_MS_MAX)
 
 
 def money_digits(message: Any) -> int:

@@ -14,6 +14,7 @@ from cmam.domain.trades import Deal, Order, Position
 from cmam.openapi import requests, translate
 from cmam.openapi._pb import OpenApiMessages_pb2 as messages
 from cmam.openapi.enquiry import Enquiry
+from cmam.openapi.fields import moment_ms
 from cmam.openapi.refusals import clean
 
 HISTORY_MS = 7 * 86_400_000
@@ -86,7 +87,7 @@ class Portfolio(Enquiry):
         )
         return tuple(
             Flow(
-                at_ms=wire.changeBalanceTimestamp,
+                at_ms=moment_ms(wire.changeBalanceTimestamp),
                 delta=wire.delta,
                 balance=wire.balance,
                 money_digits=wire.moneyDigits if wire.HasField("moneyDigits") else 2,

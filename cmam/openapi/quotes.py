@@ -15,10 +15,12 @@ from cmam.domain.quantities import PRICE_SCALE, RELATIVE_SCALE, Price, Quote
 from cmam.openapi._pb.OpenApiMessages_pb2 import ProtoOASpotEvent
 from cmam.openapi.envelope import Envelope, unpack
 from cmam.openapi.errors import RemoteError
-from cmam.openapi.fields import PRICE_MAX
+from cmam.openapi.fields import PRICE_MAX, moment_ms
 
 OFFSET_WINDOW_US = 60_000_000
 """How long samples of a broker's clock are gathered; those of the window before still count."""
+OFFSET_MS_MAX = 26 * 3_600_000
+"""A broker's clock further from ours is none: no two zones of the world are further apart."""
 SPOT_MAX = int(PRICE_MAX) * PRICE_SCALE // RELATIVE_SCALE
 
 
@@ -124,24 +126,28 @@ class QuoteBoard:
     def receive(self, envelope: Envelope, now_us: int) -> None:
         """Take one spot event; raises RemoteError where it is none."""
         spot = unpack(envelope, ProtoOASpotEvent)
-        if max(spot.bid, spot.ask) > SPOT_MAX:
-            raise RemoteError(f"expected prices in 1/100000, found {spot.bid} and {spot.ask}")
         feed = self._feeds.get(AccountId(spot.ctidTraderAccountId))
+        key = (feed or "", SymbolId(spot.symbolId))
+        if max(spot.bid, spot.ask) > SPOT_MAX:
+            self._quotes.pop(key, None)  # what was known before it is no quote either
+            raise RemoteError(f"expected prices in 1/100000 of symbol {key[1]}, found {spot.bid} and {spot.ask}")
         if feed is None:
             return
-        key = (feed, SymbolId(spot.symbolId))
         known = self._quotes.get(key)
         if known is not None and spot.timestamp:
             self._measure(feed, spot.timestamp - now_us // 1_000, now_us)
         bid = Price(spot.bid * RELATIVE_SCALE) if spot.bid else (known.bid if known is not None else Price(0))
         ask = Price(spot.ask * RELATIVE_SCALE) if spot.ask else (known.ask if known is not None else Price(0))
-        self._quotes[key] = Quote(bid=bid, ask=ask, server_ms=spot.timestamp, seen_us=now_us)
+        self._quotes[key] = Quote(bid=bid, ask=ask, server_ms=moment_ms(spot.timestamp), seen_us=now_us)
 
     def _measure(self, feed: str, offset_ms: int, now_us: int) -> None:
         """Take one sample of the broker's clock; delay on the way only ever makes it smaller, so the largest counts.
 
-        The first spot of a symbol is left out: it may be of last week.
+        The first spot of a symbol is left out: it may be of last week. So is what is no time of a clock at all: taken
+        for one it would make every change too old for two minutes, and a history be asked for where nothing is.
         """
+        if abs(offset_ms) > OFFSET_MS_MAX:
+            return
         samples = self._clocks.get(feed)
         if samples is None:
             self._clocks[feed] = _Samples(now_us, offset_ms)

@@ -34,7 +34,8 @@ from cmam.domain.trades import (
 from cmam.openapi._pb import OpenApiMessages_pb2 as messages
 from cmam.openapi._pb import OpenApiModelMessages_pb2 as model
 from cmam.openapi.envelope import text
-from cmam.openapi.fields import distance, money_digits, needed, optional_price, price, side, word
+from cmam.openapi.errors import RemoteError
+from cmam.openapi.fields import distance, moment_ms, money_digits, needed, optional_price, price, side, word
 
 DIGITS_MAX: Final = 8
 """The domain's prices have eight decimals."""
@@ -136,9 +137,9 @@ def position(wire: model.ProtoOAPosition) -> Position:
         used_margin=wire.usedMargin,
         label=text(trade.label),
         comment=text(trade.comment),
-        opened_ms=trade.openTimestamp,
-        updated_ms=wire.utcLastUpdateTimestamp,
-        closed_ms=trade.closeTimestamp,
+        opened_ms=moment_ms(trade.openTimestamp),
+        updated_ms=moment_ms(wire.utcLastUpdateTimestamp),
+        closed_ms=moment_ms(trade.closeTimestamp),
     )
 
 
@@ -164,7 +165,7 @@ def order(wire: model.ProtoOAOrder) -> Order:
         guaranteed=trade.guaranteedStopLoss,
         trigger=word(wire, "stopTriggerMethod", TRIGGERS, TriggerMethod.TRADE),
         time_in_force=word(wire, "timeInForce", TIMES_IN_FORCE, TimeInForce.IOC),
-        expires_ms=wire.expirationTimestamp if wire.HasField("expirationTimestamp") else None,
+        expires_ms=moment_ms(wire.expirationTimestamp) if wire.HasField("expirationTimestamp") else None,
         base_slippage_price=optional_price(wire, "baseSlippagePrice"),
         slippage_points=wire.slippageInPoints if wire.HasField("slippageInPoints") else None,
         position=PositionId(wire.positionId) if wire.positionId else None,
@@ -173,8 +174,8 @@ def order(wire: model.ProtoOAOrder) -> Order:
         comment=text(trade.comment),
         closing=wire.closingOrder,
         stop_out=wire.isStopOut,
-        opened_ms=trade.openTimestamp,
-        updated_ms=wire.utcLastUpdateTimestamp,
+        opened_ms=moment_ms(trade.openTimestamp),
+        updated_ms=moment_ms(wire.utcLastUpdateTimestamp),
     )
 
 
@@ -190,8 +191,8 @@ def deal(wire: model.ProtoOADeal) -> Deal:
         filled_volume=Volume(needed(wire, "filledVolume")),
         price=optional_price(wire, "executionPrice"),
         status=word(wire, "dealStatus", DEAL_STATUSES, DealStatus.ERROR),
-        executed_ms=wire.executionTimestamp,
-        created_ms=wire.createTimestamp,
+        executed_ms=moment_ms(wire.executionTimestamp),
+        created_ms=moment_ms(wire.createTimestamp),
         commission=wire.commission,
         money_digits=money_digits(wire),
         close=_close_detail(wire),
@@ -233,8 +234,26 @@ def trader(wire: model.ProtoOATrader) -> Trader:
         limited_risk=wire.isLimitedRisk,
         swap_free=wire.swapFree,
         fair_stop_out=wire.fairStopOut,
-        registered_ms=wire.registrationTimestamp,
+        registered_ms=moment_ms(wire.registrationTimestamp),
     )
+
+
+def sane_trader(wire: messages.ProtoOATraderRes | messages.ProtoOATraderUpdatedEvent) -> model.ProtoOATrader:
+    """The particulars inside; raises RemoteError where they are another account's, or lack what is reckoned with.
+
+    A balance that is not there would read as 0, and a guard of equity would close everything.
+    """
+    found = wire.trader
+    if found.ctidTraderAccountId != wire.ctidTraderAccountId:
+        raise RemoteError(
+            f"expected the particulars of account {wire.ctidTraderAccountId}, found those of "
+            f"{found.ctidTraderAccountId or 'none'}"
+        )
+    for field in ("balance", "depositAssetId"):
+        if not found.HasField(field):
+            raise RemoteError(f"expected {field} in {found.DESCRIPTOR.name}, found none")
+    trader(found)
+    return found
 
 
 def symbol_spec(wire: model.ProtoOASymbol, name: SymbolName, assets: Mapping[AssetId, AssetName]) -> SymbolSpec:
@@ -345,7 +364,7 @@ def _balance(wire: messages.ProtoOAExecutionEvent) -> BalanceChange | None:
             delta=bonus.managerDelta + bonus.ibDelta,
             balance=bonus.managerBonus + bonus.ibBonus,
             money_digits=money_digits(bonus),
-            changed_ms=bonus.changeBonusTimestamp,
+            changed_ms=moment_ms(bonus.changeBonusTimestamp),
             bonus=True,
         )
     return None
@@ -359,7 +378,7 @@ def balance_change(wire: model.ProtoOADepositWithdraw) -> BalanceChange:
         balance=wire.balance,
         balance_version=wire.balanceVersion,
         money_digits=money_digits(wire),
-        changed_ms=wire.changeBalanceTimestamp,
+        changed_ms=moment_ms(wire.changeBalanceTimestamp),
     )
 
 
@@ -376,7 +395,7 @@ def trailing_stop(wire: messages.ProtoOATrailingSLChangedEvent) -> TrailingStopM
         position=PositionId(needed(wire, "positionId", least=1)),
         order=OrderId(wire.orderId),
         stop=price(wire.stopPrice),
-        updated_ms=wire.utcLastUpdateTimestamp,
+        updated_ms=moment_ms(wire.utcLastUpdateTimestamp),
     )
 
 

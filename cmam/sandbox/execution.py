@@ -69,10 +69,7 @@ def _settle_target(account: Account, order: Order) -> Position | None:
             account.positions.pop(position.position_id)
         order.position_id = netted.position_id
         return netted
-    if position is None and not order.is_closing:
-        position = Position(order.position_id, order.symbol_id, order.side, label=order.label, comment=order.comment)
-        account.positions[order.position_id] = position
-    return position
+    return position if order.is_closing else account.position_of(order)
 
 
 def _can_pay(floor: Floor, account: Account, order: Order, position: Position | None) -> bool:

@@ -188,6 +188,16 @@ class Account:
     listeners: dict[int, None] = field(default_factory=dict)
     """Connections that have this account open, in the order in which they came."""
 
+    def position_of(self, order: Order) -> Position:
+        """Find the position that an order opened or is to open; one that closed before its order ended begins anew."""
+        position = self.positions.get(order.position_id)
+        if position is None:
+            position = Position(
+                order.position_id, order.symbol_id, order.side, label=order.label, comment=order.comment
+            )
+            self.positions[order.position_id] = position
+        return position
+
     def open_positions(self) -> Iterator[Position]:
         """Give the positions that hold volume."""
         return (position for position in self.positions.values() if position.volume)

@@ -24,6 +24,11 @@ PULL_SHIFT = 12
 MILLISECOND_DIGITS_MIN = 12
 """A time of so many digits counts milliseconds (from September 2001 on); fewer may be a date without its hyphens."""
 
+LATE_US_MAX = 60 * units.SECOND_US
+"""How late a tick may come: feeds deliver a few out of order; a file that runs backwards would be over at once."""
+LAST_US = 253_402_300_799 * units.SECOND_US
+"""The last second that a calendar can show."""
+
 
 class TickFileError(ValueError):
     """A file of ticks that cannot be played: which line, what was expected."""
@@ -56,14 +61,27 @@ class Stream:
 
 def read_ticks(text: str, name: str = "ticks") -> list[RecordedTick]:
     """Read a CSV of `time,symbol,bid,ask` in the order of its rows; raises TickFileError naming the line."""
-    reader = csv.DictReader(io.StringIO(text))
-    missing = {"time", "symbol", "bid", "ask"} - set(reader.fieldnames or ())
-    if missing:
-        raise TickFileError(
-            f"{name}: expected the columns time, symbol, bid, ask; {', '.join(sorted(missing))} not found"
-        )
+    reader = csv.DictReader(io.StringIO(text.removeprefix("\ufeff")))
+    try:
+        missing = {"time", "symbol", "bid", "ask"} - set(reader.fieldnames or ())
+        if missing:
+            raise TickFileError(
+                f"{name}: expected the columns time, symbol, bid, ask; {', '.join(sorted(missing))} not found"
+            )
+        ticks = _read_rows(reader, name)
+    except csv.Error as fault:
+        raise TickFileError(f"{name}, line {reader.reader.line_num}: expected a row of a CSV ({fault})") from None
+    if not ticks:
+        raise TickFileError(f"{name}: expected at least one tick after the columns, found none")
+    return ticks
+
+
+def _read_rows(reader: csv.DictReader[str], name: str) -> list[RecordedTick]:
     ticks = []
+    latest: dict[str, int] = {}
     for row in reader:
+        if None in row:  # a decimal comma makes two fields of one price
+            raise TickFileError(f"{name}, line {reader.line_num}: expected as many fields as columns, found more")
         try:
             at_us = _moment(row["time"])
             bid, ask = units.price_in(float(row["bid"])), units.price_in(float(row["ask"]))
@@ -75,16 +93,29 @@ def read_ticks(text: str, name: str = "ticks") -> list[RecordedTick]:
         if bid is None or ask is None or bid > ask:
             found = f"{row['bid']} and {row['ask']}"
             raise TickFileError(f"{name}, line {reader.line_num}: expected 0 < bid <= ask, found {found}")
-        ticks.append(RecordedTick(at_us, row["symbol"], bid, ask))
+        feed = row["symbol"]
+        if at_us < latest.get(feed, at_us) - LATE_US_MAX:
+            raise TickFileError(
+                f"{name}, line {reader.line_num}: expected times that go on, a tick a minute late at most; "
+                f"found {row['time']} behind a tick of {feed} that is newer"
+            )
+        latest[feed] = max(latest.get(feed, at_us), at_us)
+        ticks.append(RecordedTick(at_us, feed, bid, ask))
     return ticks
 
 
 def _moment(text: str) -> int:
     """Read a time in us: ISO 8601, UTC unless it says otherwise, or milliseconds since 1970 as terminals export it."""
     if text.isascii() and text.isdigit() and len(text) >= MILLISECOND_DIGITS_MIN:
-        return int(text) * units.SECOND_US // 1_000
+        return _within(int(text) * units.SECOND_US // 1_000)
     moment = datetime.fromisoformat(text)
     return round((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp() * units.SECOND_US)
+
+
+def _within(at_us: int) -> int:
+    if at_us > LAST_US:
+        raise ValueError("it is after the year 9999")
+    return at_us
 
 
 class Market:

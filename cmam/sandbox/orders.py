@@ -137,7 +137,7 @@ def _is_now_or_never(floor: Floor, order: Order) -> bool:
 def cancel_order(floor: Floor, account: Account, request: messages.ProtoOACancelOrderReq, msg_id: str | None) -> None:
     """Cancel a pending order, or both levels of a position by its protective order."""
     order = _live(account, request.orderId)
-    position = account.positions[order.position_id]
+    position = account.position_of(order)
     if order.kind == STOP_LOSS_TAKE_PROFIT:
         if position.guaranteed:
             raise Refused("UNABLE_TO_CANCEL_ORDER", "A guaranteed stop loss cannot be cancelled")
@@ -178,11 +178,11 @@ def amend_order(floor: Floor, account: Account, request: messages.ProtoOAAmendOr
     changed = draft.expires_ms != order.expires_ms
     for name in ("volume", "limit_price", "stop_price", "expires_ms", "tif", "slippage_points", "relative_sl"):
         setattr(order, name, getattr(draft, name))
-    for name in ("relative_tp", "trailing", "guaranteed", "trigger"):
+    for name in ("relative_tp", "trailing", "guaranteed", "trigger", "is_triggered"):
         setattr(order, name, getattr(draft, name))
     order.updated_us = floor.now_us
     order.hits = 0
-    position = account.positions[order.position_id]
+    position = account.position_of(order)
     position.guaranteed = order.guaranteed
     position.updated_us = floor.now_us
     floor.execution(account, ORDER_REPLACED, order=order, position=position, msg_id=msg_id)
@@ -214,6 +214,10 @@ def _amended(
         if request.slippageInPoints < 0:
             raise Refused("INVALID_REQUEST", "slippageInPoints must not be negative")
         draft.slippage_points = request.slippageInPoints
+    if (draft.stop_price, draft.slippage_points) == (order.stop_price, order.slippage_points):
+        draft.is_triggered = order.is_triggered
+    elif order.kind == STOP_LIMIT:  # it waits for its stop anew; where it then rests follows from that
+        draft.limit_price = None
     draft.tif = GTC if order.tif == GTD else order.tif
     if request.HasField("expirationTimestamp"):
         draft.tif = GTD

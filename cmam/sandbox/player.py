@@ -77,7 +77,7 @@ def read(text: str) -> list[Row]:
             )
         rows = [(reader.line_num, row) for row in reader]
     except csv.Error as error:
-        raise BadFile(f"line {reader.line_num}: {error}") from None
+        raise BadFile(f"line {reader.reader.line_num}: {error}") from None
     checked, faults = _check_rows(rows)
     if faults:
         raise BadFile("\n".join(faults))

@@ -138,9 +138,8 @@ def _execute(floor: Floor, account: Account, order: Order, price: int) -> None:
     if netted is not None and order.position_id != netted.position_id:
         _drop_placeholder(account, order)
         order.position_id = netted.position_id
-    elif order.position_id not in account.positions:
-        placeholder = Position(order.position_id, order.symbol_id, order.side, label=order.label, comment=order.comment)
-        account.positions[order.position_id] = placeholder
+    else:
+        account.position_of(order)
     added = order.volume - order.executed
     if netted is not None and netted.side != order.side:
         added -= netted.volume

@@ -7,15 +7,20 @@ from datetime import UTC, datetime, timedelta
 from cmam.domain.quantities import decimal_text, price_text, units_text
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_FIRST_US = (datetime.min.replace(tzinfo=UTC) - _EPOCH) // timedelta(microseconds=1)
+_LAST_US = (datetime.max.replace(tzinfo=UTC) - _EPOCH) // timedelta(microseconds=1)
 
 __all__ = ["iso", "iso_ms", "money", "parse_time", "price", "units_text"]
 
 
 def iso(at_us: int | None) -> str | None:
-    """A moment as ISO 8601 UTC with milliseconds; None where there is none."""
+    """A moment as ISO 8601 UTC with milliseconds; None where there is none.
+
+    A number that no calendar can show, which a broker may have told, is shown as the calendar's first or last moment.
+    """
     if not at_us:
         return None
-    moment = _EPOCH + timedelta(microseconds=at_us)
+    moment = _EPOCH + timedelta(microseconds=min(max(at_us, _FIRST_US), _LAST_US))
     return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 

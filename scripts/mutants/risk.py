@@ -287,8 +287,8 @@ MUTATIONS = (
     Mutation(
         "a change of a symbol is forgotten where the account is just being looked over",
         "cmam/actors/questions.py",
-        "        if self._changed and self.is_idle and self._desk.is_reconciled:\n",
-        "        if False:\n",
+        "            self._is_outdated = True\n",
+        "",
         ("tests/scenario/test_changed_symbols.py",),
     ),
 )

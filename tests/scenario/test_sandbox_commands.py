@@ -102,6 +102,9 @@ def test_the_screen_names_what_a_client_needs_and_no_secret(tmp_path: Path) -> N
         (("--port", "x"), "x"),
         (("--bind", "elsewhere.example"), "expected an IP address"),
         (("--speed", "0"), "speed"),
+        (("--speed", "nan"), "not in the range"),
+        (("--speed", "1e-300"), "not in the range"),
+        (("trade", "play", "setup.cfg", "--speed", "nan"), "not in the range"),
         (("--seed", "-1"), "seed"),
         (("--world", "/nowhere.toml"), "/nowhere.toml"),
         (("--ticks", "/nowhere.csv"), "/nowhere.csv"),
@@ -295,6 +298,12 @@ def test_a_file_that_is_no_such_csv_is_refused(text: str) -> None:
     """Empty files, other columns and broken quotes have a sentence with a line too."""
     with pytest.raises(player.BadFile, match=r"line 1|line 2"):
         player.read(text)
+
+
+def test_a_broken_row_is_named_by_its_own_line() -> None:
+    """And not by that of the row before, which is as it should be."""
+    with pytest.raises(player.BadFile, match=r"^line 3: "):
+        player.read('action,ref\nclose,1\n"close"d,2\nclose,3\n')
 
 
 def test_a_refused_row_is_told_and_the_rest_is_played(cmam: Any, tmp_path: Path) -> None:

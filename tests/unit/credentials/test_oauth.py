@@ -69,7 +69,7 @@ def test_a_refresh_keeps_the_old_refresh_token_where_none_comes_back() -> None:
     assert pair == TokenPair(Secret("A"), Secret("old-refresh"), NOW, NOW + 60_000_000)
 
 
-@pytest.mark.parametrize("expires_in", [None, "soon", -1, 1.5, True])
+@pytest.mark.parametrize("expires_in", [None, "soon", -1, 1.5, True, 0, "59", 10**18, "9" * 5_000, "٣٦٠٠", [60]])
 def test_an_unknown_end_stays_unknown(expires_in: object) -> None:
     """A life that cannot be read is not guessed."""
     answer = a_client(tokens(accessToken="A", refreshToken="R", expiresIn=expires_in))

@@ -130,3 +130,37 @@ def test_peeking_at_an_account_agrees_with_opening_it(account: int, is_repeated:
 def test_peeking_at_a_payload_without_an_account_in_front_says_nobody(kind: type[Message], payload: bytes) -> None:
     """It is a hint where a message waits: whatever is not clear counts as nobody's."""
     assert envelope.peek_account(envelope.Envelope(catalogue.type_of(kind), payload)) == 0
+
+
+@pytest.mark.parametrize("payload", [b"", pb.ProtoOAReconcileRes(ctidTraderAccountId=8).SerializeToString()])
+def test_an_answer_about_another_account_or_none_is_no_answer(payload: bytes) -> None:
+    """Read as one it would say that the account holds nothing."""
+    answer = envelope.Envelope(catalogue.type_of(pb.ProtoOAReconcileRes), payload)
+    with pytest.raises(RemoteError, match=r"expected ReconcileRes of account 7, found one of (8|none)"):
+        envelope.unpack_answer(answer, pb.ProtoOAReconcileRes, 7)
+    assert envelope.unpack_answer(answer, pb.ProtoOAReconcileRes, 8 if payload else 0).position == []
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "ApplicationAuthRes",
+        "VersionRes",
+        "RefreshTokenRes",
+        "GetAccountListByAccessTokenRes",
+        "GetCtidProfileByTokenRes",
+        "MarginCallListRes",
+        "MarginCallUpdateRes",
+    ],
+)
+def test_answers_that_never_name_an_account_are_taken_by_their_id(name: str) -> None:
+    """FACTS 1.8 lists them; all other answers name theirs."""
+    message_class = getattr(pb, f"ProtoOA{name}")
+    number = catalogue.type_of(message_class)
+    assert not catalogue.names_account(number)
+    envelope.unpack_answer(envelope.Envelope(number, b""), message_class, 7)
+    others = set(catalogue.RESPONSE_OF.values()) - {
+        number for number in catalogue.MESSAGES if catalogue.names_account(number)
+    }
+    assert number in others
+    assert len(others) == 7

@@ -166,3 +166,23 @@ def test_a_price_beyond_all_reason_is_a_remote_error(board: QuoteBoard) -> None:
     """A number that no store could hold is garbage, not a price."""
     with pytest.raises(RemoteError):
         board.receive(spot(symbol=1, bid=2**63), START)
+
+
+def test_what_was_known_before_an_absurd_price_is_no_quote_either(board: QuoteBoard) -> None:
+    """Somebody trades on it no longer; the next two sides are a quote again."""
+    board.receive(spot(bid=100, ask=102), 1)
+    with pytest.raises(RemoteError):
+        board.receive(spot(bid=2**63), 2)
+    assert board.quote("a", EURUSD) is None
+    board.receive(spot(bid=100, ask=102), 3)
+    assert board.quote("a", EURUSD) is not None
+
+
+@pytest.mark.parametrize("time_ms", [2**63 - 1, -(2**63), 1, (START + 27 * 3_600 * 1_000_000) // 1_000])
+def test_a_time_that_no_clock_can_show_is_no_sample(board: QuoteBoard, time_ms: int) -> None:
+    """Two zones of the world are 26 hours apart at most, so not even a clock set wrongly is further away."""
+    board.receive(spot(bid=1, ask=2, timestamp=START // 1_000), START)
+    board.receive(spot(bid=1, ask=2, timestamp=time_ms), START)
+    assert board.clock("a") == BrokerClock()
+    board.receive(spot(bid=1, ask=2, timestamp=START // 1_000 + 40), START)
+    assert board.clock("a") == BrokerClock(40)

@@ -309,12 +309,40 @@ def test_a_trailing_stop_that_moved() -> None:
     assert (found.position, found.order, found.stop, found.updated_ms) == (7, 8, 110_000_000, 4)
 
 
+@pytest.mark.parametrize(("told", "taken"), [(2**63 - 1, 253_402_300_799_000), (-5, 0), (1_700, 1_700)])
+def test_a_moment_stays_within_what_a_calendar_can_show(told: int, taken: int) -> None:
+    """Else no audit could ever show the change that it belongs to."""
+    wire = a_position()
+    wire.utcLastUpdateTimestamp = wire.tradeData.openTimestamp = told
+    found = translate.position(wire)
+    assert (found.updated_ms, found.opened_ms) == (taken, taken)
+
+
 # --- accounts and symbols -----------------------------------------------------------------------------------------
 
 
 def a_trader(**changed: Any) -> model.ProtoOATrader:
     """A trader with the least that the schema demands."""
     return model.ProtoOATrader(**{"ctidTraderAccountId": 1, "balance": 100_00, "depositAssetId": 15, **changed})
+
+
+@pytest.mark.parametrize("event", [pb.ProtoOATraderRes, pb.ProtoOATraderUpdatedEvent])
+def test_particulars_are_of_the_account_that_they_came_for_and_complete(event: Any) -> None:
+    """A balance that is not there would read as 0, and a guard of equity would close everything."""
+    whole = a_trader()
+    assert translate.sane_trader(event(ctidTraderAccountId=whole.ctidTraderAccountId, trader=whole)) == whole
+    with pytest.raises(RemoteError, match="expected the particulars of account 9"):
+        translate.sane_trader(event(ctidTraderAccountId=9, trader=whole))
+    with pytest.raises(RemoteError, match="found those of none"):
+        translate.sane_trader(event(ctidTraderAccountId=9))
+    for field in ("balance", "depositAssetId"):
+        lacking = a_trader()
+        lacking.ClearField(field)
+        with pytest.raises(RemoteError, match=f"expected {field}"):
+            translate.sane_trader(event(ctidTraderAccountId=whole.ctidTraderAccountId, trader=lacking))
+    absurd = a_trader(moneyDigits=2**32 - 1)
+    with pytest.raises(RemoteError, match="digits of money"):
+        translate.sane_trader(event(ctidTraderAccountId=whole.ctidTraderAccountId, trader=absurd))
 
 
 def test_a_trader_who_says_little_is_hedged_with_full_access() -> None:

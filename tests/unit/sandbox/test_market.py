@@ -96,12 +96,26 @@ def test_times_may_be_milliseconds() -> None:
         ("time,symbol,bid,ask\n2020-01-01T00:00:00Z,EURUSD,2,1\n", "0 < bid <= ask"),
         ("time,symbol,bid,ask\n2020-01-01T00:00:00Z,EURUSD\n", "line 2"),
         ("time,symbol,bid,ask\n2020-01-01T00:00:00Z,EURUSD,nan,1\n", "line 2"),
+        ("time,symbol,bid,ask\n", "at least one tick"),
+        ("", "time, symbol, bid, ask"),
+        (f"time,symbol,bid,ask\n{'9' * 400},EURUSD,1,2\n", "line 2: .*after the year 9999"),
+        (f"time,symbol,bid,ask\n2020-01-01T00:00:00Z,EURUSD,{'1' * 200_000},2\n", "line 2: .*field larger"),
+        ("time,symbol,bid,ask\n2020-01-01T00:00:00Z,EURUSD,1,1000,1,1002\n", "line 2: .*as many fields as columns"),
+        (
+            "time,symbol,bid,ask\n2020-01-01T00:02:00Z,EURUSD,1,2\n2020-01-01T00:00:00Z,USDJPY,1,2\n1577836859000,EURUSD,1,2\n",
+            "line 4: .*a minute late at most",
+        ),
     ],
 )
 def test_a_tick_file_that_cannot_be_played(text: str, words: str) -> None:
     """TickFileError names the line or the column."""
     with pytest.raises(TickFileError, match=words):
         read_ticks(text)
+
+
+def test_a_mark_at_the_beginning_of_the_file_is_no_part_of_it() -> None:
+    """Programs of some systems write one before UTF-8; lines may end as they end there, too."""
+    assert read_ticks("\ufeff" + TICKS.replace("\n", "\r\n")) == read_ticks(TICKS)
 
 
 def test_ticks_of_an_unknown_symbol_are_refused() -> None:

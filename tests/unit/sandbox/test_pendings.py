@@ -380,3 +380,41 @@ def test_pendings_of_a_symbol_without_execution_wait(bench: Bench, line: Line) -
         line.inbox.clear()
         bench.set_quote(LEADER, EURUSD, 1.0890 - fills / 1e4, 1.0891)
         assert len(executions(line)) == fills
+
+
+def test_the_rest_of_a_limit_whose_position_closed_is_amended_cancelled_or_filled(bench: Bench, line: Line) -> None:
+    """Filled in part by the book, it rests on; what it opened may close before it. Its fill opens the position anew."""
+    for end in ("cancel", "fill"):
+        (placed, *_) = place(line, LIMIT, symbolId=AUDUSD, limitPrice=1.1001, volume=15 * LOT, wait=1)
+        order, position = placed.order.orderId, placed.position.positionId
+        close = messages.ProtoOAClosePositionReq(ctidTraderAccountId=LEADER, positionId=position, volume=10 * LOT)
+        assert [event.executionType for event in line.trade(close)] == [ACCEPTED, FILLED]
+        amend = messages.ProtoOAAmendOrderReq(ctidTraderAccountId=LEADER, orderId=order, limitPrice=1.09)
+        (amended,) = line.trade(amend, 0)
+        assert (amended.executionType, amended.position.positionStatus) == (REPLACED, CREATED)
+        line.inbox.clear()
+        if end == "cancel":
+            (ended,) = line.trade(messages.ProtoOACancelOrderReq(ctidTraderAccountId=LEADER, orderId=order), 0)
+            assert (ended.executionType, ended.position.positionStatus) == (CANCELLED, CLOSED)
+        else:
+            bench.set_quote(LEADER, AUDUSD, 1.0899, 1.09)
+            ((ended, _),) = executions(line)
+            assert (ended.executionType, ended.position.positionStatus) == (FILLED, OPEN)
+            assert ended.position.tradeData.volume == 5 * LOT
+        assert not reconcile(line).order
+    assert bench.broker.stats()["internal_errors"] == 0
+
+
+def test_a_stop_limit_whose_stop_is_amended_waits_for_it_anew(bench: Bench, line: Line) -> None:
+    """Its first stop was reached and its limit not; the new one is further away, and the old limit counts no longer."""
+    (placed,) = place(line, STOP_LIMIT, stopPrice=1.102, slippageInPoints=10)
+    bench.set_quote(LEADER, EURUSD, 1.1049, 1.105)
+    amend = messages.ProtoOAAmendOrderReq(ctidTraderAccountId=LEADER, orderId=placed.order.orderId, stopPrice=1.11)
+    (event,) = line.trade(amend, 0)
+    assert (event.order.stopPrice, event.order.HasField("limitPrice")) == (1.11, False)
+    line.inbox.clear()
+    bench.set_quote(LEADER, EURUSD, 1.102, 1.1021)
+    assert executions(line) == []
+    bench.set_quote(LEADER, EURUSD, 1.1099, 1.11)
+    ((filled, _),) = executions(line)
+    assert (filled.executionType, filled.order.executionPrice) == (FILLED, 1.11)
