@@ -193,7 +193,7 @@ def _sum_lines(line: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     refused, unknown = line["requests_refused"], line["requests_unknown"]
     yield "requests", f"{line['requests']}: {line['confirmed']} confirmed, {refused} refused, {unknown} unknown"
     if line["fill_rate"] is not None:
-        yield "fill rate", f"{line['fill_rate']} of what opens and adds asked for"
+        yield "fill rate", f"{line['fill_rate']} of what was asked for"
     if line["slippage_pips"] is not None:
         parts = ", ".join(f"{name} {line[f'slippage_{name}_pips']}" for name in ("delay", "spread", "broker"))
         yield "slippage", f"{line['slippage_pips']} pips on average: {parts}; negative is better than the leader"

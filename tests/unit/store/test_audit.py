@@ -293,6 +293,30 @@ def test_totals_count_every_line_once(audit: Audit, by: str) -> None:
     assert sum(line["requests"] for line in lines) == len(orders)
 
 
+def test_slippage_is_told_whatever_the_levels_follow() -> None:
+    """With `levels = price` the copy's levels have no shift; its fill was worse than the leader's all the same."""
+    world = World().set_up()
+    at_the_price = {"volume.amount": "0.5", "levels": "price"}
+    world.write_profile(LinkSettingsChanged(link=LINKS[FIRST], settings=at_the_price))
+    world.leader_opens(10_000_000)
+    past = Audit.of(world.log)
+    (line,) = past.copies(Filters(account=FIRST))
+    assert (line["leader_price"], line["open_price"], line["slippage_pips"]) == ("1.10000", "1.10010", "1.0")
+    assert {one["part"]: one["p50"] for one in slippage(past, account=FIRST)}["all"] == "1.0"
+
+
+def test_slippage_that_adds_up_to_nothing_has_no_sign() -> None:
+    """Fills as much better as others are worse: what floats leave of their sum is not shown as minus nothing."""
+    world = World().set_up()
+    for _ in range(3):
+        world.leader_opens(10_000_000)
+    past = Audit.of(world.log)
+    for position, at in enumerate(("1.09996", "1.10007", "1.10000"), 1):
+        past.views.execute("UPDATE copies SET open_price = ?, leader_price = '1.10001' WHERE rowid = ?", [at, position])
+    (line,) = totals(past, Filters(account=FIRST), by="all")
+    assert (line["copies"], line["slippage_pips"]) == (3, "0.00")
+
+
 def test_totals_measure_fills_slippage_and_drift() -> None:
     """Two opens, one refused: half of what was asked for was filled; half a step is held beyond a target."""
     world = World(amount="0.03").set_up()
