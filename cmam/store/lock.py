@@ -95,6 +95,8 @@ class StoreLock:
             fresh.write_bytes(msgspec.json.encode(holder))
             fresh.replace(self._holder_path)
         except OSError as error:
+            with suppress(OSError):
+                fresh.unlink(missing_ok=True)
             self._lock.release(force=True)
             raise StoreUnavailable(f"{self._holder_path} cannot be written: {error.strerror or error}.") from error
 
