@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from cmam.cli.audit_options import asked, filtered, opened
+from cmam.cli.audit_options import asked, copy_states, filtered, opened, order_states
 from cmam.cli.common import Exit, Verb, face, fail, is_interactive, print_json, say
 
 if TYPE_CHECKING:
@@ -166,6 +166,19 @@ def _passphrase() -> bytes:
     return str(click.prompt("Passphrase of the key", hide_input=True, err=True)).encode()
 
 
+LACKS = {
+    "accounts": ("since", "until", "profile", "symbol", "reason", "text", "last", "state", "verdict"),
+    "settings": ("symbol", "reason", "state", "verdict"),
+}
+"""What a list has nothing of: to leave it out unsaid would give away more than was asked for."""
+
+
+def _refuse_what_it_lacks(what: str, given: dict[str, Any]) -> None:
+    found = [f"--{name}" for name in LACKS.get(what, ()) if given[name] is not None]
+    if found:
+        raise click.UsageError(f"expected filters that {what} have, found {' and '.join(found)}.")
+
+
 @click.command(cls=Verb)
 @click.argument("file", type=click.Path(path_type=Path))
 @click.option(
@@ -186,8 +199,11 @@ def export(file: Path, what: str, anonymous: bool, key: Path | None, **given: An
         raise click.UsageError(f"expected a file ending in .pack with --anonymous or --sign, found {file.name!r}.")
     if file.suffix != ".pack" and not re.fullmatch(r"\.(csv|json|jsonl)", file.suffix):
         raise click.UsageError(f"expected a file ending in .csv, .jsonl, .json or .pack, found {file.name!r}.")
+    listed = what if file.suffix != ".pack" else "copies"
+    _refuse_what_it_lacks(listed, given)
     as_format = ".csv" if given["csv"] else file.suffix
-    filters = asked(given)
+    states = order_states() if listed == "orders" else copy_states()
+    filters = asked(given, reasons=listed in ("copies", "decisions"), states=states)
     with opened() as past:
         if file.suffix == ".pack":
             from cmam import office

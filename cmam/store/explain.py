@@ -28,6 +28,9 @@ from cmam.store.snapshot import kept_view
 from cmam.store.text import iso, iso_ms, money, price, units_text
 from cmam.store.timeline import timeline
 
+NUMBER_MAX = 2**63 - 1
+"""The API's numbers are of 64 bits, and so are SQLite's."""
+
 
 def explain(audit: Audit, name: str) -> Iterator[Line]:
     """The story of everything that a name stands for, oldest first; nothing where the name means nothing.
@@ -47,7 +50,7 @@ def explain(audit: Audit, name: str) -> Iterator[Line]:
 
 
 def _decisions_of(audit: Audit, name: str) -> Iterator[dict[str, Any]]:
-    number = int(name) if name.isdecimal() and len(name) < 20 else -1
+    number = int(name) if name.isdecimal() and int(name) <= NUMBER_MAX else -1
     sql = (
         "SELECT * FROM decisions WHERE decision_id = ?1 OR change = ?1 OR copy_id = ?1"
         " OR copy_id IN (SELECT copy_id FROM orders WHERE intent = ?1)"

@@ -36,6 +36,51 @@ def test_lists_come_as_tables_as_json_and_as_csv(person: Person) -> None:
     assert "Nothing fits" in person.types("audit", "copies", "--text", "unheard-of").err
 
 
+def test_what_a_line_shows_finds_the_line(person: Person) -> None:
+    """Its moment as the end of a span, with all of that millisecond, and the leader by his name."""
+    line = person.types("audit", "decisions", "--last", "1", "--json").lines[0]
+    for command in (("audit", "decisions"), ("audit", "copies")):
+        assert person.types(*command, "--since", line["at"], "--until", line["at"], "--json").code == 0
+    found = person.types("audit", "decisions", "--since", line["at"], "--until", line["at"], "--json").lines
+    assert line in found
+    whole = person.types("replay", "--json").lines
+    at = whole[-1]["at"]
+    assert person.types("replay", "--until", at, "--json").lines == whole
+    assert person.types("audit", "orders", "--account", "lead", "--last", "1", "--json").lines
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        ("audit", "copies", "--last", "9" * 20),
+        ("audit", "copies", "--account", "9" * 20),
+        ("audit", "settings", "--symbol", "EURUSD"),
+        ("audit", "export", "x.csv", "--what", "settings", "--reason", "margin"),
+        ("audit", "export", "x.csv", "--what", "accounts", "--since", "2020-01-01"),
+        ("audit", "export", "x.pack", "--reason", "nonsense"),
+        ("audit", "export", "x.csv", "--state", "nonsense"),
+    ],
+)
+def test_a_filter_that_cannot_be_is_a_sentence(person: Person, wrong: tuple[str, ...]) -> None:
+    """Never left out in silence, which would show or give away more than was asked for, and never an error of ours."""
+    found = person.types(*wrong)
+    assert (found.code, "Something went wrong" in found.err) == (2, False)
+
+
+def test_a_pack_has_what_its_filters_say(person: Person, tmp_path: Path) -> None:
+    """Whatever is not asked for stays with its owner: a state and a verdict narrow a pack as they narrow the lists."""
+    opened = {}
+    for name, filters in {"all": (), "open": ("--state", "open"), "skip": ("--verdict", "skip")}.items():
+        pack = tmp_path / f"{name}.pack"
+        assert person.types("audit", "export", str(pack), *filters).code == 0
+        assert person.types("audit", "verify", "--pack", str(pack)).code == 0
+        lines = [json.loads(line) for line in pack.read_text().splitlines()]
+        opened[name] = {line["line"]["copy_id"] for line in lines if line.get("list") == "copies"}
+    wanted = {line["copy_id"] for line in person.types("audit", "copies", "--state", "open", "--json").lines}
+    assert opened["open"] == wanted
+    assert opened["skip"] < opened["all"]
+
+
 def test_totals_are_told_for_people_and_for_programs(person: Person) -> None:
     """One page a group; the JSON has every number of it."""
     (whole,) = person.types("audit", "totals", "--by", "all", "--json").lines

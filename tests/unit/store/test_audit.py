@@ -203,7 +203,7 @@ def test_explain_understands_every_name_of_a_thing(audit: Audit, what: str) -> N
     assert all(story["copy"]["copy_id"] == copy["copy_id"] for story in stories if story["follower"] == FIRST)
 
 
-@pytest.mark.parametrize("name", ["", "nothing", "1.2.3", "9" * 30, "2001.x", "'"])
+@pytest.mark.parametrize("name", ["", "nothing", "1.2.3", "9" * 30, "9" * 19, "2001.x", "'"])
 def test_explain_of_a_name_that_means_nothing_is_nothing(audit: Audit, name: str) -> None:
     """No guess, no error."""
     assert list(explain(audit, name)) == []
@@ -291,6 +291,35 @@ def test_totals_count_every_line_once(audit: Audit, by: str) -> None:
     assert sum(line["copies"] for line in lines) == len(copies)
     assert sum(line[name] for line in lines for name in COPY_COUNTS) == len(copies)
     assert sum(line["requests"] for line in lines) == len(orders)
+
+
+def test_a_leader_and_his_symbol_find_the_requests_of_his_copies(audit: Audit) -> None:
+    """As they find copies and decisions; what the operator changed of a leader's profiles is found by him too."""
+    orders = list(audit.orders())
+    assert list(audit.orders(Filters(account=LEADER))) == orders
+    assert list(audit.orders(Filters(account=SECOND))) == [line for line in orders if line["account"] == SECOND]
+    audit.views.execute("UPDATE copies SET symbol = 'EURUSD.lead'")
+    try:
+        assert list(audit.orders(Filters(symbol="eurusd.LEAD"))) == orders
+        assert list(audit.orders(Filters(symbol="EURUSD"))) == orders
+    finally:
+        audit.views.execute("UPDATE copies SET symbol = 'EURUSD'")
+    assert [line["what"] for line in audit.settings(Filters(account=LEADER))] == [
+        line["what"] for line in audit.settings() if line["profile"]
+    ]
+
+
+@pytest.mark.parametrize("verdict", ["copy", "skip", "none"])
+@pytest.mark.parametrize("state", ["closed", "refused", "open"])
+def test_verdict_and_state_hold_together_in_every_list(audit: Audit, verdict: str, state: str) -> None:
+    """A list without a verdict or a state has what belongs to a decision or a copy that has it."""
+    decided = {line["copy_id"] for line in audit.decisions(Filters(verdict=verdict))}
+    assert {line["copy_id"] for line in audit.copies(Filters(verdict=verdict))} <= decided
+    assert {line["copy_id"] for line in audit.orders(Filters(verdict=verdict))} <= decided
+    in_state = {line["copy_id"] for line in audit.copies(Filters(state=state))}
+    assert {line["copy_id"] for line in audit.decisions(Filters(state=state))} == in_state
+    both = {line["copy_id"] for line in audit.decisions(Filters(verdict=verdict, state=state))}
+    assert both == decided & in_state
 
 
 def test_slippage_is_told_whatever_the_levels_follow() -> None:

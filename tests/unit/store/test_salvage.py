@@ -156,7 +156,7 @@ def test_what_is_salvaged_starts_and_the_rest_is_kept_as_text(tmp_path: Path) ->
 
 
 def test_a_salvaged_log_on_another_disk_takes_the_place_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A name cannot be moved from disk to disk: the file is copied beside the log first, which has a name all the while."""
+    """A name cannot be moved from disk to disk: the file is copied first, beside the log, which keeps its name."""
     home = tmp_path / "home"
     _store(home)
     _change(home, 61, "xxx", "xyx")
