@@ -100,7 +100,7 @@ def _story(audit: Audit, past: Past, decision: Mapping[str, Any], record: Record
         "code": record.code,
     }
     line["set_by"] = past.set_by(event.profile, event.link, event.settings_version, _concerned(line, settings))
-    line["timeline"] = timeline(audit, line, record)
+    line["timeline"] = timeline(audit, line, record, decision["copy_id"])
     return line
 
 

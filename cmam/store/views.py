@@ -258,6 +258,7 @@ def _order(step: AccountStep, event: IntentRecorded, store: str) -> Row:
         "unknown_why": None,
         "asked_from": None,
         "settled_at": None,
+        "settled_us": None,
         "at_us": record.at_us,
         "position": record.position,
     }
@@ -299,6 +300,7 @@ def _settled(step: AccountStep, event: IntentSettled) -> Row:
         "outcome": event.outcome.value,
         "reason": event.reason or None,
         "settled_at": iso(step.record.at_us),
+        "settled_us": step.record.at_us,
         "position": step.record.position,
     }
     intent = step.before.intents.get(event.intent)
@@ -392,6 +394,8 @@ def _copy(step: AccountStep, copy: Copy, store: str) -> Row:
         "reason": copy.reason.value if copy.reason is not None else None,
         "settings_version": copy.settings_version,
         "decided_us": copy.decided_us,
+        "opened_us": copy.opened_us or None,
+        "closed_us": copy.closed_us or None,
         "position": step.record.position,
     }
 

@@ -170,6 +170,34 @@ def test_explain_tells_what_happened_in_order_with_times(audit: Audit) -> None:
     assert [line["after_ms"] for line in story["timeline"][1:4]] == ["0.000", "10.000", "10.000"]
 
 
+def test_explain_puts_no_effect_before_its_cause_within_a_millisecond() -> None:
+    """A broker that answers in less than one: what is confirmed was sent before, and was decided before that."""
+    world = World(tick_us=300).set_up()
+    position = world.leader_opens(10_000_000)
+    world.leader_moves_stop(position, "1.09000")
+    world.leader_closes(position)
+    for line in Audit.of(world.log).decisions(Filters(account=FIRST)):
+        (story,) = explain(Audit.of(world.log), line["decision_id"])
+        told = [one["what"].split(":")[0].split(",")[0].split(" ")[0] for one in story["timeline"]]
+        told = told[told.index("seen") :]
+        assert told[:5] == ["seen", "decided", "request", "sent", "accepted"]
+        assert told[5] == "confirmed"
+
+
+def test_explain_tells_levels_and_the_volume_that_was_opened() -> None:
+    """A position is protected as a whole, by levels; a copy that grew later was opened with less."""
+    world = World().set_up()
+    position = world.leader_opens(10_000_000)
+    world.leader_moves_stop(position, "1.09000")
+    world.leader_grows(position, 4_000_000)
+    past = Audit.of(world.log)
+    opened, moved, grown = (next(explain(past, line["decision_id"])) for line in past.decisions(Filters(account=FIRST)))
+    assert moved["timeline"][1]["what"] == "the leader's broker: protected buy EURUSD, stop 1.09000, target none"
+    assert grown["verdict"] == "copy"
+    told = [line["what"] for line in opened["timeline"]]
+    assert "the copy is open, 50000.00 at 1.10010, later 70000.00 at most" in told
+
+
 def test_explain_says_who_set_a_setting_and_when() -> None:
     """The version that was decided by, and the record that made the value what it was, with its author."""
     world = World().set_up()
