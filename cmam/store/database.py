@@ -285,15 +285,19 @@ def connect_to_read(path: Path) -> sqlite3.Connection:
     connection = _connect(path, "ro")
     try:
         connection.execute("PRAGMA application_id").fetchone()
-    except sqlite3.OperationalError:
+    except sqlite3.OperationalError as error:
         # In a folder that we may not write, SQLite cannot make its index of the write-ahead log; without such a log
-        # the file itself is whole and nobody is writing it.
-        wal = path.with_name(path.name + "-wal")
+        # the file itself is whole and nobody is writing it. Who finds it locked is told so: it may be half written.
         connection.close()
-        if wal.exists() and wal.stat().st_size > 0:
+        is_folder = (error.sqlite_errorcode & 0xFF) in (sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY)
+        if not is_folder or any(_has_content(path.with_name(path.name + part)) for part in ("-wal", "-journal")):
             raise
         connection = _connect(path, "ro", "&immutable=1")
     return connection
+
+
+def _has_content(path: Path) -> bool:
+    return path.exists() and path.stat().st_size > 0
 
 
 def _create(path: Path) -> None:
