@@ -20,6 +20,9 @@ NOT_SEEN = (
     "Not seen by this: a tail cut off together with its last checkpoint, or a log written anew as a whole. Against "
     "that, keep `cmam audit head FILE --sign KEY` elsewhere and give it to `audit verify --head FILE`."
 )
+LISTS_NOT_SEEN = (
+    "A head vouches for the records. The lists beside them are for reading: compare the digest or the signer for these."
+)
 
 
 @click.command(cls=Verb)
@@ -78,6 +81,7 @@ def _verify_pack(pack: Path, head: LogHead | None, digest: str | None, signer: P
         "anonymous": result.anonymous,
         "texts_checked": result.texts_checked,
         "filters": result.filters,
+        "lists_anchored": digest is not None or signer is not None,
     }
     _tell(result, more, is_anchored=head is not None or digest is not None or signer is not None)
 
@@ -124,7 +128,9 @@ def _say(document: dict[str, Any]) -> None:
             say("Account ids are references: their owner's key (--key) holds the texts against their hashes too.")
     if document.get("signer"):
         click.echo(f"signed by {document['signer']}")
-    if document["whole"] and not document["anchored"]:
+    if document["whole"] and document["anchored"] and not document.get("lists_anchored", True):
+        say(LISTS_NOT_SEEN)
+    elif document["whole"] and not document["anchored"]:
         say(
             "Not seen by this: a pack made anew as a whole. Against that, compare the digest, the head or the signer."
             if "digest" in document

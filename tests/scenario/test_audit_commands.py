@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import hashlib
 import io
 import json
 import shutil
@@ -119,6 +120,22 @@ def test_evidence_leaves_the_house_and_is_checked_elsewhere(person: Person, tmp_
     pack.write_text(pack.read_text().replace(skip["reason"], "paused", 1))
     broken = elsewhere.types("audit", "verify", "--pack", str(pack), *key)
     assert (broken.code, broken.out.startswith("BROKEN")) == (1, True)
+
+
+def test_a_head_vouches_for_the_records_of_a_pack_and_not_for_its_lists(person: Person, tmp_path: Path) -> None:
+    """Who changes a list and makes the digest anew is found by the digest that was kept; a head alone says so."""
+    pack, head = tmp_path / "evidence.pack", person.types("audit", "head").out.strip()
+    digest = person.types("audit", "export", str(pack)).out.strip()
+    *lines, last = pack.read_bytes().splitlines(keepends=True)
+    place = next(number for number, line in enumerate(lines) if line.startswith(b'{"list":"decisions"'))
+    lines[place] = lines[place].replace(b'"verdict":"skip"', b'"verdict":"copy"')
+    forged = {**json.loads(last), "digest": hashlib.sha256(b"".join(lines)).hexdigest()}
+    pack.write_bytes(b"".join(lines) + json.dumps(forged).encode() + b"\n")
+    seen = person.types("audit", "verify", "--pack", str(pack), "--head", head)
+    assert (seen.code, "compare the digest or the signer" in seen.err) == (0, True)
+    (document,) = person.types("audit", "verify", "--pack", str(pack), "--head", head, "--json").lines
+    assert (document["anchored"], document["lists_anchored"]) == (True, False)
+    assert person.types("audit", "verify", "--pack", str(pack), "--digest", digest).code == 1
 
 
 def test_a_head_in_a_file_finds_what_the_chain_alone_cannot(person: Person, tmp_path: Path) -> None:
