@@ -305,6 +305,19 @@ def project_to_head(home: Path) -> int:
         return head - (views_position(home) or 0)
 
 
+def damaged_views(home: Path, error: sqlite3.Error) -> StoreError:
+    """What a reader of views that cannot be read is told; they are thrown away, so that who asks next has new ones."""
+    found = explain(error, home / VIEWS_NAME, is_log=False)
+    if not isinstance(found, ViewsDamaged):
+        return found
+    try:
+        with StoreLock(home, name=LOCK_NAME).acquire(since="", command="cmam audit", patience_s=0.05):
+            discard_views(home / VIEWS_NAME)
+    except (StoreError, OSError):  # a projector that lives would go on in a file without a name
+        return ViewsDamaged(f"{found} Stop cmam and ask again.")
+    return ViewsDamaged(f"{found} Ask again.")
+
+
 def _project_once(log: EventLog, home: Path) -> None:
     try:
         _project_all(log, home)
