@@ -13,6 +13,7 @@ from cmam.cli.audit_options import (
     copy_states,
     emit,
     filtered,
+    newest,
     nothing,
     opened,
     order_states,
@@ -97,7 +98,7 @@ def accounts(**given: Any) -> None:
 
 
 @audit.command()
-@filtered()
+@filtered(trades=False)
 def settings(**given: Any) -> None:
     """Every change of what the operator wanted: when, by whom, from what to what."""
     columns = ["at", "what", "profile", "account", "changed", "user"]
@@ -110,7 +111,7 @@ def settings(**given: Any) -> None:
 @click.option("--until", metavar="TIME", help="Up to this moment.")
 @click.option("--profile", metavar="NAME", help="Only what concerns this profile alone.")
 @click.option("--account", metavar="ID", help="Only this account.")
-@click.option("--last", metavar="N", type=click.IntRange(1), help="Only the newest so many.")
+@newest
 @as_csv
 def notes(**given: Any) -> None:
     """What else explains copies: people, guards, findings of a reconcile, copies taken in by their labels."""
@@ -193,7 +194,7 @@ def _sum_lines(line: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     refused, unknown = line["requests_refused"], line["requests_unknown"]
     yield "requests", f"{line['requests']}: {line['confirmed']} confirmed, {refused} refused, {unknown} unknown"
     if line["fill_rate"] is not None:
-        yield "fill rate", f"{line['fill_rate']} of what opens and adds asked for"
+        yield "fill rate", f"{line['fill_rate']} of what was asked for"
     if line["slippage_pips"] is not None:
         parts = ", ".join(f"{name} {line[f'slippage_{name}_pips']}" for name in ("delay", "spread", "broker"))
         yield "slippage", f"{line['slippage_pips']} pips on average: {parts}; negative is better than the leader"

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from cmam.cli.common import face, print_json, print_rows, say
+from cmam.clock import MILLISECOND_US
 
 if TYPE_CHECKING:
     from cmam.store.audit import Audit
@@ -29,7 +30,14 @@ LAST_MAX = 2**62
 SCREEN_ROWS = 200
 """A table for eyes shows the newest so many, unless more are asked for; files and pipes get all."""
 Command = Callable[..., None]
+LINES_MAX = 2**31 - 1
+"""More than any list has; SQLite counts no further than twice as many digits."""
 as_csv = click.option("--csv", is_flag=True, help="Print CSV, with a header.")
+newest = click.option("--last", metavar="N", type=click.IntRange(1, LINES_MAX), help="Only the newest so many.")
+_OF_TRADES = (
+    click.option("--symbol", metavar="NAME", help="Only this symbol, by the leader's name."),
+    click.option("--reason", metavar="REASON", help="Only with this reason."),
+)
 
 
 @contextmanager
@@ -43,8 +51,8 @@ def opened() -> Iterator[Audit]:
         yield found
 
 
-def filtered(*, state: str = "", verdict: bool = False) -> Callable[[Command], Command]:
-    """Give a command the filters that every list has; all that are given hold together."""
+def filtered(*, state: str = "", verdict: bool = False, trades: bool = True) -> Callable[[Command], Command]:
+    """Give a command the filters of its list; all that are given hold together. `trades`: its lines have a symbol."""
 
     def decorate(function: Command) -> Command:
         options = [
@@ -54,10 +62,9 @@ def filtered(*, state: str = "", verdict: bool = False) -> Callable[[Command], C
             click.option("--until", metavar="TIME", help="Up to this moment."),
             click.option("--profile", metavar="NAME", help="Only this profile."),
             click.option("--account", metavar="ID", help="Only this account, as leader or follower."),
-            click.option("--symbol", metavar="NAME", help="Only this symbol, by the leader's name."),
-            click.option("--reason", metavar="REASON", help="Only with this reason."),
+            *(_OF_TRADES if trades else ()),
             click.option("--text", metavar="WORDS", help="Only with these words in label, comment, reason or note."),
-            click.option("--last", metavar="N", type=click.IntRange(1), help="Only the newest so many."),
+            newest,
         ]
         if state:
             options.append(click.option("--state", metavar="STATE", help=f"Only in this state: {state}."))
@@ -100,7 +107,7 @@ def asked(given: Mapping[str, Any], *, reasons: bool = False, states: Sequence[s
     if name is not None and registry.live_profiles():
         deleted = {profile.name.lower() for profile in registry.profiles.values() if profile.deleted}
         name = name if name.lower() in deleted else find_profile(registry, name).name
-    since, until = moment(given.get("since")), moment(given.get("until"))
+    since, until = moment(given.get("since")), last_moment(given.get("until"))
     if since is not None and until is not None and since > until:
         raise click.UsageError(f"expected --since before --until, found {given['since']} after {given['until']}.")
     last = given.get("last")
@@ -150,6 +157,12 @@ def moment(text: str | None) -> int | None:
         return parse_time(text)
     except ValueError as error:
         raise click.UsageError(f"{error}.") from None
+
+
+def last_moment(text: str | None) -> int | None:
+    """Read the end of a span, in us UTC. Lists show milliseconds: one that is given means all of it."""
+    found = moment(text)
+    return None if found is None else found + (MILLISECOND_US - 1 if found % MILLISECOND_US == 0 else 0)
 
 
 def show(

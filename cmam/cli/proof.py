@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from cmam.cli.audit_options import asked, filtered, opened
+from cmam.cli.audit_options import asked, copy_states, filtered, opened, order_states
 from cmam.cli.common import Exit, Verb, face, fail, is_interactive, print_json, say, spare_homes
 
 if TYPE_CHECKING:
@@ -19,6 +19,9 @@ A_FILE = click.Path(path_type=Path, dir_okay=False)
 NOT_SEEN = (
     "Not seen by this: a tail cut off together with its last checkpoint, or a log written anew as a whole. Against "
     "that, keep `cmam audit head FILE --sign KEY` elsewhere and give it to `audit verify --head FILE`."
+)
+LISTS_NOT_SEEN = (
+    "A head vouches for the records. The lists beside them are for reading: compare the digest or the signer for these."
 )
 
 
@@ -78,6 +81,7 @@ def _verify_pack(pack: Path, head: LogHead | None, digest: str | None, signer: P
         "anonymous": result.anonymous,
         "texts_checked": result.texts_checked,
         "filters": result.filters,
+        "lists_anchored": digest is not None or signer is not None,
     }
     _tell(result, more, is_anchored=head is not None or digest is not None or signer is not None)
 
@@ -124,7 +128,9 @@ def _say(document: dict[str, Any]) -> None:
             say("Account ids are references: their owner's key (--key) holds the texts against their hashes too.")
     if document.get("signer"):
         click.echo(f"signed by {document['signer']}")
-    if document["whole"] and not document["anchored"]:
+    if document["whole"] and document["anchored"] and not document.get("lists_anchored", True):
+        say(LISTS_NOT_SEEN)
+    elif document["whole"] and not document["anchored"]:
         say(
             "Not seen by this: a pack made anew as a whole. Against that, compare the digest, the head or the signer."
             if "digest" in document
@@ -174,6 +180,19 @@ def _passphrase() -> bytes:
     return str(click.prompt("Passphrase of the key", hide_input=True, err=True)).encode()
 
 
+LACKS = {
+    "accounts": ("since", "until", "profile", "symbol", "reason", "text", "last", "state", "verdict"),
+    "settings": ("symbol", "reason", "state", "verdict"),
+}
+"""What a list has nothing of: to leave it out unsaid would give away more than was asked for."""
+
+
+def _refuse_what_it_lacks(what: str, given: dict[str, Any]) -> None:
+    found = [f"--{name}" for name in LACKS.get(what, ()) if given[name] is not None]
+    if found:
+        raise click.UsageError(f"expected filters that {what} have, found {' and '.join(found)}.")
+
+
 @click.command(cls=Verb)
 @click.argument("file", type=click.Path(path_type=Path))
 @click.option(
@@ -195,8 +214,11 @@ def export(file: Path, what: str, anonymous: bool, key: Path | None, **given: An
     if file.suffix != ".pack" and not re.fullmatch(r"\.(csv|json|jsonl)", file.suffix):
         raise click.UsageError(f"expected a file ending in .csv, .jsonl, .json or .pack, found {file.name!r}.")
     _spare(file, key)
+    listed = what if file.suffix != ".pack" else "copies"
+    _refuse_what_it_lacks(listed, given)
     as_format = ".csv" if given["csv"] else file.suffix
-    filters = asked(given)
+    states = order_states() if listed == "orders" else copy_states()
+    filters = asked(given, reasons=listed in ("copies", "decisions"), states=states)
     with opened() as past:
         if file.suffix == ".pack":
             from cmam import office

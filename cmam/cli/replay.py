@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 from cmam.cli.common import Exit, Verb, console, face, print_json, say
-from cmam.cli.replay_span import extent, place, refuse_impossible, refuse_turned
+from cmam.cli.replay_span import end_place, extent, place, refuse_impossible, refuse_turned
 
 if TYPE_CHECKING:
     from cmam.domain.registry import Registry
@@ -79,7 +79,7 @@ def replay(
         elif target is not None:
             from cmam.cli.rebuilding import rebuild_views
 
-            rebuild_views(log, target, *place(end))
+            rebuild_views(log, target, *end_place(end))
         elif verify:
             _verify(log, end)
         elif as_state:
@@ -94,7 +94,7 @@ def _upto(log: EventLog, end: str | None, what: str) -> Iterator[Recorded]:
     from cmam.cli.progress import followed
     from cmam.store.replay import until
 
-    position, at_us = place(end)
+    position, at_us = end_place(end)
     return followed(until(log.read_all(), position=position, at_us=at_us), position or log.position(), what)
 
 
@@ -109,7 +109,7 @@ def _last(log: EventLog, end: str | None) -> int:
     """The last record of what is replayed; where a moment was given, the log says which one that is."""
     from cmam.store.rebuild import position_at
 
-    position, at_us = place(end)
+    position, at_us = end_place(end)
     if at_us is not None:
         position = position_at(log, at_us)
     head = log.position()
@@ -225,7 +225,7 @@ def _play(log: EventLog, start: str | None, end: str | None, speed: float) -> No
     from cmam.store.player import Player
     from cmam.store.replay import until
 
-    last, last_us = place(end)
+    last, last_us = end_place(end)
     player = Player(lambda after: until(log.read_all(after), position=last, at_us=last_us), speed=speed)
     position, at_us = place(start)
     if at_us is not None:

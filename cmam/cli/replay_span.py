@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from cmam.cli.audit_options import moment
+from cmam.cli.audit_options import last_moment, moment
 
 if TYPE_CHECKING:
     from cmam.store.log import EventLog
@@ -28,11 +28,17 @@ def place(text: str | None) -> tuple[int | None, int | None]:
     return (int(text) if len(text) <= POSITION_DIGITS_MAX else 10**POSITION_DIGITS_MAX), None
 
 
+def end_place(text: str | None) -> tuple[int | None, int | None]:
+    """Where a span ends: as a place, but a millisecond that is given means all of it, as it is shown."""
+    position, at_us = place(text)
+    return position, last_moment(text) if at_us is not None else None
+
+
 def refuse_impossible(log: EventLog, start: str | None, end: str | None) -> None:
     """Raise a usage error for a beginning after the log's end, an end before its first record, and the two in the wrong
     order; of a moment and a position, where the record there proves it."""
     first, first_us = place(start)
-    last, last_us = place(end)
+    last, last_us = end_place(end)
     head = log.position()
     if first is not None and first > head + 1:
         raise click.UsageError(

@@ -57,10 +57,12 @@ def _sections(story: Mapping[str, Any]) -> Iterator[tuple[str, list[str]]]:
 
 
 def _change(change: Mapping[str, Any]) -> str:
+    from cmam.store.timeline import in_words
+
     kind = change["kind"].replace("_", " ")
-    at = f" at {change['price']}" if change["price"] else ""
+    told = in_words(change).removeprefix(kind).replace(".00 ", " ")
     named = "".join(f', {name} "{change[name]}"' for name in ("label", "comment") if change[name])
-    return f"{kind}: {change['side']} {_units(change['volume'])} {change['symbol']}{at} ({change['change']}){named}"
+    return f"{kind}:{told} ({change['change']}){named}"
 
 
 def _units(text: str) -> str:

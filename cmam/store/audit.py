@@ -7,6 +7,7 @@ question. It writes nothing but the views, and where it may not even write those
 from __future__ import annotations
 
 import json
+import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -28,7 +29,7 @@ from cmam.store.filters import (
     of_settings,
 )
 from cmam.store.log import EventLog
-from cmam.store.projector import Projector, project_to_head
+from cmam.store.projector import Projector, damaged_views, project_to_head
 from cmam.store.verify import Fault, Finding, Verified, Verifier
 from cmam.store.views_file import VIEWS_NAME, find_views, open_views
 
@@ -43,9 +44,10 @@ PAGE = 500
 class Audit(AbstractContextManager["Audit"]):
     """The past of one store. Close it, or use `with`."""
 
-    def __init__(self, log: EventLog, views: Database, *, behind: int = 0) -> None:
+    def __init__(self, log: EventLog, views: Database, *, behind: int = 0, home: Path | None = None) -> None:
         self.log = log
         self.views = views
+        self._home = home
         self.behind = behind
         """How many records the views lack because a projector that lives does not come along."""
 
@@ -60,7 +62,7 @@ class Audit(AbstractContextManager["Audit"]):
         views = find_views(log, home / VIEWS_NAME)
         if views is None:  # a projector of another version holds them: they are its own, and ours are made in memory
             return cls.of(log)
-        return cls(log, views, behind=behind)
+        return cls(log, views, behind=behind, home=home)
 
     @classmethod
     def of(cls, log: EventLog) -> Self:
@@ -73,6 +75,8 @@ class Audit(AbstractContextManager["Audit"]):
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+        if self._home is not None and isinstance(error, sqlite3.DatabaseError):  # those of the log have sentences
+            raise damaged_views(self._home, error) from error
 
     def close(self) -> None:
         """Let go of both files."""
@@ -190,11 +194,19 @@ def verify_log(log: EventLog, head: LogHead | None = None) -> Verified:
     verifier = Verifier(head)
     result = verifier.run(log.raw())
     for part in log.parts:
-        for (fault,) in part.connection.execute("PRAGMA integrity_check(5)"):
-            if fault != "ok":
-                text = f"The file {part.path.name} itself: {fault}."
-                result.findings.append(Finding(Fault.FILE, "", 0, result.head.position, text))
+        for fault in _faults_of(part.connection):
+            text = f"The file {part.path.name} itself: {fault}."
+            result.findings.append(Finding(Fault.FILE, "", 0, result.head.position, text))
     return result
+
+
+def _faults_of(connection: sqlite3.Connection) -> Sequence[str]:
+    """What SQLite finds wrong with a file; it may not even come to an end of looking."""
+    try:
+        found = [str(row[0]) for row in connection.execute("PRAGMA integrity_check(5)")]
+    except sqlite3.DatabaseError as error:
+        return [str(error)]
+    return [fault for fault in found if fault != "ok"]
 
 
 _COPY_KEYS = (

@@ -176,6 +176,7 @@ class LogRecorder(SQLiteApplicationRecorder):
 def open_for_writing(path: Path, durability: Durability) -> LogRecorder:
     """Open the file for its one writer, making it where there is none."""
     if not path.exists():
+        _refuse_half_exchanged(path)
         _put_aside(path)
         _create(path)
     _check_file(path)
@@ -220,6 +221,21 @@ def lengthen_wal(connection: sqlite3.Connection, path: Path) -> None:
             connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
 
 
+def exchanged(path: Path) -> Path:
+    """Where a whole log waits that is to take the place of another one."""
+    return path.with_name(f"{path.name}.whole")
+
+
+def _refuse_half_exchanged(path: Path) -> None:
+    """Notice an exchange that was killed between its two renames: an empty log made now would forget every copy."""
+    waiting = exchanged(path)
+    if waiting.exists():
+        raise StoreMissing(
+            f"{path} was being exchanged for {waiting.name} when that was ended: it is whole and lacks only its name. "
+            f"Rename it to {path.name}, then go on."
+        )
+
+
 def _put_aside(path: Path) -> None:
     """Keep what a deleted log left beside it, out of the way: SQLite would write it into the new file."""
     for ending in ("-wal", "-shm"):
@@ -231,6 +247,7 @@ def _put_aside(path: Path) -> None:
 def open_for_reading(path: Path, *, whole: bool = True) -> LogRecorder:
     """Open the file beside its writer, without the right to change it; `whole` refuses one that was cut off."""
     if not path.exists():
+        _refuse_half_exchanged(path)
         raise StoreMissing(
             f"There is no event store in {path.parent}: expected {path.name}. Set cmam up there (cmam account add), or "
             "name the right folder with --home."
@@ -268,15 +285,19 @@ def connect_to_read(path: Path) -> sqlite3.Connection:
     connection = _connect(path, "ro")
     try:
         connection.execute("PRAGMA application_id").fetchone()
-    except sqlite3.OperationalError:
+    except sqlite3.OperationalError as error:
         # In a folder that we may not write, SQLite cannot make its index of the write-ahead log; without such a log
-        # the file itself is whole and nobody is writing it.
-        wal = path.with_name(path.name + "-wal")
+        # the file itself is whole and nobody is writing it. Who finds it locked is told so: it may be half written.
         connection.close()
-        if wal.exists() and wal.stat().st_size > 0:
+        is_folder = (error.sqlite_errorcode & 0xFF) in (sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY)
+        if not is_folder or any(_has_content(path.with_name(path.name + part)) for part in ("-wal", "-journal")):
             raise
         connection = _connect(path, "ro", "&immutable=1")
     return connection
+
+
+def _has_content(path: Path) -> bool:
+    return path.exists() and path.stat().st_size > 0
 
 
 def _create(path: Path) -> None:
@@ -297,11 +318,13 @@ def _create(path: Path) -> None:
         fresh.rename(path)
         sync_folder(path.parent)
     except OSError as error:
+        remove_with_parts(fresh)
         raise StoreUnavailable(
             f"The event store {path} cannot be made: {error.strerror or error}. Choose a folder that you may write "
             "with --home."
         ) from error
     except sqlite3.Error as error:
+        remove_with_parts(fresh)
         raise explain(error, path) from error
     finally:
         for part in ("", "-wal", "-shm"):
@@ -338,6 +361,23 @@ def _check_file(path: Path) -> None:
             f"The event store {path} is cut off: expected {expected} bytes, found {size}. Restore it from a backup, or "
             "copy out what is good with `cmam salvage FILE`."
         )
+
+
+def is_store(path: Path) -> bool:
+    """Whether an event store stands under a name, whole or not: by its header alone."""
+    try:
+        with path.open("rb") as file:
+            header = file.read(100)
+    except OSError:
+        return False
+    return header.startswith(_HEADER) and header[68:72] == APPLICATION_ID.to_bytes(4, "big")
+
+
+def remove_with_parts(path: Path) -> None:
+    """Take a database that never got its name away, with all that SQLite laid beside it."""
+    for ending in ("", "-journal", "-wal", "-shm"):
+        with suppress(OSError):
+            path.with_name(path.name + ending).unlink(missing_ok=True)
 
 
 def missing_bytes(path: Path) -> int:

@@ -28,8 +28,9 @@ from cmam.store.snapshot import kept_view
 from cmam.store.text import iso, iso_ms, money, price, units_text
 from cmam.store.timeline import timeline
 
-NUMBER_DIGITS_MAX = 18
-"""The longest number that is surely one of 64 bits, as SQLite and the API count."""
+NUMBER_MAX = 2**63 - 1
+"""The API's numbers are of 64 bits, and so are SQLite's."""
+NUMBER_DIGITS_MAX = len(str(NUMBER_MAX))
 
 
 def explain(audit: Audit, name: str) -> Iterator[Line]:
@@ -50,7 +51,8 @@ def explain(audit: Audit, name: str) -> Iterator[Line]:
 
 
 def _decisions_of(audit: Audit, name: str) -> Iterator[dict[str, Any]]:
-    number = int(name) if name.isdecimal() and len(name) <= NUMBER_DIGITS_MAX else -1
+    is_number = name.isdecimal() and len(name) <= NUMBER_DIGITS_MAX and int(name) <= NUMBER_MAX
+    number = int(name) if is_number else -1
     sql = (
         "SELECT * FROM decisions WHERE decision_id = ?1 OR change = ?1 OR copy_id = ?1"
         " OR copy_id IN (SELECT copy_id FROM orders WHERE intent = ?1)"
@@ -100,7 +102,7 @@ def _story(audit: Audit, past: Past, decision: Mapping[str, Any], record: Record
         "code": record.code,
     }
     line["set_by"] = past.set_by(event.profile, event.link, event.settings_version, _concerned(line, settings))
-    line["timeline"] = timeline(audit, line, record)
+    line["timeline"] = timeline(audit, line, record, decision["copy_id"])
     return line
 
 

@@ -1,4 +1,4 @@
-"""Files that appear under their name only once they are whole, and stay after a power cut."""
+"""Files that appear under their name only once they are whole, and stay after a power cut; never over a store."""
 
 from __future__ import annotations
 
@@ -7,13 +7,19 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from cmam.store.database import sync_folder
+from cmam.store.database import is_store, remove_with_parts, sync_folder
 from cmam.store.errors import StoreUnavailable
 
 
 @contextmanager
-def new_file(path: Path) -> Iterator[Path]:
-    """A place to write to, moved to `path` once it is whole; nothing stays behind if it never is."""
+def new_file(path: Path, *, over_store: bool = False) -> Iterator[Path]:
+    """A place to write to, moved to `path` once it is whole; nothing stays behind if it never is.
+
+    An event store that stands there is left alone, unless the caller has seen that it may go: a log is lost by one name
+    typed wrong.
+    """
+    if not over_store and is_store(path):
+        raise StoreUnavailable(f"{path} is an event store: expected another name, nothing is written over one.")
     fresh = path.with_name(f"{path.name}.part-{os.getpid()}")
     try:
         if path.exists() and not path.is_file():  # root could put a file in the place of /dev/null
@@ -27,4 +33,4 @@ def new_file(path: Path) -> Iterator[Path]:
     except OSError as error:
         raise StoreUnavailable(f"{path} cannot be written: {error.strerror or error}.") from error
     finally:
-        fresh.unlink(missing_ok=True)
+        remove_with_parts(fresh)

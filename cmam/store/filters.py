@@ -11,8 +11,9 @@ from cmam.store.words import match_of
 class Filters:
     """What to leave out; all that are given hold together.
 
-    Accounts are ctids, `since_us` a moment, `profile` a name or id, `symbol` the leader's. `text` are words, all of
-    which must occur, each as the beginning of a word. `last` keeps only the newest so many.
+    Accounts are ctids, `since_us` a moment, `profile` a name or id, `symbol` the leader's. `verdict` is a decision's,
+    `state` a copy's or a request's: another list has what belongs to these. `text` are words, all of which must occur,
+    each as the beginning of a word. `last` keeps only the newest so many.
     """
 
     since_us: int | None = None
@@ -33,6 +34,8 @@ NO_FILTERS = Filters()
 
 PROFILES = "(SELECT profile_id FROM profiles WHERE lower(name) = lower(?) OR profile_id = ?)"
 _EITHER = "(t.leader = ? OR t.follower = ?)"
+_DECIDED_SO = "t.copy_id IN (SELECT copy_id FROM decisions WHERE verdict = ?)"
+_COPY_WITH = "t.copy_id IN (SELECT copy_id FROM copies WHERE {})"
 _WORDS = "SELECT {column} FROM search WHERE search MATCH ?"
 
 
@@ -71,6 +74,7 @@ def of_copies(filters: Filters) -> Conditions:
     found.add(_EITHER, filters.account)
     found.add("t.reason = ?", filters.reason)
     found.add("t.state = ?", filters.state)
+    found.add(_DECIDED_SO, filters.verdict)
     found.add("t.copy_id = ?", filters.copy_id)
     found.search(f"t.copy_id IN ({_WORDS.format(column='copy_id')})", filters.text)
     return found
@@ -84,17 +88,20 @@ def of_decisions(filters: Filters) -> Conditions:
     found.add(_EITHER, filters.account)
     found.add("t.reason = ?", filters.reason)
     found.add("t.verdict = ?", filters.verdict)
+    found.add(_COPY_WITH.format("state = ?"), filters.state)
     found.add("t.copy_id = ?", filters.copy_id)
     found.search(f"t.decision_id IN ({_WORDS.format(column='id')} AND kind = 'decision')", filters.text)
     return found
 
 
 def of_orders(filters: Filters) -> Conditions:
-    """Requests by the moment they were recorded; `state` is that of the request, or its outcome."""
+    """Requests by the moment they were recorded; `state` is that of the request, or its outcome. The symbol is either
+    end's: a request bears the follower's name of it."""
     found = Conditions(filters, moment="t.at_us")
-    found.add("t.account = ?", filters.account)
-    found.add("t.symbol = ? COLLATE NOCASE", filters.symbol)
+    found.add(f"(t.account = ? OR {_COPY_WITH.format('leader = ?')})", filters.account)
+    found.add(f"(t.symbol = ? COLLATE NOCASE OR {_COPY_WITH.format('symbol = ? COLLATE NOCASE')})", filters.symbol)
     found.add("t.cause = ?", filters.cause)
+    found.add(_DECIDED_SO, filters.verdict)
     found.add("t.copy_id = ?", filters.copy_id)
     found.add("t.reason = ?", filters.reason)
     found.add("(t.state = ? OR t.outcome = ?)", filters.state)
@@ -110,7 +117,7 @@ def of_settings(filters: Filters) -> Conditions:
     """Changes of settings by their moment."""
     found = Conditions(filters, moment="t.at_us")
     found.add("t.profile_id IN " + PROFILES, filters.profile)
-    found.add("t.account = ?", filters.account)
+    found.add("(t.account = ? OR t.profile_id IN (SELECT profile_id FROM profiles WHERE leader = ?))", filters.account)
     found.search(
         "t.position IN (SELECT CAST(id AS INTEGER) FROM search WHERE search MATCH ? AND kind = 'setting')",
         filters.text,

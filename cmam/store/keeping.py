@@ -16,12 +16,13 @@ from cmam.domain.registry import APP
 from cmam.store import database
 from cmam.store.audit import verify_log
 from cmam.store.chain import LogHead, checkpoint
-from cmam.store.database import FILE_NAME, TABLE, explain, sync_folder
+from cmam.store.database import FILE_NAME, TABLE, exchanged, explain, sync_folder
 from cmam.store.envelope import Pending, encode
 from cmam.store.errors import StoreBroken, StoreMissing, StoreUnavailable
 from cmam.store.files import new_file
+from cmam.store.lock import LOCK_NAME
 from cmam.store.log import EventLog
-from cmam.store.segments import ARCHIVE, first_position, part_name
+from cmam.store.segments import ARCHIVE, PART_NAME, first_position, part_name
 
 WAL_PARTS = ("-wal", "-shm")
 
@@ -37,16 +38,28 @@ def backup(home: Path, path: Path) -> LogHead:
     """
     if path.is_dir():
         raise StoreUnavailable(f"Expected a file to write the backup to, found the folder {path}.")
-    with new_file(path) as fresh:
+    _refuse_a_log_in_use(path)
+    with new_file(path, over_store=True) as fresh:
         with closing(EventLog.read_only(home)) as log:
             _copy(log, fresh)
         with closing(EventLog.read_file(fresh, home / ARCHIVE)) as copied:
             result = verify_log(copied)
+        if not result.is_whole:  # and what stands there may be the last good one
+            raise StoreBroken(
+                f"The store is not whole, so nothing was written to {path}: {result.findings[0].text} Restore an older "
+                "backup, or copy out what is good with `cmam salvage FILE`."
+            )
         for part in WAL_PARTS:
             fresh.with_name(fresh.name + part).unlink(missing_ok=True)
-    if not result.is_whole:
-        raise StoreBroken(f"The store was copied to {path} as it is, but it is not whole: {result.findings[0].text}")
     return result.head
+
+
+def _refuse_a_log_in_use(path: Path) -> None:
+    """A backup may take the place of an older one, but not of a home's log, nor of a part that one rests on."""
+    is_part = path.resolve().parent.name == ARCHIVE and PART_NAME.fullmatch(path.name)
+    is_log = path.name == FILE_NAME and path.with_name(LOCK_NAME).exists()
+    if path.exists() and (is_part or is_log):
+        raise StoreUnavailable(f"{path} is the log of a home, or a part of one: expected another name for the backup.")
 
 
 def _copy(log: EventLog, path: Path) -> None:
@@ -86,10 +99,10 @@ def restore(home: Path, path: Path, *, replace: bool = False) -> Restored:
                 f"There is a log in {home} already ({_length(home)}); the backup has {result.head.position} records. "
                 "`--replace` moves the one that is there aside, and deletes nothing."
             )
-        with new_file(home / f"{FILE_NAME}.restored") as fresh:
+        with new_file(exchanged(place), over_store=True) as fresh:
             _copy(log, fresh)
     aside = _move_aside(place) if place.exists() else None
-    (home / f"{FILE_NAME}.restored").replace(place)
+    exchanged(place).replace(place)
     place.chmod(0o600)
     sync_folder(home)
     return Restored(result.head, aside)

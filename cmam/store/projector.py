@@ -21,6 +21,7 @@ from sqlite_utils import Database
 
 from cmam.domain.copies import CopyKey
 from cmam.domain.ids import AccountId
+from cmam.domain.quantities import Volume
 from cmam.store import schema
 from cmam.store.database import explain
 from cmam.store.envelope import Raw, UnknownEvent
@@ -31,8 +32,16 @@ from cmam.store.log import EventLog
 from cmam.store.snapshot import keep, kept_before, pack
 from cmam.store.spacing import Spacing, thin
 from cmam.store.telling import Told
-from cmam.store.text import iso
-from cmam.store.views import Change, Row, changes_of_account, copy_row, healed_by, touched_copies
+from cmam.store.text import iso, units_text
+from cmam.store.views import (
+    Change,
+    Row,
+    changes_of_account,
+    copy_row,
+    fills,
+    healed_by,
+    touched_copies,
+)
 from cmam.store.views_file import HASH, POSITION, VIEWS_NAME, discard_views, meta, open_views, views_position
 from cmam.store.views_registry import changes_of_registry
 from cmam.store.words import Words, words_of
@@ -156,6 +165,7 @@ class Projector:
                 return []
             rows.add_all(changes_of_account(step, store))
             rows.touch(step)
+            rows.fill(fills(step, store))
             rows.add_words(words_of(step, store))
             return [step] if healed_by(step) is not None else []
         except Exception as error:  # noqa: BLE001 - one bad record must not hide all that follow it
@@ -216,6 +226,7 @@ class _Rows:
     def __init__(self) -> None:
         self._tables: dict[str, dict[object, Row]] = {}
         self._words: list[Words] = []
+        self._fills: dict[str, Volume] = {}
         self._touched: dict[tuple[AccountId, CopyKey], AccountStep] = {}
 
     def add(self, table: str, row: Row) -> None:
@@ -240,6 +251,11 @@ class _Rows:
     def add_words(self, words: Iterable[Words]) -> None:
         self._words.extend(words)
 
+    def fill(self, fills: Iterable[tuple[str, Volume]]) -> None:
+        """Remember what requests have filled: it only grows, and stands where the request stands, and nowhere else."""
+        for intent, volume in fills:
+            self._fills[intent] = max(volume, self._fills.get(intent, volume))
+
     def write(self, views: Database) -> None:
         """Upsert them, those with the same columns together."""
         if self._words:
@@ -251,6 +267,10 @@ class _Rows:
                 by_columns.setdefault(tuple(sorted(row)), []).append(row)
             for same in by_columns.values():
                 views.table(table).upsert_all(same, pk=schema.TABLES[table].key, batch_size=500)
+        if self._fills:
+            is_less = "CAST(filled AS REAL) < CAST(?2 AS REAL)"
+            sql = f"UPDATE {schema.ORDERS} SET filled = ?2 WHERE intent = ?1 AND {is_less}"
+            views.conn.executemany(sql, [(intent, units_text(volume)) for intent, volume in self._fills.items()])
 
 
 def _error(raw: Raw, text: str) -> Row:
@@ -283,6 +303,19 @@ def project_to_head(home: Path) -> int:
                 if (views_position(home) or 0) >= head:
                     return 0
         return head - (views_position(home) or 0)
+
+
+def damaged_views(home: Path, error: sqlite3.Error) -> StoreError:
+    """What a reader of views that cannot be read is told; they are thrown away, so that who asks next has new ones."""
+    found = explain(error, home / VIEWS_NAME, is_log=False)
+    if not isinstance(found, ViewsDamaged):
+        return found
+    try:
+        with StoreLock(home, name=LOCK_NAME).acquire(since="", command="cmam audit", patience_s=0.05):
+            discard_views(home / VIEWS_NAME)
+    except (StoreError, OSError):  # a projector that lives would go on in a file without a name
+        return ViewsDamaged(f"{found} Stop cmam and ask again.")
+    return ViewsDamaged(f"{found} Ask again.")
 
 
 def _project_once(log: EventLog, home: Path) -> None:

@@ -151,6 +151,7 @@ class Replay:
             self._differ(record, "", why)
             account.is_lost = True
             return
+        self._check_link(account, settings, record, event)
         self._check_passed_over(account, settings, record, event)
         cause = (event.cause_version, event.cause_index)
         turn = decide_change(account.view, settings, event.change, cause, event.inputs, record.at_us)
@@ -184,6 +185,13 @@ class Replay:
         self._differ(record, computed, why)
         account.is_lost = True
         account.expected = []
+
+    def _check_link(self, account: Witness, settings: LinkSettings, record: Recorded, event: ChangeDecided) -> None:
+        """A link joins one follower to one leader, for its whole life."""
+        if event.change.leader != settings.leader:
+            self._differ(record, "", f"profile {event.profile} follows account {settings.leader}, not this leader")
+        if account.view.account != settings.follower:
+            self._differ(record, "", f"link {event.link} joins account {settings.follower}, not this one")
 
     def _check_cause(self, record: Recorded, event: ChangeDecided) -> None:
         """The change that was decided must be what its leader's record tells, but for what only that moment knew."""

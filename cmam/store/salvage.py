@@ -91,14 +91,27 @@ def put_in_place(home: Path, path: Path) -> Path:
     """Exchange a home's damaged log for a salvaged one, under the store's lock; answers where the damaged one lies."""
     source = home / database.FILE_NAME
     with StoreLock(home).acquire(since="", command="cmam salvage"):
+        whole = _brought_beside(source, path)
         kept = next(name for name in _names(source) if not name.exists())
         for part in PARTS:
             found = source.with_name(source.name + part)
             if found.exists():
                 found.rename(kept.with_name(kept.name + part))
-        path.rename(source)
+        whole.rename(source)
         database.sync_folder(home)
     return kept
+
+
+def _brought_beside(source: Path, path: Path) -> Path:
+    """Have the salvaged log lie beside the damaged one, from whatever disk, before that loses its name."""
+    whole = database.exchanged(source)
+    try:
+        path.rename(whole)
+    except OSError:
+        with new_file(whole, over_store=True) as fresh:
+            shutil.copyfile(path, fresh)
+        path.unlink()
+    return whole
 
 
 def _names(source: Path) -> Iterator[Path]:

@@ -16,7 +16,8 @@ from cmam.store.errors import StoreMissing
 ARCHIVE = "archive"
 """The folder of older parts, beside the log."""
 
-_NAME = re.compile(r"events-(\d+)-(\d+)\.db", re.ASCII)
+PART_NAME = re.compile(r"events-(\d+)-(\d+)\.db", re.ASCII)
+"""What older parts are called."""
 
 
 def part_name(first: int, last: int) -> str:
@@ -41,7 +42,7 @@ def older_parts(connection: sqlite3.Connection, path: Path, archive: Path | None
     folder = archive if archive is not None else path.parent / ARCHIVE
     by_end: dict[int, tuple[int, Path]] = {}
     for one in sorted(folder.glob("events-*.db")):
-        named = _NAME.fullmatch(one.name)
+        named = PART_NAME.fullmatch(one.name)
         if named is not None:
             by_end[int(named[2])] = (int(named[1]), one)
     found: list[Path] = []

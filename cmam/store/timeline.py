@@ -14,7 +14,7 @@ from cmam.store.envelope import Recorded
 from cmam.store.text import iso, parse_time
 
 
-def timeline(audit: Audit, story: Mapping[str, Any], record: Recorded) -> list[Line]:
+def timeline(audit: Audit, story: Mapping[str, Any], record: Recorded, copy_id: str) -> list[Line]:
     """What happened, oldest first: `at`, ms since the leader's change by our clock, whose clock, and what."""
     late = story["cause"]["seen_to_decided_us"]
     origin = record.at_us - late if late is not None else record.at_us
@@ -23,11 +23,13 @@ def timeline(audit: Audit, story: Mapping[str, Any], record: Recorded) -> list[L
         events += _request(order, _spans(audit, order["intent"]))
     for attempt in story["attempts"]:
         reason = f": {attempt['reason']}" if attempt["reason"] else ""
-        events.append((parse_time(attempt["at"]), "ours", f"looked again, {attempt['verdict']}{reason}"))
-    for note in story["notes"]:
+        (row,) = audit.query("SELECT at_us FROM attempts WHERE attempt_id = ?", [attempt["attempt_id"]])
+        events.append((row["at_us"], "ours", f"looked again, {attempt['verdict']}{reason}"))
+    for note in audit.query("SELECT at_us, what, user FROM notes WHERE copy_id = ? ORDER BY position", [copy_id]):
         by = f" by {note['user']}" if note["user"] else ""
-        events.append((parse_time(note["at"]), "ours", note["what"].replace("_", " ") + by))
-    events += _copy(story["copy"])
+        events.append((note["at_us"], "ours", note["what"].replace("_", " ") + by))
+    if story["copy"] is not None:
+        events += _copy(audit, story["copy"])
     rows = sorted(events, key=lambda event: event[0])  # stable: causes were put before effects
     return [
         {"at": iso(at_us), "after_ms": _ms(at_us - origin), "clock": clock, "what": what} for at_us, clock, what in rows
@@ -39,13 +41,20 @@ def _ms(span_us: int) -> str:
     return f"{sign}{abs(span_us) // 1_000}.{abs(span_us) % 1_000:03d}"
 
 
+def in_words(change: Mapping[str, Any]) -> str:
+    """A leader's change as its broker told it: a position moves by its volume, and is protected as a whole."""
+    if change["kind"] == "protected":
+        trails = ", trailing" if change["trailing"] else ""
+        levels = f"stop {change['stop'] or 'none'}{trails}, target {change['target'] or 'none'}"
+        return f"protected {change['side']} {change['symbol']}, {levels}"
+    at = f" at {change['price']}" if change["price"] else ""
+    return f"{change['kind'].replace('_', ' ')} {change['side']} {change['volume']} {change['symbol']}{at}"
+
+
 def _leader(story: Mapping[str, Any], seen_us: int) -> Iterator[tuple[int, str, str]]:
     change, cause = story["change"], story["cause"]
-    told = f"the leader's broker: {change['kind']} {change['side']} {change['volume']} {change['symbol']}"
-    if change["price"]:
-        told += f" at {change['price']}"
     if change["at"]:
-        yield parse_time(change["at"]), "broker", told
+        yield parse_time(change["at"]), "broker", f"the leader's broker: {in_words(change)}"
     if cause["seen_at"]:
         yield seen_us, "ours", f"seen by us, record {cause['record']}"
 
@@ -56,47 +65,52 @@ def _decided(story: Mapping[str, Any], record: Recorded) -> Iterator[tuple[int, 
 
 
 def _spans(audit: Audit, intent: str) -> Mapping[str, Any]:
-    cursor = audit.views.execute(
-        "SELECT at_us, is_from_report, decided_us, committed_us, written_us, sent_us, answered_us FROM orders"
-        " WHERE intent = ?",
+    """The moments of a request and its spans, to the microsecond: texts end at the millisecond, and tell no order."""
+    (row,) = audit.query(
+        "SELECT at_us, is_from_report, decided_us, committed_us, written_us, sent_us, answered_us, settled_us"
+        " FROM orders WHERE intent = ?",
         [intent],
     )
-    names = [column[0] for column in cursor.description]
-    row = cursor.fetchone()
-    return dict(zip(names, row, strict=True)) if row is not None else {}
+    return row
 
 
 def _request(order: Mapping[str, Any], spans: Mapping[str, Any]) -> Iterator[tuple[int, str, str]]:
     volume = f" {order['volume']}" if order["kind"] in ("open", "add", "close", "place") else ""
-    yield (
-        spans.get("at_us") or parse_time(order["recorded_at"]),
-        "ours",
-        f"request {order['intent']}: {order['kind']}{volume}",
-    )
-    if order["sent_at"]:
+    yield spans["at_us"], "ours", f"request {order['intent']}: {order['kind']}{volume}"
+    if spans["sent_us"]:
         how = ""
-        if spans.get("is_from_report"):
+        if spans["is_from_report"]:
             durable = _ms(spans["committed_us"] - spans["decided_us"])
             written = _ms(spans["written_us"] - spans["committed_us"])
             how = f": durable {durable} ms after the decision, on the socket {written} ms later"
-        yield spans.get("sent_us") or parse_time(order["sent_at"]), "ours", f"sent{how}"
-        if spans.get("answered_us") is not None and spans.get("sent_us"):
+        yield spans["sent_us"], "ours", f"sent{how}"
+        if spans["answered_us"] is not None:
             yield (
                 spans["sent_us"] + spans["answered_us"],
                 "ours",
                 f"accepted by the broker, {_ms(spans['answered_us'])} ms after it was sent",
             )
-    if order["settled_at"]:
+    if spans["settled_us"]:
         why = f" ({order['reason']})" if order["reason"] else ""
         filled = f", {order['filled']} filled" if order["kind"] in ("open", "add", "close") else ""
-        yield parse_time(order["settled_at"]), "ours", f"{order['outcome']}{why}{filled}"
+        yield spans["settled_us"], "ours", f"{order['outcome']}{why}{filled}"
 
 
-def _copy(copy: Mapping[str, Any] | None) -> Iterator[tuple[int, str, str]]:
-    if copy is None:
-        return
-    if copy["opened_at"]:
-        yield parse_time(copy["opened_at"]), "ours", f"the copy is open, {copy['volume']} at {copy['open_price']}"
-    if copy["closed_at"]:
+def _copy(audit: Audit, copy: Mapping[str, Any]) -> Iterator[tuple[int, str, str]]:
+    (row,) = audit.query("SELECT opened_us, closed_us FROM copies WHERE copy_id = ?", [copy["copy_id"]])
+    if row["opened_us"]:
+        opened = _opened(audit, copy)
+        more = f", later {copy['volume']} at most" if opened != copy["volume"] else ""
+        yield row["opened_us"], "ours", f"the copy is open, {opened} at {copy['open_price']}{more}"
+    if row["closed_us"]:
         reason = f": {copy['reason']}" if copy["reason"] else ""
-        yield parse_time(copy["closed_at"]), "ours", f"the copy is {copy['state']}{reason}"
+        yield row["closed_us"], "ours", f"the copy is {copy['state']}{reason}"
+
+
+def _opened(audit: Audit, copy: Mapping[str, Any]) -> str:
+    """What its first request opened; all that the copy ever held where that is not known."""
+    sql = (
+        "SELECT filled FROM orders WHERE copy_id = ? AND kind IN ('open', 'place') AND filled <> '0.00'"
+        " ORDER BY at_us, intent LIMIT 1"
+    )
+    return next((str(row["filled"]) for row in audit.query(sql, [copy["copy_id"]])), str(copy["volume"]))

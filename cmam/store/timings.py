@@ -114,4 +114,4 @@ def _percentiles(values: Sequence[Number]) -> dict[str, Number]:
 
 
 def _decimal(value: Fraction, digits: int) -> str:
-    return f"{float(value):.{digits}f}"
+    return f"{round(float(value), digits) + 0:.{digits}f}"  # what is almost nothing has no sign

@@ -1,10 +1,10 @@
 """Everything summed up: decisions, copies, requests, how well they were filled, how far copies are off.
 
-*Fill rate*: of the opens, adds and pending orders that came to an end, the part of the asked volume that was filled,
-averaged over requests. *Slippage* is the copy's entry against its leader's, in the follower's pips, positive for worse:
-*delay* is how far the middle of the market had moved when we decided, *spread* the follower's half spread against what
-the leader paid of his, *broker* the fill against the quote we decided at; the three add up. *Drift* is what live copies
-hold beyond their exact target, because a step or a minimum does not allow less.
+*Fill rate*: of the opens and adds that came to an end, and of the pending orders that were refused or filled, the part
+of the asked volume that was filled, averaged over requests. *Slippage* is the copy's entry against its leader's, in the
+follower's pips, positive for worse: *delay* is how far the middle of the market had moved when we decided, *spread* the
+follower's half spread against what the leader paid of his, *broker* the fill against the quote we decided at; the three
+add up. *Drift* is what live copies hold beyond their exact target, because a step or a minimum does not allow less.
 """
 
 from __future__ import annotations
@@ -41,7 +41,12 @@ COPY_COUNTS: Mapping[str, str] = {
     "unknown": "= 'unknown'",
 }
 """What copies are counted by: every state is in one of them."""
-_OPENING = "('open', 'add', 'place')"
+_MEANT_TO_FILL = (
+    "(o.kind IN ('open', 'add') AND o.outcome IS NOT NULL"
+    " OR o.kind = 'place' AND (o.outcome <> 'confirmed' OR CAST(o.filled AS REAL) > 0))"
+)
+"""Requests whose fill says how well a broker fills: an order that rests, or was taken back before its price came, says
+nothing of that."""
 _PARTS = ("pips", "delay_pips", "spread_pips", "broker_pips")
 
 Key = tuple[Any, ...]
@@ -146,7 +151,7 @@ def _requests(audit: Audit, filters: Filters, keys: tuple[str, ...]) -> Iterator
     what = (
         "count(o.intent) AS requests, total(o.outcome = 'confirmed') AS confirmed,"
         " total(o.outcome = 'refused') AS requests_refused, total(o.state = 'unknown') AS requests_unknown,"
-        f" avg(CASE WHEN o.kind IN {_OPENING} AND o.outcome IS NOT NULL AND CAST(o.volume AS REAL) > 0"
+        f" avg(CASE WHEN {_MEANT_TO_FILL} AND CAST(o.volume AS REAL) > 0"
         " THEN min(1.0, CAST(o.filled AS REAL) / CAST(o.volume AS REAL)) END) AS fill_rate"
     )
     join = f"{_JOIN} JOIN orders AS o ON o.copy_id = t.copy_id"
@@ -160,7 +165,11 @@ def _slippage(audit: Audit, filters: Filters, keys: tuple[str, ...]) -> Iterator
     what = ", ".join(f"avg(s.{part}) AS {part}" for part in _PARTS)
     join = f"{_JOIN} JOIN slippage AS s ON s.copy_id = t.copy_id"
     for key, row in _grouped(audit, keys, what, "copies", of_copies(filters), "t.decided_at", join):
-        yield key, {f"slippage_{name}": None if row[name] is None else f"{row[name] + 0:.2f}" for name in _PARTS}
+        yield key, {f"slippage_{name}": _pips(row[name]) for name in _PARTS}
+
+
+def _pips(value: float | None) -> str | None:
+    return None if value is None else f"{round(value, 2) + 0:.2f}"  # what floats leave of nothing has no sign
 
 
 def _decimal(value: Fraction) -> str:

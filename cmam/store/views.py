@@ -24,6 +24,7 @@ from cmam.domain.events import (
     CopyTouched,
     CopyWoken,
     Event,
+    ExecutionSeen,
     FindingsMade,
     FlattenRequested,
     GuardDayBegan,
@@ -33,11 +34,13 @@ from cmam.domain.events import (
     IntentRecorded,
     IntentSent,
     IntentSettled,
+    Reconciled,
     StopOutSeen,
     SymbolConfirmed,
 )
 from cmam.domain.ids import AccountId, LinkId, SourceKey, SymbolId
-from cmam.domain.quantities import Price, Quote, decimal_text
+from cmam.domain.quantities import Price, Quote, Volume, decimal_text
+from cmam.domain.trades import Order
 from cmam.domain.view import resolve
 from cmam.store import schema
 from cmam.store.envelope import event_builtins
@@ -186,7 +189,6 @@ def _markets(step: AccountStep, copy: Copy, inputs: Inputs, theirs: Quote | None
         "decided_ask": price(mine.ask, digits) if mine is not None else None,
         "leader_bid": price(at_change.bid, digits) if at_change is not None else None,
         "leader_ask": price(at_change.ask, digits) if at_change is not None else None,
-        "pip": price(Price(spec.pip), digits) if spec is not None else None,
     }
 
 
@@ -256,6 +258,7 @@ def _order(step: AccountStep, event: IntentRecorded, store: str) -> Row:
         "unknown_why": None,
         "asked_from": None,
         "settled_at": None,
+        "settled_us": None,
         "at_us": record.at_us,
         "position": record.position,
     }
@@ -278,7 +281,6 @@ def _moved(step: AccountStep, before: Intent, after: Intent) -> Row:
     row: Row = {
         "intent": after.intent,
         "state": after.state.value,
-        "filled": units_text(after.filled),
         "position": step.record.position,
     }
     if after.order is not None:
@@ -298,6 +300,7 @@ def _settled(step: AccountStep, event: IntentSettled) -> Row:
         "outcome": event.outcome.value,
         "reason": event.reason or None,
         "settled_at": iso(step.record.at_us),
+        "settled_us": step.record.at_us,
         "position": step.record.position,
     }
     intent = step.before.intents.get(event.intent)
@@ -307,6 +310,25 @@ def _settled(step: AccountStep, event: IntentSettled) -> Row:
     if copy is not None and copy.position is not None:
         row["follower_position"] = int(copy.position)
     return row
+
+
+def fills(step: AccountStep, store: str) -> Iterator[tuple[str, Volume]]:
+    """What requests have filled by now. A resting order's was confirmed, and forgotten, long before its price came;
+    what filled in a gap is told by the broker's list of past orders."""
+    known = step.before.intents
+    for name, intent in step.after.intents.items():
+        if intent.filled > 0 and intent is not known.get(name):
+            yield name, intent.filled
+    match step.record.event:
+        case ExecutionSeen(order=Order() as order):
+            told: tuple[Order, ...] = (order,)
+        case Reconciled(orders=resting, past_orders=past):
+            told = (*resting, *past)
+        case _:
+            return
+    for order in told:
+        if order.executed_volume > 0 and order.client_order_id.startswith(f"cm1.{store}."):
+            yield order.client_order_id, order.executed_volume
 
 
 def _symbol_name(view: AccountView, symbol: int) -> str:
@@ -368,9 +390,12 @@ def _copy(step: AccountStep, copy: Copy, store: str) -> Row:
         "open_price": price(copy.open_price, digits),
         "close_price": price(copy.close_price, digits),
         "slippage_pips": _slippage(copy, spec.pip if spec is not None else None),
+        "pip": price(Price(spec.pip), copy.leader_digits) if spec is not None else None,
         "reason": copy.reason.value if copy.reason is not None else None,
         "settings_version": copy.settings_version,
         "decided_us": copy.decided_us,
+        "opened_us": copy.opened_us or None,
+        "closed_us": copy.closed_us or None,
         "position": step.record.position,
     }
 
@@ -384,10 +409,13 @@ def _exact_units(target: Fraction) -> str:
 
 
 def _slippage(copy: Copy, pip: int | None) -> str | None:
-    """How much worse than its leader the copy was filled, in pips of the follower; negative is better."""
-    if copy.goal.shift is None or not pip:
+    """How much worse than its leader the copy was filled, in pips of the follower; negative is better.
+
+    By the two fills: the shift of its levels is none with `levels = price`, and of a late open that of its decision.
+    """
+    if copy.open_price is None or copy.goal.leader_price is None or not pip:
         return None
-    tenths = Fraction(copy.goal.shift * copy.side.sign * 10, pip)
+    tenths = Fraction((copy.open_price - copy.goal.leader_price) * copy.side.sign * 10, pip)
     return decimal_text(round(tenths), 1)
 
 

@@ -17,8 +17,8 @@ import msgspec
 import pytest
 
 from cmam.domain.cures import KNOBS
-from cmam.domain.events import ChangeDecided, Checkpointed
-from cmam.domain.quantities import Volume
+from cmam.domain.events import ChangeDecided, Checkpointed, ExecutionSeen, Reconciled
+from cmam.domain.quantities import Volume, units_text
 from cmam.domain.reasons import Reason
 from cmam.store import replay
 from cmam.store.audit import Audit
@@ -28,6 +28,7 @@ from cmam.store.envelope import Recorded, event_classes
 from cmam.store.explain import explain
 from cmam.store.fold import fold
 from cmam.store.log import EventLog
+from cmam.store.totals import totals
 from cmam.store.verify import verify
 from cmam.store.what_if import Asked, what_if
 from scripts import make_sample
@@ -86,6 +87,26 @@ def test_the_sample_prints_what_it_printed(audit: Audit, printed: Path, name: st
     now = list(getattr(audit, name)())
     assert then
     assert [{key: line[key] for key in old} for line, old in zip(now, then, strict=True)] == then
+
+
+def test_what_requests_of_the_sample_filled_is_what_their_deals_say(audit: Audit) -> None:
+    """Summed up from the brokers' events alone; an order that rested counts as what it was asked for by its request."""
+    deals: dict[str, dict[int, int]] = {}
+    for record in audit.log.read_all():
+        match record.event:
+            case ExecutionSeen(order=order, deal=deal) if order is not None and deal is not None:
+                deals.setdefault(order.client_order_id, {})[int(deal.deal)] = deal.filled_volume
+            case Reconciled(past_orders=past):
+                for order in past:
+                    deals.setdefault(order.client_order_id, {0: order.executed_volume})
+    lines = [line for line in audit.orders() if line["kind"] in ("open", "add", "place")]
+    filled = {line["intent"]: line["filled"] for line in lines}
+    assert filled == {name: units_text(Volume(sum(deals.get(name, {}).values()))) for name in filled}
+    placed = [line for line in lines if line["kind"] == "place"]
+    assert {line["filled"] == "0.00" for line in placed} == {True, False}, "expected one that filled and one that not"
+    (total,) = totals(audit, by="all")
+    meant = [line for line in lines if line["filled"] != "0.00" or line["kind"] != "place"]
+    assert total["fill_rate"] == f"{sum(float(one['filled']) / float(one['volume']) for one in meant) / len(meant):.4f}"
 
 
 def test_the_sample_can_be_written_on(root: Path, tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import hashlib
 import io
 import json
 import shutil
@@ -34,6 +35,51 @@ def test_lists_come_as_tables_as_json_and_as_csv(person: Person) -> None:
     assert lines[-3]["decision_id"] not in shown.out
     assert person.types("audit", "decisions", "--symbol", "eurusd", "--last", "1", "--json").lines
     assert "Nothing fits" in person.types("audit", "copies", "--text", "unheard-of").err
+
+
+def test_what_a_line_shows_finds_the_line(person: Person) -> None:
+    """Its moment as the end of a span, with all of that millisecond, and the leader by his name."""
+    line = person.types("audit", "decisions", "--last", "1", "--json").lines[0]
+    for command in (("audit", "decisions"), ("audit", "copies")):
+        assert person.types(*command, "--since", line["at"], "--until", line["at"], "--json").code == 0
+    found = person.types("audit", "decisions", "--since", line["at"], "--until", line["at"], "--json").lines
+    assert line in found
+    whole = person.types("replay", "--json").lines
+    at = whole[-1]["at"]
+    assert person.types("replay", "--until", at, "--json").lines == whole
+    assert person.types("audit", "orders", "--account", "lead", "--last", "1", "--json").lines
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        ("audit", "copies", "--last", "9" * 20),
+        ("audit", "copies", "--account", "9" * 20),
+        ("audit", "settings", "--symbol", "EURUSD"),
+        ("audit", "export", "x.csv", "--what", "settings", "--reason", "margin"),
+        ("audit", "export", "x.csv", "--what", "accounts", "--since", "2020-01-01"),
+        ("audit", "export", "x.pack", "--reason", "nonsense"),
+        ("audit", "export", "x.csv", "--state", "nonsense"),
+    ],
+)
+def test_a_filter_that_cannot_be_is_a_sentence(person: Person, wrong: tuple[str, ...]) -> None:
+    """Never left out in silence, which would show or give away more than was asked for, and never an error of ours."""
+    found = person.types(*wrong)
+    assert (found.code, "Something went wrong" in found.err) == (2, False)
+
+
+def test_a_pack_has_what_its_filters_say(person: Person, tmp_path: Path) -> None:
+    """Whatever is not asked for stays with its owner: a state and a verdict narrow a pack as they narrow the lists."""
+    opened = {}
+    for name, filters in {"all": (), "open": ("--state", "open"), "skip": ("--verdict", "skip")}.items():
+        pack = tmp_path / f"{name}.pack"
+        assert person.types("audit", "export", str(pack), *filters).code == 0
+        assert person.types("audit", "verify", "--pack", str(pack)).code == 0
+        lines = [json.loads(line) for line in pack.read_text().splitlines()]
+        opened[name] = {line["line"]["copy_id"] for line in lines if line.get("list") == "copies"}
+    wanted = {line["copy_id"] for line in person.types("audit", "copies", "--state", "open", "--json").lines}
+    assert opened["open"] == wanted
+    assert opened["skip"] < opened["all"]
 
 
 def test_totals_are_told_for_people_and_for_programs(person: Person) -> None:
@@ -74,6 +120,22 @@ def test_evidence_leaves_the_house_and_is_checked_elsewhere(person: Person, tmp_
     pack.write_text(pack.read_text().replace(skip["reason"], "paused", 1))
     broken = elsewhere.types("audit", "verify", "--pack", str(pack), *key)
     assert (broken.code, broken.out.startswith("BROKEN")) == (1, True)
+
+
+def test_a_head_vouches_for_the_records_of_a_pack_and_not_for_its_lists(person: Person, tmp_path: Path) -> None:
+    """Who changes a list and makes the digest anew is found by the digest that was kept; a head alone says so."""
+    pack, head = tmp_path / "evidence.pack", person.types("audit", "head").out.strip()
+    digest = person.types("audit", "export", str(pack)).out.strip()
+    *lines, last = pack.read_bytes().splitlines(keepends=True)
+    place = next(number for number, line in enumerate(lines) if line.startswith(b'{"list":"decisions"'))
+    lines[place] = lines[place].replace(b'"verdict":"skip"', b'"verdict":"copy"')
+    forged = {**json.loads(last), "digest": hashlib.sha256(b"".join(lines)).hexdigest()}
+    pack.write_bytes(b"".join(lines) + json.dumps(forged).encode() + b"\n")
+    seen = person.types("audit", "verify", "--pack", str(pack), "--head", head)
+    assert (seen.code, "compare the digest or the signer" in seen.err) == (0, True)
+    (document,) = person.types("audit", "verify", "--pack", str(pack), "--head", head, "--json").lines
+    assert (document["anchored"], document["lists_anchored"]) == (True, False)
+    assert person.types("audit", "verify", "--pack", str(pack), "--digest", digest).code == 1
 
 
 def test_a_head_in_a_file_finds_what_the_chain_alone_cannot(person: Person, tmp_path: Path) -> None:

@@ -170,6 +170,34 @@ def test_explain_tells_what_happened_in_order_with_times(audit: Audit) -> None:
     assert [line["after_ms"] for line in story["timeline"][1:4]] == ["0.000", "10.000", "10.000"]
 
 
+def test_explain_puts_no_effect_before_its_cause_within_a_millisecond() -> None:
+    """A broker that answers in less than one: what is confirmed was sent before, and was decided before that."""
+    world = World(tick_us=300).set_up()
+    position = world.leader_opens(10_000_000)
+    world.leader_moves_stop(position, "1.09000")
+    world.leader_closes(position)
+    for line in Audit.of(world.log).decisions(Filters(account=FIRST)):
+        (story,) = explain(Audit.of(world.log), line["decision_id"])
+        told = [one["what"].split(":")[0].split(",")[0].split(" ")[0] for one in story["timeline"]]
+        told = told[told.index("seen") :]
+        assert told[:5] == ["seen", "decided", "request", "sent", "accepted"]
+        assert told[5] == "confirmed"
+
+
+def test_explain_tells_levels_and_the_volume_that_was_opened() -> None:
+    """A position is protected as a whole, by levels; a copy that grew later was opened with less."""
+    world = World().set_up()
+    position = world.leader_opens(10_000_000)
+    world.leader_moves_stop(position, "1.09000")
+    world.leader_grows(position, 4_000_000)
+    past = Audit.of(world.log)
+    opened, moved, grown = (next(explain(past, line["decision_id"])) for line in past.decisions(Filters(account=FIRST)))
+    assert moved["timeline"][1]["what"] == "the leader's broker: protected buy EURUSD, stop 1.09000, target none"
+    assert grown["verdict"] == "copy"
+    told = [line["what"] for line in opened["timeline"]]
+    assert "the copy is open, 50000.00 at 1.10010, later 70000.00 at most" in told
+
+
 def test_explain_says_who_set_a_setting_and_when() -> None:
     """The version that was decided by, and the record that made the value what it was, with its author."""
     world = World().set_up()
@@ -203,7 +231,7 @@ def test_explain_understands_every_name_of_a_thing(audit: Audit, what: str) -> N
     assert all(story["copy"]["copy_id"] == copy["copy_id"] for story in stories if story["follower"] == FIRST)
 
 
-@pytest.mark.parametrize("name", ["", "nothing", "1.2.3", "9" * 30, "2001.x", "'"])
+@pytest.mark.parametrize("name", ["", "nothing", "1.2.3", "9" * 30, "9" * 19, "2001.x", "'"])
 def test_explain_of_a_name_that_means_nothing_is_nothing(audit: Audit, name: str) -> None:
     """No guess, no error."""
     assert list(explain(audit, name)) == []
@@ -291,6 +319,59 @@ def test_totals_count_every_line_once(audit: Audit, by: str) -> None:
     assert sum(line["copies"] for line in lines) == len(copies)
     assert sum(line[name] for line in lines for name in COPY_COUNTS) == len(copies)
     assert sum(line["requests"] for line in lines) == len(orders)
+
+
+def test_a_leader_and_his_symbol_find_the_requests_of_his_copies(audit: Audit) -> None:
+    """As they find copies and decisions; what the operator changed of a leader's profiles is found by him too."""
+    orders = list(audit.orders())
+    assert list(audit.orders(Filters(account=LEADER))) == orders
+    assert list(audit.orders(Filters(account=SECOND))) == [line for line in orders if line["account"] == SECOND]
+    audit.views.execute("UPDATE copies SET symbol = 'EURUSD.lead'")
+    try:
+        assert list(audit.orders(Filters(symbol="eurusd.LEAD"))) == orders
+        assert list(audit.orders(Filters(symbol="EURUSD"))) == orders
+    finally:
+        audit.views.execute("UPDATE copies SET symbol = 'EURUSD'")
+    assert [line["what"] for line in audit.settings(Filters(account=LEADER))] == [
+        line["what"] for line in audit.settings() if line["profile"]
+    ]
+
+
+@pytest.mark.parametrize("verdict", ["copy", "skip", "none"])
+@pytest.mark.parametrize("state", ["closed", "refused", "open"])
+def test_verdict_and_state_hold_together_in_every_list(audit: Audit, verdict: str, state: str) -> None:
+    """A list without a verdict or a state has what belongs to a decision or a copy that has it."""
+    decided = {line["copy_id"] for line in audit.decisions(Filters(verdict=verdict))}
+    assert {line["copy_id"] for line in audit.copies(Filters(verdict=verdict))} <= decided
+    assert {line["copy_id"] for line in audit.orders(Filters(verdict=verdict))} <= decided
+    in_state = {line["copy_id"] for line in audit.copies(Filters(state=state))}
+    assert {line["copy_id"] for line in audit.decisions(Filters(state=state))} == in_state
+    both = {line["copy_id"] for line in audit.decisions(Filters(verdict=verdict, state=state))}
+    assert both == decided & in_state
+
+
+def test_slippage_is_told_whatever_the_levels_follow() -> None:
+    """With `levels = price` the copy's levels have no shift; its fill was worse than the leader's all the same."""
+    world = World().set_up()
+    at_the_price = {"volume.amount": "0.5", "levels": "price"}
+    world.write_profile(LinkSettingsChanged(link=LINKS[FIRST], settings=at_the_price))
+    world.leader_opens(10_000_000)
+    past = Audit.of(world.log)
+    (line,) = past.copies(Filters(account=FIRST))
+    assert (line["leader_price"], line["open_price"], line["slippage_pips"]) == ("1.10000", "1.10010", "1.0")
+    assert {one["part"]: one["p50"] for one in slippage(past, account=FIRST)}["all"] == "1.0"
+
+
+def test_slippage_that_adds_up_to_nothing_has_no_sign() -> None:
+    """Fills as much better as others are worse: what floats leave of their sum is not shown as minus nothing."""
+    world = World().set_up()
+    for _ in range(3):
+        world.leader_opens(10_000_000)
+    past = Audit.of(world.log)
+    for position, at in enumerate(("1.09996", "1.10007", "1.10000"), 1):
+        past.views.execute("UPDATE copies SET open_price = ?, leader_price = '1.10001' WHERE rowid = ?", [at, position])
+    (line,) = totals(past, Filters(account=FIRST), by="all")
+    assert (line["copies"], line["slippage_pips"]) == (3, "0.00")
 
 
 def test_totals_measure_fills_slippage_and_drift() -> None:

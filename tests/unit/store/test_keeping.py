@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from cmam.cli.main import run
 from cmam.store import replay
 from cmam.store.audit import Audit, verify_log
 from cmam.store.database import lengthen_wal
@@ -279,3 +280,83 @@ def test_growth_is_told_for_the_last_day(tmp_path: Path) -> None:
     assert again is not None
     assert again["archived_bytes"] > 0
     assert again["records"] == found["records"] + 2
+
+
+def _bytes_of(home: Path) -> bytes:
+    with closing(EventLog.read_only(home)) as log:
+        return b"".join(raw.state for raw in log.raw())
+
+
+@pytest.mark.parametrize("what", ["events.db", "archive/events-1-3.db"])
+def test_no_backup_takes_the_place_of_a_log(tmp_path: Path, what: str) -> None:
+    """Neither of its own, nor of another home's, nor of a part that is only read: a name typed wrong costs nothing."""
+    home, other = a_home(tmp_path / "home"), a_home(tmp_path / "other", 3)
+    (other / "archive").mkdir()
+    (other / "archive" / "events-1-3.db").write_bytes((other / "events.db").read_bytes())
+    (other / "lock").touch()
+    before = (other / what).read_bytes()
+    with pytest.raises(StoreUnavailable, match="log of a home"):
+        backup(home, other / what)
+    assert (other / what).read_bytes() == before
+
+
+def test_a_backup_takes_the_place_of_an_older_one_unless_the_log_is_broken(tmp_path: Path) -> None:
+    """The last good backup stays where today's would not be whole."""
+    home, copy = a_home(tmp_path / "home"), tmp_path / "events.db"
+    backup(home, copy)
+    with closing(EventLog.open(home)) as log:
+        log.append(facts(5, after=20))
+        backup(home, copy)
+        log.connection.execute("UPDATE stored_events SET state = replace(state, 'note', 'Note') WHERE rowid = 4")
+    good = copy.read_bytes()
+    with pytest.raises(StoreBroken, match="Record 4 of account:1"):
+        backup(home, copy)
+    assert copy.read_bytes() == good
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["events.db", "home"]
+
+
+@pytest.mark.parametrize("command", ["head", "export", "replay"])
+def test_nothing_is_written_over_an_event_store(
+    tmp_path: Path, command: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A head, a pack or the views under the log's own name would be all that is left of it."""
+    home = a_home(tmp_path / "home")
+    before, name = _bytes_of(home), str(home / "events.db")
+    if command == "export":
+        (home / "copy.pack").write_bytes((home / "events.db").read_bytes())
+        name = str(home / "copy.pack")
+    asked = {"head": ("audit", "head", name), "export": ("audit", "export", name), "replay": ("replay", "--to", name)}
+    assert run(["--home", str(home), *asked[command]]) == 1
+    assert "nothing is written over one" in capsys.readouterr().err
+    assert _bytes_of(home) == before
+
+
+def test_an_exchange_that_was_ended_between_its_renames_is_told(tmp_path: Path) -> None:
+    """No empty log is made beside the whole one that waits for its name: it would know of no copy."""
+    home = a_home(tmp_path / "home")
+    backup(home, tmp_path / "copy.db")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("cmam.store.keeping._move_aside", lambda place: place.unlink() or 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            restore(home, tmp_path / "copy.db", replace=True)
+    for opening in (EventLog.open, EventLog.read_only):
+        with pytest.raises(StoreMissing, match=r"events\.db\.whole .* Rename it to events\.db"):
+            opening(home)
+    (home / "events.db.whole").rename(home / "events.db")
+    with closing(EventLog.open(home)) as log:
+        assert log.append(facts(1, after=20)) == 21
+
+
+def test_what_never_got_its_name_leaves_nothing_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A disk that is full in the middle: no part, no journal, no second try's litter."""
+    home = a_home(tmp_path / "home")
+
+    def full(log: EventLog, path: Path) -> None:
+        for ending in ("-journal", "-wal", "-shm"):
+            path.with_name(path.name + ending).touch()
+        raise StoreUnavailable("the disk is full")
+
+    monkeypatch.setattr("cmam.store.keeping._copy", full)
+    with pytest.raises(StoreUnavailable, match="the disk is full"):
+        backup(home, tmp_path / "copy.db")
+    assert [path.name for path in tmp_path.iterdir()] == ["home"]

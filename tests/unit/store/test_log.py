@@ -326,3 +326,18 @@ def test_lengthening_takes_no_room_that_records_will_need(tmp_path: Path, monkey
     assert wal.stat().st_size <= length
     assert log.append(facts(1, after=1)) == 2
     log.close()
+
+
+def test_a_log_that_somebody_has_locked_is_not_read_as_if_nobody_wrote_it(tmp_path: Path) -> None:
+    """A tool in the middle of rewriting the file: what lies there now may be half of it, so the reader is told."""
+    with closing(EventLog.open(tmp_path)) as log:
+        log.append(facts(3))
+    path = tmp_path / "events.db"
+    with closing(sqlite3.connect(path, isolation_level=None)) as other:
+        other.execute("PRAGMA journal_mode=DELETE").fetchone()
+        other.execute("BEGIN EXCLUSIVE")
+        with pytest.raises(StoreUnavailable, match="another process has locked it"):
+            EventLog.read_only(tmp_path)
+        other.execute("ROLLBACK")
+        with closing(EventLog.read_only(tmp_path)) as log:
+            assert log.position() == 3

@@ -20,10 +20,10 @@ from cmam.domain.ids import SourceKey
 from cmam.domain.view import Latch
 from cmam.store import attendant, projector, schema
 from cmam.store.audit import Audit
-from cmam.store.errors import StoreUnavailable
+from cmam.store.errors import StoreUnavailable, ViewsDamaged
 from cmam.store.lock import StoreLock
 from cmam.store.log import EventLog, Pending
-from cmam.store.projector import AnotherProjector, Projector, project_to_head
+from cmam.store.projector import LOCK_NAME, AnotherProjector, Projector, project_to_head
 from cmam.store.snapshot import keep, pack, restore
 from cmam.store.views_file import VIEWS_NAME, open_views, shape, views_position
 
@@ -85,6 +85,33 @@ def test_torn_views_are_made_anew(tmp_path: Path) -> None:
     assert project_to_head(tmp_path) == 0
     with closing(open_views(world.log, path)) as views:
         assert _tables(views) == _projected(world.log)
+
+
+@pytest.mark.parametrize("lives", [False, True])
+def test_a_reader_of_torn_views_is_told_and_the_next_one_has_new_ones(tmp_path: Path, lives: bool) -> None:
+    """Nothing is new in the log, so nobody writes them; beside a projector that lives they are left to its end."""
+    _a_day_in(tmp_path).log.close()
+    with Audit.open(tmp_path) as audit:
+        expected = list(audit.copies())
+    path = tmp_path / VIEWS_NAME
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        (page_size,) = connection.execute("PRAGMA page_size").fetchone()
+        (root,) = connection.execute("SELECT rootpage FROM sqlite_master WHERE name = 'copies'").fetchone()
+    torn = bytearray(path.read_bytes())
+    torn[(root - 1) * page_size : root * page_size] = b"\x5a" * page_size
+    path.write_bytes(torn)
+    lock = StoreLock(tmp_path, name=LOCK_NAME)
+    audit = Audit.open(tmp_path)
+    if lives:
+        lock.acquire(since="", command="cmam projector")
+    with pytest.raises(ViewsDamaged, match="Stop cmam and ask again" if lives else r"from the log\. Ask again"), audit:
+        list(audit.copies())
+    assert path.exists() is lives
+    lock.release()
+    if not lives:
+        with Audit.open(tmp_path) as audit:
+            assert list(audit.copies()) == expected
 
 
 @pytest.mark.parametrize("page", [1, 2, 7, 1_000])

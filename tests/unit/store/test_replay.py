@@ -7,14 +7,15 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 import msgspec
+import pytest
 
 from cmam.domain.events import ChangeDecided, IntentRecorded, LinkSettingsChanged
-from cmam.domain.ids import PositionId
+from cmam.domain.ids import AccountId, PositionId
 from cmam.domain.quantities import Volume
 from cmam.store import replay
 from cmam.store.envelope import Decoding, Pending, Raw, Recorded, encode_whole
 
-from .world import FIRST, LEADER, LINKS, World, a_day
+from .world import FIRST, LEADER, LINKS, SECOND, World, a_day
 
 
 def _records(world: World) -> list[Recorded]:
@@ -131,6 +132,31 @@ def test_a_change_that_the_leader_never_told_is_named() -> None:
     forged = replace(known.change, position=PositionId(1))
     differences = replay.verify(_changed(records, ChangeDecided, change=forged)).differences
     assert any("tells" in difference.why and str(LEADER) in difference.why for difference in differences)
+
+
+@pytest.mark.parametrize("leader", [SECOND, AccountId(77)])
+def test_a_decision_about_another_leader_than_the_links_is_named(leader: AccountId) -> None:
+    """Also about one that has no record here at all, and could tell nothing."""
+    records = _records(a_day())
+    for known in [record.event for record in records if isinstance(record.event, ChangeDecided)]:
+        forged = [
+            msgspec.structs.replace(one, event=replace(known, change=replace(known.change, leader=leader)))
+            if one.event is known
+            else one
+            for one in records
+        ]
+        differences = replay.verify(forged).differences
+        assert any(f"follows account {LEADER}" in difference.why for difference in differences)
+
+
+def test_a_decision_in_another_accounts_stream_is_named() -> None:
+    """A link joins one follower: what it decides stands in that one's stream."""
+    records = _records(a_day())
+    decided = next(one for one in records if isinstance(one.event, ChangeDecided) and one.stream == f"account:{FIRST}")
+    last = max(one.version for one in records if one.stream == f"account:{SECOND}")
+    moved = msgspec.structs.replace(decided, stream=f"account:{SECOND}", version=last + 1, position=len(records) + 1)
+    differences = replay.verify([*records, moved]).differences
+    assert any(f"joins account {FIRST}" in difference.why for difference in differences)
 
 
 def test_the_state_at_a_moment_is_what_was_believed_then() -> None:

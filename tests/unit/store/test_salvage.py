@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import errno
 import json
 import random
 import sqlite3
@@ -152,6 +153,28 @@ def test_what_is_salvaged_starts_and_the_rest_is_kept_as_text(tmp_path: Path) ->
         assert verify(log.raw()).is_whole
     with closing(EventLog.damaged(kept)) as log:
         assert list(log.raw()) == damaged
+
+
+def test_a_salvaged_log_on_another_disk_takes_the_place_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A name cannot be moved from disk to disk: the file is copied first, beside the log, which keeps its name."""
+    home = tmp_path / "home"
+    _store(home)
+    _change(home, 61, "xxx", "xyx")
+    good = tmp_path / "good.db"
+    salvage(home, good)
+    rename = Path.rename
+
+    def across(path: Path, target: Path) -> Path:
+        if path == good:
+            raise OSError(errno.EXDEV, "Invalid cross-device link")
+        return rename(path, target)
+
+    monkeypatch.setattr(Path, "rename", across)
+    kept = put_in_place(home, good)
+    assert kept.exists()
+    assert not good.exists()
+    assert _check(home) == ""
+    assert sorted(path.name for path in home.iterdir() if "whole" in path.name) == []
 
 
 def test_a_store_that_was_cut_off_gives_what_is_left_of_it(tmp_path: Path) -> None:

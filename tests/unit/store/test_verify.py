@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
 import pytest
 
+from cmam.store.audit import verify_log
 from cmam.store.chain import LogHead, checkpoint, parse_log_head
 from cmam.store.log import EventLog, Pending
 from cmam.store.verify import Fault, Verified, verify
@@ -196,3 +201,20 @@ def test_a_head_reads_back_as_it_was_written() -> None:
 def test_rows_alone_are_enough() -> None:
     """Verify needs no store: the rows from an evidence pack do as well."""
     assert verify(iter(rows_of(_log()))).is_whole
+
+
+def test_a_file_that_sqlite_cannot_look_through_is_broken(tmp_path: Path) -> None:
+    """Records that can be read, in a file torn beside them: a finding like any other, and not an error of ours."""
+    with closing(EventLog.open(tmp_path)) as log:
+        log.append(facts(60))
+    path = tmp_path / "events.db"
+    with closing(sqlite3.connect(path)) as connection:
+        (page_size,) = connection.execute("PRAGMA page_size").fetchone()
+        sql = "SELECT rootpage FROM sqlite_master WHERE type = 'index'"
+        (root,) = connection.execute(sql).fetchone()
+    torn = bytearray(path.read_bytes())
+    torn[(root - 1) * page_size : root * page_size] = b"\xff" * page_size
+    path.write_bytes(torn)
+    with closing(EventLog.read_only(tmp_path)) as log:
+        found = verify_log(log)
+    assert found.findings[0].fault is Fault.FILE

@@ -6,7 +6,7 @@ answers at once. So what stands in its log is what a running system would have p
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from cmam.domain.account import AccountView
 from cmam.domain.changes import Change
@@ -75,6 +75,7 @@ class World:
     log: EventLog = field(default_factory=EventLog.in_memory)
     now: int = T0
     amount: str = "0.5"
+    tick_us: int = 10_000
     views: dict[AccountId, AccountView] = field(default_factory=dict)
     profile: ProfileView = field(default_factory=lambda: ProfileView(profile=PROFILE))
     refuses: set[AccountId] = field(default_factory=set)
@@ -115,6 +116,12 @@ class World:
         position = self._position(self.leader, self._next(), Side.BUY, volume, at, stop)
         self._execute(self.leader, position, volume, at)
         return position.position
+
+    def leader_grows(self, position: PositionId, volume: int, at: str = "1.10000") -> None:
+        """The leader adds to a position."""
+        held = self.views[self.leader].positions[position]
+        grown = self._position(self.leader, position, held.side, held.volume + volume, at, None)
+        self._execute(self.leader, replace(grown, stop=held.stop), volume, at)
 
     def leader_closes(self, position: PositionId, volume: int | None = None, at: str = "1.10500") -> None:
         """The leader closes a part of a position, or all of it."""
@@ -327,9 +334,9 @@ class World:
 
     # --- what the actors do -------------------------------------------------------------------------------------------
 
-    def tick(self, us: int = 10_000) -> None:
+    def tick(self, us: int | None = None) -> None:
         """Time passes."""
-        self.now += us
+        self.now += self.tick_us if us is None else us
 
     def write(self, stream: str, *events: Event) -> None:
         """Facts of the operator's streams."""
