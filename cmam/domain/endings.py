@@ -18,6 +18,7 @@ from cmam.domain.quantities import Price, Volume
 from cmam.domain.reasons import Reason
 from cmam.domain.replacing import copied, replace, without
 from cmam.domain.restless import with_copy, without_copy
+from cmam.domain.rules import PARTS_REST
 from cmam.domain.view import AccountView, put
 
 # --- ends ---------------------------------------------------------------------------------------------------------
@@ -139,6 +140,8 @@ def touch(view: AccountView, event: CopyTouched) -> AccountView:
             if event.before > 0 and copy.is_wanted:
                 target = copy.target * Fraction(event.after, event.before)
                 goal = replace(copy.goal, target_numerator=target.numerator, target_denominator=target.denominator)
+                if goal.whole and view.rules >= PARTS_REST:
+                    goal = replace(goal, whole=Volume(max(0, goal.whole + event.after - event.before)))
                 copy = replace(copy, goal=goal, wait=None if copy.wait is Wait.REMAINDER else copy.wait)
             if copy.share:
                 ending = copy.ending if event.after else copy.ending or Reason.CLOSED_BY_HUMAN

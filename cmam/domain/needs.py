@@ -15,7 +15,7 @@ from cmam.domain.copies import Applied, Copy, CopyKey, IntentState
 from cmam.domain.events import Health, Terms
 from cmam.domain.levels import is_off, tighter, wanted_levels
 from cmam.domain.quantities import Distance, Price, Side, Volume, ceil_to
-from cmam.domain.rules import PARTS_FILL_ON
+from cmam.domain.rules import ONE_SHARE_TARGETS, PARTS_FILL_ON
 from cmam.domain.shares import is_untold, pooled_excess, shares_of
 from cmam.domain.symbols import SymbolSpec
 from cmam.domain.trades import Order, OrderType, Position, TimeInForce
@@ -254,7 +254,13 @@ def _net_levels(view: AccountView, spec: SymbolSpec, copy: Copy, position: Posit
     stop = None
     if len(stops) == len(found):
         stop = min(stops) if position.side is Side.BUY else max(stops)
-    target = found[0].target if len(found) == 1 else None
+    is_only = len(found) == 1
+    if view.rules >= ONE_SHARE_TARGETS:
+        # A target that closes the net would close the shares of the other side too, which have reached none.
+        is_only = is_only and not any(
+            share.volume > 0 and share.side is not position.side for share in shares_of(view, copy.symbol)
+        )
+    target = found[0].target if is_only else None
     return Wanted(stop, target, found[0].trailing if len(found) == 1 else False)
 
 

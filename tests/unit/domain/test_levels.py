@@ -356,6 +356,70 @@ def test_a_trailing_copy_trails_itself_and_is_not_loosened() -> None:
     assert pair.commands[-1].stop == price("1.094")
 
 
+def trailed_to(pair: Pair, stop: str) -> None:
+    """The follower's broker has trailed the copy's stop."""
+    (number,) = pair.held
+    pair.held[number] = replace(pair.held[number], stop=price(stop))
+    pair.fact(TrailingStopMoved(position=number, order=OrderId(1), stop=price(stop)))
+
+
+def test_a_stop_that_the_leader_set_is_taken_once_and_not_again_by_a_trailing_copy() -> None:
+    """He set 1.096, ours trailed on to 1.0985: neither his new target, nor a person's, brings 1.096 back."""
+    pair = opened("1.10000", {"human_levels": "leader"}, stop=price("1.095"), trailing=True)
+    pair.protects(stop="1.096", trailing=True)
+    pair.answer()
+    trailed_to(pair, "1.0985")
+    pair.protects(stop="1.096", target="1.12", trailing=True)
+    pair.answer()
+    assert levels(pair) == (price("1.0985"), price("1.12"))
+    (number,) = pair.held
+    pair.held[number] = replace(pair.held[number], target=price("1.13"), updated_ms=pair.now_us // 1_000)
+    pair.fact(pair.protective(ExecutionKind.ORDER_REPLACED, pair.held[number], is_server=False, name="terminal"))
+    pair.answer()
+    assert levels(pair) == (price("1.0985"), price("1.12"))
+    pair.protects(stop="1.094", target="1.12", trailing=True)
+    pair.answer()
+    assert levels(pair) == (price("1.094"), price("1.12"))
+
+
+@pytest.mark.parametrize("is_told", [True, False])
+def test_where_the_leaders_stop_has_trailed_to_is_no_setting_of_his(is_told: bool) -> None:
+    """His stop trailed to 1.0965, told or while nobody looked, and ours to 1.0975: his new target leaves ours there."""
+    pair = opened("1.10000", stop=price("1.095"), trailing=True)
+    if is_told:
+        assert pair.protects(stop="1.0965", trailing=True, trailed=True).reason is Reason.TRAILS_ITSELF
+    trailed_to(pair, "1.0975")
+    pair.protects(stop="1.0965", target="1.12", trailing=True, late=not is_told)
+    pair.answer()
+    assert levels(pair) == (price("1.0975"), price("1.12"))
+
+
+def test_a_copy_that_trails_no_more_keeps_what_it_has_trailed_to() -> None:
+    """The leader switches trailing off at his 1.098, ours is at 1.0985: it stays, until he sets his stop himself."""
+    pair = opened("1.10000", stop=price("1.095"), trailing=True)
+    trailed_to(pair, "1.0985")
+    pair.protects(stop="1.098", trailing=True, trailed=True)
+    for target in ("1.12", "1.13"):
+        pair.protects(stop="1.098", target=target)
+        pair.answer()
+        (held,) = pair.held.values()
+        assert (levels(pair), held.trailing) == ((price("1.0985"), price(target)), False)
+    pair.protects(stop="1.097", target="1.13")
+    pair.answer()
+    assert levels(pair) == (price("1.097"), price("1.13"))
+
+
+def test_a_guaranteed_stop_follows_a_leader_who_begins_to_trail() -> None:
+    """It cannot trail itself: with `copy_trailing` too, the leader's 2107 are stop moves from then on."""
+    pair = Pair(view=a_view((a_spec(gsl_distance=100),), limited_risk=True))
+    pair.opens(stop=price("1.09"))
+    pair.answer(at="1.10000")
+    pair.protects(stop="1.091", trailing=True)
+    pair.answer()
+    assert pair.protects(stop="1.093", trailing=True, trailed=True).verdict is Verdict.COPY
+    assert (pair.commands[-1].stop, pair.commands[-1].trailing) == (price("1.093"), False)
+
+
 def test_without_copy_trailing_the_leaders_moves_are_followed_in_steps() -> None:
     """Tightening only, from one pip, at most once a second; the newest place wins."""
     pair = opened("1.10000", {"copy_trailing": "off"}, stop=price("1.095"), trailing=True)
