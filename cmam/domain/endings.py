@@ -14,6 +14,7 @@ from cmam.domain.events import (
     Wait,
 )
 from cmam.domain.intents import as_held, forget
+from cmam.domain.needs import as_shown
 from cmam.domain.quantities import Price, Volume
 from cmam.domain.reasons import Reason
 from cmam.domain.replacing import copied, replace, without
@@ -150,6 +151,34 @@ def touch(view: AccountView, event: CopyTouched) -> AccountView:
             copy = replace(copy, pinned_stop=Price(event.after) if copy.goal.pins else None, applied=None)
         case "target":
             copy = replace(copy, pinned_target=Price(event.after) if copy.goal.pins else None, applied=None)
+        case "order":
+            copy = _with_order(view, copy, event)
         case _:
             pass
     return put(view, copy)
+
+
+def _with_order(view: AccountView, copy: Copy, event: CopyTouched) -> Copy:
+    """A copy whose resting order a person has amended: what he made of it is what it shall be, levels pinned."""
+    order = view.orders.get(copy.order) if copy.order is not None else None
+    goal, terms = copy.goal, copy.goal.terms
+    if order is None or terms is None or event.before <= 0:
+        return copy
+    shown = as_shown(order, terms)
+    target = copy.target * Fraction(event.after, event.before)
+    goal = replace(
+        goal,
+        target_numerator=target.numerator,
+        target_denominator=target.denominator,
+        whole=Volume(max(0, goal.whole + event.after - event.before)),
+        terms=shown,
+    )
+    copy = replace(copy, goal=goal, amended_to=shown)
+    price, sign = shown.limit_price if shown.limit_price is not None else shown.stop_price, copy.side.sign
+    if price is None or not goal.pins:
+        return copy
+    if shown.relative_stop != terms.relative_stop:
+        copy = replace(copy, pinned_stop=Price(price - sign * shown.relative_stop if shown.relative_stop else 0))
+    if shown.relative_target != terms.relative_target:
+        copy = replace(copy, pinned_target=Price(price + sign * shown.relative_target if shown.relative_target else 0))
+    return copy

@@ -15,6 +15,7 @@ from cmam.domain.copies import Applied, Copy, CopyKey, IntentState
 from cmam.domain.events import Health, Terms
 from cmam.domain.levels import is_off, tighter, wanted_levels
 from cmam.domain.quantities import Distance, Price, Side, Volume, ceil_to
+from cmam.domain.replacing import replace
 from cmam.domain.rules import ONE_SHARE_TARGETS, PARTS_FILL_ON
 from cmam.domain.shares import is_untold, pooled_excess, shares_of
 from cmam.domain.symbols import SymbolSpec
@@ -287,28 +288,27 @@ def _of_order(view: AccountView, copy: Copy, under_way: set[CommandKind]) -> Ite
 
 def shows(order: Order, terms: Terms) -> bool:
     """Whether a resting order is as it should be."""
+    return as_shown(order, terms) == replace(terms, expires_ms=terms.expires_ms or None)
+
+
+def as_shown(order: Order, terms: Terms) -> Terms:
+    """The terms as a resting order shows them, levels as distances from its price."""
     price = order.limit_price if order.limit_price is not None else order.stop_price
     stop, target = order.relative_stop, order.relative_target
     if stop is None and order.stop is not None and price is not None:
         stop = Distance(abs(price - order.stop))
     if target is None and order.target is not None and price is not None:
         target = Distance(abs(price - order.target))
-    return (
-        order.volume,
-        order.limit_price if terms.type is OrderType.LIMIT else None,
-        order.stop_price if terms.type is not OrderType.LIMIT else None,
-        stop,
-        target,
-        order.trailing,
-        order.expires_ms or None,
-    ) == (
-        terms.volume,
-        terms.limit_price if terms.type is OrderType.LIMIT else None,
-        terms.stop_price if terms.type is not OrderType.LIMIT else None,
-        terms.relative_stop,
-        terms.relative_target,
-        terms.trailing,
-        terms.expires_ms or None,
+    is_limit = terms.type is OrderType.LIMIT
+    return replace(
+        terms,
+        volume=order.volume,
+        limit_price=order.limit_price if is_limit else terms.limit_price,
+        stop_price=terms.stop_price if is_limit else order.stop_price,
+        relative_stop=stop,
+        relative_target=target,
+        trailing=order.trailing,
+        expires_ms=order.expires_ms or None,
     )
 
 

@@ -48,5 +48,8 @@ NETS_ARE_PINNED = 3
 ONE_SHARE_TARGETS = 3
 """A net has a target only while one share is all there is, on either side."""
 
+ORDERS_TOUCHED = 3
+"""What a person makes of a copied order that rests is respected, and is what fills."""
+
 RULES = 3
 """The newest."""

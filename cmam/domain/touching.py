@@ -12,8 +12,9 @@ from cmam.domain.commands import CommandKind
 from cmam.domain.copies import Copy
 from cmam.domain.events import CopyTouched, Event, ExecutionSeen, Reconciled, StopOutSeen
 from cmam.domain.levels import wanted_levels
+from cmam.domain.needs import as_shown, shows
 from cmam.domain.quantities import Price
-from cmam.domain.rules import NETS_ARE_PINNED, OWN_LEVELS, OWN_REQUESTS, PARTS_REST
+from cmam.domain.rules import NETS_ARE_PINNED, ORDERS_TOUCHED, OWN_LEVELS, OWN_REQUESTS, PARTS_REST
 from cmam.domain.shares import losses
 from cmam.domain.trades import ExecutionKind, Order, OrderStatus, OrderType
 from cmam.domain.view import AccountView
@@ -48,7 +49,11 @@ def _by_execution(
     order = fact.order
     if order is not None and order.stop_out and now.volume < was.volume:
         yield StopOutSeen(link=now.link, source=now.source)
-    if was.position is None or intent_of(before, fact) is not None:
+    if intent_of(before, fact) is not None:
+        return
+    if not fact.is_server_event:
+        yield from _of_order(before, after, was, now)
+    if was.position is None:
         return
     if order is not None and order.status is OrderStatus.CANCELLED and not fact.is_server_event:
         yield from _of_rest(before, was, now, order)
@@ -74,6 +79,21 @@ def _is_brokers_own(fact: ExecutionSeen, was: Copy, at_us: int) -> bool:
     is_bare = was.seen_stop is None and was.seen_target is None
     is_first = fact.kind is ExecutionKind.ORDER_ACCEPTED and is_bare
     return fact.is_server_event and (is_first or at_us <= was.levels_until_us)
+
+
+_PLACING = (CommandKind.PLACE, CommandKind.AMEND_ORDER, CommandKind.CANCEL)
+
+
+def _of_order(before: AccountView, after: AccountView, was: Copy, now: Copy) -> Iterator[CopyTouched]:
+    """Somebody amended a copied order that rests: it is his order's terms that are kept from then on."""
+    old = before.orders.get(was.order) if was.order is not None else None
+    new = after.orders.get(now.order) if now.order is not None else None
+    terms = now.goal.terms
+    if before.rules < ORDERS_TOUCHED or old is None or new is None or terms is None or old.order != new.order:
+        return
+    is_asked = any(intent.command.kind in _PLACING for intent in before.intents_of(was.key))
+    if not is_asked and not shows(new, terms) and as_shown(old, terms) != as_shown(new, terms):
+        yield CopyTouched(link=now.link, source=now.source, what="order", before=old.volume, after=new.volume)
 
 
 def _of_rest(before: AccountView, was: Copy, now: Copy, order: Order) -> Iterator[CopyTouched]:
@@ -141,6 +161,7 @@ def _by_reconcile(before: AccountView, after: AccountView, was: Copy, now: Copy,
     ended = [order for order in fact.past_orders if order.order == was.order and order.status is OrderStatus.CANCELLED]
     for order in ended if was.position is not None else ():
         yield from _of_rest(before, was, now, order)
+    yield from _of_order(before, after, was, now)
     if was.position is None or was.position != now.position or now.share or now.position not in after.positions:
         return
     stopped = {order.order for order in fact.past_orders if order.stop_out}

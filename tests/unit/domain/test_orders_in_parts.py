@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from typing import Any
+
 import pytest
 
 from cmam.domain.changes import ChangeKind
@@ -10,6 +13,7 @@ from cmam.domain.events import (
     CopiesReleased,
     CopyTouched,
     Event,
+    ExecutionSeen,
     GuardTripped,
     Health,
     HealthChanged,
@@ -19,7 +23,7 @@ from cmam.domain.events import (
 from cmam.domain.ids import OrderId
 from cmam.domain.quantities import Volume
 from cmam.domain.reasons import Reason, Verdict
-from cmam.domain.trades import OrderStatus, OrderType, TimeInForce
+from cmam.domain.trades import ExecutionKind, OrderStatus, OrderType, TimeInForce
 from tests.factories import LINK, LOT, Pair, a_spec, a_view, price
 from tests.unit.domain.test_levels import levels
 from tests.unit.domain.test_pendings import exposure, kinds, order_of, placed
@@ -286,6 +290,39 @@ def test_a_rest_that_a_person_cancels_is_not_made_up(is_seen: bool) -> None:
     pair.order_fills()
     settles(pair)
     assert (kinds(pair), exposure(pair)) == (["place"], 2_000_000)
+
+
+AMENDED: tuple[dict[str, object], ...] = (
+    {"limit_price": price("1.085")},
+    {"expires_ms": 1_600_000_900_000, "time_in_force": TimeInForce.GTD},
+    {"volume": Volume(2_000_000)},
+    {"volume": Volume(8_000_000)},
+    {"relative_stop": price("0.002")},
+)
+
+
+@pytest.mark.parametrize("amended", AMENDED, ids=lambda amended: "-".join(amended))
+@pytest.mark.parametrize("is_seen", [True, False], ids=["seen", "unseen"])
+def test_what_a_person_makes_of_a_copied_order_is_kept(amended: dict[str, object], is_seen: bool) -> None:
+    """Price, expiry, size or stop, in sight or not: on record, never amended back, and what fills is what is wanted."""
+    pair = half()
+    number = order_of(pair)
+    pair.passes(5_000_000)
+    terms: dict[str, Any] = {**amended, "updated_ms": pair.now_us // 1_000}
+    pair.resting[number] = replace(pair.resting[number], **terms)
+    if is_seen:
+        order = pair.resting[number]
+        pair.fact(ExecutionSeen(kind=ExecutionKind.ORDER_REPLACED, order=order, client_msg_id="terminal"))
+    pair.fact(pair.reconciled())
+    settles(pair)
+    (touched,) = [event for event, _ in pair.said if isinstance(event, CopyTouched)]
+    volume = amended.get("volume", 5_000_000)
+    assert (touched.what, touched.after, kinds(pair)) == ("order", volume, ["place"])
+    pair.hears(pair.order_triggers(number))
+    pair.order_fills(stop=price("1.08"))
+    settles(pair)
+    assert (exposure(pair), pair.copy.target) == (volume, volume)
+    assert levels(pair)[0] == (price("1.088") if "relative_stop" in amended else price("1.08"))
 
 
 # --- widened stops ----------------------------------------------------------------------------------------------------
