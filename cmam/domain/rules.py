@@ -51,5 +51,8 @@ ONE_SHARE_TARGETS = 3
 ORDERS_TOUCHED = 3
 """What a person makes of a copied order that rests is respected, and is what fills."""
 
+LIFE_FROM_PLACING = 3
+"""The longest life of a resting order counts from its placing, not from its last amendment."""
+
 RULES = 3
 """The newest."""

@@ -91,6 +91,21 @@ def test_expiry_is_the_leaders_instant_or_a_longest_life() -> None:
     assert without.commands[0].time_in_force is TimeInForce.GTC
 
 
+def test_the_longest_life_counts_from_the_placing() -> None:
+    """An hour, amended after 20 minutes and again four seconds before its end: the same instant, then no order."""
+    pair = placed({"pending_max_life": "1h"})
+    (first,) = pair.resting.values()
+    pair.passes(20 * 60_000_000)
+    pair.order(ChangeKind.ORDER_AMENDED, limit_price=price("1.08"))
+    pair.answer()
+    (amended,) = pair.resting.values()
+    assert (amended.limit_price, amended.expires_ms) == (price("1.08"), first.expires_ms)
+    pair.passes(40 * 60_000_000 - 4_000_000)
+    assert pair.order(ChangeKind.ORDER_AMENDED, limit_price=price("1.07")).reason is Reason.EXPIRED
+    pair.answer()
+    assert pair.resting == {}
+
+
 def test_reversed_a_limit_becomes_a_stop_at_the_same_price() -> None:
     """A buy limit at 1.09 becomes a sell stop at 1.09; a stop-limit cannot be reversed."""
     pair = Pair({"reverse": "on", "reverse_without_stop": "on"})
