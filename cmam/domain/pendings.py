@@ -19,7 +19,7 @@ from cmam.domain.quantities import Distance, Price, Volume, units_text
 from cmam.domain.reasons import Reason, Verdict
 from cmam.domain.reductions import decide_closed
 from cmam.domain.replacing import replace
-from cmam.domain.rules import FILLS_GO_ON, PARTS_REST, WIDENED_ORDERS
+from cmam.domain.rules import EXACT_ORDERS, FILLS_GO_ON, PARTS_REST, WIDENED_ORDERS
 from cmam.domain.symbols import SymbolSpec
 from cmam.domain.trades import OrderType
 from cmam.domain.view import AccountView
@@ -99,11 +99,13 @@ def decide_amended(draft: Draft, copy: Copy) -> Decision:
     if spec is None:
         return Decision(verdict=Verdict.NONE, reason=Reason.UNMAPPED_SYMBOL)
     exact = Fraction(copy.goal.whole * change.volume, copy.goal.leader_whole or change.volume or 1)
-    volume = spec.floor_volume(int(exact))
-    reason = _amend_reason(draft, spec, grows=volume > copy.goal.whole)
-    if volume > copy.goal.whole and (reason is not None or draft.volume < volume):
+    volume = on_step = spec.floor_volume(int(exact))
+    is_exact = draft.view.rules >= EXACT_ORDERS
+    present = copy.goal.terms.volume if is_exact else copy.goal.whole
+    reason = _amend_reason(draft, spec, grows=volume > present)
+    if volume > present and (reason is not None or draft.volume < volume):
         why = reason.value if reason is not None else "too large"
-        volume = copy.goal.whole
+        volume = present
         draft.working.clear()
         draft.note("volume", units_text(volume), f"a larger volume does not pass the gates of an open: {why}")
         reason = _amend_reason(draft, spec, grows=False)
@@ -114,7 +116,8 @@ def decide_amended(draft: Draft, copy: Copy) -> Decision:
     if reason is None and volume < spec.min_volume:
         reason = Reason.BELOW_MINIMUM
     goal = retarget(copy.goal, Fraction(volume), change.volume)
-    goal = replace(goal, terms=None, whole=volume, leader_whole=change.volume)
+    whole = Volume(int(exact)) if is_exact and volume == on_step else volume  # else each amendment would round again
+    goal = replace(goal, terms=None, whole=whole, leader_whole=change.volume)
     if rests_on and (reason is not None or volume <= copy.volume):  # what has filled is held, what rests ends
         return Decision(verdict=Verdict.COPY, reason=reason, goal=goal, working=tuple(draft.working))
     if reason is not None:

@@ -54,5 +54,8 @@ ORDERS_TOUCHED = 3
 LIFE_FROM_PLACING = 3
 """The longest life of a resting order counts from its placing, not from its last amendment."""
 
+EXACT_ORDERS = 3
+"""A resting order that is amended in size stays the exact fraction, of which what rests is the part on the step."""
+
 RULES = 3
 """The newest."""

@@ -134,6 +134,21 @@ def test_an_amendment_is_complete() -> None:
     assert len(pair.sent) == 2
 
 
+def test_an_order_that_shrinks_and_grows_again_is_what_it_was() -> None:
+    """0.03 of his 1.0 lot, 0.015 → 0.01 of his half, and 0.03 again of the whole: rounded once, not twice."""
+    pair = placed({"volume.amount": "0.03"})
+    asked = []
+    for volume in (LOT // 2, LOT):
+        pair.order(ChangeKind.ORDER_AMENDED, volume=Volume(volume))
+        pair.answer()
+        asked.append(pair.commands[-1].volume)
+    assert asked == [100_000, 300_000]
+    pair.hears(pair.order_triggers(order_of(pair)))
+    pair.order_fills()
+    pair.passes(3_000_000)
+    assert (exposure(pair), pair.copy.target, pair.waiting) == (300_000, 300_000, [])
+
+
 def test_an_amendment_that_cannot_rest_cancels() -> None:
     """At the new price it would fill at once here, or it expires now: it goes."""
     pair = placed()
