@@ -149,7 +149,8 @@ def _is_set(draft: Draft, copy: Copy) -> bool:
 def _stopped_trailing(draft: Draft, copy: Copy, goal: Goal) -> Goal:
     """A copy that trails no more keeps what it has trailed to, until the leader sets his stop himself."""
     held = draft.view.positions.get(copy.position) if copy.position is not None else None
-    if held is None or not held.trailing or goal.trailing or held.stop is None or goal.leader_stop is None:
+    has_ended = copy.goal.trailing and not goal.trailing
+    if held is None or not has_ended or not held.trailing or held.stop is None or goal.leader_stop is None:
         return goal
     own = Price(held.stop - (goal.shift or 0))
     is_kept = own != goal.leader_stop and tighter(copy.side, own, goal.leader_stop) == own

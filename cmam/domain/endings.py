@@ -19,7 +19,7 @@ from cmam.domain.quantities import Price, Volume
 from cmam.domain.reasons import Reason
 from cmam.domain.replacing import copied, replace, without
 from cmam.domain.restless import with_copy, without_copy
-from cmam.domain.rules import PARTS_REST
+from cmam.domain.rules import PARTS_REST, PEOPLE_TRAIL
 from cmam.domain.view import AccountView, put
 
 # --- ends ---------------------------------------------------------------------------------------------------------
@@ -149,8 +149,14 @@ def touch(view: AccountView, event: CopyTouched) -> AccountView:
                 copy = replace(copy, volume=Volume(event.after), ending=ending)
         case "stop":
             copy = replace(copy, pinned_stop=Price(event.after) if copy.goal.pins else None, applied=None)
+            if copy.goal.leader_stop is None and copy.goal.fixed_stop is None and view.rules >= PEOPLE_TRAIL:
+                copy = replace(copy, own_stop=Price(event.after) if event.after else None)
         case "target":
             copy = replace(copy, pinned_target=Price(event.after) if copy.goal.pins else None, applied=None)
+            if copy.goal.leader_target is None and copy.goal.fixed_target is None and view.rules >= PEOPLE_TRAIL:
+                copy = replace(copy, own_target=Price(event.after) if event.after else None)
+        case "trailing":
+            copy = replace(copy, pinned_trailing=bool(event.after) if copy.goal.pins else None, applied=None)
         case "order":
             copy = _with_order(view, copy, event)
         case _:

@@ -164,6 +164,12 @@ def forget(view: AccountView) -> AccountView:
 
 def _unpinned(view: AccountView, copy: Copy, goal: Goal) -> Copy:
     """A level that the leader changes again takes a person's pin away, but only to be tighter."""
+    if goal.leader_stop is not None or goal.fixed_stop is not None:
+        copy = replace(copy, own_stop=None) if copy.own_stop is not None else copy
+    if goal.leader_target is not None or goal.fixed_target is not None:
+        copy = replace(copy, own_target=None) if copy.own_target is not None else copy
+    if goal.trailing != copy.goal.trailing and copy.pinned_trailing is not None:
+        copy = replace(copy, pinned_trailing=None)
     spec = view.specs.get(copy.symbol)
     if spec is None or (copy.pinned_stop is None and copy.pinned_target is None):
         return copy

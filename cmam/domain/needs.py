@@ -202,7 +202,8 @@ def levels_of(spec: SymbolSpec, copy: Copy, position: Position) -> Wanted:
     """The levels that a copy should show now."""
     goal = copy.goal
     found = wanted_levels(spec, copy.side, goal, copy.open_price)
-    stop, target = found.stop, found.target
+    stop = found.stop if found.stop is not None else copy.own_stop
+    target = found.target if found.target is not None else copy.own_target
     if goal.pins and copy.pinned_stop is not None:
         stop = copy.pinned_stop or None
     if goal.pins and copy.pinned_target is not None:
@@ -210,11 +211,15 @@ def levels_of(spec: SymbolSpec, copy: Copy, position: Position) -> Wanted:
     if position.trailing and goal.trailing and stop is not None:
         is_new = goal.stop_set and (copy.applied is None or copy.applied.stop != stop)
         stop = stop if is_new else tighter(copy.side, stop, position.stop)
+    trailing = goal.trailing
+    if goal.pins and copy.pinned_trailing is not None:
+        trailing = copy.pinned_trailing
+        stop = tighter(copy.side, stop, position.stop) if trailing else stop
     if goal.close_only and stop is not None:
         stop = tighter(copy.side, stop, position.stop)
     if position.guaranteed:
         stop = tighter(copy.side, stop, position.stop)  # nobody may take a guaranteed stop away, or farther
-    return Wanted(stop, target, goal.trailing and stop is not None and not position.guaranteed)
+    return Wanted(stop, target, trailing and stop is not None and not position.guaranteed)
 
 
 def _amendment(view: AccountView, copy: Copy, position: Position) -> Command | None:
@@ -262,7 +267,8 @@ def _net_levels(view: AccountView, spec: SymbolSpec, copy: Copy, position: Posit
             share.volume > 0 and share.side is not position.side for share in shares_of(view, copy.symbol)
         )
     target = found[0].target if is_only else None
-    return Wanted(stop, target, found[0].trailing if len(found) == 1 else False)
+    trails = found[0].trailing if len(found) == 1 else all(share.pinned_trailing for share in shares)
+    return Wanted(stop, target, trails)
 
 
 # --- pending orders -----------------------------------------------------------------------------------------------

@@ -57,5 +57,8 @@ LIFE_FROM_PLACING = 3
 EXACT_ORDERS = 3
 """A resting order that is amended in size stays the exact fraction, of which what rests is the part on the step."""
 
+PEOPLE_TRAIL = 3
+"""A person's trailing of a copy is his as a stop is, and a level of his stays where there is none to copy."""
+
 RULES = 3
 """The newest."""

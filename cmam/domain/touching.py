@@ -14,7 +14,14 @@ from cmam.domain.events import CopyTouched, Event, ExecutionSeen, Reconciled, St
 from cmam.domain.levels import wanted_levels
 from cmam.domain.needs import as_shown, shows
 from cmam.domain.quantities import Price
-from cmam.domain.rules import NETS_ARE_PINNED, ORDERS_TOUCHED, OWN_LEVELS, OWN_REQUESTS, PARTS_REST
+from cmam.domain.rules import (
+    NETS_ARE_PINNED,
+    ORDERS_TOUCHED,
+    OWN_LEVELS,
+    OWN_REQUESTS,
+    PARTS_REST,
+    PEOPLE_TRAIL,
+)
 from cmam.domain.shares import losses
 from cmam.domain.trades import ExecutionKind, Order, OrderStatus, OrderType
 from cmam.domain.view import AccountView
@@ -139,7 +146,7 @@ def _explained(before: AccountView, was: Copy, now: Copy) -> bool:
 
 
 def _levels(before: AccountView, after: AccountView, was: Copy, now: Copy) -> Iterator[CopyTouched]:
-    """A level that moved without a request of ours, and without the broker trailing it."""
+    """A level that moved, or that trails or trails no more, without a request of ours or the broker trailing it."""
     kinds = {intent.command.kind for intent in before.intents_of(was.key)}
     position = after.positions.get(now.position) if now.position is not None else None
     if position is None or kinds & {CommandKind.AMEND_PROTECTION, CommandKind.OPEN, CommandKind.PLACE}:
@@ -147,6 +154,11 @@ def _levels(before: AccountView, after: AccountView, was: Copy, now: Copy) -> It
     ours = was.applied if before.rules >= OWN_LEVELS else None  # ours comes to light late where a clock was set back
     is_our_stop = ours is not None and now.seen_stop == ours.stop
     is_our_target = ours is not None and now.seen_target == ours.target
+    held = before.positions.get(position.position)
+    is_new = before.rules >= PEOPLE_TRAIL and held is not None and held.trailing is not position.trailing
+    if is_new and (ours is None or ours.trailing is not position.trailing):
+        after_it = int(position.trailing)
+        yield CopyTouched(link=now.link, source=now.source, what="trailing", before=1 - after_it, after=after_it)
     if was.seen_stop != now.seen_stop and not position.trailing and not is_our_stop:
         yield CopyTouched(
             link=now.link, source=now.source, what="stop", before=was.seen_stop or 0, after=now.seen_stop or 0
@@ -180,7 +192,7 @@ def _by_reconcile(before: AccountView, after: AccountView, was: Copy, now: Copy,
 def _is_elses(view: AccountView, copy: Copy, touched: CopyTouched) -> bool:
     """Whether a level that came to light after a cut is another than the one that our order carried to the broker."""
     spec, terms, paid = view.specs.get(copy.symbol), copy.goal.terms, copy.open_price
-    if spec is None or paid is None or not touched.after:
+    if spec is None or paid is None or not touched.after or touched.what == "trailing":
         return False  # one that is missing may not be set yet
     carried = wanted_levels(spec, copy.side, copy.goal, paid)
     ours = carried.stop if touched.what == "stop" else carried.target
@@ -202,13 +214,18 @@ def _levels_of_nets(before: AccountView, after: AccountView) -> Iterator[CopyTou
     for number, now in after.positions.items():
         was = before.positions.get(number)
         shares = [share for share in after.copies.values() if share.share and share.position == number]
-        if was is None or not shares or now.symbol in busy or now.trailing or was.side is not now.side:
+        if was is None or not shares or now.symbol in busy or was.side is not now.side:
             continue
         if any(share.awaits_protection or after.at_us <= share.levels_until_us for share in shares):
             continue
         ours = [share.applied for share in shares if share.applied is not None]
-        moved = [("stop", was.stop, now.stop)] if all(one.stop != now.stop for one in ours) else []
-        moved += [("target", was.target, now.target)] if all(one.target != now.target for one in ours) else []
+        moved: list[tuple[str, int | None, int | None]] = []
+        if not now.trailing and all(one.stop != now.stop for one in ours):
+            moved.append(("stop", was.stop, now.stop))
+        if all(one.target != now.target for one in ours):
+            moved.append(("target", was.target, now.target))
+        if all(one.trailing is not now.trailing for one in ours):
+            moved.append(("trailing", int(was.trailing), int(now.trailing)))
         for what, level, to in moved:
             for share in shares if level != to else ():
                 yield CopyTouched(link=share.link, source=share.source, what=what, before=level or 0, after=to or 0)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
 from cmam.domain.commands import CommandKind
-from cmam.domain.events import ExecutionSeen, Health, HealthChanged, IntentOverdue, TrailingStopMoved
+from cmam.domain.events import CopyTouched, ExecutionSeen, Health, HealthChanged, IntentOverdue, TrailingStopMoved
 from cmam.domain.ids import DealId, OrderId
 from cmam.domain.quantities import Side, Volume
 from cmam.domain.reasons import Reason, Verdict
@@ -340,6 +341,80 @@ def test_with_human_levels_leader_the_leaders_next_word_wins() -> None:
     assert levels(pair)[0] == price("1.097")
 
 
+def trailed_to(pair: Pair, stop: str) -> None:
+    """The follower's broker has trailed the copy's stop."""
+    (number,) = pair.held
+    pair.held[number] = replace(pair.held[number], stop=price(stop))
+    pair.fact(TrailingStopMoved(position=number, order=OrderId(1), stop=price(stop)))
+
+
+def by_hand(pair: Pair, **levels: object) -> None:
+    """A person changes the levels of the one copy at his terminal."""
+    pair.passes(5_000_000)
+    (number,) = pair.held
+    fields: dict[str, Any] = {**levels, "updated_ms": pair.now_us // 1_000}
+    pair.held[number] = replace(pair.held[number], **fields)
+    pair.fact(pair.protective(ExecutionKind.ORDER_REPLACED, pair.held[number], is_server=False, name="terminal"))
+    pair.answer()
+
+
+def shown(pair: Pair) -> tuple[int | None, int | None, bool]:
+    """Stop, target and trailing of the one position."""
+    (held,) = pair.held.values()
+    return held.stop, held.target, held.trailing
+
+
+def test_a_stop_that_a_person_lets_trail_goes_on_trailing() -> None:
+    """By hand, and on to 1.0985: a look and the leader's looser stop leave it; his tighter one is taken, and trails."""
+    pair = opened("1.10000", stop=price("1.095"), target=price("1.12"))
+    by_hand(pair, trailing=True)
+    trailed_to(pair, "1.0985")
+    pair.fact(pair.reconciled())
+    pair.answer()
+    for stop, then in (("1.096", "1.0985"), ("1.099", "1.099")):
+        pair.protects(stop=stop, target="1.12")
+        pair.answer()
+        assert shown(pair) == (price(then), price("1.12"), True)
+    assert [event.what for event, _ in pair.said if isinstance(event, CopyTouched)] == ["trailing"]
+
+
+def test_a_copy_that_a_person_lets_trail_no_more_stays_so_until_the_leader_speaks_of_it() -> None:
+    """Its stop stays where it stood; when the leader switches his own trailing off and on, it trails with him."""
+    pair = opened("1.10000", stop=price("1.095"), trailing=True)
+    trailed_to(pair, "1.0975")
+    by_hand(pair, trailing=False)
+    assert shown(pair) == (price("1.0975"), None, False)
+    pair.protects(stop="1.095", target="1.12", trailing=True)
+    pair.answer()
+    assert shown(pair) == (price("1.0975"), price("1.12"), False)
+    pair.protects(stop="1.095", target="1.12")
+    pair.protects(stop="1.095", target="1.12", trailing=True)
+    pair.answer()
+    assert shown(pair)[2]
+
+
+@pytest.mark.parametrize("setting", ["copy_sl", "copy_tp"])
+def test_what_is_not_copied_stays_as_a_person_set_it(setting: str) -> None:
+    """Also where the leader always wins: there is nothing of his that could."""
+    pair = opened("1.10000", {setting: "off", "human_levels": "leader"}, stop=price("1.095"), target=price("1.12"))
+    by_hand(pair, stop=price("1.097"), target=price("1.13"))
+    pair.protects(stop="1.096", target="1.125")
+    pair.answer()
+    own = setting == "copy_sl"
+    assert levels(pair) == ((price("1.097"), price("1.125")) if own else (price("1.096"), price("1.13")))
+
+
+def test_a_stop_of_a_persons_where_the_leader_has_none_is_his_until_the_leader_sets_one() -> None:
+    """`human_levels=leader`: nothing takes the only stop away; the leader's wins once he has one, and ends with it."""
+    pair = opened("1.10000", {"human_levels": "leader"})
+    by_hand(pair, stop=price("1.097"))
+    assert levels(pair)[0] == price("1.097")
+    for stop in ("1.096", None):
+        pair.protects(stop=stop, target="1.12")
+        pair.answer()
+        assert levels(pair)[0] == (price(stop) if stop else None)
+
+
 def test_a_trailing_copy_trails_itself_and_is_not_loosened() -> None:
     """The flag is copied; the leader's 2107 are facts; a new target keeps the stop that has trailed on."""
     pair = opened("1.10000", stop=price("1.095"), trailing=True)
@@ -354,13 +429,6 @@ def test_a_trailing_copy_trails_itself_and_is_not_loosened() -> None:
     pair.answer()
     pair.protects(stop="1.094", target="1.12", trailing=True)
     assert pair.commands[-1].stop == price("1.094")
-
-
-def trailed_to(pair: Pair, stop: str) -> None:
-    """The follower's broker has trailed the copy's stop."""
-    (number,) = pair.held
-    pair.held[number] = replace(pair.held[number], stop=price(stop))
-    pair.fact(TrailingStopMoved(position=number, order=OrderId(1), stop=price(stop)))
 
 
 def test_a_stop_that_the_leader_set_is_taken_once_and_not_again_by_a_trailing_copy() -> None:
