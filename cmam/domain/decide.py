@@ -23,7 +23,7 @@ from cmam.domain.quantities import Distance, Price, Volume
 from cmam.domain.reasons import Reason, Verdict
 from cmam.domain.reductions import decide_closed, decide_reduced
 from cmam.domain.replacing import replace
-from cmam.domain.rules import OWN_TRAILING
+from cmam.domain.rules import CLOSE_ONLY_KEEPS, OWN_TRAILING
 from cmam.domain.symbols import SymbolSpec
 from cmam.domain.view import AccountView, resolve
 
@@ -126,6 +126,8 @@ def _decide_protected(draft: Draft, copy: Copy) -> Decision:
         return _decide_trailed(draft, copy, spec)
     goal = merged(copy.goal, change, spec, policy, view.rules)
     goal = replace(goal, pins=policy.human_levels is HumanLevels.PIN, close_only=_is_close_only(draft))
+    if goal.close_only and goal.leader_stop is None and view.rules >= CLOSE_ONLY_KEEPS:
+        goal = replace(goal, leader_stop=copy.goal.leader_stop)  # none at all would be the loosest of stops
     if goal.leader_stop != copy.goal.leader_stop:
         goal = replace(goal, stop_set=_is_set(draft, copy))
     if policy.levels is LevelsMode.PRICE:

@@ -60,5 +60,8 @@ EXACT_ORDERS = 3
 PEOPLE_TRAIL = 3
 """A person's trailing of a copy is his as a stop is, and a level of his stays where there is none to copy."""
 
+CLOSE_ONLY_KEEPS = 3
+"""Under a latch that only closes, no stop is taken away."""
+
 RULES = 3
 """The newest."""

@@ -7,14 +7,23 @@ from typing import Any
 
 import pytest
 
+from cmam.domain.choices import Reaction
 from cmam.domain.commands import CommandKind
-from cmam.domain.events import CopyTouched, ExecutionSeen, Health, HealthChanged, IntentOverdue, TrailingStopMoved
+from cmam.domain.events import (
+    CopyTouched,
+    ExecutionSeen,
+    GuardTripped,
+    Health,
+    HealthChanged,
+    IntentOverdue,
+    TrailingStopMoved,
+)
 from cmam.domain.ids import DealId, OrderId
 from cmam.domain.quantities import Side, Volume
 from cmam.domain.reasons import Reason, Verdict
 from cmam.domain.symbols import DistanceIn
 from cmam.domain.trades import ExecutionKind, OrderStatus
-from tests.factories import LOT, Pair, a_change, a_quote, a_spec, a_view, price
+from tests.factories import LINK, LOT, Pair, a_change, a_quote, a_spec, a_view, price
 
 
 def opened(at: str | None = None, settings: dict[str, str] | None = None, **change: object) -> Pair:
@@ -514,6 +523,16 @@ def test_a_refused_amendment_keeps_the_old_level_and_is_tried_again() -> None:
     (text,) = pair.view.alerts.values()
     assert text.startswith("protection_refused: The broker refuses to move the levels of the copy of EURUSD pdw: ")
     assert text.endswith("PROTECTION_IS_TOO_CLOSE_TO_MARKET; its old levels stand, and cmam asks again.")
+
+
+def test_under_a_latch_that_only_closes_no_stop_is_loosened_or_taken_away() -> None:
+    """The leader's looser stop is not taken, nor that he has none; his tighter one is, and his targets are."""
+    pair = opened("1.10000", stop=price("1.095"), target=price("1.12"))
+    pair.fact(GuardTripped(link=LINK, guard="daily_loss", reaction=Reaction.CLOSE_ONLY.value))
+    for stop, then in (("1.09", "1.095"), (None, "1.095"), ("1.097", "1.097"), (None, "1.097")):
+        pair.protects(stop=stop, target="1.13")
+        pair.answer()
+        assert levels(pair) == (price(then), price("1.13"))
 
 
 def test_nothing_to_amend_counts_as_done() -> None:
