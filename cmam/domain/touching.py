@@ -216,7 +216,7 @@ def _levels_of_nets(before: AccountView, after: AccountView) -> Iterator[CopyTou
         shares = [share for share in after.copies.values() if share.share and share.position == number]
         if was is None or not shares or now.symbol in busy or was.side is not now.side:
             continue
-        if any(share.awaits_protection or after.at_us <= share.levels_until_us for share in shares):
+        if not all(_is_at_rest(before, after, share) for share in shares):
             continue
         ours = [share.applied for share in shares if share.applied is not None]
         moved: list[tuple[str, int | None, int | None]] = []
@@ -229,6 +229,13 @@ def _levels_of_nets(before: AccountView, after: AccountView) -> Iterator[CopyTou
         for what, level, to in moved:
             for share in shares if level != to else ():
                 yield CopyTouched(link=share.link, source=share.source, what=what, before=level or 0, after=to or 0)
+
+
+def _is_at_rest(before: AccountView, after: AccountView, share: Copy) -> bool:
+    """Whether a share was in its net already, and the broker sets no levels that an order of it carried."""
+    was = before.copies.get(share.key)
+    is_new = was is None or was.position != share.position or was.awaits_protection
+    return not (is_new or share.awaits_protection or after.at_us <= share.levels_until_us)
 
 
 def touches_of_nets(view: AccountView, fact: Event) -> Iterator[Event]:

@@ -9,7 +9,7 @@ import pytest
 from cmam.domain.account import CopyState
 from cmam.domain.changes import ChangeKind
 from cmam.domain.commands import CommandKind
-from cmam.domain.events import ChangeDecided, CopyTouched, IntentDropped, RequestRefused
+from cmam.domain.events import ChangeDecided, CopyTouched, Health, HealthChanged, IntentDropped, RequestRefused
 from cmam.domain.ids import AccountId, PositionId, SourceKey, position_source
 from cmam.domain.quantities import Side, Volume
 from cmam.domain.reasons import Reason, Verdict
@@ -318,6 +318,23 @@ def test_a_persons_stop_that_came_while_nobody_looked_is_pinned_on_every_share()
     pair.fact(pair.reconciled())
     assert len([event for event, _ in pair.said if isinstance(event, CopyTouched)]) == 2
     assert len(pair.sent) == asked
+
+
+def test_levels_that_a_shares_order_brought_while_the_line_was_cut_are_not_a_persons() -> None:
+    """The second share has just filled, and the broker sets the net to its stop unseen: nobody's pin, and amended."""
+    pair = Pair(view=a_view(kind=AccountType.NETTED))
+    pair.opens(stop=price("1.09"))
+    pair.answer()
+    pair.passes(5_000_000)
+    pair.opens(stop=price("1.095"), source=SourceKey("pzz"), position=PositionId(999))
+    accepted, filled, _ = pair.events_of(pair.lose()[0])
+    pair.hears([accepted, filled, HealthChanged(health=Health.DOWN)])
+    pair.passes(30_000_000)
+    pair.hears([pair.reconciled(), HealthChanged(health=Health.RECONCILED)])
+    assert not [event for event, _ in pair.said if isinstance(event, CopyTouched)]
+    pair.answer()
+    (held,) = pair.held.values()
+    assert (held.volume, held.stop) == (2 * LOT, price("1.09001"))
 
 
 def test_a_net_has_no_target_while_a_share_of_the_other_side_is_in_it() -> None:
