@@ -91,9 +91,12 @@ def place_now(draft: Draft) -> Decision:
 def decide_amended(draft: Draft, copy: Copy) -> Decision:
     """A resting copy becomes what the leader's order has become; where it cannot rest so, it is cancelled."""
     change = draft.change
-    rests_on = copy.position is not None and draft.view.rules >= PARTS_REST and not copy.ended_order
-    if (copy.position is not None and not rests_on) or copy.leader_filled or copy.goal.terms is None:
+    is_part = copy.position is not None and draft.view.rules >= PARTS_REST
+    if (copy.position is not None and not is_part) or copy.leader_filled or copy.goal.terms is None:
         return Decision(verdict=Verdict.NONE, reason=Reason.ALREADY_THERE)
+    if is_part and copy.ended_order:
+        return _amended_ahead(change, copy)
+    rests_on = is_part
     draft.is_pending, draft.copy = True, copy
     spec = draft.view.specs.get(copy.symbol)
     if spec is None:
@@ -129,6 +132,19 @@ def decide_amended(draft: Draft, copy: Copy) -> Decision:
     if goal == copy.goal:
         return Decision(verdict=Verdict.NONE, reason=Reason.ALREADY_THERE)
     return Decision(verdict=Verdict.COPY, volume=volume, goal=goal, working=tuple(draft.working))
+
+
+def _amended_ahead(change: Change, copy: Copy) -> Decision:
+    """Nothing of our order rests any more: what it filled is held ahead, and only the size of his counts.
+
+    What is too much of it is closed, what is missing is added once his order fills.
+    """
+    if change.volume == copy.goal.leader_whole:
+        return Decision(verdict=Verdict.NONE, reason=Reason.ALREADY_THERE)
+    exact = Fraction(copy.goal.whole * change.volume, copy.goal.leader_whole or change.volume or 1)
+    whole = Volume(int(exact))
+    goal = replace(retarget(copy.goal, Fraction(whole), change.volume), whole=whole, leader_whole=change.volume)
+    return Decision(verdict=Verdict.COPY, volume=whole, goal=goal)
 
 
 def _with_width(draft: Draft, goal: Goal) -> Goal:

@@ -215,6 +215,21 @@ def test_an_amendment_to_less_than_has_filled_ends_the_rest_and_gives_back_the_e
     assert (kinds(pair), exposure(pair)) == (["place", "cancel", "close"], 1_000_000)
 
 
+@pytest.mark.parametrize(("volume", "at_once", "then"), [(LOT // 2, 2_500_000, 2_500_000), (2 * LOT, 5_000_000, LOT)])
+def test_an_order_that_is_amended_in_size_after_ours_has_filled_is_followed(
+    volume: int, at_once: int, then: int
+) -> None:
+    """Ours is held ahead: half of his is half of ours at once; twice of his is added as it fills."""
+    pair = half(5_000_000)
+    pair.order(ChangeKind.ORDER_AMENDED, volume=Volume(volume))
+    settles(pair)
+    assert exposure(pair) == at_once
+    assert pair.order(ChangeKind.ORDER_AMENDED, volume=Volume(volume)).reason is Reason.ALREADY_THERE
+    pair.order_fills(volume)
+    settles(pair)
+    assert (exposure(pair), pair.copy.target) == (then, then)
+
+
 ENDS: tuple[Event, ...] = (
     GuardTripped(link=LINK, guard="daily_loss", reaction=Reaction.OPEN_ONLY_OFF.value),
     CopiesReleased(links=(LINK,), close=False, keep_pendings=False),
