@@ -141,9 +141,12 @@ def _by_execution(view: AccountView, intent: Intent, fact: ExecutionSeen) -> Ite
     order = fact.order
     code = fact.error_code or fact.kind.value
     if fact.kind in (ExecutionKind.ORDER_REJECTED, ExecutionKind.ORDER_CANCEL_REJECTED):
-        yield IntentSettled(intent=intent.intent, outcome=Outcome.REFUSED, reason=code)
+        is_instead = _is_open_instead(view, view.copies.get(intent.key), intent)
+        delay = RETRY_OPEN_US if is_instead else 0
+        yield IntentSettled(intent=intent.intent, outcome=Outcome.REFUSED, reason=code, retry_in_us=delay)
         is_range = intent.command.order_type is OrderType.MARKET_RANGE
-        yield from _end_of_open(view, intent, Reason.SLIPPAGE if is_range else Reason.REFUSED)
+        if not is_instead:
+            yield from _end_of_open(view, intent, Reason.SLIPPAGE if is_range else Reason.REFUSED)
         return
     match intent.command.kind:
         case CommandKind.OPEN | CommandKind.ADD:
@@ -340,8 +343,10 @@ def _open_by_reconcile(
         return
     order = _past_order(intent, fact)
     if order is not None and order.status in ENDED_ORDER and order.executed_volume == 0:
-        yield IntentSettled(intent=intent.intent, outcome=Outcome.REFUSED, reason=order.status.value)
-        if copy is not None:
+        is_instead = _is_open_instead(view, copy, intent)
+        delay = RETRY_OPEN_US if is_instead else 0
+        yield IntentSettled(intent=intent.intent, outcome=Outcome.REFUSED, reason=order.status.value, retry_in_us=delay)
+        if copy is not None and not is_instead:
             yield CopyFinished(link=copy.link, source=copy.source, reason=Reason.REFUSED)
         return
     if order is not None and order.status is OrderStatus.FILLED and is_proof:

@@ -165,6 +165,26 @@ def test_an_order_that_is_refused_for_good_after_the_fill_is_no_reason_to_miss_i
     assert (kinds(pair), exposure(pair)) == (["place", "open"], LOT)
 
 
+@pytest.mark.parametrize("is_seen", [True, False])
+def test_an_order_that_is_rejected_after_the_fill_gives_way_to_it(is_seen: bool) -> None:
+    """Taken and then rejected, told or found in the history: the fill is an open like any other."""
+    pair = Pair()
+    pair.order()
+    (intent,) = pair.lose()
+    (accepted,) = pair.events_of(intent)
+    pair.resting.clear()
+    pair.order_fills()
+    assert isinstance(accepted, ExecutionSeen)
+    assert accepted.order is not None
+    order = replace(accepted.order, status=OrderStatus.REJECTED)
+    if is_seen:
+        pair.fact(replace(accepted, kind=ExecutionKind.ORDER_REJECTED, order=order, error_code="NO_QUOTES"))
+    else:
+        pair.hears([IntentOverdue(intent=intent.intent, why="no answer"), pair.reconciled(past_orders=(order,))])
+    settles(pair)
+    assert (kinds(pair), exposure(pair)) == (["place", "open"], LOT)
+
+
 def test_an_order_that_never_arrived_gives_way_to_the_fill() -> None:
     """The line was cut as it left, and he filled meanwhile: proof of absence, then the fill is an open like any."""
     pair = Pair()
