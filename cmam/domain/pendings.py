@@ -14,7 +14,7 @@ from cmam.domain.hours import next_outside
 from cmam.domain.levels import leader_levels, merged, plan
 from cmam.domain.needs import place_command
 from cmam.domain.opening import AMEND_RULES, OPEN_RULES, Draft, first_reason, pending_type
-from cmam.domain.opens import open_goal, patient, stand_back
+from cmam.domain.opens import closing_of, open_goal, patient, stand_back
 from cmam.domain.quantities import Distance, Price, Volume, units_text
 from cmam.domain.reasons import Reason, Verdict
 from cmam.domain.reductions import decide_closed
@@ -259,7 +259,8 @@ def _wait_of_fill(draft: Draft, copy: Copy) -> Wait | None:
     spec = draft.view.specs.get(copy.symbol)
     if copy.position is None or spec is None or draft.view.rules < FILLS_GO_ON:
         return copy.wait if is_at_market else None
-    short = spec.floor_volume(int(copy.target - copy.volume - draft.view.unshown(copy)))
+    left = copy.volume + draft.view.unshown(copy) - closing_of(draft.view, copy)
+    short = spec.floor_volume(int(copy.target - left))
     return Wait.REMAINDER if short >= max(spec.step, spec.min_volume) else None
 
 

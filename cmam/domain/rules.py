@@ -63,5 +63,8 @@ PEOPLE_TRAIL = 3
 CLOSE_ONLY_KEEPS = 3
 """Under a latch that only closes, no stop is taken away."""
 
+ADDS_FOLLOW_CLOSES = 3
+"""An add waits for the end of a close that is under way; ours that fills whole after a part of his is ahead of him."""
+
 RULES = 3
 """The newest."""

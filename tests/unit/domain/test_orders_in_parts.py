@@ -94,6 +94,28 @@ def test_a_market_copy_on_its_way_grows_once_it_has_filled() -> None:
     assert (waiting.command.volume, kinds(pair)[2:], exposure(pair)) == (2_000_000, ["open", "add"], 5_000_000)
 
 
+def test_ours_that_fills_whole_after_a_part_of_his_is_ahead_of_him() -> None:
+    """0.4 of his, then all of ours in the grace: nothing is closed while his order is out, and all is as it ends."""
+    for ends in (False, True):
+        pair = half()
+        pair.order_fills(PART)
+        pair.hears(pair.order_triggers(order_of(pair)))
+        settles(pair)
+        assert (kinds(pair), exposure(pair)) == (["place"], 5_000_000)
+        if ends:
+            pair.order(ChangeKind.ORDER_CANCELLED)
+        else:
+            fills_on(pair)
+        settles(pair)
+        assert exposure(pair) == (2_000_000 if ends else 5_000_000)
+    pair = half()
+    pair.order_fills(PART)
+    pair.hears(pair.order_triggers(order_of(pair)))
+    pair.passes(60_000_000)
+    settles(pair)
+    assert exposure(pair) == 2_000_000
+
+
 def test_further_fills_pass_the_gates_of_an_add() -> None:
     """The link is locked out meanwhile: what is there stays, nothing is added, and his half is then half of it."""
     pair = half()
