@@ -22,6 +22,7 @@ from cmam.domain.policy import Policy, policy_of
 from cmam.domain.reasons import Reason, Verdict
 from cmam.domain.replacing import replace
 from cmam.domain.restless import restless
+from cmam.domain.rules import FILLS_GO_ON
 from cmam.domain.view import AccountView
 
 POLL_US = 250_000
@@ -139,7 +140,8 @@ def attempt(view: AccountView, copy: Copy, woken: CopyWoken, settings: LinkSetti
         grown = add_now(draft, copy, copy.target)
         return grown if grown.wait is None else None
     draft = _draft(view, copy, settings, woken, now_us)
-    if wait is Wait.CANCEL:
+    is_fill = change.kind is not ChangeKind.ORDER_PLACED and view.rules >= FILLS_GO_ON
+    if wait is Wait.CANCEL or is_fill:
         draft.change = replace(change, volume=change.after)
     decision = place_now(draft) if change.kind is ChangeKind.ORDER_PLACED else open_now(draft)
     if decision.wait is None:

@@ -10,7 +10,7 @@ from cmam.domain.naming import read_label
 from cmam.domain.quantities import Distance, Price, Volume
 from cmam.domain.reasons import Reason
 from cmam.domain.replacing import replace
-from cmam.domain.rules import DEALS_COUNT, OWN_LEVELS
+from cmam.domain.rules import ADDS_FOLLOW_CLOSES, DEALS_COUNT, OWN_LEVELS
 from cmam.domain.shares import rejoined
 from cmam.domain.trades import Deal, ExecutionKind, Order, OrderStatus
 from cmam.domain.view import AccountView, put
@@ -250,7 +250,8 @@ def _joined(
     goal = copy.goal
     if goal.shift is None and goal.leader_price is not None and first is not None:
         goal = replace(goal, shift=Distance(first - goal.leader_price))
-    is_ahead = copy.key[1].startswith("o") and not copy.leader_filled
+    is_part = view.rules >= ADDS_FOLLOW_CLOSES and goal.terms is not None and goal.leader_volume < goal.leader_whole
+    is_ahead = copy.key[1].startswith("o") and (not copy.leader_filled or is_part)
     copy = replace(
         copy,
         state=copy.state if copy.state is CopyState.CLOSING else CopyState.OPEN,

@@ -14,6 +14,7 @@ from cmam.domain.quantities import (
     price_text,
 )
 from cmam.domain.reasons import Reason
+from cmam.domain.rules import LIFE_FROM_PLACING
 from cmam.domain.sizing import fraction_text
 from cmam.domain.trades import OrderType, TimeInForce
 
@@ -79,8 +80,18 @@ def _expiry(draft: Draft) -> Reason | None:
         return Reason.EXPIRED
     draft.expires_ms = expires if policy.copy_expiry else None
     if draft.expires_ms is None and policy.pending_max_life_ms is not None:
-        draft.expires_ms = broker_ms + policy.pending_max_life_ms
+        draft.expires_ms = _begun_ms(draft) + policy.pending_max_life_ms
+        if draft.expires_ms <= broker_ms + EXPIRY_NEAR_MS and draft.copy is not None:
+            draft.note("expires_in_ms", draft.expires_ms - broker_ms, "its longest life is over")
+            return Reason.EXPIRED
     return None
+
+
+def _begun_ms(draft: Draft) -> int:
+    """From when on an order lives, by the leader's broker: from its placing, however often it is amended."""
+    is_amended = draft.copy is not None and draft.view.rules >= LIFE_FROM_PLACING
+    begun_us = draft.copy.decided_us if is_amended and draft.copy is not None else draft.now_us
+    return begun_us // 1_000 + draft.inputs.clock_offset_ms
 
 
 def levels(draft: Draft) -> Reason | None:

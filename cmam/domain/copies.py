@@ -105,10 +105,11 @@ class Copy:
     `change` is the leader's change that an open still rests on, `wait` what it waits for until `wait_until_us`.
     `leader_filled` says that the leader's pending order became a position, `filled_us` since when its copy rests on
     grace, `ahead_since_us` since when a copy is filled that its leader's order is not. `pinned_*` are a person's
-    levels, `seen_*` the levels last seen, `applied` and `amended_to` what the broker confirmed last, `replacing` an
-    order that is cancelled to be placed anew, `trouble` what the broker last refused, `ending` why we are closing it. A
-    `share` is a part of a netted position. `again_us` is when an add that was refused may go out again, `part_seq`
-    and `part` the number of the last open or add and how many requests have asked for it so far.
+    levels, `own_*` those of his that stand where there is none to copy, `seen_*` the levels last seen, `applied` and
+    `amended_to` what the broker confirmed last, `replacing` an order that is cancelled to be placed anew, `trouble`
+    what the broker last refused, `ending` why we are closing it. A `share` is a part of a netted position. `again_us`
+    is when an add that was refused may go out again, `part_seq` and `part` the number of the last open or add and how
+    many requests have asked for it so far.
     """
 
     link: LinkId
@@ -149,6 +150,9 @@ class Copy:
     ahead_since_us: int = 0
     pinned_stop: Price | None = None
     pinned_target: Price | None = None
+    pinned_trailing: bool | None = None
+    own_stop: Price | None = None
+    own_target: Price | None = None
     applied: Applied | None = None
     amended_to: Terms | None = None
     replacing: bool = False

@@ -13,16 +13,17 @@ from cmam.domain.changes import Change, ChangeKind
 from cmam.domain.choices import HumanLevels, LevelsMode, Reaction
 from cmam.domain.copies import Copy, CopyState
 from cmam.domain.decision import COPY_FINISHED, DUPLICATE, NO_COPY, Decision, retarget
-from cmam.domain.events import Inputs, Wait
-from cmam.domain.levels import merged, pips, plan
+from cmam.domain.events import Goal, Inputs, Wait
+from cmam.domain.levels import merged, pips, plan, tighter
 from cmam.domain.link import LinkSettings
 from cmam.domain.opening import Draft
 from cmam.domain.opens import add_now, may_reopen, open_now
 from cmam.domain.pendings import decide_amended, decide_fill, decide_order_gone, place_now
-from cmam.domain.quantities import Distance, Volume
+from cmam.domain.quantities import Distance, Price, Volume
 from cmam.domain.reasons import Reason, Verdict
 from cmam.domain.reductions import decide_closed, decide_reduced
 from cmam.domain.replacing import replace
+from cmam.domain.rules import CLOSE_ONLY_KEEPS, OWN_TRAILING
 from cmam.domain.symbols import SymbolSpec
 from cmam.domain.view import AccountView, resolve
 
@@ -123,15 +124,41 @@ def _decide_protected(draft: Draft, copy: Copy) -> Decision:
         return Decision(verdict=Verdict.NONE, reason=Reason.UNMAPPED_SYMBOL)
     if change.trailed:
         return _decide_trailed(draft, copy, spec)
-    goal = merged(copy.goal, change, spec, policy)
+    goal = merged(copy.goal, change, spec, policy, view.rules)
     goal = replace(goal, pins=policy.human_levels is HumanLevels.PIN, close_only=_is_close_only(draft))
+    if goal.close_only and goal.leader_stop is None and view.rules >= CLOSE_ONLY_KEEPS:
+        goal = replace(goal, leader_stop=copy.goal.leader_stop)  # none at all would be the loosest of stops
     if goal.leader_stop != copy.goal.leader_stop:
-        goal = replace(goal, stop_set=True)
+        goal = replace(goal, stop_set=_is_set(draft, copy))
     if policy.levels is LevelsMode.PRICE:
         goal = replace(goal, shift=Distance(0))
+    goal = _stopped_trailing(draft, copy, goal)
     if replace(goal, is_exact=copy.goal.is_exact) == copy.goal:
         return Decision(verdict=Verdict.NONE, reason=Reason.ALREADY_THERE)
     return Decision(verdict=Verdict.COPY, goal=goal)
+
+
+def _is_set(draft: Draft, copy: Copy) -> bool:
+    """Whether the leader set his stop himself: not where it stands as told, or trailed there while nobody looked."""
+    told = copy.told_levels[0] if copy.told_levels is not None else None
+    change = draft.change
+    if draft.view.rules < OWN_TRAILING or told is None or change.stop is None:
+        return True
+    has_trailed = change.trailing and change.late and tighter(change.side, change.stop, told) == change.stop
+    return change.stop != told and not has_trailed
+
+
+def _stopped_trailing(draft: Draft, copy: Copy, goal: Goal) -> Goal:
+    """A copy that trails no more keeps what it has trailed to, until the leader sets his stop himself."""
+    held = draft.view.positions.get(copy.position) if copy.position is not None else None
+    has_ended = copy.goal.trailing and not goal.trailing
+    if held is None or not has_ended or not held.trailing or held.stop is None or goal.leader_stop is None:
+        return goal
+    own = Price(held.stop - (goal.shift or 0))
+    is_kept = own != goal.leader_stop and tighter(copy.side, own, goal.leader_stop) == own
+    if draft.view.rules < OWN_TRAILING or not is_kept or _is_set(draft, copy):
+        return goal
+    return replace(goal, leader_stop=own, wide_of=goal.leader_stop)
 
 
 def _is_close_only(draft: Draft) -> bool:

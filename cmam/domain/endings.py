@@ -14,10 +14,12 @@ from cmam.domain.events import (
     Wait,
 )
 from cmam.domain.intents import as_held, forget
+from cmam.domain.needs import as_shown
 from cmam.domain.quantities import Price, Volume
 from cmam.domain.reasons import Reason
 from cmam.domain.replacing import copied, replace, without
 from cmam.domain.restless import with_copy, without_copy
+from cmam.domain.rules import PARTS_REST, PEOPLE_TRAIL
 from cmam.domain.view import AccountView, put
 
 # --- ends ---------------------------------------------------------------------------------------------------------
@@ -139,14 +141,50 @@ def touch(view: AccountView, event: CopyTouched) -> AccountView:
             if event.before > 0 and copy.is_wanted:
                 target = copy.target * Fraction(event.after, event.before)
                 goal = replace(copy.goal, target_numerator=target.numerator, target_denominator=target.denominator)
+                if goal.whole and view.rules >= PARTS_REST:
+                    goal = replace(goal, whole=Volume(max(0, goal.whole + event.after - event.before)))
                 copy = replace(copy, goal=goal, wait=None if copy.wait is Wait.REMAINDER else copy.wait)
             if copy.share:
                 ending = copy.ending if event.after else copy.ending or Reason.CLOSED_BY_HUMAN
                 copy = replace(copy, volume=Volume(event.after), ending=ending)
         case "stop":
             copy = replace(copy, pinned_stop=Price(event.after) if copy.goal.pins else None, applied=None)
+            if copy.goal.leader_stop is None and copy.goal.fixed_stop is None and view.rules >= PEOPLE_TRAIL:
+                copy = replace(copy, own_stop=Price(event.after) if event.after else None)
         case "target":
             copy = replace(copy, pinned_target=Price(event.after) if copy.goal.pins else None, applied=None)
+            if copy.goal.leader_target is None and copy.goal.fixed_target is None and view.rules >= PEOPLE_TRAIL:
+                copy = replace(copy, own_target=Price(event.after) if event.after else None)
+        case "trailing":
+            copy = replace(copy, pinned_trailing=bool(event.after) if copy.goal.pins else None, applied=None)
+        case "order":
+            copy = _with_order(view, copy, event)
         case _:
             pass
     return put(view, copy)
+
+
+def _with_order(view: AccountView, copy: Copy, event: CopyTouched) -> Copy:
+    """A copy whose resting order a person has amended: what he made of it is what it shall be, levels pinned."""
+    order = view.orders.get(copy.order) if copy.order is not None else None
+    goal, terms = copy.goal, copy.goal.terms
+    if order is None or terms is None or event.before <= 0:
+        return copy
+    shown = as_shown(order, terms)
+    target = copy.target * Fraction(event.after, event.before)
+    goal = replace(
+        goal,
+        target_numerator=target.numerator,
+        target_denominator=target.denominator,
+        whole=Volume(max(0, goal.whole + event.after - event.before)),
+        terms=shown,
+    )
+    copy = replace(copy, goal=goal, amended_to=shown)
+    price, sign = shown.limit_price if shown.limit_price is not None else shown.stop_price, copy.side.sign
+    if price is None or not goal.pins:
+        return copy
+    if shown.relative_stop != terms.relative_stop:
+        copy = replace(copy, pinned_stop=Price(price - sign * shown.relative_stop if shown.relative_stop else 0))
+    if shown.relative_target != terms.relative_target:
+        copy = replace(copy, pinned_target=Price(price + sign * shown.relative_target if shown.relative_target else 0))
+    return copy

@@ -25,7 +25,7 @@ from cmam.domain.levels import leader_levels, tighter, wanted_levels
 from cmam.domain.quantities import Price, Volume
 from cmam.domain.reasons import Reason, Verdict
 from cmam.domain.replacing import copied, replace, without
-from cmam.domain.rules import OWN_LEVELS
+from cmam.domain.rules import OWN_LEVELS, OWN_TRAILING
 from cmam.domain.sessions import is_open, next_open
 from cmam.domain.shares import rejoined
 from cmam.domain.view import AccountView, put, resolve
@@ -119,14 +119,23 @@ def take_decision(view: AccountView, event: ChangeDecided, at_us: int) -> Accoun
             is_early = soonest > at_us
             trailed_us = known.trailed_us if is_early else at_us
             copy = replace(copy, trailed_us=trailed_us, retry_at_us=soonest if is_early else 0)
-        case ChangeKind.PROTECTED if (copy.wait is not None or copy.position is None) and copy.change is not None:
-            levels = replace(copy.change, stop=change.stop, target=change.target, trailing=change.trailing)
-            copy = replace(copy, change=replace(levels, relative_stop=None, relative_target=None))
+            if view.rules >= OWN_TRAILING:
+                copy = _with_levels_of(copy, change)
+        case ChangeKind.PROTECTED:
+            copy = _with_levels_of(copy, change)
         case _:
             pass
     if event.wait is not None:
         copy = replace(copy, wait=event.wait, wait_until_us=event.wait_until_us)
     return put(view, copy)
+
+
+def _with_levels_of(copy: Copy, change: Change) -> Copy:
+    """A copy whose open still waits, or may come back, with the leader's levels of now."""
+    if copy.change is None or (copy.wait is None and copy.position is not None):
+        return copy
+    levels = replace(copy.change, stop=change.stop, target=change.target, trailing=change.trailing)
+    return replace(copy, change=replace(levels, relative_stop=None, relative_target=None))
 
 
 def _source_closed(view: AccountView, key: CopyKey) -> AccountView:
@@ -155,6 +164,12 @@ def forget(view: AccountView) -> AccountView:
 
 def _unpinned(view: AccountView, copy: Copy, goal: Goal) -> Copy:
     """A level that the leader changes again takes a person's pin away, but only to be tighter."""
+    if goal.leader_stop is not None or goal.fixed_stop is not None:
+        copy = replace(copy, own_stop=None) if copy.own_stop is not None else copy
+    if goal.leader_target is not None or goal.fixed_target is not None:
+        copy = replace(copy, own_target=None) if copy.own_target is not None else copy
+    if goal.trailing != copy.goal.trailing and copy.pinned_trailing is not None:
+        copy = replace(copy, pinned_trailing=None)
     spec = view.specs.get(copy.symbol)
     if spec is None or (copy.pinned_stop is None and copy.pinned_target is None):
         return copy
@@ -344,6 +359,8 @@ def settle(view: AccountView, event: IntentSettled, at_us: int) -> AccountView:
         if kind is CommandKind.AMEND_PROTECTION:
             command = intent.command
             copy = replace(copy, applied=Applied(command.stop, command.target, command.trailing))
+            if copy.goal.stop_set and view.rules >= OWN_TRAILING:
+                copy = _with_stop_taken(view, copy)
         if kind is CommandKind.AMEND_ORDER:
             copy = replace(copy, amended_to=terms_of(intent.command))
         if kind is CommandKind.CLOSE and copy.share:
@@ -364,6 +381,15 @@ def settle(view: AccountView, event: IntentSettled, at_us: int) -> AccountView:
     since_us = copy.trouble_us if copy.trouble else at_us
     copy = replace(copy, refusals=refusals, retry_at_us=at_us + delay, trouble=trouble, trouble_us=since_us)
     return put(view, copy)
+
+
+def _with_stop_taken(view: AccountView, copy: Copy) -> Copy:
+    """A copy whose broker has the stop that the leader set: from there on it trails by itself, and is not set again."""
+    spec = view.specs.get(copy.symbol)
+    if spec is None or copy.applied is None:
+        return copy
+    is_taken = wanted_levels(spec, copy.side, copy.goal, copy.open_price).stop == copy.applied.stop
+    return replace(copy, goal=replace(copy.goal, stop_set=False)) if is_taken else copy
 
 
 def _asked_again(view: AccountView, copy: Copy, event: IntentSettled, at_us: int) -> tuple[int, int]:

@@ -22,6 +22,7 @@ from cmam.domain.holdings import explained
 from cmam.domain.ids import LinkId
 from cmam.domain.reasons import Reason
 from cmam.domain.replacing import replace
+from cmam.domain.rules import PARTS_REST
 from cmam.domain.trades import BalanceChange
 from cmam.domain.view import AccountView, GuardDay, Latch, put
 
@@ -176,16 +177,23 @@ def release(view: AccountView, event: CopiesReleased) -> AccountView:
     if event.close:
         view = close_copies(view, event.links, Reason.RELEASED)
     for link in event.links:
-        view = end_resting(view, link, Reason.RELEASED)
+        view = end_resting(view, link, Reason.RELEASED, also_parts=not event.keep_pendings)
     return replace(view, copies={**view.copies, **kept})
 
 
-def end_resting(view: AccountView, link: LinkId, reason: Reason = Reason.CLOSED_BY_GUARD) -> AccountView:
-    """Let no copy of a link rest on, nor wait for its open."""
+def end_resting(
+    view: AccountView, link: LinkId, reason: Reason = Reason.CLOSED_BY_GUARD, *, also_parts: bool = True
+) -> AccountView:
+    """Let no copy of a link rest on, nor wait for its open; of one that has filled in part only the rest ends."""
     copies = dict(view.copies)
+    is_new = view.rules >= PARTS_REST
     for key, copy in view.copies.items():
+        retry_at_us = 0 if is_new else copy.retry_at_us  # what was refused before is no reason to wait with a cancel
         if copy.link == link and copy.position is None:
             zero = Fraction(0)
             goal = replace(copy.goal, terms=None, target_numerator=zero.numerator, target_denominator=zero.denominator)
-            copies[key] = replace(copy, goal=goal, wait=None, ending=copy.ending or reason)
+            ending = copy.ending or reason
+            copies[key] = replace(copy, goal=goal, wait=None, ending=ending, retry_at_us=retry_at_us)
+        elif copy.link == link and is_new and also_parts and copy.goal.terms is not None and not copy.ended_order:
+            copies[key] = replace(copy, goal=replace(copy.goal, terms=None), retry_at_us=0)
     return replace(view, copies=copies)

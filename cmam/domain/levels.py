@@ -14,6 +14,7 @@ from cmam.domain.events import Goal
 from cmam.domain.policy import Policy
 from cmam.domain.quantities import Distance, Price, Side, ceil_to, floor_to
 from cmam.domain.replacing import replace
+from cmam.domain.rules import OWN_TRAILING
 from cmam.domain.symbols import DistanceIn, SymbolSpec
 
 
@@ -124,9 +125,13 @@ def is_off(wanted: Price | None, present: Price | None, tolerance: int) -> bool:
     return abs(wanted - present) > tolerance
 
 
-def merged(goal: Goal, change: Change, spec: SymbolSpec, policy: Policy) -> Goal:
-    """A goal with the leader's levels of now; a widened stop stays until he moves the one that it stands for."""
+def merged(goal: Goal, change: Change, spec: SymbolSpec, policy: Policy, rules: int) -> Goal:
+    """A goal with the leader's levels of now; a widened stop stays until he moves the one that it stands for.
+
+    A guaranteed stop does not trail.
+    """
     asked = plan(change, spec, policy)
+    may_trail = policy.copy_trailing and not policy.reverse and not (rules >= OWN_TRAILING and goal.guaranteed)
     is_wide = goal.wide_of is not None and asked.stop == goal.wide_of
     return replace(
         goal,
@@ -134,7 +139,7 @@ def merged(goal: Goal, change: Change, spec: SymbolSpec, policy: Policy) -> Goal
         leader_stop=goal.leader_stop if is_wide else asked.stop,
         wide_of=goal.wide_of if is_wide else None,
         leader_target=asked.target,
-        trailing=change.trailing and policy.copy_trailing and asked.has_stop and not policy.reverse,
+        trailing=change.trailing and may_trail and asked.has_stop,
         fixed_stop=goal.fixed_stop if goal.wide and asked.fixed_stop is not None else asked.fixed_stop,
         fixed_target=asked.fixed_target,
         is_exact=True,

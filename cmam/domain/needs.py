@@ -15,7 +15,8 @@ from cmam.domain.copies import Applied, Copy, CopyKey, IntentState
 from cmam.domain.events import Health, Terms
 from cmam.domain.levels import is_off, tighter, wanted_levels
 from cmam.domain.quantities import Distance, Price, Side, Volume, ceil_to
-from cmam.domain.rules import PARTS_FILL_ON
+from cmam.domain.replacing import replace
+from cmam.domain.rules import ONE_SHARE_TARGETS, PARTS_FILL_ON
 from cmam.domain.shares import is_untold, pooled_excess, shares_of
 from cmam.domain.symbols import SymbolSpec
 from cmam.domain.trades import Order, OrderType, Position, TimeInForce
@@ -201,7 +202,8 @@ def levels_of(spec: SymbolSpec, copy: Copy, position: Position) -> Wanted:
     """The levels that a copy should show now."""
     goal = copy.goal
     found = wanted_levels(spec, copy.side, goal, copy.open_price)
-    stop, target = found.stop, found.target
+    stop = found.stop if found.stop is not None else copy.own_stop
+    target = found.target if found.target is not None else copy.own_target
     if goal.pins and copy.pinned_stop is not None:
         stop = copy.pinned_stop or None
     if goal.pins and copy.pinned_target is not None:
@@ -209,11 +211,15 @@ def levels_of(spec: SymbolSpec, copy: Copy, position: Position) -> Wanted:
     if position.trailing and goal.trailing and stop is not None:
         is_new = goal.stop_set and (copy.applied is None or copy.applied.stop != stop)
         stop = stop if is_new else tighter(copy.side, stop, position.stop)
+    trailing = goal.trailing
+    if goal.pins and copy.pinned_trailing is not None:
+        trailing = copy.pinned_trailing
+        stop = tighter(copy.side, stop, position.stop) if trailing else stop
     if goal.close_only and stop is not None:
         stop = tighter(copy.side, stop, position.stop)
     if position.guaranteed:
         stop = tighter(copy.side, stop, position.stop)  # nobody may take a guaranteed stop away, or farther
-    return Wanted(stop, target, goal.trailing and stop is not None and not position.guaranteed)
+    return Wanted(stop, target, trailing and stop is not None and not position.guaranteed)
 
 
 def _amendment(view: AccountView, copy: Copy, position: Position) -> Command | None:
@@ -254,8 +260,15 @@ def _net_levels(view: AccountView, spec: SymbolSpec, copy: Copy, position: Posit
     stop = None
     if len(stops) == len(found):
         stop = min(stops) if position.side is Side.BUY else max(stops)
-    target = found[0].target if len(found) == 1 else None
-    return Wanted(stop, target, found[0].trailing if len(found) == 1 else False)
+    is_only = len(found) == 1
+    if view.rules >= ONE_SHARE_TARGETS:
+        # A target that closes the net would close the shares of the other side too, which have reached none.
+        is_only = is_only and not any(
+            share.volume > 0 and share.side is not position.side for share in shares_of(view, copy.symbol)
+        )
+    target = found[0].target if is_only else None
+    trails = found[0].trailing if len(found) == 1 else all(share.pinned_trailing for share in shares)
+    return Wanted(stop, target, trails)
 
 
 # --- pending orders -----------------------------------------------------------------------------------------------
@@ -281,28 +294,27 @@ def _of_order(view: AccountView, copy: Copy, under_way: set[CommandKind]) -> Ite
 
 def shows(order: Order, terms: Terms) -> bool:
     """Whether a resting order is as it should be."""
+    return as_shown(order, terms) == replace(terms, expires_ms=terms.expires_ms or None)
+
+
+def as_shown(order: Order, terms: Terms) -> Terms:
+    """The terms as a resting order shows them, levels as distances from its price."""
     price = order.limit_price if order.limit_price is not None else order.stop_price
     stop, target = order.relative_stop, order.relative_target
     if stop is None and order.stop is not None and price is not None:
         stop = Distance(abs(price - order.stop))
     if target is None and order.target is not None and price is not None:
         target = Distance(abs(price - order.target))
-    return (
-        order.volume,
-        order.limit_price if terms.type is OrderType.LIMIT else None,
-        order.stop_price if terms.type is not OrderType.LIMIT else None,
-        stop,
-        target,
-        order.trailing,
-        order.expires_ms or None,
-    ) == (
-        terms.volume,
-        terms.limit_price if terms.type is OrderType.LIMIT else None,
-        terms.stop_price if terms.type is not OrderType.LIMIT else None,
-        terms.relative_stop,
-        terms.relative_target,
-        terms.trailing,
-        terms.expires_ms or None,
+    is_limit = terms.type is OrderType.LIMIT
+    return replace(
+        terms,
+        volume=order.volume,
+        limit_price=order.limit_price if is_limit else terms.limit_price,
+        stop_price=terms.stop_price if is_limit else order.stop_price,
+        relative_stop=stop,
+        relative_target=target,
+        trailing=order.trailing,
+        expires_ms=order.expires_ms or None,
     )
 
 

@@ -17,6 +17,7 @@ from cmam.domain.opening import Draft, first_reason
 from cmam.domain.policy import Policy
 from cmam.domain.quantities import Price, Volume
 from cmam.domain.reasons import Reason, Verdict
+from cmam.domain.rules import ADDS_FOLLOW_CLOSES
 from cmam.domain.sizing import fraction_text
 from cmam.domain.trades import OrderType
 from cmam.domain.view import AccountView
@@ -139,10 +140,32 @@ def in_flight_of(view: AccountView, copy: Copy) -> int:
     )
 
 
+def closing_of(view: AccountView, copy: Copy) -> int:
+    """What closes on their way will take off a copy, as far as they have not yet."""
+    closes = (intent for intent in view.intents_of(copy.key) if intent.command.kind is CommandKind.CLOSE)
+    return sum(max(0, intent.command.volume - intent.filled) for intent in closes)
+
+
+def _after_the_close(draft: Draft, copy: Copy, goal: Goal) -> Decision:
+    """A part of the copy is being closed: what the add lacks is known once that is done."""
+    return Decision(
+        verdict=Verdict.COPY,
+        symbol=draft.view.specs.get(copy.symbol),
+        side=copy.side,
+        goal=goal,
+        working=tuple(draft.working),
+        not_after_us=draft.not_after_us,
+        wait=Wait.REMAINDER,
+        wait_until_us=draft.not_after_us,
+    )
+
+
 def add_now(draft: Draft, copy: Copy, grown: Fraction) -> Decision:
     """Let a copy grow to an exact target: an add is an open for every gate and guard."""
     draft.copy, draft.is_add = copy, True
     draft.note("target", fraction_text(grown / 100), f"units; {fraction_text(copy.target / 100)} before")
+    if draft.view.rules >= ADDS_FOLLOW_CLOSES and copy.position is not None and closing_of(draft.view, copy):
+        return _after_the_close(draft, copy, retarget(copy.goal, grown, draft.change.after))
     draft.add_volume = grown - copy.volume - draft.view.unshown(copy) - in_flight_of(draft.view, copy)
     draft.note("missing", fraction_text(draft.add_volume / 100), "units, without what is held and in flight")
     found = patient(draft, first_reason(draft))

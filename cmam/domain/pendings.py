@@ -4,20 +4,22 @@ from __future__ import annotations
 
 from fractions import Fraction
 
+from cmam.domain.amounts import sized, whole_of_open
 from cmam.domain.changes import Change
 from cmam.domain.choices import LevelsMode, PendingOutside
-from cmam.domain.copies import Copy
-from cmam.domain.decision import Decision, retarget, skip
-from cmam.domain.events import Terms, Wait
+from cmam.domain.copies import Copy, CopyState
+from cmam.domain.decision import COPY_FINISHED, Decision, retarget, skip
+from cmam.domain.events import Goal, Terms, Wait
 from cmam.domain.hours import next_outside
-from cmam.domain.levels import leader_levels, merged
+from cmam.domain.levels import leader_levels, merged, plan
 from cmam.domain.needs import place_command
 from cmam.domain.opening import AMEND_RULES, OPEN_RULES, Draft, first_reason, pending_type
-from cmam.domain.opens import open_goal, patient, stand_back
+from cmam.domain.opens import closing_of, open_goal, patient, stand_back
 from cmam.domain.quantities import Distance, Price, Volume, units_text
 from cmam.domain.reasons import Reason, Verdict
 from cmam.domain.reductions import decide_closed
 from cmam.domain.replacing import replace
+from cmam.domain.rules import EXACT_ORDERS, FILLS_GO_ON, PARTS_REST, WIDENED_ORDERS
 from cmam.domain.symbols import SymbolSpec
 from cmam.domain.trades import OrderType
 from cmam.domain.view import AccountView
@@ -89,33 +91,70 @@ def place_now(draft: Draft) -> Decision:
 def decide_amended(draft: Draft, copy: Copy) -> Decision:
     """A resting copy becomes what the leader's order has become; where it cannot rest so, it is cancelled."""
     change = draft.change
-    if copy.position is not None or copy.leader_filled or copy.goal.terms is None:
+    is_part = copy.position is not None and draft.view.rules >= PARTS_REST
+    if (copy.position is not None and not is_part) or copy.leader_filled or copy.goal.terms is None:
         return Decision(verdict=Verdict.NONE, reason=Reason.ALREADY_THERE)
+    if is_part and copy.ended_order:
+        return _amended_ahead(change, copy)
+    rests_on = is_part
     draft.is_pending, draft.copy = True, copy
     spec = draft.view.specs.get(copy.symbol)
     if spec is None:
         return Decision(verdict=Verdict.NONE, reason=Reason.UNMAPPED_SYMBOL)
     exact = Fraction(copy.goal.whole * change.volume, copy.goal.leader_whole or change.volume or 1)
-    volume = spec.floor_volume(int(exact))
-    reason = _amend_reason(draft, spec, grows=volume > copy.goal.whole)
-    if volume > copy.goal.whole and (reason is not None or draft.volume < volume):
+    volume = on_step = spec.floor_volume(int(exact))
+    is_exact = draft.view.rules >= EXACT_ORDERS
+    present = copy.goal.terms.volume if is_exact else copy.goal.whole
+    reason = _amend_reason(draft, spec, grows=volume > present)
+    if volume > present and (reason is not None or draft.volume < volume):
         why = reason.value if reason is not None else "too large"
-        volume = copy.goal.whole
+        volume = present
         draft.working.clear()
         draft.note("volume", units_text(volume), f"a larger volume does not pass the gates of an open: {why}")
         reason = _amend_reason(draft, spec, grows=False)
+    if reason is None and draft.add_volume is not None and draft.view.rules >= WIDENED_ORDERS:
+        found = sized(draft)
+        reason = found if isinstance(found, Reason) else None
+        volume = min(volume, draft.volume)
     if reason is None and volume < spec.min_volume:
         reason = Reason.BELOW_MINIMUM
+    goal = retarget(copy.goal, Fraction(volume), change.volume)
+    whole = Volume(int(exact)) if is_exact and volume == on_step else volume  # else each amendment would round again
+    goal = replace(goal, terms=None, whole=whole, leader_whole=change.volume)
+    if rests_on and (reason is not None or volume <= copy.volume):  # what has filled is held, what rests ends
+        return Decision(verdict=Verdict.COPY, reason=reason, goal=goal, working=tuple(draft.working))
     if reason is not None:
         goal = replace(retarget(copy.goal, Fraction(0), Volume(0)), terms=None)
         return Decision(verdict=Verdict.COPY, reason=reason, goal=goal, working=tuple(draft.working))
-    terms = _terms(draft, volume)
-    goal = replace(
-        retarget(copy.goal, Fraction(volume), change.volume), terms=terms, whole=volume, leader_whole=change.volume
-    )
+    goal = replace(goal, terms=_terms(draft, volume))
+    if draft.view.rules >= WIDENED_ORDERS:
+        goal = _with_width(draft, goal)
     if goal == copy.goal:
         return Decision(verdict=Verdict.NONE, reason=Reason.ALREADY_THERE)
     return Decision(verdict=Verdict.COPY, volume=volume, goal=goal, working=tuple(draft.working))
+
+
+def _amended_ahead(change: Change, copy: Copy) -> Decision:
+    """Nothing of our order rests any more: what it filled is held ahead, and only the size of his counts.
+
+    What is too much of it is closed, what is missing is added once his order fills.
+    """
+    if change.volume == copy.goal.leader_whole:
+        return Decision(verdict=Verdict.NONE, reason=Reason.ALREADY_THERE)
+    exact = Fraction(copy.goal.whole * change.volume, copy.goal.leader_whole or change.volume or 1)
+    whole = Volume(int(exact))
+    goal = replace(retarget(copy.goal, Fraction(whole), change.volume), whole=whole, leader_whole=change.volume)
+    return Decision(verdict=Verdict.COPY, volume=whole, goal=goal)
+
+
+def _with_width(draft: Draft, goal: Goal) -> Goal:
+    """A goal that knows by how much the order's stop of now was widened, if at all."""
+    assert draft.plan is not None
+    wide = draft.stop if draft.add_volume is not None else None
+    fixed = draft.plan.fixed_stop
+    return replace(
+        goal, wide=wide, wide_of=draft.plan.stop if wide else None, fixed_stop=wide if wide and fixed else fixed
+    )
 
 
 def _amend_reason(draft: Draft, spec: SymbolSpec, *, grows: bool) -> Reason | None:
@@ -144,27 +183,85 @@ def decide_fill(draft: Draft, copy: Copy) -> Decision:
     """
     change, policy = draft.change, draft.policy
     spec = draft.view.specs.get(copy.symbol)
-    whole = copy.goal.leader_whole or change.after
-    target = Fraction(copy.goal.whole) * min(Fraction(1), Fraction(change.after, whole))
+    goes_on = draft.view.rules >= FILLS_GO_ON
+    if goes_on and copy.state is CopyState.WAITING and copy.wait in (Wait.QUOTES, Wait.RETRY):
+        return _open_instead(draft, copy, copy.wait)
+    if goes_on and copy.position is not None and (copy.state is CopyState.CLOSING or not copy.is_wanted):
+        return COPY_FINISHED
+    target = _filled(draft, copy)
     goal = retarget(copy.goal, target, change.after)
     if spec is not None:
-        goal = merged(goal, _with_levels(change), spec, policy)
-        if goal.wide and goal.leader_stop is not None and change.price is not None:
-            stop = Price(change.price - copy.side.sign * goal.wide)
-            goal = replace(goal, leader_stop=stop, wide_of=goal.leader_stop)
-    shift = goal.shift
-    if policy.levels is LevelsMode.SHIFT and copy.open_price is not None and change.price is not None:
-        shift = Distance(copy.open_price - change.price)
-    goal = replace(goal, is_exact=False, leader_price=change.price, shift=shift)
-    is_resting = copy.position is None or (copy.order is not None and not copy.ended_order)
+        goal = merged(goal, _with_levels(change), spec, policy, draft.view.rules)
+        goal = _widened(draft, copy, goal, spec)
+    if not (goes_on and copy.leader_filled):  # the shift is that of the first fills, for life
+        shift = goal.shift
+        if policy.levels is LevelsMode.SHIFT and copy.open_price is not None and change.price is not None:
+            shift = Distance(copy.open_price - change.price)
+        goal = replace(goal, leader_price=change.price, shift=shift)
+    goal = replace(goal, is_exact=False)
+    wait = _wait_of_fill(draft, replace(copy, goal=goal))
+    grace_us = 0 if wait is Wait.REMAINDER else policy.pending_grace_ms * 1_000
     return Decision(
         verdict=Verdict.COPY,
         volume=Volume(int(target)),
         goal=goal,
         not_after_us=draft.not_after_us,
-        wait=Wait.CANCEL if is_resting else None,
-        wait_until_us=draft.not_after_us + policy.pending_grace_ms * 1_000,
+        wait=wait,
+        wait_until_us=draft.not_after_us + grace_us,
     )
+
+
+def _widened(draft: Draft, copy: Copy, goal: Goal, spec: SymbolSpec) -> Goal:
+    """A stop that was widened for the order stays as wide from the fill, unless the leader's own is farther by now."""
+    change = draft.change
+    if not goal.wide or goal.leader_stop is None or change.price is None:
+        return goal
+    own, stop = goal.leader_stop, Price(change.price - copy.side.sign * goal.wide)
+    if draft.view.rules >= WIDENED_ORDERS:
+        own = plan(_with_levels(change), spec, draft.policy).stop or own
+        if (own - stop) * copy.side.sign <= 0:
+            return replace(goal, leader_stop=own, wide_of=None)
+    return replace(goal, leader_stop=stop, wide_of=own)
+
+
+def _open_instead(draft: Draft, copy: Copy, wait: Wait) -> Decision:
+    """Nothing of the copy ever rested: the fill is an open like any other, looked at as soon as that may be."""
+    goal = Goal(target_numerator=1, leader_volume=draft.change.after)
+    return Decision(
+        verdict=Verdict.COPY,
+        side=copy.side,
+        goal=goal,
+        not_after_us=draft.not_after_us,
+        wait=wait,
+        wait_until_us=draft.not_after_us,
+    )
+
+
+def _filled(draft: Draft, copy: Copy) -> Fraction:
+    """What a copy shall be of what its leader's order has filled: the same fraction of its own order.
+
+    One that went to market instead was sized by what had filled then, and grows in proportion.
+    """
+    change, goal = draft.change, copy.goal
+    if goal.whole or draft.view.rules < FILLS_GO_ON:
+        return Fraction(goal.whole) * min(Fraction(1), Fraction(change.after, goal.leader_whole or change.after))
+    before = change.before or goal.leader_volume
+    grown = copy.target * Fraction(change.after, before) if before > 0 else copy.target
+    return whole_of_open(draft, copy, Volume(before), grown)
+
+
+def _wait_of_fill(draft: Draft, copy: Copy) -> Wait | None:
+    """What a fill waits for: our order's end where that may rest still, else the add of what our order lacks."""
+    is_at_market = draft.view.rules >= FILLS_GO_ON and not copy.goal.whole
+    is_over = copy.position is not None and (copy.order is None or copy.ended_order)
+    if not is_over and not is_at_market:
+        return Wait.CANCEL
+    spec = draft.view.specs.get(copy.symbol)
+    if copy.position is None or spec is None or draft.view.rules < FILLS_GO_ON:
+        return copy.wait if is_at_market else None
+    left = copy.volume + draft.view.unshown(copy) - closing_of(draft.view, copy)
+    short = spec.floor_volume(int(copy.target - left))
+    return Wait.REMAINDER if short >= max(spec.step, spec.min_volume) else None
 
 
 def _with_levels(change: Change) -> Change:

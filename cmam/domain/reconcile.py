@@ -308,7 +308,8 @@ def _human(view: AccountView) -> Iterator[Finding]:
             text = f"position {number} is nobody's copy"
             yield _finding(FindingKind.HUMAN, Remedy.NOTHING, position=number, text=text)
     for copy in view.copies.values():
-        if copy.pinned_stop is not None or copy.pinned_target is not None:
+        pins = (copy.pinned_stop, copy.pinned_target, copy.pinned_trailing)
+        if any(pin is not None for pin in pins):
             text = "somebody moved its levels, and they stay so"
             yield _finding(FindingKind.HUMAN, Remedy.NOTHING, copy, position=copy.position, text=text)
 

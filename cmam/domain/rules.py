@@ -24,5 +24,47 @@ what deals have added counts as held, whatever the position shows."""
 PARTS_FILL_ON = 2
 """An open of unknown outcome of which a reconcile shows a part may be filling still: its rest is not opened again."""
 
-RULES = 2
+FILLS_GO_ON = 3
+"""What the leader's order fills once ours is over, or never rested, is an add or an open, and never a reason to close
+what it has filled before; the shift stays that of the first fills, and a copy that is being closed is not revived."""
+
+PARTS_REST = 3
+"""What is left of a copied order that has filled in part is amended with the leader's, and ends where resting orders
+end; what a person moved of the part is a part of the whole."""
+
+OWN_TRAILING = 3
+"""A stop that the leader has set is taken once, and his trailing is no setting; a copy that cannot trail follows; an
+open that waits knows where his stop has trailed to."""
+
+WIDENED_ORDERS = 3
+"""A resting order's stop is widened, and its size shrunk, by the leader's stop of now."""
+
+CLOSES_ARE_TOLD = 3
+"""A close whose deals have closed all that it asked for is done, also where its position has grown meanwhile."""
+
+NETS_ARE_PINNED = 3
+"""A person's level on a net is respected as on any other position."""
+
+ONE_SHARE_TARGETS = 3
+"""A net has a target only while one share is all there is, on either side."""
+
+ORDERS_TOUCHED = 3
+"""What a person makes of a copied order that rests is respected, and is what fills."""
+
+LIFE_FROM_PLACING = 3
+"""The longest life of a resting order counts from its placing, not from its last amendment."""
+
+EXACT_ORDERS = 3
+"""A resting order that is amended in size stays the exact fraction, of which what rests is the part on the step."""
+
+PEOPLE_TRAIL = 3
+"""A person's trailing of a copy is his as a stop is, and a level of his stays where there is none to copy."""
+
+CLOSE_ONLY_KEEPS = 3
+"""Under a latch that only closes, no stop is taken away."""
+
+ADDS_FOLLOW_CLOSES = 3
+"""An add waits for the end of a close that is under way; ours that fills whole after a part of his is ahead of him."""
+
+RULES = 3
 """The newest."""

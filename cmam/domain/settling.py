@@ -23,7 +23,7 @@ from cmam.domain.needs import shows
 from cmam.domain.quantities import Volume
 from cmam.domain.reasons import Reason
 from cmam.domain.replacing import replace
-from cmam.domain.rules import PARTS_FILL_ON
+from cmam.domain.rules import CLOSES_ARE_TOLD, FILLS_GO_ON, PARTS_FILL_ON
 from cmam.domain.shares import MOVING, is_untold, shows_less
 from cmam.domain.trades import ExecutionKind, Order, OrderStatus, OrderType
 from cmam.domain.view import AccountView, put
@@ -114,12 +114,19 @@ def _by_refusal(view: AccountView, intent: Intent, fact: RequestRefused, now_us:
         return
     copy = view.copies.get(intent.key)
     may_retry = fact.is_temporary or (fact.error_code in CORRECTABLE and copy is not None and copy.refusals == 0)
+    may_retry = may_retry or _is_open_instead(view, copy, intent)
     delay = max(delay, RETRY_OPEN_US)
     if may_retry and copy is not None and copy.is_wanted and now_us + delay <= intent.not_after_us:
         yield IntentSettled(intent=intent.intent, outcome=Outcome.REFUSED, reason=fact.error_code, retry_in_us=delay)
         return
     yield IntentSettled(intent=intent.intent, outcome=Outcome.REFUSED, reason=fact.error_code)
     yield from _end_of_open(view, intent, Reason.REFUSED)
+
+
+def _is_open_instead(view: AccountView, copy: Copy | None, intent: Intent) -> bool:
+    """Whether an order that does not rest has been filled at the leader's: then his fill is an open like any other."""
+    is_fill = copy is not None and copy.leader_filled and copy.is_wanted and copy.position is None
+    return is_fill and intent.command.kind is CommandKind.PLACE and view.rules >= FILLS_GO_ON
 
 
 def _end_of_open(view: AccountView, intent: Intent, reason: Reason) -> Iterator[Event]:
@@ -134,9 +141,12 @@ def _by_execution(view: AccountView, intent: Intent, fact: ExecutionSeen) -> Ite
     order = fact.order
     code = fact.error_code or fact.kind.value
     if fact.kind in (ExecutionKind.ORDER_REJECTED, ExecutionKind.ORDER_CANCEL_REJECTED):
-        yield IntentSettled(intent=intent.intent, outcome=Outcome.REFUSED, reason=code)
+        is_instead = _is_open_instead(view, view.copies.get(intent.key), intent)
+        delay = RETRY_OPEN_US if is_instead else 0
+        yield IntentSettled(intent=intent.intent, outcome=Outcome.REFUSED, reason=code, retry_in_us=delay)
         is_range = intent.command.order_type is OrderType.MARKET_RANGE
-        yield from _end_of_open(view, intent, Reason.SLIPPAGE if is_range else Reason.REFUSED)
+        if not is_instead:
+            yield from _end_of_open(view, intent, Reason.SLIPPAGE if is_range else Reason.REFUSED)
         return
     match intent.command.kind:
         case CommandKind.OPEN | CommandKind.ADD:
@@ -180,11 +190,13 @@ def _by_reduction(view: AccountView, fact: ExecutionSeen) -> Iterator[Event]:
 
 
 def _is_closed_by(view: AccountView, intent: Intent, fact: ExecutionSeen) -> bool:
-    """Whether an execution of a close's own is its end. A share's is told by its deals: its net moves for others too.
+    """Whether an execution of a close's own is its end. Its deals tell, for its position may have grown meanwhile.
 
     Only a fill that came without its deal is told by the net, where no other request may have moved it.
     """
     copy = view.copies.get(intent.key)
+    if view.rules >= CLOSES_ARE_TOLD and intent.filled >= intent.command.volume > 0:
+        return True
     if copy is None or not copy.share or intent.filled >= intent.command.volume:
         return has_closed(view, intent)
     is_bare = fact.kind is ExecutionKind.ORDER_FILLED and fact.deal is None
@@ -265,8 +277,7 @@ def _by_reconcile(view: AccountView, intent: Intent, fact: Reconciled, now_us: i
     is_proof = fact.looked_up and now_us - intent.moved_us >= fact.settle_us
     match intent.command.kind:
         case CommandKind.OPEN | CommandKind.PLACE:
-            is_careful = view.rules >= PARTS_FILL_ON
-            yield from _open_by_reconcile(copy, intent, fact, now_us, is_proof=is_proof, is_careful=is_careful)
+            yield from _open_by_reconcile(view, copy, intent, fact, now_us, is_proof=is_proof)
         case CommandKind.ADD:
             order = _past_order(intent, fact)
             if order is not None and order.status is not OrderStatus.ACCEPTED:
@@ -322,8 +333,9 @@ def _may_fill_on(copy: Copy, intent: Intent, fact: Reconciled, *, is_proof: bool
 
 
 def _open_by_reconcile(
-    copy: Copy | None, intent: Intent, fact: Reconciled, now_us: int, *, is_proof: bool, is_careful: bool
+    view: AccountView, copy: Copy | None, intent: Intent, fact: Reconciled, now_us: int, *, is_proof: bool
 ) -> Iterator[Event]:
+    is_careful = view.rules >= PARTS_FILL_ON
     if is_careful and copy is not None and _may_fill_on(copy, intent, fact, is_proof=is_proof):
         return
     if copy is not None and (copy.position is not None or (copy.order is not None and not copy.ended_order)):
@@ -331,8 +343,10 @@ def _open_by_reconcile(
         return
     order = _past_order(intent, fact)
     if order is not None and order.status in ENDED_ORDER and order.executed_volume == 0:
-        yield IntentSettled(intent=intent.intent, outcome=Outcome.REFUSED, reason=order.status.value)
-        if copy is not None:
+        is_instead = _is_open_instead(view, copy, intent)
+        delay = RETRY_OPEN_US if is_instead else 0
+        yield IntentSettled(intent=intent.intent, outcome=Outcome.REFUSED, reason=order.status.value, retry_in_us=delay)
+        if copy is not None and not is_instead:
             yield CopyFinished(link=copy.link, source=copy.source, reason=Reason.REFUSED)
         return
     if order is not None and order.status is OrderStatus.FILLED and is_proof:
@@ -350,7 +364,8 @@ def _open_by_reconcile(
         and copy.is_wanted
         and not copy.leader_filled
     )
-    if may_repeat and copy is not None and copy.goal.priced:
+    is_fill = copy is not None and now_us <= copy.not_after_us and _is_open_instead(view, copy, intent)
+    if is_fill or (may_repeat and copy is not None and copy.goal.priced):
         yield IntentSettled(intent=intent.intent, outcome=Outcome.ABSENT, retry_in_us=1)
         return
     yield IntentSettled(intent=intent.intent, outcome=Outcome.ABSENT)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from cmam.domain.booking import PROTECTION_US
+from cmam.domain.commands import CommandKind
 from cmam.domain.copies import Copy, IntentState
 from cmam.domain.events import AlertHealed, AlertRaised, CopyOverdue, Event, GuardRearmed, Health, IntentOverdue, Wait
 from cmam.domain.restless import restless
@@ -86,6 +87,26 @@ def _next_repeat(copy: Copy, now_us: int) -> int:
     return copy.trouble_us + ((now_us - copy.trouble_us) // REPEAT_US + 1) * REPEAT_US
 
 
+_REFUSED = {
+    CommandKind.CLOSE: "close",
+    CommandKind.ADD: "close",
+    CommandKind.CANCEL: "cancel the order of",
+    CommandKind.AMEND_PROTECTION: "move the levels of",
+    CommandKind.AMEND_ORDER: "amend the order of",
+}
+"""What is refused, in words; an add only where a netted share gives up what it held against the net."""
+
+
+def _refusal(copy: Copy, since: str) -> str:
+    """Which copy, what is refused and with which code, since when, and what stands meanwhile."""
+    kind, _, code = copy.trouble.partition(": ")
+    which = f"the copy of {copy.leader_symbol} {copy.source}"
+    text = f"The broker refuses to {_REFUSED.get(CommandKind(kind), kind)} {which}: {code}{since}"
+    if kind == CommandKind.AMEND_PROTECTION:
+        return f"protection_refused: {text}; its old levels stand, and cmam asks again."
+    return f"{text}; cmam asks again."
+
+
 def _alerts(view: AccountView, now_us: int) -> Iterator[Event]:
     """Refusals of what lowers risk are told to a person at once, and taken back when they are over."""
     wanted: dict[str, str] = {}
@@ -93,9 +114,7 @@ def _alerts(view: AccountView, now_us: int) -> Iterator[Event]:
         if copy.trouble:
             minutes = (now_us - copy.trouble_us) // REPEAT_US * (REPEAT_US // 60_000_000)
             since = f", for {minutes} minutes or more" if minutes else ""
-            wanted[f"{TROUBLE}{copy.link} {copy.source}"] = (
-                f"The broker refuses to {copy.trouble} for {copy.leader_symbol}{since}; cmam asks again."
-            )
+            wanted[f"{TROUBLE}{copy.link} {copy.source}"] = _refusal(copy, since)
     for kind, text in wanted.items():
         if view.alerts.get(kind) != text:
             yield AlertRaised(kind=kind, text=text)

@@ -12,10 +12,18 @@ from cmam.domain.commands import CommandKind
 from cmam.domain.copies import Copy
 from cmam.domain.events import CopyTouched, Event, ExecutionSeen, Reconciled, StopOutSeen
 from cmam.domain.levels import wanted_levels
+from cmam.domain.needs import as_shown, shows
 from cmam.domain.quantities import Price
-from cmam.domain.rules import OWN_LEVELS, OWN_REQUESTS
+from cmam.domain.rules import (
+    NETS_ARE_PINNED,
+    ORDERS_TOUCHED,
+    OWN_LEVELS,
+    OWN_REQUESTS,
+    PARTS_REST,
+    PEOPLE_TRAIL,
+)
 from cmam.domain.shares import losses
-from cmam.domain.trades import ExecutionKind, OrderType
+from cmam.domain.trades import ExecutionKind, Order, OrderStatus, OrderType
 from cmam.domain.view import AccountView
 
 NEAR_TICKS = 10
@@ -30,11 +38,14 @@ def touches(before: AccountView, after: AccountView, fact: Event) -> Iterator[Ev
             was, now = (before.copies.get(key), after.copies.get(key)) if key is not None else (None, None)
             if was is not None and now is not None:
                 yield from _by_execution(before, after, was, now, fact)
+            if fact.deal is None and not fact.is_server_event and intent_of(before, fact) is None:
+                yield from _levels_of_nets(before, after)
         case Reconciled():
             for key, now in after.copies.items():
                 was = before.copies.get(key)
                 if was is not None:
                     yield from _by_reconcile(before, after, was, now, fact)
+            yield from _levels_of_nets(before, after)
         case _:
             return
 
@@ -45,7 +56,15 @@ def _by_execution(
     order = fact.order
     if order is not None and order.stop_out and now.volume < was.volume:
         yield StopOutSeen(link=now.link, source=now.source)
-    if was.position is None or intent_of(before, fact) is not None or now.share:
+    if intent_of(before, fact) is not None:
+        return
+    if not fact.is_server_event:
+        yield from _of_order(before, after, was, now)
+    if was.position is None:
+        return
+    if order is not None and order.status is OrderStatus.CANCELLED and not fact.is_server_event:
+        yield from _of_rest(before, was, now, order)
+    if now.share:
         return
     is_own_order = order is not None and order.order in (was.order, now.order)
     is_level = order is not None and order.type is OrderType.PROTECTION and fact.deal is not None
@@ -67,6 +86,32 @@ def _is_brokers_own(fact: ExecutionSeen, was: Copy, at_us: int) -> bool:
     is_bare = was.seen_stop is None and was.seen_target is None
     is_first = fact.kind is ExecutionKind.ORDER_ACCEPTED and is_bare
     return fact.is_server_event and (is_first or at_us <= was.levels_until_us)
+
+
+_PLACING = (CommandKind.PLACE, CommandKind.AMEND_ORDER, CommandKind.CANCEL)
+
+
+def _of_order(before: AccountView, after: AccountView, was: Copy, now: Copy) -> Iterator[CopyTouched]:
+    """Somebody amended a copied order that rests: it is his order's terms that are kept from then on."""
+    old = before.orders.get(was.order) if was.order is not None else None
+    new = after.orders.get(now.order) if now.order is not None else None
+    terms = now.goal.terms
+    if before.rules < ORDERS_TOUCHED or old is None or new is None or terms is None or old.order != new.order:
+        return
+    is_asked = any(intent.command.kind in _PLACING for intent in before.intents_of(was.key))
+    if not is_asked and not shows(new, terms) and as_shown(old, terms) != as_shown(new, terms):
+        yield CopyTouched(link=now.link, source=now.source, what="order", before=old.volume, after=new.volume)
+
+
+def _of_rest(before: AccountView, was: Copy, now: Copy, order: Order) -> Iterator[CopyTouched]:
+    """Somebody cancelled what was left of a copied order that had filled in part: that much of it is not made up."""
+    is_end = was.order == order.order and now.ended_order and not was.ended_order
+    is_ours = was.goal.terms is None or was.grace_over or was.leader_filled or was.replacing
+    is_ours = is_ours or any(intent.command.kind is CommandKind.CANCEL for intent in before.intents_of(was.key))
+    rest = order.volume - order.executed_volume
+    if before.rules >= PARTS_REST and is_end and not is_ours and rest > 0:
+        whole = now.volume + rest
+        yield CopyTouched(link=now.link, source=now.source, what="volume", before=whole, after=now.volume)
 
 
 _ADDING = (CommandKind.ADD, CommandKind.OPEN, CommandKind.PLACE)
@@ -101,7 +146,7 @@ def _explained(before: AccountView, was: Copy, now: Copy) -> bool:
 
 
 def _levels(before: AccountView, after: AccountView, was: Copy, now: Copy) -> Iterator[CopyTouched]:
-    """A level that moved without a request of ours, and without the broker trailing it."""
+    """A level that moved, or that trails or trails no more, without a request of ours or the broker trailing it."""
     kinds = {intent.command.kind for intent in before.intents_of(was.key)}
     position = after.positions.get(now.position) if now.position is not None else None
     if position is None or kinds & {CommandKind.AMEND_PROTECTION, CommandKind.OPEN, CommandKind.PLACE}:
@@ -109,6 +154,11 @@ def _levels(before: AccountView, after: AccountView, was: Copy, now: Copy) -> It
     ours = was.applied if before.rules >= OWN_LEVELS else None  # ours comes to light late where a clock was set back
     is_our_stop = ours is not None and now.seen_stop == ours.stop
     is_our_target = ours is not None and now.seen_target == ours.target
+    held = before.positions.get(position.position)
+    is_new = before.rules >= PEOPLE_TRAIL and held is not None and held.trailing is not position.trailing
+    if is_new and (ours is None or ours.trailing is not position.trailing):
+        after_it = int(position.trailing)
+        yield CopyTouched(link=now.link, source=now.source, what="trailing", before=1 - after_it, after=after_it)
     if was.seen_stop != now.seen_stop and not position.trailing and not is_our_stop:
         yield CopyTouched(
             link=now.link, source=now.source, what="stop", before=was.seen_stop or 0, after=now.seen_stop or 0
@@ -120,6 +170,10 @@ def _levels(before: AccountView, after: AccountView, was: Copy, now: Copy) -> It
 
 
 def _by_reconcile(before: AccountView, after: AccountView, was: Copy, now: Copy, fact: Reconciled) -> Iterator[Event]:
+    ended = [order for order in fact.past_orders if order.order == was.order and order.status is OrderStatus.CANCELLED]
+    for order in ended if was.position is not None else ():
+        yield from _of_rest(before, was, now, order)
+    yield from _of_order(before, after, was, now)
     if was.position is None or was.position != now.position or now.share or now.position not in after.positions:
         return
     stopped = {order.order for order in fact.past_orders if order.stop_out}
@@ -138,7 +192,7 @@ def _by_reconcile(before: AccountView, after: AccountView, was: Copy, now: Copy,
 def _is_elses(view: AccountView, copy: Copy, touched: CopyTouched) -> bool:
     """Whether a level that came to light after a cut is another than the one that our order carried to the broker."""
     spec, terms, paid = view.specs.get(copy.symbol), copy.goal.terms, copy.open_price
-    if spec is None or paid is None or not touched.after:
+    if spec is None or paid is None or not touched.after or touched.what == "trailing":
         return False  # one that is missing may not be set yet
     carried = wanted_levels(spec, copy.side, copy.goal, paid)
     ours = carried.stop if touched.what == "stop" else carried.target
@@ -147,6 +201,41 @@ def _is_elses(view: AccountView, copy: Copy, touched: CopyTouched) -> bool:
         sign = -copy.side.sign if touched.what == "stop" else copy.side.sign
         ours = None if distance is None else Price(paid + sign * distance)
     return ours is None or abs(touched.after - ours) > NEAR_TICKS * spec.tick
+
+
+def _levels_of_nets(before: AccountView, after: AccountView) -> Iterator[CopyTouched]:
+    """A stop or target of a net that somebody moved: it is that of each of its shares, until their leader moves his.
+
+    Told by the position itself, once no request of ours is under way and the broker sets none that an order carried.
+    """
+    if before.rules < NETS_ARE_PINNED or not after.is_netted():
+        return
+    busy = {intent.command.symbol for intent in before.intents.values()}
+    for number, now in after.positions.items():
+        was = before.positions.get(number)
+        shares = [share for share in after.copies.values() if share.share and share.position == number]
+        if was is None or not shares or now.symbol in busy or was.side is not now.side:
+            continue
+        if not all(_is_at_rest(before, after, share) for share in shares):
+            continue
+        ours = [share.applied for share in shares if share.applied is not None]
+        moved: list[tuple[str, int | None, int | None]] = []
+        if not now.trailing and all(one.stop != now.stop for one in ours):
+            moved.append(("stop", was.stop, now.stop))
+        if all(one.target != now.target for one in ours):
+            moved.append(("target", was.target, now.target))
+        if all(one.trailing is not now.trailing for one in ours):
+            moved.append(("trailing", int(was.trailing), int(now.trailing)))
+        for what, level, to in moved:
+            for share in shares if level != to else ():
+                yield CopyTouched(link=share.link, source=share.source, what=what, before=level or 0, after=to or 0)
+
+
+def _is_at_rest(before: AccountView, after: AccountView, share: Copy) -> bool:
+    """Whether a share was in its net already, and the broker sets no levels that an order of it carried."""
+    was = before.copies.get(share.key)
+    is_new = was is None or was.position != share.position or was.awaits_protection
+    return not (is_new or share.awaits_protection or after.at_us <= share.levels_until_us)
 
 
 def touches_of_nets(view: AccountView, fact: Event) -> Iterator[Event]:

@@ -48,6 +48,7 @@ from cmam.domain.needs import close_command, needed, place_command
 from cmam.domain.quantities import Volume
 from cmam.domain.reasons import Reason, Verdict
 from cmam.domain.replacing import replace
+from cmam.domain.rules import PARTS_REST
 from cmam.domain.settling import ATTEMPTS_MAX, SETTLE_US, settlements
 from cmam.domain.shares import cancelling, is_untold, net_of_ledger
 from cmam.domain.timing import ANSWER_US, due, lookup_due, next_due
@@ -314,7 +315,7 @@ class _Builder:
             return
         if copy.share and is_untold(self.view, copy.symbol):
             return  # what took the net away may be a request of ours; whoever it was is told by the next look
-        if copy.order is not None and copy.order in self.view.orders and copy.goal.terms is not None:
+        if self._rests_on(copy):
             # What is left of its pending order must not fill alone.
             self.enforce_cancel(copy)
         self._settle_all(key, "the position is gone")
@@ -323,10 +324,18 @@ class _Builder:
     def finish_cancelling(self, symbol: SymbolId) -> None:
         """End the shares of a net that cancel each other out."""
         for share in cancelling(self.view, symbol):
-            if share.order is not None and share.order in self.view.orders and share.goal.terms is not None:
+            if self._rests_on(share):
                 self.enforce_cancel(share)
             reason = share.ending or Reason.CLOSED_BY_LEADER
             self.add(CopyFinished(link=share.link, source=share.source, reason=reason))
+
+    def _rests_on(self, copy: Copy) -> bool:
+        """Whether a part of a copy's order rests, and its cancel is not under way."""
+        if copy.order is None or copy.order not in self.view.orders:
+            return False
+        if self.view.rules < PARTS_REST:
+            return copy.goal.terms is not None
+        return not any(intent.command.kind is CommandKind.CANCEL for intent in self.view.intents_of(copy.key))
 
     def enforce_cancel(self, copy: Copy) -> None:
         """Cancel what rests of a copy that is at its end."""

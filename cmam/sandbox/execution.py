@@ -142,9 +142,8 @@ def _cut(
     floor: Floor, account: Account, order: Order, parts: list[tuple[int, int]], permille: int
 ) -> tuple[list[tuple[int, int]], bool]:
     """Keep only a fraction of a fill, on the symbol's step; the order keeps wanting the rest."""
-    step = floor.symbol(account, order.symbol_id).step_volume
-    whole = order.volume * permille // 1000 // step * step
-    if whole <= 0 or whole >= order.volume:
+    whole = fills.part_of(floor, account, order, permille)
+    if whole == order.volume:
         return parts, False
     kept, left = [], whole
     for price, volume in parts:

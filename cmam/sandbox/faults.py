@@ -43,7 +43,8 @@ KINDS: dict[str, Kind] = {
     "error": Kind("requests are refused with `code`", {"code": "", "retry_after": "0"}),
     "reject": Kind("accepted orders end with ORDER_REJECTED and `code`", {"code": "NO_QUOTES"}),
     "partial-fill": Kind(
-        "orders are filled by `fraction` first; the `rest` is cancelled, or filled later",
+        "orders are filled by `fraction` first; the `rest` is cancelled, or filled later: of a resting order, as it "
+        "rests on",
         {"fraction": "0.5", "rest": "cancel"},
     ),
     "maintenance": Kind(

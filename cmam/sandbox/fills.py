@@ -36,6 +36,13 @@ def fill(floor: Floor, account: Account, order: Order, volume: int, price: int, 
         _reverse(floor, account, order, position, volume - closing, price, is_server)
 
 
+def part_of(floor: Floor, account: Account, order: Order, permille: int) -> int:
+    """So many thousandths of an order on its symbol's step; all of it where that is nothing."""
+    step = floor.symbol(account, order.symbol_id).step_volume
+    part = order.volume * permille // 1000 // step * step
+    return part if 0 < part < order.volume else order.volume
+
+
 def _reverse(
     floor: Floor, account: Account, order: Order, old: Position, volume: int, price: int, is_server: bool
 ) -> None:

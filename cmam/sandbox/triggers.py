@@ -11,9 +11,10 @@ from functools import partial
 from cmam.openapi._pb import OpenApiMessages_pb2 as messages
 from cmam.sandbox import fills, hours, margin, outcomes, units
 from cmam.sandbox.checks import netted_position
-from cmam.sandbox.floor import ORDER_EXPIRED, Floor
+from cmam.sandbox.floor import ORDER_CANCELLED, ORDER_EXPIRED, Floor
 from cmam.sandbox.ledger import (
     BUY,
+    CANCELLED,
     DOUBLE_OPPOSITE,
     DOUBLE_TRADE,
     EXPIRED,
@@ -132,7 +133,7 @@ def _stop_reached(order: Order, quote: Quote, is_tick: bool) -> bool:
 
 
 def _execute(floor: Floor, account: Account, order: Order, price: int) -> None:
-    """Fill a pending order whole, if there is money for it."""
+    """Fill a pending order whole, or in part where that fault strikes, if there is money for it."""
     symbol = floor.symbol(account, order.symbol_id)
     netted = netted_position(account, order.symbol_id)
     if netted is not None and order.position_id != netted.position_id:
@@ -151,7 +152,12 @@ def _execute(floor: Floor, account: Account, order: Order, price: int) -> None:
         if code:
             outcomes.reject(floor, account, order, code, is_server=True)
             return
-    fills.fill(floor, account, order, order.volume - order.executed, price)
+    left = order.volume - order.executed
+    cut = floor.faults.partial_fill(account.spec.ctid) if not order.executed else None
+    part = fills.part_of(floor, account, order, cut[0]) if cut is not None else left
+    fills.fill(floor, account, order, part, price)
+    if cut is not None and not cut[1] and part < left:
+        outcomes.withdraw(floor, account, order, CANCELLED, ORDER_CANCELLED, None, is_server=True)
 
 
 def _drop_placeholder(account: Account, order: Order) -> None:

@@ -8,6 +8,7 @@ NETTING = UNIT + "domain/test_netting.py"
 LEVELS = UNIT + "domain/test_levels.py"
 SIZES = UNIT + "domain/test_sizes.py"
 PENDINGS = UNIT + "domain/test_pendings.py"
+PARTS = UNIT + "domain/test_orders_in_parts.py"
 SYNC = UNIT + "domain/test_sync.py"
 GUARDS = UNIT + "domain/test_guards.py"
 GATES = UNIT + "domain/test_gates.py"
@@ -290,5 +291,33 @@ MUTATIONS = (
         "            self._is_outdated = True\n",
         "",
         ("tests/scenario/test_changed_symbols.py",),
+    ),
+    Mutation(
+        "the leader's next fill closes what a market copy holds",
+        "cmam/domain/pendings.py",
+        "    if goal.whole or draft.view.rules < FILLS_GO_ON:\n",
+        "    if True:\n",
+        (PARTS,),
+    ),
+    Mutation(
+        "what rests of a part outlives a latch",
+        "cmam/domain/latches.py",
+        "        elif copy.link == link and is_new and also_parts",
+        "        elif copy.link == link and is_new and False",
+        (PARTS,),
+    ),
+    Mutation(
+        "a stop that the leader set is set again and again",
+        "cmam/domain/intents.py",
+        "            if copy.goal.stop_set and view.rules >= OWN_TRAILING:\n",
+        "            if copy.goal.stop_set and not view.rules:\n",
+        (LEVELS,),
+    ),
+    Mutation(
+        "a person's stop on a net is moved back",
+        "cmam/domain/touching.py",
+        "    if before.rules < NETS_ARE_PINNED or not after.is_netted():\n",
+        "    if before.rules or not after.is_netted():\n",
+        (NETTING,),
     ),
 )

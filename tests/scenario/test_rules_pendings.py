@@ -169,3 +169,41 @@ def test_expiry_cancel_and_stop_limits_are_followed() -> None:
     book.go(25)
     assert [_resting(book, case.name) for case in cases] == [[], [], [], []]
     assert verify(book.log.read_all()).is_identical
+
+
+def test_an_order_of_the_leader_that_fills_in_parts_is_followed_to_its_end() -> None:
+    """40 % of his 43,000 fill, 17,000, and the rest after five seconds: by then each copy is on its way to market.
+
+    17,000 × 0.5 = 8,500 → 8,000 (Odd 8,400); all of it 21,500 → 21,000 (Odd 21,000). His first fill at 1.08003 is late
+    for the copies: their shift is the difference of the asks, + 0.00002 and + 0.00017, and stays that.
+    """
+    cases = [
+        Case("same", "Same", HALF),
+        Case("odd", "Odd", HALF),
+        Case("net", "Same", HALF, kind="netted"),
+        Case("one", "Same", {**HALF, "max_lots_open": "0.1"}),
+    ]
+    book = Rulebook(cases, fill_delay_ms=5_000)
+    book.begin()
+    person = book.person
+    book.broker.set_fault("partial-fill", {"fraction": "0.4", "rest": "fill", "account": str(book.leader)})
+    person.place(LIMIT, 43_000 * UNIT, price=1.08003, stopLoss=1.07213)
+    book.go()
+    book.price("EURUSD", "1.07995")
+    book.run(3)  # no tick, which would fill the rest
+    assert person.holds(book.leader)[0].volume == 17_000 * UNIT
+    book.go(25)
+    assert person.holds(book.leader)[0].volume == 43_000 * UNIT
+    assert {case.name: book.volumes(case.name) for case in cases} == {
+        "same": [21_000 * UNIT],
+        "odd": [21_000 * UNIT],
+        "net": [21_000 * UNIT],
+        "one": [8_000 * UNIT],
+    }
+    assert [book.levels(name)[0][1] for name in ("same", "odd", "net")] == [1.07215, 1.0723, 1.07215]
+    (held,) = person.holds(book.leader)
+    person.close(held.position, held.volume)
+    book.go(20)
+    assert all(book.held(case.name) == [] == _resting(book, case.name) for case in cases)
+    assert verify(book.log.read_all()).is_identical
+    assert book.stepper.failures == []

@@ -112,7 +112,7 @@ class StopOutSeen(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CopyTouched(Event):
-    """Somebody else changed a copy: `what` is volume, stop, target or order. It is respected, and never undone."""
+    """Somebody else changed a copy: `what` is volume, stop, target, trailing or order. It is respected, not undone."""
 
     TOPIC: ClassVar[str] = "account.copy_touched"
     IS_DERIVED: ClassVar[bool] = True

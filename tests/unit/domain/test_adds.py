@@ -243,3 +243,33 @@ def test_two_parts_of_one_moment_whose_events_both_show_the_end_are_all_there_is
     pair.passes(1_000_000)
     pair.grows(3 * LOT, 6 * LOT)
     assert [(intent.command.kind, intent.command.volume) for intent in pair.waiting] == [(CommandKind.ADD, LOT)]
+
+
+def test_a_close_that_an_add_overtook_is_followed_by_the_close_of_the_rest_at_once() -> None:
+    """The leader closes while an add is on its way: that fills first, the close takes a lot, the rest goes at once."""
+    pair = Pair()
+    pair.opens()
+    pair.answer()
+    pair.grows(LOT, 2 * LOT)
+    pair.closes(2 * LOT)
+    pair.answer()
+    assert [command.kind.value for command in pair.commands] == ["open", "add", "close", "close"]
+    assert pair.held == {}
+
+
+def test_an_add_waits_for_the_end_of_a_close_that_is_under_way() -> None:
+    """The leader halves and grows back at once: ours is closed by half and added to; a refused close needs neither."""
+    for is_refused in (False, True):
+        pair = opened()
+        pair.reduces(LOT, LOT // 2)
+        pair.grows(LOT // 2, LOT)
+        assert [command.kind for command in pair.commands[1:]] == [CommandKind.CLOSE]
+        if is_refused:
+            pair.refuse("MARKET_CLOSED", temporary=True)
+        for _ in range(3):
+            pair.answer()
+            pair.passes(1_100_000)
+        (held,) = pair.held.values()
+        assert (held.volume, pair.copy.target, pair.waiting) == (LOT, LOT, [])
+        asked = [] if is_refused else [CommandKind.ADD]
+        assert [command.kind for command in pair.commands[2:]] == asked

@@ -3,17 +3,27 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
+from cmam.domain.choices import Reaction
 from cmam.domain.commands import CommandKind
-from cmam.domain.events import ExecutionSeen, Health, HealthChanged, IntentOverdue, TrailingStopMoved
+from cmam.domain.events import (
+    CopyTouched,
+    ExecutionSeen,
+    GuardTripped,
+    Health,
+    HealthChanged,
+    IntentOverdue,
+    TrailingStopMoved,
+)
 from cmam.domain.ids import DealId, OrderId
 from cmam.domain.quantities import Side, Volume
 from cmam.domain.reasons import Reason, Verdict
 from cmam.domain.symbols import DistanceIn
 from cmam.domain.trades import ExecutionKind, OrderStatus
-from tests.factories import LOT, Pair, a_change, a_quote, a_spec, a_view, price
+from tests.factories import LINK, LOT, Pair, a_change, a_quote, a_spec, a_view, price
 
 
 def opened(at: str | None = None, settings: dict[str, str] | None = None, **change: object) -> Pair:
@@ -340,6 +350,80 @@ def test_with_human_levels_leader_the_leaders_next_word_wins() -> None:
     assert levels(pair)[0] == price("1.097")
 
 
+def trailed_to(pair: Pair, stop: str) -> None:
+    """The follower's broker has trailed the copy's stop."""
+    (number,) = pair.held
+    pair.held[number] = replace(pair.held[number], stop=price(stop))
+    pair.fact(TrailingStopMoved(position=number, order=OrderId(1), stop=price(stop)))
+
+
+def by_hand(pair: Pair, **levels: object) -> None:
+    """A person changes the levels of the one copy at his terminal."""
+    pair.passes(5_000_000)
+    (number,) = pair.held
+    fields: dict[str, Any] = {**levels, "updated_ms": pair.now_us // 1_000}
+    pair.held[number] = replace(pair.held[number], **fields)
+    pair.fact(pair.protective(ExecutionKind.ORDER_REPLACED, pair.held[number], is_server=False, name="terminal"))
+    pair.answer()
+
+
+def shown(pair: Pair) -> tuple[int | None, int | None, bool]:
+    """Stop, target and trailing of the one position."""
+    (held,) = pair.held.values()
+    return held.stop, held.target, held.trailing
+
+
+def test_a_stop_that_a_person_lets_trail_goes_on_trailing() -> None:
+    """By hand, and on to 1.0985: a look and the leader's looser stop leave it; his tighter one is taken, and trails."""
+    pair = opened("1.10000", stop=price("1.095"), target=price("1.12"))
+    by_hand(pair, trailing=True)
+    trailed_to(pair, "1.0985")
+    pair.fact(pair.reconciled())
+    pair.answer()
+    for stop, then in (("1.096", "1.0985"), ("1.099", "1.099")):
+        pair.protects(stop=stop, target="1.12")
+        pair.answer()
+        assert shown(pair) == (price(then), price("1.12"), True)
+    assert [event.what for event, _ in pair.said if isinstance(event, CopyTouched)] == ["trailing"]
+
+
+def test_a_copy_that_a_person_lets_trail_no_more_stays_so_until_the_leader_speaks_of_it() -> None:
+    """Its stop stays where it stood; when the leader switches his own trailing off and on, it trails with him."""
+    pair = opened("1.10000", stop=price("1.095"), trailing=True)
+    trailed_to(pair, "1.0975")
+    by_hand(pair, trailing=False)
+    assert shown(pair) == (price("1.0975"), None, False)
+    pair.protects(stop="1.095", target="1.12", trailing=True)
+    pair.answer()
+    assert shown(pair) == (price("1.0975"), price("1.12"), False)
+    pair.protects(stop="1.095", target="1.12")
+    pair.protects(stop="1.095", target="1.12", trailing=True)
+    pair.answer()
+    assert shown(pair)[2]
+
+
+@pytest.mark.parametrize("setting", ["copy_sl", "copy_tp"])
+def test_what_is_not_copied_stays_as_a_person_set_it(setting: str) -> None:
+    """Also where the leader always wins: there is nothing of his that could."""
+    pair = opened("1.10000", {setting: "off", "human_levels": "leader"}, stop=price("1.095"), target=price("1.12"))
+    by_hand(pair, stop=price("1.097"), target=price("1.13"))
+    pair.protects(stop="1.096", target="1.125")
+    pair.answer()
+    own = setting == "copy_sl"
+    assert levels(pair) == ((price("1.097"), price("1.125")) if own else (price("1.096"), price("1.13")))
+
+
+def test_a_stop_of_a_persons_where_the_leader_has_none_is_his_until_the_leader_sets_one() -> None:
+    """`human_levels=leader`: nothing takes the only stop away; the leader's wins once he has one, and ends with it."""
+    pair = opened("1.10000", {"human_levels": "leader"})
+    by_hand(pair, stop=price("1.097"))
+    assert levels(pair)[0] == price("1.097")
+    for stop in ("1.096", None):
+        pair.protects(stop=stop, target="1.12")
+        pair.answer()
+        assert levels(pair)[0] == (price(stop) if stop else None)
+
+
 def test_a_trailing_copy_trails_itself_and_is_not_loosened() -> None:
     """The flag is copied; the leader's 2107 are facts; a new target keeps the stop that has trailed on."""
     pair = opened("1.10000", stop=price("1.095"), trailing=True)
@@ -354,6 +438,63 @@ def test_a_trailing_copy_trails_itself_and_is_not_loosened() -> None:
     pair.answer()
     pair.protects(stop="1.094", target="1.12", trailing=True)
     assert pair.commands[-1].stop == price("1.094")
+
+
+def test_a_stop_that_the_leader_set_is_taken_once_and_not_again_by_a_trailing_copy() -> None:
+    """He set 1.096, ours trailed on to 1.0985: neither his new target, nor a person's, brings 1.096 back."""
+    pair = opened("1.10000", {"human_levels": "leader"}, stop=price("1.095"), trailing=True)
+    pair.protects(stop="1.096", trailing=True)
+    pair.answer()
+    trailed_to(pair, "1.0985")
+    pair.protects(stop="1.096", target="1.12", trailing=True)
+    pair.answer()
+    assert levels(pair) == (price("1.0985"), price("1.12"))
+    (number,) = pair.held
+    pair.held[number] = replace(pair.held[number], target=price("1.13"), updated_ms=pair.now_us // 1_000)
+    pair.fact(pair.protective(ExecutionKind.ORDER_REPLACED, pair.held[number], is_server=False, name="terminal"))
+    pair.answer()
+    assert levels(pair) == (price("1.0985"), price("1.12"))
+    pair.protects(stop="1.094", target="1.12", trailing=True)
+    pair.answer()
+    assert levels(pair) == (price("1.094"), price("1.12"))
+
+
+@pytest.mark.parametrize("is_told", [True, False])
+def test_where_the_leaders_stop_has_trailed_to_is_no_setting_of_his(is_told: bool) -> None:
+    """His stop trailed to 1.0965, told or while nobody looked, and ours to 1.0975: his new target leaves ours there."""
+    pair = opened("1.10000", stop=price("1.095"), trailing=True)
+    if is_told:
+        assert pair.protects(stop="1.0965", trailing=True, trailed=True).reason is Reason.TRAILS_ITSELF
+    trailed_to(pair, "1.0975")
+    pair.protects(stop="1.0965", target="1.12", trailing=True, late=not is_told)
+    pair.answer()
+    assert levels(pair) == (price("1.0975"), price("1.12"))
+
+
+def test_a_copy_that_trails_no_more_keeps_what_it_has_trailed_to() -> None:
+    """The leader switches trailing off at his 1.098, ours is at 1.0985: it stays, until he sets his stop himself."""
+    pair = opened("1.10000", stop=price("1.095"), trailing=True)
+    trailed_to(pair, "1.0985")
+    pair.protects(stop="1.098", trailing=True, trailed=True)
+    for target in ("1.12", "1.13"):
+        pair.protects(stop="1.098", target=target)
+        pair.answer()
+        (held,) = pair.held.values()
+        assert (levels(pair), held.trailing) == ((price("1.0985"), price(target)), False)
+    pair.protects(stop="1.097", target="1.13")
+    pair.answer()
+    assert levels(pair) == (price("1.097"), price("1.13"))
+
+
+def test_a_guaranteed_stop_follows_a_leader_who_begins_to_trail() -> None:
+    """It cannot trail itself: with `copy_trailing` too, the leader's 2107 are stop moves from then on."""
+    pair = Pair(view=a_view((a_spec(gsl_distance=100),), limited_risk=True))
+    pair.opens(stop=price("1.09"))
+    pair.answer(at="1.10000")
+    pair.protects(stop="1.091", trailing=True)
+    pair.answer()
+    assert pair.protects(stop="1.093", trailing=True, trailed=True).verdict is Verdict.COPY
+    assert (pair.commands[-1].stop, pair.commands[-1].trailing) == (price("1.093"), False)
 
 
 def test_without_copy_trailing_the_leaders_moves_are_followed_in_steps() -> None:
@@ -379,7 +520,19 @@ def test_a_refused_amendment_keeps_the_old_level_and_is_tried_again() -> None:
     assert levels(pair)[0] == price("1.095")
     pair.passes(1_000_000)
     assert pair.waiting[-1].command.stop == price("1.099")
-    assert any("PROTECTION_IS_TOO_CLOSE" in text for text in pair.view.alerts.values())
+    (text,) = pair.view.alerts.values()
+    assert text.startswith("protection_refused: The broker refuses to move the levels of the copy of EURUSD pdw: ")
+    assert text.endswith("PROTECTION_IS_TOO_CLOSE_TO_MARKET; its old levels stand, and cmam asks again.")
+
+
+def test_under_a_latch_that_only_closes_no_stop_is_loosened_or_taken_away() -> None:
+    """The leader's looser stop is not taken, nor that he has none; his tighter one is, and his targets are."""
+    pair = opened("1.10000", stop=price("1.095"), target=price("1.12"))
+    pair.fact(GuardTripped(link=LINK, guard="daily_loss", reaction=Reaction.CLOSE_ONLY.value))
+    for stop, then in (("1.09", "1.095"), (None, "1.095"), ("1.097", "1.097"), (None, "1.097")):
+        pair.protects(stop=stop, target="1.13")
+        pair.answer()
+        assert levels(pair) == (price(then), price("1.13"))
 
 
 def test_nothing_to_amend_counts_as_done() -> None:

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from cmam.domain.account import CopyState
 from cmam.domain.changes import ChangeKind
 from cmam.domain.commands import CommandKind
-from cmam.domain.events import ChangeDecided, IntentDropped, RequestRefused
+from cmam.domain.events import ChangeDecided, CopyTouched, Health, HealthChanged, IntentDropped, RequestRefused
 from cmam.domain.ids import AccountId, PositionId, SourceKey, position_source
 from cmam.domain.quantities import Side, Volume
 from cmam.domain.reasons import Reason, Verdict
 from cmam.domain.shares import pooled_excess
-from cmam.domain.trades import AccountType
+from cmam.domain.trades import AccountType, ExecutionKind
 from cmam.domain.unasked import asking, freed, unasked
 from tests.factories import LOT, Pair, a_view, price
 
@@ -280,3 +282,74 @@ def test_a_netted_leaders_reversal_is_copied_on_either_kind_of_account(kind: Acc
     pair.wake()
     pair.answer()
     assert pair.net == -5_000_000
+
+
+# --- levels of a net --------------------------------------------------------------------------------------------------
+
+
+def test_a_persons_stop_on_a_net_is_pinned_until_the_leader_sets_a_tighter_one() -> None:
+    """By hand from 1.09001 to 1.095: a look leaves it, so do the leader's target and looser stop; 1.097 takes over."""
+    pair = Pair(view=a_view(kind=AccountType.NETTED))
+    pair.opens(stop=price("1.09"), target=price("1.12"))
+    pair.answer()
+    pair.passes(5_000_000)
+    (number,) = pair.held
+    pair.held[number] = replace(pair.held[number], stop=price("1.095"), updated_ms=pair.now_us // 1_000)
+    pair.fact(pair.protective(ExecutionKind.ORDER_REPLACED, pair.held[number], is_server=False, name="terminal"))
+    assert [event.what for event, _ in pair.said if isinstance(event, CopyTouched)] == ["stop"]
+    pair.fact(pair.reconciled())
+    pair.answer()
+    for stop, shown in (("1.09", "1.095"), ("1.08", "1.095"), ("1.097", "1.09701")):
+        pair.protects(stop=stop, target="1.13")
+        pair.answer()
+        assert (pair.held[number].stop, pair.held[number].target) == (price(shown), price("1.13001"))
+
+
+def test_a_persons_stop_that_came_while_nobody_looked_is_pinned_on_every_share() -> None:
+    """Two shares of one net, a cut line, his stop: the reconcile says so of both, and nothing is amended."""
+    pair = Pair(view=a_view(kind=AccountType.NETTED))
+    pair.opens(stop=price("1.09"))
+    pair.opens(stop=price("1.08"), source=SourceKey("pzz"), position=PositionId(999))
+    pair.answer()
+    pair.passes(5_000_000)
+    (number,) = pair.held
+    pair.held[number] = replace(pair.held[number], stop=price("1.095"), updated_ms=pair.now_us // 1_000)
+    asked = len(pair.sent)
+    pair.fact(pair.reconciled())
+    assert len([event for event, _ in pair.said if isinstance(event, CopyTouched)]) == 2
+    assert len(pair.sent) == asked
+
+
+def test_levels_that_a_shares_order_brought_while_the_line_was_cut_are_not_a_persons() -> None:
+    """The second share has just filled, and the broker sets the net to its stop unseen: nobody's pin, and amended."""
+    pair = Pair(view=a_view(kind=AccountType.NETTED))
+    pair.opens(stop=price("1.09"))
+    pair.answer()
+    pair.passes(5_000_000)
+    pair.opens(stop=price("1.095"), source=SourceKey("pzz"), position=PositionId(999))
+    accepted, filled, _ = pair.events_of(pair.lose()[0])
+    pair.hears([accepted, filled, HealthChanged(health=Health.DOWN)])
+    pair.passes(30_000_000)
+    pair.hears([pair.reconciled(), HealthChanged(health=Health.RECONCILED)])
+    assert not [event for event, _ in pair.said if isinstance(event, CopyTouched)]
+    pair.answer()
+    (held,) = pair.held.values()
+    assert (held.volume, held.stop) == (2 * LOT, price("1.09001"))
+
+
+def test_a_net_has_no_target_while_a_share_of_the_other_side_is_in_it() -> None:
+    """A target that closes the net would close the short share too: it goes as that opens, and comes as that closes."""
+    pair = Pair(view=a_view(kind=AccountType.NETTED))
+    pair.opens(stop=price("1.09"), target=price("1.12"))
+    pair.answer()
+    short = {"source": SourceKey("pzz"), "position": PositionId(999), "side": Side.SELL}
+    pair.opens(LOT // 2, stop=price("1.12"), target=price("1.05"), **short)
+    pair.answer()
+    pair.passes(3_000_000)
+    pair.answer()
+    (held,) = pair.held.values()
+    assert (held.volume, held.stop, held.target) == (LOT // 2, price("1.09001"), None)
+    pair.closes(LOT // 2, **short)
+    pair.answer()
+    (held,) = pair.held.values()
+    assert (held.volume, held.stop, held.target) == (LOT, price("1.09001"), price("1.12001"))

@@ -91,6 +91,21 @@ def test_expiry_is_the_leaders_instant_or_a_longest_life() -> None:
     assert without.commands[0].time_in_force is TimeInForce.GTC
 
 
+def test_the_longest_life_counts_from_the_placing() -> None:
+    """An hour, amended after 20 minutes and again four seconds before its end: the same instant, then no order."""
+    pair = placed({"pending_max_life": "1h"})
+    (first,) = pair.resting.values()
+    pair.passes(20 * 60_000_000)
+    pair.order(ChangeKind.ORDER_AMENDED, limit_price=price("1.08"))
+    pair.answer()
+    (amended,) = pair.resting.values()
+    assert (amended.limit_price, amended.expires_ms) == (price("1.08"), first.expires_ms)
+    pair.passes(40 * 60_000_000 - 4_000_000)
+    assert pair.order(ChangeKind.ORDER_AMENDED, limit_price=price("1.07")).reason is Reason.EXPIRED
+    pair.answer()
+    assert pair.resting == {}
+
+
 def test_reversed_a_limit_becomes_a_stop_at_the_same_price() -> None:
     """A buy limit at 1.09 becomes a sell stop at 1.09; a stop-limit cannot be reversed."""
     pair = Pair({"reverse": "on", "reverse_without_stop": "on"})
@@ -117,6 +132,21 @@ def test_an_amendment_is_complete() -> None:
     assert command.expires_ms == 1_600_000_900_000
     pair.answer()
     assert len(pair.sent) == 2
+
+
+def test_an_order_that_shrinks_and_grows_again_is_what_it_was() -> None:
+    """0.03 of his 1.0 lot, 0.015 → 0.01 of his half, and 0.03 again of the whole: rounded once, not twice."""
+    pair = placed({"volume.amount": "0.03"})
+    asked = []
+    for volume in (LOT // 2, LOT):
+        pair.order(ChangeKind.ORDER_AMENDED, volume=Volume(volume))
+        pair.answer()
+        asked.append(pair.commands[-1].volume)
+    assert asked == [100_000, 300_000]
+    pair.hears(pair.order_triggers(order_of(pair)))
+    pair.order_fills()
+    pair.passes(3_000_000)
+    assert (exposure(pair), pair.copy.target, pair.waiting) == (300_000, 300_000, [])
 
 
 def test_an_amendment_that_cannot_rest_cancels() -> None:

@@ -174,3 +174,14 @@ def test_a_reversal_of_something_never_copied_is_an_open() -> None:
     found = pair.tell(pair.change(ChangeKind.REVERSED, before=Volume(LOT)))
     assert found.verdict is Verdict.COPY
     assert pair.commands[0].volume == LOT
+
+
+def test_an_open_that_waits_goes_with_the_stop_that_has_trailed_meanwhile() -> None:
+    """Waiting for 2 pips, his stop trails from 1.095 to 1.0965: the copy opens with that one, 32 pips from 1.0997."""
+    pair = Pair({"wait_for_better": "2", "copy_trailing": "off"})
+    pair.opens(stop=price("1.095"), trailing=True)
+    pair.passes(1_000_000)
+    pair.protects(stop="1.0965", trailing=True, trailed=True)
+    pair.quotes["EURUSD"] = ("1.09960", "1.09970")
+    pair.passes(1_000_000)
+    assert pair.commands[-1].relative_stop == price("0.0032")

@@ -217,3 +217,30 @@ def test_without_delay_acceptance_and_fill_come_at_once() -> None:
     line = Bench(fill_delay_ms=0).login(LEADER)
     line.send(market_order(LEADER, 1, BUY, LOT))
     assert kinds([body for _, body, _ in line.inbox]) == [ACCEPTED, FILLED]
+
+
+@pytest.mark.parametrize("rest", ["fill", "cancel"])
+def test_a_resting_order_may_fill_in_part_too(bench: Bench, line: Line, rest: str) -> None:
+    """A part at the tick that reaches it; the rest at the next one, or cancelled by the server, which says so."""
+    (placed,) = line.trade(
+        messages.ProtoOANewOrderReq(
+            ctidTraderAccountId=LEADER, symbolId=1, orderType=2, tradeSide=BUY, volume=LOT, limitPrice=1.09
+        )
+    )
+    bench.broker.set_fault("partial-fill", {"fraction": "0.3", "rest": rest})
+    line.take()
+    bench.set_quote(LEADER, 1, 1.08980, 1.08990)
+    part, *more = line.take(2126)
+    assert (part.executionType, part.deal.filledVolume, part.order.orderId) == (
+        PARTIAL,
+        3_000_000,
+        placed.order.orderId,
+    )
+    if rest == "cancel":
+        assert [(event.executionType, event.isServerEvent) for event in more] == [(CANCELLED, True)]
+        assert more[0].order.executedVolume == 3_000_000
+        return
+    assert more == []
+    bench.set_quote(LEADER, 1, 1.08970, 1.08980)
+    (filled,) = line.take(2126)
+    assert (filled.executionType, filled.deal.filledVolume) == (FILLED, 7_000_000)
