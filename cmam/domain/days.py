@@ -95,6 +95,7 @@ def missed(view: AccountView, links: Iterable[LinkSettings], now_us: int) -> tup
         if link.policy.has_equity_guard
         and (day := view.days.get(link.link)) is not None
         and day.anchor is None
+        and not day.anew
         and now_us < day.next_us
     )
 

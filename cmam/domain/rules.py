@@ -24,5 +24,12 @@ what deals have added counts as held, whatever the position shows."""
 PARTS_FILL_ON = 2
 """An open of unknown outcome of which a reconcile shows a part may be filling still: its rest is not opened again."""
 
-RULES = 2
+WHOLE_ACCOUNT = 3
+"""A latch of the whole account cancels what rests for any of its links, lets no stop be loosened there, closes also an
+account that follows nobody, and sweeps it no longer than it stands itself."""
+
+DAYS_ANEW = 3
+"""A day that a person begins anew keeps the initial balance and the heights of all days."""
+
+RULES = 3
 """The newest."""
