@@ -31,5 +31,8 @@ account that follows nobody, and sweeps it no longer than it stands itself."""
 DAYS_ANEW = 3
 """A day that a person begins anew keeps the initial balance and the heights of all days."""
 
+CLOCK_CHANGES = 3
+"""Hours end where a zone's clock jumps over their end, and at both ends of an hour that comes twice."""
+
 RULES = 3
 """The newest."""

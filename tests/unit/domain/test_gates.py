@@ -153,6 +153,13 @@ def test_hours_lie_in_a_zone_and_may_wrap_midnight(hours: str, days: str, moment
         ("22:00-02:00", "mon", "2024-01-15T23:00", "2024-01-16T02:00"),
         ("00:00-24:00", "mon-fri", "2024-01-15T23:00", "2024-01-20T00:00"),
         ("always", "mon-fri", "2024-01-15T23:00", "2024-01-20T00:00"),
+        # New York's clock jumps from 02:00 to 03:00 on 2024-03-10 at 07:00 UTC: there ends a window until 02:30.
+        ("22:00-02:30 America/New_York", "all", "2024-03-10T05:00", "2024-03-10T07:00"),
+        # 01:30 comes twice on 2024-11-03, at 05:30 and at 06:30 UTC: each time hours until then end.
+        ("22:00-01:30 America/New_York", "all", "2024-11-03T05:00", "2024-11-03T05:30"),
+        ("22:00-01:30 America/New_York", "all", "2024-11-03T06:10", "2024-11-03T06:30"),
+        # Beirut has no midnight on 2024-03-31: Saturday ends at 01:00 on Sunday, 22:00 UTC.
+        ("00:00-24:00 Asia/Beirut", "sat", "2024-03-30T12:00", "2024-03-30T22:00"),
     ],
 )
 def test_hours_end_when_their_last_window_does(hours: str, days: str, now: str, end: str) -> None:
