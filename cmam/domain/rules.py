@@ -31,6 +31,18 @@ account that follows nobody, and sweeps it no longer than it stands itself."""
 DAYS_ANEW = 3
 """A day that a person begins anew keeps the initial balance and the heights of all days."""
 
+SANE_GROWTH = 3
+"""Growth counts in the leverage that sanity allows, and what opens late is held against all that the leader holds."""
+
+WIDENED_WHOLE = 3
+"""A widened stop shrinks a split volume as a whole, and within the link's own bounds."""
+
+FIXED_ON_TICK = 3
+"""Fixed distances of levels lie on the follower's tick in the request that opens."""
+
+PENDING_BY_RISK = 3
+"""A pending order without a stop is sized by `volume.without_stop`: it does not wait for one."""
+
 CLOCK_CHANGES = 3
 """Hours end where a zone's clock jumps over their end, and at both ends of an hour that comes twice."""
 
