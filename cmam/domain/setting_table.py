@@ -302,9 +302,9 @@ SETTINGS: tuple[Setting, ...] = (
     _row(
         "max_slippage",
         "max_slippage",
-        r.or_off(r.count),
+        r.or_off(r.points),
         "off",
-        "whole points above 0, or off",
+        f"whole points above 0 and at most {r.POINTS_MAX}, or off",
         "Open as a market range of this many points around the leader's price carried over.",
     ),
     _row(

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
 
-from cmam.domain.reading import count, or_off, positive, switch
+from cmam.domain.reading import POINTS_MAX, or_off, points, positive, switch
 
 COLUMNS = (
     "leader_symbol",
@@ -93,7 +93,7 @@ _READERS: dict[str, tuple[Callable[[str], Any], str]] = {
     "volume_amount": (positive, "a finite number above 0"),
     "min_volume": (positive, "lots above 0"),
     "max_volume": (positive, "lots above 0"),
-    "max_slippage": (or_off(count), "whole points above 0, or off"),
+    "max_slippage": (or_off(points), f"whole points above 0 and at most {POINTS_MAX}, or off"),
 }
 
 
