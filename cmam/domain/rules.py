@@ -34,6 +34,9 @@ DAYS_ANEW = 3
 SANE_GROWTH = 3
 """Growth counts in the leverage that sanity allows, and what opens late is held against all that the leader holds."""
 
+GROWTH_BOUNDED = 3
+"""What a copy has grown to is no more than `volume.max`, as what it opened with is."""
+
 WIDENED_WHOLE = 3
 """A widened stop shrinks a split volume as a whole, and within the link's own bounds."""
 

@@ -8,7 +8,7 @@ from cmam.domain.changes import LeaderMoney
 from cmam.domain.events import RulesBegan
 from cmam.domain.quantities import Side
 from cmam.domain.reasons import Reason, Verdict
-from tests.factories import LOT, Pair, a_leader_symbol, a_spec, a_view, price
+from tests.factories import LOT, Pair, a_leader_symbol, a_spec, a_view, price, some_settings
 
 OFF = {"margin_reserve": "off"}
 
@@ -29,6 +29,31 @@ def test_growth_by_a_multiplier_needs_no_sanity() -> None:
     pair.opens()
     pair.answer()
     assert pair.grows(LOT, 3 * LOT).volume == 36_200_000
+
+
+@pytest.mark.parametrize(
+    ("most", "whole", "grown", "reason"),
+    [
+        ("1", LOT, None, Reason.MAX_LOTS),
+        ("1.5", LOT, 5_000_000, None),
+        ("2", LOT, LOT, None),
+        ("0.4", 4_000_000, None, Reason.MAX_LOTS),
+    ],
+)
+def test_a_copy_grows_to_the_most_it_may_have(most: str, whole: int, grown: int | None, reason: Reason | None) -> None:
+    """The leader doubles his lot; `volume.max` bounds the copy, not each of its orders."""
+    pair = Pair({"volume.max": most, **OFF})
+    assert pair.opens().volume == whole
+    pair.answer()
+    found = pair.grows(LOT, 2 * LOT)
+    assert (found.reason, found.volume or None) == (reason, grown)
+    pair.answer()
+    assert [held.volume for held in pair.held.values()] == [whole + (grown or 0)]
+    pair.reduces(2 * LOT, LOT)
+    pair.answer()
+    pair.link = some_settings({**pair.settings, "ignore_new": "on"})
+    assert pair.grows(LOT, 2 * LOT).reason is Reason.IGNORE_NEW  # the state of the link comes first
+    assert [held.volume for held in pair.held.values()] == [(whole + (grown or 0)) // 2]
 
 
 @pytest.mark.parametrize("leader", ["EURUSD", "EURUSD.x"])
