@@ -82,10 +82,8 @@ def other_copier(draft: Draft) -> Reason | None:
 
 def symbol_listed(draft: Draft) -> Reason | None:
     """Whether the profile copies this symbol."""
-    name, policy = draft.change.symbol.name, draft.policy
-    if (policy.symbols_include and name not in policy.symbols_include) or name in policy.symbols_exclude:
-        return Reason.SYMBOL_EXCLUDED
-    return None
+    is_taken = draft.policy.takes(draft.change.symbol.name, rules=draft.view.rules)
+    return None if is_taken else Reason.SYMBOL_EXCLUDED
 
 
 def symbol(draft: Draft) -> Reason | Wait | None:

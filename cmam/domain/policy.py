@@ -33,6 +33,7 @@ from cmam.domain.choices import (
 )
 from cmam.domain.formula import Formula
 from cmam.domain.reading import Amount, Hours, LabelFilter, ResetAt, Rounding
+from cmam.domain.rules import LISTED_ANYHOW, RULES
 from cmam.domain.setting_table import SETTINGS, Setting
 from cmam.domain.table import SymbolRow
 from cmam.domain.trades import OrderType
@@ -174,6 +175,15 @@ class Policy:
         is_based = any(amount is not None and amount.is_percent for amount in of_anchor)
         return is_based or self.daily_loss is not None or self.daily_target is not None
 
+    def takes(self, leader_symbol: str, *, rules: int = RULES) -> bool:
+        """Whether the lists let a leader's symbol be copied, upper and lower case alike."""
+        if rules < LISTED_ANYHOW:
+            is_named = leader_symbol in self.symbols_include or not self.symbols_include
+            return is_named and leader_symbol not in self.symbols_exclude
+        name = leader_symbol.upper()
+        is_named = not self.symbols_include or name in map(str.upper, self.symbols_include)
+        return is_named and name not in map(str.upper, self.symbols_exclude)
+
     def row(self, leader_symbol: str) -> SymbolRow | None:
         """What the table says of a leader's symbol, upper and lower case alike."""
         return self.rows.get(leader_symbol.upper())
@@ -219,7 +229,7 @@ def _cross(policy: Policy, settings: Mapping[str, str]) -> tuple[BadSetting, ...
         fault("sl_offset", "off, as fixed_sl takes the stop's place")
     if policy.fixed_tp is not None and policy.tp_offset is not None:
         fault("tp_offset", "off, as fixed_tp takes the target's place")
-    both = set(policy.symbols_include) & set(policy.symbols_exclude)
+    both = set(map(str.upper, policy.symbols_include)) & set(map(str.upper, policy.symbols_exclude))
     if both:
         fault("symbols.exclude", f"symbols that symbols.include does not name ({', '.join(sorted(both))})")
     if policy.symbols_mapping is MappingMode.FILE and not policy.symbols_table:

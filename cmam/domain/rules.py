@@ -34,6 +34,9 @@ DAYS_ANEW = 3
 SANE_GROWTH = 3
 """Growth counts in the leverage that sanity allows, and what opens late is held against all that the leader holds."""
 
+LISTED_ANYHOW = 3
+"""Symbols are listed in upper or lower case alike, as in the symbol table."""
+
 GROWTH_BOUNDED = 3
 """What a copy has grown to is no more than `volume.max`, as what it opened with is."""
 
