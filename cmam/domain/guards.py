@@ -18,7 +18,7 @@ from cmam.domain.days import anchor_of, day_of, initial_of, peak_before
 from cmam.domain.equity import equity, equity_symbols, told_equity
 from cmam.domain.events import EquityPeaked, Event, GuardDayBegan, GuardInitialNamed, GuardTripped, Health
 from cmam.domain.ids import LinkId
-from cmam.domain.latches import day_begun, initial_named
+from cmam.domain.latches import BY_EQUITY, REJECTIONS, day_begun, initial_named
 from cmam.domain.link import LinkSettings
 from cmam.domain.policy import Policy
 from cmam.domain.quantities import Quote, floor_fraction
@@ -36,9 +36,6 @@ QUOTES_TO_CONFIRM = 2
 """A condition that holds on so many different quotes needs no more time."""
 
 DAILY = ("daily_loss", "daily_drawdown", "daily_target")
-BY_EQUITY = ("min_equity", "take_equity", "trailing_drawdown", "total_loss", *DAILY)
-"""The guards that look at equity."""
-REJECTIONS = "rejections"
 
 QuoteOf = Callable[[str], Quote | None]
 Breach = tuple[LinkId, str]

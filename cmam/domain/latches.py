@@ -22,12 +22,24 @@ from cmam.domain.events import (
 )
 from cmam.domain.holdings import explained
 from cmam.domain.ids import LinkId
+from cmam.domain.quantities import decimal_text
 from cmam.domain.reasons import Reason
 from cmam.domain.replacing import replace
 from cmam.domain.rules import DAYS_ANEW, WHOLE_ACCOUNT
 from cmam.domain.trades import BalanceChange
 from cmam.domain.view import AccountView, GuardDay, Latch, put
 
+BY_EQUITY = (
+    "min_equity",
+    "take_equity",
+    "daily_loss",
+    "daily_drawdown",
+    "daily_target",
+    "total_loss",
+    "trailing_drawdown",
+)
+"""The guards that look at equity: their values and limits are money."""
+REJECTIONS = "rejections"
 STOP_OUT = "stop_out"
 FLATTEN = "flatten"
 TWIN = "same_store"
@@ -38,6 +50,18 @@ NOBODY = LinkId("")
 
 DAY = "day"
 """Re-arming the day begins one anew, where its anchor was missed."""
+
+
+def in_words(latch: Latch, view: AccountView) -> str:
+    """What a latch does, and at which value it closed."""
+    match latch.guard:
+        case guard if guard in BY_EQUITY:
+            value, limit = (decimal_text(minor, view.money_digits) for minor in (latch.value, latch.limit))
+            return f"{latch.reaction}: {value} against {limit} {view.currency}".rstrip()
+        case guard if guard == REJECTIONS:
+            return f"{latch.reaction}: {latch.value} refusals in a row"
+        case _:
+            return latch.reaction
 
 
 def take_cash(view: AccountView, change: BalanceChange) -> AccountView:

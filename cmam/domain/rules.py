@@ -34,6 +34,9 @@ DAYS_ANEW = 3
 SANE_GROWTH = 3
 """Growth counts in the leverage that sanity allows, and what opens late is held against all that the leader holds."""
 
+LATCH_TOLD = 3
+"""A decision that a latch has made tells its money in the account's currency, and its refusals as a number."""
+
 LISTED_ANYHOW = 3
 """Symbols are listed in upper or lower case alike, as in the symbol table."""
 

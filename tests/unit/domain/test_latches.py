@@ -140,3 +140,23 @@ def test_what_nobody_can_tell_is_not_called_over() -> None:
     assert untold(pair.view, pair.link, pair.quote, pair.now_us, "stop_out") == ()
     off = some_settings({"min_equity": "1"})
     assert untold(pair.view, off, pair.quote, pair.now_us) == ()
+
+
+@pytest.mark.parametrize(
+    ("guard", "reaction", "told"),
+    [
+        ("daily_loss", "close_only", "close_only: 501.00 against 500.00 USD"),
+        ("rejections", "open_only_off", "open_only_off: 50100 refusals in a row"),
+        ("stop_out", "open_only_off", "open_only_off"),
+    ],
+)
+def test_a_denied_open_tells_what_its_latch_closed_at(guard: str, reaction: str, told: str) -> None:
+    """Money in the account's currency, refusals as their number, and nothing where there is no value."""
+    pair = Pair()
+    pair.fact(GuardTripped(link=LINK, guard=guard, reaction=reaction, value=50_100, limit=50_000))
+    found = pair.opens()
+    assert [(step.value, step.note) for step in found.working if step.name == "latch"] == [(guard, told)]
+    before = Pair()
+    before.fact(RulesBegan(rules=2))
+    before.fact(GuardTripped(link=LINK, guard=guard, reaction=reaction, value=50_100, limit=50_000))
+    assert before.opens().working[-1].note == f"{reaction}, of value 50100 and limit 50000"
