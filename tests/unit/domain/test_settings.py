@@ -148,6 +148,13 @@ def test_every_fault_of_a_table_has_its_line_and_nothing_is_half_loaded() -> Non
     ]  # fmt: skip
 
 
+def test_a_line_that_is_no_csv_hides_no_other_fault() -> None:
+    """A stray quote in the middle, a wrong cell before and after it."""
+    table = read_table('leader_symbol,copy_sl\nEURUSD,maybe\n"GBP"USD,on\nUSDJPY,never\n')
+    assert table.rows == ()
+    assert [(fault.line, fault.column) for fault in table.faults] == [(2, "copy_sl"), (3, "row"), (4, "copy_sl")]
+
+
 @pytest.mark.parametrize("text", ["", "symbol\nEURUSD\n", "leader_symbol,colour\n", "leader_symbol,leader_symbol\n"])
 def test_a_table_needs_its_header(text: str) -> None:
     """Unknown, doubled or missing columns are named."""
