@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from fractions import Fraction
 
 from cmam.domain import equity as money
@@ -14,6 +15,7 @@ from cmam.domain.draft import Draft
 from cmam.domain.events import Wait
 from cmam.domain.levels import least_distance, pips
 from cmam.domain.margins import expected_margin, reserved_margin
+from cmam.domain.policy import Policy
 from cmam.domain.quantities import (
     PRICE_SCALE,
     VOLUME_SCALE,
@@ -22,8 +24,9 @@ from cmam.domain.quantities import (
     price_text,
     units_text,
 )
+from cmam.domain.reading import Rounding
 from cmam.domain.reasons import Reason
-from cmam.domain.rules import PENDING_BY_RISK, SANE_GROWTH, WIDENED_WHOLE
+from cmam.domain.rules import PENDING_BY_RISK, PENDING_IN_ONE, SANE_GROWTH, WIDENED_WHOLE
 from cmam.domain.sizing import Sizing, bounded, bounds, fraction_text, size
 
 
@@ -46,7 +49,7 @@ def sized(draft: Draft) -> Reason | Wait | None:
             change=change,
             volume=_leader_volume(change),
             spec=draft.symbol,
-            policy=policy,
+            policy=_in_one(policy) if draft.is_pending and draft.view.rules >= PENDING_IN_ONE else policy,
             rates=draft.rates,
             side=draft.side,
             entry=entry_price(draft),
@@ -83,6 +86,11 @@ def whole_of_open(draft: Draft, copy: Copy, before: Volume, in_proportion: Fract
     )
     is_found = first.reason is None and whole.reason is None and first.whole == copy.target
     return Fraction(whole.whole) if is_found else in_proportion
+
+
+def _in_one(policy: Policy) -> Policy:
+    """A pending order is never split: what is above the maximum is cut off."""
+    return replace(policy, volume_rounding=Rounding(policy.volume_rounding.raises))
 
 
 def _leader_volume(change: Change) -> Volume:

@@ -150,9 +150,11 @@ def _new_day(view: AccountView, link: LinkSettings, worth: int | None, now_us: i
     if known is not None and not is_first and now_us < known.next_us:
         return None
     began_us, next_us = day_of(link.policy.guard_reset, now_us)
-    if worth is None and (is_first or now_us - began_us <= MISSED_US):
+    # Another `guard.reset` may have begun a day before the last one ended: that end is when this one begins.
+    since_us = began_us if known is None else max(began_us, known.next_us)
+    is_seen = is_first or now_us - since_us <= MISSED_US
+    if worth is None and is_seen:
         return None
-    is_seen = is_first or now_us - began_us <= MISSED_US
     anchor = anchor_of(link.policy, view.balance, worth) if is_seen else None
     return GuardDayBegan(
         link=link.link,

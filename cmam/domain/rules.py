@@ -52,6 +52,9 @@ FIXED_ON_TICK = 3
 PENDING_BY_RISK = 3
 """A pending order without a stop is sized by `volume.without_stop`: it does not wait for one."""
 
+PENDING_IN_ONE = 3
+"""Caps, sanity and margin count a pending order as it is placed: it is never split."""
+
 CLOCK_CHANGES = 3
 """Hours end where a zone's clock jumps over their end, and at both ends of an hour that comes twice."""
 

@@ -159,7 +159,7 @@ SETTINGS: tuple[Setting, ...] = (
         "skip,cap",
         "skip or raise, and cap or split, separated by a comma",
         "Volumes are rounded down to the step. Below the minimum: skip, or raise to it; above the maximum: cap, or"
-        " split into parts.",
+        " split into parts. A pending order is one order: it is capped.",
     ),
     _row(
         "raise_risk_max",

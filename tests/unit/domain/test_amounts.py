@@ -6,7 +6,7 @@ import pytest
 
 from cmam.domain.changes import LeaderMoney
 from cmam.domain.events import RulesBegan
-from cmam.domain.quantities import Side
+from cmam.domain.quantities import Side, Volume
 from cmam.domain.reasons import Reason, Verdict
 from tests.factories import LOT, Pair, a_leader_symbol, a_spec, a_view, price, some_settings
 
@@ -96,6 +96,18 @@ def test_a_pending_order_without_a_stop_takes_its_own_lots() -> None:
     assert none.order().reason is Reason.NO_STOP
     stopped = Pair({"volume.mode": "risk_percent"})
     assert stopped.order(stop=price("1.085")).volume == 2_000_000
+
+
+def test_a_pending_order_is_capped_and_counted_as_it_is_placed() -> None:
+    """Two lots at one lot an order: one rests, and a cap of 1.5 lots lets it; a market order would be two parts."""
+    settings = {"volume.rounding": "skip,split", "max_lots_open": "1.5", **OFF}
+    view = a_view((a_spec(max_volume=LOT),))
+    order = Pair(settings, view=view).order(volume=Volume(2 * LOT))
+    assert (order.volume, [step.name for step in order.working if step.name in ("capped", "split")]) == (
+        LOT,
+        ["capped"],
+    )
+    assert Pair(settings, view=view).opens(2 * LOT).reason is Reason.MAX_LOTS
 
 
 @pytest.mark.parametrize(

@@ -160,3 +160,17 @@ def test_a_denied_open_tells_what_its_latch_closed_at(guard: str, reaction: str,
     before.fact(RulesBegan(rules=2))
     before.fact(GuardTripped(link=LINK, guard=guard, reaction=reaction, value=50_100, limit=50_000))
     assert before.opens().working[-1].note == f"{reaction}, of value 50100 and limit 50000"
+
+
+def test_another_reset_begins_its_day_when_the_present_one_ends() -> None:
+    """17:00 in New York lies before midnight in UTC; the account was watched all the time, so nothing was missed."""
+    pair = guarded(daily_loss="500")
+    pair.link = some_settings({**pair.settings, "guard.reset": "17:00 America/New_York"})
+    pair.now_us = pair.view.days[LINK].next_us
+    pair.look()
+    day = pair.view.days[LINK]
+    assert day.anchor == 1_000_000
+    assert day.next_us == pair.now_us + 21 * 3_600_000_000  # 21:00 UTC, in summer
+    pair.now_us = day.next_us + 61_000_000
+    pair.look()
+    assert pair.view.days[LINK].anchor is None  # nobody was there for a minute
