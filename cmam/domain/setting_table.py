@@ -463,7 +463,7 @@ SETTINGS: tuple[Setting, ...] = (
         r.or_off(r.positive),
         "off",
         "money above 0, or off",
-        "The initial balance; off: the balance when the guards first saw the account.",
+        "The initial balance, from when it is set; off: the balance when the guards first saw the account.",
     ),
     _one_of("guard.peak", "guard_peak", PeakKind, "intraday", "Which highs a trailing drawdown counts."),
     _switch(

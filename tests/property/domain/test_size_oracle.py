@@ -217,11 +217,12 @@ class World:
 def worlds(draw: st.DrawFn, modes: tuple[str, ...] = MODES) -> World:
     """A follower of any currency at a broker with any lots, steps and costs, and a leader of another."""
     quotes = {}
+    traded, step = draw(st.sampled_from(sorted(PAIRS))), D(draw(st.sampled_from(("0.01", "1", "300", "1000"))))
     for name, (digits, _) in PAIRS.items():
         tick = D(1).scaleb(-digits)
         bid = (D(AROUND[name]) * draw(st.integers(50, 200)) / 100).quantize(tick)
-        quotes[name] = (bid, bid + tick * draw(st.integers(0, 9)))
-    traded, step = draw(st.sampled_from(sorted(PAIRS))), D(draw(st.sampled_from(("0.01", "1", "300", "1000"))))
+        wide = 9 if name == traded else 2_000  # so wide that the wrong side of a conversion shows
+        quotes[name] = (bid, bid + tick * draw(st.integers(0, wide)))
     least = step * draw(st.integers(1, 5))
     bid, ask = quotes[traded]
     side = draw(st.sampled_from(Side))
