@@ -55,6 +55,9 @@ PENDING_BY_RISK = 3
 PENDING_IN_ONE = 3
 """Caps, sanity and margin count a pending order as it is placed: it is never split."""
 
+OWN_PRICE = 3
+"""The `price` of a formula is where the follower would enter, as it says, and not the leader's fill."""
+
 CLOCK_CHANGES = 3
 """Hours end where a zone's clock jumps over their end, and at both ends of an hour that comes twice."""
 

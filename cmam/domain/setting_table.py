@@ -150,7 +150,8 @@ SETTINGS: tuple[Setting, ...] = (
         r.or_off(formula),
         "off",
         f"arithmetic over {', '.join(NAMES)} with + - * / ( ) min max, or off",
-        "With `volume.mode=formula`: the copy's volume in lots of the follower.",
+        "With `volume.mode=formula`: the copy's volume in lots of the follower. `price` is where the follower itself"
+        " would enter, `lot_units` its lot.",
     ),
     _row(
         "volume.rounding",

@@ -149,7 +149,9 @@ class World:
             return None
         equity, leader_equity, balance, free = inputs
         lots = self.leader_units / self.leader_lot * min(D(1), equity / leader_equity)
-        return (lots + max(balance, free) * D("0.00001") - self.leader_price / self.lot / 1_000) * self.lot
+        bid, ask = self.market.quotes[self.traded]
+        own_price = ask if self.side is Side.BUY else bid
+        return (lots + max(balance, free) * D("0.00001") - own_price / self.lot / 1_000) * self.lot
 
     def bounds(self) -> tuple[D, D]:
         low, high = self.least, self.most
