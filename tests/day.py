@@ -218,7 +218,7 @@ def _evening(book: Rulebook) -> None:
     _fault(book, "withdraw", account=str(book.ids["small"]), amount="1050")
     book.price("EURUSD", "1.07600")
     book.go(3)
-    looser = {"daily_loss": "9000", "trailing_drawdown": "9000"}
+    looser = {"daily_loss": "9000", "trailing_drawdown": "9000", "guard.initial": "45000"}
     _ask(book, "profile.set", profile="guarded", settings=looser, unset=[])
     _ask(book, "rearm", profile="guarded", guard="")
     _ask(book, "flatten", profile="half", account=None, all=False, whole=False)

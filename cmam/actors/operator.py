@@ -16,11 +16,11 @@ from cmam.actors.runtime import Directory, Watched
 from cmam.actors.status import StatusBoard
 from cmam.clock import Clock
 from cmam.domain.events import ActorRestarted, ActorStuck, Event, SystemStarted, SystemStopped
-from cmam.domain.guards import still_holds
+from cmam.domain.guards import still_holds, untold
 from cmam.domain.ids import AccountId, LinkId
 from cmam.domain.link import LinkSettings
 from cmam.domain.operate import Context, Refusal, operate
-from cmam.domain.quantities import Quote
+from cmam.domain.quantities import Quote, decimal_text
 from cmam.domain.registry import ACCOUNT_PREFIX, APP, Registry, evolve_registry
 from cmam.openapi.quotes import QuoteBoard
 
@@ -137,8 +137,15 @@ class OperatorActor(Watched):
             feed = self._board.feed_of(account)
             return self._board.quote(feed, entry.symbol) if entry is not None and feed else None
 
+        dark = untold(view, link, quote_of, self._clock.now(), guard)
+        if dark:
+            return f"{', '.join(dark)} while equity is unknown"
         held = still_holds(view, link, quote_of, self._clock.now(), guard)
-        return ", ".join(f"{condition.guard} at {condition.value} against {condition.limit}" for condition in held)
+        return ", ".join(
+            f"{condition.guard} at {decimal_text(condition.value, view.money_digits)} against"
+            f" {decimal_text(condition.limit, view.money_digits)} {view.currency}"
+            for condition in held
+        )
 
     def _record(self, events: tuple[tuple[str, Event], ...], then: tuple[tuple[str, object], ...] = ()) -> None:
         """Append each event to its stream; the answer goes out once the last of them is durable.

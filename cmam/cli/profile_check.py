@@ -133,6 +133,10 @@ def _report(
         "currency": follower.view.currency,
         "symbols": [_pairing_document(one) for one in pairings],
         "unmapped": unmapped,
+        "unknown_symbols": [
+            {"setting": setting, "symbol": symbol}
+            for setting, symbol in feasibility.unknown_symbols(leader.view, settings)
+        ],
         "trades": [_trade_document(one) for one in judged],
         "findings": [_finding_document(one) for one in found.findings],
         "repairs": [{"source": one.source, "finding": one.finding, "repair": one.repair} for one in found.repairs],
@@ -246,6 +250,9 @@ def _print(document: Mapping[str, Any], report: Mapping[str, Any]) -> None:
     out.print(table)
     if report["unmapped"]:
         say(f"Not copied for want of a symbol: {', '.join(report['unmapped'])}. `cmam profile symbols` maps them.")
+    if report["unknown_symbols"]:
+        unknown = ", ".join(f"{one['symbol']} ({one['setting']})" for one in report["unknown_symbols"])
+        say(f"Named in the settings, and no symbol of the leader's: {unknown}.")
     _print_trades(out, report["trades"])
     _print_findings(out, report["findings"])
     _print_repairs(out, report["repairs"])

@@ -2,26 +2,32 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from fractions import Fraction
 
 from cmam.domain import equity as money
 from cmam.domain.arithmetic import rounded_text
 from cmam.domain.carrying import entry_price, market_price, quote_shift
+from cmam.domain.changes import Change, ChangeKind
 from cmam.domain.choices import VolumeMode
 from cmam.domain.copies import Copy
 from cmam.domain.draft import Draft
 from cmam.domain.events import Wait
 from cmam.domain.levels import least_distance, pips
 from cmam.domain.margins import expected_margin, reserved_margin
+from cmam.domain.policy import Policy
 from cmam.domain.quantities import (
     PRICE_SCALE,
     VOLUME_SCALE,
     Volume,
+    floor_fraction,
     price_text,
     units_text,
 )
+from cmam.domain.reading import Rounding
 from cmam.domain.reasons import Reason
-from cmam.domain.sizing import Sizing, bounded, fraction_text, size
+from cmam.domain.rules import PENDING_BY_RISK, PENDING_IN_ONE, SANE_GROWTH, WIDENED_WHOLE
+from cmam.domain.sizing import Sizing, bounded, bounds, fraction_text, size
 
 
 def sized(draft: Draft) -> Reason | Wait | None:
@@ -30,7 +36,8 @@ def sized(draft: Draft) -> Reason | Wait | None:
         return _add_size(draft)
     change, policy = draft.change, draft.policy
     is_by_risk = policy.volume_mode is VolumeMode.RISK_PERCENT
-    is_waiting = policy.stop_wait_ms > 0 and not draft.stop_wait_over
+    may_wait = not draft.is_pending or draft.view.rules < PENDING_BY_RISK
+    is_waiting = may_wait and policy.stop_wait_ms > 0 and not draft.stop_wait_over
     if is_by_risk and draft.stop is None and is_waiting:
         return Wait.STOP
     if is_by_risk and draft.stop is not None:
@@ -40,9 +47,9 @@ def sized(draft: Draft) -> Reason | Wait | None:
     sized = size(
         Sizing(
             change=change,
-            volume=change.after if change.kind.value == "grew" else change.volume,
+            volume=_leader_volume(change),
             spec=draft.symbol,
-            policy=policy,
+            policy=_in_one(policy) if draft.is_pending and draft.view.rules >= PENDING_IN_ONE else policy,
             rates=draft.rates,
             side=draft.side,
             entry=entry_price(draft),
@@ -81,13 +88,37 @@ def whole_of_open(draft: Draft, copy: Copy, before: Volume, in_proportion: Fract
     return Fraction(whole.whole) if is_found else in_proportion
 
 
+def _in_one(policy: Policy) -> Policy:
+    """A pending order is never split: what is above the maximum is cut off."""
+    return replace(policy, volume_rounding=Rounding(policy.volume_rounding.raises))
+
+
+def _leader_volume(change: Change) -> Volume:
+    """What of the leader's an open stands for: all that he holds where it is growth that opens late."""
+    return change.after if change.kind is ChangeKind.GREW else change.volume
+
+
 def _shrink(draft: Draft) -> Reason | None:
     """A widened stop: the money at risk may not grow."""
     assert draft.add_volume is not None
+    if draft.view.rules >= WIDENED_WHOLE:
+        return _shrink_whole(draft, draft.add_volume)
     volume = draft.symbol.floor_volume(int(draft.volume * draft.add_volume))
     draft.note("shrunk", units_text(volume), "so that the money at risk does not grow")
     draft.volume = draft.whole = volume
     return Reason.BELOW_MINIMUM if volume < draft.symbol.min_volume else None
+
+
+def _shrink_whole(draft: Draft, times: Fraction) -> Reason | None:
+    spec = draft.symbol
+    least, most = bounds(spec, draft.policy)
+    draft.whole = spec.floor_volume(floor_fraction(draft.whole * times))
+    draft.volume = min(draft.whole, most)
+    draft.note("shrunk", units_text(draft.whole), "so that the money at risk does not grow")
+    if draft.whole >= least:
+        return None
+    draft.note("minimum", units_text(least), f"{spec.name} and volume.min allow no less")
+    return Reason.BELOW_MINIMUM
 
 
 def _tight(draft: Draft) -> Reason | None:
@@ -108,6 +139,8 @@ def _tight(draft: Draft) -> Reason | None:
 def _add_size(draft: Draft) -> Reason | None:
     """An add's volume follows from the target; it keeps to the bounds as any order does."""
     assert draft.add_volume is not None
+    if draft.is_full:
+        return Reason.MAX_LOTS
     if draft.add_volume <= 0:
         return Reason.COVERED
     sized = bounded(draft.add_volume, draft.symbol, draft.policy, ())
@@ -142,9 +175,10 @@ def slippage(draft: Draft) -> Reason | None:
 def sanity(draft: Draft) -> Reason | None:
     """Whether the size is in proportion to the leader and the account."""
     policy, spec, change = draft.policy, draft.symbol, draft.change
-    if policy.volume_mode.is_plain or draft.is_add:
+    is_old = draft.view.rules < SANE_GROWTH
+    if policy.volume_mode.is_plain or (draft.is_add and is_old):
         return None
-    if policy.max_times_leader is not None:
+    if policy.max_times_leader is not None and not draft.is_add:
         ours, theirs = _compare(draft)
         if ours is None or theirs is None or theirs <= 0:
             draft.note("sanity", "-", "the two notionals cannot be compared")
@@ -168,13 +202,14 @@ def sanity(draft: Draft) -> Reason | None:
 def _compare(draft: Draft) -> tuple[Fraction | None, Fraction | None]:
     """The copy's notional and the leader's in one measure: units where the thing is the same, else money."""
     leader, spec = draft.change.symbol, draft.symbol
+    volume = _leader_volume(draft.change) if draft.view.rules >= SANE_GROWTH else draft.change.volume
     if leader.base and (leader.base, leader.quote) == (spec.base_name, spec.quote_name):
-        return Fraction(draft.whole), Fraction(draft.change.volume)
+        return Fraction(draft.whole), Fraction(volume)
     price = draft.change.price or draft.change.limit_price or draft.change.stop_price
     rate = draft.rates.rate(leader.quote, draft.view.currency, high=False)
     theirs = None
     if price is not None and rate is not None:
-        theirs = Fraction(draft.change.volume, VOLUME_SCALE) * Fraction(price, PRICE_SCALE) * rate
+        theirs = Fraction(volume, VOLUME_SCALE) * Fraction(price, PRICE_SCALE) * rate
     return money.notional(draft.rates, spec, draft.whole), theirs
 
 

@@ -11,10 +11,11 @@ from cmam.domain.levels import Plan, distance, least_distance, plan
 from cmam.domain.quantities import (
     Distance,
     Price,
+    floor_to,
     price_text,
 )
 from cmam.domain.reasons import Reason
-from cmam.domain.rules import LIFE_FROM_PLACING
+from cmam.domain.rules import FIXED_ON_TICK, LIFE_FROM_PLACING
 from cmam.domain.sizing import fraction_text
 from cmam.domain.trades import OrderType, TimeInForce
 
@@ -150,9 +151,9 @@ def _carry(draft: Draft, asked: Plan, entry: Price | None) -> Reason | None:
     """Turn the levels into distances; a level that the market or the entry has passed ends the open."""
     spec, policy = draft.symbol, draft.policy
     if asked.fixed_stop is not None:
-        draft.stop = asked.fixed_stop
+        draft.stop = _fixed(draft, asked.fixed_stop)
     if asked.fixed_target is not None:
-        draft.target = asked.fixed_target
+        draft.target = _fixed(draft, asked.fixed_target)
     if asked.stop is None and asked.target is None:
         return None
     shift = draft.shift if draft.is_pending else None
@@ -181,6 +182,13 @@ def _carry(draft: Draft, asked: Plan, entry: Price | None) -> Reason | None:
         else:
             draft.target = Distance(away)
     return None
+
+
+def _fixed(draft: Draft, distance: Distance) -> Distance:
+    """A fixed distance as a request takes it: on the tick, towards the market, and one tick at least."""
+    if draft.view.rules < FIXED_ON_TICK:
+        return distance
+    return Distance(max(floor_to(distance, draft.symbol.tick), draft.symbol.tick))
 
 
 def _least_stop(draft: Draft, entry: Price | None) -> Reason | None:

@@ -101,7 +101,7 @@ KNOBS: Mapping[Reason, tuple[Knob, ...]] = {
     Reason.RAISE_TOO_FAR: (k.up("raise_risk_max"), k.up("volume.amount"), k.larger_trade),
     Reason.SANITY: (k.up("sanity.max_times_leader"), k.up("sanity.max_leverage"), *_SMALLER),
     Reason.MAX_POSITIONS: (k.up("max_positions", 1), k.fewer_copies),
-    Reason.MAX_LOTS: (k.up("max_lots_open"), k.up("max_lots_symbol"), *_SMALLER, k.fewer_copies),
+    Reason.MAX_LOTS: (k.up("max_lots_open"), k.up("max_lots_symbol"), k.up("volume.max"), *_SMALLER, k.fewer_copies),
     Reason.MARGIN: (k.more_money, *_SMALLER, k.down("margin_reserve"), k.choice("margin_reserve", "off")),
     Reason.GUARD: (k.rearmed,),
     Reason.FLATTENED: (k.rearmed,),

@@ -7,11 +7,12 @@ movements of money have made of it since. Equity then is known only where nothin
 from __future__ import annotations
 
 from collections.abc import Iterable
-from datetime import date, datetime, timedelta, timezone
+from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
 from cmam.domain.choices import Anchor
 from cmam.domain.events import DayHistorySeen, GuardDayBegan
+from cmam.domain.hours import instants, local
 from cmam.domain.ids import PositionId
 from cmam.domain.link import LinkSettings
 from cmam.domain.policy import Policy
@@ -20,44 +21,17 @@ from cmam.domain.reading import ResetAt
 from cmam.domain.trades import CloseDetail
 from cmam.domain.view import AccountView, GuardDay
 
-UTC = timezone.utc  # noqa: UP017
-
 
 def day_of(reset: ResetAt, now_us: int) -> tuple[int, int]:
     """When the present day began and when the next one does, in us.
 
     An hour that the clock skips begins the day at the next instant there is; one that comes twice begins it once.
     """
-    moment = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=now_us)
-    today = moment.astimezone(ZoneInfo(reset.zone)).date()
-    starts = [_instant(reset, today + timedelta(days=offset)) for offset in (-1, 0, 1, 2)]
+    today = datetime.combine(local(now_us, reset.zone).date(), datetime.min.time())
+    walls = [today + timedelta(days=offset, minutes=reset.minute) for offset in (-1, 0, 1, 2)]
+    starts = [instants(wall, ZoneInfo(reset.zone))[0] for wall in walls]
     began = max(start for start in starts if start <= now_us)
     return began, min(start for start in starts if start > now_us)
-
-
-def _instant(reset: ResetAt, day: date) -> int:
-    zone = ZoneInfo(reset.zone)
-    naive = datetime(day.year, day.month, day.day, reset.minute // 60, reset.minute % 60)  # noqa: DTZ001
-    first = _utc_us(naive.replace(tzinfo=zone, fold=0))
-    if _local(first, zone) == naive:
-        return first
-    low, high = _utc_us(naive.replace(tzinfo=zone, fold=1)), first
-    while high - low > 1_000_000:
-        middle = (low + high) // 2
-        if _local(middle, zone) >= naive:
-            high = middle
-        else:
-            low = middle
-    return high // 1_000_000 * 1_000_000
-
-
-def _utc_us(moment: datetime) -> int:
-    return round((moment - datetime(1970, 1, 1, tzinfo=UTC)) / timedelta(microseconds=1))
-
-
-def _local(at_us: int, zone: ZoneInfo) -> datetime:
-    moment = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=at_us)
-    return moment.astimezone(zone).replace(tzinfo=None)
 
 
 def anchor_of(policy: Policy, balance: int, worth: int | None) -> int | None:
@@ -95,6 +69,7 @@ def missed(view: AccountView, links: Iterable[LinkSettings], now_us: int) -> tup
         if link.policy.has_equity_guard
         and (day := view.days.get(link.link)) is not None
         and day.anchor is None
+        and not day.anew
         and now_us < day.next_us
     )
 

@@ -23,7 +23,7 @@ from cmam.domain.quantities import Distance, Price, Volume
 from cmam.domain.reasons import Reason, Verdict
 from cmam.domain.reductions import decide_closed, decide_reduced
 from cmam.domain.replacing import replace
-from cmam.domain.rules import CLOSE_ONLY_KEEPS, OWN_TRAILING
+from cmam.domain.rules import CLOSE_ONLY_KEEPS, OWN_TRAILING, WHOLE_ACCOUNT
 from cmam.domain.symbols import SymbolSpec
 from cmam.domain.view import AccountView, resolve
 
@@ -163,7 +163,9 @@ def _stopped_trailing(draft: Draft, copy: Copy, goal: Goal) -> Goal:
 
 def _is_close_only(draft: Draft) -> bool:
     """Under a latch that only closes, no stop is loosened."""
-    return any(latch.reaction == Reaction.CLOSE_ONLY for latch in draft.view.latched(draft.settings.link))
+    view, link = draft.view, draft.settings.link
+    latches = view.locked(link) if view.rules >= WHOLE_ACCOUNT else view.latched(link)
+    return any(latch.reaction == Reaction.CLOSE_ONLY for latch in latches)
 
 
 def _decide_trailed(draft: Draft, copy: Copy, spec: SymbolSpec) -> Decision:

@@ -35,6 +35,7 @@ class Draft:
     copy: Copy | None = None
     wait: Wait | None = None
     is_add: bool = False
+    is_full: bool = False
     is_pending: bool = False
     stop_wait_over: bool = False
     add_volume: Fraction | None = None

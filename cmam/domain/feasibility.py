@@ -66,18 +66,26 @@ def pairings(
     traded: frozenset[str],
 ) -> tuple[Pairing, ...]:
     """Each enabled symbol of the leader that the link takes, what is traded first."""
-    policy = link.policy
     wanted = [
-        name
-        for name, entry in leader.names.items()
-        if (entry.enabled or name in traded)
-        and (not policy.symbols_include or name in policy.symbols_include)
-        and name not in policy.symbols_exclude
+        name for name, entry in leader.names.items() if (entry.enabled or name in traded) and link.policy.takes(name)
     ]
     wanted.sort(key=lambda name: (name not in traded, name))
     return tuple(
         _pairing(leader, follower, link, quotes, leader_quotes, name, is_traded=name in traded) for name in wanted
     )
+
+
+def unknown_symbols(leader: AccountView, link: LinkSettings) -> tuple[tuple[str, str], ...]:
+    """The symbols that settings name and the leader's broker has not, each with its setting: a slip of the pen most
+    likely, for which something is copied that should not be, or not copied that should."""
+    policy, known = link.policy, {name.upper() for name in leader.names}
+    named = (
+        ("symbols.include", policy.symbols_include),
+        ("symbols.exclude", policy.symbols_exclude),
+        ("volume.lots_confirmed", policy.lots_confirmed),
+        ("symbols.table", tuple(row.leader_symbol for row in policy.symbols_table)),
+    )
+    return tuple((setting, name) for setting, names in named for name in names if name.upper() not in known)
 
 
 def _pairing(

@@ -8,6 +8,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Mapping
 from dataclasses import dataclass
+from decimal import Decimal
 from fractions import Fraction
 
 from cmam.domain.reading import number
@@ -71,9 +72,9 @@ def _check(node: ast.expr, names: list[str], depth: int) -> None:
     match node:
         case ast.Constant(value=int() | float()) if not isinstance(node.value, bool):
             try:
-                number(ast.unparse(node))
+                _constant(node)
             except ValueError as error:
-                raise BadFormula("a number out of all measure") from error
+                raise BadFormula("a number of more than 15 digits before the point or 12 after it") from error
         case ast.Name(id=name) if name in NAMES:
             names.append(name)
         case ast.BinOp(op=ast.Add() | ast.Sub() | ast.Mult() | ast.Div()):
@@ -91,7 +92,7 @@ def _check(node: ast.expr, names: list[str], depth: int) -> None:
 def _value(node: ast.expr, inputs: Mapping[str, Fraction]) -> Fraction:
     match node:
         case ast.Constant():
-            return number(ast.unparse(node))
+            return _constant(node)
         case ast.Name():
             return inputs[node.id]
         case ast.UnaryOp():
@@ -103,6 +104,11 @@ def _value(node: ast.expr, inputs: Mapping[str, Fraction]) -> Fraction:
             return min(values) if name == "min" else max(values)
         case _:
             raise KeyError(type(node).__name__)
+
+
+def _constant(node: ast.Constant) -> Fraction:
+    """A number as it was written: what Python would show as 1e-05 is 0.00001; raises ValueError beyond all measure."""
+    return number(format(Decimal(ast.unparse(node)), "f"))
 
 
 def _operate(operator: ast.operator, left: Fraction, right: Fraction) -> Fraction:

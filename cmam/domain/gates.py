@@ -11,7 +11,7 @@ from cmam.domain.choices import SideFilter
 from cmam.domain.draft import Draft
 from cmam.domain.events import Standing, Wait
 from cmam.domain.hours import is_within_hours
-from cmam.domain.latches import FLATTEN
+from cmam.domain.latches import FLATTEN, in_words
 from cmam.domain.levels import pips
 from cmam.domain.mapping import symbol_for
 from cmam.domain.naming import read_label
@@ -20,6 +20,7 @@ from cmam.domain.quantities import (
     units_text,
 )
 from cmam.domain.reasons import Reason
+from cmam.domain.rules import LATCH_TOLD
 from cmam.domain.sizing import fraction_text
 from cmam.domain.symbols import TradingMode
 from cmam.domain.trades import AccessRights, AccountType, OrderType
@@ -48,7 +49,8 @@ def latched(draft: Draft) -> Reason | None:
     """Whether a guard, a stop-out or a flatten has locked opens out."""
     for latch in draft.view.latches.values():
         if latch.link == draft.settings.link or latch.scope == "account":
-            draft.note("latch", latch.guard, f"{latch.reaction}, of value {latch.value} and limit {latch.limit}")
+            told = f"{latch.reaction}, of value {latch.value} and limit {latch.limit}"
+            draft.note("latch", latch.guard, in_words(latch, draft.view) if draft.view.rules >= LATCH_TOLD else told)
             return Reason.FLATTENED if latch.guard == FLATTEN else Reason.GUARD
     return None
 
@@ -82,10 +84,8 @@ def other_copier(draft: Draft) -> Reason | None:
 
 def symbol_listed(draft: Draft) -> Reason | None:
     """Whether the profile copies this symbol."""
-    name, policy = draft.change.symbol.name, draft.policy
-    if (policy.symbols_include and name not in policy.symbols_include) or name in policy.symbols_exclude:
-        return Reason.SYMBOL_EXCLUDED
-    return None
+    is_taken = draft.policy.takes(draft.change.symbol.name, rules=draft.view.rules)
+    return None if is_taken else Reason.SYMBOL_EXCLUDED
 
 
 def symbol(draft: Draft) -> Reason | Wait | None:

@@ -16,9 +16,9 @@ from cmam.domain.choices import Lockout, PeakKind, PercentOf, Reaction
 from cmam.domain.conversion import Rates
 from cmam.domain.days import anchor_of, day_of, initial_of, peak_before
 from cmam.domain.equity import equity, equity_symbols, told_equity
-from cmam.domain.events import EquityPeaked, Event, GuardDayBegan, GuardTripped, Health
+from cmam.domain.events import EquityPeaked, Event, GuardDayBegan, GuardInitialNamed, GuardTripped, Health
 from cmam.domain.ids import LinkId
-from cmam.domain.latches import day_begun
+from cmam.domain.latches import BY_EQUITY, REJECTIONS, day_begun, initial_named
 from cmam.domain.link import LinkSettings
 from cmam.domain.policy import Policy
 from cmam.domain.quantities import Quote, floor_fraction
@@ -36,7 +36,6 @@ QUOTES_TO_CONFIRM = 2
 """A condition that holds on so many different quotes needs no more time."""
 
 DAILY = ("daily_loss", "daily_drawdown", "daily_target")
-REJECTIONS = "rejections"
 
 QuoteOf = Callable[[str], Quote | None]
 Breach = tuple[LinkId, str]
@@ -95,6 +94,10 @@ def watch(view: AccountView, links: Iterable[LinkSettings], quote_of: QuoteOf, m
             facts.append(began)
             day = day_begun(began, day)
             peaks.pop(link.link, None)
+        if day is not None and _is_named_anew(link.policy, day, view):
+            named = GuardInitialNamed(link=link.link, initial=initial_of(view, link.policy))
+            facts.append(named)
+            day = initial_named(day, named)
         if worth is None or day is None:
             continue
         day, peaked = _peak(link.link, day, worth, peaks, now_us)
@@ -143,13 +146,15 @@ def _bonus(view: AccountView, policy: Policy) -> int:
 def _new_day(view: AccountView, link: LinkSettings, worth: int | None, now_us: int) -> GuardDayBegan | None:
     """The day that has begun, if one has: its anchor is known only where equity was seen at its beginning."""
     known = view.days.get(link.link)
-    if known is not None and now_us < known.next_us:
+    is_first = known is None or known.anew
+    if known is not None and not is_first and now_us < known.next_us:
         return None
     began_us, next_us = day_of(link.policy.guard_reset, now_us)
-    is_first = known is None
-    if worth is None and (is_first or now_us - began_us <= MISSED_US):
+    # Another `guard.reset` may have begun a day before the last one ended: that end is when this one begins.
+    since_us = began_us if known is None else max(began_us, known.next_us)
+    is_seen = is_first or now_us - since_us <= MISSED_US
+    if worth is None and is_seen:
         return None
-    is_seen = is_first or now_us - began_us <= MISSED_US
     anchor = anchor_of(link.policy, view.balance, worth) if is_seen else None
     return GuardDayBegan(
         link=link.link,
@@ -161,6 +166,11 @@ def _new_day(view: AccountView, link: LinkSettings, worth: int | None, now_us: i
         initial=initial_of(view, link.policy),
         peak=peak_before(known),
     )
+
+
+def _is_named_anew(policy: Policy, day: GuardDay, view: AccountView) -> bool:
+    """Whether `guard.initial` has been set to another balance than the day counts from, money that came apart."""
+    return policy.guard_initial is not None and day.named != initial_of(view, policy)
 
 
 def _peak(
@@ -278,6 +288,20 @@ def _rejections(view: AccountView, link: LinkSettings, now_us: int) -> Iterator[
         limit=limit,
         until_us=now_us + link.policy.rejection_cooldown_ms * 1_000,
     )
+
+
+def untold(view: AccountView, link: LinkSettings, quote_of: QuoteOf, now_us: int, guard: str = "") -> tuple[str, ...]:
+    """The closed latches of which nobody can say now whether their conditions hold, since equity is unknown."""
+    closed = {
+        of
+        for of in BY_EQUITY
+        if (link.link, of) in view.latches and guard in ("", of) and getattr(link.policy, of) is not None
+    }
+    if not closed:
+        return ()
+    quotes = {name: quote for name in equity_symbols(view) if (quote := quote_of(name)) is not None}
+    worth, _ = worth_of(view, link, quotes, now_us)
+    return tuple(sorted(closed)) if worth is None else ()
 
 
 def still_holds(

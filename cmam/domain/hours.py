@@ -6,6 +6,7 @@ from datetime import datetime, timedelta, timezone
 from zoneinfo import ZoneInfo
 
 from cmam.domain.policy import Policy
+from cmam.domain.rules import CLOCK_CHANGES, RULES
 
 EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)  # noqa: UP017
 DAYS_AHEAD = 9
@@ -37,7 +38,22 @@ def is_within_hours(policy: Policy, at_us: int) -> bool:
     )
 
 
-def next_outside(policy: Policy, now_us: int) -> int | None:
+def instants(wall: datetime, zone: ZoneInfo) -> tuple[int, ...]:
+    """The moments, in us, at which a zone's clock shows a time; the next that there is where the clock skips it."""
+    early, late = (to_us(wall.replace(tzinfo=zone, fold=fold)) for fold in (0, 1))
+    if early <= late:
+        return (early,) if early == late else (early, late)
+    early, late = late, early
+    while late - early > 1:
+        middle = (early + late) // 2
+        if local(middle, zone.key).replace(tzinfo=None) < wall:
+            early = middle
+        else:
+            late = middle
+    return (late,)
+
+
+def next_outside(policy: Policy, now_us: int, *, rules: int = RULES) -> int | None:
     """When the hours end that hold at `now_us`, in us; None where they never do."""
     if not policy.hours.windows and len(policy.days) == 7:
         return None
@@ -46,9 +62,9 @@ def next_outside(policy: Policy, now_us: int) -> int | None:
     ends = {window.end for window in policy.hours.windows} | {0}
     found: list[int] = []
     for offset in range(DAYS_AHEAD):
-        day = datetime.combine(today + timedelta(days=offset), datetime.min.time(), tzinfo=zone)
-        found.extend(
-            to_us(day.replace(hour=end // 60 % 24, minute=end % 60) + timedelta(days=end // 1440)) for end in ends
-        )
+        day = datetime.combine(today + timedelta(days=offset), datetime.min.time())
+        for end in ends:
+            wall = day + timedelta(minutes=end)
+            found.extend(instants(wall, zone) if rules >= CLOCK_CHANGES else (to_us(wall.replace(tzinfo=zone)),))
     later = (moment for moment in sorted(found) if moment > now_us and not is_within_hours(policy, moment))
     return next(later, None)

@@ -104,7 +104,7 @@ def unlisted(name: str, word: Callable[[Change], str], *, empty: str) -> Knob:
 
     def knob(case: Case, reason: Reason) -> Tried | None:
         words = [part.strip() for part in case.setting(name).split(",")]
-        left = [one for one in words if one != word(case.change)]
+        left = [one for one in words if one.upper() != word(case.change).upper()]
         return first_of(case, reason, name, (",".join(left) or empty,))
 
     return knob

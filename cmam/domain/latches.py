@@ -5,6 +5,7 @@ Folds only; when a guard trips is worked out in `guards.py`. A deposit or withdr
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from fractions import Fraction
 
 from cmam.domain.choices import Reaction, Scope
@@ -14,25 +15,53 @@ from cmam.domain.events import (
     EquityPeaked,
     FlattenRequested,
     GuardDayBegan,
+    GuardInitialNamed,
     GuardRearmed,
     GuardTripped,
     StopOutSeen,
 )
 from cmam.domain.holdings import explained
 from cmam.domain.ids import LinkId
+from cmam.domain.quantities import decimal_text
 from cmam.domain.reasons import Reason
 from cmam.domain.replacing import replace
-from cmam.domain.rules import PARTS_REST
+from cmam.domain.rules import DAYS_ANEW, PARTS_REST, WHOLE_ACCOUNT
 from cmam.domain.trades import BalanceChange
 from cmam.domain.view import AccountView, GuardDay, Latch, put
 
+BY_EQUITY = (
+    "min_equity",
+    "take_equity",
+    "daily_loss",
+    "daily_drawdown",
+    "daily_target",
+    "total_loss",
+    "trailing_drawdown",
+)
+"""The guards that look at equity: their values and limits are money."""
+REJECTIONS = "rejections"
 STOP_OUT = "stop_out"
 FLATTEN = "flatten"
 TWIN = "same_store"
 """The latches that no setting names; the last where somebody else uses this store's name (`twins.py`)."""
 
+NOBODY = LinkId("")
+"""Whose latch it is where a whole account was flattened that follows nobody."""
+
 DAY = "day"
 """Re-arming the day begins one anew, where its anchor was missed."""
+
+
+def in_words(latch: Latch, view: AccountView) -> str:
+    """What a latch does, and at which value it closed."""
+    match latch.guard:
+        case guard if guard in BY_EQUITY:
+            value, limit = (decimal_text(minor, view.money_digits) for minor in (latch.value, latch.limit))
+            return f"{latch.reaction}: {value} against {limit} {view.currency}".rstrip()
+        case guard if guard == REJECTIONS:
+            return f"{latch.reaction}: {latch.value} refusals in a row"
+        case _:
+            return latch.reaction
 
 
 def take_cash(view: AccountView, change: BalanceChange) -> AccountView:
@@ -89,7 +118,21 @@ def day_begun(event: GuardDayBegan, known: GuardDay | None) -> GuardDay:
         peak_today=event.equity if event.equity is not None else event.anchor,
         peak_ever=max(ever, default=None),
         peak_begun=max(begun, default=None),
+        named=known.named if known is not None and known.initial else event.initial,
     )
+
+
+def name_initial(view: AccountView, event: GuardInitialNamed) -> AccountView:
+    """Count from another initial balance from now on."""
+    day = view.days.get(event.link)
+    if day is None:
+        return view
+    return replace(view, days={**view.days, event.link: initial_named(day, event)})
+
+
+def initial_named(day: GuardDay, event: GuardInitialNamed) -> GuardDay:
+    """A day that counts from another initial balance."""
+    return replace(day, initial=event.initial, named=event.initial)
 
 
 def raise_peak(view: AccountView, event: EquityPeaked) -> AccountView:
@@ -122,24 +165,47 @@ def close_latch(view: AccountView, event: GuardTripped, at_us: int) -> AccountVi
         return close_copies(view, links, Reason.CLOSED_BY_GUARD)
     if event.guard == TWIN:
         return view  # what rests may be the other's: it is no reason to take his orders away
-    return end_resting(view, event.link)
+    is_whole = event.scope == Scope.ACCOUNT and view.rules >= WHOLE_ACCOUNT
+    for link in sorted({copy.link for copy in view.copies.values()}) if is_whole else (event.link,):
+        view = end_resting(view, link)
+    return view
 
 
 def open_latch(view: AccountView, event: GuardRearmed) -> AccountView:
     """Open one latch of a link, or all of them."""
     if event.guard == DAY:
-        return replace(view, days={link: day for link, day in view.days.items() if link != event.link})
+        return replace(view, days=_anew(view, event.link))
     kept = {
         key: latch for key, latch in view.latches.items() if key[0] != event.link or event.guard not in ("", key[1])
     }
     refused = {link: count for link, count in view.refused_opens.items() if link != event.link}
-    return replace(view, latches=kept, refused_opens=refused, flatten_account=view.flatten_account and bool(kept))
+    is_sweeping = view.flatten_account and _still_sweeps(view, kept.values())
+    return replace(view, latches=kept, refused_opens=refused, flatten_account=is_sweeping)
+
+
+def _anew(view: AccountView, link: LinkId) -> dict[LinkId, GuardDay]:
+    """The days of all links, one of them to begin again: what it counts from today is forgotten, and no more."""
+    days = {of: day for of, day in view.days.items() if of != link}
+    known = view.days.get(link)
+    if known is not None and view.rules >= DAYS_ANEW:
+        days[link] = replace(known, anchor=None, anew=True)
+    return days
+
+
+def _still_sweeps(view: AccountView, kept: Collection[Latch]) -> bool:
+    """Whether a latch that stays closed is one that closes the whole account."""
+    if view.rules < WHOLE_ACCOUNT:
+        return bool(kept)
+    return any(latch.scope == Scope.ACCOUNT and latch.reaction == Reaction.FLATTEN for latch in kept)
 
 
 def flatten(view: AccountView, event: FlattenRequested, at_us: int) -> AccountView:
     """Latch first, so that no open is decided later; then every copy's target becomes nothing."""
     latches = dict(view.latches)
-    for link in event.links:
+    links = event.links
+    if event.whole_account and not links and view.rules >= WHOLE_ACCOUNT:
+        links = (NOBODY,)
+    for link in links:
         scope = Scope.ACCOUNT if event.whole_account else Scope.PROFILE
         latches[link, FLATTEN] = Latch(link=link, guard=FLATTEN, reaction=Reaction.FLATTEN, scope=scope, since_us=at_us)
     view = replace(view, latches=latches, flatten_account=view.flatten_account or event.whole_account)

@@ -17,7 +17,7 @@ from cmam.domain.opening import Draft, first_reason
 from cmam.domain.policy import Policy
 from cmam.domain.quantities import Price, Volume
 from cmam.domain.reasons import Reason, Verdict
-from cmam.domain.rules import ADDS_FOLLOW_CLOSES
+from cmam.domain.rules import ADDS_FOLLOW_CLOSES, GROWTH_BOUNDED
 from cmam.domain.sizing import fraction_text
 from cmam.domain.trades import OrderType
 from cmam.domain.view import AccountView
@@ -160,11 +160,24 @@ def _after_the_close(draft: Draft, copy: Copy, goal: Goal) -> Decision:
     )
 
 
+def _most(draft: Draft, copy: Copy) -> Fraction | None:
+    """What a copy may grow to by `volume.max`; a remainder of what it has opened with has passed that."""
+    spec, most = draft.view.specs.get(copy.symbol), draft.policy.volume_max
+    if spec is None or most is None or draft.wait is not None or draft.view.rules < GROWTH_BOUNDED:
+        return None
+    return most * spec.lot_size
+
+
 def add_now(draft: Draft, copy: Copy, grown: Fraction) -> Decision:
     """Let a copy grow to an exact target: an add is an open for every gate and guard."""
     draft.copy, draft.is_add = copy, True
     draft.note("target", fraction_text(grown / 100), f"units; {fraction_text(copy.target / 100)} before")
-    if draft.view.rules >= ADDS_FOLLOW_CLOSES and copy.position is not None and closing_of(draft.view, copy):
+    most = _most(draft, copy)
+    if most is not None and grown > most:
+        draft.note("volume.max", fraction_text(most / 100), "units: the most a copy may have")
+        grown, draft.is_full = max(most, copy.target), most <= copy.target
+    is_closing = copy.position is not None and closing_of(draft.view, copy) > 0
+    if draft.view.rules >= ADDS_FOLLOW_CLOSES and is_closing and not draft.is_full:
         return _after_the_close(draft, copy, retarget(copy.goal, grown, draft.change.after))
     draft.add_volume = grown - copy.volume - draft.view.unshown(copy) - in_flight_of(draft.view, copy)
     draft.note("missing", fraction_text(draft.add_volume / 100), "units, without what is held and in flight")

@@ -38,7 +38,7 @@ from cmam.domain.events import (
     SymbolConfirmed,
 )
 from cmam.domain.ids import AccountId, LinkId
-from cmam.domain.latches import DAY
+from cmam.domain.latches import DAY, NOBODY
 from cmam.domain.profile_commands import adopt, create_profile, delete_profile, move_profile, moved, set_profile
 from cmam.domain.registry import ACCOUNT_PREFIX, APP
 
@@ -132,12 +132,17 @@ def _flatten(context: Context, request: Request) -> Outcome:
 
 
 def _rearm(context: Context, request: Request) -> Outcome:
-    """Open latches again: all of the target's links, or one guard of them; refused while copies are still closing."""
+    """Open latches again: all of the target's links, or one guard of them; refused while copies are still closing.
+
+    An account's latches are also those of links that are gone: nobody else could open them.
+    """
     guard = str(request.get("guard", ""))
     events: list[tuple[str, Event]] = []
     closed: set[str] = set()
     for account, links in _targets(context, {**request, "whole": True}).items():
         view = context.views.get(account)
+        if view is not None and not request.get("profile"):
+            links = tuple(sorted({*links, *(latch.link for latch in view.latches.values())}))
         copies = view.copies.values() if view is not None else ()
         busy = [copy for copy in copies if copy.link in links and not copy.is_wanted]
         if busy:
@@ -151,8 +156,12 @@ def _rearm(context: Context, request: Request) -> Outcome:
         if view is not None:
             closed |= {latch.guard for link in links for latch in view.latched(link)}
             if view.flatten_account and not links:
-                links = (LinkId(""),)  # a whole account was flattened that follows nobody
+                links = (NOBODY,)  # a log that has no latch for it
+            if guard == DAY:
+                links = tuple(link for link in links if (day := view.days.get(link)) is not None and day.anchor is None)
         events.extend((stream, GuardRearmed(link=link, guard=guard, user=context.user)) for link in links)
+    if guard == DAY and not events:
+        raise Refusal("expected a day whose beginning nobody saw, found none: what is known counts until the reset")
     if guard and guard != DAY and guard not in closed:
         raise Refusal(
             f"expected a latch that is closed, found {guard!r}; closed are: {', '.join(sorted(closed)) or '–'}"

@@ -61,7 +61,7 @@ def place_now(draft: Draft) -> Decision:
     policy, change = draft.policy, draft.change
     terms = _terms(draft, draft.volume)
     keeps = policy.pending_outside is PendingOutside.KEEP
-    outside = 0 if keeps else next_outside(policy, draft.now_us) or 0
+    outside = 0 if keeps else next_outside(policy, draft.now_us, rules=draft.view.rules) or 0
     goal = replace(
         open_goal(draft),
         target_numerator=draft.volume,

@@ -7,7 +7,7 @@ says all there is about a setting: parsing, defaults, refusals and the page `doc
 from __future__ import annotations
 
 import difflib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from typing import Any
@@ -33,6 +33,7 @@ from cmam.domain.choices import (
 )
 from cmam.domain.formula import Formula
 from cmam.domain.reading import Amount, Hours, LabelFilter, ResetAt, Rounding
+from cmam.domain.rules import LISTED_ANYHOW, RULES
 from cmam.domain.setting_table import SETTINGS, Setting
 from cmam.domain.table import SymbolRow
 from cmam.domain.trades import OrderType
@@ -41,6 +42,12 @@ __all__ = ["SETTINGS", "BadSetting", "Policy", "Setting", "VolumeBasis", "Volume
 
 VALUE_SHOWN_MAX = 80
 """How much of a wrong value an error repeats."""
+
+
+LABEL_KINDS = ("any", "exact", "prefix", "pattern")
+
+NAMES_SHOWN_MAX = 5
+"""How many symbols an error names."""
 
 
 class BadSetting(ValueError):
@@ -168,6 +175,15 @@ class Policy:
         is_based = any(amount is not None and amount.is_percent for amount in of_anchor)
         return is_based or self.daily_loss is not None or self.daily_target is not None
 
+    def takes(self, leader_symbol: str, *, rules: int = RULES) -> bool:
+        """Whether the lists let a leader's symbol be copied, upper and lower case alike."""
+        if rules < LISTED_ANYHOW:
+            is_named = leader_symbol in self.symbols_include or not self.symbols_include
+            return is_named and leader_symbol not in self.symbols_exclude
+        name = leader_symbol.upper()
+        is_named = not self.symbols_include or name in map(str.upper, self.symbols_include)
+        return is_named and name not in map(str.upper, self.symbols_exclude)
+
     def row(self, leader_symbol: str) -> SymbolRow | None:
         """What the table says of a leader's symbol, upper and lower case alike."""
         return self.rows.get(leader_symbol.upper())
@@ -213,12 +229,37 @@ def _cross(policy: Policy, settings: Mapping[str, str]) -> tuple[BadSetting, ...
         fault("sl_offset", "off, as fixed_sl takes the stop's place")
     if policy.fixed_tp is not None and policy.tp_offset is not None:
         fault("tp_offset", "off, as fixed_tp takes the target's place")
-    both = set(policy.symbols_include) & set(policy.symbols_exclude)
+    both = set(map(str.upper, policy.symbols_include)) & set(map(str.upper, policy.symbols_exclude))
     if both:
         fault("symbols.exclude", f"symbols that symbols.include does not name ({', '.join(sorted(both))})")
     if policy.symbols_mapping is MappingMode.FILE and not policy.symbols_table:
         fault("symbols.table", "at least one row, as symbols.mapping is file (`profile symbols NAME load FILE.csv`)")
+    if policy.symbols_include == ("none",):
+        fault("symbols.include", "all, or leader symbols: none of them would copy nothing (`ignore_new=on` says so)")
+    word = settings.get("label", "").strip().partition(":")[0]
+    if word not in LABEL_KINDS and word.lower() in LABEL_KINDS:
+        fault("label", f"{word.lower()} in small letters, or exact:{settings['label'].strip()}")
+    for name, allowed in _rows_beside(policy):
+        fault(name, allowed)
     return tuple(found)
+
+
+def _rows_beside(policy: Policy) -> Iterator[tuple[str, str]]:
+    """What a row of the symbol table may be alone but not with what it inherits, each kind once."""
+    rows = [(row.leader_symbol, policy.for_symbol(row.leader_symbol)) for row in policy.symbols_table]
+    crossed = [name for name, own in rows if own.volume_min and own.volume_max and own.volume_min > own.volume_max]
+    if crossed and (policy.volume_min is None or policy.volume_max is None or policy.volume_min <= policy.volume_max):
+        yield "symbols.table", f"a max_volume of at least min_volume for {_listed(crossed)}, what is inherited included"
+    of_formula = [name for name, own in rows if own.volume_mode is VolumeMode.FORMULA]
+    if of_formula and policy.volume_formula is None and policy.volume_mode is not VolumeMode.FORMULA:
+        yield "volume.formula", f"a formula, as volume_mode is formula in the symbol table for {_listed(of_formula)}"
+    by_risk = [name for name, own in rows if own.volume_mode is VolumeMode.RISK_PERCENT]
+    if by_risk and policy.stop_wait_ms > policy.max_age_ms and policy.volume_mode is not VolumeMode.RISK_PERCENT:
+        yield "stop_wait", f"no more than max_age, as volume_mode is risk_percent for {_listed(by_risk)}"
+
+
+def _listed(names: list[str]) -> str:
+    return ", ".join(names[:NAMES_SHOWN_MAX]) + (", …" if len(names) > NAMES_SHOWN_MAX else "")
 
 
 def _near(name: str) -> str:

@@ -58,6 +58,18 @@ def count(text: str) -> int:
     return value.numerator
 
 
+POINTS_MAX = 2**31 - 1
+"""The most points that a request of the API can carry."""
+
+
+def points(text: str) -> int:
+    """Read a whole number of points above zero that a request can carry."""
+    value = count(text)
+    if value > POINTS_MAX:
+        raise ValueError(text)
+    return value
+
+
 def switch(text: str) -> bool:
     """Read on or off."""
     return {"on": True, "off": False, "true": True, "false": False, "yes": True, "no": False}[text.strip().lower()]

@@ -66,5 +66,42 @@ CLOSE_ONLY_KEEPS = 3
 ADDS_FOLLOW_CLOSES = 3
 """An add waits for the end of a close that is under way; ours that fills whole after a part of his is ahead of him."""
 
+WHOLE_ACCOUNT = 3
+"""A latch of the whole account cancels what rests for any of its links, lets no stop be loosened there, closes also an
+account that follows nobody, and sweeps it no longer than it stands itself."""
+
+DAYS_ANEW = 3
+"""A day that a person begins anew keeps the initial balance and the heights of all days."""
+
+SANE_GROWTH = 3
+"""Growth counts in the leverage that sanity allows, and what opens late is held against all that the leader holds."""
+
+LATCH_TOLD = 3
+"""A decision that a latch has made tells its money in the account's currency, and its refusals as a number."""
+
+LISTED_ANYHOW = 3
+"""Symbols are listed in upper or lower case alike, as in the symbol table."""
+
+GROWTH_BOUNDED = 3
+"""What a copy has grown to is no more than `volume.max`, as what it opened with is."""
+
+WIDENED_WHOLE = 3
+"""A widened stop shrinks a split volume as a whole, and within the link's own bounds."""
+
+FIXED_ON_TICK = 3
+"""Fixed distances of levels lie on the follower's tick in the request that opens."""
+
+PENDING_BY_RISK = 3
+"""A pending order without a stop is sized by `volume.without_stop`: it does not wait for one."""
+
+PENDING_IN_ONE = 3
+"""Caps, sanity and margin count a pending order as it is placed: it is never split."""
+
+OWN_PRICE = 3
+"""The `price` of a formula is where the follower would enter, as it says, and not the leader's fill."""
+
+CLOCK_CHANGES = 3
+"""Hours end where a zone's clock jumps over their end, and at both ends of an hour that comes twice."""
+
 RULES = 3
 """The newest."""

@@ -150,7 +150,8 @@ SETTINGS: tuple[Setting, ...] = (
         r.or_off(formula),
         "off",
         f"arithmetic over {', '.join(NAMES)} with + - * / ( ) min max, or off",
-        "With `volume.mode=formula`: the copy's volume in lots of the follower.",
+        "With `volume.mode=formula`: the copy's volume in lots of the follower. `price` is where the follower itself"
+        " would enter, `lot_units` its lot.",
     ),
     _row(
         "volume.rounding",
@@ -159,7 +160,7 @@ SETTINGS: tuple[Setting, ...] = (
         "skip,cap",
         "skip or raise, and cap or split, separated by a comma",
         "Volumes are rounded down to the step. Below the minimum: skip, or raise to it; above the maximum: cap, or"
-        " split into parts.",
+        " split into parts. A pending order is one order: it is capped.",
     ),
     _row(
         "raise_risk_max",
@@ -302,9 +303,9 @@ SETTINGS: tuple[Setting, ...] = (
     _row(
         "max_slippage",
         "max_slippage",
-        r.or_off(r.count),
+        r.or_off(r.points),
         "off",
-        "whole points above 0, or off",
+        f"whole points above 0 and at most {r.POINTS_MAX}, or off",
         "Open as a market range of this many points around the leader's price carried over.",
     ),
     _row(
@@ -463,7 +464,7 @@ SETTINGS: tuple[Setting, ...] = (
         r.or_off(r.positive),
         "off",
         "money above 0, or off",
-        "The initial balance; off: the balance when the guards first saw the account.",
+        "The initial balance, from when it is set; off: the balance when the guards first saw the account.",
     ),
     _one_of("guard.peak", "guard_peak", PeakKind, "intraday", "Which highs a trailing drawdown counts."),
     _switch(

@@ -16,6 +16,7 @@ from cmam.domain.policy import Policy
 from cmam.domain.quantities import PRICE_SCALE, VOLUME_SCALE, Volume, floor_fraction, units_text
 from cmam.domain.reasons import Reason
 from cmam.domain.risk import units_at_risk
+from cmam.domain.rules import OWN_PRICE
 from cmam.domain.symbols import SymbolSpec
 
 ONE = Fraction(1)
@@ -165,7 +166,8 @@ def _formula_input(asked: Sizing, name: str) -> Fraction | None:
         case "free_margin":
             return money.free_margin(rates)
         case "price":
-            return None if asked.entry is None else Fraction(asked.entry, PRICE_SCALE)
+            price = asked.market if rates.view.rules >= OWN_PRICE else asked.entry
+            return None if price is None else Fraction(price, PRICE_SCALE)
         case _:
             return Fraction(asked.spec.lot_size, VOLUME_SCALE)
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
 
-from cmam.domain.reading import count, or_off, positive, switch
+from cmam.domain.reading import POINTS_MAX, or_off, points, positive, switch
 
 COLUMNS = (
     "leader_symbol",
@@ -93,27 +93,19 @@ _READERS: dict[str, tuple[Callable[[str], Any], str]] = {
     "volume_amount": (positive, "a finite number above 0"),
     "min_volume": (positive, "lots above 0"),
     "max_volume": (positive, "lots above 0"),
-    "max_slippage": (or_off(count), "whole points above 0, or off"),
+    "max_slippage": (or_off(points), f"whole points above 0 and at most {POINTS_MAX}, or off"),
 }
 
 
 def read_table(text: str, *, delimiter: str = ",") -> Table:
     """Read a table; all of it, or all of its faults. A line that begins with a hash and a space is a remark."""
-    faults: list[RowFault] = []
-    reader = csv.reader(io.StringIO(text.removeprefix("\ufeff")), strict=True, delimiter=delimiter)
-    lines: list[tuple[int, list[str]]] = []
-    try:
-        for cells in reader:
-            if any(cell.strip() for cell in cells) and not cells[0].lstrip().startswith("# "):
-                lines.append((reader.line_num, [cell.strip() for cell in cells]))
-    except csv.Error as error:
-        return Table(faults=(RowFault(reader.line_num, "row", str(error), "a line of CSV"),))
+    lines, faults = _lines(text.removeprefix("\ufeff"), delimiter)
     if not lines:
-        return Table(faults=(RowFault(1, "header", "", "the header " + ",".join(COLUMNS)),))
+        return Table(faults=(*faults, RowFault(1, "header", "", "the header " + ",".join(COLUMNS))))
     header_line, header = lines[0]
-    faults.extend(_header_faults(header_line, header))
-    if faults:
-        return Table(faults=tuple(faults))
+    of_header = tuple(_header_faults(header_line, header))
+    if of_header:
+        return Table(faults=(*faults, *of_header))
     if len(lines) - 1 > ROWS_MAX:
         return Table(faults=(RowFault(lines[ROWS_MAX][0], "row", str(len(lines) - 1), f"at most {ROWS_MAX} rows"),))
     rows: list[SymbolRow] = []
@@ -128,7 +120,24 @@ def read_table(text: str, *, delimiter: str = ",") -> Table:
         if row.leader_symbol and before != line:
             faults.append(RowFault(line, "leader_symbol", row.leader_symbol, f"each symbol once; line {before} has it"))
         rows.append(row)
-    return Table(faults=tuple(faults)) if faults else Table(rows=tuple(rows))
+    return Table(faults=tuple(sorted(faults, key=lambda fault: fault.line))) if faults else Table(rows=tuple(rows))
+
+
+def _lines(text: str, delimiter: str) -> tuple[list[tuple[int, list[str]]], list[RowFault]]:
+    """The cells of each line that says something, with its number; and the lines that are no CSV."""
+    reader = csv.reader(io.StringIO(text), strict=True, delimiter=delimiter)
+    lines: list[tuple[int, list[str]]] = []
+    faults: list[RowFault] = []
+    while True:
+        try:
+            cells = next(reader)
+        except StopIteration:
+            return lines, faults
+        except csv.Error as error:
+            faults.append(RowFault(reader.line_num, "row", str(error), "a line of CSV"))
+            continue
+        if any(cell.strip() for cell in cells) and not cells[0].lstrip().startswith("# "):
+            lines.append((reader.line_num, [cell.strip() for cell in cells]))
 
 
 def _header_faults(line: int, header: list[str]) -> Iterable[RowFault]:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from cmam.domain.changes import Change
+from cmam.domain.choices import Scope
 from cmam.domain.copies import Copy, CopyKey, Cursor, Intent
 from cmam.domain.events import (
     AssetName,
@@ -50,7 +51,8 @@ class Latch:
 class GuardDay:
     """What a link's guards count from today. Money in minor units; `anchor` None where it is unknown.
 
-    `peak_begun` is the highest equity at which a day began, for drawdowns that count ends of days only.
+    `peak_begun` is the highest equity at which a day began, for drawdowns that count ends of days only. `named` is what
+    the initial balance was before money came and went, `anew` where a person asked for the day to begin again.
     """
 
     began_us: int
@@ -60,6 +62,8 @@ class GuardDay:
     peak_today: int | None = None
     peak_ever: int | None = None
     peak_begun: int | None = None
+    named: int = 0
+    anew: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)  # no slots: `replace` copies its dict, and there is one view for an account
@@ -142,6 +146,10 @@ class AccountView:
     def latched(self, link: LinkId) -> tuple[Latch, ...]:
         """The latches of a link that are closed."""
         return tuple(latch for (of, _), latch in self.latches.items() if of == link)
+
+    def locked(self, link: LinkId) -> tuple[Latch, ...]:
+        """The latches that lock a link: its own, and those of the whole account."""
+        return tuple(latch for latch in self.latches.values() if latch.link == link or latch.scope == Scope.ACCOUNT)
 
     def is_netted(self) -> bool:
         """Whether positions of one symbol net out."""

@@ -43,7 +43,14 @@ def relative(distance: int) -> int:
 
 
 def request(account: AccountId, intent: IntentId, command: Command) -> Message:
-    """The request of a command; raises LocalError for one that lacks what its kind needs."""
+    """The request of a command; raises LocalError where its kind needs more, or no message can carry what it says."""
+    try:
+        return _request(account, intent, command)
+    except (ValueError, OverflowError) as error:
+        raise LocalError(f"cannot ask for {command.kind.value}: {error}") from None
+
+
+def _request(account: AccountId, intent: IntentId, command: Command) -> Message:
     match command.kind:
         case CommandKind.OPEN | CommandKind.ADD | CommandKind.PLACE:
             return _new_order(account, intent, command)

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from fractions import Fraction
 
+from cmam.domain.arithmetic import fraction_text
 from cmam.domain.events import Step
 
 _CARRIED = ("leader_volume", "volume.basis")
@@ -18,7 +19,8 @@ def expression(working: Iterable[Step], volume: str, lot: str | None = None) -> 
     """The exact volume as a product of the recorded numbers, then the roundings; None where nothing was sized.
 
     `lot` is the units of the follower's lot, for modes that count in these. `holds` says whether the product gives the
-    recorded exact volume; None where a number was too long to be recorded.
+    recorded exact volume, or where costs leave room for less, no less than that; None where a number was too long to be
+    recorded.
     """
     steps = tuple(working)
     values = {step.name: step.value for step in steps}
@@ -34,12 +36,15 @@ def expression(working: Iterable[Step], volume: str, lot: str | None = None) -> 
     roundings = [
         f"{step.name} {step.value}" + (f" ({step.note})" if step.note else "")
         for step in steps
-        if step.name in ("rounded", "minimum", "raise", "capped", "split", "shrunk")
+        if step.name in ("within", "rounded", "minimum", "raise", "capped", "split", "shrunk")
     ]
+    shown, holds = values["raw"], None if exact is None or raw is None else exact == raw
+    if "within" in values and exact is not None:
+        shown, holds = fraction_text(exact), raw == _number(values["within"]) and raw is not None and raw <= exact
     return {
         "mode": mode,
-        "text": f"{text} = {values['raw']} units",
-        "holds": None if exact is None or raw is None else exact == raw,
+        "text": f"{text} = {shown} units",
+        "holds": holds,
         "then": roundings,
         "volume": volume,
     }

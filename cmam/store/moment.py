@@ -20,6 +20,7 @@ from cmam.domain.events import (
     SystemStarted,
     SystemStopped,
 )
+from cmam.domain.latches import BY_EQUITY
 from cmam.domain.needs import levels_of
 from cmam.domain.quantities import decimal_text, price_text, units_text
 from cmam.domain.registry import APP
@@ -125,8 +126,8 @@ class Moment:
                     "scope": latch.scope,
                     "since": iso(latch.since_us),
                     "until": iso(latch.until_us) if latch.until_us else None,
-                    "value": decimal_text(latch.value, digits),
-                    "limit": decimal_text(latch.limit, digits),
+                    "value": decimal_text(latch.value, digits if latch.guard in BY_EQUITY else 0),
+                    "limit": decimal_text(latch.limit, digits if latch.guard in BY_EQUITY else 0),
                 }
                 for latch in view.latches.values()
             ],

@@ -12,6 +12,8 @@ PARTS = UNIT + "domain/test_orders_in_parts.py"
 SYNC = UNIT + "domain/test_sync.py"
 GUARDS = UNIT + "domain/test_guards.py"
 GATES = UNIT + "domain/test_gates.py"
+LATCHES = UNIT + "domain/test_latches.py"
+AMOUNTS = UNIT + "domain/test_amounts.py"
 BUDGET = UNIT + "openapi/test_budget.py"
 BURSTS = "tests/scenario/test_bursts.py"
 
@@ -319,5 +321,47 @@ MUTATIONS = (
         "    if before.rules < NETS_ARE_PINNED or not after.is_netted():\n",
         "    if before.rules or not after.is_netted():\n",
         (NETTING,),
+    ),
+    Mutation(
+        "a latch of the whole account leaves other links' orders resting",
+        "cmam/domain/latches.py",
+        "if is_whole else (event.link,):",
+        "if False else (event.link,):",
+        (LATCHES,),
+    ),
+    Mutation(
+        "a day begun anew forgets the initial balance",
+        "cmam/domain/latches.py",
+        "        days[link] = replace(known, anchor=None, anew=True)\n",
+        "        pass\n",
+        (LATCHES,),
+    ),
+    Mutation(
+        "growth passes no leverage",
+        "cmam/domain/amounts.py",
+        "(draft.is_add and is_old)",
+        "draft.is_add",
+        (AMOUNTS,),
+    ),
+    Mutation(
+        "a copy grows beyond volume.max",
+        "cmam/domain/opens.py",
+        "    if most is not None and grown > most:\n",
+        "    if most is not None and grown < 0:\n",
+        (AMOUNTS,),
+    ),
+    Mutation(
+        "a loss at the stop is converted at the cheaper side",
+        "cmam/domain/risk.py",
+        "rate = rates.rate(spec.quote_name, rates.view.currency, high=True)\n        q2d",
+        "rate = rates.rate(spec.quote_name, rates.view.currency, high=False)\n        q2d",
+        ("tests/property/domain/test_size_oracle.py",),
+    ),
+    Mutation(
+        "a fixed stop lies between two ticks",
+        "cmam/domain/carrying.py",
+        "    return Distance(max(floor_to(distance, draft.symbol.tick), draft.symbol.tick))\n",
+        "    return distance\n",
+        (AMOUNTS,),
     ),
 )

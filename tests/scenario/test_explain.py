@@ -71,3 +71,13 @@ def _with_settings_of(case: Case, story: dict[str, Any]) -> list[Case]:
             name = f"{case.name} {number}"
             found.append(replace(case, name=name, settings=settings, expected=cure["volume"]))
     return found
+
+
+def test_a_size_by_risk_shows_what_its_costs_take_off() -> None:
+    """By the stop alone 30 ÷ 0.0091152 = 3,291.2 units; the least commission leaves 2,468, and both stand there."""
+    risk = {"volume.mode": "risk_percent", "volume.amount": "0.3"}
+    _, stories = _day([Case("dear", "Dear", risk, balance="10000")])
+    arithmetic = stories["dear"]["arithmetic"]
+    assert arithmetic["text"] == "0.3 % × 10000 ÷ (0.00803 × 1 + 0.0010852) = 6250000/1899 units"
+    assert arithmetic["then"][0].startswith("within 2468 (units: minimum commission")
+    assert (arithmetic["holds"], arithmetic["volume"]) == (True, "2468.00")

@@ -65,6 +65,9 @@ def test_check_tells_mapping_trades_and_repairs_before_anything_moves(person: Pe
     assert market.holds(SAME_BROKER) == ((), ())
     shown = person.types("profile", "check", "main", "--follower", str(OTHER_BROKER))
     assert "Not copied for want of a symbol: EURUSD" in shown.err
+    assert person.types("profile", "set", "main", "--set", "symbols.exclude=XAUUSDD").code == 0
+    shown = person.types("profile", "check", "main", "--follower", str(OTHER_BROKER))
+    assert "no symbol of the leader's: XAUUSDD (symbols.exclude)" in shown.err
 
 
 def test_a_sample_loads_back_and_maps_what_it_names(person: Person, ready: ReadyInfo, tmp_path: Path) -> None:

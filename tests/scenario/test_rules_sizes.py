@@ -173,6 +173,8 @@ LEVELS = [
         {**UNITS, "fixed_sl": "55.5", "fixed_tp": "33", "reverse": "on"},
         (SELL, 1.09055, 1.0817, 1.0850),
     ),
+    # on Odd 75.5 and 55.5 pips lie between two ticks: 75 and 55
+    Case("fixed odd", "Odd", {**UNITS, "fixed_sl": "75.5", "fixed_tp": "55.5"}, (BUY, 1.0777, 1.0907, 1.0852)),
     Case("no stop", "Same", {**UNITS, "copy_sl": "off"}, (BUY, 0.0, 1.09727, 1.0851)),
     Case("stop needed", "Same", {**UNITS, "copy_sl": "off", "require_stop": "on"}, None),
     # 12 pips on Odd, where 60 is the least: skipped, or widened to 60 and the volume cut to a fifth (14,560 → 14,000)

@@ -69,6 +69,7 @@ from cmam.domain.events.copies import (
 from cmam.domain.events.guards import (
     GuardDayBegan,
     EquityPeaked,
+    GuardInitialNamed,
     GuardTripped,
     GuardRearmed,
     FlattenRequested,
@@ -163,6 +164,7 @@ __all__ = [
     "CopyFinished",
     "GuardDayBegan",
     "EquityPeaked",
+    "GuardInitialNamed",
     "GuardTripped",
     "GuardRearmed",
     "FlattenRequested",

@@ -42,6 +42,15 @@ class EquityPeaked(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class GuardInitialNamed(Event):
+    """`guard.initial` was set to another balance since guards first saw the account: they count from it from now on."""
+
+    TOPIC: ClassVar[str] = "account.guard_initial_named"
+    link: LinkId
+    initial: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class GuardTripped(Event):
     """A guard's condition held long enough: it latches, and reacts. Money in minor units, until 0 for open end."""
 

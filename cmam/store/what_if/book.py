@@ -18,6 +18,7 @@ from cmam.domain.events import (
     Event,
     ExecutionSeen,
     GuardDayBegan,
+    GuardInitialNamed,
     GuardRearmed,
     GuardTripped,
     IntentDropped,
@@ -169,7 +170,8 @@ class Book:
         """Whether a guard made or asked for this fact: an account that went another way would have others."""
         if isinstance(fact, GuardRearmed):
             return not fact.user
-        return isinstance(fact, GuardDayBegan | EquityPeaked | GuardTripped | ResultsSeen | DayHistorySeen)
+        guarded = GuardDayBegan | GuardInitialNamed | EquityPeaked | GuardTripped | ResultsSeen | DayHistorySeen
+        return isinstance(fact, guarded)
 
     # --- time and money -----------------------------------------------------------------------------------------------
 

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 import pytest
 
 from cmam.domain.changes import ChangeKind
-from cmam.domain.events import CopyAdopted, Standing, SymbolConfirmed, SymbolSpecSeen
+from cmam.domain.events import CopyAdopted, RulesBegan, Standing, SymbolConfirmed, SymbolSpecSeen
 from cmam.domain.hours import is_within_hours, next_outside
 from cmam.domain.ids import OrderId, PositionId, SymbolId
 from cmam.domain.opening import OPEN_RULES
@@ -48,6 +48,8 @@ def test_a_broker_that_lets_only_close_makes_the_link_manage_only(access: Access
         ({"label": "exact:mine"}, Reason.LABEL_EXCLUDED),
         ({"symbols.include": "GBPUSD"}, Reason.SYMBOL_EXCLUDED),
         ({"symbols.exclude": "EURUSD,GBPUSD"}, Reason.SYMBOL_EXCLUDED),
+        ({"symbols.exclude": "gbpusd,eurUsd"}, Reason.SYMBOL_EXCLUDED),
+        ({"symbols.include": "eurusd"}, None),
         ({"max_price_distance": "0.1"}, None),  # the ask is 0.1 pip above the leader's fill
         ({"max_price_distance": "0.09"}, Reason.PRICE_AWAY),
         ({"max_spread": "0.2"}, None),
@@ -63,6 +65,13 @@ def test_each_filter_says_its_own_word(settings: dict[str, str], reason: Reason 
     found = Pair(settings).opens()
     assert found.reason is reason
     assert found.verdict is (Verdict.COPY if reason is None else Verdict.SKIP)
+
+
+def test_lists_of_symbols_were_exact_once() -> None:
+    """A log from before stays as it was decided: another case was another symbol."""
+    pair = Pair({"symbols.exclude": "eurusd"})
+    pair.fact(RulesBegan(rules=2))
+    assert pair.opens().verdict is Verdict.COPY
 
 
 def test_side_is_the_leaders_before_reverse() -> None:
@@ -153,6 +162,13 @@ def test_hours_lie_in_a_zone_and_may_wrap_midnight(hours: str, days: str, moment
         ("22:00-02:00", "mon", "2024-01-15T23:00", "2024-01-16T02:00"),
         ("00:00-24:00", "mon-fri", "2024-01-15T23:00", "2024-01-20T00:00"),
         ("always", "mon-fri", "2024-01-15T23:00", "2024-01-20T00:00"),
+        # New York's clock jumps from 02:00 to 03:00 on 2024-03-10 at 07:00 UTC: there ends a window until 02:30.
+        ("22:00-02:30 America/New_York", "all", "2024-03-10T05:00", "2024-03-10T07:00"),
+        # 01:30 comes twice on 2024-11-03, at 05:30 and at 06:30 UTC: each time hours until then end.
+        ("22:00-01:30 America/New_York", "all", "2024-11-03T05:00", "2024-11-03T05:30"),
+        ("22:00-01:30 America/New_York", "all", "2024-11-03T06:10", "2024-11-03T06:30"),
+        # Beirut has no midnight on 2024-03-31: Saturday ends at 01:00 on Sunday, 22:00 UTC.
+        ("00:00-24:00 Asia/Beirut", "sat", "2024-03-30T12:00", "2024-03-30T22:00"),
     ],
 )
 def test_hours_end_when_their_last_window_does(hours: str, days: str, now: str, end: str) -> None:

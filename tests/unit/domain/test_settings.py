@@ -45,6 +45,12 @@ def test_all_faults_are_named_at_once() -> None:
         ({"symbols.include": "A,B", "symbols.exclude": "B"}, "symbols.exclude"),
         ({"symbols.mapping": "file"}, "symbols.table"),
         ({"volume.mode": "risk_percent", "max_age": "500ms"}, "stop_wait"),
+        ({"symbols.include": "none"}, "symbols.include"),
+        ({"label": "Any"}, "label"),
+        ({"label": "Prefix:grid"}, "label"),
+        ({"symbols.table": "leader_symbol,volume_mode\nEURUSD,formula\n"}, "volume.formula"),
+        ({"symbols.table": "leader_symbol,volume_mode\nEURUSD,risk_percent\n", "max_age": "500ms"}, "stop_wait"),
+        ({"symbols.table": "leader_symbol,min_volume\nEURUSD,2\n", "volume.max": "1"}, "symbols.table"),
     ],
 )
 def test_values_that_cannot_stand_together_are_refused(settings: dict[str, str], name: str) -> None:
@@ -62,6 +68,7 @@ def test_values_that_cannot_stand_together_are_refused(settings: dict[str, str],
         ("order_types", "protection"), ("guard.reset", "24:00"), ("daily_loss", "0%"), ("label", "prefix:"),
         ("max_positions", "1.5"), ("leader_blind", "close_after"), ("raise_risk_max", "0.5"),
         ("volume.formula", "__import__('os')"),
+        ("max_slippage", "2147483648"), ("symbols.table", "leader_symbol,max_slippage\nEURUSD,2147483648\n"),
         ("volume.lots_confirmed", "all"), ("symbols.exclude", "all"),
         ("symbols.table", "leader_symbol,copy_sl\nEURUSD,maybe\n"),
     ],
@@ -83,6 +90,8 @@ def test_a_stored_value_that_is_no_longer_allowed_falls_to_its_default() -> None
         ("-min(1, 2) + max(3, 4, 5) / 2", {}, Fraction(3, 2)),
         ("balance / 3 * 3", {"balance": Fraction(1)}, Fraction(1)),
         ("1 / 0", {}, None),
+        ("equity * 0.00001", {"equity": Fraction(12_345)}, Fraction("0.12345")),
+        ("0.000000000001 * 100000000000000", {}, Fraction(100)),
     ],
 )
 def test_formulas_are_exact(text: str, inputs: dict[str, Fraction], value: Fraction | None) -> None:
@@ -93,7 +102,7 @@ def test_formulas_are_exact(text: str, inputs: dict[str, Fraction], value: Fract
 @pytest.mark.parametrize(
     "text",
     ["", "x", "leader_lots ** 2", "min()", "min(1, *[2])", "(lambda: 1)()", "1 if 1 else 2", "'a'", "True", "(" * 99,
-     "balance.real", "1e400", "+".join("1" * 400), "-" * 60 + "1"],
+     "balance.real", "1e400", "0.0000000000001", "+".join("1" * 400), "-" * 60 + "1"],
 )  # fmt: skip
 def test_a_formula_is_arithmetic_and_nothing_else(text: str) -> None:
     """No call, no attribute, no power, no depth that could hurt."""
@@ -137,6 +146,13 @@ def test_every_fault_of_a_table_has_its_line_and_nothing_is_half_loaded() -> Non
     assert [(fault.line, fault.column) for fault in table.faults] == [
         (2, "copy_sl"), (2, "volume_amount"), (4, "leader_symbol"), (5, "row"), (6, "max_volume"), (6, "leader_symbol"),
     ]  # fmt: skip
+
+
+def test_a_line_that_is_no_csv_hides_no_other_fault() -> None:
+    """A stray quote in the middle, a wrong cell before and after it."""
+    table = read_table('leader_symbol,copy_sl\nEURUSD,maybe\n"GBP"USD,on\nUSDJPY,never\n')
+    assert table.rows == ()
+    assert [(fault.line, fault.column) for fault in table.faults] == [(2, "copy_sl"), (3, "row"), (4, "copy_sl")]
 
 
 @pytest.mark.parametrize("text", ["", "symbol\nEURUSD\n", "leader_symbol,colour\n", "leader_symbol,leader_symbol\n"])

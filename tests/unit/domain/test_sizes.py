@@ -8,7 +8,7 @@ from fractions import Fraction
 import pytest
 
 from cmam.domain.changes import Change, LeaderMoney
-from cmam.domain.events import ChangeDecided
+from cmam.domain.events import ChangeDecided, RulesBegan
 from cmam.domain.quantities import Side, Volume
 from cmam.domain.reasons import Reason, Verdict
 from tests.factories import LOT, Pair, a_change, a_leader_symbol, a_quote, a_spec, a_view, price
@@ -273,6 +273,18 @@ def test_formula_is_exact_and_in_lots() -> None:
     assert decided(pair).volume == 1_200_000
     by_zero = Pair({"volume.mode": "formula", "volume.formula": "1 / (balance - 10000)"})
     assert decided(by_zero).reason is Reason.BAD_FORMULA
+
+
+def test_the_price_of_a_formula_is_the_followers_own() -> None:
+    """The leader's index is quoted tenfold: 10,000 USD at our own 1.10001, not at his 11, are 0.0909 lot."""
+    pair = Pair({"volume.mode": "formula", "volume.formula": "equity / price / lot_units", **OFF})
+    tenfold = {"price": price("11"), "quote": a_quote("10.9999", "11.0001")}
+    assert decided(pair, a_change(**tenfold)).volume == 900_000
+    order = Pair({"volume.mode": "formula", "volume.formula": "equity / price / lot_units", **OFF})
+    assert order.order(limit_price=price("1.0")).volume == 1_000_000  # a resting order's is its own
+    before = Pair({"volume.mode": "formula", "volume.formula": "equity / price / lot_units", **OFF})
+    before.fact(RulesBegan(rules=2))
+    assert before.tell(a_change(**tenfold)).reason is Reason.BELOW_MINIMUM
 
 
 def test_an_old_quote_is_no_input() -> None:

@@ -177,3 +177,11 @@ def test_questions_name_their_account() -> None:
         False,
     ]
     assert all(message.IsInitialized() for message in asked)
+
+
+def test_what_no_message_can_carry_is_refused_here_and_ends_no_connection() -> None:
+    """The wire counts points in 32 bits and distances in 64; a connection that failed over one would hold up all."""
+    range_ = {"order_type": OrderType.MARKET_RANGE, "base_price": Price(1)}
+    for fields in ({**range_, "slippage_points": 2**31}, {"relative_stop": Distance(10**23)}):
+        with pytest.raises(LocalError, match="cannot ask for open"):
+            request(CommandKind.OPEN, **fields)

@@ -1,0 +1,176 @@
+"""What guards keep: latches of a whole account, days that begin anew, and the initial balance."""
+
+from __future__ import annotations
+
+import pytest
+
+from cmam.domain.commands import CommandKind
+from cmam.domain.events import (
+    ExecutionSeen,
+    FlattenRequested,
+    GuardInitialNamed,
+    GuardRearmed,
+    GuardTripped,
+    RulesBegan,
+)
+from cmam.domain.guards import untold
+from cmam.domain.ids import LinkId, PositionId, SymbolId
+from cmam.domain.latches import NOBODY
+from cmam.domain.quantities import Side, Volume
+from cmam.domain.reasons import Verdict
+from cmam.domain.trades import BalanceChange, ExecutionKind, Position
+from tests.factories import LINK, LOT, Pair, price, some_settings
+from tests.unit.domain.test_guards import guarded
+
+OTHER = LinkId("l1nk02")
+
+
+def _a_person_sells(pair: Pair, number: int = 4) -> Position:
+    mine = Position(
+        position=PositionId(number), symbol=SymbolId(1), side=Side.SELL, volume=Volume(LOT), price=price("1.1")
+    )
+    pair.held[mine.position] = mine
+    pair.fact(pair.reconciled())
+    return mine
+
+
+@pytest.mark.parametrize(
+    ("scope", "rules", "is_cancelled"), [("account", 3, True), ("profile", 3, False), ("account", 2, False)]
+)
+def test_a_latch_of_the_account_cancels_what_rests_for_any_link(scope: str, rules: int, *, is_cancelled: bool) -> None:
+    """Another link of the account has tripped: a resting copy of this one would fill into a locked account."""
+    pair = Pair()
+    pair.fact(RulesBegan(rules=rules))
+    pair.order(limit_price=price("1.05"))
+    pair.answer()
+    pair.fact(GuardTripped(link=OTHER, guard="daily_loss", reaction="close_only", scope=scope))
+    assert (CommandKind.CANCEL in [intent.command.kind for intent in pair.waiting]) is is_cancelled
+
+
+@pytest.mark.parametrize(("scope", "stop"), [("account", "1.08001"), ("profile", "1.05001")])
+def test_under_close_only_of_the_account_no_stop_is_loosened(scope: str, stop: str) -> None:
+    """The leader sets 1.08, then the looser 1.05; ours are 0.1 pip above. Under the lock the tighter one stays."""
+    pair = Pair()
+    pair.opens(stop=price("1.08"))
+    pair.answer()
+    pair.passes(11_000_000)
+    pair.fact(GuardTripped(link=OTHER, guard="daily_loss", reaction="close_only", scope=scope))
+    assert pair.protects(stop="1.05").verdict is Verdict.COPY
+    pair.answer()
+    assert [held.stop for held in pair.held.values()] == [price(stop)]
+
+
+def test_an_account_that_follows_nobody_is_flattened_whole() -> None:
+    """It has no link whose latch could stand for it; it is swept until it is empty, and re-armed under no name."""
+    pair = Pair()
+    mine = _a_person_sells(pair)
+    pair.fact(FlattenRequested(links=(), whole_account=True))
+    assert [command.position for command in pair.commands] == [mine.position]
+    pair.answer()
+    assert pair.held == {}
+    pair.fact(GuardRearmed(link=NOBODY))
+    assert (pair.view.latches, pair.view.flatten_account) == ({}, False)
+
+
+def test_a_whole_account_is_swept_no_longer_than_its_own_latch_stands() -> None:
+    """The day opens the guard that closed the account; a stop-out's latch of one link is no leave to close a person's
+    positions when another guard of the account, a milder one, trips later."""
+    pair = Pair()
+    pair.fact(GuardTripped(link=LINK, guard="daily_loss", reaction="flatten", scope="account"))
+    pair.fact(GuardTripped(link=LINK, guard="stop_out", reaction="open_only_off"))
+    pair.fact(GuardRearmed(link=LINK, guard="daily_loss"))
+    assert not pair.view.flatten_account
+    pair.fact(GuardTripped(link=OTHER, guard="daily_loss", reaction="close_only", scope="account"))
+    _a_person_sells(pair)
+    assert pair.commands == []
+
+
+def test_a_day_begun_anew_forgets_neither_the_initial_balance_nor_the_heights() -> None:
+    """First seen at 10,000 and up to 11,000; a quarter of the 10,000 is lost when a person begins the day anew."""
+    pair = guarded(daily_loss="5000", total_loss="30%", trailing_drawdown="3600")
+    pair.bid("1.11001")
+    pair.looks_twice()
+    pair.now_us += 11_000_000
+    pair.look()
+    pair.bid("1.07501")
+    pair.looks_twice()
+    assert pair.view.days[LINK].peak_ever == 1_100_000
+    pair.fact(GuardRearmed(link=LINK, guard="day"))
+    assert pair.view.days[LINK].anchor is None
+    pair.look()
+    day = pair.view.days[LINK]
+    assert (day.anchor, day.initial, day.peak_today, day.peak_ever) == (1_000_000, 1_000_000, 750_000, 1_100_000)
+    assert not day.anew
+    pair.bid("1.07401")  # equity 7,400: 3,600 below the height of 11,000
+    pair.looks_twice()
+    assert pair.tripped == ["trailing_drawdown"]
+
+
+def test_an_initial_balance_that_is_named_later_is_counted_from() -> None:
+    """First seen with 10,000; 2,000 come in. Named then, 20,000 is what 45 % are of: at 11,000 that much is lost."""
+    pair = guarded(total_loss="45%")
+    paid = BalanceChange(operation="deposit", delta=200_000, balance=1_200_000, balance_version=9)
+    pair.fact(ExecutionSeen(kind=ExecutionKind.DEPOSIT_WITHDRAW, balance=paid))
+    pair.looks_twice()
+    assert pair.tripped == []
+    pair.link = some_settings({**pair.settings, "guard.initial": "20000"})
+    pair.bid("1.09002")  # 12,000 - 999.00: 8,999 are lost
+    pair.looks_twice()
+    assert (pair.view.days[LINK].initial, pair.tripped) == (2_000_000, [])
+    pair.bid("1.09001")
+    pair.looks_twice()
+    assert pair.tripped == ["total_loss"]
+    named = [event for event, _ in pair.said if isinstance(event, GuardInitialNamed)]
+    assert [event.initial for event in named] == [2_000_000]
+    pair.fact(ExecutionSeen(kind=ExecutionKind.DEPOSIT_WITHDRAW, balance=BalanceChange(
+        operation="withdraw", delta=-100_000, balance=1_100_000, balance_version=10)))  # fmt: skip
+    pair.looks_twice()
+    assert pair.view.days[LINK].initial == 1_900_000  # what is named once is not named again
+
+
+def test_what_nobody_can_tell_is_not_called_over() -> None:
+    """Equity is unknown: whether the loss still stands cannot be told; a stop-out asks for no equity."""
+    pair = guarded(daily_loss="500", guard__reaction="open_only_off")
+    pair.bid("1.09001")
+    pair.looks_twice()
+    pair.fact(GuardTripped(link=LINK, guard="stop_out", reaction="open_only_off"))
+    assert untold(pair.view, pair.link, pair.quote, pair.now_us) == ()
+    pair.quotes.clear()
+    assert untold(pair.view, pair.link, pair.quote, pair.now_us) == ("daily_loss",)
+    assert untold(pair.view, pair.link, pair.quote, pair.now_us, "stop_out") == ()
+    off = some_settings({"min_equity": "1"})
+    assert untold(pair.view, off, pair.quote, pair.now_us) == ()
+
+
+@pytest.mark.parametrize(
+    ("guard", "reaction", "told"),
+    [
+        ("daily_loss", "close_only", "close_only: 501.00 against 500.00 USD"),
+        ("rejections", "open_only_off", "open_only_off: 50100 refusals in a row"),
+        ("stop_out", "open_only_off", "open_only_off"),
+    ],
+)
+def test_a_denied_open_tells_what_its_latch_closed_at(guard: str, reaction: str, told: str) -> None:
+    """Money in the account's currency, refusals as their number, and nothing where there is no value."""
+    pair = Pair()
+    pair.fact(GuardTripped(link=LINK, guard=guard, reaction=reaction, value=50_100, limit=50_000))
+    found = pair.opens()
+    assert [(step.value, step.note) for step in found.working if step.name == "latch"] == [(guard, told)]
+    before = Pair()
+    before.fact(RulesBegan(rules=2))
+    before.fact(GuardTripped(link=LINK, guard=guard, reaction=reaction, value=50_100, limit=50_000))
+    assert before.opens().working[-1].note == f"{reaction}, of value 50100 and limit 50000"
+
+
+def test_another_reset_begins_its_day_when_the_present_one_ends() -> None:
+    """17:00 in New York lies before midnight in UTC; the account was watched all the time, so nothing was missed."""
+    pair = guarded(daily_loss="500")
+    pair.link = some_settings({**pair.settings, "guard.reset": "17:00 America/New_York"})
+    pair.now_us = pair.view.days[LINK].next_us
+    pair.look()
+    day = pair.view.days[LINK]
+    assert day.anchor == 1_000_000
+    assert day.next_us == pair.now_us + 21 * 3_600_000_000  # 21:00 UTC, in summer
+    pair.now_us = day.next_us + 61_000_000
+    pair.look()
+    assert pair.view.days[LINK].anchor is None  # nobody was there for a minute
