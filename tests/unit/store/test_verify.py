@@ -196,3 +196,10 @@ def test_a_head_reads_back_as_it_was_written() -> None:
 def test_rows_alone_are_enough() -> None:
     """Verify needs no store: the rows from an evidence pack do as well."""
     assert verify(iter(rows_of(_log()))).is_whole
+
+
+def test_what_is_no_head_is_repeated_in_moderation() -> None:
+    """Who names the store where a head was to be named wants the sentence, not the store."""
+    with pytest.raises(ValueError, match="expected a head such as") as refused:
+        parse_log_head("SQLite format 3 " * 1_000)
+    assert len(str(refused.value)) < 200
