@@ -23,6 +23,7 @@ from cmam.cli.failures import CODES, code_of
 from cmam.cli.main import Root, cli, run, show_what_can_be_shown
 from cmam.cli.screen import status_screen
 from cmam.domain.operate import Refusal
+from cmam.store.errors import StoreUnavailable
 
 SAMPLE = Path(__file__).parents[3] / "events.db.sample"
 ROWS = [
@@ -212,6 +213,20 @@ def test_what_a_home_lives_by_is_never_written_over(
         assert "which a home of cmam lives by" in capsys.readouterr().err, target
     assert (there / "events.db").read_bytes() == before
     assert run(["--home", str(here), "audit", "verify"]) == Exit.DONE
+
+
+def test_a_flatten_that_cannot_be_recorded_names_the_way_that_needs_no_record(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On a full disk nobody is left to guess that copies can still be closed, by their labels."""
+    shutil.copy(SAMPLE, tmp_path / "events.db")
+
+    def full(*_: object, **__: object) -> dict[str, Any]:
+        raise StoreUnavailable("The disk is full.")
+
+    monkeypatch.setattr("cmam.office.carry_out", full)
+    assert run(["--home", str(tmp_path), "flatten", "pair", "--yes"]) == Exit.REFUSED
+    assert "`cmam flatten pair --direct` closes without a record" in capsys.readouterr().err
 
 
 def test_text_that_is_none_is_a_usage_error(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
