@@ -229,6 +229,29 @@ def test_a_flatten_that_cannot_be_recorded_names_the_way_that_needs_no_record(
     assert "`cmam flatten pair --direct` closes without a record" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    ("words", "code", "says"),
+    [
+        (["profile", "symbols", "pair", "load"], Exit.USAGE, "field larger than field limit"),
+        (["sandbox", "stats", "--ready-file"], Exit.REFUSED, "expected the ready file of a sandbox"),
+        (["sandbox", "--port", "0", "--json-port", "0", "--oauth-port", "0", "--state"], 2, "expected the state of a"),
+        (["profile", "apply"], Exit.USAGE, "expected TOML"),
+        (["audit", "verify", "--pack"], Exit.REFUSED, "is not an evidence pack"),
+    ],
+    ids=lambda value: value[1] if isinstance(value, list) else None,
+)
+def test_a_file_that_no_parser_takes_is_a_sentence(
+    words: list[str], code: int, says: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Brackets deeper than any parser goes, in a line longer than it reads."""
+    shutil.copy(SAMPLE, tmp_path / "events.db")
+    (tmp_path / "file").write_text("[" * 200_000)
+    assert run(["--home", str(tmp_path), *words, str(tmp_path / "file")]) == code
+    said = capsys.readouterr().err
+    assert says in said
+    assert "should not have" not in said
+
+
 def test_text_that_is_none_is_a_usage_error(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Bytes of another encoding on the command line are named."""
     shutil.copy(SAMPLE, tmp_path / "events.db")
