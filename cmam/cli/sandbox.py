@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from cmam.cli.common import ENDS_WITH_STDIN, HELP, STDIN, Noun, console, face, new_table, say
+from cmam.cli.common import ENDS_WITH_STDIN, HELP, STDIN, FiniteRange, Noun, console, face, new_table, say
 from cmam.cli.sandbox_admin import fault, stats
 from cmam.cli.sandbox_common import FILE, PORT, key_values, one_sentence
 from cmam.cli.sandbox_trade import trade
@@ -69,7 +69,7 @@ def _bind(ctx: click.Context, param: click.Parameter, value: str) -> str:
 )
 @click.option(
     "--speed",
-    type=click.FloatRange(0, 10_000, min_open=True),
+    type=FiniteRange(0, 10_000, min_open=True),
     default=1.0,
     show_default=True,
     help="Speed of the market.",

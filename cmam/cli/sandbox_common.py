@@ -13,6 +13,8 @@ import click
 from cmam.cli.common import Exit, face, say
 
 PORT = click.IntRange(0, 65_535)
+POINTS = click.IntRange(0, 2**31 - 1)
+"""Points as the protocol can say them."""
 FILE = click.Path(exists=True, dir_okay=False, readable=True, path_type=Path)
 
 

@@ -252,6 +252,23 @@ def test_a_file_that_no_parser_takes_is_a_sentence(
     assert "should not have" not in said
 
 
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (["sandbox", "--port", "0", "--json-port", "0", "--oauth-port", "0", "--speed", "nan"], "no finite number"),
+        (["sandbox", "trade", "play", str(SAMPLE), "--speed", "inf"], "no finite number"),
+        (["sandbox", "trade", "amend", "1", "--slippage", "9" * 25], "--slippage"),
+    ],
+    ids=["speed", "play", "slippage"],
+)
+def test_a_number_that_nothing_can_go_by_is_a_usage_error(
+    words: list[str], says: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """No number compares with a bound if it is none, and points have the room that the protocol has."""
+    assert run(["--home", str(tmp_path), *words]) == Exit.USAGE
+    assert says in capsys.readouterr().err
+
+
 def test_text_that_is_none_is_a_usage_error(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Bytes of another encoding on the command line are named."""
     shutil.copy(SAMPLE, tmp_path / "events.db")
