@@ -93,7 +93,7 @@ def cli_page() -> str:
         "",
         (
             "Noun then verb. Data on stdout, talk on stderr. `--home DIR` (or `CMAM_HOME`), `--json`, `--debug` and `-h` stand "
-            "before or after any command."
+            "before or after any command. An option with an empty text, as of a variable that is not set, is a mistake."
         ),
         "",
         "Exit codes: 0 done · 1 refused or diverged · 2 usage · 3 cannot reach the API · 4 another cmam holds this store.",

@@ -7,6 +7,7 @@ what any command does.
 from __future__ import annotations
 
 import json
+import math
 import os
 import re
 import select
@@ -98,6 +99,17 @@ def face() -> Face:
         as_json=bool(meta.get("cmam.json")),
         debug=bool(meta.get("cmam.debug")),
     )
+
+
+class FiniteRange(click.FloatRange):
+    """A range of numbers; what is no number at all (nan) compares with no bound, and so would pass each."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Refuse what no clock can go by."""
+        found = super().convert(value, param, ctx)
+        if not math.isfinite(found):
+            self.fail(f"{value} is no finite number.", param, ctx)
+        return found
 
 
 class Erasable(click.Option):

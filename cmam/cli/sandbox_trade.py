@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from cmam.cli.common import Noun, Verb, console, face, new_table, print_json, say
-from cmam.cli.sandbox_common import FILE, SPEED, running
+from cmam.cli.sandbox_common import FILE, POINTS, SPEED, running
 
 if TYPE_CHECKING:
     from cmam.sandbox.steps import Step
@@ -94,7 +94,7 @@ def _pending_command(action: str) -> None:
     @_TP
     @_TRAILING
     @_LABEL
-    @click.option("--slippage", type=click.IntRange(0), help="Points between stop and limit; stop-limit only.")
+    @click.option("--slippage", type=POINTS, help="Points between stop and limit; stop-limit only.")
     @running
     def pending(
         ready: dict[str, Any],
@@ -128,7 +128,7 @@ def close(ready: dict[str, Any], position: str, lots: str | None, account: str |
 @_ACCOUNT
 @click.option("--price", help="New price of a pending order.")
 @click.option("--lots", help="New volume of a pending order.")
-@click.option("--slippage", type=click.IntRange(0), help="New slippage of a stop-limit order, in points.")
+@click.option("--slippage", type=POINTS, help="New slippage of a stop-limit order, in points.")
 @_SL
 @_TP
 @_TRAILING

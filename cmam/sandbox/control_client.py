@@ -31,7 +31,7 @@ def read_ready_file(ready_file: Path | None, home: Path) -> dict[str, Any]:
         document = json.loads(path.read_bytes())
     except FileNotFoundError:
         raise NotRunning(f"no sandbox runs: {path} does not exist; start one with `cmam sandbox`") from None
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise NotRunning(f"expected the ready file of a sandbox in {path}, found something else ({error})") from None
     if not isinstance(document, dict) or "control" not in document or "accounts" not in document:
         raise NotRunning(f"expected the ready file of a sandbox in {path}, found other JSON")

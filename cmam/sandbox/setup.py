@@ -64,7 +64,7 @@ def read_state(path: Path) -> dict[str, object] | None:
         return None
     try:
         state = json.loads(read_text(path))
-    except ValueError:
+    except (ValueError, RecursionError):
         state = None
     if not isinstance(state, dict):
         raise SetUpFault(f"expected the state of a sandbox in {path}, found something else")

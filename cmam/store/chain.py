@@ -48,6 +48,10 @@ class LogHead(msgspec.Struct, frozen=True):
         return f"{self.position}:{self.digest.hex()}"
 
 
+HEAD_SHOWN_MAX = 100
+"""So much is repeated of what is no head; one has up to 84 characters."""
+
+
 def parse_log_head(text: str) -> LogHead:
     """Read an exported head, `<position>:<64 hex digits>`; raises ValueError in a sentence."""
     position, _, digest = text.strip().partition(":")
@@ -56,7 +60,8 @@ def parse_log_head(text: str) -> LogHead:
     except ValueError:
         found = LogHead(-1, b"")
     if found.position < 0 or len(found.digest) != len(NO_ORDER):
-        raise ValueError(f"expected a head such as 1234:<64 hex digits>, found {text!r}")
+        shown = text if len(text) <= HEAD_SHOWN_MAX else f"{text[:HEAD_SHOWN_MAX]}…"  # somebody named another file
+        raise ValueError(f"expected a head such as 1234:<64 hex digits>, found {shown!r}")
     return found
 
 

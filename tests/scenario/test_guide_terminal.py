@@ -207,16 +207,22 @@ def test_status_watch_draws_a_screen_and_ends(
 def test_start_on_a_terminal_draws_its_screen_in_a_child(
     ready: ReadyInfo, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """On a terminal `start` shows a live screen, its log goes to a private file, and Ctrl-C ends both in order."""
+    """On a terminal `start` shows a live screen, its log goes to a private file, and Ctrl-C ends both in order.
+
+    A `status --watch` elsewhere ends too, and leaves a word in the place of its screen.
+    """
     person = Person(tmp_path / "home", capsys)
     file = str(ready_file(ready, tmp_path))
     person.configures(ready, "--secret-file", file)
     person.types("account", "add", "--token-file", file)
-    with _at_terminal(person.home, "start") as terminal:
+    with _at_terminal(person.home, "start") as terminal, _at_terminal(person.home, "status", "--watch") as other:
         terminal.until(f"{len(ready.accounts)} of {len(ready.accounts)} accounts ready")
+        other.until(f"{len(ready.accounts)} of {len(ready.accounts)} accounts ready")
         os.killpg(terminal._process.pid, 2)
         assert terminal.end() == 0
         assert "Ended in order." in terminal.seen
+        assert other.end() == 0
+        assert "cmam has ended; `cmam status` shows what was stored last." in other.seen
     log = person.home / "start.log"
     assert "connection:demo-1 is up" in log.read_text()
     assert log.stat().st_mode & 0o777 == 0o600

@@ -23,6 +23,7 @@ from cmam.cli.failures import CODES, code_of
 from cmam.cli.main import Root, cli, run, show_what_can_be_shown
 from cmam.cli.screen import status_screen
 from cmam.domain.operate import Refusal
+from cmam.store.errors import StoreUnavailable
 
 SAMPLE = Path(__file__).parents[3] / "events.db.sample"
 ROWS = [
@@ -212,6 +213,60 @@ def test_what_a_home_lives_by_is_never_written_over(
         assert "which a home of cmam lives by" in capsys.readouterr().err, target
     assert (there / "events.db").read_bytes() == before
     assert run(["--home", str(here), "audit", "verify"]) == Exit.DONE
+
+
+def test_a_flatten_that_cannot_be_recorded_names_the_way_that_needs_no_record(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On a full disk nobody is left to guess that copies can still be closed, by their labels."""
+    shutil.copy(SAMPLE, tmp_path / "events.db")
+
+    def full(*_: object, **__: object) -> dict[str, Any]:
+        raise StoreUnavailable("The disk is full.")
+
+    monkeypatch.setattr("cmam.office.carry_out", full)
+    assert run(["--home", str(tmp_path), "flatten", "pair", "--yes"]) == Exit.REFUSED
+    assert "`cmam flatten pair --direct` closes without a record" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "says"),
+    [
+        (["profile", "symbols", "pair", "load"], Exit.USAGE, "field larger than field limit"),
+        (["sandbox", "stats", "--ready-file"], Exit.REFUSED, "expected the ready file of a sandbox"),
+        (["sandbox", "--port", "0", "--json-port", "0", "--oauth-port", "0", "--state"], 2, "expected the state of a"),
+        (["profile", "apply"], Exit.USAGE, "expected TOML"),
+        (["audit", "verify", "--pack"], Exit.REFUSED, "is not an evidence pack"),
+    ],
+    ids=lambda value: value[1] if isinstance(value, list) else None,
+)
+def test_a_file_that_no_parser_takes_is_a_sentence(
+    words: list[str], code: int, says: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Brackets deeper than any parser goes, in a line longer than it reads."""
+    shutil.copy(SAMPLE, tmp_path / "events.db")
+    (tmp_path / "file").write_text("[" * 200_000)
+    assert run(["--home", str(tmp_path), *words, str(tmp_path / "file")]) == code
+    said = capsys.readouterr().err
+    assert says in said
+    assert "should not have" not in said
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (["sandbox", "--port", "0", "--json-port", "0", "--oauth-port", "0", "--speed", "nan"], "no finite number"),
+        (["sandbox", "trade", "play", str(SAMPLE), "--speed", "inf"], "no finite number"),
+        (["sandbox", "trade", "amend", "1", "--slippage", "9" * 25], "--slippage"),
+    ],
+    ids=["speed", "play", "slippage"],
+)
+def test_a_number_that_nothing_can_go_by_is_a_usage_error(
+    words: list[str], says: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """No number compares with a bound if it is none, and points have the room that the protocol has."""
+    assert run(["--home", str(tmp_path), *words]) == Exit.USAGE
+    assert says in capsys.readouterr().err
 
 
 def test_text_that_is_none_is_a_usage_error(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -218,3 +218,10 @@ def test_a_file_that_sqlite_cannot_look_through_is_broken(tmp_path: Path) -> Non
     with closing(EventLog.read_only(tmp_path)) as log:
         found = verify_log(log)
     assert found.findings[0].fault is Fault.FILE
+
+
+def test_what_is_no_head_is_repeated_in_moderation() -> None:
+    """Who names the store where a head was to be named wants the sentence, not the store."""
+    with pytest.raises(ValueError, match="expected a head such as") as refused:
+        parse_log_head("SQLite format 3 " * 1_000)
+    assert len(str(refused.value)) < 200
