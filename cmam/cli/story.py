@@ -32,8 +32,14 @@ def beside(heading: str, text: str) -> None:
     grid = Table.grid(padding=0)
     grid.add_column(width=INDENT, no_wrap=True)
     grid.add_column(overflow="fold")
-    grid.add_row(Text(f"  {heading}", style="dim"), Text(text))
+    grid.add_row(Text(f"  {heading}", style="dim"), Text(_fit(text)))
     console().print(grid)
+
+
+def _fit(text: str) -> str:
+    """The text as a terminal may have it: a leader chooses his labels, and one could clear it or write over what
+    stands there. On record, and in JSON, they are as he chose them."""
+    return "".join(c if c.isprintable() or c == "\n" else " " for c in text)
 
 
 def _sections(story: Mapping[str, Any]) -> Iterator[tuple[str, list[str]]]:
