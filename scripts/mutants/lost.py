@@ -9,6 +9,7 @@ SYNC = UNIT + "domain/test_sync.py"
 FOLLOWING = UNIT + "actors/test_following.py"
 FINDINGS = "cmam/domain/reconcile.py"
 POISON = "tests/scenario/test_poison.py"
+LIARS = "tests/scenario/test_liars.py"
 
 MUTATIONS = (
     Mutation(
@@ -221,5 +222,26 @@ MUTATIONS = (
         "        if message.error_code not in NO_SUCH_SYMBOL:\n",
         "        if True:\n",
         (UNIT + "actors/test_feeds.py",),
+    ),
+    Mutation(
+        "an answer that holds nothing, or another account's, is believed",
+        "cmam/openapi/envelope.py",
+        "    if named != account and catalogue.names_account(envelope.payload_type):",
+        "    if named != account and not envelope:",
+        (LIARS,),
+    ),
+    Mutation(
+        "what changes while an account reads is forgotten",
+        "cmam/actors/questions.py",
+        "            self._is_outdated = True",
+        "            self._is_outdated = False",
+        (LIARS,),
+    ),
+    Mutation(
+        "an account whose particulars were refused is not asked about again",
+        "cmam/actors/desk.py",
+        "        self.lacks_trader = not is_known",
+        "        self.lacks_trader = False",
+        (LIARS,),
     ),
 )

@@ -288,13 +288,6 @@ MUTATIONS = (
         ("tests/scenario/test_changed_symbols.py",),
     ),
     Mutation(
-        "a change of a symbol is forgotten where the account is just being looked over",
-        "cmam/actors/questions.py",
-        "            self._is_outdated = True\n",
-        "",
-        ("tests/scenario/test_changed_symbols.py",),
-    ),
-    Mutation(
         "the leader's next fill closes what a market copy holds",
         "cmam/domain/pendings.py",
         "    if goal.whole or draft.view.rules < FILLS_GO_ON:\n",
