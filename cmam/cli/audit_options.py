@@ -104,9 +104,9 @@ def asked(given: Mapping[str, Any], *, reasons: bool = False, states: Sequence[s
     account, name = given.get("account"), given.get("profile")
     if account is not None and account not in map(str, registry.removed):
         account = int(find_account(registry, account).account)
-    if name is not None and registry.live_profiles():
-        deleted = {profile.name.lower() for profile in registry.profiles.values() if profile.deleted}
-        name = name if name.lower() in deleted else find_profile(registry, name).name
+    if name is not None and registry.profiles:
+        deleted = {profile.name.lower(): profile.name for profile in registry.profiles.values() if profile.deleted}
+        name = deleted.get(name.lower()) or find_profile(registry, name).name  # SQLite lowers no letter but A to Z
     since, until = moment(given.get("since")), last_moment(given.get("until"))
     if since is not None and until is not None and since > until:
         raise click.UsageError(f"expected --since before --until, found {given['since']} after {given['until']}.")

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -82,6 +82,16 @@ class Audit(AbstractContextManager["Audit"]):
         """Let go of both files."""
         self.views.close()
         self.log.close()
+
+    @contextmanager
+    def at_rest(self) -> Iterator[None]:
+        """Have all lists tell the same moment, whatever is projected meanwhile: none is later than the log is now."""
+        self.views.execute("BEGIN")
+        try:
+            self.views.execute("SELECT count(*) FROM meta").fetchone()  # from here on it reads what stands there now
+            yield
+        finally:
+            self.views.execute("ROLLBACK")
 
     # --- lists --------------------------------------------------------------------------------------------------------
 

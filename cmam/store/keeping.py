@@ -38,7 +38,7 @@ def backup(home: Path, path: Path) -> LogHead:
     """
     if path.is_dir():
         raise StoreUnavailable(f"Expected a file to write the backup to, found the folder {path}.")
-    _refuse_a_log_in_use(path)
+    _refuse_a_log_in_use(home / FILE_NAME, path)
     with new_file(path, over_store=True) as fresh:
         with closing(EventLog.read_only(home)) as log:
             _copy(log, fresh)
@@ -54,11 +54,12 @@ def backup(home: Path, path: Path) -> LogHead:
     return result.head
 
 
-def _refuse_a_log_in_use(path: Path) -> None:
+def _refuse_a_log_in_use(source: Path, path: Path) -> None:
     """A backup may take the place of an older one, but not of a home's log, nor of a part that one rests on."""
+    is_itself = source.exists() and path.exists() and path.samefile(source)
     is_part = path.resolve().parent.name == ARCHIVE and PART_NAME.fullmatch(path.name)
     is_log = path.name == FILE_NAME and path.with_name(LOCK_NAME).exists()
-    if path.exists() and (is_part or is_log):
+    if path.exists() and (is_itself or is_part or is_log):
         raise StoreUnavailable(f"{path} is the log of a home, or a part of one: expected another name for the backup.")
 
 

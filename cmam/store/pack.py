@@ -136,6 +136,13 @@ def export_pack(
 
     With a fresh `salt`, ids become references, and a key file beside the pack tells its owner which is which.
     """
+    with audit.at_rest():
+        return _export(audit, path, filters, salt, key, passphrase)
+
+
+def _export(
+    audit: Audit, path: Path, filters: Filters, salt: bytes | None, key: Path | None, passphrase: Passphrase | None
+) -> Exported:
     chosen = slice_of(audit, filters)
     references = References.fresh(audit, salt) if salt is not None else None
     head = audit.log.log_head()

@@ -7,12 +7,16 @@ import hashlib
 import io
 import json
 import shutil
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
+from cmam.domain.events import ProfileDeleted, ProfileRenamed
 from cmam.store.lock import StoreLock
+from cmam.store.log import EventLog
 from tests.scenario.guide import Person
+from tests.unit.store.world import World
 
 
 @pytest.fixture
@@ -48,6 +52,23 @@ def test_what_a_line_shows_finds_the_line(person: Person) -> None:
     at = whole[-1]["at"]
     assert person.types("replay", "--until", at, "--json").lines == whole
     assert person.types("audit", "orders", "--account", "lead", "--last", "1", "--json").lines
+
+
+@pytest.mark.parametrize("is_deleted", [False, True])
+def test_a_profile_is_found_by_its_name_in_either_case(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], is_deleted: bool
+) -> None:
+    """In every alphabet, and also when it is deleted; one that never was is a mistake and not an empty list."""
+    person = Person(tmp_path / "home", capsys)
+    with closing(EventLog.open(person.home)) as log:
+        world = World(log=log).set_up()
+        world.leader_opens(10_000_000)
+        world.write_profile(ProfileRenamed(name="Über ☃"))
+        if is_deleted:
+            world.write_profile(ProfileDeleted())
+    for name in ("Über ☃", "über ☃", "ÜBER ☃"):
+        assert len(person.types("audit", "copies", "--profile", name, "--json").lines) == 1
+    assert person.types("audit", "copies", "--profile", "nonsense").code == 2
 
 
 @pytest.mark.parametrize(

@@ -300,6 +300,15 @@ def test_no_backup_takes_the_place_of_a_log(tmp_path: Path, what: str) -> None:
     assert (other / what).read_bytes() == before
 
 
+def test_no_backup_takes_the_place_of_its_own_log(tmp_path: Path) -> None:
+    """By whatever name: a second way to the file leads to the file."""
+    home = a_home(tmp_path / "home")
+    (tmp_path / "link.db").symlink_to(home / "events.db")
+    for path in (home / "events.db", tmp_path / "link.db", home / ".." / "home" / "events.db"):
+        with pytest.raises(StoreUnavailable, match="log of a home"):
+            backup(home, path)
+
+
 def test_a_backup_takes_the_place_of_an_older_one_unless_the_log_is_broken(tmp_path: Path) -> None:
     """The last good backup stays where today's would not be whole."""
     home, copy = a_home(tmp_path / "home"), tmp_path / "events.db"

@@ -5,18 +5,23 @@ from __future__ import annotations
 import json
 import random
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from cmam.store import pack
 from cmam.store.audit import Audit, Filters
 from cmam.store.chain import parse_log_head
 from cmam.store.errors import StoreBroken
+from cmam.store.log import EventLog
 from cmam.store.pack import Exported, export_pack, key_path
 from cmam.store.pack_check import verify_pack
+from cmam.store.projector import project_to_head
 from cmam.store.verify import Fault
 
-from .world import FIRST, LEADER, SECOND, a_day
+from .world import FIRST, LEADER, SECOND, World, a_day
 
 SKIPS = Filters(reason="below_minimum")
 SALT = bytes(range(32))
@@ -203,3 +208,28 @@ def test_bytes_turned_anywhere_are_found(audit: Audit, tmp_path: Path) -> None:
             assert not verify_pack(path, digest=made.digest).is_whole
         except StoreBroken:
             continue
+
+
+def test_no_list_of_a_pack_is_later_than_its_records(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A projector that lives goes on while a pack is written: what it brings has no record in the pack."""
+    with closing(EventLog.open(tmp_path)) as log:
+        world = World(log=log).set_up()
+        world.leader_opens(10_000_000)
+        write = pack._write_records
+
+        def slowly(*given: Any) -> int:
+            world.leader_opens(10_000_000)
+            project_to_head(tmp_path)
+            return write(*given)
+
+        monkeypatch.setattr(pack, "_write_records", slowly)
+        path = tmp_path / "evidence.pack"
+        with Audit.open(tmp_path) as audit:
+            before = len(list(audit.decisions()))
+            made = export_pack(audit, path)
+            assert len(list(audit.decisions())) == 2 * before
+    lines = [json.loads(line) for line in path.read_text().splitlines()]
+    told = {line["line"]["decision_id"] for line in lines if line.get("list") == "decisions"}
+    recorded = {f"{line['stream'].removeprefix('account:')}.{line['version']}" for line in lines if "stream" in line}
+    assert len(told) == made.decisions == before
+    assert told <= recorded
