@@ -108,6 +108,8 @@ def _tight(draft: Draft) -> Reason | None:
 def _add_size(draft: Draft) -> Reason | None:
     """An add's volume follows from the target; it keeps to the bounds as any order does."""
     assert draft.add_volume is not None
+    if draft.is_full:
+        return Reason.MAX_LOTS
     if draft.add_volume <= 0:
         return Reason.COVERED
     sized = bounded(draft.add_volume, draft.symbol, draft.policy, ())

@@ -121,9 +121,10 @@ def _decide_protected(draft: Draft, copy: Copy) -> Decision:
     spec = view.specs.get(copy.symbol)
     if spec is None:
         return Decision(verdict=Verdict.NONE, reason=Reason.UNMAPPED_SYMBOL)
+    draft.copy = copy
     if change.trailed:
         return _decide_trailed(draft, copy, spec)
-    goal = merged(copy.goal, change, spec, policy)
+    goal = merged(copy.goal, change, spec, policy, draft.side, draft.uncopied)
     goal = replace(goal, pins=policy.human_levels is HumanLevels.PIN, close_only=_is_close_only(draft))
     if goal.leader_stop != copy.goal.leader_stop:
         goal = replace(goal, stop_set=True)
@@ -144,9 +145,9 @@ def _decide_trailed(draft: Draft, copy: Copy, spec: SymbolSpec) -> Decision:
     policy = draft.policy
     if policy.copy_trailing and copy.goal.trailing:
         return Decision(verdict=Verdict.NONE, reason=Reason.TRAILS_ITSELF)
-    asked = plan(draft.change, spec, policy)
+    asked = plan(draft.change, spec, policy, draft.side)
     old, new = copy.goal.leader_stop, asked.stop
-    if new is None or policy.reverse:
+    if new is None or draft.is_turned:
         return Decision(verdict=Verdict.NONE, reason=Reason.ALREADY_THERE)
     if old is not None and (new - old) * copy.side.sign < pips(spec, policy.trailing_step):
         return Decision(verdict=Verdict.NONE, reason=Reason.TRAILING_STEP)

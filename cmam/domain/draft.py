@@ -9,7 +9,7 @@ from cmam.domain.changes import Change
 from cmam.domain.conversion import Rates
 from cmam.domain.copies import Copy
 from cmam.domain.events import Inputs, Step, Wait
-from cmam.domain.levels import Plan
+from cmam.domain.levels import Plan, Uncopied, uncopied
 from cmam.domain.link import LinkSettings
 from cmam.domain.policy import Policy
 from cmam.domain.quantities import (
@@ -19,6 +19,7 @@ from cmam.domain.quantities import (
     Side,
     Volume,
 )
+from cmam.domain.rules import SIDES_ARE_KEPT, UNCOPIED_LEVELS_STAY
 from cmam.domain.symbols import SymbolSpec
 from cmam.domain.view import AccountView
 
@@ -38,6 +39,7 @@ class Draft:
     is_pending: bool = False
     stop_wait_over: bool = False
     add_volume: Fraction | None = None
+    is_full: bool = False
     spec: SymbolSpec | None = None
     volume: Volume = Volume(0)
     whole: Volume = Volume(0)
@@ -59,8 +61,21 @@ class Draft:
 
     @property
     def side(self) -> Side:
-        """The copy's own side."""
+        """The copy's own side: for life where it stands already, else as the link trades now."""
+        copy = self.copy
+        if copy is not None and copy.wait is not Wait.TURN and self.view.rules >= SIDES_ARE_KEPT:
+            return copy.side
         return self.change.side.opposite if self.policy.reverse else self.change.side
+
+    @property
+    def is_turned(self) -> bool:
+        """Whether the copy is on the other side than its leader."""
+        return self.side is not self.change.side
+
+    @property
+    def uncopied(self) -> Uncopied:
+        """Which of the copy's levels are left alone."""
+        return uncopied(self.policy) if self.view.rules >= UNCOPIED_LEVELS_STAY else Uncopied()
 
     @property
     def symbol(self) -> SymbolSpec:

@@ -18,7 +18,7 @@ from cmam.domain.ids import ChangeKey, OrderId, PositionId, SymbolId, order_sour
 from cmam.domain.quantities import Quote, Volume, floor_fraction
 from cmam.domain.replacing import replace
 from cmam.domain.rules import ORDER_ORIGINS
-from cmam.domain.trades import Deal, ExecutionKind, Order, OrderStatus, OrderType, Position
+from cmam.domain.trades import Deal, ExecutionKind, Order, OrderStatus, OrderType
 from cmam.domain.view import AccountView
 
 QUOTE_AGE_MS = 10_000

@@ -201,7 +201,8 @@ def levels_of(spec: SymbolSpec, copy: Copy, position: Position) -> Wanted:
     """The levels that a copy should show now."""
     goal = copy.goal
     found = wanted_levels(spec, copy.side, goal, copy.open_price)
-    stop, target = found.stop, found.target
+    stop = position.stop if goal.keeps_stop else found.stop
+    target = position.target if goal.keeps_target else found.target
     if goal.pins and copy.pinned_stop is not None:
         stop = copy.pinned_stop or None
     if goal.pins and copy.pinned_target is not None:
@@ -213,7 +214,8 @@ def levels_of(spec: SymbolSpec, copy: Copy, position: Position) -> Wanted:
         stop = tighter(copy.side, stop, position.stop)
     if position.guaranteed:
         stop = tighter(copy.side, stop, position.stop)  # nobody may take a guaranteed stop away, or farther
-    return Wanted(stop, target, goal.trailing and stop is not None and not position.guaranteed)
+    trails = position.trailing if goal.keeps_stop else goal.trailing
+    return Wanted(stop, target, trails and stop is not None and not position.guaranteed)
 
 
 def _amendment(view: AccountView, copy: Copy, position: Position) -> Command | None:

@@ -15,8 +15,9 @@ from cmam.domain.inputs import WARM_US
 from cmam.domain.needs import OPENING_KINDS
 from cmam.domain.opening import Draft, first_reason
 from cmam.domain.policy import Policy
-from cmam.domain.quantities import Price, Volume
+from cmam.domain.quantities import Price, Volume, units_text
 from cmam.domain.reasons import Reason, Verdict
+from cmam.domain.rules import ADDS_ARE_BOUNDED
 from cmam.domain.sizing import fraction_text
 from cmam.domain.trades import OrderType
 from cmam.domain.view import AccountView
@@ -108,7 +109,7 @@ def open_goal(draft: Draft) -> Goal:
         leader_stop=stop,
         leader_target=asked.target,
         trailing=(
-            change.trailing and policy.copy_trailing and asked.has_stop and not policy.reverse and not is_guaranteed
+            change.trailing and policy.copy_trailing and asked.has_stop and not draft.is_turned and not is_guaranteed
         ),
         shift=draft.shift,
         leader_price=change.price,
@@ -123,6 +124,8 @@ def open_goal(draft: Draft) -> Goal:
         base_price=draft.base_price,
         wide=wide,
         wide_of=asked.stop if wide else None,
+        keeps_stop=draft.uncopied.stop,
+        keeps_target=draft.uncopied.target,
     )
 
 
@@ -139,9 +142,21 @@ def in_flight_of(view: AccountView, copy: Copy) -> int:
     )
 
 
+def _most(draft: Draft, copy: Copy) -> Volume | None:
+    """The most that a copy may come to by adds, by `volume.max`."""
+    spec, lots = draft.view.specs.get(copy.symbol), draft.policy.volume_max
+    if spec is None or lots is None or draft.view.rules < ADDS_ARE_BOUNDED:
+        return None
+    return spec.floor_volume(int(lots * spec.lot_size))
+
+
 def add_now(draft: Draft, copy: Copy, grown: Fraction) -> Decision:
     """Let a copy grow to an exact target: an add is an open for every gate and guard."""
     draft.copy, draft.is_add = copy, True
+    most = _most(draft, copy)
+    if most is not None and grown > most:
+        draft.note("capped", units_text(most), "volume.max allows the copy no more, adds included")
+        draft.is_full, grown = most <= copy.target, max(Fraction(most), copy.target)
     draft.note("target", fraction_text(grown / 100), f"units; {fraction_text(copy.target / 100)} before")
     draft.add_volume = grown - copy.volume - draft.view.unshown(copy) - in_flight_of(draft.view, copy)
     draft.note("missing", fraction_text(draft.add_volume / 100), "units, without what is held and in flight")

@@ -6,7 +6,7 @@ from fractions import Fraction
 
 from cmam.domain.changes import Change
 from cmam.domain.choices import LevelsMode, PendingOutside
-from cmam.domain.copies import Copy
+from cmam.domain.copies import Copy, CopyState
 from cmam.domain.decision import Decision, retarget, skip
 from cmam.domain.events import Terms, Wait
 from cmam.domain.hours import next_outside
@@ -18,6 +18,7 @@ from cmam.domain.quantities import Distance, Price, Volume, units_text
 from cmam.domain.reasons import Reason, Verdict
 from cmam.domain.reductions import decide_closed
 from cmam.domain.replacing import replace
+from cmam.domain.rules import AMENDED_BEFORE_PLACED
 from cmam.domain.symbols import SymbolSpec
 from cmam.domain.trades import OrderType
 from cmam.domain.view import AccountView
@@ -36,7 +37,7 @@ def _terms(draft: Draft, volume: Volume) -> Terms:
             change.trailing
             and policy.copy_trailing
             and draft.stop is not None
-            and not policy.reverse
+            and not draft.is_turned
             and not draft.is_guaranteed
         ),
         guaranteed=draft.is_guaranteed and draft.stop is not None,
@@ -89,6 +90,8 @@ def place_now(draft: Draft) -> Decision:
 def decide_amended(draft: Draft, copy: Copy) -> Decision:
     """A resting copy becomes what the leader's order has become; where it cannot rest so, it is cancelled."""
     change = draft.change
+    if copy.state is CopyState.WAITING and copy.is_wanted and draft.view.rules >= AMENDED_BEFORE_PLACED:
+        return Decision(verdict=Verdict.COPY, goal=replace(copy.goal, leader_volume=change.volume))
     if copy.position is not None or copy.leader_filled or copy.goal.terms is None:
         return Decision(verdict=Verdict.NONE, reason=Reason.ALREADY_THERE)
     draft.is_pending, draft.copy = True, copy
@@ -148,7 +151,8 @@ def decide_fill(draft: Draft, copy: Copy) -> Decision:
     target = Fraction(copy.goal.whole) * min(Fraction(1), Fraction(change.after, whole))
     goal = retarget(copy.goal, target, change.after)
     if spec is not None:
-        goal = merged(goal, _with_levels(change), spec, policy)
+        draft.copy = copy
+        goal = merged(goal, _with_levels(change), spec, policy, draft.side, draft.uncopied)
         if goal.wide and goal.leader_stop is not None and change.price is not None:
             stop = Price(change.price - copy.side.sign * goal.wide)
             goal = replace(goal, leader_stop=stop, wide_of=goal.leader_stop)

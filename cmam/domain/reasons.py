@@ -329,8 +329,8 @@ REASONS: Mapping[Reason, ReasonRow] = {
         "A larger `max_positions`.",
     ),
     Reason.MAX_LOTS: ReasonRow(
-        "The follower would hold more lots than it may.",
-        "`max_lots_open`, `max_lots_symbol`, lots open, resting and in flight.",
+        "The follower would hold more lots than it may, or a copy more than `volume.max` by an add.",
+        "`max_lots_open`, `max_lots_symbol`, lots open, resting and in flight; `volume.max` and the copy's target.",
         "A larger cap.",
     ),
     Reason.MARGIN: ReasonRow(

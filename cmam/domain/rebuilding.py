@@ -16,7 +16,7 @@ from cmam.domain.choices import HumanLevels, LevelsMode, PartialRounding
 from cmam.domain.copies import Copy
 from cmam.domain.events import CopyRebuilt, Goal, Terms
 from cmam.domain.ids import LinkId, OrderId, PositionId, SourceKey, SymbolId, from_base36
-from cmam.domain.levels import merged
+from cmam.domain.levels import merged, uncopied
 from cmam.domain.link import LinkSettings
 from cmam.domain.naming import read_label
 from cmam.domain.quantities import Distance, Price, Quote, Volume
@@ -201,7 +201,8 @@ def _goal(
     if rests is not None:
         goal = replace(goal, leader_volume=rests.volume, leader_whole=rests.volume)
     if change is not None and spec is not None:
-        goal = replace(merged(goal, change, spec, policy), is_exact=False, leader_price=change.price)
+        goal = merged(goal, change, spec, policy, thing.side, uncopied(policy))
+        goal = replace(goal, is_exact=False, leader_price=change.price)
         if policy.levels is LevelsMode.PRICE:
             goal = replace(goal, shift=Distance(0))
         elif price is not None and change.price is not None:

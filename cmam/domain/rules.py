@@ -24,5 +24,17 @@ what deals have added counts as held, whatever the position shows."""
 PARTS_FILL_ON = 2
 """An open of unknown outcome of which a reconcile shows a part may be filling still: its rest is not opened again."""
 
-RULES = 2
+SIDES_ARE_KEPT = 3
+"""A copy keeps its side for life: where `reverse` is set otherwise afterwards, none of its levels change places."""
+
+UNCOPIED_LEVELS_STAY = 3
+"""A level that is not copied is what the copy's position shows: nobody takes it away."""
+
+AMENDED_BEFORE_PLACED = 3
+"""What a leader makes of his order before its copy rests is what is placed, however late."""
+
+ADDS_ARE_BOUNDED = 3
+"""`volume.max` bounds a copy with all its adds, and not each add by itself."""
+
+RULES = 3
 """The newest."""

@@ -8,6 +8,7 @@ NETTING = UNIT + "domain/test_netting.py"
 LEVELS = UNIT + "domain/test_levels.py"
 SIZES = UNIT + "domain/test_sizes.py"
 PENDINGS = UNIT + "domain/test_pendings.py"
+CHANGED = UNIT + "domain/test_changed_settings.py"
 SYNC = UNIT + "domain/test_sync.py"
 GUARDS = UNIT + "domain/test_guards.py"
 GATES = UNIT + "domain/test_gates.py"
@@ -238,8 +239,8 @@ MUTATIONS = (
     Mutation(
         "the leader's protection is applied to the wrong side in reverse",
         "cmam/domain/levels.py",
-        "        stop, target, side = target, stop, side.opposite\n",
-        "        side = side.opposite\n",
+        "        stop, target = target, stop\n",
+        "        pass\n",
         (LEVELS,),
     ),
     Mutation(
@@ -276,5 +277,33 @@ MUTATIONS = (
         "return Reason.TOO_OLD if draft.age_ms > draft.max_age_ms else None",
         "return None",
         (GATES,),
+    ),
+    Mutation(
+        "a copy's levels change places when its link is reversed afterwards",
+        "cmam/domain/draft.py",
+        "copy.wait is not Wait.TURN and self.view.rules >= SIDES_ARE_KEPT:",
+        "copy.wait is Wait.TURN:",
+        (CHANGED,),
+    ),
+    Mutation(
+        "a stop that is no longer copied is taken away",
+        "cmam/domain/needs.py",
+        "    stop = position.stop if goal.keeps_stop else found.stop",
+        "    stop = found.stop",
+        (CHANGED,),
+    ),
+    Mutation(
+        "an add makes a copy larger than volume.max",
+        "cmam/domain/opens.py",
+        "    if most is not None and grown > most:",
+        "    if most is not None and grown < 0:",
+        (CHANGED,),
+    ),
+    Mutation(
+        "an order is placed as it was before its leader amended it",
+        "cmam/domain/intents.py",
+        "        case ChangeKind.ORDER_AMENDED if _is_unplaced(view, known):",
+        "        case ChangeKind.ORDER_AMENDED if not known.source:",
+        (CHANGED,),
     ),
 )

@@ -110,7 +110,7 @@ def test_on_a_net_a_refused_close_holds_up_no_other_one() -> None:
 
 
 def test_levels_of_an_order_that_were_amended_under_a_clock_set_back_are_found_by_the_look() -> None:
-    """An order's own event may be older than what is known of it: the next look sees its levels, which are distances."""
+    """An order's own event may be older than what is known of it: the next look sees its levels."""
     whole = Whole(seed=3)
     whole.start_ready()
     order = whole.person.place(model.LIMIT, LOT, price=1.0800, relativeStopLoss=2_000)
