@@ -36,5 +36,8 @@ AMENDED_BEFORE_PLACED = 3
 ADDS_ARE_BOUNDED = 3
 """`volume.max` bounds a copy with all its adds, and not each add by itself."""
 
+LEVELS_OF_A_NET = 3
+"""Levels that were confirmed for one position of a netted account do not count as confirmed for the next."""
+
 RULES = 3
 """The newest."""

@@ -11,9 +11,10 @@ from fractions import Fraction
 
 from cmam.domain.commands import CommandKind
 from cmam.domain.copies import Copy, CopyKey, IntentState
-from cmam.domain.ids import IntentId, SymbolId
+from cmam.domain.ids import IntentId, PositionId, SymbolId
 from cmam.domain.quantities import Side, Volume, floor_fraction
 from cmam.domain.replacing import replace
+from cmam.domain.rules import LEVELS_OF_A_NET
 from cmam.domain.symbols import SymbolSpec
 from cmam.domain.view import AccountView, put
 
@@ -58,6 +59,13 @@ def is_untold(view: AccountView, symbol: SymbolId, besides: IntentId | None = No
     return is_asked or any(share.doubt for share in shares_of(view, symbol))
 
 
+def moved(view: AccountView, share: Copy, position: PositionId) -> Copy:
+    """A share whose net is another position now: what was confirmed of the old one's levels says nothing of it."""
+    if view.rules < LEVELS_OF_A_NET:
+        return replace(share, position=position)
+    return replace(share, position=position, applied=None)
+
+
 def rejoined(view: AccountView, symbol: SymbolId) -> AccountView:
     """Shares of a net that went through nothing while nobody looked, joined to the position that it is now.
 
@@ -69,7 +77,7 @@ def rejoined(view: AccountView, symbol: SymbolId) -> AccountView:
         return view
     position = held[0].position
     for share in left:
-        view = put(view, replace(share, position=position))
+        view = put(view, moved(view, share, position))
     if position in view.by_position:
         return view
     return replace(view, by_position={**view.by_position, position: left[0].key})

@@ -306,4 +306,11 @@ MUTATIONS = (
         "        case ChangeKind.ORDER_AMENDED if not known.source:",
         (CHANGED,),
     ),
+    Mutation(
+        "a share whose net went flat and came again has no stop",
+        "cmam/domain/shares.py",
+        "    return replace(share, position=position, applied=None)",
+        "    return replace(share, position=position)",
+        (NETTING,),
+    ),
 )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from cmam.domain.account import CopyState
@@ -47,6 +49,13 @@ class Netted(Pair):
                 after=Volume(after),
             )
         )
+
+    def copy_levels(self, number: int) -> int:
+        """Where the stop of a share shall be."""
+        copy = self.copy_of(key(number))
+        assert copy is not None
+        assert copy.goal.leader_stop is not None
+        return copy.goal.leader_stop + (copy.goal.shift or 0)
 
     @property
     def net(self) -> int:
@@ -280,3 +289,62 @@ def test_a_netted_leaders_reversal_is_copied_on_either_kind_of_account(kind: Acc
     pair.wake()
     pair.answer()
     assert pair.net == -5_000_000
+
+
+# --- the levels of a net that went flat and came again ----------------------------------------------------------------
+
+
+def through_flat(pair: Netted, **first: object) -> None:
+    """A sell of one lot with levels, a buy of as much that makes the account flat, and then the buy ends."""
+    pair.opens_at(1, LOT, Side.SELL, **first)
+    pair.answer()
+    (held,) = pair.held.values()
+    assert held.stop is not None
+    pair.protects("1.13", source=key(1), position=PositionId(1), side=Side.SELL)
+    pair.answer()
+    pair.opens_at(2, LOT)
+    pair.answer()
+    assert pair.net == 0
+    pair.ends(2, LOT)
+    pair.answer()
+
+
+def test_a_share_has_its_stop_again_once_its_net_stands_again() -> None:
+    """At flat the broker drops the stop with the position; the new one gets it, although it was confirmed once."""
+    pair = netted()
+    through_flat(pair, stop=price("1.12"))
+    (held,) = pair.held.values()
+    assert (held.side, held.volume, held.stop) == (Side.SELL, LOT, pair.copy_levels(1))
+
+
+def test_a_share_has_its_stop_again_where_a_reconcile_shows_its_new_net() -> None:
+    """The same, where what was between was out of sight."""
+    pair = netted()
+    pair.opens_at(1, LOT, Side.SELL, stop=price("1.12"))
+    pair.answer()
+    pair.protects("1.13", source=key(1), position=PositionId(1), side=Side.SELL)
+    pair.answer()
+    (number,) = pair.held
+    shown = pair.held.pop(number)
+    new = PositionId(number + 1)
+    pair.held[new] = replace(shown, position=new, stop=None, updated_ms=shown.updated_ms + 1)
+    pair.fact(pair.reconciled())
+    pair.answer()
+    assert pair.held[new].stop == pair.copy_levels(1)
+
+
+def test_a_share_has_its_stop_again_once_its_net_has_turned_back() -> None:
+    """Where the position keeps its number when it turns, it loses its levels all the same."""
+    pair = netted()
+    pair.opens_at(1, LOT, Side.SELL, stop=price("1.12"))
+    pair.answer()
+    pair.protects("1.13", source=key(1), position=PositionId(1), side=Side.SELL)
+    pair.answer()
+    pair.opens_at(2, 2 * LOT)
+    pair.answer()
+    (number,) = pair.held
+    pair.held[number] = replace(pair.held[number], stop=None, target=None)
+    pair.ends(2, 2 * LOT)
+    pair.answer()
+    (held,) = pair.held.values()
+    assert (held.side, held.volume, held.stop) == (Side.SELL, LOT, pair.copy_levels(1))
