@@ -23,6 +23,7 @@ from cmam.domain.quantities import Distance, Volume
 from cmam.domain.reasons import Reason, Verdict
 from cmam.domain.reductions import decide_closed, decide_reduced
 from cmam.domain.replacing import replace
+from cmam.domain.rules import TRAILED_IS_NOT_SET
 from cmam.domain.symbols import SymbolSpec
 from cmam.domain.view import AccountView, resolve
 
@@ -127,12 +128,20 @@ def _decide_protected(draft: Draft, copy: Copy) -> Decision:
     goal = merged(copy.goal, change, spec, policy, draft.side, draft.uncopied)
     goal = replace(goal, pins=policy.human_levels is HumanLevels.PIN, close_only=_is_close_only(draft))
     if goal.leader_stop != copy.goal.leader_stop:
-        goal = replace(goal, stop_set=True)
+        goal = replace(goal, stop_set=_is_set_by_hand(draft, copy))
     if policy.levels is LevelsMode.PRICE:
         goal = replace(goal, shift=Distance(0))
     if replace(goal, is_exact=copy.goal.is_exact) == copy.goal:
         return Decision(verdict=Verdict.NONE, reason=Reason.ALREADY_THERE)
     return Decision(verdict=Verdict.COPY, goal=goal)
+
+
+def _is_set_by_hand(draft: Draft, copy: Copy) -> bool:
+    """Whether the leader himself has set a looser stop than the broker had trailed for him, by what was told last."""
+    told, stop = copy.told_levels, draft.change.stop
+    if draft.view.rules < TRAILED_IS_NOT_SET or told is None:
+        return True
+    return stop is not None and told[0] is not None and (stop - told[0]) * draft.change.side.sign < 0
 
 
 def _is_close_only(draft: Draft) -> bool:

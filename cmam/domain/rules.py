@@ -39,5 +39,11 @@ ADDS_ARE_BOUNDED = 3
 LEVELS_OF_A_NET = 3
 """Levels that were confirmed for one position of a netted account do not count as confirmed for the next."""
 
+GONE_WITH_ITS_POSITION = 3
+"""What a net has lost is first of all what its shares had of a position that is gone."""
+
+TRAILED_IS_NOT_SET = 3
+"""A stop that the broker trailed for the leader is not one that he has set: only his own hand loosens a copy's."""
+
 RULES = 3
 """The newest."""

@@ -313,4 +313,18 @@ MUTATIONS = (
         "    return replace(share, position=position)",
         (NETTING,),
     ),
+    Mutation(
+        "what ended with its position is taken off a share of the next",
+        "cmam/domain/shares.py",
+        "    gone = [share for share in losing if share.position not in view.positions]",
+        "    gone: list[Copy] = []",
+        (NETTING,),
+    ),
+    Mutation(
+        "a stop that the broker trailed for the leader loosens a copy's",
+        "cmam/domain/decide.py",
+        "    if draft.view.rules < TRAILED_IS_NOT_SET or told is None:",
+        "    if draft.view.rules:",
+        (LEVELS,),
+    ),
 )

@@ -10,11 +10,11 @@ from cmam.domain.account import CopyState
 from cmam.domain.changes import ChangeKind
 from cmam.domain.commands import CommandKind
 from cmam.domain.events import ChangeDecided, IntentDropped, RequestRefused
-from cmam.domain.ids import AccountId, PositionId, SourceKey, position_source
+from cmam.domain.ids import AccountId, OrderId, PositionId, SourceKey, order_source, position_source
 from cmam.domain.quantities import Side, Volume
 from cmam.domain.reasons import Reason, Verdict
 from cmam.domain.shares import pooled_excess
-from cmam.domain.trades import AccountType
+from cmam.domain.trades import AccountType, Order, OrderStatus, OrderType
 from cmam.domain.unasked import asking, freed, unasked
 from tests.factories import LOT, Pair, a_view, price
 
@@ -348,3 +348,35 @@ def test_a_share_has_its_stop_again_once_its_net_has_turned_back() -> None:
     pair.answer()
     (held,) = pair.held.values()
     assert (held.side, held.volume, held.stop) == (Side.SELL, LOT, pair.copy_levels(1))
+
+
+def test_what_ended_with_its_position_is_not_taken_off_a_share_of_the_next() -> None:
+    """Out of sight the net's stop was hit, and then a copied order filled into a new position: that one is whole."""
+    pair = netted()
+    pair.opens_at(1, LOT, Side.SELL, stop=price("1.12"))
+    pair.answer()
+    pair.order(side=Side.SELL, limit_price=price("1.11"), volume=Volume(2 * LOT))
+    pair.answer()
+    (resting,) = pair.resting
+    (number,) = pair.held
+    gone = pair.held.pop(number)
+    pair.order_triggers(resting, at="1.11")
+    (new,) = pair.held
+    assert new != gone.position
+    order = Order(
+        order=resting,
+        symbol=gone.symbol,
+        side=Side.SELL,
+        type=OrderType.LIMIT,
+        volume=Volume(2 * LOT),
+        status=OrderStatus.FILLED,
+        executed_volume=Volume(2 * LOT),
+        execution_price=price("1.11"),
+        position=new,
+        client_order_id=pair.sent[1].intent,
+        label=pair.sent[1].command.label,
+    )
+    pair.fact(pair.reconciled(past_orders=(order,)))
+    (share,) = pair.view.copies.values()
+    assert (share.source, share.volume, share.target) == (order_source(OrderId(450)), 2 * LOT, 2 * LOT)
+    assert pair.copy_of(key(1)).state is CopyState.CLOSED  # type: ignore[union-attr]  # it is finished, and remembered
