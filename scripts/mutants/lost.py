@@ -222,4 +222,11 @@ MUTATIONS = (
         "        if True:\n",
         (UNIT + "actors/test_feeds.py",),
     ),
+    Mutation(
+        "the look does not see the levels that a resting order carries",
+        "cmam/actors/preparation.py",
+        "        order.terms != view.orders[key].terms for key, order in resting.items()",
+        "        order.volume != view.orders[key].volume for key, order in resting.items()",
+        ("tests/scenario/test_looks.py",),
+    ),
 )
