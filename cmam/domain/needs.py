@@ -202,9 +202,8 @@ def levels_of(spec: SymbolSpec, copy: Copy, position: Position) -> Wanted:
     """The levels that a copy should show now."""
     goal = copy.goal
     found = wanted_levels(spec, copy.side, goal, copy.open_price)
-    stop = found.stop if found.stop is not None else copy.own_stop
-    target = found.target if found.target is not None else copy.own_target
-    stop, target = position.stop if goal.keeps_stop else stop, position.target if goal.keeps_target else target
+    stop = position.stop if goal.keeps_stop else found.stop or copy.own_stop
+    target = position.target if goal.keeps_target else found.target or copy.own_target
     if goal.pins and copy.pinned_stop is not None:
         stop = copy.pinned_stop or None
     if goal.pins and copy.pinned_target is not None:
