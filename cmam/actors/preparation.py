@@ -350,14 +350,10 @@ def _differs(view: AccountView, positions: tuple[Position, ...], orders: tuple[O
     resting = {order.order: order for order in orders if order.is_resting}
     if shown.keys() != view.positions.keys() or resting.keys() != view.orders.keys():
         return True
-    return any(_terms(position) != _terms(view.positions[key]) for key, position in shown.items()) or any(
-        _order_terms(order) != _order_terms(view.orders[key]) for key, order in resting.items()
+    return any(_shown(position) != _shown(view.positions[key]) for key, position in shown.items()) or any(
+        order.terms != view.orders[key].terms for key, order in resting.items()
     )
 
 
-def _terms(position: Position) -> tuple[object, ...]:
-    return (position.volume, position.side, position.stop, position.target, position.trailing, position.guaranteed)
-
-
-def _order_terms(order: Order) -> tuple[object, ...]:
-    return (order.volume, order.limit_price, order.stop_price, order.stop, order.target, order.expires_ms)
+def _shown(position: Position) -> tuple[object, ...]:
+    return (position.volume, position.side, *position.protection)

@@ -11,7 +11,7 @@ from cmam.domain.quantities import Distance, Price, Volume
 from cmam.domain.reasons import Reason
 from cmam.domain.replacing import replace
 from cmam.domain.rules import ADDS_FOLLOW_CLOSES, DEALS_COUNT, OWN_LEVELS
-from cmam.domain.shares import rejoined
+from cmam.domain.shares import moved, rejoined
 from cmam.domain.trades import Deal, ExecutionKind, Order, OrderStatus
 from cmam.domain.view import AccountView, put
 
@@ -222,9 +222,9 @@ def _book_share(
     for share in tuple(view.copies.values()):
         is_left_behind = share.share and share.position is not None and share.position not in view.positions
         if is_left_behind and share.symbol == copy.symbol and share.key != copy.key:
-            view = put(view, replace(share, position=deal.position))
+            view = put(view, moved(view, share, deal.position))
     if copy.position not in view.positions:
-        copy = replace(copy, position=deal.position)
+        copy = moved(view, copy, deal.position)
     return put(view, replace(copy, volume=volume, opened_volume=Volume(max(copy.opened_volume, volume))))
 
 

@@ -47,7 +47,7 @@ def pending_price(draft: Draft) -> Reason | None:
             shift = between
     draft.shift = Distance(shift)
     limit, stop = change.limit_price, change.stop_price
-    if policy.reverse and change.origin_type is not OrderType.STOP_LIMIT:
+    if draft.is_turned and change.origin_type is not OrderType.STOP_LIMIT:
         limit, stop = stop, limit
     draft.limit_price = None if limit is None else spec.nearest_tick(limit + shift)
     draft.stop_price = None if stop is None else spec.nearest_tick(stop + shift)
@@ -67,7 +67,7 @@ def pending_price(draft: Draft) -> Reason | None:
 def pending_type(draft: Draft) -> OrderType:
     """The type of the copied order: a limit becomes a stop in reverse, and back."""
     kind = draft.change.origin_type
-    if not draft.policy.reverse:
+    if not draft.is_turned:
         return kind
     return {OrderType.LIMIT: OrderType.STOP, OrderType.STOP: OrderType.LIMIT}.get(kind, kind)
 
@@ -100,7 +100,7 @@ def levels(draft: Draft) -> Reason | None:
     if draft.is_add:
         return _needs_own_stop(draft)
     change, spec, policy = draft.change, draft.symbol, draft.policy
-    asked = draft.plan = plan(change, spec, policy)
+    asked = draft.plan = plan(change, spec, policy, draft.side)
     reason = _needs_stop(draft, asked)
     if reason is not None:
         return reason
@@ -124,7 +124,7 @@ def _needs_stop(draft: Draft, asked: Plan) -> Reason | None:
     is_limited = draft.view.trader is not None and draft.view.trader.limited_risk
     if asked.has_stop:
         return None
-    if policy.reverse and policy.copy_sl and not policy.reverse_without_stop:
+    if draft.is_turned and policy.copy_sl and not policy.reverse_without_stop:
         return Reason.NO_STOP_REVERSED
     return Reason.STOP_REQUIRED if policy.require_stop or is_limited else None
 

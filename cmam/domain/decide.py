@@ -122,9 +122,10 @@ def _decide_protected(draft: Draft, copy: Copy) -> Decision:
     spec = view.specs.get(copy.symbol)
     if spec is None:
         return Decision(verdict=Verdict.NONE, reason=Reason.UNMAPPED_SYMBOL)
+    draft.copy = copy
     if change.trailed:
         return _decide_trailed(draft, copy, spec)
-    goal = merged(copy.goal, change, spec, policy, view.rules)
+    goal = merged(copy.goal, change, spec, policy, draft.side, view.rules)
     goal = replace(goal, pins=policy.human_levels is HumanLevels.PIN, close_only=_is_close_only(draft))
     if goal.close_only and goal.leader_stop is None and view.rules >= CLOSE_ONLY_KEEPS:
         goal = replace(goal, leader_stop=copy.goal.leader_stop)  # none at all would be the loosest of stops
@@ -139,13 +140,11 @@ def _decide_protected(draft: Draft, copy: Copy) -> Decision:
 
 
 def _is_set(draft: Draft, copy: Copy) -> bool:
-    """Whether the leader set his stop himself: not where it stands as told, or trailed there while nobody looked."""
-    told = copy.told_levels[0] if copy.told_levels is not None else None
-    change = draft.change
-    if draft.view.rules < OWN_TRAILING or told is None or change.stop is None:
+    """Whether the leader himself has set a looser stop than the one that was told last, be it set or trailed to."""
+    told, stop = copy.told_levels, draft.change.stop
+    if draft.view.rules < OWN_TRAILING or told is None:
         return True
-    has_trailed = change.trailing and change.late and tighter(change.side, change.stop, told) == change.stop
-    return change.stop != told and not has_trailed
+    return stop is not None and told[0] is not None and (stop - told[0]) * draft.change.side.sign < 0
 
 
 def _stopped_trailing(draft: Draft, copy: Copy, goal: Goal) -> Goal:
@@ -173,9 +172,9 @@ def _decide_trailed(draft: Draft, copy: Copy, spec: SymbolSpec) -> Decision:
     policy = draft.policy
     if policy.copy_trailing and copy.goal.trailing:
         return Decision(verdict=Verdict.NONE, reason=Reason.TRAILS_ITSELF)
-    asked = plan(draft.change, spec, policy)
+    asked = plan(draft.change, spec, policy, draft.side)
     old, new = copy.goal.leader_stop, asked.stop
-    if new is None or policy.reverse:
+    if new is None or draft.is_turned:
         return Decision(verdict=Verdict.NONE, reason=Reason.ALREADY_THERE)
     if old is not None and (new - old) * copy.side.sign < pips(spec, policy.trailing_step):
         return Decision(verdict=Verdict.NONE, reason=Reason.TRAILING_STEP)

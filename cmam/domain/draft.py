@@ -19,6 +19,7 @@ from cmam.domain.quantities import (
     Side,
     Volume,
 )
+from cmam.domain.rules import SIDES_ARE_KEPT
 from cmam.domain.symbols import SymbolSpec
 from cmam.domain.view import AccountView
 
@@ -60,8 +61,16 @@ class Draft:
 
     @property
     def side(self) -> Side:
-        """The copy's own side."""
+        """The copy's own side: for life where it stands already, else as the link trades now."""
+        copy = self.copy
+        if copy is not None and copy.wait is not Wait.TURN and self.view.rules >= SIDES_ARE_KEPT:
+            return copy.side
         return self.change.side.opposite if self.policy.reverse else self.change.side
+
+    @property
+    def is_turned(self) -> bool:
+        """Whether the copy is on the other side than its leader."""
+        return self.side is not self.change.side
 
     @property
     def symbol(self) -> SymbolSpec:

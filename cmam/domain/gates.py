@@ -130,7 +130,7 @@ def order_type(draft: Draft) -> Reason | None:
         draft.note("order_type", kind.value, f"order_types: {', '.join(policy.order_types)}")
         is_fill = kind.is_pending and not draft.is_pending
         return None if is_fill and policy.copy_on_fill else Reason.ORDER_TYPE_EXCLUDED
-    if draft.is_pending and policy.reverse and kind is OrderType.STOP_LIMIT:
+    if draft.is_pending and draft.is_turned and kind is OrderType.STOP_LIMIT:
         draft.note("order_type", kind.value, "a stop-limit cannot be reversed")
         return Reason.ORDER_TYPE_EXCLUDED
     return None

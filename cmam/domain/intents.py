@@ -25,7 +25,7 @@ from cmam.domain.levels import leader_levels, tighter, wanted_levels
 from cmam.domain.quantities import Price, Volume
 from cmam.domain.reasons import Reason, Verdict
 from cmam.domain.replacing import copied, replace, without
-from cmam.domain.rules import OWN_LEVELS, OWN_TRAILING
+from cmam.domain.rules import AMENDED_BEFORE_PLACED, OWN_LEVELS, OWN_TRAILING, SIDES_ARE_KEPT
 from cmam.domain.sessions import is_open, next_open
 from cmam.domain.shares import rejoined
 from cmam.domain.view import AccountView, put, resolve
@@ -114,6 +114,10 @@ def take_decision(view: AccountView, event: ChangeDecided, at_us: int) -> Accoun
                 copy = replace(copy, change=change)  # what is not filled of an add is as old as the add
             if is_unopened and copy.change is not None:  # an open that comes back unsent passes the gates as it is now
                 copy = replace(copy, change=replace(copy.change, volume=change.after, after=change.after))
+        case ChangeKind.ORDER_AMENDED if _is_unplaced(view, known):
+            assert copy.change is not None
+            as_placed = replace(change, kind=copy.change.kind, key=copy.change.key, at_ms=copy.change.at_ms)
+            copy = replace(copy, change=as_placed)
         case ChangeKind.PROTECTED if change.trailed:
             soonest = known.trailed_us + TRAILED_US
             is_early = soonest > at_us
@@ -136,6 +140,12 @@ def _with_levels_of(copy: Copy, change: Change) -> Copy:
         return copy
     levels = replace(copy.change, stop=change.stop, target=change.target, trailing=change.trailing)
     return replace(copy, change=replace(levels, relative_stop=None, relative_target=None))
+
+
+def _is_unplaced(view: AccountView, copy: Copy) -> bool:
+    """Whether a copied order does not rest yet, and may have to pass the gates again before it does."""
+    is_order = copy.change is not None and copy.change.kind is ChangeKind.ORDER_PLACED
+    return is_order and copy.order is None and copy.position is None and view.rules >= AMENDED_BEFORE_PLACED
 
 
 def _source_closed(view: AccountView, key: CopyKey) -> AccountView:
@@ -274,7 +284,10 @@ def take_intent(view: AccountView, event: IntentRecorded, at_us: int) -> Account
     copy = view.copies.get(intent.key)
     if copy is None:
         return view
-    return put(view, replace(copy, last_seq=max(copy.last_seq, event.seq), **_asked_for(copy, event)))
+    changed = _asked_for(copy, event)
+    if event.command.kind is CommandKind.PLACE and view.rules >= SIDES_ARE_KEPT:
+        changed["side"] = event.command.side
+    return put(view, replace(copy, last_seq=max(copy.last_seq, event.seq), **changed))
 
 
 def _asked_for(copy: Copy, event: IntentRecorded) -> dict[str, Any]:

@@ -18,7 +18,7 @@ from cmam.domain.ids import ChangeKey, OrderId, PositionId, SymbolId, order_sour
 from cmam.domain.quantities import Quote, Volume, floor_fraction
 from cmam.domain.replacing import replace
 from cmam.domain.rules import ORDER_ORIGINS
-from cmam.domain.trades import Deal, ExecutionKind, Order, OrderStatus, OrderType, Position
+from cmam.domain.trades import Deal, ExecutionKind, Order, OrderStatus, OrderType
 from cmam.domain.view import AccountView
 
 QUOTE_AGE_MS = 10_000
@@ -144,18 +144,14 @@ def _kind(old: int, new: int, *, has_turned: bool) -> ChangeKind:
 # --- levels -------------------------------------------------------------------------------------------------------
 
 
-def _terms(position: Position) -> tuple[object, ...]:
-    return (position.stop, position.target, position.trailing, position.guaranteed, position.trigger.value)
-
-
 def _of_levels(
     before: AccountView, after: AccountView, position: PositionId, at_ms: int, quote_of: QuoteOf, *, late: bool
 ) -> Iterator[Change]:
     was, now = before.positions.get(position), after.positions.get(position)
-    if was is None or now is None or was.side is not now.side or _terms(was) == _terms(now):
+    if was is None or now is None or was.side is not now.side or was.protection == now.protection:
         return
     yield Change(
-        key=ChangeKey(f"prot:{position}:{_digest(_terms(now))}:{after.version}"),
+        key=ChangeKey(f"prot:{position}:{_digest(now.protection)}:{after.version}"),
         kind=ChangeKind.PROTECTED,
         source=position_source(position),
         leader=after.account,
@@ -186,32 +182,14 @@ def _digest(terms: tuple[object, ...]) -> str:
 # --- pending orders -----------------------------------------------------------------------------------------------
 
 
-def _order_terms(order: Order) -> tuple[object, ...]:
-    return (
-        order.volume,
-        order.limit_price,
-        order.stop_price,
-        order.stop,
-        order.target,
-        order.relative_stop,
-        order.relative_target,
-        order.trailing,
-        order.guaranteed,
-        order.trigger.value,
-        order.time_in_force.value,
-        order.expires_ms,
-        order.slippage_points,
-    )
-
-
 def _of_order(
     before: AccountView, after: AccountView, order: Order, kind: ExecutionKind | None, quote_of: QuoteOf, *, late: bool
 ) -> Iterator[Change]:
     was, now = before.orders.get(order.order), after.orders.get(order.order)
     if was is None and now is not None:
         yield _order_change(after, now, ChangeKind.ORDER_PLACED, "placed", quote_of, late=late)
-    elif was is not None and now is not None and _order_terms(was) != _order_terms(now):
-        what = f"amended:{_digest(_order_terms(now))}"
+    elif was is not None and now is not None and was.terms != now.terms:
+        what = f"amended:{_digest(now.terms)}"
         yield _order_change(after, now, ChangeKind.ORDER_AMENDED, what, quote_of, late=late)
     elif was is not None and now is None and order.status is not OrderStatus.FILLED:
         has_expired = order.status is OrderStatus.EXPIRED or kind is ExecutionKind.ORDER_EXPIRED

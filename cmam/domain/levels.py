@@ -14,7 +14,7 @@ from cmam.domain.events import Goal
 from cmam.domain.policy import Policy
 from cmam.domain.quantities import Distance, Price, Side, ceil_to, floor_to
 from cmam.domain.replacing import replace
-from cmam.domain.rules import OWN_TRAILING
+from cmam.domain.rules import OWN_TRAILING, UNCOPIED_LEVELS_STAY
 from cmam.domain.symbols import DistanceIn, SymbolSpec
 
 
@@ -53,22 +53,30 @@ class Plan:
         return self.stop is not None or self.fixed_stop is not None
 
 
+@dataclass(frozen=True, slots=True)
+class Uncopied:
+    """Which of a copy's levels its leader has no say in: they stay what its position shows."""
+
+    stop: bool = False
+    target: bool = False
+
+
 def pips(spec: SymbolSpec, count: Fraction) -> int:
     """Pips of a symbol as a distance in 1e-8, to the nearest."""
     return round(count * spec.pip)
 
 
-def plan(change: Change, spec: SymbolSpec, policy: Policy) -> Plan:
-    """What of the leader's levels a copy takes: offsets first, then reversal, then what is fixed or not copied."""
+def plan(change: Change, spec: SymbolSpec, policy: Policy, side: Side) -> Plan:
+    """What of the leader's levels a copy of `side` takes: offsets first, then reversal, then what is fixed or not
+    copied."""
     found, sign = leader_levels(change), change.side.sign
     stop, target = found.stop, found.target
     if stop is not None and policy.sl_offset is not None:
         stop = Price(stop - sign * pips(spec, policy.sl_offset))
     if target is not None and policy.tp_offset is not None:
         target = Price(target + sign * pips(spec, policy.tp_offset))
-    side = change.side
-    if policy.reverse:
-        stop, target, side = target, stop, side.opposite
+    if side is not change.side:
+        stop, target = target, stop
     fixed_stop = None if policy.fixed_sl is None else Distance(pips(spec, policy.fixed_sl))
     fixed_target = None if policy.fixed_tp is None else Distance(pips(spec, policy.fixed_tp))
     return Plan(
@@ -125,13 +133,22 @@ def is_off(wanted: Price | None, present: Price | None, tolerance: int) -> bool:
     return abs(wanted - present) > tolerance
 
 
-def merged(goal: Goal, change: Change, spec: SymbolSpec, policy: Policy, rules: int) -> Goal:
-    """A goal with the leader's levels of now; a widened stop stays until he moves the one that it stands for.
+def uncopied(policy: Policy, rules: int) -> Uncopied:
+    """Which levels of its copies a link leaves alone."""
+    if rules < UNCOPIED_LEVELS_STAY:
+        return Uncopied()
+    return Uncopied(
+        stop=not policy.copy_sl and policy.fixed_sl is None, target=not policy.copy_tp and policy.fixed_tp is None
+    )
 
-    A guaranteed stop does not trail.
+
+def merged(goal: Goal, change: Change, spec: SymbolSpec, policy: Policy, side: Side, rules: int) -> Goal:
+    """The goal of a copy of `side` with the leader's levels of now, but for those that are left alone.
+
+    A widened stop stays until he moves the one that it stands for. A guaranteed stop does not trail.
     """
-    asked = plan(change, spec, policy)
-    may_trail = policy.copy_trailing and not policy.reverse and not (rules >= OWN_TRAILING and goal.guaranteed)
+    asked, left = plan(change, spec, policy, side), uncopied(policy, rules)
+    may_trail = policy.copy_trailing and side is change.side and not (rules >= OWN_TRAILING and goal.guaranteed)
     is_wide = goal.wide_of is not None and asked.stop == goal.wide_of
     return replace(
         goal,
@@ -143,4 +160,6 @@ def merged(goal: Goal, change: Change, spec: SymbolSpec, policy: Policy, rules: 
         fixed_stop=goal.fixed_stop if goal.wide and asked.fixed_stop is not None else asked.fixed_stop,
         fixed_target=asked.fixed_target,
         is_exact=True,
+        keeps_stop=left.stop,
+        keeps_target=left.target,
     )

@@ -202,8 +202,8 @@ def levels_of(spec: SymbolSpec, copy: Copy, position: Position) -> Wanted:
     """The levels that a copy should show now."""
     goal = copy.goal
     found = wanted_levels(spec, copy.side, goal, copy.open_price)
-    stop = found.stop if found.stop is not None else copy.own_stop
-    target = found.target if found.target is not None else copy.own_target
+    stop = position.stop if goal.keeps_stop else found.stop or copy.own_stop
+    target = position.target if goal.keeps_target else found.target or copy.own_target
     if goal.pins and copy.pinned_stop is not None:
         stop = copy.pinned_stop or None
     if goal.pins and copy.pinned_target is not None:
@@ -211,7 +211,7 @@ def levels_of(spec: SymbolSpec, copy: Copy, position: Position) -> Wanted:
     if position.trailing and goal.trailing and stop is not None:
         is_new = goal.stop_set and (copy.applied is None or copy.applied.stop != stop)
         stop = stop if is_new else tighter(copy.side, stop, position.stop)
-    trailing = goal.trailing
+    trailing = position.trailing if goal.keeps_stop else goal.trailing
     if goal.pins and copy.pinned_trailing is not None:
         trailing = copy.pinned_trailing
         stop = tighter(copy.side, stop, position.stop) if trailing else stop

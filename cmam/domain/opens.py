@@ -12,6 +12,7 @@ from cmam.domain.copies import Copy
 from cmam.domain.decision import Decision, retarget, skip
 from cmam.domain.events import Goal, Wait
 from cmam.domain.inputs import WARM_US
+from cmam.domain.levels import uncopied
 from cmam.domain.needs import OPENING_KINDS
 from cmam.domain.opening import Draft, first_reason
 from cmam.domain.policy import Policy
@@ -100,7 +101,7 @@ def open_goal(draft: Draft) -> Goal:
     if wide and stop is not None and entry is not None:
         # A widened stop stays as wide as it was opened.
         stop = Price(entry - (draft.shift or 0) - draft.side.sign * wide)
-    is_guaranteed = draft.is_guaranteed
+    is_guaranteed, left = draft.is_guaranteed, uncopied(policy, draft.view.rules)
     cap = policy.max_lots_symbol
     return Goal(
         target_numerator=draft.whole,
@@ -109,7 +110,7 @@ def open_goal(draft: Draft) -> Goal:
         leader_stop=stop,
         leader_target=asked.target,
         trailing=(
-            change.trailing and policy.copy_trailing and asked.has_stop and not policy.reverse and not is_guaranteed
+            change.trailing and policy.copy_trailing and asked.has_stop and not draft.is_turned and not is_guaranteed
         ),
         shift=draft.shift,
         leader_price=change.price,
@@ -124,6 +125,8 @@ def open_goal(draft: Draft) -> Goal:
         base_price=draft.base_price,
         wide=wide,
         wide_of=asked.stop if wide else None,
+        keeps_stop=left.stop,
+        keeps_target=left.target,
     )
 
 

@@ -19,7 +19,7 @@ from cmam.domain.quantities import Distance, Price, Volume, units_text
 from cmam.domain.reasons import Reason, Verdict
 from cmam.domain.reductions import decide_closed
 from cmam.domain.replacing import replace
-from cmam.domain.rules import EXACT_ORDERS, FILLS_GO_ON, PARTS_REST, WIDENED_ORDERS
+from cmam.domain.rules import AMENDED_BEFORE_PLACED, EXACT_ORDERS, FILLS_GO_ON, PARTS_REST, WIDENED_ORDERS
 from cmam.domain.symbols import SymbolSpec
 from cmam.domain.trades import OrderType
 from cmam.domain.view import AccountView
@@ -38,7 +38,7 @@ def _terms(draft: Draft, volume: Volume) -> Terms:
             change.trailing
             and policy.copy_trailing
             and draft.stop is not None
-            and not policy.reverse
+            and not draft.is_turned
             and not draft.is_guaranteed
         ),
         guaranteed=draft.is_guaranteed and draft.stop is not None,
@@ -91,6 +91,9 @@ def place_now(draft: Draft) -> Decision:
 def decide_amended(draft: Draft, copy: Copy) -> Decision:
     """A resting copy becomes what the leader's order has become; where it cannot rest so, it is cancelled."""
     change = draft.change
+    is_unplaced = copy.state is CopyState.WAITING and copy.is_wanted and not copy.leader_filled
+    if is_unplaced and draft.view.rules >= AMENDED_BEFORE_PLACED:
+        return Decision(verdict=Verdict.COPY, goal=replace(copy.goal, leader_volume=change.volume))
     is_part = copy.position is not None and draft.view.rules >= PARTS_REST
     if (copy.position is not None and not is_part) or copy.leader_filled or copy.goal.terms is None:
         return Decision(verdict=Verdict.NONE, reason=Reason.ALREADY_THERE)
@@ -191,7 +194,8 @@ def decide_fill(draft: Draft, copy: Copy) -> Decision:
     target = _filled(draft, copy)
     goal = retarget(copy.goal, target, change.after)
     if spec is not None:
-        goal = merged(goal, _with_levels(change), spec, policy, draft.view.rules)
+        draft.copy = copy
+        goal = merged(goal, _with_levels(change), spec, policy, draft.side, draft.view.rules)
         goal = _widened(draft, copy, goal, spec)
     if not (goes_on and copy.leader_filled):  # the shift is that of the first fills, for life
         shift = goal.shift
@@ -218,7 +222,7 @@ def _widened(draft: Draft, copy: Copy, goal: Goal, spec: SymbolSpec) -> Goal:
         return goal
     own, stop = goal.leader_stop, Price(change.price - copy.side.sign * goal.wide)
     if draft.view.rules >= WIDENED_ORDERS:
-        own = plan(_with_levels(change), spec, draft.policy).stop or own
+        own = plan(_with_levels(change), spec, draft.policy, draft.side).stop or own
         if (own - stop) * copy.side.sign <= 0:
             return replace(goal, leader_stop=own, wide_of=None)
     return replace(goal, leader_stop=stop, wide_of=own)

@@ -201,7 +201,8 @@ def _goal(
     if rests is not None:
         goal = replace(goal, leader_volume=rests.volume, leader_whole=rests.volume)
     if change is not None and spec is not None:
-        goal = replace(merged(goal, change, spec, policy, view.rules), is_exact=False, leader_price=change.price)
+        goal = merged(goal, change, spec, policy, thing.side, view.rules)
+        goal = replace(goal, is_exact=False, leader_price=change.price)
         if policy.levels is LevelsMode.PRICE:
             goal = replace(goal, shift=Distance(0))
         elif price is not None and change.price is not None:

@@ -33,8 +33,8 @@ PARTS_REST = 3
 end; what a person moved of the part is a part of the whole."""
 
 OWN_TRAILING = 3
-"""A stop that the leader has set is taken once, and his trailing is no setting; a copy that cannot trail follows; an
-open that waits knows where his stop has trailed to."""
+"""A stop that the leader has set is taken once, and loosens a copy's only where it is looser than what was told before,
+which his trailing is not; a copy that cannot trail follows; an open that waits knows where his stop has trailed to."""
 
 WIDENED_ORDERS = 3
 """A resting order's stop is widened, and its size shrunk, by the leader's stop of now."""
@@ -102,6 +102,21 @@ OWN_PRICE = 3
 
 CLOCK_CHANGES = 3
 """Hours end where a zone's clock jumps over their end, and at both ends of an hour that comes twice."""
+
+SIDES_ARE_KEPT = 3
+"""A copy keeps its side for life: where `reverse` is set otherwise afterwards, none of its levels change places."""
+
+UNCOPIED_LEVELS_STAY = 3
+"""A level that is not copied is what the copy's position shows: nobody takes it away."""
+
+AMENDED_BEFORE_PLACED = 3
+"""What a leader makes of his order before its copy rests is what is placed, however late."""
+
+LEVELS_OF_A_NET = 3
+"""Levels that were confirmed for one position of a netted account do not count as confirmed for the next."""
+
+GONE_WITH_ITS_POSITION = 3
+"""What a net has lost is first of all what its shares had of a position that is gone."""
 
 RULES = 3
 """The newest."""

@@ -11,9 +11,10 @@ from fractions import Fraction
 
 from cmam.domain.commands import CommandKind
 from cmam.domain.copies import Copy, CopyKey, IntentState
-from cmam.domain.ids import IntentId, SymbolId
+from cmam.domain.ids import IntentId, PositionId, SymbolId
 from cmam.domain.quantities import Side, Volume, floor_fraction
 from cmam.domain.replacing import replace
+from cmam.domain.rules import GONE_WITH_ITS_POSITION, LEVELS_OF_A_NET
 from cmam.domain.symbols import SymbolSpec
 from cmam.domain.view import AccountView, put
 
@@ -58,6 +59,13 @@ def is_untold(view: AccountView, symbol: SymbolId, besides: IntentId | None = No
     return is_asked or any(share.doubt for share in shares_of(view, symbol))
 
 
+def moved(view: AccountView, share: Copy, position: PositionId) -> Copy:
+    """A share whose net is another position now: what was confirmed of the old one's levels says nothing of it."""
+    if view.rules < LEVELS_OF_A_NET:
+        return replace(share, position=position)
+    return replace(share, position=position, applied=None)
+
+
 def rejoined(view: AccountView, symbol: SymbolId) -> AccountView:
     """Shares of a net that went through nothing while nobody looked, joined to the position that it is now.
 
@@ -69,7 +77,7 @@ def rejoined(view: AccountView, symbol: SymbolId) -> AccountView:
         return view
     position = held[0].position
     for share in left:
-        view = put(view, replace(share, position=position))
+        view = put(view, moved(view, share, position))
     if position in view.by_position:
         return view
     return replace(view, by_position={**view.by_position, position: left[0].key})
@@ -117,21 +125,38 @@ def cancelling(view: AccountView, symbol: SymbolId) -> tuple[Copy, ...]:
 def losses(view: AccountView, symbol: SymbolId) -> Iterator[tuple[Copy, Volume]]:
     """The shares that lose by what somebody else took off the net, each with what is left of it.
 
-    It comes off the shares on the side that was reduced, each in proportion, on the step; what that leaves over goes to
-    the largest, none gets more than it had. A net that was turned around leaves nothing of them.
+    It comes off the shares on the side that was reduced: first off those whose position is gone, for they had it there.
+    A net that was turned around leaves nothing of them.
     """
     ledger, held = net_of_ledger(view, symbol), net_held(view, symbol)
     side = 1 if ledger > 0 else -1
     missing = (ledger - held) * side
     if not ledger or missing <= 0:
         return
-    losing = sorted(
-        (share for share in shares_of(view, symbol) if share.side.sign == side and share.volume > 0),
-        key=lambda share: (-share.volume, share.key),
-    )
+    losing = [share for share in shares_of(view, symbol) if share.side.sign == side and share.volume > 0]
+    for group in _in_turn(view, losing):
+        lost = min(missing, sum(share.volume for share in group))
+        missing -= lost
+        if lost:
+            yield from _in_proportion(view.specs.get(symbol), group, lost)
+
+
+def _in_turn(view: AccountView, losing: list[Copy]) -> tuple[list[Copy], list[Copy]]:
+    """Who loses first: shares of a position that is gone, then the others."""
+    if view.rules < GONE_WITH_ITS_POSITION:
+        return [], losing
+    gone = [share for share in losing if share.position not in view.positions]
+    return gone, [share for share in losing if share not in gone]
+
+
+def _in_proportion(spec: SymbolSpec | None, losing: list[Copy], lost: int) -> Iterator[tuple[Copy, Volume]]:
+    """What is left to each of some shares that have lost so much together, on the step.
+
+    What that leaves over goes to the largest; none gets more than it had.
+    """
+    losing = sorted(losing, key=lambda share: (-share.volume, share.key))
     whole = sum(share.volume for share in losing)
-    left = max(0, whole - missing)
-    spec = view.specs.get(symbol)
+    left = whole - lost
     parts = [share.volume * left // whole for share in losing]
     if spec is not None:
         parts = [spec.floor_volume(part) for part in parts]

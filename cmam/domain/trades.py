@@ -138,6 +138,11 @@ class Position:
     updated_ms: int = 0
     closed_ms: int = 0
 
+    @property
+    def protection(self) -> tuple[object, ...]:
+        """All that protects it: what a change of its levels changes."""
+        return (self.stop, self.target, self.trailing, self.guaranteed, self.trigger.value)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Order:
@@ -177,6 +182,25 @@ class Order:
     def is_resting(self) -> bool:
         """Whether it is a pending order, and nobody's protection."""
         return self.type.is_pending and self.status is OrderStatus.ACCEPTED and not self.closing
+
+    @property
+    def terms(self) -> tuple[object, ...]:
+        """All that its owner can amend."""
+        return (
+            self.volume,
+            self.limit_price,
+            self.stop_price,
+            self.stop,
+            self.target,
+            self.relative_stop,
+            self.relative_target,
+            self.trailing,
+            self.guaranteed,
+            self.trigger.value,
+            self.time_in_force.value,
+            self.expires_ms,
+            self.slippage_points,
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -366,6 +366,8 @@ def _check_file(path: Path) -> None:
 def is_store(path: Path) -> bool:
     """Whether an event store stands under a name, whole or not: by its header alone."""
     try:
+        if not path.is_file():  # a pipe would be waited for
+            return False
         with path.open("rb") as file:
             header = file.read(100)
     except OSError:

@@ -244,4 +244,11 @@ MUTATIONS = (
         "        self.lacks_trader = False",
         (LIARS,),
     ),
+    Mutation(
+        "the look does not see the levels that a resting order carries",
+        "cmam/actors/preparation.py",
+        "        order.terms != view.orders[key].terms for key, order in resting.items()",
+        "        order.volume != view.orders[key].volume for key, order in resting.items()",
+        ("tests/scenario/test_looks.py",),
+    ),
 )

@@ -9,6 +9,7 @@ LEVELS = UNIT + "domain/test_levels.py"
 SIZES = UNIT + "domain/test_sizes.py"
 PENDINGS = UNIT + "domain/test_pendings.py"
 PARTS = UNIT + "domain/test_orders_in_parts.py"
+CHANGED = UNIT + "domain/test_changed_settings.py"
 SYNC = UNIT + "domain/test_sync.py"
 GUARDS = UNIT + "domain/test_guards.py"
 GATES = UNIT + "domain/test_gates.py"
@@ -241,8 +242,8 @@ MUTATIONS = (
     Mutation(
         "the leader's protection is applied to the wrong side in reverse",
         "cmam/domain/levels.py",
-        "        stop, target, side = target, stop, side.opposite\n",
-        "        side = side.opposite\n",
+        "        stop, target = target, stop\n",
+        "        pass\n",
         (LEVELS,),
     ),
     Mutation(
@@ -356,5 +357,47 @@ MUTATIONS = (
         "    return Distance(max(floor_to(distance, draft.symbol.tick), draft.symbol.tick))\n",
         "    return distance\n",
         (AMOUNTS,),
+    ),
+    Mutation(
+        "a copy's levels change places when its link is reversed afterwards",
+        "cmam/domain/draft.py",
+        "copy.wait is not Wait.TURN and self.view.rules >= SIDES_ARE_KEPT:",
+        "copy.wait is Wait.TURN:",
+        (CHANGED,),
+    ),
+    Mutation(
+        "a stop that is no longer copied is taken away",
+        "cmam/domain/needs.py",
+        "    stop = position.stop if goal.keeps_stop else found.stop",
+        "    stop = found.stop",
+        (CHANGED,),
+    ),
+    Mutation(
+        "an order is placed as it was before its leader amended it",
+        "cmam/domain/intents.py",
+        "        case ChangeKind.ORDER_AMENDED if _is_unplaced(view, known):",
+        "        case ChangeKind.ORDER_AMENDED if not known.source:",
+        (CHANGED,),
+    ),
+    Mutation(
+        "a share whose net went flat and came again has no stop",
+        "cmam/domain/shares.py",
+        "    return replace(share, position=position, applied=None)",
+        "    return replace(share, position=position)",
+        (NETTING,),
+    ),
+    Mutation(
+        "what ended with its position is taken off a share of the next",
+        "cmam/domain/shares.py",
+        "    gone = [share for share in losing if share.position not in view.positions]",
+        "    gone: list[Copy] = []",
+        (NETTING,),
+    ),
+    Mutation(
+        "a stop that the broker trailed for the leader loosens a copy's",
+        "cmam/domain/decide.py",
+        "    if draft.view.rules < OWN_TRAILING or told is None:\n        return True\n",
+        "    if draft.view.rules:\n        return True\n",
+        (LEVELS,),
     ),
 )

@@ -246,14 +246,19 @@ def silent(whole: Whole, said: str) -> None:
 
 
 def all_hold(whole: Whole, said: str, *, has_quota: bool) -> None:
-    """Every check, the plainest first."""
+    """Every check of a run whose links copy a multiple, the plainest first."""
+    sound(whole, said, has_quota=has_quota)
+    sized(whole)
+    protected(whole)
+
+
+def sound(whole: Whole, said: str, *, has_quota: bool) -> None:
+    """The checks that hold under any policy, the plainest first."""
     assert whole.stepper.failures == [], whole.stepper.failures
     nothing_twice(whole)
     replayable(whole)
     nothing_lost(whole)
     at_rest(whole)
-    sized(whole)
-    protected(whole)
     explained(whole)
     polite(whole, has_quota=has_quota)
     silent(whole, said)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from fractions import Fraction
 from typing import Any
 
@@ -68,6 +68,16 @@ def _is_outside(whole: Whole, link: LinkSettings, copy: Any) -> bool:
     )
 
 
+def hands_of(drawn: Sequence[str]) -> Mapping[int, set[int]]:
+    """By account, the positions that people had their hands on; 0 stands for one that they opened."""
+    hands: dict[int, set[int]] = defaultdict(set)
+    for word in drawn:
+        found = BY_HAND.match(word)
+        if found is not None:
+            hands[int(found[1])].add(int(found[2] or 0))
+    return hands
+
+
 def touched_by_people(whole: Whole, drawn: Sequence[str]) -> None:
     """No record says that somebody was at a copy's position where nobody had his hands on it.
 
@@ -75,11 +85,7 @@ def touched_by_people(whole: Whole, drawn: Sequence[str]) -> None:
     that the broker has stopped out, which may have been in parts, and nets that it may have stopped out unseen.
     """
     is_vague = any(word.startswith("their clock") for word in drawn)
-    hands: dict[int, set[int]] = defaultdict(set)
-    for word in drawn:
-        found = BY_HAND.match(word)
-        if found is not None:
-            hands[int(found[1])].add(int(found[2] or 0))
+    hands = hands_of(drawn)
     for link in whole.folded().registry.links():
         view = whole.view(link.follower)
         assert view is not None

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 
 from cmam.sandbox.switches import Switches
+from tests.chaos import policies
 from tests.chaos.saboteur import KINDS
 from tests.whole import ALPHA_TOO, LEADER, NETTED, OTHER_BROKER, SAME_BROKER, Whole
 
@@ -36,11 +37,10 @@ class Options:
     cancel_refused_by: str
     netted_reversal: str
     close_above_volume: str
-
-    @property
-    def amount(self) -> str:
-        """The multiplier of the first profile."""
-        return self.settings.get("volume.amount", "1")
+    rules: bool = False
+    others: Mapping[str, str] = field(default_factory=dict)
+    """What the profiles beside the first have besides, where whole policies are drawn."""
+    market_range_outside: str = "cancelled"
 
     def build(self) -> Whole:
         """The world that was drawn, not started yet."""
@@ -51,12 +51,34 @@ class Options:
             cancel_refused_by=self.cancel_refused_by,
             netted_reversal=self.netted_reversal,
             close_above_volume=self.close_above_volume,
+            market_range_outside=self.market_range_outside,
         )
         return WORLDS[self.world](self, switches)
 
 
-def draw(seed: int, *, holds: bool = False) -> Options:
-    """Everything that a seed settles beforehand, and whether people hold on to what they open."""
+def draw(seed: int, *, holds: bool = False, rules: bool = False) -> Options:
+    """Everything that a seed settles beforehand: whether people hold on to what they open, and whether whole policies
+    are drawn, which people then change while it runs."""
+    options = _draw(seed, holds=holds)
+    return _with_policies(options) if rules else options
+
+
+def _with_policies(options: Options) -> Options:
+    """The same run with policies of all kinds; what else was drawn stays as it is."""
+    chance = random.Random(f"{options.seed}:policies")
+    return replace(
+        options,
+        rules=True,
+        settings=policies.drawn(chance),
+        others=policies.drawn(chance),
+        has_operator=chance.random() < 0.6,
+        rounds=chance.randrange(24, 40),
+        breaks=tuple(sorted(chance.sample(options.breaks, min(len(options.breaks), chance.randrange(1, 4))))),
+        market_range_outside=chance.choice(("cancelled", "rejected")),
+    )
+
+
+def _draw(seed: int, *, holds: bool) -> Options:
     chance = random.Random(f"{seed}:options")
     world = tuple(WORLDS)[seed % len(WORLDS)]
     settings = {"volume.amount": chance.choice(("1", "1", "0.5", "1.5"))}
@@ -104,7 +126,7 @@ def _netted_leader(options: Options, switches: Switches) -> Whole:
 def _chain(options: Options, switches: Switches) -> Whole:
     whole = Whole(options.seed, followers=(ALPHA_TOO,), settings=options.settings, switches=switches)
     whole.add_accounts(SAME_BROKER)
-    whole.add_profile("second", ALPHA_TOO, (SAME_BROKER,), {"volume.amount": "0.5"})
+    whole.add_profile("second", ALPHA_TOO, (SAME_BROKER,), {"volume.amount": "0.5", **options.others})
     return whole
 
 
@@ -116,15 +138,15 @@ def _two_brokers(options: Options, switches: Switches) -> Whole:
 def _two_leaders(options: Options, switches: Switches) -> Whole:
     whole = Whole(options.seed, followers=(SAME_BROKER,), settings=options.settings, switches=switches)
     whole.add_accounts(ALPHA_TOO)
-    whole.add_profile("second", ALPHA_TOO, (SAME_BROKER,))
+    whole.add_profile("second", ALPHA_TOO, (SAME_BROKER,), options.others)
     return whole
 
 
 def _three_leaders(options: Options, switches: Switches) -> Whole:
     whole = Whole(options.seed, leader=LEADER, followers=(SAME_BROKER,), settings=options.settings, switches=switches)
     whole.add_accounts(ALPHA_TOO, NETTED)
-    whole.add_profile("second", ALPHA_TOO, (SAME_BROKER,), {"volume.amount": "0.5"})
-    whole.add_profile("third", NETTED, (SAME_BROKER,))
+    whole.add_profile("second", ALPHA_TOO, (SAME_BROKER,), {"volume.amount": "0.5", **options.others})
+    whole.add_profile("third", NETTED, (SAME_BROKER,), options.others)
     return whole
 
 

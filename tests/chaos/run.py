@@ -9,11 +9,22 @@ import contextlib
 import logging
 import random
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from cmam.domain.events import AlertRaised, ChangeDecided, FindingsMade, IntentSettled
-from tests.chaos import checks, course_checks, level_checks, workload
+from tests.chaos import (
+    cap_checks,
+    carried_checks,
+    checks,
+    course_checks,
+    level_checks,
+    order_checks,
+    policies,
+    rule_checks,
+    size_checks,
+    workload,
+)
 from tests.chaos.options import Options, draw
 from tests.chaos.saboteur import Saboteur
 from tests.whole import NETTED, Whole
@@ -71,9 +82,12 @@ def _listening() -> object:  # type: ignore[misc]  # a generator that contextlib
         logger.propagate = propagates
 
 
-def run_seed(seed: int, say: Callable[[str], None] = print, *, holds: bool = False) -> Figures:
-    """Run one seed; raises AssertionError where a law was broken. Traders that hold move levels instead of closing."""
-    options = draw(seed, holds=holds)
+def run_seed(seed: int, say: Callable[[str], None] = print, *, holds: bool = False, rules: bool = False) -> Figures:
+    """Run one seed; raises AssertionError where a law was broken.
+
+    Traders that hold move levels instead of closing. With `rules` the links have policies of all kinds.
+    """
+    options = draw(seed, holds=holds, rules=rules)
     say(str(options))
     with _listening() as said:
         whole = options.build()
@@ -81,16 +95,34 @@ def run_seed(seed: int, say: Callable[[str], None] = print, *, holds: bool = Fal
         saboteur, drawn = _trouble(whole, options, say)
         _quieten(whole)
         told = "\n".join(said.lines)
-        checks.all_hold(whole, told, has_quota=_may_be_refused(drawn))
-        level_checks.levelled(whole)
+        has_quota = _may_be_refused(drawn)
+        if rules:
+            checks.sound(whole, told, has_quota=has_quota)
+            by_policy(whole, drawn)
+        else:
+            checks.all_hold(whole, told, has_quota=has_quota)
+            level_checks.levelled(whole)
+            course_checks.never_more(whole)
         level_checks.touched_by_people(whole, drawn)
-        course_checks.never_more(whole)
         figures = _figures(whole, saboteur, drawn)
         _flatten(whole)
         checks.flat(whole)
         checks.replayable(whole)
     assert whole.stepper.turns >= TURNS_MIN, f"expected {TURNS_MIN} turns, found {whole.stepper.turns}"
     return figures
+
+
+def by_policy(whole: Whole, drawn: Sequence[str]) -> None:
+    """The laws of links with policies of all kinds."""
+    rule_checks.allowed(whole)
+    rule_checks.grounded(whole)
+    cap_checks.capped(whole)
+    size_checks.sized_as_set(whole)
+    size_checks.within_bounds(whole)
+    order_checks.resting_as_set(whole)
+    carried_checks.levels_as_set(whole)
+    carried_checks.net_levels_as_set(whole, drawn)
+    carried_checks.never_loosened(whole)
 
 
 def _may_be_refused(drawn: list[str]) -> bool:
@@ -116,6 +148,7 @@ def _trouble(whole: Whole, options: Options, say: Callable[[str], None]) -> tupl
             symbols=workload.NETTED_SYMBOLS if leader == NETTED else workload.SYMBOLS,
             pendings=options.has_pendings and leader != NETTED,
             holds=options.holds,
+            varied=options.rules,
         )
         for leader in leaders_of(whole)
     ]
@@ -125,7 +158,8 @@ def _trouble(whole: Whole, options: Options, say: Callable[[str], None]) -> tupl
     if options.has_people:
         acts.append(workload.Meddler(whole, chance, accounts=followers).act)
     if options.has_operator:
-        acts.append(workload.Operator(whole, chance, ends_links=options.ends_links).act)
+        settings = policies.changed if options.rules else workload.another_age
+        acts.append(workload.Operator(whole, chance, ends_links=options.ends_links, settings=settings).act)
     drawn: list[str] = []
     for _ in range(options.rounds):
         for act in (chance.choice(acts), saboteur.act):

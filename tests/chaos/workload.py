@@ -5,16 +5,19 @@ Every act answers with a word for the protocol of its run. Nothing here judges; 
 
 from __future__ import annotations
 
+import contextlib
 import random
 from collections.abc import Callable
 
+from cmam.openapi._pb import OpenApiMessages_pb2 as wire
 from cmam.openapi._pb import OpenApiModelMessages_pb2 as model
-from tests.whole import EURUSD, Whole
+from tests.whole import EURUSD, NETTED, Whole
 
 LOT = 10_000_000
 PIP = 10_000  # in 1/100_000_000 of price
 SYMBOLS = {EURUSD: "EURUSD", 2: "GBPUSD"}
 NETTED_SYMBOLS = {7001: "EURUSD", 7002: "GBPUSD"}
+Settings = dict[str, str]
 
 
 class Trader:
@@ -29,6 +32,7 @@ class Trader:
         symbols: dict[int, str],
         pendings: bool,
         holds: bool = False,
+        varied: bool = False,
     ) -> None:
         self._whole = whole
         self._account = account
@@ -36,14 +40,18 @@ class Trader:
         self._symbols = symbols
         self._pendings = pendings
         self._holds = holds
+        self._varied = varied
 
     def act(self) -> str:
-        """Do one thing; who holds on to what he has moves its levels instead of closing it."""
+        """Do one thing; who holds on to what he has moves its levels instead of closing it, who trades in varied ways
+        also adds, opens within a range, and amends the levels and the expiry of his orders."""
         acts: list[Callable[[], str]] = [self._open, self._open, self._part, self._close, self._move, self._wait]
         if self._holds:
             acts[3] = self._move
         if self._pendings:
             acts += [self._place, self._place, self._amend, self._move if self._holds else self._cancel]
+        if self._varied:
+            acts += [self._add, self._range, self._amend_terms if self._pendings else self._open]
         return self._chance.choice(acts)()
 
     def _wait(self) -> str:
@@ -150,6 +158,50 @@ class Trader:
         self._whole.person.amend_order(order.orderId, account=self._account, volume=volume, **price)
         return f"amend {order.orderId}"
 
+    def _add(self) -> str:
+        held = self._position()
+        if held is None:
+            return self._open()
+        volume = self._chance.choice((held.volume, LOT // 10))
+        more = {} if self._account == NETTED else {"positionId": held.position}
+        with contextlib.suppress(StopIteration):
+            self._whole.person.buy(volume, account=self._account, symbol=held.symbol, side=held.side, **more)
+        return f"add {volume} to {held.position}"
+
+    def _range(self) -> str:
+        symbol = self._chance.choice(sorted(self._symbols))
+        points = self._chance.choice((10, 300))
+        request = wire.ProtoOANewOrderReq(
+            ctidTraderAccountId=self._account,
+            symbolId=symbol,
+            orderType=model.MARKET_RANGE,
+            tradeSide=model.BUY,
+            volume=LOT // 10,
+            baseSlippagePrice=round(self._price(symbol), 5),
+            slippageInPoints=points,
+        )
+        self._whole.person.say(self._account, request)
+        return f"open within {points} points"
+
+    def _amend_terms(self) -> str:
+        order = self._order()
+        if order is None:
+            return self._place()
+        more: dict[str, object] = {"volume": order.tradeData.volume}
+        for name in ("limitPrice", "stopPrice", "slippageInPoints"):
+            if order.HasField(name):
+                more[name] = getattr(order, name)
+        if self._chance.random() < 0.7:
+            more["relativeStopLoss"] = self._chance.choice((500, 1_500))
+        if self._chance.random() < 0.5:
+            more["relativeTakeProfit"] = self._chance.choice((600, 2_500))
+        if self._chance.random() < 0.4:
+            more["expirationTimestamp"] = self._whole.stepper.clock.now() // 1_000 + self._chance.choice(
+                (30_000, 3_600_000)
+            )
+        self._whole.person.amend_order(order.orderId, account=self._account, **more)
+        return f"amend the terms of {order.orderId}"
+
     def _cancel(self) -> str:
         order = self._order()
         if order is None:
@@ -208,25 +260,35 @@ class Meddler:
         return f"human {what} on {account} {chosen.position}"
 
 
+def another_age(chance: random.Random) -> Settings:
+    """A setting that changes nothing of what is copied in time."""
+    return {"max_age": chance.choice(("20", "30", "40"))}
+
+
 class Operator:
     """A person with a second terminal of cmam."""
 
-    def __init__(self, whole: Whole, chance: random.Random, *, ends_links: bool) -> None:
+    def __init__(
+        self, whole: Whole, chance: random.Random, *, ends_links: bool, settings: Callable[[random.Random], Settings]
+    ) -> None:
         self._whole = whole
         self._chance = chance
         self._ends_links = ends_links
+        self._settings = settings
 
     def act(self) -> str:
         """Give one order, and do not wait for its answer."""
         commands = ["pause", "resume", "profile.set"]
+        if self._settings is not another_age:
+            commands += ["resume", "profile.set", "profile.set", "profile.set"]
         if self._ends_links:
             commands += ["profile.disable", "profile.enable"]
         name = self._chance.choice(commands)
         request: dict[str, object] = {"command": name, "profile": "whole"}
         if name == "profile.set":
-            request["settings"] = {"max_age": self._chance.choice(("20", "30", "40"))}
+            request["settings"] = self._settings(self._chance)
         if name == "profile.disable":
             request["copies"] = self._chance.choice(("leave", "close"))
         if self._whole.system is not None and self._whole.stepper._actors:
             self._whole.system.handle(request, lambda _: None)
-        return name
+        return f"{name} {request.get('settings', '')}".rstrip()

@@ -9,6 +9,7 @@ import pytest
 from cmam.domain import turn
 from cmam.domain.commands import Command
 from cmam.domain.events import ChangeDecided, CopyOverdue, FindingKind, FindingsMade, IntentRecorded
+from cmam.openapi._pb import OpenApiModelMessages_pb2 as model
 from cmam.store.replay import verify
 from tests.whole import NETTED, SAME_BROKER, Whole
 
@@ -104,5 +105,20 @@ def test_on_a_net_a_refused_close_holds_up_no_other_one() -> None:
     assert len(closes) == 3
     assert closes[0] == closes[2] != closes[1]
     assert whole.person.holds(NETTED) == []
+    assert verify(whole.log.read_all()).is_identical
+    assert whole.stepper.failures == []
+
+
+def test_levels_of_an_order_that_were_amended_under_a_clock_set_back_are_found_by_the_look() -> None:
+    """An order's own event may be older than what is known of it: the next look sees its levels."""
+    whole = Whole(seed=3)
+    whole.start_ready()
+    order = whole.person.place(model.LIMIT, LOT, price=1.0800, relativeStopLoss=2_000)
+    whole.run(3)
+    whole.broker.set_fault("clock-skew", {"ms": "-5000"})
+    whole.person.amend_order(order, volume=LOT, limitPrice=1.0800, relativeTakeProfit=2_500)
+    whole.run(2 * MINUTE)
+    (copied,) = whole.person.rests(SAME_BROKER)
+    assert (copied.relativeStopLoss, copied.relativeTakeProfit) == (0, 2_500)
     assert verify(whole.log.read_all()).is_identical
     assert whole.stepper.failures == []

@@ -62,7 +62,8 @@ class Goal:
     Of a pending order: `terms` is what shall rest, None once it shall not; `whole` the volume of all of it, `ahead_us`
     and `grace_us` the policy's spans. `round_up`, `pins` and `priced` (price gates are set) carry the
     policy to where it is applied. `wide` is the distance of a stop that was widened, `wide_of` the leader's stop that
-    it stands for: while that one stays, so does ours.
+    it stands for: while that one stays, so does ours. `keeps_stop` and `keeps_target` say that the leader has no say in
+    that level: it stays what the position shows.
     """
 
     target_numerator: int
@@ -93,6 +94,8 @@ class Goal:
     outside_us: int = 0
     wide: Distance | None = None
     wide_of: Price | None = None
+    keeps_stop: bool = False
+    keeps_target: bool = False
 
 
 class Standing(StrEnum):

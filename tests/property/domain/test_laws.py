@@ -89,8 +89,8 @@ def test_reversing_twice_is_the_original(side: Side, stop: int, target: int, has
         target=entry + sign * target * 10_000 if has_target else None,
     )
     spec, reverse = a_spec(), policy_of({"reverse": "on"})
-    once = plan(change, spec, reverse)
-    twice = plan(a_change(side=once.side, stop=once.stop, target=once.target), spec, reverse)
+    once = plan(change, spec, reverse, side.opposite)
+    twice = plan(a_change(side=once.side, stop=once.stop, target=once.target), spec, reverse, side)
     assert (twice.side, twice.stop, twice.target) == (change.side, change.stop, change.target)
 
 

@@ -497,6 +497,43 @@ def test_a_guaranteed_stop_follows_a_leader_who_begins_to_trail() -> None:
     assert (pair.commands[-1].stop, pair.commands[-1].trailing) == (price("1.093"), False)
 
 
+def trailed() -> Pair:
+    """Both stops have trailed, the copy's to 1.0975 and its leader's to 1.097."""
+    pair = opened("1.10000", stop=price("1.095"), trailing=True)
+    pair.protects(stop="1.097", trailing=True, trailed=True)
+    (number,) = pair.held
+    pair.held[number] = replace(pair.held[number], stop=price("1.0975"))
+    pair.fact(TrailingStopMoved(position=number, order=OrderId(1), stop=price("1.0975")))
+    return pair
+
+
+def test_a_target_that_the_leader_moves_loosens_no_stop_that_has_trailed_on() -> None:
+    """His own stop stands where the broker trailed it, and so does the copy's."""
+    pair = trailed()
+    pair.protects(stop="1.097", target="1.12", trailing=True)
+    assert (pair.commands[-1].stop, pair.commands[-1].target) == (price("1.0975"), price("1.12"))
+    pair.answer()
+    assert pair.waiting == []
+
+
+def test_what_trailed_out_of_sight_loosens_no_stop_that_has_trailed_on() -> None:
+    """A reconcile shows the leader's stop farther along: nobody has set it, now or when the copy's goes on."""
+    pair = trailed()
+    pair.protects(stop="1.0975", trailing=True, late=True)
+    (number,) = pair.held
+    pair.held[number] = replace(pair.held[number], stop=price("1.0985"))
+    pair.fact(TrailingStopMoved(position=number, order=OrderId(1), stop=price("1.0985")))
+    pair.protects(stop="1.0978", trailing=True, trailed=True)
+    assert [command.kind for command in pair.commands] == [CommandKind.OPEN]
+
+
+def test_a_stop_that_the_leader_takes_back_from_where_it_trailed_is_followed() -> None:
+    """From 1.097 to 1.096 is his own hand, though it is nearer than where he began."""
+    pair = trailed()
+    pair.protects(stop="1.096", trailing=True)
+    assert pair.commands[-1].stop == price("1.096")
+
+
 def test_without_copy_trailing_the_leaders_moves_are_followed_in_steps() -> None:
     """Tightening only, from one pip, at most once a second; the newest place wins."""
     pair = opened("1.10000", {"copy_trailing": "off"}, stop=price("1.095"), trailing=True)

@@ -10,11 +10,11 @@ from cmam.domain.account import CopyState
 from cmam.domain.changes import ChangeKind
 from cmam.domain.commands import CommandKind
 from cmam.domain.events import ChangeDecided, CopyTouched, Health, HealthChanged, IntentDropped, RequestRefused
-from cmam.domain.ids import AccountId, PositionId, SourceKey, position_source
+from cmam.domain.ids import AccountId, OrderId, PositionId, SourceKey, order_source, position_source
 from cmam.domain.quantities import Side, Volume
 from cmam.domain.reasons import Reason, Verdict
 from cmam.domain.shares import pooled_excess
-from cmam.domain.trades import AccountType, ExecutionKind
+from cmam.domain.trades import AccountType, ExecutionKind, Order, OrderStatus, OrderType
 from cmam.domain.unasked import asking, freed, unasked
 from tests.factories import LOT, Pair, a_view, price
 
@@ -49,6 +49,13 @@ class Netted(Pair):
                 after=Volume(after),
             )
         )
+
+    def copy_levels(self, number: int) -> int:
+        """Where the stop of a share shall be."""
+        copy = self.copy_of(key(number))
+        assert copy is not None
+        assert copy.goal.leader_stop is not None
+        return copy.goal.leader_stop + (copy.goal.shift or 0)
 
     @property
     def net(self) -> int:
@@ -353,3 +360,94 @@ def test_a_net_has_no_target_while_a_share_of_the_other_side_is_in_it() -> None:
     pair.answer()
     (held,) = pair.held.values()
     assert (held.volume, held.stop, held.target) == (LOT, price("1.09001"), price("1.12001"))
+
+
+# --- the levels of a net that went flat and came again ----------------------------------------------------------------
+
+
+def through_flat(pair: Netted, **first: object) -> None:
+    """A sell of one lot with levels, a buy of as much that makes the account flat, and then the buy ends."""
+    pair.opens_at(1, LOT, Side.SELL, **first)
+    pair.answer()
+    (held,) = pair.held.values()
+    assert held.stop is not None
+    pair.protects("1.13", source=key(1), position=PositionId(1), side=Side.SELL)
+    pair.answer()
+    pair.opens_at(2, LOT)
+    pair.answer()
+    assert pair.net == 0
+    pair.ends(2, LOT)
+    pair.answer()
+
+
+def test_a_share_has_its_stop_again_once_its_net_stands_again() -> None:
+    """At flat the broker drops the stop with the position; the new one gets it, although it was confirmed once."""
+    pair = netted()
+    through_flat(pair, stop=price("1.12"))
+    (held,) = pair.held.values()
+    assert (held.side, held.volume, held.stop) == (Side.SELL, LOT, pair.copy_levels(1))
+
+
+def test_a_share_has_its_stop_again_where_a_reconcile_shows_its_new_net() -> None:
+    """The same, where what was between was out of sight."""
+    pair = netted()
+    pair.opens_at(1, LOT, Side.SELL, stop=price("1.12"))
+    pair.answer()
+    pair.protects("1.13", source=key(1), position=PositionId(1), side=Side.SELL)
+    pair.answer()
+    (number,) = pair.held
+    shown = pair.held.pop(number)
+    new = PositionId(number + 1)
+    pair.held[new] = replace(shown, position=new, stop=None, updated_ms=shown.updated_ms + 1)
+    pair.fact(pair.reconciled())
+    pair.answer()
+    assert pair.held[new].stop == pair.copy_levels(1)
+
+
+def test_a_share_has_its_stop_again_once_its_net_has_turned_back() -> None:
+    """Where the position keeps its number when it turns, it loses its levels all the same."""
+    pair = netted()
+    pair.opens_at(1, LOT, Side.SELL, stop=price("1.12"))
+    pair.answer()
+    pair.protects("1.13", source=key(1), position=PositionId(1), side=Side.SELL)
+    pair.answer()
+    pair.opens_at(2, 2 * LOT)
+    pair.answer()
+    (number,) = pair.held
+    pair.held[number] = replace(pair.held[number], stop=None, target=None)
+    pair.ends(2, 2 * LOT)
+    pair.answer()
+    (held,) = pair.held.values()
+    assert (held.side, held.volume, held.stop) == (Side.SELL, LOT, pair.copy_levels(1))
+
+
+def test_what_ended_with_its_position_is_not_taken_off_a_share_of_the_next() -> None:
+    """Out of sight the net's stop was hit, and then a copied order filled into a new position: that one is whole."""
+    pair = netted()
+    pair.opens_at(1, LOT, Side.SELL, stop=price("1.12"))
+    pair.answer()
+    pair.order(side=Side.SELL, limit_price=price("1.11"), volume=Volume(2 * LOT))
+    pair.answer()
+    (resting,) = pair.resting
+    (number,) = pair.held
+    gone = pair.held.pop(number)
+    pair.order_triggers(resting, at="1.11")
+    (new,) = pair.held
+    assert new != gone.position
+    order = Order(
+        order=resting,
+        symbol=gone.symbol,
+        side=Side.SELL,
+        type=OrderType.LIMIT,
+        volume=Volume(2 * LOT),
+        status=OrderStatus.FILLED,
+        executed_volume=Volume(2 * LOT),
+        execution_price=price("1.11"),
+        position=new,
+        client_order_id=pair.sent[1].intent,
+        label=pair.sent[1].command.label,
+    )
+    pair.fact(pair.reconciled(past_orders=(order,)))
+    (share,) = pair.view.copies.values()
+    assert (share.source, share.volume, share.target) == (order_source(OrderId(450)), 2 * LOT, 2 * LOT)
+    assert pair.copy_of(key(1)).state is CopyState.CLOSED  # type: ignore[union-attr]  # it is finished, and remembered

@@ -258,7 +258,7 @@ def test_what_an_old_record_lacks_can_be_changed_like_anything_else() -> None:
 
 def test_a_later_field_is_not_held_against_a_record_that_did_not_know_it(monkeypatch: pytest.MonkeyPatch) -> None:
     """Of two records without it, only the newer one says that it was at its default."""
-    later = {("ExecutionSeen", "error_code"): 3, ("Deal", "created_ms"): 3}
+    later = {("ExecutionSeen", "error_code"): FORM + 1, ("Deal", "created_ms"): FORM + 1}
     monkeypatch.setattr(forms, "LATER", later)
     monkeypatch.setattr(envelope, "LATER", later)
     state = encode(_pending(FILLED), "1.0", "0")
@@ -266,4 +266,5 @@ def test_a_later_field_is_not_held_against_a_record_that_did_not_know_it(monkeyp
     assert "error_code" not in said
     assert "created_ms" not in said["deal"]
     assert said["deal"]["executed_ms"] == DEAL.executed_ms
-    assert without_later(said_in(state.replace(b'"form":2', b'"form":3'), FILLED), FILLED, 3)["error_code"] == ""
+    newer = state.replace(f'"form":{FORM}'.encode(), f'"form":{FORM + 1}'.encode())
+    assert without_later(said_in(newer, FILLED), FILLED, FORM + 1)["error_code"] == ""

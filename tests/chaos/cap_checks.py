@@ -1,0 +1,69 @@
+"""What must hold of caps: counting what is held, what rests and what is on its way, no request goes beyond one.
+
+Judged at each request that adds risk, by what the record knows then: a cap may be set lower while more is held, and a
+person may open what he likes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from cmam.domain.account import AccountView
+from cmam.domain.commands import CommandKind
+from cmam.domain.copies import Intent
+from cmam.domain.ids import SymbolId
+from tests.chaos.course import Taken, taken
+from tests.whole import Whole
+
+ADDING = (CommandKind.OPEN, CommandKind.ADD, CommandKind.PLACE)
+
+
+def capped(whole: Whole) -> None:
+    """With each open, add and resting order the follower has no more positions and lots than its link allows."""
+    for account in {link.follower for link in whole.folded().registry.links()}:
+        for one in taken(whole, account):
+            command = one.request.command if one.request is not None else None
+            if command is None or not command.kind.adds_risk or _is_less(one):
+                continue
+            words = f"with {command} at {one.at_us} on {account}, {dict(one.terms.texts)}"
+            count = one.terms.number("max_positions")
+            if count is not None and command.kind is not CommandKind.ADD:
+                found = _positions(one) + 1
+                assert found <= count, f"{found} positions {words}"
+            for name, symbol in (("max_lots_symbol", command.symbol), ("max_lots_open", None)):
+                most = one.terms.number(name)
+                lots = _lots(one.before, symbol) + command.volume / one.before.specs[command.symbol].lot_size
+                assert most is None or lots <= float(most) + 1e-9, f"{lots} lots, {name} {words}"
+
+
+def _is_less(one: Taken) -> bool:
+    """Whether this is what a netted share gives up, sent as an order: nobody caps a close."""
+    assert one.request is not None
+    copy = one.before.copies.get(one.key)
+    return one.request.command.kind is CommandKind.ADD and copy is not None and one.request.command.side != copy.side
+
+
+def _under_way(view: AccountView) -> Iterator[Intent]:
+    """Requests that may still become something which the view does not show as a position or a resting order."""
+    for intent in view.intents.values():
+        copy = view.copies.get(intent.key)
+        is_shown = intent.command.kind is CommandKind.PLACE and copy is not None and copy.order in view.orders
+        if intent.command.kind in ADDING and not is_shown:
+            yield intent
+
+
+def _positions(one: Taken) -> int:
+    view = one.before
+    ours = {copy.order for copy in view.copies.values()}
+    resting = sum(order in ours for order in view.orders)
+    coming = {i.key for i in _under_way(view) if i.command.kind is not CommandKind.ADD and i.filled == 0}
+    return len(view.positions) + resting + len(coming - {one.key})
+
+
+def _lots(view: AccountView, symbol: SymbolId | None) -> float:
+    """Lots of one symbol, or of all: held, resting of ours, and on their way."""
+    ours = {copy.order for copy in view.copies.values()}
+    held = [(p.symbol, p.volume) for p in view.positions.values()]
+    held += [(o.symbol, o.volume - o.executed_volume) for o in view.orders.values() if o.order in ours]
+    held += [(i.command.symbol, max(0, i.command.volume - i.filled)) for i in _under_way(view)]
+    return sum(volume / view.specs[of].lot_size for of, volume in held if symbol in (None, of) and of in view.specs)

@@ -1,0 +1,232 @@
+"""What must hold of stops and targets under any policy: reversed, offset, fixed, not copied, and shared on a net.
+
+Judged by the books of the two brokers, with the settings of the decision that told a copy its levels last.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Any
+
+from cmam.domain.account import AccountView
+from cmam.domain.changes import ChangeKind
+from cmam.domain.commands import CommandKind
+from cmam.domain.copies import Copy, CopyKey
+from cmam.domain.events import ChangeDecided, CopyTouched, IntentRecorded, IntentSettled, Outcome
+from cmam.domain.link import LinkSettings
+from cmam.domain.quantities import Side
+from cmam.domain.reasons import Reason, Verdict
+from cmam.openapi._pb import OpenApiModelMessages_pb2 as model
+from tests.chaos.course import Taken, Terms, course, taken
+from tests.chaos.level_checks import LEVELS, hands_of
+from tests.person import Held
+from tests.whole import Whole
+
+PRICE = 100_000_000
+TELLING = (ChangeKind.OPENED, ChangeKind.REVERSED, ChangeKind.PROTECTED)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Told:
+    """What told a copy its levels: the settings of its last decision about them, and how it was opened."""
+
+    terms: Terms
+    copied: frozenset[str]
+    """Which of stop and target were copied, or fixed, by each of these decisions."""
+    uncopied: frozenset[str]
+    """Which of them were not, by each."""
+    opened: Taken | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pair:
+    """A copy that nobody else touched, with its leader's position and its own as the brokers hold them."""
+
+    view: AccountView
+    copy: Copy
+    told: Told
+    theirs: Held
+    ours: Held
+
+
+def levels_as_set(whole: Whole) -> None:
+    """Each copy's stop and target are its leader's, moved, changed about or replaced as its settings say."""
+    for pair in _pairs(whole):
+        if pair.copy.share:
+            continue
+        tick = pair.view.specs[pair.copy.symbol].tick
+        for name in LEVELS:
+            wanted = wanted_level(pair, name)
+            if wanted is not None:
+                found = _scaled(getattr(pair.ours, name))
+                words = f"the {name} of {pair.copy.key} is {found}, {float(wanted)} by {dict(pair.told.terms.texts)}"
+                assert bool(found) == bool(wanted), f"{words}: {pair.ours} of {pair.theirs}"
+                assert abs(found - wanted) <= tick, f"{words}: {pair.ours} of {pair.theirs}"
+
+
+def net_levels_as_set(whole: Whole, drawn: Sequence[str]) -> None:
+    """A net has the farthest of its shares' stops, and a target only while it has one share.
+
+    Not one that a person had his hands on: whose levels it shows then is not recorded.
+    """
+    hands = hands_of(drawn)
+    nets: dict[tuple[int, int], list[Pair]] = defaultdict(list)
+    for pair in _pairs(whole):
+        is_its_side = pair.copy.share and _side(pair.ours) is pair.copy.side
+        if is_its_side:
+            nets[pair.view.account, pair.ours.position].append(pair)
+    for (account, position), pairs in nets.items():
+        view = pairs[0].view
+        shares = [c for c in view.copies.values() if c.position == position and c.side is pairs[0].copy.side]
+        if len(shares) != len(pairs) or position in hands.get(account, ()):
+            continue
+        stops = [wanted_level(pair, "stop") for pair in pairs]
+        if any(stop is None for stop in stops):
+            continue
+        known = [stop for stop in stops if stop]
+        best = (min if pairs[0].copy.side is Side.BUY else max)(known) if len(known) == len(stops) else Fraction(0)
+        found, tick = _scaled(pairs[0].ours.stop), view.specs[pairs[0].copy.symbol].tick
+        words = f"the net {position} of {account} has its stop at {found}, its shares' are {[*map(str, stops)]}"
+        assert bool(found) == bool(best), words
+        assert abs(found - best) <= tick, words
+        assert len(pairs) == 1 or not pairs[0].ours.target, f"{len(pairs)} shares and a target: {pairs[0].ours}"
+
+
+def _side(held: Held) -> Side:
+    return Side.BUY if held.side == model.BUY else Side.SELL
+
+
+def _scaled(price: float) -> int:
+    return int(Fraction(str(price)) * PRICE)
+
+
+# --- what a level shall be ------------------------------------------------------------------------------------------
+
+
+def wanted_level(pair: Pair, name: str) -> Fraction | None:
+    """Where a level shall be, 0 where there shall be none, None where its settings were changed on the way."""
+    terms, spec, side = pair.told.terms, pair.view.specs[pair.copy.symbol], pair.copy.side
+    away = side.sign * (-1 if name == "stop" else 1)
+    fixed = terms.number("fixed_sl" if name == "stop" else "fixed_tp")
+    if fixed is not None:
+        return None if pair.copy.open_price is None else pair.copy.open_price + away * fixed * spec.pip
+    if name not in pair.told.copied:
+        return Fraction(0) if name in pair.told.uncopied else None
+    is_turned = _side(pair.theirs) is not side
+    source = {"stop": "target", "target": "stop"}[name] if is_turned else name
+    level = _scaled(getattr(pair.theirs, source))
+    shift = _shift(pair)
+    if not level or shift is None:
+        return Fraction(0) if not level else None
+    offset = terms.number("sl_offset" if source == "stop" else "tp_offset") or 0
+    outwards = _side(pair.theirs).sign * (-1 if source == "stop" else 1)
+    return level + outwards * offset * spec.pip + shift
+
+
+def _shift(pair: Pair) -> int | None:
+    """How far apart the two entries are: for life where it was opened at once, by the quotes of then where late."""
+    if pair.told.terms.text("levels") == "price":
+        return 0
+    opened, copy = pair.told.opened, pair.copy
+    is_at_once = opened is not None and not opened.is_attempt and not opened.change.late and not opened.change.synced
+    if opened is not None and is_at_once and opened.request is not None and copy.open_price is not None:
+        is_open = opened.request.command.kind is CommandKind.OPEN and opened.terms.text("levels") == "shift"
+        if is_open and opened.change.price is not None:
+            return copy.open_price - opened.change.price
+    return copy.goal.shift
+
+
+# --- which copies ---------------------------------------------------------------------------------------------------
+
+
+def _pairs(whole: Whole) -> Iterator[Pair]:
+    for link in whole.folded().registry.links():
+        view = whole.view(link.follower)
+        assert view is not None
+        theirs = {held.position: held for held in whole.person.holds(link.leader)}
+        ours = {held.position: held for held in whole.person.holds(link.follower)}
+        touched = _touched(whole, link)
+        told = _told(list(taken(whole, link.follower)), view)
+        for copy in view.copies.values():
+            source, own = theirs.get(copy.leader_position or 0), ours.get(copy.position or 0)
+            if copy.link != link.link or source is None or own is None or copy.key not in told:
+                continue
+            is_moving = source.trailing or own.trailing or bool(copy.trouble)
+            if not is_moving and copy.key not in touched and not _is_outside(whole, link, copy):
+                yield Pair(view=view, copy=copy, told=told[copy.key], theirs=source, ours=own)
+
+
+def _touched(whole: Whole, link: LinkSettings) -> set[CopyKey]:
+    """Copies whose levels somebody else has moved; of a net, where it was one share's, all."""
+    found = {(e.link, e.source) for e in whole.events(link.follower, CopyTouched) if e.what in LEVELS}
+    view = whole.view(link.follower)
+    assert view is not None
+    return set(view.copies) if found and view.is_netted() else found
+
+
+def _is_outside(whole: Whole, link: LinkSettings, copy: Any) -> bool:
+    """Whether a change of these levels was skipped, and its reason is on record."""
+    return any(
+        event.link == link.link and event.verdict == "skip" and event.change.position == copy.leader_position
+        for event in whole.events(link.follower, ChangeDecided)
+    )
+
+
+def _told(decisions: Sequence[Taken], view: AccountView) -> dict[CopyKey, Told]:
+    """By copy, what told it its levels. A filled order's copy is found under the order's name."""
+    found: dict[CopyKey, Told] = {}
+    for one in decisions:
+        key = view.chains.get(one.key, one.key)
+        is_told = one.verdict is Verdict.COPY or one.reason is Reason.ALREADY_THERE
+        opens = one.request is not None and one.request.command.kind in (CommandKind.OPEN, CommandKind.PLACE)
+        if not is_told or not (one.change.kind in TELLING or opens) or one.change.trailed:
+            continue
+        copied = frozenset(
+            name
+            for name, copies, fixed in (("stop", "copy_sl", "fixed_sl"), ("target", "copy_tp", "fixed_tp"))
+            if one.terms.is_on(copies) or one.terms.number(fixed) is not None
+        )
+        past = found.get(key)
+        if past is None or opens:
+            found[key] = Told(terms=one.terms, copied=copied, uncopied=frozenset(LEVELS) - copied, opened=one)
+        else:
+            found[key] = Told(
+                terms=one.terms,
+                copied=past.copied & copied,
+                uncopied=past.uncopied - copied,
+                opened=past.opened,
+            )
+    return found
+
+
+# --- every moment ---------------------------------------------------------------------------------------------------
+
+
+def never_loosened(whole: Whole) -> None:
+    """No amend gives a trailing copy a stop that risks more than it has, unless its leader has set one since the last
+    that was confirmed."""
+    for account in {link.follower for link in whole.folded().registry.links()}:
+        by_leader: set[CopyKey] = set()
+        by_hand: set[CopyKey] = set()
+        asked_for: dict[str, CopyKey] = {}
+        for moment in course(whole, account):
+            match moment.event:
+                case ChangeDecided(change=change) as decided if change.kind in TELLING and not change.trailed:
+                    key = (decided.link, change.source)
+                    by_leader.add(moment.before.chains.get(key, key))
+                case CopyTouched(link=link, source=source):
+                    by_hand.add((link, source))
+                case IntentRecorded(command=command) as asked if command.kind is CommandKind.AMEND_PROTECTION:
+                    key = (asked.link, asked.source)
+                    held = moment.before.positions.get(command.position) if command.position is not None else None
+                    if held is not None and held.trailing and held.stop is not None and key not in by_hand | by_leader:
+                        tighter = command.stop is not None and (command.stop - held.stop) * held.side.sign >= 0
+                        assert tighter, f"{key}: a trailing stop at {held.stop} loosened to {command.stop}"
+                    asked_for[asked.intent] = key
+                case IntentSettled(intent=name, outcome=Outcome.CONFIRMED) if name in asked_for:
+                    by_leader.discard(asked_for[name])
+                case _:
+                    pass

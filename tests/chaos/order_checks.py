@@ -1,0 +1,127 @@
+"""What must hold of copied orders that rest: they have their leader's terms, as the settings of their last decision
+carry them. Judged by the books of the two brokers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from fractions import Fraction
+from typing import Any
+
+from cmam.domain.changes import ChangeKind
+from cmam.domain.commands import CommandKind
+from cmam.domain.copies import Copy, CopyKey
+from cmam.domain.reasons import Reason, Verdict
+from cmam.domain.symbols import SymbolSpec
+from cmam.domain.trades import OrderType
+from cmam.openapi._pb import OpenApiModelMessages_pb2 as model
+from tests.chaos.course import Taken, Terms, taken
+from tests.chaos.rule_checks import TURNED
+from tests.whole import Whole
+
+PRICE = 100_000_000
+RELATIVE = 1_000  # a distance on the wire is in 1/100000, a price in here in 1/100000000
+TYPES = {model.LIMIT: OrderType.LIMIT, model.STOP: OrderType.STOP, model.STOP_LIMIT: OrderType.STOP_LIMIT}
+TERMS = (ChangeKind.ORDER_PLACED, ChangeKind.ORDER_AMENDED)
+
+
+def resting_as_set(whole: Whole) -> None:
+    """Side, type, price, expiry, levels and volume of each copied order are what its leader's order makes of them."""
+    for link in whole.folded().registry.links():
+        view = whole.view(link.follower)
+        assert view is not None
+        theirs = {order.orderId: order for order in whole.person.rests(link.leader)}
+        ours = {order.orderId: order for order in whole.person.rests(link.follower)}
+        placed, last = _decisions(whole, link.follower)
+        for copy in view.copies.values():
+            source, order = theirs.get(copy.leader_order or 0), ours.get(copy.order or 0)
+            is_plain = copy.link == link.link and copy.position is None and not copy.trouble and not copy.leader_filled
+            if source is None or order is None or not is_plain or copy.key not in placed:
+                continue
+            words = f"{copy.key}, {dict(last[copy.key].terms.texts)}: {order} of {source}"
+            is_turned = placed[copy.key].terms.is_on("reverse")
+            _is_same_kind(order, source, words, is_turned=is_turned)
+            _is_at_its_price(order, source, last[copy.key], view.specs[copy.symbol], words)
+            _expires_as_set(order, source, last[copy.key].terms, words)
+            _has_its_levels(order, source, last[copy.key].terms, view.specs[copy.symbol], words, is_turned=is_turned)
+            _is_no_larger(order, source, placed[copy.key], view.specs[copy.symbol], copy, words)
+
+
+def _decisions(whole: Whole, account: int) -> tuple[dict[CopyKey, Taken], dict[CopyKey, Taken]]:
+    """By copy, what placed it, and what told it its terms last."""
+    placed: dict[CopyKey, Taken] = {}
+    last: dict[CopyKey, Taken] = {}
+    for one in _told(taken(whole, account)):
+        last[one.key] = one
+        if one.request is not None and one.request.command.kind is CommandKind.PLACE:
+            placed[one.key] = one
+    return placed, last
+
+
+def _told(decisions: Iterator[Taken]) -> Iterator[Taken]:
+    """The decisions that told a copy which terms its order has."""
+    for one in decisions:
+        is_told = one.verdict is Verdict.COPY or one.reason is Reason.ALREADY_THERE
+        if one.change.kind in TERMS and is_told:
+            yield one
+
+
+def _is_same_kind(order: Any, source: Any, words: str, *, is_turned: bool) -> None:
+    found, kind = TYPES[order.orderType], TYPES[source.orderType]
+    assert found is (TURNED.get(kind, kind) if is_turned else kind), f"another type: {words}"
+    is_same = order.tradeData.tradeSide == source.tradeData.tradeSide
+    assert is_same != is_turned, f"another side: {words}"
+
+
+def price_of(order: Any) -> int:
+    """The price that an order rests at."""
+    return int(Fraction(str(order.limitPrice or order.stopPrice)) * PRICE)
+
+
+def _is_at_its_price(order: Any, source: Any, last: Taken, spec: SymbolSpec, words: str) -> None:
+    away = price_of(order) - price_of(source) - _shift(last, spec)
+    assert abs(away) <= spec.tick, f"{away} beside its leader's price: {words}"
+
+
+def _shift(last: Taken, spec: SymbolSpec) -> int:
+    """How far apart the two markets were, where that is more than the spread of both."""
+    mine, theirs = last.inputs.quotes.get(spec.name), last.inputs.leader_quote or last.change.quote
+    if last.terms.text("levels") == "price" or mine is None or theirs is None:
+        return 0
+    between = (mine.bid + mine.ask - theirs.bid - theirs.ask) // 2
+    return between if abs(between) > max(mine.ask - mine.bid, theirs.ask - theirs.bid) else 0
+
+
+def _expires_as_set(order: Any, source: Any, terms: Terms, words: str) -> None:
+    own_life = terms.text("pending_max_life") != "off"
+    if source.expirationTimestamp and terms.is_on("copy_expiry"):
+        assert order.expirationTimestamp == source.expirationTimestamp, f"another expiry: {words}"
+    else:
+        assert bool(order.expirationTimestamp) == own_life, f"an expiry of its own: {words}"
+
+
+def _has_its_levels(order: Any, source: Any, terms: Terms, spec: SymbolSpec, words: str, *, is_turned: bool) -> None:
+    """Stop and target as distances from the order's price, in the copy's own sense."""
+    stop, target = source.relativeStopLoss * RELATIVE, source.relativeTakeProfit * RELATIVE
+    stop = stop + (terms.number("sl_offset") or 0) * spec.pip if stop else 0
+    target = target + (terms.number("tp_offset") or 0) * spec.pip if target else 0
+    if is_turned:
+        stop, target = target, stop
+    stop = stop if terms.is_on("copy_sl") else 0
+    target = target if terms.is_on("copy_tp") else 0
+    for name, found, wanted in (
+        ("fixed_sl", order.relativeStopLoss, stop),
+        ("fixed_tp", order.relativeTakeProfit, target),
+    ):
+        fixed = terms.number(name)
+        wanted = wanted if fixed is None else fixed * spec.pip
+        assert bool(found) == bool(wanted), f"a level too many or too few: {words}"
+        assert abs(found * RELATIVE - wanted) <= spec.tick, f"a level elsewhere, not {wanted}: {words}"
+
+
+def _is_no_larger(order: Any, source: Any, placed: Taken, spec: SymbolSpec, copy: Copy, words: str) -> None:
+    """Never more than the order was made, in proportion to what its leader has made of his."""
+    assert placed.request is not None
+    sized, theirs = placed.request.command.volume, placed.change.volume
+    most = Fraction(sized * source.tradeData.volume, theirs or 1)
+    assert order.tradeData.volume <= most, f"more than {float(most)} of {copy.key}: {words}"
+    assert order.tradeData.volume % spec.step == 0, f"not on the step: {words}"
