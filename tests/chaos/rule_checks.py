@@ -120,6 +120,12 @@ def _is_set(name: str) -> Callable[[Taken], bool]:
     return lambda one: one.terms.text(name) != "off"
 
 
+def _has_a_life(one: Taken) -> bool:
+    """The leader's order expires, or it is amended and the longest life of its copy counts from the placing."""
+    is_amended = one.change.kind is ChangeKind.ORDER_AMENDED
+    return bool(one.change.expires_ms) or (is_amended and _is_set("pending_max_life")(one))
+
+
 GROUNDS: Mapping[Reason, Callable[[Taken], bool]] = {
     Reason.IGNORE_NEW: _is_set("ignore_new"),
     Reason.ORDER_TYPE_EXCLUDED: lambda one: is_excluded(one, is_pending=one.change.kind is ChangeKind.ORDER_PLACED),
@@ -137,7 +143,7 @@ GROUNDS: Mapping[Reason, Callable[[Taken], bool]] = {
     Reason.SCALE_IN_OFF: lambda one: not one.terms.is_on("scale_in"),
     Reason.LEVEL_WRONG_SIDE: lambda one: any(_is_set(name)(one) for name in ("sl_offset", "tp_offset")),
     Reason.WOULD_FILL: lambda one: one.change.order is not None,
-    Reason.EXPIRED: lambda one: bool(one.change.expires_ms),
+    Reason.EXPIRED: _has_a_life,
     Reason.RAISE_TOO_FAR: lambda one: one.terms.text("volume.rounding").startswith("raise"),
 }
 """Reasons that only certain settings, or a certain kind of change, can have."""
