@@ -108,7 +108,7 @@ class FiniteRange(click.FloatRange):
         """Refuse what no clock can go by."""
         found = super().convert(value, param, ctx)
         if not math.isfinite(found):
-            self.fail(f"{value} is no finite number.", param, ctx)
+            self.fail(f"{value} is no finite number, and so not in the range {self._describe_range()}.", param, ctx)
         return found
 
 
