@@ -11,7 +11,5 @@ def test_what_a_leader_wrote_into_a_label_reaches_no_terminal_but_as_words(capsy
     """It could clear the follower's screen, or write over what stands there."""
     beside("what", 'opened: label "a\x1b[2J\x07b\x9b1Ac", comment "grün 1.5 €"')
     shown = capsys.readouterr().out
-    assert (
-        shown.rstrip()
-        == '  what      opened: label "a\N{REPLACEMENT CHARACTER}[2J\N{REPLACEMENT CHARACTER}b\N{REPLACEMENT CHARACTER}1Ac", comment "grün 1.5 €"'
-    )
+    mark = "\N{REPLACEMENT CHARACTER}"
+    assert shown.rstrip() == f'  what      opened: label "a{mark}[2J{mark}b{mark}1Ac", comment "grün 1.5 €"'
