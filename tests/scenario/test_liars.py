@@ -112,8 +112,10 @@ def test_quotes_that_nobody_can_read_cost_nobody_the_line(
     """Closes leave over that line: an absurd quote of one symbol must not cut it again and again."""
 
     def absurd(said: Send) -> list[Send]:
-        if said.payload_type != SPOT or isinstance(payload, bytes):
-            return [replace(said, payload=payload)] if said.payload_type == SPOT else [said]  # type: ignore[arg-type]
+        if said.payload_type != SPOT:
+            return [said]
+        if isinstance(payload, bytes):
+            return [replace(said, payload=payload)]
         spot = pb.ProtoOASpotEvent.FromString(said.payload)
         spot.bid = payload.bid
         return [replace(said, payload=spot.SerializeToString())]
