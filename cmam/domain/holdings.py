@@ -9,6 +9,7 @@ from cmam.domain.events import TraderSeen, TrailingStopMoved
 from cmam.domain.ids import PositionId
 from cmam.domain.quantities import Volume
 from cmam.domain.replacing import copied, replace, without
+from cmam.domain.rules import STANDS_AGAIN
 from cmam.domain.symbols import SymbolSpec
 from cmam.domain.trades import Deal, ExecutionKind, Order, Position, PositionStatus
 from cmam.domain.view import AccountView
@@ -52,7 +53,8 @@ def take_position(
         known = None if known is None else replace(known, updated_ms=min(known.updated_ms, seen.updated_ms))
         view = replace(view, closed=without(view.closed, seen.position)) if seen.position in view.closed else view
     closed_ms = view.closed.get(seen.position, 0)
-    if seen.updated_ms and (seen.updated_ms < closed_ms or (seen.updated_ms == closed_ms and not is_new_deal)):
+    may_be_old = not is_new_deal and not (view.rules >= STANDS_AGAIN and known is not None and _is_alike(known, seen))
+    if seen.updated_ms and (seen.updated_ms < closed_ms or (seen.updated_ms == closed_ms and may_be_old)):
         return view
     if known is not None and seen.updated_ms and seen.updated_ms < known.updated_ms:
         return view
@@ -61,6 +63,11 @@ def take_position(
     if known is None:
         return view
     return drop_position(view, seen.position, max(seen.updated_ms, seen.closed_ms, known.updated_ms))
+
+
+def _is_alike(known: Position, seen: Position) -> bool:
+    """Whether two snapshots of a position tell the same of what is held, so that none is of before the other."""
+    return (known.side, known.volume) == (seen.side, seen.volume)
 
 
 def take_dealt(view: AccountView, seen: Position, deal: Deal, at_us: int, *, is_ours: bool) -> AccountView:

@@ -118,5 +118,12 @@ LEVELS_OF_A_NET = 3
 GONE_WITH_ITS_POSITION = 3
 """What a net has lost is first of all what its shares had of a position that is gone."""
 
+MOVED_SINCE = 3
+"""Where the leader has moved his levels since our open left, nobody can tell what it carried from a person's: a level
+that comes to light after it is taken for the broker's, and his are set."""
+
+STANDS_AGAIN = 3
+"""What is told of a position that was emptied and stands again, all within a millisecond, is believed."""
+
 RULES = 3
 """The newest."""

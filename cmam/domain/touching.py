@@ -15,6 +15,7 @@ from cmam.domain.levels import wanted_levels
 from cmam.domain.needs import as_shown, shows
 from cmam.domain.quantities import Price
 from cmam.domain.rules import (
+    MOVED_SINCE,
     NETS_ARE_PINNED,
     ORDERS_TOUCHED,
     OWN_LEVELS,
@@ -194,6 +195,8 @@ def _is_elses(view: AccountView, copy: Copy, touched: CopyTouched) -> bool:
     spec, terms, paid = view.specs.get(copy.symbol), copy.goal.terms, copy.open_price
     if spec is None or paid is None or not touched.after or touched.what == "trailing":
         return False  # one that is missing may not be set yet
+    if terms is None and copy.goal.is_exact and copy.applied is None and view.rules >= MOVED_SINCE:
+        return False
     carried = wanted_levels(spec, copy.side, copy.goal, paid)
     ours = carried.stop if touched.what == "stop" else carried.target
     if terms is not None:

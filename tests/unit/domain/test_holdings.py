@@ -44,6 +44,20 @@ def test_a_netted_position_emptied_and_filled_within_one_millisecond_is_held() -
     assert view.positions[POSITION.position].volume == 100_000
 
 
+def test_levels_of_a_position_that_stands_again_within_one_millisecond_are_believed() -> None:
+    """The broker sets the stop that the last order carried in the same millisecond; a late word of before is not it."""
+    empty = replace(POSITION, volume=Volume(0), status=PositionStatus.CLOSED)
+    view = AccountView(account=AccountId(1), rules=RULES)
+    for number, position in enumerate((POSITION, empty, POSITION)):
+        view = evolve(view, _filled(position, number + 1), 1)
+    told = replace(POSITION, stop=Price(109_000_000))
+    view = evolve(view, ExecutionSeen(kind=ExecutionKind.ORDER_ACCEPTED, position=told), 1)
+    assert view.positions[POSITION.position].stop == 109_000_000
+    turned = replace(POSITION, side=Side.SELL, stop=None)
+    view = evolve(view, ExecutionSeen(kind=ExecutionKind.ORDER_ACCEPTED, position=turned), 1)
+    assert view.positions[POSITION.position] == told
+
+
 def test_a_second_delivery_of_a_fill_does_not_raise_a_closed_position() -> None:
     """An event that arrives twice, the second time after the close, changes nothing."""
     empty = replace(POSITION, volume=Volume(0), status=PositionStatus.CLOSED)

@@ -79,6 +79,18 @@ def test_a_persons_stop_that_comes_to_light_after_the_cut_is_pinned() -> None:
     assert (pair.copy.pinned_stop, len(pair.commands)) == (price("1.097"), 1)
 
 
+def test_what_an_open_carried_is_nobodys_pin_where_the_leader_has_moved_his_stop_since() -> None:
+    """His stop goes from 1.095 to 1.09 while ours opens, and the line is cut before the broker tells what it set."""
+    pair = Pair({"levels": "price"})
+    pair.opens(stop=price("1.095"))
+    accepted, filled, _ = pair.events_of(pair.waiting[-1], at="1.1")
+    pair.protects(stop="1.09")
+    pair.hears([accepted, filled, HealthChanged(health=Health.DOWN)])
+    pair.passes(30_000_000)
+    pair.hears([pair.reconciled(), HealthChanged(health=Health.RECONCILED)])
+    assert (pair.copy.pinned_stop, pair.commands[-1].stop) == (None, price("1.09"))
+
+
 def test_a_stop_that_the_broker_sets_back_with_the_rest_of_an_order_is_set_again() -> None:
     """Half of our limit fills with 1.085, his stop goes to 1.089 and so does ours; the rest sets it to 1.085 again."""
     pair = Pair()
