@@ -212,6 +212,7 @@ class Pair:
     resting: dict[OrderId, Order] = field(default_factory=dict)
     fill_offset: int = 0
     warming: bool = False
+    reading: bool = False
     leader: AccountView | None = None
     """The leader as a later look at a waiting open sees it."""
     _answered: int = 0
@@ -226,7 +227,8 @@ class Pair:
     def tell(self, change: Change, **inputs: object) -> ChangeDecided:
         """Let the follower decide a change, with quotes of now."""
         self._cause += 1
-        known = gather(self.view, change, self.link, self.quote, is_warming=lambda: self.warming)
+        view, link, is_reading = self.view, self.link, self.reading
+        known = gather(view, change, link, self.quote, is_warming=lambda: self.warming, is_reading=is_reading)
         turn = decide_change(
             self.view,
             self.link,
@@ -337,6 +339,7 @@ class Pair:
                 leader_quote=quote,
                 leader=self.leader,
                 is_warming=lambda: self.warming,
+                is_reading=self.reading,
             )
 
         for fact in wakes(self.view, {LINK: self.link}, look, self.now_us):

@@ -11,6 +11,7 @@ import logging
 from typing import Any
 
 from cmam.actors import messages as m
+from cmam.actors.account_symbols import AWAIT, AccountSymbols
 from cmam.actors.asides import Asides
 from cmam.actors.desk import AccountPorts, Desk
 from cmam.actors.following import Following
@@ -42,10 +43,11 @@ class AccountActor(Watched):
         self._directory = ports.directory
         self._name = m.account_name(view.account)
         self._desk = Desk(view, ports)
-        self._following = Following(self._desk, links)
-        self._asides = Asides(self._desk, lambda: self._following.links.values())
+        self._symbols = AccountSymbols(self._desk, follows=lambda: bool(self._following.links))
+        self._following = Following(self._desk, self._symbols, links)
+        self._asides = Asides(self._desk, self._symbols, lambda: self._following.links.values())
         self._watches = Watches(self._desk, self._following, self._asides)
-        self._questions = Questions(self._desk, self._ready, lambda: bool(self._following.links))
+        self._questions = Questions(self._desk, self._symbols, self._ready)
         self._armed_us = 0
         self._refused = ""
         self._is_prepared = False
@@ -97,6 +99,7 @@ class AccountActor(Watched):
             case m.Answered():
                 if not self._asides.answered(message):
                     self._questions.answered(message)
+                    self._let_go()
             case m.Unanswered() if message.question.startswith(SHARE):
                 self._desk.share_unread(message)
             case m.Unanswered():
@@ -208,7 +211,7 @@ class AccountActor(Watched):
                 self._questions.asks_past = self._following.is_settling = False
                 self._following.ask_leaders()
         self._desk.alert(m.Alert("unreadable"))  # whatever it said is seen now
-        self._desk.alert(m.Alert("session"))
+        self._questions.heal()
         self._following.flush()
         if kind is not Kind.LOOKUP:
             self._following.look_for_strays()
@@ -239,9 +242,17 @@ class AccountActor(Watched):
     def _reported(self, message: m.Reported) -> None:
         """A report before the first reconcile is part of what the reconcile will show."""
         self._questions.executed(message.fact)
-        if self._questions.holds(message):
-            return
-        self._desk.ensure_traded(message.fact)
+        if not self._questions.holds(message):
+            self._take(message)
+
+    def _let_go(self) -> None:
+        """Take and decide what waited for a symbol, as far as that has come, or was waited for in vain."""
+        for message in self._questions.released():
+            self._take(message)
+        self._following.flush()
+
+    def _take(self, message: m.Reported) -> None:
+        self._symbols.ensure_traded(message.fact)
         before, twin = self._view, self._following.twin_in_report(message.fact)
         self._desk.fact(message.fact, received_us=message.received_us)
         if twin:
@@ -289,6 +300,9 @@ class AccountActor(Watched):
                 self._settled()
             case "question":
                 self._questions.again(name)
+                self._let_go()
+            case kind if kind == AWAIT:
+                self._let_go()
             case "aside":
                 self._asides.look()
             case "look":
@@ -298,7 +312,7 @@ class AccountActor(Watched):
 
     def _settled(self) -> None:
         """Look once more at what came of a time that no record knows, then make up what the leader holds."""
-        if not self._desk.is_reconciled or not self._questions.is_idle:
+        if not self._questions.may_begin:
             self._desk.remind(self._desk.ports.settle_us, "settled")
             return
         self._questions.asks_past = True

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from cmam.actors import messages as m
+from cmam.actors.account_symbols import AccountSymbols
 from cmam.actors.desk import Desk
 from cmam.actors.question import Question
 from cmam.clock import MILLISECOND_US, SECOND_US
@@ -62,8 +63,9 @@ class History:
 class Asides:
     """Questions beside the way of one account."""
 
-    def __init__(self, desk: Desk, links: Callable[[], Iterable[LinkSettings]]) -> None:
+    def __init__(self, desk: Desk, symbols: AccountSymbols, links: Callable[[], Iterable[LinkSettings]]) -> None:
         self._desk = desk
+        self._symbols = symbols
         self._links = links
         self._open: dict[str, Question] = {}
         self._not_before: dict[str, int] = {}
@@ -100,7 +102,7 @@ class Asides:
             self._ask(Question(f"{ASIDE}trader", requests.ask_trader(view.account), translate.sane_trader))
         if not any(True for _ in self._links()):
             return
-        wanted = {spec.leverage_id for spec in desk.specs.values()} - view.leverages.keys() - {0}
+        wanted = {spec.leverage_id for spec in self._symbols.specs.values()} - view.leverages.keys() - {0}
         for leverage in sorted(wanted):
             if self._may(f"leverage {leverage}", now):
                 message = reckonings.ask_leverage(view.account, leverage)
@@ -124,10 +126,8 @@ class Asides:
         return f"{ASIDE}{name}" not in self._open and now >= self._not_before.get(name, 0)
 
     def _ask(self, question: Question, *, is_idle: bool = False) -> None:
-        desk = self._desk
         self._open[question.name] = question
-        ask = m.Ask(desk.view.account, question.name, question.message, desk.name, question.translate, is_idle)
-        desk.tell_limiter(ask)
+        self._desk.ask(question, is_idle=is_idle)
 
     # --- answers ----------------------------------------------------------------------------------------------------
 

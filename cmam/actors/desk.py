@@ -7,13 +7,14 @@ with the requests that may leave once they are durable. It knows neither what a 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from cmam.actors import messages as m
 from cmam.actors.account_quotes import AccountQuotes
 from cmam.actors.followers import Followers
 from cmam.actors.preparation import snapshot
+from cmam.actors.question import Question
 from cmam.actors.runtime import Directory
 from cmam.actors.shelf import SpecShelf
 from cmam.actors.status import StatusBoard
@@ -26,7 +27,6 @@ from cmam.domain.events import (
     AlertHealed,
     AlertRaised,
     Event,
-    ExecutionSeen,
     Health,
     HealthChanged,
     IntentDropped,
@@ -35,12 +35,10 @@ from cmam.domain.events import (
     IntentSettled,
     MessageSetAside,
     Outcome,
-    SymbolSpecSeen,
 )
-from cmam.domain.ids import IntentId, StoreId, SymbolId
+from cmam.domain.ids import IntentId, StoreId
 from cmam.domain.needs import needed
 from cmam.domain.quantities import Quote
-from cmam.domain.symbols import SymbolSpec
 from cmam.domain.turn import SETTLE_US, Turn, step, withdrawn
 from cmam.domain.unasked import asking, freed
 from cmam.openapi import requests
@@ -93,8 +91,6 @@ class Desk:
         self.view = view
         self.ports = ports
         self.name = m.account_name(view.account)
-        self.specs: Mapping[SymbolId, SymbolSpec] = {}
-        """What the broker says of each symbol, as it was read on this line; on record are those that were needed."""
         self.lacks_trader = False
         """Whether what the account is worth could not be read on this line."""
         self.quotes = AccountQuotes(view.account, ports.connection, ports.board, ports.clock, self._ask_quotes)
@@ -105,6 +101,11 @@ class Desk:
         self._is_urgent = False
         self.at: m.LeaderChanged | None = None
         """What is being decided, so that a failure is laid at the right door."""
+
+    @property
+    def leads(self) -> bool:
+        """Whether anybody follows this account, or will once he has asked."""
+        return bool(self.followers) or self.ports.is_followed()
 
     @property
     def is_reconciled(self) -> bool:
@@ -118,6 +119,11 @@ class Desk:
     def tell_limiter(self, message: object) -> None:
         """Tell the limiter of this account's connection."""
         self.ports.directory.tell(self._limiter, message)
+
+    def ask(self, question: Question, *, is_idle: bool = False) -> None:
+        """Ask the broker; `is_idle`: nobody waits for the answer."""
+        translate = question.translate
+        self.tell_limiter(m.Ask(self.view.account, question.name, question.message, self.name, translate, is_idle))
 
     def remind(self, span_us: int, what: str = "") -> None:
         """Have this account woken after a while."""
@@ -286,33 +292,13 @@ class Desk:
         )
         self.alert(m.Alert(f"set_aside {found.name}", text))
 
-    # --- symbols and quotes ---------------------------------------------------------------------------------------
-
-    def ensure_specs(self, names: Iterable[str]) -> None:
-        """Have the symbols that a decision needs on record before it."""
-        for name in names:
-            entry = self.view.names.get(name)
-            if entry is not None:
-                self._ensure_spec(entry.symbol)
-
     def note_trader(self, *, is_known: bool) -> None:
         """Note whether the account's particulars are known, and say where they are not: nothing could be opened."""
         self.lacks_trader = not is_known
         text = "" if is_known else "What this account is worth could not be read. Nothing opens on it until it can be."
         self.alert(m.Alert("trader", text))
 
-    def ensure_traded(self, fact: Event) -> None:
-        """Have the symbol of an execution on record before it, where followers and replay read it, and its quotes."""
-        if isinstance(fact, ExecutionSeen):
-            traded = fact.position or fact.order
-            if traded is not None:
-                self._ensure_spec(traded.symbol)
-                self.quotes.want(traded.symbol)
-
-    def _ensure_spec(self, symbol: SymbolId) -> None:
-        spec = self.specs.get(symbol)
-        if spec is not None and self.view.specs.get(symbol) != spec:
-            self.fact(SymbolSpecSeen(spec=spec))
+    # --- quotes -----------------------------------------------------------------------------------------------------
 
     def ensure_held_quotes(self) -> None:
         """Have the quotes of everything that the account holds."""

@@ -1,7 +1,8 @@
 """An account as a follower: its links, the changes its leaders tell it, and the one decision that each gets.
 
-While the account is not reconciled its leaders' changes wait here in order. What is told under an old ticket was meant
-for whoever was here before. How a decision is made is told by `domain/decide.py`.
+While the account is not reconciled its leaders' changes wait here in order, and for a moment behind one that opens in a
+symbol of which nothing is known yet. What is told under an old ticket was meant for whoever was here before. How a
+decision is made is told by `domain/decide.py`.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 
 from cmam.actors import messages as m
+from cmam.actors.account_symbols import AccountSymbols
 from cmam.actors.desk import Desk
 from cmam.actors.poison import name_of
 from cmam.domain.account import AccountView, Copy
@@ -27,6 +29,7 @@ from cmam.domain.sync import reopening
 from cmam.domain.turn import decide_change, wakes
 from cmam.domain.twins import in_words, latched, twin_in_report, twin_in_snapshot
 from cmam.domain.unasked import Unasked, still_unasked, unasked
+from cmam.domain.view import resolve
 from cmam.openapi.quotes import BrokerClock
 
 ENDS = (ChangeKind.CLOSED, ChangeKind.ORDER_CANCELLED, ChangeKind.ORDER_EXPIRED)
@@ -35,12 +38,13 @@ ENDS = (ChangeKind.CLOSED, ChangeKind.ORDER_CANCELLED, ChangeKind.ORDER_EXPIRED)
 class Following:
     """The links in which an account follows."""
 
-    def __init__(self, desk: Desk, links: tuple[LinkSettings, ...]) -> None:
+    def __init__(self, desk: Desk, symbols: AccountSymbols, links: tuple[LinkSettings, ...]) -> None:
         self.links: dict[LinkId, LinkSettings] = {link.link: link for link in links}
         self.is_stopping = False
         self.is_settling = False
         """Whether an order of a lost log may still be on its way: nothing is opened that was not told."""
         self._desk = desk
+        self._symbols = symbols
         self._deferred: list[m.LeaderChanged | m.LeaderHolds] = []
         self._tickets: dict[LinkId, int] = {}
         self._made_up: set[tuple[LinkId, str]] = set()
@@ -132,7 +136,7 @@ class Following:
             return  # what is not decided now is told again at the next start
         if message.ticket != self._tickets.get(message.link):
             return  # meant for who was here before: what it missed comes first, in the answer to what was asked since
-        if not self._desk.is_reconciled or self._deferred:
+        if not self._desk.is_reconciled or self._deferred or self._awaits_symbols(message, link):
             self._deferred.append(message)
             return
         self._decide(link, message)
@@ -141,12 +145,26 @@ class Following:
         """A link begins: bring its copies and what its leader holds together, once this account can."""
         if self.is_stopping:
             return  # a change told before it may have been left to the next start, which would reduce a second time
-        if message.ticket != self._tickets.get(message.link):
+        link = self.links.get(message.link)
+        if link is None or message.ticket != self._tickets.get(message.link):
             return
-        if not self._desk.is_reconciled or self._deferred:
+        if not self._desk.is_reconciled or self._deferred or self._awaits_symbols(message, link):
             self._deferred.append(message)
             return
         self._make_up(message)
+
+    def _awaits_symbols(self, message: m.LeaderChanged | m.LeaderHolds, link: LinkSettings) -> bool:
+        """Whether something may be opened in a symbol of which nothing is known before it has been read."""
+        if self._symbols.is_read:
+            return False
+        if isinstance(message, m.LeaderChanged):
+            traded = {message.change.symbol.name} if message.change.kind.adds_risk else set()
+        else:
+            leader = message.leader
+            held = {position.symbol for position in leader.positions.values()}
+            held |= {order.symbol for order in leader.orders.values()}
+            traded = {spec.name for symbol in held if (spec := leader.specs.get(symbol)) is not None}
+        return self._symbols.awaits_unknown(names_to_know(self._desk.view, sorted(traded), link.policy))
 
     def _make_up(self, message: m.LeaderHolds, later: Sequence[m.LeaderChanged] = ()) -> None:
         """Decide what nobody told; `later` is what the leader has done since, as far as it is known already."""
@@ -175,12 +193,16 @@ class Following:
             return
         waiting, self._deferred = self._deferred, []
         for number, message in enumerate(waiting):
+            link = self.links.get(message.link)
+            if link is None:
+                continue
+            if self._awaits_symbols(message, link):
+                self._deferred = waiting[number:]
+                return
             later = [told for told in waiting[number + 1 :] if isinstance(told, m.LeaderChanged)]
             if isinstance(message, m.LeaderHolds):
                 self._make_up(message, later)
-                continue
-            link = self.links.get(message.link)
-            if link is not None:
+            else:
                 self._decide(link, message, superseded=_is_ended(message, later))
 
     def reopen(self, before: AccountView) -> None:
@@ -207,7 +229,7 @@ class Following:
             self._commit(link, message, Inputs(set_aside=True))
             return
         desk.at = message
-        desk.ensure_specs(names_to_know(desk.view, (change.symbol.name,), link.policy))
+        self._symbols.ensure_named(names_to_know(desk.view, (change.symbol.name,), link.policy))
         clock = self._leader_clock(change)
         inputs = gather(
             desk.view,
@@ -220,6 +242,7 @@ class Following:
             superseded=superseded,
             leader=desk.ports.status.view(change.leader),
             is_warming=partial(self._is_warming, change.leader),
+            is_reading=self._is_reading(change, link),
         )
         self._commit(link, message, inputs)
         desk.at = None
@@ -255,7 +278,18 @@ class Following:
             clock_doubt_ms=clock.doubt_ms,
             leader=self._desk.ports.status.view(copy.leader),
             is_warming=partial(self._is_warming, copy.leader),
+            is_reading=self._is_reading(copy.change, link),
         )
+
+    def _is_reading(self, change: Change, link: LinkSettings) -> bool:
+        """Whether the broker has yet to tell, on this line, what the symbol of an open allows."""
+        if not change.kind.adds_risk or self._symbols.is_read:
+            return False
+        view = self._desk.view
+        names = names_to_know(view, (change.symbol.name,), link.policy)
+        copy = view.copy(resolve(view, link.link, change))
+        spec = view.specs.get(copy.symbol) if copy is not None else None
+        return self._symbols.lacks((*names, spec.name) if spec is not None else names)
 
     def _is_warming(self, leader: AccountId) -> bool:
         """Whether the quotes of either side were asked for so recently that they may still come."""

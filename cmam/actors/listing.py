@@ -1,7 +1,8 @@
 """What a broker offers an account: its list of symbols, what they allow, and the tiers of leverage behind them.
 
-The list is read, then the specifications that are not known yet: a sample by the account itself, the rest from the
-shelf where another account has read the same ones, or by itself. Tiers come last, for accounts that follow.
+The list is read, then the specifications that are not known yet: a sample by the account itself, what it holds and
+trades first, the rest from the shelf where another account has read the same ones, or by itself. Tiers come last, for
+accounts that follow. What a symbol allows is asked for out of turn where something waits for it.
 """
 
 from __future__ import annotations
@@ -45,6 +46,8 @@ class Listing:
         shelf: SpecShelf,
     ) -> None:
         self.is_done = False
+        self.is_sampled = False
+        """Whether what the account holds and trades has been read, as far as the list has it."""
         self.wants_quotes = False
         """Whether to ask for quotes now; whoever does takes it back."""
         self.is_to_look = False
@@ -62,6 +65,7 @@ class Listing:
         self._symbols: tuple[SymbolName, ...] | None = None
         self._names: tuple[SymbolName, ...] = ()
         self._asked: set[SymbolId] = set()
+        self._needed: set[SymbolId] = set()
         self._read: dict[SymbolId, SymbolSpec] = {}
         self._looks = 0
         self._changes = 0
@@ -74,6 +78,15 @@ class Listing:
     def quoted_symbols(self) -> Iterable[SymbolId]:
         """The symbols whose quotes the account wants from the beginning."""
         return [name.symbol for name in self._names[:QUOTED_MAX]]
+
+    def lacks(self, symbol: SymbolId) -> bool:
+        """Whether it is still to be read what a symbol allows, or what margin its tiers bind."""
+        if self.is_done:
+            return False
+        spec = self.specs.get(symbol)
+        if spec is None:
+            return self._symbols is None or any(name.symbol == symbol for name in self._names)
+        return f"leverage {spec.leverage_id}" in self._open
 
     # --- questions ------------------------------------------------------------------------------------------------
 
@@ -98,6 +111,13 @@ class Listing:
     def is_needless(self, question: str) -> bool:
         """Whether an account can be made ready without this answer: tiers are asked for again beside the way."""
         return question.startswith("leverage ")
+
+    def need(self, symbol: SymbolId) -> tuple[Question, ...]:
+        """Read a symbol out of turn, since something waits for it: many others may have been asked for with it, or
+        before. Before the list is known it is read with the sample."""
+        self._needed.add(symbol)
+        is_under_way = self.is_done or symbol in self.specs or f"specs {symbol}" in self._open
+        return () if is_under_way else self._ask_specs([name for name in self._names if name.symbol == symbol])
 
     def give_up(self) -> None:
         """Nothing of this will be answered."""
@@ -137,10 +157,10 @@ class Listing:
         self._names = tuple(name for name in self._symbols if name.enabled)
         missing = [name for name in self._names if name.symbol not in self.specs]
         if not missing:
-            self.wants_quotes = True
+            self.is_sampled = self.wants_quotes = True
             return facts, self._after_specs(view)
         self._changes = self._shelf.changes(self.family)
-        used = {position.symbol for position in view.positions.values()} | set(view.specs)
+        used = {position.symbol for position in view.positions.values()} | set(view.specs) | self._needed
         return facts, self._ask_specs(sample_of(missing, frozenset(used)))
 
     def _ask_specs(self, names: list[SymbolName]) -> tuple[Question, ...]:
@@ -160,8 +180,11 @@ class Listing:
 
     def _take_specs(self, report: tuple[SymbolSpec, ...], view: AccountView) -> Found:
         self._read.update({spec.symbol: spec for spec in report})
-        if any(name.startswith("specs ") for name in self._open):
+        self.specs = {**self.specs, **self._read}
+        if SHELF in self._open or any(name.startswith("specs ") for name in self._open):
             return (), ()
+        if not self.is_sampled:
+            self.is_sampled = self.wants_quotes = True
         return (), self._go_on_reading(view)
 
     def _go_on_reading(self, view: AccountView) -> tuple[Question, ...]:
@@ -185,7 +208,6 @@ class Listing:
             self._shelf.put(family, self._account, found, self._changes)
         known = {**self.specs, **self._read}
         self.specs = found if found is not None and found == known else known
-        self.wants_quotes = True
         return self._after_specs(view)
 
     def _after_specs(self, view: AccountView) -> tuple[Question, ...]:

@@ -1,12 +1,14 @@
 """How an account gets ready on a fresh connection: which questions, in which order, and the facts their answers make.
 
-    FULL      catalogue, trader, specifications, tiers of leverage, then the snapshot, the deals of the gap, and where
-              positions carry a copier's label that nobody here knows, or the log was lost, the orders that tell of them
+    FULL      the trader, beside what the broker offers (`listing.py`), then the snapshot, the deals of the gap, and
+              where positions carry a copier's label that nobody here knows, or the log was lost, the orders of them
     LOOKUP    the order history, then a snapshot: settles what is unknown
     REFRESH   a snapshot alone, now and then: finds what no event told
 
-The snapshot comes last, so that what it shows can be decided at once. Histories are read to their end, page by page:
-a missing order proves something only then. No thread, no socket: the account's actor asks and answers.
+The snapshot comes last, so that what it shows can be decided at once. The very first one waits for all that the broker
+offers. Any later one tells what is to be closed: it waits for what the account trades and what it is worth, and for no
+more than two seconds; what else there is to be read is read beside. Histories are read to their end, page by page: a
+missing order proves something only then. No thread, no socket: the account's actor asks and answers.
 """
 
 from __future__ import annotations
@@ -15,15 +17,13 @@ from collections.abc import Iterable, Iterator, Mapping
 from enum import Enum
 from typing import Any
 
-from cmam.actors.listing import Listing
+from cmam.actors.listing import Found, Listing
 from cmam.actors.question import Question
-from cmam.actors.shelf import SpecShelf
 from cmam.clock import MILLISECOND_US
 from cmam.domain.account import AccountView, IntentState
 from cmam.domain.events import Event, ExecutionSeen, Reconciled, SymbolSpecSeen
 from cmam.domain.ids import OrderId, PositionId, SymbolId
 from cmam.domain.naming import read_label
-from cmam.domain.symbols import SymbolSpec
 from cmam.domain.trades import Deal, Order, Position
 from cmam.domain.turn import SETTLE_US
 from cmam.openapi import reckonings, requests, translate
@@ -34,10 +34,10 @@ WEEK_MS = 604_800_000
 DAY_US = 86_400_000_000
 STRANGE_MAX = 200
 """So many positions with a label that nobody here knows are asked about, one historical request each."""
-PARTICULARS = "particulars"
-"""The name of a question that asks no broker: whether the account's particulars have come by now."""
-PARTICULARS_US = 2_000_000
-"""How long the snapshot waits for them, so that what it shows can be sized; longer, and closes would wait too."""
+PATIENCE = "patience"
+"""The name of a question that asks no broker: whether what the next step waits for has come by now."""
+PATIENCE_US = 2_000_000
+"""How long the snapshot waits for what lets it be sized; longer, and closes would wait too."""
 RETRY_FIRST_US = 500_000
 RETRY_LAST_US = 30_000_000
 
@@ -57,25 +57,23 @@ class Preparation:
         self,
         view: AccountView,
         *,
-        specs: Mapping[SymbolId, SymbolSpec],
+        listing: Listing,
         kind: Kind,
         leads: bool,
-        follows: bool = False,
         now_us: int,
         offset_ms: int = 0,
         is_live: bool = False,
         settle_us: int = SETTLE_US,
         asks_past: bool = False,
-        shelf: SpecShelf | None = None,
     ) -> None:
         self.kind = kind
         self.has_snapshot = False
         self.is_quiet = True
         self.is_done = False
         self.is_to_wait = False
-        """Whether to ask for `PARTICULARS` in a while: all else that the snapshot needs is there."""
-        shelf = shelf if shelf is not None else SpecShelf()
-        self.listing = Listing(view, specs, is_live=is_live, follows=follows, shelf=shelf)
+        """Whether to ask for `PATIENCE` in a while; whoever does takes it back."""
+        self._listing = listing
+        self._is_first = not view.has_reconciled
         self._account = view.account
         self._leads = leads
         self._settle_us = settle_us
@@ -86,7 +84,6 @@ class Preparation:
         self._snapshot: Any = None
         self._from_ms = self._start_of_gap(view, now_us) + offset_ms
         self._to_ms = now_us // MILLISECOND_US + LOOK_BACK_MS + offset_ms
-        self._retries = 0
         self._trader: Any = None
         self._has_trader = False
         self._asks_past = asks_past
@@ -104,40 +101,29 @@ class Preparation:
 
     def expects(self, question: str) -> bool:
         """Whether an answer of that name is still awaited."""
-        return question in self._open or self.listing.expects(question)
+        return question in self._open
 
     @property
     def holds_reports(self) -> bool:
         """Whether what the broker reports now must wait: the snapshot is on its way, or not folded yet."""
         return self.kind is Kind.FULL and not self.is_done
 
-    def retry_us(self) -> int:
-        """How long to wait before a refused question is asked again: doubled each time."""
-        self._retries += 1
-        return min(RETRY_FIRST_US << min(self._retries, 10), RETRY_LAST_US)
-
-    def again(self, question: str, view: AccountView) -> tuple[Question, ...]:
+    def again(self, question: str) -> tuple[Question, ...]:
         """Ask an open question once more."""
-        self.is_to_wait = False
-        if self.listing.expects(question):
-            return self._after_listing((), self.listing.again(question, view))[1]
-        if question != PARTICULARS:
-            return (self._open[question],)
-        del self._open[question]
-        return self._put_snapshot()
+        return (self._open[question],)
 
-    def give_up(self) -> None:
-        """Nothing of this will be answered."""
-        self.listing.give_up()
+    def impatient(self, view: AccountView) -> Found:
+        """What was waited for has not come: go on without it."""
+        del self._open[PATIENCE]
+        return ((), self._put_snapshot()) if self._snapshot is None else self._reconcile_if_all(view)
 
     def begin(self) -> tuple[Question, ...]:
         """The first questions."""
         if self.kind is Kind.LOOKUP:
             return self._ask_orders()
         if self.kind is Kind.REFRESH:
-            return self._ask_snapshot()
-        trader = Question("trader", requests.ask_trader(self._account), translate.sane_trader)
-        return (*self.listing.begin(), *self._put(trader))
+            return self._put_snapshot()
+        return self._put(Question("trader", requests.ask_trader(self._account), translate.sane_trader))
 
     def _put(self, *questions: Question) -> tuple[Question, ...]:
         self._open.update({question.name: question for question in questions})
@@ -145,21 +131,13 @@ class Preparation:
 
     # --- answers --------------------------------------------------------------------------------------------------
 
-    def answered(self, question: str, report: Any, view: AccountView) -> tuple[tuple[Event, ...], tuple[Question, ...]]:
+    def answered(self, question: str, report: Any, view: AccountView) -> Found:
         """Take an answer: the facts it makes, and what to ask next."""
-        self.is_to_wait = False
-        if self.listing.expects(question):
-            facts, questions = self.listing.answered(question, report, view)
-            told = self._tell_trader() if question == "assets" else ()
-            return self._after_listing((*told, *facts), questions)
         del self._open[question]
         match question.partition(" ")[0]:
             case "trader":
                 self._trader = report
-                if not self.expects(PARTICULARS):
-                    return self._tell_trader(), ()
-                del self._open[PARTICULARS]
-                return self._tell_trader(), self._put_snapshot()
+                return self._tell_trader(), self._ask_snapshot()
             case "orders" if self.kind is Kind.FULL:
                 return self._take_past(report, view)
             case "position":
@@ -181,16 +159,22 @@ class Preparation:
     def _tell_trader(self) -> tuple[Event, ...]:
         """The account's particulars once its assets are known too: answers come in any order (FACTS §1.3), and money
         whose currency has no name is of no use."""
-        if self._trader is None or self.listing.expects("assets"):
+        if self._trader is None or self._has_trader or self._listing.expects("assets"):
             return ()
         self._has_trader = True
-        return (translate.trader_seen(self._trader, self.listing.assets, is_live=self._is_live),)
+        return (translate.trader_seen(self._trader, self._listing.assets, is_live=self._is_live),)
 
-    def _after_listing(
-        self, facts: tuple[Event, ...], questions: tuple[Question, ...]
-    ) -> tuple[tuple[Event, ...], tuple[Question, ...]]:
-        """Once it is known what the broker offers, what the account holds is asked for."""
-        return facts, self._ask_snapshot() if self.listing.is_done else questions
+    def listed(self, view: AccountView) -> Found:
+        """More is known of what the broker offers: it may be what the next step waits for."""
+        if self.kind is not Kind.FULL:
+            return (), ()
+        told = self._tell_trader()
+        if self._snapshot is None:
+            return told, self._ask_snapshot()
+        if not self.expects(PATIENCE) or self._lacks_held(view):
+            return told, ()
+        facts, questions = self.impatient(view)
+        return (*told, *facts), questions
 
     def _ask_orders(self) -> tuple[Question, ...]:
         return self._put(Question("orders", requests.ask_orders(self._account, self._from_ms, self._to_ms), _orders))
@@ -203,16 +187,14 @@ class Preparation:
         if has_more and oldest_ms >= self._from_ms:  # the newest come first: what is older than asked for is the end
             self._to_ms = oldest_ms
             return self._ask_orders()
-        return self._ask_snapshot()
+        return self._put_snapshot()
 
     def _ask_deals(self) -> tuple[Question, ...]:
         return self._put(
             Question("deals", requests.ask_deals(self._account, self._from_ms, self._to_ms), reckonings.read_deals)
         )
 
-    def _take_deals(
-        self, report: tuple[tuple[Deal, ...], bool], view: AccountView
-    ) -> tuple[tuple[Event, ...], tuple[Question, ...]]:
+    def _take_deals(self, report: tuple[tuple[Deal, ...], bool], view: AccountView) -> Found:
         page, has_more = report
         known = {deal.deal for deal in self._deals}
         fresh = tuple(deal for deal in page if deal.deal not in known)
@@ -224,21 +206,42 @@ class Preparation:
         return self._reconcile_if_all(view)
 
     def _ask_snapshot(self) -> tuple[Question, ...]:
-        if not self.expects("trader"):
+        """Ask what the account holds, once it may be asked; patience counts from the first answer: what waits for the
+        budget in a crowd is nobody's fault."""
+        if self._snapshot is not None or self.expects("snapshot"):
+            return ()
+        listing = self._listing
+        is_listed = listing.is_done if self._is_first else listing.is_sampled
+        if is_listed and not self.expects("trader"):
+            self._open.pop(PATIENCE, None)
             return self._put_snapshot()
-        self.is_to_wait = True
-        self._open[PARTICULARS] = Question(PARTICULARS, None, lambda wire: wire)
+        if is_listed or not self._is_first:
+            self._be_patient()
         return ()
+
+    def _be_patient(self) -> None:
+        if not self.expects(PATIENCE):
+            self.is_to_wait = True
+            self._open[PATIENCE] = Question(PATIENCE, None, lambda wire: wire)
+
+    def _lacks_held(self, view: AccountView) -> bool:
+        """Whether nothing at all is known yet of something that the account holds."""
+        held = _symbols_of(self._snapshot)
+        return any(symbol not in view.specs and self._listing.lacks(symbol) for symbol in held)
 
     def _put_snapshot(self) -> tuple[Question, ...]:
         return self._put(Question("snapshot", requests.ask_state(self._account), snapshot))
 
-    def _take_snapshot(self, report: Any, view: AccountView) -> tuple[tuple[Event, ...], tuple[Question, ...]]:
+    def _take_snapshot(self, report: Any, view: AccountView) -> Found:
         self._snapshot = report
         self.has_snapshot = True
         if self.kind is not Kind.FULL:
             return self._reconcile(view)
         questions = tuple(self._unknown(view, report[0]))
+        if self._lacks_held(view):
+            self._be_patient()
+            for symbol in sorted(_symbols_of(report)):
+                questions += self._listing.need(symbol)
         has_gap = view.version > 0 and (view.positions or view.orders or report[0])
         if self._leads and has_gap:
             if not view.has_reconciled:
@@ -247,7 +250,7 @@ class Preparation:
         if self._asks_past:
             self._past_to_ms = self._to_ms
             questions += self._ask_past()
-        return ((), questions) if questions else self._reconcile(view)
+        return ((), questions) if questions else self._reconcile_if_all(view)
 
     def _unknown(self, view: AccountView, positions: Iterable[Position]) -> Iterator[Question]:
         """What is asked of positions that carry a copier's label and belong to no copy on record."""
@@ -261,9 +264,7 @@ class Preparation:
         asked = requests.ask_orders(self._account, self._week_ms, self._past_to_ms)
         return self._put(Question("orders", asked, _orders))
 
-    def _take_past(
-        self, report: tuple[tuple[Order, ...], bool], view: AccountView
-    ) -> tuple[tuple[Event, ...], tuple[Question, ...]]:
+    def _take_past(self, report: tuple[tuple[Order, ...], bool], view: AccountView) -> Found:
         page, has_more = report
         fresh = tuple(order for order in page if order.order not in self._past_seen)
         self._past_seen |= {order.order for order in fresh}
@@ -278,16 +279,16 @@ class Preparation:
         """Whether the account can be ready without this answer: then a refusal is taken for nothing known."""
         return question.startswith("position ")
 
-    def _reconcile_if_all(self, view: AccountView) -> tuple[tuple[Event, ...], tuple[Question, ...]]:
+    def _reconcile_if_all(self, view: AccountView) -> Found:
         return ((), ()) if self._open.keys() - {"trader"} else self._reconcile(view)
 
-    def _reconcile(self, view: AccountView) -> tuple[tuple[Event, ...], tuple[Question, ...]]:
+    def _reconcile(self, view: AccountView) -> Found:
         self.is_done = True
         positions, orders = self._snapshot
         if self.kind is Kind.REFRESH and not _differs(view, positions, orders):
             return (), ()
-        used = {position.symbol for position in positions} | {order.symbol for order in orders}
-        fresh = [self.listing.specs[symbol] for symbol in sorted(used) if symbol in self.listing.specs]
+        specs = self._listing.specs
+        fresh = [specs[symbol] for symbol in sorted(_symbols_of(self._snapshot)) if symbol in specs]
         facts: list[Event] = [SymbolSpecSeen(spec=spec) for spec in fresh if view.specs.get(spec.symbol) != spec]
         facts.append(
             Reconciled(
@@ -318,6 +319,11 @@ class Preparation:
         return tuple(fact for fact in early if _is_news(fact, shown, last))
 
 
+def retry_us(refusals: int) -> int:
+    """How long to wait before a refused question is asked again: doubled each time."""
+    return min(RETRY_FIRST_US << min(refusals, 10), RETRY_LAST_US)
+
+
 def _once(orders: tuple[Order, ...]) -> tuple[Order, ...]:
     """Each order once: a position's own list and the history may both have it."""
     return tuple({order.order: order for order in orders}.values())
@@ -330,6 +336,12 @@ def _is_news(fact: Event, shown: Mapping[PositionId, Position], last: Mapping[Po
     if known is not None:
         return bool(fact.position.updated_ms >= known.updated_ms)
     return last[fact.position.position].volume > 0
+
+
+def _symbols_of(shown: Any) -> set[SymbolId]:
+    """The symbols of what a snapshot shows."""
+    positions, orders = shown
+    return {position.symbol for position in positions} | {order.symbol for order in orders}
 
 
 def snapshot(wire: Any) -> Any:

@@ -1,18 +1,20 @@
 """What an account asks its broker: how it gets ready on a fresh line, looks up what is unknown, and looks now and then.
 
-It holds back what is reported while a snapshot is on its way, since nobody could say which of the two is newer. What is
-asked, and in which order, is told by `preparation.py`; what follows once all is known is told by the account's actor.
+It holds back what is reported while a snapshot is on its way, since nobody could say which of the two is newer, and
+what a leader opens in a symbol of which it is still to be read what it allows. What is asked, and in which order, is
+told by `preparation.py` and `listing.py`; what follows once all is known is told by the account's actor.
 """
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 from cmam.actors import messages as m
+from cmam.actors.account_symbols import HOLD_US, AccountSymbols
 from cmam.actors.desk import Desk
-from cmam.actors.listing import LOOK_US, SHELF
-from cmam.actors.preparation import PARTICULARS, PARTICULARS_US, Kind, Preparation
+from cmam.actors.listing import Found
+from cmam.actors.preparation import PATIENCE, PATIENCE_US, Kind, Preparation, retry_us
 from cmam.actors.question import Question
 from cmam.clock import SECOND_US
 from cmam.domain.events import Event, ExecutionSeen, Reconciled
@@ -43,20 +45,20 @@ most."""
 class Questions:
     """One way to readiness or one look-up at a time. `on_ready` is called at the end of each, with its kind."""
 
-    def __init__(self, desk: Desk, on_ready: Callable[[Kind], None], follows: Callable[[], bool]) -> None:
+    def __init__(self, desk: Desk, symbols: AccountSymbols, on_ready: Callable[[Kind], None]) -> None:
         self._desk = desk
+        self._symbols = symbols
         self._on_ready = on_ready
-        self._follows = follows
         self._preparation: Preparation | None = None
         self._early: list[tuple[m.Reported, bool]] = []
+        self._held: list[m.Reported] = []
+        self._refusals = 0
         self._is_refreshing = False
-        self._family = ""
         self._put_off = 0
         self._looked_up_us = 0
         self._executed_us = 0
         self._asked_us = 0
         self._restless_answers = 0
-        self._outdated: set[SymbolId] = set()
         self._is_outdated = False
         self.lacks_baseline = False
         """Whether the very first snapshot of the account is folded and not durable yet."""
@@ -65,76 +67,69 @@ class Questions:
 
     @property
     def is_idle(self) -> bool:
-        """Whether nothing is asked at the moment."""
-        return self._preparation is None
+        """Whether nothing is asked at the moment that tells what the account holds, and nothing of it is held back."""
+        return self._preparation is None and not self._held
+
+    @property
+    def may_begin(self) -> bool:
+        """Whether everything may be asked once more: of what was asked before, nothing is on its way."""
+        return self.is_idle and self._symbols.is_through and self._desk.is_reconciled
 
     # --- asking ---------------------------------------------------------------------------------------------------
 
     def prepare(self, kind: Kind) -> None:
         """Begin to ask; whatever was asked before is no longer waited for."""
         desk = self._desk
+        listing = self._symbols.listing
+        if kind is Kind.FULL or listing is None:
+            self._is_outdated = False
+            listing = self._symbols.read_anew()
+        self._refusals = 0
         self._preparation = Preparation(
             desk.view,
-            specs=desk.specs,
+            listing=listing,
             kind=kind,
-            leads=bool(desk.followers) or desk.ports.is_followed(),
-            follows=self._follows(),
+            leads=desk.leads,
             now_us=desk.ports.clock.now(),
             offset_ms=desk.ports.board.clock(desk.ports.board.feed_of(desk.view.account)).offset_ms,
             is_live=desk.ports.is_live,
             settle_us=desk.ports.settle_us,
             asks_past=self.asks_past or (desk.ports.is_again and not desk.view.has_reconciled),
-            shelf=desk.ports.shelf,
         )
         self._ask(self._preparation.begin())
 
     def give_up(self) -> None:
         """The line is gone: nothing that was asked will be answered, and no event tells what changes from now on."""
-        if self._preparation is not None:
-            self._preparation.give_up()
+        self._symbols.lose()
         self._preparation = None
         self._early.clear()
-        self._forget_outdated()
-        self._desk.specs = {}
-        if self._family:
-            self._desk.ports.shelf.forget(self._family)
+        self._held.clear()
+        self._is_outdated = False
 
     def again(self, question: str) -> None:
         """Ask once more what was refused a while ago."""
-        if self._preparation is not None and self._preparation.expects(question):
-            self._go_on(self._preparation, self._preparation.again(question, self._desk.view))
+        preparation, view = self._preparation, self._desk.view
+        if self._symbols.expects(question):
+            self._symbols.again(question)
+            self._listed()
+        elif preparation is not None and preparation.expects(question):
+            found = preparation.impatient(view) if question == PATIENCE else ((), preparation.again(question))
+            self._go_on(preparation, found)
 
     def symbols_changed(self, symbols: tuple[int, ...]) -> None:
         """Read changed symbols again before anything is decided in them; with none, look at everything once more.
 
         What is being read at that moment may have been told before the change, so it is read once more afterwards.
         """
-        if symbols and self._family:
-            self._desk.ports.shelf.forget(self._family)
-        changed = {SymbolId(symbol) for symbol in symbols}
-        if self.is_idle and self._desk.is_reconciled:
-            self._forget(changed)
-            self.prepare(Kind.FULL)
-        else:
-            self._outdated |= changed
-            self._is_outdated = True
+        changed = frozenset(SymbolId(symbol) for symbol in symbols)
+        self._symbols.outdate(changed)
+        self._is_outdated = True
+        self.look_again()
 
     def look_again(self) -> None:
-        """Look once more where something changed while it was looked at."""
-        if self._is_outdated and self.is_idle and self._desk.is_reconciled:
-            self._forget_outdated()
+        """Look once more where something has changed, unless it is being looked at: then afterwards."""
+        if self._is_outdated and self.may_begin:
             self.prepare(Kind.FULL)
-
-    def _forget_outdated(self) -> None:
-        self._forget(self._outdated)
-        self._outdated = set()
-        self._is_outdated = False
-
-    def _forget(self, symbols: set[SymbolId]) -> None:
-        """Know no more what these symbols allow; the mapping may be shared with other accounts."""
-        if symbols:
-            specs = self._desk.specs
-            self._desk.specs = {symbol: spec for symbol, spec in specs.items() if symbol not in symbols}
 
     def keep_refreshing(self) -> None:
         """Begin, once, to compare with the broker now and then; accounts spread over the minute."""
@@ -175,59 +170,70 @@ class Questions:
             self.prepare(Kind.LOOKUP)
 
     def _ask(self, questions: tuple[Question, ...]) -> None:
-        desk = self._desk
-        self._asked_us = desk.ports.clock.monotonic()
+        self._asked_us = self._desk.ports.clock.monotonic()
         for question in questions:
-            desk.tell_limiter(m.Ask(desk.view.account, question.name, question.message, desk.name, question.translate))
+            self._desk.ask(question)
 
     # --- answers --------------------------------------------------------------------------------------------------
 
     def answered(self, message: m.Answered) -> None:
         """Take an answer: record what it says, ask what comes next."""
         preparation, desk = self._preparation, self._desk
+        if self._symbols.expects(message.question):
+            self._symbols.answered(message.question, message.report)
+            self._listed()
+            return
         if preparation is None or not preparation.expects(message.question):
             return
         if message.question == "snapshot" and preparation.kind is not Kind.FULL and self._is_restless():
             desk.remind(QUIET_US, "question snapshot")
             return
-        facts, questions = preparation.answered(message.question, message.report, desk.view)
+        self._go_on(preparation, preparation.answered(message.question, message.report, desk.view))
+
+    def _listed(self) -> None:
+        """More is known of what the broker offers."""
+        if self._preparation is not None:
+            self._go_on(self._preparation, self._preparation.listed(self._desk.view))
+        elif self._symbols.is_through:
+            self.heal()
+            if self._is_outdated:
+                self._desk.remind(AGAIN_US, LOOK_AGAIN)
+
+    def heal(self) -> None:
+        """Take back that something was refused, once all is answered."""
+        if self._symbols.is_through:
+            self._desk.alert(m.Alert("session"))
+
+    def _go_on(self, preparation: Preparation, found: Found) -> None:
+        desk, (facts, questions) = self._desk, found
         for fact in facts:
             is_baseline = isinstance(fact, Reconciled) and not desk.view.has_reconciled
             self.lacks_baseline = self.lacks_baseline or is_baseline
             desk.fact(fact, then=((desk.name, m.BaselineKept()),) if is_baseline else ())
-        self._go_on(preparation, questions)
-
-    def _go_on(self, preparation: Preparation, questions: tuple[Question, ...]) -> None:
-        listing = preparation.listing
-        self._desk.specs = listing.specs
-        self._family = listing.family or self._family
-        if listing.wants_quotes:
-            listing.wants_quotes = False
-            self._desk.quotes.join(listing.digest, listing.quoted_symbols())
-        if listing.is_to_look:
-            listing.is_to_look = False
-            self._desk.remind(LOOK_US, f"question {SHELF}")
         if preparation.is_to_wait:
-            self._desk.remind(PARTICULARS_US, f"question {PARTICULARS}")
+            preparation.is_to_wait = False
+            desk.remind(PATIENCE_US, f"question {PATIENCE}")
         self._ask(questions)
         if preparation.is_done:
             self._prepared(preparation)
 
     def unanswered(self, message: m.Unanswered) -> None:
         """A question was refused: say so, and ask again after a while."""
-        if self._preparation is None or not self._preparation.expects(message.question):
+        preparation, name = self._preparation, self._desk.name
+        if self._symbols.expects(message.question):
+            if self._symbols.is_needless(message.question):
+                self.answered(m.Answered(message.question, None))
+                return
+        elif preparation is None or not preparation.expects(message.question):
             return
-        if self._preparation.listing.is_needless(message.question):
-            self.answered(m.Answered(message.question, None))
-            return
-        name = self._desk.name
-        if self._preparation.is_optional(message.question) and message.is_final and not message.retry_after_s:
+        elif preparation.is_optional(message.question) and message.is_final and not message.retry_after_s:
             self.answered(m.Answered(message.question, ((), False)))
             return
         log.warning("! %s: %s was not answered: %s %s", name, message.question, message.error_code, message.text)
         text = f"{message.question} was refused: {message.error_code} {message.text}".strip()
         self._desk.alert(m.Alert("session", text))
-        delay_us = max(message.retry_after_s * SECOND_US, self._preparation.retry_us())
+        self._refusals += 1
+        delay_us = max(message.retry_after_s * SECOND_US, retry_us(self._refusals))
         self._desk.remind(delay_us, f"question {message.question}")
 
     def _prepared(self, preparation: Preparation) -> None:
@@ -235,8 +241,10 @@ class Questions:
         early, self._early = self._early, []
         news = preparation.news(tuple(report.fact for report, is_later in early if not is_later))
         for report, is_later in early:
-            if is_later or any(report.fact is fact for fact in news):
-                self._desk.ensure_traded(report.fact)
+            if not is_later and not any(report.fact is fact for fact in news):
+                continue
+            if not self._holds_open(report):
+                self._symbols.ensure_traded(report.fact)
                 self._desk.fact(report.fact, received_us=report.received_us)
         if self._is_outdated:
             self._desk.remind(AGAIN_US, LOOK_AGAIN)
@@ -252,11 +260,38 @@ class Questions:
             self._executed_us = self._desk.ports.clock.monotonic()
 
     def holds(self, message: m.Reported) -> bool:
-        """Keep a report back that the snapshot on its way may show; whether it was kept."""
+        """Keep a report back that the snapshot on its way may show, or that must wait for its symbol; whether it was
+        kept."""
         if self._preparation is None or not self._preparation.holds_reports:
-            return False
+            return self._holds_open(message)
         self._early.append((message, self._preparation.has_snapshot))
         return True
+
+    def _holds_open(self, message: m.Reported) -> bool:
+        """Keep back what a leader opens in a symbol that is still being read: followers size it by the lots and digits
+        that are told with it. What is told of anything he has already waits for nothing."""
+        if self._symbols.is_read or not self._desk.leads or not self._awaits_symbol(message.fact):
+            return False
+        self._held.append(message)
+        return True
+
+    def _awaits_symbol(self, fact: Event) -> bool:
+        if not isinstance(fact, ExecutionSeen):
+            return False
+        view, position, order = self._desk.view, fact.position, fact.order
+        if position is not None and position.position in view.positions:
+            return False
+        if order is not None and order.order in view.orders:
+            return False
+        traded = position or order
+        return traded is not None and self._symbols.awaits(traded.symbol, HOLD_US)
+
+    def released(self) -> Iterator[m.Reported]:
+        """What was held back, as far as its symbols are known by now; each is to be taken before the next."""
+        for message in tuple(self._held):
+            if not self._awaits_symbol(message.fact):
+                self._held.remove(message)
+                yield message
 
     def _is_restless(self) -> bool:
         """Whether an execution came so close to a snapshot that nobody can say which of the two is newer.

@@ -105,6 +105,9 @@ def symbol(draft: Draft) -> Reason | Wait | None:
         draft.note("symbol", name, why)
         return Reason.UNMAPPED_SYMBOL
     draft.spec = spec
+    if draft.inputs.reading:
+        draft.note("symbol", spec.name, "what it allows is being read anew")
+        return Wait.QUOTES
     draft.note("symbol", spec.name, f"follower's symbol {spec.symbol}, by {how}")
     if spec.symbol in draft.view.former_specs:
         return Reason.SYMBOL_CHANGED

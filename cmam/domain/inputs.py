@@ -94,6 +94,7 @@ def gather(
     superseded: bool = False,
     leader: AccountView | None = None,
     is_warming: Callable[[], bool] = lambda: False,
+    is_reading: bool = False,
 ) -> Inputs:
     """All that a decision may rest on, looked up once; with the `leader`'s view, foreign copies of it too.
 
@@ -110,6 +111,7 @@ def gather(
         complete=True,
         other_copier=other_copier(view, leader, settings) if leader is not None and change.kind.adds_risk else "",
         warming=is_warming(),
+        reading=is_reading and change.kind.adds_risk,
     )
 
 
@@ -138,6 +140,7 @@ def gather_for_copy(
     clock_doubt_ms: int = 0,
     leader: AccountView | None = None,
     is_warming: Callable[[], bool] = lambda: False,
+    is_reading: bool = False,
 ) -> Inputs:
     """All that another look at a waiting copy may rest on; with the `leader`'s view, foreign copies of it too: another
     copier may have begun while this one waited."""
@@ -152,6 +155,7 @@ def gather_for_copy(
         clock_doubt_ms=clock_doubt_ms,
         leader=leader,
         is_warming=is_warming,
+        is_reading=is_reading,
     )
 
 

@@ -72,10 +72,11 @@ def patient(draft: Draft, found: Reason | Wait | None) -> Reason | Wait | None:
 
 
 def stand_back(draft: Draft, wait: Wait) -> Decision:
-    """A copy that does not open yet: for a price, a stop, or quotes that are on their way."""
+    """A copy that does not open yet: for a price, a stop, or what is on its way: quotes, or what the symbol allows."""
     match wait:
         case Wait.QUOTES:
-            until_us = min(draft.now_us + WARM_US, draft.not_after_us)
+            soon_us = draft.not_after_us if draft.inputs.reading else draft.now_us + WARM_US
+            until_us = min(soon_us, draft.not_after_us)
         case Wait.STOP:
             until_us = draft.not_after_us - (draft.max_age_ms - draft.policy.stop_wait_ms) * 1_000
         case _:

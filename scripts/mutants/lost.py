@@ -233,8 +233,8 @@ MUTATIONS = (
     Mutation(
         "what changes while an account reads is forgotten",
         "cmam/actors/questions.py",
-        "            self._is_outdated = True",
-        "            self._is_outdated = False",
+        "        self._is_outdated = True",
+        "        self._is_outdated = False",
         (LIARS,),
     ),
     Mutation(

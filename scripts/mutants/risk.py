@@ -283,8 +283,8 @@ MUTATIONS = (
     ),
     Mutation(
         "what a symbol allowed before a gap counts after it",
-        "cmam/actors/questions.py",
-        "        self._desk.specs = {}\n",
+        "cmam/actors/account_symbols.py",
+        "        self.specs = {}\n",
         "",
         ("tests/scenario/test_changed_symbols.py",),
     ),

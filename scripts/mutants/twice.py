@@ -57,9 +57,9 @@ MUTATIONS = (
     ),
     Mutation(
         "a leader that starts again does not know that it leads",
-        "cmam/actors/questions.py",
-        " or desk.ports.is_followed(),",
-        ",",
+        "cmam/actors/desk.py",
+        " or self.ports.is_followed()",
+        "",
         (DEATHS,),
     ),
     Mutation(

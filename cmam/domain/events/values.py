@@ -115,7 +115,8 @@ class Inputs:
     change of the same source was already known. `complete` says that every quote which the decision could need was
     asked for, so that a missing one is missing at the broker. `other_copier` names a foreign copy of the same leader.
     `set_aside` says that the account failed on this change too often: nothing is derived from it.
-    `warming` says that one of the two feeds is so new that a missing quote may still come.
+    `warming` says that one of the two feeds is so new that a missing quote may still come, `reading` that the broker
+    has not told yet, on this line, what the follower's symbol allows.
     """
 
     standing: Standing = Standing.RUNNING
@@ -128,6 +129,7 @@ class Inputs:
     other_copier: str = ""
     warming: bool = False
     set_aside: bool = False
+    reading: bool = False
 
 
 class Wait(StrEnum):

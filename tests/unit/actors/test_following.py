@@ -9,6 +9,7 @@ import pytest
 
 from cmam.actors import following
 from cmam.actors import messages as m
+from cmam.actors.account_symbols import AccountSymbols
 from cmam.domain.account import AccountView
 from cmam.domain.events import Standing
 from cmam.domain.ids import AccountId, LinkId, StoreId
@@ -54,7 +55,7 @@ def made_up(monkeypatch: pytest.MonkeyPatch, *, stops_before: bool) -> list[int]
         version=1,
         standing=Standing.RUNNING,
     )
-    follows = following.Following(desk, (link,))
+    follows = following.Following(desk, AccountSymbols(desk, lambda: True), (link,))
     follows.ask_leaders()
     follows.is_stopping = stops_before
     follows.leader_holds(m.LeaderHolds(LINK, AccountView(account=LEADER, version=21), ticket=7))

@@ -1,0 +1,183 @@
+"""What one account knows of its symbols: what they allow as read on this line, and what is still being read of them.
+
+What is traded or decided in goes on record first, where followers and replay read it. While a symbol is still to be
+read nothing is opened in it. Must not know the wire.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from cmam.actors.desk import Desk
+from cmam.actors.listing import LOOK_US, SHELF, Found, Listing
+from cmam.actors.shelf import Specs
+from cmam.clock import SECOND_US
+from cmam.domain.events import Event, ExecutionSeen, SymbolSpecSeen
+from cmam.domain.ids import SymbolId
+
+AWAIT = "symbol"
+"""What an account is reminded of when it has waited for a symbol for long enough."""
+HOLD_US = 30 * SECOND_US
+"""How long what a leader has opened waits for its symbol: by then it is too old for most."""
+DEFER_US = 2 * SECOND_US
+"""How long a follower waits for one of which nothing is known: what comes behind that, closes too, waits with it."""
+
+
+class AccountSymbols:
+    """The symbols of one account, with one reading of what its broker offers at a time."""
+
+    def __init__(self, desk: Desk, follows: Callable[[], bool]) -> None:
+        self.specs: Specs = {}
+        """What the broker says of each symbol, as it was read on this line; on record are those that were needed."""
+        self.listing: Listing | None = None
+        self._desk = desk
+        self._follows = follows
+        self._family = ""
+        self._outdated: frozenset[SymbolId] = frozenset()
+        self._awaited_us: dict[tuple[SymbolId, int], int] = {}
+
+    # --- reading ----------------------------------------------------------------------------------------------------
+
+    def read_anew(self) -> Listing:
+        """Begin to read what is not known."""
+        desk, ports = self._desk, self._desk.ports
+        if self.listing is not None:
+            self.listing.give_up()
+        self._awaited_us.clear()
+        if self._outdated:  # the mapping may be shared with other accounts
+            self.specs = {symbol: spec for symbol, spec in self.specs.items() if symbol not in self._outdated}
+            self._outdated = frozenset()
+        self.listing = Listing(desk.view, self.specs, is_live=ports.is_live, follows=self._follows(), shelf=ports.shelf)
+        self._ask(self.listing, ((), self.listing.begin()))
+        return self.listing
+
+    def lose(self) -> None:
+        """The line is gone: no event tells what changes from now on."""
+        if self.listing is not None:
+            self.listing.give_up()
+        self.listing = None
+        self.specs = {}
+        self._outdated = frozenset()
+        self._forget_shared()
+
+    def outdate(self, symbols: frozenset[SymbolId]) -> None:
+        """These symbols have changed at the broker: nothing is opened in them until they are read anew."""
+        if symbols:
+            self._outdated |= symbols
+            self._forget_shared()
+
+    def _forget_shared(self) -> None:
+        if self._family:
+            self._desk.ports.shelf.forget(self._family)
+
+    def expects(self, question: str) -> bool:
+        """Whether an answer of that name is still awaited."""
+        return self.listing is not None and self.listing.expects(question)
+
+    def is_needless(self, question: str) -> bool:
+        """Whether it is done without this answer."""
+        return self.listing is not None and self.listing.is_needless(question)
+
+    def answered(self, question: str, report: Any) -> None:
+        """Take an answer that was awaited."""
+        assert self.listing is not None
+        self._ask(self.listing, self.listing.answered(question, report, self._desk.view))
+
+    def again(self, question: str) -> None:
+        """Ask once more what was refused a while ago."""
+        assert self.listing is not None
+        self._ask(self.listing, ((), self.listing.again(question, self._desk.view)))
+
+    def _ask(self, listing: Listing, found: Found) -> None:
+        """Record what an answer says, and ask what comes next."""
+        desk, (facts, questions) = self._desk, found
+        for fact in facts:
+            desk.fact(fact)
+        self.specs = listing.specs
+        self._family = listing.family or self._family
+        if listing.wants_quotes:
+            listing.wants_quotes = False
+            desk.quotes.join(listing.digest, listing.quoted_symbols())
+        if listing.is_to_look:
+            listing.is_to_look = False
+            desk.remind(LOOK_US, f"question {SHELF}")
+        for question in questions:
+            desk.ask(question)
+        if desk.is_reconciled:
+            self._ensure_used()
+
+    # --- waiting ----------------------------------------------------------------------------------------------------
+
+    @property
+    def is_through(self) -> bool:
+        """Whether nothing of what the broker offers is being read."""
+        return self.listing is None or self.listing.is_done
+
+    @property
+    def is_read(self) -> bool:
+        """Whether it is known what every symbol allows."""
+        return self.is_through and not self._outdated
+
+    def lacks(self, names: Iterable[str]) -> bool:
+        """Whether it is still to be read what one of these symbols allows; it is asked for out of turn then."""
+        known = self._desk.view.names
+        lacking = [known[name].symbol for name in names if name in known and self._lacks(known[name].symbol)]
+        for symbol in lacking:
+            self._need(symbol)
+        return bool(lacking)
+
+    def _lacks(self, symbol: SymbolId) -> bool:
+        return symbol in self._outdated or (self.listing is not None and self.listing.lacks(symbol))
+
+    def _need(self, symbol: SymbolId) -> None:
+        for question in self.listing.need(symbol) if self.listing is not None else ():
+            self._desk.ask(question)
+
+    def awaits(self, symbol: SymbolId, span_us: int) -> bool:
+        """Whether to wait until it has been read what a symbol allows, from the first time on for no longer than that;
+        whoever asks is woken when it is over."""
+        if not self._lacks(symbol):
+            return False
+        now = self._desk.ports.clock.monotonic()
+        since = self._awaited_us.setdefault((symbol, span_us), now)
+        if since == now:
+            self._desk.remind(span_us, AWAIT)
+            self._need(symbol)
+        return now < since + span_us
+
+    def awaits_unknown(self, names: Iterable[str]) -> bool:
+        """Whether to wait for one of these symbols, since nothing of it is on record: nobody could decide in it."""
+        view = self._desk.view
+        symbols = [view.names[name].symbol for name in names if name in view.names]
+        awaited = [self.awaits(symbol, DEFER_US) for symbol in symbols if symbol not in view.specs]
+        return any(awaited)
+
+    # --- on record --------------------------------------------------------------------------------------------------
+
+    def ensure_named(self, names: Iterable[str]) -> None:
+        """Have the symbols that a decision needs on record before it."""
+        for name in names:
+            entry = self._desk.view.names.get(name)
+            if entry is not None:
+                self._ensure(entry.symbol)
+
+    def ensure_traded(self, fact: Event) -> None:
+        """Have the symbol of an execution on record before it, where followers and replay read it, and its quotes."""
+        if isinstance(fact, ExecutionSeen):
+            traded = fact.position or fact.order
+            if traded is not None:
+                self._ensure(traded.symbol)
+                self._desk.quotes.want(traded.symbol)
+
+    def _ensure_used(self) -> None:
+        """Have the symbols of what the account holds and copies on record, as they were read meanwhile."""
+        view = self._desk.view
+        holders = (view.positions, view.orders, view.copies)
+        for symbol in sorted({one.symbol for held in holders for one in held.values()}):
+            self._ensure(symbol)
+
+    def _ensure(self, symbol: SymbolId) -> None:
+        spec = self.specs.get(symbol)
+        if spec is not None and self._desk.view.specs.get(symbol) != spec:
+            self._desk.fact(SymbolSpecSeen(spec=spec))

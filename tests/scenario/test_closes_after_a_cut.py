@@ -1,0 +1,166 @@
+"""What leaders close after a cut is closed at once: only opens wait until it has been read what symbols allow."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import pytest
+
+from cmam.domain.events import ChangeDecided, CopyFinished, Wait
+from cmam.domain.reasons import Reason
+from cmam.openapi._pb import OpenApiMessages_pb2 as pb
+from cmam.sandbox.broker import Send
+from cmam.sandbox.switches import Switches
+from cmam.store.replay import verify
+from tests.scenario.test_liars import tell
+from tests.scenario.test_long_lists import FIRST, long_list
+from tests.whole import ALPHA_TOO, EURUSD, LEADER, SAME_BROKER, Whole
+
+LOT, SOME = 10_000_000, 10_000
+SYMBOLS, SPECS, SPECS_TOLD, TRADER = 2114, 2116, 2117, 2121
+LATE = FIRST + 300
+
+
+def _holding(whole: Whole) -> int:
+    """Let one lot be copied; answers the leader's position."""
+    whole.start_ready()
+    whole.person.buy(LOT)
+    whole.run(5)
+    assert _copies(whole) == [[LOT]] * len(whole.followers)
+    (held,) = whole.person.holds(LEADER)
+    return held.position
+
+
+def _copies(whole: Whole) -> list[list[int]]:
+    return [[held.volume for held in whole.person.holds(follower)] for follower in whole.followers]
+
+
+def _endings(whole: Whole) -> list[Reason | None]:
+    return [finished.reason for finished in whole.events(SAME_BROKER, CopyFinished)]
+
+
+def _refuse(whole: Whole, kind: int, **more: int) -> None:
+    """Have a kind of request refused, for one account or for all."""
+    told: Mapping[str, str] = {name: str(value) for name, value in more.items()}
+    whole.broker.set_fault("error", {"type": str(kind), "code": "BLOCKED_PAYLOAD_TYPE", **told})
+
+
+@pytest.mark.parametrize("gap", ["cut", "restart"])
+@pytest.mark.parametrize("refused", [SYMBOLS, SPECS, TRADER])
+def test_a_close_out_of_sight_does_not_wait_for_what_is_refused(refused: int, gap: str) -> None:
+    """The leader closes while nobody listens, and then the broker tells nothing of what it offers: the copy closes."""
+    whole = Whole(seed=2)
+    position = _holding(whole)
+    _refuse(whole, refused)
+    if gap == "cut":
+        whole.stepper.network.cut_all()
+    else:
+        whole.kill()
+    whole.person.close(position, LOT)
+    if gap == "restart":
+        whole.start()
+    whole.run(8)
+    assert _copies(whole) == [[]]
+
+
+@pytest.mark.parametrize(("refused", "waits"), [(SAME_BROKER, [Wait.QUOTES, None]), (LEADER, [None, None])])
+def test_an_open_waits_until_its_symbol_is_read(refused: int, waits: list[Wait | None]) -> None:
+    """What was known of before the cut may be wrong by now, on either side; what closes meanwhile waits for nothing."""
+    whole = Whole(seed=2)
+    position = _holding(whole)
+    _refuse(whole, SPECS, account=refused)
+    whole.stepper.network.cut_all()
+    whole.run(6)
+    whole.person.buy(2 * LOT)
+    whole.run(1)
+    whole.person.close(position, LOT)
+    whole.run(1)
+    assert _copies(whole) == [[]]
+    whole.broker.clear_fault("error")
+    whole.run(15)
+    assert _copies(whole) == [[2 * LOT]]
+    decided = whole.events(SAME_BROKER, ChangeDecided)[1:]
+    assert [one.wait for one in decided] == waits
+    assert [one.inputs.reading for one in decided] == [wait is not None for wait in waits]
+    assert verify(whole.log.read_all()).is_identical
+
+
+def test_an_open_that_waited_meets_its_symbol_as_it_is_now() -> None:
+    """The step changed during the cut, and is read after the open was told: it is not opened by the step of before."""
+    whole = Whole(seed=2)
+    _holding(whole)
+    _refuse(whole, SPECS, account=SAME_BROKER)
+    whole.broker.set_fault("symbol", {"broker": "Alpha Markets", "symbol": "EURUSD", "set": "step_volume=1000000"})
+    whole.stepper.network.cut_all()
+    whole.run(6)
+    whole.person.buy(2 * LOT)
+    whole.run(2)
+    whole.broker.clear_fault("error")
+    whole.run(15)
+    assert _copies(whole) == [[LOT]]
+    assert _endings(whole) == [Reason.SYMBOL_CHANGED]
+    assert verify(whole.log.read_all()).is_identical
+
+
+def test_an_open_whose_symbol_cannot_be_read_is_skipped_when_it_is_too_old() -> None:
+    """Half a minute later nobody wants it any more: the skip is on record, with its reason."""
+    whole = Whole(seed=2)
+    _holding(whole)
+    _refuse(whole, SPECS, account=SAME_BROKER)
+    whole.stepper.network.cut_all()
+    whole.run(6)
+    whole.person.buy(2 * LOT)
+    whole.run(40)
+    assert _endings(whole) == [Reason.STALE_INPUT]
+    whole.broker.clear_fault("error")
+    whole.run(30)
+    assert _copies(whole) == [[LOT]]
+    assert verify(whole.log.read_all()).is_identical
+
+
+@pytest.mark.parametrize("follower", [SAME_BROKER, ALPHA_TOO])
+def test_a_long_list_is_read_beside_closes_and_a_symbol_of_it_as_it_is_needed(
+    monkeypatch: pytest.MonkeyPatch, follower: int
+) -> None:
+    """Of the list only what the account trades has been told again: closes go, and what nobody ever traded is asked for
+    when the leader opens in it."""
+    world, switches = long_list(400), Switches(history_days=0)
+    whole = Whole(seed=2, followers=(follower,), world=world, switches=switches)
+    position = _holding(whole)
+    withheld: list[int] = []
+
+    def reticent(said: Send) -> list[Send]:
+        if said.payload_type == SPECS_TOLD:
+            told = [symbol.symbolId for symbol in pb.ProtoOASymbolByIdRes.FromString(said.payload).symbol]
+            if EURUSD not in told and len(told) > 1:
+                withheld.extend(told)
+                return []
+        return [said]
+
+    tell(monkeypatch, whole, reticent)
+    whole.stepper.network.cut_all()
+    whole.run(3)
+    assert withheld
+    whole.person.close(position, LOT)
+    whole.run(1)
+    assert _copies(whole) == [[]]
+    whole.person.buy(SOME, symbol=LATE)
+    whole.run(5)
+    assert [held.symbol for held in whole.person.holds(follower)] == [LATE]
+    assert verify(whole.log.read_all()).is_identical
+
+
+def test_what_is_held_in_a_symbol_that_nobody_knows_is_read_first() -> None:
+    """The leader opens during the cut in what was never traded: the copy has its size, and a close is followed."""
+    world, switches = long_list(400), Switches(history_days=0)
+    whole = Whole(seed=2, world=world, switches=switches, settings={"max_age": "120s", "sync_open": "on"})
+    _holding(whole)
+    whole.stepper.network.cut_all()
+    whole.person.buy(SOME, symbol=LATE)
+    whole.run(10)
+    assert [held.symbol for held in whole.person.holds(SAME_BROKER)] == [EURUSD, LATE]
+    held = next(held for held in whole.person.holds(LEADER) if held.symbol == LATE)
+    whole.person.close(held.position, SOME)
+    whole.run(1)
+    assert _copies(whole) == [[LOT]]
+    assert verify(whole.log.read_all()).is_identical
