@@ -17,6 +17,7 @@ LATCHES = UNIT + "domain/test_latches.py"
 AMOUNTS = UNIT + "domain/test_amounts.py"
 BUDGET = UNIT + "openapi/test_budget.py"
 BURSTS = "tests/scenario/test_bursts.py"
+AFTER_A_CUT = "tests/scenario/test_closes_after_a_cut.py"
 
 MUTATIONS = (
     Mutation(
@@ -287,6 +288,34 @@ MUTATIONS = (
         "        self.specs = {}\n",
         "",
         ("tests/scenario/test_changed_symbols.py",),
+    ),
+    Mutation(
+        "closes after a cut wait for what is refused",
+        "cmam/actors/preparation.py",
+        "        if is_listed or not self._is_first:\n",
+        "        if is_listed:\n",
+        (AFTER_A_CUT,),
+    ),
+    Mutation(
+        "an open is sized by what its symbol allowed before a cut",
+        "cmam/domain/gates.py",
+        "    if draft.inputs.reading:\n",
+        "    if False:\n",
+        (UNIT + "domain/test_reading.py", AFTER_A_CUT),
+    ),
+    Mutation(
+        "what a leader opens is told with the lots of before a cut",
+        "cmam/actors/questions.py",
+        "        self._held.append(message)\n        return True\n",
+        "        return False\n",
+        (AFTER_A_CUT,),
+    ),
+    Mutation(
+        "an open in a symbol that nobody knows yet is not waited for",
+        "cmam/actors/following.py",
+        "        return self._symbols.awaits_unknown(names_to_know(",
+        "        return self._symbols is None and self._symbols.awaits_unknown(names_to_know(",
+        (AFTER_A_CUT,),
     ),
     Mutation(
         "the leader's next fill closes what a market copy holds",
