@@ -64,6 +64,7 @@ class Listing:
         self._open: dict[str, Question] = {}
         self._symbols: tuple[SymbolName, ...] | None = None
         self._names: tuple[SymbolName, ...] = ()
+        self._ids: frozenset[SymbolId] = frozenset()
         self._asked: set[SymbolId] = set()
         self._needed: set[SymbolId] = set()
         self._read: dict[SymbolId, SymbolSpec] = {}
@@ -85,7 +86,7 @@ class Listing:
             return False
         spec = self.specs.get(symbol)
         if spec is None:
-            return self._symbols is None or any(name.symbol == symbol for name in self._names)
+            return self._symbols is None or symbol in self._ids
         return f"leverage {spec.leverage_id}" in self._open
 
     # --- questions ------------------------------------------------------------------------------------------------
@@ -113,10 +114,10 @@ class Listing:
         return question.startswith("leverage ")
 
     def need(self, symbol: SymbolId) -> tuple[Question, ...]:
-        """Read a symbol out of turn, since something waits for it: many others may have been asked for with it, or
-        before. Before the list is known it is read with the sample."""
+        """Read a symbol out of turn, once, since something waits for it: many others may have been asked for with it,
+        or before. Before the list is known it is read with the sample."""
+        is_under_way = symbol in self._needed or symbol in self.specs or f"specs {symbol}" in self._open
         self._needed.add(symbol)
-        is_under_way = self.is_done or symbol in self.specs or f"specs {symbol}" in self._open
         return () if is_under_way else self._ask_specs([name for name in self._names if name.symbol == symbol])
 
     def give_up(self) -> None:
@@ -155,6 +156,7 @@ class Listing:
             assets = tuple(self.assets[key] for key in sorted(self.assets))
             facts = (SymbolListSeen(digest=self.digest, symbols=self._symbols, assets=assets),)
         self._names = tuple(name for name in self._symbols if name.enabled)
+        self._ids = frozenset(name.symbol for name in self._names)
         missing = [name for name in self._names if name.symbol not in self.specs]
         if not missing:
             self.is_sampled = self.wants_quotes = True
@@ -190,7 +192,6 @@ class Listing:
     def _go_on_reading(self, view: AccountView) -> tuple[Question, ...]:
         """Take from the shelf what was not read, or read it, or wait for who is reading it."""
         family = self.family
-        wanted = {name.symbol for name in self._names}
         left = [name for name in self._names if name.symbol not in self.specs and name.symbol not in self._asked]
         found = self._shelf.match(family, self._read) if self._read else None
         if found is not None:
@@ -203,7 +204,7 @@ class Listing:
             return ()
         elif left:
             return self._ask_specs(left)
-        elif self._asked >= wanted:
+        elif self._asked >= self._ids:
             found = dict(self._read)
             self._shelf.put(family, self._account, found, self._changes)
         known = {**self.specs, **self._read}

@@ -1,0 +1,55 @@
+"""What is read out of turn of a long list, since something waits for it."""
+
+from __future__ import annotations
+
+from cmam.actors.listing import Listing
+from cmam.actors.shelf import SAMPLE, SpecShelf
+from cmam.domain.account import AccountView
+from cmam.domain.ids import AccountId, SymbolId
+from tests.unit.actors.test_shelf import NAMES, Reader, spec
+
+FAR = SymbolId(250)
+
+
+def _asked(reader: Reader) -> list[list[int]]:
+    return [list(one.message.symbolId) for one in reader.open if one.name.startswith("specs ")]
+
+
+def test_a_symbol_that_is_needed_is_asked_for_once_and_known_before_the_others() -> None:
+    """Its answer counts at once, while the sample is still on its way; nobody asks twice."""
+    reader = Reader(1, SpecShelf())
+    assert FAR not in _asked(reader)[0]
+    reader.open += reader.way.need(FAR)
+    assert _asked(reader)[1:] == [[FAR]]
+    assert reader.way.need(FAR) == ()
+    assert reader.way.lacks(FAR)
+    reader.answer(f"specs {FAR}", (spec(FAR),))
+    assert (reader.way.lacks(FAR), reader.way.lacks(SymbolId(1)), reader.way.is_sampled) == (False, True, False)
+
+
+def test_a_symbol_that_the_broker_leaves_out_is_not_asked_for_again_and_again() -> None:
+    """It is lacking until all is read, and then no more: what is on record of it counts."""
+    reader = Reader(1, SpecShelf())
+    reader.open += reader.way.need(FAR)
+    reader.answer(f"specs {FAR}", ())
+    assert (reader.way.lacks(FAR), reader.way.need(FAR)) == (True, ())
+    while reader.open:
+        reader.answer_specs()
+    assert (reader.way.is_done, reader.way.lacks(FAR)) == (True, False)
+
+
+def test_a_symbol_that_is_needed_before_the_list_is_known_comes_with_the_sample() -> None:
+    """Nothing can be asked of it before; then it stands first."""
+    way = Listing(AccountView(account=AccountId(1)), {}, is_live=False, follows=False, shelf=SpecShelf())
+    way.begin()
+    assert (way.need(FAR), way.lacks(FAR)) == ((), True)
+    way.answered("assets", (), AccountView(account=AccountId(1)))
+    _, (sample,) = way.answered("symbols", NAMES, AccountView(account=AccountId(1)))
+    asked = list(sample.message.symbolId)
+    assert (asked[0], len(asked)) == (FAR, SAMPLE)
+
+
+def test_a_symbol_that_is_not_in_the_list_is_not_waited_for() -> None:
+    """Nobody will ever tell of it."""
+    reader = Reader(1, SpecShelf())
+    assert not reader.way.lacks(SymbolId(9_999))
