@@ -88,15 +88,18 @@ def at_rest(whole: Whole) -> None:
             is_ours = read_label(position.label) is not None and not is_netted
             assert not is_ours or position.position in attached, f"{account}: {position} belongs to no copy"
         for copy in view.copies.values():
-            _copy_is_settled(view, copy)
+            _copy_is_settled(view, copy, whole.stepper.clock.now())
             leader = whole.view(copy.leader)
             assert leader is not None
             _source_is_there(whole, leader, copy)
 
 
-def _copy_is_settled(view: AccountView, copy: Any) -> None:
+def _copy_is_settled(view: AccountView, copy: Any, now_us: int) -> None:
     spec = view.specs[copy.symbol]
-    assert copy.wait is None, f"{copy.key} waits for {copy.wait}"
+    is_young = now_us < copy.wait_until_us  # the market may have filled an order of the leader's in the quiet
+    assert copy.wait is None or is_young, f"{copy.key} waits for {copy.wait}"
+    if is_young and copy.wait is not None:
+        return
     if copy.position is None:
         assert copy.state is CopyState.RESTING, f"{copy.key} is {copy.state}"
         return
