@@ -39,8 +39,8 @@ class AccountSymbols:
 
     # --- reading ----------------------------------------------------------------------------------------------------
 
-    def read_anew(self) -> Listing:
-        """Begin to read what is not known."""
+    def renew(self) -> Listing:
+        """Know only what was read on this line and has not changed since: what is missing is to be read."""
         desk, ports = self._desk, self._desk.ports
         if self.listing is not None:
             self.listing.give_up()
@@ -49,8 +49,12 @@ class AccountSymbols:
             self.specs = {symbol: spec for symbol, spec in self.specs.items() if symbol not in self._outdated}
             self._outdated = frozenset()
         self.listing = Listing(desk.view, self.specs, is_live=ports.is_live, follows=self._follows(), shelf=ports.shelf)
-        self._ask(self.listing, ((), self.listing.begin()))
         return self.listing
+
+    def begin(self) -> None:
+        """Ask for what is missing."""
+        assert self.listing is not None
+        self._ask(self.listing, ((), self.listing.begin()))
 
     def lose(self) -> None:
         """The line is gone: no event tells what changes from now on."""

@@ -24,6 +24,7 @@ from cmam.domain.link import LinkSettings
 from cmam.domain.margins import asked_volumes
 from cmam.domain.trades import BalanceChange, Deal
 from cmam.openapi import reckonings, requests, translate
+from cmam.openapi.budget import Lane
 
 log = logging.getLogger(__name__)
 
@@ -106,7 +107,7 @@ class Asides:
         for leverage in sorted(wanted):
             if self._may(f"leverage {leverage}", now):
                 message = reckonings.ask_leverage(view.account, leverage)
-                self._ask(Question(f"{ASIDE}leverage {leverage}", message, reckonings.read_leverage), is_idle=True)
+                self._ask(Question(f"{ASIDE}leverage {leverage}", message, reckonings.read_leverage), Lane.IDLE)
         if all(link.policy.margin_reserve is None for link in self._links()):
             return
         old = [symbol for symbol in view.specs if now - self._margin_us.get(symbol, -MARGIN_US) >= MARGIN_US]
@@ -114,7 +115,7 @@ class Asides:
             volumes = asked_volumes(view.specs[symbol])
             self._margin_us[symbol] = now
             message = reckonings.ask_margin(view.account, symbol, volumes)
-            self._ask(Question(f"{ASIDE}margin {symbol}", message, reckonings.margin_reader(symbol)), is_idle=True)
+            self._ask(Question(f"{ASIDE}margin {symbol}", message, reckonings.margin_reader(symbol)), Lane.IDLE)
 
     def give_up(self) -> None:
         """The line is gone: nothing that was asked will be answered."""
@@ -125,9 +126,9 @@ class Asides:
     def _may(self, name: str, now: int) -> bool:
         return f"{ASIDE}{name}" not in self._open and now >= self._not_before.get(name, 0)
 
-    def _ask(self, question: Question, *, is_idle: bool = False) -> None:
+    def _ask(self, question: Question, lane: Lane = Lane.QUERY) -> None:
         self._open[question.name] = question
-        self._desk.ask(question, is_idle=is_idle)
+        self._desk.ask(question, lane)
 
     # --- answers ----------------------------------------------------------------------------------------------------
 

@@ -120,10 +120,10 @@ class Desk:
         """Tell the limiter of this account's connection."""
         self.ports.directory.tell(self._limiter, message)
 
-    def ask(self, question: Question, *, is_idle: bool = False) -> None:
-        """Ask the broker; `is_idle`: nobody waits for the answer."""
+    def ask(self, question: Question, lane: Lane = Lane.QUERY) -> None:
+        """Ask the broker."""
         translate = question.translate
-        self.tell_limiter(m.Ask(self.view.account, question.name, question.message, self.name, translate, is_idle))
+        self.tell_limiter(m.Ask(self.view.account, question.name, question.message, self.name, translate, lane))
 
     def remind(self, span_us: int, what: str = "") -> None:
         """Have this account woken after a while."""

@@ -282,9 +282,11 @@ class Following:
         )
 
     def _is_reading(self, change: Change, link: LinkSettings) -> bool:
-        """Whether the broker has yet to tell, on this line, what the symbol of an open allows."""
-        if not change.kind.adds_risk or self._symbols.is_read:
+        """Whether the broker has yet to tell, on this line, what the symbol of an open allows, or what we are worth."""
+        if not change.kind.adds_risk:
             return False
+        if self._desk.lacks_trader or self._symbols.is_read:
+            return self._desk.lacks_trader
         view = self._desk.view
         names = names_to_know(view, (change.symbol.name,), link.policy)
         copy = view.copy(resolve(view, link.link, change))

@@ -46,8 +46,6 @@ class Listing:
         shelf: SpecShelf,
     ) -> None:
         self.is_done = False
-        self.is_sampled = False
-        """Whether what the account holds and trades has been read, as far as the list has it."""
         self.wants_quotes = False
         """Whether to ask for quotes now; whoever does takes it back."""
         self.is_to_look = False
@@ -58,6 +56,7 @@ class Listing:
         self.specs = specs
         self.assets: Mapping[AssetId, AssetName] = view.assets
         self._account = view.account
+        self._has_assets = False
         self._is_live = is_live
         self._follows = follows
         self._shelf = shelf
@@ -68,6 +67,7 @@ class Listing:
         self._asked: set[SymbolId] = set()
         self._needed: set[SymbolId] = set()
         self._read: dict[SymbolId, SymbolSpec] = {}
+        self._is_sampled = False
         self._looks = 0
         self._changes = 0
 
@@ -88,6 +88,10 @@ class Listing:
         if spec is None:
             return self._symbols is None or symbol in self._ids
         return f"leverage {spec.leverage_id}" in self._open
+
+    def names_asset(self, asset: AssetId) -> bool:
+        """Whether it is known by now which asset that is, if it ever will be."""
+        return asset in self.assets or self._has_assets
 
     # --- questions ------------------------------------------------------------------------------------------------
 
@@ -136,6 +140,7 @@ class Listing:
         match question.partition(" ")[0]:
             case "assets":
                 self.assets = {asset.asset: asset for asset in report}
+                self._has_assets = True
                 return self._catalogue(view)
             case "symbols":
                 self._symbols = report
@@ -147,7 +152,7 @@ class Listing:
         raise AssertionError(f"nobody asked {question!r}")
 
     def _catalogue(self, view: AccountView) -> Found:
-        if self._symbols is None or self.expects("assets"):
+        if self._symbols is None or not self._has_assets:
             return (), ()
         facts: tuple[Event, ...] = ()
         self.digest = _digest(self._symbols, self.assets)
@@ -159,7 +164,7 @@ class Listing:
         self._ids = frozenset(name.symbol for name in self._names)
         missing = [name for name in self._names if name.symbol not in self.specs]
         if not missing:
-            self.is_sampled = self.wants_quotes = True
+            self.wants_quotes = True
             return facts, self._after_specs(view)
         self._changes = self._shelf.changes(self.family)
         used = {position.symbol for position in view.positions.values()} | set(view.specs) | self._needed
@@ -185,8 +190,8 @@ class Listing:
         self.specs = {**self.specs, **self._read}
         if SHELF in self._open or any(name.startswith("specs ") for name in self._open):
             return (), ()
-        if not self.is_sampled:
-            self.is_sampled = self.wants_quotes = True
+        self.wants_quotes = self.wants_quotes or not self._is_sampled
+        self._is_sampled = True
         return (), self._go_on_reading(view)
 
     def _go_on_reading(self, view: AccountView) -> tuple[Question, ...]:

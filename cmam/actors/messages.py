@@ -363,7 +363,7 @@ class SlotDue:
 class Ask:
     """Send this question; its answer comes back to `reply_to` as `Answered` or `Unanswered` under `question`.
 
-    `is_idle` says that nobody waits for it: it lets everything else go first, as long as that is not for ever.
+    Its lane says who waits for it: nobody (`IDLE`), an account's closes (`JOIN`), or whoever waits for most answers.
     """
 
     account: AccountId
@@ -371,7 +371,7 @@ class Ask:
     message: Any
     reply_to: str
     translate: Callable[[Any], Any] = field(repr=False)
-    is_idle: bool = False
+    lane: Lane = Lane.QUERY
 
 
 @dataclass(frozen=True, slots=True)

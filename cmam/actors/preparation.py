@@ -1,14 +1,14 @@
 """How an account gets ready on a fresh connection: which questions, in which order, and the facts their answers make.
 
-    FULL      the trader, beside what the broker offers (`listing.py`), then the snapshot, the deals of the gap, and
+    FULL      the trader and the snapshot, beside what the broker offers (`listing.py`), then the deals of the gap, and
               where positions carry a copier's label that nobody here knows, or the log was lost, the orders of them
     LOOKUP    the order history, then a snapshot: settles what is unknown
     REFRESH   a snapshot alone, now and then: finds what no event told
 
-The snapshot comes last, so that what it shows can be decided at once. The very first one waits for all that the broker
-offers. Any later one tells what is to be closed: it waits for what the account trades and what it is worth, and for no
-more than two seconds; what else there is to be read is read beside. Histories are read to their end, page by page: a
-missing order proves something only then. No thread, no socket: the account's actor asks and answers.
+The very first snapshot comes last, so that what it shows can be decided at once. Any later one tells what is to be
+closed: it is asked for first, and what the broker offers is read behind it. So of a crowd that comes back, everybody's
+closes leave before anybody's list is read. Histories are read to their end, page by page: a missing order proves
+something only then. No thread, no socket: the account's actor asks and answers.
 """
 
 from __future__ import annotations
@@ -34,10 +34,13 @@ WEEK_MS = 604_800_000
 DAY_US = 86_400_000_000
 STRANGE_MAX = 200
 """So many positions with a label that nobody here knows are asked about, one historical request each."""
-PATIENCE = "patience"
-"""The name of a question that asks no broker: whether what the next step waits for has come by now."""
+PATIENCE = "patience "
+"""How the name of a question begins that asks no broker: whether what the next step waits for has come by now."""
 PATIENCE_US = 2_000_000
-"""How long the snapshot waits for what lets it be sized; longer, and closes would wait too."""
+"""How long a snapshot waits for what the account is worth, and for symbols of which nothing is known; longer, and its
+closes would wait too."""
+LEADER_PATIENCE_US = 30_000_000
+"""How long it waits for such a symbol where others follow: nobody can copy what is opened in lots of unknown size."""
 RETRY_FIRST_US = 500_000
 RETRY_LAST_US = 30_000_000
 
@@ -70,8 +73,8 @@ class Preparation:
         self.has_snapshot = False
         self.is_quiet = True
         self.is_done = False
-        self.is_to_wait = False
-        """Whether to ask for `PATIENCE` in a while; whoever does takes it back."""
+        self.to_wait: list[tuple[str, int]] = []
+        """What to ask again, of what asks no broker, after how many us; whoever does takes it away."""
         self._listing = listing
         self._is_first = not view.has_reconciled
         self._account = view.account
@@ -86,6 +89,7 @@ class Preparation:
         self._to_ms = now_us // MILLISECOND_US + LOOK_BACK_MS + offset_ms
         self._trader: Any = None
         self._has_trader = False
+        self._without: set[str] = set()
         self._asks_past = asks_past
         self._past_to_ms = 0
         self._past_seen: set[OrderId] = set()
@@ -112,10 +116,11 @@ class Preparation:
         """Ask an open question once more."""
         return (self._open[question],)
 
-    def impatient(self, view: AccountView) -> Found:
+    def impatient(self, question: str, view: AccountView) -> Found:
         """What was waited for has not come: go on without it."""
-        del self._open[PATIENCE]
-        return ((), self._put_snapshot()) if self._snapshot is None else self._reconcile_if_all(view)
+        del self._open[question]
+        self._without.add(question)
+        return self._go_on(view)
 
     def begin(self) -> tuple[Question, ...]:
         """The first questions."""
@@ -123,7 +128,8 @@ class Preparation:
             return self._ask_orders()
         if self.kind is Kind.REFRESH:
             return self._put_snapshot()
-        return self._put(Question("trader", requests.ask_trader(self._account), translate.sane_trader))
+        asked = self._put(Question("trader", requests.ask_trader(self._account), translate.sane_trader))
+        return asked if self._is_first else (*asked, *self._put_snapshot())
 
     def _put(self, *questions: Question) -> tuple[Question, ...]:
         self._open.update({question.name: question for question in questions})
@@ -137,12 +143,12 @@ class Preparation:
         match question.partition(" ")[0]:
             case "trader":
                 self._trader = report
-                return self._tell_trader(), self._ask_snapshot()
+                return self._go_on(view)
             case "orders" if self.kind is Kind.FULL:
                 return self._take_past(report, view)
             case "position":
                 self._orders += report[0]
-                return self._reconcile_if_all(view)
+                return self._go_on(view)
             case "orders":
                 return (), self._take_orders(*report)
             case "deals":
@@ -159,22 +165,45 @@ class Preparation:
     def _tell_trader(self) -> tuple[Event, ...]:
         """The account's particulars once its assets are known too: answers come in any order (FACTS §1.3), and money
         whose currency has no name is of no use."""
-        if self._trader is None or self._has_trader or self._listing.expects("assets"):
+        listing = self._listing
+        if self._trader is None or self._has_trader or not listing.names_asset(self._trader.depositAssetId):
             return ()
         self._has_trader = True
-        return (translate.trader_seen(self._trader, self._listing.assets, is_live=self._is_live),)
+        return (translate.trader_seen(self._trader, listing.assets, is_live=self._is_live),)
 
     def listed(self, view: AccountView) -> Found:
         """More is known of what the broker offers: it may be what the next step waits for."""
-        if self.kind is not Kind.FULL:
-            return (), ()
+        return self._go_on(view) if self.kind is Kind.FULL else ((), ())
+
+    def _go_on(self, view: AccountView) -> Found:
+        """Tell what the account is worth once that can be told, and take the next step once all for it is there."""
         told = self._tell_trader()
         if self._snapshot is None:
-            return told, self._ask_snapshot()
-        if not self.expects(PATIENCE) or self._lacks_held(view):
+            is_next = self._listing.is_done and not self.expects("snapshot") and not self._waits_for_trader()
+            return told, self._put_snapshot() if is_next else ()
+        is_answered = all(name == "trader" or name.startswith(PATIENCE) for name in self._open)
+        if not is_answered or self._waits_for_trader() or self._waits_for_symbols(view):
             return told, ()
-        facts, questions = self.impatient(view)
+        facts, questions = self._reconcile(view)
         return (*told, *facts), questions
+
+    def _waits_for_trader(self) -> bool:
+        return not self._has_trader and self._waits("trader", PATIENCE_US)
+
+    def _waits_for_symbols(self, view: AccountView) -> bool:
+        """Whether nothing at all is known yet of something that the account holds."""
+        lacks = [symbol not in view.specs and self._listing.lacks(symbol) for symbol in _symbols_of(self._snapshot)]
+        return any(lacks) and self._waits("symbols", LEADER_PATIENCE_US if self._leads else PATIENCE_US)
+
+    def _waits(self, what: str, span_us: int) -> bool:
+        """Whether patience is not over yet; it begins when it is first asked for."""
+        name = f"{PATIENCE}{what}"
+        if name in self._without:
+            return False
+        if not self.expects(name):
+            self._open[name] = Question(name, None, lambda wire: wire)
+            self.to_wait.append((name, span_us))
+        return True
 
     def _ask_orders(self) -> tuple[Question, ...]:
         return self._put(Question("orders", requests.ask_orders(self._account, self._from_ms, self._to_ms), _orders))
@@ -203,31 +232,7 @@ class Preparation:
         if has_more and oldest_ms >= self._from_ms:
             self._to_ms = oldest_ms
             return (), self._ask_deals()
-        return self._reconcile_if_all(view)
-
-    def _ask_snapshot(self) -> tuple[Question, ...]:
-        """Ask what the account holds, once it may be asked; patience counts from the first answer: what waits for the
-        budget in a crowd is nobody's fault."""
-        if self._snapshot is not None or self.expects("snapshot"):
-            return ()
-        listing = self._listing
-        is_listed = listing.is_done if self._is_first else listing.is_sampled
-        if is_listed and not self.expects("trader"):
-            self._open.pop(PATIENCE, None)
-            return self._put_snapshot()
-        if is_listed or not self._is_first:
-            self._be_patient()
-        return ()
-
-    def _be_patient(self) -> None:
-        if not self.expects(PATIENCE):
-            self.is_to_wait = True
-            self._open[PATIENCE] = Question(PATIENCE, None, lambda wire: wire)
-
-    def _lacks_held(self, view: AccountView) -> bool:
-        """Whether nothing at all is known yet of something that the account holds."""
-        held = _symbols_of(self._snapshot)
-        return any(symbol not in view.specs and self._listing.lacks(symbol) for symbol in held)
+        return self._go_on(view)
 
     def _put_snapshot(self) -> tuple[Question, ...]:
         return self._put(Question("snapshot", requests.ask_state(self._account), snapshot))
@@ -238,10 +243,8 @@ class Preparation:
         if self.kind is not Kind.FULL:
             return self._reconcile(view)
         questions = tuple(self._unknown(view, report[0]))
-        if self._lacks_held(view):
-            self._be_patient()
-            for symbol in sorted(_symbols_of(report)):
-                questions += self._listing.need(symbol)
+        for symbol in sorted(_symbols_of(report) - view.specs.keys()):
+            questions += self._listing.need(symbol)
         has_gap = view.version > 0 and (view.positions or view.orders or report[0])
         if self._leads and has_gap:
             if not view.has_reconciled:
@@ -250,7 +253,8 @@ class Preparation:
         if self._asks_past:
             self._past_to_ms = self._to_ms
             questions += self._ask_past()
-        return ((), questions) if questions else self._reconcile_if_all(view)
+        facts, further = self._go_on(view)
+        return facts, (*questions, *further)
 
     def _unknown(self, view: AccountView, positions: Iterable[Position]) -> Iterator[Question]:
         """What is asked of positions that carry a copier's label and belong to no copy on record."""
@@ -273,14 +277,11 @@ class Preparation:
         if has_more and oldest_ms >= self._week_ms:
             self._past_to_ms = oldest_ms
             return (), self._ask_past()
-        return self._reconcile_if_all(view)
+        return self._go_on(view)
 
     def is_optional(self, question: str) -> bool:
         """Whether the account can be ready without this answer: then a refusal is taken for nothing known."""
         return question.startswith("position ")
-
-    def _reconcile_if_all(self, view: AccountView) -> Found:
-        return ((), ()) if self._open.keys() - {"trader"} else self._reconcile(view)
 
     def _reconcile(self, view: AccountView) -> Found:
         self.is_done = True

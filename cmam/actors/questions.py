@@ -14,12 +14,13 @@ from cmam.actors import messages as m
 from cmam.actors.account_symbols import HOLD_US, AccountSymbols
 from cmam.actors.desk import Desk
 from cmam.actors.listing import Found
-from cmam.actors.preparation import PATIENCE, PATIENCE_US, Kind, Preparation, retry_us
+from cmam.actors.preparation import PATIENCE, Kind, Preparation, retry_us
 from cmam.actors.question import Question
 from cmam.clock import SECOND_US
 from cmam.domain.events import Event, ExecutionSeen, Reconciled
 from cmam.domain.ids import SymbolId
 from cmam.domain.turn import lookup_due
+from cmam.openapi.budget import Lane
 
 log = logging.getLogger(__name__)
 
@@ -81,9 +82,10 @@ class Questions:
         """Begin to ask; whatever was asked before is no longer waited for."""
         desk = self._desk
         listing = self._symbols.listing
-        if kind is Kind.FULL or listing is None:
+        is_new = kind is Kind.FULL or listing is None
+        if is_new or listing is None:
             self._is_outdated = False
-            listing = self._symbols.read_anew()
+            listing = self._symbols.renew()
         self._refusals = 0
         self._preparation = Preparation(
             desk.view,
@@ -97,6 +99,8 @@ class Questions:
             asks_past=self.asks_past or (desk.ports.is_again and not desk.view.has_reconciled),
         )
         self._ask(self._preparation.begin())
+        if is_new:
+            self._symbols.begin()
 
     def give_up(self) -> None:
         """The line is gone: nothing that was asked will be answered, and no event tells what changes from now on."""
@@ -113,7 +117,8 @@ class Questions:
             self._symbols.again(question)
             self._listed()
         elif preparation is not None and preparation.expects(question):
-            found = preparation.impatient(view) if question == PATIENCE else ((), preparation.again(question))
+            is_over = question.startswith(PATIENCE)
+            found = preparation.impatient(question, view) if is_over else ((), preparation.again(question))
             self._go_on(preparation, found)
 
     def symbols_changed(self, symbols: tuple[int, ...]) -> None:
@@ -170,9 +175,11 @@ class Questions:
             self.prepare(Kind.LOOKUP)
 
     def _ask(self, questions: tuple[Question, ...]) -> None:
-        self._asked_us = self._desk.ports.clock.monotonic()
+        desk = self._desk
+        self._asked_us = desk.ports.clock.monotonic()
+        lane = Lane.QUERY if desk.is_reconciled else Lane.JOIN  # what is to be closed waits for what is held
         for question in questions:
-            self._desk.ask(question)
+            desk.ask(question, lane)
 
     # --- answers --------------------------------------------------------------------------------------------------
 
@@ -210,9 +217,9 @@ class Questions:
             is_baseline = isinstance(fact, Reconciled) and not desk.view.has_reconciled
             self.lacks_baseline = self.lacks_baseline or is_baseline
             desk.fact(fact, then=((desk.name, m.BaselineKept()),) if is_baseline else ())
-        if preparation.is_to_wait:
-            preparation.is_to_wait = False
-            desk.remind(PATIENCE_US, f"question {PATIENCE}")
+        while preparation.to_wait:
+            question, span_us = preparation.to_wait.pop()
+            desk.remind(span_us, f"question {question}")
         self._ask(questions)
         if preparation.is_done:
             self._prepared(preparation)

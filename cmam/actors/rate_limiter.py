@@ -16,7 +16,7 @@ from cmam.clock import Clock
 from cmam.domain.commands import Command, CommandKind
 from cmam.domain.forecast import Room
 from cmam.openapi import catalogue
-from cmam.openapi.budget import RESERVED, Budget, Item, Lane, Returned, lane_of
+from cmam.openapi.budget import RESERVED, Budget, Item, Returned, lane_of
 from cmam.store.text import iso
 
 PAYLOAD_TYPES = {
@@ -123,7 +123,7 @@ class RateLimitActor(Watched):
         self._number += 1
         return Item(
             name=f"question {self._number}",
-            lane=Lane.IDLE if message.is_idle else Lane.QUERY,
+            lane=message.lane,
             payload_type=payload_type,
             account=message.account,
             data=message,

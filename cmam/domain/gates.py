@@ -106,7 +106,7 @@ def symbol(draft: Draft) -> Reason | Wait | None:
         return Reason.UNMAPPED_SYMBOL
     draft.spec = spec
     if draft.inputs.reading:
-        draft.note("symbol", spec.name, "what it allows is being read anew")
+        draft.note("symbol", spec.name, "what it allows, or what the account is worth, is still being read")
         return Wait.QUOTES
     draft.note("symbol", spec.name, f"follower's symbol {spec.symbol}, by {how}")
     if spec.symbol in draft.view.former_specs:

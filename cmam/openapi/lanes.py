@@ -5,7 +5,8 @@
     CLOSE     reductions of exposure                       yes
     PROTECT   stops and targets, pending amendments        yes
     CANCEL    cancelled pendings                           yes
-    JOIN      accounts to be authorised, fresh tokens      only when another slot is free within 20 ms
+    JOIN      accounts to be authorised, what they hold    only when another slot is free within 20 ms
+              before anything of theirs can be closed
     OPEN      what adds exposure                           only then too
     QUERY     questions, every fifth slot beside opens     only then too; historical ones have their own five a second
     IDLE      questions nobody waits for, one in 100       only then too

@@ -292,8 +292,8 @@ MUTATIONS = (
     Mutation(
         "closes after a cut wait for what is refused",
         "cmam/actors/preparation.py",
-        "        if is_listed or not self._is_first:\n",
-        "        if is_listed:\n",
+        "        return asked if self._is_first else (*asked, *self._put_snapshot())\n",
+        "        return asked\n",
         (AFTER_A_CUT,),
     ),
     Mutation(

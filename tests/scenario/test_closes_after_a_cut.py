@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
 
 import pytest
 
+from cmam import sandbox
 from cmam.domain.events import ChangeDecided, CopyFinished, Wait
 from cmam.domain.reasons import Reason
 from cmam.openapi._pb import OpenApiMessages_pb2 as pb
 from cmam.sandbox.broker import Send
 from cmam.sandbox.switches import Switches
+from cmam.sandbox.world import World
+from cmam.sandbox.world_file import load_world
 from cmam.store.replay import verify
 from tests.scenario.test_liars import tell
 from tests.scenario.test_long_lists import FIRST, long_list
-from tests.whole import ALPHA_TOO, EURUSD, LEADER, SAME_BROKER, Whole
+from tests.whole import ALPHA_TOO, EURUSD, LEADER, PERSON_CONNECTION, SAME_BROKER, Whole
 
 LOT, SOME = 10_000_000, 10_000
-SYMBOLS, SPECS, SPECS_TOLD, TRADER = 2114, 2116, 2117, 2121
+SYMBOLS, SPECS, SPECS_TOLD, TRADER, LOOK, CLOSE = 2114, 2116, 2117, 2121, 2124, 2111
 LATE = FIRST + 300
 
 
@@ -26,13 +31,25 @@ def _holding(whole: Whole) -> int:
     whole.start_ready()
     whole.person.buy(LOT)
     whole.run(5)
-    assert _copies(whole) == [[LOT]] * len(whole.followers)
+    books = [whole.broker.floor.accounts[follower].positions for follower in whole.followers]
+    assert [[held.volume for held in book.values()] for book in books] == [[LOT]] * len(whole.followers)
     (held,) = whole.person.holds(LEADER)
     return held.position
 
 
 def _copies(whole: Whole) -> list[list[int]]:
     return [[held.volume for held in whole.person.holds(follower)] for follower in whole.followers]
+
+
+def _crowded(followers: Sequence[int]) -> World:
+    """The built-in world, with so many accounts more at the leader's broker."""
+    text = (Path(sandbox.__file__).parent / "worlds" / "default.toml").read_text()
+    accounts = "".join(
+        f'[[accounts]]\nctid = {ctid}\nlogin = {ctid - 34_000_000}\nbroker = "Alpha Markets"\nowner = "maria"\n'
+        'currency = "USD"\nbalance = "100000.00"\n\n'
+        for ctid in followers
+    )
+    return load_world(text.replace("[[applications]]", f"{accounts}[[applications]]", 1))
 
 
 def _endings(whole: Whole) -> list[Reason | None]:
@@ -83,6 +100,45 @@ def test_an_open_waits_until_its_symbol_is_read(refused: int, waits: list[Wait |
     assert [one.wait for one in decided] == waits
     assert [one.inputs.reading for one in decided] == [wait is not None for wait in waits]
     assert verify(whole.log.read_all()).is_identical
+
+
+def test_an_open_waits_until_it_is_known_what_the_account_is_worth() -> None:
+    """The balance of before the cut may be wrong by now: nothing is sized by it, and closes wait for nothing."""
+    whole = Whole(seed=2)
+    position = _holding(whole)
+    _refuse(whole, TRADER, account=SAME_BROKER)
+    whole.stepper.network.cut_all()
+    whole.run(6)
+    whole.person.buy(2 * LOT)
+    whole.person.close(position, LOT)
+    whole.run(2)
+    assert _copies(whole) == [[]]
+    whole.broker.clear_fault("error")
+    whole.run(20)
+    assert _copies(whole) == [[2 * LOT]]
+    assert verify(whole.log.read_all()).is_identical
+
+
+def test_of_a_crowd_everybody_is_looked_at_before_anybodys_list_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Fifty requests a second are few where a hundred accounts come back: what is held is asked for first of all."""
+    followers = tuple(range(42_000_000, 42_000_020))
+    whole = Whole(seed=2, followers=followers, world=_crowded(followers))
+    position = _holding(whole)
+    asked: list[int] = []
+    receive = whole.broker.receive
+
+    def listen(connection: int, payload_type: int, *more: Any) -> None:
+        if connection < PERSON_CONNECTION:
+            asked.append(payload_type)
+        receive(connection, payload_type, *more)
+
+    monkeypatch.setattr(whole.broker, "receive", listen)
+    whole.stepper.network.cut_all()
+    whole.person.close(position, LOT)
+    whole.run(20)
+    looks = [place for place, kind in enumerate(asked) if kind == LOOK]
+    assert SPECS not in asked[: looks[len(followers)]]
+    assert asked.count(CLOSE) == len(followers)
 
 
 def test_an_open_that_waited_meets_its_symbol_as_it_is_now() -> None:

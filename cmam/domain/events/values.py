@@ -116,7 +116,7 @@ class Inputs:
     asked for, so that a missing one is missing at the broker. `other_copier` names a foreign copy of the same leader.
     `set_aside` says that the account failed on this change too often: nothing is derived from it.
     `warming` says that one of the two feeds is so new that a missing quote may still come, `reading` that the broker
-    has not told yet, on this line, what the follower's symbol allows.
+    has not told yet, on this line, what the follower's symbol allows or what the follower is worth.
     """
 
     standing: Standing = Standing.RUNNING

@@ -189,7 +189,7 @@ class LimiterMachine(RuleBasedStateMachine):
             )
             lane = Lane.IDLE if is_idle else Lane.QUERY
             self.wanted[name] = Wanted(name, lane, catalogue.type_of(message))
-            found.append(m.Ask(AccountId(account), name, message, "asker", lambda wire: wire, is_idle))
+            found.append(m.Ask(AccountId(account), name, message, "asker", lambda wire: wire, lane))
         self.hear(*found)
         self.time_passes(wait_us)
 
