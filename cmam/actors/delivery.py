@@ -21,6 +21,9 @@ from cmam.openapi.refusals import is_block
 
 log = logging.getLogger(__name__)
 
+EACH = 8 * 1024
+"""What a message weighs beside its bytes: what it costs to be taken, in the bytes that cost as much to keep."""
+
 
 class Delivery:
     """Delivers what arrives on one line, from its first frame to its last. Of the reader's thread alone."""
@@ -37,16 +40,20 @@ class Delivery:
         self._blocks = 0
         self._has_unreadable_spot = False
 
-    def deliver(self, bodies: Iterable[bytes], received_us: int) -> None:
-        """Hand on the bodies of frames that came together at a moment; raises RemoteError where one is none."""
+    def deliver(self, bodies: Iterable[bytes], received_us: int) -> int:
+        """Hand on the bodies of frames that came together at a moment; raises RemoteError where one is none.
+
+        Answers what those weigh that somebody has yet to take.
+        """
         answers: list[tuple[str, int]] = []
-        before = self._blocks
+        before, weight = self._blocks, 0
         for body in bodies:
             envelope = decode(body)
             self._board.hear(self._name, received_us)
             if seems_spot(body) and envelope.payload_type == catalogue.SPOT:
                 self._take_spot(envelope)
                 continue
+            weight += EACH + len(body)
             self._blocks += is_block(envelope)
             if peek_account(envelope) in self._leaders:  # it is read soon enough by itself
                 self._directory.tell(self._name, m.LeaderArrived(self._generation, envelope, received_us))
@@ -56,6 +63,7 @@ class Delivery:
                 answers.append((envelope.client_msg_id, envelope.payload_type))
         if answers:
             self._directory.tell(self._name, m.AnswersSeen(self._generation, tuple(answers), received_us, before))
+        return weight
 
     def _take_spot(self, envelope: Envelope) -> None:
         """Let the board take a quote. One that nobody can read counts as none: it must not cost all accounts the line,

@@ -1,6 +1,7 @@
 """The reader of one connection: a thread that dials, cuts bytes into frames, and has them delivered.
 
-It ends with the connection and says why. What becomes of a frame is told by `delivery.py`.
+It ends with the connection and says why. What becomes of a frame is told by `delivery.py`, how far it may be ahead of
+those who take them by `pace.py`.
 """
 
 from __future__ import annotations
@@ -9,12 +10,14 @@ import logging
 import threading
 from collections.abc import Callable, Set
 from dataclasses import dataclass
+from functools import partial
 from typing import Protocol
 
 from cmam import turns
 from cmam.actors import messages as m
 from cmam.actors.delivery import Delivery
-from cmam.actors.runtime import Directory
+from cmam.actors.pace import Pace
+from cmam.actors.runtime import Directory, Latch
 from cmam.clock import Clock
 from cmam.openapi.errors import CannotConnect, RemoteError
 from cmam.openapi.framing import Deframer, FrameTooLong
@@ -56,7 +59,14 @@ class ThreadReader:
     """Starts a thread for each generation of a connection. Those who lead as it begins are its leaders to its end."""
 
     def __init__(
-        self, dial: Dial, board: QuoteBoard, clock: Clock, directory: Directory, name: str, leaders: Leaders
+        self,
+        dial: Dial,
+        board: QuoteBoard,
+        clock: Clock,
+        directory: Directory,
+        name: str,
+        leaders: Leaders,
+        wait: Callable[[Latch, float], bool] = Latch.wait,
     ) -> None:
         self._dial = dial
         self._board = board
@@ -64,6 +74,7 @@ class ThreadReader:
         self._directory = directory
         self._name = name
         self._leaders = leaders
+        self._wait = wait
 
     def start(self, generation: int) -> None:
         """Dial, and read until the end."""
@@ -87,10 +98,12 @@ class ThreadReader:
     def _read(self, generation: int, wire: Wire) -> str:
         deframer = Deframer()
         delivery = Delivery(generation, self._name, self._leaders(), self._board, self._clock, self._directory)
+        hear = partial(self._board.hear, self._name)
+        pace = Pace(generation, self._name, self._clock, self._directory, hear, self._wait)
         try:
             while data := wire.receive():
                 received_us = self._clock.monotonic()
-                delivery.deliver(deframer.receive_data(data), received_us)
+                pace.told(delivery.deliver(deframer.receive_data(data), received_us))
         except (RemoteError, FrameTooLong) as error:
             return f"the server broke the protocol: {error}"
         except Exception as error:

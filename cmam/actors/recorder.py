@@ -27,6 +27,8 @@ log = logging.getLogger(__name__)
 COMPANY_US = 5_000
 """How long a fact that nobody waits for may wait for company."""
 BATCH_MAX = 500
+"""So many appends at most are one transaction. After a time without a store more may wait; tried all together each time
+they would take the processor from the closes that leave meanwhile."""
 RETRY_FIRST_US = 50_000
 RETRY_LAST_US = 2_000_000
 IDLE_US = 1_000_000
@@ -126,18 +128,18 @@ class RecorderActor(Watched):
 
     def _commit(self) -> None:
         while self._waiting:
+            part = self._waiting[:BATCH_MAX]
             try:
-                self._log.append([pending for append in self._waiting for pending in _pending(append)])
+                self._log.append([pending for append in part for pending in _pending(append)])
             except (StoreUnavailable, StoreBroken) as error:
                 self._store_down(str(error))
                 return
             except RecordRefused as error:
                 self._refuse(error)
                 continue
-            written, self._waiting = self._waiting, []
-            self._is_urgent = False
+            del self._waiting[: len(part)]
             self._store_up()
-            self._hand_on(written)
+            self._hand_on(part)
         self._is_urgent = False
 
     def _hand_on(self, written: list[m.Append]) -> None:

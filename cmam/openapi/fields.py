@@ -16,6 +16,7 @@ from google.protobuf.unknown_fields import UnknownFieldSet
 
 from cmam.domain.quantities import PRICE_SCALE, RELATIVE_SCALE, Distance, Price, Side, price_from_decimal
 from cmam.openapi._pb import OpenApiModelMessages_pb2 as model
+from cmam.openapi.envelope import text
 from cmam.openapi.errors import RemoteError
 
 E = TypeVar("E", bound=Enum)
@@ -28,6 +29,9 @@ MONEY_DIGITS_MAX: Final = 18
 """More digits do not fit into the integer beside them."""
 MOMENT_MS_MAX: Final = 253_402_300_799_000
 """The last second that a calendar can show."""
+
+WORDS_MAX: Final = 1_000
+"""Characters kept of a text: labels have 100 and comments 512 at most (FACTS §4.1), and reports are kept for good."""
 
 SIDES: Final = {model.BUY: Side.BUY, model.SELL: Side.SELL}
 
@@ -89,6 +93,11 @@ def needed(message: Any, field: str, *, least: int = 0) -> int:
 def moment_ms(value: int) -> int:
     """A moment as it is told, kept within what a calendar can show: beyond it nobody could put it on a screen again."""
     return min(max(value, 0), MOMENT_MS_MAX)
+
+
+def words(value: object) -> str:
+    """A text as it is told, of bounded length: a megabyte of comment in every report would fill the disk."""
+    return text(value)[:WORDS_MAX]
 
 
 def money_digits(message: Any) -> int:

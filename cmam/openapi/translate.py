@@ -33,9 +33,8 @@ from cmam.domain.trades import (
 )
 from cmam.openapi._pb import OpenApiMessages_pb2 as messages
 from cmam.openapi._pb import OpenApiModelMessages_pb2 as model
-from cmam.openapi.envelope import text
 from cmam.openapi.errors import RemoteError
-from cmam.openapi.fields import distance, moment_ms, money_digits, needed, optional_price, price, side, word
+from cmam.openapi.fields import distance, moment_ms, money_digits, needed, optional_price, price, side, word, words
 
 DIGITS_MAX: Final = 8
 """The domain's prices have eight decimals."""
@@ -135,8 +134,8 @@ def position(wire: model.ProtoOAPosition) -> Position:
         swap=wire.swap,
         commission=wire.commission,
         used_margin=wire.usedMargin,
-        label=text(trade.label),
-        comment=text(trade.comment),
+        label=words(trade.label),
+        comment=words(trade.comment),
         opened_ms=moment_ms(trade.openTimestamp),
         updated_ms=moment_ms(wire.utcLastUpdateTimestamp),
         closed_ms=moment_ms(trade.closeTimestamp),
@@ -169,9 +168,9 @@ def order(wire: model.ProtoOAOrder) -> Order:
         base_slippage_price=optional_price(wire, "baseSlippagePrice"),
         slippage_points=wire.slippageInPoints if wire.HasField("slippageInPoints") else None,
         position=PositionId(wire.positionId) if wire.positionId else None,
-        client_order_id=text(wire.clientOrderId),
-        label=text(trade.label),
-        comment=text(trade.comment),
+        client_order_id=words(wire.clientOrderId),
+        label=words(trade.label),
+        comment=words(trade.comment),
         closing=wire.closingOrder,
         stop_out=wire.isStopOut,
         opened_ms=moment_ms(trade.openTimestamp),
@@ -221,7 +220,7 @@ def trader(wire: model.ProtoOATrader) -> Trader:
     return Trader(
         account=AccountId(wire.ctidTraderAccountId),
         login=wire.traderLogin,
-        broker=text(wire.brokerName),
+        broker=words(wire.brokerName),
         deposit_asset=wire.depositAssetId,
         account_type=word(wire, "accountType", ACCOUNT_TYPES, AccountType.SPREAD_BETTING, AccountType.HEDGED),
         access=word(wire, "accessRights", ACCESS, AccessRights.NO_TRADING, AccessRights.FULL_ACCESS),
@@ -277,7 +276,7 @@ def symbol_spec(wire: model.ProtoOASymbol, name: SymbolName, assets: Mapping[Ass
         enabled=name.enabled and is_sane,
         trading_mode=word(wire, "tradingMode", TRADING_MODES, TradingMode.CLOSE_ONLY, TradingMode.ENABLED),
         short_selling=wire.enableShortSelling if wire.HasField("enableShortSelling") else True,
-        measurement_units=text(wire.measurementUnits),
+        measurement_units=words(wire.measurementUnits),
         sl_distance=wire.slDistance,
         tp_distance=wire.tpDistance,
         gsl_distance=wire.gslDistance,
@@ -290,7 +289,7 @@ def symbol_spec(wire: model.ProtoOASymbol, name: SymbolName, assets: Mapping[Ass
         min_commission_asset=_least_asset(wire, quote),
         conversion_fee_rate=wire.pnlConversionFeeRate,
         leverage_id=wire.leverageId,
-        schedule_zone=text(wire.scheduleTimeZone) or "UTC",
+        schedule_zone=words(wire.scheduleTimeZone) or "UTC",
         schedule=tuple(Interval(start_s=span.startSecond, end_s=span.endSecond) for span in wire.schedule),
         holidays=tuple(_holiday(day) for day in wire.holiday),
     )
@@ -300,13 +299,13 @@ def _least_asset(wire: model.ProtoOASymbol, quote: AssetName | None) -> str:
     """The currency of a symbol's minimum commission: the one it names, or its quote's where it says so."""
     if wire.minCommissionType == model.QUOTE_CURRENCY:
         return quote.name if quote is not None else ""
-    return text(wire.minCommissionAsset)
+    return words(wire.minCommissionAsset)
 
 
 def _holiday(wire: model.ProtoOAHoliday) -> Holiday:
     return Holiday(
         date_days=wire.holidayDate,
-        zone=text(wire.scheduleTimeZone) or "UTC",
+        zone=words(wire.scheduleTimeZone) or "UTC",
         recurring=wire.isRecurring,
         start_s=wire.startSecond if wire.HasField("startSecond") else None,
         end_s=wire.endSecond if wire.HasField("endSecond") else None,
@@ -318,7 +317,7 @@ def symbol_names(wire: Iterable[model.ProtoOALightSymbol]) -> tuple[SymbolName, 
     found = (
         SymbolName(
             symbol=SymbolId(entry.symbolId),
-            name=text(entry.symbolName),
+            name=words(entry.symbolName),
             enabled=entry.enabled if entry.HasField("enabled") else True,
             base=AssetId(entry.baseAssetId),
             quote=AssetId(entry.quoteAssetId),
@@ -331,7 +330,7 @@ def symbol_names(wire: Iterable[model.ProtoOALightSymbol]) -> tuple[SymbolName, 
 def asset_names(wire: Iterable[model.ProtoOAAsset]) -> tuple[AssetName, ...]:
     """A broker's assets, by id."""
     found = (
-        AssetName(asset=AssetId(a.assetId), name=text(a.name), digits=a.digits if a.HasField("digits") else 2)
+        AssetName(asset=AssetId(a.assetId), name=words(a.name), digits=a.digits if a.HasField("digits") else 2)
         for a in wire
     )
     return tuple(sorted(found, key=lambda entry: entry.asset))
@@ -348,9 +347,9 @@ def execution(wire: messages.ProtoOAExecutionEvent, client_msg_id: str) -> Execu
         position=position(wire.position) if wire.HasField("position") else None,
         deal=deal(wire.deal) if wire.HasField("deal") else None,
         balance=_balance(wire),
-        client_msg_id=client_msg_id,
+        client_msg_id=words(client_msg_id),
         is_server_event=wire.isServerEvent,
-        error_code=text(wire.errorCode),
+        error_code=words(wire.errorCode),
     )
 
 

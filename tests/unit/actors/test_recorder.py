@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 import pytest
 
 from cmam.actors import messages as m
-from cmam.actors.recorder import RecorderActor
+from cmam.actors.recorder import BATCH_MAX, RecorderActor
 from cmam.clock import ManualClock
 from cmam.domain.events import AlertRaised
 from cmam.store.log import Pending
@@ -108,6 +108,28 @@ def test_a_store_that_is_down_is_told_once_and_loses_nothing(bench: Bench) -> No
     bench.log.is_down = False
     bench.take(m.Flush())
     assert bench.of(int) == [1, 2]
+    assert len(bench.of(m.StoreUp)) == 1
+
+
+def test_what_waits_for_long_is_tried_and_written_in_parts(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However much waits for the store, a try costs no more than one part, and each part's requests leave after it."""
+    sizes: list[tuple[int, int]] = []
+    append = bench.log.append
+
+    def watched(batch: Sequence[Pending]) -> int:
+        sizes.append((len(batch), len(bench.of(int))))
+        return append(batch)
+
+    monkeypatch.setattr(bench.log, "append", watched)
+    bench.log.is_down = True
+    count = 2 * BATCH_MAX + 1
+    bench.take(*(_append(version) for version in range(1, count + 1)), m.Flush())
+    assert max(size for size, _ in sizes) <= BATCH_MAX
+    bench.log.is_down = False
+    sizes.clear()
+    bench.take(m.Flush())
+    assert sizes == [(BATCH_MAX, 0), (BATCH_MAX, BATCH_MAX), (1, 2 * BATCH_MAX)]
+    assert bench.of(int) == list(range(1, count + 1))
     assert len(bench.of(m.StoreUp)) == 1
 
 

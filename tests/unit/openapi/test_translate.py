@@ -167,6 +167,22 @@ def test_bytes_that_are_no_text_do_no_harm() -> None:
 # --- orders and deals ---------------------------------------------------------------------------------------------
 
 
+def test_no_text_of_a_report_is_longer_than_is_kept_of_it() -> None:
+    """A megabyte in every field leaves a few kilobytes on record, and what any broker allows stays whole."""
+    long = "x" * 1_000_000
+    event = pb.ProtoOAExecutionEvent(
+        ctidTraderAccountId=1,
+        executionType=model.ORDER_FILLED,
+        order=an_order(tradeData=trade(label=long, comment=long), clientOrderId=long),
+        position=a_position(tradeData=trade(label="l" * 100, comment="c" * 512)),
+        errorCode=long,
+    )
+    fact = translate.execution(event, long)
+    assert len(repr(fact)) < 10_000
+    assert fact.position is not None
+    assert (len(fact.position.label), len(fact.position.comment)) == (100, 512)
+
+
 def test_an_order() -> None:
     """A resting limit order with its own id in it."""
     found = translate.order(an_order(positionId=7, expirationTimestamp=5, relativeStopLoss=250))
