@@ -22,7 +22,7 @@ from cmam.domain.ids import (
     SourceKey,
     SymbolId,
 )
-from cmam.domain.quantities import Price, Side, Volume
+from cmam.domain.quantities import Distance, Price, Side, Volume
 from cmam.domain.reasons import Reason
 from cmam.domain.replacing import quickly_made
 
@@ -175,6 +175,8 @@ class Copy:
     """The leader's stop and target as they were told last."""
     levels_until_us: int = 0
     """Until when the broker may still be setting the levels that an order of ours carried, after each of its fills."""
+    carried: tuple[Distance | None, Distance | None] | None = None
+    """How far from its fill the stop and target lie that the last open carried."""
 
     @property
     def key(self) -> CopyKey:

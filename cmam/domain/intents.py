@@ -298,6 +298,7 @@ def _asked_for(copy: Copy, event: IntentRecorded) -> dict[str, Any]:
             return {
                 "part_seq": event.seq,
                 "part": max(event.part, 1),
+                "carried": (command.relative_stop, command.relative_target),
                 "awaits_protection": command.relative_stop is not None or command.relative_target is not None,
                 "state": CopyState.OPENING,
                 "side": command.side,

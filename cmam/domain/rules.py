@@ -125,5 +125,9 @@ that comes to light after it is taken for the broker's, and his are set."""
 STANDS_AGAIN = 3
 """What is told of a position that was emptied and stands again, all within a millisecond, is believed."""
 
-RULES = 3
+CARRIED_LEVELS = 4
+"""What an open carried to the broker is what its request carried, however far from its leader's price it filled, and
+wherever he has moved his levels since."""
+
+RULES = 4
 """The newest."""

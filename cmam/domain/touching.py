@@ -15,6 +15,7 @@ from cmam.domain.levels import wanted_levels
 from cmam.domain.needs import as_shown, shows
 from cmam.domain.quantities import Price
 from cmam.domain.rules import (
+    CARRIED_LEVELS,
     MOVED_SINCE,
     NETS_ARE_PINNED,
     ORDERS_TOUCHED,
@@ -195,14 +196,18 @@ def _is_elses(view: AccountView, copy: Copy, touched: CopyTouched) -> bool:
     spec, terms, paid = view.specs.get(copy.symbol), copy.goal.terms, copy.open_price
     if spec is None or paid is None or not touched.after or touched.what == "trailing":
         return False  # one that is missing may not be set yet
-    if terms is None and copy.goal.is_exact and copy.applied is None and view.rules >= MOVED_SINCE:
+    carried = None if terms is None else (terms.relative_stop, terms.relative_target)
+    if carried is None and view.rules >= CARRIED_LEVELS:
+        carried = copy.carried
+    if carried is None and copy.goal.is_exact and copy.applied is None and view.rules >= MOVED_SINCE:
         return False
-    carried = wanted_levels(spec, copy.side, copy.goal, paid)
-    ours = carried.stop if touched.what == "stop" else carried.target
-    if terms is not None:
-        distance = terms.relative_stop if touched.what == "stop" else terms.relative_target
+    if carried is not None:
+        distance = carried[0] if touched.what == "stop" else carried[1]
         sign = -copy.side.sign if touched.what == "stop" else copy.side.sign
         ours = None if distance is None else Price(paid + sign * distance)
+    else:
+        wanted = wanted_levels(spec, copy.side, copy.goal, paid)
+        ours = wanted.stop if touched.what == "stop" else wanted.target
     return ours is None or abs(touched.after - ours) > NEAR_TICKS * spec.tick
 
 

@@ -91,6 +91,37 @@ def test_what_an_open_carried_is_nobodys_pin_where_the_leader_has_moved_his_stop
     assert (pair.copy.pinned_stop, pair.commands[-1].stop) == (None, price("1.09"))
 
 
+@pytest.mark.parametrize("by_hand", [None, "1.098"])
+def test_what_a_second_attempt_carried_is_told_by_its_request_and_not_by_the_leaders_price(by_hand: str | None) -> None:
+    """`levels=price`, his stop at 1.095: the second attempt fills 20 pips higher, and so does its stop stand.
+
+    The line is cut between fill and levels. What the look shows there is ours and is set to 1.095; another is a
+    person's, also where the leader has moved his meanwhile.
+    """
+    pair = Pair({"levels": "price"})
+    pair.opens(stop=price("1.095"))
+    (lost,) = pair.lose()
+    pair.fact(IntentOverdue(intent=lost.intent, why="the connection was lost"))
+    pair.now_us += 11_000_000
+    pair.fact(pair.reconciled(looked_up=True))
+    (again,) = pair.waiting
+    assert (again.attempt, again.command) == (2, lost.command)
+    accepted, filled, _ = pair.events_of(again, at="1.102")
+    pair.lose()
+    if by_hand is not None:
+        pair.protects(stop="1.096")
+    pair.hears([accepted, filled, HealthChanged(health=Health.DOWN)])
+    pair.passes(30_000_000)
+    (held,) = pair.held.values()
+    assert held.stop == price("1.09699")
+    if by_hand is not None:
+        pair.held[held.position] = replace(held, stop=price(by_hand), updated_ms=pair.now_us // 1_000)
+    pair.hears([pair.reconciled(), HealthChanged(health=Health.RECONCILED)])
+    pair.answer()
+    pinned = None if by_hand is None else price(by_hand)
+    assert (pair.copy.pinned_stop, levels(pair)[0]) == (pinned, pinned or price("1.095"))
+
+
 def test_a_stop_that_the_broker_sets_back_with_the_rest_of_an_order_is_set_again() -> None:
     """Half of our limit fills with 1.085, his stop goes to 1.089 and so does ours; the rest sets it to 1.085 again."""
     pair = Pair()
