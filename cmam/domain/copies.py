@@ -109,7 +109,8 @@ class Copy:
     `amended_to` what the broker confirmed last, `replacing` an order that is cancelled to be placed anew, `trouble`
     what the broker last refused, `ending` why we are closing it. A `share` is a part of a netted position. `again_us`
     is when an add that was refused may go out again, `part_seq` and `part` the number of the last open or add and how
-    many requests have asked for it so far.
+    many requests have asked for it so far. `close_at_us` is when a close that was refused may go out again, and
+    `close_refusals` how often it was; what else was refused waits until `retry_at_us`.
     """
 
     link: LinkId
@@ -139,6 +140,8 @@ class Copy:
     awaits_protection: bool = False
     refusals: int = 0
     retry_at_us: int = 0
+    close_refusals: int = 0
+    close_at_us: int = 0
     not_after_us: int = 0
     settings_version: int = 0
     change: Change | None = None

@@ -112,12 +112,13 @@ def wake_copy(view: AccountView, event: CopyOverdue) -> AccountView:
             goal = replace(copy.goal, terms=None)
             if event.what != "hours" or copy.position is None:
                 goal = replace(goal, target_numerator=0, target_denominator=1)
-            return put(view, replace(copy, goal=goal, ending=copy.ending or reason, wait=None, retry_at_us=0))
+            copy = replace(copy, goal=goal, ending=copy.ending or reason, wait=None, retry_at_us=0, close_at_us=0)
+            return put(view, copy)
         case "ahead":
             copy = replace(copy, ahead_since_us=0)
             if not copy.leader_filled:
                 goal = replace(copy.goal, target_numerator=0, target_denominator=1, terms=None)
-                copy = replace(copy, goal=goal, ending=copy.ending or Reason.AHEAD, retry_at_us=0)
+                copy = replace(copy, goal=goal, ending=copy.ending or Reason.AHEAD, retry_at_us=0, close_at_us=0)
             return put(view, copy)
         case "wait":
             if copy.position is not None:
@@ -125,6 +126,8 @@ def wake_copy(view: AccountView, event: CopyOverdue) -> AccountView:
             elif copy.wait is Wait.QUOTES:
                 copy = replace(copy, ending=copy.ending or Reason.STALE_INPUT)
             return put(view, replace(copy, wait=None))
+        case "close":
+            return put(view, replace(copy, close_at_us=0))
         case _:
             trailed_us = max(copy.trailed_us, copy.retry_at_us)
             return put(view, replace(copy, awaits_protection=False, retry_at_us=0, trailed_us=trailed_us))

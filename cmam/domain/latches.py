@@ -229,7 +229,8 @@ def close_copies(view: AccountView, links: tuple[LinkId, ...], reason: Reason) -
     for key, copy in view.copies.items():
         if copy.link in links:
             goal = replace(copy.goal, target_numerator=0, target_denominator=1, terms=None)
-            copies[key] = replace(copy, goal=goal, wait=None, ending=copy.ending or reason, retry_at_us=0)
+            ending = copy.ending or reason
+            copies[key] = replace(copy, goal=goal, wait=None, ending=ending, retry_at_us=0, close_at_us=0)
     return replace(view, copies=copies)
 
 

@@ -16,7 +16,7 @@ from cmam.domain.events import Health, Terms
 from cmam.domain.levels import is_off, tighter, wanted_levels
 from cmam.domain.quantities import Distance, Price, Side, Volume, ceil_to
 from cmam.domain.replacing import replace
-from cmam.domain.rules import ONE_SHARE_TARGETS, PARTS_FILL_ON
+from cmam.domain.rules import CLOSES_APART, ONE_SHARE_TARGETS, PARTS_FILL_ON
 from cmam.domain.shares import is_untold, pooled_excess, shares_of
 from cmam.domain.symbols import SymbolSpec
 from cmam.domain.trades import Order, OrderType, Position, TimeInForce
@@ -26,22 +26,27 @@ OPENING_KINDS = frozenset({CommandKind.OPEN, CommandKind.ADD, CommandKind.PLACE}
 
 
 def needed(view: AccountView, key: CopyKey, now_us: int) -> Iterator[Command]:
-    """What to ask of the broker for one copy now."""
+    """What to ask of the broker for one copy now; what it has refused waits, a close for itself."""
     copy = view.copies.get(key)
-    if copy is None or view.health is not Health.RECONCILED or now_us < copy.retry_at_us:
+    if copy is None or view.health is not Health.RECONCILED:
+        return
+    is_held = now_us < copy.retry_at_us
+    if is_held and view.rules < CLOSES_APART:
         return
     under_way = {intent.command.kind for intent in view.intents_of(key)}
-    yield from _of_order(view, copy, under_way)
+    if not is_held:
+        yield from _of_order(view, copy, under_way)
+    may_close = now_us >= copy.close_at_us
     position = view.positions.get(copy.position) if copy.position is not None else None
     if position is None:
-        if copy.share and copy.position is not None and not under_way:
+        if copy.share and copy.position is not None and not under_way and may_close:
             yield from _out_of_flat(view, copy)
         return
     reduction = _reduction(view, copy, position)
-    is_asked = CommandKind.CLOSE in under_way or _is_given_up(view, copy)
+    is_asked = CommandKind.CLOSE in under_way or _is_given_up(view, copy) or not may_close
     if reduction is not None and not is_asked and not _is_busy(view, copy, position):
         yield reduction
-    if reduction is None or not reduction.whole:
+    if not is_held and (reduction is None or not reduction.whole):
         amendment = _amendment(view, copy, position)
         if amendment is not None and CommandKind.AMEND_PROTECTION not in under_way and not _is_opening(view, key):
             yield amendment

@@ -129,5 +129,8 @@ CARRIED_LEVELS = 4
 """What an open carried to the broker is what its request carried, however far from its leader's price it filled, and
 wherever he has moved his levels since."""
 
+CLOSES_APART = 4
+"""A refused close has a delay of its own: no level of the leader's ends it, and no refused level holds a close up."""
+
 RULES = 4
 """The newest."""

@@ -70,6 +70,8 @@ def _moments(view: AccountView, copy: Copy) -> Iterator[tuple[str, int]]:
         yield "retry", copy.retry_at_us
     elif copy.awaits_protection and copy.opened_us and view.health is Health.RECONCILED:
         yield "levels", max(copy.opened_us + PROTECTION_US, copy.levels_until_us)
+    if copy.close_at_us:
+        yield "close", copy.close_at_us
     is_resting = copy.order is not None and not copy.ended_order
     if copy.leader_filled and is_resting and not copy.grace_over:
         yield "grace", copy.filled_us + copy.goal.grace_us

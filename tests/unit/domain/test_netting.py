@@ -158,6 +158,28 @@ def test_shares_of_both_sides_net_out() -> None:
     assert (pair.net, pair.view.copies) == (0, {})
 
 
+def test_a_share_that_may_not_leave_against_its_net_is_told_to_a_person() -> None:
+    """Buy 1.0 and sell 0.4; the sell ends, and 0.4 may not be bought: an alert at once, asked again after 1 and 2 s."""
+    pair = netted()
+    for number, volume, side in ((1, LOT, Side.BUY), (2, 4_000_000, Side.SELL)):
+        pair.opens_at(number, volume, side)
+        pair.answer()
+        pair.passes(1_000)
+    pair.ends(2, 4_000_000)
+    for wait_us in (1_000_000, 2_000_000):
+        asked = len(pair.sent)
+        pair.refuse("NOT_ENOUGH_MONEY")
+        pair.passes(wait_us - 1)
+        (text,) = pair.view.alerts.values()
+        assert text.startswith("The broker refuses to close the copy of EURUSD p2: NOT_ENOUGH_MONEY")
+        assert len(pair.sent) == asked
+        pair.passes(1)
+        assert pair.waiting[-1].command.volume == 4_000_000
+    pair.answer()
+    pair.passes(1)
+    assert (pair.net, dict(pair.view.alerts)) == (LOT, {})
+
+
 def test_a_share_that_turns_the_net_and_its_close() -> None:
     """Buy 0.4, sell 1.0: net 0.6 short; the buy ends: 0.4 more are sold; the sell ends: flat."""
     pair = netted()
