@@ -59,9 +59,12 @@ def sized(draft: Draft) -> Reason | Wait | None:
     )
     draft.working.extend(sized.working)
     draft.volume, draft.whole = sized.volume, sized.whole
-    if sized.reason is None and draft.add_volume is not None and not is_by_risk:
+    reason = sized.reason
+    if reason is None and draft.by_hand < 1:
+        reason = _shrink_whole(draft, draft.by_hand, "what a person has left of the order that rested")
+    if reason is None and draft.add_volume is not None and not is_by_risk:
         return _shrink(draft)
-    return sized.reason
+    return reason
 
 
 ON_ITS_OWN = (VolumeMode.FIXED, VolumeMode.FIXED_LEVERAGE, VolumeMode.RISK_PERCENT)
@@ -102,19 +105,19 @@ def _shrink(draft: Draft) -> Reason | None:
     """A widened stop: the money at risk may not grow."""
     assert draft.add_volume is not None
     if draft.view.rules >= WIDENED_WHOLE:
-        return _shrink_whole(draft, draft.add_volume)
+        return _shrink_whole(draft, draft.add_volume, "so that the money at risk does not grow")
     volume = draft.symbol.floor_volume(int(draft.volume * draft.add_volume))
     draft.note("shrunk", units_text(volume), "so that the money at risk does not grow")
     draft.volume = draft.whole = volume
     return Reason.BELOW_MINIMUM if volume < draft.symbol.min_volume else None
 
 
-def _shrink_whole(draft: Draft, times: Fraction) -> Reason | None:
+def _shrink_whole(draft: Draft, times: Fraction, why: str) -> Reason | None:
     spec = draft.symbol
     least, most = bounds(spec, draft.policy)
     draft.whole = spec.floor_volume(floor_fraction(draft.whole * times))
     draft.volume = min(draft.whole, most)
-    draft.note("shrunk", units_text(draft.whole), "so that the money at risk does not grow")
+    draft.note("shrunk", units_text(draft.whole), why)
     if draft.whole >= least:
         return None
     draft.note("minimum", units_text(least), f"{spec.name} and volume.min allow no less")

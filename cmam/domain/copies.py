@@ -109,7 +109,8 @@ class Copy:
     `amended_to` what the broker confirmed last, `replacing` an order that is cancelled to be placed anew, `trouble`
     what the broker last refused, `ending` why we are closing it. A `share` is a part of a netted position. `again_us`
     is when an add that was refused may go out again, `part_seq` and `part` the number of the last open or add and how
-    many requests have asked for it so far. `close_at_us` is when a close that was refused may go out again, and
+    many requests have asked for it so far. `by_hand` is the fraction of its resting order that people have made
+    of it. `close_at_us` is when a close that was refused may go out again, and
     `close_refusals` how often it was; what else was refused waits until `retry_at_us`.
     """
 
@@ -170,6 +171,7 @@ class Copy:
     reopened: bool = False
     ending: Reason | None = None
     trailed_us: int = 0
+    by_hand: tuple[int, int] = (1, 1)
     share: bool = False
     again_us: int = 0
     part_seq: int = 0

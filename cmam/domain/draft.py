@@ -40,6 +40,7 @@ class Draft:
     is_pending: bool = False
     stop_wait_over: bool = False
     add_volume: Fraction | None = None
+    by_hand: Fraction = Fraction(1)
     spec: SymbolSpec | None = None
     volume: Volume = Volume(0)
     whole: Volume = Volume(0)

@@ -182,7 +182,8 @@ def _with_order(view: AccountView, copy: Copy, event: CopyTouched) -> Copy:
         whole=Volume(max(0, goal.whole + event.after - event.before)),
         terms=shown,
     )
-    copy = replace(copy, goal=goal, amended_to=shown)
+    left = Fraction(*copy.by_hand) * Fraction(event.after, event.before)
+    copy = replace(copy, goal=goal, amended_to=shown, by_hand=(left.numerator, left.denominator))
     price, sign = shown.limit_price if shown.limit_price is not None else shown.stop_price, copy.side.sign
     if price is None or not goal.pins:
         return copy

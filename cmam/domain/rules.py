@@ -132,5 +132,8 @@ wherever he has moved his levels since."""
 CLOSES_APART = 4
 """A refused close has a delay of its own: no level of the leader's ends it, and no refused level holds a close up."""
 
+PEOPLE_SHRINK = 4
+"""What a person has taken off a copied order that rests is not made up where it goes to market instead."""
+
 RULES = 4
 """The newest."""
