@@ -180,6 +180,8 @@ class Copy:
     """The leader's stop and target as they were told last."""
     levels_until_us: int = 0
     """Until when the broker may still be setting the levels that an order of ours carried, after each of its fills."""
+    own_shift: Distance | None = None
+    """The shift that it had before its link copied levels by price."""
     carried: tuple[Distance | None, Distance | None] | None = None
     """How far from its fill the stop and target lie that the last open carried."""
 

@@ -23,7 +23,7 @@ from cmam.domain.quantities import Distance, Price, Volume
 from cmam.domain.reasons import Reason, Verdict
 from cmam.domain.reductions import decide_closed, decide_reduced
 from cmam.domain.replacing import replace
-from cmam.domain.rules import CLOSE_ONLY_KEEPS, OWN_TRAILING, WHOLE_ACCOUNT
+from cmam.domain.rules import CLOSE_ONLY_KEEPS, OWN_TRAILING, SHIFTS_RETURN, WHOLE_ACCOUNT
 from cmam.domain.symbols import SymbolSpec
 from cmam.domain.view import AccountView, resolve
 
@@ -133,6 +133,8 @@ def _decide_protected(draft: Draft, copy: Copy) -> Decision:
         goal = replace(goal, stop_set=_is_set(draft, copy))
     if policy.levels is LevelsMode.PRICE:
         goal = replace(goal, shift=Distance(0))
+    elif not goal.shift and copy.own_shift is not None and view.rules >= SHIFTS_RETURN:
+        goal = replace(goal, shift=copy.own_shift)
     goal = _stopped_trailing(draft, copy, goal)
     if replace(goal, is_exact=copy.goal.is_exact) == copy.goal:
         return Decision(verdict=Verdict.NONE, reason=Reason.ALREADY_THERE)

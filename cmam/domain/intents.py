@@ -85,6 +85,8 @@ def take_decision(view: AccountView, event: ChangeDecided, at_us: int) -> Accoun
     copy = replace(_unpinned(view, known, event.goal), goal=event.goal, refusals=0, retry_at_us=0, change=known.change)
     if change.kind not in TELLING_TERMS or not copy.trouble.startswith(OF_CLOSES) or view.rules < CLOSES_APART:
         copy = replace(copy, close_refusals=0, close_at_us=0, trouble="")
+    if known.goal.shift and event.goal.shift == 0:
+        copy = replace(copy, own_shift=known.goal.shift)
     if change.kind in TELLING_LEVELS:
         copy = replace(copy, told_levels=told_levels(change))
     match change.kind:

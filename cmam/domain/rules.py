@@ -135,5 +135,14 @@ CLOSES_APART = 4
 PEOPLE_SHRINK = 4
 """What a person has taken off a copied order that rests is not made up where it goes to market instead."""
 
+CAPS_COUNT_ALL = 4
+"""Caps on positions and lots count what people let rest on the account too."""
+
+GROWN_ORDERS = 4
+"""A resting order that grows is counted once, as large as it is to be, from the moment it is asked for."""
+
+SHIFTS_RETURN = 4
+"""A copy whose link copies levels by price for a while has its own shift again afterwards."""
+
 RULES = 4
 """The newest."""
