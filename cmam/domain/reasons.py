@@ -330,7 +330,7 @@ REASONS: Mapping[Reason, ReasonRow] = {
     ),
     Reason.MAX_LOTS: ReasonRow(
         "The follower would hold more lots than it may, or a copy grow beyond `volume.max`.",
-        "`max_lots_open`, `max_lots_symbol`: lots open, resting and in flight, a person's too; `volume.max`: its target.",
+        "`max_lots_open`, `max_lots_symbol`: lots open, resting, in flight, a person's too; `volume.max`: the target.",
         "A larger cap.",
     ),
     Reason.MARGIN: ReasonRow(

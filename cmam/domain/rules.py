@@ -144,5 +144,8 @@ GROWN_ORDERS = 4
 SHIFTS_RETURN = 4
 """A copy whose link copies levels by price for a while has its own shift again afterwards."""
 
+TURNED_TRAILING = 4
+"""The target of a reversed copy follows the leader's trailing stop, for which it stands."""
+
 RULES = 4
 """The newest."""

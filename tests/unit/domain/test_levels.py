@@ -295,6 +295,24 @@ def test_reversed_the_levels_change_places() -> None:
     assert (pair.commands[-1].stop, pair.commands[-1].target) == (price("1.11999"), price("1.09599"))
 
 
+@pytest.mark.parametrize("copy_trailing", ["on", "off"])
+def test_reversed_the_target_follows_his_trailing_stop(copy_trailing: str) -> None:
+    """He buys with a trailing stop: our sell's target comes nearer with it, from a pip on and once a second."""
+    pair = opened("1.10000", {"reverse": "on", "copy_trailing": copy_trailing}, stop=price("1.095"),
+                  target=price("1.11"), trailing=True)  # fmt: skip
+    assert shown(pair) == (price("1.11"), price("1.095"), False)
+    said = [
+        pair.protects(stop=stop, target="1.11", trailing=True, trailed=True)
+        for stop in ("1.09505", "1.0952", "1.0960", "1.0950")
+    ]
+    assert [one.reason for one in said] == [Reason.TRAILING_STEP, None, None, Reason.TRAILING_STEP]
+    pair.answer()
+    assert shown(pair)[1] == price("1.0952")
+    pair.passes(1_000_000)
+    pair.answer()
+    assert shown(pair) == (price("1.11"), price("1.096"), False)
+
+
 def test_a_level_on_the_wrong_side_is_skipped() -> None:
     """A buy's stop above its entry protects nothing."""
     assert Pair().opens(stop=price("1.11")).reason is Reason.LEVEL_WRONG_SIDE
