@@ -25,7 +25,14 @@ from cmam.domain.levels import leader_levels, tighter, wanted_levels
 from cmam.domain.quantities import Price, Volume
 from cmam.domain.reasons import Reason, Verdict
 from cmam.domain.replacing import copied, replace, without
-from cmam.domain.rules import AMENDED_BEFORE_PLACED, CLOSES_APART, OWN_LEVELS, OWN_TRAILING, SIDES_ARE_KEPT
+from cmam.domain.rules import (
+    AMENDED_BEFORE_PLACED,
+    CLOSES_APART,
+    OWN_LEVELS,
+    OWN_TRAILING,
+    REFUSED_OPENS,
+    SIDES_ARE_KEPT,
+)
 from cmam.domain.sessions import is_open, next_open
 from cmam.domain.shares import rejoined
 from cmam.domain.view import AccountView, put, resolve
@@ -364,9 +371,11 @@ def settle(view: AccountView, event: IntentSettled, at_us: int) -> AccountView:
     if intent is None:
         return view
     view = replace(view, intents=without(view.intents, event.intent))
-    if intent.command.kind in (CommandKind.OPEN, CommandKind.ADD):
-        view = _count_refusals(view, intent, event.outcome)
     copy = view.copies.get(intent.key)
+    is_given_up = copy is not None and copy.share and intent.command.side is not copy.side
+    is_open = intent.command.kind in (CommandKind.OPEN, CommandKind.ADD)
+    if is_open and not (is_given_up and view.rules >= REFUSED_OPENS):
+        view = _count_refusals(view, intent, event.outcome)
     if copy is None:
         return view
     if intent.command.kind.adds_risk:

@@ -147,5 +147,12 @@ SHIFTS_RETURN = 4
 TURNED_TRAILING = 4
 """The target of a reversed copy follows the leader's trailing stop, for which it stands."""
 
+STOP_OUTS_LATCH = 4
+"""A stop-out locks its link wherever it comes to light, on a net too and where it took a whole copy out of sight; what
+rests for the link ends with it."""
+
+REFUSED_OPENS = 4
+"""What a share may not give up against its net counts as no refused open."""
+
 RULES = 4
 """The newest."""

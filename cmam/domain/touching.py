@@ -23,6 +23,7 @@ from cmam.domain.rules import (
     OWN_REQUESTS,
     PARTS_REST,
     PEOPLE_TRAIL,
+    STOP_OUTS_LATCH,
 )
 from cmam.domain.shares import losses
 from cmam.domain.trades import ExecutionKind, Order, OrderStatus, OrderType
@@ -36,6 +37,8 @@ def touches(before: AccountView, after: AccountView, fact: Event) -> Iterator[Ev
     """The events that say what somebody else did to copies in this fact."""
     match fact:
         case ExecutionSeen():
+            if before.rules >= STOP_OUTS_LATCH and after.is_netted():
+                yield from _stop_outs_of_nets(before, after, fact)
             key = copy_of(after, fact) or copy_of(before, fact)
             was, now = (before.copies.get(key), after.copies.get(key)) if key is not None else (None, None)
             if was is not None and now is not None:
@@ -45,6 +48,8 @@ def touches(before: AccountView, after: AccountView, fact: Event) -> Iterator[Ev
         case Reconciled():
             for key, now in after.copies.items():
                 was = before.copies.get(key)
+                if was is not None and before.rules >= STOP_OUTS_LATCH and _is_stopped_out(before, was, fact):
+                    yield StopOutSeen(link=now.link, source=now.source)
                 if was is not None:
                     yield from _by_reconcile(before, after, was, now, fact)
             yield from _levels_of_nets(before, after)
@@ -77,6 +82,31 @@ def _by_execution(
     is_brokers_own = before.rules >= OWN_LEVELS and _is_brokers_own(fact, was, after.at_us)
     if fact.deal is None and not was.awaits_protection and not is_brokers_own:
         yield from _levels(before, after, was, now)
+
+
+def _stop_outs_of_nets(before: AccountView, after: AccountView, fact: ExecutionSeen) -> Iterator[StopOutSeen]:
+    """The broker took some of a net for want of margin: that is the end of adds to all shares on its side."""
+    held = before.positions.get(fact.deal.position) if fact.deal is not None else None
+    if held is None or fact.order is None or not fact.order.stop_out:
+        return
+    left = after.positions.get(held.position)
+    if left is not None and left.side is held.side and left.volume >= held.volume:
+        return  # told before
+    for share in before.copies.values():
+        if share.share and share.position == held.position and share.side is held.side and share.volume > 0:
+            yield StopOutSeen(link=share.link, source=share.source)
+
+
+def _is_stopped_out(before: AccountView, was: Copy, fact: Reconciled) -> bool:
+    """Whether the broker took some or all of a copy out of sight for want of margin."""
+    held = before.positions.get(was.position) if was.position is not None else None
+    if held is None or held.side is not was.side or not was.volume:
+        return False
+    stopped = {order.order for order in fact.past_orders if order.stop_out}
+    return any(
+        deal.position == held.position and deal.order in stopped and deal.deal not in before.deals
+        for deal in fact.deals
+    )
 
 
 def _is_brokers_own(fact: ExecutionSeen, was: Copy, at_us: int) -> bool:
@@ -179,7 +209,9 @@ def _by_reconcile(before: AccountView, after: AccountView, was: Copy, now: Copy,
     if was.position is None or was.position != now.position or now.share or now.position not in after.positions:
         return
     stopped = {order.order for order in fact.past_orders if order.stop_out}
-    if any(deal.position == now.position and deal.order in stopped for deal in fact.deals):
+    if before.rules < STOP_OUTS_LATCH and any(
+        deal.position == now.position and deal.order in stopped for deal in fact.deals
+    ):
         yield StopOutSeen(link=now.link, source=now.source)
     is_filling = now.order is not None and (now.order in after.orders or was.order in before.orders)
     if now.volume != was.volume and not is_filling and not _explained(before, was, now):

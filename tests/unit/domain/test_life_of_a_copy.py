@@ -14,6 +14,7 @@ from cmam.domain.events import (
     AlertRaised,
     CopyTouched,
     ExecutionSeen,
+    GuardRearmed,
     Health,
     HealthChanged,
     IntentOverdue,
@@ -584,6 +585,39 @@ def test_a_level_or_a_stop_out_ends_a_copy_with_its_own_word() -> None:
     source = position_source(PositionId(501))
     assert out.tell(out.change(source=source, position=PositionId(501))).reason is Reason.GUARD
     assert hit.tell(hit.change(source=source, position=PositionId(501))).verdict is Verdict.COPY
+
+
+def test_a_stop_out_that_took_the_whole_copy_out_of_sight_locks_its_link_once() -> None:
+    """The look shows the copy gone, and its history why: nothing opens, until it is re-armed; then the next look, which
+    finds the same deals, locks nothing."""
+    pair = opened()
+    (number,) = pair.held
+    pair.fact(HealthChanged(health=Health.DOWN))
+    events = pair.close(number, LOT, stop_out=True)
+    fill = next(event for event in events if isinstance(event, ExecutionSeen) and event.deal is not None)
+    assert fill.order is not None
+    assert fill.deal is not None
+    look = replace(pair.reconciled(past_orders=(fill.order,)), deals=(fill.deal,))
+    pair.fact(look)
+    pair.fact(HealthChanged(health=Health.RECONCILED))
+    assert pair.copy.reason is Reason.CLOSED_BY_STOP_OUT
+    assert pair.opens(source=position_source(PositionId(501))).reason is Reason.GUARD
+    pair.fact(GuardRearmed(link=LINK, guard=""))
+    pair.fact(look)
+    assert pair.opens(source=position_source(PositionId(502))).verdict is Verdict.COPY
+
+
+def test_what_rests_ends_with_a_stop_out() -> None:
+    """Its order could fill where margin is short: it is cancelled at once, and the leader's fill opens nothing."""
+    pair = opened()
+    pair.order()
+    pair.answer()
+    (number,) = pair.held
+    pair.hears(pair.close(number, LOT // 2, stop_out=True))
+    assert pair.commands[-1].kind is CommandKind.CANCEL
+    pair.answer()
+    assert (pair.resting, pair.view.copies[LINK, position_source(PositionId(500))].volume) == ({}, LOT // 2)
+    assert pair.order_fills(position=PositionId(501), source=position_source(PositionId(501))).reason is Reason.GUARD
 
 
 def test_a_smart_stop_out_of_a_part_is_never_added_to_again() -> None:
