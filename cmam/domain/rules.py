@@ -154,5 +154,8 @@ rests for the link ends with it."""
 REFUSED_OPENS = 4
 """What a share may not give up against its net counts as no refused open."""
 
+NETS_IN_DOUBT = 4
+"""While a copied order may have filled into a net unseen, the net's levels may be those that it carried."""
+
 RULES = 4
 """The newest."""

@@ -18,6 +18,7 @@ from cmam.domain.rules import (
     CARRIED_LEVELS,
     MOVED_SINCE,
     NETS_ARE_PINNED,
+    NETS_IN_DOUBT,
     ORDERS_TOUCHED,
     OWN_LEVELS,
     OWN_REQUESTS,
@@ -251,6 +252,8 @@ def _levels_of_nets(before: AccountView, after: AccountView) -> Iterator[CopyTou
     if before.rules < NETS_ARE_PINNED or not after.is_netted():
         return
     busy = {intent.command.symbol for intent in before.intents.values()}
+    if before.rules >= NETS_IN_DOUBT:
+        busy |= {copy.symbol for copy in after.copies.values() if copy.share and copy.doubt}
     for number, now in after.positions.items():
         was = before.positions.get(number)
         shares = [share for share in after.copies.values() if share.share and share.position == number]

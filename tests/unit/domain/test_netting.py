@@ -391,6 +391,34 @@ def test_a_persons_stop_on_a_net_is_pinned_until_the_leader_sets_a_tighter_one()
         assert (pair.held[number].stop, pair.held[number].target) == (price(shown), price("1.13001"))
 
 
+def test_a_net_whose_stop_came_with_an_order_that_filled_unseen_was_touched_by_nobody() -> None:
+    """A resting order fills into the net of a share out of sight, and the broker sets the stop that it carried.
+
+    The first look shows that, and not yet what became of the order; the next tells, and sets the farthest.
+    """
+    pair = Pair(view=a_view(kind=AccountType.NETTED))
+    pair.opens(stop=price("1.09"))
+    pair.answer()
+    pair.order(relative_stop=price("0.001"), stop=price("1.089"))
+    pair.answer()
+    (number,), (resting,) = pair.held, pair.resting
+    pair.passes(5_000_000)
+    pair.fact(HealthChanged(health=Health.DOWN))
+    pair.passes(5_000_000)
+    order = pair.resting.pop(resting)
+    done = replace(order, status=OrderStatus.FILLED, executed_volume=Volume(LOT), execution_price=price("1.09"),
+                   position=number)  # fmt: skip
+    volume = Volume(pair.held[number].volume + LOT)
+    moved = replace(pair.held[number], volume=volume, stop=price("1.094"), updated_ms=pair.now_us // 1_000)
+    pair.held[number] = moved
+    pair.hears([pair.reconciled(), HealthChanged(health=Health.RECONCILED)])
+    pair.fact(pair.reconciled(looked_up=True, past_orders=(done,)))
+    assert not [event for event, _ in pair.said if isinstance(event, CopyTouched)]
+    pair.passes(2_000_000)
+    pair.answer()
+    assert pair.held[number].stop == price("1.089")
+
+
 def test_a_persons_stop_that_came_while_nobody_looked_is_pinned_on_every_share() -> None:
     """Two shares of one net, a cut line, his stop: the reconcile says so of both, and nothing is amended."""
     pair = Pair(view=a_view(kind=AccountType.NETTED))
