@@ -173,7 +173,7 @@ def _with_order(view: AccountView, copy: Copy, event: CopyTouched) -> Copy:
     goal, terms = copy.goal, copy.goal.terms
     if order is None or terms is None or event.before <= 0:
         return copy
-    shown = as_shown(order, terms)
+    shown = as_shown(order, terms, view.rules)
     target = copy.target * Fraction(event.after, event.before)
     goal = replace(
         goal,

@@ -16,7 +16,7 @@ from cmam.domain.events import Health, Terms
 from cmam.domain.levels import is_off, tighter, wanted_levels
 from cmam.domain.quantities import Distance, Price, Side, Volume, ceil_to
 from cmam.domain.replacing import replace
-from cmam.domain.rules import CLOSES_APART, ONE_SHARE_TARGETS, PARTS_FILL_ON
+from cmam.domain.rules import CLOSES_APART, ONE_SHARE_TARGETS, PARTS_FILL_ON, WHOLE_TERMS
 from cmam.domain.shares import is_untold, pooled_excess, shares_of
 from cmam.domain.symbols import SymbolSpec
 from cmam.domain.trades import Order, OrderType, Position, TimeInForce
@@ -288,7 +288,7 @@ def _of_order(view: AccountView, copy: Copy, under_way: set[CommandKind]) -> Ite
         if CommandKind.CANCEL not in under_way:
             yield Command(kind=CommandKind.CANCEL, symbol=copy.symbol, side=copy.side, order=order.order)
         return
-    if under_way & {CommandKind.AMEND_ORDER, CommandKind.CANCEL, CommandKind.PLACE} or shows(order, terms):
+    if under_way & {CommandKind.AMEND_ORDER, CommandKind.CANCEL, CommandKind.PLACE} or shows(order, terms, view.rules):
         return
     if copy.amended_to != terms:
         yield order_command(CommandKind.AMEND_ORDER, copy, terms, order=order)
@@ -297,12 +297,12 @@ def _of_order(view: AccountView, copy: Copy, under_way: set[CommandKind]) -> Ite
         yield Command(kind=CommandKind.CANCEL, symbol=copy.symbol, side=copy.side, order=order.order)
 
 
-def shows(order: Order, terms: Terms) -> bool:
+def shows(order: Order, terms: Terms, rules: int) -> bool:
     """Whether a resting order is as it should be."""
-    return as_shown(order, terms) == replace(terms, expires_ms=terms.expires_ms or None)
+    return as_shown(order, terms, rules) == replace(terms, expires_ms=terms.expires_ms or None)
 
 
-def as_shown(order: Order, terms: Terms) -> Terms:
+def as_shown(order: Order, terms: Terms, rules: int) -> Terms:
     """The terms as a resting order shows them, levels as distances from its price."""
     price = order.limit_price if order.limit_price is not None else order.stop_price
     stop, target = order.relative_stop, order.relative_target
@@ -311,6 +311,14 @@ def as_shown(order: Order, terms: Terms) -> Terms:
     if target is None and order.target is not None and price is not None:
         target = Distance(abs(price - order.target))
     is_limit = terms.type is OrderType.LIMIT
+    if rules >= WHOLE_TERMS:
+        is_range = terms.type is OrderType.STOP_LIMIT
+        terms = replace(
+            terms,
+            guaranteed=order.guaranteed if stop is not None else terms.guaranteed,
+            trigger=terms.trigger if is_limit else order.trigger,
+            slippage_points=order.slippage_points if is_range else terms.slippage_points,
+        )
     return replace(
         terms,
         volume=order.volume,

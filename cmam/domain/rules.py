@@ -157,5 +157,8 @@ REFUSED_OPENS = 4
 NETS_IN_DOUBT = 4
 """While a copied order may have filled into a net unseen, the net's levels may be those that it carried."""
 
+WHOLE_TERMS = 4
+"""How a resting order is triggered, its guarantee and a stop-limit's range are terms that are amended as all others."""
+
 RULES = 4
 """The newest."""

@@ -132,7 +132,8 @@ def _of_order(before: AccountView, after: AccountView, was: Copy, now: Copy) -> 
     if before.rules < ORDERS_TOUCHED or old is None or new is None or terms is None or old.order != new.order:
         return
     is_asked = any(intent.command.kind in _PLACING for intent in before.intents_of(was.key))
-    if not is_asked and not shows(new, terms) and as_shown(old, terms) != as_shown(new, terms):
+    rules = before.rules
+    if not is_asked and not shows(new, terms, rules) and as_shown(old, terms, rules) != as_shown(new, terms, rules):
         yield CopyTouched(link=now.link, source=now.source, what="order", before=old.volume, after=new.volume)
 
 

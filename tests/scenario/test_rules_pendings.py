@@ -250,3 +250,20 @@ def test_what_rests_ends_with_the_hours_as_they_are_set_now() -> None:
     assert [book.volumes(case.name) for case in cases] == [[], [10_000 * UNIT], [], [10_000 * UNIT]]
     assert verify(book.log.read_all()).is_identical
     assert book.stepper.failures == []
+
+
+def test_how_an_order_is_triggered_follows_its_leaders() -> None:
+    """By the other side of the quote, and by its own again: each a change of nothing else, over the wire."""
+    book = Rulebook([Case("same", "Same", HALF), Case("reverse", "Same", {**HALF, "reverse": "on", "copy_sl": "off"})])
+    book.begin()
+    order = book.person.place(STOP, 20_000 * UNIT, price=1.09003)
+    seen = []
+    for trigger in (model.OPPOSITE, model.TRADE):
+        book.go(2)
+        book.person.amend_order(order, stopPrice=1.09003, volume=20_000 * UNIT, stopTriggerMethod=trigger)
+        book.go(2)
+        seen.append([rests.stopTriggerMethod for rests in book.person.rests(book.ids["same"])])
+    assert seen == [[model.OPPOSITE], [model.TRADE]]
+    assert [entry[0] for entry in _resting(book, "reverse")] == [LIMIT]
+    assert verify(book.log.read_all()).is_identical
+    assert book.stepper.failures == []
