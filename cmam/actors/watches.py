@@ -11,9 +11,10 @@ from cmam.domain.blindness import watch_blind
 from cmam.domain.events import Health, QuotesSampled
 from cmam.domain.ids import AccountId
 from cmam.domain.inputs import symbols_to_sample
+from cmam.domain.timing import outside
 
 SIGHT_US = 15 * SECOND_US
-"""How long an account may be out of sight before anybody is told, and how often that is looked at."""
+"""How long an account may be out of sight before anybody is told, and how often that and links' hours are looked at."""
 WATCH_US = 250_000
 """How often guards are looked at, where there are any."""
 SAMPLE_US = 10 * SECOND_US
@@ -61,7 +62,8 @@ class Watches:
         self._desk.remind(SIGHT_US, "sight")
 
     def sight(self) -> None:
-        """Say which copies are held in the dark while a leader or this account is out of sight, and close in time."""
+        """Say which copies are held in the dark while a leader or this account is out of sight, and close in time; let
+        nothing rest outside the hours that its link has now."""
         desk, links = self._desk, self._following.links
         now = desk.ports.clock.now()
         followed = {link.leader for link in links.values()} | {copy.leader for copy in desk.view.copies.values()}
@@ -70,6 +72,8 @@ class Watches:
         since = {account: moment for account, moment in self._blind_since.items() if now - moment >= SIGHT_US}
         for fact in watch_blind(desk.view, links, since, now):
             desk.fact(fact)
+        for overdue in tuple(outside(desk.view, links, now)) if desk.is_reconciled else ():
+            desk.fact(overdue)
         desk.remind(SIGHT_US, "sight")
 
     def _is_in_sight(self, account: AccountId) -> bool:

@@ -26,8 +26,9 @@ from cmam.domain.quantities import (
 )
 from cmam.domain.reading import Rounding
 from cmam.domain.reasons import Reason
-from cmam.domain.rules import PENDING_BY_RISK, PENDING_IN_ONE, SANE_GROWTH, WIDENED_WHOLE
+from cmam.domain.rules import CAPS_COUNT_ALL, PENDING_BY_RISK, PENDING_IN_ONE, SANE_GROWTH, WIDENED_WHOLE
 from cmam.domain.sizing import Sizing, bounded, bounds, fraction_text, size
+from cmam.domain.trades import Order
 
 
 def sized(draft: Draft) -> Reason | Wait | None:
@@ -59,9 +60,12 @@ def sized(draft: Draft) -> Reason | Wait | None:
     )
     draft.working.extend(sized.working)
     draft.volume, draft.whole = sized.volume, sized.whole
-    if sized.reason is None and draft.add_volume is not None and not is_by_risk:
+    reason = sized.reason
+    if reason is None and draft.by_hand < 1:
+        reason = _shrink_whole(draft, draft.by_hand, "what a person has left of the order that rested")
+    if reason is None and draft.add_volume is not None and not is_by_risk:
         return _shrink(draft)
-    return sized.reason
+    return reason
 
 
 ON_ITS_OWN = (VolumeMode.FIXED, VolumeMode.FIXED_LEVERAGE, VolumeMode.RISK_PERCENT)
@@ -102,19 +106,19 @@ def _shrink(draft: Draft) -> Reason | None:
     """A widened stop: the money at risk may not grow."""
     assert draft.add_volume is not None
     if draft.view.rules >= WIDENED_WHOLE:
-        return _shrink_whole(draft, draft.add_volume)
+        return _shrink_whole(draft, draft.add_volume, "so that the money at risk does not grow")
     volume = draft.symbol.floor_volume(int(draft.volume * draft.add_volume))
     draft.note("shrunk", units_text(volume), "so that the money at risk does not grow")
     draft.volume = draft.whole = volume
     return Reason.BELOW_MINIMUM if volume < draft.symbol.min_volume else None
 
 
-def _shrink_whole(draft: Draft, times: Fraction) -> Reason | None:
+def _shrink_whole(draft: Draft, times: Fraction, why: str) -> Reason | None:
     spec = draft.symbol
     least, most = bounds(spec, draft.policy)
     draft.whole = spec.floor_volume(floor_fraction(draft.whole * times))
     draft.volume = min(draft.whole, most)
-    draft.note("shrunk", units_text(draft.whole), "so that the money at risk does not grow")
+    draft.note("shrunk", units_text(draft.whole), why)
     if draft.whole >= least:
         return None
     draft.note("minimum", units_text(least), f"{spec.name} and volume.min allow no less")
@@ -188,7 +192,7 @@ def sanity(draft: Draft) -> Reason | None:
             return Reason.SANITY
     if policy.max_leverage is not None:
         held, whole = money.exposure(draft.rates), money.equity(draft.rates)
-        own = money.notional(draft.rates, spec, draft.whole)
+        own = money.notional(draft.rates, spec, draft.whole - draft.filled)
         if held is None or whole is None or own is None or whole <= 0:
             draft.note("sanity", change.symbol.name, "exposure or equity is unknown")
             return Reason.STALE_INPUT
@@ -220,13 +224,15 @@ def caps(draft: Draft) -> Reason | None:
         attached = {copy.position for copy in view.copies.values() if copy.position is not None}
         count = len(attached | view.positions.keys())
         count += sum(copy.position is None and copy.key != _own_key(draft) for copy in view.copies.values())
+        count += len(_others(draft))
         draft.note("positions", count, f"open, resting and in flight; at most {policy.max_positions}")
         if count + 1 > policy.max_positions:
             return Reason.MAX_POSITIONS
     if policy.max_lots_open is None and policy.max_lots_symbol is None:
         return None
-    total = own = Fraction(draft.whole, spec.lot_size)
+    total = own = Fraction(draft.whole - draft.filled, spec.lot_size)
     held = [(position.symbol, int(position.volume)) for position in view.positions.values()]
+    held += [(order.symbol, order.volume - order.executed_volume) for order in _others(draft)]
     for symbol, volume in (*held, *money.in_flight(view)):
         of = view.specs.get(symbol)
         lots = Fraction(volume, of.lot_size) if of is not None and of.lot_size > 0 else Fraction(0)
@@ -243,6 +249,11 @@ def caps(draft: Draft) -> Reason | None:
     return None
 
 
+def _others(draft: Draft) -> tuple[Order, ...]:
+    """What people let rest on the account: caps are the account's, whoever fills them."""
+    return money.others_resting(draft.view) if draft.view.rules >= CAPS_COUNT_ALL else ()
+
+
 def _own_key(draft: Draft) -> object:
     return draft.copy.key if draft.copy is not None else None
 
@@ -252,7 +263,7 @@ def margin(draft: Draft) -> Reason | None:
     reserve = draft.policy.margin_reserve
     if reserve is None:
         return None
-    expected = expected_margin(draft.rates, draft.symbol, draft.whole)
+    expected = expected_margin(draft.rates, draft.symbol, draft.whole - draft.filled)
     free, bound = money.free_margin(draft.rates), reserved_margin(draft.rates)
     if expected is None or free is None or bound is None:
         if draft.inputs.complete:

@@ -7,6 +7,7 @@ over (`timing.py`). Each look is a recorded fact, `CopyWoken`, made only when so
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from fractions import Fraction
 from functools import lru_cache
 
 from cmam.domain.changes import ChangeKind
@@ -22,7 +23,7 @@ from cmam.domain.policy import Policy, policy_of
 from cmam.domain.reasons import Reason, Verdict
 from cmam.domain.replacing import replace
 from cmam.domain.restless import restless
-from cmam.domain.rules import FILLS_GO_ON
+from cmam.domain.rules import FILLS_GO_ON, PEOPLE_SHRINK
 from cmam.domain.view import AccountView
 
 POLL_US = 250_000
@@ -140,6 +141,8 @@ def attempt(view: AccountView, copy: Copy, woken: CopyWoken, settings: LinkSetti
         grown = add_now(draft, copy, copy.target)
         return grown if grown.wait is None else None
     draft = _draft(view, copy, settings, woken, now_us)
+    if wait is Wait.CANCEL and view.rules >= PEOPLE_SHRINK:
+        draft.by_hand = min(Fraction(1), Fraction(*copy.by_hand))
     is_fill = change.kind is not ChangeKind.ORDER_PLACED and view.rules >= FILLS_GO_ON
     if wait is Wait.CANCEL or is_fill:
         draft.change = replace(change, volume=change.after)

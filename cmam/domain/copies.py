@@ -22,7 +22,7 @@ from cmam.domain.ids import (
     SourceKey,
     SymbolId,
 )
-from cmam.domain.quantities import Price, Side, Volume
+from cmam.domain.quantities import Distance, Price, Side, Volume
 from cmam.domain.reasons import Reason
 from cmam.domain.replacing import quickly_made
 
@@ -109,7 +109,9 @@ class Copy:
     `amended_to` what the broker confirmed last, `replacing` an order that is cancelled to be placed anew, `trouble`
     what the broker last refused, `ending` why we are closing it. A `share` is a part of a netted position. `again_us`
     is when an add that was refused may go out again, `part_seq` and `part` the number of the last open or add and how
-    many requests have asked for it so far.
+    many requests have asked for it so far. `by_hand` is the fraction of its resting order that people have made
+    of it. `close_at_us` is when a close that was refused may go out again, and
+    `close_refusals` how often it was; what else was refused waits until `retry_at_us`.
     """
 
     link: LinkId
@@ -139,6 +141,8 @@ class Copy:
     awaits_protection: bool = False
     refusals: int = 0
     retry_at_us: int = 0
+    close_refusals: int = 0
+    close_at_us: int = 0
     not_after_us: int = 0
     settings_version: int = 0
     change: Change | None = None
@@ -167,6 +171,7 @@ class Copy:
     reopened: bool = False
     ending: Reason | None = None
     trailed_us: int = 0
+    by_hand: tuple[int, int] = (1, 1)
     share: bool = False
     again_us: int = 0
     part_seq: int = 0
@@ -175,6 +180,10 @@ class Copy:
     """The leader's stop and target as they were told last."""
     levels_until_us: int = 0
     """Until when the broker may still be setting the levels that an order of ours carried, after each of its fills."""
+    own_shift: Distance | None = None
+    """The shift that it had before its link copied levels by price."""
+    carried: tuple[Distance | None, Distance | None] | None = None
+    """How far from its fill the stop and target lie that the last open carried."""
 
     @property
     def key(self) -> CopyKey:

@@ -23,7 +23,7 @@ from cmam.domain.quantities import Distance, Price, Volume
 from cmam.domain.reasons import Reason, Verdict
 from cmam.domain.reductions import decide_closed, decide_reduced
 from cmam.domain.replacing import replace
-from cmam.domain.rules import CLOSE_ONLY_KEEPS, OWN_TRAILING, WHOLE_ACCOUNT
+from cmam.domain.rules import CLOSE_ONLY_KEEPS, OWN_TRAILING, SHIFTS_RETURN, TURNED_TRAILING, WHOLE_ACCOUNT
 from cmam.domain.symbols import SymbolSpec
 from cmam.domain.view import AccountView, resolve
 
@@ -133,6 +133,8 @@ def _decide_protected(draft: Draft, copy: Copy) -> Decision:
         goal = replace(goal, stop_set=_is_set(draft, copy))
     if policy.levels is LevelsMode.PRICE:
         goal = replace(goal, shift=Distance(0))
+    elif not goal.shift and copy.own_shift is not None and view.rules >= SHIFTS_RETURN:
+        goal = replace(goal, shift=copy.own_shift)
     goal = _stopped_trailing(draft, copy, goal)
     if replace(goal, is_exact=copy.goal.is_exact) == copy.goal:
         return Decision(verdict=Verdict.NONE, reason=Reason.ALREADY_THERE)
@@ -173,9 +175,21 @@ def _decide_trailed(draft: Draft, copy: Copy, spec: SymbolSpec) -> Decision:
     if policy.copy_trailing and copy.goal.trailing:
         return Decision(verdict=Verdict.NONE, reason=Reason.TRAILS_ITSELF)
     asked = plan(draft.change, spec, policy, draft.side)
+    if draft.is_turned and draft.view.rules >= TURNED_TRAILING:
+        return _turned_trailed(draft, copy, spec, asked.target)
     old, new = copy.goal.leader_stop, asked.stop
     if new is None or draft.is_turned:
         return Decision(verdict=Verdict.NONE, reason=Reason.ALREADY_THERE)
     if old is not None and (new - old) * copy.side.sign < pips(spec, policy.trailing_step):
         return Decision(verdict=Verdict.NONE, reason=Reason.TRAILING_STEP)
     return Decision(verdict=Verdict.COPY, goal=replace(copy.goal, leader_stop=new, is_exact=True))
+
+
+def _turned_trailed(draft: Draft, copy: Copy, spec: SymbolSpec, new: Price | None) -> Decision:
+    """Reversed, his stop is the copy's target: it comes nearer in the same steps."""
+    old = copy.goal.leader_target
+    if new is None:
+        return Decision(verdict=Verdict.NONE, reason=Reason.ALREADY_THERE)
+    if old is not None and (old - new) * copy.side.sign < pips(spec, draft.policy.trailing_step):
+        return Decision(verdict=Verdict.NONE, reason=Reason.TRAILING_STEP)
+    return Decision(verdict=Verdict.COPY, goal=replace(copy.goal, leader_target=new, is_exact=True))

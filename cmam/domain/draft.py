@@ -19,6 +19,7 @@ from cmam.domain.quantities import (
     Side,
     Volume,
 )
+from cmam.domain.replacing import replace, without
 from cmam.domain.rules import SIDES_ARE_KEPT
 from cmam.domain.symbols import SymbolSpec
 from cmam.domain.view import AccountView
@@ -26,7 +27,10 @@ from cmam.domain.view import AccountView
 
 @dataclass(slots=True, kw_only=True)
 class Draft:
-    """A decision about an open in the making. `shift` is preset for late opens, `stop` and `target` are distances."""
+    """A decision about an open in the making. `shift` is preset for late opens, `stop` and `target` are distances.
+
+    `by_hand` is what people have left of the order that it stands for, `filled` what of an amended one is held already.
+    """
 
     view: AccountView
     change: Change
@@ -40,6 +44,8 @@ class Draft:
     is_pending: bool = False
     stop_wait_over: bool = False
     add_volume: Fraction | None = None
+    by_hand: Fraction = Fraction(1)
+    filled: Volume = Volume(0)
     spec: SymbolSpec | None = None
     volume: Volume = Volume(0)
     whole: Volume = Volume(0)
@@ -58,6 +64,12 @@ class Draft:
     def __post_init__(self) -> None:
         self.policy = self.settings.policy.for_symbol(self.change.symbol.name)
         self.rates = Rates(self.view, self.inputs.quotes, self.now_us, self.policy.input_max_age_ms)
+
+    def grows(self, copy: Copy) -> None:
+        """From here on this is a resting copy that becomes larger: what it is now counts as it is to be, and once."""
+        self.view = replace(self.view, orders=without(self.view.orders, copy.order)) if copy.order else self.view
+        self.rates = Rates(self.view, self.inputs.quotes, self.now_us, self.policy.input_max_age_ms)
+        self.filled = copy.volume if copy.position is not None else Volume(0)
 
     @property
     def side(self) -> Side:

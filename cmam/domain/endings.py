@@ -112,12 +112,13 @@ def wake_copy(view: AccountView, event: CopyOverdue) -> AccountView:
             goal = replace(copy.goal, terms=None)
             if event.what != "hours" or copy.position is None:
                 goal = replace(goal, target_numerator=0, target_denominator=1)
-            return put(view, replace(copy, goal=goal, ending=copy.ending or reason, wait=None, retry_at_us=0))
+            copy = replace(copy, goal=goal, ending=copy.ending or reason, wait=None, retry_at_us=0, close_at_us=0)
+            return put(view, copy)
         case "ahead":
             copy = replace(copy, ahead_since_us=0)
             if not copy.leader_filled:
                 goal = replace(copy.goal, target_numerator=0, target_denominator=1, terms=None)
-                copy = replace(copy, goal=goal, ending=copy.ending or Reason.AHEAD, retry_at_us=0)
+                copy = replace(copy, goal=goal, ending=copy.ending or Reason.AHEAD, retry_at_us=0, close_at_us=0)
             return put(view, copy)
         case "wait":
             if copy.position is not None:
@@ -125,6 +126,8 @@ def wake_copy(view: AccountView, event: CopyOverdue) -> AccountView:
             elif copy.wait is Wait.QUOTES:
                 copy = replace(copy, ending=copy.ending or Reason.STALE_INPUT)
             return put(view, replace(copy, wait=None))
+        case "close":
+            return put(view, replace(copy, close_at_us=0))
         case _:
             trailed_us = max(copy.trailed_us, copy.retry_at_us)
             return put(view, replace(copy, awaits_protection=False, retry_at_us=0, trailed_us=trailed_us))
@@ -170,7 +173,7 @@ def _with_order(view: AccountView, copy: Copy, event: CopyTouched) -> Copy:
     goal, terms = copy.goal, copy.goal.terms
     if order is None or terms is None or event.before <= 0:
         return copy
-    shown = as_shown(order, terms)
+    shown = as_shown(order, terms, view.rules)
     target = copy.target * Fraction(event.after, event.before)
     goal = replace(
         goal,
@@ -179,7 +182,8 @@ def _with_order(view: AccountView, copy: Copy, event: CopyTouched) -> Copy:
         whole=Volume(max(0, goal.whole + event.after - event.before)),
         terms=shown,
     )
-    copy = replace(copy, goal=goal, amended_to=shown)
+    left = Fraction(*copy.by_hand) * Fraction(event.after, event.before)
+    copy = replace(copy, goal=goal, amended_to=shown, by_hand=(left.numerator, left.denominator))
     price, sign = shown.limit_price if shown.limit_price is not None else shown.stop_price, copy.side.sign
     if price is None or not goal.pins:
         return copy

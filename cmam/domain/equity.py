@@ -14,8 +14,9 @@ from cmam.domain.conversion import Rates, chain_symbols
 from cmam.domain.ids import SymbolId
 from cmam.domain.quantities import PRICE_SCALE, VOLUME_SCALE, Quote, Side
 from cmam.domain.restless import restless
+from cmam.domain.rules import GROWN_ORDERS
 from cmam.domain.symbols import SymbolSpec
-from cmam.domain.trades import Position
+from cmam.domain.trades import Order, Position
 from cmam.domain.view import AccountView
 
 GAIN_SCALE = PRICE_SCALE * VOLUME_SCALE
@@ -170,7 +171,16 @@ def in_flight(view: AccountView) -> Iterator[tuple[SymbolId, int]]:
     for copy in restless(view.copies):
         order = view.orders.get(copy.order) if copy.order is not None else None
         if order is not None:
-            yield copy.symbol, max(0, order.volume - order.executed_volume)
+            volume, terms = order.volume, copy.goal.terms
+            if terms is not None and view.rules >= GROWN_ORDERS:
+                volume = max(volume, terms.volume)  # its amendment may be under way
+            yield copy.symbol, max(0, volume - order.executed_volume)
+
+
+def others_resting(view: AccountView) -> tuple[Order, ...]:
+    """The resting orders on an account that are no copies'."""
+    ours = {copy.order for copy in restless(view.copies)}
+    return tuple(order for order in view.orders.values() if order.order not in ours)
 
 
 def _sum(

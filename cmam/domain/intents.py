@@ -25,7 +25,14 @@ from cmam.domain.levels import leader_levels, tighter, wanted_levels
 from cmam.domain.quantities import Price, Volume
 from cmam.domain.reasons import Reason, Verdict
 from cmam.domain.replacing import copied, replace, without
-from cmam.domain.rules import AMENDED_BEFORE_PLACED, OWN_LEVELS, OWN_TRAILING, SIDES_ARE_KEPT
+from cmam.domain.rules import (
+    AMENDED_BEFORE_PLACED,
+    CLOSES_APART,
+    OWN_LEVELS,
+    OWN_TRAILING,
+    REFUSED_OPENS,
+    SIDES_ARE_KEPT,
+)
 from cmam.domain.sessions import is_open, next_open
 from cmam.domain.shares import rejoined
 from cmam.domain.view import AccountView, put, resolve
@@ -46,6 +53,12 @@ FINISHED_REMEMBERED = 128
 
 TELLING_LEVELS = (ChangeKind.OPENED, ChangeKind.REVERSED, ChangeKind.PROTECTED)
 """Changes whose stop and target become those of the copy."""
+
+TELLING_TERMS = (ChangeKind.PROTECTED, ChangeKind.ORDER_AMENDED)
+"""Changes that ask for no close: one that was refused before is asked for no sooner."""
+
+OF_CLOSES = (CommandKind.CLOSE.value, CommandKind.ADD.value)
+"""What the trouble begins with where a close was refused; an add is what a share gives up against its net."""
 
 
 def told_levels(change: Change) -> tuple[Price | None, Price | None]:
@@ -76,14 +89,11 @@ def take_decision(view: AccountView, event: ChangeDecided, at_us: int) -> Accoun
     if event.goal is None:
         is_told = change.kind is ChangeKind.PROTECTED
         return put(view, replace(known, told_levels=told_levels(change))) if is_told else view
-    copy = replace(
-        _unpinned(view, known, event.goal),
-        goal=event.goal,
-        refusals=0,
-        retry_at_us=0,
-        trouble="",
-        change=known.change,
-    )
+    copy = replace(_unpinned(view, known, event.goal), goal=event.goal, refusals=0, retry_at_us=0, change=known.change)
+    if change.kind not in TELLING_TERMS or not copy.trouble.startswith(OF_CLOSES) or view.rules < CLOSES_APART:
+        copy = replace(copy, close_refusals=0, close_at_us=0, trouble="")
+    if known.goal.shift and event.goal.shift == 0:
+        copy = replace(copy, own_shift=known.goal.shift)
     if change.kind in TELLING_LEVELS:
         copy = replace(copy, told_levels=told_levels(change))
     match change.kind:
@@ -298,6 +308,7 @@ def _asked_for(copy: Copy, event: IntentRecorded) -> dict[str, Any]:
             return {
                 "part_seq": event.seq,
                 "part": max(event.part, 1),
+                "carried": (command.relative_stop, command.relative_target),
                 "awaits_protection": command.relative_stop is not None or command.relative_target is not None,
                 "state": CopyState.OPENING,
                 "side": command.side,
@@ -360,9 +371,11 @@ def settle(view: AccountView, event: IntentSettled, at_us: int) -> AccountView:
     if intent is None:
         return view
     view = replace(view, intents=without(view.intents, event.intent))
-    if intent.command.kind in (CommandKind.OPEN, CommandKind.ADD):
-        view = _count_refusals(view, intent, event.outcome)
     copy = view.copies.get(intent.key)
+    is_given_up = copy is not None and copy.share and intent.command.side is not copy.side
+    is_open = intent.command.kind in (CommandKind.OPEN, CommandKind.ADD)
+    if is_open and not (is_given_up and view.rules >= REFUSED_OPENS):
+        view = _count_refusals(view, intent, event.outcome)
     if copy is None:
         return view
     if intent.command.kind.adds_risk:
@@ -380,20 +393,42 @@ def settle(view: AccountView, event: IntentSettled, at_us: int) -> AccountView:
             # No deal told of it: the net did. Our ledger is what tells the shares apart, so it is booked here.
             untold = max(0, intent.command.volume - intent.filled)
             copy = replace(copy, volume=Volume(max(0, copy.volume - untold)))
-        if copy.refusals or copy.retry_at_us or copy.trouble:
-            copy = replace(copy, refusals=0, retry_at_us=0, trouble="")
-        view = put(view, copy)
+        view = put(view, _untroubled(view, copy, kind))
         return rejoined(view, copy.symbol) if copy.share else view
     if kind is CommandKind.AMEND_PROTECTION and event.reason == WORSE_GSL:
         command = intent.command
         return put(view, replace(copy, applied=Applied(command.stop, command.target, command.trailing)))
     if event.outcome is Outcome.REFUSED and event.reason in GONE_CODES:
         copy = replace(copy, doubt=True)
-    delay, refusals = _asked_again(view, copy, event, at_us)
     trouble = f"{kind.value}: {event.reason}" if event.outcome is Outcome.REFUSED else copy.trouble
     since_us = copy.trouble_us if copy.trouble else at_us
-    copy = replace(copy, refusals=refusals, retry_at_us=at_us + delay, trouble=trouble, trouble_us=since_us)
-    return put(view, copy)
+    return put(view, _held_back(view, replace(copy, trouble=trouble, trouble_us=since_us), kind, event, at_us))
+
+
+def _untroubled(view: AccountView, copy: Copy, kind: CommandKind) -> Copy:
+    """A copy of which a request was confirmed: what of its kind was refused before is done.
+
+    Where nothing was, what it waits for may be the next place of a trailing stop, which is not taken any sooner.
+    """
+    if view.rules < CLOSES_APART:
+        is_calm = not (copy.refusals or copy.retry_at_us or copy.trouble)
+        return copy if is_calm else replace(copy, refusals=0, retry_at_us=0, trouble="")
+    is_of_close = copy.trouble.startswith(OF_CLOSES)
+    if kind is CommandKind.CLOSE:
+        copy = replace(copy, close_refusals=0, close_at_us=0)
+        return replace(copy, trouble="") if is_of_close else copy
+    if not copy.refusals and (not copy.trouble or is_of_close):
+        return copy
+    return replace(copy, refusals=0, retry_at_us=0, trouble=copy.trouble if is_of_close else "")
+
+
+def _held_back(view: AccountView, copy: Copy, kind: CommandKind, event: IntentSettled, at_us: int) -> Copy:
+    """A copy of which a request came to nothing: when such a one is asked for again."""
+    if view.rules >= CLOSES_APART and kind is CommandKind.CLOSE:
+        delay, refusals = _asked_again(view, copy, event, at_us, copy.close_refusals)
+        return replace(copy, close_refusals=refusals, close_at_us=at_us + delay)
+    delay, refusals = _asked_again(view, copy, event, at_us, copy.refusals)
+    return replace(copy, refusals=refusals, retry_at_us=at_us + delay)
 
 
 def _with_stop_taken(view: AccountView, copy: Copy) -> Copy:
@@ -405,19 +440,19 @@ def _with_stop_taken(view: AccountView, copy: Copy) -> Copy:
     return replace(copy, goal=replace(copy.goal, stop_set=False)) if is_taken else copy
 
 
-def _asked_again(view: AccountView, copy: Copy, event: IntentSettled, at_us: int) -> tuple[int, int]:
+def _asked_again(view: AccountView, copy: Copy, event: IntentSettled, at_us: int, refused: int) -> tuple[int, int]:
     """After which delay what lowers risk is asked for again, and how many refusals the next delay is doubled by.
 
     Out of session that is the opening, at once and then as after a first refusal; a schedule may be wrong, so that
     nobody relies on it for longer than a quarter of an hour.
     """
-    delay = min(RETRY_FIRST_US << min(copy.refusals, 10), RETRY_LAST_US)
+    delay = min(RETRY_FIRST_US << min(refused, 10), RETRY_LAST_US)
     spec = view.specs.get(copy.symbol)
     if spec is not None and event.outcome is Outcome.REFUSED and not is_open(spec, at_us):
         opening = next_open(spec, at_us)
         wait = CLOSED_LAST_US if opening is None else min(opening - at_us, CLOSED_LAST_US)
         return max(wait, event.retry_in_us, RETRY_FIRST_US), 0
-    return max(delay, event.retry_in_us), copy.refusals + 1
+    return max(delay, event.retry_in_us), refused + 1
 
 
 WORSE_GSL = "WORSE_GSL_NOT_ALLOWED"
@@ -436,6 +471,17 @@ def _count_refusals(view: AccountView, intent: Intent, outcome: Outcome) -> Acco
             return replace(view, refused_opens={**view.refused_opens, intent.link: count + 1})
         case _:
             return view
+
+
+def _closing_later(view: AccountView, copy: Copy, intent: Intent, event: IntentSettled, at_us: int) -> Copy:
+    """A copy of which what a share gives up came to nothing, or an order that it should not have any more."""
+    if view.rules >= CLOSES_APART:
+        if event.outcome is Outcome.REFUSED and copy.share and intent.command.side is not copy.side:
+            trouble, since_us = f"{CommandKind.ADD.value}: {event.reason}", copy.trouble_us if copy.trouble else at_us
+            copy = replace(copy, trouble=trouble, trouble_us=since_us)
+        return _held_back(view, copy, CommandKind.CLOSE, event, at_us)
+    delay = min(RETRY_FIRST_US << min(copy.refusals, 10), RETRY_LAST_US)
+    return replace(copy, refusals=copy.refusals + 1, retry_at_us=at_us + delay)
 
 
 def _settle_open(view: AccountView, copy: Copy, intent: Intent, event: IntentSettled, at_us: int) -> AccountView:
@@ -465,9 +511,9 @@ def _settle_open(view: AccountView, copy: Copy, intent: Intent, event: IntentSet
     if copy.position is None:
         return put(view, copy)
     if not copy.is_wanted or (copy.share and intent.command.side is not copy.side):
-        delay = min(RETRY_FIRST_US << min(copy.refusals, 10), RETRY_LAST_US)
-        is_done = event.outcome is Outcome.CONFIRMED
-        return put(view, copy if is_done else replace(copy, refusals=copy.refusals + 1, retry_at_us=at_us + delay))
+        if event.outcome is Outcome.CONFIRMED:
+            return put(view, _untroubled(view, copy, CommandKind.CLOSE) if view.rules >= CLOSES_APART else copy)
+        return put(view, _closing_later(view, copy, intent, event, at_us))
     spec = view.specs.get(copy.symbol)
     if spec is None:
         return put(view, copy)

@@ -25,7 +25,7 @@ from cmam.domain.ids import LinkId
 from cmam.domain.quantities import decimal_text
 from cmam.domain.reasons import Reason
 from cmam.domain.replacing import replace
-from cmam.domain.rules import DAYS_ANEW, PARTS_REST, WHOLE_ACCOUNT
+from cmam.domain.rules import DAYS_ANEW, PARTS_REST, STOP_OUTS_LATCH, WHOLE_ACCOUNT
 from cmam.domain.trades import BalanceChange
 from cmam.domain.view import AccountView, GuardDay, Latch, put
 
@@ -218,9 +218,9 @@ def latch_stop_out(view: AccountView, event: StopOutSeen, at_us: int) -> Account
     view = replace(view, latches={**view.latches, (event.link, STOP_OUT): latch})
     key = view.key_of((event.link, event.source))
     copy = view.copies.get(key)
-    if copy is None:
-        return view
-    return put(view, replace(copy, stopped_out=True, wait=None))
+    if copy is not None:
+        view = put(view, replace(copy, stopped_out=True, wait=None))
+    return end_resting(view, event.link) if view.rules >= STOP_OUTS_LATCH else view
 
 
 def close_copies(view: AccountView, links: tuple[LinkId, ...], reason: Reason) -> AccountView:
@@ -229,7 +229,8 @@ def close_copies(view: AccountView, links: tuple[LinkId, ...], reason: Reason) -
     for key, copy in view.copies.items():
         if copy.link in links:
             goal = replace(copy.goal, target_numerator=0, target_denominator=1, terms=None)
-            copies[key] = replace(copy, goal=goal, wait=None, ending=copy.ending or reason, retry_at_us=0)
+            ending = copy.ending or reason
+            copies[key] = replace(copy, goal=goal, wait=None, ending=ending, retry_at_us=0, close_at_us=0)
     return replace(view, copies=copies)
 
 

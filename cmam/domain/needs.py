@@ -16,7 +16,7 @@ from cmam.domain.events import Health, Terms
 from cmam.domain.levels import is_off, tighter, wanted_levels
 from cmam.domain.quantities import Distance, Price, Side, Volume, ceil_to
 from cmam.domain.replacing import replace
-from cmam.domain.rules import ONE_SHARE_TARGETS, PARTS_FILL_ON
+from cmam.domain.rules import CLOSES_APART, ONE_SHARE_TARGETS, PARTS_FILL_ON, WHOLE_TERMS
 from cmam.domain.shares import is_untold, pooled_excess, shares_of
 from cmam.domain.symbols import SymbolSpec
 from cmam.domain.trades import Order, OrderType, Position, TimeInForce
@@ -26,22 +26,27 @@ OPENING_KINDS = frozenset({CommandKind.OPEN, CommandKind.ADD, CommandKind.PLACE}
 
 
 def needed(view: AccountView, key: CopyKey, now_us: int) -> Iterator[Command]:
-    """What to ask of the broker for one copy now."""
+    """What to ask of the broker for one copy now; what it has refused waits, a close for itself."""
     copy = view.copies.get(key)
-    if copy is None or view.health is not Health.RECONCILED or now_us < copy.retry_at_us:
+    if copy is None or view.health is not Health.RECONCILED:
+        return
+    is_held = now_us < copy.retry_at_us
+    if is_held and view.rules < CLOSES_APART:
         return
     under_way = {intent.command.kind for intent in view.intents_of(key)}
-    yield from _of_order(view, copy, under_way)
+    if not is_held:
+        yield from _of_order(view, copy, under_way)
+    may_close = now_us >= copy.close_at_us
     position = view.positions.get(copy.position) if copy.position is not None else None
     if position is None:
-        if copy.share and copy.position is not None and not under_way:
+        if copy.share and copy.position is not None and not under_way and may_close:
             yield from _out_of_flat(view, copy)
         return
     reduction = _reduction(view, copy, position)
-    is_asked = CommandKind.CLOSE in under_way or _is_given_up(view, copy)
+    is_asked = CommandKind.CLOSE in under_way or _is_given_up(view, copy) or not may_close
     if reduction is not None and not is_asked and not _is_busy(view, copy, position):
         yield reduction
-    if reduction is None or not reduction.whole:
+    if not is_held and (reduction is None or not reduction.whole):
         amendment = _amendment(view, copy, position)
         if amendment is not None and CommandKind.AMEND_PROTECTION not in under_way and not _is_opening(view, key):
             yield amendment
@@ -283,7 +288,7 @@ def _of_order(view: AccountView, copy: Copy, under_way: set[CommandKind]) -> Ite
         if CommandKind.CANCEL not in under_way:
             yield Command(kind=CommandKind.CANCEL, symbol=copy.symbol, side=copy.side, order=order.order)
         return
-    if under_way & {CommandKind.AMEND_ORDER, CommandKind.CANCEL, CommandKind.PLACE} or shows(order, terms):
+    if under_way & {CommandKind.AMEND_ORDER, CommandKind.CANCEL, CommandKind.PLACE} or shows(order, terms, view.rules):
         return
     if copy.amended_to != terms:
         yield order_command(CommandKind.AMEND_ORDER, copy, terms, order=order)
@@ -292,12 +297,12 @@ def _of_order(view: AccountView, copy: Copy, under_way: set[CommandKind]) -> Ite
         yield Command(kind=CommandKind.CANCEL, symbol=copy.symbol, side=copy.side, order=order.order)
 
 
-def shows(order: Order, terms: Terms) -> bool:
+def shows(order: Order, terms: Terms, rules: int) -> bool:
     """Whether a resting order is as it should be."""
-    return as_shown(order, terms) == replace(terms, expires_ms=terms.expires_ms or None)
+    return as_shown(order, terms, rules) == replace(terms, expires_ms=terms.expires_ms or None)
 
 
-def as_shown(order: Order, terms: Terms) -> Terms:
+def as_shown(order: Order, terms: Terms, rules: int) -> Terms:
     """The terms as a resting order shows them, levels as distances from its price."""
     price = order.limit_price if order.limit_price is not None else order.stop_price
     stop, target = order.relative_stop, order.relative_target
@@ -306,6 +311,14 @@ def as_shown(order: Order, terms: Terms) -> Terms:
     if target is None and order.target is not None and price is not None:
         target = Distance(abs(price - order.target))
     is_limit = terms.type is OrderType.LIMIT
+    if rules >= WHOLE_TERMS:
+        is_range = terms.type is OrderType.STOP_LIMIT
+        terms = replace(
+            terms,
+            guaranteed=order.guaranteed if stop is not None else terms.guaranteed,
+            trigger=terms.trigger if is_limit else order.trigger,
+            slippage_points=order.slippage_points if is_range else terms.slippage_points,
+        )
     return replace(
         terms,
         volume=order.volume,

@@ -19,7 +19,14 @@ from cmam.domain.quantities import Distance, Price, Volume, units_text
 from cmam.domain.reasons import Reason, Verdict
 from cmam.domain.reductions import decide_closed
 from cmam.domain.replacing import replace
-from cmam.domain.rules import AMENDED_BEFORE_PLACED, EXACT_ORDERS, FILLS_GO_ON, PARTS_REST, WIDENED_ORDERS
+from cmam.domain.rules import (
+    AMENDED_BEFORE_PLACED,
+    EXACT_ORDERS,
+    FILLS_GO_ON,
+    GROWN_ORDERS,
+    PARTS_REST,
+    WIDENED_ORDERS,
+)
 from cmam.domain.symbols import SymbolSpec
 from cmam.domain.trades import OrderType
 from cmam.domain.view import AccountView
@@ -164,11 +171,12 @@ def _amend_reason(draft: Draft, spec: SymbolSpec, *, grows: bool) -> Reason | No
     """Why an amended order may not rest: only price, expiry and levels matter, unless it grows."""
     draft.spec = spec
     rules = OPEN_RULES if grows else AMEND_RULES
-    for rule in rules:
-        found = rule(draft)
-        if isinstance(found, Reason):
-            return found
-    return None
+    known = draft.view, draft.rates
+    if grows and draft.copy is not None and draft.view.rules >= GROWN_ORDERS:
+        draft.grows(draft.copy)
+    found = next((found for rule in rules if isinstance(found := rule(draft), Reason)), None)
+    draft.view, draft.rates = known
+    return found
 
 
 def decide_order_gone(view: AccountView, copy: Copy) -> Decision:

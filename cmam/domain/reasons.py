@@ -324,13 +324,13 @@ REASONS: Mapping[Reason, ReasonRow] = {
         "A smaller `volume.amount`, or the check typed `off`.",
     ),
     Reason.MAX_POSITIONS: ReasonRow(
-        "The follower has as many copies as it may.",
-        "`max_positions`, copies open, resting and in flight.",
+        "The follower has as many positions as it may.",
+        "`max_positions`, positions open, resting and in flight, a person's too.",
         "A larger `max_positions`.",
     ),
     Reason.MAX_LOTS: ReasonRow(
         "The follower would hold more lots than it may, or a copy grow beyond `volume.max`.",
-        "`max_lots_open`, `max_lots_symbol`, lots open, resting and in flight; `volume.max`, the copy's target.",
+        "`max_lots_open`, `max_lots_symbol`: lots open, resting, in flight, a person's too; `volume.max`: the target.",
         "A larger cap.",
     ),
     Reason.MARGIN: ReasonRow(

@@ -155,7 +155,9 @@ def _of_copy(
 
 def _at_once(view: AccountView, copy: Copy) -> AccountView:
     """What a copy needs is asked without regard to when it is asked for again."""
-    return replace(view, copies={**view.copies, copy.key: replace(copy, retry_at_us=0)}) if copy.retry_at_us else view
+    if not copy.retry_at_us and not copy.close_at_us:
+        return view
+    return replace(view, copies={**view.copies, copy.key: replace(copy, retry_at_us=0, close_at_us=0)})
 
 
 _OF_COMMANDS: Mapping[CommandKind, tuple[FindingKind, Remedy]] = {

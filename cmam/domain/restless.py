@@ -30,6 +30,7 @@ def is_restless(copy: Copy) -> bool:
     return bool(
         copy.wait is not None
         or copy.retry_at_us
+        or copy.close_at_us
         or copy.awaits_protection
         or copy.ahead_since_us
         or copy.trouble

@@ -125,5 +125,40 @@ that comes to light after it is taken for the broker's, and his are set."""
 STANDS_AGAIN = 3
 """What is told of a position that was emptied and stands again, all within a millisecond, is believed."""
 
-RULES = 3
+CARRIED_LEVELS = 4
+"""What an open carried to the broker is what its request carried, however far from its leader's price it filled, and
+wherever he has moved his levels since."""
+
+CLOSES_APART = 4
+"""A refused close has a delay of its own: no level of the leader's ends it, and no refused level holds a close up."""
+
+PEOPLE_SHRINK = 4
+"""What a person has taken off a copied order that rests is not made up where it goes to market instead."""
+
+CAPS_COUNT_ALL = 4
+"""Caps on positions and lots count what people let rest on the account too."""
+
+GROWN_ORDERS = 4
+"""A resting order that grows is counted once, as large as it is to be, from the moment it is asked for."""
+
+SHIFTS_RETURN = 4
+"""A copy whose link copies levels by price for a while has its own shift again afterwards."""
+
+TURNED_TRAILING = 4
+"""The target of a reversed copy follows the leader's trailing stop, for which it stands."""
+
+STOP_OUTS_LATCH = 4
+"""A stop-out locks its link wherever it comes to light, on a net too and where it took a whole copy out of sight; what
+rests for the link ends with it."""
+
+REFUSED_OPENS = 4
+"""What a share may not give up against its net counts as no refused open."""
+
+NETS_IN_DOUBT = 4
+"""While a copied order may have filled into a net unseen, the net's levels may be those that it carried."""
+
+WHOLE_TERMS = 4
+"""How a resting order is triggered, its guarantee and a stop-limit's range are terms that are amended as all others."""
+
+RULES = 4
 """The newest."""

@@ -18,6 +18,7 @@ STEP_US = 1_000_000
 
 OF_COPIES = (
     "retry_at_us",
+    "close_at_us",
     "not_after_us",
     "wait_until_us",
     "filled_us",

@@ -313,7 +313,7 @@ def _by_reconcile(view: AccountView, intent: Intent, fact: Reconciled, now_us: i
         case CommandKind.AMEND_ORDER:
             order = view.orders.get(intent.command.order) if intent.command.order is not None else None
             terms = copy.goal.terms if copy is not None else None
-            if order is None or terms is None or shows(order, terms):
+            if order is None or terms is None or shows(order, terms, view.rules):
                 yield IntentSettled(intent=intent.intent, outcome=Outcome.CONFIRMED)
             elif is_proof:
                 yield IntentSettled(intent=intent.intent, outcome=Outcome.ABSENT)

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from cmam.domain.booking import PROTECTION_US
+from cmam.domain.choices import PendingOutside
 from cmam.domain.commands import CommandKind
 from cmam.domain.copies import Copy, IntentState
 from cmam.domain.events import AlertHealed, AlertRaised, CopyOverdue, Event, GuardRearmed, Health, IntentOverdue, Wait
+from cmam.domain.hours import is_within_hours
+from cmam.domain.ids import LinkId
+from cmam.domain.link import LinkSettings
 from cmam.domain.restless import restless
 from cmam.domain.settling import SETTLE_US
 from cmam.domain.view import AccountView
@@ -70,6 +74,8 @@ def _moments(view: AccountView, copy: Copy) -> Iterator[tuple[str, int]]:
         yield "retry", copy.retry_at_us
     elif copy.awaits_protection and copy.opened_us and view.health is Health.RECONCILED:
         yield "levels", max(copy.opened_us + PROTECTION_US, copy.levels_until_us)
+    if copy.close_at_us:
+        yield "close", copy.close_at_us
     is_resting = copy.order is not None and not copy.ended_order
     if copy.leader_filled and is_resting and not copy.grace_over:
         yield "grace", copy.filled_us + copy.goal.grace_us
@@ -80,6 +86,17 @@ def _moments(view: AccountView, copy: Copy) -> Iterator[tuple[str, int]]:
     is_held_back = (copy.wait is Wait.TURN and copy.position is not None) or (copy.wait is Wait.CANCEL and is_resting)
     if copy.wait is not None and copy.wait_until_us and not is_held_back:
         yield "wait", copy.wait_until_us + WAIT_OVER_US
+
+
+def outside(view: AccountView, links: Mapping[LinkId, LinkSettings], now_us: int) -> Iterator[CopyOverdue]:
+    """What rests outside its link's hours as they are set now, which may not be those by which it was placed."""
+    for copy in restless(view.copies):
+        link = links.get(copy.link)
+        is_resting = copy.order is not None and not copy.ended_order and copy.goal.terms is not None
+        if link is None or not is_resting or copy.leader_filled or link.policy.pending_outside is PendingOutside.KEEP:
+            continue
+        if not is_within_hours(link.policy, now_us):
+            yield CopyOverdue(link=copy.link, source=copy.source, what="hours")
 
 
 def _next_repeat(copy: Copy, now_us: int) -> int:

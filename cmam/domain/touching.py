@@ -15,13 +15,16 @@ from cmam.domain.levels import wanted_levels
 from cmam.domain.needs import as_shown, shows
 from cmam.domain.quantities import Price
 from cmam.domain.rules import (
+    CARRIED_LEVELS,
     MOVED_SINCE,
     NETS_ARE_PINNED,
+    NETS_IN_DOUBT,
     ORDERS_TOUCHED,
     OWN_LEVELS,
     OWN_REQUESTS,
     PARTS_REST,
     PEOPLE_TRAIL,
+    STOP_OUTS_LATCH,
 )
 from cmam.domain.shares import losses
 from cmam.domain.trades import ExecutionKind, Order, OrderStatus, OrderType
@@ -35,6 +38,8 @@ def touches(before: AccountView, after: AccountView, fact: Event) -> Iterator[Ev
     """The events that say what somebody else did to copies in this fact."""
     match fact:
         case ExecutionSeen():
+            if before.rules >= STOP_OUTS_LATCH and after.is_netted():
+                yield from _stop_outs_of_nets(before, after, fact)
             key = copy_of(after, fact) or copy_of(before, fact)
             was, now = (before.copies.get(key), after.copies.get(key)) if key is not None else (None, None)
             if was is not None and now is not None:
@@ -44,6 +49,8 @@ def touches(before: AccountView, after: AccountView, fact: Event) -> Iterator[Ev
         case Reconciled():
             for key, now in after.copies.items():
                 was = before.copies.get(key)
+                if was is not None and before.rules >= STOP_OUTS_LATCH and _is_stopped_out(before, was, fact):
+                    yield StopOutSeen(link=now.link, source=now.source)
                 if was is not None:
                     yield from _by_reconcile(before, after, was, now, fact)
             yield from _levels_of_nets(before, after)
@@ -78,6 +85,31 @@ def _by_execution(
         yield from _levels(before, after, was, now)
 
 
+def _stop_outs_of_nets(before: AccountView, after: AccountView, fact: ExecutionSeen) -> Iterator[StopOutSeen]:
+    """The broker took some of a net for want of margin: that is the end of adds to all shares on its side."""
+    held = before.positions.get(fact.deal.position) if fact.deal is not None else None
+    if held is None or fact.order is None or not fact.order.stop_out:
+        return
+    left = after.positions.get(held.position)
+    if left is not None and left.side is held.side and left.volume >= held.volume:
+        return  # told before
+    for share in before.copies.values():
+        if share.share and share.position == held.position and share.side is held.side and share.volume > 0:
+            yield StopOutSeen(link=share.link, source=share.source)
+
+
+def _is_stopped_out(before: AccountView, was: Copy, fact: Reconciled) -> bool:
+    """Whether the broker took some or all of a copy out of sight for want of margin."""
+    held = before.positions.get(was.position) if was.position is not None else None
+    if held is None or held.side is not was.side or not was.volume:
+        return False
+    stopped = {order.order for order in fact.past_orders if order.stop_out}
+    return any(
+        deal.position == held.position and deal.order in stopped and deal.deal not in before.deals
+        for deal in fact.deals
+    )
+
+
 def _is_brokers_own(fact: ExecutionSeen, was: Copy, at_us: int) -> bool:
     """Whether the broker sets the levels that an order carried: the first of a position, however late, and for a
     while after each fill, since they count from the average price.
@@ -100,7 +132,8 @@ def _of_order(before: AccountView, after: AccountView, was: Copy, now: Copy) -> 
     if before.rules < ORDERS_TOUCHED or old is None or new is None or terms is None or old.order != new.order:
         return
     is_asked = any(intent.command.kind in _PLACING for intent in before.intents_of(was.key))
-    if not is_asked and not shows(new, terms) and as_shown(old, terms) != as_shown(new, terms):
+    rules = before.rules
+    if not is_asked and not shows(new, terms, rules) and as_shown(old, terms, rules) != as_shown(new, terms, rules):
         yield CopyTouched(link=now.link, source=now.source, what="order", before=old.volume, after=new.volume)
 
 
@@ -178,7 +211,9 @@ def _by_reconcile(before: AccountView, after: AccountView, was: Copy, now: Copy,
     if was.position is None or was.position != now.position or now.share or now.position not in after.positions:
         return
     stopped = {order.order for order in fact.past_orders if order.stop_out}
-    if any(deal.position == now.position and deal.order in stopped for deal in fact.deals):
+    if before.rules < STOP_OUTS_LATCH and any(
+        deal.position == now.position and deal.order in stopped for deal in fact.deals
+    ):
         yield StopOutSeen(link=now.link, source=now.source)
     is_filling = now.order is not None and (now.order in after.orders or was.order in before.orders)
     if now.volume != was.volume and not is_filling and not _explained(before, was, now):
@@ -195,14 +230,18 @@ def _is_elses(view: AccountView, copy: Copy, touched: CopyTouched) -> bool:
     spec, terms, paid = view.specs.get(copy.symbol), copy.goal.terms, copy.open_price
     if spec is None or paid is None or not touched.after or touched.what == "trailing":
         return False  # one that is missing may not be set yet
-    if terms is None and copy.goal.is_exact and copy.applied is None and view.rules >= MOVED_SINCE:
+    carried = None if terms is None else (terms.relative_stop, terms.relative_target)
+    if carried is None and view.rules >= CARRIED_LEVELS:
+        carried = copy.carried
+    if carried is None and copy.goal.is_exact and copy.applied is None and view.rules >= MOVED_SINCE:
         return False
-    carried = wanted_levels(spec, copy.side, copy.goal, paid)
-    ours = carried.stop if touched.what == "stop" else carried.target
-    if terms is not None:
-        distance = terms.relative_stop if touched.what == "stop" else terms.relative_target
+    if carried is not None:
+        distance = carried[0] if touched.what == "stop" else carried[1]
         sign = -copy.side.sign if touched.what == "stop" else copy.side.sign
         ours = None if distance is None else Price(paid + sign * distance)
+    else:
+        wanted = wanted_levels(spec, copy.side, copy.goal, paid)
+        ours = wanted.stop if touched.what == "stop" else wanted.target
     return ours is None or abs(touched.after - ours) > NEAR_TICKS * spec.tick
 
 
@@ -214,6 +253,8 @@ def _levels_of_nets(before: AccountView, after: AccountView) -> Iterator[CopyTou
     if before.rules < NETS_ARE_PINNED or not after.is_netted():
         return
     busy = {intent.command.symbol for intent in before.intents.values()}
+    if before.rules >= NETS_IN_DOUBT:
+        busy |= {copy.symbol for copy in after.copies.values() if copy.share and copy.doubt}
     for number, now in after.positions.items():
         was = before.positions.get(number)
         shares = [share for share in after.copies.values() if share.share and share.position == number]

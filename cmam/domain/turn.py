@@ -39,16 +39,17 @@ from cmam.domain.events import (
     QuotesSampled,
     Reconciled,
     RequestRefused,
+    StopOutSeen,
     Wait,
 )
-from cmam.domain.ids import ChangeKey, IntentId, SourceKey, StoreId, SymbolId, base36
+from cmam.domain.ids import ChangeKey, IntentId, LinkId, SourceKey, StoreId, SymbolId, base36
 from cmam.domain.link import LinkSettings
 from cmam.domain.naming import intent_id, label_of
 from cmam.domain.needs import close_command, needed, place_command
 from cmam.domain.quantities import Volume
 from cmam.domain.reasons import Reason, Verdict
 from cmam.domain.replacing import replace
-from cmam.domain.rules import PARTS_REST
+from cmam.domain.rules import PARTS_REST, STOP_OUTS_LATCH
 from cmam.domain.settling import ATTEMPTS_MAX, SETTLE_US, settlements
 from cmam.domain.shares import cancelling, is_untold, net_of_ledger
 from cmam.domain.timing import ANSWER_US, due, lookup_due, next_due
@@ -160,15 +161,20 @@ def step(view: AccountView, fact: Event, store: StoreId, now_us: int) -> Turn:
     """Fold one input of the account's stream and derive what follows from it."""
     after = evolve(view, fact, now_us)
     builder = _Builder(after, now_us, store)
+    stopped_out: set[LinkId] = set()
     for touch in touches(view, after, fact):
         builder.add(touch)
+        if isinstance(touch, StopOutSeen) and view.rules >= STOP_OUTS_LATCH:
+            stopped_out.add(touch.link)
     for settlement in settlements(builder.view, fact, now_us):
         builder.add(settlement)
     for touch in touches_of_nets(builder.view, fact):
         builder.add(touch)
     if isinstance(fact, CopyWoken):
         builder.try_again(fact)
-    for key in _restless(view, builder.view, fact):
+    restless = _restless(view, builder.view, fact)
+    others = [key for key in builder.view.copies if key[0] in stopped_out and key not in restless]
+    for key in (*restless, *sorted(others)):
         builder.finish_order(key)
         builder.finish_if_gone(key, fact)
         builder.finish_idle(key)

@@ -140,6 +140,8 @@ def _amend_order(account: AccountId, command: Command) -> Message:
     wire.volume = command.volume
     _put_relative(wire, command)
     _put_prices(wire, command)
+    if command.stop_price is not None:
+        wire.stopTriggerMethod = _TRIGGERS[command.trigger]  # also the usual one, which may be what has changed
     return wire
 
 

@@ -66,8 +66,8 @@ MUTATIONS = (
     Mutation(
         "a refused close is given up",
         "cmam/domain/intents.py",
-        "refusals=refusals, retry_at_us=at_us + delay, trouble=trouble",
-        "refusals=refusals, retry_at_us=1 << 62, trouble=trouble",
+        "close_refusals=refusals, close_at_us=at_us + delay",
+        "close_refusals=refusals, close_at_us=1 << 62",
         (LIFE,),
     ),
     Mutation(
@@ -123,9 +123,9 @@ MUTATIONS = (
         "flatten leaves what rests",
         "cmam/domain/latches.py",
         "            goal = replace(copy.goal, target_numerator=0, target_denominator=1, terms=None)\n"
-        "            copies[key] = replace(copy, goal=goal, wait=None, ending=copy.ending or reason, retry_at_us=0)",
+        "            ending = copy.ending or reason\n",
         "            goal = copy.goal if copy.order else replace(copy.goal, target_numerator=0, target_denominator=1)\n"
-        "            copies[key] = replace(copy, goal=goal, wait=None, ending=copy.ending or reason, retry_at_us=0)",
+        "            ending = copy.ending or reason\n",
         (GUARDS, "tests/scenario/test_profiles_flatten.py", "tests/scenario/test_rules_guards.py", "tests/chaos"),
     ),
     Mutation(
@@ -428,5 +428,40 @@ MUTATIONS = (
         "    if draft.view.rules < OWN_TRAILING or told is None:\n        return True\n",
         "    if draft.view.rules:\n        return True\n",
         (LEVELS,),
+    ),
+    Mutation(
+        "a stop-out of a net locks nothing",
+        "cmam/domain/touching.py",
+        "            if before.rules >= STOP_OUTS_LATCH and after.is_netted():",
+        "            if not before.rules:",
+        (NETTING,),
+    ),
+    Mutation(
+        "what rests outlives a stop-out",
+        "cmam/domain/latches.py",
+        "    return end_resting(view, event.link) if view.rules >= STOP_OUTS_LATCH else view",
+        "    return view",
+        (LIFE,),
+    ),
+    Mutation(
+        "a refused stop holds a close up",
+        "cmam/domain/needs.py",
+        "    if is_held and view.rules < CLOSES_APART:",
+        "    if is_held:",
+        (LIFE,),
+    ),
+    Mutation(
+        "what a person takes off a resting order is made up at the market",
+        "cmam/domain/attempts.py",
+        "        draft.by_hand = min(Fraction(1), Fraction(*copy.by_hand))",
+        "        draft.by_hand = Fraction(1)",
+        (PARTS,),
+    ),
+    Mutation(
+        "caps forget what people let rest",
+        "cmam/domain/amounts.py",
+        "    return money.others_resting(draft.view) if draft.view.rules >= CAPS_COUNT_ALL else ()",
+        "    return ()",
+        (SIZES,),
     ),
 )

@@ -54,16 +54,13 @@ def _under_way(view: AccountView) -> Iterator[Intent]:
 
 def _positions(one: Taken) -> int:
     view = one.before
-    ours = {copy.order for copy in view.copies.values()}
-    resting = sum(order in ours for order in view.orders)
     coming = {i.key for i in _under_way(view) if i.command.kind is not CommandKind.ADD and i.filled == 0}
-    return len(view.positions) + resting + len(coming - {one.key})
+    return len(view.positions) + len(view.orders) + len(coming - {one.key})
 
 
 def _lots(view: AccountView, symbol: SymbolId | None) -> float:
-    """Lots of one symbol, or of all: held, resting of ours, and on their way."""
-    ours = {copy.order for copy in view.copies.values()}
+    """Lots of one symbol, or of all: held, resting, and on their way."""
     held = [(p.symbol, p.volume) for p in view.positions.values()]
-    held += [(o.symbol, o.volume - o.executed_volume) for o in view.orders.values() if o.order in ours]
+    held += [(o.symbol, o.volume - o.executed_volume) for o in view.orders.values()]
     held += [(i.command.symbol, max(0, i.command.volume - i.filled)) for i in _under_way(view)]
     return sum(volume / view.specs[of].lot_size for of, volume in held if symbol in (None, of) and of in view.specs)

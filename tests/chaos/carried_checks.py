@@ -16,6 +16,7 @@ from cmam.domain.changes import ChangeKind
 from cmam.domain.commands import CommandKind
 from cmam.domain.copies import Copy, CopyKey
 from cmam.domain.events import ChangeDecided, CopyTouched, IntentRecorded, IntentSettled, Outcome
+from cmam.domain.ids import PositionId
 from cmam.domain.link import LinkSettings
 from cmam.domain.quantities import Side
 from cmam.domain.reasons import Reason, Verdict
@@ -205,9 +206,17 @@ def _told(decisions: Sequence[Taken], view: AccountView) -> dict[CopyKey, Told]:
 # --- every moment ---------------------------------------------------------------------------------------------------
 
 
+def _is_shared(view: AccountView, position: PositionId | None) -> bool:
+    """Whether a position is a net of several shares."""
+    return sum(copy.share and copy.volume > 0 and copy.position == position for copy in view.copies.values()) > 1
+
+
 def never_loosened(whole: Whole) -> None:
     """No amend gives a trailing copy a stop that risks more than it has, unless its leader has set one since the last
-    that was confirmed."""
+    that was confirmed.
+
+    A net of several shares is not judged: its stop is the farthest of theirs, and none where one has none.
+    """
     for account in {link.follower for link in whole.folded().registry.links()}:
         by_leader: set[CopyKey] = set()
         by_hand: set[CopyKey] = set()
@@ -222,7 +231,8 @@ def never_loosened(whole: Whole) -> None:
                 case IntentRecorded(command=command) as asked if command.kind is CommandKind.AMEND_PROTECTION:
                     key = (asked.link, asked.source)
                     held = moment.before.positions.get(command.position) if command.position is not None else None
-                    if held is not None and held.trailing and held.stop is not None and key not in by_hand | by_leader:
+                    is_free = key in by_hand | by_leader or _is_shared(moment.before, command.position)
+                    if held is not None and held.trailing and held.stop is not None and not is_free:
                         tighter = command.stop is not None and (command.stop - held.stop) * held.side.sign >= 0
                         assert tighter, f"{key}: a trailing stop at {held.stop} loosened to {command.stop}"
                     asked_for[asked.intent] = key

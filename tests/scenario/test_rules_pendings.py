@@ -6,7 +6,7 @@ from typing import Any
 
 from cmam.openapi._pb import OpenApiModelMessages_pb2 as model
 from cmam.store.replay import verify
-from tests.rulebook import BUY, SELL, UNIT, Case, Rulebook
+from tests.rulebook import BUY, LEAD, SELL, UNIT, Case, Rulebook
 
 HALF = {"volume.basis": "units", "volume.amount": "0.5"}
 LIMIT, STOP, STOP_LIMIT = model.LIMIT, model.STOP, model.STOP_LIMIT
@@ -205,5 +205,65 @@ def test_an_order_of_the_leader_that_fills_in_parts_is_followed_to_its_end() -> 
     person.close(held.position, held.volume)
     book.go(20)
     assert all(book.held(case.name) == [] == _resting(book, case.name) for case in cases)
+    assert verify(book.log.read_all()).is_identical
+    assert book.stepper.failures == []
+
+
+def _window(book: Rulebook, first: int, last: int) -> str:
+    """Hours from so many hours after this one until so many after it, by UTC."""
+    hour = book.stepper.clock.now() // 3_600_000_000
+    return f"{(hour + first) % 24:02}:00-{(hour + last) % 24:02}:00"
+
+
+def test_what_rests_ends_with_the_hours_as_they_are_set_now() -> None:
+    """Placed within the hours, which then are set to later ones, or with `keep`, which then is set to `cancel`.
+
+    Both orders end within 15 s, and the leader's fill opens nothing outside hours; where what is outside is kept, and
+    where hours still hold, they rest on.
+    """
+    cases = [Case(name, "Same", HALF) for name in ("moved", "kept", "no more", "held")]
+    book = Rulebook(cases)
+    book.begin()
+    inside, later = _window(book, 0, 3), _window(book, 5, 8)
+    for name, settings in (
+        ("moved", {"hours": inside}),
+        ("kept", {"hours": inside, "pending_outside": "keep"}),
+        ("no more", {"hours": inside, "pending_outside": "keep"}),
+        ("held", {"hours": inside}),
+    ):
+        book.command({"command": "profile.set", "profile": name, "settings": settings, "unset": []})
+    order = book.person.place(LIMIT, 20_000 * UNIT, price=1.08003)
+    book.go(2)
+    assert [len(_resting(book, case.name)) for case in cases] == [1, 1, 1, 1]
+    for name, settings in (
+        ("moved", {"hours": later}),
+        ("kept", {"hours": later}),
+        ("no more", {"hours": later, "pending_outside": "cancel"}),
+        ("held", {"hours": _window(book, -1, 4)}),
+    ):
+        book.command({"command": "profile.set", "profile": name, "settings": settings, "unset": []})
+    book.go(16)
+    assert [len(_resting(book, case.name)) for case in cases] == [0, 1, 0, 1]
+    book.price("EURUSD", "1.07990")
+    book.go(4)
+    assert order not in {rests.orderId for rests in book.person.rests(LEAD)}
+    assert [book.volumes(case.name) for case in cases] == [[], [10_000 * UNIT], [], [10_000 * UNIT]]
+    assert verify(book.log.read_all()).is_identical
+    assert book.stepper.failures == []
+
+
+def test_how_an_order_is_triggered_follows_its_leaders() -> None:
+    """By the other side of the quote, and by its own again: each a change of nothing else, over the wire."""
+    book = Rulebook([Case("same", "Same", HALF), Case("reverse", "Same", {**HALF, "reverse": "on", "copy_sl": "off"})])
+    book.begin()
+    order = book.person.place(STOP, 20_000 * UNIT, price=1.09003)
+    seen = []
+    for trigger in (model.OPPOSITE, model.TRADE):
+        book.go(2)
+        book.person.amend_order(order, stopPrice=1.09003, volume=20_000 * UNIT, stopTriggerMethod=trigger)
+        book.go(2)
+        seen.append([rests.stopTriggerMethod for rests in book.person.rests(book.ids["same"])])
+    assert seen == [[model.OPPOSITE], [model.TRADE]]
+    assert [entry[0] for entry in _resting(book, "reverse")] == [LIMIT]
     assert verify(book.log.read_all()).is_identical
     assert book.stepper.failures == []

@@ -69,6 +69,32 @@ def test_a_trailing_stop_is_followed_though_the_link_is_reversed_afterwards() ->
     assert levels(pair) == (price("1.09201"), None)
 
 
+def test_a_copy_has_its_own_shift_again_once_levels_are_copied_by_price_no_more() -> None:
+    """Filled 3 points above his: his 1.091 is 1.09103, by price 1.092, then 1.09303. One opened by price stays so."""
+    pair = Pair()
+    pair.opens(stop=price("1.09"))
+    pair.answer(at="1.10003")
+    for stop, mode, then in (
+        ("1.091", "shift", "1.09103"),
+        ("1.092", "price", "1.092"),
+        ("1.0925", "price", "1.0925"),
+        ("1.093", "shift", "1.09303"),
+        ("1.094", "price", "1.094"),
+        ("1.095", "shift", "1.09503"),
+    ):
+        set_to(pair, levels=mode)
+        pair.protects(stop=stop)
+        pair.answer()
+        assert levels(pair)[0] == price(then)
+    other = Pair({"levels": "price"})
+    other.opens(stop=price("1.09"))
+    other.answer(at="1.10003")
+    set_to(other, levels="shift")
+    other.protects(stop="1.091")
+    other.answer()
+    assert levels(other)[0] == price("1.091")
+
+
 def test_an_add_is_priced_on_the_side_of_its_copy() -> None:
     """A market range of a buy is laid around the ask, whatever `reverse` has become."""
     pair = Pair({"max_slippage": "10"})

@@ -91,6 +91,37 @@ def test_what_an_open_carried_is_nobodys_pin_where_the_leader_has_moved_his_stop
     assert (pair.copy.pinned_stop, pair.commands[-1].stop) == (None, price("1.09"))
 
 
+@pytest.mark.parametrize("by_hand", [None, "1.098"])
+def test_what_a_second_attempt_carried_is_told_by_its_request_and_not_by_the_leaders_price(by_hand: str | None) -> None:
+    """`levels=price`, his stop at 1.095: the second attempt fills 20 pips higher, and so does its stop stand.
+
+    The line is cut between fill and levels. What the look shows there is ours and is set to 1.095; another is a
+    person's, also where the leader has moved his meanwhile.
+    """
+    pair = Pair({"levels": "price"})
+    pair.opens(stop=price("1.095"))
+    (lost,) = pair.lose()
+    pair.fact(IntentOverdue(intent=lost.intent, why="the connection was lost"))
+    pair.now_us += 11_000_000
+    pair.fact(pair.reconciled(looked_up=True))
+    (again,) = pair.waiting
+    assert (again.attempt, again.command) == (2, lost.command)
+    accepted, filled, _ = pair.events_of(again, at="1.102")
+    pair.lose()
+    if by_hand is not None:
+        pair.protects(stop="1.096")
+    pair.hears([accepted, filled, HealthChanged(health=Health.DOWN)])
+    pair.passes(30_000_000)
+    (held,) = pair.held.values()
+    assert held.stop == price("1.09699")
+    if by_hand is not None:
+        pair.held[held.position] = replace(held, stop=price(by_hand), updated_ms=pair.now_us // 1_000)
+    pair.hears([pair.reconciled(), HealthChanged(health=Health.RECONCILED)])
+    pair.answer()
+    pinned = None if by_hand is None else price(by_hand)
+    assert (pair.copy.pinned_stop, levels(pair)[0]) == (pinned, pinned or price("1.095"))
+
+
 def test_a_stop_that_the_broker_sets_back_with_the_rest_of_an_order_is_set_again() -> None:
     """Half of our limit fills with 1.085, his stop goes to 1.089 and so does ours; the rest sets it to 1.085 again."""
     pair = Pair()
@@ -262,6 +293,24 @@ def test_reversed_the_levels_change_places() -> None:
     assert levels(pair) == (price("1.10999"), price("1.09499"))
     pair.protects(stop="1.096", target="1.12")
     assert (pair.commands[-1].stop, pair.commands[-1].target) == (price("1.11999"), price("1.09599"))
+
+
+@pytest.mark.parametrize("copy_trailing", ["on", "off"])
+def test_reversed_the_target_follows_his_trailing_stop(copy_trailing: str) -> None:
+    """He buys with a trailing stop: our sell's target comes nearer with it, from a pip on and once a second."""
+    pair = opened("1.10000", {"reverse": "on", "copy_trailing": copy_trailing}, stop=price("1.095"),
+                  target=price("1.11"), trailing=True)  # fmt: skip
+    assert shown(pair) == (price("1.11"), price("1.095"), False)
+    said = [
+        pair.protects(stop=stop, target="1.11", trailing=True, trailed=True)
+        for stop in ("1.09505", "1.0952", "1.0960", "1.0950")
+    ]
+    assert [one.reason for one in said] == [Reason.TRAILING_STEP, None, None, Reason.TRAILING_STEP]
+    pair.answer()
+    assert shown(pair)[1] == price("1.0952")
+    pair.passes(1_000_000)
+    pair.answer()
+    assert shown(pair) == (price("1.11"), price("1.096"), False)
 
 
 def test_a_level_on_the_wrong_side_is_skipped() -> None:

@@ -10,9 +10,11 @@ from cmam.domain.account import CopyState, evolve
 from cmam.domain.changes import ChangeKind
 from cmam.domain.commands import CommandKind
 from cmam.domain.events import (
+    AlertHealed,
     AlertRaised,
     CopyTouched,
     ExecutionSeen,
+    GuardRearmed,
     Health,
     HealthChanged,
     IntentOverdue,
@@ -275,8 +277,8 @@ def test_a_refused_close_is_asked_for_again_for_ever_with_growing_delay() -> Non
     delays = []
     for _ in range(9):
         pair.refuse("MARKET_CLOSED")
-        delays.append((pair.copy.retry_at_us - pair.now_us) // 1_000_000)
-        pair.passes(pair.copy.retry_at_us - pair.now_us)
+        delays.append((pair.copy.close_at_us - pair.now_us) // 1_000_000)
+        pair.passes(pair.copy.close_at_us - pair.now_us)
         assert pair.waiting[-1].command.whole
     assert delays == [1, 2, 4, 8, 16, 32, 60, 60, 60]
     assert any("MARKET_CLOSED" in text for text in pair.view.alerts.values())
@@ -284,6 +286,53 @@ def test_a_refused_close_is_asked_for_again_for_ever_with_growing_delay() -> Non
     pair.passes(1)
     assert pair.copy.state is CopyState.CLOSED
     assert not pair.view.alerts
+
+
+@pytest.mark.parametrize("trailed", [False, True])
+def test_a_refused_close_is_asked_for_no_sooner_where_the_leader_moves_a_level(trailed: bool) -> None:
+    """Half of it is refused again and again: its delay grows, and one alert stands, while his stop is followed."""
+    pair = Pair({"copy_trailing": "off"})
+    pair.opens(stop=price("1.095"), trailing=trailed)
+    pair.answer(at="1.1")
+    pair.reduces(LOT, LOT // 2)
+    pair.refuse("TRADING_DISABLED")
+    pair.passes(1_000_000)
+    pair.refuse("TRADING_DISABLED")
+    pair.passes(1)
+    asked, began = len(pair.sent), pair.now_us
+    for pips in range(1, 9):
+        pair.protects(stop=f"1.095{pips}", trailing=trailed, trailed=trailed)
+        pair.answer()
+        pair.passes(200_000)
+    pair.answer()
+    kinds = [command.kind for command in pair.commands[asked:]]
+    assert kinds == [CommandKind.AMEND_PROTECTION] * (2 if trailed else 8)
+    said = [event for event, _ in pair.said if isinstance(event, AlertRaised | AlertHealed)]
+    assert [type(event) for event in said] == [AlertRaised]
+    pair.passes(pair.copy.close_at_us - pair.now_us)
+    assert (pair.now_us - began, pair.waiting[-1].command.kind) == (1_999_999, CommandKind.CLOSE)
+    pair.answer()
+    pair.passes(1)
+    assert (pair.copy.volume, pair.copy.close_refusals, dict(pair.view.alerts)) == (LOT // 2, 0, {})
+
+
+def test_a_refused_level_holds_no_close_up() -> None:
+    """His stop is refused for a minute; what a person's order on the leader's side ended ahead of is closed at once."""
+    pair = Pair()
+    pair.order()
+    pair.answer()
+    (number,) = pair.resting
+    pair.hears(pair.order_triggers(number))
+    pair.order_fills(LOT // 2)
+    pair.protects(stop="1.08")
+    for _ in range(5):
+        pair.refuse("TRADING_BAD_STOPS")
+        pair.passes(pair.copy.retry_at_us - pair.now_us)
+    pair.refuse("TRADING_BAD_STOPS")
+    pair.passes(pair.copy.ahead_since_us + 60_000_000 - pair.now_us)
+    assert pair.copy.retry_at_us > pair.now_us
+    (close,) = pair.waiting
+    assert (close.command.kind, close.command.volume) == (CommandKind.CLOSE, LOT // 2)
 
 
 def test_a_close_refused_out_of_session_goes_out_at_the_opening() -> None:
@@ -296,8 +345,8 @@ def test_a_close_refused_out_of_session_goes_out_at_the_opening() -> None:
     delays = []
     for _ in range(6):
         pair.refuse("MARKET_CLOSED", temporary=True)
-        delays.append((pair.copy.retry_at_us - pair.now_us) // 1_000_000)
-        pair.passes(pair.copy.retry_at_us - pair.now_us)
+        delays.append((pair.copy.close_at_us - pair.now_us) // 1_000_000)
+        pair.passes(pair.copy.close_at_us - pair.now_us)
         assert pair.waiting[-1].command.whole
     assert delays == [900, 900, 200, 1, 2, 4]
     pair.answer()
@@ -343,7 +392,7 @@ def test_after_a_reconnect_a_close_that_was_missed_is_asked_for_at_once() -> Non
     pair.closes()
     for _ in range(7):
         pair.refuse("TRADING_DISABLED")
-        pair.passes(pair.copy.retry_at_us - pair.now_us)
+        pair.passes(pair.copy.close_at_us - pair.now_us)
     pair.refuse("TRADING_DISABLED")
     pair.fact(HealthChanged(health=Health.DOWN))
     pair.fact(pair.reconciled())
@@ -536,6 +585,39 @@ def test_a_level_or_a_stop_out_ends_a_copy_with_its_own_word() -> None:
     source = position_source(PositionId(501))
     assert out.tell(out.change(source=source, position=PositionId(501))).reason is Reason.GUARD
     assert hit.tell(hit.change(source=source, position=PositionId(501))).verdict is Verdict.COPY
+
+
+def test_a_stop_out_that_took_the_whole_copy_out_of_sight_locks_its_link_once() -> None:
+    """The look shows the copy gone, and its history why: nothing opens, until it is re-armed; then the next look, which
+    finds the same deals, locks nothing."""
+    pair = opened()
+    (number,) = pair.held
+    pair.fact(HealthChanged(health=Health.DOWN))
+    events = pair.close(number, LOT, stop_out=True)
+    fill = next(event for event in events if isinstance(event, ExecutionSeen) and event.deal is not None)
+    assert fill.order is not None
+    assert fill.deal is not None
+    look = replace(pair.reconciled(past_orders=(fill.order,)), deals=(fill.deal,))
+    pair.fact(look)
+    pair.fact(HealthChanged(health=Health.RECONCILED))
+    assert pair.copy.reason is Reason.CLOSED_BY_STOP_OUT
+    assert pair.opens(source=position_source(PositionId(501))).reason is Reason.GUARD
+    pair.fact(GuardRearmed(link=LINK, guard=""))
+    pair.fact(look)
+    assert pair.opens(source=position_source(PositionId(502))).verdict is Verdict.COPY
+
+
+def test_what_rests_ends_with_a_stop_out() -> None:
+    """Its order could fill where margin is short: it is cancelled at once, and the leader's fill opens nothing."""
+    pair = opened()
+    pair.order()
+    pair.answer()
+    (number,) = pair.held
+    pair.hears(pair.close(number, LOT // 2, stop_out=True))
+    assert pair.commands[-1].kind is CommandKind.CANCEL
+    pair.answer()
+    assert (pair.resting, pair.view.copies[LINK, position_source(PositionId(500))].volume) == ({}, LOT // 2)
+    assert pair.order_fills(position=PositionId(501), source=position_source(PositionId(501))).reason is Reason.GUARD
 
 
 def test_a_smart_stop_out_of_a_part_is_never_added_to_again() -> None:

@@ -9,14 +9,24 @@ import pytest
 from cmam.domain.account import CopyState
 from cmam.domain.changes import ChangeKind
 from cmam.domain.commands import CommandKind
-from cmam.domain.events import ChangeDecided, CopyTouched, Health, HealthChanged, IntentDropped, RequestRefused
+from cmam.domain.events import (
+    ChangeDecided,
+    CopyTouched,
+    ExecutionSeen,
+    GuardRearmed,
+    Health,
+    HealthChanged,
+    IntentDropped,
+    RequestRefused,
+    StopOutSeen,
+)
 from cmam.domain.ids import AccountId, OrderId, PositionId, SourceKey, order_source, position_source
 from cmam.domain.quantities import Side, Volume
 from cmam.domain.reasons import Reason, Verdict
 from cmam.domain.shares import pooled_excess
 from cmam.domain.trades import AccountType, ExecutionKind, Order, OrderStatus, OrderType
 from cmam.domain.unasked import asking, freed, unasked
-from tests.factories import LOT, Pair, a_view, price
+from tests.factories import LINK, LOT, Pair, a_view, price
 
 
 class Netted(Pair):
@@ -156,6 +166,75 @@ def test_shares_of_both_sides_net_out() -> None:
     pair.ends(1, LOT)
     pair.answer()
     assert (pair.net, pair.view.copies) == (0, {})
+
+
+def test_a_share_that_may_not_leave_against_its_net_is_told_to_a_person() -> None:
+    """Buy 1.0 and sell 0.4; the sell ends, and 0.4 may not be bought: an alert at once, asked again after 1 and 2 s."""
+    pair = netted()
+    for number, volume, side in ((1, LOT, Side.BUY), (2, 4_000_000, Side.SELL)):
+        pair.opens_at(number, volume, side)
+        pair.answer()
+        pair.passes(1_000)
+    pair.ends(2, 4_000_000)
+    for wait_us in (1_000_000, 2_000_000):
+        asked = len(pair.sent)
+        pair.refuse("NOT_ENOUGH_MONEY")
+        pair.passes(wait_us - 1)
+        (text,) = pair.view.alerts.values()
+        assert text.startswith("The broker refuses to close the copy of EURUSD p2: NOT_ENOUGH_MONEY")
+        assert len(pair.sent) == asked
+        pair.passes(1)
+        assert pair.waiting[-1].command.volume == 4_000_000
+    pair.answer()
+    pair.passes(1)
+    assert (pair.net, dict(pair.view.alerts)) == (LOT, {})
+
+
+@pytest.mark.parametrize("is_seen", [True, False], ids=["seen", "unseen"])
+@pytest.mark.parametrize("part", [LOT, 3 * LOT // 2], ids=["part", "whole"])
+def test_a_stop_out_of_a_net_locks_its_link_and_adds_to_no_share(part: int, is_seen: bool) -> None:
+    """Some or all of a net of two shares is taken for want of margin, in sight or not: no open, no add."""
+    pair = netted()
+    for number, volume in ((1, LOT), (2, LOT // 2)):
+        pair.opens_at(number, volume)
+        pair.answer()
+        pair.passes(1_000)
+    (held,) = pair.held
+    if is_seen:
+        pair.hears(pair.close(held, part, stop_out=True))
+    else:
+        pair.fact(HealthChanged(health=Health.DOWN))
+        _, fill = pair.close(held, part, stop_out=True)
+        assert isinstance(fill, ExecutionSeen)
+        assert fill.order is not None
+        assert fill.deal is not None
+        pair.passes(30_000_000)
+        pair.fact(replace(pair.reconciled(past_orders=(fill.order,)), deals=(fill.deal,)))
+        pair.fact(HealthChanged(health=Health.RECONCILED))
+    assert [event.source for event, _ in pair.said if isinstance(event, StopOutSeen)] == [key(1), key(2)]
+    asked = len(pair.sent)
+    assert pair.opens_at(3, LOT).reason is Reason.GUARD
+    grown = pair.change(ChangeKind.GREW, source=key(1), position=PositionId(1), before=Volume(LOT),
+                        after=Volume(2 * LOT), volume=Volume(LOT), origin=OrderId(409))  # fmt: skip
+    assert pair.tell(grown).reason is Reason.COPY_FINISHED
+    assert len(pair.sent) == asked
+    found = {copy.reason for copy in pair.view.finished.values()}
+    assert found == ({Reason.CLOSED_BY_STOP_OUT} if part > LOT else set())
+    pair.fact(GuardRearmed(link=LINK, guard=""))
+    pair.fact(pair.reconciled(past_orders=()))
+    assert pair.opens_at(4, LOT).verdict is Verdict.COPY
+
+
+def test_what_a_share_may_not_give_up_counts_as_no_refused_open() -> None:
+    """Buy 1.0, sell 0.4, and the 0.4 may not be bought back: the guard of refused opens has nothing to do with it."""
+    pair = netted()
+    for number, volume, side in ((1, LOT, Side.BUY), (2, 4_000_000, Side.SELL)):
+        pair.opens_at(number, volume, side)
+        pair.answer()
+        pair.passes(1_000)
+    pair.ends(2, 4_000_000)
+    pair.refuse("NOT_ENOUGH_MONEY")
+    assert not pair.view.refused_opens.get(LINK)
 
 
 def test_a_share_that_turns_the_net_and_its_close() -> None:
@@ -310,6 +389,34 @@ def test_a_persons_stop_on_a_net_is_pinned_until_the_leader_sets_a_tighter_one()
         pair.protects(stop=stop, target="1.13")
         pair.answer()
         assert (pair.held[number].stop, pair.held[number].target) == (price(shown), price("1.13001"))
+
+
+def test_a_net_whose_stop_came_with_an_order_that_filled_unseen_was_touched_by_nobody() -> None:
+    """A resting order fills into the net of a share out of sight, and the broker sets the stop that it carried.
+
+    The first look shows that, and not yet what became of the order; the next tells, and sets the farthest.
+    """
+    pair = Pair(view=a_view(kind=AccountType.NETTED))
+    pair.opens(stop=price("1.09"))
+    pair.answer()
+    pair.order(relative_stop=price("0.001"), stop=price("1.089"))
+    pair.answer()
+    (number,), (resting,) = pair.held, pair.resting
+    pair.passes(5_000_000)
+    pair.fact(HealthChanged(health=Health.DOWN))
+    pair.passes(5_000_000)
+    order = pair.resting.pop(resting)
+    done = replace(order, status=OrderStatus.FILLED, executed_volume=Volume(LOT), execution_price=price("1.09"),
+                   position=number)  # fmt: skip
+    volume = Volume(pair.held[number].volume + LOT)
+    moved = replace(pair.held[number], volume=volume, stop=price("1.094"), updated_ms=pair.now_us // 1_000)
+    pair.held[number] = moved
+    pair.hears([pair.reconciled(), HealthChanged(health=Health.RECONCILED)])
+    pair.fact(pair.reconciled(looked_up=True, past_orders=(done,)))
+    assert not [event for event, _ in pair.said if isinstance(event, CopyTouched)]
+    pair.passes(2_000_000)
+    pair.answer()
+    assert pair.held[number].stop == price("1.089")
 
 
 def test_a_persons_stop_that_came_while_nobody_looked_is_pinned_on_every_share() -> None:

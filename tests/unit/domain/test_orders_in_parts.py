@@ -382,6 +382,24 @@ def test_what_a_person_makes_of_a_copied_order_is_kept(amended: dict[str, object
     assert levels(pair)[0] == (price("1.088") if "relative_stop" in amended else price("1.08"))
 
 
+@pytest.mark.parametrize(("left", "then"), [(2_000_000, 2_000_000), (8_000_000, 5_000_000), (10_000, 0)])
+def test_what_a_person_takes_off_an_order_is_not_made_up_at_the_market(left: int, then: int) -> None:
+    """Half a lot rests, he leaves 0.2 of it, and only the leader's order fills: 0.2 go to market, never more than 0.5.
+
+    What he leaves is less than the symbol allows: nothing does, and it stands with its reason.
+    """
+    pair = half()
+    number = order_of(pair)
+    pair.passes(5_000_000)
+    order = replace(pair.resting[number], volume=Volume(left), updated_ms=pair.now_us // 1_000)
+    pair.resting[number] = order
+    pair.fact(ExecutionSeen(kind=ExecutionKind.ORDER_REPLACED, order=order, client_msg_id="terminal"))
+    pair.order_fills()
+    settles(pair)
+    assert (kinds(pair), exposure(pair)) == (["place", "cancel", *(["open"] if then else [])], then)
+    assert pair.copy.reason is (None if then else Reason.BELOW_MINIMUM)
+
+
 # --- widened stops ----------------------------------------------------------------------------------------------------
 
 

@@ -9,11 +9,11 @@ import pytest
 from cmam.domain.account import CopyState
 from cmam.domain.changes import ChangeKind
 from cmam.domain.commands import CommandKind
-from cmam.domain.events import ExecutionSeen, IntentOverdue
+from cmam.domain.events import CopyTouched, ExecutionSeen, IntentOverdue
 from cmam.domain.ids import OrderId, PositionId, order_source
 from cmam.domain.quantities import Side, Volume
 from cmam.domain.reasons import Reason, Verdict
-from cmam.domain.trades import ExecutionKind, OrderStatus, OrderType, TimeInForce
+from cmam.domain.trades import ExecutionKind, OrderStatus, OrderType, TimeInForce, TriggerMethod
 from tests.factories import LOT, Pair, a_quote, price
 
 
@@ -132,6 +132,32 @@ def test_an_amendment_is_complete() -> None:
     assert command.expires_ms == 1_600_000_900_000
     pair.answer()
     assert len(pair.sent) == 2
+
+
+@pytest.mark.parametrize(
+    ("kind", "before", "after"),
+    [
+        (OrderType.STOP, {}, {"trigger": TriggerMethod.OPPOSITE}),
+        (OrderType.STOP, {"trigger": TriggerMethod.DOUBLE_TRADE}, {"trigger": TriggerMethod.TRADE}),
+        (OrderType.STOP_LIMIT, {"slippage_points": 10}, {"slippage_points": 25}),
+    ],
+)
+def test_how_an_order_is_triggered_and_its_range_are_amended_with_it(
+    kind: OrderType, before: dict[str, object], after: dict[str, object]
+) -> None:
+    """The leader changes nothing else: that is asked for once, and a person who sets it back is respected."""
+    rests = {"origin_type": kind, "limit_price": None, "stop_price": price("1.11")}
+    pair = placed(None, **rests, **before)
+    assert pair.order(ChangeKind.ORDER_AMENDED, **rests, **after).verdict is Verdict.COPY
+    number, was = order_of(pair), pair.resting[order_of(pair)]
+    pair.answer()
+    assert all(getattr(pair.resting[number], name) == value for name, value in after.items())
+    pair.passes(5_000_000)
+    for shown in (pair.resting[number], replace(was, updated_ms=pair.now_us // 1_000)):
+        pair.resting[number] = shown
+        pair.fact(pair.reconciled())
+    assert kinds(pair) == ["place", "amend_order"]
+    assert [event.what for event, _ in pair.said if isinstance(event, CopyTouched)] == ["order"]
 
 
 def test_an_order_that_shrinks_and_grows_again_is_what_it_was() -> None:

@@ -7,10 +7,12 @@ from fractions import Fraction
 
 import pytest
 
-from cmam.domain.changes import Change, LeaderMoney
-from cmam.domain.events import ChangeDecided, RulesBegan
+from cmam.domain.changes import Change, ChangeKind, LeaderMoney
+from cmam.domain.events import ChangeDecided, ExecutionSeen, RulesBegan
+from cmam.domain.ids import OrderId, SymbolId
 from cmam.domain.quantities import Side, Volume
 from cmam.domain.reasons import Reason, Verdict
+from cmam.domain.trades import ExecutionKind, Order, OrderType
 from tests.factories import LOT, Pair, a_change, a_leader_symbol, a_quote, a_spec, a_view, price
 
 OFF = {"margin_reserve": "off"}
@@ -339,6 +341,53 @@ def test_caps_count_positions_orders_and_what_is_in_flight() -> None:
     everything = Pair({"max_lots_open": "1.5", **OFF})
     assert decided(everything, a_change(source="p1")).verdict is Verdict.COPY
     assert decided(everything, replace(other, source="p4")).reason is Reason.MAX_LOTS
+
+
+def a_persons_order(pair: Pair) -> None:
+    """A person lets one lot of EURUSD rest on the follower, far from the market."""
+    order = Order(
+        order=OrderId(77_001), symbol=SymbolId(1), side=Side.BUY, type=OrderType.LIMIT, volume=Volume(LOT),
+        limit_price=price("1.05"), updated_ms=pair.now_us // 1_000,
+    )  # fmt: skip
+    pair.fact(ExecutionSeen(kind=ExecutionKind.ORDER_ACCEPTED, order=order, client_msg_id="terminal"))
+
+
+@pytest.mark.parametrize(
+    ("cap", "reason"), [("max_positions", Reason.MAX_POSITIONS), ("max_lots_open", Reason.MAX_LOTS)]
+)
+def test_caps_count_what_people_let_rest(cap: str, reason: Reason) -> None:
+    """One of at most one rests at his hand: nothing opens beside it. By the rules of before it did."""
+    pair = Pair({cap: "1", **OFF})
+    a_persons_order(pair)
+    assert decided(pair, a_change(source="p1")).reason is reason
+    before = Pair({cap: "1", **OFF})
+    before.fact(RulesBegan(rules=3))
+    a_persons_order(before)
+    assert decided(before, a_change(source="p1")).verdict is Verdict.COPY
+
+
+def test_an_order_that_grows_is_counted_once_and_from_when_it_is_asked_for() -> None:
+    """1.0 becomes 1.5 of at most 2.0; before the broker has answered 0.6 more are too much, and 0.5 are not."""
+    pair = Pair({"max_lots_open": "2", "max_lots_symbol": "2", "margin_reserve": "off"})
+    pair.order()
+    pair.answer()
+    pair.order(ChangeKind.ORDER_AMENDED, volume=Volume(LOT * 3 // 2))
+    assert pair.commands[-1].volume == LOT * 3 // 2
+    assert pair.opens(6_000_000).reason is Reason.MAX_LOTS
+    assert pair.opens(5_000_000, source="p2").verdict is Verdict.COPY
+
+
+def test_an_order_that_has_filled_in_part_grows_by_what_is_to_come() -> None:
+    """0.4 of 1.0 have filled, and it becomes 2.0 of at most 2.0: 0.4 are held and 1.6 rest, no more and no less."""
+    pair = Pair({"max_lots_open": "2", "margin_reserve": "off"})
+    pair.order()
+    pair.answer()
+    (number,) = pair.resting
+    pair.hears(pair.order_triggers(number, volume=LOT * 4 // 10))
+    pair.order(ChangeKind.ORDER_AMENDED, volume=Volume(2 * LOT))
+    assert pair.commands[-1].volume == 2 * LOT
+    pair.answer()
+    assert pair.order(ChangeKind.ORDER_AMENDED, volume=Volume(2 * LOT + 100_000)).volume == 2 * LOT
 
 
 def test_the_symbol_table_overrides_mode_amount_and_bounds() -> None:
