@@ -155,13 +155,14 @@ def _short(value: str | None) -> str:
 )
 def totals(by: str, **given: Any) -> None:
     """Sums: decisions, skips, copies, fill rate, slippage by its causes, drift."""
+    from cmam.store.totals import keys_of
     from cmam.store.totals import totals as summed
 
     filters = asked(given, reasons=True)
     with opened() as past:
         lines = list(summed(past, filters, by=by))
     if given["csv"] or face().as_json:
-        emit(lines, as_csv=given["csv"])
+        emit(lines, keys_of(by), as_csv=given["csv"])
         return
     if not lines:
         say(nothing(filters, "Nothing was decided yet."))

@@ -41,6 +41,16 @@ def test_lists_come_as_tables_as_json_and_as_csv(person: Person) -> None:
     assert "Nothing fits" in person.types("audit", "copies", "--text", "unheard-of").err
 
 
+@pytest.mark.parametrize("what", ["copies", "decisions", "orders", "settings", "notes", "totals", "timings"])
+def test_an_empty_list_as_csv_is_its_header(person: Person, what: str) -> None:
+    """A program that reads columns by name finds them where there is nothing to read, and the same ones as ever."""
+    some = person.types("audit", what, "--csv").out.splitlines()
+    none = person.types("audit", what, "--csv", "--since", "2100-01-01")
+    assert none.code == 0
+    assert none.out.splitlines() == some[:1]
+    assert len(some) > 1
+
+
 def test_what_a_line_shows_finds_the_line(person: Person) -> None:
     """Its moment as the end of a span, with all of that millisecond, and the leader by his name."""
     line = person.types("audit", "decisions", "--last", "1", "--json").lines[0]
@@ -52,6 +62,20 @@ def test_what_a_line_shows_finds_the_line(person: Person) -> None:
     at = whole[-1]["at"]
     assert person.types("replay", "--until", at, "--json").lines == whole
     assert person.types("audit", "orders", "--account", "lead", "--last", "1", "--json").lines
+
+
+def test_an_account_that_was_removed_is_found_by_each_of_its_names(person: Person) -> None:
+    """Its history stays, and so do its number, its login and the alias it had last; who has a name now comes first."""
+    removed = [line for line in person.types("audit", "accounts", "--json").lines if line["removed"]]
+    gone = removed[0]["account"]
+    by_number = person.types("audit", "decisions", "--account", str(gone), "--json").lines
+    assert by_number
+    login = f"{removed[0]['broker'].upper()}:{removed[0]['login']}"
+    assert person.types("audit", "decisions", "--account", login, "--json").lines == by_number
+    refused = person.types("audit", "decisions", "--account", "nobody")
+    assert refused.code == 2
+    assert "known are" in refused.err
+    assert person.types("account", "show", login, "--offline").code == 2
 
 
 @pytest.mark.parametrize("is_deleted", [False, True])
