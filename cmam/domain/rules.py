@@ -125,5 +125,8 @@ that comes to light after it is taken for the broker's, and his are set."""
 STANDS_AGAIN = 3
 """What is told of a position that was emptied and stands again, all within a millisecond, is believed."""
 
-RULES = 3
+CONFIRMED_ANYHOW = 4
+"""Symbols whose lots are confirmed are named in upper or lower case alike, as in all other lists."""
+
+RULES = 4
 """The newest."""
