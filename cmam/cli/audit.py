@@ -93,7 +93,7 @@ def orders(**given: Any) -> None:
 def accounts(**given: Any) -> None:
     """Every account that was ever known."""
     columns = ["account", "alias", "login", "broker", "currency", "health", "balance", "positions", "copies", "removed"]
-    spare = ("removed", "alias", "login", "positions", "currency")
+    spare = ("removed", "positions", "login", "currency", "alias")
     show("accounts", asked(given), given, columns, spare, empty="No account was ever added.")
 
 

@@ -24,6 +24,7 @@ import click
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from cmam.cli.tables import LegibleTable
     from cmam.config.home import Home
 
 HELP = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
@@ -267,7 +268,8 @@ def print_rows(
 ) -> None:
     """A list: JSON lines with every key, or a table of `columns` (key, or key and heading) that fits the screen.
 
-    On a narrow screen the `spare` columns go, the first of them first, so that what is left stays legible.
+    On a narrow screen the `spare` columns go, the first of them first, so that what is left stays legible; lines wrap
+    between words. Where not even the words of what is left fit side by side, each row is a card with all columns.
     """
     if click.get_current_context().meta.get("cmam.json"):
         for row in rows:
@@ -279,14 +281,18 @@ def print_rows(
         return
     pairs = [(column, column.replace("_", " ")) if isinstance(column, str) else column for column in columns]
     out = console()
+    every = _filled(pairs, found, numbers, title)
     hidden: list[str] = []
-    table = _filled(pairs, found, numbers, title)
+    table = every
     for key in spare:
-        if out.measure(table, options=out.options.update(width=10_000)).maximum <= out.width:
+        if table.fits(out.width, is_wrapped=False):
             break
         hidden += [heading for name, heading in pairs if name == key]
         pairs = [pair for pair in pairs if pair[0] != key]
         table = _filled(pairs, found, numbers, title)
+    if not table.fits(out.width):
+        out.print(every.cards(out.width))
+        return
     out.print(table)
     if hidden:
         say(f"Not shown on a screen this narrow: {', '.join(hidden)}. A wider one or --json has them.")
@@ -294,7 +300,7 @@ def print_rows(
 
 def _filled(
     pairs: Sequence[tuple[str, str]], rows: Sequence[Mapping[str, Any]], numbers: frozenset[str], title: str | None
-) -> Any:
+) -> LegibleTable:
     table = new_table(title)
     for key, heading in pairs:
         table.add_column(heading, justify="right" if key in numbers else "left", overflow="fold")
@@ -344,14 +350,11 @@ STYLES = {
 """Colours carry nothing that the word does not say."""
 
 
-def new_table(title: str | None = None) -> Any:
+def new_table(title: str | None = None) -> LegibleTable:
     """An empty table in the house's style."""
-    from rich import box
-    from rich.table import Table
+    from cmam.cli.tables import LegibleTable
 
-    return Table(
-        title=title, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0)
-    )
+    return LegibleTable(title)
 
 
 def console(*, error: bool = False) -> Any:
