@@ -30,6 +30,9 @@ if TYPE_CHECKING:
 HELP = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 
 
+SENTENCE_MAX = 1_000
+"""Longer than the first sentence of any help."""
+
 ENDS_WITH_STDIN = "CMAM_ENDS_WITH_STDIN"
 """Variable by which a command tells another that it starts: end when the pipe that is your stdin ends."""
 STDIN = 0
@@ -157,6 +160,13 @@ class Noun(_Exact, click.Group):
         named.setdefault("context_settings", HELP)
         super().__init__(*arguments, **named)
         self.params += [_unexposed(option) for option in common_options()]
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """List each command with its whole first sentence."""
+        found = [(name, self.get_command(ctx, name)) for name in self.list_commands(ctx)]
+        shown = [(name, command.get_short_help_str(SENTENCE_MAX)) for name, command in found if command is not None]
+        with formatter.section("Commands"):
+            formatter.write_dl(shown)
 
 
 def _unexposed(option: click.Parameter) -> click.Parameter:

@@ -66,6 +66,9 @@ def _headline(document: Mapping[str, Any]) -> Text:
         who = f"process {holder['pid']}, {holder['command']}, since {holder['since']}"
         what = f"cmam does not answer ({who}): it starts, ends or hangs; this is what was stored last."
         return Text(what, style="bold red")
+    if not document.get("running") and not document.get("accounts") and not document.get("profiles"):
+        what = f"and no account was added yet{f' in {home}' if (home := document.get('home')) else ''}"
+        return Text(f"cmam is not running, {what}: `cmam api configure`, `cmam account add`.", style="bold yellow")
     if not document.get("running"):
         return Text("cmam is not running; this is what was stored last.", style="bold yellow")
     accounts = document.get("accounts", ())

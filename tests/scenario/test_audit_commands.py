@@ -41,6 +41,18 @@ def test_lists_come_as_tables_as_json_and_as_csv(person: Person) -> None:
     assert "Nothing fits" in person.types("audit", "copies", "--text", "unheard-of").err
 
 
+def test_a_home_without_a_log_is_not_given_one_to_archive(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The folder is named, and stays as it was; `status` there says what comes first."""
+    person = Person(tmp_path / "mistyped", capsys)
+    said = person.types("archive")
+    assert said.code == 1
+    assert f"no event store in {person.home}" in said.err
+    assert not person.home.exists()
+    shown = " ".join(person.types("status").out.split())
+    assert f"no account was added yet in {person.home}: `cmam api configure`" in shown
+    assert "stored last" not in shown
+
+
 @pytest.mark.parametrize("what", ["copies", "decisions", "orders", "settings", "notes", "totals", "timings"])
 def test_an_empty_list_as_csv_is_its_header(person: Person, what: str) -> None:
     """A program that reads columns by name finds them where there is nothing to read, and the same ones as ever."""

@@ -284,6 +284,15 @@ def test_every_error_with_a_sentence_has_a_code() -> None:
     assert {code for _, code in CODES} == {Exit.REFUSED, Exit.USAGE, Exit.UNREACHABLE, Exit.HELD}
 
 
+def test_a_group_lists_each_command_with_its_whole_sentence(capsys: pytest.CaptureFixture[str]) -> None:
+    """What a command does is not cut where it would say what it does."""
+    for name in ("sandbox", "sandbox trade", "api", "account", "profile", "audit"):
+        assert run([*name.split(), "-h"]) == 0
+        listed = capsys.readouterr().out.partition("Commands:")[2]
+        assert listed
+        assert "..." not in listed
+
+
 def test_every_command_can_be_imported_and_helps() -> None:
     """The list that saves start-up time names commands that exist, each with the options that all have."""
     context = click.Context(cli)
