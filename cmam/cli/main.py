@@ -77,8 +77,14 @@ def open_what_is_closed() -> None:
 def show_what_can_be_shown() -> None:
     """On a terminal that is not UTF-8 a sign it lacks becomes a question mark, instead of the end of the command."""
     for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper) and stream.errors == "strict":
+        if isinstance(stream, io.TextIOWrapper) and _may_refuse(stream):
             stream.reconfigure(errors="replace")
+
+
+def _may_refuse(stream: io.TextIOWrapper) -> bool:
+    """Whether it ends a command over a sign: in the C locale without UTF-8 only undecoded names pass as they are."""
+    is_utf8 = stream.encoding.lower().replace("-", "") == "utf8"
+    return stream.errors == "strict" or (stream.errors == "surrogateescape" and not is_utf8)
 
 
 def run(arguments: Sequence[str]) -> int:

@@ -340,10 +340,11 @@ def test_talk_that_nobody_hears_ends_nothing(monkeypatch: pytest.MonkeyPatch) ->
     say("Left open: 1 position.")
 
 
-def test_a_terminal_without_utf8_shows_what_it_can(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("errors", ["strict", "surrogateescape"])
+def test_a_terminal_without_utf8_shows_what_it_can(monkeypatch: pytest.MonkeyPatch, errors: str) -> None:
     """A sign that it lacks becomes a question mark on a screen, and an escape in JSON, which loses nothing."""
     raw = io.BytesIO()
-    monkeypatch.setattr("sys.stdout", io.TextIOWrapper(raw, encoding="latin-1", errors="strict"))
+    monkeypatch.setattr("sys.stdout", io.TextIOWrapper(raw, encoding="latin-1", errors=errors))
     show_what_can_be_shown()
     click.echo("● well")
     print_json({"name": "●"})
