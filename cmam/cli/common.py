@@ -11,7 +11,9 @@ import math
 import os
 import re
 import select
+import shutil
 import sys
+import textwrap
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -212,6 +214,8 @@ def key_values(context: click.Context, parameter: click.Parameter, values: Seque
 
 # --- printing -------------------------------------------------------------------------------------------------------
 
+NAME = "cmam: "
+"""What an error begins with."""
 WORD_SHOWN_MAX = 200
 """Of a longer word an error shows only so much: who pasted a file for a name wants the sentence, not the file."""
 
@@ -234,9 +238,26 @@ def shortened(text: str) -> str:
 
 def say(text: str, *, error: bool = False) -> None:
     """Talk to the person, on stderr; that nobody listens any more, as at a closed terminal, ends nothing."""
-    prefix = click.style("cmam: ", fg="red", bold=True) if error else ""
+    found = wrapped(NAME + shortened(text) if error else text)
+    if error:
+        found = click.style(NAME, fg="red", bold=True) + found.removeprefix(NAME)
     with suppress(OSError):
-        click.echo(prefix + (shortened(text) if error else text), err=True)
+        click.echo(found, err=True)
+
+
+def wrapped(text: str) -> str:
+    """Talk for a terminal, wrapped between words; an address stays whole, to be copied. A pipe has whole lines."""
+    if not sys.stderr.isatty():
+        return text
+    width = shutil.get_terminal_size().columns
+    return "\n".join(_folded(line, width) for line in text.split("\n"))
+
+
+def _folded(line: str, width: int) -> str:
+    if len(line) <= width:
+        return line
+    indent = line[: len(line) - len(line.lstrip())]
+    return textwrap.fill(line, width, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False)
 
 
 def carry_out(request: Mapping[str, Any]) -> dict[str, Any]:

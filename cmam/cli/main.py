@@ -12,7 +12,7 @@ from typing import Any, ClassVar
 import click
 
 import cmam
-from cmam.cli.common import HELP, Exit, Lazy, common_options, say, shortened
+from cmam.cli.common import HELP, Exit, Lazy, common_options, say, shortened, wrapped
 
 
 class Root(Lazy):
@@ -99,7 +99,7 @@ def run(arguments: Sequence[str]) -> int:
             raise
         refused.show(text := io.StringIO())
         with suppress(OSError):  # whoever read it has gone; the exit code still tells
-            click.echo(shortened(text.getvalue()), err=True, nl=False)
+            click.echo(wrapped(shortened(text.getvalue())), err=True, nl=False)
         return refused.exit_code
     except (click.Abort, KeyboardInterrupt):
         say("interrupted; nothing more was done.")

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from rich.console import Console
 
 from cmam.cli import common
-from cmam.cli.common import print_rows
+from cmam.cli.common import print_rows, say
 from cmam.cli.screen import status_screen
 from cmam.cli.tables import LegibleTable, Measured, fitting
 
@@ -79,6 +79,28 @@ def test_a_list_is_legible_on_every_screen(
         assert words.count(word) == 2
     assert ("closed_by_leader" in words) is not ("reason" in captured.err)
     assert max(map(len, captured.out.splitlines())) <= width
+
+
+def test_talk_is_wrapped_between_words_at_a_terminal_alone(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A line goes on under its own beginning, an address stays in one piece, and a pipe has each line whole."""
+    monkeypatch.setenv("COLUMNS", "40")
+    address = "https://openapi.ctrader.com/apps/auth?client_id=1001_of-some-length"
+    text = f"Open this page and sign in with the cTrader ID:\n  the page that is meant is {address}"
+    say(text)
+    assert capsys.readouterr().err == f"{text}\n"
+    monkeypatch.setattr("sys.stderr.isatty", lambda: True)
+    say(text)
+    say("expected one of PROFILE, --account ID and --all.", error=True)
+    assert click.unstyle(capsys.readouterr().err).splitlines() == [
+        "Open this page and sign in with the",
+        "cTrader ID:",
+        "  the page that is meant is",
+        f"  {address}",
+        "cmam: expected one of PROFILE, --account",
+        "ID and --all.",
+    ]
 
 
 @pytest.mark.parametrize("width", [40, 60])
