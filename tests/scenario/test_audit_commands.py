@@ -41,6 +41,14 @@ def test_lists_come_as_tables_as_json_and_as_csv(person: Person) -> None:
     assert "Nothing fits" in person.types("audit", "copies", "--text", "unheard-of").err
 
 
+def test_a_log_without_a_fault_is_not_to_be_exchanged(person: Person, tmp_path: Path) -> None:
+    """`salvage` says that nothing had to be salvaged, and leads nobody to put a copy in the place of a whole log."""
+    said = person.types("salvage", str(tmp_path / "copy.db"))
+    assert said.code == 0
+    assert "Every record is good" in said.err
+    assert "--replace" not in said.err
+
+
 def test_a_home_without_a_log_is_not_given_one_to_archive(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """The folder is named, and stays as it was; `status` there says what comes first."""
     person = Person(tmp_path / "mistyped", capsys)
