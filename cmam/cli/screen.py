@@ -87,7 +87,7 @@ def _headline(document: Mapping[str, Any]) -> Text:
 class Shrinking:
     """A table of which, in a narrow window, the `spare` columns go, the first of them first, and the last is cut.
 
-    No row ever takes two lines.
+    No row ever takes two lines. What stands in one word of `spare`, separated by blanks, goes together.
     """
 
     columns: Mapping[str, str]
@@ -99,10 +99,10 @@ class Shrinking:
         """Choose the columns for the width that there is."""
         keys = list(self.columns)
         table = self._of(keys)
-        for key in self.spare:
+        for gone in self.spare:
             if _needed(table) <= options.max_width:
                 break
-            keys.remove(key)
+            keys = [key for key in keys if key not in gone.split()]
             table = self._of(keys)
         yield table
 
@@ -212,7 +212,7 @@ def _accounts(document: Mapping[str, Any]) -> Shrinking:
         },
         rows,
         numbers=frozenset({"balance", "positions", "copies"}),
-        spare=("broker", "environment", "currency", "balance", "positions"),
+        spare=("broker", "environment", "balance currency", "positions"),
     )
 
 

@@ -243,7 +243,7 @@ _ACCOUNT_KEYS = (
     "removed", "health", "health_reason", "balance", "positions", "copies",
 )  # fmt: skip
 _SETTING_KEYS = ("at", "what", "profile", "account", "link", "changed", "settings", "user", "version")
-_NOTE_KEYS = ("at", "account", "what", "copy_id", "user", "data")
+_NOTE_KEYS = ("at", "account", "what", "copy_id", "user", "data", "money_digits")
 
 KEYS: Mapping[str, Sequence[str]] = {
     "copies": _COPY_KEYS,

@@ -226,6 +226,7 @@ def _note(step: AccountStep, event: Event, store: str) -> Row:
         "copy_id": copy_id(store, *key) if key is not None else None,
         "what": event.TOPIC.removeprefix("account."),
         "data": json.dumps(event_builtins(event), ensure_ascii=False),
+        "money_digits": step.after.money_digits,
         "user": getattr(event, "user", "") or None,
         "at_us": step.record.at_us,
     }

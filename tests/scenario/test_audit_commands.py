@@ -6,6 +6,7 @@ import csv
 import hashlib
 import io
 import json
+import re
 import shutil
 from contextlib import closing
 from pathlib import Path
@@ -39,6 +40,18 @@ def test_lists_come_as_tables_as_json_and_as_csv(person: Person) -> None:
     assert lines[-3]["decision_id"] not in shown.out
     assert person.types("audit", "decisions", "--symbol", "eurusd", "--last", "1", "--json").lines
     assert "Nothing fits" in person.types("audit", "copies", "--text", "unheard-of").err
+
+
+def test_notes_tell_money_and_moments_as_people_write_them(person: Person) -> None:
+    """The beginning of a guard's day has its balance in whole units and its end as a time; --json has the fact."""
+    days = [line for line in person.types("audit", "notes", "--json").lines if line["what"] == "guard_day_began"]
+    cents = str(days[0]["data"]["balance"])
+    assert days[0]["money_digits"] == 2
+    shown = " ".join(person.types("audit", "notes").out.split())
+    assert f"balance {cents[:-2]}.{cents[-2:]}" in shown
+    assert cents not in shown
+    assert "began_us" not in shown
+    assert re.search(r"began \d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z, next \d{4}-", shown)
 
 
 def test_a_log_without_a_fault_is_not_to_be_exchanged(person: Person, tmp_path: Path) -> None:

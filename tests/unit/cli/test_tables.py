@@ -136,4 +136,5 @@ def test_a_narrow_status_keeps_what_says_whether_all_is_well(width: int) -> None
         assert re.search(rf"{account['alias']}.* {account['health']}\b", text)
     assert re.search(r"demo-1 .*open", text)
     assert re.search(r"main .*a-long-alias-1 .*manage_only .*3", text)
+    assert ("12345678.90" in text) is ("USD" in text)
     assert max(map(len, text.splitlines())) <= width
