@@ -70,11 +70,26 @@ def carry_out(home: Home, request: Mapping[str, Any], *, command: str, clock: Cl
     running = ask_running(home, asked)
     if running is not None:
         return running
+    if not _is_begun(home) and holder_of(home) is None:
+        # What is refused on nothing, or changes nothing there, leaves no store behind in a folder that was mistyped.
+        outcome = operate(Context(registry=Registry(), user=asked["user"], new_id=new_id, heads={}), asked)
+        if not outcome.events:
+            return outcome.answer
     try:
         with _held(home, command, clock or SystemClock()) as desk:
             return desk.carry_out(asked)
     except StoreHeld as held:
         raise held.silent() from None
+
+
+def _is_begun(home: Home) -> bool:
+    try:
+        EventLog.read_only(home.root).close()
+    except StoreMissing:
+        return False
+    except StoreError:
+        return True  # whoever writes says what is wrong with it
+    return True
 
 
 def ask_running(home: Home, request: Mapping[str, Any]) -> dict[str, Any] | None:

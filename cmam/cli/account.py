@@ -98,7 +98,7 @@ def list_(tags: tuple[str, ...]) -> None:
         rows,
         columns,
         empty="No account was added yet: see `cmam account add -h`." if not tags else "No account has these tags.",
-        spare=("type", "environment", "alias"),
+        spare=("type", "environment", "currency"),
         numbers=frozenset({"ctid", "login"}),
     )
 

@@ -87,8 +87,11 @@ def configure(yes: bool, client_id: str | None, secret_file: Path | None, **give
     preview_settings(me.home, changes)
     vault = office.secrets_of(me.home, before.secrets).load()
     application = _given_application(client_id, secret_file, vault)
-    if is_interactive() and application is None and not changes:
-        application, changes = _ask(me, vault)
+    if is_interactive() and application is None:
+        if not changes:
+            application, changes = _ask(me, vault)
+        elif vault.application is None:
+            application = _ask_credentials(vault)
     new = application or vault.application
     _confirm_application(vault, application, yes=yes, me=me)
     settings = edit_settings(me.home, changes)
@@ -152,6 +155,13 @@ def _given_application(client_id: str | None, secret_file: Path | None, vault: V
 
 def _ask(me: Face, vault: Vault) -> tuple[Application | None, dict[str, Any]]:
     """Ask a person for everything, Enter keeps what is there."""
+    application = _ask_credentials(vault)
+    changes = _ask_advanced(me) if click.confirm("Change advanced options?", default=False, err=True) else {}
+    return application, changes
+
+
+def _ask_credentials(vault: Vault) -> Application:
+    """Ask for client id and secret."""
     from cmam.config.secret import Secret
     from cmam.credentials.vault import Application
 
@@ -162,8 +172,7 @@ def _ask(me: Face, vault: Vault) -> tuple[Application | None, dict[str, Any]]:
     hint = "Secret (Enter keeps it)" if keeps else "Secret"
     typed = click.prompt(hint, hide_input=True, default="" if keeps else None, show_default=False, err=True)
     secret = Secret(typed.strip()) if typed.strip() else (known.client_secret if known else Secret(""))
-    changes = _ask_advanced(me) if click.confirm("Change advanced options?", default=False, err=True) else {}
-    return Application(client_id, secret), changes
+    return Application(client_id, secret)
 
 
 def _one_word(text: str) -> str:

@@ -24,6 +24,9 @@ from cmam.cli.proof import export, head, verify
 from cmam.cli.story import tell
 from cmam.cli.timings import timings
 
+DAY_MONEY = frozenset({"balance", "equity", "anchor", "initial", "peak"})
+"""What a guard's day is counted from, in minor units on record."""
+
 
 @click.group(cls=Noun)
 def audit() -> None:
@@ -93,7 +96,7 @@ def orders(**given: Any) -> None:
 def accounts(**given: Any) -> None:
     """Every account that was ever known."""
     columns = ["account", "alias", "login", "broker", "currency", "health", "balance", "positions", "copies", "removed"]
-    spare = ("removed", "alias", "login", "positions", "currency")
+    spare = ("removed", "positions", "login", "currency", "alias")
     show("accounts", asked(given), given, columns, spare, empty="No account was ever added.")
 
 
@@ -126,8 +129,24 @@ def _noted(row: Mapping[str, Any]) -> dict[str, Any]:
         told = "\n".join(f"{one['kind']}: {one['text']}" for one in data["findings"]) or "nothing differs any more"
     else:
         plain = {key: value for key, value in data.items() if isinstance(value, str | int) and value not in ("", 0)}
-        told = ", ".join(f"{key} {value}" for key, value in plain.items() if key not in ("link", "source", "profile"))
+        told = ", ".join(
+            _noted_value(key, value, data, row["money_digits"])
+            for key, value in plain.items()
+            if key not in ("link", "source", "profile")
+        )
     return {**row, "what": row["what"].replace("_", " "), "told": told}
+
+
+def _noted_value(key: str, value: str | int, data: Mapping[str, Any], money_digits: int) -> str:
+    """One field of a fact as people write it: a moment as a time, money in whole units of its currency."""
+    from cmam.domain.latches import BY_EQUITY
+    from cmam.domain.quantities import decimal_text
+    from cmam.store.text import iso
+
+    if key.endswith("_us"):
+        return f"{key.removesuffix('_us')} {iso(int(value))}"
+    is_money = key in DAY_MONEY or (key in ("value", "limit") and data.get("guard") in BY_EQUITY)
+    return f"{key} {decimal_text(int(value), money_digits) if is_money else value}"
 
 
 def _setting(row: Mapping[str, Any]) -> dict[str, Any]:
@@ -155,13 +174,14 @@ def _short(value: str | None) -> str:
 )
 def totals(by: str, **given: Any) -> None:
     """Sums: decisions, skips, copies, fill rate, slippage by its causes, drift."""
+    from cmam.store.totals import keys_of
     from cmam.store.totals import totals as summed
 
     filters = asked(given, reasons=True)
     with opened() as past:
         lines = list(summed(past, filters, by=by))
     if given["csv"] or face().as_json:
-        emit(lines, as_csv=given["csv"])
+        emit(lines, keys_of(by), as_csv=given["csv"])
         return
     if not lines:
         say(nothing(filters, "Nothing was decided yet."))

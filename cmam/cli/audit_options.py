@@ -97,13 +97,13 @@ def order_states() -> Sequence[str]:
 def asked(given: Mapping[str, Any], *, reasons: bool = False, states: Sequence[str] = ()) -> Filters:
     """The filters of a command; raises a usage error of one sentence for what cannot be."""
     from cmam import office
-    from cmam.domain.operate import find_account, find_profile
+    from cmam.domain.operate import find_in_history, find_profile
     from cmam.store.filters import Filters
 
     registry = office.read_registry(face().home)
     account, name = given.get("account"), given.get("profile")
-    if account is not None and account not in map(str, registry.removed):
-        account = int(find_account(registry, account).account)
+    if account is not None:
+        account = int(find_in_history(registry, account).account)
     if name is not None and registry.profiles:
         deleted = {profile.name.lower(): profile.name for profile in registry.profiles.values() if profile.deleted}
         name = deleted.get(name.lower()) or find_profile(registry, name).name  # SQLite lowers no letter but A to Z
@@ -122,7 +122,7 @@ def asked(given: Mapping[str, Any], *, reasons: bool = False, states: Sequence[s
         since_us=since,
         until_us=until,
         profile=name,
-        account=int(account) if account is not None else None,
+        account=account,
         symbol=given.get("symbol"),
         reason=given.get("reason"),
         state=given.get("state"),
@@ -178,9 +178,11 @@ def show(
     """Print one list: JSON lines, CSV, or a table that fits the screen with the newest lines."""
     from dataclasses import replace
 
+    from cmam.store.audit import KEYS
+
     with opened() as past:
         if given["csv"] or face().as_json:
-            emit(getattr(past, what)(filters), as_csv=given["csv"])
+            emit(getattr(past, what)(filters), KEYS[what], as_csv=given["csv"])
             return
         wanted = filters.last or SCREEN_ROWS
         found = list(islice(getattr(past, what)(replace(filters, last=wanted + 1)), wanted + 1))
@@ -199,12 +201,12 @@ def nothing(filters: Filters, empty: str) -> str:
     return empty if filters == NO_FILTERS else "Nothing fits these filters."
 
 
-def emit(lines: Iterable[Mapping[str, Any]], *, as_csv: bool) -> None:
-    """Print every line with every key, for programs."""
+def emit(lines: Iterable[Mapping[str, Any]], keys: Sequence[str], *, as_csv: bool) -> None:
+    """Print every line with every key, for programs; a header of CSV stands over nothing too."""
     if not as_csv:
         for line in lines:
             print_json(line)
         return
     from cmam.store.export import write_csv
 
-    write_csv((dict(line) for line in lines), sys.stdout)
+    write_csv((dict(line) for line in lines), sys.stdout, keys)

@@ -54,7 +54,9 @@ def archive() -> None:
     """
     from cmam.clock import SystemClock
     from cmam.store.keeping import archive as put_aside
+    from cmam.store.log import EventLog
 
+    EventLog.read_only(face().home.root).close()  # where there is none, none is made to be put aside
     with _held("cmam archive"):
         done = put_aside(face().home.root, SystemClock().now())
     if face().as_json:

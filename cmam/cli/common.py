@@ -11,7 +11,9 @@ import math
 import os
 import re
 import select
+import shutil
 import sys
+import textwrap
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -24,10 +26,14 @@ import click
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from cmam.cli.tables import LegibleTable
     from cmam.config.home import Home
 
 HELP = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 
+
+SENTENCE_MAX = 1_000
+"""Longer than the first sentence of any help."""
 
 ENDS_WITH_STDIN = "CMAM_ENDS_WITH_STDIN"
 """Variable by which a command tells another that it starts: end when the pipe that is your stdin ends."""
@@ -157,6 +163,13 @@ class Noun(_Exact, click.Group):
         super().__init__(*arguments, **named)
         self.params += [_unexposed(option) for option in common_options()]
 
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """List each command with its whole first sentence."""
+        found = [(name, self.get_command(ctx, name)) for name in self.list_commands(ctx)]
+        shown = [(name, command.get_short_help_str(SENTENCE_MAX)) for name, command in found if command is not None]
+        with formatter.section("Commands"):
+            formatter.write_dl(shown)
+
 
 def _unexposed(option: click.Parameter) -> click.Parameter:
     option.expose_value = False
@@ -201,6 +214,8 @@ def key_values(context: click.Context, parameter: click.Parameter, values: Seque
 
 # --- printing -------------------------------------------------------------------------------------------------------
 
+NAME = "cmam: "
+"""What an error begins with."""
 WORD_SHOWN_MAX = 200
 """Of a longer word an error shows only so much: who pasted a file for a name wants the sentence, not the file."""
 
@@ -223,9 +238,26 @@ def shortened(text: str) -> str:
 
 def say(text: str, *, error: bool = False) -> None:
     """Talk to the person, on stderr; that nobody listens any more, as at a closed terminal, ends nothing."""
-    prefix = click.style("cmam: ", fg="red", bold=True) if error else ""
+    found = wrapped(NAME + shortened(text) if error else text)
+    if error:
+        found = click.style(NAME, fg="red", bold=True) + found.removeprefix(NAME)
     with suppress(OSError):
-        click.echo(prefix + (shortened(text) if error else text), err=True)
+        click.echo(found, err=True)
+
+
+def wrapped(text: str) -> str:
+    """Talk for a terminal, wrapped between words; an address stays whole, to be copied. A pipe has whole lines."""
+    if not sys.stderr.isatty():
+        return text
+    width = shutil.get_terminal_size().columns
+    return "\n".join(_folded(line, width) for line in text.split("\n"))
+
+
+def _folded(line: str, width: int) -> str:
+    if len(line) <= width:
+        return line
+    indent = line[: len(line) - len(line.lstrip())]
+    return textwrap.fill(line, width, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False)
 
 
 def carry_out(request: Mapping[str, Any]) -> dict[str, Any]:
@@ -267,7 +299,8 @@ def print_rows(
 ) -> None:
     """A list: JSON lines with every key, or a table of `columns` (key, or key and heading) that fits the screen.
 
-    On a narrow screen the `spare` columns go, the first of them first, so that what is left stays legible.
+    On a narrow screen the `spare` columns go, the first of them first, so that what is left stays legible; lines wrap
+    between words. Where not even the words of what is left fit side by side, each row is a card with all columns.
     """
     if click.get_current_context().meta.get("cmam.json"):
         for row in rows:
@@ -279,14 +312,18 @@ def print_rows(
         return
     pairs = [(column, column.replace("_", " ")) if isinstance(column, str) else column for column in columns]
     out = console()
+    every = _filled(pairs, found, numbers, title)
     hidden: list[str] = []
-    table = _filled(pairs, found, numbers, title)
+    table = every
     for key in spare:
-        if out.measure(table, options=out.options.update(width=10_000)).maximum <= out.width:
+        if table.fits(out.width, is_wrapped=False):
             break
         hidden += [heading for name, heading in pairs if name == key]
         pairs = [pair for pair in pairs if pair[0] != key]
         table = _filled(pairs, found, numbers, title)
+    if not table.fits(out.width):
+        out.print(every.cards(out.width))
+        return
     out.print(table)
     if hidden:
         say(f"Not shown on a screen this narrow: {', '.join(hidden)}. A wider one or --json has them.")
@@ -294,7 +331,7 @@ def print_rows(
 
 def _filled(
     pairs: Sequence[tuple[str, str]], rows: Sequence[Mapping[str, Any]], numbers: frozenset[str], title: str | None
-) -> Any:
+) -> LegibleTable:
     table = new_table(title)
     for key, heading in pairs:
         table.add_column(heading, justify="right" if key in numbers else "left", overflow="fold")
@@ -344,14 +381,11 @@ STYLES = {
 """Colours carry nothing that the word does not say."""
 
 
-def new_table(title: str | None = None) -> Any:
+def new_table(title: str | None = None) -> LegibleTable:
     """An empty table in the house's style."""
-    from rich import box
-    from rich.table import Table
+    from cmam.cli.tables import LegibleTable
 
-    return Table(
-        title=title, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0)
-    )
+    return LegibleTable(title)
 
 
 def console(*, error: bool = False) -> Any:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 LINES_SHOWN = 6
 COPIES_SHOWN = 14
+NUMBERS = frozenset({"position", "its copy", "leader", "copy", "price", "stop", "target"})
 
 
 @click.command(cls=Verb)
@@ -104,11 +105,8 @@ def _screen(stage: Stage) -> Any:
 
     names = _names(stage)
     table = new_table()
-    for heading, justify in (
-        ("follower", "left"), ("symbol", "left"), ("side", "left"), ("leader", "right"), ("copy", "right"),
-        ("state", "left"), ("price", "right"), ("stop", "right"), ("target", "right"),
-    ):  # fmt: skip
-        table.add_column(heading, justify=justify, no_wrap=True)
+    for heading in ("follower", "symbol", "side", "leader", "copy", "state", "price", "stop", "target"):
+        table.add_column(heading, justify="right" if heading in NUMBERS else "left", no_wrap=True)
     for account, _, copy in stage.copies()[-COPIES_SHOWN:]:
         view = stage.folded.accounts[account]
         position = view.positions.get(copy.position) if copy.position is not None else None
@@ -202,11 +200,8 @@ def _summarise(home: Home, stage: Stage) -> dict[str, Any]:
 def _tell(home: Home, summary: dict[str, Any]) -> None:
     out = console()
     table = new_table("what was copied")
-    for heading, justify in (
-        ("follower", "left"), ("position", "right"), ("its copy", "right"), ("symbol", "left"), ("side", "left"),
-        ("leader", "right"), ("copy", "right"), ("state", "left"),
-    ):  # fmt: skip
-        table.add_column(heading, justify=justify, no_wrap=True)
+    for heading in ("follower", "position", "its copy", "symbol", "side", "leader", "copy", "state"):
+        table.add_column(heading, justify="right" if heading in NUMBERS else "left")
     for copy in summary["copies"]:
         table.add_row(
             str(copy["follower"]),

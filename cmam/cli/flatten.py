@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from cmam.cli.common import Exit, Verb, carry_out, counted, face, fail, is_interactive, print_json, say
+from cmam.cli.failures import CODES, code_of
 from cmam.cli.target import live_rows, one_target
 
 if TYPE_CHECKING:
@@ -18,6 +19,10 @@ WAIT_S = 60.0
 """How long a flatten may take until nothing is left, unless it is said otherwise."""
 DAY_S = 86_400
 LOOK_S = 0.2
+LATCHED_ONLY = (
+    "So no cmam could be started to close anything: what is above is open as it was. The latch is on record, nothing "
+    "opens until `cmam profile rearm`. Mend what is said here and run the same again."
+)
 ROWS_SHOWN_MAX = 40
 
 
@@ -96,7 +101,12 @@ def _flatten(target: Mapping[str, Any], *, whole: bool, yes: bool, is_waiting: b
         raise
     accounts = {int(found) for found in answer["flattening"]}
     if not is_running:
-        left = _alone(target, accounts, whole=whole, span_s=span_s)
+        try:
+            left = _alone(target, accounts, whole=whole, span_s=span_s)
+        except tuple(kind for kind, _ in CODES) as unable:
+            if face().as_json:
+                print_json({**answer, "done": False, "left": rows})
+            fail(f"{unable}\n{LATCHED_ONLY}", code_of(unable) or Exit.REFUSED)
         _finish(answer, left, span_s)
     elif is_waiting:
         left = _wait_until_empty(target, accounts, whole=whole, span_s=span_s)

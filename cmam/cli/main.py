@@ -12,7 +12,7 @@ from typing import Any, ClassVar
 import click
 
 import cmam
-from cmam.cli.common import HELP, Exit, Lazy, common_options, say, shortened
+from cmam.cli.common import HELP, Exit, Lazy, common_options, say, shortened, wrapped
 
 
 class Root(Lazy):
@@ -77,8 +77,14 @@ def open_what_is_closed() -> None:
 def show_what_can_be_shown() -> None:
     """On a terminal that is not UTF-8 a sign it lacks becomes a question mark, instead of the end of the command."""
     for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper) and stream.errors == "strict":
+        if isinstance(stream, io.TextIOWrapper) and _may_refuse(stream):
             stream.reconfigure(errors="replace")
+
+
+def _may_refuse(stream: io.TextIOWrapper) -> bool:
+    """Whether it ends a command over a sign: in the C locale without UTF-8 only undecoded names pass as they are."""
+    is_utf8 = stream.encoding.lower().replace("-", "") == "utf8"
+    return stream.errors == "strict" or (stream.errors == "surrogateescape" and not is_utf8)
 
 
 def run(arguments: Sequence[str]) -> int:
@@ -93,7 +99,7 @@ def run(arguments: Sequence[str]) -> int:
             raise
         refused.show(text := io.StringIO())
         with suppress(OSError):  # whoever read it has gone; the exit code still tells
-            click.echo(shortened(text.getvalue()), err=True, nl=False)
+            click.echo(wrapped(shortened(text.getvalue())), err=True, nl=False)
         return refused.exit_code
     except (click.Abort, KeyboardInterrupt):
         say("interrupted; nothing more was done.")

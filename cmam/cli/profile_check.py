@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from cmam.cli.common import Exit, Verb, console, face, fail, new_table, print_json, say
+from cmam.cli.common import Exit, Verb, console, face, fail, new_table, print_json, print_rows, say
 
 if TYPE_CHECKING:
     from cmam.domain.events import Finding
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from cmam.store.fold import Fold
     from cmam.survey import Seen
 
+TRADES_SHOWN = 50
 FINDINGS_SHOWN = 50
 
 DAYS = 7
@@ -239,21 +240,24 @@ def _print(document: Mapping[str, Any], report: Mapping[str, Any]) -> None:
     out = console()
     title = f"{document['profile']}: {document['leader_name']} → {report['follower_name']}"
     table = new_table(f"{title}, one lot and one pip in {report['currency'] or 'its currency'}")
-    for heading in ("symbol", "follower's", "lot size", "digits", "step", "minimum", "one lot", "one pip", "remarks"):
+    headings = ["symbol", "follower's", "lot size", "digits", "step", "minimum", "one lot", "one pip"]
+    if has_remarks := any(one["remarks"] for one in report["symbols"]):
+        headings.append("remarks")
+    for heading in headings:
         table.add_column(heading, overflow="fold")
     for one in report["symbols"]:
         mine, theirs = one["leader"] or {}, one["follower"] or {}
         both = [_both(mine.get(key), theirs.get(key)) for key in ("lot_size", "digits", "step", "min")]
         both += [_both(mine.get(key), theirs.get(key), always=True) for key in ("lot_worth", "pip_worth")]
         mapped = f"{one['follower_symbol']} ({one['how']})" if one["follower_symbol"] else f"– {one['why']}"
-        table.add_row(one["symbol"], mapped, *both, "\n".join(one["remarks"]))
+        table.add_row(one["symbol"], mapped, *both, *["\n".join(one["remarks"])] * has_remarks)
     out.print(table)
     if report["unmapped"]:
         say(f"Not copied for want of a symbol: {', '.join(report['unmapped'])}. `cmam profile symbols` maps them.")
     if report["unknown_symbols"]:
         unknown = ", ".join(f"{one['symbol']} ({one['setting']})" for one in report["unknown_symbols"])
         say(f"Named in the settings, and no symbol of the leader's: {unknown}.")
-    _print_trades(out, report["trades"])
+    _print_trades(report["trades"])
     _print_findings(out, report["findings"])
     _print_repairs(out, report["repairs"])
 
@@ -267,7 +271,7 @@ def _both(mine: Any, theirs: Any, *, always: bool = False) -> str:
     return f"{mine if mine is not None else '–'} | {theirs}"
 
 
-def _print_trades(out: Any, trades: Iterable[Mapping[str, Any]]) -> None:
+def _print_trades(trades: Iterable[Mapping[str, Any]]) -> None:
     found = list(trades)
     missed = [one for one in found if one["verdict"] != "copy"]
     if not found:
@@ -276,13 +280,16 @@ def _print_trades(out: Any, trades: Iterable[Mapping[str, Any]]) -> None:
     say(f"{len(found) - len(missed)} of the leader's {len(found)} recent trades could be copied as things stand.")
     if not missed:
         return
-    table = new_table("Could not have been copied")
-    for heading in ("when", "trade", "reason", "what would have let it through"):
-        table.add_column(heading, overflow="fold")
-    for one in missed[-50:]:
-        trade = f"{one['side']} {one['leader_volume']} {one['symbol']} ({one['change']})"
-        table.add_row(one["at"] or "–", trade, one["reason"] or one["verdict"], one["cure"])
-    out.print(table)
+    lines = [
+        {
+            "when": one["at"],
+            "trade": f"{one['side']} {one['leader_volume']} {one['symbol']} ({one['change']})",
+            "reason": one["reason"] or one["verdict"],
+            "what would have let it through": one["cure"],
+        }
+        for one in missed[-TRADES_SHOWN:]
+    ]
+    print_rows(lines, list(lines[0]), empty="", title="Could not have been copied")
     counts = Counter(one["reason"] for one in missed)
     say("; ".join(f"{reason}: {count}" for reason, count in counts.most_common()))
 

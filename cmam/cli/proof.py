@@ -207,6 +207,7 @@ def _refuse_what_it_lacks(what: str, given: dict[str, Any]) -> None:
 @filtered(state="open, closed, refused, unknown …", verdict=True)
 def export(file: Path, what: str, anonymous: bool, key: Path | None, **given: Any) -> None:
     """Write a list as .csv or .jsonl, or an evidence pack as .pack, which `audit verify --pack` checks by itself."""
+    from cmam.store.audit import KEYS
     from cmam.store.export import export_table
 
     if file.suffix != ".pack" and (anonymous or key is not None):
@@ -235,5 +236,5 @@ def export(file: Path, what: str, anonymous: bool, key: Path | None, **given: An
             if anonymous:
                 say(f"{key_path(file)} tells which reference is whom: it is yours, not part of the evidence.")
             return
-        count = export_table(getattr(past, what)(filters), file, as_csv=as_format == ".csv")
+        count = export_table(getattr(past, what)(filters), file, KEYS[what], as_csv=as_format == ".csv")
     say(f"{file} has {count} line{'s' if count != 1 else ''}.")

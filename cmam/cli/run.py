@@ -248,6 +248,7 @@ def document_of_home(me: Face) -> dict[str, Any]:
     holder = office.holder_of(me.home) if running is None else None
     return {
         **document,
+        "home": str(me.home.root),
         "holder": holder,
         "views_behind": office.views_lag(me.home),
         "log": office.log_growth(me.home),

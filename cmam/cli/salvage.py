@@ -37,11 +37,13 @@ def salvage(file: Path, replace: bool) -> None:
     }
     if face().as_json:
         print_json(document)
+    more = f"; {found.left_out} after it are kept as text in {file.name}{LEFT_OUT}" if found.left_out else ""
     if found.bad:
         say(f"The first bad record: {found.bad}")
-    more = f"; {found.left_out} after it are kept as text in {file.name}{LEFT_OUT}" if found.left_out else ""
-    say(f"{found.records} records before it are good and copied{more}." if found.bad else "Every record is good.")
+        say(f"{found.records} records before it are good and copied{more}.")
+    else:
+        say(f"Every record is good, and copied to {file}: nothing had to be salvaged.")
     if kept is not None:
         say(f"They are the event store now; the damaged one is {kept}. `cmam start` asks the brokers for the rest.")
-    else:
+    elif found.bad:
         say(f"To go on with them, do the same with another name and --replace; {FILE_NAME} is kept then as well.")

@@ -1,4 +1,4 @@
-"""What `status` looks like: one screen that tells at a glance whether all is well, legible at 80 columns.
+"""What `status` looks like: one screen that tells at a glance whether all is well, legible at 40 columns.
 
 From a document to something rich can draw. Must not know where documents come from.
 """
@@ -6,14 +6,19 @@ From a document to something rich can draw. Must not know where documents come f
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from rich import box
-from rich.console import Group, JustifyMethod, RenderableType
+from rich.console import Console, ConsoleOptions, Group, JustifyMethod, RenderableType, RenderResult
 from rich.table import Table
 from rich.text import Text
 
 from cmam.cli.common import STYLES, counted
+from cmam.cli.tables import measured
+
+LAST_LEAST = 12
+"""So much of the last column is always there: the longest word for a state."""
 
 MARKS = {
     "reconciled": "●",
@@ -61,6 +66,9 @@ def _headline(document: Mapping[str, Any]) -> Text:
         who = f"process {holder['pid']}, {holder['command']}, since {holder['since']}"
         what = f"cmam does not answer ({who}): it starts, ends or hangs; this is what was stored last."
         return Text(what, style="bold red")
+    if not document.get("running") and not document.get("accounts") and not document.get("profiles"):
+        what = f"and no account was added yet{f' in {home}' if (home := document.get('home')) else ''}"
+        return Text(f"cmam is not running, {what}: `cmam api configure`, `cmam account add`.", style="bold yellow")
     if not document.get("running"):
         return Text("cmam is not running; this is what was stored last.", style="bold yellow")
     accounts = document.get("accounts", ())
@@ -75,14 +83,44 @@ def _headline(document: Mapping[str, Any]) -> Text:
     return head
 
 
-def _table(*columns: str, numbers: Sequence[str] = ()) -> Table:
-    """A table of which only the last column gives way in a narrow window; no row ever takes two lines."""
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=0, header_style="dim")
-    for number, column in enumerate(columns):
-        is_last = number == len(columns) - 1
-        justify: JustifyMethod = "right" if column in numbers else "left"
-        table.add_column(column, justify=justify, no_wrap=not is_last, overflow="ellipsis")
-    return table
+@dataclass(frozen=True, slots=True)
+class Shrinking:
+    """A table of which, in a narrow window, the `spare` columns go, the first of them first, and the last is cut.
+
+    No row ever takes two lines. What stands in one word of `spare`, separated by blanks, goes together.
+    """
+
+    columns: Mapping[str, str]
+    rows: Sequence[Mapping[str, str | Text]]
+    numbers: frozenset[str] = frozenset()
+    spare: Sequence[str] = ()
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        """Choose the columns for the width that there is."""
+        keys = list(self.columns)
+        table = self._of(keys)
+        for gone in self.spare:
+            if _needed(table) <= options.max_width:
+                break
+            keys = [key for key in keys if key not in gone.split()]
+            table = self._of(keys)
+        yield table
+
+    def _of(self, keys: Sequence[str]) -> Table:
+        table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=0, header_style="dim")
+        for key in keys:
+            justify: JustifyMethod = "right" if key in self.numbers else "left"
+            is_last = key == keys[-1]
+            table.add_column(self.columns[key], justify=justify, no_wrap=not is_last, overflow="ellipsis")
+        for row in self.rows:
+            table.add_row(*(row[key] for key in keys))
+        return table
+
+
+def _needed(table: Table) -> int:
+    """How wide a line is with all of it whole but the last column, of which the first words are enough."""
+    *whole, last = (measured(column).whole for column in table.columns)
+    return sum(whole) + min(last, LAST_LEAST) + len(table.columns) + 1
 
 
 def _rest(text: str | Text) -> Text:
@@ -96,23 +134,39 @@ def _word(text: str) -> Text:
     return Text(text, style=STYLES.get(text, ""))
 
 
-def _connections(document: Mapping[str, Any]) -> Table:
-    numbers = ("this second", "busiest", "guard", "waiting")
-    table = _table("connection", "server", "state", *numbers, "", numbers=numbers)
+def _connections(document: Mapping[str, Any]) -> Shrinking:
+    rows: list[dict[str, str | Text]] = []
     for name, found in document["connections"].items():
         short = name.removeprefix("connection:")
         figures = document.get("limiters", {}).get(f"limiter:{short}", {})
-        table.add_row(
-            short,
-            f"{found.get('host', '')}:{found.get('port', '')}",
-            _word(str(found.get("state", ""))),
-            f"{figures.get('used', 0)} of {figures.get('limit', '?')}",
-            str(figures.get("busiest_second", 0)),
-            f"{figures['guard_ms']:.0f} ms" if "guard_ms" in figures else "",
-            str(figures.get("waiting", 0)),
-            _rest("; ".join(filter(None, [str(found.get("reason") or ""), _pauses(figures.get("paused", {}))]))),
+        notes = [str(found.get("reason") or ""), _pauses(figures.get("paused", {}))]
+        rows.append(
+            {
+                "name": short,
+                "server": f"{found.get('host', '')}:{found.get('port', '')}",
+                "state": _word(str(found.get("state", ""))),
+                "used": f"{figures.get('used', 0)} of {figures.get('limit', '?')}",
+                "busiest": str(figures.get("busiest_second", 0)),
+                "guard": f"{figures['guard_ms']:.0f} ms" if "guard_ms" in figures else "",
+                "waiting": str(figures.get("waiting", 0)),
+                "notes": _rest("; ".join(filter(None, notes))),
+            }
         )
-    return table
+    return Shrinking(
+        {
+            "name": "connection",
+            "server": "server",
+            "state": "state",
+            "used": "this second",
+            "busiest": "busiest",
+            "guard": "guard",
+            "waiting": "waiting",
+            "notes": "",
+        },
+        rows,
+        numbers=frozenset({"used", "busiest", "guard", "waiting"}),
+        spare=("guard", "server", "busiest", "used"),
+    )
 
 
 def _pauses(paused: Mapping[str, str]) -> str:
@@ -120,9 +174,8 @@ def _pauses(paused: Mapping[str, str]) -> str:
     return ", ".join(f"no {kind} until {until}" for kind, until in paused.items())
 
 
-def _accounts(document: Mapping[str, Any]) -> Table:
-    numbers = ("balance", "pos.", "copies")
-    table = _table("", "account", "broker", "", "balance", "", "pos.", "copies", "state", numbers=numbers)
+def _accounts(document: Mapping[str, Any]) -> Shrinking:
+    rows: list[dict[str, str | Text]] = []
     for found in document["accounts"]:
         health = str(found["health"])
         state = Text.assemble(_word(health))
@@ -132,18 +185,35 @@ def _accounts(document: Mapping[str, Any]) -> Table:
             state.append(f" paused ({found.get('paused_reason') or 'operator'})", style="yellow")
         if found.get("reason") and health not in ("reconciled", "down"):
             state.append(f" {found['reason']}", style="dim")
-        table.add_row(
-            Text(MARKS.get(health, "○"), style=STYLES.get(health, "")),
-            found.get("alias") or str(found.get("login") or found["ctid"]),
-            found.get("broker") or "–",
-            str(found.get("environment", "")),
-            str(found.get("balance") or "–"),
-            str(found.get("currency", "")) if found.get("balance") else "",
-            str(found.get("positions", "–")),
-            str(found.get("copies", "–")),
-            _rest(state),
+        rows.append(
+            {
+                "mark": Text(MARKS.get(health, "○"), style=STYLES.get(health, "")),
+                "account": str(found.get("alias") or found.get("login") or found["ctid"]),
+                "broker": str(found.get("broker") or "–"),
+                "environment": str(found.get("environment", "")),
+                "balance": str(found.get("balance") or "–"),
+                "currency": str(found.get("currency", "")) if found.get("balance") else "",
+                "positions": str(found.get("positions", "–")),
+                "copies": str(found.get("copies", "–")),
+                "state": _rest(state),
+            }
         )
-    return table
+    return Shrinking(
+        {
+            "mark": "",
+            "account": "account",
+            "broker": "broker",
+            "environment": "",
+            "balance": "balance",
+            "currency": "",
+            "positions": "pos.",
+            "copies": "copies",
+            "state": "state",
+        },
+        rows,
+        numbers=frozenset({"balance", "positions", "copies"}),
+        spare=("broker", "environment", "balance currency", "positions"),
+    )
 
 
 def _silence(document: Mapping[str, Any], connection: str) -> str:
@@ -152,29 +222,29 @@ def _silence(document: Mapping[str, Any], connection: str) -> str:
     return str(found.get("reason") or "") if found.get("state") == "open" else ""
 
 
-def _profiles(document: Mapping[str, Any]) -> Table:
+def _profiles(document: Mapping[str, Any]) -> Shrinking:
     names = {
-        found["ctid"]: found.get("alias") or str(found.get("login") or "") for found in document.get("accounts", ())
+        found["ctid"]: str(found.get("alias") or found.get("login") or "") for found in document.get("accounts", ())
     }
-    table = _table("profile", "leader", "follower", "state", "copies", "policy", numbers=("copies",))
+    rows: list[dict[str, str | Text]] = []
     for profile in document["profiles"]:
         for number, link in enumerate(profile["links"] or [{}]):
             is_first = number == 0
-            table.add_row(
-                profile["profile"] if is_first else "",
-                names.get(profile["leader"], str(profile["leader"])) if is_first else "",
-                names.get(link.get("follower"), str(link.get("follower", "–"))),
-                _word(str(link.get("standing", profile["state"]))),
-                str(link.get("copies", 0)),
-                _rest(
-                    ", ".join(_setting(name, value) for name, value in link.get("settings", {}).items()) or "defaults"
-                ),
+            settings = ", ".join(_setting(name, value) for name, value in link.get("settings", {}).items())
+            rows.append(
+                {
+                    "profile": profile["profile"] if is_first else "",
+                    "leader": names.get(profile["leader"], str(profile["leader"])) if is_first else "",
+                    "follower": names.get(link.get("follower"), str(link.get("follower", "–"))),
+                    "state": _word(str(link.get("standing", profile["state"]))),
+                    "copies": str(link.get("copies", 0)),
+                    "policy": _rest(settings or "defaults"),
+                }
             )
-    return table
-
-
-def _policy(settings: Mapping[str, str]) -> str:
-    return ", ".join(_setting(name, value) for name, value in settings.items()) or "defaults"
+    columns = ("profile", "leader", "follower", "state", "copies", "policy")
+    return Shrinking(
+        dict(zip(columns, columns, strict=True)), rows, numbers=frozenset({"copies"}), spare=("policy", "leader")
+    )
 
 
 def _setting(name: str, value: str) -> str:

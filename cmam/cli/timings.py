@@ -58,10 +58,10 @@ def timings(account: str | None, since: str | None, csv: bool) -> None:
     forecasts = [] if account or csv else _forecasts()
     if csv:
         every = [*lines, *({"stage": "slippage_pips", **line} for line in slipped)]
-        emit(({key: line.get(key) for key in CSV_KEYS} for line in every), as_csv=True)
+        emit(({key: line.get(key) for key in CSV_KEYS} for line in every), CSV_KEYS, as_csv=True)
         return
     if face().as_json:
-        emit([*lines, *({"stage": "slippage_pips", **line} for line in slipped), *forecasts], as_csv=False)
+        emit([*lines, *({"stage": "slippage_pips", **line} for line in slipped), *forecasts], CSV_KEYS, as_csv=False)
         return
     _show(lines, slipped)
     for line in forecasts:

@@ -76,22 +76,33 @@ Command = Callable[[Context, Request], Outcome]
 
 def find_account(registry: Registry, name: str) -> KnownAccount:
     """The one account that a ctid, an alias or `broker:login` names; raises Refusal for none or several."""
-    wanted = name.strip().lower()
-    found = [
-        account
-        for account in registry.accounts.values()
-        if wanted in (str(account.account), account.alias.lower(), f"{account.broker}:{account.login}".lower())
-        and wanted
-    ]
-    if len(found) == 1:
-        return found[0]
-    if found:
-        who = ", ".join(f"{account.account} ({account.broker}:{account.login})" for account in found)
-        raise Refusal(f"expected a name of one account; {name!r} fits {who}. Use the ctid.", USAGE)
+    found = _only(registry.accounts, name)
+    if found is not None:
+        return found
     if not registry.accounts:
         raise Refusal(f"expected an account, found {name!r}, but none was added yet: see `cmam account add -h`.", USAGE)
     known = ", ".join(account.shown for account in registry.accounts.values())
     raise Refusal(f"expected an account (ctid, alias or broker:login), found {name!r}; known are {known}.", USAGE)
+
+
+def find_in_history(registry: Registry, name: str) -> KnownAccount:
+    """As `find_account`; where no account has that name, the one that had it when it was removed."""
+    found = _only(registry.accounts, name) or _only(registry.removed, name)
+    return find_account(registry, name) if found is None else found
+
+
+def _only(accounts: Mapping[AccountId, KnownAccount], name: str) -> KnownAccount | None:
+    wanted = name.strip().lower()
+    found = [
+        account
+        for account in accounts.values()
+        if wanted in (str(account.account), account.alias.lower(), f"{account.broker}:{account.login}".lower())
+        and wanted
+    ]
+    if len(found) > 1:
+        who = ", ".join(f"{account.account} ({account.broker}:{account.login})" for account in found)
+        raise Refusal(f"expected a name of one account; {name!r} fits {who}. Use the ctid.", USAGE)
+    return found[0] if found else None
 
 
 def find_profile(registry: Registry, name: str) -> ProfileView:

@@ -154,7 +154,6 @@ def _remarks(
     follower: AccountView, link: LinkSettings, name: str, mine: SymbolSpec | None, spec: SymbolSpec | None
 ) -> Iterator[str]:
     policy = link.policy.for_symbol(name)
-    row = link.policy.row(name)
     if spec is None:
         return
     if spec.symbol in follower.former_specs:
@@ -163,7 +162,7 @@ def _remarks(
         yield f"the follower's broker does not trade it now ({spec.trading_mode.value})"
     if mine is None:
         return
-    is_confirmed = name in policy.lots_confirmed or (row is not None and row.volume_amount is not None)
+    is_confirmed = policy.confirms_lots(name)
     if mine.lot_size != spec.lot_size and policy.volume_basis.value == "lots" and not is_confirmed:
         yield "lot sizes differ: confirm lots (volume.lots_confirmed, a row with its own volume_amount), or use units"
     if mine.pip_position != spec.pip_position:

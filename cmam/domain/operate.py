@@ -21,6 +21,7 @@ from cmam.domain.asking import (
     Refusal,
     Request,
     find_account,
+    find_in_history,
     find_profile,
     signed,
 )
@@ -51,6 +52,7 @@ __all__ = [
     "Outcome",
     "Refusal",
     "find_account",
+    "find_in_history",
     "find_profile",
     "operate",
 ]

@@ -32,8 +32,8 @@ from cmam.domain.choices import (
     VolumeMode,
 )
 from cmam.domain.formula import Formula
-from cmam.domain.reading import Amount, Hours, LabelFilter, ResetAt, Rounding
-from cmam.domain.rules import LISTED_ANYHOW, RULES
+from cmam.domain.reading import Amount, Hours, LabelFilter, ResetAt, Rounding, names_days
+from cmam.domain.rules import CONFIRMED_ANYHOW, LISTED_ANYHOW, RULES
 from cmam.domain.setting_table import SETTINGS, Setting
 from cmam.domain.table import SymbolRow
 from cmam.domain.trades import OrderType
@@ -184,6 +184,13 @@ class Policy:
         is_named = not self.symbols_include or name in map(str.upper, self.symbols_include)
         return is_named and name not in map(str.upper, self.symbols_exclude)
 
+    def confirms_lots(self, leader_symbol: str, *, rules: int = RULES) -> bool:
+        """Whether lots of a symbol may be copied where their sizes differ: it is listed, or its row has an amount."""
+        row = self.row(leader_symbol)
+        if leader_symbol in self.lots_confirmed or (row is not None and row.volume_amount is not None):
+            return True
+        return rules >= CONFIRMED_ANYHOW and leader_symbol.upper() in map(str.upper, self.lots_confirmed)
+
     def row(self, leader_symbol: str) -> SymbolRow | None:
         """What the table says of a leader's symbol, upper and lower case alike."""
         return self.rows.get(leader_symbol.upper())
@@ -239,6 +246,8 @@ def _cross(policy: Policy, settings: Mapping[str, str]) -> tuple[BadSetting, ...
     word = settings.get("label", "").strip().partition(":")[0]
     if word not in LABEL_KINDS and word.lower() in LABEL_KINDS:
         fault("label", f"{word.lower()} in small letters, or exact:{settings['label'].strip()}")
+    if not names_days(settings.get("days", BY_NAME["days"].default)):
+        fault("days", BY_NAME["days"].allowed)
     for name, allowed in _rows_beside(policy):
         fault(name, allowed)
     return tuple(found)

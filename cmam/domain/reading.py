@@ -198,6 +198,17 @@ def hours(text: str) -> Hours:
 
 
 DAY_NAMES = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
+_WHOLE_NAMES = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
+
+
+def names_days(text: str) -> bool:
+    """Whether each word names a day or a span of two. `days`, which reads what is stored, looks at three letters."""
+    clean = text.strip().lower()
+    return clean == "all" or all(
+        word.count("-") < 2
+        and all(any(name.startswith(day.strip()) for name in _WHOLE_NAMES) for day in word.split("-"))
+        for word in words(clean)
+    )
 
 
 def days(text: str) -> tuple[int, ...]:

@@ -53,7 +53,8 @@ class Registry:
     store: StoreId = StoreId("")  # noqa: RUF009 - a NewType of str is immutable
     version: int = 0
     accounts: Mapping[AccountId, KnownAccount] = field(default_factory=dict)
-    removed: frozenset[AccountId] = frozenset()
+    removed: Mapping[AccountId, KnownAccount] = field(default_factory=dict)
+    """As they were known last: their history stays, and is asked for by the same names."""
     profiles: Mapping[ProfileId, ProfileView] = field(default_factory=dict)
     api: Mapping[str, str] = field(default_factory=dict)
     application: str = ""
@@ -109,8 +110,7 @@ def _evolve_app(registry: Registry, event: Event) -> Registry:
                 currency=event.currency or known.currency,
                 account_type=event.account_type or known.account_type,
             )
-            registry = replace(registry, removed=registry.removed - {event.account})
-            return _put(registry, known)
+            return _put(replace(registry, removed=_without(registry.removed, event.account)), known)
         case AccountAliased():
             return _change(registry, event.account, alias=event.alias)
         case AccountTagged():
@@ -118,10 +118,15 @@ def _evolve_app(registry: Registry, event: Event) -> Registry:
         case AccountPaused():
             return _change(registry, event.account, paused=event.paused, paused_reason=event.reason)
         case AccountRemoved():
-            accounts = {key: value for key, value in registry.accounts.items() if key != event.account}
-            return replace(registry, accounts=accounts, removed=registry.removed | {event.account})
+            known = registry.accounts.get(event.account) or KnownAccount(account=event.account)
+            removed = {**registry.removed, event.account: known}
+            return replace(registry, accounts=_without(registry.accounts, event.account), removed=removed)
         case _:
             return registry
+
+
+def _without(accounts: Mapping[AccountId, KnownAccount], gone: AccountId) -> Mapping[AccountId, KnownAccount]:
+    return {account: known for account, known in accounts.items() if account != gone}
 
 
 def _put(registry: Registry, known: KnownAccount) -> Registry:

@@ -160,5 +160,8 @@ NETS_IN_DOUBT = 4
 WHOLE_TERMS = 4
 """How a resting order is triggered, its guarantee and a stop-limit's range are terms that are amended as all others."""
 
+CONFIRMED_ANYHOW = 4
+"""Symbols whose lots are confirmed are named in upper or lower case alike, as in all other lists."""
+
 RULES = 4
 """The newest."""

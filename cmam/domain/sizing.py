@@ -78,11 +78,7 @@ def _carried(asked: Sizing, basis: VolumeBasis, steps: list[Step], times: Fracti
             if leader.lot_size <= 0:
                 raise Missing("leader_lot_size")
             factor = ONE if spec.lot_size == leader.lot_size else Fraction(spec.lot_size, leader.lot_size)
-            row = asked.policy.row(leader.name)
-            is_confirmed = leader.name in asked.policy.lots_confirmed or (
-                row is not None and row.volume_amount is not None
-            )
-            if factor is not ONE and not is_confirmed:
+            if factor is not ONE and not asked.policy.confirms_lots(leader.name, rules=asked.rates.view.rules):
                 steps.append(
                     Step(
                         name="lot_sizes",

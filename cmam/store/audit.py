@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from types import TracebackType
@@ -146,7 +146,7 @@ class Audit(AbstractContextManager["Audit"]):
         conditions.add("t.copy_id = ?", filters.copy_id)
         conditions.add(f"t.link IN (SELECT link FROM links WHERE profile_id IN {PROFILES})", filters.profile)
         for row in self._select("notes", "", "", conditions, "t.position", filters.last):
-            yield _pick(row, ("at", "account", "what", "copy_id", "user")) | {"data": json.loads(row["data"])}
+            yield _pick(row, _NOTE_KEYS) | {"data": json.loads(row["data"])}
 
     def attempts(self, filters: Filters = NO_FILTERS) -> Iterator[Line]:
         """Every later look at an open that had to wait, oldest first."""
@@ -243,6 +243,17 @@ _ACCOUNT_KEYS = (
     "removed", "health", "health_reason", "balance", "positions", "copies",
 )  # fmt: skip
 _SETTING_KEYS = ("at", "what", "profile", "account", "link", "changed", "settings", "user", "version")
+_NOTE_KEYS = ("at", "account", "what", "copy_id", "user", "data", "money_digits")
+
+KEYS: Mapping[str, Sequence[str]] = {
+    "copies": _COPY_KEYS,
+    "decisions": _DECISION_KEYS,
+    "orders": _ORDER_KEYS,
+    "accounts": _ACCOUNT_KEYS,
+    "settings": _SETTING_KEYS,
+    "notes": _NOTE_KEYS,
+}
+"""What a line of each list has, in order: the header of its CSV, also of one without lines."""
 
 
 def _pick(row: dict[str, Any], keys: Iterable[str]) -> Line:

@@ -286,14 +286,21 @@ def connect_to_read(path: Path) -> sqlite3.Connection:
     try:
         connection.execute("PRAGMA application_id").fetchone()
     except sqlite3.OperationalError as error:
-        # In a folder that we may not write, SQLite cannot make its index of the write-ahead log; without such a log
-        # the file itself is whole and nobody is writing it. Who finds it locked is told so: it may be half written.
+        # In a folder that we may not write, or on a full disk, SQLite cannot make its index of the write-ahead log;
+        # without such a log the file itself is whole and nobody is writing it. Who finds it locked is told so: it may
+        # be half written.
         connection.close()
-        is_folder = (error.sqlite_errorcode & 0xFF) in (sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY)
-        if not is_folder or any(_has_content(path.with_name(path.name + part)) for part in ("-wal", "-journal")):
+        is_unable = (error.sqlite_errorcode & 0xFF) in (sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY)
+        if not (is_unable or error.sqlite_errorcode in NO_INDEX) or any(
+            _has_content(path.with_name(path.name + part)) for part in ("-wal", "-journal")
+        ):
             raise
         connection = _connect(path, "ro", "&immutable=1")
     return connection
+
+
+NO_INDEX = (sqlite3.SQLITE_IOERR_SHMOPEN, sqlite3.SQLITE_IOERR_SHMSIZE, sqlite3.SQLITE_IOERR_SHMMAP)
+"""What SQLite says where its index of the write-ahead log cannot grow: the disk is full."""
 
 
 def _has_content(path: Path) -> bool:

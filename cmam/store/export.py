@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import IO, Any
 
@@ -26,15 +26,13 @@ def write_json_lines(lines: Iterable[Line], file: IO[str]) -> int:
     return count
 
 
-def write_csv(lines: Iterable[Line], file: IO[str]) -> int:
-    """A header and a row per line; what is nested stands as JSON in its cell. Answers how many rows."""
-    writer: csv.DictWriter[str] | None = None
+def write_csv(lines: Iterable[Line], file: IO[str], keys: Sequence[str]) -> int:
+    """A header, also over nothing, and a row per line; what is nested is JSON in its cell. Answers how many rows."""
+    writer = csv.DictWriter(file, keys)
+    writer.writeheader()
     count = 0
     for line in lines:
         count += 1
-        if writer is None:
-            writer = csv.DictWriter(file, list(line))
-            writer.writeheader()
         writer.writerow({name: _cell(value) for name, value in line.items()})
     return count
 
@@ -43,9 +41,8 @@ def _cell(value: Any) -> Any:
     return json.dumps(value, ensure_ascii=False) if isinstance(value, dict | list) else value
 
 
-def export_table(lines: Iterable[Line], path: Path, *, as_csv: bool | None = None) -> int:
+def export_table(lines: Iterable[Line], path: Path, keys: Sequence[str], *, as_csv: bool | None = None) -> int:
     """Write lines as CSV, or as JSON lines, by the ending of the file's name where nothing else is said."""
     is_csv = path.suffix.lower() == ".csv" if as_csv is None else as_csv
-    write: Callable[[Iterable[Line], IO[str]], int] = write_csv if is_csv else write_json_lines
     with new_file(path) as fresh, fresh.open("w", encoding="utf-8", newline="") as file:
-        return write(lines, file)
+        return write_csv(lines, file, keys) if is_csv else write_json_lines(lines, file)

@@ -14,7 +14,7 @@ import signal
 import sqlite3
 import sys
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import closing
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 from sqlite_utils import Database
@@ -113,10 +113,19 @@ class Projector:
             if state is not None and record is not None:
                 name, link, packed = f"{stream}@{view.version}", record.hash, pack(state)
                 rows.append({"name": name, "stream": stream, "version": view.version, "hash": link, "state": packed})
-        with self._views.atomic():
+        with self._change():
             self._views.table(schema.FOLDS).upsert_all(rows, pk="name")
             for row in rows:
                 thin(self._views, str(row["stream"]))
+
+    @contextmanager
+    def _change(self) -> Iterator[None]:
+        """One transaction; what SQLite has against it is told of the views."""
+        try:
+            with self._views.atomic():
+                yield
+        except sqlite3.Error as error:
+            raise explain(error, self._log.path.with_name(VIEWS_NAME), is_log=False) from error
 
     def _due(self, page: Sequence[Raw]) -> list[AccountId]:
         """The accounts of a page of which an old story would have to fold far from the last snapshot."""
@@ -186,14 +195,11 @@ class Projector:
 
     def _write(self, page: Sequence[Raw], rows: _Rows, healed: Sequence[AccountStep]) -> None:
         last = page[-1]
-        try:
-            with self._views.atomic():
-                self._move(last)
-                rows.write(self._views)
-                for step in healed:
-                    self._heal(step)
-        except sqlite3.Error as error:
-            raise explain(error, self._log.path.with_name(VIEWS_NAME), is_log=False) from error
+        with self._change():
+            self._move(last)
+            rows.write(self._views)
+            for step in healed:
+                self._heal(step)
         self.position = last.position
         self._since_snapshot += len(page)
         if self._since_snapshot >= SNAPSHOT_EVERY:

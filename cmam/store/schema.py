@@ -145,6 +145,7 @@ TABLES: Mapping[str, Table] = {
             "copy_id": str,
             "what": str,
             "data": str,
+            "money_digits": int,
             "user": str,
             "at_us": int,
         },

@@ -67,6 +67,11 @@ def totals(audit: Audit, filters: Filters = NO_FILTERS, *, by: str = "follower")
         yield groups[key]
 
 
+def keys_of(by: str) -> tuple[str, ...]:
+    """What a line has, in order."""
+    return (*GROUPINGS[by], *_nothing())
+
+
 def _nothing() -> Line:
     numbers = ("decisions", "copied", "skipped", "nothing_to_do", "copies", *COPY_COUNTS)
     more = ("requests", "confirmed", "requests_refused", "requests_unknown")

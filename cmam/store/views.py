@@ -226,6 +226,7 @@ def _note(step: AccountStep, event: Event, store: str) -> Row:
         "copy_id": copy_id(store, *key) if key is not None else None,
         "what": event.TOPIC.removeprefix("account."),
         "data": json.dumps(event_builtins(event), ensure_ascii=False),
+        "money_digits": step.after.money_digits,
         "user": getattr(event, "user", "") or None,
         "at_us": step.record.at_us,
     }
@@ -427,7 +428,8 @@ def _slippage(copy: Copy, pip: int | None) -> str | None:
 def _shown_of(view: AccountView) -> tuple[object, ...]:
     """What the row of an account is made of: cheaper to compare than to write."""
     is_known = view.trader is not None
-    return view.health, view.health_reason, view.balance, is_known, len(view.positions), len(view.copies)
+    held = len(view.positions), len(view.copies)
+    return view.health, view.health_reason, view.balance, view.currency, is_known, *held
 
 
 def _account_of(view: AccountView) -> Row:
@@ -437,7 +439,16 @@ def _account_of(view: AccountView) -> Row:
         "balance": money(view.balance, view.money_digits) if view.trader is not None else None,
         "positions": len(view.positions),
         "copies": len(view.copies),
+        **_told_of(view),
     }
+
+
+def _told_of(view: AccountView) -> Row:
+    """What its broker said the account is; until then it is what the consent told."""
+    if view.trader is None:
+        return {}
+    found: Row = {"account_type": view.trader.account_type.value}
+    return found | {"currency": view.currency} if view.currency else found
 
 
 def _alert(step: AccountStep, event: AlertRaised) -> Row:

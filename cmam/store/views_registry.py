@@ -21,7 +21,7 @@ def changes_of_registry(step: RegistryStep) -> Iterator[Change]:
     for known in step.after.accounts.values():
         if known is not step.before.accounts.get(known.account):
             yield schema.ACCOUNTS, _known_account(step, known)
-    for gone in step.after.removed - step.before.removed:
+    for gone in step.after.removed.keys() - step.before.removed.keys():
         yield schema.ACCOUNTS, {"account": int(gone), "removed": 1, "position": step.record.position}
     for profile in step.after.profiles.values():
         if profile is not step.before.profiles.get(profile.profile):
@@ -31,14 +31,15 @@ def changes_of_registry(step: RegistryStep) -> Iterator[Change]:
 
 
 def _known_account(step: RegistryStep, known: KnownAccount) -> Row:
+    """What the operator knows; of currency and type only what a consent told, for the broker may have told since."""
+    told = {"currency": known.currency, "account_type": known.account_type}
     return {
         "account": int(known.account),
         "login": known.login,
         "broker": known.broker,
         "alias": known.alias or None,
         "tags": ",".join(known.tags) or None,
-        "currency": known.currency or None,
-        "account_type": known.account_type or None,
+        **{name: value for name, value in told.items() if value},
         "is_live": int(known.is_live),
         "can_trade": int(known.can_trade),
         "paused": int(known.paused),

@@ -23,7 +23,7 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-from cmam.store.audit import Audit
+from cmam.store.audit import KEYS, Audit
 from cmam.store.explain import explain
 from cmam.store.export import export_table
 from cmam.store.filters import Filters
@@ -133,7 +133,7 @@ def measure(folder: Path, runs: int) -> list[Row]:
             "totals per day": lambda: list(totals(audit, by="day")),
             "timings": lambda: timings(audit),
             "slippage": lambda: slippage(audit),
-            "every copy as CSV": lambda: export_table(audit.copies(), folder / "copies.csv"),
+            "every copy as CSV": lambda: export_table(audit.copies(), folder / "copies.csv", KEYS["copies"]),
         }
         for name, question in questions.items():
             found = [timed(question) * 1_000 for _ in range(runs)]

@@ -6,6 +6,7 @@ import csv
 import hashlib
 import io
 import json
+import re
 import shutil
 from contextlib import closing
 from pathlib import Path
@@ -41,6 +42,48 @@ def test_lists_come_as_tables_as_json_and_as_csv(person: Person) -> None:
     assert "Nothing fits" in person.types("audit", "copies", "--text", "unheard-of").err
 
 
+def test_notes_tell_money_and_moments_as_people_write_them(person: Person) -> None:
+    """The beginning of a guard's day has its balance in whole units and its end as a time; --json has the fact."""
+    days = [line for line in person.types("audit", "notes", "--json").lines if line["what"] == "guard_day_began"]
+    cents = str(days[0]["data"]["balance"])
+    assert days[0]["money_digits"] == 2
+    shown = " ".join(person.types("audit", "notes").out.split())
+    assert f"balance {cents[:-2]}.{cents[-2:]}" in shown
+    assert cents not in shown
+    assert "began_us" not in shown
+    assert re.search(r"began \d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z, next \d{4}-", shown)
+
+
+def test_a_log_without_a_fault_is_not_to_be_exchanged(person: Person, tmp_path: Path) -> None:
+    """`salvage` says that nothing had to be salvaged, and leads nobody to put a copy in the place of a whole log."""
+    said = person.types("salvage", str(tmp_path / "copy.db"))
+    assert said.code == 0
+    assert "Every record is good" in said.err
+    assert "--replace" not in said.err
+
+
+def test_a_home_without_a_log_is_not_given_one_to_archive(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The folder is named, and stays as it was; `status` there says what comes first."""
+    person = Person(tmp_path / "mistyped", capsys)
+    said = person.types("archive")
+    assert said.code == 1
+    assert f"no event store in {person.home}" in said.err
+    assert not person.home.exists()
+    shown = " ".join(person.types("status").out.split())
+    assert f"no account was added yet in {person.home}: `cmam api configure`" in shown
+    assert "stored last" not in shown
+
+
+@pytest.mark.parametrize("what", ["copies", "decisions", "orders", "settings", "notes", "totals", "timings"])
+def test_an_empty_list_as_csv_is_its_header(person: Person, what: str) -> None:
+    """A program that reads columns by name finds them where there is nothing to read, and the same ones as ever."""
+    some = person.types("audit", what, "--csv").out.splitlines()
+    none = person.types("audit", what, "--csv", "--since", "2100-01-01")
+    assert none.code == 0
+    assert none.out.splitlines() == some[:1]
+    assert len(some) > 1
+
+
 def test_what_a_line_shows_finds_the_line(person: Person) -> None:
     """Its moment as the end of a span, with all of that millisecond, and the leader by his name."""
     line = person.types("audit", "decisions", "--last", "1", "--json").lines[0]
@@ -52,6 +95,20 @@ def test_what_a_line_shows_finds_the_line(person: Person) -> None:
     at = whole[-1]["at"]
     assert person.types("replay", "--until", at, "--json").lines == whole
     assert person.types("audit", "orders", "--account", "lead", "--last", "1", "--json").lines
+
+
+def test_an_account_that_was_removed_is_found_by_each_of_its_names(person: Person) -> None:
+    """Its history stays, and so do its number, its login and the alias it had last; who has a name now comes first."""
+    removed = [line for line in person.types("audit", "accounts", "--json").lines if line["removed"]]
+    gone = removed[0]["account"]
+    by_number = person.types("audit", "decisions", "--account", str(gone), "--json").lines
+    assert by_number
+    login = f"{removed[0]['broker'].upper()}:{removed[0]['login']}"
+    assert person.types("audit", "decisions", "--account", login, "--json").lines == by_number
+    refused = person.types("audit", "decisions", "--account", "nobody")
+    assert refused.code == 2
+    assert "known are" in refused.err
+    assert person.types("account", "show", login, "--offline").code == 2
 
 
 @pytest.mark.parametrize("is_deleted", [False, True])

@@ -93,6 +93,22 @@ def ready(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ReadyInfo]:
         yield info
 
 
+def test_settings_that_are_named_leave_the_credentials_to_be_asked_for(ready: ReadyInfo, tmp_path: Path) -> None:
+    """Who names a host at a terminal is asked for what is missing; once it is there, options are changed unasked."""
+    home, place = tmp_path / "home", ("--host", ready.host, "--port", str(ready.port), "--ca-file", str(ready.ca_file))
+    with _at_terminal(home, "api", "configure", *place) as terminal:
+        terminal.until("Client id: ")
+        terminal.type(ready.client_id)
+        terminal.until("Secret: ")
+        terminal.type(ready.client_secret)
+        assert terminal.end() == 0
+        assert "The API is ready" in terminal.seen
+        assert ready.client_secret not in terminal.seen
+    with _at_terminal(home, "api", "configure", "--max-requests", "40") as terminal:
+        assert terminal.end() == 0
+        assert "Client id" not in terminal.seen
+
+
 def test_everything_is_asked_and_the_secret_is_not_shown(ready: ReadyInfo, tmp_path: Path) -> None:
     """Id, hidden secret, and the advanced options with their present values; a wrong value is asked for again."""
     home = tmp_path / "home"

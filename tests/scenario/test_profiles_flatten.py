@@ -99,6 +99,29 @@ def test_flatten_without_a_running_copier_starts_one_for_just_that(person: Perso
     assert person.types("audit", "verify").code == 0
 
 
+def test_flatten_that_can_only_latch_says_what_it_did_not_do(person: Person, market: Market) -> None:
+    """With a settings file that nobody can read no cmam can be started: it is latched, nothing is closed, and both are
+    said; the same command finishes it once the file is whole."""
+    with running(person) as process:
+        _copied(market, person)
+        process.kill()
+        process.wait()
+    settings = person.home / "settings.toml"
+    whole = settings.read_text()
+    settings.write_text(whole + 'demo_port = "x\n')
+    said = person.types("flatten", "main", "--yes", "--json")
+    assert said.code == 2
+    assert "settings.toml" in said.err
+    assert "is open as it was" in said.err
+    assert "The latch is on record" in said.err
+    assert [row["symbol"] for row in said.lines[-1]["left"]] == ["EURUSD"]
+    assert said.lines[-1]["done"] is False
+    settings.write_text(whole)
+    assert len(market.holds(SAME_BROKER)[0]) == 1
+    assert person.types("flatten", "main", "--yes").code == 0
+    assert market.holds(SAME_BROKER) == ((), ())
+
+
 def test_direct_closes_past_a_copier_that_hangs(person: Person, market: Market) -> None:
     """A stopped process holds the lock and answers nothing: `--direct` closes our labels alone, without it."""
     with running(person) as process:

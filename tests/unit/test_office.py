@@ -6,7 +6,7 @@ import os
 import shutil
 import threading
 from collections.abc import Callable
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any
 
@@ -44,6 +44,23 @@ def _do(home: Home, **request: Any) -> dict[str, Any]:
 def test_an_untouched_home_knows_nothing_and_is_not_made(home: Home) -> None:
     """Looking leaves no folder behind."""
     assert not office.read_registry(home).accounts
+    assert not home.root.exists()
+
+
+@pytest.mark.parametrize(
+    "request_",
+    [
+        {"command": "profile.create", "name": "main", "leader": "1", "followers": ["2"], "settings": {}},
+        {"command": "account.alias", "account": "1", "alias": "x"},
+        {"command": "flatten", "all": True},
+        {"command": "rearm", "profile": "main"},
+        {"command": "pause", "all": True},
+    ],
+)
+def test_what_has_nothing_to_act_upon_leaves_no_store_behind(home: Home, request_: dict[str, Any]) -> None:
+    """A folder that was mistyped does not become a home by a command that is refused there or changes nothing."""
+    with suppress(Refusal):
+        _do(home, **request_)
     assert not home.root.exists()
 
 

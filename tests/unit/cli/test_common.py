@@ -284,6 +284,15 @@ def test_every_error_with_a_sentence_has_a_code() -> None:
     assert {code for _, code in CODES} == {Exit.REFUSED, Exit.USAGE, Exit.UNREACHABLE, Exit.HELD}
 
 
+def test_a_group_lists_each_command_with_its_whole_sentence(capsys: pytest.CaptureFixture[str]) -> None:
+    """What a command does is not cut where it would say what it does."""
+    for name in ("sandbox", "sandbox trade", "api", "account", "profile", "audit"):
+        assert run([*name.split(), "-h"]) == 0
+        listed = capsys.readouterr().out.partition("Commands:")[2]
+        assert listed
+        assert "..." not in listed
+
+
 def test_every_command_can_be_imported_and_helps() -> None:
     """The list that saves start-up time names commands that exist, each with the options that all have."""
     context = click.Context(cli)
@@ -331,10 +340,11 @@ def test_talk_that_nobody_hears_ends_nothing(monkeypatch: pytest.MonkeyPatch) ->
     say("Left open: 1 position.")
 
 
-def test_a_terminal_without_utf8_shows_what_it_can(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("errors", ["strict", "surrogateescape"])
+def test_a_terminal_without_utf8_shows_what_it_can(monkeypatch: pytest.MonkeyPatch, errors: str) -> None:
     """A sign that it lacks becomes a question mark on a screen, and an escape in JSON, which loses nothing."""
     raw = io.BytesIO()
-    monkeypatch.setattr("sys.stdout", io.TextIOWrapper(raw, encoding="latin-1", errors="strict"))
+    monkeypatch.setattr("sys.stdout", io.TextIOWrapper(raw, encoding="latin-1", errors=errors))
     show_what_can_be_shown()
     click.echo("● well")
     print_json({"name": "●"})

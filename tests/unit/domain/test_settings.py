@@ -64,7 +64,9 @@ def test_values_that_cannot_stand_together_are_refused(settings: dict[str, str],
         ("volume.amount", "nan"), ("volume.amount", "inf"), ("volume.amount", "1e9"), ("volume.amount", "0"),
         ("volume.amount", "1/3"), ("volume.amount", "1" * 20), ("max_age", "0s"), ("max_age", "1000d"),
         ("hours", "8-17"), ("hours", "08:00-25:00"), ("hours", "08:00-08:00"), ("hours", "08:00-17:00 Mars/Base"),
-        ("days", "moonday"), ("symbols.include", ""), ("symbols.include", "A,,B"), ("volume.rounding", "skip,raise"),
+        ("days", "moonday"), ("days", "monkey"), ("days", "mon-friends"), ("days", "mon-fri-sun"), ("days", "mo"),
+        ("days", "mon-"), ("days", "weds"), ("symbols.include", ""), ("symbols.include", "A,,B"),
+        ("volume.rounding", "skip,raise"),
         ("order_types", "protection"), ("guard.reset", "24:00"), ("daily_loss", "0%"), ("label", "prefix:"),
         ("max_positions", "1.5"), ("leader_blind", "close_after"), ("raise_risk_max", "0.5"),
         ("volume.formula", "__import__('os')"),
@@ -76,6 +78,17 @@ def test_values_that_cannot_stand_together_are_refused(settings: dict[str, str],
 def test_what_cannot_be_is_refused(name: str, value: str) -> None:
     """Not numbers, endless ones, fractions of nothing, hours that are none."""
     assert [fault.name for fault in check_settings({name: value})] == [name]
+
+
+@pytest.mark.parametrize("text", ["all", "mon-fri", "Monday-Friday", "tues,thurs", "sat-mon", "Wednesday"])
+def test_a_day_may_be_written_as_people_write_it(text: str) -> None:
+    """Three letters of its name or more, in either case."""
+    assert check_settings({"days": text}) == ()
+
+
+def test_days_that_were_stored_before_they_were_refused_mean_what_they_meant() -> None:
+    """A log whose settings say `monkey` copies on Mondays, as it did."""
+    assert policy_of({"days": "monkey"}).days == (0,)
 
 
 def test_a_stored_value_that_is_no_longer_allowed_falls_to_its_default() -> None:

@@ -90,6 +90,8 @@ def test_fixed_is_lots_of_the_follower_whatever_the_leader_trades() -> None:
     [
         ({}, Reason.LOTS_UNCONFIRMED, 0),
         ({"volume.lots_confirmed": "EURUSD"}, None, 1_000_000),  # 1 lot of 10,000 units
+        ({"volume.lots_confirmed": "gbpusd, eurusd"}, None, 1_000_000),
+        ({"volume.lots_confirmed": "EURUSDX"}, Reason.LOTS_UNCONFIRMED, 0),
         ({"volume.basis": "units"}, None, 10_000_000),  # 100,000 units
         ({"symbols.table": "leader_symbol,volume_amount\nEURUSD,2\n"}, None, 2_000_000),  # 1 × 2 lots of 10,000
     ],
@@ -101,6 +103,14 @@ def test_lots_of_different_size_are_copied_only_where_somebody_confirmed_it(
     spec = a_spec(lot_size=1_000_000, step_volume=10_000, min_volume=10_000)
     found = decided(Pair({**settings, **OFF}, view=a_view((spec,))))
     assert (found.reason, found.volume) == (reason, volume)
+
+
+def test_a_record_from_before_lots_were_confirmed_in_either_case_stays_as_it_is() -> None:
+    """What an account skipped under older rules is skipped when it is derived again."""
+    spec = a_spec(lot_size=1_000_000, step_volume=10_000, min_volume=10_000)
+    before = Pair({"volume.lots_confirmed": "eurusd", **OFF}, view=a_view((spec,)))
+    before.fact(RulesBegan(rules=3))
+    assert decided(before).reason is Reason.LOTS_UNCONFIRMED
 
 
 def test_balance_ratio_in_one_currency() -> None:

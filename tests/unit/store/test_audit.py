@@ -6,7 +6,14 @@ import re
 
 import pytest
 
-from cmam.domain.events import GuardRearmed, GuardTripped, IntentOverdue, LinkSettingsChanged
+from cmam.domain.events import (
+    AccountAdded,
+    AccountAliased,
+    GuardRearmed,
+    GuardTripped,
+    IntentOverdue,
+    LinkSettingsChanged,
+)
 from cmam.domain.ids import IntentId
 from cmam.domain.reasons import REASONS, Reason
 from cmam.store.audit import Audit, Filters
@@ -118,6 +125,17 @@ def test_accounts_show_what_was_last_known(audit: Audit) -> None:
     assert by_account[LEADER]["health"] == "reconciled"
     assert (by_account[LEADER]["positions"], by_account[FIRST]["copies"]) == (3, 1)
     assert (by_account[SECOND]["login"], by_account[SECOND]["currency"]) == (SECOND + 7, "EUR")
+
+
+def test_an_account_shows_the_currency_that_its_broker_tells() -> None:
+    """Where the consent did not tell it, and also once the operator has changed something about the account."""
+    world = World()
+    world.write("app", AccountAdded(account=FIRST, login=7, broker="Alpha"))
+    assert next(Audit.of(world.log).accounts())["currency"] is None
+    world.connect(FIRST)
+    world.write("app", AccountAliased(account=FIRST, alias="mine"))
+    line = next(Audit.of(world.log).accounts())
+    assert (line["currency"], line["account_type"], line["alias"]) == ("EUR", "hedged", "mine")
 
 
 def test_settings_show_what_changed_from_what_to_what() -> None:

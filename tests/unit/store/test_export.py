@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from cmam.store.audit import Audit
+from cmam.store.audit import KEYS, Audit
 from cmam.store.errors import StoreUnavailable
 from cmam.store.export import export_table
 
@@ -21,8 +21,8 @@ def test_tables_leave_as_csv_and_as_json_lines(tmp_path: Path) -> None:
     """The same lines either way; the ending of the name decides."""
     audit = Audit.of(a_day().log)
     lines = list(audit.copies())
-    assert export_table(audit.copies(), tmp_path / "copies.csv") == len(lines)
-    assert export_table(audit.copies(), tmp_path / "copies.jsonl") == len(lines)
+    assert export_table(audit.copies(), tmp_path / "copies.csv", KEYS["copies"]) == len(lines)
+    assert export_table(audit.copies(), tmp_path / "copies.jsonl", KEYS["copies"]) == len(lines)
     assert [json.loads(line) for line in (tmp_path / "copies.jsonl").read_text().splitlines()] == lines
     with (tmp_path / "copies.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
@@ -30,18 +30,26 @@ def test_tables_leave_as_csv_and_as_json_lines(tmp_path: Path) -> None:
     assert list(rows[0]) == list(lines[0])
 
 
+@pytest.mark.parametrize("what", KEYS)
+def test_every_list_has_the_columns_that_its_header_names(what: str) -> None:
+    """The header stands over nothing too, so it is known before the first line, and each line keeps to it."""
+    lines = list(getattr(Audit.of(a_day().log), what)())
+    assert lines or what == "notes"
+    assert all(list(line) == list(KEYS[what]) for line in lines)
+
+
 def test_a_file_that_cannot_be_written_is_said_so_and_leaves_nothing(tmp_path: Path) -> None:
     """Neither a half file under the name nor a temporary one beside it."""
     audit = Audit.of(a_day().log)
     with pytest.raises(StoreUnavailable, match="cannot be written"):
-        export_table(audit.copies(), tmp_path / "missing" / "copies.csv")
+        export_table(audit.copies(), tmp_path / "missing" / "copies.csv", KEYS["copies"])
 
     def failing() -> object:
         yield {"a": 1}
         raise RuntimeError("in the middle")
 
     with pytest.raises(RuntimeError):
-        export_table(failing(), tmp_path / "half.csv")  # type: ignore[arg-type]
+        export_table(failing(), tmp_path / "half.csv", ("a",))  # type: ignore[arg-type]
     assert not list(tmp_path.iterdir())
 
 
@@ -52,7 +60,7 @@ def test_only_a_file_is_ever_replaced(tmp_path: Path) -> None:
     folder.mkdir()
     for place in (pipe, folder):
         with pytest.raises(StoreUnavailable, match="which is a folder or a device"):
-            export_table([], place)
+            export_table([], place, ())
     assert stat.S_ISFIFO(pipe.stat().st_mode)
     assert folder.is_dir()
     assert len(list(tmp_path.iterdir())) == 2

@@ -5,12 +5,15 @@ from __future__ import annotations
 import json
 import shutil
 import sqlite3
+import subprocess
+import sys
 from contextlib import closing
 from pathlib import Path
 
 import pytest
 
 from cmam.domain.events import AlertRaised, Checkpointed, StoreCreated
+from cmam.domain.ids import StoreId
 from cmam.store import database
 from cmam.store.database import APPLICATION_ID
 from cmam.store.envelope import GENESIS
@@ -341,3 +344,19 @@ def test_a_log_that_somebody_has_locked_is_not_read_as_if_nobody_wrote_it(tmp_pa
         other.execute("ROLLBACK")
         with closing(EventLog.read_only(tmp_path)) as log:
             assert log.position() == 3
+
+
+def test_a_log_is_read_on_a_full_disk(tmp_path: Path) -> None:
+    """SQLite cannot make its index beside the file there; without a write-ahead log nothing needs it, and an emergency
+    exit that reads the accounts must not end before it begins."""
+    log = EventLog.open(tmp_path)
+    log.append([Pending("app", 1, 1, StoreCreated(store=StoreId("abcde")))])
+    log.close()
+    assert not (tmp_path / "events.db-wal").exists()
+    full = (
+        "import resource, sys; from pathlib import Path; from cmam.store.log import EventLog;"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0)); log = EventLog.read_only(Path(sys.argv[1]));"
+        "print(log.position()); log.close()"
+    )
+    said = subprocess.run([sys.executable, "-c", full, str(tmp_path)], capture_output=True, text=True, check=False)
+    assert (said.stdout, said.returncode) == ("1\n", 0), said.stderr

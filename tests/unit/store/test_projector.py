@@ -68,6 +68,19 @@ def test_trouble_with_the_views_is_told_of_the_views(tmp_path: Path) -> None:
     views.close()
 
 
+def test_trouble_while_states_are_kept_is_told_of_the_views_too(tmp_path: Path) -> None:
+    """A projector keeps what it has folded as the last thing it does; what goes wrong there is no traceback either."""
+    world = _a_day_in(tmp_path)
+    views = open_views(world.log, tmp_path / VIEWS_NAME)
+    found = Projector(world.log, views)
+    found.project()
+    views.execute("CREATE TRIGGER no BEFORE INSERT ON folds BEGIN SELECT RAISE(FAIL, 'no room'); END")
+    with pytest.raises(ViewsDamaged, match=r"The views .*views\.db .*no room"):
+        found.keep_snapshots()
+    views.close()
+    world.log.close()
+
+
 def test_torn_views_are_made_anew(tmp_path: Path) -> None:
     """Pages of `views.db` that are garbage behind a whole header cost a projection, not an answer."""
     world = _a_day_in(tmp_path)
