@@ -160,6 +160,9 @@ NETS_IN_DOUBT = 4
 WHOLE_TERMS = 4
 """How a resting order is triggered, its guarantee and a stop-limit's range are terms that are amended as all others."""
 
+WAITS_END = 4
+"""A copy whose resting order has ended ends with its source, whatever price or cancel it still waits for."""
+
 CONFIRMED_ANYHOW = 4
 """Symbols whose lots are confirmed are named in upper or lower case alike, as in all other lists."""
 

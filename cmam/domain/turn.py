@@ -49,7 +49,7 @@ from cmam.domain.needs import close_command, needed, place_command
 from cmam.domain.quantities import Volume
 from cmam.domain.reasons import Reason, Verdict
 from cmam.domain.replacing import replace
-from cmam.domain.rules import PARTS_REST, STOP_OUTS_LATCH
+from cmam.domain.rules import PARTS_REST, STOP_OUTS_LATCH, WAITS_END
 from cmam.domain.settling import ATTEMPTS_MAX, SETTLE_US, settlements
 from cmam.domain.shares import cancelling, is_untold, net_of_ledger
 from cmam.domain.timing import ANSWER_US, due, lookup_due, next_due
@@ -147,6 +147,8 @@ def decide_change(
     key = resolve(builder.view, settings.link, change)
     if decision.command is not None:
         builder.intend(key, decision.command, change=change.key, not_after_us=decision.not_after_us)
+    if builder.view.rules >= WAITS_END:
+        builder.finish_order(key)
     builder.finish_idle(key)
     builder.enforce(key)
     for other in _with_shares(builder.view, (key,))[1:]:
@@ -291,7 +293,9 @@ class _Builder:
     def finish_order(self, key: CopyKey) -> None:
         """A copied pending order has come to its end: what that means hangs on who ended it and what had filled."""
         copy = self.view.copies.get(key)
-        if copy is None or not copy.ended_order or copy.position is not None or copy.wait is not None:
+        if copy is None or not copy.ended_order or copy.position is not None:
+            return
+        if copy.wait is not None and (copy.is_wanted or self.view.rules < WAITS_END):
             return
         if any(intent.command.kind.adds_risk for intent in self.view.intents_of(key)):
             return

@@ -272,6 +272,18 @@ def test_the_leader_fills_and_our_order_does_not() -> None:
     assert (exposure(pair), pair.copy.state) == (LOT, CopyState.OPEN)
 
 
+def test_what_the_leader_closes_while_his_fill_waits_for_a_better_price_is_over_at_once() -> None:
+    """Ours has ended unfilled and nothing went to market yet: the copy ends with its source, not when the wait does."""
+    pair = placed(settings={"wait_for_better": "50"})
+    pair.order_fills()
+    pair.passes(2_000_000)
+    pair.answer()
+    pair.wake()
+    assert (kinds(pair), pair.copy.state.is_end) == (["place", "cancel"], False)
+    pair.closes()
+    assert (kinds(pair), pair.copy.state.is_end) == (["place", "cancel"], True)
+
+
 def test_our_order_fills_while_its_cancel_is_on_the_way() -> None:
     """The cancel finds nothing: the fill is the copy, and no second one goes out."""
     pair = placed()
