@@ -2,24 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from pathlib import Path
+from collections.abc import Mapping
 from typing import Any
 
 import pytest
 
-from cmam import sandbox
 from cmam.domain.events import ChangeDecided, CopyFinished, Wait
 from cmam.domain.reasons import Reason
 from cmam.openapi._pb import OpenApiMessages_pb2 as pb
 from cmam.sandbox.broker import Send
 from cmam.sandbox.switches import Switches
-from cmam.sandbox.world import World
-from cmam.sandbox.world_file import load_world
 from cmam.store.replay import verify
 from tests.scenario.test_liars import tell
-from tests.scenario.test_long_lists import FIRST, long_list
 from tests.whole import ALPHA_TOO, EURUSD, LEADER, PERSON_CONNECTION, SAME_BROKER, Whole
+from tests.worlds import FIRST, crowded, long_list
 
 LOT, SOME = 10_000_000, 10_000
 SYMBOLS, SPECS, SPECS_TOLD, TRADER, LOOK, CLOSE = 2114, 2116, 2117, 2121, 2124, 2111
@@ -39,17 +35,6 @@ def _holding(whole: Whole) -> int:
 
 def _copies(whole: Whole) -> list[list[int]]:
     return [[held.volume for held in whole.person.holds(follower)] for follower in whole.followers]
-
-
-def _crowded(followers: Sequence[int]) -> World:
-    """The built-in world, with so many accounts more at the leader's broker."""
-    text = (Path(sandbox.__file__).parent / "worlds" / "default.toml").read_text()
-    accounts = "".join(
-        f'[[accounts]]\nctid = {ctid}\nlogin = {ctid - 34_000_000}\nbroker = "Alpha Markets"\nowner = "maria"\n'
-        'currency = "USD"\nbalance = "100000.00"\n\n'
-        for ctid in followers
-    )
-    return load_world(text.replace("[[applications]]", f"{accounts}[[applications]]", 1))
 
 
 def _endings(whole: Whole) -> list[Reason | None]:
@@ -122,7 +107,7 @@ def test_an_open_waits_until_it_is_known_what_the_account_is_worth() -> None:
 def test_of_a_crowd_everybody_is_looked_at_before_anybodys_list_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
     """Fifty requests a second are few where a hundred accounts come back: what is held is asked for first of all."""
     followers = tuple(range(42_000_000, 42_000_020))
-    whole = Whole(seed=2, followers=followers, world=_crowded(followers))
+    whole = Whole(seed=2, followers=followers, world=crowded(followers))
     position = _holding(whole)
     asked: list[int] = []
     receive = whole.broker.receive
