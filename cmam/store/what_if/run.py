@@ -173,6 +173,7 @@ class Run:
         book.view = decided.view
         other = decided.derived[0] if decided.derived else None
         self.rows.decided(book.real, event, other if isinstance(other, ChangeDecided) else None, at_us)
+        self.rows.noted(book.real, turn.events, other=False)  # its row may be of this very decision
         self.rows.noted(book.view, decided.derived, other=True)
         self._finish(book, turn.derived, decided.derived, at_us)
 
