@@ -17,7 +17,7 @@ from tests.scenario.test_long_lists import FIRST, long_list
 from tests.whole import ALPHA_TOO, EURUSD, LEADER, SAME_BROKER, Whole
 
 LOT, SOME = 10_000_000, 10_000
-SYMBOLS, SPECS, SPECS_TOLD, TRADER = 2114, 2116, 2117, 2121
+ASSETS, SYMBOLS, SPECS, SPECS_TOLD, TRADER = 2112, 2114, 2116, 2117, 2121
 LATE = FIRST + 300
 
 
@@ -85,11 +85,12 @@ def test_an_open_waits_until_its_symbol_is_read(refused: int, waits: list[Wait |
     assert verify(whole.log.read_all()).is_identical
 
 
-def test_an_open_that_waited_meets_its_symbol_as_it_is_now() -> None:
+@pytest.mark.parametrize("refused", [ASSETS, SPECS])
+def test_an_open_that_waited_meets_its_symbol_as_it_is_now(refused: int) -> None:
     """The step changed during the cut, and is read after the open was told: it is not opened by the step of before."""
     whole = Whole(seed=2)
     _holding(whole)
-    _refuse(whole, SPECS, account=SAME_BROKER)
+    _refuse(whole, refused, account=SAME_BROKER)
     whole.broker.set_fault("symbol", {"broker": "Alpha Markets", "symbol": "EURUSD", "set": "step_volume=1000000"})
     whole.stepper.network.cut_all()
     whole.run(6)
