@@ -52,7 +52,8 @@ class Questions:
         self._preparation: Preparation | None = None
         self._early: list[tuple[m.Reported, bool]] = []
         self._held: list[m.Reported] = []
-        self._refusals = 0
+        self._refusals: dict[str, int] = {}
+        self._patient_until_us = 0
         self._is_refreshing = False
         self._put_off = 0
         self._looked_up_us = 0
@@ -73,18 +74,23 @@ class Questions:
     @property
     def may_begin(self) -> bool:
         """Whether everything may be asked once more: of what was asked before, nothing is on its way."""
-        return self.is_idle and self._symbols.is_through and self._desk.is_reconciled
+        return self._preparation is None and self._symbols.is_through and self._desk.is_reconciled
 
     # --- asking ---------------------------------------------------------------------------------------------------
 
     def prepare(self, kind: Kind) -> None:
-        """Begin to ask; whatever was asked before is no longer waited for."""
+        """Begin to ask; whatever was asked before is no longer waited for.
+
+        What is held back may be shown by the snapshot that is asked for now, as what is reported until it comes.
+        """
         desk = self._desk
         listing = self._symbols.listing
         if kind is Kind.FULL or listing is None:
             self._is_outdated = False
+            self._refusals.clear()
             listing = self._symbols.read_anew()
-        self._refusals = 0
+            self._early = [(report, False) for report in (*self._held, *(report for report, _ in self._early))]
+            self._held.clear()
         self._preparation = Preparation(
             desk.view,
             listing=listing,
@@ -109,6 +115,8 @@ class Questions:
     def again(self, question: str) -> None:
         """Ask once more what was refused a while ago."""
         preparation, view = self._preparation, self._desk.view
+        if question == PATIENCE and self._desk.ports.clock.monotonic() < self._patient_until_us:
+            return  # this reminder is of an earlier wait
         if self._symbols.expects(question):
             self._symbols.again(question)
             self._listed()
@@ -170,8 +178,9 @@ class Questions:
             self.prepare(Kind.LOOKUP)
 
     def _ask(self, questions: tuple[Question, ...]) -> None:
-        self._asked_us = self._desk.ports.clock.monotonic()
         for question in questions:
+            if question.name == "snapshot":
+                self._asked_us = self._desk.ports.clock.monotonic()
             self._desk.ask(question)
 
     # --- answers --------------------------------------------------------------------------------------------------
@@ -179,6 +188,7 @@ class Questions:
     def answered(self, message: m.Answered) -> None:
         """Take an answer: record what it says, ask what comes next."""
         preparation, desk = self._preparation, self._desk
+        self._refusals.pop(message.question, None)
         if self._symbols.expects(message.question):
             self._symbols.answered(message.question, message.report)
             self._listed()
@@ -212,6 +222,7 @@ class Questions:
             desk.fact(fact, then=((desk.name, m.BaselineKept()),) if is_baseline else ())
         if preparation.is_to_wait:
             preparation.is_to_wait = False
+            self._patient_until_us = desk.ports.clock.monotonic() + PATIENCE_US
             desk.remind(PATIENCE_US, f"question {PATIENCE}")
         self._ask(questions)
         if preparation.is_done:
@@ -232,9 +243,11 @@ class Questions:
         log.warning("! %s: %s was not answered: %s %s", name, message.question, message.error_code, message.text)
         text = f"{message.question} was refused: {message.error_code} {message.text}".strip()
         self._desk.alert(m.Alert("session", text))
-        self._refusals += 1
-        delay_us = max(message.retry_after_s * SECOND_US, retry_us(self._refusals))
+        refusals = self._refusals[message.question] = self._refusals.get(message.question, 0) + 1
+        delay_us = max(message.retry_after_s * SECOND_US, retry_us(refusals))
         self._desk.remind(delay_us, f"question {message.question}")
+        if preparation is not None:
+            self._go_on(preparation, preparation.listed(self._desk.view))  # from now on nobody waits for ever
 
     def _prepared(self, preparation: Preparation) -> None:
         self._preparation = None
@@ -269,7 +282,8 @@ class Questions:
 
     def _holds_open(self, message: m.Reported) -> bool:
         """Keep back what a leader opens in a symbol that is still being read: followers size it by the lots and digits
-        that are told with it. What is told of anything he has already waits for nothing."""
+        that are told with it. What is told of anything he has already, or has asked for as a follower, waits for
+        nothing: he could not close it."""
         if self._symbols.is_read or not self._desk.leads or not self._awaits_symbol(message.fact):
             return False
         self._held.append(message)
@@ -281,7 +295,7 @@ class Questions:
         view, position, order = self._desk.view, fact.position, fact.order
         if position is not None and position.position in view.positions:
             return False
-        if order is not None and order.order in view.orders:
+        if order is not None and (order.order in view.orders or order.client_order_id in view.intents):
             return False
         traded = position or order
         return traded is not None and self._symbols.awaits(traded.symbol, HOLD_US)
