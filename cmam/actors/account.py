@@ -105,6 +105,7 @@ class AccountActor(Watched):
             case m.Unanswered():
                 if not self._asides.unanswered(message):
                     self._questions.unanswered(message)
+                    self._let_go()
             case m.SessionMoved():
                 self._session_moved(message)
             case m.TraderReported():
@@ -242,14 +243,21 @@ class AccountActor(Watched):
     def _reported(self, message: m.Reported) -> None:
         """A report before the first reconcile is part of what the reconcile will show."""
         self._questions.executed(message.fact)
+        self._take_released()
         if not self._questions.holds(message):
             self._take(message)
 
     def _let_go(self) -> None:
         """Take and decide what waited for a symbol, as far as that has come, or was waited for in vain."""
+        self._take_released()
+        self._following.flush()
+
+    def _take_released(self) -> None:
+        was_idle = self._questions.is_idle
         for message in self._questions.released():
             self._take(message)
-        self._following.flush()
+        if self._questions.is_idle and not was_idle:
+            self._arm()  # nothing was looked up meanwhile
 
     def _take(self, message: m.Reported) -> None:
         self._symbols.ensure_traded(message.fact)

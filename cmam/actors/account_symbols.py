@@ -69,6 +69,7 @@ class AccountSymbols:
         """These symbols have changed at the broker: nothing is opened in them until they are read anew."""
         if symbols:
             self._outdated |= symbols
+            self._awaited_us = {key: since for key, since in self._awaited_us.items() if key[0] not in symbols}
             self._forget_shared()
 
     def _forget_shared(self) -> None:

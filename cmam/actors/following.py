@@ -136,7 +136,7 @@ class Following:
             return  # what is not decided now is told again at the next start
         if message.ticket != self._tickets.get(message.link):
             return  # meant for who was here before: what it missed comes first, in the answer to what was asked since
-        if not self._desk.is_reconciled or self._deferred or self._awaits_symbols(message, link):
+        if self._must_wait(message, link):
             self._deferred.append(message)
             return
         self._decide(link, message)
@@ -148,10 +148,14 @@ class Following:
         link = self.links.get(message.link)
         if link is None or message.ticket != self._tickets.get(message.link):
             return
-        if not self._desk.is_reconciled or self._deferred or self._awaits_symbols(message, link):
+        if self._must_wait(message, link):
             self._deferred.append(message)
             return
         self._make_up(message)
+
+    def _must_wait(self, message: m.LeaderChanged | m.LeaderHolds, link: LinkSettings) -> bool:
+        """Whether a message joins those that wait. For its symbol it waits from now on, beside what is before it."""
+        return not self._desk.is_reconciled or self._awaits_symbols(message, link) or bool(self._deferred)
 
     def _awaits_symbols(self, message: m.LeaderChanged | m.LeaderHolds, link: LinkSettings) -> bool:
         """Whether something may be opened in a symbol of which nothing is known before it has been read."""
@@ -161,8 +165,7 @@ class Following:
             traded = {message.change.symbol.name} if message.change.kind.adds_risk else set()
         else:
             leader = message.leader
-            held = {position.symbol for position in leader.positions.values()}
-            held |= {order.symbol for order in leader.orders.values()}
+            held = {position.symbol for position in leader.positions.values() if link.policy.sync_open}
             traded = {spec.name for symbol in held if (spec := leader.specs.get(symbol)) is not None}
         return self._symbols.awaits_unknown(names_to_know(self._desk.view, sorted(traded), link.policy))
 
@@ -189,14 +192,13 @@ class Following:
 
         What a leader held as a link began is met at its place: by then some of what came later would seem to be gone.
         """
-        if not self._desk.is_reconciled:
-            return
-        waiting, self._deferred = self._deferred, []
+        if not self._desk.is_reconciled or self.is_stopping:
+            return  # what is not decided now is told again at the next start
+        waiting, self._deferred = [told for told in self._deferred if told.link in self.links], []
+        awaits = [self._awaits_symbols(message, self.links[message.link]) for message in waiting]  # all from now on
         for number, message in enumerate(waiting):
-            link = self.links.get(message.link)
-            if link is None:
-                continue
-            if self._awaits_symbols(message, link):
+            link = self.links[message.link]
+            if awaits[number]:
                 self._deferred = waiting[number:]
                 return
             later = [told for told in waiting[number + 1 :] if isinstance(told, m.LeaderChanged)]
@@ -211,13 +213,18 @@ class Following:
         for key in sorted(before.copies.keys() - desk.view.copies.keys()):
             copy, link = desk.view.finished.get(key), self.links.get(key[0])
             leader = desk.ports.status.view(link.leader) if link is not None and link.policy.reopen else None
-            if copy is None or link is None or leader is None or self.is_stopping or self._deferred:
+            if copy is None or link is None or leader is None or self.is_stopping:
                 continue
             feed = board.feed_of(leader.account)
             at_ms = desk.ports.clock.now() // 1_000 + board.clock(feed).offset_ms
             change = reopening(leader, copy, link.policy, at_ms, partial(board.quote, feed))
-            if change is not None and desk.is_reconciled:
-                self._decide(link, m.LeaderChanged(link.link, change, leader.version, 0))
+            if change is None or not desk.is_reconciled:
+                continue
+            told = m.LeaderChanged(link.link, change, leader.version, 0)
+            if self._deferred:
+                self._deferred.append(told)  # what comes before it is of the source as it was
+            else:
+                self._decide(link, told)
 
     # --- decisions ------------------------------------------------------------------------------------------------
 

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from cmam.actors.question import Question
-from cmam.actors.shelf import SpecShelf, sample_of
+from cmam.actors.shelf import SAMPLE, SpecShelf, sample_of
 from cmam.domain.events import AssetName, Event, LeverageSeen, SymbolListSeen
 from cmam.domain.ids import AssetId, SymbolId
 from cmam.domain.symbols import SymbolName, SymbolSpec
@@ -86,7 +86,7 @@ class Listing:
             return False
         spec = self.specs.get(symbol)
         if spec is None:
-            return self._symbols is None or symbol in self._ids
+            return not self.digest or symbol in self._ids
         return f"leverage {spec.leverage_id}" in self._open
 
     def names_asset(self, asset: AssetId) -> bool:
@@ -120,9 +120,11 @@ class Listing:
     def need(self, symbol: SymbolId) -> tuple[Question, ...]:
         """Read a symbol out of turn, once, since something waits for it: many others may have been asked for with it,
         or before. Before the list is known it is read with the sample."""
-        is_under_way = symbol in self._needed or symbol in self.specs or f"specs {symbol}" in self._open
+        is_under_way = symbol in self._needed or symbol in self.specs
         self._needed.add(symbol)
-        return () if is_under_way else self._ask_specs([name for name in self._names if name.symbol == symbol])
+        return (
+            () if is_under_way else self._ask_specs([name for name in self._names if name.symbol == symbol], "alone ")
+        )
 
     def give_up(self) -> None:
         """Nothing of this will be answered."""
@@ -167,17 +169,22 @@ class Listing:
             self.wants_quotes = True
             return facts, self._after_specs(view)
         self._changes = self._shelf.changes(self.family)
-        used = {position.symbol for position in view.positions.values()} | set(view.specs) | self._needed
-        return facts, self._ask_specs(sample_of(missing, frozenset(used)))
+        used = {position.symbol for position in view.positions.values()} | set(view.specs)
+        sample = sample_of(missing, frozenset(used))
+        needed = [name for name in missing if name.symbol in self._needed and name not in sample]
+        return facts, self._ask_specs([*needed, *sample][:SAMPLE])
 
-    def _ask_specs(self, names: list[SymbolName]) -> tuple[Question, ...]:
-        """Ask for specifications, so many at once that no answer becomes too large."""
+    def _ask_specs(self, names: list[SymbolName], how: str = "") -> tuple[Question, ...]:
+        """Ask for specifications, so many at once that no answer becomes too large.
+
+        `how` tells questions apart that begin with the same symbol.
+        """
         batches = [names[start : start + SPECS_PER_REQUEST] for start in range(0, len(names), SPECS_PER_REQUEST)]
         self._asked.update(name.symbol for name in names)
         return self._put(
             *(
                 Question(
-                    f"specs {batch[0].symbol}",
+                    f"specs {how}{batch[0].symbol}",
                     requests.ask_specs(self._account, [name.symbol for name in batch]),
                     _specs_of(batch, self.assets),
                 )

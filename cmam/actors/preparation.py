@@ -289,7 +289,8 @@ class Preparation:
         if self.kind is Kind.REFRESH and not _differs(view, positions, orders):
             return (), ()
         specs = self._listing.specs
-        fresh = [specs[symbol] for symbol in sorted(_symbols_of(self._snapshot)) if symbol in specs]
+        used = _symbols_of(self._snapshot) | {copy.symbol for copy in view.copies.values()}
+        fresh = [specs[symbol] for symbol in sorted(used) if symbol in specs]
         facts: list[Event] = [SymbolSpecSeen(spec=spec) for spec in fresh if view.specs.get(spec.symbol) != spec]
         facts.append(
             Reconciled(

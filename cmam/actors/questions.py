@@ -53,7 +53,8 @@ class Questions:
         self._preparation: Preparation | None = None
         self._early: list[tuple[m.Reported, bool]] = []
         self._held: list[m.Reported] = []
-        self._refusals = 0
+        self._refusals: dict[str, int] = {}
+        self._patient_until_us: dict[str, int] = {}
         self._is_refreshing = False
         self._put_off = 0
         self._looked_up_us = 0
@@ -74,19 +75,24 @@ class Questions:
     @property
     def may_begin(self) -> bool:
         """Whether everything may be asked once more: of what was asked before, nothing is on its way."""
-        return self.is_idle and self._symbols.is_through and self._desk.is_reconciled
+        return self._preparation is None and self._symbols.is_through and self._desk.is_reconciled
 
     # --- asking ---------------------------------------------------------------------------------------------------
 
     def prepare(self, kind: Kind) -> None:
-        """Begin to ask; whatever was asked before is no longer waited for."""
+        """Begin to ask; whatever was asked before is no longer waited for.
+
+        What is held back may be shown by the snapshot that is asked for now, as what is reported until it comes.
+        """
         desk = self._desk
         listing = self._symbols.listing
         is_new = kind is Kind.FULL or listing is None
         if is_new or listing is None:
             self._is_outdated = False
+            self._refusals.clear()
             listing = self._symbols.renew()
-        self._refusals = 0
+            self._early = [(report, False) for report in (*self._held, *(report for report, _ in self._early))]
+            self._held.clear()
         self._preparation = Preparation(
             desk.view,
             listing=listing,
@@ -113,6 +119,8 @@ class Questions:
     def again(self, question: str) -> None:
         """Ask once more what was refused a while ago."""
         preparation, view = self._preparation, self._desk.view
+        if self._desk.ports.clock.monotonic() < self._patient_until_us.get(question, 0):
+            return  # this reminder is of an earlier wait
         if self._symbols.expects(question):
             self._symbols.again(question)
             self._listed()
@@ -176,9 +184,10 @@ class Questions:
 
     def _ask(self, questions: tuple[Question, ...]) -> None:
         desk = self._desk
-        self._asked_us = desk.ports.clock.monotonic()
         lane = Lane.QUERY if desk.is_reconciled else Lane.JOIN  # what is to be closed waits for what is held
         for question in questions:
+            if question.name == "snapshot":
+                self._asked_us = desk.ports.clock.monotonic()
             desk.ask(question, lane)
 
     # --- answers --------------------------------------------------------------------------------------------------
@@ -186,6 +195,7 @@ class Questions:
     def answered(self, message: m.Answered) -> None:
         """Take an answer: record what it says, ask what comes next."""
         preparation, desk = self._preparation, self._desk
+        self._refusals.pop(message.question, None)
         if self._symbols.expects(message.question):
             self._symbols.answered(message.question, message.report)
             self._listed()
@@ -219,6 +229,7 @@ class Questions:
             desk.fact(fact, then=((desk.name, m.BaselineKept()),) if is_baseline else ())
         while preparation.to_wait:
             question, span_us = preparation.to_wait.pop()
+            self._patient_until_us[question] = desk.ports.clock.monotonic() + span_us
             desk.remind(span_us, f"question {question}")
         self._ask(questions)
         if preparation.is_done:
@@ -239,9 +250,11 @@ class Questions:
         log.warning("! %s: %s was not answered: %s %s", name, message.question, message.error_code, message.text)
         text = f"{message.question} was refused: {message.error_code} {message.text}".strip()
         self._desk.alert(m.Alert("session", text))
-        self._refusals += 1
-        delay_us = max(message.retry_after_s * SECOND_US, retry_us(self._refusals))
+        refusals = self._refusals[message.question] = self._refusals.get(message.question, 0) + 1
+        delay_us = max(message.retry_after_s * SECOND_US, retry_us(refusals))
         self._desk.remind(delay_us, f"question {message.question}")
+        if preparation is not None:
+            self._go_on(preparation, preparation.listed(self._desk.view))  # from now on nobody waits for ever
 
     def _prepared(self, preparation: Preparation) -> None:
         self._preparation = None
@@ -276,7 +289,8 @@ class Questions:
 
     def _holds_open(self, message: m.Reported) -> bool:
         """Keep back what a leader opens in a symbol that is still being read: followers size it by the lots and digits
-        that are told with it. What is told of anything he has already waits for nothing."""
+        that are told with it. What is told of anything he has already, or has asked for as a follower, waits for
+        nothing: he could not close it."""
         if self._symbols.is_read or not self._desk.leads or not self._awaits_symbol(message.fact):
             return False
         self._held.append(message)
@@ -288,7 +302,7 @@ class Questions:
         view, position, order = self._desk.view, fact.position, fact.order
         if position is not None and position.position in view.positions:
             return False
-        if order is not None and order.order in view.orders:
+        if order is not None and (order.order in view.orders or order.client_order_id in view.intents):
             return False
         traded = position or order
         return traded is not None and self._symbols.awaits(traded.symbol, HOLD_US)

@@ -18,6 +18,7 @@ AMOUNTS = UNIT + "domain/test_amounts.py"
 BUDGET = UNIT + "openapi/test_budget.py"
 BURSTS = "tests/scenario/test_bursts.py"
 AFTER_A_CUT = "tests/scenario/test_closes_after_a_cut.py"
+BESIDE = "tests/scenario/test_reading_beside.py"
 
 MUTATIONS = (
     Mutation(
@@ -316,6 +317,34 @@ MUTATIONS = (
         "        return self._symbols.awaits_unknown(names_to_know(",
         "        return self._symbols is None and self._symbols.awaits_unknown(names_to_know(",
         (AFTER_A_CUT,),
+    ),
+    Mutation(
+        "an open is sized by what its symbol allowed before a cut while nobody has the list",
+        "cmam/actors/listing.py",
+        "            return not self.digest or symbol in self._ids\n",
+        "            return self._symbols is None or symbol in self._ids\n",
+        (AFTER_A_CUT,),
+    ),
+    Mutation(
+        "a copy that waits through a cut opens by what its symbol allowed before",
+        "cmam/actors/preparation.py",
+        " | {copy.symbol for copy in view.copies.values()}",
+        "",
+        (BESIDE,),
+    ),
+    Mutation(
+        "closes wait for one unknown symbol after the other",
+        "cmam/actors/following.py",
+        "self._awaits_symbols(message, link) or bool(self._deferred)",
+        "bool(self._deferred) or self._awaits_symbols(message, link)",
+        (BESIDE,),
+    ),
+    Mutation(
+        "an account that follows and leads is not told its own fill, and cannot close it",
+        "cmam/actors/questions.py",
+        " or order.client_order_id in view.intents",
+        "",
+        (BESIDE,),
     ),
     Mutation(
         "the leader's next fill closes what a market copy holds",

@@ -265,6 +265,13 @@ MUTATIONS = (
         (UNIT + "domain/test_findings.py",),
     ),
     Mutation(
+        "a snapshot of before the leader's close opens what he closed once more",
+        "cmam/actors/questions.py",
+        "        for question in questions:\n            if",
+        "        self._asked_us = 1 << 60\n        for question in questions:\n            if",
+        ("tests/scenario/test_reading_beside.py",),
+    ),
+    Mutation(
         "after the log was lost names begin at one again",
         "cmam/domain/taking_in.py",
         "last_seq=max(former.last_seq if former is not None else 0, at_us // 1_000_000),",

@@ -18,7 +18,7 @@ from tests.whole import ALPHA_TOO, EURUSD, LEADER, PERSON_CONNECTION, SAME_BROKE
 from tests.worlds import FIRST, crowded, long_list
 
 LOT, SOME = 10_000_000, 10_000
-SYMBOLS, SPECS, SPECS_TOLD, TRADER, LOOK, CLOSE = 2114, 2116, 2117, 2121, 2124, 2111
+ASSETS, SYMBOLS, SPECS, SPECS_TOLD, TRADER, LOOK, CLOSE = 2112, 2114, 2116, 2117, 2121, 2124, 2111
 LATE = FIRST + 300
 
 
@@ -126,11 +126,12 @@ def test_of_a_crowd_everybody_is_looked_at_before_anybodys_list_is_read(monkeypa
     assert asked.count(CLOSE) == len(followers)
 
 
-def test_an_open_that_waited_meets_its_symbol_as_it_is_now() -> None:
+@pytest.mark.parametrize("refused", [ASSETS, SPECS])
+def test_an_open_that_waited_meets_its_symbol_as_it_is_now(refused: int) -> None:
     """The step changed during the cut, and is read after the open was told: it is not opened by the step of before."""
     whole = Whole(seed=2)
     _holding(whole)
-    _refuse(whole, SPECS, account=SAME_BROKER)
+    _refuse(whole, refused, account=SAME_BROKER)
     whole.broker.set_fault("symbol", {"broker": "Alpha Markets", "symbol": "EURUSD", "set": "step_volume=1000000"})
     whole.stepper.network.cut_all()
     whole.run(6)

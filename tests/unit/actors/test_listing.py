@@ -23,7 +23,7 @@ def test_a_symbol_that_is_needed_is_asked_for_once_and_known_before_the_others()
     assert _asked(reader)[1:] == [[FAR]]
     assert reader.way.need(FAR) == ()
     assert reader.way.lacks(FAR)
-    reader.answer(f"specs {FAR}", (spec(FAR),))
+    reader.answer(f"specs alone {FAR}", (spec(FAR),))
     assert (reader.way.lacks(FAR), reader.way.lacks(SymbolId(1)), reader.way.wants_quotes) == (False, True, False)
 
 
@@ -31,7 +31,7 @@ def test_a_symbol_that_the_broker_leaves_out_is_not_asked_for_again_and_again() 
     """It is lacking until all is read, and then no more: what is on record of it counts."""
     reader = Reader(1, SpecShelf())
     reader.open += reader.way.need(FAR)
-    reader.answer(f"specs {FAR}", ())
+    reader.answer(f"specs alone {FAR}", ())
     assert (reader.way.lacks(FAR), reader.way.need(FAR)) == (True, ())
     while reader.open:
         reader.answer_specs()
@@ -53,3 +53,29 @@ def test_a_symbol_that_is_not_in_the_list_is_not_waited_for() -> None:
     """Nobody will ever tell of it."""
     reader = Reader(1, SpecShelf())
     assert not reader.way.lacks(SymbolId(9_999))
+
+
+def test_a_symbol_that_is_needed_stands_first_before_what_was_ever_traded() -> None:
+    """Of two hundred symbols on record only some fit into the sample: what something waits for is among them."""
+    specs = {SymbolId(number): spec(number) for number in range(1, 201)}
+    view = AccountView(account=AccountId(1), specs=specs)
+    way = Listing(view, {}, is_live=False, follows=False, shelf=SpecShelf())
+    way.begin()
+    way.need(FAR)
+    way.answered("assets", (), view)
+    _, (sample,) = way.answered("symbols", NAMES, view)
+    asked = list(sample.message.symbolId)
+    assert (asked[0], len(asked)) == (FAR, SAMPLE)
+
+
+def test_what_was_asked_alone_is_not_taken_for_a_sample_that_begins_with_it() -> None:
+    """An answer of the reading before would stand for a hundred symbols, of which it tells one."""
+    before = Reader(1, SpecShelf())
+    (alone,) = before.way.need(FAR)
+    view = AccountView(account=AccountId(1), specs={FAR: spec(FAR)})
+    way = Listing(view, {}, is_live=False, follows=False, shelf=SpecShelf())
+    way.begin()
+    way.answered("assets", (), view)
+    _, (sample,) = way.answered("symbols", NAMES, view)
+    assert sample.message.symbolId[0] == alone.message.symbolId[0] == FAR
+    assert not way.expects(alone.name)
