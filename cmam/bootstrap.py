@@ -351,11 +351,15 @@ class System:
             view = self._folded.accounts.get(account) or AccountView(account=account)
             self._start_account(view, registry, links.get(account, ()), beginning=self._beginning)
             fresh.append(m.account_name(account))
-        for name, accounts in self._spread.members().items():
+        leaders = self._leaders()
+        for name, members in self._spread.members().items():
+            accounts = tuple(
+                sorted(members, key=lambda account: account not in leaders)
+            )  # their followers wait for them
             if self._directory.ref(m.connection_name(name)) is None:
                 self._start_connection(name, is_live=name.startswith("live"), accounts=accounts)
                 fresh.append(m.connection_name(name))
-            elif accounts != before.get(name):
+            elif members != before.get(name):
                 self._directory.tell(m.connection_name(name), m.AccountsWanted(accounts))
         for name in fresh:
             self._directory.tell(name, m.Begin())

@@ -23,6 +23,7 @@ from cmam.actors.unrecorded import SHARE
 from cmam.actors.watches import Watches
 from cmam.domain.account import AccountView, IntentState
 from cmam.domain.events import CopyAdopted, GuardRearmed, Health, HealthChanged, IntentOverdue, RulesBegan
+from cmam.domain.guards import needs_watch
 from cmam.domain.ids import IntentId
 from cmam.domain.link import LinkSettings
 from cmam.domain.restless import restless
@@ -47,7 +48,9 @@ class AccountActor(Watched):
         self._following = Following(self._desk, self._symbols, links)
         self._asides = Asides(self._desk, self._symbols, lambda: self._following.links.values())
         self._watches = Watches(self._desk, self._following, self._asides)
-        self._questions = Questions(self._desk, self._symbols, self._ready)
+        self._questions = Questions(
+            self._desk, self._symbols, self._ready, lambda: needs_watch(self._following.links.values())
+        )
         self._armed_us = 0
         self._refused = ""
         self._is_prepared = False

@@ -161,6 +161,7 @@ class Asides:
         if kind == "leverage" and message.error_code == "ENTITY_NOT_FOUND":
             self._desk.fact(LeverageSeen(leverage=int(leverage), tiers=()))
         if kind == "trader":
+            self._desk.note_trader(is_known=False)
             self._trader_tries += 1
             wait_us = max(wait_us, min(RETRY_US << min(self._trader_tries, 8), TRADER_US_MAX))
             self._desk.remind(wait_us + MILLISECOND_US, "aside")

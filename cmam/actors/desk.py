@@ -92,7 +92,7 @@ class Desk:
         self.ports = ports
         self.name = m.account_name(view.account)
         self.lacks_trader = False
-        """Whether what the account is worth could not be read on this line."""
+        """Whether what the account is worth has not been read yet on this line."""
         self.quotes = AccountQuotes(view.account, ports.connection, ports.board, ports.clock, self._ask_quotes)
         self.followers = Followers(view.account, ports.directory, self.quotes.newest, ports.told, ports.past)
         self._limiter = m.limiter_name(ports.connection)
@@ -120,10 +120,10 @@ class Desk:
         """Tell the limiter of this account's connection."""
         self.ports.directory.tell(self._limiter, message)
 
-    def ask(self, question: Question, lane: Lane = Lane.QUERY) -> None:
+    def ask(self, question: Question, lane: Lane = Lane.QUERY, *, goes_first: bool = False) -> None:
         """Ask the broker."""
-        translate = question.translate
-        self.tell_limiter(m.Ask(self.view.account, question.name, question.message, self.name, translate, lane))
+        account, name, message, translate = self.view.account, question.name, question.message, question.translate
+        self.tell_limiter(m.Ask(account, name, message, self.name, translate, lane, goes_first))
 
     def remind(self, span_us: int, what: str = "") -> None:
         """Have this account woken after a while."""

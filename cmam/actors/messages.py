@@ -364,6 +364,7 @@ class Ask:
     """Send this question; its answer comes back to `reply_to` as `Answered` or `Unanswered` under `question`.
 
     Its lane says who waits for it: nobody (`IDLE`), an account's closes (`JOIN`), or whoever waits for most answers.
+    `goes_first` says that all others of its lane wait for it: what a leader holds tells what his followers close.
     """
 
     account: AccountId
@@ -372,6 +373,7 @@ class Ask:
     reply_to: str
     translate: Callable[[Any], Any] = field(repr=False)
     lane: Lane = Lane.QUERY
+    goes_first: bool = False
 
 
 @dataclass(frozen=True, slots=True)

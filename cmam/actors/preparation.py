@@ -63,6 +63,7 @@ class Preparation:
         listing: Listing,
         kind: Kind,
         leads: bool,
+        needs_worth: bool = True,
         now_us: int,
         offset_ms: int = 0,
         is_live: bool = False,
@@ -77,6 +78,9 @@ class Preparation:
         """What to ask again, of what asks no broker, after how many us; whoever does takes it away."""
         self._listing = listing
         self._is_first = not view.has_reconciled
+        self.needs_worth = needs_worth or self._is_first
+        """Whether the snapshot waits for what the account is worth, since guards or followers reckon with it; any other
+        account asks for it afterwards."""
         self._account = view.account
         self._leads = leads
         self._settle_us = settle_us
@@ -128,7 +132,9 @@ class Preparation:
             return self._ask_orders()
         if self.kind is Kind.REFRESH:
             return self._put_snapshot()
-        asked = self._put(Question("trader", requests.ask_trader(self._account), translate.sane_trader))
+        asked: tuple[Question, ...] = ()
+        if self.needs_worth:
+            asked = self._put(Question("trader", requests.ask_trader(self._account), translate.sane_trader))
         return asked if self._is_first else (*asked, *self._put_snapshot())
 
     def _put(self, *questions: Question) -> tuple[Question, ...]:
@@ -188,7 +194,7 @@ class Preparation:
         return (*told, *facts), questions
 
     def _waits_for_trader(self) -> bool:
-        return not self._has_trader and self._waits("trader", PATIENCE_US)
+        return self.needs_worth and not self._has_trader and self._waits("trader", PATIENCE_US)
 
     def _waits_for_symbols(self, view: AccountView) -> bool:
         """Whether nothing at all is known yet of something that the account holds."""

@@ -46,8 +46,16 @@ most."""
 class Questions:
     """One way to readiness or one look-up at a time. `on_ready` is called at the end of each, with its kind."""
 
-    def __init__(self, desk: Desk, symbols: AccountSymbols, on_ready: Callable[[Kind], None]) -> None:
+    def __init__(
+        self,
+        desk: Desk,
+        symbols: AccountSymbols,
+        on_ready: Callable[[Kind], None],
+        is_guarded: Callable[[], bool] = lambda: False,
+    ) -> None:
+        """Of an account; `is_guarded` tells whether guards look at what it is worth."""
         self._desk = desk
+        self._is_guarded = is_guarded
         self._symbols = symbols
         self._on_ready = on_ready
         self._preparation: Preparation | None = None
@@ -98,6 +106,7 @@ class Questions:
             listing=listing,
             kind=kind,
             leads=desk.leads,
+            needs_worth=desk.leads or self._is_guarded(),
             now_us=desk.ports.clock.now(),
             offset_ms=desk.ports.board.clock(desk.ports.board.feed_of(desk.view.account)).offset_ms,
             is_live=desk.ports.is_live,
@@ -184,11 +193,12 @@ class Questions:
 
     def _ask(self, questions: tuple[Question, ...]) -> None:
         desk = self._desk
-        lane = Lane.QUERY if desk.is_reconciled else Lane.JOIN  # what is to be closed waits for what is held
+        is_new = not desk.is_reconciled
+        lane = Lane.JOIN if is_new else Lane.QUERY  # what is to be closed waits for what is held, by leaders above all
         for question in questions:
             if question.name == "snapshot":
                 self._asked_us = desk.ports.clock.monotonic()
-            desk.ask(question, lane)
+            desk.ask(question, lane, goes_first=is_new and desk.leads)
 
     # --- answers --------------------------------------------------------------------------------------------------
 
@@ -269,7 +279,10 @@ class Questions:
         if self._is_outdated:
             self._desk.remind(AGAIN_US, LOOK_AGAIN)
         if preparation.kind is Kind.FULL:
-            self._desk.note_trader(is_known=not preparation.lacks_trader)
+            if preparation.needs_worth:
+                self._desk.note_trader(is_known=not preparation.lacks_trader)
+            else:
+                self._desk.lacks_trader = True
         self._on_ready(preparation.kind)
 
     # --- beside what is reported ----------------------------------------------------------------------------------

@@ -126,6 +126,7 @@ class RateLimitActor(Watched):
             lane=message.lane,
             payload_type=payload_type,
             account=message.account,
+            goes_first=message.goes_first,
             data=message,
         )
 

@@ -72,7 +72,8 @@ def lane_of(payload_type: int) -> Lane:
 class Item:
     """One frame that wants to leave. `name` is unique for ever; `merge` names the target whose newest amend counts.
 
-    `not_after_us` is the moment after which it goes back unsent, None for never. `data` is the sender's own.
+    `not_after_us` is the moment after which it goes back unsent, None for never. `goes_first` gives its account the
+    next turn of its lane. `data` is the sender's own.
     """
 
     name: str
@@ -81,6 +82,7 @@ class Item:
     account: int = 0
     merge: str = ""
     not_after_us: int | None = None
+    goes_first: bool = False
     data: object = field(default=None, repr=False, compare=False)
 
     @property
@@ -116,6 +118,8 @@ class LaneQueue:
             self._kinds[item.payload_type] += 1
             self._count += 1
         waiting[number] = item
+        if item.goes_first:
+            self._accounts.move_to_end(item.account, last=False)
 
     def remove(self, number: int, item: Item) -> None:
         """Take out an item that waits under `number`."""
