@@ -170,6 +170,7 @@ class AccountActor(Watched):
 
         Unknown ones have their settling time anew: nobody knows either where the clock was while no cmam ran.
         """
+        self._desk.quotes.leave()
         if self._view.rules != RULES:
             self._desk.fact(RulesBegan(rules=RULES))
         for intent in tuple(self._view.intents.values()):

@@ -44,6 +44,10 @@ class AccountQuotes:
         self._board.join(self._account, self.feed, now_us)
         self._want(self._board.ask(self.feed, symbols, now_us))
 
+    def leave(self) -> None:
+        """Wait for the feed of a new line: until it is joined, a quote that is missing is on its way."""
+        self._board.leave(self._account)
+
     def want(self, symbol: SymbolId) -> None:
         """Have the quotes of a symbol from now on."""
         if self.feed and not self._board.is_asked(self.feed, symbol):

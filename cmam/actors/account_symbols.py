@@ -64,6 +64,7 @@ class AccountSymbols:
         self.specs = {}
         self._outdated = frozenset()
         self._forget_shared()
+        self._desk.quotes.leave()
 
     def outdate(self, symbols: frozenset[SymbolId]) -> None:
         """These symbols have changed at the broker: nothing is opened in them until they are read anew."""

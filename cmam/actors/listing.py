@@ -67,7 +67,6 @@ class Listing:
         self._asked: set[SymbolId] = set()
         self._needed: set[SymbolId] = set()
         self._read: dict[SymbolId, SymbolSpec] = {}
-        self._is_sampled = False
         self._looks = 0
         self._changes = 0
 
@@ -164,9 +163,9 @@ class Listing:
             facts = (SymbolListSeen(digest=self.digest, symbols=self._symbols, assets=assets),)
         self._names = tuple(name for name in self._symbols if name.enabled)
         self._ids = frozenset(name.symbol for name in self._names)
+        self.wants_quotes = True
         missing = [name for name in self._names if name.symbol not in self.specs]
         if not missing:
-            self.wants_quotes = True
             return facts, self._after_specs(view)
         self._changes = self._shelf.changes(self.family)
         used = {position.symbol for position in view.positions.values()} | set(view.specs)
@@ -197,8 +196,6 @@ class Listing:
         self.specs = {**self.specs, **self._read}
         if SHELF in self._open or any(name.startswith("specs ") for name in self._open):
             return (), ()
-        self.wants_quotes = self.wants_quotes or not self._is_sampled
-        self._is_sampled = True
         return (), self._go_on_reading(view)
 
     def _go_on_reading(self, view: AccountView) -> tuple[Question, ...]:

@@ -81,6 +81,10 @@ class QuoteBoard:
         self._members[account] = feed
         self._joined_us[account] = at_us
 
+    def leave(self, account: AccountId) -> None:
+        """Note that an account reads no feed until it joins one again: its line is new, or it has begun anew."""
+        self._joined_us.pop(account, None)
+
     def ask(self, feed: str, symbols: Iterable[SymbolId], at_us: int) -> set[SymbolId]:
         """Note that symbols of a feed are asked for, and when that was new; answers all that ever were."""
         asked = self._asked.setdefault(feed, set())

@@ -24,7 +24,7 @@ def test_a_symbol_that_is_needed_is_asked_for_once_and_known_before_the_others()
     assert reader.way.need(FAR) == ()
     assert reader.way.lacks(FAR)
     reader.answer(f"specs alone {FAR}", (spec(FAR),))
-    assert (reader.way.lacks(FAR), reader.way.lacks(SymbolId(1)), reader.way.wants_quotes) == (False, True, False)
+    assert (reader.way.lacks(FAR), reader.way.lacks(SymbolId(1))) == (False, True)
 
 
 def test_a_symbol_that_the_broker_leaves_out_is_not_asked_for_again_and_again() -> None:
