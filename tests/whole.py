@@ -242,6 +242,10 @@ class Whole:
         views = [self.view(account) for account in self.accounts]
         return all(view is not None and view.health is Health.RECONCILED for view in views)
 
+    def now_us(self) -> int:
+        """The moment by our clock."""
+        return self.stepper.clock.now()
+
     def run(self, seconds: float = 1.0) -> None:
         """Let virtual time pass."""
         self.stepper.run(int(seconds * SECOND))

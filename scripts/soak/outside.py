@@ -7,6 +7,7 @@ before each answer, the counters from its control endpoint. The views are what t
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -41,6 +42,10 @@ class Outside:
         self._books: Mapping[str, Any] = json.loads(self.state_file.read_text())["accounts"]
         self._fold = fold_log(self.log)
         self.person = self
+
+    def now_us(self) -> int:
+        """The moment by our clock."""
+        return time.time_ns() // 1_000
 
     def let_record(self) -> None:
         """Nothing waits for company here: what was read of the log was read at rest."""

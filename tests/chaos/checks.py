@@ -88,7 +88,7 @@ def at_rest(whole: Whole) -> None:
             is_ours = read_label(position.label) is not None and not is_netted
             assert not is_ours or position.position in attached, f"{account}: {position} belongs to no copy"
         for copy in view.copies.values():
-            _copy_is_settled(view, copy, whole.stepper.clock.now())
+            _copy_is_settled(view, copy, whole.now_us())
             leader = whole.view(copy.leader)
             assert leader is not None
             _source_is_there(whole, leader, copy)

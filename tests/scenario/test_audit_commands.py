@@ -205,8 +205,9 @@ def test_a_head_vouches_for_the_records_of_a_pack_and_not_for_its_lists(person: 
     pack, head = tmp_path / "evidence.pack", person.types("audit", "head").out.strip()
     digest = person.types("audit", "export", str(pack)).out.strip()
     *lines, last = pack.read_bytes().splitlines(keepends=True)
-    place = next(number for number, line in enumerate(lines) if line.startswith(b'{"list":"decisions"'))
-    lines[place] = lines[place].replace(b'"verdict":"skip"', b'"verdict":"copy"')
+    skip = b'"verdict":"skip"'
+    place = next(n for n, line in enumerate(lines) if line.startswith(b'{"list":"decisions"') and skip in line)
+    lines[place] = lines[place].replace(skip, b'"verdict":"copy"')
     forged = {**json.loads(last), "digest": hashlib.sha256(b"".join(lines)).hexdigest()}
     pack.write_bytes(b"".join(lines) + json.dumps(forged).encode() + b"\n")
     seen = person.types("audit", "verify", "--pack", str(pack), "--head", head)
