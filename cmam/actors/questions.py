@@ -278,11 +278,8 @@ class Questions:
                 self._desk.fact(report.fact, received_us=report.received_us)
         if self._is_outdated:
             self._desk.remind(AGAIN_US, LOOK_AGAIN)
-        if preparation.kind is Kind.FULL:
-            if preparation.needs_worth:
-                self._desk.note_trader(is_known=not preparation.lacks_trader)
-            else:
-                self._desk.lacks_trader = True
+        if preparation.kind is Kind.FULL and preparation.needs_worth:
+            self._desk.note_trader(is_known=not preparation.lacks_trader)
         self._on_ready(preparation.kind)
 
     # --- beside what is reported ----------------------------------------------------------------------------------

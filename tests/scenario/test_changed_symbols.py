@@ -50,3 +50,17 @@ def test_a_symbol_that_changes_while_the_books_are_compared_is_read_afterwards()
     whole.person.buy(LOT)
     whole.run(2)
     assert whole.events(SAME_BROKER, ChangeDecided)[-1].reason is Reason.SYMBOL_CHANGED
+
+
+def test_a_change_of_one_symbol_lets_no_open_in_another_wait() -> None:
+    """The account looks at everything once more: what was known on this line is known still, its worth too."""
+    whole = Whole(seed=1)
+    whole.start_ready()
+    whole.run(5)
+    whole.broker.set_fault("error", {"type": "2121", "code": "BLOCKED_PAYLOAD_TYPE", "account": str(SAME_BROKER)})
+    whole.broker.set_fault("symbol", {"broker": "Alpha Markets", "symbol": "GBPUSD", "set": "step_volume=1000000"})
+    whole.stepper.network.collect()
+    whole.person.buy(LOT)
+    whole.run(2)
+    assert [(told.wait, told.inputs.reading) for told in whole.events(SAME_BROKER, ChangeDecided)] == [(None, False)]
+    assert len(whole.person.holds(SAME_BROKER)) == 1
