@@ -1,7 +1,8 @@
 """How an account gets ready on a fresh connection: which questions, in which order, and the facts their answers make.
 
-    FULL      the trader and the snapshot, beside what the broker offers (`listing.py`), then the deals of the gap, and
-              where positions carry a copier's label that nobody here knows, or the log was lost, the orders of them
+    FULL      the snapshot, and the trader where somebody reckons with it, beside what the broker offers (`listing.py`),
+              then the deals of the gap, and where positions carry a copier's label that nobody here knows, or the log
+              was lost, the orders that tell of them
     LOOKUP    the order history, then a snapshot: settles what is unknown
     REFRESH   a snapshot alone, now and then: finds what no event told
 
