@@ -14,7 +14,7 @@ from typing import Any
 from cmam.actors import messages as m
 from cmam.actors.feeds import Feeds
 from cmam.actors.outbox import Outbox
-from cmam.actors.pace import Passed
+from cmam.actors.pace import Flood, Passed
 from cmam.actors.poison import unreadable
 from cmam.actors.reader import Dialled, Wire
 from cmam.actors.runtime import Directory, Watched
@@ -51,8 +51,6 @@ UNSTEADY_US_MAX = 10 * SECOND_US
 """The longest pause before a line or an account that did open is asked for again: closes may be waiting for it."""
 LINE = 0
 """The line itself among the accounts on it, none of which has this number."""
-FLOOD_US = 5 * SECOND_US
-"""Over so long it is looked at whether a line brings more than is worked off: its reader waits for half of it."""
 UNREADABLE_MAX = 1_000
 """So many unreadable messages of one connection are kept on record by one process."""
 
@@ -100,9 +98,7 @@ class ConnectionActor(Watched):
         self._is_stopping = False
         self._reason = "not connected yet"
         self._measured_us = 0
-        self._held_us = 0
-        self._held = (0, 0)
-        self._is_flooded = False
+        self._flood = Flood()
 
     # --- life -----------------------------------------------------------------------------------------------------
 
@@ -160,8 +156,7 @@ class ConnectionActor(Watched):
         self._generation += 1
         self._session = session.Session(f"{self._ports.prefix}{self._generation}")
         self._blocks = 0
-        self._held_us = 0
-        self._held = (self._ports.clock.monotonic(), 0)
+        self._flood.begin(self._ports.clock.monotonic())
         self._show("transport")
         self._ports.dial(self._generation)
 
@@ -250,7 +245,7 @@ class ConnectionActor(Watched):
         """What the reader told before this is through, of whichever line: let it read on."""
         message.latch.open()
         if message.generation == self._generation:
-            self._held_us = message.held_us
+            self._flood.held_us = message.held_us
 
     def _answers_seen(self, message: m.AnswersSeen) -> None:
         if message.blocks > self._blocks:  # what was forbidden before is not known yet: they free their slots after it
@@ -464,14 +459,9 @@ class ConnectionActor(Watched):
 
     def _say_flood(self) -> None:
         """Say where a line brings more than is worked off, and when that is over."""
-        now, (since_us, held_us) = self._ports.clock.monotonic(), self._held
-        if now - since_us < FLOOD_US:
+        if not self._flood.has_turned(self._ports.clock.monotonic()):
             return
-        is_flooded = self._held_us - held_us > (now - since_us) // 2
-        self._held = (now, self._held_us)
-        if is_flooded == self._is_flooded:
-            return
-        self._is_flooded = is_flooded
+        is_flooded = self._flood.is_on
         text = (
             f"{self._name} brings more than this machine works off, so it is read more slowly: what its accounts "
             "report is known later than it happens. Nothing is left out, and the other connections go on."

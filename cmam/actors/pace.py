@@ -13,7 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from cmam.actors.runtime import Directory, Latch
-from cmam.clock import MILLISECOND_US, Clock
+from cmam.clock import MILLISECOND_US, SECOND_US, Clock
 
 ROW = 512 * 1024
 """What a row weighs: some sixty messages, or one of half a megabyte."""
@@ -23,6 +23,8 @@ ROWS_MAX = 16
 """So many at most, however quickly they came."""
 LATE_US = 50 * MILLISECOND_US
 """How long a row may take before more than `ROWS` are too many: they are worked off more slowly than they come."""
+FLOOD_US = 5 * SECOND_US
+"""Over so long it is looked at whether a line brings more than is worked off: its reader waits for half of it."""
 LOOK_S = 1.0
 """How often a reader that waits looks whether there is still somebody to wait for."""
 
@@ -37,6 +39,31 @@ class Passed:
     generation: int
     latch: Latch
     held_us: int
+
+
+class Flood:
+    """Whether a line brings more than is worked off, as its connection hears of it."""
+
+    def __init__(self) -> None:
+        self.is_on = False
+        self.held_us = 0
+        """How long the reader has waited on this line so far."""
+        self._before_us = 0
+        self._since_us = 0
+
+    def begin(self, now_us: int) -> None:
+        """A line is new; what is on stays on until it is looked at."""
+        self.held_us = self._before_us = 0
+        self._since_us = now_us
+
+    def has_turned(self, now_us: int) -> bool:
+        """Whether it has begun or ended since the last look."""
+        span_us = now_us - self._since_us
+        if span_us < FLOOD_US:
+            return False
+        was_on, self.is_on = self.is_on, self.held_us - self._before_us > span_us // 2
+        self._since_us, self._before_us = now_us, self.held_us
+        return self.is_on != was_on
 
 
 class Pace:

@@ -93,9 +93,9 @@ class Questions:
         What is held back may be shown by the snapshot that is asked for now, as what is reported until it comes.
         """
         desk = self._desk
-        listing = self._symbols.listing
-        is_new = kind is Kind.FULL or listing is None
-        if is_new or listing is None:
+        listing = None if kind is Kind.FULL else self._symbols.listing
+        is_new = listing is None
+        if listing is None:
             self._is_outdated = False
             self._refusals.clear()
             listing = self._symbols.renew()

@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 
 from cmam.actors import messages as m
-from cmam.actors.connection import FLOOD_US, ConnectionActor
+from cmam.actors.connection import ConnectionActor
 from cmam.actors.delivery import EACH
-from cmam.actors.pace import LATE_US, LOOK_S, ROW, ROWS, ROWS_MAX, Pace, Passed
+from cmam.actors.pace import FLOOD_US, LATE_US, LOOK_S, ROW, ROWS, ROWS_MAX, Pace, Passed
 from cmam.actors.reader import ThreadReader
 from cmam.actors.runtime import Latch
 from cmam.actors.status import StatusBoard
