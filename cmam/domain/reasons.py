@@ -299,7 +299,8 @@ REASONS: Mapping[Reason, ReasonRow] = {
         "A larger `volume.amount`, or `volume.rounding=raise`.",
     ),
     Reason.STALE_INPUT: ReasonRow(
-        "Something that the size rests on is missing, not above zero, or too old; a young feed gets three seconds.",
+        "Something that the size rests on is missing, not above zero, or too old. A young feed gets three seconds, and "
+        "what a broker has yet to tell on a new line is waited for while the change is young enough.",
         "The inputs named in the working, `input_max_age`.",
         "Live quotes and known money of both accounts.",
     ),
