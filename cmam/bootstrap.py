@@ -351,15 +351,11 @@ class System:
             view = self._folded.accounts.get(account) or AccountView(account=account)
             self._start_account(view, registry, links.get(account, ()), beginning=self._beginning)
             fresh.append(m.account_name(account))
-        leaders = self._leaders()
-        for name, members in self._spread.members().items():
-            accounts = tuple(
-                sorted(members, key=lambda account: account not in leaders)
-            )  # their followers wait for them
+        for name, accounts in self._spread.members().items():
             if self._directory.ref(m.connection_name(name)) is None:
                 self._start_connection(name, is_live=name.startswith("live"), accounts=accounts)
                 fresh.append(m.connection_name(name))
-            elif members != before.get(name):
+            elif accounts != before.get(name):
                 self._directory.tell(m.connection_name(name), m.AccountsWanted(accounts))
         for name in fresh:
             self._directory.tell(name, m.Begin())
@@ -430,6 +426,7 @@ class System:
             dial=reader.start,
             application=self._keys.application,
             token=self._keys.token,
+            leaders=self._leaders,
             chance=self._machinery.chance,
         )
         version = self._log.head(m.connection_name(name)).version

@@ -210,6 +210,7 @@ class AccountActor(Watched):
             self._following.note_findings()
             self._desk.ensure_held_quotes()
             self._desk.health(Health.RECONCILED)
+            self._desk.tell_limiter(m.Hurry(self._view.account, is_on=False))
             self._questions.keep_refreshing()
             self._watches.keep_sampling()
             self._desk.followers.reconciled(self._view)

@@ -7,7 +7,7 @@ account hears a snapshot and the events around it in the order in which the serv
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,7 +16,7 @@ from cmam.actors.feeds import Feeds
 from cmam.actors.outbox import Outbox
 from cmam.actors.pace import Flood, Passed
 from cmam.actors.poison import unreadable
-from cmam.actors.reader import Dialled, Wire
+from cmam.actors.reader import Dialled, Leaders, Wire
 from cmam.actors.runtime import Directory, Watched
 from cmam.actors.status import StatusBoard
 from cmam.actors.timer import Timer
@@ -71,6 +71,7 @@ class ConnectionPorts:
     dial: Callable[[int], None]
     application: Callable[[], tuple[str, Secret]]
     token: Callable[[int], Secret | None]
+    leaders: Leaders
     chance: Callable[[], float]
 
 
@@ -353,9 +354,19 @@ class ConnectionActor(Watched):
         self._reason = ""
         self._record(ConnectionUp(host=self._ports.host, port=self._ports.port))
         log.info("= %s is up", self._name)
-        for account in self._wanted:
-            self._authorise(account)
+        self._authorise_all(self._wanted)
         self._show("open")
+
+    def _authorise_all(self, accounts: Iterable[int]) -> None:
+        """Ask for accounts: leaders first, whose followers wait to hear what to close, then who holds copies."""
+        leaders, view_of = self._ports.leaders(), self._ports.status.view
+
+        def holds_nothing(account: int) -> bool:
+            view = view_of(AccountId(account))
+            return view is None or not view.copies
+
+        for account in sorted(accounts, key=lambda account: (account not in leaders, holds_nothing(account))):
+            self._authorise(account)
 
     def _authorise(self, account: int) -> None:
         token = self._ports.token(account)
@@ -405,8 +416,7 @@ class ConnectionActor(Watched):
         new = [account for account in fresh if account not in self._wanted]
         self._wanted = dict(fresh)
         if self._session.state is session.State.OPEN:
-            for account in new:
-                self._authorise(account)
+            self._authorise_all(new)
 
     def _tokens_changed(self, message: m.TokensChanged) -> None:
         """A refreshed token is swapped on the open connection; the server says ALREADY_LOGGED_IN or drops and takes."""

@@ -137,9 +137,18 @@ class Following:
         if message.ticket != self._tickets.get(message.link):
             return  # meant for who was here before: what it missed comes first, in the answer to what was asked since
         if self._must_wait(message, link):
+            self._hurry(link, message.change)
             self._deferred.append(message)
             return
         self._decide(link, message)
+
+    def _hurry(self, link: LinkSettings, change: Change) -> None:
+        """Be back before the others where a copy is to be closed or protected and the account is out of sight."""
+        desk = self._desk
+        if desk.is_reconciled or change.kind.adds_risk:
+            return
+        if desk.view.copy(resolve(desk.view, link.link, change)) is not None:
+            desk.tell_limiter(m.Hurry(desk.view.account))
 
     def leader_holds(self, message: m.LeaderHolds) -> None:
         """A link begins: bring its copies and what its leader holds together, once this account can."""

@@ -363,7 +363,7 @@ class SlotDue:
 class Ask:
     """Send this question; its answer comes back to `reply_to` as `Answered` or `Unanswered` under `question`.
 
-    Its lane says who waits for it: nobody (`IDLE`), an account's closes (`JOIN`), or whoever waits for most answers.
+    Its lane says who waits for it: nobody (`IDLE`), an account's closes (`LOOK`), or whoever waits for most answers.
     `goes_first` says that all others of its lane wait for it: what a leader holds tells what his followers close.
     """
 
@@ -374,6 +374,14 @@ class Ask:
     translate: Callable[[Any], Any] = field(repr=False)
     lane: Lane = Lane.QUERY
     goes_first: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Hurry:
+    """Whether something of an account is to be closed as soon as it is back: until then it goes before the others."""
+
+    account: AccountId
+    is_on: bool = True
 
 
 @dataclass(frozen=True, slots=True)

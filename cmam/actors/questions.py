@@ -194,7 +194,7 @@ class Questions:
     def _ask(self, questions: tuple[Question, ...]) -> None:
         desk = self._desk
         is_new = not desk.is_reconciled
-        lane = Lane.JOIN if is_new else Lane.QUERY  # what is to be closed waits for what is held, by leaders above all
+        lane = Lane.LOOK if is_new else Lane.QUERY  # what is to be closed waits for what is held, by leaders above all
         for question in questions:
             if question.name == "snapshot":
                 self._asked_us = desk.ports.clock.monotonic()

@@ -16,7 +16,8 @@ from cmam.clock import Clock
 from cmam.domain.commands import Command, CommandKind
 from cmam.domain.forecast import Room
 from cmam.openapi import catalogue
-from cmam.openapi.budget import RESERVED, Budget, Item, Returned, lane_of
+from cmam.openapi.budget import RESERVED, RETURN, Budget, Item, Returned, lane_of
+from cmam.openapi.lanes import Lane
 from cmam.store.text import iso
 
 PAYLOAD_TYPES = {
@@ -51,6 +52,7 @@ class RateLimitActor(Watched):
         self._line = 0
         self._armed_us = 0
         self._number = 0
+        self._hurried: set[int] = set()
         self._waiting_turns = 0
         self._shown_waiting = 0
         self._is_shown = True
@@ -67,6 +69,8 @@ class RateLimitActor(Watched):
                 self._take_back(self._queue(self._question(message)))
             case m.Urge():
                 self._take_back(self._queue(self._session_item(message)))
+            case m.Hurry():
+                self._hurry(message)
             case m.Withdraw():
                 returned = self._budget.withdraw(_item_name(message.intent, message.attempt))
                 self._take_back((returned,) if returned is not None else ())
@@ -102,6 +106,13 @@ class RateLimitActor(Watched):
         if message.round_trip_us:
             self._budget.measured(message.round_trip_us)
 
+    def _hurry(self, message: m.Hurry) -> None:
+        if not message.is_on:
+            self._hurried.discard(message.account)
+            return
+        self._hurried.add(message.account)  # its line may be down: then it goes first once that is up
+        self._budget.hurry(message.account)
+
     def _submit(self, message: m.Submit, now: int) -> tuple[Returned, ...]:
         not_after = now + message.not_after_us - self._clock.now() if message.not_after_us else None
         item = Item(
@@ -126,20 +137,25 @@ class RateLimitActor(Watched):
             lane=message.lane,
             payload_type=payload_type,
             account=message.account,
-            goes_first=message.goes_first,
+            goes_first=message.goes_first or self._is_hurried(message.account, message.lane),
             data=message,
         )
 
     def _session_item(self, message: m.Urge) -> Item:
         payload_type = catalogue.type_of(message.message)
+        lane = lane_of(payload_type)
         self._number += 1
         return Item(
             name=f"session {self._number}",
-            lane=lane_of(payload_type),
+            lane=lane,
             payload_type=payload_type,
             account=message.account,
+            goes_first=self._is_hurried(message.account, lane),
             data=message,
         )
+
+    def _is_hurried(self, account: int, lane: Lane) -> bool:
+        return account in self._hurried and lane in RETURN
 
     def _let_go(self, now: int) -> None:
         leaving, returned = self._budget.take(now)

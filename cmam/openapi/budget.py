@@ -51,6 +51,8 @@ PAUSE_US_MAX: Final = 120 * SECOND_US
 STRIKE_US: Final = 10 * SECOND_US
 """A block that comes within this after the last one ended is the same trouble, and the pause doubles."""
 
+RETURN: Final = (Lane.LOOK, Lane.JOIN)
+"""The lanes of what an account needs before anything of it can be closed."""
 ALWAYS_FIRST: Final = tuple(lane for lane in Lane if not lane.may_age)
 TURNS: Final = {
     (False, False): tuple(Lane),
@@ -156,6 +158,11 @@ class Budget:
         self._lanes[item.lane].put(number, item)
         self._waiting_max = max(self._waiting_max, len(self._waiting))
         return () if older is None else self._back((older,), "merged")
+
+    def hurry(self, account: int) -> None:
+        """Let what brings an account back, where any of that waits, leave before what brings others back."""
+        for lane in RETURN:
+            self._lanes[lane].hurry(account)
 
     def withdraw(self, name: str) -> Returned | None:
         """Take an item back if it waits; if it has not come yet, it will be handed back when it does."""

@@ -5,8 +5,9 @@
     CLOSE     reductions of exposure                       yes
     PROTECT   stops and targets, pending amendments        yes
     CANCEL    cancelled pendings                           yes
-    JOIN      accounts to be authorised, what they hold    only when another slot is free within 20 ms
-              before anything of theirs can be closed
+    LOOK      what an authorised account holds, before     only when another slot is free within 20 ms
+              anything of it can be closed
+    JOIN      accounts to be authorised                    only then too
     OPEN      what adds exposure                           only then too
     QUERY     questions, every fifth slot beside opens     only then too; historical ones have their own five a second
     IDLE      questions nobody waits for, one in 100       only then too
@@ -33,10 +34,11 @@ class Lane(IntEnum):
     CLOSE = 1
     PROTECT = 2
     CANCEL = 3
-    JOIN = 4
-    OPEN = 5
-    QUERY = 6
-    IDLE = 7
+    LOOK = 4
+    JOIN = 5
+    OPEN = 6
+    QUERY = 7
+    IDLE = 8
 
     @property
     def may_use_reserve(self) -> bool:
@@ -119,7 +121,12 @@ class LaneQueue:
             self._count += 1
         waiting[number] = item
         if item.goes_first:
-            self._accounts.move_to_end(item.account, last=False)
+            self.hurry(item.account)
+
+    def hurry(self, account: int) -> None:
+        """Give an account the next turn, if anything of it waits."""
+        if account in self._accounts:
+            self._accounts.move_to_end(account, last=False)
 
     def remove(self, number: int, item: Item) -> None:
         """Take out an item that waits under `number`."""

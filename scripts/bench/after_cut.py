@@ -3,14 +3,16 @@
     python scripts/bench/after_cut.py [--quick] [--json FILE]
 
 The whole system runs in virtual time, so nothing counts but what it asks, in which order, and the broker's fifty a
-second. The floor is what a copier needs at least, sent at fifty a second: each account is authorised and looked at, and
-each follower's close. Its line is up again as soon as ours is.
+second. The floor is what a copier needs at least, sent at fifty a second: the leader and each account that holds a copy
+is authorised and looked at, and each copy is closed. Its line is up again as soon as ours is.
 """
 
 from __future__ import annotations
 
 import logging
 import sys
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent))
@@ -19,58 +21,77 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 from common import Finding, arguments, report
 
 from cmam.sandbox.switches import Switches
-from tests.whole import LEADER, Whole
+from tests.whole import ALPHA_TOO, LEADER, Whole
 from tests.worlds import crowded
 
 SECOND_US = 1_000_000
 LOT = 10_000_000
 LIMIT = 50
+IDLE_LEADER = ALPHA_TOO
 LONG_US = 600 * SECOND_US
 
 
-def held(whole: Whole) -> int:
-    """How many followers hold a copy."""
-    books = (whole.broker.floor.accounts[follower].positions.values() for follower in whole.followers)
-    return sum(any(position.volume for position in book) for book in books)
+@dataclass(frozen=True)
+class Found:
+    """When the line was up again and the first copy, half of them, and the last were closed, in s after the close."""
+
+    up: float
+    first: float
+    middle: float
+    last: float
 
 
-def closed_after(followers: int, seed: int) -> tuple[float, float, float]:
-    """When the first and the last copy are closed, and when the line was up again, in s after the leader's close."""
-    numbers = tuple(range(42_000_000, 42_000_000 + followers))
-    whole = Whole(seed, followers=numbers, world=crowded(numbers), switches=Switches(history_days=0))
+def closed_after(crowd: int, share: int, seed: int) -> Found:
+    """Have a leader close during a cut; one in `share` of the crowd holds a copy, the others are there for nothing."""
+    numbers = tuple(range(42_000_000, 42_000_000 + crowd))
+    holders = numbers[::share]
+    others = sorted({*numbers} - {*holders})
+    whole = Whole(seed, followers=holders, world=crowded(numbers), switches=Switches(history_days=0))
+    if others:
+        whole.add_accounts(IDLE_LEADER, *others)
+        whole.add_profile("idle", IDLE_LEADER, tuple(others))
+
+    def held() -> int:
+        books = (whole.broker.floor.accounts[holder].positions.values() for holder in holders)
+        return sum(any(position.volume for position in book) for book in books)
+
     whole.start()
     whole.stepper.run_until(whole.is_ready, LONG_US)
     whole.person.buy(LOT)
-    whole.stepper.run_until(lambda: held(whole) == followers, LONG_US)
+    whole.stepper.run_until(lambda: held() == len(holders), LONG_US)
     whole.run(5)
     (source,) = whole.person.holds(LEADER)
     whole.stepper.network.cut_all()
     whole.person.close(source.position, LOT)
     lines, began = whole.stepper.network.lines, whole.stepper.clock.now()
 
-    def when(what: str) -> float:
-        tests = {"up": lambda: bool(lines), "first": lambda: held(whole) < followers, "last": lambda: not held(whole)}
-        whole.stepper.run_until(tests[what], LONG_US)
+    def when(is_so: Callable[[], bool]) -> float:
+        whole.stepper.run_until(is_so, LONG_US)
         return float(whole.stepper.clock.now() - began) / SECOND_US
 
-    up, first, last = when("up"), when("first"), when("last")
+    up = when(lambda: bool(lines))
+    first = when(lambda: held() < len(holders))
+    middle = when(lambda: held() <= len(holders) // 2)
+    last = when(lambda: not held())
     assert whole.stats()[-1]["busiest_second"] <= LIMIT
-    return first, last, up
+    return Found(up, first, middle, last)
 
 
-def measured(crowds: tuple[int, ...], runs: int) -> list[Finding]:
+def measured(crowds: tuple[tuple[int, int], ...], runs: int) -> list[Finding]:
     """Each crowd beside the fewest requests that would do."""
     rows = []
-    for followers in crowds:
-        found = [closed_after(followers, seed) for seed in range(runs)]
-        least = (2 * (followers + 1) + followers) / LIMIT
-        firsts, lasts = [first for first, _, _ in found], [last for _, last, _ in found]
+    for crowd, share in crowds:
+        found = [closed_after(crowd, share, seed) for seed in range(runs)]
+        holders = len(range(0, crowd, share))
+        least = (2 * (holders + 1) + holders) / LIMIT
+        spans = {name: [getattr(one, name) for one in found] for name in ("first", "middle", "last")}
+        whose = "" if share == 1 else f" of which {holders} hold a copy"
         rows.append(
             Finding(
-                f"{followers} followers on one connection: the last copy closed, after a cut",
-                f"{min(lasts):.1f} to {max(lasts):.1f} s; the first {min(firsts):.1f} to {max(firsts):.1f} s",
+                f"{crowd} followers on one connection{whose}: the last copy closed, after a cut",
+                ", ".join(f"the {name} {min(span):.1f} to {max(span):.1f} s" for name, span in spans.items()),
                 f"the fewest requests: {least:.1f} s after the line is up",
-                tuple(last / (up + least) for _, last, up in found),
+                tuple(one.last / (one.up + least) for one in found),
             )
         )
     return rows
@@ -79,7 +100,7 @@ def measured(crowds: tuple[int, ...], runs: int) -> list[Finding]:
 def main() -> None:
     given = arguments(__doc__).parse_args()
     logging.disable(logging.CRITICAL)
-    crowds, runs = ((20,), 1) if given.quick else ((20, 100, 500), 3)
+    crowds, runs = (((20, 1),), 1) if given.quick else (((20, 1), (100, 1), (500, 1), (500, 10)), 3)
     report("After a cut", measured(crowds, runs), given.json)
 
 

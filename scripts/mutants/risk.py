@@ -22,6 +22,20 @@ BESIDE = "tests/scenario/test_reading_beside.py"
 
 MUTATIONS = (
     Mutation(
+        "nobody comes back before others for having something to close",
+        "cmam/actors/following.py",
+        "            desk.tell_limiter(m.Hurry(desk.view.account))",
+        "            pass",
+        (AFTER_A_CUT,),
+    ),
+    Mutation(
+        "accounts come back in the order of their numbers",
+        "cmam/actors/connection.py",
+        "key=lambda account: (account not in leaders, holds_nothing(account))",
+        "key=lambda account: account not in leaders",
+        (AFTER_A_CUT,),
+    ),
+    Mutation(
         "a pause blocks a close",
         "cmam/domain/decide.py",
         "        case ChangeKind.CLOSED:\n            return decide_closed(view, live)",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import pytest
@@ -18,7 +18,7 @@ from tests.whole import ALPHA_TOO, EURUSD, LEADER, PERSON_CONNECTION, SAME_BROKE
 from tests.worlds import FIRST, crowded, long_list
 
 LOT, SOME = 10_000_000, 10_000
-ASSETS, SYMBOLS, SPECS, SPECS_TOLD, TRADER, LOOK, CLOSE = 2112, 2114, 2116, 2117, 2121, 2124, 2111
+ASSETS, SYMBOLS, SPECS, SPECS_TOLD, TRADER, JOIN, LOOK, CLOSE = 2112, 2114, 2116, 2117, 2121, 2102, 2124, 2111
 LATE = FIRST + 300
 
 
@@ -45,6 +45,25 @@ def _refuse(whole: Whole, kind: int, **more: int) -> None:
     """Have a kind of request refused, for one account or for all."""
     told: Mapping[str, str] = {name: str(value) for name, value in more.items()}
     whole.broker.set_fault("error", {"type": str(kind), "code": "BLOCKED_PAYLOAD_TYPE", **told})
+
+
+@pytest.fixture
+def asked(monkeypatch: pytest.MonkeyPatch) -> Callable[[Whole], list[int]]:
+    """Notes what a system asks its broker from then on, by the kinds of the requests."""
+
+    def listen(whole: Whole) -> list[int]:
+        kinds: list[int] = []
+        receive = whole.broker.receive
+
+        def hear(connection: int, payload_type: int, *more: Any) -> None:
+            if connection < PERSON_CONNECTION:
+                kinds.append(payload_type)
+            receive(connection, payload_type, *more)
+
+        monkeypatch.setattr(whole.broker, "receive", hear)
+        return kinds
+
+    return listen
 
 
 @pytest.mark.parametrize("gap", ["cut", "restart"])
@@ -104,26 +123,18 @@ def test_an_open_waits_until_it_is_known_what_the_account_is_worth() -> None:
     assert verify(whole.log.read_all()).is_identical
 
 
-def test_of_a_crowd_everybody_is_looked_at_before_anybodys_list_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_of_a_crowd_everybody_is_looked_at_before_anybodys_list_is_read(asked: Callable[[Whole], list[int]]) -> None:
     """Fifty requests a second are few where a hundred accounts come back: what is held is asked for first of all."""
     followers = tuple(range(42_000_000, 42_000_020))
     whole = Whole(seed=2, followers=followers, world=crowded(followers))
     position = _holding(whole)
-    asked: list[int] = []
-    receive = whole.broker.receive
-
-    def listen(connection: int, payload_type: int, *more: Any) -> None:
-        if connection < PERSON_CONNECTION:
-            asked.append(payload_type)
-        receive(connection, payload_type, *more)
-
-    monkeypatch.setattr(whole.broker, "receive", listen)
+    kinds = asked(whole)
     whole.stepper.network.cut_all()
     whole.person.close(position, LOT)
     whole.run(20)
-    looks = [place for place, kind in enumerate(asked) if kind == LOOK]
-    assert SPECS not in asked[: looks[len(followers)]]
-    assert asked.count(CLOSE) == len(followers)
+    looks = [place for place, kind in enumerate(kinds) if kind == LOOK]
+    assert SPECS not in kinds[: looks[len(followers)]]
+    assert kinds.count(CLOSE) == len(followers)
 
 
 @pytest.mark.parametrize("refused", [ASSETS, SPECS])
@@ -206,3 +217,44 @@ def test_what_is_held_in_a_symbol_that_nobody_knows_is_read_first() -> None:
     whole.run(1)
     assert _copies(whole) == [[LOT]]
     assert verify(whole.log.read_all()).is_identical
+
+
+def _before_the_last(kind: int, asked: list[int], counted: int) -> int:
+    """How many requests of one kind left before the last of another."""
+    return asked[: len(asked) - asked[::-1].index(kind)].count(counted)
+
+
+def test_who_holds_copies_is_back_before_who_holds_none(asked: Callable[[Whole], list[int]]) -> None:
+    """Of two hundred accounts ten hold a copy whose leader has closed: they are flat before most are asked for."""
+    crowd = tuple(range(42_000_000, 42_000_200))
+    holders = crowd[-10:]
+    whole = Whole(seed=2, followers=holders, world=crowded(crowd))
+    whole.add_accounts(ALPHA_TOO, *crowd[:-10])
+    whole.add_profile("idle", ALPHA_TOO, crowd[:-10])
+    position = _holding(whole)
+    kinds = asked(whole)
+    whole.stepper.network.cut_all()
+    whole.person.close(position, LOT)
+    whole.run(20)
+    assert _copies(whole) == [[]] * len(holders)
+    assert kinds.count(JOIN) == len(crowd) + 2
+    assert _before_the_last(CLOSE, kinds, JOIN) < 60
+
+
+def test_whose_leader_has_closed_is_back_before_all_others(asked: Callable[[Whole], list[int]]) -> None:
+    """Two hundred accounts hold copies, and one of two leaders closes: his followers overtake those of the other."""
+    crowd = tuple(range(42_000_000, 42_000_200))
+    followers = crowd[-5:]
+    whole = Whole(seed=2, followers=followers, world=crowded(crowd))
+    whole.add_accounts(ALPHA_TOO, *crowd[:-5])
+    whole.add_profile("other", ALPHA_TOO, crowd[:-5])
+    position = _holding(whole)
+    whole.person.buy(LOT, account=ALPHA_TOO)
+    whole.run(10)
+    assert all(whole.broker.floor.accounts[follower].positions for follower in crowd)
+    kinds = asked(whole)
+    whole.stepper.network.cut_all()
+    whole.person.close(position, LOT)
+    whole.run(20)
+    assert _copies(whole) == [[]] * len(followers)
+    assert _before_the_last(CLOSE, kinds, LOOK) < 120

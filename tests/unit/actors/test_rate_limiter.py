@@ -14,6 +14,7 @@ from cmam.domain.ids import AccountId, IntentId, PositionId, SymbolId
 from cmam.domain.quantities import Side, Volume
 from cmam.domain.registry import Registry
 from cmam.openapi import requests
+from cmam.openapi._pb import OpenApiMessages_pb2 as pb
 from cmam.openapi.budget import Lane
 from cmam.openapi.window import UNPROVEN_US
 from tests.stepped import SteppedActor
@@ -182,3 +183,36 @@ def test_slots_and_pauses_end_by_themselves_in_status() -> None:
         return document["used"], len(document["paused"])
 
     assert [shown(after_us) for after_us in (0, 1_900_000, 2_100_000)] == [(2, 1), (0, 1), (0, 0)]
+
+
+def _comes_back(account: int) -> m.Urge:
+    return m.Urge(pb.ProtoOAAccountAuthReq(ctidTraderAccountId=account, accessToken="x"), account)
+
+
+def _who_leave(desk: Desk) -> list[int]:
+    """The accounts for which something leaves now, and a second after all that has been answered."""
+    found: list[int] = []
+    for _ in range(2):
+        now = desk.clock.monotonic()
+        leaving = [one.account for write in desk.told.take(m.Write) for one in write.what]
+        found += leaving
+        desk.hear(m.Wrote(1, len(leaving), now), m.Proved(1, 1_000, now))
+        desk.clock.advance(1_100_000)
+        desk.hear(m.SlotDue(0))
+    return found
+
+
+def test_who_has_something_to_close_comes_back_first_also_on_a_line_that_is_down_as_it_is_said() -> None:
+    """Before all others whether it is said before the line is up, before anything of it waits, or while it does."""
+    desk = Desk()
+    desk.hear(m.Hurry(AccountId(8)), m.LineUp(True, 1))
+    desk.hear(m.Hurry(AccountId(9)), *(_comes_back(account) for account in range(1, 10)), m.Hurry(AccountId(7)))
+    assert _who_leave(desk) == [1, 2, 3, 7, 9, 8]
+
+
+def test_who_is_back_is_hurried_no_more() -> None:
+    """What it asks at the next cut waits for its turn like everybody's."""
+    desk = Desk()
+    desk.hear(m.Hurry(AccountId(8)), m.Hurry(AccountId(8), is_on=False), m.LineUp(True, 1))
+    desk.hear(*(_comes_back(account) for account in range(1, 9)))
+    assert _who_leave(desk) == [1, 2, 3, 4, 5, 6]

@@ -58,6 +58,16 @@ def test_authorising_many_accounts_does_not_hold_up_a_close() -> None:
     assert names(budget, 1) == ["close"]
 
 
+def test_what_an_account_holds_is_asked_before_others_are_authorised() -> None:
+    """So who came first can close while the others still come back."""
+    budget = a_budget()
+    for account in range(100):
+        budget.submit(an_item(f"auth {account}", catalogue.ACCOUNT_AUTH, account=account))
+    assert len(names(budget, 0)) == 49
+    budget.submit(an_item("look", RECONCILE, lane=Lane.LOOK, account=3))
+    assert names(budget, 2 * SECOND)[:2] == ["look", "auth 49"]
+
+
 def test_a_burst_leaves_at_once_but_for_the_reserve() -> None:
     """Of 60 opens 49 leave now; the 50th slot is kept, and a close takes it."""
     budget = a_budget()
