@@ -45,7 +45,7 @@ MUTATIONS = (
         "cmam/actors/account.py",
         '            self._doubt(intent.intent, "cmam was started again")\n',
         "            del intent\n",
-        ("tests/scenario/test_actors_deaths.py", "tests/chaos/test_trading_chaos.py"),
+        ("tests/scenario/test_actors_deaths.py",),
     ),
     Mutation(
         "requests on a line that was cut are not doubted",

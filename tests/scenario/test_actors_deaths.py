@@ -6,7 +6,7 @@ import itertools
 
 import pytest
 
-from cmam.domain.events import ActorRestarted, ChangeDecided, Reconciled
+from cmam.domain.events import ActorRestarted, ChangeDecided, IntentRecorded, Reconciled
 from cmam.openapi._pb.OpenApiModelMessages_pb2 import LIMIT
 from cmam.store.replay import verify
 from tests.whole import ALPHA_TOO, LEADER, SAME_BROKER, Whole
@@ -83,6 +83,33 @@ def test_what_comes_as_a_dead_follower_starts_again_is_decided_in_order(seed: in
     assert places == sorted(set(places))
     whole.run(30)
     _assert_copied(whole, 2)
+
+
+def _step_until_recorded(whole: Whole, requests: int) -> None:
+    """Go on turn by turn until so many requests are on disk: none of their other messages has been taken by then."""
+    stepper = whole.stepper
+    while len(whole.events(SAME_BROKER, IntentRecorded)) < requests:
+        if not stepper.step():
+            stepper.clock.advance_to(max(stepper.next_moment() or 0, stepper.clock.now() + 1))
+            stepper.network.tick()
+
+
+def test_what_was_recorded_and_never_sent_is_looked_up_and_sent_after_a_crash() -> None:
+    """The process dies between record and socket, of an open and then of its close: each goes out, and once."""
+    whole = Whole(seed=3)
+    whole.start_ready()
+    position = whole.person.buy(LOT)
+    for number, expected in ((1, [LOT]), (2, [])):
+        _step_until_recorded(whole, number)
+        whole.kill()
+        assert len(whole.orders(SAME_BROKER)) == number - 1
+        whole.start()
+        whole.run(20)
+        assert [held.volume for held in whole.person.holds(SAME_BROKER)] == expected
+        assert len(whole.orders(SAME_BROKER)) == number
+        if expected:
+            whole.person.close(position, LOT)
+    assert verify(whole.log.read_all()).is_identical
 
 
 def test_one_death_does_not_touch_the_other_followers() -> None:

@@ -177,16 +177,23 @@ def test_of_what_comes_with_a_cut_unknown_symbols_are_waited_for_together(monkey
     assert copies(whole) == [[]]
 
 
-def test_a_copy_that_waits_through_a_cut_meets_its_symbol_as_it_is_now() -> None:
-    """It has neither a position nor an order that would tell its symbol: the step of before is not opened by."""
+@pytest.mark.parametrize("is_listed_first", [False, True])
+def test_a_copy_that_waits_through_a_cut_meets_its_symbol_as_it_is_now(
+    monkeypatch: pytest.MonkeyPatch, is_listed_first: bool
+) -> None:
+    """It has neither a position nor an order that would tell its symbol: the step of before is not opened by, whether
+    the list is read after the account has been looked at or before."""
     whole = Whole(seed=2, settings={"wait_for_better": "20", "max_age": "600s"})
+    gate = Gate(monkeypatch, whole)
     whole.start_ready()
     whole.person.buy(LOT)
     whole.run(5)
     (held,) = whole.person.holds(LEADER)
     whole.stepper.network.cut_all()
     _change(whole, "step_volume=1000000")
+    gate.kept = {(SAME_BROKER, SNAPSHOT)} if is_listed_first else set()
     whole.run(10)
+    gate.release()
     whole.broker.set_fault("price", {"symbol": "EURUSD", "bid": f"{held.price - 0.004:.5f}"})
     whole.run(10)
     assert copies(whole) == [[]]

@@ -520,6 +520,19 @@ def test_a_stop_that_the_leader_set_is_taken_once_and_not_again_by_a_trailing_co
     assert levels(pair) == (price("1.094"), price("1.12"))
 
 
+def test_a_stop_that_was_taken_is_not_brought_back_as_a_person_moves_the_target() -> None:
+    """The leader said nothing since he set the looser 1.094, and ours has trailed on to 1.0985: there it stays."""
+    pair = opened("1.10000", {"human_levels": "leader"}, stop=price("1.095"), target=price("1.12"), trailing=True)
+    pair.protects(stop="1.094", target="1.12", trailing=True)
+    pair.answer()
+    trailed_to(pair, "1.0985")
+    (number,) = pair.held
+    pair.held[number] = replace(pair.held[number], target=price("1.13"), updated_ms=pair.now_us // 1_000)
+    pair.fact(pair.protective(ExecutionKind.ORDER_REPLACED, pair.held[number], is_server=False, name="terminal"))
+    pair.answer()
+    assert levels(pair) == (price("1.0985"), price("1.12"))
+
+
 @pytest.mark.parametrize("is_told", [True, False])
 def test_where_the_leaders_stop_has_trailed_to_is_no_setting_of_his(is_told: bool) -> None:
     """His stop trailed to 1.0965, told or while nobody looked, and ours to 1.0975: his new target leaves ours there."""
