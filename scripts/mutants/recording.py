@@ -22,9 +22,7 @@ MUTATIONS = (
         "requests are handed on before the commit",
         "cmam/actors/recorder.py",
         "            try:\n                self._log.append([pending",
-        "            try:\n"
-        "                self._hand_on(list(self._waiting))\n"
-        "                self._log.append([pending",
+        "            try:\n                self._hand_on(part)\n                self._log.append([pending",
         (RECORDER,),
     ),
     Mutation(
@@ -32,7 +30,7 @@ MUTATIONS = (
         "cmam/actors/recorder.py",
         "                self._store_down(str(error))\n                return",
         "                self._store_down(str(error))\n"
-        "                self._hand_on(self._waiting)\n"
+        "                self._hand_on(self._waiting.part())\n"
         "                return",
         (RECORDER,),
     ),
@@ -40,7 +38,9 @@ MUTATIONS = (
         "what the store did not take is forgotten",
         "cmam/actors/recorder.py",
         "                self._store_down(str(error))\n                return",
-        "                self._store_down(str(error))\n                self._waiting = []\n                return",
+        "                self._store_down(str(error))\n"
+        "                self._waiting = Backlog()\n"
+        "                return",
         (RECORDER,),
     ),
     Mutation(
