@@ -56,6 +56,7 @@ from cmam.store.database import lengthen_wal
 from cmam.store.errors import StoreUnavailable
 from cmam.store.lock import StoreLock
 from cmam.store.log import EventLog, Pending
+from cmam.store.room import RoomWatch
 from cmam.store.tail import check_tail
 from cmam.store.text import iso
 
@@ -195,16 +196,18 @@ def _attended(
     """Run a system with what other processes need of it: the control channel and the projector."""
     home.prepare_runtime()
     control = ControlListener(home.control_socket, home.control_key, system.handle)
-    attendant = Attendant(home.root, clock)
+    attendant, room = Attendant(home.root, clock), RoomWatch(home.root, clock)
     try:
+        room.look(system.status().alarm)
         ready = system.start()
         control.start()
         attendant.tend()
         on_ready(ready)
 
         def tend(board: StatusBoard) -> bool:
-            """Keep a projector: copying goes on without one, but nobody sees it in the audit."""
+            """Keep a projector: copying goes on without one, but nobody sees it in the audit. And look at the disk."""
             attendant.tend()
+            room.look(board.alarm)
             return is_done(board)
 
         system.wait(stop, tend)

@@ -252,15 +252,16 @@ def document_of_home(me: Face) -> dict[str, Any]:
         "holder": holder,
         "views_behind": office.views_lag(me.home),
         "log": office.log_growth(me.home),
-        "warnings": _warnings(me),
+        "warnings": _warnings(me, is_running=running is not None),
     }
 
 
-def _warnings(me: Face) -> list[str]:
+def _warnings(me: Face, *, is_running: bool) -> list[str]:
+    """What a person should know of this home; a running system speaks of its disk itself, and knows its pace."""
     from cmam import office
 
-    warning = office.settings_of(me.home).api.warning
-    return [warning] if warning else []
+    disk = "" if is_running else office.disk_shortage(me.home)
+    return [warning for warning in (office.settings_of(me.home).api.warning, disk) if warning]
 
 
 def _watch(me: Face) -> None:
