@@ -48,43 +48,61 @@ def test_every_kind_of_fact_comes_back_as_it_was() -> None:
     for append in (*appends[-BATCH_MAX:], *appends):
         backlog.add(append)
     backlog.pack()
-    assert backlog.facts == BATCH_MAX + len(appends)
+    assert (backlog.facts, len(backlog)) == (BATCH_MAX + len(appends), BATCH_MAX + len(appends))
     assert _drained(backlog)[BATCH_MAX:] == appends
+    assert (backlog.facts, len(backlog)) == (0, 0)
 
 
-def test_what_is_not_written_next_is_kept_as_bytes(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Packed once, and only what is behind the part that is tried next, which every try would unpack."""
-    packed = []
+def test_what_is_not_written_next_is_kept_as_few_bytes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Packed once, in whole parts, and never the part that is tried next, which every try would unpack."""
+    kept: list[bytes] = []
     compress = zlib.compress
-    monkeypatch.setattr(zlib, "compress", lambda content, level: packed.append(1) or compress(content, level))
+    monkeypatch.setattr(zlib, "compress", lambda content, level: kept.append(compress(content, level)) or kept[-1])
     backlog = Backlog()
-    for version in range(1, BATCH_MAX + 4):
+    count = 3 * BATCH_MAX + 1
+    for version in range(1, count + 1):
         backlog.add(_append(version))
     backlog.pack()
     backlog.pack()
-    assert len(packed) == 3
-    assert backlog.facts == BATCH_MAX + 3
-    assert [append.version for append in backlog.of("account:1")] == list(range(1, BATCH_MAX + 4))
+    assert len(kept) == 2
+    assert sum(map(len, kept)) < 2 * BATCH_MAX * 60
+    assert backlog.facts == count
+    assert [append.version for append in backlog.of("account:1")] == list(range(1, count + 1))
+    assert [append.version for append in _drained(backlog)] == list(range(1, count + 1))
 
 
-@pytest.mark.parametrize("is_packed", [False, True])
-def test_a_late_open_is_given_back_once_and_never_leaves(is_packed: bool) -> None:
-    """What is in time, and what never is too late, stays with its record."""
+def test_what_no_record_can_say_is_kept_as_it_is() -> None:
+    """The store refuses its stream later, as it would have at once; nothing else is lost by it."""
     backlog = Backlog()
-    for version in range(1, BATCH_MAX + 1 if is_packed else 1):
-        backlog.add(_append(version))
+    strange = m.Append("account:2", 1, 1, (m.Fact(AlertRaised(kind="k", text=object())),))  # type: ignore[arg-type]
+    appends = [*(_append(version) for version in range(1, 2 * BATCH_MAX)), strange]
+    for append in appends:
+        backlog.add(append)
+    backlog.pack()
+    assert list(backlog.of("account:2")) == [strange]
+    assert _drained(backlog) == appends
+
+
+@pytest.mark.parametrize("before", [0, BATCH_MAX + 7])
+def test_a_late_open_is_given_back_once_and_never_leaves(before: int) -> None:
+    """What is in time, and what never is too late, stays with its record, packed or not."""
+    backlog = Backlog()
     late, timely, close = _submit("a", NOW_US - 1), _submit("b", NOW_US), _submit("c", 0, CommandKind.CLOSE)
-    backlog.add(_append(BATCH_MAX + 1, late, timely, close))
+    last = before + 1
+    for version in range(1, last + BATCH_MAX + 1):
+        backlog.add(_append(version, *((late, timely, close) if version == last else ())))
     backlog.pack()
     assert list(backlog.give_back(NOW_US)) == [late]
     assert list(backlog.give_back(NOW_US)) == []
-    assert [submit for _, submit in _drained(backlog)[-1].then] == [timely, close]
+    assert [(append.version, [told for _, told in append.then]) for append in _drained(backlog) if append.then] == [
+        (last, [timely, close])
+    ]
 
 
 def test_a_stream_that_is_refused_is_forgotten() -> None:
     """Packed or not."""
     backlog = Backlog()
-    for version in range(1, BATCH_MAX + 3):
+    for version in range(1, 2 * BATCH_MAX + 3):
         backlog.add(_append(version))
     backlog.add(m.Append("account:2", 1, 1, (m.Fact(AlertRaised(kind="k", text="")),)))
     backlog.pack()
