@@ -51,6 +51,13 @@ MUTATIONS = (
         (RECORDER,),
     ),
     Mutation(
+        "an open that was given back as too late leaves with its record",
+        "cmam/actors/backlog.py",
+        "return (tuple(told for told in then if told[1] not in late), late) if late else (then, late)",
+        "return then, late",
+        (RECORDER,),
+    ),
+    Mutation(
         "an open leaves unrecorded after a second",
         "cmam/actors/unrecorded.py",
         "    return is_whole or command.kind is CommandKind.CANCEL",
@@ -158,8 +165,8 @@ MUTATIONS = (
     Mutation(
         "an actor that starts again misses what waits for the store",
         "cmam/actors/recorder.py",
-        "            if append.stream == message.stream:\n",
-        "            if not append.stream:\n",
+        "            records.extend((fact.event, append.at_us) for fact in fresh)\n",
+        "            pass\n",
         (RECORDER,),
     ),
     Mutation(
