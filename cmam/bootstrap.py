@@ -20,7 +20,7 @@ import cmam
 from cmam.actors import messages as m
 from cmam.actors.account import AccountActor, AccountPorts
 from cmam.actors.connection import ConnectionActor, ConnectionPorts
-from cmam.actors.control import ControlListener
+from cmam.actors.control import ControlListener, Door
 from cmam.actors.ending import Ended, Ending
 from cmam.actors.keeper import KeeperActor, Keys
 from cmam.actors.operator import OperatorActor
@@ -56,6 +56,7 @@ from cmam.store.database import lengthen_wal
 from cmam.store.errors import StoreUnavailable
 from cmam.store.lock import StoreLock
 from cmam.store.log import EventLog, Pending
+from cmam.store.room import RoomWatch
 from cmam.store.tail import check_tail
 from cmam.store.text import iso
 
@@ -152,7 +153,8 @@ def run(
     """
     clock = clock or SystemClock()
     home.prepare()
-    with StoreLock(home.root).acquire(since=iso(clock.now()) or "", command=command):
+    lock = StoreLock(home.root)
+    with lock.acquire(since=iso(clock.now()) or "", command=command, may_be_nameless=True):  # closes must go out
         event_log = EventLog.open(home.root, durability=settings.durability)
         is_free = True
         try:
@@ -195,16 +197,20 @@ def _attended(
     """Run a system with what other processes need of it: the control channel and the projector."""
     home.prepare_runtime()
     control = ControlListener(home.control_socket, home.control_key, system.handle)
-    attendant = Attendant(home.root, clock)
+    attendant, room = Attendant(home.root, clock), RoomWatch(home.root, clock)
+    door = Door(control, clock, system.status().alarm)
     try:
+        room.look(system.status().alarm)
         ready = system.start()
-        control.start()
+        door.tend()
         attendant.tend()
         on_ready(ready)
 
         def tend(board: StatusBoard) -> bool:
-            """Keep a projector: copying goes on without one, but nobody sees it in the audit."""
+            """Keep a projector and the door: copying goes on without them, but nobody sees it. And look at the disk."""
             attendant.tend()
+            door.tend()
+            room.look(board.alarm)
             return is_done(board)
 
         system.wait(stop, tend)

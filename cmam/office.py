@@ -38,6 +38,7 @@ from cmam.store.growth import growth
 from cmam.store.lock import StoreLock
 from cmam.store.log import EventLog, Pending
 from cmam.store.moment import Moment
+from cmam.store.room import shortage
 from cmam.store.tail import check_tail
 from cmam.store.text import iso
 from cmam.store.views_file import views_position
@@ -219,6 +220,11 @@ def views_lag(home: Home) -> int:
 def log_growth(home: Home) -> dict[str, Any] | None:
     """How large the log of a home is, and how much of it the last day wrote."""
     return growth(home.root)
+
+
+def disk_shortage(home: Home) -> str:
+    """That the disk of a home has too little room to record on, in a sentence, or nothing."""
+    return shortage(home.root)
 
 
 def settings_of(home: Home) -> Settings:

@@ -20,8 +20,13 @@ from multiprocessing.connection import Client, Connection, Listener, answer_chal
 from pathlib import Path
 from typing import Any
 
+from cmam.clock import SECOND_US, Clock
+from cmam.store.lock import FULL
+
 log = logging.getLogger(__name__)
 
+AGAIN_US = 2 * SECOND_US
+"""How soon the key is tried again on a full disk."""
 CLIENTS_MAX = 8
 REQUEST_BYTES_MAX = 4 * 1024 * 1024
 HANDSHAKE_S = 3.0
@@ -117,6 +122,38 @@ class ControlListener:
         finally:
             connection.close()
             self._slots.release()
+
+
+class Door:
+    """Lets other terminals in as soon as there is room for the key: on a full disk a start has to copy without them."""
+
+    def __init__(self, listener: ControlListener, clock: Clock, alarm: Callable[[str, str], None]) -> None:
+        self._listener = listener
+        self._clock = clock
+        self._alarm = alarm
+        self._is_open = False
+        self._again_us = 0
+
+    def tend(self) -> None:
+        """Listen, where nobody does yet; to be called several times a second. Raises OSError for any other trouble."""
+        now = self._clock.monotonic()
+        if self._is_open or now < self._again_us:
+            return
+        try:
+            self._listener.start()
+        except OSError as error:
+            if error.errno not in FULL:
+                raise
+            text = f"No other terminal reaches cmam, since the disk has no room for its key ({error.strerror})."
+            if not self._again_us:
+                log.error("! %s Copying goes on, and it is tried again", text)
+            self._alarm("control", text)
+            self._again_us = now + AGAIN_US
+            return
+        self._is_open = True
+        if self._again_us:
+            log.warning("= other terminals reach cmam again")
+            self._alarm("control", "")
 
 
 def _dial(path: Path, key: bytes) -> Connection:

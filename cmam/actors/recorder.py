@@ -12,6 +12,7 @@ from typing import Any
 
 from cmam import turns
 from cmam.actors import messages as m
+from cmam.actors.backlog import BATCH_MAX, LATE, Backlog, pending_of
 from cmam.actors.runtime import Directory, Watched
 from cmam.actors.timer import Timer
 from cmam.clock import Clock
@@ -20,15 +21,12 @@ from cmam.domain.replacing import replace
 from cmam.store.chain import Checkpointer, checkpoint
 from cmam.store.errors import RecordRefused, StoreBroken, StoreError, StoreUnavailable
 from cmam.store.form_writers import get_ready
-from cmam.store.log import EventLog, Pending
+from cmam.store.log import EventLog
 
 log = logging.getLogger(__name__)
 
 COMPANY_US = 5_000
 """How long a fact that nobody waits for may wait for company."""
-BATCH_MAX = 500
-"""So many appends at most are one transaction. After a time without a store more may wait; tried all together each time
-they would take the processor from the closes that leave meanwhile."""
 RETRY_FIRST_US = 50_000
 RETRY_LAST_US = 2_000_000
 IDLE_US = 1_000_000
@@ -54,13 +52,14 @@ class RecorderActor(Watched):
         self._clock = clock
         self._timer = timer
         self._directory = directory
-        self._waiting: list[m.Append] = []
+        self._waiting = Backlog()
         self._refused: set[str] = set()
         self._lives: dict[str, int] = {}
         self._is_urgent = False
         self._is_armed = False
         self._is_closed = False
         self._retry_us = 0
+        self._again_us = 0
         self._tidy_armed = False
         self._checkpointer = Checkpointer()
         self._checkpoint_asked = False
@@ -75,7 +74,7 @@ class RecorderActor(Watched):
     @property
     def unrecorded(self) -> int:
         """How many facts wait for the store. Read from other threads."""
-        return sum(len(append.facts) for append in tuple(self._waiting))
+        return self._waiting.facts
 
     def is_pressing(self, message: Any) -> bool:
         """What somebody waits for: of a close in the middle of a crowd's opens it is not to wait for these."""
@@ -96,7 +95,7 @@ class RecorderActor(Watched):
             case m.Append() if message.life < self._lives.get(message.stream, 0):
                 log.warning("! %s was replaced: %d of its late facts are not taken", message.stream, len(message.facts))
             case m.Append():
-                self._waiting.append(message)
+                self._waiting.add(message)
                 self._is_urgent = self._is_urgent or message.urgent
             case m.Flush():
                 self._is_armed = False
@@ -128,16 +127,16 @@ class RecorderActor(Watched):
 
     def _commit(self) -> None:
         while self._waiting:
-            part = self._waiting[:BATCH_MAX]
+            part = self._waiting.part()
             try:
-                self._log.append([pending for append in part for pending in _pending(append)])
+                self._log.append([pending for append in part for pending in pending_of(append)])
             except (StoreUnavailable, StoreBroken) as error:
                 self._store_down(str(error))
                 return
             except RecordRefused as error:
                 self._refuse(error)
                 continue
-            del self._waiting[: len(part)]
+            self._waiting.written(part)
             self._store_up()
             self._hand_on(part)
         self._is_urgent = False
@@ -188,12 +187,20 @@ class RecorderActor(Watched):
         if not self._retry_us:
             log.error("! the store takes nothing: %s", why)
             self._tell_accounts(m.StoreDown(why))
+        for submit in self._waiting.give_back(self._clock.now()):
+            dropped = m.Dropped(submit.intent, LATE, submit.attempt)
+            self._directory.tell(m.account_name(submit.account), dropped)
+        self._waiting.pack()
+        now = self._clock.monotonic()
+        if now < self._again_us:
+            return  # somebody else had it tried: the next try is on its way
         self._retry_us = min(self._retry_us * 2 or RETRY_FIRST_US, RETRY_LAST_US)
+        self._again_us = now + self._retry_us
         self._timer.after(self._retry_us, m.RECORDER, m.Flush())
 
     def _store_up(self) -> None:
         if self._retry_us:
-            self._retry_us = 0
+            self._retry_us = self._again_us = 0
             log.warning("= the store takes facts again")
             self._tell_accounts(m.StoreUp())
 
@@ -201,7 +208,7 @@ class RecorderActor(Watched):
         """One stream cannot go on, whatever of it may still come; the others can."""
         log.error("! %s", error)
         self._refused.add(error.stream)
-        self._waiting = [append for append in self._waiting if append.stream != error.stream]
+        self._waiting.forget(error.stream)
         refused = m.StreamRefused(error.stream, str(error))
         if not error.stream.startswith("account:"):  # nothing is whole without these: an account alone can be missed
             self._directory.tell(m.SUPERVISOR, refused)
@@ -224,23 +231,8 @@ class RecorderActor(Watched):
             log.warning("! %s is read later: %s", message.stream, error)
             self._timer.after(RETRY_LAST_US, m.RECORDER, replace(message, takes_over=False))
             return
-        for append in self._waiting:
-            if append.stream == message.stream:
-                # A batch whose answer was lost is in the file and waits all the same.
-                fresh = append.facts[max(0, message.after + len(records) + 1 - append.version) :]
-                records.extend((fact.event, append.at_us) for fact in fresh)
+        for append in self._waiting.of(message.stream):
+            # A batch whose answer was lost is in the file and waits all the same.
+            fresh = append.facts[max(0, message.after + len(records) + 1 - append.version) :]
+            records.extend((fact.event, append.at_us) for fact in fresh)
         self._directory.tell(message.reply_to, m.StreamRead(message.stream, tuple(records), life, message.after))
-
-
-def _pending(append: m.Append) -> list[Pending]:
-    return [
-        Pending(
-            stream=append.stream,
-            version=append.version + offset,
-            at_us=append.at_us,
-            event=fact.event,
-            cause=fact.cause,
-            settings=append.settings,
-        )
-        for offset, fact in enumerate(append.facts)
-    ]

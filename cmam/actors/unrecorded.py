@@ -17,7 +17,7 @@ from cmam.domain.account import AccountView, IntentState
 from cmam.domain.commands import CommandKind
 from cmam.domain.copies import CopyKey
 from cmam.domain.events import IntentRecorded
-from cmam.domain.ids import AccountId
+from cmam.domain.ids import AccountId, IntentId
 from cmam.domain.quantities import Volume
 from cmam.domain.trades import Position
 
@@ -103,7 +103,8 @@ class Unrecorded:
 
 
 def _is_open(view: AccountView, intent: str) -> bool:
-    return any(known.intent == intent and known.state is IntentState.RECORDED for known in view.intents.values())
+    known = view.intents.get(IntentId(intent))
+    return known is not None and known.state is IntentState.RECORDED
 
 
 def _leaves_as_it_is(view: AccountView, recorded: IntentRecorded) -> bool:

@@ -65,17 +65,21 @@ def check(name: str, follower: str | None, everything: bool, days: int, offline:
         fail(f"Nothing is known of {_shown(folded, unknown[0])} yet: {why}", Exit.UNREACHABLE)
     reports = [_report(folded, profile, link, seen, clock.now(), everything=everything) for link in links]
     asked = [{"account": int(account), "live": one.is_live, "why_not": one.why_not} for account, one in seen.items()]
+    disk = office.disk_shortage(me.home)
     document = {
         "profile": profile.name,
         "state": profile.state.value,
         "leader": int(profile.leader),
         "leader_name": _shown(folded, profile.leader),
         "asked": asked,
+        "warnings": [disk] if disk else [],
         "links": reports,
     }
     if me.as_json:
         print_json(document)
         return
+    if disk:
+        say(f"! {disk}")
     for one in asked:
         if not one["live"]:
             say(f"{_shown(folded, one['account'])} is shown as the log knows it: {one['why_not']}")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import logging.handlers
 import os
-import queue
 import signal
 import subprocess
 import sys
@@ -16,19 +15,21 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from cmam.cli.common import Face, Verb, carry_out, counted, face, fail, is_orphaned, print_json, say
+from cmam.cli.common import Exit, Face, Verb, carry_out, counted, face, fail, is_orphaned, print_json, say
 from cmam.cli.target import one_target
 
 if TYPE_CHECKING:
     from cmam.actors.ending import Ended
     from cmam.actors.runtime import Latch
     from cmam.bootstrap import Ready
+    from cmam.cli.log_lines import LogLines
     from cmam.clock import Clock
 
 LEFT_SHOWN_MAX = 20
 """So many copies are named at the end; more are counted."""
 SAME_REQUEST_US = 100_000
 """The same signal again so soon after the first is its echo: nobody presses Ctrl-C twice so fast."""
+SCREEN_END_S = 2.0
 WATCH_S = 0.5
 """How often `status --watch` and the live screen look: often enough to follow, too rarely to cost."""
 
@@ -58,7 +59,7 @@ def start(profiles: tuple[str, ...], view: str | None) -> None:
     screen: list[subprocess.Popen[bytes]] = []
 
     def ready(found: Ready) -> None:
-        say(
+        lines.say(
             f"Running: {counted(found.accounts, 'account')}, {counted(found.profiles, 'profile')}, "
             f"{counted(found.links, 'link')}. Ctrl-C ends it in order; `cmam status` in another terminal."
         )
@@ -67,10 +68,12 @@ def start(profiles: tuple[str, ...], view: str | None) -> None:
 
     def ended(found: Ended) -> None:
         for line in left_lines(found, office.names_of(me.home)):
-            say(line)
+            lines.say(line)
 
-    with _logging(me, quiet=is_live) as log_file, _signals(stop, log_file):
-        try:
+    lines, log_file = _logging(me, quiet=is_live)
+    code = int(Exit.REFUSED)
+    try:
+        with _signals(stop, log_file):
             code = bootstrap.run(
                 me.home,
                 settings,
@@ -81,11 +84,12 @@ def start(profiles: tuple[str, ...], view: str | None) -> None:
                 on_end=ended,
                 is_done=lambda _: is_orphaned(),
             )
-        finally:
-            for child in screen:
-                child.terminate()
-                child.wait()
-    say("Ended in order." if code == 0 else "Ended by a fault; the log above says which.")
+        lines.say("Ended in order." if code == 0 else "Ended by a fault; the log above says which.")
+    finally:
+        for child in screen:
+            _end_screen(child)
+        if not lines.end():
+            os._exit(code)  # nobody reads what we say: the interpreter's own end would wait for that for ever
     raise click.exceptions.Exit(code)
 
 
@@ -178,10 +182,10 @@ class _Masked(logging.Filter):
         return True
 
 
-@contextmanager
-def _logging(me: Face, *, quiet: bool) -> Iterator[Path | None]:
-    """Log lines leave through a queue, so no slow terminal holds up a copy; beside a live screen, to the file named."""
+def _logging(me: Face, *, quiet: bool) -> tuple[LogLines, Path | None]:
+    """Where log lines go: to stderr, or beside a live screen to the file that is named."""
     from cmam import office
+    from cmam.cli.log_lines import LogLines
 
     vault = office.secrets_of(me.home, office.settings_of(me.home).secrets).load()
     handler: logging.Handler
@@ -193,25 +197,23 @@ def _logging(me: Face, *, quiet: bool) -> Iterator[Path | None]:
         handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(logging.Formatter("%(asctime)s.%(msecs)03d %(message)s", datefmt="%H:%M:%S"))
     handler.addFilter(_Masked(tuple(secret.reveal() for secret in vault.secrets)))
-    lines: queue.SimpleQueue[logging.LogRecord] = queue.SimpleQueue()
-    root = logging.getLogger("cmam")
-    root.setLevel(logging.DEBUG if me.debug else logging.INFO)
-    source = logging.handlers.QueueHandler(lines)
-    root.addHandler(source)
-    listener = logging.handlers.QueueListener(lines, handler)
-    listener.start()
-    try:
-        yield file
-    finally:
-        root.removeHandler(source)
-        listener.stop()
-        handler.close()
+    return LogLines(handler, logging.DEBUG if me.debug else logging.INFO), file
 
 
 def _start_screen(me: Face) -> subprocess.Popen[bytes]:
     """The live screen is a child: drawing costs the trading nothing."""
     command = [sys.executable, "-m", "cmam", "--home", str(me.home.root), "status", "--watch"]
     return subprocess.Popen(command, stdin=subprocess.DEVNULL)
+
+
+def _end_screen(child: subprocess.Popen[bytes]) -> None:
+    """End the live screen; on a terminal that was stopped it cannot draw to its end."""
+    child.terminate()
+    try:
+        child.wait(SCREEN_END_S)
+    except subprocess.TimeoutExpired:
+        child.kill()
+        child.wait()
 
 
 # --- status ---------------------------------------------------------------------------------------------------------
@@ -252,15 +254,16 @@ def document_of_home(me: Face) -> dict[str, Any]:
         "holder": holder,
         "views_behind": office.views_lag(me.home),
         "log": office.log_growth(me.home),
-        "warnings": _warnings(me),
+        "warnings": _warnings(me, is_running=running is not None),
     }
 
 
-def _warnings(me: Face) -> list[str]:
+def _warnings(me: Face, *, is_running: bool) -> list[str]:
+    """What a person should know of this home; a running system speaks of its disk itself, and knows its pace."""
     from cmam import office
 
-    warning = office.settings_of(me.home).api.warning
-    return [warning] if warning else []
+    disk = "" if is_running else office.disk_shortage(me.home)
+    return [warning for warning in (office.settings_of(me.home).api.warning, disk) if warning]
 
 
 def _watch(me: Face) -> None:

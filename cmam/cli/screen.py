@@ -63,7 +63,8 @@ def _bytes(count: int) -> str:
 
 def _headline(document: Mapping[str, Any]) -> Text:
     if holder := document.get("holder"):
-        who = f"process {holder['pid']}, {holder['command']}, since {holder['since']}"
+        named = f"process {holder['pid']}, {holder['command']}, since {holder['since']}"
+        who = named if holder["pid"] else "a process that has not said its name"  # as on a full disk
         what = f"cmam does not answer ({who}): it starts, ends or hangs; this is what was stored last."
         return Text(what, style="bold red")
     if not document.get("running") and not document.get("accounts") and not document.get("profiles"):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from cmam.domain.asked import with_intent
 from cmam.domain.commands import CommandKind
 from cmam.domain.copies import Copy, CopyKey, CopyState, Intent, IntentState
 from cmam.domain.events import ExecutionSeen, Reconciled, Wait
@@ -48,7 +49,7 @@ def match_intent(view: AccountView, event: ExecutionSeen, is_new_deal: bool, at_
         filled = Volume(max(filled, event.order.executed_volume))
     order = intent.order or (event.order.order if event.order is not None and not event.is_server_event else None)
     seen = replace(intent, state=IntentState.ACCEPTED, moved_us=at_us, filled=filled, order=order)
-    return replace(view, intents={**view.intents, intent.intent: seen})
+    return replace(view, intents=with_intent(view.intents, seen))
 
 
 # --- copies -------------------------------------------------------------------------------------------------------
@@ -304,7 +305,7 @@ def _adopt_add(view: AccountView, copy: Copy, intent: Intent, order: Order | Non
         return view
     signed = untold if intent.command.side is copy.side else -untold
     view = put(view, replace(copy, volume=Volume(max(0, copy.volume + signed))))
-    return replace(view, intents={**view.intents, intent.intent: replace(intent, filled=order.executed_volume)})
+    return replace(view, intents=with_intent(view.intents, replace(intent, filled=order.executed_volume)))
 
 
 def _is_of(copy: Copy, label: str) -> bool:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 
-from cmam.domain.commands import CommandKind
+from cmam.domain.asked import adding, placing
 from cmam.domain.conversion import Rates, chain_symbols
 from cmam.domain.ids import SymbolId
 from cmam.domain.quantities import PRICE_SCALE, VOLUME_SCALE, Quote, Side
@@ -161,13 +161,13 @@ def base_rate(rates: Rates, spec: SymbolSpec, currency: str = "") -> Fraction | 
 
 
 def in_flight(view: AccountView) -> Iterator[tuple[SymbolId, int]]:
-    """The volumes that may still be added: requests without an outcome, and resting copies."""
-    for intent in view.intents.values():
-        if intent.command.kind in (CommandKind.OPEN, CommandKind.ADD, CommandKind.PLACE):
-            copy = view.copies.get(intent.key)
-            rests = intent.command.kind is CommandKind.PLACE and copy is not None and copy.order is not None
-            if not rests:
-                yield intent.command.symbol, max(0, intent.command.volume - intent.filled)
+    """The volumes that may still be added: by requests without an outcome, together for each symbol, and by resting
+    copies."""
+    yield from adding(view.intents)
+    for intent in placing(view.intents):
+        copy = view.copies.get(intent.key)
+        if copy is None or copy.order is None:
+            yield intent.command.symbol, max(0, intent.command.volume - intent.filled)
     for copy in restless(view.copies):
         order = view.orders.get(copy.order) if copy.order is not None else None
         if order is not None:

@@ -46,7 +46,7 @@ def quotes_needed(view: AccountView, change: Change, settings: LinkSettings) -> 
         if spec is not None:
             found.update(dict.fromkeys(_valuation(view, spec)))
     found.update(dict.fromkeys(equity_symbols(view)))
-    for symbol, _ in in_flight(view):
+    for symbol in dict.fromkeys([symbol for symbol, _ in in_flight(view)]):
         spec = view.specs.get(symbol)
         if spec is not None:
             found.update(dict.fromkeys(_valuation(view, spec)))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from fractions import Fraction
 from typing import Any
 
+from cmam.domain.asked import with_intent, without_intent
 from cmam.domain.booking import PROTECTION_US
 from cmam.domain.changes import Change, ChangeKind
 from cmam.domain.commands import Command, CommandKind
@@ -290,7 +291,7 @@ def take_intent(view: AccountView, event: IntentRecorded, at_us: int) -> Account
         not_after_us=event.not_after_us,
         after_ms=held.updated_ms if held is not None else 0,
     )
-    view = replace(view, intents={**view.intents, event.intent: intent})
+    view = replace(view, intents=with_intent(view.intents, intent))
     copy = view.copies.get(intent.key)
     if copy is None:
         return view
@@ -353,7 +354,7 @@ def move_intent(
     intent = view.intents.get(name)
     if intent is None or (only is not None and intent.state is not only):
         return view
-    return replace(view, intents={**view.intents, name: replace(intent, state=state, moved_us=moved_us)})
+    return replace(view, intents=with_intent(view.intents, replace(intent, state=state, moved_us=moved_us)))
 
 
 def doubt_intent(view: AccountView, event: IntentOverdue, at_us: int) -> AccountView:
@@ -362,7 +363,7 @@ def doubt_intent(view: AccountView, event: IntentOverdue, at_us: int) -> Account
     if intent is None:
         return view
     unknown = replace(intent, state=IntentState.UNKNOWN, moved_us=at_us, why=event.why, ask_us=event.ask_us)
-    return replace(view, intents={**view.intents, event.intent: unknown})
+    return replace(view, intents=with_intent(view.intents, unknown))
 
 
 def settle(view: AccountView, event: IntentSettled, at_us: int) -> AccountView:
@@ -370,7 +371,7 @@ def settle(view: AccountView, event: IntentSettled, at_us: int) -> AccountView:
     intent = view.intents.get(event.intent)
     if intent is None:
         return view
-    view = replace(view, intents=without(view.intents, event.intent))
+    view = replace(view, intents=without_intent(view.intents, event.intent))
     copy = view.copies.get(intent.key)
     is_given_up = copy is not None and copy.share and intent.command.side is not copy.side
     is_open = intent.command.kind in (CommandKind.OPEN, CommandKind.ADD)

@@ -155,8 +155,7 @@ def _give_up(view: AccountView, copy: Copy, position: Position, volume: Volume) 
     cap = copy.goal.net_cap
     if cap and position.volume + volume > cap:
         return _close(copy, position, position.volume, whole=True)
-    is_asked = any(intent.key == copy.key for intent in view.intents.values())
-    return _against(copy, volume) if volume > 0 and not is_asked else None
+    return _against(copy, volume) if volume > 0 and not view.intents_of(copy.key) else None
 
 
 def _out_of_flat(view: AccountView, copy: Copy) -> Iterator[Command]:

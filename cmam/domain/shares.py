@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from fractions import Fraction
 
+from cmam.domain.asked import gone
 from cmam.domain.commands import CommandKind
 from cmam.domain.copies import Copy, CopyKey, IntentState
 from cmam.domain.ids import IntentId, PositionId, SymbolId
@@ -53,7 +54,7 @@ def is_untold(view: AccountView, symbol: SymbolId, besides: IntentId | None = No
     """
     is_asked = any(
         intent.command.symbol == symbol and intent.command.kind in MOVING and intent.intent != besides
-        for intent in view.intents.values()
+        for intent in gone(view.intents)
         if intent.state in UNTOLD
     )
     return is_asked or any(share.doubt for share in shares_of(view, symbol))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
+from cmam.domain.asked import gone
 from cmam.domain.booking import PROTECTION_US
 from cmam.domain.choices import PendingOutside
 from cmam.domain.commands import CommandKind
@@ -32,7 +33,7 @@ TROUBLE = "refused "
 def due(view: AccountView, now_us: int) -> tuple[Event, ...]:
     """The facts that the passing of time has made, to be recorded and stepped through one by one."""
     facts: list[Event] = []
-    for intent in view.intents.values():
+    for intent in gone(view.intents):
         is_waiting = intent.state in (IntentState.SENT, IntentState.ACCEPTED)
         if is_waiting and now_us - intent.moved_us >= ANSWER_US:
             facts.append(IntentOverdue(intent=intent.intent, why="no answer"))
@@ -53,7 +54,7 @@ def next_due(view: AccountView) -> int | None:
     """When `due` will next have something to say, in us, or None."""
     moments = [
         intent.moved_us + ANSWER_US
-        for intent in view.intents.values()
+        for intent in gone(view.intents)
         if intent.state in (IntentState.SENT, IntentState.ACCEPTED)
     ]
     for copy in restless(view.copies):
@@ -142,7 +143,7 @@ def _alerts(view: AccountView, now_us: int) -> Iterator[Event]:
 
 def lookup_due(view: AccountView, settle_us: int = SETTLE_US) -> int | None:
     """When the broker should be asked what became of unknown outcomes, in us, or None where there are none."""
-    moments = [intent.moved_us + settle_us for intent in view.intents.values() if intent.state is IntentState.UNKNOWN]
+    moments = [intent.moved_us + settle_us for intent in gone(view.intents) if intent.state is IntentState.UNKNOWN]
     if any(copy.doubt for copy in restless(view.copies)):
         moments.append(view.at_us)
     return min(moments, default=None)

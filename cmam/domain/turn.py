@@ -49,6 +49,7 @@ from cmam.domain.needs import close_command, needed, place_command
 from cmam.domain.quantities import Volume
 from cmam.domain.reasons import Reason, Verdict
 from cmam.domain.replacing import replace
+from cmam.domain.restless import ending
 from cmam.domain.rules import PARTS_REST, STOP_OUTS_LATCH, WAITS_END
 from cmam.domain.settling import ATTEMPTS_MAX, SETTLE_US, settlements
 from cmam.domain.shares import cancelling, is_untold, net_of_ledger
@@ -93,11 +94,9 @@ def withdrawn(view: AccountView) -> tuple[IntentId, ...]:
     """The opens whose copy shall not be any more: to be taken back where they have not left yet."""
     return tuple(
         intent.intent
-        for intent in view.intents.values()
-        if intent.command.kind.adds_risk
-        and (copy := view.copies.get(intent.key)) is not None
-        and not copy.is_wanted
-        and not (copy.share and intent.command.side is not copy.side)
+        for copy in ending(view.copies)
+        for intent in view.intents_of(copy.key)
+        if intent.command.kind.adds_risk and not (copy.share and intent.command.side is not copy.side)
     )
 
 

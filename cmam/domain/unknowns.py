@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
+from cmam.domain.asked import gone
 from cmam.domain.commands import CommandKind
 from cmam.domain.copies import Intent, IntentState
 from cmam.domain.events import Health
@@ -45,7 +46,7 @@ class Unknown:
 
 def unknowns(view: AccountView) -> Iterator[Unknown]:
     """The requests of an account whose outcome is not known, oldest first."""
-    for intent in sorted(view.intents.values(), key=lambda intent: (intent.moved_us, intent.intent)):
+    for intent in sorted(gone(view.intents), key=lambda intent: (intent.moved_us, intent.intent)):
         if intent.state is IntentState.UNKNOWN:
             is_there = view.health is Health.RECONCILED
             yield Unknown(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from cmam.domain.asked import of_copy
 from cmam.domain.changes import Change
 from cmam.domain.choices import Scope
 from cmam.domain.copies import Copy, CopyKey, Cursor, Intent
@@ -157,7 +158,7 @@ class AccountView:
 
     def intents_of(self, key: CopyKey) -> tuple[Intent, ...]:
         """The unsettled requests of one copy."""
-        return tuple(intent for intent in self.intents.values() if intent.key == key)
+        return of_copy(self.intents, key)
 
 
 class ViewInTheMaking(AccountView, InTheMaking):

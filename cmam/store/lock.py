@@ -7,6 +7,7 @@ deleted: two processes would then hold locks on two files of one name. Who holds
 
 from __future__ import annotations
 
+import errno
 import os
 from contextlib import suppress
 from pathlib import Path
@@ -19,6 +20,8 @@ from filelock import FileLock, Timeout
 from cmam.store.errors import StoreHeld, StoreUnavailable
 
 LOCK_NAME = "lock"
+FULL = (errno.ENOSPC, errno.EDQUOT)
+"""What a full disk says, or a quota."""
 PATIENCE_S = 0.5
 """How long to try: a `status` that only looks holds the lock for a moment."""
 
@@ -40,8 +43,13 @@ class StoreLock:
         self._holder_path = home / f"{name}.json"
         self._lock = FileLock(self._path, mode=0o600, thread_local=False)
 
-    def acquire(self, *, since: str, command: str, patience_s: float = PATIENCE_S) -> Self:
-        """Take the lock, or raise StoreHeld with the name of the holder; StoreUnavailable where no lock can be made."""
+    def acquire(
+        self, *, since: str, command: str, patience_s: float = PATIENCE_S, may_be_nameless: bool = False
+    ) -> Self:
+        """Take the lock, or raise StoreHeld with the name of the holder; StoreUnavailable where no lock can be made.
+
+        On a full disk nobody holds it who could not write down who he is, but for one who `may_be_nameless`.
+        """
         try:
             self._home.mkdir(parents=True, exist_ok=True, mode=0o700)
             self._lock.acquire(timeout=patience_s, poll_interval=0.02)
@@ -52,7 +60,7 @@ class StoreLock:
                 f"The folder {self._home} cannot be locked: {error.strerror or error}. Choose one that you may write "
                 "with --home."
             ) from error
-        self._write_holder(Holder(os.getpid(), since, command))
+        self._write_holder(Holder(os.getpid(), since, command), may_be_nameless)
         return self
 
     def release(self) -> None:
@@ -89,7 +97,7 @@ class StoreLock:
             return StoreHeld(None, "", "", str(self._home))
         return StoreHeld(found.pid, found.since, found.command, str(self._home))
 
-    def _write_holder(self, holder: Holder) -> None:
+    def _write_holder(self, holder: Holder, may_lack: bool) -> None:
         fresh = self._holder_path.with_name(f"{self._holder_path.name}.{holder.pid}")
         try:
             fresh.write_bytes(msgspec.json.encode(holder))
@@ -97,6 +105,10 @@ class StoreLock:
         except OSError as error:
             with suppress(OSError):
                 fresh.unlink(missing_ok=True)
+            if may_lack and error.errno in FULL:
+                with suppress(OSError):
+                    self._holder_path.unlink(missing_ok=True)  # it names one that has gone
+                return
             self._lock.release(force=True)
             raise StoreUnavailable(f"{self._holder_path} cannot be written: {error.strerror or error}.") from error
 

@@ -22,9 +22,7 @@ MUTATIONS = (
         "requests are handed on before the commit",
         "cmam/actors/recorder.py",
         "            try:\n                self._log.append([pending",
-        "            try:\n"
-        "                self._hand_on(list(self._waiting))\n"
-        "                self._log.append([pending",
+        "            try:\n                self._hand_on(part)\n                self._log.append([pending",
         (RECORDER,),
     ),
     Mutation(
@@ -32,7 +30,7 @@ MUTATIONS = (
         "cmam/actors/recorder.py",
         "                self._store_down(str(error))\n                return",
         "                self._store_down(str(error))\n"
-        "                self._hand_on(self._waiting)\n"
+        "                self._hand_on(self._waiting.part())\n"
         "                return",
         (RECORDER,),
     ),
@@ -40,7 +38,9 @@ MUTATIONS = (
         "what the store did not take is forgotten",
         "cmam/actors/recorder.py",
         "                self._store_down(str(error))\n                return",
-        "                self._store_down(str(error))\n                self._waiting = []\n                return",
+        "                self._store_down(str(error))\n"
+        "                self._waiting = Backlog()\n"
+        "                return",
         (RECORDER,),
     ),
     Mutation(
@@ -48,6 +48,13 @@ MUTATIONS = (
         "cmam/actors/recorder.py",
         "        self._timer.after(self._retry_us, m.RECORDER, m.Flush())",
         "        pass",
+        (RECORDER,),
+    ),
+    Mutation(
+        "an open that was given back as too late leaves with its record",
+        "cmam/actors/backlog.py",
+        "return (tuple(told for told in then if told[1] not in late), late) if late else (then, late)",
+        "return then, late",
         (RECORDER,),
     ),
     Mutation(
@@ -158,8 +165,8 @@ MUTATIONS = (
     Mutation(
         "an actor that starts again misses what waits for the store",
         "cmam/actors/recorder.py",
-        "            if append.stream == message.stream:\n",
-        "            if not append.stream:\n",
+        "            records.extend((fact.event, append.at_us) for fact in fresh)\n",
+        "            pass\n",
         (RECORDER,),
     ),
     Mutation(

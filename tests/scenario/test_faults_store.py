@@ -71,6 +71,29 @@ def test_an_open_whose_record_comes_too_late_is_not_sent(seed: int) -> None:
 
 
 @pytest.mark.parametrize("seed", range(3))
+def test_opens_that_are_too_late_are_given_up_while_the_store_takes_nothing(seed: int) -> None:
+    """They reserve no margin and no memory until the store is back; all of them are on record then."""
+    whole = _ready(seed)
+    whole.log.is_down = True
+    for _ in range(5):
+        whole.person.buy(LOT)
+        whole.run(1)
+    view = whole.view(SAME_BROKER)
+    assert view is not None
+    assert len(view.intents) == 5
+    whole.run(33)
+    view = whole.view(SAME_BROKER)
+    assert view is not None
+    assert (len(view.intents), len(view.copies)) == (0, 0)
+    whole.log.is_down = False
+    whole.run(5)
+    assert _asked(whole, catalogue.NEW_ORDER) == 0
+    assert len(whole.events(SAME_BROKER, ChangeDecided)) == 5
+    assert len(whole.events(SAME_BROKER, IntentRecorded)) == 5
+    _assert_sound(whole)
+
+
+@pytest.mark.parametrize("seed", range(3))
 def test_a_whole_close_leaves_a_second_later_without_its_record(seed: int) -> None:
     """Nothing blocks a close, not even the store: it goes out after one second, once, and its record follows."""
     whole = _ready(seed)

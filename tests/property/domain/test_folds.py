@@ -163,7 +163,7 @@ def test_every_change_meets_a_verdict(history: list[Event], change: Change, inpu
 def test_a_copy_at_rest_has_nothing_to_say(history: list[Event]) -> None:
     """What falls due, waits or is in doubt is the same by the restless copies alone as by looking at every copy."""
     view = folded(a_view(), history)
-    everywhere = replace(view, copies=Everything(view.copies))
+    everywhere = replace(view, copies=Everything(view.copies), intents=dict(view.intents))
     now_us = T0_US + 60_000_000
     links = {LINK: some_settings()}
 
@@ -175,6 +175,7 @@ def test_a_copy_at_rest_has_nothing_to_say(history: list[Event]) -> None:
     assert lookup_due(view) == lookup_due(everywhere)
     assert next_wake(view, now_us) == next_wake(everywhere, now_us)
     assert wakes(view, links, inputs_of, now_us) == wakes(everywhere, links, inputs_of, now_us)
+    assert set(withdrawn(view)) == set(withdrawn(everywhere))
 
 
 class Everything(Copies):
@@ -183,3 +184,7 @@ class Everything(Copies):
     @property
     def restless(self) -> Copies:  # type: ignore[override]
         return self
+
+    @property
+    def ending(self) -> Copies:  # type: ignore[override]
+        return Copies({key: copy for key, copy in self.items() if not copy.is_wanted})

@@ -8,9 +8,14 @@ from dataclasses import replace
 import pytest
 
 from cmam.actors import messages as m
-from cmam.actors.recorder import BATCH_MAX, RecorderActor
+from cmam.actors.backlog import BATCH_MAX
+from cmam.actors.recorder import RecorderActor
 from cmam.clock import ManualClock
+from cmam.domain.commands import Command, CommandKind
 from cmam.domain.events import AlertRaised
+from cmam.domain.ids import AccountId, IntentId, SymbolId
+from cmam.domain.quantities import Side, Volume
+from cmam.openapi.budget import Lane
 from cmam.store.log import Pending
 from tests.stepped import Stepper
 from tests.whole import FaultyLog
@@ -25,7 +30,8 @@ class Bench:
         self.stepper = Stepper(0)
         self.log = FaultyLog.in_memory()
         self.told: list[tuple[str, object]] = []
-        ref = self.stepper.start(RecorderActor, self.log, ManualClock(), self.stepper, self)
+        self.clock = ManualClock()
+        ref = self.stepper.start(RecorderActor, self.log, self.clock, self.stepper, self)
         self._recorder = ref
 
     def tell(self, name: str, message: object) -> bool:
@@ -109,6 +115,32 @@ def test_a_store_that_is_down_is_told_once_and_loses_nothing(bench: Bench) -> No
     bench.take(m.Flush())
     assert bench.of(int) == [1, 2]
     assert len(bench.of(m.StoreUp)) == 1
+
+
+def test_readers_of_a_store_that_is_down_have_it_tried_no_more_often(bench: Bench) -> None:
+    """An account that dies again and again while the store is down must not leave a row of retries each time."""
+    bench.log.is_down = True
+    bench.take(_append(1), *(m.Read(STREAM, "supervisor") for _ in range(5)))
+    assert sum(isinstance(entry[3], m.Flush) for entry in bench.stepper._heap) == 1
+
+
+def test_an_open_that_is_too_late_goes_back_while_the_store_is_still_down(bench: Bench) -> None:
+    """Its account need not carry it until the store is back; with its record it does not leave then either."""
+    command = Command(kind=CommandKind.OPEN, symbol=SymbolId(1), side=Side.BUY, volume=Volume(100))
+    submit = m.Submit(AccountId(1), command, IntentId("a"), Lane.OPEN, not_after_us=bench.clock.now() + 1)
+    bench.log.is_down = True
+    bench.take(replace(_append(1), then=(("limiter", submit),)), _append(2))
+    assert bench.of(m.Dropped) == []
+    bench.clock.advance(2)
+    bench.take(m.Flush(), m.Flush())
+    assert [told for told in bench.told if isinstance(told[1], m.Dropped)] == [
+        (STREAM, m.Dropped(IntentId("a"), "expired"))
+    ]
+    bench.log.is_down = False
+    bench.take(m.Flush())
+    assert bench.log.head(STREAM).version == 2
+    assert bench.of(m.Committed) == []
+    assert bench.of(int) == [2]
 
 
 def test_what_waits_for_long_is_tried_and_written_in_parts(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:

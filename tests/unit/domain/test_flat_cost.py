@@ -12,9 +12,9 @@ from cmam.domain.changes import ChangeKind
 from cmam.domain.ids import PositionId, SourceKey
 from cmam.domain.inputs import gather
 from cmam.domain.quantities import Volume
-from cmam.domain.turn import decide_change, due, lookup_due, next_due, next_wake
+from cmam.domain.turn import decide_change, due, lookup_due, next_due, next_wake, withdrawn
 from cmam.domain.view import AccountView
-from tests.factories import LOT, Pair
+from tests.factories import LOT, Pair, price
 
 FEW, MANY = 3, 300
 
@@ -81,6 +81,41 @@ def test_a_close_costs_the_same_with_a_hundred_times_the_copies(few: Pair, many:
         return lambda: pair.tell(pair.change(ChangeKind.CLOSED, volume=Volume(LOT), **what))
 
     assert calls(close(few)) == calls(close(many))
+
+
+def waiting(count: int) -> Pair:
+    """A follower whose store takes nothing: three copies that it holds, and so many opens that wait to be recorded."""
+    off = {"margin_reserve": "off", "sanity.max_leverage": "off"}
+    pair = Pair({"volume.mode": "equity_ratio", "volume.basis": "units", **off})
+    for number in range(3 + count):
+        pair.opens(LOT, source=SourceKey(f"p{number}"), position=PositionId(10_000 + number), stop=price("1.08"))
+        if number < 3:
+            pair.answer()
+    assert len(pair.view.intents) == count
+    return pair
+
+
+def test_a_turn_costs_the_same_with_a_hundred_times_the_opens_that_wait_for_a_dead_store() -> None:
+    """Neither an open, nor a close, nor what is asked about time looks at each request that waits for its record."""
+
+    def turn(count: int, kind: ChangeKind, source: str) -> int:
+        pair = waiting(count)
+        volumes = {"volume": Volume(LOT), "before": Volume(LOT), "after": Volume(0)}
+        what = {} if kind is ChangeKind.OPENED else volumes
+        change = pair.change(kind, source=SourceKey(source), position=PositionId(10_001), **what)
+
+        def decided() -> None:
+            known = gather(pair.view, change, pair.link, pair.quote, leader=pair.view)
+            turn = decide_change(pair.view, pair.link, change, (10**6, 0), known, pair.now_us)
+            assert turn.derived
+            times(turn.view, pair.now_us)
+            withdrawn(turn.view)
+
+        decided()
+        return calls(decided)
+
+    for kind, source in ((ChangeKind.OPENED, "p9999"), (ChangeKind.CLOSED, "p1"), (ChangeKind.CLOSED, "p4")):
+        assert turn(FEW, kind, source) == turn(MANY, kind, source)
 
 
 def test_an_open_asks_little_of_each_position_that_is_held(few: Pair, many: Pair) -> None:

@@ -110,3 +110,26 @@ def test_a_folder_that_cannot_be_locked_is_said_so(tmp_path: Path) -> None:
     (tmp_path / "home").write_text("in the way")
     with pytest.raises(StoreUnavailable, match="cannot be locked"):
         _take(tmp_path / "home")
+
+
+@pytest.mark.parametrize(("code", "is_held"), [(errno.ENOSPC, True), (errno.EACCES, False)])
+def test_a_full_disk_takes_no_name_and_the_lock_holds(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code: int, is_held: bool
+) -> None:
+    """Of one who has closes to send: the name of a holder that has gone does not stay. What else fails is refused."""
+
+    def write_bytes(_path: Path, _content: bytes) -> int:
+        raise OSError(code, os.strerror(code))
+
+    (tmp_path / "lock.json").write_text('{"pid": 1, "since": "", "command": "old"}')
+    monkeypatch.setattr(Path, "write_bytes", write_bytes)
+    lock = StoreLock(tmp_path)
+    if not is_held:
+        with pytest.raises(StoreUnavailable, match="cannot be written"):
+            lock.acquire(since="", command="cmam start", may_be_nameless=True)
+        assert lock.holder() is None
+        return
+    with lock.acquire(since="", command="cmam start", may_be_nameless=True):
+        assert not (tmp_path / "lock.json").exists()
+        with pytest.raises(StoreHeld):
+            StoreLock(tmp_path).acquire(since="", command="cmam start", patience_s=0)

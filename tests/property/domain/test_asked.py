@@ -1,0 +1,67 @@
+"""What is kept beside the open requests is what looking at each of them would tell."""
+
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from cmam.domain.asked import Intents, adding, gone, of_copy, placing, with_intent, without_intent
+from cmam.domain.commands import Command, CommandKind
+from cmam.domain.copies import Intent, IntentState
+from cmam.domain.ids import IntentId, LinkId, SourceKey, SymbolId
+from cmam.domain.quantities import Side, Volume
+
+NAMES = [IntentId(f"i{number}") for number in range(6)]
+
+COMMANDS = [
+    Command(kind=kind, symbol=SymbolId(symbol), side=Side.BUY, volume=Volume(100))
+    for kind in CommandKind
+    for symbol in (1, 2)
+]
+
+
+@st.composite
+def intents(draw: st.DrawFn) -> Intent:
+    """A request of few names, copies and symbols, so that they meet: a fold takes whatever history holds."""
+    return Intent(
+        intent=draw(st.sampled_from(NAMES)),
+        link=LinkId("000001"),
+        source=draw(st.sampled_from([SourceKey("p0"), SourceKey("p1")])),
+        seq=1,
+        command=draw(st.sampled_from(COMMANDS)),
+        volume_before=Volume(0),
+        attempt=1,
+        recorded_us=1,
+        state=draw(st.sampled_from(IntentState)),
+        filled=Volume(draw(st.sampled_from([0, 40, 100, 140]))),
+    )
+
+
+@given(steps=st.lists(intents() | st.sampled_from(NAMES), max_size=25))
+def test_what_is_kept_is_what_all_would_tell(steps: list[Intent | IntentId]) -> None:
+    """Recorded, moved, filled, settled, in any order: each answer is the one that a plain mapping gives."""
+    kept, plain = Intents(), dict[IntentId, Intent]()
+    for step in steps:
+        before, was = kept, dict(kept)
+        if isinstance(step, Intent):
+            kept = with_intent(kept, step)
+            plain[step.intent] = step
+        else:
+            kept = without_intent(kept, step)
+            plain.pop(step, None)
+        assert before == was  # whoever has the requests of before still has them
+        assert list(kept.items()) == list(plain.items())
+        for key in {intent.key for intent in plain.values()} | {(LinkId("000001"), SourceKey("p0"))}:
+            assert set(map(id, of_copy(kept, key))) == set(map(id, of_copy(plain, key)))
+        assert set(kept.of_copies) == {intent.key for intent in plain.values()}
+        assert {i.intent for i in gone(kept)} == {i.intent for i in plain.values() if i.state != IntentState.RECORDED}
+        assert all(plain[intent.intent] is intent for intent in gone(kept))
+        assert [i for i in plain.values() if i.command.kind is CommandKind.PLACE] == sorted(
+            placing(kept), key=lambda intent: list(plain).index(intent.intent)
+        )
+        lacking: dict[SymbolId, int] = {}
+        for intent in plain.values():
+            if intent.command.kind in (CommandKind.OPEN, CommandKind.ADD):
+                symbol = intent.command.symbol
+                lacking[symbol] = lacking.get(symbol, 0) + max(0, intent.command.volume - intent.filled)
+        assert dict(adding(kept)) == lacking
