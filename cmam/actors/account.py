@@ -21,6 +21,7 @@ from cmam.actors.questions import Questions
 from cmam.actors.runtime import Watched
 from cmam.actors.unrecorded import SHARE
 from cmam.actors.watches import Watches
+from cmam.domain import absences
 from cmam.domain.account import AccountView, IntentState
 from cmam.domain.events import CopyAdopted, GuardRearmed, Health, HealthChanged, IntentOverdue, RulesBegan
 from cmam.domain.guards import needs_watch
@@ -217,6 +218,8 @@ class AccountActor(Watched):
                 self._questions.asks_past = self._following.is_settling = False
                 self._following.ask_leaders()
         self._desk.alert(m.Alert("unreadable"))  # whatever it said is seen now
+        if kind is Kind.LOOKUP or not self._view.doubted:
+            self._desk.alert(m.Alert("left_out", absences.in_words(self._view)))
         self._questions.heal()
         self._following.flush()
         if kind is not Kind.LOOKUP:

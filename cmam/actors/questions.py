@@ -178,14 +178,17 @@ class Questions:
         desk.remind(REFRESH_US, "refresh")
 
     def lookup_due(self) -> int | None:
-        """When to ask what became of unknown outcomes; never while nobody could answer, nor again at once."""
+        """When to ask what became of unknown outcomes, and of positions that a snapshot left out: of these at once, and
+        once more after the settling time; never while nobody could answer, nor again at once."""
         if not self.is_idle or not self._desk.is_reconciled:
             return None
-        moment = lookup_due(self._desk.view, self._desk.ports.settle_us)
-        return None if moment is None else max(moment, self._looked_up_us + LOOKUP_US)
+        view, settle_us = self._desk.view, self._desk.ports.settle_us
+        doubts = [since if self._looked_up_us < since else since + settle_us for since in view.doubted.values()]
+        moments = [moment for moment in (lookup_due(view, settle_us), *doubts) if moment is not None]
+        return max(min(moments), self._looked_up_us + LOOKUP_US) if moments else None
 
     def look_up_if_due(self, now: int) -> None:
-        """Ask what became of unknown outcomes, if it is time."""
+        """Ask what became of what is unknown or doubted, if it is time."""
         moment = self.lookup_due()
         if moment is not None and now >= moment:
             self._looked_up_us = now

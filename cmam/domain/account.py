@@ -128,6 +128,8 @@ def advance(view: ViewInTheMaking, event: Event, at_us: int) -> ViewInTheMaking:
 def _executed(view: AccountView, event: ExecutionSeen, at_us: int) -> AccountView:
     deal, order = event.deal, event.order
     is_new_deal = event.deal is not None and event.deal.is_execution and event.deal.deal not in view.deals
+    if event.position is not None and event.position.position in view.doubted:
+        view = replace(view, doubted=without(view.doubted, event.position.position))
     if event.position is not None and deal is not None and is_new_deal and view.rules >= DEALS_COUNT:
         view = take_dealt(view, event.position, deal, at_us, is_ours=intent_of(view, event) is not None)
     elif event.position is not None:
@@ -160,12 +162,16 @@ def _first_volumes(view: AccountView, deals: tuple[Deal, ...]) -> dict[PositionI
 
 
 def _reconciled(view: AccountView, event: Reconciled, at_us: int) -> AccountView:
-    """Take the broker's word for all positions and orders; what it does not name is gone."""
-    named = {position.position for position in event.positions if position.volume > 0}
+    """Take the broker's word for all positions and orders; what it does not name is gone, unless that is doubted."""
+    named = {position.position for position in event.positions if position.volume > 0} | set(event.doubted)
     for position in event.positions:
         view = take_position(view, position, is_newest=event.quiet)
     for gone in [key for key in view.positions if key not in named]:
         view = drop_position(view, gone, view.positions[gone].updated_ms)
+    if view.doubted or event.doubted:
+        view = replace(
+            view, doubted={one: view.doubted.get(one, at_us) for one in event.doubted if one in view.positions}
+        )
     for deal in sorted(event.deals, key=lambda deal: (deal.executed_ms, deal.deal)):
         if deal.deal not in view.deals:
             view = replace(view, deals=(*view.deals[-63:], deal.deal))

@@ -73,7 +73,8 @@ class AccountView:
     `results` are floating results by the broker's own reckoning, asked where quotes are missing, with their moment.
     `unexplained` are balance versions of which no deal and no movement of money is known, `in_sight_us` the last moment
     at which the account was known to be what its broker shows, before it went out of sight. `untold` is by how much a
-    position, bought as positive, has moved more than its deals have told.
+    position, bought as positive, has moved more than its deals have told. `doubted` are positions that snapshots leave
+    out and that count as open still, with the moment (us) since when.
     """
 
     account: AccountId
@@ -124,6 +125,7 @@ class AccountView:
     first_volumes: Mapping[PositionId, Volume] = field(default_factory=dict)
     untold: Mapping[PositionId, int] = field(default_factory=dict)
     findings: tuple[Finding, ...] = ()
+    doubted: Mapping[PositionId, int] = field(default_factory=dict)
 
     @property
     def money_digits(self) -> int:
