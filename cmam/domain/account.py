@@ -80,6 +80,7 @@ from cmam.domain.latches import (
 from cmam.domain.listed import take_symbols
 from cmam.domain.naming import read_label
 from cmam.domain.quantities import Volume
+from cmam.domain.refused import without_gone
 from cmam.domain.replacing import replace, without
 from cmam.domain.rules import DEALS_COUNT, ORDER_ORIGINS
 from cmam.domain.setting_back import STEP_US, set_back
@@ -149,7 +150,8 @@ def _executed(view: AccountView, event: ExecutionSeen, at_us: int) -> AccountVie
     if event.balance is not None:
         view = take_cash(view, event.balance)
     view = match_intent(view, event, is_new_deal, at_us)
-    return match_copy(view, event, is_new_deal, at_us)
+    view = match_copy(view, event, is_new_deal, at_us)
+    return without_gone(view) if view.surplus else view
 
 
 def _first_volumes(view: AccountView, deals: tuple[Deal, ...]) -> dict[PositionId, Volume]:
@@ -188,7 +190,8 @@ def _reconciled(view: AccountView, event: Reconciled, at_us: int) -> AccountView
         view = replace(view, past_orders=tuple(o for o in event.past_orders if read_label(o.client_order_id)))
     view = replace(view, orders={order.order: order for order in event.orders if order.is_resting})
     view = replace(adopt_unknown(view, event, at_us), has_reconciled=True, reconciled_us=at_us, untold={})
-    return refresh_copies(view, event.deals)
+    view = refresh_copies(view, event.deals)
+    return without_gone(view) if view.surplus else view
 
 
 def _with_origins(view: AccountView) -> AccountView:
