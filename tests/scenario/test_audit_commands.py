@@ -42,6 +42,16 @@ def test_lists_come_as_tables_as_json_and_as_csv(person: Person) -> None:
     assert "Nothing fits" in person.types("audit", "copies", "--text", "unheard-of").err
 
 
+@pytest.mark.parametrize("what", ["copies", "decisions", "orders", "notes", "timings"])
+def test_people_read_the_names_of_accounts_and_programs_their_numbers(person: Person, what: str) -> None:
+    """A person knows an account by its alias, as `status` shows it; what programs read stays as it is."""
+    assert person.types("account", "alias", "42000003", "Piggy").code == 0
+    assert "Piggy" in person.types("audit", what).out
+    told = person.types("audit", what, "--json").out
+    assert "Piggy" not in told
+    assert "42000003" in told
+
+
 def test_notes_tell_money_and_moments_as_people_write_them(person: Person) -> None:
     """The beginning of a guard's day has its balance in whole units and its end as a time; --json has the fact."""
     days = [line for line in person.types("audit", "notes", "--json").lines if line["what"] == "guard_day_began"]
