@@ -267,3 +267,13 @@ def test_the_views_of_a_moment_are_made_for_sql(person: Person, tmp_path: Path) 
     (made,) = person.types("replay", "--to", str(tmp_path / "noon.db"), "--until", "300", "--json").lines
     assert made["position"] == 300
     assert "noon" in json.loads(Path(made["metadata"]).read_text())["databases"]
+
+
+def test_what_a_broker_told_after_the_consent_is_shown_too(person: Person) -> None:
+    """An account that could not be read as it was added has its currency and type from the record."""
+    lines = {line["ctid"]: line for line in person.types("account", "list", "--json").lines}
+    assert {line["currency"] for line in lines.values()} == {"USD", "EUR"}
+    assert all(line["type"] in ("hedged", "netted") for line in lines.values())
+    assert "EUR" in person.types("account", "list").out
+    shown = person.types("account", "show", "42000004", "--offline", "--json").lines[0]
+    assert (shown["currency"], shown["type"]) == (lines[42_000_004]["currency"], lines[42_000_004]["type"])
