@@ -17,7 +17,7 @@ from cmam.actors.control import NobodyListens, StillWaits, send_command
 from cmam.actors.spread import Spread
 from cmam.actors.status import StatusBoard
 from cmam.clock import SECOND_US, Clock, SystemClock
-from cmam.config.home import Home
+from cmam.config.home import LIVED_BY, Home
 from cmam.config.identity import StoreName
 from cmam.config.settings import Settings
 from cmam.config.settings_file import load_settings
@@ -235,6 +235,18 @@ def settings_of(home: Home) -> Settings:
 def secrets_of(home: Home, kind: str) -> SecretStore:
     """The secrets of a home, changed by one process at a time."""
     return open_secrets(home, kind, _secrets_guard(home, SystemClock()))
+
+
+def expect_home(home: Home, settings: Settings) -> None:
+    """Refuse a folder in which nothing is set up, before anything is made there: its name may be mistyped."""
+    if home.events.exists() or secrets_of(home, settings.secrets).load().application is not None:
+        return
+    if any((home.root / name).exists() for name in LIVED_BY):
+        raise Refusal("expected API credentials, found none: enter them with `cmam api configure` first.")
+    raise Refusal(
+        f"there is no cmam in {home.root}: name the right folder with --home, or set one up there, first with "
+        "`cmam api configure`."
+    )
 
 
 def _secrets_guard(home: Home, clock: Clock) -> Callable[[], AbstractContextManager[object]]:

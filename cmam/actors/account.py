@@ -21,6 +21,7 @@ from cmam.actors.questions import Questions
 from cmam.actors.runtime import Watched
 from cmam.actors.unrecorded import SHARE
 from cmam.actors.watches import Watches
+from cmam.domain import absences, refused
 from cmam.domain.account import AccountView, IntentState
 from cmam.domain.events import CopyAdopted, GuardRearmed, Health, HealthChanged, IntentOverdue, RulesBegan
 from cmam.domain.guards import needs_watch
@@ -28,6 +29,7 @@ from cmam.domain.ids import IntentId
 from cmam.domain.link import LinkSettings
 from cmam.domain.restless import restless
 from cmam.domain.rules import RULES
+from cmam.domain.strays import is_nobodys
 from cmam.domain.turn import due, next_due, next_wake
 from cmam.openapi import translate
 
@@ -218,7 +220,10 @@ class AccountActor(Watched):
                 self._questions.asks_past = self._following.is_settling = False
                 self._following.ask_leaders()
         self._desk.alert(m.Alert("unreadable"))  # whatever it said is seen now
+        if kind is Kind.LOOKUP or not self._view.doubted:
+            self._desk.alert(m.Alert("left_out", absences.in_words(self._view)))
         self._questions.heal()
+        self._mind_surplus()
         self._following.flush()
         if kind is not Kind.LOOKUP:
             self._following.look_for_strays()
@@ -271,9 +276,17 @@ class AccountActor(Watched):
         self._desk.fact(message.fact, received_us=message.received_us)
         if twin:
             self._following.mind_twin(twin)
+        self._mind_surplus()
+        if is_nobodys(self._view, message.fact):
+            self._following.look_for_strays()
         if len(self._view.copies) < len(before.copies):
             self._following.reopen(before)
         self._watches.guard()
+
+    def _mind_surplus(self) -> None:
+        """Say what is taken back, until it is."""
+        if self._view.surplus or refused.ALERT in self._view.alerts:
+            self._desk.alert(m.Alert(refused.ALERT, refused.in_words(self._view)))
 
     def _trader_reported(self, wire: Any) -> None:
         fact = translate.trader_seen(wire, self._view.assets, is_live=self._desk.ports.is_live)

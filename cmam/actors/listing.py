@@ -206,6 +206,9 @@ class Listing:
         if found is not None:
             self._read = {symbol: found[symbol] for symbol in self._read}  # one object for all who share it
             self._read |= {name.symbol: found[name.symbol] for name in left if name.symbol in found}
+            lacking = [name for name in left if name.symbol not in found]
+            if lacking:  # whoever read that set was told nothing of them
+                return self._ask_specs(lacking)
         elif left and self._looks < LOOKS_MAX and not self._shelf.may_read(family, self._account):
             self._looks += 1
             self.is_to_look = True

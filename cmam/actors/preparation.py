@@ -3,7 +3,8 @@
     FULL      the snapshot, and the trader where somebody reckons with it, beside what the broker offers (`listing.py`),
               then the deals of the gap, and where positions carry a copier's label that nobody here knows, or the log
               was lost, the orders that tell of them
-    LOOKUP    the order history, then a snapshot: settles what is unknown
+    LOOKUP    the order history, deals and orders of positions that the last snapshot left out, then a snapshot: settles
+              what is unknown or doubted
     REFRESH   a snapshot alone, now and then: finds what no event told
 
 The very first snapshot comes last, so that what it shows can be decided at once. Any later one tells what is to be
@@ -21,6 +22,7 @@ from typing import Any
 from cmam.actors.listing import Found, Listing
 from cmam.actors.question import Question
 from cmam.clock import MILLISECOND_US
+from cmam.domain import absences
 from cmam.domain.account import AccountView, IntentState
 from cmam.domain.events import Event, ExecutionSeen, Reconciled, SymbolSpecSeen
 from cmam.domain.ids import OrderId, PositionId, SymbolId
@@ -33,6 +35,10 @@ LOOK_BACK_MS = 60_000
 """How much earlier than the moment in question a history is asked for: clocks differ."""
 WEEK_MS = 604_800_000
 DAY_US = 86_400_000_000
+LIFE = "life "
+"""How the name of a question begins that asks for all deals of a position."""
+DOUBTED_MAX = 100
+"""So many positions that a snapshot left out are asked about, two requests each; of others a second look tells."""
 STRANGE_MAX = 200
 """So many positions with a label that nobody here knows are asked about, one historical request each."""
 PATIENCE = "patience "
@@ -89,6 +95,8 @@ class Preparation:
         self._open: dict[str, Question] = {}
         self._orders: tuple[Order, ...] = ()
         self._deals: tuple[Deal, ...] = ()
+        self._lives: dict[PositionId, tuple[Deal, ...]] = {}
+        self._now_us = now_us
         self._snapshot: Any = None
         self._from_ms = self._start_of_gap(view, now_us) + offset_ms
         self._to_ms = now_us // MILLISECOND_US + LOOK_BACK_MS + offset_ms
@@ -155,9 +163,12 @@ class Preparation:
                 return self._take_past(report, view)
             case "position":
                 self._orders += report[0]
-                return self._go_on(view)
+                return self._go_on(view) if self.kind is Kind.FULL else ((), self._ask_when_told())
+            case "life":
+                self._take_life(PositionId(int(question.removeprefix(LIFE))), *report)
+                return (), self._ask_when_told()
             case "orders":
-                return (), self._take_orders(*report)
+                return (), self._take_orders(report, view)
             case "deals":
                 return self._take_deals(report, view)
             case "snapshot":
@@ -215,7 +226,8 @@ class Preparation:
     def _ask_orders(self) -> tuple[Question, ...]:
         return self._put(Question("orders", requests.ask_orders(self._account, self._from_ms, self._to_ms), _orders))
 
-    def _take_orders(self, page: tuple[Order, ...], has_more: bool) -> tuple[Question, ...]:
+    def _take_orders(self, report: tuple[tuple[Order, ...], bool], view: AccountView) -> tuple[Question, ...]:
+        page, has_more = report
         known = {order.order for order in self._orders}
         fresh = tuple(order for order in page if order.order not in known)
         self._orders += fresh
@@ -223,7 +235,24 @@ class Preparation:
         if has_more and oldest_ms >= self._from_ms:  # the newest come first: what is older than asked for is the end
             self._to_ms = oldest_ms
             return self._ask_orders()
-        return self._put_snapshot()
+        return self._ask_lives(view) or self._put_snapshot()
+
+    def _ask_lives(self, view: AccountView) -> tuple[Question, ...]:
+        """What became of the positions that the last snapshot left out."""
+        asked: list[Question] = []
+        for position in sorted(view.doubted)[:DOUBTED_MAX]:
+            asked.append(Question(f"{LIFE}{position}", requests.ask_deals_of(self._account, position), _deals))
+            asked.append(Question(f"position {position}", requests.ask_orders_of(self._account, position), _orders))
+        return self._put(*asked)
+
+    def _take_life(self, position: PositionId, deals: tuple[Deal, ...], has_more: bool) -> None:
+        """A life of which older pages are missing tells nothing: only as a whole it comes to what is left."""
+        if not has_more:
+            self._lives[position] = tuple(deal for deal in deals if deal.position == position)
+
+    def _ask_when_told(self) -> tuple[Question, ...]:
+        """The snapshot comes last: what it leaves out then is newer than all that was told."""
+        return () if self._open else self._put_snapshot()
 
     def _ask_deals(self) -> tuple[Question, ...]:
         return self._put(
@@ -288,13 +317,14 @@ class Preparation:
 
     def is_optional(self, question: str) -> bool:
         """Whether the account can be ready without this answer: then a refusal is taken for nothing known."""
-        return question.startswith("position ")
+        return question.startswith(("position ", LIFE))
 
     def _reconcile(self, view: AccountView) -> Found:
         self.is_done = True
         positions, orders = self._snapshot
         if self.kind is Kind.REFRESH and not _differs(view, positions, orders):
             return (), ()
+        deals = (*self._deals, *absences.closing_deals(view, self._lives))
         specs = self._listing.specs
         used = _symbols_of(self._snapshot) | {copy.symbol for copy in view.copies.values()}
         fresh = [specs[symbol] for symbol in sorted(used) if symbol in specs]
@@ -303,12 +333,13 @@ class Preparation:
             Reconciled(
                 positions=positions,
                 orders=orders,
-                deals=self._deals,
+                deals=deals,
                 past_orders=_once(self._orders),
                 looked_up=self.kind is Kind.LOOKUP,
                 covers_from_ms=self._from_ms if self.kind is Kind.LOOKUP else 0,
                 settle_us=self._settle_us,
                 quiet=self.is_quiet,
+                doubted=absences.doubted(view, positions, deals, self._lives, self._now_us, self._settle_us),
             )
         )
         return tuple(facts), ()
@@ -365,11 +396,15 @@ def _orders(wire: Any) -> tuple[tuple[Order, ...], bool]:
     return tuple(translate.order(order) for order in wire.order), bool(wire.hasMore)
 
 
+def _deals(wire: Any) -> tuple[tuple[Deal, ...], bool]:
+    return tuple(translate.deal(deal) for deal in wire.deal), bool(wire.hasMore)
+
+
 def _differs(view: AccountView, positions: tuple[Position, ...], orders: tuple[Order, ...]) -> bool:
     """Whether a snapshot says anything that is not believed already; swaps and margins alone are no news."""
     shown = {position.position: position for position in positions if position.volume > 0}
     resting = {order.order: order for order in orders if order.is_resting}
-    if shown.keys() != view.positions.keys() or resting.keys() != view.orders.keys():
+    if view.doubted or shown.keys() != view.positions.keys() or resting.keys() != view.orders.keys():
         return True
     return any(_shown(position) != _shown(view.positions[key]) for key, position in shown.items()) or any(
         order.terms != view.orders[key].terms for key, order in resting.items()

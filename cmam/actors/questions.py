@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterator
+from typing import Any
 
 from cmam.actors import messages as m
 from cmam.actors.account_symbols import HOLD_US, AccountSymbols
@@ -178,14 +179,17 @@ class Questions:
         desk.remind(REFRESH_US, "refresh")
 
     def lookup_due(self) -> int | None:
-        """When to ask what became of unknown outcomes; never while nobody could answer, nor again at once."""
-        if not self.is_idle or not self._desk.is_reconciled:
+        """When to ask what became of unknown outcomes, and of positions that a snapshot left out: of these at once, and
+        once more after the settling time; never while nobody could answer, nor again at once."""
+        if self._preparation is not None or not self._desk.is_reconciled:
             return None
-        moment = lookup_due(self._desk.view, self._desk.ports.settle_us)
-        return None if moment is None else max(moment, self._looked_up_us + LOOKUP_US)
+        view, settle_us = self._desk.view, self._desk.ports.settle_us
+        doubts = [since if self._looked_up_us < since else since + settle_us for since in view.doubted.values()]
+        moments = [moment for moment in (lookup_due(view, settle_us), *doubts) if moment is not None]
+        return max(min(moments), self._looked_up_us + LOOKUP_US) if moments else None
 
     def look_up_if_due(self, now: int) -> None:
-        """Ask what became of unknown outcomes, if it is time."""
+        """Ask what became of what is unknown or doubted, if it is time."""
         moment = self.lookup_due()
         if moment is not None and now >= moment:
             self._looked_up_us = now
@@ -215,7 +219,8 @@ class Questions:
         if message.question == "snapshot" and preparation.kind is not Kind.FULL and self._is_restless():
             desk.remind(QUIET_US, "question snapshot")
             return
-        self._go_on(preparation, preparation.answered(message.question, message.report, desk.view))
+        report = self._without_held(message.report) if message.question == "snapshot" else message.report
+        self._go_on(preparation, preparation.answered(message.question, report, desk.view))
 
     def _listed(self) -> None:
         """More is known of what the broker offers."""
@@ -316,6 +321,19 @@ class Questions:
             return False
         traded = position or order
         return traded is not None and self._symbols.awaits(traded.symbol, HOLD_US)
+
+    def _without_held(self, snapshot: Any) -> Any:
+        """A snapshot without what is held back: that is told in its turn, and not before its symbol is known."""
+        held = [message.fact for message in self._held if isinstance(message.fact, ExecutionSeen)]
+        if not held:
+            return snapshot
+        positions, orders = snapshot
+        opened = {fact.position.position for fact in held if fact.position is not None}
+        placed = {fact.order.order for fact in held if fact.order is not None}
+        return (
+            tuple(position for position in positions if position.position not in opened),
+            tuple(order for order in orders if order.order not in placed),
+        )
 
     def released(self) -> Iterator[m.Reported]:
         """What was held back, as far as its symbols are known by now; each is to be taken before the next."""

@@ -17,6 +17,10 @@ if TYPE_CHECKING:
     from cmam.domain.registry import KnownAccount, Registry
 
 
+TOLD_LATER = {"currency": "currency", "type": "account_type"}
+"""What a broker tells of an account as soon as it can be read, and how the audit calls it."""
+
+
 @click.group(cls=Noun)
 def account() -> None:
     """Add and manage trading accounts. ID is a ctid, an alias or broker:login."""
@@ -82,6 +86,26 @@ def row_of(known: KnownAccount) -> dict[str, Any]:
     }
 
 
+def _completed(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Accounts with what their brokers told later, where an account could not be read as its consent was given."""
+    from cmam.store.audit import Audit
+    from cmam.store.errors import StoreError
+
+    if all(row[name] for row in rows for name in TOLD_LATER):
+        return rows
+    try:
+        with Audit.open(face().home.root) as past:
+            told = {line["account"]: line for line in past.accounts()}
+    except StoreError:
+        return rows  # a list of what was added needs no more than the registry
+    return [
+        row | {name: told[row["ctid"]][of] or "" for name, of in TOLD_LATER.items() if not row[name]}
+        if row["ctid"] in told
+        else row
+        for row in rows
+    ]
+
+
 @account.command("list")
 @click.option("--tag", "tags", multiple=True, metavar="TAG", help="Only accounts with this tag; may be repeated.")
 def list_(tags: tuple[str, ...]) -> None:
@@ -89,7 +113,7 @@ def list_(tags: tuple[str, ...]) -> None:
     from cmam import office
 
     registry = office.read_registry(face().home)
-    rows = [row_of(known) for known in registry.accounts.values() if set(tags) <= set(known.tags)]
+    rows = _completed([row_of(known) for known in registry.accounts.values() if set(tags) <= set(known.tags)])
     columns = ["ctid", "alias", "login", "broker", "environment", "type", "currency"]
     columns += [name for name in ("tags", "paused") if any(row[name] for row in rows)]
     if any(not row["trading"] for row in rows):
@@ -118,7 +142,7 @@ def show(id_: str, offline: bool, history: bool) -> None:
     settings = office.settings_of(me.home)
     vault = office.secrets_of(me.home, settings.secrets).load()
     grant = vault.grant_of(known.account)
-    document = row_of(known)
+    (document,) = _completed([row_of(known)])
     if not offline:
         document |= asked(settings, vault, known, with_history=history)
     document |= {

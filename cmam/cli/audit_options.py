@@ -22,9 +22,11 @@ NUMBERS = frozenset(
     {
         "leader_volume", "volume", "open_price", "close_price", "leader_position", "follower_position", "slippage_pips",
         "count", "p50_ms", "p90_ms", "p99_ms", "max_ms", "p50", "p90", "p99", "max", "filled", "balance", "positions",
-        "copies", "account", "settings_version", "leader", "follower",
+        "copies", "settings_version",
     }
 )  # fmt: skip
+OF_ACCOUNTS = frozenset({"account", "leader", "follower"})
+"""Whose values are numbers of accounts."""
 LAST_MAX = 2**62
 """More lines than this nobody has: whoever asks for more gets all."""
 SCREEN_ROWS = 200
@@ -189,9 +191,22 @@ def show(
     is_more = len(found) > wanted
     lines = found[-wanted:]
     shown = [row(line) if row is not None else line for line in lines]
-    print_rows(shown, columns, empty=nothing(filters, empty), numbers=NUMBERS, spare=spare)
+    is_of_accounts = "alias" in columns  # which has numbers and names side by side
+    numbers = NUMBERS | {"account"} if is_of_accounts else NUMBERS
+    shown = shown if is_of_accounts else named(shown)
+    print_rows(shown, columns, empty=nothing(filters, empty), numbers=numbers, spare=spare)
     if is_more and filters.last is None:
         say(f"The newest {SCREEN_ROWS}; --last N shows more of them, --json and --csv all.")
+
+
+def named(lines: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Lines for a person, each account by the name that he knows it by, as `status` shows it; programs get numbers."""
+    from cmam import office
+
+    names = office.names_of(face().home)
+    return [
+        {key: names.get(value, value) if key in OF_ACCOUNTS else value for key, value in line.items()} for line in lines
+    ]
 
 
 def nothing(filters: Filters, empty: str) -> str:

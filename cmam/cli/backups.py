@@ -30,9 +30,11 @@ def backup(file: Path) -> None:
 @click.option("--replace", is_flag=True, help="Move the log that is there aside; it is kept.")
 def restore(file: Path, replace: bool) -> None:
     """Put a backup back in place of the log, while nothing runs; it is checked against its chains first."""
+    from cmam.store.keeping import expect_backup
     from cmam.store.keeping import restore as put_back
 
     home = face().home
+    expect_backup(file)
     home.prepare()
     with _held("cmam restore"):
         done = put_back(home.root, file, replace=replace)

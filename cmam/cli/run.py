@@ -52,6 +52,7 @@ def start(profiles: tuple[str, ...], view: str | None) -> None:
 
     me = face()
     settings = office.settings_of(me.home)
+    office.expect_home(me.home, settings)
     if settings.api.warning:
         say(settings.api.warning)
     is_live = view == "live" or (view is None and sys.stderr.isatty() and sys.stdout.isatty() and not me.as_json)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from cmam.cli.audit_options import named
 from cmam.cli.common import console, legible
 
 INDENT = 12
@@ -15,6 +16,7 @@ def tell(story: Mapping[str, Any]) -> None:
     """Print one story."""
     from rich.text import Text
 
+    (story,) = named([story])
     out = console()
     reason = f": {story['reason']}" if story["reason"] else ""
     out.print(Text.assemble((f"{story['decision_id']}  ", "bold"), (story["verdict"] + reason, "bold")))

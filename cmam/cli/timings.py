@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from cmam.cli.audit_options import NUMBERS, as_csv, asked, emit, opened
+from cmam.cli.audit_options import NUMBERS, OF_ACCOUNTS, as_csv, asked, emit, named, opened
 from cmam.cli.common import Verb, console, counted, face, print_rows, say
 from cmam.clock import MILLISECOND_US, SECOND_US
 
@@ -95,8 +95,8 @@ def _table(rows: Sequence[Mapping[str, Any]], title: str) -> int:
     """Print the first of these rows; answers how many there are."""
     out = console()
     out.print(title, style="bold")
-    numbers = frozenset(rows[0])
-    print_rows(rows[:FOLLOWERS_SHOWN], list(rows[0]), empty="", numbers=numbers, spare=("p90", "max"))
+    numbers = frozenset(rows[0]) - OF_ACCOUNTS
+    print_rows(named(rows[:FOLLOWERS_SHOWN]), list(rows[0]), empty="", numbers=numbers, spare=("p90", "max"))
     return len(rows)
 
 

@@ -80,6 +80,7 @@ from cmam.domain.latches import (
 from cmam.domain.listed import take_symbols
 from cmam.domain.naming import read_label
 from cmam.domain.quantities import Volume
+from cmam.domain.refused import without_gone
 from cmam.domain.replacing import replace, without
 from cmam.domain.rules import DEALS_COUNT, ORDER_ORIGINS
 from cmam.domain.setting_back import STEP_US, set_back
@@ -128,6 +129,8 @@ def advance(view: ViewInTheMaking, event: Event, at_us: int) -> ViewInTheMaking:
 def _executed(view: AccountView, event: ExecutionSeen, at_us: int) -> AccountView:
     deal, order = event.deal, event.order
     is_new_deal = event.deal is not None and event.deal.is_execution and event.deal.deal not in view.deals
+    if event.position is not None and event.position.position in view.doubted:
+        view = replace(view, doubted=without(view.doubted, event.position.position))
     if event.position is not None and deal is not None and is_new_deal and view.rules >= DEALS_COUNT:
         view = take_dealt(view, event.position, deal, at_us, is_ours=intent_of(view, event) is not None)
     elif event.position is not None:
@@ -147,7 +150,8 @@ def _executed(view: AccountView, event: ExecutionSeen, at_us: int) -> AccountVie
     if event.balance is not None:
         view = take_cash(view, event.balance)
     view = match_intent(view, event, is_new_deal, at_us)
-    return match_copy(view, event, is_new_deal, at_us)
+    view = match_copy(view, event, is_new_deal, at_us)
+    return without_gone(view) if view.surplus else view
 
 
 def _first_volumes(view: AccountView, deals: tuple[Deal, ...]) -> dict[PositionId, Volume]:
@@ -160,12 +164,16 @@ def _first_volumes(view: AccountView, deals: tuple[Deal, ...]) -> dict[PositionI
 
 
 def _reconciled(view: AccountView, event: Reconciled, at_us: int) -> AccountView:
-    """Take the broker's word for all positions and orders; what it does not name is gone."""
-    named = {position.position for position in event.positions if position.volume > 0}
+    """Take the broker's word for all positions and orders; what it does not name is gone, unless that is doubted."""
+    named = {position.position for position in event.positions if position.volume > 0} | set(event.doubted)
     for position in event.positions:
         view = take_position(view, position, is_newest=event.quiet)
     for gone in [key for key in view.positions if key not in named]:
         view = drop_position(view, gone, view.positions[gone].updated_ms)
+    if view.doubted or event.doubted:
+        view = replace(
+            view, doubted={one: view.doubted.get(one, at_us) for one in event.doubted if one in view.positions}
+        )
     for deal in sorted(event.deals, key=lambda deal: (deal.executed_ms, deal.deal)):
         if deal.deal not in view.deals:
             view = replace(view, deals=(*view.deals[-63:], deal.deal))
@@ -182,7 +190,8 @@ def _reconciled(view: AccountView, event: Reconciled, at_us: int) -> AccountView
         view = replace(view, past_orders=tuple(o for o in event.past_orders if read_label(o.client_order_id)))
     view = replace(view, orders={order.order: order for order in event.orders if order.is_resting})
     view = replace(adopt_unknown(view, event, at_us), has_reconciled=True, reconciled_us=at_us, untold={})
-    return refresh_copies(view, event.deals)
+    view = refresh_copies(view, event.deals)
+    return without_gone(view) if view.surplus else view
 
 
 def _with_origins(view: AccountView) -> AccountView:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from cmam.domain import refused
 from cmam.domain.asked import with_intent
 from cmam.domain.commands import CommandKind
 from cmam.domain.copies import Copy, CopyKey, CopyState, Intent, IntentState
 from cmam.domain.events import ExecutionSeen, Reconciled, Wait
-from cmam.domain.ids import IntentId, OrderId, PositionId
+from cmam.domain.ids import IntentId, OrderId, PositionId, SourceKey, base36
 from cmam.domain.naming import read_label
 from cmam.domain.quantities import Distance, Price, Volume
 from cmam.domain.reasons import Reason
@@ -88,6 +89,9 @@ def position_of(event: ExecutionSeen) -> PositionId | None:
 def match_copy(view: AccountView, event: ExecutionSeen, is_new_deal: bool, at_us: int) -> AccountView:
     """Note on a copy what an execution says of its order and its position."""
     deal = event.deal if is_new_deal else None
+    of_refused = refused.refused_of(view, event)
+    if of_refused is not None and (taken := _take_refused(view, of_refused, event, deal, at_us)) is not None:
+        return taken
     key = copy_of(view, event)
     copy = view.copies.get(key) if key is not None else None
     if copy is None:
@@ -120,6 +124,38 @@ def match_copy(view: AccountView, event: ExecutionSeen, is_new_deal: bool, at_us
         if is_fill and view.rules >= OWN_LEVELS:
             copy = _awaiting_levels(copy, event, at_us, is_first=not was_held)
     return view if copy is known else put(view, copy)
+
+
+def _take_refused(
+    view: AccountView, copy: Copy, event: ExecutionSeen, deal: Deal | None, at_us: int
+) -> AccountView | None:
+    """What an execution makes of a copy whose order was refused before; None where that is the copy's own already.
+
+    A share takes whatever fills: what is too much is given up as ever.
+    """
+    order = event.order
+    assert order is not None
+    if copy.order == order.order:
+        return None
+    if order.type.is_pending and order.is_resting:
+        return refused.at_rest(view, copy, order)
+    opened = _opened(event, deal, knows_deals=True)
+    if opened is None:
+        return refused.at_work(view, copy, order, at_us)
+    position, price = opened
+    if copy.share:
+        if deal is None:
+            return view
+        if copy.position is None:
+            view, copy = _joined(view, replace(refused.found(copy), volume=Volume(0)), position, price, at_us)
+        volume = Volume(copy.volume + deal.filled_volume)
+        return put(view, replace(copy, volume=volume, opened_volume=Volume(max(copy.opened_volume, volume))))
+    if refused.is_free(view, copy):
+        view, copy = _joined(view, refused.found(copy), position, price, at_us)
+        return put(view, _awaiting_levels(copy, event, at_us, is_first=True))
+    if copy.position == position:
+        return None
+    return refused.with_surplus(view, copy, SourceKey(f"x{base36(position)}"))
 
 
 def _opened(event: ExecutionSeen, deal: Deal | None, *, knows_deals: bool) -> tuple[PositionId, Price | None] | None:

@@ -93,9 +93,12 @@ def _results(rates: Rates, positions: Iterable[Position]) -> _Results | None:
 
 
 def _held(rates: Rates) -> _Results | None:
-    """The results of all positions, worked out once for one moment: equity and free margin both rest on them."""
+    """The results of all positions, worked out once for one moment: equity and free margin both rest on them.
+
+    None while it is doubted whether one of them is gone: its result may be in the balance already.
+    """
     if "held" not in rates.reckoned:
-        rates.reckoned["held"] = _results(rates, rates.view.positions.values())
+        rates.reckoned["held"] = None if rates.view.doubted else _results(rates, rates.view.positions.values())
     found = rates.reckoned["held"]
     assert found is None or isinstance(found, _Results)
     return found

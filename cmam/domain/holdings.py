@@ -119,6 +119,8 @@ def drop_position(view: AccountView, position: PositionId, at_ms: int) -> Accoun
     closed[position] = at_ms
     while len(closed) > CLOSED_REMEMBERED:
         closed.pop(next(iter(closed)))
+    if position in view.doubted:
+        view = replace(view, doubted=without(view.doubted, position))
     return replace(
         view,
         positions=without(view.positions, position),

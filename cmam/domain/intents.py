@@ -32,6 +32,7 @@ from cmam.domain.rules import (
     OWN_LEVELS,
     OWN_TRAILING,
     REFUSED_OPENS,
+    REFUSED_YET_DONE,
     SIDES_ARE_KEPT,
 )
 from cmam.domain.sessions import is_open, next_open
@@ -495,6 +496,7 @@ def _settle_open(view: AccountView, copy: Copy, intent: Intent, event: IntentSet
             wait_until_us=copy.not_after_us,
             retry_at_us=at_us + event.retry_in_us,
             refusals=copy.refusals + 1,
+            refused=(*copy.refused, event.intent) if view.rules >= REFUSED_YET_DONE else (),
         )
         return put(view, waiting)
     if event.retry_in_us and intent.command.kind is CommandKind.ADD and copy.is_wanted:

@@ -5,13 +5,15 @@ Accounts of one broker mostly have equal lists, of thousands of symbols. An equa
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Iterator, Mapping
 from functools import lru_cache
 from typing import NamedTuple
 
 from cmam.domain.events import AssetName, SymbolListSeen
 from cmam.domain.ids import AssetId
 from cmam.domain.replacing import replace
+from cmam.domain.rules import UNIQUE_NAMES
 from cmam.domain.symbols import SymbolName
 from cmam.domain.view import AccountView
 
@@ -37,8 +39,14 @@ def plain_name(name: str) -> str:
 
 
 @lru_cache(maxsize=LISTS_SHARED)
-def listed(symbols: tuple[SymbolName, ...], assets: tuple[AssetName, ...]) -> Listed:
-    """What finds a symbol by name and a way between two assets, worked out once for each list."""
+def listed(symbols: tuple[SymbolName, ...], assets: tuple[AssetName, ...], *, is_strict: bool = True) -> Listed:
+    """What finds a symbol by name and a way between two assets, worked out once for each list.
+
+    Of symbols of one name the one that is enabled is known by it. Where several are, the name stands several times
+    among its spellings, and means none of them; without `is_strict` it means the last.
+    """
+    if is_strict:
+        symbols = tuple(_told_apart(symbols))
     pairs: dict[AssetId, dict[AssetId, str]] = {}
     plain: dict[str, list[str]] = {}
     for symbol in sorted(symbols, key=lambda symbol: symbol.symbol):
@@ -55,13 +63,32 @@ def listed(symbols: tuple[SymbolName, ...], assets: tuple[AssetName, ...]) -> Li
     )
 
 
+def _told_apart(symbols: tuple[SymbolName, ...]) -> Iterator[SymbolName]:
+    """A list without what is disabled beside another of its name."""
+    enabled = Counter(symbol.name for symbol in symbols if symbol.enabled)
+    disabled: set[str] = set()
+    for symbol in symbols:
+        if symbol.enabled:
+            yield symbol
+        elif symbol.name not in enabled and symbol.name not in disabled:
+            disabled.add(symbol.name)
+            yield symbol
+
+
+def is_ambiguous(view: AccountView, name: str) -> bool:
+    """Whether a broker has several enabled symbols of one name, so that nobody can say which is meant."""
+    return view.rules >= UNIQUE_NAMES and view.plain_names.get(plain_name(name), ()).count(name) > 1
+
+
 def take_symbols(view: AccountView, event: SymbolListSeen) -> AccountView:
     """Take a broker's list."""
-    return replace(view, symbol_digest=event.digest, **listed(event.symbols, event.assets)._asdict())
+    found = listed(event.symbols, event.assets, is_strict=view.rules >= UNIQUE_NAMES)
+    return replace(view, symbol_digest=event.digest, **found._asdict())
 
 
 def shared(view: AccountView) -> AccountView:
     """The same view, with the list that others have where it is equal: a view that was kept has one of its own."""
-    known = listed(tuple(view.names.values()), tuple(view.assets.values()))
+    is_strict = view.rules >= UNIQUE_NAMES
+    known = listed(tuple(view.names.values()), tuple(view.assets.values()), is_strict=is_strict)
     own = Listed(view.names, view.assets, view.asset_ids, view.pairs, view.plain_names)
     return replace(view, **known._asdict()) if known == own else view

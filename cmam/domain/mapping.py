@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from cmam.domain.changes import LeaderSymbol
 from cmam.domain.choices import MappingMode
-from cmam.domain.listed import plain_name
+from cmam.domain.listed import is_ambiguous, plain_name
 from cmam.domain.policy import Policy
 from cmam.domain.quantities import Quote
 from cmam.domain.symbols import SymbolName, SymbolSpec
@@ -24,6 +24,9 @@ AFFIXES = (
     "CASH", "CFD", "ECN", "FX", "MICRO", "MINI", "PRO", "RAW", "SPOT", "STD", "CENT", "PLUS", "VIP",
 )  # fmt: skip
 """What brokers put before or after a symbol's name to tell their price lists apart."""
+
+
+_SEVERAL = "the follower's broker has several symbols of the name {name}, and nobody can say which is meant"
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +66,8 @@ def symbol_for(
     """Find the follower's symbol of a leader's symbol."""
     row = policy.row(leader.name)
     if row is not None and row.follower_symbol:
+        if is_ambiguous(view, row.follower_symbol):
+            return Mapped(None, "row", _SEVERAL.format(name=row.follower_symbol))
         entry = view.names.get(row.follower_symbol)
         spec = view.specs.get(entry.symbol) if entry is not None else None
         why = "" if spec is not None else f"the table names {row.follower_symbol}, which the follower's broker has not"
@@ -70,6 +75,8 @@ def symbol_for(
     if policy.symbols_mapping is MappingMode.FILE and row is None:
         return Mapped(None, "row", "the symbol table has no row for it")
     entry = view.names.get(leader.name)
+    if is_ambiguous(view, leader.name):
+        return Mapped(None, "exact", _SEVERAL.format(name=leader.name))
     if entry is not None:
         spec = view.specs.get(entry.symbol)
         return Mapped(spec, "exact", "" if spec is not None else "its specification is not known yet")

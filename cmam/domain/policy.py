@@ -212,6 +212,9 @@ class Policy:
         )
 
 
+ALL = 100
+"""Per cent."""
+
 BY_NAME: Mapping[str, Setting] = {setting.name: setting for setting in SETTINGS}
 
 _FAULTS = (ValueError, KeyError, ZeroDivisionError, OverflowError)
@@ -248,9 +251,30 @@ def _cross(policy: Policy, settings: Mapping[str, str]) -> tuple[BadSetting, ...
         fault("label", f"{word.lower()} in small letters, or exact:{settings['label'].strip()}")
     if not names_days(settings.get("days", BY_NAME["days"].default)):
         fault("days", BY_NAME["days"].allowed)
-    for name, allowed in _rows_beside(policy):
+    for name, allowed in (*_out_of_reach(policy, settings), *_rows_beside(policy)):
         fault(name, allowed)
     return tuple(found)
+
+
+def _out_of_reach(policy: Policy, settings: Mapping[str, str]) -> Iterator[tuple[str, str]]:
+    """Limits that nobody can reach with anything left: more than there is to lose.
+
+    A percentage of the initial balance may be more than all of it on an account that has grown, and a drawdown counts
+    from a height: those are somebody's to choose.
+    """
+    loss, total, initial = policy.daily_loss, policy.total_loss, policy.guard_initial
+    if loss is not None and loss.is_percent and loss.value >= ALL and policy.guard_percent_of is PercentOf.ANCHOR:
+        yield "daily_loss", "a percentage below 100%, as it is of what the day began with"
+    if total is not None and total.is_percent and total.value >= ALL:
+        yield "total_loss", "a percentage below 100%, as it is of the initial balance"
+    if total is not None and not total.is_percent and initial is not None and total.value >= initial:
+        yield "total_loss", f"less than guard.initial = {settings['guard.initial']}"
+    if policy.volume_mode is VolumeMode.RISK_PERCENT and policy.volume_amount > ALL:
+        yield "volume.amount", "a percentage of at most 100, as volume.mode is risk_percent"
+    rows = [(row.leader_symbol, policy.for_symbol(row.leader_symbol)) for row in policy.symbols_table]
+    risky = [name for name, own in rows if own.volume_mode is VolumeMode.RISK_PERCENT and own.volume_amount > ALL]
+    if risky and not (policy.volume_mode is VolumeMode.RISK_PERCENT and policy.volume_amount > ALL):
+        yield "symbols.table", f"a percentage of at most 100, as volume_mode is risk_percent for {_listed(risky)}"
 
 
 def _rows_beside(policy: Policy) -> Iterator[tuple[str, str]]:

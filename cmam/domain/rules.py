@@ -166,5 +166,12 @@ WAITS_END = 4
 CONFIRMED_ANYHOW = 4
 """Symbols whose lots are confirmed are named in upper or lower case alike, as in all other lists."""
 
-RULES = 4
+REFUSED_YET_DONE = 5
+"""An open that was refused and is done all the same is the copy where there is none yet, and is taken back where there
+is."""
+
+UNIQUE_NAMES = 5
+"""Of two symbols of one name the one that is enabled is meant; where several are, none."""
+
+RULES = 5
 """The newest."""

@@ -36,7 +36,8 @@ def set_back(view: AccountView, by_us: int) -> AccountView:
     for copy in tuple(view.copies.values()):
         view = put(view, _earlier(copy, OF_COPIES, by_us))
     intents = {name: _earlier(intent, OF_INTENTS, by_us) for name, intent in view.intents.items()}
-    return replace(view, intents=intents)
+    doubted = {position: max(1, since_us - by_us) for position, since_us in view.doubted.items()}
+    return replace(view, intents=intents, doubted=doubted)
 
 
 def _earlier(value: Any, names: Sequence[str], by_us: int) -> Any:

@@ -10,6 +10,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 
 from cmam.domain.copies import Copy, CopyKey
+from cmam.domain.events import Event, ExecutionSeen
 from cmam.domain.ids import LinkId, SourceKey
 from cmam.domain.link import LinkSettings
 from cmam.domain.naming import Mark, links_of, read_label
@@ -43,6 +44,15 @@ def strays(view: AccountView) -> tuple[Stray, ...]:
         if mark is not None and order.order not in resting:
             found.append(Stray(mark, order.label, order=order))
     return tuple(found)
+
+
+def is_nobodys(view: AccountView, fact: Event) -> bool:
+    """Whether an execution, folded by now, has opened something under a copier's label that no copy accounts for."""
+    if not isinstance(fact, ExecutionSeen) or fact.position is None or fact.deal is None or fact.deal.close is not None:
+        return False
+    number = fact.position.position
+    is_there = number in view.positions and number not in view.by_position
+    return is_there and read_label(fact.position.label) is not None
 
 
 def is_claimed(mark: Mark, view: AccountView, settings: LinkSettings, others: Collection[LinkId] = ()) -> bool:

@@ -126,10 +126,11 @@ def _refusal(copy: Copy, since: str) -> str:
 
 
 def _alerts(view: AccountView, now_us: int) -> Iterator[Event]:
-    """Refusals of what lowers risk are told to a person at once, and taken back when they are over."""
+    """Refusals of what lowers risk are told to a person at once, and taken back when they are over; of a position that
+    may be gone it is told first whether it is."""
     wanted: dict[str, str] = {}
     for copy in restless(view.copies):
-        if copy.trouble:
+        if copy.trouble and copy.position not in view.doubted:
             minutes = (now_us - copy.trouble_us) // REPEAT_US * (REPEAT_US // 60_000_000)
             since = f", for {minutes} minutes or more" if minutes else ""
             wanted[f"{TROUBLE}{copy.link} {copy.source}"] = _refusal(copy, since)

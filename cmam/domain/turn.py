@@ -42,7 +42,18 @@ from cmam.domain.events import (
     StopOutSeen,
     Wait,
 )
-from cmam.domain.ids import ChangeKey, IntentId, LinkId, SourceKey, StoreId, SymbolId, base36
+from cmam.domain.ids import (
+    ChangeKey,
+    IntentId,
+    LinkId,
+    OrderId,
+    PositionId,
+    SourceKey,
+    StoreId,
+    SymbolId,
+    base36,
+    from_base36,
+)
 from cmam.domain.link import LinkSettings
 from cmam.domain.naming import intent_id, label_of
 from cmam.domain.needs import close_command, needed, place_command
@@ -182,6 +193,8 @@ def step(view: AccountView, fact: Event, store: StoreId, now_us: int) -> Turn:
         builder.enforce(key)
     if builder.view.flatten_account and isinstance(fact, SWEEPING):
         builder.sweep()
+    if builder.view.surplus and isinstance(fact, (ExecutionSeen, *SWEEPING)):
+        builder.take_back()
     return Turn(builder.view, builder.derived, after)
 
 
@@ -388,6 +401,21 @@ class _Builder:
         for order in tuple(self.view.orders.values()):
             key = (link, SourceKey("y" + base36(order.order)))
             if order.order not in resting and not self.view.intents_of(key):
+                cancel = Command(kind=CommandKind.CANCEL, symbol=order.symbol, side=order.side, order=order.order)
+                self._sweep(key, cancel)
+
+    def take_back(self) -> None:
+        """Close or cancel what stands besides a copy, since a request was refused and done all the same."""
+        if self.view.health is not Health.RECONCILED:
+            return
+        for source, link in tuple(self.view.surplus.items()):
+            key, number = (link, source), from_base36(source[1:])
+            position, order = self.view.positions.get(PositionId(number)), self.view.orders.get(OrderId(number))
+            if self.view.intents_of(key):
+                continue
+            if source.startswith("x") and position is not None:
+                self._sweep(key, close_command(position))
+            elif source.startswith("y") and order is not None:
                 cancel = Command(kind=CommandKind.CANCEL, symbol=order.symbol, side=order.side, order=order.order)
                 self._sweep(key, cancel)
 

@@ -40,6 +40,8 @@ def twin_in_report(view: AccountView, links: Collection[LinkSettings], fact: Exe
     copy = view.copies.get(view.key_of((settings.link, SourceKey(mark.source))))
     if copy is None:
         return ""
+    if order.client_order_id in copy.refused:
+        return ""
     number = _number(order.client_order_id)
     if number > copy.last_seq and LinkId(mark.link) == copy.link:
         return f"{name} has a number that this log never gave"

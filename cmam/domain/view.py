@@ -24,6 +24,7 @@ from cmam.domain.ids import (
     LinkId,
     OrderId,
     PositionId,
+    SourceKey,
     SymbolId,
     order_source,
 )
@@ -74,7 +75,10 @@ class AccountView:
     `results` are floating results by the broker's own reckoning, asked where quotes are missing, with their moment.
     `unexplained` are balance versions of which no deal and no movement of money is known, `in_sight_us` the last moment
     at which the account was known to be what its broker shows, before it went out of sight. `untold` is by how much a
-    position, bought as positive, has moved more than its deals have told.
+    position, bought as positive, has moved more than its deals have told. `doubted` are positions that snapshots leave
+    out and that count as open still, with the moment (us) since when. `surplus` is
+    what stands besides a copy since a refused request was done all the same, by the source of what takes it back: `x`
+    and the position, `y` and the order.
     """
 
     account: AccountId
@@ -125,6 +129,8 @@ class AccountView:
     first_volumes: Mapping[PositionId, Volume] = field(default_factory=dict)
     untold: Mapping[PositionId, int] = field(default_factory=dict)
     findings: tuple[Finding, ...] = ()
+    doubted: Mapping[PositionId, int] = field(default_factory=dict)
+    surplus: Mapping[SourceKey, LinkId] = field(default_factory=dict)
 
     @property
     def money_digits(self) -> int:

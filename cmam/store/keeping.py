@@ -83,13 +83,18 @@ class Restored:
     replaced: Path | None
 
 
+def expect_backup(path: Path) -> None:
+    """Refuse a backup that is not there, before anything is made for it; raises StoreMissing."""
+    if not path.exists():
+        raise StoreMissing(f"There is no backup {path}.")
+
+
 def restore(home: Path, path: Path, *, replace: bool = False) -> Restored:
     """Put a backup in the place of a folder's log, for the holder of its lock; raises a StoreError in a sentence.
 
     The backup must be whole. A log that stands there is kept under another name, and only moved aside if asked.
     """
-    if not path.exists():
-        raise StoreMissing(f"There is no backup {path}.")
+    expect_backup(path)
     place = home / FILE_NAME
     with closing(EventLog.read_file(path, _archive_of(home, path))) as log:
         result = verify_log(log)

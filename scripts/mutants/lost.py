@@ -10,6 +10,7 @@ FOLLOWING = UNIT + "actors/test_following.py"
 FINDINGS = "cmam/domain/reconcile.py"
 POISON = "tests/scenario/test_poison.py"
 LIARS = "tests/scenario/test_liars.py"
+ABSENCES = "tests/scenario/test_absences.py"
 
 MUTATIONS = (
     Mutation(
@@ -229,6 +230,13 @@ MUTATIONS = (
         "    if named != account and catalogue.names_account(envelope.payload_type):",
         "    if named != account and not envelope:",
         (LIARS,),
+    ),
+    Mutation(
+        "a position that a snapshot leaves out is gone at once",
+        "cmam/domain/absences.py",
+        "        if one.symbol not in nets\n",
+        "        if one.symbol in nets\n",
+        (ABSENCES,),
     ),
     Mutation(
         "what changes while an account reads is forgotten",

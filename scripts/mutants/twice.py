@@ -10,6 +10,7 @@ SHARES = UNIT + "domain/test_shares.py"
 TWINS = "tests/scenario/test_twins.py"
 HOLDINGS = UNIT + "domain/test_holdings.py"
 DEATHS = "tests/scenario/test_actors_deaths.py"
+REFUSED = "tests/scenario/test_refused_yet_done.py"
 PENDINGS = UNIT + "domain/test_pendings.py"
 
 MUTATIONS = (
@@ -298,5 +299,12 @@ MUTATIONS = (
         "    if event.guard == TWIN:\n        return view  #",
         "    if not event.guard:\n        return view  #",
         (TWINS,),
+    ),
+    Mutation(
+        "an open that was refused and is done all the same stands beside its second try",
+        "cmam/domain/refused.py",
+        "name in copy.refused else None",
+        "name == copy.source else None",
+        (REFUSED,),
     ),
 )

@@ -42,6 +42,16 @@ def test_lists_come_as_tables_as_json_and_as_csv(person: Person) -> None:
     assert "Nothing fits" in person.types("audit", "copies", "--text", "unheard-of").err
 
 
+@pytest.mark.parametrize("what", ["copies", "decisions", "orders", "notes", "timings"])
+def test_people_read_the_names_of_accounts_and_programs_their_numbers(person: Person, what: str) -> None:
+    """A person knows an account by its alias, as `status` shows it; what programs read stays as it is."""
+    assert person.types("account", "alias", "42000003", "Piggy").code == 0
+    assert "Piggy" in person.types("audit", what).out
+    told = person.types("audit", what, "--json").out
+    assert "Piggy" not in told
+    assert "42000003" in told
+
+
 def test_notes_tell_money_and_moments_as_people_write_them(person: Person) -> None:
     """The beginning of a guard's day has its balance in whole units and its end as a time; --json has the fact."""
     days = [line for line in person.types("audit", "notes", "--json").lines if line["what"] == "guard_day_began"]
@@ -257,3 +267,13 @@ def test_the_views_of_a_moment_are_made_for_sql(person: Person, tmp_path: Path) 
     (made,) = person.types("replay", "--to", str(tmp_path / "noon.db"), "--until", "300", "--json").lines
     assert made["position"] == 300
     assert "noon" in json.loads(Path(made["metadata"]).read_text())["databases"]
+
+
+def test_what_a_broker_told_after_the_consent_is_shown_too(person: Person) -> None:
+    """An account that could not be read as it was added has its currency and type from the record."""
+    lines = {line["ctid"]: line for line in person.types("account", "list", "--json").lines}
+    assert {line["currency"] for line in lines.values()} == {"USD", "EUR"}
+    assert all(line["type"] in ("hedged", "netted") for line in lines.values())
+    assert "EUR" in person.types("account", "list").out
+    shown = person.types("account", "show", "42000004", "--offline", "--json").lines[0]
+    assert (shown["currency"], shown["type"]) == (lines[42_000_004]["currency"], lines[42_000_004]["type"])

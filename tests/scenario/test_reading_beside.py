@@ -244,6 +244,36 @@ def test_what_an_account_has_asked_for_itself_is_told_it_at_once(monkeypatch: py
     assert copies(whole) == [[LOT]]
 
 
+def test_what_became_of_a_close_is_looked_up_while_an_open_is_held_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It follows and leads: the look shows what is held back too, which is told once, in its turn."""
+    whole = Whole(seed=2)
+    whole.add_accounts(ALPHA_TOO)
+    whole.add_profile("chain", SAME_BROKER, (ALPHA_TOO,))
+    position = _hold(whole)
+    gate = Gate(monkeypatch, whole)
+    tell(monkeypatch, whole, lambda said: [] if _tells_a_close(said) else [said])
+    gate.refused = {(SAME_BROKER, SPECS)}
+    _change(whole, "sl_distance=7")
+    whole.run(3)
+    whole.person.buy(3 * LOT, account=SAME_BROKER)
+    whole.person.close(position, LOT)
+    whole.run(25)
+    assert len(whole.events(SAME_BROKER, CopyFinished)) == 1
+    assert _kinds(whole, ALPHA_TOO) == [ChangeKind.OPENED, ChangeKind.CLOSED]
+    whole.run(30)
+    assert _kinds(whole, ALPHA_TOO) == [ChangeKind.OPENED, ChangeKind.CLOSED, ChangeKind.OPENED]
+    assert [held.volume for held in whole.person.holds(ALPHA_TOO)] == [3 * LOT]
+    assert verify(whole.log.read_all()).is_identical
+
+
+def _tells_a_close(said: Send) -> bool:
+    """Whether a follower is told of a close here."""
+    if said.payload_type != catalogue.EXECUTION:
+        return False
+    event = pb.ProtoOAExecutionEvent.FromString(said.payload)
+    return bool(event.order.closingOrder) and event.ctidTraderAccountId == SAME_BROKER
+
+
 def test_what_was_held_back_is_told_before_what_comes_after_it(monkeypatch: pytest.MonkeyPatch) -> None:
     """The last that was to be read is never told: the open is let go with that, and its close comes behind it."""
     whole = Whole(seed=2, followers=(OTHER_BROKER,))

@@ -39,12 +39,12 @@ class Reader:
         _, asked = self.way.answered(question, report, self.view)
         self.open += asked
 
-    def answer_specs(self) -> None:
-        """Answer everything about specifications that is asked now."""
+    def answer_specs(self, *, without: frozenset[int] = frozenset()) -> None:
+        """Answer everything about specifications that is asked now; of some nothing is said."""
         for question in [one for one in self.open if one.name.startswith("specs ")]:
             numbers = list(question.message.symbolId)
             self.read += len(numbers)
-            self.answer(question.name, tuple(spec(number, lot=self.lot) for number in numbers))
+            self.answer(question.name, tuple(spec(number, lot=self.lot) for number in numbers if number not in without))
 
     def look(self) -> None:
         """Look at the shelf again."""
@@ -84,6 +84,26 @@ def test_while_one_reads_the_others_wait_for_it() -> None:
     first.answer_specs()
     second.look()
     assert (second.read, second.is_done, second.way.is_to_look) == (SAMPLE, True, False)
+
+
+def test_what_one_account_was_not_told_the_next_asks_for_itself() -> None:
+    """A server may leave symbols out of an answer: a set that lacks them makes nobody else lack them too."""
+    shelf, lacking = SpecShelf(), frozenset({2, 4})
+    assert not lacking & {name.symbol for name in sample_of(NAMES, frozenset())}, "a sample would tell"
+    first = Reader(1, shelf)
+    first.answer_specs(without=lacking)
+    first.answer_specs(without=lacking)
+    assert first.is_done
+    assert SymbolId(2) not in first.way.specs
+    second = Reader(2, shelf)
+    while second.open and not second.is_done:
+        second.answer_specs()
+    assert second.way.specs.keys() == {name.symbol for name in NAMES}
+    third = Reader(3, shelf)
+    while third.open and not third.is_done:
+        third.answer_specs(without=lacking)
+    assert third.is_done
+    assert third.way.specs.keys() == first.way.specs.keys()
 
 
 def test_another_group_of_the_same_broker_reads_for_itself() -> None:

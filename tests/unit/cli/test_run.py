@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import logging
 import signal
+from pathlib import Path
 
 import pytest
 
 from cmam.actors.runtime import Latch
+from cmam.cli.main import run
 from cmam.cli.run import SAME_REQUEST_US, _Masked, ender
 from cmam.clock import ManualClock
 
@@ -54,3 +56,23 @@ def test_a_second_signal_leaves_at_once_unless_it_is_the_echo_of_the_first(
     clock.advance(after_us)
     handle(second, None)
     assert codes == left
+
+
+@pytest.mark.parametrize("command", [("start", "--plain"), ("start", "--live"), ("restore", "nowhere.db")])
+def test_in_a_mistyped_home_nothing_is_left(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], command: tuple[str, ...]
+) -> None:
+    """A store that nobody uses would be taken for a home from then on."""
+    home = tmp_path / "typo" / "deep"
+    assert run(["--home", str(home), *command]) == 1
+    said = capsys.readouterr().err.lower()
+    assert f"there is no cmam in {home}" in said or "there is no backup" in said
+    assert not home.parent.exists()
+
+
+def test_a_home_that_lacks_only_its_credentials_is_told_so(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """It is no mistyped one; no log is begun in it either."""
+    (tmp_path / "settings.toml").write_text("settle_s = 20\n")
+    assert run(["--home", str(tmp_path), "start", "--plain"]) == 1
+    assert "expected API credentials, found none" in capsys.readouterr().err
+    assert [file.name for file in tmp_path.iterdir()] == ["settings.toml"]

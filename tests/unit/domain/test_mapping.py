@@ -10,13 +10,15 @@ import pytest
 from cmam.domain.account import evolve
 from cmam.domain.conversion import Rates, chain
 from cmam.domain.equity import equity, floating
-from cmam.domain.events import ExpectedMargin, LeverageSeen, LeverageTier
+from cmam.domain.events import ExpectedMargin, LeverageSeen, LeverageTier, RulesBegan, SymbolListSeen
 from cmam.domain.ids import PositionId, SymbolId
 from cmam.domain.inputs import quotes_needed, symbols_to_know
 from cmam.domain.mapping import symbol_for
 from cmam.domain.margins import asked_volumes, expected_margin
 from cmam.domain.policy import policy_of
 from cmam.domain.quantities import Side, Volume
+from cmam.domain.rules import RULES
+from cmam.domain.symbols import SymbolName
 from cmam.domain.trades import Position
 from tests.factories import LOT, T0_US, a_change, a_leader_symbol, a_quote, a_spec, a_view, price, some_settings
 
@@ -63,6 +65,25 @@ def test_two_that_fit_are_none_and_so_is_another_price() -> None:
         quotes = {"EURUSD.r": a_quote(mid, mid)}
         found = symbol_for(view, a_leader_symbol(a_spec()), policy_of({}), quotes, LEADER_QUOTE)
         assert (found.spec is not None) is fits
+
+
+@pytest.mark.parametrize("table", ["", "leader_symbol,follower_symbol\nEURUSD,EURUSD\n"])
+def test_a_name_that_several_symbols_have_is_none_of_them(table: str) -> None:
+    """The last of the list was taken, silently; one that is disabled is no second one, whatever its place."""
+    names = [SymbolName(symbol=SymbolId(number), name="EURUSD") for number in (1, 7)]
+    for listed, number, rules in (
+        (names, None, RULES),
+        ([names[0], replace(names[1], enabled=False)], 1, RULES),
+        ([replace(names[1], enabled=False), names[0]], 1, RULES),
+        (names, 7, 4),
+    ):
+        view = a_view((a_spec(), replace(a_spec(), symbol=SymbolId(7))))
+        view = evolve(view, RulesBegan(rules=rules), T0_US)
+        view = evolve(view, SymbolListSeen(digest="e", symbols=tuple(listed)), T0_US)
+        policy = policy_of({"symbols.table": table})
+        found = symbol_for(view, a_leader_symbol(a_spec()), policy, {"EURUSD": LEADER_QUOTE}, LEADER_QUOTE)
+        assert (found.spec.symbol if found.spec is not None else None) == number
+        assert ("several symbols of the name EURUSD" in found.why) == (number is None)
 
 
 def test_a_row_decides_and_a_file_mapping_knows_only_rows() -> None:

@@ -8,6 +8,7 @@ import pytest
 
 from cmam.domain.formula import BadFormula, formula
 from cmam.domain.policy import BY_NAME, SETTINGS, Policy, check_settings, policy_of
+from cmam.domain.reading import Amount
 from cmam.domain.reasons import REASONS, Reason
 from cmam.domain.table import SymbolRow, read_table, sample_table, write_table
 
@@ -51,6 +52,12 @@ def test_all_faults_are_named_at_once() -> None:
         ({"symbols.table": "leader_symbol,volume_mode\nEURUSD,formula\n"}, "volume.formula"),
         ({"symbols.table": "leader_symbol,volume_mode\nEURUSD,risk_percent\n", "max_age": "500ms"}, "stop_wait"),
         ({"symbols.table": "leader_symbol,min_volume\nEURUSD,2\n", "volume.max": "1"}, "symbols.table"),
+        ({"daily_loss": "150%"}, "daily_loss"),
+        ({"daily_loss": "100%"}, "daily_loss"),
+        ({"total_loss": "100%", "guard.percent_of": "initial"}, "total_loss"),
+        ({"total_loss": "5000", "guard.initial": "5000"}, "total_loss"),
+        ({"volume.mode": "risk_percent", "volume.amount": "150"}, "volume.amount"),
+        ({"symbols.table": "leader_symbol,volume_mode,volume_amount\nX,risk_percent,150\n"}, "symbols.table"),
     ],
 )
 def test_values_that_cannot_stand_together_are_refused(settings: dict[str, str], name: str) -> None:
@@ -84,6 +91,27 @@ def test_what_cannot_be_is_refused(name: str, value: str) -> None:
 def test_a_day_may_be_written_as_people_write_it(text: str) -> None:
     """Three letters of its name or more, in either case."""
     assert check_settings({"days": text}) == ()
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"daily_loss": "99.5%", "total_loss": "99%"},
+        {"daily_loss": "150%", "guard.percent_of": "initial"},
+        {"daily_drawdown": "150%", "trailing_drawdown": "150%", "daily_target": "200%"},
+        {"total_loss": "4999", "guard.initial": "5000"},
+        {"volume.mode": "risk_percent", "volume.amount": "100"},
+        {"volume.amount": "150"},
+    ],
+)
+def test_a_limit_that_can_be_reached_is_somebodys_to_choose(settings: dict[str, str]) -> None:
+    """An account that has grown may lose more than it began with, a factor may be large."""
+    assert check_settings(settings) == ()
+
+
+def test_a_limit_out_of_reach_that_was_stored_means_what_it_meant() -> None:
+    """It is refused as it is saved, and not as a log is read."""
+    assert policy_of({"daily_loss": "150%"}).daily_loss == Amount(Fraction(150), is_percent=True)
 
 
 def test_days_that_were_stored_before_they_were_refused_mean_what_they_meant() -> None:

@@ -1,0 +1,105 @@
+"""What a snapshot leaves out though it is known to be open: gone, or only not shown?
+
+On the strength of an absence a leader's position counts as closed and a follower's copy as finished. A replica that
+lags behind, or an answer that is not whole, looks just the same: so an absence counts where something else says so too,
+or where it is still one after the settling time. Pure; the actor asks, and records what is doubted with the snapshot.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping
+
+from cmam.domain.commands import CommandKind
+from cmam.domain.ids import PositionId
+from cmam.domain.intents import GONE_CODES
+from cmam.domain.restless import restless
+from cmam.domain.trades import Deal, Position
+from cmam.domain.view import AccountView
+
+Lives = Mapping[PositionId, Collection[Deal]]
+"""All deals of a position, from the one that opened it on."""
+
+
+def doubted(
+    view: AccountView, shown: Iterable[Position], deals: Collection[Deal], lives: Lives, now_us: int, settle_us: int
+) -> tuple[PositionId, ...]:
+    """The positions that are known to be open, that a snapshot leaves out, and of which nothing else says that they are
+    gone. `deals` are those of a gap; `now_us` is when the snapshot was asked for."""
+    held = {position.position: position for position in shown}
+    missing = [view.positions[key] for key in sorted(view.positions.keys() - held.keys())]
+    nets = {position.symbol for position in held.values() if position.volume > 0} if view.is_netted() else set()
+    return tuple(
+        one.position
+        for one in missing
+        if one.symbol not in nets
+        and not _is_settled(view, one, now_us, settle_us)
+        and not _is_closing(view, one)
+        and not _is_refused(view, one)
+        and not _is_told(view, one, deals, lives.get(one.position, ()))
+    )
+
+
+def closing_deals(view: AccountView, lives: Lives) -> tuple[Deal, ...]:
+    """Of positions whose lives are over, the deals that closed what was last known of them."""
+    found: list[Deal] = []
+    for key in sorted(lives):
+        held, left = view.positions.get(key), 0
+        if held is None or not _is_over(held, lives[key]):
+            continue
+        left = int(held.volume)
+        for deal in sorted(lives[key], key=lambda deal: (deal.executed_ms, deal.deal), reverse=True):
+            if deal.is_execution and deal.side is not held.side and left > 0 and deal.deal not in view.deals:
+                found.append(deal)
+                left -= deal.filled_volume
+    return tuple(found)
+
+
+def in_words(view: AccountView) -> str:
+    """What is doubted, for a person; empty where nothing is."""
+    if not view.doubted:
+        return ""
+    names = ", ".join(str(position) for position in sorted(view.doubted))
+    return (
+        f"The broker no longer shows {names}, and no deal says that it was closed: it counts as open until a second "
+        "look after the settling time."
+    )
+
+
+def _is_settled(view: AccountView, held: Position, now_us: int, settle_us: int) -> bool:
+    """Whether it has been missing for so long that no replica can lag behind as far."""
+    since_us = view.doubted.get(held.position)
+    return since_us is not None and now_us - since_us >= settle_us
+
+
+def _is_closing(view: AccountView, held: Position) -> bool:
+    """Whether a close of ours is under way that would leave nothing."""
+    return any(
+        intent.command.kind is CommandKind.CLOSE
+        and intent.command.position == held.position
+        and (intent.command.whole or intent.command.volume >= held.volume)
+        for intent in view.intents.values()
+    )
+
+
+def _is_refused(view: AccountView, held: Position) -> bool:
+    """Whether the broker has refused to do anything with it, as with one that is not there."""
+    return any(
+        copy.position == held.position and copy.trouble.partition(": ")[2] in GONE_CODES
+        for copy in restless(view.copies)
+    )
+
+
+def _is_told(view: AccountView, held: Position, deals: Collection[Deal], life: Collection[Deal]) -> bool:
+    """Whether deals have closed it: those of the gap all that was known of it, or those of its whole life all."""
+    fresh = [deal for deal in deals if deal.position == held.position and deal.deal not in view.deals]
+    return held.volume + _moved(held, fresh) <= 0 or _is_over(held, life)
+
+
+def _is_over(held: Position, life: Collection[Deal]) -> bool:
+    return any(deal.side is not held.side for deal in life) and _moved(held, life) <= 0
+
+
+def _moved(held: Position, deals: Iterable[Deal]) -> int:
+    """By how much deals have moved a position, on its side as positive."""
+    found = {deal.deal: deal for deal in deals if deal.is_execution}
+    return sum(deal.filled_volume if deal.side is held.side else -deal.filled_volume for deal in found.values())

@@ -1,0 +1,125 @@
+"""A server that refuses an open and executes it all the same: one copy stands at the end, whichever way it is told."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from cmam.domain.events import AlertRaised, GuardTripped, IntentRecorded
+from cmam.openapi._pb import OpenApiMessages_pb2 as pb
+from cmam.openapi._pb import OpenApiModelMessages_pb2 as model
+from cmam.sandbox.broker import Send
+from cmam.sandbox.switches import Switches
+from cmam.store.replay import verify
+from tests.scenario.test_liars import LOT, alerts, copies, tell
+from tests.whole import LEADER, NETTED, SAME_BROKER, Whole
+
+EXECUTION, ORDER_ERROR = 2126, 2132
+
+
+class Mistaken:
+    """Says of a follower's first order that it was refused, and tells of its executions when it is asked to."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, whole: Whole, code: str) -> None:
+        self._whole, self._code = whole, code
+        self._kept: list[Send] = []
+        self._order = 0
+        self.is_keeping = True
+        tell(monkeypatch, whole, self._pass)
+
+    def _pass(self, said: Send) -> list[Send]:
+        if said.payload_type != EXECUTION or not self.is_keeping:
+            return [said]
+        event = pb.ProtoOAExecutionEvent.FromString(said.payload)
+        if event.ctidTraderAccountId == LEADER or event.order.orderId not in (self._order or event.order.orderId,):
+            return [said]
+        self._kept.append(said)
+        if self._order:
+            return []
+        self._order = event.order.orderId
+        refusal = pb.ProtoOAOrderErrorEvent(ctidTraderAccountId=event.ctidTraderAccountId, errorCode=self._code)
+        return [replace(said, payload_type=ORDER_ERROR, payload=refusal.SerializeToString())]
+
+    def release(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Tell what was kept."""
+        self.is_keeping = False
+        take = self._whole.broker.take_output
+        with monkeypatch.context() as patch:
+            patch.setattr(self._whole.broker, "take_output", lambda: [*take(), *self._kept])
+            self._whole.stepper.network.collect()
+
+
+def _resting(whole: Whole) -> list[int]:
+    return [order.order_id for order in whole.orders(SAME_BROKER) if order.closed_us is None]
+
+
+def _said(whole: Whole, follower: int) -> list[str]:
+    return [raised.text for raised in whole.events(follower, AlertRaised) if raised.kind == "surplus"]
+
+
+@pytest.mark.parametrize(
+    ("follower", "code"), [(SAME_BROKER, "NO_QUOTES"), (NETTED, "NO_QUOTES"), (SAME_BROKER, "NOT_ENOUGH_MONEY")]
+)
+@pytest.mark.parametrize("late_s", [0.5, 1.1, 1.15, 1.2, 4])
+def test_what_was_refused_and_is_done_all_the_same_stands_once(
+    monkeypatch: pytest.MonkeyPatch, follower: int, code: str, late_s: float
+) -> None:
+    """Told before the next try it is the copy; after it one of the two is closed at once, and a person is told why."""
+    whole = Whole(seed=4, followers=(follower,), switches=Switches(history_days=0))
+    whole.start_ready()
+    mistaken = Mistaken(monkeypatch, whole, code)
+    position = whole.person.buy(LOT)
+    whole.run(late_s)
+    asked = len(whole.events(follower, IntentRecorded))
+    mistaken.release(monkeypatch)
+    whole.run(1.5)
+    assert copies(whole) == [[LOT]]
+    assert whole.events(follower, GuardTripped) == []
+    opened = [deal for deal in whole.broker.floor.accounts[follower].deals.values() if deal.side == model.BUY]
+    assert len(opened) == asked
+    assert len(_said(whole, follower)) == (len(opened) > 1 and follower != NETTED)
+    assert alerts(whole) == []
+    whole.person.close(position, LOT)
+    whole.run(3)
+    assert copies(whole) == [[]]
+    assert verify(whole.log.read_all()).is_identical
+    assert whole.stepper.failures == []
+
+
+@pytest.mark.parametrize("late_s", [0.5, 1.1, 4])
+def test_a_pending_order_that_was_refused_and_rests_all_the_same_rests_once(
+    monkeypatch: pytest.MonkeyPatch, late_s: float
+) -> None:
+    """As with a position: it is the copy's, or it is cancelled."""
+    whole = Whole(seed=4, switches=Switches(history_days=0))
+    whole.start_ready()
+    mistaken = Mistaken(monkeypatch, whole, "NO_QUOTES")
+    order = whole.person.place(model.LIMIT, LOT, price=1.0800)
+    whole.run(late_s)
+    mistaken.release(monkeypatch)
+    whole.run(1.5)
+    assert len(_resting(whole)) == 1
+    assert alerts(whole) == []
+    whole.person.cancel(order)
+    whole.run(3)
+    assert _resting(whole) == []
+    assert verify(whole.log.read_all()).is_identical
+
+
+def test_what_a_broker_will_not_let_go_is_asked_for_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The alert stands until the one too many is closed."""
+    whole = Whole(seed=4, switches=Switches(history_days=0))
+    whole.start_ready()
+    mistaken = Mistaken(monkeypatch, whole, "NO_QUOTES")
+    whole.person.buy(LOT)
+    whole.run(4)
+    whole.broker.set_fault("error", {"account": str(SAME_BROKER), "type": "2111", "code": "NO_QUOTES", "count": "2"})
+    mistaken.release(monkeypatch)
+    whole.run(1)
+    assert copies(whole) == [[LOT, LOT]]
+    assert any("one too many" in text for text in alerts(whole)), alerts(whole)
+    whole.run(40)
+    assert copies(whole) == [[LOT]]
+    assert alerts(whole) == []
+    assert verify(whole.log.read_all()).is_identical

@@ -1,0 +1,123 @@
+"""What a snapshot leaves out: what proves that it is gone, and what rests on it meanwhile."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from cmam.domain.absences import closing_deals, doubted
+from cmam.domain.account import AccountView, evolve
+from cmam.domain.conversion import Rates
+from cmam.domain.equity import equity, free_margin
+from cmam.domain.events import ExecutionSeen, Reconciled
+from cmam.domain.ids import DealId, OrderId, PositionId, SymbolId
+from cmam.domain.quantities import Side, Volume
+from cmam.domain.trades import AccountType, Deal, ExecutionKind, Position
+from tests.factories import T0_US, a_quote, a_view
+
+LOT = Volume(10_000_000)
+SETTLE_US = 10_000_000
+SEEN_US = T0_US + 1_000_000
+
+
+def _held(number: int, volume: int = LOT) -> Position:
+    return Position(
+        position=PositionId(number),
+        symbol=SymbolId(1),
+        side=Side.BUY,
+        volume=Volume(volume),
+        price=a_quote("1.08500", "1.08502").ask,
+        opened_ms=T0_US // 1_000,
+        updated_ms=T0_US // 1_000,
+    )
+
+
+def _deal(number: int, volume: int, side: Side, position: int = 1) -> Deal:
+    return Deal(
+        deal=DealId(number),
+        order=OrderId(number),
+        position=PositionId(position),
+        symbol=SymbolId(1),
+        side=side,
+        volume=Volume(volume),
+        filled_volume=Volume(volume),
+        executed_ms=T0_US // 1_000 + number,
+    )
+
+
+@pytest.fixture
+def view() -> AccountView:
+    """An account that held two positions when it was last looked at."""
+    both = Reconciled(positions=(_held(1), _held(2)), orders=())
+    return evolve(a_view(), both, T0_US)
+
+
+def _doubted(view: AccountView, *shown: Position, now_us: int = SEEN_US, **told: tuple[Deal, ...]) -> tuple[int, ...]:
+    lives = {PositionId(1): told["life"]} if "life" in told else {}
+    return doubted(view, shown, told.get("deals", ()), lives, now_us, SETTLE_US)
+
+
+def test_an_absence_alone_is_doubted_until_it_has_lasted_the_settling_time(view: AccountView) -> None:
+    """Nothing but a snapshot says so: it counts as open, and as gone once two looks so far apart agree."""
+    assert _doubted(view, _held(2)) == (1,)
+    seen = evolve(view, Reconciled(positions=(_held(2),), orders=(), doubted=(PositionId(1),)), SEEN_US)
+    assert seen.positions.keys() == {1, 2}
+    assert seen.doubted == {1: SEEN_US}
+    again = evolve(seen, Reconciled(positions=(_held(2),), orders=(), doubted=(PositionId(1),)), SEEN_US + 5_000_000)
+    assert again.doubted == {1: SEEN_US}
+    assert _doubted(again, _held(2), now_us=SEEN_US + SETTLE_US - 1) == (1,)
+    assert _doubted(again, _held(2), now_us=SEEN_US + SETTLE_US) == ()
+    gone = evolve(again, Reconciled(positions=(_held(2),), orders=()), SEEN_US + SETTLE_US)
+    assert (gone.positions.keys(), gone.doubted) == ({2}, {})
+
+
+@pytest.mark.parametrize(
+    ("told", "is_doubted"),
+    [
+        ({"deals": (_deal(9, LOT, Side.SELL),)}, False),
+        ({"deals": (_deal(9, LOT // 2, Side.SELL),)}, True),
+        ({"deals": (_deal(9, LOT, Side.SELL, position=2),)}, True),
+        ({"life": (_deal(1, LOT, Side.BUY), _deal(9, LOT, Side.SELL))}, False),
+        ({"life": (_deal(1, 2 * LOT, Side.BUY), _deal(8, LOT, Side.SELL))}, True),
+        ({"life": ()}, True),
+    ],
+)
+def test_deals_that_closed_all_of_it_are_proof(
+    view: AccountView, told: dict[str, tuple[Deal, ...]], is_doubted: bool
+) -> None:
+    """Those of the gap against what was known of it, those of its whole life against nothing."""
+    assert _doubted(view, _held(2), **told) == ((1,) if is_doubted else ())
+
+
+def test_a_net_that_stands_under_another_number_is_no_longer_where_it_was(view: AccountView) -> None:
+    """A symbol has one net: seeing the other is seeing that this one is gone."""
+    assert view.trader is not None
+    netted = replace(view, trader=replace(view.trader, account_type=AccountType.NETTED))
+    assert _doubted(netted, _held(3)) == ()
+    assert _doubted(netted) == (1, 2)
+
+
+def test_what_an_execution_names_is_no_longer_in_doubt(view: AccountView) -> None:
+    """It is there, or it is closed."""
+    seen = evolve(view, Reconciled(positions=(_held(2),), orders=(), doubted=(PositionId(1),)), SEEN_US)
+    shown = evolve(seen, ExecutionSeen(kind=ExecutionKind.ORDER_ACCEPTED, position=_held(1)), SEEN_US + 1)
+    assert (shown.positions.keys(), shown.doubted) == ({1, 2}, {})
+    closed = ExecutionSeen(kind=ExecutionKind.ORDER_FILLED, position=_held(1, 0), deal=_deal(9, LOT, Side.SELL))
+    assert evolve(seen, closed, SEEN_US + 1).doubted == {}
+
+
+def test_what_an_account_is_worth_is_unknown_meanwhile(view: AccountView) -> None:
+    """The loss of what is gone may be in the balance already: counted twice it would trip a guard."""
+    quotes = {"EURUSD": a_quote("1.08400", "1.08402")}
+    assert equity(Rates(view, quotes, T0_US, 10_000)) is not None
+    seen = evolve(view, Reconciled(positions=(_held(2),), orders=(), doubted=(PositionId(1),)), SEEN_US)
+    assert equity(Rates(seen, quotes, T0_US, 10_000)) is None
+    assert free_margin(Rates(seen, quotes, T0_US, 10_000)) is None
+
+
+def test_only_the_deals_that_closed_what_was_known_are_told(view: AccountView) -> None:
+    """An older part of its life was told when it came."""
+    life = (_deal(1, 3 * LOT, Side.BUY), _deal(5, 2 * LOT, Side.SELL), _deal(9, LOT, Side.SELL))
+    assert [deal.deal for deal in closing_deals(view, {PositionId(1): life})] == [9]
+    assert closing_deals(view, {PositionId(1): life[:2]}) == ()
