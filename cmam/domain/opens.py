@@ -173,11 +173,12 @@ def _most(draft: Draft, copy: Copy) -> Fraction | None:
 
 
 def _most_added(draft: Draft, copy: Copy) -> Volume | None:
-    """What one order may add to a copy whose link cuts off what is above that; None where it may be several."""
+    """What one order may add to a copy where what is to be added is cut off at that; None where it is not."""
     spec, policy = draft.view.specs.get(copy.symbol), draft.policy
-    if spec is None or policy.volume_rounding.splits or draft.view.rules < ADDS_CAPPED:
+    if spec is None or draft.add_volume is None or policy.volume_rounding.splits or draft.view.rules < ADDS_CAPPED:
         return None
-    return spec.floor_volume(spec.max_volume)
+    most = spec.floor_volume(spec.max_volume)
+    return most if spec.floor_volume(int(draft.add_volume)) > most else None
 
 
 def add_now(draft: Draft, copy: Copy, grown: Fraction) -> Decision:
@@ -193,7 +194,7 @@ def add_now(draft: Draft, copy: Copy, grown: Fraction) -> Decision:
         return _after_the_close(draft, copy, retarget(copy.goal, grown, draft.change.after))
     draft.add_volume = grown - copy.volume - draft.view.unshown(copy) - in_flight_of(draft.view, copy)
     in_one = _most_added(draft, copy)
-    if in_one is not None and draft.add_volume > in_one:
+    if in_one is not None:
         draft.note("capped", units_text(in_one), "the most of one order, by volume.rounding")
         grown, draft.add_volume = grown - (draft.add_volume - in_one), Fraction(in_one)
     draft.note("missing", fraction_text(draft.add_volume / 100), "units, without what is held and in flight")

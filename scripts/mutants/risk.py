@@ -413,8 +413,8 @@ MUTATIONS = (
     Mutation(
         "growth that cap cuts off is made all the same",
         "cmam/domain/opens.py",
-        "    if in_one is not None and draft.add_volume > in_one:\n",
-        "    if in_one is not None and draft.add_volume > 9 * in_one:\n",
+        "    if in_one is not None:\n",
+        "    if in_one is not None and in_one < 0:\n",
         (RULES_PARTIAL,),
     ),
     Mutation(
