@@ -8,6 +8,7 @@ from cmam.domain.choices import BadStop, LevelsMode
 from cmam.domain.draft import Draft
 from cmam.domain.events import Step
 from cmam.domain.levels import Plan, distance, least_distance, plan
+from cmam.domain.needs import levels_of
 from cmam.domain.quantities import (
     Distance,
     Price,
@@ -15,7 +16,7 @@ from cmam.domain.quantities import (
     price_text,
 )
 from cmam.domain.reasons import Reason
-from cmam.domain.rules import FIXED_ON_TICK, LIFE_FROM_PLACING
+from cmam.domain.rules import ADDS_NEED_STOPS, FIXED_ON_TICK, LIFE_FROM_PLACING
 from cmam.domain.sizing import fraction_text
 from cmam.domain.trades import OrderType, TimeInForce
 
@@ -112,11 +113,23 @@ def levels(draft: Draft) -> Reason | None:
 
 
 def _needs_own_stop(draft: Draft) -> Reason | None:
-    """An add goes out without levels, and every order of an account of limited risk needs a guaranteed stop."""
+    """An add goes out without levels: its copy's stop is its own, and at limited risk none is guaranteed enough."""
     if draft.view.trader is None or not draft.view.trader.limited_risk:
-        return None
+        return Reason.STOP_REQUIRED if draft.policy.require_stop and _is_bare(draft) else None
     draft.note("limited_risk", "add", "it would go out without a guaranteed stop of its own")
     return Reason.STOP_REQUIRED
+
+
+def _is_bare(draft: Draft) -> bool:
+    """Whether the copy that would grow has no stop, nor any that it should have."""
+    copy, view = draft.copy, draft.view
+    position = view.positions.get(copy.position) if copy is not None and copy.position is not None else None
+    if copy is None or position is None or view.rules < ADDS_NEED_STOPS:
+        return False
+    if levels_of(draft.symbol, copy, position).stop is not None or position.stop is not None:
+        return False
+    draft.note("stop", "-", "the copy has none")
+    return True
 
 
 def _needs_stop(draft: Draft, asked: Plan) -> Reason | None:

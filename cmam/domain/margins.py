@@ -1,7 +1,9 @@
 """How much margin a volume would bind: by leverage and its tiers, and by the broker's own word where that is more.
 
 A broker's leverage may fall with exposure. What the account holds already counts first, so that more of it stands in
-the dearer tiers. Where tiers are not known, only the broker's own reckoning counts; without that, nothing does.
+the dearer tiers. The broker is asked for a few volumes only: where it says more than our reckoning of one of them, ours
+of any volume near is taken to be as much too little. Where tiers are not known, only the broker's own reckoning counts;
+without that, nothing does.
 """
 
 from __future__ import annotations
@@ -13,6 +15,7 @@ from cmam.domain.conversion import Rates
 from cmam.domain.events import LeverageTier
 from cmam.domain.ids import SymbolId
 from cmam.domain.quantities import VOLUME_SCALE
+from cmam.domain.rules import TOLD_IN_PROPORTION
 from cmam.domain.symbols import SymbolSpec
 
 LEVERAGE_SCALE = 100
@@ -57,7 +60,10 @@ def _held(rates: Rates, symbol: SymbolId) -> int:
 
 
 def _margin(rates: Rates, spec: SymbolSpec, volume: int, held: int) -> Fraction | None:
-    found = [part for part in (_by_leverage(rates, spec, volume, held), _as_told(rates, spec, volume)) if part]
+    ours, told = _by_leverage(rates, spec, volume, held), _as_told(rates, spec, volume)
+    if ours and told and rates.view.rules >= TOLD_IN_PROPORTION:
+        return ours * _dearer(rates, spec, volume)
+    found = [part for part in (ours, told) if part]
     return max(found, default=NOTHING if not volume else None)
 
 
@@ -94,6 +100,18 @@ def _share(
         bound += max(Fraction(0), top - max(below, low)) * part(tier.leverage)
         below = max(below, top)
     return bound / (high - low)
+
+
+def _dearer(rates: Rates, spec: SymbolSpec, volume: int) -> Fraction:
+    """How many times our own reckoning the broker's is, at the next larger volume it told, or where that is most."""
+    told = [margin for margin in rates.view.margins.get(spec.symbol, ()) if margin.volume > 0]
+    larger = next((margin for margin in told if margin.volume >= volume), None)
+    scale, found = 10**rates.view.money_digits, Fraction(1)
+    for margin in told if larger is None else (larger,):
+        ours = _by_leverage(rates, spec, int(margin.volume), 0)
+        if ours:
+            found = max(found, Fraction(max(margin.buy, margin.sell), scale) / ours)
+    return found
 
 
 def _as_told(rates: Rates, spec: SymbolSpec, volume: int) -> Fraction | None:

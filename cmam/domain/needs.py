@@ -16,11 +16,14 @@ from cmam.domain.events import Health, Terms
 from cmam.domain.levels import is_off, tighter, wanted_levels
 from cmam.domain.quantities import Distance, Price, Side, Volume, ceil_to
 from cmam.domain.replacing import replace
-from cmam.domain.rules import CLOSES_APART, ONE_SHARE_TARGETS, PARTS_FILL_ON, WHOLE_TERMS
+from cmam.domain.rules import CLOSES_APART, CLOSES_IN_PARTS, ONE_SHARE_TARGETS, PARTS_FILL_ON, WHOLE_TERMS
 from cmam.domain.shares import is_untold, pooled_excess, shares_of
 from cmam.domain.symbols import SymbolSpec
 from cmam.domain.trades import Order, OrderType, Position, TimeInForce
 from cmam.domain.view import AccountView
+
+TOO_LARGE = f"{CommandKind.CLOSE.value}: TRADING_BAD_VOLUME"
+"""The trouble of a copy whose close the broker has refused for its size."""
 
 OPENING_KINDS = frozenset({CommandKind.OPEN, CommandKind.ADD, CommandKind.PLACE})
 
@@ -113,15 +116,27 @@ def _reduction(view: AccountView, copy: Copy, position: Position) -> Command | N
     if not copy.is_wanted:
         if copy.share:
             return _close_share(view, copy, position)
-        return _close(copy, position, position.volume, whole=True)
+        return _part_or_whole(view, copy, position, position.volume)
     spec = view.specs.get(copy.symbol)
     excess = None if spec is None else _excess(view, spec, copy)
     if not excess:
         return None
     if copy.share and position.side is not copy.side:
         return _give_up(view, copy, position, excess)
-    volume = Volume(min(excess, position.volume))
+    return _part_or_whole(view, copy, position, Volume(min(excess, position.volume)))
+
+
+def _part_or_whole(view: AccountView, copy: Copy, position: Position, volume: Volume) -> Command:
+    """Close so much, or the first part of it: a part is an order; a whole goes as a whole unless that was refused."""
+    is_whole = volume == position.volume
+    if not is_whole or copy.trouble == TOO_LARGE:
+        volume = _in_one_order(view, copy, volume)
     return _close(copy, position, volume, whole=volume == position.volume)
+
+
+def _in_one_order(view: AccountView, copy: Copy, volume: Volume) -> Volume:
+    spec = view.specs.get(copy.symbol)
+    return volume if spec is None or view.rules < CLOSES_IN_PARTS else spec.in_one_order(volume)
 
 
 def _excess(view: AccountView, spec: SymbolSpec, copy: Copy) -> Volume:
@@ -155,7 +170,8 @@ def _give_up(view: AccountView, copy: Copy, position: Position, volume: Volume) 
     cap = copy.goal.net_cap
     if cap and position.volume + volume > cap:
         return _close(copy, position, position.volume, whole=True)
-    return _against(copy, volume) if volume > 0 and not view.intents_of(copy.key) else None
+    in_one = _in_one_order(view, copy, volume)
+    return _against(copy, in_one) if volume > 0 and not view.intents_of(copy.key) else None
 
 
 def _out_of_flat(view: AccountView, copy: Copy) -> Iterator[Command]:
@@ -163,7 +179,7 @@ def _out_of_flat(view: AccountView, copy: Copy) -> Iterator[Command]:
     spec = view.specs.get(copy.symbol)
     volume = copy.volume if not copy.is_wanted or spec is None else _excess(view, spec, copy)
     if volume > 0:
-        yield _against(copy, volume)
+        yield _against(copy, _in_one_order(view, copy, volume))
 
 
 def close_command(position: Position) -> Command:
@@ -187,7 +203,7 @@ def _close_share(view: AccountView, copy: Copy, position: Position) -> Command |
     volume = position.volume if is_all else Volume(min(copy.volume, position.volume))
     if volume <= 0:
         return None
-    return _close(copy, position, volume, whole=volume == position.volume)
+    return _part_or_whole(view, copy, position, volume)
 
 
 # --- levels -------------------------------------------------------------------------------------------------------

@@ -16,9 +16,9 @@ from cmam.domain.levels import uncopied
 from cmam.domain.needs import OPENING_KINDS
 from cmam.domain.opening import Draft, first_reason
 from cmam.domain.policy import Policy
-from cmam.domain.quantities import Price, Volume
+from cmam.domain.quantities import Price, Volume, units_text
 from cmam.domain.reasons import Reason, Verdict
-from cmam.domain.rules import ADDS_FOLLOW_CLOSES, GROWTH_BOUNDED
+from cmam.domain.rules import ADDS_CAPPED, ADDS_FOLLOW_CLOSES, GROWTH_BOUNDED
 from cmam.domain.sizing import fraction_text
 from cmam.domain.trades import OrderType
 from cmam.domain.view import AccountView
@@ -172,6 +172,15 @@ def _most(draft: Draft, copy: Copy) -> Fraction | None:
     return most * spec.lot_size
 
 
+def _most_added(draft: Draft, copy: Copy) -> Volume | None:
+    """What one order may add to a copy where what is to be added is cut off at that; None where it is not."""
+    spec, policy = draft.view.specs.get(copy.symbol), draft.policy
+    if spec is None or draft.add_volume is None or policy.volume_rounding.splits or draft.view.rules < ADDS_CAPPED:
+        return None
+    most = spec.floor_volume(spec.max_volume)
+    return most if spec.floor_volume(int(draft.add_volume)) > most else None
+
+
 def add_now(draft: Draft, copy: Copy, grown: Fraction) -> Decision:
     """Let a copy grow to an exact target: an add is an open for every gate and guard."""
     draft.copy, draft.is_add = copy, True
@@ -184,6 +193,10 @@ def add_now(draft: Draft, copy: Copy, grown: Fraction) -> Decision:
     if draft.view.rules >= ADDS_FOLLOW_CLOSES and is_closing and not draft.is_full:
         return _after_the_close(draft, copy, retarget(copy.goal, grown, draft.change.after))
     draft.add_volume = grown - copy.volume - draft.view.unshown(copy) - in_flight_of(draft.view, copy)
+    in_one = _most_added(draft, copy)
+    if in_one is not None:
+        draft.note("capped", units_text(in_one), "the most of one order, by volume.rounding")
+        grown, draft.add_volume = grown - (draft.add_volume - in_one), Fraction(in_one)
     draft.note("missing", fraction_text(draft.add_volume / 100), "units, without what is held and in flight")
     found = patient(draft, first_reason(draft))
     goal = retarget(copy.goal, grown, draft.change.after)

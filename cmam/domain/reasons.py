@@ -274,7 +274,8 @@ REASONS: Mapping[Reason, ReasonRow] = {
         "`fixed_sl`, or `reverse_without_stop=on`.",
     ),
     Reason.STOP_REQUIRED: ReasonRow(
-        "The copy would have no stop, and `require_stop` or a limited-risk account asks for one; an add never has one.",
+        "The copy would have no stop, or has none as it grows, and `require_stop` asks for one; so does an account of "
+        "limited risk, where an add never has one.",
         "The copy's final stop, `require_stop`, the account's kind.",
         "A stop of the leader's, or `fixed_sl`; nothing for an add at limited risk.",
     ),

@@ -173,5 +173,18 @@ is."""
 UNIQUE_NAMES = 5
 """Of two symbols of one name the one that is enabled is meant; where several are, none."""
 
+CLOSES_IN_PARTS = 5
+"""A part that is larger than an order may be is closed in several; a whole that is refused for its size is, too."""
+
+ADDS_CAPPED = 5
+"""With `cap`, growth above what one order may have is cut off, as an open is; it was made in parts all the same."""
+
+ADDS_NEED_STOPS = 5
+"""With `require_stop` a copy that has no stop any more does not grow."""
+
+TOLD_IN_PROPORTION = 5
+"""The broker's word on margin says how much dearer it is than our reckoning at that volume, and not what any smaller
+volume costs: leverage that falls with exposure would count against what does not reach that far."""
+
 RULES = 5
 """The newest."""

@@ -170,7 +170,11 @@ SETTINGS: tuple[Setting, ...] = (
         "a number of at least 1",
         "`raise` only while the minimum is at most this many times the exact volume.",
     ),
-    _lots("volume.min", "volume_min", "The least a copy may have, in lots; the symbol's own minimum holds besides."),
+    _lots(
+        "volume.min",
+        "volume_min",
+        "The least a copy may have, and that is added to one, in lots; the symbol's own minimum holds besides.",
+    ),
     _lots("volume.max", "volume_max", "The most a copy may have, in lots; the symbol's own maximum holds besides."),
     _lots(
         "volume.without_stop",
@@ -325,8 +329,12 @@ SETTINGS: tuple[Setting, ...] = (
         "shift",
         "Carry the leader's levels by the difference of the two entries, or take its prices as they are.",
     ),
-    _switch("copy_sl", "on", "Copy the leader's stop losses."),
-    _switch("copy_tp", "on", "Copy the leader's take profits."),
+    _switch(
+        "copy_sl", "on", "Copy the leader's stop losses. With `reverse`: the stop that a copy gets, from his targets."
+    ),
+    _switch(
+        "copy_tp", "on", "Copy the leader's take profits. With `reverse`: the target that a copy gets, from his stops."
+    ),
     _switch("copy_trailing", "on", "Let a copy trail its stop itself where the leader's does; off: follow its moves."),
     _row(
         "trailing_step",
@@ -341,8 +349,14 @@ SETTINGS: tuple[Setting, ...] = (
         "off",
         "Ask for a guaranteed stop where the leader has one. At limited risk it is always asked for.",
     ),
-    _offset("sl_offset", "Pips by which a copied stop is farther from the entry; negative is nearer."),
-    _offset("tp_offset", "Pips by which a copied target is farther from the entry; negative is nearer."),
+    _offset(
+        "sl_offset",
+        "Pips by which the leader's stop is put farther from the entry, before `reverse`; negative is nearer.",
+    ),
+    _offset(
+        "tp_offset",
+        "Pips by which the leader's target is put farther from the entry, before `reverse`; negative is nearer.",
+    ),
     _pips("fixed_sl", "A stop this many pips from the entry, instead of the leader's."),
     _pips("fixed_tp", "A target this many pips from the entry, instead of the leader's."),
     _switch("require_stop", "off", "Copy nothing that has no stop."),

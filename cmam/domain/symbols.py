@@ -112,6 +112,15 @@ class SymbolSpec:
         """Whether the broker would take an order of this volume."""
         return self.min_volume <= volume <= self.max_volume and volume % self.step == 0
 
+    def in_one_order(self, volume: int) -> Volume:
+        """What of a volume one order may have: the symbol's maximum, less where the rest would be below its minimum."""
+        most = self.floor_volume(self.max_volume)
+        if volume <= most or most <= 0:
+            return Volume(volume)
+        least = ceil_to(self.min_volume, self.step)
+        short = self.floor_volume(volume - least)
+        return short if volume - most < least <= short else most
+
     def nearest_tick(self, price: int) -> Price:
         """The nearest price that the symbol can have."""
         return Price(nearest_to(price, self.tick))

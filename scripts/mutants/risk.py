@@ -18,6 +18,7 @@ AMOUNTS = UNIT + "domain/test_amounts.py"
 BUDGET = UNIT + "openapi/test_budget.py"
 BURSTS = "tests/scenario/test_bursts.py"
 AFTER_A_CUT = "tests/scenario/test_closes_after_a_cut.py"
+RULES_PARTIAL = "tests/scenario/test_rules_partial.py"
 BESIDE = "tests/scenario/test_reading_beside.py"
 
 MUTATIONS = (
@@ -415,6 +416,20 @@ MUTATIONS = (
         "    if most is not None and grown > most:\n",
         "    if most is not None and grown < 0:\n",
         (AMOUNTS,),
+    ),
+    Mutation(
+        "a part above the symbol's maximum is closed in one order",
+        "cmam/domain/needs.py",
+        "        volume = _in_one_order(view, copy, volume)\n",
+        "        pass\n",
+        (RULES_PARTIAL,),
+    ),
+    Mutation(
+        "growth that cap cuts off is made all the same",
+        "cmam/domain/opens.py",
+        "    if in_one is not None:\n",
+        "    if in_one is not None and in_one < 0:\n",
+        (RULES_PARTIAL,),
     ),
     Mutation(
         "a loss at the stop is converted at the cheaper side",

@@ -164,3 +164,29 @@ def test_margins_are_asked_beside_the_way_and_kept() -> None:
     book.go(660)
     assert len(book.events(book.ids["dear"], MarginSeen)) == 2
     assert verify(book.log.read_all()).is_identical
+
+
+def test_what_a_broker_says_of_a_large_volume_is_not_held_against_a_small_one() -> None:
+    """Leverage falls above 50,000 USD, and the broker was asked of one unit and of a lot: 6,350 USD for 100,000 units.
+
+    40,000 at 1.0852 are 43,408 USD, all of it at 1:100: 434.08, × 1.2 = 520.90. Two fifths of the lot's would be 2,540.
+    80,000 are 86,816 USD: 500 and 3,681.60, × 1.2 = 5,017.92. The first trade has cost twice 4 GBP, and 0.20 or 0.40.
+    """
+    twice = {**UNITS, "volume.amount": "2"}
+    cases = [
+        Case("little", "Dear", UNITS, "margin", balance="530"),
+        Case("enough", "Dear", UNITS, "", balance="533"),
+        Case("two tiers", "Dear", twice, "margin", balance="5026"),
+        Case("both", "Dear", twice, "", balance="5030"),
+    ]
+    book = Rulebook(cases)
+    book.begin()
+    first = book.person.buy(1_000 * UNIT)
+    book.go(62)
+    assert all(book.events(book.ids[case.name], MarginSeen) for case in cases)
+    book.person.close(first, 1_000 * UNIT)
+    book.go(2)
+    book.person.buy(40_000 * UNIT)
+    book.go(2)
+    assert {case.name: book.reason(case.name) for case in cases} == {case.name: case.expected for case in cases}
+    assert verify(book.log.read_all()).is_identical

@@ -177,6 +177,19 @@ def test_expected_margin_is_the_brokers_own_where_that_is_more() -> None:
     assert asked_volumes(replace(spec, max_volume=5 * LOT)) == (100_000, LOT, 5 * LOT)
 
 
+def test_a_broker_that_wants_more_for_a_large_volume_wants_as_much_more_of_what_we_reckon_for_less() -> None:
+    """3,000.00 for a lot where we reckon 2,500: 1.2 times the 1,100 of half a lot, which is at 1:50 alone.
+
+    2,500.00 is what its tiers say: half a lot is 1,100, and not half of it. By the rules before it was.
+    """
+    spec = a_spec(leverage_id=9)
+    for told, half in ((300_000, 1_320), (250_000, 1_100), (200_000, 1_100)):
+        margins = {SymbolId(1): (ExpectedMargin(volume=Volume(LOT), buy=told, sell=0),)}
+        assert expected_margin(_tiered(TIERS, margins=margins), spec, LOT // 2) == half
+    margins = {SymbolId(1): (ExpectedMargin(volume=Volume(LOT), buy=250_000, sell=0),)}
+    assert expected_margin(_tiered(TIERS, margins=margins, rules=4), spec, LOT // 2) == 1_250
+
+
 def test_what_a_decision_needs_to_be_told_is_named() -> None:
     """GBPUSD on an account in JPY: its own quote and the chain of both its currencies."""
     view = a_view(currency="JPY")

@@ -1,0 +1,51 @@
+"""Hold the copier against the oracle of its rules on many drawn days: `python scripts/soak/oracle.py --seeds 0-199`.
+
+Each seed is a world of its own in virtual time (`tests/oracle/day.py`): thirty followers with drawn policies, and a
+leader who opens, adds, closes parts, moves levels and places orders. What differs is printed with what both say.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections import Counter
+from concurrent.futures import ProcessPoolExecutor
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+
+from tests.oracle.day import STEPS, Day
+
+
+def attempt(seed: int, steps: int) -> tuple[int, Counter[str], list[str]]:
+    """One seed: what was compared, by its word, and what differed."""
+    day = Day(seed)
+    day.run(steps)
+    return seed, day.counts, day.wrong
+
+
+def main() -> None:
+    """Run the seeds, print what differs and the sums, exit with 1 where anything did."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--seeds", default="0-99", help="such as 0-99")
+    parser.add_argument("--steps", type=int, default=STEPS, help="what the leader does in a day")
+    parser.add_argument("--jobs", type=int, default=1, help="processes")
+    asked = parser.parse_args()
+    first, _, last = asked.seeds.partition("-")
+    seeds = range(int(first), int(last or first) + 1)
+    counts: Counter[str] = Counter()
+    differ = 0
+    with ProcessPoolExecutor(asked.jobs) as pool:
+        for seed, found, wrong in pool.map(attempt, seeds, [asked.steps] * len(seeds)):
+            counts += found
+            differ += len(wrong)
+            for line in wrong:
+                print(line, flush=True)
+            if wrong:
+                print(f"seed {seed}: {len(wrong)} differ", flush=True)
+    print(f"{len(seeds)} seeds, {differ} differ; compared: {dict(counts.most_common())}")
+    sys.exit(1 if differ else 0)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,403 @@
+"""A leader's day on the real system in virtual time, held against the oracle change by change.
+
+What followers hold is read from the broker's own books, what they were told is what the leader did; of the record only
+the word of each decision is read.
+"""
+
+from __future__ import annotations
+
+import random
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from decimal import Decimal
+from fractions import Fraction
+from typing import Any
+
+from cmam.domain.events import AttemptDecided, ChangeDecided, RequestRefused
+from cmam.openapi._pb.OpenApiModelMessages_pb2 import LIMIT, STOP
+from tests.oracle import drawn
+from tests.oracle.rules import (
+    Account,
+    Copy,
+    Decision,
+    Growth,
+    Open,
+    Outcome,
+    Rest,
+    Standing,
+    carried_levels,
+    reduced,
+)
+from tests.rulebook import BUY, FEEDS, LEAD, SELL, Case, Rulebook
+
+FOLLOWERS, STEPS = 30, 12
+PRICE = 10**8
+IDS = {name: number for number, name in enumerate(drawn.LEADERS, 1)}
+POINT = Fraction(1, 100_000)
+COARSE = {"USDJPY": 100, "XAUUSD": 1_000, "GER40": 10_000}
+"""The smallest distance on the wire that a symbol's digits allow, in points, where that is not one."""
+STEP = {"XAUUSD": Fraction(1), "GER40": Fraction(1, 100)}
+"""The leader's step where it is not a thousand units."""
+
+
+@dataclass(slots=True)
+class Theirs:
+    """A position of the leader's, with his levels as prices, and what became of it on each follower."""
+
+    position: int
+    opened: Open
+    units: Fraction
+    stop: Fraction | None
+    target: Fraction | None
+    copies: dict[str, tuple[int, Standing]] = field(default_factory=dict)
+    """By the follower's name: the number of the copy's position, and what the copy shall be."""
+
+
+class Day:
+    """One world from a seed: followers with policies of their own, and one leader."""
+
+    def __init__(self, seed: int, followers: int = FOLLOWERS) -> None:
+        self.seed, self.chance = seed, random.Random(seed)
+        self.cases = [drawn.follower(self.chance, index) for index in range(followers)]
+        self.names = {case.name: drawn.mapped(case) for case in self.cases}
+        self.book = Rulebook(self.cases, seed=seed)
+        self.held: list[Theirs] = []
+        self.wrong: list[str] = []
+        self.counts: Counter[str] = Counter()
+        self._before: dict[str, Account] = {}
+        self._working: tuple[Any, ...] = ()
+
+    def run(self, steps: int = STEPS) -> None:
+        """Let the leader act so many times, each time after the market has moved; then he closes everything."""
+        self.book.begin()
+        for _ in range(steps):
+            self._move()
+            acts: list[Callable[[], None]] = [self._open, self._place]
+            if self.held:
+                acts += [self._grow, self._reduce, self._reduce, self._amend]
+            if len(self.held) > 3:
+                acts += [self._close, self._close]
+            self.chance.choice(acts)()
+        while self.held:
+            self._close()
+        for case in self.cases:
+            if held := self.book.held(case.name):
+                self._report(case, "the leader holds nothing", held, "nothing")
+        self.wrong += [f"seed {self.seed}: {failure!r}" for failure in self.book.stepper.failures]
+
+    # --- the market
+
+    def _move(self) -> None:
+        """Move some prices, always on the coarsest tick, so that every broker's quotes stay fresh; see who was hit."""
+        for feed, (_, step) in FEEDS.items():
+            if self.chance.random() < 0.4:
+                self.book.price(feed, str(self.book.bids[feed] + self.chance.randrange(-20, 21) * 10 * Decimal(step)))
+        self.book.go(3)
+        there = self._positions()
+        leads = self.book.broker.floor.accounts[LEAD].positions
+        for theirs in list(self.held):
+            if theirs.position not in leads or not leads[theirs.position].volume:
+                self.held.remove(theirs)
+                self._see_closed(theirs, "his level was hit")
+            for name, (position, _) in list(theirs.copies.items()):
+                if position not in there[name]:
+                    del theirs.copies[name]
+                    self.counts["ended by its own level"] += 1
+
+    def _positions(self) -> dict[str, dict[int, Any]]:
+        return {case.name: {held.position: held for held in self.book.held(case.name)} for case in self.cases}
+
+    def _look(self) -> None:
+        """Remember what every follower is before the leader acts."""
+        self._before = {case.name: drawn.account(self.book, self.book.ids[case.name]) for case in self.cases}
+
+    # --- opens and orders that rest
+
+    def _wish(self) -> tuple[str, int, Fraction, dict[str, Any]]:
+        """A symbol, a side, units, and the levels and label of an order as the wire wants them."""
+        chance = self.chance
+        symbol = chance.choice(("EURUSD",) * 4 + drawn.LEADERS)
+        wire: dict[str, Any] = {
+            word: chance.randrange(150, 3_000) * COARSE.get(symbol, 1)
+            for word in ("relativeStopLoss", "relativeTakeProfit")
+            if chance.random() < 0.75
+        }
+        if label := chance.choice(("", "abc", "abd")):
+            wire["label"] = label
+        return symbol, chance.choice((BUY, SELL)), self._units(symbol), wire
+
+    def _units(self, symbol: str) -> Fraction:
+        most = {"XAUUSD": 40, "GER40": 60}.get(symbol, 150)
+        return self.chance.randrange(1, most) * STEP.get(symbol, Fraction(1_000))
+
+    def _open(self) -> None:
+        symbol, side, units, wire = self._wish()
+        self._look()
+        there = self._positions()
+        position = self.book.person.buy(int(units * 100), symbol=IDS[symbol], side=side, **wire)
+        leader = drawn.account(self.book, LEAD)
+        mine = self.book.broker.floor.accounts[LEAD].positions[position]
+        if not mine.volume:
+            return  # he had not the money
+        opened = _opened(symbol, side, units, Fraction(mine.price, PRICE), wire)
+        stop, target = (None if not level else Fraction(level, PRICE) for level in (mine.sl, mine.tp))
+        theirs = Theirs(position, opened, units, stop, target)
+        self.held.append(theirs)
+        self.book.go(4)
+        for case in self.cases:
+            settings = drawn.settings_for(case, symbol)
+            wanted = Decision(leader, self._before[case.name], opened, settings, self.names[case.name]).outcomes()
+            new = [held for held in self.book.held(case.name) if held.position not in there[case.name]]
+            got = self._became(case, "opened", position) if not new else _as_copy(new[0])
+            self._compare(case, "opened", opened, got, wanted)
+            if len(new) > 1:
+                self._report(case, opened, f"{len(new)} positions", "one")
+            if new and isinstance(got, Copy):
+                theirs.copies[case.name] = (new[0].position, self._stands(case, settings, opened, new[0], got, wanted))
+
+    def _stands(
+        self, case: Case, settings: dict[str, str], opened: Open, held: Any, got: Copy, wanted: set[Outcome]
+    ) -> Standing:
+        entry = _exact(held.price)
+        whole = max((one.whole for one in wanted if isinstance(one, Copy) and one == got), default=got.units)
+        shift = Fraction(0) if settings.get("levels") == "price" else entry - opened.price
+        name = self.names[case.name][opened.symbol]
+        return Standing(name, got.is_long, got.units, whole, shift, _level(held.stop), _level(held.target))
+
+    def _place(self) -> None:
+        """Let an order rest, look at what rests of it, and take it back."""
+        symbol, side, units, wire = self._wish()
+        kind = self.chance.choice((LIMIT, STOP))
+        bid, ask = drawn.account(self.book, LEAD).quotes[symbol]
+        away = self.chance.choice((2, self.chance.randrange(60, 500))) * drawn.BROKERS["Lead"][symbol].tick
+        price = ask + away if (kind == STOP) is (side == BUY) else bid - away
+        self._look()
+        rested = {case.name: {order.orderId for order in self._rests(case)} for case in self.cases}
+        order = self.book.person.place(
+            kind, int(units * 100), price=float(price), symbol=IDS[symbol], side=side, **wire
+        )
+        leader = drawn.account(self.book, LEAD)
+        opened, word = _opened(symbol, side, units, price, wire), "limit" if kind == LIMIT else "stop"
+        self.book.go(4)
+        for case in self.cases:
+            settings = drawn.settings_for(case, symbol)
+            rest = Rest(leader, self._before[case.name], opened, settings, self.names[case.name], word)
+            new = [one for one in self._rests(case) if one.orderId not in rested[case.name]]
+            got = self._became(case, "order_placed", order) if not new else _as_ordered(new[0])
+            self._compare(case, word, opened, got, rest.outcomes())
+            for one in new:
+                found = (_exact(one.limitPrice or one.stopPrice), one.orderType == LIMIT)
+                if found != (rest.entry, rest.is_limit) or len(new) > 1:
+                    self._report(case, (word, opened), found, (rest.entry, rest.is_limit))
+        self.book.person.cancel(order)
+        self.book.go(4)
+        for case in self.cases:
+            if [one for one in self._rests(case) if one.orderId not in rested[case.name]]:
+                self._report(case, (word, opened), "rests", "cancelled with his")
+
+    def _rests(self, case: Case) -> list[Any]:
+        books = self.book.broker.floor.accounts[self.book.ids[case.name]]
+        if not any(order.kind in (LIMIT, STOP) for order in books.orders.values()):
+            return []
+        self.book.run(0.06)
+        return [one for one in self.book.person.rests(self.book.ids[case.name]) if one.orderType in (LIMIT, STOP)]
+
+    # --- what becomes of them
+
+    def _grow(self) -> None:
+        theirs = self.chance.choice(self.held)
+        added, symbol = self._units(theirs.opened.symbol), IDS[theirs.opened.symbol]
+        self._look()
+        books = self.book.broker.floor.accounts[LEAD]
+        known = set(books.deals)
+        side = BUY if theirs.opened.is_long else SELL
+        self.book.person.buy(int(added * 100), symbol=symbol, side=side, positionId=theirs.position)
+        deals = [deal for number, deal in books.deals.items() if number not in known]
+        if not deals:
+            return
+        leader = drawn.account(self.book, LEAD)
+        price = Fraction(deals[0].price, PRICE)
+        more = Open(theirs.opened.symbol, theirs.opened.is_long, added, price, label=theirs.opened.label)
+        before, theirs.units = theirs.units, theirs.units + added
+        self.book.go(4)
+        there = self._positions()
+        for case, position, copy in self._copies(theirs):
+            settings = drawn.settings_for(case, more.symbol)
+            names, follower = self.names[case.name], self._before[case.name]
+            wanted = Growth(leader, follower, more, settings, names, copy=copy, before=before).growths()
+            units, word = _units_of(there[case.name].get(position)), self._word(case, "grew", theirs.position)
+            self.counts[f"grew: {word or 'added'}"] += 1
+            fitting = [one for one in wanted if (one[0], one[2]) == (word, units)]
+            if fitting:
+                copy.target, copy.units = fitting[0][1:]
+            else:
+                self._report(case, f"{before} grew by {more}, {copy}", (word, float(units)), _floats(wanted))
+                del theirs.copies[case.name]
+
+    def _reduce(self) -> None:
+        theirs = self.chance.choice(self.held)
+        step = STEP.get(theirs.opened.symbol, Fraction(1_000))
+        if theirs.units <= step:
+            return
+        steps = self.chance.randrange(1, int(theirs.units / step))
+        closed = (steps if self.chance.random() < 0.5 else max(1, steps // 10)) * step
+        self.book.person.close(theirs.position, int(closed * 100))
+        before, theirs.units = theirs.units, theirs.units - closed
+        self.book.go(4)
+        there = self._positions()
+        for case, position, copy in self._copies(theirs):
+            of = drawn.BROKERS[case.broker][copy.symbol]
+            up = case.settings.get("partial_rounding") == "up"
+            target, wanted = reduced(copy, before, theirs.units, of, up=up)
+            units = _units_of(there[case.name].get(position))
+            self.counts["reduced"] += 1
+            if units != wanted:
+                self._report(case, f"reduced from {before} to {theirs.units}, {copy}", units, (wanted, float(target)))
+            if units != wanted or not units:
+                del theirs.copies[case.name]
+            copy.target, copy.units = target, units
+
+    def _amend(self) -> None:
+        """Move or take away one level or both; what the broker refused on a follower stays as it was."""
+        theirs = self.chance.choice(self.held)
+        symbol = theirs.opened.symbol
+        bid, ask = drawn.account(self.book, LEAD).quotes[symbol]
+        market, sign = (bid, 1) if theirs.opened.is_long else (ask, -1)
+        was = theirs.stop, theirs.target
+        for name, way in (("stop", -sign), ("target", sign)):
+            fate = self.chance.random()
+            if fate < 0.5:
+                away = self.chance.randrange(1_000, 4_000) * drawn.BROKERS["Lead"][symbol].tick
+                setattr(theirs, name, market + way * away * (2 if symbol in STEP else 1))
+            elif fate < 0.6:
+                setattr(theirs, name, None)
+        refused = {case.name: self._refusals(case) for case in self.cases}
+        stop, target = (None if level is None else float(level) for level in (theirs.stop, theirs.target))
+        self.book.person.amend(theirs.position, stop=stop, target=target)
+        mine = self.book.broker.floor.accounts[LEAD].positions[theirs.position]
+        theirs.stop, theirs.target = (None if not level else Fraction(level, PRICE) for level in (mine.sl, mine.tp))
+        moves = (theirs.stop != was[0], theirs.target != was[1])
+        self.book.go(4)
+        there = self._positions()
+        for case, position, copy in self._copies(theirs):
+            if position not in there[case.name]:
+                self._report(case, f"amended {was} to {theirs.stop} {theirs.target}", "gone", copy)
+                del theirs.copies[case.name]
+                continue
+            settings = drawn.settings_for(case, symbol)
+            of = drawn.BROKERS[case.broker][copy.symbol]
+            wanted = carried_levels(copy, theirs.stop, theirs.target, of, settings)
+            got = _level(there[case.name][position].stop), _level(there[case.name][position].target)
+            had, turned = (
+                (copy.stop_level, copy.target_level),
+                moves[::-1] if settings.get("reverse") == "on" else moves,
+            )
+            is_refused = self._refusals(case) > refused[case.name]
+            self.counts["amended: refused" if is_refused else "amended"] += 1
+            for one, exact, old, is_moved in zip(got, wanted, had, turned, strict=True):
+                if one != exact and (one != old or (is_moved and not is_refused)):
+                    self._report(case, f"amended {was} to {theirs.stop} {theirs.target}, {copy}", got, wanted)
+            copy.stop_level, copy.target_level = got
+
+    def _close(self) -> None:
+        theirs = self.held.pop(self.chance.randrange(len(self.held)))
+        self.book.person.close(theirs.position, int(theirs.units * 100))
+        self.book.go(4)
+        self._see_closed(theirs, "he closed")
+
+    def _see_closed(self, theirs: Theirs, why: str) -> None:
+        there = self._positions()
+        for case, position, _ in self._copies(theirs):
+            self.counts["closed"] += 1
+            if position in there[case.name]:
+                self._report(case, why, "held", "closed")
+
+    def _copies(self, theirs: Theirs) -> list[tuple[Case, int, Standing]]:
+        return [(case, *theirs.copies[case.name]) for case in self.cases if case.name in theirs.copies]
+
+    # --- what was said and what differs
+
+    def _word(self, case: Case, kind: str, source: int) -> str:
+        """The last word about the last such change of a position or order; empty where it was copied."""
+        account = self.book.ids[case.name]
+        decided = [
+            event
+            for event in self.book.events(account, ChangeDecided)
+            if event.change.kind.value == kind and source in (event.change.position, event.change.order)
+        ]
+        if not decided:
+            return "nothing was decided"
+        last: Any = decided[-1]
+        for attempt in self.book.events(account, AttemptDecided):
+            last = attempt if attempt.change == decided[-1].change.key else last
+        self._working = last.working
+        return str(last.reason.value) if last.reason else ""
+
+    def _became(self, case: Case, kind: str, source: int) -> str:
+        """Why nothing came of a change: the word of the decision, or the broker's."""
+        word = self._word(case, kind, source)
+        refused = self.book.events(self.book.ids[case.name], RequestRefused)
+        return word or (f"refused {refused[-1].error_code}" if refused else "copied, and nothing is there")
+
+    def _refusals(self, case: Case) -> int:
+        return len(self.book.events(self.book.ids[case.name], RequestRefused))
+
+    def _compare(self, case: Case, kind: str, opened: Open, got: Outcome, wanted: set[Outcome]) -> None:
+        mode = drawn.settings_for(case, opened.symbol).get("volume.mode", "multiplier")
+        self.counts[f"{kind}: {got if isinstance(got, str) else mode}"] += 1
+        if not _fits(got, wanted):
+            self._report(case, (kind, opened), got, wanted)
+
+    def _report(self, case: Case, what: Any, got: Any, wanted: Any) -> None:
+        rows = " ".join(f"{step.name}={step.value}" for step in self._working)
+        self.wrong.append(
+            f"seed {self.seed} {case.name} {case.broker} {case.currency} {case.balance} 1:{case.leverage}"
+            f" {dict(case.settings)}\n   {what}\n   got {got}\n   wanted {wanted}\n   {rows}"
+        )
+
+
+def _exact(price: float) -> Fraction:
+    return Fraction(round(price * PRICE), PRICE)
+
+
+def _level(price: float) -> Fraction | None:
+    return _exact(price) if price else None
+
+
+def _units_of(held: Any) -> Fraction:
+    return Fraction(held.volume, 100) if held is not None else Fraction(0)
+
+
+def _floats(wanted: set[tuple[str, Fraction, Fraction]]) -> list[tuple[str, float, float]]:
+    return [(word, float(target), float(units)) for word, target, units in wanted]
+
+
+def _opened(symbol: str, side: int, units: Fraction, price: Fraction, wire: dict[str, Any]) -> Open:
+    stop, target = (wire[word] * POINT if word in wire else None for word in ("relativeStopLoss", "relativeTakeProfit"))
+    return Open(symbol, side == BUY, units, price, stop, target, wire.get("label", ""))
+
+
+def _as_copy(held: Any) -> Copy:
+    entry, is_long = _exact(held.price), held.side == BUY
+    sign = 1 if is_long else -1
+    stop = sign * (entry - _exact(held.stop)) if held.stop else None
+    target = sign * (_exact(held.target) - entry) if held.target else None
+    return Copy(Fraction(held.volume, 100), is_long, stop, target)
+
+
+def _as_ordered(order: Any) -> Copy:
+    stop, target = order.relativeStopLoss * POINT or None, order.relativeTakeProfit * POINT or None
+    return Copy(Fraction(order.tradeData.volume, 100), order.tradeData.tradeSide == BUY, stop, target)
+
+
+def _fits(got: Outcome, wanted: set[Outcome]) -> bool:
+    """Whether an outcome is one of those, or lies between those that differ in units alone."""
+    if got in wanted or isinstance(got, str):
+        return got in wanted
+    alike = [
+        one.units
+        for one in wanted
+        if isinstance(one, Copy) and (one.is_long, one.stop, one.target) == (got.is_long, got.stop, got.target)
+    ]
+    return bool(alike) and min(alike) <= got.units <= max(alike)
