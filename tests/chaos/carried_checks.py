@@ -28,6 +28,9 @@ from tests.whole import Whole
 
 PRICE = 100_000_000
 TELLING = (ChangeKind.OPENED, ChangeKind.REVERSED, ChangeKind.PROTECTED)
+OFF_TICKS = 2
+"""By less than so many ticks a level may be off: it is rounded to one, and what the opening request carried is amended
+only where it is off by more than one after the fill."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,7 +68,7 @@ def levels_as_set(whole: Whole) -> None:
                 found = _scaled(getattr(pair.ours, name))
                 words = f"the {name} of {pair.copy.key} is {found}, {float(wanted)} by {dict(pair.told.terms.texts)}"
                 assert bool(found) == bool(wanted), f"{words}: {pair.ours} of {pair.theirs}"
-                assert abs(found - wanted) <= tick, f"{words}: {pair.ours} of {pair.theirs}"
+                assert abs(found - wanted) < OFF_TICKS * tick, f"{words}: {pair.ours} of {pair.theirs}"
 
 
 def net_levels_as_set(whole: Whole, drawn: Sequence[str]) -> None:
@@ -92,7 +95,7 @@ def net_levels_as_set(whole: Whole, drawn: Sequence[str]) -> None:
         found, tick = _scaled(pairs[0].ours.stop), view.specs[pairs[0].copy.symbol].tick
         words = f"the net {position} of {account} has its stop at {found}, its shares' are {[*map(str, stops)]}"
         assert bool(found) == bool(best), words
-        assert abs(found - best) <= tick, words
+        assert abs(found - best) < OFF_TICKS * tick, words
         assert len(pairs) == 1 or not pairs[0].ours.target, f"{len(pairs)} shares and a target: {pairs[0].ours}"
 
 
