@@ -39,8 +39,10 @@ def told_as_booked(whole: Whole, drawn: Sequence[str]) -> None:
     results = _results(whole)
     for line in copies:
         life = _life(_books(whole, line["follower"]), line)
-        asked = [order for order in orders if _is_of(line, order) and order["kind"] == "close"]
-        copy_as_booked(line, life, asked, has_history=has_history)
+        ours = [order for order in orders if _is_of(line, order)]
+        asked = [order for order in ours if order["kind"] == "close"]
+        was_lost = _lost([order for order in ours if order["kind"] in ("open", "place")])
+        copy_as_booked(line, life, asked, has_history=has_history, was_lost=was_lost)
         entry_as_booked(line, life, _books(whole, line["leader"]))
         if life is not None and not life.is_netted and has_history and not _lost(asked):
             result = results[line["copy_id"].partition("/")[0]]
@@ -146,19 +148,21 @@ def _life(books: Account, line: Line) -> Life | None:
     )
 
 
-def _lost(closes: Sequence[Line]) -> bool:
-    """Whether nobody knew for a while what became of a close of ours: then what closed meanwhile is taken for it, and
-    its deal is told by nobody (decision 0146)."""
-    return any(line["unknown_since"] is not None for line in closes)
+def _lost(requests: Sequence[Line]) -> bool:
+    """Whether nobody knew for a while what became of a request of ours: what closed meanwhile is taken for our close
+    then, and its deal is told by nobody (decision 0146)."""
+    return any(line["unknown_since"] is not None for line in requests)
 
 
-def copy_as_booked(line: Line, life: Life | None, asked: Sequence[Line], *, has_history: bool) -> None:
+def copy_as_booked(line: Line, life: Life | None, asked: Sequence[Line], *, has_history: bool, was_lost: bool) -> None:
     """Volumes, prices and the word of a copy's end, as far as the broker told them at all."""
     name = f"{line['copy_id']} {line['state']} {line['reason']}"
     if life is None:
         assert (line["volume"], line["open_price"], line["close_price"]) == ("0.00", None, None), name
         return
-    assert Decimal(line["open_price"]) == _price(life.opens[0].price), f"{name} opened at {life.opens[0].price}"
+    prices = [_price(deal.price) for deal in life.opens]
+    is_first = Decimal(line["open_price"]) == prices[0]  # or what all came to, where only the order told it
+    assert is_first or (was_lost and min(prices) <= Decimal(line["open_price"]) <= max(prices)), f"{name}: {prices}"
     if life.is_netted:
         return
     assert Decimal(line["held"]) == _units(life.held), f"{name} holds {life.held}, told was {line['held']}"
@@ -215,7 +219,8 @@ def summed_up(audit: Audit) -> None:
 
 def _without_zeros(found: Mapping[tuple[Any, ...], Line]) -> dict[tuple[Any, ...], dict[str, int]]:
     counted = ("decisions", "copied", "skipped", "nothing_to_do", "copies", *COPY_COUNTS)
-    return {key: {name: line[name] for name in counted if line[name]} for key, line in found.items()}
+    sums = {key: {name: line[name] for name in counted if line[name]} for key, line in found.items()}
+    return {key: counts for key, counts in sums.items() if counts}  # of nothing at all there is one line of zeros
 
 
 def _summed(audit: Audit, names: Sequence[str]) -> dict[tuple[Any, ...], dict[str, int]]:
