@@ -22,6 +22,7 @@ from cmam.store.what_if.run import Run
 from tests.whole import Whole
 
 NEVER_SENT = ("absent", "dropped")
+TICK = Decimal("0.000001")
 UNTOLD = ("history-quota", "rate refusals", "error", "silence", "drop", "delay", "our clock")
 """After which a broker's history may not have been had in time, or was asked for at another hour."""
 
@@ -39,10 +40,8 @@ def told_as_booked(whole: Whole, drawn: Sequence[str]) -> None:
     results = _results(whole)
     for line in copies:
         life = _life(_books(whole, line["follower"]), line)
-        ours = [order for order in orders if _is_of(line, order)]
-        asked = [order for order in ours if order["kind"] == "close"]
-        was_lost = _lost([order for order in ours if order["kind"] in ("open", "place")])
-        copy_as_booked(line, life, asked, has_history=has_history, was_lost=was_lost)
+        asked = [order for order in orders if _is_of(line, order) and order["kind"] == "close"]
+        copy_as_booked(line, life, asked, has_history=has_history)
         entry_as_booked(line, life, _books(whole, line["leader"]))
         if life is not None and not life.is_netted and has_history and not _lost(asked):
             result = results[line["copy_id"].partition("/")[0]]
@@ -148,21 +147,22 @@ def _life(books: Account, line: Line) -> Life | None:
     )
 
 
-def _lost(requests: Sequence[Line]) -> bool:
-    """Whether nobody knew for a while what became of a request of ours: what closed meanwhile is taken for our close
-    then, and its deal is told by nobody (decision 0146)."""
-    return any(line["unknown_since"] is not None for line in requests)
+def _lost(closes: Sequence[Line]) -> bool:
+    """Whether nobody knew for a while what became of a close of ours: what closed meanwhile is taken for it then, and
+    its deal is told by nobody (decision 0146)."""
+    return any(line["unknown_since"] is not None for line in closes)
 
 
-def copy_as_booked(line: Line, life: Life | None, asked: Sequence[Line], *, has_history: bool, was_lost: bool) -> None:
+def copy_as_booked(line: Line, life: Life | None, asked: Sequence[Line], *, has_history: bool) -> None:
     """Volumes, prices and the word of a copy's end, as far as the broker told them at all."""
     name = f"{line['copy_id']} {line['state']} {line['reason']}"
     if life is None:
         assert (line["volume"], line["open_price"], line["close_price"]) == ("0.00", None, None), name
         return
-    prices = [_price(deal.price) for deal in life.opens]
-    is_first = Decimal(line["open_price"]) == prices[0]  # or what all came to, where only the order told it
-    assert is_first or (was_lost and min(prices) <= Decimal(line["open_price"]) <= max(prices)), f"{name}: {prices}"
+    told, first = Decimal(line["open_price"]), life.opens[0]
+    filled = [deal for deal in life.opens if deal.order_id == first.order_id]
+    average = sum(_price(deal.price) * deal.filled for deal in filled) / sum(deal.filled for deal in filled)
+    assert told == _price(first.price) or abs(told - average) < TICK, f"{name} opened at {first.price}: {told}"
     if life.is_netted:
         return
     assert Decimal(line["held"]) == _units(life.held), f"{name} holds {life.held}, told was {line['held']}"

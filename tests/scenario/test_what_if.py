@@ -9,7 +9,7 @@ import pytest
 
 from cmam.openapi._pb import OpenApiModelMessages_pb2 as model
 from cmam.store.replay import verify
-from cmam.store.what_if import Asked, what_if
+from cmam.store.what_if import Asked, rows, what_if
 from tests.pairs import a_day, live, run_again
 from tests.rulebook import UNIT, Case, Rulebook
 from tests.whole import ALPHA_TOO, LEADER, SAME_BROKER, Whole
@@ -133,3 +133,21 @@ def test_what_an_order_filled_into_is_told_with_its_order() -> None:
     (trade,) = what_if(whole.log.read_all, Asked.of(whole.folded().registry, {"volume.amount": "0.5"}))["differences"]
     assert trade["what_if"]["volume"] == "50000.00"
     assert abs(Decimal(trade["what_if"]["result"]) - Decimal(then["result"]) / 2) <= Decimal("0.01")
+
+
+def test_what_an_open_copy_is_worth_may_be_unknown(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where no quote tells the worth of one open copy, its follower's result is none, not that of the others."""
+    whole = Whole(seed=5)
+    whole.start_ready()
+    first = whole.person.buy(LOT)
+    whole.person.buy(LOT)
+    whole.run(3)
+    whole.person.close(first, LOT)
+    whole.run(3)
+    asked = Asked.of(whole.folded().registry, {})
+    (known,) = what_if(whole.log.read_all, asked)["followers"]
+    assert known["recorded"]["result"] is not None
+    monkeypatch.setattr(rows, "_worth", lambda *_: None)
+    (unknown,) = what_if(whole.log.read_all, asked)["followers"]
+    assert unknown["recorded"]["result"] is unknown["difference"]["result"] is None
+    assert unknown["recorded"]["copied"] == 2
