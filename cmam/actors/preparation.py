@@ -1,8 +1,8 @@
 """How an account gets ready on a fresh connection: which questions, in which order, and the facts their answers make.
 
     FULL      the snapshot, and the trader where somebody reckons with it, beside what the broker offers (`listing.py`),
-              then the deals of the gap, and where positions carry a copier's label that nobody here knows, or the log
-              was lost, the orders that tell of them
+              then the deals of the gap, where positions carry a copier's label that nobody here knows, or the log was
+              lost, the orders that tell of them, and where copies are smaller what took a part of them (`closings.py`)
     LOOKUP    the order history, deals and orders of positions that the last snapshot left out, then a snapshot: settles
               what is unknown or doubted
     REFRESH   a snapshot alone, now and then: finds what no event told
@@ -19,12 +19,13 @@ from collections.abc import Iterable, Iterator, Mapping
 from enum import Enum
 from typing import Any
 
+from cmam.actors.closings import CLOSINGS, Closings, read_orders
 from cmam.actors.listing import Found, Listing
 from cmam.actors.question import Question
 from cmam.clock import MILLISECOND_US
 from cmam.domain import absences
 from cmam.domain.account import AccountView, IntentState
-from cmam.domain.events import Event, ExecutionSeen, Reconciled, SymbolSpecSeen
+from cmam.domain.events import Event, ExecutionSeen, Health, Reconciled, SymbolSpecSeen
 from cmam.domain.ids import OrderId, PositionId, SymbolId
 from cmam.domain.naming import read_label
 from cmam.domain.trades import Deal, Order, Position
@@ -46,6 +47,8 @@ PATIENCE = "patience "
 PATIENCE_US = 2_000_000
 """How long a snapshot waits for what the account is worth, and for symbols of which nothing is known; longer, and its
 closes would wait too."""
+CLOSINGS_PATIENCE_US = 1_000_000
+"""How long it waits for what took a part of copies: a round trip as a rule, and nobody asks again."""
 LEADER_PATIENCE_US = 30_000_000
 """How long it waits for such a symbol where others follow: nobody can copy what is opened in lots of unknown size."""
 RETRY_FIRST_US = 500_000
@@ -106,10 +109,12 @@ class Preparation:
         self._asks_past = asks_past
         self._past_to_ms = 0
         self._past_seen: set[OrderId] = set()
+        self._closings = Closings(self._account, self._from_ms, self._to_ms)
         self._week_ms = now_us // MILLISECOND_US - WEEK_MS + 2 * LOOK_BACK_MS
 
     def _start_of_gap(self, view: AccountView, now_us: int) -> int:
-        moments = [view.at_us] if self.kind is Kind.FULL else []
+        lost_us = view.at_us if view.health is Health.RECONCILED else view.in_sight_us or view.at_us
+        moments = [lost_us] if self.kind is Kind.FULL else []  # what it recorded since the line was lost saw nothing
         moments += [intent.recorded_us for intent in view.intents.values() if intent.state is IntentState.UNKNOWN]
         if any(moment > now_us for moment in moments):
             moments = [now_us - DAY_US]  # the clock was set back since: nobody knows by how much
@@ -164,6 +169,8 @@ class Preparation:
             case "position":
                 self._orders += report[0]
                 return self._go_on(view) if self.kind is Kind.FULL else ((), self._ask_when_told())
+            case "closings":
+                return self._take_closings(question, report, view)
             case "life":
                 self._take_life(PositionId(int(question.removeprefix(LIFE))), *report)
                 return (), self._ask_when_told()
@@ -199,8 +206,8 @@ class Preparation:
         if self._snapshot is None:
             is_next = self._listing.is_done and not self.expects("snapshot") and not self._waits_for_trader()
             return told, self._put_snapshot() if is_next else ()
-        is_answered = all(name == "trader" or name.startswith(PATIENCE) for name in self._open)
-        if not is_answered or self._waits_for_trader() or self._waits_for_symbols(view):
+        is_answered = all(name == "trader" or name.startswith((PATIENCE, CLOSINGS)) for name in self._open)
+        if not is_answered or self._waits_for_trader() or self._waits_for_symbols(view) or self._waits_for_closings():
             return told, ()
         facts, questions = self._reconcile(view)
         return (*told, *facts), questions
@@ -213,6 +220,10 @@ class Preparation:
         lacks = [symbol not in view.specs and self._listing.lacks(symbol) for symbol in _symbols_of(self._snapshot)]
         return any(lacks) and self._waits("symbols", LEADER_PATIENCE_US if self._leads else PATIENCE_US)
 
+    def _waits_for_closings(self) -> bool:
+        is_asked = any(name.startswith(CLOSINGS) for name in self._open)
+        return is_asked and self._waits("closings", CLOSINGS_PATIENCE_US)
+
     def _waits(self, what: str, span_us: int) -> bool:
         """Whether patience is not over yet; it begins when it is first asked for."""
         name = f"{PATIENCE}{what}"
@@ -224,7 +235,8 @@ class Preparation:
         return True
 
     def _ask_orders(self) -> tuple[Question, ...]:
-        return self._put(Question("orders", requests.ask_orders(self._account, self._from_ms, self._to_ms), _orders))
+        asked = requests.ask_orders(self._account, self._from_ms, self._to_ms)
+        return self._put(Question("orders", asked, read_orders))
 
     def _take_orders(self, report: tuple[tuple[Order, ...], bool], view: AccountView) -> tuple[Question, ...]:
         page, has_more = report
@@ -242,7 +254,7 @@ class Preparation:
         asked: list[Question] = []
         for position in sorted(view.doubted)[:DOUBTED_MAX]:
             asked.append(Question(f"{LIFE}{position}", requests.ask_deals_of(self._account, position), _deals))
-            asked.append(Question(f"position {position}", requests.ask_orders_of(self._account, position), _orders))
+            asked.append(Question(f"position {position}", requests.ask_orders_of(self._account, position), read_orders))
         return self._put(*asked)
 
     def _take_life(self, position: PositionId, deals: tuple[Deal, ...], has_more: bool) -> None:
@@ -278,7 +290,7 @@ class Preparation:
         self.has_snapshot = True
         if self.kind is not Kind.FULL:
             return self._reconcile(view)
-        questions = tuple(self._unknown(view, report[0]))
+        questions = (*self._unknown(view, report[0]), *self._put(*self._closings.look(view, report[0])))
         for symbol in sorted(_symbols_of(report) - view.specs.keys()):
             questions += self._listing.need(symbol)
         has_gap = view.version > 0 and (view.positions or view.orders or report[0])
@@ -298,11 +310,11 @@ class Preparation:
         strange = [p.position for p in positions if p.position not in known and read_label(p.label) is not None]
         for position in strange[:STRANGE_MAX]:
             asked = requests.ask_orders_of(self._account, position)
-            yield from self._put(Question(f"position {position}", asked, _orders))
+            yield from self._put(Question(f"position {position}", asked, read_orders))
 
     def _ask_past(self) -> tuple[Question, ...]:
         asked = requests.ask_orders(self._account, self._week_ms, self._past_to_ms)
-        return self._put(Question("orders", asked, _orders))
+        return self._put(Question("orders", asked, read_orders))
 
     def _take_past(self, report: tuple[tuple[Order, ...], bool], view: AccountView) -> Found:
         page, has_more = report
@@ -315,16 +327,22 @@ class Preparation:
             return (), self._ask_past()
         return self._go_on(view)
 
+    def _take_closings(self, question: str, report: tuple[tuple[Any, ...], bool], view: AccountView) -> Found:
+        page, has_more = report
+        further = self._put(*self._closings.take(question, page, has_more=has_more))
+        facts, questions = self._go_on(view)
+        return facts, (*further, *questions)
+
     def is_optional(self, question: str) -> bool:
         """Whether the account can be ready without this answer: then a refusal is taken for nothing known."""
-        return question.startswith(("position ", LIFE))
+        return question.startswith(("position ", LIFE, CLOSINGS))
 
     def _reconcile(self, view: AccountView) -> Found:
         self.is_done = True
         positions, orders = self._snapshot
         if self.kind is Kind.REFRESH and not _differs(view, positions, orders):
             return (), ()
-        deals = (*self._deals, *absences.closing_deals(view, self._lives))
+        deals = _once_each((*self._deals, *self._closings.deals, *absences.closing_deals(view, self._lives)))
         specs = self._listing.specs
         used = _symbols_of(self._snapshot) | {copy.symbol for copy in view.copies.values()}
         fresh = [specs[symbol] for symbol in sorted(used) if symbol in specs]
@@ -334,7 +352,7 @@ class Preparation:
                 positions=positions,
                 orders=orders,
                 deals=deals,
-                past_orders=_once(self._orders),
+                past_orders=_once((*self._orders, *self._closings.orders)),
                 looked_up=self.kind is Kind.LOOKUP,
                 covers_from_ms=self._from_ms if self.kind is Kind.LOOKUP else 0,
                 settle_us=self._settle_us,
@@ -369,6 +387,10 @@ def _once(orders: tuple[Order, ...]) -> tuple[Order, ...]:
     return tuple({order.order: order for order in orders}.values())
 
 
+def _once_each(deals: tuple[Deal, ...]) -> tuple[Deal, ...]:
+    return tuple({deal.deal: deal for deal in deals}.values())
+
+
 def _is_news(fact: Event, shown: Mapping[PositionId, Position], last: Mapping[PositionId, Position]) -> bool:
     if not isinstance(fact, ExecutionSeen) or fact.position is None:
         return True
@@ -390,10 +412,6 @@ def snapshot(wire: Any) -> Any:
         tuple(translate.position(position) for position in wire.position),
         tuple(translate.order(order) for order in wire.order),
     )
-
-
-def _orders(wire: Any) -> tuple[tuple[Order, ...], bool]:
-    return tuple(translate.order(order) for order in wire.order), bool(wire.hasMore)
 
 
 def _deals(wire: Any) -> tuple[tuple[Deal, ...], bool]:

@@ -150,7 +150,7 @@ def _followers(followers: Sequence[Mapping[str, Any]]) -> Any:
                 str(sums["copied"]),
                 str(sums["skipped"]),
                 _plain(sums["volume"]),
-                _signed(sums["result"]) if key == "difference" else sums["result"],
+                _signed(sums["result"]) if key == "difference" else sums["result"] or "unknown",
                 _signed(sums["drawdown"]) if key == "difference" else sums["drawdown"],
             )
     return table

@@ -380,7 +380,9 @@ REASONS: Mapping[Reason, ReasonRow] = {
         "`leader_blind`, the leader's health.",
         "`leader_blind=hold`, or a longer span.",
     ),
-    Reason.CLOSED_BY_LEADER: ReasonRow("The leader closed, and so did the copy.", "The leader's change.", "Nothing."),
+    Reason.CLOSED_BY_LEADER: ReasonRow(
+        "The leader closed or took his order back, and so did the copy.", "The leader's change.", "Nothing."
+    ),
     Reason.CLOSED_BY_LEVEL: ReasonRow(
         "The copy's own stop or target was hit.", "The follower's protective order.", "Nothing."
     ),

@@ -23,10 +23,12 @@ from cmam.domain.reasons import REASONS, Reason, Verdict
 from cmam.store.arithmetic import expression
 from cmam.store.audit import Audit, Filters, Line
 from cmam.store.envelope import Recorded, event_builtins
+from cmam.store.filters import NAME
 from cmam.store.reliving import Past
 from cmam.store.snapshot import kept_view
 from cmam.store.text import iso, iso_ms, money, price, units_text
 from cmam.store.timeline import timeline
+from cmam.store.views import LIFE
 
 NUMBER_MAX = 2**63 - 1
 """The API's numbers are of 64 bits, and so are SQLite's."""
@@ -40,7 +42,7 @@ def explain(audit: Audit, name: str) -> Iterator[Line]:
     number of a position or order at either end.
     """
     found = []
-    for decision in _decisions_of(audit, name.strip()):
+    for decision in _decisions_of(audit, name.strip().partition(LIFE)[0]):
         account, version = decision["decision_id"].split(".")
         record = audit.log.record(f"account:{account}", int(version))
         if record is not None and isinstance(record.event, ChangeDecided):
@@ -58,7 +60,7 @@ def _decisions_of(audit: Audit, name: str) -> Iterator[dict[str, Any]]:
         " OR copy_id IN (SELECT copy_id FROM orders WHERE intent = ?1)"
         " OR copy_id IN (SELECT copy_id FROM attempts WHERE attempt_id = ?1)"
         " OR copy_id IN (SELECT copy_id FROM copies WHERE leader_position = ?2)"
-        " OR copy_id IN (SELECT copy_id FROM copies WHERE follower_position = ?2)"
+        f" OR copy_id IN (SELECT {NAME.format('copy_id')} FROM copies WHERE follower_position = ?2)"
         " OR copy_id IN (SELECT copy_id FROM copies WHERE leader_order = ?2)"
         " OR copy_id IN (SELECT copy_id FROM orders WHERE follower_order = ?2)"
         " OR leader_position = ?2 OR leader_order = ?2"

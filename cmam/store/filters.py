@@ -34,8 +34,11 @@ NO_FILTERS = Filters()
 
 PROFILES = "(SELECT profile_id FROM profiles WHERE lower(name) = lower(?) OR profile_id = ?)"
 _EITHER = "(t.leader = ? OR t.follower = ?)"
-_DECIDED_SO = "t.copy_id IN (SELECT copy_id FROM decisions WHERE verdict = ?)"
-_COPY_WITH = "t.copy_id IN (SELECT copy_id FROM copies WHERE {})"
+NAME = "substr({0}, 1, instr({0} || '/', '/') - 1)"
+"""The name of a copy, whichever of its lives a row is about (`views.former_lives`)."""
+_NAMED = NAME.format("t.copy_id")
+_DECIDED_SO = f"{_NAMED} IN (SELECT copy_id FROM decisions WHERE verdict = ?)"
+_COPY_WITH = f"t.copy_id IN (SELECT {NAME.format('copy_id')} FROM copies WHERE {{}})"
 _WORDS = "SELECT {column} FROM search WHERE search MATCH ?"
 
 
@@ -76,7 +79,7 @@ def of_copies(filters: Filters) -> Conditions:
     found.add("t.state = ?", filters.state)
     found.add(_DECIDED_SO, filters.verdict)
     found.add("t.copy_id = ?", filters.copy_id)
-    found.search(f"t.copy_id IN ({_WORDS.format(column='copy_id')})", filters.text)
+    found.search(f"{_NAMED} IN ({_WORDS.format(column='copy_id')})", filters.text)
     return found
 
 

@@ -20,7 +20,7 @@ from pathlib import Path
 from sqlite_utils import Database
 
 from cmam.domain.copies import CopyKey
-from cmam.domain.ids import AccountId
+from cmam.domain.ids import AccountId, OrderId
 from cmam.domain.quantities import Volume
 from cmam.store import schema
 from cmam.store.database import explain
@@ -39,6 +39,7 @@ from cmam.store.views import (
     changes_of_account,
     copy_row,
     fills,
+    former_lives,
     healed_by,
     touched_copies,
 )
@@ -46,6 +47,8 @@ from cmam.store.views_file import HASH, POSITION, VIEWS_NAME, discard_views, met
 from cmam.store.views_registry import changes_of_registry
 from cmam.store.words import Words, words_of
 
+TOLD_ONCE = ("label", "comment", "decided_bid", "decided_ask", "leader_bid", "leader_ask")
+"""What a copy's row has of its decision, and of nothing that comes later."""
 LOCK_NAME = "views.lock"
 PAGE = 1_000
 """Records projected in one transaction: few commits, and a reader never waits long."""
@@ -172,6 +175,8 @@ class Projector:
                 rows.add_all(changes_of_registry(step))
                 rows.add_words(words_of(step, store))
                 return []
+            for name, life in former_lives(step, store):
+                rows.put_aside(name, life, self._views)
             rows.add_all(changes_of_account(step, store))
             rows.touch(step)
             rows.fill(fills(step, store))
@@ -232,7 +237,7 @@ class _Rows:
     def __init__(self) -> None:
         self._tables: dict[str, dict[object, Row]] = {}
         self._words: list[Words] = []
-        self._fills: dict[str, Volume] = {}
+        self._fills: dict[str, tuple[Volume, OrderId | None]] = {}
         self._touched: dict[tuple[AccountId, CopyKey], AccountStep] = {}
 
     def add(self, table: str, row: Row) -> None:
@@ -242,6 +247,14 @@ class _Rows:
     def add_all(self, changes: Iterable[Change]) -> None:
         for table, row in changes:
             self.add(table, row)
+
+    def put_aside(self, name: str, life: Row, views: Database) -> None:
+        """Keep a copy's row that its next life would write over, with what only its decision told of it."""
+        told = views.execute(f"SELECT {', '.join(TOLD_ONCE)} FROM {schema.COPIES} WHERE copy_id = ?", [name]).fetchone()
+        row = dict(zip(TOLD_ONCE, told, strict=True)) if told is not None else {}
+        waiting = self._tables.get(schema.COPIES, {}).get(name, {})
+        row |= {column: waiting[column] for column in TOLD_ONCE if column in waiting}
+        self.add(schema.COPIES, {**row, **life})
 
     def touch(self, step: AccountStep) -> None:
         """Remember which copies a record touched: a copy changes many times a page, and its last row has it all."""
@@ -257,10 +270,11 @@ class _Rows:
     def add_words(self, words: Iterable[Words]) -> None:
         self._words.extend(words)
 
-    def fill(self, fills: Iterable[tuple[str, Volume]]) -> None:
+    def fill(self, fills: Iterable[tuple[str, Volume, OrderId | None]]) -> None:
         """Remember what requests have filled: it only grows, and stands where the request stands, and nowhere else."""
-        for intent, volume in fills:
-            self._fills[intent] = max(volume, self._fills.get(intent, volume))
+        for intent, volume, order in fills:
+            known, number = self._fills.get(intent, (volume, None))
+            self._fills[intent] = (max(volume, known), order if number is None else number)
 
     def write(self, views: Database) -> None:
         """Upsert them, those with the same columns together."""
@@ -274,9 +288,11 @@ class _Rows:
             for same in by_columns.values():
                 views.table(table).upsert_all(same, pk=schema.TABLES[table].key, batch_size=500)
         if self._fills:
-            is_less = "CAST(filled AS REAL) < CAST(?2 AS REAL)"
-            sql = f"UPDATE {schema.ORDERS} SET filled = ?2 WHERE intent = ?1 AND {is_less}"
-            views.conn.executemany(sql, [(intent, units_text(volume)) for intent, volume in self._fills.items()])
+            filled = "CASE WHEN CAST(filled AS REAL) < CAST(?2 AS REAL) THEN ?2 ELSE filled END"
+            number = "coalesce(follower_order, ?3)"
+            sql = f"UPDATE {schema.ORDERS} SET filled = {filled}, follower_order = {number} WHERE intent = ?1"
+            values = [(intent, units_text(volume), order) for intent, (volume, order) in self._fills.items()]
+            views.conn.executemany(sql, values)
 
 
 def _error(raw: Raw, text: str) -> Row:

@@ -43,10 +43,11 @@ COPY_COUNTS: Mapping[str, str] = {
 """What copies are counted by: every state is in one of them."""
 _MEANT_TO_FILL = (
     "(o.kind IN ('open', 'add') AND o.outcome IS NOT NULL"
+    " AND NOT (o.outcome = 'confirmed' AND CAST(o.filled AS REAL) = 0)"
     " OR o.kind = 'place' AND (o.outcome <> 'confirmed' OR CAST(o.filled AS REAL) > 0))"
 )
 """Requests whose fill says how well a broker fills: an order that rests, or was taken back before its price came, says
-nothing of that."""
+nothing of that, nor does an add of which only its position has told that it was filled."""
 _PARTS = ("pips", "delay_pips", "spread_pips", "broker_pips")
 
 Key = tuple[Any, ...]

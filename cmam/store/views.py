@@ -39,8 +39,9 @@ from cmam.domain.events import (
     StopOutSeen,
     SymbolConfirmed,
 )
-from cmam.domain.ids import AccountId, LinkId, SourceKey, SymbolId
+from cmam.domain.ids import AccountId, LinkId, OrderId, SourceKey, SymbolId
 from cmam.domain.quantities import Price, Quote, Volume, decimal_text
+from cmam.domain.reasons import Reason
 from cmam.domain.trades import Order
 from cmam.domain.view import resolve
 from cmam.store import schema
@@ -68,6 +69,8 @@ Row = dict[str, Any]
 Change = tuple[str, Row]
 """A table, and a row with its key and all that is to be set."""
 
+LIFE = "/"
+"""What stands between the name of a copy and the number of its last request, where it was opened once more since."""
 UNKNOWN = "unknown"
 """The state of a copy whose opening request has no answer: neither yes nor no is proven."""
 
@@ -116,6 +119,19 @@ def copy_row(step: AccountStep, key: CopyKey, store: str) -> Row:
     copy = step.after.copy(key)
     assert copy is not None, f"expected a copy that is known, found none of {key}"
     return _copy(step, copy, store)
+
+
+def former_lives(step: AccountStep, store: str) -> Iterator[tuple[str, Row]]:
+    """Copies that a record begins anew, under the names they have: their rows until then, each with the name of its
+    own that it bears from now on, which ends with the number of its last request."""
+    for key, copy in step.after.copies.items() if step.after.copies is not step.before.copies else ():
+        before = step.before.copies.get(key)
+        if copy is before or copy.position is not None or (before is not None and before.position is None):
+            continue
+        ended = step.after.finished.get(key) or step.before.finished.get(key)
+        if ended is not None and ended.position is not None:
+            row = _copy(step, ended, store)
+            yield row["copy_id"], row | {"copy_id": f"{row['copy_id']}{LIFE}{ended.last_seq}"}
 
 
 def healed_by(step: AccountStep) -> AlertHealed | None:
@@ -315,13 +331,13 @@ def _settled(step: AccountStep, event: IntentSettled) -> Row:
     return row
 
 
-def fills(step: AccountStep, store: str) -> Iterator[tuple[str, Volume]]:
-    """What requests have filled by now. A resting order's was confirmed, and forgotten, long before its price came;
-    what filled in a gap is told by the broker's list of past orders."""
+def fills(step: AccountStep, store: str) -> Iterator[tuple[str, Volume, OrderId | None]]:
+    """What requests have filled by now, and their orders. A resting order's was confirmed, and forgotten, long before
+    its price came; what became of one in a gap is told by the broker's list of past orders."""
     known = step.before.intents
     for name, intent in step.after.intents.items():
         if intent.filled > 0 and intent is not known.get(name):
-            yield name, intent.filled
+            yield name, intent.filled, intent.order
     match step.record.event:
         case ExecutionSeen(order=Order() as order):
             told: tuple[Order, ...] = (order,)
@@ -330,8 +346,8 @@ def fills(step: AccountStep, store: str) -> Iterator[tuple[str, Volume]]:
         case _:
             return
     for order in told:
-        if order.executed_volume > 0 and order.client_order_id.startswith(f"cm1.{store}."):
-            yield order.client_order_id, order.executed_volume
+        if order.client_order_id.startswith(f"cm1.{store}."):
+            yield order.client_order_id, order.executed_volume, order.order
 
 
 def _symbol_name(view: AccountView, symbol: int) -> str:
@@ -356,6 +372,9 @@ def touched_copies(before: AccountView, after: AccountView) -> tuple[CopyKey, ..
 
 
 def _state(view: AccountView, copy: Copy) -> str:
+    """Where a copy stands; one that ended before it had anything was not closed, whoever ended it."""
+    if copy.state is CopyState.CLOSED and copy.position is None and copy.reason is not Reason.LOG_LOST:
+        return CopyState.CANCELLED.value
     is_unknown = copy.state is CopyState.OPENING and any(
         intent.state is IntentState.UNKNOWN for intent in view.intents_of(copy.key)
     )

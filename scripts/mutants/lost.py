@@ -259,4 +259,11 @@ MUTATIONS = (
         "        order.volume != view.orders[key].volume for key, order in resting.items()",
         ("tests/scenario/test_looks.py",),
     ),
+    Mutation(
+        "a gap begins when the line is back",
+        "cmam/actors/preparation.py",
+        "view.at_us if view.health is Health.RECONCILED else view.in_sight_us or view.at_us",
+        "view.at_us",
+        ("tests/scenario/test_closed_out_of_sight.py",),
+    ),
 )

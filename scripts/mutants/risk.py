@@ -313,6 +313,13 @@ MUTATIONS = (
         (AFTER_A_CUT,),
     ),
     Mutation(
+        "nobody asks who took a part of a copy in a gap",
+        "cmam/actors/closings.py",
+        "if self._taken else ()",
+        "if False else ()",
+        ("tests/scenario/test_closed_out_of_sight.py",),
+    ),
+    Mutation(
         "an open is sized by what its symbol allowed before a cut",
         "cmam/domain/gates.py",
         "    if draft.inputs.reading:\n",

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 
 from cmam.domain.events import AlertRaised, ChangeDecided, FindingsMade, IntentSettled
 from tests.chaos import (
+    book_checks,
     cap_checks,
     carried_checks,
     checks,
@@ -104,6 +105,7 @@ def run_seed(seed: int, say: Callable[[str], None] = print, *, holds: bool = Fal
             level_checks.levelled(whole)
             course_checks.never_more(whole)
         level_checks.touched_by_people(whole, drawn)
+        book_checks.told_as_booked(whole, drawn)
         figures = _figures(whole, saboteur, drawn)
         _flatten(whole)
         checks.flat(whole)

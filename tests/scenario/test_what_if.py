@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from decimal import Decimal
 
 import pytest
 
+from cmam.openapi._pb import OpenApiModelMessages_pb2 as model
 from cmam.store.replay import verify
-from cmam.store.what_if import Asked, what_if
+from cmam.store.what_if import Asked, rows, what_if
 from tests.pairs import a_day, live, run_again
 from tests.rulebook import UNIT, Case, Rulebook
-from tests.whole import ALPHA_TOO, SAME_BROKER, Whole
+from tests.whole import ALPHA_TOO, LEADER, SAME_BROKER, Whole
 
+LOT = 10_000_000
 HALF = {"volume.amount": "0.3", "side": "buy"}
 NO_STOPS = {"copy_sl": "off", "order_types": "market"}
 
@@ -106,3 +109,45 @@ def test_a_guard_that_was_not_set_trips_at_the_recorded_samples() -> None:
     first, second = what_if(book.log.read_all, asked)["differences"]
     assert (first["recorded"]["state"], first["what_if"]["ended"]) == ("open", "closed_by_guard")
     assert (second["recorded"]["verdict"], second["what_if"]["reason"]) == ("copy", "guard")
+
+
+def test_what_an_order_filled_into_is_told_with_its_order() -> None:
+    """A limit order that is not copied as it is placed, and copied as it fills, is one trade: its volume and its result
+    stand in what was, and in what would have been."""
+    whole = Whole(seed=5, settings={"order_types": "market", "copy_on_fill": "on"})
+    whole.start_ready()
+    bid = whole.broker.floor.market.streams["EURUSD"].bid / 1e8
+    whole.person.place(model.LIMIT, LOT, price=round(bid - 0.001, 4))
+    whole.run(2)
+    whole.broker.set_fault("price", {"symbol": "EURUSD", "bid": f"{bid - 0.0015:.5f}"})
+    whole.run(3)
+    (held,) = whole.person.holds(LEADER)
+    whole.person.close(held.position, held.volume)
+    whole.run(3)
+    books = whole.broker.floor.accounts[SAME_BROKER].deals.values()
+    unchanged = what_if(whole.log.read_all, Asked.of(whole.folded().registry, {}))
+    (then,) = (follower["recorded"] for follower in unchanged["followers"])
+    assert unchanged["equal"]
+    assert (then["copied"], then["volume"]) == (1, "100000.00")
+    assert Decimal(then["result"]) == Decimal(sum(deal.net for deal in books)).scaleb(-2) != 0
+    (trade,) = what_if(whole.log.read_all, Asked.of(whole.folded().registry, {"volume.amount": "0.5"}))["differences"]
+    assert trade["what_if"]["volume"] == "50000.00"
+    assert abs(Decimal(trade["what_if"]["result"]) - Decimal(then["result"]) / 2) <= Decimal("0.01")
+
+
+def test_what_an_open_copy_is_worth_may_be_unknown(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where no quote tells the worth of one open copy, its follower's result is none, not that of the others."""
+    whole = Whole(seed=5)
+    whole.start_ready()
+    first = whole.person.buy(LOT)
+    whole.person.buy(LOT)
+    whole.run(3)
+    whole.person.close(first, LOT)
+    whole.run(3)
+    asked = Asked.of(whole.folded().registry, {})
+    (known,) = what_if(whole.log.read_all, asked)["followers"]
+    assert known["recorded"]["result"] is not None
+    monkeypatch.setattr(rows, "_worth", lambda *_: None)
+    (unknown,) = what_if(whole.log.read_all, asked)["followers"]
+    assert unknown["recorded"]["result"] is unknown["difference"]["result"] is None
+    assert unknown["recorded"]["copied"] == 2

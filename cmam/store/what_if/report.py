@@ -21,6 +21,7 @@ MODEL = (
     "fill at their own price once a recorded quote shows them reached."
 )
 
+MONEY = ("result", "drawdown")
 Records = Callable[[], Iterable[Recorded]]
 
 
@@ -110,25 +111,27 @@ def _follower(run: Run, number: Any) -> dict[str, Any]:
         "samples": book.curve.samples,
         "recorded": _texts(recorded, digits),
         "what_if": _texts(other, digits),
-        "difference": _texts({name: other[name] - recorded[name] for name in recorded}, digits),
+        "difference": _texts({name: _minus(other[name], recorded[name]) for name in recorded}, digits),
     }
 
 
-def _sums(told: list[Told], curve: Curve) -> dict[str, int]:
+def _minus(first: int | None, second: int | None) -> int | None:
+    return None if first is None or second is None else first - second
+
+
+def _sums(told: list[Told], curve: Curve) -> dict[str, int | None]:
+    """What all trades of a follower come to; the result is unknown where that of one that is still open is."""
+    worth = [None if one.floating is None else one.result + one.floating for one in told]
+    known = [one for one in worth if one is not None]
     return {
         "copied": sum(one.is_copied for one in told),
         "skipped": sum(not one.is_copied for one in told),
         "volume": sum(one.volume for one in told),
-        "result": sum(one.result + (one.floating or 0) for one in told),
+        "result": sum(known) if len(known) == len(worth) else None,
         "drawdown": curve.drawdown,
     }
 
 
-def _texts(sums: Mapping[str, int], digits: int) -> dict[str, Any]:
-    return {
-        "copied": sums["copied"],
-        "skipped": sums["skipped"],
-        "volume": units_text(sums["volume"]),
-        "result": decimal_text(sums["result"], digits),
-        "drawdown": decimal_text(sums["drawdown"], digits),
-    }
+def _texts(sums: Mapping[str, int | None], digits: int) -> dict[str, Any]:
+    money = {name: None if sums[name] is None else decimal_text(sums[name] or 0, digits) for name in MONEY}
+    return {"copied": sums["copied"], "skipped": sums["skipped"], "volume": units_text(sums["volume"] or 0), **money}

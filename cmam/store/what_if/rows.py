@@ -73,10 +73,11 @@ class Rows:
 
     def __init__(self) -> None:
         self.rows: dict[RowKey, Row] = {}
+        self._of_orders: dict[RowKey, RowKey] = {}
 
     def row_of(self, account: AccountId, key: CopyKey) -> Row | None:
-        """The row of a copy."""
-        return self.rows.get((account, key))
+        """The row of a copy; that of what an order filled into is its order's."""
+        return self.rows.get(self._of_orders.get((account, key), (account, key)))
 
     def decided(
         self, view: AccountView, recorded: ChangeDecided | None, other: ChangeDecided | None, at_us: int
@@ -87,9 +88,10 @@ class Rows:
         change = decision.change
         key = resolve(view, decision.link, change)
         if (view.account, key) not in self.rows and change.origin is not None:
-            of_order = (decision.link, order_source(change.origin))
-            key = of_order if (view.account, of_order) in self.rows else key
-        row = self.rows.get((view.account, key))
+            of_order = (view.account, (decision.link, order_source(change.origin)))
+            if of_order in self.rows:
+                self._of_orders[view.account, key] = of_order
+        row = self.row_of(view.account, key)
         if row is None:
             row = self.rows[view.account, key] = Row(view.account, decision.link, change, at_us)
         for told, found in ((row.recorded, recorded), (row.other, other)):
@@ -104,7 +106,7 @@ class Rows:
             link, source = getattr(event, "link", None), getattr(event, "source", None)
             if link is None or source is None:
                 continue
-            row = self.rows.get((view.account, view.key_of((link, source))))
+            row = self.row_of(view.account, view.key_of((link, source)))
             if row is None:
                 continue
             told = row.other if other else row.recorded
@@ -115,7 +117,7 @@ class Rows:
 
     def took(self, view: AccountView, key: CopyKey, *, other: bool) -> None:
         """Note how a copy stands."""
-        row, copy = self.rows.get((view.account, key)), view.copy(key)
+        row, copy = self.row_of(view.account, key), view.copy(key)
         if row is None or copy is None:
             return
         told = row.other if other else row.recorded
@@ -124,7 +126,7 @@ class Rows:
 
     def paid(self, account: AccountId, key: CopyKey, amount: int, *, other: bool) -> None:
         """Add what a close realised."""
-        row = self.rows.get((account, key))
+        row = self.row_of(account, key)
         if row is not None:
             told = row.other if other else row.recorded
             told.result += amount
@@ -132,7 +134,7 @@ class Rows:
     def valued(self, view: AccountView, model: Model, now_us: int, *, other: bool) -> None:
         """Note what the copies that are still open are worth."""
         for copy in view.copies.values():
-            row = self.rows.get((view.account, copy.key))
+            row = self.row_of(view.account, copy.key)
             if row is not None:
                 told = row.other if other else row.recorded
                 told.floating = _worth(view, copy, model, now_us)
