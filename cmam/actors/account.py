@@ -220,16 +220,15 @@ class AccountActor(Watched):
                 self._questions.asks_past = self._following.is_settling = False
                 self._following.ask_leaders()
         self._desk.alert(m.Alert("unreadable"))  # whatever it said is seen now
-        if kind is Kind.LOOKUP or not self._view.doubted:
+        if not self._view.doubted or (kind is Kind.DOUBTS and self._desk.leads):
             self._desk.alert(m.Alert("left_out", absences.in_words(self._view)))
         self._questions.heal()
         self._mind_surplus()
         self._following.flush()
-        if kind is not Kind.LOOKUP:
+        if kind in (Kind.FULL, Kind.REFRESH):
             self._following.look_for_strays()
-        if kind is Kind.REFRESH:
-            self._following.note_findings()
-        if kind is not Kind.LOOKUP:
+            if kind is Kind.REFRESH:
+                self._following.note_findings()
             self._following.ask_for_unasked(is_first=kind is Kind.FULL)
         self._asides.look()
         self._watches.guard()
@@ -300,7 +299,7 @@ class AccountActor(Watched):
     def _arm(self) -> None:
         """Have the timer wake this account when something of it falls due."""
         now = self._desk.ports.clock.now()
-        dues = (next_due(self._view), self._questions.lookup_due(), next_wake(self._view, now))
+        dues = (next_due(self._view), self._questions.look_due(), next_wake(self._view, now))
         moments = [moment for moment in dues if moment is not None]
         if not moments:
             return
@@ -354,5 +353,5 @@ class AccountActor(Watched):
             else:
                 self._desk.fact(fact)
         self._following.wake_copies(now)
-        self._questions.look_up_if_due(now)
+        self._questions.look_if_due(now)
         self._arm()

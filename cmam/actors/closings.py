@@ -26,11 +26,12 @@ _ORDERS, _DEALS = f"{CLOSINGS}orders", f"{CLOSINGS}deals"
 class Closings:
     """What closed parts of copies' positions in one gap. Moments are those of the broker, in ms."""
 
-    def __init__(self, account: AccountId, from_ms: int, to_ms: int) -> None:
+    def __init__(self, account: AccountId, from_ms: int, to_ms: int, within_us: int) -> None:
         self.orders: tuple[Order, ...] = ()
         self.deals: tuple[Deal, ...] = ()
         self._account = account
         self._from_ms = from_ms
+        self._within_us = within_us
         self._to_ms = {_ORDERS: to_ms, _DEALS: to_ms}
         self._taken: frozenset[PositionId] = frozenset()
 
@@ -55,8 +56,8 @@ class Closings:
     def _asked(self, question: str) -> Question:
         span = (self._account, self._from_ms, self._to_ms[question])
         if question == _ORDERS:
-            return Question(question, requests.ask_orders(*span), read_orders)
-        return Question(question, requests.ask_deals(*span), reckonings.read_deals)
+            return Question(question, requests.ask_orders(*span), read_orders, self._within_us)
+        return Question(question, requests.ask_deals(*span), reckonings.read_deals, self._within_us)
 
 
 def _taken(view: AccountView, positions: Iterable[Position]) -> frozenset[PositionId]:

@@ -123,7 +123,7 @@ class Desk:
     def ask(self, question: Question, lane: Lane = Lane.QUERY, *, goes_first: bool = False) -> None:
         """Ask the broker."""
         account, name, message, translate = self.view.account, question.name, question.message, question.translate
-        self.tell_limiter(m.Ask(account, name, message, self.name, translate, lane, goes_first))
+        self.tell_limiter(m.Ask(account, name, message, self.name, translate, lane, goes_first, question.within_us))
 
     def remind(self, span_us: int, what: str = "") -> None:
         """Have this account woken after a while."""

@@ -298,11 +298,12 @@ class Following:
         )
 
     def _is_reading(self, change: Change, link: LinkSettings) -> bool:
-        """Whether the broker has yet to tell, on this line, what the symbol of an open allows, or what we are worth."""
+        """Whether the broker has yet to tell, on this line, what the symbol of an open allows, or what we are worth and
+        hold."""
         if not change.kind.adds_risk:
             return False
-        if self._desk.lacks_trader or self._symbols.is_read:
-            return self._desk.lacks_trader
+        if self._desk.lacks_trader or self._desk.view.doubted or self._symbols.is_read:
+            return self._desk.lacks_trader or bool(self._desk.view.doubted)
         view = self._desk.view
         names = names_to_know(view, (change.symbol.name,), link.policy)
         copy = view.copy(resolve(view, link.link, change))

@@ -365,6 +365,7 @@ class Ask:
 
     Its lane says who waits for it: nobody (`IDLE`), an account's closes (`LOOK`), or whoever waits for most answers.
     `goes_first` says that all others of its lane wait for it: what a leader holds tells what his followers close.
+    After `within_us` it goes back unsent, if that is not 0.
     """
 
     account: AccountId
@@ -374,6 +375,7 @@ class Ask:
     translate: Callable[[Any], Any] = field(repr=False)
     lane: Lane = Lane.QUERY
     goes_first: bool = False
+    within_us: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,8 +3,8 @@
     FULL      the snapshot, and the trader where somebody reckons with it, beside what the broker offers (`listing.py`),
               then the deals of the gap, where positions carry a copier's label that nobody here knows, or the log was
               lost, the orders that tell of them, and where copies are smaller what took a part of them (`closings.py`)
-    LOOKUP    the order history, deals and orders of positions that the last snapshot left out, then a snapshot: settles
-              what is unknown or doubted
+    LOOKUP    the order history, then a snapshot: settles what is unknown
+    DOUBTS    the deals and orders of positions that the last snapshot left out (`lives.py`), then another
     REFRESH   a snapshot alone, now and then: finds what no event told
 
 The very first snapshot comes last, so that what it shows can be decided at once. Any later one tells what is to be
@@ -21,6 +21,7 @@ from typing import Any
 
 from cmam.actors.closings import CLOSINGS, Closings, read_orders
 from cmam.actors.listing import Found, Listing
+from cmam.actors.lives import LIFE, Lives
 from cmam.actors.question import Question
 from cmam.clock import MILLISECOND_US
 from cmam.domain import absences
@@ -36,10 +37,6 @@ LOOK_BACK_MS = 60_000
 """How much earlier than the moment in question a history is asked for: clocks differ."""
 WEEK_MS = 604_800_000
 DAY_US = 86_400_000_000
-LIFE = "life "
-"""How the name of a question begins that asks for all deals of a position."""
-DOUBTED_MAX = 100
-"""So many positions that a snapshot left out are asked about, two requests each; of others a second look tells."""
 STRANGE_MAX = 200
 """So many positions with a label that nobody here knows are asked about, one historical request each."""
 PATIENCE = "patience "
@@ -60,6 +57,7 @@ class Kind(Enum):
 
     FULL = "full"
     LOOKUP = "lookup"
+    DOUBTS = "doubts"
     REFRESH = "refresh"
 
 
@@ -98,7 +96,8 @@ class Preparation:
         self._open: dict[str, Question] = {}
         self._orders: tuple[Order, ...] = ()
         self._deals: tuple[Deal, ...] = ()
-        self._lives: dict[PositionId, tuple[Deal, ...]] = {}
+        self._doubt_us = absences.span_us(settle_us, leads=leads)
+        self._lives = Lives(self._account, view.doubted, self._doubt_us)
         self._now_us = now_us
         self._snapshot: Any = None
         self._from_ms = self._start_of_gap(view, now_us) + offset_ms
@@ -109,7 +108,7 @@ class Preparation:
         self._asks_past = asks_past
         self._past_to_ms = 0
         self._past_seen: set[OrderId] = set()
-        self._closings = Closings(self._account, self._from_ms, self._to_ms)
+        self._closings = Closings(self._account, self._from_ms, self._to_ms, CLOSINGS_PATIENCE_US)
         self._week_ms = now_us // MILLISECOND_US - WEEK_MS + 2 * LOOK_BACK_MS
 
     def _start_of_gap(self, view: AccountView, now_us: int) -> int:
@@ -138,12 +137,18 @@ class Preparation:
         """What was waited for has not come: go on without it."""
         del self._open[question]
         self._without.add(question)
+        if self.kind is Kind.DOUBTS:
+            self.is_done = True  # a second look tells as much by now
+            return (), ()
         return self._go_on(view)
 
     def begin(self) -> tuple[Question, ...]:
         """The first questions."""
         if self.kind is Kind.LOOKUP:
             return self._ask_orders()
+        if self.kind is Kind.DOUBTS:
+            self._waits("lives", self._doubt_us)
+            return self._put(*self._lives.begin())
         if self.kind is Kind.REFRESH:
             return self._put_snapshot()
         asked: tuple[Question, ...] = ()
@@ -168,14 +173,13 @@ class Preparation:
                 return self._take_past(report, view)
             case "position":
                 self._orders += report[0]
-                return self._go_on(view) if self.kind is Kind.FULL else ((), self._ask_when_told())
+                return self._go_on(view)
             case "closings":
                 return self._take_closings(question, report, view)
             case "life":
-                self._take_life(PositionId(int(question.removeprefix(LIFE))), *report)
-                return (), self._ask_when_told()
+                return (), self._take_life(question, *report)
             case "orders":
-                return (), self._take_orders(report, view)
+                return (), self._take_orders(*report)
             case "deals":
                 return self._take_deals(report, view)
             case "snapshot":
@@ -238,8 +242,7 @@ class Preparation:
         asked = requests.ask_orders(self._account, self._from_ms, self._to_ms)
         return self._put(Question("orders", asked, read_orders))
 
-    def _take_orders(self, report: tuple[tuple[Order, ...], bool], view: AccountView) -> tuple[Question, ...]:
-        page, has_more = report
+    def _take_orders(self, page: tuple[Order, ...], has_more: bool) -> tuple[Question, ...]:
         known = {order.order for order in self._orders}
         fresh = tuple(order for order in page if order.order not in known)
         self._orders += fresh
@@ -247,24 +250,12 @@ class Preparation:
         if has_more and oldest_ms >= self._from_ms:  # the newest come first: what is older than asked for is the end
             self._to_ms = oldest_ms
             return self._ask_orders()
-        return self._ask_lives(view) or self._put_snapshot()
+        return self._put_snapshot()
 
-    def _ask_lives(self, view: AccountView) -> tuple[Question, ...]:
-        """What became of the positions that the last snapshot left out."""
-        asked: list[Question] = []
-        for position in sorted(view.doubted)[:DOUBTED_MAX]:
-            asked.append(Question(f"{LIFE}{position}", requests.ask_deals_of(self._account, position), _deals))
-            asked.append(Question(f"position {position}", requests.ask_orders_of(self._account, position), read_orders))
-        return self._put(*asked)
-
-    def _take_life(self, position: PositionId, deals: tuple[Deal, ...], has_more: bool) -> None:
-        """A life of which older pages are missing tells nothing: only as a whole it comes to what is left."""
-        if not has_more:
-            self._lives[position] = tuple(deal for deal in deals if deal.position == position)
-
-    def _ask_when_told(self) -> tuple[Question, ...]:
+    def _take_life(self, question: str, page: tuple[Any, ...], has_more: bool) -> tuple[Question, ...]:
         """The snapshot comes last: what it leaves out then is newer than all that was told."""
-        return () if self._open else self._put_snapshot()
+        self._lives.take(question, page, has_more=has_more)
+        return () if any(name.startswith(LIFE) for name in self._open) else self._put_snapshot()
 
     def _ask_deals(self) -> tuple[Question, ...]:
         return self._put(
@@ -335,14 +326,18 @@ class Preparation:
 
     def is_optional(self, question: str) -> bool:
         """Whether the account can be ready without this answer: then a refusal is taken for nothing known."""
-        return question.startswith(("position ", LIFE, CLOSINGS))
+        return question.startswith("position ")
+
+    def is_needless(self, question: str) -> bool:
+        """Whether nobody asks once more for this answer: whatever kept it away, nothing is known then."""
+        return question.startswith((LIFE, CLOSINGS))
 
     def _reconcile(self, view: AccountView) -> Found:
         self.is_done = True
         positions, orders = self._snapshot
         if self.kind is Kind.REFRESH and not _differs(view, positions, orders):
             return (), ()
-        deals = _once_each((*self._deals, *self._closings.deals, *absences.closing_deals(view, self._lives)))
+        deals = _once_each((*self._deals, *self._closings.deals, *absences.closing_deals(view, self._lives.deals)))
         specs = self._listing.specs
         used = _symbols_of(self._snapshot) | {copy.symbol for copy in view.copies.values()}
         fresh = [specs[symbol] for symbol in sorted(used) if symbol in specs]
@@ -352,12 +347,12 @@ class Preparation:
                 positions=positions,
                 orders=orders,
                 deals=deals,
-                past_orders=_once((*self._orders, *self._closings.orders)),
+                past_orders=_once((*self._orders, *self._closings.orders, *self._lives.orders)),
                 looked_up=self.kind is Kind.LOOKUP,
                 covers_from_ms=self._from_ms if self.kind is Kind.LOOKUP else 0,
                 settle_us=self._settle_us,
                 quiet=self.is_quiet,
-                doubted=absences.doubted(view, positions, deals, self._lives, self._now_us, self._settle_us),
+                doubted=absences.doubted(view, positions, deals, self._lives.deals, self._now_us, self._doubt_us),
             )
         )
         return tuple(facts), ()
@@ -412,10 +407,6 @@ def snapshot(wire: Any) -> Any:
         tuple(translate.position(position) for position in wire.position),
         tuple(translate.order(order) for order in wire.order),
     )
-
-
-def _deals(wire: Any) -> tuple[tuple[Deal, ...], bool]:
-    return tuple(translate.deal(deal) for deal in wire.deal), bool(wire.hasMore)
 
 
 def _differs(view: AccountView, positions: tuple[Position, ...], orders: tuple[Order, ...]) -> bool:

@@ -18,9 +18,10 @@ from cmam.actors.listing import Found
 from cmam.actors.preparation import PATIENCE, Kind, Preparation, retry_us
 from cmam.actors.question import Question
 from cmam.clock import SECOND_US
+from cmam.domain import absences
 from cmam.domain.events import Event, ExecutionSeen, Reconciled
 from cmam.domain.ids import SymbolId
-from cmam.domain.turn import lookup_due
+from cmam.domain.timing import lookup_due, needs_history
 from cmam.openapi.budget import Lane
 
 log = logging.getLogger(__name__)
@@ -67,6 +68,7 @@ class Questions:
         self._is_refreshing = False
         self._put_off = 0
         self._looked_up_us = 0
+        self._doubts_asked_us = 0
         self._executed_us = 0
         self._asked_us = 0
         self._restless_answers = 0
@@ -178,31 +180,53 @@ class Questions:
             self.prepare(Kind.REFRESH)
         desk.remind(REFRESH_US, "refresh")
 
-    def lookup_due(self) -> int | None:
-        """When to ask what became of unknown outcomes, and of positions that a snapshot left out: of these at once, and
-        once more after the settling time; never while nobody could answer, nor again at once."""
-        if self._preparation is not None or not self._desk.is_reconciled:
-            return None
-        view, settle_us = self._desk.view, self._desk.ports.settle_us
-        doubts = [since if self._looked_up_us < since else since + settle_us for since in view.doubted.values()]
-        moments = [moment for moment in (lookup_due(view, settle_us), *doubts) if moment is not None]
-        return max(min(moments), self._looked_up_us + LOOKUP_US) if moments else None
+    def look_due(self) -> int | None:
+        """When to ask what became of unknown outcomes, or of positions that a snapshot left out; never while nobody
+        could answer."""
+        moments = [moment for moment in (self._lookup_due(), self._doubts_due()) if moment is not None]
+        return min(moments, default=None)
 
-    def look_up_if_due(self, now: int) -> None:
+    @property
+    def _may_ask(self) -> bool:
+        return self._preparation is None and self._desk.is_reconciled
+
+    def _lookup_due(self) -> int | None:
+        moment = lookup_due(self._desk.view, self._desk.ports.settle_us) if self._may_ask else None
+        return None if moment is None else max(moment, self._looked_up_us + LOOKUP_US)
+
+    def _doubts_due(self) -> int | None:
+        """Of what is doubted now at once; and a second look once it has been missing for long enough."""
+        doubted = self._desk.view.doubted.values() if self._may_ask else ()
+        if not doubted or self._is_newly_doubted:
+            return max(doubted, default=None)
+        return min(doubted) + absences.span_us(self._desk.ports.settle_us, leads=self._desk.leads)
+
+    @property
+    def _is_newly_doubted(self) -> bool:
+        return any(since_us > self._doubts_asked_us for since_us in self._desk.view.doubted.values())
+
+    def look_if_due(self, now: int) -> None:
         """Ask what became of what is unknown or doubted, if it is time."""
-        moment = self.lookup_due()
-        if moment is not None and now >= moment:
+        lookup, doubts = self._lookup_due(), self._doubts_due()
+        if doubts is not None and now >= doubts and self._is_newly_doubted:
+            self._doubts_asked_us = now
+            self.prepare(Kind.DOUBTS)
+        elif lookup is not None and now >= lookup:
             self._looked_up_us = now
-            self.prepare(Kind.LOOKUP)
+            self.prepare(Kind.LOOKUP if needs_history(self._desk.view) else Kind.REFRESH)
+        elif doubts is not None and now >= doubts:
+            self.prepare(Kind.REFRESH)
 
     def _ask(self, questions: tuple[Question, ...]) -> None:
         desk = self._desk
         is_new = not desk.is_reconciled
-        lane = Lane.LOOK if is_new else Lane.QUERY  # what is to be closed waits for what is held, by leaders above all
         for question in questions:
-            if question.name == "snapshot":
+            is_look = question.name == "snapshot"
+            if is_look:
                 self._asked_us = desk.ports.clock.monotonic()
-            desk.ask(question, lane, goes_first=is_new and desk.leads)
+            is_urgent = is_new or (is_look and bool(desk.view.doubted))
+            lane = Lane.LOOK if is_urgent else Lane.QUERY  # closes wait for what is held, by leaders above all
+            desk.ask(question, lane, goes_first=is_urgent and desk.leads)
 
     # --- answers --------------------------------------------------------------------------------------------------
 
@@ -259,7 +283,9 @@ class Questions:
                 return
         elif preparation is None or not preparation.expects(message.question):
             return
-        elif preparation.is_optional(message.question) and message.is_final and not message.retry_after_s:
+        elif preparation.is_needless(message.question) or (
+            preparation.is_optional(message.question) and message.is_final and not message.retry_after_s
+        ):
             self.answered(m.Answered(message.question, ((), False)))
             return
         log.warning("! %s: %s was not answered: %s %s", name, message.question, message.error_code, message.text)
@@ -273,6 +299,9 @@ class Questions:
 
     def _prepared(self, preparation: Preparation) -> None:
         self._preparation = None
+        if not preparation.has_snapshot:  # nothing was learnt: when to look again is all there is to see to
+            self._desk.remind(0)
+            return
         early, self._early = self._early, []
         news = preparation.news(tuple(report.fact for report, is_later in early if not is_later))
         for report, is_later in early:

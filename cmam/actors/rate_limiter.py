@@ -138,6 +138,7 @@ class RateLimitActor(Watched):
             payload_type=payload_type,
             account=message.account,
             goes_first=message.goes_first or self._is_hurried(message.account, message.lane),
+            not_after_us=self._clock.monotonic() + message.within_us if message.within_us else None,
             data=message,
         )
 

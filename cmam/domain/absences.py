@@ -16,12 +16,21 @@ from cmam.domain.restless import restless
 from cmam.domain.trades import Deal, Position
 from cmam.domain.view import AccountView
 
+FOLLOWER_US = 3_000_000
+"""How long after a snapshot that left out a follower's position a second one is believed. No money moves by that, and
+the account opens nothing until then; an absence on a leader's account closes the copies of all who follow him."""
+
 Lives = Mapping[PositionId, Collection[Deal]]
 """All deals of a position, from the one that opened it on."""
 
 
+def span_us(settle_us: int, *, leads: bool) -> int:
+    """How long a position has to be missing where nothing else says that it is gone."""
+    return settle_us if leads else min(settle_us, FOLLOWER_US)
+
+
 def doubted(
-    view: AccountView, shown: Iterable[Position], deals: Collection[Deal], lives: Lives, now_us: int, settle_us: int
+    view: AccountView, shown: Iterable[Position], deals: Collection[Deal], lives: Lives, now_us: int, span_us: int
 ) -> tuple[PositionId, ...]:
     """The positions that are known to be open, that a snapshot leaves out, and of which nothing else says that they are
     gone. `deals` are those of a gap; `now_us` is when the snapshot was asked for."""
@@ -32,7 +41,7 @@ def doubted(
         one.position
         for one in missing
         if one.symbol not in nets
-        and not _is_settled(view, one, now_us, settle_us)
+        and not _is_settled(view, one, now_us, span_us)
         and not _is_closing(view, one)
         and not _is_refused(view, one)
         and not _is_told(view, one, deals, lives.get(one.position, ()))
@@ -65,10 +74,10 @@ def in_words(view: AccountView) -> str:
     )
 
 
-def _is_settled(view: AccountView, held: Position, now_us: int, settle_us: int) -> bool:
+def _is_settled(view: AccountView, held: Position, now_us: int, span_us: int) -> bool:
     """Whether it has been missing for so long that no replica can lag behind as far."""
     since_us = view.doubted.get(held.position)
-    return since_us is not None and now_us - since_us >= settle_us
+    return since_us is not None and now_us - since_us >= span_us
 
 
 def _is_closing(view: AccountView, held: Position) -> bool:

@@ -113,6 +113,8 @@ def excess_of(spec: SymbolSpec, copy: Copy) -> Volume:
 
 
 def _reduction(view: AccountView, copy: Copy, position: Position) -> Command | None:
+    if copy.doubt and position.position in view.doubted:
+        return None  # its broker neither shows it nor closes it: the look that is due says which of them is wrong
     if not copy.is_wanted:
         if copy.share:
             return _close_share(view, copy, position)

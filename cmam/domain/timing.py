@@ -142,6 +142,14 @@ def _alerts(view: AccountView, now_us: int) -> Iterator[Event]:
             yield AlertHealed(kind=kind)
 
 
+def needs_history(view: AccountView) -> bool:
+    """Whether orders of the past alone tell what is unknown: of a position that is gone a snapshot says enough."""
+    return any(intent.state is IntentState.UNKNOWN for intent in gone(view.intents)) or any(
+        copy.doubt and (copy.share or (copy.order is not None and not copy.ended_order))
+        for copy in restless(view.copies)
+    )
+
+
 def lookup_due(view: AccountView, settle_us: int = SETTLE_US) -> int | None:
     """When the broker should be asked what became of unknown outcomes, in us, or None where there are none."""
     moments = [intent.moved_us + settle_us for intent in gone(view.intents) if intent.state is IntentState.UNKNOWN]

@@ -53,7 +53,7 @@ STRIKE_US: Final = 10 * SECOND_US
 
 RETURN: Final = (Lane.LOOK, Lane.JOIN)
 """The lanes of what an account needs before anything of it can be closed."""
-ALWAYS_FIRST: Final = tuple(lane for lane in Lane if not lane.may_age)
+ALWAYS_FIRST: Final = tuple(lane for lane in Lane if lane < Lane.OPEN)
 TURNS: Final = {
     (False, False): tuple(Lane),
     (True, False): (*ALWAYS_FIRST, Lane.QUERY, Lane.OPEN, Lane.IDLE),
@@ -331,7 +331,7 @@ class Budget:
     def _count(self, number: int, item: Item, now_us: int) -> None:
         """Count an item as sent now."""
         self._forget(number, item, is_queued=False)
-        if item.lane.may_age:
+        if item.lane >= Lane.OPEN:
             self._since_idle = self._since_idle + 1 if item.lane is not Lane.IDLE else 0
             self._opens_in_a_row = self._opens_in_a_row + 1 if item.lane is Lane.OPEN else 0
         slot = self._flight.take(now_us)

@@ -48,7 +48,7 @@ class Lane(IntEnum):
     @property
     def may_age(self) -> bool:
         """Whether what waits here may go back for having waited too long: what lowers or protects risk never does."""
-        return self >= Lane.OPEN
+        return self >= Lane.OPEN or self is Lane.LOOK
 
 
 LANE_OF: Final = {
