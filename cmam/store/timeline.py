@@ -97,14 +97,17 @@ def _request(order: Mapping[str, Any], spans: Mapping[str, Any]) -> Iterator[tup
 
 
 def _copy(audit: Audit, copy: Mapping[str, Any]) -> Iterator[tuple[int, str, str]]:
-    (row,) = audit.query("SELECT opened_us, closed_us FROM copies WHERE copy_id = ?", [copy["copy_id"]])
-    if row["opened_us"]:
-        opened = _opened(audit, copy)
-        more = f", later {copy['volume']} at most" if opened != copy["volume"] else ""
-        yield row["opened_us"], "ours", f"the copy is open, {opened} at {copy['open_price']}{more}"
-    if row["closed_us"]:
-        reason = f": {copy['reason']}" if copy["reason"] else ""
-        yield row["closed_us"], "ours", f"the copy is {copy['state']}{reason}"
+    is_of = "copy_id = ?1 OR copy_id BETWEEN ?1 || '/' AND ?1 || '/:'"  # what it was before (`views.former_lives`)
+    sql = f"SELECT * FROM copies WHERE {is_of} ORDER BY decided_us, position"
+    lives = list(audit.query(sql, [copy["copy_id"]]))
+    for life in lives:
+        if life["opened_us"]:
+            opened = _opened(audit, life) if len(lives) == 1 else life["volume"]
+            more = f", later {life['volume']} at most" if opened != life["volume"] else ""
+            yield life["opened_us"], "ours", f"the copy is open, {opened} at {life['open_price']}{more}"
+        if life["closed_us"]:
+            reason = f": {life['reason']}" if life["reason"] else ""
+            yield life["closed_us"], "ours", f"the copy is {life['state']}{reason}"
 
 
 def _opened(audit: Audit, copy: Mapping[str, Any]) -> str:

@@ -42,6 +42,13 @@ def test_a_copy_that_is_opened_again_keeps_the_line_of_what_it_was() -> None:
     (line,) = totals(audit, by="all")
     assert (line["copies"], line["closed"], line["open"]) == (2, 1, 1)
     assert len(list(audit.copies(Filters(verdict="copy")))) == 2
+    story = next(explain(audit, str(first.position)))
+    told = [one["what"] for one in story["timeline"] if one["what"].startswith("the copy is")]
+    assert told == [
+        f"the copy is open, 100000.00 at {then['open_price']}",
+        "the copy is closed: closed_by_human",
+        f"the copy is open, 100000.00 at {now['open_price']}",
+    ]
     for name in (str(first.position), str(second.position), then["copy_id"]):
         assert {story["verdict"] for story in explain(audit, name)} == {"copy"}
 

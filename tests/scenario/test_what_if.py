@@ -8,11 +8,12 @@ from decimal import Decimal
 import pytest
 
 from cmam.openapi._pb import OpenApiModelMessages_pb2 as model
+from cmam.sandbox.switches import Switches
 from cmam.store.replay import verify
 from cmam.store.what_if import Asked, rows, what_if
 from tests.pairs import a_day, live, run_again
 from tests.rulebook import UNIT, Case, Rulebook
-from tests.whole import ALPHA_TOO, LEADER, SAME_BROKER, Whole
+from tests.whole import ALPHA_TOO, LEADER, NETTED, SAME_BROKER, Whole
 
 LOT = 10_000_000
 HALF = {"volume.amount": "0.3", "side": "buy"}
@@ -151,3 +152,22 @@ def test_what_an_open_copy_is_worth_may_be_unknown(monkeypatch: pytest.MonkeyPat
     (unknown,) = what_if(whole.log.read_all, asked)["followers"]
     assert unknown["recorded"]["result"] is unknown["difference"]["result"] is None
     assert unknown["recorded"]["copied"] == 2
+
+
+def test_a_modelled_open_that_waits_knows_its_leaders_market() -> None:
+    """A netted leader changes sides out of sight, with no quote told: under another volume the new side waits for the
+    close as it did, and opens, though its symbol has another name at his broker and is mapped by the two prices."""
+    switches = Switches(history_days=0, netted_reversal="same_position")
+    whole = Whole(seed=7, leader=NETTED, switches=switches)
+    whole.start_ready()
+    whole.person.buy(LOT, account=NETTED, symbol=7001)
+    whole.run(3)
+    whole.kill()
+    whole.person.buy(3 * LOT, account=NETTED, symbol=7001, side=model.SELL)
+    whole.run(2)
+    whole.start()
+    whole.run(15)
+    assert [held.volume for held in whole.person.holds(SAME_BROKER)] == [2 * LOT]
+    asked = Asked.of(whole.folded().registry, {"volume.amount": "0.5"})
+    (trade,) = what_if(whole.log.read_all, asked)["differences"]
+    assert (trade["what_if"]["volume"], trade["what_if"]["state"]) == ("100000.00", "open")

@@ -352,6 +352,7 @@ class Run:
                     copy,
                     link,
                     self._quote_now(book, at_us),
+                    leader_quote=self._leader_quote(copy, at_us),
                     clock_offset_ms=offset_ms,
                     clock_doubt_ms=doubt_ms,
                 )
@@ -373,6 +374,12 @@ class Run:
                 self._part(book, intent.key, at_us)
             self._ask(book, intent, at_us)
         book.alarm_us = book.next_alarm(at_us, LOOK_US)
+
+    def _leader_quote(self, copy: Copy, at_us: int) -> Quote | None:
+        """The leader's market as a waiting copy is looked at again; without it a symbol that is mapped by its price has
+        no counterpart."""
+        leader, change = self.books.get(copy.leader), copy.change
+        return self.quotes.at(leader.feed, change.symbol.name, at_us) if leader is not None and change else None
 
     def _quote_now(self, book: Book, at_us: int) -> Any:
         return lambda name: self.quotes.at(book.feed, name, at_us)
