@@ -13,6 +13,7 @@ from cmam.cli.audit_options import (
     copy_states,
     emit,
     filtered,
+    named,
     newest,
     nothing,
     opened,
@@ -186,7 +187,7 @@ def totals(by: str, **given: Any) -> None:
     if not lines:
         say(nothing(filters, "Nothing was decided yet."))
         return
-    for line in lines:
+    for line in named(lines):
         _sum(line, by)
 
 

@@ -268,8 +268,8 @@ MUTATIONS = (
     Mutation(
         "a snapshot of before the leader's close opens what he closed once more",
         "cmam/actors/questions.py",
-        "        for question in questions:\n            if",
-        "        self._asked_us = 1 << 60\n        for question in questions:\n            if",
+        "                self._asked_us = desk.ports.clock.monotonic()\n",
+        "                self._asked_us = 1 << 60\n",
         ("tests/scenario/test_reading_beside.py",),
     ),
     Mutation(

@@ -18,7 +18,7 @@ def test_every_command_of_the_page_succeeds() -> None:
 
 def test_the_page_answers_its_title() -> None:
     """The skip, its arithmetic, what would have copied it, and who set that, to the version."""
-    assert re.search(r"14:32:07\.\d+ +Main +2002 +opened +EURUSD +buy +skip +below_minimum", PAGE)
+    assert re.search(r"14:32:07\.\d+ +Main +bob +opened +EURUSD +buy +skip +below_minimum", PAGE)
     assert "100000.00 × 1 × 0.7 = 70000 units" in PAGE
     assert "copied if volume.amount=1 (was 0.7) → 100000 units" in PAGE
     assert re.search(r"volume\.amount=0\.7, set 2026-03-05T\S+ by olga \(version 4, decided under 4\)", PAGE)
