@@ -251,11 +251,13 @@ def _refuse_half_exchanged(path: Path) -> None:
 
 
 def _put_aside(path: Path) -> None:
-    """Keep what a deleted log left beside it, out of the way: SQLite would write it into the new file."""
-    for ending in ("-wal", "-shm"):
-        left = path.with_name(path.name + ending)
+    """Keep the pages that a deleted log left beside it, out of the way: SQLite would write them into the new file."""
+    wal, index = (path.with_name(path.name + ending) for ending in ("-wal", "-shm"))
+    if _has_content(wal):
+        wal.replace(wal.with_name(f"{wal.name}.left"))
+    for left in (wal, index):  # as an orderly end leaves them; the index is made anew for any write-ahead log
         if left.exists():
-            left.replace(left.with_name(f"{left.name}.left"))
+            left.unlink()
 
 
 def open_for_reading(path: Path, *, whole: bool = True) -> LogRecorder:
