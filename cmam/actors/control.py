@@ -135,16 +135,20 @@ class Door:
         self._again_us = 0
 
     def tend(self) -> None:
-        """Listen, where nobody does yet; to be called several times a second. Raises OSError for any other trouble."""
+        """Listen, where nobody does yet; to be called several times a second.
+
+        Raises OSError for any other trouble at the first try: later it would end what copies.
+        """
         now = self._clock.monotonic()
         if self._is_open or now < self._again_us:
             return
         try:
             self._listener.start()
         except OSError as error:
-            if error.errno not in FULL:
+            if error.errno not in FULL and not self._again_us:
                 raise
-            text = f"No other terminal reaches cmam, since the disk has no room for its key ({error.strerror})."
+            why = error.strerror or error
+            text = f"No other terminal reaches cmam, since its control channel cannot be opened ({why})."
             if not self._again_us:
                 log.error("! %s Copying goes on, and it is tried again", text)
             self._alarm("control", text)

@@ -64,6 +64,7 @@ class RecorderActor(Watched):
         self._checkpointer = Checkpointer()
         self._checkpoint_asked = False
         self._wrote_us = 0
+        self._parts = 0
 
     def on_start(self) -> None:
         """Runs in the recorder's thread before its first message."""
@@ -75,6 +76,11 @@ class RecorderActor(Watched):
     def unrecorded(self) -> int:
         """How many facts wait for the store. Read from other threads."""
         return self._waiting.facts
+
+    @property
+    def progress(self) -> tuple[int, int]:
+        """Its turns, and the parts it has written: after hours without a store one turn writes a great many."""
+        return self.turns, self._parts
 
     def is_pressing(self, message: Any) -> bool:
         """What somebody waits for: of a close in the middle of a crowd's opens it is not to wait for these."""
@@ -137,6 +143,7 @@ class RecorderActor(Watched):
                 self._refuse(error)
                 continue
             self._waiting.written(part)
+            self._parts += 1
             self._store_up()
             self._hand_on(part)
         self._is_urgent = False

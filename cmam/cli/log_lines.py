@@ -18,7 +18,21 @@ from cmam.cli.common import counted, say
 LINES_MAX = 10_000
 """So many lines wait at most, some 10 MB: a start with thousands of accounts says less, an unread pipe any number."""
 END_S = 2.0
-"""How long the end waits for lines to be written, once nothing trades any more."""
+"""How long the end waits for lines to be written, once nothing trades any more. After half of it what was logged gives
+way to what is said to a person: a reader who is only slow learns what is left open."""
+
+
+def _record(text: str) -> logging.LogRecord:
+    return logging.LogRecord("cmam", logging.WARNING, __file__, 0, text, None, None)
+
+
+class _Gap(logging.LogRecord):
+    """The line that stands where so many are missing."""
+
+    def __init__(self, count: int) -> None:
+        text = f"! {counted(count, 'log line')} dropped here: nobody read them in time"
+        super().__init__("cmam", logging.WARNING, __file__, 0, text, None, None)
+        self.count = count
 
 
 class _Source(logging.handlers.QueueHandler):
@@ -39,7 +53,7 @@ class _Source(logging.handlers.QueueHandler):
         """Let something be written whatever waits, and before it in its place how much is missing."""
         count, self._dropped = self._dropped, 0
         if count:
-            self._lines.put(_record(f"! {counted(count, 'log line')} dropped here: nobody read them in time"))
+            self._lines.put(_Gap(count))
         for one in what:
             self._lines.put(one)
 
@@ -49,6 +63,7 @@ class _Writer(logging.handlers.QueueListener):
 
     def __init__(self, lines: queue.SimpleQueue[Any], handler: logging.Handler) -> None:
         super().__init__(lines, handler)
+        self._lines = lines
         self._lost = 0
         # Else each goes to stderr with its stack, over the live screen.
         handler.handleError = self._lose  # type: ignore[assignment, method-assign]
@@ -69,13 +84,28 @@ class _Writer(logging.handlers.QueueListener):
         self._lost += 1
 
     def end(self, timeout_s: float) -> bool:
-        """Let all be written that waits, for so long at most; whether it was."""
-        self.enqueue_sentinel()
+        """Let what waits be written, for so long at most, and the last half of it only what is said; whether it was."""
         thread = self._thread
         if thread is None:
             return True
-        thread.join(timeout_s)
+        self.enqueue_sentinel()
+        thread.join(timeout_s / 2)
+        if thread.is_alive():
+            self._skip_to_what_is_said()
+            self.enqueue_sentinel()
+            thread.join(timeout_s / 2)
         return not thread.is_alive()
+
+    def _skip_to_what_is_said(self) -> None:
+        waiting: list[Any] = []
+        with suppress(queue.Empty):
+            while True:
+                waiting.append(self._lines.get_nowait())
+        if count := sum(one.count if isinstance(one, _Gap) else isinstance(one, logging.LogRecord) for one in waiting):
+            self._lines.put(_Gap(count))
+        for text in waiting:
+            if isinstance(text, str):
+                self._lines.put(text)
 
 
 class LogLines:
@@ -111,7 +141,3 @@ class LogLines:
             with suppress(OSError):
                 self._handler.close()
         return is_through
-
-
-def _record(text: str) -> logging.LogRecord:
-    return logging.LogRecord("cmam", logging.WARNING, __file__, 0, text, None, None)

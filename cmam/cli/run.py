@@ -9,7 +9,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -152,14 +152,17 @@ def _signals(stop: Latch, log_file: Path | None) -> Iterator[None]:
     is_kept = signal.getsignal(signal.SIGHUP) is signal.SIG_IGN  # as nohup wants it
     numbers = (signal.SIGINT, signal.SIGTERM, *(() if is_kept else (signal.SIGHUP,)))
     before = {number: signal.signal(number, handle) for number in numbers}
-    stacks = log_file.open("a", encoding="utf-8") if log_file is not None else sys.__stderr__
+    stacks = sys.__stderr__
+    if log_file is not None:
+        with suppress(OSError):  # on a full disk over the live screen: without a handler the signal would end us
+            stacks = log_file.open("a", encoding="utf-8")
     if stacks is not None:
         faulthandler.register(signal.SIGUSR1, file=stacks, all_threads=True)
     try:
         yield
     finally:
         faulthandler.unregister(signal.SIGUSR1)
-        if stacks is not None and log_file is not None:
+        if stacks is not None and stacks is not sys.__stderr__:
             stacks.close()
         for number, handler in before.items():
             signal.signal(number, handler)
@@ -192,13 +195,25 @@ def _logging(me: Face, *, quiet: bool) -> tuple[LogLines, Path | None]:
     handler: logging.Handler
     file = me.home.root / "start.log" if quiet else None
     if file is not None:
-        handler = logging.handlers.RotatingFileHandler(file, maxBytes=5_000_000, backupCount=2)
-        os.chmod(file, 0o600)
+        handler = _file_handler(file)
     else:
         handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(logging.Formatter("%(asctime)s.%(msecs)03d %(message)s", datefmt="%H:%M:%S"))
     handler.addFilter(_Masked(tuple(secret.reveal() for secret in vault.secrets)))
     return LogLines(handler, logging.DEBUG if me.debug else logging.INFO), file
+
+
+def _file_handler(file: Path) -> logging.Handler:
+    """Writes lines to a file for its owner alone; on a full disk it is made with the first that there is room for."""
+    from cmam.store.lock import FULL
+
+    try:
+        os.close(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600))
+        os.chmod(file, 0o600)
+    except OSError as error:
+        if error.errno not in FULL:
+            raise
+    return logging.handlers.RotatingFileHandler(file, maxBytes=5_000_000, backupCount=2, delay=True)
 
 
 def _start_screen(me: Face) -> subprocess.Popen[bytes]:

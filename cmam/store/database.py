@@ -11,7 +11,7 @@ import os
 import shutil
 import sqlite3
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from enum import StrEnum
 from pathlib import Path
 from typing import Any
@@ -49,6 +49,7 @@ _HEADER = b"SQLite format 3\x00"
 _TEMPORARY = {
     sqlite3.SQLITE_FULL: "the disk is full",
     sqlite3.SQLITE_IOERR: "the disk answered with an error",
+    sqlite3.SQLITE_IOERR_SHMSIZE: "the disk has no room for its index",
     sqlite3.SQLITE_BUSY: "another process has locked it",
     sqlite3.SQLITE_LOCKED: "another process has locked it",
     sqlite3.SQLITE_CANTOPEN: "it cannot be opened",
@@ -82,10 +83,11 @@ def explain(error: BaseException, path: Path, *, is_log: bool = True) -> StoreEr
     found: BaseException | None = error
     while found is not None and not isinstance(found, sqlite3.Error):
         found = found.__cause__
-    code = getattr(found, "sqlite_errorcode", sqlite3.SQLITE_ERROR) & 0xFF
-    if code in _TEMPORARY:
+    exactly = getattr(found, "sqlite_errorcode", sqlite3.SQLITE_ERROR)
+    code = exactly & 0xFF
+    if why := _TEMPORARY.get(exactly) or _TEMPORARY.get(code):
         what = "The event store" if is_log else "The views"
-        return StoreUnavailable(f"{what} {path} did not take this: {_TEMPORARY[code]} ({found}).")
+        return StoreUnavailable(f"{what} {path} did not take this: {why} ({found}).")
     if not is_log:
         return ViewsDamaged(f"The views {path} are damaged ({found or error}). They are made anew from the log.")
     if code == sqlite3.SQLITE_NOTADB:
@@ -221,6 +223,18 @@ def lengthen_wal(connection: sqlite3.Connection, path: Path) -> None:
             connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
 
 
+def close_in_place(connection: sqlite3.Connection, path: Path) -> None:
+    """Close a writer's connection and leave the write-ahead log, folded back, and its index beside the file.
+
+    SQLite takes them away with the last connection unless that may only read, and cannot make the index again on a
+    disk that has filled up meanwhile: the next start would be refused, though closes need no room.
+    """
+    with suppress(sqlite3.Error), closing(_connect(path, "ro")) as last:
+        last.execute("SELECT count(*) FROM sqlite_master").fetchone()  # else it has not met the write-ahead log
+        connection.close()
+    connection.close()
+
+
 def exchanged(path: Path) -> Path:
     """Where a whole log waits that is to take the place of another one."""
     return path.with_name(f"{path.name}.whole")
@@ -237,11 +251,13 @@ def _refuse_half_exchanged(path: Path) -> None:
 
 
 def _put_aside(path: Path) -> None:
-    """Keep what a deleted log left beside it, out of the way: SQLite would write it into the new file."""
-    for ending in ("-wal", "-shm"):
-        left = path.with_name(path.name + ending)
+    """Keep the pages that a deleted log left beside it, out of the way: SQLite would write them into the new file."""
+    wal, index = (path.with_name(path.name + ending) for ending in ("-wal", "-shm"))
+    if _has_content(wal):
+        wal.replace(wal.with_name(f"{wal.name}.left"))
+    for left in (wal, index):  # as an orderly end leaves them; the index is made anew for any write-ahead log
         if left.exists():
-            left.replace(left.with_name(f"{left.name}.left"))
+            left.unlink()
 
 
 def open_for_reading(path: Path, *, whole: bool = True) -> LogRecorder:

@@ -46,8 +46,10 @@ class EventLog(LogReader):
         code: str = cmam.__version__,
         writes: bool = True,
         durability: Durability = Durability.FULL,
+        is_home: bool = False,
     ) -> None:
         super().__init__(recorder, path)
+        self._is_home = is_home
         self._code = code
         self._writes = writes
         self._durability = durability
@@ -74,7 +76,7 @@ class EventLog(LogReader):
         """Open the log of a folder for its one writer, who holds the store's lock; it is made where there is none."""
         path = home / database.FILE_NAME
         safety = Durability(durability)
-        log = cls(database.open_for_writing(path, safety), path=path, code=code, durability=safety)
+        log = cls(database.open_for_writing(path, safety), path=path, code=code, durability=safety, is_home=True)
         return log._with_older()
 
     @classmethod
@@ -242,6 +244,8 @@ class EventLog(LogReader):
         try:
             if self._writes and self._path is not None:
                 self._checkpoint_wal("TRUNCATE")
+                if self._is_home:
+                    database.close_in_place(self.connection, self._path)
         except StoreError:
             pass  # the write-ahead log stays, and is read at the next start
         for part in self.parts:

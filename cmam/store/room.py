@@ -58,6 +58,8 @@ def shortage(folder: Path, hour: int = 0, *, factor: float = 1.0) -> str:
         free, total = free_and_total(folder)
     except OSError:
         return ""  # a folder that is gone is told by whoever writes there
+    if not total:
+        return ""  # a file system that knows no size, as a tmpfs without a limit: it says that nothing is free either
     least = little(total, hour)
     if free >= least * factor:
         return ""

@@ -43,6 +43,18 @@ def test_a_full_disk_keeps_other_terminals_out_and_nothing_else() -> None:
     assert alarms == {"control": ""}
 
 
+def test_what_copies_by_now_is_ended_by_no_trouble_of_the_door() -> None:
+    """Once it has waited for room, whatever else keeps it shut is an alert too: copying goes on without it."""
+    listener, clock, alarms = Listener(), ManualClock(), dict[str, str]()
+    listener.error = OSError(errno.ENOSPC, "No space left on device")
+    door = Door(listener, clock, alarms.__setitem__)
+    door.tend()
+    listener.error = OSError(errno.ENOENT, "No such file or directory")
+    clock.advance(AGAIN_US)
+    door.tend()
+    assert "No such file" in alarms["control"]
+
+
 def test_any_other_trouble_ends_the_start() -> None:
     """A socket that cannot be made will not be there later either."""
     listener = Listener()

@@ -165,6 +165,21 @@ def test_what_waits_for_long_is_tried_and_written_in_parts(bench: Bench, monkeyp
     assert len(bench.of(m.StoreUp)) == 1
 
 
+def test_a_turn_that_writes_hours_of_facts_is_progress(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Seconds of work once the store is back are no store that does not answer: each part that it takes is seen."""
+    seen: list[object] = []
+    (actor,) = bench.stepper._actors
+    assert isinstance(actor, RecorderActor)
+    append = bench.log.append
+    monkeypatch.setattr(bench.log, "append", lambda batch: seen.append(actor.progress) or append(batch))
+    bench.log.is_down = True
+    bench.take(*(_append(version) for version in range(1, 2 * BATCH_MAX + 2)))
+    bench.log.is_down = False
+    seen.clear()
+    bench.take(m.Flush())
+    assert len(seen) == len(set(seen)) == 3
+
+
 def test_a_reader_is_told_what_is_stored_and_what_waits(bench: Bench) -> None:
     """An account that starts again while the store is down still hears of everything it had said."""
     bench.take(_append(1))

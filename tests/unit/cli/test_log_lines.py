@@ -83,6 +83,34 @@ def test_an_end_does_not_wait_for_a_reader_that_never_comes(gate: Gate, monkeypa
     gate.opened.put(None)
 
 
+def test_a_slow_reader_is_told_at_the_end_what_is_left_open(
+    gate: Gate, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What was logged gives way to it, and is counted, with what had been dropped before."""
+    monkeypatch.setattr(log_lines, "END_S", 60.0)
+    lines = LogLines(gate, logging.INFO)
+    log.warning("stuck")
+    gate.begun.get(timeout=30)
+    for number in range(5):
+        log.warning("%d", number)
+    lines.say("Left open: 1 position.")
+    thread = lines._writer._thread
+    assert thread is not None
+    join, waits = thread.join, list[float | None]()
+
+    def joined(timeout: float | None = None) -> None:
+        waits.append(timeout)
+        if len(waits) == 2:  # so long the reader took nothing; then he goes on
+            gate.opened.put(None)
+            join(timeout)
+
+    monkeypatch.setattr(thread, "join", joined)
+    assert lines.end()
+    assert waits == [30.0, 30.0]
+    assert gate.lines == ["stuck", "! 5 log lines dropped here: nobody read them in time"]
+    assert capfd.readouterr().err == "Left open: 1 position.\n"
+
+
 def test_a_line_that_cannot_be_written_is_counted(gate: Gate, capfd: pytest.CaptureFixture[str]) -> None:
     """As with a full disk under `start.log`: its stack would be drawn over the live screen, line by line."""
     full = True

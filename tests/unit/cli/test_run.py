@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import logging
+import os
 import signal
 from pathlib import Path
 
@@ -10,7 +12,7 @@ import pytest
 
 from cmam.actors.runtime import Latch
 from cmam.cli.main import run
-from cmam.cli.run import SAME_REQUEST_US, _Masked, ender
+from cmam.cli.run import SAME_REQUEST_US, _file_handler, _Masked, ender
 from cmam.clock import ManualClock
 
 TOKEN = "an-access-token-of-somebody"
@@ -56,6 +58,28 @@ def test_a_second_signal_leaves_at_once_unless_it_is_the_echo_of_the_first(
     clock.advance(after_us)
     handle(second, None)
     assert codes == left
+
+
+def test_a_full_disk_without_a_log_file_keeps_no_live_start_from_copying(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The file is made with the first line that there is room for; any other trouble with it is said at once."""
+
+    def refuse(number: int) -> None:
+        def opened(*_: object) -> int:
+            raise OSError(number, os.strerror(number))
+
+        monkeypatch.setattr(os, "open", opened)
+
+    refuse(errno.ENOSPC)
+    handler = _file_handler(tmp_path / "start.log")
+    assert not list(tmp_path.iterdir())
+    handler.handle(logging.LogRecord("cmam", logging.INFO, "", 0, "there is room", None, None))
+    handler.close()
+    assert (tmp_path / "start.log").read_text() == "there is room\n"
+    refuse(errno.EACCES)
+    with pytest.raises(PermissionError):
+        _file_handler(tmp_path / "start.log")
 
 
 @pytest.mark.parametrize("command", [("start", "--plain"), ("start", "--live"), ("restore", "nowhere.db")])

@@ -233,7 +233,7 @@ def test_a_place_that_cannot_be_written_is_said_so(tmp_path: Path) -> None:
 def test_a_store_is_whole_or_not_there(tmp_path: Path) -> None:
     """The file appears under its name only once its tables are in it, and is for its owner alone."""
     EventLog.open(tmp_path).close()
-    assert [path.name for path in tmp_path.iterdir()] == ["events.db"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["events.db", "events.db-shm", "events.db-wal"]
     assert (tmp_path / "events.db").stat().st_mode & 0o077 == 0
 
 
@@ -268,6 +268,8 @@ def test_what_a_deleted_log_left_beside_it_is_put_aside(tmp_path: Path) -> None:
     log = EventLog.open(tmp_path)
     assert log.position() == 0
     log.close()
+    (tmp_path / "events.db").unlink()
+    EventLog.open(tmp_path).close()  # what an orderly end leaves is no page of anybody's
     assert (tmp_path / "events.db-wal.left").read_bytes() == b"what was there before"
 
 
@@ -311,7 +313,7 @@ def test_a_write_ahead_log_is_lengthened_once_and_holds_nothing_of_what_lengthen
         assert beside.execute("SELECT count(*) FROM stored_events").fetchone() == (300,)
         assert beside.execute("SELECT count(*) FROM sqlite_master WHERE name = 'filling'").fetchone() == (0,)
     log.close()
-    assert not wal.exists()
+    assert wal.stat().st_size == 0
 
 
 def test_lengthening_takes_no_room_that_records_will_need(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -346,13 +348,29 @@ def test_a_log_that_somebody_has_locked_is_not_read_as_if_nobody_wrote_it(tmp_pa
             assert log.position() == 3
 
 
-def test_a_log_is_read_on_a_full_disk(tmp_path: Path) -> None:
+def test_what_a_start_needs_on_a_full_disk_is_there_already(tmp_path: Path) -> None:
+    """SQLite's index of the write-ahead log stays: it could not be made where nothing is free, and a start that is
+    refused closes nothing. What it is an index of is folded back, so that the file alone is all there is."""
+    with closing(EventLog.open(tmp_path)) as log:
+        log.append(facts(3))
+    assert (tmp_path / "events.db-shm").stat().st_size == 32_768
+    assert (tmp_path / "events.db-wal").stat().st_size == 0
+    (tmp_path / "copy").mkdir()
+    shutil.copy(tmp_path / "events.db", tmp_path / "copy")
+    for home in (tmp_path, tmp_path / "copy"):
+        with closing(EventLog.open(home)) as log:
+            assert log.append(facts(1, after=3)) == 4
+
+
+@pytest.mark.parametrize("endings", [(), ("-wal", "-shm")])
+def test_a_log_is_read_on_a_full_disk(tmp_path: Path, endings: tuple[str, ...]) -> None:
     """SQLite cannot make its index beside the file there; without a write-ahead log nothing needs it, and an emergency
     exit that reads the accounts must not end before it begins."""
     log = EventLog.open(tmp_path)
     log.append([Pending("app", 1, 1, StoreCreated(store=StoreId("abcde")))])
     log.close()
-    assert not (tmp_path / "events.db-wal").exists()
+    for ending in endings:
+        (tmp_path / f"events.db{ending}").unlink()
     full = (
         "import resource, sys; from pathlib import Path; from cmam.store.log import EventLog;"
         "resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0)); log = EventLog.read_only(Path(sys.argv[1]));"

@@ -71,6 +71,12 @@ def test_a_small_disk_is_no_alert_for_ever(disk: Disk) -> None:
     assert disk.passes(20) != ""
 
 
+def test_a_file_system_without_a_size_is_never_short(disk: Disk) -> None:
+    """As a tmpfs without a limit, which says that it has nothing at all."""
+    disk.free = disk.total = 0
+    assert disk.passes(90, MIB) == ""
+
+
 def test_the_disk_is_asked_rarely(disk: Disk, monkeypatch: pytest.MonkeyPatch) -> None:
     """However often the process's own thread comes round."""
     asked: list[object] = []
