@@ -46,6 +46,10 @@ PATIENCE_US = 2_000_000
 closes would wait too."""
 CLOSINGS_PATIENCE_US = 1_000_000
 """How long it waits for what took a part of copies: a round trip as a rule, and nobody asks again."""
+DEALS_PATIENCE_US = 5_000_000
+"""How long the snapshot of an account that others follow waits for the deals of its gap. A broker may refuse histories
+for minutes, and no close of his would be followed meanwhile; without them the sum of what he did is told, and what he
+no longer holds is doubted first."""
 LEADER_PATIENCE_US = 30_000_000
 """How long it waits for such a symbol where others follow: nobody can copy what is opened in lots of unknown size."""
 RETRY_FIRST_US = 500_000
@@ -210,8 +214,10 @@ class Preparation:
         if self._snapshot is None:
             is_next = self._listing.is_done and not self.expects("snapshot") and not self._waits_for_trader()
             return told, self._put_snapshot() if is_next else ()
-        is_answered = all(name == "trader" or name.startswith((PATIENCE, CLOSINGS)) for name in self._open)
-        if not is_answered or self._waits_for_trader() or self._waits_for_symbols(view) or self._waits_for_closings():
+        is_answered = all(name in ("trader", "deals") or name.startswith((PATIENCE, CLOSINGS)) for name in self._open)
+        if not is_answered or self._waits_for_deals(view):
+            return told, ()
+        if self._waits_for_trader() or self._waits_for_symbols(view) or self._waits_for_closings():
             return told, ()
         facts, questions = self._reconcile(view)
         return (*told, *facts), questions
@@ -223,6 +229,10 @@ class Preparation:
         """Whether nothing at all is known yet of something that the account holds."""
         lacks = [symbol not in view.specs and self._listing.lacks(symbol) for symbol in _symbols_of(self._snapshot)]
         return any(lacks) and self._waits("symbols", LEADER_PATIENCE_US if self._leads else PATIENCE_US)
+
+    def _waits_for_deals(self, view: AccountView) -> bool:
+        """Whether the deals of a gap may still come; the very first ones tell what opened what, and are waited for."""
+        return self.expects("deals") and (not view.has_reconciled or self._waits("deals", DEALS_PATIENCE_US))
 
     def _waits_for_closings(self) -> bool:
         is_asked = any(name.startswith(CLOSINGS) for name in self._open)
