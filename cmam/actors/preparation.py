@@ -37,6 +37,8 @@ LOOK_BACK_MS = 60_000
 """How much earlier than the moment in question a history is asked for: clocks differ."""
 WEEK_MS = 604_800_000
 DAY_US = 86_400_000_000
+STRANGE = "position "
+"""How the names of questions begin about positions with a label that nobody here knows."""
 STRANGE_MAX = 200
 """So many positions with a label that nobody here knows are asked about, one historical request each."""
 PATIENCE = "patience "
@@ -46,6 +48,10 @@ PATIENCE_US = 2_000_000
 closes would wait too."""
 CLOSINGS_PATIENCE_US = 1_000_000
 """How long it waits for what took a part of copies: a round trip as a rule, and nobody asks again."""
+HISTORY_PATIENCE_US = 5_000_000
+"""How long it waits for histories: the deals of a leader's gap, and the orders of what carries a copier's label and is
+in no record. A broker may refuse them for minutes, and closes would wait for as long. Without them the sum of what a
+leader did is told, and what he no longer holds is doubted first; and a copy that is taken in counts as whole."""
 LEADER_PATIENCE_US = 30_000_000
 """How long it waits for such a symbol where others follow: nobody can copy what is opened in lots of unknown size."""
 RETRY_FIRST_US = 500_000
@@ -210,8 +216,11 @@ class Preparation:
         if self._snapshot is None:
             is_next = self._listing.is_done and not self.expects("snapshot") and not self._waits_for_trader()
             return told, self._put_snapshot() if is_next else ()
-        is_answered = all(name == "trader" or name.startswith((PATIENCE, CLOSINGS)) for name in self._open)
-        if not is_answered or self._waits_for_trader() or self._waits_for_symbols(view) or self._waits_for_closings():
+        apart = ("trader", "deals")
+        is_answered = all(name in apart or name.startswith((PATIENCE, CLOSINGS, STRANGE)) for name in self._open)
+        if not is_answered or self._waits_for_history(view):
+            return told, ()
+        if self._waits_for_trader() or self._waits_for_symbols(view) or self._waits_for_closings():
             return told, ()
         facts, questions = self._reconcile(view)
         return (*told, *facts), questions
@@ -223,6 +232,15 @@ class Preparation:
         """Whether nothing at all is known yet of something that the account holds."""
         lacks = [symbol not in view.specs and self._listing.lacks(symbol) for symbol in _symbols_of(self._snapshot)]
         return any(lacks) and self._waits("symbols", LEADER_PATIENCE_US if self._leads else PATIENCE_US)
+
+    def _waits_for_history(self, view: AccountView) -> bool:
+        """Whether histories may still come. What opened what is told by the very first ones, and whose a part of a net
+        is by orders alone: these are waited for however long it takes."""
+        awaited = [name for name in self._open if name == "deals" or name.startswith(STRANGE)]
+        if not awaited:
+            return False
+        is_needed = not view.has_reconciled or (view.is_netted() and awaited != ["deals"])
+        return is_needed or self._waits("history", HISTORY_PATIENCE_US)
 
     def _waits_for_closings(self) -> bool:
         is_asked = any(name.startswith(CLOSINGS) for name in self._open)
@@ -301,7 +319,7 @@ class Preparation:
         strange = [p.position for p in positions if p.position not in known and read_label(p.label) is not None]
         for position in strange[:STRANGE_MAX]:
             asked = requests.ask_orders_of(self._account, position)
-            yield from self._put(Question(f"position {position}", asked, read_orders))
+            yield from self._put(Question(f"{STRANGE}{position}", asked, read_orders))
 
     def _ask_past(self) -> tuple[Question, ...]:
         asked = requests.ask_orders(self._account, self._week_ms, self._past_to_ms)
@@ -326,7 +344,7 @@ class Preparation:
 
     def is_optional(self, question: str) -> bool:
         """Whether the account can be ready without this answer: then a refusal is taken for nothing known."""
-        return question.startswith("position ")
+        return question.startswith(STRANGE)
 
     def is_needless(self, question: str) -> bool:
         """Whether nobody asks once more for this answer: whatever kept it away, nothing is known then."""

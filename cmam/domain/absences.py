@@ -20,6 +20,10 @@ FOLLOWER_US = 3_000_000
 """How long after a snapshot that left out a follower's position a second one is believed. No money moves by that, and
 the account opens nothing until then; an absence on a leader's account closes the copies of all who follow him."""
 
+_GONE = frozenset(
+    f"{kind}: {code}" for kind in (CommandKind.CLOSE, CommandKind.AMEND_PROTECTION) for code in GONE_CODES
+)
+
 Lives = Mapping[PositionId, Collection[Deal]]
 """All deals of a position, from the one that opened it on."""
 
@@ -91,11 +95,9 @@ def _is_closing(view: AccountView, held: Position) -> bool:
 
 
 def _is_refused(view: AccountView, held: Position) -> bool:
-    """Whether the broker has refused to do anything with it, as with one that is not there."""
-    return any(
-        copy.position == held.position and copy.trouble.partition(": ")[2] in GONE_CODES
-        for copy in restless(view.copies)
-    )
+    """Whether the broker has refused to close or to protect it, as with one that is not there. What it says of an
+    order tells nothing of the position that a part of it has filled into."""
+    return any(copy.position == held.position and copy.trouble in _GONE for copy in restless(view.copies))
 
 
 def _is_told(view: AccountView, held: Position, deals: Collection[Deal], life: Collection[Deal]) -> bool:

@@ -7,7 +7,7 @@ from cmam.domain.asked import with_intent
 from cmam.domain.commands import CommandKind
 from cmam.domain.copies import Copy, CopyKey, CopyState, Intent, IntentState
 from cmam.domain.events import ExecutionSeen, Reconciled, Wait
-from cmam.domain.ids import IntentId, OrderId, PositionId, SourceKey, base36
+from cmam.domain.ids import IntentId, OrderId, PositionId
 from cmam.domain.naming import read_label
 from cmam.domain.quantities import Distance, Price, Volume
 from cmam.domain.reasons import Reason
@@ -89,7 +89,7 @@ def position_of(event: ExecutionSeen) -> PositionId | None:
 def match_copy(view: AccountView, event: ExecutionSeen, is_new_deal: bool, at_us: int) -> AccountView:
     """Note on a copy what an execution says of its order and its position."""
     deal = event.deal if is_new_deal else None
-    of_refused = refused.refused_of(view, event)
+    of_refused = refused.refused_of(view, event.order)
     if of_refused is not None and (taken := _take_refused(view, of_refused, event, deal, at_us)) is not None:
         return taken
     key = copy_of(view, event)
@@ -129,13 +129,12 @@ def match_copy(view: AccountView, event: ExecutionSeen, is_new_deal: bool, at_us
 def _take_refused(
     view: AccountView, copy: Copy, event: ExecutionSeen, deal: Deal | None, at_us: int
 ) -> AccountView | None:
-    """What an execution makes of a copy whose order was refused before; None where that is the copy's own already.
-
-    A share takes whatever fills: what is too much is given up as ever.
-    """
+    """What an execution makes of a copy whose order was refused before; None where that is the copy's own already, or
+    where the copy is over: then it is taken in by its label."""
     order = event.order
     assert order is not None
-    if copy.order == order.order:
+    is_over = copy.key not in view.copies
+    if (is_over and not copy.share) or (copy.order == order.order and not is_over):
         return None
     if order.type.is_pending and order.is_resting:
         return refused.at_rest(view, copy, order)
@@ -144,18 +143,24 @@ def _take_refused(
         return refused.at_work(view, copy, order, at_us)
     position, price = opened
     if copy.share:
-        if deal is None:
-            return view
-        if copy.position is None:
-            view, copy = _joined(view, replace(refused.found(copy), volume=Volume(0)), position, price, at_us)
-        volume = Volume(copy.volume + deal.filled_volume)
-        return put(view, replace(copy, volume=volume, opened_volume=Volume(max(copy.opened_volume, volume))))
-    if refused.is_free(view, copy):
-        view, copy = _joined(view, refused.found(copy), position, price, at_us)
-        return put(view, _awaiting_levels(copy, event, at_us, is_first=True))
+        return view if deal is None else _share_of_refused(view, copy, deal, at_us)
     if copy.position == position:
         return None
-    return refused.with_surplus(view, copy, SourceKey(f"x{base36(position)}"))
+    if refused.is_its_own(view, copy, order, position):
+        view, copy = _joined(view, refused.found(copy), position, price, at_us)
+        return put(view, _awaiting_levels(copy, event, at_us, is_first=True))
+    return refused.with_surplus(view, copy, refused.position_surplus(position))
+
+
+def _share_of_refused(view: AccountView, copy: Copy, deal: Deal, at_us: int) -> AccountView:
+    """A share takes whatever fills: what is too much is given up as ever, and all of it where the share was over."""
+    if copy.key not in view.copies:
+        copy = refused.revived(copy)
+    if copy.position is None:
+        view, copy = _joined(view, replace(refused.found(copy), volume=Volume(0)), deal.position, deal.price, at_us)
+    signed = deal.filled_volume if deal.side is copy.side else -deal.filled_volume
+    volume = Volume(max(0, copy.volume + signed))
+    return put(view, replace(copy, volume=volume, opened_volume=Volume(max(copy.opened_volume, volume))))
 
 
 def _opened(event: ExecutionSeen, deal: Deal | None, *, knows_deals: bool) -> tuple[PositionId, Price | None] | None:
@@ -314,6 +319,10 @@ def adopt_unknown(view: AccountView, event: Reconciled, at_us: int) -> AccountVi
     """Join what the broker holds to open requests and resting orders of ours of which we missed what came of them."""
     by_client = {order.client_order_id: order for order in (*event.past_orders, *event.orders) if order.client_order_id}
     by_id = {order.order: order for order in (*event.past_orders, *event.orders)}
+    for there in by_id.values():
+        copy = refused.refused_of(view, there)
+        if copy is not None and copy.key in view.copies and not copy.share:
+            view = _adopt_refused(view, copy, there, at_us)
     for intent in view.intents.values():
         copy = view.copies.get(intent.key)
         if intent.command.kind in (CommandKind.OPEN, CommandKind.PLACE) and copy is not None and copy.position is None:
@@ -334,6 +343,18 @@ def adopt_unknown(view: AccountView, event: Reconciled, at_us: int) -> AccountVi
     return view
 
 
+def _adopt_refused(view: AccountView, copy: Copy, order: Order, at_us: int) -> AccountView:
+    """What was refused and done all the same while nobody looked, by its order: as where its execution is told."""
+    if order.is_resting:
+        return view if copy.order == order.order else refused.at_rest(view, copy, order)
+    position = order.position
+    if position is None or order.executed_volume <= 0 or position in view.by_position or position not in view.positions:
+        return view
+    if refused.is_its_own(view, copy, order, position):
+        return attach(view, refused.found(copy), position, order.execution_price or None, at_us)
+    return refused.with_surplus(view, copy, refused.position_surplus(position))
+
+
 def _adopt_add(view: AccountView, copy: Copy, intent: Intent, order: Order | None) -> AccountView:
     """Book to a share what its order has filled unseen: nothing but the order tells whose part of the net that is."""
     untold = order.executed_volume - intent.filled if order is not None else 0
@@ -352,7 +373,12 @@ def _is_of(copy: Copy, label: str) -> bool:
 def _adopt(view: AccountView, copy: Copy, order: Order | None, event: Reconciled, at_us: int) -> AccountView:
     """Join a copy to what its order opened: by the order where it is known, else by the label of the position."""
     held = next(
-        (position for position in event.positions if position.volume > 0 and _is_of(copy, position.label)), None
+        (
+            position
+            for position in event.positions
+            if position.volume > 0 and _is_of(copy, position.label) and not refused.is_surplus(view, position.position)
+        ),
+        None,
     )
     if copy.share:
         held = None

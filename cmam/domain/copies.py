@@ -177,7 +177,7 @@ class Copy:
     part_seq: int = 0
     part: int = 0
     refused: tuple[IntentId, ...] = ()
-    """The requests to open or place it that were refused and followed by another: a server may do one all the same."""
+    """The requests to open or place it that were refused: a server may do one all the same."""
     told_levels: tuple[Price | None, Price | None] | None = None
     """The leader's stop and target as they were told last."""
     levels_until_us: int = 0

@@ -31,6 +31,7 @@ def finish(view: AccountView, event: CopyFinished, at_us: int) -> AccountView:
     copy = view.copies.get(key)
     if copy is None:
         return view
+    former = view.finished.get(key)
     ended = replace(
         copy,
         state=_end_state(event.reason),
@@ -40,6 +41,7 @@ def finish(view: AccountView, event: CopyFinished, at_us: int) -> AccountView:
         order=None,
         wait=None,
         change=None,
+        refused=(*former.refused, *copy.refused) if former is not None and former.refused else copy.refused,
     )
     by_position = view.by_position if copy.position is None else without(view.by_position, copy.position)
     copies = without_copy(view.copies, key)

@@ -125,8 +125,11 @@ def equity(rates: Rates, *, with_bonus: bool = False) -> Fraction | None:
 
 
 def told_equity(view: AccountView, now_us: int, max_age_ms: int) -> Fraction | None:
-    """Balance and the results by the broker's own reckoning; None where that is too old or lacks a position."""
+    """Balance and the results by the broker's own reckoning; None where that is too old or lacks a position, or while
+    it is doubted whether one is gone."""
     if not view.results_us or now_us - view.results_us > max_age_ms * 1_000 or view.positions.keys() - view.results:
+        return None
+    if view.doubted:
         return None
     return balance(view) + money(view, sum(view.results[position] for position in view.positions))
 

@@ -60,7 +60,8 @@ class Memory:
 
 @dataclass(frozen=True, slots=True)
 class Watched:
-    """The facts to be recorded, and what to remember until the next look; `is_dark` where quotes for equity lack."""
+    """The facts to be recorded, and what to remember until the next look; `is_dark` where quotes for equity lack, and
+    the broker's own reckoning would help."""
 
     facts: tuple[Event, ...]
     memory: Memory
@@ -87,7 +88,7 @@ def watch(view: AccountView, links: Iterable[LinkSettings], quote_of: QuoteOf, m
         if not link.policy.has_equity_guard:
             continue
         worth, has_quotes = worth_of(view, link, quotes, now_us)
-        is_dark = is_dark or not has_quotes
+        is_dark = is_dark or not (has_quotes or view.doubted)
         began = _new_day(view, link, worth, now_us)
         day = view.days.get(link.link)
         if began is not None:

@@ -488,6 +488,9 @@ def _closing_later(view: AccountView, copy: Copy, intent: Intent, event: IntentS
 
 def _settle_open(view: AccountView, copy: Copy, intent: Intent, event: IntentSettled, at_us: int) -> AccountView:
     """After an open or an add: a rest that did not fill is wanted until it is too late, then given up."""
+    is_refused_open = event.outcome is Outcome.REFUSED and intent.command.kind is not CommandKind.ADD
+    if is_refused_open and view.rules >= REFUSED_YET_DONE:
+        copy = replace(copy, refused=(*copy.refused, event.intent))
     if event.retry_in_us and copy.position is None:
         waiting = replace(
             copy,
@@ -496,7 +499,6 @@ def _settle_open(view: AccountView, copy: Copy, intent: Intent, event: IntentSet
             wait_until_us=copy.not_after_us,
             retry_at_us=at_us + event.retry_in_us,
             refusals=copy.refusals + 1,
-            refused=(*copy.refused, event.intent) if view.rules >= REFUSED_YET_DONE else (),
         )
         return put(view, waiting)
     if event.retry_in_us and intent.command.kind is CommandKind.ADD and copy.is_wanted:

@@ -75,7 +75,9 @@ FINDINGS: Mapping[FindingKind, FindingRow] = {
         "The broker is asked, after the settling time; never sent again blindly.",
     ),
     FindingKind.UNRECORDED: FindingRow(
-        "It carries the label of a copy of ours and is in no record.", "Taken into the record where its link is known."
+        "It carries the label of a copy of ours and is in no record.",
+        "Taken into the record where its link is known. A person's "
+        "on a netted account whose copies were over: nobody can say how much of it is theirs.",
     ),
     FindingKind.DUPLICATE: FindingRow(
         "It carries the label of a copy that has a position already.",
@@ -262,6 +264,9 @@ def _of_stray(view: AccountView, stray: Stray, owner: LinkSettings | None, is_ou
     if owner is not None and (copy := duplicates(view, stray, owner)) is not None:
         kind = FindingKind.DUPLICATE
         text = f"{name} is a second copy of what position {copy.position} copies; close one of the two at the broker"
+    elif owner is not None and view.is_netted() and (owner.link, SourceKey(stray.mark.source)) in view.finished:
+        kind = FindingKind.UNRECORDED
+        text = f"{name} stands under a label of ours, and none of it is on record as ours; close what is nobody's"
     elif owner is not None:
         is_coming = is_awaited(view, view.key_of((owner.link, SourceKey(stray.mark.source))))
         kind, remedy = FindingKind.UNRECORDED, Remedy.WAIT if is_coming else Remedy.REBUILD

@@ -1,15 +1,18 @@
 """Orders that a server has refused and does all the same: folds.
 
 An open that was refused for now is tried again, and both would stand. What is done of the first is the copy, where the
-copy has nothing yet and asks for nothing at the moment; else it is one too many, and is taken back at once.
+copy has nothing yet and asks for nothing at the moment; else it is one too many, and is taken back at once. So is what
+was asked for by an earlier copy of the same source, which may have been of the other side. What is taken back becomes
+nobody's copy any more.
 """
 
 from __future__ import annotations
 
-from cmam.domain.copies import Copy, CopyState
-from cmam.domain.events import ExecutionSeen, Wait
+from cmam.domain.copies import Copy, CopyKey, CopyState
+from cmam.domain.events import Wait
 from cmam.domain.ids import IntentId, LinkId, OrderId, PositionId, SourceKey, base36, from_base36
 from cmam.domain.naming import read_label
+from cmam.domain.reasons import Reason
 from cmam.domain.replacing import replace
 from cmam.domain.rules import REFUSED_YET_DONE
 from cmam.domain.trades import Order, OrderStatus
@@ -23,21 +26,70 @@ ALERT = "surplus"
 """The kind of the alert about what is taken back."""
 
 
-def refused_of(view: AccountView, event: ExecutionSeen) -> Copy | None:
-    """The copy of which an order was refused that an execution tells of, by the order's name."""
-    order = event.order
+def refused_of(view: AccountView, order: Order | None) -> Copy | None:
+    """The copy of which an order was refused that there is all the same, by its name; an ended copy only where nothing
+    has come in its place."""
     if order is None or order.closing or not order.client_order_id or view.rules < REFUSED_YET_DONE:
         return None
     name = IntentId(order.client_order_id)
     mark = read_label(name) if name not in view.intents else None
-    copy = view.copies.get(view.key_of((LinkId(mark.link), SourceKey(mark.source)))) if mark is not None else None
-    return copy if copy is not None and name in copy.refused else None
+    key = view.key_of((LinkId(mark.link), SourceKey(mark.source))) if mark is not None else None
+    if key is None or not was_refused(view, key, name):
+        return None
+    return view.copies.get(key) or view.finished.get(key)
+
+
+def was_refused(view: AccountView, key: CopyKey, name: str) -> bool:
+    """Whether a request of that name was refused for now, of a copy or of the one before it."""
+    found = (copies[key] for copies in (view.copies, view.finished) if key in copies)
+    return any(name in copy.refused for copy in found)
+
+
+def is_surplus(view: AccountView, position: PositionId) -> bool:
+    """Whether a position is being taken back."""
+    return bool(view.surplus) and position_surplus(position) in view.surplus
+
+
+def position_surplus(position: PositionId) -> SourceKey:
+    """The name under which a position is taken back."""
+    return SourceKey(f"x{base36(position)}")
+
+
+def order_surplus(order: OrderId) -> SourceKey:
+    """The name under which an order is taken back."""
+    return SourceKey(f"y{base36(order)}")
 
 
 def is_free(view: AccountView, copy: Copy) -> bool:
     """Whether a copy has nothing yet, and no request of it is under way that would give it anything."""
     is_asked = any(intent.command.kind.adds_risk for intent in view.intents_of(copy.key))
     return copy.position is None and (copy.order is None or copy.ended_order) and not is_asked
+
+
+def is_its_own(view: AccountView, copy: Copy, order: Order, position: PositionId) -> bool:
+    """Whether what has come of a refused order is the copy: it has nothing else, and nothing is taken back."""
+    return order.client_order_id in copy.refused and is_free(view, copy) and not is_surplus(view, position)
+
+
+def revived(copy: Copy) -> Copy:
+    """A share that was over and of which something has filled all the same: nothing of it shall be."""
+    return replace(
+        copy,
+        state=CopyState.OPEN,
+        goal=replace(copy.goal, target_numerator=0, target_denominator=1, terms=None),
+        ending=Reason.CLOSED_BY_LEADER if copy.source_closed else copy.reason,
+        reason=None,
+        closed_us=0,
+        position=None,
+        open_price=None,
+        opened_us=0,
+        refusals=0,
+        retry_at_us=0,
+        close_refusals=0,
+        close_at_us=0,
+        trouble="",
+        doubt=False,
+    )
 
 
 def found(copy: Copy) -> Copy:
@@ -47,14 +99,15 @@ def found(copy: Copy) -> Copy:
 
 def at_rest(view: AccountView, copy: Copy, order: Order) -> AccountView:
     """A refused pending order rests all the same."""
-    if not is_free(view, copy):
-        return with_surplus(view, copy, SourceKey(f"y{base36(order.order)}"))
+    source = order_surplus(order.order)
+    if source in view.surplus or order.client_order_id not in copy.refused or not is_free(view, copy):
+        return with_surplus(view, copy, source)
     return put(view, replace(found(copy), state=CopyState.RESTING, order=order.order, ended_order=False))
 
 
 def at_work(view: AccountView, copy: Copy, order: Order, at_us: int) -> AccountView:
     """A refused order is accepted, or has ended: what it comes to is waited for before the next try."""
-    if copy.wait is not Wait.RETRY or not is_free(view, copy):
+    if copy.wait is not Wait.RETRY or order.client_order_id not in copy.refused or not is_free(view, copy):
         return view
     is_working = order.status in (OrderStatus.ACCEPTED, OrderStatus.FILLED)
     return put(view, replace(copy, retry_at_us=at_us + AT_WORK_US if is_working else at_us))

@@ -14,6 +14,7 @@ from cmam.domain.events import Event, ExecutionSeen
 from cmam.domain.ids import LinkId, SourceKey
 from cmam.domain.link import LinkSettings
 from cmam.domain.naming import Mark, links_of, read_label
+from cmam.domain.refused import order_surplus, position_surplus
 from cmam.domain.trades import Order, Position
 from cmam.domain.view import AccountView
 
@@ -33,6 +34,9 @@ def strays(view: AccountView) -> tuple[Stray, ...]:
     copies = view.copies.values()
     held = {copy.position for copy in copies}
     resting = {copy.order for copy in copies}
+    if view.surplus:  # it has no place in any record: it is being taken back
+        held |= {position for position in view.positions if position_surplus(position) in view.surplus}
+        resting |= {order for order in view.orders if order_surplus(order) in view.surplus}
     found: list[Stray] = []
     for number in sorted(view.positions):
         position = view.positions[number]

@@ -17,6 +17,7 @@ from cmam.domain.ids import IntentId, LinkId, SourceKey
 from cmam.domain.latches import TWIN
 from cmam.domain.link import LinkSettings
 from cmam.domain.naming import Mark, read_label
+from cmam.domain.refused import was_refused
 from cmam.domain.strays import is_claimed, strays
 from cmam.domain.view import AccountView
 
@@ -40,7 +41,7 @@ def twin_in_report(view: AccountView, links: Collection[LinkSettings], fact: Exe
     copy = view.copies.get(view.key_of((settings.link, SourceKey(mark.source))))
     if copy is None:
         return ""
-    if order.client_order_id in copy.refused:
+    if was_refused(view, copy.key, order.client_order_id):
         return ""
     number = _number(order.client_order_id)
     if number > copy.last_seq and LinkId(mark.link) == copy.link:

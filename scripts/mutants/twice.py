@@ -303,8 +303,15 @@ MUTATIONS = (
     Mutation(
         "an open that was refused and is done all the same stands beside its second try",
         "cmam/domain/refused.py",
-        "name in copy.refused else None",
-        "name == copy.source else None",
+        "any(name in copy.refused for copy in found)",
+        "any(name == copy.source for copy in found)",
+        (REFUSED,),
+    ),
+    Mutation(
+        "what is taken back counts as what became of the next try",
+        "cmam/domain/booking.py",
+        "_is_of(copy, position.label) and not refused.is_surplus(view, position.position)",
+        "_is_of(copy, position.label)",
         (REFUSED,),
     ),
 )

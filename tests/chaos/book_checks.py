@@ -40,7 +40,7 @@ def told_as_booked(whole: Whole, drawn: Sequence[str]) -> None:
     results = _results(whole)
     for line in copies:
         life = _life(_books(whole, line["follower"]), line)
-        asked = [order for order in orders if _is_of(line, order) and order["kind"] == "close"]
+        asked = [order for order in orders if _is_of(line, order) and _is_end(line, order)]
         copy_as_booked(line, life, asked, has_history=has_history)
         entry_as_booked(line, life, _books(whole, line["leader"]))
         if life is not None and not life.is_netted and has_history and not _lost(asked):
@@ -51,6 +51,11 @@ def told_as_booked(whole: Whole, drawn: Sequence[str]) -> None:
 
 def _is_of(line: Line, order: Line) -> bool:
     return bool(order["copy_id"] == line["copy_id"].partition("/")[0])
+
+
+def _is_end(line: Line, order: Line) -> bool:
+    """Whether a request is a close, or an open that came to light when what it had opened was gone already."""
+    return bool(order["kind"] == "close" or order["settled_at"] == line["closed_at"])
 
 
 def _books(whole: Whole, account: int) -> Account:
@@ -149,7 +154,7 @@ def _life(books: Account, line: Line) -> Life | None:
 
 def _lost(closes: Sequence[Line]) -> bool:
     """Whether nobody knew for a while what became of a close of ours: what closed meanwhile is taken for it then, and
-    its deal is told by nobody (decision 0146)."""
+    its deal is told by nobody (decision 0146). Nor is that of what came and went unseen."""
     return any(line["unknown_since"] is not None for line in closes)
 
 

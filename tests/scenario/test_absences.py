@@ -18,7 +18,7 @@ from cmam.openapi._pb import OpenApiMessages_pb2 as pb
 from cmam.sandbox.broker import Send
 from cmam.store.replay import verify
 from tests.scenario.test_liars import LOT, RECONCILED, alerts, copies, tell
-from tests.whole import ALPHA_TOO, LEADER, SAME_BROKER, Whole
+from tests.whole import ALPHA_TOO, LEADER, NETTED, SAME_BROKER, Whole
 from tests.worlds import crowded
 
 SECOND = 1_000_000
@@ -183,3 +183,26 @@ def test_a_crowd_whose_stops_were_hit_out_of_sight_waits_for_no_history() -> Non
     assert all(view is not None and not view.copies and not view.doubted for view in views)
     assert closes <= len(followers)
     assert whole.stepper.failures == []
+
+
+def test_a_net_that_is_shown_again_after_it_was_believed_gone_is_told_to_a_person(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Its shares are over, and nobody closes it with the leader: the alert stands until it is closed."""
+    whole = Whole(seed=3, followers=(NETTED,))
+    whole.start_ready()
+    position = whole.person.buy(LOT)
+    whole.run(5)
+    blind = Blind(monkeypatch, whole, NETTED)
+    cut(whole, blind)
+    whole.run(8)
+    blind.lies = False
+    whole.run(90)
+    whole.person.close(position, LOT)
+    whole.run(5)
+    (net,) = whole.person.holds(NETTED)
+    assert any(f"position {net.position} stands" in text for text in alerts(whole)), alerts(whole)
+    whole.person.close(net.position, LOT, account=NETTED)
+    whole.run(90)
+    assert alerts(whole) == []
+    assert verify(whole.log.read_all()).is_identical

@@ -9,6 +9,7 @@ import pytest
 
 from cmam.domain.events import ChangeDecided, CopyFinished, Wait
 from cmam.domain.reasons import Reason
+from cmam.openapi import catalogue
 from cmam.openapi._pb import OpenApiMessages_pb2 as pb
 from cmam.sandbox.broker import Send
 from cmam.sandbox.switches import Switches
@@ -18,7 +19,8 @@ from tests.whole import ALPHA_TOO, EURUSD, LEADER, PERSON_CONNECTION, SAME_BROKE
 from tests.worlds import FIRST, crowded, long_list
 
 LOT, SOME = 10_000_000, 10_000
-ASSETS, SYMBOLS, SPECS, SPECS_TOLD, TRADER, JOIN, LOOK, CLOSE = 2112, 2114, 2116, 2117, 2121, 2102, 2124, 2111
+ASSETS, SYMBOLS, SPECS, SPECS_TOLD, TRADER, JOIN, LOOK = 2112, 2114, 2116, 2117, 2121, 2102, 2124
+CLOSE, DEALS, ORDERS = 2111, 2133, catalogue.type_of(pb.ProtoOAOrderListByPositionIdReq())
 LATE = FIRST + 300
 
 
@@ -82,6 +84,27 @@ def test_a_close_out_of_sight_does_not_wait_for_what_is_refused(refused: int, ga
         whole.start()
     whole.run(8)
     assert _copies(whole) == [[]]
+
+
+@pytest.mark.parametrize("fault", ["error", "drop"])
+@pytest.mark.parametrize("closed_s", [0, 3])
+@pytest.mark.parametrize(("kind", "account"), [(DEALS, LEADER), (ORDERS, SAME_BROKER)])
+def test_a_close_does_not_wait_for_a_history(kind: int, account: int, fault: str, closed_s: int) -> None:
+    """A leader's deals, or the orders of what another store has on a follower, are refused for minutes, or never
+    answered: what he closed during the cut or after it is closed."""
+    whole = Whole(seed=2)
+    position = _holding(whole)
+    whole.person.buy(SOME * 100, account=SAME_BROKER, label="cm1.other.1dpd5f.papzz")
+    whole.run(1)
+    more = {"code": "BLOCKED_PAYLOAD_TYPE", "retry_after": "300"} if fault == "error" else {}
+    whole.broker.set_fault(fault, {"type": str(kind), "account": str(account), "count": "1", **more})
+    whole.stepper.network.cut_all()
+    whole.run(closed_s)
+    whole.person.close(position, LOT)
+    whole.run(8)
+    assert _copies(whole) == [[SOME * 100]]
+    assert _endings(whole) == [Reason.CLOSED_BY_LEADER]
+    assert verify(whole.log.read_all()).is_identical
 
 
 @pytest.mark.parametrize(("refused", "waits"), [(SAME_BROKER, [Wait.QUOTES, None]), (LEADER, [None, None])])

@@ -9,10 +9,12 @@ import pytest
 from cmam.domain.absences import closing_deals, doubted
 from cmam.domain.account import AccountView, evolve
 from cmam.domain.conversion import Rates
-from cmam.domain.equity import equity, free_margin
-from cmam.domain.events import ExecutionSeen, Reconciled
-from cmam.domain.ids import DealId, OrderId, PositionId, SymbolId
+from cmam.domain.copies import Copy, CopyState
+from cmam.domain.equity import equity, free_margin, told_equity
+from cmam.domain.events import ExecutionSeen, Goal, PositionResult, Reconciled, ResultsSeen
+from cmam.domain.ids import AccountId, DealId, LinkId, OrderId, PositionId, ProfileId, SourceKey, SymbolId
 from cmam.domain.quantities import Side, Volume
+from cmam.domain.restless import with_copy
 from cmam.domain.trades import AccountType, Deal, ExecutionKind, Position
 from tests.factories import T0_US, a_quote, a_view
 
@@ -114,6 +116,50 @@ def test_what_an_account_is_worth_is_unknown_meanwhile(view: AccountView) -> Non
     seen = evolve(view, Reconciled(positions=(_held(2),), orders=(), doubted=(PositionId(1),)), SEEN_US)
     assert equity(Rates(seen, quotes, T0_US, 10_000)) is None
     assert free_margin(Rates(seen, quotes, T0_US, 10_000)) is None
+
+
+def test_nor_does_the_brokers_own_reckoning_of_before_tell_it_meanwhile(view: AccountView) -> None:
+    """It has the loss of what is gone, and so may the balance."""
+    results = tuple(PositionResult(position=PositionId(number), net=-100_000) for number in (1, 2))
+    view = evolve(view, ResultsSeen(results=results), T0_US)
+    assert told_equity(view, T0_US, 10_000) is not None
+    seen = evolve(view, Reconciled(positions=(_held(2),), orders=(), doubted=(PositionId(1),)), SEEN_US)
+    assert told_equity(seen, SEEN_US, 10_000) is None
+    gone = evolve(seen, Reconciled(positions=(_held(2),), orders=()), SEEN_US + 1)
+    assert told_equity(gone, SEEN_US, 10_000) is not None
+
+
+@pytest.mark.parametrize(
+    ("trouble", "is_gone"),
+    [
+        ("close: POSITION_NOT_FOUND", True),
+        ("amend_protection: POSITION_NOT_OPEN", True),
+        ("cancel: ORDER_NOT_FOUND", False),
+    ],
+)
+def test_only_what_was_refused_of_the_position_itself_says_that_it_is_gone(
+    view: AccountView, trouble: str, *, is_gone: bool
+) -> None:
+    """The rest of an order may have filled to its end as it was cancelled."""
+    copy = Copy(
+        link=LinkId("l1nk"),
+        profile=ProfileId("p1"),
+        source=SourceKey("p1"),
+        state=CopyState.OPEN,
+        leader=AccountId(1),
+        leader_position=PositionId(7),
+        leader_order=None,
+        leader_symbol="EURUSD",
+        leader_digits=5,
+        symbol=SymbolId(1),
+        side=Side.BUY,
+        goal=Goal(target_numerator=LOT, leader_volume=LOT),
+        decided_us=T0_US,
+        position=PositionId(1),
+        trouble=trouble,
+    )
+    view = replace(view, copies=with_copy(view.copies, copy))
+    assert _doubted(view, _held(2)) == (() if is_gone else (1,))
 
 
 def test_only_the_deals_that_closed_what_was_known_are_told(view: AccountView) -> None:
