@@ -193,5 +193,13 @@ STOPS_IN_TIME = 5
 """A stop is waited for from the leader's trade on, as long as `stop_wait` says, whatever an open waits for besides; it
 was waited for as long as for that, and then the trade was too old."""
 
+APPLIED_TO_NETS = 5
+"""What was applied to a net was applied for each of its shares: one that is alone again has its own levels again, and
+one that is closing, however long, has none that count beside theirs."""
+
+TURNED_NETS = 5
+"""A net that has turned is a position of its shares: what happens to it without a request of ours concerns them,
+and shares that are closing and too small to be closed one by one are closed with it."""
+
 RULES = 5
 """The newest."""

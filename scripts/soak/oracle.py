@@ -17,9 +17,10 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from tests.oracle.day import STEPS, Day
+from tests.oracle.nets import NetDay
 from tests.oracle.orders import OrderDay
 
-DAYS = {"trades": Day, "orders": OrderDay}
+DAYS = {"trades": Day, "orders": OrderDay, "nets": NetDay}
 
 
 def attempt(kind: str, seed: int, steps: int) -> tuple[int, Counter[str], list[str]]:

@@ -7,6 +7,7 @@ import pytest
 from cmam.actors import account
 from cmam.store.replay import verify
 from tests.oracle.day import Day
+from tests.oracle.nets import NetDay
 from tests.oracle.orders import OrderDay
 
 
@@ -23,6 +24,14 @@ def test_a_drawn_day_is_copied_as_the_rules_say(seed: int) -> None:
 def test_a_drawn_day_of_orders_is_copied_as_the_rules_say(seed: int) -> None:
     """Orders that rest: placed, amended, filled whole, in part, by either side first, at the market, and cancelled."""
     day = OrderDay(seed)
+    day.run()
+    assert day.wrong == []
+    assert verify(day.book.log.read_all()).is_identical
+
+
+def test_a_drawn_day_before_netted_followers_comes_to_the_sum_of_their_shares() -> None:
+    """Both sides of a symbol, parts, growth and levels; at its end shares that are too small to be closed alone."""
+    day = NetDay(17)
     day.run()
     assert day.wrong == []
     assert verify(day.book.log.read_all()).is_identical
