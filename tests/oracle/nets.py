@@ -39,6 +39,7 @@ class Led:
     stop: Fraction | None
     target: Fraction | None
     shares: dict[str, Standing] = field(default_factory=dict)
+    has_grown: bool = False
 
 
 class NetDay(Day):
@@ -170,7 +171,7 @@ class NetDay(Day):
                 if word in ("", "covered"):
                     share = led.shares[case.name]
                     share.target = self._grown(case, led, share, (led.units + added) / led.units)
-        led.units += added
+        led.units, led.has_grown = led.units + added, True
         self._see(led.opened.symbol, f"grew {led.opened} to {led.units}")
 
     def _grown(self, case: Case, led: Led, share: Standing, times: Fraction) -> Fraction:
@@ -241,7 +242,9 @@ class NetDay(Day):
             wanted = self._sum(case, symbol)
             self.counts["net"] += bool(shares)
             up = drawn.settings_for(case, symbol).get("partial_rounding") == "up"
-            kept = sum(up or share.target < of.least for share in shares)  # none is closed for another's residue
+            # None is closed for another's residue, and adds are rounded one by one.
+            kept = sum(up or share.target < of.least for share in shares)
+            kept += sum(led.has_grown for led in self.led if led.opened.symbol == symbol and case.name in led.shares)
             if not shares and abs(net) < 2 * of.least:
                 continue  # parts below the broker's minimum: closed once they are all there is
             if abs(net - wanted) >= max(of.step, of.least) * (1 + kept):
