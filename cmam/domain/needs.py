@@ -300,7 +300,8 @@ def _net_levels(view: AccountView, spec: SymbolSpec, copy: Copy, position: Posit
     if view.rules >= ONE_SHARE_TARGETS:
         # A target that closes the net would close the shares of the other side too, which have reached none.
         is_only = is_only and not any(
-            share.volume > 0 and share.side is not position.side for share in shares_of(view, copy.symbol)
+            share.volume > 0 and share.side is not position.side and (share.is_wanted or view.rules < APPLIED_TO_NETS)
+            for share in shares_of(view, copy.symbol)
         )
     target = found[0].target if is_only else None
     trails = found[0].trailing if len(found) == 1 else all(share.pinned_trailing for share in shares)
