@@ -23,7 +23,7 @@ from cmam.domain.policy import Policy, policy_of
 from cmam.domain.reasons import Reason, Verdict
 from cmam.domain.replacing import replace
 from cmam.domain.restless import restless
-from cmam.domain.rules import FILLS_GO_ON, PEOPLE_SHRINK
+from cmam.domain.rules import FILLS_GO_ON, PEOPLE_SHRINK, STOPS_IN_TIME
 from cmam.domain.view import AccountView
 
 POLL_US = 250_000
@@ -151,7 +151,8 @@ def attempt(view: AccountView, copy: Copy, woken: CopyWoken, settings: LinkSetti
         return decision
     if decision.wait is Wait.QUOTES:
         return None
-    is_over = now_us >= copy.wait_until_us
+    is_own_wait = decision.wait is Wait.STOP and wait is not Wait.STOP and view.rules >= STOPS_IN_TIME
+    is_over = now_us >= (decision.wait_until_us if is_own_wait else copy.wait_until_us)
     if not is_over:
         return None
     if decision.wait is Wait.STOP:

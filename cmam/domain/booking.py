@@ -12,7 +12,7 @@ from cmam.domain.naming import read_label
 from cmam.domain.quantities import Distance, Price, Volume
 from cmam.domain.reasons import Reason
 from cmam.domain.replacing import replace
-from cmam.domain.rules import ADDS_FOLLOW_CLOSES, DEALS_COUNT, OWN_LEVELS
+from cmam.domain.rules import ADDS_FOLLOW_CLOSES, DEALS_COUNT, OWN_LEVELS, TURNED_NETS
 from cmam.domain.shares import moved, rejoined
 from cmam.domain.trades import Deal, ExecutionKind, Order, OrderStatus
 from cmam.domain.view import AccountView, put
@@ -267,6 +267,8 @@ def _book_share(
             view = put(view, moved(view, share, deal.position))
     if copy.position not in view.positions:
         copy = moved(view, copy, deal.position)
+    if view.rules >= TURNED_NETS and deal.position in view.positions and deal.position not in view.by_position:
+        view = replace(view, by_position={**view.by_position, deal.position: copy.key})
     return put(view, replace(copy, volume=volume, opened_volume=Volume(max(copy.opened_volume, volume))))
 
 

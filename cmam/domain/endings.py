@@ -19,7 +19,7 @@ from cmam.domain.quantities import Price, Volume
 from cmam.domain.reasons import Reason
 from cmam.domain.replacing import copied, replace, without
 from cmam.domain.restless import with_copy, without_copy
-from cmam.domain.rules import PARTS_REST, PEOPLE_TRAIL
+from cmam.domain.rules import PARTS_REST, PEOPLE_TRAIL, TURNED_NETS
 from cmam.domain.view import AccountView, put
 
 # --- ends ---------------------------------------------------------------------------------------------------------
@@ -47,6 +47,9 @@ def finish(view: AccountView, event: CopyFinished, at_us: int) -> AccountView:
     copies = without_copy(view.copies, key)
     if copy.wait is Wait.TURN and copy.change is not None:
         copies = with_copy(copies, _turned(copy, copy.change, at_us))
+    if copy.share and copy.position is not None and view.rules >= TURNED_NETS:
+        heir = next((other for other, share in copies.items() if share.share and share.position == copy.position), None)
+        by_position = {**by_position, copy.position: heir} if heir is not None else by_position
     finished = copied(view.finished)
     finished[key] = ended
     view = replace(view, copies=copies, finished=finished, by_position=by_position)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
-from cmam.domain.changes import Change
+from cmam.domain.changes import Change, ChangeKind
 from cmam.domain.conversion import chain_symbols
 from cmam.domain.copies import Copy
 from cmam.domain.equity import equity_symbols, in_flight, symbols_for
@@ -40,7 +40,7 @@ def quotes_needed(view: AccountView, change: Change, settings: LinkSettings) -> 
         names = names_to_know(view, (change.symbol.name,), policy)
         found.update(dict.fromkeys(names))
         specs = [view.specs.get(view.names[name].symbol) for name in names]
-    if not change.kind.adds_risk:
+    if not change.kind.adds_risk and change.kind is not ChangeKind.ORDER_AMENDED:  # which may grow, or be sized anew
         return tuple(spec.name for spec in specs if spec is not None)
     for spec in specs:
         if spec is not None:

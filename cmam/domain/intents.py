@@ -28,6 +28,7 @@ from cmam.domain.reasons import Reason, Verdict
 from cmam.domain.replacing import copied, replace, without
 from cmam.domain.rules import (
     AMENDED_BEFORE_PLACED,
+    APPLIED_TO_NETS,
     CLOSES_APART,
     OWN_LEVELS,
     OWN_TRAILING,
@@ -36,7 +37,7 @@ from cmam.domain.rules import (
     SIDES_ARE_KEPT,
 )
 from cmam.domain.sessions import is_open, next_open
-from cmam.domain.shares import rejoined
+from cmam.domain.shares import rejoined, shares_of
 from cmam.domain.view import AccountView, put, resolve
 
 RETRY_FIRST_US = 1_000_000
@@ -386,7 +387,9 @@ def settle(view: AccountView, event: IntentSettled, at_us: int) -> AccountView:
     if event.outcome is Outcome.CONFIRMED:
         if kind is CommandKind.AMEND_PROTECTION:
             command = intent.command
-            copy = replace(copy, applied=Applied(command.stop, command.target, command.trailing))
+            applied = Applied(command.stop, command.target, command.trailing)
+            copy = replace(copy, applied=applied)
+            view = _applied_to_net(view, copy, applied)
             if copy.goal.stop_set and view.rules >= OWN_TRAILING:
                 copy = _with_stop_taken(view, copy)
         if kind is CommandKind.AMEND_ORDER:
@@ -405,6 +408,16 @@ def settle(view: AccountView, event: IntentSettled, at_us: int) -> AccountView:
     trouble = f"{kind.value}: {event.reason}" if event.outcome is Outcome.REFUSED else copy.trouble
     since_us = copy.trouble_us if copy.trouble else at_us
     return put(view, _held_back(view, replace(copy, trouble=trouble, trouble_us=since_us), kind, event, at_us))
+
+
+def _applied_to_net(view: AccountView, copy: Copy, applied: Applied) -> AccountView:
+    """A net's levels are those of all its shares: what was applied for any of them before says nothing any more."""
+    if not copy.share or view.rules < APPLIED_TO_NETS:
+        return view
+    for share in shares_of(view, copy.symbol):
+        if share.key != copy.key and share.position == copy.position:
+            view = put(view, replace(share, applied=applied))
+    return view
 
 
 def _untroubled(view: AccountView, copy: Copy, kind: CommandKind) -> Copy:

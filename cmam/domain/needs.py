@@ -16,7 +16,15 @@ from cmam.domain.events import Health, Terms
 from cmam.domain.levels import is_off, tighter, wanted_levels
 from cmam.domain.quantities import Distance, Price, Side, Volume, ceil_to
 from cmam.domain.replacing import replace
-from cmam.domain.rules import CLOSES_APART, CLOSES_IN_PARTS, ONE_SHARE_TARGETS, PARTS_FILL_ON, WHOLE_TERMS
+from cmam.domain.rules import (
+    APPLIED_TO_NETS,
+    CLOSES_APART,
+    CLOSES_IN_PARTS,
+    ONE_SHARE_TARGETS,
+    PARTS_FILL_ON,
+    TURNED_NETS,
+    WHOLE_TERMS,
+)
 from cmam.domain.shares import is_untold, pooled_excess, shares_of
 from cmam.domain.symbols import SymbolSpec
 from cmam.domain.trades import Order, OrderType, Position, TimeInForce
@@ -200,7 +208,11 @@ def _close_share(view: AccountView, copy: Copy, position: Position) -> Command |
     """Take a share out of the net. Where other shares hold the same way, it falls by no more than this share."""
     if position.side is not copy.side:
         return _give_up(view, copy, position, copy.volume)
-    is_alone = not any(other.key != copy.key and other.volume > 0 for other in shares_of(view, copy.symbol))
+    others = [other for other in shares_of(view, copy.symbol) if other.key != copy.key and other.volume > 0]
+    spec = view.specs.get(copy.symbol)
+    if view.rules >= TURNED_NETS and spec is not None and copy.volume < spec.min_volume:
+        others = [other for other in others if other.is_wanted]  # none of them could be closed by itself
+    is_alone = not others
     is_all = is_alone and not is_untold(view, copy.symbol)
     volume = position.volume if is_all else Volume(min(copy.volume, position.volume))
     if volume <= 0:
@@ -277,6 +289,8 @@ def _net_levels(view: AccountView, spec: SymbolSpec, copy: Copy, position: Posit
         for share in view.copies.values()
         if share.position == position.position and share.volume > 0 and share.side is position.side
     ] or [copy]
+    if view.rules >= APPLIED_TO_NETS:  # one that is closing has levels only where nothing else is held
+        shares = [share for share in shares if share.is_wanted] or shares
     found = [levels_of(spec, share, position) for share in shares]
     stops = [levels.stop for levels in found if levels.stop is not None]
     stop = None
@@ -286,7 +300,8 @@ def _net_levels(view: AccountView, spec: SymbolSpec, copy: Copy, position: Posit
     if view.rules >= ONE_SHARE_TARGETS:
         # A target that closes the net would close the shares of the other side too, which have reached none.
         is_only = is_only and not any(
-            share.volume > 0 and share.side is not position.side for share in shares_of(view, copy.symbol)
+            share.volume > 0 and share.side is not position.side and (share.is_wanted or view.rules < APPLIED_TO_NETS)
+            for share in shares_of(view, copy.symbol)
         )
     target = found[0].target if is_only else None
     trails = found[0].trailing if len(found) == 1 else all(share.pinned_trailing for share in shares)

@@ -23,6 +23,7 @@ from cmam.domain.rules import (
     AMENDED_BEFORE_PLACED,
     EXACT_ORDERS,
     FILLS_GO_ON,
+    GROWN_AS_OPENED,
     GROWN_ORDERS,
     PARTS_REST,
     WIDENED_ORDERS,
@@ -116,7 +117,10 @@ def decide_amended(draft: Draft, copy: Copy) -> Decision:
     is_exact = draft.view.rules >= EXACT_ORDERS
     present = copy.goal.terms.volume if is_exact else copy.goal.whole
     reason = _amend_reason(draft, spec, grows=volume > present)
-    if volume > present and (reason is not None or draft.volume < volume):
+    grows_less = reason is None and present < draft.volume < volume
+    if grows_less and draft.view.rules >= GROWN_AS_OPENED:
+        volume = draft.volume
+    elif volume > present and (reason is not None or draft.volume < volume):
         why = reason.value if reason is not None else "too large"
         volume = present
         draft.working.clear()

@@ -186,5 +186,20 @@ TOLD_IN_PROPORTION = 5
 """The broker's word on margin says how much dearer it is than our reckoning at that volume, and not what any smaller
 volume costs: leverage that falls with exposure would count against what does not reach that far."""
 
+GROWN_AS_OPENED = 5
+"""A resting order grows as far as an open of its size would be made now; it did not grow at all where that was less."""
+
+STOPS_IN_TIME = 5
+"""A stop is waited for from the leader's trade on, as long as `stop_wait` says, whatever an open waits for besides; it
+was waited for as long as for that, and then the trade was too old."""
+
+APPLIED_TO_NETS = 5
+"""What was applied to a net was applied for each of its shares: one that is alone again has its own levels again, and
+one that is closing, however long, has none that count beside theirs."""
+
+TURNED_NETS = 5
+"""A net that has turned is a position of its shares: what happens to it without a request of ours concerns them,
+and shares that are closing and too small to be closed one by one are closed with it."""
+
 RULES = 5
 """The newest."""

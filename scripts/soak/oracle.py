@@ -1,7 +1,8 @@
 """Hold the copier against the oracle of its rules on many drawn days: `python scripts/soak/oracle.py --seeds 0-199`.
 
 Each seed is a world of its own in virtual time (`tests/oracle/day.py`): thirty followers with drawn policies, and a
-leader who opens, adds, closes parts, moves levels and places orders. What differs is printed with what both say.
+leader who opens, adds, closes parts, moves levels and places orders (`orders.py`: whose orders are amended and fill).
+What differs is printed with what both say.
 """
 
 from __future__ import annotations
@@ -10,16 +11,21 @@ import argparse
 import sys
 from collections import Counter
 from concurrent.futures import ProcessPoolExecutor
+from functools import partial
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from tests.oracle.day import STEPS, Day
+from tests.oracle.nets import NetDay
+from tests.oracle.orders import OrderDay
+
+DAYS = {"trades": Day, "orders": OrderDay, "nets": NetDay}
 
 
-def attempt(seed: int, steps: int) -> tuple[int, Counter[str], list[str]]:
+def attempt(kind: str, seed: int, steps: int) -> tuple[int, Counter[str], list[str]]:
     """One seed: what was compared, by its word, and what differed."""
-    day = Day(seed)
+    day = DAYS[kind](seed)
     day.run(steps)
     return seed, day.counts, day.wrong
 
@@ -28,6 +34,7 @@ def main() -> None:
     """Run the seeds, print what differs and the sums, exit with 1 where anything did."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seeds", default="0-99", help="such as 0-99")
+    parser.add_argument("--days", choices=sorted(DAYS), default="trades", help="what the leader likes")
     parser.add_argument("--steps", type=int, default=STEPS, help="what the leader does in a day")
     parser.add_argument("--jobs", type=int, default=1, help="processes")
     asked = parser.parse_args()
@@ -36,7 +43,7 @@ def main() -> None:
     counts: Counter[str] = Counter()
     differ = 0
     with ProcessPoolExecutor(asked.jobs) as pool:
-        for seed, found, wrong in pool.map(attempt, seeds, [asked.steps] * len(seeds)):
+        for seed, found, wrong in pool.map(partial(attempt, asked.days, steps=asked.steps), seeds):
             counts += found
             differ += len(wrong)
             for line in wrong:

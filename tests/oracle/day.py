@@ -59,7 +59,7 @@ class Day:
 
     def __init__(self, seed: int, followers: int = FOLLOWERS) -> None:
         self.seed, self.chance = seed, random.Random(seed)
-        self.cases = [drawn.follower(self.chance, index) for index in range(followers)]
+        self.cases = [self._draw(index) for index in range(followers)]
         self.names = {case.name: drawn.mapped(case) for case in self.cases}
         self.book = Rulebook(self.cases, seed=seed)
         self.held: list[Theirs] = []
@@ -68,17 +68,24 @@ class Day:
         self._before: dict[str, Account] = {}
         self._working: tuple[Any, ...] = ()
 
+    def _draw(self, index: int) -> Case:
+        return drawn.follower(self.chance, index)
+
+    def _acts(self) -> list[Callable[[], None]]:
+        """What the leader may do now, the likelier more than once."""
+        acts: list[Callable[[], None]] = [self._open, self._place]
+        if self.held:
+            acts += [self._grow, self._reduce, self._reduce, self._amend]
+        if len(self.held) > 3:
+            acts += [self._close, self._close]
+        return acts
+
     def run(self, steps: int = STEPS) -> None:
         """Let the leader act so many times, each time after the market has moved; then he closes everything."""
         self.book.begin()
         for _ in range(steps):
             self._move()
-            acts: list[Callable[[], None]] = [self._open, self._place]
-            if self.held:
-                acts += [self._grow, self._reduce, self._reduce, self._amend]
-            if len(self.held) > 3:
-                acts += [self._close, self._close]
-            self.chance.choice(acts)()
+            self.chance.choice(self._acts())()
         while self.held:
             self._close()
         for case in self.cases:
@@ -94,6 +101,10 @@ class Day:
             if self.chance.random() < 0.4:
                 self.book.price(feed, str(self.book.bids[feed] + self.chance.randrange(-20, 21) * 10 * Decimal(step)))
         self.book.go(3)
+        self._see_hit()
+
+    def _see_hit(self) -> None:
+        """See whose levels the market has reached."""
         there = self._positions()
         leads = self.book.broker.floor.accounts[LEAD].positions
         for theirs in list(self.held):
@@ -118,14 +129,17 @@ class Day:
         """A symbol, a side, units, and the levels and label of an order as the wire wants them."""
         chance = self.chance
         symbol = chance.choice(("EURUSD",) * 4 + drawn.LEADERS)
-        wire: dict[str, Any] = {
-            word: chance.randrange(150, 3_000) * COARSE.get(symbol, 1)
-            for word in ("relativeStopLoss", "relativeTakeProfit")
-            if chance.random() < 0.75
-        }
+        wire = self._distances(symbol)
         if label := chance.choice(("", "abc", "abd")):
             wire["label"] = label
         return symbol, chance.choice((BUY, SELL)), self._units(symbol), wire
+
+    def _distances(self, symbol: str) -> dict[str, Any]:
+        return {
+            word: self.chance.randrange(150, 3_000) * COARSE.get(symbol, 1)
+            for word in ("relativeStopLoss", "relativeTakeProfit")
+            if self.chance.random() < 0.75
+        }
 
     def _units(self, symbol: str) -> Fraction:
         most = {"XAUUSD": 40, "GER40": 60}.get(symbol, 150)
@@ -140,7 +154,7 @@ class Day:
         mine = self.book.broker.floor.accounts[LEAD].positions[position]
         if not mine.volume:
             return  # he had not the money
-        opened = _opened(symbol, side, units, Fraction(mine.price, PRICE), wire)
+        opened = opened_by(symbol, side, units, Fraction(mine.price, PRICE), wire)
         stop, target = (None if not level else Fraction(level, PRICE) for level in (mine.sl, mine.tp))
         theirs = Theirs(position, opened, units, stop, target)
         self.held.append(theirs)
@@ -149,7 +163,7 @@ class Day:
             settings = drawn.settings_for(case, symbol)
             wanted = Decision(leader, self._before[case.name], opened, settings, self.names[case.name]).outcomes()
             new = [held for held in self.book.held(case.name) if held.position not in there[case.name]]
-            got = self._became(case, "opened", position) if not new else _as_copy(new[0])
+            got = self._became(case, "opened", position) if not new else as_copy(new[0])
             self._compare(case, "opened", opened, got, wanted)
             if len(new) > 1:
                 self._report(case, opened, f"{len(new)} positions", "one")
@@ -159,11 +173,11 @@ class Day:
     def _stands(
         self, case: Case, settings: dict[str, str], opened: Open, held: Any, got: Copy, wanted: set[Outcome]
     ) -> Standing:
-        entry = _exact(held.price)
+        entry = exact_price(held.price)
         whole = max((one.whole for one in wanted if isinstance(one, Copy) and one == got), default=got.units)
         shift = Fraction(0) if settings.get("levels") == "price" else entry - opened.price
         name = self.names[case.name][opened.symbol]
-        return Standing(name, got.is_long, got.units, whole, shift, _level(held.stop), _level(held.target))
+        return Standing(name, got.is_long, got.units, whole, shift, level_of(held.stop), level_of(held.target))
 
     def _place(self) -> None:
         """Let an order rest, look at what rests of it, and take it back."""
@@ -178,16 +192,16 @@ class Day:
             kind, int(units * 100), price=float(price), symbol=IDS[symbol], side=side, **wire
         )
         leader = drawn.account(self.book, LEAD)
-        opened, word = _opened(symbol, side, units, price, wire), "limit" if kind == LIMIT else "stop"
+        opened, word = opened_by(symbol, side, units, price, wire), "limit" if kind == LIMIT else "stop"
         self.book.go(4)
         for case in self.cases:
             settings = drawn.settings_for(case, symbol)
             rest = Rest(leader, self._before[case.name], opened, settings, self.names[case.name], word)
             new = [one for one in self._rests(case) if one.orderId not in rested[case.name]]
-            got = self._became(case, "order_placed", order) if not new else _as_ordered(new[0])
+            got = self._became(case, "order_placed", order) if not new else as_ordered(new[0])
             self._compare(case, word, opened, got, rest.outcomes())
             for one in new:
-                found = (_exact(one.limitPrice or one.stopPrice), one.orderType == LIMIT)
+                found = (exact_price(one.limitPrice or one.stopPrice), one.orderType == LIMIT)
                 if found != (rest.entry, rest.is_limit) or len(new) > 1:
                     self._report(case, (word, opened), found, (rest.entry, rest.is_limit))
         self.book.person.cancel(order)
@@ -288,7 +302,7 @@ class Day:
             settings = drawn.settings_for(case, symbol)
             of = drawn.BROKERS[case.broker][copy.symbol]
             wanted = carried_levels(copy, theirs.stop, theirs.target, of, settings)
-            got = _level(there[case.name][position].stop), _level(there[case.name][position].target)
+            got = level_of(there[case.name][position].stop), level_of(there[case.name][position].target)
             had, turned = (
                 (copy.stop_level, copy.target_level),
                 moves[::-1] if settings.get("reverse") == "on" else moves,
@@ -350,19 +364,21 @@ class Day:
             self._report(case, (kind, opened), got, wanted)
 
     def _report(self, case: Case, what: Any, got: Any, wanted: Any) -> None:
-        rows = " ".join(f"{step.name}={step.value}" for step in self._working)
+        rows = " ".join(f"{step.name}={step.value} ({step.note})" for step in self._working)
         self.wrong.append(
             f"seed {self.seed} {case.name} {case.broker} {case.currency} {case.balance} 1:{case.leverage}"
             f" {dict(case.settings)}\n   {what}\n   got {got}\n   wanted {wanted}\n   {rows}"
         )
 
 
-def _exact(price: float) -> Fraction:
+def exact_price(price: float) -> Fraction:
+    """A price of the wire."""
     return Fraction(round(price * PRICE), PRICE)
 
 
-def _level(price: float) -> Fraction | None:
-    return _exact(price) if price else None
+def level_of(price: float) -> Fraction | None:
+    """A level of the wire, whose 0 is none."""
+    return exact_price(price) if price else None
 
 
 def _units_of(held: Any) -> Fraction:
@@ -373,20 +389,23 @@ def _floats(wanted: set[tuple[str, Fraction, Fraction]]) -> list[tuple[str, floa
     return [(word, float(target), float(units)) for word, target, units in wanted]
 
 
-def _opened(symbol: str, side: int, units: Fraction, price: Fraction, wire: dict[str, Any]) -> Open:
+def opened_by(symbol: str, side: int, units: Fraction, price: Fraction, wire: dict[str, Any]) -> Open:
+    """What an order asks for, with the distances that it carries on the wire."""
     stop, target = (wire[word] * POINT if word in wire else None for word in ("relativeStopLoss", "relativeTakeProfit"))
     return Open(symbol, side == BUY, units, price, stop, target, wire.get("label", ""))
 
 
-def _as_copy(held: Any) -> Copy:
-    entry, is_long = _exact(held.price), held.side == BUY
+def as_copy(held: Any) -> Copy:
+    """A position as the oracle speaks of copies."""
+    entry, is_long = exact_price(held.price), held.side == BUY
     sign = 1 if is_long else -1
-    stop = sign * (entry - _exact(held.stop)) if held.stop else None
-    target = sign * (_exact(held.target) - entry) if held.target else None
+    stop = sign * (entry - exact_price(held.stop)) if held.stop else None
+    target = sign * (exact_price(held.target) - entry) if held.target else None
     return Copy(Fraction(held.volume, 100), is_long, stop, target)
 
 
-def _as_ordered(order: Any) -> Copy:
+def as_ordered(order: Any) -> Copy:
+    """An order that rests as the oracle speaks of copies."""
     stop, target = order.relativeStopLoss * POINT or None, order.relativeTakeProfit * POINT or None
     return Copy(Fraction(order.tradeData.volume, 100), order.tradeData.tradeSide == BUY, stop, target)
 

@@ -724,6 +724,48 @@ class Growth(Decision):
         self.settings = kept
 
 
+Amended = str | tuple[Fraction, Fraction, Fraction | None, Fraction | None, Fraction]
+"""The word of what ended an order that rests, or its price, units, distances of both levels, and exact units."""
+
+
+@dataclass(slots=True)
+class Amend(Rest):
+    """A leader's order that he has amended, before one copy of it that rests; `opened` is his order as it is now.
+
+    The follower is without that copy, which has `units` of exactly `exact`, when his order had `before`.
+    """
+
+    units: Fraction = ZERO
+    exact: Fraction = ZERO
+    before: Fraction = ZERO
+
+    def amends(self) -> set[Amended]:
+        """Every outcome that the rules allow."""
+        return set(self.doubt.outcomes(self.amended))
+
+    def amended(self) -> Amended:
+        """In proportion; where it grows no larger than an open would be now, and through the same gates."""
+        self.distance, self.shrink = None, Fraction(1)
+        try:
+            self.check_price(*self.follower.quotes[self.symbol.name])
+            stop, target = self.levels()
+            wide = self.ordered(self.shrunk(self.bounded(self.size()))) if self.shrink < 1 else None
+        except Skip as skip:
+            return str(skip)
+        exact = self.exact * self.opened.units / self.before
+        units = floored(exact, self.symbol.step)
+        if units > self.units:
+            anew = self.outcome()
+            most = max(anew.units, self.units) if isinstance(anew, Copy) else self.units
+            if most < units:
+                units = exact = most
+        if wide is not None and wide < units:
+            units = exact = wide
+        if units < self.symbol.least:
+            return "below_minimum"
+        return self.entry, units, stop, target, floored(exact, Fraction(1, 100))  # what is kept of it
+
+
 def moved(level: Fraction | None, copy: Standing, symbol: Symbol, *, is_stop: bool) -> Fraction | None:
     """A level of the leader's, offset and side done, carried to a copy: on its tick, towards the market."""
     if level is None:

@@ -7,6 +7,8 @@ import pytest
 from cmam.actors import account
 from cmam.store.replay import verify
 from tests.oracle.day import Day
+from tests.oracle.nets import NetDay
+from tests.oracle.orders import OrderDay
 
 
 @pytest.mark.parametrize("seed", [2, 5, 8, 16])
@@ -18,10 +20,33 @@ def test_a_drawn_day_is_copied_as_the_rules_say(seed: int) -> None:
     assert verify(day.book.log.read_all()).is_identical
 
 
+@pytest.mark.parametrize("seed", [4, 23])
+def test_a_drawn_day_of_orders_is_copied_as_the_rules_say(seed: int) -> None:
+    """Orders that rest: placed, amended, filled whole, in part, by either side first, at the market, and cancelled."""
+    day = OrderDay(seed)
+    day.run()
+    assert day.wrong == []
+    assert verify(day.book.log.read_all()).is_identical
+
+
+def test_a_drawn_day_before_netted_followers_comes_to_the_sum_of_their_shares() -> None:
+    """Both sides of a symbol, parts, growth and levels; at its end shares that are too small to be closed alone."""
+    day = NetDay(17)
+    day.run()
+    assert day.wrong == []
+    assert verify(day.book.log.read_all()).is_identical
+
+
 def test_the_oracle_sees_what_is_not_by_the_rules(monkeypatch: pytest.MonkeyPatch) -> None:
-    """By rules of number 4 large parts stayed open and growth was not cut off: the day of seed 8 has both."""
+    """By rules of number 4 large parts stayed open and growth was not cut off: the day of seed 8 has both.
+
+    A market copy of a fill was waiting for a stop that never came until it was too old: the orders of seed 23 have one.
+    """
     monkeypatch.setattr(account, "RULES", 4)
     day = Day(8)
     day.run()
     assert any("grew by" in line for line in day.wrong)
     assert any("reduced from" in line for line in day.wrong)
+    orders = OrderDay(23)
+    orders.run()
+    assert any("copied, and nothing is there" in line for line in orders.wrong)

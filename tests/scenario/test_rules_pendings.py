@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from cmam.domain.events import CopyFinished
+from cmam.domain.reasons import Reason
 from cmam.openapi._pb import OpenApiModelMessages_pb2 as model
 from cmam.store.replay import verify
 from tests.rulebook import BUY, LEAD, SELL, UNIT, Case, Rulebook
@@ -265,5 +267,55 @@ def test_how_an_order_is_triggered_follows_its_leaders() -> None:
         seen.append([rests.stopTriggerMethod for rests in book.person.rests(book.ids["same"])])
     assert seen == [[model.OPPOSITE], [model.TRADE]]
     assert [entry[0] for entry in _resting(book, "reverse")] == [LIMIT]
+    assert verify(book.log.read_all()).is_identical
+    assert book.stepper.failures == []
+
+
+def test_an_order_grows_as_far_as_an_open_would_be_made_now() -> None:
+    """20,000 become 40,000: 20,000 for half, also in a currency that other symbols' quotes tell.
+
+    It is 15,000 by `volume.max`, and no more than 10,000 where that is fixed.
+    """
+    cases = [
+        Case("same", "Same", HALF),
+        Case("pounds", "Same", HALF, currency="GBP"),
+        Case("bound", "Same", {**HALF, "volume.max": "0.15"}),
+        Case("fixed", "Same", {"volume.mode": "fixed", "volume.amount": "0.1"}),
+    ]
+    book = Rulebook(cases)
+    book.begin()
+    order = book.person.place(LIMIT, 20_000 * UNIT, price=1.08003)
+    book.go()
+    assert [[rests[2] for rests in _resting(book, case.name)] for case in cases] == [[10_000]] * 4
+    book.person.amend_order(order, limitPrice=1.08003, volume=40_000 * UNIT)
+    book.go()
+    assert {case.name: [rests[2] for rests in _resting(book, case.name)] for case in cases} == {
+        "same": [20_000],
+        "pounds": [20_000],
+        "bound": [15_000],
+        "fixed": [10_000],
+    }
+    book.price("EURUSD", "1.07900")
+    book.go(3)
+    assert [book.volumes(case.name) for case in cases] == [[n * UNIT] for n in (20_000, 20_000, 15_000, 10_000)]
+    assert verify(book.log.read_all()).is_identical
+    assert book.stepper.failures == []
+
+
+def test_a_market_copy_of_a_fill_waits_for_a_stop_no_longer_than_any_open() -> None:
+    """By risk, and the leader has no stop: once the grace of 2 s is over, the lots for that case open, or nothing."""
+    by_risk = {"volume.mode": "risk_percent", "volume.amount": "0.4", "volume.without_stop": "0.05"}
+    book = Rulebook([Case("lots", "Same", by_risk), Case("then none", "Same", by_risk)])
+    book.begin()
+    book.person.place(LIMIT, 43_000 * UNIT, price=1.08003)
+    book.go()
+    assert [len(_resting(book, name)) for name in ("lots", "then none")] == [1, 1]
+    unset = {"command": "profile.set", "profile": "then none", "settings": {}, "unset": ["volume.without_stop"]}
+    book.command(unset)
+    book.price("EURUSD", "1.07995")  # the leader's ask is 1.08003, Same's 1.08005
+    book.go(4)
+    assert [book.volumes(name) for name in ("lots", "then none")] == [[5_000 * UNIT], []]
+    (ended,) = book.events(book.ids["then none"], CopyFinished)
+    assert ended.reason is Reason.NO_STOP
     assert verify(book.log.read_all()).is_identical
     assert book.stepper.failures == []
