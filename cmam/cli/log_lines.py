@@ -66,7 +66,7 @@ class _Writer(logging.handlers.QueueListener):
         self._lines = lines
         self._lost = 0
         # Else each goes to stderr with its stack, over the live screen.
-        handler.handleError = self._lose  # type: ignore[assignment, method-assign]
+        handler.handleError = self._lose  # type: ignore[assignment, method-assign]  # logging's own hook, of any handler
 
     def handle(self, record: Any) -> None:
         if isinstance(record, str):

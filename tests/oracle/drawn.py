@@ -18,7 +18,8 @@ F = Fraction
 def _forex(base: str, quote: str, lot: str, least: str, step: str, most: str, digits: int, **more: object) -> Symbol:
     pip = F(1, 100) if quote == "JPY" else F(1, 10_000)
     digits = digits - 2 if quote == "JPY" else digits
-    return Symbol(base + quote, base, quote, F(lot), F(least), F(step), F(most), digits, pip, **more)  # type: ignore[arg-type]
+    sizes = F(lot), F(least), F(step), F(most)
+    return Symbol(base + quote, base, quote, *sizes, digits, pip, **more)  # type: ignore[arg-type]  # any of its fields
 
 
 _PAIRS = (("EUR", "USD"), ("GBP", "USD"), ("USD", "JPY"), ("EUR", "GBP"))

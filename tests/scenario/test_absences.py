@@ -142,7 +142,9 @@ def test_opens_wait_while_it_is_not_known_what_the_account_holds(monkeypatch: py
     blind = Blind(monkeypatch, whole, SAME_BROKER)
     look(whole, blind)
     whole.run(0.5)
-    assert whole.view(SAME_BROKER).doubted  # type: ignore[union-attr]
+    view = whole.view(SAME_BROKER)
+    assert view is not None
+    assert view.doubted
     whole.person.buy(3 * LOT)
     whole.run(0.5)
     decided = whole.events(SAME_BROKER, ChangeDecided)[-1]
@@ -172,7 +174,7 @@ def test_a_crowd_whose_stops_were_hit_out_of_sight_waits_for_no_history() -> Non
         closes += payload_type == catalogue.CLOSE_POSITION
         receive(connection, payload_type, *more)
 
-    whole.broker.receive = count  # type: ignore[method-assign]
+    whole.broker.receive = count  # type: ignore[method-assign]  # counts and passes on
     whole.stepper.network.cut_all()
     stream = whole.broker.floor.market.streams["EURUSD"]
     for level in (1.0780, 1.0850):

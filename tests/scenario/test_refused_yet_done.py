@@ -144,7 +144,9 @@ def test_what_is_taken_back_never_becomes_the_copy(monkeypatch: pytest.MonkeyPat
     whole.run(0.01)
     mistaken.release(monkeypatch)
     whole.run(0.05)
-    assert whole.view(SAME_BROKER).surplus  # type: ignore[union-attr]
+    view = whole.view(SAME_BROKER)
+    assert view is not None
+    assert view.surplus
     whole.stepper.network.cut_all()
     whole.run(40)
     assert copies(whole) == [[LOT]]
@@ -219,7 +221,9 @@ def test_what_fills_of_a_share_that_is_over_is_given_up(
     mistaken.release(monkeypatch)
     whole.run(3)
     assert copies(whole) == [[]]
-    assert whole.view(NETTED).copies == {}  # type: ignore[union-attr]
+    view = whole.view(NETTED)
+    assert view is not None
+    assert view.copies == {}
     assert alerts(whole) == []
     assert verify(whole.log.read_all()).is_identical
     assert all(one["held"] == "0.00" for one in Audit.of(whole.log).copies())

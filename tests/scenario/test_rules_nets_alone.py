@@ -95,14 +95,21 @@ def test_shares_too_small_to_be_closed_by_themselves_are_closed_together() -> No
     _end(book)
 
 
+def _live(book: Rulebook) -> set[str]:
+    """The sources of what is copied onto the net now."""
+    view = book.view(book.ids["net"])
+    assert view is not None
+    return {copy.source for copy in view.copies.values()}
+
+
 def _close_by_hand(book: Rulebook) -> None:
     account = book.ids["net"]
     (held,) = book.held("net")
     before = len(book.events(account, CopyFinished))
-    live = {copy.source for copy in book.view(account).copies.values()}  # type: ignore[union-attr]
+    live = _live(book)
     book.person.close(held.position, held.volume, account=account)
     book.go(3)
     ended = book.events(account, CopyFinished)[before:]
     assert {event.source for event in ended} == live
     assert {event.reason for event in ended} <= {Reason.CLOSED_BY_HUMAN}
-    assert not book.view(account).copies  # type: ignore[union-attr]
+    assert not _live(book)

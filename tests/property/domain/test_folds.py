@@ -186,5 +186,5 @@ class Everything(Copies):
         return self
 
     @property
-    def ending(self) -> Copies:  # type: ignore[override]
+    def ending(self) -> Copies:  # type: ignore[override]  # all of them, where the class keeps some
         return Copies({key: copy for key, copy in self.items() if not copy.is_wanted})
