@@ -10,8 +10,10 @@ from collections.abc import Callable, Iterator, Mapping
 from fractions import Fraction
 from functools import lru_cache
 
+from cmam.domain import targets
 from cmam.domain.changes import ChangeKind
 from cmam.domain.commands import CommandKind
+from cmam.domain.conversion import Rates
 from cmam.domain.copies import Copy, CopyState
 from cmam.domain.decide import Decision, add_now, open_now, place_now
 from cmam.domain.events import CopyOverdue, CopyWoken, Health, Inputs, Wait
@@ -43,7 +45,7 @@ def wakes(
     if view.health is not Health.RECONCILED:
         return ()
     passed = _passed_stops(view, links, inputs_of)
-    return (*_wakes(view, links, inputs_of, now_us), *passed)
+    return (*_wakes(view, links, inputs_of, now_us), *passed, *_targets(view, links, inputs_of, now_us))
 
 
 def _passed_stops(
@@ -60,6 +62,30 @@ def _passed_stops(
         stop = levels_of(spec, copy, position).stop
         if quote is not None and stop is not None and (quote.exit(copy.side) - stop) * copy.side.sign <= 0:
             yield CopyOverdue(link=copy.link, source=copy.source, what="stop_passed")
+
+
+def _targets(
+    view: AccountView, links: Mapping[LinkId, LinkSettings], inputs_of: InputsOf, now_us: int
+) -> Iterator[CopyOverdue]:
+    """Copies whose target was left out: what the market lets be set by now, and what it has reached meanwhile."""
+    for copy in restless(view.copies):
+        settings, lack = links.get(copy.link), targets.lacking(view, copy)
+        if lack is None or settings is None or copy.change is None or not _may_look(view, copy):
+            continue
+        quotes, age_ms_max = inputs_of(copy, settings).quotes, settings.policy.input_max_age_ms
+        quote = Rates(view, quotes, now_us, age_ms_max).quote(lack.spec.name)
+        if quote is None:
+            continue
+        if targets.ahead(copy.side, lack.level, quote) <= 0:
+            yield CopyOverdue(link=copy.link, source=copy.source, what="target_passed")
+        elif now_us >= copy.target_at_us and lack.may_be_set(quote):
+            yield CopyOverdue(link=copy.link, source=copy.source, what="target")
+
+
+def _may_look(view: AccountView, copy: Copy) -> bool:
+    """Whether a target that is left out may be asked for: nothing is under way, and it is not asked for already."""
+    is_due = copy.left_out is not None and copy.left_out.is_due
+    return not is_due and not copy.awaits_protection and not view.intents_of(copy.key)
 
 
 def _wakes(
@@ -81,13 +107,18 @@ def _wakes(
 
 
 def next_wake(view: AccountView, now_us: int) -> int | None:
-    """When `wakes` should be asked again, in us, or None where nothing waits."""
+    """When `wakes` should be asked again, in us, or None where nothing waits and no target is left out."""
     if view.health is not Health.RECONCILED:
         return None
     moments = [
         max(copy.retry_at_us, now_us + (QUOTES_POLL_US if copy.wait is Wait.QUOTES else POLL_US))
         for copy in restless(view.copies)
         if copy.wait is not None and _is_ready(view, copy, max(now_us, copy.retry_at_us))
+    ]
+    moments += [
+        max(copy.target_at_us, now_us + POLL_US)
+        for copy in restless(view.copies)
+        if _may_look(view, copy) and targets.lacking(view, copy) is not None
     ]
     return min(moments, default=None)
 
@@ -171,6 +202,7 @@ def _draft(view: AccountView, copy: Copy, settings: LinkSettings, woken: CopyWok
         inputs=woken.inputs,
         now_us=now_us,
         wait=copy.wait,
+        leaves_target=copy.left_out is not None,
     )
 
 

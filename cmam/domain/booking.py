@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from cmam.domain import refused
+from cmam.domain import refused, targets
 from cmam.domain.asked import with_intent
 from cmam.domain.commands import CommandKind
 from cmam.domain.copies import Copy, CopyKey, CopyState, Intent, IntentState
@@ -309,6 +309,7 @@ def _joined(
         seen_stop=held.stop if held is not None else None,
         seen_target=held.target if held is not None else None,
     )
+    copy = targets.filled(view, copy)
     if not copy.share or position not in view.by_position:
         view = replace(view, by_position={**view.by_position, position: copy.key})
     return view, copy

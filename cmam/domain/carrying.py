@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from fractions import Fraction
 
+from cmam.domain import targets
 from cmam.domain.choices import BadStop, LevelsMode
 from cmam.domain.draft import Draft
 from cmam.domain.events import Step
@@ -16,7 +17,7 @@ from cmam.domain.quantities import (
     price_text,
 )
 from cmam.domain.reasons import Reason
-from cmam.domain.rules import ADDS_NEED_STOPS, FIXED_ON_TICK, LIFE_FROM_PLACING
+from cmam.domain.rules import ADDS_NEED_STOPS, FIXED_ON_TICK, LIFE_FROM_PLACING, TARGETS_LEFT_OUT
 from cmam.domain.sizing import fraction_text
 from cmam.domain.trades import OrderType, TimeInForce
 
@@ -107,9 +108,10 @@ def levels(draft: Draft) -> Reason | None:
         return reason
     entry = entry_price(draft)
     reason = _carry(draft, asked, entry)
-    if reason is not None or draft.stop is None:
+    if reason is not None:
         return reason
-    return _least_stop(draft, entry)
+    _leave_out_target(draft, entry)
+    return _least_stop(draft, entry) if draft.stop is not None else None
 
 
 def _needs_own_stop(draft: Draft) -> Reason | None:
@@ -202,6 +204,18 @@ def _fixed(draft: Draft, distance: Distance) -> Distance:
     if draft.view.rules < FIXED_ON_TICK:
         return distance
     return Distance(max(floor_to(distance, draft.symbol.tick), draft.symbol.tick))
+
+
+def _leave_out_target(draft: Draft, entry: Price | None) -> None:
+    """A target that the broker would refuse, and the open with it, is set once the market lets it be."""
+    spec, target = draft.symbol, draft.target
+    least = least_distance(spec, entry or draft.change.price or 0, spec.tp_distance)
+    if target is None or draft.view.rules < TARGETS_LEFT_OUT or (target >= least and not draft.leaves_target):
+        return
+    draft.note("least_target", price_text(least, spec.digits), f"the nearest target that {spec.name} allows")
+    why = targets.WHY if target < least else "its broker has refused the open with it: it is set afterwards"
+    draft.note("target_left_out", price_text(target, spec.digits), why)
+    draft.target = None
 
 
 def _least_stop(draft: Draft, entry: Price | None) -> Reason | None:

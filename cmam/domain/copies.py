@@ -97,6 +97,20 @@ class Applied:
     trailing: bool
 
 
+@dataclass(frozen=True, slots=True)
+class LeftOut:
+    """A target that is left out until its broker may take it: it lies nearer to the market than that allows.
+
+    `level` is None while nothing has filled. `refusals` counts how often it was asked for again in vain, `is_due` says
+    that the market lets it be asked for now, `is_bare` that the one which the position shows was refused too.
+    """
+
+    level: Price | None = None
+    refusals: int = 0
+    is_due: bool = False
+    is_bare: bool = False
+
+
 @quickly_made
 @dataclass(frozen=True, kw_only=True)  # no slots: see replacing.py
 class Copy:
@@ -186,6 +200,9 @@ class Copy:
     """The shift that it had before its link copied levels by price."""
     carried: tuple[Distance | None, Distance | None] | None = None
     """How far from its fill the stop and target lie that the last open carried."""
+    left_out: LeftOut | None = None
+    target_at_us: int = 0
+    """From when on a target that is left out may be asked for again."""
 
     @property
     def key(self) -> CopyKey:

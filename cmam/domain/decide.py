@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from fractions import Fraction
 
+from cmam.domain import targets
 from cmam.domain.amounts import whole_of_open
 from cmam.domain.changes import Change, ChangeKind
 from cmam.domain.choices import HumanLevels, LevelsMode, Reaction
@@ -19,7 +20,7 @@ from cmam.domain.link import LinkSettings
 from cmam.domain.opening import Draft
 from cmam.domain.opens import add_now, may_reopen, open_now
 from cmam.domain.pendings import decide_amended, decide_fill, decide_order_gone, place_now
-from cmam.domain.quantities import Distance, Price, Volume
+from cmam.domain.quantities import Distance, Price, Volume, price_text
 from cmam.domain.reasons import Reason, Verdict
 from cmam.domain.reductions import decide_closed, decide_reduced
 from cmam.domain.replacing import replace
@@ -138,7 +139,15 @@ def _decide_protected(draft: Draft, copy: Copy) -> Decision:
     goal = _stopped_trailing(draft, copy, goal)
     if replace(goal, is_exact=copy.goal.is_exact) == copy.goal:
         return Decision(verdict=Verdict.NONE, reason=Reason.ALREADY_THERE)
-    return Decision(verdict=Verdict.COPY, goal=goal)
+    _note_target(draft, copy, spec, goal)
+    return Decision(verdict=Verdict.COPY, goal=goal, working=tuple(draft.working))
+
+
+def _note_target(draft: Draft, copy: Copy, spec: SymbolSpec, goal: Goal) -> None:
+    """Say which target is left out, as it is folded from the same goal and quotes."""
+    left = targets.moved(draft.view, replace(copy, goal=goal), copy.goal, draft.inputs.quotes).left_out
+    if left is not None and left != copy.left_out and left.level is not None:
+        draft.note("target_left_out", price_text(left.level, spec.digits), targets.WHY)
 
 
 def _is_set(draft: Draft, copy: Copy) -> bool:
@@ -192,4 +201,6 @@ def _turned_trailed(draft: Draft, copy: Copy, spec: SymbolSpec, new: Price | Non
         return Decision(verdict=Verdict.NONE, reason=Reason.ALREADY_THERE)
     if old is not None and (old - new) * copy.side.sign < pips(spec, draft.policy.trailing_step):
         return Decision(verdict=Verdict.NONE, reason=Reason.TRAILING_STEP)
-    return Decision(verdict=Verdict.COPY, goal=replace(copy.goal, leader_target=new, is_exact=True))
+    goal = replace(copy.goal, leader_target=new, is_exact=True)
+    _note_target(draft, copy, spec, goal)
+    return Decision(verdict=Verdict.COPY, goal=goal, working=tuple(draft.working))

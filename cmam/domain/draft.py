@@ -30,6 +30,7 @@ class Draft:
     """A decision about an open in the making. `shift` is preset for late opens, `stop` and `target` are distances.
 
     `by_hand` is what people have left of the order that it stands for, `filled` what of an amended one is held already.
+    `leaves_target` says that its broker has refused it with a target.
     """
 
     view: AccountView
@@ -43,6 +44,7 @@ class Draft:
     is_full: bool = False
     is_pending: bool = False
     stop_wait_over: bool = False
+    leaves_target: bool = False
     add_volume: Fraction | None = None
     by_hand: Fraction = Fraction(1)
     filled: Volume = Volume(0)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from fractions import Fraction
 
+from cmam.domain import targets
 from cmam.domain.changes import Change
 from cmam.domain.copies import Copy, CopyState
 from cmam.domain.events import (
@@ -101,6 +102,7 @@ _ENDS_BY_TIME = {
     "hours": Reason.OUTSIDE_HOURS,
     "blind": Reason.LEADER_BLIND,
     "stop_passed": Reason.LEVEL_PASSED,
+    "target_passed": Reason.CLOSED_BY_LEVEL,
 }
 
 
@@ -112,7 +114,7 @@ def wake_copy(view: AccountView, event: CopyOverdue) -> AccountView:
     match event.what:
         case "grace":
             return put(view, replace(copy, grace_over=True, retry_at_us=0))
-        case "hours" | "blind" | "stop_passed":
+        case "hours" | "blind" | "stop_passed" | "target_passed":
             reason = _ENDS_BY_TIME[event.what]
             goal = replace(copy.goal, terms=None)
             if event.what != "hours" or copy.position is None:
@@ -133,6 +135,8 @@ def wake_copy(view: AccountView, event: CopyOverdue) -> AccountView:
             return put(view, replace(copy, wait=None))
         case "close":
             return put(view, replace(copy, close_at_us=0))
+        case "target":
+            return put(view, targets.due(copy))
         case _:
             trailed_us = max(copy.trailed_us, copy.retry_at_us)
             return put(view, replace(copy, awaits_protection=False, retry_at_us=0, trailed_us=trailed_us))
@@ -161,6 +165,7 @@ def touch(view: AccountView, event: CopyTouched) -> AccountView:
                 copy = replace(copy, own_stop=Price(event.after) if event.after else None)
         case "target":
             copy = replace(copy, pinned_target=Price(event.after) if copy.goal.pins else None, applied=None)
+            copy = replace(copy, left_out=None)
             if copy.goal.leader_target is None and copy.goal.fixed_target is None and view.rules >= PEOPLE_TRAIL:
                 copy = replace(copy, own_target=Price(event.after) if event.after else None)
         case "trailing":

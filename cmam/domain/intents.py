@@ -5,11 +5,12 @@ from __future__ import annotations
 from fractions import Fraction
 from typing import Any
 
+from cmam.domain import targets
 from cmam.domain.asked import with_intent, without_intent
 from cmam.domain.booking import PROTECTION_US
 from cmam.domain.changes import Change, ChangeKind
 from cmam.domain.commands import Command, CommandKind
-from cmam.domain.copies import Applied, Copy, CopyKey, CopyState, Cursor, Intent, IntentState
+from cmam.domain.copies import Applied, Copy, CopyKey, CopyState, Cursor, Intent, IntentState, LeftOut
 from cmam.domain.events import (
     AttemptDecided,
     ChangeDecided,
@@ -35,6 +36,7 @@ from cmam.domain.rules import (
     REFUSED_OPENS,
     REFUSED_YET_DONE,
     SIDES_ARE_KEPT,
+    TARGETS_LEFT_OUT,
 )
 from cmam.domain.sessions import is_open, next_open
 from cmam.domain.shares import rejoined, shares_of
@@ -59,6 +61,9 @@ TELLING_LEVELS = (ChangeKind.OPENED, ChangeKind.REVERSED, ChangeKind.PROTECTED)
 
 TELLING_TERMS = (ChangeKind.PROTECTED, ChangeKind.ORDER_AMENDED)
 """Changes that ask for no close: one that was refused before is asked for no sooner."""
+
+CARRYING_LEVELS = (CommandKind.OPEN, CommandKind.PLACE, CommandKind.AMEND_ORDER)
+"""Requests that carry levels as distances, to be set once their order fills."""
 
 OF_CLOSES = (CommandKind.CLOSE.value, CommandKind.ADD.value)
 """What the trouble begins with where a close was refused; an add is what a share gives up against its net."""
@@ -93,6 +98,7 @@ def take_decision(view: AccountView, event: ChangeDecided, at_us: int) -> Accoun
         is_told = change.kind is ChangeKind.PROTECTED
         return put(view, replace(known, told_levels=told_levels(change))) if is_told else view
     copy = replace(_unpinned(view, known, event.goal), goal=event.goal, refusals=0, retry_at_us=0, change=known.change)
+    copy = targets.moved(view, copy, known.goal, event.inputs.quotes)
     if change.kind not in TELLING_TERMS or not copy.trouble.startswith(OF_CLOSES) or view.rules < CLOSES_APART:
         copy = replace(copy, close_refusals=0, close_at_us=0, trouble="")
     if known.goal.shift and event.goal.shift == 0:
@@ -298,6 +304,8 @@ def take_intent(view: AccountView, event: IntentRecorded, at_us: int) -> Account
     if copy is None:
         return view
     changed = _asked_for(copy, event)
+    if event.command.kind in CARRYING_LEVELS and view.rules >= TARGETS_LEFT_OUT:
+        changed["left_out"] = targets.opened_without(copy.goal, event.command)
     if event.command.kind is CommandKind.PLACE and view.rules >= SIDES_ARE_KEPT:
         changed["side"] = event.command.side
     return put(view, replace(copy, last_seq=max(copy.last_seq, event.seq), **changed))
@@ -388,7 +396,7 @@ def settle(view: AccountView, event: IntentSettled, at_us: int) -> AccountView:
         if kind is CommandKind.AMEND_PROTECTION:
             command = intent.command
             applied = Applied(command.stop, command.target, command.trailing)
-            copy = replace(copy, applied=applied)
+            copy = targets.taken(replace(copy, applied=applied), applied.target)
             view = _applied_to_net(view, copy, applied)
             if copy.goal.stop_set and view.rules >= OWN_TRAILING:
                 copy = _with_stop_taken(view, copy)
@@ -403,6 +411,10 @@ def settle(view: AccountView, event: IntentSettled, at_us: int) -> AccountView:
     if kind is CommandKind.AMEND_PROTECTION and event.reason == WORSE_GSL:
         command = intent.command
         return put(view, replace(copy, applied=Applied(command.stop, command.target, command.trailing)))
+    if event.outcome is Outcome.REFUSED and event.reason in targets.TOO_NEAR:
+        without_target = targets.refused(view, copy, intent.command, at_us)
+        if without_target is not None:
+            return put(view, without_target)
     if event.outcome is Outcome.REFUSED and event.reason in GONE_CODES:
         copy = replace(copy, doubt=True)
     trouble = f"{kind.value}: {event.reason}" if event.outcome is Outcome.REFUSED else copy.trouble
@@ -416,7 +428,7 @@ def _applied_to_net(view: AccountView, copy: Copy, applied: Applied) -> AccountV
         return view
     for share in shares_of(view, copy.symbol):
         if share.key != copy.key and share.position == copy.position:
-            view = put(view, replace(share, applied=applied))
+            view = put(view, targets.taken(replace(share, applied=applied), applied.target))
     return view
 
 
@@ -504,6 +516,8 @@ def _settle_open(view: AccountView, copy: Copy, intent: Intent, event: IntentSet
     is_refused_open = event.outcome is Outcome.REFUSED and intent.command.kind is not CommandKind.ADD
     if is_refused_open and view.rules >= REFUSED_YET_DONE:
         copy = replace(copy, refused=(*copy.refused, event.intent))
+    if is_refused_open and event.reason in targets.TOO_NEAR and view.rules >= TARGETS_LEFT_OUT:
+        copy = replace(copy, left_out=LeftOut() if intent.command.relative_target is not None else None)
     if event.retry_in_us and copy.position is None:
         waiting = replace(
             copy,

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 
 from cmam.domain.commands import Command, CommandKind
-from cmam.domain.copies import Applied, Copy, CopyKey, IntentState
+from cmam.domain.copies import Applied, Copy, CopyKey, IntentState, LeftOut
 from cmam.domain.events import Health, Terms
 from cmam.domain.levels import is_off, tighter, wanted_levels
 from cmam.domain.quantities import Distance, Price, Side, Volume, ceil_to
@@ -237,7 +237,7 @@ def levels_of(spec: SymbolSpec, copy: Copy, position: Position) -> Wanted:
     goal = copy.goal
     found = wanted_levels(spec, copy.side, goal, copy.open_price)
     stop = position.stop if goal.keeps_stop else found.stop or copy.own_stop
-    target = position.target if goal.keeps_target else found.target or copy.own_target
+    target = _kept_target(copy, position) if goal.keeps_target else found.target or copy.own_target
     if goal.pins and copy.pinned_stop is not None:
         stop = copy.pinned_stop or None
     if goal.pins and copy.pinned_target is not None:
@@ -256,17 +256,42 @@ def levels_of(spec: SymbolSpec, copy: Copy, position: Position) -> Wanted:
     return Wanted(stop, target, trailing and stop is not None and not position.guaranteed)
 
 
+def _kept_target(copy: Copy, position: Position) -> Price | None:
+    """The target that a position shows, or showed until it was in the way of a stop."""
+    left = copy.left_out
+    return position.target if position.target is not None or left is None else left.level
+
+
+def wanted_of(view: AccountView, spec: SymbolSpec, copy: Copy, position: Position) -> Wanted:
+    """The levels that a copy's position should show now: on a net those of all its shares."""
+    return _net_levels(view, spec, copy, position) if copy.share else levels_of(spec, copy, position)
+
+
+def left_out_of(view: AccountView, copy: Copy, target: Price | None) -> LeftOut | None:
+    """What is known of a wanted target that is left out, on a net by whichever of its shares."""
+    shares = view.copies.values() if copy.share else (copy,)
+    found = (share.left_out for share in shares if share.left_out is not None and share.position == copy.position)
+    return next((left for left in found if target is not None and left.level == target), None)
+
+
+def _beside(left: LeftOut, shown: Price | None, side: Side) -> Price | None:
+    """The target that goes out beside a stop while the wanted one is left out: the one that is there, if farther."""
+    is_farther = shown is not None and left.level is not None and (shown - left.level) * side.sign > 0
+    return shown if is_farther and not left.is_bare else None
+
+
 def _amendment(view: AccountView, copy: Copy, position: Position) -> Command | None:
     spec = view.specs.get(copy.symbol)
     if spec is None or not copy.goal.has_levels or copy.awaits_protection:
         return None
-    wanted = _net_levels(view, spec, copy, position) if copy.share else levels_of(spec, copy, position)
+    wanted = wanted_of(view, spec, copy, position)
     tolerance = 0 if copy.goal.is_exact else spec.tick
-    is_same = (
-        not is_off(wanted.stop, position.stop, tolerance)
-        and not is_off(wanted.target, position.target, tolerance)
-        and position.trailing == wanted.trailing
-    )
+    is_same = not is_off(wanted.stop, position.stop, tolerance) and position.trailing == wanted.trailing
+    left = left_out_of(view, copy, wanted.target)
+    if left is not None and not left.is_due:
+        target = position.target if is_same else _beside(left, position.target, position.side)
+        wanted = replace(wanted, target=target)
+    is_same = is_same and not is_off(wanted.target, position.target, tolerance)
     if is_same or copy.applied == Applied(wanted.stop, wanted.target, wanted.trailing):
         return None
     return Command(

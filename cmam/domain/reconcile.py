@@ -12,6 +12,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from cmam.domain import targets
 from cmam.domain.changes import Change
 from cmam.domain.commands import Command, CommandKind
 from cmam.domain.copies import Copy, IntentState
@@ -20,7 +21,7 @@ from cmam.domain.ids import AccountId, LinkId, SourceKey, SymbolId, order_source
 from cmam.domain.link import LinkSettings
 from cmam.domain.naming import read_label
 from cmam.domain.needs import enforced_target, needed
-from cmam.domain.quantities import Quote, units_text
+from cmam.domain.quantities import Quote, price_text, units_text
 from cmam.domain.rebuilding import rebuilt
 from cmam.domain.replacing import replace
 from cmam.domain.sizing import fraction_text
@@ -66,7 +67,10 @@ FINDINGS: Mapping[FindingKind, FindingRow] = {
         "A copy holds less than a step or the symbol's minimum too much.", "Carried until it can be closed."
     ),
     FindingKind.WRONG_SIDE: FindingRow("The leader's position has turned and the copy has not.", "Closed whole."),
-    FindingKind.WRONG_PROTECTION: FindingRow("Stop, target or trailing are not what they should be.", "Amended."),
+    FindingKind.WRONG_PROTECTION: FindingRow(
+        "Stop, target or trailing are not what they should be.",
+        "Amended; a target that is too near for the broker as soon as the market lets it be.",
+    ),
     FindingKind.WRONG_TERMS: FindingRow(
         "A copied order rests otherwise than it should.", "Amended, or cancelled and placed anew."
     ),
@@ -149,6 +153,7 @@ def _of_copy(
     wanted = tuple(needed(_at_once(view, copy), copy.key, now_us))
     for command in wanted:
         yield _of_command(copy, command, leader)
+    yield from _lack(view, copy)
     from_leader = tuple(_from_leader(copy, link, leader, now_us)) if not wanted and copy.is_wanted else ()
     yield from from_leader
     if not wanted and not from_leader and copy.is_wanted:
@@ -242,6 +247,23 @@ def _drift(view: AccountView, copy: Copy) -> Iterator[Finding]:
     elif spec is not None and spec.floor_volume(int(copy.target - copy.volume)) >= max(spec.step, spec.min_volume):
         text = "what is missing is not made up"
         yield _finding(FindingKind.WRONG_SIZE, Remedy.NOTHING, copy, text=text, **shown)
+
+
+def _lack(view: AccountView, copy: Copy) -> Iterator[Finding]:
+    """A target that a copy is without until the market lets it be set."""
+    lack = targets.lacking(view, copy)
+    if lack is None:
+        return
+    shown, digits = lack.position.target, lack.spec.digits
+    yield _finding(
+        FindingKind.WRONG_PROTECTION,
+        Remedy.WAIT,
+        copy,
+        position=copy.position,
+        expected=price_text(lack.level, digits),
+        found="none" if shown is None else price_text(shown, digits),
+        text=f"its target is {targets.WHY}",
+    )
 
 
 def _of_strays(view: AccountView, links: Mapping[LinkId, LinkSettings]) -> Iterator[Finding]:

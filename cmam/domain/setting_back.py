@@ -27,6 +27,7 @@ OF_COPIES = (
     "trailed_us",
     "again_us",
     "levels_until_us",
+    "target_at_us",
 )
 OF_INTENTS = ("recorded_us", "moved_us", "not_after_us", "ask_us")
 

@@ -358,7 +358,11 @@ SETTINGS: tuple[Setting, ...] = (
         "Pips by which the leader's target is put farther from the entry, before `reverse`; negative is nearer.",
     ),
     _pips("fixed_sl", "A stop this many pips from the entry, instead of the leader's."),
-    _pips("fixed_tp", "A target this many pips from the entry, instead of the leader's."),
+    _pips(
+        "fixed_tp",
+        "A target this many pips from the entry, instead of the leader's. One that is nearer than the follower's symbol"
+        " allows is left out until the market lets it be set, as any target is.",
+    ),
     _switch("require_stop", "off", "Copy nothing that has no stop."),
     _one_of(
         "bad_stop",

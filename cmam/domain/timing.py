@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
+from cmam.domain import targets
 from cmam.domain.asked import gone
 from cmam.domain.booking import PROTECTION_US
 from cmam.domain.choices import PendingOutside
@@ -13,6 +14,7 @@ from cmam.domain.events import AlertHealed, AlertRaised, CopyOverdue, Event, Gua
 from cmam.domain.hours import is_within_hours
 from cmam.domain.ids import LinkId
 from cmam.domain.link import LinkSettings
+from cmam.domain.quantities import price_text
 from cmam.domain.restless import restless
 from cmam.domain.settling import SETTLE_US
 from cmam.domain.view import AccountView
@@ -28,6 +30,9 @@ REPEAT_US = 900_000_000
 
 TROUBLE = "refused "
 """What the kinds of alerts about refused closes, cancels and levels begin with."""
+
+TARGET = "target "
+"""What the kinds of alerts about targets that are left out begin with."""
 
 
 def due(view: AccountView, now_us: int) -> tuple[Event, ...]:
@@ -125,20 +130,34 @@ def _refusal(copy: Copy, since: str) -> str:
     return f"{text}; cmam asks again."
 
 
+def _lack(view: AccountView, copy: Copy) -> str:
+    """Which target a copy is without, and what it has instead; empty where it lacks none."""
+    lack = targets.lacking(view, copy)
+    if lack is None:
+        return ""
+    shown, digits = lack.position.target, lack.spec.digits
+    held = "no target" if shown is None else f"its old target of {price_text(shown, digits)}"
+    return (
+        f"The copy of {copy.leader_symbol} {copy.source} has {held}: {price_text(lack.level, digits)} is {targets.WHY}."
+    )
+
+
 def _alerts(view: AccountView, now_us: int) -> Iterator[Event]:
-    """Refusals of what lowers risk are told to a person at once, and taken back when they are over; of a position that
-    may be gone it is told first whether it is."""
+    """Refusals of what lowers risk are told to a person at once, and taken back when they are over, as is a target that
+    is left out; of a position that may be gone it is told first whether it is."""
     wanted: dict[str, str] = {}
     for copy in restless(view.copies):
         if copy.trouble and copy.position not in view.doubted:
             minutes = (now_us - copy.trouble_us) // REPEAT_US * (REPEAT_US // 60_000_000)
             since = f", for {minutes} minutes or more" if minutes else ""
             wanted[f"{TROUBLE}{copy.link} {copy.source}"] = _refusal(copy, since)
+        if text := _lack(view, copy):
+            wanted[f"{TARGET}{copy.link} {copy.source}"] = text
     for kind, text in wanted.items():
         if view.alerts.get(kind) != text:
             yield AlertRaised(kind=kind, text=text)
     for kind in view.alerts:
-        if kind.startswith(TROUBLE) and kind not in wanted:
+        if kind.startswith((TROUBLE, TARGET)) and kind not in wanted:
             yield AlertHealed(kind=kind)
 
 

@@ -209,7 +209,7 @@ _RULES: Final = (
          "Spread-betting accounts are not supported."),
     Rule("PROTECTION_IS_TOO_CLOSE_TO_MARKET", Kind.CORRECTABLE, Retry.AFTER_CORRECTION,
          "A level is closer to the market than the broker allows.",
-         "Set `bad_stop = widen` on the link, or accept the skip."),
+         "cmam leaves a target out until the market lets it be set. For a stop, set `bad_stop = widen` on the link."),
     Rule("TRADING_BAD_EXPIRATION_DATE", Kind.PERMANENT, Retry.NEVER,
          "The order's expiry is not valid.",
          "It lies in the past or too far away."),

@@ -155,7 +155,8 @@ def order_fields(
         sl = request.stopLoss if request.HasField("stopLoss") else None
         tp = request.takeProfit if request.HasField("takeProfit") else None
         absolute_levels(symbol, order, sl, tp)
-    flags(account, symbol, order, trailing=request.trailingStopLoss, guaranteed=request.guaranteedStopLoss)
+    quote = floor.quote(account, symbol.id)
+    flags(account, symbol, order, quote, trailing=request.trailingStopLoss, guaranteed=request.guaranteedStopLoss)
 
 
 def _needed(request: messages.ProtoOANewOrderReq, field: str, symbol: Symbol, kind: int) -> int:
@@ -211,7 +212,7 @@ def absolute_levels(symbol: Symbol, order: Order, sl: float | None, tp: float | 
             order.relative_tp = gap // units.PRICE_PER_WIRE
 
 
-def flags(account: Account, symbol: Symbol, order: Order, *, trailing: bool, guaranteed: bool) -> None:
+def flags(account: Account, symbol: Symbol, order: Order, quote: Quote, *, trailing: bool, guaranteed: bool) -> None:
     """Read the trailing and guaranteed flags of an order, which both need a stop."""
     order.trailing, order.guaranteed = trailing, guaranteed
     if trailing and order.relative_sl is None:
@@ -224,13 +225,15 @@ def flags(account: Account, symbol: Symbol, order: Order, *, trailing: bool, gua
         raise Refused("INVALID_REQUEST", "Stop loss must be guaranteed for accounts with limited risk")
     if guaranteed and trailing:
         raise Refused("INVALID_REQUEST", "A guaranteed stop loss cannot trail")
-    _far_enough(symbol, order)
+    _far_enough(symbol, order, quote)
 
 
-def _far_enough(symbol: Symbol, order: Order) -> None:
-    """Refuse distances below the symbol's minimum; percentages are of the order's price, or of 0 for market orders."""
+def _far_enough(symbol: Symbol, order: Order, quote: Quote) -> None:
+    """Refuse distances below the symbol's minimum; percentages are of the order's price, of a market order's the
+    market's."""
     points = symbol.gsl_distance if order.guaranteed else symbol.sl_distance
-    basis = order.limit_price or order.stop_price or order.base_slippage or 0
+    market = quote.ask if order.side == BUY else quote.bid
+    basis = order.limit_price or order.stop_price or order.base_slippage or market
     for distance, least, what in ((order.relative_sl, points, "SL"), (order.relative_tp, symbol.tp_distance, "TP")):
         if (
             distance is not None

@@ -231,9 +231,10 @@ def _amended(
     checks.absolute_levels(symbol, draft, sl, tp)
     draft.trigger = request.stopTriggerMethod if request.HasField("stopTriggerMethod") else order.trigger
     guaranteed = request.guaranteedStopLoss if request.HasField("guaranteedStopLoss") else order.guaranteed
-    checks.flags(account, symbol, draft, trailing=request.trailingStopLoss, guaranteed=guaranteed)
+    quote = floor.quote(account, symbol.id)
+    checks.flags(account, symbol, draft, quote, trailing=request.trailingStopLoss, guaranteed=guaranteed)
     if draft.stop_price != order.stop_price:
-        checks.stop_side(floor.quote(account, symbol.id), draft)
+        checks.stop_side(quote, draft)
     return draft
 
 

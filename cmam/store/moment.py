@@ -24,6 +24,7 @@ from cmam.domain.latches import BY_EQUITY
 from cmam.domain.needs import levels_of
 from cmam.domain.quantities import decimal_text, price_text, units_text
 from cmam.domain.registry import APP
+from cmam.domain.targets import lacking
 from cmam.store.envelope import Recorded
 from cmam.store.fold import Fold, account_of
 from cmam.store.log import EventLog
@@ -209,6 +210,7 @@ def _copy(view: AccountView, copy: Copy, profile: str) -> dict[str, Any]:
     position = view.positions.get(copy.position) if copy.position is not None else None
     spec = view.specs.get(copy.symbol)
     wanted = levels_of(spec, copy, position) if spec is not None and position is not None else None
+    lack = lacking(view, copy)
     return {
         "profile": profile,
         "source": str(copy.source),
@@ -225,6 +227,7 @@ def _copy(view: AccountView, copy: Copy, profile: str) -> dict[str, Any]:
         "stop": _price(copy.seen_stop, digits),
         "stop_wanted": _price(wanted.stop, digits) if wanted is not None else None,
         "target_price": _price(copy.seen_target, digits),
+        "target_left_out": _price(lack.level, digits) if lack is not None else None,
         "waits_for": copy.wait.value if copy.wait is not None else None,
         "trouble": copy.trouble or None,
     }

@@ -5,6 +5,7 @@ from __future__ import annotations
 from mutants import LIFE, UNIT, Mutation
 
 NETTING = UNIT + "domain/test_netting.py"
+NEAR_TARGETS = "tests/scenario/test_near_targets.py"
 LEVELS = UNIT + "domain/test_levels.py"
 SIZES = UNIT + "domain/test_sizes.py"
 PENDINGS = UNIT + "domain/test_pendings.py"
@@ -290,6 +291,27 @@ MUTATIONS = (
         '            yield CopyOverdue(link=copy.link, source=copy.source, what="stop_passed")\n',
         "            yield from ()\n",
         (LEVELS, UNIT + "domain/test_waiting.py", UNIT + "domain"),
+    ),
+    Mutation(
+        "an open goes out with a target that is too near",
+        "cmam/domain/carrying.py",
+        "    _leave_out_target(draft, entry)\n",
+        "",
+        (NEAR_TARGETS,),
+    ),
+    Mutation(
+        "a target that is too near holds up a stop",
+        "cmam/domain/intents.py",
+        "        if without_target is not None:\n            return put(view, without_target)\n",
+        "",
+        (NEAR_TARGETS,),
+    ),
+    Mutation(
+        "a target that the market has reached while it was left out closes nothing",
+        "cmam/domain/attempts.py",
+        '            yield CopyOverdue(link=copy.link, source=copy.source, what="target_passed")\n',
+        "            yield from ()\n",
+        (NEAR_TARGETS,),
     ),
     Mutation(
         "what an old change is worth is not asked",

@@ -26,7 +26,9 @@ from tests.oracle.rules import (
     Outcome,
     Rest,
     Standing,
+    amended_levels,
     carried_levels,
+    has_room,
     reduced,
 )
 from tests.rulebook import BUY, FEEDS, LEAD, SELL, Case, Rulebook
@@ -66,6 +68,7 @@ class Day:
         self.wrong: list[str] = []
         self.counts: Counter[str] = Counter()
         self._before: dict[str, Account] = {}
+        self._seen: Counter[str] = Counter()
         self._working: tuple[Any, ...] = ()
 
     def _draw(self, index: int) -> Case:
@@ -115,6 +118,25 @@ class Day:
                 if position not in there[name]:
                     del theirs.copies[name]
                     self.counts["ended by its own level"] += 1
+            for case, position, copy in self._copies(theirs):
+                self._see_owed(case, copy, theirs.opened.symbol, there[case.name][position])
+
+    def _see_owed(self, case: Case, copy: Standing, symbol: str, held: Any) -> None:
+        """See who has the room by now for a target that was left out; one that the broker has refused waits longer."""
+        of, target = drawn.BROKERS[case.broker][copy.symbol], level_of(held.target)
+        refused, self._seen[case.name] = self._seen[case.name], self._refusals(case)
+        if copy.owed is None:
+            return
+        bid, ask = drawn.account(self.book, self.book.ids[case.name]).quotes[copy.symbol]
+        if target == copy.owed:
+            self.counts["target: set later"] += 1
+            copy.target_level, copy.owed = target, None
+            return
+        self.counts["target: left out"] += 1
+        is_due = has_room(of, copy.is_long, bid if copy.is_long else ask, level_of(held.stop), copy.owed)
+        if target != copy.target_level or (is_due and refused == self._seen[case.name]):
+            self._report(case, f"the market moves, {copy}", target, copy.owed)
+            copy.owed = None
 
     def _positions(self) -> dict[str, dict[int, Any]]:
         return {case.name: {held.position: held for held in self.book.held(case.name)} for case in self.cases}
@@ -174,10 +196,13 @@ class Day:
         self, case: Case, settings: dict[str, str], opened: Open, held: Any, got: Copy, wanted: set[Outcome]
     ) -> Standing:
         entry = exact_price(held.price)
-        whole = max((one.whole for one in wanted if isinstance(one, Copy) and one == got), default=got.units)
+        alike = [one for one in wanted if isinstance(one, Copy) and one == got]
+        whole = max((one.whole for one in alike), default=got.units)
+        owed = next((one.owed for one in alike), None)
         shift = Fraction(0) if settings.get("levels") == "price" else entry - opened.price
         name = self.names[case.name][opened.symbol]
-        return Standing(name, got.is_long, got.units, whole, shift, level_of(held.stop), level_of(held.target))
+        later = None if owed is None else entry + (owed if got.is_long else -owed)
+        return Standing(name, got.is_long, got.units, whole, shift, level_of(held.stop), level_of(held.target), later)
 
     def _place(self) -> None:
         """Let an order rest, look at what rests of it, and take it back."""
@@ -302,17 +327,19 @@ class Day:
             settings = drawn.settings_for(case, symbol)
             of = drawn.BROKERS[case.broker][copy.symbol]
             wanted = carried_levels(copy, theirs.stop, theirs.target, of, settings)
+            bid, ask = drawn.account(self.book, self.book.ids[case.name]).quotes[copy.symbol]
+            shown = amended_levels(copy, of, bid if copy.is_long else ask, *wanted)
             got = level_of(there[case.name][position].stop), level_of(there[case.name][position].target)
-            had, turned = (
-                (copy.stop_level, copy.target_level),
-                moves[::-1] if settings.get("reverse") == "on" else moves,
-            )
             is_refused = self._refusals(case) > refused[case.name]
             self.counts["amended: refused" if is_refused else "amended"] += 1
-            for one, exact, old, is_moved in zip(got, wanted, had, turned, strict=True):
-                if one != exact and (one != old or (is_moved and not is_refused)):
-                    self._report(case, f"amended {was} to {theirs.stop} {theirs.target}, {copy}", got, wanted)
+            if shown != wanted:
+                self.counts["amended: a level too near"] += 1
+            had, moved = (copy.stop_level, copy.target_level), moves[:: -1 if settings.get("reverse") == "on" else 1]
+            for one, exact, old, is_moved in zip(got, shown, had, moved, strict=True):
+                if one != exact and (one != old or is_moved or shown != wanted):
+                    self._report(case, f"amended {was} to {theirs.stop} {theirs.target}, {copy}", got, (shown, wanted))
             copy.stop_level, copy.target_level = got
+            copy.owed = None if got[1] == wanted[1] or got[0] != wanted[0] else wanted[1]
 
     def _close(self) -> None:
         theirs = self.held.pop(self.chance.randrange(len(self.held)))

@@ -6,7 +6,7 @@ Who fills first is the brokers' affair and read from their books; what shall com
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from fractions import Fraction
 from typing import Any
@@ -25,6 +25,7 @@ from tests.oracle.rules import (
     Rest,
     Standing,
     carried_levels,
+    has_room,
     reduced,
 )
 from tests.rulebook import BUY, FEEDS, LEAD, Case
@@ -45,8 +46,6 @@ class Ordered:
     rests: dict[str, tuple[int, Copy, Fraction]]
     """By the follower's name: the number of the copied order, what it is, and its exact units."""
     words: dict[str, str]
-    refused: set[str] = field(default_factory=set)
-    """Whose broker would not take a target so near: its order, and then its levels, are what they were."""
 
     @property
     def word(self) -> str:
@@ -161,15 +160,6 @@ class OrderDay(Day):
                 shape = as_ordered(found[0])
                 got = (exact_price(found[0].limitPrice or found[0].stopPrice), shape.units, shape.stop, shape.target)
             self.counts["order amended" if found else f"order amended: {got}"] += 1
-            name = self.names[case.name][before.symbol]
-            far = drawn.BROKERS[case.broker][name].target_distance
-            is_refused = any(not isinstance(one, str) and one[3] is not None and one[3] < far for one in wanted)
-            if is_refused:  # and all of it is as it was
-                self.counts["order amended: refused"] += 1
-                ordered.refused.add(case.name)
-                exact = next(one[4] for one in wanted if not isinstance(one, str))
-                ordered.rests[case.name] = number, had, exact
-                continue
             fitting = [one for one in wanted if _amends(got, one, wanted)]
             if not fitting:
                 got = (got, self._word(case, "order_amended", ordered.order))
@@ -311,7 +301,8 @@ class OrderDay(Day):
         if self._is_unclear or (case.broker == "Odd" and got == "stale_input"):
             self.counts["unclear"] += 1
         else:
-            self._compare(case, f"filled after {word or 'rest'}", opened, got, wanted | _mixed(got, wanted))
+            wanted |= _mixed(got, wanted)
+            self._compare(case, f"filled after {word or 'rest'}", opened, got, wanted)
         if new and isinstance(got, Copy):
             theirs.copies[case.name] = new[0].position, self._stands(case, settings, opened, new[0], got, wanted)
 
@@ -338,12 +329,13 @@ class OrderDay(Day):
         copy.target_level = None if shape.target is None else entry + sign * shape.target
         exactly = carried_levels(copy, theirs.stop, theirs.target, of, settings)
         got = level_of(new[0].stop), level_of(new[0].target)
-        is_refused = case.name in ordered.refused
-        for one, level, carried, distance in (
-            ()
-            if is_refused
-            else zip(got, exactly, (copy.stop_level, copy.target_level), (shape.stop, shape.target), strict=True)
-        ):
+        bid, ask = self._now[case.name].quotes[name]
+        if exactly[1] is not None and not has_room(of, copy.is_long, bid if copy.is_long else ask, *exactly):
+            self.counts["filled: target left out"] += got[1] is None
+            if got[1] is None:
+                exactly, copy.owed = (exactly[0], None), exactly[1]
+        had = (copy.stop_level, copy.target_level)
+        for one, level, carried, distance in zip(got, exactly, had, (shape.stop, shape.target), strict=True):
             is_wide = settings.get("bad_stop") == "widen" and distance == max(of.stop_distance, of.tick)
             if is_wide and one == carried:
                 continue
@@ -382,11 +374,17 @@ class OrderDay(Day):
 
 
 def _mixed(got: Outcome, wanted: set[Outcome]) -> set[Outcome]:
-    """Units by one quote with levels by the other: his fill and the follower's quote are told one after another."""
-    units = [one.units for one in wanted if isinstance(one, Copy)]
+    """Units by one quote with levels by the other: his fill and the follower's quote are told one after another.
+
+    A target that lies too near by the quote of the fill stays where the open by the other has carried it.
+    """
+    copies = [one for one in wanted if isinstance(one, Copy)]
+    units = [one.units for one in copies]
     if isinstance(got, str) or not units or not min(units) <= got.units <= max(units):
         return set()
-    return {replace(one, units=got.units) for one in wanted if isinstance(one, Copy)}
+    carried = {one.target for one in copies if one.target is not None}
+    kept = [replace(one, target=target) for one in copies if one.owed is not None for target in carried]
+    return {replace(one, units=got.units) for one in (*copies, *kept)}
 
 
 def _amends(got: Any, one: Amended, wanted: set[Amended]) -> bool:

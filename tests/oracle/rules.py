@@ -94,6 +94,8 @@ class Copy:
     target: Fraction | None
     whole: Fraction = field(default=ZERO, compare=False)
     """What the copy shall be: more than its units where a rest was too small for an order."""
+    owed: Fraction | None = field(default=None, compare=False)
+    """How far from the entry the target lies that it does not carry since the broker would not take it so near."""
 
 
 Outcome = Copy | str
@@ -205,6 +207,7 @@ class Decision:
     doubt: Doubt = field(default_factory=Doubt)
     distance: Fraction | None = None
     shrink: Fraction = Fraction(1)
+    owed: Fraction | None = None
 
     def text(self, name: str) -> str:
         return self.settings.get(name, DEFAULTS[name])
@@ -239,7 +242,7 @@ class Decision:
 
     def outcome(self) -> Outcome:
         """What becomes of it, in the order of the rules."""
-        self.distance, self.shrink = None, Fraction(1)
+        self.distance, self.shrink, self.owed = None, Fraction(1), None
         try:
             self.gates()
             stop, target = self.levels()
@@ -250,13 +253,11 @@ class Decision:
             self.sane(units)
             self.capped(units)
             self.covered(units)
-            if target is not None and target < self.symbol.target_distance:
-                raise Skip("refused PROTECTION_IS_TOO_CLOSE_TO_MARKET")
             if self.text("margin_reserve") == "off" and self.doubt.of("money", False, True):
                 raise Skip("refused NOT_ENOUGH_MONEY")
         except Skip as skip:
             return str(skip)
-        return Copy(units, self.is_long, stop, target, whole)
+        return Copy(units, self.is_long, stop, target, whole, self.owed)
 
     def gates(self) -> None:
         opened = self.opened
@@ -333,7 +334,19 @@ class Decision:
             self.shrink = below / wide
             below = wide
         self.distance = below
-        return below, above
+        return below, self.carried(below, above)
+
+    def carried(self, stop: Fraction | None, target: Fraction | None) -> Fraction | None:
+        """The target's distance, where the broker takes it: with the open, or at once from where the market is then."""
+        if target is None or target >= self.symbol.target_distance:
+            return target
+        bid, ask = self.follower.quotes[self.symbol.name]
+        level = self.entry + (target if self.is_long else -target)
+        stands = None if stop is None else self.entry + (-stop if self.is_long else stop)
+        if has_room(self.symbol, self.is_long, bid if self.is_long else ask, stands, level):
+            return target
+        self.owed = target
+        return None
 
     # --- size
 
@@ -628,6 +641,13 @@ class Rest(Decision):
         """What rests is one order."""
         return True
 
+    def carried(self, stop: Fraction | None, target: Fraction | None) -> Fraction | None:
+        """Distances count from the order's own price, wherever the market is."""
+        if target is None or target >= self.symbol.target_distance:
+            return target
+        self.owed = target
+        return None
+
 
 # --- what becomes of a copy -----------------------------------------------------------------------------------------
 
@@ -643,6 +663,33 @@ class Standing:
     shift: Fraction
     stop_level: Fraction | None
     target_level: Fraction | None
+    owed: Fraction | None = None
+    """The target that it shall have, and shows none or another for want of room."""
+
+
+def has_room(symbol: Symbol, is_long: bool, market: Fraction, stop: Fraction | None, target: Fraction | None) -> bool:
+    """Whether a broker takes both levels with the market, on the side that closes, where it is."""
+    sign = 1 if is_long else -1
+    below = stop is None or sign * (market - stop) >= max(symbol.stop_distance, symbol.tick)
+    return below and (target is None or sign * (target - market) >= max(symbol.target_distance, symbol.tick))
+
+
+def amended_levels(
+    copy: Standing, symbol: Symbol, market: Fraction, stop: Fraction | None, target: Fraction | None
+) -> tuple[Fraction | None, Fraction | None]:
+    """What a copy shows of the levels that it shall have: a stop goes without a target that the broker does not take.
+
+    The target that it had stays where it is farther and the broker takes it, or where no stop has to be moved.
+    """
+    if has_room(symbol, copy.is_long, market, stop, target):
+        return stop, target
+    if not has_room(symbol, copy.is_long, market, stop, None):
+        return copy.stop_level, copy.target_level  # the stop itself is refused
+    if stop == copy.stop_level:
+        return stop, copy.target_level if target is not None else None
+    had = copy.target_level
+    is_farther = had is not None and target is not None and (had > target) is copy.is_long and had != target
+    return stop, had if is_farther and has_room(symbol, copy.is_long, market, stop, had) else None
 
 
 def reduced(
@@ -745,7 +792,7 @@ class Amend(Rest):
 
     def amended(self) -> Amended:
         """In proportion; where it grows no larger than an open would be now, and through the same gates."""
-        self.distance, self.shrink = None, Fraction(1)
+        self.distance, self.shrink, self.owed = None, Fraction(1), None
         try:
             self.check_price(*self.follower.quotes[self.symbol.name])
             stop, target = self.levels()
@@ -794,7 +841,7 @@ def carried_levels(
     found = []
     for level, copied, fixed, has, is_stop in (
         (stop, "copy_sl", "fixed_sl", copy.stop_level, True),
-        (target, "copy_tp", "fixed_tp", copy.target_level, False),
+        (target, "copy_tp", "fixed_tp", copy.owed or copy.target_level, False),
     ):
         if number(fixed) is not None or settings.get(copied, "on") == "off":
             found.append(has)

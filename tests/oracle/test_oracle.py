@@ -41,6 +41,7 @@ def test_the_oracle_sees_what_is_not_by_the_rules(monkeypatch: pytest.MonkeyPatc
     """By rules of number 4 large parts stayed open and growth was not cut off: the day of seed 8 has both.
 
     A market copy of a fill was waiting for a stop that never came until it was too old: the orders of seed 23 have one.
+    By those of number 5 a target too near had an open refused: seed 2 has one.
     """
     monkeypatch.setattr(account, "RULES", 4)
     day = Day(8)
@@ -50,3 +51,7 @@ def test_the_oracle_sees_what_is_not_by_the_rules(monkeypatch: pytest.MonkeyPatc
     orders = OrderDay(23)
     orders.run()
     assert any("copied, and nothing is there" in line for line in orders.wrong)
+    monkeypatch.setattr(account, "RULES", 5)
+    day = Day(2)
+    day.run()
+    assert any("refused PROTECTION_IS_TOO_CLOSE_TO_MARKET" in line for line in day.wrong)

@@ -343,7 +343,7 @@ class Run:
         facts: list[Event] = [
             fact for fact in due(book.of_apart(), at_us) if isinstance(fact, CopyOverdue | IntentOverdue | GuardRearmed)
         ]
-        if any(copy.wait is not None or copy.trouble for copy in book.of_apart().copies.values()):
+        if any(copy.wait is not None or copy.trouble or copy.left_out for copy in book.of_apart().copies.values()):
 
             def inputs_of(copy: Copy, link: LinkSettings) -> Inputs:
                 offset_ms, doubt_ms = book.clock
