@@ -78,14 +78,13 @@ def _targets(
             continue
         if targets.ahead(copy.side, lack.level, quote) <= 0:
             yield CopyOverdue(link=copy.link, source=copy.source, what="target_passed")
-        elif now_us >= copy.target_at_us and lack.may_be_set(quote):
+        elif not lack.is_due and now_us >= copy.target_at_us and lack.may_be_set(quote):
             yield CopyOverdue(link=copy.link, source=copy.source, what="target")
 
 
 def _may_look(view: AccountView, copy: Copy) -> bool:
-    """Whether a target that is left out may be asked for: nothing is under way, and it is not asked for already."""
-    is_due = copy.left_out is not None and copy.left_out.is_due
-    return not is_due and not copy.awaits_protection and not view.intents_of(copy.key)
+    """Whether what becomes of a target that is left out is not told by a request that is under way."""
+    return not copy.awaits_protection and not view.intents_of(copy.key)
 
 
 def _wakes(
@@ -202,7 +201,7 @@ def _draft(view: AccountView, copy: Copy, settings: LinkSettings, woken: CopyWok
         inputs=woken.inputs,
         now_us=now_us,
         wait=copy.wait,
-        leaves_target=copy.left_out is not None,
+        leaves_target=copy.wait is Wait.RETRY and copy.left_out is not None and copy.left_out.refusals > 0,
     )
 
 

@@ -516,8 +516,9 @@ def _settle_open(view: AccountView, copy: Copy, intent: Intent, event: IntentSet
     is_refused_open = event.outcome is Outcome.REFUSED and intent.command.kind is not CommandKind.ADD
     if is_refused_open and view.rules >= REFUSED_YET_DONE:
         copy = replace(copy, refused=(*copy.refused, event.intent))
-    if is_refused_open and event.reason in targets.TOO_NEAR and view.rules >= TARGETS_LEFT_OUT:
-        copy = replace(copy, left_out=LeftOut() if intent.command.relative_target is not None else None)
+    is_too_near = is_refused_open and event.reason in targets.TOO_NEAR and view.rules >= TARGETS_LEFT_OUT
+    if is_too_near and intent.command.relative_target is not None:
+        copy = replace(copy, left_out=LeftOut(refusals=1))
     if event.retry_in_us and copy.position is None:
         waiting = replace(
             copy,

@@ -44,12 +44,16 @@ def is_far(spec: SymbolSpec, side: Side, level: int, quote: Quote) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Lack:
-    """A copy that should have a target at `level` and is without: its symbol, its position, the stop beside it."""
+    """A copy that should have a target at `level` and is without: its symbol, its position, the stop beside it.
+
+    `is_due` says that it may be asked for already.
+    """
 
     spec: SymbolSpec
     position: Position
     level: Price
     stop: Price | None
+    is_due: bool
 
     def may_be_set(self, quote: Quote) -> bool:
         """Whether the broker may take the target now: it looks at the stop that goes with it, too."""
@@ -68,7 +72,7 @@ def lacking(view: AccountView, copy: Copy) -> Lack | None:
         return None
     wanted = wanted_of(view, spec, copy, position)
     is_lacked = copy.is_wanted and wanted.target == left.level and position.target != left.level
-    return Lack(spec, position, left.level, wanted.stop) if is_lacked else None
+    return Lack(spec, position, left.level, wanted.stop, left.is_due) if is_lacked else None
 
 
 # --- folds ----------------------------------------------------------------------------------------------------------

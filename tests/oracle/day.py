@@ -328,18 +328,22 @@ class Day:
             of = drawn.BROKERS[case.broker][copy.symbol]
             wanted = carried_levels(copy, theirs.stop, theirs.target, of, settings)
             bid, ask = drawn.account(self.book, self.book.ids[case.name]).quotes[copy.symbol]
-            shown = amended_levels(copy, of, bid if copy.is_long else ask, *wanted)
             got = level_of(there[case.name][position].stop), level_of(there[case.name][position].target)
             is_refused = self._refusals(case) > refused[case.name]
             self.counts["amended: refused" if is_refused else "amended"] += 1
-            if shown != wanted:
-                self.counts["amended: a level too near"] += 1
-            had, moved = (copy.stop_level, copy.target_level), moves[:: -1 if settings.get("reverse") == "on" else 1]
-            for one, exact, old, is_moved in zip(got, shown, had, moved, strict=True):
-                if one != exact and (one != old or is_moved or shown != wanted):
-                    self._report(case, f"amended {was} to {theirs.stop} {theirs.target}, {copy}", got, (shown, wanted))
+            moved = moves[:: -1 if settings.get("reverse") == "on" else 1]
+            stops = [wanted[0], *(() if moved[0] else (copy.stop_level,))]  # one that was widened stays
+            allowed = [amended_levels(copy, of, bid if copy.is_long else ask, stop, wanted[1]) for stop in stops]
+            is_near = any(target != wanted[1] for _, target in allowed)
+            self.counts["amended: a target too near"] += is_near
+            had = (copy.stop_level, copy.target_level)
+            for one, exact, old, is_moved in zip(got, zip(*allowed, strict=True), had, moved, strict=True):
+                if one not in exact and (one != old or is_moved or is_near):
+                    self._report(
+                        case, f"amended {was} to {theirs.stop} {theirs.target}, {copy}", got, (allowed, wanted)
+                    )
             copy.stop_level, copy.target_level = got
-            copy.owed = None if got[1] == wanted[1] or got[0] != wanted[0] else wanted[1]
+            copy.owed = wanted[1] if is_near and got[1] != wanted[1] and got[0] in stops else None
 
     def _close(self) -> None:
         theirs = self.held.pop(self.chance.randrange(len(self.held)))

@@ -25,6 +25,7 @@ from tests.oracle.rules import (
     Rest,
     Standing,
     carried_levels,
+    floored,
     has_room,
     reduced,
 )
@@ -327,6 +328,8 @@ class OrderDay(Day):
         sign = 1 if copy.is_long else -1
         copy.stop_level = None if shape.stop is None else entry - sign * shape.stop
         copy.target_level = None if shape.target is None else entry + sign * shape.target
+        if shape.target is None and "fixed_tp" in settings:
+            copy.owed = entry + sign * floored(Fraction(settings["fixed_tp"]) * of.pip, of.tick)
         exactly = carried_levels(copy, theirs.stop, theirs.target, of, settings)
         got = level_of(new[0].stop), level_of(new[0].target)
         bid, ask = self._now[case.name].quotes[name]
@@ -344,6 +347,7 @@ class OrderDay(Day):
             ):
                 self._report(case, f"filled {opened} {theirs.stop} {theirs.target}, {copy}", got, exactly)
         copy.units, (copy.stop_level, copy.target_level) = units, got
+        copy.owed = copy.owed if got[1] is None else None
         theirs.copies[case.name] = new[0].position, copy
 
     def _is_filled(self, name: str, ordered: Ordered) -> bool:
@@ -384,7 +388,7 @@ def _mixed(got: Outcome, wanted: set[Outcome]) -> set[Outcome]:
         return set()
     carried = {one.target for one in copies if one.target is not None}
     kept = [replace(one, target=target) for one in copies if one.owed is not None for target in carried]
-    return {replace(one, units=got.units) for one in (*copies, *kept)}
+    return {replace(one, units=got.units, whole=got.units) for one in (*copies, *kept)}
 
 
 def _amends(got: Any, one: Amended, wanted: set[Amended]) -> bool:

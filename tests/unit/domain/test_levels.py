@@ -21,7 +21,7 @@ from cmam.domain.events import (
 from cmam.domain.ids import DealId, OrderId
 from cmam.domain.quantities import Side, Volume
 from cmam.domain.reasons import Reason, Verdict
-from cmam.domain.symbols import DistanceIn
+from cmam.domain.symbols import DistanceIn, SymbolSpec
 from cmam.domain.trades import ExecutionKind, OrderStatus
 from tests.factories import LINK, LOT, Pair, a_change, a_quote, a_spec, a_view, price
 
@@ -634,6 +634,54 @@ def test_a_refused_amendment_keeps_the_old_level_and_is_tried_again() -> None:
     (text,) = pair.view.alerts.values()
     assert text.startswith("protection_refused: The broker refuses to move the levels of the copy of EURUSD pdw: ")
     assert text.endswith("PROTECTION_IS_TOO_CLOSE_TO_MARKET; its old levels stand, and cmam asks again.")
+
+
+def test_where_it_is_the_stop_that_is_too_near_the_target_stays_and_is_set_with_it() -> None:
+    """Refused with the target and without: then it waits for its next try, and nothing has changed meanwhile."""
+    pair = opened("1.10000", stop=price("1.095"), target=price("1.12"))
+    pair.protects(stop="1.0999", target="1.12")
+    for delay_us in (1_000_000, 2_000_000, 4_000_000):
+        assert pair.waiting
+        while pair.waiting:
+            pair.refuse("PROTECTION_IS_TOO_CLOSE_TO_MARKET")
+        assert levels(pair) == (price("1.095"), price("1.12"))
+        pair.passes(delay_us - 1)
+        assert not pair.waiting
+        pair.passes(1)
+    assert len(pair.sent) <= 1 + 2 * 4
+    pair.answer()
+    for _ in range(4):
+        pair.passes(1_000_000)
+        pair.answer()
+    assert levels(pair) == (price("1.0999"), price("1.12"))
+    assert pair.copy.left_out is None
+    pair.passes(1_000)
+    assert not pair.view.alerts
+
+
+@pytest.mark.parametrize(
+    ("spec", "carried"),
+    [
+        (a_spec(tp_distance=50), "0.0005"),  # 50 points = 5 pips
+        (a_spec(tp_distance=51), None),
+        (a_spec(tp_distance=4, distance_in=DistanceIn.PERCENTAGE), "0.0005"),  # 0.04 % of 1.1 = 4.4 pips
+        (a_spec(tp_distance=5, distance_in=DistanceIn.PERCENTAGE), None),  # 5.5 pips
+    ],
+)
+def test_a_target_below_the_symbols_distance_is_left_out_of_the_open(spec: SymbolSpec, carried: str | None) -> None:
+    """5 pips: in points or percent of the price; the stop goes with the open all the same."""
+    pair = Pair(view=a_view((spec,)))
+    pair.opens(stop=price("1.095"), target=price("1.1005"))
+    wanted = None if carried is None else price(carried)
+    assert (pair.commands[0].relative_stop, pair.commands[0].relative_target) == (price("0.005"), wanted)
+
+
+def test_an_older_record_derives_the_open_with_its_target() -> None:
+    """By rules of number 5 it went out with it, and was refused."""
+    pair = Pair(view=a_view((a_spec(tp_distance=51),)))
+    pair.view = replace(pair.view, rules=5)
+    pair.opens(stop=price("1.095"), target=price("1.1005"))
+    assert pair.commands[0].relative_target == price("0.0005")
 
 
 def test_under_a_latch_that_only_closes_no_stop_is_loosened_or_taken_away() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -105,6 +106,16 @@ def test_relative_levels_must_fit_the_digits(line: Line) -> None:
         assert (kind, body.errorCode) == (ORDER_ERROR, "INVALID_REQUEST")
         assert body.description == f"{words} has invalid precision"
     assert len(line.trade(market_order(LIVE, 7001, BUY, 100_000, relativeStopLoss=2000))) == 3
+
+
+def test_distances_in_percent_are_of_the_markets_price(line: Line) -> None:
+    """0.1 % of 1.1001 is a hair more than 110 points: 110 are too near, 111 are taken."""
+    floor = line.bench.broker.floor
+    venue = floor.venue_of(floor.accounts[LEADER])
+    venue.replace_symbol(replace(venue.symbols[1], tp_distance=10, distance_in_percent=True))
+    _, body = refusal(line, market_order(LEADER, 1, BUY, LOT, relativeTakeProfit=110))
+    assert body.errorCode == "PROTECTION_IS_TOO_CLOSE_TO_MARKET"
+    assert len(line.trade(market_order(LEADER, 1, BUY, LOT, relativeTakeProfit=111))) == 3
 
 
 def test_absolute_levels_on_market_may_come_on_the_other_carrier() -> None:
