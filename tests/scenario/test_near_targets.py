@@ -142,9 +142,10 @@ def test_a_stop_moves_though_the_target_that_stands_is_too_near_by_now(kind: str
     assert is_sound(book)
 
 
-def test_a_stop_moves_beside_a_target_that_is_moved_too_near_and_the_old_target_stays() -> None:
+@pytest.mark.parametrize("kind", ["hedged", "netted"])
+def test_a_stop_moves_beside_a_target_that_is_moved_too_near_and_the_old_target_stays(kind: str) -> None:
     """Both in one amendment: nothing is refused, and the farther target guards until the nearer may be set."""
-    book = begun(Case("plain", "Odd", UNITS))
+    book = begun(Case("plain", "Odd", UNITS, kind=kind))
     position = book.person.buy(VOLUME, symbol=EURUSD, relativeStopLoss=1_000, relativeTakeProfit=900)
     book.go(3)
     book.person.amend(position, stop=1.0770, target=1.0875)
@@ -271,25 +272,46 @@ def test_a_broker_that_refuses_an_open_for_its_target_without_a_distance_gets_it
     assert is_sound(book)
 
 
+def test_an_order_whose_amendment_is_refused_for_its_target_is_amended_without() -> None:
+    """Same tells no distance: price and stop move at once, and the target is set after the fill."""
+    book = begun(Case("plain", "Same", UNITS))
+    levels = {"relativeStopLoss": 1_000, "relativeTakeProfit": 500}
+    order = book.person.place(LIMIT, VOLUME, price=1.0820, symbol=EURUSD, **levels)
+    book.go(2)
+    fault = {"account": str(book.ids["plain"]), "type": "2109", "code": "PROTECTION_IS_TOO_CLOSE_TO_MARKET"}
+    book.broker.set_fault("error", {**fault, "count": "1"})
+    amended = {"relativeStopLoss": 900, "relativeTakeProfit": 300}
+    book.person.amend_order(order, volume=VOLUME, limitPrice=1.0830, **amended)
+    book.go(1)
+    (rests,) = book.person.rests(book.ids["plain"])
+    assert (rests.limitPrice, rests.relativeStopLoss, rests.relativeTakeProfit) == (1.0830, 900, 0)
+    book.price("EURUSD", "1.0828")
+    book.go(5)
+    assert held(book, "plain") == (1.0739, 1.0859)
+    assert len(refusals(book, "plain")) == 1
+    assert is_sound(book)
+
+
 def test_a_target_that_is_refused_again_and_again_is_asked_for_less_and_less_often() -> None:
-    """The broker's distance is larger than it tells: after 1, 2, 4 … 60 s, and the stop moves all the while."""
+    """The broker's distance is larger than it tells: after 1, 2, 4 … 60 s."""
     book = begun(Case("plain", "Same", UNITS))
     position = book.person.buy(VOLUME, symbol=EURUSD, relativeStopLoss=1_000)
     book.go(3)
     fault = {"account": str(book.ids["plain"]), "type": "2110", "code": "PROTECTION_IS_TOO_CLOSE_TO_MARKET"}
     book.broker.set_fault("error", {**fault, "count": "1000"})
-    book.person.amend(position, stop=1.0750, target=1.0880)
+    book.person.amend(position, stop=1.07508, target=1.0880)
     book.go(200)
-    assert 6 <= len(refusals(book, "plain")) <= 20
+    assert 6 <= len(refusals(book, "plain")) <= 10
     book.broker.clear_fault("all")
     book.go(70)
-    assert held(book, "plain") == (1.07502, 1.08802)
+    assert held(book, "plain") == (1.0751, 1.08802)
     assert is_sound(book)
 
 
-def test_a_persons_target_that_was_in_the_way_of_a_stop_comes_back() -> None:
+@pytest.mark.parametrize("who", ["pin", "leader"])
+def test_a_persons_target_that_was_in_the_way_of_a_stop_comes_back(who: str) -> None:
     """`copy_tp=off`: nobody but the person has a say in it, and he did not take it away."""
-    book = begun(Case("own", "Odd", {**UNITS, "copy_tp": "off"}))
+    book = begun(Case("own", "Odd", {**UNITS, "copy_tp": "off", "human_levels": who}))
     position = book.person.buy(VOLUME, symbol=EURUSD, relativeStopLoss=1_000, relativeTakeProfit=2_000)
     book.go(3)
     (mine,) = book.held("own")

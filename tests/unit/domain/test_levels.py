@@ -10,6 +10,7 @@ import pytest
 from cmam.domain.choices import Reaction
 from cmam.domain.commands import CommandKind
 from cmam.domain.events import (
+    CopyOverdue,
     CopyTouched,
     ExecutionSeen,
     GuardTripped,
@@ -657,6 +658,24 @@ def test_where_it_is_the_stop_that_is_too_near_the_target_stays_and_is_set_with_
     assert pair.copy.left_out is None
     pair.passes(1_000)
     assert not pair.view.alerts
+
+
+def test_a_target_that_may_be_set_is_said_once_while_a_refused_stop_holds_it_back() -> None:
+    """Both go out with the next try of the stop."""
+    pair = Pair(view=a_view((a_spec(tp_distance=51),)))
+    pair.opens(stop=price("1.095"), target=price("1.1005"))
+    pair.answer(at="1.10000")
+    pair.protects(stop="1.0985", target="1.1005")
+    while pair.waiting:
+        pair.refuse("PROTECTION_IS_TOO_CLOSE_TO_MARKET")
+    pair.quotes["EURUSD"] = ("1.09980", "1.09982")
+    for _ in range(4):
+        pair.passes(100_000)
+    assert [event.what for event, _ in pair.said if isinstance(event, CopyOverdue)] == ["target"]
+    assert not pair.waiting
+    pair.passes(1_000_000)
+    pair.answer()
+    assert levels(pair) == (price("1.0985"), price("1.1005"))
 
 
 @pytest.mark.parametrize(
