@@ -181,8 +181,8 @@ class Questions:
         desk.remind(REFRESH_US, "refresh")
 
     def look_due(self) -> int | None:
-        """When to ask what became of unknown outcomes, or of positions that a snapshot left out; never while nobody
-        could answer."""
+        """When to ask what became of unknown outcomes, or of what a snapshot left out; never while nobody could
+        answer."""
         moments = [moment for moment in (self._lookup_due(), self._doubts_due()) if moment is not None]
         return min(moments, default=None)
 
@@ -196,14 +196,14 @@ class Questions:
 
     def _doubts_due(self) -> int | None:
         """Of what is doubted now at once; and a second look once it has been missing for long enough."""
-        doubted = self._desk.view.doubted.values() if self._may_ask else ()
+        doubted = absences.moments(self._desk.view) if self._may_ask else ()
         if not doubted or self._is_newly_doubted:
             return max(doubted, default=None)
         return min(doubted) + absences.span_us(self._desk.ports.settle_us, leads=self._desk.leads)
 
     @property
     def _is_newly_doubted(self) -> bool:
-        return any(since_us > self._doubts_asked_us for since_us in self._desk.view.doubted.values())
+        return any(since_us > self._doubts_asked_us for since_us in absences.moments(self._desk.view))
 
     def look_if_due(self, now: int) -> None:
         """Ask what became of what is unknown or doubted, if it is time."""
@@ -224,7 +224,7 @@ class Questions:
             is_look = question.name == "snapshot"
             if is_look:
                 self._asked_us = desk.ports.clock.monotonic()
-            is_urgent = is_new or (is_look and bool(desk.view.doubted))
+            is_urgent = is_new or (is_look and absences.is_any(desk.view))
             lane = Lane.LOOK if is_urgent else Lane.QUERY  # closes wait for what is held, by leaders above all
             desk.ask(question, lane, goes_first=is_urgent and desk.leads)
 

@@ -205,5 +205,8 @@ TARGETS_LEFT_OUT = 6
 """A target that is nearer than the follower's symbol allows is left out until it may be set, and takes nothing with it:
 no open and no stop."""
 
+FILLED_AND_GONE = 6
+"""A pending order of the leader that has filled out of sight into what is closed again ends its copies that rest."""
+
 RULES = 6
 """The newest."""

@@ -37,7 +37,8 @@ def set_back(view: AccountView, by_us: int) -> AccountView:
         view = put(view, _earlier(copy, OF_COPIES, by_us))
     intents = {name: _earlier(intent, OF_INTENTS, by_us) for name, intent in view.intents.items()}
     doubted = {position: max(1, since_us - by_us) for position, since_us in view.doubted.items()}
-    return replace(view, intents=intents, doubted=doubted)
+    orders = {order: max(1, since_us - by_us) for order, since_us in view.doubted_orders.items()}
+    return replace(view, intents=intents, doubted=doubted, doubted_orders=orders)
 
 
 def _earlier(value: Any, names: Sequence[str], by_us: int) -> Any:

@@ -76,9 +76,9 @@ class AccountView:
     `unexplained` are balance versions of which no deal and no movement of money is known, `in_sight_us` the last moment
     at which the account was known to be what its broker shows, before it went out of sight. `untold` is by how much a
     position, bought as positive, has moved more than its deals have told. `doubted` are positions that snapshots leave
-    out and that count as open still, with the moment (us) since when. `surplus` is
-    what stands besides a copy since a refused request was done all the same, by the source of what takes it back: `x`
-    and the position, `y` and the order.
+    out and that count as open still, with the moment (us) since when, and `doubted_orders` orders that count as
+    resting. `surplus` is what stands besides a copy since a refused request was done all the same, by the source of
+    what takes it back: `x` and the position, `y` and the order.
     """
 
     account: AccountId
@@ -130,6 +130,7 @@ class AccountView:
     untold: Mapping[PositionId, int] = field(default_factory=dict)
     findings: tuple[Finding, ...] = ()
     doubted: Mapping[PositionId, int] = field(default_factory=dict)
+    doubted_orders: Mapping[OrderId, int] = field(default_factory=dict)
     surplus: Mapping[SourceKey, LinkId] = field(default_factory=dict)
 
     @property
@@ -144,6 +145,10 @@ class AccountView:
         """The copy of a source, live or finished."""
         key = self.chains.get(key, key)
         return self.copies.get(key) or self.finished.get(key)
+
+    def in_doubt(self, copy: Copy) -> bool:
+        """Whether nobody knows at the moment what has become of a copy, or of the order that it rests as."""
+        return copy.doubt or copy.order in self.doubted_orders
 
     def unshown(self, copy: Copy) -> int:
         """What deals have added to a copy that its position does not show: it is held all the same."""
