@@ -68,6 +68,18 @@ class GuardDay:
     anew: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class InVain:
+    """A close or a cancel of what is no copy that came to nothing: when it is asked for again (us, 0 once it is due),
+    how often it was refused since when, and why."""
+
+    link: LinkId
+    at_us: int
+    since_us: int
+    refusals: int = 0
+    why: str = ""
+
+
 @dataclass(frozen=True, kw_only=True)  # no slots: `replace` copies its dict, and there is one view for an account
 class AccountView:
     """Everything believed of one account.
@@ -78,7 +90,8 @@ class AccountView:
     position, bought as positive, has moved more than its deals have told. `doubted` are positions that snapshots leave
     out and that count as open still, with the moment (us) since when, and `doubted_orders` orders that count as
     resting. `surplus` is what stands besides a copy since a refused request was done all the same, by the source of
-    what takes it back: `x` and the position, `y` and the order.
+    what takes it back: `x` and the position, `y` and the order. `in_vain` is what was to end so, or with a
+    flatten of the whole account, and has not yet.
     """
 
     account: AccountId
@@ -132,6 +145,7 @@ class AccountView:
     doubted: Mapping[PositionId, int] = field(default_factory=dict)
     doubted_orders: Mapping[OrderId, int] = field(default_factory=dict)
     surplus: Mapping[SourceKey, LinkId] = field(default_factory=dict)
+    in_vain: Mapping[SourceKey, InVain] = field(default_factory=dict)
 
     @property
     def money_digits(self) -> int:
