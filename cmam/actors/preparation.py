@@ -104,7 +104,9 @@ class Preparation:
         self._orders: tuple[Order, ...] = ()
         self._deals: tuple[Deal, ...] = ()
         self._doubt_us = absences.span_us(settle_us, leads=leads)
-        self._lives = Lives(self._account, view.doubted, view.doubted_orders, self._doubt_us)
+        newly = [one for one, since_us in view.doubted.items() if now_us - since_us < self._doubt_us]
+        self._lives = Lives(self._account, newly, view.doubted_orders, self._doubt_us)
+        self._is_second = any(now_us - since_us >= self._doubt_us for since_us in absences.moments(view))
         self._now_us = now_us
         self._snapshot: Any = None
         self._from_ms = self._start_of_gap(view, now_us) + offset_ms
@@ -144,6 +146,8 @@ class Preparation:
         """What was waited for has not come: go on without it."""
         del self._open[question]
         self._without.add(question)
+        if self.kind is Kind.DOUBTS and self._is_second:
+            return (), self._put_snapshot()
         if self.kind is Kind.DOUBTS:
             self.is_done = True  # a second look tells as much by now
             return (), ()
@@ -154,7 +158,7 @@ class Preparation:
         if self.kind is Kind.LOOKUP:
             return self._ask_orders()
         if self.kind is Kind.DOUBTS:
-            self._waits("lives", self._doubt_us)
+            self._waits("lives", PATIENCE_US if self._is_second else self._doubt_us)
             return self._put(*self._lives.begin())
         if self.kind is Kind.REFRESH:
             return self._put_snapshot()
@@ -377,7 +381,14 @@ class Preparation:
                 quiet=self.is_quiet,
                 doubted=absences.doubted(view, positions, deals, self._lives.deals, self._now_us, self._doubt_us),
                 doubted_orders=absences.doubted_orders(
-                    view, positions, orders, deals, past, self._now_us, self._doubt_us
+                    view,
+                    positions,
+                    orders,
+                    deals,
+                    past,
+                    self._now_us,
+                    self._doubt_us,
+                    is_asked=self.kind is Kind.DOUBTS,
                 ),
             )
         )

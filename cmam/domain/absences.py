@@ -64,17 +64,21 @@ def doubted_orders(
     past: Iterable[Order],
     now_us: int,
     span_us: int,
+    *,
+    is_asked: bool,
 ) -> tuple[OrderId, ...]:
     """The orders that are known to rest, that a snapshot leaves out, and of which nothing else says that they have
     ended: neither what is told of orders of the `past` or the `deals` of a gap, nor a position that stands under an
-    order's number and stood under none, nor a cancel of ours or its refusal."""
+    order's number and stood under none, nor a cancel of ours or its refusal. How
+    long it has been missing counts where it was asked for by its number (`is_asked`) and nobody knows that it rests."""
     shown = {order.order for order in resting if order.is_resting}
-    ended = {order.order for order in past if order.status is not OrderStatus.ACCEPTED}
+    told = {order.order: order.status is OrderStatus.ACCEPTED for order in past}
+    ended = {order for order, rests in told.items() if not rests}
     fresh = {held.position for held in positions if held.volume > 0} - view.positions.keys()
     return tuple(
         key
         for key in sorted(view.orders.keys() - shown - ended)
-        if not _has_lasted(view.doubted_orders.get(key), now_us, span_us)
+        if (told.get(key) or not is_asked or not _has_lasted(view.doubted_orders.get(key), now_us, span_us))
         and not (view.orders[key].position in fresh or _is_filled(view, view.orders[key], deals))
         and not _is_cancelled(view, key)
     )

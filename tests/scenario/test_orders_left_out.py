@@ -119,14 +119,34 @@ def test_what_was_cancelled_out_of_sight_is_told_by_the_order_itself_at_once(who
 def test_what_nothing_tells_of_is_gone_after_the_settling_time(
     monkeypatch: pytest.MonkeyPatch, whole: Whole, account: int, how: Callable[[Whole, Blind], None]
 ) -> None:
-    """Two looks that far apart are believed, of an order as of a position."""
+    """Two looks that far apart are believed, of an order as of a position, where the broker does not know it either."""
     blind = Blind(monkeypatch, whole, account)
+    whole.broker.set_fault("error", {"code": "ORDER_NOT_FOUND", "type": "2181"})
     how(whole, blind)
     whole.run(2)
     assert whole.events(SAME_BROKER, CopyFinished) == []
     whole.run(12)
     assert len(whole.events(SAME_BROKER, CopyFinished)) == 1
     assert rests(whole) == ([0, 0] if account == LEADER else [1, 1])
+    assert alerts(whole) == []
+    assert verify(whole.log.read_all()).is_identical
+
+
+@pytest.mark.parametrize("account", [LEADER, SAME_BROKER])
+def test_an_order_that_its_broker_knows_rests_however_long_no_snapshot_shows_it(
+    monkeypatch: pytest.MonkeyPatch, whole: Whole, account: int
+) -> None:
+    """It is asked for by its number at each look, and what it says of itself outweighs that it is left out."""
+    blind = Blind(monkeypatch, whole, account)
+    cut(whole, blind)
+    whole.run(200)
+    assert blind.told <= 120
+    assert whole.events(SAME_BROKER, CopyFinished) == []
+    (order,) = whole.person.rests(account)
+    whole.broker.set_fault("drop", {"type": "2181"})  # nor does a question without an answer hold anything up
+    whole.person.cancel(order.orderId, account=account)
+    whole.run(70)
+    assert rests(whole) == ([0, 0] if account == LEADER else [0, 1])
     assert alerts(whole) == []
     assert verify(whole.log.read_all()).is_identical
 
