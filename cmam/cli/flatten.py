@@ -10,7 +10,7 @@ import click
 
 from cmam.cli.common import Exit, Verb, carry_out, counted, face, fail, is_interactive, print_json, say
 from cmam.cli.failures import CODES, code_of
-from cmam.cli.target import left_rows, live_rows, one_target
+from cmam.cli.target import ROWS_SHOWN_MAX, copy_line, left_rows, live_rows, one_target
 
 if TYPE_CHECKING:
     from cmam.actors.status import StatusBoard
@@ -24,7 +24,6 @@ LATCHED_ONLY = (
     "So no cmam could be started to close anything: what is above is open as it was. The latch is on record, nothing "
     "opens until `cmam profile rearm`. Mend what is said here and run the same again."
 )
-ROWS_SHOWN_MAX = 40
 
 
 def _seconds(text: str | None) -> float | None:
@@ -130,7 +129,7 @@ def _ask(rows: list[dict[str, Any]], *, yes: bool, whole: bool = False) -> None:
     """Show what will be closed, and ask; nobody is asked without a terminal, so that needs --yes."""
     say(f"To be closed or cancelled, by the record: {counted(len(rows), 'copy')}.")
     for row in rows[:ROWS_SHOWN_MAX]:
-        say(f"  {_line(row)}")
+        say(f"  {copy_line(row)}")
     if len(rows) > ROWS_SHOWN_MAX:
         say(f"  … and {len(rows) - ROWS_SHOWN_MAX} more")
     if whole:
@@ -140,11 +139,6 @@ def _ask(rows: list[dict[str, Any]], *, yes: bool, whole: bool = False) -> None:
     if not is_interactive():
         fail("Nothing was done: there is nobody to ask. Add --yes.", Exit.USAGE)
     click.confirm("Close all of this now, at the market?", abort=True, err=True)
-
-
-def _line(row: Mapping[str, Any]) -> str:
-    where = f"position {row['position']}" if row["position"] else f"order {row['order'] or 'on its way'}"
-    return f"{row['profile']} {row['follower_name']}: {row['side']} {row['volume']} {row['symbol']}, {where}"
 
 
 @dataclass(slots=True)
@@ -236,7 +230,7 @@ def _finish(answer: Mapping[str, Any], state: _State, target: Mapping[str, Any],
         say("Nothing is left. Nothing opens until `cmam profile rearm`.")
         return
     for row in rows:
-        say(f"  left: {_line(row)}")
+        say(f"  left: {copy_line(row)}")
     for account in sorted(state.unseen) if state.is_answering else ():
         say(f"  account {account} is not in sight: what its broker holds is not known")
     why = "it is not finished" if state.is_answering else "the running system does not answer any more"

@@ -14,6 +14,10 @@ if TYPE_CHECKING:
     from cmam.domain.leftover import Left
 
 
+ROWS_SHOWN_MAX = 40
+"""So many copies are listed before something is done to them."""
+
+
 def one_target(profile: str | None, account: str | None, everything: bool) -> dict[str, Any]:
     """The one target that was named; none is a usage error, since guessing could close the wrong thing."""
     named = [name for name in (profile, account, "all" if everything else None) if name]
@@ -43,6 +47,12 @@ def live_rows(target: Mapping[str, Any]) -> list[dict[str, Any]]:
         for copy in view.copies.values()
         if only in (None, account) and (links is None or copy.link in links)
     ]
+
+
+def copy_line(row: Mapping[str, Any]) -> str:
+    """A copy in one line."""
+    where = f"position {row['position']}" if row["position"] else f"order {row['order'] or 'on its way'}"
+    return f"{row['profile']} {row['follower_name']}: {row['side']} {row['volume']} {row['symbol']}, {where}"
 
 
 def left_rows(target: Mapping[str, Any], *, whole: bool) -> list[dict[str, Any]]:

@@ -69,7 +69,7 @@ def doubted_orders(
 ) -> tuple[OrderId, ...]:
     """The orders that are known to rest, that a snapshot leaves out, and of which nothing else says that they have
     ended: neither what is told of orders of the `past` or the `deals` of a gap, nor a position that stands under an
-    order's number and stood under none, nor a cancel of ours or its refusal. How
+    order's number and stood under none, nor that a cancel was refused as of one that is not there. How
     long it has been missing counts where it was asked for by its number (`is_asked`) and nobody knows that it rests."""
     shown = {order.order for order in resting if order.is_resting}
     told = {order.order: order.status is OrderStatus.ACCEPTED for order in past}
@@ -80,7 +80,7 @@ def doubted_orders(
         for key in sorted(view.orders.keys() - shown - ended)
         if (told.get(key) or not is_asked or not _has_lasted(view.doubted_orders.get(key), now_us, span_us))
         and not (view.orders[key].position in fresh or _is_filled(view, view.orders[key], deals))
-        and not _is_cancelled(view, key)
+        and not _is_unknown(view, key)
     )
 
 
@@ -133,12 +133,9 @@ def _is_filled(view: AccountView, order: Order, deals: Iterable[Deal]) -> bool:
     return filled > 0 and order.executed_volume + filled >= order.volume
 
 
-def _is_cancelled(view: AccountView, order: OrderId) -> bool:
-    """Whether a cancel of ours is under way, or the broker has refused one, or an amendment, as of one that is gone."""
-    is_asked = any(
-        intent.command.kind is CommandKind.CANCEL and intent.command.order == order for intent in view.intents.values()
-    )
-    return is_asked or any(copy.order == order and copy.trouble in _GONE_ORDER for copy in restless(view.copies))
+def _is_unknown(view: AccountView, order: OrderId) -> bool:
+    """Whether the broker has refused to cancel or to amend it, as with one that is not there."""
+    return any(copy.order == order and copy.trouble in _GONE_ORDER for copy in restless(view.copies))
 
 
 def _is_closing(view: AccountView, held: Position) -> bool:

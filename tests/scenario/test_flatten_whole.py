@@ -91,3 +91,20 @@ def test_a_market_that_stays_closed_is_not_asked_every_few_seconds() -> None:
     whole.run(70)
     assert _is_empty(whole, SAME_BROKER)
     assert verify(whole.log.read_all()).is_identical
+
+
+@pytest.mark.parametrize("is_whole", [False, True])
+def test_an_account_is_not_forgotten_while_something_is_closing_there(*, is_whole: bool) -> None:
+    """A deleted profile's copies, or what a flatten is refused: removed, nobody would ask for it again."""
+    whole = _whole(SAME_BROKER, is_copying=not is_whole)
+    whole.broker.set_fault("reject", {"account": str(SAME_BROKER), "code": "MARKET_CLOSED", "type": "2111"})
+    if is_whole:
+        _flatten(whole, SAME_BROKER)
+    assert whole.command({"command": "profile.delete", "profile": "whole", "copies": "close"})["ok"]
+    whole.run(5)
+    said = whole.command({"command": "account.remove", "account": str(SAME_BROKER)})
+    assert "found 1 still closing" in said["error"], said
+    whole.broker.clear_fault("reject")
+    whole.run(70)
+    assert whole.command({"command": "account.remove", "account": str(SAME_BROKER)})["ok"]
+    assert len(whole.person.holds(SAME_BROKER)) == (not is_whole)

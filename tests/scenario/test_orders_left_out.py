@@ -228,3 +228,43 @@ def test_a_share_whose_order_is_left_out_and_filled_is_told_from_a_persons(monke
     assert copies(whole) == [[]]
     assert alerts(whole) == []
     assert verify(whole.log.read_all()).is_identical
+
+
+def test_a_cancel_that_was_lost_is_no_proof_that_its_order_is_gone(
+    monkeypatch: pytest.MonkeyPatch, whole: Whole
+) -> None:
+    """The line falls as it leaves, and the first look shows nothing: asked by number the order rests, and is cancelled
+    once more."""
+    blind = Blind(monkeypatch, whole, SAME_BROKER)
+    whole.broker.set_fault("cut-before", {"count": "1", "type": "2108"})
+    (order,) = whole.person.rests(LEADER)
+    whole.broker.set_fault("drop", {"count": "1", "type": "2108", "account": str(SAME_BROKER)})
+    whole.command({"command": "profile.disable", "profile": "whole", "copies": "close"})
+    whole.run(3)
+    whole.stepper.network.cut_all()
+    whole.run(3)
+    assert blind.told
+    blind.lies = False
+    whole.run(60)
+    assert rests(whole) == [0, 0]
+    assert order.orderId in [rest.orderId for rest in whole.person.rests(LEADER)]
+    assert verify(whole.log.read_all()).is_identical
+
+
+def test_what_is_shown_again_after_its_profile_is_gone_is_told_to_a_person(
+    monkeypatch: pytest.MonkeyPatch, whole: Whole
+) -> None:
+    """No link is left that would take it in: an alert stands until it has ended."""
+    blind = Blind(monkeypatch, whole, SAME_BROKER)
+    whole.broker.set_fault("error", {"code": "ORDER_NOT_FOUND", "type": "2181"})
+    cut(whole, blind)
+    whole.run(10)
+    assert whole.command({"command": "profile.delete", "profile": "whole", "copies": "close"})["ok"]
+    blind.lies = False
+    whole.run(90)
+    (rest,) = whole.person.rests(SAME_BROKER)
+    assert any(f"order {rest.orderId} carries a label of ours" in text for text in alerts(whole)), alerts(whole)
+    whole.person.cancel(rest.orderId, account=SAME_BROKER)
+    whole.run(90)
+    assert alerts(whole) == []
+    assert verify(whole.log.read_all()).is_identical
