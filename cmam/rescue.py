@@ -29,6 +29,9 @@ from cmam.survey import authorise, by_endpoint, inspection
 BETWEEN_ROUNDS_S = 0.5
 """How long a close may take before the broker is asked again what is left."""
 
+LOOKS = 2
+"""So many looks in a row, that far apart, have to show nothing of ours."""
+
 Links = frozenset[str] | None
 """Which links of ours are meant on an account; None is every copy of this store."""
 
@@ -44,11 +47,15 @@ class Found:
     is_known: bool = False
     why_not: str = ""
     given_up: bool = False
+    empty_looks: int = 0
 
     @property
     def is_empty(self) -> bool:
-        """Whether the broker has shown that nothing of ours is left to close or cancel."""
-        return self.is_known and not self.positions and not self.orders
+        """Whether the broker has shown, twice in a row, that nothing of ours is left to close or cancel.
+
+        One answer may be of a replica that lags behind: an absence alone proves nothing (decision 0144).
+        """
+        return self.is_known and self.empty_looks >= LOOKS
 
 
 @dataclass(slots=True)
@@ -67,10 +74,17 @@ class Rescue:
     _is_netted: dict[AccountId, bool] = field(default_factory=dict)
 
     def look(self) -> tuple[Found, ...]:
-        """Ask every broker what it shows of ours."""
+        """Ask every broker what it shows of ours, and once more where that is nothing."""
         for endpoint, accounts in self._places().items():
             for known in accounts:
                 self._round(endpoint, known, is_closing=False)
+        bare = {one.account.account for one in self.found.values() if one.empty_looks}
+        if bare:
+            self.wait(BETWEEN_ROUNDS_S)
+        for endpoint, accounts in self._places().items():
+            for known in accounts:
+                if known.account in bare:
+                    self._round(endpoint, known, is_closing=False)
         return tuple(self.found.values())
 
     def empty(self, deadline_us: int, say: Callable[[str], None]) -> tuple[Found, ...]:
@@ -150,6 +164,7 @@ class Rescue:
         one.positions, one.netted = ((), positions) if is_netted else (positions, ())
         one.orders = tuple(order for order in held.orders if self._is_ours(known.account, order.label))
         one.is_known, one.why_not = True, ""
+        one.empty_looks = 0 if one.positions or one.orders else one.empty_looks + 1
 
     def _is_ours(self, account: AccountId, label: str) -> bool:
         mark, links = read_label(label), self.targets[account]

@@ -220,7 +220,7 @@ class AccountActor(Watched):
                 self._questions.asks_past = self._following.is_settling = False
                 self._following.ask_leaders()
         self._desk.alert(m.Alert("unreadable"))  # whatever it said is seen now
-        if not self._view.doubted or (kind is Kind.DOUBTS and self._desk.leads):
+        if not absences.is_any(self._view) or (kind is Kind.DOUBTS and self._desk.leads):
             self._desk.alert(m.Alert("left_out", absences.in_words(self._view)))
         self._questions.heal()
         self._mind_surplus()

@@ -2,8 +2,9 @@
 
 A snapshot shows that a position is smaller, and not who made it so: a stop-out in parts, or a person. The orders and
 deals that closed it tell. They are asked for only where our own requests cannot have done it, two questions for all
-copies of an account however many there are. (What is gone as a whole is doubted first: `domain/absences.py`.) No
-thread, no socket: a preparation asks.
+copies of an account however many there are. (What is gone as a whole is doubted first, `domain/absences.py`; but where
+others follow the account, the deals of its gap tell of that at once, and these orders who did it.) No thread, no
+socket: a preparation asks.
 """
 
 from __future__ import annotations
@@ -35,9 +36,9 @@ class Closings:
         self._to_ms = {_ORDERS: to_ms, _DEALS: to_ms}
         self._taken: frozenset[PositionId] = frozenset()
 
-    def look(self, view: AccountView, positions: Iterable[Position]) -> tuple[Question, ...]:
-        """What to ask of a snapshot, if anything."""
-        self._taken = _taken(view, positions)
+    def look(self, view: AccountView, positions: Iterable[Position], *, leads: bool) -> tuple[Question, ...]:
+        """What to ask of a snapshot, if anything; `leads` says that the deals of the gap are asked for anyway."""
+        self._taken = _taken(view, positions, leads=leads)
         return (self._asked(_ORDERS), self._asked(_DEALS)) if self._taken else ()
 
     def take(self, question: str, page: tuple[Any, ...], *, has_more: bool) -> tuple[Question, ...]:
@@ -60,14 +61,16 @@ class Closings:
         return Question(question, requests.ask_deals(*span), reckonings.read_deals, self._within_us)
 
 
-def _taken(view: AccountView, positions: Iterable[Position]) -> frozenset[PositionId]:
-    """The positions of copies of which a snapshot shows less than our open requests may have left."""
+def _taken(view: AccountView, positions: Iterable[Position], *, leads: bool) -> frozenset[PositionId]:
+    """The positions of copies of which a snapshot shows less than our open requests may have left, or nothing."""
     shown = {position.position: position for position in positions}
     found = set()
     for copy in view.copies.values():
         held = view.positions.get(copy.position) if copy.position is not None else None
         now = shown.get(held.position) if held is not None else None
-        if held is not None and now is not None and held.volume - now.volume > _asked_for(view, copy, held):
+        if held is None or (now is None and not leads):
+            continue
+        if held.volume - (now.volume if now is not None else 0) > _asked_for(view, copy, held):
             found.add(held.position)
     return frozenset(found)
 

@@ -23,7 +23,7 @@ from cmam.domain.latches import TWIN
 from cmam.domain.link import LinkSettings
 from cmam.domain.mapping import names_to_know
 from cmam.domain.quantities import Quote
-from cmam.domain.reconcile import bring_together, by_hand, findings, needs_note
+from cmam.domain.reconcile import abandoned, bring_together, by_hand, findings, needs_note
 from cmam.domain.strays import is_lacking
 from cmam.domain.sync import reopening
 from cmam.domain.turn import decide_change, wakes
@@ -72,10 +72,10 @@ class Following:
 
     def note_findings(self) -> None:
         """Put on record what differs between record, broker and leaders, where it is otherwise than the last time."""
-        if not self.links:
-            return
         desk, status = self._desk, self._desk.ports.status
-        all_found = findings(desk.view, self.links.values(), status.view, desk.ports.clock.now())
+        all_found = abandoned(desk.view, desk.ports.store)
+        if self.links:
+            all_found = findings(desk.view, self.links.values(), status.view, desk.ports.clock.now())
         found = tuple(finding for finding in all_found if needs_note(finding))
         if found != desk.view.findings:
             desk.fact(FindingsMade(findings=found))

@@ -4,7 +4,8 @@
               then the deals of the gap, where positions carry a copier's label that nobody here knows, or the log was
               lost, the orders that tell of them, and where copies are smaller what took a part of them (`closings.py`)
     LOOKUP    the order history, then a snapshot: settles what is unknown
-    DOUBTS    the deals and orders of positions that the last snapshot left out (`lives.py`), then another
+    DOUBTS    the deals and orders of positions that the last snapshot left out, and such orders (`lives.py`), then
+              another
     REFRESH   a snapshot alone, now and then: finds what no event told
 
 The very first snapshot comes last, so that what it shows can be decided at once. Any later one tells what is to be
@@ -103,7 +104,9 @@ class Preparation:
         self._orders: tuple[Order, ...] = ()
         self._deals: tuple[Deal, ...] = ()
         self._doubt_us = absences.span_us(settle_us, leads=leads)
-        self._lives = Lives(self._account, view.doubted, self._doubt_us)
+        newly = [one for one, since_us in view.doubted.items() if now_us - since_us < self._doubt_us]
+        self._lives = Lives(self._account, newly, view.doubted_orders, self._doubt_us)
+        self._is_second = any(now_us - since_us >= self._doubt_us for since_us in absences.moments(view))
         self._now_us = now_us
         self._snapshot: Any = None
         self._from_ms = self._start_of_gap(view, now_us) + offset_ms
@@ -143,6 +146,8 @@ class Preparation:
         """What was waited for has not come: go on without it."""
         del self._open[question]
         self._without.add(question)
+        if self.kind is Kind.DOUBTS and self._is_second:
+            return (), self._put_snapshot()
         if self.kind is Kind.DOUBTS:
             self.is_done = True  # a second look tells as much by now
             return (), ()
@@ -153,7 +158,7 @@ class Preparation:
         if self.kind is Kind.LOOKUP:
             return self._ask_orders()
         if self.kind is Kind.DOUBTS:
-            self._waits("lives", self._doubt_us)
+            self._waits("lives", PATIENCE_US if self._is_second else self._doubt_us)
             return self._put(*self._lives.begin())
         if self.kind is Kind.REFRESH:
             return self._put_snapshot()
@@ -299,7 +304,10 @@ class Preparation:
         self.has_snapshot = True
         if self.kind is not Kind.FULL:
             return self._reconcile(view)
-        questions = (*self._unknown(view, report[0]), *self._put(*self._closings.look(view, report[0])))
+        questions = (
+            *self._unknown(view, report[0]),
+            *self._put(*self._closings.look(view, report[0], leads=self._leads)),
+        )
         for symbol in sorted(_symbols_of(report) - view.specs.keys()):
             questions += self._listing.need(symbol)
         has_gap = view.version > 0 and (view.positions or view.orders or report[0])
@@ -360,17 +368,28 @@ class Preparation:
         used = _symbols_of(self._snapshot) | {copy.symbol for copy in view.copies.values()}
         fresh = [specs[symbol] for symbol in sorted(used) if symbol in specs]
         facts: list[Event] = [SymbolSpecSeen(spec=spec) for spec in fresh if view.specs.get(spec.symbol) != spec]
+        past = _once((*self._orders, *self._closings.orders, *self._lives.orders))
         facts.append(
             Reconciled(
                 positions=positions,
                 orders=orders,
                 deals=deals,
-                past_orders=_once((*self._orders, *self._closings.orders, *self._lives.orders)),
+                past_orders=past,
                 looked_up=self.kind is Kind.LOOKUP,
                 covers_from_ms=self._from_ms if self.kind is Kind.LOOKUP else 0,
                 settle_us=self._settle_us,
                 quiet=self.is_quiet,
                 doubted=absences.doubted(view, positions, deals, self._lives.deals, self._now_us, self._doubt_us),
+                doubted_orders=absences.doubted_orders(
+                    view,
+                    positions,
+                    orders,
+                    deals,
+                    past,
+                    self._now_us,
+                    self._doubt_us,
+                    is_asked=self.kind is Kind.DOUBTS,
+                ),
             )
         )
         return tuple(facts), ()
@@ -431,7 +450,7 @@ def _differs(view: AccountView, positions: tuple[Position, ...], orders: tuple[O
     """Whether a snapshot says anything that is not believed already; swaps and margins alone are no news."""
     shown = {position.position: position for position in positions if position.volume > 0}
     resting = {order.order: order for order in orders if order.is_resting}
-    if view.doubted or shown.keys() != view.positions.keys() or resting.keys() != view.orders.keys():
+    if absences.is_any(view) or shown.keys() != view.positions.keys() or resting.keys() != view.orders.keys():
         return True
     return any(_shown(position) != _shown(view.positions[key]) for key, position in shown.items()) or any(
         order.terms != view.orders[key].terms for key, order in resting.items()

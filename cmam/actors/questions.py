@@ -69,6 +69,7 @@ class Questions:
         self._put_off = 0
         self._looked_up_us = 0
         self._doubts_asked_us = 0
+        self._second_look_us = 0
         self._executed_us = 0
         self._asked_us = 0
         self._restless_answers = 0
@@ -117,6 +118,7 @@ class Questions:
             asks_past=self.asks_past or (desk.ports.is_again and not desk.view.has_reconciled),
         )
         self._ask(self._preparation.begin())
+        self._wait_with(self._preparation)
         if is_new:
             self._symbols.begin()
 
@@ -181,8 +183,8 @@ class Questions:
         desk.remind(REFRESH_US, "refresh")
 
     def look_due(self) -> int | None:
-        """When to ask what became of unknown outcomes, or of positions that a snapshot left out; never while nobody
-        could answer."""
+        """When to ask what became of unknown outcomes, or of what a snapshot left out; never while nobody could
+        answer."""
         moments = [moment for moment in (self._lookup_due(), self._doubts_due()) if moment is not None]
         return min(moments, default=None)
 
@@ -195,15 +197,18 @@ class Questions:
         return None if moment is None else max(moment, self._looked_up_us + LOOKUP_US)
 
     def _doubts_due(self) -> int | None:
-        """Of what is doubted now at once; and a second look once it has been missing for long enough."""
-        doubted = self._desk.view.doubted.values() if self._may_ask else ()
+        """Of what is doubted now at once; and a second look once it has been missing for long enough, again and again
+        where an order is told to rest that is not shown."""
+        doubted = absences.moments(self._desk.view) if self._may_ask else ()
         if not doubted or self._is_newly_doubted:
             return max(doubted, default=None)
-        return min(doubted) + absences.span_us(self._desk.ports.settle_us, leads=self._desk.leads)
+        return max(min(doubted), self._second_look_us) + absences.span_us(
+            self._desk.ports.settle_us, leads=self._desk.leads
+        )
 
     @property
     def _is_newly_doubted(self) -> bool:
-        return any(since_us > self._doubts_asked_us for since_us in self._desk.view.doubted.values())
+        return any(since_us > self._doubts_asked_us for since_us in absences.moments(self._desk.view))
 
     def look_if_due(self, now: int) -> None:
         """Ask what became of what is unknown or doubted, if it is time."""
@@ -215,7 +220,8 @@ class Questions:
             self._looked_up_us = now
             self.prepare(Kind.LOOKUP if needs_history(self._desk.view) else Kind.REFRESH)
         elif doubts is not None and now >= doubts:
-            self.prepare(Kind.REFRESH)
+            self._second_look_us = now
+            self.prepare(Kind.DOUBTS if self._desk.view.doubted_orders else Kind.REFRESH)
 
     def _ask(self, questions: tuple[Question, ...]) -> None:
         desk = self._desk
@@ -224,7 +230,7 @@ class Questions:
             is_look = question.name == "snapshot"
             if is_look:
                 self._asked_us = desk.ports.clock.monotonic()
-            is_urgent = is_new or (is_look and bool(desk.view.doubted))
+            is_urgent = is_new or (is_look and absences.is_any(desk.view))
             lane = Lane.LOOK if is_urgent else Lane.QUERY  # closes wait for what is held, by leaders above all
             desk.ask(question, lane, goes_first=is_urgent and desk.leads)
 
@@ -266,13 +272,17 @@ class Questions:
             is_baseline = isinstance(fact, Reconciled) and not desk.view.has_reconciled
             self.lacks_baseline = self.lacks_baseline or is_baseline
             desk.fact(fact, then=((desk.name, m.BaselineKept()),) if is_baseline else ())
-        while preparation.to_wait:
-            question, span_us = preparation.to_wait.pop()
-            self._patient_until_us[question] = desk.ports.clock.monotonic() + span_us
-            desk.remind(span_us, f"question {question}")
+        self._wait_with(preparation)
         self._ask(questions)
         if preparation.is_done:
             self._prepared(preparation)
+
+    def _wait_with(self, preparation: Preparation) -> None:
+        """Be reminded when the patience is over with which a preparation waits."""
+        while preparation.to_wait:
+            question, span_us = preparation.to_wait.pop()
+            self._patient_until_us[question] = self._desk.ports.clock.monotonic() + span_us
+            self._desk.remind(span_us, f"question {question}")
 
     def unanswered(self, message: m.Unanswered) -> None:
         """A question was refused: say so, and ask again after a while."""

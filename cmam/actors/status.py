@@ -12,7 +12,8 @@ from cmam.clock import SECOND_US
 from cmam.domain.account import AccountView, CopyState
 from cmam.domain.events import Finding
 from cmam.domain.forecast import Forecast, Room, by_profile
-from cmam.domain.ids import AccountId
+from cmam.domain.ids import AccountId, StoreId
+from cmam.domain.leftover import left_by_link
 from cmam.domain.link import LinkSettings
 from cmam.domain.quantities import decimal_text, units_text
 from cmam.domain.registry import Registry
@@ -91,7 +92,7 @@ class StatusBoard:
             },
             "accounts": [
                 {
-                    **account_document(self._views.get(known.account), known),
+                    **account_document(self._views.get(known.account), known, registry.store),
                     "connection": self._connections.get(known.account, ""),
                     **notes.get(f"account:{known.account}", {}),
                 }
@@ -155,7 +156,7 @@ def _as_of(note: dict[str, Any], now_us: int) -> dict[str, Any]:
     return {**{key: note[key] for key in note if key != ROOM}, "used": used, "paused": paused}
 
 
-def account_document(view: AccountView | None, known: Any) -> dict[str, Any]:
+def account_document(view: AccountView | None, known: Any, store: StoreId) -> dict[str, Any]:
     """One account as `status` and `account list` show it."""
     document = {
         "ctid": int(known.account),
@@ -184,7 +185,7 @@ def account_document(view: AccountView | None, known: Any) -> dict[str, Any]:
         "positions": len(view.positions),
         "orders": len(view.orders),
         "copies": sum(copy.state in (CopyState.OPEN, CopyState.CLOSING) for copy in view.copies.values()),
-        "live_copies": len(view.copies),
+        "left": left_by_link(view, store),
         "intents": len(view.intents),
         "unknown": [_unknown_document(one) for one in unknowns(view)],
         "findings": [_finding_document(one) for one in view.findings],

@@ -11,7 +11,8 @@ import click
 
 from cmam.cli.account_consent import consent, take_in
 from cmam.cli.account_now import LIST_NUMBERS, LISTS, OF_HISTORY, asked
-from cmam.cli.common import Noun, carry_out, face, fail, is_interactive, print_json, print_rows, say
+from cmam.cli.common import Noun, carry_out, counted, face, fail, is_interactive, print_json, print_rows, say
+from cmam.cli.target import ROWS_SHOWN_MAX, copy_line, live_rows
 
 if TYPE_CHECKING:
     from cmam.domain.registry import KnownAccount, Registry
@@ -205,6 +206,11 @@ def remove(id_: str, yes: bool) -> None:
 
     me = face()
     known = find_account(office.read_registry(me.home), id_)
+    live = live_rows({"account": str(known.account)})
+    if live:
+        say(f"Stays open at its broker, and nobody will manage it: {counted(len(live), 'copy')}.")
+    for row in live[:ROWS_SHOWN_MAX]:
+        say(f"  {copy_line(row)}")
     if is_interactive() and not yes:
         click.confirm(f"Forget {known.shown} ({known.account}) and its tokens?", abort=True, err=True)
     carry_out({"command": "account.remove", "account": str(known.account)})

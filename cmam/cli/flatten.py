@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from cmam.cli.common import Exit, Verb, carry_out, counted, face, fail, is_interactive, print_json, say
 from cmam.cli.failures import CODES, code_of
-from cmam.cli.target import live_rows, one_target
+from cmam.cli.target import ROWS_SHOWN_MAX, copy_line, left_rows, live_rows, one_target
 
 if TYPE_CHECKING:
     from cmam.actors.status import StatusBoard
@@ -23,7 +24,6 @@ LATCHED_ONLY = (
     "So no cmam could be started to close anything: what is above is open as it was. The latch is on record, nothing "
     "opens until `cmam profile rearm`. Mend what is said here and run the same again."
 )
-ROWS_SHOWN_MAX = 40
 
 
 def _seconds(text: str | None) -> float | None:
@@ -102,15 +102,15 @@ def _flatten(target: Mapping[str, Any], *, whole: bool, yes: bool, is_waiting: b
     accounts = {int(found) for found in answer["flattening"]}
     if not is_running:
         try:
-            left = _alone(target, accounts, whole=whole, span_s=span_s)
+            state = _alone(target, accounts, whole=whole, span_s=span_s)
         except tuple(kind for kind, _ in CODES) as unable:
             if face().as_json:
                 print_json({**answer, "done": False, "left": rows})
             fail(f"{unable}\n{LATCHED_ONLY}", code_of(unable) or Exit.REFUSED)
-        _finish(answer, left, span_s)
+        _finish(answer, state, target, whole=whole, span_s=span_s)
     elif is_waiting:
-        left = _wait_until_empty(target, accounts, whole=whole, span_s=span_s)
-        _finish(answer, left, span_s)
+        state = _wait_until_empty(target, accounts, whole=whole, span_s=span_s)
+        _finish(answer, state, target, whole=whole, span_s=span_s)
     else:
         if face().as_json:
             print_json(answer)
@@ -129,7 +129,7 @@ def _ask(rows: list[dict[str, Any]], *, yes: bool, whole: bool = False) -> None:
     """Show what will be closed, and ask; nobody is asked without a terminal, so that needs --yes."""
     say(f"To be closed or cancelled, by the record: {counted(len(rows), 'copy')}.")
     for row in rows[:ROWS_SHOWN_MAX]:
-        say(f"  {_line(row)}")
+        say(f"  {copy_line(row)}")
     if len(rows) > ROWS_SHOWN_MAX:
         say(f"  … and {len(rows) - ROWS_SHOWN_MAX} more")
     if whole:
@@ -141,86 +141,99 @@ def _ask(rows: list[dict[str, Any]], *, yes: bool, whole: bool = False) -> None:
     click.confirm("Close all of this now, at the market?", abort=True, err=True)
 
 
-def _line(row: Mapping[str, Any]) -> str:
-    where = f"position {row['position']}" if row["position"] else f"order {row['order'] or 'on its way'}"
-    return f"{row['profile']} {row['follower_name']}: {row['side']} {row['volume']} {row['symbol']}, {where}"
+@dataclass(slots=True)
+class _State:
+    """What is known of a flatten that somebody waits for. `unseen` are accounts that no broker has shown."""
+
+    left: int = 1
+    unseen: frozenset[int] = frozenset()
+    is_answering: bool = True
+
+    @property
+    def is_done(self) -> bool:
+        """Whether the brokers have shown that nothing is left."""
+        return self.is_answering and not self.left and not self.unseen
 
 
-def _wait_until_empty(
-    target: Mapping[str, Any], accounts: set[int], *, whole: bool, span_s: float
-) -> list[dict[str, Any]] | None:
-    """Look until none of the target's links holds a copy; what is left at the end, None if nobody answers."""
+def _wait_until_empty(target: Mapping[str, Any], accounts: set[int], *, whole: bool, span_s: float) -> _State:
+    """Look until the brokers show nothing of the target any more, or the time is over."""
     from cmam import office
     from cmam.actors.runtime import Latch
     from cmam.clock import SECOND_US, SystemClock
 
-    clock, pause = SystemClock(), Latch()
+    clock, pause, links = SystemClock(), Latch(), _links_of(target)
     deadline = clock.monotonic() + int(span_s * SECOND_US)
-    document: dict[str, Any] | None = None
+    state = _State(is_answering=False)
     while clock.monotonic() < deadline:
         document = office.ask_running(face().home, {"command": "status"})
-        if document is not None and not _left_of(document, target, accounts, whole=whole):
-            return []
+        found = document["accounts"] if document is not None else []
+        state = _state_of([one for one in found if one["ctid"] in accounts], accounts, links, whole=whole)
+        state.is_answering = document is not None
+        if state.is_done:
+            break
         pause.wait(LOOK_S)
-    return live_rows(target) if document is not None else None
+    return state
 
 
-def _left_of(document: Mapping[str, Any], target: Mapping[str, Any], accounts: set[int], *, whole: bool) -> int:
-    """How many copies of the target a running system still holds."""
-    if target["profile"]:
-        name = str(target["profile"]).lower()
-        found = [one for one in document["profiles"] if name in (one["profile"].lower(), one["id"])]
-        return sum(link["copies"] for one in found for link in one["links"])
-    mine = [one for one in document["accounts"] if one["ctid"] in accounts]
-    keys = ("live_copies", "positions", "orders") if whole else ("live_copies",)
-    return sum(int(one.get(key, 0)) for one in mine for key in keys)
+def _links_of(target: Mapping[str, Any]) -> frozenset[str] | None:
+    """The links that are meant; None is every one."""
+    from cmam import office
+    from cmam.domain.operate import find_profile
+
+    if not target["profile"]:
+        return None
+    return frozenset(map(str, find_profile(office.read_registry(face().home), str(target["profile"])).links))
 
 
-def _alone(target: Mapping[str, Any], accounts: set[int], *, whole: bool, span_s: float) -> list[dict[str, Any]] | None:
+def _state_of(
+    found: Sequence[Mapping[str, Any]], accounts: set[int], links: frozenset[str] | None, *, whole: bool
+) -> _State:
+    """What is left of the target on these accounts, as `status` shows them."""
+    seen = {int(one["ctid"]) for one in found if one["health"] == "reconciled"}
+    left = sum(count for one in found for link, count in one.get("left", {}).items() if links is None or link in links)
+    if whole:
+        left += sum(int(one.get("positions", 0)) + int(one.get("orders", 0)) for one in found)
+    return _State(left, frozenset(accounts - seen))
+
+
+def _alone(target: Mapping[str, Any], accounts: set[int], *, whole: bool, span_s: float) -> _State:
     """Start a system that follows nobody, for just as long as something is left."""
     from cmam import bootstrap, office
     from cmam.actors.runtime import Latch
+    from cmam.actors.status import account_document
     from cmam.clock import SECOND_US, SystemClock
-    from cmam.domain.operate import find_profile
+    from cmam.domain.ids import AccountId
 
-    me, clock = face(), SystemClock()
-    links: frozenset[str] | None = None
-    if target["profile"]:
-        links = frozenset(map(str, find_profile(office.read_registry(me.home), str(target["profile"])).links))
+    me, clock, links = face(), SystemClock(), _links_of(target)
+    registry = office.read_registry(me.home)
     deadline = clock.monotonic() + int(span_s * SECOND_US)
-    empty: list[bool] = []
+    state = _State(unseen=frozenset(accounts))
 
     def is_done(board: StatusBoard) -> bool:
-        if _is_empty(board, accounts, links, whole=whole):
-            empty.append(True)
-            return True
-        return clock.monotonic() >= deadline
+        nonlocal state
+        known = [registry.accounts[one] for one in map(AccountId, accounts) if one in registry.accounts]
+        found = [account_document(board.view(one.account), one, registry.store) for one in known]
+        state = _state_of(found, accounts, links, whole=whole)
+        return state.is_done or clock.monotonic() >= deadline
 
     say("No cmam runs: one is started for just this.")
     settings = office.settings_of(me.home)
     bootstrap.run(me.home, settings, command="cmam flatten", stop=Latch(), profiles=bootstrap.NOBODY, is_done=is_done)
-    return [] if empty else live_rows(target)
+    return state
 
 
-def _is_empty(board: StatusBoard, accounts: set[int], links: frozenset[str] | None, *, whole: bool) -> bool:
-    """Whether each account has been reconciled with its broker, and nothing of the target is left there."""
-    views = {int(account): view for account, view in board.views().items() if int(account) in accounts}
-    if len(views) < len(accounts) or any(view.health.value != "reconciled" for view in views.values()):
-        return False
-    if whole and any(view.positions or view.orders for view in views.values()):
-        return False
-    return not any(links is None or str(copy.link) in links for view in views.values() for copy in view.copies.values())
-
-
-def _finish(answer: Mapping[str, Any], left: list[dict[str, Any]] | None, span_s: float) -> None:
+def _finish(answer: Mapping[str, Any], state: _State, target: Mapping[str, Any], *, whole: bool, span_s: float) -> None:
+    rows = [] if state.is_done else left_rows(target, whole=whole)
     if face().as_json:
-        print_json({**answer, "done": left == [], "left": left or []})
-    if left == []:
+        print_json({**answer, "done": state.is_done, "left": rows, "not_in_sight": sorted(state.unseen)})
+    if state.is_done:
         say("Nothing is left. Nothing opens until `cmam profile rearm`.")
         return
-    for row in left or []:
-        say(f"  left: {_line(row)}")
-    why = "the running system does not answer any more" if left is None else "it is not finished"
+    for row in rows:
+        say(f"  left: {copy_line(row)}")
+    for account in sorted(state.unseen) if state.is_answering else ():
+        say(f"  account {account} is not in sight: what its broker holds is not known")
+    why = "it is not finished" if state.is_answering else "the running system does not answer any more"
     fail(f"After {span_s:g} s {why}; what is left goes on closing while a cmam runs.")
 
 

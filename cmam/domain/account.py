@@ -131,6 +131,8 @@ def _executed(view: AccountView, event: ExecutionSeen, at_us: int) -> AccountVie
     is_new_deal = event.deal is not None and event.deal.is_execution and event.deal.deal not in view.deals
     if event.position is not None and event.position.position in view.doubted:
         view = replace(view, doubted=without(view.doubted, event.position.position))
+    if order is not None and order.order in view.doubted_orders:
+        view = replace(view, doubted_orders=without(view.doubted_orders, order.order))
     if event.position is not None and deal is not None and is_new_deal and view.rules >= DEALS_COUNT:
         view = take_dealt(view, event.position, deal, at_us, is_ours=intent_of(view, event) is not None)
     elif event.position is not None:
@@ -188,10 +190,21 @@ def _reconciled(view: AccountView, event: Reconciled, at_us: int) -> AccountView
         view = replace(view, first_volumes=_first_volumes(view, event.deals))
     if event.past_orders and not event.looked_up:
         view = replace(view, past_orders=tuple(o for o in event.past_orders if read_label(o.client_order_id)))
-    view = replace(view, orders={order.order: order for order in event.orders if order.is_resting})
+    view = _with_orders(view, event, at_us)
     view = replace(adopt_unknown(view, event, at_us), has_reconciled=True, reconciled_us=at_us, untold={})
     view = refresh_copies(view, event.deals)
     return without_gone(view) if view.surplus else view
+
+
+def _with_orders(view: AccountView, event: Reconciled, at_us: int) -> AccountView:
+    """Take the resting orders that are shown, and keep those of which it is doubted whether they are gone."""
+    orders = {order.order: order for order in event.orders if order.is_resting}
+    if not view.doubted_orders and not event.doubted_orders:
+        return replace(view, orders=orders)
+    kept = [one for one in event.doubted_orders if one in view.orders]
+    orders |= {one: view.orders[one] for one in kept}
+    since = {one: view.doubted_orders.get(one, at_us) for one in kept}
+    return replace(view, orders=orders, doubted_orders=since)
 
 
 def _with_origins(view: AccountView) -> AccountView:

@@ -18,6 +18,7 @@ from cmam.domain.intents import as_held, forget
 from cmam.domain.needs import as_shown
 from cmam.domain.quantities import Price, Volume
 from cmam.domain.reasons import Reason
+from cmam.domain.refused import is_there
 from cmam.domain.replacing import copied, replace, without
 from cmam.domain.restless import with_copy, without_copy
 from cmam.domain.rules import PARTS_REST, PEOPLE_TRAIL, TURNED_NETS
@@ -110,7 +111,7 @@ def wake_copy(view: AccountView, event: CopyOverdue) -> AccountView:
     """Let a copy ask again for what it needs, or end what it waited for."""
     copy = view.copies.get((event.link, event.source))
     if copy is None:
-        return view
+        return _vainly(view, event)
     match event.what:
         case "grace":
             return put(view, replace(copy, grace_over=True, retry_at_us=0))
@@ -140,6 +141,16 @@ def wake_copy(view: AccountView, event: CopyOverdue) -> AccountView:
         case _:
             trailed_us = max(copy.trailed_us, copy.retry_at_us)
             return put(view, replace(copy, awaits_protection=False, retry_at_us=0, trailed_us=trailed_us))
+
+
+def _vainly(view: AccountView, event: CopyOverdue) -> AccountView:
+    """What is no copy may be asked to end again; what has gone meanwhile, or may stay, is forgotten."""
+    known = view.in_vain.get(event.source)
+    if known is None:
+        return view
+    is_to_end = is_there(view, event.source) and (view.flatten_account or event.source in view.surplus)
+    left = without(view.in_vain, event.source)
+    return replace(view, in_vain={**left, event.source: replace(known, at_us=0)} if is_to_end else left)
 
 
 def touch(view: AccountView, event: CopyTouched) -> AccountView:

@@ -49,6 +49,10 @@ def from_base36(text: str) -> int:
     return int(text, 36)
 
 
+SWEEPS = ("x", "y")
+"""How the sources begin under which positions and orders are ended that are no copies."""
+
+
 @lru_cache(maxsize=4096)
 def position_source(position: PositionId) -> SourceKey:
     """Name a leader's position as the source of a copy."""

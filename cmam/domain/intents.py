@@ -22,7 +22,7 @@ from cmam.domain.events import (
     Terms,
     Wait,
 )
-from cmam.domain.ids import IntentId
+from cmam.domain.ids import SWEEPS, IntentId, SymbolId
 from cmam.domain.levels import leader_levels, tighter, wanted_levels
 from cmam.domain.quantities import Price, Volume
 from cmam.domain.reasons import Reason, Verdict
@@ -40,7 +40,7 @@ from cmam.domain.rules import (
 )
 from cmam.domain.sessions import is_open, next_open
 from cmam.domain.shares import rejoined, shares_of
-from cmam.domain.view import AccountView, put, resolve
+from cmam.domain.view import AccountView, InVain, put, resolve
 
 RETRY_FIRST_US = 1_000_000
 """Delay before a refused or absent reduction, cancel or amendment is asked for again; doubled each time."""
@@ -388,7 +388,7 @@ def settle(view: AccountView, event: IntentSettled, at_us: int) -> AccountView:
     if is_open and not (is_given_up and view.rules >= REFUSED_OPENS):
         view = _count_refusals(view, intent, event.outcome)
     if copy is None:
-        return view
+        return _swept(view, intent, event, at_us) if intent.source[0] in SWEEPS else view
     if intent.command.kind.adds_risk:
         return _settle_open(view, copy, intent, event, at_us)
     kind = intent.command.kind
@@ -422,6 +422,18 @@ def settle(view: AccountView, event: IntentSettled, at_us: int) -> AccountView:
     return put(view, _held_back(view, replace(copy, trouble=trouble, trouble_us=since_us), kind, event, at_us))
 
 
+def _swept(view: AccountView, intent: Intent, event: IntentSettled, at_us: int) -> AccountView:
+    """What is no copy was asked to end: where that came to nothing it is asked for again, as of a copy."""
+    if event.outcome is Outcome.CONFIRMED:
+        left = without(view.in_vain, intent.source) if intent.source in view.in_vain else view.in_vain
+        return replace(view, in_vain=left)
+    known = view.in_vain.get(intent.source, InVain(intent.link, 0, at_us))
+    delay, refusals = _asked_again(view, intent.command.symbol, event, at_us, known.refusals)
+    why = f"{intent.command.kind.value}: {event.reason}" if event.outcome is Outcome.REFUSED else known.why
+    again = InVain(intent.link, at_us + delay, known.since_us, refusals, why)
+    return replace(view, in_vain={**view.in_vain, intent.source: again})
+
+
 def _applied_to_net(view: AccountView, copy: Copy, applied: Applied) -> AccountView:
     """A net's levels are those of all its shares: what was applied for any of them before says nothing any more."""
     if not copy.share or view.rules < APPLIED_TO_NETS:
@@ -452,9 +464,9 @@ def _untroubled(view: AccountView, copy: Copy, kind: CommandKind) -> Copy:
 def _held_back(view: AccountView, copy: Copy, kind: CommandKind, event: IntentSettled, at_us: int) -> Copy:
     """A copy of which a request came to nothing: when such a one is asked for again."""
     if view.rules >= CLOSES_APART and kind is CommandKind.CLOSE:
-        delay, refusals = _asked_again(view, copy, event, at_us, copy.close_refusals)
+        delay, refusals = _asked_again(view, copy.symbol, event, at_us, copy.close_refusals)
         return replace(copy, close_refusals=refusals, close_at_us=at_us + delay)
-    delay, refusals = _asked_again(view, copy, event, at_us, copy.refusals)
+    delay, refusals = _asked_again(view, copy.symbol, event, at_us, copy.refusals)
     return replace(copy, refusals=refusals, retry_at_us=at_us + delay)
 
 
@@ -467,14 +479,16 @@ def _with_stop_taken(view: AccountView, copy: Copy) -> Copy:
     return replace(copy, goal=replace(copy.goal, stop_set=False)) if is_taken else copy
 
 
-def _asked_again(view: AccountView, copy: Copy, event: IntentSettled, at_us: int, refused: int) -> tuple[int, int]:
+def _asked_again(
+    view: AccountView, symbol: SymbolId, event: IntentSettled, at_us: int, refused: int
+) -> tuple[int, int]:
     """After which delay what lowers risk is asked for again, and how many refusals the next delay is doubled by.
 
     Out of session that is the opening, at once and then as after a first refusal; a schedule may be wrong, so that
     nobody relies on it for longer than a quarter of an hour.
     """
     delay = min(RETRY_FIRST_US << min(refused, 10), RETRY_LAST_US)
-    spec = view.specs.get(copy.symbol)
+    spec = view.specs.get(symbol)
     if spec is not None and event.outcome is Outcome.REFUSED and not is_open(spec, at_us):
         opening = next_open(spec, at_us)
         wait = CLOSED_LAST_US if opening is None else min(opening - at_us, CLOSED_LAST_US)

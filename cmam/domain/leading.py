@@ -17,7 +17,7 @@ from cmam.domain.events import Event, ExecutionSeen, Reconciled, TrailingStopMov
 from cmam.domain.ids import ChangeKey, OrderId, PositionId, SymbolId, order_source, position_source
 from cmam.domain.quantities import Quote, Volume, floor_fraction
 from cmam.domain.replacing import replace
-from cmam.domain.rules import ORDER_ORIGINS
+from cmam.domain.rules import FILLED_AND_GONE, ORDER_ORIGINS
 from cmam.domain.trades import Deal, ExecutionKind, Order, OrderStatus, OrderType
 from cmam.domain.view import AccountView
 
@@ -307,10 +307,14 @@ def _by_path(
 def _of_lost_order(
     before: AccountView, after: AccountView, gone: OrderId, end: Order | None, quote_of: QuoteOf
 ) -> Iterator[Change]:
-    """A pending that vanished while nobody looked: its end as the history has it, else a cancel unless it filled."""
+    """A pending that vanished while nobody looked: its end as the history has it, else a cancel unless it filled.
+
+    What it filled may be closed again: then nothing else would end what rests of its copies.
+    """
     known = end or before.orders[gone]
     was_filled = end is not None and end.status is OrderStatus.FILLED
-    if was_filled or (end is None and known.position is not None and known.position in after.positions):
+    is_held = known.position is not None and known.position in after.positions
+    if (was_filled and (is_held or after.rules < FILLED_AND_GONE)) or (end is None and is_held):
         return
     has_expired = end is not None and end.status is OrderStatus.EXPIRED
     kind = ChangeKind.ORDER_EXPIRED if has_expired else ChangeKind.ORDER_CANCELLED

@@ -35,6 +35,7 @@ from cmam.domain.events import (
     Event,
     FlattenRequested,
     GuardRearmed,
+    Health,
     ProfileState,
     SymbolConfirmed,
 )
@@ -42,6 +43,7 @@ from cmam.domain.ids import AccountId, LinkId
 from cmam.domain.latches import DAY, NOBODY
 from cmam.domain.profile_commands import adopt, create_profile, delete_profile, move_profile, moved, set_profile
 from cmam.domain.registry import ACCOUNT_PREFIX, APP
+from cmam.domain.restless import ending as ending_copies
 
 __all__ = [
     "COMMANDS",
@@ -244,6 +246,8 @@ def _tag_accounts(context: Context, request: Request) -> Outcome:
 
 
 def _remove_account(context: Context, request: Request) -> Outcome:
+    """Forget an account that nothing uses; refused while something is being closed there, as long as that can be: an
+    account that its broker no longer has could never be forgotten otherwise."""
     account = find_account(context.registry, str(request.get("account", "")))
     for profile in context.registry.live_profiles():
         is_used = profile.leader == account.account or any(
@@ -251,6 +255,14 @@ def _remove_account(context: Context, request: Request) -> Outcome:
         )
         if is_used:
             raise Refusal(f"expected an account that no profile uses, found {account.shown} in {profile.name!r}")
+    view = context.views.get(account.account)
+    is_seen = view is not None and view.health is Health.RECONCILED
+    ending = [*ending_copies(view.copies), *view.in_vain] if view is not None else []
+    if ending and is_seen:
+        raise Refusal(
+            f"expected nothing left to close on {account.shown}, found {len(ending)} still closing: removed, nobody "
+            "would ask for it again"
+        )
     event = AccountRemoved(account=account.account, user=context.user)
     return Outcome(((APP, event),), {"account": int(account.account), "removed": True})
 

@@ -17,7 +17,7 @@ from cmam.domain.changes import Change
 from cmam.domain.commands import Command, CommandKind
 from cmam.domain.copies import Copy, IntentState
 from cmam.domain.events import CopyRebuilt, Finding, FindingKind, Health, Remedy, Wait
-from cmam.domain.ids import AccountId, LinkId, SourceKey, SymbolId, order_source, position_source
+from cmam.domain.ids import AccountId, LinkId, SourceKey, StoreId, SymbolId, order_source, position_source
 from cmam.domain.link import LinkSettings
 from cmam.domain.naming import read_label
 from cmam.domain.needs import enforced_target, needed
@@ -117,6 +117,11 @@ def findings(view: AccountView, links: Iterable[LinkSettings], leader_of: ViewOf
         found += _missing(view, link, leader_of(link.leader), now_us)
     found += _human(view)
     return tuple(found)
+
+
+def abandoned(view: AccountView, store: StoreId) -> tuple[Finding, ...]:
+    """What carries a label of ours on an account that follows nobody any more, and is in no record: nobody ends it."""
+    return tuple(_of_stray(view, stray, None, is_ours=True) for stray in strays(view) if stray.mark.store == store)
 
 
 def needs_note(finding: Finding) -> bool:
@@ -272,10 +277,10 @@ def _of_strays(view: AccountView, links: Mapping[LinkId, LinkSettings]) -> Itera
         owner = next(
             (one for one in links.values() if is_claimed(stray.mark, view, one, links.keys() - {one.link})), None
         )
-        yield _of_stray(view, stray, owner, any(stray.mark.store == one.store for one in links.values()))
+        yield _of_stray(view, stray, owner, is_ours=any(stray.mark.store == one.store for one in links.values()))
 
 
-def _of_stray(view: AccountView, stray: Stray, owner: LinkSettings | None, is_ours: bool) -> Finding:
+def _of_stray(view: AccountView, stray: Stray, owner: LinkSettings | None, *, is_ours: bool) -> Finding:
     number = stray.position.position if stray.position is not None else stray.order.order if stray.order else 0
     name = f"position {number}" if stray.position is not None else f"order {number}"
     kind, remedy, text = (
@@ -294,7 +299,10 @@ def _of_stray(view: AccountView, stray: Stray, owner: LinkSettings | None, is_ou
         kind, remedy = FindingKind.UNRECORDED, Remedy.WAIT if is_coming else Remedy.REBUILD
         text = f"{name} carries a label of ours and is in no record"
     elif is_ours:
-        kind, text = FindingKind.UNRECORDED, f"{name} carries a label of ours, of a link that is none any more"
+        kind, text = (
+            FindingKind.UNRECORDED,
+            f"{name} carries a label of ours, of a link that is stopped or none any more",
+        )
     return Finding(
         kind=kind,
         remedy=remedy,

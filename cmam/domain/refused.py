@@ -120,11 +120,12 @@ def with_surplus(view: AccountView, copy: Copy, source: SourceKey) -> AccountVie
 
 def without_gone(view: AccountView) -> AccountView:
     """The view without surplus that has been taken back."""
-    left = {source: link for source, link in view.surplus.items() if _is_there(view, source)}
+    left = {source: link for source, link in view.surplus.items() if is_there(view, source)}
     return view if len(left) == len(view.surplus) else replace(view, surplus=left)
 
 
-def _is_there(view: AccountView, source: SourceKey) -> bool:
+def is_there(view: AccountView, source: SourceKey) -> bool:
+    """Whether the position or the order is known by which what is no copy is named."""
     number = from_base36(source[1:])
     return PositionId(number) in view.positions if source.startswith("x") else OrderId(number) in view.orders
 

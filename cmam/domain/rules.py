@@ -205,5 +205,12 @@ TARGETS_LEFT_OUT = 6
 """A target that is nearer than the follower's symbol allows is left out until it may be set, and takes nothing with it:
 no open and no stop."""
 
+SWEEPS_WAIT = 6
+"""What is closed or cancelled and is no copy is asked for again after a delay of its own, not with each quote that is
+put on record; where no quotes were, it was not asked for again at all."""
+
+FILLED_AND_GONE = 6
+"""A pending order of the leader that has filled out of sight into what is closed again ends its copies that rest."""
+
 RULES = 6
 """The newest."""

@@ -57,7 +57,7 @@ def is_untold(view: AccountView, symbol: SymbolId, besides: IntentId | None = No
         for intent in gone(view.intents)
         if intent.state in UNTOLD
     )
-    return is_asked or any(share.doubt for share in shares_of(view, symbol))
+    return is_asked or any(view.in_doubt(share) for share in shares_of(view, symbol))
 
 
 def moved(view: AccountView, share: Copy, position: PositionId) -> Copy:

@@ -12,12 +12,12 @@ from cmam.domain.commands import CommandKind
 from cmam.domain.copies import Copy, IntentState
 from cmam.domain.events import AlertHealed, AlertRaised, CopyOverdue, Event, GuardRearmed, Health, IntentOverdue, Wait
 from cmam.domain.hours import is_within_hours
-from cmam.domain.ids import LinkId
+from cmam.domain.ids import LinkId, SourceKey, from_base36
 from cmam.domain.link import LinkSettings
 from cmam.domain.quantities import price_text
 from cmam.domain.restless import restless
 from cmam.domain.settling import SETTLE_US
-from cmam.domain.view import AccountView
+from cmam.domain.view import AccountView, InVain
 
 ANSWER_US = 10_000_000
 """How long a request may stay unanswered before its outcome counts as unknown."""
@@ -48,6 +48,9 @@ def due(view: AccountView, now_us: int) -> tuple[Event, ...]:
             for what, moment in _moments(view, copy)
             if now_us >= moment
         )
+    for source, vain in view.in_vain.items():
+        if vain.at_us and now_us >= vain.at_us:
+            facts.append(CopyOverdue(link=vain.link, source=source, what="close"))
     for (link, guard), latch in view.latches.items():
         if latch.until_us and now_us >= latch.until_us:
             facts.append(GuardRearmed(link=link, guard=guard))
@@ -66,6 +69,9 @@ def next_due(view: AccountView) -> int | None:
         moments.extend(moment for _, moment in _moments(view, copy))
         if copy.trouble:
             moments.append(_next_repeat(copy, view.at_us))
+    for vain in view.in_vain.values():
+        if vain.at_us:
+            moments.append(vain.at_us)
     for latch in view.latches.values():
         if latch.until_us:
             moments.append(latch.until_us)
@@ -142,6 +148,13 @@ def _lack(view: AccountView, copy: Copy) -> str:
     )
 
 
+def _refusal_of_other(source: SourceKey, vain: InVain) -> str:
+    """What is refused of something that is no copy, and is to be closed or cancelled all the same."""
+    kind, _, code = vain.why.partition(": ")
+    which = f"{'position' if source.startswith('x') else 'order'} {from_base36(source[1:])}"
+    return f"The broker refuses to {kind} {which}, which is no copy: {code}; cmam asks again."
+
+
 def _alerts(view: AccountView, now_us: int) -> Iterator[Event]:
     """Refusals of what lowers risk are told to a person at once, and taken back when they are over, as is a target that
     is left out; of a position that may be gone it is told first whether it is."""
@@ -153,6 +166,9 @@ def _alerts(view: AccountView, now_us: int) -> Iterator[Event]:
             wanted[f"{TROUBLE}{copy.link} {copy.source}"] = _refusal(copy, since)
         if text := _lack(view, copy):
             wanted[f"{TARGET}{copy.link} {copy.source}"] = text
+    for source, vain in view.in_vain.items():
+        if vain.why:
+            wanted[f"{TROUBLE}{vain.link} {source}"] = _refusal_of_other(source, vain)
     for kind, text in wanted.items():
         if view.alerts.get(kind) != text:
             yield AlertRaised(kind=kind, text=text)

@@ -254,7 +254,7 @@ def _levels_of_nets(before: AccountView, after: AccountView) -> Iterator[CopyTou
         return
     busy = {intent.command.symbol for intent in before.intents.values()}
     if before.rules >= NETS_IN_DOUBT:
-        busy |= {copy.symbol for copy in after.copies.values() if copy.share and copy.doubt}
+        busy |= {copy.symbol for copy in after.copies.values() if copy.share and after.in_doubt(copy)}
     for number, now in after.positions.items():
         was = before.positions.get(number)
         shares = [share for share in after.copies.values() if share.share and share.position == number]

@@ -43,6 +43,7 @@ from cmam.domain.events import (
     Wait,
 )
 from cmam.domain.ids import (
+    SWEEPS,
     ChangeKey,
     IntentId,
     LinkId,
@@ -61,7 +62,7 @@ from cmam.domain.quantities import Volume
 from cmam.domain.reasons import Reason, Verdict
 from cmam.domain.replacing import replace
 from cmam.domain.restless import ending
-from cmam.domain.rules import PARTS_REST, STOP_OUTS_LATCH, WAITS_END
+from cmam.domain.rules import PARTS_REST, STOP_OUTS_LATCH, SWEEPS_WAIT, WAITS_END
 from cmam.domain.settling import ATTEMPTS_MAX, SETTLE_US, settlements
 from cmam.domain.shares import cancelling, is_untold, net_of_ledger
 from cmam.domain.timing import ANSWER_US, due, lookup_due, next_due
@@ -191,15 +192,18 @@ def step(view: AccountView, fact: Event, store: StoreId, now_us: int) -> Turn:
         builder.finish_if_gone(key, fact)
         builder.finish_idle(key)
         builder.enforce(key)
-    if builder.view.flatten_account and isinstance(fact, SWEEPING):
-        builder.sweep()
-    if builder.view.surplus and isinstance(fact, (ExecutionSeen, *SWEEPING)):
-        builder.take_back()
+    only = fact.source if isinstance(fact, CopyOverdue) and fact.source[0] in SWEEPS else None
+    if only is None and isinstance(fact, QuotesSampled) and view.rules >= SWEEPS_WAIT:
+        builder.waiting = frozenset(source for source, vain in after.in_vain.items() if vain.at_us)
+    if builder.view.flatten_account and (isinstance(fact, SWEEPING) or only is not None):
+        builder.sweep(only)
+    if builder.view.surplus and (isinstance(fact, (ExecutionSeen, *SWEEPING)) or only is not None):
+        builder.take_back(only)
     return Turn(builder.view, builder.derived, after)
 
 
 SWEEPING = (FlattenRequested, GuardTripped, Reconciled, HealthChanged, QuotesSampled)
-"""Facts after which what an account-wide flatten has left is asked for again."""
+"""Facts after which what an account-wide flatten has left is asked for again, besides the moment of each by itself."""
 
 
 def _restless(before: AccountView, view: AccountView, fact: Event) -> tuple[CopyKey, ...]:
@@ -239,6 +243,8 @@ class _Builder:
         self._now = now_us
         self._store = store
         self._derived: list[Event] = []
+        self.waiting: frozenset[SourceKey] = frozenset()
+        """What is no copy and is not asked for in this turn: it has a moment of its own."""
 
     def add(self, event: Event) -> None:
         self.view = evolve(self.view, event, self._now)
@@ -383,8 +389,8 @@ class _Builder:
         reason = Reason.SOURCE_GONE if reason is Reason.CLOSED_BY_LEADER else reason
         self.add(CopyFinished(link=copy.link, source=copy.source, reason=reason))
 
-    def sweep(self) -> None:
-        """Close what the account holds besides its copies, and cancel what rests there."""
+    def sweep(self, only: SourceKey | None = None) -> None:
+        """Close what the account holds besides its copies, and cancel what rests there; or `only` one of it."""
         if self.view.health is not Health.RECONCILED:
             return
         link = min(
@@ -396,22 +402,26 @@ class _Builder:
         resting = {copy.order for copy in self.view.copies.values()}
         for position in tuple(self.view.positions.values()):
             key = (link, SourceKey("x" + base36(position.position)))
-            if position.position not in attached and not self.view.intents_of(key):
+            if position.position not in attached and self._may_sweep(key, only):
                 self._sweep(key, close_command(position))
         for order in tuple(self.view.orders.values()):
             key = (link, SourceKey("y" + base36(order.order)))
-            if order.order not in resting and not self.view.intents_of(key):
+            if order.order not in resting and self._may_sweep(key, only):
                 cancel = Command(kind=CommandKind.CANCEL, symbol=order.symbol, side=order.side, order=order.order)
                 self._sweep(key, cancel)
 
-    def take_back(self) -> None:
+    def _may_sweep(self, key: CopyKey, only: SourceKey | None) -> bool:
+        source = key[1]
+        return only in (None, source) and source not in self.waiting and not self.view.intents_of(key)
+
+    def take_back(self, only: SourceKey | None = None) -> None:
         """Close or cancel what stands besides a copy, since a request was refused and done all the same."""
         if self.view.health is not Health.RECONCILED:
             return
         for source, link in tuple(self.view.surplus.items()):
             key, number = (link, source), from_base36(source[1:])
             position, order = self.view.positions.get(PositionId(number)), self.view.orders.get(OrderId(number))
-            if self.view.intents_of(key):
+            if not self._may_sweep(key, only):
                 continue
             if source.startswith("x") and position is not None:
                 self._sweep(key, close_command(position))

@@ -68,6 +68,18 @@ class GuardDay:
     anew: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class InVain:
+    """A close or a cancel of what is no copy that came to nothing: when it is asked for again (us, 0 once it is due),
+    how often it was refused since when, and why."""
+
+    link: LinkId
+    at_us: int
+    since_us: int
+    refusals: int = 0
+    why: str = ""
+
+
 @dataclass(frozen=True, kw_only=True)  # no slots: `replace` copies its dict, and there is one view for an account
 class AccountView:
     """Everything believed of one account.
@@ -76,9 +88,10 @@ class AccountView:
     `unexplained` are balance versions of which no deal and no movement of money is known, `in_sight_us` the last moment
     at which the account was known to be what its broker shows, before it went out of sight. `untold` is by how much a
     position, bought as positive, has moved more than its deals have told. `doubted` are positions that snapshots leave
-    out and that count as open still, with the moment (us) since when. `surplus` is
-    what stands besides a copy since a refused request was done all the same, by the source of what takes it back: `x`
-    and the position, `y` and the order.
+    out and that count as open still, with the moment (us) since when, and `doubted_orders` orders that count as
+    resting. `surplus` is what stands besides a copy since a refused request was done all the same, by the source of
+    what takes it back: `x` and the position, `y` and the order. `in_vain` is what was to end so, or with a
+    flatten of the whole account, and has not yet.
     """
 
     account: AccountId
@@ -130,7 +143,9 @@ class AccountView:
     untold: Mapping[PositionId, int] = field(default_factory=dict)
     findings: tuple[Finding, ...] = ()
     doubted: Mapping[PositionId, int] = field(default_factory=dict)
+    doubted_orders: Mapping[OrderId, int] = field(default_factory=dict)
     surplus: Mapping[SourceKey, LinkId] = field(default_factory=dict)
+    in_vain: Mapping[SourceKey, InVain] = field(default_factory=dict)
 
     @property
     def money_digits(self) -> int:
@@ -144,6 +159,10 @@ class AccountView:
         """The copy of a source, live or finished."""
         key = self.chains.get(key, key)
         return self.copies.get(key) or self.finished.get(key)
+
+    def in_doubt(self, copy: Copy) -> bool:
+        """Whether nobody knows at the moment what has become of a copy, or of the order that it rests as."""
+        return copy.doubt or copy.order in self.doubted_orders
 
     def unshown(self, copy: Copy) -> int:
         """What deals have added to a copy that its position does not show: it is held all the same."""

@@ -210,6 +210,11 @@ def ask_orders_of(account: AccountId, position: int) -> Message:
     return messages.ProtoOAOrderListByPositionIdReq(ctidTraderAccountId=account, positionId=position)
 
 
+def ask_order(account: AccountId, order: int) -> Message:
+    """One order, whatever became of it, with its deals (FACTS §6)."""
+    return messages.ProtoOAOrderDetailsReq(ctidTraderAccountId=account, orderId=order)
+
+
 def subscribe_spots(account: AccountId, symbols: Iterable[int]) -> Message:
     """Ask for the quotes of some symbols, with the server's time."""
     return messages.ProtoOASubscribeSpotsReq(

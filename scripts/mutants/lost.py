@@ -11,6 +11,7 @@ FINDINGS = "cmam/domain/reconcile.py"
 POISON = "tests/scenario/test_poison.py"
 LIARS = "tests/scenario/test_liars.py"
 ABSENCES = "tests/scenario/test_absences.py"
+ORDERS = "tests/scenario/test_orders_left_out.py"
 
 MUTATIONS = (
     Mutation(
@@ -237,6 +238,13 @@ MUTATIONS = (
         "        if one.symbol not in nets\n",
         "        if one.symbol in nets\n",
         (ABSENCES,),
+    ),
+    Mutation(
+        "a resting order that a snapshot leaves out is gone at once",
+        "cmam/domain/absences.py",
+        "        for key in sorted(view.orders.keys() - shown - ended)\n",
+        "        for key in sorted(view.orders.keys() & shown & ended)\n",
+        (ORDERS,),
     ),
     Mutation(
         "what changes while an account reads is forgotten",

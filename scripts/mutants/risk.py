@@ -551,4 +551,18 @@ MUTATIONS = (
         "    return ()",
         (SIZES,),
     ),
+    Mutation(
+        "what a flatten of a whole account was refused is not asked for again",
+        "cmam/domain/timing.py",
+        "        if vain.at_us and now_us >= vain.at_us:",
+        "        if vain.at_us and now_us < 0:",
+        ("tests/scenario/test_flatten_whole.py",),
+    ),
+    Mutation(
+        "a flatten counts copies alone as left",
+        "cmam/domain/leftover.py",
+        "        if order.order not in resting and (whole or link is not None):",
+        "        if not order:",
+        (UNIT + "domain/test_leftover.py",),
+    ),
 )

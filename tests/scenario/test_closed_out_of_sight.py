@@ -120,6 +120,31 @@ def test_a_stop_out_of_a_part_locks_too(seconds: int) -> None:
     assert verify(whole.log.read_all()).is_identical
 
 
+def test_a_stop_out_during_a_cut_locks_an_account_that_is_followed_itself() -> None:
+    """The deals of its gap say that its copy is gone, and only their orders who took it."""
+    whole = Whole(seed=4, followers=(SAME_BROKER,))
+    whole.add_accounts(ALPHA_TOO)
+    whole.add_profile("behind", SAME_BROKER, (ALPHA_TOO,))
+    whole.start_ready()
+    whole.person.buy(LOT)
+    whole.run(3)
+    whole.stepper.network.cut_all()
+    _stop_out(whole, SAME_BROKER)
+    whole.run(6)
+    assert whole.person.holds(SAME_BROKER) == whole.person.holds(ALPHA_TOO) == []
+    assert _line_of(whole, SAME_BROKER)["reason"] == Reason.CLOSED_BY_STOP_OUT.value
+    assert whole.events(SAME_BROKER, StopOutSeen)
+    whole.person.buy(LOT)
+    whole.run(3)
+    assert whole.events(SAME_BROKER, ChangeDecided)[-1].reason is Reason.GUARD
+    assert verify(whole.log.read_all()).is_identical
+
+
+def _line_of(whole: Whole, follower: int) -> Line:
+    (line,) = (line for line in Audit.of(whole.log).copies() if line["follower"] == follower)
+    return line
+
+
 def test_a_closed_history_holds_nobody_up_for_long() -> None:
     """Where the broker answers no question about the past, the account is back a second later and closes what its
     leader closes."""

@@ -83,6 +83,42 @@ def test_a_deadline_that_passes_is_an_exit_code(person: Person, market: Market) 
         assert "left: main" in said.err
 
 
+@pytest.mark.parametrize("is_running", [True, False])
+def test_what_is_nobodys_copy_is_named_where_a_whole_account_is_not_empty_in_time(
+    person: Person, market: Market, *, is_running: bool
+) -> None:
+    """A person's own position whose close is refused is left, and said: exit code 1, not "Nothing is left"."""
+    broken = ("code=MARKET_CLOSED", "type=2111", "--ready-file", str(person.home.parent / "ready.json"))
+    whole = ("flatten", "--account", str(SAME_BROKER), "--whole", "--yes", "--wait", "3", "--json")
+    with running(person) as process:
+        market.trades(SAME_BROKER, "buy", symbol="GBPUSD", lots="0.01")
+        until(lambda: person.types("status", "--json").lines[0]["accounts"][1]["positions"] > 0, "it is known")
+        assert person.types("sandbox", "fault", "reject", *broken).code == 0
+        if not is_running:
+            process.kill()
+            process.wait()
+        said = person.types(*whole)
+    assert said.code == 1, said.err
+    assert said.lines[-1]["done"] is False
+    assert [row["symbol"] for row in said.lines[-1]["left"]] == ["GBPUSD"]
+    assert "left: nobody's copy" in said.err
+    assert person.types("sandbox", "fault", "reject", "--off", *broken[2:]).code == 0
+    assert person.types(*whole).code == 0
+    assert market.holds(SAME_BROKER) == ((), ())
+
+
+def test_nothing_is_said_to_be_gone_that_no_broker_has_shown(person: Person, market: Market) -> None:
+    """Where no broker answers, a record without copies is no proof: what the account holds is not known."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("CMAM_PORT", "1")
+        said = person.types("flatten", "main", "--yes", "--wait", "1", "--json")
+    assert said.code == 1
+    assert said.lines[-1]["done"] is False
+    assert "not in sight" in said.err
+    assert person.types("flatten", "main", "--yes").code == 0
+    assert market.holds(SAME_BROKER) == ((), ())
+
+
 def test_flatten_without_a_running_copier_starts_one_for_just_that(person: Person, market: Market) -> None:
     """Killed with copies open, the next flatten closes them at the broker, opens nothing, and ends by itself."""
     with running(person) as process:

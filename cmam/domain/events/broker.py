@@ -123,8 +123,8 @@ class Reconciled(Event):
     the absence of an intent's order in it is proof; `covers_from_ms` is how far back it reaches in the broker's time,
     `settle_us` how long an order may be under way before its absence proves anything. `quiet` says that nothing
     happened around the question, so that this is newer than all that is known, whatever its times say: a broker's
-    clock may step. `doubted` are positions known to be open that it leaves out and that still count as open: nothing
-    else says yet that they are gone.
+    clock may step. `doubted` are positions known to be open, and `doubted_orders` orders known to rest, that it leaves
+    out and that still count: nothing else says yet that they are gone.
     """
 
     TOPIC: ClassVar[str] = "account.reconciled"
@@ -137,6 +137,7 @@ class Reconciled(Event):
     settle_us: int = 10_000_000
     quiet: bool = False
     doubted: tuple[PositionId, ...] = ()
+    doubted_orders: tuple[OrderId, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
