@@ -201,5 +201,9 @@ TURNED_NETS = 5
 """A net that has turned is a position of its shares: what happens to it without a request of ours concerns them,
 and shares that are closing and too small to be closed one by one are closed with it."""
 
-RULES = 5
+TARGETS_LEFT_OUT = 6
+"""A target that is nearer than the follower's symbol allows is left out until it may be set, and takes nothing with it:
+no open and no stop."""
+
+RULES = 6
 """The newest."""
