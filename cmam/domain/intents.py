@@ -32,6 +32,7 @@ from cmam.domain.rules import (
     CLOSES_APART,
     OWN_LEVELS,
     OWN_TRAILING,
+    PEOPLE_MOVE_TRAILING,
     REFUSED_OPENS,
     REFUSED_YET_DONE,
     SIDES_ARE_KEPT,
@@ -193,6 +194,7 @@ def _unpinned(view: AccountView, copy: Copy, goal: Goal) -> Copy:
         copy = replace(copy, own_target=None) if copy.own_target is not None else copy
     if goal.trailing != copy.goal.trailing and copy.pinned_trailing is not None:
         copy = replace(copy, pinned_trailing=None)
+    copy = _pinned_where_it_trailed(view, copy, goal)
     spec = view.specs.get(copy.symbol)
     if spec is None or (copy.pinned_stop is None and copy.pinned_target is None):
         return copy
@@ -209,6 +211,15 @@ def _unpinned(view: AccountView, copy: Copy, goal: Goal) -> Copy:
         )
         copy = replace(copy, pinned_target=None if is_nearer else copy.pinned_target)
     return copy
+
+
+def _pinned_where_it_trailed(view: AccountView, copy: Copy, goal: Goal) -> Copy:
+    """A pinned stop that trails no more stays where it has come to."""
+    held = view.positions.get(copy.position) if copy.position is not None else None
+    has_ended = held is not None and held.trailing and not goal.trailing and copy.pinned_trailing is None
+    if held is None or not has_ended or not copy.pinned_stop or view.rules < PEOPLE_MOVE_TRAILING:
+        return copy
+    return replace(copy, pinned_stop=tighter(copy.side, copy.pinned_stop, held.stop))
 
 
 def _used_up(view: AccountView, key: CopyKey) -> AccountView:

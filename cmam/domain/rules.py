@@ -205,5 +205,15 @@ TARGETS_LEFT_OUT = 6
 """A target that is nearer than the follower's symbol allows is left out until it may be set, and takes nothing with it:
 no open and no stop."""
 
+PEOPLE_MOVE_TRAILING = 6
+"""A stop that a person sets on a copy that trails, or as he lets it trail, is his as any other; and with
+`human_levels=leader` a copy that shall trail is never set back to a looser stop than it had trailed to."""
+
+OWN_STOPS_TRAIL = 6
+"""A person's stop, where there is none to copy, trails as he has said, and is not taken away for it."""
+
+ADDED_BY_HAND = 6
+"""What a person adds to a copy is left alone: a residue does not grow with it until a step of it is closed."""
+
 RULES = 6
 """The newest."""

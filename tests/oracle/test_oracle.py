@@ -7,6 +7,7 @@ import pytest
 from cmam.actors import account
 from cmam.store.replay import verify
 from tests.oracle.day import Day
+from tests.oracle.levels import LevelDay
 from tests.oracle.nets import NetDay
 from tests.oracle.orders import OrderDay
 
@@ -33,6 +34,14 @@ def test_a_drawn_day_before_netted_followers_comes_to_the_sum_of_their_shares() 
     """Both sides of a symbol, parts, growth and levels; at its end shares that are too small to be closed alone."""
     day = NetDay(17)
     day.run()
+    assert day.wrong == []
+    assert verify(day.book.log.read_all()).is_identical
+
+
+def test_a_drawn_day_of_people_and_trailing_stops_is_copied_as_the_rules_say() -> None:
+    """Levels moved by either side, pinned or not, stops that trail or follow, parts and volume that people move."""
+    day = LevelDay(124)
+    day.run(16)
     assert day.wrong == []
     assert verify(day.book.log.read_all()).is_identical
 
