@@ -30,6 +30,7 @@ from cmam.domain.rules import (
     AMENDED_BEFORE_PLACED,
     APPLIED_TO_NETS,
     CLOSES_APART,
+    NEVER_OUT,
     OWN_LEVELS,
     OWN_TRAILING,
     PEOPLE_MOVE_TRAILING,
@@ -234,6 +235,7 @@ def _new_copy(view: AccountView, event: ChangeDecided, change: Change, former: C
     assert event.goal is not None
     assert event.symbol is not None
     named = view.finished.get((event.link, change.source))
+    is_first = view.rules >= NEVER_OUT and former is not None and former.was_never_out
     return Copy(
         link=event.link,
         profile=event.profile,
@@ -256,7 +258,7 @@ def _new_copy(view: AccountView, event: ChangeDecided, change: Change, former: C
         change=change,
         wait=event.wait,
         wait_until_us=event.wait_until_us,
-        reopened=former is not None and not former.source_closed,
+        reopened=former is not None and not former.source_closed and not is_first,
         share=view.is_netted(),
     )
 

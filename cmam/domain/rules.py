@@ -215,5 +215,16 @@ OWN_STOPS_TRAIL = 6
 ADDED_BY_HAND = 6
 """What a person adds to a copy is left alone: a residue does not grow with it until a step of it is closed."""
 
+OLD_DO_NOT_WAIT = 6
+"""What is too old is skipped as that, also where its symbol is still being read: it waited for it, was over as a copy
+at once, and `sync_open` never opened what a copy had been there of."""
+
+QUOTES_ON_THEIR_WAY = 6
+"""Quotes that were asked for and not answered yet are waited for while the open is young enough, not three seconds."""
+
+NEVER_OUT = 6
+"""An open that waited, and that a gate skipped then, was no copy: `sync_open` meets its source again,
+as after any skip."""
+
 RULES = 6
 """The newest."""
