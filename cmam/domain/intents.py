@@ -204,6 +204,8 @@ def _unpinned(view: AccountView, copy: Copy, goal: Goal) -> Copy:
         is_tighter = (
             wanted.stop is not None and tighter(copy.side, wanted.stop, copy.pinned_stop or None) == wanted.stop
         )
+        if view.rules >= PEOPLE_MOVE_TRAILING and wanted.stop == copy.pinned_stop:
+            is_tighter = False  # as a pin that has trailed is, where his trailing ends
         copy = replace(copy, pinned_stop=None if is_tighter else copy.pinned_stop)
     if goal.leader_target != copy.goal.leader_target and copy.pinned_target is not None:
         other = copy.side.opposite

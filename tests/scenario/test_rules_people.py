@@ -6,7 +6,7 @@ EURUSD at `Same` trades at 1.08500 / 1.08510, the leader buys at 1.08508: a copy
 from __future__ import annotations
 
 from cmam.store.replay import verify
-from tests.rulebook import SELL, UNIT, Case, Rulebook
+from tests.rulebook import LEAD, SELL, UNIT, Case, Rulebook
 
 UNITS = {"volume.basis": "units"}
 
@@ -186,6 +186,12 @@ def test_a_pinned_stop_that_has_trailed_stays_where_it_is_when_the_leader_takes_
     book.price("EURUSD", "1.09000")
     book.go(3)
     assert _trailed(book, "pin") == (108_200, True)
+    his = book.broker.floor.accounts[LEAD].positions[position].sl / 100_000_000
+    book.person.amend(position, stop=his, trailing=False)
+    book.go(3)
+    book.person.amend(position, stop=1.08150)  # tighter than his own, and farther than what is pinned
+    book.go(3)
+    assert _trailed(book, "pin") == (108_200, False)
     book.person.amend(position)
     book.go(3)
     assert _trailed(book, "pin") == (108_200, False)

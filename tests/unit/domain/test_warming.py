@@ -44,7 +44,7 @@ def test_the_wait_ends_by_itself() -> None:
     pair = _warming()
     decided = pair.opens()
     assert decided.wait_until_us == decided.not_after_us == pair.now_us + 30_000_000
-    pair.passes(30_000_001)
+    pair.passes(31_000_001)
     assert (pair.sent, pair.copy.reason, pair.copy.state.is_end) == ([], Reason.STALE_INPUT, True)
 
 
