@@ -112,13 +112,21 @@ class Person:
         )
 
     def amend(
-        self, position: int, *, account: int = LEADER, stop: float | None = None, target: float | None = None
+        self,
+        position: int,
+        *,
+        account: int = LEADER,
+        stop: float | None = None,
+        target: float | None = None,
+        trailing: bool | None = None,
     ) -> None:
         request = wire.ProtoOAAmendPositionSLTPReq(ctidTraderAccountId=account, positionId=position)
         if stop is not None:
             request.stopLoss = stop
         if target is not None:
             request.takeProfit = target
+        if trailing is not None:
+            request.trailingStopLoss = trailing
         self.say(account, request)
 
     def place(

@@ -136,9 +136,9 @@ class ConnectionActor(Watched):
                 if self._is_ready(message.account):
                     self._tell_account(message.account, m.SessionMoved(Health.AUTHORISED))
             case m.Answered():
-                self._feeds.answered(message.question)
+                self._feeds.answered(message.question, self._ports.clock.monotonic())
             case m.Unanswered():
-                self._feeds.refused(message)
+                self._feeds.refused(message, self._ports.clock.monotonic())
             case m.Begin():
                 self._begin()
             case m.Stop():

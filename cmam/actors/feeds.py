@@ -111,21 +111,27 @@ class Feeds:
     def _ask_for(self, asked: Asked) -> None:
         question = f"{QUOTES}{next(self._numbers)}"
         self._under_way[question] = asked
+        self._board.await_answer(asked.feed)
         asked.carried.asked.update(asked.symbols)
         account = AccountId(asked.carried.account)
         request = requests.subscribe_spots(account, asked.symbols)
         self._ask(m.Ask(account, question, request, self._reply_to, lambda wire: wire))
 
-    def answered(self, question: str) -> None:
+    def answered(self, question: str, now_us: int) -> None:
         """A subscription stands."""
-        self._under_way.pop(question, None)
+        self._over(self._under_way.pop(question, None), now_us)
 
-    def refused(self, message: m.Unanswered) -> None:
+    def _over(self, asked: Asked | None, now_us: int) -> None:
+        if asked is not None and all(other.feed != asked.feed for other in self._under_way.values()):
+            self._board.answered(asked.feed, now_us)
+
+    def refused(self, message: m.Unanswered, now_us: int) -> None:
         """A subscription was refused: it is tried again within a second, or without the symbol that is to blame.
 
         Twice subscribed is subscribed.
         """
         asked = self._under_way.pop(message.question, None)
+        self._over(asked, now_us)
         if asked is None or asked.carried is not self._carried.get(asked.feed):
             return  # whoever carries the feed now has asked for all of it
         if rule_for(message.error_code).kind is Kind.DONE:
@@ -159,4 +165,6 @@ class Feeds:
         for carried in self._carried.values():
             self._board.drop(AccountId(carried.account))
         self._carried.clear()
+        for asked in self._under_way.values():
+            self._board.answered(asked.feed, 0)
         self._under_way.clear()

@@ -59,7 +59,7 @@ def _passed_stops(
         if not is_refused or settings is None or spec is None or position is None or not copy.is_wanted:
             continue
         quote = inputs_of(copy, settings).quotes.get(spec.name) if copy.change is not None else None
-        stop = levels_of(spec, copy, position).stop
+        stop = levels_of(spec, copy, position, view.rules).stop
         if quote is not None and stop is not None and (quote.exit(copy.side) - stop) * copy.side.sign <= 0:
             yield CopyOverdue(link=copy.link, source=copy.source, what="stop_passed")
 

@@ -128,7 +128,7 @@ def _is_bare(draft: Draft) -> bool:
     position = view.positions.get(copy.position) if copy is not None and copy.position is not None else None
     if copy is None or position is None or view.rules < ADDS_NEED_STOPS:
         return False
-    if levels_of(draft.symbol, copy, position).stop is not None or position.stop is not None:
+    if levels_of(draft.symbol, copy, position, draft.view.rules).stop is not None or position.stop is not None:
         return False
     draft.note("stop", "-", "the copy has none")
     return True

@@ -111,6 +111,31 @@ class LeftOut:
     is_bare: bool = False
 
 
+BY_GATES = frozenset(
+    {
+        Reason.STALE_INPUT,
+        Reason.TOO_OLD,
+        Reason.EXPIRED,
+        Reason.CLOCK,
+        Reason.PRICE_AWAY,
+        Reason.NOT_BETTER,
+        Reason.SPREAD,
+        Reason.OUTSIDE_HOURS,
+        Reason.LEVEL_PASSED,
+        Reason.NO_STOP,
+        Reason.STOP_TOO_CLOSE,
+        Reason.STOP_TOO_TIGHT,
+        Reason.BELOW_MINIMUM,
+        Reason.SANITY,
+        Reason.MAX_POSITIONS,
+        Reason.MAX_LOTS,
+        Reason.MARGIN,
+        Reason.EQUITY_UNKNOWN,
+    }
+)
+"""Why an open that waited may be skipped after all, as one is that does not wait."""
+
+
 @quickly_made
 @dataclass(frozen=True, kw_only=True)  # no slots: see replacing.py
 class Copy:
@@ -203,6 +228,12 @@ class Copy:
     left_out: LeftOut | None = None
     target_at_us: int = 0
     """From when on a target that is left out may be asked for again."""
+
+    @property
+    def was_never_out(self) -> bool:
+        """Whether it was an open that waited, until a gate skipped it: nothing of it was ever asked of a broker."""
+        is_unknown = self.position is None and self.order is None and not self.last_seq
+        return is_unknown and self.reason in BY_GATES
 
     @property
     def key(self) -> CopyKey:

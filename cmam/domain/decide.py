@@ -24,7 +24,7 @@ from cmam.domain.quantities import Distance, Price, Volume, price_text
 from cmam.domain.reasons import Reason, Verdict
 from cmam.domain.reductions import decide_closed, decide_reduced
 from cmam.domain.replacing import replace
-from cmam.domain.rules import CLOSE_ONLY_KEEPS, OWN_TRAILING, SHIFTS_RETURN, TURNED_TRAILING, WHOLE_ACCOUNT
+from cmam.domain.rules import CLOSE_ONLY_KEEPS, NEVER_OUT, OWN_TRAILING, SHIFTS_RETURN, TURNED_TRAILING, WHOLE_ACCOUNT
 from cmam.domain.symbols import SymbolSpec
 from cmam.domain.view import AccountView, resolve
 
@@ -70,6 +70,8 @@ def _decide_opened(draft: Draft, live: Copy | None, ended: Copy | None) -> Decis
         return _decide_reversed(draft, live)
     if live is not None:
         return decide_fill(draft, live) if live.source.startswith("o") else DUPLICATE
+    if ended is not None and draft.change.synced and draft.view.rules >= NEVER_OUT and ended.was_never_out:
+        return open_now(draft)
     if ended is not None and not ended.source_closed and not may_reopen(draft.settings.policy, ended):
         return COPY_FINISHED
     return open_now(draft)

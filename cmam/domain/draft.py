@@ -20,7 +20,7 @@ from cmam.domain.quantities import (
     Volume,
 )
 from cmam.domain.replacing import replace, without
-from cmam.domain.rules import SIDES_ARE_KEPT
+from cmam.domain.rules import OLD_DO_NOT_WAIT, SIDES_ARE_KEPT
 from cmam.domain.symbols import SymbolSpec
 from cmam.domain.view import AccountView
 
@@ -120,6 +120,11 @@ class Draft:
     def max_age_ms(self) -> int:
         is_sync = self.change.synced and not self.change.reopens
         return self.policy.sync_max_age_ms if is_sync else self.policy.max_age_ms
+
+    @property
+    def is_old(self) -> bool:
+        """Whether nothing could be opened or added for it any more, so that there is nothing to wait for."""
+        return self.view.rules >= OLD_DO_NOT_WAIT and self.age_ms > self.max_age_ms
 
     @property
     def not_after_us(self) -> int:

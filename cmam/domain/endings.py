@@ -15,13 +15,14 @@ from cmam.domain.events import (
     Wait,
 )
 from cmam.domain.intents import as_held, forget
+from cmam.domain.levels import tighter
 from cmam.domain.needs import as_shown
 from cmam.domain.quantities import Price, Volume
 from cmam.domain.reasons import Reason
 from cmam.domain.refused import is_there
 from cmam.domain.replacing import copied, replace, without
 from cmam.domain.restless import with_copy, without_copy
-from cmam.domain.rules import PARTS_REST, PEOPLE_TRAIL, TURNED_NETS
+from cmam.domain.rules import ADDED_BY_HAND, PARTS_REST, PEOPLE_MOVE_TRAILING, PEOPLE_TRAIL, TURNED_NETS
 from cmam.domain.view import AccountView, put
 
 # --- ends ---------------------------------------------------------------------------------------------------------
@@ -163,6 +164,8 @@ def touch(view: AccountView, event: CopyTouched) -> AccountView:
         case "volume":
             if event.before > 0 and copy.is_wanted:
                 target = copy.target * Fraction(event.after, event.before)
+                if event.after > event.before and view.rules >= ADDED_BY_HAND:
+                    target = copy.target + event.after - event.before
                 goal = replace(copy.goal, target_numerator=target.numerator, target_denominator=target.denominator)
                 if goal.whole and view.rules >= PARTS_REST:
                     goal = replace(goal, whole=Volume(max(0, goal.whole + event.after - event.before)))
@@ -174,6 +177,8 @@ def touch(view: AccountView, event: CopyTouched) -> AccountView:
             copy = replace(copy, pinned_stop=Price(event.after) if copy.goal.pins else None, applied=None)
             if copy.goal.leader_stop is None and copy.goal.fixed_stop is None and view.rules >= PEOPLE_TRAIL:
                 copy = replace(copy, own_stop=Price(event.after) if event.after else None)
+            elif event.before and view.rules >= PEOPLE_MOVE_TRAILING:
+                copy = _where_it_trailed(copy, Price(event.before))
         case "target":
             copy = replace(copy, pinned_target=Price(event.after) if copy.goal.pins else None, applied=None)
             copy = replace(copy, left_out=None)
@@ -181,11 +186,31 @@ def touch(view: AccountView, event: CopyTouched) -> AccountView:
                 copy = replace(copy, own_target=Price(event.after) if event.after else None)
         case "trailing":
             copy = replace(copy, pinned_trailing=bool(event.after) if copy.goal.pins else None, applied=None)
+            if not event.after and view.rules >= PEOPLE_MOVE_TRAILING:
+                copy = _left_where_it_is(view, copy)
         case "order":
             copy = _with_order(view, copy, event)
         case _:
             pass
     return put(view, copy)
+
+
+def _left_where_it_is(view: AccountView, copy: Copy) -> Copy:
+    """A copy that a person lets trail no more: where its stop has come to is where it is left."""
+    held = view.positions.get(copy.position) if copy.position is not None else None
+    if held is None or held.stop is None:
+        return copy
+    return _where_it_trailed(replace(copy, pinned_stop=held.stop if copy.goal.pins else None), held.stop)
+
+
+def _where_it_trailed(copy: Copy, stop: Price) -> Copy:
+    """A copy that trails for its leader, and whose stop was there when a person moved it: no farther is it set back."""
+    goal = copy.goal
+    if goal.pins or not goal.trailing or goal.leader_stop is None:
+        return copy
+    own = Price(stop - (goal.shift or 0))
+    is_nearer = own != goal.leader_stop and tighter(copy.side, own, goal.leader_stop) == own
+    return replace(copy, goal=replace(goal, leader_stop=own)) if is_nearer else copy
 
 
 def _with_order(view: AccountView, copy: Copy, event: CopyTouched) -> Copy:

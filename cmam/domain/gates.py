@@ -97,6 +97,8 @@ def symbol(draft: Draft) -> Reason | Wait | None:
     else:
         mapped = symbol_for(draft.view, draft.change.symbol, draft.policy, draft.inputs.quotes, draft.leader_quote)
         spec, how, why = mapped.spec, mapped.how, mapped.why
+        if mapped.awaits_quotes is not None and draft.inputs.warming and draft.is_old:
+            return age(draft)
         if mapped.awaits_quotes is not None and draft.inputs.warming:
             draft.spec = mapped.awaits_quotes
             draft.note("symbol", name, why)
@@ -105,7 +107,7 @@ def symbol(draft: Draft) -> Reason | Wait | None:
         draft.note("symbol", name, why)
         return Reason.UNMAPPED_SYMBOL
     draft.spec = spec
-    if draft.inputs.reading:
+    if draft.inputs.reading and not draft.is_old:
         draft.note("symbol", spec.name, "what it allows, or what the account is worth, is still being read")
         return Wait.QUOTES
     draft.note("symbol", spec.name, f"follower's symbol {spec.symbol}, by {how}")

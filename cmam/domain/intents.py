@@ -31,8 +31,10 @@ from cmam.domain.rules import (
     AMENDED_BEFORE_PLACED,
     APPLIED_TO_NETS,
     CLOSES_APART,
+    NEVER_OUT,
     OWN_LEVELS,
     OWN_TRAILING,
+    PEOPLE_MOVE_TRAILING,
     REFUSED_OPENS,
     REFUSED_YET_DONE,
     SIDES_ARE_KEPT,
@@ -199,6 +201,7 @@ def _unpinned(view: AccountView, copy: Copy, goal: Goal) -> Copy:
         copy = replace(copy, own_target=None) if copy.own_target is not None else copy
     if goal.trailing != copy.goal.trailing and copy.pinned_trailing is not None:
         copy = replace(copy, pinned_trailing=None)
+    copy = _pinned_where_it_trailed(view, copy, goal)
     spec = view.specs.get(copy.symbol)
     if spec is None or (copy.pinned_stop is None and copy.pinned_target is None):
         return copy
@@ -207,6 +210,8 @@ def _unpinned(view: AccountView, copy: Copy, goal: Goal) -> Copy:
         is_tighter = (
             wanted.stop is not None and tighter(copy.side, wanted.stop, copy.pinned_stop or None) == wanted.stop
         )
+        if view.rules >= PEOPLE_MOVE_TRAILING and wanted.stop == copy.pinned_stop:
+            is_tighter = False  # as a pin that has trailed is, where his trailing ends
         copy = replace(copy, pinned_stop=None if is_tighter else copy.pinned_stop)
     if goal.leader_target != copy.goal.leader_target and copy.pinned_target is not None:
         other = copy.side.opposite
@@ -215,6 +220,15 @@ def _unpinned(view: AccountView, copy: Copy, goal: Goal) -> Copy:
         )
         copy = replace(copy, pinned_target=None if is_nearer else copy.pinned_target)
     return copy
+
+
+def _pinned_where_it_trailed(view: AccountView, copy: Copy, goal: Goal) -> Copy:
+    """A pinned stop that trails no more stays where it has come to."""
+    held = view.positions.get(copy.position) if copy.position is not None else None
+    has_ended = held is not None and held.trailing and not goal.trailing and copy.pinned_trailing is None
+    if held is None or not has_ended or not copy.pinned_stop or view.rules < PEOPLE_MOVE_TRAILING:
+        return copy
+    return replace(copy, pinned_stop=tighter(copy.side, copy.pinned_stop, held.stop))
 
 
 def _used_up(view: AccountView, key: CopyKey) -> AccountView:
@@ -229,6 +243,7 @@ def _new_copy(view: AccountView, event: ChangeDecided, change: Change, former: C
     assert event.goal is not None
     assert event.symbol is not None
     named = view.finished.get((event.link, change.source))
+    is_first = view.rules >= NEVER_OUT and former is not None and former.was_never_out
     return Copy(
         link=event.link,
         profile=event.profile,
@@ -251,7 +266,7 @@ def _new_copy(view: AccountView, event: ChangeDecided, change: Change, former: C
         change=change,
         wait=event.wait,
         wait_until_us=event.wait_until_us,
-        reopened=former is not None and not former.source_closed,
+        reopened=former is not None and not former.source_closed and not is_first,
         share=view.is_netted(),
     )
 

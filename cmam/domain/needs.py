@@ -21,6 +21,7 @@ from cmam.domain.rules import (
     CLOSES_APART,
     CLOSES_IN_PARTS,
     ONE_SHARE_TARGETS,
+    OWN_STOPS_TRAIL,
     PARTS_FILL_ON,
     TURNED_NETS,
     WHOLE_TERMS,
@@ -232,7 +233,7 @@ class Wanted:
     trailing: bool
 
 
-def levels_of(spec: SymbolSpec, copy: Copy, position: Position) -> Wanted:
+def levels_of(spec: SymbolSpec, copy: Copy, position: Position, rules: int) -> Wanted:
     """The levels that a copy should show now."""
     goal = copy.goal
     found = wanted_levels(spec, copy.side, goal, copy.open_price)
@@ -246,6 +247,10 @@ def levels_of(spec: SymbolSpec, copy: Copy, position: Position) -> Wanted:
         is_new = goal.stop_set and (copy.applied is None or copy.applied.stop != stop)
         stop = stop if is_new else tighter(copy.side, stop, position.stop)
     trailing = position.trailing if goal.keeps_stop else goal.trailing
+    is_own = found.stop is None and copy.own_stop is not None and not goal.keeps_stop
+    if is_own and rules >= OWN_STOPS_TRAIL:
+        trailing = position.trailing
+        stop = tighter(copy.side, stop, position.stop) if trailing else stop
     if goal.pins and copy.pinned_trailing is not None:
         trailing = copy.pinned_trailing
         stop = tighter(copy.side, stop, position.stop) if trailing else stop
@@ -264,7 +269,7 @@ def _kept_target(copy: Copy, position: Position) -> Price | None:
 
 def wanted_of(view: AccountView, spec: SymbolSpec, copy: Copy, position: Position) -> Wanted:
     """The levels that a copy's position should show now: on a net those of all its shares."""
-    return _net_levels(view, spec, copy, position) if copy.share else levels_of(spec, copy, position)
+    return _net_levels(view, spec, copy, position) if copy.share else levels_of(spec, copy, position, view.rules)
 
 
 def left_out_of(view: AccountView, copy: Copy, target: Price | None) -> LeftOut | None:
@@ -316,7 +321,7 @@ def _net_levels(view: AccountView, spec: SymbolSpec, copy: Copy, position: Posit
     ] or [copy]
     if view.rules >= APPLIED_TO_NETS:  # one that is closing has levels only where nothing else is held
         shares = [share for share in shares if share.is_wanted] or shares
-    found = [levels_of(spec, share, position) for share in shares]
+    found = [levels_of(spec, share, position, view.rules) for share in shares]
     stops = [levels.stop for levels in found if levels.stop is not None]
     stop = None
     if len(stops) == len(found):

@@ -18,7 +18,7 @@ from cmam.domain.opening import Draft, first_reason
 from cmam.domain.policy import Policy
 from cmam.domain.quantities import Price, Volume, units_text
 from cmam.domain.reasons import Reason, Verdict
-from cmam.domain.rules import ADDS_CAPPED, ADDS_FOLLOW_CLOSES, GROWTH_BOUNDED
+from cmam.domain.rules import ADDS_CAPPED, ADDS_FOLLOW_CLOSES, GROWTH_BOUNDED, QUOTES_ON_THEIR_WAY
 from cmam.domain.sizing import fraction_text
 from cmam.domain.trades import OrderType
 from cmam.domain.view import AccountView
@@ -75,7 +75,8 @@ def stand_back(draft: Draft, wait: Wait) -> Decision:
     """A copy that does not open yet: for a price, a stop, or what is on its way: quotes, or what the symbol allows."""
     match wait:
         case Wait.QUOTES:
-            soon_us = draft.not_after_us if draft.inputs.reading else draft.now_us + WARM_US
+            is_long = draft.inputs.reading or draft.view.rules >= QUOTES_ON_THEIR_WAY  # it ends as the feed is warm
+            soon_us = draft.not_after_us if is_long else draft.now_us + WARM_US
             until_us = min(soon_us, draft.not_after_us)
         case Wait.STOP:
             until_us = draft.not_after_us - (draft.max_age_ms - draft.policy.stop_wait_ms) * 1_000
@@ -190,7 +191,7 @@ def add_now(draft: Draft, copy: Copy, grown: Fraction) -> Decision:
         draft.note("volume.max", fraction_text(most / 100), "units: the most a copy may have")
         grown, draft.is_full = max(most, copy.target), most <= copy.target
     is_closing = copy.position is not None and closing_of(draft.view, copy) > 0
-    if draft.view.rules >= ADDS_FOLLOW_CLOSES and is_closing and not draft.is_full:
+    if draft.view.rules >= ADDS_FOLLOW_CLOSES and is_closing and not (draft.is_full or draft.is_old):
         return _after_the_close(draft, copy, retarget(copy.goal, grown, draft.change.after))
     draft.add_volume = grown - copy.volume - draft.view.unshown(copy) - in_flight_of(draft.view, copy)
     in_one = _most_added(draft, copy)

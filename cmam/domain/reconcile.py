@@ -24,6 +24,7 @@ from cmam.domain.needs import enforced_target, needed
 from cmam.domain.quantities import Quote, price_text, units_text
 from cmam.domain.rebuilding import rebuilt
 from cmam.domain.replacing import replace
+from cmam.domain.rules import NEVER_OUT
 from cmam.domain.sizing import fraction_text
 from cmam.domain.strays import Stray, duplicates, is_awaited, is_claimed, strays
 from cmam.domain.sync import at_start
@@ -319,9 +320,8 @@ def _missing(view: AccountView, link: LinkSettings, leader: AccountView | None, 
     """What the leader holds and this link never copied."""
     if leader is None or leader.health is not Health.RECONCILED:
         return
-    known = {
-        copy.leader_position for copy in (*view.copies.values(), *view.finished.values()) if copy.link == link.link
-    }
+    copies = [copy for copy in (*view.copies.values(), *view.finished.values()) if copy.link == link.link]
+    known = {copy.leader_position for copy in copies if view.rules < NEVER_OUT or not copy.was_never_out}
     strange = {stray.mark.source for stray in strays(view)}
     for number in sorted(leader.positions):
         source = position_source(number)

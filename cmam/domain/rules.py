@@ -211,6 +211,26 @@ put on record; where no quotes were, it was not asked for again at all."""
 
 FILLED_AND_GONE = 6
 """A pending order of the leader that has filled out of sight into what is closed again ends its copies that rest."""
+PEOPLE_MOVE_TRAILING = 6
+"""A stop that a person sets on a copy that trails, or as he lets it trail, is his as any other; and with
+`human_levels=leader` a copy that shall trail is never set back to a looser stop than it had trailed to."""
+
+OWN_STOPS_TRAIL = 6
+"""A person's stop, where there is none to copy, trails as he has said, and is not taken away for it."""
+
+ADDED_BY_HAND = 6
+"""What a person adds to a copy is left alone: a residue does not grow with it until a step of it is closed."""
+
+OLD_DO_NOT_WAIT = 6
+"""What is too old is skipped as that, also where its symbol is still being read: it waited for it, was over as a copy
+at once, and `sync_open` never opened what a copy had been there of."""
+
+QUOTES_ON_THEIR_WAY = 6
+"""Quotes that were asked for and not answered yet are waited for while the open is young enough, not three seconds."""
+
+NEVER_OUT = 6
+"""An open that waited, and that a gate skipped then, was no copy: `sync_open` meets its source again,
+as after any skip."""
 
 RULES = 6
 """The newest."""

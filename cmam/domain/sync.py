@@ -125,11 +125,13 @@ def _of_copy(leader: AccountView, copy: Copy, kind: ChangeKind, before: Volume, 
 
 def _opens(leader: AccountView, view: AccountView, settings: LinkSettings, quote_of: QuoteOf) -> Iterator[Change]:
     """What the leader holds and this link never copied; a finished copy never counts as missing again."""
-    known = {copy.leader_position for copy in (*view.copies.values(), *view.finished.values())}
+    copies = (*view.copies.values(), *(copy for copy in view.finished.values() if not copy.was_never_out))
+    known = {copy.leader_position for copy in copies if copy.link == settings.link}
     for number in sorted(leader.positions):
         position = leader.positions[number]
         key = (settings.link, position_source(number))
-        if number in known or view.copy(key) is not None:
+        there = view.copy(key)
+        if number in known or (there is not None and not there.was_never_out):
             continue
         origin = leader.origins.get(number)
         if origin is not None and view.copy((settings.link, order_source(origin))) is not None:

@@ -11,7 +11,7 @@ from cmam.domain.booking import copy_of, intent_of
 from cmam.domain.commands import CommandKind
 from cmam.domain.copies import Copy
 from cmam.domain.events import CopyTouched, Event, ExecutionSeen, Reconciled, StopOutSeen
-from cmam.domain.levels import wanted_levels
+from cmam.domain.levels import tighter, wanted_levels
 from cmam.domain.needs import as_shown, shows
 from cmam.domain.quantities import Price
 from cmam.domain.rules import (
@@ -23,6 +23,7 @@ from cmam.domain.rules import (
     OWN_LEVELS,
     OWN_REQUESTS,
     PARTS_REST,
+    PEOPLE_MOVE_TRAILING,
     PEOPLE_TRAIL,
     STOP_OUTS_LATCH,
 )
@@ -82,7 +83,7 @@ def _by_execution(
         yield CopyTouched(link=now.link, source=now.source, what="volume", before=was.volume, after=now.volume)
     is_brokers_own = before.rules >= OWN_LEVELS and _is_brokers_own(fact, was, after.at_us)
     if fact.deal is None and not was.awaits_protection and not is_brokers_own:
-        yield from _levels(before, after, was, now)
+        yield from _levels(before, after, was, now, is_asked=not fact.is_server_event)
 
 
 def _stop_outs_of_nets(before: AccountView, after: AccountView, fact: ExecutionSeen) -> Iterator[StopOutSeen]:
@@ -179,8 +180,13 @@ def _explained(before: AccountView, was: Copy, now: Copy) -> bool:
     return False
 
 
-def _levels(before: AccountView, after: AccountView, was: Copy, now: Copy) -> Iterator[CopyTouched]:
-    """A level that moved, or that trails or trails no more, without a request of ours or the broker trailing it."""
+def _levels(
+    before: AccountView, after: AccountView, was: Copy, now: Copy, *, is_asked: bool = False
+) -> Iterator[CopyTouched]:
+    """A level that moved, or that trails or trails no more, without a request of ours or the broker trailing it.
+
+    `is_asked` says that somebody's request is being told of: where a stop trails is told otherwise (FACTS 4.4 O).
+    """
     kinds = {intent.command.kind for intent in before.intents_of(was.key)}
     position = after.positions.get(now.position) if now.position is not None else None
     if position is None or kinds & {CommandKind.AMEND_PROTECTION, CommandKind.OPEN, CommandKind.PLACE}:
@@ -193,10 +199,13 @@ def _levels(before: AccountView, after: AccountView, was: Copy, now: Copy) -> It
     if is_new and (ours is None or ours.trailing is not position.trailing):
         after_it = int(position.trailing)
         yield CopyTouched(link=now.link, source=now.source, what="trailing", before=1 - after_it, after=after_it)
-    if was.seen_stop != now.seen_stop and not position.trailing and not is_our_stop:
-        yield CopyTouched(
-            link=now.link, source=now.source, what="stop", before=was.seen_stop or 0, after=now.seen_stop or 0
-        )
+    old, is_trailed = was.seen_stop, position.trailing
+    if before.rules >= PEOPLE_MOVE_TRAILING and held is not None:
+        old = held.stop if held.trailing else old
+        is_looser = tighter(now.side, old, now.seen_stop) != now.seen_stop
+        is_trailed = is_trailed and held.trailing and not is_asked and not is_looser
+    if old != now.seen_stop and not is_trailed and not is_our_stop:
+        yield CopyTouched(link=now.link, source=now.source, what="stop", before=old or 0, after=now.seen_stop or 0)
     if was.seen_target != now.seen_target and not is_our_target:
         yield CopyTouched(
             link=now.link, source=now.source, what="target", before=was.seen_target or 0, after=now.seen_target or 0

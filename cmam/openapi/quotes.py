@@ -54,6 +54,7 @@ class QuoteBoard:
         self._joined_us: dict[AccountId, int] = {}
         self._asked: dict[str, set[SymbolId]] = {}
         self._asked_us: dict[str, int] = {}
+        self._awaited: set[str] = set()
         self._clocks: dict[str, _Samples] = {}
         self._heard: dict[str, int] = {}
 
@@ -94,6 +95,15 @@ class QuoteBoard:
             self._asked_us[feed] = at_us
         return asked
 
+    def await_answer(self, feed: str) -> None:
+        """Note that the broker is being asked for quotes of a feed: its answer may take as long as its line is busy."""
+        self._awaited.add(feed)
+
+    def answered(self, feed: str, at_us: int) -> None:
+        """Note that nothing of a feed is being asked for any more; what the broker streams comes behind its answer."""
+        self._awaited.discard(feed)
+        self._asked_us[feed] = at_us
+
     def is_asked(self, feed: str, symbol: SymbolId) -> bool:
         """Whether anybody has asked for a symbol of this feed."""
         return symbol in self._asked.get(feed, ())
@@ -101,10 +111,10 @@ class QuoteBoard:
     def is_warming(self, account: AccountId, now_us: int) -> bool:
         """Whether an account has its feed so newly, or not yet, that a quote which is missing may still come.
 
-        The same holds where somebody has just asked for a symbol more of it.
+        The same holds where somebody has just asked for a symbol more of it, and until the broker has answered that.
         """
         joined_us = self._joined_us.get(account)
-        if joined_us is None:
+        if joined_us is None or self._members[account] in self._awaited:
             return True
         return now_us - max(joined_us, self._asked_us.get(self._members[account], 0)) < WARM_US
 

@@ -209,7 +209,7 @@ def _copy(view: AccountView, copy: Copy, profile: str) -> dict[str, Any]:
     name, digits = _symbol(view, copy.symbol)
     position = view.positions.get(copy.position) if copy.position is not None else None
     spec = view.specs.get(copy.symbol)
-    wanted = levels_of(spec, copy, position) if spec is not None and position is not None else None
+    wanted = levels_of(spec, copy, position, view.rules) if spec is not None and position is not None else None
     lack = lacking(view, copy)
     return {
         "profile": profile,

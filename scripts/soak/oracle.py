@@ -1,7 +1,8 @@
 """Hold the copier against the oracle of its rules on many drawn days: `python scripts/soak/oracle.py --seeds 0-199`.
 
 Each seed is a world of its own in virtual time (`tests/oracle/day.py`): thirty followers with drawn policies, and a
-leader who opens, adds, closes parts, moves levels and places orders (`orders.py`: whose orders are amended and fill).
+leader who opens, adds, closes parts, moves levels and places orders (`orders.py`: whose orders are amended and fill;
+`levels.py`: whose stops trail, while people touch the copies; `gaps.py`: while nobody looks).
 What differs is printed with what both say.
 """
 
@@ -17,10 +18,12 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from tests.oracle.day import STEPS, Day
+from tests.oracle.gaps import GapDay
+from tests.oracle.levels import LevelDay
 from tests.oracle.nets import NetDay
 from tests.oracle.orders import OrderDay
 
-DAYS = {"trades": Day, "orders": OrderDay, "nets": NetDay}
+DAYS = {"trades": Day, "orders": OrderDay, "nets": NetDay, "levels": LevelDay, "gaps": GapDay}
 
 
 def attempt(kind: str, seed: int, steps: int) -> tuple[int, Counter[str], list[str]]:

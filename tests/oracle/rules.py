@@ -602,6 +602,9 @@ DEFAULTS: Mapping[str, str] = {
     "max_positions": "off",
     "max_lots_open": "off",
     "max_lots_symbol": "off",
+    "copy_trailing": "on",
+    "trailing_step": "1",
+    "human_levels": "pin",
     "scale_in": "on",
     "partial_rounding": "carry",
 }

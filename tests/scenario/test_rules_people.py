@@ -6,7 +6,7 @@ EURUSD at `Same` trades at 1.08500 / 1.08510, the leader buys at 1.08508: a copy
 from __future__ import annotations
 
 from cmam.store.replay import verify
-from tests.rulebook import SELL, UNIT, Case, Rulebook
+from tests.rulebook import LEAD, SELL, UNIT, Case, Rulebook
 
 UNITS = {"volume.basis": "units"}
 
@@ -100,4 +100,115 @@ def test_netted_shares_of_odd_steps_are_rounded_together() -> None:
         book.person.close(position, 27_000 * UNIT)
         book.go(2)
     assert book.volumes("net") == []
+    assert verify(book.log.read_all()).is_identical
+
+
+def _trailed(book: Rulebook, name: str) -> tuple[int, bool]:
+    """The stop in points, to five of them, and whether it trails."""
+    (held,) = book.held(name)
+    return round(held.stop * 100_000) // 5 * 5, held.trailing
+
+
+def test_a_stop_that_a_person_lets_trail_where_the_leader_has_none_is_not_taken_away() -> None:
+    """Both in one request; with `human_levels=leader` too, since nothing of the leader's could win."""
+    book = Rulebook([_case("pin"), _case("leader", human_levels="leader")])
+    book.begin()
+    book.person.buy(10_000 * UNIT)
+    book.go(3)
+    for name, account in book.ids.items():
+        (held,) = book.held(name)
+        book.person.amend(held.position, account=account, stop=1.08000, trailing=True)
+    book.go(3)
+    assert [_trailed(book, name) for name in book.ids] == [(108_000, True)] * 2
+    book.price("EURUSD", "1.08700")
+    book.go(3)
+    assert [_trailed(book, name) for name in book.ids] == [(108_200, True)] * 2
+    assert verify(book.log.read_all()).is_identical
+
+
+def test_where_the_leader_wins_no_copy_is_set_back_farther_than_it_had_trailed() -> None:
+    """His 1.07600 has trailed by 50 pips to 1.08100, a copy's to 1.08102. One person ends the trailing, one loosens.
+
+    Both stood at 1.07602 again, or where the person put it, and trailed on from there.
+    """
+    book = Rulebook([_case("ends", human_levels="leader"), _case("loosens", human_levels="leader")])
+    book.begin()
+    book.person.buy(10_000 * UNIT, relativeStopLoss=908, trailingStopLoss=True)
+    book.go(3)
+    book.price("EURUSD", "1.09000")
+    book.go(3)
+    assert [_trailed(book, name) for name in book.ids] == [(108_100, True)] * 2
+    for name, account in book.ids.items():
+        (held,) = book.held(name)
+        stop = 1.07900 if name == "loosens" else held.stop
+        book.person.amend(held.position, account=account, stop=stop, trailing=name == "loosens")
+    book.go(3)
+    assert [_trailed(book, name) for name in book.ids] == [(108_100, True)] * 2
+    assert verify(book.log.read_all()).is_identical
+
+
+def test_a_stop_that_a_person_sets_on_a_trailing_copy_is_pinned() -> None:
+    """From 1.07602 to 1.07500, where it trails: the leader's new target moved it to 1.07602 again.
+
+    His 1.07300 is farther, and not taken.
+    """
+    book = Rulebook([_case("pin")])
+    book.begin()
+    position = book.person.buy(10_000 * UNIT, relativeStopLoss=908)
+    book.go(3)
+    (held,) = book.held("pin")
+    account = book.ids["pin"]
+    book.person.amend(held.position, account=account, stop=held.stop, trailing=True)
+    book.go(3)
+    book.person.amend(held.position, account=account, stop=1.07500, trailing=True)
+    book.go(3)
+    assert _trailed(book, "pin") == (107_500, True)
+    book.person.amend(position, stop=1.07600, target=1.09900)
+    book.go(3)
+    assert _trailed(book, "pin") == (107_500, True)
+    book.person.amend(position, stop=1.07300, target=1.09900)
+    book.go(3)
+    assert _trailed(book, "pin") == (107_500, True)
+    assert verify(book.log.read_all()).is_identical
+
+
+def test_a_pinned_stop_that_has_trailed_stays_where_it_is_when_the_leader_takes_his_away() -> None:
+    """Pinned at 1.07700, it has trailed with his to 1.08200; it was put back to 1.07700, 50 pips farther."""
+    book = Rulebook([_case("pin")])
+    book.begin()
+    position = book.person.buy(10_000 * UNIT, relativeStopLoss=908)
+    book.go(3)
+    (held,) = book.held("pin")
+    book.person.amend(held.position, account=book.ids["pin"], stop=1.07700)
+    book.go(3)
+    book.person.amend(position, stop=1.07600, trailing=True)
+    book.go(3)
+    book.price("EURUSD", "1.09000")
+    book.go(3)
+    assert _trailed(book, "pin") == (108_200, True)
+    his = book.broker.floor.accounts[LEAD].positions[position].sl / 100_000_000
+    book.person.amend(position, stop=his, trailing=False)
+    book.go(3)
+    book.person.amend(position, stop=1.08150)  # tighter than his own, and farther than what is pinned
+    book.go(3)
+    assert _trailed(book, "pin") == (108_200, False)
+    book.person.amend(position)
+    book.go(3)
+    assert _trailed(book, "pin") == (108_200, False)
+    assert verify(book.log.read_all()).is_identical
+
+
+def test_what_a_person_adds_is_left_alone_whatever_is_carried() -> None:
+    """26,000 are held; 70 of his 72 parts leave 722 carried. 30,000 more by hand made it 1,555, of which 1,000 went."""
+    book = Rulebook([_case("pin", **{"volume.amount": "0.37"})])
+    book.begin()
+    position = book.person.buy(72_000 * UNIT)
+    book.go(3)
+    book.person.close(position, 2_000 * UNIT)
+    book.go(3)
+    (held,) = book.held("pin")
+    assert held.volume == 26_000 * UNIT
+    book.person.buy(30_000 * UNIT, account=book.ids["pin"], positionId=held.position)
+    book.go(3)
+    assert book.volumes("pin") == [56_000 * UNIT]
     assert verify(book.log.read_all()).is_identical

@@ -14,7 +14,8 @@ class Bench:
     def __init__(self) -> None:
         self.ready = {1, 2}
         self.asked: list[m.Ask] = []
-        self.feeds = Feeds(QuoteBoard(), "connection:demo-1", lambda account: account in self.ready, self.asked.append)
+        self.board = QuoteBoard()
+        self.feeds = Feeds(self.board, "connection:demo-1", lambda account: account in self.ready, self.asked.append)
 
     def want(self, account: int, *symbols: int, feed: str = "f") -> None:
         self.feeds.want(m.QuotesWanted(AccountId(account), feed, symbols))
@@ -26,7 +27,7 @@ class Bench:
         return [(int(account), symbols) for account, symbols in found]
 
     def refuse(self, ask: m.Ask, code: str) -> None:
-        self.feeds.refused(m.Unanswered(ask.question, code, "no"))
+        self.feeds.refused(m.Unanswered(ask.question, code, "no"), 0)
 
 
 def test_a_symbol_is_asked_for_once_whoever_wants_it() -> None:
@@ -59,7 +60,7 @@ def test_what_is_refused_for_the_moment_is_asked_for_again_alone() -> None:
     """A second later the batch goes out once more, and what stands already does not."""
     bench = Bench()
     bench.want(1, 10, 11)
-    bench.feeds.answered(bench.asked[0].question)
+    bench.feeds.answered(bench.asked[0].question, 0)
     bench.want(1, 12, 13)
     bench.refuse(bench.asked[1], "REQUEST_FREQUENCY_EXCEEDED")
     bench.taken()
@@ -80,7 +81,7 @@ def test_a_symbol_that_the_broker_has_not_costs_no_other_its_quotes() -> None:
             bench.refuse(ask, "SYMBOL_NOT_FOUND")
         else:
             standing.update(ask.message.symbolId)
-            bench.feeds.answered(ask.question)
+            bench.feeds.answered(ask.question, 0)
     assert standing == set(range(10, 20)) - {13}
     bench.feeds.tend()
     bench.want(2, 13)
@@ -109,3 +110,15 @@ def test_twice_subscribed_is_subscribed() -> None:
     bench.taken()
     bench.feeds.tend()
     assert bench.taken() == []
+
+
+def test_quotes_may_still_come_until_their_question_is_answered() -> None:
+    """On a busy line that takes longer than the three seconds that a feed is warm: these begin with the answer."""
+    bench = Bench()
+    bench.board.join(AccountId(1), "f", 0)
+    bench.want(1, 10)
+    (ask,) = bench.asked
+    assert bench.board.is_warming(AccountId(1), 60_000_000)
+    bench.feeds.answered(ask.question, 60_000_000)
+    assert bench.board.is_warming(AccountId(1), 62_900_000)
+    assert not bench.board.is_warming(AccountId(1), 63_100_000)

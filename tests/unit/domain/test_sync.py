@@ -6,8 +6,8 @@ from dataclasses import replace
 
 from cmam.domain.account import AccountView, evolve
 from cmam.domain.changes import ChangeKind
-from cmam.domain.events import ChangeDecided, Reconciled
-from cmam.domain.ids import OrderId, PositionId, SymbolId
+from cmam.domain.events import ChangeDecided, Reconciled, Wait
+from cmam.domain.ids import LinkId, OrderId, PositionId, SymbolId
 from cmam.domain.quantities import Quote, Side, Volume
 from cmam.domain.reasons import Reason, Verdict
 from cmam.domain.sync import at_start
@@ -247,3 +247,41 @@ def test_a_leader_out_of_sight_is_held_and_named_or_closed_after_a_while() -> No
         if closes:
             assert pair.copy.reason is Reason.LEADER_BLIND
         assert isinstance(watch_blind(pair.view, {}, {}, pair.now_us)[0], AlertHealed)
+
+
+def test_an_open_that_a_gate_skipped_after_a_wait_is_met_again_at_the_next_start() -> None:
+    """It waited for quotes, and its price was then too far away: it stood as a copy that had been, for ever.
+
+    What never waited is met at every start; now both are.
+    """
+    pair = Pair({"sync_open": "on"})
+    pair.warming, quotes, pair.quotes = True, pair.quotes, {}
+    leader = a_leader(held())
+    (found,) = start(pair, leader)
+    assert found.wait is Wait.QUOTES
+    pair.quotes = {**quotes, "EURUSD": ("1.10290", "1.10300")}
+    pair.passes(1_000)
+    assert [ended.reason for ended in pair.view.finished.values()] == [Reason.PRICE_AWAY]
+    pair.quotes = quotes
+    (again,) = start(pair, leader)
+    assert again.verdict is Verdict.COPY
+    pair.answer()
+    assert len(pair.held) == 1
+
+
+def test_what_another_link_copies_is_missing_all_the_same() -> None:
+    """Positions of leaders at different brokers may have one number, and a leader may lead twice."""
+    pair = Pair({"sync_open": "on"})
+    start(pair, a_leader(held()))
+    pair.answer()
+    other = replace(pair.link, link=LinkId("other1"))
+    (change,) = at_start(a_leader(held()), pair.view, other, quote_of)
+    assert change.kind is ChangeKind.OPENED
+
+
+def test_what_is_too_old_does_not_wait_for_what_is_still_being_read() -> None:
+    """It waited, was over as a copy in the same moment, and what `sync_open` would open was there no more."""
+    pair = Pair()
+    pair.reading = True
+    found = pair.opens(at_ms=pair.now_us // 1_000 - 60_000)
+    assert (found.verdict, found.reason, pair.view.finished) == (Verdict.SKIP, Reason.TOO_OLD, {})

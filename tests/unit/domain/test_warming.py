@@ -7,7 +7,6 @@ from dataclasses import replace
 from cmam.domain.commands import CommandKind
 from cmam.domain.copies import CopyState
 from cmam.domain.events import Wait
-from cmam.domain.inputs import WARM_US
 from cmam.domain.reasons import Reason, Verdict
 from tests.factories import LOT, QUOTES, Pair, a_spec, a_view
 
@@ -44,8 +43,8 @@ def test_the_wait_ends_by_itself() -> None:
     """Where nobody says that the feed is old, time does: the copy ends as stale_input and nothing was sent."""
     pair = _warming()
     decided = pair.opens()
-    assert decided.wait_until_us == pair.now_us + WARM_US
-    pair.passes(WARM_US + 1_000_001)
+    assert decided.wait_until_us == decided.not_after_us == pair.now_us + 30_000_000
+    pair.passes(31_000_001)
     assert (pair.sent, pair.copy.reason, pair.copy.state.is_end) == ([], Reason.STALE_INPUT, True)
 
 
