@@ -344,7 +344,7 @@ MUTATIONS = (
     Mutation(
         "an open is sized by what its symbol allowed before a cut",
         "cmam/domain/gates.py",
-        "    if draft.inputs.reading:\n",
+        "    if draft.inputs.reading and not draft.is_old:\n",
         "    if False:\n",
         (UNIT + "domain/test_reading.py", AFTER_A_CUT),
     ),
