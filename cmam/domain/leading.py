@@ -17,7 +17,7 @@ from cmam.domain.events import Event, ExecutionSeen, Reconciled, TrailingStopMov
 from cmam.domain.ids import ChangeKey, OrderId, PositionId, SymbolId, order_source, position_source
 from cmam.domain.quantities import Quote, Volume, floor_fraction
 from cmam.domain.replacing import replace
-from cmam.domain.rules import FILLED_AND_GONE, ORDER_ORIGINS
+from cmam.domain.rules import FILLED_AND_GONE, ORDER_ORIGINS, PROTECTION_OPENS_NOTHING
 from cmam.domain.trades import Deal, ExecutionKind, Order, OrderStatus, OrderType
 from cmam.domain.view import AccountView
 
@@ -92,6 +92,13 @@ def _of_volume(
     kind = _kind(old, new, has_turned=has_turned)
     key = ChangeKey(f"deal:{deal.deal}") if deal is not None else ChangeKey(f"net:{position}:{new}:{after.version}")
     origin = deal.order if deal is not None else after.origins.get(position)
+    if (
+        order is not None
+        and order.type is OrderType.PROTECTION
+        and new > old
+        and after.rules >= PROTECTION_OPENS_NOTHING
+    ):
+        order = None  # it was told with the position, whose fill was not
     if deal is None and order is None and old < new and origin is not None and after.rules >= ORDER_ORIGINS:
         order = before.orders.get(origin)
     opening = order if order is not None and not order.closing and kind is not ChangeKind.CLOSED else None

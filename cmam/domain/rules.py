@@ -232,5 +232,9 @@ NEVER_OUT = 6
 """An open that waited, and that a gate skipped then, was no copy: `sync_open` meets its source again,
 as after any skip."""
 
+PROTECTION_OPENS_NOTHING = 6
+"""What a leader's position has grown by is no protective order's, though it was told first with one: such orders are
+among no `order_types`, and what had grown was never copied."""
+
 RULES = 6
 """The newest."""

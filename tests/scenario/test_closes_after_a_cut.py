@@ -187,7 +187,7 @@ def test_an_open_whose_symbol_cannot_be_read_is_skipped_when_it_is_too_old() -> 
     whole.run(6)
     whole.person.buy(2 * LOT)
     whole.run(40)
-    assert _endings(whole) == [Reason.STALE_INPUT]
+    assert _endings(whole) == [Reason.TOO_OLD]
     whole.broker.clear_fault("error")
     whole.run(30)
     assert _copies(whole) == [[LOT]]

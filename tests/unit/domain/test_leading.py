@@ -74,6 +74,23 @@ def test_a_position_whose_deal_nobody_told_came_of_the_order_with_its_number() -
     assert (told.origin, told.origin_type) == (None, OrderType.MARKET)
 
 
+def test_what_is_first_told_with_a_protective_order_did_not_come_of_it() -> None:
+    """The broker moves the stop's volume along with a growth whose own event was lost, or comes behind it."""
+    order = Order(
+        order=OrderId(9), symbol=SymbolId(1), side=Side.SELL, type=OrderType.PROTECTION, volume=Volume(2 * LOT),
+        closing=True, position=HELD.position, stop=price("1.09"), updated_ms=2,
+    )  # fmt: skip
+    grown = replace(HELD, volume=Volume(2 * LOT), updated_ms=2)
+    fact = ExecutionSeen(kind=ExecutionKind.ORDER_REPLACED, order=order, position=grown)
+    (told,) = _told(_holding(HELD), fact)
+    assert (told.kind, told.origin_type) == (ChangeKind.GREW, OrderType.MARKET)
+    (told,) = _told(replace(_holding(HELD), rules=5), fact)
+    assert told.origin_type is OrderType.PROTECTION
+    smaller = replace(HELD, volume=Volume(LOT // 2), updated_ms=2)
+    (told,) = _told(_holding(HELD), replace(fact, kind=ExecutionKind.ORDER_FILLED, position=smaller))
+    assert (told.kind, told.origin_type) == (ChangeKind.REDUCED, OrderType.PROTECTION)
+
+
 def test_an_event_that_changes_nothing_tells_nothing() -> None:
     """The same event again, or an older one behind it, is no news."""
     fact = ExecutionSeen(kind=ExecutionKind.ORDER_REPLACED, position=HELD)
