@@ -308,6 +308,26 @@ def test_a_target_that_is_refused_again_and_again_is_asked_for_less_and_less_oft
     assert is_sound(book)
 
 
+def test_the_market_is_watched_however_seldom_the_target_is_asked_for() -> None:
+    """Refused for half a minute: a market that touches the target and turns between two requests closes the copy."""
+    book = begun(Case("fixed", "Same", {**UNITS, "fixed_tp": "20"}))
+    fault = {"account": str(book.ids["fixed"]), "code": "PROTECTION_IS_TOO_CLOSE_TO_MARKET"}
+    book.broker.set_fault("error", {**fault, "type": "2106", "count": "1"})
+    book.person.buy(VOLUME, symbol=EURUSD, relativeStopLoss=1_000)
+    book.go(0.5)
+    book.broker.set_fault("error", {**fault, "type": "2110", "count": "1000"})
+    book.go(40)
+    assert len(refusals(book, "fixed")) == 6
+    assert held(book, "fixed") == (1.0751, 0.0)
+    book.price("EURUSD", "1.0872")
+    book.go(1)
+    book.price("EURUSD", "1.0850")
+    book.go(3)
+    assert book.held("fixed") == []
+    assert [event.reason for event in book.events(book.ids["fixed"], CopyFinished)] == [Reason.CLOSED_BY_LEVEL]
+    assert is_sound(book)
+
+
 @pytest.mark.parametrize("who", ["pin", "leader"])
 def test_a_persons_target_that_was_in_the_way_of_a_stop_comes_back(who: str) -> None:
     """`copy_tp=off`: nobody but the person has a say in it, and he did not take it away."""
