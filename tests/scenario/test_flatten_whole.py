@@ -93,6 +93,25 @@ def test_a_market_that_stays_closed_is_not_asked_every_few_seconds() -> None:
     assert verify(whole.log.read_all()).is_identical
 
 
+def test_what_may_stay_is_told_of_no_more() -> None:
+    """Rearmed while the line is down, nobody asks for it again: the alert would stand, and the account, for ever."""
+    whole = _whole(SAME_BROKER, is_copying=False)
+    whole.broker.set_fault("reject", {"account": str(SAME_BROKER), "code": "MARKET_CLOSED", "type": "2111"})
+    _flatten(whole, SAME_BROKER)
+    whole.run(0.5)
+    whole.stepper.network.is_reachable = False
+    whole.stepper.network.cut_all()
+    whole.run(10)
+    assert whole.command({"command": "rearm", "profile": "whole"})["ok"]
+    whole.stepper.network.is_reachable = True
+    whole.run(100)
+    assert alerts(whole) == []
+    assert len(whole.person.holds(SAME_BROKER)) == 1
+    assert whole.command({"command": "profile.delete", "profile": "whole", "copies": "close"})["ok"]
+    assert whole.command({"command": "account.remove", "account": str(SAME_BROKER)})["ok"]
+    assert verify(whole.log.read_all()).is_identical
+
+
 @pytest.mark.parametrize("is_whole", [False, True])
 def test_an_account_is_not_forgotten_while_something_is_closing_there(*, is_whole: bool) -> None:
     """A deleted profile's copies, or what a flatten is refused: removed, nobody would ask for it again."""
