@@ -132,6 +132,12 @@ def is_there(view: AccountView, source: SourceKey) -> bool:
     return PositionId(number) in view.positions if source.startswith("x") else OrderId(number) in view.orders
 
 
+def is_doubted(view: AccountView, source: SourceKey) -> bool:
+    """Whether what is no copy may be gone already: a snapshot has left it out."""
+    number = from_base36(source[1:])
+    return PositionId(number) in view.doubted if source.startswith("x") else OrderId(number) in view.doubted_orders
+
+
 def is_to_end(view: AccountView, source: SourceKey) -> bool:
     """Whether what is no copy is there, and still has to go."""
     return is_there(view, source) and (view.flatten_account or source in view.surplus)
