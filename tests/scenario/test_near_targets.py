@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import pytest
 
-from cmam.domain.events import AlertRaised, ChangeDecided, CopyFinished, CopyOverdue, RequestRefused
+from cmam.domain.events import AlertRaised, ChangeDecided, CopyFinished, CopyOverdue, IntentRecorded, RequestRefused
 from cmam.domain.reasons import Reason
 from cmam.openapi._pb.OpenApiModelMessages_pb2 import LIMIT
 from cmam.store.replay import verify
@@ -160,6 +160,25 @@ def test_a_stop_moves_beside_a_target_that_is_moved_too_near_and_the_old_target_
     book.go(1)
     assert held(book, "plain") == (1.0772, 1.0876)
     assert refusals(book, "plain") == []
+    assert is_sound(book)
+
+
+@pytest.mark.parametrize("kind", ["hedged", "netted"])
+def test_a_target_is_not_taken_away_for_a_stop_that_was_to_blame(kind: str) -> None:
+    """Refused without the target too, it was the stop: the target that stands goes with the next one."""
+    book = begun(Case("plain", "Odd", UNITS, kind=kind))
+    position = book.person.buy(VOLUME, symbol=EURUSD, relativeStopLoss=1_000, relativeTakeProfit=900)
+    book.go(3)
+    book.person.amend(position, stop=1.0810, target=1.09408)
+    book.go(3)
+    assert held(book, "plain") == (1.0752, 1.0942)
+    assert refusals(book, "plain")
+    book.person.amend(position, stop=1.0770, target=1.09408)
+    book.go(3)
+    assert held(book, "plain") == (1.0772, 1.0942)
+    asked = [event.command for event in book.events(book.ids["plain"], IntentRecorded)]
+    assert [command.target for command in asked if command.stop == 107_720_000] == [109_420_000]
+    assert not lacks(book, "plain")
     assert is_sound(book)
 
 
