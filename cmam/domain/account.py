@@ -153,7 +153,7 @@ def _executed(view: AccountView, event: ExecutionSeen, at_us: int) -> AccountVie
         view = take_cash(view, event.balance)
     view = match_intent(view, event, is_new_deal, at_us)
     view = match_copy(view, event, is_new_deal, at_us)
-    return without_gone(view) if view.surplus else view
+    return without_gone(view) if view.surplus or view.in_vain else view
 
 
 def _first_volumes(view: AccountView, deals: tuple[Deal, ...]) -> dict[PositionId, Volume]:
@@ -193,7 +193,7 @@ def _reconciled(view: AccountView, event: Reconciled, at_us: int) -> AccountView
     view = _with_orders(view, event, at_us)
     view = replace(adopt_unknown(view, event, at_us), has_reconciled=True, reconciled_us=at_us, untold={})
     view = refresh_copies(view, event.deals)
-    return without_gone(view) if view.surplus else view
+    return without_gone(view) if view.surplus or view.in_vain else view
 
 
 def _with_orders(view: AccountView, event: Reconciled, at_us: int) -> AccountView:

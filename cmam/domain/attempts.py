@@ -114,11 +114,8 @@ def next_wake(view: AccountView, now_us: int) -> int | None:
         for copy in restless(view.copies)
         if copy.wait is not None and _is_ready(view, copy, max(now_us, copy.retry_at_us))
     ]
-    moments += [
-        max(copy.target_at_us, now_us + POLL_US)
-        for copy in restless(view.copies)
-        if _may_look(view, copy) and targets.lacking(view, copy) is not None
-    ]
+    if any(targets.lacking(view, copy) is not None and _may_look(view, copy) for copy in restless(view.copies)):
+        moments.append(now_us + POLL_US)  # the market may reach it, however long it is not asked for
     return min(moments, default=None)
 
 

@@ -19,7 +19,7 @@ from cmam.domain.levels import tighter
 from cmam.domain.needs import as_shown
 from cmam.domain.quantities import Price, Volume
 from cmam.domain.reasons import Reason
-from cmam.domain.refused import is_there
+from cmam.domain.refused import is_to_end
 from cmam.domain.replacing import copied, replace, without
 from cmam.domain.restless import with_copy, without_copy
 from cmam.domain.rules import ADDED_BY_HAND, PARTS_REST, PEOPLE_MOVE_TRAILING, PEOPLE_TRAIL, TURNED_NETS
@@ -149,9 +149,10 @@ def _vainly(view: AccountView, event: CopyOverdue) -> AccountView:
     known = view.in_vain.get(event.source)
     if known is None:
         return view
-    is_to_end = is_there(view, event.source) and (view.flatten_account or event.source in view.surplus)
     left = without(view.in_vain, event.source)
-    return replace(view, in_vain={**left, event.source: replace(known, at_us=0)} if is_to_end else left)
+    if is_to_end(view, event.source):
+        left = {**left, event.source: replace(known, at_us=0)}
+    return replace(view, in_vain=left)
 
 
 def touch(view: AccountView, event: CopyTouched) -> AccountView:

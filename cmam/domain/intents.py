@@ -430,6 +430,7 @@ def settle(view: AccountView, event: IntentSettled, at_us: int) -> AccountView:
         without_target = targets.refused(view, copy, intent.command, at_us)
         if without_target is not None:
             return put(view, without_target)
+        copy = targets.cleared(view, copy, intent.command)
     if event.outcome is Outcome.REFUSED and event.reason in GONE_CODES:
         copy = replace(copy, doubt=True)
     trouble = f"{kind.value}: {event.reason}" if event.outcome is Outcome.REFUSED else copy.trouble

@@ -119,15 +119,28 @@ def with_surplus(view: AccountView, copy: Copy, source: SourceKey) -> AccountVie
 
 
 def without_gone(view: AccountView) -> AccountView:
-    """The view without surplus that has been taken back."""
+    """The view without surplus that has been taken back, and without what was to end in vain and may stay by now."""
     left = {source: link for source, link in view.surplus.items() if is_there(view, source)}
-    return view if len(left) == len(view.surplus) else replace(view, surplus=left)
+    view = view if len(left) == len(view.surplus) else replace(view, surplus=left)
+    vain = {source: known for source, known in view.in_vain.items() if is_to_end(view, source)}
+    return view if len(vain) == len(view.in_vain) else replace(view, in_vain=vain)
 
 
 def is_there(view: AccountView, source: SourceKey) -> bool:
     """Whether the position or the order is known by which what is no copy is named."""
     number = from_base36(source[1:])
     return PositionId(number) in view.positions if source.startswith("x") else OrderId(number) in view.orders
+
+
+def is_doubted(view: AccountView, source: SourceKey) -> bool:
+    """Whether what is no copy may be gone already: a snapshot has left it out."""
+    number = from_base36(source[1:])
+    return PositionId(number) in view.doubted if source.startswith("x") else OrderId(number) in view.doubted_orders
+
+
+def is_to_end(view: AccountView, source: SourceKey) -> bool:
+    """Whether what is no copy is there, and still has to go."""
+    return is_there(view, source) and (view.flatten_account or source in view.surplus)
 
 
 def in_words(view: AccountView) -> str:

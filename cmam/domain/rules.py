@@ -207,10 +207,12 @@ no open and no stop."""
 
 SWEEPS_WAIT = 6
 """What is closed or cancelled and is no copy is asked for again after a delay of its own, not with each quote that is
-put on record; where no quotes were, it was not asked for again at all."""
+put on record or with each execution, its own rejection among them; where neither was, it was not asked for again at
+all."""
 
 FILLED_AND_GONE = 6
 """A pending order of the leader that has filled out of sight into what is closed again ends its copies that rest."""
+
 PEOPLE_MOVE_TRAILING = 6
 """A stop that a person sets on a copy that trails, or as he lets it trail, is his as any other; and with
 `human_levels=leader` a copy that shall trail is never set back to a looser stop than it had trailed to."""

@@ -135,6 +135,15 @@ def refused(view: AccountView, copy: Copy, command: Command, at_us: int) -> Copy
     return None if left is None or left.is_bare else replace(copy, left_out=replace(left, is_bare=True))
 
 
+def cleared(view: AccountView, copy: Copy, command: Command) -> Copy:
+    """A copy whose stop was refused without its target, too: one that stands was not to blame, and goes with the next
+    stop, or the broker would take it away."""
+    position = view.positions.get(copy.position) if copy.position is not None else None
+    is_standing = copy.left_out is not None and position is not None and position.target == copy.left_out.level
+    is_alone = command.kind is CommandKind.AMEND_PROTECTION and command.target is None
+    return replace(copy, left_out=None, target_at_us=0) if is_alone and is_standing else copy
+
+
 def _rests_without(copy: Copy, command: Command) -> Copy | None:
     terms = copy.goal.terms
     if terms is None or command.relative_target is None or terms.relative_target != command.relative_target:

@@ -15,6 +15,7 @@ from cmam.domain.hours import is_within_hours
 from cmam.domain.ids import LinkId, SourceKey, from_base36
 from cmam.domain.link import LinkSettings
 from cmam.domain.quantities import price_text
+from cmam.domain.refused import is_doubted
 from cmam.domain.restless import restless
 from cmam.domain.settling import SETTLE_US
 from cmam.domain.view import AccountView, InVain
@@ -157,17 +158,17 @@ def _refusal_of_other(source: SourceKey, vain: InVain) -> str:
 
 def _alerts(view: AccountView, now_us: int) -> Iterator[Event]:
     """Refusals of what lowers risk are told to a person at once, and taken back when they are over, as is a target that
-    is left out; of a position that may be gone it is told first whether it is."""
+    is left out; of a position or an order that may be gone it is told first whether it is."""
     wanted: dict[str, str] = {}
     for copy in restless(view.copies):
-        if copy.trouble and copy.position not in view.doubted:
+        if copy.trouble and copy.position not in view.doubted and copy.order not in view.doubted_orders:
             minutes = (now_us - copy.trouble_us) // REPEAT_US * (REPEAT_US // 60_000_000)
             since = f", for {minutes} minutes or more" if minutes else ""
             wanted[f"{TROUBLE}{copy.link} {copy.source}"] = _refusal(copy, since)
         if text := _lack(view, copy):
             wanted[f"{TARGET}{copy.link} {copy.source}"] = text
     for source, vain in view.in_vain.items():
-        if vain.why:
+        if vain.why and not is_doubted(view, source):
             wanted[f"{TROUBLE}{vain.link} {source}"] = _refusal_of_other(source, vain)
     for kind, text in wanted.items():
         if view.alerts.get(kind) != text:

@@ -193,8 +193,8 @@ def step(view: AccountView, fact: Event, store: StoreId, now_us: int) -> Turn:
         builder.finish_idle(key)
         builder.enforce(key)
     only = fact.source if isinstance(fact, CopyOverdue) and fact.source[0] in SWEEPS else None
-    if only is None and isinstance(fact, QuotesSampled) and view.rules >= SWEEPS_WAIT:
-        builder.waiting = frozenset(source for source, vain in after.in_vain.items() if vain.at_us)
+    if isinstance(fact, (QuotesSampled, ExecutionSeen)) and view.rules >= SWEEPS_WAIT:
+        builder.waiting = frozenset(source for source, vain in builder.view.in_vain.items() if vain.at_us)
     if builder.view.flatten_account and (isinstance(fact, SWEEPING) or only is not None):
         builder.sweep(only)
     if builder.view.surplus and (isinstance(fact, (ExecutionSeen, *SWEEPING)) or only is not None):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from cmam.domain.events import IntentRecorded
+from cmam.domain.events import AlertRaised, IntentRecorded
 from cmam.openapi._pb import OpenApiModelMessages_pb2 as model
 from cmam.store.replay import verify
 from tests.scenario.test_liars import LOT, alerts
@@ -90,6 +90,43 @@ def test_a_market_that_stays_closed_is_not_asked_every_few_seconds() -> None:
     whole.broker.clear_fault("reject")
     whole.run(70)
     assert _is_empty(whole, SAME_BROKER)
+    assert verify(whole.log.read_all()).is_identical
+
+
+def test_of_what_went_out_of_sight_no_refusal_is_told() -> None:
+    """A person has ended all of it himself while the line was down: each request is refused, and nobody is alarmed."""
+    whole = _whole(SAME_BROKER, is_copying=True)
+    whole.stepper.network.is_reachable = False
+    whole.stepper.network.cut_all()
+    _flatten(whole, SAME_BROKER)
+    whole.run(2)
+    for held in whole.person.holds(SAME_BROKER):
+        whole.person.close(held.position, held.volume, account=SAME_BROKER)
+    (order,) = whole.person.rests(SAME_BROKER)
+    whole.person.cancel(order.orderId, account=SAME_BROKER)
+    whole.stepper.network.is_reachable = True
+    whole.run(60)
+    assert whole.events(SAME_BROKER, AlertRaised) == []
+    assert whole.view(SAME_BROKER).in_vain == {}  # type: ignore[union-attr]
+    assert verify(whole.log.read_all()).is_identical
+
+
+def test_what_may_stay_is_told_of_no_more() -> None:
+    """Rearmed while the line is down, nobody asks for it again: the alert would stand, and the account, for ever."""
+    whole = _whole(SAME_BROKER, is_copying=False)
+    whole.broker.set_fault("reject", {"account": str(SAME_BROKER), "code": "MARKET_CLOSED", "type": "2111"})
+    _flatten(whole, SAME_BROKER)
+    whole.run(0.5)
+    whole.stepper.network.is_reachable = False
+    whole.stepper.network.cut_all()
+    whole.run(10)
+    assert whole.command({"command": "rearm", "profile": "whole"})["ok"]
+    whole.stepper.network.is_reachable = True
+    whole.run(100)
+    assert alerts(whole) == []
+    assert len(whole.person.holds(SAME_BROKER)) == 1
+    assert whole.command({"command": "profile.delete", "profile": "whole", "copies": "close"})["ok"]
+    assert whole.command({"command": "account.remove", "account": str(SAME_BROKER)})["ok"]
     assert verify(whole.log.read_all()).is_identical
 
 

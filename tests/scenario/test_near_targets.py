@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import pytest
 
-from cmam.domain.events import AlertRaised, ChangeDecided, CopyFinished, CopyOverdue, RequestRefused
+from cmam.domain.events import AlertRaised, ChangeDecided, CopyFinished, CopyOverdue, IntentRecorded, RequestRefused
 from cmam.domain.reasons import Reason
 from cmam.openapi._pb.OpenApiModelMessages_pb2 import LIMIT
 from cmam.store.replay import verify
@@ -163,6 +163,25 @@ def test_a_stop_moves_beside_a_target_that_is_moved_too_near_and_the_old_target_
     assert is_sound(book)
 
 
+@pytest.mark.parametrize("kind", ["hedged", "netted"])
+def test_a_target_is_not_taken_away_for_a_stop_that_was_to_blame(kind: str) -> None:
+    """Refused without the target too, it was the stop: the target that stands goes with the next one."""
+    book = begun(Case("plain", "Odd", UNITS, kind=kind))
+    position = book.person.buy(VOLUME, symbol=EURUSD, relativeStopLoss=1_000, relativeTakeProfit=900)
+    book.go(3)
+    book.person.amend(position, stop=1.0810, target=1.09408)
+    book.go(3)
+    assert held(book, "plain") == (1.0752, 1.0942)
+    assert refusals(book, "plain")
+    book.person.amend(position, stop=1.0770, target=1.09408)
+    book.go(3)
+    assert held(book, "plain") == (1.0772, 1.0942)
+    asked = [event.command for event in book.events(book.ids["plain"], IntentRecorded)]
+    assert [command.target for command in asked if command.stop == 107_720_000] == [109_420_000]
+    assert not lacks(book, "plain")
+    assert is_sound(book)
+
+
 def test_where_the_old_target_is_too_near_as_well_the_stop_goes_alone() -> None:
     """Old and new within 40 pips: the new is known to be, the old is found out by one refusal."""
     book = begun(Case("plain", "Odd", UNITS))
@@ -305,6 +324,26 @@ def test_a_target_that_is_refused_again_and_again_is_asked_for_less_and_less_oft
     book.broker.clear_fault("all")
     book.go(70)
     assert held(book, "plain") == (1.0751, 1.08802)
+    assert is_sound(book)
+
+
+def test_the_market_is_watched_however_seldom_the_target_is_asked_for() -> None:
+    """Refused for half a minute: a market that touches the target and turns between two requests closes the copy."""
+    book = begun(Case("fixed", "Same", {**UNITS, "fixed_tp": "20"}))
+    fault = {"account": str(book.ids["fixed"]), "code": "PROTECTION_IS_TOO_CLOSE_TO_MARKET"}
+    book.broker.set_fault("error", {**fault, "type": "2106", "count": "1"})
+    book.person.buy(VOLUME, symbol=EURUSD, relativeStopLoss=1_000)
+    book.go(0.5)
+    book.broker.set_fault("error", {**fault, "type": "2110", "count": "1000"})
+    book.go(40)
+    assert len(refusals(book, "fixed")) == 6
+    assert held(book, "fixed") == (1.0751, 0.0)
+    book.price("EURUSD", "1.0872")
+    book.go(1)
+    book.price("EURUSD", "1.0850")
+    book.go(3)
+    assert book.held("fixed") == []
+    assert [event.reason for event in book.events(book.ids["fixed"], CopyFinished)] == [Reason.CLOSED_BY_LEVEL]
     assert is_sound(book)
 
 

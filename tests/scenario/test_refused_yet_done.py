@@ -128,6 +128,25 @@ def test_what_a_broker_will_not_let_go_is_asked_for_again(monkeypatch: pytest.Mo
     assert verify(whole.log.read_all()).is_identical
 
 
+def test_a_rejection_is_no_reason_to_ask_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A broker that accepts the close of the one too many and rejects it then tells so by an execution."""
+    whole = Whole(seed=4, switches=Switches(history_days=0))
+    whole.start_ready()
+    mistaken = Mistaken(monkeypatch, whole, "NO_QUOTES")
+    whole.person.buy(LOT)
+    whole.run(4)
+    whole.broker.set_fault("reject", {"account": str(SAME_BROKER), "type": "2111", "code": "MARKET_CLOSED"})
+    mistaken.release(monkeypatch)
+    whole.run(20)
+    tries = [one for one in whole.events(SAME_BROKER, IntentRecorded) if one.source.startswith("x")]
+    assert 4 <= len(tries) <= 6, len(tries)
+    whole.broker.clear_fault("reject")
+    whole.run(20)
+    assert copies(whole) == [[LOT]]
+    assert alerts(whole) == []
+    assert verify(whole.log.read_all()).is_identical
+
+
 @pytest.mark.parametrize("fault", ["drop", "silence"])
 @pytest.mark.parametrize("lost", ["drop", "error"])
 def test_what_is_taken_back_never_becomes_the_copy(monkeypatch: pytest.MonkeyPatch, fault: str, lost: str) -> None:
