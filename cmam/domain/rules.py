@@ -232,5 +232,8 @@ NEVER_OUT = 6
 """An open that waited, and that a gate skipped then, was no copy: `sync_open` meets its source again,
 as after any skip."""
 
+ADDS_LEFT_OUT = 6
+"""What a leader had includes adds that were not copied: what he closes while a profile is off is a part of it."""
+
 RULES = 6
 """The newest."""
