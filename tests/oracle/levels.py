@@ -40,6 +40,8 @@ class Kept:
     pins: set[str] = field(default_factory=set)
     owed: Level = None
     """The target that it shall have once the broker takes it so near."""
+    pinned: Level = None
+    """Where a person has set the stop that is his, wherever it has trailed since."""
     told: dict[str, Level] = field(default_factory=dict)
     """The leader's levels, as the copy's, that it was last moved to: his next step counts from there."""
 
@@ -332,8 +334,9 @@ class LevelDay(Day):
             carried = touched.carried(copy, his, of)
             kept.told |= {name: carried[name] for name in touched.of(moved) if name in carried}
             kept.pins = touched.pins_left(copy, kept.pins, found or got, his, moved, of)
-            if got.stop == carried["stop"] != had.stop:
-                kept.pins.discard("stop")  # it has come to his, which had trailed past a person's
+            has_passed = was.trails and is_tighter(carried["stop"], kept.pinned, copy, is_stop=True)
+            if touched.copies("stop") and (has_passed or got.stop == carried["stop"] != had.stop):
+                kept.pins.discard("stop")  # his has trailed past a person's, and is what holds from now on
 
     def _is_passed(self, case: Case, copy: Standing, his: Levels, theirs: Theirs) -> bool:
         """Whether the market is beyond what one of his levels is for the copy."""
@@ -412,7 +415,9 @@ class LevelDay(Day):
                 kept.levels = got
             else:
                 self._hold(case, f"a person: {had} to {now}, his {his}", position, copy, got, wanted)
-            kept.pins |= touched.pinned(had, now, his)
+            pins = touched.pinned(had, now, his)
+            kept.pins |= pins
+            kept.pinned = now.stop if "stop" in pins else kept.pinned
             units = Fraction(self.book.broker.floor.accounts[self.book.ids[case.name]].positions[position].volume, 100)
             if units != copy.units:
                 self._report(case, f"a person {self._did.get(case.name)}, {copy}", float(units), float(copy.units))
