@@ -122,6 +122,7 @@ class Following:
         fresh = {link.link: link for link in message.links}
         for gone in [link for link in self.links.values() if link.link not in fresh]:
             self._desk.tell(m.account_name(gone.leader), m.Unfollow(gone.link))
+        self._made_up = {(link, key) for link, key in self._made_up if link in fresh}  # one that begins anew meets all
         new = fresh.keys() - self.links.keys()
         self.links = fresh
         if new:

@@ -113,6 +113,18 @@ class LeftOut:
 
 BY_GATES = frozenset(
     {
+        Reason.PAUSED,
+        Reason.MANAGE_ONLY,
+        Reason.IGNORE_NEW,
+        Reason.UNMAPPED_SYMBOL,
+        Reason.SYMBOL_EXCLUDED,
+        Reason.SYMBOL_DISABLED,
+        Reason.SYMBOL_CHANGED,
+        Reason.SIDE_EXCLUDED,
+        Reason.SHORT_SELLING,
+        Reason.ORDER_TYPE_EXCLUDED,
+        Reason.LABEL_EXCLUDED,
+        Reason.NETTED_TAKEN,
         Reason.STALE_INPUT,
         Reason.TOO_OLD,
         Reason.EXPIRED,
@@ -122,10 +134,17 @@ BY_GATES = frozenset(
         Reason.SPREAD,
         Reason.OUTSIDE_HOURS,
         Reason.LEVEL_PASSED,
+        Reason.LEVEL_WRONG_SIDE,
         Reason.NO_STOP,
+        Reason.NO_STOP_REVERSED,
+        Reason.STOP_REQUIRED,
         Reason.STOP_TOO_CLOSE,
         Reason.STOP_TOO_TIGHT,
+        Reason.STOP_NOT_A_RISK,
         Reason.BELOW_MINIMUM,
+        Reason.LOTS_UNCONFIRMED,
+        Reason.BAD_FORMULA,
+        Reason.RAISE_TOO_FAR,
         Reason.SANITY,
         Reason.MAX_POSITIONS,
         Reason.MAX_LOTS,
@@ -225,6 +244,8 @@ class Copy:
     """The shift that it had before its link copied levels by price."""
     carried: tuple[Distance | None, Distance | None] | None = None
     """How far from its fill the stop and target lie that the last open carried."""
+    told_volume: Volume = Volume(0)
+    """What the leader had after his last add or reduction, where that was not copied; 0 where it was."""
     left_out: LeftOut | None = None
     target_at_us: int = 0
     """From when on a target that is left out may be asked for again."""
@@ -238,6 +259,11 @@ class Copy:
     @property
     def key(self) -> CopyKey:
         return (self.link, self.source)
+
+    @property
+    def leader_had(self) -> Volume:
+        """What the leader had as far as this copy was told: more than its goal counts where an add was not copied."""
+        return max(self.goal.leader_volume, self.told_volume)
 
     @property
     def target(self) -> Fraction:

@@ -28,6 +28,7 @@ from cmam.domain.quantities import Price, Volume
 from cmam.domain.reasons import Reason, Verdict
 from cmam.domain.replacing import copied, replace, without
 from cmam.domain.rules import (
+    ADDS_LEFT_OUT,
     AMENDED_BEFORE_PLACED,
     APPLIED_TO_NETS,
     CLOSES_APART,
@@ -60,6 +61,9 @@ FINISHED_REMEMBERED = 128
 
 TELLING_LEVELS = (ChangeKind.OPENED, ChangeKind.REVERSED, ChangeKind.PROTECTED)
 """Changes whose stop and target become those of the copy."""
+
+TELLING_VOLUMES = (ChangeKind.GREW, ChangeKind.REDUCED)
+"""Changes after which the leader has another volume, whatever became of them here."""
 
 TELLING_TERMS = (ChangeKind.PROTECTED, ChangeKind.ORDER_AMENDED)
 """Changes that ask for no close: one that was refused before is asked for no sooner."""
@@ -96,6 +100,9 @@ def take_decision(view: AccountView, event: ChangeDecided, at_us: int) -> Accoun
         if change.reopens:
             return _used_up(view, key)
         return _source_closed(view, key) if change.kind is ChangeKind.CLOSED else view
+    if change.kind in TELLING_VOLUMES and view.rules >= ADDS_LEFT_OUT and key[1].startswith("p"):
+        known = replace(known, told_volume=change.after if event.goal is None else Volume(0))
+        view = put(view, known)
     if event.goal is None:
         is_told = change.kind is ChangeKind.PROTECTED
         return put(view, replace(known, told_levels=told_levels(change))) if is_told else view

@@ -228,7 +228,7 @@ def _from_leader(copy: Copy, link: LinkSettings | None, leader: AccountView | No
     if copy.change is not None and theirs.side is not copy.change.side:
         text = f"the leader's is a {theirs.side.value} now"
         yield _finding(FindingKind.WRONG_SIDE, Remedy.CLOSE, copy, position=copy.position, text=text)
-    elif 0 < theirs.volume < copy.goal.leader_volume and not copy.source.startswith("o"):
+    elif 0 < theirs.volume < copy.leader_had and not copy.source.startswith("o"):
         remedy = Remedy.REDUCE if link.policy.sync_closed else Remedy.BY_HAND
         yield _finding(
             FindingKind.WRONG_SIZE,
@@ -236,7 +236,7 @@ def _from_leader(copy: Copy, link: LinkSettings | None, leader: AccountView | No
             copy,
             position=copy.position,
             expected=f"a leader's {units_text(theirs.volume)}",
-            found=f"one of {units_text(copy.goal.leader_volume)}",
+            found=f"one of {units_text(copy.leader_had)}",
             text="the leader has reduced meanwhile",
         )
 

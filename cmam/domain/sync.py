@@ -61,8 +61,8 @@ def _closes(
                 yield _of_copy(leader, copy, ChangeKind.CLOSED, copy.goal.leader_volume, Volume(0))
             continue
         if held is not None:
-            if is_caught_up and 0 < held.volume < copy.goal.leader_volume:
-                yield _of_copy(leader, copy, ChangeKind.REDUCED, copy.goal.leader_volume, held.volume)
+            if is_caught_up and 0 < held.volume < copy.leader_had:
+                yield _of_copy(leader, copy, ChangeKind.REDUCED, copy.leader_had, held.volume)
             continue
         if copy.leader_order is not None and copy.leader_order in leader.orders:
             continue

@@ -42,6 +42,9 @@ class GapDay(Day):
         """How much of a position the followers last knew the leader to have."""
         self.since: dict[int, int] = {}
         self.did: dict[int, list[tuple[str, Fraction, Fraction]]] = {}
+        self.count_before: dict[str, int] = {}
+        self.behind: set[int] = set()
+        """Copies whose levels he moved while their profile was off, with `sync_closed=off`."""
 
     def _draw(self, index: int) -> Case:
         chance = self.chance
@@ -139,6 +142,7 @@ class GapDay(Day):
         self._begin(kind)
         self.did = {}
         self._look()
+        self.count_before = {case.name: len(self._before[case.name].holdings) for case in self.cases}
         for _ in range(chance.randrange(1, 5)):
             chance.choice([self._quiet_open, *([self._quiet_change] * 3 if self.held else [])])()
             if is_long:
@@ -289,10 +293,11 @@ class GapDay(Day):
                 grown = {min(target * after / before, target + most) for target in targets}
                 may = kind in ("killed", "stopped", "cut") and not is_long and settings.get("scale_in") != "off"
                 targets = grown | targets if may else targets
-        grown = [after for what, _, after in did if what == "grow"]
-        if grown and did[-1][0] != "grow":  # what he did away from us collapses into one (DESIGN §2)
-            known = next((before for _, before, _ in did), theirs.units)
-            targets |= {copy.target * min(Fraction(1), theirs.units / known)} if known else set()
+        kept = copy.target
+        for number, (what, before, after) in enumerate(did):  # what he did away from us collapses (DESIGN §2)
+            if before and any(one[0] == "grow" for one in did[number:]):
+                targets |= {kept * min(Fraction(1), theirs.units / before)}
+            kept *= min(Fraction(1), after / before) if what == "reduce" and before else 1
         near = max(of.step, of.least) * (1 + (settings.get("partial_rounding") == "up"))
         fitting = [target for target in targets if abs(units - target) < near * (1 + len(did))]
         if not fitting or (not did and units != copy.units):
@@ -304,8 +309,6 @@ class GapDay(Day):
             return
         copy.target = min(fitting, key=lambda one: abs(one - units)) if did else copy.target
         self._see_levels(case, theirs, kind, position, copy, there, follows=follows)
-        if len(targets) > 1 or any(what in ("grow", "reduce") for what, _, _ in did):
-            copy.target = units if len(targets) > 1 else copy.target
         copy.units = units
         if len(did) > 1 and len(targets) > 1:
             del theirs.copies[case.name]  # which of them it was cannot be told
@@ -327,6 +330,13 @@ class GapDay(Day):
             wanted = carried_levels(copy, theirs.stop, theirs.target, of, settings)
         else:
             wanted = got
+        moved = any(what == "amend" for what, _, _ in self.did.get(theirs.position, []))
+        if not follows and moved:
+            self.behind.add(position)
+        elif moved:
+            self.behind.discard(position)
+        elif position in self.behind:
+            wanted = copy.stop_level, copy.target_level  # his next move of them is the next that is told
         near = of.tick * (8 if position in self.late else 1)
         for one, exact, old in zip(got, wanted, (copy.stop_level, copy.target_level), strict=True):
             is_same = one == exact or (one is not None and exact is not None and abs(one - exact) <= near)
@@ -348,9 +358,10 @@ class GapDay(Day):
             wanted = self._late(case, theirs, settings, kind, is_long, leader, is_new=is_new)
             if wanted is None:
                 continue  # the symbol is not mapped
-            sizes = {one.units for one in wanted if isinstance(one, Copy)}
+            wholes = {one.units: one.whole for one in wanted if isinstance(one, Copy)}
             path = [after for what, _, after in self.did.get(theirs.position, []) if what in ("open", "grow")]
-            sizes |= {size * after / theirs.units for size in sizes for after in path if after < theirs.units}
+            parts = [Fraction(1), *(after / theirs.units for after in path if after < theirs.units)]
+            sizes = {size * part: whole * part for size, whole in wholes.items() for part in parts}
             side = theirs.opened.is_long is not (settings.get("reverse") == "on")
             of = self._of(case, theirs)
             fitting = [
@@ -372,13 +383,15 @@ class GapDay(Day):
                 continue
             held = fitting[0]
             unclaimed.remove(held)
-            self._take_up(case, theirs, held, settings)
+            units = Fraction(held.volume, 100)
+            nearest = min(sizes, key=lambda size: abs(size - units))
+            self._take_up(case, theirs, held, settings, sizes[nearest])
         if unclaimed:
             self._report(case, f"{kind} long={is_long}: what he holds is {self.held}", unclaimed, "none of these")
             for held in unclaimed:
                 self.book.person.close(held.position, held.volume, account=self.book.ids[case.name])
 
-    def _take_up(self, case: Case, theirs: Theirs, held: Any, settings: dict[str, str]) -> None:
+    def _take_up(self, case: Case, theirs: Theirs, held: Any, settings: dict[str, str], whole: Fraction) -> None:
         self.had.add((case.name, theirs.position))
         self.late.add(held.position)
         of = self._of(case, theirs)
@@ -387,7 +400,7 @@ class GapDay(Day):
         at = 1 if held.side == BUY else 0
         shift = Fraction(0) if settings.get("levels") == "price" else quotes[at] - his[at]
         units = Fraction(held.volume, 100)
-        copy = Standing(of.name, held.side == BUY, units, units, shift, level_of(held.stop), level_of(held.target))
+        copy = Standing(of.name, held.side == BUY, units, whole, shift, level_of(held.stop), level_of(held.target))
         theirs.copies[case.name] = held.position, copy
         wanted = carried_levels(copy, theirs.stop, theirs.target, of, settings)
         for one, exact in zip((copy.stop_level, copy.target_level), wanted, strict=True):
@@ -429,7 +442,10 @@ class GapDay(Day):
         for name in CAPS:
             asked.pop(name, None)
         decision = Decision(leader, replace(follower, holdings=holdings), opened, asked, self.names[case.name])
-        found = set(decision.outcomes()) - {"level_passed", "level_wrong_side", "stop_too_close"}
+        found = set(decision.outcomes())
+        decision.follower = replace(follower, holdings=holdings[: self.count_before[case.name]])
+        found |= set(decision.outcomes())  # before all that it has opened since
+        found -= {"level_passed", "level_wrong_side", "stop_too_close"}
         found |= {NO_WORD} if any(name in settings for name in CAPS) else set()
         if fresh:
             return found

@@ -15,7 +15,16 @@ from cmam.domain.events import RequestRefused
 from cmam.openapi._pb import OpenApiMessages_pb2 as wire
 from tests.oracle import drawn
 from tests.oracle.day import PRICE, STEPS, Day, Theirs
-from tests.oracle.rules import Copy, Open, Outcome, Standing, Symbol, carried_levels
+from tests.oracle.rules import (
+    Copy,
+    Open,
+    Outcome,
+    Standing,
+    Symbol,
+    amended_levels,
+    carried_levels,
+    has_room,
+)
 from tests.oracle.touched import Level, Levels, Touched, is_tighter
 from tests.rulebook import BUY, LEAD, SELL, Case
 
@@ -29,6 +38,12 @@ class Kept:
 
     levels: Levels
     pins: set[str] = field(default_factory=set)
+    owed: Level = None
+    """The target that it shall have once the broker takes it so near."""
+    pinned: Level = None
+    """Where a person has set the stop that is his, wherever it has trailed since."""
+    told: dict[str, Level] = field(default_factory=dict)
+    """The leader's levels, as the copy's, that it was last moved to: his next step counts from there."""
 
 
 class LevelDay(Day):
@@ -156,7 +171,17 @@ class LevelDay(Day):
             ("stop", True, got.stop, kept.levels.stop, carried[0]),
             ("target", False, got.target, kept.levels.target, carried[1]),
         ):
+            if one == new and one != had:
+                kept.told[name] = one
             if waits and one in (had, new):
+                continue
+            if not is_stop and one is not None and one == kept.owed:
+                self.counts["a target too near is set later"] += 1
+                kept.owed = None
+                continue
+            if not is_stop and one is None and got.stop != kept.levels.stop and self._is_short(case, copy, had):
+                self.counts["a target too near is left out beside a stop"] += 1
+                kept.owed = had
                 continue
             if is_stop and kept.levels.trails:
                 if one is None or (one != had and not is_tighter(one, had, copy, is_stop=True)):
@@ -172,6 +197,7 @@ class LevelDay(Day):
             self.counts["followed" if one != had else "followed not yet"] += 1
             if one != had:
                 kept.pins.discard(name)
+                kept.told[name] = one
             if one is None and had is None:
                 self.counts["none is left none"] += 1  # a person has taken it away, or it has been too near
             elif (
@@ -182,11 +208,36 @@ class LevelDay(Day):
                 self._report(case, f"followed too far, {name}, {copy}, {kept}, his {his}", got, new)
             elif waits or self._is_near(case, new, copy, of, is_stop=is_stop):
                 self.counts["too near to follow"] += 1
-            elif abs(new - one) >= step + of.tick:
+            elif abs(new - one) >= step + of.tick and self._is_step(new, kept.told.get(name), step + of.tick):
                 self._report(case, f"did not follow, {name}, {copy}, {kept}, his {his}", got, new)
         if got.trails != kept.levels.trails and not waits:
             self._report(case, f"market moved, {copy}, {kept}", got, kept.levels)
         kept.levels = got
+
+    @staticmethod
+    def _is_step(level: Fraction, told: Level, step: Fraction) -> bool:
+        """Whether he has come a step since a copy was moved with him: a person's level waits for that."""
+        return told is None or abs(level - told) >= step
+
+    def _with_room(self, case: Case, copy: Standing, kept: Kept, wanted: list[Levels]) -> list[tuple[Levels, Level]]:
+        """What a copy shows of levels that it shall have, and the target that it is owed."""
+        of = drawn.BROKERS[case.broker][copy.symbol]
+        bid, ask = drawn.account(self.book, self.book.ids[case.name]).quotes[copy.symbol]
+        has = replace(copy, stop_level=kept.levels.stop, target_level=kept.levels.target)
+        found = []
+        for one in wanted:
+            if one.target is None or has_room(of, copy.is_long, bid if copy.is_long else ask, None, one.target):
+                found.append((one, None))
+                continue
+            stop, target = amended_levels(has, of, bid if copy.is_long else ask, one.stop, one.target)
+            found.append((Levels(stop, target, one.trails and stop is not None), one.target))
+        return found
+
+    def _is_short(self, case: Case, copy: Standing, target: Level) -> bool:
+        """Whether the broker takes no such target, or would not have a tick ago."""
+        return target is not None and self._is_near(
+            case, target, copy, drawn.BROKERS[case.broker][copy.symbol], is_stop=False
+        )
 
     def _waits(self, case: Case) -> bool:
         """Whether a broker has refused something lately: that is asked for again within the minute."""
@@ -216,12 +267,13 @@ class LevelDay(Day):
         near = 3 * drawn.BROKERS[case.broker][copy.symbol].tick
         for one in wanted:
             gone = got.stop is not None and one.stop is not None and got.trails
+            is_owed = got.target is not None and got.target == self.kept[position].owed
             is_stop = (
                 (0 <= (got.stop - one.stop) * (1 if copy.is_long else -1) <= near)  # type: ignore[operator]
                 if gone
                 else got.stop == one.stop
             )
-            if is_stop and got.target == one.target and got.trails == one.trails:
+            if is_stop and (got.target == one.target or is_owed) and got.trails == one.trails:
                 self.kept[position].levels = got
                 return one
         self._report(case, f"{why}, {copy}, {self.kept[position]}", got, wanted)
@@ -264,22 +316,37 @@ class LevelDay(Day):
             of = drawn.BROKERS[other.broker][copy.symbol]
             touched = Touched(drawn.settings_for(other, theirs.opened.symbol))
             kept = self.kept[position]
-            wanted = touched.amended(copy, kept.levels, kept.pins, was, his, moved, of)
+            shown = self._with_room(
+                other, copy, kept, touched.amended(copy, kept.levels, kept.pins, was, his, moved, of)
+            )
+            wanted = [one for one, _ in shown]
             why = f"amended {was} to {his} {sorted(moved)}"
             self.counts["amended"] += 1
+            had = kept.levels
             if self._waits(other):
                 self.counts["amended: refused"] += 1
                 kept.levels, found = got, None
             else:
                 found = self._hold(other, why, position, copy, got, wanted)
+            if "target" in touched.of(moved) or got.target == kept.owed:
+                kept.owed = next((owed for one, owed in shown if one == found), None)
+                self.counts["amended: a target too near"] += kept.owed is not None
+            carried = touched.carried(copy, his, of)
+            kept.told |= {name: carried[name] for name in touched.of(moved) if name in carried}
             kept.pins = touched.pins_left(copy, kept.pins, found or got, his, moved, of)
+            has_passed = was.trails and is_tighter(carried["stop"], kept.pinned, copy, is_stop=True)
+            if touched.copies("stop") and (has_passed or got.stop == carried["stop"] != had.stop):
+                kept.pins.discard("stop")  # his has trailed past a person's, and is what holds from now on
 
     def _is_passed(self, case: Case, copy: Standing, his: Levels, theirs: Theirs) -> bool:
-        """Whether the market is beyond what his level is for the copy."""
+        """Whether the market is beyond what one of his levels is for the copy."""
         settings = drawn.settings_for(case, theirs.opened.symbol)
-        stop, _ = carried_levels(copy, his.stop, his.target, drawn.BROKERS[case.broker][copy.symbol], settings)
+        of = drawn.BROKERS[case.broker][copy.symbol]
+        stop, target = carried_levels(copy, his.stop, his.target, of, settings)
         bid, ask = drawn.account(self.book, self.book.ids[case.name]).quotes[copy.symbol]
-        return stop is not None and (stop >= bid if copy.is_long else stop <= ask)
+        if stop is not None and (stop >= bid if copy.is_long else stop <= ask):
+            return True
+        return target is not None and (target <= bid if copy.is_long else target >= ask)
 
     def _levels_anew(self, ctid: int, symbol: str, broker: str, is_long: bool, was: Levels) -> tuple[Level, Level]:
         """New levels, old ones or none, on the right sides of the market."""
@@ -341,13 +408,16 @@ class LevelDay(Day):
             touched = Touched(drawn.settings_for(case, theirs.opened.symbol))
             kept = self.kept[position]
             wanted = touched.touched(copy, had, now, kept.pins, his, of)
+            wanted += [one for one, _ in self._with_room(case, copy, replace(kept, levels=now), wanted)]
             self.counts["touched" if had != now else "touched not its levels"] += 1
             if self._waits(case):
                 self.counts["touched: refused"] += 1
                 kept.levels = got
             else:
                 self._hold(case, f"a person: {had} to {now}, his {his}", position, copy, got, wanted)
-            kept.pins |= touched.pinned(had, now, his)
+            pins = touched.pinned(had, now, his)
+            kept.pins |= pins
+            kept.pinned = now.stop if "stop" in pins else kept.pinned
             units = Fraction(self.book.broker.floor.accounts[self.book.ids[case.name]].positions[position].volume, 100)
             if units != copy.units:
                 self._report(case, f"a person {self._did.get(case.name)}, {copy}", float(units), float(copy.units))

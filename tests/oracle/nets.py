@@ -151,8 +151,12 @@ class NetDay(Day):
             return
         closed = self.chance.randrange(1, int(led.units / step)) * step
         self.book.person.close(led.position, int(closed * 100))
-        for share in led.shares.values():
+        for name, share in led.shares.items():
             share.target = share.target * (led.units - closed) / led.units
+            case = next(case for case in self.cases if case.name == name)
+            up = drawn.settings_for(case, led.opened.symbol).get("partial_rounding") == "up"
+            if up and share.target < self._symbol(case, led.opened.symbol).step:
+                share.target = ZERO  # never above its target: rounded up, the part was the whole
         led.units -= closed
         self.book.go(4)
         self._see(led.opened.symbol, f"reduced {led.opened} to {led.units}")

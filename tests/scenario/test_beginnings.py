@@ -35,6 +35,23 @@ def test_sync_open_opens_what_the_leader_holds_once() -> None:
     assert verify(whole.log.read_all()).is_identical
 
 
+def test_sync_open_meets_what_it_has_skipped_each_time_the_profile_begins() -> None:
+    """Without a stop it is skipped at the start; he sets one while the profile is off, and now it is opened."""
+    whole = Whole(seed=2, settings={"sync_open": "on", "sync_max_age": "10m", "require_stop": "on"})
+    position = whole.person.buy(LOT)
+    whole.run(1)
+    whole.start_ready()
+    whole.run(3)
+    assert whole.person.holds(SAME_BROKER) == []
+    assert whole.command({"command": "profile.disable", "profile": "whole", "copies": "leave"})["ok"]
+    whole.person.amend(position, stop=1.05)
+    whole.run(2)
+    assert whole.command({"command": "profile.enable", "profile": "whole"})["ok"]
+    whole.run(5)
+    assert [held.volume for held in whole.person.holds(SAME_BROKER)] == [LOT]
+    assert verify(whole.log.read_all()).is_identical
+
+
 def test_what_the_leader_closed_while_the_profile_was_stopped_is_closed_at_its_start() -> None:
     """A profile that is enabled again closes the copies whose source has gone, and reduces those that shrank."""
     whole = Whole(seed=3)

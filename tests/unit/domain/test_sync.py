@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from fractions import Fraction
+
+import pytest
 
 from cmam.domain.account import AccountView, evolve
 from cmam.domain.changes import ChangeKind
@@ -95,6 +98,23 @@ def test_a_volume_that_fell_meanwhile_is_followed_down_and_never_up() -> None:
     pair.answer()
     assert pair.copy.volume == 4_000_000
     assert start(pair, a_leader(held(volume=2 * LOT))) == []
+
+
+def test_a_part_of_what_grew_without_its_copy_is_closed_though_it_is_more_than_was_copied() -> None:
+    """1.0 grew to 3.0, `scale_in` is off; back to 1.5 while the profile was: half is closed, as it is live, once."""
+    pair = Pair({"scale_in": "off"})
+    pair.opens()
+    pair.answer()
+    pair.grows(LOT, 3 * LOT)
+    assert start(pair, a_leader(held(volume=3 * LOT))) == []
+    leader = a_leader(held(volume=3 * LOT // 2))
+    start(pair, leader)
+    pair.answer()
+    assert pair.copy.volume == LOT // 2
+    assert start(pair, leader) == []
+    pair.reduces(3 * LOT // 2, LOT)
+    pair.answer()
+    assert pair.copy.target == Fraction(LOT, 3)
 
 
 def test_a_pending_that_was_cancelled_meanwhile_is_cancelled() -> None:
@@ -267,6 +287,31 @@ def test_an_open_that_a_gate_skipped_after_a_wait_is_met_again_at_the_next_start
     assert again.verdict is Verdict.COPY
     pair.answer()
     assert len(pair.held) == 1
+
+
+@pytest.mark.parametrize(
+    ("settings", "reason"),
+    [
+        ({"reverse": "on"}, Reason.NO_STOP_REVERSED),
+        ({"require_stop": "on"}, Reason.STOP_REQUIRED),
+        ({"volume.mode": "formula", "volume.formula": "balance - balance"}, Reason.BAD_FORMULA),
+        ({"volume.amount": "0.001", "volume.rounding": "raise,cap"}, Reason.RAISE_TOO_FAR),
+        ({"ignore_new": "on"}, Reason.IGNORE_NEW),
+    ],
+)
+def test_whichever_gate_skips_what_has_waited_it_is_met_again(settings: dict[str, str], reason: Reason) -> None:
+    """A reversed copy that lacked a stop when its quotes came was never opened, though he had set a target since."""
+    pair = Pair({"sync_open": "on"})
+    pair.warming, quotes, pair.quotes = True, pair.quotes, {}
+    leader = a_leader(held())
+    (found,) = start(pair, leader)
+    assert found.wait is Wait.QUOTES
+    pair.quotes = quotes
+    pair.link = some_settings({"sync_open": "on", **settings})
+    pair.passes(1_000)
+    assert [ended.reason for ended in pair.view.finished.values()] == [reason]
+    (change,) = at_start(leader, pair.view, pair.link, quote_of)
+    assert change.kind is ChangeKind.OPENED
 
 
 def test_what_another_link_copies_is_missing_all_the_same() -> None:
