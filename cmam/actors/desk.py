@@ -23,6 +23,7 @@ from cmam.actors.unrecorded import SHARE, UNCONFIRMED_US, Spent, Unrecorded
 from cmam.clock import SECOND_US, Clock
 from cmam.domain.account import AccountView
 from cmam.domain.commands import CommandKind
+from cmam.domain.copies import IntentState
 from cmam.domain.events import (
     AlertHealed,
     AlertRaised,
@@ -217,11 +218,15 @@ class Desk:
         self._withdrawn = frozenset(gone)
 
     def _take_back(self, turn: Turn) -> None:
-        """Let no attempt leave late that counts as never sent: it may still wait for the store or in the limiter."""
+        """Let no attempt leave late that counts as never sent, nor one whose copy is over: it may still wait for the
+        store or in the limiter, and an add to a net that is gone would open another."""
         known = turn.folded.intents if turn.folded is not None else {}
         for event in turn.derived:
-            if isinstance(event, IntentSettled) and event.outcome in NEVER_SENT and event.intent in known:
-                self.tell_limiter(m.Withdraw(event.intent, known[event.intent].attempt))
+            if not isinstance(event, IntentSettled) or event.intent not in known:
+                continue
+            intent = known[event.intent]
+            if event.outcome in NEVER_SENT or intent.state is IntentState.RECORDED:
+                self.tell_limiter(m.Withdraw(event.intent, intent.attempt))
 
     # --- what became of requests ----------------------------------------------------------------------------------
 

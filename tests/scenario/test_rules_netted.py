@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from cmam.actors import messages as m
+from cmam.clock import SECOND_US
+from cmam.openapi import catalogue
 from cmam.openapi._pb import OpenApiModelMessages_pb2 as model
 from cmam.store.replay import verify
 from tests.rulebook import NETTED_LEAD, SELL, UNIT, Case, Rulebook
@@ -125,3 +128,25 @@ def test_the_stop_of_a_net_is_the_farthest_of_its_shares_and_its_target_is_a_sin
     person.close(second, 20_000 * UNIT)
     book.go()
     assert book.held("net") == []
+
+
+@pytest.mark.parametrize("kind", ["netted", "hedged"])
+def test_an_add_that_waits_is_not_sent_once_its_copy_is_gone(kind: str) -> None:
+    """A broker that takes no orders for five seconds, and a person who closes the copy meanwhile.
+
+    On a netted account the add would have opened a net of its own, which nobody closes.
+    """
+    book = Rulebook([Case("net", "Same", HALF, kind=kind)])
+    book.begin()
+    source = book.person.buy(20_000 * UNIT)
+    book.go()
+    (limiter,) = (name for name in book.stepper.directory.names() if name.startswith("limiter:"))
+    book.stepper.directory.tell(limiter, m.Blocked(catalogue.NEW_ORDER, 5 * SECOND_US))
+    book.person.buy(10_000 * UNIT, positionId=source)
+    book.go()
+    assert len(book.view(book.ids["net"]).intents) == 1
+    (held,) = book.held("net")
+    book.person.close(held.position, held.volume, account=book.ids["net"])
+    book.go(10)
+    assert not book.held("net")
+    assert verify(book.log.read_all()).is_identical
