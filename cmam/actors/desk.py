@@ -218,14 +218,15 @@ class Desk:
         self._withdrawn = frozenset(gone)
 
     def _take_back(self, turn: Turn) -> None:
-        """Let no attempt leave late that counts as never sent, nor one whose copy is over: it may still wait for the
-        store or in the limiter, and an add to a net that is gone would open another."""
+        """Let no attempt leave late that counts as never sent, nor an order of a copy that is over: it may still wait
+        for the store or in the limiter, and an add to a net that is gone would open another."""
         known = turn.folded.intents if turn.folded is not None else {}
         for event in turn.derived:
             if not isinstance(event, IntentSettled) or event.intent not in known:
                 continue
             intent = known[event.intent]
-            if event.outcome in NEVER_SENT or intent.state is IntentState.RECORDED:
+            is_order = intent.command.kind.adds_risk  # closes of what seems gone do no harm
+            if event.outcome in NEVER_SENT or (is_order and intent.state is IntentState.RECORDED):
                 self.tell_limiter(m.Withdraw(event.intent, intent.attempt))
 
     # --- what became of requests ----------------------------------------------------------------------------------

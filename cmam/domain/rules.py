@@ -241,5 +241,9 @@ among no `order_types`, and what had grown was never copied."""
 ADDS_LEFT_OUT = 6
 """What a leader had includes adds that were not copied: what he closes while a profile is off is a part of it."""
 
+PARTS_MOVE_LEVELS = 6
+"""A part of a copied order that fills out of sight moves the levels that it carried, which count from the average
+price: they were taken for a person's."""
+
 RULES = 6
 """The newest."""

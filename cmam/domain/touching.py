@@ -22,6 +22,7 @@ from cmam.domain.rules import (
     ORDERS_TOUCHED,
     OWN_LEVELS,
     OWN_REQUESTS,
+    PARTS_MOVE_LEVELS,
     PARTS_REST,
     PEOPLE_MOVE_TRAILING,
     PEOPLE_TRAIL,
@@ -229,8 +230,10 @@ def _by_reconcile(before: AccountView, after: AccountView, was: Copy, now: Copy,
         yield CopyTouched(
             link=now.link, source=now.source, what="volume", before=_ours_of(before, was, now), after=now.volume
         )
+    has_filled = is_filling and now.volume > was.volume and before.rules >= PARTS_MOVE_LEVELS
     for touched in _levels(before, after, was, now):
-        if not was.awaits_protection or (before.rules >= OWN_LEVELS and _is_elses(after, now, touched)):
+        may_be_carried = was.awaits_protection or has_filled
+        if not may_be_carried or (before.rules >= OWN_LEVELS and _is_elses(after, now, touched)):
             yield touched
 
 

@@ -50,6 +50,8 @@ ONCE_FAILED_BY_POLICY: tuple[tuple[int, bool], ...] = (
         416,
         True,
     ),  # a link was set otherwise, and a copy's stop was taken away (test_changed_settings)
+    (8512, False),  # an add that the broker told first with the position's protective order was skipped
+    (8622, True),  # a stop that had moved with a part filled during a cut was taken for a person's
 )
 """Seeds of runs whose links have policies of all kinds, and whether people move levels there instead of closing."""
 
