@@ -129,7 +129,7 @@ MUTATIONS = (
     Mutation(
         "finding wrong size: a volume that fell meanwhile is not followed",
         "cmam/domain/sync.py",
-        "            if is_caught_up and 0 < held.volume < copy.goal.leader_volume:\n",
+        "            if is_caught_up and 0 < held.volume < copy.leader_had:\n",
         "            if not held:\n",
         (SYNC,),
     ),
