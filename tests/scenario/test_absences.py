@@ -37,20 +37,23 @@ def whole() -> Whole:
 
 
 class Blind:
-    """A replica that shows nothing of an account's first position, while it is told to."""
+    """A replica that shows nothing of an account's first position, or first resting order, while it is told to."""
 
-    def __init__(self, monkeypatch: pytest.MonkeyPatch, whole: Whole, account: int) -> None:
-        self.account, self.lies, self.told = account, True, 0
+    def __init__(
+        self, monkeypatch: pytest.MonkeyPatch, whole: Whole, account: int, *, leaves_out: str = "position"
+    ) -> None:
+        self.account, self.leaves_out, self.lies, self.told = account, leaves_out, True, 0
         tell(monkeypatch, whole, self)
 
     def __call__(self, said: Send) -> list[Send]:
         if said.payload_type != RECONCILED or not self.lies:
             return [said]
         answer = pb.ProtoOAReconcileRes.FromString(said.payload)
-        if answer.ctidTraderAccountId != self.account or not answer.position:
+        rows = getattr(answer, self.leaves_out)
+        if answer.ctidTraderAccountId != self.account or not rows:
             return [said]
         self.told += 1
-        del answer.position[0]
+        del rows[0]
         return [replace(said, payload=answer.SerializeToString())]
 
 

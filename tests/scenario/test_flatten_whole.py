@@ -59,7 +59,9 @@ def test_what_is_refused_or_lost_is_asked_for_again(name: str, follower: int, *,
     whole.run(150)
     assert _is_empty(whole, follower)
     assert alerts(whole) == []
-    assert whole.view(follower).in_vain == {}  # type: ignore[union-attr]
+    view = whole.view(follower)
+    assert view is not None
+    assert view.in_vain == {}
     assert verify(whole.log.read_all()).is_identical
     assert whole.stepper.failures == []
 
@@ -107,7 +109,9 @@ def test_of_what_went_out_of_sight_no_refusal_is_told() -> None:
     whole.stepper.network.is_reachable = True
     whole.run(60)
     assert whole.events(SAME_BROKER, AlertRaised) == []
-    assert whole.view(SAME_BROKER).in_vain == {}  # type: ignore[union-attr]
+    view = whole.view(SAME_BROKER)
+    assert view is not None
+    assert view.in_vain == {}
     assert verify(whole.log.read_all()).is_identical
 
 

@@ -6,7 +6,6 @@ A server that lies or lags does so on the copier's lines; a person's own termina
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 
 import pytest
 
@@ -16,7 +15,8 @@ from cmam.openapi._pb import OpenApiMessages_pb2 as pb
 from cmam.openapi._pb import OpenApiModelMessages_pb2 as model
 from cmam.sandbox.broker import Send
 from cmam.store.replay import verify
-from tests.scenario.test_liars import LOT, RECONCILED, alerts, copies, tell
+from tests.scenario.test_absences import Blind, cut, look
+from tests.scenario.test_liars import LOT, alerts, copies, tell
 from tests.whole import ALPHA_TOO, LEADER, NETTED, SAME_BROKER, Whole
 
 SECOND = 1_000_000
@@ -38,35 +38,9 @@ def rests(whole: Whole) -> list[int]:
     return [len(whole.person.rests(follower)) for follower in whole.followers]
 
 
-class Blind:
-    """A replica that shows nothing of an account's first resting order, while it is told to."""
-
-    def __init__(self, monkeypatch: pytest.MonkeyPatch, whole: Whole, account: int) -> None:
-        self.account, self.lies, self.told = account, True, 0
-        tell(monkeypatch, whole, self)
-
-    def __call__(self, said: Send) -> list[Send]:
-        if said.payload_type != RECONCILED or not self.lies:
-            return [said]
-        answer = pb.ProtoOAReconcileRes.FromString(said.payload)
-        if answer.ctidTraderAccountId != self.account or not answer.order:
-            return [said]
-        self.told += 1
-        del answer.order[0]
-        return [replace(said, payload=answer.SerializeToString())]
-
-
-def look(whole: Whole, blind: Blind) -> None:
-    """Wait for the look of once a minute."""
-    told = blind.told
-    whole.stepper.run_until(lambda: blind.told > told, 90 * SECOND)
-
-
-def cut(whole: Whole, blind: Blind) -> None:
-    """Let the line fall and stand again."""
-    told = blind.told
-    whole.stepper.network.cut_all()
-    whole.stepper.run_until(lambda: blind.told > told, 90 * SECOND)
+def blind_of(monkeypatch: pytest.MonkeyPatch, whole: Whole, account: int) -> Blind:
+    """A replica that leaves an account's first resting order out."""
+    return Blind(monkeypatch, whole, account, leaves_out="order")
 
 
 def fall(whole: Whole, price: float) -> None:
@@ -82,7 +56,7 @@ def test_an_order_that_is_left_out_for_a_moment_costs_nobody_a_copy(
     monkeypatch: pytest.MonkeyPatch, whole: Whole, account: int, how: Callable[[Whole, Blind], None]
 ) -> None:
     """Neither is the leader's taken for cancelled nor the follower's for ended, and its fill is copied later, once."""
-    blind = Blind(monkeypatch, whole, account)
+    blind = blind_of(monkeypatch, whole, account)
     how(whole, blind)
     whole.run(7 if account == LEADER else 2)
     assert (account == LEADER) == any("no longer shows" in text for text in alerts(whole)), alerts(whole)
@@ -120,7 +94,7 @@ def test_what_nothing_tells_of_is_gone_after_the_settling_time(
     monkeypatch: pytest.MonkeyPatch, whole: Whole, account: int, how: Callable[[Whole, Blind], None]
 ) -> None:
     """Two looks that far apart are believed, of an order as of a position, where the broker does not know it either."""
-    blind = Blind(monkeypatch, whole, account)
+    blind = blind_of(monkeypatch, whole, account)
     whole.broker.set_fault("error", {"code": "ORDER_NOT_FOUND", "type": "2181"})
     how(whole, blind)
     whole.run(2)
@@ -137,7 +111,7 @@ def test_an_order_that_its_broker_knows_rests_however_long_no_snapshot_shows_it(
     monkeypatch: pytest.MonkeyPatch, whole: Whole, account: int
 ) -> None:
     """It is asked for by its number at each look, and what it says of itself outweighs that it is left out."""
-    blind = Blind(monkeypatch, whole, account)
+    blind = blind_of(monkeypatch, whole, account)
     cut(whole, blind)
     whole.run(200)
     assert blind.told <= 120
@@ -213,7 +187,7 @@ def test_a_share_whose_order_is_left_out_and_filled_is_told_from_a_persons(monke
     whole.person.place(model.LIMIT, 2 * LOT, price=1.0500)
     whole.run(5)
     assert (copies(whole), rests(whole)) == ([[LOT]], [1])
-    blind = Blind(monkeypatch, whole, NETTED)
+    blind = blind_of(monkeypatch, whole, NETTED)
     cut(whole, blind)
     whole.run(0.2)
     blind.lies = False
@@ -235,7 +209,7 @@ def test_a_cancel_that_was_lost_is_no_proof_that_its_order_is_gone(
 ) -> None:
     """The line falls as it leaves, and the first look shows nothing: asked by number the order rests, and is cancelled
     once more."""
-    blind = Blind(monkeypatch, whole, SAME_BROKER)
+    blind = blind_of(monkeypatch, whole, SAME_BROKER)
     whole.broker.set_fault("cut-before", {"count": "1", "type": "2108"})
     (order,) = whole.person.rests(LEADER)
     whole.broker.set_fault("drop", {"count": "1", "type": "2108", "account": str(SAME_BROKER)})
@@ -255,7 +229,7 @@ def test_what_is_shown_again_after_its_profile_is_gone_is_told_to_a_person(
     monkeypatch: pytest.MonkeyPatch, whole: Whole
 ) -> None:
     """No link is left that would take it in: an alert stands until it has ended."""
-    blind = Blind(monkeypatch, whole, SAME_BROKER)
+    blind = blind_of(monkeypatch, whole, SAME_BROKER)
     whole.broker.set_fault("error", {"code": "ORDER_NOT_FOUND", "type": "2181"})
     cut(whole, blind)
     whole.run(10)
