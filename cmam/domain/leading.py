@@ -95,7 +95,7 @@ def _of_volume(
     if (
         order is not None
         and order.type is OrderType.PROTECTION
-        and new > old
+        and (new > old or has_turned)
         and after.rules >= PROTECTION_OPENS_NOTHING
     ):
         order = None  # it was told with the position, whose fill was not

@@ -235,8 +235,8 @@ NEVER_OUT = 6
 as after any skip."""
 
 PROTECTION_OPENS_NOTHING = 6
-"""What a leader's position has grown by is no protective order's, though it was told first with one: such orders are
-among no `order_types`, and what had grown was never copied."""
+"""What a leader's position has grown by, or turned to, is no protective order's, though it was told first with one:
+such orders are among no `order_types`, and what had grown was never copied."""
 
 ADDS_LEFT_OUT = 6
 """What a leader had includes adds that were not copied: what he closes while a profile is off is a part of it."""

@@ -86,6 +86,9 @@ def test_what_is_first_told_with_a_protective_order_did_not_come_of_it() -> None
     assert (told.kind, told.origin_type) == (ChangeKind.GREW, OrderType.MARKET)
     (told,) = _told(replace(_holding(HELD), rules=5), fact)
     assert told.origin_type is OrderType.PROTECTION
+    turned = replace(HELD, side=Side.SELL, volume=Volume(LOT // 2), stop=None, updated_ms=2)
+    (told,) = _told(_holding(HELD), replace(fact, position=turned))
+    assert (told.kind, told.origin_type) == (ChangeKind.REVERSED, OrderType.MARKET)
     smaller = replace(HELD, volume=Volume(LOT // 2), updated_ms=2)
     (told,) = _told(_holding(HELD), replace(fact, kind=ExecutionKind.ORDER_FILLED, position=smaller))
     assert (told.kind, told.origin_type) == (ChangeKind.REDUCED, OrderType.PROTECTION)
