@@ -5,7 +5,7 @@ from __future__ import annotations
 import signal
 import sys
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -41,7 +41,7 @@ def demo(pace: float) -> None:
     if me.as_json:
         print_json(summary)
     else:
-        _tell(home, summary)
+        tell(home, _names(stage), summary)
     raise click.exceptions.Exit(Exit.DONE if summary["all_is_well"] else Exit.REFUSED)
 
 
@@ -197,14 +197,15 @@ def _summarise(home: Home, stage: Stage) -> dict[str, Any]:
     }
 
 
-def _tell(home: Home, summary: dict[str, Any]) -> None:
+def tell(home: Home, names: Mapping[Any, str], summary: dict[str, Any]) -> None:
+    """Print the summary of a demo for people; `names` are those of its accounts."""
     out = console()
     table = new_table("what was copied")
     for heading in ("follower", "position", "its copy", "symbol", "side", "leader", "copy", "state"):
         table.add_column(heading, justify="right" if heading in NUMBERS else "left")
     for copy in summary["copies"]:
         table.add_row(
-            str(copy["follower"]),
+            names[copy["follower"]],
             str(copy["leader_position"]),
             str(copy["follower_position"] or "–"),
             copy["symbol"],
@@ -219,7 +220,7 @@ def _tell(home: Home, summary: dict[str, Any]) -> None:
         for heading in ("follower", "change", "symbol", "reason"):
             skips.add_column(heading)
         for line in summary["skipped"]:
-            skips.add_row(str(line["follower"]), line["kind"], line["symbol"], line["reason"])
+            skips.add_row(names[line["follower"]], line["kind"], line["symbol"], line["reason"])
         out.print(skips)
     click.echo(
         f"copied: {summary['copied']}, all closed with their leader: {_yes(summary['copied'] == summary['closed'])}"
@@ -240,7 +241,13 @@ def _tell(home: Home, summary: dict[str, Any]) -> None:
     click.echo("")
     click.echo("Look closer:")
     program = sys.argv[0] if sys.argv[0].endswith("cmam") else f"{sys.executable} -m cmam"
-    click.echo(f"  {program} --home {home.root} audit copies")
+    looks = [
+        "audit copies",
+        *(f"audit explain {line['decision_id']}" for line in summary["skipped"][:1]),
+        "audit timings",
+    ]
+    for look in looks:
+        click.echo(f"  {program} --home {home.root} {look}")
 
 
 def _yes(is_so: bool) -> str:

@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 
 from cmam import office
+from cmam.cli.demo import tell
 from cmam.cli.main import run
 from cmam.config.home import Home
 from cmam.sandbox import steps
@@ -362,6 +363,20 @@ def test_the_demo_copies_skips_and_replays(tmp_path: Path, capsys: pytest.Captur
     same = person.types("replay", "--what-if", str(_exported(person, tmp_path)), "--json").lines[0]
     assert (same["equal"], same["differences"], same["model"]["fills"]) == (True, [], 0)
     assert not person.types("replay", "--what-if", "side=sell", "--json").lines[0]["equal"]
+    _its_words_hold(person, summary, capsys)
+
+
+def _its_words_hold(person: Person, summary: dict[str, Any], capsys: pytest.CaptureFixture[str]) -> None:
+    """The same summary for people names the accounts, and each command that it says to look with runs."""
+    names = {copy["follower"]: f"name of {copy['follower']}" for copy in summary["copies"]}
+    tell(Home(person.home), names, summary)
+    out = capsys.readouterr().out
+    assert all(name in out for name in names.values())
+    looks = [line.partition(f"--home {person.home} ")[2] for line in out.partition("Look closer:")[2].splitlines()]
+    looks = [look for look in looks if look]
+    assert len(looks) == 3
+    for look in looks:
+        assert person.types(*look.split()).code == 0
 
 
 def _exported(person: Person, folder: Path) -> Path:
