@@ -351,7 +351,7 @@ class Pair:
 
     def next_wake(self) -> int | None:
         """When waiting opens want to be looked at again."""
-        return next_wake(self.view, self.now_us)
+        return next_wake(self.view, self.now_us, lambda _: self.reading)
 
     @property
     def copy(self) -> Copy:

@@ -104,13 +104,13 @@ class AccountActor(Watched):
             case m.Answered():
                 if not self._asides.answered(message):
                     self._questions.answered(message)
-                    self._let_go()
+                    self._take_released()
             case m.Unanswered() if message.question.startswith(SHARE):
                 self._desk.share_unread(message)
             case m.Unanswered():
                 if not self._asides.unanswered(message):
                     self._questions.unanswered(message)
-                    self._let_go()
+                    self._take_released()
             case m.SessionMoved():
                 self._session_moved(message)
             case m.TraderReported():
@@ -257,12 +257,8 @@ class AccountActor(Watched):
         if not self._questions.holds(message):
             self._take(message)
 
-    def _let_go(self) -> None:
-        """Take and decide what waited for a symbol, as far as that has come, or was waited for in vain."""
-        self._take_released()
-        self._following.flush()
-
     def _take_released(self) -> None:
+        """Take what waited for a symbol, as far as that has come, or was waited for in vain."""
         was_idle = self._questions.is_idle
         for message in self._questions.released():
             self._take(message)
@@ -299,7 +295,11 @@ class AccountActor(Watched):
     def _arm(self) -> None:
         """Have the timer wake this account when something of it falls due."""
         now = self._desk.ports.clock.now()
-        dues = (next_due(self._view), self._questions.look_due(), next_wake(self._view, now))
+        dues = (
+            next_due(self._view),
+            self._questions.look_due(),
+            next_wake(self._view, now, self._following.is_reading),
+        )
         moments = [moment for moment in dues if moment is not None]
         if not moments:
             return
@@ -326,9 +326,9 @@ class AccountActor(Watched):
                 self._settled()
             case "question":
                 self._questions.again(name)
-                self._let_go()
+                self._take_released()
             case kind if kind == AWAIT:
-                self._let_go()
+                self._take_released()
             case "aside":
                 self._asides.look()
             case "look":

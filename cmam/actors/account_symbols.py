@@ -7,21 +7,21 @@ read nothing is opened in it. Must not know the wire.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from itertools import islice
 from typing import Any
 
 from cmam.actors.desk import Desk
-from cmam.actors.listing import LOOK_US, SHELF, Found, Listing
+from cmam.actors.listing import LOOK_US, QUOTED_MAX, SHELF, Found, Listing
 from cmam.actors.shelf import Specs
 from cmam.clock import SECOND_US
 from cmam.domain.events import Event, ExecutionSeen, SymbolSpecSeen
 from cmam.domain.ids import SymbolId
+from cmam.openapi.lanes import Lane
 
 AWAIT = "symbol"
 """What an account is reminded of when it has waited for a symbol for long enough."""
 HOLD_US = 30 * SECOND_US
 """How long what a leader has opened waits for its symbol: by then it is too old for most."""
-DEFER_US = 2 * SECOND_US
-"""How long a follower waits for one of which nothing is known: what comes behind that, closes too, waits with it."""
 
 
 class AccountSymbols:
@@ -35,7 +35,7 @@ class AccountSymbols:
         self._follows = follows
         self._family = ""
         self._outdated: frozenset[SymbolId] = frozenset()
-        self._awaited_us: dict[tuple[SymbolId, int], int] = {}
+        self._awaited_us: dict[SymbolId, int] = {}
 
     # --- reading ----------------------------------------------------------------------------------------------------
 
@@ -52,8 +52,12 @@ class AccountSymbols:
         return self.listing
 
     def begin(self) -> None:
-        """Ask for what is missing."""
+        """Ask for what is missing, and for the quotes of the list on record: it is most likely still the list."""
         assert self.listing is not None
+        view = self._desk.view
+        if view.symbol_digest and not self._desk.quotes.feed:
+            names = (name.symbol for name in view.names.values() if name.enabled)
+            self._desk.quotes.join(view.symbol_digest, islice(names, QUOTED_MAX))
         self._ask(self.listing, ((), self.listing.begin()))
 
     def lose(self) -> None:
@@ -70,7 +74,7 @@ class AccountSymbols:
         """These symbols have changed at the broker: nothing is opened in them until they are read anew."""
         if symbols:
             self._outdated |= symbols
-            self._awaited_us = {key: since for key, since in self._awaited_us.items() if key[0] not in symbols}
+            self._awaited_us = {key: since for key, since in self._awaited_us.items() if key not in symbols}
             self._forget_shared()
 
     def _forget_shared(self) -> None:
@@ -138,26 +142,19 @@ class AccountSymbols:
 
     def _need(self, symbol: SymbolId) -> None:
         for question in self.listing.need(symbol) if self.listing is not None else ():
-            self._desk.ask(question)
+            self._desk.ask(question, Lane.OPEN, goes_first=True)  # an open waits for it
 
-    def awaits(self, symbol: SymbolId, span_us: int) -> bool:
-        """Whether to wait until it has been read what a symbol allows, from the first time on for no longer than that;
-        whoever asks is woken when it is over."""
+    def awaits(self, symbol: SymbolId) -> bool:
+        """Whether to wait until it has been read what a symbol allows, from the first time on for `HOLD_US`; whoever
+        asks is woken when it is over."""
         if not self._lacks(symbol):
             return False
         now = self._desk.ports.clock.monotonic()
-        since = self._awaited_us.setdefault((symbol, span_us), now)
+        since = self._awaited_us.setdefault(symbol, now)
         if since == now:
-            self._desk.remind(span_us, AWAIT)
+            self._desk.remind(HOLD_US, AWAIT)
             self._need(symbol)
-        return now < since + span_us
-
-    def awaits_unknown(self, names: Iterable[str]) -> bool:
-        """Whether to wait for one of these symbols, since nothing of it is on record: nobody could decide in it."""
-        view = self._desk.view
-        symbols = [view.names[name].symbol for name in names if name in view.names]
-        awaited = [self.awaits(symbol, DEFER_US) for symbol in symbols if symbol not in view.specs]
-        return any(awaited)
+        return now < since + HOLD_US
 
     # --- on record --------------------------------------------------------------------------------------------------
 

@@ -100,7 +100,8 @@ class Asides:
             return
         now, view = desk.ports.clock.now(), desk.view
         if desk.lacks_trader and self._may("trader", now):
-            self._ask(Question(f"{ASIDE}trader", requests.ask_trader(view.account), translate.sane_trader))
+            lane = Lane.OPEN if any(True for _ in self._links()) else Lane.QUERY  # no open goes without it
+            self._ask(Question(f"{ASIDE}trader", requests.ask_trader(view.account), translate.sane_trader), lane)
         if not any(True for _ in self._links()):
             return
         wanted = {spec.leverage_id for spec in self._symbols.specs.values()} - view.leverages.keys() - {0}

@@ -27,6 +27,7 @@ from cmam.domain.copies import IntentState
 from cmam.domain.events import (
     AlertHealed,
     AlertRaised,
+    CopyWoken,
     Event,
     Health,
     HealthChanged,
@@ -161,7 +162,7 @@ class Desk:
         turn = step(before, fact, self.ports.store, now)
         own = (self.name, before.version + 1)
         facts = (m.Fact(fact, cause), *(m.Fact(event, own) for event in turn.derived))
-        self.commit(turn, facts, now, received_us, after=then)
+        self.commit(turn, facts, now, received_us, after=then, has_waited=isinstance(fact, CopyWoken))
         if turn.folded is not None:
             self.followers.tell(before, turn.folded, fact, received_us)
         for key in freed(before, fact):
@@ -177,6 +178,7 @@ class Desk:
         *,
         settings: int = 0,
         after: tuple[tuple[str, object], ...] = (),
+        has_waited: bool = False,
     ) -> None:
         """Take a turn's view, and hand its facts to the recorder with the requests that wait for them."""
         version = self.view.version + 1
@@ -184,7 +186,7 @@ class Desk:
         decided_us = self.ports.clock.monotonic()
         then = list(after)
         for recorded in turn.intents:
-            submit = self._submit(recorded, received_us, decided_us)
+            submit = self._submit(recorded, received_us, decided_us, goes_first=has_waited)
             then.append((self._limiter, submit))
             if self._unrecorded.watch(turn.view, recorded, submit):
                 then.append((self.name, m.Confirmed(recorded.intent)))
@@ -197,7 +199,9 @@ class Desk:
         self._withdraw()
         self._take_back(turn)
 
-    def _submit(self, recorded: IntentRecorded, received_us: int, decided_us: int) -> m.Submit:
+    def _submit(
+        self, recorded: IntentRecorded, received_us: int, decided_us: int, *, goes_first: bool = False
+    ) -> m.Submit:
         return m.Submit(
             account=self.view.account,
             command=recorded.command,
@@ -207,6 +211,7 @@ class Desk:
             received_us=received_us,
             decided_us=decided_us,
             attempt=recorded.attempt,
+            goes_first=goes_first,
         )
 
     def _withdraw(self) -> None:

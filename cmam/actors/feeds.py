@@ -14,6 +14,7 @@ from itertools import count
 from cmam.actors import messages as m
 from cmam.domain.ids import AccountId
 from cmam.openapi import requests
+from cmam.openapi.lanes import Lane
 from cmam.openapi.outcomes import Kind, rule_for
 from cmam.openapi.quotes import QuoteBoard
 
@@ -57,6 +58,7 @@ class Feeds:
         self._wanted: dict[str, set[int]] = {}
         self._feed_of: dict[int, str] = {}
         self._carried: dict[str, Carried] = {}
+        self._asked_of: dict[int, set[int]] = {}
         self._under_way: dict[str, Asked] = {}
         self._again: set[str] = set()
         self._numbers = count(1)
@@ -65,7 +67,8 @@ class Feeds:
         """Note what an account wants of its feed besides what was wanted before, and see to it."""
         account, feed, symbols = message.account, message.feed, set(message.symbols)
         if self._feed_of.get(account, feed) != feed:
-            self.forget(account)
+            self._board.inherit(AccountId(account), feed)
+            self._leave(account)
         self._feed_of[account] = feed
         self._members.setdefault(feed, {})[account] = None
         self._wanted.setdefault(feed, set()).update(symbols)
@@ -76,7 +79,12 @@ class Feeds:
             self._have_carried(feed)
 
     def forget(self, account: int) -> None:
-        """An account is no longer ours, or reads another feed."""
+        """An account is no longer ours."""
+        self._asked_of.pop(account, None)
+        self._leave(account)
+
+    def _leave(self, account: int) -> None:
+        """An account reads its feed no longer; what was subscribed for it still is, for whichever feed it carries."""
         feed = self._feed_of.pop(account, "")
         self._members.get(feed, {}).pop(account, None)
         self._lose(feed, account)
@@ -100,7 +108,7 @@ class Feeds:
         if before is not None:
             self._board.drop(AccountId(before.account))
         self._board.carry(AccountId(carrier), feed)
-        self._carried[feed] = Carried(carrier)
+        self._carried[feed] = Carried(carrier, self._asked_of.setdefault(carrier, set()))
         self._subscribe(feed, self._carried[feed], self._wanted[feed])
 
     def _subscribe(self, feed: str, carried: Carried, symbols: set[int]) -> None:
@@ -115,7 +123,7 @@ class Feeds:
         asked.carried.asked.update(asked.symbols)
         account = AccountId(asked.carried.account)
         request = requests.subscribe_spots(account, asked.symbols)
-        self._ask(m.Ask(account, question, request, self._reply_to, lambda wire: wire))
+        self._ask(m.Ask(account, question, request, self._reply_to, lambda wire: wire, Lane.OPEN))  # opens wait for it
 
     def answered(self, question: str, now_us: int) -> None:
         """A subscription stands."""
@@ -151,6 +159,7 @@ class Feeds:
 
     def lose(self, account: int) -> None:
         """The session of an account is gone, and its subscriptions with it: another of the same feed carries on."""
+        self._asked_of.pop(account, None)
         self._lose(self._feed_of.get(account, ""), account)
 
     def _lose(self, feed: str, account: int) -> None:
@@ -165,6 +174,7 @@ class Feeds:
         for carried in self._carried.values():
             self._board.drop(AccountId(carried.account))
         self._carried.clear()
+        self._asked_of.clear()
         for asked in self._under_way.values():
             self._board.answered(asked.feed, 0)
         self._under_way.clear()

@@ -1,8 +1,7 @@
 """An account as a follower: its links, the changes its leaders tell it, and the one decision that each gets.
 
-While the account is not reconciled its leaders' changes wait here in order, and for a moment behind one that opens in a
-symbol of which nothing is known yet. What is told under an old ticket was meant for whoever was here before. How a
-decision is made is told by `domain/decide.py`.
+While the account is not reconciled its leaders' changes wait here in order. What is told under an old ticket was meant
+for whoever was here before. How a decision is made is told by `domain/decide.py`.
 """
 
 from __future__ import annotations
@@ -137,7 +136,7 @@ class Following:
             return  # what is not decided now is told again at the next start
         if message.ticket != self._tickets.get(message.link):
             return  # meant for who was here before: what it missed comes first, in the answer to what was asked since
-        if self._must_wait(message, link):
+        if not self._desk.is_reconciled:
             self._hurry(link, message.change)
             self._deferred.append(message)
             return
@@ -146,7 +145,7 @@ class Following:
     def _hurry(self, link: LinkSettings, change: Change) -> None:
         """Be back before the others where a copy is to be closed or protected and the account is out of sight."""
         desk = self._desk
-        if desk.is_reconciled or change.kind.adds_risk:
+        if change.kind.adds_risk:
             return
         if desk.view.copy(resolve(desk.view, link.link, change)) is not None:
             desk.tell_limiter(m.Hurry(desk.view.account))
@@ -158,26 +157,10 @@ class Following:
         link = self.links.get(message.link)
         if link is None or message.ticket != self._tickets.get(message.link):
             return
-        if self._must_wait(message, link):
+        if not self._desk.is_reconciled:
             self._deferred.append(message)
             return
         self._make_up(message)
-
-    def _must_wait(self, message: m.LeaderChanged | m.LeaderHolds, link: LinkSettings) -> bool:
-        """Whether a message joins those that wait. For its symbol it waits from now on, beside what is before it."""
-        return not self._desk.is_reconciled or self._awaits_symbols(message, link) or bool(self._deferred)
-
-    def _awaits_symbols(self, message: m.LeaderChanged | m.LeaderHolds, link: LinkSettings) -> bool:
-        """Whether something may be opened in a symbol of which nothing is known before it has been read."""
-        if self._symbols.is_read:
-            return False
-        if isinstance(message, m.LeaderChanged):
-            traded = {message.change.symbol.name} if message.change.kind.adds_risk else set()
-        else:
-            leader = message.leader
-            held = {position.symbol for position in leader.positions.values() if link.policy.sync_open}
-            traded = {spec.name for symbol in held if (spec := leader.specs.get(symbol)) is not None}
-        return self._symbols.awaits_unknown(names_to_know(self._desk.view, sorted(traded), link.policy))
 
     def _make_up(self, message: m.LeaderHolds, later: Sequence[m.LeaderChanged] = ()) -> None:
         """Decide what nobody told; `later` is what the leader has done since, as far as it is known already."""
@@ -205,12 +188,8 @@ class Following:
         if not self._desk.is_reconciled or self.is_stopping:
             return  # what is not decided now is told again at the next start
         waiting, self._deferred = [told for told in self._deferred if told.link in self.links], []
-        awaits = [self._awaits_symbols(message, self.links[message.link]) for message in waiting]  # all from now on
         for number, message in enumerate(waiting):
             link = self.links[message.link]
-            if awaits[number]:
-                self._deferred = waiting[number:]
-                return
             later = [told for told in waiting[number + 1 :] if isinstance(told, m.LeaderChanged)]
             if isinstance(message, m.LeaderHolds):
                 self._make_up(message, later)
@@ -230,11 +209,7 @@ class Following:
             change = reopening(leader, copy, link.policy, at_ms, partial(board.quote, feed))
             if change is None or not desk.is_reconciled:
                 continue
-            told = m.LeaderChanged(link.link, change, leader.version, 0)
-            if self._deferred:
-                self._deferred.append(told)  # what comes before it is of the source as it was
-            else:
-                self._decide(link, told)
+            self._decide(link, m.LeaderChanged(link.link, change, leader.version, 0))
 
     # --- decisions ------------------------------------------------------------------------------------------------
 
@@ -297,6 +272,11 @@ class Following:
             is_warming=partial(self._is_warming, copy.leader),
             is_reading=self._is_reading(copy.change, link),
         )
+
+    def is_reading(self, copy: Copy) -> bool:
+        """Whether the broker has yet to answer what a waiting copy rests on."""
+        link = self.links.get(copy.link)
+        return link is not None and copy.change is not None and self._is_reading(copy.change, link)
 
     def _is_reading(self, change: Change, link: LinkSettings) -> bool:
         """Whether the broker has yet to tell, on this line, what the symbol of an open allows, or what we are worth and

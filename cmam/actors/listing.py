@@ -25,6 +25,8 @@ QUOTED_MAX = 500
 """So many symbols of a feed are subscribed at once, the first of the list; of a longer one the others as needed."""
 SHELF = "shelf"
 """The name of the question that asks no broker: whether another account has read the same specifications by now."""
+EARLY = "early "
+"""How a question about symbols is named that was asked before their list was known."""
 LOOK_US = 500_000
 LOOKS_MAX = 120
 """After a minute of looking an account reads for itself: the other one may never come to its end."""
@@ -64,8 +66,10 @@ class Listing:
         self._symbols: tuple[SymbolName, ...] | None = None
         self._names: tuple[SymbolName, ...] = ()
         self._ids: frozenset[SymbolId] = frozenset()
+        self._recorded_digest, self._recorded_names = view.symbol_digest, view.names
         self._asked: set[SymbolId] = set()
         self._needed: set[SymbolId] = set()
+        self._early: set[SymbolId] = set()
         self._read: dict[SymbolId, SymbolSpec] = {}
         self._looks = 0
         self._changes = 0
@@ -118,12 +122,15 @@ class Listing:
 
     def need(self, symbol: SymbolId) -> tuple[Question, ...]:
         """Read a symbol out of turn, once, since something waits for it: many others may have been asked for with it,
-        or before. Before the list is known it is read with the sample."""
-        is_under_way = symbol in self._needed or symbol in self.specs
+        or before. Before the list is known it is read by the one on record, which counts if that is still the list."""
+        if symbol in self._needed or symbol in self.specs:
+            return ()
         self._needed.add(symbol)
-        return (
-            () if is_under_way else self._ask_specs([name for name in self._names if name.symbol == symbol], "alone ")
-        )
+        if self.digest:
+            return self._ask_specs([name for name in self._names if name.symbol == symbol], "alone ")
+        self._early.add(symbol)
+        recorded = self._recorded_names.values()
+        return self._ask_specs([name for name in recorded if name.symbol == symbol and name.enabled], EARLY)
 
     def give_up(self) -> None:
         """Nothing of this will be answered."""
@@ -146,6 +153,8 @@ class Listing:
             case "symbols":
                 self._symbols = report
                 return self._catalogue(view)
+            case "specs" if question.startswith(f"specs {EARLY}") and self._is_another_list:
+                return (), ()
             case "specs":
                 return self._take_specs(report, view)
             case "leverage":
@@ -164,14 +173,27 @@ class Listing:
         self._names = tuple(name for name in self._symbols if name.enabled)
         self._ids = frozenset(name.symbol for name in self._names)
         self.wants_quotes = True
-        missing = [name for name in self._names if name.symbol not in self.specs]
+        if self._is_another_list:
+            self._forget_early()
+        missing = [name for name in self._names if name.symbol not in self.specs and name.symbol not in self._asked]
         if not missing:
-            return facts, self._after_specs(view)
+            return facts, () if self._is_reading_specs else self._after_specs(view)
         self._changes = self._shelf.changes(self.family)
         used = {position.symbol for position in view.positions.values()} | set(view.specs)
         sample = sample_of(missing, frozenset(used))
         needed = [name for name in missing if name.symbol in self._needed and name not in sample]
         return facts, self._ask_specs([*needed, *sample][:SAMPLE])
+
+    @property
+    def _is_another_list(self) -> bool:
+        """Whether the list is known, and is not the one that was on record."""
+        return bool(self.digest) and self.digest != self._recorded_digest
+
+    def _forget_early(self) -> None:
+        """What was read by a list that is no more may be called otherwise now, or be in another currency."""
+        self.specs = {symbol: spec for symbol, spec in self.specs.items() if symbol not in self._early}
+        self._read = {symbol: spec for symbol, spec in self._read.items() if symbol not in self._early}
+        self._asked -= self._early
 
     def _ask_specs(self, names: list[SymbolName], how: str = "") -> tuple[Question, ...]:
         """Ask for specifications, so many at once that no answer becomes too large.
@@ -191,10 +213,14 @@ class Listing:
             )
         )
 
+    @property
+    def _is_reading_specs(self) -> bool:
+        return any(name.startswith("specs ") for name in self._open)
+
     def _take_specs(self, report: tuple[SymbolSpec, ...], view: AccountView) -> Found:
         self._read.update({spec.symbol: spec for spec in report})
         self.specs = {**self.specs, **self._read}
-        if SHELF in self._open or any(name.startswith("specs ") for name in self._open):
+        if not self.digest or SHELF in self._open or self._is_reading_specs:
             return (), ()
         return (), self._go_on_reading(view)
 

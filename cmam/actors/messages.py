@@ -297,7 +297,10 @@ class Record:
 
 @dataclass(frozen=True)  # no slots: see replacing.py
 class Submit:
-    """Send this request when the budget lets it. `not_after_us` is by the wall clock, 0 for never too late."""
+    """Send this request when the budget lets it. `not_after_us` is by the wall clock, 0 for never too late.
+
+    `goes_first` says that others of its lane wait for it: what it waited for has come, account by account.
+    """
 
     account: AccountId
     command: Command
@@ -308,6 +311,7 @@ class Submit:
     decided_us: int = 0
     committed_us: int = 0
     attempt: int = 1
+    goes_first: bool = False
 
 
 @dataclass(frozen=True, slots=True)

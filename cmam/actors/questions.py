@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from cmam.actors import messages as m
-from cmam.actors.account_symbols import HOLD_US, AccountSymbols
+from cmam.actors.account_symbols import AccountSymbols
 from cmam.actors.desk import Desk
 from cmam.actors.listing import Found
 from cmam.actors.preparation import PATIENCE, Kind, Preparation, retry_us
@@ -359,7 +359,7 @@ class Questions:
         if order is not None and (order.order in view.orders or order.client_order_id in view.intents):
             return False
         traded = position or order
-        return traded is not None and self._symbols.awaits(traded.symbol, HOLD_US)
+        return traded is not None and self._symbols.awaits(traded.symbol)
 
     def _without_held(self, snapshot: Any) -> Any:
         """A snapshot without what is held back: that is told in its turn, and not before its symbol is known."""

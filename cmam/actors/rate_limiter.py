@@ -122,6 +122,7 @@ class RateLimitActor(Watched):
             account=message.account,
             merge=_merge_key(message.command),
             not_after_us=not_after,
+            goes_first=message.goes_first,
             data=message,
         )
         return self._queue(item)

@@ -105,12 +105,18 @@ def _wakes(
             yield woken
 
 
-def next_wake(view: AccountView, now_us: int) -> int | None:
-    """When `wakes` should be asked again, in us, or None where nothing waits and no target is left out."""
+def next_wake(view: AccountView, now_us: int, is_reading: Callable[[Copy], bool]) -> int | None:
+    """When `wakes` should be asked again, in us, or None where nothing waits and no target is left out.
+
+    `is_reading` says for which copies the broker has yet to answer: that comes as a message, while quotes come unheard.
+    """
     if view.health is not Health.RECONCILED:
         return None
     moments = [
-        max(copy.retry_at_us, now_us + (QUOTES_POLL_US if copy.wait is Wait.QUOTES else POLL_US))
+        max(
+            copy.retry_at_us,
+            now_us + (QUOTES_POLL_US if copy.wait is Wait.QUOTES and not is_reading(copy) else POLL_US),
+        )
         for copy in restless(view.copies)
         if copy.wait is not None and _is_ready(view, copy, max(now_us, copy.retry_at_us))
     ]

@@ -24,7 +24,15 @@ from cmam.domain.quantities import Distance, Price, Volume, price_text
 from cmam.domain.reasons import Reason, Verdict
 from cmam.domain.reductions import decide_closed, decide_reduced
 from cmam.domain.replacing import replace
-from cmam.domain.rules import CLOSE_ONLY_KEEPS, NEVER_OUT, OWN_TRAILING, SHIFTS_RETURN, TURNED_TRAILING, WHOLE_ACCOUNT
+from cmam.domain.rules import (
+    CLOSE_ONLY_KEEPS,
+    NEVER_OUT,
+    OWN_TRAILING,
+    SHIFTS_RETURN,
+    TURNED_TRAILING,
+    UNREAD_WAIT,
+    WHOLE_ACCOUNT,
+)
 from cmam.domain.symbols import SymbolSpec
 from cmam.domain.view import AccountView, resolve
 
@@ -123,6 +131,8 @@ def _decide_reversed(draft: Draft, live: Copy | None) -> Decision:
 def _decide_protected(draft: Draft, copy: Copy) -> Decision:
     view, change, policy = draft.view, draft.change, draft.policy
     spec = view.specs.get(copy.symbol)
+    if spec is None and copy.state is CopyState.WAITING and view.rules >= UNREAD_WAIT:
+        return Decision(verdict=Verdict.COPY, goal=copy.goal)  # the open that waits has his levels of now
     if spec is None:
         return Decision(verdict=Verdict.NONE, reason=Reason.UNMAPPED_SYMBOL)
     draft.copy = copy

@@ -7,6 +7,7 @@ from fractions import Fraction
 
 from cmam.domain.commands import Command
 from cmam.domain.events import Goal, Step, Wait
+from cmam.domain.ids import SymbolId
 from cmam.domain.opening import Draft
 from cmam.domain.quantities import Side, Volume
 from cmam.domain.reasons import Reason, Verdict
@@ -17,11 +18,13 @@ from cmam.domain.symbols import SymbolSpec
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Decision:
     """A verdict with what follows from it. `command` is what to ask of the broker to open or add; what an existing copy
-    needs follows from its `goal`. With `wait`, the open stands back until `wait_until_us`."""
+    needs follows from its `goal`. With `wait`, the open stands back until `wait_until_us`, be it for a symbol that is
+    `unread`: which one it is, what that allows, or both."""
 
     verdict: Verdict
     reason: Reason | None = None
     symbol: SymbolSpec | None = None
+    unread: SymbolId | None = None
     side: Side | None = None
     volume: Volume = Volume(0)
     goal: Goal | None = None

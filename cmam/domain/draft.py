@@ -9,6 +9,7 @@ from cmam.domain.changes import Change
 from cmam.domain.conversion import Rates
 from cmam.domain.copies import Copy
 from cmam.domain.events import Inputs, Step, Wait
+from cmam.domain.ids import SymbolId
 from cmam.domain.levels import Plan
 from cmam.domain.link import LinkSettings
 from cmam.domain.policy import Policy
@@ -30,7 +31,8 @@ class Draft:
     """A decision about an open in the making. `shift` is preset for late opens, `stop` and `target` are distances.
 
     `by_hand` is what people have left of the order that it stands for, `filled` what of an amended one is held already.
-    `leaves_target` says that its broker has refused it with a target.
+    `leaves_target` says that its broker has refused it with a target, `unread` which symbol it may be before its `spec`
+    is known.
     """
 
     view: AccountView
@@ -49,6 +51,7 @@ class Draft:
     by_hand: Fraction = Fraction(1)
     filled: Volume = Volume(0)
     spec: SymbolSpec | None = None
+    unread: SymbolId | None = None
     volume: Volume = Volume(0)
     whole: Volume = Volume(0)
     plan: Plan | None = None

@@ -20,7 +20,7 @@ from cmam.domain.quantities import (
     units_text,
 )
 from cmam.domain.reasons import Reason
-from cmam.domain.rules import LATCH_TOLD
+from cmam.domain.rules import LATCH_TOLD, UNREAD_WAIT
 from cmam.domain.sizing import fraction_text
 from cmam.domain.symbols import TradingMode
 from cmam.domain.trades import AccessRights, AccountType, OrderType
@@ -101,6 +101,13 @@ def symbol(draft: Draft) -> Reason | Wait | None:
             return age(draft)
         if mapped.awaits_quotes is not None and draft.inputs.warming:
             draft.spec = mapped.awaits_quotes
+            draft.note("symbol", name, why)
+            return Wait.QUOTES
+        is_unread = mapped.unread is not None and draft.view.rules >= UNREAD_WAIT
+        if is_unread and draft.inputs.reading and draft.is_old:
+            return age(draft)
+        if is_unread and draft.inputs.reading:
+            draft.unread = mapped.unread
             draft.note("symbol", name, why)
             return Wait.QUOTES
     if spec is None:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable
 
 from cmam.domain.changes import Change, ChangeKind
 from cmam.domain.conversion import chain_symbols
-from cmam.domain.copies import Copy
+from cmam.domain.copies import Copy, CopyState
 from cmam.domain.equity import equity_symbols, in_flight, symbols_for
 from cmam.domain.events import Inputs
 from cmam.domain.link import LinkSettings
@@ -34,7 +34,7 @@ def quotes_needed(view: AccountView, change: Change, settings: LinkSettings) -> 
     policy = settings.policy
     copy = view.copy(resolve(view, settings.link, change))
     found: dict[str, None] = {}
-    if copy is not None:
+    if copy is not None and copy.state is not CopyState.WAITING:
         specs = [view.specs.get(copy.symbol)]
     else:
         names = names_to_know(view, (change.symbol.name,), policy)

@@ -40,6 +40,7 @@ from cmam.domain.rules import (
     REFUSED_YET_DONE,
     SIDES_ARE_KEPT,
     TARGETS_LEFT_OUT,
+    UNREAD_WAIT,
 )
 from cmam.domain.sessions import is_open, next_open
 from cmam.domain.shares import rejoined, shares_of
@@ -330,6 +331,8 @@ def take_intent(view: AccountView, event: IntentRecorded, at_us: int) -> Account
         changed["left_out"] = targets.opened_without(copy.goal, event.command)
     if event.command.kind is CommandKind.PLACE and view.rules >= SIDES_ARE_KEPT:
         changed["side"] = event.command.side
+    if event.command.kind in (CommandKind.OPEN, CommandKind.PLACE) and view.rules >= UNREAD_WAIT:
+        changed["symbol"] = event.command.symbol  # which it is may have been known only now
     return put(view, replace(copy, last_seq=max(copy.last_seq, event.seq), **changed))
 
 

@@ -10,9 +10,11 @@ from dataclasses import dataclass
 
 from cmam.domain.changes import LeaderSymbol
 from cmam.domain.choices import MappingMode
+from cmam.domain.ids import SymbolId
 from cmam.domain.listed import is_ambiguous, plain_name
 from cmam.domain.policy import Policy
 from cmam.domain.quantities import Quote
+from cmam.domain.rules import UNREAD_WAIT
 from cmam.domain.symbols import SymbolName, SymbolSpec
 from cmam.domain.view import AccountView
 
@@ -27,19 +29,22 @@ AFFIXES = (
 
 
 _SEVERAL = "the follower's broker has several symbols of the name {name}, and nobody can say which is meant"
+_UNREAD = "its specification is not known yet"
 
 
 @dataclass(frozen=True, slots=True)
 class Mapped:
     """The follower's symbol, or why there is none; `how` is row, exact or alike.
 
-    `awaits_quotes` is the one symbol that fits but for a quote of it, or of the leader's, that is missing.
+    `awaits_quotes` is the one symbol that fits but for a quote of it, or of the leader's, that is missing. `unread` is
+    the one that it is, or the first of those that it may be, where nothing is on record of what that allows.
     """
 
     spec: SymbolSpec | None
     how: str
     why: str = ""
     awaits_quotes: SymbolSpec | None = None
+    unread: SymbolId | None = None
 
 
 def candidates(view: AccountView, leader_symbol: str) -> tuple[SymbolName, ...]:
@@ -70,6 +75,8 @@ def symbol_for(
             return Mapped(None, "row", _SEVERAL.format(name=row.follower_symbol))
         entry = view.names.get(row.follower_symbol)
         spec = view.specs.get(entry.symbol) if entry is not None else None
+        if spec is None and entry is not None and view.rules >= UNREAD_WAIT:
+            return Mapped(None, "row", _UNREAD, unread=entry.symbol)
         why = "" if spec is not None else f"the table names {row.follower_symbol}, which the follower's broker has not"
         return Mapped(spec, "row", why)
     if policy.symbols_mapping is MappingMode.FILE and row is None:
@@ -79,12 +86,15 @@ def symbol_for(
         return Mapped(None, "exact", _SEVERAL.format(name=leader.name))
     if entry is not None:
         spec = view.specs.get(entry.symbol)
-        return Mapped(spec, "exact", "" if spec is not None else "its specification is not known yet")
+        return Mapped(spec, "exact", "" if spec is not None else _UNREAD, unread=entry.symbol if spec is None else None)
     found = [spec for spec in (view.specs.get(entry.symbol) for entry in candidates(view, leader.name)) if spec]
     alike = [spec for spec in found if _is_alike(leader, spec)]
     fitting = [spec for spec in alike if _is_priced_alike(spec, quotes, leader_quote)]
     if len(fitting) == 1 and len(candidates(view, leader.name)) == len(found):
         return Mapped(fitting[0], "alike")
+    unread = [entry.symbol for entry in candidates(view, leader.name) if entry.symbol not in view.specs]
+    if unread and view.rules >= UNREAD_WAIT:
+        return Mapped(None, "alike", _UNREAD, unread=unread[0])
     if not found:
         return Mapped(None, "alike", "no symbol of this name, nor one like it")
     names = ", ".join(spec.name for spec in found)

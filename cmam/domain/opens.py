@@ -85,6 +85,7 @@ def stand_back(draft: Draft, wait: Wait) -> Decision:
     return Decision(
         verdict=Verdict.COPY,
         symbol=draft.spec,
+        unread=draft.unread,
         side=draft.side,
         goal=Goal(target_numerator=1, leader_volume=draft.change.after),
         working=tuple(draft.working),

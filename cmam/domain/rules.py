@@ -245,5 +245,9 @@ PARTS_MOVE_LEVELS = 6
 """A part of a copied order that fills out of sight moves the levels that it carried, which count from the average
 price: they were taken for a person's."""
 
+UNREAD_WAIT = 7
+"""An open in a symbol of which nothing is on record waits for it on record, as one in any other that is being read: it
+held up what came behind it, closes too, and was skipped as `unmapped_symbol` after two seconds."""
+
 RULES = 7
 """The newest."""

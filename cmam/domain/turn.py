@@ -142,7 +142,7 @@ def decide_change(
         verdict=decision.verdict,
         reason=decision.reason,
         volume=decision.volume,
-        symbol=decision.symbol.symbol if decision.symbol is not None else None,
+        symbol=decision.symbol.symbol if decision.symbol is not None else decision.unread,
         side=decision.side,
         goal=decision.goal,
         working=decision.working,

@@ -70,6 +70,14 @@ class QuoteBoard:
         """Let the spots of `account` count for `feed` from now on."""
         self._feeds[account] = feed
 
+    def inherit(self, account: AccountId, feed: str) -> None:
+        """Let the quotes that `account` has brought for one feed count for another that it reads from now on: the
+        broker sends no first quote of what is subscribed already."""
+        former = self._feeds.get(account)
+        for (known, symbol), quote in list(self._quotes.items()) if former is not None else ():
+            if known == former:
+                self._quotes.setdefault((feed, symbol), quote)
+
     def drop(self, account: AccountId) -> None:
         """Take no more spots of `account`, and forget its feed: half a quote from before a gap is none after it."""
         feed = self._feeds.pop(account, None)

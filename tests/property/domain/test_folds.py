@@ -173,7 +173,7 @@ def test_a_copy_at_rest_has_nothing_to_say(history: list[Event]) -> None:
     assert due(view, now_us) == due(everywhere, now_us)
     assert next_due(view) == next_due(everywhere)
     assert lookup_due(view) == lookup_due(everywhere)
-    assert next_wake(view, now_us) == next_wake(everywhere, now_us)
+    assert next_wake(view, now_us, lambda _: False) == next_wake(everywhere, now_us, lambda _: False)
     assert wakes(view, links, inputs_of, now_us) == wakes(everywhere, links, inputs_of, now_us)
     assert set(withdrawn(view)) == set(withdrawn(everywhere))
 

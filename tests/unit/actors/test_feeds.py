@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from cmam.actors import messages as m
 from cmam.actors.feeds import Feeds
-from cmam.domain.ids import AccountId
+from cmam.domain.ids import AccountId, SymbolId
+from cmam.openapi import catalogue
+from cmam.openapi._pb.OpenApiMessages_pb2 import ProtoOASpotEvent
+from cmam.openapi.envelope import Envelope
 from cmam.openapi.quotes import QuoteBoard
 
 
@@ -110,6 +113,35 @@ def test_twice_subscribed_is_subscribed() -> None:
     bench.taken()
     bench.feeds.tend()
     assert bench.taken() == []
+
+
+def test_who_reads_another_list_asks_for_what_is_new_in_it() -> None:
+    """A batch of which one symbol is subscribed is refused whole: what is new would never have a quote.
+
+    Once the line is new, or the session, all of it is asked for.
+    """
+    bench = Bench()
+    bench.want(1, 10, 11)
+    bench.want(1, 10, 11, 12, feed="g")
+    assert bench.taken() == [(1, [10, 11]), (1, [12])]
+    bench.feeds.lose(1)
+    assert bench.taken() == [(1, [10, 11, 12])]
+    bench.feeds.lose_all()
+    bench.feeds.tend()
+    assert bench.taken() == [(1, [10, 11, 12])]
+
+
+def test_who_reads_another_list_keeps_its_quotes() -> None:
+    """No first quote comes of what is subscribed already."""
+    bench = Bench()
+    bench.want(1, 10)
+    spot = ProtoOASpotEvent(ctidTraderAccountId=1, symbolId=10, bid=110_000, ask=110_010)
+    bench.board.receive(Envelope(catalogue.SPOT, spot.SerializeToString()), 5)
+    quote = bench.board.quote("f", SymbolId(10))
+    bench.want(1, 10, feed="g")
+    assert quote is not None
+    assert bench.board.quote("g", SymbolId(10)) == quote
+    assert bench.board.quote("f", SymbolId(10)) is None
 
 
 def test_quotes_may_still_come_until_their_question_is_answered() -> None:

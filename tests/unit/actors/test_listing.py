@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import replace
+
 from cmam.actors.listing import Listing
+from cmam.actors.question import Question
 from cmam.actors.shelf import SAMPLE, SpecShelf
 from cmam.domain.account import AccountView
 from cmam.domain.ids import AccountId, SymbolId
+from cmam.domain.symbols import SymbolName, SymbolSpec
 from tests.unit.actors.test_shelf import NAMES, Reader, spec
 
 FAR = SymbolId(250)
@@ -79,3 +84,67 @@ def test_what_was_asked_alone_is_not_taken_for_a_sample_that_begins_with_it() ->
     _, (sample,) = way.answered("symbols", NAMES, view)
     assert sample.message.symbolId[0] == alone.message.symbolId[0] == FAR
     assert not way.expects(alone.name)
+
+
+OTHERS = tuple(replace(name, name=f"{name.name}.new") if name.symbol == FAR else name for name in NAMES)
+"""The list with another name for one of its symbols."""
+
+
+def _on_record(specs: Mapping[SymbolId, SymbolSpec] | None = None) -> tuple[AccountView, Listing]:
+    """An account whose list is on record, and a reading on a new line, of which these specifications have come."""
+    blank = AccountView(account=AccountId(1))
+    way = Listing(blank, {}, is_live=False, follows=False, shelf=SpecShelf())
+    way.begin()
+    way.answered("assets", (), blank)
+    way.answered("symbols", NAMES, blank)
+    view = replace(blank, symbol_digest=way.digest, names={name.name: name for name in NAMES})
+    way = Listing(view, specs or {}, is_live=False, follows=False, shelf=SpecShelf())
+    way.begin()
+    return view, way
+
+
+def _listed(way: Listing, view: AccountView, names: tuple[SymbolName, ...] = NAMES) -> tuple[Question, ...]:
+    """Tell the list, and answer what is asked then."""
+    way.answered("assets", (), view)
+    return way.answered("symbols", names, view)[1]
+
+
+def test_a_symbol_on_record_is_read_before_the_list_and_not_again() -> None:
+    """An open waits for it alone; the sample goes without it."""
+    view, way = _on_record()
+    (early,) = way.need(FAR)
+    assert list(early.message.symbolId) == [FAR]
+    assert way.answered(early.name, (spec(FAR),), view) == ((), ())
+    assert not way.lacks(FAR)
+    (sample,) = _listed(way, view)
+    assert FAR not in sample.message.symbolId
+
+
+def test_what_was_read_by_another_list_is_read_again() -> None:
+    """It may be called otherwise by now, or be in another currency."""
+    view, way = _on_record()
+    (early,) = way.need(FAR)
+    way.answered(early.name, (spec(FAR),), view)
+    (sample,) = _listed(way, view, OTHERS)
+    assert way.lacks(FAR)
+    assert sample.message.symbolId[0] == FAR
+
+
+def test_an_answer_by_another_list_counts_for_nothing() -> None:
+    """It was on its way as the new one came."""
+    view, way = _on_record()
+    (early,) = way.need(FAR)
+    (sample,) = _listed(way, view, OTHERS)
+    way.answered(early.name, (spec(FAR),), view)
+    assert way.lacks(FAR)
+    assert sample.message.symbolId[0] == FAR
+
+
+def test_a_reading_is_not_through_before_what_was_asked_first() -> None:
+    """All else is known as the list comes: what an open waits for is still to be told."""
+    view, way = _on_record({name.symbol: spec(name.symbol) for name in NAMES if name.symbol != FAR})
+    (early,) = way.need(FAR)
+    assert _listed(way, view) == ()
+    assert (way.is_done, way.lacks(FAR)) == (False, True)
+    way.answered(early.name, (spec(FAR),), view)
+    assert (way.is_done, way.lacks(FAR)) == (True, False)

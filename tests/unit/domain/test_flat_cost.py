@@ -63,7 +63,7 @@ def times(view: AccountView, now_us: int) -> None:
     """All that is asked about time after each message."""
     due(view, now_us)
     next_due(view)
-    next_wake(view, now_us)
+    next_wake(view, now_us, lambda _: False)
     lookup_due(view)
 
 

@@ -10,7 +10,9 @@ from cmam.domain.copies import CopyState
 from cmam.domain.events import SymbolSpecSeen, Wait
 from cmam.domain.quantities import Side, Volume
 from cmam.domain.reasons import Reason, Verdict
-from tests.factories import LOT, Pair, a_spec
+from cmam.domain.rules import UNREAD_WAIT
+from cmam.domain.symbols import SymbolSpec
+from tests.factories import LOT, QUOTES, Pair, a_spec, a_view
 
 
 def _held() -> Pair:
@@ -88,3 +90,83 @@ def test_of_a_reversal_the_close_goes_and_the_open_waits() -> None:
     pair.reading = False
     pair.wake()
     assert [command.kind for command in pair.commands][2:] == [CommandKind.OPEN]
+
+
+def _unread(*specs: SymbolSpec, settings: dict[str, str] | None = None) -> Pair:
+    """A follower whose list of symbols is known, and nothing of what they allow."""
+    view = replace(a_view(specs), specs={})
+    quotes = {**QUOTES, **{spec.name: QUOTES["EURUSD"] for spec in specs}}
+    return Pair(settings or {}, view=view, reading=True, quotes=quotes)
+
+
+def _read(pair: Pair, *specs: SymbolSpec) -> None:
+    pair.reading = False
+    for spec in specs:
+        pair.fact(SymbolSpecSeen(spec=spec))
+    pair.wake()
+
+
+def test_an_open_in_a_symbol_of_which_nothing_is_on_record_waits_for_it() -> None:
+    """It stands on record as any that waits, and is sized once that is read."""
+    pair = _unread()
+    decided = pair.opens()
+    assert (decided.verdict, decided.wait, decided.symbol) == (Verdict.COPY, Wait.QUOTES, a_spec().symbol)
+    assert decided.wait_until_us == decided.not_after_us > 0
+    _read(pair, a_spec())
+    assert [(command.kind, command.volume) for command in pair.commands] == [(CommandKind.OPEN, LOT)]
+
+
+def test_a_symbol_that_the_broker_never_tells_of_is_unmapped() -> None:
+    """All is read, and nothing of it came; nor is it waited for where nothing is being read."""
+    pair = _unread()
+    pair.opens()
+    _read(pair)
+    assert (pair.sent, pair.copy.reason) == ([], Reason.UNMAPPED_SYMBOL)
+    later = _unread()
+    later.reading = False
+    assert later.opens().reason is Reason.UNMAPPED_SYMBOL
+
+
+def test_which_of_two_names_that_are_alike_it_is_turns_out_as_both_are_read() -> None:
+    """The first that it may be has another lot size: the copy is in the second, and all that follows is asked of it."""
+    mini = replace(a_spec("EURUSD.m", 11), lot_size=LOT // 10)
+    same = a_spec("EURUSD.r", 12)
+    pair = _unread(mini, same)
+    assert pair.opens().symbol == mini.symbol
+    _read(pair, mini, same)
+    assert [(command.kind, command.symbol) for command in pair.commands] == [(CommandKind.OPEN, same.symbol)]
+    assert pair.copy.symbol == same.symbol
+
+
+def test_a_row_of_the_table_is_waited_for_as_a_name_is() -> None:
+    """The broker has it, and has not told yet what it allows."""
+    other = a_spec("EURUSD_spread", 11)
+    pair = _unread(other, settings={"symbols.table": "leader_symbol,follower_symbol\nEURUSD,EURUSD_spread"})
+    assert pair.opens().symbol == other.symbol
+    _read(pair, other)
+    assert [(command.kind, command.symbol) for command in pair.commands] == [(CommandKind.OPEN, other.symbol)]
+
+
+def test_what_waits_for_its_symbol_has_the_levels_of_now() -> None:
+    """He sets a stop before it is known what the symbol allows: the open carries it."""
+    pair = _unread()
+    pair.opens()
+    pair.protects(stop="1.09")
+    _read(pair, a_spec())
+    (command,) = pair.commands
+    assert command.relative_stop is not None
+    assert command.relative_target is None
+
+
+def test_an_open_that_is_too_old_does_not_wait_for_its_symbol() -> None:
+    """Nothing that is read could let it be copied."""
+    pair = _unread()
+    decided = pair.opens(at_ms=pair.now_us // 1_000 - 31_000)
+    assert (decided.verdict, decided.reason) == (Verdict.SKIP, Reason.TOO_OLD)
+
+
+def test_by_older_rules_it_was_unmapped() -> None:
+    """A log of before tells it so for ever."""
+    pair = _unread()
+    pair.view = replace(pair.view, rules=UNREAD_WAIT - 1)
+    assert pair.opens().reason is Reason.UNMAPPED_SYMBOL
