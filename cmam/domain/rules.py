@@ -245,5 +245,5 @@ PARTS_MOVE_LEVELS = 6
 """A part of a copied order that fills out of sight moves the levels that it carried, which count from the average
 price: they were taken for a person's."""
 
-RULES = 6
+RULES = 7
 """The newest."""
