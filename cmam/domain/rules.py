@@ -245,5 +245,13 @@ PARTS_MOVE_LEVELS = 6
 """A part of a copied order that fills out of sight moves the levels that it carried, which count from the average
 price: they were taken for a person's."""
 
+TOLD_AFTERWARDS = 7
+"""What went of a copy without a deal that told its price is noted, asked about when there is room, and told then; it
+ended without a price, and a stop-out of which nobody knew locked nothing."""
+
+TAKEN_BEFORE_SEEN = 7
+"""What somebody has closed of a copy before it came to light is told by its order, which had filled more, and is
+respected: it was taken for a partial fill, and bought again."""
+
 RULES = 7
 """The newest."""
