@@ -169,7 +169,7 @@ def _first_volumes(view: AccountView, deals: tuple[Deal, ...]) -> dict[PositionI
 
 def _reconciled(view: AccountView, event: Reconciled, at_us: int) -> AccountView:
     """Take the broker's word for all positions and orders; what it does not name is gone, unless that is doubted."""
-    copies, deals = view.copies, view.deals
+    copies, deals, known = view.copies, view.deals, view.orders
     named = {position.position for position in event.positions if position.volume > 0} | set(event.doubted)
     for position in event.positions:
         view = take_position(view, position, is_newest=event.quiet)
@@ -194,7 +194,7 @@ def _reconciled(view: AccountView, event: Reconciled, at_us: int) -> AccountView
     if event.past_orders and not event.looked_up:
         view = replace(view, past_orders=tuple(o for o in event.past_orders if read_label(o.client_order_id)))
     view = _with_orders(view, event, at_us)
-    view = replace(adopt_unknown(view, event, at_us), has_reconciled=True, reconciled_us=at_us, untold={})
+    view = replace(adopt_unknown(view, event, known, at_us), has_reconciled=True, reconciled_us=at_us, untold={})
     view = note_unpriced(refresh_copies(view, event.deals), event, copies, deals)
     return without_gone(view) if view.surplus or view.in_vain else view
 

@@ -253,5 +253,8 @@ TAKEN_BEFORE_SEEN = 7
 """What somebody has closed of a copy before it came to light is told by its order, which had filled more, and is
 respected: it was taken for a partial fill, and bought again."""
 
+RESTS_FILL_UNSEEN = 7
+"""What the rest of a share's order has filled out of sight is the share's; it was nobody's, and bought once more."""
+
 RULES = 7
 """The newest."""
