@@ -192,6 +192,11 @@ def _afternoon(book: Rulebook) -> None:
     with _an_unreadable_report():
         person.buy(9_000 * UNIT)
         book.go(12)
+    lost = person.buy(5_000 * UNIT)
+    book.go(4)
+    _fault(book, "cut-after", account=str(book.ids["half"]), type="2111", count="1")
+    person.close(lost, 5_000 * UNIT)
+    book.go(8)
     stepper.network.cut_all()
     book.go(8)
 

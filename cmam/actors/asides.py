@@ -1,4 +1,5 @@
-"""What an account asks beside its way: results where quotes lack, margins, tiers of leverage, and days it has missed.
+"""What an account asks beside its way: results where quotes lack, margins, tiers of leverage, days it has missed, and
+what closed copies unseen.
 
 Nothing here stands in the way of a copy: questions leave in the last lane, at moments that a timer chose, and each
 answer becomes a fact of the account's stream. A refused one is asked again later; what is not known meanwhile is told
@@ -8,21 +9,23 @@ by the rules that would have used it.
 from __future__ import annotations
 
 import logging
+from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
 from cmam.actors import messages as m
 from cmam.actors.account_symbols import AccountSymbols
+from cmam.actors.closings import read_orders
 from cmam.actors.desk import Desk
 from cmam.actors.question import Question
 from cmam.clock import MILLISECOND_US, SECOND_US
 from cmam.domain.days import missed, rebuilt
-from cmam.domain.events import DayHistorySeen, LeverageSeen
-from cmam.domain.ids import DealId, LinkId, SymbolId
+from cmam.domain.events import ClosesSeen, DayHistorySeen, LeverageSeen
+from cmam.domain.ids import DealId, LinkId, PositionId, SymbolId
 from cmam.domain.link import LinkSettings
 from cmam.domain.margins import asked_volumes
-from cmam.domain.trades import BalanceChange, Deal
+from cmam.domain.trades import BalanceChange, Deal, Order
 from cmam.openapi import reckonings, requests, translate
 from cmam.openapi.budget import Lane
 
@@ -30,6 +33,8 @@ log = logging.getLogger(__name__)
 
 ASIDE = "aside "
 """What the names of these questions begin with."""
+CLOSES = f"{ASIDE}closes "
+"""What the names of those begin with that ask what closed a position unseen, one position at a time."""
 DAY_ALERT = "day "
 """What the alerts about days begin with whose beginning nobody knows."""
 RESULTS_US = 3 * SECOND_US
@@ -45,6 +50,8 @@ WEEK_MS = 604_800_000
 LOOK_BACK_MS = 60_000
 """How much earlier than the moment in question a history is asked for: clocks differ."""
 WEEKS_MAX = 26
+CLOSES_TRIES = 5
+"""How often it is asked what closed a position, where the answer is refused or has no close."""
 
 
 @dataclass(slots=True)
@@ -75,6 +82,8 @@ class Asides:
         self._given_up: set[tuple[LinkId, int]] = set()
         self._puzzle = (0, 0)
         self._trader_tries = 0
+        self._closing_orders: tuple[Order, ...] = ()
+        self._closes_tries: Counter[PositionId] = Counter()
 
     # --- when to ask ------------------------------------------------------------------------------------------------
 
@@ -93,8 +102,8 @@ class Asides:
             self._begin_history(now)
 
     def look(self) -> None:
-        """Ask for particulars that could not be read, tiers that are not known and margins that are old: once a minute,
-        and when a link begins."""
+        """Ask for particulars that could not be read, what closed copies unseen, tiers that are not known and margins
+        that are old: once a minute, when all is known anew, and when a link begins."""
         desk = self._desk
         if not desk.is_reconciled:
             return
@@ -102,6 +111,8 @@ class Asides:
         if desk.lacks_trader and self._may("trader", now):
             lane = Lane.OPEN if any(True for _ in self._links()) else Lane.QUERY  # no open goes without it
             self._ask(Question(f"{ASIDE}trader", requests.ask_trader(view.account), translate.sane_trader), lane)
+        if self._may("closes", now) and not any(name.startswith(CLOSES) for name in self._open):
+            self._ask_for_closes()
         if not any(True for _ in self._links()):
             return
         wanted = {spec.leverage_id for spec in self._symbols.specs.values()} - view.leverages.keys() - {0}
@@ -146,6 +157,8 @@ class Asides:
                 self._take_money(message.report)
             case "trader":
                 self._take_trader(message.report)
+            case "closes":
+                self._take_closes(message.question, message.report[0])
             case _:
                 self._desk.fact(message.report)
         return True
@@ -155,7 +168,7 @@ class Asides:
         if not message.question.startswith(ASIDE):
             return False
         name = message.question.removeprefix(ASIDE)
-        self._open.pop(message.question, None)
+        was_open = self._open.pop(message.question, None) is not None
         log.warning("! %s: %s was not answered: %s %s", self._desk.name, name, message.error_code, message.text)
         wait_us = max(RETRY_US, message.retry_after_s * SECOND_US)
         kind, _, leverage = name.partition(" ")
@@ -169,8 +182,38 @@ class Asides:
         is_of_history = kind in ("deals", "money")
         if is_of_history:
             self._history = None
+        if message.question.startswith(CLOSES):
+            name = kind
+            if was_open:
+                self._closes_tries[_position_of(message.question)] += 1
         self._not_before["history" if is_of_history else name] = self._desk.ports.clock.now() + wait_us
         return True
+
+    # --- what closed copies unseen ----------------------------------------------------------------------------------
+
+    def _ask_for_closes(self) -> None:
+        """The orders of a position, which say who closed it, then its deals, which say at which price."""
+        view = self._desk.view
+        left = (one for one in view.unpriced if self._closes_tries[one] < CLOSES_TRIES)
+        position = min(left, key=lambda one: (self._closes_tries[one], one), default=None)
+        if position is not None:
+            message = requests.ask_orders_of(view.account, position)
+            self._ask(Question(f"{CLOSES}orders {position}", message, read_orders), Lane.IDLE)
+
+    def _take_closes(self, question: str, told: tuple[Any, ...]) -> None:
+        position = _position_of(question)
+        if question.startswith(f"{CLOSES}orders"):
+            self._closing_orders = told
+            message = requests.ask_deals_of(self._desk.view.account, position)
+            self._ask(Question(f"{CLOSES}deals {position}", message, reckonings.read_deals), Lane.IDLE)
+            return
+        deals = tuple(deal for deal in told if deal.position == position)
+        self._closes_tries[position] += 1
+        if not any(deal.close is not None for deal in deals) and self._closes_tries[position] < CLOSES_TRIES:
+            self._not_before["closes"] = self._desk.ports.clock.now() + RETRY_US  # a history may lag behind
+            return
+        self._desk.fact(ClosesSeen(position=position, deals=deals, orders=self._closing_orders))
+        self._ask_for_closes()
 
     def _take_trader(self, wire: Any) -> None:
         desk = self._desk
@@ -278,3 +321,7 @@ class Asides:
                 f" worth cannot be told. Nothing opens until the day rolls or `cmam profile rearm {name} --guard day`."
             )
             self._desk.alert(m.Alert(kind, text))
+
+
+def _position_of(question: str) -> PositionId:
+    return PositionId(int(question.rpartition(" ")[2]))

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from cmam.domain.afterwards import note_unpriced, take_closes
 from cmam.domain.booking import adopt_unknown, intent_of, match_copy, match_intent, refresh_copies
 from cmam.domain.copies import Copy, CopyKey, CopyState, Cursor, Intent, IntentState
 from cmam.domain.endings import finish, touch, wake_copy
@@ -18,6 +19,7 @@ from cmam.domain.events import (
     AlertRaised,
     AttemptDecided,
     ChangeDecided,
+    ClosesSeen,
     CopiesReleased,
     CopyAdopted,
     CopyFinished,
@@ -167,6 +169,7 @@ def _first_volumes(view: AccountView, deals: tuple[Deal, ...]) -> dict[PositionI
 
 def _reconciled(view: AccountView, event: Reconciled, at_us: int) -> AccountView:
     """Take the broker's word for all positions and orders; what it does not name is gone, unless that is doubted."""
+    copies, deals, known = view.copies, view.deals, view.orders
     named = {position.position for position in event.positions if position.volume > 0} | set(event.doubted)
     for position in event.positions:
         view = take_position(view, position, is_newest=event.quiet)
@@ -191,8 +194,8 @@ def _reconciled(view: AccountView, event: Reconciled, at_us: int) -> AccountView
     if event.past_orders and not event.looked_up:
         view = replace(view, past_orders=tuple(o for o in event.past_orders if read_label(o.client_order_id)))
     view = _with_orders(view, event, at_us)
-    view = replace(adopt_unknown(view, event, at_us), has_reconciled=True, reconciled_us=at_us, untold={})
-    view = refresh_copies(view, event.deals)
+    view = replace(adopt_unknown(view, event, known, at_us), has_reconciled=True, reconciled_us=at_us, untold={})
+    view = note_unpriced(refresh_copies(view, event.deals), event, copies, deals)
     return without_gone(view) if view.surplus or view.in_vain else view
 
 
@@ -289,6 +292,7 @@ _FOLDS: Mapping[type[Event], Callable[[AccountView, Any, int], AccountView]] = {
     CopyFinished: finish,
     CopyOverdue: _without_moment(wake_copy),
     Reconciled: _reconciled,
+    ClosesSeen: take_closes,
     RulesBegan: _without_moment(_take_rules),
     TrailingStopMoved: _without_moment(trail_stop),
     TraderSeen: _without_moment(take_trader),

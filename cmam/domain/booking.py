@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from cmam.domain import refused, targets
 from cmam.domain.asked import with_intent
 from cmam.domain.commands import CommandKind
@@ -12,7 +14,7 @@ from cmam.domain.naming import read_label
 from cmam.domain.quantities import Distance, Price, Volume
 from cmam.domain.reasons import Reason
 from cmam.domain.replacing import replace
-from cmam.domain.rules import ADDS_FOLLOW_CLOSES, DEALS_COUNT, OWN_LEVELS, TURNED_NETS
+from cmam.domain.rules import ADDS_FOLLOW_CLOSES, DEALS_COUNT, OWN_LEVELS, RESTS_FILL_UNSEEN, TURNED_NETS
 from cmam.domain.shares import moved, rejoined
 from cmam.domain.trades import Deal, ExecutionKind, Order, OrderStatus
 from cmam.domain.view import AccountView, put
@@ -318,8 +320,9 @@ def _joined(
 # --- a reconcile --------------------------------------------------------------------------------------------------
 
 
-def adopt_unknown(view: AccountView, event: Reconciled, at_us: int) -> AccountView:
-    """Join what the broker holds to open requests and resting orders of ours of which we missed what came of them."""
+def adopt_unknown(view: AccountView, event: Reconciled, known: Mapping[OrderId, Order], at_us: int) -> AccountView:
+    """Join what the broker holds to open requests and resting orders of ours of which we missed what came of them.
+    `known` are the orders that were known to rest before."""
     by_client = {order.client_order_id: order for order in (*event.past_orders, *event.orders) if order.client_order_id}
     by_id = {order.order: order for order in (*event.past_orders, *event.orders)}
     for there in by_id.values():
@@ -329,13 +332,18 @@ def adopt_unknown(view: AccountView, event: Reconciled, at_us: int) -> AccountVi
     for intent in view.intents.values():
         copy = view.copies.get(intent.key)
         if intent.command.kind in (CommandKind.OPEN, CommandKind.PLACE) and copy is not None and copy.position is None:
-            view = _adopt(view, copy, by_client.get(intent.intent), event, at_us)
-        elif intent.command.kind is CommandKind.ADD and copy is not None and copy.share:
+            order = by_client.get(intent.intent)
+            view = _adopt(view, copy, order, event, at_us)
+            if order is not None and copy.share and view.rules >= RESTS_FILL_UNSEEN:
+                view = _with_filled_up(view, intent, order)
+        elif copy is not None and copy.share and _is_of_share(view, intent):
             view = _adopt_add(view, copy, intent, by_client.get(intent.intent))
     for copy in tuple(view.copies.values()):
         order = by_id.get(copy.order) if copy.order is not None else None
         if copy.order is not None and copy.position is None:
             view = _adopt(view, copy, order, event, at_us)
+        elif order is not None and copy.share and event.quiet and view.rules >= RESTS_FILL_UNSEEN:
+            view = _adopt_rest(view, copy, order, known.get(order.order))
         current = view.copies[copy.key]
         if current.order is not None and current.order not in view.orders and not current.ended_order:
             is_known = order is not None and order.status is not OrderStatus.ACCEPTED
@@ -358,6 +366,25 @@ def _adopt_refused(view: AccountView, copy: Copy, order: Order, at_us: int) -> A
     return refused.with_surplus(view, copy, refused.position_surplus(position))
 
 
+def _is_of_share(view: AccountView, intent: Intent) -> bool:
+    """Whether a request of a share that has a position already is told by its order."""
+    kind = intent.command.kind
+    return kind is CommandKind.ADD or (kind is CommandKind.OPEN and view.rules >= RESTS_FILL_UNSEEN)
+
+
+def _with_filled_up(view: AccountView, intent: Intent, order: Order) -> AccountView:
+    filled = Volume(max(intent.filled, order.executed_volume))
+    return replace(view, intents=with_intent(view.intents, replace(intent, filled=filled)))
+
+
+def _adopt_rest(view: AccountView, copy: Copy, order: Order, known: Order | None) -> AccountView:
+    """Book to a share what its resting order has filled on unseen."""
+    untold = order.executed_volume - known.executed_volume if known is not None else 0
+    if untold <= 0 or order.side is not copy.side:
+        return view
+    return put(view, replace(copy, volume=Volume(copy.volume + untold)))
+
+
 def _adopt_add(view: AccountView, copy: Copy, intent: Intent, order: Order | None) -> AccountView:
     """Book to a share what its order has filled unseen: nothing but the order tells whose part of the net that is."""
     untold = order.executed_volume - intent.filled if order is not None else 0
@@ -365,7 +392,7 @@ def _adopt_add(view: AccountView, copy: Copy, intent: Intent, order: Order | Non
         return view
     signed = untold if intent.command.side is copy.side else -untold
     view = put(view, replace(copy, volume=Volume(max(0, copy.volume + signed))))
-    return replace(view, intents=with_intent(view.intents, replace(intent, filled=order.executed_volume)))
+    return _with_filled_up(view, intent, order)
 
 
 def _is_of(copy: Copy, label: str) -> bool:

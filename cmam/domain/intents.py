@@ -6,6 +6,7 @@ from fractions import Fraction
 from typing import Any
 
 from cmam.domain import targets
+from cmam.domain.afterwards import noted
 from cmam.domain.asked import with_intent, without_intent
 from cmam.domain.booking import PROTECTION_US
 from cmam.domain.changes import Change, ChangeKind
@@ -71,6 +72,9 @@ TELLING_TERMS = (ChangeKind.PROTECTED, ChangeKind.ORDER_AMENDED)
 
 CARRYING_LEVELS = (CommandKind.OPEN, CommandKind.PLACE, CommandKind.AMEND_ORDER)
 """Requests that carry levels as distances, to be set once their order fills."""
+
+POSITION_GONE = "the position is gone"
+"""Why a request is settled whose copy has ended: what came of it before is told by nobody."""
 
 OF_CLOSES = (CommandKind.CLOSE.value, CommandKind.ADD.value)
 """What the trouble begins with where a close was refused; an add is what a share gives up against its net."""
@@ -414,6 +418,8 @@ def settle(view: AccountView, event: IntentSettled, at_us: int) -> AccountView:
         view = _count_refusals(view, intent, event.outcome)
     if copy is None:
         return _swept(view, intent, event, at_us) if intent.source[0] in SWEEPS else view
+    if event.outcome is Outcome.CONFIRMED and event.reason == POSITION_GONE and intent.command.kind.adds_risk:
+        view = noted(view, copy)
     if intent.command.kind.adds_risk:
         return _settle_open(view, copy, intent, event, at_us)
     kind = intent.command.kind

@@ -249,5 +249,16 @@ UNREAD_WAIT = 7
 """An open in a symbol of which nothing is on record waits for it on record, as one in any other that is being read: it
 held up what came behind it, closes too, and was skipped as `unmapped_symbol` after two seconds."""
 
+TOLD_AFTERWARDS = 7
+"""What went of a copy without a deal that told its price is noted, asked about when there is room, and told then; it
+ended without a price, and a stop-out of which nobody knew locked nothing."""
+
+TAKEN_BEFORE_SEEN = 7
+"""What somebody has closed of a copy before it came to light is told by its order, which had filled more, and is
+respected: it was taken for a partial fill, and bought again."""
+
+RESTS_FILL_UNSEEN = 7
+"""What the rest of a share's order has filled out of sight is the share's; it was nobody's, and bought once more."""
+
 RULES = 7
 """The newest."""

@@ -7,13 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from cmam.domain.afterwards import stop_outs
 from cmam.domain.booking import copy_of, intent_of
 from cmam.domain.commands import CommandKind
 from cmam.domain.copies import Copy
-from cmam.domain.events import CopyTouched, Event, ExecutionSeen, Reconciled, StopOutSeen
+from cmam.domain.events import ClosesSeen, CopyTouched, Event, ExecutionSeen, Reconciled, StopOutSeen
 from cmam.domain.levels import tighter, wanted_levels
 from cmam.domain.needs import as_shown, shows
-from cmam.domain.quantities import Price
+from cmam.domain.quantities import Price, Volume
 from cmam.domain.rules import (
     CARRIED_LEVELS,
     MOVED_SINCE,
@@ -27,6 +28,7 @@ from cmam.domain.rules import (
     PEOPLE_MOVE_TRAILING,
     PEOPLE_TRAIL,
     STOP_OUTS_LATCH,
+    TAKEN_BEFORE_SEEN,
 )
 from cmam.domain.shares import losses
 from cmam.domain.trades import ExecutionKind, Order, OrderStatus, OrderType
@@ -56,6 +58,8 @@ def touches(before: AccountView, after: AccountView, fact: Event) -> Iterator[Ev
                 if was is not None:
                     yield from _by_reconcile(before, after, was, now, fact)
             yield from _levels_of_nets(before, after)
+        case ClosesSeen():
+            yield from stop_outs(before, fact)
         case _:
             return
 
@@ -218,6 +222,8 @@ def _by_reconcile(before: AccountView, after: AccountView, was: Copy, now: Copy,
     for order in ended if was.position is not None else ():
         yield from _of_rest(before, was, now, order)
     yield from _of_order(before, after, was, now)
+    if was.position is None and now.position is not None and not now.share and before.rules >= TAKEN_BEFORE_SEEN:
+        yield from _taken_before_seen(now, fact)
     if was.position is None or was.position != now.position or now.share or now.position not in after.positions:
         return
     stopped = {order.order for order in fact.past_orders if order.stop_out}
@@ -235,6 +241,22 @@ def _by_reconcile(before: AccountView, after: AccountView, was: Copy, now: Copy,
         may_be_carried = was.awaits_protection or has_filled
         if not may_be_carried or (before.rules >= OWN_LEVELS and _is_elses(after, now, touched)):
             yield touched
+
+
+def _taken_before_seen(now: Copy, fact: Reconciled) -> Iterator[Event]:
+    """Of what its orders had filled out of sight, a position that has just come to light lacks a part that others have
+    closed. Either may have gone on since the snapshot was taken: what both agree in counts."""
+    told = {order.order: order for order in (*fact.past_orders, *fact.orders) if order.position == now.position}
+    filled = sum(order.executed_volume for order in told.values() if not order.closing)
+    closed = sum(order.executed_volume for order in told.values() if order.closing)
+    taken = min(filled - now.volume, closed)
+    if taken <= 0:
+        return
+    if any(order.stop_out and order.executed_volume for order in told.values()):
+        yield StopOutSeen(link=now.link, source=now.source)
+    if now.volume > 0:
+        before = Volume(now.volume + taken)
+        yield CopyTouched(link=now.link, source=now.source, what="volume", before=before, after=now.volume)
 
 
 def _is_elses(view: AccountView, copy: Copy, touched: CopyTouched) -> bool:

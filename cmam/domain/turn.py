@@ -55,6 +55,7 @@ from cmam.domain.ids import (
     base36,
     from_base36,
 )
+from cmam.domain.intents import POSITION_GONE
 from cmam.domain.link import LinkSettings
 from cmam.domain.naming import intent_id, label_of
 from cmam.domain.needs import close_command, needed, place_command
@@ -346,7 +347,7 @@ class _Builder:
         if self._rests_on(copy):
             # What is left of its pending order must not fill alone.
             self.enforce_cancel(copy)
-        self._settle_all(key, "the position is gone")
+        self._settle_all(key, POSITION_GONE)
         self.add(CopyFinished(link=copy.link, source=copy.source, reason=_end_reason(copy, fact)))
 
     def finish_cancelling(self, symbol: SymbolId) -> None:

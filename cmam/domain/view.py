@@ -91,7 +91,8 @@ class AccountView:
     out and that count as open still, with the moment (us) since when, and `doubted_orders` orders that count as
     resting. `surplus` is what stands besides a copy since a refused request was done all the same, by the source of
     what takes it back: `x` and the position, `y` and the order. `in_vain` is what was to end so, or with a
-    flatten of the whole account, and has not yet.
+    flatten of the whole account, and has not yet. `unpriced` are positions of copies of which something went without
+    a deal that told who took it and at which price, until the broker has been asked.
     """
 
     account: AccountId
@@ -146,6 +147,7 @@ class AccountView:
     doubted_orders: Mapping[OrderId, int] = field(default_factory=dict)
     surplus: Mapping[SourceKey, LinkId] = field(default_factory=dict)
     in_vain: Mapping[SourceKey, InVain] = field(default_factory=dict)
+    unpriced: tuple[PositionId, ...] = ()
 
     @property
     def money_digits(self) -> int:

@@ -1,10 +1,10 @@
 """What leaves now, and when to look again: the rate limit of one connection as a pure core.
 
 The server counts every frame, in any one second, over all accounts of the connection (FACTS §3). So do we: there are
-`limit` slots (`window.py` says when one is free again), 5 of them for historical requests, and a fifth of them at most
-for what nobody waits for. A burst goes at once. One slot is kept for the lanes that never add risk, lent to the others
-only when another is free within 20 ms, so that a lone close finds a slot within 20 ms in the middle of any burst.
-Nothing is lost: an item leaves, or is handed back.
+`limit` slots (`window.py` says when one is free again), 5 of them for historical requests, and a fifth of either at
+most for what nobody waits for. A burst goes at once. One slot is kept for the lanes that never add risk, lent to the
+others only when another is free within 20 ms, so that a lone close finds a slot within 20 ms in the middle of any
+burst. Nothing is lost: an item leaves, or is handed back.
 
 Times are monotonic microseconds. Knows no socket, no clock and no meaning of what it lets pass.
 """
@@ -15,6 +15,7 @@ import heapq
 from collections import OrderedDict, deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Final
 
 from cmam.clock import MILLISECOND_US, SECOND_US
@@ -115,6 +116,7 @@ class Budget:
         self._window = Window(limit, self._guard)
         self._historical = Window(historical_limit, self._guard)
         self._idle = Window(max(1, limit // IDLE_PARTS), self._guard)
+        self._idle_historical = Window(max(1, historical_limit // IDLE_PARTS), self._guard)
         self._lanes = {lane: LaneQueue() for lane in Lane}
         self._numbers = 0
         self._waiting: dict[int, Item] = {}
@@ -232,7 +234,7 @@ class Budget:
         if not self._waiting:
             return None
         moments = [
-            max(self._lane_opens_at(lane, now_us), self._kind_opens_at(kind, now_us))
+            max(self._lane_opens_at(lane, now_us), self._kind_opens_at(kind, now_us, lane))
             for lane, queue in self._lanes.items()
             for kind in queue.kinds()
         ]
@@ -318,7 +320,7 @@ class Budget:
         for lane in self._order():
             queue = self._lanes[lane]
             if queue and self._lane_opens_at(lane, now_us) <= now_us:
-                found = queue.pop(lambda kind: self._kind_opens_at(kind, now_us) <= now_us)
+                found = queue.pop(partial(self._is_kind_open, now_us, lane))
                 if found is not None:
                     self._count(*found, now_us)
                     return found[1]
@@ -338,17 +340,26 @@ class Budget:
         self._window.use(slot)
         if item.payload_type in catalogue.HISTORICAL:
             self._historical.use(slot)
+            if item.lane is Lane.IDLE:
+                self._idle_historical.use(slot)
         if item.lane is Lane.IDLE:
             self._idle.use(slot)
         if item.payload_type in catalogue.TRADING:
             _remember(self._sent, item.name, now_us)
         self._total += 1
 
-    def _kind_opens_at(self, kind: int, now_us: int) -> int:
+    def _is_kind_open(self, now_us: int, lane: Lane, kind: int) -> bool:
+        return self._kind_opens_at(kind, now_us, lane) <= now_us
+
+    def _kind_opens_at(self, kind: int, now_us: int, lane: Lane) -> int:
         """When a payload type may leave, by its pause and the historical five; the present when it may now."""
         pause = self._pauses.get(kind)
         moment = now_us if pause is None else max(pause.until_us, now_us)
-        return max(moment, self._historical.room_at(1, now_us)) if kind in catalogue.HISTORICAL else moment
+        if kind not in catalogue.HISTORICAL:
+            return moment
+        if lane is Lane.IDLE:
+            moment = max(moment, self._idle_historical.room_at(1, now_us))
+        return max(moment, self._historical.room_at(1, now_us))
 
     def _lane_opens_at(self, lane: Lane, now_us: int) -> int:
         """When a lane may use a slot; the present when it may now."""

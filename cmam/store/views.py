@@ -12,12 +12,14 @@ from fractions import Fraction
 from typing import Any
 
 from cmam.domain.account import AccountView, Copy, CopyKey, CopyState, Intent, IntentState
+from cmam.domain.afterwards import of_position
 from cmam.domain.changes import ChangeKind
 from cmam.domain.events import (
     AlertHealed,
     AlertRaised,
     AttemptDecided,
     ChangeDecided,
+    ClosesSeen,
     CopiesReleased,
     CopyAdopted,
     CopyRebuilt,
@@ -104,6 +106,8 @@ def changes_of_account(step: AccountStep, store: str) -> Iterator[Change]:
             yield schema.ORDERS, _settled(step, record.event)
         case AlertRaised():
             yield schema.ALERTS, _alert(step, record.event)
+        case ClosesSeen():
+            yield from _told_afterwards(step, record.event, store)
         case event if isinstance(event, NOTED):
             yield schema.NOTES, _note(step, event, store)
     for intent in after.intents.values():
@@ -132,6 +136,14 @@ def former_lives(step: AccountStep, store: str) -> Iterator[tuple[str, Row]]:
         if ended is not None and ended.position is not None:
             row = _copy(step, ended, store)
             yield row["copy_id"], row | {"copy_id": f"{row['copy_id']}{LIFE}{ended.last_seq}"}
+
+
+def _told_afterwards(step: AccountStep, event: ClosesSeen, store: str) -> Iterator[Change]:
+    """What is told of a copy that has begun anew since stands in the row of what it was before."""
+    for copy in of_position(step.after, event.position):
+        if copy.state.is_end and copy.key in step.after.copies:
+            row = _copy(step, copy, store)
+            yield schema.COPIES, row | {"copy_id": f"{row['copy_id']}{LIFE}{copy.last_seq}"}
 
 
 def healed_by(step: AccountStep) -> AlertHealed | None:
@@ -343,6 +355,8 @@ def fills(step: AccountStep, store: str) -> Iterator[tuple[str, Volume, OrderId 
             told: tuple[Order, ...] = (order,)
         case Reconciled(orders=resting, past_orders=past):
             told = (*resting, *past)
+        case ClosesSeen(orders=past):
+            told = past
         case _:
             return
     for order in told:
@@ -368,6 +382,9 @@ def touched_copies(before: AccountView, after: AccountView) -> tuple[CopyKey, ..
         was, now = before.intents, after.intents
         keys |= {intent.key for name, intent in now.items() if intent is not was.get(name)}
         keys |= {intent.key for name, intent in was.items() if name not in now}
+    if before.unpriced is not after.unpriced:
+        for position in set(before.unpriced) - set(after.unpriced):
+            keys |= {copy.key for copy in of_position(after, position)}
     return tuple(sorted(keys))
 
 

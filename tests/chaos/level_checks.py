@@ -13,7 +13,7 @@ from fractions import Fraction
 from typing import Any
 
 from cmam.domain.account import AccountView
-from cmam.domain.events import ChangeDecided, CopyTouched, ExecutionSeen, StopOutSeen
+from cmam.domain.events import ChangeDecided, CopyTouched, ExecutionSeen, Reconciled, StopOutSeen
 from cmam.domain.link import LinkSettings
 from cmam.domain.naming import read_label
 from cmam.domain.quantities import PRICE_SCALE
@@ -100,10 +100,12 @@ def touched_by_people(whole: Whole, drawn: Sequence[str]) -> None:
 
 
 def _positions_of(whole: Whole, account: int, touched: CopyTouched) -> set[int]:
-    """The positions that a copy has had, one after the other, by the labels of what was executed."""
+    """The positions that a copy has had, one after the other, by the labels of what was executed and shown."""
+    shown = [event.position for event in whole.events(account, ExecutionSeen) if event.position is not None]
+    shown += [position for event in whole.events(account, Reconciled) for position in event.positions]
     found = set()
-    for event in whole.events(account, ExecutionSeen):
-        mark = read_label(event.position.label) if event.position is not None else None
+    for position in shown:
+        mark = read_label(position.label)
         if mark is not None and (mark.link, mark.source) == (touched.link, touched.source):
-            found.add(event.position.position)
+            found.add(position.position)
     return found

@@ -105,7 +105,7 @@ def run_seed(seed: int, say: Callable[[str], None] = print, *, holds: bool = Fal
             level_checks.levelled(whole)
             course_checks.never_more(whole)
         level_checks.touched_by_people(whole, drawn)
-        book_checks.told_as_booked(whole, drawn)
+        book_checks.told_as_booked(whole)
         figures = _figures(whole, saboteur, drawn)
         _flatten(whole)
         checks.flat(whole)

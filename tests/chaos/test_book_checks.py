@@ -37,7 +37,7 @@ def sound() -> Whole:
     """A run of which everything is told as it was."""
     whole = _run()
     assert len(whole.person.holds(SAME_BROKER)) == 1
-    told_as_booked(whole, [])
+    told_as_booked(whole)
     return whole
 
 
@@ -77,7 +77,7 @@ def test_what_the_books_have_otherwise_is_refused(alter: Callable[[Account], Non
     whole = _run()
     alter(whole.broker.floor.accounts[SAME_BROKER])
     with pytest.raises(AssertionError):
-        told_as_booked(whole, [])
+        told_as_booked(whole)
 
 
 def test_a_leaders_price_that_was_none_of_his_is_refused() -> None:
@@ -86,4 +86,4 @@ def test_a_leaders_price_that_was_none_of_his_is_refused() -> None:
     for deal in whole.broker.floor.accounts[LEADER].deals.values():
         deal.price += 1_000
     with pytest.raises(AssertionError):
-        told_as_booked(whole, [])
+        told_as_booked(whole)

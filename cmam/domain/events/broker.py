@@ -141,6 +141,17 @@ class Reconciled(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ClosesSeen(Event):
+    """The broker told, asked afterwards, all deals and orders of a copy's position of which something had gone without
+    a deal that told its price. Both are empty where it knows nothing of it any more."""
+
+    TOPIC: ClassVar[str] = "account.closes_seen"
+    position: PositionId
+    deals: tuple[Deal, ...] = ()
+    orders: tuple[Order, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class LeverageTier:
     """Up to how much exposure, in US cents, which leverage holds: 100 means 1:100."""
 

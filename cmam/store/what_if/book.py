@@ -11,6 +11,7 @@ from cmam.domain.booking import copy_of, intent_of
 from cmam.domain.copies import CopyKey
 from cmam.domain.equity import equity, equity_symbols
 from cmam.domain.events import (
+    ClosesSeen,
     CopyOverdue,
     CopyWoken,
     DayHistorySeen,
@@ -97,7 +98,7 @@ class Book:
                     return intent.key
                 found = copy_of(self.real, fact) or copy_of(before, fact)
                 return found or self._owner(fact)
-            case TrailingStopMoved():
+            case TrailingStopMoved() | ClosesSeen():
                 return self.owners.get(fact.position)
             case CopyOverdue() | CopyWoken():
                 return (fact.link, fact.source)
@@ -131,6 +132,8 @@ class Book:
                 deal = _with_balance(fact.deal, owed) if fact.deal is not None else None
                 cash = replace(fact.balance, balance=fact.balance.balance + owed) if fact.balance is not None else None
                 return replace(fact, deal=deal, balance=cash)
+            case ClosesSeen() if owed:
+                return replace(fact, deals=tuple(_with_balance(deal, owed) for deal in fact.deals))
             case TraderSeen() if owed:
                 return replace(fact, trader=replace(fact.trader, balance=fact.trader.balance + owed))
             case Reconciled() if self.apart:

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
+from itertools import islice
 
 from cmam.domain.account import AccountView
+from cmam.domain.afterwards import of_position
 from cmam.domain.booking import copy_of, intent_of
 from cmam.domain.changes import Change, ChangeKind
 from cmam.domain.conversion import chain_symbols
@@ -14,16 +16,17 @@ from cmam.domain.copies import Copy, CopyKey
 from cmam.domain.events import (
     AttemptDecided,
     ChangeDecided,
+    ClosesSeen,
     CopyFinished,
     Event,
     ExecutionSeen,
     Inputs,
     Reconciled,
 )
-from cmam.domain.ids import AccountId, LinkId, order_source
+from cmam.domain.ids import AccountId, DealId, LinkId, order_source
 from cmam.domain.quantities import PRICE_SCALE, VOLUME_SCALE
 from cmam.domain.reasons import Reason, Verdict
-from cmam.domain.trades import CloseDetail
+from cmam.domain.trades import CloseDetail, Deal
 from cmam.domain.view import resolve
 from cmam.store.what_if.model import Model
 
@@ -74,6 +77,7 @@ class Rows:
     def __init__(self) -> None:
         self.rows: dict[RowKey, Row] = {}
         self._of_orders: dict[RowKey, RowKey] = {}
+        self._paid: set[tuple[bool, AccountId, DealId]] = set()
 
     def row_of(self, account: AccountId, key: CopyKey) -> Row | None:
         """The row of a copy; that of what an order filled into is its order's."""
@@ -124,12 +128,13 @@ class Rows:
         told.volume = max(told.volume, int(copy.opened_volume))
         told.state = copy.state.value
 
-    def paid(self, account: AccountId, key: CopyKey, amount: int, *, other: bool) -> None:
-        """Add what a close realised."""
-        row = self.row_of(account, key)
-        if row is not None:
+    def paid(self, account: AccountId, key: CopyKey, deal: Deal, *, other: bool) -> None:
+        """Add what a close realised, once however often it is told."""
+        row, mark = self.row_of(account, key), (other, account, deal.deal)
+        if row is not None and deal.close is not None and mark not in self._paid:
+            self._paid.add(mark)
             told = row.other if other else row.recorded
-            told.result += amount
+            told.result += amount_of(deal.close)
 
     def valued(self, view: AccountView, model: Model, now_us: int, *, other: bool) -> None:
         """Note what the copies that are still open are worth."""
@@ -172,21 +177,27 @@ def _worth(view: AccountView, copy: Copy, model: Model, now_us: int) -> int | No
     return round(worth)
 
 
-def realised(before: AccountView, after: AccountView, fact: Event) -> Iterator[tuple[CopyKey, int]]:
-    """What a fact's new deals realised, and of which copies."""
+def realised(before: AccountView, after: AccountView, fact: Event) -> Iterator[tuple[CopyKey, Deal]]:
+    """The deals of a fact that realised something, and of which copies. What is told afterwards has all of a position,
+    also what was told before anybody knew whose it was."""
     match fact:
         case ExecutionSeen() if fact.deal is not None and fact.deal.close is not None:
             if fact.deal.is_execution and fact.deal.deal not in before.deals:
                 intent = intent_of(before, fact)
                 key = intent.key if intent is not None else copy_of(before, fact) or copy_of(after, fact)
                 if key is not None:
-                    yield key, amount_of(fact.deal.close)
+                    yield key, fact.deal
         case Reconciled():
             for deal in fact.deals:
                 if deal.close is not None and deal.is_execution and deal.deal not in before.deals:
                     key = before.by_position.get(deal.position)
                     if key is not None:
-                        yield key, amount_of(deal.close)
+                        yield key, deal
+        case ClosesSeen():
+            for owner in islice(of_position(after, fact.position), 1):
+                for deal in fact.deals:
+                    if deal.close is not None and deal.is_execution:
+                        yield owner.key, deal
         case _:
             return
 

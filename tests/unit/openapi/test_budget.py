@@ -412,6 +412,21 @@ def test_what_nobody_waits_for_takes_one_slot_in_a_hundred() -> None:
     assert len(alone.take(0)[0]) == 1
 
 
+def test_histories_that_nobody_waits_for_leave_room_for_others() -> None:
+    """A thousand of them take one of the five a second, whatever else is idle goes beside them, and a look-up at
+    once."""
+    budget = a_budget()
+    for number in range(1_000):
+        budget.submit(an_item(f"i{number}", DEALS, lane=Lane.IDLE, account=10 + number))
+    budget.submit(an_item("margin", RECONCILE, lane=Lane.IDLE))
+    assert names(budget, 0) == ["i0", "margin"]
+    for number in range(4):
+        budget.submit(an_item(f"look-up {number}", DEALS))
+    assert names(budget, 1) == [f"look-up {number}" for number in range(4)]
+    assert budget.next_wake(1) == SECOND + MARGIN_US
+    assert names(budget, SECOND + MARGIN_US) == ["i1"]
+
+
 def test_a_burst_finds_the_slots_that_nobody_waits_for() -> None:
     """A thousand questions of which nobody needs the answer take ten slots a second, so of a burst 39 leave at once."""
     budget = a_budget()
