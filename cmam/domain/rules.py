@@ -245,5 +245,17 @@ PARTS_MOVE_LEVELS = 6
 """A part of a copied order that fills out of sight moves the levels that it carried, which count from the average
 price: they were taken for a person's."""
 
+ORDERS_INTO_NETS = 7
+"""What a netted leader's order fills while he holds its symbol is growth, a part or a turn of his position: nothing of
+it rests for a follower meanwhile, where it would fill beside that as a position that nobody closes."""
+
+TURNS_AWAIT_CLOSES = 7
+"""A netted leader's position that turns under another number is opened once the copy of the side before is closed,
+as one that keeps its number is."""
+
+TURNED_ORDERS = 7
+"""What a copied order of a leader has become turns with his position, and is not ahead of that order any more: the new
+side was closed as that as soon as it was open."""
+
 RULES = 7
 """The newest."""
