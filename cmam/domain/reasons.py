@@ -215,7 +215,8 @@ REASONS: Mapping[Reason, ReasonRow] = {
         "The moment lies outside the link's hours or days.", "`hours`, `days`.", "Wider hours."
     ),
     Reason.NETTED_TAKEN: ReasonRow(
-        "The netted follower holds a position in this symbol that is not of this link.",
+        "The netted follower holds a position in this symbol that is not of this link, or an order copied from another "
+        "leader rests or is under way there.",
         "The follower's positions and the shares of the link.",
         "Closing the other position.",
     ),

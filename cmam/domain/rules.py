@@ -257,5 +257,8 @@ TURNED_ORDERS = 7
 """What a copied order of a leader has become turns with his position, and is not ahead of that order any more: the new
 side was closed as that as soon as it was open."""
 
+ONE_LEADER_A_NET = 7
+"""A netted follower copies one leader in a symbol from his first order on, not only once that has filled."""
+
 RULES = 7
 """The newest."""

@@ -3,7 +3,7 @@
 Each seed is a world of its own in virtual time (`tests/oracle/day.py`): thirty followers with drawn policies, and a
 leader who opens, adds, closes parts, moves levels and places orders (`orders.py`: whose orders are amended and fill;
 `levels.py`: whose stops trail, while people touch the copies; `gaps.py`: while nobody looks; `leaders.py`: whose
-account is netted).
+account is netted; `chains.py`: whose followers lead, too).
 What differs is printed with what both say.
 """
 
@@ -18,6 +18,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
+from tests.oracle.chains import ChainDay
 from tests.oracle.day import STEPS, Day
 from tests.oracle.gaps import GapDay
 from tests.oracle.leaders import LeaderDay
@@ -25,7 +26,15 @@ from tests.oracle.levels import LevelDay
 from tests.oracle.nets import NetDay
 from tests.oracle.orders import OrderDay
 
-DAYS = {"trades": Day, "orders": OrderDay, "nets": NetDay, "levels": LevelDay, "gaps": GapDay, "leaders": LeaderDay}
+DAYS = {
+    "trades": Day,
+    "orders": OrderDay,
+    "nets": NetDay,
+    "levels": LevelDay,
+    "gaps": GapDay,
+    "leaders": LeaderDay,
+    "chains": ChainDay,
+}
 
 
 def attempt(kind: str, seed: int, steps: int) -> tuple[int, Counter[str], list[str]]:

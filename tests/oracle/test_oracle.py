@@ -6,6 +6,7 @@ import pytest
 
 from cmam.actors import account
 from cmam.store.replay import verify
+from tests.oracle.chains import ChainDay
 from tests.oracle.day import Day
 from tests.oracle.gaps import GapDay
 from tests.oracle.leaders import LeaderDay
@@ -61,6 +62,14 @@ def test_a_drawn_day_of_a_netted_leader_is_copied_as_the_rules_say(seed: int) ->
     """Trades of either side add, reduce, close and turn, under either number; so does what his orders fill."""
     day = LeaderDay(seed, 14)
     day.run(9)
+    assert day.wrong == []
+    assert verify(day.book.log.read_all()).is_identical
+
+
+def test_a_drawn_day_of_accounts_that_follow_and_lead_is_copied_as_the_rules_say() -> None:
+    """What is copied is copied once more: by sizes, levels, parts and growth of the account in between."""
+    day = ChainDay(90, 7)
+    day.run(10)
     assert day.wrong == []
     assert verify(day.book.log.read_all()).is_identical
 

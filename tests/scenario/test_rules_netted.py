@@ -283,3 +283,26 @@ def test_a_copied_order_that_fills_into_a_net_by_now_ends_as_its_profile_begins_
     book.go(4)
     assert [book.person.rests(book.ids[case.name]) for case in cases] == [[], []]
     assert verify(book.log.read_all()).is_identical
+
+
+def test_a_netted_follower_copies_one_leader_in_a_symbol_from_his_first_order_on() -> None:
+    """His order rests, and another leader buys: once both had filled neither could add to what was his."""
+    book = Rulebook([Case("net", "Same", HALF, kind="netted"), Case("other", "Same", HALF, leader=NETTED_LEAD)])
+    book.begin()
+    account = book.ids["net"]
+    second = {"command": "profile.create", "name": "second", "leader": str(NETTED_LEAD), "followers": [str(account)]}
+    assert book.command({**second, "settings": HALF})["ok"]
+    book.go(3)
+    order = book.person.place(model.LIMIT, 20_000 * UNIT, price=1.08003)
+    book.go()
+    book.person.buy(20_000 * UNIT, account=NETTED_LEAD)
+    book.go()
+    assert book.reason("net") == "netted_taken"
+    assert book.held("net") == []
+    book.person.cancel(order)
+    book.go()
+    book.person.buy(20_000 * UNIT, account=NETTED_LEAD, symbol=2)
+    book.go()
+    assert _net(book) == 10_000
+    assert verify(book.log.read_all()).is_identical
+    assert book.stepper.failures == []
