@@ -198,7 +198,7 @@ class Rulebook(Whole):
         self.ids = {case.name: FIRST + index for index, case in enumerate(cases)}
         self.bids = {feed: Decimal(price) for feed, (price, _) in FEEDS.items()}
         text = WORLD + "".join(self._account(case) for case in cases)
-        leaders = sorted({case.leader for case in cases})
+        leaders = sorted({case.leader for case in cases} - set(self.ids.values()))
         super().__init__(
             seed,
             leader=leaders[0],

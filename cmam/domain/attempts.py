@@ -26,7 +26,7 @@ from cmam.domain.reasons import Reason, Verdict
 from cmam.domain.replacing import replace
 from cmam.domain.restless import restless
 from cmam.domain.rules import FILLS_GO_ON, PEOPLE_SHRINK, STOPS_IN_TIME
-from cmam.domain.view import AccountView
+from cmam.domain.view import AccountView, is_turning
 
 POLL_US = 250_000
 """How often an open that waits for a price is looked at."""
@@ -131,7 +131,7 @@ def _is_ready(view: AccountView, copy: Copy, now_us: int) -> bool:
         return False
     match copy.wait:
         case Wait.TURN:
-            return copy.state is CopyState.WAITING
+            return copy.state is CopyState.WAITING and not is_turning(view, copy.link, copy.change)
         case Wait.CANCEL:
             return copy.ended_order and copy.leader_filled
         case Wait.REMAINDER:

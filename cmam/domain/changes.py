@@ -65,9 +65,10 @@ class Change:
     """One change of a leader. Volumes are the leader's; `before` and `after` are those of the position.
 
     `price` is the fill's. `origin` is the order that filled, `origin_type` its type, `origin_volume` all of its volume;
-    `is_opening` says that it is the order which opened the position. `late` marks what a reconcile found instead of an
-    event, `trailed` a stop that the broker moved, `synced` a position held before copying began, `reopens` one whose
-    copy somebody else has just closed. `at_ms` is the broker's time of it.
+    `is_opening` says that it is the order which opened the position, `into_net` of an order that rests that its account
+    is netted and holds the symbol: what it fills is a change of that position. `late` marks what a reconcile found
+    instead of an event, `trailed` a stop that the broker moved, `synced` a position held before copying began,
+    `reopens` one whose copy somebody else has just closed. `at_ms` is the broker's time of it.
     """
 
     key: ChangeKey
@@ -108,3 +109,4 @@ class Change:
     reopens: bool = False
     money: LeaderMoney | None = None
     quote: Quote | None = None
+    into_net: bool = False

@@ -249,6 +249,8 @@ class Copy:
     left_out: LeftOut | None = None
     target_at_us: int = 0
     """From when on a target that is left out may be asked for again."""
+    closed_by: OrderId | None = None
+    """The leader's order that has closed its source, where that is known: not the one that opened it."""
 
     @property
     def was_never_out(self) -> bool:

@@ -13,12 +13,12 @@ from cmam.domain.amounts import whole_of_open
 from cmam.domain.changes import Change, ChangeKind
 from cmam.domain.choices import HumanLevels, LevelsMode, Reaction
 from cmam.domain.copies import Copy, CopyState
-from cmam.domain.decision import COPY_FINISHED, DUPLICATE, NO_COPY, Decision, retarget
+from cmam.domain.decision import COPY_FINISHED, DUPLICATE, NO_COPY, Decision, retarget, skip
 from cmam.domain.events import Goal, Inputs, Wait
 from cmam.domain.levels import merged, pips, plan, tighter
 from cmam.domain.link import LinkSettings
-from cmam.domain.opening import Draft
-from cmam.domain.opens import add_now, may_reopen, open_now
+from cmam.domain.opening import TURN_RULES, Draft, first_reason
+from cmam.domain.opens import add_now, may_reopen, open_now, patient, stand_back
 from cmam.domain.pendings import decide_amended, decide_fill, decide_order_gone, place_now
 from cmam.domain.quantities import Distance, Price, Volume, price_text
 from cmam.domain.reasons import Reason, Verdict
@@ -34,7 +34,7 @@ from cmam.domain.rules import (
     WHOLE_ACCOUNT,
 )
 from cmam.domain.symbols import SymbolSpec
-from cmam.domain.view import AccountView, resolve
+from cmam.domain.view import AccountView, is_turning, resolve
 
 __all__ = ["Decision", "add_now", "decide", "open_now", "place_now"]
 
@@ -70,7 +70,7 @@ def decide(view: AccountView, change: Change, settings: LinkSettings, inputs: In
         case ChangeKind.ORDER_AMENDED:
             return decide_amended(draft, live)
         case _:
-            return decide_order_gone(view, live)
+            return decide_order_gone(view, change, live)
 
 
 def _decide_opened(draft: Draft, live: Copy | None, ended: Copy | None) -> Decision:
@@ -82,7 +82,13 @@ def _decide_opened(draft: Draft, live: Copy | None, ended: Copy | None) -> Decis
         return open_now(draft)
     if ended is not None and not ended.source_closed and not may_reopen(draft.settings.policy, ended):
         return COPY_FINISHED
-    return open_now(draft)
+    return _turn_now(draft) if is_turning(draft.view, draft.settings.link, draft.change) else open_now(draft)
+
+
+def _turn_now(draft: Draft) -> Decision:
+    """What the leader has turned to opens under a number of its own, once the copy of what he had is closed."""
+    found = patient(draft, first_reason(draft, TURN_RULES))
+    return skip(draft, found) if isinstance(found, Reason) else stand_back(draft, Wait.TURN)
 
 
 def _decide_grew(draft: Draft, live: Copy | None, ended: Copy | None) -> Decision:

@@ -20,7 +20,7 @@ from cmam.domain.quantities import (
     units_text,
 )
 from cmam.domain.reasons import Reason
-from cmam.domain.rules import LATCH_TOLD, UNREAD_WAIT
+from cmam.domain.rules import LATCH_TOLD, ONE_LEADER_A_NET, UNREAD_WAIT
 from cmam.domain.sizing import fraction_text
 from cmam.domain.symbols import TradingMode
 from cmam.domain.trades import AccessRights, AccountType, OrderType
@@ -167,6 +167,12 @@ def netted(draft: Draft) -> Reason | None:
     view = draft.view
     if not view.is_netted():
         return None
+    if view.rules >= ONE_LEADER_A_NET:
+        others = (copy for copy in view.copies.values() if copy.leader != draft.change.leader)
+        other = next((copy for copy in others if copy.symbol == draft.symbol.symbol), None)
+        if other is not None:
+            draft.note("other_leader", other.leader, "copied in this symbol, if only as an order")
+            return Reason.NETTED_TAKEN
     for position in view.positions.values():
         if position.symbol != draft.symbol.symbol:
             continue

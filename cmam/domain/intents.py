@@ -41,6 +41,7 @@ from cmam.domain.rules import (
     REFUSED_YET_DONE,
     SIDES_ARE_KEPT,
     TARGETS_LEFT_OUT,
+    TURNS_AWAIT_CLOSES,
     UNREAD_WAIT,
 )
 from cmam.domain.sessions import is_open, next_open
@@ -136,10 +137,13 @@ def take_decision(view: AccountView, event: ChangeDecided, at_us: int) -> Accoun
             )
         case ChangeKind.CLOSED:
             copy = replace(copy, ending=copy.ending or Reason.CLOSED_BY_LEADER, wait=None, source_closed=True)
+            if view.rules >= TURNS_AWAIT_CLOSES and change.origin != copy.leader_order:
+                copy = replace(copy, closed_by=change.origin)
         case ChangeKind.ORDER_CANCELLED | ChangeKind.ORDER_EXPIRED:
             copy = replace(copy, ahead_since_us=0)
             if event.goal.target_numerator == 0:
-                copy = replace(copy, ending=copy.ending or Reason.CLOSED_BY_LEADER, wait=None, source_closed=True)
+                ending = copy.ending or (Reason.FILLS_INTO_NET if change.into_net else Reason.CLOSED_BY_LEADER)
+                copy = replace(copy, ending=ending, wait=None, source_closed=True)
         case ChangeKind.GREW | ChangeKind.REDUCED:
             copy = replace(copy, not_after_us=max(copy.not_after_us, event.not_after_us))
             is_unopened = copy.position is None or copy.wait is Wait.TURN

@@ -17,7 +17,7 @@ from cmam.domain.events import Event, ExecutionSeen, Reconciled, TrailingStopMov
 from cmam.domain.ids import ChangeKey, OrderId, PositionId, SymbolId, order_source, position_source
 from cmam.domain.quantities import Quote, Volume, floor_fraction
 from cmam.domain.replacing import replace
-from cmam.domain.rules import FILLED_AND_GONE, ORDER_ORIGINS, PROTECTION_OPENS_NOTHING
+from cmam.domain.rules import FILLED_AND_GONE, ORDER_ORIGINS, ORDERS_INTO_NETS, PROTECTION_OPENS_NOTHING
 from cmam.domain.trades import Deal, ExecutionKind, Order, OrderStatus, OrderType
 from cmam.domain.view import AccountView
 
@@ -53,6 +53,7 @@ def _of_execution(before: AccountView, after: AccountView, event: ExecutionSeen,
     position = _position_of(event)
     deal = event.deal if event.deal is not None and event.deal.is_execution else None
     at_ms = deal.executed_ms if deal is not None else _order_time(event.order)
+    yield from _into_nets(before, after, quote_of, late=False)
     if position is not None:
         if deal is not None or event.order is not None:  # else a correction: nothing to trade
             yield from _of_volume(before, after, position, deal, event.order, at_ms, quote_of, late=False)
@@ -204,9 +205,28 @@ def _of_order(
         yield _order_change(after, order, ended, "expired" if has_expired else "cancelled", quote_of, late=late)
 
 
+def fills_into_net(view: AccountView, order: Order) -> bool:
+    """Whether what an order fills changes a position that is there, and opens none."""
+    if not view.is_netted() or view.rules < ORDERS_INTO_NETS:
+        return False
+    held = [position.position for position in view.positions.values() if position.symbol == order.symbol]
+    return any(view.origins.get(position) != order.order for position in held)
+
+
+def _into_nets(before: AccountView, after: AccountView, quote_of: QuoteOf, *, late: bool) -> Iterator[Change]:
+    """Orders that have rested, and would have opened the position that another one opens now: no copy of them rests."""
+    for order_id in sorted(after.orders.keys() & before.orders.keys()) if after.is_netted() else ():
+        order = after.orders[order_id]
+        if fills_into_net(after, order) and not fills_into_net(before, order):
+            yield _order_change(
+                after, order, ChangeKind.ORDER_CANCELLED, f"into_net:{after.version}", quote_of, late=late
+            )
+
+
 def _order_change(
     view: AccountView, order: Order, kind: ChangeKind, what: str, quote_of: QuoteOf, *, late: bool
 ) -> Change:
+    is_there = order.order in view.orders
     return Change(
         key=ChangeKey(f"order:{order.order}:{what}"),
         kind=kind,
@@ -239,6 +259,7 @@ def _order_change(
         late=late,
         money=money_of(view, quote_of),
         quote=quote_of(order.symbol),
+        into_net=is_there and fills_into_net(view, order),
     )
 
 
@@ -257,6 +278,7 @@ def _of_reconcile(before: AccountView, after: AccountView, event: Reconciled, qu
     for deal in sorted(event.deals, key=lambda deal: (deal.executed_ms, deal.deal)):
         if deal.is_execution:
             last[deal.position] = deal
+    yield from _into_nets(before, after, quote_of, late=True)
     touched = sorted(
         {*before.positions, *after.positions},
         key=lambda key: (key in after.positions, key not in before.positions, key),

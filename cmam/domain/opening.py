@@ -65,10 +65,13 @@ label, hours; age, price, spread; levels; size and bounds; sanity; caps, margin 
 AMEND_RULES: tuple[Rule, ...] = (pending_price, levels)
 """What decides whether an amended pending order may rest on."""
 
+TURN_RULES: tuple[Rule, ...] = OPEN_RULES[: OPEN_RULES.index(netted)]
+"""What of them can be said before the side that a leader has turned from is closed."""
 
-def first_reason(draft: Draft) -> Reason | Wait | None:
+
+def first_reason(draft: Draft, rules: tuple[Rule, ...] = OPEN_RULES) -> Reason | Wait | None:
     """Pass the rules in their order until one says no, or asks to wait."""
-    for rule in OPEN_RULES:
+    for rule in rules:
         found = rule(draft)
         if found is not None:
             return found

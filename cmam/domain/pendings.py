@@ -59,6 +59,8 @@ def _terms(draft: Draft, volume: Volume) -> Terms:
 def place_now(draft: Draft) -> Decision:
     """Pass all the rules and rest; or say why not."""
     draft.is_pending = True
+    if draft.change.into_net:
+        return skip(draft, Reason.FILLS_INTO_NET)
     found = patient(draft, first_reason(draft))
     if found is Wait.QUOTES:
         return stand_back(draft, found)
@@ -183,11 +185,13 @@ def _amend_reason(draft: Draft, spec: SymbolSpec, *, grows: bool) -> Reason | No
     return found
 
 
-def decide_order_gone(view: AccountView, copy: Copy) -> Decision:
-    """The leader's order was cancelled or has expired: what rests of it goes, what it had filled stays."""
+def decide_order_gone(view: AccountView, change: Change, copy: Copy) -> Decision:
+    """The leader's order was cancelled or has expired, or fills into his net from now on: what rests of it goes, what
+    it had filled stays."""
     if copy.leader_filled:
         return Decision(verdict=Verdict.COPY, goal=replace(copy.goal, terms=None), volume=Volume(0))
-    return decide_closed(view, copy)
+    gone = decide_closed(view, copy)
+    return replace(gone, reason=Reason.FILLS_INTO_NET) if change.into_net and gone.reason is None else gone
 
 
 def decide_fill(draft: Draft, copy: Copy) -> Decision:

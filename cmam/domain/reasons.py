@@ -51,6 +51,7 @@ class Reason(StrEnum):
     LABEL_EXCLUDED = "label_excluded"
     OUTSIDE_HOURS = "outside_hours"
     NETTED_TAKEN = "netted_taken"
+    FILLS_INTO_NET = "fills_into_net"
     # The moment.
     TOO_OLD = "too_old"
     CLOCK = "clock"
@@ -214,9 +215,16 @@ REASONS: Mapping[Reason, ReasonRow] = {
         "The moment lies outside the link's hours or days.", "`hours`, `days`.", "Wider hours."
     ),
     Reason.NETTED_TAKEN: ReasonRow(
-        "The netted follower holds a position in this symbol that is not of this link.",
+        "The netted follower holds a position in this symbol that is not of this link, or an order copied from another "
+        "leader rests or is under way there.",
         "The follower's positions and the shares of the link.",
         "Closing the other position.",
+    ),
+    Reason.FILLS_INTO_NET: ReasonRow(
+        "The leader's account is netted and holds this symbol: what his order fills adds to that position, reduces or "
+        "turns it, and is copied as that. Nothing of it rests meanwhile.",
+        "The leader's positions and orders.",
+        "Nothing; an order that rests while he does not hold the symbol is copied as one.",
     ),
     Reason.TOO_OLD: ReasonRow(
         "The change is older than `max_age`, or `sync_max_age` at a start.",

@@ -260,5 +260,20 @@ respected: it was taken for a partial fill, and bought again."""
 RESTS_FILL_UNSEEN = 7
 """What the rest of a share's order has filled out of sight is the share's; it was nobody's, and bought once more."""
 
+ORDERS_INTO_NETS = 7
+"""What a netted leader's order fills while he holds its symbol is growth, a part or a turn of his position: nothing of
+it rests for a follower meanwhile, where it would fill beside that as a position that nobody closes."""
+
+TURNS_AWAIT_CLOSES = 7
+"""A netted leader's position that turns under another number is opened once the copy of the side before is closed,
+as one that keeps its number is."""
+
+TURNED_ORDERS = 7
+"""What a copied order of a leader has become turns with his position, and is not ahead of that order any more: the new
+side was closed as that as soon as it was open."""
+
+ONE_LEADER_A_NET = 7
+"""A netted follower copies one leader in a symbol from his first order on, not only once that has filled."""
+
 RULES = 7
 """The newest."""

@@ -12,7 +12,7 @@ from cmam.domain.changes import Change, ChangeKind
 from cmam.domain.copies import Copy
 from cmam.domain.events import Health
 from cmam.domain.ids import ChangeKey, SymbolId, order_source, position_source
-from cmam.domain.leading import money_of, symbol_of
+from cmam.domain.leading import fills_into_net, money_of, symbol_of
 from cmam.domain.link import LinkSettings
 from cmam.domain.policy import Policy
 from cmam.domain.quantities import Quote, Volume
@@ -52,6 +52,11 @@ def _closes(
             continue
         held = leader.positions.get(copy.leader_position) if copy.leader_position is not None else None
         is_pending = copy.source.startswith("o") and not copy.leader_filled
+        order = leader.orders.get(copy.leader_order) if copy.leader_order is not None else None
+        if is_pending and order is not None and fills_into_net(leader, order):
+            gone = _of_copy(leader, copy, ChangeKind.ORDER_CANCELLED, copy.goal.leader_volume, Volume(0))
+            yield replace(gone, into_net=True)
+            continue
         if is_pending and held is not None:
             if is_caught_up and copy.leader_order not in leader.orders and not leader.is_netted():
                 yield _filled(leader, view, copy, held, quote_of)

@@ -30,7 +30,8 @@ from cmam.domain.ids import (
 )
 from cmam.domain.quantities import Volume
 from cmam.domain.replacing import InTheMaking, replace
-from cmam.domain.restless import with_copy
+from cmam.domain.restless import ending, with_copy
+from cmam.domain.rules import TURNS_AWAIT_CLOSES
 from cmam.domain.symbols import SymbolName, SymbolSpec
 from cmam.domain.trades import AccountType, Order, Position, Trader
 
@@ -212,6 +213,13 @@ def put(view: AccountView, copy: Copy) -> AccountView:
     if view.copies.get(copy.key) is copy:
         return view
     return replace(view, copies=with_copy(view.copies, copy))
+
+
+def is_turning(view: AccountView, link: LinkId, change: Change) -> bool:
+    """Whether the order that opened a leader's position has closed another, whose copy is not closed yet."""
+    if change.origin is None or view.rules < TURNS_AWAIT_CLOSES:
+        return False
+    return any(copy.closed_by == change.origin and copy.link == link for copy in ending(view.copies))
 
 
 def resolve(view: AccountView, link: LinkId, change: Change) -> CopyKey:

@@ -22,7 +22,7 @@ from cmam.domain.changes import LeaderMoney, LeaderSymbol
 from cmam.domain.events import ChangeDecided, Event, ExecutionSeen, Step
 from cmam.domain.quantities import Quote
 
-FORM = 6
+FORM = 7
 """What is written now. Raised when a field is added to a fact once a version with the present form is released."""
 FIRST = 1
 """The form in which every field is named."""
@@ -32,6 +32,7 @@ LATER: Mapping[tuple[str, str], int] = {
     ("Inputs", "reading"): 4,
     ("Reconciled", "doubted"): 5,
     ("Reconciled", "doubted_orders"): 6,
+    ("Change", "into_net"): 7,
 }
 """Class and name of each field that came after form 2, with the form that knew it first."""
 ROWS = (Step, Quote, LeaderSymbol, LeaderMoney)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import random
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from fractions import Fraction
 from typing import Any
@@ -59,11 +59,13 @@ class Theirs:
 class Day:
     """One world from a seed: followers with policies of their own, and one leader."""
 
+    lead = LEAD
+
     def __init__(self, seed: int, followers: int = FOLLOWERS) -> None:
         self.seed, self.chance = seed, random.Random(seed)
         self.cases = [self._draw(index) for index in range(followers)]
         self.names = {case.name: drawn.mapped(case) for case in self.cases}
-        self.book = Rulebook(self.cases, seed=seed)
+        self.book = Rulebook(self.cases, seed=seed, **self._switches())
         self.held: list[Theirs] = []
         self.wrong: list[str] = []
         self.counts: Counter[str] = Counter()
@@ -73,6 +75,10 @@ class Day:
 
     def _draw(self, index: int) -> Case:
         return drawn.follower(self.chance, index)
+
+    def _switches(self) -> dict[str, Any]:
+        """What the broker does otherwise than by default."""
+        return {}
 
     def _acts(self) -> list[Callable[[], None]]:
         """What the leader may do now, the likelier more than once."""
@@ -109,7 +115,7 @@ class Day:
     def _see_hit(self) -> None:
         """See whose levels the market has reached."""
         there = self._positions()
-        leads = self.book.broker.floor.accounts[LEAD].positions
+        leads = self.book.broker.floor.accounts[self.lead].positions
         for theirs in list(self.held):
             if theirs.position not in leads or not leads[theirs.position].volume:
                 self.held.remove(theirs)
@@ -145,6 +151,10 @@ class Day:
         """Remember what every follower is before the leader acts."""
         self._before = {case.name: drawn.account(self.book, self.book.ids[case.name]) for case in self.cases}
 
+    def _seen_as(self, case: Case) -> list[Account]:
+        """What a follower may have been when it decided."""
+        return [self._before[case.name]]
+
     # --- opens and orders that rest
 
     def _wish(self) -> tuple[str, int, Fraction, dict[str, Any]]:
@@ -168,29 +178,52 @@ class Day:
         return self.chance.randrange(1, most) * STEP.get(symbol, Fraction(1_000))
 
     def _open(self) -> None:
-        symbol, side, units, wire = self._wish()
+        self._open_by(*self._wish())
+
+    def _open_by(self, symbol: str, side: int, units: Fraction, wire: dict[str, Any]) -> None:
         self._look()
         there = self._positions()
-        position = self.book.person.buy(int(units * 100), symbol=IDS[symbol], side=side, **wire)
-        leader = drawn.account(self.book, LEAD)
-        mine = self.book.broker.floor.accounts[LEAD].positions[position]
+        position = self.book.person.buy(int(units * 100), account=self.lead, symbol=IDS[symbol], side=side, **wire)
+        leader = drawn.account(self.book, self.lead)
+        mine = self.book.broker.floor.accounts[self.lead].positions[position]
         if not mine.volume:
             return  # he had not the money
         opened = opened_by(symbol, side, units, Fraction(mine.price, PRICE), wire)
-        stop, target = (None if not level else Fraction(level, PRICE) for level in (mine.sl, mine.tp))
-        theirs = Theirs(position, opened, units, stop, target)
-        self.held.append(theirs)
+        theirs = self._takes(position, opened)
         self.book.go(4)
         for case in self.cases:
-            settings = drawn.settings_for(case, symbol)
-            wanted = Decision(leader, self._before[case.name], opened, settings, self.names[case.name]).outcomes()
-            new = [held for held in self.book.held(case.name) if held.position not in there[case.name]]
-            got = self._became(case, "opened", position) if not new else as_copy(new[0])
-            self._compare(case, "opened", opened, got, wanted)
-            if len(new) > 1:
-                self._report(case, opened, f"{len(new)} positions", "one")
-            if new and isinstance(got, Copy):
-                theirs.copies[case.name] = (new[0].position, self._stands(case, settings, opened, new[0], got, wanted))
+            self._see_opened(case, theirs, there[case.name], leader, self._seen_as(case))
+
+    def _takes(self, position: int, opened: Open) -> Theirs:
+        """He holds another position."""
+        mine = self.book.broker.floor.accounts[self.lead].positions[position]
+        stop, target = (None if not level else Fraction(level, PRICE) for level in (mine.sl, mine.tp))
+        theirs = Theirs(position, opened, opened.units, stop, target)
+        self.held.append(theirs)
+        return theirs
+
+    def _see_opened(
+        self,
+        case: Case,
+        theirs: Theirs,
+        there: dict[int, Any],
+        leader: Account,
+        followers: list[Account],
+        kind: str = "market",
+    ) -> None:
+        """Hold what a follower has that it had not before against the rules of an open."""
+        opened = theirs.opened
+        settings, names = drawn.settings_for(case, opened.symbol), self.names[case.name]
+        wanted: set[Outcome] = set()
+        for follower in followers:
+            wanted |= Decision(leader, follower, opened, settings, names, kind).outcomes()
+        new = [held for held in self.book.held(case.name) if held.position not in there]
+        got = self._became(case, "opened", theirs.position) if not new else as_copy(new[0])
+        self._compare(case, "opened", opened, got, wanted)
+        if len(new) > 1:
+            self._report(case, opened, f"{len(new)} positions", "one")
+        if new and isinstance(got, Copy):
+            theirs.copies[case.name] = (new[0].position, self._stands(case, settings, opened, new[0], got, wanted))
 
     def _stands(
         self, case: Case, settings: dict[str, str], opened: Open, held: Any, got: Copy, wanted: set[Outcome]
@@ -208,15 +241,15 @@ class Day:
         """Let an order rest, look at what rests of it, and take it back."""
         symbol, side, units, wire = self._wish()
         kind = self.chance.choice((LIMIT, STOP))
-        bid, ask = drawn.account(self.book, LEAD).quotes[symbol]
+        bid, ask = drawn.account(self.book, self.lead).quotes[symbol]
         away = self.chance.choice((2, self.chance.randrange(60, 500))) * drawn.BROKERS["Lead"][symbol].tick
         price = ask + away if (kind == STOP) is (side == BUY) else bid - away
         self._look()
         rested = {case.name: {order.orderId for order in self._rests(case)} for case in self.cases}
         order = self.book.person.place(
-            kind, int(units * 100), price=float(price), symbol=IDS[symbol], side=side, **wire
+            kind, int(units * 100), account=self.lead, price=float(price), symbol=IDS[symbol], side=side, **wire
         )
-        leader = drawn.account(self.book, LEAD)
+        leader = drawn.account(self.book, self.lead)
         opened, word = opened_by(symbol, side, units, price, wire), "limit" if kind == LIMIT else "stop"
         self.book.go(4)
         for case in self.cases:
@@ -229,7 +262,7 @@ class Day:
                 found = (exact_price(one.limitPrice or one.stopPrice), one.orderType == LIMIT)
                 if found != (rest.entry, rest.is_limit) or len(new) > 1:
                     self._report(case, (word, opened), found, (rest.entry, rest.is_limit))
-        self.book.person.cancel(order)
+        self.book.person.cancel(order, account=self.lead)
         self.book.go(4)
         for case in self.cases:
             if [one for one in self._rests(case) if one.orderId not in rested[case.name]]:
@@ -246,25 +279,33 @@ class Day:
 
     def _grow(self) -> None:
         theirs = self.chance.choice(self.held)
-        added, symbol = self._units(theirs.opened.symbol), IDS[theirs.opened.symbol]
+        self._grow_by(theirs, self._units(theirs.opened.symbol), {"positionId": theirs.position})
+
+    def _grow_by(self, theirs: Theirs, added: Fraction, wire: dict[str, Any]) -> None:
+        symbol = IDS[theirs.opened.symbol]
         self._look()
-        books = self.book.broker.floor.accounts[LEAD]
+        books = self.book.broker.floor.accounts[self.lead]
         known = set(books.deals)
         side = BUY if theirs.opened.is_long else SELL
-        self.book.person.buy(int(added * 100), symbol=symbol, side=side, positionId=theirs.position)
+        self.book.person.buy(int(added * 100), account=self.lead, symbol=symbol, side=side, **wire)
         deals = [deal for number, deal in books.deals.items() if number not in known]
         if not deals:
             return
-        leader = drawn.account(self.book, LEAD)
-        price = Fraction(deals[0].price, PRICE)
-        more = Open(theirs.opened.symbol, theirs.opened.is_long, added, price, label=theirs.opened.label)
-        before, theirs.units = theirs.units, theirs.units + added
+        leader = drawn.account(self.book, self.lead)
+        more = replace(theirs.opened, units=added, price=Fraction(deals[0].price, PRICE), stop=None, target=None)
         self.book.go(4)
+        self._see_grown(theirs, more, leader)
+
+    def _see_grown(self, theirs: Theirs, more: Open, leader: Account, kind: str = "market") -> None:
+        """Hold each copy of what has grown by that trade against the rules of growth."""
+        before, theirs.units = theirs.units, theirs.units + more.units
         there = self._positions()
         for case, position, copy in self._copies(theirs):
             settings = drawn.settings_for(case, more.symbol)
-            names, follower = self.names[case.name], self._before[case.name]
-            wanted = Growth(leader, follower, more, settings, names, copy=copy, before=before).growths()
+            wanted = set()
+            for follower in self._seen_as(case):
+                names = self.names[case.name]
+                wanted |= Growth(leader, follower, more, settings, names, kind, copy=copy, before=before).growths()
             units, word = _units_of(there[case.name].get(position)), self._word(case, "grew", theirs.position)
             self.counts[f"grew: {word or 'added'}"] += 1
             fitting = [one for one in wanted if (one[0], one[2]) == (word, units)]
@@ -281,9 +322,12 @@ class Day:
             return
         steps = self.chance.randrange(1, int(theirs.units / step))
         closed = (steps if self.chance.random() < 0.5 else max(1, steps // 10)) * step
-        self.book.person.close(theirs.position, int(closed * 100))
-        before, theirs.units = theirs.units, theirs.units - closed
+        self.book.person.close(theirs.position, int(closed * 100), account=self.lead)
         self.book.go(4)
+        self._see_reduced(theirs, closed)
+
+    def _see_reduced(self, theirs: Theirs, closed: Fraction) -> None:
+        before, theirs.units = theirs.units, theirs.units - closed
         there = self._positions()
         for case, position, copy in self._copies(theirs):
             of = drawn.BROKERS[case.broker][copy.symbol]
@@ -301,7 +345,7 @@ class Day:
         """Move or take away one level or both; what the broker refused on a follower stays as it was."""
         theirs = self.chance.choice(self.held)
         symbol = theirs.opened.symbol
-        bid, ask = drawn.account(self.book, LEAD).quotes[symbol]
+        bid, ask = drawn.account(self.book, self.lead).quotes[symbol]
         market, sign = (bid, 1) if theirs.opened.is_long else (ask, -1)
         was = theirs.stop, theirs.target
         for name, way in (("stop", -sign), ("target", sign)):
@@ -313,11 +357,16 @@ class Day:
                 setattr(theirs, name, None)
         refused = {case.name: self._refusals(case) for case in self.cases}
         stop, target = (None if level is None else float(level) for level in (theirs.stop, theirs.target))
-        self.book.person.amend(theirs.position, stop=stop, target=target)
-        mine = self.book.broker.floor.accounts[LEAD].positions[theirs.position]
+        self.book.person.amend(theirs.position, account=self.lead, stop=stop, target=target)
+        self.book.go(4)
+        self._see_amended(theirs, was, refused)
+
+    def _see_amended(self, theirs: Theirs, was: tuple[Any, Any], refused: dict[str, int]) -> None:
+        """Hold the levels of all copies against those that he has now, and had."""
+        symbol = theirs.opened.symbol
+        mine = self.book.broker.floor.accounts[self.lead].positions[theirs.position]
         theirs.stop, theirs.target = (None if not level else Fraction(level, PRICE) for level in (mine.sl, mine.tp))
         moves = (theirs.stop != was[0], theirs.target != was[1])
-        self.book.go(4)
         there = self._positions()
         for case, position, copy in self._copies(theirs):
             if position not in there[case.name]:
@@ -347,7 +396,7 @@ class Day:
 
     def _close(self) -> None:
         theirs = self.held.pop(self.chance.randrange(len(self.held)))
-        self.book.person.close(theirs.position, int(theirs.units * 100))
+        self.book.person.close(theirs.position, int(theirs.units * 100), account=self.lead)
         self.book.go(4)
         self._see_closed(theirs, "he closed")
 

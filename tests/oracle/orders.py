@@ -29,7 +29,7 @@ from tests.oracle.rules import (
     has_room,
     reduced,
 )
-from tests.rulebook import BUY, FEEDS, LEAD, Case
+from tests.rulebook import BUY, FEEDS, Case
 
 EXCLUDED = {"side_excluded", "symbol_excluded", "unmapped_symbol", "label_excluded"}
 """Words of an order after which its fill is nothing to copy either."""
@@ -93,7 +93,7 @@ class OrderDay(Day):
 
     def _price(self, symbol: str, side: int, kind: int) -> Fraction:
         """A price at which an order may rest, often near the market."""
-        bid, ask = drawn.account(self.book, LEAD).quotes[symbol]
+        bid, ask = drawn.account(self.book, self.lead).quotes[symbol]
         away = self.chance.choice((8, self.chance.randrange(40, 400))) * drawn.BROKERS["Lead"][symbol].tick
         return ask + away if (kind == STOP) is (side == BUY) else bid - away
 
@@ -104,9 +104,9 @@ class OrderDay(Day):
         self._look()
         known = {case.name: {order.orderId for order in self._rests(case)} for case in self.cases}
         order = self.book.person.place(
-            kind, int(units * 100), price=float(price), symbol=IDS[symbol], side=side, **wire
+            kind, int(units * 100), account=self.lead, price=float(price), symbol=IDS[symbol], side=side, **wire
         )
-        leader = drawn.account(self.book, LEAD)
+        leader = drawn.account(self.book, self.lead)
         ordered = Ordered(order, side, kind, opened_by(symbol, side, units, price, wire), wire, {}, {})
         self.book.go(4)
         for case in self.cases:
@@ -131,11 +131,12 @@ class OrderDay(Day):
             wire = {**self._distances(before.symbol), **{k: v for k, v in wire.items() if k == "label"}}
         self._look()
         word = "limitPrice" if ordered.kind == LIMIT else "stopPrice"
-        terms = {name: value for name, value in wire.items() if name != "label"}
-        self.book.person.amend_order(ordered.order, volume=int(units * 100), **{word: float(price)}, **terms)
+        terms: dict[str, Any] = {name: value for name, value in wire.items() if name != "label"}
+        terms[word] = float(price)
+        self.book.person.amend_order(ordered.order, account=self.lead, volume=int(units * 100), **terms)
         ordered.opened = opened_by(before.symbol, ordered.side, units, price, wire)
         ordered.wire = wire
-        leader = drawn.account(self.book, LEAD)
+        leader = drawn.account(self.book, self.lead)
         self.book.go(4)
         for case in self.cases:
             if case.name not in ordered.rests:
@@ -173,7 +174,7 @@ class OrderDay(Day):
                 ordered.rests[case.name] = number, shape, exact
 
     def _cancel(self, ordered: Ordered) -> None:
-        self.book.person.cancel(ordered.order)
+        self.book.person.cancel(ordered.order, account=self.lead)
         self.book.go(4)
         self._see_nothing_rests(ordered)
         self.counts["order cancelled"] += 1
@@ -182,7 +183,7 @@ class OrderDay(Day):
         """Move the market so that the leader's order is reached, by so many smallest steps."""
         symbol = ordered.opened.symbol
         feed, step = symbol, Decimal(FEEDS[symbol][1])
-        bid, ask = drawn.account(self.book, LEAD).quotes[symbol]
+        bid, ask = drawn.account(self.book, self.lead).quotes[symbol]
         spread = Decimal(str(float(ask - bid)))
         price = Decimal(str(float(ordered.opened.price)))
         rises = (ordered.kind == STOP) is (ordered.side == BUY)
@@ -197,14 +198,14 @@ class OrderDay(Day):
 
     def _fill_in_part(self, ordered: Ordered) -> None:
         """A part of his order fills, and the broker cancels its rest."""
-        what = {"fraction": "0.4", "rest": "cancel", "account": str(LEAD)}
+        what = {"fraction": "0.4", "rest": "cancel", "account": str(self.lead)}
         self._fills(ordered, what)
 
     def _fills(self, ordered: Ordered, fault: dict[str, str] | None) -> None:
         there = self._positions()
         if fault:
             self.book.broker.set_fault("partial-fill", fault)
-        leads = self.book.broker.floor.accounts[LEAD]
+        leads = self.book.broker.floor.accounts[self.lead]
         known = {number for number, held in leads.positions.items() if held.volume}
         self._reach(ordered, self.chance.choice((-8, 0, 1, 1, 2, 5, 12, 60)))
         if ordered.order in leads.orders:  # perhaps somebody else's has filled
@@ -227,13 +228,13 @@ class OrderDay(Day):
         fate = self.chance.choice(("cancelled", "late", "filled"))
         if fate == "filled":
             self._reach(ordered, self.chance.choice((0, 3, 30)))
-            if ordered.order not in self.book.broker.floor.accounts[LEAD].orders:
+            if ordered.order not in self.book.broker.floor.accounts[self.lead].orders:
                 return True
             fate = "never reached"
         if fate == "late":
             self.book.go(70)
             self._see_nothing_held(ordered, there, fate)
-        self.book.person.cancel(ordered.order)
+        self.book.person.cancel(ordered.order, account=self.lead)
         self.book.go(4)
         self._see_nothing_held(ordered, there, fate)
         self._see_nothing_rests(ordered)
@@ -243,8 +244,8 @@ class OrderDay(Day):
         return False
 
     def _see_fill(self, ordered: Ordered, mine: Any, there: dict[str, dict[int, Any]], known: set[int]) -> None:
-        leads = self.book.broker.floor.accounts[LEAD]
-        leader = drawn.account(self.book, LEAD)
+        leads = self.book.broker.floor.accounts[self.lead]
+        leader = drawn.account(self.book, self.lead)
         self._now = {}
         for case in self.cases:
             now = drawn.account(self.book, self.book.ids[case.name])
@@ -302,7 +303,7 @@ class OrderDay(Day):
         if self._is_unclear or (case.broker == "Odd" and got == "stale_input"):
             self.counts["unclear"] += 1
         else:
-            wanted |= _mixed(got, wanted)
+            wanted |= mixed(got, wanted)
             self._compare(case, f"filled after {word or 'rest'}", opened, got, wanted)
         if new and isinstance(got, Copy):
             theirs.copies[case.name] = new[0].position, self._stands(case, settings, opened, new[0], got, wanted)
@@ -377,7 +378,7 @@ class OrderDay(Day):
         self._see_hit()
 
 
-def _mixed(got: Outcome, wanted: set[Outcome]) -> set[Outcome]:
+def mixed(got: Outcome, wanted: set[Outcome]) -> set[Outcome]:
     """Units by one quote with levels by the other: his fill and the follower's quote are told one after another.
 
     A target that lies too near by the quote of the fill stays where the open by the other has carried it.

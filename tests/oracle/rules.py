@@ -248,7 +248,7 @@ class Decision:
             stop, target = self.levels()
             whole = self.shrunk(self.bounded(self.size()))
             units = self.ordered(whole)
-            if self.is_cut:
+            if self.is_cut or whole - units >= self.symbol.least:
                 whole = units
             self.sane(units)
             self.capped(units)
@@ -429,15 +429,17 @@ class Decision:
             loss *= 1 + symbol.fee
         dollar = rate(self.follower, "USD", self.follower.currency, "high") if symbol.per_lot else ZERO
         away = -self.distance if self.is_long else self.distance
-        costs = 2 * symbol.per_lot / symbol.lot * dollar
-        costs += symbol.percent * (2 * self.entry + self.doubt.of("closing value", away, -away, ZERO)) * dear
+        per_lot = symbol.per_lot / symbol.lot * dollar
+        opening = per_lot + symbol.percent * self.entry * dear
+        closing = per_lot + symbol.percent * (self.entry + self.doubt.of("closing value", away, -away, ZERO)) * dear
+        costs = opening + closing
         money = base * percent / 100
         units = money / (loss + costs)
         amount, asset = symbol.least_commission
-        if amount:
-            least = 2 * amount * rate(self.follower, asset, self.follower.currency, "high")
-            if costs * units < least:
-                units = min(units, max(ZERO, (money - least) / loss))
+        if amount:  # of either order, which may be the more for one of them
+            least = amount * rate(self.follower, asset, self.follower.currency, "high")
+            by_least = min((money - least) / (loss + opening), (money - least) / (loss + closing))
+            units = min(units, max(ZERO, by_least), max(ZERO, (money - 2 * least) / loss))
         cent = 2 * CENT[self.follower.currency] / (loss + costs)  # each commission is rounded up
         return max(ZERO, units - self.doubt.of("cents", -cent / 2, 2 * cent))
 
@@ -495,7 +497,9 @@ class Decision:
         if self.is_cut:
             return most
         rest = units % most
-        return units - rest if rest < symbol.least else units
+        own = (self.number("volume.min") or ZERO) * symbol.lot
+        least = self.doubt.of("rest", symbol.least, max(symbol.least, own))  # a part of an open, made as an add
+        return units - rest if rest < least else units
 
     def shrunk(self, units: Fraction) -> Fraction:
         """What of a volume risks no more money at the widened stop than all of it would have at the narrow one."""
@@ -537,23 +541,31 @@ class Decision:
         reserve = self.number("margin_reserve")
         if reserve is None:
             return
-        symbol, account = self.symbol, self.follower
-        if symbol.tiers:
-            held = sum(holding.units for holding in account.holdings if holding.symbol == symbol.name)
-            need = self.tiered(held + units) - self.tiered(held)
-        else:
-            need = worth(account, symbol, units) / account.leverage
+        free = free_margin(self.follower)
+        resting: dict[str, Fraction] = {}
+        for name, rests in self.follower.resting:
+            resting[name] = resting.get(name, ZERO) + rests
+        for name, rests in resting.items():  # what rests may fill, and needs its own
+            free -= self.bound(self.follower.symbols[name], ZERO, rests)
+        need = self.bound(self.symbol, resting.get(self.symbol.name, ZERO), units)
         # the broker's own reckoning may rest on prices of some minutes ago
-        if need * reserve * self.doubt.of("margin", Fraction(1), MARGIN_MORE) > free_margin(account):
+        if need * reserve * self.doubt.of("margin", Fraction(1), MARGIN_MORE) > free:
             raise Skip("margin")
 
-    def tiered(self, units: Fraction) -> Fraction:
+    def bound(self, symbol: Symbol, besides: Fraction, units: Fraction) -> Fraction:
+        """The margin of what comes to what is held of a symbol, and rests besides."""
+        if not symbol.tiers:
+            return worth(self.follower, symbol, units) / self.follower.leverage
+        held = besides + sum(holding.units for holding in self.follower.holdings if holding.symbol == symbol.name)
+        return self.tiered(symbol, held + units) - self.tiered(symbol, held)
+
+    def tiered(self, symbol: Symbol, units: Fraction) -> Fraction:
         """The margin of a volume slice by slice; the tiers speak of dollars."""
-        dollars = units * rate(self.follower, self.symbol.base, "USD", "high")
-        money = worth(self.follower, self.symbol, units)
+        dollars = units * rate(self.follower, symbol.base, "USD", "high")
+        money = worth(self.follower, symbol, units)
         total, below = ZERO, ZERO
-        for limit, leverage in self.symbol.tiers:
-            top = min(limit, dollars) if (limit, leverage) != self.symbol.tiers[-1] else dollars
+        for limit, leverage in symbol.tiers:
+            top = min(limit, dollars) if (limit, leverage) != symbol.tiers[-1] else dollars
             if top > below:
                 total += (top - below) / min(leverage, self.follower.leverage)
                 below = top

@@ -6,8 +6,10 @@ import pytest
 
 from cmam.actors import account
 from cmam.store.replay import verify
+from tests.oracle.chains import ChainDay
 from tests.oracle.day import Day
 from tests.oracle.gaps import GapDay
+from tests.oracle.leaders import LeaderDay
 from tests.oracle.levels import LevelDay
 from tests.oracle.nets import NetDay
 from tests.oracle.orders import OrderDay
@@ -55,11 +57,29 @@ def test_a_drawn_day_with_gaps_is_copied_as_the_rules_say() -> None:
     assert verify(day.book.log.read_all()).is_identical
 
 
+@pytest.mark.parametrize("seed", [300, 310])
+def test_a_drawn_day_of_a_netted_leader_is_copied_as_the_rules_say(seed: int) -> None:
+    """Trades of either side add, reduce, close and turn, under either number; so does what his orders fill."""
+    day = LeaderDay(seed, 14)
+    day.run(9)
+    assert day.wrong == []
+    assert verify(day.book.log.read_all()).is_identical
+
+
+def test_a_drawn_day_of_accounts_that_follow_and_lead_is_copied_as_the_rules_say() -> None:
+    """What is copied is copied once more: by sizes, levels, parts and growth of the account in between."""
+    day = ChainDay(90, 7)
+    day.run(10)
+    assert day.wrong == []
+    assert verify(day.book.log.read_all()).is_identical
+
+
 def test_the_oracle_sees_what_is_not_by_the_rules(monkeypatch: pytest.MonkeyPatch) -> None:
     """By rules of number 4 large parts stayed open and growth was not cut off: the day of seed 8 has both.
 
     A market copy of a fill was waiting for a stop that never came until it was too old: the orders of seed 23 have one.
-    By those of number 5 a target too near had an open refused: seed 2 has one.
+    By those of number 5 a target too near had an open refused: seed 2 has one. By those of number 6 orders of a netted
+    leader rested though they fill into his position: that of seed 310 has some.
     """
     monkeypatch.setattr(account, "RULES", 4)
     day = Day(8)
@@ -73,3 +93,7 @@ def test_the_oracle_sees_what_is_not_by_the_rules(monkeypatch: pytest.MonkeyPatc
     day = Day(2)
     day.run()
     assert any("refused PROTECTION_IS_TOO_CLOSE_TO_MARKET" in line for line in day.wrong)
+    monkeypatch.setattr(account, "RULES", 6)
+    leaders = LeaderDay(310, 14)
+    leaders.run(9)
+    assert any("fills_into_net" in line for line in leaders.wrong)

@@ -150,3 +150,159 @@ def test_an_add_that_waits_is_not_sent_once_its_copy_is_gone(kind: str) -> None:
     book.go(10)
     assert not book.held("net")
     assert verify(book.log.read_all()).is_identical
+
+
+def _both(settings: dict[str, str] | None = None) -> list[Case]:
+    """A hedged and a netted follower of the netted leader, a half each."""
+    asked = {**HALF, **(settings or {})}
+    return [
+        Case("hedged", "Same", asked, leader=NETTED_LEAD),
+        Case("net", "Same", asked, kind="netted", leader=NETTED_LEAD),
+    ]
+
+
+def _signed(book: Rulebook, name: str) -> list[int]:
+    """The units of each position of a follower, sold ones below zero."""
+    return [(h.volume if h.side == model.BUY else -h.volume) // UNIT for h in book.held(name)]
+
+
+@pytest.mark.parametrize(
+    ("side", "kind", "price", "to", "units", "expected"),
+    [
+        (model.BUY, model.LIMIT, 1.08003, "1.07900", 20_000, 30_000),
+        (SELL, model.LIMIT, 1.09003, "1.09100", 16_000, 12_000),
+        (SELL, model.STOP, 1.08003, "1.07900", 40_000, 0),
+        (SELL, model.STOP, 1.08003, "1.07900", 60_000, -10_000),
+    ],
+    ids=["adds", "reduces", "closes", "turns"],
+)
+def test_an_order_that_fills_into_a_netted_leaders_position_is_that_change_and_rests_nowhere(
+    side: int, kind: int, price: float, to: str, units: int, expected: int
+) -> None:
+    """He holds 40,000, copied as 20,000. What his order fills was copied twice, and the second closed by nobody."""
+    cases = _both()
+    book = Rulebook(cases)
+    book.begin()
+    book.person.buy(40_000 * UNIT, account=NETTED_LEAD)
+    book.go()
+    book.person.place(kind, units * UNIT, price=price, side=side, account=NETTED_LEAD)
+    book.go()
+    for case in cases:
+        assert book.reason(case.name, "order_placed") == "fills_into_net"
+        assert book.person.rests(book.ids[case.name]) == []
+    book.price("EURUSD", to)
+    book.go(4)
+    assert [_signed(book, case.name) for case in cases] == [[expected] if expected else []] * 2
+    for held in book.person.holds(NETTED_LEAD):
+        book.person.close(held.position, held.volume, account=NETTED_LEAD)
+    book.go()
+    assert [_signed(book, case.name) for case in cases] == [[], []]
+    assert verify(book.log.read_all()).is_identical
+    assert book.stepper.failures == []
+
+
+def test_of_two_orders_around_the_market_one_opens_and_no_copy_of_the_other_rests_on() -> None:
+    """Both are copied while he holds nothing. One fills; the other takes from that by then, and turns it at last."""
+    cases = _both()
+    book = Rulebook(cases)
+    book.begin()
+    book.person.place(model.STOP, 20_000 * UNIT, price=1.09000, account=NETTED_LEAD)
+    book.person.place(model.STOP, 30_000 * UNIT, price=1.08000, side=SELL, account=NETTED_LEAD)
+    book.go()
+    assert [len(book.person.rests(book.ids[case.name])) for case in cases] == [2, 2]
+    book.price("EURUSD", "1.09100")
+    book.go(4)
+    assert [_signed(book, case.name) for case in cases] == [[10_000], [10_000]]
+    orders = [book.person.rests(book.ids[case.name]) for case in cases]
+    assert [[o for o in found if o.orderType == model.STOP] for found in orders] == [[], []]
+    book.price("EURUSD", "1.07900")
+    book.go(4)
+    assert [_signed(book, case.name) for case in cases] == [[-5_000], [-5_000]]
+    assert verify(book.log.read_all()).is_identical
+    assert book.stepper.failures == []
+
+
+def test_an_order_outlives_the_position_that_it_would_have_changed_and_opens_another() -> None:
+    """Nothing of it rests; once he holds nothing, what it fills is an open like any other."""
+    cases = _both()
+    book = Rulebook(cases)
+    book.begin()
+    book.person.place(model.LIMIT, 20_000 * UNIT, price=1.08003, account=NETTED_LEAD)
+    book.go()
+    book.person.buy(40_000 * UNIT, account=NETTED_LEAD)
+    book.go()
+    book.person.buy(40_000 * UNIT, account=NETTED_LEAD, side=SELL)
+    book.go()
+    assert [_signed(book, case.name) for case in cases] == [[], []]
+    book.price("EURUSD", "1.07900")
+    book.go(4)
+    assert [_signed(book, case.name) for case in cases] == [[10_000], [10_000]]
+    assert verify(book.log.read_all()).is_identical
+    assert book.stepper.failures == []
+
+
+@pytest.mark.parametrize("switch", ["new_position", "same_position"])
+@pytest.mark.parametrize("kind", ["market", "limit"])
+def test_the_side_that_a_leader_turns_to_is_opened_once_the_other_is_closed(switch: str, kind: str) -> None:
+    """With room for one position only: it counted as a second one, or was closed as ahead of the order that he began
+    with."""
+    cases = _both({"max_positions": "1"})
+    book = Rulebook(cases, netted_reversal=switch)
+    book.begin()
+    if kind == "limit":
+        book.person.place(model.LIMIT, 40_000 * UNIT, price=1.08003, account=NETTED_LEAD)
+        book.go()
+        book.price("EURUSD", "1.07900")
+        book.go(3)
+    else:
+        book.person.buy(40_000 * UNIT, account=NETTED_LEAD)
+        book.go()
+    assert [_signed(book, case.name) for case in cases] == [[20_000], [20_000]]
+    book.person.buy(70_000 * UNIT, account=NETTED_LEAD, side=SELL)
+    book.go(3)
+    assert [_signed(book, case.name) for case in cases] == [[-15_000], [-15_000]]
+    assert verify(book.log.read_all()).is_identical
+    assert book.stepper.failures == []
+
+
+def test_a_copied_order_that_fills_into_a_net_by_now_ends_as_its_profile_begins_again() -> None:
+    """While the profile was off the leader has bought: nobody told that what rests here is no open any more."""
+    cases = _both()
+    book = Rulebook(cases)
+    book.begin()
+    book.person.place(model.LIMIT, 20_000 * UNIT, price=1.08003, account=NETTED_LEAD)
+    book.go()
+    for case in cases:
+        off = {"command": "profile.disable", "profile": case.name, "copies": "leave", "keep_pendings": True}
+        assert book.command(off)["ok"]
+    book.person.buy(40_000 * UNIT, account=NETTED_LEAD)
+    book.go()
+    assert [len(book.person.rests(book.ids[case.name])) for case in cases] == [1, 1]
+    for case in cases:
+        assert book.command({"command": "profile.enable", "profile": case.name})["ok"]
+    book.go(4)
+    assert [book.person.rests(book.ids[case.name]) for case in cases] == [[], []]
+    assert verify(book.log.read_all()).is_identical
+
+
+def test_a_netted_follower_copies_one_leader_in_a_symbol_from_his_first_order_on() -> None:
+    """His order rests, and another leader buys: once both had filled neither could add to what was his."""
+    book = Rulebook([Case("net", "Same", HALF, kind="netted"), Case("other", "Same", HALF, leader=NETTED_LEAD)])
+    book.begin()
+    account = book.ids["net"]
+    second = {"command": "profile.create", "name": "second", "leader": str(NETTED_LEAD), "followers": [str(account)]}
+    assert book.command({**second, "settings": HALF})["ok"]
+    book.go(3)
+    order = book.person.place(model.LIMIT, 20_000 * UNIT, price=1.08003)
+    book.go()
+    book.person.buy(20_000 * UNIT, account=NETTED_LEAD)
+    book.go()
+    assert book.reason("net") == "netted_taken"
+    assert book.held("net") == []
+    book.person.cancel(order)
+    book.go()
+    book.person.buy(20_000 * UNIT, account=NETTED_LEAD, symbol=2)
+    book.go()
+    assert _net(book) == 10_000
+    assert verify(book.log.read_all()).is_identical
+    assert book.stepper.failures == []
