@@ -302,7 +302,7 @@ class OrderDay(Day):
         if self._is_unclear or (case.broker == "Odd" and got == "stale_input"):
             self.counts["unclear"] += 1
         else:
-            wanted |= _mixed(got, wanted)
+            wanted |= mixed(got, wanted)
             self._compare(case, f"filled after {word or 'rest'}", opened, got, wanted)
         if new and isinstance(got, Copy):
             theirs.copies[case.name] = new[0].position, self._stands(case, settings, opened, new[0], got, wanted)
@@ -377,7 +377,7 @@ class OrderDay(Day):
         self._see_hit()
 
 
-def _mixed(got: Outcome, wanted: set[Outcome]) -> set[Outcome]:
+def mixed(got: Outcome, wanted: set[Outcome]) -> set[Outcome]:
     """Units by one quote with levels by the other: his fill and the follower's quote are told one after another.
 
     A target that lies too near by the quote of the fill stays where the open by the other has carried it.

@@ -11,6 +11,7 @@ from tests.oracle.gaps import GapDay
 from tests.oracle.levels import LevelDay
 from tests.oracle.nets import NetDay
 from tests.oracle.orders import OrderDay
+from tests.oracle.patience import PatienceDay
 
 
 @pytest.mark.parametrize("seed", [2, 5, 8])
@@ -51,6 +52,14 @@ def test_a_drawn_day_with_gaps_is_copied_as_the_rules_say() -> None:
     """A process that ends and begins again: what was closed, reduced, opened and held meanwhile, and by people."""
     day = GapDay(217)
     day.run(6)
+    assert day.wrong == []
+    assert verify(day.book.log.read_all()).is_identical
+
+
+def test_a_drawn_day_of_waits_and_ranges_is_copied_as_the_rules_say() -> None:
+    """Better prices that come, or do not; ranges that the market has left; hours, ages and lives that end."""
+    day = PatienceDay(305)
+    day.run(5)
     assert day.wrong == []
     assert verify(day.book.log.read_all()).is_identical
 
