@@ -14,6 +14,7 @@ from cmam.actors.account_symbols import AccountSymbols
 from cmam.actors.desk import Desk
 from cmam.actors.poison import name_of
 from cmam.domain.account import AccountView, Copy
+from cmam.domain.attempts import as_now
 from cmam.domain.changes import Change, ChangeKind
 from cmam.domain.events import ChangeDecided, CopyRebuilt, Event, ExecutionSeen, FindingsMade, Inputs
 from cmam.domain.ids import AccountId, LinkId
@@ -255,7 +256,7 @@ class Following:
         if not self._desk.is_reconciled or self.is_stopping:
             return
         for fact in wakes(self._desk.view, self.links, self._inputs_of_copy, now):
-            self._desk.fact(fact)
+            self._desk.fact(as_now(fact, self._desk.view, self.links, self._inputs_of_copy))
 
     def _inputs_of_copy(self, copy: Copy, link: LinkSettings) -> Inputs:
         assert copy.change is not None

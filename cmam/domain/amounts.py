@@ -10,7 +10,7 @@ from cmam.domain.arithmetic import rounded_text
 from cmam.domain.carrying import entry_price, market_price, quote_shift
 from cmam.domain.changes import Change, ChangeKind
 from cmam.domain.choices import VolumeMode
-from cmam.domain.copies import Copy
+from cmam.domain.copies import Copy, CopyState
 from cmam.domain.draft import Draft
 from cmam.domain.events import Wait
 from cmam.domain.levels import least_distance, pips
@@ -26,9 +26,17 @@ from cmam.domain.quantities import (
 )
 from cmam.domain.reading import Rounding
 from cmam.domain.reasons import Reason
-from cmam.domain.rules import CAPS_COUNT_ALL, PENDING_BY_RISK, PENDING_IN_ONE, SANE_GROWTH, WIDENED_WHOLE
+from cmam.domain.rules import (
+    CAPS_COUNT_ALL,
+    PENDING_BY_RISK,
+    PENDING_IN_ONE,
+    SANE_GROWTH,
+    WAITS_TAKE_NO_PLACE,
+    WIDENED_WHOLE,
+)
 from cmam.domain.sizing import Sizing, bounded, bounds, fraction_text, size
 from cmam.domain.trades import Order
+from cmam.domain.view import AccountView
 
 
 def sized(draft: Draft) -> Reason | Wait | None:
@@ -223,7 +231,7 @@ def caps(draft: Draft) -> Reason | None:
     if policy.max_positions is not None and not draft.is_add:
         attached = {copy.position for copy in view.copies.values() if copy.position is not None}
         count = len(attached | view.positions.keys())
-        count += sum(copy.position is None and copy.key != _own_key(draft) for copy in view.copies.values())
+        count += sum(_takes_place(view, copy) and copy.key != _own_key(draft) for copy in view.copies.values())
         count += len(_others(draft))
         draft.note("positions", count, f"open, resting and in flight; at most {policy.max_positions}")
         if count + 1 > policy.max_positions:
@@ -247,6 +255,16 @@ def caps(draft: Draft) -> Reason | None:
             if value > cap:
                 return Reason.MAX_LOTS
     return None
+
+
+_IDLE = (Wait.BETTER, Wait.STOP, Wait.QUOTES)
+"""What an open waits for before it has ever been asked for."""
+
+
+def _takes_place(view: AccountView, copy: Copy) -> bool:
+    """Whether a copy without a position may become one without passing all rules again."""
+    is_idle = copy.state is CopyState.WAITING and copy.wait in _IDLE and copy.order is None
+    return copy.position is None and not (is_idle and view.rules >= WAITS_TAKE_NO_PLACE)
 
 
 def _others(draft: Draft) -> tuple[Order, ...]:

@@ -105,6 +105,16 @@ def _wakes(
             yield woken
 
 
+def as_now(
+    fact: CopyWoken | CopyOverdue, view: AccountView, links: Mapping[LinkId, LinkSettings], inputs_of: InputsOf
+) -> CopyWoken | CopyOverdue:
+    """One of those facts when the ones before it have been taken: what they have opened needs quotes of its own."""
+    copy, link = view.copies.get((fact.link, fact.source)), links.get(fact.link)
+    if not isinstance(fact, CopyWoken) or copy is None or copy.change is None or link is None:
+        return fact
+    return replace(fact, inputs=inputs_of(copy, link))
+
+
 def next_wake(view: AccountView, now_us: int, is_reading: Callable[[Copy], bool]) -> int | None:
     """When `wakes` should be asked again, in us, or None where nothing waits and no target is left out.
 

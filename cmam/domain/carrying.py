@@ -17,7 +17,7 @@ from cmam.domain.quantities import (
     price_text,
 )
 from cmam.domain.reasons import Reason
-from cmam.domain.rules import ADDS_NEED_STOPS, FIXED_ON_TICK, LIFE_FROM_PLACING, TARGETS_LEFT_OUT
+from cmam.domain.rules import ADDS_NEED_STOPS, BARE_ARE_LATE, FIXED_ON_TICK, LIFE_FROM_PLACING, TARGETS_LEFT_OUT
 from cmam.domain.sizing import fraction_text
 from cmam.domain.trades import OrderType, TimeInForce
 
@@ -169,18 +169,21 @@ def _carry(draft: Draft, asked: Plan, entry: Price | None) -> Reason | None:
         draft.stop = _fixed(draft, asked.fixed_stop)
     if asked.fixed_target is not None:
         draft.target = _fixed(draft, asked.fixed_target)
-    if asked.stop is None and asked.target is None:
+    is_bare = asked.stop is None and asked.target is None
+    if is_bare and draft.view.rules < BARE_ARE_LATE:
         return None
     shift = draft.shift if draft.is_pending else None
     if policy.levels is LevelsMode.PRICE:
         shift = Distance(0)
     elif draft.is_late and not draft.is_pending:
         shift = quote_shift(draft)
-        if shift is None:
+        if shift is None and not is_bare:
             draft.note("leader_quote", "-", "a late open carries levels by both quotes, and one is missing")
             return Reason.STALE_INPUT
     if not draft.is_pending:
         draft.shift = shift
+    if is_bare:
+        return None  # what he sets later is carried by the same
     if entry is None:
         draft.note("entry", "-", "no price to count the distance of a level from")
         return Reason.STALE_INPUT

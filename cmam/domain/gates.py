@@ -20,7 +20,7 @@ from cmam.domain.quantities import (
     units_text,
 )
 from cmam.domain.reasons import Reason
-from cmam.domain.rules import LATCH_TOLD, ONE_LEADER_A_NET, UNREAD_WAIT
+from cmam.domain.rules import LATCH_TOLD, ONE_LEADER_A_NET, UNREAD_WAIT, WAITED_IN_VAIN
 from cmam.domain.sizing import fraction_text
 from cmam.domain.symbols import TradingMode
 from cmam.domain.trades import AccessRights, AccountType, OrderType
@@ -193,7 +193,10 @@ def age(draft: Draft) -> Reason | None:
         return Reason.CLOCK
     name = "sync_max_age" if draft.change.synced and not draft.change.reopens else "max_age"
     draft.note("age_ms", draft.age_ms, f"{name} is {draft.max_age_ms} ms")
-    return Reason.TOO_OLD if draft.age_ms > draft.max_age_ms else None
+    if draft.age_ms <= draft.max_age_ms:
+        return None
+    has_waited = draft.wait is Wait.BETTER and draft.view.rules >= WAITED_IN_VAIN
+    return Reason.NOT_BETTER if has_waited and price(draft) is not None else Reason.TOO_OLD
 
 
 def price(draft: Draft) -> Reason | Wait | None:

@@ -43,6 +43,7 @@ from cmam.domain.rules import (
     TARGETS_LEFT_OUT,
     TURNS_AWAIT_CLOSES,
     UNREAD_WAIT,
+    WAITS_IN_PROPORTION,
 )
 from cmam.domain.sessions import is_open, next_open
 from cmam.domain.shares import rejoined, shares_of
@@ -150,7 +151,8 @@ def take_decision(view: AccountView, event: ChangeDecided, at_us: int) -> Accoun
             if change.kind is ChangeKind.GREW and not is_unopened:
                 copy = replace(copy, change=change)  # what is not filled of an add is as old as the add
             if is_unopened and copy.change is not None:  # an open that comes back unsent passes the gates as it is now
-                copy = replace(copy, change=replace(copy.change, volume=change.after, after=change.after))
+                volume = _left_of(view, copy.change, change)
+                copy = replace(copy, change=replace(copy.change, volume=volume, after=volume))
         case ChangeKind.ORDER_AMENDED if _is_unplaced(view, known):
             assert copy.change is not None
             as_placed = replace(change, kind=copy.change.kind, key=copy.change.key, at_ms=copy.change.at_ms)
@@ -285,6 +287,13 @@ def _new_copy(view: AccountView, event: ChangeDecided, change: Change, former: C
         reopened=former is not None and not former.source_closed and not is_first,
         share=view.is_netted(),
     )
+
+
+def _left_of(view: AccountView, opened: Change, change: Change) -> Volume:
+    """What of the leader's an open that waits stands for, once he has added or closed a part."""
+    if change.kind is ChangeKind.REDUCED and change.before and view.rules >= WAITS_IN_PROPORTION:
+        return Volume(opened.after * change.after // change.before)
+    return change.after
 
 
 def take_attempt(view: AccountView, event: AttemptDecided, at_us: int) -> AccountView:

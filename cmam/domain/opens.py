@@ -18,7 +18,7 @@ from cmam.domain.opening import Draft, first_reason
 from cmam.domain.policy import Policy
 from cmam.domain.quantities import Price, Volume, units_text
 from cmam.domain.reasons import Reason, Verdict
-from cmam.domain.rules import ADDS_CAPPED, ADDS_FOLLOW_CLOSES, GROWTH_BOUNDED, QUOTES_ON_THEIR_WAY
+from cmam.domain.rules import ADDS_BY_THEIR_PRICE, ADDS_CAPPED, ADDS_FOLLOW_CLOSES, GROWTH_BOUNDED, QUOTES_ON_THEIR_WAY
 from cmam.domain.sizing import fraction_text
 from cmam.domain.trades import OrderType
 from cmam.domain.view import AccountView
@@ -166,6 +166,12 @@ def _after_the_close(draft: Draft, copy: Copy, goal: Goal) -> Decision:
     )
 
 
+def _unpriced(draft: Draft, goal: Goal) -> Goal:
+    """The goal of an add that has not been asked for yet: its range is found around its own price when it goes."""
+    is_new = draft.wait is None and draft.view.rules >= ADDS_BY_THEIR_PRICE
+    return replace(goal, base_price=None) if is_new else goal
+
+
 def _most(draft: Draft, copy: Copy) -> Fraction | None:
     """What a copy may grow to by `volume.max`; a remainder of what it has opened with has passed that."""
     spec, most = draft.view.specs.get(copy.symbol), draft.policy.volume_max
@@ -193,7 +199,7 @@ def add_now(draft: Draft, copy: Copy, grown: Fraction) -> Decision:
         grown, draft.is_full = max(most, copy.target), most <= copy.target
     is_closing = copy.position is not None and closing_of(draft.view, copy) > 0
     if draft.view.rules >= ADDS_FOLLOW_CLOSES and is_closing and not (draft.is_full or draft.is_old):
-        return _after_the_close(draft, copy, retarget(copy.goal, grown, draft.change.after))
+        return _after_the_close(draft, copy, _unpriced(draft, retarget(copy.goal, grown, draft.change.after)))
     draft.add_volume = grown - copy.volume - draft.view.unshown(copy) - in_flight_of(draft.view, copy)
     in_one = _most_added(draft, copy)
     if in_one is not None:
@@ -209,7 +215,7 @@ def add_now(draft: Draft, copy: Copy, grown: Fraction) -> Decision:
         return skip(draft, found)
     if found is Wait.QUOTES:
         waiting = stand_back(draft, Wait.QUOTES)
-        return replace(waiting, side=copy.side, goal=goal, wait=Wait.REMAINDER)
+        return replace(waiting, side=copy.side, goal=_unpriced(draft, goal), wait=Wait.REMAINDER)
     if draft.base_price is not None:
         goal = replace(goal, base_price=draft.base_price)
     if copy.position is None:

@@ -275,5 +275,24 @@ side was closed as that as soon as it was open."""
 ONE_LEADER_A_NET = 7
 """A netted follower copies one leader in a symbol from his first order on, not only once that has filled."""
 
+WAITED_IN_VAIN = 7
+"""What has waited for a better price until it was too old is skipped(not_better), whenever its end is looked at."""
+
+WAITS_TAKE_NO_PLACE = 7
+"""An open that only waits for a price, a stop or quotes is no position yet: two that waited kept each other from
+opening under `max_positions`. What opens passes that rule when it goes."""
+
+ADDS_BY_THEIR_PRICE = 7
+"""An add that waits for a close, or for quotes, goes out in a market range around its own price, not around the last
+one's."""
+
+BARE_ARE_LATE = 7
+"""A late open that has no levels yet is carried by the two quotes as well, so that those which the leader sets later
+lie where his are; they lay as far away as the market had moved since his open."""
+
+WAITS_IN_PROPORTION = 7
+"""A part that the leader closes is the same part of what an open waits for, which with `scale_in=off` has none of what
+he has added meanwhile: it opened with all he had left."""
+
 RULES = 7
 """The newest."""

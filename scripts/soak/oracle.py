@@ -3,7 +3,7 @@
 Each seed is a world of its own in virtual time (`tests/oracle/day.py`): thirty followers with drawn policies, and a
 leader who opens, adds, closes parts, moves levels and places orders (`orders.py`: whose orders are amended and fill;
 `levels.py`: whose stops trail, while people touch the copies; `gaps.py`: while nobody looks; `leaders.py`: whose
-account is netted; `chains.py`: whose followers lead, too).
+account is netted; `chains.py`: whose followers lead, too; `patience.py`: before followers who wait for their price).
 What differs is printed with what both say.
 """
 
@@ -25,6 +25,7 @@ from tests.oracle.leaders import LeaderDay
 from tests.oracle.levels import LevelDay
 from tests.oracle.nets import NetDay
 from tests.oracle.orders import OrderDay
+from tests.oracle.patience import PatienceDay
 
 DAYS = {
     "trades": Day,
@@ -34,6 +35,7 @@ DAYS = {
     "gaps": GapDay,
     "leaders": LeaderDay,
     "chains": ChainDay,
+    "patience": PatienceDay,
 }
 
 

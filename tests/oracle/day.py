@@ -10,6 +10,7 @@ import random
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 from decimal import Decimal
 from fractions import Fraction
 from typing import Any
@@ -72,6 +73,10 @@ class Day:
         self._before: dict[str, Account] = {}
         self._seen: Counter[str] = Counter()
         self._working: tuple[Any, ...] = ()
+        self._moment = self._now_utc()
+
+    def _now_utc(self) -> datetime:
+        return datetime.fromtimestamp(self.book.now_us() / 1_000_000, UTC)
 
     def _draw(self, index: int) -> Case:
         return drawn.follower(self.chance, index)
@@ -148,7 +153,8 @@ class Day:
         return {case.name: {held.position: held for held in self.book.held(case.name)} for case in self.cases}
 
     def _look(self) -> None:
-        """Remember what every follower is before the leader acts."""
+        """Remember what every follower is, and when it is, before the leader acts."""
+        self._moment = self._now_utc()
         self._before = {case.name: drawn.account(self.book, self.book.ids[case.name]) for case in self.cases}
 
     def _seen_as(self, case: Case) -> list[Account]:
@@ -255,6 +261,7 @@ class Day:
         for case in self.cases:
             settings = drawn.settings_for(case, symbol)
             rest = Rest(leader, self._before[case.name], opened, settings, self.names[case.name], word)
+            rest.moment = self._moment
             new = [one for one in self._rests(case) if one.orderId not in rested[case.name]]
             got = self._became(case, "order_placed", order) if not new else as_ordered(new[0])
             self._compare(case, word, opened, got, rest.outcomes())

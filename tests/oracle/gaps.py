@@ -368,7 +368,7 @@ class GapDay(Day):
                 held
                 for held in unclaimed
                 if (held.side == BUY) is side
-                and held.label.endswith(_source(theirs.position))
+                and held.label.endswith(source_of(theirs.position))
                 and any(abs(Fraction(held.volume, 100) - size) <= of.step for size in sizes)
             ]
             self.counts[f"{kind}: {'opened late' if fitting else 'not opened'}"] += 1
@@ -462,7 +462,7 @@ class GapDay(Day):
         return {NO_WORD} if worse > away else found
 
 
-def _source(position: int) -> str:
+def source_of(position: int) -> str:
     """How the label of a copy ends (DESIGN §2): `p` and the leader's position in base36."""
     digits = ""
     while position:

@@ -10,9 +10,11 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 from fractions import Fraction
 from math import ceil, floor
 from typing import TypeVar
+from zoneinfo import ZoneInfo
 
 T = TypeVar("T")
 
@@ -208,6 +210,8 @@ class Decision:
     distance: Fraction | None = None
     shrink: Fraction = Fraction(1)
     owed: Fraction | None = None
+    moment: datetime | None = None
+    """When it is, where hours and days matter."""
 
     def text(self, name: str) -> str:
         return self.settings.get(name, DEFAULTS[name])
@@ -275,17 +279,49 @@ class Decision:
         kind, _, wanted = self.text("label").partition(":")
         if (kind == "exact" and opened.label != wanted) or (kind == "prefix" and not opened.label.startswith(wanted)):
             raise Skip("label_excluded")
+        if self.moment is not None and not is_within(self.text("hours"), self.text("days"), self.moment):
+            raise Skip("outside_hours")
         bid, ask = self.follower.quotes[self.symbol.name]
         self.check_price(bid, ask)
 
     def check_price(self, bid: Fraction, ask: Fraction) -> None:
         away = self.number("max_price_distance")
-        worse = (self.entry - self.opened.price) * (1 if self.is_long else -1)
-        if away is not None and worse > away * self.symbol.pip:
+        if away is not None and self.worse > away * self.symbol.pip:
             raise Skip("price_away")
+        self.check_better()
         wide = self.number("max_spread")
         if wide is not None and ask - bid > wide * self.symbol.pip:
             raise Skip("spread")
+
+    @property
+    def worse(self) -> Fraction:
+        """By how much the follower's price is worse than the leader's."""
+        return (self.entry - self.opened.price) * (1 if self.is_long else -1)
+
+    def check_better(self) -> None:
+        better = self.number("wait_for_better")
+        if better is not None and -self.worse < better * self.symbol.pip:
+            raise Skip(WAITS)
+
+    @property
+    def base(self) -> Fraction:
+        """Where the market range lies: the leader's price, carried by the two quotes, on the tick."""
+        exact = self.opened.price + self.entry - self.his_entry
+        low, tick = floored(exact, self.symbol.tick), self.symbol.tick
+        return low if exact - low < tick / 2 else low + tick
+
+    @property
+    def his_entry(self) -> Fraction:
+        """Where the leader would enter."""
+        bid, ask = self.leader.quotes[self.opened.symbol]
+        return ask if self.opened.is_long else bid
+
+    def is_in_range(self, market: Account) -> bool:
+        """Whether the broker finds a price within `max_slippage`, where the market is when the order comes."""
+        points = self.number("max_slippage")
+        bid, ask = market.quotes[self.symbol.name]
+        beyond = ask - self.base if self.is_long else self.base - bid
+        return points is None or beyond <= points * self.symbol.tick
 
     @property
     def is_cut(self) -> bool:
@@ -572,6 +608,32 @@ class Decision:
         return total * money / dollars if dollars else ZERO
 
 
+WAITS = "waits"
+"""The word of an open that waits for a better price."""
+WEEK = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
+
+
+def is_within(hours: str, days: str, moment: datetime) -> bool:
+    """Whether a moment lies in windows such as `22:00-02:00 Europe/Berlin`, each of the day on which it began."""
+    names = [WEEK.index(name) for name in days.split("-")] if days != "all" else [0, 6]
+    first, last = names[0], names[-1]
+    on = {(first + more) % 7 for more in range((last - first) % 7 + 1)}
+    windows, _, zone = hours.partition(" ")
+    here = moment.astimezone(ZoneInfo(zone or "UTC"))
+    if hours == "always":
+        return here.weekday() in on
+    minute = here.strftime("%H:%M")
+    for window in windows.split(","):
+        start, _, end = window.partition("-")
+        if start < end and start <= minute < end and here.weekday() in on:
+            return True
+        if start >= end and minute >= start and here.weekday() in on:
+            return True
+        if start >= end and minute < end and (here - timedelta(days=1)).weekday() in on:
+            return True
+    return False
+
+
 CENT = {"USD": Fraction(1, 100), "EUR": Fraction(1, 100), "GBP": Fraction(1, 100), "JPY": Fraction(1)}
 MARGIN_MORE = Fraction(103, 100)
 
@@ -600,7 +662,11 @@ DEFAULTS: Mapping[str, str] = {
     "symbols.include": "all",
     "symbols.exclude": "none",
     "symbols.mapping": "automatic",
+    "hours": "always",
+    "days": "all",
     "max_price_distance": "off",
+    "wait_for_better": "off",
+    "max_slippage": "off",
     "max_spread": "off",
     "levels": "shift",
     "copy_sl": "on",
@@ -620,6 +686,32 @@ DEFAULTS: Mapping[str, str] = {
     "scale_in": "on",
     "partial_rounding": "carry",
 }
+
+
+@dataclass(slots=True)
+class Late(Decision):
+    """An open that goes out when the market has moved: what levels are carried by is told by both quotes of then.
+
+    `opened` has the leader's price, what he holds now, and his levels of now; `leader` what money he had at his open.
+    """
+
+    theirs_now: Mapping[str, tuple[Fraction, Fraction]] = field(default_factory=dict)
+    """The leader's quotes of now."""
+
+    @property
+    def shift(self) -> Fraction:
+        if self.text("levels") == "price":
+            return ZERO
+        return self.entry - self.his_entry
+
+    @property
+    def his_entry(self) -> Fraction:
+        bid, ask = self.theirs_now[self.opened.symbol]
+        return ask if self.opened.is_long else bid
+
+    def outcome(self) -> Outcome:
+        found = Decision.outcome(self)
+        return "level_passed" if found == "level_wrong_side" else found
 
 
 @dataclass(slots=True)
@@ -772,6 +864,9 @@ class Growth(Decision):
             raise Skip("below_minimum")
         made = self.ordered(added)
         return made, copy.units + made if made < added and self.is_cut else target
+
+    def check_better(self) -> None:
+        """What is added does not wait: only an open does."""
 
     def sane(self, units: Fraction) -> None:
         """The proportion to the leader's stays what it was at the open."""

@@ -13,6 +13,7 @@ from tests.oracle.leaders import LeaderDay
 from tests.oracle.levels import LevelDay
 from tests.oracle.nets import NetDay
 from tests.oracle.orders import OrderDay
+from tests.oracle.patience import PatienceDay
 
 
 @pytest.mark.parametrize("seed", [2, 5, 8])
@@ -70,6 +71,14 @@ def test_a_drawn_day_of_accounts_that_follow_and_lead_is_copied_as_the_rules_say
     """What is copied is copied once more: by sizes, levels, parts and growth of the account in between."""
     day = ChainDay(90, 7)
     day.run(10)
+    assert day.wrong == []
+    assert verify(day.book.log.read_all()).is_identical
+
+
+def test_a_drawn_day_of_waits_and_ranges_is_copied_as_the_rules_say() -> None:
+    """Better prices that come, or do not; ranges that the market has left; hours, ages and lives that end."""
+    day = PatienceDay(305)
+    day.run(5)
     assert day.wrong == []
     assert verify(day.book.log.read_all()).is_identical
 

@@ -15,7 +15,7 @@ from typing import Any
 
 from cmam.domain import guards
 from cmam.domain.account import AccountView, evolve
-from cmam.domain.attempts import settings_of, wakes
+from cmam.domain.attempts import as_now, settings_of, wakes
 from cmam.domain.changes import Change
 from cmam.domain.copies import Copy, CopyKey, Intent
 from cmam.domain.events import (
@@ -343,20 +343,20 @@ class Run:
         facts: list[Event] = [
             fact for fact in due(book.of_apart(), at_us) if isinstance(fact, CopyOverdue | IntentOverdue | GuardRearmed)
         ]
+
+        def inputs_of(copy: Copy, link: LinkSettings) -> Inputs:
+            offset_ms, doubt_ms = book.clock
+            return gather_for_copy(
+                book.view,
+                copy,
+                link,
+                self._quote_now(book, at_us),
+                leader_quote=self._leader_quote(copy, at_us),
+                clock_offset_ms=offset_ms,
+                clock_doubt_ms=doubt_ms,
+            )
+
         if any(copy.wait is not None or copy.trouble or copy.left_out for copy in book.of_apart().copies.values()):
-
-            def inputs_of(copy: Copy, link: LinkSettings) -> Inputs:
-                offset_ms, doubt_ms = book.clock
-                return gather_for_copy(
-                    book.view,
-                    copy,
-                    link,
-                    self._quote_now(book, at_us),
-                    leader_quote=self._leader_quote(copy, at_us),
-                    clock_offset_ms=offset_ms,
-                    clock_doubt_ms=doubt_ms,
-                )
-
             found = wakes(book.view, links, inputs_of, at_us)
             facts += [fact for fact in found if (fact.link, fact.source) in book.apart]
         if book.watches_guards and guards.needs_watch(links.values()):
@@ -364,6 +364,8 @@ class Run:
             book.guards = watched.memory
             facts += watched.facts
         for fact in facts:
+            if isinstance(fact, CopyWoken):
+                fact = as_now(fact, book.view, links, inputs_of)
             self._step(book, fact, at_us, is_ours=True)
         fresh, book.fresh = book.fresh, []
         for recorded in fresh:

@@ -8,10 +8,11 @@ import pytest
 
 from cmam.domain.account import CopyState
 from cmam.domain.changes import ChangeKind
-from cmam.domain.events import AttemptDecided, CopyWoken
+from cmam.domain.events import AttemptDecided, CopyWoken, RulesBegan
 from cmam.domain.ids import PositionId, SymbolId
 from cmam.domain.quantities import Side, Volume
 from cmam.domain.reasons import Reason, Verdict
+from cmam.domain.rules import RULES
 from cmam.domain.trades import Position
 from tests.factories import LOT, Pair, a_view, price, some_settings
 
@@ -43,6 +44,81 @@ def test_a_price_that_does_not_come_ends_the_wait() -> None:
     attempts = [event for event, _ in pair.said if isinstance(event, AttemptDecided)]
     assert [attempt.reason for attempt in attempts] == [Reason.NOT_BETTER]
     assert pair.sent == []
+
+
+@pytest.mark.parametrize(
+    ("rules", "ask", "reason"),
+    [(7, "1.1", Reason.NOT_BETTER), (7, "1.0997", Reason.TOO_OLD), (6, "1.1", Reason.TOO_OLD)],
+)
+def test_a_wait_that_is_looked_at_after_its_end_was_for_a_price(rules: int, ask: str, reason: Reason) -> None:
+    """A look is 250 ms apart from the next: not_better it is, but where the price came too late. It was always told
+    as too_old."""
+    pair = Pair({"wait_for_better": "2"})
+    if rules < RULES:
+        pair.fact(RulesBegan(rules=rules))
+    pair.opens()
+    pair.now_us += 30_120_000
+    pair.quotes["EURUSD"] = (str(float(ask) - 0.00002), ask)
+    pair.wake()
+    assert (pair.copy.reason, pair.sent) == (reason, [])
+
+
+@pytest.mark.parametrize(("rules", "opened"), [(7, LOT * 2 // 3), (6, LOT * 2)])
+def test_what_waits_has_no_part_in_adds_that_are_not_copied(rules: int, opened: int) -> None:
+    """`scale_in=off`: 1 lot becomes 3 and then 2 while it waits; two thirds of the one go out, not all he has left."""
+    pair = Pair({"wait_for_better": "2", "scale_in": "off"})
+    if rules < RULES:
+        pair.fact(RulesBegan(rules=rules))
+    pair.opens()
+    assert pair.grows(LOT, 3 * LOT).reason is Reason.SCALE_IN_OFF
+    pair.reduces(3 * LOT, 2 * LOT)
+    pair.quotes["EURUSD"] = ("1.0997", "1.09972")
+    pair.wake()
+    assert pair.commands[0].volume == pair.view.specs[SymbolId(1)].floor_volume(opened)
+
+
+@pytest.mark.parametrize(("rules", "stop"), [(7, "1.095"), (6, "1.0928")])
+def test_levels_that_come_after_a_wait_lie_where_the_leaders_do(rules: int, stop: str) -> None:
+    """He has none as it opens 22 pips lower, and sets 1.095 then: so does the copy, at a broker of the same prices."""
+    pair = Pair({"wait_for_better": "2"})
+    if rules < RULES:
+        pair.fact(RulesBegan(rules=rules))
+    pair.opens()
+    pair.quotes["EURUSD"] = ("1.09778", "1.0978")
+    pair.wake()
+    pair.answer(at="1.0978")
+    pair.protects(stop="1.095")
+    assert pair.commands[-1].stop == price(stop)
+
+
+@pytest.mark.parametrize(("rules", "opened"), [(7, 1), (6, 0)])
+def test_what_waits_takes_no_place_from_what_may_open(rules: int, opened: int) -> None:
+    """Two wait for their price, of one that may be: the one whose price comes opens. The other held it up."""
+    pair = Pair({"wait_for_better": "2", "max_positions": "1"})
+    if rules < RULES:
+        pair.fact(RulesBegan(rules=rules))
+    for source, his in (("p1", "1.1"), ("p2", "1.05")):
+        assert pair.opens(source=source, price=price(his)).wait == "better"
+    pair.quotes["EURUSD"] = ("1.0997", "1.09972")
+    pair.wake()
+    assert len(pair.sent) == opened
+
+
+@pytest.mark.parametrize(("rules", "base"), [(7, "1.12"), (6, "1.1")])
+def test_an_add_behind_a_close_has_a_range_of_its_own(rules: int, base: str) -> None:
+    """He closes a half and adds at 1.12, 200 pips from his open: the range lies around that, not around his open."""
+    pair = Pair({"max_slippage": "5"})
+    if rules < RULES:
+        pair.fact(RulesBegan(rules=rules))
+    pair.opens()
+    pair.answer()
+    pair.quotes["EURUSD"] = ("1.11998", "1.12")
+    pair.reduces(LOT, LOT // 2)
+    assert pair.grows(LOT // 2, LOT, price=price("1.12")).wait == "remainder"
+    pair.answer()
+    pair.wake()
+    command = pair.commands[-1]
+    assert (command.order_type, command.base_price) == ("market_range", price(base))
 
 
 def test_a_leader_who_closes_ends_the_wait() -> None:
