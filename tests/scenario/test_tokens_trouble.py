@@ -47,12 +47,7 @@ def _tell(whole: Whole) -> None:
 
 def _lose(whole: Whole, account: int) -> None:
     """The owner takes one account out of the consent, which goes on for the others."""
-    grants = whole.broker.grants
-    grant = grants.tokens_of(account)
-    assert grant is not None
-    left = tuple(other for other in grant.accounts if other != account)
-    grants._by_access[grant.access_token] = replace(grant, accounts=left)
-    grants.on_dead(replace(grant, accounts=(account,)), "Access token revoked")
+    whole.broker.set_fault("withdraw-consent", {"account": str(account)})
     _tell(whole)
 
 
