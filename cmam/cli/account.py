@@ -66,6 +66,8 @@ def add(code: str | None, token_file: Path | None, browser: bool, yes: bool) -> 
         given = (found,) if found else ()
     now = SystemClock().now()
     pairs = [as_known(vault, pair_of(tokens, now=now)) for tokens in given]
+    if any(pair.access != tokens.access for pair, tokens in zip(pairs, given, strict=True)):
+        say("Some of these tokens were refreshed here since: the newer ones, which are kept here, are used.")
     if not pairs:
         pairs = [consent(settings, vault.application, code, browser=browser)]
     for pair in pairs:
