@@ -17,11 +17,11 @@ from cmam.actors.control import NobodyListens, StillWaits, send_command
 from cmam.actors.spread import Spread
 from cmam.actors.status import StatusBoard
 from cmam.clock import SECOND_US, Clock, SystemClock
-from cmam.config.home import LIVED_BY, Home
+from cmam.config.home import LIVED_BY, Home, HomeRefused
 from cmam.config.identity import StoreName
 from cmam.config.settings import Settings
 from cmam.config.settings_file import load_settings
-from cmam.credentials.secrets_file import SecretStore, open_secrets
+from cmam.credentials.secrets_file import SecretsRefused, SecretStore, open_secrets
 from cmam.domain.account import AccountView
 from cmam.domain.events import Event, Health, HealthChanged, StoreCreated
 from cmam.domain.forecast import Room, by_profile
@@ -251,9 +251,15 @@ def expect_home(home: Home, settings: Settings) -> None:
 
 def _secrets_guard(home: Home, clock: Clock) -> Callable[[], AbstractContextManager[object]]:
     def guard() -> AbstractContextManager[object]:
-        home.prepare()
         lock = StoreLock(home.root, name=SECRETS_LOCK)
-        return lock.acquire(since=iso(clock.now()) or "", command="changing secrets", patience_s=SECRETS_PATIENCE_S)
+        try:
+            home.prepare()
+            return lock.acquire(since=iso(clock.now()) or "", command="changing secrets", patience_s=SECRETS_PATIENCE_S)
+        except StoreHeld as held:
+            who = f"process {held.pid}" if held.pid else "another process"
+            raise SecretsRefused(f"The secrets are being changed by {who} at this moment: try again.") from None
+        except (StoreError, HomeRefused) as error:
+            raise SecretsRefused(f"{error} The secrets are as they were.") from None
 
     return guard
 

@@ -95,6 +95,8 @@ class ConnectionActor(Watched):
         self._account_attempts: dict[int, int] = {}
         self._outbox = Outbox(ports.clock, self._directory.tell)
         self._feeds = Feeds(ports.board, self._name, self._is_ready, self._tell_limiter)
+        self._dead: set[int] = set()
+        self._greeted_as = ""
         self._set_aside: set[str] = set()
         self._is_stopping = False
         self._reason = "not connected yet"
@@ -167,6 +169,7 @@ class ConnectionActor(Watched):
             return
         self._wire = message.wire
         client_id, secret = self._ports.application()
+        self._greeted_as = client_id
         self._outbox.begin()
         self._tell_limiter(m.LineUp(True, self._generation))
         self._follow(self._session.connected(client_id, secret.reveal(), self._ports.clock.monotonic()))
@@ -275,9 +278,7 @@ class ConnectionActor(Watched):
                 case session.Ended():
                     self._ended(event)
                 case session.AccountOpened():
-                    self._fresh[event.account] = self._ports.clock.monotonic()
-                    self._tell_account(event.account, m.SessionMoved(Health.AUTHORISED))
-                    self._show("open")
+                    self._account_opened(event.account)
                 case session.AccountClosed():
                     self._account_closed(event)
                 case session.Read():
@@ -389,13 +390,22 @@ class ConnectionActor(Watched):
         # Even a permanent no is asked again once a minute: an application becomes active without our doing.
         self._lost(event.why, permanent=permanent, delay_us=delay if delay is not None else 60 * SECOND_US)
 
+    def _account_opened(self, account: int) -> None:
+        self._fresh[account] = self._ports.clock.monotonic()
+        if account in self._dead:
+            self._dead.discard(account)
+            self._tell_account(account, m.Alert("token"))
+        self._tell_account(account, m.SessionMoved(Health.AUTHORISED))
+        self._show("open")
+
     def _account_closed(self, event: session.AccountClosed) -> None:
         refusal = event.refusal
         if refusal is None or refusal.rule.kind is Kind.SESSION:
             self._tell_account(event.account, m.SessionMoved(Health.DOWN, event.why))
         elif refusal.rule.kind is Kind.TOKEN:
             self._tell_account(event.account, m.SessionMoved(Health.TOKEN_DEAD, event.why))
-            self._directory.tell(m.KEEPER, m.TokenDead(event.account))
+            self._directory.tell(m.KEEPER, m.TokenDead(event.account, again=event.account in self._dead))
+            self._dead.add(event.account)
         else:
             self._tell_account(event.account, m.SessionMoved(Health.REFUSED, event.why))
         attempts = self._account_attempts.get(event.account, 0) + 1
@@ -419,8 +429,14 @@ class ConnectionActor(Watched):
             self._authorise_all(new)
 
     def _tokens_changed(self, message: m.TokensChanged) -> None:
-        """A refreshed token is swapped on the open connection; the server says ALREADY_LOGGED_IN or drops and takes."""
+        """A refreshed token is swapped on the open connection; the server says ALREADY_LOGGED_IN or drops and takes.
+
+        One of another application is good on a line of that application only, so then the line is made anew.
+        """
         if self._session.state is not session.State.OPEN:
+            return
+        if self._ports.application()[0] != self._greeted_as and set(message.accounts) & self._wanted.keys():
+            self._lost("it is made anew for another application", delay_us=0)
             return
         for account in message.accounts:
             if account in self._wanted:

@@ -529,9 +529,10 @@ class Alert:
 
 @dataclass(frozen=True, slots=True)
 class TokenDead:
-    """The server does not take this account's token."""
+    """The server does not take this account's token; `again`: nor has it since it last did not."""
 
     account: int
+    again: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -119,7 +119,10 @@ class OperatorActor(Watched):
         of_accounts = tuple(event for event in outcome.events if event[0].startswith(ACCOUNT_PREFIX))
         answer = ((m.OPERATOR, answered),)
         self._record(own, then=answer if not of_accounts else ())
-        if str(message.request.get("command", "")).startswith("account.") or known != self._registry.accounts.keys():
+        command = str(message.request.get("command", ""))
+        if command == "api.configure":
+            self._directory.tell(m.KEEPER, m.Reload())  # the next try to authorise goes with what was entered
+        if command.startswith("account.") or known != self._registry.accounts.keys():
             self._on_accounts(self._registry)
             self._directory.tell(m.KEEPER, m.Reload())
         self._tell_links(before)

@@ -15,9 +15,13 @@ from cmam.cli.common import Noun, carry_out, counted, face, fail, is_interactive
 from cmam.cli.target import ROWS_SHOWN_MAX, copy_line, live_rows
 
 if TYPE_CHECKING:
+    from cmam.credentials.rotation import Rotated, Unsaved
+    from cmam.credentials.secrets_file import SecretStore
     from cmam.domain.registry import KnownAccount, Registry
 
 
+SAVE_TRIES, SAVE_PAUSE_S = 300, 1.0
+"""How often new tokens are tried to be saved where their place takes nothing, and the pause between two tries."""
 TOLD_LATER = {"currency": "currency", "type": "account_type"}
 """What a broker tells of an account as soon as it can be read, and how the audit calls it."""
 
@@ -48,6 +52,7 @@ def add(code: str | None, token_file: Path | None, browser: bool, yes: bool) -> 
     from cmam.clock import SystemClock
     from cmam.config.token_file import read_tokens, tokens_from
     from cmam.consent import pair_of
+    from cmam.credentials.vault import as_known
 
     me = face()
     settings = office.settings_of(me.home)
@@ -60,7 +65,9 @@ def add(code: str | None, token_file: Path | None, browser: bool, yes: bool) -> 
         found = tokens_from(os.environ)
         given = (found,) if found else ()
     now = SystemClock().now()
-    pairs = [pair_of(tokens, now=now) for tokens in given]
+    pairs = [as_known(vault, pair_of(tokens, now=now)) for tokens in given]
+    if any(pair.access != tokens.access for pair, tokens in zip(pairs, given, strict=True)):
+        say("Some of these tokens were refreshed here since: the newer ones, which are kept here, are used.")
     if not pairs:
         pairs = [consent(settings, vault.application, code, browser=browser)]
     for pair in pairs:
@@ -226,7 +233,7 @@ def refresh(id_: str | None) -> None:
     from cmam import office
     from cmam.clock import SystemClock
     from cmam.credentials.oauth import OAuthClient
-    from cmam.credentials.rotation import ConsentNeeded, Rotated, rotate
+    from cmam.credentials.rotation import ConsentNeeded, Rotated, Unsaved, rotate
     from cmam.domain.operate import find_account
 
     me = face()
@@ -250,13 +257,40 @@ def refresh(id_: str | None) -> None:
     for grant in grants:
         names = ", ".join(registry.accounts[a].shown for a in registry.accounts if int(a) in grant.accounts)
         outcome = rotate(store, provider, grant.id, now=SystemClock().now())
+        if isinstance(outcome, Unsaved):
+            outcome = _saved(store, outcome)
         if isinstance(outcome, Rotated):
             say(f"New tokens for {names}.")
+            continue
+        if outcome is None:
+            failures.append(f"{names}: its consent was removed meanwhile")
+            continue
+        if isinstance(outcome, Unsaved):
+            failures.append(f"{names}: the new tokens are lost, a new consent is needed: {outcome.why}")
             continue
         what = "a new consent is needed" if isinstance(outcome, ConsentNeeded) else "not refreshed now"
         failures.append(f"{names}: {what}: {outcome.why}")
     if failures:
         fail("\n".join(failures))
+
+
+def _saved(store: SecretStore, unsaved: Unsaved) -> Rotated | Unsaved | None:
+    """Try again to save new tokens, for as long as somebody may need to make room: the old ones are spent."""
+    from cmam.actors.runtime import Latch
+    from cmam.credentials.rotation import Rotated, save
+    from cmam.credentials.secrets_file import SecretsRefused
+
+    say(f"The new tokens cannot be saved: {unsaved.why}")
+    say(f"That is tried for {SAVE_TRIES * SAVE_PAUSE_S:.0f} s more: leave this running, the old ones are spent.")
+    pause = Latch()
+    for _ in range(SAVE_TRIES):
+        pause.wait(SAVE_PAUSE_S)
+        try:
+            grant = save(store, unsaved.grant.id, unsaved.grant.pair)
+        except SecretsRefused:
+            continue
+        return Rotated(grant) if grant is not None else None
+    return unsaved
 
 
 def _refreshed(answer: Mapping[str, Any], registry: Registry) -> None:

@@ -12,11 +12,14 @@ import hashlib
 import json
 import logging
 import secrets
+import socket
 import ssl
+import threading
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
 from cmam.config.secret import Secret
@@ -27,6 +30,8 @@ if TYPE_CHECKING:
 
 TIMEOUT_S = 15.0
 """For connecting, and for each wait for bytes: the code lives a minute, so waiting longer would waste it."""
+WHOLE_S = 30.0
+"""For all of an answer: one that comes byte by byte would else be waited for without end."""
 ANSWER_BYTES_MAX = 64 * 1024
 LIFE_S_MIN, LIFE_S_MAX = 60, 10 * 365 * 86_400
 """Lives of a token that can be: one that is shorter would be refreshed for ever, each time ending all sessions."""
@@ -105,7 +110,8 @@ def code_from(pasted: str, challenge: Challenge | None) -> Secret:
         if not text or any(character.isspace() for character in text):
             raise OAuthRefused("Expected a code or the address that holds it; found neither.", "NO_CODE")
         return Secret(text)
-    query = urlsplit(text).query if "://" in text else text.lstrip("?&")
+    # Browsers hide the beginning of an address, so it is missing where somebody copied what he saw.
+    query = urlsplit(text).query if "://" in text else text.partition("?")[2] or text.lstrip("?&")
     return code_of_redirect(dict(parse_qsl(query)), challenge)
 
 
@@ -134,11 +140,13 @@ class OAuthClient:
         ca_file: Path | None,
         *,
         timeout_s: float = TIMEOUT_S,
+        whole_s: float = WHOLE_S,
         transport: httpx.BaseTransport | None = None,
     ) -> None:
         self._endpoint = f"{oauth_url}/apps/token"
         self._where = urlunsplit((*urlsplit(oauth_url)[:2], "", "", ""))
         self._timeout_s = timeout_s
+        self._whole_s = whole_s
         self._trust = _trust(ca_file)
         self._transport = transport
 
@@ -160,13 +168,14 @@ class OAuthClient:
         values |= {"client_id": application.client_id, "client_secret": application.client_secret.reveal()}
         status, answer = self._ask(values)
         error = answer.get("errorCode") or answer.get("error")
-        if error or not answer.get("accessToken"):
+        access, refresh = _token(answer.get("accessToken")), _token(answer.get("refreshToken"))
+        if error or not access:
             raise _refusal(str(error or ""), str(answer.get("description") or ""), status, is_refresh=spent is not None)
         life_s = _life_s(answer.get("expiresIn"))
         return TokenPair(
-            access=Secret(str(answer["accessToken"])),
+            access=Secret(access),
             # A provider that does not rotate leaves it out: then the old one still holds.
-            refresh=Secret(str(answer["refreshToken"])) if answer.get("refreshToken") else (spent or Secret("")),
+            refresh=Secret(refresh) if refresh else (spent or Secret("")),
             issued_at=now,
             expires_at=None if life_s is None else now + life_s * 1_000_000,
         )
@@ -176,10 +185,11 @@ class OAuthClient:
 
         try:
             with (
+                _Watch(self._whole_s) as watch,
                 httpx.Client(
                     verify=self._trust, timeout=self._timeout_s, trust_env=False, transport=self._transport
                 ) as client,
-                client.stream("GET", self._endpoint, params=dict(values)) as response,
+                client.stream("GET", self._endpoint, params=dict(values), extensions={"trace": watch.see}) as response,
             ):
                 body = b""
                 for part in response.iter_bytes():
@@ -218,6 +228,48 @@ def _trust(ca_file: Path | None) -> ssl.SSLContext:
                 was_sent=False,
             ) from None
     return context
+
+
+class _Watch:
+    """Ends a conversation that takes too long, wherever it is: each wait for bytes has its own time only."""
+
+    def __init__(self, seconds: float) -> None:
+        self._timer = threading.Timer(seconds, self._end)
+        self._timer.daemon = True
+        self._stream: Any = None
+        self._is_over = False
+
+    def __enter__(self) -> Self:
+        self._timer.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._timer.cancel()
+
+    def see(self, name: str, info: Mapping[str, Any]) -> None:
+        """Hear what httpx does; what it says of requests is not looked at."""
+        if name in ("connection.connect_tcp.complete", "connection.start_tls.complete"):
+            self._stream = info["return_value"]
+            if self._is_over:  # before there was anything to end
+                self._end()
+
+    def _end(self) -> None:
+        self._is_over = True
+        line = self._stream.get_extra_info("socket") if self._stream is not None else None
+        if line is not None:
+            with suppress(OSError):
+                socket.socket.shutdown(line, socket.SHUT_RDWR)  # wakes whoever reads; the reader alone closes
+
+
+def _token(told: object) -> str:
+    """A token as the provider says it; what is no text that can be kept is none."""
+    if not isinstance(told, str):
+        return ""
+    try:
+        told.encode()
+    except UnicodeEncodeError:
+        return ""
+    return told
 
 
 def _life_s(told: object) -> int | None:

@@ -9,16 +9,17 @@ only then hand it out. Must not know who uses the tokens, nor when this is calle
 | the provider's answer | the same: the new pair was never seen by us | the same; if both are dead, asks for consent |
 | the new pair is durable | the new pair | uses it |
 
-Only the second row can lose a pair, and no client can prevent it; the note is what makes it visible at once.
+Only the second row can lose a pair, and no client can prevent it; the note is what makes it visible at once. A pair
+that its place does not take is spent all the same: it is handed back, to be used and saved as soon as that can be.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 from cmam.credentials.oauth import OAuthRefused, OAuthUnreachable
-from cmam.credentials.secrets_file import SecretStore
+from cmam.credentials.secrets_file import SecretsRefused, SecretStore
 from cmam.credentials.vault import Application, Grant, TokenPair, Vault, not_refreshed, refreshed, refreshing
 
 RETRY_US_MIN = 60_000_000
@@ -38,6 +39,14 @@ class Rotated:
     """The new pair is durable; its accounts may be authorised with it."""
 
     grant: Grant
+
+
+@dataclass(frozen=True, slots=True)
+class Unsaved:
+    """The new pair is known to this process alone, since its place took nothing; the old one is spent. See `save`."""
+
+    grant: Grant
+    why: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,16 +76,21 @@ def next_due(vault: Vault) -> int | None:
     return min((grant.pair.refresh_at for grant in vault.usable_grants if grant.may_refresh), default=None)
 
 
-def rotate(store: SecretStore, provider: Provider, name: str, *, now: int) -> Rotated | Postponed | ConsentNeeded:
-    """Refresh one grant. Blocks for as long as the provider takes; raises SecretsRefused where nothing can be written.
+Outcome = Rotated | Unsaved | Postponed | ConsentNeeded
+
+
+def rotate(store: SecretStore, provider: Provider, name: str, *, now: int) -> Outcome | None:
+    """Refresh one grant; None where its accounts were removed. Blocks for as long as the provider takes.
+
+    Raises SecretsRefused where nothing can be read or written before anything is spent.
 
     A grant that somebody else has refreshed meanwhile is returned as it is: two processes with one pair would otherwise
     spend the same refresh token, and the second would lose both.
     """
     before = store.load()
     application, known = before.application, before.grant(name)
-    assert application is not None, "expected an application: grants exist only below one"
-    assert known is not None, f"expected a grant {name}"
+    if application is None or known is None:
+        return None
     if not known.may_refresh:
         return ConsentNeeded(known, "it came without a refresh token")
     store.update(lambda vault: refreshing(vault, name))
@@ -93,6 +107,13 @@ def rotate(store: SecretStore, provider: Provider, name: str, *, now: int) -> Ro
         if not unreachable.was_sent:
             store.update(lambda vault: not_refreshed(vault, name))
         return Postponed(store.load().grant(name) or known, str(unreachable))
-    after = store.update(lambda vault: refreshed(vault, name, pair))
-    grant = after.grant(name)
-    return Rotated(grant) if grant is not None else Postponed(known, "its accounts were removed meanwhile")
+    try:
+        grant = save(store, name, pair)
+    except SecretsRefused as refused:
+        return Unsaved(replace(known, pair=pair), str(refused))
+    return Rotated(grant) if grant is not None else None
+
+
+def save(store: SecretStore, name: str, pair: TokenPair) -> Grant | None:
+    """Make a new pair durable; None where its accounts were removed. Raises SecretsRefused."""
+    return store.update(lambda vault: refreshed(vault, name, pair)).grant(name)

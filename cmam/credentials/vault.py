@@ -118,11 +118,24 @@ def locked_out(vault: Vault, client_id: str) -> tuple[int, ...]:
     return tuple(sorted({account for grant in vault.usable_grants for account in grant.accounts} - known))
 
 
+def as_known(vault: Vault, pair: TokenPair) -> TokenPair:
+    """What became here of a pair that somebody brings; itself where it is new.
+
+    Brought again, a token is no younger than it was, and keeps its refresh token. One that was refreshed here is spent.
+    """
+    name = vault.fingerprint(pair.access.reveal())
+    known = next((g.pair for g in vault.grants if g.id == name or g.pair.access == pair.access), None)
+    if known is None or known.access != pair.access:
+        return known or pair
+    return replace(known, refresh=pair.refresh or known.refresh, expires_at=known.expires_at or pair.expires_at)
+
+
 def with_grant(vault: Vault, pair: TokenPair, accounts: Iterable[int], *, user: int = 0) -> tuple[Vault, Grant]:
     """Take in what a consent gave. The newest consent owns its accounts; an older one that opens nothing else goes.
 
     The same access token again is the same grant: repeating an `account add` changes nothing.
     """
+    pair = as_known(vault, pair)
     opened = tuple(sorted(set(accounts)))
     known = next((g for g in vault.grants if g.pair.access == pair.access), None)
     name = known.id if known else vault.fingerprint(pair.access.reveal())

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-from collections.abc import Callable
+from collections.abc import Callable, Set
 from dataclasses import dataclass, replace
 from typing import TypeVar
 
@@ -140,11 +140,7 @@ class Grants:
             if self._switches.consent_kills_earlier:
                 self._end(grant, REVOKED)
             elif self._switches.consent_drops_unticked:
-                kept = tuple(ctid for ctid in grant.accounts if ctid in accounts)
-                lost = tuple(ctid for ctid in grant.accounts if ctid not in accounts)
-                self._by_access[grant.access_token] = replace(grant, accounts=kept)
-                if lost:
-                    self.on_dead(replace(grant, accounts=lost), REVOKED)
+                self._take_out(grant, {ctid for ctid in grant.accounts if ctid not in accounts})
 
     def exchange(
         self, *, client_id: str, client_secret: str, code: str, redirect_uri: str, now_us: int
@@ -204,6 +200,19 @@ class Grants:
         for grant in doomed:
             self._end(grant, reason)
         return len(doomed)
+
+    def uncover(self, ctid: int) -> int:
+        """Take an account out of every grant that covers it, which goes on for the others; gives how many."""
+        covering = [grant for grant in self._by_access.values() if ctid in grant.accounts]
+        for grant in covering:
+            self._take_out(grant, {ctid})
+        return len(covering)
+
+    def _take_out(self, grant: Grant, lost: Set[int]) -> None:
+        kept = tuple(ctid for ctid in grant.accounts if ctid not in lost)
+        self._by_access[grant.access_token] = replace(grant, accounts=kept)
+        if lost:
+            self.on_dead(replace(grant, accounts=tuple(sorted(lost))), REVOKED)
 
     def grants(self) -> list[Grant]:
         """List the grants that live, oldest first."""

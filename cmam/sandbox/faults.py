@@ -56,11 +56,16 @@ KINDS: dict[str, Kind] = {
         "after `allowed` historical requests each further one blocks its type for `seconds`",
         {"allowed": "20", "seconds": "120"},
     ),
+    "token-answer": Kind(
+        "the token endpoint does what it is asked for, and its answer `is` lost, cut in half, or html of a gateway",
+        {"is": "lost"},
+    ),
     "frozen-quotes": Kind("the prices of `symbol` (a feed's name; all: every one) stand still", {"symbol": "all"}),
 }
 
 INCIDENTS: dict[str, Kind] = {
     "invalidate-token": Kind("every grant that covers `account` ends", {"account": ""}),
+    "withdraw-consent": Kind("grants that cover `account` go on without it", {"account": ""}),
     "expire-token": Kind("access tokens that cover `account` expire; refresh tokens stay", {"account": ""}),
     "disconnect-account": Kind("the sessions of `account` are ended with 2164", {"account": ""}),
     "disconnect-client": Kind("every connection gets 2148 and is closed", {"reason": "cancelled"}),
@@ -240,6 +245,8 @@ def _check(name: str, values: Mapping[str, str]) -> None:
                 raise ValueError(f"expected a whole number for {key} of {name}, found {value!r}")
         elif key == "fraction":
             _permille(value, key)
+        elif key == "is" and value not in ("lost", "cut", "html"):
+            raise ValueError(f"expected lost, cut or html for is of {name}, found {value!r}")
         elif key == "rest" and value not in ("cancel", "fill"):
             raise ValueError(f"expected cancel or fill for rest of {name}, found {value!r}")
         elif key == "code" and name == "reject" and value not in CODES and not value.startswith(ANY):

@@ -90,6 +90,12 @@ def _expire_token(scene: Scene, values: Mapping[str, str]) -> str:
     return f"{len(doomed)} access tokens that covered account {account.spec.ctid} have expired"
 
 
+def _withdraw_consent(scene: Scene, values: Mapping[str, str]) -> str:
+    account = _account(scene, values)
+    count = scene.grants.uncover(account.spec.ctid)
+    return f"{count} grants go on without account {account.spec.ctid}"
+
+
 def _disconnect_account(scene: Scene, values: Mapping[str, str]) -> str:
     account = _account(scene, values)
     return f"{scene.disconnect_account(account.spec.ctid)} sessions of account {account.spec.ctid} were disconnected"
@@ -298,6 +304,7 @@ def _price(scene: Scene, values: Mapping[str, str]) -> str:
 
 ACTS: dict[str, Callable[[Scene, Mapping[str, str]], str]] = {
     "invalidate-token": _invalidate_token,
+    "withdraw-consent": _withdraw_consent,
     "expire-token": _expire_token,
     "disconnect-account": _disconnect_account,
     "disconnect-client": _disconnect_client,

@@ -149,7 +149,7 @@ class SandboxServer:
             form_key=secrets.token_bytes(32),
             balance=lambda account: setup.balance_text(driver.broker, account),
         )
-        return Site(oauth, Control(operations, control_token), driver.pump)
+        return Site(oauth, Control(operations, control_token), driver.pump, lambda: driver.broker.faults)
 
     def _wanted(self) -> list[tuple[int, _Kind]]:
         """List the ports of the protocol; with a port for live accounts the first serves demo ones only."""

@@ -6,9 +6,11 @@ Routes by path; what the answers are is in `oauth` and `control`.
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 from cmam.sandbox import pages
 from cmam.sandbox.control import CONTROL_PREFIX, Control
+from cmam.sandbox.faults import Faults
 from cmam.sandbox.oauth import CONSENT_PATHS, TOKEN_PATH, OAuthSite, html
 from cmam.sandbox.web import HttpRequest, HttpResponse
 
@@ -18,10 +20,13 @@ NOT_FOUND = "There is nothing at this address. Consent page: /apps/auth. Token e
 class Site:
     """Answers every request of the HTTPS port."""
 
-    def __init__(self, oauth: OAuthSite, control: Control, pump: Callable[[], None]) -> None:
+    def __init__(
+        self, oauth: OAuthSite, control: Control, pump: Callable[[], None], faults: Callable[[], Faults]
+    ) -> None:
         self._oauth = oauth
         self._control = control
         self._pump = pump
+        self._faults = faults
         self.addresses: list[tuple[str, str]] = []
         """What the front page names: set once everything listens."""
 
@@ -38,7 +43,19 @@ class Site:
         if request.path in CONSENT_PATHS:
             return self._oauth.consent(request)
         if request.path == TOKEN_PATH:
-            return self._oauth.token(request)
+            return self._spoilt(self._oauth.token(request))
         if request.path == "/" and request.method in ("GET", "HEAD"):
             return html(200, pages.front_page(self.addresses))
         return html(404, pages.error_page("Not found", NOT_FOUND))
+
+    def _spoilt(self, response: HttpResponse) -> HttpResponse:
+        """What a fault leaves of the token endpoint's answer; what was asked for is done by then."""
+        fault = self._faults().strikes("token-answer")
+        match fault.arguments["is"] if fault is not None else "":
+            case "lost":
+                return replace(response, body=b"", is_cut=True)
+            case "cut":
+                return replace(response, is_cut=True)
+            case "html":
+                return html(502, "<html><h1>502 Bad Gateway</h1></html>")
+        return response

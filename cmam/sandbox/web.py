@@ -58,6 +58,8 @@ class HttpResponse:
     body: bytes = b""
     content_type: str = "text/html; charset=utf-8"
     headers: tuple[tuple[str, str], ...] = field(default=())
+    is_cut: bool = False
+    """Whether only half of the body leaves before the line is cut: of a body that is empty, nothing at all."""
 
 
 Handler = Callable[[HttpRequest], HttpResponse]
@@ -160,6 +162,10 @@ class HttpConnection(asyncio.Protocol):
         if with_body:
             out += self._http.send(h11.Data(data=response.body)) or b""
         out += self._http.send(h11.EndOfMessage()) or b""
+        if response.is_cut:
+            self._transport.write(out[: -(len(response.body) + 1) // 2] if response.body else b"")
+            self._transport.close()
+            return
         self._transport.write(out)
 
     def _refuse(self, status: int, why: str) -> None:

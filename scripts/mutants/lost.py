@@ -274,4 +274,18 @@ MUTATIONS = (
         "view.at_us",
         ("tests/scenario/test_closed_out_of_sight.py",),
     ),
+    Mutation(
+        "an account that left a consent has the tokens of all refreshed again and again",
+        "cmam/actors/keeper.py",
+        "        if self._refused.setdefault(message.account, access) == access:",
+        "        if access:",
+        ("tests/scenario/test_tokens_trouble.py",),
+    ),
+    Mutation(
+        "tokens that could not be saved are forgotten",
+        "cmam/actors/keeper.py",
+        "        self._keys.vault = refreshed(self._keys.vault, name, result.grant.pair)",
+        "        self._keys.vault = self._keys.vault",
+        ("tests/scenario/test_tokens_trouble.py",),
+    ),
 )

@@ -303,7 +303,7 @@ class TestAccounts:
         assert all(word in table.out for word in ("open positions", "pending orders", "deals", "cash flow"))
 
     def test_tokens_are_refreshed_in_place(self, configured: Person, ready: ReadyInfo, tmp_path: Path) -> None:
-        """A refresh spends the old pair, keeps the grant's name, and the account still opens; a replay is refused."""
+        """A refresh spends the old pair and keeps the grant's name; brought again, it is what became of it."""
         file = str(ready_file(ready, tmp_path))
         configured.types("account", "add", "--token-file", file)
         before = configured.types("account", "show", str(ready.accounts[0].ctid), "--json").lines[0]
@@ -312,8 +312,12 @@ class TestAccounts:
         assert after["consent"] == before["consent"]
         assert after["token_expires_at"] is not None
         said = configured.types("account", "add", "--token-file", file)
-        assert said.code == 1
-        assert "replaced by a refresh" in said.err
+        assert said.code == 0
+        assert "refreshed here since" in said.err
+        again = configured.types("account", "show", str(ready.accounts[0].ctid), "--json").lines[0]
+        assert {name: again[name] for name in again if name.startswith("token")} == {
+            name: after[name] for name in after if name.startswith("token")
+        }
 
     def test_tokens_that_open_nothing_are_sentences(
         self, configured: Person, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

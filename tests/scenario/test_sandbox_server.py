@@ -20,6 +20,9 @@ import httpx
 import pytest
 from websockets.exceptions import ConnectionClosed
 
+from cmam.config.secret import Secret
+from cmam.credentials.oauth import OAuthClient, OAuthRefused, OAuthUnreachable
+from cmam.credentials.vault import Application, TokenPair
 from cmam.openapi._pb import OpenApiMessages_pb2 as oa
 from cmam.openapi.framing import frame
 from cmam.sandbox import control_client, envelopes
@@ -146,6 +149,24 @@ def test_consent_gives_tokens_that_work_and_a_refresh_ends_the_sessions_of_the_o
         assert client.until(2164)["payload"]["ctidTraderAccountId"] == ctid
         again = client.ask(2102, ctidTraderAccountId=ctid, accessToken=refreshed["accessToken"])
         assert again["payloadType"] == 2103
+
+
+@pytest.mark.parametrize("what", ["lost", "cut", "html"])
+def test_an_answer_of_the_token_endpoint_that_is_spoilt_has_spent_the_token(ready: ReadyInfo, what: str) -> None:
+    """The copier's own client sees an answer that it cannot read, and knows that the token may be spent; it is."""
+    client = OAuthClient(ready.oauth_url, ready.ca_file)
+    application = Application(ready.client_id, Secret(ready.client_secret))
+    with httpx.Client(base_url=ready.oauth_url, verify=trusting(ready)) as browser:
+        tokens = consent(ready, browser)
+        pair = TokenPair(Secret(tokens["accessToken"]), Secret(tokens["refreshToken"]), 0)
+        fault = {"name": "token-answer", "arguments": {"is": what, "count": "1"}}
+        control = {"Authorization": f"Bearer {ready.control_token}"}
+        assert browser.post("/control/faults", json=fault, headers=control).status_code == 200
+    with pytest.raises(OAuthUnreachable) as caught:
+        client.refresh(application, pair, now=0)
+    assert caught.value.was_sent
+    with pytest.raises(OAuthRefused, match="spent or revoked"):
+        client.refresh(application, pair, now=0)
 
 
 def test_pages_and_control_answer_on_one_port_and_control_needs_its_token(ready: ReadyInfo) -> None:

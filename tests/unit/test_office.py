@@ -17,6 +17,7 @@ from cmam.actors import control
 from cmam.actors.control import ControlListener
 from cmam.clock import ManualClock
 from cmam.config.home import Home
+from cmam.credentials.secrets_file import SecretsRefused
 from cmam.domain.events import FlattenRequested
 from cmam.domain.ids import AccountId
 from cmam.domain.operate import Refusal
@@ -216,6 +217,22 @@ def test_a_socket_without_a_system_is_passed_over(home: Home) -> None:
     home.control_key.write_bytes(b"x")
     _do(home, command="account.add", accounts=TWO)
     assert len(office.read_registry(home).accounts) == 2
+
+
+def test_secrets_that_cannot_be_locked_are_refused(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A full disk or a patient neighbour is told in the words of secrets: whoever refreshes tokens lives through it."""
+    store = office.secrets_of(home, "file")
+    before = store.update(lambda vault: vault)
+    with StoreLock(home.root, name=office.SECRETS_LOCK).acquire(since="", command="x"):
+        monkeypatch.setattr(office, "SECRETS_PATIENCE_S", 0.0)
+        with pytest.raises(SecretsRefused, match="are being changed"):
+            store.update(lambda vault: vault)
+    blocked = home.root / f"{office.SECRETS_LOCK}.json.{os.getpid()}"
+    blocked.mkdir()  # whoever cannot write down who he is holds nothing, as on a full disk
+    with pytest.raises(SecretsRefused, match="cannot be written"):
+        store.update(lambda vault: vault)
+    blocked.rmdir()
+    assert store.load() == before
 
 
 def test_secrets_are_changed_by_one_process_at_a_time(home: Home) -> None:

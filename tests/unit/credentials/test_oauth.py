@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import json
 import logging
+import socket
+import threading
 from collections.abc import Callable
+from contextlib import suppress
 from urllib.parse import parse_qs, urlsplit
 
 import httpx
@@ -130,6 +133,43 @@ def test_whether_a_token_may_be_spent_is_known(answer: Answer, was_sent: bool) -
     assert caught.value.was_sent is was_sent
 
 
+@pytest.mark.parametrize("token", [True, 7, ["a"], {"a": 1}, "\ud800"])
+def test_what_is_no_text_is_no_token(token: object) -> None:
+    """What could not be kept, or read again, must not take the place of a token that can."""
+    with pytest.raises(OAuthError):
+        a_client(tokens(accessToken=token, refreshToken="R")).refresh(APPLICATION, PAIR, now=NOW)
+    pair = a_client(tokens(accessToken="A", refreshToken=token)).refresh(APPLICATION, PAIR, now=NOW)
+    assert pair.refresh == PAIR.refresh
+
+
+@pytest.mark.parametrize("whole_s", [0.0, 0.1])
+@pytest.mark.parametrize("begin", [b"", b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n\r\n"])
+def test_an_answer_that_comes_byte_by_byte_has_its_end(begin: bytes, whole_s: float) -> None:
+    """In its head or in its body: each byte is in time, and all of them together are not."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        thread = threading.Thread(target=_drip, args=(server, begin))
+        thread.start()
+        client = OAuthClient(f"http://127.0.0.1:{server.getsockname()[1]}", None, timeout_s=20.0, whole_s=whole_s)
+        with pytest.raises(OAuthUnreachable) as caught:
+            client.refresh(APPLICATION, PAIR, now=NOW)
+        thread.join()
+    assert caught.value.was_sent
+
+
+def _drip(server: socket.socket, begin: bytes) -> None:
+    """Answer a byte at a time for as long as somebody listens."""
+    line, _ = server.accept()
+    with line, suppress(OSError):
+        line.recv(65_536)
+        line.sendall(begin)
+        line.settimeout(0.01)
+        while True:
+            line.sendall(b" " if begin else b"H")
+            with suppress(TimeoutError):
+                if not line.recv(1):
+                    return
+
+
 def test_an_untrusted_certificate_names_the_option() -> None:
     """Whoever meets a private authority learns how to trust it, and no way to trust everybody."""
     answer = _breaks(httpx.ConnectError("[SSL: CERTIFICATE_VERIFY_FAILED] certificate verify failed"))
@@ -163,10 +203,18 @@ class TestConsent:
 
     @pytest.mark.parametrize(
         "pasted",
-        ["abc-1", "  abc-1\n", f"{REDIRECT}?code=abc-1", "?code=abc-1&x=y", "code=abc-1", f"'{REDIRECT}?code=abc-1'"],
+        [
+            "abc-1",
+            "  abc-1\n",
+            f"{REDIRECT}?code=abc-1",
+            f"{REDIRECT.removeprefix('http://')}?code=abc-1&state=",
+            "?code=abc-1&x=y",
+            "code=abc-1",
+            f"'{REDIRECT}?code=abc-1'",
+        ],
     )
     def test_a_code_is_found_in_whatever_was_pasted(self, pasted: str) -> None:
-        """People paste the code or the whole address, with what their terminal adds."""
+        """People paste the code or the whole address, with what their terminal adds and their browser hides."""
         assert code_from(pasted, None).reveal() == "abc-1"
 
     @pytest.mark.parametrize("pasted", ["", "  ", "what code", f"{REDIRECT}?x=y", f"{REDIRECT}?error=access_denied"])

@@ -10,9 +10,9 @@ import pytest
 from cmam.config.home import Home
 from cmam.config.secret import Secret
 from cmam.credentials.oauth import OAuthRefused, OAuthUnreachable
-from cmam.credentials.rotation import ConsentNeeded, Postponed, Rotated, due, next_due, rotate
-from cmam.credentials.secrets_file import PrivateFile, SecretStore
-from cmam.credentials.vault import Application, TokenPair, Vault, with_application, with_grant
+from cmam.credentials.rotation import ConsentNeeded, Postponed, Rotated, Unsaved, due, next_due, rotate, save
+from cmam.credentials.secrets_file import PrivateFile, SecretsRefused, SecretStore
+from cmam.credentials.vault import Application, TokenPair, Vault, with_application, with_grant, without_accounts
 
 HOUR_US = 3_600_000_000
 
@@ -207,6 +207,37 @@ def test_a_pair_that_somebody_else_refreshed_is_taken_over(store: SecretStore, p
     result = rotate(store, provider, _name(store.load()), now=HOUR_US)
     assert isinstance(result, Rotated)
     assert result.grant.pair.refresh.reveal() == provider.living
+
+
+def test_a_pair_that_its_place_does_not_take_is_handed_back(
+    store: SecretStore, provider: Provider, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The old pair is spent by then: the new one is all there is, and is saved once that can be."""
+    name, write = _name(store.load()), PrivateFile.write
+
+    def refuse(_: PrivateFile, content: bytes) -> None:
+        raise SecretsRefused("No space left on device")
+
+    provider.after = lambda: monkeypatch.setattr(PrivateFile, "write", refuse)
+    result = rotate(store, provider, name, now=HOUR_US)
+    assert isinstance(result, Unsaved)
+    assert result.grant.pair.refresh.reveal() == provider.living
+    monkeypatch.setattr(PrivateFile, "write", write)
+    saved = save(store, name, result.grant.pair)
+    assert saved is not None
+    assert (saved.pair, saved.refreshing) == (result.grant.pair, False)
+    assert store.load().grants[0] == saved
+
+
+def test_what_was_removed_meanwhile_is_nothing(store: SecretStore, provider: Provider) -> None:
+    """Before the provider is asked, while it is, and where the whole vault is gone: nothing fails or comes back."""
+    name = _name(store.load())
+    provider.before = lambda: store.update(lambda vault: without_accounts(vault, [1, 2])) and None
+    assert rotate(store, provider, name, now=HOUR_US) is None
+    assert rotate(store, provider, name, now=HOUR_US) is None
+    store.update(lambda vault: Vault(vault.fingerprint_key))
+    assert rotate(store, provider, name, now=HOUR_US) is None
+    assert store.load().grants == ()
 
 
 def test_an_access_token_alone_cannot_be_refreshed(store: SecretStore, provider: Provider) -> None:

@@ -24,6 +24,7 @@ from cmam.credentials.vault import (
     Application,
     TokenPair,
     Vault,
+    as_known,
     locked_out,
     refreshed,
     unticked,
@@ -95,6 +96,20 @@ class TestGrants:
     def test_the_same_tokens_again_change_nothing(self, vault: Vault) -> None:
         """Repeating `account add` with the same tokens is no error and no second grant."""
         assert with_grant(vault, a_pair("one"), [1, 2], user=7)[0] == vault
+
+    def test_a_token_that_is_brought_again_is_no_younger_and_loses_nothing(self, vault: Vault) -> None:
+        """A script that adds it at each start does not put off its refresh, nor forget how to."""
+        alone = TokenPair(Secret("access-one"), Secret(""), issued_at=20 * DAY_US)
+        again, grant = with_grant(vault, alone, [1, 2], user=7)
+        assert again == vault
+        assert grant.pair.refresh_at == a_pair("one").refresh_at
+
+    def test_a_pair_that_was_refreshed_here_stands_for_the_one_it_came_from(self, vault: Vault) -> None:
+        """A script goes on bringing the first pair, which is spent: what became of it is used, and never lost."""
+        later = refreshed(vault, vault.grants[0].id, a_pair("new"))
+        assert as_known(later, a_pair("one")) == a_pair("new")
+        assert with_grant(later, a_pair("one"), [1, 2], user=7)[0] == later
+        assert as_known(later, a_pair("other")) == a_pair("other")
 
     def test_a_refreshed_pair_keeps_the_name_of_its_grant(self, vault: Vault) -> None:
         """The log names a consent by its grant, so the name outlives the tokens."""

@@ -237,6 +237,22 @@ def test_dead_tokens(bench: Bench, line: Line) -> None:
     assert other.ask(refresh).accessToken
 
 
+def test_a_consent_that_goes_on_without_an_account(bench: Bench) -> None:
+    """Its session alone ends; the token is refused for it, also once it was refreshed, and good for the others."""
+    line = bench.login(LEADER, EURO)
+    fault(line, "withdraw-consent", account=EURO)
+    bench.collect()
+    assert [kind for kind, _, _ in line.inbox] == [2147, 2164]
+    auth = messages.ProtoOAAccountAuthReq(ctidTraderAccountId=EURO, accessToken=bench.token(LEADER))
+    assert line.ask(auth).errorCode == "CH_ACCESS_TOKEN_INVALID"
+    assert line.ask(messages.ProtoOATraderReq(ctidTraderAccountId=LEADER)).trader.balance > 0
+    grant = bench.broker.grants.tokens_of(LEADER)
+    assert grant is not None
+    fresh = line.ask(messages.ProtoOARefreshTokenReq(refreshToken=grant.refresh_token))
+    auth.accessToken = fresh.accessToken
+    assert line.ask(auth).errorCode == "CH_ACCESS_TOKEN_INVALID"
+
+
 def test_a_foreign_session_trades(bench: Bench, line: Line) -> None:
     """Its events carry an id that nobody here knows; it opens, removes levels and closes."""
     fault(line, "foreign-trade", account=LEADER, action="buy", volume="1000", id="theirs")
