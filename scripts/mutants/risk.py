@@ -162,8 +162,8 @@ MUTATIONS = (
     Mutation(
         "the cap on positions forgets what rests and is in flight",
         "cmam/domain/amounts.py",
-        "        count += sum(copy.position is None and",
-        "        count += 0 * sum(copy.position is None and",
+        "        count += sum(_takes_place(view, copy) and",
+        "        count += 0 * sum(_takes_place(view, copy) and",
         (SIZES, GATES, UNIT + "domain"),
     ),
     Mutation(
