@@ -17,7 +17,7 @@ from cmam.domain.quantities import (
     price_text,
 )
 from cmam.domain.reasons import Reason
-from cmam.domain.rules import ADDS_NEED_STOPS, FIXED_ON_TICK, LIFE_FROM_PLACING, TARGETS_LEFT_OUT
+from cmam.domain.rules import ADDS_NEED_STOPS, FIXED_ON_TICK, LATE_SHIFTS, LIFE_FROM_PLACING, TARGETS_LEFT_OUT
 from cmam.domain.sizing import fraction_text
 from cmam.domain.trades import OrderType, TimeInForce
 
@@ -170,6 +170,8 @@ def _carry(draft: Draft, asked: Plan, entry: Price | None) -> Reason | None:
     if asked.fixed_target is not None:
         draft.target = _fixed(draft, asked.fixed_target)
     if asked.stop is None and asked.target is None:
+        if draft.is_late and not draft.is_pending and draft.view.rules >= LATE_SHIFTS:
+            draft.shift = quote_shift(draft)  # of the levels that he will set
         return None
     shift = draft.shift if draft.is_pending else None
     if policy.levels is LevelsMode.PRICE:

@@ -245,5 +245,9 @@ PARTS_MOVE_LEVELS = 6
 """A part of a copied order that fills out of sight moves the levels that it carried, which count from the average
 price: they were taken for a person's."""
 
+LATE_SHIFTS = 7
+"""What is opened late keeps the quotes' difference for its life, also where its source has no level yet; else a level
+that the leader sets afterwards would be off by what the market has moved since his own entry."""
+
 RULES = 7
 """The newest."""
