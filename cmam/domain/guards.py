@@ -78,7 +78,7 @@ def needs_watch(links: Iterable[LinkSettings]) -> bool:
 def watch(view: AccountView, links: Iterable[LinkSettings], quote_of: QuoteOf, memory: Memory, now_us: int) -> Watched:
     """Look once at all guards of an account."""
     if view.health is not Health.RECONCILED:
-        return Watched((), Memory())
+        return Watched((), Memory(peaks=memory.peaks))
     quotes = {name: quote for name in equity_symbols(view) if (quote := quote_of(name)) is not None}
     facts: list[Event] = []
     breaches: dict[Breach, Since] = {}

@@ -249,5 +249,9 @@ LATE_SHIFTS = 7
 """What is opened late keeps the quotes' difference for its life, also where its source has no level yet; else a level
 that the leader sets afterwards would be off by what the market has moved since his own entry."""
 
+RESULTS_OUTDATED = 7
+"""The broker's results from before a gap in which something was dealt say nothing of equity: what was closed of a
+position counted twice."""
+
 RULES = 7
 """The newest."""

@@ -16,6 +16,8 @@ from cmam.domain.events import (
     GuardDayBegan,
     GuardRearmed,
     GuardTripped,
+    Health,
+    HealthChanged,
 )
 from cmam.domain.guards import Memory, still_holds, watch
 from cmam.domain.ids import PositionId, SymbolId, position_source
@@ -390,3 +392,20 @@ def test_a_high_just_before_a_day_rolls_counts_on_for_the_trailing_drawdown() ->
     pair.bid("1.10101")
     pair.looks_twice()
     assert pair.tripped == ["trailing_drawdown"]
+
+
+def test_a_high_that_was_seen_before_the_line_went_is_not_forgotten() -> None:
+    """10,300 is seen a second after another high, and the line is cut: 10,100 has lost 200."""
+    pair = guarded(daily_drawdown="200")
+    pair.now_us += 11_000_000
+    pair.bid("1.10051")
+    pair.look()
+    pair.now_us += 1_000_000
+    pair.bid("1.10301")
+    pair.look()
+    pair.fact(HealthChanged(health=Health.DOWN, reason="cut"))
+    pair.look()
+    pair.bid("1.10101")
+    pair.fact(HealthChanged(health=Health.RECONCILED))
+    pair.looks_twice()
+    assert pair.tripped == ["daily_drawdown"]
