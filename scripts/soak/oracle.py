@@ -2,7 +2,8 @@
 
 Each seed is a world of its own in virtual time (`tests/oracle/day.py`): thirty followers with drawn policies, and a
 leader who opens, adds, closes parts, moves levels and places orders (`orders.py`: whose orders are amended and fill;
-`levels.py`: whose stops trail, while people touch the copies; `gaps.py`: while nobody looks).
+`levels.py`: whose stops trail, while people touch the copies; `gaps.py`: while nobody looks; `guards.py`: while
+guards trip).
 What differs is printed with what both say.
 """
 
@@ -19,11 +20,12 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from tests.oracle.day import STEPS, Day
 from tests.oracle.gaps import GapDay
+from tests.oracle.guards import GuardDay
 from tests.oracle.levels import LevelDay
 from tests.oracle.nets import NetDay
 from tests.oracle.orders import OrderDay
 
-DAYS = {"trades": Day, "orders": OrderDay, "nets": NetDay, "levels": LevelDay, "gaps": GapDay}
+DAYS = {"trades": Day, "orders": OrderDay, "nets": NetDay, "levels": LevelDay, "gaps": GapDay, "guards": GuardDay}
 
 
 def attempt(kind: str, seed: int, steps: int) -> tuple[int, Counter[str], list[str]]:

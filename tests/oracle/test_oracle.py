@@ -8,6 +8,7 @@ from cmam.actors import account
 from cmam.store.replay import verify
 from tests.oracle.day import Day
 from tests.oracle.gaps import GapDay
+from tests.oracle.guards import GuardDay
 from tests.oracle.levels import LevelDay
 from tests.oracle.nets import NetDay
 from tests.oracle.orders import OrderDay
@@ -51,6 +52,14 @@ def test_a_drawn_day_with_gaps_is_copied_as_the_rules_say() -> None:
     """A process that ends and begins again: what was closed, reduced, opened and held meanwhile, and by people."""
     day = GapDay(217)
     day.run(6)
+    assert day.wrong == []
+    assert verify(day.book.log.read_all()).is_identical
+
+
+def test_a_drawn_day_of_guards_is_copied_as_the_rules_say() -> None:
+    """Equity against every limit, what a latch closes, cancels and locks, money that comes and goes, days that roll."""
+    day = GuardDay(566, followers=14)
+    day.run(14)
     assert day.wrong == []
     assert verify(day.book.log.read_all()).is_identical
 
