@@ -263,7 +263,7 @@ def _trips(
         if not found.holds or key in view.latches:
             continue
         before = memory.breaches.get(key)
-        since = before or Since(now_us, 1, newest)
+        since = before or Since(now_us, 1, now_us)  # a quote from before confirms nothing
         if newest > since.newest_us:
             since = replace(since, quotes=since.quotes + 1, newest_us=newest)
         breaches[key] = since

@@ -535,7 +535,10 @@ class GuardDay(Day):
         shift = (ask if held.side == BUY else bid) - his[1 if theirs.opened.is_long else 0]
         units = Fraction(held.volume, 100)
         stop, target = level_of(held.stop), level_of(held.target)
-        copy = Standing(name, held.side == BUY, units, whole or units, shift, stop, target)
+        exact = theirs.units * Fraction(case.settings["volume.amount"])
+        if whole is None:
+            whole = exact if 0 <= exact - units < drawn.BROKERS[case.broker][name].step else units
+        copy = Standing(name, held.side == BUY, units, whole, shift, stop, target)
         theirs.copies[case.name] = held.position, copy
 
     def _take(self) -> None:
@@ -630,7 +633,7 @@ class GuardDay(Day):
                 position, _ = theirs.copies[case.name]
                 if there.get(position) != units[case.name][position] or word in ("", "nothing was decided"):
                     self._report(case, f"grew under a latch {theirs}", (word, there.get(position)), units[case.name])
-            elif (case.name, theirs.position) in self.over and word != "copy_finished":
+            elif (case.name, theirs.position) in self.over and word not in ("copy_finished", "no_copy"):
                 self._report(case, f"grew, and the copy is over: {theirs}", word, "copy_finished")
 
     def _amend(self) -> None:
@@ -737,7 +740,7 @@ class GuardDay(Day):
             is_unsure = bool(self.book.frozen)
             answer = self.book.command({"command": "rearm", "profile": case.name})
             self.counts[f"rearm: {'done' if answer['ok'] else 'refused'}"] += 1
-            if answer["ok"] is any(holding.values()) and not is_unsure:
+            if answer["ok"] and any(holding.values()) and not is_unsure:
                 self._report(case, f"rearm, {guards}, {worth(account)}", answer, holding)
             elif not answer["ok"] and not holding and not is_unsure:
                 self._report(case, f"rearm, {guards}, {worth(account)}", answer, "done")

@@ -409,3 +409,18 @@ def test_a_high_that_was_seen_before_the_line_went_is_not_forgotten() -> None:
     pair.fact(HealthChanged(health=Health.RECONCILED))
     pair.looks_twice()
     assert pair.tripped == ["daily_drawdown"]
+
+
+def test_a_quote_from_before_confirms_nothing() -> None:
+    """Equity falls below while nothing is held; the quote of what is opened then was there already."""
+    pair = Guarded({"min_equity": "9000"})
+    pair.look()
+    paid(pair, -200_000)
+    pair.look()
+    pair.opens()
+    pair.answer()
+    pair.look()
+    assert pair.tripped == []
+    pair.now_us += 500_000
+    pair.look()
+    assert pair.tripped == ["min_equity"]
