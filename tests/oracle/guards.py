@@ -350,7 +350,8 @@ class GuardDay(Day):
         if not found:
             return False
         self.counts["filled: a copy"] += 1
-        self._take_up(case, theirs, found[0])
+        whole = Fraction(found[0].volume, 100) if found[0].label.endswith(ends[0]) else None
+        self._take_up(case, theirs, found[0], whole)
         theirs.copies[case.name][1].shift = exact_price(found[0].price) - theirs.opened.price
         del self.awaited[case.name, theirs.position]
         return True
@@ -467,6 +468,12 @@ class GuardDay(Day):
         if got != wanted and self.late:
             self._take_up_late(case)
             wanted |= {position for _, position in self._sources(case)}
+        for theirs in self.held:
+            position, copy = theirs.copies.get(case.name, (0, None))
+            if copy is not None and position not in got and self._is_at_level(case, copy):
+                self.counts["ended by its own level, a tick away"] += 1
+                wanted.discard(position)
+                self._forget(case, {position})
         if self._is_swept(case):
             self.own[case.name] &= got  # what a person opens there is closed too, sooner or later
             wanted &= got | (wanted - before)
@@ -482,6 +489,13 @@ class GuardDay(Day):
             for order in self.resting.values():
                 if order.get(case.name) not in found:
                     order.pop(case.name, None)
+
+    def _is_at_level(self, case: Case, copy: Standing) -> bool:
+        """Whether a level is so near that a tick up and down may have reached it."""
+        quotes = drawn.account(self.book, self.book.ids[case.name]).quotes[copy.symbol]
+        near = 3 * drawn.BROKERS[case.broker][copy.symbol].tick
+        levels = [level for level in (copy.stop_level, copy.target_level) if level is not None]
+        return any(abs(level - price) <= near for level in levels for price in quotes)
 
     def _forget(self, case: Case, gone: set[int]) -> None:
         self.own[case.name] -= gone
@@ -626,7 +640,9 @@ class GuardDay(Day):
             if case.name in theirs.copies and not self._stands_still(case):
                 position, copy = theirs.copies[case.name]
                 if self._is_unsure(case):
-                    copy.target = copy.units = there[position]
+                    if word in ("", "covered"):
+                        copy.target *= theirs.units / before[theirs.position]
+                    copy.units = there[position]
                 continue
             self.counts[f"grew: {word}"] += 1
             if case.name in theirs.copies:
@@ -765,7 +781,9 @@ class GuardDay(Day):
             elif name in MONEY:
                 value = self.chance.choice(("0.5%", "1%", "4%", str(whole // 50)))
             elif name == "guard.initial":
-                value = str(whole * self.chance.choice((99, 100, 101)) // 100)
+                value = str(
+                    whole * self.chance.choice((98, 99, 101)) // 100
+                )  # decision 0156: the first is not told apart
             else:
                 value = self.chance.choice(
                     {
