@@ -225,7 +225,7 @@ class GuardDay(Day):
             return
         if self.book.frozen:
             self._let_quotes_come()
-        if self.chance.random() < 0.4:
+        if self.chance.random() < 0.4 and self.book.now_us() % MINUTE_US < 45_000_000:
             self._sleep_over(rolls)
             return
         if self.chance.random() < 0.5 and self.book.now_us() % MINUTE_US < 50_000_000:
@@ -474,6 +474,13 @@ class GuardDay(Day):
                 self.counts["ended by its own level, a tick away"] += 1
                 wanted.discard(position)
                 self._forget(case, {position})
+        for order, rested in self.resting.items():
+            if case.name in rested and rested[case.name] not in self._orders(case):  # it has filled ahead of his
+                ahead = {one.position for one in self.book.held(case.name) if one.label.endswith(source_of(order, "o"))}
+                wanted |= ahead
+                self.counts["filled ahead"] += 1
+                if not ahead:
+                    del rested[case.name]
         if self._is_swept(case):
             self.own[case.name] &= got  # what a person opens there is closed too, sooner or later
             wanted &= got | (wanted - before)
@@ -482,8 +489,13 @@ class GuardDay(Day):
             self._report(case, f"{why}, latches {told}: what it holds", sorted(got), sorted(wanted))
             self.own[case.name] |= got - wanted
             self._forget(case, wanted - got)
-        rests = {order[case.name] for order in self.resting.values() if case.name in order}
         found = set(self._orders(case))
+        filled = {one.label for one in self.book.held(case.name)}
+        rests = {
+            rested[case.name]
+            for order, rested in self.resting.items()
+            if case.name in rested and not any(label.endswith(source_of(order, "o")) for label in filled)
+        }
         if rests != found:
             self._report(case, f"{why}: what rests", found, rests)
             for order in self.resting.values():
@@ -491,9 +503,9 @@ class GuardDay(Day):
                     order.pop(case.name, None)
 
     def _is_at_level(self, case: Case, copy: Standing) -> bool:
-        """Whether a level is so near that a tick up and down may have reached it."""
+        """Whether a level is so near, within the spread even, that a tick up and down may have reached it."""
         quotes = drawn.account(self.book, self.book.ids[case.name]).quotes[copy.symbol]
-        near = 3 * drawn.BROKERS[case.broker][copy.symbol].tick
+        near = 3 * drawn.BROKERS[case.broker][copy.symbol].tick + quotes[1] - quotes[0]
         levels = [level for level in (copy.stop_level, copy.target_level) if level is not None]
         return any(abs(level - price) <= near for level in levels for price in quotes)
 
@@ -520,6 +532,8 @@ class GuardDay(Day):
             return words | LATE
         if self.guards[case.name].is_lost:
             return words | LATE
+        if case.broker == "Dear" and any(case.name in rested for rested in self.resting.values()):
+            wanted = wanted | {"margin"}  # what rests may count in the tiers of leverage already
         is_of_it = opened.symbol == self.book.frozen or case.currency != "USD"
         if self.book.frozen and (is_of_it or self._is_touched(case)):
             return wanted | LATE
@@ -599,8 +613,8 @@ class GuardDay(Day):
 
     def _again(self, case: Case, theirs: Theirs, new: list[Held]) -> set[Outcome]:
         """What may come of his position as an open of now."""
-        price = Fraction(self.book.broker.floor.accounts[LEAD].positions[theirs.position].price, PRICE)
-        sign = 1 if theirs.opened.is_long else -1
+        bid, ask = drawn.account(self.book, LEAD).quotes[theirs.opened.symbol]
+        price, sign = (ask, 1) if theirs.opened.is_long else (bid, -1)  # its levels are carried by both quotes
         stop = None if theirs.stop is None else sign * (price - theirs.stop)
         target = None if theirs.target is None else sign * (theirs.target - price)
         opened = Open(theirs.opened.symbol, theirs.opened.is_long, theirs.units, price, stop, target)
