@@ -294,5 +294,9 @@ WAITS_IN_PROPORTION = 7
 """A part that the leader closes is the same part of what an open waits for, which with `scale_in=off` has none of what
 he has added meanwhile: it opened with all he had left."""
 
+RESULTS_OUTDATED = 7
+"""The broker's results from before a gap in which something was dealt say nothing of equity: what was closed of a
+position counted twice."""
+
 RULES = 7
 """The newest."""
