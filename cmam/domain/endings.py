@@ -22,7 +22,7 @@ from cmam.domain.reasons import Reason
 from cmam.domain.refused import is_to_end
 from cmam.domain.replacing import copied, replace, without
 from cmam.domain.restless import with_copy, without_copy
-from cmam.domain.rules import ADDED_BY_HAND, PARTS_REST, PEOPLE_MOVE_TRAILING, PEOPLE_TRAIL, TURNED_NETS
+from cmam.domain.rules import ADDED_BY_HAND, PARTS_REST, PEOPLE_MOVE_TRAILING, PEOPLE_TRAIL, TURNED_NETS, TURNED_ORDERS
 from cmam.domain.view import AccountView, put
 
 # --- ends ---------------------------------------------------------------------------------------------------------
@@ -49,7 +49,7 @@ def finish(view: AccountView, event: CopyFinished, at_us: int) -> AccountView:
     by_position = view.by_position if copy.position is None else without(view.by_position, copy.position)
     copies = without_copy(view.copies, key)
     if copy.wait is Wait.TURN and copy.change is not None:
-        copies = with_copy(copies, _turned(copy, copy.change, at_us))
+        copies = with_copy(copies, _turned(view, copy, copy.change, at_us))
     if copy.share and copy.position is not None and view.rules >= TURNED_NETS:
         heir = next((other for other, share in copies.items() if share.share and share.position == copy.position), None)
         by_position = {**by_position, copy.position: heir} if heir is not None else by_position
@@ -59,7 +59,8 @@ def finish(view: AccountView, event: CopyFinished, at_us: int) -> AccountView:
     return forget(view)
 
 
-def _turned(copy: Copy, change: Change, at_us: int) -> Copy:
+def _turned(view: AccountView, copy: Copy, change: Change, at_us: int) -> Copy:
+    """The copy of the new side, still to be opened. Where the old one came of an order, that order has filled."""
     return Copy(
         link=copy.link,
         profile=copy.profile,
@@ -78,6 +79,7 @@ def _turned(copy: Copy, change: Change, at_us: int) -> Copy:
         last_seq=copy.last_seq,
         not_after_us=copy.wait_until_us,
         settings_version=copy.settings_version,
+        leader_filled=copy.leader_filled and view.rules >= TURNED_ORDERS,
         change=change,
         wait=Wait.TURN,
         wait_until_us=copy.wait_until_us,

@@ -17,7 +17,7 @@ from cmam.domain.events import Event, ExecutionSeen, Reconciled, TrailingStopMov
 from cmam.domain.ids import ChangeKey, OrderId, PositionId, SymbolId, order_source, position_source
 from cmam.domain.quantities import Quote, Volume, floor_fraction
 from cmam.domain.replacing import replace
-from cmam.domain.rules import FILLED_AND_GONE, ORDER_ORIGINS, PROTECTION_OPENS_NOTHING
+from cmam.domain.rules import FILLED_AND_GONE, FILLED_INTO_A_NET, ORDER_ORIGINS, PROTECTION_OPENS_NOTHING
 from cmam.domain.trades import Deal, ExecutionKind, Order, OrderStatus, OrderType
 from cmam.domain.view import AccountView
 
@@ -58,7 +58,8 @@ def _of_execution(before: AccountView, after: AccountView, event: ExecutionSeen,
             yield from _of_volume(before, after, position, deal, event.order, at_ms, quote_of, late=False)
         yield from _of_levels(before, after, position, at_ms, quote_of, late=False)
     if event.order is not None:
-        yield from _of_order(before, after, event.order, event.kind, quote_of, late=False)
+        into = event.deal.position if event.deal is not None else event.order.position
+        yield from _of_order(before, after, event.order, event.kind, quote_of, late=False, position=into)
 
 
 def _position_of(event: ExecutionSeen) -> PositionId | None:
@@ -190,8 +191,16 @@ def _digest(terms: tuple[object, ...]) -> str:
 
 
 def _of_order(
-    before: AccountView, after: AccountView, order: Order, kind: ExecutionKind | None, quote_of: QuoteOf, *, late: bool
+    before: AccountView,
+    after: AccountView,
+    order: Order,
+    kind: ExecutionKind | None,
+    quote_of: QuoteOf,
+    *,
+    late: bool,
+    position: PositionId | None = None,
 ) -> Iterator[Change]:
+    """What has become of an order; `position` is the one that it has filled into, if it has."""
     was, now = before.orders.get(order.order), after.orders.get(order.order)
     if was is None and now is not None:
         yield _order_change(after, now, ChangeKind.ORDER_PLACED, "placed", quote_of, late=late)
@@ -202,6 +211,17 @@ def _of_order(
         has_expired = order.status is OrderStatus.EXPIRED or kind is ExecutionKind.ORDER_EXPIRED
         ended = ChangeKind.ORDER_EXPIRED if has_expired else ChangeKind.ORDER_CANCELLED
         yield _order_change(after, order, ended, "expired" if has_expired else "cancelled", quote_of, late=late)
+    elif was is not None and now is None and _has_joined(before, after, order.order, position):
+        yield _order_change(after, order, ChangeKind.ORDER_CANCELLED, "filled", quote_of, late=late)
+
+
+def _has_joined(before: AccountView, after: AccountView, order: OrderId, position: PositionId | None) -> bool:
+    """Whether an order has filled into a position that another one had opened: on a netted account, into the net.
+
+    What it has moved is told of that position; a copy of the order beside it would be the same once more.
+    """
+    opener = before.origins.get(position) if position is not None else None
+    return opener is not None and opener != order and after.rules >= FILLED_INTO_A_NET
 
 
 def _order_change(
@@ -321,6 +341,7 @@ def _of_lost_order(
     known = end or before.orders[gone]
     was_filled = end is not None and end.status is OrderStatus.FILLED
     is_held = known.position is not None and known.position in after.positions
+    is_held = is_held and not _has_joined(before, after, gone, known.position)
     if (was_filled and (is_held or after.rules < FILLED_AND_GONE)) or (end is None and is_held):
         return
     has_expired = end is not None and end.status is OrderStatus.EXPIRED

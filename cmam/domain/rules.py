@@ -245,5 +245,29 @@ PARTS_MOVE_LEVELS = 6
 """A part of a copied order that fills out of sight moves the levels that it carried, which count from the average
 price: they were taken for a person's."""
 
+FILLED_INTO_A_NET = 7
+"""A pending order of a netted leader that fills into the net there is moves the net, and its own copies end: they stood
+beside that for a minute as held ahead, or went on resting."""
+
+FILLS_BY_DEALS = 7
+"""A share's order is done once its deals have told all that it has executed: where the order counted ahead of them,
+as where a net turns in two deals, what the second one brought was nobody's, and was opened once more."""
+
+TURNED_UNDER_CLOSE = 7
+"""A close that meets a net which turned while it was under way closes the other side; only where a cap holds has that
+been asked for. Without one all shares of the net were taken for over, and what stood of them stayed."""
+
+PARTS_OF_SHARES = 7
+"""Shares of both sides make a net small, or nothing: a part of a share that is all of the net does not end the share,
+which never grew again; and levels for a net that has just become flat are no trouble that lasts."""
+
+TURNED_ORDERS = 7
+"""The new side of a leader's position that has turned is no fill to come where the old one's copy came of an order: it
+was closed again the moment it stood, as held ahead."""
+
+QUOTES_AFTER_FILLS = 7
+"""Whether the market has passed a level is told by quotes that are younger than the copy's fill: where it jumped, and
+the fill was told ahead of the new quote, the old one closed the copy."""
+
 RULES = 7
 """The newest."""

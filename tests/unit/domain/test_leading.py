@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import pytest
+
 from cmam.domain.account import AccountView, evolve
 from cmam.domain.changes import Change, ChangeKind
 from cmam.domain.events import Event, ExecutionSeen, Reconciled, TrailingStopMoved
-from cmam.domain.ids import OrderId, PositionId, SymbolId
+from cmam.domain.ids import DealId, OrderId, PositionId, SymbolId
 from cmam.domain.leading import changes
 from cmam.domain.quantities import Side, Volume
-from cmam.domain.trades import ExecutionKind, Order, OrderType, Position
+from cmam.domain.trades import Deal, DealStatus, ExecutionKind, Order, OrderStatus, OrderType, Position
 from tests.factories import LEADER, LOT, T0_US, a_view, price
 
 HELD = Position(
@@ -99,3 +101,37 @@ def test_an_event_that_changes_nothing_tells_nothing() -> None:
     fact = ExecutionSeen(kind=ExecutionKind.ORDER_REPLACED, position=HELD)
     assert _told(_holding(HELD), fact) == []
     assert _told(_holding(replace(HELD, updated_ms=5, stop=price("1.08"))), fact) == []
+
+
+def _netted_with_order() -> tuple[AccountView, Order]:
+    """A net of one lot that order 3 has opened, and a limit of half a lot beside it."""
+    deal = Deal(
+        deal=DealId(1), order=OrderId(3), position=HELD.position, symbol=HELD.symbol, side=Side.BUY, volume=Volume(LOT),
+        filled_volume=Volume(LOT), price=price("1.1"), status=DealStatus.FILLED, executed_ms=1, created_ms=1,
+    )  # fmt: skip
+    limit = Order(
+        order=OrderId(77), symbol=SymbolId(1), side=Side.SELL, type=OrderType.LIMIT, volume=Volume(LOT // 2),
+        position=HELD.position, limit_price=price("1.2"), updated_ms=1,
+    )  # fmt: skip
+    view = evolve(a_view(account=LEADER), Reconciled(positions=(HELD,), orders=(limit,), deals=(deal,)), T0_US)
+    return view, limit
+
+
+@pytest.mark.parametrize("is_seen", [True, False])
+def test_an_order_that_fills_into_a_net_ends_as_an_order(is_seen: bool) -> None:
+    """What it moves is told of the net; its own copies end, seen or found later, and never by older rules."""
+    view, limit = _netted_with_order()
+    now = replace(HELD, volume=Volume(LOT // 2), updated_ms=2)
+    filled = replace(limit, status=OrderStatus.FILLED, executed_volume=limit.volume, updated_ms=2)
+    deal = Deal(
+        deal=DealId(2), order=limit.order, position=HELD.position, symbol=HELD.symbol, side=Side.SELL,
+        volume=limit.volume, filled_volume=limit.volume, price=price("1.2"), status=DealStatus.FILLED, executed_ms=2,
+        created_ms=2, close=None,
+    )  # fmt: skip
+    fact: Event = ExecutionSeen(kind=ExecutionKind.ORDER_FILLED, order=filled, position=now, deal=deal)
+    if not is_seen:
+        fact = Reconciled(positions=(now,), orders=(), deals=(deal,), past_orders=(filled,))
+    told = {change.kind: change for change in _told(view, fact)}
+    assert told.keys() == {ChangeKind.REDUCED, ChangeKind.ORDER_CANCELLED}
+    assert told[ChangeKind.ORDER_CANCELLED].order == limit.order
+    assert {change.kind for change in _told(replace(view, rules=6), fact)} == {ChangeKind.REDUCED}
