@@ -14,7 +14,15 @@ from cmam.domain.naming import read_label
 from cmam.domain.quantities import Distance, Price, Volume
 from cmam.domain.reasons import Reason
 from cmam.domain.replacing import replace
-from cmam.domain.rules import ADDS_FOLLOW_CLOSES, DEALS_COUNT, OWN_LEVELS, RESTS_FILL_UNSEEN, TURNED_NETS
+from cmam.domain.rules import (
+    ADDS_FOLLOW_CLOSES,
+    DEALS_COUNT,
+    FILLS_BY_DEALS,
+    OWN_LEVELS,
+    RESTS_FILL_UNSEEN,
+    TURNED_NETS,
+    TURNED_UNDER_CLOSE,
+)
 from cmam.domain.shares import moved, rejoined
 from cmam.domain.trades import Deal, ExecutionKind, Order, OrderStatus
 from cmam.domain.view import AccountView, put
@@ -48,7 +56,8 @@ def match_intent(view: AccountView, event: ExecutionSeen, is_new_deal: bool, at_
     filled = intent.filled
     if event.deal is not None and is_new_deal and not event.is_server_event:
         filled = Volume(filled + event.deal.filled_volume)
-    if event.order is not None and event.order.client_order_id == intent.intent:
+    is_told_by_deal = event.deal is not None and view.rules >= FILLS_BY_DEALS
+    if event.order is not None and event.order.client_order_id == intent.intent and not is_told_by_deal:
         filled = Volume(max(filled, event.order.executed_volume))
     order = intent.order or (event.order.order if event.order is not None and not event.is_server_event else None)
     seen = replace(intent, state=IntentState.ACCEPTED, moved_us=at_us, filled=filled, order=order)
@@ -261,7 +270,8 @@ def _book_share(
     signed = deal.filled_volume if deal.side is copy.side else -deal.filled_volume
     volume = Volume(max(0, copy.volume + signed))
     is_flat = not any(position.symbol == copy.symbol for position in view.positions.values())
-    if kind is CommandKind.CLOSE and deal.side is copy.side and is_flat:
+    may_flatten = copy.goal.net_cap > 0 or view.rules < TURNED_UNDER_CLOSE
+    if kind is CommandKind.CLOSE and deal.side is copy.side and is_flat and may_flatten:
         return _flattened(view, copy)
     for share in tuple(view.copies.values()):
         is_left_behind = share.share and share.position is not None and share.position not in view.positions
