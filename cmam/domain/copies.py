@@ -251,6 +251,8 @@ class Copy:
     """From when on a target that is left out may be asked for again."""
     closed_by: OrderId | None = None
     """The leader's order that has closed its source, where that is known: not the one that opened it."""
+    unpriced: bool = False
+    """Whether this share has gone with its net, and no deal has told by whom and at which price."""
 
     @property
     def was_never_out(self) -> bool:
