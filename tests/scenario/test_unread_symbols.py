@@ -15,6 +15,7 @@ from cmam.openapi._pb import OpenApiMessages_pb2 as pb
 from cmam.sandbox.broker import Send
 from cmam.sandbox.switches import Switches
 from cmam.store.replay import verify
+from cmam.store.what_if import Asked, what_if
 from tests.scenario.test_liars import SPOT, copies, tell
 from tests.scenario.test_reading_beside import LOT, SPECS, SYMBOLS, Gate
 from tests.whole import EURUSD, LEADER, SAME_BROKER, Whole
@@ -103,6 +104,26 @@ def test_what_the_leader_does_to_it_meanwhile_is_what_is_opened(monkeypatch: pyt
     assert copy.volume == 3 * SOME
     assert copy.price - copy.stop == pytest.approx(0.02, abs=0.0002)
     assert verify(whole.log.read_all()).is_identical
+
+
+def test_what_would_have_been_waits_for_it_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Under other settings it waits until the symbol is on record as well; it was skipped as `unmapped_symbol`."""
+    whole = Whole(seed=2, settings=HOLDING)
+    _held(whole)
+    gate = Gate(monkeypatch, whole)
+    gate.refused = {(SAME_BROKER, SPECS)}
+    _cut(whole)
+    whole.person.buy(SOME, symbol=GBPUSD)
+    whole.run(5)
+    gate.refused.clear()
+    whole.run(40)
+    for settings, became in (
+        ({"reverse": "on", "reverse_without_stop": "on"}, ("copy", None, "1000.00")),
+        ({"max_age": "3s"}, ("skip", "too_old", "0.00")),
+    ):
+        found = what_if(whole.log.read_all, Asked.of(whole.folded().registry, settings))["differences"]
+        (row,) = [row["what_if"] for row in found if row["symbol"] == "GBPUSD"]
+        assert (row["verdict"], row["reason"], row["volume"]) == became
 
 
 def test_one_that_he_closes_meanwhile_never_opens(monkeypatch: pytest.MonkeyPatch) -> None:
