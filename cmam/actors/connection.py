@@ -95,7 +95,7 @@ class ConnectionActor(Watched):
         self._account_attempts: dict[int, int] = {}
         self._outbox = Outbox(ports.clock, self._directory.tell)
         self._feeds = Feeds(ports.board, self._name, self._is_ready, self._tell_limiter)
-        self._dead: set[int] = set()
+        self._is_dead: dict[int, bool] = {}  # whether the server did not take an account's token when it was shown last
         self._greeted_as = ""
         self._set_aside: set[str] = set()
         self._is_stopping = False
@@ -392,9 +392,9 @@ class ConnectionActor(Watched):
 
     def _account_opened(self, account: int) -> None:
         self._fresh[account] = self._ports.clock.monotonic()
-        if account in self._dead:
-            self._dead.discard(account)
+        if self._is_dead.get(account, True):  # an alert may be of the process before
             self._tell_account(account, m.Alert("token"))
+        self._is_dead[account] = False
         self._tell_account(account, m.SessionMoved(Health.AUTHORISED))
         self._show("open")
 
@@ -404,8 +404,8 @@ class ConnectionActor(Watched):
             self._tell_account(event.account, m.SessionMoved(Health.DOWN, event.why))
         elif refusal.rule.kind is Kind.TOKEN:
             self._tell_account(event.account, m.SessionMoved(Health.TOKEN_DEAD, event.why))
-            self._directory.tell(m.KEEPER, m.TokenDead(event.account, again=event.account in self._dead))
-            self._dead.add(event.account)
+            self._directory.tell(m.KEEPER, m.TokenDead(event.account, again=self._is_dead.get(event.account, False)))
+            self._is_dead[event.account] = True
         else:
             self._tell_account(event.account, m.SessionMoved(Health.REFUSED, event.why))
         attempts = self._account_attempts.get(event.account, 0) + 1

@@ -23,8 +23,8 @@ from cmam.domain.view import AccountView, put
 
 MOST = 256
 """So many positions are noted at once; of those before them nobody asks any more."""
-REMEMBERED = 63
-"""The newest deals are known by their numbers, besides the one that comes."""
+REMEMBERED = 32
+"""So many of its deals are known by their numbers from then on, of the 64 of an account: a net may have hundreds."""
 
 
 def note_unpriced(
@@ -36,13 +36,16 @@ def note_unpriced(
         return view
     fresh = [deal for deal in event.deals if deal.close is not None and deal.is_execution and deal.deal not in deals]
     found = [
-        copy.position
+        copy
         for key, copy in view.copies.items()
         if copy.position is not None
         and _had(copy, copies.get(key), event) - _has(view, copy)
         > sum(deal.filled_volume for deal in fresh if deal.position == copy.position)
     ]
-    return _with_unpriced(view, found) if found else view
+    for copy in found:
+        if copy.share:
+            view = put(view, replace(copy, unpriced=True))
+    return _with_unpriced(view, [copy.position for copy in found if copy.position is not None]) if found else view
 
 
 def noted(view: AccountView, copy: Copy) -> AccountView:
@@ -74,17 +77,18 @@ def _has(view: AccountView, copy: Copy) -> int:
 def take_closes(view: AccountView, event: ClosesSeen, _at_us: int) -> AccountView:
     """Take what closed a position: the balance, and of its copies the price and the word of their end."""
     closes = _closes(event)
-    for deal in closes:
-        if deal.deal not in view.deals:
-            view = replace(view, deals=(*view.deals[-REMEMBERED:], deal.deal))
-            view = take_balance(view, deal)
+    fresh = [deal for deal in closes if deal.deal not in view.deals]
+    for deal in fresh:
+        view = take_balance(view, deal)
+    numbers = tuple(deal.deal for deal in fresh[-REMEMBERED:])
+    view = replace(view, deals=(*view.deals, *numbers)[-2 * REMEMBERED :])
     view = replace(view, unpriced=tuple(one for one in view.unpriced if one != event.position))
     if not closes:
         return view
     last, most = closes[-1], _most(event)
     order = next((order for order in event.orders if order.order == last.order), None)
-    for copy in of_position(view, event.position):
-        told = replace(copy, close_price=last.price)
+    for copy in untold(view, event.position):
+        told = replace(copy, close_price=last.price, unpriced=False)
         if not copy.share:
             told = replace(told, opened_volume=Volume(max(copy.opened_volume, most)))
         if copy.state.is_end:
@@ -103,13 +107,22 @@ def of_position(view: AccountView, position: PositionId) -> Iterator[Copy]:
         yield from (copy for copy in copies if copy.position == position)
 
 
+def untold(view: AccountView, position: PositionId) -> Iterator[Copy]:
+    """The copies of which something went with the last of a position. A net has had other shares before, whose ends are
+    told by their own deals."""
+    yield from (copy for copy in of_position(view, position) if copy.unpriced or not copy.share)
+
+
 def stop_outs(before: AccountView, event: ClosesSeen) -> Iterator[StopOutSeen]:
     """The broker took some of a position for want of margin, and nobody knew: that locks as if it had been seen."""
     stopped = {order.order for order in event.orders if order.stop_out}
-    if any(deal.order in stopped and deal.deal not in before.deals for deal in _closes(event)):
-        for copy in of_position(before, event.position):
-            if not copy.stopped_out and copy.reason is not Reason.CLOSED_BY_STOP_OUT:
-                yield StopOutSeen(link=copy.link, source=copy.source)
+    taken = [deal for deal in _closes(event) if deal.order in stopped and deal.deal not in before.deals]
+    opened_ms = max((deal.executed_ms for deal in event.deals if deal.is_execution and deal.close is None), default=0)
+    since = [deal for deal in taken if deal.executed_ms >= opened_ms]  # those before it are of former shares
+    for copy in untold(before, event.position):
+        is_known = copy.stopped_out or copy.reason is Reason.CLOSED_BY_STOP_OUT
+        if (since if copy.share else taken) and not is_known:
+            yield StopOutSeen(link=copy.link, source=copy.source)
 
 
 def _closes(event: ClosesSeen) -> tuple[Deal, ...]:

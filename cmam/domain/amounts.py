@@ -10,7 +10,7 @@ from cmam.domain.arithmetic import rounded_text
 from cmam.domain.carrying import entry_price, market_price, quote_shift
 from cmam.domain.changes import Change, ChangeKind
 from cmam.domain.choices import VolumeMode
-from cmam.domain.copies import Copy, CopyState
+from cmam.domain.copies import Copy
 from cmam.domain.draft import Draft
 from cmam.domain.events import Wait
 from cmam.domain.levels import least_distance, pips
@@ -257,14 +257,9 @@ def caps(draft: Draft) -> Reason | None:
     return None
 
 
-_IDLE = (Wait.BETTER, Wait.STOP, Wait.QUOTES)
-"""What an open waits for before it has ever been asked for."""
-
-
 def _takes_place(view: AccountView, copy: Copy) -> bool:
     """Whether a copy without a position may become one without passing all rules again."""
-    is_idle = copy.state is CopyState.WAITING and copy.wait in _IDLE and copy.order is None
-    return copy.position is None and not (is_idle and view.rules >= WAITS_TAKE_NO_PLACE)
+    return copy.position is None and not (copy.is_idle and view.rules >= WAITS_TAKE_NO_PLACE)
 
 
 def _others(draft: Draft) -> tuple[Order, ...]:

@@ -155,6 +155,10 @@ BY_GATES = frozenset(
 """Why an open that waited may be skipped after all, as one is that does not wait."""
 
 
+_IDLE = (Wait.BETTER, Wait.STOP, Wait.QUOTES)
+"""What an open waits for before it has ever been asked for."""
+
+
 @quickly_made
 @dataclass(frozen=True, kw_only=True)  # no slots: see replacing.py
 class Copy:
@@ -251,6 +255,13 @@ class Copy:
     """From when on a target that is left out may be asked for again."""
     closed_by: OrderId | None = None
     """The leader's order that has closed its source, where that is known: not the one that opened it."""
+    unpriced: bool = False
+    """Whether this share has gone with its net, and no deal has told by whom and at which price."""
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether it is an open that waits and has never been asked for: it passes all gates when it goes."""
+        return self.state is CopyState.WAITING and self.wait in _IDLE and self.order is None
 
     @property
     def was_never_out(self) -> bool:

@@ -169,7 +169,7 @@ def netted(draft: Draft) -> Reason | None:
         return None
     if view.rules >= ONE_LEADER_A_NET:
         others = (copy for copy in view.copies.values() if copy.leader != draft.change.leader)
-        other = next((copy for copy in others if copy.symbol == draft.symbol.symbol), None)
+        other = next((copy for copy in others if copy.symbol == draft.symbol.symbol and not copy.is_idle), None)
         if other is not None:
             draft.note("other_leader", other.leader, "copied in this symbol, if only as an order")
             return Reason.NETTED_TAKEN

@@ -379,17 +379,20 @@ def fewer_copies(case: Case, reason: Reason) -> Tried | None:
 
 
 def netted_free(case: Case, reason: Reason) -> Tried | None:
-    """No position of somebody else's in the symbol of a netted account."""
+    """No position of somebody else's in the symbol of a netted account, nor a copy of another leader's."""
     spec = _traded(case)
     if spec is None:
         return None
     held = {number: one for number, one in case.view.positions.items() if one.symbol != spec.symbol}
-    altered = case.with_view(positions=held)
+    copies = case.view.copies
+    ours = {
+        key: copy for key, copy in copies.items() if copy.symbol != spec.symbol or copy.leader == case.change.leader
+    }
+    altered = case.with_view(positions=held, copies=ours)
     if not gets_past(altered, reason):
         return None
-    return Alteration(
-        what="netted_position", was="another's was there", needs=f"no other position in {spec.name}"
-    ), altered
+    needs = f"no other position or order in {spec.name}"
+    return Alteration(what="netted_position", was="another's was there", needs=needs), altered
 
 
 def alone(case: Case, reason: Reason) -> Tried | None:

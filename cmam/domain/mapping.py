@@ -131,3 +131,9 @@ def names_to_know(view: AccountView, leader_symbols: Iterable[str], policy: Poli
         elif policy.symbols_mapping is MappingMode.AUTOMATIC or row is not None:
             found.update((entry.name, None) for entry in candidates(view, name))
     return tuple(name for name in found if name in view.names)
+
+
+def is_unread(view: AccountView, leader_symbol: str, policy: Policy) -> bool:
+    """Whether nothing is on record of what one of the follower's symbols allows that it may be."""
+    names = names_to_know(view, (leader_symbol,), policy)
+    return any(view.names[name].symbol not in view.specs for name in names)

@@ -273,7 +273,8 @@ TURNED_ORDERS = 7
 side was closed as that as soon as it was open."""
 
 ONE_LEADER_A_NET = 7
-"""A netted follower copies one leader in a symbol from his first order on, not only once that has filled."""
+"""A netted follower copies one leader in a symbol from his first order on, not only once that has filled; what waits
+and was never asked for is no order yet."""
 
 WAITED_IN_VAIN = 7
 """What has waited for a better price until it was too old is skipped(not_better), whenever its end is looked at."""

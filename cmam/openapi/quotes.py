@@ -48,7 +48,7 @@ class QuoteBoard:
     """Newest quotes by feed and symbol. A feed is what accounts with the same symbol list share."""
 
     def __init__(self) -> None:
-        self._feeds: dict[AccountId, str] = {}
+        self._feeds: dict[AccountId, tuple[str, ...]] = {}
         self._quotes: dict[tuple[str, SymbolId], Quote] = {}
         self._members: dict[AccountId, str] = {}
         self._joined_us: dict[AccountId, int] = {}
@@ -67,20 +67,24 @@ class QuoteBoard:
         return self._heard.get(connection, 0)
 
     def carry(self, account: AccountId, feed: str) -> None:
-        """Let the spots of `account` count for `feed` from now on."""
-        self._feeds[account] = feed
+        """Let the spots of `account` count for `feed` too from now on.
 
-    def inherit(self, account: AccountId, feed: str) -> None:
-        """Let the quotes that `account` has brought for one feed count for another that it reads from now on: the
-        broker sends no first quote of what is subscribed already."""
-        former = self._feeds.get(account)
-        for (known, symbol), quote in list(self._quotes.items()) if former is not None else ():
-            if known == former:
+        So do the quotes that it has brought already: the broker sends no first one of what is subscribed.
+        """
+        carried = self._feeds.get(account, ())
+        if feed in carried:
+            return
+        for (known, symbol), quote in list(self._quotes.items()) if carried else ():
+            if known in carried:
                 self._quotes.setdefault((feed, symbol), quote)
+        self._feeds[account] = (*carried, feed)
 
-    def drop(self, account: AccountId) -> None:
-        """Take no more spots of `account`, and forget its feed: half a quote from before a gap is none after it."""
-        feed = self._feeds.pop(account, None)
+    def drop(self, account: AccountId, feed: str) -> None:
+        """Let the spots of `account` count for `feed` no more, and forget that: half a quote from before a gap is none
+        after it."""
+        left = tuple(other for other in self._feeds.pop(account, ()) if other != feed)
+        if left:
+            self._feeds[account] = left
         for key in list(self._quotes):
             if key[0] == feed:
                 self._quotes.pop(key, None)
@@ -148,19 +152,23 @@ class QuoteBoard:
     def receive(self, envelope: Envelope, now_us: int) -> None:
         """Take one spot event; raises RemoteError where it is none."""
         spot = unpack(envelope, ProtoOASpotEvent)
-        feed = self._feeds.get(AccountId(spot.ctidTraderAccountId))
-        key = (feed or "", SymbolId(spot.symbolId))
-        if max(spot.bid, spot.ask) > SPOT_MAX:
-            self._quotes.pop(key, None)  # what was known before it is no quote either
-            raise RemoteError(f"expected prices in 1/100000 of symbol {key[1]}, found {spot.bid} and {spot.ask}")
-        if feed is None:
-            return
-        known = self._quotes.get(key)
+        symbol = SymbolId(spot.symbolId)
+        is_absurd = max(spot.bid, spot.ask) > SPOT_MAX
+        for feed in self._feeds.get(AccountId(spot.ctidTraderAccountId), ()):
+            if is_absurd:
+                self._quotes.pop((feed, symbol), None)  # what was known before it is no quote either
+            else:
+                self._take(feed, symbol, spot, now_us)
+        if is_absurd:
+            raise RemoteError(f"expected prices in 1/100000 of symbol {symbol}, found {spot.bid} and {spot.ask}")
+
+    def _take(self, feed: str, symbol: SymbolId, spot: ProtoOASpotEvent, now_us: int) -> None:
+        known = self._quotes.get((feed, symbol))
         if known is not None and spot.timestamp:
             self._measure(feed, spot.timestamp - now_us // 1_000, now_us)
         bid = Price(spot.bid * RELATIVE_SCALE) if spot.bid else (known.bid if known is not None else Price(0))
         ask = Price(spot.ask * RELATIVE_SCALE) if spot.ask else (known.ask if known is not None else Price(0))
-        self._quotes[key] = Quote(bid=bid, ask=ask, server_ms=moment_ms(spot.timestamp), seen_us=now_us)
+        self._quotes[feed, symbol] = Quote(bid=bid, ask=ask, server_ms=moment_ms(spot.timestamp), seen_us=now_us)
 
     def _measure(self, feed: str, offset_ms: int, now_us: int) -> None:
         """Take one sample of the broker's clock; delay on the way only ever makes it smaller, so the largest counts.

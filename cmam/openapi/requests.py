@@ -220,3 +220,8 @@ def subscribe_spots(account: AccountId, symbols: Iterable[int]) -> Message:
     return messages.ProtoOASubscribeSpotsReq(
         ctidTraderAccountId=account, symbolId=list(symbols), subscribeToSpotTimestamp=True
     )
+
+
+def unsubscribe_spots(account: AccountId, symbols: Iterable[int]) -> Message:
+    """Have no more quotes of some symbols; a few may still come (FACTS §6.3)."""
+    return messages.ProtoOAUnsubscribeSpotsReq(ctidTraderAccountId=account, symbolId=list(symbols))

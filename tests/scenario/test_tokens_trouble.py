@@ -53,13 +53,18 @@ def _lose(whole: Whole, account: int) -> None:
 
 def _consent(whole: Whole, *accounts: int, client_id: str = "") -> None:
     """A new consent, taken in as `account add` does."""
+    _give(whole, *accounts, client_id=client_id)
+    whole.command({"command": "account.add", "accounts": [{"account": account} for account in accounts]})
+
+
+def _give(whole: Whole, *accounts: int, client_id: str = "") -> None:
+    """Have the tokens of a new consent in their place."""
     application = whole.broker.world.applications[0]
     grant = whole.broker.grants._issue(
         client_id or application.client_id, "maria", accounts, 1, whole.stepper.clock.now()
     )
     pair = TokenPair(Secret(grant.access_token), Secret(grant.refresh_token), whole.stepper.clock.now())
     whole.secrets.update(lambda vault: with_grant(vault, pair, accounts)[0])
-    whole.command({"command": "account.add", "accounts": [{"account": account} for account in accounts]})
 
 
 def _copies(whole: Whole) -> None:
@@ -85,6 +90,20 @@ def test_an_account_that_left_a_consent_costs_the_others_nothing(whole: Whole) -
     assert "token" not in _view(whole, SAME_BROKER).alerts
     _consent(whole, OTHER_BROKER)
     whole.run(60)
+    assert _view(whole, OTHER_BROKER).health is Health.RECONCILED
+    assert "token" not in _view(whole, OTHER_BROKER).alerts
+    _copies(whole)
+
+
+def test_a_consent_given_while_cmam_is_down_heals_what_it_was_told_then(whole: Whole) -> None:
+    """It did what the alert said; that stood until the next refresh, weeks later."""
+    _lose(whole, OTHER_BROKER)
+    whole.run(5 * 60)
+    assert "token" in _view(whole, OTHER_BROKER).alerts
+    whole.stop()
+    _give(whole, OTHER_BROKER)
+    whole.start()
+    whole.run(30)
     assert _view(whole, OTHER_BROKER).health is Health.RECONCILED
     assert "token" not in _view(whole, OTHER_BROKER).alerts
     _copies(whole)

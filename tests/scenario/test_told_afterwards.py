@@ -16,12 +16,15 @@ from cmam.store.audit import Audit, Line
 from cmam.store.replay import verify
 from cmam.store.what_if import Asked, what_if
 from tests.chaos.book_checks import told_as_booked
+from tests.scenario.test_reading_beside import Gate
 from tests.whole import ALPHA_TOO, LEADER, NETTED, SAME_BROKER, Whole
 from tests.worlds import crowded
 
 LOT = 10_000_000
 CLOSE, OPEN = 2111, 2106
 DEALS_OF, ORDERS_OF = 2179, 2183
+HISTORIES = (2134, 2176, 2180, 2182, 2184)
+"""The answers that tell what became of orders, and what they have filled."""
 CROWD = tuple(range(42_000_000, 42_000_040))
 
 
@@ -204,6 +207,37 @@ def test_what_has_turned_since_is_told_in_the_line_of_what_it_was() -> None:
         fresh.position: False,
     }
     told_as_booked(whole)
+    assert verify(whole.log.read_all()).is_identical
+
+
+def test_a_share_that_ended_before_its_net_keeps_its_price(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two shares of one net: the leader has closed one, and out of sight a stop takes the other with the net."""
+    whole = Whole(seed=4, followers=(NETTED,))
+    whole.start_ready()
+    first = whole.person.buy(LOT)
+    whole.run(3)
+    whole.person.buy(LOT)
+    whole.run(3)
+    whole.person.close(first, LOT)
+    whole.run(3)
+    (net,) = whole.person.holds(NETTED)
+    whole.person.amend(net.position, account=NETTED, stop=1.0790)
+    whole.run(1)
+    before, _ = Audit.of(whole.log).copies()
+    gate = Gate(monkeypatch, whole)
+    gate.refused = {(NETTED, kind) for kind in HISTORIES}
+    whole.stepper.network.cut_all()
+    _drop(whole)
+    whole.run(30)
+    gate.refused.clear()
+    whole.run(120)
+    assert len(whole.events(NETTED, ClosesSeen)) == 1
+    closed, stopped = Audit.of(whole.log).copies()
+    assert closed == before
+    assert (stopped["reason"], stopped["close_price"]) == ("closed_by_level", "1.0780")
+    booked = sum(deal.net for deal in whole.broker.floor.accounts[NETTED].deals.values())
+    (result,) = what_if(whole.log.read_all, Asked.of(whole.folded().registry, {}))["followers"]
+    assert Decimal(result["recorded"]["result"]) == Decimal(booked).scaleb(-2)
     assert verify(whole.log.read_all()).is_identical
 
 

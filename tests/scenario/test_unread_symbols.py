@@ -15,7 +15,8 @@ from cmam.openapi._pb import OpenApiMessages_pb2 as pb
 from cmam.sandbox.broker import Send
 from cmam.sandbox.switches import Switches
 from cmam.store.replay import verify
-from tests.scenario.test_liars import copies, tell
+from cmam.store.what_if import Asked, what_if
+from tests.scenario.test_liars import SPOT, copies, tell
 from tests.scenario.test_reading_beside import LOT, SPECS, SYMBOLS, Gate
 from tests.whole import EURUSD, LEADER, SAME_BROKER, Whole
 from tests.worlds import crowded
@@ -105,6 +106,26 @@ def test_what_the_leader_does_to_it_meanwhile_is_what_is_opened(monkeypatch: pyt
     assert verify(whole.log.read_all()).is_identical
 
 
+def test_what_would_have_been_waits_for_it_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Under other settings it waits until the symbol is on record as well; it was skipped as `unmapped_symbol`."""
+    whole = Whole(seed=2, settings=HOLDING)
+    _held(whole)
+    gate = Gate(monkeypatch, whole)
+    gate.refused = {(SAME_BROKER, SPECS)}
+    _cut(whole)
+    whole.person.buy(SOME, symbol=GBPUSD)
+    whole.run(5)
+    gate.refused.clear()
+    whole.run(40)
+    for settings, became in (
+        ({"reverse": "on", "reverse_without_stop": "on"}, ("copy", None, "1000.00")),
+        ({"max_age": "3s"}, ("skip", "too_old", "0.00")),
+    ):
+        found = what_if(whole.log.read_all, Asked.of(whole.folded().registry, settings))["differences"]
+        (row,) = [row["what_if"] for row in found if row["symbol"] == "GBPUSD"]
+        assert (row["verdict"], row["reason"], row["volume"]) == became
+
+
 def test_one_that_he_closes_meanwhile_never_opens(monkeypatch: pytest.MonkeyPatch) -> None:
     """Nothing of it has left, and nothing does."""
     whole = Whole(seed=2, settings=HOLDING)
@@ -169,7 +190,7 @@ def test_what_was_read_by_a_list_that_is_no_more_does_not_count(monkeypatch: pyt
     """Its symbol is called otherwise by now: what a leader trades under the old name is not what it is here."""
     whole = Whole(seed=2, settings=HOLDING)
     _held(whole)
-    tell(monkeypatch, whole, _renamed)
+    tell(monkeypatch, whole, lambda said: _renamed(said, SAME_BROKER))
     gate = Gate(monkeypatch, whole)
     gate.kept = {(SAME_BROKER, SYMBOLS), (SAME_BROKER, SPECS)}
     _cut(whole)
@@ -187,12 +208,12 @@ def test_what_was_read_by_a_list_that_is_no_more_does_not_count(monkeypatch: pyt
     assert all(spec.name != "GBPUSD" for spec in view.specs.values())
 
 
-def _renamed(said: Send) -> list[Send]:
-    """The follower's list with another name for the pound."""
+def _renamed(said: Send, *accounts: int) -> list[Send]:
+    """The list of some accounts with another name for the pound."""
     if said.payload_type != SYMBOLS:
         return [said]
     message = pb.ProtoOASymbolsListRes.FromString(said.payload)
-    if message.ctidTraderAccountId != SAME_BROKER:
+    if message.ctidTraderAccountId not in accounts:
         return [said]
     for symbol in message.symbol:
         if symbol.symbolId == GBPUSD:
@@ -214,3 +235,33 @@ def test_quotes_are_there_before_the_list_after_a_start(monkeypatch: pytest.Monk
     whole.person.buy(SOME)
     whole.run(1)
     assert copies(whole) == [[LOT, SOME]]
+
+
+@pytest.mark.parametrize("ends", [False, True])
+def test_a_crowd_whose_list_has_changed_subscribes_its_quotes_once(monkeypatch: pytest.MonkeyPatch, ends: bool) -> None:
+    """Each carried the former list's feed until it had read the new one, and was sent all quotes from then on."""
+    numbers = tuple(range(42_000_000, 42_000_012))
+    whole = Whole(seed=1, followers=numbers, world=crowded(numbers), switches=Switches(history_days=0))
+    whole.start_ready()
+    if ends:
+        whole.stop()
+    else:
+        whole.stepper.network.cut_all()
+    tell(monkeypatch, whole, lambda said: _renamed(said, LEADER, *numbers))
+    if ends:
+        whole.start()
+    whole.run(20)
+    sent: set[int] = set()
+    tell(monkeypatch, whole, lambda said: [said] if sent.update(_quoted(said)) is None else [])
+    whole.run(5)
+    assert len(sent) == 1
+    whole.person.buy(SOME)
+    whole.run(2)
+    books = [whole.broker.floor.accounts[number].positions.values() for number in numbers]
+    assert [[position.volume for position in held] for held in books] == [[SOME]] * len(numbers)
+
+
+def _quoted(said: Send) -> set[int]:
+    """Who is told of a price here."""
+    is_spot = said.payload_type == SPOT
+    return {pb.ProtoOASpotEvent.FromString(said.payload).ctidTraderAccountId} if is_spot else set()

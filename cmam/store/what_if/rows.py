@@ -8,7 +8,7 @@ from fractions import Fraction
 from itertools import islice
 
 from cmam.domain.account import AccountView
-from cmam.domain.afterwards import of_position
+from cmam.domain.afterwards import untold
 from cmam.domain.booking import copy_of, intent_of
 from cmam.domain.changes import Change, ChangeKind
 from cmam.domain.conversion import chain_symbols
@@ -194,7 +194,7 @@ def realised(before: AccountView, after: AccountView, fact: Event) -> Iterator[t
                     if key is not None:
                         yield key, deal
         case ClosesSeen():
-            for owner in islice(of_position(after, fact.position), 1):
+            for owner in islice(untold(before, fact.position), 1):
                 for deal in fact.deals:
                     if deal.close is not None and deal.is_execution:
                         yield owner.key, deal

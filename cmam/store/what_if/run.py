@@ -28,11 +28,13 @@ from cmam.domain.events import (
     IntentOverdue,
     IntentRecorded,
     QuotesSampled,
+    Wait,
 )
 from cmam.domain.ids import AccountId, IntentId
 from cmam.domain.inputs import gather, gather_for_copy, quotes_needed
 from cmam.domain.leading import changes
 from cmam.domain.link import LinkSettings
+from cmam.domain.mapping import is_unread
 from cmam.domain.quantities import Quote
 from cmam.domain.registry import Registry
 from cmam.domain.turn import decide_change, due, step
@@ -354,6 +356,7 @@ class Run:
                 leader_quote=self._leader_quote(copy, at_us),
                 clock_offset_ms=offset_ms,
                 clock_doubt_ms=doubt_ms,
+                is_reading=copy.wait is Wait.QUOTES and is_unread(book.view, copy.leader_symbol, link.policy),
             )
 
         if any(copy.wait is not None or copy.trouble or copy.left_out for copy in book.of_apart().copies.values()):

@@ -6,7 +6,11 @@ from cmam.actors import messages as m
 from cmam.actors.feeds import Feeds
 from cmam.domain.ids import AccountId, SymbolId
 from cmam.openapi import catalogue
-from cmam.openapi._pb.OpenApiMessages_pb2 import ProtoOASpotEvent
+from cmam.openapi._pb.OpenApiMessages_pb2 import (
+    ProtoOASpotEvent,
+    ProtoOASubscribeSpotsReq,
+    ProtoOAUnsubscribeSpotsReq,
+)
 from cmam.openapi.envelope import Envelope
 from cmam.openapi.quotes import QuoteBoard
 
@@ -28,6 +32,15 @@ class Bench:
         found = [(ask.account, list(ask.message.symbolId)) for ask in self.asked]
         self.asked.clear()
         return [(int(account), symbols) for account, symbols in found]
+
+    def is_awaited(self, feed: str) -> bool:
+        """Whether quotes of a feed may still come, an hour after somebody began to read it."""
+        self.board.join(AccountId(99), feed, 0)
+        return self.board.is_warming(AccountId(99), 3_600_000_000)
+
+    def hear(self, account: int, symbol: int) -> None:
+        spot = ProtoOASpotEvent(ctidTraderAccountId=account, symbolId=symbol, bid=110_000, ask=110_010)
+        self.board.receive(Envelope(catalogue.SPOT, spot.SerializeToString()), 5)
 
     def refuse(self, ask: m.Ask, code: str) -> None:
         self.feeds.refused(m.Unanswered(ask.question, code, "no"), 0)
@@ -135,12 +148,97 @@ def test_who_reads_another_list_keeps_its_quotes() -> None:
     """No first quote comes of what is subscribed already."""
     bench = Bench()
     bench.want(1, 10)
-    spot = ProtoOASpotEvent(ctidTraderAccountId=1, symbolId=10, bid=110_000, ask=110_010)
-    bench.board.receive(Envelope(catalogue.SPOT, spot.SerializeToString()), 5)
+    bench.hear(1, 10)
     quote = bench.board.quote("f", SymbolId(10))
     bench.want(1, 10, feed="g")
     assert quote is not None
     assert bench.board.quote("g", SymbolId(10)) == quote
+    assert bench.board.quote("f", SymbolId(10)) is None
+
+
+def test_what_is_refused_after_the_list_has_changed_is_asked_for_all_the_same() -> None:
+    """After a start quotes are asked for by the list on record, of which the broker has taken one symbol away: the
+    batch is refused, and halved, when the account reads the new list already."""
+    bench = Bench()
+    bench.want(1, *range(10, 20))
+    (old,) = bench.asked
+    bench.taken()
+    bench.want(1, *(symbol for symbol in range(10, 20) if symbol != 13), feed="g")
+    assert bench.taken() == []
+    assert bench.is_awaited("g")
+    bench.asked.append(old)
+    standing: set[int] = set()
+    while bench.asked:
+        ask = bench.asked.pop(0)
+        if 13 in ask.message.symbolId:
+            bench.refuse(ask, "SYMBOL_NOT_FOUND")
+        else:
+            standing.update(ask.message.symbolId)
+            bench.feeds.answered(ask.question, 0)
+    assert standing == set(range(10, 20)) - {13}
+    assert not bench.is_awaited("g")
+
+
+def test_what_is_refused_for_the_moment_is_asked_for_again_by_whichever_list() -> None:
+    """The feed that it was asked for is at its end; the one that is read now lacks it all the same."""
+    bench = Bench()
+    bench.want(1, 10, 11)
+    (old,) = bench.asked
+    bench.want(1, 10, 11, 12, feed="g")
+    bench.taken()
+    bench.refuse(old, "REQUEST_FREQUENCY_EXCEEDED")
+    bench.feeds.tend()
+    assert bench.taken() == [(1, [10, 11])]
+
+
+def test_a_crowd_whose_list_changes_is_carried_by_one() -> None:
+    """One after the other reads the new list; those who read the former one keep its quotes meanwhile."""
+    bench = Bench()
+    crowd = range(1, 11)
+    bench.ready = set(crowd)
+    for account in crowd:
+        bench.want(account, 10, 11)
+    bench.hear(1, 10)
+    for account in crowd:
+        assert bench.board.quote("f", SymbolId(10)) is not None
+        bench.want(account, 10, 11, 12, feed="g")
+        assert bench.board.quote("g", SymbolId(10)) is not None
+    assert bench.taken() == [(1, [10, 11]), (1, [12])]
+    assert bench.board.quote("f", SymbolId(10)) is None
+
+
+def test_who_carries_nothing_any_more_is_sent_no_quotes() -> None:
+    """Another one has read the new list before the carrier of the former; it begins anew if it is to carry on."""
+    bench = Bench()
+    bench.want(1, 10)
+    bench.want(2, 10)
+    bench.want(2, 10, feed="g")
+    assert bench.taken() == [(1, [10]), (2, [10])]
+    bench.want(1, 10, feed="g")
+    (ended,) = bench.asked
+    assert isinstance(ended.message, ProtoOAUnsubscribeSpotsReq)
+    assert bench.taken() == [(1, [10])]
+    bench.ready.remove(2)
+    bench.feeds.lose(2)
+    (begun,) = bench.asked
+    assert isinstance(begun.message, ProtoOASubscribeSpotsReq)
+    assert bench.taken() == [(1, [10])]
+
+
+def test_who_carries_two_feeds_loses_both() -> None:
+    """Its session is gone: whoever reads either carries on."""
+    bench = Bench()
+    bench.ready = {1, 2, 3}
+    for account in (1, 2, 3):
+        bench.want(account, 10)
+    bench.want(1, 10, feed="g")
+    bench.want(2, 10, feed="g")
+    bench.taken()
+    bench.ready.remove(1)
+    bench.feeds.lose(1)
+    assert sorted(bench.taken()) == [(2, [10]), (3, [10])]
+    bench.feeds.forget(3)
+    bench.hear(3, 10)
     assert bench.board.quote("f", SymbolId(10)) is None
 
 

@@ -10,7 +10,7 @@ import pytest
 from cmam.domain.cases import Case
 from cmam.domain.cures import KNOBS, cures
 from cmam.domain.events import Inputs, Standing, SymbolSpecSeen
-from cmam.domain.ids import LinkId, OrderId, PositionId, SymbolId
+from cmam.domain.ids import AccountId, LinkId, OrderId, PositionId, SourceKey, SymbolId
 from cmam.domain.inputs import gather
 from cmam.domain.quantities import Side, Volume
 from cmam.domain.reasons import Reason
@@ -165,7 +165,14 @@ def test_shorts_and_other_copiers_and_netted_positions() -> None:
     mine = Position(position=PositionId(3), symbol=SymbolId(1), side=Side.BUY, volume=Volume(LOT))
     netted.held[mine.position] = mine
     netted.fact(netted.reconciled())
-    assert told(case_of(netted)) == ["no other position in EURUSD (another's was there)"]
+    assert told(case_of(netted)) == ["no other position or order in EURUSD (another's was there)"]
+    taken = Pair(view=a_view(kind=AccountType.NETTED))
+    taken.opens(leader=AccountId(1002))
+    theirs = case_of(taken, a_change(source=SourceKey("p9")))
+    assert (reason(theirs), told(theirs)) == (
+        Reason.NETTED_TAKEN,
+        ["no other position or order in EURUSD (another's was there)"],
+    )
     other = case_of(Pair(), other_copier="cm1.0ther.l1nk01.pdw")
     assert (reason(other), told(other)) == (Reason.OTHER_COPIER, ["no other copier on the account (there was one)"])
 

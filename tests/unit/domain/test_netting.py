@@ -27,7 +27,7 @@ from cmam.domain.rules import RULES
 from cmam.domain.shares import pooled_excess
 from cmam.domain.trades import AccountType, ExecutionKind, Order, OrderStatus, OrderType
 from cmam.domain.unasked import asking, freed, unasked
-from tests.factories import LINK, LOT, Pair, a_view, price
+from tests.factories import LEADER, LINK, LOT, Pair, a_view, price
 
 
 class Netted(Pair):
@@ -378,6 +378,23 @@ def test_another_leaders_symbol_is_taken() -> None:
     pair.opens_at(1, LOT)
     pair.answer()
     assert pair.opens_at(2, LOT, leader=AccountId(1002)).reason is Reason.NETTED_TAKEN
+
+
+def test_of_two_leaders_who_wait_in_one_symbol_the_first_is_copied() -> None:
+    """What waits is no order yet: the first was skipped for the second that waited, and that for the third."""
+    pair = netted()
+    pair.reading = True
+    for number, leader in ((1, LEADER), (2, AccountId(1002)), (3, LEADER)):
+        assert pair.opens_at(number, LOT, leader=leader).verdict is Verdict.COPY
+    pair.reading = False
+    pair.passes(1_000_000)
+    pair.answer()
+    pair.passes(1_000_000)
+    pair.answer()
+    assert {copy.leader for copy in pair.view.copies.values()} == {LEADER}
+    assert pair.net == 2 * LOT
+    (ended,) = pair.view.finished.values()
+    assert (ended.leader, ended.reason) == (AccountId(1002), Reason.NETTED_TAKEN)
 
 
 @pytest.mark.parametrize("kind", [AccountType.NETTED, AccountType.HEDGED])

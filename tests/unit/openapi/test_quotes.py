@@ -68,15 +68,30 @@ def test_spots_of_an_account_that_carries_nothing_are_not_taken(board: QuoteBoar
     """A few spots may still arrive after unsubscribing."""
     board.receive(spot(2, bid=1, ask=2), 1)
     assert board.quote("", EURUSD) is None
-    board.drop(ONE)
+    board.drop(ONE, "a")
     board.receive(spot(1, bid=1, ask=2), 1)
+    assert board.quote("a", EURUSD) is None
+
+
+def test_who_carries_another_feed_too_brings_its_quotes_along(board: QuoteBoard) -> None:
+    """No first quote comes of what is subscribed; what comes from now on counts for both, until either is dropped."""
+    board.receive(spot(bid=100, ask=102), 1)
+    board.carry(ONE, "b")
+    assert board.quote("b", EURUSD) == board.quote("a", EURUSD) is not None
+    board.receive(spot(bid=90), 2)
+    assert board.quote("b", EURUSD) == board.quote("a", EURUSD)
+    board.drop(ONE, "a")
+    board.receive(spot(bid=80), 3)
+    newest = board.quote("b", EURUSD)
+    assert newest is not None
+    assert newest.bid == 80_000
     assert board.quote("a", EURUSD) is None
 
 
 def test_a_side_from_before_a_gap_is_no_quote_after_it(board: QuoteBoard) -> None:
     """After a reconnect the first one-sided spot does not make a quote with yesterday's other side."""
     board.receive(spot(bid=100, ask=102), 1)
-    board.drop(ONE)
+    board.drop(ONE, "a")
     assert board.quote("a", EURUSD) is None
     board.carry(ONE, "a")
     board.receive(spot(bid=90), 2)

@@ -169,11 +169,13 @@ def test_questions_name_their_account() -> None:
         requests.ask_trader(account), requests.ask_assets(account), requests.ask_symbols(account),
         requests.ask_specs(account, [1, 2]), requests.ask_state(account), requests.ask_deals(account, 1, 2),
         requests.ask_orders(account, 1, 2), requests.subscribe_spots(account, [1]),
+        requests.unsubscribe_spots(account, [1]),
     ]  # fmt: skip
     assert all(catalogue.account_of(message) == 5 for message in asked)
     assert [catalogue.type_of(message) in catalogue.HISTORICAL for message in asked] == [False] * 5 + [
         True,
         True,
+        False,
         False,
     ]
     assert all(message.IsInitialized() for message in asked)
