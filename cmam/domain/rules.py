@@ -294,5 +294,9 @@ WAITS_IN_PROPORTION = 7
 """A part that the leader closes is the same part of what an open waits for, which with `scale_in=off` has none of what
 he has added meanwhile: it opened with all he had left."""
 
+FILLS_ARE_SHOWN = 7
+"""What an open or an add has filled out of sight is noted on it, by its position and its order. What somebody closed of
+the position in the same gap is respected: it was taken for a partial fill, and bought again."""
+
 RULES = 7
 """The newest."""
