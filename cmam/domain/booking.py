@@ -14,7 +14,14 @@ from cmam.domain.naming import read_label
 from cmam.domain.quantities import Distance, Price, Volume
 from cmam.domain.reasons import Reason
 from cmam.domain.replacing import replace
-from cmam.domain.rules import ADDS_FOLLOW_CLOSES, DEALS_COUNT, OWN_LEVELS, RESTS_FILL_UNSEEN, TURNED_NETS
+from cmam.domain.rules import (
+    ADDS_FOLLOW_CLOSES,
+    DEALS_COUNT,
+    FILLS_ARE_SHOWN,
+    OWN_LEVELS,
+    RESTS_FILL_UNSEEN,
+    TURNED_NETS,
+)
 from cmam.domain.shares import moved, rejoined
 from cmam.domain.trades import Deal, ExecutionKind, Order, OrderStatus
 from cmam.domain.view import AccountView, put
@@ -45,11 +52,13 @@ def match_intent(view: AccountView, event: ExecutionSeen, is_new_deal: bool, at_
     intent = intent_of(view, event)
     if intent is None:
         return view
-    filled = intent.filled
-    if event.deal is not None and is_new_deal and not event.is_server_event:
-        filled = Volume(filled + event.deal.filled_volume)
+    filled, executed = intent.filled, Volume(0)
     if event.order is not None and event.order.client_order_id == intent.intent:
-        filled = Volume(max(filled, event.order.executed_volume))
+        executed = event.order.executed_volume
+    is_told = executed > 0 and view.rules >= FILLS_ARE_SHOWN  # a snapshot may have shown what this deal filled
+    if event.deal is not None and is_new_deal and not event.is_server_event and not is_told:
+        filled = Volume(filled + event.deal.filled_volume)
+    filled = Volume(max(filled, executed))
     order = intent.order or (event.order.order if event.order is not None and not event.is_server_event else None)
     seen = replace(intent, state=IntentState.ACCEPTED, moved_us=at_us, filled=filled, order=order)
     return replace(view, intents=with_intent(view.intents, seen))
