@@ -81,7 +81,7 @@ def _turned(view: AccountView, copy: Copy, change: Change, at_us: int) -> Copy:
         change=change,
         wait=Wait.TURN,
         wait_until_us=copy.wait_until_us,
-        leader_filled=copy.leader_filled and view.rules >= TURNED_ORDERS,
+        leader_filled=copy.source.startswith("o") and view.rules >= TURNED_ORDERS,
         share=copy.share,
     )
 

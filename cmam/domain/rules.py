@@ -270,7 +270,7 @@ as one that keeps its number is."""
 
 TURNED_ORDERS = 7
 """What a copied order of a leader has become turns with his position, and is not ahead of that order any more: the new
-side was closed as that as soon as it was open."""
+side was closed as that as soon as it was open. So it is where the order fills while what had filled ahead is closed."""
 
 ONE_LEADER_A_NET = 7
 """A netted follower copies one leader in a symbol from his first order on, not only once that has filled."""
