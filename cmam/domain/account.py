@@ -84,7 +84,7 @@ from cmam.domain.naming import read_label
 from cmam.domain.quantities import Volume
 from cmam.domain.refused import without_gone
 from cmam.domain.replacing import replace, without
-from cmam.domain.rules import DEALS_COUNT, ORDER_ORIGINS
+from cmam.domain.rules import DEALS_COUNT, ORDER_ORIGINS, RESULTS_OUTDATED
 from cmam.domain.setting_back import STEP_US, set_back
 from cmam.domain.taking_in import take_rebuilt
 from cmam.domain.trades import Deal
@@ -184,6 +184,8 @@ def _reconciled(view: AccountView, event: Reconciled, at_us: int) -> AccountView
         if deal.deal not in view.deals:
             view = replace(view, deals=(*view.deals[-63:], deal.deal))
             view = take_balance(view, deal)
+            if view.results_us and view.rules >= RESULTS_OUTDATED:
+                view = replace(view, results={}, results_us=0)  # what was closed of them is in the balance now
             opened = view.positions.get(deal.position)
             is_first = opened is not None and deal.executed_ms <= opened.opened_ms + SAME_MOMENT_MS
             if deal.close is None and is_first and deal.position not in view.origins:

@@ -22,10 +22,11 @@ from cmam.domain.link import LinkSettings
 from cmam.domain.needs import levels_of
 from cmam.domain.opening import Draft
 from cmam.domain.policy import Policy, policy_of
+from cmam.domain.quantities import Quote
 from cmam.domain.reasons import Reason, Verdict
 from cmam.domain.replacing import replace
 from cmam.domain.restless import restless
-from cmam.domain.rules import FILLS_GO_ON, PEOPLE_SHRINK, STOPS_IN_TIME
+from cmam.domain.rules import FILLS_GO_ON, PEOPLE_SHRINK, QUOTES_AFTER_FILLS, STOPS_IN_TIME
 from cmam.domain.view import AccountView, is_turning
 
 POLL_US = 250_000
@@ -60,6 +61,8 @@ def _passed_stops(
             continue
         quote = inputs_of(copy, settings).quotes.get(spec.name) if copy.change is not None else None
         stop = levels_of(spec, copy, position, view.rules).stop
+        if _is_older(view, copy, quote):
+            continue
         if quote is not None and stop is not None and (quote.exit(copy.side) - stop) * copy.side.sign <= 0:
             yield CopyOverdue(link=copy.link, source=copy.source, what="stop_passed")
 
@@ -74,12 +77,17 @@ def _targets(
             continue
         quotes, age_ms_max = inputs_of(copy, settings).quotes, settings.policy.input_max_age_ms
         quote = Rates(view, quotes, now_us, age_ms_max).quote(lack.spec.name)
-        if quote is None:
+        if quote is None or _is_older(view, copy, quote):
             continue
         if targets.ahead(copy.side, lack.level, quote) <= 0:
             yield CopyOverdue(link=copy.link, source=copy.source, what="target_passed")
         elif not lack.is_due and now_us >= copy.target_at_us and lack.may_be_set(quote):
             yield CopyOverdue(link=copy.link, source=copy.source, what="target")
+
+
+def _is_older(view: AccountView, copy: Copy, quote: Quote | None) -> bool:
+    """Whether a quote was seen before the copy filled: it tells nothing of a market that has jumped to that fill."""
+    return quote is not None and quote.seen_us < copy.opened_us and view.rules >= QUOTES_AFTER_FILLS
 
 
 def _may_look(view: AccountView, copy: Copy) -> bool:

@@ -18,9 +18,11 @@ from cmam.domain.rules import (
     ADDS_FOLLOW_CLOSES,
     DEALS_COUNT,
     FILLS_ARE_SHOWN,
+    FILLS_BY_DEALS,
     OWN_LEVELS,
     RESTS_FILL_UNSEEN,
     TURNED_NETS,
+    TURNED_UNDER_CLOSE,
 )
 from cmam.domain.shares import moved, rejoined
 from cmam.domain.trades import Deal, ExecutionKind, Order, OrderStatus
@@ -55,10 +57,12 @@ def match_intent(view: AccountView, event: ExecutionSeen, is_new_deal: bool, at_
     filled, executed = intent.filled, Volume(0)
     if event.order is not None and event.order.client_order_id == intent.intent:
         executed = event.order.executed_volume
-    is_told = executed > 0 and view.rules >= FILLS_ARE_SHOWN  # a snapshot may have shown what this deal filled
-    if event.deal is not None and is_new_deal and not event.is_server_event and not is_told:
+    is_shown = executed > 0 and view.rules >= FILLS_ARE_SHOWN and not view.is_netted()
+    # A snapshot may have shown what this deal of a hedged copy filled; of a share only deals tell.
+    if event.deal is not None and is_new_deal and not event.is_server_event and not is_shown:
         filled = Volume(filled + event.deal.filled_volume)
-    filled = Volume(max(filled, executed))
+    if is_shown or event.deal is None or view.rules < FILLS_BY_DEALS:
+        filled = Volume(max(filled, executed))
     order = intent.order or (event.order.order if event.order is not None and not event.is_server_event else None)
     seen = replace(intent, state=IntentState.ACCEPTED, moved_us=at_us, filled=filled, order=order)
     return replace(view, intents=with_intent(view.intents, seen))
@@ -270,7 +274,8 @@ def _book_share(
     signed = deal.filled_volume if deal.side is copy.side else -deal.filled_volume
     volume = Volume(max(0, copy.volume + signed))
     is_flat = not any(position.symbol == copy.symbol for position in view.positions.values())
-    if kind is CommandKind.CLOSE and deal.side is copy.side and is_flat:
+    may_flatten = copy.goal.net_cap > 0 or view.rules < TURNED_UNDER_CLOSE
+    if kind is CommandKind.CLOSE and deal.side is copy.side and is_flat and may_flatten:
         return _flattened(view, copy)
     for share in tuple(view.copies.values()):
         is_left_behind = share.share and share.position is not None and share.position not in view.positions

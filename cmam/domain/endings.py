@@ -60,6 +60,7 @@ def finish(view: AccountView, event: CopyFinished, at_us: int) -> AccountView:
 
 
 def _turned(view: AccountView, copy: Copy, change: Change, at_us: int) -> Copy:
+    """The copy of the new side, still to be opened. Where the old one came of an order, that order has filled."""
     return Copy(
         link=copy.link,
         profile=copy.profile,
@@ -78,10 +79,10 @@ def _turned(view: AccountView, copy: Copy, change: Change, at_us: int) -> Copy:
         last_seq=copy.last_seq,
         not_after_us=copy.wait_until_us,
         settings_version=copy.settings_version,
+        leader_filled=copy.source.startswith("o") and view.rules >= TURNED_ORDERS,
         change=change,
         wait=Wait.TURN,
         wait_until_us=copy.wait_until_us,
-        leader_filled=copy.source.startswith("o") and view.rules >= TURNED_ORDERS,
         share=copy.share,
     )
 

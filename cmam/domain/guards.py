@@ -18,7 +18,7 @@ from cmam.domain.days import anchor_of, day_of, initial_of, peak_before
 from cmam.domain.equity import equity, equity_symbols, told_equity
 from cmam.domain.events import EquityPeaked, Event, GuardDayBegan, GuardInitialNamed, GuardTripped, Health
 from cmam.domain.ids import LinkId
-from cmam.domain.latches import BY_EQUITY, REJECTIONS, day_begun, initial_named
+from cmam.domain.latches import BY_EQUITY, REJECTIONS, day_begun, initial_named, peaked_at
 from cmam.domain.link import LinkSettings
 from cmam.domain.policy import Policy
 from cmam.domain.quantities import Quote, floor_fraction
@@ -27,7 +27,7 @@ from cmam.domain.sessions import is_open
 from cmam.domain.view import AccountView, GuardDay
 
 PEAK_RECORDED_US = 10_000_000
-"""A new high is put on record at most this often, and before any trip."""
+"""A new high is put on record at most this often, before any trip and before a day ends."""
 
 MISSED_US = 60_000_000
 """A day's beginning that we learn of later than this was missed: its anchor is unknown."""
@@ -56,6 +56,8 @@ class Memory:
 
     breaches: Mapping[Breach, Since] = field(default_factory=dict)
     peaks: Mapping[LinkId, tuple[int, int]] = field(default_factory=dict)
+    """How much higher than the day's peak on record equity has been, and when one was recorded last. Money that comes
+    or goes moves the peak on record, and what is above it stays what it is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +78,7 @@ def needs_watch(links: Iterable[LinkSettings]) -> bool:
 def watch(view: AccountView, links: Iterable[LinkSettings], quote_of: QuoteOf, memory: Memory, now_us: int) -> Watched:
     """Look once at all guards of an account."""
     if view.health is not Health.RECONCILED:
-        return Watched((), Memory())
+        return Watched((), Memory(peaks=memory.peaks))
     quotes = {name: quote for name in equity_symbols(view) if (quote := quote_of(name)) is not None}
     facts: list[Event] = []
     breaches: dict[Breach, Since] = {}
@@ -89,12 +91,17 @@ def watch(view: AccountView, links: Iterable[LinkSettings], quote_of: QuoteOf, m
             continue
         worth, has_quotes = worth_of(view, link, quotes, now_us)
         is_dark = is_dark or not (has_quotes or view.doubted)
-        began = _new_day(view, link, worth, now_us)
         day = view.days.get(link.link)
+        began = _new_day(view, link, day, worth, now_us)
         if began is not None:
+            above, _ = peaks.pop(link.link, (0, 0))
+            if above and day is not None and day.peak_today is not None:
+                last = EquityPeaked(link=link.link, equity=day.peak_today + above)
+                facts.append(last)
+                day = peaked_at(day, last.equity)
+                began = replace(began, peak=peak_before(day))
             facts.append(began)
             day = day_begun(began, day)
-            peaks.pop(link.link, None)
         if day is not None and _is_named_anew(link.policy, day, view):
             named = GuardInitialNamed(link=link.link, initial=initial_of(view, link.policy))
             facts.append(named)
@@ -104,9 +111,9 @@ def watch(view: AccountView, links: Iterable[LinkSettings], quote_of: QuoteOf, m
         day, peaked = _peak(link.link, day, worth, peaks, now_us)
         tripped = list(_trips(view, link, day, worth, memory, breaches, quotes, now_us)) if can_trip else []
         due_us = peaks.get(link.link, (0, 0))[1] + PEAK_RECORDED_US
-        if peaked and (tripped or now_us >= due_us):
+        if peaked and (tripped or now_us >= due_us or day.anchor is None):  # which may be rebuilt, peak and all
             facts.append(EquityPeaked(link=link.link, equity=day.peak_today or worth))
-            peaks[link.link] = (day.peak_today or worth, now_us)
+            peaks[link.link] = (0, now_us)
         facts.extend(tripped)
     return Watched(tuple(facts), Memory(breaches, peaks), is_dark)
 
@@ -144,9 +151,10 @@ def _bonus(view: AccountView, policy: Policy) -> int:
 # --- days ---------------------------------------------------------------------------------------------------------
 
 
-def _new_day(view: AccountView, link: LinkSettings, worth: int | None, now_us: int) -> GuardDayBegan | None:
+def _new_day(
+    view: AccountView, link: LinkSettings, known: GuardDay | None, worth: int | None, now_us: int
+) -> GuardDayBegan | None:
     """The day that has begun, if one has: its anchor is known only where equity was seen at its beginning."""
-    known = view.days.get(link.link)
     is_first = known is None or known.anew
     if known is not None and not is_first and now_us < known.next_us:
         return None
@@ -178,9 +186,10 @@ def _peak(
     link: LinkId, day: GuardDay, worth: int, peaks: dict[LinkId, tuple[int, int]], now_us: int
 ) -> tuple[GuardDay, bool]:
     """The day with its true peak, and whether that is higher than what is on record."""
-    remembered, recorded_us = peaks.get(link, (day.peak_today or worth, now_us - PEAK_RECORDED_US))
-    highest = max(remembered, worth, day.peak_today if day.peak_today is not None else worth)
-    peaks[link] = (highest, recorded_us)
+    above, recorded_us = peaks.get(link, (0, now_us - PEAK_RECORDED_US))
+    known = worth if day.peak_today is None else day.peak_today
+    highest = max(known + above, worth)
+    peaks[link] = (highest - known, recorded_us)
     is_new = day.peak_today is None or highest > day.peak_today
     ever = highest if day.peak_ever is None else max(day.peak_ever, highest)
     return replace(day, peak_today=highest, peak_ever=ever), is_new
@@ -254,7 +263,7 @@ def _trips(
         if not found.holds or key in view.latches:
             continue
         before = memory.breaches.get(key)
-        since = before or Since(now_us, 1, newest)
+        since = before or Since(now_us, 1, now_us)  # a quote from before confirms nothing
         if newest > since.newest_us:
             since = replace(since, quotes=since.quotes + 1, newest_us=newest)
         breaches[key] = since

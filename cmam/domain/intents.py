@@ -36,6 +36,7 @@ from cmam.domain.rules import (
     NEVER_OUT,
     OWN_LEVELS,
     OWN_TRAILING,
+    PARTS_OF_SHARES,
     PEOPLE_MOVE_TRAILING,
     REFUSED_OPENS,
     REFUSED_YET_DONE,
@@ -346,7 +347,7 @@ def take_intent(view: AccountView, event: IntentRecorded, at_us: int) -> Account
     copy = view.copies.get(intent.key)
     if copy is None:
         return view
-    changed = _asked_for(copy, event)
+    changed = _asked_for(view, copy, event)
     if event.command.kind in CARRYING_LEVELS and view.rules >= TARGETS_LEFT_OUT:
         changed["left_out"] = targets.opened_without(copy.goal, event.command)
     if event.command.kind is CommandKind.PLACE and view.rules >= SIDES_ARE_KEPT:
@@ -356,7 +357,7 @@ def take_intent(view: AccountView, event: IntentRecorded, at_us: int) -> Account
     return put(view, replace(copy, last_seq=max(copy.last_seq, event.seq), **changed))
 
 
-def _asked_for(copy: Copy, event: IntentRecorded) -> dict[str, Any]:
+def _asked_for(view: AccountView, copy: Copy, event: IntentRecorded) -> dict[str, Any]:
     """What of a copy changes because something is asked for it."""
     command = event.command
     match command.kind:
@@ -379,10 +380,15 @@ def _asked_for(copy: Copy, event: IntentRecorded) -> dict[str, Any]:
             return {"state": CopyState.OPENING, "ended_order": False}
         case CommandKind.CANCEL:
             return {"replacing": copy.goal.terms is not None and copy.is_wanted and not copy.grace_over}
-        case CommandKind.CLOSE if command.whole:
+        case CommandKind.CLOSE if command.whole and not _is_part_of_share(view, copy, command):
             return {"state": CopyState.CLOSING}
         case _:
             return {}
+
+
+def _is_part_of_share(view: AccountView, copy: Copy, command: Command) -> bool:
+    """Whether all of a net is closed, and that is a part of this share: shares of the other side make it small."""
+    return copy.share and command.volume < copy.volume and view.rules >= PARTS_OF_SHARES
 
 
 def terms_of(command: Command) -> Terms:
@@ -465,7 +471,9 @@ def settle(view: AccountView, event: IntentSettled, at_us: int) -> AccountView:
         copy = targets.cleared(view, copy, intent.command)
     if event.outcome is Outcome.REFUSED and event.reason in GONE_CODES:
         copy = replace(copy, doubt=True)
-    trouble = f"{kind.value}: {event.reason}" if event.outcome is Outcome.REFUSED else copy.trouble
+    is_flat = copy.share and kind is CommandKind.AMEND_PROTECTION and event.reason in GONE_CODES
+    is_trouble = event.outcome is Outcome.REFUSED and not (is_flat and view.rules >= PARTS_OF_SHARES)
+    trouble = f"{kind.value}: {event.reason}" if is_trouble else copy.trouble
     since_us = copy.trouble_us if copy.trouble else at_us
     return put(view, _held_back(view, replace(copy, trouble=trouble, trouble_us=since_us), kind, event, at_us))
 

@@ -140,9 +140,14 @@ def raise_peak(view: AccountView, event: EquityPeaked) -> AccountView:
     day = view.days.get(event.link)
     if day is None:
         return view
-    today = event.equity if day.peak_today is None else max(day.peak_today, event.equity)
-    ever = event.equity if day.peak_ever is None else max(day.peak_ever, event.equity)
-    return replace(view, days={**view.days, event.link: replace(day, peak_today=today, peak_ever=ever)})
+    return replace(view, days={**view.days, event.link: peaked_at(day, event.equity)})
+
+
+def peaked_at(day: GuardDay, equity: int) -> GuardDay:
+    """A day on which equity has been so high."""
+    today = equity if day.peak_today is None else max(day.peak_today, equity)
+    ever = equity if day.peak_ever is None else max(day.peak_ever, equity)
+    return replace(day, peak_today=today, peak_ever=ever)
 
 
 def close_latch(view: AccountView, event: GuardTripped, at_us: int) -> AccountView:

@@ -298,5 +298,25 @@ FILLS_ARE_SHOWN = 7
 """What an open or an add has filled out of sight is noted on it, by its position and its order. What somebody closed of
 the position in the same gap is respected: it was taken for a partial fill, and bought again."""
 
+RESULTS_OUTDATED = 7
+"""The broker's results from before a gap in which something was dealt say nothing of equity: what was closed of a
+position counted twice."""
+
+FILLS_BY_DEALS = 7
+"""A share's order is done once its deals have told all that it has executed: where the order counted ahead of them,
+as where a net turns in two deals, what the second one brought was nobody's, and was opened once more."""
+
+TURNED_UNDER_CLOSE = 7
+"""A close that meets a net which turned while it was under way closes the other side; only where a cap holds has that
+been asked for. Without one all shares of the net were taken for over, and what stood of them stayed."""
+
+PARTS_OF_SHARES = 7
+"""Shares of both sides make a net small, or nothing: a part of a share that is all of the net does not end the share,
+which never grew again; and levels for a net that has just become flat are no trouble that lasts."""
+
+QUOTES_AFTER_FILLS = 7
+"""Whether the market has passed a level is told by quotes that are younger than the copy's fill: where it jumped, and
+the fill was told ahead of the new quote, the old one closed the copy."""
+
 RULES = 7
 """The newest."""

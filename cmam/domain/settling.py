@@ -23,7 +23,7 @@ from cmam.domain.needs import shows
 from cmam.domain.quantities import Volume
 from cmam.domain.reasons import Reason
 from cmam.domain.replacing import replace
-from cmam.domain.rules import CLOSES_ARE_TOLD, FILLS_GO_ON, PARTS_FILL_ON
+from cmam.domain.rules import CLOSES_ARE_TOLD, FILLS_BY_DEALS, FILLS_GO_ON, PARTS_FILL_ON
 from cmam.domain.shares import MOVING, is_untold, shows_less
 from cmam.domain.trades import ExecutionKind, Order, OrderStatus, OrderType
 from cmam.domain.view import AccountView, put
@@ -168,12 +168,26 @@ def _open_by_execution(view: AccountView, intent: Intent, fact: ExecutionSeen) -
     order = fact.order
     is_ended = order is not None and not order.closing and order.status in ENDED_ORDER
     is_filled = order is not None and order.status is OrderStatus.FILLED and not order.closing
+    if _has_more_deals(view, intent, fact):
+        return
     if is_filled or intent.filled >= intent.command.volume or (is_ended and intent.filled > 0):
         yield IntentSettled(intent=intent.intent, outcome=Outcome.CONFIRMED)
     elif is_ended:
         yield IntentSettled(intent=intent.intent, outcome=Outcome.REFUSED, reason=fact.error_code or fact.kind.value)
         is_range = intent.command.order_type is OrderType.MARKET_RANGE
         yield from _end_of_open(view, intent, Reason.SLIPPAGE if is_range else Reason.REFUSED)
+
+
+def _has_more_deals(view: AccountView, intent: Intent, fact: ExecutionSeen) -> bool:
+    """Whether an order of a share has executed more than its deals have told so far.
+
+    A net that turns is two deals, and how far ahead of them the order counts is not known (FACTS §4.6). Its deals are
+    all that a share is booked by: what is told once its request is closed would be nobody's, and asked for once more.
+    """
+    copy, order = view.copies.get(intent.key), fact.order
+    if copy is None or not copy.share or order is None or fact.deal is None or view.rules < FILLS_BY_DEALS:
+        return False
+    return intent.filled < min(order.executed_volume, intent.command.volume)
 
 
 def _by_reduction(view: AccountView, fact: ExecutionSeen) -> Iterator[Event]:

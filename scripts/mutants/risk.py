@@ -162,8 +162,8 @@ MUTATIONS = (
     Mutation(
         "the cap on positions forgets what rests and is in flight",
         "cmam/domain/amounts.py",
-        "        count += sum(copy.position is None and",
-        "        count += 0 * sum(copy.position is None and",
+        "        count += sum(_takes_place(view, copy) and",
+        "        count += 0 * sum(_takes_place(view, copy) and",
         (SIZES, GATES, UNIT + "domain"),
     ),
     Mutation(
@@ -316,8 +316,8 @@ MUTATIONS = (
     Mutation(
         "what an old change is worth is not asked",
         "cmam/domain/gates.py",
-        "return Reason.TOO_OLD if draft.age_ms > draft.max_age_ms else None",
-        "return None",
+        "    if draft.age_ms <= draft.max_age_ms:\n        return None\n    has_waited",
+        "    if True:\n        return None\n    has_waited",
         (GATES,),
     ),
     Mutation(
@@ -357,10 +357,10 @@ MUTATIONS = (
     ),
     Mutation(
         "an open in a symbol that nobody knows yet is not waited for",
-        "cmam/actors/following.py",
-        "        return self._symbols.awaits_unknown(names_to_know(",
-        "        return self._symbols is None and self._symbols.awaits_unknown(names_to_know(",
-        (AFTER_A_CUT,),
+        "cmam/domain/gates.py",
+        "        if is_unread and draft.inputs.reading:\n            draft.unread",
+        "        if is_unread and draft.inputs.warming:\n            draft.unread",
+        (UNIT + "domain/test_reading.py",),
     ),
     Mutation(
         "an open is sized by what its symbol allowed before a cut while nobody has the list",
@@ -377,11 +377,11 @@ MUTATIONS = (
         (BESIDE,),
     ),
     Mutation(
-        "closes wait for one unknown symbol after the other",
-        "cmam/actors/following.py",
-        "self._awaits_symbols(message, link) or bool(self._deferred)",
-        "bool(self._deferred) or self._awaits_symbols(message, link)",
-        (BESIDE,),
+        "what was read of a symbol by a list that is no more counts",
+        "cmam/actors/listing.py",
+        "        if self._is_another_list:\n            self._forget_early()\n",
+        "",
+        (UNIT + "actors/test_listing.py",),
     ),
     Mutation(
         "an account that follows and leads is not told its own fill, and cannot close it",

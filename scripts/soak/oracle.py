@@ -3,7 +3,8 @@
 Each seed is a world of its own in virtual time (`tests/oracle/day.py`): thirty followers with drawn policies, and a
 leader who opens, adds, closes parts, moves levels and places orders (`orders.py`: whose orders are amended and fill;
 `levels.py`: whose stops trail, while people touch the copies; `gaps.py`: while nobody looks; `leaders.py`: whose
-account is netted; `chains.py`: whose followers lead, too; `patience.py`: before followers who wait for their price).
+account is netted; `chains.py`: whose followers lead, too; `patience.py`: before followers who wait for their price;
+`guards.py`: while guards trip).
 What differs is printed with what both say.
 """
 
@@ -21,6 +22,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 from tests.oracle.chains import ChainDay
 from tests.oracle.day import STEPS, Day
 from tests.oracle.gaps import GapDay
+from tests.oracle.guards import GuardDay
 from tests.oracle.leaders import LeaderDay
 from tests.oracle.levels import LevelDay
 from tests.oracle.nets import NetDay
@@ -33,6 +35,7 @@ DAYS = {
     "nets": NetDay,
     "levels": LevelDay,
     "gaps": GapDay,
+    "guards": GuardDay,
     "leaders": LeaderDay,
     "chains": ChainDay,
     "patience": PatienceDay,

@@ -9,6 +9,7 @@ from cmam.store.replay import verify
 from tests.oracle.chains import ChainDay
 from tests.oracle.day import Day
 from tests.oracle.gaps import GapDay
+from tests.oracle.guards import GuardDay
 from tests.oracle.leaders import LeaderDay
 from tests.oracle.levels import LevelDay
 from tests.oracle.nets import NetDay
@@ -79,6 +80,14 @@ def test_a_drawn_day_of_waits_and_ranges_is_copied_as_the_rules_say() -> None:
     """Better prices that come, or do not; ranges that the market has left; hours, ages and lives that end."""
     day = PatienceDay(305)
     day.run(5)
+    assert day.wrong == []
+    assert verify(day.book.log.read_all()).is_identical
+
+
+def test_a_drawn_day_of_guards_is_copied_as_the_rules_say() -> None:
+    """Equity against every limit, what a latch closes, cancels and locks, money that comes and goes, days that roll."""
+    day = GuardDay(566, followers=14)
+    day.run(14)
     assert day.wrong == []
     assert verify(day.book.log.read_all()).is_identical
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from cmam.domain.events import ChangeDecided, RulesBegan
 from cmam.domain.rules import RULES
 from cmam.store.replay import verify
+from tests.rulebook import BUY, UNIT, Case, Rulebook
 from tests.whole import LEADER, SAME_BROKER, Whole
 
 LOT = 10_000_000
@@ -33,6 +34,21 @@ def test_sync_open_opens_what_the_leader_holds_once() -> None:
     whole.run(20)
     assert [held.volume for held in whole.person.holds(SAME_BROKER)] == [LOT]
     assert verify(whole.log.read_all()).is_identical
+
+
+def test_a_late_copy_of_a_bare_position_has_the_levels_that_he_sets_afterwards() -> None:
+    """His entry was 50 pips higher; a stop at 1.07500 becomes 1.07502, as the follower asks 0.2 pip more."""
+    settings = {"volume.basis": "units", "sync_open": "on"}
+    book = Rulebook([Case("late", settings=settings), Case("by price", settings={**settings, "levels": "price"})])
+    theirs = book.person.buy(10_000 * UNIT)
+    book.price("EURUSD", "1.08000")
+    book.begin()
+    book.go(2)
+    book.person.amend(theirs, stop=1.075, target=1.09)
+    book.go(2)
+    assert book.levels("late") == [(BUY, 1.07502, 1.09002, 1.0801)]
+    assert book.levels("by price") == [(BUY, 1.075, 1.09, 1.0801)]
+    assert verify(book.log.read_all()).is_identical
 
 
 def test_sync_open_meets_what_it_has_skipped_each_time_the_profile_begins() -> None:

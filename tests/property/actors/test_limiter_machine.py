@@ -36,7 +36,7 @@ from tests.stepped import SteppedActor
 
 SECOND, MS = 1_000_000, 1_000
 SLOT_US = SECOND + MARGIN_US
-HISTORICAL_MAX = 5
+HISTORICAL_MAX, IDLE_HISTORICAL_MAX = 5, 1
 ORDERS = {
     CommandKind.OPEN: catalogue.NEW_ORDER,
     CommandKind.CLOSE: catalogue.CLOSE_POSITION,
@@ -326,8 +326,10 @@ class LimiterMachine(RuleBasedStateMachine):
             leaving.append(LetGo(wanted, message.line))
         self.gone += leaving
         unsettled = [one for one in self.held() if one.written_us is None or now - one.written_us < UNPROVEN_US]
-        idle = sum(one.wanted.lane is Lane.IDLE for one in unsettled)
-        assert idle <= max(1, self.limit // 5), "what nobody waits for takes more than its part"
+        idle = [one.wanted for one in unsettled if one.wanted.lane is Lane.IDLE]
+        assert len(idle) <= max(1, self.limit // 5), "what nobody waits for takes more than its part"
+        past = sum(wanted.kind in catalogue.HISTORICAL for wanted in idle)
+        assert past <= IDLE_HISTORICAL_MAX, "what nobody waits for takes more than its part of the historical five"
         self.written_us = max(self.written_us, now + self.lag())  # one after the other, as they were let go
         self.later(self.written_us - now, lambda: self.write(message.line, leaving))
 
@@ -392,13 +394,15 @@ class LimiterMachine(RuleBasedStateMachine):
         held = self.held()
         if len(held) >= self.limit - 1:
             return
-        idle = sum(one.wanted.lane is Lane.IDLE for one in held)
+        of_nobody = [one.wanted for one in held if one.wanted.lane is Lane.IDLE]
+        idle, past = len(of_nobody), sum(wanted.kind in catalogue.HISTORICAL for wanted in of_nobody)
         historical = sum(one.wanted.kind in catalogue.HISTORICAL for one in held)
         for wanted in self.waiting.values():
             is_kept = (
                 self.shown_pause(wanted.kind)
                 or (wanted.lane is Lane.IDLE and idle >= max(1, self.limit // 5))
                 or (wanted.kind in catalogue.HISTORICAL and historical >= HISTORICAL_MAX)
+                or (wanted.kind in catalogue.HISTORICAL and wanted.lane is Lane.IDLE and past >= IDLE_HISTORICAL_MAX)
             )
             assert is_kept, f"{wanted} waits, and only {len(held)} of {self.limit} slots are taken"
 

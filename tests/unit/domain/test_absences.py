@@ -129,6 +129,17 @@ def test_nor_does_the_brokers_own_reckoning_of_before_tell_it_meanwhile(view: Ac
     assert told_equity(gone, SEEN_US, 10_000) is not None
 
 
+def test_what_was_dealt_in_a_gap_outdates_the_brokers_reckoning_of_before(view: AccountView) -> None:
+    """Half of a position is closed out of sight: its loss is in the balance, and would be in the results again."""
+    results = tuple(PositionResult(position=PositionId(number), net=-100_000) for number in (1, 2))
+    view = evolve(view, ResultsSeen(results=results), T0_US)
+    quiet = evolve(view, Reconciled(positions=(_held(1), _held(2)), orders=()), SEEN_US)
+    assert told_equity(quiet, SEEN_US, 10_000) is not None
+    deals = (_deal(9, LOT // 2, Side.SELL),)
+    seen = evolve(view, Reconciled(positions=(_held(1, LOT // 2), _held(2)), orders=(), deals=deals), SEEN_US)
+    assert told_equity(seen, SEEN_US, 10_000) is None
+
+
 @pytest.mark.parametrize(
     ("trouble", "is_gone"),
     [

@@ -16,6 +16,8 @@ from cmam.domain.events import (
     GuardDayBegan,
     GuardRearmed,
     GuardTripped,
+    Health,
+    HealthChanged,
 )
 from cmam.domain.guards import Memory, still_holds, watch
 from cmam.domain.ids import PositionId, SymbolId, position_source
@@ -343,3 +345,82 @@ def test_a_latch_holds_up_no_partial_close() -> None:
     pair.fact(GuardTripped(link=LINK, guard="same_store", reaction="open_only_off"))
     pair.reduces(LOT, LOT // 2)
     assert [(intent.command.kind, intent.command.volume) for intent in pair.waiting] == [(CommandKind.CLOSE, LOT // 2)]
+
+
+def paid(pair: Guarded, cents: int) -> None:
+    """Money comes or goes."""
+    balance, version = pair.view.balance + cents, pair.view.balance_version + 1
+    change = BalanceChange(operation="withdraw", delta=cents, balance=balance, balance_version=version)
+    pair.fact(ExecutionSeen(kind=ExecutionKind.DEPOSIT_WITHDRAW, balance=change))
+
+
+@pytest.mark.parametrize("guard", ["daily_drawdown", "trailing_drawdown"])
+def test_money_taken_out_is_no_drawdown_however_much(guard: str) -> None:
+    """A high of 10,100 that is on record, one of 10,150 that is not yet; then 2,000 are taken out: 200 is 7,950."""
+    pair = guarded(**{guard: "200"})
+    pair.bid("1.10101")
+    pair.look()
+    pair.now_us += 11_000_000
+    pair.look()
+    pair.bid("1.10151")
+    pair.looks_twice()
+    paid(pair, -200_000)
+    pair.looks_twice()
+    assert pair.tripped == []
+    pair.bid("1.09952")
+    pair.looks_twice()
+    assert pair.tripped == []
+    pair.bid("1.09951")
+    pair.looks_twice()
+    assert pair.tripped == [guard]
+
+
+def test_a_high_just_before_a_day_rolls_counts_on_for_the_trailing_drawdown() -> None:
+    """10,300 is seen 3 s before the reset, a second after another high: 10,100 on the next day has lost 200."""
+    pair = guarded(trailing_drawdown="200")
+    day = pair.view.days[LINK]
+    pair.now_us = day.next_us - 4_000_000
+    pair.bid("1.10051")
+    pair.look()
+    pair.now_us += 1_000_000
+    pair.bid("1.10301")
+    pair.look()
+    pair.bid("1.10201")
+    pair.now_us += 4_000_000
+    pair.looks_twice()
+    assert pair.tripped == []
+    pair.bid("1.10101")
+    pair.looks_twice()
+    assert pair.tripped == ["trailing_drawdown"]
+
+
+def test_a_high_that_was_seen_before_the_line_went_is_not_forgotten() -> None:
+    """10,300 is seen a second after another high, and the line is cut: 10,100 has lost 200."""
+    pair = guarded(daily_drawdown="200")
+    pair.now_us += 11_000_000
+    pair.bid("1.10051")
+    pair.look()
+    pair.now_us += 1_000_000
+    pair.bid("1.10301")
+    pair.look()
+    pair.fact(HealthChanged(health=Health.DOWN, reason="cut"))
+    pair.look()
+    pair.bid("1.10101")
+    pair.fact(HealthChanged(health=Health.RECONCILED))
+    pair.looks_twice()
+    assert pair.tripped == ["daily_drawdown"]
+
+
+def test_a_quote_from_before_confirms_nothing() -> None:
+    """Equity falls below while nothing is held; the quote of what is opened then was there already."""
+    pair = Guarded({"min_equity": "9000"})
+    pair.look()
+    paid(pair, -200_000)
+    pair.look()
+    pair.opens()
+    pair.answer()
+    pair.look()
+    assert pair.tripped == []
+    pair.now_us += 500_000
+    pair.look()
+    assert pair.tripped == ["min_equity"]

@@ -23,6 +23,7 @@ from cmam.domain.events import (
 from cmam.domain.ids import AccountId, OrderId, PositionId, SourceKey, order_source, position_source
 from cmam.domain.quantities import Side, Volume
 from cmam.domain.reasons import Reason, Verdict
+from cmam.domain.rules import RULES
 from cmam.domain.shares import pooled_excess
 from cmam.domain.trades import AccountType, ExecutionKind, Order, OrderStatus, OrderType
 from cmam.domain.unasked import asking, freed, unasked
@@ -331,6 +332,31 @@ def test_a_close_that_would_raise_the_net_above_the_cap_goes_to_flat() -> None:
     pair.answer()
     assert (pair.net, pair.view.copies) == (0, {})
     assert pair.copy_of(key(1)).reason is Reason.MAX_LOTS  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize(("rules", "net"), [(RULES, 2 * LOT), (6, 0)])
+def test_a_close_that_meets_a_net_which_has_turned_ends_no_other_share(rules: int, net: int) -> None:
+    """Sell 1.0 is to be closed when buy 2.0 turns the net, which keeps its number: the close takes 1.0 of the buy.
+
+    What is missing is bought back; by older rules both were taken for over, and what stood of them was nobody's.
+    """
+    pair = netted()
+    pair.view = replace(pair.view, rules=rules)
+    pair.opens_at(1, LOT, Side.SELL)
+    pair.answer()
+    pair.passes(1_000)
+    pair.ends(1, LOT)
+    pair.opens_at(2, 2 * LOT)
+    closing, opening = pair.lose()
+    for intent in (opening, closing):
+        for event in pair.events_of(intent):
+            pair.fact(event)
+    assert pair.net == 0
+    pair.answer()
+    pair.passes(2_000_000)
+    pair.answer()
+    assert pair.net == net
+    assert [int(copy.volume) for copy in pair.view.copies.values()] == ([2 * LOT] if net else [])
 
 
 def test_a_share_that_is_still_being_filled_is_no_residue() -> None:

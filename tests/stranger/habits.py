@@ -1,0 +1,139 @@
+"""What the facts of the wire leave open, each as a habit that a broker may have.
+
+The first value of each is what was seen on the wire, or the plainer one where nobody has published a recording. Every
+other one is allowed by the schema, by the facts (`openapi/FACTS.md`) or by clients seen running: a copier must not
+care.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator
+from dataclasses import dataclass, fields, replace
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class Habits:
+    """One broker's ways."""
+
+    accepted: str = "before"
+    """When ORDER_ACCEPTED of a market order is told: before its fill, after it, or never."""
+    accepted_shows_position: bool = True
+    fill_us: int = 130_000
+    parts: int = 1
+    """In how many deals a market order fills."""
+    part_us: int = 0
+    part_word: str = "partial"
+    """A part is told as ORDER_PARTIAL_FILL, or as ORDER_FILLED with a smaller executed volume."""
+    protective: str = "after"
+    """The levels of an order stand in an event after the fill, late, or in the fill itself already."""
+    cancel_is_told: bool = True
+    """Whether the end of a protective order is told when its position closes."""
+    replace_is_told: bool = True
+    """Whether its new volume is told when its position shrinks."""
+    closed_shows: str = "created"
+    """The status of a protected position that a request closed."""
+    amends: str = "whole"
+    """Two levels amended at once are told in one event, or one by one."""
+    turns: str = "new"
+    """A net that turns has a new id, or keeps its own, in two deals or in one."""
+    counts: str = "along"
+    """Where one execution makes two deals, the order's executed volume is told along with them, or ahead of both."""
+    locks: bool = False
+    """A second order of a position is refused while one executes."""
+    shares_numbers: bool = False
+    """A position has the number of the order that opened it."""
+    spots: str = "both"
+    spot_times: bool = True
+    first_spot_us: int = 0
+    money_is_told: str = "after"
+    """When a TraderUpdatedEvent follows a change of the balance: at once, late, never."""
+    lists_protective: bool = False
+    """Whether a reconcile shows protective orders that nobody asked for."""
+    leaves_out: bool = False
+    """Whether optional fields stay away where they say nothing new."""
+    stamps: bool = True
+    """Whether positions and orders carry the time of their last update."""
+    adds_unknown: bool = False
+    """Fields and messages that no published schema has."""
+    refuses_in: str = "order"
+    """A refusal comes as OrderErrorEvent or as ErrorRes."""
+    echoes: str = "all"
+    """Who hears a request's id on its events: every connection of the account, or its own."""
+    page: int = 1_000
+    repeats: bool = False
+    """Every execution event is told twice."""
+    cuts: str = "frames"
+    """How bytes arrive: frame by frame, byte by byte, or all at once that has come."""
+    skew_ms: int = 0
+    answer_us: int = 0
+    position_label: str = "kept"
+    """The label of a position: always there, or not before it is open."""
+    deal_precedes: bool = False
+    """Whether the balance's new version is told before the deal that made it."""
+    beats_us: int = 25_000_000
+    coarse_ms: int = 1
+    """How finely the server's clock counts."""
+    spot_delay_us: int = 0
+
+
+DRAWN: dict[str, tuple[Any, ...]] = {
+    "accepted": ("after", "never"),
+    "accepted_shows_position": (False,),
+    "fill_us": (0, 900_000, 3_000_000),
+    "parts": (2, 3),
+    "part_us": (40_000, 700_000),
+    "part_word": ("filled",),
+    "protective": ("late", "with"),
+    "cancel_is_told": (False,),
+    "replace_is_told": (False,),
+    "closed_shows": ("closed", "open"),
+    "amends": ("one by one",),
+    "turns": ("same", "one"),
+    "counts": ("ahead",),
+    "locks": (True,),
+    "shares_numbers": (True,),
+    "spots": ("changed",),
+    "spot_times": (False,),
+    "first_spot_us": (1_500_000,),
+    "money_is_told": ("late", "never"),
+    "lists_protective": (True,),
+    "leaves_out": (True,),
+    "stamps": (False,),
+    "adds_unknown": (True,),
+    "refuses_in": ("error",),
+    "echoes": ("own",),
+    "page": (2, 7),
+    "repeats": (True,),
+    "cuts": ("bytes", "lumps"),
+    "skew_ms": (-4_000, 2_500, 90_000),
+    "answer_us": (300_000, 1_500_000),
+    "position_label": ("late",),
+    "deal_precedes": (True,),
+    "beats_us": (3_000_000, 29_000_000),
+    "coarse_ms": (1_000,),
+    "spot_delay_us": (400_000,),
+}
+"""The other values of each habit."""
+
+
+def draw(chance: random.Random) -> Habits:
+    """A broker that differs from the usual one in about a third of its habits."""
+    share = chance.choice((0.1, 0.3, 0.5))
+    others = {name: chance.choice(values) for name, values in DRAWN.items() if chance.random() < share}
+    return replace(Habits(), **others)
+
+
+def unusual(habits: Habits) -> dict[str, Any]:
+    """The habits that differ from the usual ones."""
+    usual = Habits()
+    found = {field.name: getattr(habits, field.name) for field in fields(Habits)}
+    return {name: value for name, value in found.items() if value != getattr(usual, name)}
+
+
+def plainer(habits: Habits) -> Iterator[Habits]:
+    """The same broker with one habit less, each in turn: for finding out which of them a failure is about."""
+    usual = Habits()
+    for name in unusual(habits):
+        yield replace(habits, **{name: getattr(usual, name)})

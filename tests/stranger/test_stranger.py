@@ -1,0 +1,54 @@
+"""Days before a broker that was written a second time: every follower holds what its leader holds, times a number."""
+
+from __future__ import annotations
+
+import ast
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from cmam.actors import account
+from cmam.domain import attempts
+from tests.stranger.day import Day
+from tests.stranger.habits import Habits
+
+OF_THE_BROKER = ("habits", "books", "market", "words", "floor", "broker", "lines")
+
+MENDED: list[tuple[int, int, dict[str, Any]]] = [
+    (2, 2, {}),  # a netted leader's order fills into the net: its copies stood beside it for a minute
+    (1, 4, {"counts": "ahead"}),  # a net turns in two deals, and the order counts ahead of them: opened twice
+    (2, 2, {"parts": 2}),  # a part of a share is all of a small net: the share never grew again
+    (143, 8, {"turns": "one"}),  # a leader turns what came of an order: the new side was closed at once
+    (168, 2, {"locks": True, "first_spot_us": 1_500_000}),  # levels for a net that is flat: an alert that stayed
+]
+"""Seed, rounds and habits of days on which rules of number 6 did wrong."""
+
+
+def test_the_broker_has_nothing_of_the_sandbox() -> None:
+    """What both assume alike is what the facts say, or nobody would see where the sandbox is wrong."""
+    for name in OF_THE_BROKER:
+        tree = ast.parse((Path(__file__).parent / f"{name}.py").read_text())
+        for node in ast.walk(tree):
+            names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+            names += [node.module or ""] if isinstance(node, ast.ImportFrom) else []
+            assert not any("sandbox" in found or found == "tests.wires" for found in names), (name, names)
+
+
+@pytest.mark.parametrize(("seed", "rounds", "habits"), MENDED)
+def test_a_day_on_which_older_rules_did_wrong(
+    seed: int, rounds: int, habits: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is right now, and by rules of number 6 this broker sees what was wrong."""
+    strange = replace(Habits(), **habits)
+    assert Day(seed, strange, has_gaps=False).run(rounds).wrong == []
+    monkeypatch.setattr(account, "RULES", 6)
+    assert Day(seed, strange, has_gaps=False).run(rounds).wrong
+
+
+def test_a_drawn_day_before_a_drawn_broker(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Habits of all kinds at once, and gaps; quotes come late, and one of before a jump tells no level passed."""
+    assert Day(302).run(4).wrong == []
+    monkeypatch.setattr(attempts, "QUOTES_AFTER_FILLS", 99)
+    assert "positions on 506" in Day(302).run(4).wrong[0]
