@@ -105,7 +105,7 @@ def test_a_name_that_is_only_alike_waits_for_the_prices_that_prove_it() -> None:
 
 
 def test_an_open_that_waited_for_a_price_ends_where_its_symbol_awaits_quotes_by_then() -> None:
-    """The feed has begun again, and the 30 s are over: not_better; it ended the follower's actor, at each look again."""
+    """The feed has begun again, the 30 s are over: not_better. It ended the follower's actor at each look."""
     pair = Pair({"wait_for_better": "2"}, view=ALIKE, quotes=dict(QUOTES) | {"EURUSD.r": QUOTES["EURUSD"]})
     assert pair.opens().wait is Wait.BETTER
     pair.warming, pair.quotes = True, {}
