@@ -88,6 +88,7 @@ from cmam.domain.rules import DEALS_COUNT, ORDER_ORIGINS, RESULTS_OUTDATED
 from cmam.domain.setting_back import STEP_US, set_back
 from cmam.domain.taking_in import take_rebuilt
 from cmam.domain.trades import Deal
+from cmam.domain.unseen import note_fills
 from cmam.domain.view import AccountView, ViewInTheMaking, in_the_making, lasting
 
 __all__ = [
@@ -198,6 +199,7 @@ def _reconciled(view: AccountView, event: Reconciled, at_us: int) -> AccountView
     view = _with_orders(view, event, at_us)
     view = replace(adopt_unknown(view, event, known, at_us), has_reconciled=True, reconciled_us=at_us, untold={})
     view = note_unpriced(refresh_copies(view, event.deals), event, copies, deals)
+    view = note_fills(view, event, copies)
     return without_gone(view) if view.surplus or view.in_vain else view
 
 

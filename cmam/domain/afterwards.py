@@ -45,17 +45,18 @@ def note_unpriced(
     for copy in found:
         if copy.share:
             view = put(view, replace(copy, unpriced=True))
-    return _with_unpriced(view, [copy.position for copy in found if copy.position is not None]) if found else view
+    return with_unpriced(view, [copy.position for copy in found if copy.position is not None]) if found else view
 
 
 def noted(view: AccountView, copy: Copy) -> AccountView:
     """Note the position of a copy that is gone with an open or an add of which nobody knows what it has filled."""
     if view.rules < TOLD_AFTERWARDS or copy.position is None or copy.share:
         return view
-    return _with_unpriced(view, [copy.position])
+    return with_unpriced(view, [copy.position])
 
 
-def _with_unpriced(view: AccountView, positions: Iterable[PositionId]) -> AccountView:
+def with_unpriced(view: AccountView, positions: Iterable[PositionId]) -> AccountView:
+    """Note positions to be asked about when there is room."""
     return replace(view, unpriced=tuple(dict.fromkeys((*view.unpriced, *positions)))[-MOST:])
 
 

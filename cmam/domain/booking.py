@@ -17,6 +17,7 @@ from cmam.domain.replacing import replace
 from cmam.domain.rules import (
     ADDS_FOLLOW_CLOSES,
     DEALS_COUNT,
+    FILLS_ARE_SHOWN,
     FILLS_BY_DEALS,
     OWN_LEVELS,
     RESTS_FILL_UNSEEN,
@@ -53,12 +54,15 @@ def match_intent(view: AccountView, event: ExecutionSeen, is_new_deal: bool, at_
     intent = intent_of(view, event)
     if intent is None:
         return view
-    filled = intent.filled
-    if event.deal is not None and is_new_deal and not event.is_server_event:
+    filled, executed = intent.filled, Volume(0)
+    if event.order is not None and event.order.client_order_id == intent.intent:
+        executed = event.order.executed_volume
+    is_shown = executed > 0 and view.rules >= FILLS_ARE_SHOWN and not view.is_netted()
+    # A snapshot may have shown what this deal of a hedged copy filled; of a share only deals tell.
+    if event.deal is not None and is_new_deal and not event.is_server_event and not is_shown:
         filled = Volume(filled + event.deal.filled_volume)
-    is_told_by_deal = event.deal is not None and view.rules >= FILLS_BY_DEALS
-    if event.order is not None and event.order.client_order_id == intent.intent and not is_told_by_deal:
-        filled = Volume(max(filled, event.order.executed_volume))
+    if is_shown or event.deal is None or view.rules < FILLS_BY_DEALS:
+        filled = Volume(max(filled, executed))
     order = intent.order or (event.order.order if event.order is not None and not event.is_server_event else None)
     seen = replace(intent, state=IntentState.ACCEPTED, moved_us=at_us, filled=filled, order=order)
     return replace(view, intents=with_intent(view.intents, seen))

@@ -79,7 +79,7 @@ def _turned(view: AccountView, copy: Copy, change: Change, at_us: int) -> Copy:
         last_seq=copy.last_seq,
         not_after_us=copy.wait_until_us,
         settings_version=copy.settings_version,
-        leader_filled=copy.leader_filled and view.rules >= TURNED_ORDERS,
+        leader_filled=copy.source.startswith("o") and view.rules >= TURNED_ORDERS,
         change=change,
         wait=Wait.TURN,
         wait_until_us=copy.wait_until_us,

@@ -196,7 +196,8 @@ def age(draft: Draft) -> Reason | None:
     if draft.age_ms <= draft.max_age_ms:
         return None
     has_waited = draft.wait is Wait.BETTER and draft.view.rules >= WAITED_IN_VAIN
-    return Reason.NOT_BETTER if has_waited and price(draft) is not None else Reason.TOO_OLD
+    is_better = draft.spec is not None and price(draft) is None  # while a symbol awaits its quotes nobody can tell
+    return Reason.NOT_BETTER if has_waited and not is_better else Reason.TOO_OLD
 
 
 def price(draft: Draft) -> Reason | Wait | None:

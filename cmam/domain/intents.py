@@ -42,6 +42,7 @@ from cmam.domain.rules import (
     REFUSED_YET_DONE,
     SIDES_ARE_KEPT,
     TARGETS_LEFT_OUT,
+    TURNED_ORDERS,
     TURNS_AWAIT_CLOSES,
     UNREAD_WAIT,
     WAITS_IN_PROPORTION,
@@ -124,6 +125,8 @@ def take_decision(view: AccountView, event: ChangeDecided, at_us: int) -> Accoun
         copy = replace(copy, told_levels=told_levels(change))
     match change.kind:
         case ChangeKind.OPENED | ChangeKind.REVERSED if event.wait is Wait.TURN:
+            if key[1].startswith("o") and view.rules >= TURNED_ORDERS:
+                view = replace(view, chains={**view.chains, (event.link, change.source): key})
             copy = replace(copy, ending=copy.ending or Reason.CLOSED_BY_LEADER, change=change)
         case ChangeKind.OPENED | ChangeKind.GREW if known.leader_order is not None and key[1].startswith("o"):
             view = replace(view, chains={**view.chains, (event.link, change.source): key})

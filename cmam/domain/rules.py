@@ -270,7 +270,7 @@ as one that keeps its number is."""
 
 TURNED_ORDERS = 7
 """What a copied order of a leader has become turns with his position, and is not ahead of that order any more: the new
-side was closed as that as soon as it was open."""
+side was closed as that as soon as it was open. So it is where the order fills while what had filled ahead is closed."""
 
 ONE_LEADER_A_NET = 7
 """A netted follower copies one leader in a symbol from his first order on, not only once that has filled; what waits
@@ -294,6 +294,10 @@ lie where his are; they lay as far away as the market had moved since his open."
 WAITS_IN_PROPORTION = 7
 """A part that the leader closes is the same part of what an open waits for, which with `scale_in=off` has none of what
 he has added meanwhile: it opened with all he had left."""
+
+FILLS_ARE_SHOWN = 7
+"""What an open or an add has filled out of sight is noted on it, by its position and its order. What somebody closed of
+the position in the same gap is respected: it was taken for a partial fill, and bought again."""
 
 RESULTS_OUTDATED = 7
 """The broker's results from before a gap in which something was dealt say nothing of equity: what was closed of a

@@ -32,6 +32,7 @@ from cmam.domain.rules import (
 )
 from cmam.domain.shares import losses
 from cmam.domain.trades import ExecutionKind, Order, OrderStatus, OrderType
+from cmam.domain.unseen import missing
 from cmam.domain.view import AccountView
 
 NEAR_TICKS = 10
@@ -236,11 +237,26 @@ def _by_reconcile(before: AccountView, after: AccountView, was: Copy, now: Copy,
         yield CopyTouched(
             link=now.link, source=now.source, what="volume", before=_ours_of(before, was, now), after=now.volume
         )
+    elif fact.quiet:
+        yield from _taken_beside_fills(before, was, now, fact)
     has_filled = is_filling and now.volume > was.volume and before.rules >= PARTS_MOVE_LEVELS
     for touched in _levels(before, after, was, now):
         may_be_carried = was.awaits_protection or has_filled
         if not may_be_carried or (before.rules >= OWN_LEVELS and _is_elses(after, now, touched)):
             yield touched
+
+
+def _taken_beside_fills(before: AccountView, was: Copy, now: Copy, fact: Reconciled) -> Iterator[CopyTouched]:
+    """Of what its opens and adds had filled out of sight its position lacks a part that others have closed since we
+    last knew of it; as much as it is short of its target by that."""
+    intents = before.intents_of(now.key)
+    since_ms = min((intent.after_ms for intent in intents), default=0)
+    told = {order.order: order for order in (*fact.past_orders, *fact.orders) if order.position == now.position}
+    closed = sum(order.executed_volume for order in told.values() if order.closing and order.updated_ms > since_ms)
+    taken = min(missing(before, was, now, fact), closed, int(now.target) - now.volume)
+    if taken > 0:
+        whole = Volume(now.volume + taken)
+        yield CopyTouched(link=now.link, source=now.source, what="volume", before=whole, after=now.volume)
 
 
 def _taken_before_seen(now: Copy, fact: Reconciled) -> Iterator[Event]:

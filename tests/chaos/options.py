@@ -93,7 +93,7 @@ def _draw(seed: int, *, holds: bool) -> Options:
         world=world,
         settings=settings,
         rounds=chance.randrange(12, 20),
-        has_pendings=world != "netted leader" and chance.random() < 0.7,
+        has_pendings=chance.random() < 0.7,
         has_people=chance.random() < 0.5,
         has_operator=chance.random() < 0.25,
         holds=holds,

@@ -1,5 +1,5 @@
 """What must hold of copied orders that rest: they have their leader's terms, as the settings of their last decision
-carry them. Judged by the books of the two brokers."""
+carry them, and none rests whose leader's order fills into a net. Judged by the books of the two brokers."""
 
 from __future__ import annotations
 
@@ -7,14 +7,18 @@ from collections.abc import Iterator
 from fractions import Fraction
 from typing import Any
 
+from cmam.domain.account import AccountView
 from cmam.domain.changes import ChangeKind
 from cmam.domain.commands import CommandKind
 from cmam.domain.copies import Copy, CopyKey
+from cmam.domain.events import ChangeDecided
+from cmam.domain.leading import symbol_of
+from cmam.domain.link import LinkSettings
 from cmam.domain.reasons import Reason, Verdict
 from cmam.domain.symbols import SymbolSpec
 from cmam.domain.trades import OrderType
 from cmam.openapi._pb import OpenApiModelMessages_pb2 as model
-from tests.chaos.course import Taken, Terms, taken
+from tests.chaos.course import Taken, Terms, course, taken
 from tests.chaos.rule_checks import TURNED
 from tests.whole import Whole
 
@@ -44,6 +48,56 @@ def resting_as_set(whole: Whole) -> None:
             _expires_as_set(order, source, last[copy.key].terms, words)
             _has_its_levels(order, source, last[copy.key].terms, view.specs[copy.symbol], words, is_turned=is_turned)
             _is_no_larger(order, source, placed[copy.key], view.specs[copy.symbol], copy, words)
+
+
+# --- netted leaders -------------------------------------------------------------------------------------------------
+
+
+def beside_no_net(whole: Whole) -> None:
+    """While a netted leader holds a symbol no order of his rests for followers there, nor is one placed: what it fills
+    changes his position. Only for that reason is it skipped as `fills_into_net`."""
+    for link in whole.folded().registry.links():
+        leader, view = whole.view(link.leader), whole.view(link.follower)
+        assert leader is not None
+        assert view is not None
+        if not leader.is_netted():
+            continue
+        _rest_beside_none(whole, link, view)
+        _placed_beside_none(whole, link)
+
+
+def _rest_beside_none(whole: Whole, link: LinkSettings, view: AccountView) -> None:
+    held = {position.symbol: position.position for position in whole.person.holds(link.leader)}
+    deals = whole.broker.floor.accounts[link.leader].deals.values()
+    theirs = {order.orderId: order for order in whole.person.rests(link.leader)}
+    for copy in view.copies.values():
+        source = theirs.get(copy.leader_order or 0)
+        if copy.link != link.link or source is None or copy.leader_filled:
+            continue
+        net = held.get(source.tradeData.symbolId)
+        is_his = any(deal.order_id == source.orderId and deal.position_id == net for deal in deals)
+        assert net is None or is_his, f"{copy.key} is {copy.state} beside the net {net} of {link.leader}"
+
+
+def _placed_beside_none(whole: Whole, link: LinkSettings) -> None:
+    views = {moment.after.version: moment.after for moment in course(whole, link.leader)}
+    for event in whole.events(link.follower, ChangeDecided):
+        change = event.change
+        if event.link != link.link or change.kind is not ChangeKind.ORDER_PLACED or change.synced:
+            continue
+        leader = views[event.cause_version]
+        nets = [
+            held.position
+            for held in leader.positions.values()
+            if symbol_of(leader, held.symbol).name == change.symbol.name
+        ]
+        is_into = any(leader.origins.get(net) != change.order for net in nets)
+        words = f"{change.order} of {link.leader} at {change.at_ms}, who holds {nets}"
+        assert not (is_into and event.verdict is Verdict.COPY), f"copied: {words}"
+        assert is_into or event.reason is not Reason.FILLS_INTO_NET, f"not copied: {words}"
+
+
+# --- terms ----------------------------------------------------------------------------------------------------------
 
 
 def _decisions(whole: Whole, account: int) -> tuple[dict[CopyKey, Taken], dict[CopyKey, Taken]]:

@@ -104,6 +104,7 @@ def run_seed(seed: int, say: Callable[[str], None] = print, *, holds: bool = Fal
             checks.all_hold(whole, told, has_quota=has_quota)
             level_checks.levelled(whole)
             course_checks.never_more(whole)
+        order_checks.beside_no_net(whole)
         level_checks.touched_by_people(whole, drawn)
         book_checks.told_as_booked(whole)
         figures = _figures(whole, saboteur, drawn)
@@ -148,7 +149,7 @@ def _trouble(whole: Whole, options: Options, say: Callable[[str], None]) -> tupl
             leader,
             chance,
             symbols=workload.NETTED_SYMBOLS if leader == NETTED else workload.SYMBOLS,
-            pendings=options.has_pendings and leader != NETTED,
+            pendings=options.has_pendings,
             holds=options.holds,
             varied=options.rules,
         )

@@ -4,10 +4,12 @@ was tampered with must be refused under its own."""
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 
 import pytest
 
 from cmam.domain.link import LinkSettings
+from cmam.domain.reasons import Reason, Verdict
 from cmam.openapi._pb import OpenApiModelMessages_pb2 as model
 from cmam.sandbox.ledger import Order, Position
 from tests.chaos import cap_checks, carried_checks, course, order_checks, rule_checks, size_checks
@@ -15,6 +17,7 @@ from tests.chaos.run import by_policy
 from tests.whole import NETTED, SAME_BROKER, Whole
 
 LOT = 10_000_000
+NETTED_EURUSD = 7001
 HOUR_MS = 3_600_000
 Law = Callable[[Whole], None]
 
@@ -187,3 +190,37 @@ def test_a_trailing_stop_that_nobody_loosened_is_refused(monkeypatch: pytest.Mon
     monkeypatch.setattr(carried_checks, "TELLING", ())
     with pytest.raises(AssertionError, match="loosened"):
         carried_checks.never_loosened(run)
+
+
+def _who_is_netted(*, holds: bool) -> Whole:
+    """A netted leader whose order rests, placed while he held the symbol or before anything."""
+    run = Whole(seed=3, leader=NETTED, followers=(SAME_BROKER,))
+    run.start_ready()
+    if holds:
+        run.person.buy(LOT // 10, symbol=NETTED_EURUSD, account=NETTED)
+        run.run(3)
+    run.person.place(model.LIMIT, LOT // 10, price=1.0500, symbol=NETTED_EURUSD, account=NETTED)
+    run.run(3)
+    order_checks.beside_no_net(run)
+    return run
+
+
+def test_an_order_that_rests_beside_its_leaders_net_is_refused() -> None:
+    """He buys beside it, and nobody has told cmam."""
+    run = _who_is_netted(holds=False)
+    run.kill()
+    run.person.buy(LOT // 10, symbol=NETTED_EURUSD, account=NETTED)
+    run.stepper.run(1_000_000)
+    with pytest.raises(AssertionError, match="beside the net"):
+        order_checks.beside_no_net(run)
+
+
+@pytest.mark.parametrize("holds", [False, True])
+def test_an_order_of_a_netted_leader_that_is_decided_otherwise_is_refused(*, holds: bool) -> None:
+    """It is copied where he held nothing, and skipped where he held the symbol; told otherwise, it is seen."""
+    run = _who_is_netted(holds=holds)
+    events = run.events
+    lies = {"verdict": Verdict.COPY} if holds else {"reason": Reason.FILLS_INTO_NET}
+    run.events = lambda account, kind: [replace(event, **lies) for event in events(account, kind)]  # type: ignore[method-assign]
+    with pytest.raises(AssertionError, match="who holds"):
+        order_checks.beside_no_net(run)

@@ -11,6 +11,7 @@ from cmam.openapi._pb import OpenApiModelMessages_pb2 as model
 from cmam.store.replay import verify
 from tests.rulebook import NETTED_LEAD, SELL, UNIT, Case, Rulebook
 
+CANCEL = "2108"
 HALF = {"volume.basis": "units", "volume.amount": "0.5"}
 
 
@@ -237,6 +238,32 @@ def test_an_order_outlives_the_position_that_it_would_have_changed_and_opens_ano
     book.price("EURUSD", "1.07900")
     book.go(4)
     assert [_signed(book, case.name) for case in cases] == [[10_000], [10_000]]
+    assert verify(book.log.read_all()).is_identical
+    assert book.stepper.failures == []
+
+
+def test_an_order_that_fills_while_its_copy_is_taken_back_is_opened_again_and_followed() -> None:
+    """He buys beside it, its cancel is cut off, he sells again, and it fills on both sides before cmam is back: what
+    had filled ahead is closed, and what is opened for his fill stays, as his position."""
+    cases = _both()
+    book = Rulebook(cases)
+    book.begin()
+    book.person.place(model.STOP, 20_000 * UNIT, price=1.09000, account=NETTED_LEAD)
+    book.go()
+    book.broker.set_fault("cut-before", {"count": "1", "type": CANCEL})
+    for side in (model.BUY, SELL):
+        book.person.buy(40_000 * UNIT, account=NETTED_LEAD, side=side)
+        book.stepper.run(150_000)
+    book.price("EURUSD", "1.09100")
+    book.go(30)
+    assert [_signed(book, case.name) for case in cases] == [[10_000], [10_000]]
+    (held,) = book.person.holds(NETTED_LEAD)
+    book.person.close(held.position, 10_000 * UNIT, account=NETTED_LEAD)
+    book.go()
+    assert [_signed(book, case.name) for case in cases] == [[5_000], [5_000]]
+    book.person.close(held.position, 10_000 * UNIT, account=NETTED_LEAD)
+    book.go()
+    assert [_signed(book, case.name) for case in cases] == [[], []]
     assert verify(book.log.read_all()).is_identical
     assert book.stepper.failures == []
 

@@ -10,6 +10,7 @@ from cmam.domain.events import CopyTouched, ExecutionSeen, Health, HealthChanged
 from cmam.domain.quantities import Side, Volume
 from cmam.domain.reasons import Reason, Verdict
 from cmam.domain.settling import SETTLE_US
+from cmam.domain.trades import ExecutionKind, OrderStatus
 from tests.factories import LOT, Pair
 
 STEP = 100_000
@@ -226,6 +227,22 @@ def test_adds_of_unknown_outcome_that_have_all_filled_are_ours_together() -> Non
     pair.hears([pair.reconciled(), HealthChanged(health=Health.RECONCILED)])
     assert (pair.copy.volume, pair.copy.target) == (3 * LOT, 3 * LOT)
     assert not [event for event, _ in pair.said if isinstance(event, CopyTouched)]
+
+
+def test_a_part_of_an_add_that_a_look_has_shown_counts_once() -> None:
+    """0.4 of 1.0 is shown before its event comes: 0.6 is on its way, before that event and after it."""
+    pair = opened()
+    pair.passes(1_000)
+    pair.grows(LOT, 2 * LOT)
+    (add,) = pair.lose()
+    accepted, filled = pair.events_of(add, part=4_000_000)[:2]
+    assert isinstance(filled, ExecutionSeen)
+    assert filled.order is not None
+    pair.hears([accepted, pair.reconciled()])
+    assert pair.view.intents[add.intent].filled == 4_000_000
+    part = replace(filled.order, status=OrderStatus.ACCEPTED, executed_volume=Volume(4_000_000))
+    pair.fact(replace(filled, kind=ExecutionKind.ORDER_PARTIAL_FILL, order=part))
+    assert pair.view.intents[add.intent].filled == 4_000_000
 
 
 def test_two_parts_of_one_moment_whose_events_both_show_the_end_are_all_there_is() -> None:

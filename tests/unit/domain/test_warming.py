@@ -102,3 +102,13 @@ def test_a_name_that_is_only_alike_waits_for_the_prices_that_prove_it() -> None:
     assert [command.kind for command in pair.commands] == [CommandKind.OPEN]
     for_good = Pair(quotes={}, view=ALIKE)
     assert for_good.opens().reason is Reason.UNMAPPED_SYMBOL
+
+
+def test_an_open_that_waited_for_a_price_ends_where_its_symbol_awaits_quotes_by_then() -> None:
+    """The feed has begun again, the 30 s are over: not_better. It ended the follower's actor at each look."""
+    pair = Pair({"wait_for_better": "2"}, view=ALIKE, quotes=dict(QUOTES) | {"EURUSD.r": QUOTES["EURUSD"]})
+    assert pair.opens().wait is Wait.BETTER
+    pair.warming, pair.quotes = True, {}
+    pair.now_us += 31_000_000
+    pair.wake()
+    assert (pair.sent, pair.copy.reason) == ([], Reason.NOT_BETTER)
