@@ -82,6 +82,8 @@ class Intent:
     why: str = ""
     ask_us: int = 0
     after_ms: int = 0
+    growth: tuple[int, int] = (0, 1)
+    """What of its copy's target an add stands for: what it asks for, and what was held already."""
 
     @property
     def key(self) -> CopyKey:
@@ -251,6 +253,8 @@ class Copy:
     """From when on a target that is left out may be asked for again."""
     closed_by: OrderId | None = None
     """The leader's order that has closed its source, where that is known: not the one that opened it."""
+    growth: tuple[int, int] = (0, 1)
+    """The fraction of 1/100 unit that it is to grow by and has asked for nowhere, while it waits."""
 
     @property
     def was_never_out(self) -> bool:
@@ -270,8 +274,7 @@ class Copy:
     @property
     def target(self) -> Fraction:
         """The exact volume the copy should have, in 1/100 unit; nothing where a record names no number."""
-        goal = self.goal
-        return Fraction(goal.target_numerator, goal.target_denominator) if goal.target_denominator else Fraction(0)
+        return self.goal.target
 
     @property
     def is_wanted(self) -> bool:

@@ -294,5 +294,14 @@ WAITS_IN_PROPORTION = 7
 """A part that the leader closes is the same part of what an open waits for, which with `scale_in=off` has none of what
 he has added meanwhile: it opened with all he had left."""
 
+ADDS_IN_VAIN = 7
+"""An add that comes to nothing leaves the target as it was without it, in proportion to what the leader has closed
+since. What was held became the target: what was still to be closed was kept, and what a later add had under way was
+closed as soon as it filled."""
+
+FILLS_IN_VAIN = 7
+"""What the leader's order has filled and the copy's has not, and a gate does not let be added, is given up: the copy
+kept the whole as its target, and closed nothing with him until he had less than it held."""
+
 RULES = 7
 """The newest."""

@@ -386,9 +386,6 @@ class PatienceDay(Day):
                 up = case.settings.get("partial_rounding") == "up"
                 of = drawn.BROKERS[case.broker][copy.symbol]
                 copy.target, copy.units = reduced(copy, whole, before, of, up=up)
-                if had[case.name] - copy.units > of.most:
-                    del theirs.copies[case.name]  # the add may come before the second of two closes, and save it
-                    continue
             units = Fraction(there[case.name][position].volume, 100) if position in there[case.name] else Fraction(0)
             if not units and self._is_hit(case, copy):
                 self.counts["ended by its own level"] += 1
@@ -439,10 +436,7 @@ class PatienceDay(Day):
         fitting = [one for one in wanted if (one[0] == word or (one[0] == "slippage" and not word)) and one[2] == units]
         self.counts[f"grew: {fitting[0][0] if fitting else word or 'added'}"] += 1
         if fitting:
-            is_given_up = fitting[0][0] == "slippage" or (word and word != "covered" and had != copy.units)
             copy.target, copy.units = fitting[0][1:]
-            if is_given_up and units != copy.target:
-                del theirs.copies[case.name]  # less than a step of it is given up with the add, or is not
         else:
             wants = [(word, float(target), float(grown)) for word, target, grown in wanted]
             self._report(case, f"{before} grew by {more}, {copy}, had {had}", (word, float(units)), wants)
