@@ -376,10 +376,10 @@ class Pair:
 
     # --- the follower's broker ----------------------------------------------------------------------------------------
 
-    def answer(self, *, at: str | None = None, part: int | None = None) -> None:
-        """The broker answers everything that was asked, and what that leads to, as recorded."""
+    def answer(self, *, at: str | None = None, part: int | None = None, most: int = 0) -> None:
+        """The broker answers everything that was asked, and what that leads to, as recorded; or so many of it."""
         rounds = 0
-        while self._answered < len(self.sent):
+        while self._answered < len(self.sent) and not 0 < most <= rounds:
             rounds += 1
             assert rounds < 50, "the follower asks without end"
             intent = self.sent[self._answered]
@@ -392,9 +392,10 @@ class Pair:
         for intent in self.waiting:
             self.fact(IntentSent(intent=intent.intent))
 
-    def refuse(self, code: str, *, temporary: bool = False, text: str = "") -> None:
-        """The broker refuses everything that was asked, once."""
-        waiting, self._answered = self.waiting, len(self.sent)
+    def refuse(self, code: str, *, temporary: bool = False, text: str = "", most: int = 0) -> None:
+        """The broker refuses everything that was asked, once; or so many of it."""
+        waiting = self.waiting[: most or None]
+        self._answered += len(waiting)
         for intent in waiting:
             fact = RequestRefused(intent=intent.intent, error_code=code, description=text, is_temporary=temporary)
             self.fact(fact)

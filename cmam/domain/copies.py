@@ -82,6 +82,8 @@ class Intent:
     why: str = ""
     ask_us: int = 0
     after_ms: int = 0
+    growth: tuple[int, int] = (0, 1)
+    """What of its copy's target an add stands for: what it asks for, and what was held already."""
 
     @property
     def key(self) -> CopyKey:
@@ -257,6 +259,8 @@ class Copy:
     """The leader's order that has closed its source, where that is known: not the one that opened it."""
     unpriced: bool = False
     """Whether this share has gone with its net, and no deal has told by whom and at which price."""
+    growth: tuple[int, int] = (0, 1)
+    """The fraction of 1/100 unit that it is to grow by and has asked for nowhere, while it waits."""
 
     @property
     def is_idle(self) -> bool:
@@ -281,8 +285,7 @@ class Copy:
     @property
     def target(self) -> Fraction:
         """The exact volume the copy should have, in 1/100 unit; nothing where a record names no number."""
-        goal = self.goal
-        return Fraction(goal.target_numerator, goal.target_denominator) if goal.target_denominator else Fraction(0)
+        return self.goal.target
 
     @property
     def is_wanted(self) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from fractions import Fraction
 
-from cmam.domain import targets
+from cmam.domain import growth, targets
 from cmam.domain.changes import Change
 from cmam.domain.copies import Copy, CopyState
 from cmam.domain.events import (
@@ -22,7 +22,15 @@ from cmam.domain.reasons import Reason
 from cmam.domain.refused import is_to_end
 from cmam.domain.replacing import copied, replace, without
 from cmam.domain.restless import with_copy, without_copy
-from cmam.domain.rules import ADDED_BY_HAND, PARTS_REST, PEOPLE_MOVE_TRAILING, PEOPLE_TRAIL, TURNED_NETS, TURNED_ORDERS
+from cmam.domain.rules import (
+    ADDED_BY_HAND,
+    ADDS_IN_VAIN,
+    PARTS_REST,
+    PEOPLE_MOVE_TRAILING,
+    PEOPLE_TRAIL,
+    TURNED_NETS,
+    TURNED_ORDERS,
+)
 from cmam.domain.view import AccountView, put
 
 # --- ends ---------------------------------------------------------------------------------------------------------
@@ -132,7 +140,9 @@ def wake_copy(view: AccountView, event: CopyOverdue) -> AccountView:
                 copy = replace(copy, goal=goal, ending=copy.ending or Reason.AHEAD, retry_at_us=0, close_at_us=0)
             return put(view, copy)
         case "wait":
-            if copy.position is not None:
+            if copy.position is not None and copy.wait in growth.WAITING and view.rules >= ADDS_IN_VAIN:
+                copy = growth.waited_in_vain(view, copy)
+            elif copy.position is not None:
                 copy = as_held(copy)
             elif copy.wait is Wait.QUOTES:
                 copy = replace(copy, ending=copy.ending or Reason.STALE_INPUT)
@@ -166,6 +176,8 @@ def touch(view: AccountView, event: CopyTouched) -> AccountView:
     match event.what:
         case "volume":
             if event.before > 0 and copy.is_wanted:
+                if view.rules >= ADDS_IN_VAIN:
+                    view, copy = _without_waiting(view, copy, event)
                 target = copy.target * Fraction(event.after, event.before)
                 if event.after > event.before and view.rules >= ADDED_BY_HAND:
                     target = copy.target + event.after - event.before
@@ -196,6 +208,14 @@ def touch(view: AccountView, event: CopyTouched) -> AccountView:
         case _:
             pass
     return put(view, copy)
+
+
+def _without_waiting(view: AccountView, copy: Copy, event: CopyTouched) -> tuple[AccountView, Copy]:
+    """A copy whose volume a person has changed: what it waits to grow by is given up, what is under way is in
+    proportion to what he has left."""
+    if copy.wait is Wait.REMAINDER:
+        copy = growth.covered(growth.with_target(copy, copy.target - growth.waiting(copy)))
+    return growth.in_proportion(view, copy, min(Fraction(1), Fraction(event.after, event.before)))
 
 
 def _left_where_it_is(view: AccountView, copy: Copy) -> Copy:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from fractions import Fraction
 from typing import Any
 
-from cmam.domain import targets
+from cmam.domain import growth, targets
 from cmam.domain.afterwards import noted
 from cmam.domain.asked import with_intent, without_intent
 from cmam.domain.booking import PROTECTION_US
@@ -29,10 +29,12 @@ from cmam.domain.quantities import Price, Volume
 from cmam.domain.reasons import Reason, Verdict
 from cmam.domain.replacing import copied, replace, without
 from cmam.domain.rules import (
+    ADDS_IN_VAIN,
     ADDS_LEFT_OUT,
     AMENDED_BEFORE_PLACED,
     APPLIED_TO_NETS,
     CLOSES_APART,
+    FILLS_IN_VAIN,
     NEVER_OUT,
     OWN_LEVELS,
     OWN_TRAILING,
@@ -117,6 +119,8 @@ def take_decision(view: AccountView, event: ChangeDecided, at_us: int) -> Accoun
         return put(view, replace(known, told_levels=told_levels(change))) if is_told else view
     copy = replace(_unpinned(view, known, event.goal), goal=event.goal, refusals=0, retry_at_us=0, change=known.change)
     copy = targets.moved(view, copy, known.goal, event.inputs.quotes)
+    if view.rules >= ADDS_IN_VAIN:
+        view, copy = _growing(view, copy, known, event)
     if change.kind not in TELLING_TERMS or not copy.trouble.startswith(OF_CLOSES) or view.rules < CLOSES_APART:
         copy = replace(copy, close_refusals=0, close_at_us=0, trouble="")
     if known.goal.shift and event.goal.shift == 0:
@@ -175,6 +179,17 @@ def take_decision(view: AccountView, event: ChangeDecided, at_us: int) -> Accoun
     if event.wait is not None:
         copy = replace(copy, wait=event.wait, wait_until_us=event.wait_until_us)
     return put(view, copy)
+
+
+def _growing(view: AccountView, copy: Copy, known: Copy, event: ChangeDecided) -> tuple[AccountView, Copy]:
+    """A copy with what it is to grow by since a change that it follows."""
+    match event.change.kind:
+        case ChangeKind.OPENED | ChangeKind.GREW if event.verdict is Verdict.COPY and known.position is not None:
+            return view, growth.decided(known, copy)
+        case ChangeKind.REDUCED if 0 < copy.target < known.target:
+            return growth.in_proportion(view, copy, copy.target / known.target)
+        case _:
+            return view, copy
 
 
 def _with_levels_of(copy: Copy, change: Change) -> Copy:
@@ -307,14 +322,25 @@ def take_attempt(view: AccountView, event: AttemptDecided, at_us: int) -> Accoun
     if copy is None:
         return view
     if event.verdict is not Verdict.COPY:
-        if copy.position is not None and event.wait is Wait.REMAINDER:
-            return put(view, as_held(replace(copy, wait=None)))
-        return put(view, replace(copy, wait=None))
+        return put(view, _unasked(view, copy, event))
     goal = event.goal or copy.goal
+    if view.rules >= ADDS_IN_VAIN and copy.position is not None:
+        copy = growth.attempted(view, copy, goal)
     return put(
         view,
         replace(copy, goal=goal, wait=None, decided_us=at_us, not_after_us=event.not_after_us, retry_at_us=0),
     )
+
+
+def _unasked(view: AccountView, copy: Copy, event: AttemptDecided) -> Copy:
+    """A copy whose open or add does not go out any more, or need not: what covers it is held."""
+    ends = (Wait.REMAINDER, Wait.CANCEL) if view.rules >= FILLS_IN_VAIN else (Wait.REMAINDER,)
+    if copy.position is None or event.wait not in ends:
+        return replace(copy, wait=None)
+    if view.rules < ADDS_IN_VAIN:
+        return as_held(replace(copy, wait=None))
+    is_covered = event.reason is Reason.COVERED
+    return growth.covered(copy) if is_covered else growth.waited_in_vain(view, copy)
 
 
 def as_held(copy: Copy) -> Copy:
@@ -343,8 +369,11 @@ def take_intent(view: AccountView, event: IntentRecorded, at_us: int) -> Account
         not_after_us=event.not_after_us,
         after_ms=held.updated_ms if held is not None else 0,
     )
-    view = replace(view, intents=with_intent(view.intents, intent))
     copy = view.copies.get(intent.key)
+    is_add = copy is not None and event.command.kind is CommandKind.ADD and event.command.side is copy.side
+    if copy is not None and is_add and view.rules >= ADDS_IN_VAIN:
+        copy, intent = growth.asked_for(copy, intent)
+    view = replace(view, intents=with_intent(view.intents, intent))
     if copy is None:
         return view
     changed = _asked_for(view, copy, event)
@@ -600,9 +629,9 @@ def _settle_open(view: AccountView, copy: Copy, intent: Intent, event: IntentSet
         )
         return put(view, waiting)
     if event.retry_in_us and intent.command.kind is CommandKind.ADD and copy.is_wanted:
-        again_us = at_us + event.retry_in_us
-        waiting = replace(copy, wait=Wait.REMAINDER, wait_until_us=intent.not_after_us, again_us=again_us)
-        return put(view, replace(waiting, refusals=copy.refusals + 1))
+        again_us, refusals = at_us + event.retry_in_us, copy.refusals + 1
+        waiting = growth.waits_again(copy, growth.of_request(intent), intent.not_after_us)
+        return put(view, replace(waiting, again_us=again_us, refusals=refusals))
     if event.outcome is Outcome.CONFIRMED and copy.refusals:
         copy = replace(copy, refusals=0)
     is_carrying = intent.command.relative_stop is not None or intent.command.relative_target is not None
@@ -620,6 +649,10 @@ def _settle_open(view: AccountView, copy: Copy, intent: Intent, event: IntentSet
     spec = view.specs.get(copy.symbol)
     if spec is None:
         return put(view, copy)
+    if view.rules >= ADDS_IN_VAIN:
+        waits_until_us = copy.not_after_us if at_us <= copy.not_after_us else None
+        has_filled = event.outcome is Outcome.CONFIRMED
+        return put(view, growth.settled(view, copy, intent, has_filled=has_filled, waits_until_us=waits_until_us))
     target = copy.goal.target_numerator // (copy.goal.target_denominator or 1)
     short = spec.floor_volume(target - copy.volume - view.unshown(copy))
     if short < max(spec.step, spec.min_volume):

@@ -319,5 +319,14 @@ QUOTES_AFTER_FILLS = 7
 """Whether the market has passed a level is told by quotes that are younger than the copy's fill: where it jumped, and
 the fill was told ahead of the new quote, the old one closed the copy."""
 
+ADDS_IN_VAIN = 7
+"""An add that comes to nothing leaves the target as it was without it, in proportion to what the leader has closed
+since. What was held became the target: what was still to be closed was kept, and what a later add had under way was
+closed as soon as it filled."""
+
+FILLS_IN_VAIN = 7
+"""What the leader's order has filled and the copy's has not, and a gate does not let be added, is given up: the copy
+kept the whole as its target, and closed nothing with him until he had less than it held."""
+
 RULES = 7
 """The newest."""

@@ -316,6 +316,8 @@ class Day:
             units, word = _units_of(there[case.name].get(position)), self._word(case, "grew", theirs.position)
             self.counts[f"grew: {word or 'added'}"] += 1
             fitting = [one for one in wanted if (one[0], one[2]) == (word, units)]
+            if not fitting and units == copy.units and any(one[0] == "margin" for one in wanted):
+                fitting = [("margin", copy.target, units)] if self._last_refusal(case) == "NOT_ENOUGH_MONEY" else []
             if fitting:
                 copy.target, copy.units = fitting[0][1:]
             else:
@@ -440,6 +442,11 @@ class Day:
         word = self._word(case, kind, source)
         refused = self.book.events(self.book.ids[case.name], RequestRefused)
         return word or (f"refused {refused[-1].error_code}" if refused else "copied, and nothing is there")
+
+    def _last_refusal(self, case: Case) -> str:
+        """Why the broker has refused something last."""
+        refused = self.book.events(self.book.ids[case.name], RequestRefused)
+        return refused[-1].error_code if refused else ""
 
     def _refusals(self, case: Case) -> int:
         return len(self.book.events(self.book.ids[case.name], RequestRefused))

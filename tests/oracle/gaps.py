@@ -257,6 +257,8 @@ class GapDay(Day):
                     continue
                 if case.name in theirs.copies:
                     self._see_copy(case, theirs, kind, is_long, there[case.name])
+            if not theirs.units and kind == "disabled":
+                self._leave_nothing(theirs)
         for case in self.cases:
             new = [held for number, held in there[case.name].items() if number not in known[case.name]]
             self._see_new(case, new, kind, is_long, leader)
@@ -264,6 +266,13 @@ class GapDay(Day):
         for theirs in self.held:
             told = self.told.get(theirs.position, theirs.units)
             self.told[theirs.position] = min(told, theirs.units) if kind == "disabled" else theirs.units
+
+    def _leave_nothing(self, theirs: Theirs) -> None:
+        """What nobody closes with `sync_closed=off` may have been a copy of which nothing could be told."""
+        for case in self.cases:
+            for held in self.book.held(case.name) if case.settings.get("sync_closed") == "off" else ():
+                if held.label.endswith(source_of(theirs.position)):
+                    self.book.person.close(held.position, held.volume, account=self.book.ids[case.name])
 
     def _see_copy(self, case: Case, theirs: Theirs, kind: str, is_long: bool, there: dict[int, Any]) -> None:
         position, copy = theirs.copies[case.name]
@@ -293,6 +302,10 @@ class GapDay(Day):
                 grown = {min(target * after / before, target + most) for target in targets}
                 may = kind in ("killed", "stopped", "cut") and not is_long and settings.get("scale_in") != "off"
                 targets = grown | targets if may else targets
+        first, path = did[0][1] if did else Fraction(0), [one[2] for one in did]
+        if 0 < first < theirs.units < max(path) and "grow" in {one[0] for one in did} and not is_long:
+            # A part that he closed after it collapses with it.
+            targets |= {min(copy.target * theirs.units / first, copy.target + of.most)}
         kept = copy.target
         for number, (what, before, after) in enumerate(did):  # what he did away from us collapses (DESIGN §2)
             if before and any(one[0] == "grow" for one in did[number:]):
@@ -310,7 +323,7 @@ class GapDay(Day):
         copy.target = min(fitting, key=lambda one: abs(one - units)) if did else copy.target
         self._see_levels(case, theirs, kind, position, copy, there, follows=follows)
         copy.units = units
-        if len(did) > 1 and len(targets) > 1:
+        if (len(did) > 1 and len(targets) > 1) or (did and len(fitting) > 1):
             del theirs.copies[case.name]  # which of them it was cannot be told
 
     def _see_levels(

@@ -155,6 +155,13 @@ class LevelDay(Day):
             for case, position, copy in self._copies(theirs):
                 self._see_followed(case, position, copy, theirs, his)
 
+    def _has_trailed_into(self, case: Case, copy: Standing, kept: Kept) -> bool:
+        """Whether the market stands at a trailing stop, which goes on by ticks while it does."""
+        bid, ask = drawn.account(self.book, self.book.ids[case.name]).quotes[copy.symbol]
+        market, stop = bid if copy.is_long else ask, kept.levels.stop
+        near = 3 * drawn.BROKERS[case.broker][copy.symbol].tick
+        return kept.levels.trails and stop is not None and abs(market - stop) <= near
+
     def _see_followed(self, case: Case, position: int, copy: Standing, theirs: Theirs, his: Levels) -> None:
         """After the market has moved: what trails has trailed, what follows has followed, all else is as it was."""
         kept, got = self.kept[position], self._levels(self.book.ids[case.name], position)
@@ -305,6 +312,10 @@ class LevelDay(Day):
         self.book.go(4)
         for other, position, copy in [(c, p, s) for t in self.held if t is theirs for c, p, s in self._copies(t)]:
             got = self._levels(self.book.ids[other.name], position)
+            if got is None and self._has_trailed_into(other, copy, self.kept[position]):
+                self.counts["ended by its own level"] += 1
+                del theirs.copies[other.name]
+                continue
             if got is None and self._is_passed(other, copy, his, theirs):
                 self.counts["amended: passed"] += 1
                 del theirs.copies[other.name]

@@ -69,6 +69,8 @@ class PatienceDay(Day):
         super().__init__(seed, followers)
         self.patient: dict[int, dict[str, Patient]] = {}
         """By the leader's position and the follower's name."""
+        self.between: dict[str, Fraction] = {}
+        """Of how much of his an open that waits was to be after the first of two acts at once."""
         self._then: dict[str, Account] = {}
         self._then_us = 0
 
@@ -338,6 +340,20 @@ class PatienceDay(Day):
                 wanted |= self._late(case, theirs, patient, begun, halfway=True)
             if any(isinstance(one, str) for one in wanted):
                 wanted.add(WAITS)
+        if (units := self.between.get(case.name)) is not None and got not in wanted:
+            halfway = self._late(case, theirs, replace(patient, units=units), begun, self._now_utc())
+            sizes = {one.units for one in halfway if isinstance(one, Copy)}
+            # Looked at between the two: what it opened with has grown by now, or nothing has opened.
+            if self._first_of(case, seen[0]) in sizes if seen else got in halfway:
+                self.counts["waited: between two acts"] += 1
+                del self.patient[theirs.position][case.name]
+                return
+        tick = drawn.BROKERS[case.broker][self.names[case.name][theirs.opened.symbol]].tick
+        is_narrow = any(isinstance(one, Copy) and _is_within(one, 30 * tick) for one in wanted)
+        if got == Reason.CLOSED_BY_LEVEL.value and is_narrow:
+            self.counts["ended by its own level"] += 1
+            del self.patient[theirs.position][case.name]
+            return
         if patient.until_us < now_us + near_us:
             wanted |= {"not_better"}
             wanted |= (
@@ -353,6 +369,11 @@ class PatienceDay(Day):
             del self.patient[theirs.position][case.name]
         if isinstance(got, Copy):
             self._take_up(case, theirs, seen[0], got, wanted, is_late=True)
+
+    def _first_of(self, case: Case, held: Any) -> Fraction:
+        """What a copy was opened with, before anything was added."""
+        deals = self.book.broker.floor.accounts[self.book.ids[case.name]].deals.values()
+        return Fraction(next(deal for deal in deals if deal.position_id == held.position).volume, 100)
 
     # --- what he does meanwhile
 
@@ -386,9 +407,6 @@ class PatienceDay(Day):
                 up = case.settings.get("partial_rounding") == "up"
                 of = drawn.BROKERS[case.broker][copy.symbol]
                 copy.target, copy.units = reduced(copy, whole, before, of, up=up)
-                if had[case.name] - copy.units > of.most:
-                    del theirs.copies[case.name]  # the add may come before the second of two closes, and save it
-                    continue
             units = Fraction(there[case.name][position].volume, 100) if position in there[case.name] else Fraction(0)
             if not units and self._is_hit(case, copy):
                 self.counts["ended by its own level"] += 1
@@ -403,13 +421,16 @@ class PatienceDay(Day):
             price = Fraction(deals[0].price, PRICE)
             more = Open(symbol, theirs.opened.is_long, added, price, label=theirs.opened.label)
             self._see_grown(case, theirs, copy, more, before, units, leaders, had[case.name])
-        for patient in self.patient[theirs.position].values():
+        for name, patient in self.patient[theirs.position].items():
             patient.units *= before / whole
+            if closed and deals:
+                self.between[name] = patient.units
         for name, patient in self.patient[theirs.position].items():
             case = next(case for case in self.cases if case.name == name)
             if deals and case.settings.get("scale_in") != "off":
                 patient.units *= (before + added) / before
         self._see_patient()
+        self.between.clear()
 
     def _see_grown(
         self,
@@ -439,10 +460,7 @@ class PatienceDay(Day):
         fitting = [one for one in wanted if (one[0] == word or (one[0] == "slippage" and not word)) and one[2] == units]
         self.counts[f"grew: {fitting[0][0] if fitting else word or 'added'}"] += 1
         if fitting:
-            is_given_up = fitting[0][0] == "slippage" or (word and word != "covered" and had != copy.units)
             copy.target, copy.units = fitting[0][1:]
-            if is_given_up and units != copy.target:
-                del theirs.copies[case.name]  # less than a step of it is given up with the add, or is not
         else:
             wants = [(word, float(target), float(grown)) for word, target, grown in wanted]
             self._report(case, f"{before} grew by {more}, {copy}, had {had}", (word, float(units)), wants)
@@ -586,6 +604,11 @@ class PatienceDay(Day):
             self.counts["waited: taken back"] += 1
             if self._held_of(case, theirs):
                 self._report(case, why, "held", "taken back")
+
+
+def _is_within(copy: Copy, near: Fraction) -> bool:
+    """Whether the market reaches a level of that copy by its pulse."""
+    return any(level is not None and level <= near for level in (copy.stop, copy.target))
 
 
 def _with_less(account: Account, copy: Standing, had: Fraction, margin: Fraction = Fraction(1)) -> Account:

@@ -83,7 +83,8 @@ class Touched:
                 found[name] = [had]
             elif name not in self.of(moved):
                 found[name] = [had]
-                is_pinned = "trails" in pins or not self.trails_itself  # does not trail where his does
+                # It does not trail where his does, or his has trailed past a person's, and is what holds then.
+                is_pinned = bool(pins & {"stop", "trails"}) or not self.trails_itself
                 lags = is_stop is not self.is_reversed and is_pinned
                 if lags and ("trails" in moved or his.trails) and is_tighter(level, had, copy, is_stop=is_stop):
                     found[name].append(level)

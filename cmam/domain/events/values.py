@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from fractions import Fraction
 from typing import ClassVar
 
 from cmam.domain.quantities import Distance, Price, Quote, Volume
@@ -96,6 +97,11 @@ class Goal:
     wide_of: Price | None = None
     keeps_stop: bool = False
     keeps_target: bool = False
+
+    @property
+    def target(self) -> Fraction:
+        """The exact volume, in 1/100 unit; nothing where a record names no number."""
+        return Fraction(self.target_numerator, self.target_denominator) if self.target_denominator else Fraction(0)
 
 
 class Standing(StrEnum):
