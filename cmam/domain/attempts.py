@@ -11,7 +11,7 @@ from fractions import Fraction
 from functools import lru_cache
 
 from cmam.domain import targets
-from cmam.domain.changes import ChangeKind
+from cmam.domain.changes import Change, ChangeKind
 from cmam.domain.commands import CommandKind
 from cmam.domain.conversion import Rates
 from cmam.domain.copies import Copy, CopyState
@@ -21,6 +21,7 @@ from cmam.domain.ids import LinkId, StoreId
 from cmam.domain.link import LinkSettings
 from cmam.domain.needs import levels_of
 from cmam.domain.opening import Draft
+from cmam.domain.pendings import decide_amended
 from cmam.domain.policy import Policy, policy_of
 from cmam.domain.quantities import Quote
 from cmam.domain.reasons import Reason, Verdict
@@ -154,6 +155,8 @@ def _is_ready(view: AccountView, copy: Copy, now_us: int) -> bool:
             return copy.ended_order and copy.leader_filled
         case Wait.REMAINDER:
             return copy.position is not None and now_us >= copy.again_us
+        case Wait.QUOTES if copy.awaits_amend:
+            return copy.order in view.orders
         case _:
             return now_us >= copy.retry_at_us
 
@@ -185,6 +188,8 @@ def attempt(view: AccountView, copy: Copy, woken: CopyWoken, settings: LinkSetti
     if change is None or copy.wait is None:
         return None
     wait = copy.wait
+    if copy.awaits_amend:
+        return _amended(view, copy, change, settings, woken, now_us)
     if wait is Wait.REMAINDER or (wait is Wait.CANCEL and copy.position is not None):
         change = replace(change, after=copy.goal.leader_volume)
         draft = _draft(view, copy, settings, woken, now_us)
@@ -209,6 +214,16 @@ def attempt(view: AccountView, copy: Copy, woken: CopyWoken, settings: LinkSetti
     if decision.wait is Wait.STOP:
         return _without_stop(view, copy, settings, woken, now_us)
     return Decision(verdict=Verdict.SKIP, reason=Reason.NOT_BETTER, symbol=decision.symbol, working=decision.working)
+
+
+def _amended(
+    view: AccountView, copy: Copy, change: Change, settings: LinkSettings, woken: CopyWoken, now_us: int
+) -> Decision | None:
+    """What becomes of an order that its leader has amended, now that quotes may have come; None where it waits on."""
+    amended = replace(change, kind=ChangeKind.ORDER_AMENDED)
+    draft = Draft(view=view, change=amended, settings=settings, inputs=woken.inputs, now_us=now_us)
+    decision = decide_amended(draft, copy)
+    return None if decision.wait is not None else replace(decision, not_after_us=copy.not_after_us)
 
 
 def _draft(view: AccountView, copy: Copy, settings: LinkSettings, woken: CopyWoken, now_us: int) -> Draft:

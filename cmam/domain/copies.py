@@ -268,6 +268,11 @@ class Copy:
         return self.state is CopyState.WAITING and self.wait in _IDLE and self.order is None
 
     @property
+    def awaits_amend(self) -> bool:
+        """Whether it is an order that rests as it is until it is known at which price it may rest as its leader's."""
+        return self.wait is Wait.QUOTES and self.order is not None
+
+    @property
     def was_never_out(self) -> bool:
         """Whether it was an open that waited, until a gate skipped it: nothing of it was ever asked of a broker."""
         is_unknown = self.position is None and self.order is None and not self.last_seq

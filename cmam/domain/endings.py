@@ -142,6 +142,8 @@ def wake_copy(view: AccountView, event: CopyOverdue) -> AccountView:
         case "wait":
             if copy.position is not None and copy.wait in growth.WAITING and view.rules >= ADDS_IN_VAIN:
                 copy = growth.waited_in_vain(view, copy)
+            elif copy.awaits_amend:
+                copy = replace(copy, goal=_at_an_end(copy), ending=copy.ending or Reason.STALE_INPUT)
             elif copy.position is not None:
                 copy = as_held(copy)
             elif copy.wait is Wait.QUOTES:
@@ -154,6 +156,12 @@ def wake_copy(view: AccountView, event: CopyOverdue) -> AccountView:
         case _:
             trailed_us = max(copy.trailed_us, copy.retry_at_us)
             return put(view, replace(copy, awaits_protection=False, retry_at_us=0, trailed_us=trailed_us))
+
+
+def _at_an_end(copy: Copy) -> Goal:
+    """What an order shall be that may not rest any more: what it has filled is held."""
+    goal = replace(copy.goal, terms=None)
+    return goal if copy.position is not None else replace(goal, target_numerator=0, target_denominator=1)
 
 
 def _vainly(view: AccountView, event: CopyOverdue) -> AccountView:

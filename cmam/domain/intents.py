@@ -32,6 +32,7 @@ from cmam.domain.rules import (
     ADDS_IN_VAIN,
     ADDS_LEFT_OUT,
     AMENDED_BEFORE_PLACED,
+    AMENDS_WAIT,
     APPLIED_TO_NETS,
     CLOSES_APART,
     FILLS_IN_VAIN,
@@ -161,6 +162,10 @@ def take_decision(view: AccountView, event: ChangeDecided, at_us: int) -> Accoun
             if is_unopened and copy.change is not None:  # an open that comes back unsent passes the gates as it is now
                 volume = _left_of(view, copy.change, change)
                 copy = replace(copy, change=replace(copy.change, volume=volume, after=volume))
+        case ChangeKind.ORDER_AMENDED if event.wait is not None:
+            copy = replace(copy, change=replace(change, kind=ChangeKind.ORDER_PLACED))
+        case ChangeKind.ORDER_AMENDED if known.awaits_amend and view.rules >= AMENDS_WAIT:
+            copy = replace(copy, wait=None)
         case ChangeKind.ORDER_AMENDED if _is_unplaced(view, known):
             assert copy.change is not None
             as_placed = replace(change, kind=copy.change.kind, key=copy.change.key, at_ms=copy.change.at_ms)

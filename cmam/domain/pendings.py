@@ -21,6 +21,7 @@ from cmam.domain.reductions import decide_closed
 from cmam.domain.replacing import replace
 from cmam.domain.rules import (
     AMENDED_BEFORE_PLACED,
+    AMENDS_WAIT,
     EXACT_ORDERS,
     FILLS_GO_ON,
     GROWN_AS_OPENED,
@@ -31,6 +32,10 @@ from cmam.domain.rules import (
 from cmam.domain.symbols import SymbolSpec
 from cmam.domain.trades import OrderType
 from cmam.domain.view import AccountView
+
+AMEND_WAIT_US = 30_000_000
+"""How long an order rests as it was before its leader amended it, where no quote tells at which price it may rest: as
+long as an open waits, by default."""
 
 
 def _terms(draft: Draft, volume: Volume) -> Terms:
@@ -119,6 +124,8 @@ def decide_amended(draft: Draft, copy: Copy) -> Decision:
     is_exact = draft.view.rules >= EXACT_ORDERS
     present = copy.goal.terms.volume if is_exact else copy.goal.whole
     reason = _amend_reason(draft, spec, grows=volume > present)
+    if _may_tell_soon(draft, reason):
+        return _amended_later(draft, copy)
     grows_less = reason is None and present < draft.volume < volume
     if grows_less and draft.view.rules >= GROWN_AS_OPENED:
         volume = draft.volume
@@ -128,6 +135,8 @@ def decide_amended(draft: Draft, copy: Copy) -> Decision:
         draft.working.clear()
         draft.note("volume", units_text(volume), f"a larger volume does not pass the gates of an open: {why}")
         reason = _amend_reason(draft, spec, grows=False)
+        if _may_tell_soon(draft, reason):
+            return _amended_later(draft, copy)
     if reason is None and draft.add_volume is not None and draft.view.rules >= WIDENED_ORDERS:
         found = sized(draft)
         reason = found if isinstance(found, Reason) else None
@@ -148,6 +157,23 @@ def decide_amended(draft: Draft, copy: Copy) -> Decision:
     if goal == copy.goal:
         return Decision(verdict=Verdict.NONE, reason=Reason.ALREADY_THERE)
     return Decision(verdict=Verdict.COPY, volume=volume, goal=goal, working=tuple(draft.working))
+
+
+def _may_tell_soon(draft: Draft, reason: Reason | None) -> bool:
+    """Whether what is missing is on its way."""
+    return reason is Reason.STALE_INPUT and draft.inputs.warming and draft.view.rules >= AMENDS_WAIT
+
+
+def _amended_later(draft: Draft, copy: Copy) -> Decision:
+    """It rests as it is until it is known where it may rest."""
+    return Decision(
+        verdict=Verdict.COPY,
+        goal=copy.goal,
+        working=tuple(draft.working),
+        not_after_us=copy.not_after_us,
+        wait=Wait.QUOTES,
+        wait_until_us=draft.now_us + AMEND_WAIT_US,
+    )
 
 
 def _amended_ahead(change: Change, copy: Copy) -> Decision:

@@ -328,5 +328,9 @@ FILLS_IN_VAIN = 7
 """What the leader's order has filled and the copy's has not, and a gate does not let be added, is given up: the copy
 kept the whole as its target, and closed nothing with him until he had less than it held."""
 
+AMENDS_WAIT = 7
+"""A pending order that its leader amends before our quotes are there rests as it is until they are: it was cancelled,
+for good."""
+
 RULES = 7
 """The newest."""

@@ -306,7 +306,7 @@ class _Builder:
                 not_after_us=decision.not_after_us,
                 is_rest=copy.wait is Wait.REMAINDER,
             )
-        elif copy.position is None:
+        elif copy.position is None and not copy.awaits_amend:
             self.add(CopyFinished(link=copy.link, source=copy.source, reason=decision.reason or Reason.SOURCE_GONE))
 
     def finish_order(self, key: CopyKey) -> None:
@@ -314,7 +314,7 @@ class _Builder:
         copy = self.view.copies.get(key)
         if copy is None or not copy.ended_order or copy.position is not None:
             return
-        if copy.wait is not None and (copy.is_wanted or self.view.rules < WAITS_END):
+        if copy.wait is not None and not copy.awaits_amend and (copy.is_wanted or self.view.rules < WAITS_END):
             return
         if any(intent.command.kind.adds_risk for intent in self.view.intents_of(key)):
             return

@@ -12,13 +12,14 @@ from cmam.domain.events import ChangeDecided, CopyFinished
 from cmam.domain.reasons import Reason, Verdict
 from cmam.openapi import catalogue
 from cmam.openapi._pb import OpenApiMessages_pb2 as pb
+from cmam.openapi._pb import OpenApiModelMessages_pb2 as model
 from cmam.sandbox.broker import Send
 from cmam.sandbox.switches import Switches
 from cmam.store.replay import verify
 from cmam.store.what_if import Asked, what_if
 from tests.scenario.test_liars import SPOT, copies, tell
 from tests.scenario.test_reading_beside import LOT, SPECS, SYMBOLS, Gate
-from tests.whole import EURUSD, LEADER, SAME_BROKER, Whole
+from tests.whole import EURUSD, LEADER, NETTED, SAME_BROKER, Whole
 from tests.worlds import crowded
 
 GBPUSD, SOME = 2, 100_000
@@ -265,3 +266,21 @@ def _quoted(said: Send) -> set[int]:
     """Who is told of a price here."""
     is_spot = said.payload_type == SPOT
     return {pb.ProtoOASpotEvent.FromString(said.payload).ctidTraderAccountId} if is_spot else set()
+
+
+@pytest.mark.parametrize("follower", [SAME_BROKER, NETTED])
+@pytest.mark.parametrize("span", [0.0, 0.4])
+def test_an_order_that_he_amends_around_a_cut_rests_on(follower: int, span: float) -> None:
+    """While the line is down, or before the first quote on the new one: its copy was cancelled for good."""
+    whole = Whole(seed=3, followers=(follower,), switches=Switches(history_days=0))
+    whole.start_ready()
+    whole.run(3)
+    order = whole.person.place(model.LIMIT, SOME, price=1.05)
+    whole.run(5)
+    whole.stepper.network.cut_all()
+    whole.run(span)
+    whole.person.amend_order(order, limitPrice=1.04, volume=SOME)
+    whole.run(30)
+    books = whole.broker.floor.accounts[follower].orders.values()
+    assert [(resting.limit_price, resting.volume) for resting in books] == [(104_000_000, SOME)]
+    assert verify(whole.log.read_all()).is_identical

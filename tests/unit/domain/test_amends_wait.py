@@ -1,0 +1,118 @@
+"""A pending order that its leader amends while our quotes are on their way: it rests as it is, and is amended then."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from cmam.domain.changes import ChangeKind
+from cmam.domain.commands import CommandKind
+from cmam.domain.copies import CopyState
+from cmam.domain.events import ExecutionSeen, Wait
+from cmam.domain.pendings import AMEND_WAIT_US
+from cmam.domain.quantities import Volume
+from cmam.domain.reasons import Reason, Verdict
+from cmam.domain.rules import AMENDS_WAIT
+from cmam.domain.trades import ExecutionKind, OrderStatus
+from tests.factories import LOT, QUOTES, Pair, price
+from tests.unit.domain.test_pendings import kinds, order_of, placed
+
+
+def _amended(pair: Pair | None = None, **changes: object) -> Pair:
+    """A copy of a buy limit at 1.09 rests, the line has been cut, and he moves his to 1.08 before a quote has come."""
+    pair = pair or placed()
+    pair.warming, pair.quotes = True, {}
+    decided = pair.order(ChangeKind.ORDER_AMENDED, **{"limit_price": price("1.08"), **changes})
+    assert (decided.verdict, decided.wait, kinds(pair)) == (Verdict.COPY, Wait.QUOTES, ["place"])
+    return pair
+
+
+def _quoted(pair: Pair) -> None:
+    pair.warming, pair.quotes = False, dict(QUOTES)
+    pair.wake()
+
+
+def test_it_rests_as_it_is_until_quotes_are_there_and_is_amended_then() -> None:
+    """It was cancelled, and nothing came of his order any more."""
+    pair = _amended()
+    pair.wake()
+    assert kinds(pair) == ["place"]
+    _quoted(pair)
+    assert [(command.kind, command.limit_price) for command in pair.commands[1:]] == [
+        (CommandKind.AMEND_ORDER, price("1.08"))
+    ]
+    pair.answer()
+    assert (pair.copy.wait, pair.copy.state) == (None, CopyState.RESTING)
+    pair.order_fills(LOT, price=price("1.08"))
+    assert pair.copy.leader_filled
+
+
+def test_it_grows_as_far_as_he_has_made_it_grow() -> None:
+    """Larger and elsewhere: one amendment, of both."""
+    pair = _amended(volume=Volume(2 * LOT))
+    _quoted(pair)
+    (amend,) = pair.commands[1:]
+    assert (amend.kind, amend.volume, amend.limit_price) == (CommandKind.AMEND_ORDER, 2 * LOT, price("1.08"))
+
+
+def test_what_he_makes_of_it_meanwhile_is_what_it_becomes() -> None:
+    """Twice amended, once before the quotes and once with them: nothing is looked at a third time."""
+    pair = _amended()
+    pair.order(ChangeKind.ORDER_AMENDED, limit_price=price("1.07"))
+    pair.warming, pair.quotes = False, dict(QUOTES)
+    pair.order(ChangeKind.ORDER_AMENDED, limit_price=price("1.06"))
+    pair.wake()
+    assert [command.limit_price for command in pair.commands[1:]] == [price("1.06")]
+    assert pair.copy.wait is None
+
+
+def test_where_no_quote_comes_it_is_cancelled() -> None:
+    """Once they are on their way no more, or after as long as an open waits, still without one."""
+    pair = _amended()
+    pair.warming = False
+    pair.wake()
+    assert kinds(pair) == ["place", "cancel"]
+    pair = _amended()
+    pair.passes(AMEND_WAIT_US + 1_000_001)
+    assert kinds(pair) == ["place", "cancel"]
+    pair.answer()
+    assert (pair.copy.state.is_end, pair.copy.reason) == (True, Reason.STALE_INPUT)
+
+
+def test_what_he_cancels_meanwhile_is_cancelled() -> None:
+    """At once, and it is never amended."""
+    pair = _amended()
+    pair.order(ChangeKind.ORDER_CANCELLED)
+    _quoted(pair)
+    assert kinds(pair) == ["place", "cancel"]
+
+
+def test_what_a_person_cancels_meanwhile_is_over() -> None:
+    """It is not placed again as its quotes come."""
+    pair = _amended()
+    number = order_of(pair)
+    gone = replace(pair.resting.pop(number), status=OrderStatus.CANCELLED)
+    pair.fact(ExecutionSeen(kind=ExecutionKind.ORDER_CANCELLED, order=gone))
+    assert (pair.copy.state.is_end, pair.copy.reason) == (True, Reason.CLOSED_BY_HUMAN)
+    _quoted(pair)
+    assert kinds(pair) == ["place"]
+
+
+def test_his_fill_meanwhile_goes_on_as_any() -> None:
+    """Ours rests where his had been: after the grace it is cancelled, and the copy opens at the market."""
+    pair = _amended()
+    pair.order_fills(LOT, price=price("1.08"))
+    assert pair.copy.wait is not Wait.QUOTES
+    pair.warming, pair.quotes = False, dict(QUOTES)
+    pair.passes(6_000_000)
+    pair.answer()
+    pair.wake()
+    assert kinds(pair) == ["place", "cancel", "open"]
+
+
+def test_by_older_rules_it_was_cancelled() -> None:
+    """A log of before tells it so for ever."""
+    pair = placed()
+    pair.view = replace(pair.view, rules=AMENDS_WAIT - 1)
+    pair.warming, pair.quotes = True, {}
+    decided = pair.order(ChangeKind.ORDER_AMENDED, limit_price=price("1.08"))
+    assert (decided.reason, kinds(pair)) == (Reason.STALE_INPUT, ["place", "cancel"])
