@@ -21,7 +21,6 @@ MENDED: list[tuple[int, int, dict[str, Any]]] = [
     (1, 4, {"counts": "ahead"}),  # a net turns in two deals, and the order counts ahead of them: opened twice
     (2, 2, {"parts": 2}),  # a part of a share is all of a small net: the share never grew again
     (143, 8, {"turns": "one"}),  # a leader turns what came of an order: the new side was closed at once
-    (168, 2, {"locks": True, "first_spot_us": 1_500_000}),  # levels for a net that is flat: an alert that stayed
 ]
 """Seed, rounds and habits of days on which rules of number 6 did wrong."""
 

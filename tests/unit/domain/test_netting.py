@@ -601,3 +601,14 @@ def test_what_ended_with_its_position_is_not_taken_off_a_share_of_the_next() -> 
     (share,) = pair.view.copies.values()
     assert (share.source, share.volume, share.target) == (order_source(OrderId(450)), 2 * LOT, 2 * LOT)
     assert pair.copy_of(key(1)).state is CopyState.CLOSED  # type: ignore[union-attr]  # it is finished, and remembered
+
+
+@pytest.mark.parametrize("rules", [RULES, 6])
+def test_levels_for_a_net_that_has_just_become_flat_are_no_trouble(rules: int) -> None:
+    """Nothing is there to protect; the alert stayed for as long as the share did."""
+    pair = Netted(view=replace(a_view(kind=AccountType.NETTED), rules=rules))
+    pair.opens_at(500, LOT)
+    pair.answer()
+    pair.protects(stop="1.09")
+    pair.refuse("POSITION_NOT_FOUND")
+    assert bool(pair.copy.trouble) is (rules == 6)
