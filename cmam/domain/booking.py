@@ -58,14 +58,21 @@ def match_intent(view: AccountView, event: ExecutionSeen, is_new_deal: bool, at_
     if event.order is not None and event.order.client_order_id == intent.intent:
         executed = event.order.executed_volume
     is_shown = executed > 0 and view.rules >= FILLS_ARE_SHOWN and not view.is_netted()
+    is_by_deals = view.rules >= FILLS_BY_DEALS and (event.deal is not None or _is_ordered_by_share(view, intent))
     # A snapshot may have shown what this deal of a hedged copy filled; of a share only deals tell.
     if event.deal is not None and is_new_deal and not event.is_server_event and not is_shown:
         filled = Volume(filled + event.deal.filled_volume)
-    if is_shown or event.deal is None or view.rules < FILLS_BY_DEALS:
+    if is_shown or not is_by_deals:
         filled = Volume(max(filled, executed))
     order = intent.order or (event.order.order if event.order is not None and not event.is_server_event else None)
     seen = replace(intent, state=IntentState.ACCEPTED, moved_us=at_us, filled=filled, order=order)
     return replace(view, intents=with_intent(view.intents, seen))
+
+
+def _is_ordered_by_share(view: AccountView, intent: Intent) -> bool:
+    """Whether this is an order of a share: what it counts ahead of its deals is booked to nobody yet."""
+    copy = view.copies.get(intent.key)
+    return copy is not None and copy.share and intent.command.kind is not CommandKind.CLOSE
 
 
 # --- copies -------------------------------------------------------------------------------------------------------

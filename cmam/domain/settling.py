@@ -185,7 +185,7 @@ def _has_more_deals(view: AccountView, intent: Intent, fact: ExecutionSeen) -> b
     all that a share is booked by: what is told once its request is closed would be nobody's, and asked for once more.
     """
     copy, order = view.copies.get(intent.key), fact.order
-    if copy is None or not copy.share or order is None or fact.deal is None or view.rules < FILLS_BY_DEALS:
+    if copy is None or not copy.share or order is None or view.rules < FILLS_BY_DEALS:
         return False
     return intent.filled < min(order.executed_volume, intent.command.volume)
 

@@ -211,7 +211,7 @@ class PatienceDay(Day):
             ctidTraderAccountId=LEAD,
             symbolId=IDS[symbol],
             orderType=kind,  # type: ignore[arg-type]  # the number of an enumeration
-            tradeSide=side,  # type: ignore[arg-type]
+            tradeSide=side,  # type: ignore[arg-type]  # the number of an enumeration
             volume=int(units * 100),
             **more,
         )

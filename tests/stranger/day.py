@@ -362,10 +362,10 @@ class Day:
 
 
 def _summed(volumes: list[tuple[str, Fraction]]) -> list[tuple[str, Fraction]]:
-    sums: Counter[str] = Counter()
+    sums: dict[str, Fraction] = {}
     for name, volume in volumes:
-        sums[name] += volume  # type: ignore[assignment]
-    return [(name, volume) for name, volume in sums.items() if volume]  # type: ignore[misc]
+        sums[name] = sums.get(name, Fraction(0)) + volume
+    return [(name, volume) for name, volume in sums.items() if volume]
 
 
 def _source(held: Position) -> str:

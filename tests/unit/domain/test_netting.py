@@ -17,6 +17,7 @@ from cmam.domain.events import (
     Health,
     HealthChanged,
     IntentDropped,
+    IntentOverdue,
     RequestRefused,
     StopOutSeen,
 )
@@ -612,3 +613,29 @@ def test_levels_for_a_net_that_has_just_become_flat_are_no_trouble(rules: int) -
     pair.protects(stop="1.09")
     pair.refuse("POSITION_NOT_FOUND")
     assert bool(pair.copy.trouble) is (rules == 6)
+
+
+@pytest.mark.parametrize("status", [OrderStatus.ACCEPTED, OrderStatus.FILLED])
+def test_what_an_order_counts_without_its_deals_is_looked_up(status: OrderStatus) -> None:
+    """The line was cut between two deals of an add, and its order is told with all it has filled: what the second deal
+    brought was booked to nobody, and bought once more."""
+    pair = netted()
+    pair.opens_at(500, LOT)
+    pair.answer()
+    pair.grows(LOT, 4 * LOT)
+    (add,) = pair.waiting
+    events = pair.events_of(add, part=LOT)
+    filled = next(event for event in events if isinstance(event, ExecutionSeen) and event.deal is not None)
+    assert filled.order is not None
+    part = replace(filled.order, status=OrderStatus.ACCEPTED, executed_volume=Volume(LOT))
+    pair.fact(replace(filled, order=part))
+    assert pair.copy.volume == 2 * LOT
+    whole = replace(part, status=status, executed_volume=Volume(3 * LOT))
+    pair.fact(ExecutionSeen(kind=ExecutionKind.ORDER_ACCEPTED, order=whole))
+    assert add.intent in pair.view.intents
+    (number,) = pair.held
+    pair.held[number] = replace(pair.held[number], volume=Volume(4 * LOT))
+    pair.fact(IntentOverdue(intent=add.intent, why="no answer"))
+    pair.fact(pair.reconciled(looked_up=True, past_orders=(replace(whole, status=OrderStatus.FILLED),)))
+    pair.wake()
+    assert (pair.copy.volume, pair.view.intents, len(pair.sent)) == (4 * LOT, {}, 2)
