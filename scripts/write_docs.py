@@ -322,7 +322,7 @@ def findings_page() -> str:
 
 
 def whats_here_page() -> str:
-    lines = ["# What is here", "", MADE, "", "Each file in one line, from its own first sentence.", ""]
+    lines = ["# What is here", "", MADE, "", "Each folder and each file in one line, from its own first sentence.", ""]
     for folder in ("cmam", "scripts"):
         by_package: dict[str, list[tuple[str, str]]] = {}
         for path in sorted((ROOT / folder).rglob("*.py")):
@@ -331,7 +331,9 @@ def whats_here_page() -> str:
             package = path.parent.relative_to(ROOT).as_posix()
             by_package.setdefault(package, []).append((f"`{path.name}`", first_sentence(path)))
         for package, rows in sorted(by_package.items()):
-            lines += [f"## {package}/", "", *table(("file", "what it is for"), rows)]
+            face = ROOT / package / "__init__.py"
+            says = [first_sentence(face), ""] if face.exists() else []
+            lines += [f"## {package}/", "", *says, *table(("file", "what it is for"), rows)]
     return "\n".join(lines).rstrip() + "\n"
 
 

@@ -13,6 +13,7 @@ from typing import Any
 from cmam.domain.afterwards import note_unpriced, take_closes
 from cmam.domain.booking import adopt_unknown, intent_of, match_copy, match_intent, refresh_copies
 from cmam.domain.copies import Copy, CopyKey, CopyState, Cursor, Intent, IntentState
+from cmam.domain.decided import take_attempt, take_decision
 from cmam.domain.endings import finish, touch, wake_copy
 from cmam.domain.events import (
     AlertHealed,
@@ -66,7 +67,7 @@ from cmam.domain.holdings import (
     trail_stop,
 )
 from cmam.domain.ids import PositionId
-from cmam.domain.intents import doubt_intent, move_intent, settle, take_attempt, take_decision, take_intent
+from cmam.domain.intents import doubt_intent, move_intent, settle, take_intent
 from cmam.domain.latches import (
     begin_day,
     close_latch,

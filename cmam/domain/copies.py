@@ -1,6 +1,6 @@
 """What a follower holds of its leaders, and what it has asked of its broker: copies, intents, cursors.
 
-Plain values; how they come about is told by the folds in `intents.py` and `booking.py`.
+Plain values; how they come about is told by the folds in `decided.py`, `intents.py` and `booking.py`.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from enum import StrEnum
 from fractions import Fraction
 
 from cmam.domain.changes import Change
-from cmam.domain.commands import Command
+from cmam.domain.commands import Command, CommandKind
 from cmam.domain.events import Goal, Terms, Wait
 from cmam.domain.ids import (
     AccountId,
@@ -25,6 +25,9 @@ from cmam.domain.ids import (
 from cmam.domain.quantities import Distance, Price, Side, Volume
 from cmam.domain.reasons import Reason
 from cmam.domain.replacing import quickly_made
+
+OF_CLOSES = (CommandKind.CLOSE.value, CommandKind.ADD.value)
+"""What the trouble of a copy begins with where a close was refused."""
 
 
 class CopyState(StrEnum):
@@ -281,6 +284,11 @@ class Copy:
     @property
     def key(self) -> CopyKey:
         return (self.link, self.source)
+
+    @property
+    def is_close_refused(self) -> bool:
+        """Whether a close was refused; what a share gives up against its net is an add that closes."""
+        return self.trouble.startswith(OF_CLOSES)
 
     @property
     def leader_had(self) -> Volume:

@@ -14,7 +14,6 @@ from cmam.domain.events import (
     Goal,
     Wait,
 )
-from cmam.domain.intents import as_held, forget
 from cmam.domain.levels import tighter
 from cmam.domain.needs import as_shown
 from cmam.domain.quantities import Price, Volume
@@ -32,6 +31,9 @@ from cmam.domain.rules import (
     TURNED_ORDERS,
 )
 from cmam.domain.view import AccountView, put
+
+FINISHED_REMEMBERED = 128
+"""Finished copies whose leader has closed too are remembered up to this many; nothing more can come of them."""
 
 # --- ends ---------------------------------------------------------------------------------------------------------
 
@@ -65,6 +67,20 @@ def finish(view: AccountView, event: CopyFinished, at_us: int) -> AccountView:
     finished[key] = ended
     view = replace(view, copies=copies, finished=finished, by_position=by_position)
     return forget(view)
+
+
+def forget(view: AccountView) -> AccountView:
+    """Drop the oldest finished copy of which nothing more can come, where there are very many."""
+    if len(view.finished) <= FINISHED_REMEMBERED:
+        return view
+    old = next((key for key, copy in view.finished.items() if copy.source_closed), None)
+    if old is None:
+        return view
+    return replace(
+        view,
+        finished=without(view.finished, old),
+        chains={alias: key for alias, key in view.chains.items() if key != old},
+    )
 
 
 def _turned(view: AccountView, copy: Copy, change: Change, at_us: int) -> Copy:
@@ -145,7 +161,7 @@ def wake_copy(view: AccountView, event: CopyOverdue) -> AccountView:
             elif copy.awaits_amend:
                 copy = replace(copy, goal=_at_an_end(copy), ending=copy.ending or Reason.STALE_INPUT)
             elif copy.position is not None:
-                copy = as_held(copy)
+                copy = growth.as_held(copy)
             elif copy.wait is Wait.QUOTES:
                 copy = replace(copy, ending=copy.ending or Reason.STALE_INPUT)
             return put(view, replace(copy, wait=None))

@@ -114,6 +114,11 @@ def with_target(copy: Copy, target: Fraction) -> Copy:
     return replace(copy, goal=goal)
 
 
+def as_held(copy: Copy) -> Copy:
+    """What was not filled is given up: the volume there is becomes the target."""
+    return with_target(copy, min(copy.target, Fraction(copy.volume)))
+
+
 def _there(view: AccountView, copy: Copy) -> Fraction:
     """What a copy holds, and what is under way to it."""
     return Fraction(copy.volume + view.unshown(copy) + in_flight_of(view, copy))

@@ -252,7 +252,7 @@ MUTATIONS = (
     ),
     Mutation(
         "a leader's looser stop takes a person's away",
-        "cmam/domain/intents.py",
+        "cmam/domain/decided.py",
         "copy = replace(copy, pinned_stop=None if is_tighter else copy.pinned_stop)",
         "copy = replace(copy, pinned_stop=None)",
         (LEVELS,),
@@ -490,8 +490,8 @@ MUTATIONS = (
     ),
     Mutation(
         "an order is placed as it was before its leader amended it",
-        "cmam/domain/intents.py",
-        "        case ChangeKind.ORDER_AMENDED if _is_unplaced(view, known):",
+        "cmam/domain/decided.py",
+        "        case ChangeKind.ORDER_AMENDED if copy.change is not None and _is_unplaced(view, known):",
         "        case ChangeKind.ORDER_AMENDED if not known.source:",
         (CHANGED,),
     ),

@@ -181,7 +181,7 @@ MUTATIONS = (
     ),
     Mutation(
         "a cursor is forgotten",
-        "cmam/domain/intents.py",
+        "cmam/domain/decided.py",
         "cursors={**view.cursors, event.link: cursor}",
         "cursors={**view.cursors}",
         (LIFE,),
