@@ -42,22 +42,22 @@ from cmam.config.settings import Endpoint, Settings
 from cmam.credentials.oauth import OAuthClient
 from cmam.credentials.rotation import Provider
 from cmam.credentials.secrets_file import SecretStore
-from cmam.domain.account import AccountView
 from cmam.domain.events import SystemStarted
-from cmam.domain.ids import AccountId
-from cmam.domain.operate import Refusal
-from cmam.domain.registry import APP, Registry
+from cmam.domain.folds.account import AccountView
+from cmam.domain.operating.operate import Refusal
+from cmam.domain.operating.registry import APP, Registry
+from cmam.domain.values.ids import AccountId
 from cmam.office import new_id, new_store, secrets_of
 from cmam.openapi.quotes import QuoteBoard
 from cmam.openapi.transport import connect
-from cmam.store.attendant import Attendant
-from cmam.store.beginning import Beginning, begin
-from cmam.store.database import lengthen_wal
 from cmam.store.errors import StoreUnavailable
-from cmam.store.lock import StoreLock
-from cmam.store.log import EventLog, Pending
-from cmam.store.room import RoomWatch
-from cmam.store.tail import check_tail
+from cmam.store.logfile.database import lengthen_wal
+from cmam.store.logfile.lock import StoreLock
+from cmam.store.logfile.log import EventLog, Pending
+from cmam.store.logfile.room import RoomWatch
+from cmam.store.past.beginning import Beginning, begin
+from cmam.store.projection.attendant import Attendant
+from cmam.store.proof.tail import check_tail
 from cmam.store.text import iso
 
 log = logging.getLogger(__name__)

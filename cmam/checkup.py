@@ -11,7 +11,7 @@ from enum import StrEnum
 
 from cmam.config.settings import ApiSettings, Endpoint
 from cmam.credentials.vault import Application, Vault
-from cmam.domain.registry import KnownAccount
+from cmam.domain.operating.registry import KnownAccount
 from cmam.openapi.enquiry import Enquiry, Refused
 from cmam.openapi.errors import CannotConnect, ConnectStep
 from cmam.openapi.refusals import Refusal

@@ -19,8 +19,8 @@ from cmam.config.settings import ApiSettings
 from cmam.config.token_file import GivenTokens
 from cmam.credentials.secrets_file import SecretStore
 from cmam.credentials.vault import Application, Grant, TokenPair, Vault, unticked, with_grant
-from cmam.domain.ids import AccountId
-from cmam.domain.registry import KnownAccount, Registry
+from cmam.domain.operating.registry import KnownAccount, Registry
+from cmam.domain.values.ids import AccountId
 from cmam.openapi.enquiry import Consent, Opened, Refused, describe_all
 from cmam.openapi.outcomes import Kind
 

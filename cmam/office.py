@@ -1,7 +1,7 @@
 """What a command does to a home: through the running system, or with the lock held for a moment where none runs.
 
-Either way the holder of the lock alone writes, and both ways understand the same requests (`domain/operate.py`). Must
-not know the command line, nor start anything that goes on after a command.
+Either way the holder of the lock alone writes, and both ways understand the same requests
+(`domain/operating/operate.py`). Must not know the command line, nor start anything that goes on after a command.
 """
 
 from __future__ import annotations
@@ -22,26 +22,26 @@ from cmam.config.identity import StoreName
 from cmam.config.settings import Settings
 from cmam.config.settings_file import load_settings
 from cmam.credentials.secrets_file import SecretsRefused, SecretStore, open_secrets
-from cmam.domain.account import AccountView
 from cmam.domain.events import Event, Health, HealthChanged, StoreCreated
-from cmam.domain.forecast import Room, by_profile
-from cmam.domain.ids import AccountId, base36
-from cmam.domain.operate import Context, Outcome, Refusal, operate
-from cmam.domain.registry import APP, PROFILE_PREFIX, Registry, evolve_registry
-from cmam.domain.turn import step
+from cmam.domain.folds.account import AccountView
+from cmam.domain.operating.operate import Context, Outcome, Refusal, operate
+from cmam.domain.operating.registry import APP, PROFILE_PREFIX, Registry, evolve_registry
+from cmam.domain.trials.forecast import Room, by_profile
+from cmam.domain.turns.turn import step
+from cmam.domain.values.ids import AccountId, base36
 from cmam.openapi.budget import RESERVED
 from cmam.openapi.window import GUARD_US_MAX
-from cmam.store.beginning import believe
 from cmam.store.errors import StoreError, StoreHeld, StoreMissing
-from cmam.store.fold import Fold, account_of
-from cmam.store.growth import growth
-from cmam.store.lock import StoreLock
-from cmam.store.log import EventLog, Pending
-from cmam.store.moment import Moment
-from cmam.store.room import shortage
-from cmam.store.tail import check_tail
+from cmam.store.folding.fold import Fold, account_of
+from cmam.store.logfile.lock import StoreLock
+from cmam.store.logfile.log import EventLog, Pending
+from cmam.store.logfile.room import shortage
+from cmam.store.past.beginning import believe
+from cmam.store.past.moment import Moment
+from cmam.store.projection.views_file import views_position
+from cmam.store.proof.tail import check_tail
 from cmam.store.text import iso
-from cmam.store.views_file import views_position
+from cmam.store.upkeep.growth import growth
 
 STORE_ID_CHARACTERS = 5
 ID_CHARACTERS = 6

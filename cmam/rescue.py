@@ -15,10 +15,10 @@ from functools import partial
 from cmam.clock import Clock
 from cmam.config.home import Home
 from cmam.config.settings import Endpoint, Settings
-from cmam.domain.ids import AccountId
-from cmam.domain.naming import read_label
-from cmam.domain.registry import KnownAccount, Registry
-from cmam.domain.trades import AccountType, Order, Position
+from cmam.domain.operating.registry import KnownAccount, Registry
+from cmam.domain.values.ids import AccountId
+from cmam.domain.values.naming import read_label
+from cmam.domain.values.trades import AccountType, Order, Position
 from cmam.office import secrets_of
 from cmam.openapi.enquiry import Refused
 from cmam.openapi.errors import CannotConnect, WireError

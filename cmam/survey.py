@@ -14,19 +14,19 @@ from cmam.clock import Clock
 from cmam.config.home import Home
 from cmam.config.settings import Endpoint, Settings
 from cmam.credentials.vault import Vault
-from cmam.domain.account import AccountView, evolve
-from cmam.domain.asking import Refusal
 from cmam.domain.events import Health, HealthChanged, Reconciled, SymbolSpecSeen
-from cmam.domain.ids import AccountId
-from cmam.domain.quantities import Quote
-from cmam.domain.registry import KnownAccount
-from cmam.domain.trades import Deal, Order
+from cmam.domain.folds.account import AccountView, evolve
+from cmam.domain.operating.asking import Refusal
+from cmam.domain.operating.registry import KnownAccount
+from cmam.domain.values.ids import AccountId
+from cmam.domain.values.quantities import Quote
+from cmam.domain.values.trades import Deal, Order
 from cmam.office import secrets_of
 from cmam.openapi.enquiry import Refused
 from cmam.openapi.errors import CannotConnect, RemoteError
 from cmam.openapi.inspection import WEEK_MS, Inspection
 from cmam.openapi.transport import connect
-from cmam.store.fold import Fold
+from cmam.store.folding.fold import Fold
 
 
 @dataclass(slots=True)

@@ -13,8 +13,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from cmam.store.envelope import event_builtins, event_classes
-from cmam.store.forms import LATER, parts_of, without_later
+from cmam.store.records.envelope import event_builtins, event_classes
+from cmam.store.records.forms import LATER, parts_of, without_later
 
 FROZEN = Path(__file__).resolve().parent.parent / "tests" / "unit" / "store" / "forms.json"
 REQUIRED = "required"

@@ -16,7 +16,7 @@ import typing
 from pathlib import Path
 from typing import Any
 
-from cmam.store.envelope import event_builtins, event_classes
+from cmam.store.records.envelope import event_builtins, event_classes
 
 SAMPLES = Path(__file__).resolve().parent.parent / "tests" / "unit" / "store" / "samples"
 

@@ -17,11 +17,11 @@ import tempfile
 from contextlib import closing
 from pathlib import Path
 
-from cmam.store import replay
-from cmam.store.audit import Audit
-from cmam.store.digest import replay_digest
-from cmam.store.log import EventLog
-from cmam.store.verify import verify
+from cmam.store.auditing.audit import Audit
+from cmam.store.logfile.log import EventLog
+from cmam.store.past import replay
+from cmam.store.past.digest import replay_digest
+from cmam.store.proof.verify import verify
 
 ROOT = Path(__file__).resolve().parent.parent
 SAMPLE = ROOT / "events.db.sample"

@@ -16,8 +16,8 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from cmam.store.log import EventLog
-from cmam.store.verify import verify
+from cmam.store.logfile.log import EventLog
+from cmam.store.proof.verify import verify
 from tests.property.store.test_tampering import a_log
 from tests.tampering import Victim, tamper
 

@@ -23,7 +23,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from cmam.cli.main import run
 from cmam.domain.events import AccountAliased, LinkSettingsChanged
-from cmam.store.log import EventLog
+from cmam.store.logfile.log import EventLog
 from tests.unit.store.world import FIRST, LEADER, LINKS, SECOND, World
 
 ROOT = Path(__file__).resolve().parent.parent

@@ -22,11 +22,13 @@ import click
 from cmam.cli.common import Lazy
 from cmam.cli.main import cli
 from cmam.config.settings import notes
-from cmam.domain import events, reasons, reconcile
-from cmam.domain.policy import SETTINGS
+from cmam.domain import events
+from cmam.domain.profiles.policy import SETTINGS
+from cmam.domain.repair import reconcile
+from cmam.domain.values import reasons
 from cmam.openapi.outcomes import RULES
-from cmam.store.envelope import event_builtins, event_classes
-from cmam.store.forms import ROWS, SAID_TWICE
+from cmam.store.records.envelope import event_builtins, event_classes
+from cmam.store.records.forms import ROWS, SAID_TWICE
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 

@@ -13,7 +13,7 @@ from typing import Any
 from unittest import mock
 
 from cmam.actors import following
-from cmam.domain.ids import base36
+from cmam.domain.values.ids import base36
 from cmam.openapi import translate
 from cmam.openapi._pb import OpenApiModelMessages_pb2 as model
 from tests.rulebook import EURUSD, LEAD, UNIT, WORLD, Case, Rulebook

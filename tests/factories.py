@@ -11,10 +11,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
 
-from cmam.domain.account import AccountView, Copy, evolve
-from cmam.domain.attempts import next_wake, wakes
-from cmam.domain.changes import Change, ChangeKind, LeaderMoney, LeaderSymbol
-from cmam.domain.commands import Command, CommandKind
+from cmam.domain.deciding.attempts import next_wake, wakes
+from cmam.domain.deciding.inputs import gather, gather_for_copy
 from cmam.domain.events import (
     AssetName,
     ChangeDecided,
@@ -33,7 +31,13 @@ from cmam.domain.events import (
     SymbolSpecSeen,
     TraderSeen,
 )
-from cmam.domain.ids import (
+from cmam.domain.folds.account import AccountView, Copy, evolve
+from cmam.domain.profiles.link import LinkSettings
+from cmam.domain.profiles.policy import check_settings, policy_of
+from cmam.domain.turns.turn import Turn, decide_change, due, step
+from cmam.domain.values.changes import Change, ChangeKind, LeaderMoney, LeaderSymbol
+from cmam.domain.values.commands import Command, CommandKind
+from cmam.domain.values.ids import (
     AccountId,
     AssetId,
     ChangeKey,
@@ -49,13 +53,10 @@ from cmam.domain.ids import (
     order_source,
     position_source,
 )
-from cmam.domain.inputs import gather, gather_for_copy
-from cmam.domain.link import LinkSettings
-from cmam.domain.policy import check_settings, policy_of
-from cmam.domain.quantities import PRICE_SCALE, Price, Quote, Side, Volume
-from cmam.domain.rules import RULES
-from cmam.domain.symbols import SymbolName, SymbolSpec
-from cmam.domain.trades import (
+from cmam.domain.values.quantities import PRICE_SCALE, Price, Quote, Side, Volume
+from cmam.domain.values.rules import RULES
+from cmam.domain.values.symbols import SymbolName, SymbolSpec
+from cmam.domain.values.trades import (
     AccountType,
     CloseDetail,
     Deal,
@@ -68,7 +69,6 @@ from cmam.domain.trades import (
     TimeInForce,
     Trader,
 )
-from cmam.domain.turn import Turn, decide_change, due, step
 
 LEADER, FOLLOWER = AccountId(1001), AccountId(2001)
 STORE, LINK, PROFILE = StoreId("st0re"), LinkId("l1nk01"), ProfileId("pr0f1l")

@@ -24,8 +24,8 @@ from decimal import Decimal
 from typing import Any
 
 from cmam.domain.events import ChangeDecided
+from cmam.sandbox.serving.world_file import load_world
 from cmam.sandbox.switches import Switches
-from cmam.sandbox.world_file import load_world
 from tests.whole import Held, Whole
 
 LEAD, NETTED_LEAD = 41_000_001, 41_000_002

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from cmam.domain.events import Checkpointed
-from cmam.store.envelope import record_hash
+from cmam.store.records.envelope import record_hash
 
 TABLE = "stored_events"
 FAR = 1 << 40

@@ -19,18 +19,18 @@ from cmam.config.settings import check
 from cmam.credentials.oauth import OAuthRefused, OAuthUnreachable
 from cmam.credentials.secrets_file import SecretStore
 from cmam.credentials.vault import Application, TokenPair, with_application, with_grant
-from cmam.domain.account import AccountView
 from cmam.domain.events import Event, Health
-from cmam.domain.ids import AccountId, base36
+from cmam.domain.folds.account import AccountView
+from cmam.domain.values.ids import AccountId, base36
 from cmam.office import Desk
-from cmam.sandbox.authority import Refusal
-from cmam.sandbox.broker import Broker
+from cmam.sandbox.books.authority import Refusal
+from cmam.sandbox.service.broker import Broker
+from cmam.sandbox.serving.world_file import default_world
 from cmam.sandbox.switches import Switches
 from cmam.sandbox.world import World
-from cmam.sandbox.world_file import default_world
 from cmam.store.errors import StoreUnavailable
-from cmam.store.fold import Fold, fold
-from cmam.store.log import EventLog, Pending, Recorded
+from cmam.store.folding.fold import Fold, fold
+from cmam.store.logfile.log import EventLog, Pending, Recorded
 from tests.person import EURUSD, LEADER, PERSON_CONNECTION, Held, Person
 from tests.stepped import Stepper
 

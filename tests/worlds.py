@@ -7,8 +7,8 @@ from pathlib import Path
 
 from cmam import sandbox
 from cmam.actors.listing import QUOTED_MAX
+from cmam.sandbox.serving.world_file import load_world
 from cmam.sandbox.world import World
-from cmam.sandbox.world_file import load_world
 
 BUILT_IN = Path(sandbox.__file__).parent / "worlds" / "default.toml"
 FIRST = 1_001

@@ -21,16 +21,17 @@ from cmam.actors.questions import Questions
 from cmam.actors.runtime import Watched
 from cmam.actors.unrecorded import SHARE
 from cmam.actors.watches import Watches
-from cmam.domain import absences, refused
-from cmam.domain.account import AccountView, IntentState
+from cmam.domain.belief import refused
+from cmam.domain.belief.restless import restless
 from cmam.domain.events import CopyAdopted, GuardRearmed, Health, HealthChanged, IntentOverdue, RulesBegan
-from cmam.domain.guards import needs_watch
-from cmam.domain.ids import IntentId
-from cmam.domain.link import LinkSettings
-from cmam.domain.restless import restless
-from cmam.domain.rules import RULES
-from cmam.domain.strays import is_nobodys
-from cmam.domain.turn import due, next_due, next_wake
+from cmam.domain.folds.account import AccountView, IntentState
+from cmam.domain.guarding.guards import needs_watch
+from cmam.domain.profiles.link import LinkSettings
+from cmam.domain.repair.strays import is_nobodys
+from cmam.domain.turns import absences
+from cmam.domain.turns.turn import due, next_due, next_wake
+from cmam.domain.values.ids import IntentId
+from cmam.domain.values.rules import RULES
 from cmam.openapi import translate
 
 __all__ = ["AccountActor", "AccountPorts"]

@@ -10,8 +10,8 @@ from collections.abc import Callable, Iterable
 
 from cmam.actors import messages as m
 from cmam.clock import Clock
-from cmam.domain.ids import AccountId, SymbolId
-from cmam.domain.quantities import Quote
+from cmam.domain.values.ids import AccountId, SymbolId
+from cmam.domain.values.quantities import Quote
 from cmam.openapi.quotes import QuoteBoard
 
 

@@ -15,7 +15,7 @@ from cmam.actors.listing import LOOK_US, QUOTED_MAX, SHELF, Found, Listing
 from cmam.actors.shelf import Specs
 from cmam.clock import SECOND_US
 from cmam.domain.events import Event, ExecutionSeen, SymbolSpecSeen
-from cmam.domain.ids import SymbolId
+from cmam.domain.values.ids import SymbolId
 from cmam.openapi.lanes import Lane
 
 AWAIT = "symbol"

@@ -20,12 +20,12 @@ from cmam.actors.closings import read_orders
 from cmam.actors.desk import Desk
 from cmam.actors.question import Question
 from cmam.clock import MILLISECOND_US, SECOND_US
-from cmam.domain.days import missed, rebuilt
 from cmam.domain.events import ClosesSeen, DayHistorySeen, LeverageSeen
-from cmam.domain.ids import DealId, LinkId, PositionId, SymbolId
-from cmam.domain.link import LinkSettings
-from cmam.domain.margins import asked_volumes
-from cmam.domain.trades import BalanceChange, Deal, Order
+from cmam.domain.guarding.days import missed, rebuilt
+from cmam.domain.market.margins import asked_volumes
+from cmam.domain.profiles.link import LinkSettings
+from cmam.domain.values.ids import DealId, LinkId, PositionId, SymbolId
+from cmam.domain.values.trades import BalanceChange, Deal, Order
 from cmam.openapi import reckonings, requests, translate
 from cmam.openapi.budget import Lane
 

@@ -14,9 +14,9 @@ from dataclasses import dataclass
 from itertools import chain
 
 from cmam.actors import messages as m
-from cmam.domain.replacing import replace
-from cmam.store.log import Pending
-from cmam.store.packing import packed, unpacked
+from cmam.domain.values.replacing import replace
+from cmam.store.logfile.log import Pending
+from cmam.store.records.packing import packed, unpacked
 
 BATCH_MAX = 500
 """So many appends at most are one transaction. After a time without a store more may wait; tried all together each time

@@ -2,9 +2,9 @@
 
 A snapshot shows that a position is smaller, and not who made it so: a stop-out in parts, or a person. The orders and
 deals that closed it tell. They are asked for only where our own requests cannot have done it, two questions for all
-copies of an account however many there are. (What is gone as a whole is doubted first, `domain/absences.py`; but where
-others follow the account, the deals of its gap tell of that at once, and these orders who did it.) No thread, no
-socket: a preparation asks.
+copies of an account however many there are. (What is gone as a whole is doubted first, `domain/turns/absences.py`; but
+where others follow the account, the deals of its gap tell of that at once, and these orders who did it.) No thread,
+no socket: a preparation asks.
 """
 
 from __future__ import annotations
@@ -13,10 +13,10 @@ from collections.abc import Iterable
 from typing import Any
 
 from cmam.actors.question import Question
-from cmam.domain.account import AccountView, Copy
-from cmam.domain.commands import CommandKind
-from cmam.domain.ids import AccountId, PositionId
-from cmam.domain.trades import Deal, Order, Position
+from cmam.domain.folds.account import AccountView, Copy
+from cmam.domain.values.commands import CommandKind
+from cmam.domain.values.ids import AccountId, PositionId
+from cmam.domain.values.trades import Deal, Order, Position
 from cmam.openapi import reckonings, requests, translate
 
 CLOSINGS = "closings "

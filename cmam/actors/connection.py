@@ -32,7 +32,7 @@ from cmam.domain.events import (
     RequestRefused,
     RequestsBlocked,
 )
-from cmam.domain.ids import AccountId, IntentId
+from cmam.domain.values.ids import AccountId, IntentId
 from cmam.openapi import catalogue, session, translate
 from cmam.openapi._pb import OpenApiMessages_pb2 as messages
 from cmam.openapi.envelope import Envelope, unpack_answer

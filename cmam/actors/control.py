@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from cmam.clock import SECOND_US, Clock
-from cmam.store.lock import FULL
+from cmam.store.logfile.lock import FULL
 
 log = logging.getLogger(__name__)
 

@@ -1,7 +1,8 @@
 """An account's desk: its view, and the one hand that folds facts into it and passes them to the recorder.
 
-Every turn ends here: what came in is folded, what follows is derived (`domain/turn.py`), and both go to the recorder
-with the requests that may leave once they are durable. It knows neither what a message is nor when to look again.
+Every turn ends here: what came in is folded, what follows is derived (`domain/turns/turn.py`), and both go to the
+recorder with the requests that may leave once they are durable. It knows neither what a message is nor when to look
+again.
 """
 
 from __future__ import annotations
@@ -21,9 +22,7 @@ from cmam.actors.status import StatusBoard
 from cmam.actors.timer import Timer
 from cmam.actors.unrecorded import SHARE, UNCONFIRMED_US, Spent, Unrecorded
 from cmam.clock import SECOND_US, Clock
-from cmam.domain.account import AccountView
-from cmam.domain.commands import CommandKind
-from cmam.domain.copies import IntentState
+from cmam.domain.belief.copies import IntentState
 from cmam.domain.events import (
     AlertHealed,
     AlertRaised,
@@ -38,11 +37,13 @@ from cmam.domain.events import (
     MessageSetAside,
     Outcome,
 )
-from cmam.domain.ids import IntentId, StoreId
-from cmam.domain.needs import needed
-from cmam.domain.quantities import Quote
-from cmam.domain.turn import SETTLE_US, Turn, step, withdrawn
-from cmam.domain.unasked import asking, freed
+from cmam.domain.folds.account import AccountView
+from cmam.domain.turns.turn import SETTLE_US, Turn, step, withdrawn
+from cmam.domain.values.commands import CommandKind
+from cmam.domain.values.ids import IntentId, StoreId
+from cmam.domain.values.quantities import Quote
+from cmam.domain.wanted.needs import needed
+from cmam.domain.wanted.unasked import asking, freed
 from cmam.openapi import requests
 from cmam.openapi.budget import Lane
 from cmam.openapi.quotes import QuoteBoard

@@ -15,10 +15,10 @@ from cmam.actors.recorder import RecorderActor
 from cmam.actors.runtime import Directory, Latch
 from cmam.actors.status import StatusBoard
 from cmam.clock import MILLISECOND_US, SECOND_US, Clock
-from cmam.domain.account import AccountView
 from cmam.domain.events import SystemStopped
-from cmam.domain.ids import AccountId
-from cmam.domain.quantities import Volume
+from cmam.domain.folds.account import AccountView
+from cmam.domain.values.ids import AccountId
+from cmam.domain.values.quantities import Volume
 
 log = logging.getLogger(__name__)
 

@@ -15,7 +15,7 @@ from itertools import count
 from typing import Any
 
 from cmam.actors import messages as m
-from cmam.domain.ids import AccountId
+from cmam.domain.values.ids import AccountId
 from cmam.openapi import requests
 from cmam.openapi.lanes import Lane
 from cmam.openapi.outcomes import Kind, rule_for

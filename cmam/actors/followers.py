@@ -11,15 +11,15 @@ from dataclasses import dataclass
 
 from cmam.actors import messages as m
 from cmam.actors.runtime import Directory
-from cmam.domain.account import AccountView, evolve
 from cmam.domain.events import Event, ExecutionSeen, Health, Reconciled, TrailingStopMoved
-from cmam.domain.ids import AccountId, LinkId, SymbolId
-from cmam.domain.leading import changes
-from cmam.domain.quantities import Quote
-from cmam.domain.replacing import replace
+from cmam.domain.folds.account import AccountView, evolve
+from cmam.domain.turns.leading import changes
+from cmam.domain.values.ids import AccountId, LinkId, SymbolId
+from cmam.domain.values.quantities import Quote
+from cmam.domain.values.replacing import replace
 
 TELLING = (ExecutionSeen, Reconciled, TrailingStopMoved)
-"""The facts that may tell followers a change (`domain/leading.py`)."""
+"""The facts that may tell followers a change (`domain/turns/leading.py`)."""
 AFTER_ALL = 1 << 30
 """An index behind every change of one record."""
 

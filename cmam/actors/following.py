@@ -1,7 +1,7 @@
 """An account as a follower: its links, the changes its leaders tell it, and the one decision that each gets.
 
 While the account is not reconciled its leaders' changes wait here in order. What is told under an old ticket was meant
-for whoever was here before. How a decision is made is told by `domain/decide.py`.
+for whoever was here before. How a decision is made is told by `domain/deciding/decide.py`.
 """
 
 from __future__ import annotations
@@ -13,23 +13,23 @@ from cmam.actors import messages as m
 from cmam.actors.account_symbols import AccountSymbols
 from cmam.actors.desk import Desk
 from cmam.actors.poison import name_of
-from cmam.domain.account import AccountView, Copy
-from cmam.domain.attempts import as_now
-from cmam.domain.changes import Change, ChangeKind
+from cmam.domain.belief.view import resolve
+from cmam.domain.deciding.attempts import as_now
+from cmam.domain.deciding.inputs import gather, gather_for_copy
 from cmam.domain.events import ChangeDecided, CopyRebuilt, Event, ExecutionSeen, FindingsMade, Inputs
-from cmam.domain.ids import AccountId, LinkId
-from cmam.domain.inputs import gather, gather_for_copy
-from cmam.domain.latches import TWIN
-from cmam.domain.link import LinkSettings
-from cmam.domain.mapping import names_to_know
-from cmam.domain.quantities import Quote
-from cmam.domain.reconcile import abandoned, bring_together, by_hand, findings, needs_note
-from cmam.domain.strays import is_lacking
-from cmam.domain.sync import reopening
-from cmam.domain.turn import decide_change, wakes
-from cmam.domain.twins import in_words, latched, twin_in_report, twin_in_snapshot
-from cmam.domain.unasked import Unasked, still_unasked, unasked
-from cmam.domain.view import resolve
+from cmam.domain.folds.account import AccountView, Copy
+from cmam.domain.guarding.latches import TWIN
+from cmam.domain.market.mapping import names_to_know
+from cmam.domain.profiles.link import LinkSettings
+from cmam.domain.repair.reconcile import abandoned, bring_together, by_hand, findings, needs_note
+from cmam.domain.repair.strays import is_lacking
+from cmam.domain.repair.sync import reopening
+from cmam.domain.repair.twins import in_words, latched, twin_in_report, twin_in_snapshot
+from cmam.domain.turns.turn import decide_change, wakes
+from cmam.domain.values.changes import Change, ChangeKind
+from cmam.domain.values.ids import AccountId, LinkId
+from cmam.domain.values.quantities import Quote
+from cmam.domain.wanted.unasked import Unasked, still_unasked, unasked
 from cmam.openapi.quotes import BrokerClock
 
 ENDS = (ChangeKind.CLOSED, ChangeKind.ORDER_CANCELLED, ChangeKind.ORDER_EXPIRED)

@@ -13,10 +13,10 @@ from typing import Any
 
 from cmam.actors.question import Question
 from cmam.actors.shelf import SAMPLE, SpecShelf, sample_of
+from cmam.domain.belief.view import AccountView
 from cmam.domain.events import AssetName, Event, LeverageSeen, SymbolListSeen
-from cmam.domain.ids import AssetId, SymbolId
-from cmam.domain.symbols import SymbolName, SymbolSpec
-from cmam.domain.view import AccountView
+from cmam.domain.values.ids import AssetId, SymbolId
+from cmam.domain.values.symbols import SymbolName, SymbolSpec
 from cmam.openapi import reckonings, requests, translate
 
 SPECS_PER_REQUEST = 100

@@ -12,8 +12,8 @@ from typing import Any
 
 from cmam.actors.closings import read_orders
 from cmam.actors.question import Question
-from cmam.domain.ids import AccountId, OrderId, PositionId
-from cmam.domain.trades import Deal, Order
+from cmam.domain.values.ids import AccountId, OrderId, PositionId
+from cmam.domain.values.trades import Deal, Order
 from cmam.openapi import requests, translate
 
 LIFE = "life "

@@ -12,12 +12,12 @@ from typing import Any
 
 from cmam.actors.runtime import SUPERVISOR as SUPERVISOR
 from cmam.actors.runtime import Failed as Failed
-from cmam.domain.account import AccountView
-from cmam.domain.changes import Change
-from cmam.domain.commands import Command
 from cmam.domain.events import Event, Health
-from cmam.domain.ids import AccountId, IntentId, LinkId
-from cmam.domain.link import LinkSettings
+from cmam.domain.folds.account import AccountView
+from cmam.domain.profiles.link import LinkSettings
+from cmam.domain.values.changes import Change
+from cmam.domain.values.commands import Command
+from cmam.domain.values.ids import AccountId, IntentId, LinkId
 from cmam.openapi.budget import Lane
 
 NOT_SENT = "NOT_SENT"

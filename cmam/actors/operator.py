@@ -1,7 +1,7 @@
 """The operator's hands in the running system: the only writer of `app` and of the profiles' streams.
 
-Commands come from the control listener, are carried out by `domain/operate.py`, recorded, and told to the accounts they
-concern. It also collects what everybody is doing, for `status`.
+Commands come from the control listener, are carried out by `domain/operating/operate.py`, recorded, and told to the
+accounts they concern. It also collects what everybody is doing, for `status`.
 """
 
 from __future__ import annotations
@@ -16,12 +16,12 @@ from cmam.actors.runtime import Directory, Watched
 from cmam.actors.status import StatusBoard
 from cmam.clock import Clock
 from cmam.domain.events import ActorRestarted, ActorStuck, Event, SystemStarted, SystemStopped
-from cmam.domain.guards import still_holds, untold
-from cmam.domain.ids import AccountId, LinkId
-from cmam.domain.link import LinkSettings
-from cmam.domain.operate import Context, Refusal, operate
-from cmam.domain.quantities import Quote, decimal_text
-from cmam.domain.registry import ACCOUNT_PREFIX, APP, Registry, evolve_registry
+from cmam.domain.guarding.guards import still_holds, untold
+from cmam.domain.operating.operate import Context, Refusal, operate
+from cmam.domain.operating.registry import ACCOUNT_PREFIX, APP, Registry, evolve_registry
+from cmam.domain.profiles.link import LinkSettings
+from cmam.domain.values.ids import AccountId, LinkId
+from cmam.domain.values.quantities import Quote, decimal_text
 from cmam.openapi.quotes import QuoteBoard
 
 log = logging.getLogger(__name__)

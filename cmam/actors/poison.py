@@ -13,9 +13,9 @@ from typing import Any
 
 from cmam.actors import messages as m
 from cmam.domain.events import MessageUnreadable
-from cmam.domain.ids import AccountId
+from cmam.domain.values.ids import AccountId
 from cmam.openapi.envelope import Envelope
-from cmam.store.envelope import event_bytes
+from cmam.store.records.envelope import event_bytes
 
 TRIES_MAX = 3
 """So many deaths of the same message, and it is set aside."""

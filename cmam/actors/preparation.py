@@ -25,13 +25,13 @@ from cmam.actors.listing import Found, Listing
 from cmam.actors.lives import LIFE, Lives
 from cmam.actors.question import Question
 from cmam.clock import MILLISECOND_US
-from cmam.domain import absences
-from cmam.domain.account import AccountView, IntentState
 from cmam.domain.events import Event, ExecutionSeen, Health, Reconciled, SymbolSpecSeen
-from cmam.domain.ids import OrderId, PositionId, SymbolId
-from cmam.domain.naming import read_label
-from cmam.domain.trades import Deal, Order, Position
-from cmam.domain.turn import SETTLE_US
+from cmam.domain.folds.account import AccountView, IntentState
+from cmam.domain.turns import absences
+from cmam.domain.turns.turn import SETTLE_US
+from cmam.domain.values.ids import OrderId, PositionId, SymbolId
+from cmam.domain.values.naming import read_label
+from cmam.domain.values.trades import Deal, Order, Position
 from cmam.openapi import reckonings, requests, translate
 
 LOOK_BACK_MS = 60_000

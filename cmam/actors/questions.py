@@ -18,10 +18,10 @@ from cmam.actors.listing import Found
 from cmam.actors.preparation import PATIENCE, Kind, Preparation, retry_us
 from cmam.actors.question import Question
 from cmam.clock import SECOND_US
-from cmam.domain import absences
 from cmam.domain.events import Event, ExecutionSeen, Reconciled
-from cmam.domain.ids import SymbolId
-from cmam.domain.timing import lookup_due, needs_history
+from cmam.domain.turns import absences
+from cmam.domain.turns.timing import lookup_due, needs_history
+from cmam.domain.values.ids import SymbolId
 from cmam.openapi.budget import Lane
 
 log = logging.getLogger(__name__)

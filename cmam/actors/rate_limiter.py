@@ -13,8 +13,8 @@ from cmam.actors.runtime import Directory, Watched
 from cmam.actors.status import ROOM, StatusBoard
 from cmam.actors.timer import Timer
 from cmam.clock import Clock
-from cmam.domain.commands import Command, CommandKind
-from cmam.domain.forecast import Room
+from cmam.domain.trials.forecast import Room
+from cmam.domain.values.commands import Command, CommandKind
 from cmam.openapi import catalogue
 from cmam.openapi.budget import RESERVED, RETURN, Budget, Item, Returned, lane_of
 from cmam.openapi.lanes import Lane

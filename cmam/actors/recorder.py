@@ -17,11 +17,11 @@ from cmam.actors.runtime import Directory, Watched
 from cmam.actors.timer import Timer
 from cmam.clock import Clock
 from cmam.domain.events import Checkpointed
-from cmam.domain.replacing import replace
-from cmam.store.chain import Checkpointer, checkpoint
+from cmam.domain.values.replacing import replace
 from cmam.store.errors import RecordRefused, StoreBroken, StoreError, StoreUnavailable
-from cmam.store.form_writers import get_ready
-from cmam.store.log import EventLog
+from cmam.store.logfile.chain import Checkpointer, checkpoint
+from cmam.store.logfile.log import EventLog
+from cmam.store.records.form_writers import get_ready
 
 log = logging.getLogger(__name__)
 

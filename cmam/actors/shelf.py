@@ -14,8 +14,8 @@ from collections.abc import Mapping, Sequence
 from typing import Final
 
 from cmam.domain.events import AssetName
-from cmam.domain.ids import AccountId, AssetId, SymbolId
-from cmam.domain.symbols import SymbolName, SymbolSpec
+from cmam.domain.values.ids import AccountId, AssetId, SymbolId
+from cmam.domain.values.symbols import SymbolName, SymbolSpec
 
 SAMPLE: Final = 100
 """So many symbols an account always reads itself: one request."""

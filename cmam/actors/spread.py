@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable
 
-from cmam.domain.ids import AccountId
-from cmam.domain.registry import KnownAccount
+from cmam.domain.operating.registry import KnownAccount
+from cmam.domain.values.ids import AccountId
 
 
 class Spread:

@@ -9,15 +9,15 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from cmam.clock import SECOND_US
-from cmam.domain.account import AccountView, CopyState
 from cmam.domain.events import Finding
-from cmam.domain.forecast import Forecast, Room, by_profile
-from cmam.domain.ids import AccountId, StoreId
-from cmam.domain.leftover import left_by_link
-from cmam.domain.link import LinkSettings
-from cmam.domain.quantities import decimal_text, units_text
-from cmam.domain.registry import Registry
-from cmam.domain.unknowns import Unknown, unknowns
+from cmam.domain.folds.account import AccountView, CopyState
+from cmam.domain.operating.registry import Registry
+from cmam.domain.profiles.link import LinkSettings
+from cmam.domain.repair.leftover import left_by_link
+from cmam.domain.trials.forecast import Forecast, Room, by_profile
+from cmam.domain.turns.unknowns import Unknown, unknowns
+from cmam.domain.values.ids import AccountId, StoreId
+from cmam.domain.values.quantities import decimal_text, units_text
 from cmam.openapi.session import QUIET_US, SILENCE_US
 from cmam.store.text import iso
 

@@ -21,9 +21,9 @@ from cmam.actors.runtime import Directory, Watched
 from cmam.actors.status import StatusBoard
 from cmam.actors.timer import Timer
 from cmam.clock import MILLISECOND_US, SECOND_US, Clock
-from cmam.domain.account import AccountView, evolve
 from cmam.domain.events import ActorRestarted, ActorStuck
-from cmam.domain.ids import AccountId
+from cmam.domain.folds.account import AccountView, evolve
+from cmam.domain.values.ids import AccountId
 
 log = logging.getLogger(__name__)
 

@@ -13,13 +13,13 @@ from dataclasses import dataclass, replace
 
 from cmam.actors import messages as m
 from cmam.clock import SECOND_US
-from cmam.domain.account import AccountView, IntentState
-from cmam.domain.commands import CommandKind
-from cmam.domain.copies import CopyKey
+from cmam.domain.belief.copies import CopyKey
 from cmam.domain.events import IntentRecorded
-from cmam.domain.ids import AccountId, IntentId
-from cmam.domain.quantities import Volume
-from cmam.domain.trades import Position
+from cmam.domain.folds.account import AccountView, IntentState
+from cmam.domain.values.commands import CommandKind
+from cmam.domain.values.ids import AccountId, IntentId
+from cmam.domain.values.quantities import Volume
+from cmam.domain.values.trades import Position
 
 log = logging.getLogger(__name__)
 

@@ -6,12 +6,12 @@ from cmam.actors.asides import Asides
 from cmam.actors.desk import Desk
 from cmam.actors.following import Following
 from cmam.clock import SECOND_US
-from cmam.domain import guards
-from cmam.domain.blindness import watch_blind
+from cmam.domain.deciding.inputs import symbols_to_sample
 from cmam.domain.events import Health, QuotesSampled
-from cmam.domain.ids import AccountId
-from cmam.domain.inputs import symbols_to_sample
-from cmam.domain.timing import outside
+from cmam.domain.guarding import guards
+from cmam.domain.turns.blindness import watch_blind
+from cmam.domain.turns.timing import outside
+from cmam.domain.values.ids import AccountId
 
 SIGHT_US = 15 * SECOND_US
 """How long an account may be out of sight before anybody is told, and how often that and links' hours are looked at."""

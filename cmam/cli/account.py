@@ -17,7 +17,7 @@ from cmam.cli.target import ROWS_SHOWN_MAX, copy_line, live_rows
 if TYPE_CHECKING:
     from cmam.credentials.rotation import Rotated, Unsaved
     from cmam.credentials.secrets_file import SecretStore
-    from cmam.domain.registry import KnownAccount, Registry
+    from cmam.domain.operating.registry import KnownAccount, Registry
 
 
 SAVE_TRIES, SAVE_PAUSE_S = 300, 1.0
@@ -96,7 +96,7 @@ def row_of(known: KnownAccount) -> dict[str, Any]:
 
 def _completed(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """Accounts with what their brokers told later, where an account could not be read as its consent was given."""
-    from cmam.store.audit import Audit
+    from cmam.store.auditing.audit import Audit
     from cmam.store.errors import StoreError
 
     if all(row[name] for row in rows for name in TOLD_LATER):
@@ -142,7 +142,7 @@ def list_(tags: tuple[str, ...]) -> None:
 def show(id_: str, offline: bool, history: bool) -> None:
     """Show one account: balance, equity, margin, positions, pendings, tokens (masked)."""
     from cmam import office
-    from cmam.domain.operate import find_account
+    from cmam.domain.operating.operate import find_account
     from cmam.store.text import iso
 
     me = face()
@@ -209,7 +209,7 @@ def remove(id_: str, yes: bool) -> None:
     """Forget an account and the tokens that open nothing else; its history stays."""
     from cmam import office
     from cmam.credentials.vault import without_accounts
-    from cmam.domain.operate import find_account
+    from cmam.domain.operating.operate import find_account
 
     me = face()
     known = find_account(office.read_registry(me.home), id_)
@@ -234,7 +234,7 @@ def refresh(id_: str | None) -> None:
     from cmam.clock import SystemClock
     from cmam.credentials.oauth import OAuthClient
     from cmam.credentials.rotation import ConsentNeeded, Rotated, Unsaved, rotate
-    from cmam.domain.operate import find_account
+    from cmam.domain.operating.operate import find_account
 
     me = face()
     settings = office.settings_of(me.home)
@@ -312,8 +312,8 @@ def _refreshed(answer: Mapping[str, Any], registry: Registry) -> None:
 def confirm_symbol(id_: str, symbol: str, yes: bool) -> None:
     """Trade a symbol again whose lot size, digits or step its broker has changed; shows what it was and is."""
     from cmam import office
-    from cmam.domain.operate import find_account
-    from cmam.domain.quantities import units_text
+    from cmam.domain.operating.operate import find_account
+    from cmam.domain.values.quantities import units_text
 
     folded = office.read_fold(face().home)
     known = find_account(folded.registry, id_)

@@ -136,7 +136,7 @@ def take_in(me: Face, settings: Settings, pair: TokenPair, *, yes: bool) -> None
 
 
 def _show_seen(seen: Seen) -> None:
-    from cmam.domain.quantities import decimal_text
+    from cmam.domain.values.quantities import decimal_text
 
     rows = [
         {

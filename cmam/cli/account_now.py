@@ -13,7 +13,7 @@ from cmam.cli.common import say
 if TYPE_CHECKING:
     from cmam.config.settings import Settings
     from cmam.credentials.vault import Vault
-    from cmam.domain.registry import KnownAccount
+    from cmam.domain.operating.registry import KnownAccount
     from cmam.openapi.portfolio import Portfolio, Worth
 
 LISTS = {
@@ -31,7 +31,7 @@ LIST_NUMBERS = frozenset(
 def asked(settings: Settings, vault: Vault, known: KnownAccount, *, with_history: bool) -> Mapping[str, Any]:
     """What the broker says of an account right now."""
     from cmam.clock import SystemClock
-    from cmam.domain.quantities import decimal_text
+    from cmam.domain.values.quantities import decimal_text
     from cmam.openapi.enquiry import Opened
     from cmam.openapi.portfolio import Portfolio
     from cmam.openapi.transport import connect
@@ -66,7 +66,7 @@ def asked(settings: Settings, vault: Vault, known: KnownAccount, *, with_history
 
 
 def _positions(worth: Worth) -> list[dict[str, Any]]:
-    from cmam.domain.quantities import decimal_text, units_text
+    from cmam.domain.values.quantities import decimal_text, units_text
 
     return [
         {
@@ -84,7 +84,7 @@ def _positions(worth: Worth) -> list[dict[str, Any]]:
 
 
 def _orders(worth: Worth) -> list[dict[str, Any]]:
-    from cmam.domain.quantities import units_text
+    from cmam.domain.values.quantities import units_text
 
     return [
         {
@@ -109,7 +109,7 @@ def _price(value: int | None) -> str | None:
 
 def _history(enquiry: Portfolio, known: KnownAccount, worth: Worth, now_ms: int) -> dict[str, Any]:
     """The last seven days, as the broker tells them."""
-    from cmam.domain.quantities import decimal_text, units_text
+    from cmam.domain.values.quantities import decimal_text, units_text
     from cmam.store.text import iso_ms
 
     return {

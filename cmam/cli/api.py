@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from cmam.checkup import Verdict
     from cmam.config.settings import Settings
     from cmam.credentials.vault import Application, Vault
-    from cmam.domain.registry import KnownAccount
+    from cmam.domain.operating.registry import KnownAccount
 
 MARKS = {"ok": ("✓", "green"), "failed": ("✗", "red"), "not tried": ("·", "dim")}
 
@@ -223,7 +223,7 @@ def _confirm_application(vault: Vault, application: Application | None, *, yes: 
     """Say what another application would cost before it happens."""
     from cmam import office
     from cmam.credentials.vault import locked_out
-    from cmam.domain.ids import AccountId
+    from cmam.domain.values.ids import AccountId
 
     accounts = locked_out(vault, application.client_id) if application else ()
     if not accounts:

@@ -140,8 +140,8 @@ def _noted(row: Mapping[str, Any]) -> dict[str, Any]:
 
 def _noted_value(key: str, value: str | int, data: Mapping[str, Any], money_digits: int) -> str:
     """One field of a fact as people write it: a moment as a time, money in whole units of its currency."""
-    from cmam.domain.latches import BY_EQUITY
-    from cmam.domain.quantities import decimal_text
+    from cmam.domain.guarding.latches import BY_EQUITY
+    from cmam.domain.values.quantities import decimal_text
     from cmam.store.text import iso
 
     if key.endswith("_us"):
@@ -175,8 +175,8 @@ def _short(value: str | None) -> str:
 )
 def totals(by: str, **given: Any) -> None:
     """Sums: decisions, skips, copies, fill rate, slippage by its causes, drift."""
-    from cmam.store.totals import keys_of
-    from cmam.store.totals import totals as summed
+    from cmam.store.auditing.totals import keys_of
+    from cmam.store.auditing.totals import totals as summed
 
     filters = asked(given, reasons=True)
     with opened() as past:
@@ -193,7 +193,7 @@ def totals(by: str, **given: Any) -> None:
 
 def _sum(line: Mapping[str, Any], by: str) -> None:
     from cmam.cli.story import beside
-    from cmam.store.totals import GROUPINGS
+    from cmam.store.auditing.totals import GROUPINGS
 
     console().print(" ".join(str(line[key]) for key in GROUPINGS[by]) or "all", style="bold")
     for heading, text in _sum_lines(line):
@@ -206,7 +206,7 @@ def _sum_lines(line: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     yield "decisions", f"{line['decisions']}: {decided}"
     if line["skips"]:
         yield "skipped", ", ".join(f"{times} {reason}" for reason, times in line["skips"].items())
-    from cmam.store.totals import COPY_COUNTS
+    from cmam.store.auditing.totals import COPY_COUNTS
 
     states = ", ".join(f"{line[state]} {state.replace('_', ' ')}" for state in COPY_COUNTS if line[state])
     yield "copies", f"{line['copies']}" + (f": {states}" if states else "")
@@ -233,7 +233,7 @@ def explain(name: str) -> None:
 
     ID is a decision, a copy, a request, a leader's change (deal:…), or the number of a position at either end.
     """
-    from cmam.store.explain import explain as stories
+    from cmam.store.auditing.explain import explain as stories
 
     with opened() as past:
         found = list(stories(past, name))

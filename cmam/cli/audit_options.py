@@ -15,8 +15,8 @@ from cmam.cli.common import face, print_json, print_rows, say
 from cmam.clock import MILLISECOND_US
 
 if TYPE_CHECKING:
-    from cmam.store.audit import Audit
-    from cmam.store.filters import Filters
+    from cmam.store.auditing.audit import Audit
+    from cmam.store.auditing.filters import Filters
 
 NUMBERS = frozenset(
     {
@@ -45,7 +45,7 @@ _OF_TRADES = (
 @contextmanager
 def opened() -> Iterator[Audit]:
     """The past of this home, up to the last committed record."""
-    from cmam.store.audit import Audit
+    from cmam.store.auditing.audit import Audit
 
     with Audit.open(face().home.root) as found:
         if found.behind:
@@ -82,15 +82,15 @@ def filtered(*, state: str = "", verdict: bool = False, trades: bool = True) -> 
 
 def copy_states() -> Sequence[str]:
     """Where a copy can stand."""
-    from cmam.domain.copies import CopyState
-    from cmam.store.views import UNKNOWN
+    from cmam.domain.belief.copies import CopyState
+    from cmam.store.projection.views import UNKNOWN
 
     return (*(state.value for state in CopyState), UNKNOWN)
 
 
 def order_states() -> Sequence[str]:
     """Where a request can stand, and how it can end."""
-    from cmam.domain.copies import IntentState
+    from cmam.domain.belief.copies import IntentState
     from cmam.domain.events import Outcome
 
     return (*(state.value for state in IntentState), "settled", *(outcome.value for outcome in Outcome))
@@ -99,8 +99,8 @@ def order_states() -> Sequence[str]:
 def asked(given: Mapping[str, Any], *, reasons: bool = False, states: Sequence[str] = ()) -> Filters:
     """The filters of a command; raises a usage error of one sentence for what cannot be."""
     from cmam import office
-    from cmam.domain.operate import find_in_history, find_profile
-    from cmam.store.filters import Filters
+    from cmam.domain.operating.operate import find_in_history, find_profile
+    from cmam.store.auditing.filters import Filters
 
     registry = office.read_registry(face().home)
     account, name = given.get("account"), given.get("profile")
@@ -135,7 +135,7 @@ def asked(given: Mapping[str, Any], *, reasons: bool = False, states: Sequence[s
 
 
 def _reasons() -> Sequence[str]:
-    from cmam.domain.reasons import Reason
+    from cmam.domain.values.reasons import Reason
 
     return tuple(reason.value for reason in Reason)
 
@@ -180,7 +180,7 @@ def show(
     """Print one list: JSON lines, CSV, or a table that fits the screen with the newest lines."""
     from dataclasses import replace
 
-    from cmam.store.audit import KEYS
+    from cmam.store.auditing.audit import KEYS
 
     with opened() as past:
         if given["csv"] or face().as_json:
@@ -211,7 +211,7 @@ def named(lines: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
 
 def nothing(filters: Filters, empty: str) -> str:
     """What to say of a list without lines: that there is nothing at all, or nothing that fits."""
-    from cmam.store.filters import NO_FILTERS
+    from cmam.store.auditing.filters import NO_FILTERS
 
     return empty if filters == NO_FILTERS else "Nothing fits these filters."
 
@@ -222,6 +222,6 @@ def emit(lines: Iterable[Mapping[str, Any]], keys: Sequence[str], *, as_csv: boo
         for line in lines:
             print_json(line)
         return
-    from cmam.store.export import write_csv
+    from cmam.store.auditing.export import write_csv
 
     write_csv((dict(line) for line in lines), sys.stdout, keys)

@@ -15,7 +15,7 @@ from cmam.cli.common import Verb, face, print_json, say, spare_homes
 @click.argument("file", type=click.Path(path_type=Path))
 def backup(file: Path) -> None:
     """Copy the log to FILE, while running or not; it is checked against its chains before it gets its name."""
-    from cmam.store.keeping import backup as copy
+    from cmam.store.upkeep.keeping import backup as copy
 
     spare_homes(file)
     head = copy(face().home.root, file)
@@ -30,8 +30,8 @@ def backup(file: Path) -> None:
 @click.option("--replace", is_flag=True, help="Move the log that is there aside; it is kept.")
 def restore(file: Path, replace: bool) -> None:
     """Put a backup back in place of the log, while nothing runs; it is checked against its chains first."""
-    from cmam.store.keeping import expect_backup
-    from cmam.store.keeping import restore as put_back
+    from cmam.store.upkeep.keeping import expect_backup
+    from cmam.store.upkeep.keeping import restore as put_back
 
     home = face().home
     expect_backup(file)
@@ -55,8 +55,8 @@ def archive() -> None:
     Replay, audit and verify go on over both. The older part lies in the folder `archive` of the home and must stay.
     """
     from cmam.clock import SystemClock
-    from cmam.store.keeping import archive as put_aside
-    from cmam.store.log import EventLog
+    from cmam.store.logfile.log import EventLog
+    from cmam.store.upkeep.keeping import archive as put_aside
 
     EventLog.read_only(face().home.root).close()  # where there is none, none is made to be put aside
     with _held("cmam archive"):
@@ -72,7 +72,7 @@ def archive() -> None:
 def _held(command: str) -> Iterator[None]:
     """Hold the lock on the home: whoever runs must have stopped."""
     from cmam.clock import SystemClock
-    from cmam.store.lock import StoreLock
+    from cmam.store.logfile.lock import StoreLock
     from cmam.store.text import iso
 
     since = iso(SystemClock().now()) or ""

@@ -148,13 +148,13 @@ def _names(stage: Stage) -> dict[Any, str]:
 
 
 def _units(volume: int) -> str:
-    from cmam.domain.quantities import units_text
+    from cmam.domain.values.quantities import units_text
 
     return units_text(volume).removesuffix(".00")
 
 
 def _price(value: int | None, digits: int) -> str:
-    from cmam.domain.quantities import price_text
+    from cmam.domain.values.quantities import price_text
 
     return "–" if value is None else price_text(value, digits)
 
@@ -164,9 +164,9 @@ def _price(value: int | None, digits: int) -> str:
 
 def _summarise(home: Home, stage: Stage) -> dict[str, Any]:
     """What the record says of it all."""
-    from cmam.store.audit import Audit
-    from cmam.store.replay import verify
-    from cmam.store.timings import timings
+    from cmam.store.auditing.audit import Audit
+    from cmam.store.auditing.timings import timings
+    from cmam.store.past.replay import verify
 
     with Audit.open(home.root) as past:
         copies = list(past.copies())

@@ -30,13 +30,13 @@ from cmam.config.settings_file import edit_settings
 from cmam.config.token_file import read_tokens
 from cmam.consent import keep, look, pair_of
 from cmam.credentials.vault import Application, with_application
-from cmam.domain.copies import Copy, CopyKey
-from cmam.domain.ids import AccountId
-from cmam.sandbox import control_client, steps
-from cmam.sandbox.trader import Trader
-from cmam.store.fold import Fold
-from cmam.store.lock import StoreLock
-from cmam.store.log import EventLog
+from cmam.domain.belief.copies import Copy, CopyKey
+from cmam.domain.values.ids import AccountId
+from cmam.sandbox.trader import control_client, steps
+from cmam.sandbox.trader.trader import Trader
+from cmam.store.folding.fold import Fold
+from cmam.store.logfile.lock import StoreLock
+from cmam.store.logfile.log import EventLog
 
 MARKER = ".cmam-demo"
 READY_S = 20.0

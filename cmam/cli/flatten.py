@@ -82,7 +82,7 @@ def flatten(
 def _flatten(target: Mapping[str, Any], *, whole: bool, yes: bool, is_waiting: bool, span_s: float) -> None:
     from cmam import office
     from cmam.config.home import HomeRefused
-    from cmam.domain.asking import Refusal
+    from cmam.domain.operating.asking import Refusal
     from cmam.store.errors import StoreError, StoreHeld
 
     rows = live_rows(target)
@@ -178,7 +178,7 @@ def _wait_until_empty(target: Mapping[str, Any], accounts: set[int], *, whole: b
 def _links_of(target: Mapping[str, Any]) -> frozenset[str] | None:
     """The links that are meant; None is every one."""
     from cmam import office
-    from cmam.domain.operate import find_profile
+    from cmam.domain.operating.operate import find_profile
 
     if not target["profile"]:
         return None
@@ -202,7 +202,7 @@ def _alone(target: Mapping[str, Any], accounts: set[int], *, whole: bool, span_s
     from cmam.actors.runtime import Latch
     from cmam.actors.status import account_document
     from cmam.clock import SECOND_US, SystemClock
-    from cmam.domain.ids import AccountId
+    from cmam.domain.values.ids import AccountId
 
     me, clock, links = face(), SystemClock(), _links_of(target)
     registry = office.read_registry(me.home)
@@ -244,7 +244,7 @@ def _direct(target: Mapping[str, Any], *, yes: bool, span_s: float) -> None:
     from cmam import office, rescue
     from cmam.actors.runtime import Latch
     from cmam.clock import SECOND_US, SystemClock
-    from cmam.domain.operate import find_account, find_profile
+    from cmam.domain.operating.operate import find_account, find_profile
 
     me, clock = face(), SystemClock()
     registry = office.read_registry(me.home)

@@ -15,8 +15,8 @@ from cmam.cli.profile_symbols import symbols
 from cmam.cli.rearm import rearm_profile
 
 if TYPE_CHECKING:
-    from cmam.domain.link import ProfileView
-    from cmam.domain.registry import Registry
+    from cmam.domain.operating.registry import Registry
+    from cmam.domain.profiles.link import ProfileView
 
 SET = click.option(
     "--set",
@@ -126,8 +126,8 @@ def list_() -> None:
 @click.option("--all", "everything", is_flag=True, help="Every setting, defaults too.")
 def show(name: str, everything: bool) -> None:
     """Show a profile: its links, and what differs from the defaults."""
-    from cmam.domain.operate import find_profile
-    from cmam.domain.policy import SETTINGS
+    from cmam.domain.operating.operate import find_profile
+    from cmam.domain.profiles.policy import SETTINGS
 
     registry = _registry()
     found = find_profile(registry, name)

@@ -13,10 +13,10 @@ from cmam.cli.common import Exit, Verb, console, face, fail, new_table, print_js
 
 if TYPE_CHECKING:
     from cmam.domain.events import Finding
-    from cmam.domain.feasibility import Judged, Pairing
-    from cmam.domain.link import Link, LinkSettings, ProfileView
-    from cmam.domain.symbols import SymbolSpec
-    from cmam.store.fold import Fold
+    from cmam.domain.profiles.link import Link, LinkSettings, ProfileView
+    from cmam.domain.trials.feasibility import Judged, Pairing
+    from cmam.domain.values.symbols import SymbolSpec
+    from cmam.store.folding.fold import Fold
     from cmam.survey import Seen
 
 TRADES_SHOWN = 50
@@ -43,7 +43,7 @@ def check(name: str, follower: str | None, everything: bool, days: int, offline:
     """
     from cmam import office, survey
     from cmam.clock import SystemClock
-    from cmam.domain.operate import find_account, find_profile
+    from cmam.domain.operating.operate import find_account, find_profile
 
     me, clock = face(), SystemClock()
     folded = office.read_fold(me.home)
@@ -98,8 +98,8 @@ def _shown(folded: Fold, account: Any) -> str:
 def _report(
     folded: Fold, profile: ProfileView, link: Link, seen: Mapping[Any, Seen], now_us: int, *, everything: bool
 ) -> dict[str, Any]:
-    from cmam.domain import feasibility
-    from cmam.domain.rehearsal import differences
+    from cmam.domain.trials import feasibility
+    from cmam.domain.trials.rehearsal import differences
 
     leader, follower = seen[profile.leader], seen[link.follower]
     settings = _settings(folded, profile, link)
@@ -153,7 +153,7 @@ def _settings(folded: Fold, profile: ProfileView, link: Link) -> LinkSettings:
     from dataclasses import replace
 
     from cmam.domain.events import ProfileState
-    from cmam.domain.link import link_settings
+    from cmam.domain.profiles.link import link_settings
 
     running = replace(profile, state=ProfileState.RUNNING)
     found = link_settings(running, folded.registry.store, paused_accounts=frozenset())
@@ -174,7 +174,7 @@ def _pairing_document(one: Pairing) -> dict[str, Any]:
 
 
 def _spec_document(spec: SymbolSpec | None, worth: Fraction | None, pip: Fraction | None) -> dict[str, Any] | None:
-    from cmam.domain.quantities import units_text
+    from cmam.domain.values.quantities import units_text
 
     if spec is None:
         return None
@@ -190,7 +190,7 @@ def _spec_document(spec: SymbolSpec | None, worth: Fraction | None, pip: Fractio
 
 
 def _finding_document(one: Finding) -> dict[str, Any]:
-    from cmam.domain.reconcile import FINDINGS
+    from cmam.domain.repair.reconcile import FINDINGS
 
     row = FINDINGS[one.kind]
     return {
@@ -215,8 +215,8 @@ def _money(value: Fraction | None) -> str | None:
 
 
 def _trade_document(one: Judged) -> dict[str, Any]:
-    from cmam.domain.quantities import units_text
-    from cmam.domain.reasons import REASONS
+    from cmam.domain.values.quantities import units_text
+    from cmam.domain.values.reasons import REASONS
     from cmam.store.text import iso
 
     change, decision = one.change, one.decision

@@ -13,11 +13,11 @@ import click
 from cmam.cli.common import Exit, Verb, carry_out, face, fail, print_json, say, spare_homes
 
 if TYPE_CHECKING:
-    from cmam.domain.account import AccountView
-    from cmam.domain.ids import AccountId
-    from cmam.domain.link import Link, ProfileView
-    from cmam.domain.table import RowFault, SymbolRow
-    from cmam.store.fold import Fold
+    from cmam.domain.folds.account import AccountView
+    from cmam.domain.profiles.link import Link, ProfileView
+    from cmam.domain.profiles.table import RowFault, SymbolRow
+    from cmam.domain.values.ids import AccountId
+    from cmam.store.folding.fold import Fold
 
 
 @click.command(cls=Verb)
@@ -34,7 +34,7 @@ def symbols(name: str, action: str, file: Path, follower: str | None, force: boo
     inherits. `-` is stdout, or stdin.
     """
     from cmam import office
-    from cmam.domain.operate import find_account, find_profile
+    from cmam.domain.operating.operate import find_account, find_profile
 
     folded = office.read_fold(face().home)
     profile = find_profile(folded.registry, name)
@@ -54,8 +54,8 @@ def symbols(name: str, action: str, file: Path, follower: str | None, force: boo
 def _sample(
     folded: Fold, profile: ProfileView, links: list[Link], file: Path, follower: str | None, *, force: bool
 ) -> None:
-    from cmam.domain.table import write_table
-    from cmam.store.files import new_file
+    from cmam.domain.profiles.table import write_table
+    from cmam.store.logfile.files import new_file
 
     if str(file) != "-":
         spare_homes(file)
@@ -115,8 +115,8 @@ def _rows(
     profile: ProfileView, links: list[Link], views: Mapping[AccountId, AccountView], names: Iterable[str]
 ) -> list[SymbolRow]:
     """What is loaded already, then a row for each other symbol; a follower's symbol only where all followers agree."""
-    from cmam.domain.policy import policy_of
-    from cmam.domain.table import SymbolRow
+    from cmam.domain.profiles.policy import policy_of
+    from cmam.domain.profiles.table import SymbolRow
 
     tables = {{**profile.settings, **link.settings}.get("symbols.table", "") for link in links}
     if len(tables) > 1:
@@ -134,7 +134,7 @@ def _rows(
 
 def _follower_symbol(view: AccountView, name: str) -> str:
     """The follower's symbol of the same name, else the only one like it; empty where that is not certain."""
-    from cmam.domain.mapping import candidates
+    from cmam.domain.market.mapping import candidates
 
     entry = view.names.get(name)
     if entry is not None:
@@ -148,7 +148,7 @@ def _follower_symbol(view: AccountView, name: str) -> str:
 
 def _load(folded: Fold, profile: ProfileView, links: list[Link], file: Path, follower: str | None) -> None:
     from cmam.config.symbols_file import SymbolsFileUnreadable, read_symbols_file
-    from cmam.domain.table import read_table, write_table
+    from cmam.domain.profiles.table import read_table, write_table
 
     try:
         found = read_symbols_file(file)
@@ -188,7 +188,7 @@ def _unknown_symbols(
     delimiter: str,
 ) -> Iterator[RowFault]:
     """Cells that name a symbol which its broker does not have: such a row would never do anything."""
-    from cmam.domain.table import RowFault
+    from cmam.domain.profiles.table import RowFault
 
     leader = views.get(profile.leader) if profile.leader is not None else None
     for line, cells in _lines(text, delimiter):

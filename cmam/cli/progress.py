@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from cmam.cli.common import console
 
 if TYPE_CHECKING:
-    from cmam.store.envelope import Recorded
+    from cmam.store.records.envelope import Recorded
 
 LONG = 20_000
 """A log of fewer records than this is read before anybody wonders."""

@@ -12,8 +12,8 @@ from cmam.cli.audit_options import asked, copy_states, filtered, opened, order_s
 from cmam.cli.common import Exit, Verb, face, fail, is_interactive, print_json, say, spare_homes
 
 if TYPE_CHECKING:
-    from cmam.store.chain import LogHead
-    from cmam.store.verify import Verified
+    from cmam.store.logfile.chain import LogHead
+    from cmam.store.proof.verify import Verified
 
 A_FILE = click.Path(path_type=Path, dir_okay=False)
 NOT_SEEN = (
@@ -41,8 +41,8 @@ def verify(head: str | None, signer: Path | None, pack: Path | None, digest: str
     if pack is not None:
         _verify_pack(pack, expected, digest, signer, key)
         return
-    from cmam.store.audit import verify_log
-    from cmam.store.log import EventLog
+    from cmam.store.auditing.audit import verify_log
+    from cmam.store.logfile.log import EventLog
 
     log = EventLog.read_only(face().home.root)
     try:
@@ -56,8 +56,8 @@ def _expected(head: str | None, signer: Path | None) -> tuple[LogHead | None, st
     """The head that was kept: as text, or in a file with, perhaps, a signature beside it."""
     if head is None:
         return None, None
-    from cmam.store.chain import parse_log_head
-    from cmam.store.heads import read_head
+    from cmam.store.logfile.chain import parse_log_head
+    from cmam.store.proof.heads import read_head
 
     if re.fullmatch(r"\s*\d+:[0-9a-fA-F]*\s*", head) or not Path(head).is_file():
         if signer is not None:
@@ -70,7 +70,7 @@ def _expected(head: str | None, signer: Path | None) -> tuple[LogHead | None, st
 
 
 def _verify_pack(pack: Path, head: LogHead | None, digest: str | None, signer: Path | None, key: Path | None) -> None:
-    from cmam.store.pack_check import verify_pack
+    from cmam.store.auditing.pack_check import verify_pack
 
     result = verify_pack(pack, head, digest=digest, signer=signer, key=key)
     more = {
@@ -143,8 +143,8 @@ def _say(document: dict[str, Any]) -> None:
 @click.option("--sign", "key", type=A_FILE, metavar="KEY", help="Sign it with this Ed25519 key, into FILE.sig.")
 def head(file: Path | None, key: Path | None) -> None:
     """Print the whole log in one line, to be kept elsewhere, or write it to FILE, perhaps signed."""
-    from cmam.store.heads import write_head
-    from cmam.store.log import EventLog
+    from cmam.store.logfile.log import EventLog
+    from cmam.store.proof.heads import write_head
 
     if key is not None and file is None:
         raise click.UsageError("expected FILE with --sign, found none: the signature stands beside it, in FILE.sig.")
@@ -207,8 +207,8 @@ def _refuse_what_it_lacks(what: str, given: dict[str, Any]) -> None:
 @filtered(state="open, closed, refused, unknown …", verdict=True)
 def export(file: Path, what: str, anonymous: bool, key: Path | None, **given: Any) -> None:
     """Write a list as .csv or .jsonl, or an evidence pack as .pack, which `audit verify --pack` checks by itself."""
-    from cmam.store.audit import KEYS
-    from cmam.store.export import export_table
+    from cmam.store.auditing.audit import KEYS
+    from cmam.store.auditing.export import export_table
 
     if file.suffix != ".pack" and (anonymous or key is not None):
         raise click.UsageError(f"expected a file ending in .pack with --anonymous or --sign, found {file.name!r}.")
@@ -223,7 +223,7 @@ def export(file: Path, what: str, anonymous: bool, key: Path | None, **given: An
     with opened() as past:
         if file.suffix == ".pack":
             from cmam import office
-            from cmam.store.pack import export_pack, key_path
+            from cmam.store.auditing.pack import export_pack, key_path
 
             salt = office.new_salt() if anonymous else None
             made = export_pack(past, file, filters, salt=salt, key=key, passphrase=_passphrase)

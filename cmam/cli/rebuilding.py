@@ -10,15 +10,15 @@ from typing import TYPE_CHECKING
 from cmam.cli.common import console, face, print_json, say, spare_homes
 
 if TYPE_CHECKING:
-    from cmam.store.log import EventLog
+    from cmam.store.logfile.log import EventLog
 
 
 def rebuild_views(log: EventLog, target: Path, position: int | None, at_us: int | None) -> None:
     """Make the views up to a position or a moment, all of them where neither is given."""
-    from cmam.store.lock import StoreLock
-    from cmam.store.projector import LOCK_NAME
-    from cmam.store.rebuild import metadata_path, position_at, rebuild
-    from cmam.store.views_file import VIEWS_NAME
+    from cmam.store.logfile.lock import StoreLock
+    from cmam.store.projection.projector import LOCK_NAME
+    from cmam.store.projection.rebuild import metadata_path, position_at, rebuild
+    from cmam.store.projection.views_file import VIEWS_NAME
 
     home = face().home.root
     is_own = target.resolve() == (home / VIEWS_NAME).resolve()

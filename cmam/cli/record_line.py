@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from rich.text import Text
 
     from cmam.domain.events import Event
-    from cmam.store.envelope import Recorded
+    from cmam.store.records.envelope import Recorded
 
 
 def record_line(record: Recorded) -> Text:
@@ -31,7 +31,7 @@ def record_line(record: Recorded) -> Text:
 
 def _gist(event: Event) -> str:
     """The few words of an event that a person looks for."""
-    from cmam.store.envelope import event_builtins
+    from cmam.store.records.envelope import event_builtins
 
     return ", ".join(_words(event_builtins(event)))
 

@@ -14,9 +14,9 @@ from cmam.cli.common import Exit, Verb, console, face, print_json, say
 from cmam.cli.replay_span import end_place, extent, place, refuse_impossible, refuse_turned
 
 if TYPE_CHECKING:
-    from cmam.domain.registry import Registry
-    from cmam.store.envelope import Recorded
-    from cmam.store.log import EventLog
+    from cmam.domain.operating.registry import Registry
+    from cmam.store.logfile.log import EventLog
+    from cmam.store.records.envelope import Recorded
 
 
 @click.command(cls=Verb)
@@ -53,7 +53,7 @@ def replay(
     Reads no clock and no network. A what-if takes the recorded changes, quotes and specifications, and models the fills
     of what comes out otherwise; it ends with the difference of every trade and in total.
     """
-    from cmam.store.log import EventLog
+    from cmam.store.logfile.log import EventLog
 
     if verify + as_state + bool(others) + (target is not None) > 1:
         raise click.UsageError("expected one of --verify, --state, --what-if and --to, found more.")
@@ -92,7 +92,7 @@ def replay(
 
 def _upto(log: EventLog, end: str | None, what: str) -> Iterator[Recorded]:
     from cmam.cli.progress import followed
-    from cmam.store.replay import until
+    from cmam.store.past.replay import until
 
     position, at_us = end_place(end)
     return followed(until(log.read_all(), position=position, at_us=at_us), position or log.position(), what)
@@ -100,14 +100,14 @@ def _upto(log: EventLog, end: str | None, what: str) -> Iterator[Recorded]:
 
 def _registry(log: EventLog, end: str | None) -> Registry:
     """The accounts and profiles at the end of what is replayed."""
-    from cmam.store.beginning import organise
+    from cmam.store.past.beginning import organise
 
     return organise(log, _last(log, end))
 
 
 def _last(log: EventLog, end: str | None) -> int:
     """The last record of what is replayed; where a moment was given, the log says which one that is."""
-    from cmam.store.rebuild import position_at
+    from cmam.store.projection.rebuild import position_at
 
     position, at_us = end_place(end)
     if at_us is not None:
@@ -121,7 +121,7 @@ def _last(log: EventLog, end: str | None) -> int:
 
 def _verify(log: EventLog, end: str | None) -> None:
     from cmam.cli.progress import counted
-    from cmam.store.together import Hands, verify_together
+    from cmam.store.past.together import Hands, verify_together
 
     last = _last(log, end)
     with counted(last, "verify") as advance:
@@ -172,9 +172,9 @@ def _state(log: EventLog, end: str | None) -> None:
     from cmam import office
     from cmam.cli.moment_screen import moment_screen
     from cmam.cli.progress import counted
-    from cmam.store.moment import moment_at
+    from cmam.store.past.moment import moment_at
+    from cmam.store.past.together import Hands
     from cmam.store.text import iso
-    from cmam.store.together import Hands
 
     last = _last(log, end)
     with counted(last, "state") as advance:
@@ -196,7 +196,7 @@ def _state(log: EventLog, end: str | None) -> None:
 
 def _watch(log: EventLog, start: str | None, end: str | None, speed: float) -> None:
     from cmam.actors.runtime import Latch
-    from cmam.store.replay import spans
+    from cmam.store.past.replay import spans
 
     if speed and not face().as_json and sys.stdout.isatty():
         _play(log, start, end, speed)
@@ -222,8 +222,8 @@ def _watch(log: EventLog, start: str | None, end: str | None, speed: float) -> N
 def _play(log: EventLog, start: str | None, end: str | None, speed: float) -> None:
     """On a screen of its own, from the given place on."""
     from cmam.cli.replay_screen import play
-    from cmam.store.player import Player
-    from cmam.store.replay import until
+    from cmam.store.past.player import Player
+    from cmam.store.past.replay import until
 
     last, last_us = end_place(end)
     player = Player(lambda after: until(log.read_all(after), position=last, at_us=last_us), speed=speed)
@@ -236,7 +236,7 @@ def _play(log: EventLog, start: str | None, end: str | None, speed: float) -> No
 
 
 def _show(record: Recorded) -> None:
-    from cmam.store.envelope import event_builtins
+    from cmam.store.records.envelope import event_builtins
     from cmam.store.text import iso
 
     if face().as_json:

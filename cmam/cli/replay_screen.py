@@ -14,8 +14,8 @@ from cmam.cli.common import console
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
-    from cmam.store.envelope import Recorded
-    from cmam.store.player import Player
+    from cmam.store.past.player import Player
+    from cmam.store.records.envelope import Recorded
 
 FRAME_S = 0.1
 SKIP_US = 10_000_000

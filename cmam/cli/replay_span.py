@@ -13,7 +13,7 @@ import click
 from cmam.cli.audit_options import last_moment, moment
 
 if TYPE_CHECKING:
-    from cmam.store.log import EventLog
+    from cmam.store.logfile.log import EventLog
 
 POSITION_DIGITS_MAX = 18
 """A number of more digits is beyond every log, whatever it is."""

@@ -96,7 +96,7 @@ def start(profiles: tuple[str, ...], view: str | None) -> None:
 
 def left_lines(found: Ended, names: Mapping[int, str]) -> list[str]:
     """What is said at the end: the copies that stay open at their brokers, and first those that no stop protects."""
-    from cmam.domain.quantities import units_text
+    from cmam.domain.values.quantities import units_text
 
     lines = []
     if found.unrecorded or found.is_stuck:
@@ -205,7 +205,7 @@ def _logging(me: Face, *, quiet: bool) -> tuple[LogLines, Path | None]:
 
 def _file_handler(file: Path) -> logging.Handler:
     """Writes lines to a file for its owner alone; on a full disk it is made with the first that there is room for."""
-    from cmam.store.lock import FULL
+    from cmam.store.logfile.lock import FULL
 
     try:
         os.close(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600))

@@ -21,8 +21,8 @@ def salvage(file: Path, replace: bool) -> None:
     What comes after it is kept as text beside FILE, for people. A cmam that starts on FILE asks the brokers what became
     of the rest: copies are known by their labels. With --replace the exchange is done as well; no cmam may run then.
     """
-    from cmam.store.salvage import put_in_place
-    from cmam.store.salvage import salvage as copy_good
+    from cmam.store.upkeep.salvage import put_in_place
+    from cmam.store.upkeep.salvage import salvage as copy_good
 
     spare_homes(file)
     home = face().home.root

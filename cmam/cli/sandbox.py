@@ -21,7 +21,7 @@ from cmam.cli.sandbox_common import FILE, PORT, SPEED, key_values, one_sentence
 from cmam.cli.sandbox_trade import trade
 
 if TYPE_CHECKING:
-    from cmam.sandbox.options import ReadyInfo, SandboxOptions
+    from cmam.sandbox.serving.options import ReadyInfo, SandboxOptions
 
 
 def _bind(ctx: click.Context, param: click.Parameter, value: str) -> str:
@@ -107,7 +107,7 @@ def sandbox(ctx: click.Context, /, **given: Any) -> None:
     """
     if ctx.invoked_subcommand is not None:
         return
-    from cmam.sandbox.options import SetUpFault
+    from cmam.sandbox.serving.options import SetUpFault
 
     options = _options(given)
     with one_sentence():
@@ -119,7 +119,7 @@ def sandbox(ctx: click.Context, /, **given: Any) -> None:
 
 def _options(given: Mapping[str, Any]) -> SandboxOptions:
     from cmam.config.home import HomeRefused
-    from cmam.sandbox.options import SandboxOptions
+    from cmam.sandbox.serving.options import SandboxOptions
 
     named = [given[name] for name in ("port", "json_port", "oauth_port", "live_port") if given[name]]
     if len(set(named)) < len(named):
@@ -133,7 +133,7 @@ def _options(given: Mapping[str, Any]) -> SandboxOptions:
 
 
 async def _serve(options: SandboxOptions, *, as_json: bool) -> None:
-    from cmam.sandbox.server import SandboxServer
+    from cmam.sandbox.serving.server import SandboxServer
 
     until = asyncio.Event()
     loop = asyncio.get_running_loop()
@@ -165,7 +165,7 @@ def _announce(ready: ReadyInfo, *, options: SandboxOptions, as_json: bool) -> No
 def _show(ready: ReadyInfo, options: SandboxOptions) -> None:
     from rich.table import Table
 
-    from cmam.sandbox.options import READY_FILE
+    from cmam.sandbox.serving.options import READY_FILE
 
     rows = [
         ("protobuf", f"{ready.host}:{ready.port}  (TLS; raw or WebSocket)"),

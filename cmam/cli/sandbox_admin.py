@@ -19,7 +19,7 @@ from cmam.cli.sandbox_common import key_values, running
 @running
 def fault(ready: dict[str, Any], name: str, arguments: tuple[tuple[str, str], ...], off: bool) -> None:
     """Switch a fault on or off; `fault list` says what there is, `fault all --off` ends all."""
-    from cmam.sandbox.control_client import ask
+    from cmam.sandbox.trader.control_client import ask
 
     if name == "list":
         _show_faults(ask(ready, "GET", "faults"))
@@ -68,7 +68,7 @@ COLUMNS = (
 @running
 def stats(ready: dict[str, Any]) -> None:
     """Show what each connection sent: requests, the busiest second with and without heartbeats, refusals."""
-    from cmam.sandbox.control_client import ask
+    from cmam.sandbox.trader.control_client import ask
 
     found = ask(ready, "GET", "stats")
     if face().as_json:

@@ -25,7 +25,7 @@ FILE = click.Path(exists=True, dir_okay=False, readable=True, path_type=Path)
 @contextmanager
 def one_sentence() -> Iterator[None]:
     """Turn what the sandbox refuses into one sentence on stderr and exit code 1."""
-    from cmam.sandbox.options import SandboxError
+    from cmam.sandbox.serving.options import SandboxError
 
     try:
         yield
@@ -46,7 +46,7 @@ def running(function: Callable[..., None]) -> Callable[..., None]:
     )
     @functools.wraps(function)
     def command(ready_file: Path | None, **rest: Any) -> None:
-        from cmam.sandbox.control_client import read_ready_file
+        from cmam.sandbox.trader.control_client import read_ready_file
 
         with one_sentence():
             function(ready=read_ready_file(ready_file or _ready_file_above(), face().home.root), **rest)

@@ -11,8 +11,8 @@ from cmam.cli.common import Noun, Verb, console, face, new_table, print_json, sa
 from cmam.cli.sandbox_common import FILE, POINTS, SPEED, running
 
 if TYPE_CHECKING:
-    from cmam.sandbox.steps import Step
-    from cmam.sandbox.trader import Trader
+    from cmam.sandbox.trader.steps import Step
+    from cmam.sandbox.trader.trader import Trader
 
 
 @click.group(cls=Noun)
@@ -32,7 +32,7 @@ _LABEL = click.option("--label", default="", help="Label of the order.")
 
 
 def _step(**values: Any) -> Step:
-    from cmam.sandbox.steps import BadStep, Step, decimal
+    from cmam.sandbox.trader.steps import BadStep, Step, decimal
 
     try:
         for name, word in (("lots", "LOTS"), ("price", "PRICE"), ("stop_loss", "--sl"), ("take_profit", "--tp")):
@@ -46,8 +46,8 @@ def _step(**values: Any) -> Step:
 
 
 def _do(ready: dict[str, Any], account: str | None, step: Step) -> None:
-    from cmam.sandbox.steps import perform
-    from cmam.sandbox.trader import Trader, pick_account
+    from cmam.sandbox.trader.steps import perform
+    from cmam.sandbox.trader.trader import Trader, pick_account
 
     with Trader(ready, pick_account(ready, account)) as trader:
         done = perform(trader, step, {})
@@ -162,7 +162,7 @@ def cancel(ready: dict[str, Any], order: str, account: str | None) -> None:
 @running
 def list_trades(ready: dict[str, Any], account: str | None) -> None:
     """Show open positions and pending orders of an account."""
-    from cmam.sandbox.trader import Trader, pick_account
+    from cmam.sandbox.trader.trader import Trader, pick_account
 
     with Trader(ready, pick_account(ready, account)) as trader:
         _show_trades(trader)
@@ -198,8 +198,8 @@ def play_file(ready: dict[str, Any], file: Path, speed: float) -> None:
     5,close,first,,0.20,
     9,close,first,,,
     """
-    from cmam.sandbox.options import SandboxError
-    from cmam.sandbox.player import BadFile, play, read
+    from cmam.sandbox.serving.options import SandboxError
+    from cmam.sandbox.trader.player import BadFile, play, read
 
     try:
         rows = read(file.read_text(encoding="utf-8"))
@@ -221,7 +221,7 @@ def play_file(ready: dict[str, Any], file: Path, speed: float) -> None:
 
 
 def _show_trades(trader: Trader) -> None:
-    from cmam.sandbox.json_codec import as_document
+    from cmam.sandbox.wire.json_codec import as_document
 
     answer = trader.reconcile()
     if face().as_json:

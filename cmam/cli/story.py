@@ -59,7 +59,7 @@ def _sections(story: Mapping[str, Any]) -> Iterator[tuple[str, list[str]]]:
 
 
 def _change(change: Mapping[str, Any]) -> str:
-    from cmam.store.timeline import in_words
+    from cmam.store.auditing.timeline import in_words
 
     kind = change["kind"].replace("_", " ")
     told = in_words(change).removeprefix(kind).replace(".00 ", " ")

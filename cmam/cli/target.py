@@ -10,8 +10,8 @@ import click
 from cmam.cli.common import face
 
 if TYPE_CHECKING:
-    from cmam.domain.account import AccountView, Copy
-    from cmam.domain.leftover import Left
+    from cmam.domain.folds.account import AccountView, Copy
+    from cmam.domain.repair.leftover import Left
 
 
 ROWS_SHOWN_MAX = 40
@@ -29,7 +29,7 @@ def one_target(profile: str | None, account: str | None, everything: bool) -> di
 def live_rows(target: Mapping[str, Any]) -> list[dict[str, Any]]:
     """The live copies of a target by the log: of a profile, an account, or all, those of deleted profiles too."""
     from cmam import office
-    from cmam.domain.operate import find_account, find_profile
+    from cmam.domain.operating.operate import find_account, find_profile
 
     folded = office.read_fold(face().home)
     registry = folded.registry
@@ -58,8 +58,8 @@ def copy_line(row: Mapping[str, Any]) -> str:
 def left_rows(target: Mapping[str, Any], *, whole: bool) -> list[dict[str, Any]]:
     """All that is still to end of a target by the log; with `whole` what is nobody's copy too."""
     from cmam import office
-    from cmam.domain.leftover import left
-    from cmam.domain.operate import find_account, find_profile
+    from cmam.domain.operating.operate import find_account, find_profile
+    from cmam.domain.repair.leftover import left
 
     folded = office.read_fold(face().home)
     registry = folded.registry
@@ -80,7 +80,7 @@ def left_rows(target: Mapping[str, Any], *, whole: bool) -> list[dict[str, Any]]
 
 
 def _row_of(view: AccountView, one: Left) -> dict[str, Any]:
-    from cmam.domain.quantities import units_text
+    from cmam.domain.values.quantities import units_text
 
     if one.copy is not None:
         return _row(view, one.copy)
@@ -102,7 +102,7 @@ def _symbol(view: AccountView, symbol: int) -> str:
 
 
 def _row(view: AccountView, copy: Copy) -> dict[str, Any]:
-    from cmam.domain.quantities import units_text
+    from cmam.domain.values.quantities import units_text
 
     position = view.positions.get(copy.position) if copy.position is not None else None
     order = view.orders.get(copy.order) if copy.order is not None else None

@@ -15,7 +15,7 @@ from cmam.cli.common import Verb, console, counted, face, print_rows, say
 from cmam.clock import MILLISECOND_US, SECOND_US
 
 if TYPE_CHECKING:
-    from cmam.store.histogram import Bucket
+    from cmam.store.auditing.histogram import Bucket
 
 FOLLOWERS_SHOWN = 20
 """A table for eyes has so many followers, the slowest first; `--account` shows any one, `--json` and `--csv` all."""
@@ -48,8 +48,8 @@ def timings(account: str | None, since: str | None, csv: bool) -> None:
     Also how much worse than its leader each follower was filled. --json and --csv have every follower, and each
     histogram as a list of buckets: `count` spans lasted `from_ms` or longer and less than `below_ms`.
     """
-    from cmam.store.timings import slippage
-    from cmam.store.timings import timings as spans
+    from cmam.store.auditing.timings import slippage
+    from cmam.store.auditing.timings import timings as spans
 
     filters = asked({"account": account, "since": since})
     with opened() as past:
@@ -146,7 +146,7 @@ def drawn(line: Mapping[str, Any], width: int) -> list[tuple[str, str, str, str]
 
     The columns stand at the same places whatever they hold, so that histograms one below the other can be compared.
     """
-    from cmam.store.histogram import Bucket, coarser
+    from cmam.store.auditing.histogram import Bucket, coarser
 
     buckets = [Bucket(_us(one["from_ms"]) or 0, _us(one["below_ms"]), one["count"]) for one in line["histogram"]]
     if len(buckets) > FINE_LINES_MAX:

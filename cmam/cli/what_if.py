@@ -11,8 +11,8 @@ import click
 from cmam.cli.common import Exit, console, face, fail, new_table, print_json, say
 
 if TYPE_CHECKING:
-    from cmam.domain.registry import Registry
-    from cmam.store.envelope import Recorded
+    from cmam.domain.operating.registry import Registry
+    from cmam.store.records.envelope import Recorded
 
 ROWS_MAX = 40
 """More rows than this are counted, not shown; `--json` has them all."""

@@ -1,7 +1,7 @@
 """The name of the store, kept beside the log: who loses the log alone is still known to the brokers by the same name.
 
-Every order carries the name (`domain/naming.py`). Without this file a new log would be a stranger to its own copies.
-Must not know what is done about them.
+Every order carries the name (`domain/values/naming.py`). Without this file a new log would be a stranger to its own
+copies. Must not know what is done about them.
 """
 
 from __future__ import annotations

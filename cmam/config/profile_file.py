@@ -1,7 +1,7 @@
 """Profiles in a TOML file: read with all faults at once, and written so that they read back as the same.
 
-Knows the file's shape and nothing of what a setting may be; `domain/applying.py` judges the values and says what is
-different. Settings may be written `volume.amount = 0.5` or `"volume.amount" = "0.5"`.
+Knows the file's shape and nothing of what a setting may be; `domain/operating/applying.py` judges the values and says
+what is different. Settings may be written `volume.amount = 0.5` or `"volume.amount" = "0.5"`.
 """
 
 from __future__ import annotations

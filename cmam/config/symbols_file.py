@@ -1,7 +1,7 @@
 """A symbol table as a person's spreadsheet saved it: bytes to text and the sign between its cells.
 
 Takes what spreadsheets write: a byte order mark, any line ending, commas, semicolons or tabs, a `sep=` line, decimal
-commas where cells are not separated by commas. Must not know what a cell means; `domain/table.py` does.
+commas where cells are not separated by commas. Must not know what a cell means; `domain/profiles/table.py` does.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-from cmam.domain.table import COLUMNS
+from cmam.domain.profiles.table import COLUMNS
 
 FILE_BYTES_MAX = 2_000_000
 """Far more than a row for every symbol that any broker lists."""

@@ -19,7 +19,7 @@ from functools import partial
 from typing import Final
 
 from cmam.clock import MILLISECOND_US, SECOND_US
-from cmam.domain.forecast import leaving_times
+from cmam.domain.trials.forecast import leaving_times
 from cmam.openapi import catalogue
 from cmam.openapi.lanes import Item, Lane, LaneQueue, lane_of
 from cmam.openapi.window import Flight, Guard, Window

@@ -17,7 +17,7 @@ from google.protobuf.message import Message
 
 from cmam.config.secret import Secret
 from cmam.config.settings import Endpoint
-from cmam.domain.ids import AccountId
+from cmam.domain.values.ids import AccountId
 from cmam.openapi import catalogue, requests, translate
 from cmam.openapi._pb import OpenApiMessages_pb2 as messages
 from cmam.openapi._pb import OpenApiModelMessages_pb2 as model

@@ -14,7 +14,7 @@ from typing import Any, Final, TypeVar
 
 from google.protobuf.unknown_fields import UnknownFieldSet
 
-from cmam.domain.quantities import PRICE_SCALE, RELATIVE_SCALE, Distance, Price, Side, price_from_decimal
+from cmam.domain.values.quantities import PRICE_SCALE, RELATIVE_SCALE, Distance, Price, Side, price_from_decimal
 from cmam.openapi._pb import OpenApiModelMessages_pb2 as model
 from cmam.openapi.envelope import text
 from cmam.openapi.errors import RemoteError

@@ -13,10 +13,10 @@ from typing import Any
 
 from cmam.config.settings import Endpoint
 from cmam.domain.events import AssetName, SymbolListSeen, TraderSeen
-from cmam.domain.ids import AccountId, AssetId, SymbolId
-from cmam.domain.quantities import Quote
-from cmam.domain.symbols import SymbolName, SymbolSpec
-from cmam.domain.trades import Deal, Order, Position
+from cmam.domain.values.ids import AccountId, AssetId, SymbolId
+from cmam.domain.values.quantities import Quote
+from cmam.domain.values.symbols import SymbolName, SymbolSpec
+from cmam.domain.values.trades import Deal, Order, Position
 from cmam.openapi import catalogue, requests, translate
 from cmam.openapi._pb import OpenApiMessages_pb2 as messages
 from cmam.openapi.enquiry import Enquiry

@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from cmam.domain.ids import AccountId
-from cmam.domain.trades import Deal, Order, Position
+from cmam.domain.values.ids import AccountId
+from cmam.domain.values.trades import Deal, Order, Position
 from cmam.openapi import requests, translate
 from cmam.openapi._pb import OpenApiMessages_pb2 as messages
 from cmam.openapi.enquiry import Enquiry

@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from cmam.domain.ids import AccountId, SymbolId
-from cmam.domain.inputs import WARM_US
-from cmam.domain.quantities import PRICE_SCALE, RELATIVE_SCALE, Price, Quote
+from cmam.domain.deciding.inputs import WARM_US
+from cmam.domain.values.ids import AccountId, SymbolId
+from cmam.domain.values.quantities import PRICE_SCALE, RELATIVE_SCALE, Price, Quote
 from cmam.openapi._pb.OpenApiMessages_pb2 import ProtoOASpotEvent
 from cmam.openapi.envelope import Envelope, unpack
 from cmam.openapi.errors import RemoteError

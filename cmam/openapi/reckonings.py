@@ -12,9 +12,9 @@ from typing import Any
 from google.protobuf.message import Message
 
 from cmam.domain.events import ExpectedMargin, LeverageSeen, LeverageTier, MarginSeen, PositionResult, ResultsSeen
-from cmam.domain.ids import AccountId, PositionId, SymbolId
-from cmam.domain.quantities import Volume
-from cmam.domain.trades import BalanceChange, Deal
+from cmam.domain.values.ids import AccountId, PositionId, SymbolId
+from cmam.domain.values.quantities import Volume
+from cmam.domain.values.trades import BalanceChange, Deal
 from cmam.openapi import translate
 from cmam.openapi._pb import OpenApiMessages_pb2 as messages
 

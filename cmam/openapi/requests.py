@@ -11,10 +11,10 @@ from typing import Any, Final
 
 from google.protobuf.message import Message
 
-from cmam.domain.commands import Command, CommandKind
-from cmam.domain.ids import AccountId, IntentId
-from cmam.domain.quantities import PRICE_SCALE, RELATIVE_SCALE, Price, Side, decimal_text
-from cmam.domain.trades import OrderType, TimeInForce, TriggerMethod
+from cmam.domain.values.commands import Command, CommandKind
+from cmam.domain.values.ids import AccountId, IntentId
+from cmam.domain.values.quantities import PRICE_SCALE, RELATIVE_SCALE, Price, Side, decimal_text
+from cmam.domain.values.trades import OrderType, TimeInForce, TriggerMethod
 from cmam.openapi import translate
 from cmam.openapi._pb import OpenApiMessages_pb2 as messages
 from cmam.openapi._pb import OpenApiModelMessages_pb2 as model

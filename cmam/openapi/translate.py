@@ -11,10 +11,10 @@ from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
 from cmam.domain.events import AssetName, ExecutionSeen, TraderSeen, TrailingStopMoved
-from cmam.domain.ids import AccountId, AssetId, DealId, OrderId, PositionId, SymbolId
-from cmam.domain.quantities import Volume
-from cmam.domain.symbols import DistanceIn, Holiday, Interval, SymbolName, SymbolSpec, TradingMode
-from cmam.domain.trades import (
+from cmam.domain.values.ids import AccountId, AssetId, DealId, OrderId, PositionId, SymbolId
+from cmam.domain.values.quantities import Volume
+from cmam.domain.values.symbols import DistanceIn, Holiday, Interval, SymbolName, SymbolSpec, TradingMode
+from cmam.domain.values.trades import (
     AccessRights,
     AccountType,
     BalanceChange,

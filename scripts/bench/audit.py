@@ -23,17 +23,17 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-from cmam.store.audit import KEYS, Audit
-from cmam.store.explain import explain
-from cmam.store.export import export_table
-from cmam.store.filters import Filters
-from cmam.store.log import EventLog, Pending
-from cmam.store.projector import project_to_head
+from cmam.store.auditing.audit import KEYS, Audit
+from cmam.store.auditing.explain import explain
+from cmam.store.auditing.export import export_table
+from cmam.store.auditing.filters import Filters
+from cmam.store.auditing.timings import slippage, timings
+from cmam.store.auditing.totals import totals
+from cmam.store.logfile.log import EventLog, Pending
+from cmam.store.projection.projector import project_to_head
+from cmam.store.projection.views_file import VIEWS_NAME
+from cmam.store.proof.verify import verify
 from cmam.store.text import parse_time
-from cmam.store.timings import slippage, timings
-from cmam.store.totals import totals
-from cmam.store.verify import verify
-from cmam.store.views_file import VIEWS_NAME
 from tests.unit.store.world import LEADER, World
 
 QUICK_EVENTS = 20_000

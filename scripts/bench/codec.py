@@ -18,9 +18,9 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 from common import Finding, arguments, report
 
-from cmam.domain.commands import Command, CommandKind
-from cmam.domain.ids import AccountId, IntentId, SymbolId
-from cmam.domain.quantities import Distance, Side, Volume
+from cmam.domain.values.commands import Command, CommandKind
+from cmam.domain.values.ids import AccountId, IntentId, SymbolId
+from cmam.domain.values.quantities import Distance, Side, Volume
 from cmam.openapi import requests, translate
 from cmam.openapi._pb import OpenApiMessages_pb2 as pb
 from cmam.openapi._pb import OpenApiModelMessages_pb2 as model

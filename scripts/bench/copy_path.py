@@ -37,10 +37,10 @@ from cmam.openapi._pb import OpenApiMessages_pb2 as oa
 from cmam.openapi._pb import OpenApiModelMessages_pb2 as model
 from cmam.openapi.envelope import decode, encode
 from cmam.openapi.framing import Deframer
-from cmam.sandbox import control_client
-from cmam.sandbox.trader import Trader
-from cmam.store import database
-from cmam.store.log import EventLog
+from cmam.sandbox.trader import control_client
+from cmam.sandbox.trader.trader import Trader
+from cmam.store.logfile import database
+from cmam.store.logfile.log import EventLog
 
 WARM = 2
 """Changes before the first that counts: one open and one close."""

@@ -38,15 +38,15 @@ from cmam.config.settings_file import edit_settings, load_settings
 from cmam.config.token_file import read_tokens
 from cmam.consent import pair_of
 from cmam.credentials.vault import Application, with_application, with_grant
-from cmam.domain.asking import FOLLOWERS_MAX
-from cmam.domain.commands import CommandKind
 from cmam.domain.events import Health, IntentRecorded, IntentSent
+from cmam.domain.operating.asking import FOLLOWERS_MAX
+from cmam.domain.values.commands import CommandKind
 from cmam.openapi._pb import OpenApiMessages_pb2 as oa
 from cmam.openapi._pb import OpenApiModelMessages_pb2 as model
-from cmam.sandbox import control_client
-from cmam.sandbox.trader import Trader
-from cmam.store.lock import StoreLock
-from cmam.store.log import EventLog
+from cmam.sandbox.trader import control_client
+from cmam.sandbox.trader.trader import Trader
+from cmam.store.logfile.lock import StoreLock
+from cmam.store.logfile.log import EventLog
 
 BROKER = "Alpha Markets"
 LIMIT, RESERVED, GUARD_S = 50, 1, 0.05

@@ -36,10 +36,10 @@ from cmam.config.settings_file import edit_settings
 from cmam.domain.events import IntentSent
 from cmam.openapi._pb import OpenApiMessages_pb2 as oa
 from cmam.openapi._pb import OpenApiModelMessages_pb2 as model
-from cmam.sandbox.trader import Trader
-from cmam.store.database import FILE_NAME
-from cmam.store.log import EventLog
-from cmam.store.views_file import views_position
+from cmam.sandbox.trader.trader import Trader
+from cmam.store.logfile.database import FILE_NAME
+from cmam.store.logfile.log import EventLog
+from cmam.store.projection.views_file import views_position
 
 PACE = 20
 """Copies a second and connection, below the limit, so that no order waits for it."""

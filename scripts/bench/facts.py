@@ -14,10 +14,10 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 from codec import fill
 
-from cmam.domain.changes import Change, ChangeKind, LeaderMoney, LeaderSymbol
-from cmam.domain.commands import Command, CommandKind
 from cmam.domain.events import AlertRaised, ChangeDecided, Event, ExecutionSeen, Goal, Inputs, IntentRecorded, Step
-from cmam.domain.ids import (
+from cmam.domain.values.changes import Change, ChangeKind, LeaderMoney, LeaderSymbol
+from cmam.domain.values.commands import Command, CommandKind
+from cmam.domain.values.ids import (
     AccountId,
     ChangeKey,
     IntentId,
@@ -28,10 +28,10 @@ from cmam.domain.ids import (
     SourceKey,
     SymbolId,
 )
-from cmam.domain.quantities import Distance, Price, Quote, Side, Volume
-from cmam.domain.reasons import Verdict
+from cmam.domain.values.quantities import Distance, Price, Quote, Side, Volume
+from cmam.domain.values.reasons import Verdict
 from cmam.openapi import translate
-from cmam.store.envelope import Cause, Pending
+from cmam.store.records.envelope import Cause, Pending
 
 LEADER = "account:40000001"
 FOLLOWERS = 16

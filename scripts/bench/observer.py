@@ -10,8 +10,8 @@ import stage
 
 from cmam.openapi._pb import OpenApiMessages_pb2 as oa
 from cmam.openapi._pb import OpenApiModelMessages_pb2 as model
-from cmam.sandbox import control_client
-from cmam.sandbox.trader import Trader
+from cmam.sandbox.trader import control_client
+from cmam.sandbox.trader.trader import Trader
 
 FOLLOWER = stage.LEADER + 1
 """The first follower, whose orders are watched."""

@@ -19,11 +19,11 @@ import stage
 
 from cmam.config.home import Home
 from cmam.domain.events import Checkpointed, Health, HealthChanged
-from cmam.domain.ids import AccountId, SymbolId
-from cmam.store.chain import CHECKPOINT_EVENTS, Head, LogHead, checkpoint
-from cmam.store.fold import Fold, fold
-from cmam.store.log import EventLog, Pending
-from cmam.store.projector import project_to_head
+from cmam.domain.values.ids import AccountId, SymbolId
+from cmam.store.folding.fold import Fold, fold
+from cmam.store.logfile.chain import CHECKPOINT_EVENTS, Head, LogHead, checkpoint
+from cmam.store.logfile.log import EventLog, Pending
+from cmam.store.projection.projector import project_to_head
 from tests.unit.store.world import World
 
 TRADE_US = 20_000_000

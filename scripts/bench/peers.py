@@ -34,8 +34,8 @@ from observer import FOLLOWER, Observer
 
 from cmam.actors.runtime import Latch
 from cmam.config.home import Home
-from cmam.sandbox import control_client
-from cmam.sandbox.trader import Trader
+from cmam.sandbox.trader import control_client
+from cmam.sandbox.trader.trader import Trader
 
 HERE = Path(__file__).parent
 PAUSE_S = 0.3

@@ -23,12 +23,12 @@ from common import Finding, arguments, report
 from past import grown
 
 from cmam.config.home import Home
-from cmam.sandbox.trader import Trader
-from cmam.store.crew import processors
-from cmam.store.fold import fold_log
-from cmam.store.log import EventLog
-from cmam.store.replay import verify
-from cmam.store.together import Hands, fold_together, verify_together
+from cmam.sandbox.trader.trader import Trader
+from cmam.store.folding.fold import fold_log
+from cmam.store.logfile.log import EventLog
+from cmam.store.past.crew import processors
+from cmam.store.past.replay import verify
+from cmam.store.past.together import Hands, fold_together, verify_together
 
 
 def recorded(folder: Path, trades: int, followers: int = 5) -> Home:

@@ -30,8 +30,8 @@ from common import Finding, arguments, report
 from cmam.clock import SECOND_US, SystemClock
 from cmam.openapi._pb import OpenApiMessages_pb2 as oa
 from cmam.openapi.framing import Deframer, frame
-from cmam.sandbox import envelopes
-from cmam.sandbox.certificates import certificate_authority, server_context
+from cmam.sandbox.wire import envelopes
+from cmam.sandbox.wire.certificates import certificate_authority, server_context
 
 RUN = "from cmam.cli.sandbox import sandbox; sandbox(prog_name='cmam sandbox')"
 CLOCK = SystemClock()

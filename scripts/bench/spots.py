@@ -21,7 +21,7 @@ from common import Finding, arguments, ms, quantile, report
 
 from cmam.config.home import Home
 from cmam.openapi._pb import OpenApiMessages_pb2 as oa
-from cmam.sandbox.trader import Trader
+from cmam.sandbox.trader.trader import Trader
 
 QUIET_MS = 8_000  # below the age at which a quote no longer counts
 FEEDS_MAX = 500

@@ -22,9 +22,9 @@ from cmam.credentials.vault import Application, with_application
 from cmam.domain.events import IntentSent
 from cmam.openapi._pb import OpenApiMessages_pb2 as oa
 from cmam.openapi._pb import OpenApiModelMessages_pb2 as model
-from cmam.sandbox import control_client
-from cmam.sandbox.trader import Trader
-from cmam.store.log import EventLog
+from cmam.sandbox.trader import control_client
+from cmam.sandbox.trader.trader import Trader
+from cmam.store.logfile.log import EventLog
 
 CLOCK = SystemClock()
 LEADER = 45_000_000

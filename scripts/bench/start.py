@@ -28,8 +28,8 @@ from past import grown
 from cmam import office
 from cmam.clock import SECOND_US
 from cmam.config.home import Home
-from cmam.sandbox.trader import Trader
-from cmam.store.views_file import VIEWS_NAME, discard_views
+from cmam.sandbox.trader.trader import Trader
+from cmam.store.projection.views_file import VIEWS_NAME, discard_views
 
 FEW = 1_000
 LOOK_S = 0.005

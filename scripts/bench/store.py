@@ -29,12 +29,12 @@ sys.path.insert(0, str(Path(__file__).parent))
 import facts
 from common import Finding, arguments, report
 
-from cmam.store import database
-from cmam.store.database import Durability
-from cmam.store.envelope import GENESIS, Decoding, Pending, encode
-from cmam.store.fold import fold_log
-from cmam.store.log import EventLog
-from cmam.store.verify import verify
+from cmam.store.folding.fold import fold_log
+from cmam.store.logfile import database
+from cmam.store.logfile.database import Durability
+from cmam.store.logfile.log import EventLog
+from cmam.store.proof.verify import verify
+from cmam.store.records.envelope import GENESIS, Decoding, Pending, encode
 
 _Batch = TypeVar("_Batch")
 

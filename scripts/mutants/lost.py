@@ -7,7 +7,7 @@ from mutants import LIFE, UNIT, Mutation
 RECONCILE = "tests/property/domain/test_reconcile_laws.py"
 SYNC = UNIT + "domain/test_sync.py"
 FOLLOWING = UNIT + "actors/test_following.py"
-FINDINGS = "cmam/domain/reconcile.py"
+FINDINGS = "cmam/domain/repair/reconcile.py"
 POISON = "tests/scenario/test_poison.py"
 LIARS = "tests/scenario/test_liars.py"
 ABSENCES = "tests/scenario/test_absences.py"
@@ -30,7 +30,7 @@ MUTATIONS = (
     ),
     Mutation(
         "what a leader did in the gap is not told",
-        "cmam/domain/leading.py",
+        "cmam/domain/turns/leading.py",
         "            return tuple(_of_reconcile(before, after, event, quote_of))",
         "            return ()",
         (UNIT + "domain/test_leading.py",),
@@ -100,70 +100,70 @@ MUTATIONS = (
     ),
     Mutation(
         "finding missing: `sync_open` opens nothing",
-        "cmam/domain/sync.py",
+        "cmam/domain/repair/sync.py",
         "    if settings.policy.sync_open:\n",
         "    if not settings:\n",
         (SYNC,),
     ),
     Mutation(
         "finding orphan: what closed meanwhile is not closed",
-        "cmam/domain/sync.py",
+        "cmam/domain/repair/sync.py",
         "    if settings.policy.sync_closed:\n",
         "    if not settings:\n",
         (SYNC,),
     ),
     Mutation(
         "finding gone: a copy whose position is gone lives on",
-        "cmam/domain/turn.py",
+        "cmam/domain/turns/turn.py",
         "        if copy.position in self.view.positions and not is_share_out:\n            return\n",
         "        if not is_share_out:\n            return\n",
         (LIFE,),
     ),
     Mutation(
         "finding gone: a lost pending order is not looked up for a fill",
-        "cmam/domain/booking.py",
+        "cmam/domain/folds/booking.py",
         "                view = put(view, replace(current, doubt=True))\n",
         "                pass\n",
         (UNIT + "domain/test_pendings.py", "tests/scenario/test_rules_pendings.py", "tests/chaos"),
     ),
     Mutation(
         "finding wrong size: a volume that fell meanwhile is not followed",
-        "cmam/domain/sync.py",
+        "cmam/domain/repair/sync.py",
         "            if is_caught_up and 0 < held.volume < copy.leader_had:\n",
         "            if not held:\n",
         (SYNC,),
     ),
     Mutation(
         "finding wrong size: what is missing is made up",
-        "cmam/domain/touching.py",
+        "cmam/domain/turns/touching.py",
         "    if now.volume != was.volume and not is_filling and not _explained(before, was, now):\n",
         "    if now.volume < 0:\n",
         (LIFE, UNIT + "domain", "tests/chaos"),
     ),
     Mutation(
         "finding residue: what cannot be closed yet is closed all the same",
-        "cmam/domain/needs.py",
+        "cmam/domain/wanted/needs.py",
         "    if excess < max(spec.min_volume, 1):\n        return Volume(0)\n    left",
         "    if excess < max(spec.min_volume, 1):\n        excess = spec.min_volume\n    left",
         (LIFE,),
     ),
     Mutation(
         "finding wrong side: a copy of a leader that turned meanwhile stays",
-        "cmam/domain/sync.py",
+        "cmam/domain/repair/sync.py",
         "            if is_caught_up and copy.wait is None:\n",
         "            if not copy:\n",
         (SYNC, RECONCILE, "tests/chaos"),
     ),
     Mutation(
         "finding wrong protection: a missed level is not amended",
-        "cmam/domain/needs.py",
+        "cmam/domain/wanted/needs.py",
         "if amendment is not None and CommandKind.AMEND_PROTECTION not in under_way and not _is_opening(view, key):",
         "if amendment is None:",
         (UNIT + "domain/test_levels.py",),
     ),
     Mutation(
         "finding wrong terms: an amended order rests as it was",
-        "cmam/domain/needs.py",
+        "cmam/domain/wanted/needs.py",
         "    if copy.amended_to != terms:\n",
         "    if not terms:\n",
         (UNIT + "domain/test_pendings.py",),
@@ -198,7 +198,7 @@ MUTATIONS = (
     ),
     Mutation(
         "finding human: what nobody copied is taken for ours",
-        "cmam/domain/naming.py",
+        "cmam/domain/values/naming.py",
         '    if len(parts) < 4 or parts[0] != MARK or not all(parts[1:4]) or parts[3][0] not in "po":\n'
         "        return None\n",
         "    parts += [''] * 4\n",
@@ -206,7 +206,7 @@ MUTATIONS = (
     ),
     Mutation(
         "a move of a leader's stop is missed",
-        "cmam/domain/leading.py",
+        "cmam/domain/turns/leading.py",
         "        yield from _of_levels(before, after, position, at_ms, quote_of, late=False)\n",
         "",
         (UNIT + "domain/test_leading.py",),
@@ -234,14 +234,14 @@ MUTATIONS = (
     ),
     Mutation(
         "a position that a snapshot leaves out is gone at once",
-        "cmam/domain/absences.py",
+        "cmam/domain/turns/absences.py",
         "        if one.symbol not in nets\n",
         "        if one.symbol in nets\n",
         (ABSENCES,),
     ),
     Mutation(
         "a resting order that a snapshot leaves out is gone at once",
-        "cmam/domain/absences.py",
+        "cmam/domain/turns/absences.py",
         "        for key in sorted(view.orders.keys() - shown - ended)\n",
         "        for key in sorted(view.orders.keys() & shown & ended)\n",
         (ORDERS,),

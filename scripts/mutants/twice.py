@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from mutants import LIFE, UNIT, Mutation
 
-SETTLING = "cmam/domain/settling.py"
+SETTLING = "cmam/domain/turns/settling.py"
 ADDS = UNIT + "domain/test_adds.py"
 SHARES = UNIT + "domain/test_shares.py"
 TWINS = "tests/scenario/test_twins.py"
@@ -16,7 +16,7 @@ PENDINGS = UNIT + "domain/test_pendings.py"
 MUTATIONS = (
     Mutation(
         "two adds of unknown outcome are a person's where both have filled",
-        "cmam/domain/touching.py",
+        "cmam/domain/turns/touching.py",
         "        return least <= now.volume <= most",
         "        return now.volume - was.volume in [i.command.volume for i in before.intents_of(was.key)]",
         (ADDS,),
@@ -30,28 +30,28 @@ MUTATIONS = (
     ),
     Mutation(
         "a fill with an older time than what is known is not believed",
-        "cmam/domain/holdings.py",
+        "cmam/domain/belief/holdings.py",
         "    is_straight = shown == held + moved",
         "    is_straight = False",
         (HOLDINGS,),
     ),
     Mutation(
         "what a late event tells is counted although it is in what is known",
-        "cmam/domain/holdings.py",
+        "cmam/domain/belief/holdings.py",
         "    if untold:\n        return",
         "    if False:\n        return",
         (HOLDINGS,),
     ),
     Mutation(
         "an add whose fill the position does not show is sent again",
-        "cmam/domain/view.py",
+        "cmam/domain/belief/view.py",
         "        return max(0, -untold * copy.side.sign)",
         "        return 0",
         (ADDS,),
     ),
     Mutation(
         "a fill out of sight is an open of its own beside the copied order",
-        "cmam/domain/account.py",
+        "cmam/domain/folds/account.py",
         "        if order.position is not None and order.position in view.positions",
         "        if False",
         (UNIT + "domain/test_leading.py",),
@@ -65,7 +65,7 @@ MUTATIONS = (
     ),
     Mutation(
         "what a leader took off a position is taken once more for its resting order",
-        "cmam/domain/sync.py",
+        "cmam/domain/repair/sync.py",
         "        if is_pending and held is not None:",
         "        if False:",
         (UNIT + "domain/test_sync.py",),
@@ -84,7 +84,7 @@ MUTATIONS = (
     ),
     Mutation(
         "an unknown outcome is called a success",
-        "cmam/domain/intents.py",
+        "cmam/domain/folds/intents.py",
         "    unknown = replace(intent, state=IntentState.UNKNOWN",
         "    return settle(view, IntentSettled(intent=event.intent, outcome=Outcome.CONFIRMED), at_us)\n"
         "    unknown = replace(intent, state=IntentState.UNKNOWN",
@@ -92,7 +92,7 @@ MUTATIONS = (
     ),
     Mutation(
         "an unknown outcome is called a failure",
-        "cmam/domain/intents.py",
+        "cmam/domain/folds/intents.py",
         "    unknown = replace(intent, state=IntentState.UNKNOWN",
         "    return settle(view, IntentSettled(intent=event.intent, outcome=Outcome.REFUSED), at_us)\n"
         "    unknown = replace(intent, state=IntentState.UNKNOWN",
@@ -153,56 +153,56 @@ MUTATIONS = (
     ),
     Mutation(
         "a part is closed twice: a second reduction goes out while one is under way",
-        "cmam/domain/needs.py",
+        "cmam/domain/wanted/needs.py",
         "    is_asked = CommandKind.CLOSE in under_way or",
         "    is_asked = not under_way and",
         (LIFE,),
     ),
     Mutation(
         "two shares reduce one net at the same time",
-        "cmam/domain/needs.py",
+        "cmam/domain/wanted/needs.py",
         "    if not copy.share:\n        return False\n    return any(\n",
         "    if not copy.share:\n        return False\n    return False and any(\n",
         (UNIT + "domain/test_netting.py",),
     ),
     Mutation(
         "an untold close of a share is not booked",
-        "cmam/domain/intents.py",
+        "cmam/domain/folds/intents.py",
         "            untold = max(0, intent.command.volume - intent.filled)\n",
         "            untold = 0\n",
         (SHARES,),
     ),
     Mutation(
         "a change may be decided twice",
-        "cmam/domain/turn.py",
+        "cmam/domain/turns/turn.py",
         "if cursor is not None and not cursor.is_before(*cause) and not change.synced:",
         "if cursor is None and not change.synced and not change.kind:",
         (LIFE,),
     ),
     Mutation(
         "a cursor is forgotten",
-        "cmam/domain/decided.py",
+        "cmam/domain/folds/decided.py",
         "cursors={**view.cursors, event.link: cursor}",
         "cursors={**view.cursors}",
         (LIFE,),
     ),
     Mutation(
         "a deal that came twice is booked twice",
-        "cmam/domain/account.py",
+        "cmam/domain/folds/account.py",
         "event.deal.is_execution and event.deal.deal not in view.deals",
         "event.deal.is_execution",
         (UNIT + "domain/test_holdings.py",),
     ),
     Mutation(
         "a late snapshot raises a closed position again",
-        "cmam/domain/holdings.py",
+        "cmam/domain/belief/holdings.py",
         "    if seen.updated_ms and (seen.updated_ms < closed_ms or",
         "    if seen.updated_ms and (seen.updated_ms < 0 or",
         (UNIT + "domain/test_holdings.py", LIFE),
     ),
     Mutation(
         "a copy that has ended is opened again",
-        "cmam/domain/decide.py",
+        "cmam/domain/deciding/decide.py",
         "    if ended is not None and not ended.source_closed and not may_reopen(draft.settings.policy, ended):\n"
         "        return COPY_FINISHED\n",
         "",
@@ -210,21 +210,21 @@ MUTATIONS = (
     ),
     Mutation(
         "a copied pending order is placed twice",
-        "cmam/domain/decide.py",
+        "cmam/domain/deciding/decide.py",
         "return DUPLICATE if live is not None or ended is not None else place_now(draft)",
         "return place_now(draft)",
         (PENDINGS,),
     ),
     Mutation(
         "a pending order's fill is bought at market before its cancel is final",
-        "cmam/domain/attempts.py",
+        "cmam/domain/deciding/attempts.py",
         "return copy.ended_order and copy.leader_filled",
         "return copy.leader_filled",
         (PENDINGS,),
     ),
     Mutation(
         "an add forgets what is still in flight",
-        "cmam/domain/opens.py",
+        "cmam/domain/deciding/opens.py",
         " - in_flight_of(draft.view, copy)\n",
         "\n",
         (ADDS,),
@@ -252,7 +252,7 @@ MUTATIONS = (
     ),
     Mutation(
         "another session's order is taken for the answer to ours",
-        "cmam/domain/booking.py",
+        "cmam/domain/folds/booking.py",
         "    return view.intents.get(IntentId(event.client_msg_id)) if event.client_msg_id else None\n\n\n"
         "def match_intent",
         "    return next(iter(view.intents.values()), None)\n\n\ndef match_intent",
@@ -260,14 +260,14 @@ MUTATIONS = (
     ),
     Mutation(
         "another copier's copies are not minded",
-        "cmam/domain/gates.py",
+        "cmam/domain/deciding/gates.py",
         "    allowed = {draft.settings.store, *draft.view.adopted.get(draft.settings.link, ())}\n",
         "    return None\n",
         (UNIT + "domain/test_gates.py",),
     ),
     Mutation(
         "what a request under way has opened is taken in as a lost copy",
-        "cmam/domain/strays.py",
+        "cmam/domain/repair/strays.py",
         "    return copy is not None or any(",
         "    return False and any(",
         (UNIT + "domain/test_findings.py",),
@@ -281,42 +281,42 @@ MUTATIONS = (
     ),
     Mutation(
         "after the log was lost names begin at one again",
-        "cmam/domain/taking_in.py",
+        "cmam/domain/folds/taking_in.py",
         "last_seq=max(former.last_seq if former is not None else 0, at_us // 1_000_000),",
         "last_seq=0,",
         ("tests/scenario/test_recovery_log_lost.py",),
     ),
     Mutation(
         "a copied home opens beside the first",
-        "cmam/domain/twins.py",
+        "cmam/domain/repair/twins.py",
         "    for stray in strays(view) if view.in_sight_us else ():\n",
         "    for stray in ():\n",
         (TWINS,),
     ),
     Mutation(
         "a second order under one name is no sign of another cmam",
-        "cmam/domain/twins.py",
+        "cmam/domain/repair/twins.py",
         '    settings = _of(mark, view, links)\n    if settings is None:\n        return ""\n    name',
         '    settings = None\n    if settings is None:\n        return ""\n    name',
         (TWINS,),
     ),
     Mutation(
         "a copied home takes away what rests of the first",
-        "cmam/domain/latches.py",
+        "cmam/domain/guarding/latches.py",
         "    if event.guard == TWIN:\n        return view  #",
         "    if not event.guard:\n        return view  #",
         (TWINS,),
     ),
     Mutation(
         "an open that was refused and is done all the same stands beside its second try",
-        "cmam/domain/refused.py",
+        "cmam/domain/belief/refused.py",
         "any(name in copy.refused for copy in found)",
         "any(name == copy.source for copy in found)",
         (REFUSED,),
     ),
     Mutation(
         "what is taken back counts as what became of the next try",
-        "cmam/domain/booking.py",
+        "cmam/domain/folds/booking.py",
         "_is_of(copy, position.label) and not refused.is_surplus(view, position.position)",
         "_is_of(copy, position.label)",
         (REFUSED,),

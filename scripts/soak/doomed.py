@@ -19,7 +19,7 @@ from cmam.actors import messages as m
 from cmam.actors.runtime import Directory
 from cmam.cli.main import main
 from cmam.domain.events import ExecutionSeen, IntentRecorded, IntentSettled
-from cmam.domain.trades import ExecutionKind
+from cmam.domain.values.trades import ExecutionKind
 
 ME = 0
 """Stands for this process among the victims; the others are named by their process id."""

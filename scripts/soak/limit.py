@@ -18,7 +18,7 @@ from rounds import FOLLOWERS, IN_THE_END, Run, nobody_else, prepared
 from terminal import OPENS, close
 
 from cmam.domain.events import FindingKind, FindingsMade, IntentSettled, Outcome
-from cmam.domain.ids import AccountId
+from cmam.domain.values.ids import AccountId
 
 FOLLOWER = FOLLOWERS[0]
 GAP = "written"

@@ -14,12 +14,12 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-from cmam.domain.account import AccountView
 from cmam.domain.events import Event
-from cmam.domain.ids import AccountId
+from cmam.domain.folds.account import AccountView
+from cmam.domain.values.ids import AccountId
 from cmam.openapi._pb import OpenApiModelMessages_pb2 as model
-from cmam.store.fold import Fold, fold_log
-from cmam.store.log import EventLog
+from cmam.store.folding.fold import Fold, fold_log
+from cmam.store.logfile.log import EventLog
 from tests.person import Held
 
 PRICE_SCALE = 100_000_000

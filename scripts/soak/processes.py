@@ -23,9 +23,9 @@ import doomed
 
 from cmam import office
 from cmam.config.home import Home
-from cmam.sandbox import control_client
-from cmam.sandbox.options import SandboxError
-from cmam.store.log import EventLog
+from cmam.sandbox.serving.options import SandboxError
+from cmam.sandbox.trader import control_client
+from cmam.store.logfile.log import EventLog
 
 ROOT = Path(__file__).resolve().parents[2]
 PATIENCE_S = 60.0

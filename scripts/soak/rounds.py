@@ -23,7 +23,7 @@ from processes import Stage
 from terminal import Leader
 
 from cmam.domain.events import CopyFinished, CopyTouched
-from cmam.domain.reasons import Reason
+from cmam.domain.values.reasons import Reason
 from tests.chaos import checks, course_checks, level_checks
 
 LEADER, FOLLOWERS = 41_000_001, (41_000_002, 41_000_005)

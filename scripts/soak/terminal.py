@@ -14,8 +14,8 @@ from processes import Stage
 
 from cmam.openapi._pb import OpenApiMessages_pb2 as wire
 from cmam.openapi._pb import OpenApiModelMessages_pb2 as model
-from cmam.sandbox.options import SandboxError
-from cmam.sandbox.trader import Trader
+from cmam.sandbox.serving.options import SandboxError
+from cmam.sandbox.trader.trader import Trader
 
 LOT = 10_000_000
 LEAST = 100_000

@@ -12,10 +12,10 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
-from cmam.sandbox.ledger import BUY, SELL, STOP_LOSS_TAKE_PROFIT, Account, Deal, Order
+from cmam.sandbox.books.ledger import BUY, SELL, STOP_LOSS_TAKE_PROFIT, Account, Deal, Order
 from cmam.sandbox.world import NETTED
-from cmam.store.audit import Audit, Line
-from cmam.store.totals import COPY_COUNTS, totals
+from cmam.store.auditing.audit import Audit, Line
+from cmam.store.auditing.totals import COPY_COUNTS, totals
 from cmam.store.what_if import Asked
 from cmam.store.what_if.answers import Answers
 from cmam.store.what_if.run import Run

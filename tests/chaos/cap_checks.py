@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from cmam.domain.account import AccountView
-from cmam.domain.commands import CommandKind
-from cmam.domain.copies import Intent
-from cmam.domain.ids import SymbolId
+from cmam.domain.belief.copies import Intent
+from cmam.domain.folds.account import AccountView
+from cmam.domain.values.commands import CommandKind
+from cmam.domain.values.ids import SymbolId
 from tests.chaos.course import Taken, taken
 from tests.whole import Whole
 

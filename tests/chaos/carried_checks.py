@@ -11,15 +11,15 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
 
-from cmam.domain.account import AccountView
-from cmam.domain.changes import ChangeKind
-from cmam.domain.commands import CommandKind
-from cmam.domain.copies import Copy, CopyKey
+from cmam.domain.belief.copies import Copy, CopyKey
 from cmam.domain.events import ChangeDecided, CopyTouched, IntentRecorded, IntentSettled, Outcome
-from cmam.domain.ids import PositionId
-from cmam.domain.link import LinkSettings
-from cmam.domain.quantities import Side
-from cmam.domain.reasons import Reason, Verdict
+from cmam.domain.folds.account import AccountView
+from cmam.domain.profiles.link import LinkSettings
+from cmam.domain.values.changes import ChangeKind
+from cmam.domain.values.commands import CommandKind
+from cmam.domain.values.ids import PositionId
+from cmam.domain.values.quantities import Side
+from cmam.domain.values.reasons import Reason, Verdict
 from cmam.openapi._pb import OpenApiModelMessages_pb2 as model
 from tests.chaos.course import Taken, Terms, course, taken
 from tests.chaos.level_checks import LEVELS, hands_of

@@ -6,7 +6,6 @@ from collections import Counter
 from fractions import Fraction
 from typing import Any
 
-from cmam.domain.account import AccountView, CopyState, evolve
 from cmam.domain.events import (
     AttemptDecided,
     ChangeDecided,
@@ -16,11 +15,12 @@ from cmam.domain.events import (
     IntentSettled,
     Outcome,
 )
-from cmam.domain.leading import changes
-from cmam.domain.naming import read_label
-from cmam.domain.trades import ExecutionKind
-from cmam.store.replay import verify
-from cmam.store.verify import verify as verify_chain
+from cmam.domain.folds.account import AccountView, CopyState, evolve
+from cmam.domain.turns.leading import changes
+from cmam.domain.values.naming import read_label
+from cmam.domain.values.trades import ExecutionKind
+from cmam.store.past.replay import verify
+from cmam.store.proof.verify import verify as verify_chain
 from cmam.store.what_if import Asked, what_if
 from tests.whole import PERSON_CONNECTION, Whole
 

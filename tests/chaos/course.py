@@ -9,13 +9,13 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 
-from cmam.domain.account import AccountView, evolve
-from cmam.domain.changes import Change
-from cmam.domain.copies import CopyKey
+from cmam.domain.belief.copies import CopyKey
 from cmam.domain.events import AttemptDecided, ChangeDecided, CopyWoken, Event, Inputs, IntentRecorded
-from cmam.domain.link import LinkSettings, ProfileView, evolve_profile
-from cmam.domain.policy import SETTINGS
-from cmam.domain.reasons import Reason, Verdict
+from cmam.domain.folds.account import AccountView, evolve
+from cmam.domain.profiles.link import LinkSettings, ProfileView, evolve_profile
+from cmam.domain.profiles.policy import SETTINGS
+from cmam.domain.values.changes import Change
+from cmam.domain.values.reasons import Reason, Verdict
 from tests.whole import Whole
 
 DEFAULTS = {setting.name: setting.default for setting in SETTINGS}

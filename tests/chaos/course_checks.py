@@ -6,10 +6,10 @@ from collections import Counter
 from collections.abc import Iterator
 from fractions import Fraction
 
-from cmam.domain.account import AccountView, evolve
-from cmam.domain.copies import Copy, CopyKey
+from cmam.domain.belief.copies import Copy, CopyKey
 from cmam.domain.events import CopyTouched
-from cmam.domain.link import LinkSettings
+from cmam.domain.folds.account import AccountView, evolve
+from cmam.domain.profiles.link import LinkSettings
 from tests.whole import Whole
 
 

@@ -12,11 +12,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from fractions import Fraction
 from typing import Any
 
-from cmam.domain.account import AccountView
 from cmam.domain.events import ChangeDecided, CopyTouched, ExecutionSeen, Reconciled, StopOutSeen
-from cmam.domain.link import LinkSettings
-from cmam.domain.naming import read_label
-from cmam.domain.quantities import PRICE_SCALE
+from cmam.domain.folds.account import AccountView
+from cmam.domain.profiles.link import LinkSettings
+from cmam.domain.values.naming import read_label
+from cmam.domain.values.quantities import PRICE_SCALE
 from tests.person import Held
 from tests.whole import Whole
 

@@ -7,16 +7,16 @@ from collections.abc import Iterator
 from fractions import Fraction
 from typing import Any
 
-from cmam.domain.account import AccountView
-from cmam.domain.changes import ChangeKind
-from cmam.domain.commands import CommandKind
-from cmam.domain.copies import Copy, CopyKey
+from cmam.domain.belief.copies import Copy, CopyKey
 from cmam.domain.events import ChangeDecided
-from cmam.domain.leading import symbol_of
-from cmam.domain.link import LinkSettings
-from cmam.domain.reasons import Reason, Verdict
-from cmam.domain.symbols import SymbolSpec
-from cmam.domain.trades import OrderType
+from cmam.domain.folds.account import AccountView
+from cmam.domain.profiles.link import LinkSettings
+from cmam.domain.turns.leading import symbol_of
+from cmam.domain.values.changes import ChangeKind
+from cmam.domain.values.commands import CommandKind
+from cmam.domain.values.reasons import Reason, Verdict
+from cmam.domain.values.symbols import SymbolSpec
+from cmam.domain.values.trades import OrderType
 from cmam.openapi._pb import OpenApiModelMessages_pb2 as model
 from tests.chaos.course import Taken, Terms, course, taken
 from tests.chaos.rule_checks import TURNED

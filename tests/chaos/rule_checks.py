@@ -8,11 +8,11 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from fractions import Fraction
 
-from cmam.domain.changes import ChangeKind
-from cmam.domain.commands import Command, CommandKind
-from cmam.domain.quantities import Side
-from cmam.domain.reasons import Reason, Verdict
-from cmam.domain.trades import OrderType
+from cmam.domain.values.changes import ChangeKind
+from cmam.domain.values.commands import Command, CommandKind
+from cmam.domain.values.quantities import Side
+from cmam.domain.values.reasons import Reason, Verdict
+from cmam.domain.values.trades import OrderType
 from tests.chaos.course import Taken, taken
 from tests.whole import Whole
 

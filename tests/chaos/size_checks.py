@@ -5,10 +5,10 @@ from __future__ import annotations
 
 from fractions import Fraction
 
-from cmam.domain.changes import ChangeKind
-from cmam.domain.commands import CommandKind
-from cmam.domain.quantities import Quote
-from cmam.domain.symbols import SymbolSpec
+from cmam.domain.values.changes import ChangeKind
+from cmam.domain.values.commands import CommandKind
+from cmam.domain.values.quantities import Quote
+from cmam.domain.values.symbols import SymbolSpec
 from tests.chaos.course import Taken, taken
 from tests.whole import Whole
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
-from cmam.sandbox.ledger import Account
+from cmam.sandbox.books.ledger import Account
 from tests.chaos.book_checks import told_as_booked
 from tests.whole import LEADER, SAME_BROKER, Whole
 

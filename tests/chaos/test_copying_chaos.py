@@ -13,9 +13,9 @@ from collections import Counter
 import pytest
 
 from cmam.domain.events import ChangeDecided, CopyFinished, IntentRecorded
-from cmam.domain.ids import position_source
-from cmam.domain.reasons import Verdict
-from cmam.store.replay import verify
+from cmam.domain.values.ids import position_source
+from cmam.domain.values.reasons import Verdict
+from cmam.store.past.replay import verify
 from tests.whole import LEADER, SAME_BROKER, Whole
 
 LOT = 10_000_000

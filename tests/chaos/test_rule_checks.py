@@ -8,10 +8,10 @@ from dataclasses import replace
 
 import pytest
 
-from cmam.domain.link import LinkSettings
-from cmam.domain.reasons import Reason, Verdict
+from cmam.domain.profiles.link import LinkSettings
+from cmam.domain.values.reasons import Reason, Verdict
 from cmam.openapi._pb import OpenApiModelMessages_pb2 as model
-from cmam.sandbox.ledger import Order, Position
+from cmam.sandbox.books.ledger import Order, Position
 from tests.chaos import cap_checks, carried_checks, course, order_checks, rule_checks, size_checks
 from tests.chaos.run import by_policy
 from tests.whole import NETTED, SAME_BROKER, Whole

@@ -19,12 +19,12 @@ from pathlib import Path
 import pytest
 
 from cmam.domain.events import AlertRaised
-from cmam.store import attendant
 from cmam.store.errors import StoreBroken, StoreError, StoreUnavailable, VersionConflict
-from cmam.store.log import EventLog, Pending
-from cmam.store.projector import project_to_head
-from cmam.store.verify import verify
-from cmam.store.views_file import open_views, views_position
+from cmam.store.logfile.log import EventLog, Pending
+from cmam.store.projection import attendant
+from cmam.store.projection.projector import project_to_head
+from cmam.store.projection.views_file import open_views, views_position
+from cmam.store.proof.verify import verify
 
 KILLS = 8
 
@@ -54,8 +54,8 @@ _WRITER = """
 import random, sys
 from pathlib import Path
 from cmam.domain.events import AlertRaised
-from cmam.store.database import lengthen_wal
-from cmam.store.log import EventLog, Pending
+from cmam.store.logfile.database import lengthen_wal
+from cmam.store.logfile.log import EventLog, Pending
 rng, log = random.Random(int(sys.argv[2])), EventLog.open(Path(sys.argv[1]))
 if rng.random() < 0.5:
     lengthen_wal(log.connection, log.path)
@@ -136,9 +136,9 @@ _LIMITED = """
 import resource, signal, sys
 from pathlib import Path
 from cmam.domain.events import AlertRaised
-from cmam.store.database import lengthen_wal
+from cmam.store.logfile.database import lengthen_wal
 from cmam.store.errors import StoreUnavailable
-from cmam.store.log import EventLog, Pending
+from cmam.store.logfile.log import EventLog, Pending
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 log = EventLog.open(Path(sys.argv[1]))
 hard = resource.getrlimit(resource.RLIMIT_FSIZE)[1]
@@ -367,10 +367,10 @@ def sealed() -> Iterator[Path]:
 _AS_SOMEBODY = """
 import os, sys
 from pathlib import Path
-from cmam.store.audit import Audit
+from cmam.store.auditing.audit import Audit
 from cmam.store.errors import StoreUnavailable
-from cmam.store.lock import StoreLock
-from cmam.store.log import EventLog, Pending
+from cmam.store.logfile.lock import StoreLock
+from cmam.store.logfile.log import EventLog, Pending
 from cmam.domain.events import AlertRaised
 if os.getuid() == 0:
     os.setuid(65534)

@@ -16,9 +16,9 @@ from urllib.parse import parse_qs, urlsplit
 import httpx
 import pytest
 
-from cmam.sandbox import control_client
-from cmam.sandbox.options import SandboxOptions
-from cmam.sandbox.server import ReadyInfo, run_in_thread
+from cmam.sandbox.serving.options import SandboxOptions
+from cmam.sandbox.serving.server import ReadyInfo, run_in_thread
+from cmam.sandbox.trader import control_client
 from tests.conformance.set_up_clients import CLIENT_LIST, Client, NotToBeHad, set_up
 
 SESSION_S_MAX = 300

@@ -16,20 +16,20 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from cmam.domain.cures import KNOBS
 from cmam.domain.events import ChangeDecided, Checkpointed, ExecutionSeen, Reconciled
-from cmam.domain.quantities import Volume, units_text
-from cmam.domain.reasons import Reason
-from cmam.store import replay
-from cmam.store.audit import Audit
-from cmam.store.chain import parse_log_head
-from cmam.store.digest import replay_digest
-from cmam.store.envelope import Recorded, event_classes
-from cmam.store.explain import explain
-from cmam.store.fold import fold
-from cmam.store.log import EventLog
-from cmam.store.totals import totals
-from cmam.store.verify import verify
+from cmam.domain.trials.cures import KNOBS
+from cmam.domain.values.quantities import Volume, units_text
+from cmam.domain.values.reasons import Reason
+from cmam.store.auditing.audit import Audit
+from cmam.store.auditing.explain import explain
+from cmam.store.auditing.totals import totals
+from cmam.store.folding.fold import fold
+from cmam.store.logfile.chain import parse_log_head
+from cmam.store.logfile.log import EventLog
+from cmam.store.past import replay
+from cmam.store.past.digest import replay_digest
+from cmam.store.proof.verify import verify
+from cmam.store.records.envelope import Recorded, event_classes
 from cmam.store.what_if import Asked, what_if
 from scripts import make_sample
 
@@ -223,7 +223,7 @@ def test_a_released_sample_is_kept_with_its_digest_and_never_again(
 
 _DIGEST = (
     "import locale, pathlib, sys; locale.setlocale(locale.LC_ALL, '');"
-    "from cmam.store.digest import replay_digest; from cmam.store.log import EventLog;"
+    "from cmam.store.past.digest import replay_digest; from cmam.store.logfile.log import EventLog;"
     "print(replay_digest(EventLog.read_file(pathlib.Path(sys.argv[1])).read_all()))"
 )
 

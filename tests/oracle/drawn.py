@@ -8,7 +8,7 @@ from fractions import Fraction
 
 from cmam.openapi._pb.OpenApiModelMessages_pb2 import LIMIT, STOP
 from cmam.sandbox import units
-from cmam.sandbox.ledger import BUY
+from cmam.sandbox.books.ledger import BUY
 from tests.oracle.rules import Account, Holding, Symbol
 from tests.rulebook import TABLE_HEAD, Case, Rulebook
 

@@ -16,7 +16,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from cmam.domain.events import ChangeDecided, RequestRefused
-from cmam.domain.reasons import Reason
+from cmam.domain.values.reasons import Reason
 from cmam.openapi._pb import OpenApiMessages_pb2 as wire
 from cmam.openapi._pb.OpenApiModelMessages_pb2 import LIMIT, MARKET, MARKET_RANGE, STOP
 from tests.oracle import drawn

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from cmam.actors import account
-from cmam.store.replay import verify
+from cmam.store.past.replay import verify
 from tests.oracle.chains import ChainDay
 from tests.oracle.day import Day
 from tests.oracle.gaps import GapDay

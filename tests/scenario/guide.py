@@ -18,7 +18,7 @@ import httpx
 import pytest
 
 from cmam.cli.main import run
-from cmam.sandbox.options import ReadyInfo, SandboxOptions
+from cmam.sandbox.serving.options import ReadyInfo, SandboxOptions
 
 
 def options(home: Path, **switches: str) -> SandboxOptions:

@@ -14,11 +14,11 @@ from cmam import office, survey
 from cmam.cli.main import run
 from cmam.clock import SystemClock
 from cmam.config.home import Home
-from cmam.domain.ids import AccountId
-from cmam.domain.trades import Order, Position
-from cmam.sandbox import steps
-from cmam.sandbox.options import ReadyInfo
-from cmam.sandbox.trader import Trader
+from cmam.domain.values.ids import AccountId
+from cmam.domain.values.trades import Order, Position
+from cmam.sandbox.serving.options import ReadyInfo
+from cmam.sandbox.trader import steps
+from cmam.sandbox.trader.trader import Trader
 from tests.scenario.guide import Person, child, ready_file
 
 PATIENCE_S = 120.0

@@ -10,8 +10,8 @@ from typing import Any, Self
 
 from websockets.asyncio.client import ClientConnection, connect
 
-from cmam.sandbox.options import SandboxOptions
-from cmam.sandbox.server import ReadyInfo
+from cmam.sandbox.serving.options import SandboxOptions
+from cmam.sandbox.serving.server import ReadyInfo
 
 ANSWER_S = 120.0
 

@@ -12,11 +12,11 @@ from typing import Any
 import pytest
 
 from cmam.domain.events import AlertRaised, ChangeDecided, CopyFinished, Wait
-from cmam.domain.reasons import Reason
+from cmam.domain.values.reasons import Reason
 from cmam.openapi import catalogue
 from cmam.openapi._pb import OpenApiMessages_pb2 as pb
-from cmam.sandbox.broker import Send
-from cmam.store.replay import verify
+from cmam.sandbox.service.broker import Send
+from cmam.store.past.replay import verify
 from tests.scenario.test_liars import LOT, RECONCILED, alerts, copies, tell
 from tests.whole import ALPHA_TOO, LEADER, NETTED, SAME_BROKER, Whole
 from tests.worlds import crowded

@@ -8,7 +8,7 @@ import pytest
 
 from cmam.domain.events import ActorRestarted, ChangeDecided, IntentRecorded, Reconciled
 from cmam.openapi._pb.OpenApiModelMessages_pb2 import LIMIT
-from cmam.store.replay import verify
+from cmam.store.past.replay import verify
 from tests.whole import ALPHA_TOO, LEADER, SAME_BROKER, Whole
 
 LOT = 10_000_000

@@ -19,11 +19,11 @@ from cmam import office
 from cmam.cli.main import run
 from cmam.config.home import Home
 from cmam.openapi._pb import OpenApiMessages_pb2 as wire
-from cmam.sandbox.options import ReadyInfo
-from cmam.sandbox.server import run_in_thread
-from cmam.sandbox.trader import Trader
-from cmam.store.log import EventLog
-from cmam.store.replay import verify
+from cmam.sandbox.serving.options import ReadyInfo
+from cmam.sandbox.serving.server import run_in_thread
+from cmam.sandbox.trader.trader import Trader
+from cmam.store.logfile.log import EventLog
+from cmam.store.past.replay import verify
 from tests.scenario.guide import child, options, ready_file
 
 PATIENCE_S = 120.0

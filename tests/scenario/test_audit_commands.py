@@ -14,8 +14,8 @@ from pathlib import Path
 import pytest
 
 from cmam.domain.events import ProfileDeleted, ProfileRenamed
-from cmam.store.lock import StoreLock
-from cmam.store.log import EventLog
+from cmam.store.logfile.lock import StoreLock
+from cmam.store.logfile.log import EventLog
 from tests.scenario.guide import Person
 from tests.unit.store.world import World
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from cmam.domain.events import ChangeDecided, RulesBegan
-from cmam.domain.rules import RULES
-from cmam.store.replay import verify
+from cmam.domain.values.rules import RULES
+from cmam.store.past.replay import verify
 from tests.rulebook import BUY, UNIT, Case, Rulebook
 from tests.whole import LEADER, SAME_BROKER, Whole
 

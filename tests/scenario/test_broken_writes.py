@@ -7,7 +7,7 @@ import pytest
 from cmam.domain.events import IntentOverdue, IntentSent
 from cmam.openapi import catalogue
 from cmam.openapi.envelope import decode
-from cmam.store.replay import verify
+from cmam.store.past.replay import verify
 from tests.whole import SAME_BROKER, Whole
 from tests.wires import Line
 

@@ -8,7 +8,7 @@ from cmam.actors import messages as m
 from cmam.actors.account import AccountActor
 from cmam.actors.preparation import Kind
 from cmam.domain.events import ChangeDecided
-from cmam.domain.reasons import Reason
+from cmam.domain.values.reasons import Reason
 from tests.whole import SAME_BROKER, Whole
 
 LOT = 10_000_000

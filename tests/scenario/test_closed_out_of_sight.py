@@ -9,10 +9,10 @@ from decimal import Decimal
 import pytest
 
 from cmam.domain.events import ChangeDecided, StopOutSeen
-from cmam.domain.reasons import Reason
-from cmam.sandbox.broker import Broker
-from cmam.store.audit import Audit, Line
-from cmam.store.replay import verify
+from cmam.domain.values.reasons import Reason
+from cmam.sandbox.service.broker import Broker
+from cmam.store.auditing.audit import Audit, Line
+from cmam.store.past.replay import verify
 from cmam.store.what_if import Asked, what_if
 from tests.whole import ALPHA_TOO, EURUSD, LEADER, NETTED, PERSON_CONNECTION, SAME_BROKER, SECOND, Whole
 

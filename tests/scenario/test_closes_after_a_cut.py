@@ -8,12 +8,12 @@ from typing import Any
 import pytest
 
 from cmam.domain.events import ChangeDecided, CopyFinished, Wait
-from cmam.domain.reasons import Reason
+from cmam.domain.values.reasons import Reason
 from cmam.openapi import catalogue
 from cmam.openapi._pb import OpenApiMessages_pb2 as pb
-from cmam.sandbox.broker import Send
+from cmam.sandbox.service.broker import Send
 from cmam.sandbox.switches import Switches
-from cmam.store.replay import verify
+from cmam.store.past.replay import verify
 from tests.scenario.test_liars import tell
 from tests.whole import ALPHA_TOO, EURUSD, LEADER, PERSON_CONNECTION, SAME_BROKER, Whole
 from tests.worlds import FIRST, crowded, long_list

@@ -19,10 +19,10 @@ from cmam import office
 from cmam.cli.demo import tell
 from cmam.cli.main import run
 from cmam.config.home import Home
-from cmam.sandbox import steps
-from cmam.sandbox.options import ReadyInfo
-from cmam.sandbox.server import run_in_thread
-from cmam.sandbox.trader import Trader
+from cmam.sandbox.serving.options import ReadyInfo
+from cmam.sandbox.serving.server import run_in_thread
+from cmam.sandbox.trader import steps
+from cmam.sandbox.trader.trader import Trader
 from tests.scenario.guide import Person, child, options, ready_file
 
 PATIENCE_S = 120.0

@@ -8,7 +8,7 @@ from cmam.actors import messages as m
 from cmam.domain.events import ConnectionDown, ConnectionUp, Health
 from cmam.openapi import catalogue
 from cmam.sandbox.switches import Switches
-from cmam.store.replay import verify
+from cmam.store.past.replay import verify
 from tests.whole import ALPHA_TOO, LEADER, PERSON_CONNECTION, SAME_BROKER, Whole
 from tests.wires import Line
 

@@ -6,9 +6,9 @@ from decimal import Decimal
 
 from cmam.openapi._pb import OpenApiModelMessages_pb2 as model
 from cmam.sandbox.switches import Switches
-from cmam.store.audit import Audit, Filters
-from cmam.store.explain import explain
-from cmam.store.totals import totals
+from cmam.store.auditing.audit import Audit, Filters
+from cmam.store.auditing.explain import explain
+from cmam.store.auditing.totals import totals
 from tests.whole import NETTED, SAME_BROKER, Whole
 
 LOT = 10_000_000

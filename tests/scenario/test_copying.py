@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from cmam.domain.events import ChangeDecided, IntentRecorded, IntentSettled, Outcome
-from cmam.store.replay import verify
+from cmam.store.past.replay import verify
 from tests.whole import LEADER, SAME_BROKER, Whole
 
 LOT = 10_000_000

@@ -9,10 +9,10 @@ from dataclasses import replace
 from fractions import Fraction
 from typing import Any
 
-from cmam.domain.cures import KNOBS
-from cmam.domain.reasons import Reason
-from cmam.store.audit import Audit
-from cmam.store.explain import explain
+from cmam.domain.trials.cures import KNOBS
+from cmam.domain.values.reasons import Reason
+from cmam.store.auditing.audit import Audit
+from cmam.store.auditing.explain import explain
 from tests.rulebook import UNIT, Case, Rulebook
 from tests.scenario.test_rules_sizes import SIZES
 

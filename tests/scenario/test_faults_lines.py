@@ -7,13 +7,13 @@ from typing import Any
 
 import pytest
 
-from cmam.domain.copies import IntentState
+from cmam.domain.belief.copies import IntentState
 from cmam.domain.events import IntentRecorded
 from cmam.openapi import catalogue
 from cmam.openapi._pb.OpenApiCommonMessages_pb2 import ProtoMessage
 from cmam.openapi.framing import Deframer
 from cmam.sandbox.switches import Switches
-from cmam.store.replay import verify
+from cmam.store.past.replay import verify
 from tests.whole import ALPHA_TOO, LEADER, SAME_BROKER, Whole
 
 LOT = 10_000_000

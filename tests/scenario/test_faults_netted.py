@@ -6,7 +6,7 @@ import pytest
 
 from cmam.domain.events import IntentRecorded
 from cmam.openapi._pb import OpenApiModelMessages_pb2 as model
-from cmam.store.replay import verify
+from cmam.store.past.replay import verify
 from tests.whole import NETTED, Whole
 
 LOT = 10_000_000

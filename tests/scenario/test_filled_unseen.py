@@ -7,8 +7,8 @@ from decimal import Decimal
 import pytest
 
 from cmam.domain.events import CopyTouched
-from cmam.store.audit import Audit
-from cmam.store.replay import verify
+from cmam.store.auditing.audit import Audit
+from cmam.store.past.replay import verify
 from tests.chaos.book_checks import told_as_booked
 from tests.whole import SAME_BROKER, Whole
 

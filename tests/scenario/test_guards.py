@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from cmam.domain.events import ChangeDecided, GuardTripped
-from cmam.store.replay import verify
+from cmam.store.past.replay import verify
 from tests.whole import SAME_BROKER, Whole
 
 LOT = 10_000_000

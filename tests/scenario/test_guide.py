@@ -15,11 +15,11 @@ import pytest
 
 from cmam import office
 from cmam.config.home import Home
-from cmam.sandbox import steps
-from cmam.sandbox.control_client import ask
-from cmam.sandbox.options import ReadyInfo
-from cmam.sandbox.server import run_in_thread
-from cmam.sandbox.trader import Trader
+from cmam.sandbox.serving.options import ReadyInfo
+from cmam.sandbox.serving.server import run_in_thread
+from cmam.sandbox.trader import steps
+from cmam.sandbox.trader.control_client import ask
+from cmam.sandbox.trader.trader import Trader
 from tests.scenario.guide import Person, child, code_in, consents, options, ready_file
 
 SUBMITTED = (

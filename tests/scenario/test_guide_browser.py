@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from cmam.sandbox.server import run_in_thread
+from cmam.sandbox.serving.server import run_in_thread
 from tests.scenario.guide import Person, child, options, ready_file
 from tests.scenario.test_sandbox_browser import Browser, browser
 

@@ -14,8 +14,8 @@ from pathlib import Path
 
 import pytest
 
-from cmam.sandbox.options import ReadyInfo
-from cmam.sandbox.server import run_in_thread
+from cmam.sandbox.serving.options import ReadyInfo
+from cmam.sandbox.serving.server import run_in_thread
 from tests.scenario.guide import Person, options, ready_file
 
 PATIENCE_S = 120.0

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from cmam.domain.events import AttemptDecided, ChangeDecided, Wait
-from cmam.domain.reasons import Reason
-from cmam.store.replay import verify
+from cmam.domain.values.reasons import Reason
+from cmam.store.past.replay import verify
 from tests.whole import SAME_BROKER, Whole
 
 LOT = 10_000_000

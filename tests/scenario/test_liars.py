@@ -19,11 +19,11 @@ from cmam.domain.events import (
     MessageUnreadable,
     TraderSeen,
 )
-from cmam.domain.reasons import Reason, Verdict
+from cmam.domain.values.reasons import Reason, Verdict
 from cmam.openapi._pb import OpenApiMessages_pb2 as pb
 from cmam.openapi._pb import OpenApiModelMessages_pb2 as model
-from cmam.sandbox.broker import Close, Send
-from cmam.store.replay import verify
+from cmam.sandbox.service.broker import Close, Send
+from cmam.store.past.replay import verify
 from tests.whole import ALPHA_TOO, LEADER, PERSON_CONNECTION, SAME_BROKER, Whole
 
 LOT = 10_000_000

@@ -9,7 +9,7 @@ import pytest
 from cmam.actors.listing import QUOTED_MAX
 from cmam.domain.events import ChangeDecided, Wait
 from cmam.sandbox.switches import Switches
-from cmam.store.replay import verify
+from cmam.store.past.replay import verify
 from tests.whole import ALPHA_TOO, EURUSD, SAME_BROKER, Whole
 from tests.worlds import FIRST, long_list
 

@@ -6,11 +6,11 @@ from collections.abc import Iterator
 
 import pytest
 
-from cmam.domain import turn
-from cmam.domain.commands import Command
 from cmam.domain.events import ChangeDecided, CopyOverdue, FindingKind, FindingsMade, IntentRecorded
+from cmam.domain.turns import turn
+from cmam.domain.values.commands import Command
 from cmam.openapi._pb import OpenApiModelMessages_pb2 as model
-from cmam.store.replay import verify
+from cmam.store.past.replay import verify
 from tests.whole import NETTED, SAME_BROKER, Whole
 
 LOT = 10_000_000

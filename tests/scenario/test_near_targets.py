@@ -8,9 +8,9 @@ from __future__ import annotations
 import pytest
 
 from cmam.domain.events import AlertRaised, ChangeDecided, CopyFinished, CopyOverdue, IntentRecorded, RequestRefused
-from cmam.domain.reasons import Reason
+from cmam.domain.values.reasons import Reason
 from cmam.openapi._pb.OpenApiModelMessages_pb2 import LIMIT
-from cmam.store.replay import verify
+from cmam.store.past.replay import verify
 from tests.rulebook import BUY, EURUSD, SELL, UNIT, Case, Rulebook
 
 UNITS = {"volume.basis": "units"}

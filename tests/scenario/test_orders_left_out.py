@@ -10,11 +10,11 @@ from collections.abc import Callable
 import pytest
 
 from cmam.domain.events import CopyFinished
-from cmam.domain.reasons import Reason
+from cmam.domain.values.reasons import Reason
 from cmam.openapi._pb import OpenApiMessages_pb2 as pb
 from cmam.openapi._pb import OpenApiModelMessages_pb2 as model
-from cmam.sandbox.broker import Send
-from cmam.store.replay import verify
+from cmam.sandbox.service.broker import Send
+from cmam.store.past.replay import verify
 from tests.scenario.test_absences import Blind, cut, look
 from tests.scenario.test_liars import LOT, alerts, copies, tell
 from tests.whole import ALPHA_TOO, LEADER, NETTED, SAME_BROKER, Whole

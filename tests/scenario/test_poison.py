@@ -19,12 +19,12 @@ from cmam.domain.events import (
     MessageSetAside,
     MessageUnreadable,
 )
-from cmam.domain.reasons import Reason, Verdict
+from cmam.domain.values.reasons import Reason, Verdict
 from cmam.openapi import translate
 from cmam.openapi._pb import OpenApiMessages_pb2 as wire
 from cmam.openapi._pb import OpenApiModelMessages_pb2 as model
-from cmam.store.envelope import event_bytes
-from cmam.store.replay import verify
+from cmam.store.past.replay import verify
+from cmam.store.records.envelope import event_bytes
 from tests.whole import ALPHA_TOO, LEADER, SAME_BROKER, Whole
 
 LOT = 10_000_000

@@ -15,10 +15,10 @@ import pytest
 from cmam import office
 from cmam.config.home import Home
 from cmam.openapi._pb import OpenApiMessages_pb2 as wire
-from cmam.sandbox.trader import Trader
-from cmam.store.log import EventLog
-from cmam.store.replay import verify
-from cmam.store.verify import verify as verify_chains
+from cmam.sandbox.trader.trader import Trader
+from cmam.store.logfile.log import EventLog
+from cmam.store.past.replay import verify
+from cmam.store.proof.verify import verify as verify_chains
 from tests.scenario import test_actors_process as processes
 
 ready, settled, home, leader, follower = (

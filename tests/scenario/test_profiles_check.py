@@ -11,8 +11,8 @@ import pytest
 
 from cmam import office
 from cmam.config.home import Home
-from cmam.sandbox.options import ReadyInfo
-from cmam.sandbox.server import run_in_thread
+from cmam.sandbox.serving.options import ReadyInfo
+from cmam.sandbox.serving.server import run_in_thread
 from tests.scenario.guide import Person, options
 from tests.scenario.profile_home import LEADER, OTHER_BROKER, SAME_BROKER, Market, running, settle, until
 
@@ -116,7 +116,7 @@ def test_check_plans_the_repairs_of_a_gap(person: Person, ready: ReadyInfo) -> N
 
 
 def _id(account: int) -> Any:
-    from cmam.domain.ids import AccountId
+    from cmam.domain.values.ids import AccountId
 
     return AccountId(account)
 

@@ -9,7 +9,7 @@ import pytest
 from cmam import office
 from cmam.cli.main import run
 from cmam.config.home import Home
-from cmam.domain.ids import AccountId
+from cmam.domain.values.ids import AccountId
 from tests.scenario.guide import Person
 
 ACCOUNTS = [

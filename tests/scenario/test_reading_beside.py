@@ -9,14 +9,14 @@ import pytest
 from cmam.actors import messages as m
 from cmam.actors.account import AccountActor
 from cmam.actors.preparation import Kind
-from cmam.domain.changes import ChangeKind
 from cmam.domain.events import AttemptDecided, ChangeDecided, CopyFinished
-from cmam.domain.reasons import Reason
+from cmam.domain.values.changes import ChangeKind
+from cmam.domain.values.reasons import Reason
 from cmam.openapi import catalogue
 from cmam.openapi._pb import OpenApiMessages_pb2 as pb
-from cmam.sandbox.broker import Send
+from cmam.sandbox.service.broker import Send
 from cmam.sandbox.switches import Switches
-from cmam.store.replay import verify
+from cmam.store.past.replay import verify
 from tests.scenario.test_liars import copies, tell
 from tests.scenario.test_long_lists import FIRST, long_list
 from tests.whole import ALPHA_TOO, EURUSD, LEADER, OTHER_BROKER, SAME_BROKER, YEN, Whole

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from cmam.domain.events import AttemptDecided, ChangeDecided, CopyRebuilt, IntentRecorded
-from cmam.domain.ids import OrderId, PositionId, order_source, position_source
-from cmam.domain.reasons import Reason
+from cmam.domain.values.ids import OrderId, PositionId, order_source, position_source
+from cmam.domain.values.reasons import Reason
 from cmam.openapi._pb import OpenApiModelMessages_pb2 as model
-from cmam.store.replay import verify
+from cmam.store.past.replay import verify
 from tests.whole import SAME_BROKER, FaultyLog, Whole
 
 LOT = 10_000_000

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from cmam.sandbox.options import ReadyInfo
-from cmam.sandbox.server import run_in_thread
+from cmam.sandbox.serving.options import ReadyInfo
+from cmam.sandbox.serving.server import run_in_thread
 from tests.scenario.guide import Person, options, ready_file
 from tests.scenario.profile_home import LEADER, SAME_BROKER, Market, running, settle, until
 

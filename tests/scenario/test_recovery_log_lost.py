@@ -8,12 +8,12 @@ import pytest
 
 from cmam.config.identity import StoreName
 from cmam.domain.events import ChangeDecided, CopyRebuilt, IntentRecorded
-from cmam.domain.ids import PositionId, position_source
-from cmam.domain.naming import label_of, read_label
+from cmam.domain.values.ids import PositionId, position_source
+from cmam.domain.values.naming import label_of, read_label
 from cmam.office import Desk
 from cmam.openapi._pb import OpenApiModelMessages_pb2 as model
 from cmam.sandbox.switches import Switches
-from cmam.store.replay import verify
+from cmam.store.past.replay import verify
 from tests.whole import LEADER, NETTED, SAME_BROKER, FaultyLog, Whole
 
 LOT = 10_000_000

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from cmam.domain.events import ChangeDecided
 from cmam.openapi._pb import OpenApiModelMessages_pb2 as model
-from cmam.store.replay import verify
+from cmam.store.past.replay import verify
 from tests.whole import NETTED, SAME_BROKER, Whole
 
 LOT = 10_000_000

@@ -9,7 +9,7 @@ from rich.console import Console
 
 from cmam.cli.screen import status_screen
 from cmam.domain.events import IntentSent
-from cmam.store.audit import Audit
+from cmam.store.auditing.audit import Audit
 from tests.whole import SAME_BROKER, FaultyLog, Whole
 
 LOT = 10_000_000

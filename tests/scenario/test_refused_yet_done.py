@@ -9,10 +9,10 @@ import pytest
 from cmam.domain.events import AlertRaised, CopyFinished, GuardTripped, IntentRecorded
 from cmam.openapi._pb import OpenApiMessages_pb2 as pb
 from cmam.openapi._pb import OpenApiModelMessages_pb2 as model
-from cmam.sandbox.broker import Send
+from cmam.sandbox.service.broker import Send
 from cmam.sandbox.switches import Switches
-from cmam.store.audit import Audit
-from cmam.store.replay import verify
+from cmam.store.auditing.audit import Audit
+from cmam.store.past.replay import verify
 from tests.scenario.test_liars import LOT, alerts, copies, tell
 from tests.whole import NETTED, SAME_BROKER, Whole
 

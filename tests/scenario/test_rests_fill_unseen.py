@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 from cmam.openapi._pb import OpenApiModelMessages_pb2 as model
-from cmam.sandbox.ledger import Account
-from cmam.store.audit import Audit
-from cmam.store.replay import verify
+from cmam.sandbox.books.ledger import Account
+from cmam.store.auditing.audit import Audit
+from cmam.store.past.replay import verify
 from tests.whole import LEADER, NETTED, Whole
 
 LOT = 10_000_000

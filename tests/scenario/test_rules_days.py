@@ -6,7 +6,7 @@ The clock starts at midnight; the guards' day begins at 00:05. Followers have 50
 from __future__ import annotations
 
 from cmam.domain.events import DayHistorySeen, GuardDayBegan, GuardTripped, MarginSeen, ResultsSeen
-from cmam.store.replay import verify
+from cmam.store.past.replay import verify
 from tests.rulebook import UNIT, Case, Rulebook
 
 UNITS = {"volume.basis": "units", "guard.reset": "00:05 UTC"}

@@ -6,7 +6,7 @@ Every follower buys 100,000 EURUSD at 1.0851 and pays 3 USD: equity = 10,000 −
 from __future__ import annotations
 
 from cmam.domain.events import GuardTripped
-from cmam.store.replay import verify
+from cmam.store.past.replay import verify
 from tests.rulebook import UNIT, Case, Rulebook
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from cmam.domain.events import GuardTripped
-from cmam.store.replay import verify
+from cmam.store.past.replay import verify
 from tests.rulebook import LEAD, UNIT, Case, Rulebook
 
 UNITS = {"volume.basis": "units"}

@@ -10,7 +10,7 @@ from typing import Any
 from cmam.domain.events import ChangeDecided, RequestRefused
 from cmam.openapi._pb import OpenApiMessages_pb2 as wire
 from cmam.openapi._pb import OpenApiModelMessages_pb2 as model
-from cmam.store.replay import verify
+from cmam.store.past.replay import verify
 from tests.rulebook import UNIT, Case, Rulebook
 
 UNITS = {"volume.basis": "units"}

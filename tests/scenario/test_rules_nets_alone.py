@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from cmam.domain.events import CopyFinished
-from cmam.domain.reasons import Reason
-from cmam.store.replay import verify
+from cmam.domain.values.reasons import Reason
+from cmam.store.past.replay import verify
 from tests.rulebook import BUY, SELL, UNIT, Case, Rulebook
 
 HALF = {"volume.basis": "units", "volume.amount": "0.5"}

@@ -8,7 +8,7 @@ from cmam.actors import messages as m
 from cmam.clock import SECOND_US
 from cmam.openapi import catalogue
 from cmam.openapi._pb import OpenApiModelMessages_pb2 as model
-from cmam.store.replay import verify
+from cmam.store.past.replay import verify
 from tests.rulebook import NETTED_LEAD, SELL, UNIT, Case, Rulebook
 
 CANCEL = "2108"

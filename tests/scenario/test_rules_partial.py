@@ -7,10 +7,10 @@ from fractions import Fraction
 
 import pytest
 
-from cmam.domain.commands import CommandKind
 from cmam.domain.events import IntentRecorded, RequestRefused
-from cmam.domain.reasons import Reason
-from cmam.store.replay import verify
+from cmam.domain.values.commands import CommandKind
+from cmam.domain.values.reasons import Reason
+from cmam.store.past.replay import verify
 from tests.rulebook import SELL, UNIT, Case, Rulebook
 
 STEP, LEAST, MOST = (

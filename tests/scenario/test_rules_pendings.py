@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from cmam.domain.events import CopyFinished
-from cmam.domain.reasons import Reason
+from cmam.domain.values.reasons import Reason
 from cmam.openapi._pb import OpenApiModelMessages_pb2 as model
-from cmam.store.replay import verify
+from cmam.store.past.replay import verify
 from tests.rulebook import BUY, LEAD, SELL, UNIT, Case, Rulebook
 
 HALF = {"volume.basis": "units", "volume.amount": "0.5"}

@@ -5,7 +5,7 @@ EURUSD at `Same` trades at 1.08500 / 1.08510, the leader buys at 1.08508: a copy
 
 from __future__ import annotations
 
-from cmam.store.replay import verify
+from cmam.store.past.replay import verify
 from tests.rulebook import LEAD, SELL, UNIT, Case, Rulebook
 
 UNITS = {"volume.basis": "units"}

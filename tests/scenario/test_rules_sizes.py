@@ -10,7 +10,7 @@ import pytest
 
 from cmam.domain.events import CopyTouched, RequestRefused
 from cmam.openapi._pb.OpenApiModelMessages_pb2 import LIMIT
-from cmam.store.replay import verify
+from cmam.store.past.replay import verify
 from tests.rulebook import BUY, EURGBP, GER40, SELL, TABLE_HEAD, UNIT, USDJPY, XAUUSD, Case, Rulebook
 
 UNITS = {"volume.basis": "units"}

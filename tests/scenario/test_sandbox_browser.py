@@ -19,8 +19,8 @@ import httpx
 import pytest
 from websockets.sync.client import ClientConnection, connect
 
-from cmam.sandbox.options import SandboxOptions
-from cmam.sandbox.server import ReadyInfo, run_in_thread
+from cmam.sandbox.serving.options import SandboxOptions
+from cmam.sandbox.serving.server import ReadyInfo, run_in_thread
 from tests.scenario.sandbox_clients import JsonClient
 
 STEP_S_MAX = 120.0
@@ -210,7 +210,7 @@ def test_a_person_denies_in_a_browser(
 def granted(ready: ReadyInfo, access_token: str) -> list[int]:
     """Ask the sandbox which accounts a token opens."""
     from cmam.openapi._pb import OpenApiMessages_pb2 as oa
-    from cmam.sandbox import json_codec
+    from cmam.sandbox.wire import json_codec
 
     with JsonClient(ready) as client:
         for request in (

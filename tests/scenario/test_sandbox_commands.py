@@ -17,9 +17,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cmam.cli.sandbox import sandbox
-from cmam.sandbox import player
-from cmam.sandbox.options import SandboxOptions
-from cmam.sandbox.server import ReadyInfo, run_in_thread
+from cmam.sandbox.serving.options import SandboxOptions
+from cmam.sandbox.serving.server import ReadyInfo, run_in_thread
+from cmam.sandbox.trader import player
 
 STOP_S_MAX = 120
 RUN = "from cmam.cli.sandbox import sandbox; sandbox(prog_name='cmam sandbox')"

@@ -17,8 +17,9 @@ import pytest
 
 from cmam.openapi._pb import OpenApiMessages_pb2 as oa
 from cmam.openapi.framing import frame
-from cmam.sandbox import control_client, envelopes, json_codec
-from cmam.sandbox.trader import Trader
+from cmam.sandbox.trader import control_client
+from cmam.sandbox.trader.trader import Trader
+from cmam.sandbox.wire import envelopes, json_codec
 
 RUN = "from cmam.cli.sandbox import sandbox; sandbox(prog_name='cmam sandbox')"
 MESSAGES = int(os.environ.get("FUZZ_MESSAGES", "6000"))

@@ -9,11 +9,11 @@ from typing import Any
 
 import pytest
 
-from cmam.sandbox import control_client
-from cmam.sandbox.options import SandboxError, SetUpFault
-from cmam.sandbox.server import SandboxServer, run_in_thread
-from cmam.sandbox.steps import Step, decimal, perform
-from cmam.sandbox.trader import NoOutcome, Trader, TradeRefused
+from cmam.sandbox.serving.options import SandboxError, SetUpFault
+from cmam.sandbox.serving.server import SandboxServer, run_in_thread
+from cmam.sandbox.trader import control_client
+from cmam.sandbox.trader.steps import Step, decimal, perform
+from cmam.sandbox.trader.trader import NoOutcome, Trader, TradeRefused
 from tests.scenario.sandbox_clients import ANSWER_S, JsonClient, options
 
 

@@ -25,9 +25,10 @@ from cmam.credentials.oauth import OAuthClient, OAuthRefused, OAuthUnreachable
 from cmam.credentials.vault import Application, TokenPair
 from cmam.openapi._pb import OpenApiMessages_pb2 as oa
 from cmam.openapi.framing import frame
-from cmam.sandbox import control_client, envelopes
-from cmam.sandbox.options import SandboxError
-from cmam.sandbox.server import ReadyInfo, run_in_thread
+from cmam.sandbox.serving.options import SandboxError
+from cmam.sandbox.serving.server import ReadyInfo, run_in_thread
+from cmam.sandbox.trader import control_client
+from cmam.sandbox.wire import envelopes
 from tests.scenario.sandbox_clients import ANSWER_S, JsonClient, WebSocketClient, options, trusting
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from cmam.domain.events import ActorRestarted, ActorStuck, ChangeDecided
-from cmam.store.replay import verify
+from cmam.store.past.replay import verify
 from tests.whole import ALPHA_TOO, LEADER, SAME_BROKER, Whole
 
 LOT = 10_000_000

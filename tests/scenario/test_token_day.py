@@ -6,9 +6,9 @@ from dataclasses import replace
 
 from cmam.credentials.vault import Vault
 from cmam.domain.events import ChangeDecided
-from cmam.domain.reasons import Verdict
+from cmam.domain.values.reasons import Verdict
 from cmam.sandbox.switches import Switches
-from cmam.store.replay import verify
+from cmam.store.past.replay import verify
 from tests.whole import LEADER, SAME_BROKER, Whole
 
 LOT = 10_000_000

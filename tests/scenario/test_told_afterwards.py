@@ -9,11 +9,11 @@ from decimal import Decimal
 import pytest
 
 from cmam.domain.events import ClosesSeen, CopyFinished, StopOutSeen
-from cmam.domain.reasons import Reason
+from cmam.domain.values.reasons import Reason
 from cmam.openapi._pb.OpenApiModelMessages_pb2 import SELL
 from cmam.sandbox.switches import Switches
-from cmam.store.audit import Audit, Line
-from cmam.store.replay import verify
+from cmam.store.auditing.audit import Audit, Line
+from cmam.store.past.replay import verify
 from cmam.store.what_if import Asked, what_if
 from tests.chaos.book_checks import told_as_booked
 from tests.scenario.test_reading_beside import Gate

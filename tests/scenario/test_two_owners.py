@@ -14,10 +14,10 @@ from typing import Any
 import pytest
 
 from cmam.bootstrap import System
-from cmam.domain.commands import CommandKind
 from cmam.domain.events import IntentRecorded
+from cmam.domain.values.commands import CommandKind
 from cmam.openapi import catalogue
-from cmam.store.verify import verify as verify_chain
+from cmam.store.proof.verify import verify as verify_chain
 from tests.second import second
 from tests.whole import ALPHA_TOO, LEADER, SAME_BROKER, FaultyLog, Whole
 

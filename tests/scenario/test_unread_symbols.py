@@ -9,13 +9,13 @@ import pytest
 
 from cmam.actors import messages as m
 from cmam.domain.events import ChangeDecided, CopyFinished
-from cmam.domain.reasons import Reason, Verdict
+from cmam.domain.values.reasons import Reason, Verdict
 from cmam.openapi import catalogue
 from cmam.openapi._pb import OpenApiMessages_pb2 as pb
 from cmam.openapi._pb import OpenApiModelMessages_pb2 as model
-from cmam.sandbox.broker import Send
+from cmam.sandbox.service.broker import Send
 from cmam.sandbox.switches import Switches
-from cmam.store.replay import verify
+from cmam.store.past.replay import verify
 from cmam.store.what_if import Asked, what_if
 from tests.scenario.test_liars import SPOT, copies, tell
 from tests.scenario.test_reading_beside import LOT, SPECS, SYMBOLS, Gate

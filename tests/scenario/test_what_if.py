@@ -9,7 +9,7 @@ import pytest
 
 from cmam.openapi._pb import OpenApiModelMessages_pb2 as model
 from cmam.sandbox.switches import Switches
-from cmam.store.replay import verify
+from cmam.store.past.replay import verify
 from cmam.store.what_if import Asked, rows, what_if
 from tests.pairs import a_day, live, run_again
 from tests.rulebook import UNIT, Case, Rulebook

@@ -11,7 +11,7 @@ from collections import Counter
 from fractions import Fraction
 
 from cmam.domain.events import AlertHealed, AlertRaised, CopyTouched
-from cmam.store.replay import verify
+from cmam.store.past.replay import verify
 from tests.stranger.books import BUY, LIMIT, MARKET, SELL, STOP, Book, Deal, Position
 from tests.stranger.habits import Habits, draw, unusual
 from tests.stranger.market import BROKERS, FIRST

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from cmam.actors import account
-from cmam.domain import attempts
+from cmam.domain.deciding import attempts
 from tests.stranger.day import Day
 from tests.stranger.habits import Habits
 

@@ -12,14 +12,14 @@ from cmam.config.secret import Secret
 from cmam.config.settings import check
 from cmam.credentials.secrets_file import SecretStore
 from cmam.credentials.vault import Application, TokenPair, with_application, with_grant
-from cmam.domain.account import AccountView
 from cmam.domain.events import Event, Health
-from cmam.domain.ids import AccountId, base36
+from cmam.domain.folds.account import AccountView
+from cmam.domain.values.ids import AccountId, base36
 from cmam.office import Desk
 from cmam.openapi._pb import OpenApiMessages_pb2 as wire
 from cmam.openapi._pb.OpenApiCommonMessages_pb2 import ProtoMessage
 from cmam.openapi.framing import Deframer
-from cmam.store.log import EventLog
+from cmam.store.logfile.log import EventLog
 from tests.stepped import Stepper
 from tests.stranger.books import BUY, LIMIT, MARKET, Book, Position, Symbol
 from tests.stranger.broker import CLIENT_ID, CLIENT_SECRET, TYPES, Broker, type_of

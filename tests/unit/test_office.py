@@ -19,12 +19,12 @@ from cmam.clock import ManualClock
 from cmam.config.home import Home
 from cmam.credentials.secrets_file import SecretsRefused
 from cmam.domain.events import FlattenRequested
-from cmam.domain.ids import AccountId
-from cmam.domain.operate import Refusal
+from cmam.domain.operating.operate import Refusal
+from cmam.domain.values.ids import AccountId
 from cmam.store.errors import StoreHeld
-from cmam.store.lock import StoreLock
-from cmam.store.log import EventLog
-from cmam.store.projector import project_to_head
+from cmam.store.logfile.lock import StoreLock
+from cmam.store.logfile.log import EventLog
+from cmam.store.projection.projector import project_to_head
 
 TWO = [
     {"account": 11, "login": 1, "broker": "alpha", "currency": "USD", "grant": "g"},

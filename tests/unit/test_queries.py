@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 from sqlite_utils import Database
 
-from cmam.store.log import EventLog
-from cmam.store.rebuild import metadata_path, rebuild
-from cmam.store.sql_views import DESCRIPTIONS, HIDDEN, SQL_VIEWS
+from cmam.store.logfile.log import EventLog
+from cmam.store.projection.rebuild import metadata_path, rebuild
+from cmam.store.projection.sql_views import DESCRIPTIONS, HIDDEN, SQL_VIEWS
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = (ROOT / "docs" / "queries.md").read_text(encoding="utf-8")

@@ -9,11 +9,11 @@ import pytest
 
 from cmam.clock import ManualClock
 from cmam.config.settings import check
-from cmam.domain.ids import AccountId, LinkId, PositionId, SourceKey, StoreId, SymbolId
-from cmam.domain.naming import label_of
-from cmam.domain.quantities import Price, Side, Volume
-from cmam.domain.registry import KnownAccount, Registry
-from cmam.domain.trades import Position
+from cmam.domain.operating.registry import KnownAccount, Registry
+from cmam.domain.values.ids import AccountId, LinkId, PositionId, SourceKey, StoreId, SymbolId
+from cmam.domain.values.naming import label_of
+from cmam.domain.values.quantities import Price, Side, Volume
+from cmam.domain.values.trades import Position
 from cmam.rescue import Rescue
 
 ACCOUNT, STORE = AccountId(7), StoreId("st0re")

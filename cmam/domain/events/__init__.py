@@ -1,8 +1,9 @@
 """Every fact that the store keeps, in the past tense, each kind in the room of what it is about.
 
-Events are frozen, slotted dataclasses that know no store: `store/log.py` wraps, chains and writes them. `TOPIC` is the
-name under which an event is stored for ever; an event is never edited, only succeeded, and new fields have defaults.
-Fields are int, str, bool, Enum, NewType of these, tuple, nested dataclass, `| None` and mappings with sorted keys.
+Events are frozen, slotted dataclasses that know no store: `store/logfile/log.py` wraps, chains and writes them. `TOPIC`
+is the name under which an event is stored for ever; an event is never edited, only succeeded, and new fields have
+defaults. Fields are int, str, bool, Enum, NewType of these, tuple, nested dataclass, `| None` and mappings with sorted
+keys.
 
 A stream of an account alternates between *inputs* (what the broker or the timer said) and what was *derived* from them
 (decisions, intents, outcomes). Derived events follow the input they came from, so that a replay can compute them again.

@@ -12,10 +12,10 @@ from enum import StrEnum
 from typing import ClassVar
 
 from cmam.domain.events.values import Event
-from cmam.domain.ids import AssetId, IntentId, OrderId, PositionId, SymbolId
-from cmam.domain.quantities import Price, Quote, Volume
-from cmam.domain.symbols import SymbolName, SymbolSpec
-from cmam.domain.trades import BalanceChange, Deal, ExecutionKind, Order, Position, Trader
+from cmam.domain.values.ids import AssetId, IntentId, OrderId, PositionId, SymbolId
+from cmam.domain.values.quantities import Price, Quote, Volume
+from cmam.domain.values.symbols import SymbolName, SymbolSpec
+from cmam.domain.values.trades import BalanceChange, Deal, ExecutionKind, Order, Position, Trader
 
 
 class Health(StrEnum):

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from cmam.domain.events.values import Event
-from cmam.domain.ids import AccountId
+from cmam.domain.values.ids import AccountId
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,11 +9,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
-from cmam.domain.changes import Change
 from cmam.domain.events.values import Event, Goal, Inputs
-from cmam.domain.ids import AccountId, LinkId, OrderId, PositionId, ProfileId, SourceKey, SymbolId
-from cmam.domain.quantities import Price, Side, Volume
-from cmam.domain.reasons import Reason
+from cmam.domain.values.changes import Change
+from cmam.domain.values.ids import AccountId, LinkId, OrderId, PositionId, ProfileId, SourceKey, SymbolId
+from cmam.domain.values.quantities import Price, Side, Volume
+from cmam.domain.values.reasons import Reason
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

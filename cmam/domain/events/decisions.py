@@ -8,11 +8,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from cmam.domain.changes import Change
 from cmam.domain.events.values import Event, Goal, Inputs, Step, Wait
-from cmam.domain.ids import ChangeKey, LinkId, ProfileId, SourceKey, SymbolId
-from cmam.domain.quantities import Side, Volume
-from cmam.domain.reasons import Reason, Verdict
+from cmam.domain.values.changes import Change
+from cmam.domain.values.ids import ChangeKey, LinkId, ProfileId, SourceKey, SymbolId
+from cmam.domain.values.quantities import Side, Volume
+from cmam.domain.values.reasons import Reason, Verdict
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,11 +7,11 @@ from enum import StrEnum
 from typing import ClassVar
 
 from cmam.domain.events.values import Event
-from cmam.domain.ids import LinkId, OrderId, PositionId, SourceKey
+from cmam.domain.values.ids import LinkId, OrderId, PositionId, SourceKey
 
 
 class FindingKind(StrEnum):
-    """How record, follower and leader may differ: closed, each with its row in `domain/reconcile.py`."""
+    """How record, follower and leader may differ: closed, each with its row in `domain/repair/reconcile.py`."""
 
     MISSING = "missing"
     ORPHAN = "orphan"

@@ -10,8 +10,8 @@ from dataclasses import dataclass, field
 from typing import ClassVar
 
 from cmam.domain.events.values import Event
-from cmam.domain.ids import LinkId, SymbolId
-from cmam.domain.quantities import Quote
+from cmam.domain.values.ids import LinkId, SymbolId
+from cmam.domain.values.quantities import Quote
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import ClassVar
 
-from cmam.domain.commands import Command
 from cmam.domain.events.values import Event
-from cmam.domain.ids import ChangeKey, IntentId, LinkId, SourceKey
-from cmam.domain.quantities import Volume
+from cmam.domain.values.commands import Command
+from cmam.domain.values.ids import ChangeKey, IntentId, LinkId, SourceKey
+from cmam.domain.values.quantities import Volume
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

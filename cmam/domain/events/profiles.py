@@ -11,7 +11,7 @@ from enum import StrEnum
 from typing import ClassVar
 
 from cmam.domain.events.values import Event
-from cmam.domain.ids import AccountId, LinkId, ProfileId
+from cmam.domain.values.ids import AccountId, LinkId, ProfileId
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

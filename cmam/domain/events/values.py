@@ -11,9 +11,9 @@ from enum import StrEnum
 from fractions import Fraction
 from typing import ClassVar
 
-from cmam.domain.quantities import Distance, Price, Quote, Volume
-from cmam.domain.replacing import quickly_made
-from cmam.domain.trades import OrderType, TriggerMethod
+from cmam.domain.values.quantities import Distance, Price, Quote, Volume
+from cmam.domain.values.replacing import quickly_made
+from cmam.domain.values.trades import OrderType, TriggerMethod
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

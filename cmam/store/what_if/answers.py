@@ -9,9 +9,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from fractions import Fraction
 
-from cmam.domain.changes import ChangeKind
-from cmam.domain.commands import CommandKind
-from cmam.domain.copies import CopyKey
+from cmam.domain.belief.copies import CopyKey
 from cmam.domain.events import (
     ChangeDecided,
     ExecutionSeen,
@@ -21,10 +19,12 @@ from cmam.domain.events import (
     Reconciled,
     RequestRefused,
 )
-from cmam.domain.ids import AccountId, DealId, IntentId, LinkId, OrderId, SourceKey, SymbolId
-from cmam.domain.trades import Deal, ExecutionKind, OrderType
-from cmam.store.envelope import Recorded
-from cmam.store.fold import account_of
+from cmam.domain.values.changes import ChangeKind
+from cmam.domain.values.commands import CommandKind
+from cmam.domain.values.ids import AccountId, DealId, IntentId, LinkId, OrderId, SourceKey, SymbolId
+from cmam.domain.values.trades import Deal, ExecutionKind, OrderType
+from cmam.store.folding.fold import account_of
+from cmam.store.records.envelope import Recorded
 
 ALIKE_US = 2_000_000
 """A request of the same kind for the same copy, decided no farther away than this, is the same request."""

@@ -6,10 +6,10 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from cmam.domain.ids import LinkId
-from cmam.domain.link import LinkSettings, ProfileView
-from cmam.domain.policy import check_settings, policy_of
-from cmam.domain.registry import KnownAccount, Registry
+from cmam.domain.operating.registry import KnownAccount, Registry
+from cmam.domain.profiles.link import LinkSettings, ProfileView
+from cmam.domain.profiles.policy import check_settings, policy_of
+from cmam.domain.values.ids import LinkId
 
 
 class AskedInvalid(Exception):

@@ -6,10 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
 
-from cmam.domain.account import AccountView
-from cmam.domain.booking import copy_of, intent_of
-from cmam.domain.copies import CopyKey
-from cmam.domain.equity import equity, equity_symbols
+from cmam.domain.belief.copies import CopyKey
 from cmam.domain.events import (
     ClosesSeen,
     CopyOverdue,
@@ -32,11 +29,14 @@ from cmam.domain.events import (
     TraderSeen,
     TrailingStopMoved,
 )
-from cmam.domain.guards import Memory
-from cmam.domain.ids import PositionId, SymbolId
-from cmam.domain.quantities import floor_fraction
-from cmam.domain.trades import Deal, Order, Position
-from cmam.domain.turn import next_due
+from cmam.domain.folds.account import AccountView
+from cmam.domain.folds.booking import copy_of, intent_of
+from cmam.domain.guarding.guards import Memory
+from cmam.domain.market.equity import equity, equity_symbols
+from cmam.domain.turns.turn import next_due
+from cmam.domain.values.ids import PositionId, SymbolId
+from cmam.domain.values.quantities import floor_fraction
+from cmam.domain.values.trades import Deal, Order, Position
 from cmam.store.what_if.model import Model
 
 Concern = (IntentSent, IntentDropped, IntentOverdue, RequestRefused)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from cmam.domain.copies import CopyKey
+from cmam.domain.belief.copies import CopyKey
 from cmam.domain.events import ChangeDecided, Event, IntentRecorded
-from cmam.domain.policy import Policy
-from cmam.domain.trades import ExecutionKind, Order, OrderStatus
+from cmam.domain.profiles.policy import Policy
+from cmam.domain.values.trades import ExecutionKind, Order, OrderStatus
 from cmam.store.what_if.book import Book
 
 GUARDS = ("min_equity", "take_equity", "daily_", "trailing_drawdown", "total_loss", "guard_", "max_rej", "rejection_")

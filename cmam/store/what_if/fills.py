@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from fractions import Fraction
 
-from cmam.domain.account import AccountView
 from cmam.domain.events import Event, ExecutionSeen
-from cmam.domain.ids import DealId, OrderId, PositionId
-from cmam.domain.quantities import Price, Volume
-from cmam.domain.trades import (
+from cmam.domain.folds.account import AccountView
+from cmam.domain.values.ids import DealId, OrderId, PositionId
+from cmam.domain.values.quantities import Price, Volume
+from cmam.domain.values.trades import (
     CloseDetail,
     Deal,
     ExecutionKind,

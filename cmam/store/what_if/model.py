@@ -10,13 +10,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from cmam.domain.account import AccountView
-from cmam.domain.commands import Command, CommandKind
-from cmam.domain.copies import Intent
+from cmam.domain.belief.copies import Intent
 from cmam.domain.events import Event, ExecutionSeen, IntentDropped
-from cmam.domain.ids import OrderId
-from cmam.domain.quantities import Price, Volume
-from cmam.domain.trades import ExecutionKind, Order, OrderStatus, OrderType, Position, TimeInForce
+from cmam.domain.folds.account import AccountView
+from cmam.domain.values.commands import Command, CommandKind
+from cmam.domain.values.ids import OrderId
+from cmam.domain.values.quantities import Price, Volume
+from cmam.domain.values.trades import ExecutionKind, Order, OrderStatus, OrderType, Position, TimeInForce
 from cmam.store.what_if.answers import Answer
 from cmam.store.what_if.fills import Fills, later_of
 

@@ -7,16 +7,16 @@ from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from math import ceil
 
-from cmam.domain.account import AccountView
-from cmam.domain.arithmetic import Missing
-from cmam.domain.conversion import Rates, chain_symbols
-from cmam.domain.copies import Intent
-from cmam.domain.equity import symbols_for
-from cmam.domain.ids import SymbolId
-from cmam.domain.margins import expected_margin
-from cmam.domain.quantities import PRICE_SCALE, VOLUME_SCALE, Price, Quote, Side, Volume
-from cmam.domain.risk import commission_per_unit
-from cmam.domain.trades import Position
+from cmam.domain.belief.copies import Intent
+from cmam.domain.deciding.arithmetic import Missing
+from cmam.domain.deciding.risk import commission_per_unit
+from cmam.domain.folds.account import AccountView
+from cmam.domain.market.conversion import Rates, chain_symbols
+from cmam.domain.market.equity import symbols_for
+from cmam.domain.market.margins import expected_margin
+from cmam.domain.values.ids import SymbolId
+from cmam.domain.values.quantities import PRICE_SCALE, VOLUME_SCALE, Price, Quote, Side, Volume
+from cmam.domain.values.trades import Position
 from cmam.store.what_if.answers import Answer, Answers
 
 USD = "USD"

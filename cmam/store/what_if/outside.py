@@ -10,12 +10,12 @@ from collections.abc import Iterator
 from dataclasses import replace
 from fractions import Fraction
 
-from cmam.domain.account import AccountView
-from cmam.domain.copies import CopyKey
+from cmam.domain.belief.copies import CopyKey
 from cmam.domain.events import Event, ExecutionSeen, TrailingStopMoved
-from cmam.domain.naming import read_label
-from cmam.domain.quantities import Volume, floor_fraction
-from cmam.domain.trades import ExecutionKind, Order, OrderStatus, OrderType, Position
+from cmam.domain.folds.account import AccountView
+from cmam.domain.values.naming import read_label
+from cmam.domain.values.quantities import Volume, floor_fraction
+from cmam.domain.values.trades import ExecutionKind, Order, OrderStatus, OrderType, Position
 from cmam.store.what_if.book import Book
 
 ENDED = (ExecutionKind.ORDER_CANCELLED, ExecutionKind.ORDER_EXPIRED)

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from cmam.domain.events import ChangeDecided, Event
-from cmam.domain.ids import AccountId, LinkId, ProfileId
-from cmam.domain.link import LinkSettings, ProfileView, link_settings
-from cmam.domain.registry import PROFILE_PREFIX, Registry, evolve_registry
+from cmam.domain.operating.registry import PROFILE_PREFIX, Registry, evolve_registry
+from cmam.domain.profiles.link import LinkSettings, ProfileView, link_settings
+from cmam.domain.values.ids import AccountId, LinkId, ProfileId
 from cmam.store.what_if.asked import Asked
 from cmam.store.what_if.compare import guards_of
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from cmam.domain.events import ChangeDecided, CopyWoken, Event, GuardTripped, QuotesSampled
-from cmam.domain.quantities import Quote
+from cmam.domain.values.quantities import Quote
 
 FRESH_US = 15_000_000
 """A quote is recorded every ten seconds: until well after the next one was due it stands for the market of a moment."""

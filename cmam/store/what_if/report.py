@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from cmam.domain.quantities import decimal_text, units_text
-from cmam.domain.registry import Registry
-from cmam.store.envelope import Recorded
+from cmam.domain.operating.registry import Registry
+from cmam.domain.values.quantities import decimal_text, units_text
+from cmam.store.records.envelope import Recorded
 from cmam.store.text import iso
 from cmam.store.what_if.answers import Answers
 from cmam.store.what_if.asked import Asked

@@ -7,12 +7,8 @@ from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from itertools import islice
 
-from cmam.domain.account import AccountView
-from cmam.domain.afterwards import untold
-from cmam.domain.booking import copy_of, intent_of
-from cmam.domain.changes import Change, ChangeKind
-from cmam.domain.conversion import chain_symbols
-from cmam.domain.copies import Copy, CopyKey
+from cmam.domain.belief.copies import Copy, CopyKey
+from cmam.domain.belief.view import resolve
 from cmam.domain.events import (
     AttemptDecided,
     ChangeDecided,
@@ -23,11 +19,15 @@ from cmam.domain.events import (
     Inputs,
     Reconciled,
 )
-from cmam.domain.ids import AccountId, DealId, LinkId, order_source
-from cmam.domain.quantities import PRICE_SCALE, VOLUME_SCALE
-from cmam.domain.reasons import Reason, Verdict
-from cmam.domain.trades import CloseDetail, Deal
-from cmam.domain.view import resolve
+from cmam.domain.folds.account import AccountView
+from cmam.domain.folds.afterwards import untold
+from cmam.domain.folds.booking import copy_of, intent_of
+from cmam.domain.market.conversion import chain_symbols
+from cmam.domain.values.changes import Change, ChangeKind
+from cmam.domain.values.ids import AccountId, DealId, LinkId, order_source
+from cmam.domain.values.quantities import PRICE_SCALE, VOLUME_SCALE
+from cmam.domain.values.reasons import Reason, Verdict
+from cmam.domain.values.trades import CloseDetail, Deal
 from cmam.store.what_if.model import Model
 
 STARTS = (ChangeKind.OPENED, ChangeKind.ORDER_PLACED, ChangeKind.REVERSED)

@@ -13,11 +13,9 @@ from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any
 
-from cmam.domain import guards
-from cmam.domain.account import AccountView, evolve
-from cmam.domain.attempts import as_now, settings_of, wakes
-from cmam.domain.changes import Change
-from cmam.domain.copies import Copy, CopyKey, Intent
+from cmam.domain.belief.copies import Copy, CopyKey, Intent
+from cmam.domain.deciding.attempts import as_now, settings_of, wakes
+from cmam.domain.deciding.inputs import gather, gather_for_copy, quotes_needed
 from cmam.domain.events import (
     ChangeDecided,
     CopyOverdue,
@@ -30,15 +28,17 @@ from cmam.domain.events import (
     QuotesSampled,
     Wait,
 )
-from cmam.domain.ids import AccountId, IntentId
-from cmam.domain.inputs import gather, gather_for_copy, quotes_needed
-from cmam.domain.leading import changes
-from cmam.domain.link import LinkSettings
-from cmam.domain.mapping import is_unread
-from cmam.domain.quantities import Quote
-from cmam.domain.registry import Registry
-from cmam.domain.turn import decide_change, due, step
-from cmam.store.fold import account_of
+from cmam.domain.folds.account import AccountView, evolve
+from cmam.domain.guarding import guards
+from cmam.domain.market.mapping import is_unread
+from cmam.domain.operating.registry import Registry
+from cmam.domain.profiles.link import LinkSettings
+from cmam.domain.turns.leading import changes
+from cmam.domain.turns.turn import decide_change, due, step
+from cmam.domain.values.changes import Change
+from cmam.domain.values.ids import AccountId, IntentId
+from cmam.domain.values.quantities import Quote
+from cmam.store.folding.fold import account_of
 from cmam.store.what_if.answers import Answer, Answers
 from cmam.store.what_if.asked import Asked
 from cmam.store.what_if.book import Book

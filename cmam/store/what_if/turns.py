@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
 from cmam.domain.events import ChangeDecided, Event
-from cmam.store.envelope import Recorded
+from cmam.store.records.envelope import Recorded
 
 
 @dataclass(slots=True)

@@ -24,9 +24,9 @@ from cmam.actors.rate_limiter import RateLimitActor
 from cmam.actors.runtime import Directory
 from cmam.actors.status import StatusBoard
 from cmam.clock import Micros, MonotonicUs
-from cmam.domain.commands import Command, CommandKind
-from cmam.domain.ids import AccountId, IntentId, OrderId, PositionId, SymbolId
-from cmam.domain.quantities import Side, Volume
+from cmam.domain.values.commands import Command, CommandKind
+from cmam.domain.values.ids import AccountId, IntentId, OrderId, PositionId, SymbolId
+from cmam.domain.values.quantities import Side, Volume
 from cmam.openapi import catalogue, requests
 from cmam.openapi._pb.OpenApiCommonMessages_pb2 import ProtoHeartbeatEvent
 from cmam.openapi.budget import Lane

@@ -5,11 +5,11 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cmam.domain.asked import Intents, adding, gone, of_copy, placing, with_intent, without_intent
-from cmam.domain.commands import Command, CommandKind
-from cmam.domain.copies import Intent, IntentState
-from cmam.domain.ids import IntentId, LinkId, SourceKey, SymbolId
-from cmam.domain.quantities import Side, Volume
+from cmam.domain.belief.asked import Intents, adding, gone, of_copy, placing, with_intent, without_intent
+from cmam.domain.belief.copies import Intent, IntentState
+from cmam.domain.values.commands import Command, CommandKind
+from cmam.domain.values.ids import IntentId, LinkId, SourceKey, SymbolId
+from cmam.domain.values.quantities import Side, Volume
 
 NAMES = [IntentId(f"i{number}") for number in range(6)]
 

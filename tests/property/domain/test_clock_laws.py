@@ -8,10 +8,10 @@ from zoneinfo import ZoneInfo
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cmam.domain.days import day_of
-from cmam.domain.hours import is_within_hours, next_outside
-from cmam.domain.policy import policy_of
-from cmam.domain.reading import ResetAt
+from cmam.domain.guarding.days import day_of
+from cmam.domain.profiles.hours import is_within_hours, next_outside
+from cmam.domain.profiles.policy import policy_of
+from cmam.domain.profiles.reading import ResetAt
 
 MINUTE = timedelta(minutes=1)
 CHANGES = (

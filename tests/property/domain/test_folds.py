@@ -12,17 +12,18 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cmam.domain import events, ids, quantities
-from cmam.domain.account import AccountView, advance, evolve
-from cmam.domain.changes import Change
-from cmam.domain.decide import decide
+from cmam.domain import events
+from cmam.domain.belief.restless import Copies
+from cmam.domain.belief.view import in_the_making, lasting
+from cmam.domain.deciding.decide import decide
 from cmam.domain.events import Event, Inputs
-from cmam.domain.leading import changes
-from cmam.domain.reasons import Verdict
-from cmam.domain.replacing import replace
-from cmam.domain.restless import Copies
-from cmam.domain.turn import due, lookup_due, next_due, next_wake, step, wakes, withdrawn
-from cmam.domain.view import in_the_making, lasting
+from cmam.domain.folds.account import AccountView, advance, evolve
+from cmam.domain.turns.leading import changes
+from cmam.domain.turns.turn import due, lookup_due, next_due, next_wake, step, wakes, withdrawn
+from cmam.domain.values import ids, quantities
+from cmam.domain.values.changes import Change
+from cmam.domain.values.reasons import Verdict
+from cmam.domain.values.replacing import replace
 from tests.factories import FOLLOWER, LINK, STORE, T0_US, a_view, some_settings
 
 NUMBERS = st.integers(1, 3)

@@ -7,15 +7,15 @@ from fractions import Fraction
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cmam.domain.account import CopyState, evolve
-from cmam.domain.changes import ChangeKind
-from cmam.domain.commands import CommandKind
 from cmam.domain.events import ChangeDecided, IntentOverdue, IntentRecorded, IntentSettled, Outcome
-from cmam.domain.levels import plan
-from cmam.domain.needs import enforced_target
-from cmam.domain.policy import policy_of
-from cmam.domain.quantities import Side, Volume
-from cmam.domain.reasons import Verdict
+from cmam.domain.folds.account import CopyState, evolve
+from cmam.domain.profiles.policy import policy_of
+from cmam.domain.values.changes import ChangeKind
+from cmam.domain.values.commands import CommandKind
+from cmam.domain.values.quantities import Side, Volume
+from cmam.domain.values.reasons import Verdict
+from cmam.domain.wanted.levels import plan
+from cmam.domain.wanted.needs import enforced_target
 from tests.factories import LOT, Pair, a_change, a_spec, a_view, price
 
 STEP = 100_000
@@ -126,7 +126,7 @@ class Day:
         self.heard = [event for event, _ in self.pair.said[before:]]
 
     def _where(self) -> dict[str, object]:
-        from cmam.domain.ids import PositionId, position_source
+        from cmam.domain.values.ids import PositionId, position_source
 
         number = PositionId(self.number)
         return {"source": position_source(number), "position": number, "side": self.side}
@@ -169,7 +169,7 @@ class Day:
             self._tell(ChangeKind.PROTECTED, self.held, self.held, stop=stop)
 
     def _order(self, kind: ChangeKind, size: int) -> None:
-        from cmam.domain.ids import OrderId
+        from cmam.domain.values.ids import OrderId
 
         self.told += 1
         number = OrderId(self.number)
@@ -179,7 +179,7 @@ class Day:
         )  # fmt: skip
 
     def _order_source(self) -> str:
-        from cmam.domain.ids import OrderId, order_source
+        from cmam.domain.values.ids import OrderId, order_source
 
         return order_source(OrderId(self.number))
 
@@ -203,7 +203,7 @@ class Day:
     def _fill(self, _size: int) -> None:
         if self.ordered:
             self.held, self.ordered = self.ordered, 0
-            from cmam.domain.trades import OrderType
+            from cmam.domain.values.trades import OrderType
 
             self._tell(
                 ChangeKind.OPENED, 0, self.held, origin=self.number, origin_type=OrderType.LIMIT, is_opening=True
@@ -253,7 +253,7 @@ class Day:
                 self.pair.hears(self.pair.close(number, STEP))
 
     def _human_cancel(self, _size: int) -> None:
-        from cmam.domain.trades import OrderStatus
+        from cmam.domain.values.trades import OrderStatus
 
         for number in list(self.pair.resting):
             self.tampered = True

@@ -5,11 +5,11 @@ from __future__ import annotations
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cmam.domain.changes import ChangeKind
 from cmam.domain.events import FlattenRequested, GuardTripped
-from cmam.domain.ids import PositionId, position_source
-from cmam.domain.quantities import Side, Volume
-from cmam.domain.trades import AccountType
+from cmam.domain.values.changes import ChangeKind
+from cmam.domain.values.ids import PositionId, position_source
+from cmam.domain.values.quantities import Side, Volume
+from cmam.domain.values.trades import AccountType
 from tests.factories import LINK, Pair, a_view
 from tests.property.domain.test_laws import DAYS, POLICIES, STEP, Day, held
 

@@ -7,14 +7,14 @@ from dataclasses import replace
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cmam.domain.account import AccountView, evolve
-from cmam.domain.changes import Change
 from cmam.domain.events import CopyRebuilt, FindingKind, Health, HealthChanged, Reconciled, Remedy
-from cmam.domain.ids import PositionId, position_source
-from cmam.domain.quantities import Side, Volume
-from cmam.domain.reconcile import FINDINGS, bring_together
-from cmam.domain.rehearsal import Differences, differences
-from cmam.domain.trades import Position
+from cmam.domain.folds.account import AccountView, evolve
+from cmam.domain.repair.reconcile import FINDINGS, bring_together
+from cmam.domain.trials.rehearsal import Differences, differences
+from cmam.domain.values.changes import Change
+from cmam.domain.values.ids import PositionId, position_source
+from cmam.domain.values.quantities import Side, Volume
+from cmam.domain.values.trades import Position
 from tests.factories import LEADER, LOT, Pair, a_quote, a_view, price
 
 STEP = 100_000

@@ -13,11 +13,11 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cmam.domain.changes import LeaderMoney
-from cmam.domain.ids import PositionId, SymbolId
-from cmam.domain.quantities import Side, Volume
-from cmam.domain.reasons import Reason
-from cmam.domain.trades import Position
+from cmam.domain.values.changes import LeaderMoney
+from cmam.domain.values.ids import PositionId, SymbolId
+from cmam.domain.values.quantities import Side, Volume
+from cmam.domain.values.reasons import Reason
+from cmam.domain.values.trades import Position
 from tests.factories import Pair, a_leader_symbol, a_spec, a_view, price
 
 D = Decimal

@@ -7,10 +7,10 @@ from dataclasses import replace
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cmam.domain.commands import Command, CommandKind
-from cmam.domain.ids import AccountId, IntentId, OrderId, PositionId, SymbolId
-from cmam.domain.quantities import PRICE_SCALE, RELATIVE_SCALE, Distance, Price, Side, Volume
-from cmam.domain.trades import (
+from cmam.domain.values.commands import Command, CommandKind
+from cmam.domain.values.ids import AccountId, IntentId, OrderId, PositionId, SymbolId
+from cmam.domain.values.quantities import PRICE_SCALE, RELATIVE_SCALE, Distance, Price, Side, Volume
+from cmam.domain.values.trades import (
     Order,
     OrderStatus,
     OrderType,

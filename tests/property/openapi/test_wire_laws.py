@@ -12,9 +12,9 @@ from google.protobuf.message import Message
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cmam.domain.ids import SymbolId
-from cmam.domain.quantities import Price
-from cmam.domain.symbols import SymbolName
+from cmam.domain.values.ids import SymbolId
+from cmam.domain.values.quantities import Price
+from cmam.domain.values.symbols import SymbolName
 from cmam.openapi import catalogue, envelope, fields, requests, translate
 from cmam.openapi._pb import OpenApiMessages_pb2 as pb
 from cmam.openapi._pb import OpenApiModelMessages_pb2 as model

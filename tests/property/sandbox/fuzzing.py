@@ -16,7 +16,7 @@ from google.protobuf.descriptor import FieldDescriptor
 from google.protobuf.message import Message
 
 from cmam.sandbox.faults import KINDS
-from cmam.sandbox.requests import ROUTES
+from cmam.sandbox.service.requests import ROUTES
 from tests.unit.sandbox.bench import Bench, message_types
 
 FAULTS_IN_1000 = 2

@@ -10,7 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cmam.openapi._pb import OpenApiMessages_pb2 as messages
-from cmam.sandbox import money, units
+from cmam.sandbox import units
+from cmam.sandbox.books import money
 from tests.property.sandbox.fuzzing import book_problems
 from tests.unit.sandbox.bench import BETA_YEN, EURO, LEADER, LIVE, NETTED, Bench, Line
 

@@ -17,7 +17,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cmam.domain.events import Event
-from cmam.store.envelope import GENESIS, Decoding, Pending, Raw, encode, event_classes
+from cmam.store.records.envelope import GENESIS, Decoding, Pending, Raw, encode, event_classes
 
 KINDS = sorted(event_classes(), key=lambda kind: kind.TOPIC)
 DECODING = Decoding()
@@ -61,8 +61,8 @@ def test_topics_are_unique() -> None:
 _PRINT_STATES = """
 import sys
 from cmam.domain.events import Checkpointed, LinkSettingsChanged, QuotesSampled
-from cmam.domain.quantities import Quote
-from cmam.store.envelope import Pending, encode
+from cmam.domain.values.quantities import Quote
+from cmam.store.records.envelope import Pending, encode
 names = ["EURUSD", "GBPUSD", "XAUUSD", "a", "ä", "volume.mode", "volume.amount", "copy_sl"]
 shuffled = list(set(names))
 for event in (

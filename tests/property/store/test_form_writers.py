@@ -13,11 +13,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cmam.domain.events import AlertRaised, Checkpointed, Event, ExecutionSeen, QuotesSampled, Reconciled
-from cmam.domain.quantities import Price, Quote, Side
-from cmam.domain.trades import ExecutionKind
-from cmam.store.envelope import GENESIS, Pending, ShortEnvelope, encode, encode_whole
-from cmam.store.form_writers import Unusual, writer_of
-from cmam.store.forms import FORM, SAID_TWICE, form_of
+from cmam.domain.values.quantities import Price, Quote, Side
+from cmam.domain.values.trades import ExecutionKind
+from cmam.store.records.envelope import GENESIS, Pending, ShortEnvelope, encode, encode_whole
+from cmam.store.records.form_writers import Unusual, writer_of
+from cmam.store.records.forms import FORM, SAID_TWICE, form_of
 from tests.property.store.test_envelope import KINDS, any_of
 
 

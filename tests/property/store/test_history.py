@@ -5,11 +5,12 @@ from __future__ import annotations
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cmam.store import projector, replay, schema
-from cmam.store.audit import Audit
-from cmam.store.projector import Projector
-from cmam.store.verify import verify
-from cmam.store.views_file import open_views
+from cmam.store.auditing.audit import Audit
+from cmam.store.past import replay
+from cmam.store.projection import projector, schema
+from cmam.store.projection.projector import Projector
+from cmam.store.projection.views_file import open_views
+from cmam.store.proof.verify import verify
 from tests.unit.store.world import FIRST, LEADER, SECOND, World
 
 ACTIONS = st.lists(

@@ -6,10 +6,10 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from cmam.domain.events import AlertRaised
-from cmam.store.chain import checkpoint
-from cmam.store.envelope import Raw
-from cmam.store.log import EventLog, Pending
-from cmam.store.verify import verify
+from cmam.store.logfile.chain import checkpoint
+from cmam.store.logfile.log import EventLog, Pending
+from cmam.store.proof.verify import verify
+from cmam.store.records.envelope import Raw
 
 STREAMS = ["account:1", "account:2", "app", "connection:demo-1"]
 

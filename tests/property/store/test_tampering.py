@@ -7,9 +7,9 @@ import sqlite3
 
 import pytest
 
-from cmam.store.chain import LogHead
-from cmam.store.log import EventLog
-from cmam.store.verify import Verified, verify
+from cmam.store.logfile.chain import LogHead
+from cmam.store.logfile.log import EventLog
+from cmam.store.proof.verify import Verified, verify
 from tests.tampering import WAYS, Tampering, Victim, tamper
 from tests.unit.store.world import World
 

@@ -9,12 +9,12 @@ import pytest
 
 from cmam.actors import messages as m
 from cmam.actors.backlog import BATCH_MAX, Backlog
-from cmam.domain.commands import Command, CommandKind
 from cmam.domain.events import AlertRaised
-from cmam.domain.ids import AccountId, IntentId, SymbolId
-from cmam.domain.quantities import Side, Volume
+from cmam.domain.values.commands import Command, CommandKind
+from cmam.domain.values.ids import AccountId, IntentId, SymbolId
+from cmam.domain.values.quantities import Side, Volume
 from cmam.openapi.budget import Lane
-from cmam.store.log import EventLog
+from cmam.store.logfile.log import EventLog
 
 SAMPLE = Path(__file__).parents[3] / "events.db.sample"
 NOW_US = 1_000_000

@@ -6,11 +6,11 @@ from typing import Any
 
 from cmam.actors import messages as m
 from cmam.actors.followers import AFTER_ALL, Followers
-from cmam.domain.account import AccountView, evolve
 from cmam.domain.events import Event, ExecutionSeen, Health, HealthChanged, QuotesSampled, Reconciled
-from cmam.domain.ids import AccountId, DealId, LinkId, OrderId, PositionId, SymbolId
-from cmam.domain.quantities import Price, Side, Volume
-from cmam.domain.trades import Deal, ExecutionKind, Order, OrderType, Position
+from cmam.domain.folds.account import AccountView, evolve
+from cmam.domain.values.ids import AccountId, DealId, LinkId, OrderId, PositionId, SymbolId
+from cmam.domain.values.quantities import Price, Side, Volume
+from cmam.domain.values.trades import Deal, ExecutionKind, Order, OrderType, Position
 
 LEADER, FOLLOWER, LINK = AccountId(1), AccountId(2), LinkId("l1nk01")
 QUIET = QuotesSampled(quotes={})

@@ -10,11 +10,11 @@ import pytest
 from cmam.actors import following
 from cmam.actors import messages as m
 from cmam.actors.account_symbols import AccountSymbols
-from cmam.domain.account import AccountView
 from cmam.domain.events import Standing
-from cmam.domain.ids import AccountId, LinkId, StoreId
-from cmam.domain.link import LinkSettings
-from cmam.domain.policy import policy_of
+from cmam.domain.folds.account import AccountView
+from cmam.domain.profiles.link import LinkSettings
+from cmam.domain.profiles.policy import policy_of
+from cmam.domain.values.ids import AccountId, LinkId, StoreId
 
 LEADER, FOLLOWER, LINK = AccountId(1), AccountId(2), LinkId("l1nk01")
 

@@ -8,9 +8,9 @@ from dataclasses import replace
 from cmam.actors.listing import Listing
 from cmam.actors.question import Question
 from cmam.actors.shelf import SAMPLE, SpecShelf
-from cmam.domain.account import AccountView
-from cmam.domain.ids import AccountId, SymbolId
-from cmam.domain.symbols import SymbolName, SymbolSpec
+from cmam.domain.folds.account import AccountView
+from cmam.domain.values.ids import AccountId, SymbolId
+from cmam.domain.values.symbols import SymbolName, SymbolSpec
 from tests.unit.actors.test_shelf import NAMES, Reader, spec
 
 FAR = SymbolId(250)

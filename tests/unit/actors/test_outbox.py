@@ -7,10 +7,10 @@ from typing import Any
 from cmam.actors import messages as m
 from cmam.actors.outbox import Outbox
 from cmam.clock import ManualClock
-from cmam.domain.commands import Command, CommandKind
 from cmam.domain.events import RequestRefused
-from cmam.domain.ids import AccountId, IntentId, SymbolId
-from cmam.domain.quantities import Side, Volume
+from cmam.domain.values.commands import Command, CommandKind
+from cmam.domain.values.ids import AccountId, IntentId, SymbolId
+from cmam.domain.values.quantities import Side, Volume
 from cmam.openapi.budget import Lane
 from cmam.openapi.framing import FRAME_BYTES_MAX
 from cmam.openapi.session import Session

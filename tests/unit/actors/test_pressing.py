@@ -14,7 +14,7 @@ from cmam.actors.connection import ConnectionActor
 from cmam.actors.delivery import Delivery
 from cmam.actors.status import StatusBoard
 from cmam.clock import ManualClock
-from cmam.domain.changes import ChangeKind
+from cmam.domain.values.changes import ChangeKind
 from cmam.openapi import catalogue
 from cmam.openapi._pb import OpenApiMessages_pb2 as oa
 from cmam.openapi._pb import OpenApiModelMessages_pb2 as model

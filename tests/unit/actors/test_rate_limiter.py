@@ -9,10 +9,10 @@ from cmam.actors.rate_limiter import RateLimitActor
 from cmam.actors.runtime import Directory
 from cmam.actors.status import ROOM, StatusBoard
 from cmam.clock import ManualClock
-from cmam.domain.commands import Command, CommandKind
-from cmam.domain.ids import AccountId, IntentId, PositionId, SymbolId
-from cmam.domain.quantities import Side, Volume
-from cmam.domain.registry import Registry
+from cmam.domain.operating.registry import Registry
+from cmam.domain.values.commands import Command, CommandKind
+from cmam.domain.values.ids import AccountId, IntentId, PositionId, SymbolId
+from cmam.domain.values.quantities import Side, Volume
 from cmam.openapi import requests
 from cmam.openapi._pb import OpenApiMessages_pb2 as pb
 from cmam.openapi.budget import Lane

@@ -11,12 +11,12 @@ from cmam.actors import messages as m
 from cmam.actors.backlog import BATCH_MAX
 from cmam.actors.recorder import RecorderActor
 from cmam.clock import ManualClock
-from cmam.domain.commands import Command, CommandKind
 from cmam.domain.events import AlertRaised
-from cmam.domain.ids import AccountId, IntentId, SymbolId
-from cmam.domain.quantities import Side, Volume
+from cmam.domain.values.commands import Command, CommandKind
+from cmam.domain.values.ids import AccountId, IntentId, SymbolId
+from cmam.domain.values.quantities import Side, Volume
 from cmam.openapi.budget import Lane
-from cmam.store.log import Pending
+from cmam.store.logfile.log import Pending
 from tests.stepped import Stepper
 from tests.whole import FaultyLog
 

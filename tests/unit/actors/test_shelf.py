@@ -7,9 +7,9 @@ from dataclasses import replace
 from cmam.actors.listing import LOOKS_MAX, SHELF, Listing
 from cmam.actors.question import Question
 from cmam.actors.shelf import SAMPLE, SpecShelf, sample_of
-from cmam.domain.account import AccountView
-from cmam.domain.ids import AccountId, SymbolId
-from cmam.domain.symbols import SymbolName, SymbolSpec
+from cmam.domain.folds.account import AccountView
+from cmam.domain.values.ids import AccountId, SymbolId
+from cmam.domain.values.symbols import SymbolName, SymbolSpec
 
 NAMES = tuple(SymbolName(symbol=SymbolId(number), name=f"S{number}") for number in range(1, 251))
 

@@ -6,8 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cmam.actors.spread import Spread
-from cmam.domain.ids import AccountId
-from cmam.domain.registry import KnownAccount
+from cmam.domain.operating.registry import KnownAccount
+from cmam.domain.values.ids import AccountId
 
 
 def known(number: int, *, is_live: bool = False) -> KnownAccount:

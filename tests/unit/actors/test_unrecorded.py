@@ -6,10 +6,10 @@ import pytest
 
 from cmam.actors import messages as m
 from cmam.actors.unrecorded import SHARE, Spent, Unrecorded
-from cmam.domain.commands import CommandKind
-from cmam.domain.ids import PositionId, SymbolId
-from cmam.domain.quantities import Side, Volume
-from cmam.domain.trades import AccountType, Position
+from cmam.domain.values.commands import CommandKind
+from cmam.domain.values.ids import PositionId, SymbolId
+from cmam.domain.values.quantities import Side, Volume
+from cmam.domain.values.trades import AccountType, Position
 from cmam.openapi.budget import Lane
 from tests.factories import FOLLOWER, LOT, Pair, a_view
 

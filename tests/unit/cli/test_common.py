@@ -22,7 +22,7 @@ from cmam.cli.common import Erasable, Exit, Failure, key_values, print_json, pri
 from cmam.cli.failures import CODES, code_of
 from cmam.cli.main import Root, cli, run, show_what_can_be_shown
 from cmam.cli.screen import status_screen
-from cmam.domain.operate import Refusal
+from cmam.domain.operating.operate import Refusal
 from cmam.store.errors import StoreUnavailable
 
 SAMPLE = Path(__file__).parents[3] / "events.db.sample"

@@ -16,8 +16,8 @@ from contextlib import closing
 from pathlib import Path
 
 from cmam.cli.replay_screen import obey, words_of
-from cmam.store.log import EventLog
-from cmam.store.player import Player
+from cmam.store.logfile.log import EventLog
+from cmam.store.past.player import Player
 
 PATIENCE_S = 120
 

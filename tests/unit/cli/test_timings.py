@@ -14,8 +14,8 @@ import pytest
 
 from cmam.cli.main import run
 from cmam.cli.timings import COUNT_WIDTH, LABEL_WIDTH, MARKS_WIDTH, by_follower, drawn, slippage_by_follower
-from cmam.store.histogram import histogram
-from cmam.store.log import EventLog
+from cmam.store.auditing.histogram import histogram
+from cmam.store.logfile.log import EventLog
 from tests.unit.store.world import FIRST, World
 
 Timings = Callable[..., str]

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from cmam.config.symbols_file import FILE_BYTES_MAX, SymbolsFileUnreadable, read_symbols_file, text_of
-from cmam.domain.table import SymbolRow, read_table
+from cmam.domain.profiles.table import SymbolRow, read_table
 
 ROWS = (
     SymbolRow(leader_symbol="EURUSD", follower_symbol="EURUSD.b", volume_amount=Fraction(1, 2)),

@@ -6,16 +6,16 @@ from dataclasses import replace
 
 import pytest
 
-from cmam.domain.absences import closing_deals, doubted
-from cmam.domain.account import AccountView, evolve
-from cmam.domain.conversion import Rates
-from cmam.domain.copies import Copy, CopyState
-from cmam.domain.equity import equity, free_margin, told_equity
+from cmam.domain.belief.copies import Copy, CopyState
+from cmam.domain.belief.restless import with_copy
 from cmam.domain.events import ExecutionSeen, Goal, PositionResult, Reconciled, ResultsSeen
-from cmam.domain.ids import AccountId, DealId, LinkId, OrderId, PositionId, ProfileId, SourceKey, SymbolId
-from cmam.domain.quantities import Side, Volume
-from cmam.domain.restless import with_copy
-from cmam.domain.trades import AccountType, Deal, ExecutionKind, Position
+from cmam.domain.folds.account import AccountView, evolve
+from cmam.domain.market.conversion import Rates
+from cmam.domain.market.equity import equity, free_margin, told_equity
+from cmam.domain.turns.absences import closing_deals, doubted
+from cmam.domain.values.ids import AccountId, DealId, LinkId, OrderId, PositionId, ProfileId, SourceKey, SymbolId
+from cmam.domain.values.quantities import Side, Volume
+from cmam.domain.values.trades import AccountType, Deal, ExecutionKind, Position
 from tests.factories import T0_US, a_quote, a_view
 
 LOT = Volume(10_000_000)

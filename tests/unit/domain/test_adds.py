@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from cmam.domain.changes import ChangeKind
-from cmam.domain.commands import CommandKind
 from cmam.domain.events import CopyTouched, ExecutionSeen, Health, HealthChanged, IntentOverdue, IntentSent, Wait
-from cmam.domain.quantities import Side, Volume
-from cmam.domain.reasons import Reason, Verdict
-from cmam.domain.settling import SETTLE_US
-from cmam.domain.trades import ExecutionKind, OrderStatus
+from cmam.domain.turns.settling import SETTLE_US
+from cmam.domain.values.changes import ChangeKind
+from cmam.domain.values.commands import CommandKind
+from cmam.domain.values.quantities import Side, Volume
+from cmam.domain.values.reasons import Reason, Verdict
+from cmam.domain.values.trades import ExecutionKind, OrderStatus
 from tests.factories import LOT, Pair
 
 STEP = 100_000

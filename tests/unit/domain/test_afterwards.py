@@ -6,13 +6,13 @@ from dataclasses import replace
 
 import pytest
 
-from cmam.domain.account import AccountView, evolve
-from cmam.domain.afterwards import stop_outs
-from cmam.domain.copies import CopyState
+from cmam.domain.belief.copies import CopyState
 from cmam.domain.events import ClosesSeen
-from cmam.domain.ids import DealId, OrderId, PositionId, SymbolId
-from cmam.domain.quantities import Side, Volume
-from cmam.domain.trades import CloseDetail, Deal, Order, OrderStatus, OrderType
+from cmam.domain.folds.account import AccountView, evolve
+from cmam.domain.folds.afterwards import stop_outs
+from cmam.domain.values.ids import DealId, OrderId, PositionId, SymbolId
+from cmam.domain.values.quantities import Side, Volume
+from cmam.domain.values.trades import CloseDetail, Deal, Order, OrderStatus, OrderType
 from tests.factories import LOT, T0_US, Pair, price
 
 NET = PositionId(9)

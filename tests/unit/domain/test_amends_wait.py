@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from cmam.domain.changes import ChangeKind
-from cmam.domain.commands import CommandKind
-from cmam.domain.copies import CopyState
+from cmam.domain.belief.copies import CopyState
+from cmam.domain.deciding.pendings import AMEND_WAIT_US
 from cmam.domain.events import ExecutionSeen, Wait
-from cmam.domain.pendings import AMEND_WAIT_US
-from cmam.domain.quantities import Volume
-from cmam.domain.reasons import Reason, Verdict
-from cmam.domain.rules import AMENDS_WAIT
-from cmam.domain.trades import ExecutionKind, OrderStatus
+from cmam.domain.values.changes import ChangeKind
+from cmam.domain.values.commands import CommandKind
+from cmam.domain.values.quantities import Volume
+from cmam.domain.values.reasons import Reason, Verdict
+from cmam.domain.values.rules import AMENDS_WAIT
+from cmam.domain.values.trades import ExecutionKind, OrderStatus
 from tests.factories import LOT, QUOTES, Pair, price
 from tests.unit.domain.test_pendings import kinds, order_of, placed
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from cmam.domain.changes import LeaderMoney
 from cmam.domain.events import RulesBegan
-from cmam.domain.quantities import Side, Volume
-from cmam.domain.reasons import Reason, Verdict
+from cmam.domain.values.changes import LeaderMoney
+from cmam.domain.values.quantities import Side, Volume
+from cmam.domain.values.reasons import Reason, Verdict
 from tests.factories import LOT, Pair, a_leader_symbol, a_spec, a_view, price, some_settings
 
 OFF = {"margin_reserve": "off"}

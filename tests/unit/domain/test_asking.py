@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from cmam.domain.asking import Refusal, find_account, find_in_history
 from cmam.domain.events import AccountAdded, AccountAliased, AccountRemoved, Event
-from cmam.domain.ids import AccountId
-from cmam.domain.registry import APP, Registry, evolve_registry
+from cmam.domain.operating.asking import Refusal, find_account, find_in_history
+from cmam.domain.operating.registry import APP, Registry, evolve_registry
+from cmam.domain.values.ids import AccountId
 
 OLD, NEW, OTHER = AccountId(11), AccountId(12), AccountId(13)
 

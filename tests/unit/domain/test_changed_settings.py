@@ -6,13 +6,13 @@ from dataclasses import replace
 
 import pytest
 
-from cmam.domain.changes import ChangeKind
-from cmam.domain.commands import CommandKind
-from cmam.domain.copies import CopyState
+from cmam.domain.belief.copies import CopyState
 from cmam.domain.events import Health, HealthChanged, RulesBegan, Wait
-from cmam.domain.quantities import Distance, Price, Side, Volume
-from cmam.domain.reasons import Reason, Verdict
-from cmam.domain.trades import OrderType
+from cmam.domain.values.changes import ChangeKind
+from cmam.domain.values.commands import CommandKind
+from cmam.domain.values.quantities import Distance, Price, Side, Volume
+from cmam.domain.values.reasons import Reason, Verdict
+from cmam.domain.values.trades import OrderType
 from tests.factories import LOT, QUOTES, Pair, price, some_settings
 
 REVERSED = {"reverse": "on", "reverse_without_stop": "on"}

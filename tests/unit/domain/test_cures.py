@@ -7,16 +7,16 @@ from typing import Any
 
 import pytest
 
-from cmam.domain.cases import Case
-from cmam.domain.cures import KNOBS, cures
+from cmam.domain.belief.view import Latch
+from cmam.domain.deciding.inputs import gather
 from cmam.domain.events import Inputs, Standing, SymbolSpecSeen
-from cmam.domain.ids import AccountId, LinkId, OrderId, PositionId, SourceKey, SymbolId
-from cmam.domain.inputs import gather
-from cmam.domain.quantities import Side, Volume
-from cmam.domain.reasons import Reason
-from cmam.domain.symbols import TradingMode
-from cmam.domain.trades import AccessRights, AccountType, OrderType, Position
-from cmam.domain.view import Latch
+from cmam.domain.trials.cases import Case
+from cmam.domain.trials.cures import KNOBS, cures
+from cmam.domain.values.ids import AccountId, LinkId, OrderId, PositionId, SourceKey, SymbolId
+from cmam.domain.values.quantities import Side, Volume
+from cmam.domain.values.reasons import Reason
+from cmam.domain.values.symbols import TradingMode
+from cmam.domain.values.trades import AccessRights, AccountType, OrderType, Position
 from tests.factories import LINK, LOT, Pair, a_change, a_quote, a_spec, a_view, price, some_settings
 
 QUOTE = ("1.09999", "1.10001")
@@ -196,7 +196,7 @@ def test_caps_are_cured_by_a_larger_cap_or_fewer_positions() -> None:
 
 def test_a_pending_order_that_would_fill_is_cured_by_another_price() -> None:
     """A buy limit at 1.2 fills at once while the ask is 1.10001."""
-    from cmam.domain.changes import ChangeKind
+    from cmam.domain.values.changes import ChangeKind
 
     order = a_change(
         ChangeKind.ORDER_PLACED,
@@ -215,7 +215,7 @@ def test_a_pending_order_that_would_fill_is_cured_by_another_price() -> None:
 def test_what_was_copied_or_has_nothing_to_copy_has_no_cure() -> None:
     """Nothing is made up."""
     assert told(case_of(Pair())) == []
-    from cmam.domain.changes import ChangeKind
+    from cmam.domain.values.changes import ChangeKind
 
     assert told(case_of(Pair(), a_change(ChangeKind.CLOSED))) == []
 

@@ -9,7 +9,7 @@ import pkgutil
 
 from cmam.domain import events
 from cmam.domain.events import Event
-from cmam.store.envelope import event_classes
+from cmam.store.records.envelope import event_classes
 
 
 def _declared() -> list[tuple[str, type]]:

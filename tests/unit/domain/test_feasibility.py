@@ -6,15 +6,15 @@ from dataclasses import replace
 
 import pytest
 
-from cmam.domain.account import evolve
-from cmam.domain.changes import ChangeKind
 from cmam.domain.events import SymbolListSeen, SymbolSpecSeen
-from cmam.domain.feasibility import judge, leaders_trades, pairings, unknown_symbols
-from cmam.domain.ids import DealId, OrderId, PositionId, SymbolId
-from cmam.domain.quantities import Side, Volume
-from cmam.domain.reasons import Reason, Verdict
-from cmam.domain.rehearsal import differences
-from cmam.domain.trades import CloseDetail, Deal, Order, OrderStatus, OrderType
+from cmam.domain.folds.account import evolve
+from cmam.domain.trials.feasibility import judge, leaders_trades, pairings, unknown_symbols
+from cmam.domain.trials.rehearsal import differences
+from cmam.domain.values.changes import ChangeKind
+from cmam.domain.values.ids import DealId, OrderId, PositionId, SymbolId
+from cmam.domain.values.quantities import Side, Volume
+from cmam.domain.values.reasons import Reason, Verdict
+from cmam.domain.values.trades import CloseDetail, Deal, Order, OrderStatus, OrderType
 from tests.factories import LOT, Pair, price
 
 HOUR_MS = 3_600_000

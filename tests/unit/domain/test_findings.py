@@ -6,9 +6,6 @@ from dataclasses import replace
 
 import pytest
 
-from cmam.domain.account import AccountView, evolve
-from cmam.domain.changes import ChangeKind
-from cmam.domain.commands import CommandKind
 from cmam.domain.events import (
     ExecutionSeen,
     Finding,
@@ -20,13 +17,16 @@ from cmam.domain.events import (
     Reconciled,
     Remedy,
 )
-from cmam.domain.ids import OrderId, PositionId, SourceKey, StoreId
-from cmam.domain.naming import label_of, read_label
-from cmam.domain.quantities import Side, Volume
-from cmam.domain.rebuilding import rebuilt
-from cmam.domain.reconcile import FINDINGS, findings
-from cmam.domain.trades import ExecutionKind, OrderStatus, Position
-from cmam.domain.unasked import asking, still_unasked, unasked
+from cmam.domain.folds.account import AccountView, evolve
+from cmam.domain.repair.rebuilding import rebuilt
+from cmam.domain.repair.reconcile import FINDINGS, findings
+from cmam.domain.values.changes import ChangeKind
+from cmam.domain.values.commands import CommandKind
+from cmam.domain.values.ids import OrderId, PositionId, SourceKey, StoreId
+from cmam.domain.values.naming import label_of, read_label
+from cmam.domain.values.quantities import Side, Volume
+from cmam.domain.values.trades import ExecutionKind, OrderStatus, Position
+from cmam.domain.wanted.unasked import asking, still_unasked, unasked
 from tests.factories import LEADER, LINK, LOT, STORE, Pair, a_view, price
 
 MINUTE_US = 60_000_000

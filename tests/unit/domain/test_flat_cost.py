@@ -8,12 +8,12 @@ from typing import Any
 
 import pytest
 
-from cmam.domain.changes import ChangeKind
-from cmam.domain.ids import PositionId, SourceKey
-from cmam.domain.inputs import gather
-from cmam.domain.quantities import Volume
-from cmam.domain.turn import decide_change, due, lookup_due, next_due, next_wake, withdrawn
-from cmam.domain.view import AccountView
+from cmam.domain.belief.view import AccountView
+from cmam.domain.deciding.inputs import gather
+from cmam.domain.turns.turn import decide_change, due, lookup_due, next_due, next_wake, withdrawn
+from cmam.domain.values.changes import ChangeKind
+from cmam.domain.values.ids import PositionId, SourceKey
+from cmam.domain.values.quantities import Volume
 from tests.factories import LOT, Pair, price
 
 FEW, MANY = 3, 300

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cmam.domain.forecast import forecast, leaving_times
+from cmam.domain.trials.forecast import forecast, leaving_times
 
 SECOND = 1_000_000
 MS = 1_000

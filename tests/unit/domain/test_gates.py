@@ -6,16 +6,16 @@ from datetime import UTC, datetime
 
 import pytest
 
-from cmam.domain.changes import ChangeKind
+from cmam.domain.deciding.opening import OPEN_RULES
 from cmam.domain.events import CopyAdopted, RulesBegan, Standing, SymbolConfirmed, SymbolSpecSeen
-from cmam.domain.hours import is_within_hours, next_outside
-from cmam.domain.ids import OrderId, PositionId, SymbolId
-from cmam.domain.opening import OPEN_RULES
-from cmam.domain.policy import policy_of
-from cmam.domain.quantities import Side, Volume
-from cmam.domain.reasons import Reason, Verdict
-from cmam.domain.symbols import TradingMode
-from cmam.domain.trades import AccessRights, AccountType, OrderType, Position
+from cmam.domain.profiles.hours import is_within_hours, next_outside
+from cmam.domain.profiles.policy import policy_of
+from cmam.domain.values.changes import ChangeKind
+from cmam.domain.values.ids import OrderId, PositionId, SymbolId
+from cmam.domain.values.quantities import Side, Volume
+from cmam.domain.values.reasons import Reason, Verdict
+from cmam.domain.values.symbols import TradingMode
+from cmam.domain.values.trades import AccessRights, AccountType, OrderType, Position
 from tests.factories import LINK, LOT, STORE, Pair, a_change, a_spec, a_view, price
 
 
@@ -213,7 +213,7 @@ def test_another_copier_of_the_same_leader_stops_every_open() -> None:
     """It holds a copy of another position of this leader: it would copy the next one too, so we do not begin."""
     from dataclasses import replace
 
-    from cmam.domain.inputs import gather
+    from cmam.domain.deciding.inputs import gather
 
     pair = Pair()
     foreign = Position(

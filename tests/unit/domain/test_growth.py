@@ -6,9 +6,6 @@ from dataclasses import replace
 
 import pytest
 
-from cmam.domain.account import AccountView
-from cmam.domain.changes import ChangeKind
-from cmam.domain.commands import CommandKind
 from cmam.domain.events import (
     CopyTouched,
     Health,
@@ -20,11 +17,14 @@ from cmam.domain.events import (
     Standing,
     Wait,
 )
-from cmam.domain.quantities import Volume
-from cmam.domain.reasons import Verdict
-from cmam.domain.settling import SETTLE_US
-from cmam.domain.trades import AccountType
-from cmam.store.snapshot import keep, unkeep
+from cmam.domain.folds.account import AccountView
+from cmam.domain.turns.settling import SETTLE_US
+from cmam.domain.values.changes import ChangeKind
+from cmam.domain.values.commands import CommandKind
+from cmam.domain.values.quantities import Volume
+from cmam.domain.values.reasons import Verdict
+from cmam.domain.values.trades import AccountType
+from cmam.store.folding.snapshot import keep, unkeep
 from tests.factories import LOT, Pair, a_spec, a_view
 
 MINI, STEP = LOT // 10, 100_000

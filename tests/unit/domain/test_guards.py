@@ -7,8 +7,6 @@ from datetime import UTC, datetime
 
 import pytest
 
-from cmam.domain.commands import CommandKind
-from cmam.domain.days import day_of
 from cmam.domain.events import (
     Event,
     ExecutionSeen,
@@ -19,12 +17,14 @@ from cmam.domain.events import (
     Health,
     HealthChanged,
 )
-from cmam.domain.guards import Memory, still_holds, watch
-from cmam.domain.ids import PositionId, SymbolId, position_source
-from cmam.domain.quantities import Side, Volume
-from cmam.domain.reading import ResetAt
-from cmam.domain.reasons import Reason, Verdict
-from cmam.domain.trades import BalanceChange, ExecutionKind, Position
+from cmam.domain.guarding.days import day_of
+from cmam.domain.guarding.guards import Memory, still_holds, watch
+from cmam.domain.profiles.reading import ResetAt
+from cmam.domain.values.commands import CommandKind
+from cmam.domain.values.ids import PositionId, SymbolId, position_source
+from cmam.domain.values.quantities import Side, Volume
+from cmam.domain.values.reasons import Reason, Verdict
+from cmam.domain.values.trades import BalanceChange, ExecutionKind, Position
 from tests.factories import LINK, LOT, Pair, price
 
 

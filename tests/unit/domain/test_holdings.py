@@ -7,14 +7,14 @@ from dataclasses import replace
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cmam.domain.account import AccountView, evolve
-from cmam.domain.changes import ChangeKind
 from cmam.domain.events import ExecutionSeen, Reconciled
-from cmam.domain.ids import AccountId, DealId, OrderId, PositionId, SymbolId
-from cmam.domain.leading import changes
-from cmam.domain.quantities import Price, Side, Volume
-from cmam.domain.rules import RULES
-from cmam.domain.trades import Deal, ExecutionKind, Position, PositionStatus
+from cmam.domain.folds.account import AccountView, evolve
+from cmam.domain.turns.leading import changes
+from cmam.domain.values.changes import ChangeKind
+from cmam.domain.values.ids import AccountId, DealId, OrderId, PositionId, SymbolId
+from cmam.domain.values.quantities import Price, Side, Volume
+from cmam.domain.values.rules import RULES
+from cmam.domain.values.trades import Deal, ExecutionKind, Position, PositionStatus
 
 POSITION = Position(
     position=PositionId(9), symbol=SymbolId(1), side=Side.BUY, volume=Volume(100_000), updated_ms=5_000, opened_ms=5_000

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import pytest
 
-from cmam.domain.commands import CommandKind
 from cmam.domain.events import (
     ExecutionSeen,
     FlattenRequested,
@@ -13,12 +12,13 @@ from cmam.domain.events import (
     GuardTripped,
     RulesBegan,
 )
-from cmam.domain.guards import untold
-from cmam.domain.ids import LinkId, PositionId, SymbolId
-from cmam.domain.latches import NOBODY
-from cmam.domain.quantities import Side, Volume
-from cmam.domain.reasons import Verdict
-from cmam.domain.trades import BalanceChange, ExecutionKind, Position
+from cmam.domain.guarding.guards import untold
+from cmam.domain.guarding.latches import NOBODY
+from cmam.domain.values.commands import CommandKind
+from cmam.domain.values.ids import LinkId, PositionId, SymbolId
+from cmam.domain.values.quantities import Side, Volume
+from cmam.domain.values.reasons import Verdict
+from cmam.domain.values.trades import BalanceChange, ExecutionKind, Position
 from tests.factories import LINK, LOT, Pair, price, some_settings
 from tests.unit.domain.test_guards import guarded
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from cmam.domain.account import AccountView, evolve
-from cmam.domain.changes import Change, ChangeKind
 from cmam.domain.events import Event, ExecutionSeen, Reconciled, TrailingStopMoved
-from cmam.domain.ids import OrderId, PositionId, SymbolId
-from cmam.domain.leading import changes
-from cmam.domain.quantities import Side, Volume
-from cmam.domain.trades import ExecutionKind, Order, OrderType, Position
+from cmam.domain.folds.account import AccountView, evolve
+from cmam.domain.turns.leading import changes
+from cmam.domain.values.changes import Change, ChangeKind
+from cmam.domain.values.ids import OrderId, PositionId, SymbolId
+from cmam.domain.values.quantities import Side, Volume
+from cmam.domain.values.trades import ExecutionKind, Order, OrderType, Position
 from tests.factories import LEADER, LOT, T0_US, a_view, price
 
 HELD = Position(

@@ -6,13 +6,13 @@ from dataclasses import replace
 
 import pytest
 
-from cmam.domain.account import AccountView, evolve
 from cmam.domain.events import Reconciled
-from cmam.domain.ids import LinkId, OrderId, PositionId, SourceKey, StoreId, SymbolId
-from cmam.domain.leftover import left, left_by_link
-from cmam.domain.naming import label_of
-from cmam.domain.quantities import Price, Side, Volume
-from cmam.domain.trades import AccountType, Order, OrderStatus, OrderType, Position
+from cmam.domain.folds.account import AccountView, evolve
+from cmam.domain.repair.leftover import left, left_by_link
+from cmam.domain.values.ids import LinkId, OrderId, PositionId, SourceKey, StoreId, SymbolId
+from cmam.domain.values.naming import label_of
+from cmam.domain.values.quantities import Price, Side, Volume
+from cmam.domain.values.trades import AccountType, Order, OrderStatus, OrderType, Position
 from tests.factories import LINK, LOT, STORE, T0_US, a_view
 
 OTHERS = StoreId("th3m0")

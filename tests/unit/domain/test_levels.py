@@ -7,8 +7,6 @@ from typing import Any
 
 import pytest
 
-from cmam.domain.choices import Reaction
-from cmam.domain.commands import CommandKind
 from cmam.domain.events import (
     CopyOverdue,
     CopyTouched,
@@ -19,11 +17,13 @@ from cmam.domain.events import (
     IntentOverdue,
     TrailingStopMoved,
 )
-from cmam.domain.ids import DealId, OrderId
-from cmam.domain.quantities import Side, Volume
-from cmam.domain.reasons import Reason, Verdict
-from cmam.domain.symbols import DistanceIn, SymbolSpec
-from cmam.domain.trades import ExecutionKind, OrderStatus
+from cmam.domain.profiles.choices import Reaction
+from cmam.domain.values.commands import CommandKind
+from cmam.domain.values.ids import DealId, OrderId
+from cmam.domain.values.quantities import Side, Volume
+from cmam.domain.values.reasons import Reason, Verdict
+from cmam.domain.values.symbols import DistanceIn, SymbolSpec
+from cmam.domain.values.trades import ExecutionKind, OrderStatus
 from tests.factories import LINK, LOT, Pair, a_change, a_quote, a_spec, a_view, price
 
 

@@ -6,9 +6,6 @@ from dataclasses import replace
 
 import pytest
 
-from cmam.domain.account import CopyState, evolve
-from cmam.domain.changes import ChangeKind
-from cmam.domain.commands import CommandKind
 from cmam.domain.events import (
     AlertHealed,
     AlertRaised,
@@ -24,13 +21,16 @@ from cmam.domain.events import (
     Outcome,
     StopOutSeen,
 )
-from cmam.domain.ids import LinkId, OrderId, PositionId, SourceKey, StoreId, base36, position_source
-from cmam.domain.naming import intent_id, label_of, read_label
-from cmam.domain.quantities import Side, Volume
-from cmam.domain.reasons import Reason, Verdict
-from cmam.domain.symbols import Interval
-from cmam.domain.trades import ExecutionKind, Order, OrderStatus, OrderType, Position
-from cmam.domain.turn import ANSWER_US, SETTLE_US, lookup_due, next_due, withdrawn
+from cmam.domain.folds.account import CopyState, evolve
+from cmam.domain.turns.turn import ANSWER_US, SETTLE_US, lookup_due, next_due, withdrawn
+from cmam.domain.values.changes import ChangeKind
+from cmam.domain.values.commands import CommandKind
+from cmam.domain.values.ids import LinkId, OrderId, PositionId, SourceKey, StoreId, base36, position_source
+from cmam.domain.values.naming import intent_id, label_of, read_label
+from cmam.domain.values.quantities import Side, Volume
+from cmam.domain.values.reasons import Reason, Verdict
+from cmam.domain.values.symbols import Interval
+from cmam.domain.values.trades import ExecutionKind, Order, OrderStatus, OrderType, Position
 from tests.factories import LINK, LOT, Pair, a_change, a_spec, a_view, price
 
 HALF = {"volume.amount": "0.5"}
@@ -70,7 +70,7 @@ def test_names_fit_fifty_characters_at_the_largest_ids() -> None:
 def test_the_same_change_is_decided_once() -> None:
     """A cursor stands behind every decided change: the second telling gives nothing."""
     from cmam.domain.events import Inputs
-    from cmam.domain.turn import decide_change
+    from cmam.domain.turns.turn import decide_change
 
     pair = opened()
     again = decide_change(pair.view, pair.link, a_change(), (1, 0), Inputs(), pair.now_us)
@@ -537,7 +537,7 @@ def test_what_a_person_added_is_part_of_the_copy() -> None:
     pair.passes(1_000)
     held = replace(pair.held[number], volume=Volume(15_000_000), updated_ms=pair.now_us // 1_000)
     pair.held[number] = held
-    from cmam.domain.trades import Deal
+    from cmam.domain.values.trades import Deal
 
     deal = Deal(
         deal=99_991, order=99_990, position=number, symbol=held.symbol, side=Side.BUY,  # type: ignore[arg-type]

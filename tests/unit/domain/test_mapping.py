@@ -7,19 +7,19 @@ from fractions import Fraction
 
 import pytest
 
-from cmam.domain.account import evolve
-from cmam.domain.conversion import Rates, chain
-from cmam.domain.equity import equity, floating
+from cmam.domain.deciding.inputs import quotes_needed, symbols_to_know
 from cmam.domain.events import ExpectedMargin, LeverageSeen, LeverageTier, RulesBegan, SymbolListSeen
-from cmam.domain.ids import PositionId, SymbolId
-from cmam.domain.inputs import quotes_needed, symbols_to_know
-from cmam.domain.mapping import symbol_for
-from cmam.domain.margins import asked_volumes, expected_margin
-from cmam.domain.policy import policy_of
-from cmam.domain.quantities import Side, Volume
-from cmam.domain.rules import RULES
-from cmam.domain.symbols import SymbolName
-from cmam.domain.trades import Position
+from cmam.domain.folds.account import evolve
+from cmam.domain.market.conversion import Rates, chain
+from cmam.domain.market.equity import equity, floating
+from cmam.domain.market.mapping import symbol_for
+from cmam.domain.market.margins import asked_volumes, expected_margin
+from cmam.domain.profiles.policy import policy_of
+from cmam.domain.values.ids import PositionId, SymbolId
+from cmam.domain.values.quantities import Side, Volume
+from cmam.domain.values.rules import RULES
+from cmam.domain.values.symbols import SymbolName
+from cmam.domain.values.trades import Position
 from tests.factories import LOT, T0_US, a_change, a_leader_symbol, a_quote, a_spec, a_view, price, some_settings
 
 LEADER_QUOTE = a_quote("1.09999", "1.10001")

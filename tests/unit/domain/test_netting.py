@@ -6,9 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from cmam.domain.account import CopyState
-from cmam.domain.changes import ChangeKind
-from cmam.domain.commands import CommandKind
+from cmam.domain.belief.shares import pooled_excess
 from cmam.domain.events import (
     ChangeDecided,
     CopyTouched,
@@ -21,13 +19,15 @@ from cmam.domain.events import (
     RequestRefused,
     StopOutSeen,
 )
-from cmam.domain.ids import AccountId, OrderId, PositionId, SourceKey, order_source, position_source
-from cmam.domain.quantities import Side, Volume
-from cmam.domain.reasons import Reason, Verdict
-from cmam.domain.rules import RULES
-from cmam.domain.shares import pooled_excess
-from cmam.domain.trades import AccountType, ExecutionKind, Order, OrderStatus, OrderType
-from cmam.domain.unasked import asking, freed, unasked
+from cmam.domain.folds.account import CopyState
+from cmam.domain.values.changes import ChangeKind
+from cmam.domain.values.commands import CommandKind
+from cmam.domain.values.ids import AccountId, OrderId, PositionId, SourceKey, order_source, position_source
+from cmam.domain.values.quantities import Side, Volume
+from cmam.domain.values.reasons import Reason, Verdict
+from cmam.domain.values.rules import RULES
+from cmam.domain.values.trades import AccountType, ExecutionKind, Order, OrderStatus, OrderType
+from cmam.domain.wanted.unasked import asking, freed, unasked
 from tests.factories import LEADER, LINK, LOT, Pair, a_view, price
 
 

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from cmam.domain.commands import CommandKind
-from cmam.domain.copies import CopyState
+from cmam.domain.belief.copies import CopyState
 from cmam.domain.events import CopyFinished, IntentOverdue, IntentRecorded
-from cmam.domain.ids import OrderId, PositionId
-from cmam.domain.quantities import Side, Volume
-from cmam.domain.reasons import Reason
-from cmam.domain.replacing import replace
-from cmam.domain.trades import ExecutionKind, Order, OrderStatus, OrderType
+from cmam.domain.values.commands import CommandKind
+from cmam.domain.values.ids import OrderId, PositionId
+from cmam.domain.values.quantities import Side, Volume
+from cmam.domain.values.reasons import Reason
+from cmam.domain.values.replacing import replace
+from cmam.domain.values.trades import ExecutionKind, Order, OrderStatus, OrderType
 from tests.factories import LOT
 from tests.unit.domain.test_netting import Netted, key, netted
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from cmam.domain.ids import OrderId
-from cmam.domain.quantities import Volume
-from cmam.domain.reasons import Reason, Verdict
+from cmam.domain.values.ids import OrderId
+from cmam.domain.values.quantities import Volume
+from cmam.domain.values.reasons import Reason, Verdict
 from tests.factories import LOT, Pair, price
 
 OPENING = {"origin": OrderId(400), "is_opening": True}

@@ -7,8 +7,6 @@ from typing import Any
 
 import pytest
 
-from cmam.domain.changes import ChangeKind
-from cmam.domain.choices import Reaction
 from cmam.domain.events import (
     CopiesReleased,
     CopyTouched,
@@ -20,10 +18,12 @@ from cmam.domain.events import (
     IntentOverdue,
     RulesBegan,
 )
-from cmam.domain.ids import OrderId
-from cmam.domain.quantities import Volume
-from cmam.domain.reasons import Reason, Verdict
-from cmam.domain.trades import ExecutionKind, OrderStatus, OrderType, TimeInForce
+from cmam.domain.profiles.choices import Reaction
+from cmam.domain.values.changes import ChangeKind
+from cmam.domain.values.ids import OrderId
+from cmam.domain.values.quantities import Volume
+from cmam.domain.values.reasons import Reason, Verdict
+from cmam.domain.values.trades import ExecutionKind, OrderStatus, OrderType, TimeInForce
 from tests.factories import LINK, LOT, Pair, a_spec, a_view, price
 from tests.unit.domain.test_levels import levels
 from tests.unit.domain.test_pendings import exposure, kinds, order_of, placed

@@ -6,14 +6,14 @@ from dataclasses import replace
 
 import pytest
 
-from cmam.domain.account import CopyState
-from cmam.domain.changes import ChangeKind
-from cmam.domain.commands import CommandKind
 from cmam.domain.events import CopyTouched, ExecutionSeen, IntentOverdue
-from cmam.domain.ids import OrderId, PositionId, order_source
-from cmam.domain.quantities import Side, Volume
-from cmam.domain.reasons import Reason, Verdict
-from cmam.domain.trades import ExecutionKind, OrderStatus, OrderType, TimeInForce, TriggerMethod
+from cmam.domain.folds.account import CopyState
+from cmam.domain.values.changes import ChangeKind
+from cmam.domain.values.commands import CommandKind
+from cmam.domain.values.ids import OrderId, PositionId, order_source
+from cmam.domain.values.quantities import Side, Volume
+from cmam.domain.values.reasons import Reason, Verdict
+from cmam.domain.values.trades import ExecutionKind, OrderStatus, OrderType, TimeInForce, TriggerMethod
 from tests.factories import LOT, Pair, a_quote, price
 
 
@@ -210,7 +210,7 @@ def test_a_cancel_or_expiry_of_the_leader_cancels_the_copy(kind: ChangeKind) -> 
 
 def test_a_cancel_before_the_order_has_left_withdraws_it() -> None:
     """Not sent yet: none(source_gone), taken back, ended."""
-    from cmam.domain.turn import withdrawn
+    from cmam.domain.turns.turn import withdrawn
 
     pair = Pair()
     pair.order()
@@ -582,7 +582,7 @@ def test_a_broker_that_does_not_take_an_expiry_by_amendment_gets_a_new_order() -
     from dataclasses import replace
 
     from cmam.domain.events import ExecutionSeen
-    from cmam.domain.trades import ExecutionKind
+    from cmam.domain.values.trades import ExecutionKind
 
     (intent,) = pair.lose()
     order = replace(pair.resting[order_of(pair)], updated_ms=pair.now_us // 1_000)

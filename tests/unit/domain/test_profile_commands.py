@@ -7,9 +7,7 @@ from typing import Any
 
 import pytest
 
-from cmam.domain.applying import apply_profiles
-from cmam.domain.asking import Context, Outcome, Refusal
-from cmam.domain.commands import CommandKind
+from cmam.domain.belief.view import AccountView
 from cmam.domain.events import (
     AccountAdded,
     CopiesReleased,
@@ -18,13 +16,15 @@ from cmam.domain.events import (
     ProfileSettingsChanged,
     ProfileStateChanged,
 )
-from cmam.domain.ids import AccountId, PositionId, SymbolId, position_source
-from cmam.domain.operate import operate
-from cmam.domain.quantities import Side, Volume
-from cmam.domain.reasons import Reason
-from cmam.domain.registry import APP, Registry, evolve_registry
-from cmam.domain.trades import Position
-from cmam.domain.view import AccountView
+from cmam.domain.operating.applying import apply_profiles
+from cmam.domain.operating.asking import Context, Outcome, Refusal
+from cmam.domain.operating.operate import operate
+from cmam.domain.operating.registry import APP, Registry, evolve_registry
+from cmam.domain.values.commands import CommandKind
+from cmam.domain.values.ids import AccountId, PositionId, SymbolId, position_source
+from cmam.domain.values.quantities import Side, Volume
+from cmam.domain.values.reasons import Reason
+from cmam.domain.values.trades import Position
 from tests.factories import LINK, LOT, Pair
 
 LEADER, FOLLOWER, THIRD = AccountId(1), AccountId(2), AccountId(3)

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from cmam.domain.changes import ChangeKind
-from cmam.domain.commands import CommandKind
-from cmam.domain.copies import CopyState
+from cmam.domain.belief.copies import CopyState
 from cmam.domain.events import SymbolSpecSeen, Wait
-from cmam.domain.quantities import Side, Volume
-from cmam.domain.reasons import Reason, Verdict
-from cmam.domain.rules import UNREAD_WAIT
-from cmam.domain.symbols import SymbolSpec
+from cmam.domain.values.changes import ChangeKind
+from cmam.domain.values.commands import CommandKind
+from cmam.domain.values.quantities import Side, Volume
+from cmam.domain.values.reasons import Reason, Verdict
+from cmam.domain.values.rules import UNREAD_WAIT
+from cmam.domain.values.symbols import SymbolSpec
 from tests.factories import LOT, QUOTES, Pair, a_spec, a_view
 
 

@@ -6,12 +6,12 @@ import dataclasses
 
 import pytest
 
-from cmam.domain.copies import Cursor
+from cmam.domain.belief.copies import Cursor
+from cmam.domain.belief.view import AccountView, in_the_making, lasting
 from cmam.domain.events import Goal, Health
-from cmam.domain.ids import AccountId
-from cmam.domain.quantities import Volume
-from cmam.domain.replacing import replace, without
-from cmam.domain.view import AccountView, in_the_making, lasting
+from cmam.domain.values.ids import AccountId
+from cmam.domain.values.quantities import Volume
+from cmam.domain.values.replacing import replace, without
 
 VIEW = AccountView(account=AccountId(5), version=3, alerts={"session": "down"})
 

@@ -6,8 +6,8 @@ from datetime import UTC, date, datetime
 
 import pytest
 
-from cmam.domain.sessions import is_open, next_open
-from cmam.domain.symbols import Holiday, Interval, SymbolSpec
+from cmam.domain.market.sessions import is_open, next_open
+from cmam.domain.values.symbols import Holiday, Interval, SymbolSpec
 from tests.factories import a_spec
 
 HOUR = 3_600

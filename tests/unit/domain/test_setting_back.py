@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from cmam.domain.account import evolve
 from cmam.domain.events import AlertHealed
-from cmam.domain.timing import lookup_due
+from cmam.domain.folds.account import evolve
+from cmam.domain.turns.timing import lookup_due
 from tests.factories import Pair
 
 HOUR_US = 3_600_000_000

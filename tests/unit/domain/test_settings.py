@@ -6,11 +6,11 @@ from fractions import Fraction
 
 import pytest
 
-from cmam.domain.formula import BadFormula, formula
-from cmam.domain.policy import BY_NAME, SETTINGS, Policy, check_settings, policy_of
-from cmam.domain.reading import Amount
-from cmam.domain.reasons import REASONS, Reason
-from cmam.domain.table import SymbolRow, read_table, sample_table, write_table
+from cmam.domain.profiles.formula import BadFormula, formula
+from cmam.domain.profiles.policy import BY_NAME, SETTINGS, Policy, check_settings, policy_of
+from cmam.domain.profiles.reading import Amount
+from cmam.domain.profiles.table import SymbolRow, read_table, sample_table, write_table
+from cmam.domain.values.reasons import REASONS, Reason
 
 
 def test_every_default_is_allowed_and_every_setting_has_a_field_of_its_own() -> None:

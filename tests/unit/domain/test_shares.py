@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from cmam.domain.changes import ChangeKind
-from cmam.domain.commands import CommandKind
 from cmam.domain.events import CopyTouched, Reconciled
-from cmam.domain.ids import OrderId, PositionId
-from cmam.domain.quantities import Side, Volume
-from cmam.domain.reasons import Reason, Verdict
-from cmam.domain.trades import Order, OrderStatus, OrderType
+from cmam.domain.values.changes import ChangeKind
+from cmam.domain.values.commands import CommandKind
+from cmam.domain.values.ids import OrderId, PositionId
+from cmam.domain.values.quantities import Side, Volume
+from cmam.domain.values.reasons import Reason, Verdict
+from cmam.domain.values.trades import Order, OrderStatus, OrderType
 from tests.factories import LOT, Pair, a_spec, a_view
 from tests.unit.domain.test_netting import Netted, key, netted
 

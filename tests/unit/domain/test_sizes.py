@@ -7,12 +7,12 @@ from fractions import Fraction
 
 import pytest
 
-from cmam.domain.changes import Change, ChangeKind, LeaderMoney
 from cmam.domain.events import ChangeDecided, ExecutionSeen, RulesBegan
-from cmam.domain.ids import OrderId, SymbolId
-from cmam.domain.quantities import Side, Volume
-from cmam.domain.reasons import Reason, Verdict
-from cmam.domain.trades import ExecutionKind, Order, OrderType
+from cmam.domain.values.changes import Change, ChangeKind, LeaderMoney
+from cmam.domain.values.ids import OrderId, SymbolId
+from cmam.domain.values.quantities import Side, Volume
+from cmam.domain.values.reasons import Reason, Verdict
+from cmam.domain.values.trades import ExecutionKind, Order, OrderType
 from tests.factories import LOT, Pair, a_change, a_leader_symbol, a_quote, a_spec, a_view, price
 
 OFF = {"margin_reserve": "off"}

@@ -7,14 +7,14 @@ from fractions import Fraction
 
 import pytest
 
-from cmam.domain.account import AccountView, evolve
-from cmam.domain.changes import ChangeKind
 from cmam.domain.events import ChangeDecided, Reconciled, Wait
-from cmam.domain.ids import LinkId, OrderId, PositionId, SymbolId
-from cmam.domain.quantities import Quote, Side, Volume
-from cmam.domain.reasons import Reason, Verdict
-from cmam.domain.sync import at_start
-from cmam.domain.trades import Order, OrderType, Position
+from cmam.domain.folds.account import AccountView, evolve
+from cmam.domain.repair.sync import at_start
+from cmam.domain.values.changes import ChangeKind
+from cmam.domain.values.ids import LinkId, OrderId, PositionId, SymbolId
+from cmam.domain.values.quantities import Quote, Side, Volume
+from cmam.domain.values.reasons import Reason, Verdict
+from cmam.domain.values.trades import Order, OrderType, Position
 from tests.factories import (
     LEADER,
     LOT,
@@ -243,8 +243,8 @@ def test_a_finished_copy_never_counts_as_missing() -> None:
 
 def test_a_leader_out_of_sight_is_held_and_named_or_closed_after_a_while() -> None:
     """The alert names the copies and which have no stop; `close_after 10m` closes them then, `hold` never."""
-    from cmam.domain.blindness import watch_blind
     from cmam.domain.events import AlertHealed, AlertRaised, CopyOverdue
+    from cmam.domain.turns.blindness import watch_blind
     from tests.factories import LINK
 
     for settings, closes in (({}, False), ({"leader_blind": "close_after 10m"}, True)):

@@ -6,14 +6,14 @@ from dataclasses import replace
 
 import pytest
 
-from cmam.domain.account import CopyState
-from cmam.domain.changes import ChangeKind
 from cmam.domain.events import AttemptDecided, CopyWoken, RulesBegan
-from cmam.domain.ids import PositionId, SymbolId
-from cmam.domain.quantities import Side, Volume
-from cmam.domain.reasons import Reason, Verdict
-from cmam.domain.rules import RULES
-from cmam.domain.trades import Position
+from cmam.domain.folds.account import CopyState
+from cmam.domain.values.changes import ChangeKind
+from cmam.domain.values.ids import PositionId, SymbolId
+from cmam.domain.values.quantities import Side, Volume
+from cmam.domain.values.reasons import Reason, Verdict
+from cmam.domain.values.rules import RULES
+from cmam.domain.values.trades import Position
 from tests.factories import LOT, Pair, a_view, price, some_settings
 
 

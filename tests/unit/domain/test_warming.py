@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from cmam.domain.commands import CommandKind
-from cmam.domain.copies import CopyState
+from cmam.domain.belief.copies import CopyState
 from cmam.domain.events import Wait
-from cmam.domain.reasons import Reason, Verdict
+from cmam.domain.values.commands import CommandKind
+from cmam.domain.values.reasons import Reason, Verdict
 from tests.factories import LOT, QUOTES, Pair, a_spec, a_view
 
 ALIKE = a_view((replace(a_spec(), name="EURUSD.r"),))

@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from cmam.domain.commands import Command, CommandKind
-from cmam.domain.ids import AccountId, IntentId, OrderId, PositionId, SymbolId
-from cmam.domain.quantities import Distance, Price, Side, Volume
-from cmam.domain.trades import OrderType, TimeInForce, TriggerMethod
+from cmam.domain.values.commands import Command, CommandKind
+from cmam.domain.values.ids import AccountId, IntentId, OrderId, PositionId, SymbolId
+from cmam.domain.values.quantities import Distance, Price, Side, Volume
+from cmam.domain.values.trades import OrderType, TimeInForce, TriggerMethod
 from cmam.openapi import catalogue, requests
 from cmam.openapi._pb import OpenApiModelMessages_pb2 as model
 from cmam.openapi.errors import LocalError

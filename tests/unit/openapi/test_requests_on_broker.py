@@ -12,11 +12,11 @@ from typing import Any
 
 import pytest
 
-from cmam.domain.commands import Command, CommandKind
 from cmam.domain.events import ExecutionSeen
-from cmam.domain.ids import AccountId, IntentId, PositionId, SymbolId
-from cmam.domain.quantities import Distance, Price, Side, Volume, price_from_decimal
-from cmam.domain.trades import ExecutionKind, OrderStatus, OrderType, PositionStatus, TimeInForce
+from cmam.domain.values.commands import Command, CommandKind
+from cmam.domain.values.ids import AccountId, IntentId, PositionId, SymbolId
+from cmam.domain.values.quantities import Distance, Price, Side, Volume, price_from_decimal
+from cmam.domain.values.trades import ExecutionKind, OrderStatus, OrderType, PositionStatus, TimeInForce
 from cmam.openapi import catalogue, requests, translate
 from cmam.openapi._pb import OpenApiMessages_pb2 as pb
 from cmam.openapi.envelope import Envelope

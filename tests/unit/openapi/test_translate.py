@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 
 from cmam.domain.events import AssetName
-from cmam.domain.ids import AssetId, SymbolId
-from cmam.domain.quantities import Side
-from cmam.domain.symbols import DistanceIn, SymbolName, TradingMode
-from cmam.domain.trades import (
+from cmam.domain.values.ids import AssetId, SymbolId
+from cmam.domain.values.quantities import Side
+from cmam.domain.values.symbols import DistanceIn, SymbolName, TradingMode
+from cmam.domain.values.trades import (
     AccessRights,
     AccountType,
     DealStatus,

@@ -10,10 +10,10 @@ from google.protobuf.message import Message
 
 from cmam.openapi._pb import OpenApiCommonMessages_pb2 as common
 from cmam.openapi._pb import OpenApiMessages_pb2 as messages
-from cmam.sandbox.broker import Broker, Close, Send
+from cmam.sandbox.service.broker import Broker, Close, Send
+from cmam.sandbox.serving.world_file import default_world
 from cmam.sandbox.switches import Switches
 from cmam.sandbox.world import World
-from cmam.sandbox.world_file import default_world
 
 START_US = 1_767_614_400_000_000
 """Monday 2026-01-05 12:00 UTC."""

@@ -12,13 +12,13 @@ import trustme
 
 from cmam.clock import SystemClock
 from cmam.openapi.framing import Deframer, frame
-from cmam.sandbox import envelopes
-from cmam.sandbox.broker import Close, Send
-from cmam.sandbox.certificates import server_context
-from cmam.sandbox.driver import Driver
-from cmam.sandbox.envelopes import Envelope
-from cmam.sandbox.line_faults import LineFaults
-from cmam.sandbox.transport import ClientConnection
+from cmam.sandbox.service.broker import Close, Send
+from cmam.sandbox.wire import envelopes
+from cmam.sandbox.wire.certificates import server_context
+from cmam.sandbox.wire.driver import Driver
+from cmam.sandbox.wire.envelopes import Envelope
+from cmam.sandbox.wire.line_faults import LineFaults
+from cmam.sandbox.wire.transport import ClientConnection
 
 ANSWER_S = 120.0
 

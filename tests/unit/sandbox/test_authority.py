@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from cmam.openapi._pb import OpenApiMessages_pb2 as messages
-from cmam.sandbox.authority import Grant, Refusal
+from cmam.sandbox.books.authority import Grant, Refusal
 from tests.unit.sandbox.bench import BETA_EURO, EURO, JONAS, LEADER, Bench, Line
 
 INVALIDATED, DISCONNECTED = 2147, 2164

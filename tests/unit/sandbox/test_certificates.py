@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from cmam.clock import SystemClock
-from cmam.sandbox.certificates import CA_KEY_FILE, certificate_authority, server_context
+from cmam.sandbox.wire.certificates import CA_KEY_FILE, certificate_authority, server_context
 
 
 def test_the_authority_is_kept_and_the_certificate_covers_this_machine(tmp_path: Path) -> None:

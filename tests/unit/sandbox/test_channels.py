@@ -10,9 +10,9 @@ from websockets.frames import Frame, Opcode
 from websockets.uri import parse_uri
 
 from cmam.openapi.framing import FRAME_BYTES_MAX, Deframer, frame
-from cmam.sandbox import channels, envelopes
-from cmam.sandbox.channels import Incoming, LifeSign, Malformed, TooLong
-from cmam.sandbox.envelopes import Envelope
+from cmam.sandbox.wire import channels, envelopes
+from cmam.sandbox.wire.channels import Incoming, LifeSign, Malformed, TooLong
+from cmam.sandbox.wire.envelopes import Envelope
 
 MESSAGES = [Envelope(2100, b"\x12\x01x", "id-1"), Envelope(51, b"", None), Envelope(2102, b"", "")]
 

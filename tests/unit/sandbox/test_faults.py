@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from cmam.openapi._pb import OpenApiMessages_pb2 as messages
-from cmam.sandbox import faults, incidents
+from cmam.sandbox import faults
+from cmam.sandbox.service import incidents
 from tests.unit.sandbox.bench import EURO, LEADER, Bench, Line, market_order
 
 BUY = 1

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from cmam.openapi._pb import OpenApiMessages_pb2 as messages
-from cmam.sandbox import periods
+from cmam.sandbox.markets import periods
 from tests.unit.sandbox.bench import LEADER, LIVE, Bench, Line, market_order
 
 BUY, SELL = 1, 2

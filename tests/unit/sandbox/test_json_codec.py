@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from cmam.openapi._pb import OpenApiMessages_pb2 as oa
 from cmam.openapi._pb.OpenApiModelMessages_pb2 import MARKET, SELL
-from cmam.sandbox import json_codec
-from cmam.sandbox.envelopes import Envelope, Garbage
+from cmam.sandbox.wire import json_codec
+from cmam.sandbox.wire.envelopes import Envelope, Garbage
 
 
 def test_an_empty_answer_is_written_without_payload_and_without_an_id_nobody_sent() -> None:

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from cmam.openapi._pb import OpenApiMessages_pb2 as messages
-from cmam.sandbox.limits import Window
+from cmam.sandbox.service.limits import Window
 from tests.unit.sandbox.bench import LEADER, LIVE, Bench, Line
 
 ERROR = 2142

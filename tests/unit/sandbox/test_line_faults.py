@@ -6,8 +6,8 @@ import asyncio
 
 import pytest
 
-from cmam.sandbox.envelopes import Envelope
-from cmam.sandbox.line_faults import LineFaults
+from cmam.sandbox.wire.envelopes import Envelope
+from cmam.sandbox.wire.line_faults import LineFaults
 from tests.unit.sandbox.scripted import ScriptedBroker, framed, read_messages, run, serving
 
 

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from cmam.openapi._pb import OpenApiMessages_pb2 as messages
-from cmam.sandbox import margin
-from cmam.sandbox.world_file import default_world
+from cmam.sandbox.serving.world_file import default_world
+from cmam.sandbox.trading import margin
 from tests.unit.sandbox.bench import BETA_EURO, LEADER, Bench, Line, market_order
 
 BUY, SELL = 1, 2

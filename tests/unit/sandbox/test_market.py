@@ -7,10 +7,10 @@ from datetime import UTC, datetime
 
 import pytest
 
-from cmam.sandbox import hours
-from cmam.sandbox.market import Market, TickFileError, read_ticks
+from cmam.sandbox.markets import hours
+from cmam.sandbox.markets.market import Market, TickFileError, read_ticks
+from cmam.sandbox.serving.world_file import default_world
 from cmam.sandbox.world import Symbol
-from cmam.sandbox.world_file import default_world
 from tests.unit.sandbox.bench import LEADER, START_US, Bench
 
 SECOND = 1_000_000

@@ -9,9 +9,10 @@ from typing import Any
 import pytest
 
 from cmam.openapi._pb import OpenApiMessages_pb2 as messages
-from cmam.sandbox import money, units
+from cmam.sandbox import units
+from cmam.sandbox.books import money
+from cmam.sandbox.serving.world_file import default_world
 from cmam.sandbox.world import CommissionType, SwapType, Symbol
-from cmam.sandbox.world_file import default_world
 from tests.unit.sandbox.bench import BETA_EURO, BETA_YEN, EURO, LEADER, LIVE, Bench, market_order
 
 BUY, SELL = 1, 2

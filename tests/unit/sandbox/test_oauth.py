@@ -9,11 +9,11 @@ from urllib.parse import parse_qs, urlencode, urlsplit
 
 import pytest
 
-from cmam.sandbox.authority import Grant, Grants
-from cmam.sandbox.oauth import OAuthSite, is_registered
+from cmam.sandbox.books.authority import Grant, Grants
+from cmam.sandbox.https.oauth import OAuthSite, is_registered
+from cmam.sandbox.https.web import HttpRequest, HttpResponse
+from cmam.sandbox.serving.world_file import load_world
 from cmam.sandbox.switches import Switches
-from cmam.sandbox.web import HttpRequest, HttpResponse
-from cmam.sandbox.world_file import load_world
 
 SECOND_US = 1_000_000
 START_US = 1_700_000_000 * SECOND_US

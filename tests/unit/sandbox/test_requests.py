@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from cmam.openapi._pb import OpenApiMessages_pb2 as messages
-from cmam.sandbox.requests import ROUTES, Needs
+from cmam.sandbox.service.requests import ROUTES, Needs
 from tests.unit.sandbox.bench import BETA_EURO, LEADER, LIVE, NETTED, TYPES, Bench, Line, market_order
 
 LOT = 10_000_000

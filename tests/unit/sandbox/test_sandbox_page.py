@@ -10,9 +10,10 @@ import click
 import pytest
 
 from cmam.cli.sandbox import sandbox
-from cmam.sandbox import faults, player
-from cmam.sandbox.line_faults import LINE_FAULTS
+from cmam.sandbox import faults
 from cmam.sandbox.switches import Switches
+from cmam.sandbox.trader import player
+from cmam.sandbox.wire.line_faults import LINE_FAULTS
 
 
 @pytest.fixture(scope="module")
@@ -58,7 +59,7 @@ def test_every_column_of_a_played_file_is_on_the_page_and_the_example_is_right(p
 
 def test_the_schedule_of_the_page_is_right(page: str, tmp_path: Path) -> None:
     """The page's own file of faults reads without a fault."""
-    from cmam.sandbox.schedule import read_schedule
+    from cmam.sandbox.serving.schedule import read_schedule
 
     (example,) = re.findall(r"```\n(# seconds.*?)```", page, re.DOTALL)
     file = tmp_path / "faults"
@@ -70,7 +71,7 @@ def test_the_python_of_the_page_runs(page: str, tmp_path: Path, monkeypatch: pyt
     """The blocks that need nothing but cmam and websockets do what they say, against a sandbox of their own."""
     import json
 
-    from cmam.sandbox.server import SandboxOptions, run_in_thread
+    from cmam.sandbox.serving.server import SandboxOptions, run_in_thread
 
     blocks = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
     in_process = next(block for block in blocks if "run_in_thread" in block)

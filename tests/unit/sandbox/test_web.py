@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from cmam.sandbox import web
-from cmam.sandbox.web import Handler, HttpConnection, HttpRequest, HttpResponse
+from cmam.sandbox.https import web
+from cmam.sandbox.https.web import Handler, HttpConnection, HttpRequest, HttpResponse
 
 ANSWER_S = 120.0
 GET = b"GET /a?x=1&x=2 HTTP/1.1\r\nHost: h\r\n\r\n"

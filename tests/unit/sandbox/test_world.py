@@ -6,8 +6,8 @@ from decimal import Decimal
 
 import pytest
 
+from cmam.sandbox.serving.world_file import WorldError, default_world, load_world
 from cmam.sandbox.world import NETTED
-from cmam.sandbox.world_file import WorldError, default_world, load_world
 
 SMALL = """
 [feeds]

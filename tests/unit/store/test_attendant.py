@@ -15,12 +15,12 @@ import pytest
 
 from cmam.clock import SECOND_US, ManualClock
 from cmam.domain.events import SystemStarted, SystemStopped
-from cmam.store.attendant import PAUSE_MAX_US, PAUSE_US, Attendant
-from cmam.store.attendant import start as begin
-from cmam.store.database import FILE_NAME
-from cmam.store.log import EventLog, Pending
-from cmam.store.projector import project_to_head
-from cmam.store.views_file import views_position
+from cmam.store.logfile.database import FILE_NAME
+from cmam.store.logfile.log import EventLog, Pending
+from cmam.store.projection.attendant import PAUSE_MAX_US, PAUSE_US, Attendant
+from cmam.store.projection.attendant import start as begin
+from cmam.store.projection.projector import project_to_head
+from cmam.store.projection.views_file import views_position
 
 MINUTE = 60
 AGAIN = "it is started again, ever more rarely while it does not last"
@@ -166,5 +166,5 @@ def test_the_trading_process_starts_without_the_projectors_code() -> None:
     """What only the child needs is loaded by the child: a start is mostly Python loading code."""
     asks = "import sys, cmam.bootstrap; print([name for name in sys.modules if name.startswith('cmam.store.')])"
     loaded = subprocess.run([sys.executable, "-c", asks], capture_output=True, text=True, check=True).stdout
-    assert "'cmam.store.attendant'" in loaded
-    assert "'cmam.store.projector'" not in loaded
+    assert "'cmam.store.projection.attendant'" in loaded
+    assert "'cmam.store.projection.projector'" not in loaded

@@ -14,13 +14,13 @@ from cmam.domain.events import (
     IntentOverdue,
     LinkSettingsChanged,
 )
-from cmam.domain.ids import IntentId
-from cmam.domain.reasons import REASONS, Reason
-from cmam.store.audit import Audit, Filters
-from cmam.store.explain import explain
+from cmam.domain.values.ids import IntentId
+from cmam.domain.values.reasons import REASONS, Reason
+from cmam.store.auditing.audit import Audit, Filters
+from cmam.store.auditing.explain import explain
+from cmam.store.auditing.timings import slippage, timings
+from cmam.store.auditing.totals import COPY_COUNTS, GROUPINGS, totals
 from cmam.store.text import iso, parse_time
-from cmam.store.timings import slippage, timings
-from cmam.store.totals import COPY_COUNTS, GROUPINGS, totals
 
 from .world import FIRST, LEADER, LINKS, SECOND, World, a_day
 

@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from cmam.store import beginning
-from cmam.store.beginning import begin
-from cmam.store.fold import fold
-from cmam.store.log import EventLog
-from cmam.store.projector import Projector
-from cmam.store.views_file import VIEWS_NAME, open_views
+from cmam.store.folding.fold import fold
+from cmam.store.logfile.log import EventLog
+from cmam.store.past import beginning
+from cmam.store.past.beginning import begin
+from cmam.store.projection.projector import Projector
+from cmam.store.projection.views_file import VIEWS_NAME, open_views
 
 from .test_projector import _a_day_in
 from .world import LEADER, LINKS, World

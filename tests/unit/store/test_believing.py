@@ -10,15 +10,15 @@ from pathlib import Path
 
 import pytest
 
-from cmam.store import beginning
-from cmam.store.beginning import begin, believe, organise
-from cmam.store.database import FILE_NAME
-from cmam.store.envelope import Fact, fact_of
-from cmam.store.fold import Fold, fold_log
-from cmam.store.log import EventLog
-from cmam.store.projector import Projector
-from cmam.store.replay import until
-from cmam.store.views_file import VIEWS_NAME, open_views
+from cmam.store.folding.fold import Fold, fold_log
+from cmam.store.logfile.database import FILE_NAME
+from cmam.store.logfile.log import EventLog
+from cmam.store.past import beginning
+from cmam.store.past.beginning import begin, believe, organise
+from cmam.store.past.replay import until
+from cmam.store.projection.projector import Projector
+from cmam.store.projection.views_file import VIEWS_NAME, open_views
+from cmam.store.records.envelope import Fact, fact_of
 
 from .test_beginning import a_home_with_snapshots
 from .world import LEADER, PROFILE, World

@@ -5,8 +5,8 @@ from __future__ import annotations
 import hashlib
 
 from cmam.domain.events import AlertRaised, Checkpointed
-from cmam.store.chain import LOG, Checkpointer, Head, LogHead, checkpoint
-from cmam.store.envelope import record_hash
+from cmam.store.logfile.chain import LOG, Checkpointer, Head, LogHead, checkpoint
+from cmam.store.records.envelope import record_hash
 
 EVENT = AlertRaised(kind="k", text="t")
 

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from cmam.store.audit import KEYS, Audit
+from cmam.store.auditing.audit import KEYS, Audit
+from cmam.store.auditing.export import export_table
 from cmam.store.errors import StoreUnavailable
-from cmam.store.export import export_table
 
 from .world import a_day
 

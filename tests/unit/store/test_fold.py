@@ -7,9 +7,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from cmam.store.envelope import Recorded, UnknownEvent, fact_of
 from cmam.store.errors import StoreBroken
-from cmam.store.fold import Fold, fold, fold_log
+from cmam.store.folding.fold import Fold, fold, fold_log
+from cmam.store.records.envelope import Recorded, UnknownEvent, fact_of
 
 from .world import a_day
 

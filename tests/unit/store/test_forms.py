@@ -8,8 +8,6 @@ from typing import Any
 
 import pytest
 
-from cmam.domain.changes import Change, ChangeKind, LeaderSymbol
-from cmam.domain.commands import Command, CommandKind
 from cmam.domain.events import (
     ChangeDecided,
     Event,
@@ -20,7 +18,9 @@ from cmam.domain.events import (
     Reconciled,
     Step,
 )
-from cmam.domain.ids import (
+from cmam.domain.values.changes import Change, ChangeKind, LeaderSymbol
+from cmam.domain.values.commands import Command, CommandKind
+from cmam.domain.values.ids import (
     AccountId,
     ChangeKey,
     DealId,
@@ -32,13 +32,13 @@ from cmam.domain.ids import (
     SourceKey,
     SymbolId,
 )
-from cmam.domain.quantities import Price, Quote, Side, Volume
-from cmam.domain.reasons import Verdict
-from cmam.domain.replacing import replace
-from cmam.domain.trades import Deal, ExecutionKind, Order, OrderType, Position
-from cmam.store import envelope, forms
-from cmam.store.envelope import Decoding, Pending, Raw, UnknownEvent, encode, encode_whole, event_bytes, said_in
-from cmam.store.forms import FORM, LATER, ROWS, without_later
+from cmam.domain.values.quantities import Price, Quote, Side, Volume
+from cmam.domain.values.reasons import Verdict
+from cmam.domain.values.replacing import replace
+from cmam.domain.values.trades import Deal, ExecutionKind, Order, OrderType, Position
+from cmam.store.records import envelope, forms
+from cmam.store.records.envelope import Decoding, Pending, Raw, UnknownEvent, encode, encode_whole, event_bytes, said_in
+from cmam.store.records.forms import FORM, LATER, ROWS, without_later
 from scripts.freeze_forms import fields_now, frozen
 
 QUOTE = Quote(Price(108_499_000), Price(108_508_000), 1_577_836_800_000, 1_577_836_800_000_001)

@@ -7,7 +7,7 @@ from itertools import pairwise
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cmam.store.histogram import BOUNDS_US, Bucket, coarser, histogram
+from cmam.store.auditing.histogram import BOUNDS_US, Bucket, coarser, histogram
 
 spans = st.lists(st.integers(-10, 10**10) | st.sampled_from(BOUNDS_US), max_size=60)
 

@@ -9,17 +9,17 @@ from pathlib import Path
 import pytest
 
 from cmam.cli.main import run
-from cmam.store import replay
-from cmam.store.audit import Audit, verify_log
-from cmam.store.database import lengthen_wal
+from cmam.store.auditing.audit import Audit, verify_log
+from cmam.store.auditing.pack import export_pack
+from cmam.store.auditing.pack_check import verify_pack
 from cmam.store.errors import StoreBroken, StoreMissing, StoreUnavailable
-from cmam.store.growth import growth
-from cmam.store.keeping import archive, backup, restore
-from cmam.store.log import EventLog, Pending
-from cmam.store.pack import export_pack
-from cmam.store.pack_check import verify_pack
-from cmam.store.projector import project_to_head
-from cmam.store.salvage import put_in_place, salvage
+from cmam.store.logfile.database import lengthen_wal
+from cmam.store.logfile.log import EventLog, Pending
+from cmam.store.past import replay
+from cmam.store.projection.projector import project_to_head
+from cmam.store.upkeep.growth import growth
+from cmam.store.upkeep.keeping import archive, backup, restore
+from cmam.store.upkeep.salvage import put_in_place, salvage
 
 from .facts import T0, facts
 from .world import World, a_day
@@ -210,7 +210,7 @@ def test_a_crash_in_the_middle_of_archiving_leaves_a_log_that_goes_on(tmp_path: 
         if at == "linked":
             patch.setattr(Path, "replace", fall)
         else:
-            patch.setattr("cmam.store.keeping._link", fall)
+            patch.setattr("cmam.store.upkeep.keeping._link", fall)
         with pytest.raises(KeyboardInterrupt):
             archive(home, T0)
     with closing(EventLog.open(home)) as log:
@@ -345,7 +345,7 @@ def test_an_exchange_that_was_ended_between_its_renames_is_told(tmp_path: Path) 
     home = a_home(tmp_path / "home")
     backup(home, tmp_path / "copy.db")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("cmam.store.keeping._move_aside", lambda place: place.unlink() or 1 / 0)
+        patch.setattr("cmam.store.upkeep.keeping._move_aside", lambda place: place.unlink() or 1 / 0)
         with pytest.raises(ZeroDivisionError):
             restore(home, tmp_path / "copy.db", replace=True)
     for opening in (EventLog.open, EventLog.read_only):
@@ -365,7 +365,7 @@ def test_what_never_got_its_name_leaves_nothing_behind(tmp_path: Path, monkeypat
             path.with_name(path.name + ending).touch()
         raise StoreUnavailable("the disk is full")
 
-    monkeypatch.setattr("cmam.store.keeping._copy", full)
+    monkeypatch.setattr("cmam.store.upkeep.keeping._copy", full)
     with pytest.raises(StoreUnavailable, match="the disk is full"):
         backup(home, tmp_path / "copy.db")
     assert [path.name for path in tmp_path.iterdir()] == ["home"]

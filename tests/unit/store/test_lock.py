@@ -12,13 +12,13 @@ from pathlib import Path
 import pytest
 
 from cmam.store.errors import StoreHeld, StoreUnavailable
-from cmam.store.lock import StoreLock
+from cmam.store.logfile.lock import StoreLock
 
 SINCE = "2020-01-01T00:00:00.000Z"
 _HOLD = """
 import sys
 from pathlib import Path
-from cmam.store.lock import StoreLock
+from cmam.store.logfile.lock import StoreLock
 with StoreLock(Path(sys.argv[1])).acquire(since="2020-01-01T00:00:00.000Z", command="cmam start"):
     print("held", flush=True)
     sys.stdin.read()

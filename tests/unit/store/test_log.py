@@ -13,12 +13,12 @@ from pathlib import Path
 import pytest
 
 from cmam.domain.events import AlertRaised, Checkpointed, StoreCreated
-from cmam.domain.ids import StoreId
-from cmam.store import database
-from cmam.store.database import APPLICATION_ID
-from cmam.store.envelope import GENESIS
+from cmam.domain.values.ids import StoreId
 from cmam.store.errors import RecordRefused, StoreBroken, StoreMissing, StoreUnavailable, VersionConflict
-from cmam.store.log import EventLog, Pending, UnknownEvent
+from cmam.store.logfile import database
+from cmam.store.logfile.database import APPLICATION_ID
+from cmam.store.logfile.log import EventLog, Pending, UnknownEvent
+from cmam.store.records.envelope import GENESIS
 
 from .facts import T0, a_fact, a_log_of, facts, rows_of, write_checkpoint
 
@@ -372,7 +372,7 @@ def test_a_log_is_read_on_a_full_disk(tmp_path: Path, endings: tuple[str, ...]) 
     for ending in endings:
         (tmp_path / f"events.db{ending}").unlink()
     full = (
-        "import resource, sys; from pathlib import Path; from cmam.store.log import EventLog;"
+        "import resource, sys; from pathlib import Path; from cmam.store.logfile.log import EventLog;"
         "resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0)); log = EventLog.read_only(Path(sys.argv[1]));"
         "print(log.position()); log.close()"
     )

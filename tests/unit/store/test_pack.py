@@ -11,15 +11,15 @@ from typing import Any
 
 import pytest
 
-from cmam.store import pack
-from cmam.store.audit import Audit, Filters
-from cmam.store.chain import parse_log_head
+from cmam.store.auditing import pack
+from cmam.store.auditing.audit import Audit, Filters
+from cmam.store.auditing.pack import Exported, export_pack, key_path
+from cmam.store.auditing.pack_check import verify_pack
 from cmam.store.errors import StoreBroken
-from cmam.store.log import EventLog
-from cmam.store.pack import Exported, export_pack, key_path
-from cmam.store.pack_check import verify_pack
-from cmam.store.projector import project_to_head
-from cmam.store.verify import Fault
+from cmam.store.logfile.chain import parse_log_head
+from cmam.store.logfile.log import EventLog
+from cmam.store.projection.projector import project_to_head
+from cmam.store.proof.verify import Fault
 
 from .world import FIRST, LEADER, SECOND, World, a_day
 

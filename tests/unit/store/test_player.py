@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 
 from cmam.domain.events import ChangeDecided, LimiterMeasured, SystemStarted, SystemStopped
-from cmam.store import player
-from cmam.store.fold import fold
-from cmam.store.moment import Moment, moment_at
-from cmam.store.player import Player
+from cmam.store.folding.fold import fold
+from cmam.store.past import player
+from cmam.store.past.moment import Moment, moment_at
+from cmam.store.past.player import Player
 
 from .world import FIRST, LEADER, World, a_day
 

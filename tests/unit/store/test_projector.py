@@ -15,17 +15,17 @@ import pytest
 from sqlite_utils import Database
 
 import cmam.domain
+from cmam.domain.belief.view import Latch
 from cmam.domain.events import AlertHealed, AlertRaised
-from cmam.domain.ids import SourceKey
-from cmam.domain.view import Latch
-from cmam.store import attendant, projector, schema
-from cmam.store.audit import Audit
+from cmam.domain.values.ids import SourceKey
+from cmam.store.auditing.audit import Audit
 from cmam.store.errors import StoreUnavailable, ViewsDamaged
-from cmam.store.lock import StoreLock
-from cmam.store.log import EventLog, Pending
-from cmam.store.projector import LOCK_NAME, AnotherProjector, Projector, project_to_head
-from cmam.store.snapshot import keep, pack, restore
-from cmam.store.views_file import VIEWS_NAME, open_views, shape, views_position
+from cmam.store.folding.snapshot import keep, pack, restore
+from cmam.store.logfile.lock import StoreLock
+from cmam.store.logfile.log import EventLog, Pending
+from cmam.store.projection import attendant, projector, schema
+from cmam.store.projection.projector import LOCK_NAME, AnotherProjector, Projector, project_to_head
+from cmam.store.projection.views_file import VIEWS_NAME, open_views, shape, views_position
 
 from .world import FIRST, LINKS, World, a_day
 
@@ -318,7 +318,7 @@ def test_a_failure_that_goes_on_is_said_once_and_then_rarely(
 def test_a_projector_without_a_store_says_so(tmp_path: Path) -> None:
     """One sentence on stderr and exit 1; no traceback, and nothing is made."""
     done = subprocess.run(
-        [sys.executable, "-m", "cmam.store.projector", "--home", str(tmp_path / "nowhere")],
+        [sys.executable, "-m", "cmam.store.projection.projector", "--home", str(tmp_path / "nowhere")],
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,

@@ -10,10 +10,10 @@ import msgspec
 import pytest
 
 from cmam.domain.events import ChangeDecided, IntentRecorded, LinkSettingsChanged
-from cmam.domain.ids import AccountId, PositionId
-from cmam.domain.quantities import Volume
-from cmam.store import replay
-from cmam.store.envelope import Decoding, Pending, Raw, Recorded, encode_whole
+from cmam.domain.values.ids import AccountId, PositionId
+from cmam.domain.values.quantities import Volume
+from cmam.store.past import replay
+from cmam.store.records.envelope import Decoding, Pending, Raw, Recorded, encode_whole
 
 from .world import FIRST, LEADER, LINKS, SECOND, World, a_day
 

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from cmam.clock import SECOND_US, ManualClock
-from cmam.store import room
-from cmam.store.room import LEAST, LOOK_US, RoomWatch, log_bytes, shortage
+from cmam.store.logfile import room
+from cmam.store.logfile.room import LEAST, LOOK_US, RoomWatch, log_bytes, shortage
 
 MIB = 1 << 20
 GIB = 1 << 30

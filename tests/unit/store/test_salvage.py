@@ -14,12 +14,12 @@ import pytest
 
 from cmam.cli.main import run
 from cmam.domain.events import AlertRaised
-from cmam.store.chain import checkpoint
 from cmam.store.errors import StoreBroken, StoreUnavailable
-from cmam.store.log import EventLog, Pending
-from cmam.store.salvage import LEFT_OUT, put_in_place, salvage
-from cmam.store.tail import check_tail
-from cmam.store.verify import verify
+from cmam.store.logfile.chain import checkpoint
+from cmam.store.logfile.log import EventLog, Pending
+from cmam.store.proof.tail import check_tail
+from cmam.store.proof.verify import verify
+from cmam.store.upkeep.salvage import LEFT_OUT, put_in_place, salvage
 
 FACTS = 40
 

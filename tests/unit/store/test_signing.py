@@ -11,12 +11,12 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, generate_private_key
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from cmam.store.audit import Audit
+from cmam.store.auditing.audit import Audit
+from cmam.store.auditing.pack import export_pack
+from cmam.store.auditing.pack_check import verify_pack
 from cmam.store.errors import StoreBroken, StoreUnavailable
-from cmam.store.heads import read_head, signature_path, write_head
-from cmam.store.pack import export_pack
-from cmam.store.pack_check import verify_pack
-from cmam.store.signing import check, sign
+from cmam.store.proof.heads import read_head, signature_path, write_head
+from cmam.store.proof.signing import check, sign
 
 from .world import a_day
 

@@ -7,11 +7,11 @@ from pathlib import Path
 import pytest
 from sqlite_utils import Database
 
-from cmam.store import projector, spacing
-from cmam.store.projector import Projector
-from cmam.store.reliving import Past
-from cmam.store.snapshot import kept_view
-from cmam.store.views_file import VIEWS_NAME, open_views
+from cmam.store.folding.snapshot import kept_view
+from cmam.store.past.reliving import Past
+from cmam.store.projection import projector, spacing
+from cmam.store.projection.projector import Projector
+from cmam.store.projection.views_file import VIEWS_NAME, open_views
 
 from .world import FIRST, World
 

@@ -15,22 +15,22 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cmam.domain.events import AlertRaised, ChangeDecided, Event, ExecutionSeen, IntentRecorded, ProfileDeleted
-from cmam.domain.ids import AccountId
-from cmam.domain.quantities import Price, Volume
-from cmam.store import beginning, crew, replay, together
-from cmam.store.beginning import begin
-from cmam.store.crew import ANSWER, WORKER, Crew, Progress, processors
-from cmam.store.database import TABLE
-from cmam.store.envelope import Recorded
+from cmam.domain.values.ids import AccountId
+from cmam.domain.values.quantities import Price, Volume
 from cmam.store.errors import StoreBroken
-from cmam.store.fold import fold_log
-from cmam.store.jobs import Job, Order, answer_to, parts_of
-from cmam.store.keeping import archive
-from cmam.store.log import EventLog, Pending
-from cmam.store.moment import Moment, moment_at
-from cmam.store.replay import DIFFERENCES_MAX, Replayed, until, verify
-from cmam.store.shares import WORTH_IT, leaders_of, split
-from cmam.store.together import Hands, fold_together, verify_together
+from cmam.store.folding.fold import fold_log
+from cmam.store.logfile.database import TABLE
+from cmam.store.logfile.log import EventLog, Pending
+from cmam.store.past import beginning, crew, replay, together
+from cmam.store.past.beginning import begin
+from cmam.store.past.crew import ANSWER, WORKER, Crew, Progress, processors
+from cmam.store.past.jobs import Job, Order, answer_to, parts_of
+from cmam.store.past.moment import Moment, moment_at
+from cmam.store.past.replay import DIFFERENCES_MAX, Replayed, until, verify
+from cmam.store.past.shares import WORTH_IT, leaders_of, split
+from cmam.store.past.together import Hands, fold_together, verify_together
+from cmam.store.records.envelope import Recorded
+from cmam.store.upkeep.keeping import archive
 from tests.whole import ALPHA_TOO, LEADER, SAME_BROKER, Whole
 
 from .test_believing import SAMPLES, assert_same

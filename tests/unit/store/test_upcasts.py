@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from cmam.domain.events import Event
-from cmam.store.envelope import Decoding, Raw, UnknownEvent, event_builtins, event_classes
-from cmam.store.upcasts import UPCASTS, Upcast
+from cmam.store.records.envelope import Decoding, Raw, UnknownEvent, event_builtins, event_classes
+from cmam.store.records.upcasts import UPCASTS, Upcast
 
 SAMPLES = Path(__file__).parent / "samples"
 

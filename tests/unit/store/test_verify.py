@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from cmam.store.audit import verify_log
-from cmam.store.chain import LogHead, checkpoint, parse_log_head
-from cmam.store.log import EventLog, Pending
-from cmam.store.verify import Fault, Verified, verify
+from cmam.store.auditing.audit import verify_log
+from cmam.store.logfile.chain import LogHead, checkpoint, parse_log_head
+from cmam.store.logfile.log import EventLog, Pending
+from cmam.store.proof.verify import Fault, Verified, verify
 
 from .facts import T0, a_fact, a_log_of, facts, rows_of, write_checkpoint
 

@@ -7,10 +7,10 @@ from dataclasses import replace
 import pytest
 
 from cmam.domain.events import ExecutionSeen, QuotesSampled, SymbolSpecSeen
-from cmam.domain.ids import SymbolId
-from cmam.domain.quantities import Quote
-from cmam.domain.registry import Registry
-from cmam.store.fold import fold
+from cmam.domain.operating.registry import Registry
+from cmam.domain.values.ids import SymbolId
+from cmam.domain.values.quantities import Quote
+from cmam.store.folding.fold import fold
 from cmam.store.what_if import Asked, AskedInvalid, what_if
 
 from .world import FIRST, PROFILE, SECOND, World, a_day, price

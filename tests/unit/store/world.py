@@ -8,9 +8,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 
-from cmam.domain.account import AccountView
-from cmam.domain.changes import Change
-from cmam.domain.commands import Command, CommandKind
 from cmam.domain.events import (
     AccountAdded,
     ChangeDecided,
@@ -29,12 +26,26 @@ from cmam.domain.events import (
     SymbolSpecSeen,
     TraderSeen,
 )
-from cmam.domain.ids import AccountId, DealId, IntentId, LinkId, OrderId, PositionId, ProfileId, StoreId, SymbolId
-from cmam.domain.leading import changes
-from cmam.domain.link import LinkSettings, ProfileView, evolve_profile, link_settings
-from cmam.domain.quantities import PRICE_SCALE, Price, Quote, Side, Volume
-from cmam.domain.symbols import SymbolName, SymbolSpec
-from cmam.domain.trades import (
+from cmam.domain.folds.account import AccountView
+from cmam.domain.profiles.link import LinkSettings, ProfileView, evolve_profile, link_settings
+from cmam.domain.turns.leading import changes
+from cmam.domain.turns.turn import decide_change, step
+from cmam.domain.values.changes import Change
+from cmam.domain.values.commands import Command, CommandKind
+from cmam.domain.values.ids import (
+    AccountId,
+    DealId,
+    IntentId,
+    LinkId,
+    OrderId,
+    PositionId,
+    ProfileId,
+    StoreId,
+    SymbolId,
+)
+from cmam.domain.values.quantities import PRICE_SCALE, Price, Quote, Side, Volume
+from cmam.domain.values.symbols import SymbolName, SymbolSpec
+from cmam.domain.values.trades import (
     CloseDetail,
     Deal,
     ExecutionKind,
@@ -45,9 +56,8 @@ from cmam.domain.trades import (
     PositionStatus,
     Trader,
 )
-from cmam.domain.turn import decide_change, step
-from cmam.store.chain import checkpoint
-from cmam.store.log import EventLog, Pending
+from cmam.store.logfile.chain import checkpoint
+from cmam.store.logfile.log import EventLog, Pending
 
 LEADER, FIRST, SECOND = AccountId(1001), AccountId(2001), AccountId(2002)
 STORE = StoreId("st0re")

@@ -1,0 +1,1 @@
+"""What is believed of one account, as one immutable value: copies, requests, positions, shares of nets."""

@@ -1,0 +1,208 @@
+"""Positions, orders and balance as the broker's snapshots and deals tell them.
+
+The newest snapshot by the broker's own time wins; one of a position that is known to be closed does not raise it again.
+"""
+
+from __future__ import annotations
+
+from cmam.domain.belief.view import AccountView
+from cmam.domain.events import TraderSeen, TrailingStopMoved
+from cmam.domain.values.ids import PositionId
+from cmam.domain.values.quantities import Volume
+from cmam.domain.values.replacing import copied, replace, without
+from cmam.domain.values.rules import STANDS_AGAIN
+from cmam.domain.values.symbols import SymbolSpec
+from cmam.domain.values.trades import Deal, ExecutionKind, Order, Position, PositionStatus
+
+CLOSED_REMEMBERED = 512
+"""How many closed positions are remembered against late snapshots of them; far more than may be in flight."""
+
+
+UNTOLD_REMEMBERED = 64
+"""How many positions are remembered that moved more than their deals have told."""
+
+SETTLED_US = 10_000_000
+"""How long after a reconcile events may still come that its snapshot holds already."""
+
+UNEXPLAINED_MAX = 4_096
+"""How many versions of the balance are looked for at most, when an account was out of sight for long."""
+
+
+def take_trader(view: AccountView, event: TraderSeen) -> AccountView:
+    """Take what the broker says the account is; an older balance does not replace a newer one."""
+    trader = event.trader
+    if trader.balance_version >= view.balance_version:
+        if view.days and 0 < view.balance_version < trader.balance_version:
+            first = max(view.balance_version, trader.balance_version - UNEXPLAINED_MAX) + 1
+            missing = (*view.unexplained, *range(first, trader.balance_version + 1))
+            view = replace(view, unexplained=missing)
+        view = replace(view, balance=trader.balance, balance_version=trader.balance_version)
+    return replace(view, trader=trader, currency=event.currency or view.currency, is_live=event.is_live)
+
+
+def take_position(
+    view: AccountView, seen: Position, *, is_new_deal: bool = False, is_newest: bool = False
+) -> AccountView:
+    """Take the newest snapshot of a position; volume 0 means it is gone, whatever its status says.
+
+    A netted position may be emptied and filled again within one millisecond: then a new deal tells the two apart. With
+    `is_newest` times are not asked: a broker's clock that steps back would make all it says old for ever.
+    """
+    known = view.positions.get(seen.position)
+    if is_newest:
+        known = None if known is None else replace(known, updated_ms=min(known.updated_ms, seen.updated_ms))
+        view = replace(view, closed=without(view.closed, seen.position)) if seen.position in view.closed else view
+    closed_ms = view.closed.get(seen.position, 0)
+    may_be_old = not is_new_deal and not (view.rules >= STANDS_AGAIN and known is not None and _is_alike(known, seen))
+    if seen.updated_ms and (seen.updated_ms < closed_ms or (seen.updated_ms == closed_ms and may_be_old)):
+        return view
+    if known is not None and seen.updated_ms and seen.updated_ms < known.updated_ms:
+        return view
+    if seen.volume > 0 and seen.status in (PositionStatus.OPEN, PositionStatus.ERROR):
+        return replace(view, positions={**view.positions, seen.position: seen})
+    if known is None:
+        return view
+    return drop_position(view, seen.position, max(seen.updated_ms, seen.closed_ms, known.updated_ms))
+
+
+def _is_alike(known: Position, seen: Position) -> bool:
+    """Whether two snapshots of a position tell the same of what is held, so that none is of before the other."""
+    return (known.side, known.volume) == (seen.side, seen.volume)
+
+
+def take_dealt(view: AccountView, seen: Position, deal: Deal, at_us: int, *, is_ours: bool) -> AccountView:
+    """Take a position as the event of a new deal shows it, and note what its deals have not told yet.
+
+    What is older than what is known has come late, and is in it already: then more was shown before than deals had
+    told. Where nothing is untold and the deal leads straight from what is known to what is shown, the broker's clock
+    was set back, and the deal counts. Right after a reconcile nobody can tell the two apart, except of a request of
+    ours (`is_ours`): had the snapshot shown what it did, it would have been settled.
+    """
+    known = view.positions.get(seen.position)
+    held, shown = _signed(known), _signed(seen)
+    moved = int(deal.filled_volume) * deal.side.sign
+    untold = view.untold.get(seen.position, 0)
+    last_ms = known.updated_ms if known is not None else view.closed.get(seen.position, 0)
+    is_same = seen.updated_ms in (0, last_ms)
+    if is_same and shown == held:  # a snapshot, or the event of another deal, has shown it before
+        return _note_untold(view, seen.position, untold - moved) if untold else view
+    is_late = 0 < seen.updated_ms < last_ms or (is_same and untold == moved)
+    if not is_late:
+        view = _note_untold(view, seen.position, untold + shown - held - moved)
+        return take_position(view, seen, is_new_deal=True)
+    if untold:
+        return _note_untold(view, seen.position, untold - moved)
+    is_straight = shown == held + moved and (is_ours or at_us - view.reconciled_us >= SETTLED_US)
+    return take_position(view, seen, is_new_deal=True, is_newest=True) if is_straight else view
+
+
+def _signed(position: Position | None) -> int:
+    """A volume with its side's sign."""
+    return 0 if position is None else int(position.volume) * position.side.sign
+
+
+def _note_untold(view: AccountView, position: PositionId, untold: int) -> AccountView:
+    if untold == view.untold.get(position, 0):
+        return view
+    if not untold:
+        return replace(view, untold=without(view.untold, position))
+    others = copied(view.untold)
+    others[position] = untold
+    while len(others) > UNTOLD_REMEMBERED:
+        others.pop(next(iter(others)))
+    return replace(view, untold=others)
+
+
+def drop_position(view: AccountView, position: PositionId, at_ms: int) -> AccountView:
+    """Forget a position, and remember that it is gone."""
+    closed = copied(view.closed)
+    closed[position] = at_ms
+    while len(closed) > CLOSED_REMEMBERED:
+        closed.pop(next(iter(closed)))
+    if position in view.doubted:
+        view = replace(view, doubted=without(view.doubted, position))
+    return replace(
+        view,
+        positions=without(view.positions, position),
+        origins=without(view.origins, position),
+        closed=closed,
+    )
+
+
+def book_deal(view: AccountView, deal: Deal) -> AccountView:
+    """Book a deal whose event came without the position."""
+    known = view.positions.get(deal.position)
+    if known is None:
+        if deal.close is not None or deal.position in view.closed:
+            return view
+        fresh = Position(
+            position=deal.position,
+            symbol=deal.symbol,
+            side=deal.side,
+            volume=deal.filled_volume,
+            price=deal.price,
+            opened_ms=deal.executed_ms,
+            updated_ms=deal.executed_ms,
+        )
+        return replace(view, positions={**view.positions, deal.position: fresh})
+    signed = deal.filled_volume if deal.side is known.side else -deal.filled_volume
+    left = known.volume + signed
+    if left <= 0:
+        return drop_position(view, deal.position, deal.executed_ms)
+    changed = replace(known, volume=Volume(left), updated_ms=max(known.updated_ms, deal.executed_ms))
+    return replace(view, positions={**view.positions, deal.position: changed})
+
+
+def take_order(view: AccountView, order: Order, kind: ExecutionKind) -> AccountView:
+    """Keep an order that rests; forget one that has ended."""
+    if kind is ExecutionKind.ORDER_CANCEL_REJECTED:
+        return view
+    known = view.orders.get(order.order)
+    if known is not None and order.updated_ms and order.updated_ms < known.updated_ms:
+        return view
+    if order.is_resting:
+        return replace(view, orders={**view.orders, order.order: order})
+    if known is None:
+        return view
+    return replace(view, orders=without(view.orders, order.order))
+
+
+def take_balance(view: AccountView, deal: Deal) -> AccountView:
+    """Take the balance after a closing deal, unless a newer one is known."""
+    if deal.close is None:
+        return view
+    view = explained(view, deal.close.balance_version)
+    if deal.close.balance_version < view.balance_version:
+        return view
+    return replace(view, balance=deal.close.balance, balance_version=deal.close.balance_version)
+
+
+def explained(view: AccountView, version: int) -> AccountView:
+    """Note what made a version of the balance, where that was not known."""
+    if version not in view.unexplained:
+        return view
+    return replace(view, unexplained=tuple(missing for missing in view.unexplained if missing != version))
+
+
+def trail_stop(view: AccountView, event: TrailingStopMoved) -> AccountView:
+    """Move the stop of a position to where the broker trailed it."""
+    known = view.positions.get(event.position)
+    if known is None:
+        return view
+    return replace(view, positions={**view.positions, event.position: replace(known, stop=event.stop)})
+
+
+def take_spec(view: AccountView, spec: SymbolSpec) -> AccountView:
+    """Take what a symbol allows; one whose size or digits changed under open trade waits to be confirmed."""
+    known = view.specs.get(spec.symbol)
+    former = view.former_specs
+    if known is not None and _nature(known) != _nature(spec):
+        first = former.get(spec.symbol, known)
+        former = {key: value for key, value in former.items() if key != spec.symbol}
+        if _nature(first) != _nature(spec):
+            former[spec.symbol] = first
+    return replace(view, specs={**view.specs, spec.symbol: spec}, former_specs=former)
+
+
+def _nature(spec: SymbolSpec) -> tuple[int, ...]:
+    return (spec.lot_size, spec.digits, spec.step_volume)

@@ -1,0 +1,174 @@
+"""Our ledger of a netted position: what its shares come to, what they may give up together, and whose a loss is.
+
+The broker knows one net per symbol. Each share's volume is booked from the deals of its own requests; nothing here
+knows requests or events.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from fractions import Fraction
+
+from cmam.domain.belief.asked import gone
+from cmam.domain.belief.copies import Copy, CopyKey, IntentState
+from cmam.domain.belief.view import AccountView, put
+from cmam.domain.values.commands import CommandKind
+from cmam.domain.values.ids import IntentId, PositionId, SymbolId
+from cmam.domain.values.quantities import Side, Volume, floor_fraction
+from cmam.domain.values.replacing import replace
+from cmam.domain.values.rules import GONE_WITH_ITS_POSITION, LEVELS_OF_A_NET
+from cmam.domain.values.symbols import SymbolSpec
+
+MOVING = (CommandKind.OPEN, CommandKind.ADD, CommandKind.PLACE, CommandKind.CLOSE)
+UNTOLD = (IntentState.UNKNOWN,)
+
+
+def shares_of(view: AccountView, symbol: SymbolId) -> tuple[Copy, ...]:
+    """The shares of a symbol's net that have been filled."""
+    return tuple(
+        copy for copy in view.copies.values() if copy.share and copy.symbol == symbol and copy.position is not None
+    )
+
+
+def net_of_ledger(view: AccountView, symbol: SymbolId) -> int:
+    """What the shares of a symbol come to by our own ledger, longs above zero."""
+    return sum(share.volume * share.side.sign for share in shares_of(view, symbol))
+
+
+def net_held(view: AccountView, symbol: SymbolId) -> int:
+    """What the broker holds of a symbol, longs above zero."""
+    held = (position for position in view.positions.values() if position.symbol == symbol)
+    return sum(position.volume * position.side.sign for position in held)
+
+
+def shows_less(view: AccountView, symbol: SymbolId, side: Side, volume: int) -> bool:
+    """Whether the broker's net shows that `volume` was taken off a share of that side, which the ledger still has."""
+    return (net_held(view, symbol) - net_of_ledger(view, symbol)) * side.sign <= -volume
+
+
+def is_untold(view: AccountView, symbol: SymbolId, besides: IntentId | None = None) -> bool:
+    """Whether requests of ours may have moved a symbol's net and nobody can say yet whether they did.
+
+    While that is so the net against the ledger tells nothing: neither that a close went through, nor that a person was
+    at it. An order is told by its id, in the broker's history at the latest.
+    """
+    is_asked = any(
+        intent.command.symbol == symbol and intent.command.kind in MOVING and intent.intent != besides
+        for intent in gone(view.intents)
+        if intent.state in UNTOLD
+    )
+    return is_asked or any(view.in_doubt(share) for share in shares_of(view, symbol))
+
+
+def moved(view: AccountView, share: Copy, position: PositionId) -> Copy:
+    """A share whose net is another position now: what was confirmed of the old one's levels says nothing of it."""
+    if view.rules < LEVELS_OF_A_NET:
+        return replace(share, position=position)
+    return replace(share, position=position, applied=None)
+
+
+def rejoined(view: AccountView, symbol: SymbolId) -> AccountView:
+    """Shares of a net that went through nothing while nobody looked, joined to the position that it is now.
+
+    Only where ledger and net agree: otherwise somebody else was at it.
+    """
+    held = [position for position in view.positions.values() if position.symbol == symbol and position.volume > 0]
+    left = [share for share in shares_of(view, symbol) if share.position not in view.positions]
+    if len(held) != 1 or not left or net_of_ledger(view, symbol) != net_held(view, symbol):
+        return view
+    position = held[0].position
+    for share in left:
+        view = put(view, moved(view, share, position))
+    if position in view.by_position:
+        return view
+    return replace(view, by_position={**view.by_position, position: left[0].key})
+
+
+# --- residues -----------------------------------------------------------------------------------------------------
+
+
+def pooled_excess(view: AccountView, spec: SymbolSpec, symbol: SymbolId) -> tuple[CopyKey, Volume] | None:
+    """What the shares may give up together though none may alone: whose it is, and how much.
+
+    The net moves by the rounded difference of the sum of shares; what one gives beyond its own residue it is owed. A
+    share that is a step or more away from its target has no residue: it is being filled, or was filled in part.
+    """
+    least = max(spec.min_volume, spec.step_volume)
+    shares = tuple(share for share in shares_of(view, symbol) if abs(share.volume - share.target) < least)
+    if len(shares) < 2 or any(share.ahead_since_us or not share.is_wanted or share.goal.round_up for share in shares):
+        return None
+    residues = {share.key: (share.volume - share.target) * share.side.sign for share in shares}
+    total = sum(residues.values(), Fraction(0))
+    excess = spec.floor_volume(floor_fraction(abs(total)))
+    if excess < max(spec.min_volume, 1):
+        return None
+    sign = 1 if total > 0 else -1
+    givers = [share for share in shares if share.side.sign == sign and share.volume > excess]
+    giver = max(givers, key=lambda share: (residues[share.key] * sign, share.key), default=None)
+    return None if giver is None else (giver.key, excess)
+
+
+def cancelling(view: AccountView, symbol: SymbolId) -> tuple[Copy, ...]:
+    """Shares that are all to end and come to nothing together: the net need not move for them, nor an order be sent.
+
+    Traded one by one they would ask for margin that the account may not have, for nothing.
+    """
+    ending = tuple(share for share in shares_of(view, symbol) if share.target <= 0 and share.volume > 0)
+    is_asked = any(view.intents_of(share.key) for share in ending)
+    if len(ending) < 2 or is_asked or is_untold(view, symbol):
+        return ()
+    return ending if not sum(share.volume * share.side.sign for share in ending) else ()
+
+
+# --- what somebody else took off the net ----------------------------------------------------------------------------
+
+
+def losses(view: AccountView, symbol: SymbolId) -> Iterator[tuple[Copy, Volume]]:
+    """The shares that lose by what somebody else took off the net, each with what is left of it.
+
+    It comes off the shares on the side that was reduced: first off those whose position is gone, for they had it there.
+    A net that was turned around leaves nothing of them.
+    """
+    ledger, held = net_of_ledger(view, symbol), net_held(view, symbol)
+    side = 1 if ledger > 0 else -1
+    missing = (ledger - held) * side
+    if not ledger or missing <= 0:
+        return
+    losing = [share for share in shares_of(view, symbol) if share.side.sign == side and share.volume > 0]
+    for group in _in_turn(view, losing):
+        lost = min(missing, sum(share.volume for share in group))
+        missing -= lost
+        if lost:
+            yield from _in_proportion(view.specs.get(symbol), group, lost)
+
+
+def _in_turn(view: AccountView, losing: list[Copy]) -> tuple[list[Copy], list[Copy]]:
+    """Who loses first: shares of a position that is gone, then the others."""
+    if view.rules < GONE_WITH_ITS_POSITION:
+        return [], losing
+    gone = [share for share in losing if share.position not in view.positions]
+    return gone, [share for share in losing if share not in gone]
+
+
+def _in_proportion(spec: SymbolSpec | None, losing: list[Copy], lost: int) -> Iterator[tuple[Copy, Volume]]:
+    """What is left to each of some shares that have lost so much together, on the step.
+
+    What that leaves over goes to the largest; none gets more than it had.
+    """
+    losing = sorted(losing, key=lambda share: (-share.volume, share.key))
+    whole = sum(share.volume for share in losing)
+    left = whole - lost
+    parts = [share.volume * left // whole for share in losing]
+    if spec is not None:
+        parts = [spec.floor_volume(part) for part in parts]
+    rest = left - sum(parts)
+    for share, part in zip(losing, parts, strict=True):
+        part, rest = _filled_up(share, part, rest)
+        if part != share.volume:
+            yield share, Volume(part)
+
+
+def _filled_up(share: Copy, part: int, rest: int) -> tuple[int, int]:
+    """What is left to a share once it has of the rest what it can hold, and what remains of that."""
+    more = min(rest, share.volume - part)
+    return part + more, rest - more

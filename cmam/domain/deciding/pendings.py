@@ -1,0 +1,315 @@
+"""Pending orders: placed, amended, cancelled with the leader's, and brought in line with his when either fills."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+
+from cmam.domain.belief.copies import Copy, CopyState
+from cmam.domain.belief.view import AccountView
+from cmam.domain.deciding.amounts import sized, whole_of_open
+from cmam.domain.deciding.decision import COPY_FINISHED, Decision, retarget, skip
+from cmam.domain.deciding.opening import AMEND_RULES, OPEN_RULES, Draft, first_reason, pending_type
+from cmam.domain.deciding.opens import closing_of, open_goal, patient, stand_back
+from cmam.domain.deciding.reductions import decide_closed
+from cmam.domain.events import Goal, Terms, Wait
+from cmam.domain.profiles.choices import LevelsMode, PendingOutside
+from cmam.domain.profiles.hours import next_outside
+from cmam.domain.values.changes import Change
+from cmam.domain.values.quantities import Distance, Price, Volume, units_text
+from cmam.domain.values.reasons import Reason, Verdict
+from cmam.domain.values.replacing import replace
+from cmam.domain.values.rules import (
+    AMENDED_BEFORE_PLACED,
+    AMENDS_WAIT,
+    EXACT_ORDERS,
+    FILLS_GO_ON,
+    GROWN_AS_OPENED,
+    GROWN_ORDERS,
+    PARTS_REST,
+    WIDENED_ORDERS,
+)
+from cmam.domain.values.symbols import SymbolSpec
+from cmam.domain.values.trades import OrderType
+from cmam.domain.wanted.levels import leader_levels, merged, plan
+from cmam.domain.wanted.needs import place_command
+
+AMEND_WAIT_US = 30_000_000
+"""How long an order rests as it was before its leader amended it, where no quote tells at which price it may rest: as
+long as an open waits, by default."""
+
+
+def _terms(draft: Draft, volume: Volume) -> Terms:
+    policy, change = draft.policy, draft.change
+    return Terms(
+        type=pending_type(draft),
+        volume=volume,
+        limit_price=draft.limit_price,
+        stop_price=draft.stop_price,
+        relative_stop=draft.stop,
+        relative_target=draft.target,
+        trailing=(
+            change.trailing
+            and policy.copy_trailing
+            and draft.stop is not None
+            and not draft.is_turned
+            and not draft.is_guaranteed
+        ),
+        guaranteed=draft.is_guaranteed and draft.stop is not None,
+        trigger=change.trigger,
+        expires_ms=draft.expires_ms,
+        slippage_points=change.slippage_points if pending_type(draft) is OrderType.STOP_LIMIT else None,
+    )
+
+
+def place_now(draft: Draft) -> Decision:
+    """Pass all the rules and rest; or say why not."""
+    draft.is_pending = True
+    if draft.change.into_net:
+        return skip(draft, Reason.FILLS_INTO_NET)
+    found = patient(draft, first_reason(draft))
+    if found is Wait.QUOTES:
+        return stand_back(draft, found)
+    if found is Wait.STOP:
+        found = Reason.NO_STOP
+    if isinstance(found, Reason):
+        return skip(draft, found)
+    policy, change = draft.policy, draft.change
+    terms = _terms(draft, draft.volume)
+    keeps = policy.pending_outside is PendingOutside.KEEP
+    outside = 0 if keeps else next_outside(policy, draft.now_us, rules=draft.view.rules) or 0
+    goal = replace(
+        open_goal(draft),
+        target_numerator=draft.volume,
+        leader_volume=change.volume,
+        leader_price=None,
+        shift=Distance(0) if policy.levels is LevelsMode.PRICE else None,
+        has_levels=False,
+        terms=terms,
+        whole=draft.volume,
+        leader_whole=change.volume,
+        grace_us=policy.pending_grace_ms * 1_000,
+        ahead_us=policy.pending_ahead_ms * 1_000,
+        outside_us=outside,
+    )
+    return Decision(
+        verdict=Verdict.COPY,
+        symbol=draft.spec,
+        side=draft.side,
+        volume=draft.volume,
+        goal=goal,
+        command=place_command(draft.side, draft.symbol, terms),
+        working=tuple(draft.working),
+        not_after_us=draft.not_after_us,
+    )
+
+
+def decide_amended(draft: Draft, copy: Copy) -> Decision:
+    """A resting copy becomes what the leader's order has become; where it cannot rest so, it is cancelled."""
+    change = draft.change
+    is_unplaced = copy.state is CopyState.WAITING and copy.is_wanted and not copy.leader_filled
+    if is_unplaced and draft.view.rules >= AMENDED_BEFORE_PLACED:
+        return Decision(verdict=Verdict.COPY, goal=replace(copy.goal, leader_volume=change.volume))
+    is_part = copy.position is not None and draft.view.rules >= PARTS_REST
+    if (copy.position is not None and not is_part) or copy.leader_filled or copy.goal.terms is None:
+        return Decision(verdict=Verdict.NONE, reason=Reason.ALREADY_THERE)
+    if is_part and copy.ended_order:
+        return _amended_ahead(change, copy)
+    rests_on = is_part
+    draft.is_pending, draft.copy = True, copy
+    spec = draft.view.specs.get(copy.symbol)
+    if spec is None:
+        return Decision(verdict=Verdict.NONE, reason=Reason.UNMAPPED_SYMBOL)
+    exact = Fraction(copy.goal.whole * change.volume, copy.goal.leader_whole or change.volume or 1)
+    volume = on_step = spec.floor_volume(int(exact))
+    is_exact = draft.view.rules >= EXACT_ORDERS
+    present = copy.goal.terms.volume if is_exact else copy.goal.whole
+    reason = _amend_reason(draft, spec, grows=volume > present)
+    if _may_tell_soon(draft, reason):
+        return _amended_later(draft, copy)
+    grows_less = reason is None and present < draft.volume < volume
+    if grows_less and draft.view.rules >= GROWN_AS_OPENED:
+        volume = draft.volume
+    elif volume > present and (reason is not None or draft.volume < volume):
+        why = reason.value if reason is not None else "too large"
+        volume = present
+        draft.working.clear()
+        draft.note("volume", units_text(volume), f"a larger volume does not pass the gates of an open: {why}")
+        reason = _amend_reason(draft, spec, grows=False)
+        if _may_tell_soon(draft, reason):
+            return _amended_later(draft, copy)
+    if reason is None and draft.add_volume is not None and draft.view.rules >= WIDENED_ORDERS:
+        found = sized(draft)
+        reason = found if isinstance(found, Reason) else None
+        volume = min(volume, draft.volume)
+    if reason is None and volume < spec.min_volume:
+        reason = Reason.BELOW_MINIMUM
+    goal = retarget(copy.goal, Fraction(volume), change.volume)
+    whole = Volume(int(exact)) if is_exact and volume == on_step else volume  # else each amendment would round again
+    goal = replace(goal, terms=None, whole=whole, leader_whole=change.volume)
+    if rests_on and (reason is not None or volume <= copy.volume):  # what has filled is held, what rests ends
+        return Decision(verdict=Verdict.COPY, reason=reason, goal=goal, working=tuple(draft.working))
+    if reason is not None:
+        goal = replace(retarget(copy.goal, Fraction(0), Volume(0)), terms=None)
+        return Decision(verdict=Verdict.COPY, reason=reason, goal=goal, working=tuple(draft.working))
+    goal = replace(goal, terms=_terms(draft, volume))
+    if draft.view.rules >= WIDENED_ORDERS:
+        goal = _with_width(draft, goal)
+    if goal == copy.goal:
+        return Decision(verdict=Verdict.NONE, reason=Reason.ALREADY_THERE)
+    return Decision(verdict=Verdict.COPY, volume=volume, goal=goal, working=tuple(draft.working))
+
+
+def _may_tell_soon(draft: Draft, reason: Reason | None) -> bool:
+    """Whether what is missing is on its way."""
+    return reason is Reason.STALE_INPUT and draft.inputs.warming and draft.view.rules >= AMENDS_WAIT
+
+
+def _amended_later(draft: Draft, copy: Copy) -> Decision:
+    """It rests as it is until it is known where it may rest."""
+    return Decision(
+        verdict=Verdict.COPY,
+        goal=copy.goal,
+        working=tuple(draft.working),
+        not_after_us=copy.not_after_us,
+        wait=Wait.QUOTES,
+        wait_until_us=draft.now_us + AMEND_WAIT_US,
+    )
+
+
+def _amended_ahead(change: Change, copy: Copy) -> Decision:
+    """Nothing of our order rests any more: what it filled is held ahead, and only the size of his counts.
+
+    What is too much of it is closed, what is missing is added once his order fills.
+    """
+    if change.volume == copy.goal.leader_whole:
+        return Decision(verdict=Verdict.NONE, reason=Reason.ALREADY_THERE)
+    exact = Fraction(copy.goal.whole * change.volume, copy.goal.leader_whole or change.volume or 1)
+    whole = Volume(int(exact))
+    goal = replace(retarget(copy.goal, Fraction(whole), change.volume), whole=whole, leader_whole=change.volume)
+    return Decision(verdict=Verdict.COPY, volume=whole, goal=goal)
+
+
+def _with_width(draft: Draft, goal: Goal) -> Goal:
+    """A goal that knows by how much the order's stop of now was widened, if at all."""
+    assert draft.plan is not None
+    wide = draft.stop if draft.add_volume is not None else None
+    fixed = draft.plan.fixed_stop
+    return replace(
+        goal, wide=wide, wide_of=draft.plan.stop if wide else None, fixed_stop=wide if wide and fixed else fixed
+    )
+
+
+def _amend_reason(draft: Draft, spec: SymbolSpec, *, grows: bool) -> Reason | None:
+    """Why an amended order may not rest: only price, expiry and levels matter, unless it grows."""
+    draft.spec = spec
+    rules = OPEN_RULES if grows else AMEND_RULES
+    known = draft.view, draft.rates
+    if grows and draft.copy is not None and draft.view.rules >= GROWN_ORDERS:
+        draft.grows(draft.copy)
+    found = next((found for rule in rules if isinstance(found := rule(draft), Reason)), None)
+    draft.view, draft.rates = known
+    return found
+
+
+def decide_order_gone(view: AccountView, change: Change, copy: Copy) -> Decision:
+    """The leader's order was cancelled or has expired, or fills into his net from now on: what rests of it goes, what
+    it had filled stays."""
+    if copy.leader_filled:
+        return Decision(verdict=Verdict.COPY, goal=replace(copy.goal, terms=None), volume=Volume(0))
+    gone = decide_closed(view, copy)
+    return replace(gone, reason=Reason.FILLS_INTO_NET) if change.into_net and gone.reason is None else gone
+
+
+def decide_fill(draft: Draft, copy: Copy) -> Decision:
+    """The leader's pending order filled, whole or in part: the copy's order has its grace, then the market.
+
+    No gate stands here: what rests or is filled already is only brought in line. What goes to market after the grace
+    passes all gates then (`attempts.py`).
+    """
+    change, policy = draft.change, draft.policy
+    spec = draft.view.specs.get(copy.symbol)
+    goes_on = draft.view.rules >= FILLS_GO_ON
+    if goes_on and copy.state is CopyState.WAITING and copy.wait in (Wait.QUOTES, Wait.RETRY):
+        return _open_instead(draft, copy, copy.wait)
+    if goes_on and copy.position is not None and (copy.state is CopyState.CLOSING or not copy.is_wanted):
+        return COPY_FINISHED
+    target = _filled(draft, copy)
+    goal = retarget(copy.goal, target, change.after)
+    if spec is not None:
+        draft.copy = copy
+        goal = merged(goal, _with_levels(change), spec, policy, draft.side, draft.view.rules)
+        goal = _widened(draft, copy, goal, spec)
+    if not (goes_on and copy.leader_filled):  # the shift is that of the first fills, for life
+        shift = goal.shift
+        if policy.levels is LevelsMode.SHIFT and copy.open_price is not None and change.price is not None:
+            shift = Distance(copy.open_price - change.price)
+        goal = replace(goal, leader_price=change.price, shift=shift)
+    goal = replace(goal, is_exact=False)
+    wait = _wait_of_fill(draft, replace(copy, goal=goal))
+    grace_us = 0 if wait is Wait.REMAINDER else policy.pending_grace_ms * 1_000
+    return Decision(
+        verdict=Verdict.COPY,
+        volume=Volume(int(target)),
+        goal=goal,
+        not_after_us=draft.not_after_us,
+        wait=wait,
+        wait_until_us=draft.not_after_us + grace_us,
+    )
+
+
+def _widened(draft: Draft, copy: Copy, goal: Goal, spec: SymbolSpec) -> Goal:
+    """A stop that was widened for the order stays as wide from the fill, unless the leader's own is farther by now."""
+    change = draft.change
+    if not goal.wide or goal.leader_stop is None or change.price is None:
+        return goal
+    own, stop = goal.leader_stop, Price(change.price - copy.side.sign * goal.wide)
+    if draft.view.rules >= WIDENED_ORDERS:
+        own = plan(_with_levels(change), spec, draft.policy, draft.side).stop or own
+        if (own - stop) * copy.side.sign <= 0:
+            return replace(goal, leader_stop=own, wide_of=None)
+    return replace(goal, leader_stop=stop, wide_of=own)
+
+
+def _open_instead(draft: Draft, copy: Copy, wait: Wait) -> Decision:
+    """Nothing of the copy ever rested: the fill is an open like any other, looked at as soon as that may be."""
+    goal = Goal(target_numerator=1, leader_volume=draft.change.after)
+    return Decision(
+        verdict=Verdict.COPY,
+        side=copy.side,
+        goal=goal,
+        not_after_us=draft.not_after_us,
+        wait=wait,
+        wait_until_us=draft.not_after_us,
+    )
+
+
+def _filled(draft: Draft, copy: Copy) -> Fraction:
+    """What a copy shall be of what its leader's order has filled: the same fraction of its own order.
+
+    One that went to market instead was sized by what had filled then, and grows in proportion.
+    """
+    change, goal = draft.change, copy.goal
+    if goal.whole or draft.view.rules < FILLS_GO_ON:
+        return Fraction(goal.whole) * min(Fraction(1), Fraction(change.after, goal.leader_whole or change.after))
+    before = change.before or goal.leader_volume
+    grown = copy.target * Fraction(change.after, before) if before > 0 else copy.target
+    return whole_of_open(draft, copy, Volume(before), grown)
+
+
+def _wait_of_fill(draft: Draft, copy: Copy) -> Wait | None:
+    """What a fill waits for: our order's end where that may rest still, else the add of what our order lacks."""
+    is_at_market = draft.view.rules >= FILLS_GO_ON and not copy.goal.whole
+    is_over = copy.position is not None and (copy.order is None or copy.ended_order)
+    if not is_over and not is_at_market:
+        return Wait.CANCEL
+    spec = draft.view.specs.get(copy.symbol)
+    if copy.position is None or spec is None or draft.view.rules < FILLS_GO_ON:
+        return copy.wait if is_at_market else None
+    left = copy.volume + draft.view.unshown(copy) - closing_of(draft.view, copy)
+    short = spec.floor_volume(int(copy.target - left))
+    return Wait.REMAINDER if short >= max(spec.step, spec.min_volume) else None
+
+
+def _with_levels(change: Change) -> Change:
+    found = leader_levels(change)
+    return replace(change, stop=found.stop, target=found.target)

@@ -1,0 +1,1 @@
+"""How belief changes: each fact folded into the view of its account. `account.evolve` is the way in."""

@@ -1,0 +1,327 @@
+"""What is believed of one account: a view, and `evolve`, which folds facts into it.
+
+A fold never raises: it takes whatever history holds. Copies and intents are those in which this account follows; as a
+leader it has only positions and orders. The folds themselves stand by concept: `holdings` (what the broker shows),
+`intents` (what we decided and what became of it), `booking` (which report belongs to which request and copy).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from cmam.domain.belief.copies import Copy, CopyKey, CopyState, Cursor, Intent, IntentState
+from cmam.domain.belief.holdings import (
+    book_deal,
+    drop_position,
+    take_balance,
+    take_dealt,
+    take_order,
+    take_position,
+    take_spec,
+    take_trader,
+    trail_stop,
+)
+from cmam.domain.belief.refused import without_gone
+from cmam.domain.belief.view import AccountView, ViewInTheMaking, in_the_making, lasting
+from cmam.domain.events import (
+    AlertHealed,
+    AlertRaised,
+    AttemptDecided,
+    ChangeDecided,
+    ClosesSeen,
+    CopiesReleased,
+    CopyAdopted,
+    CopyFinished,
+    CopyOverdue,
+    CopyRebuilt,
+    CopyTouched,
+    DayHistorySeen,
+    EquityPeaked,
+    Event,
+    ExecutionSeen,
+    FindingsMade,
+    FlattenRequested,
+    GuardDayBegan,
+    GuardInitialNamed,
+    GuardRearmed,
+    GuardTripped,
+    Health,
+    HealthChanged,
+    IntentOverdue,
+    IntentRecorded,
+    IntentSent,
+    IntentSettled,
+    LeverageSeen,
+    MarginSeen,
+    Reconciled,
+    ResultsSeen,
+    RulesBegan,
+    StopOutSeen,
+    SymbolConfirmed,
+    SymbolListSeen,
+    SymbolSpecSeen,
+    TraderSeen,
+    TrailingStopMoved,
+)
+from cmam.domain.folds.afterwards import note_unpriced, take_closes
+from cmam.domain.folds.booking import adopt_unknown, intent_of, match_copy, match_intent, refresh_copies
+from cmam.domain.folds.decided import take_attempt, take_decision
+from cmam.domain.folds.endings import finish, touch, wake_copy
+from cmam.domain.folds.intents import doubt_intent, move_intent, settle, take_intent
+from cmam.domain.folds.setting_back import STEP_US, set_back
+from cmam.domain.folds.taking_in import take_rebuilt
+from cmam.domain.folds.unseen import note_fills
+from cmam.domain.guarding.latches import (
+    begin_day,
+    close_latch,
+    flatten,
+    latch_stop_out,
+    name_initial,
+    open_latch,
+    raise_peak,
+    release,
+    take_cash,
+    take_history,
+)
+from cmam.domain.market.listed import take_symbols
+from cmam.domain.values.ids import PositionId
+from cmam.domain.values.naming import read_label
+from cmam.domain.values.quantities import Volume
+from cmam.domain.values.replacing import replace, without
+from cmam.domain.values.rules import DEALS_COUNT, ORDER_ORIGINS, RESULTS_OUTDATED
+from cmam.domain.values.trades import Deal
+
+__all__ = [
+    "AccountView",
+    "Copy",
+    "CopyKey",
+    "CopyState",
+    "Cursor",
+    "Intent",
+    "IntentState",
+    "evolve",
+    "intent_of",
+]
+
+
+SAME_MOMENT_MS = 1_000
+"""A deal within this of a position's own time is the one that opened it; later ones have added to it."""
+
+
+def evolve(view: AccountView, event: Event, at_us: int) -> AccountView:
+    """Fold one event of the account's stream into the view; unknown events only advance the version."""
+    return lasting(advance(in_the_making(view), event, at_us))
+
+
+def advance(view: ViewInTheMaking, event: Event, at_us: int) -> ViewInTheMaking:
+    """Fold one event into a view that only its maker has, in place: for whoever folds many in a row."""
+    before_us = view.at_us
+    if at_us < before_us - STEP_US:
+        set_back(view, before_us - at_us)
+    fields = vars(view)
+    fields["version"] += 1
+    fields["at_us"] = at_us
+    take = _FOLDS.get(event.__class__)
+    if take is not None:
+        take(view, event, at_us)
+    elif isinstance(event, HealthChanged):
+        _take_health(view, event, before_us)
+    return view
+
+
+def _executed(view: AccountView, event: ExecutionSeen, at_us: int) -> AccountView:
+    deal, order = event.deal, event.order
+    is_new_deal = event.deal is not None and event.deal.is_execution and event.deal.deal not in view.deals
+    if event.position is not None and event.position.position in view.doubted:
+        view = replace(view, doubted=without(view.doubted, event.position.position))
+    if order is not None and order.order in view.doubted_orders:
+        view = replace(view, doubted_orders=without(view.doubted_orders, order.order))
+    if event.position is not None and deal is not None and is_new_deal and view.rules >= DEALS_COUNT:
+        view = take_dealt(view, event.position, deal, at_us, is_ours=intent_of(view, event) is not None)
+    elif event.position is not None:
+        view = take_position(view, event.position, is_new_deal=is_new_deal)
+    elif deal is not None and is_new_deal:
+        view = book_deal(view, deal)
+    if order is not None and (order.type.is_pending or order.order in view.orders):
+        view = take_order(view, order, event.kind)
+    if deal is not None and is_new_deal:
+        if view.results_us:
+            view = replace(view, results={}, results_us=0)
+        view = replace(view, deals=(*view.deals[-63:], deal.deal))
+        if deal.close is not None:
+            view = take_balance(view, deal)
+        elif deal.position not in view.origins:
+            view = replace(view, origins={**view.origins, deal.position: deal.order})
+    if event.balance is not None:
+        view = take_cash(view, event.balance)
+    view = match_intent(view, event, is_new_deal, at_us)
+    view = match_copy(view, event, is_new_deal, at_us)
+    return without_gone(view) if view.surplus or view.in_vain else view
+
+
+def _first_volumes(view: AccountView, deals: tuple[Deal, ...]) -> dict[PositionId, Volume]:
+    """How large the positions of the very first snapshot were opened, as far as its deals tell."""
+    found: dict[PositionId, Volume] = {}
+    for deal in {deal.deal: deal for deal in deals if deal.is_execution}.values():
+        if deal.close is None and view.origins.get(deal.position) == deal.order:
+            found[deal.position] = Volume(found.get(deal.position, 0) + deal.filled_volume)
+    return found
+
+
+def _reconciled(view: AccountView, event: Reconciled, at_us: int) -> AccountView:
+    """Take the broker's word for all positions and orders; what it does not name is gone, unless that is doubted."""
+    copies, deals, known = view.copies, view.deals, view.orders
+    named = {position.position for position in event.positions if position.volume > 0} | set(event.doubted)
+    for position in event.positions:
+        view = take_position(view, position, is_newest=event.quiet)
+    for gone in [key for key in view.positions if key not in named]:
+        view = drop_position(view, gone, view.positions[gone].updated_ms)
+    if view.doubted or event.doubted:
+        view = replace(
+            view, doubted={one: view.doubted.get(one, at_us) for one in event.doubted if one in view.positions}
+        )
+    for deal in sorted(event.deals, key=lambda deal: (deal.executed_ms, deal.deal)):
+        if deal.deal not in view.deals:
+            view = replace(view, deals=(*view.deals[-63:], deal.deal))
+            view = take_balance(view, deal)
+            if view.results_us and view.rules >= RESULTS_OUTDATED:
+                view = replace(view, results={}, results_us=0)  # what was closed of them is in the balance now
+            opened = view.positions.get(deal.position)
+            is_first = opened is not None and deal.executed_ms <= opened.opened_ms + SAME_MOMENT_MS
+            if deal.close is None and is_first and deal.position not in view.origins:
+                view = replace(view, origins={**view.origins, deal.position: deal.order})
+    if view.rules >= ORDER_ORIGINS and not view.is_netted():
+        view = _with_origins(view)
+    if not view.has_reconciled:
+        view = replace(view, first_volumes=_first_volumes(view, event.deals))
+    if event.past_orders and not event.looked_up:
+        view = replace(view, past_orders=tuple(o for o in event.past_orders if read_label(o.client_order_id)))
+    view = _with_orders(view, event, at_us)
+    view = replace(adopt_unknown(view, event, known, at_us), has_reconciled=True, reconciled_us=at_us, untold={})
+    view = note_unpriced(refresh_copies(view, event.deals), event, copies, deals)
+    view = note_fills(view, event, copies)
+    return without_gone(view) if view.surplus or view.in_vain else view
+
+
+def _with_orders(view: AccountView, event: Reconciled, at_us: int) -> AccountView:
+    """Take the resting orders that are shown, and keep those of which it is doubted whether they are gone."""
+    orders = {order.order: order for order in event.orders if order.is_resting}
+    if not view.doubted_orders and not event.doubted_orders:
+        return replace(view, orders=orders)
+    kept = [one for one in event.doubted_orders if one in view.orders]
+    orders |= {one: view.orders[one] for one in kept}
+    since = {one: view.doubted_orders.get(one, at_us) for one in kept}
+    return replace(view, orders=orders, doubted_orders=since)
+
+
+def _with_origins(view: AccountView) -> AccountView:
+    """Name the resting orders, as they were known, of which positions came whose deals nobody told.
+
+    A pending order has the number of its position from its acceptance on (FACTS 4.4 D, seen on the wire).
+    """
+    found = {
+        order.position: order.order
+        for order in view.orders.values()
+        if order.position is not None and order.position in view.positions and order.position not in view.origins
+    }
+    return replace(view, origins={**view.origins, **found}) if found else view
+
+
+# --- events of one line ---------------------------------------------------------------------------------------------
+
+
+def _take_health(view: AccountView, event: HealthChanged, before_us: int) -> AccountView:
+    is_lost = view.health is Health.RECONCILED and event.health is not Health.RECONCILED
+    seen_us = before_us if is_lost else view.in_sight_us
+    return replace(view, health=event.health, health_reason=event.reason, in_sight_us=seen_us)
+
+
+def _take_rules(view: AccountView, event: RulesBegan) -> AccountView:
+    return replace(view, rules=event.rules)
+
+
+def _take_sent(view: AccountView, event: IntentSent, at_us: int) -> AccountView:
+    return move_intent(view, event.intent, state=IntentState.SENT, moved_us=at_us, only=IntentState.RECORDED)
+
+
+def _take_spec(view: AccountView, event: SymbolSpecSeen, _at_us: int) -> AccountView:
+    return take_spec(view, event.spec)
+
+
+def _take_leverage(view: AccountView, event: LeverageSeen, _at_us: int) -> AccountView:
+    return replace(view, leverages={**view.leverages, event.leverage: event.tiers})
+
+
+def _take_margin(view: AccountView, event: MarginSeen, _at_us: int) -> AccountView:
+    return replace(view, margins={**view.margins, event.symbol: event.margins})
+
+
+def _take_results(view: AccountView, event: ResultsSeen, at_us: int) -> AccountView:
+    return replace(view, results={result.position: result.net for result in event.results}, results_us=at_us)
+
+
+def _confirm_symbol(view: AccountView, event: SymbolConfirmed, _at_us: int) -> AccountView:
+    return replace(view, former_specs=without(view.former_specs, event.symbol))
+
+
+def _take_findings(view: AccountView, event: FindingsMade, _at_us: int) -> AccountView:
+    return replace(view, findings=event.findings)
+
+
+def _adopt_store(view: AccountView, event: CopyAdopted, _at_us: int) -> AccountView:
+    stores = (*view.adopted.get(event.link, ()), event.store)
+    return replace(view, adopted={**view.adopted, event.link: stores})
+
+
+def _raise_alert(view: AccountView, event: AlertRaised, _at_us: int) -> AccountView:
+    return replace(view, alerts={**view.alerts, event.kind: event.text})
+
+
+def _heal_alert(view: AccountView, event: AlertHealed, _at_us: int) -> AccountView:
+    return replace(view, alerts=without(view.alerts, event.kind))
+
+
+def _without_moment(fold: Callable[[AccountView, Any], AccountView]) -> Callable[[AccountView, Any, int], AccountView]:
+    """A fold that asks for no moment, called as one that does."""
+    return lambda view, event, _at_us: fold(view, event)
+
+
+_FOLDS: Mapping[type[Event], Callable[[AccountView, Any, int], AccountView]] = {
+    ExecutionSeen: _executed,
+    ChangeDecided: take_decision,
+    IntentRecorded: take_intent,
+    IntentSent: _take_sent,
+    IntentOverdue: doubt_intent,
+    IntentSettled: settle,
+    CopyFinished: finish,
+    CopyOverdue: _without_moment(wake_copy),
+    Reconciled: _reconciled,
+    ClosesSeen: take_closes,
+    RulesBegan: _without_moment(_take_rules),
+    TrailingStopMoved: _without_moment(trail_stop),
+    TraderSeen: _without_moment(take_trader),
+    SymbolListSeen: _without_moment(take_symbols),
+    SymbolSpecSeen: _take_spec,
+    LeverageSeen: _take_leverage,
+    MarginSeen: _take_margin,
+    ResultsSeen: _take_results,
+    GuardDayBegan: _without_moment(begin_day),
+    EquityPeaked: _without_moment(raise_peak),
+    GuardInitialNamed: _without_moment(name_initial),
+    GuardTripped: close_latch,
+    GuardRearmed: _without_moment(open_latch),
+    FlattenRequested: flatten,
+    CopiesReleased: _without_moment(release),
+    StopOutSeen: latch_stop_out,
+    SymbolConfirmed: _confirm_symbol,
+    CopyRebuilt: take_rebuilt,
+    FindingsMade: _take_findings,
+    CopyAdopted: _adopt_store,
+    AttemptDecided: take_attempt,
+    CopyTouched: _without_moment(touch),
+    DayHistorySeen: _without_moment(take_history),
+    AlertRaised: _raise_alert,
+    AlertHealed: _heal_alert,
+}
+"""What each kind of event does to a view; one that is missing here only advances its version."""

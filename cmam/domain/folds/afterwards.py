@@ -1,0 +1,153 @@
+"""What went of copies without a deal that told its price, and what the broker says of it when it is asked afterwards.
+
+After a gap a copy may be smaller, or gone, and nothing more is known: a close of ours whose answer was lost, a position
+that a second look proved to be gone while its history found no room, an order that filled unseen and was closed in
+part. What is held is right then; at which price it ended, what that came to and whether the broker had stopped it out
+is not. Such positions are noted, asked about in the last lane when there is room, and told right from then on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+from cmam.domain.belief.copies import Copy, CopyKey
+from cmam.domain.belief.holdings import take_balance
+from cmam.domain.belief.view import AccountView, put
+from cmam.domain.events import ClosesSeen, Reconciled, StopOutSeen
+from cmam.domain.values.ids import DealId, PositionId
+from cmam.domain.values.quantities import Volume
+from cmam.domain.values.reasons import Reason
+from cmam.domain.values.replacing import copied, replace
+from cmam.domain.values.rules import TOLD_AFTERWARDS
+from cmam.domain.values.trades import Deal, Order, OrderStatus, OrderType
+
+MOST = 256
+"""So many positions are noted at once; of those before them nobody asks any more."""
+REMEMBERED = 32
+"""So many of its deals are known by their numbers from then on, of the 64 of an account: a net may have hundreds."""
+
+
+def note_unpriced(
+    view: AccountView, event: Reconciled, copies: Mapping[CopyKey, Copy], deals: Sequence[DealId]
+) -> AccountView:
+    """Note the positions of which a snapshot shows less than before, and its deals do not tell why; `copies` and
+    `deals` are those known before it."""
+    if view.rules < TOLD_AFTERWARDS:
+        return view
+    fresh = [deal for deal in event.deals if deal.close is not None and deal.is_execution and deal.deal not in deals]
+    found = [
+        copy
+        for key, copy in view.copies.items()
+        if copy.position is not None
+        and _had(copy, copies.get(key), event) - _has(view, copy)
+        > sum(deal.filled_volume for deal in fresh if deal.position == copy.position)
+    ]
+    for copy in found:
+        if copy.share:
+            view = put(view, replace(copy, unpriced=True))
+    return with_unpriced(view, [copy.position for copy in found if copy.position is not None]) if found else view
+
+
+def noted(view: AccountView, copy: Copy) -> AccountView:
+    """Note the position of a copy that is gone with an open or an add of which nobody knows what it has filled."""
+    if view.rules < TOLD_AFTERWARDS or copy.position is None or copy.share:
+        return view
+    return with_unpriced(view, [copy.position])
+
+
+def with_unpriced(view: AccountView, positions: Iterable[PositionId]) -> AccountView:
+    """Note positions to be asked about when there is room."""
+    return replace(view, unpriced=tuple(dict.fromkeys((*view.unpriced, *positions)))[-MOST:])
+
+
+def _had(copy: Copy, before: Copy | None, event: Reconciled) -> int:
+    """What a copy held before: as it was known, or what the orders had filled that came to light with it."""
+    if before is not None and before.position == copy.position:
+        return before.volume
+    if copy.share:
+        return 0
+    orders = {order.order: order for order in (*event.past_orders, *event.orders) if order.position == copy.position}
+    return sum(order.executed_volume for order in orders.values() if not order.closing)
+
+
+def _has(view: AccountView, copy: Copy) -> int:
+    """What it holds now; of a share nothing only where its net is gone."""
+    return copy.volume if not copy.share or copy.position in view.positions else 0
+
+
+def take_closes(view: AccountView, event: ClosesSeen, _at_us: int) -> AccountView:
+    """Take what closed a position: the balance, and of its copies the price and the word of their end."""
+    closes = _closes(event)
+    fresh = [deal for deal in closes if deal.deal not in view.deals]
+    for deal in fresh:
+        view = take_balance(view, deal)
+    numbers = tuple(deal.deal for deal in fresh[-REMEMBERED:])
+    view = replace(view, deals=(*view.deals, *numbers)[-2 * REMEMBERED :])
+    view = replace(view, unpriced=tuple(one for one in view.unpriced if one != event.position))
+    if not closes:
+        return view
+    last, most = closes[-1], _most(event)
+    order = next((order for order in event.orders if order.order == last.order), None)
+    for copy in untold(view, event.position):
+        told = replace(copy, close_price=last.price, unpriced=False)
+        if not copy.share:
+            told = replace(told, opened_volume=Volume(max(copy.opened_volume, most)))
+        if copy.state.is_end:
+            told = replace(told, reason=_reason(copy, order))
+            finished = copied(view.finished)
+            finished[copy.key] = told
+            view = replace(view, finished=finished)
+        else:
+            view = put(view, told)
+    return view
+
+
+def of_position(view: AccountView, position: PositionId) -> Iterator[Copy]:
+    """The copies that have or had a position, live and finished."""
+    for copies in (tuple(view.copies.values()), tuple(view.finished.values())):
+        yield from (copy for copy in copies if copy.position == position)
+
+
+def untold(view: AccountView, position: PositionId) -> Iterator[Copy]:
+    """The copies of which something went with the last of a position. A net has had other shares before, whose ends are
+    told by their own deals."""
+    yield from (copy for copy in of_position(view, position) if copy.unpriced or not copy.share)
+
+
+def stop_outs(before: AccountView, event: ClosesSeen) -> Iterator[StopOutSeen]:
+    """The broker took some of a position for want of margin, and nobody knew: that locks as if it had been seen."""
+    stopped = {order.order for order in event.orders if order.stop_out}
+    taken = [deal for deal in _closes(event) if deal.order in stopped and deal.deal not in before.deals]
+    opened_ms = max((deal.executed_ms for deal in event.deals if deal.is_execution and deal.close is None), default=0)
+    since = [deal for deal in taken if deal.executed_ms >= opened_ms]  # those before it are of former shares
+    for copy in untold(before, event.position):
+        is_known = copy.stopped_out or copy.reason is Reason.CLOSED_BY_STOP_OUT
+        if (since if copy.share else taken) and not is_known:
+            yield StopOutSeen(link=copy.link, source=copy.source)
+
+
+def _closes(event: ClosesSeen) -> tuple[Deal, ...]:
+    """What closed the position, the oldest first."""
+    return _in_order(deal for deal in event.deals if deal.close is not None)
+
+
+def _in_order(deals: Iterable[Deal]) -> tuple[Deal, ...]:
+    return tuple(sorted((d for d in deals if d.is_execution), key=lambda deal: (deal.executed_ms, deal.deal)))
+
+
+def _most(event: ClosesSeen) -> int:
+    """The most that a hedged position ever held."""
+    held = most = 0
+    for deal in _in_order(event.deals):
+        held += deal.filled_volume if deal.close is None else -deal.filled_volume
+        most = max(most, held)
+    return most
+
+
+def _reason(copy: Copy, order: Order | None) -> Reason | None:
+    """Why a copy ended, now that the order of its last close is known."""
+    if order is None or order.status is OrderStatus.CANCELLED:
+        return copy.reason
+    if order.stop_out:
+        return Reason.CLOSED_BY_STOP_OUT
+    return Reason.CLOSED_BY_LEVEL if order.type is OrderType.PROTECTION else copy.reason

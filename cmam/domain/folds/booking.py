@@ -1,0 +1,474 @@
+"""Joins what the broker reports to the requests and copies it belongs to."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from cmam.domain.belief import refused
+from cmam.domain.belief.asked import with_intent
+from cmam.domain.belief.copies import Copy, CopyKey, CopyState, Intent, IntentState
+from cmam.domain.belief.shares import moved, rejoined
+from cmam.domain.belief.view import AccountView, put
+from cmam.domain.events import ExecutionSeen, Reconciled, Wait
+from cmam.domain.values.commands import CommandKind
+from cmam.domain.values.ids import IntentId, OrderId, PositionId
+from cmam.domain.values.naming import read_label
+from cmam.domain.values.quantities import Distance, Price, Volume
+from cmam.domain.values.reasons import Reason
+from cmam.domain.values.replacing import replace
+from cmam.domain.values.rules import (
+    ADDS_FOLLOW_CLOSES,
+    DEALS_COUNT,
+    FILLS_ARE_SHOWN,
+    FILLS_BY_DEALS,
+    OWN_LEVELS,
+    RESTS_FILL_UNSEEN,
+    TURNED_NETS,
+    TURNED_UNDER_CLOSE,
+)
+from cmam.domain.values.trades import Deal, ExecutionKind, Order, OrderStatus
+from cmam.domain.wanted import targets
+
+PROTECTION_US = 2_000_000
+"""How long the broker may take to set the levels of an opening request before they are asked for again."""
+
+# --- requests -----------------------------------------------------------------------------------------------------
+
+
+def intent_of(view: AccountView, event: ExecutionSeen) -> Intent | None:
+    """The request of ours that an execution event belongs to: by the order's client id, else by the message's.
+
+    A refused cancel speaks of the cancel, whoever sent it, and never of the request that made the order.
+    """
+    if event.kind is ExecutionKind.ORDER_CANCEL_REJECTED:
+        refused = view.intents.get(IntentId(event.client_msg_id)) if event.client_msg_id else None
+        return refused if refused is not None and refused.command.kind is CommandKind.CANCEL else None
+    if event.order is not None and event.order.client_order_id:
+        intent = view.intents.get(IntentId(event.order.client_order_id))
+        if intent is not None:
+            return intent
+    return view.intents.get(IntentId(event.client_msg_id)) if event.client_msg_id else None
+
+
+def match_intent(view: AccountView, event: ExecutionSeen, is_new_deal: bool, at_us: int) -> AccountView:
+    """Note on a request what an execution says of it: accepted, its order, how much is filled."""
+    intent = intent_of(view, event)
+    if intent is None:
+        return view
+    filled, executed = intent.filled, Volume(0)
+    if event.order is not None and event.order.client_order_id == intent.intent:
+        executed = event.order.executed_volume
+    is_shown = executed > 0 and view.rules >= FILLS_ARE_SHOWN and not view.is_netted()
+    is_by_deals = view.rules >= FILLS_BY_DEALS and (event.deal is not None or _is_ordered_by_share(view, intent))
+    # A snapshot may have shown what this deal of a hedged copy filled; of a share only deals tell.
+    if event.deal is not None and is_new_deal and not event.is_server_event and not is_shown:
+        filled = Volume(filled + event.deal.filled_volume)
+    if is_shown or not is_by_deals:
+        filled = Volume(max(filled, executed))
+    order = intent.order or (event.order.order if event.order is not None and not event.is_server_event else None)
+    seen = replace(intent, state=IntentState.ACCEPTED, moved_us=at_us, filled=filled, order=order)
+    return replace(view, intents=with_intent(view.intents, seen))
+
+
+def _is_ordered_by_share(view: AccountView, intent: Intent) -> bool:
+    """Whether this is an order of a share: what it counts ahead of its deals is booked to nobody yet."""
+    copy = view.copies.get(intent.key)
+    return copy is not None and copy.share and intent.command.kind is not CommandKind.CLOSE
+
+
+# --- copies -------------------------------------------------------------------------------------------------------
+
+
+def key_of_order(view: AccountView, order: OrderId | None) -> CopyKey | None:
+    """The copy whose pending order this is."""
+    if order is None:
+        return None
+    return next((key for key, copy in view.copies.items() if copy.order == order), None)
+
+
+def copy_of(view: AccountView, event: ExecutionSeen) -> CopyKey | None:
+    """The copy that an execution concerns: by its request, its resting order, or its position.
+
+    The order comes before the position, which on a netted account is that of other shares too.
+    """
+    intent = intent_of(view, event)
+    if intent is not None and intent.key in view.copies:
+        return intent.key
+    if event.order is not None and event.order.type.is_pending:
+        key = key_of_order(view, event.order.order)
+        if key is not None:
+            return key
+    position = position_of(event)
+    return view.by_position.get(position) if position is not None else None
+
+
+def position_of(event: ExecutionSeen) -> PositionId | None:
+    """The position that an execution is about."""
+    if event.deal is not None:
+        return event.deal.position
+    return event.position.position if event.position is not None else None
+
+
+def match_copy(view: AccountView, event: ExecutionSeen, is_new_deal: bool, at_us: int) -> AccountView:
+    """Note on a copy what an execution says of its order and its position."""
+    deal = event.deal if is_new_deal else None
+    of_refused = refused.refused_of(view, event.order)
+    if of_refused is not None and (taken := _take_refused(view, of_refused, event, deal, at_us)) is not None:
+        return taken
+    key = copy_of(view, event)
+    copy = view.copies.get(key) if key is not None else None
+    if copy is None:
+        return view
+    intent, order = intent_of(view, event), event.order
+    was_held = copy.position is not None
+    if copy.share:
+        view = _book_share(view, copy, event, intent, deal, at_us)
+        copy = view.copies[copy.key]
+    known = copy
+    if order is not None and order.type.is_pending and not order.closing:
+        copy = _with_order(copy, intent, order, event.kind)
+    is_opening = (intent is not None and intent.command.kind is CommandKind.OPEN) or _is_fill_of(copy, event)
+    if copy.position is None and is_opening and not copy.share:
+        opened = _opened(event, deal, knows_deals=view.rules >= DEALS_COUNT)
+        if opened is not None:
+            view, copy = _joined(view, copy, *opened, at_us)
+            copy = _with_filled(copy, event)
+    elif copy.share and copy.position is not None:
+        copy = _with_filled(copy, event)
+    if copy.position is not None and copy.position == position_of(event):
+        if order is not None and order.closing and event.is_server_event:
+            copy = replace(copy, awaits_protection=False)
+        if deal is not None and deal.close is not None:
+            copy = replace(copy, close_price=deal.price)
+        copy = _as_held(view, copy)
+        if view.rules >= OWN_LEVELS and deal is None and event.is_server_event and at_us <= copy.levels_until_us:
+            copy = _with_theirs(copy)
+        is_fill = is_opening and deal is not None and deal.close is None
+        if is_fill and view.rules >= OWN_LEVELS:
+            copy = _awaiting_levels(copy, event, at_us, is_first=not was_held)
+    return view if copy is known else put(view, copy)
+
+
+def _take_refused(
+    view: AccountView, copy: Copy, event: ExecutionSeen, deal: Deal | None, at_us: int
+) -> AccountView | None:
+    """What an execution makes of a copy whose order was refused before; None where that is the copy's own already, or
+    where the copy is over: then it is taken in by its label."""
+    order = event.order
+    assert order is not None
+    is_over = copy.key not in view.copies
+    if (is_over and not copy.share) or (copy.order == order.order and not is_over):
+        return None
+    if order.type.is_pending and order.is_resting:
+        return refused.at_rest(view, copy, order)
+    opened = _opened(event, deal, knows_deals=True)
+    if opened is None:
+        return refused.at_work(view, copy, order, at_us)
+    position, price = opened
+    if copy.share:
+        return view if deal is None else _share_of_refused(view, copy, deal, at_us)
+    if copy.position == position:
+        return None
+    if refused.is_its_own(view, copy, order, position):
+        view, copy = _joined(view, refused.found(copy), position, price, at_us)
+        return put(view, _awaiting_levels(copy, event, at_us, is_first=True))
+    return refused.with_surplus(view, copy, refused.position_surplus(position))
+
+
+def _share_of_refused(view: AccountView, copy: Copy, deal: Deal, at_us: int) -> AccountView:
+    """A share takes whatever fills: what is too much is given up as ever, and all of it where the share was over."""
+    if copy.key not in view.copies:
+        copy = refused.revived(copy)
+    if copy.position is None:
+        view, copy = _joined(view, replace(refused.found(copy), volume=Volume(0)), deal.position, deal.price, at_us)
+    signed = deal.filled_volume if deal.side is copy.side else -deal.filled_volume
+    volume = Volume(max(0, copy.volume + signed))
+    return put(view, replace(copy, volume=volume, opened_volume=Volume(max(copy.opened_volume, volume))))
+
+
+def _opened(event: ExecutionSeen, deal: Deal | None, *, knows_deals: bool) -> tuple[PositionId, Price | None] | None:
+    """The position that an opening order filled into, and at which price.
+
+    An event may come without its deal, or behind a reconcile whose deals are younger than its snapshot: it tells all
+    the same what the order has become.
+    """
+    if deal is not None:
+        return None if deal.close is not None else (deal.position, deal.price)
+    order, position = event.order, event.position
+    is_filled = order is not None and order.status is OrderStatus.FILLED and not order.closing
+    if not is_filled or position is None or position.volume <= 0:
+        return None
+    if event.deal is not None and (not knows_deals or event.deal.close is not None):
+        return None
+    return position.position, order.execution_price if order is not None else None
+
+
+def _as_held(view: AccountView, copy: Copy) -> Copy:
+    """The copy with what its position shows now."""
+    held = view.positions.get(copy.position) if copy.position is not None else None
+    if held is None:
+        return copy if copy.share else replace(copy, volume=Volume(0))
+    volume = copy.volume if copy.share else held.volume
+    if copy.volume == volume <= copy.opened_volume and (copy.seen_stop, copy.seen_target) == (held.stop, held.target):
+        return copy
+    return replace(
+        copy,
+        volume=volume,
+        opened_volume=Volume(max(copy.opened_volume, volume)),
+        seen_stop=held.stop,
+        seen_target=held.target,
+    )
+
+
+def _is_fill_of(copy: Copy, event: ExecutionSeen) -> bool:
+    return event.order is not None and copy.order is not None and event.order.order == copy.order
+
+
+def _awaiting_levels(copy: Copy, event: ExecutionSeen, at_us: int, *, is_first: bool) -> Copy:
+    """A copy whose order has just filled: the broker sets the levels it carried in an event of its own.
+
+    It does so after each part that fills, for they count from the average of all.
+    """
+    carried = [source for source in (event.order, copy.goal.terms) if source is not None]
+    is_carrying = any(source.relative_stop is not None or source.relative_target is not None for source in carried)
+    if not is_carrying or (is_first and (copy.seen_stop is not None or copy.seen_target is not None)):
+        return copy
+    return replace(copy, awaits_protection=is_first or copy.awaits_protection, levels_until_us=at_us + PROTECTION_US)
+
+
+def _with_theirs(copy: Copy) -> Copy:
+    """A copy on which the broker has set what an order carried: where that is not what we applied, ours comes again."""
+    ours = copy.applied
+    is_same = ours is None or (copy.seen_stop, copy.seen_target) == (ours.stop, ours.target)
+    return copy if is_same else replace(copy, applied=None)
+
+
+def _with_filled(copy: Copy, event: ExecutionSeen) -> Copy:
+    """A copy whose resting order has filled to the end: nothing is left to be cancelled."""
+    if event.order is None or event.order.status is not OrderStatus.FILLED or not _is_fill_of(copy, event):
+        return copy
+    return replace(copy, ended_order=True, wait=None if copy.wait is Wait.CANCEL else copy.wait)
+
+
+def _with_order(copy: Copy, intent: Intent | None, order: Order, kind: ExecutionKind) -> Copy:
+    """A copy with what its pending order has become."""
+    if kind is ExecutionKind.ORDER_CANCEL_REJECTED:
+        return copy
+    is_ours = copy.order == order.order or (intent is not None and intent.command.kind is CommandKind.PLACE)
+    if not is_ours:
+        return copy
+    if order.is_resting:
+        state = CopyState.RESTING if copy.position is None else copy.state
+        return replace(copy, state=state, order=order.order)
+    if order.status is OrderStatus.FILLED:
+        return replace(copy, order=order.order, ended_order=copy.position is not None)
+    return replace(copy, order=order.order, ended_order=True)
+
+
+def _book_share(
+    view: AccountView, copy: Copy, event: ExecutionSeen, intent: Intent | None, deal: Deal | None, at_us: int
+) -> AccountView:
+    """On a netted account a copy is a part of the net: it grows and shrinks by the deals of its own orders.
+
+    A resting order fills long after the request that placed it was settled: then it is known by its own id.
+    """
+    kind = intent.command.kind if intent is not None else None
+    is_fill = _is_fill_of(copy, event)
+    if deal is None or (kind is None and not is_fill):
+        return view
+    if (is_fill or kind in (CommandKind.OPEN, CommandKind.PLACE)) and copy.position is None:
+        view = attach(view, replace(copy, volume=Volume(0)), deal.position, deal.price, at_us)
+        copy = view.copies[copy.key]
+    signed = deal.filled_volume if deal.side is copy.side else -deal.filled_volume
+    volume = Volume(max(0, copy.volume + signed))
+    is_flat = not any(position.symbol == copy.symbol for position in view.positions.values())
+    may_flatten = copy.goal.net_cap > 0 or view.rules < TURNED_UNDER_CLOSE
+    if kind is CommandKind.CLOSE and deal.side is copy.side and is_flat and may_flatten:
+        return _flattened(view, copy)
+    for share in tuple(view.copies.values()):
+        is_left_behind = share.share and share.position is not None and share.position not in view.positions
+        if is_left_behind and share.symbol == copy.symbol and share.key != copy.key:
+            view = put(view, moved(view, share, deal.position))
+    if copy.position not in view.positions:
+        copy = moved(view, copy, deal.position)
+    if view.rules >= TURNED_NETS and deal.position in view.positions and deal.position not in view.by_position:
+        view = replace(view, by_position={**view.by_position, deal.position: copy.key})
+    return put(view, replace(copy, volume=volume, opened_volume=Volume(max(copy.opened_volume, volume))))
+
+
+def _flattened(view: AccountView, copy: Copy) -> AccountView:
+    """The net was closed to flat because a share's end would have raised it above its cap: all its shares are over."""
+    for share in tuple(view.copies.values()):
+        if share.share and share.symbol == copy.symbol:
+            view = put(view, replace(share, volume=Volume(0), ending=share.ending or Reason.MAX_LOTS))
+    return view
+
+
+def attach(view: AccountView, copy: Copy, position: PositionId, price: Price | None, at_us: int) -> AccountView:
+    """Join a copy to the position that its order opened; the first fill fixes its shift for life."""
+    return put(*_joined(view, copy, position, price, at_us))
+
+
+def _joined(
+    view: AccountView, copy: Copy, position: PositionId, price: Price | None, at_us: int
+) -> tuple[AccountView, Copy]:
+    held = view.positions.get(position)
+    volume = copy.volume if copy.share else (held.volume if held is not None else Volume(0))
+    first = copy.open_price if copy.open_price is not None else price
+    goal = copy.goal
+    if goal.shift is None and goal.leader_price is not None and first is not None:
+        goal = replace(goal, shift=Distance(first - goal.leader_price))
+    is_part = view.rules >= ADDS_FOLLOW_CLOSES and goal.terms is not None and goal.leader_volume < goal.leader_whole
+    is_ahead = copy.key[1].startswith("o") and (not copy.leader_filled or is_part)
+    copy = replace(
+        copy,
+        state=copy.state if copy.state is CopyState.CLOSING else CopyState.OPEN,
+        position=position,
+        volume=volume,
+        opened_volume=Volume(max(copy.opened_volume, volume)),
+        open_price=first,
+        opened_us=copy.opened_us or at_us,
+        goal=goal,
+        ahead_since_us=at_us if is_ahead else copy.ahead_since_us,
+        seen_stop=held.stop if held is not None else None,
+        seen_target=held.target if held is not None else None,
+    )
+    copy = targets.filled(view, copy)
+    if not copy.share or position not in view.by_position:
+        view = replace(view, by_position={**view.by_position, position: copy.key})
+    return view, copy
+
+
+# --- a reconcile --------------------------------------------------------------------------------------------------
+
+
+def adopt_unknown(view: AccountView, event: Reconciled, known: Mapping[OrderId, Order], at_us: int) -> AccountView:
+    """Join what the broker holds to open requests and resting orders of ours of which we missed what came of them.
+    `known` are the orders that were known to rest before."""
+    by_client = {order.client_order_id: order for order in (*event.past_orders, *event.orders) if order.client_order_id}
+    by_id = {order.order: order for order in (*event.past_orders, *event.orders)}
+    for there in by_id.values():
+        copy = refused.refused_of(view, there)
+        if copy is not None and copy.key in view.copies and not copy.share:
+            view = _adopt_refused(view, copy, there, at_us)
+    for intent in view.intents.values():
+        copy = view.copies.get(intent.key)
+        if intent.command.kind in (CommandKind.OPEN, CommandKind.PLACE) and copy is not None and copy.position is None:
+            order = by_client.get(intent.intent)
+            view = _adopt(view, copy, order, event, at_us)
+            if order is not None and copy.share and view.rules >= RESTS_FILL_UNSEEN:
+                view = _with_filled_up(view, intent, order)
+        elif copy is not None and copy.share and _is_of_share(view, intent):
+            view = _adopt_add(view, copy, intent, by_client.get(intent.intent))
+    for copy in tuple(view.copies.values()):
+        order = by_id.get(copy.order) if copy.order is not None else None
+        if copy.order is not None and copy.position is None:
+            view = _adopt(view, copy, order, event, at_us)
+        elif order is not None and copy.share and event.quiet and view.rules >= RESTS_FILL_UNSEEN:
+            view = _adopt_rest(view, copy, order, known.get(order.order))
+        current = view.copies[copy.key]
+        if current.order is not None and current.order not in view.orders and not current.ended_order:
+            is_known = order is not None and order.status is not OrderStatus.ACCEPTED
+            if is_known or event.looked_up or current.position is not None:
+                view = put(view, replace(current, ended_order=True))
+            else:
+                view = put(view, replace(current, doubt=True))
+    return view
+
+
+def _adopt_refused(view: AccountView, copy: Copy, order: Order, at_us: int) -> AccountView:
+    """What was refused and done all the same while nobody looked, by its order: as where its execution is told."""
+    if order.is_resting:
+        return view if copy.order == order.order else refused.at_rest(view, copy, order)
+    position = order.position
+    if position is None or order.executed_volume <= 0 or position in view.by_position or position not in view.positions:
+        return view
+    if refused.is_its_own(view, copy, order, position):
+        return attach(view, refused.found(copy), position, order.execution_price or None, at_us)
+    return refused.with_surplus(view, copy, refused.position_surplus(position))
+
+
+def _is_of_share(view: AccountView, intent: Intent) -> bool:
+    """Whether a request of a share that has a position already is told by its order."""
+    kind = intent.command.kind
+    return kind is CommandKind.ADD or (kind is CommandKind.OPEN and view.rules >= RESTS_FILL_UNSEEN)
+
+
+def _with_filled_up(view: AccountView, intent: Intent, order: Order) -> AccountView:
+    filled = Volume(max(intent.filled, order.executed_volume))
+    return replace(view, intents=with_intent(view.intents, replace(intent, filled=filled)))
+
+
+def _adopt_rest(view: AccountView, copy: Copy, order: Order, known: Order | None) -> AccountView:
+    """Book to a share what its resting order has filled on unseen."""
+    untold = order.executed_volume - known.executed_volume if known is not None else 0
+    if untold <= 0 or order.side is not copy.side:
+        return view
+    return put(view, replace(copy, volume=Volume(copy.volume + untold)))
+
+
+def _adopt_add(view: AccountView, copy: Copy, intent: Intent, order: Order | None) -> AccountView:
+    """Book to a share what its order has filled unseen: nothing but the order tells whose part of the net that is."""
+    untold = order.executed_volume - intent.filled if order is not None else 0
+    if order is None or untold <= 0:
+        return view
+    signed = untold if intent.command.side is copy.side else -untold
+    view = put(view, replace(copy, volume=Volume(max(0, copy.volume + signed))))
+    return _with_filled_up(view, intent, order)
+
+
+def _is_of(copy: Copy, label: str) -> bool:
+    mark = read_label(label)
+    return mark is not None and (mark.link, mark.source) == copy.key
+
+
+def _adopt(view: AccountView, copy: Copy, order: Order | None, event: Reconciled, at_us: int) -> AccountView:
+    """Join a copy to what its order opened: by the order where it is known, else by the label of the position."""
+    held = next(
+        (
+            position
+            for position in event.positions
+            if position.volume > 0 and _is_of(copy, position.label) and not refused.is_surplus(view, position.position)
+        ),
+        None,
+    )
+    if copy.share:
+        held = None
+    position = order.position if order is not None and order.executed_volume > 0 else None
+    if held is not None:
+        position = held.position
+    if position is not None:
+        price = order.execution_price if order is not None and order.execution_price else None
+        if price is None and held is not None:
+            price = held.price
+        if copy.share and order is not None:
+            copy = replace(copy, volume=order.executed_volume)
+        if order is not None and order.type.is_pending:
+            copy = replace(copy, order=order.order, ended_order=not order.is_resting)
+        return attach(view, copy, position, price, at_us)
+    if order is not None and order.is_resting:
+        return put(view, replace(copy, state=CopyState.RESTING, order=order.order))
+    if order is not None and order.type.is_pending and order.status is not OrderStatus.ACCEPTED:
+        return put(view, replace(copy, order=order.order, ended_order=True))
+    return view
+
+
+def refresh_copies(view: AccountView, deals: tuple[Deal, ...]) -> AccountView:
+    """Set every copy to what the broker holds of it, and let each ask at once for what it still needs."""
+    closes = {
+        deal.position: deal for deal in sorted(deals, key=lambda deal: deal.executed_ms) if deal.close is not None
+    }
+    for copy in list(view.copies.values()):
+        close = closes.get(copy.position) if copy.position is not None else None
+        copy = replace(
+            _as_held(view, copy),
+            close_price=close.price if close is not None else copy.close_price,
+            awaits_protection=False,
+            doubt=False if copy.order is None or copy.ended_order or copy.order in view.orders else copy.doubt,
+            retry_at_us=0 if copy.wait is None else copy.retry_at_us,
+            close_at_us=0,
+        )
+        view = put(view, copy)
+    for symbol in sorted({copy.symbol for copy in view.copies.values() if copy.share}):
+        view = rejoined(view, symbol)
+    return view

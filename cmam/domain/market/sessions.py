@@ -1,0 +1,93 @@
+"""When a symbol trades: its weekly schedule and its holidays, each by the clock of its own zone.
+
+A symbol that tells no schedule counts as always open: nothing is held back for want of a table.
+"""
+
+from __future__ import annotations
+
+from datetime import date, datetime, timedelta
+from functools import lru_cache
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from cmam.domain.profiles.hours import EPOCH, to_us
+from cmam.domain.values.symbols import Holiday, SymbolSpec
+
+DAY_S = 86_400
+SEARCHED_DAYS = 370
+"""How far ahead an opening is looked for: more than a year of holidays."""
+
+
+@lru_cache(maxsize=64)
+def _zone(name: str) -> ZoneInfo:
+    """A zone by its name; one that nobody knows is taken for UTC."""
+    try:
+        return ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        return ZoneInfo("UTC")
+
+
+def _local(at_us: int, zone: ZoneInfo) -> datetime:
+    return (EPOCH + timedelta(microseconds=at_us)).astimezone(zone)
+
+
+def _second(moment: datetime) -> int:
+    return moment.hour * 3_600 + moment.minute * 60 + moment.second
+
+
+def is_open(spec: SymbolSpec, at_us: int) -> bool:
+    """Whether a symbol trades at a moment by its schedule and its holidays."""
+    return _is_in_session(spec, at_us) and not any(_covers(holiday, at_us) for holiday in spec.holidays)
+
+
+def _is_in_session(spec: SymbolSpec, at_us: int) -> bool:
+    if not spec.schedule:
+        return True
+    local = _local(at_us, _zone(spec.schedule_zone))
+    second = local.isoweekday() % 7 * DAY_S + _second(local)
+    return any(span.start_s <= second < span.end_s for span in spec.schedule)
+
+
+def _covers(holiday: Holiday, at_us: int) -> bool:
+    local = _local(at_us, _zone(holiday.zone))
+    if not _is_on(holiday, local.date()):
+        return False
+    return (holiday.start_s or 0) <= _second(local) < (DAY_S if holiday.end_s is None else holiday.end_s)
+
+
+def _is_on(holiday: Holiday, day: date) -> bool:
+    told = date(1970, 1, 1) + timedelta(days=holiday.date_days)
+    return (day.month, day.day) == (told.month, told.day) if holiday.recurring else day == told
+
+
+def next_open(spec: SymbolSpec, at_us: int) -> int | None:
+    """The first moment, now or later, at which a symbol trades, in us; None where there is none within a year."""
+    if is_open(spec, at_us):
+        return at_us
+    return next((moment for moment in _openings(spec, at_us) if is_open(spec, moment)), None)
+
+
+def _openings(spec: SymbolSpec, at_us: int) -> list[int]:
+    """The moments at which a symbol may begin to trade: starts of its sessions, and ends of its holidays."""
+    zone = _zone(spec.schedule_zone)
+    today = _local(at_us, zone).date()
+    found: set[int] = set()
+    for offset in range(SEARCHED_DAYS if spec.holidays else 9):
+        day = today + timedelta(days=offset)
+        first_s = day.isoweekday() % 7 * DAY_S
+        found.update(
+            _at(day, span.start_s - first_s, zone)
+            for span in spec.schedule
+            if first_s <= span.start_s < first_s + DAY_S
+        )
+        found.update(
+            _at(day, DAY_S if holiday.end_s is None else holiday.end_s, _zone(holiday.zone))
+            for holiday in spec.holidays
+            if _is_on(holiday, day)
+        )
+    return sorted(moment for moment in found if moment > at_us)
+
+
+def _at(day: date, second: int, zone: ZoneInfo) -> int:
+    """The moment of a second of a day, by the clock on the wall there."""
+    wall = datetime.combine(day, datetime.min.time()) + timedelta(seconds=second)
+    return to_us(wall.replace(tzinfo=zone))

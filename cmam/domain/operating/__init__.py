@@ -1,0 +1,1 @@
+"""What the operator commands: accounts and profiles made, changed, switched and ended."""

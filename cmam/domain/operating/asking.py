@@ -1,0 +1,114 @@
+"""What every command of the operator is made of: a request, what it may rest on, and an outcome or a refusal.
+
+Pure. Names of accounts and profiles are resolved here, so that the running system and a command that holds the lock
+understand the same names. Must not know any command.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from cmam.domain.events import Event
+from cmam.domain.folds.account import AccountView
+from cmam.domain.operating.registry import KnownAccount, Registry
+from cmam.domain.profiles.link import ProfileView
+from cmam.domain.values.ids import AccountId, LinkId
+
+REFUSED, USAGE = 1, 2
+"""Exit codes: the state forbids it; the request makes no sense."""
+
+FOLLOWERS_MAX = 1_000
+NAME_CHARACTERS_MAX = 60
+
+
+@dataclass(eq=False)  # not frozen: Python writes the traceback into an exception on its way
+class Refusal(Exception):
+    """Why a command was not carried out: one sentence, and the exit code it ends with."""
+
+    text: str
+    code: int = REFUSED
+
+    def __str__(self) -> str:
+        return self.text
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """The events that a command leads to, each with its stream, and what to tell the operator."""
+
+    events: tuple[tuple[str, Event], ...]
+    answer: dict[str, Any]
+
+
+def signed(outcome: Outcome, user: str) -> Outcome:
+    """The same with whoever asked for it in every event that has a place for a name."""
+    events = tuple(
+        (stream, replace(event, user=user) if getattr(event, "user", None) == "" else event)  # type: ignore[call-arg]  # asked just before
+        for stream, event in outcome.events
+    )
+    return Outcome(events, outcome.answer)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Context:
+    """What a command may rest on besides its words.
+
+    `heads` are the versions of account streams, for new links; `views` are there while the system runs, and so is
+    `still_holds`, which names the guard's condition that forbids to re-arm a link at this moment, if any.
+    """
+
+    registry: Registry
+    user: str
+    new_id: Callable[[], str]
+    heads: Mapping[AccountId, int]
+    views: Mapping[AccountId, AccountView] = field(default_factory=dict)
+    still_holds: Callable[[AccountId, LinkId, str], str] = lambda _account, _link, _guard: ""
+
+
+Request = Mapping[str, Any]
+Command = Callable[[Context, Request], Outcome]
+
+
+# --- names --------------------------------------------------------------------------------------------------------
+
+
+def find_account(registry: Registry, name: str) -> KnownAccount:
+    """The one account that a ctid, an alias or `broker:login` names; raises Refusal for none or several."""
+    found = _only(registry.accounts, name)
+    if found is not None:
+        return found
+    if not registry.accounts:
+        raise Refusal(f"expected an account, found {name!r}, but none was added yet: see `cmam account add -h`.", USAGE)
+    known = ", ".join(account.shown for account in registry.accounts.values())
+    raise Refusal(f"expected an account (ctid, alias or broker:login), found {name!r}; known are {known}.", USAGE)
+
+
+def find_in_history(registry: Registry, name: str) -> KnownAccount:
+    """As `find_account`; where no account has that name, the one that had it when it was removed."""
+    found = _only(registry.accounts, name) or _only(registry.removed, name)
+    return find_account(registry, name) if found is None else found
+
+
+def _only(accounts: Mapping[AccountId, KnownAccount], name: str) -> KnownAccount | None:
+    wanted = name.strip().lower()
+    found = [
+        account
+        for account in accounts.values()
+        if wanted in (str(account.account), account.alias.lower(), f"{account.broker}:{account.login}".lower())
+        and wanted
+    ]
+    if len(found) > 1:
+        who = ", ".join(f"{account.account} ({account.broker}:{account.login})" for account in found)
+        raise Refusal(f"expected a name of one account; {name!r} fits {who}. Use the ctid.", USAGE)
+    return found[0] if found else None
+
+
+def find_profile(registry: Registry, name: str) -> ProfileView:
+    """The profile of a name or id, letters of either case; raises Refusal."""
+    for profile in registry.live_profiles():
+        if name.lower() in (profile.name.lower(), profile.profile):
+            return profile
+    known = ", ".join(profile.name for profile in registry.live_profiles()) or "none yet"
+    raise Refusal(f"expected the name of a profile, found {name!r}; there are: {known}.", USAGE)

@@ -1,0 +1,316 @@
+"""What an operator's command does: from what is known to the events that follow, or a refusal in one sentence.
+
+Pure. The holder of the store runs it, whether it is the running system or a command that took the lock for a moment.
+A request is the parsed JSON of the control channel; names of accounts and profiles are resolved here, so that both ways
+understand the same names.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from cmam.domain.belief.restless import ending as ending_copies
+from cmam.domain.events import (
+    AccountAdded,
+    AccountAliased,
+    AccountPaused,
+    AccountRemoved,
+    AccountTagged,
+    ApiConfigured,
+    Event,
+    FlattenRequested,
+    GuardRearmed,
+    Health,
+    ProfileState,
+    SymbolConfirmed,
+)
+from cmam.domain.guarding.latches import DAY, NOBODY
+from cmam.domain.operating.applying import apply_profiles
+from cmam.domain.operating.asking import (
+    FOLLOWERS_MAX,
+    NAME_CHARACTERS_MAX,
+    REFUSED,
+    USAGE,
+    Command,
+    Context,
+    Outcome,
+    Refusal,
+    Request,
+    find_account,
+    find_in_history,
+    find_profile,
+    signed,
+)
+from cmam.domain.operating.profile_commands import (
+    adopt,
+    create_profile,
+    delete_profile,
+    move_profile,
+    moved,
+    set_profile,
+)
+from cmam.domain.operating.registry import ACCOUNT_PREFIX, APP
+from cmam.domain.values.ids import AccountId, LinkId
+
+__all__ = [
+    "COMMANDS",
+    "FOLLOWERS_MAX",
+    "REFUSED",
+    "USAGE",
+    "Context",
+    "Outcome",
+    "Refusal",
+    "find_account",
+    "find_in_history",
+    "find_profile",
+    "operate",
+]
+
+
+def operate(context: Context, request: Request) -> Outcome:
+    """Carry out one command; raises Refusal."""
+    name = str(request.get("command", ""))
+    command = COMMANDS.get(name)
+    if command is None:
+        raise Refusal(f"expected one of the commands {', '.join(sorted(COMMANDS))}; found {name!r}", USAGE)
+    return signed(command(context, request), context.user)
+
+
+def _switch(*, paused: bool) -> Command:
+    """Pause or resume a profile, an account, or everything."""
+
+    def command(context: Context, request: Request) -> Outcome:
+        state = ProfileState.PAUSED if paused else ProfileState.RUNNING
+        if request.get("account"):
+            account = find_account(context.registry, str(request["account"]))
+            changed = account.paused != paused
+            event = AccountPaused(account=account.account, paused=paused, reason="operator", user=context.user)
+            return Outcome(((APP, event),) if changed else (), {"account": account.shown, "paused": paused})
+        if request.get("all"):
+            profiles = [p for p in context.registry.live_profiles() if p.state is not ProfileState.STOPPED]
+        elif request.get("profile"):
+            profiles = [find_profile(context.registry, str(request["profile"]))]
+        else:
+            raise Refusal("expected a profile, --account ID or --all, found none of them", USAGE)
+        events = tuple(event for profile in profiles for event in moved(context, profile, state))
+        return Outcome(events, {"profiles": [profile.name for profile in profiles], "paused": paused})
+
+    return command
+
+
+# --- emergencies --------------------------------------------------------------------------------------------------
+
+
+def _targets(context: Context, request: Request) -> dict[AccountId, tuple[LinkId, ...]]:
+    """The followers that a command is for, each with the links that are meant; raises Refusal without a target."""
+    profiles = context.registry.live_profiles()
+    only: AccountId | None = None
+    if request.get("account"):
+        only = find_account(context.registry, str(request["account"])).account
+    if request.get("profile"):
+        profiles = (find_profile(context.registry, str(request["profile"])),)
+    if not (request.get("account") or request.get("profile") or request.get("all")):
+        raise Refusal("expected a profile, --account ID or --all, found none of them", USAGE)
+    found: dict[AccountId, set[LinkId]] = {}
+    for profile in profiles:
+        for link in profile.links.values():
+            if only is None or link.follower == only:
+                found.setdefault(link.follower, set()).add(link.link)
+    if not request.get("profile"):
+        # Copies outlive the links and profiles that were deleted over them.
+        for account, view in context.views.items():
+            left = {copy.link for copy in view.copies.values()}
+            if left and only in (None, account):
+                found.setdefault(account, set()).update(left)
+    if only is not None and request.get("whole"):
+        found.setdefault(only, set())
+    return {account: tuple(sorted(links)) for account, links in sorted(found.items())}
+
+
+def _flatten(context: Context, request: Request) -> Outcome:
+    """Latch and close every copy of the target; with `whole` also what is nobody's copy on an account."""
+    targets = _targets(context, request)
+    is_whole = bool(request.get("whole"))
+    if is_whole and not request.get("account"):
+        raise Refusal("expected --account ID with the whole account, found no single account", USAGE)
+    events = tuple(
+        (f"{ACCOUNT_PREFIX}{account}", FlattenRequested(links=links, whole_account=is_whole, user=context.user))
+        for account, links in targets.items()
+    )
+    if not events:
+        raise Refusal("expected a target with followers, found none: there is nothing to flatten")
+    return Outcome(events, {"flattening": [int(account) for account in targets]})
+
+
+def _rearm(context: Context, request: Request) -> Outcome:
+    """Open latches again: all of the target's links, or one guard of them; refused while copies are still closing.
+
+    An account's latches are also those of links that are gone: nobody else could open them.
+    """
+    guard = str(request.get("guard", ""))
+    events: list[tuple[str, Event]] = []
+    closed: set[str] = set()
+    for account, links in _targets(context, {**request, "whole": True}).items():
+        view = context.views.get(account)
+        if view is not None and not request.get("profile"):
+            links = tuple(sorted({*links, *(latch.link for latch in view.latches.values())}))
+        copies = view.copies.values() if view is not None else ()
+        busy = [copy for copy in copies if copy.link in links and not copy.is_wanted]
+        if busy:
+            raise Refusal(
+                f"expected nothing left to close on account {account}, found {len(busy)} copies still closing"
+            )
+        held = [why for link in links if (why := context.still_holds(account, link, guard))]
+        if held:
+            raise Refusal(f"expected conditions that no longer hold on account {account}, found {'; '.join(held)}")
+        stream = f"{ACCOUNT_PREFIX}{account}"
+        if view is not None:
+            closed |= {latch.guard for link in links for latch in view.latched(link)}
+            if view.flatten_account and not links:
+                links = (NOBODY,)  # a log that has no latch for it
+            if guard == DAY:
+                links = tuple(link for link in links if (day := view.days.get(link)) is not None and day.anchor is None)
+        events.extend((stream, GuardRearmed(link=link, guard=guard, user=context.user)) for link in links)
+    if guard == DAY and not events:
+        raise Refusal("expected a day whose beginning nobody saw, found none: what is known counts until the reset")
+    if guard and guard != DAY and guard not in closed:
+        raise Refusal(
+            f"expected a latch that is closed, found {guard!r}; closed are: {', '.join(sorted(closed)) or '–'}"
+        )
+    if not events:
+        raise Refusal("expected a target with followers, found none: there is nothing to re-arm", USAGE)
+    return Outcome(tuple(events), {"rearmed": len(events), "guard": guard or "all"})
+
+
+def _confirm_symbol(context: Context, request: Request) -> Outcome:
+    """Let a symbol be traded again whose lot size, digits or step the broker has changed."""
+    account = find_account(context.registry, str(request.get("account", "")))
+    name = str(request.get("symbol", ""))
+    view = context.views.get(account.account)
+    entry = view.names.get(name) if view is not None else None
+    if entry is None:
+        raise Refusal(f"expected a symbol of {account.shown}, found {name!r}", USAGE)
+    event = SymbolConfirmed(symbol=entry.symbol, user=context.user)
+    return Outcome(((f"{ACCOUNT_PREFIX}{account.account}", event),), {"account": account.shown, "symbol": name})
+
+
+# --- accounts -----------------------------------------------------------------------------------------------------
+
+
+def _add_accounts(context: Context, request: Request) -> Outcome:
+    """Take the accounts of a consent; one that is known already is brought up to date."""
+    events: list[tuple[str, Event]] = []
+    for entry in request.get("accounts", ()):
+        event = AccountAdded(
+            account=AccountId(int(entry["account"])),
+            login=int(entry.get("login", 0)),
+            broker=str(entry.get("broker", "")),
+            is_live=bool(entry.get("is_live", False)),
+            can_trade=bool(entry.get("can_trade", True)),
+            grant=str(entry.get("grant", "")),
+            currency=str(entry.get("currency", "")),
+            account_type=str(entry.get("account_type", "")),
+        )
+        events.append((APP, event))
+        known = context.registry.accounts.get(event.account)
+        if known is not None and known.paused and known.paused_reason == "authorise":
+            resumed = AccountPaused(account=event.account, paused=False, reason="authorised", user=context.user)
+            events.append((APP, resumed))
+    return Outcome(tuple(events), {"accounts": [int(entry["account"]) for entry in request.get("accounts", ())]})
+
+
+def _alias_account(context: Context, request: Request) -> Outcome:
+    account = find_account(context.registry, str(request.get("account", "")))
+    alias = str(request.get("alias", "")).strip()
+    if alias.isdigit() or ":" in alias or not _is_legible(alias):
+        allowed = f"at most {NAME_CHARACTERS_MAX} printable characters, without colon and no number"
+        raise Refusal(f"expected an alias of {allowed}, found {alias!r}", USAGE)
+    for other in context.registry.accounts.values():
+        if alias and other.account != account.account and other.alias.lower() == alias.lower():
+            raise Refusal(f"expected a new alias, found {alias!r}, which account {other.account} has")
+    event = AccountAliased(account=account.account, alias=alias)
+    return Outcome(((APP, event),), {"account": int(account.account), "alias": alias})
+
+
+def _is_legible(name: str) -> bool:
+    """Whether a name fits a line of a table, and says nothing to a terminal."""
+    return len(name) <= NAME_CHARACTERS_MAX and name.isprintable()
+
+
+def _tag_accounts(context: Context, request: Request) -> Outcome:
+    """Add and take away tags of several accounts at once."""
+    add = {str(tag).strip() for tag in request.get("add", ())} - {""}
+    drop = {str(tag).strip() for tag in request.get("remove", ())}
+    for tag in sorted(add):
+        if not _is_legible(tag):
+            raise Refusal(f"expected a tag of at most {NAME_CHARACTERS_MAX} printable characters, found {tag!r}", USAGE)
+    events: list[tuple[str, Event]] = []
+    for name in request.get("accounts", ()):
+        account = find_account(context.registry, str(name))
+        tags = tuple(sorted((set(account.tags) | add) - drop))
+        events.append((APP, AccountTagged(account=account.account, tags=tags)))
+    return Outcome(tuple(events), {"accounts": len(events), "added": sorted(add), "removed": sorted(drop)})
+
+
+def _remove_account(context: Context, request: Request) -> Outcome:
+    """Forget an account that nothing uses; refused while something is being closed there, as long as that can be: an
+    account that its broker no longer has could never be forgotten otherwise."""
+    account = find_account(context.registry, str(request.get("account", "")))
+    for profile in context.registry.live_profiles():
+        is_used = profile.leader == account.account or any(
+            link.follower == account.account for link in profile.links.values()
+        )
+        if is_used:
+            raise Refusal(f"expected an account that no profile uses, found {account.shown} in {profile.name!r}")
+    view = context.views.get(account.account)
+    is_seen = view is not None and view.health is Health.RECONCILED
+    ending = [*ending_copies(view.copies), *view.in_vain] if view is not None else []
+    if ending and is_seen:
+        raise Refusal(
+            f"expected nothing left to close on {account.shown}, found {len(ending)} still closing: removed, nobody "
+            "would ask for it again"
+        )
+    event = AccountRemoved(account=account.account, user=context.user)
+    return Outcome(((APP, event),), {"account": int(account.account), "removed": True})
+
+
+def _pause_accounts(context: Context, request: Request) -> Outcome:
+    """Pause accounts for a reason of the system's: all must be authorised again, or a token is dead."""
+    reason = str(request.get("reason", ""))
+    events: list[tuple[str, Event]] = []
+    for name in request.get("accounts", ()):
+        account = find_account(context.registry, str(name))
+        if not account.paused:
+            event = AccountPaused(account=account.account, paused=True, reason=reason, user=context.user)
+            events.append((APP, event))
+    return Outcome(tuple(events), {"paused": len(events)})
+
+
+def _configure_api(context: Context, request: Request) -> Outcome:
+    settings = {str(name): str(value) for name, value in dict(request.get("settings", {})).items()}
+    event = ApiConfigured(
+        settings=dict(sorted(settings.items())), application=str(request.get("application", "")), user=context.user
+    )
+    return Outcome(((APP, event),), {"configured": True})
+
+
+COMMANDS: Mapping[str, Command] = {
+    "account.add": _add_accounts,
+    "account.alias": _alias_account,
+    "account.pause": _pause_accounts,
+    "account.remove": _remove_account,
+    "account.tag": _tag_accounts,
+    "api.configure": _configure_api,
+    "flatten": _flatten,
+    "pause": _switch(paused=True),
+    "profile.adopt": adopt,
+    "profile.apply": apply_profiles,
+    "profile.create": create_profile,
+    "profile.delete": delete_profile,
+    "profile.disable": move_profile(ProfileState.STOPPED),
+    "profile.enable": move_profile(ProfileState.RUNNING),
+    "profile.set": set_profile,
+    "rearm": _rearm,
+    "resume": _switch(paused=False),
+    "symbol.confirm": _confirm_symbol,
+}

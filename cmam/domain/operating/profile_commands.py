@@ -1,0 +1,296 @@
+"""Commands about profiles: create, change, switch, stop and delete, and what becomes of the copies then.
+
+Pure, like `operate.py`, which lists them. A profile or link that ends while copies are live asks what becomes of them:
+nothing is left or closed silently.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+
+from cmam.domain.events import (
+    CopiesReleased,
+    CopyAdopted,
+    Event,
+    LinkAdded,
+    LinkSettingsChanged,
+    ProfileCreated,
+    ProfileDeleted,
+    ProfileSettingsChanged,
+    ProfileState,
+    ProfileStateChanged,
+)
+from cmam.domain.folds.account import AccountView, Copy
+from cmam.domain.operating.asking import (
+    FOLLOWERS_MAX,
+    NAME_CHARACTERS_MAX,
+    USAGE,
+    Command,
+    Context,
+    Outcome,
+    Refusal,
+    Request,
+    find_account,
+    find_profile,
+)
+from cmam.domain.operating.registry import ACCOUNT_PREFIX, PROFILE_PREFIX, KnownAccount, Registry
+from cmam.domain.profiles.link import Link, ProfileView
+from cmam.domain.profiles.policy import BY_NAME, BadSetting, check_each, check_settings
+from cmam.domain.values.ids import AccountId, LinkId, ProfileId
+from cmam.domain.values.naming import new_link, read_label
+
+Events = tuple[tuple[str, Event], ...]
+
+LEAVE, CLOSE = "leave", "close"
+"""What becomes of live copies when their profile or link ends."""
+
+
+# --- create -------------------------------------------------------------------------------------------------------
+
+
+def create_profile(context: Context, request: Request) -> Outcome:
+    """Create a profile, enabled at once."""
+    registry = context.registry
+    name = str(request.get("name", "")).strip()
+    check_new_name(registry, name)
+    leader = find_account(registry, str(request.get("leader", "")))
+    followers = [find_account(registry, str(follower)) for follower in request.get("followers", ())]
+    check_followers(leader, followers)
+    check_loops(registry, {leader.account: {follower.account for follower in followers}})
+    settings = _settings(request)
+    profile = ProfileId(context.new_id())
+    stream = PROFILE_PREFIX + profile
+    since = context.heads.get(leader.account, 0)
+    taken = registry.link_ids()
+    names = [(one.account, new_link(leader.account, one.account, taken)) for one in followers]
+    events: list[tuple[str, Event]] = [
+        (stream, ProfileCreated(profile=profile, name=name, leader=leader.account)),
+        *(
+            (stream, LinkAdded(link=link, follower=follower, settings=settings, since=since))
+            for follower, link in names
+        ),
+    ]
+    return Outcome(tuple(events), {"profile": name, "id": profile, "links": len(followers)})
+
+
+def check_new_name(registry: Registry, name: str) -> None:
+    """Refuse a name that is none, or taken."""
+    if not name or len(name) > NAME_CHARACTERS_MAX or not name.isprintable():
+        raise Refusal(f"expected a name of 1 to {NAME_CHARACTERS_MAX} printable characters, found {name!r}", USAGE)
+    if name.lower() in (profile.name.lower() for profile in registry.live_profiles()):
+        raise Refusal(f"expected a new name, found {name!r}, which is taken; see `cmam profile list`.")
+
+
+def check_followers(leader: KnownAccount, followers: Sequence[KnownAccount]) -> None:
+    """Refuse followers that are none, too many, twice, the leader itself, or may not trade."""
+    if not followers:
+        raise Refusal("expected at least one --follower, found none", USAGE)
+    if len(followers) > FOLLOWERS_MAX:
+        raise Refusal(f"expected at most {FOLLOWERS_MAX} followers, found {len(followers)}", USAGE)
+    seen: set[AccountId] = set()
+    for follower in followers:
+        if follower.account == leader.account:
+            raise Refusal(f"expected a follower other than the leader, found {leader.shown} as both")
+        if follower.account in seen:
+            raise Refusal(f"expected each follower once, found {follower.shown} twice", USAGE)
+        if not follower.can_trade:
+            raise Refusal(
+                f"expected a follower that may trade, found {follower.shown}, whose consent covers reading only. "
+                "Add it again with trading allowed: `cmam account add`."
+            )
+        seen.add(follower.account)
+
+
+def check_loops(
+    registry: Registry,
+    wanted: Mapping[AccountId, set[AccountId]],
+    *,
+    without: Iterable[ProfileId] = (),
+) -> None:
+    """Refuse what would close a circle over all profiles, naming the circle. `without` are those that `wanted`
+    stands for."""
+    follows: dict[AccountId, set[AccountId]] = {}
+    passed_over = set(without)
+    for profile in registry.live_profiles():
+        for link in profile.links.values():
+            if profile.leader is not None and profile.profile not in passed_over:
+                follows.setdefault(profile.leader, set()).add(link.follower)
+    for leader, followers in wanted.items():
+        follows.setdefault(leader, set()).update(followers)
+    for leader in sorted(wanted):
+        path = _circle(follows, leader, (leader,))
+        if path is not None:
+            names = " → ".join(
+                registry.accounts[account].shown if account in registry.accounts else str(account) for account in path
+            )
+            raise Refusal(f"expected profiles without a loop, found {names}: a trade would copy itself for ever")
+
+
+def _circle(
+    follows: Mapping[AccountId, set[AccountId]], at: AccountId, path: tuple[AccountId, ...]
+) -> tuple[AccountId, ...] | None:
+    """The way back to where `path` began; every account is looked at once, so wide graphs cost nothing."""
+    waiting, seen = [path], {at}
+    while waiting:
+        path = waiting.pop()
+        for follower in sorted(follows.get(path[-1], ())):
+            if follower == path[0]:
+                return (*path, follower)
+            if follower not in seen:
+                seen.add(follower)
+                waiting.append((*path, follower))
+    return None
+
+
+# --- settings -----------------------------------------------------------------------------------------------------
+
+
+def _settings(request: Request) -> dict[str, str]:
+    settings = {str(name): str(value) for name, value in dict(request.get("settings", {})).items()}
+    _refuse(check_settings(settings))
+    return dict(sorted(settings.items()))
+
+
+def _refuse(faults: Iterable[BadSetting | str]) -> None:
+    """All faults at once, one a line; none is nothing."""
+    found = list(dict.fromkeys(str(fault) for fault in faults))
+    if found:
+        raise Refusal("\n".join(found), USAGE)
+
+
+def set_profile(context: Context, request: Request) -> Outcome:
+    """Change settings of all links of a profile, or of the one of `follower`; what is not named keeps its value.
+
+    `unset` are settings that go back to what the profile says for all, or to their default.
+    """
+    profile = find_profile(context.registry, str(request.get("profile", "")))
+    given = {str(name): str(value) for name, value in dict(request.get("settings", {})).items()}
+    dropped = {str(name) for name in request.get("unset", ())}
+    faults: list[BadSetting | str] = []
+    faults += check_each(given)
+    faults += [fault for fault in check_each(dict.fromkeys(dropped, "")) if fault.name not in BY_NAME]
+    faults += [f"{name}: expected it set or unset, found both" for name in sorted(dropped & given.keys())]
+    _refuse(faults)
+    follower = request.get("follower")
+    only = find_account(context.registry, str(follower)).account if follower else None
+    links = [link for link in profile.links.values() if only in (None, link.follower)]
+    if not links:
+        raise Refusal(f"expected a follower of {profile.name}, found {follower!r}; see `cmam profile show`.", USAGE)
+    shared = profile.settings
+    if only is None:
+        shared = {name: value for name, value in shared.items() if name not in dropped}
+    stream = PROFILE_PREFIX + profile.profile
+    events: list[tuple[str, Event]] = []
+    if shared != profile.settings:
+        events.append((stream, ProfileSettingsChanged(settings=dict(sorted(shared.items())))))
+    for link in links:
+        kept = {name: value for name, value in link.settings.items() if name not in dropped}
+        settings = {**kept, **given}
+        faults += check_settings({**shared, **settings})
+        if settings != link.settings:
+            changed = LinkSettingsChanged(link=link.link, settings=dict(sorted(settings.items())))
+            events.append((stream, changed))
+    _refuse(faults)
+    return Outcome(tuple(events), {"profile": profile.name, "links": len(links), "changed": len(events)})
+
+
+# --- states -------------------------------------------------------------------------------------------------------
+
+
+def move_profile(state: ProfileState) -> Command:
+    """Enable or stop a profile; one that stops says what becomes of its copies."""
+
+    def command(context: Context, request: Request) -> Outcome:
+        profile = find_profile(context.registry, str(request.get("profile", "")))
+        ended = moved(context, profile, state)
+        released: Events = ()
+        if state is ProfileState.STOPPED:
+            released = release(context, request, profile.name, profile.links.values())
+        return Outcome((*ended, *released), {"profile": profile.name, "state": state.value})
+
+    return command
+
+
+def moved(context: Context, profile: ProfileView, state: ProfileState) -> Events:
+    """The event of a profile's new state, nothing where it is the old one."""
+    if profile.state is state:
+        return ()
+    since = context.heads.get(profile.leader, 0) if profile.leader is not None else 0
+    event = ProfileStateChanged(state=state, since=since, user=context.user)
+    return ((PROFILE_PREFIX + profile.profile, event),)
+
+
+def delete_profile(context: Context, request: Request) -> Outcome:
+    """Delete a profile; what becomes of its copies is said with it."""
+    profile = find_profile(context.registry, str(request.get("profile", "")))
+    released = release(context, request, profile.name, profile.links.values())
+    event = ProfileDeleted(user=context.user)
+    return Outcome(((PROFILE_PREFIX + profile.profile, event), *released), {"profile": profile.name, "deleted": True})
+
+
+# --- what becomes of copies -----------------------------------------------------------------------------------------
+
+
+def live_copies(view: AccountView | None, links: Iterable[LinkId]) -> tuple[Copy, ...]:
+    """The copies of these links that the broker holds, rest there or may yet come to be."""
+    wanted = frozenset(links)
+    return tuple(copy for copy in view.copies.values() if copy.link in wanted) if view is not None else ()
+
+
+def release(context: Context, request: Request, name: str, links: Iterable[Link]) -> Events:
+    """Let go of the live copies of links that end, as the request says; raises Refusal where it says nothing."""
+    how = str(request.get("copies") or "")
+    if how not in ("", LEAVE, CLOSE):
+        raise Refusal(f"expected {LEAVE} or {CLOSE} for the copies, found {how!r}", USAGE)
+    touched: dict[AccountId, list[LinkId]] = {}
+    for link in links:
+        if live_copies(context.views.get(link.follower), (link.link,)):
+            touched.setdefault(link.follower, []).append(link.link)
+    if not touched:
+        return ()
+    if not how:
+        count = sum(len(live_copies(context.views.get(account), of)) for account, of in touched.items())
+        raise Refusal(
+            f"expected --leave or --close, as {count} of the copies of {name} are live: say what becomes of them",
+            USAGE,
+        )
+    keep = bool(request.get("keep_pendings"))
+    return tuple(
+        (
+            f"{ACCOUNT_PREFIX}{account}",
+            CopiesReleased(links=tuple(sorted(of)), close=how == CLOSE, keep_pendings=keep, user=context.user),
+        )
+        for account, of in sorted(touched.items())
+    )
+
+
+def adopt(context: Context, request: Request) -> Outcome:
+    """Let the links of a profile open beside what another store has left on their accounts."""
+    profile = find_profile(context.registry, str(request.get("profile", "")))
+    follower = request.get("follower")
+    only = find_account(context.registry, str(follower)).account if follower else None
+    wanted = str(request.get("store") or "")
+    events: list[tuple[str, Event]] = []
+    stores: set[str] = set()
+    for link in profile.links.values():
+        view = context.views.get(link.follower)
+        if view is None or only not in (None, link.follower):
+            continue
+        for store in foreign_stores(view, link.link, str(context.registry.store)):
+            if wanted in ("", store):
+                stores.add(store)
+                event = CopyAdopted(link=link.link, store=store, user=context.user)
+                events.append((f"{ACCOUNT_PREFIX}{link.follower}", event))
+    if not events:
+        which = f"of the store {wanted!r}" if wanted else "of another store"
+        raise Refusal(f"expected a live copy {which} on a follower of {profile.name}, found none: nothing to adopt.")
+    return Outcome(tuple(events), {"profile": profile.name, "stores": sorted(stores), "adopted": len(events)})
+
+
+def foreign_stores(view: AccountView, link: LinkId, own: str) -> tuple[str, ...]:
+    """The other stores whose live copies an account shows, less those that a link has adopted already."""
+    labels = [position.label for position in view.positions.values()]
+    labels += [order.label for order in view.orders.values()]
+    marks = (read_label(label) for label in labels)
+    known = {own, *view.adopted.get(link, ())}
+    return tuple(sorted({mark.store for mark in marks if mark is not None and mark.store not in known}))

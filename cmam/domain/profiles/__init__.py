@@ -1,0 +1,1 @@
+"""Who follows whom, and how: links, every setting with its reader, hours, formulas, tables of symbols."""

@@ -1,0 +1,187 @@
+"""What a follower makes up when it starts: what its leader holds, closed and protected while nobody told it.
+
+Pure functions over the two views of one moment. The changes they give carry `synced`: they have no place in the
+leader's stream, move no cursor and are met as any other, the opens by all gates with the limits of `sync_*`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+from cmam.domain.belief.copies import Copy
+from cmam.domain.belief.view import AccountView
+from cmam.domain.events import Health
+from cmam.domain.profiles.link import LinkSettings
+from cmam.domain.profiles.policy import Policy
+from cmam.domain.turns.leading import fills_into_net, money_of, symbol_of
+from cmam.domain.values.changes import Change, ChangeKind
+from cmam.domain.values.ids import ChangeKey, SymbolId, order_source, position_source
+from cmam.domain.values.quantities import Quote, Volume
+from cmam.domain.values.reasons import Reason
+from cmam.domain.values.replacing import replace
+from cmam.domain.values.trades import Position
+
+QuoteOf = Callable[[SymbolId], Quote | None]
+
+
+def at_start(
+    leader: AccountView, view: AccountView, settings: LinkSettings, quote_of: QuoteOf, *, is_caught_up: bool = True
+) -> tuple[Change, ...]:
+    """The changes a link has to make up, closes first. Both accounts must be reconciled, else nothing is known.
+
+    `is_caught_up` says that the follower has met all of the leader's changes: only then does a smaller volume mean a
+    reduction it was not told of. `quote_of` is the leader's.
+    """
+    if leader.health is not Health.RECONCILED or view.health is not Health.RECONCILED:
+        return ()
+    found: list[Change] = []
+    if settings.policy.sync_closed:
+        found.extend(_closes(leader, view, settings, quote_of, is_caught_up=is_caught_up))
+        if is_caught_up:
+            found.extend(_levels(leader, view, settings, quote_of))
+    if settings.policy.sync_open:
+        found.extend(_opens(leader, view, settings, quote_of))
+    return tuple(found)
+
+
+def _closes(
+    leader: AccountView, view: AccountView, settings: LinkSettings, quote_of: QuoteOf, *, is_caught_up: bool
+) -> Iterator[Change]:
+    for copy in view.copies.values():
+        if copy.link != settings.link or not copy.is_wanted:
+            continue
+        held = leader.positions.get(copy.leader_position) if copy.leader_position is not None else None
+        is_pending = copy.source.startswith("o") and not copy.leader_filled
+        order = leader.orders.get(copy.leader_order) if copy.leader_order is not None else None
+        if is_pending and order is not None and fills_into_net(leader, order):
+            gone = _of_copy(leader, copy, ChangeKind.ORDER_CANCELLED, copy.goal.leader_volume, Volume(0))
+            yield replace(gone, into_net=True)
+            continue
+        if is_pending and held is not None:
+            if is_caught_up and copy.leader_order not in leader.orders and not leader.is_netted():
+                yield _filled(leader, view, copy, held, quote_of)
+            continue
+        if held is not None and copy.change is not None and held.side is not copy.change.side:
+            if is_caught_up and copy.wait is None:
+                yield _of_copy(leader, copy, ChangeKind.CLOSED, copy.goal.leader_volume, Volume(0))
+            continue
+        if held is not None:
+            if is_caught_up and 0 < held.volume < copy.leader_had:
+                yield _of_copy(leader, copy, ChangeKind.REDUCED, copy.leader_had, held.volume)
+            continue
+        if copy.leader_order is not None and copy.leader_order in leader.orders:
+            continue
+        kind = ChangeKind.ORDER_CANCELLED if is_pending else ChangeKind.CLOSED
+        yield _of_copy(leader, copy, kind, copy.goal.leader_volume, Volume(0))
+
+
+def _levels(leader: AccountView, view: AccountView, settings: LinkSettings, quote_of: QuoteOf) -> Iterator[Change]:
+    """The stops and targets that the leader moved while the link was off: as it began again, nobody told of them."""
+    for copy in view.copies.values():
+        held = leader.positions.get(copy.leader_position) if copy.leader_position is not None else None
+        if copy.link != settings.link or not copy.is_wanted or not copy.goal.has_levels or held is None:
+            continue
+        if copy.told_levels in (None, (held.stop, held.target)):
+            continue
+        has_turned = copy.change is not None and held.side is not copy.change.side
+        if has_turned or (held.trailing and copy.goal.trailing):
+            continue
+        key = ChangeKey(f"sync:{position_source(held.position)}:levels:{leader.version}")
+        moved = of_position(leader, held, quote_of)
+        moved = replace(moved, key=key, kind=ChangeKind.PROTECTED, volume=Volume(0), before=held.volume)
+        yield moved
+
+
+def _filled(leader: AccountView, view: AccountView, copy: Copy, held: Position, quote_of: QuoteOf) -> Change:
+    """The fill of an order whose copy has not met it: its position is there, and it rests no more.
+
+    Where that position has a copy of its own already, the order's would be a second one, and is cancelled.
+    """
+    has_turned = copy.change is not None and held.side is not copy.change.side
+    if has_turned or (copy.link, position_source(held.position)) in view.copies:
+        return _of_copy(leader, copy, ChangeKind.ORDER_CANCELLED, copy.goal.leader_volume, Volume(0))
+    change = of_position(leader, held, quote_of)
+    return replace(change, key=ChangeKey(f"sync:{copy.source}:{held.volume}"), origin=copy.leader_order)
+
+
+def _of_copy(leader: AccountView, copy: Copy, kind: ChangeKind, before: Volume, after: Volume) -> Change:
+    position = copy.leader_position
+    source = copy.source if position is None or kind is ChangeKind.ORDER_CANCELLED else position_source(position)
+    known = next((entry.symbol for entry in leader.names.values() if entry.name == copy.leader_symbol), SymbolId(0))
+    return Change(
+        key=ChangeKey(f"sync:{source}:{after}"),
+        kind=kind,
+        source=source,
+        leader=leader.account,
+        at_ms=leader.at_us // 1_000,
+        symbol=symbol_of(leader, known),
+        side=copy.side,
+        position=position,
+        order=copy.leader_order,
+        origin=copy.leader_order if copy.source.startswith("o") else None,
+        before=before,
+        after=after,
+        volume=Volume(before - after),
+        late=True,
+        synced=True,
+        money=money_of(leader),
+    )
+
+
+def _opens(leader: AccountView, view: AccountView, settings: LinkSettings, quote_of: QuoteOf) -> Iterator[Change]:
+    """What the leader holds and this link never copied; a finished copy never counts as missing again."""
+    copies = (*view.copies.values(), *(copy for copy in view.finished.values() if not copy.was_never_out))
+    known = {copy.leader_position for copy in copies if copy.link == settings.link}
+    for number in sorted(leader.positions):
+        position = leader.positions[number]
+        key = (settings.link, position_source(number))
+        there = view.copy(key)
+        if number in known or (there is not None and not there.was_never_out):
+            continue
+        origin = leader.origins.get(number)
+        if origin is not None and view.copy((settings.link, order_source(origin))) is not None:
+            continue
+        yield of_position(leader, position, quote_of)
+
+
+def reopening(leader: AccountView, copy: Copy, policy: Policy, at_ms: int, quote_of: QuoteOf) -> Change | None:
+    """What opens a source once more whose copy a person or a level has just closed, where the leader still holds it.
+
+    It is as young as that close: `at_ms` is now, by the clock of the leader's broker.
+    """
+    held = leader.positions.get(copy.leader_position) if copy.leader_position is not None else None
+    by_others = copy.reason in (Reason.CLOSED_BY_HUMAN, Reason.CLOSED_BY_LEVEL) and copy.position is not None
+    may = policy.reopen and by_others and not (copy.reopened or copy.stopped_out or copy.source_closed)
+    if held is None or not may or leader.health is not Health.RECONCILED:
+        return None
+    change = of_position(leader, held, quote_of)
+    return replace(change, key=ChangeKey(f"reopen:{copy.source}"), at_ms=at_ms, reopens=True)
+
+
+def of_position(leader: AccountView, position: Position, quote_of: QuoteOf) -> Change:
+    """The open of a position that a leader holds, as nobody told it."""
+    return Change(
+        key=ChangeKey(f"sync:{position_source(position.position)}:{position.volume}"),
+        kind=ChangeKind.OPENED,
+        source=position_source(position.position),
+        leader=leader.account,
+        at_ms=position.opened_ms,
+        symbol=symbol_of(leader, position.symbol),
+        side=position.side,
+        position=position.position,
+        origin=leader.origins.get(position.position),
+        volume=position.volume,
+        after=position.volume,
+        price=position.price,
+        stop=position.stop,
+        target=position.target,
+        trailing=position.trailing,
+        guaranteed=position.guaranteed,
+        trigger=position.trigger,
+        label=position.label,
+        comment=position.comment,
+        late=True,
+        synced=True,
+        money=money_of(leader, quote_of),
+        quote=quote_of(position.symbol),
+    )

@@ -1,0 +1,1 @@
+"""What would be or would have been: decisions tried again, starts and followings told before they happen."""

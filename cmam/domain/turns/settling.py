@@ -1,0 +1,400 @@
+"""What a fact says of requests that have no outcome yet: the events that close their books, and end copies that came
+to nothing. An unknown outcome is settled by what the broker shows, or by proof of absence; never by time alone."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from cmam.domain.belief.copies import Copy, Intent, IntentState
+from cmam.domain.belief.shares import MOVING, is_untold, shows_less
+from cmam.domain.belief.view import AccountView, put
+from cmam.domain.events import (
+    CopyFinished,
+    Event,
+    ExecutionSeen,
+    IntentDropped,
+    IntentRecorded,
+    IntentSettled,
+    Outcome,
+    Reconciled,
+    RequestRefused,
+)
+from cmam.domain.folds.booking import intent_of
+from cmam.domain.values.commands import CommandKind
+from cmam.domain.values.quantities import Volume
+from cmam.domain.values.reasons import Reason
+from cmam.domain.values.replacing import replace
+from cmam.domain.values.rules import CLOSES_ARE_TOLD, FILLS_BY_DEALS, FILLS_GO_ON, PARTS_FILL_ON
+from cmam.domain.values.trades import ExecutionKind, Order, OrderStatus, OrderType
+from cmam.domain.wanted.needs import shows
+
+SETTLE_US = 10_000_000
+"""How long an order may be in flight at the broker: absence proves nothing before that (DESIGN §2, `settle_s`)."""
+
+ATTEMPTS_MAX = 2
+"""How often one open may be sent: again only after proof that the first never arrived."""
+
+RETRY_OPEN_US = 1_000_000
+"""How long a temporarily refused open waits before it passes the gates again."""
+
+ENDED_ORDER = (OrderStatus.CANCELLED, OrderStatus.REJECTED, OrderStatus.EXPIRED)
+
+CORRECTABLE = (
+    "TRADING_BAD_VOLUME",
+    "TRADING_BAD_STOPS",
+    "TRADING_BAD_PRICES",
+    "PROTECTION_IS_TOO_CLOSE_TO_MARKET",
+)
+"""Refusals of an open that fresh numbers may cure: tried once more, through all gates."""
+
+LINE_LOST = "the connection "
+"""What the reason begins with when an open did not leave because there was no line."""
+
+NOTHING_TO_AMEND = "nothing to amend"
+
+
+def settlements(view: AccountView, fact: Event, now_us: int) -> Iterator[Event]:
+    """What follows from a fact for the requests that wait for their outcome."""
+    match fact:
+        case ExecutionSeen():
+            intent = intent_of(view, fact)
+            if intent is not None:
+                yield from _by_execution(view, intent, fact)
+            else:
+                yield from _by_reduction(view, fact)
+        case RequestRefused():
+            intent = view.intents.get(fact.intent)
+            if intent is not None:
+                yield from _by_refusal(view, intent, fact, now_us)
+        case IntentDropped():
+            intent = view.intents.get(fact.intent)
+            if intent is not None:
+                yield from _by_drop(view, intent, fact, now_us)
+        case Reconciled():
+            told = view
+            for intent in view.intents.values():
+                if intent.state is IntentState.UNKNOWN:
+                    for event in _by_reconcile(told, intent, fact, now_us):
+                        # What the net shows of one close it does not show of the next.
+                        told = _with_close(told, intent, event)
+                        yield event
+        case _:
+            return
+
+
+def _by_drop(view: AccountView, intent: Intent, fact: IntentDropped, now_us: int) -> Iterator[Event]:
+    """What never left: an open that only the line kept back passes the gates again while it is young enough."""
+    copy = view.copies.get(intent.key)
+    is_gone = fact.reason == "withdrawn" or copy is None or not copy.is_wanted
+    is_open = _is_open(copy, intent)
+    is_in_time = now_us + RETRY_OPEN_US <= intent.not_after_us
+    if is_open and not is_gone and is_in_time and fact.reason.startswith(LINE_LOST):
+        delay = RETRY_OPEN_US
+        yield IntentSettled(intent=fact.intent, outcome=Outcome.DROPPED, reason=fact.reason, retry_in_us=delay)
+        return
+    yield IntentSettled(intent=fact.intent, outcome=Outcome.DROPPED, reason=fact.reason)
+    yield from _end_of_open(view, intent, Reason.SOURCE_GONE if is_gone else Reason.EXPIRED)
+
+
+def _is_open(copy: Copy | None, intent: Intent) -> bool:
+    """Whether a request adds risk and may wait: what a netted share gives up is sent as an order, but it is a close."""
+    kind = intent.command.kind
+    is_add = kind is CommandKind.ADD and (copy is None or intent.command.side is copy.side)
+    return is_add or kind in (CommandKind.OPEN, CommandKind.PLACE)
+
+
+def _by_refusal(view: AccountView, intent: Intent, fact: RequestRefused, now_us: int) -> Iterator[Event]:
+    kind = intent.command.kind
+    if kind is CommandKind.AMEND_PROTECTION and NOTHING_TO_AMEND in fact.description.casefold():
+        yield IntentSettled(intent=intent.intent, outcome=Outcome.CONFIRMED, reason="nothing to amend")
+        return
+    delay = fact.retry_after_s * 1_000_000
+    if not _is_open(view.copies.get(intent.key), intent):
+        yield IntentSettled(intent=intent.intent, outcome=Outcome.REFUSED, reason=fact.error_code, retry_in_us=delay)
+        return
+    copy = view.copies.get(intent.key)
+    may_retry = fact.is_temporary or (fact.error_code in CORRECTABLE and copy is not None and copy.refusals == 0)
+    may_retry = may_retry or _is_open_instead(view, copy, intent)
+    delay = max(delay, RETRY_OPEN_US)
+    if may_retry and copy is not None and copy.is_wanted and now_us + delay <= intent.not_after_us:
+        yield IntentSettled(intent=intent.intent, outcome=Outcome.REFUSED, reason=fact.error_code, retry_in_us=delay)
+        return
+    yield IntentSettled(intent=intent.intent, outcome=Outcome.REFUSED, reason=fact.error_code)
+    yield from _end_of_open(view, intent, Reason.REFUSED)
+
+
+def _is_open_instead(view: AccountView, copy: Copy | None, intent: Intent) -> bool:
+    """Whether an order that does not rest has been filled at the leader's: then his fill is an open like any other."""
+    is_fill = copy is not None and copy.leader_filled and copy.is_wanted and copy.position is None
+    return is_fill and intent.command.kind is CommandKind.PLACE and view.rules >= FILLS_GO_ON
+
+
+def _end_of_open(view: AccountView, intent: Intent, reason: Reason) -> Iterator[Event]:
+    copy = view.copies.get(intent.key)
+    is_open = intent.command.kind in (CommandKind.OPEN, CommandKind.PLACE)
+    if is_open and copy is not None and copy.position is None:
+        ending = copy.ending if copy.ending is not None and reason is Reason.EXPIRED else reason
+        yield CopyFinished(link=copy.link, source=copy.source, reason=ending)
+
+
+def _by_execution(view: AccountView, intent: Intent, fact: ExecutionSeen) -> Iterator[Event]:
+    order = fact.order
+    code = fact.error_code or fact.kind.value
+    if fact.kind in (ExecutionKind.ORDER_REJECTED, ExecutionKind.ORDER_CANCEL_REJECTED):
+        is_instead = _is_open_instead(view, view.copies.get(intent.key), intent)
+        delay = RETRY_OPEN_US if is_instead else 0
+        yield IntentSettled(intent=intent.intent, outcome=Outcome.REFUSED, reason=code, retry_in_us=delay)
+        is_range = intent.command.order_type is OrderType.MARKET_RANGE
+        if not is_instead:
+            yield from _end_of_open(view, intent, Reason.SLIPPAGE if is_range else Reason.REFUSED)
+        return
+    match intent.command.kind:
+        case CommandKind.OPEN | CommandKind.ADD:
+            yield from _open_by_execution(view, intent, fact)
+        case CommandKind.CLOSE:
+            if _is_closed_by(view, intent, fact):
+                yield IntentSettled(intent=intent.intent, outcome=Outcome.CONFIRMED)
+            elif order is not None and order.closing and not fact.is_server_event and order.status in ENDED_ORDER:
+                yield IntentSettled(intent=intent.intent, outcome=Outcome.REFUSED, reason=code)
+        case CommandKind.AMEND_PROTECTION:
+            if order is None or order.type is OrderType.PROTECTION:
+                yield IntentSettled(intent=intent.intent, outcome=Outcome.CONFIRMED)
+        case CommandKind.PLACE | CommandKind.AMEND_ORDER | CommandKind.CANCEL:
+            if order is None or order.type.is_pending:
+                yield IntentSettled(intent=intent.intent, outcome=Outcome.CONFIRMED)
+
+
+def _open_by_execution(view: AccountView, intent: Intent, fact: ExecutionSeen) -> Iterator[Event]:
+    order = fact.order
+    is_ended = order is not None and not order.closing and order.status in ENDED_ORDER
+    is_filled = order is not None and order.status is OrderStatus.FILLED and not order.closing
+    if _has_more_deals(view, intent, fact):
+        return
+    if is_filled or intent.filled >= intent.command.volume or (is_ended and intent.filled > 0):
+        yield IntentSettled(intent=intent.intent, outcome=Outcome.CONFIRMED)
+    elif is_ended:
+        yield IntentSettled(intent=intent.intent, outcome=Outcome.REFUSED, reason=fact.error_code or fact.kind.value)
+        is_range = intent.command.order_type is OrderType.MARKET_RANGE
+        yield from _end_of_open(view, intent, Reason.SLIPPAGE if is_range else Reason.REFUSED)
+
+
+def _has_more_deals(view: AccountView, intent: Intent, fact: ExecutionSeen) -> bool:
+    """Whether an order of a share has executed more than its deals have told so far.
+
+    A net that turns is two deals, and how far ahead of them the order counts is not known (FACTS §4.6). Its deals are
+    all that a share is booked by: what is told once its request is closed would be nobody's, and asked for once more.
+    """
+    copy, order = view.copies.get(intent.key), fact.order
+    if copy is None or not copy.share or order is None or view.rules < FILLS_BY_DEALS:
+        return False
+    return intent.filled < min(order.executed_volume, intent.command.volume)
+
+
+def _by_reduction(view: AccountView, fact: ExecutionSeen) -> Iterator[Event]:
+    """A close whose own event came without its name is told by the position's volume."""
+    position = fact.position.position if fact.position is not None else None
+    if fact.deal is None or fact.deal.close is None:
+        return
+    for intent in view.intents.values():
+        is_of_position = intent.command.kind is CommandKind.CLOSE and intent.command.position == position
+        if not is_of_position or intent.state is not IntentState.UNKNOWN:
+            continue
+        if not _is_among_others(view, intent) and has_closed(view, intent):
+            yield IntentSettled(intent=intent.intent, outcome=Outcome.CONFIRMED, reason="told by the volume")
+
+
+def _is_closed_by(view: AccountView, intent: Intent, fact: ExecutionSeen) -> bool:
+    """Whether an execution of a close's own is its end. Its deals tell, for its position may have grown meanwhile.
+
+    Only a fill that came without its deal is told by the net, where no other request may have moved it.
+    """
+    copy = view.copies.get(intent.key)
+    if view.rules >= CLOSES_ARE_TOLD and intent.filled >= intent.command.volume > 0:
+        return True
+    if copy is None or not copy.share or intent.filled >= intent.command.volume:
+        return has_closed(view, intent)
+    is_bare = fact.kind is ExecutionKind.ORDER_FILLED and fact.deal is None
+    return is_bare and not _is_among_others(view, intent) and has_closed(view, intent)
+
+
+def has_closed(view: AccountView, intent: Intent) -> bool:
+    """Whether the position's volume shows that a close has happened; of a share the ledger tells what it should be."""
+    copy = view.copies.get(intent.key)
+    if copy is not None and copy.share:
+        left = max(0, intent.command.volume - intent.filled)
+        return left == 0 or shows_less(view, copy.symbol, copy.side, left)
+    position = intent.command.position
+    held = view.positions.get(position) if position is not None else None
+    return held is None or held.volume <= intent.volume_before - intent.command.volume
+
+
+def _is_among_others(view: AccountView, intent: Intent) -> bool:
+    """Whether a share's close shares its net with other requests of unknown outcome: then the net tells nothing."""
+    copy = view.copies.get(intent.key)
+    return copy is not None and copy.share and is_untold(view, copy.symbol, besides=intent.intent)
+
+
+def _with_close(view: AccountView, intent: Intent, event: Event) -> AccountView:
+    """The view after a share's close was told by the net."""
+    copy = view.copies.get(intent.key)
+    if copy is None or not copy.share or intent.command.kind is not CommandKind.CLOSE:
+        return view
+    if not isinstance(event, IntentSettled) or event.outcome is not Outcome.CONFIRMED:
+        return view
+    untold = max(0, intent.command.volume - intent.filled)
+    return put(view, replace(copy, volume=Volume(max(0, copy.volume - untold))))
+
+
+def _is_in_history(view: AccountView, intent: Intent, fact: Reconciled) -> bool:
+    """Whether the broker's history has the order that a share's close became: a request for a close carries no name.
+
+    It is the one that closed as much of the same position after all that we knew of it; no other close of ours may be
+    under way there.
+    """
+    copy, command = view.copies.get(intent.key), intent.command
+    return (
+        copy is not None
+        and copy.share
+        and any(
+            order.closing
+            and order.type is OrderType.MARKET
+            and order.position == command.position
+            and order.executed_volume == command.volume - intent.filled
+            and order.opened_ms > intent.after_ms
+            for order in fact.past_orders
+        )
+    )
+
+
+def _is_hidden(view: AccountView, intent: Intent, fact: Reconciled, now_us: int) -> bool:
+    """Whether others of unknown outcome hide a share's close, and this look does not tell of all of them either."""
+    if not _is_among_others(view, intent):
+        return False
+    others = [
+        other
+        for other in view.intents.values()
+        if other.intent != intent.intent
+        and other.state is IntentState.UNKNOWN
+        and other.command.symbol == intent.command.symbol
+        and other.command.kind in MOVING
+    ]
+    is_late = fact.looked_up and all(now_us - other.moved_us >= fact.settle_us for other in others)
+    return not is_late
+
+
+# --- a reconcile --------------------------------------------------------------------------------------------------
+
+
+def _by_reconcile(view: AccountView, intent: Intent, fact: Reconciled, now_us: int) -> Iterator[Event]:
+    """What the broker holds settles an unknown outcome; absence counts only after the settling time, by the history."""
+    copy = view.copies.get(intent.key)
+    is_proof = fact.looked_up and now_us - intent.moved_us >= fact.settle_us
+    match intent.command.kind:
+        case CommandKind.OPEN | CommandKind.PLACE:
+            yield from _open_by_reconcile(view, copy, intent, fact, now_us, is_proof=is_proof)
+        case CommandKind.ADD:
+            order = _past_order(intent, fact)
+            if order is not None and order.status is not OrderStatus.ACCEPTED:
+                is_done = order.executed_volume > 0
+                yield IntentSettled(
+                    intent=intent.intent,
+                    outcome=Outcome.CONFIRMED if is_done else Outcome.REFUSED,
+                    reason="found at the broker" if is_done else order.status.value,
+                )
+            elif is_proof and order is None:
+                yield IntentSettled(intent=intent.intent, outcome=Outcome.ABSENT)
+        case CommandKind.CLOSE:
+            if _is_in_history(view, intent, fact):
+                yield IntentSettled(intent=intent.intent, outcome=Outcome.CONFIRMED, reason="found at the broker")
+                return
+            if _is_hidden(view, intent, fact, now_us):
+                return
+            if not (_is_among_others(view, intent) and is_proof) and has_closed(view, intent):
+                yield IntentSettled(intent=intent.intent, outcome=Outcome.CONFIRMED)
+            elif is_proof:
+                yield IntentSettled(intent=intent.intent, outcome=Outcome.ABSENT)
+        case CommandKind.AMEND_PROTECTION:
+            held = view.positions.get(intent.command.position) if intent.command.position is not None else None
+            if held is None or (held.stop, held.target) == (intent.command.stop, intent.command.target):
+                yield IntentSettled(intent=intent.intent, outcome=Outcome.CONFIRMED)
+            elif is_proof:
+                yield IntentSettled(intent=intent.intent, outcome=Outcome.ABSENT)
+        case CommandKind.CANCEL:
+            if intent.command.order not in view.orders:
+                yield IntentSettled(intent=intent.intent, outcome=Outcome.CONFIRMED)
+            elif is_proof:
+                yield IntentSettled(intent=intent.intent, outcome=Outcome.ABSENT)
+        case CommandKind.AMEND_ORDER:
+            order = view.orders.get(intent.command.order) if intent.command.order is not None else None
+            terms = copy.goal.terms if copy is not None else None
+            if order is None or terms is None or shows(order, terms, view.rules):
+                yield IntentSettled(intent=intent.intent, outcome=Outcome.CONFIRMED)
+            elif is_proof:
+                yield IntentSettled(intent=intent.intent, outcome=Outcome.ABSENT)
+
+
+def _past_order(intent: Intent, fact: Reconciled) -> Order | None:
+    orders = (*fact.past_orders, *fact.orders)
+    return next((order for order in orders if order.client_order_id == intent.intent), None)
+
+
+def _may_fill_on(copy: Copy, intent: Intent, fact: Reconciled, *, is_proof: bool) -> bool:
+    """Whether a market order has filled in part as far as is known, and may be at the rest of it right now."""
+    order = _past_order(intent, fact)
+    is_over = is_proof if order is None else order.status is not OrderStatus.ACCEPTED
+    is_short = copy.position is not None and copy.volume < intent.command.volume
+    return intent.command.kind is CommandKind.OPEN and is_short and not is_over
+
+
+def _open_by_reconcile(
+    view: AccountView, copy: Copy | None, intent: Intent, fact: Reconciled, now_us: int, *, is_proof: bool
+) -> Iterator[Event]:
+    is_careful = view.rules >= PARTS_FILL_ON
+    if is_careful and copy is not None and _may_fill_on(copy, intent, fact, is_proof=is_proof):
+        return
+    if copy is not None and (copy.position is not None or (copy.order is not None and not copy.ended_order)):
+        yield IntentSettled(intent=intent.intent, outcome=Outcome.CONFIRMED, reason="found at the broker")
+        return
+    order = _past_order(intent, fact)
+    if order is not None and order.status in ENDED_ORDER and order.executed_volume == 0:
+        is_instead = _is_open_instead(view, copy, intent)
+        delay = RETRY_OPEN_US if is_instead else 0
+        yield IntentSettled(intent=intent.intent, outcome=Outcome.REFUSED, reason=order.status.value, retry_in_us=delay)
+        if copy is not None and not is_instead:
+            yield CopyFinished(link=copy.link, source=copy.source, reason=Reason.REFUSED)
+        return
+    if order is not None and order.status is OrderStatus.FILLED and is_proof:
+        # It filled, and what it opened is gone again.
+        yield IntentSettled(intent=intent.intent, outcome=Outcome.CONFIRMED, reason="it filled and was closed")
+        if copy is not None:
+            yield CopyFinished(link=copy.link, source=copy.source, reason=copy.ending or Reason.CLOSED_BY_HUMAN)
+        return
+    if not is_proof or order is not None:
+        return
+    may_repeat = (
+        copy is not None
+        and intent.attempt < ATTEMPTS_MAX
+        and now_us <= intent.not_after_us
+        and copy.is_wanted
+        and not copy.leader_filled
+    )
+    is_fill = copy is not None and now_us <= copy.not_after_us and _is_open_instead(view, copy, intent)
+    if is_fill or (may_repeat and copy is not None and copy.goal.priced):
+        yield IntentSettled(intent=intent.intent, outcome=Outcome.ABSENT, retry_in_us=1)
+        return
+    yield IntentSettled(intent=intent.intent, outcome=Outcome.ABSENT)
+    if copy is None:
+        return
+    if may_repeat:
+        yield IntentRecorded(
+            intent=intent.intent,
+            link=intent.link,
+            source=intent.source,
+            seq=intent.seq,
+            command=intent.command,
+            attempt=intent.attempt + 1,
+            not_after_us=intent.not_after_us,
+        )
+    else:
+        reason = Reason.SOURCE_GONE if not copy.is_wanted else Reason.EXPIRED
+        yield CopyFinished(link=copy.link, source=copy.source, reason=copy.ending or reason)

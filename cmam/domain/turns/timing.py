@@ -1,0 +1,194 @@
+"""What the passing of time makes of an account: facts to be recorded, and when to look again."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from cmam.domain.belief.asked import gone
+from cmam.domain.belief.copies import Copy, IntentState
+from cmam.domain.belief.refused import is_doubted
+from cmam.domain.belief.restless import restless
+from cmam.domain.belief.view import AccountView, InVain
+from cmam.domain.events import AlertHealed, AlertRaised, CopyOverdue, Event, GuardRearmed, Health, IntentOverdue, Wait
+from cmam.domain.folds.booking import PROTECTION_US
+from cmam.domain.profiles.choices import PendingOutside
+from cmam.domain.profiles.hours import is_within_hours
+from cmam.domain.profiles.link import LinkSettings
+from cmam.domain.turns.settling import SETTLE_US
+from cmam.domain.values.commands import CommandKind
+from cmam.domain.values.ids import LinkId, SourceKey, from_base36
+from cmam.domain.values.quantities import price_text
+from cmam.domain.wanted import targets
+
+ANSWER_US = 10_000_000
+"""How long a request may stay unanswered before its outcome counts as unknown."""
+
+WAIT_OVER_US = 1_000_000
+"""What waited may be looked at once more when its time is over, before it is given up."""
+
+REPEAT_US = 900_000_000
+"""How often the alert about a refused close, cancel or level is said again."""
+
+TROUBLE = "refused "
+"""What the kinds of alerts about refused closes, cancels and levels begin with."""
+
+TARGET = "target "
+"""What the kinds of alerts about targets that are left out begin with."""
+
+
+def due(view: AccountView, now_us: int) -> tuple[Event, ...]:
+    """The facts that the passing of time has made, to be recorded and stepped through one by one."""
+    facts: list[Event] = []
+    for intent in gone(view.intents):
+        is_waiting = intent.state in (IntentState.SENT, IntentState.ACCEPTED)
+        if is_waiting and now_us - intent.moved_us >= ANSWER_US:
+            facts.append(IntentOverdue(intent=intent.intent, why="no answer"))
+    for copy in restless(view.copies):
+        facts.extend(
+            CopyOverdue(link=copy.link, source=copy.source, what=what)
+            for what, moment in _moments(view, copy)
+            if now_us >= moment
+        )
+    for source, vain in view.in_vain.items():
+        if vain.at_us and now_us >= vain.at_us:
+            facts.append(CopyOverdue(link=vain.link, source=source, what="close"))
+    for (link, guard), latch in view.latches.items():
+        if latch.until_us and now_us >= latch.until_us:
+            facts.append(GuardRearmed(link=link, guard=guard))
+    facts.extend(_alerts(view, now_us))
+    return tuple(facts)
+
+
+def next_due(view: AccountView) -> int | None:
+    """When `due` will next have something to say, in us, or None."""
+    moments = [
+        intent.moved_us + ANSWER_US
+        for intent in gone(view.intents)
+        if intent.state in (IntentState.SENT, IntentState.ACCEPTED)
+    ]
+    for copy in restless(view.copies):
+        moments.extend(moment for _, moment in _moments(view, copy))
+        if copy.trouble:
+            moments.append(_next_repeat(copy, view.at_us))
+    for vain in view.in_vain.values():
+        if vain.at_us:
+            moments.append(vain.at_us)
+    for latch in view.latches.values():
+        if latch.until_us:
+            moments.append(latch.until_us)
+    if any(True for _ in _alerts(view, view.at_us)):
+        moments.append(view.at_us)
+    return min(moments, default=None)
+
+
+def _moments(view: AccountView, copy: Copy) -> Iterator[tuple[str, int]]:
+    """What a copy waits for, and until when; out of sight the broker's levels are waited for until a reconcile."""
+    if copy.retry_at_us and copy.wait is not Wait.RETRY:
+        yield "retry", copy.retry_at_us
+    elif copy.awaits_protection and copy.opened_us and view.health is Health.RECONCILED:
+        yield "levels", max(copy.opened_us + PROTECTION_US, copy.levels_until_us)
+    if copy.close_at_us:
+        yield "close", copy.close_at_us
+    is_resting = copy.order is not None and not copy.ended_order
+    if copy.leader_filled and is_resting and not copy.grace_over:
+        yield "grace", copy.filled_us + copy.goal.grace_us
+    if is_resting and copy.goal.outside_us and not copy.leader_filled and copy.goal.terms is not None:
+        yield "hours", copy.goal.outside_us
+    if copy.ahead_since_us:
+        yield "ahead", copy.ahead_since_us + copy.goal.ahead_us
+    is_held_back = (copy.wait is Wait.TURN and copy.position is not None) or (copy.wait is Wait.CANCEL and is_resting)
+    if copy.wait is not None and copy.wait_until_us and not is_held_back:
+        yield "wait", copy.wait_until_us + WAIT_OVER_US
+
+
+def outside(view: AccountView, links: Mapping[LinkId, LinkSettings], now_us: int) -> Iterator[CopyOverdue]:
+    """What rests outside its link's hours as they are set now, which may not be those by which it was placed."""
+    for copy in restless(view.copies):
+        link = links.get(copy.link)
+        is_resting = copy.order is not None and not copy.ended_order and copy.goal.terms is not None
+        if link is None or not is_resting or copy.leader_filled or link.policy.pending_outside is PendingOutside.KEEP:
+            continue
+        if not is_within_hours(link.policy, now_us):
+            yield CopyOverdue(link=copy.link, source=copy.source, what="hours")
+
+
+def _next_repeat(copy: Copy, now_us: int) -> int:
+    """When the alert about a refusal is said again."""
+    return copy.trouble_us + ((now_us - copy.trouble_us) // REPEAT_US + 1) * REPEAT_US
+
+
+_REFUSED = {
+    CommandKind.CLOSE: "close",
+    CommandKind.ADD: "close",
+    CommandKind.CANCEL: "cancel the order of",
+    CommandKind.AMEND_PROTECTION: "move the levels of",
+    CommandKind.AMEND_ORDER: "amend the order of",
+}
+"""What is refused, in words; an add only where a netted share gives up what it held against the net."""
+
+
+def _refusal(copy: Copy, since: str) -> str:
+    """Which copy, what is refused and with which code, since when, and what stands meanwhile."""
+    kind, _, code = copy.trouble.partition(": ")
+    which = f"the copy of {copy.leader_symbol} {copy.source}"
+    text = f"The broker refuses to {_REFUSED.get(CommandKind(kind), kind)} {which}: {code}{since}"
+    if kind == CommandKind.AMEND_PROTECTION:
+        return f"protection_refused: {text}; its old levels stand, and cmam asks again."
+    return f"{text}; cmam asks again."
+
+
+def _lack(view: AccountView, copy: Copy) -> str:
+    """Which target a copy is without, and what it has instead; empty where it lacks none."""
+    lack = targets.lacking(view, copy)
+    if lack is None:
+        return ""
+    shown, digits = lack.position.target, lack.spec.digits
+    held = "no target" if shown is None else f"its old target of {price_text(shown, digits)}"
+    return (
+        f"The copy of {copy.leader_symbol} {copy.source} has {held}: {price_text(lack.level, digits)} is {targets.WHY}."
+    )
+
+
+def _refusal_of_other(source: SourceKey, vain: InVain) -> str:
+    """What is refused of something that is no copy, and is to be closed or cancelled all the same."""
+    kind, _, code = vain.why.partition(": ")
+    which = f"{'position' if source.startswith('x') else 'order'} {from_base36(source[1:])}"
+    return f"The broker refuses to {kind} {which}, which is no copy: {code}; cmam asks again."
+
+
+def _alerts(view: AccountView, now_us: int) -> Iterator[Event]:
+    """Refusals of what lowers risk are told to a person at once, and taken back when they are over, as is a target that
+    is left out; of a position or an order that may be gone it is told first whether it is."""
+    wanted: dict[str, str] = {}
+    for copy in restless(view.copies):
+        if copy.trouble and copy.position not in view.doubted and copy.order not in view.doubted_orders:
+            minutes = (now_us - copy.trouble_us) // REPEAT_US * (REPEAT_US // 60_000_000)
+            since = f", for {minutes} minutes or more" if minutes else ""
+            wanted[f"{TROUBLE}{copy.link} {copy.source}"] = _refusal(copy, since)
+        if text := _lack(view, copy):
+            wanted[f"{TARGET}{copy.link} {copy.source}"] = text
+    for source, vain in view.in_vain.items():
+        if vain.why and not is_doubted(view, source):
+            wanted[f"{TROUBLE}{vain.link} {source}"] = _refusal_of_other(source, vain)
+    for kind, text in wanted.items():
+        if view.alerts.get(kind) != text:
+            yield AlertRaised(kind=kind, text=text)
+    for kind in view.alerts:
+        if kind.startswith((TROUBLE, TARGET)) and kind not in wanted:
+            yield AlertHealed(kind=kind)
+
+
+def needs_history(view: AccountView) -> bool:
+    """Whether orders of the past alone tell what is unknown: of a position that is gone a snapshot says enough."""
+    return any(intent.state is IntentState.UNKNOWN for intent in gone(view.intents)) or any(
+        copy.doubt and (copy.share or (copy.order is not None and not copy.ended_order))
+        for copy in restless(view.copies)
+    )
+
+
+def lookup_due(view: AccountView, settle_us: int = SETTLE_US) -> int | None:
+    """When the broker should be asked what became of unknown outcomes, in us, or None where there are none."""
+    moments = [intent.moved_us + settle_us for intent in gone(view.intents) if intent.state is IntentState.UNKNOWN]
+    if any(copy.doubt for copy in restless(view.copies)):
+        moments.append(view.at_us)
+    return min(moments, default=None)

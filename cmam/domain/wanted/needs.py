@@ -1,0 +1,437 @@
+"""What a copy needs so that the broker shows what its goal wants: reductions, amendments, cancels.
+
+Level-triggered: asked for whenever goal and truth differ, no request of that kind is under way, and the delay after the
+last refusal is over. Nothing here opens or adds anything, and nothing here passes a gate.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from fractions import Fraction
+
+from cmam.domain.belief.copies import Applied, Copy, CopyKey, IntentState, LeftOut
+from cmam.domain.belief.shares import is_untold, pooled_excess, shares_of
+from cmam.domain.belief.view import AccountView
+from cmam.domain.events import Health, Terms
+from cmam.domain.values.commands import Command, CommandKind
+from cmam.domain.values.quantities import Distance, Price, Side, Volume, ceil_to
+from cmam.domain.values.replacing import replace
+from cmam.domain.values.rules import (
+    APPLIED_TO_NETS,
+    CLOSES_APART,
+    CLOSES_IN_PARTS,
+    ONE_SHARE_TARGETS,
+    OWN_STOPS_TRAIL,
+    PARTS_FILL_ON,
+    TURNED_NETS,
+    WHOLE_TERMS,
+)
+from cmam.domain.values.symbols import SymbolSpec
+from cmam.domain.values.trades import Order, OrderType, Position, TimeInForce
+from cmam.domain.wanted.levels import is_off, tighter, wanted_levels
+
+TOO_LARGE = f"{CommandKind.CLOSE.value}: TRADING_BAD_VOLUME"
+"""The trouble of a copy whose close the broker has refused for its size."""
+
+OPENING_KINDS = frozenset({CommandKind.OPEN, CommandKind.ADD, CommandKind.PLACE})
+
+
+def needed(view: AccountView, key: CopyKey, now_us: int) -> Iterator[Command]:
+    """What to ask of the broker for one copy now; what it has refused waits, a close for itself."""
+    copy = view.copies.get(key)
+    if copy is None or view.health is not Health.RECONCILED:
+        return
+    is_held = now_us < copy.retry_at_us
+    if is_held and view.rules < CLOSES_APART:
+        return
+    under_way = {intent.command.kind for intent in view.intents_of(key)}
+    if not is_held:
+        yield from _of_order(view, copy, under_way)
+    may_close = now_us >= copy.close_at_us
+    position = view.positions.get(copy.position) if copy.position is not None else None
+    if position is None:
+        if copy.share and copy.position is not None and not under_way and may_close:
+            yield from _out_of_flat(view, copy)
+        return
+    reduction = _reduction(view, copy, position)
+    is_asked = CommandKind.CLOSE in under_way or _is_given_up(view, copy) or not may_close
+    if reduction is not None and not is_asked and not _is_busy(view, copy, position):
+        yield reduction
+    if not is_held and (reduction is None or not reduction.whole):
+        amendment = _amendment(view, copy, position)
+        if amendment is not None and CommandKind.AMEND_PROTECTION not in under_way and not _is_opening(view, key):
+            yield amendment
+
+
+def _is_opening(view: AccountView, key: CopyKey) -> bool:
+    """Whether an open is under way; what is there already of one whose outcome is not known is protected meanwhile."""
+    return any(
+        intent.command.kind is CommandKind.OPEN
+        and not (view.rules >= PARTS_FILL_ON and intent.state is IntentState.UNKNOWN)
+        for intent in view.intents_of(key)
+    )
+
+
+def _is_given_up(view: AccountView, copy: Copy) -> bool:
+    """Whether what a share gives up is on its way as an order already: the net may have turned since it was asked."""
+    return copy.share and any(
+        intent.command.kind is CommandKind.ADD and intent.command.side is not copy.side
+        for intent in view.intents_of(copy.key)
+    )
+
+
+def _is_busy(view: AccountView, copy: Copy, position: Position) -> bool:
+    """Whether another share's reduction of the same position is under way: one in flight per position."""
+    if not copy.share:
+        return False
+    return any(
+        intent.command.kind is CommandKind.CLOSE and intent.command.position == position.position
+        for intent in view.intents.values()
+    )
+
+
+# --- volume -------------------------------------------------------------------------------------------------------
+
+
+def enforced_target(copy: Copy) -> Fraction:
+    """The volume that is enforced: while a copy is ahead of its leader's order, all of it is held."""
+    if copy.ahead_since_us and copy.is_wanted:
+        return max(copy.target, Fraction(copy.goal.whole))
+    return copy.target
+
+
+def excess_of(spec: SymbolSpec, copy: Copy) -> Volume:
+    """What of a copy lies above its target and can be closed: whole steps, at least the symbol's minimum."""
+    target, parts = copy.goal.target_numerator, copy.goal.target_denominator
+    if parts <= 0 or copy.ahead_since_us:
+        exact = enforced_target(copy)
+        target, parts = exact.numerator, exact.denominator
+    over = copy.volume * parts - target  # in parts of 1/100 unit: most copies are looked at and left alone
+    if over <= 0:
+        return Volume(0)
+    excess = spec.floor_volume(over // parts)
+    if copy.goal.round_up:
+        # Never above the target: whole steps that the minimum forbids are no reason to stay there either.
+        excess = Volume(ceil_to(-(-over // parts), spec.step))
+        excess = Volume(max(excess, spec.min_volume))
+    if excess < max(spec.min_volume, 1):
+        return Volume(0)
+    left = copy.volume - excess
+    return copy.volume if left <= 0 else excess
+
+
+def _reduction(view: AccountView, copy: Copy, position: Position) -> Command | None:
+    if copy.doubt and position.position in view.doubted:
+        return None  # its broker neither shows it nor closes it: the look that is due says which of them is wrong
+    if not copy.is_wanted:
+        if copy.share:
+            return _close_share(view, copy, position)
+        return _part_or_whole(view, copy, position, position.volume)
+    spec = view.specs.get(copy.symbol)
+    excess = None if spec is None else _excess(view, spec, copy)
+    if not excess:
+        return None
+    if copy.share and position.side is not copy.side:
+        return _give_up(view, copy, position, excess)
+    return _part_or_whole(view, copy, position, Volume(min(excess, position.volume)))
+
+
+def _part_or_whole(view: AccountView, copy: Copy, position: Position, volume: Volume) -> Command:
+    """Close so much, or the first part of it: a part is an order; a whole goes as a whole unless that was refused."""
+    is_whole = volume == position.volume
+    if not is_whole or copy.trouble == TOO_LARGE:
+        volume = _in_one_order(view, copy, volume)
+    return _close(copy, position, volume, whole=volume == position.volume)
+
+
+def _in_one_order(view: AccountView, copy: Copy, volume: Volume) -> Volume:
+    spec = view.specs.get(copy.symbol)
+    return volume if spec is None or view.rules < CLOSES_IN_PARTS else spec.in_one_order(volume)
+
+
+def _excess(view: AccountView, spec: SymbolSpec, copy: Copy) -> Volume:
+    """What a copy can give up: its own excess, or as a share what all shares of the net can give up together."""
+    excess = excess_of(spec, copy)
+    if excess > 0 or not copy.share or not copy.is_wanted:
+        return excess
+    pooled = pooled_excess(view, spec, copy.symbol)
+    return pooled[1] if pooled is not None and pooled[0] == copy.key else Volume(0)
+
+
+def _close(copy: Copy, position: Position, volume: Volume, *, whole: bool) -> Command:
+    return Command(
+        kind=CommandKind.CLOSE,
+        symbol=copy.symbol,
+        side=copy.side.opposite,
+        volume=volume,
+        whole=whole,
+        position=position.position,
+    )
+
+
+def _against(copy: Copy, volume: Volume) -> Command:
+    """Trade what a share gives up the other way: the net moves, whatever it is."""
+    side = copy.side.opposite
+    return Command(kind=CommandKind.ADD, symbol=copy.symbol, side=side, volume=volume, netted=True)
+
+
+def _give_up(view: AccountView, copy: Copy, position: Position, volume: Volume) -> Command | None:
+    """What a share gives up while the net stands against it: the net grows, or goes flat where it may not grow."""
+    cap = copy.goal.net_cap
+    if cap and position.volume + volume > cap:
+        return _close(copy, position, position.volume, whole=True)
+    in_one = _in_one_order(view, copy, volume)
+    return _against(copy, in_one) if volume > 0 and not view.intents_of(copy.key) else None
+
+
+def _out_of_flat(view: AccountView, copy: Copy) -> Iterator[Command]:
+    """Shares of both sides cancel out to no position at all: what one of them gives up is traded the other way."""
+    spec = view.specs.get(copy.symbol)
+    volume = copy.volume if not copy.is_wanted or spec is None else _excess(view, spec, copy)
+    if volume > 0:
+        yield _against(copy, _in_one_order(view, copy, volume))
+
+
+def close_command(position: Position) -> Command:
+    """The whole close of a position that is no copy."""
+    return Command(
+        kind=CommandKind.CLOSE,
+        symbol=position.symbol,
+        side=position.side.opposite,
+        volume=position.volume,
+        whole=True,
+        position=position.position,
+    )
+
+
+def _close_share(view: AccountView, copy: Copy, position: Position) -> Command | None:
+    """Take a share out of the net. Where other shares hold the same way, it falls by no more than this share."""
+    if position.side is not copy.side:
+        return _give_up(view, copy, position, copy.volume)
+    others = [other for other in shares_of(view, copy.symbol) if other.key != copy.key and other.volume > 0]
+    spec = view.specs.get(copy.symbol)
+    if view.rules >= TURNED_NETS and spec is not None and copy.volume < spec.min_volume:
+        others = [other for other in others if other.is_wanted]  # none of them could be closed by itself
+    is_alone = not others
+    is_all = is_alone and not is_untold(view, copy.symbol)
+    volume = position.volume if is_all else Volume(min(copy.volume, position.volume))
+    if volume <= 0:
+        return None
+    return _part_or_whole(view, copy, position, volume)
+
+
+# --- levels -------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """The levels to ask for, pins and trailing considered."""
+
+    stop: Price | None
+    target: Price | None
+    trailing: bool
+
+
+def levels_of(spec: SymbolSpec, copy: Copy, position: Position, rules: int) -> Wanted:
+    """The levels that a copy should show now."""
+    goal = copy.goal
+    found = wanted_levels(spec, copy.side, goal, copy.open_price)
+    stop = position.stop if goal.keeps_stop else found.stop or copy.own_stop
+    target = _kept_target(copy, position) if goal.keeps_target else found.target or copy.own_target
+    if goal.pins and copy.pinned_stop is not None:
+        stop = copy.pinned_stop or None
+    if goal.pins and copy.pinned_target is not None:
+        target = copy.pinned_target or None
+    if position.trailing and goal.trailing and stop is not None:
+        is_new = goal.stop_set and (copy.applied is None or copy.applied.stop != stop)
+        stop = stop if is_new else tighter(copy.side, stop, position.stop)
+    trailing = position.trailing if goal.keeps_stop else goal.trailing
+    is_own = found.stop is None and copy.own_stop is not None and not goal.keeps_stop
+    if is_own and rules >= OWN_STOPS_TRAIL:
+        trailing = position.trailing
+        stop = tighter(copy.side, stop, position.stop) if trailing else stop
+    if goal.pins and copy.pinned_trailing is not None:
+        trailing = copy.pinned_trailing
+        stop = tighter(copy.side, stop, position.stop) if trailing else stop
+    if goal.close_only and stop is not None:
+        stop = tighter(copy.side, stop, position.stop)
+    if position.guaranteed:
+        stop = tighter(copy.side, stop, position.stop)  # nobody may take a guaranteed stop away, or farther
+    return Wanted(stop, target, trailing and stop is not None and not position.guaranteed)
+
+
+def _kept_target(copy: Copy, position: Position) -> Price | None:
+    """The target that a position shows, or showed until it was in the way of a stop."""
+    left = copy.left_out
+    return position.target if position.target is not None or left is None else left.level
+
+
+def wanted_of(view: AccountView, spec: SymbolSpec, copy: Copy, position: Position) -> Wanted:
+    """The levels that a copy's position should show now: on a net those of all its shares."""
+    return _net_levels(view, spec, copy, position) if copy.share else levels_of(spec, copy, position, view.rules)
+
+
+def left_out_of(view: AccountView, copy: Copy, target: Price | None) -> LeftOut | None:
+    """What is known of a wanted target that is left out, on a net by whichever of its shares."""
+    shares = view.copies.values() if copy.share else (copy,)
+    found = (share.left_out for share in shares if share.left_out is not None and share.position == copy.position)
+    return next((left for left in found if target is not None and left.level == target), None)
+
+
+def _beside(left: LeftOut, shown: Price | None, side: Side) -> Price | None:
+    """The target that goes out beside a stop while the wanted one is left out: the one that is there, if farther."""
+    is_farther = shown is not None and left.level is not None and (shown - left.level) * side.sign > 0
+    return shown if is_farther and not left.is_bare else None
+
+
+def _amendment(view: AccountView, copy: Copy, position: Position) -> Command | None:
+    spec = view.specs.get(copy.symbol)
+    if spec is None or not copy.goal.has_levels or copy.awaits_protection:
+        return None
+    wanted = wanted_of(view, spec, copy, position)
+    tolerance = 0 if copy.goal.is_exact else spec.tick
+    is_same = not is_off(wanted.stop, position.stop, tolerance) and position.trailing == wanted.trailing
+    left = left_out_of(view, copy, wanted.target)
+    if left is not None and not left.is_due:
+        target = position.target if is_same else _beside(left, position.target, position.side)
+        wanted = replace(wanted, target=target)
+    is_same = is_same and not is_off(wanted.target, position.target, tolerance)
+    if is_same or copy.applied == Applied(wanted.stop, wanted.target, wanted.trailing):
+        return None
+    return Command(
+        kind=CommandKind.AMEND_PROTECTION,
+        symbol=copy.symbol,
+        side=copy.side,
+        position=position.position,
+        stop=wanted.stop,
+        target=wanted.target,
+        trailing=wanted.trailing,
+        guaranteed=position.guaranteed,
+        trigger=position.trigger,
+    )
+
+
+def _net_levels(view: AccountView, spec: SymbolSpec, copy: Copy, position: Position) -> Wanted:
+    """On a net position the farthest of the shares' stops, and a target only while there is one share."""
+    shares = [
+        share
+        for share in view.copies.values()
+        if share.position == position.position and share.volume > 0 and share.side is position.side
+    ] or [copy]
+    if view.rules >= APPLIED_TO_NETS:  # one that is closing has levels only where nothing else is held
+        shares = [share for share in shares if share.is_wanted] or shares
+    found = [levels_of(spec, share, position, view.rules) for share in shares]
+    stops = [levels.stop for levels in found if levels.stop is not None]
+    stop = None
+    if len(stops) == len(found):
+        stop = min(stops) if position.side is Side.BUY else max(stops)
+    is_only = len(found) == 1
+    if view.rules >= ONE_SHARE_TARGETS:
+        # A target that closes the net would close the shares of the other side too, which have reached none.
+        is_only = is_only and not any(
+            share.volume > 0 and share.side is not position.side and (share.is_wanted or view.rules < APPLIED_TO_NETS)
+            for share in shares_of(view, copy.symbol)
+        )
+    target = found[0].target if is_only else None
+    trails = found[0].trailing if len(found) == 1 else all(share.pinned_trailing for share in shares)
+    return Wanted(stop, target, trails)
+
+
+# --- pending orders -----------------------------------------------------------------------------------------------
+
+
+def _of_order(view: AccountView, copy: Copy, under_way: set[CommandKind]) -> Iterator[Command]:
+    order = view.orders.get(copy.order) if copy.order is not None else None
+    if order is None:
+        return
+    terms = copy.goal.terms
+    if terms is None or copy.grace_over or not copy.is_wanted:
+        if CommandKind.CANCEL not in under_way:
+            yield Command(kind=CommandKind.CANCEL, symbol=copy.symbol, side=copy.side, order=order.order)
+        return
+    if under_way & {CommandKind.AMEND_ORDER, CommandKind.CANCEL, CommandKind.PLACE} or shows(order, terms, view.rules):
+        return
+    if copy.amended_to != terms:
+        yield order_command(CommandKind.AMEND_ORDER, copy, terms, order=order)
+    elif bool(order.expires_ms) != bool(terms.expires_ms):
+        # The broker took the amendment and not its kind of expiry: cancelled, and placed anew under the same chain.
+        yield Command(kind=CommandKind.CANCEL, symbol=copy.symbol, side=copy.side, order=order.order)
+
+
+def shows(order: Order, terms: Terms, rules: int) -> bool:
+    """Whether a resting order is as it should be."""
+    return as_shown(order, terms, rules) == replace(terms, expires_ms=terms.expires_ms or None)
+
+
+def as_shown(order: Order, terms: Terms, rules: int) -> Terms:
+    """The terms as a resting order shows them, levels as distances from its price."""
+    price = order.limit_price if order.limit_price is not None else order.stop_price
+    stop, target = order.relative_stop, order.relative_target
+    if stop is None and order.stop is not None and price is not None:
+        stop = Distance(abs(price - order.stop))
+    if target is None and order.target is not None and price is not None:
+        target = Distance(abs(price - order.target))
+    is_limit = terms.type is OrderType.LIMIT
+    if rules >= WHOLE_TERMS:
+        is_range = terms.type is OrderType.STOP_LIMIT
+        terms = replace(
+            terms,
+            guaranteed=order.guaranteed if stop is not None else terms.guaranteed,
+            trigger=terms.trigger if is_limit else order.trigger,
+            slippage_points=order.slippage_points if is_range else terms.slippage_points,
+        )
+    return replace(
+        terms,
+        volume=order.volume,
+        limit_price=order.limit_price if is_limit else terms.limit_price,
+        stop_price=terms.stop_price if is_limit else order.stop_price,
+        relative_stop=stop,
+        relative_target=target,
+        trailing=order.trailing,
+        expires_ms=order.expires_ms or None,
+    )
+
+
+def order_command(kind: CommandKind, copy_or_side: Copy | Side, terms: Terms, *, order: Order) -> Command:
+    """The request that makes a resting order what it should be: complete, since an omitted field is cleared."""
+    side = copy_or_side if isinstance(copy_or_side, Side) else copy_or_side.side
+    return Command(
+        kind=kind,
+        symbol=order.symbol,
+        side=side,
+        volume=terms.volume,
+        order=order.order,
+        order_type=terms.type,
+        limit_price=terms.limit_price,
+        stop_price=terms.stop_price,
+        relative_stop=terms.relative_stop,
+        relative_target=terms.relative_target,
+        trailing=terms.trailing,
+        guaranteed=terms.guaranteed,
+        trigger=terms.trigger,
+        time_in_force=TimeInForce.GTD if terms.expires_ms else TimeInForce.GTC,
+        expires_ms=terms.expires_ms,
+        slippage_points=terms.slippage_points,
+    )
+
+
+def place_command(side: Side, symbol: SymbolSpec, terms: Terms) -> Command:
+    """The request that places a pending order."""
+    return Command(
+        kind=CommandKind.PLACE,
+        symbol=symbol.symbol,
+        side=side,
+        volume=terms.volume,
+        order_type=terms.type,
+        limit_price=terms.limit_price,
+        stop_price=terms.stop_price,
+        relative_stop=terms.relative_stop,
+        relative_target=terms.relative_target,
+        trailing=terms.trailing,
+        guaranteed=terms.guaranteed,
+        trigger=terms.trigger,
+        time_in_force=TimeInForce.GTD if terms.expires_ms else TimeInForce.GTC,
+        expires_ms=terms.expires_ms,
+        slippage_points=terms.slippage_points,
+    )

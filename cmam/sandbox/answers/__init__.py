@@ -1,0 +1,1 @@
+"""Answers to what only reads: prices, streams, depth, history, accounts and symbols."""

@@ -1,0 +1,1 @@
+"""The broker's books: who may do what, orders, positions, deals and money."""

@@ -1,0 +1,1 @@
+"""The HTTPS port: consent page, tokens, and the control endpoint."""

@@ -1,0 +1,1 @@
+"""The market: hours, quotes, bars and ticks of each feed."""

@@ -1,0 +1,1 @@
+"""A sandbox server from its options and its world to its end."""

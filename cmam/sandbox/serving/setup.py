@@ -1,0 +1,91 @@
+"""Makes what a server starts with: the world, the market's ticks, the switches and the broker, from options.
+
+The only place of the shell that reads files of the person; whatever is wrong with them is one sentence.
+"""
+
+from __future__ import annotations
+
+import json
+from decimal import Decimal
+from pathlib import Path
+
+from cmam.sandbox.markets.market import RecordedTick, TickFileError, read_ticks
+from cmam.sandbox.service.broker import Broker
+from cmam.sandbox.serving.options import SandboxOptions, SetUpFault
+from cmam.sandbox.serving.world_file import WorldError, default_world, load_world
+from cmam.sandbox.switches import Switches, UnknownSwitch, with_switches
+from cmam.sandbox.world import Account, World
+
+
+def read_world(options: SandboxOptions) -> World:
+    """Read the world file, or the built-in world; raises SetUpFault."""
+    if options.world_file is None:
+        return default_world()
+    try:
+        return load_world(read_text(options.world_file))
+    except WorldError as fault:
+        raise SetUpFault(f"{options.world_file}: {fault}") from None
+
+
+def read_switches(options: SandboxOptions) -> Switches:
+    """Read the switches; raises SetUpFault."""
+    try:
+        return with_switches(Switches(), **dict(options.switches))
+    except UnknownSwitch as fault:
+        raise SetUpFault(str(fault)) from None
+
+
+def read_all_ticks(options: SandboxOptions) -> list[RecordedTick]:
+    """Read the files of ticks, in their order; raises SetUpFault."""
+    ticks: list[RecordedTick] = []
+    for path in options.ticks:
+        try:
+            ticks += read_ticks(read_text(path), path.name)
+        except TickFileError as fault:
+            raise SetUpFault(str(fault)) from None
+    return ticks
+
+
+def make_broker(
+    options: SandboxOptions, world: World, switches: Switches, ticks: list[RecordedTick], now_us: int
+) -> Broker:
+    """Open the markets; raises SetUpFault for ticks that do not fit the world."""
+    try:
+        return Broker(world, now_us=now_us, seed=options.seed, switches=switches, ticks=ticks, speed=options.speed)
+    except TickFileError as fault:
+        raise SetUpFault(str(fault)) from None
+
+
+def read_state(path: Path) -> dict[str, object] | None:
+    """Read the state that an earlier server kept; None where there is none yet. Raises SetUpFault."""
+    if not path.exists():
+        if not path.absolute().parent.is_dir():
+            raise SetUpFault(f"expected a folder at {path.absolute().parent} to keep the state in, found none")
+        return None
+    try:
+        state = json.loads(read_text(path))
+    except (ValueError, RecursionError):
+        state = None
+    if not isinstance(state, dict):
+        raise SetUpFault(f"expected the state of a sandbox in {path}, found something else")
+    return state
+
+
+def money_text(minor: int, digits: int) -> str:
+    """Write money with its digits."""
+    return f"{Decimal(minor).scaleb(-digits):.{digits}f}"
+
+
+def balance_text(broker: Broker, account: Account) -> str:
+    """Write the present balance of an account."""
+    return money_text(broker.floor.accounts[account.ctid].balance, account.money_digits)
+
+
+def read_text(path: Path) -> str:
+    """Read a file of the person; raises SetUpFault."""
+    try:
+        return path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise SetUpFault(f"cannot read {path} ({error.strerror or error})") from None
+    except UnicodeDecodeError:
+        raise SetUpFault(f"expected text in UTF-8 in {path}, found something else") from None

@@ -1,0 +1,1 @@
+"""A trader on a running sandbox: by hand, or by a script."""

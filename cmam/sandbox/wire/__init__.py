@@ -1,0 +1,1 @@
+"""The wire: bytes to messages and back on both ports, TLS, and faults of the line."""

@@ -1,0 +1,48 @@
+"""Lists that leave the store as a file: CSV or JSON lines, whole or not at all. Evidence packs are `pack.py`'s."""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import IO, Any
+
+from cmam.store.auditing.audit import Line
+from cmam.store.logfile.files import new_file
+
+PACK_FORMAT = "cmam evidence 1"
+
+
+# --- tables -------------------------------------------------------------------------------------------------------
+
+
+def write_json_lines(lines: Iterable[Line], file: IO[str]) -> int:
+    """One JSON object per line; answers how many."""
+    count = 0
+    for line in lines:
+        file.write(json.dumps(line, ensure_ascii=False) + "\n")
+        count += 1
+    return count
+
+
+def write_csv(lines: Iterable[Line], file: IO[str], keys: Sequence[str]) -> int:
+    """A header, also over nothing, and a row per line; what is nested is JSON in its cell. Answers how many rows."""
+    writer = csv.DictWriter(file, keys)
+    writer.writeheader()
+    count = 0
+    for line in lines:
+        count += 1
+        writer.writerow({name: _cell(value) for name, value in line.items()})
+    return count
+
+
+def _cell(value: Any) -> Any:
+    return json.dumps(value, ensure_ascii=False) if isinstance(value, dict | list) else value
+
+
+def export_table(lines: Iterable[Line], path: Path, keys: Sequence[str], *, as_csv: bool | None = None) -> int:
+    """Write lines as CSV, or as JSON lines, by the ending of the file's name where nothing else is said."""
+    is_csv = path.suffix.lower() == ".csv" if as_csv is None else as_csv
+    with new_file(path) as fresh, fresh.open("w", encoding="utf-8", newline="") as file:
+        return write_csv(lines, file, keys) if is_csv else write_json_lines(lines, file)

@@ -1,0 +1,128 @@
+"""What to leave out of a list, and the WHERE clauses it makes. Every value is bound by its number, never written in."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from cmam.store.projection.words import match_of
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Filters:
+    """What to leave out; all that are given hold together.
+
+    Accounts are ctids, `since_us` a moment, `profile` a name or id, `symbol` the leader's. `verdict` is a decision's,
+    `state` a copy's or a request's: another list has what belongs to these. `text` are words, all of which must occur,
+    each as the beginning of a word. `last` keeps only the newest so many.
+    """
+
+    since_us: int | None = None
+    until_us: int | None = None
+    profile: str | None = None
+    account: int | None = None
+    symbol: str | None = None
+    reason: str | None = None
+    state: str | None = None
+    verdict: str | None = None
+    text: str | None = None
+    copy_id: str | None = None
+    cause: str | None = None
+    last: int | None = None
+
+
+NO_FILTERS = Filters()
+
+PROFILES = "(SELECT profile_id FROM profiles WHERE lower(name) = lower(?) OR profile_id = ?)"
+_EITHER = "(t.leader = ? OR t.follower = ?)"
+NAME = "substr({0}, 1, instr({0} || '/', '/') - 1)"
+"""The name of a copy, whichever of its lives a row is about (`views.former_lives`)."""
+_NAMED = NAME.format("t.copy_id")
+_DECIDED_SO = f"{_NAMED} IN (SELECT copy_id FROM decisions WHERE verdict = ?)"
+_COPY_WITH = f"t.copy_id IN (SELECT {NAME.format('copy_id')} FROM copies WHERE {{}})"
+_WORDS = "SELECT {column} FROM search WHERE search MATCH ?"
+
+
+class Conditions:
+    """A WHERE clause that grows."""
+
+    def __init__(self, filters: Filters = NO_FILTERS, moment: str | None = None) -> None:
+        self._parts: list[str] = []
+        self.values: list[object] = []
+        if moment is not None:
+            self.add(f"{moment} >= ?", filters.since_us)
+            self.add(f"{moment} <= ?", filters.until_us)
+
+    def add(self, condition: str, value: object) -> None:
+        """One more condition, if there is a value for it; `?` stands for it as often as needed."""
+        if value is not None:
+            self.values.append(value)
+            self._parts.append(condition.replace("?", f"?{len(self.values)}"))
+
+    def search(self, condition: str, text: str | None) -> None:
+        """A condition on words; words that are none find nothing."""
+        if text is not None:
+            words = match_of(text)
+            self.add(condition if words else "? = 0", words or 1)
+
+    @property
+    def where(self) -> str:
+        return "WHERE " + " AND ".join(self._parts) if self._parts else ""
+
+
+def of_copies(filters: Filters) -> Conditions:
+    """Copies by the moment of their decision."""
+    found = Conditions(filters, moment="t.decided_us")
+    found.add("t.profile_id IN " + PROFILES, filters.profile)
+    found.add("t.symbol = ? COLLATE NOCASE", filters.symbol)
+    found.add(_EITHER, filters.account)
+    found.add("t.reason = ?", filters.reason)
+    found.add("t.state = ?", filters.state)
+    found.add(_DECIDED_SO, filters.verdict)
+    found.add("t.copy_id = ?", filters.copy_id)
+    found.search(f"{_NAMED} IN ({_WORDS.format(column='copy_id')})", filters.text)
+    return found
+
+
+def of_decisions(filters: Filters) -> Conditions:
+    """Decisions by their moment."""
+    found = Conditions(filters, moment="t.at_us")
+    found.add("t.profile_id IN " + PROFILES, filters.profile)
+    found.add("t.symbol = ? COLLATE NOCASE", filters.symbol)
+    found.add(_EITHER, filters.account)
+    found.add("t.reason = ?", filters.reason)
+    found.add("t.verdict = ?", filters.verdict)
+    found.add(_COPY_WITH.format("state = ?"), filters.state)
+    found.add("t.copy_id = ?", filters.copy_id)
+    found.search(f"t.decision_id IN ({_WORDS.format(column='id')} AND kind = 'decision')", filters.text)
+    return found
+
+
+def of_orders(filters: Filters) -> Conditions:
+    """Requests by the moment they were recorded; `state` is that of the request, or its outcome. The symbol is either
+    end's: a request bears the follower's name of it."""
+    found = Conditions(filters, moment="t.at_us")
+    found.add(f"(t.account = ? OR {_COPY_WITH.format('leader = ?')})", filters.account)
+    found.add(f"(t.symbol = ? COLLATE NOCASE OR {_COPY_WITH.format('symbol = ? COLLATE NOCASE')})", filters.symbol)
+    found.add("t.cause = ?", filters.cause)
+    found.add(_DECIDED_SO, filters.verdict)
+    found.add("t.copy_id = ?", filters.copy_id)
+    found.add("t.reason = ?", filters.reason)
+    found.add("(t.state = ? OR t.outcome = ?)", filters.state)
+    found.add(f"t.link IN (SELECT link FROM links WHERE profile_id IN {PROFILES})", filters.profile)
+    found.search(
+        f"(t.intent IN ({_WORDS.format(column='id')}) OR t.copy_id IN ({_WORDS.format(column='copy_id')}))",
+        filters.text,
+    )
+    return found
+
+
+def of_settings(filters: Filters) -> Conditions:
+    """Changes of settings by their moment."""
+    found = Conditions(filters, moment="t.at_us")
+    found.add("t.profile_id IN " + PROFILES, filters.profile)
+    found.add("(t.account = ? OR t.profile_id IN (SELECT profile_id FROM profiles WHERE leader = ?))", filters.account)
+    found.search(
+        "t.position IN (SELECT CAST(id AS INTEGER) FROM search WHERE search MATCH ? AND kind = 'setting')",
+        filters.text,
+    )
+    return found

@@ -1,0 +1,182 @@
+"""Everything summed up: decisions, copies, requests, how well they were filled, how far copies are off.
+
+*Fill rate*: of the opens and adds that came to an end, and of the pending orders that were refused or filled, the part
+of the asked volume that was filled, averaged over requests. *Slippage* is the copy's entry against its leader's, in the
+follower's pips, positive for worse: *delay* is how far the middle of the market had moved when we decided, *spread* the
+follower's half spread against what the leader paid of his, *broker* the fill against the quote we decided at; the three
+add up. *Drift* is what live copies hold beyond their exact target, because a step or a minimum does not allow less.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from fractions import Fraction
+from typing import Any
+
+from cmam.store.auditing.audit import Audit, Line
+from cmam.store.auditing.filters import NO_FILTERS, Conditions, Filters, of_copies, of_decisions
+
+GROUPINGS: Mapping[str, tuple[str, ...]] = {
+    "follower": ("profile", "follower"),
+    "profile": ("profile",),
+    "symbol": ("symbol",),
+    "day": ("day",),
+    "all": (),
+}
+"""By what can be summed."""
+
+_COLUMN = {
+    "profile": "p.name",
+    "follower": "t.follower",
+    "symbol": "t.symbol",
+    "day": "substr({moment}, 1, 10)",
+}
+_JOIN = "LEFT JOIN profiles AS p ON p.profile_id = t.profile_id"
+COPY_COUNTS: Mapping[str, str] = {
+    "open": "= 'open'",
+    "on_the_way": "IN ('waiting', 'opening', 'resting', 'closing')",
+    "closed": "= 'closed'",
+    "refused": "= 'refused'",
+    "expired": "IN ('expired', 'cancelled')",
+    "unknown": "= 'unknown'",
+}
+"""What copies are counted by: every state is in one of them."""
+_MEANT_TO_FILL = (
+    "(o.kind IN ('open', 'add') AND o.outcome IS NOT NULL"
+    " AND NOT (o.outcome = 'confirmed' AND CAST(o.filled AS REAL) = 0)"
+    " OR o.kind = 'place' AND (o.outcome <> 'confirmed' OR CAST(o.filled AS REAL) > 0))"
+)
+"""Requests whose fill says how well a broker fills: an order that rests, or was taken back before its price came, says
+nothing of that, nor does an add of which only its position has told that it was filled."""
+_PARTS = ("pips", "delay_pips", "spread_pips", "broker_pips")
+
+Key = tuple[Any, ...]
+
+
+def totals(audit: Audit, filters: Filters = NO_FILTERS, *, by: str = "follower") -> Iterator[Line]:
+    """One line for each group that has anything, in the order of their names."""
+    keys = GROUPINGS[by]
+    groups: dict[Key, Line] = {}
+    for part in (_decisions, _skips, _copies, _drift, _requests, _slippage):
+        for key, found in part(audit, filters, keys):
+            line = groups.setdefault(key, dict(zip(keys, key, strict=True)) | _nothing())
+            skips = line["skips"] | found.pop("skips", {})
+            line |= found
+            line["skips"] = skips
+            groups[key] = line
+    for key in sorted(groups, key=lambda key: tuple(str(part) for part in key)):
+        yield groups[key]
+
+
+def keys_of(by: str) -> tuple[str, ...]:
+    """What a line has, in order."""
+    return (*GROUPINGS[by], *_nothing())
+
+
+def _nothing() -> Line:
+    numbers = ("decisions", "copied", "skipped", "nothing_to_do", "copies", *COPY_COUNTS)
+    more = ("requests", "confirmed", "requests_refused", "requests_unknown")
+    slipped = {f"slippage_{part}": None for part in _PARTS}
+    return {
+        **dict.fromkeys((*numbers, *more), 0),
+        "fill_rate": None,
+        **slipped,
+        "drifting": 0,
+        "drift": "0",
+        "leader_volume": None,
+        "volume": None,
+        "skips": {},
+    }
+
+
+def _grouped(
+    audit: Audit, keys: tuple[str, ...], what: str, table: str, conditions: Conditions, moment: str, join: str = _JOIN
+) -> Iterator[tuple[Key, Line]]:
+    columns = [f"{_COLUMN[key].format(moment=moment)} AS key_{key}" for key in keys]
+    group = f"GROUP BY {', '.join(f'key_{key}' for key in keys)}" if keys else ""
+    sql = f"SELECT {', '.join((*columns, what))} FROM {table} AS t {join} {conditions.where} {group}"
+    for row in audit.query(sql, conditions.values):
+        key = tuple(row.pop(f"key_{name}") for name in keys)
+        yield key, row
+
+
+def _decisions(audit: Audit, filters: Filters, keys: tuple[str, ...]) -> Iterator[tuple[Key, Line]]:
+    what = (
+        "count(*) AS decisions, total(t.verdict = 'copy') AS copied, total(t.verdict = 'skip') AS skipped,"
+        " total(t.verdict = 'none') AS nothing_to_do"
+    )
+    for key, row in _grouped(audit, keys, what, "decisions", of_decisions(filters), "t.at"):
+        yield key, {name: int(value) for name, value in row.items()}
+
+
+def _skips(audit: Audit, filters: Filters, keys: tuple[str, ...]) -> Iterator[tuple[Key, Line]]:
+    """How often for each reason."""
+    columns = [f"{_COLUMN[key].format(moment='t.at')} AS key_{key}" for key in keys]
+    conditions = of_decisions(filters)
+    conditions.add("t.verdict = ?", "skip")
+    names = ", ".join((*(f"key_{key}" for key in keys), "t.reason"))
+    sql = (
+        f"SELECT {', '.join((*columns, 't.reason AS why, count(*) AS times'))} FROM decisions AS t {_JOIN}"
+        f" {conditions.where} GROUP BY {names} ORDER BY times DESC, why"
+    )
+    found: dict[Key, dict[str, int]] = {}
+    for row in audit.query(sql, conditions.values):
+        found.setdefault(tuple(row[f"key_{name}"] for name in keys), {})[row["why"]] = row["times"]
+    for key, skips in found.items():
+        yield key, {"skips": skips}
+
+
+def _copies(audit: Audit, filters: Filters, keys: tuple[str, ...]) -> Iterator[tuple[Key, Line]]:
+    states = ", ".join(f"total(t.state {condition}) AS {name}" for name, condition in COPY_COUNTS.items())
+    what = (
+        f"count(*) AS copies, {states}, total(CAST(t.leader_volume AS REAL)) AS leader_volume,"
+        " total(CAST(t.volume AS REAL)) AS volume"
+    )
+    is_one_symbol = "symbol" in keys or filters.symbol is not None
+    for key, row in _grouped(audit, keys, what, "copies", of_copies(filters), "t.decided_at"):
+        volumes = {name: f"{row.pop(name):.2f}" for name in ("leader_volume", "volume")}
+        counts: Line = {name: int(value) for name, value in row.items()}
+        yield key, counts | (volumes if is_one_symbol else {})  # units of different things add up to nothing
+
+
+def _drift(audit: Audit, filters: Filters, keys: tuple[str, ...]) -> Iterator[tuple[Key, Line]]:
+    """Exact, since targets may be fractions; only live copies can be off, and these are few."""
+    conditions = of_copies(filters)
+    conditions.add("t.drift <> ? AND t.state IN ('open', 'closing')", "0.00")
+    columns = [f"{_COLUMN[key].format(moment='t.decided_at')} AS key_{key}" for key in keys]
+    sql = f"SELECT {', '.join((*columns, 't.drift'))} FROM copies AS t {_JOIN} {conditions.where}"
+    found: dict[Key, list[Fraction]] = {}
+    for row in audit.query(sql, conditions.values):
+        found.setdefault(tuple(row[f"key_{name}"] for name in keys), []).append(Fraction(row["drift"]))
+    for key, drifts in found.items():
+        yield key, {"drifting": len(drifts), "drift": _decimal(sum(map(abs, drifts), Fraction(0)))}
+
+
+def _requests(audit: Audit, filters: Filters, keys: tuple[str, ...]) -> Iterator[tuple[Key, Line]]:
+    """The requests of the copies that are meant, by the copy's names."""
+    what = (
+        "count(o.intent) AS requests, total(o.outcome = 'confirmed') AS confirmed,"
+        " total(o.outcome = 'refused') AS requests_refused, total(o.state = 'unknown') AS requests_unknown,"
+        f" avg(CASE WHEN {_MEANT_TO_FILL} AND CAST(o.volume AS REAL) > 0"
+        " THEN min(1.0, CAST(o.filled AS REAL) / CAST(o.volume AS REAL)) END) AS fill_rate"
+    )
+    join = f"{_JOIN} JOIN orders AS o ON o.copy_id = t.copy_id"
+    for key, row in _grouped(audit, keys, what, "copies", of_copies(filters), "t.decided_at", join):
+        rate = row.pop("fill_rate")
+        counts: Line = {name: int(value) for name, value in row.items()}
+        yield key, counts | {"fill_rate": None if rate is None else f"{rate:.4f}"}
+
+
+def _slippage(audit: Audit, filters: Filters, keys: tuple[str, ...]) -> Iterator[tuple[Key, Line]]:
+    what = ", ".join(f"avg(s.{part}) AS {part}" for part in _PARTS)
+    join = f"{_JOIN} JOIN slippage AS s ON s.copy_id = t.copy_id"
+    for key, row in _grouped(audit, keys, what, "copies", of_copies(filters), "t.decided_at", join):
+        yield key, {f"slippage_{name}": _pips(row[name]) for name in _PARTS}
+
+
+def _pips(value: float | None) -> str | None:
+    return None if value is None else f"{round(value, 2) + 0:.2f}"  # what floats leave of nothing has no sign
+
+
+def _decimal(value: Fraction) -> str:
+    return f"{float(value):.2f}"

@@ -1,0 +1,227 @@
+"""The log as a file to be kept: copied while it is written, put back, and put aside so that a new one continues it.
+
+All three are checked against the chains before anything gets its name, and none deletes or overwrites a record.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sqlite3
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+
+from cmam.domain.operating.registry import APP
+from cmam.store.auditing.audit import verify_log
+from cmam.store.errors import StoreBroken, StoreMissing, StoreUnavailable
+from cmam.store.logfile import database
+from cmam.store.logfile.chain import LogHead, checkpoint
+from cmam.store.logfile.database import FILE_NAME, TABLE, exchanged, explain, sync_folder
+from cmam.store.logfile.files import new_file
+from cmam.store.logfile.lock import LOCK_NAME
+from cmam.store.logfile.log import EventLog
+from cmam.store.logfile.segments import ARCHIVE, PART_NAME, first_position, part_name
+from cmam.store.records.envelope import Pending, encode
+
+WAL_PARTS = ("-wal", "-shm")
+
+
+# --- backup ---------------------------------------------------------------------------------------------------------
+
+
+def backup(home: Path, path: Path) -> LogHead:
+    """Copy the store while it is written; the copy is whole, verified, and holds all that was committed when it began.
+
+    Answers its head, to be kept apart from it. Secrets, settings of the way to the API and views are not part of it,
+    nor are older parts in `archive`: these never change, and are verified along with it.
+    """
+    if path.is_dir():
+        raise StoreUnavailable(f"Expected a file to write the backup to, found the folder {path}.")
+    _refuse_a_log_in_use(home / FILE_NAME, path)
+    with new_file(path, over_store=True) as fresh:
+        with closing(EventLog.read_only(home)) as log:
+            _copy(log, fresh)
+        with closing(EventLog.read_file(fresh, home / ARCHIVE)) as copied:
+            result = verify_log(copied)
+        if not result.is_whole:  # and what stands there may be the last good one
+            raise StoreBroken(
+                f"The store is not whole, so nothing was written to {path}: {result.findings[0].text} Restore an older "
+                "backup, or copy out what is good with `cmam salvage FILE`."
+            )
+        for part in WAL_PARTS:
+            fresh.with_name(fresh.name + part).unlink(missing_ok=True)
+    return result.head
+
+
+def _refuse_a_log_in_use(source: Path, path: Path) -> None:
+    """A backup may take the place of an older one, but not of a home's log, nor of a part that one rests on."""
+    is_itself = source.exists() and path.exists() and path.samefile(source)
+    is_part = path.resolve().parent.name == ARCHIVE and PART_NAME.fullmatch(path.name)
+    is_log = path.name == FILE_NAME and path.with_name(LOCK_NAME).exists()
+    if path.exists() and (is_itself or is_part or is_log):
+        raise StoreUnavailable(f"{path} is the log of a home, or a part of one: expected another name for the backup.")
+
+
+def _copy(log: EventLog, path: Path) -> None:
+    try:
+        with closing(sqlite3.connect(path, isolation_level=None)) as target:
+            log.connection.backup(target)
+            target.execute("PRAGMA journal_mode=DELETE").fetchone()  # one file, without a write-ahead log beside it
+    except sqlite3.Error as error:
+        raise explain(error, path) from error
+
+
+# --- restore --------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Restored:
+    """What stands in the folder now, and where what stood there before was put."""
+
+    head: LogHead
+    replaced: Path | None
+
+
+def expect_backup(path: Path) -> None:
+    """Refuse a backup that is not there, before anything is made for it; raises StoreMissing."""
+    if not path.exists():
+        raise StoreMissing(f"There is no backup {path}.")
+
+
+def restore(home: Path, path: Path, *, replace: bool = False) -> Restored:
+    """Put a backup in the place of a folder's log, for the holder of its lock; raises a StoreError in a sentence.
+
+    The backup must be whole. A log that stands there is kept under another name, and only moved aside if asked.
+    """
+    expect_backup(path)
+    place = home / FILE_NAME
+    with closing(EventLog.read_file(path, _archive_of(home, path))) as log:
+        result = verify_log(log)
+        if not result.is_whole:
+            raise StoreBroken(f"{path} is not whole, so it was not restored: {result.findings[0].text}")
+        if place.exists() and not replace:
+            raise StoreUnavailable(
+                f"There is a log in {home} already ({_length(home)}); the backup has {result.head.position} records. "
+                "`--replace` moves the one that is there aside, and deletes nothing."
+            )
+        with new_file(exchanged(place), over_store=True) as fresh:
+            _copy(log, fresh)
+    aside = _move_aside(place) if place.exists() else None
+    exchanged(place).replace(place)
+    place.chmod(0o600)
+    sync_folder(home)
+    return Restored(result.head, aside)
+
+
+def _archive_of(home: Path, path: Path) -> Path:
+    """Where a backup's older parts lie: in the home, or beside it."""
+    inside = home / ARCHIVE
+    return inside if inside.is_dir() else path.parent / ARCHIVE
+
+
+def _length(home: Path) -> str:
+    try:
+        with closing(EventLog.read_only(home)) as log:
+            return f"{log.position()} records"
+    except StoreBroken as error:
+        return f"which cannot be read: {error}"
+
+
+def _move_aside(place: Path) -> Path:
+    number = 1
+    while (aside := place.with_name(f"{place.name}.replaced-{number}")).exists():
+        number += 1
+    for part in WAL_PARTS:  # what a damaged log had not yet folded back belongs to it
+        beside = place.with_name(place.name + part)
+        if beside.exists() and part == "-wal" and beside.stat().st_size:
+            beside.replace(aside.with_name(aside.name + part))
+        else:
+            beside.unlink(missing_ok=True)
+    place.replace(aside)
+    return aside
+
+
+# --- archive --------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Archived:
+    """An older part that was put aside, and where the log stands."""
+
+    part: Path
+    first: int
+    last: int
+    head: LogHead
+
+
+def archive(home: Path, now_us: int) -> Archived:
+    """Put a folder's log aside and begin a new file that continues its chains, for the holder of its lock.
+
+    The new file's first record is a checkpoint that holds the heads of all streams, at the next position. A crash
+    leaves either the old file in its place, or the new one with the old in `archive`.
+    """
+    place = home / FILE_NAME
+    with closing(EventLog.open(home)) as log:
+        first = first_position(log.connection, place)
+        if log.position() == 0 or log.position() == first:
+            raise StoreUnavailable(f"There is nothing to archive: {place} holds nothing since the last time.")
+        log.write_checkpoint(now_us)
+        result = verify_log(log)
+        if not result.is_whole:
+            raise StoreBroken(f"The log is not whole, so it was not archived: {result.findings[0].text}")
+        last = log.position()
+        part = _place_for(home, place, first, last)
+        _begin_next(log, home / f"{FILE_NAME}.next", now_us)
+    _close_for_good(place)
+    _link(place, part)
+    folder = part.parent
+    sync_folder(folder)
+    (home / f"{FILE_NAME}.next").replace(place)
+    sync_folder(home)
+    part.chmod(0o400)
+    with closing(EventLog.read_only(home)) as continued:
+        return Archived(part, first, last, continued.log_head())
+
+
+def _begin_next(log: EventLog, path: Path, now_us: int) -> None:
+    """A new file whose first record continues the chain of `app`, at the next position of the log."""
+    head = log.head(APP)
+    event = checkpoint(log.heads(), log.log_head())
+    record = Pending(APP, head.version + 1, now_us, event)
+    state = encode(record, log.code, head.hash).decode()
+    sql = f"INSERT INTO {TABLE} (rowid, originator_id, originator_version, topic, state) VALUES (?, ?, ?, ?, ?)"
+    path.unlink(missing_ok=True)  # of an archive that a crash ended
+    recorder = database.open_for_writing(path, database.Durability.FULL)
+    with closing(EventLog(recorder, path=path)) as fresh:
+        fresh.connection.execute(sql, (log.position() + 1, APP, record.version, event.TOPIC, state))
+
+
+def _place_for(home: Path, place: Path, first: int, last: int) -> Path:
+    """Where the part goes. Second names of the log itself, of an archive that a crash ended, are taken away."""
+    folder = home / ARCHIVE
+    folder.mkdir(mode=0o700, exist_ok=True)
+    for one in folder.glob("events-*.db"):
+        if one.samefile(place):
+            one.unlink()
+    part = folder / part_name(first, last)
+    if part.exists():
+        raise StoreUnavailable(
+            f"{part} is there already, of a log that was restored since: move it elsewhere, then archive again."
+        )
+    return part
+
+
+def _close_for_good(place: Path) -> None:
+    """One file without a write-ahead log: it is only read from now on, perhaps from a disk that cannot be written."""
+    with closing(sqlite3.connect(place, isolation_level=None)) as connection:
+        connection.execute("PRAGMA journal_mode=DELETE").fetchone()
+
+
+def _link(place: Path, part: Path) -> None:
+    """Give the file a second name, so that it has one at every moment; a copy where the disk knows no links."""
+    try:
+        os.link(place, part)
+    except OSError:
+        with new_file(part) as fresh:
+            shutil.copyfile(place, fresh)

@@ -1,0 +1,152 @@
+"""Copying the good part of a damaged log into a file that can be started on.
+
+What is copied is everything before the first bad record, byte for byte, so its chains hold. Not more: a follower's
+decisions rest on its leader's records, and a log with a gap in the middle would make a later version mean something
+else. What comes after the gap is kept beside it as text, for people; the brokers know what it led to.
+"""
+
+from __future__ import annotations
+
+import base64
+import itertools
+import json
+import os
+import shutil
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from cmam.store.errors import StoreBroken, StoreUnavailable
+from cmam.store.logfile import database
+from cmam.store.logfile.database import TABLE, explain
+from cmam.store.logfile.files import new_file
+from cmam.store.logfile.lock import StoreLock
+from cmam.store.logfile.log import EventLog
+from cmam.store.logfile.segments import ARCHIVE
+from cmam.store.proof.tail import Unreadable, readable
+from cmam.store.proof.verify import Verifier
+from cmam.store.records.envelope import Raw
+
+PARTS = ("", "-wal", "-shm")
+LEFT_OUT = ".left-out.jsonl"
+"""What the name of the file ends with that holds what was not copied."""
+
+
+@dataclass(frozen=True, slots=True)
+class Salvaged:
+    """What a salvage found: how many records are good, how many more could be read, and what the first bad one is."""
+
+    records: int
+    left_out: int
+    bad: str
+
+
+def salvage(home: Path, path: Path) -> Salvaged:
+    """Copy what is good of a home's log to `path`; raises StoreBroken where not even its beginning can be read."""
+    source = home / database.FILE_NAME
+    if path.exists():
+        raise StoreUnavailable(f"Expected a name that is free to write to, found the file {path}.")
+    with _openable(source, path) as whole, closing(EventLog.damaged(whole, home / ARCHIVE)) as log:
+        rows, why = _read(log)
+        begins = sum(part.position() for part in log.parts[-2:-1]) + 1  # what was archived stays where it is
+    verifier = Verifier()
+    for raw in rows:
+        verifier.check(raw)
+    found = verifier.finish().findings
+    first_bad = min((finding.position for finding in found), default=len(rows) + 1)
+    good = [raw for raw in rows if begins <= raw.position < first_bad]
+    rest = [raw for raw in rows if raw.position >= max(begins, first_bad)]
+    if not good:
+        raise StoreBroken(f"Nothing can be copied out of {source}: {found[0].text if found else why}")
+    with new_file(path) as fresh:
+        _write(fresh, good)
+    if rest:
+        _keep(path.with_name(path.name + LEFT_OUT), rest)
+    return Salvaged(len(good), len(rest), found[0].text if found else why)
+
+
+@contextmanager
+def _openable(source: Path, path: Path) -> Iterator[Path]:
+    """The file itself; where it lost its end, a copy as long as it was, since SQLite reads nothing of a shorter one."""
+    missing = database.missing_bytes(source)
+    if not missing:
+        yield source
+        return
+    longer = path.with_name(f"{path.name}.part-{os.getpid()}")
+    try:
+        shutil.copyfile(source, longer)
+        with longer.open("ab") as file:
+            file.truncate(longer.stat().st_size + missing)
+        yield longer
+    except OSError as error:
+        raise StoreUnavailable(f"{longer} cannot be written: {error.strerror or error}.") from error
+    finally:
+        for part in PARTS:
+            longer.with_name(longer.name + part).unlink(missing_ok=True)
+
+
+def put_in_place(home: Path, path: Path) -> Path:
+    """Exchange a home's damaged log for a salvaged one, under the store's lock; answers where the damaged one lies."""
+    source = home / database.FILE_NAME
+    with StoreLock(home).acquire(since="", command="cmam salvage"):
+        whole = _brought_beside(source, path)
+        kept = next(name for name in _names(source) if not name.exists())
+        for part in PARTS:
+            found = source.with_name(source.name + part)
+            if found.exists():
+                found.rename(kept.with_name(kept.name + part))
+        whole.rename(source)
+        database.sync_folder(home)
+    return kept
+
+
+def _brought_beside(source: Path, path: Path) -> Path:
+    """Have the salvaged log lie beside the damaged one, from whatever disk, before that loses its name."""
+    whole = database.exchanged(source)
+    try:
+        path.rename(whole)
+    except OSError:
+        with new_file(whole, over_store=True) as fresh:
+            shutil.copyfile(path, fresh)
+        path.unlink()
+    return whole
+
+
+def _names(source: Path) -> Iterator[Path]:
+    return (source.with_name(f"{source.name}.damaged-{number}") for number in itertools.count(1))
+
+
+def _read(log: EventLog) -> tuple[list[Raw], str]:
+    rows: list[Raw] = []
+    try:
+        for raw in readable(log):
+            rows.append(raw)
+    except Unreadable as error:
+        return rows, str(error)
+    return rows, ""
+
+
+def _write(path: Path, rows: list[Raw]) -> None:
+    """A new store with these records, at the same positions."""
+    path.unlink()
+    with closing(EventLog.open_file(path)) as log:
+        try:
+            log.connection.execute("BEGIN")
+            log.connection.executemany(
+                f"INSERT INTO {TABLE} (rowid, originator_id, originator_version, topic, state) VALUES (?, ?, ?, ?, ?)",
+                [(raw.position, raw.stream, raw.version, raw.topic, raw.state.decode()) for raw in rows],
+            )
+            log.connection.execute("COMMIT")
+            log.connection.execute("PRAGMA journal_mode=DELETE").fetchone()
+        except sqlite3.Error as error:
+            raise explain(error, path) from error
+
+
+def _keep(path: Path, rows: list[Raw]) -> None:
+    with new_file(path) as fresh, fresh.open("w", encoding="utf-8") as out:
+        for raw in rows:
+            state = base64.b64encode(raw.state).decode()
+            line = {"position": raw.position, "stream": raw.stream, "version": raw.version, "topic": raw.topic}
+            out.write(json.dumps({**line, "state_base64": state}) + "\n")
