@@ -332,5 +332,5 @@ AMENDS_WAIT = 7
 """A pending order that its leader amends before our quotes are there rests as it is until they are: it was cancelled,
 for good."""
 
-RULES = 7
+RULES = 8
 """The newest."""
