@@ -12,29 +12,104 @@ from collections.abc import Iterable, Mapping
 from cmam.domain.belief.copies import CopyKey, Intent, IntentState
 from cmam.domain.values.commands import CommandKind
 from cmam.domain.values.ids import IntentId, SymbolId
-from cmam.domain.values.replacing import copied, without
 
 ADDING = (CommandKind.OPEN, CommandKind.ADD)
 """What adds volume as long as it has no outcome; an order that is placed does so until it rests."""
 
 
+class Index:
+    """What is asked of open requests all the time: `of_copies` has those of each copy, `gone` those that have left or
+    may have, `placing` the orders that are placed, and `adding` for each symbol how many opens and adds there are and
+    what volume they still lack. Never changed once somebody may ask it.
+    """
+
+    __slots__ = ("adding", "gone", "of_copies", "placing")
+
+    def __init__(self) -> None:
+        self.of_copies: dict[CopyKey, tuple[Intent, ...]] = {}
+        self.gone: dict[IntentId, Intent] = {}
+        self.placing: dict[IntentId, Intent] = {}
+        self.adding: dict[SymbolId, tuple[int, int]] = {}
+
+    def copied(self) -> Index:
+        """One of one's own."""
+        fresh = Index()
+        fresh.of_copies, fresh.gone = self.of_copies.copy(), self.gone.copy()
+        fresh.placing, fresh.adding = self.placing.copy(), self.adding.copy()
+        return fresh
+
+    def take(self, before: Intent | None, after: Intent | None) -> None:
+        """Put a request in the place of what it was; it may come, or go."""
+        known = None if before is None else self._taken_out(before, after)
+        if after is not None and known is None:
+            self.of_copies[after.key] = (*self.of_copies.get(after.key, ()), after)
+        _keep(self.gone, before, after, is_kept=after is not None and after.state is not IntentState.RECORDED)
+        _keep(self.placing, before, after, is_kept=after is not None and after.command.kind is CommandKind.PLACE)
+        self._count(_added(known), _added(after))
+
+    def _taken_out(self, before: Intent, after: Intent | None) -> Intent | None:
+        """The request of this name as it is known, for which another stands now, or none."""
+        key = before.key
+        others = self.of_copies.get(key)
+        known = next((other for other in others if other.intent == before.intent), None) if others else None
+        if others is None or known is None:
+            return None
+        if after is not None:
+            self.of_copies[key] = tuple([after if other is known else other for other in others])
+        elif len(others) > 1:
+            self.of_copies[key] = tuple([other for other in others if other is not known])
+        else:
+            del self.of_copies[key]
+        return known
+
+    def _count(self, was: tuple[SymbolId, int] | None, now: tuple[SymbolId, int] | None) -> None:
+        """Count what a request may still add, instead of what it could before; a symbol of which none is left goes."""
+        if was == now:
+            return
+        for sign, found in ((-1, was), (1, now)):
+            if found is not None:
+                symbol, volume = found
+                count, lacking = self.adding.get(symbol, (0, 0))
+                self.adding[symbol] = (count + sign, lacking + sign * volume)
+                if not self.adding[symbol][0]:
+                    del self.adding[symbol]
+
+
+Later = tuple["Later | None", Intent | None, Intent | None]
+"""A change that an index does not know yet: those before it, what a request was, and what it is."""
+
+LATER_MAX = 64
+"""After so many changes the index takes them all at once: a fold of a whole log never asks it."""
+
+
 class Intents(dict[IntentId, Intent]):
     """Open requests in the order in which they were recorded, never changed once made.
 
-    `of_copies` has those of each copy, `gone` those that have left or may have, `placing` the orders that are placed,
-    and `adding` for each symbol how many opens and adds there are and what volume they still lack.
+    `known` is what they were indexed as, with the changes since and how many these are: whoever asks brings it up to
+    date, once for each change and not at each. One value, so that a reader in another thread sees all of it or nothing.
     """
 
-    of_copies: Mapping[CopyKey, tuple[Intent, ...]] = {}
-    gone: Mapping[IntentId, Intent] = {}
-    placing: Mapping[IntentId, Intent] = {}
-    adding: Mapping[SymbolId, tuple[int, int]] = {}
+    known: tuple[Index, Later | None, int] = (Index(), None, 0)
+
+    def index(self) -> Index:
+        """Their index, brought up to date."""
+        index, later, _ = self.known
+        if later is not None:
+            index, changes = index.copied(), []
+            while later is not None:
+                later, before, after = later
+                changes.append((before, after))
+            for before, after in reversed(changes):
+                if after is None or after.intent in self:  # what has come and gone since leaves nothing
+                    index.take(before, after)
+            self.known = (index, None, 0)
+        return index
 
 
 def of_copy(intents: Mapping[IntentId, Intent], key: CopyKey) -> tuple[Intent, ...]:
     """The open requests of one copy."""
     if isinstance(intents, Intents):
-        return intents.of_copies.get(key, ())
+        return intents.index().of_copies.get(key, ())
     return tuple(intent for intent in intents.values() if intent.key == key)
 
 
@@ -56,68 +131,38 @@ def adding(intents: Mapping[IntentId, Intent]) -> Iterable[tuple[SymbolId, int]]
 def with_intent(intents: Mapping[IntentId, Intent], intent: Intent) -> Intents:
     """These requests with one in its place."""
     fresh = _copied(intents)
-    name, key = intent.intent, intent.key
-    known = fresh.get(name)
-    if known is not None and known.key != key:  # which no log of ours has
-        _leave(fresh, known)
-    fresh[name] = intent
-    of_copies = copied(fresh.of_copies)
-    others = of_copies.get(key, ())
-    if any(other is known for other in others):
-        of_copies[key] = tuple([intent if other is known else other for other in others])
-    else:
-        of_copies[key] = (*others, intent)
-    fresh.of_copies = of_copies
-    if intent.state is not IntentState.RECORDED:
-        fresh.gone = {**fresh.gone, name: intent}
-    elif name in fresh.gone:
-        fresh.gone = without(fresh.gone, name)
-    if intent.command.kind is CommandKind.PLACE:
-        fresh.placing = {**fresh.placing, name: intent}
-    elif name in fresh.placing:
-        fresh.placing = without(fresh.placing, name)
-    _count(fresh, known, intent)
+    known = fresh.get(intent.intent)
+    fresh[intent.intent] = intent
+    _changed(fresh, known, intent)
     return fresh
 
 
 def without_intent(intents: Mapping[IntentId, Intent], name: IntentId) -> Intents:
     """These requests without one."""
     fresh = _copied(intents)
-    known = fresh.pop(name, None)
-    if known is None:
-        return fresh
-    _leave(fresh, known)
-    if name in fresh.gone:
-        fresh.gone = without(fresh.gone, name)
-    if name in fresh.placing:
-        fresh.placing = without(fresh.placing, name)
-    _count(fresh, known, None)
+    if name in fresh:
+        _changed(fresh, fresh.pop(name), None)
     return fresh
 
 
-def _leave(fresh: Intents, known: Intent) -> None:
-    """Take a request from its copy."""
-    of_copies = copied(fresh.of_copies)
-    others = tuple([other for other in of_copies.pop(known.key) if other is not known])
-    if others:
-        of_copies[known.key] = others
-    fresh.of_copies = of_copies
+def _changed(fresh: Intents, before: Intent | None, after: Intent | None) -> None:
+    """Note a change for the index."""
+    if before is not None and after is not None and before.key != after.key:  # which no log of ours has
+        _changed(fresh, before, None)
+        before = None
+    index, later, count = fresh.known
+    fresh.known = (index, (later, before, after), count + 1)
+    if count >= LATER_MAX:
+        fresh.index()
 
 
-def _count(fresh: Intents, before: Intent | None, after: Intent | None) -> None:
-    """Count what a request may still add, instead of what it could before; a symbol of which none is left goes."""
-    was, now = _added(before), _added(after)
-    if was == now:
-        return
-    others = copied(fresh.adding)
-    for sign, found in ((-1, was), (1, now)):
-        if found is not None:
-            symbol, volume = found
-            count, lacking = others.get(symbol, (0, 0))
-            others[symbol] = (count + sign, lacking + sign * volume)
-            if not others[symbol][0]:
-                del others[symbol]
-    fresh.adding = others
+def _keep(kept: dict[IntentId, Intent], before: Intent | None, after: Intent | None, *, is_kept: bool) -> None:
+    """Keep a request among others in its place, or no longer."""
+    if is_kept:
+        assert after is not None
+        kept[after.intent] = after
+    elif before is not None:
+        kept.pop(before.intent, None)
 
 
 def _added(intent: Intent | None) -> tuple[SymbolId, int] | None:
@@ -132,17 +177,17 @@ def _lacking(intent: Intent) -> int:
     return max(0, intent.command.volume - intent.filled)
 
 
-def _indexed(intents: Mapping[IntentId, Intent]) -> Intents:
-    return intents if isinstance(intents, Intents) else _copied(intents)
+def _indexed(intents: Mapping[IntentId, Intent]) -> Index:
+    return (intents if isinstance(intents, Intents) else _copied(intents)).index()
 
 
 def _copied(intents: Mapping[IntentId, Intent]) -> Intents:
+    fresh = Intents(intents)
     if isinstance(intents, Intents):
-        fresh = Intents(intents)
-        fresh.of_copies, fresh.gone = intents.of_copies, intents.gone
-        fresh.placing, fresh.adding = intents.placing, intents.adding
-        return fresh
-    fresh = Intents()
-    for intent in intents.values():
-        fresh = with_intent(fresh, intent)
+        fresh.known = intents.known
+    else:
+        index = Index()
+        for intent in intents.values():
+            index.take(None, intent)
+        fresh.known = (index, None, 0)
     return fresh

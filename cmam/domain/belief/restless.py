@@ -81,9 +81,12 @@ def without_copy(copies: Mapping[CopyKey, Copy], key: CopyKey) -> Copies:
 
 def _copied(copies: Mapping[CopyKey, Copy]) -> Copies:
     fresh = Copies(copies)
-    if isinstance(copies, Copies):
-        fresh.restless, fresh.ending = copies.restless, copies.ending
-    else:
+    if not isinstance(copies, Copies):
         fresh.restless = {key: copy for key, copy in copies.items() if is_restless(copy)}
         fresh.ending = {key: copy for key, copy in copies.items() if not copy.is_wanted}
+        return fresh
+    if copies.restless:  # most are at rest, and a class's default costs nothing
+        fresh.restless = copies.restless
+    if copies.ending:
+        fresh.ending = copies.ending
     return fresh

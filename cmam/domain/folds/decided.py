@@ -71,7 +71,8 @@ def take_decision(view: AccountView, event: ChangeDecided, at_us: int) -> Accoun
     copy = targets.moved(view, copy, known.goal, event.inputs.quotes)
     if view.rules >= ADDS_IN_VAIN:
         view, copy = _growing(view, copy, known, event)
-    if change.kind not in TELLING_TERMS or not copy.is_close_refused or view.rules < CLOSES_APART:
+    is_troubled = copy.trouble or copy.close_refusals or copy.close_at_us
+    if is_troubled and (change.kind not in TELLING_TERMS or not copy.is_close_refused or view.rules < CLOSES_APART):
         copy = replace(copy, close_refusals=0, close_at_us=0, trouble="")
     if known.goal.shift and event.goal.shift == 0:
         copy = replace(copy, own_shift=known.goal.shift)

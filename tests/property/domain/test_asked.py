@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cmam.domain.belief.asked import Intents, adding, gone, of_copy, placing, with_intent, without_intent
+from cmam.domain.belief.asked import LATER_MAX, Intents, adding, gone, of_copy, placing, with_intent, without_intent
 from cmam.domain.belief.copies import Intent, IntentState
 from cmam.domain.values.commands import Command, CommandKind
 from cmam.domain.values.ids import IntentId, LinkId, SourceKey, SymbolId
 from cmam.domain.values.quantities import Side, Volume
+from cmam.domain.values.replacing import replace
 
 NAMES = [IntentId(f"i{number}") for number in range(6)]
 
@@ -37,11 +38,12 @@ def intents(draw: st.DrawFn) -> Intent:
     )
 
 
-@given(steps=st.lists(intents() | st.sampled_from(NAMES), max_size=25))
-def test_what_is_kept_is_what_all_would_tell(steps: list[Intent | IntentId]) -> None:
-    """Recorded, moved, filled, settled, in any order: each answer is the one that a plain mapping gives."""
+@given(steps=st.lists(intents() | st.sampled_from(NAMES), max_size=25), asks_at=st.sets(st.integers(0, 24)))
+def test_what_is_kept_is_what_all_would_tell(steps: list[Intent | IntentId], asks_at: set[int]) -> None:
+    """Recorded, moved, filled, settled, in any order, asked after each or after many: each answer is the one that a
+    plain mapping gives."""
     kept, plain = Intents(), dict[IntentId, Intent]()
-    for step in steps:
+    for number, step in enumerate(steps):
         before, was = kept, dict(kept)
         if isinstance(step, Intent):
             kept = with_intent(kept, step)
@@ -51,9 +53,11 @@ def test_what_is_kept_is_what_all_would_tell(steps: list[Intent | IntentId]) -> 
             plain.pop(step, None)
         assert before == was  # whoever has the requests of before still has them
         assert list(kept.items()) == list(plain.items())
+        if number not in asks_at and number + 1 < len(steps):
+            continue
         for key in {intent.key for intent in plain.values()} | {(LinkId("000001"), SourceKey("p0"))}:
             assert set(map(id, of_copy(kept, key))) == set(map(id, of_copy(plain, key)))
-        assert set(kept.of_copies) == {intent.key for intent in plain.values()}
+        assert set(kept.index().of_copies) == {intent.key for intent in plain.values()}
         assert {i.intent for i in gone(kept)} == {i.intent for i in plain.values() if i.state != IntentState.RECORDED}
         assert all(plain[intent.intent] is intent for intent in gone(kept))
         assert [i for i in plain.values() if i.command.kind is CommandKind.PLACE] == sorted(
@@ -65,3 +69,15 @@ def test_what_is_kept_is_what_all_would_tell(steps: list[Intent | IntentId]) -> 
                 symbol = intent.command.symbol
                 lacking[symbol] = lacking.get(symbol, 0) + max(0, intent.command.volume - intent.filled)
         assert dict(adding(kept)) == lacking
+
+
+@given(names=st.lists(st.sampled_from(NAMES), min_size=LATER_MAX, max_size=3 * LATER_MAX), data=st.data())
+@settings(max_examples=25)
+def test_what_nobody_asks_for_long_is_indexed_all_the_same(names: list[IntentId], data: st.DataObject) -> None:
+    """Hundreds of requests that come and go unasked leave a short list of changes, and the right answers."""
+    kept, one = Intents(), data.draw(intents())
+    for name in names:
+        kept = without_intent(kept, name) if name in kept else with_intent(kept, replace(one, intent=name))
+        assert kept.known[2] <= LATER_MAX
+    assert {i.intent for key in {one.key} for i in of_copy(kept, key)} == set(kept)
+    assert {i.intent for i in gone(kept)} == {i.intent for i in kept.values() if i.state != IntentState.RECORDED}
