@@ -82,6 +82,10 @@ LATER_MAX = 64
 """After so many changes the index takes them all at once: a fold of a whole log never asks it."""
 
 
+FEW = 8
+"""So many requests are looked through faster than they are indexed."""
+
+
 class Intents(dict[IntentId, Intent]):
     """Open requests in the order in which they were recorded, never changed once made.
 
@@ -107,10 +111,13 @@ class Intents(dict[IntentId, Intent]):
 
 
 def of_copy(intents: Mapping[IntentId, Intent], key: CopyKey) -> tuple[Intent, ...]:
-    """The open requests of one copy."""
-    if isinstance(intents, Intents):
+    """The open requests of one copy, in the order in which they were recorded."""
+    if isinstance(intents, Intents) and len(intents) > FEW:
         return intents.index().of_copies.get(key, ())
-    return tuple(intent for intent in intents.values() if intent.key == key)
+    if not intents:
+        return ()
+    link, source = key
+    return tuple([intent for intent in intents.values() if intent.source == source and intent.link == link])
 
 
 def gone(intents: Mapping[IntentId, Intent]) -> Iterable[Intent]:
