@@ -321,7 +321,7 @@ def check_each(settings: Mapping[str, str]) -> tuple[BadSetting, ...]:
     for name, value in settings.items():
         setting = BY_NAME.get(name)
         if setting is None:
-            found.append(BadSetting(name, value, f"a setting{_near(name)}; all of them stand in docs/settings.md"))
+            found.append(BadSetting(name, name, f"a setting{_near(name)}; all of them stand in docs/settings.md"))
             continue
         if not _is_legible(value):
             found.append(BadSetting(name, value, f"{setting.allowed}, in printable characters"))
