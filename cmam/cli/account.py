@@ -185,6 +185,8 @@ def show(id_: str, offline: bool, history: bool) -> None:
 def alias(id_: str, name: str) -> None:
     """Give an account a name of your choice; '' takes it away."""
     answer = carry_out({"command": "account.alias", "account": id_, "alias": name})
+    if face().as_json:
+        print_json(answer)
     taken = answer["alias"]
     say(f"{id_} is now called {taken}." if taken else f"{id_} has no alias any more.")
 
@@ -199,6 +201,8 @@ def tag(ids: tuple[str, ...], added: tuple[str, ...], removed: tuple[str, ...]) 
         raise click.UsageError("expected --add TAG or --remove TAG, found neither.")
     request = {"command": "account.tag", "accounts": list(ids), "add": list(added), "remove": list(removed)}
     answer = carry_out(request)
+    if face().as_json:
+        print_json(answer)
     say(f"{answer['accounts']} account{'s' if answer['accounts'] != 1 else ''} tagged.")
 
 
@@ -220,9 +224,11 @@ def remove(id_: str, yes: bool) -> None:
         say(f"  {copy_line(row)}")
     if is_interactive() and not yes:
         click.confirm(f"Forget {known.shown} ({known.account}) and its tokens?", abort=True, err=True)
-    carry_out({"command": "account.remove", "account": str(known.account)})
+    answer = carry_out({"command": "account.remove", "account": str(known.account)})
     store = office.secrets_of(me.home, office.settings_of(me.home).secrets)
     store.update(lambda vault: without_accounts(vault, [known.account]))
+    if me.as_json:
+        print_json(answer)
     say(f"{known.shown} is forgotten; its history stays.")
 
 
@@ -253,25 +259,24 @@ def refresh(id_: str | None) -> None:
         _refreshed(answer, registry)
         return
     provider = OAuthClient(settings.api.oauth_url, settings.api.ca_file)
-    failures = []
+    refreshed: list[int] = []
+    failures: list[dict[str, Any]] = []
     for grant in grants:
-        names = ", ".join(registry.accounts[a].shown for a in registry.accounts if int(a) in grant.accounts)
         outcome = rotate(store, provider, grant.id, now=SystemClock().now())
         if isinstance(outcome, Unsaved):
             outcome = _saved(store, outcome)
         if isinstance(outcome, Rotated):
-            say(f"New tokens for {names}.")
+            refreshed += grant.accounts
             continue
         if outcome is None:
-            failures.append(f"{names}: its consent was removed meanwhile")
-            continue
-        if isinstance(outcome, Unsaved):
-            failures.append(f"{names}: the new tokens are lost, a new consent is needed: {outcome.why}")
-            continue
-        what = "a new consent is needed" if isinstance(outcome, ConsentNeeded) else "not refreshed now"
-        failures.append(f"{names}: {what}: {outcome.why}")
-    if failures:
-        fail("\n".join(failures))
+            why = "its consent was removed meanwhile"
+        elif isinstance(outcome, Unsaved):
+            why = f"the new tokens are lost, a new consent is needed: {outcome.why}"
+        else:
+            what = "a new consent is needed" if isinstance(outcome, ConsentNeeded) else "not refreshed now"
+            why = f"{what}: {outcome.why}"
+        failures.append({"accounts": sorted(grant.accounts), "why": why})
+    _refreshed({"refreshed": sorted(refreshed), "failures": failures}, registry)
 
 
 def _saved(store: SecretStore, unsaved: Unsaved) -> Rotated | Unsaved | None:
@@ -294,11 +299,13 @@ def _saved(store: SecretStore, unsaved: Unsaved) -> Rotated | Unsaved | None:
 
 
 def _refreshed(answer: Mapping[str, Any], registry: Registry) -> None:
-    """What the running system, which alone changes tokens while it runs, made of it."""
+    """What came of it: by the running system, which alone changes tokens while it runs, or by ourselves."""
 
     def names(accounts: Sequence[int]) -> str:
         return ", ".join(found.shown for account, found in registry.accounts.items() if int(account) in accounts)
 
+    if face().as_json:
+        print_json({name: answer[name] for name in ("refreshed", "failures")})
     if answer["refreshed"]:
         say(f"New tokens for {names(answer['refreshed'])}.")
     if answer["failures"]:

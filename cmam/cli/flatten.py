@@ -105,7 +105,7 @@ def _flatten(target: Mapping[str, Any], *, whole: bool, yes: bool, is_waiting: b
             state = _alone(target, accounts, whole=whole, span_s=span_s)
         except tuple(kind for kind, _ in CODES) as unable:
             if face().as_json:
-                print_json({**answer, "done": False, "left": rows})
+                print_json({**answer, "done": False, "left": rows, "not_in_sight": sorted(accounts)})
             fail(f"{unable}\n{LATCHED_ONLY}", code_of(unable) or Exit.REFUSED)
         _finish(answer, state, target, whole=whole, span_s=span_s)
     elif is_waiting:

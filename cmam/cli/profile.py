@@ -183,5 +183,7 @@ def set_(
 @click.argument("name")
 def enable(name: str) -> None:
     """Copy again: what the leader closed or protected meanwhile is followed, what he opened is not."""
-    carry_out({"command": "profile.enable", "profile": name})
+    answer = carry_out({"command": "profile.enable", "profile": name})
+    if face().as_json:
+        print_json(answer)
     say(f"{name} is enabled.")

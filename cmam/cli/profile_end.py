@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from cmam.cli.common import Exit, Verb, carry_out, face, fail, is_interactive, print_json, say
+from cmam.cli.common import Exit, Verb, carry_out, counted, face, fail, is_interactive, print_json, say
 from cmam.cli.target import live_rows
 
 
@@ -62,7 +62,10 @@ def _end(command: str, name: str, copies: str | None, keep_pendings: bool, yes: 
             wanted = click.prompt("leave or close them?", type=click.Choice(["leave", "close"]), err=True)
             copies = str(wanted)
         elif not yes:
-            fail(f"Nothing was changed: {name} has {len(live)} live copies. Say --leave or --close.", Exit.USAGE)
+            fail(
+                f"Nothing was changed: {name} has {counted(len(live), 'live copy')}. Say --leave or --close.",
+                Exit.USAGE,
+            )
         else:
             copies = "leave"
     elif live:
@@ -77,7 +80,7 @@ def _end(command: str, name: str, copies: str | None, keep_pendings: bool, yes: 
 
 def _list(name: str, live: list[dict[str, Any]]) -> None:
     """Say what is live, and loudly what has no stop at the broker."""
-    say(f"{name} has {len(live)} live {'copy' if len(live) == 1 else 'copies'}:")
+    say(f"{name} has {counted(len(live), 'live copy')}:")
     for copy in live:
         what = f"{copy['side']} {copy['volume']} {copy['symbol']}"
         where = f"position {copy['position']}" if copy["position"] else f"order {copy['order'] or 'on its way'}"

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 FRAME_S = 0.1
 SKIP_US = 10_000_000
 FAR_US = 600_000_000
+RECORDS_LEAST = 3
+"""So many of the last records are seen in any window: they are what is played."""
 HELP = "space stop/go · ←→ 10 s · PgUp/PgDn 10 min · ↑↓ pace · n record · d decision · Home/End · q leave"
 KEYS = {
     "\x1b[C": "forward",
@@ -149,6 +151,7 @@ def _screen(player: Player, total: int) -> RenderableType:
 
     from cmam import office
     from cmam.cli.moment_screen import moment_screen
+    from cmam.cli.tables import Window
     from cmam.store.text import iso
 
     out, moment = console(), player.moment
@@ -161,8 +164,8 @@ def _screen(player: Player, total: int) -> RenderableType:
     bar = Text.assemble(("━" * share, "cyan"), ("╌" * (out.width - 2 - share), "dim"))
     top = Group(headline, bar, Text(HELP, style="dim", no_wrap=True, overflow="ellipsis"))
     body = moment_screen(office.document_of_moment(moment), top)
-    room = max(3, out.height - len(out.render_lines(body, pad=False)) - 1)
-    return Group(body, *[_line(record) for record in list(player.recent)[-room:]])
+    room = max(RECORDS_LEAST, out.height - len(out.render_lines(body, pad=False)) - 1)
+    return Group(Window(body, RECORDS_LEAST + 1), *[_line(record) for record in list(player.recent)[-room:]])
 
 
 def _pace(speed: float) -> str:

@@ -24,7 +24,12 @@ def place(text: str | None) -> tuple[int | None, int | None]:
     if text is None:
         return None, None
     if not text.isdecimal():
-        return None, moment(text)
+        try:
+            return None, moment(text)
+        except click.UsageError:
+            raise click.UsageError(
+                f"expected a position of the log, or a time such as 2020-01-31T12:00:00Z, found {text!r}."
+            ) from None
     return (int(text) if len(text) <= POSITION_DIGITS_MAX else 10**POSITION_DIGITS_MAX), None
 
 

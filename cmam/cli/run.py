@@ -289,6 +289,7 @@ def _watch(me: Face) -> None:
     from cmam.actors.runtime import Latch
     from cmam.cli.common import console
     from cmam.cli.screen import status_screen
+    from cmam.cli.tables import Window
 
     pause = Latch()
     for number in (signal.SIGINT, signal.SIGTERM):
@@ -301,10 +302,12 @@ def _watch(me: Face) -> None:
             pause.wait(WATCH_S)
         return
     was_running = False
-    with Live(console=console(), screen=sys.stdout.isatty(), auto_refresh=False) as live:
+    is_screen = sys.stdout.isatty()
+    with Live(console=console(), screen=is_screen, auto_refresh=False) as live:
         while not pause.is_open:
             document = document_of_home(me)
-            live.update(status_screen(document), refresh=True)
+            whole = status_screen(document)
+            live.update(Window(whole) if is_screen else whole, refresh=True)
             if was_running and not document["running"] and document["holder"] is None:
                 break
             was_running = was_running or bool(document["running"])

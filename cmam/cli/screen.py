@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from rich import box
+from rich.cells import cell_len
 from rich.console import Console, ConsoleOptions, Group, JustifyMethod, RenderableType, RenderResult
 from rich.table import Table
 from rich.text import Text
@@ -19,6 +20,8 @@ from cmam.cli.tables import measured
 
 LAST_LEAST = 12
 """So much of the last column is always there: the longest word for a state."""
+NAME_LEAST = 8
+"""So much is left of a long name, where it has to make room for what stands beside it."""
 
 MARKS = {
     "reconciled": "●",
@@ -88,7 +91,8 @@ def _headline(document: Mapping[str, Any]) -> Text:
 class Shrinking:
     """A table of which, in a narrow window, the `spare` columns go, the first of them first, and the last is cut.
 
-    No row ever takes two lines. What stands in one word of `spare`, separated by blanks, goes together.
+    Where that is not enough the widest columns are cut too, so that a long name pushes no state off the screen. No row
+    ever takes two lines. What stands in one word of `spare`, separated by blanks, goes together.
     """
 
     columns: Mapping[str, str]
@@ -105,6 +109,7 @@ class Shrinking:
                 break
             keys = [key for key in keys if key not in gone.split()]
             table = self._of(keys)
+        _cut(table, _needed(table, least=True) - options.max_width)
         yield table
 
     def _of(self, keys: Sequence[str]) -> Table:
@@ -118,10 +123,27 @@ class Shrinking:
         return table
 
 
-def _needed(table: Table) -> int:
-    """How wide a line is with all of it whole but the last column, of which the first words are enough."""
+def _needed(table: Table, *, least: bool = False) -> int:
+    """How wide a line is with all of it whole but the last column, of which the first words are enough.
+
+    At the least a last column of figures is as wide as they are, and its heading is cut.
+    """
     *whole, last = (measured(column).whole for column in table.columns)
+    end = table.columns[-1]
+    if least and end.justify == "right":
+        last = max((cell_len(str(cell)) for cell in end.cells), default=0) + 1
     return sum(whole) + min(last, LAST_LEAST) + len(table.columns) + 1
+
+
+def _cut(table: Table, excess: int) -> None:
+    """Take so much off the widest columns, but never from the last; what is cut ends with an ellipsis."""
+    widths = {number: measured(column).whole for number, column in enumerate(table.columns[:-1])}
+    for _ in range(excess):
+        widest = max(widths, key=lambda number: widths[number])
+        if widths[widest] <= NAME_LEAST:
+            break
+        widths[widest] -= 1
+        table.columns[widest].width = widths[widest]
 
 
 def _rest(text: str | Text) -> Text:

@@ -1,4 +1,5 @@
 """Tables that break no word: wrapped between words, or, where that does not fit side by side, a card for each row.
+Windows that cut nothing without a sign.
 
 Must not know what the tables are about.
 """
@@ -11,6 +12,7 @@ from typing import NamedTuple
 from rich import box
 from rich.cells import cell_len
 from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
+from rich.segment import Segment
 from rich.table import Column, Table
 from rich.text import Text
 
@@ -87,6 +89,29 @@ class LegibleTable(Table):
 
     def _room(self, width: int) -> int:
         return width - BETWEEN * (len(self.columns) - 1) - 2
+
+
+class Window:
+    """What fits into a window's height, with some lines left for what stands below; the last line says what does not.
+
+    For screens that are drawn again in one place: what is printed below each other scrolls instead.
+    """
+
+    def __init__(self, what: RenderableType, below: int = 0) -> None:
+        self.what = what
+        self.below = below
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        """Draw it, and count what is left over."""
+        room = max(1, (options.height or console.height) - self.below)
+        lines = console.render_lines(self.what, options.update(height=None), pad=False)
+        shown = lines if len(lines) <= room else lines[: room - 1]
+        for line in shown:
+            yield from line
+            yield Segment.line()
+        if len(shown) < len(lines):
+            more = f"… {len(lines) - len(shown)} more lines in a higher window"
+            yield Text(more, style="dim", no_wrap=True, overflow="ellipsis")
 
 
 def measured(column: Column) -> Measured:

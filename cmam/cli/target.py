@@ -23,7 +23,7 @@ def one_target(profile: str | None, account: str | None, everything: bool) -> di
     named = [name for name in (profile, account, "all" if everything else None) if name]
     if len(named) != 1:
         raise click.UsageError("expected one of PROFILE, --account ID and --all.")
-    return {"profile": profile, "account": account, "all": everything}
+    return {"profile": profile or None, "account": account, "all": everything}
 
 
 def live_rows(target: Mapping[str, Any]) -> list[dict[str, Any]]:
@@ -34,7 +34,7 @@ def live_rows(target: Mapping[str, Any]) -> list[dict[str, Any]]:
     folded = office.read_fold(face().home)
     registry = folded.registry
     names = {link: profile.name for profile in registry.live_profiles() for link in profile.links}
-    links = set(find_profile(registry, str(target["profile"])).links) if target.get("profile") else None
+    links = None if (profile := target.get("profile")) is None else set(find_profile(registry, str(profile)).links)
     only = find_account(registry, str(target["account"])).account if target.get("account") else None
     return [
         {

@@ -20,6 +20,8 @@ REQUESTS_PER_SECOND_PUBLIC = 50
 """The most that the public servers take per connection (open-api facts, section 3)."""
 CONNECTIONS_MAX = 200
 """More than anybody was ever seen to be allowed; each costs two threads and a reader."""
+BUNDLE_BYTES_MAX = 16 * 1024 * 1024
+"""Fifty times as much as all authorities of a browser: what has no certificate in that is another file."""
 PUBLIC_DOMAIN = "ctraderapi.com"
 _HOST = re.compile(r"(?=.{1,253}$)[A-Za-z0-9_]([A-Za-z0-9_-]{0,62})(\.[A-Za-z0-9_]([A-Za-z0-9_-]{0,62}))*\.?")
 
@@ -217,8 +219,9 @@ class _Form(BaseModel):
             return value
         path = Path(value).expanduser().absolute()
         try:
-            if b"-----BEGIN CERTIFICATE-----" in path.read_bytes():
-                return str(path)
+            with path.open("rb") as file:
+                if b"-----BEGIN CERTIFICATE-----" in file.read(BUNDLE_BYTES_MAX):
+                    return str(path)
         except OSError as error:
             raise PydanticCustomError("bundle", "unreadable", {"why": error.strerror or "unreadable"}) from None
         raise PydanticCustomError("bundle", "no certificate", {"why": "no PEM certificate in it"})

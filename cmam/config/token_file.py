@@ -18,6 +18,8 @@ from pydantic import AliasChoices, BaseModel, ConfigDict, Field, ValidationError
 from cmam.config.secret import Secret
 
 FILE_BYTES_MAX = 1024 * 1024
+SECRET_CHARACTERS_MAX = 1_000
+"""Ten times as long as any client secret: what is longer is another file."""
 MILLISECONDS_FROM = 100_000_000_000
 """A moment above this is in milliseconds: as seconds it would lie after the year 5000."""
 
@@ -114,7 +116,7 @@ def read_application(path: Path) -> GivenApplication:
     text = _text_of(path).strip()
     if not text.startswith("{"):
         alone = text.splitlines()[0].strip() if text else ""
-        if not alone or any(character.isspace() for character in alone):
+        if not _may_be_secret(alone):
             raise TokensInvalid(f"Expected a client secret on the first line of {path}; found none.")
         return GivenApplication("", Secret(alone))
     document = _json_of(path)
@@ -127,6 +129,12 @@ def read_application(path: Path) -> GivenApplication:
     return GivenApplication(str(client_id).strip(), Secret(secret.strip()))
 
 
+def _may_be_secret(text: str) -> bool:
+    """Whether a line is one printable word and no JSON: kept in place of the secret, any other file would cost it."""
+    is_word = text.isprintable() and not any(sign.isspace() for sign in text)
+    return 0 < len(text) <= SECRET_CHARACTERS_MAX and is_word and text[0] not in '["'
+
+
 def _json_of(path: Path) -> Any:
     try:
         return json.loads(_text_of(path))
@@ -135,9 +143,10 @@ def _json_of(path: Path) -> Any:
 
 
 def _text_of(path: Path) -> str:
+    """A file's text; the byte order mark with which editors on Windows begin a file is no part of it."""
     try:
         with path.open("rb") as file:
-            return file.read(FILE_BYTES_MAX).decode("utf-8")
+            return file.read(FILE_BYTES_MAX).decode("utf-8-sig")
     except OSError as error:
         raise TokensInvalid(f"Expected to read {path}; found: {error.strerror}.") from None
     except UnicodeDecodeError:

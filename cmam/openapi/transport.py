@@ -19,6 +19,10 @@ CONNECT_S = 10.0
 SEND_S = 10.0
 """A server that takes no bytes for so long is as good as gone; without a limit a writer would hang with it."""
 CHUNK = 64 * 1024
+OF_ANOTHER_NAME = frozenset({62, 64})
+"""X509_V_ERR_HOSTNAME_MISMATCH and X509_V_ERR_IP_ADDRESS_MISMATCH: trusted, and somebody else's."""
+NAME_IT = "Check the host (cmam api show): it must be named as its certificate does."
+TRUST_IT = "If it is your own proxy or the sandbox, name its authority: cmam api configure --ca-file FILE."
 UNREAD_CHUNKS_MAX = 64
 """How much is read at the end: more than the kernel keeps for one connection by default."""
 
@@ -136,8 +140,8 @@ def connect(host: str, port: int, ca_file: Path | None = None, *, timeout_s: flo
         raw.close()
         raise CannotConnect(
             ConnectStep.TLS,
-            f"{host}:{port} showed a certificate that is not trusted: {error.verify_message}.",
-            "If it is your own proxy or the sandbox, name its authority: cmam api configure --ca-file FILE. "
+            f"{host}:{port} showed a certificate that is not trusted: {error.verify_message.rstrip('.')}.",
+            f"{NAME_IT if error.verify_code in OF_ANOTHER_NAME else TRUST_IT} "
             "Otherwise do not go on: somebody may be in between.",
             is_permanent=True,
         ) from None

@@ -266,6 +266,7 @@ def test_a_stored_pause_is_obeyed_at_the_next_start(person: Person) -> None:
         (("replay", "--to", "/"), 1, "found the folder"),
         (("replay", "--verify", "--state"), 2, "found more"),
         (("replay", "--verify", "--from", "7"), 2, "--from only"),
+        (("replay", "--from", "noon"), 2, "expected a position of the log, or a time such as"),
         (("replay", "--from", "99999999"), 2, "where the log ends, found 99999999. A moment is written as"),
         (("replay", "--from", "20260131", "--json"), 2, "where the log ends, found 20260131. A moment is written as"),
         (("replay", "--from", "9", "--until", "8"), 2, "--from before --until, found 9 after 8."),

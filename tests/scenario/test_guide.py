@@ -257,15 +257,19 @@ class TestAccounts:
         """Alias, tags in bulk, ambiguous names and removal work by ctid, alias and broker:login."""
         configured.types("account", "add", "--token-file", str(ready_file(ready, tmp_path)))
         one, two, three = (account.ctid for account in ready.accounts[:3])
-        assert configured.types("account", "alias", str(one), "Lead").code == 0
+        assert configured.types("account", "alias", str(one), "Lead", "--json").lines == [
+            {"account": one, "alias": "Lead"}
+        ]
         name = f"{ready.accounts[1].broker}:{ready.accounts[1].login}"
         assert configured.types("account", "tag", "lead", name, "--add", "prop", "--add", "eur").code == 0
-        assert configured.types("account", "tag", "lead", "--remove", "eur").code == 0
+        untagged = configured.types("account", "tag", "lead", "--remove", "eur", "--json")
+        assert untagged.lines == [{"accounts": 1, "added": [], "removed": ["eur"]}]
         tagged = configured.types("account", "list", "--tag", "eur", "--json").lines
         assert [line["ctid"] for line in tagged] == [two]
         assert configured.types("account", "alias", str(two), "LEAD").code == 1
         assert configured.types("account", "alias", "nobody", "x").code == 2
-        assert configured.types("account", "remove", str(three)).code == 0
+        removed = configured.types("account", "remove", str(three), "--json")
+        assert removed.lines == [{"account": three, "removed": True}]
         assert three not in {line["ctid"] for line in configured.types("account", "list", "--json").lines}
 
     def test_one_account_is_shown_with_what_the_broker_says(
@@ -307,7 +311,8 @@ class TestAccounts:
         file = str(ready_file(ready, tmp_path))
         configured.types("account", "add", "--token-file", file)
         before = configured.types("account", "show", str(ready.accounts[0].ctid), "--json").lines[0]
-        assert configured.types("account", "refresh").code == 0
+        (told,) = configured.types("account", "refresh", "--json").lines
+        assert told == {"refreshed": sorted(account.ctid for account in ready.accounts), "failures": []}
         after = configured.types("account", "show", str(ready.accounts[0].ctid), "--json").lines[0]
         assert after["consent"] == before["consent"]
         assert after["token_expires_at"] is not None

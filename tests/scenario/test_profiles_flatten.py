@@ -212,6 +212,10 @@ def test_a_profile_never_ends_silently(person: Person, market: Market, ending: s
         silent = person.types("profile", "disable", "main")
         assert silent.code == 2
         assert "NO STOP" in silent.err
+        assert "main has 2 live copies. Say" in silent.err
+        unnamed = person.types("profile", "disable", "", "--close", "--yes")
+        assert unnamed.code == 2
+        assert "live cop" not in unnamed.err, "of no profile, not those of all"
         assert market.holds(SAME_BROKER)[1]
         said = person.types("profile", "disable", "main", f"--{ending}", "--yes")
         assert said.code == 0, said.err

@@ -15,6 +15,7 @@ from cmam.sandbox.trader import control_client
 from cmam.sandbox.trader.steps import Step, decimal, perform
 from cmam.sandbox.trader.trader import NoOutcome, Trader, TradeRefused
 from tests.scenario.sandbox_clients import ANSWER_S, JsonClient, options
+from tests.worlds import BUILT_IN
 
 
 @pytest.mark.parametrize(
@@ -41,6 +42,25 @@ def test_what_cannot_be_played_is_refused_before_anything_listens(
     with pytest.raises(SetUpFault, match=expected):
         SandboxServer(options(tmp_path / "home", **{field: value}))
     assert not (tmp_path / "home").exists()
+
+
+def test_a_file_that_an_editor_on_windows_saved_is_read(tmp_path: Path) -> None:
+    """The byte order mark is no part of a world or of a list of faults, as it is none of ticks."""
+    for field, content in (
+        ("world_file", BUILT_IN.read_text(encoding="utf-8")),
+        ("faults_file", "10 reject code=NO_QUOTES\n"),
+    ):
+        file = tmp_path / field
+        file.write_text(content, encoding="utf-8-sig")
+        SandboxServer(options(tmp_path / "home", **{field: file}))
+
+
+def test_an_empty_world_is_told_what_it_lacks(tmp_path: Path) -> None:
+    """The file is named once, and there is no empty place behind it."""
+    file = tmp_path / "world.toml"
+    file.write_text("")
+    with pytest.raises(SetUpFault, match=r"world\.toml: expected a list of tables for 'users'"):
+        SandboxServer(options(tmp_path / "home", world_file=file))
 
 
 def buy(lots: str) -> Step:

@@ -45,6 +45,8 @@ VALUE_SHOWN_MAX = 80
 
 
 LABEL_KINDS = ("any", "exact", "prefix", "pattern")
+OPEN_WORDS = frozenset({"off", "none", "all", "on", "*"})
+"""What takes a limit away in other settings; taken for a text of the leader's it would copy nothing."""
 
 NAMES_SHOWN_MAX = 5
 """How many symbols an error names."""
@@ -244,16 +246,29 @@ def _cross(policy: Policy, settings: Mapping[str, str]) -> tuple[BadSetting, ...
         fault("symbols.exclude", f"symbols that symbols.include does not name ({', '.join(sorted(both))})")
     if policy.symbols_mapping is MappingMode.FILE and not policy.symbols_table:
         fault("symbols.table", "at least one row, as symbols.mapping is file (`profile symbols NAME load FILE.csv`)")
-    if policy.symbols_include == ("none",):
+    if policy.symbols_include in (("none",), ("off",)):
         fault("symbols.include", "all, or leader symbols: none of them would copy nothing (`ignore_new=on` says so)")
-    word = settings.get("label", "").strip().partition(":")[0]
-    if word not in LABEL_KINDS and word.lower() in LABEL_KINDS:
-        fault("label", f"{word.lower()} in small letters, or exact:{settings['label'].strip()}")
+    if allowed := _meant_of_label(settings.get("label", "").strip()):
+        fault("label", allowed)
     if not names_days(settings.get("days", BY_NAME["days"].default)):
         fault("days", BY_NAME["days"].allowed)
     for name, allowed in (*_out_of_reach(policy, settings), *_rows_beside(policy)):
         fault(name, allowed)
     return tuple(found)
+
+
+def _meant_of_label(text: str) -> str:
+    """What a bare text of `label` was probably meant to be, where it would be taken for a label that nobody uses."""
+    word, colon, _ = text.partition(":")
+    if word in LABEL_KINDS:
+        return ""
+    if word.lower() in LABEL_KINDS:
+        return f"{word.lower()} in small letters, or exact:{text}"
+    if text.lower() in OPEN_WORDS:
+        return f"any, which copies whatever the label, or exact:{text}"
+    if colon:
+        return f"exact:TEXT, prefix:TEXT or pattern:T*T, as in exact:{text}"
+    return ""
 
 
 def _out_of_reach(policy: Policy, settings: Mapping[str, str]) -> Iterator[tuple[str, str]]:
@@ -306,7 +321,10 @@ def check_each(settings: Mapping[str, str]) -> tuple[BadSetting, ...]:
     for name, value in settings.items():
         setting = BY_NAME.get(name)
         if setting is None:
-            found.append(BadSetting(name, value, f"a setting{_near(name)}; all of them stand in docs/settings.md"))
+            found.append(BadSetting(name, name, f"a setting{_near(name)}; all of them stand in docs/settings.md"))
+            continue
+        if not _is_legible(value):
+            found.append(BadSetting(name, value, f"{setting.allowed}, in printable characters"))
             continue
         try:
             setting.read(value)
@@ -314,6 +332,12 @@ def check_each(settings: Mapping[str, str]) -> tuple[BadSetting, ...]:
             detail = f" ({error})" if name in ("volume.formula", "symbols.table") else ""
             found.append(BadSetting(name, value, setting.allowed + detail))
     return tuple(found)
+
+
+def _is_legible(value: str) -> bool:
+    """Whether a value can be stored and shown: a table has lines and tabs, and nothing has signs that steer a terminal
+    or bytes that are no text."""
+    return all(sign.isprintable() or sign in "\n\r\t" for sign in value)
 
 
 def check_settings(settings: Mapping[str, str]) -> tuple[BadSetting, ...]:

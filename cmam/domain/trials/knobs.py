@@ -5,13 +5,13 @@ Every knob tries values by running the decision again. What a knob is good for i
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Callable
 from dataclasses import replace as dataclass_replace
 from fractions import Fraction
 
 from cmam.domain.deciding.sizing import fraction_text
 from cmam.domain.events import Standing
+from cmam.domain.market.mapping import candidates
 from cmam.domain.profiles.hours import is_within_hours
 from cmam.domain.profiles.policy import BY_NAME
 from cmam.domain.profiles.reading import number, span_ms
@@ -29,8 +29,6 @@ GRID = 10**6
 PIPS = LOTS = 100
 """Pips and lots in hundredths: distances are rounded to the nearest anyway."""
 WEEK_MINUTES = 7 * 24 * 60
-NEAR_NAMES = 3
-"""So many of the follower's symbols are tried for one that could not be matched."""
 
 # --- settings -------------------------------------------------------------------------------------------------------
 
@@ -116,17 +114,19 @@ def rounding_raise(case: Case, reason: Reason) -> Tried | None:
 
 
 def table_row(case: Case, reason: Reason) -> Tried | None:
-    """A row in the symbol table: the follower's symbol whose name is nearest and with which it is copied."""
-    name = case.change.symbol.name
-    known = {spec.name: spec for spec in case.view.specs.values()}
+    """A row in the symbol table: a symbol of the follower's that is the same by what is traded, or by its name.
+
+    Names that merely look alike are none: gold and silver differ by a letter, and a row is copied as it stands.
+    """
     wanted = case.change.symbol
+    name = wanted.name
     alike = [
         spec.name
-        for spec in known.values()
+        for spec in case.view.specs.values()
         if wanted.base and (spec.base_name, spec.quote_name) == (wanted.base, wanted.quote)
     ]
-    near = difflib.get_close_matches(name.upper(), [one.upper() for one in known], n=NEAR_NAMES, cutoff=0.5)
-    for candidate in dict.fromkeys((*alike, *(one for one in known if one.upper() in near))):
+    named = [entry.name for entry in candidates(case.view, name) if entry.symbol in case.view.specs]
+    for candidate in dict.fromkeys((*alike, *named)):
         text = case.setting("symbols.table").strip() or "leader_symbol,follower_symbol"
         columns = text.splitlines()[0].count(",")
         rows = [row for row in text.splitlines() if row.split(",")[0].strip().upper() != name.upper()]

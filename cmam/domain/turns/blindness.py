@@ -59,7 +59,8 @@ def _text(view: AccountView, account: AccountId, copies: list[Copy], since_us: i
         f" Without a stop at the broker: {', '.join(f'{c.leader_symbol} {c.source}' for c in bare)}." if bare else ""
     )
     minutes = (now_us - since_us) // REPEAT_US * (REPEAT_US // 60_000_000)
-    return f"Account {account} has been out of sight for {minutes} minutes or more. Its copies: {names}.{without}"
+    how_long = f"has been out of sight for {minutes} minutes or more" if minutes else "is out of sight"
+    return f"Account {account} {how_long}. Its copies: {names}.{without}"
 
 
 def _is_bare(view: AccountView, copy: Copy) -> bool:

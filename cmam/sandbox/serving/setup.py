@@ -82,9 +82,9 @@ def balance_text(broker: Broker, account: Account) -> str:
 
 
 def read_text(path: Path) -> str:
-    """Read a file of the person; raises SetUpFault."""
+    """Read a file of the person, a byte order mark is no part of it; raises SetUpFault."""
     try:
-        return path.read_text(encoding="utf-8")
+        return path.read_text(encoding="utf-8-sig")
     except OSError as error:
         raise SetUpFault(f"cannot read {path} ({error.strerror or error})") from None
     except UnicodeDecodeError:

@@ -36,11 +36,16 @@ class Table:
             if key in layer:
                 return layer[key]
         if default is None:
-            raise WorldError(f"{self.where}: expected a value for {key!r}, found none")
+            raise WorldError(f"{self._place}expected a value for {key!r}, found none")
         return default
 
+    @property
+    def _place(self) -> str:
+        """What a complaint begins with: nothing for the file as a whole, which is named before."""
+        return f"{self.where}: " if self.where else ""
+
     def _fail(self, key: str, expected: str, found: object) -> WorldError:
-        return WorldError(f"{self.where}: expected {expected} for {key!r}, found {found!r}")
+        return WorldError(f"{self._place}expected {expected} for {key!r}, found {found!r}")
 
     def text(self, key: str, default: str | None = None) -> str:
         value = self.raw(key, default)
@@ -75,7 +80,7 @@ class Table:
         try:
             return units.scaled(value, one)
         except ValueError as fault:
-            raise WorldError(f"{self.where}: {key!r}: {fault}") from None
+            raise WorldError(f"{self._place}{key!r}: {fault}") from None
 
     def choice(self, key: str, allowed: Sequence[str], default: str | None = None) -> int:
         value = self.raw(key, default)

@@ -9,6 +9,9 @@ from cmam.store.logfile.chain import LogHead, parse_log_head
 from cmam.store.logfile.files import new_file
 from cmam.store.proof.signing import Passphrase, check, sign
 
+HEAD_BYTES_MAX = 4_096
+"""A head is one line of some eighty characters: more than this is another file, however large."""
+
 
 def signature_path(path: Path) -> Path:
     """Where the signature of a head's file lies."""
@@ -36,7 +39,8 @@ def read_head(path: Path, signer: Path | None = None) -> tuple[LogHead, str | No
     Raises StoreBroken where a signature beside it does not fit, or, with `signer`, is not by that key or not there.
     """
     try:
-        content = path.read_bytes()
+        with path.open("rb") as file:
+            content = file.read(HEAD_BYTES_MAX)
         beside = signature_path(path)
         signature = beside.read_text(encoding="ascii") if beside.exists() else None
     except (OSError, UnicodeDecodeError) as error:

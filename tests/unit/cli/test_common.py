@@ -15,6 +15,7 @@ import click
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from rich.cells import cell_len
 from rich.console import Console
 
 from cmam.cli import common
@@ -461,6 +462,21 @@ def test_a_symbol_table_is_one_word_on_the_screen() -> None:
     Console(file=text, width=120).print(status_screen(document))
     assert "symbols.table=2 rows, volume.amount=1" in text.getvalue()
     assert "USDJPY" not in text.getvalue()
+
+
+@pytest.mark.parametrize("width", [30, 40, 60, 80])
+def test_a_long_name_pushes_no_state_off_the_status_screen(width: int) -> None:
+    """A name may have sixty characters, wide ones too; whether a link is paused has to be seen beside it."""
+    link = {"follower": 41_000_002, "standing": "paused", "copies": 3, "settings": {"reverse": "on"}}
+    profile = {"profile": "プロファイル " * 8, "leader": 41_000_001, "state": "paused", "links": [link]}
+    account = {"ctid": 41_000_002, "alias": "account " * 7, "health": "token_dead"}
+    document = {"running": True, "accounts": [account], "connections": {}, "alerts": [], "profiles": [profile]}
+    text = io.StringIO()
+    Console(file=text, width=width).print(status_screen(document))
+    lines = text.getvalue().splitlines()
+    assert all(cell_len(line.rstrip()) <= width for line in lines)
+    assert any("paused" in line and "…" in line for line in lines)
+    assert any("token_dead" in line for line in lines)
 
 
 @pytest.mark.parametrize("width", [80, 120])

@@ -10,11 +10,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
+from rich.text import Text
 
 from cmam.cli import common
 from cmam.cli.common import print_rows, say
 from cmam.cli.screen import status_screen
-from cmam.cli.tables import LegibleTable, Measured, fitting
+from cmam.cli.tables import LegibleTable, Measured, Window, fitting
 
 WORDS = st.text(st.sampled_from("abcABC0123.:-→"), min_size=1, max_size=12)
 CELLS = st.lists(WORDS, max_size=5).map(" ".join)
@@ -138,3 +139,18 @@ def test_a_narrow_status_keeps_what_says_whether_all_is_well(width: int) -> None
     assert re.search(r"main .*a-long-alias-1 .*manage_only .*3", text)
     assert ("12345678.90" in text) is ("USD" in text)
     assert max(map(len, text.splitlines())) <= width
+
+
+@pytest.mark.parametrize(("height", "below"), [(24, 0), (24, 4), (5, 4), (60, 0)])
+def test_a_low_window_says_how_much_it_does_not_show(height: int, below: int) -> None:
+    """A screen that is drawn again in one place cannot be scrolled: the last links of a table were cut unseen."""
+    lines = [f"line {number}" for number in range(40)]
+    screen = Console(file=io.StringIO(), width=80, height=height)
+    options = screen.options.update(height=height)
+    found = screen.render_lines(Window(Text("\n".join(lines)), below), options, pad=False)
+    shown = "\n".join("".join(part.text for part in line).rstrip() for line in found).rstrip().split("\n")
+    room = height - below
+    if room >= len(lines):
+        assert shown == lines
+    else:
+        assert shown == [*lines[: room - 1], f"… {len(lines) - room + 1} more lines in a higher window"]

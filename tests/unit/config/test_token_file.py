@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from cmam.config.token_file import TokensInvalid, read_tokens
+from cmam.config.token_file import TokensInvalid, read_application, read_tokens
 
 
 @pytest.mark.parametrize(("name", "value"), [("expires_in", 10**18), ("expires_in", -1), ("expires_at", 1e300)])
@@ -26,3 +26,24 @@ def test_a_life_of_a_month_is_taken(tmp_path: Path) -> None:
     path.write_text(json.dumps({"accessToken": "a-token", "expiresIn": 2_628_000}))
     (given,) = read_tokens(path)
     assert given.expires_in_s == 2_628_000
+
+
+@pytest.mark.parametrize("mark", ["", "\ufeff"])
+def test_a_file_that_an_editor_on_windows_saved_is_read(tmp_path: Path, mark: str) -> None:
+    """The byte order mark is no part of the JSON, nor of a secret that stands alone."""
+    path = tmp_path / "given"
+    path.write_text(f'{mark}{{"access_token": "a-token"}}\r\n', encoding="utf-8", newline="")
+    assert read_tokens(path)[0].access.reveal() == "a-token"
+    path.write_text(f"{mark}the-secret\r\n", encoding="utf-8", newline="")
+    assert read_application(path).client_secret.reveal() == "the-secret"
+    path.write_text(f'{mark}{{"client_id": "1", "client_secret": "s"}}', encoding="utf-8")
+    assert read_application(path).client_secret.reveal() == "s"
+
+
+@pytest.mark.parametrize("content", ['[{"access_token": "a"}]', '"quoted"', "x" * 1_001, "\x00" * 100, "two words", ""])
+def test_another_file_does_not_take_the_place_of_the_secret(tmp_path: Path, content: str) -> None:
+    """What was kept before would be lost with it, and the good secret stands on the provider's page alone."""
+    path = tmp_path / "given"
+    path.write_text(content)
+    with pytest.raises(TokensInvalid, match="Expected a client secret on the first line"):
+        read_application(path)

@@ -157,6 +157,14 @@ def test_what_is_true_of_the_account_is_altered_too(view: Any, word: Reason, cur
     assert cure in told(case)
 
 
+def test_no_row_is_named_that_would_copy_into_another_instrument() -> None:
+    """EURUSD and AUDUSD differ by two letters, and what is advised is done: euros were advised for gold."""
+    pair = Pair(view=a_view((replace(a_spec(), name="AUDUSD", base_name="AUD"),)), quotes={"AUDUSD": QUOTE})
+    case = case_of(pair)
+    assert reason(case) is Reason.UNMAPPED_SYMBOL
+    assert told(case) == []
+
+
 def test_shorts_and_other_copiers_and_netted_positions() -> None:
     """What stands in the way at the broker is named as what would have to be otherwise."""
     short = case_of(Pair(view=a_view((a_spec(short_selling=False),))), a_change(side=Side.SELL))

@@ -34,6 +34,7 @@ def test_all_faults_are_named_at_once() -> None:
     assert [fault.name for fault in found] == ["volume.amount", "max_age", "volume.mod"]
     assert "expected a finite number above 0, such as 0.5, found '-1'" in str(found[0])
     assert "volume.mode" in str(found[2])
+    assert str(found[2]).endswith("found 'volume.mod'"), "the name is what is wrong, not its value"
 
 
 @pytest.mark.parametrize(
@@ -49,6 +50,10 @@ def test_all_faults_are_named_at_once() -> None:
         ({"symbols.include": "none"}, "symbols.include"),
         ({"label": "Any"}, "label"),
         ({"label": "Prefix:grid"}, "label"),
+        ({"label": "off"}, "label"),
+        ({"label": "All"}, "label"),
+        ({"label": "begins:grid"}, "label"),
+        ({"symbols.include": "off"}, "symbols.include"),
         ({"symbols.table": "leader_symbol,volume_mode\nEURUSD,formula\n"}, "volume.formula"),
         ({"symbols.table": "leader_symbol,volume_mode\nEURUSD,risk_percent\n", "max_age": "500ms"}, "stop_wait"),
         ({"symbols.table": "leader_symbol,min_volume\nEURUSD,2\n", "volume.max": "1"}, "symbols.table"),
@@ -80,6 +85,7 @@ def test_values_that_cannot_stand_together_are_refused(settings: dict[str, str],
         ("max_slippage", "2147483648"), ("symbols.table", "leader_symbol,max_slippage\nEURUSD,2147483648\n"),
         ("volume.lots_confirmed", "all"), ("symbols.exclude", "all"),
         ("symbols.table", "leader_symbol,copy_sl\nEURUSD,maybe\n"),
+        ("label", "exact:\udcff"), ("label", "\x1b[31mgrid"), ("symbols.exclude", "EUR\u202eUSD"),
     ],
 )  # fmt: skip
 def test_what_cannot_be_is_refused(name: str, value: str) -> None:

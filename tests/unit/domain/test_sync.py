@@ -254,12 +254,16 @@ def test_a_leader_out_of_sight_is_held_and_named_or_closed_after_a_while() -> No
         since = {LEADER: pair.now_us}
         (alert,) = watch_blind(pair.view, {LINK: pair.link}, since, pair.now_us)
         assert isinstance(alert, AlertRaised)
+        assert alert.text.startswith(f"Account {LEADER} is out of sight. Its copies: EURUSD pdw")
         assert "Without a stop at the broker: EURUSD pdw" in alert.text
         pair.fact(alert)
         assert watch_blind(pair.view, {LINK: pair.link}, since, pair.now_us + 299_000_000) == ()
         pair.now_us += 600_000_000
         found = watch_blind(pair.view, {LINK: pair.link}, since, pair.now_us)
         assert any(isinstance(fact, CopyOverdue) for fact in found) is closes
+        assert any(
+            "out of sight for 10 minutes or more" in fact.text for fact in found if isinstance(fact, AlertRaised)
+        )
         for fact in found:
             pair.fact(fact)
         pair.answer()

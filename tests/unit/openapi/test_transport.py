@@ -130,6 +130,9 @@ def test_a_certificate_for_another_name_is_refused(serve: Serve, ca_file: Path) 
     error = refusal("localhost", server.port, ca_file)
     assert (error.step, error.is_permanent) == (ConnectStep.TLS, True)
     assert "localhost" in error.sentence
+    assert not error.sentence.endswith("..")
+    assert "Check the host" in error.cure
+    assert "--ca-file" not in error.cure
 
 
 def test_a_port_without_tls_says_so(serve: Serve, ca_file: Path) -> None:
