@@ -341,5 +341,9 @@ TOLD_AGAIN = 8
 known deal left it, in the millisecond of what is known, takes no levels away. Copies were closed while the leader held
 on, and lost their stops for a moment."""
 
+STOP_OUTS_ANYHOW = 8
+"""A stop-out locks its link also where the end of the protective order was told ahead of its fill, and with it that the
+position is smaller, or gone: then the fill changed nothing more, and the link opened on."""
+
 RULES = 8
 """The newest."""
