@@ -36,6 +36,9 @@ from cmam.openapi import reckonings, requests, translate
 
 LOOK_BACK_MS = 60_000
 """How much earlier than the moment in question a history is asked for: clocks differ."""
+LOOK_AHEAD_MS = 600_000
+"""How much later than now: nothing is newer than now but by the clock of a broker that is ahead of ours, and how far it
+is nobody has measured when a process has just started."""
 WEEK_MS = 604_800_000
 DAY_US = 86_400_000_000
 STRANGE = "position "
@@ -110,7 +113,7 @@ class Preparation:
         self._now_us = now_us
         self._snapshot: Any = None
         self._from_ms = self._start_of_gap(view, now_us) + offset_ms
-        self._to_ms = now_us // MILLISECOND_US + LOOK_BACK_MS + offset_ms
+        self._to_ms = now_us // MILLISECOND_US + LOOK_AHEAD_MS + offset_ms
         self._trader: Any = None
         self._has_trader = False
         self._without: set[str] = set()
@@ -118,7 +121,7 @@ class Preparation:
         self._past_to_ms = 0
         self._past_seen: set[OrderId] = set()
         self._closings = Closings(self._account, self._from_ms, self._to_ms, CLOSINGS_PATIENCE_US)
-        self._week_ms = now_us // MILLISECOND_US - WEEK_MS + 2 * LOOK_BACK_MS
+        self._week_ms = now_us // MILLISECOND_US - WEEK_MS + LOOK_BACK_MS + LOOK_AHEAD_MS + offset_ms
 
     def _start_of_gap(self, view: AccountView, now_us: int) -> int:
         lost_us = view.at_us if view.health is Health.RECONCILED else view.in_sight_us or view.at_us
@@ -127,7 +130,7 @@ class Preparation:
         if any(moment > now_us for moment in moments):
             moments = [now_us - DAY_US]  # the clock was set back since: nobody knows by how much
         first = min((moment for moment in moments if moment), default=now_us) // MILLISECOND_US - LOOK_BACK_MS
-        return max(first, now_us // MILLISECOND_US - WEEK_MS + 2 * LOOK_BACK_MS)
+        return max(first, now_us // MILLISECOND_US - WEEK_MS + LOOK_BACK_MS + LOOK_AHEAD_MS)
 
     def expects(self, question: str) -> bool:
         """Whether an answer of that name is still awaited."""

@@ -18,10 +18,11 @@ from cmam.actors.listing import Found
 from cmam.actors.preparation import PATIENCE, Kind, Preparation, retry_us
 from cmam.actors.question import Question
 from cmam.clock import SECOND_US
-from cmam.domain.events import Event, ExecutionSeen, Reconciled
+from cmam.domain.belief.holdings import with_trailed
+from cmam.domain.events import Event, ExecutionSeen, Reconciled, TrailingStopMoved
 from cmam.domain.turns import absences
 from cmam.domain.turns.timing import lookup_due, needs_history
-from cmam.domain.values.ids import SymbolId
+from cmam.domain.values.ids import PositionId, SymbolId
 from cmam.openapi.budget import Lane
 
 log = logging.getLogger(__name__)
@@ -73,6 +74,7 @@ class Questions:
         self._executed_us = 0
         self._asked_us = 0
         self._restless_answers = 0
+        self._trailed: dict[PositionId, TrailingStopMoved] = {}
         self._is_outdated = False
         self.lacks_baseline = False
         """Whether the very first snapshot of the account is folded and not durable yet."""
@@ -230,6 +232,7 @@ class Questions:
             is_look = question.name == "snapshot"
             if is_look:
                 self._asked_us = desk.ports.clock.monotonic()
+                self._trailed.clear()
             is_urgent = is_new or (is_look and absences.is_any(desk.view))
             lane = Lane.LOOK if is_urgent else Lane.QUERY  # closes wait for what is held, by leaders above all
             desk.ask(question, lane, goes_first=is_urgent and desk.leads)
@@ -249,7 +252,9 @@ class Questions:
         if message.question == "snapshot" and preparation.kind is not Kind.FULL and self._is_restless():
             desk.remind(QUIET_US, "question snapshot")
             return
-        report = self._without_held(message.report) if message.question == "snapshot" else message.report
+        report = message.report
+        if message.question == "snapshot":
+            report = self._with_trailed(self._without_held(report))
         self._go_on(preparation, preparation.answered(message.question, report, desk.view))
 
     def _listed(self) -> None:
@@ -329,9 +334,11 @@ class Questions:
     # --- beside what is reported ----------------------------------------------------------------------------------
 
     def executed(self, fact: Event) -> None:
-        """Note that something was executed just now."""
+        """Note that something was executed just now, or that a stop has trailed."""
         if isinstance(fact, ExecutionSeen):
             self._executed_us = self._desk.ports.clock.monotonic()
+        elif isinstance(fact, TrailingStopMoved):
+            self._trailed[fact.position] = fact
 
     def holds(self, message: m.Reported) -> bool:
         """Keep a report back that the snapshot on its way may show, or that must wait for its symbol; whether it was
@@ -373,6 +380,14 @@ class Questions:
             tuple(position for position in positions if position.position not in opened),
             tuple(order for order in orders if order.order not in placed),
         )
+
+    def _with_trailed(self, snapshot: Any) -> Any:
+        """A snapshot with the stops that have trailed while it was on its way: no time of the position tells which of
+        the two is newer (FACTS §4.4 O), but a stop that trails only tightens."""
+        if not self._trailed:
+            return snapshot
+        positions, orders = snapshot
+        return tuple(with_trailed(position, self._trailed.get(position.position)) for position in positions), orders
 
     def released(self) -> Iterator[m.Reported]:
         """What was held back, as far as its symbols are known by now; each is to be taken before the next."""

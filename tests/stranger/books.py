@@ -73,6 +73,8 @@ class Order:
     keeps: int = 0
     """So much of it never fills."""
     is_filling: bool = False
+    shown: int = 0
+    """The position that it is told with, where that is not the one it fills into."""
 
     @property
     def average(self) -> Fraction:
@@ -142,6 +144,8 @@ class Book:
     account: int
     broker: str
     netted: bool
+    is_broke: bool = False
+    """Nothing that needs margin is afforded."""
     balance: int = 100_000_000_000
     version: int = 1
     positions: dict[int, Position] = field(default_factory=dict)

@@ -162,7 +162,7 @@ class Broker:
         self._out.append((line.number, frame(envelope.SerializeToString())))
 
     def _say(self, line: Line, message: Message, name: str) -> None:
-        self._put(line, type_of(message), message.SerializeToString(), name)
+        self._put(line, type_of(message), message.SerializePartialToString(), name)
 
     def _tell(self, account: int, message: Message, name: str) -> None:
         """Tell every line that has the account; whose request it was hears its id, others as the habit has it."""

@@ -42,10 +42,17 @@ class Day:
     nets_rest = True
     grain = 12
 
-    def __init__(self, seed: int, habits: Habits | None = None, *, has_gaps: bool = True) -> None:
+    def __init__(self, seed: int, habits: Habits | None = None, *, has_gaps: bool = True, is_old: bool = False) -> None:
         self.chance = random.Random(f"{seed}:day")
-        self.habits = draw(random.Random(f"{seed}:habits")) if habits is None else habits
+        self.habits = draw(random.Random(f"{seed}:habits"), is_old=is_old) if habits is None else habits
         self.has_gaps = has_gaps
+        self.is_old = is_old
+        self.is_short = not is_old and random.Random(f"{seed}:short").random() < 0.4
+        """Whether money runs short on this day: stop-outs, and opens that cannot be afforded."""
+        self.less: dict[int, str] = {}
+        """The followers that hold less than they would, since money ran short on them, and what happened last."""
+        self.locked_ms: dict[int, int] = {}
+        """Since when, by the broker's clock, a stop-out of theirs is known."""
         self.seed = seed
         self.world = World(seed, self.habits, ACCOUNTS)
         for leader, followers in LINKS.items():
@@ -120,6 +127,9 @@ class Day:
             acts += ["amend", "cancel", "fill", "fill"]
         if self.has_gaps:
             acts += ["cut", "kill", "stop"]
+        if not self.is_old:
+            acts += ["trail", "trail", "go_on"] if held else []
+            acts += ["stop_out", "stop_out_followers", "crash", "broke"] if held and self.is_short else []
         act = self.chance.choice(acts)
         self.acts.append(f"{act} {leader}")
         self.counts[act] += 1
@@ -213,6 +223,11 @@ class Day:
             ]
             there += [one.limit or one.stop for one in book.orders.values() if one.symbol.name == name]
             near = 100 * BROKERS["North"][name].tick
+            sides = {held.side for held in book.positions.values() if held.symbol.name == name}
+            meets_both = len(sides) == 2 and any(low - near < level < high + near for level in there if level)
+            if not self.is_old and meets_both:
+                self.counts["jump forgone"] += 1  # a stop of a net is that of all its shares, of the other side too
+                return
             if any(low - near < level < high + near and abs(level - meant) > near for level in there if level):
                 self.counts["jump forgone"] += 1
                 return
@@ -256,6 +271,67 @@ class Day:
         is_above = (order.side == BUY) is (order.kind == STOP)
         self._jump(order.symbol.name, price + (1 if is_above else -1) * 300 * order.symbol.tick, price)
 
+    def _trail(self, terminal: Terminal, book: Book) -> None:
+        """Let a stop trail, or no longer."""
+        held = self._held(book)
+        market = self.world.broker.market.bids[held.symbol.name]
+        sign = 1 if held.side == BUY else -1
+        sl = self._round(held, market - sign * self.chance.randrange(500, 900) * held.symbol.tick)
+        terminal.protect(held, sl, held.tp if self.chance.random() < 0.5 else 0, trailing=self.chance.random() < 0.8)
+
+    def _go_on(self, _terminal: Terminal, book: Book) -> None:
+        """Let the market go a way in the favour of what trails, once everybody has it."""
+        there = [one for one in book.positions.values() if one.trailing]
+        if not there:
+            return
+        held = self.chance.choice(there)
+        self.world.run(QUIET_S)
+        name, sign = held.symbol.name, 1 if held.side == BUY else -1
+        for _ in range(self.chance.randrange(1, 4)):
+            bid = self.world.broker.market.bids[name] + sign * self.chance.randrange(20, 120) * held.symbol.tick
+            self._jump(name, bid, 0)
+            self.world.run(self.chance.choice((0.0, 1.0, 5.0)))
+
+    def _out(self, book: Book) -> None:
+        """Take some of a book's positions out, by the broker's habit whole or in part."""
+        floor = self.world.broker.floor
+        for held in list(book.positions.values()):
+            if held.number in floor.busy or self.chance.random() < 0.4:
+                continue
+            unit = self.grain * held.symbol.step
+            part = held.volume // 2 // unit * unit if self.habits.stop_outs == "parts" else 0
+            floor.stop_out(book, held, part or held.volume)
+            if book.account not in LINKS:
+                self.less[book.account] = "stop-out"
+        self.world.lines.collect()
+
+    def _stop_out(self, _terminal: Terminal, book: Book) -> None:
+        """A leader is stopped out: that is a close like any other."""
+        self._out(book)
+
+    def _stop_out_followers(self, _terminal: Terminal, book: Book) -> None:
+        for account in LINKS[book.account]:
+            if self.chance.random() < 0.6:
+                self._out(self.books[account])
+
+    def _crash(self, terminal: Terminal, book: Book) -> None:
+        """A leader and his followers, all at once."""
+        self._out(book)
+        self._stop_out_followers(terminal, book)
+
+    def _broke(self, terminal: Terminal, book: Book) -> None:
+        """A follower cannot afford what his leader opens now."""
+        account = self.chance.choice(list(LINKS[book.account]))
+        self.world.run(QUIET_S)
+        self.books[account].is_broke = True
+        self.less.setdefault(account, "no money")
+        self._open(terminal, book)
+        self.world.run(REST_S)
+        if book.positions:
+            self._add(terminal, book)
+            self.world.run(QUIET_S)
+        self.books[account].is_broke = False
+
     def _swap(self, _terminal: Terminal, _book: Book) -> None:
         """The night: swaps on all accounts, and somebody pays in."""
         for book in self.books.values():
@@ -285,6 +361,8 @@ class Day:
         """What a leader does while nobody looks."""
         for _ in range(self.chance.randrange(3)):
             acts = ["open", *(["part", "close", "protect", "add"] if book.positions else [])]
+            if not self.is_old and book.positions:
+                acts += ["trail", *(["stop_out", "stop_out_followers", "crash"] if self.is_short else [])]
             act = self.chance.choice(acts)
             self.acts.append(f"meanwhile {act}")
             getattr(self, f"_{act}")(terminal, book)
@@ -300,10 +378,11 @@ class Day:
                 self._compare(self.books[leader], self.books[account], Fraction(amount))
         for account in ACCOUNTS:
             touched = self.world.events(account, CopyTouched)
-            if touched:
+            if touched and account not in self.less:
                 self.report("touched", account, touched[-1], "nobody's hand")
             for alert in self._alerts(account):
-                self.report("alert", account, alert, "no alert")
+                if account not in self.less:
+                    self.report("alert", account, alert, "no alert")
 
     def _alerts(self, account: int) -> list[AlertRaised]:
         """What still needs a person's eye."""
@@ -321,6 +400,9 @@ class Day:
 
     def _compare(self, leader: Book, book: Book, amount: Fraction) -> None:
         self.counts["compared"] += 1
+        if book.account in self.less:
+            self._compare_less(leader, book, amount)
+            return
         theirs = [(one.symbol.name, signed(one) * amount) for one in leader.positions.values()]
         mine = [(one.symbol.name, Fraction(signed(one))) for one in book.positions.values()]
         if book.netted:
@@ -332,6 +414,25 @@ class Day:
         self._compare_orders(leader, book, amount)
         if not book.netted:
             self._compare_levels(leader, book)
+
+    def _compare_less(self, leader: Book, book: Book, amount: Fraction) -> None:
+        """Where money ran short nobody holds more than his leader, and a stop-out lets nothing be opened."""
+        self.counts["compared with less"] += 1
+        most: dict[str, list[Fraction]] = {}
+        for one in leader.positions.values():
+            most.setdefault(one.symbol.name, []).append(signed(one) * amount)
+        for held in book.positions.values():
+            there = most.get(held.symbol.name, [])
+            low, high = sum(v for v in there if v < 0), sum(v for v in there if v > 0)
+            if not low <= signed(held) <= high:
+                self.report("more than he has", book.account, self.shown(book), self.shown(leader))
+        since_ms = self.locked_ms.get(book.account)
+        if since_ms is not None:
+            opened = [one for one in book.positions.values() if _opening(book, one).order.at_ms > since_ms]
+            if opened and not book.netted:
+                self.report("opened in spite of a stop-out", book.account, opened, since_ms)
+        if self.less[book.account] == "stop-out":
+            self.locked_ms.setdefault(book.account, self.world.broker.now_ms())
 
     def _compare_orders(self, leader: Book, book: Book, amount: Fraction) -> None:
         """What rests; of a netted leader nothing while he holds the symbol, and it does not rest again afterwards."""
@@ -354,10 +455,14 @@ class Day:
             if copy is None:
                 continue  # a position that has turned keeps its copies under the name that they began with
             shift = _opening(book, copy).price - opened.price
+            if held.trailing != copy.trailing:
+                self.report("trailing", book.account, (copy.number, copy.trailing), (held.number, held.trailing))
             for word in ("sl", "tp"):
                 level, got = getattr(held, word), getattr(copy, word)
                 wanted = level + shift if level else 0
-                if abs(got - wanted) > (LATE_TICKS if self.has_gaps else LEVEL_TICKS) * held.symbol.tick:
+                off = LATE_TICKS if self.has_gaps or held.trailing else LEVEL_TICKS
+                off += 2 * self.habits.trail_ticks if held.trailing and word == "sl" else 0
+                if abs(got - wanted) > off * held.symbol.tick:
                     self.report(f"level {word}", book.account, (copy.number, got), (held.number, level, wanted))
 
 

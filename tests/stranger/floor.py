@@ -40,7 +40,7 @@ from tests.stranger.market import BROKERS, Market
 from tests.stranger.words import Words, away, mirrored, protective_of
 
 TOLD_ACCEPTED, TOLD_FILLED, TOLD_REPLACED, TOLD_CANCELLED, TOLD_EXPIRED = 2, 3, 4, 5, 6
-TOLD_SWAP, TOLD_MONEY, TOLD_PART = 9, 10, 11
+TOLD_REJECTED, TOLD_SWAP, TOLD_MONEY, TOLD_PART = 7, 9, 10, 11
 LATE_US = 800_000
 FIRST_NUMBER = 70_001
 
@@ -85,7 +85,7 @@ class Floor:
         self._later = later
         self._say = say
         self._numbers = Numbers()
-        self._busy: set[int] = set()
+        self.busy: set[int] = set()
         self.keeps = 0
         """So much of the next market order never fills: a test's hand on the liquidity."""
 
@@ -102,12 +102,36 @@ class Floor:
         name: str = "",
         status: int = 0,
         is_server: bool = False,
+        error: str = "",
     ) -> None:
         told = self.words.execution(book, kind, order, held, deal, status=status, is_server=is_server)
+        if error:
+            told.errorCode = error
+        if deal is not None and not self.habits.fill_shows_position and not book.netted:
+            told.ClearField("position")
         if not self.habits.accepted_shows_position and held is not None and not held.volume and kind == TOLD_ACCEPTED:
             told.ClearField("position")
         for _ in range(2 if self.habits.repeats else 1):
             self._say(book.account, told, name)
+        if self.habits.again_us:
+            self._later(self.habits.again_us, lambda: self._tell_again(book, told, name))
+        if self.habits.values == "new":
+            self._say(book.account, self.words.of_no_schema(told), name)
+        if self.habits.margin_is_told and deal is not None and held is not None:
+            margin = wire.ProtoOAMarginChangedEvent(ctidTraderAccountId=book.account, positionId=held.number)
+            margin.usedMargin, margin.moneyDigits = round(held.volume * held.price / 10_000_000), 2
+            self._say(book.account, margin, "")
+
+    def _tell_again(self, book: Book, told: wire.ProtoOAExecutionEvent, name: str) -> None:
+        """Say it once more, unless the same millisecond has left the position otherwise: nobody could tell which of the
+        two was later. Of a fill the deal tells it, as long as the volume is the same."""
+        held, then = book.positions.get(told.position.positionId), told.position
+        if held is not None and held.updated_ms == then.utcLastUpdateTimestamp:
+            now = self.words.position(held)
+            is_alike = (now.stopLoss, now.takeProfit) == (then.stopLoss, then.takeProfit) or told.HasField("deal")
+            if now.tradeData.volume != then.tradeData.volume or not is_alike:
+                return
+        self._say(book.account, told, name)
 
     def tell_money(self, book: Book) -> None:
         """A change of the balance is told by the account's particulars, where the broker does so."""
@@ -148,11 +172,30 @@ class Floor:
             self._tell(book, TOLD_ACCEPTED, order, self._pictured(book, order), name=name)
             self._look_at(book, order)
             return
+        if book.is_broke and self._needs_money(book, order):
+            self._turn_away(book, order, name)
+            return
         order.keeps, self.keeps = self.keeps, 0
-        self._busy.add(asked.positionId)
+        self.busy.add(asked.positionId)
         if self.habits.accepted == "before":
             self._tell(book, TOLD_ACCEPTED, order, self._pictured(book, order), name=name)
         self._later(self.habits.fill_us, lambda: self._execute(book, order, name))
+
+    def _needs_money(self, book: Book, order: Order) -> bool:
+        """Whether it opens or grows something: what reduces is always afforded."""
+        held = book.positions.get(order.position) or (book.net(order.symbol) if book.netted else None)
+        return held is None or held.side == order.side or order.volume > held.volume
+
+    def _turn_away(self, book: Book, order: Order, name: str) -> None:
+        """Refuse what cannot be afforded, at once or only once it was accepted."""
+        if self.habits.short_of_money == "refused":
+            book.orders.pop(order.number)
+            raise No("NOT_ENOUGH_MONEY", "Not enough funds to open the position")
+        self._tell(book, TOLD_ACCEPTED, order, self._pictured(book, order), name=name)
+        order.status, order.updated_ms = REJECTED, self._now()
+        self._end(book, order)
+        held = self._pictured(book, order)
+        self._tell(book, TOLD_REJECTED, order, held, name=name, error="NOT_ENOUGH_MONEY")
 
     def _order_of(self, book: Book, symbol: Symbol, asked: Any) -> Order:
         number = self._numbers.new(book.broker, "order")
@@ -184,13 +227,17 @@ class Floor:
         net = book.net(symbol) if book.netted else None
         if net is not None:
             order.position = net.number
+            if self.habits.net_orders != "net":
+                order.shown = self._new_position(book)
         elif not order.position:
             order.position = number if self.habits.shares_numbers else self._numbers.new(book.broker, "position")
         return order
 
     def _pictured(self, book: Book, order: Order) -> Position:
         """The position of an order: the one there is, or the one that its fill will make."""
-        held = book.positions.get(order.position)
+        held = book.positions.get(order.shown or order.position)
+        if held is None and order.shown:
+            return Position(order.shown, order.symbol, order.side, label=order.label, comment=order.comment)
         return held or Position(order.position, order.symbol, order.side, label=order.label, comment=order.comment)
 
     # --- executions -----------------------------------------------------------------------------------------------
@@ -250,6 +297,8 @@ class Floor:
             if deal.closed is not None and self.habits.deal_precedes:
                 self.tell_money(book)
             status = self._status_after(held, order)
+            if deal.closed is not None and self.habits.cancel_precedes and not book.netted:
+                self._after_close(book, held, name)
             self._tell(book, kind, order, held, deal, name=name, status=status, is_server=is_server)
             if deal.closed is not None:
                 self._after_close(book, held, name)
@@ -282,6 +331,7 @@ class Floor:
         held = book.positions.get(order.position) or (book.net(order.symbol) if book.netted else None)
         now = self._now()
         order.position = held.number if held is not None else order.position
+        order.shown = order.shown if self.habits.net_orders == "own to the end" else 0
         if held is None and any(d.position == order.position for d in book.deals):
             order.position = self._new_position(book)  # what it was meant for is gone
         if held is None or held.side == order.side:
@@ -321,7 +371,7 @@ class Floor:
     def _end(self, book: Book, order: Order) -> None:
         book.orders.pop(order.number, None)
         book.past[order.number] = order
-        self._busy.discard(order.position)
+        self.busy.discard(order.position)
 
     # --- protection -----------------------------------------------------------------------------------------------
 
@@ -336,7 +386,7 @@ class Floor:
             return
 
         def tell() -> None:
-            if held.number in book.positions:
+            if book.positions.get(held.number) is held:  # and not a net that has turned under its number since
                 self._set_levels(book, order)
                 if held.protective is not None:
                     self._tell(book, TOLD_ACCEPTED, held.protective, held, name=name, is_server=True)
@@ -448,8 +498,8 @@ class Floor:
             name=f"server-{self._chance.randrange(10**9)}",
         )
         book.orders[order.number] = order
-        self._busy.add(held.number)
-        if self.habits.accepted == "before":
+        self.busy.add(held.number)
+        if self.habits.accepted == "before" and not (stop_out and self.habits.stop_out_told == "fill"):
             self._tell(book, TOLD_ACCEPTED, order, held, name=name, is_server=stop_out)
         self._later(self.habits.fill_us, lambda: self._execute(book, order, name, is_server=stop_out))
 
@@ -501,7 +551,7 @@ class Floor:
             )
 
     def _lock(self, position: int) -> None:
-        if self.habits.locks and position and position in self._busy:
+        if self.habits.locks and position and position in self.busy:
             raise No("PENDING_EXECUTION", "An order of this position is being executed")
 
     # --- what the market and the clock do -------------------------------------------------------------------------
@@ -539,7 +589,8 @@ class Floor:
         market = self.market.bid(held.symbol) if held.is_long else self.market.ask(held.symbol)
         stop = market - held.trail if held.is_long else market + held.trail
         stop = stop // held.symbol.tick * held.symbol.tick
-        if (stop > held.sl) if held.is_long else (stop < held.sl):
+        least = self.habits.trail_ticks * held.symbol.tick
+        if (stop >= held.sl + least) if held.is_long else (stop <= held.sl - least):
             held.sl = stop
             self._follow(held)
             assert held.protective is not None
@@ -550,7 +601,18 @@ class Floor:
                 stopPrice=stop / 100_000,
                 utcLastUpdateTimestamp=self._now(),
             )
-            self._say(book.account, told, "")
+            if self.habits.trail_told != "never":
+                late_us = LATE_US if self.habits.trail_told == "late" else 0
+                self._later(late_us, lambda: self._say(book.account, told, ""))
+
+    def stop_out(self, book: Book, held: Position, volume: int) -> None:
+        """The margin no longer carries it: the broker closes it, or a part of it."""
+        if self.habits.margin_is_told:
+            call = wire.ProtoOAMarginCallTriggerEvent(ctidTraderAccountId=book.account)
+            call.marginCall.marginCallType, call.marginCall.marginLevelThreshold = model.MARGIN_LEVEL_THRESHOLD_1, 50.0
+            self._say(book.account, call, "")
+        asked = wire.ProtoOAClosePositionReq(positionId=held.number, volume=volume)
+        self.close(book, asked, "", stop_out=True)
 
     def _hit(self, book: Book, held: Position) -> None:
         order = held.protective

@@ -76,6 +76,30 @@ class Habits:
     coarse_ms: int = 1
     """How finely the server's clock counts."""
     spot_delay_us: int = 0
+    trail_told: str = "at once"
+    """When a stop that trails is told as moved: at once, late, or never."""
+    trail_ticks: int = 1
+    """By how much the market must have gone on before a stop follows it."""
+    stop_out_told: str = "market"
+    """A stop-out is an order that is accepted and filled, or one of which the fill alone is told."""
+    stop_outs: str = "whole"
+    """A stop-out takes positions whole, or a part of each."""
+    short_of_money: str = "refused"
+    """What cannot be afforded is refused, or accepted and then rejected."""
+    margin_is_told: bool = False
+    """Whether the margin of a position is told apart as it changes, and that money runs short."""
+    values: str = "known"
+    """Whether enums have values, and executions kinds, that no published schema has."""
+    again_us: int = 0
+    """So much later every execution event is told once more."""
+    cancel_precedes: bool = False
+    """Whether the end of a protective order is told before the fill that closed its position; on hedged accounts."""
+    fill_shows_position: bool = True
+    """Whether a fill tells the position besides its deal; where a net turns nothing else says what stands."""
+    net_orders: str = "net"
+    """An order told with the number of the net, with one of its own until it fills, or with its own to the end."""
+    opening_times: bool = True
+    """Whether positions and orders tell when they were opened."""
 
 
 DRAWN: dict[str, tuple[Any, ...]] = {
@@ -116,13 +140,34 @@ DRAWN: dict[str, tuple[Any, ...]] = {
     "spot_delay_us": (400_000,),
 }
 """The other values of each habit."""
+DRAWN_SINCE: dict[str, tuple[Any, ...]] = {
+    "trail_told": ("late", "never"),
+    "trail_ticks": (40,),
+    "stop_out_told": ("fill",),
+    "stop_outs": ("parts",),
+    "short_of_money": ("rejected",),
+    "margin_is_told": (True,),
+    "values": ("new",),
+    "again_us": (700_000,),
+    "cancel_precedes": (True,),
+    "fill_shows_position": (False,),
+    "net_orders": ("own", "own to the end"),
+    "opening_times": (False,),
+}
+"""Those that were added later, drawn behind the others so that older days stay as they are."""
 
 
-def draw(chance: random.Random) -> Habits:
+def draw(chance: random.Random, *, is_old: bool = False) -> Habits:
     """A broker that differs from the usual one in about a third of its habits."""
     share = chance.choice((0.1, 0.3, 0.5))
-    others = {name: chance.choice(values) for name, values in DRAWN.items() if chance.random() < share}
-    return replace(Habits(), **others)
+    drawn = DRAWN if is_old else DRAWN | DRAWN_SINCE
+    others = {name: chance.choice(values) for name, values in drawn.items() if chance.random() < share}
+    found = replace(Habits(), **others)
+    if not found.stamps or found.coarse_ms > 1:
+        found = replace(found, again_us=0)  # by nothing but its time could it be told from news
+    if not found.fill_shows_position:
+        found = replace(found, cancel_precedes=False)  # or the position that stands with it is all that is told
+    return found if found.stamps else replace(found, opening_times=True)  # orders have to tell some time
 
 
 def unusual(habits: Habits) -> dict[str, Any]:

@@ -11,6 +11,7 @@ import pytest
 
 from cmam.actors import account
 from cmam.domain.deciding import attempts
+from cmam.domain.folds import account as account_fold
 from tests.stranger.day import Day
 from tests.stranger.habits import Habits
 
@@ -41,13 +42,21 @@ def test_a_day_on_which_older_rules_did_wrong(
 ) -> None:
     """It is right now, and by rules of number 6 this broker sees what was wrong."""
     strange = replace(Habits(), **habits)
-    assert Day(seed, strange, has_gaps=False).run(rounds).wrong == []
+    assert Day(seed, strange, has_gaps=False, is_old=True).run(rounds).wrong == []
     monkeypatch.setattr(account, "RULES", 6)
-    assert Day(seed, strange, has_gaps=False).run(rounds).wrong
+    assert Day(seed, strange, has_gaps=False, is_old=True).run(rounds).wrong
 
 
 def test_a_drawn_day_before_a_drawn_broker(monkeypatch: pytest.MonkeyPatch) -> None:
     """Habits of all kinds at once, and gaps; quotes come late, and one of before a jump tells no level passed."""
-    assert Day(302).run(4).wrong == []
+    assert Day(302, is_old=True).run(4).wrong == []
     monkeypatch.setattr(attempts, "QUOTES_AFTER_FILLS", 99)
-    assert "positions on 506" in Day(302).run(4).wrong[0]
+    assert "positions on 506" in Day(302, is_old=True).run(4).wrong[0]
+
+
+def test_a_day_on_which_everything_is_told_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also the acceptance of an order, after its fill: by it alone a position has not come to be yet."""
+    strange = replace(Habits(), again_us=700_000)
+    assert Day(508, strange).run(2).wrong == []
+    monkeypatch.setattr(account_fold, "TOLD_AGAIN", 99)
+    assert "positions on" in Day(508, strange).run(2).wrong[0]

@@ -27,6 +27,8 @@ from tests.stranger.habits import Habits
 from tests.stranger.market import ASSETS, BROKERS
 
 M = TypeVar("M", bound=Message)
+NEW_TIME_IN_FORCE = bytes([model.ProtoOAOrder.TIMEINFORCE_FIELD_NUMBER << 3 & 0x7F | 0x80, 1, 9])
+"""A time in force of no published schema."""
 UNKNOWN = b"\xba\x06\x00\xc0\x06\x07"
 """Fields 103 and 104 of whatever it is put behind: an empty message and a number."""
 
@@ -53,7 +55,7 @@ class Words:
         )
         trade = found.tradeData
         trade.symbolId, trade.volume, trade.tradeSide = held.symbol.number, held.volume, held.side
-        if held.opened_ms:
+        if held.opened_ms and self._habits.opening_times:
             trade.openTimestamp = held.opened_ms
         if held.closed_ms:
             trade.closeTimestamp = held.closed_ms
@@ -80,13 +82,14 @@ class Words:
         found = model.ProtoOAOrder(orderId=order.number, orderType=order.kind, orderStatus=order.status)
         trade = found.tradeData
         trade.symbolId, trade.volume, trade.tradeSide = order.symbol.number, order.volume, order.side
-        trade.openTimestamp = order.at_ms
+        if self._habits.opening_times:
+            trade.openTimestamp = order.at_ms
         if order.label:
             trade.label = order.label
         if order.comment:
             trade.comment = order.comment
         if order.position:
-            found.positionId = order.position
+            found.positionId = order.shown or order.position
         if order.name or not self._habits.leaves_out:
             found.clientOrderId = order.name
         if order.executed:
@@ -116,6 +119,9 @@ class Words:
         if order.stop:
             found.stopTriggerMethod = order.trigger
         found.timeInForce = order.in_force
+        if order.kind == PROTECTIVE and self._habits.values == "new":
+            found.ClearField("timeInForce")
+            found.MergeFromString(NEW_TIME_IN_FORCE)
         if order.trailing or not self._habits.leaves_out:
             found.trailingStopLoss = order.trailing
         if order.stop_out:
@@ -222,6 +228,17 @@ class Words:
         if is_server or not self._habits.leaves_out:
             found.isServerEvent = is_server
         return self._with_unknown(found)
+
+    def of_no_schema(self, told: wire.ProtoOAExecutionEvent) -> wire.ProtoOAExecutionEvent:
+        """What followed on an execution, of a kind that no published schema has: nothing was traded by it.
+
+        An enum's value that is not known leaves its field unset (FACTS §0.3)."""
+        found = wire.ProtoOAExecutionEvent()
+        found.CopyFrom(told)
+        for name in ("executionType", "deal", "errorCode"):
+            found.ClearField(name)
+        found.MergeFromString(b"\x18\x28")  # executionType 40
+        return found
 
     def _with_unknown(self, message: M) -> M:
         if self._habits.adds_unknown:

@@ -6,13 +6,13 @@ The newest snapshot by the broker's own time wins; one of a position that is kno
 from __future__ import annotations
 
 from cmam.domain.belief.view import AccountView
-from cmam.domain.events import TraderSeen, TrailingStopMoved
+from cmam.domain.events import ExecutionSeen, TraderSeen, TrailingStopMoved
 from cmam.domain.values.ids import PositionId
 from cmam.domain.values.quantities import Volume
 from cmam.domain.values.replacing import copied, replace, without
 from cmam.domain.values.rules import STANDS_AGAIN
 from cmam.domain.values.symbols import SymbolSpec
-from cmam.domain.values.trades import Deal, ExecutionKind, Order, Position, PositionStatus
+from cmam.domain.values.trades import Deal, ExecutionKind, Order, OrderType, Position, PositionStatus
 
 CLOSED_REMEMBERED = 512
 """How many closed positions are remembered against late snapshots of them; far more than may be in flight."""
@@ -68,6 +68,26 @@ def take_position(
 def _is_alike(known: Position, seen: Position) -> bool:
     """Whether two snapshots of a position tell the same of what is held, so that none is of before the other."""
     return (known.side, known.volume) == (seen.side, seen.volume)
+
+
+def is_told_again(view: AccountView, event: ExecutionSeen) -> bool:
+    """Whether an event shows a position as it was earlier, though its time does not say so.
+
+    Before its order filled it is created, with nothing in it (FACTS §4.3), and carries no time; one that was closed can
+    look the same, but beside the deal or the order that closed it. What a deal left that is known is no newer than what
+    is known of the same millisecond.
+    """
+    order, seen, deal = event.order, event.position, event.deal
+    if seen is None:
+        return False
+    if deal is not None:
+        known = view.positions.get(seen.position)
+        is_same = known is not None and 0 < seen.updated_ms == known.updated_ms
+        return is_same and deal.is_execution and deal.deal in view.deals
+    if order is None:
+        return False
+    is_new = seen.status is PositionStatus.CREATED and seen.volume == 0 and not seen.updated_ms
+    return is_new and order.executed_volume == 0 and not order.closing and order.type is not OrderType.PROTECTION
 
 
 def take_dealt(view: AccountView, seen: Position, deal: Deal, at_us: int, *, is_ours: bool) -> AccountView:
@@ -190,6 +210,14 @@ def trail_stop(view: AccountView, event: TrailingStopMoved) -> AccountView:
     if known is None:
         return view
     return replace(view, positions={**view.positions, event.position: replace(known, stop=event.stop)})
+
+
+def with_trailed(shown: Position, moved: TrailingStopMoved | None) -> Position:
+    """A position of a snapshot that a word of its trailing stop has overtaken; a stop set since then stays."""
+    if moved is None or not shown.trailing or shown.stop is None or moved.updated_ms < shown.updated_ms:
+        return shown
+    is_tighter = (moved.stop - shown.stop) * shown.side.sign > 0
+    return replace(shown, stop=moved.stop) if is_tighter else shown
 
 
 def take_spec(view: AccountView, spec: SymbolSpec) -> AccountView:

@@ -14,6 +14,7 @@ from cmam.domain.belief.copies import Copy, CopyKey, CopyState, Cursor, Intent, 
 from cmam.domain.belief.holdings import (
     book_deal,
     drop_position,
+    is_told_again,
     take_balance,
     take_dealt,
     take_order,
@@ -89,7 +90,7 @@ from cmam.domain.values.ids import PositionId
 from cmam.domain.values.naming import read_label
 from cmam.domain.values.quantities import Volume
 from cmam.domain.values.replacing import replace, without
-from cmam.domain.values.rules import DEALS_COUNT, ORDER_ORIGINS, RESULTS_OUTDATED
+from cmam.domain.values.rules import DEALS_COUNT, ORDER_ORIGINS, RESULTS_OUTDATED, TOLD_AGAIN
 from cmam.domain.values.trades import Deal
 
 __all__ = [
@@ -139,7 +140,7 @@ def _executed(view: AccountView, event: ExecutionSeen, at_us: int) -> AccountVie
         view = replace(view, doubted_orders=without(view.doubted_orders, order.order))
     if event.position is not None and deal is not None and is_new_deal and view.rules >= DEALS_COUNT:
         view = take_dealt(view, event.position, deal, at_us, is_ours=intent_of(view, event) is not None)
-    elif event.position is not None:
+    elif event.position is not None and not (view.rules >= TOLD_AGAIN and is_told_again(view, event)):
         view = take_position(view, event.position, is_new_deal=is_new_deal)
     elif deal is not None and is_new_deal:
         view = book_deal(view, deal)

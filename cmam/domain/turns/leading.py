@@ -18,8 +18,14 @@ from cmam.domain.values.changes import Change, ChangeKind, LeaderMoney, LeaderSy
 from cmam.domain.values.ids import ChangeKey, OrderId, PositionId, SymbolId, order_source, position_source
 from cmam.domain.values.quantities import Quote, Volume, floor_fraction
 from cmam.domain.values.replacing import replace
-from cmam.domain.values.rules import FILLED_AND_GONE, ORDER_ORIGINS, ORDERS_INTO_NETS, PROTECTION_OPENS_NOTHING
-from cmam.domain.values.trades import Deal, ExecutionKind, Order, OrderStatus, OrderType
+from cmam.domain.values.rules import (
+    FILLED_AND_GONE,
+    OPENED_WHEN_OPENED,
+    ORDER_ORIGINS,
+    ORDERS_INTO_NETS,
+    PROTECTION_OPENS_NOTHING,
+)
+from cmam.domain.values.trades import Deal, ExecutionKind, Order, OrderStatus, OrderType, Position
 
 QUOTE_AGE_MS = 10_000
 """Quotes of a leader's positions that lie farther apart than this are not of one moment."""
@@ -110,7 +116,7 @@ def _of_volume(
         kind=kind,
         source=position_source(position),
         leader=after.account,
-        at_ms=at_ms or known.updated_ms,
+        at_ms=at_ms or _known_ms(after, known, kind),
         symbol=symbol_of(after, known.symbol),
         side=known.side,
         position=position,
@@ -221,6 +227,13 @@ def _into_nets(before: AccountView, after: AccountView, quote_of: QuoteOf, *, la
             yield _order_change(
                 after, order, ChangeKind.ORDER_CANCELLED, f"into_net:{after.version}", quote_of, late=late
             )
+
+
+def _known_ms(view: AccountView, known: Position, kind: ChangeKind) -> int:
+    """When a change took place of which no deal tells: of what has opened, its opening."""
+    if kind is ChangeKind.OPENED and known.opened_ms and view.rules >= OPENED_WHEN_OPENED:
+        return known.opened_ms
+    return known.updated_ms
 
 
 def _order_change(

@@ -11,11 +11,12 @@ from cmam.domain.belief.copies import Copy
 from cmam.domain.belief.shares import losses
 from cmam.domain.belief.view import AccountView
 from cmam.domain.events import ClosesSeen, CopyTouched, Event, ExecutionSeen, Reconciled, StopOutSeen
-from cmam.domain.folds.afterwards import stop_outs
+from cmam.domain.folds.afterwards import of_position, stop_outs
 from cmam.domain.folds.booking import copy_of, intent_of
 from cmam.domain.folds.unseen import missing
 from cmam.domain.values.commands import CommandKind
 from cmam.domain.values.quantities import Price, Volume
+from cmam.domain.values.reasons import Reason
 from cmam.domain.values.rules import (
     CARRIED_LEVELS,
     MOVED_SINCE,
@@ -28,6 +29,7 @@ from cmam.domain.values.rules import (
     PARTS_REST,
     PEOPLE_MOVE_TRAILING,
     PEOPLE_TRAIL,
+    STOP_OUTS_ANYHOW,
     STOP_OUTS_LATCH,
     TAKEN_BEFORE_SEEN,
 )
@@ -49,6 +51,8 @@ def touches(before: AccountView, after: AccountView, fact: Event) -> Iterator[Ev
             was, now = (before.copies.get(key), after.copies.get(key)) if key is not None else (None, None)
             if was is not None and now is not None:
                 yield from _by_execution(before, after, was, now, fact)
+            if before.rules >= STOP_OUTS_ANYHOW and not after.is_netted():
+                yield from _stop_outs_told_before(before, after, fact)
             if fact.deal is None and not fact.is_server_event and intent_of(before, fact) is None:
                 yield from _levels_of_nets(before, after)
         case Reconciled():
@@ -103,6 +107,18 @@ def _stop_outs_of_nets(before: AccountView, after: AccountView, fact: ExecutionS
     for share in before.copies.values():
         if share.share and share.position == held.position and share.side is held.side and share.volume > 0:
             yield StopOutSeen(link=share.link, source=share.source)
+
+
+def _stop_outs_told_before(before: AccountView, after: AccountView, fact: ExecutionSeen) -> Iterator[StopOutSeen]:
+    """A stop-out whose deal is new, and of which something else had told already what it left of the position."""
+    deal, order = fact.deal, fact.order
+    if deal is None or order is None or not order.stop_out or deal.close is None or deal.deal in before.deals:
+        return
+    for was in of_position(before, deal.position):
+        now = after.copies.get(was.key)
+        is_told = now is not None and now.volume < was.volume  # by this very event
+        if not is_told and not was.stopped_out and was.reason is not Reason.CLOSED_BY_STOP_OUT:
+            yield StopOutSeen(link=was.link, source=was.source)
 
 
 def _is_stopped_out(before: AccountView, was: Copy, fact: Reconciled) -> bool:

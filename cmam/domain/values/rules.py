@@ -332,5 +332,18 @@ AMENDS_WAIT = 7
 """A pending order that its leader amends before our quotes are there rests as it is until they are: it was cancelled,
 for good."""
 
+OPENED_WHEN_OPENED = 8
+"""What has opened in a gap without a deal that tells of it is as old as its opening, not as the last move of its
+levels: an old position whose stop had just been moved passed for a young one."""
+
+TOLD_AGAIN = 8
+"""What is told late or twice undoes nothing: a position as it was before its order's fill does not close it, and as a
+known deal left it, in the millisecond of what is known, takes no levels away. Copies were closed while the leader held
+on, and lost their stops for a moment."""
+
+STOP_OUTS_ANYHOW = 8
+"""A stop-out locks its link also where the end of the protective order was told ahead of its fill, and with it that the
+position is smaller, or gone: then the fill changed nothing more, and the link opened on."""
+
 RULES = 8
 """The newest."""

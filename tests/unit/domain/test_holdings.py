@@ -14,7 +14,7 @@ from cmam.domain.values.changes import ChangeKind
 from cmam.domain.values.ids import AccountId, DealId, OrderId, PositionId, SymbolId
 from cmam.domain.values.quantities import Price, Side, Volume
 from cmam.domain.values.rules import RULES
-from cmam.domain.values.trades import Deal, ExecutionKind, Position, PositionStatus
+from cmam.domain.values.trades import Deal, ExecutionKind, Order, OrderType, Position, PositionStatus
 
 POSITION = Position(
     position=PositionId(9), symbol=SymbolId(1), side=Side.BUY, volume=Volume(100_000), updated_ms=5_000, opened_ms=5_000
@@ -65,6 +65,37 @@ def test_a_second_delivery_of_a_fill_does_not_raise_a_closed_position() -> None:
     for event in (_filled(POSITION, 1), _filled(empty, 2), _filled(POSITION, 1)):
         view = evolve(view, event, 1)
     assert view.positions == {}
+
+
+def _accepted(
+    *, executed: int = 0, closing: bool = False, status: PositionStatus = PositionStatus.CREATED
+) -> ExecutionSeen:
+    order = Order(
+        order=OrderId(1), symbol=SymbolId(1), side=Side.BUY, type=OrderType.MARKET, volume=Volume(100_000),
+        executed_volume=Volume(executed), closing=closing, position=POSITION.position, updated_ms=4_000,
+    )  # fmt: skip
+    before = replace(POSITION, volume=Volume(0), status=status, opened_ms=0, updated_ms=0)
+    return ExecutionSeen(kind=ExecutionKind.ORDER_ACCEPTED, order=order, position=before)
+
+
+def test_an_order_that_is_told_accepted_after_its_fill_closes_nothing() -> None:
+    """The position stands in it as before the fill: created, empty, and without a time (FACTS §4.3)."""
+    view = evolve(AccountView(account=AccountId(1), rules=RULES), _filled(POSITION, 1), 1)
+    assert evolve(view, _accepted(), 2).positions == view.positions
+    for gone in (_accepted(executed=100_000), _accepted(closing=True), _accepted(status=PositionStatus.CLOSED)):
+        assert evolve(view, gone, 2).positions == {}
+    assert evolve(replace(view, rules=7), _accepted(), 2).positions == {}
+
+
+def test_a_fill_that_is_told_again_takes_no_levels_away() -> None:
+    """The levels that the order carried were set in the fill's own millisecond; as the fill left it, it has none."""
+    view = evolve(AccountView(account=AccountId(1), rules=RULES), _filled(POSITION, 1), 1)
+    told = replace(POSITION, stop=Price(109_000_000))
+    view = evolve(view, ExecutionSeen(kind=ExecutionKind.ORDER_ACCEPTED, position=told), 1)
+    assert evolve(view, _filled(POSITION, 1), 2).positions == {POSITION.position: told}
+    assert evolve(replace(view, rules=7), _filled(POSITION, 1), 2).positions == {POSITION.position: POSITION}
+    later = replace(POSITION, updated_ms=POSITION.updated_ms + 1)
+    assert evolve(view, _filled(later, 1), 2).positions == {POSITION.position: later}
 
 
 def test_a_quiet_snapshot_is_believed_although_the_brokers_clock_has_stepped_back() -> None:

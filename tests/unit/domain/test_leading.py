@@ -99,3 +99,17 @@ def test_an_event_that_changes_nothing_tells_nothing() -> None:
     fact = ExecutionSeen(kind=ExecutionKind.ORDER_REPLACED, position=HELD)
     assert _told(_holding(HELD), fact) == []
     assert _told(_holding(replace(HELD, updated_ms=5, stop=price("1.08"))), fact) == []
+
+
+def test_what_opened_in_a_gap_without_a_deal_is_as_old_as_its_opening() -> None:
+    """No history came: a move of its stop a moment ago makes no old position young, and no time of it none at all."""
+    view = _holding()
+    moved = replace(HELD, opened_ms=1_000, updated_ms=900_000)
+    bare = replace(HELD, opened_ms=1_000, updated_ms=0)
+    for shown in (moved, bare):
+        (told,) = _told(view, Reconciled(positions=(shown,), orders=()))
+        assert (told.kind, told.at_ms) == (ChangeKind.OPENED, 1_000)
+    by_old_rules = replace(view, rules=7)
+    assert [change.at_ms for change in _told(by_old_rules, Reconciled(positions=(moved,), orders=()))] == [900_000]
+    (grown,) = _told(_holding(HELD), Reconciled(positions=(replace(moved, volume=Volume(2 * LOT)),), orders=()))
+    assert (grown.kind, grown.at_ms) == (ChangeKind.GREW, 900_000)

@@ -1,0 +1,37 @@
+"""Stops that trail while a snapshot is on its way."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from cmam.domain.events import CopyTouched
+from tests.stranger.books import BUY
+from tests.stranger.habits import Habits
+from tests.stranger.world import Terminal, World
+
+LEADER, FOLLOWER = 501, 502
+VOLUME = 1_000_000
+TICK = 1
+
+
+def test_a_snapshot_that_a_trailing_stop_has_overtaken_is_nobodys_hand() -> None:
+    """Answers take up to a second and a half, and the market runs: what the snapshot shows of a stop is older than what
+    was told of it meanwhile, and no time of the position says so (FACTS §4.4 O). It was taken for a person's stop."""
+    habits = replace(Habits(), answer_us=1_500_000)
+    world = World(1, habits, {LEADER: ("North", False), FOLLOWER: ("South", False)})
+    world.profile("of", LEADER, {FOLLOWER: "1"})
+    terminal = Terminal(world, LEADER)
+    world.start()
+    world.run(5)
+    terminal.trade("EURUSD", BUY, VOLUME, relativeStopLoss=600, trailingStopLoss=True)
+    for _ in range(600):
+        world.run(0.25)
+        world.broker.on_time(world.lines.now())
+        world.broker.move("EURUSD", world.broker.market.bids["EURUSD"] + TICK)
+        world.lines.collect()
+    (theirs,) = terminal.book.positions.values()
+    (copy,) = world.broker.floor.books[FOLLOWER].positions.values()
+    assert copy.trailing
+    assert abs(copy.sl - theirs.sl) <= 5 * TICK
+    assert world.events(FOLLOWER, CopyTouched) == []
+    world.stepper.kill()
