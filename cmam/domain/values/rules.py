@@ -332,5 +332,14 @@ AMENDS_WAIT = 7
 """A pending order that its leader amends before our quotes are there rests as it is until they are: it was cancelled,
 for good."""
 
+ADDS_CARRIED = 8
+"""Growth that is below a step, or below the least of an order, stays in the target and goes out with what the leader
+adds next; it was forgotten, and of an order of his that fills in small parts nothing was copied."""
+
+OPENS_ANEW = 8
+"""An open whose order fills on is sized anew in every mode, and rounded once: what followed its first deal was in
+proportion to that deal's rounding, and by a formula that leaves his volume out a copy came to a multiple of its
+size."""
+
 RULES = 8
 """The newest."""
