@@ -341,5 +341,9 @@ OPENS_ANEW = 8
 proportion to that deal's rounding, and by a formula that leaves his volume out a copy came to a multiple of its
 size."""
 
+OPENED_BY_PATH = 8
+"""What an order that rested has opened out of sight is told of that order, and what others did to it there by steps:
+it was told of the last one, whose copy took it for its fill, while that of the first was held besides for a minute."""
+
 RULES = 8
 """The newest."""
