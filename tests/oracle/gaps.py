@@ -291,6 +291,7 @@ class GapDay(Day):
             del theirs.copies[case.name]
             return
         targets = {copy.target}
+        own_most = Fraction(settings.get("volume.max", "1000000")) * of.lot  # the most that a copy may have
         for what, before, after in did:
             if what == "reduce":
                 targets = {target * after / before for target in targets} | (set() if follows else targets)
@@ -300,18 +301,20 @@ class GapDay(Day):
             elif what == "grow":
                 most = of.most if settings.get("volume.rounding", "cap").endswith("cap") else after * 10
                 grown = {min(target * after / before, target + most) for target in targets}
+                grown = {min(one, max(copy.target, own_most)) for one in grown}
                 may = kind in ("killed", "stopped", "cut") and not is_long and settings.get("scale_in") != "off"
                 targets = grown | targets if may else targets
         first, path = did[0][1] if did else Fraction(0), [one[2] for one in did]
-        if 0 < first < theirs.units < max(path) and "grow" in {one[0] for one in did} and not is_long:
-            # A part that he closed after it collapses with it.
-            targets |= {min(copy.target * theirs.units / first, copy.target + of.most)}
+        if 0 < first < theirs.units <= max(path) and "grow" in {one[0] for one in did} and not is_long:
+            # Growth is told as one, and a part that he closed after it collapses with it.
+            targets |= {min(copy.target * theirs.units / first, copy.target + of.most, max(copy.target, own_most))}
         kept = copy.target
         for number, (what, before, after) in enumerate(did):  # what he did away from us collapses (DESIGN §2)
             if before and any(one[0] == "grow" for one in did[number:]):
                 targets |= {kept * min(Fraction(1), theirs.units / before)}
             kept *= min(Fraction(1), after / before) if what == "reduce" and before else 1
         near = max(of.step, of.least) * (1 + (settings.get("partial_rounding") == "up"))
+        near = max(near, Fraction(settings.get("volume.min", "0")) * of.lot)  # growth below that is kept for the next
         fitting = [target for target in targets if abs(units - target) < near * (1 + len(did))]
         if not fitting or (not did and units != copy.units):
             self._report(case, f"{kind} long={is_long}: {did}, {copy}", float(units), [float(one) for one in targets])

@@ -172,7 +172,7 @@ class NetDay(Day):
             if case.name in led.shares:
                 word = self._word(case, "grew", led.position)
                 self.counts[f"grew: {word}"] += 1
-                if word in ("", "covered"):
+                if word in ("", "covered", "below_minimum"):  # what is no order yet is a part of the next
                     share = led.shares[case.name]
                     share.target = self._grown(case, led, share, (led.units + added) / led.units)
         led.units, led.has_grown = led.units + added, True
@@ -245,13 +245,16 @@ class NetDay(Day):
             net, held = self._net(case, symbol)
             wanted = self._sum(case, symbol)
             self.counts["net"] += bool(shares)
-            up = drawn.settings_for(case, symbol).get("partial_rounding") == "up"
+            settings = drawn.settings_for(case, symbol)
+            up = settings.get("partial_rounding") == "up"
             # None is closed for another's residue, and adds are rounded one by one.
-            kept = sum(up or share.target < of.least for share in shares)
-            kept += sum(led.has_grown for led in self.led if led.opened.symbol == symbol and case.name in led.shares)
+            near = max(of.step, of.least)
+            kept = near * sum(up or share.target < of.least for share in shares)
+            grown = sum(led.has_grown for led in self.led if led.opened.symbol == symbol and case.name in led.shares)
+            kept += grown * max(near, Fraction(settings.get("volume.min", "0")) * of.lot)
             if not shares and abs(net) < 2 * of.least:
                 continue  # parts below the broker's minimum: closed once they are all there is
-            if abs(net - wanted) >= max(of.step, of.least) * (1 + kept):
+            if abs(net - wanted) >= near + kept:
                 self._report(case, what, float(net), [(share.is_long, float(share.target)) for share in shares])
                 self.lost.add((case.name, symbol))
                 continue

@@ -847,7 +847,8 @@ class Growth(Decision):
             self.capped(added)
             self.covered(added)
         except Skip as skip:
-            return str(skip), copy.target, copy.units
+            is_carried = str(skip) == "below_minimum"  # what is no order yet is a part of the next
+            return str(skip), target if is_carried else copy.target, copy.units
         if self.text("margin_reserve") == "off" and self.doubt.of("money", False, True):
             return "", copy.units, copy.units
         return "", target, copy.units + added

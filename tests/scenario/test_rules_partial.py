@@ -42,12 +42,9 @@ class _Expected:
         step, least = STEP[self.case.broker], LEAST[self.case.broker]
         target = self.target * after / before
         if after > before:
-            if target <= self.volume:  # what is carried covers the growth already
-                self.target = target
-                return
-            added = _floor(target - self.volume, step)
-            if added >= least:  # an add that is not made leaves the target where it was
-                self.volume, self.target = self.volume + added, target
+            added, self.target = _floor(target - self.volume, step), target
+            if added >= least:  # an add that is not made is a part of the next
+                self.volume += added
             return
         self.target = target
         excess = self.volume - target

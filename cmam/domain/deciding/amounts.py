@@ -10,7 +10,7 @@ from cmam.domain.belief.view import AccountView
 from cmam.domain.deciding.arithmetic import rounded_text
 from cmam.domain.deciding.carrying import entry_price, market_price, quote_shift
 from cmam.domain.deciding.draft import Draft
-from cmam.domain.deciding.sizing import Sizing, bounded, bounds, fraction_text, size
+from cmam.domain.deciding.sizing import Sizing, bounded, bounds, exact_size, fraction_text, size
 from cmam.domain.events import Wait
 from cmam.domain.market import equity as money
 from cmam.domain.market.margins import expected_margin, reserved_margin
@@ -29,12 +29,14 @@ from cmam.domain.values.quantities import (
 from cmam.domain.values.reasons import Reason
 from cmam.domain.values.rules import (
     CAPS_COUNT_ALL,
+    OPENS_ANEW,
     PENDING_BY_RISK,
     PENDING_IN_ONE,
     SANE_GROWTH,
     WAITS_TAKE_NO_PLACE,
     WIDENED_WHOLE,
 )
+from cmam.domain.values.symbols import SymbolSpec
 from cmam.domain.values.trades import Order
 from cmam.domain.wanted.levels import least_distance, pips
 
@@ -84,20 +86,41 @@ def whole_of_open(draft: Draft, copy: Copy, before: Volume, in_proportion: Fract
     """What a copy shall be once the order that opened its source has filled on: as if that had filled at once.
 
     In proportion to the first deal it would be that deal's rounding many times over, and a fixed size twice itself.
-    Only where the first deal's size is not found again, for its inputs have moved, it is in proportion all the same.
+    Where the first deal's size is not found again, for its inputs or the copy have moved, it is in proportion to what
+    either would be exactly: by a formula that need not be the leader's volumes.
     """
     policy, spec = draft.policy, draft.view.specs.get(copy.symbol)
     if policy.volume_mode in ON_ITS_OWN:
         return copy.target
-    if spec is None or not policy.volume_mode.is_plain:
+    is_anew = draft.view.rules >= OPENS_ANEW
+    if spec is None or not (policy.volume_mode.is_plain or is_anew):
         return in_proportion
-    change, rates = draft.change, draft.rates
-    first, whole = (
-        size(Sizing(change=change, volume=volume, spec=spec, policy=policy, rates=rates, side=copy.side))
-        for volume in (before, change.after)
+    asked = [_sizing_of(draft, copy, spec, volume) for volume in (before, draft.change.after)]
+    first, whole = (size(one) for one in asked)
+    if first.reason is None and whole.reason is None and first.whole == copy.target:
+        return max(copy.target, Fraction(whole.whole))
+    if policy.volume_mode is not VolumeMode.FORMULA or not is_anew:
+        return in_proportion
+    was, now = (exact_size(one) for one in asked)
+    if was is None or now is None:
+        draft.note("formula", "-", "an input is missing: what the order fills on is left out")
+        return copy.target
+    return copy.target * max(Fraction(1), now / was)
+
+
+def _sizing_of(draft: Draft, copy: Copy, spec: SymbolSpec, volume: Volume) -> Sizing:
+    """What a copy's size would rest on now, had the leader opened with that volume."""
+    quote = draft.rates.quote(spec.name)
+    return Sizing(
+        change=draft.change,
+        volume=volume,
+        spec=spec,
+        policy=draft.policy,
+        rates=draft.rates,
+        side=copy.side,
+        entry=draft.change.price,
+        market=None if quote is None else quote.entry(copy.side),
     )
-    is_found = first.reason is None and whole.reason is None and first.whole == copy.target
-    return Fraction(whole.whole) if is_found else in_proportion
 
 
 def _in_one(policy: Policy) -> Policy:

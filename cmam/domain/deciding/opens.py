@@ -21,6 +21,7 @@ from cmam.domain.values.reasons import Reason, Verdict
 from cmam.domain.values.rules import (
     ADDS_BY_THEIR_PRICE,
     ADDS_CAPPED,
+    ADDS_CARRIED,
     ADDS_FOLLOW_CLOSES,
     GROWTH_BOUNDED,
     QUOTES_ON_THEIR_WAY,
@@ -217,6 +218,9 @@ def add_now(draft: Draft, copy: Copy, grown: Fraction) -> Decision:
     if found is Reason.COVERED:
         working = tuple(draft.working)
         return Decision(verdict=Verdict.NONE, reason=found, symbol=draft.spec, goal=goal, working=working)
+    if found is Reason.BELOW_MINIMUM and draft.view.rules >= ADDS_CARRIED:
+        draft.note("carried", fraction_text(draft.add_volume / 100), "units: they go out with what is added next")
+        return replace(skip(draft, found), goal=goal)
     if isinstance(found, Reason):
         return skip(draft, found)
     if found is Wait.QUOTES:

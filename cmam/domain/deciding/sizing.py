@@ -21,7 +21,7 @@ from cmam.domain.values.symbols import SymbolSpec
 
 ONE = Fraction(1)
 
-__all__ = ["Missing", "Sized", "Sizing", "bounded", "bounds", "fraction_text", "size"]
+__all__ = ["Missing", "Sized", "Sizing", "bounded", "bounds", "exact_size", "fraction_text", "size"]
 
 
 def size(asked: Sizing) -> Sized:
@@ -40,6 +40,14 @@ def size(asked: Sizing) -> Sized:
         )
     )
     return bounded(raw, asked.spec, asked.policy, tuple(steps))
+
+
+def exact_size(asked: Sizing) -> Fraction | None:
+    """The follower's volume for an open of the leader before any rounding or bound; None where an input is missing."""
+    try:
+        return _raw(asked, [])
+    except Missing:
+        return None
 
 
 # --- modes --------------------------------------------------------------------------------------------------------

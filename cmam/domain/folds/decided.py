@@ -17,6 +17,7 @@ from cmam.domain.values.quantities import Price, Volume
 from cmam.domain.values.reasons import Reason, Verdict
 from cmam.domain.values.replacing import copied, replace, without
 from cmam.domain.values.rules import (
+    ADDS_CARRIED,
     ADDS_IN_VAIN,
     ADDS_LEFT_OUT,
     AMENDED_BEFORE_PLACED,
@@ -316,5 +317,6 @@ def _unasked(view: AccountView, copy: Copy, event: AttemptDecided) -> Copy:
         return replace(copy, wait=None)
     if view.rules < ADDS_IN_VAIN:
         return growth.as_held(replace(copy, wait=None))
-    is_covered = event.reason is Reason.COVERED
+    is_carried = event.reason is Reason.BELOW_MINIMUM and view.rules >= ADDS_CARRIED
+    is_covered = event.reason is Reason.COVERED or is_carried
     return growth.covered(copy) if is_covered else growth.waited_in_vain(view, copy)

@@ -8,7 +8,8 @@ that changed nothing tell nothing.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from itertools import accumulate
 
 from cmam.domain.belief.view import AccountView
 from cmam.domain.events import Event, ExecutionSeen, Reconciled, TrailingStopMoved
@@ -20,6 +21,7 @@ from cmam.domain.values.quantities import Quote, Volume, floor_fraction
 from cmam.domain.values.replacing import replace
 from cmam.domain.values.rules import (
     FILLED_AND_GONE,
+    OPENED_BY_PATH,
     OPENED_WHEN_OPENED,
     ORDER_ORIGINS,
     ORDERS_INTO_NETS,
@@ -292,6 +294,12 @@ def _of_reconcile(before: AccountView, after: AccountView, event: Reconciled, qu
         if deal.is_execution:
             last[deal.position] = deal
     yield from _into_nets(before, after, quote_of, late=True)
+    paths = _paths(before, event.deals)
+    taken = _taken_by_nets(before, after, paths)
+    for filled in sorted(taken):
+        known, what = orders.get(filled, before.orders[filled]), f"into_net:{after.version}"
+        change = _order_change(after, known, ChangeKind.ORDER_CANCELLED, what, quote_of, late=True)
+        yield replace(change, into_net=True)
     touched = sorted(
         {*before.positions, *after.positions},
         key=lambda key: (key in after.positions, key not in before.positions, key),
@@ -302,9 +310,10 @@ def _of_reconcile(before: AccountView, after: AccountView, event: Reconciled, qu
         order = orders.get(deal_of_gap.order) if deal_of_gap is not None else None
         at_ms = deal_of_gap.executed_ms if deal_of_gap is not None else 0
         found = tuple(_of_volume(before, after, position, deal_of_gap, order, at_ms, quote_of, late=True))
-        yield from _by_path(before, position, event.deals, found)
+        path, told = paths.get(position, ()), _by_path(before, position, event.deals, found)
+        yield from _opened_by_path(before, after, path, orders, tuple(told))
         yield from _of_levels(before, after, position, 0, quote_of, late=True)
-    for gone in sorted(set(before.orders) - set(after.orders)):
+    for gone in sorted(set(before.orders) - set(after.orders) - taken):
         yield from _of_lost_order(before, after, gone, orders.get(gone), quote_of)
     for order_id in sorted(after.orders):
         yield from _of_order(before, after, after.orders[order_id], None, quote_of, late=True)
@@ -344,6 +353,78 @@ def _by_path(
     )
     grew = Volume(change.after - lowest)
     yield replace(change, kind=ChangeKind.GREW, before=Volume(lowest), volume=grew, is_opening=False)
+
+
+def _paths(before: AccountView, deals: tuple[Deal, ...]) -> dict[PositionId, tuple[Deal, ...]]:
+    """The deals of a gap, position by position, in their order."""
+    found: dict[PositionId, tuple[Deal, ...]] = {}
+    for deal in sorted(deals, key=lambda deal: (deal.executed_ms, deal.deal)):
+        if deal.is_execution and deal.deal not in before.deals:
+            found[deal.position] = (*found.get(deal.position, ()), deal)
+    return found
+
+
+def _taken_by_nets(
+    before: AccountView, after: AccountView, paths: Mapping[PositionId, tuple[Deal, ...]]
+) -> set[OrderId]:
+    """Orders that rested before a gap, and have filled into a position that another one had opened in it."""
+    if not after.is_netted() or after.rules < OPENED_BY_PATH:
+        return set()
+    return {
+        deal.order
+        for position, path in paths.items()
+        for deal in path
+        if position in after.positions and after.origins.get(position) not in (None, deal.order)
+        if deal.order in before.orders and deal.order not in after.orders
+    }
+
+
+def _opened_by_path(
+    before: AccountView,
+    after: AccountView,
+    path: tuple[Deal, ...],
+    orders: Mapping[OrderId, Order],
+    found: tuple[Change, ...],
+) -> Iterator[Change]:
+    """What was opened in a gap is told of the order that opened it; where that had rested, its copies may have filled
+    too, and what other orders did to the position follows step by step."""
+    opened = found[0] if found else None
+    is_told = opened is None or opened.kind is not ChangeKind.OPENED or not path or after.rules < OPENED_BY_PATH
+    if is_told or opened is None or opened.position is None or after.origins.get(opened.position) != path[0].order:
+        yield from found
+        return
+    first = path[0]
+    opener = orders.get(first.order) or before.orders.get(first.order)
+    if opener is not None and opened.origin != first.order:
+        opened = replace(opened, origin=first.order, origin_type=opener.type, origin_volume=opener.volume)
+    volumes = list(accumulate(deal.filled_volume if deal.side is opened.side else -deal.filled_volume for deal in path))
+    own = next((index for index, deal in enumerate(path) if deal.order != first.order), len(path))
+    is_known = min(volumes) > 0 and volumes[-1] == opened.after
+    if first.order not in before.orders or own == len(path) or not is_known:
+        yield opened
+        return
+    whole, lowest = volumes[own - 1], min(volumes[own - 1 :])
+    at, newest = path[volumes.index(lowest, own - 1)], path[-1]
+    yield _step(opened, first, 0, whole)
+    if lowest < whole:
+        yield _step(opened, at, whole, lowest)
+    if lowest < opened.after:
+        yield _step(opened, newest, lowest, opened.after)
+
+
+def _step(opened: Change, deal: Deal, old: int, new: int) -> Change:
+    """One step of the way on which a position came to what it is."""
+    return replace(
+        opened,
+        key=ChangeKey(f"deal:{deal.deal}"),
+        kind=_kind(old, new, has_turned=False),
+        volume=Volume(abs(new - old)),
+        before=Volume(old),
+        after=Volume(new),
+        price=deal.price,
+        at_ms=deal.executed_ms,
+        is_opening=not old,
+    )
 
 
 def _of_lost_order(

@@ -303,7 +303,8 @@ REASONS: Mapping[Reason, ReasonRow] = {
         "A stop on the losing side.",
     ),
     Reason.BELOW_MINIMUM: ReasonRow(
-        "Rounded down to the step, the volume is below the least allowed.",
+        "Rounded down to the step, the volume is below the least allowed. Growth is kept, and goes out with what the "
+        "leader adds next.",
         "The exact volume, the symbol's step and minimum, `volume.min`.",
         "A larger `volume.amount`, or `volume.rounding=raise`.",
     ),

@@ -345,5 +345,18 @@ STOP_OUTS_ANYHOW = 8
 """A stop-out locks its link also where the end of the protective order was told ahead of its fill, and with it that the
 position is smaller, or gone: then the fill changed nothing more, and the link opened on."""
 
+ADDS_CARRIED = 8
+"""Growth that is below a step, or below the least of an order, stays in the target and goes out with what the leader
+adds next; it was forgotten, and of an order of his that fills in small parts nothing was copied."""
+
+OPENS_ANEW = 8
+"""An open whose order fills on is sized anew in every mode, and rounded once: what followed its first deal was in
+proportion to that deal's rounding, and by a formula that leaves his volume out a copy came to a multiple of its
+size."""
+
+OPENED_BY_PATH = 8
+"""What an order that rested has opened out of sight is told of that order, and what others did to it there by steps:
+it was told of the last one, whose copy took it for its fill, while that of the first was held besides for a minute."""
+
 RULES = 8
 """The newest."""

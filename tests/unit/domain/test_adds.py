@@ -4,12 +4,24 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from cmam.domain.events import CopyTouched, ExecutionSeen, Health, HealthChanged, IntentOverdue, IntentSent, Wait
+import pytest
+
+from cmam.domain.events import (
+    CopyTouched,
+    ExecutionSeen,
+    Health,
+    HealthChanged,
+    IntentOverdue,
+    IntentSent,
+    RulesBegan,
+    Wait,
+)
 from cmam.domain.turns.settling import SETTLE_US
 from cmam.domain.values.changes import ChangeKind
 from cmam.domain.values.commands import CommandKind
 from cmam.domain.values.quantities import Side, Volume
 from cmam.domain.values.reasons import Reason, Verdict
+from cmam.domain.values.rules import RULES
 from cmam.domain.values.trades import ExecutionKind, OrderStatus
 from tests.factories import LOT, Pair
 
@@ -122,15 +134,55 @@ def test_growth_that_the_carried_residue_covers_is_named_so() -> None:
     assert pair.copy.residue == 0
 
 
-def test_growth_that_is_only_partly_covered_stays_below_the_minimum() -> None:
-    """One unit more than what is carried is no step: skipped, and the target stays."""
+@pytest.mark.parametrize(("rules", "target", "held"), [(7, 190_000, 2), (RULES, 200_100, 3)])
+def test_growth_below_the_minimum_is_carried_until_it_is_a_step(rules: int, target: int, held: int) -> None:
+    """One unit more than what is carried is no step: skipped. With 999 more it is: T = 2,000 × 3,000 / 2,000."""
     pair = Pair()
     pair.opens(2 * STEP)
     pair.answer()
+    pair.fact(RulesBegan(rules=rules))
     pair.reduces(2_000, 1_900)
     found = pair.grows(1_900, 2_001)
     assert (found.verdict, found.reason) == (Verdict.SKIP, Reason.BELOW_MINIMUM)
-    assert pair.copy.target == 190_000
+    assert pair.copy.target == target
+    pair.grows(2_001, 3_000)
+    pair.answer()
+    assert pair.copy.volume == held * STEP
+
+
+@pytest.mark.parametrize("fate", ["answered", "refused"])
+def test_what_is_carried_is_a_part_of_the_target_whatever_becomes_of_the_next_add(fate: str) -> None:
+    """Half a step is carried; the next whole step is asked for, and made or refused: the half is wanted as before."""
+    pair = Pair({"max_age": "1"})
+    pair.opens(2 * STEP)
+    pair.answer()
+    pair.grows(2_000, 2_500)
+    assert pair.copy.target == 250_000
+    pair.grows(2_500, 3_500)
+    assert pair.commands[-1].volume == STEP
+    if fate == "refused":
+        pair.refuse("TRADING_DISABLED")
+        pair.passes(60_000_000)
+    else:
+        pair.answer()
+    assert (pair.copy.target, pair.copy.volume) == ((250_000, 2 * STEP) if fate == "refused" else (350_000, 3 * STEP))
+    pair.reduces(3_500, 1_750)
+    pair.answer()
+    assert pair.copy.target == (125_000 if fate == "refused" else 175_000)
+
+
+@pytest.mark.parametrize(("rules", "held"), [(7, LOT * 7 // 10), (RULES, LOT * 14 // 10)])
+def test_a_remainder_below_the_least_of_an_order_goes_out_with_what_is_added_next(rules: int, held: int) -> None:
+    """0.7 of 1.0 have filled, and 0.3 are less than `volume.min`. His 0.4 more make it 0.7 that are missing of 1.4."""
+    pair = Pair({"volume.min": "0.5"})
+    pair.fact(RulesBegan(rules=rules))
+    pair.opens()
+    pair.answer(part=LOT * 7 // 10)
+    pair.passes(1_000_000)
+    assert pair.copy.volume == LOT * 7 // 10
+    pair.grows(LOT, LOT * 14 // 10)
+    pair.answer()
+    assert pair.copy.volume == held
 
 
 def _turns(pair: Pair, after: int) -> None:
