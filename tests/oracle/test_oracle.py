@@ -15,6 +15,7 @@ from tests.oracle.levels import LevelDay
 from tests.oracle.nets import NetDay
 from tests.oracle.orders import OrderDay
 from tests.oracle.patience import PatienceDay
+from tests.oracle.strains import StrainDay
 
 
 @pytest.mark.parametrize("seed", [2, 5, 8])
@@ -87,6 +88,14 @@ def test_a_drawn_day_of_waits_and_ranges_is_copied_as_the_rules_say() -> None:
 def test_a_drawn_day_of_guards_is_copied_as_the_rules_say() -> None:
     """Equity against every limit, what a latch closes, cancels and locks, money that comes and goes, days that roll."""
     day = GuardDay(566, followers=14)
+    day.run(14)
+    assert day.wrong == []
+    assert verify(day.book.log.read_all()).is_identical
+
+
+def test_a_drawn_day_of_stop_outs_and_refusals_is_copied_as_the_rules_say() -> None:
+    """What the broker takes or refuses, seen or not, and a process that dies as guards trip."""
+    day = StrainDay(1011, followers=12)
     day.run(14)
     assert day.wrong == []
     assert verify(day.book.log.read_all()).is_identical

@@ -43,11 +43,15 @@ class EquityPeaked(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GuardInitialNamed(Event):
-    """`guard.initial` was set to another balance since guards first saw the account: they count from it from now on."""
+    """`guard.initial` was set to another balance since guards first saw the account: they count from it from now on.
+
+    With `is_off` it is named no more: `initial` is what they count from, and go on to.
+    """
 
     TOPIC: ClassVar[str] = "account.guard_initial_named"
     link: LinkId
     initial: int
+    is_off: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -25,6 +25,7 @@ from cmam.domain.profiles.policy import Policy
 from cmam.domain.profiles.reading import Amount
 from cmam.domain.values.ids import LinkId
 from cmam.domain.values.quantities import Quote, floor_fraction
+from cmam.domain.values.rules import NAMED_AS_SET
 
 PEAK_RECORDED_US = 10_000_000
 """A new high is put on record at most this often, before any trip and before a day ends."""
@@ -101,9 +102,9 @@ def watch(view: AccountView, links: Iterable[LinkSettings], quote_of: QuoteOf, m
                 day = peaked_at(day, last.equity)
                 began = replace(began, peak=peak_before(day))
             facts.append(began)
-            day = day_begun(began, day)
-        if day is not None and _is_named_anew(link.policy, day, view):
-            named = GuardInitialNamed(link=link.link, initial=initial_of(view, link.policy))
+            day = day_begun(began, day, view.rules)
+        named = _named_anew(view, link, day) if day is not None else None
+        if day is not None and named is not None:
             facts.append(named)
             day = initial_named(day, named)
         if worth is None or day is None:
@@ -177,9 +178,13 @@ def _new_day(
     )
 
 
-def _is_named_anew(policy: Policy, day: GuardDay, view: AccountView) -> bool:
-    """Whether `guard.initial` has been set to another balance than the day counts from, money that came apart."""
-    return policy.guard_initial is not None and day.named != initial_of(view, policy)
+def _named_anew(view: AccountView, link: LinkSettings, day: GuardDay) -> GuardInitialNamed | None:
+    """That `guard.initial` is another one than was counted from last, money that came and went apart, if it is."""
+    if link.policy.guard_initial is None:
+        is_off = bool(day.named) and view.rules >= NAMED_AS_SET
+        return GuardInitialNamed(link=link.link, initial=day.initial, is_off=True) if is_off else None
+    initial = initial_of(view, link.policy)
+    return GuardInitialNamed(link=link.link, initial=initial) if day.named != initial else None
 
 
 def _peak(

@@ -332,5 +332,13 @@ AMENDS_WAIT = 7
 """A pending order that its leader amends before our quotes are there rests as it is until they are: it was cancelled,
 for good."""
 
+NAMED_AS_SET = 8
+"""`guard.initial` that is set to exactly the balance which the guards saw first is counted from, too, though money has
+moved since: it was taken for that one, moved with the money."""
+
+REFUSED_PLACINGS = 8
+"""A pending order that is refused, or taken, counts in `max_rejections` as any open: of a leader who trades by orders
+alone none did, however many were refused."""
+
 RULES = 8
 """The newest."""

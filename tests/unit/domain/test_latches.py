@@ -128,6 +128,34 @@ def test_an_initial_balance_that_is_named_later_is_counted_from() -> None:
     assert pair.view.days[LINK].initial == 1_900_000  # what is named once is not named again
 
 
+def test_an_initial_balance_that_is_named_as_what_was_seen_first_is_counted_from_too() -> None:
+    """First seen with 10,000, of which 1,000 go out: 9,000. Named then, 10,000 it is; and again after it was off."""
+
+    def pays_out(balance: int, version: int) -> None:
+        paid = BalanceChange(operation="withdraw", delta=-100_000, balance=balance, balance_version=version)
+        pair.fact(ExecutionSeen(kind=ExecutionKind.DEPOSIT_WITHDRAW, balance=paid))
+        pair.look()
+
+    pair = guarded(total_loss="45%")
+    pair.look()
+    pays_out(900_000, 9)
+    assert pair.view.days[LINK].initial == 900_000
+    off, named = pair.link, some_settings({**pair.settings, "guard.initial": "10000"})
+    pair.link = named
+    pair.look()
+    assert pair.view.days[LINK].initial == 1_000_000
+    pays_out(800_000, 10)
+    assert pair.view.days[LINK].initial == 900_000  # what is named once is not named again
+    pair.link = off
+    pair.look()
+    assert pair.view.days[LINK].initial == 900_000
+    pair.link = named
+    pair.look()
+    assert pair.view.days[LINK].initial == 1_000_000
+    told = [(event.initial, event.is_off) for event, _ in pair.said if isinstance(event, GuardInitialNamed)]
+    assert told == [(1_000_000, False), (900_000, True), (1_000_000, False)]
+
+
 def test_what_nobody_can_tell_is_not_called_over() -> None:
     """Equity is unknown: whether the loss still stands cannot be told; a stop-out asks for no equity."""
     pair = guarded(daily_loss="500", guard__reaction="open_only_off")
