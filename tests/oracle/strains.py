@@ -271,6 +271,7 @@ class StrainDay(GuardDay):
             self.over.add((case.name, theirs.position))
             return
         copy = theirs.copies[case.name][1]
+        copy.target = min(left, copy.target * left / copy.units)  # what is left is all there is to part with
         copy.units = left
         self.clipped.add((case.name, theirs.position))
         self.over.add((case.name, theirs.position))
@@ -298,7 +299,7 @@ class StrainDay(GuardDay):
             held = {one.position: Fraction(one.volume, 100) for one in self.book.held(case.name)}.get(position)
             times = min(Fraction(1), theirs.units / before[theirs.position])
             of = drawn.BROKERS[case.broker][copy.symbol]
-            least = copy.units * times - (of.least if case.settings.get("partial_rounding") == "up" else 0)
+            least = copy.target * times - (of.least if case.settings.get("partial_rounding") == "up" else 0)
             self.counts["stopped out in part: then"] += 1
             if (held is None and least >= of.least) or (held is not None and not least <= held <= copy.units):
                 self._report(case, f"clipped, from {before[theirs.position]}: {theirs}", held, (copy, float(least)))

@@ -34,7 +34,7 @@ class GuardDayBegan(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EquityPeaked(Event):
-    """Equity reached a new high of the day, put on record at most every ten seconds and before each trip of a guard."""
+    """Equity reached a new high of the day, put on record after ten seconds, once it is far, before a guard trips."""
 
     TOPIC: ClassVar[str] = "account.equity_peaked"
     link: LinkId

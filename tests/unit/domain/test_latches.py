@@ -12,7 +12,7 @@ from cmam.domain.events import (
     GuardTripped,
     RulesBegan,
 )
-from cmam.domain.guarding.guards import untold
+from cmam.domain.guarding.guards import Memory, untold
 from cmam.domain.guarding.latches import NOBODY
 from cmam.domain.values.commands import CommandKind
 from cmam.domain.values.ids import LinkId, PositionId, SymbolId
@@ -104,6 +104,21 @@ def test_a_day_begun_anew_forgets_neither_the_initial_balance_nor_the_heights() 
     pair.bid("1.07401")  # equity 7,400: 3,600 below the height of 11,000
     pair.looks_twice()
     assert pair.tripped == ["trailing_drawdown"]
+
+
+def test_a_killed_process_forgets_no_height_that_matters() -> None:
+    """500 may be lost from the height: 11,000 stays known within the same ten seconds, 11,049 comes to count later."""
+    pair = guarded(daily_drawdown="500", guard__reaction="open_only_off")
+    pair.look()
+    for bid in ("1.10011", "1.11001", "1.11050"):
+        pair.bid(bid)
+        pair.now_us += 100_000
+        pair.look()
+    pair.memory = Memory()
+    assert pair.view.days[LINK].peak_today == 1_100_000
+    pair.bid("1.10501")
+    pair.looks_twice()
+    assert pair.tripped == ["daily_drawdown"]
 
 
 def test_an_initial_balance_that_is_named_later_is_counted_from() -> None:
