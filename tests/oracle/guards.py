@@ -912,6 +912,7 @@ class GuardDay(Day):
         if self._is_deaf:
             self.book.broker.clear_fault("error")
         self._is_deaf = False
+        self._note()  # what is seen first may close what it was seen of
         self.book.is_hurried = False
         self.book.go(4)
         self.late.clear()
