@@ -4,7 +4,8 @@ Each seed is a world of its own in virtual time (`tests/oracle/day.py`): thirty 
 leader who opens, adds, closes parts, moves levels and places orders (`orders.py`: whose orders are amended and fill;
 `levels.py`: whose stops trail, while people touch the copies; `gaps.py`: while nobody looks; `leaders.py`: whose
 account is netted; `chains.py`: whose followers lead, too; `patience.py`: before followers who wait for their price;
-`guards.py`: while guards trip).
+`guards.py`: while guards trip; `strains.py`: and brokers refuse and take, and the process dies; `net_guards.py`:
+before netted followers).
 What differs is printed with what both say.
 """
 
@@ -25,9 +26,11 @@ from tests.oracle.gaps import GapDay
 from tests.oracle.guards import GuardDay
 from tests.oracle.leaders import LeaderDay
 from tests.oracle.levels import LevelDay
+from tests.oracle.net_guards import NetGuardDay
 from tests.oracle.nets import NetDay
 from tests.oracle.orders import OrderDay
 from tests.oracle.patience import PatienceDay
+from tests.oracle.strains import StrainDay
 
 DAYS = {
     "trades": Day,
@@ -39,6 +42,8 @@ DAYS = {
     "leaders": LeaderDay,
     "chains": ChainDay,
     "patience": PatienceDay,
+    "strains": StrainDay,
+    "net-guards": NetGuardDay,
 }
 
 

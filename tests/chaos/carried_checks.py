@@ -12,7 +12,16 @@ from fractions import Fraction
 from typing import Any
 
 from cmam.domain.belief.copies import Copy, CopyKey
-from cmam.domain.events import ChangeDecided, CopyTouched, IntentRecorded, IntentSettled, Outcome
+from cmam.domain.events import (
+    ChangeDecided,
+    CopyTouched,
+    Event,
+    ExecutionSeen,
+    IntentRecorded,
+    IntentSettled,
+    Outcome,
+    Reconciled,
+)
 from cmam.domain.folds.account import AccountView
 from cmam.domain.profiles.link import LinkSettings
 from cmam.domain.values.changes import ChangeKind
@@ -56,19 +65,36 @@ class Pair:
     ours: Held
 
 
-def levels_as_set(whole: Whole) -> None:
-    """Each copy's stop and target are its leader's, moved, changed about or replaced as its settings say."""
+def levels_as_set(whole: Whole, drawn: Sequence[str] = ()) -> None:
+    """Each copy's stop and target are its leader's, moved, changed about or replaced as its settings say.
+
+    Not one that a person had set before the copy's position came to light: nobody can tell that from what it carried.
+    """
+    hands = hands_of(drawn)
     for pair in _pairs(whole):
         if pair.copy.share:
             continue
         tick = pair.view.specs[pair.copy.symbol].tick
         for name in LEVELS:
             wanted = wanted_level(pair, name)
-            if wanted is not None:
+            is_touched = pair.ours.position in hands.get(pair.view.account, ())
+            if wanted is not None and not (is_touched and _came_with(whole, pair, name)):
                 found = _scaled(getattr(pair.ours, name))
                 words = f"the {name} of {pair.copy.key} is {found}, {float(wanted)} by {dict(pair.told.terms.texts)}"
                 assert bool(found) == bool(wanted), f"{words}: {pair.ours} of {pair.theirs}"
                 assert abs(found - wanted) < OFF_TICKS * tick, f"{words}: {pair.ours} of {pair.theirs}"
+
+
+def _came_with(whole: Whole, pair: Pair, name: str) -> bool:
+    """Whether a copy's position had that level already when a snapshot first showed it."""
+    for event in whole.events(pair.view.account, Event):
+        shown = event.positions if isinstance(event, Reconciled) else ()
+        if isinstance(event, ExecutionSeen) and event.position is not None:
+            shown = (event.position,)
+        for position in shown:
+            if position.position == pair.ours.position and position.volume:
+                return isinstance(event, Reconciled) and getattr(position, name) == _scaled(getattr(pair.ours, name))
+    return False
 
 
 def net_levels_as_set(whole: Whole, drawn: Sequence[str]) -> None:

@@ -123,7 +123,7 @@ def by_policy(whole: Whole, drawn: Sequence[str]) -> None:
     size_checks.sized_as_set(whole)
     size_checks.within_bounds(whole)
     order_checks.resting_as_set(whole)
-    carried_checks.levels_as_set(whole)
+    carried_checks.levels_as_set(whole, drawn)
     carried_checks.net_levels_as_set(whole, drawn)
     carried_checks.never_loosened(whole)
 

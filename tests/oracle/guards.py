@@ -28,6 +28,7 @@ MINUTE_US = 60_000_000
 RESETS = {2: "00:02 UTC", 3: "19:03 America/New_York", 4: "01:04 Europe/Berlin", 30: "00:30 UTC"}
 """When a day may begin: by the minute after midnight in UTC, on the first of January 2020."""
 LATE = frozenset({"stale_input", "equity_unknown", "copied, and nothing is there"})
+AT_A_LEVEL = frozenset({"level_passed", "stop_too_close"})
 UNREALISED_PNL, CLOSE_POSITION = "2187", "2111"
 SECOND_SETTINGS = {"volume.basis": "units", "volume.amount": "0.1"}
 
@@ -73,9 +74,11 @@ class Market(Rulebook):
 class GuardDay(Day):
     """One world from a seed, with guards."""
 
+    market = Market
+
     def __init__(self, seed: int, followers: int = 16) -> None:
         super().__init__(seed, followers)
-        self.book: Market = Market(self.cases, seed=seed)
+        self.book: Market = self.market(self.cases, seed=seed)
         self.guards: dict[str, Guarded] = {}
         self.due: dict[str, dict[str, bool]] = {case.name: {} for case in self.cases}
         self.tripped: dict[str, int] = dict.fromkeys(self.due, 0)
@@ -563,10 +566,7 @@ class GuardDay(Day):
         shift = (ask if held.side == BUY else bid) - his[1 if theirs.opened.is_long else 0]
         units = Fraction(held.volume, 100)
         stop, target = level_of(held.stop), level_of(held.target)
-        exact = theirs.units * Fraction(case.settings["volume.amount"])
-        if whole is None:
-            whole = exact if 0 <= exact - units < drawn.BROKERS[case.broker][name].step else units
-        copy = Standing(name, held.side == BUY, units, whole, shift, stop, target)
+        copy = Standing(name, held.side == BUY, units, units if whole is None else whole, shift, stop, target)
         theirs.copies[case.name] = held.position, copy
 
     def _take(self) -> None:
@@ -600,7 +600,8 @@ class GuardDay(Day):
         self.counts[f"reopened: {'copy' if found else self._word(case, 'opened', source)}"] += 1
         if not found:
             word = self._became(case, "opened", source)
-            if word not in wanted and not any(isinstance(one, str) and one.startswith("level") for one in wanted):
+            is_near = word in AT_A_LEVEL and bool(AT_A_LEVEL & wanted)  # a tick up and down decides which
+            if word not in wanted and not is_near and not any("level_" in str(one) for one in wanted):
                 self._report(case, f"{why}, may open again: {theirs}", word, wanted)
             if self.book.frozen:
                 self.late.add((case.name, source))
@@ -911,6 +912,7 @@ class GuardDay(Day):
         if self._is_deaf:
             self.book.broker.clear_fault("error")
         self._is_deaf = False
+        self._note()  # what is seen first may close what it was seen of
         self.book.is_hurried = False
         self.book.go(4)
         self.late.clear()

@@ -16,6 +16,8 @@ ZERO = Fraction(0)
 DAILY = ("daily_loss", "daily_drawdown", "daily_target")
 MONEY = ("daily_loss", "daily_drawdown", "trailing_drawdown", "daily_target", "total_loss")
 GUARDS = ("min_equity", "take_equity", *MONEY)
+OPENS = ("rejections", "stop_out")
+"""Latches of what a broker did: they stop what opens of that profile, until somebody re-arms or the pause is over."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,6 +190,9 @@ class Guarded:
 
     def trip(self, name: str) -> Latch:
         """A guard trips."""
+        if name in OPENS:
+            self.latches[name] = Latch("open_only_off", "profile", ends_with_day=False)
+            return self.latches[name]
         reaction = "flatten" if name not in MONEY else self.settings.get("guard.reaction", "flatten")
         is_of_day = name in DAILY and self.settings.get("guard.lockout", "rearm") == "day"
         self.latches[name] = Latch(reaction, self.settings.get("guard.scope", "profile"), is_of_day)

@@ -12,9 +12,11 @@ from tests.oracle.gaps import GapDay
 from tests.oracle.guards import GuardDay
 from tests.oracle.leaders import LeaderDay
 from tests.oracle.levels import LevelDay
+from tests.oracle.net_guards import NetGuardDay
 from tests.oracle.nets import NetDay
 from tests.oracle.orders import OrderDay
 from tests.oracle.patience import PatienceDay
+from tests.oracle.strains import StrainDay
 
 
 @pytest.mark.parametrize("seed", [2, 5, 8])
@@ -88,6 +90,22 @@ def test_a_drawn_day_of_guards_is_copied_as_the_rules_say() -> None:
     """Equity against every limit, what a latch closes, cancels and locks, money that comes and goes, days that roll."""
     day = GuardDay(566, followers=14)
     day.run(14)
+    assert day.wrong == []
+    assert verify(day.book.log.read_all()).is_identical
+
+
+def test_a_drawn_day_of_stop_outs_and_refusals_is_copied_as_the_rules_say() -> None:
+    """What the broker takes or refuses, seen or not, and a process that dies as guards trip."""
+    day = StrainDay(1014, followers=12)
+    day.run(14)
+    assert day.wrong == []
+    assert verify(day.book.log.read_all()).is_identical
+
+
+def test_a_drawn_day_of_guards_before_netted_followers_leaves_what_the_rules_say() -> None:
+    """What a latch closes is gone of all shares, also where the process dies meanwhile; what it locks opens nothing."""
+    day = NetGuardDay(1005, followers=10)
+    day.run(9)
     assert day.wrong == []
     assert verify(day.book.log.read_all()).is_identical
 

@@ -55,7 +55,8 @@ class GuardDay:
     """What a link's guards count from today. Money in minor units; `anchor` None where it is unknown.
 
     `peak_begun` is the highest equity at which a day began, for drawdowns that count ends of days only. `named` is what
-    the initial balance was before money came and went, `anew` where a person asked for the day to begin again.
+    `guard.initial` was when they began to count from it, 0 where it was off (by rules before 8 the first balance that
+    they saw), `anew` where a person asked for the day to begin again.
     """
 
     began_us: int

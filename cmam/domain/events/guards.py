@@ -34,7 +34,7 @@ class GuardDayBegan(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EquityPeaked(Event):
-    """Equity reached a new high of the day, put on record at most every ten seconds and before each trip of a guard."""
+    """Equity reached a new high of the day, put on record after ten seconds, once it is far, before a guard trips."""
 
     TOPIC: ClassVar[str] = "account.equity_peaked"
     link: LinkId
@@ -43,11 +43,15 @@ class EquityPeaked(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GuardInitialNamed(Event):
-    """`guard.initial` was set to another balance since guards first saw the account: they count from it from now on."""
+    """`guard.initial` was set to another balance since guards first saw the account: they count from it from now on.
+
+    With `is_off` it is named no more: `initial` is what they count from, and go on to.
+    """
 
     TOPIC: ClassVar[str] = "account.guard_initial_named"
     link: LinkId
     initial: int
+    is_off: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -32,6 +32,7 @@ from cmam.domain.values.rules import (
     OWN_TRAILING,
     PARTS_OF_SHARES,
     REFUSED_OPENS,
+    REFUSED_PLACINGS,
     REFUSED_YET_DONE,
     SIDES_ARE_KEPT,
     TARGETS_LEFT_OUT,
@@ -172,7 +173,8 @@ def settle(view: AccountView, event: IntentSettled, at_us: int) -> AccountView:
     copy = view.copies.get(intent.key)
     is_given_up = copy is not None and copy.share and intent.command.side is not copy.side
     is_open = intent.command.kind in (CommandKind.OPEN, CommandKind.ADD)
-    if is_open and not (is_given_up and view.rules >= REFUSED_OPENS):
+    is_placing = intent.command.kind is CommandKind.PLACE and view.rules >= REFUSED_PLACINGS
+    if (is_open or is_placing) and not (is_given_up and view.rules >= REFUSED_OPENS):
         view = _count_refusals(view, intent, event.outcome)
     if copy is None:
         return _swept(view, intent, event, at_us) if intent.source[0] in SWEEPS else view

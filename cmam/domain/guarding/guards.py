@@ -25,9 +25,14 @@ from cmam.domain.profiles.policy import Policy
 from cmam.domain.profiles.reading import Amount
 from cmam.domain.values.ids import LinkId
 from cmam.domain.values.quantities import Quote, floor_fraction
+from cmam.domain.values.rules import NAMED_AS_SET
 
 PEAK_RECORDED_US = 10_000_000
-"""A new high is put on record at most this often, before any trip and before a day ends."""
+"""A new high is put on record after so long, before any trip and before a day ends."""
+
+PEAK_PARTS = 10
+"""And at once where it is higher than the one on record by so large a part of a drawdown's limit: a process that is
+killed forgets no more than that."""
 
 MISSED_US = 60_000_000
 """A day's beginning that we learn of later than this was missed: its anchor is unknown."""
@@ -36,6 +41,7 @@ QUOTES_TO_CONFIRM = 2
 """A condition that holds on so many different quotes needs no more time."""
 
 DAILY = ("daily_loss", "daily_drawdown", "daily_target")
+BY_HEIGHT = ("daily_drawdown", "trailing_drawdown")
 
 QuoteOf = Callable[[str], Quote | None]
 Breach = tuple[LinkId, str]
@@ -101,9 +107,9 @@ def watch(view: AccountView, links: Iterable[LinkSettings], quote_of: QuoteOf, m
                 day = peaked_at(day, last.equity)
                 began = replace(began, peak=peak_before(day))
             facts.append(began)
-            day = day_begun(began, day)
-        if day is not None and _is_named_anew(link.policy, day, view):
-            named = GuardInitialNamed(link=link.link, initial=initial_of(view, link.policy))
+            day = day_begun(began, day, view.rules)
+        named = _named_anew(view, link, day) if day is not None else None
+        if day is not None and named is not None:
             facts.append(named)
             day = initial_named(day, named)
         if worth is None or day is None:
@@ -111,7 +117,8 @@ def watch(view: AccountView, links: Iterable[LinkSettings], quote_of: QuoteOf, m
         day, peaked = _peak(link.link, day, worth, peaks, now_us)
         tripped = list(_trips(view, link, day, worth, memory, breaches, quotes, now_us)) if can_trip else []
         due_us = peaks.get(link.link, (0, 0))[1] + PEAK_RECORDED_US
-        if peaked and (tripped or now_us >= due_us or day.anchor is None):  # which may be rebuilt, peak and all
+        is_due = tripped or now_us >= due_us or day.anchor is None  # which may be rebuilt, peak and all
+        if peaked and (is_due or _is_far_above(view, link, day, worth, peaks[link.link][0])):
             facts.append(EquityPeaked(link=link.link, equity=day.peak_today or worth))
             peaks[link.link] = (0, now_us)
         facts.extend(tripped)
@@ -177,9 +184,13 @@ def _new_day(
     )
 
 
-def _is_named_anew(policy: Policy, day: GuardDay, view: AccountView) -> bool:
-    """Whether `guard.initial` has been set to another balance than the day counts from, money that came apart."""
-    return policy.guard_initial is not None and day.named != initial_of(view, policy)
+def _named_anew(view: AccountView, link: LinkSettings, day: GuardDay) -> GuardInitialNamed | None:
+    """That `guard.initial` is another one than was counted from last, money that came and went apart, if it is."""
+    if link.policy.guard_initial is None:
+        is_off = bool(day.named) and view.rules >= NAMED_AS_SET
+        return GuardInitialNamed(link=link.link, initial=day.initial, is_off=True) if is_off else None
+    initial = initial_of(view, link.policy)
+    return GuardInitialNamed(link=link.link, initial=initial) if day.named != initial else None
 
 
 def _peak(
@@ -193,6 +204,12 @@ def _peak(
     is_new = day.peak_today is None or highest > day.peak_today
     ever = highest if day.peak_ever is None else max(day.peak_ever, highest)
     return replace(day, peak_today=highest, peak_ever=ever), is_new
+
+
+def _is_far_above(view: AccountView, link: LinkSettings, day: GuardDay, worth: int, above: int) -> bool:
+    """Whether the peak is so far above the one on record that a drawdown counted from that would be much too small."""
+    found = conditions(view, link.policy, day, worth)
+    return any(one.guard in BY_HEIGHT and above * PEAK_PARTS >= one.limit for one in found)
 
 
 # --- trips --------------------------------------------------------------------------------------------------------

@@ -26,7 +26,7 @@ from cmam.domain.values.ids import LinkId
 from cmam.domain.values.quantities import decimal_text
 from cmam.domain.values.reasons import Reason
 from cmam.domain.values.replacing import replace
-from cmam.domain.values.rules import DAYS_ANEW, PARTS_REST, STOP_OUTS_LATCH, WHOLE_ACCOUNT
+from cmam.domain.values.rules import DAYS_ANEW, NAMED_AS_SET, PARTS_REST, STOP_OUTS_LATCH, WHOLE_ACCOUNT
 from cmam.domain.values.trades import BalanceChange
 
 BY_EQUITY = (
@@ -103,10 +103,10 @@ def _moved(day: GuardDay, delta: int) -> GuardDay:
 
 def begin_day(view: AccountView, event: GuardDayBegan) -> AccountView:
     """Begin a day."""
-    return replace(view, days={**view.days, event.link: day_begun(event, view.days.get(event.link))})
+    return replace(view, days={**view.days, event.link: day_begun(event, view.days.get(event.link), view.rules)})
 
 
-def day_begun(event: GuardDayBegan, known: GuardDay | None) -> GuardDay:
+def day_begun(event: GuardDayBegan, known: GuardDay | None, rules: int) -> GuardDay:
     """A new day: a new anchor and a new peak of the day; the peaks of all days stay."""
     ever = [peak for peak in (event.peak, event.equity) if peak is not None]
     begun = [peak for peak in (known.peak_begun if known is not None else None, event.equity) if peak is not None]
@@ -118,7 +118,7 @@ def day_begun(event: GuardDayBegan, known: GuardDay | None) -> GuardDay:
         peak_today=event.equity if event.equity is not None else event.anchor,
         peak_ever=max(ever, default=None),
         peak_begun=max(begun, default=None),
-        named=known.named if known is not None and known.initial else event.initial,
+        named=known.named if known is not None and known.initial else 0 if rules >= NAMED_AS_SET else event.initial,
     )
 
 
@@ -132,7 +132,7 @@ def name_initial(view: AccountView, event: GuardInitialNamed) -> AccountView:
 
 def initial_named(day: GuardDay, event: GuardInitialNamed) -> GuardDay:
     """A day that counts from another initial balance."""
-    return replace(day, initial=event.initial, named=event.initial)
+    return replace(day, initial=event.initial, named=0 if event.is_off else event.initial)
 
 
 def raise_peak(view: AccountView, event: EquityPeaked) -> AccountView:

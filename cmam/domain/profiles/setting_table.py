@@ -510,7 +510,7 @@ SETTINGS: tuple[Setting, ...] = (
         r.or_off(r.count),
         "off",
         "a whole number above 0, or off",
-        "Stop opens after this many refused in a row.",
+        "Stop opens after this many refused in a row, at the market or as orders.",
     ),
     _row(
         "rejection_cooldown",

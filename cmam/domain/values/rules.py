@@ -358,5 +358,13 @@ OPENED_BY_PATH = 8
 """What an order that rested has opened out of sight is told of that order, and what others did to it there by steps:
 it was told of the last one, whose copy took it for its fill, while that of the first was held besides for a minute."""
 
+NAMED_AS_SET = 8
+"""`guard.initial` that is set to exactly the balance which the guards saw first is counted from, too, though money has
+moved since: it was taken for that one, moved with the money."""
+
+REFUSED_PLACINGS = 8
+"""A pending order that is refused, or taken, counts in `max_rejections` as any open: of a leader who trades by orders
+alone none did, however many were refused."""
+
 RULES = 8
 """The newest."""

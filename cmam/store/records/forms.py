@@ -22,7 +22,7 @@ from cmam.domain.events import ChangeDecided, Event, ExecutionSeen, Step
 from cmam.domain.values.changes import LeaderMoney, LeaderSymbol
 from cmam.domain.values.quantities import Quote
 
-FORM = 7
+FORM = 8
 """What is written now. Raised when a field is added to a fact once a version with the present form is released."""
 FIRST = 1
 """The form in which every field is named."""
@@ -33,6 +33,7 @@ LATER: Mapping[tuple[str, str], int] = {
     ("Reconciled", "doubted"): 5,
     ("Reconciled", "doubted_orders"): 6,
     ("Change", "into_net"): 7,
+    ("GuardInitialNamed", "is_off"): 8,
 }
 """Class and name of each field that came after form 2, with the form that knew it first."""
 ROWS = (Step, Quote, LeaderSymbol, LeaderMoney)

@@ -21,7 +21,7 @@ from cmam.domain.guarding.days import day_of
 from cmam.domain.guarding.guards import Memory, still_holds, watch
 from cmam.domain.profiles.reading import ResetAt
 from cmam.domain.values.commands import CommandKind
-from cmam.domain.values.ids import PositionId, SymbolId, position_source
+from cmam.domain.values.ids import OrderId, PositionId, SymbolId, order_source, position_source
 from cmam.domain.values.quantities import Side, Volume
 from cmam.domain.values.reasons import Reason, Verdict
 from cmam.domain.values.trades import BalanceChange, ExecutionKind, Position
@@ -239,6 +239,19 @@ def test_rejections_in_a_row_stop_opens_for_a_while() -> None:
     assert other(pair) is Reason.GUARD
     pair.passes(600_000_000)
     assert other(pair) is None
+
+
+def test_orders_that_are_refused_are_opens_that_are_refused() -> None:
+    """Two pending orders in a row are refused: opens stop. One that is taken in between begins anew."""
+    pair = Guarded({"max_rejections": "2"})
+    for number, is_taken in ((1, False), (2, True), (3, False), (4, False)):
+        assert pair.tripped == []
+        order = OrderId(number)
+        pair.order(order=order, origin=order, source=order_source(order))
+        pair.answer() if is_taken else pair.refuse("TRADING_NOT_ALLOWED")
+        pair.look()
+    assert pair.tripped == ["rejections"]
+    assert other(pair) is Reason.GUARD
 
 
 def test_flatten_latches_first_and_repeats_until_the_broker_shows_nothing() -> None:

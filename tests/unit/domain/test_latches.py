@@ -12,7 +12,7 @@ from cmam.domain.events import (
     GuardTripped,
     RulesBegan,
 )
-from cmam.domain.guarding.guards import untold
+from cmam.domain.guarding.guards import Memory, untold
 from cmam.domain.guarding.latches import NOBODY
 from cmam.domain.values.commands import CommandKind
 from cmam.domain.values.ids import LinkId, PositionId, SymbolId
@@ -106,6 +106,21 @@ def test_a_day_begun_anew_forgets_neither_the_initial_balance_nor_the_heights() 
     assert pair.tripped == ["trailing_drawdown"]
 
 
+def test_a_killed_process_forgets_no_height_that_matters() -> None:
+    """500 may be lost from the height: 11,000 stays known within the same ten seconds, 11,049 comes to count later."""
+    pair = guarded(daily_drawdown="500", guard__reaction="open_only_off")
+    pair.look()
+    for bid in ("1.10011", "1.11001", "1.11050"):
+        pair.bid(bid)
+        pair.now_us += 100_000
+        pair.look()
+    pair.memory = Memory()
+    assert pair.view.days[LINK].peak_today == 1_100_000
+    pair.bid("1.10501")
+    pair.looks_twice()
+    assert pair.tripped == ["daily_drawdown"]
+
+
 def test_an_initial_balance_that_is_named_later_is_counted_from() -> None:
     """First seen with 10,000; 2,000 come in. Named then, 20,000 is what 45 % are of: at 11,000 that much is lost."""
     pair = guarded(total_loss="45%")
@@ -126,6 +141,34 @@ def test_an_initial_balance_that_is_named_later_is_counted_from() -> None:
         operation="withdraw", delta=-100_000, balance=1_100_000, balance_version=10)))  # fmt: skip
     pair.looks_twice()
     assert pair.view.days[LINK].initial == 1_900_000  # what is named once is not named again
+
+
+def test_an_initial_balance_that_is_named_as_what_was_seen_first_is_counted_from_too() -> None:
+    """First seen with 10,000, of which 1,000 go out: 9,000. Named then, 10,000 it is; and again after it was off."""
+
+    def pays_out(balance: int, version: int) -> None:
+        paid = BalanceChange(operation="withdraw", delta=-100_000, balance=balance, balance_version=version)
+        pair.fact(ExecutionSeen(kind=ExecutionKind.DEPOSIT_WITHDRAW, balance=paid))
+        pair.look()
+
+    pair = guarded(total_loss="45%")
+    pair.look()
+    pays_out(900_000, 9)
+    assert pair.view.days[LINK].initial == 900_000
+    off, named = pair.link, some_settings({**pair.settings, "guard.initial": "10000"})
+    pair.link = named
+    pair.look()
+    assert pair.view.days[LINK].initial == 1_000_000
+    pays_out(800_000, 10)
+    assert pair.view.days[LINK].initial == 900_000  # what is named once is not named again
+    pair.link = off
+    pair.look()
+    assert pair.view.days[LINK].initial == 900_000
+    pair.link = named
+    pair.look()
+    assert pair.view.days[LINK].initial == 1_000_000
+    told = [(event.initial, event.is_off) for event, _ in pair.said if isinstance(event, GuardInitialNamed)]
+    assert told == [(1_000_000, False), (900_000, True), (1_000_000, False)]
 
 
 def test_what_nobody_can_tell_is_not_called_over() -> None:
