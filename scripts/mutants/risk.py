@@ -433,6 +433,13 @@ MUTATIONS = (
         (LATCHES,),
     ),
     Mutation(
+        "a drawdown in money needs what the day began with",
+        "cmam/domain/guarding/guards.py",
+        "        if base is None and asked.is_percent:\n",
+        "        if base is None:\n",
+        (GUARDS,),
+    ),
+    Mutation(
         "growth passes no leverage",
         "cmam/domain/deciding/amounts.py",
         "(draft.is_add and is_old)",
