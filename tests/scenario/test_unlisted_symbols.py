@@ -11,13 +11,14 @@ from cmam.clock import SECOND_US
 from cmam.domain.events import ChangeDecided, CopyFinished, SymbolListSeen
 from cmam.domain.values.reasons import Reason, Verdict
 from cmam.openapi._pb import OpenApiMessages_pb2 as pb
+from cmam.openapi._pb import OpenApiModelMessages_pb2 as model
 from cmam.sandbox.service.broker import Send
 from cmam.sandbox.switches import Switches
 from cmam.store.past.replay import verify
 from cmam.store.what_if import Asked, what_if
 from tests.scenario.test_liars import copies, tell
 from tests.scenario.test_reading_beside import LOT, SYMBOLS, Gate
-from tests.whole import LEADER, SAME_BROKER, Whole
+from tests.whole import LEADER, NETTED, SAME_BROKER, Whole
 from tests.worlds import crowded
 
 GBPUSD, SOME = 2, 100_000
@@ -40,7 +41,7 @@ class Lists:
         message = pb.ProtoOASymbolsListRes.FromString(said.payload)
         self.told.append(message.ctidTraderAccountId)
         if message.ctidTraderAccountId in self.without:
-            kept = [symbol for symbol in message.symbol if symbol.symbolId != GBPUSD]
+            kept = [one for one in message.symbol if not one.symbolName.replace("/", "").startswith("GBPUSD")]
             del message.symbol[:]
             message.symbol.extend(kept)
         return [replace(said, payload=message.SerializeToString())]
@@ -179,3 +180,36 @@ def test_what_a_person_trades_in_a_new_symbol_has_the_list_read_once(monkeypatch
     assert view is not None
     assert len(whole.events(SAME_BROKER, SymbolListSeen)) == 2
     assert GBPUSD in view.specs
+
+
+@pytest.mark.parametrize("follower", [SAME_BROKER, NETTED])
+@pytest.mark.parametrize("ends", ["", "the line", "the process"])
+def test_what_he_does_while_the_list_is_read_is_what_is_copied(
+    monkeypatch: pytest.MonkeyPatch, follower: int, ends: str
+) -> None:
+    """He amends an order, and closes a part; the list comes, or the line is cut, or the process dies before it."""
+    whole = Whole(seed=3, followers=(follower,), switches=Switches(history_days=0), settings={"max_age": "120s"})
+    lists = _begin(monkeypatch, whole, LEADER, follower)
+    lists.without.clear()
+    gate = Gate(monkeypatch, whole)
+    gate.kept = {(follower, SYMBOLS)}
+    order = whole.person.place(model.LIMIT, SOME, price=1.05, symbol=GBPUSD)
+    whole.run(1)
+    whole.person.amend_order(order, limitPrice=1.04, volume=2 * SOME)
+    position = whole.person.buy(3 * SOME, symbol=GBPUSD)
+    whole.run(1)
+    whole.person.close(position, SOME)
+    whole.run(1)
+    assert copies(whole) == [[]]
+    if ends == "the process":
+        whole.kill()
+    elif ends:
+        whole.stepper.network.cut_all()
+    gate.release()
+    if ends == "the process":
+        whole.start()
+    whole.run(30)
+    resting = whole.broker.floor.accounts[follower].orders.values()
+    assert copies(whole) == [[2 * SOME]]
+    assert [(one.limit_price, one.volume) for one in resting] == [(104_000_000, 2 * SOME)]
+    assert verify(whole.log.read_all()).is_identical
