@@ -1,7 +1,7 @@
 """What one account knows of its symbols: what they allow as read on this line, and what is still being read of them.
 
 What is traded or decided in goes on record first, where followers and replay read it. While a symbol is still to be
-read nothing is opened in it. Must not know the wire.
+read nothing is opened in it. A list in which something is missing is read anew. Must not know the wire.
 """
 
 from __future__ import annotations
@@ -36,6 +36,8 @@ class AccountSymbols:
         self._family = ""
         self._outdated: frozenset[SymbolId] = frozenset()
         self._awaited_us: dict[SymbolId, int] = {}
+        self._unlisted: set[SymbolId] = set()
+        self._is_told = True
 
     # --- reading ----------------------------------------------------------------------------------------------------
 
@@ -49,6 +51,7 @@ class AccountSymbols:
             self.specs = {symbol: spec for symbol, spec in self.specs.items() if symbol not in self._outdated}
             self._outdated = frozenset()
         self.listing = Listing(desk.view, self.specs, is_live=ports.is_live, follows=self._follows(), shelf=ports.shelf)
+        self._is_told = False
         return self.listing
 
     def begin(self) -> None:
@@ -60,6 +63,11 @@ class AccountSymbols:
             self._desk.quotes.join(view.symbol_digest, islice(names, QUOTED_MAX))
         self._ask(self.listing, ((), self.listing.begin()))
 
+    def _read_anew(self) -> None:
+        """Read the list once more, and what is new in it: behind opens, which may be of other leaders."""
+        self.renew()
+        self.begin()
+
     def lose(self) -> None:
         """The line is gone: no event tells what changes from now on."""
         if self.listing is not None:
@@ -67,6 +75,8 @@ class AccountSymbols:
         self.listing = None
         self.specs = {}
         self._outdated = frozenset()
+        self._unlisted.clear()
+        self._desk.ports.shelf.stop_seeking(self._desk.view.account)
         self._forget_shared()
         self._desk.quotes.leave()
 
@@ -105,6 +115,9 @@ class AccountSymbols:
         for fact in facts:
             desk.fact(fact)
         self.specs = listing.specs
+        if listing.family and not self._is_told:
+            self._is_told = True
+            desk.ports.shelf.listed(listing.family, self._family, desk.ports.clock.monotonic())
         self._family = listing.family or self._family
         if listing.wants_quotes:
             listing.wants_quotes = False
@@ -155,6 +168,31 @@ class AccountSymbols:
             self._desk.remind(HOLD_US, AWAIT)
             self._need(symbol)
         return now < since + HOLD_US
+
+    # --- what is not listed -----------------------------------------------------------------------------------------
+
+    def is_sought(self) -> bool:
+        """Whether a list is being read, here or for all who have the same one, in which what is to be opened may be; it
+        is asked for where that is due."""
+        listing = self.listing
+        if listing is None or not listing.digest:
+            return listing is not None
+        if not listing.is_done:
+            return False  # it is of just now
+        shelf, now = self._desk.ports.shelf, self._desk.ports.clock.monotonic()
+        if shelf.may_seek(listing.family, self._desk.view.account, now):
+            self._read_anew()
+            return True
+        return shelf.is_sought(listing.family, now)
+
+    def mind(self, symbol: SymbolId) -> None:
+        """Read the list anew, once a line, where the account itself trades what is not in it."""
+        view, listing = self._desk.view, self.listing
+        if symbol in view.specs or symbol in self._unlisted or listing is None or not listing.is_done:
+            return
+        if all(name.symbol != symbol for name in view.names.values()):
+            self._unlisted.add(symbol)
+            self._read_anew()
 
     # --- on record --------------------------------------------------------------------------------------------------
 

@@ -312,13 +312,17 @@ class Asides:
 
     def _tell_unknown(self, unknown: Iterable[LinkSettings]) -> None:
         """Say which guards do not know their day, and take back what is over."""
-        wanted = {f"{DAY_ALERT}{link.link}": link.profile_name or link.link for link in unknown}
+        wanted = {f"{DAY_ALERT}{link.link}": link for link in unknown}
         for kind in [kind for kind in self._desk.view.alerts if kind.startswith(DAY_ALERT) and kind not in wanted]:
             self._desk.alert(m.Alert(kind))
-        for kind, name in wanted.items():
+        for kind, link in wanted.items():
+            name = link.profile_name or link.link
+            then = f"Nothing opens until the day rolls or `cmam profile rearm {name} --guard day`."
+            if not link.policy.needs_anchor:
+                then = "None of them counts from that; a day's height is the highest equity that was seen since."
             text = (
                 f"The guards of {name} do not know what the day began with: something was open then, and what it was"
-                f" worth cannot be told. Nothing opens until the day rolls or `cmam profile rearm {name} --guard day`."
+                f" worth cannot be told. {then}"
             )
             self._desk.alert(m.Alert(kind, text))
 

@@ -13,13 +13,14 @@ from cmam.actors import messages as m
 from cmam.actors.account_symbols import AccountSymbols
 from cmam.actors.desk import Desk
 from cmam.actors.poison import name_of
+from cmam.domain.belief.restless import restless
 from cmam.domain.belief.view import resolve
 from cmam.domain.deciding.attempts import as_now
 from cmam.domain.deciding.inputs import gather, gather_for_copy
 from cmam.domain.events import ChangeDecided, CopyRebuilt, Event, ExecutionSeen, FindingsMade, Inputs
 from cmam.domain.folds.account import AccountView, Copy
 from cmam.domain.guarding.latches import TWIN
-from cmam.domain.market.mapping import names_to_know
+from cmam.domain.market.mapping import is_unlisted, names_to_know
 from cmam.domain.profiles.link import LinkSettings
 from cmam.domain.repair.reconcile import abandoned, bring_together, by_hand, findings, needs_note
 from cmam.domain.repair.strays import is_lacking
@@ -29,6 +30,7 @@ from cmam.domain.turns.turn import decide_change, wakes
 from cmam.domain.values.changes import Change, ChangeKind
 from cmam.domain.values.ids import AccountId, LinkId
 from cmam.domain.values.quantities import Quote
+from cmam.domain.values.symbols import UNLISTED
 from cmam.domain.wanted.unasked import Unasked, still_unasked, unasked
 from cmam.openapi.quotes import BrokerClock
 
@@ -255,8 +257,17 @@ class Following:
         """Let every copy that waits for a price, a stop or a moment be looked at again."""
         if not self._desk.is_reconciled or self.is_stopping:
             return
+        self._ensure_awaited()
         for fact in wakes(self._desk.view, self.links, self._inputs_of_copy, now):
             self._desk.fact(as_now(fact, self._desk.view, self.links, self._inputs_of_copy))
+
+    def _ensure_awaited(self) -> None:
+        """Have on record what the symbols allow by now that waiting copies may turn out to be."""
+        for copy in tuple(restless(self._desk.view.copies)):
+            link = self.links.get(copy.link)
+            if copy.wait is None or copy.symbol in self._desk.view.specs or link is None:
+                continue
+            self._symbols.ensure_named(names_to_know(self._desk.view, (copy.leader_symbol,), link.policy))
 
     def _inputs_of_copy(self, copy: Copy, link: LinkSettings) -> Inputs:
         assert copy.change is not None
@@ -284,11 +295,16 @@ class Following:
         hold."""
         if not change.kind.adds_risk:
             return False
-        if self._desk.lacks_trader or self._desk.view.doubted or self._symbols.is_read:
-            return self._desk.lacks_trader or bool(self._desk.view.doubted)
         view = self._desk.view
-        names = names_to_know(view, (change.symbol.name,), link.policy)
+        if self._desk.lacks_trader or view.doubted:
+            return True
         copy = view.copy(resolve(view, link.link, change))
+        is_found = copy is not None and copy.symbol != UNLISTED
+        if not is_found and is_unlisted(view, change.symbol.name, link.policy):
+            return self._symbols.is_sought()
+        if self._symbols.is_read:
+            return False
+        names = names_to_know(view, (change.symbol.name,), link.policy)
         spec = view.specs.get(copy.symbol) if copy is not None else None
         return self._symbols.lacks((*names, spec.name) if spec is not None else names)
 

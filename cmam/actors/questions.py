@@ -352,6 +352,8 @@ class Questions:
         """Keep back what a leader opens in a symbol that is still being read: followers size it by the lots and digits
         that are told with it. What is told of anything he has already, or has asked for as a follower, waits for
         nothing: he could not close it."""
+        if isinstance(message.fact, ExecutionSeen) and (traded := message.fact.position or message.fact.order):
+            self._symbols.mind(traded.symbol)
         if self._symbols.is_read or not self._desk.leads or not self._awaits_symbol(message.fact):
             return False
         self._held.append(message)

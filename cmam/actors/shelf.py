@@ -4,6 +4,7 @@ Accounts whose symbol lists are equal mostly have equal specifications too, but 
 in commissions or swaps. So each account reads a sample of its own, spread over the whole list, and takes the rest from
 the shelf only where a whole set with exactly these specifications is there. Otherwise it reads everything and puts it
 there; meanwhile others with the same list wait for it. What changes at the broker takes the sets of that list away.
+Where something is missing in a list, one of those who have it reads it anew for all.
 
 Many accounts' threads read and write it; each step is one operation on a dict or a list. Knows no wire.
 """
@@ -13,12 +14,18 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Final
 
+from cmam.clock import SECOND_US
 from cmam.domain.events import AssetName
 from cmam.domain.values.ids import AccountId, AssetId, SymbolId
 from cmam.domain.values.symbols import SymbolName, SymbolSpec
 
 SAMPLE: Final = 100
 """So many symbols an account always reads itself: one request."""
+
+SEEK_US = 600 * SECOND_US
+"""How old a list is that is read anew where something is missing in it; one that is younger is taken for whole."""
+SEEKER_US = 30 * SECOND_US
+"""How long others wait for who reads it: by then what they would open is too old for most."""
 
 Specs = Mapping[SymbolId, SymbolSpec]
 Names = tuple[SymbolName, ...]
@@ -33,11 +40,43 @@ class SpecShelf:
         self._sets: dict[str, list[Specs]] = {}
         self._readers: dict[str, AccountId] = {}
         self._changes: dict[str, int] = {}
+        self._listed_us: dict[str, int] = {}
+        self._seekers: dict[str, tuple[AccountId, int]] = {}
+        self._replaced: set[str] = set()
 
     def list_of(self, digest: str, names: Names, assets: Assets) -> tuple[Names, Assets]:
         """A list as whoever read it first has it, where it is the same."""
         known = self._lists.setdefault(digest, (names, assets))
         return known if known == (names, assets) else (names, assets)
+
+    def listed(self, family: str, before: str, now_us: int) -> None:
+        """An account's list has been read just now; `before` is the family that it belonged to, if any."""
+        self._listed_us[family] = now_us
+        self._replaced.discard(family)  # some have it still
+        self._seekers.pop(before, None)
+        if before and before != family:
+            self._replaced.add(before)
+
+    def may_seek(self, family: str, account: AccountId, now_us: int) -> bool:
+        """Whether this account shall read its list anew, since something is missing in it: where it has become another
+        one elsewhere, or nobody has read it for long and nobody else is reading it."""
+        if family in self._replaced:
+            return True
+        if now_us - self._listed_us.get(family, now_us) < SEEK_US or self.is_sought(family, now_us):
+            return False
+        self._seekers.pop(family, None)
+        return self._seekers.setdefault(family, (account, now_us))[0] == account
+
+    def is_sought(self, family: str, now_us: int) -> bool:
+        """Whether one of those who have a list is reading it anew."""
+        seeker = self._seekers.get(family)
+        return seeker is not None and now_us - seeker[1] < SEEKER_US
+
+    def stop_seeking(self, account: AccountId) -> None:
+        """Nothing is answered any more that an account has asked for."""
+        for family, (seeker, _) in list(self._seekers.items()):
+            if seeker == account:
+                self._seekers.pop(family, None)
 
     def changes(self, family: str) -> int:
         """How often something of a list has changed at the broker while we looked."""

@@ -358,8 +358,8 @@ MUTATIONS = (
     Mutation(
         "an open in a symbol that nobody knows yet is not waited for",
         "cmam/domain/deciding/gates.py",
-        "        if is_unread and draft.inputs.reading:\n            draft.unread",
-        "        if is_unread and draft.inputs.warming:\n            draft.unread",
+        "_unread(draft, mapped) if draft.inputs.reading else None",
+        "_unread(draft, mapped) if draft.inputs.warming else None",
         (UNIT + "domain/test_reading.py",),
     ),
     Mutation(
@@ -431,6 +431,13 @@ MUTATIONS = (
         "        days[link] = replace(known, anchor=None, anew=True)\n",
         "        pass\n",
         (LATCHES,),
+    ),
+    Mutation(
+        "a drawdown in money needs what the day began with",
+        "cmam/domain/guarding/guards.py",
+        "        if base is None and asked.is_percent:\n",
+        "        if base is None:\n",
+        (GUARDS,),
     ),
     Mutation(
         "growth passes no leverage",

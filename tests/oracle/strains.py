@@ -249,7 +249,7 @@ class StrainDay(GuardDay):
         held = books.positions.get(position)
         left = Fraction(held.volume if held is not None else 0, 100)
         label = next((order.label for order in books.past_orders.values() if order.position_id == position), None)
-        if position in self.own[case.name]:
+        if not label:  # a copy has one, and a position may be taken in several parts
             self.own[case.name] -= set() if left else {position}
             self.counts["stopped out: his own"] += 1
             return

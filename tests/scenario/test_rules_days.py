@@ -5,6 +5,10 @@ The clock starts at midnight; the guards' day begins at 00:05. Followers have 50
 
 from __future__ import annotations
 
+from decimal import Decimal
+
+import pytest
+
 from cmam.domain.events import DayHistorySeen, GuardDayBegan, GuardTripped, MarginSeen, ResultsSeen
 from cmam.store.past.replay import verify
 from tests.rulebook import UNIT, Case, Rulebook
@@ -91,6 +95,30 @@ def test_what_was_open_as_the_day_began_leaves_equity_unknown_and_opens_nothing(
     view = book.view(book.ids["higher"])
     assert view is not None
     assert not view.alerts
+    assert verify(book.log.read_all()).is_identical
+
+
+@pytest.mark.parametrize("guard", ["daily_drawdown", "trailing_drawdown"])
+def test_a_drawdown_in_money_holds_on_a_day_whose_beginning_nobody_saw(guard: str) -> None:
+    """A position was open then; what it falls by after the start closes it, as on any day. It fell on and on."""
+    book = Rulebook([_case("money", **{guard: "1000"})])
+    book.begin()
+    book.person.buy(100_000 * UNIT)
+    book.go(5)
+    book.kill()
+    _away(book, 400)
+    book.begin()
+    book.person.buy(10_000 * UNIT)
+    book.go(2)
+    assert book.volumes("money") == [100_000 * UNIT, 10_000 * UNIT]
+    view = book.view(book.ids["money"])
+    assert view is not None
+    assert [text for text in view.alerts.values() if "do not know what the day began with" in text]
+    assert not any("Nothing opens" in text for text in view.alerts.values())
+    book.price("EURUSD", str(book.bids["EURUSD"] - Decimal("0.02000")))
+    book.go(4)
+    assert [trip.guard for trip in book.events(book.ids["money"], GuardTripped)] == [guard]
+    assert book.volumes("money") == []
     assert verify(book.log.read_all()).is_identical
 
 

@@ -11,17 +11,18 @@ from cmam.domain.deciding.draft import Draft
 from cmam.domain.deciding.sizing import fraction_text
 from cmam.domain.events import Standing, Wait
 from cmam.domain.guarding.latches import FLATTEN, in_words
-from cmam.domain.market.mapping import symbol_for
+from cmam.domain.market.mapping import Mapped, is_unlisted, symbol_for
 from cmam.domain.profiles.choices import SideFilter
 from cmam.domain.profiles.hours import is_within_hours
+from cmam.domain.values.ids import SymbolId
 from cmam.domain.values.naming import read_label
 from cmam.domain.values.quantities import (
     Side,
     units_text,
 )
 from cmam.domain.values.reasons import Reason
-from cmam.domain.values.rules import LATCH_TOLD, ONE_LEADER_A_NET, UNREAD_WAIT, WAITED_IN_VAIN
-from cmam.domain.values.symbols import TradingMode
+from cmam.domain.values.rules import LATCH_TOLD, ONE_LEADER_A_NET, UNLISTED_WAIT, UNREAD_WAIT, WAITED_IN_VAIN
+from cmam.domain.values.symbols import UNLISTED, TradingMode
 from cmam.domain.values.trades import AccessRights, AccountType, OrderType
 from cmam.domain.wanted.levels import pips
 
@@ -103,11 +104,11 @@ def symbol(draft: Draft) -> Reason | Wait | None:
             draft.spec = mapped.awaits_quotes
             draft.note("symbol", name, why)
             return Wait.QUOTES
-        is_unread = mapped.unread is not None and draft.view.rules >= UNREAD_WAIT
-        if is_unread and draft.inputs.reading and draft.is_old:
+        unread = _unread(draft, mapped) if draft.inputs.reading else None
+        if unread is not None and draft.is_old:
             return age(draft)
-        if is_unread and draft.inputs.reading:
-            draft.unread = mapped.unread
+        if unread is not None:
+            draft.unread = unread
             draft.note("symbol", name, why)
             return Wait.QUOTES
     if spec is None:
@@ -122,6 +123,14 @@ def symbol(draft: Draft) -> Reason | Wait | None:
         return Reason.SYMBOL_CHANGED
     is_open = spec.enabled and spec.trading_mode is TradingMode.ENABLED
     return None if is_open else Reason.SYMBOL_DISABLED
+
+
+def _unread(draft: Draft, mapped: Mapped) -> SymbolId | None:
+    """The symbol that an open waits for while it is being read what that allows, or which ones there are."""
+    is_new = draft.view.rules >= UNLISTED_WAIT and mapped.spec is None
+    if is_new and is_unlisted(draft.view, draft.change.symbol.name, draft.settings.policy):
+        return UNLISTED
+    return mapped.unread if draft.view.rules >= UNREAD_WAIT else None
 
 
 def side(draft: Draft) -> Reason | None:

@@ -241,7 +241,9 @@ def conditions(view: AccountView, policy: Policy, day: GuardDay, worth: int) -> 
     anchor = initial if policy.guard_percent_of is PercentOf.INITIAL else day.anchor
 
     def limit_of(asked: Amount, base: int | None) -> int | None:
-        return None if base is None else floor_fraction(asked.of(Fraction(base, scale)) * scale)
+        if base is None and asked.is_percent:
+            return None
+        return floor_fraction(asked.of(Fraction(base or 0, scale)) * scale)  # money is money, whatever a day began with
 
     peak = day.peak_ever if policy.guard_peak is PeakKind.INTRADAY else day.peak_begun
     for guard, asked, start, sign in (

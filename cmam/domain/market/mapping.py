@@ -134,6 +134,15 @@ def names_to_know(view: AccountView, leader_symbols: Iterable[str], policy: Poli
 
 
 def is_unread(view: AccountView, leader_symbol: str, policy: Policy) -> bool:
-    """Whether nothing is on record of what one of the follower's symbols allows that it may be."""
+    """Whether nothing is on record of what one of the follower's symbols allows that it may be, or of that symbol."""
     names = names_to_know(view, (leader_symbol,), policy)
-    return any(view.names[name].symbol not in view.specs for name in names)
+    is_missing = any(view.names[name].symbol not in view.specs for name in names)
+    return is_missing or is_unlisted(view, leader_symbol, policy)
+
+
+def is_unlisted(view: AccountView, leader_symbol: str, policy: Policy) -> bool:
+    """Whether a leader's symbol would be copied, and the follower's list, which may be older, has none that it may
+    be."""
+    is_sought = policy.symbols_mapping is MappingMode.AUTOMATIC or policy.row(leader_symbol) is not None
+    is_sought = is_sought and policy.takes(leader_symbol, rules=view.rules)
+    return is_sought and not names_to_know(view, (leader_symbol,), policy)

@@ -366,5 +366,9 @@ REFUSED_PLACINGS = 8
 """A pending order that is refused, or taken, counts in `max_rejections` as any open: of a leader who trades by orders
 alone none did, however many were refused."""
 
+UNLISTED_WAIT = 8
+"""An open in a symbol that the follower's list has not, while that list is read anew, waits for it: it was skipped as
+`unmapped_symbol`, though its broker had that symbol by then."""
+
 RULES = 8
 """The newest."""

@@ -8,6 +8,9 @@ from enum import StrEnum
 from cmam.domain.values.ids import AssetId, SymbolId
 from cmam.domain.values.quantities import Price, Volume, ceil_to, floor_to, nearest_to
 
+UNLISTED = SymbolId(0)
+"""Stands for a symbol that is not known yet: no broker has that number."""
+
 
 class TradingMode(StrEnum):
     """Whether a symbol may be traded now."""

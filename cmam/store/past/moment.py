@@ -23,6 +23,7 @@ from cmam.domain.folds.account import AccountView
 from cmam.domain.guarding.latches import BY_EQUITY
 from cmam.domain.operating.registry import APP
 from cmam.domain.values.quantities import decimal_text, price_text, units_text
+from cmam.domain.values.symbols import UNLISTED
 from cmam.domain.wanted.needs import levels_of
 from cmam.domain.wanted.targets import lacking
 from cmam.store.folding.fold import Fold, account_of
@@ -207,6 +208,8 @@ def _order(view: AccountView, key: Any) -> dict[str, Any]:
 
 def _copy(view: AccountView, copy: Copy, profile: str) -> dict[str, Any]:
     name, digits = _symbol(view, copy.symbol)
+    if copy.symbol == UNLISTED:
+        name = copy.leader_symbol
     position = view.positions.get(copy.position) if copy.position is not None else None
     spec = view.specs.get(copy.symbol)
     wanted = levels_of(spec, copy, position, view.rules) if spec is not None and position is not None else None

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from cmam.actors.listing import LOOKS_MAX, SHELF, Listing
 from cmam.actors.question import Question
-from cmam.actors.shelf import SAMPLE, SpecShelf, sample_of
+from cmam.actors.shelf import SAMPLE, SEEK_US, SEEKER_US, SpecShelf, sample_of
 from cmam.domain.folds.account import AccountView
 from cmam.domain.values.ids import AccountId, SymbolId
 from cmam.domain.values.symbols import SymbolName, SymbolSpec
@@ -173,3 +173,36 @@ def test_the_sample_has_what_is_held_and_is_spread_over_the_list() -> None:
     assert {3, 248} <= set(numbers)
     ordered = sorted(numbers)
     assert max(later - earlier for earlier, later in zip([0, *ordered], [*ordered, 251], strict=True)) <= 4
+
+
+A, B = AccountId(1), AccountId(2)
+
+
+def test_a_list_that_is_old_is_read_by_one_for_all() -> None:
+    """A young one by nobody; who reads it has the others wait, half a minute at most, or until the line is cut."""
+    shelf = SpecShelf()
+    assert not shelf.may_seek("demo x", A, 5)
+    shelf.listed("demo x", "", 5)
+    assert not shelf.may_seek("demo x", A, 4 + SEEK_US)
+    assert shelf.may_seek("demo x", A, 5 + SEEK_US)
+    assert not shelf.may_seek("demo x", B, 5 + SEEK_US)
+    assert shelf.is_sought("demo x", 5 + SEEK_US)
+    assert shelf.may_seek("demo x", B, 5 + SEEK_US + SEEKER_US)
+    shelf.stop_seeking(B)
+    assert not shelf.is_sought("demo x", 5 + SEEK_US + SEEKER_US)
+    assert shelf.may_seek("demo x", A, 5 + SEEK_US + SEEKER_US)
+    shelf.listed("demo x", "demo x", 6 + SEEK_US + SEEKER_US)
+    assert not shelf.is_sought("demo x", 7 + SEEK_US + SEEKER_US)
+    assert not shelf.may_seek("demo x", B, 7 + SEEK_US + SEEKER_US)
+
+
+def test_a_list_that_has_become_another_is_read_by_all_who_have_it() -> None:
+    """Until one of them finds that it is still his."""
+    shelf = SpecShelf()
+    shelf.listed("demo x", "", 5)
+    shelf.listed("demo y", "demo x", 6)
+    assert shelf.may_seek("demo x", A, 7)
+    assert shelf.may_seek("demo x", B, 7)
+    assert not shelf.may_seek("demo y", A, 7)
+    shelf.listed("demo x", "demo x", 8)
+    assert not shelf.may_seek("demo x", B, 9)

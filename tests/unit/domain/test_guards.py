@@ -327,6 +327,23 @@ def test_a_day_whose_beginning_was_missed_has_no_anchor_and_lets_nothing_open() 
     assert other(pair) is None
 
 
+@pytest.mark.parametrize("guard", ["daily_drawdown", "trailing_drawdown"])
+@pytest.mark.parametrize(("limit", "trips"), [("500", True), ("5%", False)])
+def test_a_drawdown_in_money_trips_whatever_the_day_began_with(guard: str, limit: str, trips: bool) -> None:
+    """Down over the reset with a position open: it is worth some 10,000 then, and 9,490 at the end.
+
+    Only a percentage is of what the day began with; opens stop where one is set, and went on with money.
+    """
+    pair = guarded(**{guard: limit})
+    pair.now_us = pair.view.days[LINK].next_us + 3_600_000_000
+    pair.look()
+    assert pair.view.days[LINK].anchor is None
+    assert other(pair) is (None if trips else Reason.EQUITY_UNKNOWN)
+    pair.bid("1.09491")
+    pair.looks_twice()
+    assert pair.tripped == ([guard] if trips else [])
+
+
 def test_a_day_begins_with_the_higher_of_balance_and_equity() -> None:
     """Balance 10,000 and equity 11,000 at the reset: the anchor is 11,000."""
     pair = guarded(daily_loss="500")
