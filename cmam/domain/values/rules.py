@@ -366,5 +366,9 @@ REFUSED_PLACINGS = 8
 """A pending order that is refused, or taken, counts in `max_rejections` as any open: of a leader who trades by orders
 alone none did, however many were refused."""
 
+REST_COUNTED_ONCE = 8
+"""What a resting order of a share has filled unseen is booked once: where a history had told it, the event of its deal
+that came right after booked it again, and a third of what was held was taken for closed by a person, and sold."""
+
 RULES = 8
 """The newest."""
