@@ -7,7 +7,8 @@ from collections.abc import Mapping
 from cmam.domain.belief import refused
 from cmam.domain.belief.asked import with_intent
 from cmam.domain.belief.copies import Copy, CopyKey, CopyState, Intent, IntentState
-from cmam.domain.belief.shares import moved, rejoined
+from cmam.domain.belief.holdings import SETTLED_US
+from cmam.domain.belief.shares import moved, net_held, net_of_ledger, rejoined
 from cmam.domain.belief.view import AccountView, put
 from cmam.domain.events import ExecutionSeen, Reconciled, Wait
 from cmam.domain.values.commands import CommandKind
@@ -22,6 +23,7 @@ from cmam.domain.values.rules import (
     FILLS_ARE_SHOWN,
     FILLS_BY_DEALS,
     OWN_LEVELS,
+    REST_COUNTED_ONCE,
     RESTS_FILL_UNSEEN,
     TURNED_NETS,
     TURNED_UNDER_CLOSE,
@@ -276,6 +278,8 @@ def _book_share(
     is_fill = _is_fill_of(copy, event)
     if deal is None or (kind is None and not is_fill):
         return view
+    if intent is None and view.rules >= REST_COUNTED_ONCE and _is_counted(view, copy, deal, at_us):
+        return view
     if (is_fill or kind in (CommandKind.OPEN, CommandKind.PLACE)) and copy.position is None:
         view = attach(view, replace(copy, volume=Volume(0)), deal.position, deal.price, at_us)
         copy = view.copies[copy.key]
@@ -294,6 +298,14 @@ def _book_share(
     if view.rules >= TURNED_NETS and deal.position in view.positions and deal.position not in view.by_position:
         view = replace(view, by_position={**view.by_position, deal.position: copy.key})
     return put(view, replace(copy, volume=volume, opened_volume=Volume(max(copy.opened_volume, volume))))
+
+
+def _is_counted(view: AccountView, copy: Copy, deal: Deal, at_us: int) -> bool:
+    """Whether a reconcile has booked a deal of a resting order before its event came: histories tell orders, not deals,
+    so that the deal itself is new. The net as it stands with it is what its shares add up to without it."""
+    if copy.position != deal.position or at_us - view.reconciled_us >= SETTLED_US:
+        return False
+    return net_held(view, copy.symbol) == net_of_ledger(view, copy.symbol)
 
 
 def _flattened(view: AccountView, copy: Copy) -> AccountView:

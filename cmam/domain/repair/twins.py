@@ -20,6 +20,7 @@ from cmam.domain.profiles.link import LinkSettings
 from cmam.domain.repair.strays import is_claimed, strays
 from cmam.domain.values.ids import IntentId, LinkId, SourceKey
 from cmam.domain.values.naming import Mark, read_label
+from cmam.domain.values.trades import Order
 
 
 def twin_in_report(view: AccountView, links: Collection[LinkSettings], fact: ExecutionSeen) -> str:
@@ -54,6 +55,8 @@ def twin_in_report(view: AccountView, links: Collection[LinkSettings], fact: Exe
     if not is_second or copy.position is None or deal is None or copy.order == order.order:
         return ""
     if copy.share:
+        if _is_counted(view, order):
+            return ""
         spec = view.specs.get(copy.symbol)
         is_full = spec is not None and copy.target - copy.volume < spec.step_volume
         return f"{name} filled though its share was whole" if is_full else ""
@@ -108,6 +111,12 @@ def _is_known(view: AccountView, settings: LinkSettings, mark: Mark) -> bool:
     source = SourceKey(mark.source)
     keys: tuple[CopyKey, ...] = ((settings.link, source), (LinkId(mark.link), source))
     return any(view.copy(key) is not None or view.intents_of(view.key_of(key)) for key in keys)
+
+
+def _is_counted(view: AccountView, order: Order) -> bool:
+    """Whether a history has told already how much of an order is filled: its request was settled by that, and the deals
+    that it counted may be told after it, as where a part filled between the snapshot and the history."""
+    return any(one.order == order.order and one.executed_volume >= order.executed_volume for one in view.past_orders)
 
 
 def _number(name: str) -> int:

@@ -370,5 +370,9 @@ UNLISTED_WAIT = 8
 """An open in a symbol that the follower's list has not, while that list is read anew, waits for it: it was skipped as
 `unmapped_symbol`, though its broker had that symbol by then."""
 
+REST_COUNTED_ONCE = 8
+"""What a resting order of a share has filled unseen is booked once: where a history had told it, the event of its deal
+that came right after booked it again, and a third of what was held was taken for closed by a person, and sold."""
+
 RULES = 8
 """The newest."""
