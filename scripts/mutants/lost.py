@@ -31,7 +31,7 @@ MUTATIONS = (
     Mutation(
         "what a leader did in the gap is not told",
         "cmam/domain/turns/leading.py",
-        "            return tuple(_of_reconcile(before, after, event, quote_of))",
+        "            return tuple(of_reconcile(before, after, event, quote_of))",
         "            return ()",
         (UNIT + "domain/test_leading.py",),
     ),
@@ -207,7 +207,7 @@ MUTATIONS = (
     Mutation(
         "a move of a leader's stop is missed",
         "cmam/domain/turns/leading.py",
-        "        yield from _of_levels(before, after, position, at_ms, quote_of, late=False)\n",
+        "        yield from of_levels(before, after, position, at_ms, quote_of, late=False)\n",
         "",
         (UNIT + "domain/test_leading.py",),
     ),

@@ -11,7 +11,7 @@ from cmam.domain.belief.copies import Copy, CopyKey
 from cmam.domain.events import ChangeDecided
 from cmam.domain.folds.account import AccountView
 from cmam.domain.profiles.link import LinkSettings
-from cmam.domain.turns.leading import symbol_of
+from cmam.domain.turns.leader import symbol_of
 from cmam.domain.values.changes import ChangeKind
 from cmam.domain.values.commands import CommandKind
 from cmam.domain.values.reasons import Reason, Verdict

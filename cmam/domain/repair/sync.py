@@ -13,7 +13,8 @@ from cmam.domain.belief.view import AccountView
 from cmam.domain.events import Health
 from cmam.domain.profiles.link import LinkSettings
 from cmam.domain.profiles.policy import Policy
-from cmam.domain.turns.leading import fills_into_net, money_of, symbol_of
+from cmam.domain.turns.differences import fills_into_net
+from cmam.domain.turns.leader import money_of, symbol_of
 from cmam.domain.values.changes import Change, ChangeKind
 from cmam.domain.values.ids import ChangeKey, SymbolId, order_source, position_source
 from cmam.domain.values.quantities import Quote, Volume
