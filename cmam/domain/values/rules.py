@@ -349,6 +349,10 @@ ADDS_CARRIED = 8
 """Growth that is below a step, or below the least of an order, stays in the target and goes out with what the leader
 adds next; it was forgotten, and of an order of his that fills in small parts nothing was copied."""
 
+LACKS_CLOSE_NOTHING = 8
+"""What the shares of one side of a net lack closes none of the other side: growth that was kept as too small went out
+so, past all gates, and what a share of the other side had given for it was sold again with each of its adds."""
+
 OPENS_ANEW = 8
 """An open whose order fills on is sized anew in every mode, and rounded once: what followed its first deal was in
 proportion to that deal's rounding, and by a formula that leaves his volume out a copy came to a multiple of its
