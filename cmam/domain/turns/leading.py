@@ -394,9 +394,9 @@ def _opened_by_path(
         yield from found
         return
     first = path[0]
-    opener = orders.get(first.order) or before.orders.get(first.order)
-    if opener is not None and opened.origin != first.order:
-        opened = replace(opened, origin=first.order, origin_type=opener.type, origin_volume=opener.volume)
+    known = {**before.orders, **orders}
+    if first.order in known:
+        opened = _of_order_that(opened, first, known)
     volumes = list(accumulate(deal.filled_volume if deal.side is opened.side else -deal.filled_volume for deal in path))
     own = next((index for index, deal in enumerate(path) if deal.order != first.order), len(path))
     is_known = min(volumes) > 0 and volumes[-1] == opened.after
@@ -404,18 +404,25 @@ def _opened_by_path(
         yield opened
         return
     whole, lowest = volumes[own - 1], min(volumes[own - 1 :])
-    at, newest = path[volumes.index(lowest, own - 1)], path[-1]
-    yield _step(opened, first, 0, whole)
+    yield _step(opened, first, 0, whole, known)
     if lowest < whole:
-        yield _step(opened, at, whole, lowest)
+        yield _step(opened, path[volumes.index(lowest, own - 1)], whole, lowest, known)
     if lowest < opened.after:
-        yield _step(opened, newest, lowest, opened.after)
+        added = next(deal for deal in reversed(path) if deal.side is opened.side)
+        yield _step(opened, added, lowest, opened.after, known)
 
 
-def _step(opened: Change, deal: Deal, old: int, new: int) -> Change:
-    """One step of the way on which a position came to what it is."""
+def _of_order_that(change: Change, deal: Deal, orders: Mapping[OrderId, Order]) -> Change:
+    """A change told of the order of one of its deals; of one that nobody knows as of an order at the market."""
+    order = orders.get(deal.order)
+    kind, volume = (order.type, order.volume) if order is not None else (OrderType.MARKET, Volume(0))
+    return replace(change, origin=deal.order, origin_type=kind, origin_volume=volume)
+
+
+def _step(opened: Change, deal: Deal, old: int, new: int, orders: Mapping[OrderId, Order]) -> Change:
+    """One step of the way on which a position came to what it is, told of the order that took it."""
     return replace(
-        opened,
+        _of_order_that(opened, deal, orders),
         key=ChangeKey(f"deal:{deal.deal}"),
         kind=_kind(old, new, has_turned=False),
         volume=Volume(abs(new - old)),
