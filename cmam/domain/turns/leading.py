@@ -21,6 +21,7 @@ from cmam.domain.values.quantities import Quote, Volume, floor_fraction
 from cmam.domain.values.replacing import replace
 from cmam.domain.values.rules import (
     FILLED_AND_GONE,
+    GROWTH_OF_ADDS,
     OPENED_BY_PATH,
     OPENED_WHEN_OPENED,
     ORDER_ORIGINS,
@@ -307,16 +308,30 @@ def _of_reconcile(before: AccountView, after: AccountView, event: Reconciled, qu
     for position in touched:
         newest = last.get(position)
         deal_of_gap = newest if newest is not None and newest.deal not in before.deals else None
+        path = paths.get(position, ())
+        added = _added(before, after, position, path)
+        deal_of_gap = added or deal_of_gap
         order = orders.get(deal_of_gap.order) if deal_of_gap is not None else None
+        if added is not None and order is None:
+            order = before.orders.get(added.order)
         at_ms = deal_of_gap.executed_ms if deal_of_gap is not None else 0
         found = tuple(_of_volume(before, after, position, deal_of_gap, order, at_ms, quote_of, late=True))
-        path, told = paths.get(position, ()), _by_path(before, position, event.deals, found)
+        told = _by_path(before, position, event.deals, found)
         yield from _opened_by_path(before, after, path, orders, tuple(told))
         yield from _of_levels(before, after, position, 0, quote_of, late=True)
     for gone in sorted(set(before.orders) - set(after.orders) - taken):
         yield from _of_lost_order(before, after, gone, orders.get(gone), quote_of)
     for order_id in sorted(after.orders):
         yield from _of_order(before, after, after.orders[order_id], None, quote_of, late=True)
+
+
+def _added(before: AccountView, after: AccountView, position: PositionId, path: tuple[Deal, ...]) -> Deal | None:
+    """The last deal of a gap that added to a position which has grown in it, whatever was closed of that since."""
+    was, now = before.positions.get(position), after.positions.get(position)
+    if was is None or now is None or was.side is not now.side or now.volume <= was.volume:
+        return None
+    added = (deal for deal in reversed(path) if deal.side is was.side)
+    return next(added, None) if after.rules >= GROWTH_OF_ADDS else None
 
 
 def _by_path(

@@ -362,6 +362,10 @@ OPENED_BY_PATH = 8
 """What an order that rested has opened out of sight is told of that order, and what others did to it there by steps:
 it was told of the last one, whose copy took it for its fill, while that of the first was held besides for a minute."""
 
+GROWTH_OF_ADDS = 8
+"""What has grown out of sight is told of the deal that added last and of its order, though that had rested, not of a
+close that came after it: by that one's type, price and age one that may be copied was left out, and another copied."""
+
 NAMED_AS_SET = 8
 """`guard.initial` that is set to exactly the balance which the guards saw first is counted from, too, though money has
 moved since: it was taken for that one, moved with the money."""
