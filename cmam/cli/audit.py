@@ -220,7 +220,7 @@ def _sum_lines(line: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         parts = ", ".join(f"{name} {line[f'slippage_{name}_pips']}" for name in ("delay", "spread", "broker"))
         yield "slippage", f"{line['slippage_pips']} pips on average: {parts}; negative is better than the leader"
     if line["drifting"]:
-        yield "drift", f"{line['drift']} units beyond their targets, in {line['drifting']} live copies"
+        yield "drift", f"{line['drift']} units off their targets, in {line['drifting']} live copies"
 
 
 # --- one story ------------------------------------------------------------------------------------------------------

@@ -195,6 +195,13 @@ MUTATIONS = (
         (NETTING,),
     ),
     Mutation(
+        "what one side of a net lacks is bought by closing the other",
+        "cmam/domain/belief/shares.py",
+        "    if view.rules >= LACKS_CLOSE_NOTHING:",
+        "    if view.rules > LACKS_CLOSE_NOTHING:",
+        (UNIT + "domain/test_shares.py",),
+    ),
+    Mutation(
         "a netted residue is never given up",
         "cmam/domain/belief/shares.py",
         "    if excess < max(spec.min_volume, 1):\n        return None\n",

@@ -103,3 +103,51 @@ def test_what_filled_with_the_leaders_order_is_kept_as_it_is_however_long_nobody
     told = [event.change.kind.value for event in book.events(book.ids["hedged"], ChangeDecided)]
     assert told == ["order_placed", "opened", "reduced"]
     assert verify(book.log.read_all()).is_identical
+
+
+@pytest.mark.parametrize("gap", ["none", "killed", "cut"])
+@pytest.mark.parametrize("leader", BOTH, ids=["hedged", "netted"])
+def test_what_was_added_to_it_there_is_told_of_the_order_that_added(leader: int, gap: str) -> None:
+    """Limits alone are copied: 20,000 fill by one, and what he adds at the market is left out, seen or not."""
+    limits = {**HALF, "order_types": "limit"}
+    cases = [Case(kind, "Same", limits, kind=kind, leader=leader) for kind in ("hedged", "netted")]
+    book = Rulebook(cases)
+    book.begin()
+    book.person.place(model.LIMIT, 20_000 * UNIT, price=1.08303, account=leader)
+    book.go(2)
+    if gap == "killed":
+        book.kill()
+    elif gap == "cut":
+        book.stepper.network.cut_all()
+    _falls(book, leader)
+    _buys(10_000)(book, leader)
+    if gap == "killed":
+        book.start()
+    for seconds in (6, 30):
+        book.go(seconds)
+        assert [book.volumes(case.name) for case in cases] == [[10_000 * UNIT]] * 2
+    assert verify(book.log.read_all()).is_identical
+
+
+@pytest.mark.parametrize("gap", ["killed", "cut"])
+def test_growth_of_a_gap_is_told_of_the_order_that_added(gap: str) -> None:
+    """Limits alone are copied. A second one fills while nobody looks, and he closes 5,000 at the market after it: of
+    35,000 a half is 17,500. The growth was told of that close, and left out as one of the market."""
+    limits = {**HALF, "order_types": "limit"}
+    cases = [Case(kind, "Same", limits, kind=kind, leader=NETTED_LEAD) for kind in ("hedged", "netted")]
+    book = Rulebook(cases)
+    book.begin()
+    for price in (1.08303, 1.08003):
+        book.person.place(model.LIMIT, 20_000 * UNIT, price=price, account=NETTED_LEAD)
+    book.go(2)
+    _falls(book, NETTED_LEAD)
+    book.go(5)
+    assert [book.volumes(case.name) for case in cases] == [[10_000 * UNIT]] * 2
+    book.kill() if gap == "killed" else book.stepper.network.cut_all()
+    book.price("EURUSD", "1.07900")
+    _sells(5_000)(book, NETTED_LEAD)
+    if gap == "killed":
+        book.start()
+    book.go(6)
+    assert [book.volumes(case.name) for case in cases] == [[17_000 * UNIT]] * 2
+    assert verify(book.log.read_all()).is_identical

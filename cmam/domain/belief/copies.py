@@ -307,7 +307,7 @@ class Copy:
 
     @property
     def residue(self) -> Fraction:
-        """What the copy holds above its target because the step does not allow less; zero after a full close."""
+        """What a copy holds above its target as the step allows no less; below zero what it lacks; zero when closed."""
         return self.volume - self.target if self.state in (CopyState.OPEN, CopyState.CLOSING) else Fraction(0)
 
 

@@ -16,7 +16,7 @@ from cmam.domain.values.commands import CommandKind
 from cmam.domain.values.ids import IntentId, PositionId, SymbolId
 from cmam.domain.values.quantities import Side, Volume, floor_fraction
 from cmam.domain.values.replacing import replace
-from cmam.domain.values.rules import GONE_WITH_ITS_POSITION, LEVELS_OF_A_NET
+from cmam.domain.values.rules import GONE_WITH_ITS_POSITION, LACKS_CLOSE_NOTHING, LEVELS_OF_A_NET
 from cmam.domain.values.symbols import SymbolSpec
 
 MOVING = (CommandKind.OPEN, CommandKind.ADD, CommandKind.PLACE, CommandKind.CLOSE)
@@ -91,7 +91,8 @@ def pooled_excess(view: AccountView, spec: SymbolSpec, symbol: SymbolId) -> tupl
     """What the shares may give up together though none may alone: whose it is, and how much.
 
     The net moves by the rounded difference of the sum of shares; what one gives beyond its own residue it is owed. A
-    share that is a step or more away from its target has no residue: it is being filled, or was filled in part.
+    share that is a step or more away from its target has no residue: it is being filled, or was filled in part. What
+    shares of one side lack, growth that is kept till it makes an order, is bought by no close of the other.
     """
     least = max(spec.min_volume, spec.step_volume)
     shares = tuple(share for share in shares_of(view, symbol) if abs(share.volume - share.target) < least)
@@ -99,10 +100,13 @@ def pooled_excess(view: AccountView, spec: SymbolSpec, symbol: SymbolId) -> tupl
         return None
     residues = {share.key: (share.volume - share.target) * share.side.sign for share in shares}
     total = sum(residues.values(), Fraction(0))
-    excess = spec.floor_volume(floor_fraction(abs(total)))
+    sign = 1 if total > 0 else -1
+    if view.rules >= LACKS_CLOSE_NOTHING:
+        others = (residues[share.key] for share in shares if share.side.sign != sign)
+        total -= sum(lack for lack in others if lack * sign > 0)
+    excess = spec.floor_volume(floor_fraction(max(Fraction(0), total * sign)))
     if excess < max(spec.min_volume, 1):
         return None
-    sign = 1 if total > 0 else -1
     givers = [share for share in shares if share.side.sign == sign and share.volume > excess]
     giver = max(givers, key=lambda share: (residues[share.key] * sign, share.key), default=None)
     return None if giver is None else (giver.key, excess)

@@ -62,7 +62,7 @@ FINDINGS: Mapping[FindingKind, FindingRow] = {
     ),
     FindingKind.WRONG_SIZE: FindingRow(
         "A copy holds more than it should by a step or more, or less than it should.",
-        "What is too much is closed; what is missing is not made up.",
+        "What is too much is closed; what is missing goes out with what the leader adds next.",
     ),
     FindingKind.RESIDUE: FindingRow(
         "A copy holds less than a step or the symbol's minimum too much.", "Carried until it can be closed."
@@ -251,7 +251,7 @@ def _drift(view: AccountView, copy: Copy) -> Iterator[Finding]:
     if copy.residue > 0:
         yield _finding(FindingKind.RESIDUE, Remedy.WAIT, copy, text="carried until it can be closed", **shown)
     elif spec is not None and spec.floor_volume(int(copy.target - copy.volume)) >= max(spec.step, spec.min_volume):
-        text = "what is missing is not made up"
+        text = "what is missing goes out with what the leader adds next"
         yield _finding(FindingKind.WRONG_SIZE, Remedy.NOTHING, copy, text=text, **shown)
 
 

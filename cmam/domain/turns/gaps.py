@@ -16,9 +16,10 @@ from cmam.domain.values.quantities import Volume
 from cmam.domain.values.replacing import replace
 from cmam.domain.values.rules import (
     FILLED_AND_GONE,
+    GROWTH_OF_ADDS,
     OPENED_BY_PATH,
 )
-from cmam.domain.values.trades import Deal, Order, OrderStatus
+from cmam.domain.values.trades import Deal, Order, OrderStatus, OrderType
 
 
 def of_reconcile(before: AccountView, after: AccountView, event: Reconciled, quote_of: QuoteOf) -> Iterator[Change]:
@@ -47,16 +48,30 @@ def of_reconcile(before: AccountView, after: AccountView, event: Reconciled, quo
     for position in touched:
         newest = last.get(position)
         deal_of_gap = newest if newest is not None and newest.deal not in before.deals else None
+        path = paths.get(position, ())
+        added = _added(before, after, position, path)
+        deal_of_gap = added or deal_of_gap
         order = orders.get(deal_of_gap.order) if deal_of_gap is not None else None
+        if added is not None and order is None:
+            order = before.orders.get(added.order)
         at_ms = deal_of_gap.executed_ms if deal_of_gap is not None else 0
         found = tuple(of_volume(before, after, position, deal_of_gap, order, at_ms, quote_of, late=True))
-        path, told = paths.get(position, ()), _by_path(before, position, event.deals, found)
+        told = _by_path(before, position, event.deals, found)
         yield from _opened_by_path(before, after, path, orders, tuple(told))
         yield from of_levels(before, after, position, 0, quote_of, late=True)
     for gone in sorted(set(before.orders) - set(after.orders) - taken):
         yield from _of_lost_order(before, after, gone, orders.get(gone), quote_of)
     for order_id in sorted(after.orders):
         yield from of_order(before, after, after.orders[order_id], None, quote_of, late=True)
+
+
+def _added(before: AccountView, after: AccountView, position: PositionId, path: tuple[Deal, ...]) -> Deal | None:
+    """The last deal of a gap that added to a position which has grown in it, whatever was closed of that since."""
+    was, now = before.positions.get(position), after.positions.get(position)
+    if was is None or now is None or was.side is not now.side or now.volume <= was.volume:
+        return None
+    added = (deal for deal in reversed(path) if deal.side is was.side)
+    return next(added, None) if after.rules >= GROWTH_OF_ADDS else None
 
 
 def _by_path(
@@ -134,9 +149,9 @@ def _opened_by_path(
         yield from found
         return
     first = path[0]
-    opener = orders.get(first.order) or before.orders.get(first.order)
-    if opener is not None and opened.origin != first.order:
-        opened = replace(opened, origin=first.order, origin_type=opener.type, origin_volume=opener.volume)
+    known = {**before.orders, **orders}
+    if first.order in known:
+        opened = _of_order_that(opened, first, known)
     volumes = list(accumulate(deal.filled_volume if deal.side is opened.side else -deal.filled_volume for deal in path))
     own = next((index for index, deal in enumerate(path) if deal.order != first.order), len(path))
     is_known = min(volumes) > 0 and volumes[-1] == opened.after
@@ -144,18 +159,25 @@ def _opened_by_path(
         yield opened
         return
     whole, lowest = volumes[own - 1], min(volumes[own - 1 :])
-    at, newest = path[volumes.index(lowest, own - 1)], path[-1]
-    yield _step(opened, first, 0, whole)
+    yield _step(opened, first, 0, whole, known)
     if lowest < whole:
-        yield _step(opened, at, whole, lowest)
+        yield _step(opened, path[volumes.index(lowest, own - 1)], whole, lowest, known)
     if lowest < opened.after:
-        yield _step(opened, newest, lowest, opened.after)
+        added = next(deal for deal in reversed(path) if deal.side is opened.side)
+        yield _step(opened, added, lowest, opened.after, known)
 
 
-def _step(opened: Change, deal: Deal, old: int, new: int) -> Change:
-    """One step of the way on which a position came to what it is."""
+def _of_order_that(change: Change, deal: Deal, orders: Mapping[OrderId, Order]) -> Change:
+    """A change told of the order of one of its deals; of one that nobody knows as of an order at the market."""
+    order = orders.get(deal.order)
+    kind, volume = (order.type, order.volume) if order is not None else (OrderType.MARKET, Volume(0))
+    return replace(change, origin=deal.order, origin_type=kind, origin_volume=volume)
+
+
+def _step(opened: Change, deal: Deal, old: int, new: int, orders: Mapping[OrderId, Order]) -> Change:
+    """One step of the way on which a position came to what it is, told of the order that took it."""
     return replace(
-        opened,
+        _of_order_that(opened, deal, orders),
         key=ChangeKey(f"deal:{deal.deal}"),
         kind=kind_of(old, new, has_turned=False),
         volume=Volume(abs(new - old)),

@@ -349,6 +349,10 @@ ADDS_CARRIED = 8
 """Growth that is below a step, or below the least of an order, stays in the target and goes out with what the leader
 adds next; it was forgotten, and of an order of his that fills in small parts nothing was copied."""
 
+LACKS_CLOSE_NOTHING = 8
+"""What the shares of one side of a net lack closes none of the other side: growth that was kept as too small went out
+so, past all gates, and what a share of the other side had given for it was sold again with each of its adds."""
+
 OPENS_ANEW = 8
 """An open whose order fills on is sized anew in every mode, and rounded once: what followed its first deal was in
 proportion to that deal's rounding, and by a formula that leaves his volume out a copy came to a multiple of its
@@ -357,6 +361,10 @@ size."""
 OPENED_BY_PATH = 8
 """What an order that rested has opened out of sight is told of that order, and what others did to it there by steps:
 it was told of the last one, whose copy took it for its fill, while that of the first was held besides for a minute."""
+
+GROWTH_OF_ADDS = 8
+"""What has grown out of sight is told of the deal that added last and of its order, though that had rested, not of a
+close that came after it: by that one's type, price and age one that may be copied was left out, and another copied."""
 
 NAMED_AS_SET = 8
 """`guard.initial` that is set to exactly the balance which the guards saw first is counted from, too, though money has

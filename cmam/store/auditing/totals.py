@@ -4,7 +4,8 @@
 of the asked volume that was filled, averaged over requests. *Slippage* is the copy's entry against its leader's, in the
 follower's pips, positive for worse: *delay* is how far the middle of the market had moved when we decided, *spread* the
 follower's half spread against what the leader paid of his, *broker* the fill against the quote we decided at; the three
-add up. *Drift* is what live copies hold beyond their exact target, because a step or a minimum does not allow less.
+add up. *Drift* is how far live copies are off their exact target, above or below, as a step or a minimum allows no
+better.
 """
 
 from __future__ import annotations

@@ -112,7 +112,7 @@ def test_gone() -> None:
 
 
 def test_wrong_size() -> None:
-    """What is too much is closed; a leader who has reduced is followed; what is missing is not made up."""
+    """What is too much is closed; a leader who has reduced is followed; what is missing waits for his next add."""
     pair = _copied()
     _believes(pair, 2 * LOT)
     _shows(pair, volume=Volume(2 * LOT))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from cmam.domain.events import CopyTouched, Reconciled
+from cmam.domain.events import ChangeDecided, CopyTouched, Reconciled
 from cmam.domain.values.changes import ChangeKind
 from cmam.domain.values.commands import CommandKind
 from cmam.domain.values.ids import OrderId, PositionId
@@ -86,6 +86,51 @@ def test_residues_of_both_sides_cancel_out() -> None:
     pair.ends(2, 3_000, 2_400)
     assert pair.waiting == []
     assert pair.net == 2 * STEP
+
+
+def _grows(pair: Netted, number: int, before: int, after: int, side: Side = Side.BUY) -> ChangeDecided:
+    position = PositionId(number)
+    what = {"source": key(number), "position": position, "side": side}
+    volumes = {"before": Volume(before), "after": Volume(after), "volume": Volume(after - before)}
+    return pair.tell(pair.change(ChangeKind.GREW, **what, **volumes))
+
+
+def test_growth_that_is_kept_is_bought_by_no_close_of_the_other_side() -> None:
+    """Two longs of 2 keep 0.9 each, and the short of 5 keeps what is added to it: each goes out with its own next add.
+
+    It gave a step for theirs, past all gates, and sold it again with each of its adds.
+    """
+    pair = netted()
+    for number, steps, side in ((1, 2, Side.BUY), (2, 2, Side.BUY), (3, 5, Side.SELL)):
+        pair.opens_at(number, steps * STEP, side)
+        pair.answer()
+        pair.passes(1_000)
+    asked = len(pair.sent)
+    for number in (1, 2):
+        assert _grows(pair, number, 2_000, 2_900).reason is Reason.BELOW_MINIMUM
+        pair.answer()
+    for added in range(3):
+        _grows(pair, 3, 5_000 + added * 100, 5_100 + added * 100, Side.SELL)
+        pair.answer()
+    assert (len(pair.sent) - asked, pair.net) == (0, -STEP)
+    _grows(pair, 1, 2_900, 3_000)
+    pair.answer()
+    assert pair.net == 0
+
+
+def test_growth_that_is_kept_is_room_for_what_its_own_side_carries() -> None:
+    """Long 2 lacks 0.9 and long 3 has 0.9 too much, or 0.9 and 0.4 are carried: only these make a step."""
+    pair = three()
+    assert _grows(pair, 1, 2_000, 2_900).reason is Reason.BELOW_MINIMUM
+    pair.ends(2, 3_000, 2_100)
+    assert pair.waiting == []
+    pair.ends(3, 5_000, 4_600)
+    assert pair.waiting == []
+    pair.ends(1, 2_900)
+    pair.answer()
+    pair.passes(1_000)
+    pair.answer()
+    assert pair.net == 7 * STEP
 
 
 def _lost(pair: Netted) -> None:
