@@ -10,7 +10,7 @@ from cmam.domain.events import ExecutionSeen, TraderSeen, TrailingStopMoved
 from cmam.domain.values.ids import PositionId
 from cmam.domain.values.quantities import Volume
 from cmam.domain.values.replacing import copied, replace, without
-from cmam.domain.values.rules import STANDS_AGAIN
+from cmam.domain.values.rules import STANDS_AGAIN, TRAILED_ON
 from cmam.domain.values.symbols import SymbolSpec
 from cmam.domain.values.trades import Deal, ExecutionKind, Order, OrderType, Position, PositionStatus
 
@@ -58,11 +58,23 @@ def take_position(
         return view
     if known is not None and seen.updated_ms and seen.updated_ms < known.updated_ms:
         return view
+    if known is not None and not is_newest and view.rules >= TRAILED_ON:
+        seen = _trailed_on(known, seen)
     if seen.volume > 0 and seen.status in (PositionStatus.OPEN, PositionStatus.ERROR):
         return replace(view, positions={**view.positions, seen.position: seen})
     if known is None:
         return view
     return drop_position(view, seen.position, max(seen.updated_ms, seen.closed_ms, known.updated_ms))
+
+
+def _trailed_on(known: Position, seen: Position) -> Position:
+    """A snapshot of the moment of what is known, with the stop as far as it has trailed since: that moves no time, and
+    a trailing stop goes back only by an amendment, which does."""
+    is_of_one_moment = seen.updated_ms == known.updated_ms and seen.side is known.side
+    if not is_of_one_moment or not (known.trailing and seen.trailing) or known.stop is None or seen.stop is None:
+        return seen
+    is_tighter = (known.stop - seen.stop) * known.side.sign > 0
+    return replace(seen, stop=known.stop) if is_tighter else seen
 
 
 def _is_alike(known: Position, seen: Position) -> bool:

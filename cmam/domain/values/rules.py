@@ -382,5 +382,9 @@ REST_COUNTED_ONCE = 8
 """What a resting order of a share has filled unseen is booked once: where a history had told it, the event of its deal
 that came right after booked it again, and a third of what was held was taken for closed by a person, and sold."""
 
+TRAILED_ON = 8
+"""A trailing stop goes back by no event that was told before the snapshot which shows it where it is: the older place
+was taken for a person's, and pinned."""
+
 RULES = 8
 """The newest."""

@@ -98,6 +98,18 @@ def test_a_fill_that_is_told_again_takes_no_levels_away() -> None:
     assert evolve(view, _filled(later, 1), 2).positions == {POSITION.position: later}
 
 
+def test_a_trailing_stop_goes_back_by_no_event_of_before_the_snapshot_that_shows_it() -> None:
+    """Its moves do not move the position's time: an event that was held back shows an older place of that moment."""
+    trailing = replace(POSITION, trailing=True, stop=Price(109_500_000))
+    before = replace(trailing, stop=Price(109_000_000))
+    for rules, stop in ((RULES, 109_500_000), (7, 109_000_000)):
+        view = evolve(AccountView(account=AccountId(1), rules=rules), Reconciled(positions=(trailing,), orders=()), 1)
+        replaced = ExecutionSeen(kind=ExecutionKind.ORDER_REPLACED, position=before)
+        assert evolve(view, replaced, 2).positions[POSITION.position].stop == stop
+        amended = replace(replaced, position=replace(before, updated_ms=5_001))
+        assert evolve(view, amended, 2).positions[POSITION.position].stop == 109_000_000
+
+
 def test_a_quiet_snapshot_is_believed_although_the_brokers_clock_has_stepped_back() -> None:
     """What is asked for while nothing happens is newer than all that is known, whatever time stands on it."""
     shrunk = replace(POSITION, volume=Volume(40_000), updated_ms=POSITION.updated_ms - 4_000)
