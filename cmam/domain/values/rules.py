@@ -374,5 +374,9 @@ REST_COUNTED_ONCE = 8
 """What a resting order of a share has filled unseen is booked once: where a history had told it, the event of its deal
 that came right after booked it again, and a third of what was held was taken for closed by a person, and sold."""
 
+ADDS_OUTLIVE_NETS = 8
+"""A share whose net is gone while an order of it is under way ends only once that has an outcome: what it fills then is
+the share's, and is closed. It was settled as filled, and what it opened was nobody's."""
+
 RULES = 8
 """The newest."""
