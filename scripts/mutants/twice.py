@@ -244,11 +244,11 @@ MUTATIONS = (
         ("tests/chaos",),
     ),
     Mutation(
-        "an add that waits is sent though its copy is gone",
-        "cmam/actors/desk.py",
-        " or (is_order and intent.state is IntentState.RECORDED):",
-        " or not is_order:",
-        ("tests/scenario/test_rules_netted.py",),
+        "an add under way is over with its net",
+        "cmam/domain/turns/turn.py",
+        "        return own or self.view.copies[copy.key].volume > 0\n",
+        "        return False\n",
+        ("tests/stranger/test_orders_outlive_nets.py",),
     ),
     Mutation(
         "another session's order is taken for the answer to ours",

@@ -112,7 +112,10 @@ class StopOutSeen(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CopyTouched(Event):
-    """Somebody else changed a copy: `what` is volume, stop, target, trailing or order. It is respected, not undone."""
+    """Somebody else changed a copy: `what` is volume, stop, target, trailing or order. It is respected, not undone.
+
+    `reason` says why a share lost all its volume where an order of it is still under way; None is a person.
+    """
 
     TOPIC: ClassVar[str] = "account.copy_touched"
     IS_DERIVED: ClassVar[bool] = True
@@ -121,6 +124,7 @@ class CopyTouched(Event):
     what: str
     before: int = 0
     after: int = 0
+    reason: Reason | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

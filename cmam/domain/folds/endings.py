@@ -211,7 +211,7 @@ def touch(view: AccountView, event: CopyTouched) -> AccountView:
                     goal = replace(goal, whole=Volume(max(0, goal.whole + event.after - event.before)))
                 copy = replace(copy, goal=goal, wait=None if copy.wait is Wait.REMAINDER else copy.wait)
             if copy.share:
-                ending = copy.ending if event.after else copy.ending or Reason.CLOSED_BY_HUMAN
+                ending = copy.ending if event.after else copy.ending or event.reason or Reason.CLOSED_BY_HUMAN
                 copy = replace(copy, volume=Volume(event.after), ending=ending)
         case "stop":
             copy = replace(copy, pinned_stop=Price(event.after) if copy.goal.pins else None, applied=None)

@@ -11,7 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from cmam.domain.belief.restless import ending
-from cmam.domain.belief.shares import cancelling, is_untold, net_of_ledger
+from cmam.domain.belief.shares import cancelling, is_untold, losses, net_of_ledger, shares_of
 from cmam.domain.belief.view import resolve
 from cmam.domain.deciding.attempts import attempt, next_wake, settings_of, wakes
 from cmam.domain.deciding.decide import Decision, decide
@@ -22,6 +22,7 @@ from cmam.domain.events import (
     CopyFinished,
     CopyOverdue,
     CopyRebuilt,
+    CopyTouched,
     CopyWoken,
     Event,
     ExecutionSeen,
@@ -67,7 +68,7 @@ from cmam.domain.values.naming import intent_id, label_of
 from cmam.domain.values.quantities import Volume
 from cmam.domain.values.reasons import Reason, Verdict
 from cmam.domain.values.replacing import replace
-from cmam.domain.values.rules import PARTS_REST, STOP_OUTS_LATCH, SWEEPS_WAIT, WAITS_END
+from cmam.domain.values.rules import ADDS_OUTLIVE_NETS, PARTS_REST, STOP_OUTS_LATCH, SWEEPS_WAIT, WAITS_END
 from cmam.domain.values.trades import ExecutionKind, OrderStatus, OrderType
 from cmam.domain.wanted.needs import close_command, needed, place_command
 
@@ -216,7 +217,7 @@ def _restless(before: AccountView, view: AccountView, fact: Event) -> tuple[Copy
             return _with_shares(view, tuple(sorted(key for key in keys if key is not None)))
         case RequestRefused() | IntentDropped():
             known = before.intents.get(fact.intent)
-            return (known.key,) if known is not None else ()
+            return _with_left_behind(view, known.key) if known is not None else ()
         case CopyOverdue() | CopyWoken() | CopyRebuilt():
             return ((fact.link, fact.source),)
         case Reconciled() | FlattenRequested() | GuardTripped() | CopiesReleased():
@@ -234,6 +235,13 @@ def _with_shares(view: AccountView, keys: tuple[CopyKey, ...]) -> tuple[CopyKey,
         return keys
     others = [key for key, copy in view.copies.items() if copy.position in positions and key not in keys]
     return (*keys, *sorted(others))
+
+
+def _with_left_behind(view: AccountView, key: CopyKey) -> tuple[CopyKey, ...]:
+    """A copy, and the other shares of its net where that is gone: they may have stayed for its request alone."""
+    copy = view.copies.get(key)
+    is_gone = copy is not None and copy.share and copy.position not in view.positions
+    return _with_shares(view, (key,)) if is_gone and view.rules >= ADDS_OUTLIVE_NETS else (key,)
 
 
 class _Builder:
@@ -344,11 +352,35 @@ class _Builder:
             return
         if copy.share and is_untold(self.view, copy.symbol):
             return  # what took the net away may be a request of ours; whoever it was is told by the next look
+        if copy.share and self.view.rules >= ADDS_OUTLIVE_NETS and self._awaits_order(copy, fact):
+            return
         if self._rests_on(copy):
             # What is left of its pending order must not fill alone.
             self.enforce_cancel(copy)
         self._settle_all(key, POSITION_GONE)
         self.add(CopyFinished(link=copy.link, source=copy.source, reason=_end_reason(copy, fact)))
+
+    def _awaits_order(self, copy: Copy, fact: Event) -> bool:
+        """Whether a share that has nothing left has to stay for an order under way: its own, which may fill into a net
+        anew, or one by which another share of the net gives up what this one may have to take.
+
+        What others took off the net is booked before that fills; where a close is under way, once that is told.
+        """
+        own = any(intent.command.kind.adds_risk for intent in self.view.intents_of(copy.key))
+        if any(position.symbol == copy.symbol for position in self.view.positions.values()):
+            return own
+        shares = shares_of(self.view, copy.symbol)
+        asked = {intent.command.kind for share in shares for intent in self.view.intents_of(share.key)}
+        if not any(kind.adds_risk for kind in asked):
+            return False
+        if CommandKind.CLOSE in asked:
+            return True
+        for share, left in tuple(losses(self.view, copy.symbol)):
+            before, after = int(share.volume), int(left)
+            reason = None if left else _end_reason(share, fact)
+            link, source = share.key
+            self.add(CopyTouched(link=link, source=source, what="volume", before=before, after=after, reason=reason))
+        return own or self.view.copies[copy.key].volume > 0
 
     def finish_cancelling(self, symbol: SymbolId) -> None:
         """End the shares of a net that cancel each other out."""

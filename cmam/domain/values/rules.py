@@ -386,5 +386,9 @@ TRAILED_ON = 8
 """A trailing stop goes back by no event that was told before the snapshot which shows it where it is: the older place
 was taken for a person's, and pinned."""
 
+ADDS_OUTLIVE_NETS = 8
+"""A share whose net is gone while an order of it is under way ends only once that has an outcome: what it fills then is
+the share's, and is closed. It was settled as filled, and what it opened was nobody's."""
+
 RULES = 8
 """The newest."""

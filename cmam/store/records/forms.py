@@ -34,6 +34,7 @@ LATER: Mapping[tuple[str, str], int] = {
     ("Reconciled", "doubted_orders"): 6,
     ("Change", "into_net"): 7,
     ("GuardInitialNamed", "is_off"): 8,
+    ("CopyTouched", "reason"): 8,
 }
 """Class and name of each field that came after form 2, with the form that knew it first."""
 ROWS = (Step, Quote, LeaderSymbol, LeaderMoney)
