@@ -49,9 +49,10 @@ class Closings:
         else:
             self.deals += tuple(deal for deal in page if deal.close is not None and deal.position in self._taken)
             oldest_ms = min((deal.executed_ms for deal in page), default=0)
-        if not has_more or not self._from_ms <= oldest_ms < self._to_ms[question]:
+        to_ms = self._to_ms[question]
+        if not has_more or not self._from_ms <= oldest_ms <= to_ms:
             return ()
-        self._to_ms[question] = oldest_ms
+        self._to_ms[question] = min(oldest_ms, to_ms - 1)  # a millisecond can fill a page
         return (self._asked(question),)
 
     def _asked(self, question: str) -> Question:

@@ -272,9 +272,9 @@ class Preparation:
         known = {order.order for order in self._orders}
         fresh = tuple(order for order in page if order.order not in known)
         self._orders += fresh
-        oldest_ms = min((order.updated_ms for order in fresh), default=0)
-        if has_more and oldest_ms >= self._from_ms:  # the newest come first: what is older than asked for is the end
-            self._to_ms = oldest_ms
+        until_ms = _page_before([order.updated_ms for order in page], self._to_ms, has_fresh=bool(fresh))
+        if has_more and until_ms >= self._from_ms:  # the newest come first: what is older than asked for is the end
+            self._to_ms = until_ms
             return self._ask_orders()
         return self._put_snapshot()
 
@@ -293,9 +293,9 @@ class Preparation:
         known = {deal.deal for deal in self._deals}
         fresh = tuple(deal for deal in page if deal.deal not in known)
         self._deals += fresh
-        oldest_ms = min((deal.executed_ms for deal in fresh), default=0)
-        if has_more and oldest_ms >= self._from_ms:
-            self._to_ms = oldest_ms
+        until_ms = _page_before([deal.executed_ms for deal in page], self._to_ms, has_fresh=bool(fresh))
+        if has_more and until_ms >= self._from_ms:
+            self._to_ms = until_ms
             return (), self._ask_deals()
         return self._go_on(view)
 
@@ -341,9 +341,9 @@ class Preparation:
         fresh = tuple(order for order in page if order.order not in self._past_seen)
         self._past_seen |= {order.order for order in fresh}
         self._orders += tuple(order for order in fresh if read_label(order.client_order_id) is not None)
-        oldest_ms = min((order.updated_ms for order in fresh), default=0)
-        if has_more and oldest_ms >= self._week_ms:
-            self._past_to_ms = oldest_ms
+        until_ms = _page_before([order.updated_ms for order in page], self._past_to_ms, has_fresh=bool(fresh))
+        if has_more and until_ms >= self._week_ms:
+            self._past_to_ms = until_ms
             return (), self._ask_past()
         return self._go_on(view)
 
@@ -462,3 +462,15 @@ def _differs(view: AccountView, positions: tuple[Position, ...], orders: tuple[O
 
 def _shown(position: Position) -> tuple[object, ...]:
     return (position.volume, position.side, *position.protection)
+
+
+def _page_before(moments: list[int], to_ms: int, *, has_fresh: bool) -> int:
+    """Until when the page before one of a history is asked for; 0 where none is.
+
+    It begins in the millisecond in which this one ended, for more may have happened there; where that fills a page,
+    and all of it is known, it begins in the one before.
+    """
+    oldest_ms = min(moments, default=0)
+    if has_fresh:
+        return oldest_ms
+    return to_ms - 1 if oldest_ms == to_ms else 0

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from cmam.actors import account
+from cmam.actors import account, preparation
 from cmam.domain.deciding import attempts
 from cmam.domain.folds import account as account_fold
 from tests.stranger.day import Day
@@ -60,3 +60,11 @@ def test_a_day_on_which_everything_is_told_again(monkeypatch: pytest.MonkeyPatch
     assert Day(508, strange).run(2).wrong == []
     monkeypatch.setattr(account_fold, "TOLD_AGAIN", 99)
     assert "positions on" in Day(508, strange).run(2).wrong[0]
+
+
+def test_a_history_of_which_one_millisecond_fills_a_page_is_read_to_its_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What lay before that page was never asked for: an order that had filled out of sight counted as never sent."""
+    strange = replace(Habits(), parts=2, part_us=700_000, page=2)
+    assert Day(726, strange).run(2).wrong == []
+    monkeypatch.setattr(preparation, "_page_before", lambda moments, to_ms, has_fresh: min(moments) if has_fresh else 0)
+    assert "positions on 504" in Day(726, strange).run(2).wrong[0]
