@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -221,6 +222,10 @@ def test_an_order_of_a_netted_leader_that_is_decided_otherwise_is_refused(*, hol
     run = _who_is_netted(holds=holds)
     events = run.events
     lies = {"verdict": Verdict.COPY} if holds else {"reason": Reason.FILLS_INTO_NET}
-    run.events = lambda account, kind: [replace(event, **lies) for event in events(account, kind)]  # type: ignore[method-assign]
+
+    def lied(account: Any, kind: Any) -> list[Any]:
+        return [replace(event, **lies) for event in events(account, kind)]
+
+    run.events = lied  # type: ignore[method-assign]  # of this one run
     with pytest.raises(AssertionError, match="who holds"):
         order_checks.beside_no_net(run)
