@@ -390,5 +390,5 @@ ADDS_OUTLIVE_NETS = 8
 """A share whose net is gone while an order of it is under way ends only once that has an outcome: what it fills then is
 the share's, and is closed. It was settled as filled, and what it opened was nobody's."""
 
-RULES = 8
+RULES = 9
 """The newest."""
