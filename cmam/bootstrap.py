@@ -18,23 +18,23 @@ from typing import Any, Protocol
 
 import cmam
 from cmam.actors import messages as m
-from cmam.actors.account import AccountActor, AccountPorts
-from cmam.actors.connection import ConnectionActor, ConnectionPorts
-from cmam.actors.control import ControlListener, Door
-from cmam.actors.ending import Ended, Ending
-from cmam.actors.keeper import KeeperActor, Keys
-from cmam.actors.operator import OperatorActor
-from cmam.actors.rate_limiter import RateLimitActor
-from cmam.actors.reader import Leaders, ThreadReader
-from cmam.actors.recorder import RecorderActor
-from cmam.actors.runtime import Directory, Latch, Leash, Runtime, ThreadRuntime
-from cmam.actors.shelf import SpecShelf
-from cmam.actors.spread import Spread
+from cmam.actors.accounts.account import AccountActor, AccountPorts
+from cmam.actors.accounts.unrecorded import Spent
+from cmam.actors.asking.shelf import SpecShelf
+from cmam.actors.care.supervisor import SupervisorActor
+from cmam.actors.care.vigil import Vigil
+from cmam.actors.lines.connection import ConnectionActor, ConnectionPorts
+from cmam.actors.lines.rate_limiter import RateLimitActor
+from cmam.actors.lines.reader import Leaders, ThreadReader
+from cmam.actors.lines.spread import Spread
+from cmam.actors.operating.control import ControlListener, Door
+from cmam.actors.operating.ending import Ended, Ending
+from cmam.actors.operating.keeper import KeeperActor, Keys
+from cmam.actors.operating.operator import OperatorActor
+from cmam.actors.recording.recorder import RecorderActor
 from cmam.actors.status import StatusBoard
-from cmam.actors.supervisor import SupervisorActor
-from cmam.actors.timer import ThreadTimer, Timer
-from cmam.actors.unrecorded import Spent
-from cmam.actors.vigil import Vigil
+from cmam.actors.threads.runtime import Directory, Latch, Leash, Runtime, ThreadRuntime
+from cmam.actors.threads.timer import ThreadTimer, Timer
 from cmam.clock import SECOND_US, Clock, SystemClock
 from cmam.config.home import Home
 from cmam.config.identity import StoreName

@@ -13,8 +13,8 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
-from cmam.actors.control import NobodyListens, StillWaits, send_command
-from cmam.actors.spread import Spread
+from cmam.actors.lines.spread import Spread
+from cmam.actors.operating.control import NobodyListens, StillWaits, send_command
 from cmam.actors.status import StatusBoard
 from cmam.clock import SECOND_US, Clock, SystemClock
 from cmam.config.home import LIVED_BY, Home, HomeRefused

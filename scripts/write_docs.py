@@ -19,7 +19,7 @@ from typing import Any, get_type_hints
 
 import click
 
-from cmam.cli.common import Lazy
+from cmam.cli.face.verbs import Lazy
 from cmam.cli.main import cli
 from cmam.config.settings import notes
 from cmam.domain import events

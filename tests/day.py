@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from typing import Any
 from unittest import mock
 
-from cmam.actors import following
+from cmam.actors.accounts import following
 from cmam.domain.values.ids import base36
 from cmam.openapi import translate
 from cmam.openapi._pb import OpenApiModelMessages_pb2 as model

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from cmam.actors.runtime import Directory
+from cmam.actors.threads.runtime import Directory
 from cmam.bootstrap import Machinery, System
 from tests.whole import FaultyLog, Whole
 

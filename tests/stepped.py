@@ -16,7 +16,7 @@ from typing import Any
 
 import pykka
 
-from cmam.actors.runtime import Directory, Latch, Retired
+from cmam.actors.threads.runtime import Directory, Latch, Retired
 from cmam.clock import Clock, ManualClock, Micros, MonotonicUs, SystemClock
 from tests.wires import Network
 

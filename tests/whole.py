@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from cmam.actors import messages as m
-from cmam.actors.recorder import RecorderActor
+from cmam.actors.recording.recorder import RecorderActor
 from cmam.bootstrap import Machinery, System
 from cmam.config.secret import Secret
 from cmam.config.settings import check

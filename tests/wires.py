@@ -11,8 +11,8 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from cmam.actors import messages as m
-from cmam.actors.delivery import Delivery
-from cmam.actors.reader import Dialled, Leaders
+from cmam.actors.lines.delivery import Delivery
+from cmam.actors.lines.reader import Dialled, Leaders
 from cmam.openapi._pb.OpenApiCommonMessages_pb2 import ProtoMessage
 from cmam.openapi.errors import CannotConnect, ConnectStep
 from cmam.openapi.framing import Deframer, frame

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from cmam import sandbox
-from cmam.actors.listing import QUOTED_MAX
+from cmam.actors.asking.listing import QUOTED_MAX
 from cmam.sandbox.serving.world_file import load_world
 from cmam.sandbox.world import World
 

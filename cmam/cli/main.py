@@ -12,30 +12,32 @@ from typing import Any, ClassVar
 import click
 
 import cmam
-from cmam.cli.common import HELP, Exit, Lazy, common_options, say, shortened, wrapped
+from cmam.cli.face.exits import Exit
+from cmam.cli.face.talk import say, shortened, wrapped
+from cmam.cli.face.verbs import HELP, Lazy, common_options
 
 
 class Root(Lazy):
     """All commands, in the order in which a person meets them."""
 
     places: ClassVar = {
-        "demo": ("cmam.cli.demo", "See it work: a broker, a leader, three followers, half a minute."),
-        "sandbox": ("cmam.cli.sandbox", "Run a broker of your own that speaks the real protocol."),
-        "api": ("cmam.cli.api", "Configure and check the way to the Open API."),
-        "account": ("cmam.cli.account", "Add and manage trading accounts."),
-        "profile": ("cmam.cli.profile", "Say who follows whom, and how."),
-        "start": ("cmam.cli.run", "Copy trades, in the foreground."),
-        "status": ("cmam.cli.run", "Show connections, accounts, profiles and alerts."),
-        "pause": ("cmam.cli.run", "Open nothing new; go on managing what is open."),
-        "resume": ("cmam.cli.run", "Open again."),
-        "flatten": ("cmam.cli.flatten", "Close every copy now, and keep it closed."),
-        "rearm": ("cmam.cli.rearm", "Open again after a guard or a flatten."),
-        "replay": ("cmam.cli.replay", "Rebuild the past from the log, and verify every decision."),
-        "audit": ("cmam.cli.audit", "Show what was copied, skipped and why."),
-        "backup": ("cmam.cli.backups", "Copy the log while it is written, and check the copy."),
-        "salvage": ("cmam.cli.salvage", "Copy the good part of a damaged log."),
-        "restore": ("cmam.cli.backups", "Put a backup back in place of the log."),
-        "archive": ("cmam.cli.backups", "Put the log aside, and begin a new file that continues it."),
+        "demo": ("cmam.cli.demo.demo", "See it work: a broker, a leader, three followers, half a minute."),
+        "sandbox": ("cmam.cli.sandbox.sandbox", "Run a broker of your own that speaks the real protocol."),
+        "api": ("cmam.cli.access.api", "Configure and check the way to the Open API."),
+        "account": ("cmam.cli.access.account", "Add and manage trading accounts."),
+        "profile": ("cmam.cli.profiles.profile", "Say who follows whom, and how."),
+        "start": ("cmam.cli.running.run", "Copy trades, in the foreground."),
+        "status": ("cmam.cli.running.run", "Show connections, accounts, profiles and alerts."),
+        "pause": ("cmam.cli.running.run", "Open nothing new; go on managing what is open."),
+        "resume": ("cmam.cli.running.run", "Open again."),
+        "flatten": ("cmam.cli.running.flatten", "Close every copy now, and keep it closed."),
+        "rearm": ("cmam.cli.running.rearm", "Open again after a guard or a flatten."),
+        "replay": ("cmam.cli.replaying.replay", "Rebuild the past from the log, and verify every decision."),
+        "audit": ("cmam.cli.auditing.audit", "Show what was copied, skipped and why."),
+        "backup": ("cmam.cli.upkeep.backups", "Copy the log while it is written, and check the copy."),
+        "salvage": ("cmam.cli.upkeep.salvage", "Copy the good part of a damaged log."),
+        "restore": ("cmam.cli.upkeep.backups", "Put a backup back in place of the log."),
+        "archive": ("cmam.cli.upkeep.backups", "Put the log aside, and begin a new file that continues it."),
     }
 
     def __init__(self, *arguments: Any, **named: Any) -> None:
@@ -134,7 +136,7 @@ def _forget_output() -> None:
 
 def _explain(error: Exception) -> int:
     """One sentence for an error that carries one, and an honest word for one that should not have happened."""
-    from cmam.cli.failures import code_of
+    from cmam.cli.face.failures import code_of
 
     code = code_of(error)
     if code is not None:

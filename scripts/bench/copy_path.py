@@ -30,7 +30,7 @@ import stage
 from common import Finding, arguments, ms, quantile, report
 from observer import Observer
 
-from cmam.actors.runtime import Latch
+from cmam.actors.threads.runtime import Latch
 from cmam.config.home import Home
 from cmam.domain.events import ChangeDecided, IntentRecorded
 from cmam.openapi._pb import OpenApiMessages_pb2 as oa

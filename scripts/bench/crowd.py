@@ -29,7 +29,7 @@ import stage
 from common import Finding, arguments, ms, quantile, report
 
 from cmam import office
-from cmam.actors.runtime import Latch
+from cmam.actors.threads.runtime import Latch
 from cmam.bootstrap import System, threads
 from cmam.clock import SECOND_US
 from cmam.config.home import Home

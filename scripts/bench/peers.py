@@ -32,7 +32,7 @@ from common import Finding, arguments, ms, report, skipped
 from copy_path import IN_A_ROW, MORE_US, insert_us
 from observer import FOLLOWER, Observer
 
-from cmam.actors.runtime import Latch
+from cmam.actors.threads.runtime import Latch
 from cmam.config.home import Home
 from cmam.sandbox.trader import control_client
 from cmam.sandbox.trader.trader import Trader

@@ -33,7 +33,7 @@ from cmam.openapi.framing import Deframer, frame
 from cmam.sandbox.wire import envelopes
 from cmam.sandbox.wire.certificates import certificate_authority, server_context
 
-RUN = "from cmam.cli.sandbox import sandbox; sandbox(prog_name='cmam sandbox')"
+RUN = "from cmam.cli.sandbox.sandbox import sandbox; sandbox(prog_name='cmam sandbox')"
 CLOCK = SystemClock()
 LINES = 8
 """Connections that ask at the same time."""

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from cmam import office
-from cmam.actors.runtime import Latch
+from cmam.actors.threads.runtime import Latch
 from cmam.clock import SECOND_US, SystemClock
 from cmam.config.home import Home
 from cmam.config.secret import Secret

@@ -12,7 +12,7 @@ LOG = UNIT + "store/test_log.py"
 MUTATIONS = (
     Mutation(
         "an order's record is left to a message that is none",
-        "cmam/actors/recorder.py",
+        "cmam/actors/recording/recorder.py",
         "        if self._waiting and not self._is_closed:\n            self._consider()",
         "        if isinstance(message, m.Append) and message.life >= self._lives.get(message.stream, 0):\n"
         "            self._consider()",
@@ -20,14 +20,14 @@ MUTATIONS = (
     ),
     Mutation(
         "requests are handed on before the commit",
-        "cmam/actors/recorder.py",
+        "cmam/actors/recording/recorder.py",
         "            try:\n                self._log.append([pending",
         "            try:\n                self._hand_on(part)\n                self._log.append([pending",
         (RECORDER,),
     ),
     Mutation(
         "opens go out while the store is down",
-        "cmam/actors/recorder.py",
+        "cmam/actors/recording/recorder.py",
         "                self._store_down(str(error))\n                return",
         "                self._store_down(str(error))\n"
         "                self._hand_on(self._waiting.part())\n"
@@ -36,7 +36,7 @@ MUTATIONS = (
     ),
     Mutation(
         "what the store did not take is forgotten",
-        "cmam/actors/recorder.py",
+        "cmam/actors/recording/recorder.py",
         "                self._store_down(str(error))\n                return",
         "                self._store_down(str(error))\n"
         "                self._waiting = Backlog()\n"
@@ -45,70 +45,70 @@ MUTATIONS = (
     ),
     Mutation(
         "a store that is back is not noticed",
-        "cmam/actors/recorder.py",
+        "cmam/actors/recording/recorder.py",
         "        self._timer.after(self._retry_us, m.RECORDER, m.Flush())",
         "        pass",
         (RECORDER,),
     ),
     Mutation(
         "an open that was given back as too late leaves with its record",
-        "cmam/actors/backlog.py",
+        "cmam/actors/recording/backlog.py",
         "return (tuple(told for told in then if told[1] not in late), late) if late else (then, late)",
         "return then, late",
         (RECORDER,),
     ),
     Mutation(
         "an open leaves unrecorded after a second",
-        "cmam/actors/unrecorded.py",
+        "cmam/actors/accounts/unrecorded.py",
         "    return is_whole or command.kind is CommandKind.CANCEL",
         "    return is_whole or command.kind in (CommandKind.CANCEL, CommandKind.OPEN)",
         (STORE_FAULTS,),
     ),
     Mutation(
         "a partial close leaves unrecorded after a second",
-        "cmam/actors/unrecorded.py",
+        "cmam/actors/accounts/unrecorded.py",
         "command.kind is CommandKind.CLOSE and command.whole and not view.is_netted()",
         "command.kind is CommandKind.CLOSE and not view.is_netted()",
         (STORE_FAULTS,),
     ),
     Mutation(
         "a protective change leaves unrecorded after a second",
-        "cmam/actors/unrecorded.py",
+        "cmam/actors/accounts/unrecorded.py",
         "    return is_whole or command.kind is CommandKind.CANCEL",
         "    return is_whole or command.kind in (CommandKind.CANCEL, CommandKind.AMEND_PROTECTION)",
         (STORE_FAULTS,),
     ),
     Mutation(
         "whole closes are held while the store is down",
-        "cmam/actors/unrecorded.py",
+        "cmam/actors/accounts/unrecorded.py",
         "        return waiting.submit\n",
         "        return None\n",
         (STORE_FAULTS,),
     ),
     Mutation(
         "cancels are held while the store is down",
-        "cmam/actors/unrecorded.py",
+        "cmam/actors/accounts/unrecorded.py",
         "    return is_whole or command.kind is CommandKind.CANCEL",
         "    return is_whole",
         (STORE_FAULTS,),
     ),
     Mutation(
         "a netted share is closed unrecorded more than once",
-        "cmam/actors/unrecorded.py",
+        "cmam/actors/accounts/unrecorded.py",
         "        return is_free",
         "        return True",
         (STORE_FAULTS,),
     ),
     Mutation(
         "a netted share is closed unrecorded whatever the net is by now",
-        "cmam/actors/unrecorded.py",
+        "cmam/actors/accounts/unrecorded.py",
         "if held is None or held.side is command.side or held.volume <= 0:",
         "if held is None:",
         (UNRECORDED,),
     ),
     Mutation(
         "more of a net is closed unrecorded than it still has",
-        "cmam/actors/unrecorded.py",
+        "cmam/actors/accounts/unrecorded.py",
         "volume = Volume(min(command.volume, held.volume))",
         "volume = command.volume",
         (UNRECORDED,),
@@ -143,7 +143,7 @@ MUTATIONS = (
     ),
     Mutation(
         "an account whose record was refused trades on",
-        "cmam/actors/recorder.py",
+        "cmam/actors/recording/recorder.py",
         "        self._refused.add(error.stream)\n",
         "",
         (RECORDER,),
@@ -157,14 +157,14 @@ MUTATIONS = (
     ),
     Mutation(
         "an actor that was replaced writes on",
-        "cmam/actors/recorder.py",
+        "cmam/actors/recording/recorder.py",
         "message.life < self._lives.get(message.stream, 0)",
         "message.life < 0",
         (RECORDER, "tests/scenario/test_stuck.py"),
     ),
     Mutation(
         "an actor that starts again misses what waits for the store",
-        "cmam/actors/recorder.py",
+        "cmam/actors/recording/recorder.py",
         "            records.extend((fact.event, append.at_us) for fact in fresh)\n",
         "            pass\n",
         (RECORDER,),

@@ -58,7 +58,7 @@ MUTATIONS = (
     ),
     Mutation(
         "a leader that starts again does not know that it leads",
-        "cmam/actors/desk.py",
+        "cmam/actors/accounts/desk.py",
         " or self.ports.is_followed()",
         "",
         (DEATHS,),
@@ -231,14 +231,14 @@ MUTATIONS = (
     ),
     Mutation(
         "an open whose source is gone is not taken back",
-        "cmam/actors/desk.py",
+        "cmam/actors/accounts/desk.py",
         "            if name not in self._withdrawn:\n",
         "            if not name:\n",
         ("tests/scenario/test_bursts.py",),
     ),
     Mutation(
         "an attempt that counts as never sent leaves late",
-        "cmam/actors/desk.py",
+        "cmam/actors/accounts/desk.py",
         "if event.outcome in NEVER_SENT or (",
         "if (",
         ("tests/chaos",),
@@ -274,7 +274,7 @@ MUTATIONS = (
     ),
     Mutation(
         "a snapshot of before the leader's close opens what he closed once more",
-        "cmam/actors/questions.py",
+        "cmam/actors/accounts/questions.py",
         "                self._asked_us = desk.ports.clock.monotonic()\n",
         "                self._asked_us = 1 << 60\n",
         ("tests/scenario/test_reading_beside.py",),

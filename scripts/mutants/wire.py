@@ -45,7 +45,7 @@ MUTATIONS = (
     ),
     Mutation(
         "a line that comes back begins with an empty second",
-        "cmam/actors/rate_limiter.py",
+        "cmam/actors/lines/rate_limiter.py",
         '                self._take_back(self._budget.empty("the connection was lost", now))\n',
         '                self._take_back(self._budget.empty("the connection was lost", now))\n'
         "                self._budget = Budget(self._budget.figures(now).limit)\n",
@@ -116,14 +116,14 @@ MUTATIONS = (
     ),
     Mutation(
         "a secret stands in a log line",
-        "cmam/cli/run.py",
+        "cmam/cli/running/run.py",
         "        if masked is not text:\n",
         "        if not text:\n",
         (UNIT + "cli/test_run.py",),
     ),
     Mutation(
         "a message of the session shows its token",
-        "cmam/actors/messages.py",
+        "cmam/actors/messages/limiting.py",
         "    message: Any = field(repr=False)\n",
         "    message: Any\n",
         (UNIT + "actors/test_messages.py",),

@@ -16,7 +16,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from cmam.actors import messages as m
-from cmam.actors.runtime import Directory
+from cmam.actors.threads.runtime import Directory
 from cmam.cli.main import main
 from cmam.domain.events import ExecutionSeen, IntentRecorded, IntentSettled
 from cmam.domain.values.trades import ExecutionKind

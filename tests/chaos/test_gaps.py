@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from cmam.actors.runtime import Directory
+from cmam.actors.threads.runtime import Directory
 from tests.whole import Whole
 
 DOOMED = Path(__file__).resolve().parents[2] / "scripts" / "soak" / "doomed.py"

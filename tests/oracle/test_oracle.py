@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from cmam.actors import account
+from cmam.actors.accounts import account
 from cmam.store.past.replay import verify
 from tests.oracle.chains import ChainDay
 from tests.oracle.day import Day

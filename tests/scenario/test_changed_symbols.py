@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from cmam.actors import messages as m
-from cmam.actors.account import AccountActor
-from cmam.actors.preparation import Kind
+from cmam.actors.accounts.account import AccountActor
+from cmam.actors.asking.preparation import Kind
 from cmam.domain.events import ChangeDecided
 from cmam.domain.values.reasons import Reason
 from tests.whole import SAME_BROKER, Whole

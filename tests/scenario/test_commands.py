@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from cmam import office
-from cmam.cli.demo import tell
+from cmam.cli.demo.demo import tell
 from cmam.cli.main import run
 from cmam.config.home import Home
 from cmam.sandbox.serving.options import ReadyInfo

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 import pytest
 
-from cmam.actors.listing import QUOTED_MAX
+from cmam.actors.asking.listing import QUOTED_MAX
 from cmam.domain.events import ChangeDecided, Wait
 from cmam.sandbox.switches import Switches
 from cmam.store.past.replay import verify

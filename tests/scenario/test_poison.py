@@ -7,10 +7,11 @@ from typing import Any
 
 import pytest
 
-from cmam.actors import following, preparation
 from cmam.actors import messages as m
-from cmam.actors.desk import Desk
-from cmam.actors.poison import TRIES_MAX
+from cmam.actors.accounts import following
+from cmam.actors.accounts.desk import Desk
+from cmam.actors.asking import preparation
+from cmam.actors.care.poison import TRIES_MAX
 from cmam.domain.events import (
     ActorRestarted,
     AlertRaised,

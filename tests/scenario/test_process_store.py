@@ -149,7 +149,7 @@ def test_stacks_are_printed_on_demand_and_nothing_else_happens(home: Path) -> No
         assert process.returncode == 0, err
     assert err.count("Thread 0x") > 5
     assert "_actor_loop_running" in err
-    assert "cmam/actors/carrier.py" in err
+    assert "cmam/actors/threads/carrier.py" in err
 
 
 def test_a_store_deleted_in_the_middle_of_trading_is_there_again(home: Path, leader: Trader, follower: Trader) -> None:

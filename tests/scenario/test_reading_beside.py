@@ -7,8 +7,8 @@ from dataclasses import replace
 import pytest
 
 from cmam.actors import messages as m
-from cmam.actors.account import AccountActor
-from cmam.actors.preparation import Kind
+from cmam.actors.accounts.account import AccountActor
+from cmam.actors.asking.preparation import Kind
 from cmam.domain.events import AttemptDecided, ChangeDecided, CopyFinished
 from cmam.domain.values.changes import ChangeKind
 from cmam.domain.values.reasons import Reason

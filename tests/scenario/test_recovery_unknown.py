@@ -7,7 +7,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from cmam.cli.screen import status_screen
+from cmam.cli.showing.screen import status_screen
 from cmam.domain.events import IntentSent
 from cmam.store.auditing.audit import Audit
 from tests.whole import SAME_BROKER, FaultyLog, Whole

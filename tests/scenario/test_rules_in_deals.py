@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from cmam.actors import account
+from cmam.actors.accounts import account
 from cmam.domain.values.reasons import Reason
 from cmam.store.past.replay import verify
 from tests.rulebook import LEAD, NETTED_LEAD, SELL, UNIT, Case, Rulebook

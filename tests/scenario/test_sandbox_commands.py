@@ -16,13 +16,13 @@ from click.testing import CliRunner, Result
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cmam.cli.sandbox import sandbox
+from cmam.cli.sandbox.sandbox import sandbox
 from cmam.sandbox.serving.options import SandboxOptions
 from cmam.sandbox.serving.server import ReadyInfo, run_in_thread
 from cmam.sandbox.trader import player
 
 STOP_S_MAX = 120
-RUN = "from cmam.cli.sandbox import sandbox; sandbox(prog_name='cmam sandbox')"
+RUN = "from cmam.cli.sandbox.sandbox import sandbox; sandbox(prog_name='cmam sandbox')"
 FREE_PORTS = ("--port", "0", "--json-port", "0", "--oauth-port", "0")
 
 

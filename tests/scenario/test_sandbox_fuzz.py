@@ -21,7 +21,7 @@ from cmam.sandbox.trader import control_client
 from cmam.sandbox.trader.trader import Trader
 from cmam.sandbox.wire import envelopes, json_codec
 
-RUN = "from cmam.cli.sandbox import sandbox; sandbox(prog_name='cmam sandbox')"
+RUN = "from cmam.cli.sandbox.sandbox import sandbox; sandbox(prog_name='cmam sandbox')"
 MESSAGES = int(os.environ.get("FUZZ_MESSAGES", "6000"))
 SEED = int(os.environ.get("FUZZ_SEED", "1"))
 GROWTH_KIB_MAX = 16 * 1024

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from cmam.actors import shelf
+from cmam.actors.asking import shelf
 from cmam.clock import SECOND_US
 from cmam.domain.events import ChangeDecided, CopyFinished, SymbolListSeen
 from cmam.domain.values.reasons import Reason, Verdict

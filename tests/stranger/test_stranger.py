@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from cmam.actors import account, preparation
+from cmam.actors.accounts import account
+from cmam.actors.asking import preparation
 from cmam.domain.deciding import attempts
 from cmam.domain.folds import account as account_fold
 from tests.stranger.day import Day

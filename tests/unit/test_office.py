@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 
 from cmam import office
-from cmam.actors import control
-from cmam.actors.control import ControlListener
+from cmam.actors.operating import control
+from cmam.actors.operating.control import ControlListener
 from cmam.clock import ManualClock
 from cmam.config.home import Home
 from cmam.credentials.secrets_file import SecretsRefused

@@ -8,8 +8,8 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cmam.actors.carrier import EXPRESS, Carrier, carried
-from cmam.actors.runtime import Directory, Latch, Watched
+from cmam.actors.threads.carrier import EXPRESS, Carrier, carried
+from cmam.actors.threads.runtime import Directory, Latch, Watched
 
 PATIENCE_S = 120
 

@@ -20,9 +20,9 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from cmam.actors import messages as m
-from cmam.actors.rate_limiter import RateLimitActor
-from cmam.actors.runtime import Directory
+from cmam.actors.lines.rate_limiter import RateLimitActor
 from cmam.actors.status import StatusBoard
+from cmam.actors.threads.runtime import Directory
 from cmam.clock import Micros, MonotonicUs
 from cmam.domain.values.commands import Command, CommandKind
 from cmam.domain.values.ids import AccountId, IntentId, OrderId, PositionId, SymbolId

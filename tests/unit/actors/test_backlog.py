@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from cmam.actors import messages as m
-from cmam.actors.backlog import BATCH_MAX, Backlog
+from cmam.actors.recording.backlog import BATCH_MAX, Backlog
 from cmam.domain.events import AlertRaised
 from cmam.domain.values.commands import Command, CommandKind
 from cmam.domain.values.ids import AccountId, IntentId, SymbolId

@@ -10,8 +10,8 @@ from typing import Any
 import pykka
 import pytest
 
-from cmam.actors.carrier import Carrier, carried
-from cmam.actors.runtime import Directory, Failed, Latch, ThreadRuntime, Watched, waiting
+from cmam.actors.threads.carrier import Carrier, carried
+from cmam.actors.threads.runtime import Directory, Failed, Latch, ThreadRuntime, Watched, waiting
 
 PATIENCE_S = 120
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from cmam.actors.control import AGAIN_US, ControlListener, Door
+from cmam.actors.operating.control import AGAIN_US, ControlListener, Door
 from cmam.clock import ManualClock
 
 

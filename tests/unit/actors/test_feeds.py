@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from cmam.actors import messages as m
-from cmam.actors.feeds import Feeds
+from cmam.actors.lines.feeds import Feeds
 from cmam.domain.values.ids import AccountId, SymbolId
 from cmam.openapi import catalogue
 from cmam.openapi._pb.OpenApiMessages_pb2 import (

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from cmam.actors import messages as m
-from cmam.actors.followers import AFTER_ALL, Followers
+from cmam.actors.accounts.followers import AFTER_ALL, Followers
 from cmam.domain.events import Event, ExecutionSeen, Health, HealthChanged, QuotesSampled, Reconciled
 from cmam.domain.folds.account import AccountView, evolve
 from cmam.domain.values.ids import AccountId, DealId, LinkId, OrderId, PositionId, SymbolId

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from cmam.actors import following
 from cmam.actors import messages as m
-from cmam.actors.account_symbols import AccountSymbols
+from cmam.actors.accounts import following
+from cmam.actors.accounts.account_symbols import AccountSymbols
 from cmam.domain.events import Standing
 from cmam.domain.folds.account import AccountView
 from cmam.domain.profiles.link import LinkSettings

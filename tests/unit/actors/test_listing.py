@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 
-from cmam.actors.listing import Listing
-from cmam.actors.question import Question
-from cmam.actors.shelf import SAMPLE, SpecShelf
+from cmam.actors.asking.listing import Listing
+from cmam.actors.asking.question import Question
+from cmam.actors.asking.shelf import SAMPLE, SpecShelf
 from cmam.domain.folds.account import AccountView
 from cmam.domain.values.ids import AccountId, SymbolId
 from cmam.domain.values.symbols import SymbolName, SymbolSpec

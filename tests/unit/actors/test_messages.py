@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from cmam.actors import messages as m
-from cmam.actors.runtime import Failed
+from cmam.actors.threads.runtime import Failed
 from cmam.openapi import session
 
 SECRET = "a-token-that-nobody-may-see"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from cmam.actors import messages as m
-from cmam.actors.outbox import Outbox
+from cmam.actors.lines.outbox import Outbox
 from cmam.clock import ManualClock
 from cmam.domain.events import RequestRefused
 from cmam.domain.values.commands import Command, CommandKind

@@ -11,12 +11,12 @@ from typing import Any
 import pytest
 
 from cmam.actors import messages as m
-from cmam.actors.connection import ConnectionActor
-from cmam.actors.delivery import EACH
-from cmam.actors.pace import FLOOD_US, LATE_US, LOOK_S, ROW, ROWS, ROWS_MAX, Pace, Passed
-from cmam.actors.reader import ThreadReader
-from cmam.actors.runtime import Latch
+from cmam.actors.lines.connection import ConnectionActor
+from cmam.actors.lines.delivery import EACH
+from cmam.actors.lines.pace import FLOOD_US, LATE_US, LOOK_S, ROW, ROWS, ROWS_MAX, Pace, Passed
+from cmam.actors.lines.reader import ThreadReader
 from cmam.actors.status import StatusBoard
+from cmam.actors.threads.runtime import Latch
 from cmam.clock import SECOND_US, ManualClock
 from cmam.openapi._pb import OpenApiMessages_pb2 as oa
 from cmam.openapi.envelope import encode

@@ -10,9 +10,9 @@ from typing import Any
 import pykka
 import pytest
 
-from cmam.actors.carrier import Carrier, carried
-from cmam.actors.recorder import RecorderActor
-from cmam.actors.runtime import Directory, Latch, ThreadRuntime, Watched
+from cmam.actors.recording.recorder import RecorderActor
+from cmam.actors.threads.carrier import Carrier, carried
+from cmam.actors.threads.runtime import Directory, Latch, ThreadRuntime, Watched
 
 PATIENCE_S = 120
 CLERK = "clerk"

@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from cmam.actors import messages as m
-from cmam.actors.account import AccountActor
-from cmam.actors.connection import ConnectionActor
-from cmam.actors.delivery import Delivery
+from cmam.actors.accounts.account import AccountActor
+from cmam.actors.lines.connection import ConnectionActor
+from cmam.actors.lines.delivery import Delivery
 from cmam.actors.status import StatusBoard
 from cmam.clock import ManualClock
 from cmam.domain.values.changes import ChangeKind

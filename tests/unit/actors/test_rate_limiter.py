@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from cmam.actors import messages as m
-from cmam.actors.rate_limiter import RateLimitActor
-from cmam.actors.runtime import Directory
+from cmam.actors.lines.rate_limiter import RateLimitActor
 from cmam.actors.status import ROOM, StatusBoard
+from cmam.actors.threads.runtime import Directory
 from cmam.clock import ManualClock
 from cmam.domain.operating.registry import Registry
 from cmam.domain.values.commands import Command, CommandKind

@@ -8,8 +8,8 @@ from dataclasses import replace
 import pytest
 
 from cmam.actors import messages as m
-from cmam.actors.backlog import BATCH_MAX
-from cmam.actors.recorder import RecorderActor
+from cmam.actors.recording.backlog import BATCH_MAX
+from cmam.actors.recording.recorder import RecorderActor
 from cmam.clock import ManualClock
 from cmam.domain.events import AlertRaised
 from cmam.domain.values.commands import Command, CommandKind

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from cmam.actors.listing import LOOKS_MAX, SHELF, Listing
-from cmam.actors.question import Question
-from cmam.actors.shelf import SAMPLE, SEEK_US, SEEKER_US, SpecShelf, sample_of
+from cmam.actors.asking.listing import LOOKS_MAX, SHELF, Listing
+from cmam.actors.asking.question import Question
+from cmam.actors.asking.shelf import SAMPLE, SEEK_US, SEEKER_US, SpecShelf, sample_of
 from cmam.domain.folds.account import AccountView
 from cmam.domain.values.ids import AccountId, SymbolId
 from cmam.domain.values.symbols import SymbolName, SymbolSpec

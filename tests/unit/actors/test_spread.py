@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cmam.actors.spread import Spread
+from cmam.actors.lines.spread import Spread
 from cmam.domain.operating.registry import KnownAccount
 from cmam.domain.values.ids import AccountId
 

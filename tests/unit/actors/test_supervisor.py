@@ -11,10 +11,10 @@ import pytest
 from pykka.messages import _ActorStop
 
 from cmam.actors import messages as m
-from cmam.actors.runtime import Directory, Leash, ThreadRuntime, Watched
+from cmam.actors.care.supervisor import FATAL_US, LOOK_US, REPLACE_US, STUCK_US, Look, SupervisorActor
+from cmam.actors.care.vigil import BLIND_US, Vigil
 from cmam.actors.status import StatusBoard
-from cmam.actors.supervisor import FATAL_US, LOOK_US, REPLACE_US, STUCK_US, Look, SupervisorActor
-from cmam.actors.vigil import BLIND_US, Vigil
+from cmam.actors.threads.runtime import Directory, Leash, ThreadRuntime, Watched
 from cmam.clock import ManualClock
 from cmam.domain.events import ActorStuck
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from cmam.actors import messages as m
-from cmam.actors.unrecorded import SHARE, Spent, Unrecorded
+from cmam.actors.accounts.unrecorded import SHARE, Spent, Unrecorded
 from cmam.domain.values.commands import CommandKind
 from cmam.domain.values.ids import PositionId, SymbolId
 from cmam.domain.values.quantities import Side, Volume

@@ -18,11 +18,14 @@ from hypothesis import strategies as st
 from rich.cells import cell_len
 from rich.console import Console
 
-from cmam.cli import common
-from cmam.cli.common import Erasable, Exit, Failure, key_values, print_json, print_rows, say
-from cmam.cli.failures import CODES, code_of
+from cmam.cli.face import rows
+from cmam.cli.face.exits import Exit, Failure
+from cmam.cli.face.failures import CODES, code_of
+from cmam.cli.face.rows import print_rows
+from cmam.cli.face.talk import counted, print_json, say
+from cmam.cli.face.verbs import Erasable, key_values
 from cmam.cli.main import Root, cli, run, show_what_can_be_shown
-from cmam.cli.screen import status_screen
+from cmam.cli.showing.screen import status_screen
 from cmam.domain.operating.operate import Refusal
 from cmam.store.errors import StoreUnavailable
 
@@ -78,7 +81,7 @@ def test_columns_go_on_a_narrow_screen_and_are_named(
     context: click.Context, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What does not fit is left out in the given order and said, rather than folded until nobody can read it."""
-    monkeypatch.setattr(common, "console", lambda: Console(width=30))
+    monkeypatch.setattr(rows, "console", lambda: Console(width=30))
     print_rows(ROWS, ["name", "volume", ("at", "moment"), "reason"], empty="", spare=("at", "volume", "name"))
     captured = capsys.readouterr()
     assert "moment" not in captured.out
@@ -449,7 +452,7 @@ def test_a_connection_that_carries_nothing_is_named_wherever_its_accounts_look_r
 )
 def test_a_number_is_said_with_its_noun(number: int, noun: str, said: str) -> None:
     """One is one, everything else is many."""
-    assert common.counted(number, noun) == said
+    assert counted(number, noun) == said
 
 
 def test_a_symbol_table_is_one_word_on_the_screen() -> None:

@@ -12,8 +12,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from cmam.cli import log_lines
-from cmam.cli.log_lines import LogLines
+from cmam.cli.showing import log_lines
+from cmam.cli.showing.log_lines import LogLines
 
 log = logging.getLogger("cmam.test")
 
@@ -136,7 +136,7 @@ def test_a_line_that_cannot_be_written_is_counted(gate: Gate, capfd: pytest.Capt
 
 _TALKER = """
 import logging, os, sys
-from cmam.cli.log_lines import LogLines
+from cmam.cli.showing.log_lines import LogLines
 lines = LogLines(logging.StreamHandler(sys.stderr), logging.INFO)
 for number in range(40_000):
     logging.getLogger("cmam.x").warning("%d %s", number, "x" * 200)

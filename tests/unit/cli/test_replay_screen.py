@@ -15,7 +15,7 @@ import time
 from contextlib import closing
 from pathlib import Path
 
-from cmam.cli.replay_screen import obey, words_of
+from cmam.cli.replaying.replay_screen import obey, words_of
 from cmam.store.logfile.log import EventLog
 from cmam.store.past.player import Player
 

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from cmam.actors.runtime import Latch
+from cmam.actors.threads.runtime import Latch
 from cmam.cli.main import run
-from cmam.cli.run import SAME_REQUEST_US, _file_handler, _Masked, ender
+from cmam.cli.running.run import SAME_REQUEST_US, _file_handler, _Masked, ender
 from cmam.clock import ManualClock
 
 TOKEN = "an-access-token-of-somebody"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from cmam.cli.story import beside
+from cmam.cli.auditing.story import beside
 
 
 def test_what_a_leader_wrote_into_a_label_reaches_no_terminal_but_as_words(capsys: pytest.CaptureFixture[str]) -> None:

@@ -12,10 +12,11 @@ from hypothesis import strategies as st
 from rich.console import Console
 from rich.text import Text
 
-from cmam.cli import common
-from cmam.cli.common import print_rows, say
-from cmam.cli.screen import status_screen
-from cmam.cli.tables import LegibleTable, Measured, Window, fitting
+from cmam.cli.face import rows
+from cmam.cli.face.rows import print_rows
+from cmam.cli.face.tables import LegibleTable, Measured, Window, fitting
+from cmam.cli.face.talk import say
+from cmam.cli.showing.screen import status_screen
 
 WORDS = st.text(st.sampled_from("abcABC0123.:-→"), min_size=1, max_size=12)
 CELLS = st.lists(WORDS, max_size=5).map(" ".join)
@@ -64,7 +65,7 @@ def test_a_list_is_legible_on_every_screen(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], width: int
 ) -> None:
     """On the narrowest each row is a card with all columns, so nothing is left out and nothing is cut."""
-    monkeypatch.setattr(common, "console", lambda: Console(width=width, color_system=None))
+    monkeypatch.setattr(rows, "console", lambda: Console(width=width, color_system=None))
     row = {
         "follower": 41000002,
         "its copy": 500002,

@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 
+from cmam.cli.auditing.timings import COUNT_WIDTH, LABEL_WIDTH, MARKS_WIDTH, by_follower, drawn, slippage_by_follower
 from cmam.cli.main import run
-from cmam.cli.timings import COUNT_WIDTH, LABEL_WIDTH, MARKS_WIDTH, by_follower, drawn, slippage_by_follower
 from cmam.store.auditing.histogram import histogram
 from cmam.store.logfile.log import EventLog
 from tests.unit.store.world import FIRST, World

@@ -9,7 +9,7 @@ from pathlib import Path
 import click
 import pytest
 
-from cmam.cli.sandbox import sandbox
+from cmam.cli.sandbox.sandbox import sandbox
 from cmam.sandbox import faults
 from cmam.sandbox.switches import Switches
 from cmam.sandbox.trader import player

@@ -1,0 +1,331 @@
+"""What an account asks beside its way: results where quotes lack, margins, tiers of leverage, days it has missed, and
+what closed copies unseen.
+
+Nothing here stands in the way of a copy: questions leave in the last lane, at moments that a timer chose, and each
+answer becomes a fact of the account's stream. A refused one is asked again later; what is not known meanwhile is told
+by the rules that would have used it.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections import Counter
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from cmam.actors import messages as m
+from cmam.actors.accounts.account_symbols import AccountSymbols
+from cmam.actors.accounts.desk import Desk
+from cmam.actors.asking.closings import read_orders
+from cmam.actors.asking.question import Question
+from cmam.clock import MILLISECOND_US, SECOND_US
+from cmam.domain.events import ClosesSeen, DayHistorySeen, LeverageSeen
+from cmam.domain.guarding.days import missed, rebuilt
+from cmam.domain.market.margins import asked_volumes
+from cmam.domain.profiles.link import LinkSettings
+from cmam.domain.values.ids import DealId, LinkId, PositionId, SymbolId
+from cmam.domain.values.trades import BalanceChange, Deal, Order
+from cmam.openapi import reckonings, requests, translate
+from cmam.openapi.budget import Lane
+
+log = logging.getLogger(__name__)
+
+ASIDE = "aside "
+"""What the names of these questions begin with."""
+CLOSES = f"{ASIDE}closes "
+"""What the names of those begin with that ask what closed a position unseen, one position at a time."""
+DAY_ALERT = "day "
+"""What the alerts about days begin with whose beginning nobody knows."""
+RESULTS_US = 3 * SECOND_US
+"""How soon after one question for results the next may follow (FACTS §4.9)."""
+RETRY_US = 5 * SECOND_US
+TRADER_US_MAX = 60 * SECOND_US
+"""The longest pause before particulars that could not be read are asked for again."""
+MARGIN_US = 600 * SECOND_US
+"""How old the broker's reckoning of a symbol's margin may be."""
+MARGINS_AT_ONCE = 4
+"""How many symbols are asked for their margin at one look, a minute apart."""
+WEEK_MS = 604_800_000
+LOOK_BACK_MS = 60_000
+"""How much earlier than the moment in question a history is asked for: clocks differ."""
+WEEKS_MAX = 26
+CLOSES_TRIES = 5
+"""How often it is asked what closed a position, where the answer is refused or has no close."""
+
+
+@dataclass(slots=True)
+class History:
+    """A history on its way: all since `from_ms`, a week at a time, the newest first."""
+
+    from_ms: int
+    to_ms: int
+    balance_version: int
+    last: tuple[DealId, ...]
+    deals: tuple[Deal, ...] = ()
+    money: tuple[BalanceChange, ...] = ()
+    page_ms: int = 0
+    has_money: bool = False
+
+
+class Asides:
+    """Questions beside the way of one account."""
+
+    def __init__(self, desk: Desk, symbols: AccountSymbols, links: Callable[[], Iterable[LinkSettings]]) -> None:
+        self._desk = desk
+        self._symbols = symbols
+        self._links = links
+        self._open: dict[str, Question] = {}
+        self._not_before: dict[str, int] = {}
+        self._margin_us: dict[SymbolId, int] = {}
+        self._history: History | None = None
+        self._given_up: set[tuple[LinkId, int]] = set()
+        self._puzzle = (0, 0)
+        self._trader_tries = 0
+        self._closing_orders: tuple[Order, ...] = ()
+        self._closes_tries: Counter[PositionId] = Counter()
+
+    # --- when to ask ------------------------------------------------------------------------------------------------
+
+    def watch(self, *, is_dark: bool) -> None:
+        """Ask what the guards cannot see: results while quotes lack, and what moved the balance unseen."""
+        now = self._desk.ports.clock.now()
+        if not self._desk.is_reconciled:
+            return
+        if is_dark and self._may("results", now):
+            self._not_before["results"] = now + RESULTS_US
+            account = self._desk.view.account
+            self._ask(Question(f"{ASIDE}results", reckonings.ask_results(account), reckonings.read_results))
+        if any(kind.startswith(DAY_ALERT) for kind in self._desk.view.alerts):
+            self._tell_unknown(missed(self._desk.view, self._links(), now))
+        if self._history is None and self._may("history", now):
+            self._begin_history(now)
+
+    def look(self) -> None:
+        """Ask for particulars that could not be read, what closed copies unseen, tiers that are not known and margins
+        that are old: once a minute, when all is known anew, and when a link begins."""
+        desk = self._desk
+        if not desk.is_reconciled:
+            return
+        now, view = desk.ports.clock.now(), desk.view
+        if desk.lacks_trader and self._may("trader", now):
+            lane = Lane.OPEN if any(True for _ in self._links()) else Lane.QUERY  # no open goes without it
+            self._ask(Question(f"{ASIDE}trader", requests.ask_trader(view.account), translate.sane_trader), lane)
+        if self._may("closes", now) and not any(name.startswith(CLOSES) for name in self._open):
+            self._ask_for_closes()
+        if not any(True for _ in self._links()):
+            return
+        wanted = {spec.leverage_id for spec in self._symbols.specs.values()} - view.leverages.keys() - {0}
+        for leverage in sorted(wanted):
+            if self._may(f"leverage {leverage}", now):
+                message = reckonings.ask_leverage(view.account, leverage)
+                self._ask(Question(f"{ASIDE}leverage {leverage}", message, reckonings.read_leverage), Lane.IDLE)
+        if all(link.policy.margin_reserve is None for link in self._links()):
+            return
+        old = [symbol for symbol in view.specs if now - self._margin_us.get(symbol, -MARGIN_US) >= MARGIN_US]
+        for symbol in sorted(old, key=lambda symbol: (self._margin_us.get(symbol, 0), symbol))[:MARGINS_AT_ONCE]:
+            volumes = asked_volumes(view.specs[symbol])
+            self._margin_us[symbol] = now
+            message = reckonings.ask_margin(view.account, symbol, volumes)
+            self._ask(Question(f"{ASIDE}margin {symbol}", message, reckonings.margin_reader(symbol)), Lane.IDLE)
+
+    def give_up(self) -> None:
+        """The line is gone: nothing that was asked will be answered."""
+        self._open.clear()
+        self._history = None
+        self._not_before.clear()
+
+    def _may(self, name: str, now: int) -> bool:
+        return f"{ASIDE}{name}" not in self._open and now >= self._not_before.get(name, 0)
+
+    def _ask(self, question: Question, lane: Lane = Lane.QUERY) -> None:
+        self._open[question.name] = question
+        self._desk.ask(question, lane)
+
+    # --- answers ----------------------------------------------------------------------------------------------------
+
+    def answered(self, message: m.Answered) -> bool:
+        """Take an answer to a question of this kind; whether it was one."""
+        if not message.question.startswith(ASIDE):
+            return False
+        if self._open.pop(message.question, None) is None:
+            return True
+        match message.question.removeprefix(ASIDE).split(" ")[0]:
+            case "deals":
+                self._take_deals(*message.report)
+            case "money":
+                self._take_money(message.report)
+            case "trader":
+                self._take_trader(message.report)
+            case "closes":
+                self._take_closes(message.question, message.report[0])
+            case _:
+                self._desk.fact(message.report)
+        return True
+
+    def unanswered(self, message: m.Unanswered) -> bool:
+        """Note that a question of this kind was refused; whether it was one."""
+        if not message.question.startswith(ASIDE):
+            return False
+        name = message.question.removeprefix(ASIDE)
+        was_open = self._open.pop(message.question, None) is not None
+        log.warning("! %s: %s was not answered: %s %s", self._desk.name, name, message.error_code, message.text)
+        wait_us = max(RETRY_US, message.retry_after_s * SECOND_US)
+        kind, _, leverage = name.partition(" ")
+        if kind == "leverage" and message.error_code == "ENTITY_NOT_FOUND":
+            self._desk.fact(LeverageSeen(leverage=int(leverage), tiers=()))
+        if kind == "trader":
+            self._desk.note_trader(is_known=False)
+            self._trader_tries += 1
+            wait_us = max(wait_us, min(RETRY_US << min(self._trader_tries, 8), TRADER_US_MAX))
+            self._desk.remind(wait_us + MILLISECOND_US, "aside")
+        is_of_history = kind in ("deals", "money")
+        if is_of_history:
+            self._history = None
+        if message.question.startswith(CLOSES):
+            name = kind
+            if was_open:
+                self._closes_tries[_position_of(message.question)] += 1
+        self._not_before["history" if is_of_history else name] = self._desk.ports.clock.now() + wait_us
+        return True
+
+    # --- what closed copies unseen ----------------------------------------------------------------------------------
+
+    def _ask_for_closes(self) -> None:
+        """The orders of a position, which say who closed it, then its deals, which say at which price."""
+        view = self._desk.view
+        left = (one for one in view.unpriced if self._closes_tries[one] < CLOSES_TRIES)
+        position = min(left, key=lambda one: (self._closes_tries[one], one), default=None)
+        if position is not None:
+            message = requests.ask_orders_of(view.account, position)
+            self._ask(Question(f"{CLOSES}orders {position}", message, read_orders), Lane.IDLE)
+
+    def _take_closes(self, question: str, told: tuple[Any, ...]) -> None:
+        position = _position_of(question)
+        if question.startswith(f"{CLOSES}orders"):
+            self._closing_orders = told
+            message = requests.ask_deals_of(self._desk.view.account, position)
+            self._ask(Question(f"{CLOSES}deals {position}", message, reckonings.read_deals), Lane.IDLE)
+            return
+        deals = tuple(deal for deal in told if deal.position == position)
+        self._closes_tries[position] += 1
+        if not any(deal.close is not None for deal in deals) and self._closes_tries[position] < CLOSES_TRIES:
+            self._not_before["closes"] = self._desk.ports.clock.now() + RETRY_US  # a history may lag behind
+            return
+        self._desk.fact(ClosesSeen(position=position, deals=deals, orders=self._closing_orders))
+        self._ask_for_closes()
+
+    def _take_trader(self, wire: Any) -> None:
+        desk = self._desk
+        self._trader_tries = 0
+        desk.fact(translate.trader_seen(wire, desk.view.assets, is_live=desk.ports.is_live))
+        desk.note_trader(is_known=True)
+
+    # --- a day that was missed, and money that moved unseen ---------------------------------------------------------
+
+    def _begin_history(self, now: int) -> None:
+        view = self._desk.view
+        moments = [
+            view.days[link.link].began_us
+            for link in missed(view, self._links(), now)
+            if (link.link, view.days[link.link].began_us) not in self._given_up
+        ]
+        if view.unexplained and self._is_lasting(view.unexplained[0], now):
+            moments.append(view.in_sight_us or now)
+        if not moments:
+            return
+        offset_ms = self._offset_ms()
+        now_ms = now // MILLISECOND_US + offset_ms
+        from_ms = min(moments) // MILLISECOND_US + offset_ms - LOOK_BACK_MS
+        from_ms = max(from_ms, now_ms - WEEKS_MAX * WEEK_MS)
+        self._history = History(from_ms, now_ms + LOOK_BACK_MS, view.balance_version, view.deals[-1:])
+        self._next_week(self._history)
+
+    def _is_lasting(self, version: int, now: int) -> bool:
+        """Whether the word that made a version of the balance is not merely a little later than the balance itself."""
+        if self._puzzle[0] != version:
+            self._puzzle = (version, now)
+        return now - self._puzzle[1] >= SECOND_US
+
+    def _offset_ms(self) -> int:
+        """The broker's clock minus ours."""
+        return self._desk.ports.board.clock(self._desk.quotes.feed).offset_ms
+
+    def _next_week(self, history: History) -> None:
+        history.page_ms, history.has_money = history.to_ms, False
+        self._ask_deals(history)
+
+    def _start_ms(self, history: History) -> int:
+        return max(history.from_ms, history.to_ms - WEEK_MS + LOOK_BACK_MS)
+
+    def _ask_deals(self, history: History) -> None:
+        message = requests.ask_deals(self._desk.view.account, self._start_ms(history), history.page_ms)
+        self._ask(Question(f"{ASIDE}deals", message, reckonings.read_deals))
+
+    def _take_deals(self, page: tuple[Deal, ...], has_more: bool) -> None:
+        history = self._history
+        if history is None:
+            return
+        known = {deal.deal for deal in history.deals}
+        fresh = tuple(deal for deal in page if deal.deal not in known)
+        history.deals += fresh
+        if has_more and fresh:
+            history.page_ms = min(deal.executed_ms for deal in fresh)
+            self._ask_deals(history)
+            return
+        message = reckonings.ask_money(self._desk.view.account, self._start_ms(history), history.to_ms)
+        self._ask(Question(f"{ASIDE}money", message, reckonings.read_money))
+
+    def _take_money(self, money: tuple[BalanceChange, ...]) -> None:
+        history = self._history
+        if history is None:
+            return
+        history.money += tuple(change for change in money if change not in history.money)
+        start_ms = self._start_ms(history)
+        if start_ms > history.from_ms:
+            history.to_ms = start_ms
+            self._next_week(history)
+            return
+        self._history = None
+        self._conclude(history)
+
+    def _conclude(self, history: History) -> None:
+        """Record what was read, and begin the missed days anew; what happened while it was read is asked for again."""
+        desk, now = self._desk, self._desk.ports.clock.now()
+        view = desk.view
+        if view.balance_version != history.balance_version or view.deals[-1:] != history.last:
+            self._not_before["history"] = now + SECOND_US
+            return
+        links = missed(view, self._links(), now)
+        began_us = min((view.days[link.link].began_us for link in links), default=0)
+        first_ms = began_us // MILLISECOND_US - LOOK_BACK_MS
+        deals = tuple(deal for deal in history.deals if began_us and deal.executed_ms >= first_ms)
+        seen = DayHistorySeen(began_us=began_us, deals=deals, money=history.money, offset_ms=self._offset_ms())
+        desk.fact(seen)
+        for link in links:
+            day = rebuilt(desk.view, link, seen)
+            if day is None:
+                self._given_up.add((link.link, desk.view.days[link.link].began_us))
+            else:
+                desk.fact(day)
+        self._tell_unknown(missed(desk.view, self._links(), now))
+
+    def _tell_unknown(self, unknown: Iterable[LinkSettings]) -> None:
+        """Say which guards do not know their day, and take back what is over."""
+        wanted = {f"{DAY_ALERT}{link.link}": link for link in unknown}
+        for kind in [kind for kind in self._desk.view.alerts if kind.startswith(DAY_ALERT) and kind not in wanted]:
+            self._desk.alert(m.Alert(kind))
+        for kind, link in wanted.items():
+            name = link.profile_name or link.link
+            then = f"Nothing opens until the day rolls or `cmam profile rearm {name} --guard day`."
+            if not link.policy.needs_anchor:
+                then = "None of them counts from that; a day's height is the highest equity that was seen since."
+            text = (
+                f"The guards of {name} do not know what the day began with: something was open then, and what it was"
+                f" worth cannot be told. {then}"
+            )
+            self._desk.alert(m.Alert(kind, text))
+
+
+def _position_of(question: str) -> PositionId:
+    return PositionId(int(question.rpartition(" ")[2]))

@@ -1,0 +1,413 @@
+"""What an account asks its broker: how it gets ready on a fresh line, looks up what is unknown, and looks now and then.
+
+It holds back what is reported while a snapshot is on its way, since nobody could say which of the two is newer, and
+what a leader opens in a symbol of which it is still to be read what it allows. What is asked, and in which order, is
+told by `preparation.py` and `listing.py`; what follows once all is known is told by the account's actor.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from cmam.actors import messages as m
+from cmam.actors.accounts.account_symbols import AccountSymbols
+from cmam.actors.accounts.desk import Desk
+from cmam.actors.asking.listing import Found
+from cmam.actors.asking.preparation import PATIENCE, Kind, Preparation, retry_us
+from cmam.actors.asking.question import Question
+from cmam.clock import SECOND_US
+from cmam.domain.belief.holdings import with_trailed
+from cmam.domain.events import Event, ExecutionSeen, Reconciled, TrailingStopMoved
+from cmam.domain.turns import absences
+from cmam.domain.turns.timing import lookup_due, needs_history
+from cmam.domain.values.ids import PositionId, SymbolId
+from cmam.openapi.budget import Lane
+
+log = logging.getLogger(__name__)
+
+LOOK_AGAIN = "look"
+"""What an account is reminded of when something changed while it was looked at."""
+AGAIN_US = SECOND_US
+"""How soon after a look the next one may follow that changes ask for: a broker may tell of one after the other."""
+LOOKUP_US = 5 * SECOND_US
+"""How soon after one look-up the next may follow."""
+QUIET_US = 700_000
+"""A snapshot counts only if no execution came within this time of the question."""
+RESTLESS_MAX = 8
+REFRESH_US = 60 * SECOND_US
+"""How often what the broker holds is compared with what is believed, while all is well."""
+PUT_OFF_US, PUT_OFF_SPREAD_US = 5 * SECOND_US, SECOND_US * 4 // 10
+PUT_OFF_MAX = 8
+"""How often in a row, and for how long each time, that look waits for a connection with nothing to send; accounts come
+back spread over another twenty seconds, so that the looks of a crowd do not fill the window before the next burst.
+Where seven seconds of ten are bursts, all but four looks in a hundred find a moment between them, three minutes late at
+most."""
+
+
+class Questions:
+    """One way to readiness or one look-up at a time. `on_ready` is called at the end of each, with its kind."""
+
+    def __init__(
+        self,
+        desk: Desk,
+        symbols: AccountSymbols,
+        on_ready: Callable[[Kind], None],
+        is_guarded: Callable[[], bool] = lambda: False,
+    ) -> None:
+        """Of an account; `is_guarded` tells whether guards look at what it is worth."""
+        self._desk = desk
+        self._is_guarded = is_guarded
+        self._symbols = symbols
+        self._on_ready = on_ready
+        self._preparation: Preparation | None = None
+        self._early: list[tuple[m.Reported, bool]] = []
+        self._held: list[m.Reported] = []
+        self._refusals: dict[str, int] = {}
+        self._patient_until_us: dict[str, int] = {}
+        self._is_refreshing = False
+        self._put_off = 0
+        self._looked_up_us = 0
+        self._doubts_asked_us = 0
+        self._second_look_us = 0
+        self._executed_us = 0
+        self._asked_us = 0
+        self._restless_answers = 0
+        self._trailed: dict[PositionId, TrailingStopMoved] = {}
+        self._is_outdated = False
+        self.lacks_baseline = False
+        """Whether the very first snapshot of the account is folded and not durable yet."""
+        self.asks_past = False
+        """Whether a week of orders is to be told too: where the log was lost, they tell what was copied before."""
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether nothing is asked at the moment that tells what the account holds, and nothing of it is held back."""
+        return self._preparation is None and not self._held
+
+    @property
+    def may_begin(self) -> bool:
+        """Whether everything may be asked once more: of what was asked before, nothing is on its way."""
+        return self._preparation is None and self._symbols.is_through and self._desk.is_reconciled
+
+    # --- asking ---------------------------------------------------------------------------------------------------
+
+    def prepare(self, kind: Kind) -> None:
+        """Begin to ask; whatever was asked before is no longer waited for.
+
+        What is held back may be shown by the snapshot that is asked for now, as what is reported until it comes.
+        """
+        desk = self._desk
+        listing = None if kind is Kind.FULL else self._symbols.listing
+        is_new = listing is None
+        if listing is None:
+            self._is_outdated = False
+            self._refusals.clear()
+            listing = self._symbols.renew()
+            self._early = [(report, False) for report in (*self._held, *(report for report, _ in self._early))]
+            self._held.clear()
+        self._preparation = Preparation(
+            desk.view,
+            listing=listing,
+            kind=kind,
+            leads=desk.leads,
+            needs_worth=desk.leads or self._is_guarded(),
+            now_us=desk.ports.clock.now(),
+            offset_ms=desk.ports.board.clock(desk.ports.board.feed_of(desk.view.account)).offset_ms,
+            is_live=desk.ports.is_live,
+            settle_us=desk.ports.settle_us,
+            asks_past=self.asks_past or (desk.ports.is_again and not desk.view.has_reconciled),
+        )
+        self._ask(self._preparation.begin())
+        self._wait_with(self._preparation)
+        if is_new:
+            self._symbols.begin()
+
+    def give_up(self) -> None:
+        """The line is gone: nothing that was asked will be answered, and no event tells what changes from now on."""
+        self._symbols.lose()
+        self._preparation = None
+        self._early.clear()
+        self._held.clear()
+        self._is_outdated = False
+
+    def again(self, question: str) -> None:
+        """Ask once more what was refused a while ago."""
+        preparation, view = self._preparation, self._desk.view
+        if self._desk.ports.clock.monotonic() < self._patient_until_us.get(question, 0):
+            return  # this reminder is of an earlier wait
+        if self._symbols.expects(question):
+            self._symbols.again(question)
+            self._listed()
+        elif preparation is not None and preparation.expects(question):
+            is_over = question.startswith(PATIENCE)
+            found = preparation.impatient(question, view) if is_over else ((), preparation.again(question))
+            self._go_on(preparation, found)
+
+    def symbols_changed(self, symbols: tuple[int, ...]) -> None:
+        """Read changed symbols again before anything is decided in them; with none, look at everything once more.
+
+        What is being read at that moment may have been told before the change, so it is read once more afterwards.
+        """
+        changed = frozenset(SymbolId(symbol) for symbol in symbols)
+        self._symbols.outdate(changed)
+        self._is_outdated = True
+        self.look_again()
+
+    def look_again(self) -> None:
+        """Look once more where something has changed, unless it is being looked at: then afterwards."""
+        if self._is_outdated and self.may_begin:
+            self.prepare(Kind.FULL)
+
+    def keep_refreshing(self) -> None:
+        """Begin, once, to compare with the broker now and then; accounts spread over the minute."""
+        if not self._is_refreshing:
+            self._is_refreshing = True
+            self._desk.remind(SECOND_US + self._desk.view.account % 60 * (REFRESH_US // 60), "refresh")
+
+    def refresh(self) -> None:
+        """Look at what the broker holds: no event may be missed for longer than the time between two looks.
+
+        Where orders wait for the budget the look does too, for a while: of 500 accounts it would take every sixth slot.
+        What nobody waits for is nothing to wait for.
+        """
+        desk = self._desk
+        figures = desk.ports.status.read(m.limiter_name(desk.ports.connection))
+        if self._put_off < PUT_OFF_MAX and figures.get("waiting", 0) > figures.get("waiting_idle", 0):
+            self._put_off += 1
+            desk.remind(PUT_OFF_US + desk.view.account % 50 * PUT_OFF_SPREAD_US, "refresh")
+            return
+        self._put_off = 0
+        self.look_again()
+        if self.is_idle and desk.is_reconciled:
+            self.prepare(Kind.REFRESH)
+        desk.remind(REFRESH_US, "refresh")
+
+    def look_due(self) -> int | None:
+        """When to ask what became of unknown outcomes, or of what a snapshot left out; never while nobody could
+        answer."""
+        moments = [moment for moment in (self._lookup_due(), self._doubts_due()) if moment is not None]
+        return min(moments, default=None)
+
+    @property
+    def _may_ask(self) -> bool:
+        return self._preparation is None and self._desk.is_reconciled
+
+    def _lookup_due(self) -> int | None:
+        moment = lookup_due(self._desk.view, self._desk.ports.settle_us) if self._may_ask else None
+        return None if moment is None else max(moment, self._looked_up_us + LOOKUP_US)
+
+    def _doubts_due(self) -> int | None:
+        """Of what is doubted now at once; and a second look once it has been missing for long enough, again and again
+        where an order is told to rest that is not shown."""
+        doubted = absences.moments(self._desk.view) if self._may_ask else ()
+        if not doubted or self._is_newly_doubted:
+            return max(doubted, default=None)
+        return max(min(doubted), self._second_look_us) + absences.span_us(
+            self._desk.ports.settle_us, leads=self._desk.leads
+        )
+
+    @property
+    def _is_newly_doubted(self) -> bool:
+        return any(since_us > self._doubts_asked_us for since_us in absences.moments(self._desk.view))
+
+    def look_if_due(self, now: int) -> None:
+        """Ask what became of what is unknown or doubted, if it is time."""
+        lookup, doubts = self._lookup_due(), self._doubts_due()
+        if doubts is not None and now >= doubts and self._is_newly_doubted:
+            self._doubts_asked_us = now
+            self.prepare(Kind.DOUBTS)
+        elif lookup is not None and now >= lookup:
+            self._looked_up_us = now
+            self.prepare(Kind.LOOKUP if needs_history(self._desk.view) else Kind.REFRESH)
+        elif doubts is not None and now >= doubts:
+            self._second_look_us = now
+            self.prepare(Kind.DOUBTS if self._desk.view.doubted_orders else Kind.REFRESH)
+
+    def _ask(self, questions: tuple[Question, ...]) -> None:
+        desk = self._desk
+        is_new = not desk.is_reconciled
+        for question in questions:
+            is_look = question.name == "snapshot"
+            if is_look:
+                self._asked_us = desk.ports.clock.monotonic()
+                self._trailed.clear()
+            is_urgent = is_new or (is_look and absences.is_any(desk.view))
+            lane = Lane.LOOK if is_urgent else Lane.QUERY  # closes wait for what is held, by leaders above all
+            desk.ask(question, lane, goes_first=is_urgent and desk.leads)
+
+    # --- answers --------------------------------------------------------------------------------------------------
+
+    def answered(self, message: m.Answered) -> None:
+        """Take an answer: record what it says, ask what comes next."""
+        preparation, desk = self._preparation, self._desk
+        self._refusals.pop(message.question, None)
+        if self._symbols.expects(message.question):
+            self._symbols.answered(message.question, message.report)
+            self._listed()
+            return
+        if preparation is None or not preparation.expects(message.question):
+            return
+        if message.question == "snapshot" and preparation.kind is not Kind.FULL and self._is_restless():
+            desk.remind(QUIET_US, "question snapshot")
+            return
+        report = message.report
+        if message.question == "snapshot":
+            report = self._with_trailed(self._without_held(report))
+        self._go_on(preparation, preparation.answered(message.question, report, desk.view))
+
+    def _listed(self) -> None:
+        """More is known of what the broker offers."""
+        if self._preparation is not None:
+            self._go_on(self._preparation, self._preparation.listed(self._desk.view))
+        elif self._symbols.is_through:
+            self.heal()
+            if self._is_outdated:
+                self._desk.remind(AGAIN_US, LOOK_AGAIN)
+
+    def heal(self) -> None:
+        """Take back that something was refused, once all is answered."""
+        if self._symbols.is_through:
+            self._desk.alert(m.Alert("session"))
+
+    def _go_on(self, preparation: Preparation, found: Found) -> None:
+        desk, (facts, questions) = self._desk, found
+        for fact in facts:
+            is_baseline = isinstance(fact, Reconciled) and not desk.view.has_reconciled
+            self.lacks_baseline = self.lacks_baseline or is_baseline
+            desk.fact(fact, then=((desk.name, m.BaselineKept()),) if is_baseline else ())
+        self._wait_with(preparation)
+        self._ask(questions)
+        if preparation.is_done:
+            self._prepared(preparation)
+
+    def _wait_with(self, preparation: Preparation) -> None:
+        """Be reminded when the patience is over with which a preparation waits."""
+        while preparation.to_wait:
+            question, span_us = preparation.to_wait.pop()
+            self._patient_until_us[question] = self._desk.ports.clock.monotonic() + span_us
+            self._desk.remind(span_us, f"question {question}")
+
+    def unanswered(self, message: m.Unanswered) -> None:
+        """A question was refused: say so, and ask again after a while."""
+        preparation, name = self._preparation, self._desk.name
+        if self._symbols.expects(message.question):
+            if self._symbols.is_needless(message.question):
+                self.answered(m.Answered(message.question, None))
+                return
+        elif preparation is None or not preparation.expects(message.question):
+            return
+        elif preparation.is_needless(message.question) or (
+            preparation.is_optional(message.question) and message.is_final and not message.retry_after_s
+        ):
+            self.answered(m.Answered(message.question, ((), False)))
+            return
+        log.warning("! %s: %s was not answered: %s %s", name, message.question, message.error_code, message.text)
+        text = f"{message.question} was refused: {message.error_code} {message.text}".strip()
+        self._desk.alert(m.Alert("session", text))
+        refusals = self._refusals[message.question] = self._refusals.get(message.question, 0) + 1
+        delay_us = max(message.retry_after_s * SECOND_US, retry_us(refusals))
+        self._desk.remind(delay_us, f"question {message.question}")
+        if preparation is not None:
+            self._go_on(preparation, preparation.listed(self._desk.view))  # from now on nobody waits for ever
+
+    def _prepared(self, preparation: Preparation) -> None:
+        self._preparation = None
+        if not preparation.has_snapshot:  # nothing was learnt: when to look again is all there is to see to
+            self._desk.remind(0)
+            return
+        early, self._early = self._early, []
+        news = preparation.news(tuple(report.fact for report, is_later in early if not is_later))
+        for report, is_later in early:
+            if not is_later and not any(report.fact is fact for fact in news):
+                continue
+            if not self._holds_open(report):
+                self._symbols.ensure_traded(report.fact)
+                self._desk.fact(report.fact, received_us=report.received_us)
+        if self._is_outdated:
+            self._desk.remind(AGAIN_US, LOOK_AGAIN)
+        if preparation.kind is Kind.FULL and preparation.needs_worth:
+            self._desk.note_trader(is_known=not preparation.lacks_trader)
+        self._on_ready(preparation.kind)
+
+    # --- beside what is reported ----------------------------------------------------------------------------------
+
+    def executed(self, fact: Event) -> None:
+        """Note that something was executed just now, or that a stop has trailed."""
+        if isinstance(fact, ExecutionSeen):
+            self._executed_us = self._desk.ports.clock.monotonic()
+        elif isinstance(fact, TrailingStopMoved):
+            self._trailed[fact.position] = fact
+
+    def holds(self, message: m.Reported) -> bool:
+        """Keep a report back that the snapshot on its way may show, or that must wait for its symbol; whether it was
+        kept."""
+        if self._preparation is None or not self._preparation.holds_reports:
+            return self._holds_open(message)
+        self._early.append((message, self._preparation.has_snapshot))
+        return True
+
+    def _holds_open(self, message: m.Reported) -> bool:
+        """Keep back what a leader opens in a symbol that is still being read: followers size it by the lots and digits
+        that are told with it. What is told of anything he has already, or has asked for as a follower, waits for
+        nothing: he could not close it."""
+        if isinstance(message.fact, ExecutionSeen) and (traded := message.fact.position or message.fact.order):
+            self._symbols.mind(traded.symbol)
+        if self._symbols.is_read or not self._desk.leads or not self._awaits_symbol(message.fact):
+            return False
+        self._held.append(message)
+        return True
+
+    def _awaits_symbol(self, fact: Event) -> bool:
+        if not isinstance(fact, ExecutionSeen):
+            return False
+        view, position, order = self._desk.view, fact.position, fact.order
+        if position is not None and position.position in view.positions:
+            return False
+        if order is not None and (order.order in view.orders or order.client_order_id in view.intents):
+            return False
+        traded = position or order
+        return traded is not None and self._symbols.awaits(traded.symbol)
+
+    def _without_held(self, snapshot: Any) -> Any:
+        """A snapshot without what is held back: that is told in its turn, and not before its symbol is known."""
+        held = [message.fact for message in self._held if isinstance(message.fact, ExecutionSeen)]
+        if not held:
+            return snapshot
+        positions, orders = snapshot
+        opened = {fact.position.position for fact in held if fact.position is not None}
+        placed = {fact.order.order for fact in held if fact.order is not None}
+        return (
+            tuple(position for position in positions if position.position not in opened),
+            tuple(order for order in orders if order.order not in placed),
+        )
+
+    def _with_trailed(self, snapshot: Any) -> Any:
+        """A snapshot with the stops that have trailed while it was on its way: no time of the position tells which of
+        the two is newer (FACTS §4.4 O), but a stop that trails only tightens."""
+        if not self._trailed:
+            return snapshot
+        positions, orders = snapshot
+        return tuple(with_trailed(position, self._trailed.get(position.position)) for position in positions), orders
+
+    def released(self) -> Iterator[m.Reported]:
+        """What was held back, as far as its symbols are known by now; each is to be taken before the next."""
+        for message in tuple(self._held):
+            if not self._awaits_symbol(message.fact):
+                self._held.remove(message)
+                yield message
+
+    def _is_restless(self) -> bool:
+        """Whether an execution came so close to a snapshot that nobody can say which of the two is newer.
+
+        Then the snapshot is asked for again, a few times; at the worst a quieter moment is as good as any.
+        """
+        is_quiet = self._executed_us < self._asked_us - QUIET_US
+        if is_quiet or self._restless_answers >= RESTLESS_MAX:
+            self._restless_answers = 0
+            if self._preparation is not None:
+                self._preparation.is_quiet = is_quiet
+            return False
+        self._restless_answers += 1
+        return True

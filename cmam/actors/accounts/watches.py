@@ -1,0 +1,102 @@
+"""What an account looks at now and then: equity against its guards, who is out of sight, and quotes for the record."""
+
+from __future__ import annotations
+
+from cmam.actors.accounts.asides import Asides
+from cmam.actors.accounts.desk import Desk
+from cmam.actors.accounts.following import Following
+from cmam.clock import SECOND_US
+from cmam.domain.deciding.inputs import symbols_to_sample
+from cmam.domain.events import Health, QuotesSampled
+from cmam.domain.guarding import guards
+from cmam.domain.turns.blindness import watch_blind
+from cmam.domain.turns.timing import outside
+from cmam.domain.values.ids import AccountId
+
+SIGHT_US = 15 * SECOND_US
+"""How long an account may be out of sight before anybody is told, and how often that and links' hours are looked at."""
+WATCH_US = 250_000
+"""How often guards are looked at, where there are any."""
+SAMPLE_US = 10 * SECOND_US
+"""How often the quotes of symbols with open copies are put on record."""
+
+
+class Watches:
+    """The looks that a timer asks for."""
+
+    def __init__(self, desk: Desk, following: Following, asides: Asides) -> None:
+        self._desk = desk
+        self._asides = asides
+        self._following = following
+        self._blind_since: dict[AccountId, int] = {}
+        self._guarded = guards.Memory()
+        self._is_guarding = False
+        self._is_sampling = False
+
+    # --- guards ---------------------------------------------------------------------------------------------------
+
+    def guard(self) -> None:
+        """Look at equity where a guard is set: on a timer and after executions, never for each tick."""
+        links = tuple(self._following.links.values())
+        if not guards.needs_watch(links):
+            return
+        desk = self._desk
+        found = guards.watch(desk.view, links, desk.quote_by_name, self._guarded, desk.ports.clock.now())
+        self._guarded = found.memory
+        for fact in found.facts:
+            desk.fact(fact)
+        self._asides.watch(is_dark=found.is_dark)
+        if not self._is_guarding:
+            self._is_guarding = True
+            desk.remind(WATCH_US, "watch")
+
+    def guard_again(self) -> None:
+        """The timer's look."""
+        self._is_guarding = False
+        self.guard()
+
+    # --- sight ----------------------------------------------------------------------------------------------------
+
+    def begin_sight(self) -> None:
+        """Begin to look who is out of sight."""
+        self._desk.remind(SIGHT_US, "sight")
+
+    def sight(self) -> None:
+        """Say which copies are held in the dark while a leader or this account is out of sight, and close in time; let
+        nothing rest outside the hours that its link has now."""
+        desk, links = self._desk, self._following.links
+        now = desk.ports.clock.now()
+        followed = {link.leader for link in links.values()} | {copy.leader for copy in desk.view.copies.values()}
+        blind = {account for account in (*followed, desk.view.account) if not self._is_in_sight(account)}
+        self._blind_since = {account: self._blind_since.get(account, now) for account in sorted(blind)}
+        since = {account: moment for account, moment in self._blind_since.items() if now - moment >= SIGHT_US}
+        for fact in watch_blind(desk.view, links, since, now):
+            desk.fact(fact)
+        for overdue in tuple(outside(desk.view, links, now)) if desk.is_reconciled else ():
+            desk.fact(overdue)
+        desk.remind(SIGHT_US, "sight")
+
+    def _is_in_sight(self, account: AccountId) -> bool:
+        desk = self._desk
+        view = desk.view if account == desk.view.account else desk.ports.status.view(account)
+        return view is not None and view.health is Health.RECONCILED
+
+    # --- quotes on record -----------------------------------------------------------------------------------------
+
+    def keep_sampling(self) -> None:
+        """Begin, once, to put quotes on record."""
+        if not self._is_sampling:
+            self._is_sampling = True
+            self._desk.remind(SAMPLE_US, "sample")
+
+    def sample(self) -> None:
+        """Put a quote of each symbol on record that values what is open here or at a leader: what-if reads them."""
+        desk = self._desk
+        known = ((desk.ports.status.view(link.leader), link) for link in self._following.links.values())
+        leaders = [(view, link) for view, link in known if view is not None and (view.positions or view.orders)]
+        if (desk.view.copies or leaders) and desk.is_reconciled:
+            found = {name: desk.quote_by_name(name) for name in sorted(symbols_to_sample(desk.view, leaders))}
+            quotes = {name: quote for name, quote in found.items() if quote is not None}
+            if quotes:
+                desk.fact(QuotesSampled(quotes=quotes))
+        desk.remind(SAMPLE_US, "sample")

@@ -1,0 +1,69 @@
+"""What the operator, the keeper of the tokens and the supervisor are told."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class Operate:
+    """A command of a person, with where its answer goes. Told by the control listener."""
+
+    request: dict[str, Any]
+    answer: Callable[[dict[str, Any]], None] = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """What an actor is doing right now, for `status`."""
+
+    name: str
+    document: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Alert:
+    """To an account: raise this alert, or heal it where there is no text."""
+
+    kind: str
+    text: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class TokenDead:
+    """The server does not take this account's token; `again`: nor has it since it last did not."""
+
+    account: int
+    again: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Refresh:
+    """Get new tokens now for every consent that opens one of these accounts; `answer` hears what came of it."""
+
+    accounts: tuple[int, ...]
+    answer: Callable[[dict[str, Any]], None] = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Reload:
+    """The secrets were changed by a command: read them again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stopped:
+    """An actor has come to its orderly end."""
+
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class SetAside:
+    """What is known of a message that an account must not take again: its name, itself, and what it did."""
+
+    name: str
+    content: str = field(repr=False)
+    error: str
+    tries: int

@@ -1,0 +1,1 @@
+"""From facts to a log that holds them: one writer, and what waits while it cannot write."""

@@ -1,0 +1,1 @@
+"""Commands about the way to accounts: the API, consents, the accounts themselves."""

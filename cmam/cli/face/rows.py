@@ -1,0 +1,138 @@
+"""How a command shows a list: JSON lines, a table that fits the screen, or a card for each row."""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from cmam.cli.face.talk import legible, print_json, say
+
+if TYPE_CHECKING:
+    from cmam.cli.face.tables import LegibleTable
+
+
+def print_rows(
+    rows: Iterable[Mapping[str, Any]],
+    columns: Sequence[str | tuple[str, str]],
+    *,
+    empty: str,
+    title: str | None = None,
+    numbers: frozenset[str] = frozenset(),
+    spare: Sequence[str] = (),
+) -> None:
+    """A list: JSON lines with every key, or a table of `columns` (key, or key and heading) that fits the screen.
+
+    On a narrow screen the `spare` columns go, the first of them first, so that what is left stays legible; lines wrap
+    between words. Where not even the words of what is left fit side by side, each row is a card with all columns.
+    """
+    if click.get_current_context().meta.get("cmam.json"):
+        for row in rows:
+            print_json(row)
+        return
+    found = list(rows)
+    if not found:
+        say(empty)
+        return
+    pairs = [(column, column.replace("_", " ")) if isinstance(column, str) else column for column in columns]
+    out = console()
+    every = _filled(pairs, found, numbers, title)
+    hidden: list[str] = []
+    table = every
+    for key in spare:
+        if table.fits(out.width, is_wrapped=False):
+            break
+        hidden += [heading for name, heading in pairs if name == key]
+        pairs = [pair for pair in pairs if pair[0] != key]
+        table = _filled(pairs, found, numbers, title)
+    if not table.fits(out.width):
+        out.print(every.cards(out.width))
+        return
+    out.print(table)
+    if hidden:
+        say(f"Not shown on a screen this narrow: {', '.join(hidden)}. A wider one or --json has them.")
+
+
+def _filled(
+    pairs: Sequence[tuple[str, str]], rows: Sequence[Mapping[str, Any]], numbers: frozenset[str], title: str | None
+) -> LegibleTable:
+    table = new_table(title)
+    for key, heading in pairs:
+        table.add_column(heading, justify="right" if key in numbers else "left", overflow="fold")
+    for row in rows:
+        table.add_row(*(_cell(row.get(key)) for key, _ in pairs))
+    return table
+
+
+MOMENT = re.compile(r"\d{4}-(\d\d-\d\d)T(\d\d:\d\d:\d\d\.\d{3})Z")
+
+
+def _cell(value: Any) -> Any:
+    from rich.text import Text
+
+    if value is None or value in ("", [], ()):
+        return Text("–", style="dim")
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, list | tuple):
+        return ", ".join(map(str, value))
+    text = legible(str(value))
+    if found := MOMENT.fullmatch(text):
+        text = f"{found[1]} {found[2]}"
+    elif text.endswith(".00"):
+        text = text.removesuffix(".00")
+    return Text(text, style=STYLES.get(text, ""))
+
+
+STYLES = {
+    "open": "green",
+    "copy": "green",
+    "running": "green",
+    "reconciled": "green",
+    "up": "green",
+    "skip": "yellow",
+    "paused": "yellow",
+    "subscribed": "yellow",
+    "authorised": "yellow",
+    "unknown": "bold red",
+    "refused": "red",
+    "down": "red",
+    "token_dead": "red",
+    "closed": "dim",
+    "none": "dim",
+    "stopped": "dim",
+}
+"""Colours carry nothing that the word does not say."""
+
+
+def new_table(title: str | None = None) -> LegibleTable:
+    """An empty table in the house's style."""
+    from cmam.cli.face.tables import LegibleTable
+
+    return LegibleTable(title)
+
+
+def console(*, error: bool = False) -> Any:
+    """A console on stdout (or stderr) that colours terminals only, and lets a pipe have whole lines."""
+    from rich.console import Console
+
+    class Plain(Console):
+        """Of a reader who has gone the command hears as from any other print; rich would exit by itself, with 1."""
+
+        def on_broken_pipe(self) -> None:
+            raise BrokenPipeError
+
+    stream = sys.stderr if error else sys.stdout
+    is_screen = stream.isatty()
+    return Plain(
+        file=stream,
+        highlight=False,
+        markup=False,
+        emoji=False,
+        width=None if is_screen else 240,
+        no_color=True if not is_screen else None,
+        force_terminal=None if is_screen else False,
+    )

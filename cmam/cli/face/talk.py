@@ -1,0 +1,96 @@
+"""How a command talks: sentences on stderr, JSON on stdout; and whether anybody is there to answer."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import select
+import shutil
+import sys
+import textwrap
+from collections.abc import Mapping
+from contextlib import suppress
+from typing import Any
+
+import click
+
+ENDS_WITH_STDIN = "CMAM_ENDS_WITH_STDIN"
+"""Variable by which a command tells another that it starts: end when the pipe that is your stdin ends."""
+
+
+STDIN = 0
+
+
+NAME = "cmam: "
+"""What an error begins with."""
+
+
+WORD_SHOWN_MAX = 200
+"""Of a longer word an error shows only so much: who pasted a file for a name wants the sentence, not the file."""
+
+
+UNSHOWN = re.compile("[\x00-\x09\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]")
+"""Signs that move the cursor, colour a terminal or turn the direction of what follows."""
+
+
+def legible(text: str) -> str:
+    """What somebody else wrote, as a label or a comment, without what would make a terminal do something."""
+    return UNSHOWN.sub("\N{REPLACEMENT CHARACTER}", text)
+
+
+def shortened(text: str) -> str:
+    """A sentence about something that was typed, legible however long that was."""
+    return re.sub(
+        rf"\S{{{WORD_SHOWN_MAX + 1},}}", lambda word: f"{word[0][:WORD_SHOWN_MAX]}… ({len(word[0])} characters)", text
+    )
+
+
+def say(text: str, *, error: bool = False) -> None:
+    """Talk to the person, on stderr; that nobody listens any more, as at a closed terminal, ends nothing."""
+    found = wrapped(NAME + shortened(text) if error else text)
+    if error:
+        found = click.style(NAME, fg="red", bold=True) + found.removeprefix(NAME)
+    with suppress(OSError):
+        click.echo(found, err=True)
+
+
+def wrapped(text: str) -> str:
+    """Talk for a terminal, wrapped between words; an address stays whole, to be copied. A pipe has whole lines."""
+    if not sys.stderr.isatty():
+        return text
+    width = shutil.get_terminal_size().columns
+    return "\n".join(_folded(line, width) for line in text.split("\n"))
+
+
+def _folded(line: str, width: int) -> str:
+    if len(line) <= width:
+        return line
+    indent = line[: len(line) - len(line.lstrip())]
+    return textwrap.fill(line, width, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False)
+
+
+def counted(number: int, noun: str) -> str:
+    """A number with its noun, as people say it."""
+    if number == 1:
+        return f"1 {noun}"
+    return f"{number} {noun[:-1]}ies" if noun.endswith("y") else f"{number} {noun}s"
+
+
+def is_orphaned() -> bool:
+    """Tell whether who started us and holds our stdin is gone; only where it has said that we end with it."""
+    if not os.environ.get(ENDS_WITH_STDIN):
+        return False
+    readable, _, _ = select.select([STDIN], [], [], 0)
+    return bool(readable) and not os.read(STDIN, 1)
+
+
+def print_json(document: Mapping[str, Any]) -> None:
+    """One JSON document, or one line of JSON lines, on stdout; escaped where stdout cannot hold every sign."""
+    is_narrow = (getattr(sys.stdout, "encoding", None) or "utf-8").lower().replace("-", "") != "utf8"
+    click.echo(json.dumps(document, ensure_ascii=is_narrow))
+
+
+def is_interactive() -> bool:
+    """Whether somebody can answer a question: nothing prompts when stdin is no terminal."""
+    return sys.stdin is not None and sys.stdin.isatty() and sys.stderr.isatty()

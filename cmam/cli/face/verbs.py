@@ -1,0 +1,193 @@
+"""What every command shares: the options that stand anywhere, the face it was asked to show, how it is found.
+
+`--home`, `--json` and `--debug` stand before or after the command. Must not know what any command does.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import click
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from cmam.config.home import Home
+
+
+HELP = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
+
+
+SENTENCE_MAX = 1_000
+"""Longer than the first sentence of any help."""
+
+
+@dataclass(frozen=True, slots=True)
+class Face:
+    """How this run was asked to show itself, and which home it is about."""
+
+    home: Home
+    as_json: bool
+    debug: bool
+
+
+def _remember(name: str) -> Callable[[click.Context, click.Parameter, Any], Any]:
+    def keep(context: click.Context, _parameter: click.Parameter, value: Any) -> Any:
+        if value:
+            context.meta[f"cmam.{name}"] = value
+        return value
+
+    return keep
+
+
+def common_options() -> list[click.Parameter]:
+    """The options of every command; the nearest one to the command wins."""
+    return [
+        click.Option(
+            ["--home"],
+            metavar="DIR",
+            callback=_remember("home"),
+            help="The folder of log, secrets and lock [CMAM_HOME, else the platform's].",
+        ),
+        click.Option(["--json", "as_json"], is_flag=True, callback=_remember("json"), help="Print JSON."),
+        click.Option(
+            ["--debug"], is_flag=True, callback=_remember("debug"), help="Show the whole traceback of a failure."
+        ),
+    ]
+
+
+def face() -> Face:
+    """The face of the command that runs now."""
+    from cmam.config.home import choose_home
+
+    meta = click.get_current_context().meta
+    return Face(
+        home=choose_home(meta.get("cmam.home"), os.environ),
+        as_json=bool(meta.get("cmam.json")),
+        debug=bool(meta.get("cmam.debug")),
+    )
+
+
+class FiniteRange(click.FloatRange):
+    """A range of numbers; what is no number at all (nan) compares with no bound, and so would pass each."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Refuse what no clock can go by."""
+        found = super().convert(value, param, ctx)
+        if not math.isfinite(found):
+            self.fail(f"{value} is no finite number, and so not in the range {self._describe_range()}.", param, ctx)
+        return found
+
+
+class Erasable(click.Option):
+    """An option for which an empty text means something: it takes away what is there."""
+
+
+class _Exact(click.Command):
+    """A command that refuses an empty text where a word was to stand.
+
+    It is what a script's variable gives that was never set. Taken for "not given" it would widen what is asked for: a
+    follower to all followers, a latch to all latches, a home to the default one.
+    """
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Look at what was typed before any callback or type makes something else of it."""
+        typed, _, _ = self.make_parser(ctx).parse_args(list(args))
+        for parameter in self.params:
+            if not isinstance(parameter, Erasable) and _has_blank(parameter, typed.get(parameter.name or "")):
+                raise click.BadParameter("expected a value, found an empty text.", ctx, parameter)
+        return super().parse_args(ctx, args)
+
+
+def _has_blank(parameter: click.Parameter, typed: object) -> bool:
+    is_meant = isinstance(parameter, click.Option) or isinstance(parameter.type, click.Path)
+    return is_meant and "" in (typed if isinstance(typed, list | tuple) else (typed,))
+
+
+class Verb(_Exact):
+    """A command with the options that all have."""
+
+    def __init__(self, *arguments: Any, **named: Any) -> None:
+        named.setdefault("context_settings", HELP)
+        super().__init__(*arguments, **named)
+        own = {name for parameter in self.params for name in parameter.opts}
+        self.params += [_unexposed(option) for option in common_options() if not set(option.opts) & own]
+
+
+class Noun(_Exact, click.Group):
+    """A group of commands, each with the options that all have."""
+
+    command_class = Verb
+
+    def __init__(self, *arguments: Any, **named: Any) -> None:
+        named.setdefault("context_settings", HELP)
+        super().__init__(*arguments, **named)
+        self.params += [_unexposed(option) for option in common_options()]
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """List each command with its whole first sentence."""
+        found = [(name, self.get_command(ctx, name)) for name in self.list_commands(ctx)]
+        shown = [(name, command.get_short_help_str(SENTENCE_MAX)) for name, command in found if command is not None]
+        with formatter.section("Commands"):
+            formatter.write_dl(shown)
+
+
+def _unexposed(option: click.Parameter) -> click.Parameter:
+    option.expose_value = False
+    return option
+
+
+class Lazy(Noun):
+    """A group that imports a command only when it is asked for, so that `-h` and small commands stay quick."""
+
+    places: ClassVar[Mapping[str, tuple[str, str]]] = {}
+    """For each command its module and its one line of help."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """The commands in the order in which a person meets them."""
+        return list(self.places)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Import the command's module and take the command from it."""
+        place = self.places.get(cmd_name)
+        if place is None:
+            return None
+        command = getattr(import_module(place[0]), cmd_name.replace("-", "_"))
+        assert isinstance(command, click.Command)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """List the commands without importing them."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, place[1]) for name, place in self.places.items()])
+
+
+def key_values(context: click.Context, parameter: click.Parameter, values: Sequence[str]) -> dict[str, str]:
+    """Read NAME=VALUE pairs; for click's callbacks."""
+    pairs = {}
+    for value in values:
+        name, equals, text = value.partition("=")
+        if not equals or not name.strip():
+            raise click.BadParameter(f"expected NAME=VALUE, found {value!r}.", context, parameter)
+        pairs[name.strip()] = text.strip()
+    return pairs
+
+
+def carry_out(request: Mapping[str, Any]) -> dict[str, Any]:
+    """Have a request carried out, by the running copier or beside it, on record as the command that runs."""
+    from cmam import office
+
+    return office.carry_out(face().home, request, command=click.get_current_context().command_path)
+
+
+def spare_homes(file: Path) -> None:
+    """Refuse to write where a home has what it lives by: `backup` names where to, and is easily read as what of."""
+    from cmam.config.home import is_lived_by
+
+    if is_lived_by(file):
+        raise click.UsageError(f"expected a file to write to, found {file}, which a home of cmam lives by.")

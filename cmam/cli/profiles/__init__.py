@@ -1,0 +1,1 @@
+"""Commands about who follows whom, and how."""

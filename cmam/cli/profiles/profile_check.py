@@ -1,0 +1,328 @@
+"""`cmam profile check`: what would be copied and what not, before anything moves. Sends no order, writes nothing."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from fractions import Fraction
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from cmam.cli.face.exits import Exit, fail
+from cmam.cli.face.rows import console, new_table, print_rows
+from cmam.cli.face.talk import print_json, say
+from cmam.cli.face.verbs import Verb, face
+
+if TYPE_CHECKING:
+    from cmam.domain.events import Finding
+    from cmam.domain.profiles.link import Link, LinkSettings, ProfileView
+    from cmam.domain.trials.feasibility import Judged, Pairing
+    from cmam.domain.values.symbols import SymbolSpec
+    from cmam.store.folding.fold import Fold
+    from cmam.survey import Seen
+
+TRADES_SHOWN = 50
+FINDINGS_SHOWN = 50
+
+DAYS = 7
+"""The longest history that a broker gives in one answer."""
+
+
+@click.command(cls=Verb)
+@click.argument("name")
+@click.option("--follower", metavar="ID", help="Only this follower's link.")
+@click.option("--all", "everything", is_flag=True, help="Every symbol of the leader, not only what it trades.")
+@click.option(
+    "--days", type=click.IntRange(0, DAYS), default=DAYS, show_default=True, help="How much history to judge."
+)
+@click.option("--offline", is_flag=True, help="Rest on the log alone; ask no broker.")
+def check(name: str, follower: str | None, everything: bool, days: int, offline: bool) -> None:
+    """Show what would happen before anything does: mapping, trades that could not have been copied, repairs.
+
+    Each of the leader's symbols stands beside the follower's with lot size, digits, step, minimum, and the worth of one
+    lot and one pip in the follower's currency. The leader's recent trades are judged by the rules that copy, at their
+    own time and today's prices. The repairs are what the next start would do about what happened since the last one.
+    """
+    from cmam import office, survey
+    from cmam.clock import SystemClock
+    from cmam.domain.operating.operate import find_account, find_profile
+
+    me, clock = face(), SystemClock()
+    folded = office.read_fold(me.home)
+    profile = find_profile(folded.registry, name)
+    only = find_account(folded.registry, follower).account if follower else None
+    links = [link for link in profile.links.values() if only in (None, link.follower)]
+    if not links:
+        fail(f"Expected a follower of {profile.name}, found {follower!r}; see `cmam profile show`.", Exit.USAGE)
+    assert profile.leader is not None
+    accounts = dict.fromkeys((profile.leader, *(link.follower for link in links)))
+    if offline:
+        seen = {account: survey.from_log(folded, account, "asked to rest on the log alone") for account in accounts}
+    else:
+        settings = office.settings_of(me.home)
+        seen = survey.look(me.home, settings, folded, accounts, clock, history_of=profile.leader, days=days)
+    unknown = [account for account in accounts if account not in seen or not seen[account].view.names]
+    if unknown:
+        why = seen[unknown[0]].why_not if unknown[0] in seen else "it is no account of this home any more"
+        fail(f"Nothing is known of {_shown(folded, unknown[0])} yet: {why}", Exit.UNREACHABLE)
+    reports = [_report(folded, profile, link, seen, clock.now(), everything=everything) for link in links]
+    asked = [{"account": int(account), "live": one.is_live, "why_not": one.why_not} for account, one in seen.items()]
+    disk = office.disk_shortage(me.home)
+    document = {
+        "profile": profile.name,
+        "state": profile.state.value,
+        "leader": int(profile.leader),
+        "leader_name": _shown(folded, profile.leader),
+        "asked": asked,
+        "warnings": [disk] if disk else [],
+        "links": reports,
+    }
+    if me.as_json:
+        print_json(document)
+        return
+    if disk:
+        say(f"! {disk}")
+    for one in asked:
+        if not one["live"]:
+            say(f"{_shown(folded, one['account'])} is shown as the log knows it: {one['why_not']}")
+    for report in reports:
+        _print(document, report)
+
+
+def _shown(folded: Fold, account: Any) -> str:
+    known = folded.registry.accounts.get(account)
+    return known.shown if known is not None else str(account)
+
+
+# --- gathering --------------------------------------------------------------------------------------------------------
+
+
+def _report(
+    folded: Fold, profile: ProfileView, link: Link, seen: Mapping[Any, Seen], now_us: int, *, everything: bool
+) -> dict[str, Any]:
+    from cmam.domain.trials import feasibility
+    from cmam.domain.trials.rehearsal import differences
+
+    leader, follower = seen[profile.leader], seen[link.follower]
+    settings = _settings(folded, profile, link)
+    changes = feasibility.leaders_trades(leader.view, leader.deals, (*leader.past_orders, *leader.view.orders.values()))
+    names = {entry.symbol: name for name, entry in leader.view.names.items()}
+    held = [position.symbol for position in leader.view.positions.values()]
+    held += [order.symbol for order in leader.view.orders.values()]
+    traded = {change.symbol.name for change in changes} | {names[symbol] for symbol in held if symbol in names}
+    traded |= {row.leader_symbol for row in settings.policy.symbols_table} & leader.view.names.keys()
+    pairings = feasibility.pairings(
+        leader.view, follower.view, settings, follower.quotes, leader.quotes, frozenset(traded)
+    )
+    # By its exact name a symbol is certain even where the log does not know yet what it allows.
+    unmapped = [one.name for one in pairings if one.follower is None and one.how != "exact"]
+    if traded and not everything:
+        pairings = tuple(one for one in pairings if one.is_traded)
+    judged = [
+        feasibility.judge(leader.view, follower.view, settings, follower.quotes, leader.quotes, change)
+        for change in changes
+    ]
+    others = {one.link for one in folded.registry.links() if one.follower == link.follower} - {link.link}
+    found = differences(
+        leader.before,
+        leader.books,
+        follower.before,
+        follower.books,
+        settings,
+        others,
+        follower.quotes,
+        leader.quotes,
+        now_us,
+    )
+    return {
+        "follower": int(link.follower),
+        "follower_name": _shown(folded, link.follower),
+        "currency": follower.view.currency,
+        "symbols": [_pairing_document(one) for one in pairings],
+        "unmapped": unmapped,
+        "unknown_symbols": [
+            {"setting": setting, "symbol": symbol}
+            for setting, symbol in feasibility.unknown_symbols(leader.view, settings)
+        ],
+        "trades": [_trade_document(one) for one in judged],
+        "findings": [_finding_document(one) for one in found.findings],
+        "repairs": [{"source": one.source, "finding": one.finding, "repair": one.repair} for one in found.repairs],
+    }
+
+
+def _settings(folded: Fold, profile: ProfileView, link: Link) -> LinkSettings:
+    """The link as it would copy, whether it may at this moment or not."""
+    from dataclasses import replace
+
+    from cmam.domain.events import ProfileState
+    from cmam.domain.profiles.link import link_settings
+
+    running = replace(profile, state=ProfileState.RUNNING)
+    found = link_settings(running, folded.registry.store, paused_accounts=frozenset())
+    return next(one for one in found if one.link == link.link)
+
+
+def _pairing_document(one: Pairing) -> dict[str, Any]:
+    return {
+        "symbol": one.name,
+        "traded": one.is_traded,
+        "follower_symbol": one.follower.name if one.follower is not None else None,
+        "how": one.how,
+        "why": one.why,
+        "leader": _spec_document(one.leader, one.leader_notional, one.leader_pip),
+        "follower": _spec_document(one.follower, one.follower_notional, one.follower_pip),
+        "remarks": list(one.remarks),
+    }
+
+
+def _spec_document(spec: SymbolSpec | None, worth: Fraction | None, pip: Fraction | None) -> dict[str, Any] | None:
+    from cmam.domain.values.quantities import units_text
+
+    if spec is None:
+        return None
+    return {
+        "lot_size": units_text(spec.lot_size),
+        "digits": spec.digits,
+        "step": units_text(spec.step_volume),
+        "min": units_text(spec.min_volume),
+        "max": units_text(spec.max_volume),
+        "lot_worth": _money(worth),
+        "pip_worth": _money(pip),
+    }
+
+
+def _finding_document(one: Finding) -> dict[str, Any]:
+    from cmam.domain.repair.reconcile import FINDINGS
+
+    row = FINDINGS[one.kind]
+    return {
+        "finding": one.kind.value,
+        "remedy": one.remedy.value,
+        "source": one.source,
+        "position": one.position,
+        "order": one.order,
+        "expected": one.expected,
+        "found": one.found,
+        "text": one.text,
+        "what": row.what,
+        "done": row.done,
+    }
+
+
+def _money(value: Fraction | None) -> str | None:
+    if value is None:
+        return None
+    cents = round(value * 10_000)
+    return f"{cents // 10_000}.{cents % 10_000:04d}".removesuffix("00")
+
+
+def _trade_document(one: Judged) -> dict[str, Any]:
+    from cmam.domain.values.quantities import units_text
+    from cmam.domain.values.reasons import REASONS
+    from cmam.store.text import iso
+
+    change, decision = one.change, one.decision
+    row = REASONS[decision.reason] if decision.reason is not None else None
+    return {
+        "at": iso(change.at_ms * 1_000),
+        "change": "added" if one.as_add else change.kind.value,
+        "symbol": change.symbol.name,
+        "side": change.side.value,
+        "leader_volume": units_text(change.volume),
+        "verdict": decision.verdict.value,
+        "reason": decision.reason.value if decision.reason is not None else None,
+        "why": row.when if row is not None else "",
+        "cure": row.cure if row is not None else "",
+        "volume": units_text(decision.volume) if decision.volume else None,
+        "waits_for": decision.wait.value if decision.wait is not None else None,
+        "working": [{"name": step.name, "value": step.value, "note": step.note} for step in decision.working],
+    }
+
+
+# --- printing ---------------------------------------------------------------------------------------------------------
+
+
+def _print(document: Mapping[str, Any], report: Mapping[str, Any]) -> None:
+    out = console()
+    title = f"{document['profile']}: {document['leader_name']} → {report['follower_name']}"
+    table = new_table(f"{title}, one lot and one pip in {report['currency'] or 'its currency'}")
+    headings = ["symbol", "follower's", "lot size", "digits", "step", "minimum", "one lot", "one pip"]
+    if has_remarks := any(one["remarks"] for one in report["symbols"]):
+        headings.append("remarks")
+    for heading in headings:
+        table.add_column(heading, overflow="fold")
+    for one in report["symbols"]:
+        mine, theirs = one["leader"] or {}, one["follower"] or {}
+        both = [_both(mine.get(key), theirs.get(key)) for key in ("lot_size", "digits", "step", "min")]
+        both += [_both(mine.get(key), theirs.get(key), always=True) for key in ("lot_worth", "pip_worth")]
+        mapped = f"{one['follower_symbol']} ({one['how']})" if one["follower_symbol"] else f"– {one['why']}"
+        table.add_row(one["symbol"], mapped, *both, *["\n".join(one["remarks"])] * has_remarks)
+    out.print(table)
+    if report["unmapped"]:
+        say(f"Not copied for want of a symbol: {', '.join(report['unmapped'])}. `cmam profile symbols` maps them.")
+    if report["unknown_symbols"]:
+        unknown = ", ".join(f"{one['symbol']} ({one['setting']})" for one in report["unknown_symbols"])
+        say(f"Named in the settings, and no symbol of the leader's: {unknown}.")
+    _print_trades(report["trades"])
+    _print_findings(out, report["findings"])
+    _print_repairs(out, report["repairs"])
+
+
+def _both(mine: Any, theirs: Any, *, always: bool = False) -> str:
+    """What is the same once, what differs side by side."""
+    if theirs is None:
+        return str(mine if mine is not None else "–")
+    if mine == theirs and not always:
+        return str(mine)
+    return f"{mine if mine is not None else '–'} | {theirs}"
+
+
+def _print_trades(trades: Iterable[Mapping[str, Any]]) -> None:
+    found = list(trades)
+    missed = [one for one in found if one["verdict"] != "copy"]
+    if not found:
+        say("The leader's recent history shows no trade to judge.")
+        return
+    say(f"{len(found) - len(missed)} of the leader's {len(found)} recent trades could be copied as things stand.")
+    if not missed:
+        return
+    lines = [
+        {
+            "when": one["at"],
+            "trade": f"{one['side']} {one['leader_volume']} {one['symbol']} ({one['change']})",
+            "reason": one["reason"] or one["verdict"],
+            "what would have let it through": one["cure"],
+        }
+        for one in missed[-TRADES_SHOWN:]
+    ]
+    print_rows(lines, list(lines[0]), empty="", title="Could not have been copied")
+    counts = Counter(one["reason"] for one in missed)
+    say("; ".join(f"{reason}: {count}" for reason, count in counts.most_common()))
+
+
+def _print_findings(out: Any, findings: Iterable[Mapping[str, Any]]) -> None:
+    found = list(findings)
+    if not found:
+        return
+    table = new_table("What differs between record, follower and leader")
+    for heading in ("source", "finding", "what was found", "what is done about it"):
+        table.add_column(heading, overflow="fold")
+    for one in found[:FINDINGS_SHOWN]:
+        table.add_row(one["source"] or "–", one["finding"], one["text"], one["done"])
+    out.print(table)
+    if len(found) > FINDINGS_SHOWN:
+        say(f"{len(found) - FINDINGS_SHOWN} more; --json has all.")
+
+
+def _print_repairs(out: Any, repairs: Iterable[Mapping[str, Any]]) -> None:
+    found = list(repairs)
+    if not found:
+        say("Nothing has to be repaired: the record and the brokers agree.")
+        return
+    table = new_table("At the next start")
+    for heading in ("source", "finding", "repair"):
+        table.add_column(heading, overflow="fold")
+    for one in found:
+        table.add_row(one["source"], one["finding"], one["repair"])
+    out.print(table)

@@ -1,0 +1,113 @@
+"""Ends of profiles, and what goes on beside another copier's: disable, delete, adopt. Nothing is left open silently."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import click
+
+from cmam.cli.face.exits import Exit, fail
+from cmam.cli.face.talk import counted, is_interactive, print_json, say
+from cmam.cli.face.verbs import Verb, carry_out, face
+from cmam.cli.running.target import live_rows
+
+
+def ending_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """What becomes of live copies: the options of everything that ends a profile."""
+    for option in (
+        click.option("--yes", is_flag=True, help="Do not ask; without --close, copies are left."),
+        click.option(
+            "--keep-pendings", is_flag=True, help="Copied orders that rest stay too, instead of being cancelled."
+        ),
+        click.option("--close", "copies", flag_value="close", help="Close its live copies."),
+        click.option("--leave", "copies", flag_value="leave", help="Leave its live copies as they are at the broker."),
+    ):
+        command = option(command)
+    return command
+
+
+@click.command(cls=Verb)
+@click.argument("name")
+@ending_options
+def disable(name: str, copies: str | None, keep_pendings: bool, yes: bool) -> None:
+    """Send nothing any more for a profile; says what becomes of its live copies. `cmam pause` goes on managing them."""
+    _end("profile.disable", name, copies, keep_pendings, yes)
+    say(f"{name} is disabled{_closing(copies)}")
+
+
+@click.command(cls=Verb)
+@click.argument("name")
+@ending_options
+def delete(name: str, copies: str | None, keep_pendings: bool, yes: bool) -> None:
+    """Delete a profile; says what becomes of its live copies. Its history stays in the log."""
+    _end("profile.delete", name, copies, keep_pendings, yes)
+    say(f"{name} is deleted; its history stays{_closing(copies)}")
+
+
+def _closing(copies: str | None) -> str:
+    if copies != "close":
+        return "."
+    from cmam import office
+
+    is_running = office.ask_running(face().home, {"command": "status"}) is not None
+    when = "are closing; `cmam status` shows what is left" if is_running else "close at the next `cmam start`"
+    return f"; its copies {when}."
+
+
+def _end(command: str, name: str, copies: str | None, keep_pendings: bool, yes: bool) -> None:
+    live = live_rows({"profile": name})
+    verb = command.removeprefix("profile.")
+    if live and copies is None:
+        _list(name, live)
+        if is_interactive() and not yes:
+            wanted = click.prompt("leave or close them?", type=click.Choice(["leave", "close"]), err=True)
+            copies = str(wanted)
+        elif not yes:
+            fail(
+                f"Nothing was changed: {name} has {counted(len(live), 'live copy')}. Say --leave or --close.",
+                Exit.USAGE,
+            )
+        else:
+            copies = "leave"
+    elif live:
+        _list(name, live)
+    if is_interactive() and not yes:
+        click.confirm(f"{verb.capitalize()} {name}?", abort=True, err=True)
+    request = {"command": command, "profile": name, "copies": copies or "", "keep_pendings": keep_pendings}
+    answer = carry_out(request)
+    if face().as_json:
+        print_json({**answer, "copies": copies or "none", "live": live})
+
+
+def _list(name: str, live: list[dict[str, Any]]) -> None:
+    """Say what is live, and loudly what has no stop at the broker."""
+    say(f"{name} has {counted(len(live), 'live copy')}:")
+    for copy in live:
+        what = f"{copy['side']} {copy['volume']} {copy['symbol']}"
+        where = f"position {copy['position']}" if copy["position"] else f"order {copy['order'] or 'on its way'}"
+        stop = "" if copy["stop"] or not copy["position"] else "  NO STOP at the broker"
+        say(f"  {copy['follower_name']}: {what}, {where}{stop}")
+
+
+# --- again ------------------------------------------------------------------------------------------------------------
+
+
+@click.command(cls=Verb)
+@click.argument("name")
+@click.option("--follower", metavar="ID", help="Only this follower's link.")
+@click.option(
+    "--store", metavar="NAME", default="", help="Only what this store has left; its name stands in each label."
+)
+@click.option("--yes", is_flag=True, help="Do not ask.")
+def adopt(name: str, follower: str | None, store: str, yes: bool) -> None:
+    """Copy on where another copier has live copies of the same leader: its store no longer stops opens here.
+
+    Make sure that the other copier is stopped: two that run copy every trade twice. Its positions stay as they are.
+    """
+    if is_interactive() and not yes:
+        click.confirm(f"Is every other copier of {name}'s followers stopped for good?", abort=True, err=True)
+    answer = carry_out({"command": "profile.adopt", "profile": name, "follower": follower, "store": store})
+    if face().as_json:
+        print_json(answer)
+    say(f"{answer['profile']} copies on beside what {', '.join(answer['stores'])} left.")

@@ -1,0 +1,1 @@
+"""Commands about the past: rebuilt, watched, derived again, or as it would have been."""

@@ -1,0 +1,1 @@
+"""Commands about the running system: start, look, pause, close everything, open again."""

@@ -1,0 +1,357 @@
+"""`cmam start`, `status`, `pause`, `resume`: the running system, from its own terminal and from others."""
+
+from __future__ import annotations
+
+import logging
+import logging.handlers
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from cmam.cli.face.exits import Exit, fail
+from cmam.cli.face.talk import counted, is_orphaned, print_json, say
+from cmam.cli.face.verbs import Face, Verb, carry_out, face
+from cmam.cli.running.target import one_target
+
+if TYPE_CHECKING:
+    from cmam.actors.operating.ending import Ended
+    from cmam.actors.threads.runtime import Latch
+    from cmam.bootstrap import Ready
+    from cmam.cli.showing.log_lines import LogLines
+    from cmam.clock import Clock
+
+LEFT_SHOWN_MAX = 20
+"""So many copies are named at the end; more are counted."""
+SAME_REQUEST_US = 100_000
+"""The same signal again so soon after the first is its echo: nobody presses Ctrl-C twice so fast."""
+SCREEN_END_S = 2.0
+WATCH_S = 0.5
+"""How often `status --watch` and the live screen look: often enough to follow, too rarely to cost."""
+
+
+# --- start ----------------------------------------------------------------------------------------------------------
+
+
+@click.command(cls=Verb)
+@click.option("--profile", "profiles", multiple=True, metavar="NAME", help="Only these profiles; may be repeated.")
+@click.option("--plain", "view", flag_value="plain", help="Log lines (the default where stderr is no terminal).")
+@click.option("--live", "view", flag_value="live", help="A live screen (the default on a terminal).")
+def start(profiles: tuple[str, ...], view: str | None) -> None:
+    """Copy trades, in the foreground, until Ctrl-C.
+
+    All enabled profiles unless some are named. The first SIGINT or SIGTERM ends in order: nothing new is opened, what
+    is committed is sent; the second exits at once. SIGUSR1 prints every thread's stack.
+    """
+    from cmam import bootstrap, office
+    from cmam.actors.threads.runtime import Latch
+
+    me = face()
+    settings = office.settings_of(me.home)
+    office.expect_home(me.home, settings)
+    if settings.api.warning:
+        say(settings.api.warning)
+    is_live = view == "live" or (view is None and sys.stderr.isatty() and sys.stdout.isatty() and not me.as_json)
+    stop = Latch()
+    screen: list[subprocess.Popen[bytes]] = []
+
+    def ready(found: Ready) -> None:
+        lines.say(
+            f"Running: {counted(found.accounts, 'account')}, {counted(found.profiles, 'profile')}, "
+            f"{counted(found.links, 'link')}. Ctrl-C ends it in order; `cmam status` in another terminal."
+        )
+        if is_live:
+            screen.append(_start_screen(me))
+
+    def ended(found: Ended) -> None:
+        for line in left_lines(found, office.names_of(me.home)):
+            lines.say(line)
+
+    lines, log_file = _logging(me, quiet=is_live)
+    code = int(Exit.REFUSED)
+    try:
+        with _signals(stop, log_file):
+            code = bootstrap.run(
+                me.home,
+                settings,
+                command="cmam start",
+                stop=stop,
+                profiles=profiles,
+                on_ready=ready,
+                on_end=ended,
+                is_done=lambda _: is_orphaned(),
+            )
+        lines.say("Ended in order." if code == 0 else "Ended by a fault; the log above says which.")
+    finally:
+        for child in screen:
+            _end_screen(child)
+        if not lines.end():
+            os._exit(code)  # nobody reads what we say: the interpreter's own end would wait for that for ever
+    raise click.exceptions.Exit(code)
+
+
+def left_lines(found: Ended, names: Mapping[int, str]) -> list[str]:
+    """What is said at the end: the copies that stay open at their brokers, and first those that no stop protects."""
+    from cmam.domain.values.quantities import units_text
+
+    lines = []
+    if found.unrecorded or found.is_stuck:
+        lines.append(
+            f"{counted(found.unrecorded, 'fact')} could not be recorded; the next start asks the brokers instead."
+        )
+    if not found.left:
+        return [*lines, "Nothing of ours is left open."]
+    bare = [one for one in found.left if one.position and not one.has_stop]
+    held = sum(bool(one.position) for one in found.left)
+    rests = len(found.left) - held
+    what = [counted(held, "position")] * bool(held) + [counted(rests, "resting order")] * bool(rests)
+    without = f", {len(bare)} without a stop at the broker" if bare else ", all with a stop at the broker" * bool(held)
+    lines.append(f"Left open: {' and '.join(what)}{without}. They are managed again from the next start on.")
+    shown = sorted(found.left, key=lambda one: (one.has_stop, one.account, one.symbol))[:LEFT_SHOWN_MAX]
+    for one in shown:
+        place = f"position {one.position}" if one.position else f"order {one.order}"
+        stop = "" if one.has_stop else "  NO STOP at the broker"
+        name = names.get(int(one.account), str(one.account))
+        lines.append(f"  {name}: {one.side} {units_text(one.volume)} {one.symbol}, {place}{stop}")
+    if len(found.left) > len(shown):
+        lines.append(f"  … and {len(found.left) - len(shown)} more; `cmam audit copies` lists them all")
+    return lines
+
+
+def ender(stop: Latch, clock: Clock, leave: Callable[[int], None]) -> Callable[[int, Any], None]:
+    """What to do on a signal: the first asks for an end in order, a later SIGINT or SIGTERM takes it at once.
+
+    A wrapper (make, timeout) often hands on what its whole group has got already: the same signal a moment later is the
+    same request. A closed terminal only ever asks.
+    """
+    asked, asked_us = 0, 0
+
+    def handle(number: int, _frame: Any) -> None:
+        nonlocal asked, asked_us
+        if not stop.is_open:
+            asked, asked_us = number, clock.monotonic()
+            stop.open()
+        elif number != signal.SIGHUP and (number != asked or clock.monotonic() - asked_us >= SAME_REQUEST_US):
+            leave(128 + number)
+
+    return handle
+
+
+@contextmanager
+def _signals(stop: Latch, log_file: Path | None) -> Iterator[None]:
+    """The first signal asks for the end, the second takes it; SIGUSR1 writes stacks where the log goes."""
+    import faulthandler
+
+    from cmam.clock import SystemClock
+
+    handle = ender(stop, SystemClock(), os._exit)
+    is_kept = signal.getsignal(signal.SIGHUP) is signal.SIG_IGN  # as nohup wants it
+    numbers = (signal.SIGINT, signal.SIGTERM, *(() if is_kept else (signal.SIGHUP,)))
+    before = {number: signal.signal(number, handle) for number in numbers}
+    stacks = sys.__stderr__
+    if log_file is not None:
+        with suppress(OSError):  # on a full disk over the live screen: without a handler the signal would end us
+            stacks = log_file.open("a", encoding="utf-8")
+    if stacks is not None:
+        faulthandler.register(signal.SIGUSR1, file=stacks, all_threads=True)
+    try:
+        yield
+    finally:
+        faulthandler.unregister(signal.SIGUSR1)
+        if stacks is not None and stacks is not sys.__stderr__:
+            stacks.close()
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+class _Masked(logging.Filter):
+    """The last line of defence: a text that is one of our secrets leaves as a mask."""
+
+    def __init__(self, secrets: tuple[str, ...]) -> None:
+        super().__init__()
+        self._secrets = tuple(secret for secret in secrets if len(secret) >= 8)
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Runs in the thread that writes log lines, not in the one that trades."""
+        text = record.getMessage()
+        masked = text
+        for secret in self._secrets:
+            masked = masked.replace(secret, "••••")
+        if masked is not text:
+            record.msg, record.args = masked, ()
+        return True
+
+
+def _logging(me: Face, *, quiet: bool) -> tuple[LogLines, Path | None]:
+    """Where log lines go: to stderr, or beside a live screen to the file that is named."""
+    from cmam import office
+    from cmam.cli.showing.log_lines import LogLines
+
+    vault = office.secrets_of(me.home, office.settings_of(me.home).secrets).load()
+    handler: logging.Handler
+    file = me.home.root / "start.log" if quiet else None
+    if file is not None:
+        handler = _file_handler(file)
+    else:
+        handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(logging.Formatter("%(asctime)s.%(msecs)03d %(message)s", datefmt="%H:%M:%S"))
+    handler.addFilter(_Masked(tuple(secret.reveal() for secret in vault.secrets)))
+    return LogLines(handler, logging.DEBUG if me.debug else logging.INFO), file
+
+
+def _file_handler(file: Path) -> logging.Handler:
+    """Writes lines to a file for its owner alone; on a full disk it is made with the first that there is room for."""
+    from cmam.store.logfile.lock import FULL
+
+    try:
+        os.close(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600))
+        os.chmod(file, 0o600)
+    except OSError as error:
+        if error.errno not in FULL:
+            raise
+    return logging.handlers.RotatingFileHandler(file, maxBytes=5_000_000, backupCount=2, delay=True)
+
+
+def _start_screen(me: Face) -> subprocess.Popen[bytes]:
+    """The live screen is a child: drawing costs the trading nothing."""
+    command = [sys.executable, "-m", "cmam", "--home", str(me.home.root), "status", "--watch"]
+    return subprocess.Popen(command, stdin=subprocess.DEVNULL)
+
+
+def _end_screen(child: subprocess.Popen[bytes]) -> None:
+    """End the live screen; on a terminal that was stopped it cannot draw to its end."""
+    child.terminate()
+    try:
+        child.wait(SCREEN_END_S)
+    except subprocess.TimeoutExpired:
+        child.kill()
+        child.wait()
+
+
+# --- status ---------------------------------------------------------------------------------------------------------
+
+
+@click.command(cls=Verb)
+@click.option("--watch", is_flag=True, help="Keep looking, until Ctrl-C or until the system ends.")
+def status(watch: bool) -> None:
+    """Show connections, accounts, profiles, links, the rate budget and alerts; from any terminal.
+
+    Without a running system: what was stored last, `running: false`, exit code 0. Where one holds the store but does
+    not answer, `holder` names its process.
+    """
+    me = face()
+    if watch:
+        _watch(me)
+        return
+    document = document_of_home(me)
+    if me.as_json:
+        print_json(document)
+        return
+    from cmam.cli.face.rows import console
+    from cmam.cli.showing.screen import status_screen
+
+    console().print(status_screen(document))
+
+
+def document_of_home(me: Face) -> dict[str, Any]:
+    """What the running system says of itself, or what was stored last."""
+    from cmam import office
+
+    running = office.ask_running(me.home, {"command": "status"})
+    document = running if running is not None else office.stored_status(me.home)
+    holder = office.holder_of(me.home) if running is None else None
+    return {
+        **document,
+        "home": str(me.home.root),
+        "holder": holder,
+        "views_behind": office.views_lag(me.home),
+        "log": office.log_growth(me.home),
+        "warnings": _warnings(me, is_running=running is not None),
+    }
+
+
+def _warnings(me: Face, *, is_running: bool) -> list[str]:
+    """What a person should know of this home; a running system speaks of its disk itself, and knows its pace."""
+    from cmam import office
+
+    disk = "" if is_running else office.disk_shortage(me.home)
+    return [warning for warning in (office.settings_of(me.home).api.warning, disk) if warning]
+
+
+def _watch(me: Face) -> None:
+    """Draw the same screen again and again; with --json one line each time."""
+    from rich.live import Live
+
+    from cmam.actors.threads.runtime import Latch
+    from cmam.cli.face.rows import console
+    from cmam.cli.face.tables import Window
+    from cmam.cli.showing.screen import status_screen
+
+    pause = Latch()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        # An exception from a signal can fall into a place that swallows it; a latch is seen whenever it opens.
+        signal.signal(number, lambda *_: pause.open())
+    if me.as_json:
+        while not pause.is_open:
+            print_json(document_of_home(me))
+            sys.stdout.flush()
+            pause.wait(WATCH_S)
+        return
+    was_running = False
+    is_screen = sys.stdout.isatty()
+    with Live(console=console(), screen=is_screen, auto_refresh=False) as live:
+        while not pause.is_open:
+            document = document_of_home(me)
+            whole = status_screen(document)
+            live.update(Window(whole) if is_screen else whole, refresh=True)
+            if was_running and not document["running"] and document["holder"] is None:
+                break
+            was_running = was_running or bool(document["running"])
+            pause.wait(WATCH_S)
+        has_ended = not pause.is_open
+    if has_ended:  # the screen is gone with what it showed
+        say("cmam has ended; `cmam status` shows what was stored last.")
+
+
+# --- pause and resume -----------------------------------------------------------------------------------------------
+
+
+def _switch(command: str, profile: str | None, account: str | None, everything: bool) -> Mapping[str, Any]:
+    return carry_out({"command": command, **one_target(profile, account, everything)})
+
+
+def _switched(answer: Mapping[str, Any], word: str) -> None:
+    if face().as_json:
+        print_json(answer)
+        return
+    names = answer.get("profiles")
+    if names is None:
+        say(f"{answer['account']} is {word}.")
+    elif names:
+        say(f"{', '.join(names)} {'is' if len(names) == 1 else 'are'} {word}.")
+    else:
+        fail("There is no enabled profile.")
+
+
+@click.command(cls=Verb)
+@click.argument("profile", required=False)
+@click.option("--account", metavar="ID", help="An account instead of a profile.")
+@click.option("--all", "everything", is_flag=True, help="Every profile.")
+def pause(profile: str | None, account: str | None, everything: bool) -> None:
+    """Open nothing new; closes, cancels and stops go on. Stored, and obeyed at the next start if nothing runs."""
+    _switched(_switch("pause", profile, account, everything), "paused")
+
+
+@click.command(cls=Verb)
+@click.argument("profile", required=False)
+@click.option("--account", metavar="ID", help="An account instead of a profile.")
+@click.option("--all", "everything", is_flag=True, help="Every profile.")
+def resume(profile: str | None, account: str | None, everything: bool) -> None:
+    """Open again; what the leader opened meanwhile is not opened later."""
+    _switched(_switch("resume", profile, account, everything), "resumed")

@@ -1,0 +1,77 @@
+"""What every command of `cmam sandbox` shares: how it finds the running sandbox, and refusals as one sentence."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import click
+
+from cmam.cli.face.exits import Exit
+from cmam.cli.face.talk import say
+from cmam.cli.face.verbs import FiniteRange, face
+
+PORT = click.IntRange(0, 65_535)
+POINTS = click.IntRange(0, 2**31 - 1)
+"""Points as the protocol can say them."""
+SPEED_MIN, SPEED_MAX = 0.001, 10_000
+"""At a thousandth a minute takes most of a day; what is far slower than that is a slip, and tells no time."""
+SPEED = FiniteRange(SPEED_MIN, SPEED_MAX)
+"""How many times as fast."""
+FILE = click.Path(exists=True, dir_okay=False, readable=True, path_type=Path)
+
+
+@contextmanager
+def one_sentence() -> Iterator[None]:
+    """Turn what the sandbox refuses into one sentence on stderr and exit code 1."""
+    from cmam.sandbox.serving.options import SandboxError
+
+    try:
+        yield
+    except SandboxError as error:
+        if face().debug:
+            raise
+        say(str(error), error=True)
+        click.get_current_context().exit(Exit.REFUSED)
+
+
+def running(function: Callable[..., None]) -> Callable[..., None]:
+    """Give a command the ready document of the running sandbox as `ready`."""
+
+    @click.option(
+        "--ready-file",
+        type=click.Path(path_type=Path),
+        help="Ready file of the sandbox. Default: the one in the home folder.",
+    )
+    @functools.wraps(function)
+    def command(ready_file: Path | None, **rest: Any) -> None:
+        from cmam.sandbox.trader.control_client import read_ready_file
+
+        with one_sentence():
+            function(ready=read_ready_file(ready_file or _ready_file_above(), face().home.root), **rest)
+
+    return command
+
+
+def _ready_file_above() -> Path | None:
+    """Find the option where it stands before the command: `cmam sandbox --ready-file F stats`."""
+    above = click.get_current_context().parent
+    while above is not None:
+        if found := above.params.get("ready_file"):
+            return Path(found)
+        above = above.parent
+    return None
+
+
+def key_values(ctx: click.Context, param: click.Parameter, values: tuple[str, ...]) -> tuple[tuple[str, str], ...]:
+    """Read NAME=VALUE pairs."""
+    pairs = []
+    for value in values:
+        name, equals, text = value.partition("=")
+        if not equals or not name.strip():
+            raise click.BadParameter(f"expected NAME=VALUE, found {value!r}.", ctx, param)
+        pairs.append((name.strip().replace("-", "_"), text.strip()))
+    return tuple(pairs)

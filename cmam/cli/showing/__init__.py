@@ -1,0 +1,1 @@
+"""Screens and lines that several commands show."""

@@ -1,0 +1,310 @@
+"""What `status` looks like: one screen that tells at a glance whether all is well, legible at 40 columns.
+
+From a document to something rich can draw. Must not know where documents come from.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from rich import box
+from rich.cells import cell_len
+from rich.console import Console, ConsoleOptions, Group, JustifyMethod, RenderableType, RenderResult
+from rich.table import Table
+from rich.text import Text
+
+from cmam.cli.face.rows import STYLES
+from cmam.cli.face.tables import measured
+from cmam.cli.face.talk import counted
+
+LAST_LEAST = 12
+"""So much of the last column is always there: the longest word for a state."""
+NAME_LEAST = 8
+"""So much is left of a long name, where it has to make room for what stands beside it."""
+
+MARKS = {
+    "reconciled": "●",
+    "subscribed": "◐",
+    "authorised": "◔",
+    "down": "○",
+    "refused": "✗",
+    "token_dead": "✗",
+}
+"""Only a full circle is ready to trade."""
+
+
+def status_screen(document: Mapping[str, Any], headline: RenderableType | None = None) -> RenderableType:
+    """The whole screen, under a headline of its own or the given one."""
+    parts: list[RenderableType] = [_headline(document) if headline is None else headline]
+    parts += _alerts(document)  # first, since a low window shows the beginning
+    parts += [Text(f"! {warning}", style="yellow") for warning in document.get("warnings", ())]
+    if document.get("connections"):
+        parts.append(_connections(document))
+    if document.get("accounts"):
+        parts.append(_accounts(document))
+    if document.get("profiles"):
+        parts.append(_profiles(document))
+        parts += _forecasts(document["profiles"])
+    parts += _unknown(document.get("accounts", ()))
+    parts += _log(document.get("log"))
+    return Group(*parts)
+
+
+def _log(log: Mapping[str, Any] | None) -> list[RenderableType]:
+    """How large the log is and how fast it grows, in one dim line."""
+    if not log:
+        return []
+    archived = f", {_bytes(log['archived_bytes'])} archived" if log["archived_bytes"] else ""
+    day = f"{_bytes(log['bytes_per_day'])} and {log['records_per_day']} records in the last day"
+    return [Text(f"log {_bytes(log['bytes'])}{archived}; {day}", style="dim")]
+
+
+def _bytes(count: int) -> str:
+    return f"{count / 1_000_000:.1f} MB" if count >= 100_000 else f"{count / 1_000:.1f} kB"
+
+
+def _headline(document: Mapping[str, Any]) -> Text:
+    if holder := document.get("holder"):
+        named = f"process {holder['pid']}, {holder['command']}, since {holder['since']}"
+        who = named if holder["pid"] else "a process that has not said its name"  # as on a full disk
+        what = f"cmam does not answer ({who}): it starts, ends or hangs; this is what was stored last."
+        return Text(what, style="bold red")
+    if not document.get("running") and not document.get("accounts") and not document.get("profiles"):
+        what = f"and no account was added yet{f' in {home}' if (home := document.get('home')) else ''}"
+        return Text(f"cmam is not running, {what}: `cmam api configure`, `cmam account add`.", style="bold yellow")
+    if not document.get("running"):
+        return Text("cmam is not running; this is what was stored last.", style="bold yellow")
+    accounts = document.get("accounts", ())
+    ready = sum(account["health"] == "reconciled" for account in accounts)
+    head = Text.assemble(("cmam is running", "bold green"), f"  {ready} of {len(accounts)} accounts ready")
+    if silent := sum(bool(_silence(document, name.partition(":")[2])) for name in document.get("connections") or ()):
+        head.append(f"  {counted(silent, 'connection')} silent", style="yellow")
+    if document.get("event_store", {}).get("state") == "down":
+        head.append("  store cannot write", style="bold red")
+    if document.get("views_behind"):
+        head.append(f"  views {document['views_behind']} behind", style="dim")
+    return head
+
+
+@dataclass(frozen=True, slots=True)
+class Shrinking:
+    """A table of which, in a narrow window, the `spare` columns go, the first of them first, and the last is cut.
+
+    Where that is not enough the widest columns are cut too, so that a long name pushes no state off the screen. No row
+    ever takes two lines. What stands in one word of `spare`, separated by blanks, goes together.
+    """
+
+    columns: Mapping[str, str]
+    rows: Sequence[Mapping[str, str | Text]]
+    numbers: frozenset[str] = frozenset()
+    spare: Sequence[str] = ()
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        """Choose the columns for the width that there is."""
+        keys = list(self.columns)
+        table = self._of(keys)
+        for gone in self.spare:
+            if _needed(table) <= options.max_width:
+                break
+            keys = [key for key in keys if key not in gone.split()]
+            table = self._of(keys)
+        _cut(table, _needed(table, least=True) - options.max_width)
+        yield table
+
+    def _of(self, keys: Sequence[str]) -> Table:
+        table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=0, header_style="dim")
+        for key in keys:
+            justify: JustifyMethod = "right" if key in self.numbers else "left"
+            is_last = key == keys[-1]
+            table.add_column(self.columns[key], justify=justify, no_wrap=not is_last, overflow="ellipsis")
+        for row in self.rows:
+            table.add_row(*(row[key] for key in keys))
+        return table
+
+
+def _needed(table: Table, *, least: bool = False) -> int:
+    """How wide a line is with all of it whole but the last column, of which the first words are enough.
+
+    At the least a last column of figures is as wide as they are, and its heading is cut.
+    """
+    *whole, last = (measured(column).whole for column in table.columns)
+    end = table.columns[-1]
+    if least and end.justify == "right":
+        last = max((cell_len(str(cell)) for cell in end.cells), default=0) + 1
+    return sum(whole) + min(last, LAST_LEAST) + len(table.columns) + 1
+
+
+def _cut(table: Table, excess: int) -> None:
+    """Take so much off the widest columns, but never from the last; what is cut ends with an ellipsis."""
+    widths = {number: measured(column).whole for number, column in enumerate(table.columns[:-1])}
+    for _ in range(excess):
+        widest = max(widths, key=lambda number: widths[number])
+        if widths[widest] <= NAME_LEAST:
+            break
+        widths[widest] -= 1
+        table.columns[widest].width = widths[widest]
+
+
+def _rest(text: str | Text) -> Text:
+    """What stands in the last column: cut with an ellipsis where the window ends; --json has all of it."""
+    found = text if isinstance(text, Text) else Text(text)
+    found.no_wrap, found.overflow = True, "ellipsis"
+    return found
+
+
+def _word(text: str) -> Text:
+    return Text(text, style=STYLES.get(text, ""))
+
+
+def _connections(document: Mapping[str, Any]) -> Shrinking:
+    rows: list[dict[str, str | Text]] = []
+    for name, found in document["connections"].items():
+        short = name.removeprefix("connection:")
+        figures = document.get("limiters", {}).get(f"limiter:{short}", {})
+        notes = [str(found.get("reason") or ""), _pauses(figures.get("paused", {}))]
+        rows.append(
+            {
+                "name": short,
+                "server": f"{found.get('host', '')}:{found.get('port', '')}",
+                "state": _word(str(found.get("state", ""))),
+                "used": f"{figures.get('used', 0)} of {figures.get('limit', '?')}",
+                "busiest": str(figures.get("busiest_second", 0)),
+                "guard": f"{figures['guard_ms']:.0f} ms" if "guard_ms" in figures else "",
+                "waiting": str(figures.get("waiting", 0)),
+                "notes": _rest("; ".join(filter(None, notes))),
+            }
+        )
+    return Shrinking(
+        {
+            "name": "connection",
+            "server": "server",
+            "state": "state",
+            "used": "this second",
+            "busiest": "busiest",
+            "guard": "guard",
+            "waiting": "waiting",
+            "notes": "",
+        },
+        rows,
+        numbers=frozenset({"used", "busiest", "guard", "waiting"}),
+        spare=("guard", "server", "busiest", "used"),
+    )
+
+
+def _pauses(paused: Mapping[str, str]) -> str:
+    """What the server does not take for a while."""
+    return ", ".join(f"no {kind} until {until}" for kind, until in paused.items())
+
+
+def _accounts(document: Mapping[str, Any]) -> Shrinking:
+    rows: list[dict[str, str | Text]] = []
+    for found in document["accounts"]:
+        health = str(found["health"])
+        state = Text.assemble(_word(health))
+        if silence := _silence(document, str(found.get("connection", ""))):
+            state.append(f", {silence}", style="yellow")
+        if found.get("paused"):
+            state.append(f" paused ({found.get('paused_reason') or 'operator'})", style="yellow")
+        if found.get("reason") and health not in ("reconciled", "down"):
+            state.append(f" {found['reason']}", style="dim")
+        rows.append(
+            {
+                "mark": Text(MARKS.get(health, "○"), style=STYLES.get(health, "")),
+                "account": str(found.get("alias") or found.get("login") or found["ctid"]),
+                "broker": str(found.get("broker") or "–"),
+                "environment": str(found.get("environment", "")),
+                "balance": str(found.get("balance") or "–"),
+                "currency": str(found.get("currency", "")) if found.get("balance") else "",
+                "positions": str(found.get("positions", "–")),
+                "copies": str(found.get("copies", "–")),
+                "state": _rest(state),
+            }
+        )
+    return Shrinking(
+        {
+            "mark": "",
+            "account": "account",
+            "broker": "broker",
+            "environment": "",
+            "balance": "balance",
+            "currency": "",
+            "positions": "pos.",
+            "copies": "copies",
+            "state": "state",
+        },
+        rows,
+        numbers=frozenset({"balance", "positions", "copies"}),
+        spare=("broker", "environment", "balance currency", "positions"),
+    )
+
+
+def _silence(document: Mapping[str, Any], connection: str) -> str:
+    """Why a connection that is open may be of no use, empty where it may be trusted."""
+    found = (document.get("connections") or {}).get(f"connection:{connection}", {})
+    return str(found.get("reason") or "") if found.get("state") == "open" else ""
+
+
+def _profiles(document: Mapping[str, Any]) -> Shrinking:
+    names = {
+        found["ctid"]: str(found.get("alias") or found.get("login") or "") for found in document.get("accounts", ())
+    }
+    rows: list[dict[str, str | Text]] = []
+    for profile in document["profiles"]:
+        for number, link in enumerate(profile["links"] or [{}]):
+            is_first = number == 0
+            settings = ", ".join(_setting(name, value) for name, value in link.get("settings", {}).items())
+            rows.append(
+                {
+                    "profile": profile["profile"] if is_first else "",
+                    "leader": names.get(profile["leader"], str(profile["leader"])) if is_first else "",
+                    "follower": names.get(link.get("follower"), str(link.get("follower", "–"))),
+                    "state": _word(str(link.get("standing", profile["state"]))),
+                    "copies": str(link.get("copies", 0)),
+                    "policy": _rest(settings or "defaults"),
+                }
+            )
+    columns = ("profile", "leader", "follower", "state", "copies", "policy")
+    return Shrinking(
+        dict(zip(columns, columns, strict=True)), rows, numbers=frozenset({"copies"}), spare=("policy", "leader")
+    )
+
+
+def _setting(name: str, value: str) -> str:
+    """A setting as one word; a table by the number of its rows below the head."""
+    rows = [line for line in value.splitlines() if line.strip()]
+    return f"{name}={value}" if len(rows) < 2 else f"{name}={counted(len(rows) - 1, 'row')}"
+
+
+def _forecasts(profiles: Sequence[Mapping[str, Any]]) -> list[RenderableType]:
+    """How late the last follower of a burst would be now, where there is more than one to be late."""
+    return [
+        Text(f"an open of {found['profile']} now: {found['forecast']['text']}", style="dim")
+        for found in profiles
+        if found.get("forecast") and found["forecast"]["followers"] > 1
+    ]
+
+
+def _unknown(accounts: Sequence[Mapping[str, Any]]) -> list[RenderableType]:
+    """Requests whose outcome nobody knows yet: since when, and when the broker is asked."""
+    return [
+        Text(
+            f"? {account.get('alias') or account.get('login') or account['ctid']}: {one['kind'].replace('_', ' ')} "
+            f"{one['source']} unknown since {one['since']} ({one['why']}); "
+            f"the broker is asked from {one['asked_from'] or 'its return'} on. {one['then'].capitalize()}.",
+            style="yellow",
+        )
+        for account in accounts
+        for one in account.get("unknown", ())
+    ]
+
+
+def _alerts(document: Mapping[str, Any]) -> list[RenderableType]:
+    """Each in full, by the name a person gave its account; those of the process itself have none."""
+    names = {found["ctid"]: found.get("alias") or found.get("login") for found in document.get("accounts", ())}
+    whose = [
+        (f"{names.get(alert['account']) or alert['account']}: " if alert["account"] is not None else "", alert["text"])
+        for alert in document.get("alerts", ())
+    ]
+    return [Text(f"! {who}{text}", style="bold red") for who, text in whose]

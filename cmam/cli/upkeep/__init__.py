@@ -1,0 +1,1 @@
+"""Commands about the log as a file: copied, put back, put aside, salvaged."""
