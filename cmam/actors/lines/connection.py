@@ -17,6 +17,8 @@ from cmam.actors.lines.feeds import Feeds
 from cmam.actors.lines.outbox import Outbox
 from cmam.actors.lines.pace import Flood, Passed
 from cmam.actors.lines.reader import Dialled, Leaders, Wire
+from cmam.actors.lines.reports import refusal_fact, report_of
+from cmam.actors.lines.tries import LINE, Tries
 from cmam.actors.status import StatusBoard
 from cmam.actors.threads.runtime import Directory, Watched
 from cmam.actors.threads.timer import Timer
@@ -27,30 +29,21 @@ from cmam.domain.events import (
     ConnectionUp,
     Event,
     Health,
-    IntentOverdue,
     LimiterMeasured,
-    RequestRefused,
     RequestsBlocked,
 )
-from cmam.domain.values.ids import AccountId, IntentId
-from cmam.openapi import catalogue, session, translate
-from cmam.openapi._pb import OpenApiMessages_pb2 as messages
+from cmam.domain.values.ids import AccountId
+from cmam.openapi import catalogue, session
 from cmam.openapi.envelope import Envelope, unpack_answer
 from cmam.openapi.errors import RemoteError
 from cmam.openapi.outcomes import Kind, Retry
 from cmam.openapi.quotes import QuoteBoard
-from cmam.openapi.refusals import BACK_OFF_US_MAX, Refusal, back_off_us, is_block, retry_delay_us
+from cmam.openapi.refusals import is_block, retry_delay_us
 
 log = logging.getLogger(__name__)
 
 TICK_US = SECOND_US
 MEASURE_US = 60 * SECOND_US
-STEADY_US = 10 * SECOND_US
-"""What was open for less long did no good, so the next try waits longer than the one before."""
-UNSTEADY_US_MAX = 10 * SECOND_US
-"""The longest pause before a line or an account that did open is asked for again: closes may be waiting for it."""
-LINE = 0
-"""The line itself among the accounts on it, none of which has this number."""
 UNREADABLE_MAX = 1_000
 """So many unreadable messages of one connection are kept on record by one process."""
 
@@ -90,9 +83,7 @@ class ConnectionActor(Watched):
         self._wire: Wire | None = None
         self._generation = 0
         self._blocks = 0
-        self._attempts = 0
-        self._fresh: dict[int, int] = {}
-        self._account_attempts: dict[int, int] = {}
+        self._tries = Tries(ports.chance)
         self._outbox = Outbox(ports.clock, self._directory.tell)
         self._feeds = Feeds(ports.board, self._name, self._is_ready, self._tell_limiter)
         self._is_dead: dict[int, bool] = {}  # whether the server did not take an account's token when it was shown last
@@ -188,33 +179,14 @@ class ConnectionActor(Watched):
             self._tell_account(account, m.SessionMoved(Health.DOWN, why))
         if self._is_stopping:
             return
-        self._attempts += 1
-        pause = delay_us if delay_us is not None else self._pause_us(LINE, self._attempts)
-        self._fresh.clear()
+        pause = self._tries.line_lost()
+        pause = pause if delay_us is None else delay_us
         if why != self._reason:
             self._record(ConnectionDown(reason=why, permanent=permanent, retry_in_ms=pause // 1_000))
             log.warning("= %s is down: %s", self._name, why)
         self._reason = why
         self._show("down", why, retry_ms=pause // 1_000)
         self._ports.timer.after(pause, self._name, m.Wake("dial"))
-
-    def _pause_us(self, what: int, attempts: int) -> int:
-        """How long to wait before the line, or an account on it, is asked for again."""
-        most_us = UNSTEADY_US_MAX if what in self._fresh else BACK_OFF_US_MAX
-        return back_off_us(attempts, self._ports.chance(), most_us=most_us)
-
-    def _count_anew(self) -> None:
-        """Forget the tries for what has been open for a while; what falls as soon as it stands goes on being counted.
-
-        It would else be asked for twice a second, and go on record each time.
-        """
-        now = self._ports.clock.monotonic()
-        for what in [what for what, opened_us in self._fresh.items() if now - opened_us >= STEADY_US]:
-            del self._fresh[what]
-            if what == LINE:
-                self._attempts = 0
-            else:
-                self._account_attempts.pop(what, None)
 
     def _come_to_an_end(self) -> None:
         self._is_stopping = True
@@ -290,7 +262,7 @@ class ConnectionActor(Watched):
             log.debug("- %s of account %d, which is not on %s", name, heard.account, self._name)
             return
         try:
-            told = _report_of(heard, received_us)
+            told = report_of(heard, received_us)
         except Exception as error:  # noqa: BLE001 - what one message cannot be read as must not end all accounts
             self._unreadable(heard.account, heard.envelope, error)
             self._tell_account(heard.account, m.LookAgain("a report could not be read"))
@@ -337,7 +309,7 @@ class ConnectionActor(Watched):
             )
             self._directory.tell(asked.reply_to, unanswered)
             return
-        self._tell_account(event.account, m.Reported(_refusal_fact(event.name, refusal)))
+        self._tell_account(event.account, m.Reported(refusal_fact(event.name, refusal)))
 
     def _tell_account(self, account: int, message: object) -> None:
         self._directory.tell(m.account_name(account), message)
@@ -351,7 +323,7 @@ class ConnectionActor(Watched):
     # --- application and accounts ---------------------------------------------------------------------------------
 
     def _opened(self) -> None:
-        self._fresh[LINE] = self._ports.clock.monotonic()
+        self._tries.opened(LINE, self._ports.clock.monotonic())
         self._reason = ""
         self._record(ConnectionUp(host=self._ports.host, port=self._ports.port))
         log.info("= %s is up", self._name)
@@ -386,12 +358,12 @@ class ConnectionActor(Watched):
             return
         permanent = refusal.rule.kind is Kind.PERMANENT
         now = self._ports.clock.now()
-        delay = retry_delay_us(refusal, self._attempts + 1, now, self._ports.chance())
+        delay = retry_delay_us(refusal, self._tries.of(LINE) + 1, now, self._ports.chance())
         # Even a permanent no is asked again once a minute: an application becomes active without our doing.
         self._lost(event.why, permanent=permanent, delay_us=delay if delay is not None else 60 * SECOND_US)
 
     def _account_opened(self, account: int) -> None:
-        self._fresh[account] = self._ports.clock.monotonic()
+        self._tries.opened(account, self._ports.clock.monotonic())
         if self._is_dead.get(account, True):  # an alert may be of the process before
             self._tell_account(account, m.Alert("token"))
         self._is_dead[account] = False
@@ -408,12 +380,11 @@ class ConnectionActor(Watched):
             self._is_dead[event.account] = True
         else:
             self._tell_account(event.account, m.SessionMoved(Health.REFUSED, event.why))
-        attempts = self._account_attempts.get(event.account, 0) + 1
-        self._account_attempts[event.account] = attempts
-        pause = self._pause_us(event.account, attempts)
-        self._fresh.pop(event.account, None)
+        pause = self._tries.lost(event.account)
         if refusal is not None and refusal.rule.kind is not Kind.SESSION:  # a lost session is asked for at once
-            asked = retry_delay_us(refusal, attempts, self._ports.clock.now(), self._ports.chance())
+            asked = retry_delay_us(
+                refusal, self._tries.of(event.account), self._ports.clock.now(), self._ports.chance()
+            )
             pause = asked if asked is not None else max(pause, 30 * SECOND_US)
         self._feeds.lose(event.account)
         self._ports.timer.after(pause, self._name, m.Wake(f"authorise {event.account}"))
@@ -458,7 +429,7 @@ class ConnectionActor(Watched):
             case "tick":
                 self._session.heard(self._ports.board.heard_us(self._name))
                 self._feeds.tend()
-                self._count_anew()
+                self._tries.count_anew(self._ports.clock.monotonic())
                 self._follow(self._session.on_time(self._ports.clock.monotonic()))
                 self._measure()
                 self._say_flood()
@@ -507,30 +478,3 @@ class ConnectionActor(Watched):
                 "accounts": len(self._session.ready_accounts()),
             },
         )
-
-
-def _report_of(heard: session.Heard, received_us: int) -> object | None:
-    """What an account is told of a message that the server sent by itself; None for what concerns nobody."""
-    match heard.message:
-        case messages.ProtoOAExecutionEvent() as wire:
-            return m.Reported(translate.execution(wire, heard.envelope.client_msg_id), received_us)
-        case messages.ProtoOATrailingSLChangedEvent() as moved:
-            return m.Reported(translate.trailing_stop(moved), received_us)
-        case messages.ProtoOATraderUpdatedEvent() as updated:
-            return m.TraderReported(translate.sane_trader(updated))
-        case messages.ProtoOASymbolChangedEvent() as changed:
-            return m.SymbolsReported(tuple(changed.symbolId))
-    return None
-
-
-def _refusal_fact(name: str, refusal: Refusal) -> Event:
-    """A refused request as a fact: an unknown outcome is no refusal."""
-    if refusal.rule.kind is Kind.UNKNOWN:
-        return IntentOverdue(intent=IntentId(name), why=str(refusal))
-    return RequestRefused(
-        intent=IntentId(name),
-        error_code=refusal.code,
-        description=refusal.description,
-        retry_after_s=refusal.retry_after_us // SECOND_US,
-        is_temporary=refusal.rule.kind in (Kind.TEMPORARY, Kind.MAINTENANCE, Kind.SESSION, Kind.TOKEN),
-    )

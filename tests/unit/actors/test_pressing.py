@@ -119,6 +119,7 @@ def test_what_the_server_forbids_is_known_before_a_slot_is_free_by_what_it_answe
         clock=clock,
         status=StatusBoard(),
         dial=id,
+        chance=float,
         host="",
         port=1,
     )
