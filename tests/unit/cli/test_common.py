@@ -438,6 +438,24 @@ def test_a_connection_that_carries_nothing_is_named_wherever_its_accounts_look_r
 
 
 @pytest.mark.parametrize(
+    ("standing", "latches", "said"),
+    [
+        ("running", [], "running"),
+        ("running", ["daily_loss"], "locked"),
+        ("running", ["daily_loss", "flatten"], "locked"),
+        ("running", ["flatten"], "flattened"),
+        ("paused", ["daily_loss"], "paused"),
+    ],
+)
+def test_a_link_that_may_open_nothing_is_not_called_running(standing: str, latches: list[str], said: str) -> None:
+    """Its profile runs, and a guard that has tripped or a flatten keeps it from opening anything."""
+    link = {"follower": 2, "standing": standing, "latches": latches, "copies": 0}
+    profile = {"profile": "main", "leader": 1, "state": "running", "links": [link]}
+    (line,) = [one for one in _drawn({"running": True, "profiles": [profile]}).splitlines() if "main" in one]
+    assert line.split()[3] == said
+
+
+@pytest.mark.parametrize(
     ("number", "noun", "said"),
     [
         (0, "copy", "0 copies"),
