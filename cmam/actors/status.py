@@ -219,7 +219,7 @@ def latch_text(latch: Latch, view: AccountView) -> str:
         case _:
             return ""
     closes = "its copies are closed, and " if latch.reaction == Reaction.FLATTEN else ""
-    until = iso(latch.until_us) if latch.until_us else "`cmam rearm`"
+    until = iso(latch.until_us) if latch.until_us else f"`cmam rearm --account {view.account}`"
     return f"{why}: {closes}nothing opens until {until}."
 
 

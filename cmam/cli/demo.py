@@ -230,8 +230,8 @@ def tell(home: Home, names: Mapping[Any, str], summary: dict[str, Any]) -> None:
     span = summary["report_to_socket"]
     if span:
         click.echo(
-            f"leader's report to follower's socket, record on disk first: p50 {span['p50_ms']} ms, "
-            f"p99 {span['p99_ms']} ms ({span['count']} requests)"
+            "from the leader's report to the follower's socket, with the record on disk first:\n"
+            f"  p50 {span['p50_ms']} ms, p99 {span['p99_ms']} ms ({span['count']} requests)"
         )
     click.echo(
         f"busiest second at the broker: {summary['busiest_second']} of 50 requests, {summary['rate_refusals']} refused"

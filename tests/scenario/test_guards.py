@@ -54,7 +54,8 @@ def test_what_locks_a_link_is_shown_until_it_is_opened(caplog: pytest.LogCapture
     latches, (alert,), others = _shown(whole, SAME_BROKER)
     assert (latches, others) == (["min_equity"], [])
     assert alert.startswith("The guard min_equity has tripped, 24")
-    assert alert.endswith(" against 24950.00 EUR: its copies are closed, and nothing opens until `cmam rearm`.")
+    assert " against 24950.00 EUR: its copies are closed, and nothing opens until " in alert
+    assert alert.endswith(f"until `cmam rearm --account {SAME_BROKER}`.")
     assert [one.getMessage() for one in caplog.records if "tripped" in one.getMessage()] == [
         f"! account:{SAME_BROKER}: {alert}"
     ]

@@ -23,7 +23,7 @@ NOON_US = 1_772_366_400_000_000
             replace(LATCH, value=1_300, limit=1_000),
             (
                 "The guard daily_loss has tripped, 13.00 against 10.00 USD: its copies are closed, and nothing opens "
-                "until `cmam rearm`."
+                "until `cmam rearm --account 2001`."
             ),
         ),
         (
@@ -36,7 +36,7 @@ NOON_US = 1_772_366_400_000_000
         ),
         (
             replace(LATCH, guard=STOP_OUT, reaction="open_only_off"),
-            "The broker has stopped a copy out: nothing opens until `cmam rearm`.",
+            "The broker has stopped a copy out: nothing opens until `cmam rearm --account 2001`.",
         ),
         (replace(LATCH, guard=FLATTEN), ""),
         (replace(LATCH, guard=TWIN, reaction="open_only_off"), ""),
