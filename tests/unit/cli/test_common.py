@@ -87,6 +87,16 @@ def test_columns_go_on_a_narrow_screen_and_are_named(
     assert max(map(len, captured.out.splitlines())) <= 30
 
 
+@pytest.mark.parametrize(("value", "is_red"), [("", True), ("1", False)])
+def test_an_error_is_red_unless_no_colour_is_wanted(monkeypatch: pytest.MonkeyPatch, value: str, is_red: bool) -> None:
+    """NO_COLOR with anything in it takes the colour away, as the screens and tables have it."""
+    said: list[str] = []
+    monkeypatch.setenv("NO_COLOR", value)
+    monkeypatch.setattr(click, "echo", lambda text, **_: said.append(text))
+    common.say("no", error=True)
+    assert ["\x1b[31m" in text for text in said] == [is_red]
+
+
 def test_an_empty_list_says_so_beside_stdout(context: click.Context, capsys: pytest.CaptureFixture[str]) -> None:
     """Nothing to show is talk, not data."""
     print_rows([], ["name"], empty="Nothing yet.")
