@@ -190,6 +190,7 @@ def _summarise(home: Home, stage: Stage) -> dict[str, Any]:
         "rate_refusals": stage.rate_refusals,
         "replay": "identical" if replayed.is_identical else "different",
         "chains": "whole" if chains.is_whole else "broken",
+        "alerts": list(stage.alerts),
         "all_is_well": bool(opened)
         and all(copy["state"] == "closed" for copy in opened)
         and replayed.is_identical
@@ -238,6 +239,8 @@ def tell(home: Home, names: Mapping[Any, str], summary: dict[str, Any]) -> None:
     )
     click.echo(f"chains: {summary['chains']}")
     click.echo(f"replay: {summary['replay']}")
+    for text in summary["alerts"]:
+        click.echo(f"! {text}")
     click.echo("")
     click.echo("Look closer:")
     program = sys.argv[0] if sys.argv[0].endswith("cmam") else f"{sys.executable} -m cmam"
