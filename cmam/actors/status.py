@@ -9,14 +9,17 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from cmam.clock import SECOND_US
+from cmam.domain.belief.view import Latch
 from cmam.domain.events import Finding
 from cmam.domain.folds.account import AccountView, CopyState
+from cmam.domain.guarding.latches import BY_EQUITY, REJECTIONS, STOP_OUT
 from cmam.domain.operating.registry import Registry
+from cmam.domain.profiles.choices import Reaction, Scope
 from cmam.domain.profiles.link import LinkSettings
 from cmam.domain.repair.leftover import left_by_link
 from cmam.domain.trials.forecast import Forecast, Room, by_profile
 from cmam.domain.turns.unknowns import Unknown, unknowns
-from cmam.domain.values.ids import AccountId, StoreId
+from cmam.domain.values.ids import AccountId, LinkId, StoreId
 from cmam.domain.values.quantities import decimal_text, units_text
 from cmam.openapi.session import QUIET_US, SILENCE_US
 from cmam.store.text import iso
@@ -99,7 +102,7 @@ class StatusBoard:
                 for known in registry.accounts.values()
             ],
             "profiles": profiles_document(registry, links, self._views, self._forecasts(links, now_us)),
-            "alerts": [*self.document_alerts(), *self._alerts_of_accounts()],
+            "alerts": [*self.document_alerts(), *self._alerts_of_accounts(), *self._alerts_of_latches(links)],
         }
 
     def document_alerts(self) -> list[dict[str, Any]]:
@@ -116,6 +119,16 @@ class StatusBoard:
             {"account": int(view.account), "kind": kind, "text": text}
             for view in list(self._views.values())
             for kind, text in view.alerts.items()
+        ]
+
+    def _alerts_of_latches(self, links: tuple[LinkSettings, ...]) -> list[dict[str, Any]]:
+        """What locked opens out unasked, for as long as it is closed; the record has it as the latch itself."""
+        live = {link.link for link in links}
+        return [
+            {"account": int(view.account), "kind": f"latch {latch.guard} {latch.link}", "text": text}
+            for view in list(self._views.values())
+            for latch in view.latches.values()
+            if (latch.link in live or latch.scope == Scope.ACCOUNT) and (text := latch_text(latch, view))
         ]
 
     def _forecasts(self, links: tuple[LinkSettings, ...], now_us: int) -> dict[str, Forecast]:
@@ -193,6 +206,23 @@ def account_document(view: AccountView | None, known: Any, store: StoreId) -> di
     }
 
 
+def latch_text(latch: Latch, view: AccountView) -> str:
+    """What a person is told of a latch; empty for one that he asked for, and for one that has an alert of its own."""
+    match latch.guard:
+        case guard if guard in BY_EQUITY:
+            value, limit = (decimal_text(minor, view.money_digits) for minor in (latch.value, latch.limit))
+            why = f"The guard {guard} has tripped, {value} against {limit} {view.currency}"
+        case guard if guard == REJECTIONS:
+            why = f"{latch.value} opens in a row were refused"
+        case guard if guard == STOP_OUT:
+            why = "The broker has stopped a copy out"
+        case _:
+            return ""
+    closes = "its copies are closed, and " if latch.reaction == Reaction.FLATTEN else ""
+    until = iso(latch.until_us) if latch.until_us else f"`cmam rearm --account {view.account}`"
+    return f"{why}: {closes}nothing opens until {until}."
+
+
 def _unknown_document(one: Unknown) -> dict[str, Any]:
     """A request without a known outcome, since when, and what will be asked when."""
     intent = one.intent
@@ -243,6 +273,7 @@ def profiles_document(
                     "link": str(link.link),
                     "follower": int(link.follower),
                     "standing": standing.get(link.link, "stopped"),
+                    "latches": _latches(views.get(link.follower), link.link),
                     "settings": dict(link.settings),
                     "copies": _live_copies(views.get(link.follower), str(link.link)),
                 }
@@ -251,6 +282,11 @@ def profiles_document(
         }
         for profile in registry.live_profiles()
     ]
+
+
+def _latches(view: AccountView | None, link: LinkId) -> list[str]:
+    """The guards that keep a link from opening anything, by name."""
+    return sorted({latch.guard for latch in view.locked(link)}) if view is not None else []
 
 
 def _live_copies(view: AccountView | None, link: str) -> int:

@@ -7,6 +7,7 @@ import os
 import sys
 from collections.abc import Sequence
 from contextlib import suppress
+from pathlib import Path
 from typing import Any, ClassVar
 
 import click
@@ -162,7 +163,10 @@ def _of_machine(error: OSError) -> str:
     """What the machine refuses: a name that is too long, a folder where a file is expected, a full disk."""
     if error.filename is None:
         return f"The machine refused what was to be read or written: {error.strerror}."
-    return f"Expected to read or write {os.fsdecode(error.filename)}; found: {error.strerror}."
+    from cmam.config.files import refusal
+
+    file = Path(os.fsdecode(error.filename))
+    return f"Expected to read or write {file}; found: {refusal(error, file)}."
 
 
 def _forget_output_that_fails() -> None:

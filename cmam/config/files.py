@@ -1,11 +1,12 @@
 """Files that are either the old ones or the new ones, whatever happens in between.
 
-Used for settings and for secrets. Must not know what stands in them.
+Used for settings and for secrets. Must not know what stands in them. And why a file is not to be had.
 """
 
 from __future__ import annotations
 
 import os
+import pwd
 from pathlib import Path
 
 PRIVATE_FILE = 0o600
@@ -53,3 +54,24 @@ def _sync_folder(folder: Path) -> None:
 def is_private(path: Path) -> bool:
     """Whether nobody but the owner may read, write or enter; a link counts as what it points to."""
     return path.stat().st_mode & 0o077 == 0
+
+
+def refusal(error: OSError, path: Path) -> str:
+    """Why the machine does not let us have a file, and whose it is where it is somebody else's.
+
+    A command that was once run as another user, as with sudo, leaves files behind that only he may use.
+    """
+    text = error.strerror or str(error)
+    if not isinstance(error, PermissionError):
+        return text
+    try:
+        owner = path.stat().st_uid
+    except OSError:  # a folder above it is somebody else's
+        return text
+    if owner == os.geteuid():
+        return text
+    try:
+        name = pwd.getpwuid(owner).pw_name
+    except KeyError:
+        name = f"user {owner}"
+    return f"{text} ({path.name} belongs to {name})"

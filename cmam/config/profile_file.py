@@ -47,6 +47,8 @@ def read_profile_file(path: Path, text: str | None = None) -> list[dict[str, Any
         if key != "profile":
             faults.append(f"{key}: expected only [[profile]] at the top of the file")
     entries = document.get("profile", [])
+    if isinstance(entries, dict):
+        raise ProfileFileInvalid([*faults, f"{path}: expected [[profile]] in two brackets, found [profile] in one"])
     if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries) or not entries:
         raise ProfileFileInvalid([*faults, f"{path}: expected at least one [[profile]], found none"])
     if len(entries) > PROFILES_MAX:
@@ -75,10 +77,10 @@ def _profile(entry: Mapping[str, Any], number: int, faults: list[str]) -> dict[s
     where = f"profile {name!r}" if isinstance(name, str) and name else f"profile number {number}"
     faults += [f"{where}: {_unknown(key, PROFILE_KEYS)}" for key in entry if key not in PROFILE_KEYS]
     if not isinstance(name, str) or not name.strip():
-        faults.append(f"{where}, name: expected a text, found {name!r}")
+        faults.append(f"{where}, name: expected a text, found {_shown(name)}")
     state = entry.get("state")
     if state is not None and state not in STATES:
-        faults.append(f"{where}, state: expected {', '.join(STATES)}, found {state!r}")
+        faults.append(f"{where}, state: expected {', '.join(STATES)}, found {_shown(state)}")
     followers = entry.get("follower", [])
     if not isinstance(followers, list) or not all(isinstance(one, dict) for one in followers) or not followers:
         faults.append(f"{where}: expected at least one [[profile.follower]], found none")
@@ -109,14 +111,27 @@ def _unknown(key: str, known: tuple[str, ...]) -> str:
 
 def _account(value: Any, where: str, faults: list[str]) -> str:
     if isinstance(value, bool) or not isinstance(value, (str, int)) or not str(value).strip():
-        faults.append(f"{where}: expected a ctid, an alias or broker:login, found {value!r}")
+        faults.append(f"{where}: expected a ctid, an alias or broker:login, found {_shown(value)}")
         return ""
     return str(value).strip()
 
 
+def _shown(value: Any) -> str:
+    """A value as it stands in the file."""
+    match value:
+        case None:
+            return "nothing"
+        case bool():
+            return str(value).lower()
+        case Decimal():
+            return str(value)
+        case _:
+            return repr(value)
+
+
 def _settings(value: Any, where: str, faults: list[str]) -> dict[str, str]:
     if not isinstance(value, dict):
-        faults.append(f"{where}, settings: expected a table of settings, found {value!r}")
+        faults.append(f"{where}, settings: expected a table of settings, found {_shown(value)}")
         return {}
     found: dict[str, str] = {}
     for name, setting in _flat(value, "", 0):

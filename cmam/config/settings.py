@@ -202,6 +202,13 @@ class _Form(BaseModel):
         "One that arrives later still may be sent twice: longer is safer, and slower after a crash.",
     )
 
+    @field_validator("live_port", "demo_port", "max_requests", "connections", "settle_s", mode="before")
+    @classmethod
+    def _a_number(cls, value: object) -> object:
+        if isinstance(value, bool):  # which is the number 1 otherwise: one request a second, one second to settle
+            raise PydanticCustomError("number", "not a number")
+        return value
+
     @field_validator("live_host", "demo_host")
     @classmethod
     def _a_host(cls, value: str) -> str:
@@ -301,7 +308,7 @@ def _problem(fault: Any, sources: dict[str, str]) -> Problem:
     field = _Form.model_fields.get(name)
     if field is None:
         return Problem(name, "a setting that does not exist", "one of " + ", ".join(_Form.model_fields), source)
-    found = repr(fault["input"]) if isinstance(fault["input"], str) else str(fault["input"])
+    found = repr(fault["input"]) if isinstance(fault["input"], str) else _plain(fault["input"])
     why = fault.get("ctx", {}).get("why")
     return Problem(name, f"{found} ({why})" if why else found, str(field.title), source)
 

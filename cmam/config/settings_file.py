@@ -10,7 +10,7 @@ import tomllib
 from collections.abc import Mapping
 from typing import Any
 
-from cmam.config.files import write_whole
+from cmam.config.files import refusal, write_whole
 from cmam.config.home import Home
 from cmam.config.settings import Problem, Settings, SettingsInvalid, as_document, check, names, notes
 
@@ -64,8 +64,8 @@ def _stored(home: Home) -> tuple[dict[str, Any], dict[str, str]]:
     except FileNotFoundError:
         return {}, {}
     except (OSError, ValueError, RecursionError) as error:  # no UTF-8, no TOML, a number of thousands of digits
-        found = error.strerror if isinstance(error, OSError) else str(error)
-        problem = Problem("settings.toml", f"{found}", "a readable TOML file", str(home.settings))
+        found = refusal(error, home.settings) if isinstance(error, OSError) else str(error)
+        problem = Problem("settings.toml", found, "a readable TOML file", str(home.settings))
         raise SettingsInvalid((problem,)) from None
     return values, {name: f"{name} in {home.settings}" for name in values}
 

@@ -15,6 +15,7 @@ from typing import Any
 
 from pydantic import AliasChoices, BaseModel, ConfigDict, Field, ValidationError, field_validator
 
+from cmam.config.files import refusal
 from cmam.config.secret import Secret
 
 FILE_BYTES_MAX = 1024 * 1024
@@ -148,6 +149,6 @@ def _text_of(path: Path) -> str:
         with path.open("rb") as file:
             return file.read(FILE_BYTES_MAX).decode("utf-8-sig")
     except OSError as error:
-        raise TokensInvalid(f"Expected to read {path}; found: {error.strerror}.") from None
+        raise TokensInvalid(f"Expected to read {path}; found: {refusal(error, path)}.") from None
     except UnicodeDecodeError:
         raise TokensInvalid(f"Expected text in {path}; found something else.") from None

@@ -14,7 +14,7 @@ from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any, Protocol
 
-from cmam.config.files import PRIVATE_FOLDER, is_private, write_whole
+from cmam.config.files import PRIVATE_FOLDER, is_private, refusal, write_whole
 from cmam.config.home import Home
 from cmam.config.secret import Secret
 from cmam.credentials.vault import Application, Grant, TokenPair, Vault
@@ -55,7 +55,7 @@ class PrivateFile:
         except FileNotFoundError:
             return None
         except OSError as error:
-            raise SecretsRefused(f"Expected to read {self._path}; found: {error.strerror}.") from None
+            raise SecretsRefused(f"Expected to read {self._path}; found: {refusal(error, self._path)}.") from None
         self._demand_privacy()
         return content
 

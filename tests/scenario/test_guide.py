@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import socket
 import sqlite3
 from collections.abc import Callable, Iterator
@@ -252,6 +253,17 @@ class TestAccounts:
         first = next(line for line in listed if line["ctid"] == ready.accounts[0].ctid)
         assert first["login"] == ready.accounts[0].login
         assert (first["currency"], first["type"], first["environment"]) == ("USD", "hedged", "demo")
+
+    def test_tokens_that_cannot_be_renewed_say_so(self, configured: Person, ready: ReadyInfo, tmp_path: Path) -> None:
+        """A refresh token under a misspelt name is none: the accounts would stop with the access token, weeks later."""
+        pair = ready.accounts[0]
+        file = tmp_path / "token.json"
+        file.write_text(json.dumps({"access_token": pair.access_token, "refresh_tokens": pair.refresh_token}))
+        said = configured.types("account", "add", "--token-file", str(file))
+        assert (said.code, "came without a refresh token" in said.err) == (0, True)
+        file.write_text(json.dumps({"access_token": pair.access_token, "refresh_token": pair.refresh_token}))
+        said = configured.types("account", "add", "--token-file", str(file))
+        assert (said.code, "without a refresh token" in said.err) == (0, False)
 
     def test_they_are_named_tagged_and_forgotten(self, configured: Person, ready: ReadyInfo, tmp_path: Path) -> None:
         """Alias, tags in bulk, ambiguous names and removal work by ctid, alias and broker:login."""

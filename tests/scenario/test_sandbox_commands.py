@@ -64,7 +64,7 @@ def start(home: Path, *arguments: str) -> subprocess.Popen[str]:
     )
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_the_server_runs_until_a_signal_and_ends_with_0(tmp_path: Path, number: signal.Signals) -> None:
     """It prints the ready document once everything listens, ends with 0, and takes its files back."""
     ready_file = tmp_path / "ready.json"

@@ -226,6 +226,19 @@ def test_a_port_in_use_and_a_dead_ready_file_are_one_sentence_each(ready: ReadyI
         control_client.read_ready_file(stale, tmp_path)
 
 
+@pytest.mark.parametrize(
+    "change", [{"host": 7}, {"port": None}, {"ca_file": []}, {"accounts": 1}, {"accounts": [{}]}, {"control": {}}]
+)
+def test_a_ready_file_of_another_shape_is_one_sentence(
+    ready: ReadyInfo, tmp_path: Path, change: dict[str, object]
+) -> None:
+    """Whatever was put in its place is named, before anything is asked of a server."""
+    other = tmp_path / "other.json"
+    other.write_text(json.dumps({**ready.as_document(), **change}))
+    with pytest.raises(control_client.NotRunning, match="found other JSON"):
+        control_client.read_ready_file(other, tmp_path)
+
+
 def test_thousands_of_connections_leave_nothing_behind(ready: ReadyInfo) -> None:
     """Two thousand clients come and go, polite ones and rude ones; sockets and sessions are all given back."""
 

@@ -18,7 +18,7 @@ from cmam.actors.accounts.unrecorded import SHARE, UNCONFIRMED_US, Spent, Unreco
 from cmam.actors.asking.preparation import snapshot
 from cmam.actors.asking.question import Question
 from cmam.actors.asking.shelf import SpecShelf
-from cmam.actors.status import StatusBoard
+from cmam.actors.status import StatusBoard, latch_text
 from cmam.actors.threads.runtime import Directory
 from cmam.actors.threads.timer import Timer
 from cmam.clock import SECOND_US, Clock
@@ -164,11 +164,19 @@ class Desk:
         own = (self.name, before.version + 1)
         facts = (m.Fact(fact, cause), *(m.Fact(event, own) for event in turn.derived))
         self.commit(turn, facts, now, received_us, after=then, has_waited=isinstance(fact, CopyWoken))
+        if turn.view.latches is not before.latches:
+            self._say_latches(before)
         if turn.folded is not None:
             self.followers.tell(before, turn.folded, fact, received_us)
         for key in freed(before, fact):
             if any(needed(self.view, key, now)):
                 self.fact(asking(key))
+
+    def _say_latches(self, before: AccountView) -> None:
+        """Say which guards have tripped, for whoever reads the log lines; `status` says it for as long as they lock."""
+        for key, latch in self.view.latches.items():
+            if key not in before.latches and (text := latch_text(latch, self.view)):
+                log.error("! %s: %s", self.name, text)
 
     def commit(
         self,

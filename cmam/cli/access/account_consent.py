@@ -123,6 +123,11 @@ def take_in(me: Face, settings: Settings, pair: TokenPair, *, yes: bool) -> None
     vault = store.load()
     seen = look(settings.api, vault.application, pair)
     _show_seen(seen)
+    if not pair.refresh:
+        say(
+            "These tokens came without a refresh token: cmam cannot renew them, and their accounts stop when the "
+            "access token ends. Is it named `refresh_token` (CMAM_REFRESH_TOKEN)? Else consent anew before then."
+        )
     for loss in losses(vault, office.read_registry(me.home), seen):
         used = f"; it is used by {', '.join(loss.profiles)}" if loss.profiles else ""
         say(

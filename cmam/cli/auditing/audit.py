@@ -211,7 +211,8 @@ def _sum_lines(line: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         yield "skipped", ", ".join(f"{times} {reason}" for reason, times in line["skips"].items())
     from cmam.store.auditing.totals import COPY_COUNTS
 
-    states = ", ".join(f"{line[state]} {state.replace('_', ' ')}" for state in COPY_COUNTS if line[state])
+    words = {"on_the_way": "on the way", "expired": "expired or cancelled"}
+    states = ", ".join(f"{line[state]} {words.get(state, state)}" for state in COPY_COUNTS if line[state])
     yield "copies", f"{line['copies']}" + (f": {states}" if states else "")
     if line["volume"] is not None:
         yield "volume", f"{line['volume']} of the leader's {line['leader_volume']} units"

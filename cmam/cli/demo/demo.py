@@ -193,6 +193,7 @@ def _summarise(home: Home, stage: Stage) -> dict[str, Any]:
         "rate_refusals": stage.rate_refusals,
         "replay": "identical" if replayed.is_identical else "different",
         "chains": "whole" if chains.is_whole else "broken",
+        "alerts": list(stage.alerts),
         "all_is_well": bool(opened)
         and all(copy["state"] == "closed" for copy in opened)
         and replayed.is_identical
@@ -233,14 +234,16 @@ def tell(home: Home, names: Mapping[Any, str], summary: dict[str, Any]) -> None:
     span = summary["report_to_socket"]
     if span:
         click.echo(
-            f"leader's report to follower's socket, record on disk first: p50 {span['p50_ms']} ms, "
-            f"p99 {span['p99_ms']} ms ({span['count']} requests)"
+            "from the leader's report to the follower's socket, with the record on disk first:\n"
+            f"  p50 {span['p50_ms']} ms, p99 {span['p99_ms']} ms ({span['count']} requests)"
         )
     click.echo(
         f"busiest second at the broker: {summary['busiest_second']} of 50 requests, {summary['rate_refusals']} refused"
     )
     click.echo(f"chains: {summary['chains']}")
     click.echo(f"replay: {summary['replay']}")
+    for text in summary["alerts"]:
+        click.echo(f"! {text}")
     click.echo("")
     click.echo("Look closer:")
     program = sys.argv[0] if sys.argv[0].endswith("cmam") else f"{sys.executable} -m cmam"

@@ -97,6 +97,7 @@ class Stage:
     said: list[str] = field(default_factory=list)
     busiest_second: int = 0
     rate_refusals: int = 0
+    alerts: tuple[str, ...] = ()
 
     def copies(self) -> list[tuple[AccountId, CopyKey, Copy]]:
         """Every copy with its account and key, oldest first; those that have ended too."""
@@ -300,6 +301,8 @@ def play(stage: Stage, show: Callable[[Stage], None], pace: float = 1.0) -> None
                     entries[act.ref] = (price, 1 if act.action == "buy" else -1, act.symbol)
         deadline = clock.monotonic() + int(QUIET_S * SECOND_US)
         look_on(deadline, lambda: all(copy.state.is_end for _, _, copy in stage.copies()))
+        status = office.ask_running(stage.home, {"command": "status"}) or {}
+        stage.alerts = tuple(alert["text"] for alert in status.get("alerts", ()))
     finally:
         log.close()
 

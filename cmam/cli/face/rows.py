@@ -95,6 +95,8 @@ STYLES = {
     "up": "green",
     "skip": "yellow",
     "paused": "yellow",
+    "locked": "red",
+    "flattened": "yellow",
     "subscribed": "yellow",
     "authorised": "yellow",
     "unknown": "bold red",

@@ -50,7 +50,8 @@ def say(text: str, *, error: bool = False) -> None:
     """Talk to the person, on stderr; that nobody listens any more, as at a closed terminal, ends nothing."""
     found = wrapped(NAME + shortened(text) if error else text)
     if error:
-        found = click.style(NAME, fg="red", bold=True) + found.removeprefix(NAME)
+        colour = None if os.environ.get("NO_COLOR") else "red"
+        found = click.style(NAME, fg=colour, bold=True) + found.removeprefix(NAME)
     with suppress(OSError):
         click.echo(found, err=True)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from decimal import Decimal
 from typing import Any
 
 from rich.console import Group, RenderableType
@@ -63,9 +64,8 @@ def _plain(volume: str) -> str:
 
 def _latch(account: Mapping[str, Any], latch: Mapping[str, Any]) -> Text:
     until = f" until {latch['until']}" if latch["until"] else ""
-    words = (
-        f"{_name(account)}: latch {latch['guard']} ({latch['reaction']}){until}, {latch['value']} at {latch['limit']}"
-    )
+    figures = f", {latch['value']} against {latch['limit']}" if Decimal(latch["limit"]) else ""
+    words = f"{_name(account)}: latch {latch['guard']} ({latch['reaction']}){until}{figures}"
     return Text(words, style="yellow")
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import select
+import signal
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -57,6 +58,7 @@ def play(player: Player, total: int) -> None:
 
     clock = SystemClock()
     last = clock.monotonic()
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # its default would leave the terminal without echo
     with _keyboard() as keyboard, Live(console=console(), screen=True, auto_refresh=False) as live:
         try:
             while True:

@@ -219,9 +219,16 @@ def _file_handler(file: Path) -> logging.Handler:
 
 
 def _start_screen(me: Face) -> subprocess.Popen[bytes]:
-    """The live screen is a child: drawing costs the trading nothing."""
+    """The live screen is a child: drawing costs the trading nothing.
+
+    Of the terminal's signals it has to hear those that stop it and make it larger; a Ctrl-C waits until it can end.
+    """
     command = [sys.executable, "-m", "cmam", "--home", str(me.home.root), "status", "--watch"]
-    return subprocess.Popen(command, stdin=subprocess.DEVNULL)
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        return subprocess.Popen(command, stdin=subprocess.DEVNULL)
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _end_screen(child: subprocess.Popen[bytes]) -> None:
@@ -297,6 +304,7 @@ def _watch(me: Face) -> None:
     for number in (signal.SIGINT, signal.SIGTERM):
         # An exception from a signal can fall into a place that swallows it; a latch is seen whenever it opens.
         signal.signal(number, lambda *_: pause.open())
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})  # `start` holds it back until here
     if me.as_json:
         while not pause.is_open:
             print_json(document_of_home(me))

@@ -139,14 +139,16 @@ async def _serve(options: SandboxOptions, *, as_json: bool) -> None:
 
     until = asyncio.Event()
     loop = asyncio.get_running_loop()
+    is_kept = signal.getsignal(signal.SIGHUP) is signal.SIG_IGN  # as nohup wants it
+    numbers = (signal.SIGINT, signal.SIGTERM, *(() if is_kept else (signal.SIGHUP,)))
 
     def stop() -> None:
         until.set()
         loop.remove_reader(STDIN)
-        for number in (signal.SIGINT, signal.SIGTERM):  # a second signal ends the process at once
+        for number in numbers:  # a second signal ends the process at once
             loop.remove_signal_handler(number)
 
-    for number in (signal.SIGINT, signal.SIGTERM):
+    for number in numbers:
         loop.add_signal_handler(number, stop)
     if os.environ.get(ENDS_WITH_STDIN):
         loop.add_reader(STDIN, stop)

@@ -260,7 +260,7 @@ def _profiles(document: Mapping[str, Any]) -> Shrinking:
                     "profile": profile["profile"] if is_first else "",
                     "leader": names.get(profile["leader"], str(profile["leader"])) if is_first else "",
                     "follower": names.get(link.get("follower"), str(link.get("follower", "–"))),
-                    "state": _word(str(link.get("standing", profile["state"]))),
+                    "state": _word(_state(link, profile["state"])),
                     "copies": str(link.get("copies", 0)),
                     "policy": _rest(settings or "defaults"),
                 }
@@ -269,6 +269,14 @@ def _profiles(document: Mapping[str, Any]) -> Shrinking:
     return Shrinking(
         dict(zip(columns, columns, strict=True)), rows, numbers=frozenset({"copies"}), spare=("policy", "leader")
     )
+
+
+def _state(link: Mapping[str, Any], state: str) -> str:
+    """How a link stands; one that runs and may open nothing is called by what keeps it from it."""
+    standing, latches = str(link.get("standing", state)), link.get("latches")
+    if standing != "running" or not latches:
+        return standing
+    return "flattened" if latches == ["flatten"] else "locked"
 
 
 def _setting(name: str, value: str) -> str:

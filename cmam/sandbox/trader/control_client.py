@@ -28,12 +28,12 @@ def read_ready_file(ready_file: Path | None, home: Path) -> dict[str, Any]:
     """Read the ready document of the running sandbox; raises NotRunning with one sentence."""
     path = ready_file if ready_file is not None else home / SANDBOX_FOLDER / READY_FILE
     try:
-        document = json.loads(path.read_bytes())
+        document: dict[str, Any] = json.loads(path.read_bytes())
     except FileNotFoundError:
         raise NotRunning(f"no sandbox runs: {path} does not exist; start one with `cmam sandbox`") from None
     except (OSError, ValueError, RecursionError) as error:
         raise NotRunning(f"expected the ready file of a sandbox in {path}, found something else ({error})") from None
-    if not isinstance(document, dict) or "control" not in document or "accounts" not in document:
+    if not _is_ready(document):
         raise NotRunning(f"expected the ready file of a sandbox in {path}, found other JSON")
     if not _is_alive(document.get("pid")):
         raise NotRunning(f"no sandbox runs: the one that wrote {path} has ended; start one with `cmam sandbox`")
@@ -60,6 +60,31 @@ def ask(ready: Mapping[str, Any], method: str, name: str, document: Mapping[str,
     if response.status != 200:
         raise SandboxError(str(answer.get("error", f"the sandbox answered {response.status}")))
     return dict(answer)
+
+
+def _is_ready(document: object) -> bool:
+    """Whether a document says where a sandbox listens and whose accounts it has, as `ReadyInfo` writes it."""
+    match document:
+        case {
+            "host": str(),
+            "port": int(),
+            "ca_file": str(),
+            "client_id": str(),
+            "client_secret": str(),
+            "accounts": list(accounts),
+            "control": {"url": str(), "token": str()},
+        }:
+            return all(map(_is_account, accounts))
+        case _:
+            return False
+
+
+def _is_account(entry: object) -> bool:
+    match entry:
+        case {"ctid": int(), "login": int(), "broker": str(), "access_token": str()}:
+            return True
+        case _:
+            return False
 
 
 def _is_alive(pid: object) -> bool:

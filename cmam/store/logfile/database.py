@@ -20,6 +20,7 @@ from urllib.parse import quote
 from eventsourcing.persistence import PersistenceError, StoredEvent
 from eventsourcing.sqlite import SQLiteApplicationRecorder, SQLiteConnection, SQLiteDatastore
 
+from cmam.config.files import refusal
 from cmam.store.errors import StoreBroken, StoreError, StoreMissing, StoreUnavailable, ViewsDamaged
 
 FILE_NAME = "events.db"
@@ -369,7 +370,7 @@ def _check_file(path: Path) -> None:
         with path.open("rb") as file:
             header = file.read(100)
     except OSError as error:
-        raise StoreUnavailable(f"The event store {path} cannot be read: {error.strerror or error}.") from error
+        raise StoreUnavailable(f"The event store {path} cannot be read: {refusal(error, path)}.") from error
     wal = path.with_name(path.name + "-wal")
     if size == 0:
         raise StoreBroken(
@@ -412,7 +413,7 @@ def missing_bytes(path: Path) -> int:
             header = file.read(100)
         size = path.stat().st_size
     except OSError as error:
-        raise StoreUnavailable(f"The event store {path} cannot be read: {error.strerror or error}.") from error
+        raise StoreUnavailable(f"The event store {path} cannot be read: {refusal(error, path)}.") from error
     if not header.startswith(_HEADER):
         raise explain(_NotADatabase(), path)
     return max(0, _length(header) - size)

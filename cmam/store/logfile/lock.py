@@ -17,6 +17,7 @@ from typing import Self
 import msgspec
 from filelock import FileLock, Timeout
 
+from cmam.config.files import refusal
 from cmam.store.errors import StoreHeld, StoreUnavailable
 
 LOCK_NAME = "lock"
@@ -57,8 +58,8 @@ class StoreLock:
             raise self._held() from error
         except OSError as error:
             raise StoreUnavailable(
-                f"The folder {self._home} cannot be locked: {error.strerror or error}. Choose one that you may write "
-                "with --home."
+                f"The folder {self._home} cannot be locked: {refusal(error, self._path)}. Choose one that you may "
+                "write with --home."
             ) from error
         self._write_holder(Holder(os.getpid(), since, command), may_be_nameless)
         return self

@@ -34,7 +34,13 @@ def start(home: Path, is_quiet: bool = False) -> subprocess.Popen[bytes]:
     """
     command = [sys.executable, "-m", "cmam.store.projection.projector", "--home", str(home)]
     talk = subprocess.DEVNULL if is_quiet else None
-    return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=talk)
+    return subprocess.Popen(
+        command,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+        stderr=talk,
+        process_group=0,  # Ctrl-C is for us, from the first moment: until it could ignore one it would end with a stack
+    )
 
 
 def stop(child: subprocess.Popen[bytes], timeout_s: float = 3.0) -> int:

@@ -90,6 +90,16 @@ def test_columns_go_on_a_narrow_screen_and_are_named(
     assert max(map(len, captured.out.splitlines())) <= 30
 
 
+@pytest.mark.parametrize(("value", "is_red"), [("", True), ("1", False)])
+def test_an_error_is_red_unless_no_colour_is_wanted(monkeypatch: pytest.MonkeyPatch, value: str, is_red: bool) -> None:
+    """NO_COLOR with anything in it takes the colour away, as the screens and tables have it."""
+    said: list[str] = []
+    monkeypatch.setenv("NO_COLOR", value)
+    monkeypatch.setattr(click, "echo", lambda text, **_: said.append(text))
+    say("no", error=True)
+    assert ["\x1b[31m" in text for text in said] == [is_red]
+
+
 def test_an_empty_list_says_so_beside_stdout(context: click.Context, capsys: pytest.CaptureFixture[str]) -> None:
     """Nothing to show is talk, not data."""
     print_rows([], ["name"], empty="Nothing yet.")
@@ -438,6 +448,24 @@ def test_a_connection_that_carries_nothing_is_named_wherever_its_accounts_look_r
     quiet = [line for line in text.splitlines() if "nothing heard for 34 s" in line]
     assert [name for line in quiet for name in ("demo-1", "of-1", "of-2", "of-3") if name in line] == ["demo-1", "of-1"]
     assert "reconciled, nothing heard for 34 s" in quiet[1]
+
+
+@pytest.mark.parametrize(
+    ("standing", "latches", "said"),
+    [
+        ("running", [], "running"),
+        ("running", ["daily_loss"], "locked"),
+        ("running", ["daily_loss", "flatten"], "locked"),
+        ("running", ["flatten"], "flattened"),
+        ("paused", ["daily_loss"], "paused"),
+    ],
+)
+def test_a_link_that_may_open_nothing_is_not_called_running(standing: str, latches: list[str], said: str) -> None:
+    """Its profile runs, and a guard that has tripped or a flatten keeps it from opening anything."""
+    link = {"follower": 2, "standing": standing, "latches": latches, "copies": 0}
+    profile = {"profile": "main", "leader": 1, "state": "running", "links": [link]}
+    (line,) = [one for one in _drawn({"running": True, "profiles": [profile]}).splitlines() if "main" in one]
+    assert line.split()[3] == said
 
 
 @pytest.mark.parametrize(

@@ -15,6 +15,8 @@ import time
 from contextlib import closing
 from pathlib import Path
 
+import pytest
+
 from cmam.cli.replaying.replay_screen import obey, words_of
 from cmam.store.logfile.log import EventLog
 from cmam.store.past.player import Player
@@ -49,8 +51,10 @@ def test_each_key_does_what_the_help_says(root: Path) -> None:
     log.close()
 
 
-def test_a_terminal_gets_a_screen_that_obeys_and_leaves_it_as_it_was(root: Path, tmp_path: Path) -> None:
-    """`replay --speed` draws, End goes to the last record, q leaves with exit code 0 and the terminal restored."""
+@pytest.mark.parametrize("leaving", ["q", "SIGTERM"])
+def test_a_terminal_gets_a_screen_that_obeys_and_leaves_it_as_it_was(root: Path, tmp_path: Path, leaving: str) -> None:
+    """`replay --speed` draws, End goes to the last record, q leaves with exit code 0 and the terminal restored, and
+    whoever ends the process, as `timeout` does, leaves no terminal without echo."""
     shutil.copy(root / "events.db.sample", tmp_path / "events.db")
     master, slave = pty.openpty()
     fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 40, 80, 0, 0))
@@ -65,7 +69,10 @@ def test_a_terminal_gets_a_screen_that_obeys_and_leaves_it_as_it_was(root: Path,
             total = log.position()
         shown = _until(master, f"record {total} of {total}".encode())
         assert b"at the end" in shown or b"at the end" in _until(master, b"at the end")
-        os.write(master, b"q")
+        if leaving == "q":
+            os.write(master, b"q")
+        else:
+            process.terminate()
         deadline = time.monotonic() + PATIENCE_S
         while process.poll() is None and time.monotonic() < deadline:
             _read(master)

@@ -6,14 +6,17 @@ import errno
 import logging
 import os
 import signal
+import subprocess
 from pathlib import Path
 
 import pytest
 
 from cmam.actors.threads.runtime import Latch
+from cmam.cli.face.verbs import Face
 from cmam.cli.main import run
-from cmam.cli.running.run import SAME_REQUEST_US, _file_handler, _Masked, ender
+from cmam.cli.running.run import SAME_REQUEST_US, _file_handler, _Masked, _start_screen, ender
 from cmam.clock import ManualClock
+from cmam.config.home import Home
 
 TOKEN = "an-access-token-of-somebody"
 
@@ -58,6 +61,15 @@ def test_a_second_signal_leaves_at_once_unless_it_is_the_echo_of_the_first(
     clock.advance(after_us)
     handle(second, None)
     assert codes == left
+
+
+def test_a_ctrl_c_waits_until_the_live_screen_can_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The screen inherits what is held back; one that met a Ctrl-C while it was being loaded showed a stack."""
+    held: list[set[signal.Signals | int]] = []
+    monkeypatch.setattr(subprocess, "Popen", lambda *_, **__: held.append(signal.pthread_sigmask(signal.SIG_BLOCK, ())))
+    _start_screen(Face(home=Home(tmp_path), as_json=False, debug=False))
+    assert [signal.SIGINT in one for one in held] == [True]
+    assert signal.SIGINT not in signal.pthread_sigmask(signal.SIG_BLOCK, ())
 
 
 def test_a_full_disk_without_a_log_file_keeps_no_live_start_from_copying(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 from collections.abc import Callable
@@ -11,7 +12,7 @@ from typing import Any
 import pytest
 
 from cmam.config import files
-from cmam.config.files import is_private, write_whole
+from cmam.config.files import is_private, refusal, write_whole
 
 STEPS = ("open", "fchmod", "write", "fsync", "close", "replace")
 OLD, NEW = b"old " * 1_000, b"new " * 3_000
@@ -113,3 +114,29 @@ def test_the_mode_is_what_was_asked_for_under_any_umask(tmp_path: Path) -> None:
             os.umask(before)
         assert stat.S_IMODE((tmp_path / "closed").stat().st_mode) == 0o600
         assert stat.S_IMODE((tmp_path / "open").stat().st_mode) == 0o644
+
+
+@pytest.mark.parametrize(
+    ("code", "owner", "said"),
+    [
+        (errno.EACCES, 0, "Permission denied (settings.toml belongs to root)"),
+        (errno.EACCES, None, "Permission denied"),
+        (errno.EACCES, 4_000_123, "Permission denied (settings.toml belongs to user 4000123)"),
+        (errno.EIO, 0, "Input/output error"),
+    ],
+)
+def test_a_file_of_somebody_else_is_said_to_be_his(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code: int, owner: int | None, said: str
+) -> None:
+    """What one command with sudo has left behind is told from a folder that may not be written."""
+    file = tmp_path / "settings.toml"
+    file.touch()
+    monkeypatch.setattr(os, "geteuid", lambda: 4_000_999)
+    shown = os.stat_result([*file.stat()[:4], 4_000_999 if owner is None else owner, *file.stat()[5:]])
+    monkeypatch.setattr(Path, "stat", lambda *_, **__: shown)
+    assert refusal(OSError(code, os.strerror(code)), file) == said
+
+
+def test_a_file_that_nobody_may_look_for_is_refused_in_the_machine_s_words(tmp_path: Path) -> None:
+    """A folder above it is somebody else's, or it is not there at all."""
+    assert refusal(OSError(errno.EACCES, "Permission denied"), tmp_path / "gone") == "Permission denied"

@@ -45,6 +45,28 @@ def test_settings_may_be_written_as_tables_numbers_switches_and_lists() -> None:
     assert profile["followers"] == [{"account": "broker:1", "settings": {"volume.rounding": "raise,cap"}}]
 
 
+@pytest.mark.parametrize(
+    ("written", "shown"),
+    [
+        ("", "found nothing"),
+        ("leader = true", "found true"),
+        ("leader = 1.50", "found 1.50"),
+        ("leader = ''", "found ''"),
+    ],
+)
+def test_what_was_found_is_shown_as_it_stands_in_the_file(written: str, shown: str) -> None:
+    """Who wrote TOML does not read None, True or Decimal('1.50')."""
+    with pytest.raises(ProfileFileInvalid) as refused:
+        _read(f"[[profile]]\nname = 'one'\n{written}\n[[profile.follower]]\naccount = 1")
+    assert refused.value.faults == (f"profile 'one', leader: expected a ctid, an alias or broker:login, {shown}",)
+
+
+def test_a_profile_in_one_bracket_is_told_of_the_second() -> None:
+    """It was said that there is none."""
+    with pytest.raises(ProfileFileInvalid, match=r"expected \[\[profile\]\] in two brackets"):
+        _read("[profile]\nname = 'one'")
+
+
 def test_all_faults_of_the_shape_are_told_at_once() -> None:
     """A wrong key, state, leader and value are each named with the profile they stand in."""
     with pytest.raises(ProfileFileInvalid) as refused:

@@ -59,6 +59,16 @@ def test_every_fault_is_named_at_once_with_what_is_allowed(home: Home) -> None:
     assert not home.settings.exists()
 
 
+@pytest.mark.parametrize("name", ["live_port", "demo_port", "max_requests", "connections", "settle_s"])
+def test_true_is_no_number(home: Home, name: str) -> None:
+    """It was taken for 1: one request a second, or one second until an order that is under way counts as absent."""
+    home.prepare()
+    home.settings.write_text(f"{name} = true\n")
+    with pytest.raises(SettingsInvalid) as caught:
+        load_settings(home, {})
+    assert f"{name} in {home.settings}: found true; allowed is a whole number" in str(caught.value)
+
+
 def test_a_bad_variable_is_named_by_its_own_name(home: Home) -> None:
     """Whoever set a variable wrongly reads the variable's name, not that of a file he never saw."""
     with pytest.raises(SettingsInvalid, match=r"CMAM_PORT: found 'x'"):

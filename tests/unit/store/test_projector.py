@@ -288,6 +288,17 @@ def test_the_process_follows_the_log_and_ends_with_its_standard_input(tmp_path: 
     world.log.close()
 
 
+def test_a_ctrl_c_at_the_terminal_is_not_for_the_process(tmp_path: Path) -> None:
+    """It is in a group of its own from its first moment: one that came before it could ignore it ended in a stack."""
+    world = _a_day_in(tmp_path)
+    child = attendant.start(tmp_path)
+    try:
+        assert os.getpgid(child.pid) == child.pid
+    finally:
+        attendant.stop(child, 60)
+    world.log.close()
+
+
 def test_views_of_another_version_that_is_running_are_left_alone(tmp_path: Path) -> None:
     """An upgraded audit beside an old projector answers from views of its own, and does not pull the old ones away."""
     world = _a_day_in(tmp_path)

@@ -1,0 +1,47 @@
+"""What `status` says of latches: why nothing opens on a link, and until when."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from cmam.actors.status import latch_text
+from cmam.domain.belief.view import Latch
+from cmam.domain.guarding.latches import FLATTEN, REJECTIONS, STOP_OUT, TWIN
+from cmam.domain.values.ids import LinkId
+from tests.factories import a_view
+
+LATCH = Latch(link=LinkId("l1"), guard="daily_loss", reaction="flatten", scope="profile", since_us=1)
+NOON_US = 1_772_366_400_000_000
+
+
+@pytest.mark.parametrize(
+    ("latch", "said"),
+    [
+        (
+            replace(LATCH, value=1_300, limit=1_000),
+            (
+                "The guard daily_loss has tripped, 13.00 against 10.00 USD: its copies are closed, and nothing opens "
+                "until `cmam rearm --account 2001`."
+            ),
+        ),
+        (
+            replace(LATCH, value=1_300, limit=1_000, reaction="open_only_off", until_us=NOON_US),
+            "The guard daily_loss has tripped, 13.00 against 10.00 USD: nothing opens until 2026-03-01T12:00:00.000Z.",
+        ),
+        (
+            replace(LATCH, guard=REJECTIONS, reaction="open_only_off", value=5, limit=5, until_us=NOON_US),
+            "5 opens in a row were refused: nothing opens until 2026-03-01T12:00:00.000Z.",
+        ),
+        (
+            replace(LATCH, guard=STOP_OUT, reaction="open_only_off"),
+            "The broker has stopped a copy out: nothing opens until `cmam rearm --account 2001`.",
+        ),
+        (replace(LATCH, guard=FLATTEN), ""),
+        (replace(LATCH, guard=TWIN, reaction="open_only_off"), ""),
+    ],
+)
+def test_a_latch_is_told_in_words(latch: Latch, said: str) -> None:
+    """What nobody asked for is told with its figures; a flatten was asked for, and a twin has an alert of its own."""
+    assert latch_text(latch, a_view()) == said
