@@ -16,7 +16,7 @@ from cmam.domain.values.commands import CommandKind
 from cmam.domain.values.ids import IntentId, PositionId, SymbolId
 from cmam.domain.values.quantities import Side, Volume, floor_fraction
 from cmam.domain.values.replacing import replace
-from cmam.domain.values.rules import GONE_WITH_ITS_POSITION, LACKS_CLOSE_NOTHING, LEVELS_OF_A_NET
+from cmam.domain.values.rules import GONE_WITH_ITS_POSITION, LACKS_CLOSE_NOTHING, LEVELS_OF_A_NET, SHARES_AWAIT_RESTS
 from cmam.domain.values.symbols import SymbolSpec
 
 MOVING = (CommandKind.OPEN, CommandKind.ADD, CommandKind.PLACE, CommandKind.CLOSE)
@@ -119,6 +119,8 @@ def cancelling(view: AccountView, symbol: SymbolId) -> tuple[Copy, ...]:
     """
     ending = tuple(share for share in shares_of(view, symbol) if share.target <= 0 and share.volume > 0)
     is_asked = any(view.intents_of(share.key) for share in ending)
+    if view.rules >= SHARES_AWAIT_RESTS:
+        is_asked = is_asked or any(share.order in view.orders for share in ending)
     if len(ending) < 2 or is_asked or is_untold(view, symbol):
         return ()
     return ending if not sum(share.volume * share.side.sign for share in ending) else ()
@@ -144,6 +146,17 @@ def losses(view: AccountView, symbol: SymbolId) -> Iterator[tuple[Copy, Volume]]
         missing -= lost
         if lost:
             yield from _in_proportion(view.specs.get(symbol), group, lost)
+
+
+def may_have_lost(view: AccountView, share: Copy) -> bool:
+    """Whether a net lacks volume that may be a share's while requests are under way: whose it is tells their outcome,
+    or the look that is due. Until then the broker may hold nothing any more of what the share would give up."""
+    moving = any(
+        intent.command.symbol == share.symbol and intent.command.kind in MOVING for intent in gone(view.intents)
+    )
+    if not moving and not is_untold(view, share.symbol):
+        return False
+    return any(loser.key == share.key for loser, _ in losses(view, share.symbol))
 
 
 def _in_turn(view: AccountView, losing: list[Copy]) -> tuple[list[Copy], list[Copy]]:
