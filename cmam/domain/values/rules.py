@@ -406,5 +406,9 @@ STOP_OUTS_END_GROWTH = 9
 """What a copy waits to grow by when it is stopped out in part is given up with it: it stood in its target for good, of
 which the leader's next part closed too little, or nothing."""
 
+TRAILED_BEFORE = 9
+"""A word of a trailing stop that is older than the last change of its position moves nothing: a stop that somebody had
+set since then was taken for moved again, and copies were tightened to where it had been."""
+
 RULES = 9
 """The newest."""
