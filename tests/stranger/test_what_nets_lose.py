@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import pytest
 
+from cmam.domain.belief import shares
 from cmam.domain.events import AlertRaised
 from cmam.domain.folds import endings, intents
 from cmam.domain.turns import touching
@@ -121,6 +122,17 @@ def _is_refused() -> Nets:
     return nets
 
 
+def _goes_on_under_another() -> Nets:
+    """A net is stopped out unseen, and stands again by the end of a share; then a person closes it in sight."""
+    nets = Nets(-2, 4, -1)
+    nets.is_stopped_out(1)
+    nets.world.lines.cut_all()
+    nets.closes(0)
+    nets.world.run(30)
+    nets.person.close(nets.net)
+    return nets
+
+
 @dataclass(frozen=True)
 class _Case:
     story: Callable[[], Nets]
@@ -133,6 +145,7 @@ CASES = (
     _Case(_turns_after_a_part, touching, "LOSSES_ARE_TOLD"),
     _Case(_ends_before_it_is_told, needs, "LOSSES_ARE_TOLD"),
     _Case(_is_refused, intents, "LOSSES_ARE_TOLD"),
+    _Case(_goes_on_under_another, shares, "LOSSES_REJOIN"),
 )
 
 

@@ -16,7 +16,13 @@ from cmam.domain.values.commands import CommandKind
 from cmam.domain.values.ids import IntentId, PositionId, SymbolId
 from cmam.domain.values.quantities import Side, Volume, floor_fraction
 from cmam.domain.values.replacing import replace
-from cmam.domain.values.rules import GONE_WITH_ITS_POSITION, LACKS_CLOSE_NOTHING, LEVELS_OF_A_NET, SHARES_AWAIT_RESTS
+from cmam.domain.values.rules import (
+    GONE_WITH_ITS_POSITION,
+    LACKS_CLOSE_NOTHING,
+    LEVELS_OF_A_NET,
+    LOSSES_REJOIN,
+    SHARES_AWAIT_RESTS,
+)
 from cmam.domain.values.symbols import SymbolSpec
 
 MOVING = (CommandKind.OPEN, CommandKind.ADD, CommandKind.PLACE, CommandKind.CLOSE)
@@ -79,7 +85,8 @@ def rejoined(view: AccountView, symbol: SymbolId) -> AccountView:
     position = held[0].position
     for share in left:
         view = put(view, moved(view, share, position))
-    if position in view.by_position:
+    known = view.by_position.get(position)
+    if known is not None and (known in view.copies or view.rules < LOSSES_REJOIN):
         return view
     return replace(view, by_position={**view.by_position, position: left[0].key})
 
