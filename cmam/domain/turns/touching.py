@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from cmam.domain.belief.asked import gone
 from cmam.domain.belief.copies import Copy
 from cmam.domain.belief.shares import MOVING, is_untold, losses
 from cmam.domain.belief.view import AccountView
@@ -384,7 +383,7 @@ def _is_told_by_deal(before: AccountView, view: AccountView, fact: Event, symbol
     if not 0 < sum(share.volume - left for share, left in lost) <= deal.filled_volume or is_untold(view, symbol):
         return False
     sides = {share.key: share.side for share, _ in lost}
-    moving = [intent for intent in gone(view.intents) if intent.command.symbol == symbol]
+    moving = [intent for intent in view.intents.values() if intent.command.symbol == symbol]
     return all(
         intent.command.kind in (CommandKind.OPEN, CommandKind.ADD)
         and intent.command.side is sides.get(intent.key, intent.command.side)

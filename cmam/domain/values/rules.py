@@ -392,7 +392,8 @@ the share's, and is closed. It was settled as filled, and what it opened was nob
 
 LOSSES_REJOIN = 9
 """Shares of a net that went while nobody looked follow an order of one of them into its new position, also where
-somebody had taken the old one: once his part is booked. They were said to be closed by him, and it was nobody's."""
+somebody had taken the old one or a part of it: once that is booked. They were said to be closed by him, and it was
+nobody's."""
 
 LOSSES_ARE_TOLD = 9
 """What somebody else's deal took off a net is booked at once though orders of its shares are under way, and until it
