@@ -251,6 +251,20 @@ MUTATIONS = (
         ("tests/stranger/test_orders_outlive_nets.py",),
     ),
     Mutation(
+        "what a share may have lost is traded away against its net",
+        "cmam/domain/belief/shares.py",
+        "        return net_of_ledger(view, share.symbol) != net_held(view, share.symbol)",
+        "        return False",
+        ("tests/stranger/test_what_nets_lose.py",),
+    ),
+    Mutation(
+        "a share ends before what rests of its order",
+        "cmam/domain/turns/turn.py",
+        "        own = own or rests",
+        "        rests = False",
+        (UNIT + "domain/test_orders_in_parts.py",),
+    ),
+    Mutation(
         "another session's order is taken for the answer to ours",
         "cmam/domain/folds/booking.py",
         "    return view.intents.get(IntentId(event.client_msg_id)) if event.client_msg_id else None\n\n\n"

@@ -121,8 +121,11 @@ def _is_set(name: str) -> Callable[[Taken], bool]:
 
 
 def _has_a_life(one: Taken) -> bool:
-    """The leader's order expires, or it is amended and the longest life of its copy counts from the placing."""
-    is_amended = one.change.kind is ChangeKind.ORDER_AMENDED
+    """The leader's order expires, or it is amended and the longest life of its copy counts from the placing.
+
+    An amendment that waited for quotes is tried again under the kind of a placing; its key says what it was.
+    """
+    is_amended = ":amended:" in one.change.key
     return bool(one.change.expires_ms) or (is_amended and _is_set("pending_max_life")(one))
 
 

@@ -52,6 +52,7 @@ ONCE_FAILED_BY_POLICY: tuple[tuple[int, bool], ...] = (
     ),  # a link was set otherwise, and a copy's stop was taken away (test_changed_settings)
     (8512, False),  # an add that the broker told first with the position's protective order was skipped
     (8622, True),  # a stop that had moved with a part filled during a cut was taken for a person's
+    (18149, True),  # an amendment that waited for quotes until its order's life was over: the law knew it as a placing
 )
 """Seeds of runs whose links have policies of all kinds, and whether people move levels there instead of closing."""
 

@@ -21,9 +21,9 @@ from tests.scenario.test_reading_beside import LOT, SYMBOLS, Gate
 from tests.whole import LEADER, NETTED, SAME_BROKER, Whole
 from tests.worlds import crowded
 
-GBPUSD, SOME = 2, 100_000
-SEEK_S = 20
-"""How old a list is here that is read anew."""
+GBPUSD, AUDUSD, SOME = 2, 5, 100_000
+SEEK_S, SOON_S = 20, 4
+"""How old a list is here that is read anew for what was missing in it before, and for what was not."""
 
 
 class Lists:
@@ -31,8 +31,11 @@ class Lists:
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch, whole: Whole, *accounts: int) -> None:
         self.without = set(accounts)
+        self.never = ""
+        """The beginning of names that no list has."""
         self.told: list[int] = []
         monkeypatch.setattr(shelf, "SEEK_US", SEEK_S * SECOND_US)
+        monkeypatch.setattr(shelf, "SOON_US", SOON_S * SECOND_US)
         tell(monkeypatch, whole, self._pass)
 
     def _pass(self, said: Send) -> list[Send]:
@@ -40,10 +43,11 @@ class Lists:
             return [said]
         message = pb.ProtoOASymbolsListRes.FromString(said.payload)
         self.told.append(message.ctidTraderAccountId)
-        if message.ctidTraderAccountId in self.without:
-            kept = [one for one in message.symbol if not one.symbolName.replace("/", "").startswith("GBPUSD")]
-            del message.symbol[:]
-            message.symbol.extend(kept)
+        left_out = ["GBPUSD"] if message.ctidTraderAccountId in self.without else []
+        left_out += [self.never] if self.never and message.ctidTraderAccountId != LEADER else []
+        kept = [one for one in message.symbol if not one.symbolName.replace("/", "").startswith(tuple(left_out))]
+        del message.symbol[:]
+        message.symbol.extend(kept)
         return [replace(said, payload=message.SerializeToString())]
 
 
@@ -106,6 +110,22 @@ def test_what_a_follower_never_has_costs_one_list_in_a_while(monkeypatch: pytest
     whole.run(2)
     assert lists.told == [SAME_BROKER] * 2
     assert verify(whole.log.read_all()).is_identical
+
+
+def test_what_is_listed_after_another_was_missed_is_copied(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The list was read a moment ago, for a symbol that the broker never has; then he lists the pound."""
+    whole = Whole(seed=2)
+    lists = Lists(monkeypatch, whole, SAME_BROKER)
+    lists.never = "AUDUSD"
+    whole.start_ready()
+    whole.run(SEEK_S + 2)
+    whole.person.buy(SOME, symbol=AUDUSD)
+    whole.run(SOON_S + 1)
+    assert copies(whole) == [[]]
+    lists.without.clear()
+    whole.person.buy(SOME, symbol=GBPUSD)
+    whole.run(3)
+    assert copies(whole) == [[SOME]]
 
 
 @pytest.mark.parametrize("is_new", [False, True])

@@ -171,16 +171,16 @@ class AccountSymbols:
 
     # --- what is not listed -----------------------------------------------------------------------------------------
 
-    def is_sought(self) -> bool:
-        """Whether a list is being read, here or for all who have the same one, in which what is to be opened may be; it
-        is asked for where that is due."""
+    def is_sought(self, symbol: str) -> bool:
+        """Whether a list is being read, here or for all who have the same one, in which the leader's symbol that is to
+        be opened may be; it is asked for where that is due."""
         listing = self.listing
         if listing is None or not listing.digest:
             return listing is not None
         if not listing.is_done:
             return False  # it is of just now
         shelf, now = self._desk.ports.shelf, self._desk.ports.clock.monotonic()
-        if shelf.may_seek(listing.family, self._desk.view.account, now):
+        if shelf.may_seek(listing.family, symbol, self._desk.view.account, now):
             self._read_anew()
             return True
         return shelf.is_sought(listing.family, now)

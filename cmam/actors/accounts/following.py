@@ -301,7 +301,7 @@ class Following:
         copy = view.copy(resolve(view, link.link, change))
         is_found = copy is not None and copy.symbol != UNLISTED
         if not is_found and is_unlisted(view, change.symbol.name, link.policy):
-            return self._symbols.is_sought()
+            return self._symbols.is_sought(change.symbol.name)
         if self._symbols.is_read:
             return False
         names = names_to_know(view, (change.symbol.name,), link.policy)

@@ -23,7 +23,9 @@ SAMPLE: Final = 100
 """So many symbols an account always reads itself: one request."""
 
 SEEK_US = 600 * SECOND_US
-"""How old a list is that is read anew where something is missing in it; one that is younger is taken for whole."""
+"""How old a list is that is read anew where something is missing in it that was missing before."""
+SOON_US = 60 * SECOND_US
+"""How old it is where nobody has missed that in so long; one that is younger is taken for whole."""
 SEEKER_US = 30 * SECOND_US
 """How long others wait for who reads it: by then what they would open is too old for most."""
 
@@ -42,6 +44,7 @@ class SpecShelf:
         self._changes: dict[str, int] = {}
         self._listed_us: dict[str, int] = {}
         self._seekers: dict[str, tuple[AccountId, int]] = {}
+        self._missed_us: dict[tuple[str, str], int] = {}
         self._replaced: set[str] = set()
 
     def list_of(self, digest: str, names: Names, assets: Assets) -> tuple[Names, Assets]:
@@ -57,15 +60,20 @@ class SpecShelf:
         if before and before != family:
             self._replaced.add(before)
 
-    def may_seek(self, family: str, account: AccountId, now_us: int) -> bool:
-        """Whether this account shall read its list anew, since something is missing in it: where it has become another
-        one elsewhere, or nobody has read it for long and nobody else is reading it."""
+    def may_seek(self, family: str, symbol: str, account: AccountId, now_us: int) -> bool:
+        """Whether this account shall read its list anew, since a leader's symbol is missing in it: where it has become
+        another one elsewhere, or nobody has read it for long and nobody else is reading it."""
         if family in self._replaced:
             return True
-        if now_us - self._listed_us.get(family, now_us) < SEEK_US or self.is_sought(family, now_us):
+        missed_us = self._missed_us.get((family, symbol), now_us - SEEK_US)
+        age_us = SOON_US if now_us - missed_us >= SEEK_US else SEEK_US
+        if now_us - self._listed_us.get(family, now_us) < age_us or self.is_sought(family, now_us):
             return False
         self._seekers.pop(family, None)
-        return self._seekers.setdefault(family, (account, now_us))[0] == account
+        if self._seekers.setdefault(family, (account, now_us))[0] != account:
+            return False
+        self._missed_us[family, symbol] = now_us
+        return True
 
     def is_sought(self, family: str, now_us: int) -> bool:
         """Whether one of those who have a list is reading it anew."""
@@ -77,6 +85,8 @@ class SpecShelf:
         for family, (seeker, _) in list(self._seekers.items()):
             if seeker == account:
                 self._seekers.pop(family, None)
+                for missed in [key for key in list(self._missed_us) if key[0] == family]:
+                    self._missed_us.pop(missed, None)
 
     def changes(self, family: str) -> int:
         """How often something of a list has changed at the broker while we looked."""

@@ -10,7 +10,7 @@ from cmam.domain.events import ExecutionSeen, TraderSeen, TrailingStopMoved
 from cmam.domain.values.ids import PositionId
 from cmam.domain.values.quantities import Volume
 from cmam.domain.values.replacing import copied, replace, without
-from cmam.domain.values.rules import STANDS_AGAIN, TRAILED_ON
+from cmam.domain.values.rules import STANDS_AGAIN, TRAILED_BEFORE, TRAILED_ON
 from cmam.domain.values.symbols import SymbolSpec
 from cmam.domain.values.trades import Deal, ExecutionKind, Order, OrderType, Position, PositionStatus
 
@@ -217,9 +217,9 @@ def explained(view: AccountView, version: int) -> AccountView:
 
 
 def trail_stop(view: AccountView, event: TrailingStopMoved) -> AccountView:
-    """Move the stop of a position to where the broker trailed it."""
+    """Move the stop of a position to where the broker trailed it, unless the position was changed after that."""
     known = view.positions.get(event.position)
-    if known is None:
+    if known is None or (0 < event.updated_ms < known.updated_ms and view.rules >= TRAILED_BEFORE):
         return view
     return replace(view, positions={**view.positions, event.position: replace(known, stop=event.stop)})
 

@@ -14,9 +14,16 @@ from cmam.domain.belief.copies import Copy, CopyKey, IntentState
 from cmam.domain.belief.view import AccountView, put
 from cmam.domain.values.commands import CommandKind
 from cmam.domain.values.ids import IntentId, PositionId, SymbolId
+from cmam.domain.values.naming import read_label
 from cmam.domain.values.quantities import Side, Volume, floor_fraction
 from cmam.domain.values.replacing import replace
-from cmam.domain.values.rules import GONE_WITH_ITS_POSITION, LACKS_CLOSE_NOTHING, LEVELS_OF_A_NET
+from cmam.domain.values.rules import (
+    GONE_WITH_ITS_POSITION,
+    LACKS_CLOSE_NOTHING,
+    LEVELS_OF_A_NET,
+    LOSSES_REJOIN,
+    SHARES_AWAIT_RESTS,
+)
 from cmam.domain.values.symbols import SymbolSpec
 
 MOVING = (CommandKind.OPEN, CommandKind.ADD, CommandKind.PLACE, CommandKind.CLOSE)
@@ -79,7 +86,8 @@ def rejoined(view: AccountView, symbol: SymbolId) -> AccountView:
     position = held[0].position
     for share in left:
         view = put(view, moved(view, share, position))
-    if position in view.by_position:
+    known = view.by_position.get(position)
+    if known is not None and (known in view.copies or view.rules < LOSSES_REJOIN):
         return view
     return replace(view, by_position={**view.by_position, position: left[0].key})
 
@@ -119,6 +127,8 @@ def cancelling(view: AccountView, symbol: SymbolId) -> tuple[Copy, ...]:
     """
     ending = tuple(share for share in shares_of(view, symbol) if share.target <= 0 and share.volume > 0)
     is_asked = any(view.intents_of(share.key) for share in ending)
+    if view.rules >= SHARES_AWAIT_RESTS:
+        is_asked = is_asked or any(share.order in view.orders for share in ending)
     if len(ending) < 2 or is_asked or is_untold(view, symbol):
         return ()
     return ending if not sum(share.volume * share.side.sign for share in ending) else ()
@@ -131,12 +141,13 @@ def losses(view: AccountView, symbol: SymbolId) -> Iterator[tuple[Copy, Volume]]
     """The shares that lose by what somebody else took off the net, each with what is left of it.
 
     It comes off the shares on the side that was reduced: first off those whose position is gone, for they had it there.
-    A net that was turned around leaves nothing of them.
+    A net that was turned around leaves nothing of them, unless an order of ours turned it.
     """
     ledger, held = net_of_ledger(view, symbol), net_held(view, symbol)
-    side = 1 if ledger > 0 else -1
+    is_ours = _is_ours_anew(view, symbol)
+    side = 1 if ledger > (held if is_ours else 0) else -1
     missing = (ledger - held) * side
-    if not ledger or missing <= 0:
+    if missing <= 0 or not (ledger or is_ours):
         return
     losing = [share for share in shares_of(view, symbol) if share.side.sign == side and share.volume > 0]
     for group in _in_turn(view, losing):
@@ -144,6 +155,29 @@ def losses(view: AccountView, symbol: SymbolId) -> Iterator[tuple[Copy, Volume]]
         missing -= lost
         if lost:
             yield from _in_proportion(view.specs.get(symbol), group, lost)
+
+
+def _is_ours_anew(view: AccountView, symbol: SymbolId) -> bool:
+    """Whether an order of a share has opened the net that stands now, and shares of the one before have not joined it:
+    then what it holds beyond them is what the other side had lost before."""
+    if view.rules < LOSSES_REJOIN or all(share.position in view.positions for share in shares_of(view, symbol)):
+        return False
+    held = [position for position in view.positions.values() if position.symbol == symbol and position.volume > 0]
+    mark = read_label(held[0].label) if len(held) == 1 else None
+    return mark is not None and any(share.key == (mark.link, mark.source) for share in shares_of(view, symbol))
+
+
+def may_have_lost(view: AccountView, share: Copy) -> bool:
+    """Whether a net lacks volume that may be a share's while requests are under way: whose it is tells their outcome,
+    or the look that is due. Until then the broker may hold nothing any more of what the share would give up.
+
+    Where an order is of unknown outcome the ledger does not tell on which side something is missing.
+    """
+    if is_untold(view, share.symbol):
+        return net_of_ledger(view, share.symbol) != net_held(view, share.symbol)
+    asked = (intent.command for intent in view.intents.values())
+    is_moving = any(command.symbol == share.symbol and command.kind in MOVING for command in asked)
+    return is_moving and any(loser.key == share.key for loser, _ in losses(view, share.symbol))
 
 
 def _in_turn(view: AccountView, losing: list[Copy]) -> tuple[list[Copy], list[Copy]]:

@@ -68,7 +68,7 @@ from cmam.domain.events import (
 from cmam.domain.folds.afterwards import note_unpriced, take_closes
 from cmam.domain.folds.booking import adopt_unknown, intent_of, match_copy, match_intent, refresh_copies
 from cmam.domain.folds.decided import take_attempt, take_decision
-from cmam.domain.folds.endings import finish, touch, wake_copy
+from cmam.domain.folds.endings import finish, stop_out, touch, wake_copy
 from cmam.domain.folds.intents import doubt_intent, move_intent, settle, take_intent
 from cmam.domain.folds.setting_back import STEP_US, set_back
 from cmam.domain.folds.taking_in import take_rebuilt
@@ -77,7 +77,6 @@ from cmam.domain.guarding.latches import (
     begin_day,
     close_latch,
     flatten,
-    latch_stop_out,
     name_initial,
     open_latch,
     raise_peak,
@@ -314,7 +313,7 @@ _FOLDS: Mapping[type[Event], Callable[[AccountView, Any, int], AccountView]] = {
     GuardRearmed: _without_moment(open_latch),
     FlattenRequested: flatten,
     CopiesReleased: _without_moment(release),
-    StopOutSeen: latch_stop_out,
+    StopOutSeen: stop_out,
     SymbolConfirmed: _confirm_symbol,
     CopyRebuilt: take_rebuilt,
     FindingsMade: _take_findings,

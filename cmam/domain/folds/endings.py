@@ -7,15 +7,18 @@ from fractions import Fraction
 from cmam.domain.belief.copies import Copy, CopyState
 from cmam.domain.belief.refused import is_to_end
 from cmam.domain.belief.restless import with_copy, without_copy
+from cmam.domain.belief.shares import rejoined
 from cmam.domain.belief.view import AccountView, put
 from cmam.domain.events import (
     CopyFinished,
     CopyOverdue,
     CopyTouched,
     Goal,
+    StopOutSeen,
     Wait,
 )
 from cmam.domain.folds import growth
+from cmam.domain.guarding.latches import latch_stop_out
 from cmam.domain.values.changes import Change
 from cmam.domain.values.quantities import Price, Volume
 from cmam.domain.values.reasons import Reason
@@ -23,9 +26,11 @@ from cmam.domain.values.replacing import copied, replace, without
 from cmam.domain.values.rules import (
     ADDED_BY_HAND,
     ADDS_IN_VAIN,
+    LOSSES_REJOIN,
     PARTS_REST,
     PEOPLE_MOVE_TRAILING,
     PEOPLE_TRAIL,
+    STOP_OUTS_END_GROWTH,
     TURNED_NETS,
     TURNED_ORDERS,
 )
@@ -192,6 +197,15 @@ def _vainly(view: AccountView, event: CopyOverdue) -> AccountView:
     return replace(view, in_vain=left)
 
 
+def stop_out(view: AccountView, event: StopOutSeen, at_us: int) -> AccountView:
+    """A stop-out closes the link for opens, and what its copy waits to grow by is given up: none of it was taken."""
+    copy = view.copies.get((event.link, event.source))
+    if copy is not None and copy.wait is Wait.REMAINDER and view.rules >= STOP_OUTS_END_GROWTH:
+        target = max(Fraction(0), copy.target - growth.waiting(copy))
+        view = put(view, growth.covered(growth.with_target(copy, target)))
+    return latch_stop_out(view, event, at_us)
+
+
 def touch(view: AccountView, event: CopyTouched) -> AccountView:
     """Respect what somebody else did to a copy: a volume becomes the basis of all that follows, a level is pinned."""
     key = (event.link, event.source)
@@ -212,7 +226,8 @@ def touch(view: AccountView, event: CopyTouched) -> AccountView:
                 copy = replace(copy, goal=goal, wait=None if copy.wait is Wait.REMAINDER else copy.wait)
             if copy.share:
                 ending = copy.ending if event.after else copy.ending or event.reason or Reason.CLOSED_BY_HUMAN
-                copy = replace(copy, volume=Volume(event.after), ending=ending)
+                view = put(view, replace(copy, volume=Volume(event.after), ending=ending))
+                return rejoined(view, copy.symbol) if view.rules >= LOSSES_REJOIN else view
         case "stop":
             copy = replace(copy, pinned_stop=Price(event.after) if copy.goal.pins else None, applied=None)
             if copy.goal.leader_stop is None and copy.goal.fixed_stop is None and view.rules >= PEOPLE_TRAIL:

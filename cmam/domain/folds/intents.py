@@ -28,6 +28,7 @@ from cmam.domain.values.rules import (
     ADDS_IN_VAIN,
     APPLIED_TO_NETS,
     CLOSES_APART,
+    LOSSES_ARE_TOLD,
     OWN_LEVELS,
     OWN_TRAILING,
     PARTS_OF_SHARES,
@@ -207,13 +208,20 @@ def settle(view: AccountView, event: IntentSettled, at_us: int) -> AccountView:
         if without_target is not None:
             return put(view, without_target)
         copy = targets.cleared(view, copy, intent.command)
-    if event.outcome is Outcome.REFUSED and event.reason in GONE_CODES:
+    if event.outcome is Outcome.REFUSED and event.reason in GONE_CODES and not _is_gone_net(view, copy, intent):
         copy = replace(copy, doubt=True)
     is_flat = copy.share and kind is CommandKind.AMEND_PROTECTION and event.reason in GONE_CODES
     is_trouble = event.outcome is Outcome.REFUSED and not (is_flat and view.rules >= PARTS_OF_SHARES)
     trouble = f"{kind.value}: {event.reason}" if is_trouble else copy.trouble
     since_us = copy.trouble_us if copy.trouble else at_us
     return put(view, _held_back(view, replace(copy, trouble=trouble, trouble_us=since_us), kind, event, at_us))
+
+
+def _is_gone_net(view: AccountView, copy: Copy, intent: Intent) -> bool:
+    """Whether a refusal says of a net what its events have told already: that it is gone."""
+    position = intent.command.position
+    is_told = copy.share and position is not None and position not in view.positions
+    return is_told and view.rules >= LOSSES_ARE_TOLD
 
 
 def _swept(view: AccountView, intent: Intent, event: IntentSettled, at_us: int) -> AccountView:

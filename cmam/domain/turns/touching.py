@@ -8,17 +8,20 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from cmam.domain.belief.copies import Copy
-from cmam.domain.belief.shares import losses
+from cmam.domain.belief.shares import MOVING, is_untold, losses
 from cmam.domain.belief.view import AccountView
 from cmam.domain.events import ClosesSeen, CopyTouched, Event, ExecutionSeen, Reconciled, StopOutSeen
 from cmam.domain.folds.afterwards import of_position, stop_outs
 from cmam.domain.folds.booking import copy_of, intent_of
 from cmam.domain.folds.unseen import missing
 from cmam.domain.values.commands import CommandKind
+from cmam.domain.values.ids import SymbolId
+from cmam.domain.values.naming import read_label
 from cmam.domain.values.quantities import Price, Volume
 from cmam.domain.values.reasons import Reason
 from cmam.domain.values.rules import (
     CARRIED_LEVELS,
+    LOSSES_ARE_TOLD,
     MOVED_SINCE,
     NETS_ARE_PINNED,
     NETS_IN_DOUBT,
@@ -348,19 +351,45 @@ def _is_at_rest(before: AccountView, after: AccountView, share: Copy) -> bool:
     return not (is_new or share.awaits_protection or after.at_us <= share.levels_until_us)
 
 
-def touches_of_nets(view: AccountView, fact: Event) -> Iterator[Event]:
-    """What somebody else took off a net that shares have: told by our ledger, once no request of ours is under way."""
+def touches_of_nets(before: AccountView, view: AccountView, fact: Event) -> Iterator[Event]:
+    """What somebody else took off a net that shares have: told by our ledger, once no request of ours is under way, or
+    by his deal while orders of shares are that tell theirs themselves."""
     if not view.is_netted() or not isinstance(fact, ExecutionSeen | Reconciled):
         return
     busy = {intent.command.symbol for intent in view.intents.values()}
     shares = [copy for copy in view.copies.values() if copy.share and copy.position is not None]
     busy |= {copy.symbol for copy in view.copies.values() if copy.share and (copy.doubt or _is_filling(copy))}
-    for symbol in sorted({copy.symbol for copy in shares} - busy):
+    for symbol in sorted({copy.symbol for copy in shares}):
+        if symbol in busy and not _is_told_by_deal(before, view, fact, symbol):
+            continue
         if not any(position.symbol == symbol for position in view.positions.values()):
             continue  # a net that is gone ends all its shares
         for share, left in losses(view, symbol):
-            before, after = int(share.volume), int(left)
-            yield CopyTouched(link=share.link, source=share.source, what="volume", before=before, after=after)
+            held = int(share.volume)
+            yield CopyTouched(link=share.link, source=share.source, what="volume", before=held, after=int(left))
+
+
+def _is_told_by_deal(before: AccountView, view: AccountView, fact: Event, symbol: SymbolId) -> bool:
+    """Whether a deal of somebody else's took what a net lacks, though orders of its shares are under way: they tell
+    their own deals by their names. A close might have taken it, too, as might what is unknown."""
+    deal = fact.deal if isinstance(fact, ExecutionSeen) else None
+    if deal is None or deal.symbol != symbol or view.rules < LOSSES_ARE_TOLD or deal.deal in before.deals:
+        return False
+    order = fact.order if isinstance(fact, ExecutionSeen) else None
+    names = (fact.client_msg_id if isinstance(fact, ExecutionSeen) else "", order.client_order_id if order else "")
+    if order is None or order.type.is_pending or any(read_label(name) for name in names if name):
+        return False
+    lost = tuple(losses(view, symbol))
+    if not 0 < sum(share.volume - left for share, left in lost) <= deal.filled_volume or is_untold(view, symbol):
+        return False
+    sides = {share.key: share.side for share, _ in lost}
+    moving = [intent for intent in view.intents.values() if intent.command.symbol == symbol]
+    return all(
+        intent.command.kind in (CommandKind.OPEN, CommandKind.ADD)
+        and intent.command.side is sides.get(intent.key, intent.command.side)
+        for intent in moving
+        if intent.command.kind in MOVING
+    )
 
 
 def _is_filling(copy: Copy) -> bool:

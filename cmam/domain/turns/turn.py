@@ -68,7 +68,14 @@ from cmam.domain.values.naming import intent_id, label_of
 from cmam.domain.values.quantities import Volume
 from cmam.domain.values.reasons import Reason, Verdict
 from cmam.domain.values.replacing import replace
-from cmam.domain.values.rules import ADDS_OUTLIVE_NETS, PARTS_REST, STOP_OUTS_LATCH, SWEEPS_WAIT, WAITS_END
+from cmam.domain.values.rules import (
+    ADDS_OUTLIVE_NETS,
+    PARTS_REST,
+    SHARES_AWAIT_RESTS,
+    STOP_OUTS_LATCH,
+    SWEEPS_WAIT,
+    WAITS_END,
+)
 from cmam.domain.values.trades import ExecutionKind, OrderStatus, OrderType
 from cmam.domain.wanted.needs import close_command, needed, place_command
 
@@ -183,7 +190,7 @@ def step(view: AccountView, fact: Event, store: StoreId, now_us: int) -> Turn:
             stopped_out.add(touch.link)
     for settlement in settlements(builder.view, fact, now_us):
         builder.add(settlement)
-    for touch in touches_of_nets(builder.view, fact):
+    for touch in touches_of_nets(view, builder.view, fact):
         builder.add(touch)
     if isinstance(fact, CopyWoken):
         builder.try_again(fact)
@@ -362,25 +369,33 @@ class _Builder:
 
     def _awaits_order(self, copy: Copy, fact: Event) -> bool:
         """Whether a share that has nothing left has to stay for an order under way: its own, which may fill into a net
-        anew, or one by which another share of the net gives up what this one may have to take.
+        anew, as may what rests of it, or one by which another share of the net gives up what this one may have to take.
 
         What others took off the net is booked before that fills; where a close is under way, once that is told.
         """
         own = any(intent.command.kind.adds_risk for intent in self.view.intents_of(copy.key))
+        rests = copy.order in self.view.orders and self.view.rules >= SHARES_AWAIT_RESTS
+        own = own or rests
         if any(position.symbol == copy.symbol for position in self.view.positions.values()):
             return own
         shares = shares_of(self.view, copy.symbol)
         asked = {intent.command.kind for share in shares for intent in self.view.intents_of(share.key)}
         if not any(kind.adds_risk for kind in asked):
-            return False
+            if rests and copy.volume > 0:
+                self._lose(copy, Volume(0), fact)
+            return rests
         if CommandKind.CLOSE in asked:
             return True
         for share, left in tuple(losses(self.view, copy.symbol)):
-            before, after = int(share.volume), int(left)
-            reason = None if left else _end_reason(share, fact)
-            link, source = share.key
-            self.add(CopyTouched(link=link, source=source, what="volume", before=before, after=after, reason=reason))
+            self._lose(share, left, fact)
         return own or self.view.copies[copy.key].volume > 0
+
+    def _lose(self, share: Copy, left: Volume, fact: Event) -> None:
+        """Book what others took of a share whose net is gone."""
+        before, after = int(share.volume), int(left)
+        reason = None if left else _end_reason(share, fact)
+        link, source = share.key
+        self.add(CopyTouched(link=link, source=source, what="volume", before=before, after=after, reason=reason))
 
     def finish_cancelling(self, symbol: SymbolId) -> None:
         """End the shares of a net that cancel each other out."""

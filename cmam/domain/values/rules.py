@@ -390,5 +390,26 @@ ADDS_OUTLIVE_NETS = 8
 """A share whose net is gone while an order of it is under way ends only once that has an outcome: what it fills then is
 the share's, and is closed. It was settled as filled, and what it opened was nobody's."""
 
+LOSSES_REJOIN = 9
+"""Shares of a net that went while nobody looked follow an order of one of them into its new position, also where
+somebody had taken the old one or a part of it: once that is booked. They were said to be closed by him, and it was
+nobody's."""
+
+LOSSES_ARE_TOLD = 9
+"""What somebody else's deal took off a net is booked at once though orders of its shares are under way, and until it
+can be booked no share that may have lost it trades it away against the net: what that opened was nobody's."""
+
+SHARES_AWAIT_RESTS = 9
+"""A share of which nothing is left ends once what rests of its order has: a fill that came before its cancel was taken
+for a person's, who had closed so much of the other shares."""
+
+STOP_OUTS_END_GROWTH = 9
+"""What a copy waits to grow by when it is stopped out in part is given up with it: it stood in its target for good, of
+which the leader's next part closed too little, or nothing."""
+
+TRAILED_BEFORE = 9
+"""A word of a trailing stop that is older than the last change of its position moves nothing: a stop that somebody had
+set since then was taken for moved again, and copies were tightened to where it had been."""
+
 RULES = 9
 """The newest."""

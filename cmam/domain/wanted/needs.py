@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 
 from cmam.domain.belief.copies import Applied, Copy, CopyKey, IntentState, LeftOut
-from cmam.domain.belief.shares import is_untold, pooled_excess, shares_of
+from cmam.domain.belief.shares import is_untold, may_have_lost, pooled_excess, shares_of
 from cmam.domain.belief.view import AccountView
 from cmam.domain.events import Health, Terms
 from cmam.domain.values.commands import Command, CommandKind
@@ -21,6 +21,7 @@ from cmam.domain.values.rules import (
     APPLIED_TO_NETS,
     CLOSES_APART,
     CLOSES_IN_PARTS,
+    LOSSES_ARE_TOLD,
     ONE_SHARE_TARGETS,
     OWN_STOPS_TRAIL,
     PARTS_FILL_ON,
@@ -181,6 +182,8 @@ def _give_up(view: AccountView, copy: Copy, position: Position, volume: Volume) 
     cap = copy.goal.net_cap
     if cap and position.volume + volume > cap:
         return _close(copy, position, position.volume, whole=True)
+    if view.rules >= LOSSES_ARE_TOLD and may_have_lost(view, copy):
+        return None
     in_one = _in_one_order(view, copy, volume)
     return _against(copy, in_one) if volume > 0 and not view.intents_of(copy.key) else None
 
@@ -189,7 +192,7 @@ def _out_of_flat(view: AccountView, copy: Copy) -> Iterator[Command]:
     """Shares of both sides cancel out to no position at all: what one of them gives up is traded the other way."""
     spec = view.specs.get(copy.symbol)
     volume = copy.volume if not copy.is_wanted or spec is None else _excess(view, spec, copy)
-    if volume > 0:
+    if volume > 0 and not (view.rules >= LOSSES_ARE_TOLD and may_have_lost(view, copy)):
         yield _against(copy, _in_one_order(view, copy, volume))
 
 

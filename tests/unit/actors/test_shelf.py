@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from cmam.actors.asking.listing import LOOKS_MAX, SHELF, Listing
 from cmam.actors.asking.question import Question
-from cmam.actors.asking.shelf import SAMPLE, SEEK_US, SEEKER_US, SpecShelf, sample_of
+from cmam.actors.asking.shelf import SAMPLE, SEEK_US, SEEKER_US, SOON_US, SpecShelf, sample_of
 from cmam.domain.folds.account import AccountView
 from cmam.domain.values.ids import AccountId, SymbolId
 from cmam.domain.values.symbols import SymbolName, SymbolSpec
@@ -176,24 +176,42 @@ def test_the_sample_has_what_is_held_and_is_spread_over_the_list() -> None:
 
 
 A, B = AccountId(1), AccountId(2)
+GOLD, OIL = "XAUUSD", "XTIUSD"
 
 
 def test_a_list_that_is_old_is_read_by_one_for_all() -> None:
     """A young one by nobody; who reads it has the others wait, half a minute at most, or until the line is cut."""
     shelf = SpecShelf()
-    assert not shelf.may_seek("demo x", A, 5)
+    assert not shelf.may_seek("demo x", GOLD, A, 5)
     shelf.listed("demo x", "", 5)
-    assert not shelf.may_seek("demo x", A, 4 + SEEK_US)
-    assert shelf.may_seek("demo x", A, 5 + SEEK_US)
-    assert not shelf.may_seek("demo x", B, 5 + SEEK_US)
+    assert not shelf.may_seek("demo x", GOLD, A, 4 + SOON_US)
+    assert shelf.may_seek("demo x", GOLD, A, 5 + SEEK_US)
+    assert not shelf.may_seek("demo x", GOLD, B, 5 + SEEK_US)
     assert shelf.is_sought("demo x", 5 + SEEK_US)
-    assert shelf.may_seek("demo x", B, 5 + SEEK_US + SEEKER_US)
+    assert shelf.may_seek("demo x", GOLD, B, 5 + SEEK_US + SEEKER_US)
     shelf.stop_seeking(B)
     assert not shelf.is_sought("demo x", 5 + SEEK_US + SEEKER_US)
-    assert shelf.may_seek("demo x", A, 5 + SEEK_US + SEEKER_US)
+    assert shelf.may_seek("demo x", GOLD, A, 5 + SEEK_US + SEEKER_US)
     shelf.listed("demo x", "demo x", 6 + SEEK_US + SEEKER_US)
     assert not shelf.is_sought("demo x", 7 + SEEK_US + SEEKER_US)
-    assert not shelf.may_seek("demo x", B, 7 + SEEK_US + SEEKER_US)
+    assert not shelf.may_seek("demo x", GOLD, B, 7 + SEEK_US + SEEKER_US)
+
+
+def test_a_list_of_a_minute_ago_is_read_for_what_nobody_has_missed_in_it() -> None:
+    """What was missing in it then waits until it is old, however often it is missed."""
+    shelf, read_us = SpecShelf(), 5 + SOON_US
+    shelf.listed("demo x", "", 5)
+    assert not shelf.may_seek("demo x", GOLD, A, read_us - 1)
+    assert shelf.may_seek("demo x", GOLD, A, read_us)
+    shelf.listed("demo x", "demo x", read_us + 1)
+    assert not shelf.may_seek("demo x", OIL, A, read_us + SOON_US)
+    assert not shelf.may_seek("demo x", GOLD, A, read_us + SEEK_US - 1)
+    assert shelf.may_seek("demo x", OIL, A, read_us + SEEK_US - 1)
+    shelf.listed("demo x", "demo x", read_us + SEEK_US)
+    assert not shelf.may_seek("demo x", GOLD, A, read_us + SEEK_US + 1)
+    assert shelf.may_seek("demo x", GOLD, A, read_us + SEEK_US + SOON_US)
+    shelf.stop_seeking(A)
+    assert shelf.may_seek("demo x", GOLD, B, read_us + SEEK_US + SOON_US)
 
 
 def test_a_list_that_has_become_another_is_read_by_all_who_have_it() -> None:
@@ -201,8 +219,8 @@ def test_a_list_that_has_become_another_is_read_by_all_who_have_it() -> None:
     shelf = SpecShelf()
     shelf.listed("demo x", "", 5)
     shelf.listed("demo y", "demo x", 6)
-    assert shelf.may_seek("demo x", A, 7)
-    assert shelf.may_seek("demo x", B, 7)
-    assert not shelf.may_seek("demo y", A, 7)
+    assert shelf.may_seek("demo x", GOLD, A, 7)
+    assert shelf.may_seek("demo x", GOLD, B, 7)
+    assert not shelf.may_seek("demo y", GOLD, A, 7)
     shelf.listed("demo x", "demo x", 8)
-    assert not shelf.may_seek("demo x", B, 9)
+    assert not shelf.may_seek("demo x", GOLD, B, 9)

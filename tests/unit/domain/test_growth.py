@@ -378,6 +378,19 @@ def test_what_a_person_closes_ends_what_waits() -> None:
     assert pair.waiting[-1].command.volume == LOT // 4
 
 
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_stop_out_of_a_part_leaves_nothing_to_grow_by(kind: AccountType) -> None:
+    """A lot grows to two, the add waits, half is stopped out: half a lot is wanted, and what the leader halves."""
+    pair = opened(view=a_view(kind=kind))
+    pair.grows(LOT, 2 * LOT)
+    pair.refuse("MARKET_CLOSED", temporary=True)
+    assert pair.copy.position is not None
+    pair.hears(pair.close(pair.copy.position, LOT // 2, stop_out=True))
+    assert (pair.copy.volume, pair.copy.target, pair.copy.wait) == (LOT // 2, LOT // 2, None)
+    pair.reduces(2 * LOT, LOT)
+    assert asked(pair) == [("close", 2.5)]
+
+
 def test_what_a_person_closes_is_a_part_of_an_add_that_is_refused_then() -> None:
     """A lot grows to two, a person closes half of it while the add is under way, which is refused: half is wanted."""
     pair = opened()

@@ -46,6 +46,16 @@ def test_a_stop_that_the_broker_trailed_is_told_as_that() -> None:
     assert (told.kind, told.stop, told.trailed) == (ChangeKind.PROTECTED, price("1.096"), True)
 
 
+def test_a_trailing_stop_moves_nothing_by_a_word_of_before_its_position_was_changed() -> None:
+    """He has set it farther since, which is told first: it was told of as trailed on, and copies were tightened."""
+    fact = TrailingStopMoved(position=HELD.position, order=OrderId(9), stop=price("1.096"), updated_ms=1_000)
+    view = _holding(replace(HELD, stop=price("1.094"), trailing=True, updated_ms=1_001))
+    assert _told(view, fact) == []
+    for told in (replace(fact, updated_ms=1_001), replace(fact, updated_ms=0)):
+        assert [change.stop for change in _told(view, told)] == [price("1.096")]
+    assert [change.stop for change in _told(replace(view, rules=8), fact)] == [price("1.096")]
+
+
 def test_what_happened_in_a_gap_is_told_by_the_reconcile() -> None:
     """A stop that moved, a part that was closed, a close and an open: each once, each marked as late."""
     other = replace(HELD, position=PositionId(501))

@@ -23,7 +23,7 @@ from cmam.domain.values.changes import ChangeKind
 from cmam.domain.values.ids import OrderId
 from cmam.domain.values.quantities import Volume
 from cmam.domain.values.reasons import Reason, Verdict
-from cmam.domain.values.trades import ExecutionKind, OrderStatus, OrderType, TimeInForce
+from cmam.domain.values.trades import AccountType, ExecutionKind, OrderStatus, OrderType, TimeInForce
 from tests.factories import LINK, LOT, Pair, a_spec, a_view, price
 from tests.unit.domain.test_levels import levels
 from tests.unit.domain.test_pendings import exposure, kinds, order_of, placed
@@ -298,6 +298,25 @@ def test_a_rest_whose_cancel_was_refused_is_asked_for_again_as_its_part_ends() -
     pair.hears(pair.close(number, 2_000_000, by_level=True))
     pair.answer()
     assert (kinds(pair), pair.resting) == (["place", "cancel", "cancel"], {})
+
+
+@pytest.mark.parametrize("is_late", [True, False], ids=["filled", "cancelled"])
+def test_a_share_whose_part_is_closed_waits_for_the_end_of_its_rest(is_late: bool) -> None:
+    """The leader takes his order back: the part of ours is closed first, and then the rest fills before its cancel."""
+    pair = Pair(view=a_view(kind=AccountType.NETTED))
+    pair.order()
+    pair.answer()
+    number = order_of(pair)
+    pair.hears(pair.order_triggers(number, volume=PART))
+    pair.passes(1_000)
+    pair.order(ChangeKind.ORDER_CANCELLED)
+    cancel, close = pair.lose()
+    pair.hears(pair.events_of(close))
+    assert (exposure(pair), pair.copy.volume) == (0, 0)
+    pair.hears(pair.order_triggers(number) if is_late else pair.events_of(cancel))
+    pair.answer()
+    assert kinds(pair) == ["place", "cancel", "close", *(["close"] if is_late else [])]
+    assert (exposure(pair), pair.resting, pair.view.copies) == (0, {}, {})
 
 
 def test_pendings_that_are_kept_keep_their_rests_too() -> None:

@@ -1,0 +1,36 @@
+"""Runs drawn days of nets that lose volume to others while orders are under way.
+
+    python scripts/soak/nets.py --seeds 0-199
+
+Exit code 1 where a day went wrong. A day takes about a second.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+
+from tests.stranger.nets import run_drawn
+
+
+def main() -> int:
+    """Run the days that were asked for."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--seeds", default="0-49", help="a range, both ends included")
+    first, _, last = parser.parse_args().seeds.partition("-")
+    bad: list[int] = []
+    for seed in range(int(first), int(last or first) + 1):
+        try:
+            run_drawn(seed)
+        except Exception as error:  # noqa: BLE001 - whatever ends a day is what is looked for
+            bad.append(seed)
+            print(f"{seed}: {type(error).__name__}: {error}"[:600], flush=True)
+    print(f"wrong: {bad}" if bad else "nothing differs")
+    return 1 if bad else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
