@@ -390,5 +390,9 @@ ADDS_OUTLIVE_NETS = 8
 """A share whose net is gone while an order of it is under way ends only once that has an outcome: what it fills then is
 the share's, and is closed. It was settled as filled, and what it opened was nobody's."""
 
+ROUNDED_AWAY = 9
+"""A part that rounding up makes the whole of a share ends the share, as it ends a position: it stayed with nothing in
+it, and was bought again with what the leader added next."""
+
 RULES = 9
 """The newest."""
