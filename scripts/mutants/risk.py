@@ -202,6 +202,13 @@ MUTATIONS = (
         (UNIT + "domain/test_shares.py",),
     ),
     Mutation(
+        "a share that is rounded up to nothing stands on",
+        "cmam/domain/folds/intents.py",
+        "view.rules < ROUNDED_AWAY:",
+        "view.rules <= ROUNDED_AWAY:",
+        (NETTING,),
+    ),
+    Mutation(
         "a netted residue is never given up",
         "cmam/domain/belief/shares.py",
         "    if excess < max(spec.min_volume, 1):\n        return None\n",

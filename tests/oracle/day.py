@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import random
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -27,8 +27,10 @@ from tests.oracle.rules import (
     Outcome,
     Rest,
     Standing,
+    Symbol,
     amended_levels,
     carried_levels,
+    filled_at,
     has_room,
     reduced,
 )
@@ -114,8 +116,12 @@ class Day:
         for feed, (_, step) in FEEDS.items():
             if self.chance.random() < 0.4:
                 self.book.price(feed, str(self.book.bids[feed] + self.chance.randrange(-20, 21) * 10 * Decimal(step)))
+        self._see_prices()
         self.book.go(3)
         self._see_hit()
+
+    def _see_prices(self) -> None:
+        """Look at prices that have moved, before anything follows from them."""
 
     def _see_hit(self) -> None:
         """See whose levels the market has reached."""
@@ -221,15 +227,26 @@ class Day:
         opened = theirs.opened
         settings, names = drawn.settings_for(case, opened.symbol), self.names[case.name]
         wanted: set[Outcome] = set()
-        for follower in followers:
-            wanted |= Decision(leader, follower, opened, settings, names, kind).outcomes()
         new = [held for held in self.book.held(case.name) if held.position not in there]
+        for follower in followers:
+            one = Decision(leader, follower, opened, settings, names, kind)
+            wanted |= self._with_fills(one, new)
         got = self._became(case, "opened", theirs.position) if not new else as_copy(new[0])
         self._compare(case, "opened", opened, got, wanted)
         if len(new) > 1:
             self._report(case, opened, f"{len(new)} positions", "one")
         if new and isinstance(got, Copy):
             theirs.copies[case.name] = (new[0].position, self._stands(case, settings, opened, new[0], got, wanted))
+
+    @staticmethod
+    def _with_fills(decision: Decision, new: list[Any]) -> set[Outcome]:
+        """What the rules allow, and where that has filled: the market may have moved since it was decided."""
+        found = decision.outcomes()
+        if not new:
+            return found
+        words: set[Outcome] = {one for one in found if isinstance(one, str)}
+        price = exact_price(new[0].price)
+        return words.union(*(filled_at(price, decision, one) for one in found if isinstance(one, Copy)))
 
     def _stands(
         self, case: Case, settings: dict[str, str], opened: Open, held: Any, got: Copy, wanted: set[Outcome]
@@ -390,7 +407,7 @@ class Day:
             is_refused = self._refusals(case) > refused[case.name]
             self.counts["amended: refused" if is_refused else "amended"] += 1
             moved = moves[:: -1 if settings.get("reverse") == "on" else 1]
-            stops = [wanted[0], *(() if moved[0] else (copy.stop_level,))]  # one that was widened stays
+            stops = [wanted[0], *(() if moved[0] or not _stays(copy, wanted[0], of, settings) else (copy.stop_level,))]
             allowed = [amended_levels(copy, of, bid if copy.is_long else ask, stop, wanted[1]) for stop in stops]
             is_near = any(target != wanted[1] for _, target in allowed)
             self.counts["amended: a target too near"] += is_near
@@ -463,6 +480,12 @@ class Day:
             f"seed {self.seed} {case.name} {case.broker} {case.currency} {case.balance} 1:{case.leverage}"
             f" {dict(case.settings)}\n   {what}\n   got {got}\n   wanted {wanted}\n   {rows}"
         )
+
+
+def _stays(copy: Standing, stop: Fraction | None, of: Symbol, settings: Mapping[str, str]) -> bool:
+    """Whether a copy's stop stays where it is when he moves his target alone: it was widened, or is a tick off."""
+    is_near = copy.stop_level is not None and stop is not None and abs(copy.stop_level - stop) <= of.tick
+    return settings.get("bad_stop") == "widen" or is_near
 
 
 def exact_price(price: float) -> Fraction:

@@ -111,9 +111,12 @@ class GapDay(Day):
         }
         for theirs in self.held:
             theirs.copies = {name: one for name, one in theirs.copies.items() if one[0] not in self.late}
+        was = {theirs.position: (theirs.stop, theirs.target) for theirs in self.held}
         super()._amend()
         for theirs in self.held:
             theirs.copies |= kept[theirs.position]
+            if (theirs.stop, theirs.target) != was[theirs.position]:
+                self.behind -= {position for position, _ in kept[theirs.position].values()}  # told of it, they follow
 
     def _take(self) -> None:
         """People close some copies of a position: none of them is opened again."""
@@ -300,19 +303,17 @@ class GapDay(Day):
                     targets |= {copy.target * min(Fraction(1), theirs.units / told)}
             elif what == "grow":
                 most = of.most if settings.get("volume.rounding", "cap").endswith("cap") else after * 10
-                grown = {min(target * after / before, target + most) for target in targets}
+                held = {target: copy.units if target == copy.target else target for target in targets}
+                grown = {min(target * after / before, held[target] + most) for target in targets}
                 grown = {min(one, max(copy.target, own_most)) for one in grown}
                 may = kind in ("killed", "stopped", "cut") and not is_long and settings.get("scale_in") != "off"
                 targets = grown | targets if may else targets
         first, path = did[0][1] if did else Fraction(0), [one[2] for one in did]
         if 0 < first < theirs.units <= max(path) and "grow" in {one[0] for one in did} and not is_long:
             # Growth is told as one, and a part that he closed after it collapses with it.
-            targets |= {min(copy.target * theirs.units / first, copy.target + of.most, max(copy.target, own_most))}
-        kept = copy.target
-        for number, (what, before, after) in enumerate(did):  # what he did away from us collapses (DESIGN §2)
-            if before and any(one[0] == "grow" for one in did[number:]):
-                targets |= {kept * min(Fraction(1), theirs.units / before)}
-            kept *= min(Fraction(1), after / before) if what == "reduce" and before else 1
+            targets |= {min(copy.target * theirs.units / first, copy.units + of.most, max(copy.target, own_most))}
+        if any(what == "grow" for what, _, _ in did):
+            targets |= _collapsed(copy.target, [(before, after) for _, before, after in did if before])
         near = max(of.step, of.least) * (1 + (settings.get("partial_rounding") == "up"))
         near = max(near, Fraction(settings.get("volume.min", "0")) * of.lot)  # growth below that is kept for the next
         fitting = [target for target in targets if abs(units - target) < near * (1 + len(did))]
@@ -476,6 +477,15 @@ class GapDay(Day):
         if abs(worse - away) < 3 * of.tick:
             return found | {NO_WORD}
         return {NO_WORD} if worse > away else found
+
+
+def _collapsed(target: Fraction, path: list[tuple[Fraction, Fraction]]) -> set[Fraction]:
+    """What may be left of a target where what he did away from us collapses, any of it or all (DESIGN §2)."""
+    found = [{target}]
+    for _, after in path:
+        starts = [(before, kept) for (before, _), kept in zip(path, found, strict=False)]
+        found.append({one * min(Fraction(1), after / before) for before, kept in starts for one in kept})
+    return found[-1]
 
 
 def source_of(position: int) -> str:

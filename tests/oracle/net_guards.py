@@ -78,6 +78,9 @@ class NetGuardDay(NetDay):
 
     # --- what guards see
 
+    def _see_prices(self) -> None:
+        self._note(is_brief=True)
+
     def _note(self, *, is_brief: bool = False) -> None:
         for case in self.cases:
             seen = worth(drawn.account(self.book, self.book.ids[case.name]))
@@ -213,7 +216,7 @@ class NetGuardDay(NetDay):
             holding = guards.holding(worth(drawn.account(self.book, self.book.ids[case.name])))
             answer = self.book.command({"command": "rearm", "profile": case.name})
             self.counts[f"rearm: {'done' if answer['ok'] else 'refused'}"] += 1
-            if answer["ok"] is any(holding.values()) and len(set(holding.values())) < 2:
+            if any(holding.values()) if answer["ok"] else not holding:
                 self._report(case, f"rearm {guards}", answer, holding)
             if answer["ok"]:
                 guards.latches.clear()

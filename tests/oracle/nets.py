@@ -12,7 +12,7 @@ from typing import Any
 
 from tests.oracle import drawn
 from tests.oracle.day import IDS, PRICE, STEP, Day, level_of, opened_by
-from tests.oracle.rules import Copy, Decision, Open, Standing, Symbol, carried_levels, floored
+from tests.oracle.rules import Copy, Decision, Open, Standing, Symbol, carried_levels, floored, reduced
 from tests.rulebook import BUY, LEAD, SELL, Case
 
 ZERO = Fraction(0)
@@ -152,11 +152,12 @@ class NetDay(Day):
         closed = self.chance.randrange(1, int(led.units / step)) * step
         self.book.person.close(led.position, int(closed * 100))
         for name, share in led.shares.items():
-            share.target = share.target * (led.units - closed) / led.units
             case = next(case for case in self.cases if case.name == name)
             up = drawn.settings_for(case, led.opened.symbol).get("partial_rounding") == "up"
-            if up and share.target < self._symbol(case, led.opened.symbol).step:
-                share.target = ZERO  # never above its target: rounded up, the part was the whole
+            of = self._symbol(case, led.opened.symbol)
+            target, units = reduced(share, led.units, led.units - closed, of, up=up)
+            share.target = target if units or not up else ZERO  # never above its target: the part was the whole
+            share.units = units
         led.units -= closed
         self.book.go(4)
         self._see(led.opened.symbol, f"reduced {led.opened} to {led.units}")
@@ -175,6 +176,8 @@ class NetDay(Day):
                 if word in ("", "covered", "below_minimum"):  # what is no order yet is a part of the next
                     share = led.shares[case.name]
                     share.target = self._grown(case, led, share, (led.units + added) / led.units)
+                    step = self._symbol(case, led.opened.symbol).step
+                    share.units += max(ZERO, floored(share.target - share.units, step)) if not word else 0
         led.units, led.has_grown = led.units + added, True
         self._see(led.opened.symbol, f"grew {led.opened} to {led.units}")
 

@@ -298,7 +298,8 @@ class OrderDay(Day):
             settings.pop("order_types", None)
             wanted = set()
             for follower in seen:
-                wanted |= Decision(leader, follower, opened, settings, names, ordered.word).outcomes()
+                one = Decision(leader, follower, opened, settings, names, ordered.word)
+                wanted |= self._with_fills(one, new)
         self.counts["filled: at the market" if case.name in ordered.rests else "filled: had none"] += 1
         if self._is_unclear or (case.broker == "Odd" and got == "stale_input"):
             self.counts["unclear"] += 1

@@ -336,7 +336,7 @@ class PatienceDay(Day):
         wanted: set[Outcome] = set()
         if patient.until_us > self._then_us - near_us:
             wanted |= self._late(case, theirs, patient, begun, self._now_utc())
-            if isinstance(got, Copy) and got not in wanted:
+            if got not in wanted:
                 wanted |= self._late(case, theirs, patient, begun, halfway=True)
             if any(isinstance(one, str) for one in wanted):
                 wanted.add(WAITS)

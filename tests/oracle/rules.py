@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from fractions import Fraction
 from math import ceil, floor
@@ -379,7 +379,9 @@ class Decision:
         bid, ask = self.follower.quotes[self.symbol.name]
         level = self.entry + (target if self.is_long else -target)
         stands = None if stop is None else self.entry + (-stop if self.is_long else stop)
-        if has_room(self.symbol, self.is_long, bid if self.is_long else ask, stands, level):
+        # Only a quote that is younger than the fill tells, and the next may take its time.
+        has_come = has_room(self.symbol, self.is_long, bid if self.is_long else ask, stands, level)
+        if has_come and self.doubt.of("quote after the fill", True, False):
             return target
         self.owed = target
         return None
@@ -470,13 +472,14 @@ class Decision:
         closing = per_lot + symbol.percent * (self.entry + self.doubt.of("closing value", away, -away, ZERO)) * dear
         costs = opening + closing
         money = base * percent / 100
-        units = money / (loss + costs)
+        found = [(money / (loss + costs), loss + costs)]
         amount, asset = symbol.least_commission
         if amount:  # of either order, which may be the more for one of them
             least = amount * rate(self.follower, asset, self.follower.currency, "high")
-            by_least = min((money - least) / (loss + opening), (money - least) / (loss + closing))
-            units = min(units, max(ZERO, by_least), max(ZERO, (money - 2 * least) / loss))
-        cent = 2 * CENT[self.follower.currency] / (loss + costs)  # each commission is rounded up
+            found += [((money - least) / one, one) for one in (loss + opening, loss + closing)]
+            found.append(((money - 2 * least) / loss, loss))
+        units, per_unit = min((max(ZERO, units), per_unit) for units, per_unit in found)
+        cent = 2 * CENT[self.follower.currency] / per_unit  # each commission is rounded up
         return max(ZERO, units - self.doubt.of("cents", -cent / 2, 2 * cent))
 
     def by_formula(self) -> Fraction:
@@ -754,6 +757,20 @@ class Rest(Decision):
             return target
         self.owed = target
         return None
+
+
+def filled_at(price: Fraction, decision: Decision, copy: Copy) -> tuple[Copy, ...]:
+    """What a copy may show that has filled elsewhere than the market was: with `levels=price` its levels are where his
+    are, whatever distances it went out with; those of a tick are left alone."""
+    if decision.text("levels") != "price" or decision.shrink != 1:
+        return (copy,)
+    away = (price - decision.entry) * (1 if copy.is_long else -1)
+    stop, target, owed = copy.stop, copy.target, copy.owed
+    if stop is not None and decision.number("fixed_sl") is None:
+        stop += away
+    if decision.number("fixed_tp") is None:
+        target, owed = (None if level is None else level - away for level in (target, owed))
+    return replace(copy, owed=owed), replace(copy, stop=stop, target=target, owed=owed)
 
 
 # --- what becomes of a copy -----------------------------------------------------------------------------------------

@@ -37,9 +37,10 @@ def test_a_drawn_day_of_orders_is_copied_as_the_rules_say(seed: int) -> None:
     assert verify(day.book.log.read_all()).is_identical
 
 
-def test_a_drawn_day_before_netted_followers_comes_to_the_sum_of_their_shares() -> None:
+@pytest.mark.parametrize("seed", [17, 8001])
+def test_a_drawn_day_before_netted_followers_comes_to_the_sum_of_their_shares(seed: int) -> None:
     """Both sides of a symbol, parts, growth and levels; at its end shares that are too small to be closed alone."""
-    day = NetDay(17)
+    day = NetDay(seed)
     day.run()
     assert day.wrong == []
     assert verify(day.book.log.read_all()).is_identical
@@ -115,7 +116,8 @@ def test_the_oracle_sees_what_is_not_by_the_rules(monkeypatch: pytest.MonkeyPatc
 
     A market copy of a fill was waiting for a stop that never came until it was too old: the orders of seed 23 have one.
     By those of number 5 a target too near had an open refused: seed 2 has one. By those of number 6 orders of a netted
-    leader rested though they fill into his position: that of seed 310 has some.
+    leader rested though they fill into his position: that of seed 310 has some. By those of number 8 a share of which
+    rounding up had left nothing was bought anew: the nets of seed 8001 have one.
     """
     monkeypatch.setattr(account, "RULES", 4)
     day = Day(8)
@@ -133,3 +135,7 @@ def test_the_oracle_sees_what_is_not_by_the_rules(monkeypatch: pytest.MonkeyPatc
     leaders = LeaderDay(310, 14)
     leaders.run(9)
     assert any("fills_into_net" in line for line in leaders.wrong)
+    monkeypatch.setattr(account, "RULES", 8)
+    nets = NetDay(8001)
+    nets.run()
+    assert any("grew" in line for line in nets.wrong)

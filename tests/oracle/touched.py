@@ -83,10 +83,12 @@ class Touched:
                 found[name] = [had]
             elif name not in self.of(moved):
                 found[name] = [had]
-                # It does not trail where his does, or his has trailed past a person's, and is what holds then.
-                is_pinned = bool(pins & {"stop", "trails"}) or not self.trails_itself
-                lags = is_stop is not self.is_reversed and is_pinned
-                if lags and ("trails" in moved or his.trails) and is_tighter(level, had, copy, is_stop=is_stop):
+                has_ended = is_stop and was.trails and not his.trails and has.trails and self.trails_itself
+                if has_ended and is_tighter(level, had, copy, is_stop=True) and not pins & {"stop", "trails"}:
+                    found[name] = [level]  # his broker has trailed farther than its own: that is where it ends
+                # It trails by no broker of its own, or less far: his has trailed past it, and is what holds then.
+                may_lag = is_stop is not self.is_reversed and ("trails" in moved or his.trails)
+                if may_lag and is_tighter(level, had, copy, is_stop=is_stop):
                     found[name].append(level)
             elif name in pins or (is_stop and "trails" in pins and has.trails and not speaks):
                 found[name] = [level if is_tighter(level, had, copy, is_stop=is_stop) else had]

@@ -164,6 +164,25 @@ def test_a_stop_moves_beside_a_target_that_is_moved_too_near_and_the_old_target_
 
 
 @pytest.mark.parametrize("kind", ["hedged", "netted"])
+def test_a_target_that_is_far_is_not_called_too_near_where_its_stop_is_refused(kind: str) -> None:
+    """Both moved, the stop to 42 pips of the market: what holds the target up is the stop, and both are set at once."""
+    book = begun(Case("plain", "Odd", UNITS, kind=kind))
+    position = book.person.buy(VOLUME, symbol=EURUSD, relativeStopLoss=1_000, relativeTakeProfit=900)
+    book.go(3)
+    book.person.amend(position, stop=1.0806, target=1.1005)
+    book.go(3)
+    assert held(book, "plain") == (1.0752, 1.0942)
+    (text,) = [raised.text for raised in book.events(book.ids["plain"], AlertRaised) if raised.kind.startswith(TARGET)]
+    assert "its old target of 1.0942: 1.1006 is held up by the stop that goes with it" in text
+    assert lacks(book, "plain")
+    book.price("EURUSD", "1.0880")
+    book.go(10)
+    assert held(book, "plain") == (1.0808, 1.1006)
+    assert not lacks(book, "plain")
+    assert is_sound(book)
+
+
+@pytest.mark.parametrize("kind", ["hedged", "netted"])
 def test_a_target_is_not_taken_away_for_a_stop_that_was_to_blame(kind: str) -> None:
     """Refused without the target too, it was the stop: the target that stands goes with the next one."""
     book = begun(Case("plain", "Odd", UNITS, kind=kind))

@@ -35,12 +35,14 @@ from cmam.domain.values.rules import (
     REFUSED_OPENS,
     REFUSED_PLACINGS,
     REFUSED_YET_DONE,
+    ROUNDED_AWAY,
     SIDES_ARE_KEPT,
     TARGETS_LEFT_OUT,
     UNREAD_WAIT,
 )
 from cmam.domain.wanted import targets
 from cmam.domain.wanted.levels import wanted_levels
+from cmam.domain.wanted.needs import excess_of
 
 RETRY_FIRST_US = 1_000_000
 """Delay before a refused or absent reduction, cancel or amendment is asked for again; doubled each time."""
@@ -120,8 +122,18 @@ def _asked_for(view: AccountView, copy: Copy, event: IntentRecorded) -> dict[str
             return {"replacing": copy.goal.terms is not None and copy.is_wanted and not copy.grace_over}
         case CommandKind.CLOSE if command.whole and not _is_part_of_share(view, copy, command):
             return {"state": CopyState.CLOSING}
+        case CommandKind.CLOSE | CommandKind.ADD if _is_rounded_away(view, copy):
+            return {"goal": replace(copy.goal, target_numerator=0, target_denominator=1)}
         case _:
             return {}
+
+
+def _is_rounded_away(view: AccountView, copy: Copy) -> bool:
+    """Whether the part that a share gives up is rounded up to all that it has: nothing of it is wanted then."""
+    spec = view.specs.get(copy.symbol)
+    if not copy.share or spec is None or view.rules < ROUNDED_AWAY:
+        return False
+    return copy.is_wanted and 0 < copy.volume <= excess_of(spec, copy)
 
 
 def _is_part_of_share(view: AccountView, copy: Copy, command: Command) -> bool:

@@ -144,9 +144,8 @@ def _lack(view: AccountView, copy: Copy) -> str:
         return ""
     shown, digits = lack.position.target, lack.spec.digits
     held = "no target" if shown is None else f"its old target of {price_text(shown, digits)}"
-    return (
-        f"The copy of {copy.leader_symbol} {copy.source} has {held}: {price_text(lack.level, digits)} is {targets.WHY}."
-    )
+    level, why = price_text(lack.level, digits), targets.why(copy)
+    return f"The copy of {copy.leader_symbol} {copy.source} has {held}: {level} is {why}."
 
 
 def _refusal_of_other(source: SourceKey, vain: InVain) -> str:

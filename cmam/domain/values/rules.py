@@ -411,5 +411,9 @@ TRAILED_BEFORE = 9
 """A word of a trailing stop that is older than the last change of its position moves nothing: a stop that somebody had
 set since then was taken for moved again, and copies were tightened to where it had been."""
 
+ROUNDED_AWAY = 9
+"""A part that rounding up makes the whole of a share ends the share, as it ends a position: it stayed with nothing in
+it, and was bought again with what the leader added next."""
+
 RULES = 9
 """The newest."""

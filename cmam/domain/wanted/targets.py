@@ -26,6 +26,9 @@ TOO_NEAR = ("PROTECTION_IS_TOO_CLOSE_TO_MARKET", "TRADING_BAD_STOPS")
 
 WHY = "too near to the market for the follower's symbol: it is set as soon as that lets it be"
 
+HELD_UP = "held up by the stop that goes with it, which its broker refuses: it is set as soon as that is"
+"""Why a target is left out whose stop was refused without it, too."""
+
 ASK_FIRST_US = 1_000_000
 """Delay before a target that was refused may be asked for again; doubled with each refusal of the same."""
 ASK_LAST_US = 60_000_000
@@ -73,6 +76,11 @@ def lacking(view: AccountView, copy: Copy) -> Lack | None:
     wanted = wanted_of(view, spec, copy, position)
     is_lacked = copy.is_wanted and wanted.target == left.level and position.target != left.level
     return Lack(spec, position, left.level, wanted.stop, left.is_due) if is_lacked else None
+
+
+def why(copy: Copy) -> str:
+    """Why a copy is without its target, in words: a stop that was refused alone is not the target's fault."""
+    return HELD_UP if copy.trouble.startswith(CommandKind.AMEND_PROTECTION.value) else WHY
 
 
 # --- folds ----------------------------------------------------------------------------------------------------------

@@ -22,7 +22,7 @@ from cmam.domain.events import (
 from cmam.domain.folds.account import CopyState
 from cmam.domain.values.changes import ChangeKind
 from cmam.domain.values.commands import CommandKind
-from cmam.domain.values.ids import AccountId, OrderId, PositionId, SourceKey, order_source, position_source
+from cmam.domain.values.ids import AccountId, ChangeKey, OrderId, PositionId, SourceKey, order_source, position_source
 from cmam.domain.values.quantities import Side, Volume
 from cmam.domain.values.reasons import Reason, Verdict
 from cmam.domain.values.rules import RULES
@@ -288,6 +288,29 @@ def test_a_partial_close_of_a_share_moves_the_net_by_its_part() -> None:
     pair.answer()
     assert pair.net == 13_000_000
     assert pair.copy_of(key(1)).volume == 3_000_000  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize("is_refused", [False, True], ids=["taken", "refused"])
+@pytest.mark.parametrize("other", list(Side), ids=["one side", "both sides"])
+def test_a_share_whose_part_is_rounded_up_to_all_of_it_is_over(other: Side, *, is_refused: bool) -> None:
+    """With `partial_rounding=up`, 0.01 lot at a target of 0.0067 leaves its net whole, and comes back with no add."""
+    pair = netted(volume__amount="0.01", partial_rounding="up")
+    for number, volume, side in ((1, 3 * LOT, other), (2, LOT, Side.BUY)):
+        pair.opens_at(number, volume, side)
+        pair.answer()
+        pair.passes(1_000)
+    pair.ends(2, LOT, 6_700_000)
+    assert (pair.waiting[-1].command.volume, pair.waiting[-1].command.side) == (100_000, Side.SELL)
+    if is_refused:
+        pair.refuse("TRADING_BAD_VOLUME")
+        pair.passes(1_000_000)
+    grown = pair.change(ChangeKind.GREW, source=key(2), position=PositionId(2), before=Volume(6_700_000),
+                        after=Volume(60 * LOT), volume=Volume(53_300_000), origin=OrderId(409))  # fmt: skip
+    assert pair.tell(grown).reason is Reason.COPY_FINISHED
+    pair.answer()
+    assert pair.net == 300_000 * other.sign
+    assert pair.view.finished[(LINK, key(2))].reason is Reason.CLOSED_BY_LEADER
+    assert pair.tell(replace(grown, key=ChangeKey("deal:410"))).reason is Reason.COPY_FINISHED
 
 
 def test_the_stop_is_the_farthest_and_a_target_stands_only_alone() -> None:
