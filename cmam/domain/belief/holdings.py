@@ -10,7 +10,7 @@ from cmam.domain.events import ExecutionSeen, TraderSeen, TrailingStopMoved
 from cmam.domain.values.ids import PositionId
 from cmam.domain.values.quantities import Volume
 from cmam.domain.values.replacing import copied, replace, without
-from cmam.domain.values.rules import STANDS_AGAIN, TRAILED_ON
+from cmam.domain.values.rules import ACCEPTED_ONCE, LOOSENED_AT_ONCE, PARTS_OF_HISTORIES, STANDS_AGAIN, TRAILED_ON
 from cmam.domain.values.symbols import SymbolSpec
 from cmam.domain.values.trades import Deal, ExecutionKind, Order, OrderType, Position, PositionStatus
 
@@ -58,7 +58,9 @@ def take_position(
         return view
     if known is not None and seen.updated_ms and seen.updated_ms < known.updated_ms:
         return view
-    if known is not None and not is_newest and view.rules >= TRAILED_ON:
+    if known is not None and view.rules >= LOOSENED_AT_ONCE:
+        view, seen = _with_way(view, known, seen, is_newest=is_newest)
+    elif known is not None and not is_newest and view.rules >= TRAILED_ON:
         seen = _trailed_on(known, seen)
     if seen.volume > 0 and seen.status in (PositionStatus.OPEN, PositionStatus.ERROR):
         return replace(view, positions={**view.positions, seen.position: seen})
@@ -77,6 +79,36 @@ def _trailed_on(known: Position, seen: Position) -> Position:
     return replace(seen, stop=known.stop) if is_tighter else seen
 
 
+def _with_way(view: AccountView, known: Position, seen: Position, *, is_newest: bool) -> tuple[AccountView, Position]:
+    """The view with the way that a stop has trailed, and a snapshot that lies on that way with the stop at its end.
+
+    A looser stop that is not on it was set in that moment, unless a snapshot has just shown where the stop is: what
+    was told before that may come behind it. Of a broker that tells no times what comes last is believed.
+    """
+    number = seen.position
+    begin = view.trailed_from.get(number)
+    is_of_one_moment = 0 < seen.updated_ms == known.updated_ms and seen.side is known.side
+    is_one_way = is_of_one_moment and known.trailing and seen.trailing
+    if not is_one_way or is_newest or known.stop is None or seen.stop is None:
+        return _without_way(view, number), seen
+    ahead = (seen.stop - known.stop) * known.side.sign
+    if ahead >= 0:
+        if ahead and begin is None:
+            view = replace(view, trailed_from={**view.trailed_from, number: known.stop})
+        return view, seen
+    is_behind = begin is not None and (seen.stop - begin) * known.side.sign >= 0
+    is_held_back = view.at_us - view.reconciled_us < SETTLED_US
+    if is_behind or is_held_back:
+        return view, replace(seen, stop=known.stop)
+    return _without_way(view, number), seen
+
+
+def _without_way(view: AccountView, position: PositionId) -> AccountView:
+    if position not in view.trailed_from:
+        return view
+    return replace(view, trailed_from=without(view.trailed_from, position))
+
+
 def _is_alike(known: Position, seen: Position) -> bool:
     """Whether two snapshots of a position tell the same of what is held, so that none is of before the other."""
     return (known.side, known.volume) == (seen.side, seen.volume)
@@ -87,7 +119,7 @@ def is_told_again(view: AccountView, event: ExecutionSeen) -> bool:
 
     Before its order filled it is created, with nothing in it (FACTS §4.3), and carries no time; one that was closed can
     look the same, but beside the deal or the order that closed it. What a deal left that is known is no newer than what
-    is known of the same millisecond.
+    is known of the same millisecond, unless it leads on from there: a history may tell deals ahead of their events.
     """
     order, seen, deal = event.order, event.position, event.deal
     if seen is None:
@@ -95,7 +127,9 @@ def is_told_again(view: AccountView, event: ExecutionSeen) -> bool:
     if deal is not None:
         known = view.positions.get(seen.position)
         is_same = known is not None and 0 < seen.updated_ms == known.updated_ms
-        return is_same and deal.is_execution and deal.deal in view.deals
+        leads_on = _signed(seen) == _signed(known) + int(deal.filled_volume) * deal.side.sign
+        is_news = leads_on and view.rules >= PARTS_OF_HISTORIES
+        return is_same and deal.is_execution and deal.deal in view.deals and not is_news
     if order is None:
         return False
     is_new = seen.status is PositionStatus.CREATED and seen.volume == 0 and not seen.updated_ms
@@ -153,6 +187,7 @@ def drop_position(view: AccountView, position: PositionId, at_ms: int) -> Accoun
         closed.pop(next(iter(closed)))
     if position in view.doubted:
         view = replace(view, doubted=without(view.doubted, position))
+    view = _without_way(view, position)
     return replace(
         view,
         positions=without(view.positions, position),
@@ -192,6 +227,9 @@ def take_order(view: AccountView, order: Order, kind: ExecutionKind) -> AccountV
     known = view.orders.get(order.order)
     if known is not None and order.updated_ms and order.updated_ms < known.updated_ms:
         return view
+    is_first_word = kind is ExecutionKind.ORDER_ACCEPTED  # what is amended later is told as replaced (FACTS §4.4 E)
+    if known is not None and is_first_word and order.updated_ms <= known.updated_ms and view.rules >= ACCEPTED_ONCE:
+        return view
     if order.is_resting:
         return replace(view, orders={**view.orders, order.order: order})
     if known is None:
@@ -221,6 +259,8 @@ def trail_stop(view: AccountView, event: TrailingStopMoved) -> AccountView:
     known = view.positions.get(event.position)
     if known is None:
         return view
+    if known.stop is not None and event.position not in view.trailed_from:
+        view = replace(view, trailed_from={**view.trailed_from, event.position: known.stop})
     return replace(view, positions={**view.positions, event.position: replace(known, stop=event.stop)})
 
 

@@ -390,5 +390,18 @@ ADDS_OUTLIVE_NETS = 8
 """A share whose net is gone while an order of it is under way ends only once that has an outcome: what it fills then is
 the share's, and is closed. It was settled as filled, and what it opened was nobody's."""
 
+LOOSENED_AT_ONCE = 9
+"""A trailing stop that is loosened in the very millisecond in which it was set, or before a broker that tells no times,
+is looser: it was taken for an older place of what had trailed on, and the copy kept the tighter one."""
+
+ACCEPTED_ONCE = 9
+"""The acceptance of an order that is told again tells nothing: in the millisecond in which its order was amended it was
+taken for the news, and the amendment for a person's."""
+
+PARTS_OF_HISTORIES = 9
+"""Each part of an order is taken as its event tells it, though parts are of one millisecond and a history had told
+their deals before: but for the first they counted as told again, and what was added or closed by them waited for the
+next snapshot, as an add until it was too old."""
+
 RULES = 9
 """The newest."""
