@@ -21,9 +21,9 @@ from tests.stranger.day import Day
 from tests.stranger.habits import Habits, unusual
 
 
-def run(seed: int, habits: Habits | None, *, is_calm: bool, is_old: bool) -> Day:
+def run(seed: int, habits: Habits | None, *, is_calm: bool, is_old: bool, is_wide: bool = False) -> Day:
     """Run one day; what it raised counts as wrong."""
-    day = Day(seed, habits, has_gaps=not is_calm, is_old=is_old)
+    day = Day(seed, habits, has_gaps=not is_calm, is_old=is_old, is_wide=is_wide)
     try:
         day.run()
     except Exception as error:  # noqa: BLE001 - whatever ends a day is what is looked for
@@ -35,7 +35,7 @@ def without_needless(day: Day, *, is_calm: bool, is_old: bool) -> Day:
     """The same day with every habit gone that it does not take to go wrong."""
     for name in unusual(day.habits):
         plainer = replace(day.habits, **{name: getattr(Habits(), name)})
-        tried = run(day.seed, plainer, is_calm=is_calm, is_old=is_old)
+        tried = run(day.seed, plainer, is_calm=is_calm, is_old=is_old, is_wide=day.is_wide)
         day = tried if tried.wrong else day
     return day
 
@@ -46,13 +46,16 @@ def main() -> int:
     parser.add_argument("--seeds", default="0-49", help="a range, both ends included")
     parser.add_argument("--plain", action="store_true", help="with the habits that were seen on the wire")
     parser.add_argument("--old", action="store_true", help="with the habits and acts of the first days only")
+    parser.add_argument("--wide", action="store_true", help="with markets that shut, and positions that are rolled")
     parser.add_argument("--calm", action="store_true", help="without cuts and kills")
     options = parser.parse_args()
     first, _, last = options.seeds.partition("-")
     counts: Counter[str] = Counter()
     bad: list[int] = []
     for seed in range(int(first), int(last or first) + 1):
-        day = run(seed, Habits() if options.plain else None, is_calm=options.calm, is_old=options.old)
+        day = run(
+            seed, Habits() if options.plain else None, is_calm=options.calm, is_old=options.old, is_wide=options.wide
+        )
         counts += day.counts
         if day.wrong:
             bad.append(seed)
