@@ -2,6 +2,7 @@
 
     python scripts/soak/stranger.py --seeds 0-199            brokers with drawn habits, lines cut, processes killed
     python scripts/soak/stranger.py --seeds 0-199 --plain    the broker as it was seen on the wire
+    python scripts/soak/stranger.py --seeds 0-199 --wide     markets shut, positions are rolled, accounts held to closes
     python scripts/soak/stranger.py --seeds 0-199 --calm     nothing is cut and nobody is killed
 
 Exit code 1 where a day went wrong. A day takes about a second.

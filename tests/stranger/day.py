@@ -270,7 +270,10 @@ class Day:
             for word, value in (("relativeStopLoss", order.sl_away), ("relativeTakeProfit", order.tp_away))
             if value
         }
-        terminal.amend(order.number, volume=self._volume(order.symbol.name), **{field: price / 100_000}, **more)
+        volume = self._volume(order.symbol.name)
+        if not self.habits.stamps:  # growth of which nobody is told when it was is as old as the order
+            volume = min(volume, order.volume)
+        terminal.amend(order.number, volume=volume, **{field: price / 100_000}, **more)
 
     def _cancel(self, terminal: Terminal, book: Book) -> None:
         terminal.cancel(self.chance.choice([one for one in book.orders.values() if one.kind in (LIMIT, STOP)]).number)

@@ -10,13 +10,21 @@ from cmam.domain.events import ExecutionSeen, TraderSeen, TrailingStopMoved
 from cmam.domain.values.ids import PositionId
 from cmam.domain.values.quantities import Volume
 from cmam.domain.values.replacing import copied, replace, without
-from cmam.domain.values.rules import ACCEPTED_ONCE, LOOSENED_AT_ONCE, PARTS_OF_HISTORIES, STANDS_AGAIN, TRAILED_ON
+from cmam.domain.values.rules import (
+    ACCEPTED_ONCE,
+    ENDS_STAY,
+    LOOSENED_AT_ONCE,
+    PARTS_OF_HISTORIES,
+    STANDS_AGAIN,
+    TRAILED_ON,
+)
 from cmam.domain.values.symbols import SymbolSpec
 from cmam.domain.values.trades import Deal, ExecutionKind, Order, OrderType, Position, PositionStatus
 
 CLOSED_REMEMBERED = 512
 """How many closed positions are remembered against late snapshots of them; far more than may be in flight."""
-
+ENDED_REMEMBERED = 256
+"""How many pending orders that have ended are remembered against late words of them."""
 
 UNTOLD_REMEMBERED = 64
 """How many positions are remembered that moved more than their deals have told."""
@@ -231,10 +239,21 @@ def take_order(view: AccountView, order: Order, kind: ExecutionKind) -> AccountV
     if known is not None and is_first_word and order.updated_ms <= known.updated_ms and view.rules >= ACCEPTED_ONCE:
         return view
     if order.is_resting:
+        if view.rules >= ENDS_STAY and order.updated_ms <= view.ended.get(order.order, -1):
+            return view
         return replace(view, orders={**view.orders, order.order: order})
+    view = _note_end(view, order) if order.type.is_pending else view
     if known is None:
         return view
     return replace(view, orders=without(view.orders, order.order))
+
+
+def _note_end(view: AccountView, order: Order) -> AccountView:
+    ended = copied(view.ended)
+    ended[order.order] = max(order.updated_ms, ended.get(order.order, 0))
+    while len(ended) > ENDED_REMEMBERED:
+        ended.pop(next(iter(ended)))
+    return replace(view, ended=ended)
 
 
 def take_balance(view: AccountView, deal: Deal) -> AccountView:

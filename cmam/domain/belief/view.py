@@ -116,6 +116,7 @@ class AccountView:
     orders: Mapping[OrderId, Order] = field(default_factory=dict)
     origins: Mapping[PositionId, OrderId] = field(default_factory=dict)
     closed: Mapping[PositionId, int] = field(default_factory=dict)
+    ended: Mapping[OrderId, int] = field(default_factory=dict)
     deals: tuple[DealId, ...] = ()
     balance: int = 0
     balance_version: int = 0

@@ -403,5 +403,13 @@ PARTS_OF_HISTORIES = 9
 their deals before: but for the first they counted as told again, and what was added or closed by them waited for the
 next snapshot, as an add until it was too old."""
 
+ENDS_STAY = 9
+"""A pending order that has ended rests no more, whatever is told of it afterwards: where its acceptance came behind its
+end, copies were placed of what was there no longer, and rested until the next snapshot."""
+
+REFUSED_FOR_ONE_SIDE = 9
+"""Levels of a net that are refused close no share of the other side: where that trailed, the stop of the net counted as
+its own, lay beyond the market for it, and it was closed, which made the net larger."""
+
 RULES = 9
 """The newest."""

@@ -14,7 +14,7 @@ from cmam.domain.values.changes import ChangeKind
 from cmam.domain.values.ids import AccountId, DealId, OrderId, PositionId, SymbolId
 from cmam.domain.values.quantities import Price, Side, Volume
 from cmam.domain.values.rules import RULES
-from cmam.domain.values.trades import Deal, ExecutionKind, Order, OrderType, Position, PositionStatus
+from cmam.domain.values.trades import Deal, ExecutionKind, Order, OrderStatus, OrderType, Position, PositionStatus
 
 POSITION = Position(
     position=PositionId(9), symbol=SymbolId(1), side=Side.BUY, volume=Volume(100_000), updated_ms=5_000, opened_ms=5_000
@@ -145,6 +145,28 @@ def test_the_acceptance_of_an_order_that_is_told_again_undoes_no_amendment_of_th
         for kind, told in (("order_accepted", order), ("order_replaced", amended), ("order_accepted", order)):
             view = evolve(view, ExecutionSeen(kind=ExecutionKind(kind), order=told), 1)
         assert view.orders[OrderId(7)].volume == volume
+
+
+def test_the_acceptance_of_an_order_that_is_told_behind_its_end_lets_nothing_rest() -> None:
+    """The end of an order may be the first word of it; a later one that shows it resting is of before."""
+    order = Order(
+        order=OrderId(7),
+        symbol=SymbolId(1),
+        side=Side.BUY,
+        type=OrderType.LIMIT,
+        volume=Volume(100_000),
+        updated_ms=5_000,
+    )
+    ended = replace(order, status=OrderStatus.CANCELLED, updated_ms=5_100)
+    for rules, count in ((RULES, 0), (8, 1)):
+        before = evolve(
+            AccountView(account=AccountId(1), rules=rules),
+            ExecutionSeen(kind=ExecutionKind.ORDER_CANCELLED, order=ended),
+            1,
+        )
+        late = ExecutionSeen(kind=ExecutionKind.ORDER_ACCEPTED, order=order)
+        after = evolve(before, late, 2)
+        assert len(after.orders) == len(changes(before, after, late)) == count
 
 
 def test_parts_of_one_millisecond_that_a_history_has_told_are_held_as_their_events_come() -> None:
