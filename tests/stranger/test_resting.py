@@ -8,9 +8,10 @@ import pytest
 
 from cmam.domain.belief import holdings
 from cmam.domain.events import ChangeDecided
-from tests.stranger.books import BUY, LIMIT
+from cmam.domain.folds import booking
+from tests.stranger.books import BUY, LIMIT, SELL, STOP
 from tests.stranger.habits import Habits
-from tests.stranger.world import Terminal, World
+from tests.stranger.world import Terminal, World, signed
 
 LEADER, FOLLOWER = 501, 502
 VOLUME = 1_000_000
@@ -47,3 +48,33 @@ def test_what_becomes_of_an_order_is_decided_once_though_all_is_told_again(monke
     assert _cancelled_at_once(habits) == (0, 2)
     monkeypatch.setattr(holdings, "ENDS_STAY", 99)
     assert _cancelled_at_once(habits) == (0, 4)
+
+
+def _grown_at_once(follower: tuple[str, bool]) -> list[int]:
+    """One jump of the market fills two orders of a netted leader: what his follower holds half a minute later."""
+    world = World(1, Habits(), {LEADER: ("North", True), FOLLOWER: follower})
+    world.profile("of", LEADER, {FOLLOWER: "1"})
+    terminal = Terminal(world, LEADER)
+    world.start()
+    world.run(5)
+    bid = world.broker.market.bids["EURUSD"]
+    terminal.rest(STOP, "EURUSD", SELL, 2 * VOLUME, bid - 2_000)
+    terminal.rest(STOP, "EURUSD", SELL, VOLUME, bid - 1_900)
+    world.run(10)
+    world.broker.on_time(world.lines.now())
+    world.broker.move("EURUSD", bid - 2_300)
+    world.lines.collect()
+    world.run(30)
+    found = [signed(held) for held in world.broker.floor.books[FOLLOWER].positions.values()]
+    world.stepper.kill()
+    return found
+
+
+@pytest.mark.parametrize("follower", [("South", False), ("South", True)])
+def test_what_is_added_before_the_copy_of_an_order_fills_is_added_then(
+    follower: tuple[str, bool], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The second order grows his net before the copy of the first is known to have filled: it was never asked for."""
+    assert _grown_at_once(follower) == [-3 * VOLUME]
+    monkeypatch.setattr(booking, "GROWN_WHILE_RESTING", 99)
+    assert _grown_at_once(follower) == [-2 * VOLUME]

@@ -411,5 +411,13 @@ REFUSED_FOR_ONE_SIDE = 9
 """Levels of a net that are refused close no share of the other side: where that trailed, the stop of the net counted as
 its own, lay beyond the market for it, and it was closed, which made the net larger."""
 
+GROWN_WHILE_RESTING = 9
+"""What a leader adds after his order has filled and before that of his follower has is added once it has filled: where
+that filled whole, nobody asked for it any more."""
+
+ORDERS_LEVELS_OF_NETS = 9
+"""Levels that the broker sets on a net since the order of one share carried them are put right though another share
+had asked for those of all before: the target of one stayed on the net, and closed all of them."""
+
 RULES = 9
 """The newest."""
