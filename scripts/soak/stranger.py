@@ -2,6 +2,7 @@
 
     python scripts/soak/stranger.py --seeds 0-199            brokers with drawn habits, lines cut, processes killed
     python scripts/soak/stranger.py --seeds 0-199 --plain    the broker as it was seen on the wire
+    python scripts/soak/stranger.py --seeds 0-199 --wide     markets shut, positions are rolled, accounts held to closes
     python scripts/soak/stranger.py --seeds 0-199 --calm     nothing is cut and nobody is killed
 
 Exit code 1 where a day went wrong. A day takes about a second.
@@ -21,9 +22,9 @@ from tests.stranger.day import Day
 from tests.stranger.habits import Habits, unusual
 
 
-def run(seed: int, habits: Habits | None, *, is_calm: bool, is_old: bool) -> Day:
+def run(seed: int, habits: Habits | None, *, is_calm: bool, is_old: bool, is_wide: bool = False) -> Day:
     """Run one day; what it raised counts as wrong."""
-    day = Day(seed, habits, has_gaps=not is_calm, is_old=is_old)
+    day = Day(seed, habits, has_gaps=not is_calm, is_old=is_old, is_wide=is_wide)
     try:
         day.run()
     except Exception as error:  # noqa: BLE001 - whatever ends a day is what is looked for
@@ -35,7 +36,7 @@ def without_needless(day: Day, *, is_calm: bool, is_old: bool) -> Day:
     """The same day with every habit gone that it does not take to go wrong."""
     for name in unusual(day.habits):
         plainer = replace(day.habits, **{name: getattr(Habits(), name)})
-        tried = run(day.seed, plainer, is_calm=is_calm, is_old=is_old)
+        tried = run(day.seed, plainer, is_calm=is_calm, is_old=is_old, is_wide=day.is_wide)
         day = tried if tried.wrong else day
     return day
 
@@ -46,13 +47,16 @@ def main() -> int:
     parser.add_argument("--seeds", default="0-49", help="a range, both ends included")
     parser.add_argument("--plain", action="store_true", help="with the habits that were seen on the wire")
     parser.add_argument("--old", action="store_true", help="with the habits and acts of the first days only")
+    parser.add_argument("--wide", action="store_true", help="with markets that shut, and positions that are rolled")
     parser.add_argument("--calm", action="store_true", help="without cuts and kills")
     options = parser.parse_args()
     first, _, last = options.seeds.partition("-")
     counts: Counter[str] = Counter()
     bad: list[int] = []
     for seed in range(int(first), int(last or first) + 1):
-        day = run(seed, Habits() if options.plain else None, is_calm=options.calm, is_old=options.old)
+        day = run(
+            seed, Habits() if options.plain else None, is_calm=options.calm, is_old=options.old, is_wide=options.wide
+        )
         counts += day.counts
         if day.wrong:
             bad.append(seed)

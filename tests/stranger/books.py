@@ -47,6 +47,8 @@ class Order:
     volume: int
     position: int
     at_ms: int
+    sent_for: int = 0
+    """The position that its sender named, also once it has turned a net into one of another number."""
     limit: int = 0
     stop: int = 0
     sl: int = 0
@@ -146,6 +148,10 @@ class Book:
     netted: bool
     is_broke: bool = False
     """Nothing that needs margin is afforded."""
+    closes_only: bool = False
+    """Nothing may be opened on it."""
+    shut: str = ""
+    """The symbol in which nothing at all is taken now."""
     balance: int = 100_000_000_000
     version: int = 1
     positions: dict[int, Position] = field(default_factory=dict)

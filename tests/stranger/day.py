@@ -32,6 +32,8 @@ PAUSES_S = (0.0, 0.0, 0.02, 0.15, 0.5, 2.0)
 QUIET_S = 40.0
 REST_S = 8.0
 """Before a process ends: an add that was on record and had not left is given up (`unknowns.py`)."""
+SHUT_S = 200.0
+"""So long after a market has opened again everything is taken that was refused."""
 LEVEL_TICKS, LATE_TICKS = 3, 12
 """A level may be off by the rounding of both brokers and of an average; and of a late open by how prices breathe."""
 
@@ -42,13 +44,23 @@ class Day:
     nets_rest = True
     grain = 12
 
-    def __init__(self, seed: int, habits: Habits | None = None, *, has_gaps: bool = True, is_old: bool = False) -> None:
+    def __init__(
+        self,
+        seed: int,
+        habits: Habits | None = None,
+        *,
+        has_gaps: bool = True,
+        is_old: bool = False,
+        is_wide: bool = False,
+    ) -> None:
         self.chance = random.Random(f"{seed}:day")
         self.habits = draw(random.Random(f"{seed}:habits"), is_old=is_old) if habits is None else habits
         self.has_gaps = has_gaps
         self.is_old = is_old
         self.is_short = not is_old and random.Random(f"{seed}:short").random() < 0.4
         """Whether money runs short on this day: stop-outs, and opens that cannot be afforded."""
+        self.is_wide = is_wide
+        """Whether markets shut, brokers roll positions, and accounts are held to closes."""
         self.less: dict[int, str] = {}
         """The followers that hold less than they would, since money ran short on them, and what happened last."""
         self.locked_ms: dict[int, int] = {}
@@ -129,7 +141,9 @@ class Day:
             acts += ["cut", "kill", "stop"]
         if not self.is_old:
             acts += ["trail", "trail", "go_on"] if held else []
+            acts += ["shut", "shut", "roll"] if held and self.is_wide else []
             acts += ["stop_out", "stop_out_followers", "crash", "broke"] if held and self.is_short else []
+            acts += ["closes_only"] if held and self.is_short and self.is_wide else []
         act = self.chance.choice(acts)
         self.acts.append(f"{act} {leader}")
         self.counts[act] += 1
@@ -256,7 +270,10 @@ class Day:
             for word, value in (("relativeStopLoss", order.sl_away), ("relativeTakeProfit", order.tp_away))
             if value
         }
-        terminal.amend(order.number, volume=self._volume(order.symbol.name), **{field: price / 100_000}, **more)
+        volume = self._volume(order.symbol.name)
+        if not self.habits.stamps:  # growth of which nobody is told when it was is as old as the order
+            volume = min(volume, order.volume)
+        terminal.amend(order.number, volume=volume, **{field: price / 100_000}, **more)
 
     def _cancel(self, terminal: Terminal, book: Book) -> None:
         terminal.cancel(self.chance.choice([one for one in book.orders.values() if one.kind in (LIMIT, STOP)]).number)
@@ -277,6 +294,8 @@ class Day:
         market = self.world.broker.market.bids[held.symbol.name]
         sign = 1 if held.side == BUY else -1
         sl = self._round(held, market - sign * self.chance.randrange(500, 900) * held.symbol.tick)
+        if self.habits.trail_told == "never" and held.trailing and (sl - held.sl) * sign < 0:
+            sl = held.sl  # nobody who has not been told where it is could tell that it was loosened
         terminal.protect(held, sl, held.tp if self.chance.random() < 0.5 else 0, trailing=self.chance.random() < 0.8)
 
     def _go_on(self, _terminal: Terminal, book: Book) -> None:
@@ -296,7 +315,7 @@ class Day:
         """Take some of a book's positions out, by the broker's habit whole or in part."""
         floor = self.world.broker.floor
         for held in list(book.positions.values()):
-            if held.number in floor.busy or self.chance.random() < 0.4:
+            if floor.is_busy(book, held.number) or self.chance.random() < 0.4:
                 continue
             unit = self.grain * held.symbol.step
             part = held.volume // 2 // unit * unit if self.habits.stop_outs == "parts" else 0
@@ -331,6 +350,48 @@ class Day:
             self._add(terminal, book)
             self.world.run(QUIET_S)
         self.books[account].is_broke = False
+
+    def _closes_only(self, terminal: Terminal, book: Book) -> None:
+        """A broker lets a follower open nothing for a while."""
+        account = self.chance.choice(list(LINKS[book.account]))
+        self.world.run(QUIET_S)
+        self.less.setdefault(account, "closes only")
+        self._set_access(account, closes_only=True)
+        for act in ("open", "part", "close"):
+            if book.positions:
+                getattr(self, f"_{act}")(terminal, book)
+                self.world.run(self.chance.choice(PAUSES_S))
+        self.world.run(REST_S)
+        self._set_access(account, closes_only=False)
+
+    def _set_access(self, account: int, *, closes_only: bool) -> None:
+        book, floor = self.books[account], self.world.broker.floor
+        book.closes_only = closes_only
+        floor.tell_money(book)
+        self.world.lines.collect()
+
+    def _shut(self, terminal: Terminal, book: Book) -> None:
+        """A follower's broker takes nothing in a symbol for a while, and its leader goes on."""
+        account, name = self.chance.choice(list(LINKS[book.account])), self._held(book).symbol.name
+        self.world.run(QUIET_S)
+        self.books[account].shut = name
+        for _ in range(self.chance.randrange(1, 5)):
+            acts = ["open", *(["add", "part", "close", "protect", "turn", "trail"] if book.positions else [])]
+            if [one for one in book.orders.values() if one.kind in (LIMIT, STOP)]:
+                acts += ["amend", "cancel"]
+            act = self.chance.choice(acts)
+            self.acts.append(f"shut {account} {name}: {act}")
+            getattr(self, f"_{act}")(terminal, book)
+            self.world.run(self.chance.choice((*PAUSES_S, 5.0)))
+        self.books[account].shut = ""
+        self.world.run(SHUT_S)
+
+    def _roll(self, _terminal: Terminal, book: Book) -> None:
+        """The broker closes a leader's position and opens it anew."""
+        held = self._held(book)
+        if not self.world.broker.floor.is_busy(book, held.number):
+            self.world.broker.floor.roll(book, held)
+            self.world.lines.collect()
 
     def _swap(self, _terminal: Terminal, _book: Book) -> None:
         """The night: swaps on all accounts, and somebody pays in."""
@@ -461,7 +522,8 @@ class Day:
                 level, got = getattr(held, word), getattr(copy, word)
                 wanted = level + shift if level else 0
                 off = LATE_TICKS if self.has_gaps or held.trailing else LEVEL_TICKS
-                off += 2 * self.habits.trail_ticks if held.trailing and word == "sl" else 0
+                if held.trailing and word == "sl":  # what prices breathed before the copy trailed stays between them
+                    off += LATE_TICKS + 2 * self.habits.trail_ticks
                 if abs(got - wanted) > off * held.symbol.tick:
                     self.report(f"level {word}", book.account, (copy.number, got), (held.number, level, wanted))
 

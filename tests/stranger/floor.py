@@ -56,12 +56,16 @@ class No(Exception):
 class Numbers:
     """Orders, positions and deals are counted apart, each broker from the same first number on."""
 
-    def __init__(self) -> None:
+    def __init__(self, habits: Habits) -> None:
         self._next: dict[tuple[str, str], int] = {}
+        self._chance = random.Random("numbers") if habits.numbers == "far" else None
 
     def new(self, broker: str, kind: str) -> int:
-        self._next[broker, kind] = found = self._next.get((broker, kind), FIRST_NUMBER) + 1
-        return found - 1
+        step, first = 1, FIRST_NUMBER
+        if self._chance is not None:
+            step, first = self._chance.randrange(1, 2**30), 2**48
+        self._next[broker, kind] = found = self._next.get((broker, kind), first) + step
+        return found - step
 
 
 class Floor:
@@ -84,8 +88,7 @@ class Floor:
         self._now = now_ms
         self._later = later
         self._say = say
-        self._numbers = Numbers()
-        self.busy: set[int] = set()
+        self._numbers = Numbers(habits)
         self.keeps = 0
         """So much of the next market order never fills: a test's hand on the liquidity."""
 
@@ -146,6 +149,7 @@ class Floor:
     def take(self, book: Book, asked: Any, name: str) -> None:
         """Take a new order; raises No."""
         symbol = self._symbol(book, asked.symbolId)
+        self._check_open(book, symbol)
         self._check_volume(symbol, asked.volume)
         is_market = asked.orderType in (MARKET, RANGE)
         if is_market and (asked.HasField("stopLoss") or asked.HasField("takeProfit")):
@@ -160,7 +164,7 @@ class Floor:
             raise No("INVALID_REQUEST", "Can't set Trailing Stop Loss parameter without specified Stop Loss")
         if asked.positionId and asked.positionId not in book.positions:
             raise No("POSITION_NOT_FOUND", f"Position not found with id {asked.positionId}")
-        self._lock(asked.positionId)
+        self._lock(book, asked.positionId)
         order = self._order_of(book, symbol, asked)
         for price in (order.limit, order.stop, order.sl, order.tp):
             if price % symbol.tick:
@@ -169,17 +173,31 @@ class Floor:
             raise No("TRADING_BAD_EXPIRATION_DATE", "Expiration is in the past")
         book.orders[order.number] = order
         if not is_market:
-            self._tell(book, TOLD_ACCEPTED, order, self._pictured(book, order), name=name)
+            self._tell_rests(book, order, name)
             self._look_at(book, order)
             return
+        if book.closes_only and self._needs_money(book, order):
+            book.orders.pop(order.number)
+            raise No("TRADING_NOT_ALLOWED", "Account is in close only mode")
         if book.is_broke and self._needs_money(book, order):
             self._turn_away(book, order, name)
             return
         order.keeps, self.keeps = self.keeps, 0
-        self.busy.add(asked.positionId)
         if self.habits.accepted == "before":
             self._tell(book, TOLD_ACCEPTED, order, self._pictured(book, order), name=name)
         self._later(self.habits.fill_us, lambda: self._execute(book, order, name))
+
+    def _tell_rests(self, book: Book, order: Order, name: str) -> None:
+        """An order rests: that is told at once, or as it was then, however late."""
+        told = self.words.execution(book, TOLD_ACCEPTED, order, self._pictured(book, order), None)
+        if self.habits.rests_told_us:
+            self._later(self.habits.rests_told_us, lambda: self._say(book.account, told, name))
+        else:
+            self._tell(book, TOLD_ACCEPTED, order, self._pictured(book, order), name=name)
+
+    def _check_open(self, book: Book, symbol: Symbol) -> None:
+        if symbol.name == book.shut:
+            raise No(self.habits.shut_says, "Nothing is taken in this symbol now")
 
     def _needs_money(self, book: Book, order: Order) -> bool:
         """Whether it opens or grows something: what reduces is always afforded."""
@@ -208,6 +226,7 @@ class Floor:
             asked.volume,
             asked.positionId,
             self._now(),
+            sent_for=asked.positionId,
             limit=round(asked.limitPrice * 100_000),
             stop=round(asked.stopPrice * 100_000),
             sl=round(asked.stopLoss * 100_000),
@@ -371,7 +390,6 @@ class Floor:
     def _end(self, book: Book, order: Order) -> None:
         book.orders.pop(order.number, None)
         book.past[order.number] = order
-        self.busy.discard(order.position)
 
     # --- protection -----------------------------------------------------------------------------------------------
 
@@ -401,8 +419,12 @@ class Floor:
         held.sl = away(order.average, held.side, order.sl_away, tick, is_stop=True) if order.sl_away else order.sl
         held.tp = away(order.average, held.side, order.tp_away, tick, is_stop=False) if order.tp_away else order.tp
         held.trailing = order.trailing
-        held.trail = order.sl_away
+        held.trail = abs(self._closing_price(held) - held.sl)
         self._keep_protective(book, held)
+
+    def _closing_price(self, held: Position) -> int:
+        """What a position would close at now: what its levels are held against."""
+        return self.market.bid(held.symbol) if held.is_long else self.market.ask(held.symbol)
 
     def _keep_protective(self, book: Book, held: Position) -> None:
         """Let the protective order have what its position has."""
@@ -442,6 +464,7 @@ class Floor:
         held = book.positions.get(asked.positionId)
         if held is None:
             raise No("POSITION_NOT_FOUND", f"Position not found with id {asked.positionId}")
+        self._check_open(book, held.symbol)
         sl, tp = round(asked.stopLoss * 100_000), round(asked.takeProfit * 100_000)
         trailing = asked.trailingStopLoss if asked.HasField("trailingStopLoss") else held.trailing
         if sl % held.symbol.tick or tp % held.symbol.tick:
@@ -450,7 +473,7 @@ class Floor:
             raise No("INVALID_REQUEST", "Can't set Trailing Stop Loss parameter without specified Stop Loss")
         if (sl, tp, trailing, asked.stopLossTriggerMethod) == (held.sl, held.tp, held.trailing, held.trigger):
             raise No("INVALID_REQUEST", "Nothing to amend.")
-        market = self.market.bid(held.symbol) if held.is_long else self.market.ask(held.symbol)
+        market = self._closing_price(held)
         if sl and (sl >= market if held.is_long else sl <= market):
             raise No("TRADING_BAD_STOPS", f"New SL should be on the other side of {market}")
         if tp and (tp <= market if held.is_long else tp >= market):
@@ -478,10 +501,11 @@ class Floor:
         held = book.positions.get(asked.positionId)
         if held is None:
             raise No("POSITION_NOT_FOUND", f"Position not found with id {asked.positionId}")
+        self._check_open(book, held.symbol)
         self._check_volume(held.symbol, asked.volume)
         if asked.volume > held.volume:
             raise No("TRADING_BAD_VOLUME", "Volume is larger than the position's")
-        self._lock(held.number)
+        self._lock(book, held.number)
         order = Order(
             self._numbers.new(book.broker, "order"),
             MARKET,
@@ -490,6 +514,7 @@ class Floor:
             asked.volume,
             held.number,
             self._now(),
+            sent_for=held.number,
             closing=True,
             stop_out=stop_out,
             in_force=3,
@@ -498,7 +523,6 @@ class Floor:
             name=f"server-{self._chance.randrange(10**9)}",
         )
         book.orders[order.number] = order
-        self.busy.add(held.number)
         if self.habits.accepted == "before" and not (stop_out and self.habits.stop_out_told == "fill"):
             self._tell(book, TOLD_ACCEPTED, order, held, name=name, is_server=stop_out)
         self._later(self.habits.fill_us, lambda: self._execute(book, order, name, is_server=stop_out))
@@ -536,6 +560,7 @@ class Floor:
         order = book.orders.get(number)
         if order is None or order.kind in (MARKET, RANGE):
             raise No("ORDER_NOT_FOUND", f"Order not found with id {number}", order=number)
+        self._check_open(book, order.symbol)
         return order
 
     def _symbol(self, book: Book, number: int) -> Symbol:
@@ -550,8 +575,12 @@ class Floor:
                 "TRADING_BAD_VOLUME", f"Order volume {volume / 100:.2f} is not a multiple of {symbol.step / 100:.2f}"
             )
 
-    def _lock(self, position: int) -> None:
-        if self.habits.locks and position and position in self.busy:
+    def is_busy(self, book: Book, position: int) -> bool:
+        """Whether an order that was sent for a position is being executed."""
+        return any(order.sent_for == position for order in book.orders.values() if order.kind in (MARKET, RANGE))
+
+    def _lock(self, book: Book, position: int) -> None:
+        if self.habits.locks and position and self.is_busy(book, position):
             raise No("PENDING_EXECUTION", "An order of this position is being executed")
 
     # --- what the market and the clock do -------------------------------------------------------------------------
@@ -586,7 +615,7 @@ class Floor:
     def _trail(self, book: Book, held: Position) -> None:
         if not held.trailing or not held.sl:
             return
-        market = self.market.bid(held.symbol) if held.is_long else self.market.ask(held.symbol)
+        market = self._closing_price(held)
         stop = market - held.trail if held.is_long else market + held.trail
         stop = stop // held.symbol.tick * held.symbol.tick
         least = self.habits.trail_ticks * held.symbol.tick
@@ -614,11 +643,19 @@ class Floor:
         asked = wire.ProtoOAClosePositionReq(positionId=held.number, volume=volume)
         self.close(book, asked, "", stop_out=True)
 
+    def roll(self, book: Book, held: Position) -> None:
+        """Close a position and open it anew by orders of the broker's own, as for a dividend or a split."""
+        asked = wire.ProtoOAClosePositionReq(positionId=held.number, volume=held.volume)
+        anew = wire.ProtoOANewOrderReq(symbolId=held.symbol.number, tradeSide=held.side, volume=held.volume)
+        anew.orderType = MARKET
+        self.close(book, asked, "")
+        self.take(book, anew, "")
+
     def _hit(self, book: Book, held: Position) -> None:
         order = held.protective
         if order is None:
             return
-        market = self.market.bid(held.symbol) if held.is_long else self.market.ask(held.symbol)
+        market = self._closing_price(held)
         below, above = (held.sl, held.tp) if held.is_long else (held.tp, held.sl)
         if (not below or market > below) and (not above or market < above):
             return

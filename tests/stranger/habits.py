@@ -100,6 +100,14 @@ class Habits:
     """An order told with the number of the net, with one of its own until it fills, or with its own to the end."""
     opening_times: bool = True
     """Whether positions and orders tell when they were opened."""
+    numbers: str = "next"
+    """Numbers of orders, positions and deals follow each other, or lie far apart and beyond 32 bits."""
+    closes_tell: str = "all"
+    """What a closing deal tells of what it closed: all of it, or no more than the schema asks for."""
+    rests_told_us: int = 0
+    """So much later than its order rests, ORDER_ACCEPTED is told of it, whatever has become of it by then."""
+    shut_says: str = "MARKET_CLOSED"
+    """What everything is refused with that is asked for in a symbol while its market is shut."""
 
 
 DRAWN: dict[str, tuple[Any, ...]] = {
@@ -153,6 +161,10 @@ DRAWN_SINCE: dict[str, tuple[Any, ...]] = {
     "fill_shows_position": (False,),
     "net_orders": ("own", "own to the end"),
     "opening_times": (False,),
+    "numbers": ("far",),
+    "closes_tell": ("least",),
+    "rests_told_us": (300_000,),
+    "shut_says": ("NO_QUOTES", "TRADING_DISABLED", "CANT_ROUTE_REQUEST", "PENDING_EXECUTION", "POSITION_LOCKED"),
 }
 """Those that were added later, drawn behind the others so that older days stay as they are."""
 

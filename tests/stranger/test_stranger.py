@@ -11,6 +11,7 @@ import pytest
 
 from cmam.actors.accounts import account
 from cmam.actors.asking import preparation
+from cmam.domain.belief import holdings
 from cmam.domain.deciding import attempts
 from cmam.domain.folds import account as account_fold
 from tests.stranger.day import Day
@@ -69,3 +70,22 @@ def test_a_history_of_which_one_millisecond_fills_a_page_is_read_to_its_end(monk
     assert Day(726, strange).run(2).wrong == []
     monkeypatch.setattr(preparation, "_page_before", lambda moments, to_ms, has_fresh: min(moments) if has_fresh else 0)
     assert "positions on 504" in Day(726, strange).run(2).wrong[0]
+
+
+def test_a_day_on_which_an_order_is_accepted_again_in_the_millisecond_of_its_amendment(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """What our own amendment had changed was taken for changed by a person, and kept."""
+    strange = replace(Habits(), again_us=700_000)
+    assert Day(2038, strange).run(1).wrong == []
+    monkeypatch.setattr(holdings, "ACCEPTED_ONCE", 99)
+    assert "touched on" in Day(2038, strange).run(1).wrong[0]
+
+
+def test_what_a_leader_does_while_his_history_is_read_is_copied(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The snapshot on its way does not show it, and the history asked for behind it does: it was told by neither."""
+    odd = Habits(stamps=False, answer_us=300_000, repeats=True, fill_shows_position=False)
+    strange = replace(odd, adds_unknown=True, margin_is_told=True, values="new")
+    assert Day(3129, strange).run(2).wrong == []
+    monkeypatch.setattr(preparation.Preparation, "_untold", lambda self: set())
+    assert "positions on 502" in Day(3129, strange).run(2).wrong[0]

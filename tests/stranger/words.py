@@ -154,8 +154,9 @@ class Words:
             detail = found.closePositionDetail
             detail.entryPrice, detail.grossProfit = real(deal.closed.entry), deal.closed.gross
             detail.swap, detail.commission = deal.closed.swap, deal.closed.commission
-            detail.balance, detail.balanceVersion = deal.closed.balance, deal.closed.version
-            detail.closedVolume = deal.closed.volume
+            detail.balance = deal.closed.balance
+            if self._habits.closes_tell == "all":
+                detail.balanceVersion, detail.closedVolume = deal.closed.version, deal.closed.volume
             if not self._habits.leaves_out:
                 detail.moneyDigits, detail.quoteToDepositConversionRate, detail.pnlConversionFee = 2, 1.0, 0
         if self._habits.adds_unknown:
@@ -168,9 +169,10 @@ class Words:
             ctidTraderAccountId=book.account, balance=book.balance, depositAssetId=1, traderLogin=book.account - 10_000
         )
         found.balanceVersion, found.accountType = book.version, int(book.netted)
+        found.accessRights = model.CLOSE_ONLY if book.closes_only else model.FULL_ACCESS
         found.brokerName, found.leverageInCents = book.broker, 10_000
         if not self._habits.leaves_out:
-            found.accessRights, found.swapFree, found.moneyDigits = model.FULL_ACCESS, False, 2
+            found.swapFree, found.moneyDigits = False, 2
             found.maxLeverage, found.registrationTimestamp, found.isLimitedRisk = 500, 1_600_000_000_000, False
         return self._with_unknown(found)
 

@@ -62,7 +62,7 @@ class Questions:
         self._symbols = symbols
         self._on_ready = on_ready
         self._preparation: Preparation | None = None
-        self._early: list[tuple[m.Reported, bool]] = []
+        self._early: list[m.Reported] = []
         self._held: list[m.Reported] = []
         self._refusals: dict[str, int] = {}
         self._patient_until_us: dict[str, int] = {}
@@ -105,7 +105,7 @@ class Questions:
             self._is_outdated = False
             self._refusals.clear()
             listing = self._symbols.renew()
-            self._early = [(report, False) for report in (*self._held, *(report for report, _ in self._early))]
+            self._early = [*self._held, *self._early]
             self._held.clear()
         self._preparation = Preparation(
             desk.view,
@@ -119,6 +119,8 @@ class Questions:
             settle_us=desk.ports.settle_us,
             asks_past=self.asks_past or (desk.ports.is_again and not desk.view.has_reconciled),
         )
+        for report in self._early:
+            self._preparation.hear(report.fact)
         self._ask(self._preparation.begin())
         self._wait_with(self._preparation)
         if is_new:
@@ -318,11 +320,9 @@ class Questions:
             self._desk.remind(0)
             return
         early, self._early = self._early, []
-        news = preparation.news(tuple(report.fact for report, is_later in early if not is_later))
-        for report, is_later in early:
-            if not is_later and not any(report.fact is fact for fact in news):
-                continue
-            if not self._holds_open(report):
+        news = {id(fact) for fact in preparation.news()}
+        for report in early:
+            if id(report.fact) in news and not self._holds_open(report):
                 self._symbols.ensure_traded(report.fact)
                 self._desk.fact(report.fact, received_us=report.received_us)
         if self._is_outdated:
@@ -345,7 +345,8 @@ class Questions:
         kept."""
         if self._preparation is None or not self._preparation.holds_reports:
             return self._holds_open(message)
-        self._early.append((message, self._preparation.has_snapshot))
+        self._early.append(message)
+        self._preparation.hear(message.fact)
         return True
 
     def _holds_open(self, message: m.Reported) -> bool:

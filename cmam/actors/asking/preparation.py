@@ -29,7 +29,7 @@ from cmam.domain.events import Event, ExecutionSeen, Health, Reconciled, SymbolS
 from cmam.domain.folds.account import AccountView, IntentState
 from cmam.domain.turns import absences
 from cmam.domain.turns.turn import SETTLE_US
-from cmam.domain.values.ids import OrderId, PositionId, SymbolId
+from cmam.domain.values.ids import DealId, OrderId, PositionId, SymbolId
 from cmam.domain.values.naming import read_label
 from cmam.domain.values.trades import Deal, Order, Position
 from cmam.openapi import reckonings, requests, translate
@@ -106,6 +106,7 @@ class Preparation:
         self._open: dict[str, Question] = {}
         self._orders: tuple[Order, ...] = ()
         self._deals: tuple[Deal, ...] = ()
+        self._heard: list[tuple[Event, bool]] = []
         self._doubt_us = absences.span_us(settle_us, leads=leads)
         newly = [one for one, since_us in view.doubted.items() if now_us - since_us < self._doubt_us]
         self._lives = Lives(self._account, newly, view.doubted_orders, self._doubt_us)
@@ -173,6 +174,10 @@ class Preparation:
     def _put(self, *questions: Question) -> tuple[Question, ...]:
         self._open.update({question.name: question for question in questions})
         return questions
+
+    def hear(self, fact: Event) -> None:
+        """Note what is reported while answers are awaited, and whether the snapshot had come before it."""
+        self._heard.append((fact, self.has_snapshot))
 
     # --- answers --------------------------------------------------------------------------------------------------
 
@@ -366,7 +371,9 @@ class Preparation:
         positions, orders = self._snapshot
         if self.kind is Kind.REFRESH and not _differs(view, positions, orders):
             return (), ()
-        deals = _once_each((*self._deals, *self._closings.deals, *absences.closing_deals(view, self._lives.deals)))
+        told = (*self._deals, *self._closings.deals, *absences.closing_deals(view, self._lives.deals))
+        untold = self._untold()
+        deals = tuple(deal for deal in _once_each(told) if deal.deal not in untold)
         specs = self._listing.specs
         used = _symbols_of(self._snapshot) | {copy.symbol for copy in view.copies.values()}
         fresh = [specs[symbol] for symbol in sorted(used) if symbol in specs]
@@ -397,19 +404,28 @@ class Preparation:
         )
         return tuple(facts), ()
 
-    def news(self, early: tuple[Event, ...]) -> tuple[Event, ...]:
+    def news(self) -> tuple[Event, ...]:
         """Of what was reported before the snapshot came, what it does not show already; all that came later is news.
 
         A position that came and went before the snapshot is no news: told one by one, its open would be copied.
         """
-        positions, _ = self._snapshot
-        shown = {position.position: position for position in positions}
+        shown = self._shown()
         last = {
             fact.position.position: fact.position
-            for fact in early
-            if isinstance(fact, ExecutionSeen) and fact.position is not None
+            for fact, is_later in self._heard
+            if not is_later and isinstance(fact, ExecutionSeen) and fact.position is not None
         }
-        return tuple(fact for fact in early if _is_news(fact, shown, last))
+        return tuple(fact for fact, is_later in self._heard if is_later or _is_news(fact, shown, last))
+
+    def _untold(self) -> set[DealId]:
+        """The deals that the snapshot does not show and that are told in their turn: a history which was read behind it
+        is not to tell them first, as if the snapshot had them."""
+        shown = self._shown()
+        told = ((fact, fact.deal) for fact in self.news() if isinstance(fact, ExecutionSeen))
+        return {deal.deal for fact, deal in told if deal is not None and not _is_shown(fact, deal, shown)}
+
+    def _shown(self) -> dict[PositionId, Position]:
+        return {position.position: position for position in self._snapshot[0]}
 
 
 def retry_us(refusals: int) -> int:
@@ -433,6 +449,15 @@ def _is_news(fact: Event, shown: Mapping[PositionId, Position], last: Mapping[Po
     if known is not None:
         return bool(fact.position.updated_ms >= known.updated_ms)
     return last[fact.position.position].volume > 0
+
+
+def _is_shown(fact: ExecutionSeen, deal: Deal, shown: Mapping[PositionId, Position]) -> bool:
+    """Whether a snapshot shows already what a deal left, as far as the times of its position tell that."""
+    known = shown.get(deal.position)
+    if known is None:
+        return deal.close is not None
+    left_ms = fact.position.updated_ms if fact.position is not None else deal.executed_ms
+    return 0 < left_ms <= known.updated_ms
 
 
 def _symbols_of(shown: Any) -> set[SymbolId]:

@@ -10,13 +10,22 @@ from cmam.domain.events import ExecutionSeen, TraderSeen, TrailingStopMoved
 from cmam.domain.values.ids import PositionId
 from cmam.domain.values.quantities import Volume
 from cmam.domain.values.replacing import copied, replace, without
-from cmam.domain.values.rules import STANDS_AGAIN, TRAILED_BEFORE, TRAILED_ON
+from cmam.domain.values.rules import (
+    ACCEPTED_ONCE,
+    ENDS_STAY,
+    LOOSENED_AT_ONCE,
+    PARTS_OF_HISTORIES,
+    STANDS_AGAIN,
+    TRAILED_BEFORE,
+    TRAILED_ON,
+)
 from cmam.domain.values.symbols import SymbolSpec
 from cmam.domain.values.trades import Deal, ExecutionKind, Order, OrderType, Position, PositionStatus
 
 CLOSED_REMEMBERED = 512
 """How many closed positions are remembered against late snapshots of them; far more than may be in flight."""
-
+ENDED_REMEMBERED = 256
+"""How many pending orders that have ended are remembered against late words of them."""
 
 UNTOLD_REMEMBERED = 64
 """How many positions are remembered that moved more than their deals have told."""
@@ -58,7 +67,9 @@ def take_position(
         return view
     if known is not None and seen.updated_ms and seen.updated_ms < known.updated_ms:
         return view
-    if known is not None and not is_newest and view.rules >= TRAILED_ON:
+    if known is not None and view.rules >= LOOSENED_AT_ONCE:
+        view, seen = _with_way(view, known, seen, is_newest=is_newest)
+    elif known is not None and not is_newest and view.rules >= TRAILED_ON:
         seen = _trailed_on(known, seen)
     if seen.volume > 0 and seen.status in (PositionStatus.OPEN, PositionStatus.ERROR):
         return replace(view, positions={**view.positions, seen.position: seen})
@@ -77,6 +88,36 @@ def _trailed_on(known: Position, seen: Position) -> Position:
     return replace(seen, stop=known.stop) if is_tighter else seen
 
 
+def _with_way(view: AccountView, known: Position, seen: Position, *, is_newest: bool) -> tuple[AccountView, Position]:
+    """The view with the way that a stop has trailed, and a snapshot that lies on that way with the stop at its end.
+
+    A looser stop that is not on it was set in that moment, unless a snapshot has just shown where the stop is: what
+    was told before that may come behind it. Of a broker that tells no times what comes last is believed.
+    """
+    number = seen.position
+    begin = view.trailed_from.get(number)
+    is_of_one_moment = 0 < seen.updated_ms == known.updated_ms and seen.side is known.side
+    is_one_way = is_of_one_moment and known.trailing and seen.trailing
+    if not is_one_way or is_newest or known.stop is None or seen.stop is None:
+        return _without_way(view, number), seen
+    ahead = (seen.stop - known.stop) * known.side.sign
+    if ahead >= 0:
+        if ahead and begin is None:
+            view = replace(view, trailed_from={**view.trailed_from, number: known.stop})
+        return view, seen
+    is_behind = begin is not None and (seen.stop - begin) * known.side.sign >= 0
+    is_held_back = view.at_us - view.reconciled_us < SETTLED_US
+    if is_behind or is_held_back:
+        return view, replace(seen, stop=known.stop)
+    return _without_way(view, number), seen
+
+
+def _without_way(view: AccountView, position: PositionId) -> AccountView:
+    if position not in view.trailed_from:
+        return view
+    return replace(view, trailed_from=without(view.trailed_from, position))
+
+
 def _is_alike(known: Position, seen: Position) -> bool:
     """Whether two snapshots of a position tell the same of what is held, so that none is of before the other."""
     return (known.side, known.volume) == (seen.side, seen.volume)
@@ -87,7 +128,7 @@ def is_told_again(view: AccountView, event: ExecutionSeen) -> bool:
 
     Before its order filled it is created, with nothing in it (FACTS §4.3), and carries no time; one that was closed can
     look the same, but beside the deal or the order that closed it. What a deal left that is known is no newer than what
-    is known of the same millisecond.
+    is known of the same millisecond, unless it leads on from there: a history may tell deals ahead of their events.
     """
     order, seen, deal = event.order, event.position, event.deal
     if seen is None:
@@ -95,7 +136,9 @@ def is_told_again(view: AccountView, event: ExecutionSeen) -> bool:
     if deal is not None:
         known = view.positions.get(seen.position)
         is_same = known is not None and 0 < seen.updated_ms == known.updated_ms
-        return is_same and deal.is_execution and deal.deal in view.deals
+        leads_on = _signed(seen) == _signed(known) + int(deal.filled_volume) * deal.side.sign
+        is_news = leads_on and view.rules >= PARTS_OF_HISTORIES
+        return is_same and deal.is_execution and deal.deal in view.deals and not is_news
     if order is None:
         return False
     is_new = seen.status is PositionStatus.CREATED and seen.volume == 0 and not seen.updated_ms
@@ -153,6 +196,7 @@ def drop_position(view: AccountView, position: PositionId, at_ms: int) -> Accoun
         closed.pop(next(iter(closed)))
     if position in view.doubted:
         view = replace(view, doubted=without(view.doubted, position))
+    view = _without_way(view, position)
     return replace(
         view,
         positions=without(view.positions, position),
@@ -192,11 +236,25 @@ def take_order(view: AccountView, order: Order, kind: ExecutionKind) -> AccountV
     known = view.orders.get(order.order)
     if known is not None and order.updated_ms and order.updated_ms < known.updated_ms:
         return view
+    is_first_word = kind is ExecutionKind.ORDER_ACCEPTED  # what is amended later is told as replaced (FACTS §4.4 E)
+    if known is not None and is_first_word and order.updated_ms <= known.updated_ms and view.rules >= ACCEPTED_ONCE:
+        return view
     if order.is_resting:
+        if view.rules >= ENDS_STAY and order.updated_ms <= view.ended.get(order.order, -1):
+            return view
         return replace(view, orders={**view.orders, order.order: order})
+    view = _note_end(view, order) if order.type.is_pending else view
     if known is None:
         return view
     return replace(view, orders=without(view.orders, order.order))
+
+
+def _note_end(view: AccountView, order: Order) -> AccountView:
+    ended = copied(view.ended)
+    ended[order.order] = max(order.updated_ms, ended.get(order.order, 0))
+    while len(ended) > ENDED_REMEMBERED:
+        ended.pop(next(iter(ended)))
+    return replace(view, ended=ended)
 
 
 def take_balance(view: AccountView, deal: Deal) -> AccountView:
@@ -221,6 +279,8 @@ def trail_stop(view: AccountView, event: TrailingStopMoved) -> AccountView:
     known = view.positions.get(event.position)
     if known is None or (0 < event.updated_ms < known.updated_ms and view.rules >= TRAILED_BEFORE):
         return view
+    if known.stop is not None and event.position not in view.trailed_from:
+        view = replace(view, trailed_from={**view.trailed_from, event.position: known.stop})
     return replace(view, positions={**view.positions, event.position: replace(known, stop=event.stop)})
 
 

@@ -29,7 +29,7 @@ from cmam.domain.values.ids import (
     SymbolId,
     order_source,
 )
-from cmam.domain.values.quantities import Volume
+from cmam.domain.values.quantities import Price, Volume
 from cmam.domain.values.replacing import InTheMaking, replace
 from cmam.domain.values.rules import TURNS_AWAIT_CLOSES
 from cmam.domain.values.symbols import SymbolName, SymbolSpec
@@ -89,12 +89,13 @@ class AccountView:
     `results` are floating results by the broker's own reckoning, asked where quotes are missing, with their moment.
     `unexplained` are balance versions of which no deal and no movement of money is known, `in_sight_us` the last moment
     at which the account was known to be what its broker shows, before it went out of sight. `untold` is by how much a
-    position, bought as positive, has moved more than its deals have told. `doubted` are positions that snapshots leave
-    out and that count as open still, with the moment (us) since when, and `doubted_orders` orders that count as
-    resting. `surplus` is what stands besides a copy since a refused request was done all the same, by the source of
-    what takes it back: `x` and the position, `y` and the order. `in_vain` is what was to end so, or with a
-    flatten of the whole account, and has not yet. `unpriced` are positions of copies of which something went without
-    a deal that told who took it and at which price, until the broker has been asked.
+    position, bought as positive, has moved more than its deals have told, and `trailed_from` where its stop stood
+    before it trailed to where it is. `doubted` are positions that snapshots leave out and that count as open still,
+    with the moment (us) since when, and `doubted_orders` orders that count as resting. `surplus` is what stands besides
+    a copy since a refused request was done all the same, by the source of what takes it back: `x` and the position, `y`
+    and the order. `in_vain` is what was to end so, or with a flatten of the whole account, and has not yet. `unpriced`
+    are positions of copies of which something went without a deal that told who took it and at which price, until the
+    broker has been asked.
     """
 
     account: AccountId
@@ -115,6 +116,7 @@ class AccountView:
     orders: Mapping[OrderId, Order] = field(default_factory=dict)
     origins: Mapping[PositionId, OrderId] = field(default_factory=dict)
     closed: Mapping[PositionId, int] = field(default_factory=dict)
+    ended: Mapping[OrderId, int] = field(default_factory=dict)
     deals: tuple[DealId, ...] = ()
     balance: int = 0
     balance_version: int = 0
@@ -144,6 +146,7 @@ class AccountView:
     past_orders: tuple[Order, ...] = ()
     first_volumes: Mapping[PositionId, Volume] = field(default_factory=dict)
     untold: Mapping[PositionId, int] = field(default_factory=dict)
+    trailed_from: Mapping[PositionId, Price] = field(default_factory=dict)
     findings: tuple[Finding, ...] = ()
     doubted: Mapping[PositionId, int] = field(default_factory=dict)
     doubted_orders: Mapping[OrderId, int] = field(default_factory=dict)

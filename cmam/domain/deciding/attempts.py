@@ -26,7 +26,7 @@ from cmam.domain.values.ids import LinkId, StoreId
 from cmam.domain.values.quantities import Quote
 from cmam.domain.values.reasons import Reason, Verdict
 from cmam.domain.values.replacing import replace
-from cmam.domain.values.rules import FILLS_GO_ON, PEOPLE_SHRINK, QUOTES_AFTER_FILLS, STOPS_IN_TIME
+from cmam.domain.values.rules import FILLS_GO_ON, PEOPLE_SHRINK, QUOTES_AFTER_FILLS, REFUSED_FOR_ONE_SIDE, STOPS_IN_TIME
 from cmam.domain.wanted import targets
 from cmam.domain.wanted.needs import levels_of
 
@@ -60,6 +60,8 @@ def _passed_stops(
         is_refused = copy.trouble.startswith(CommandKind.AMEND_PROTECTION.value)
         if not is_refused or settings is None or spec is None or position is None or not copy.is_wanted:
             continue
+        if copy.side is not position.side and view.rules >= REFUSED_FOR_ONE_SIDE:
+            continue  # a share against its net: what was refused is of the others
         quote = inputs_of(copy, settings).quotes.get(spec.name) if copy.change is not None else None
         stop = levels_of(spec, copy, position, view.rules).stop
         if _is_older(view, copy, quote):

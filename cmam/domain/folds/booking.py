@@ -22,6 +22,8 @@ from cmam.domain.values.rules import (
     DEALS_COUNT,
     FILLS_ARE_SHOWN,
     FILLS_BY_DEALS,
+    GROWN_WHILE_RESTING,
+    ORDERS_LEVELS_OF_NETS,
     OWN_LEVELS,
     REST_COUNTED_ONCE,
     RESTS_FILL_UNSEEN,
@@ -134,9 +136,9 @@ def match_copy(view: AccountView, event: ExecutionSeen, is_new_deal: bool, at_us
         opened = _opened(event, deal, knows_deals=view.rules >= DEALS_COUNT)
         if opened is not None:
             view, copy = _joined(view, copy, *opened, at_us)
-            copy = _with_filled(copy, event)
+            copy = _with_filled(view, copy, event)
     elif copy.share and copy.position is not None:
-        copy = _with_filled(copy, event)
+        copy = _with_filled(view, copy, event)
     if copy.position is not None and copy.position == position_of(event):
         if order is not None and order.closing and event.is_server_event:
             copy = replace(copy, awaits_protection=False)
@@ -148,7 +150,10 @@ def match_copy(view: AccountView, event: ExecutionSeen, is_new_deal: bool, at_us
         is_fill = is_opening and deal is not None and deal.close is None
         if is_fill and view.rules >= OWN_LEVELS:
             copy = _awaiting_levels(copy, event, at_us, is_first=not was_held)
-    return view if copy is known else put(view, copy)
+    view = view if copy is known else put(view, copy)
+    if copy.share and deal is None and event.is_server_event and view.rules >= ORDERS_LEVELS_OF_NETS:
+        view = _shares_with_theirs(view, copy, at_us)
+    return view
 
 
 def _take_refused(
@@ -245,11 +250,27 @@ def _with_theirs(copy: Copy) -> Copy:
     return copy if is_same else replace(copy, applied=None)
 
 
-def _with_filled(copy: Copy, event: ExecutionSeen) -> Copy:
-    """A copy whose resting order has filled to the end: nothing is left to be cancelled."""
+def _shares_with_theirs(view: AccountView, copy: Copy, at_us: int) -> AccountView:
+    """The shares of a net on which the broker has set what the order of one of them carried."""
+    held = view.positions.get(copy.position) if copy.position is not None else None
+    shares = [share for share in view.copies.values() if share.share and share.position == copy.position]
+    if held is None or not any(at_us <= share.levels_until_us for share in shares):
+        return view
+    for share in shares:
+        ours = share.applied
+        if ours is not None and (held.stop, held.target) != (ours.stop, ours.target):
+            view = put(view, replace(share, applied=None))
+    return view
+
+
+def _with_filled(view: AccountView, copy: Copy, event: ExecutionSeen) -> Copy:
+    """A copy whose resting order has filled to the end: nothing is left to be cancelled, and what its leader has added
+    since his own filled is asked for."""
     if event.order is None or event.order.status is not OrderStatus.FILLED or not _is_fill_of(copy, event):
         return copy
-    return replace(copy, ended_order=True, wait=None if copy.wait is Wait.CANCEL else copy.wait)
+    has_grown = view.rules >= GROWN_WHILE_RESTING and copy.goal.terms is not None and copy.target > copy.goal.whole
+    is_all = copy.wait is Wait.CANCEL and not has_grown
+    return replace(copy, ended_order=True, wait=None if is_all else copy.wait)
 
 
 def _with_order(copy: Copy, intent: Intent | None, order: Order, kind: ExecutionKind) -> Copy:

@@ -415,5 +415,34 @@ ROUNDED_AWAY = 9
 """A part that rounding up makes the whole of a share ends the share, as it ends a position: it stayed with nothing in
 it, and was bought again with what the leader added next."""
 
+LOOSENED_AT_ONCE = 9
+"""A trailing stop that is loosened in the very millisecond in which it was set, or before a broker that tells no times,
+is looser: it was taken for an older place of what had trailed on, and the copy kept the tighter one."""
+
+ACCEPTED_ONCE = 9
+"""The acceptance of an order that is told again tells nothing: in the millisecond in which its order was amended it was
+taken for the news, and the amendment for a person's."""
+
+PARTS_OF_HISTORIES = 9
+"""Each part of an order is taken as its event tells it, though parts are of one millisecond and a history had told
+their deals before: but for the first they counted as told again, and what was added or closed by them waited for the
+next snapshot, as an add until it was too old."""
+
+ENDS_STAY = 9
+"""A pending order that has ended rests no more, whatever is told of it afterwards: where its acceptance came behind its
+end, copies were placed of what was there no longer, and rested until the next snapshot."""
+
+REFUSED_FOR_ONE_SIDE = 9
+"""Levels of a net that are refused close no share of the other side: where that trailed, the stop of the net counted as
+its own, lay beyond the market for it, and it was closed, which made the net larger."""
+
+GROWN_WHILE_RESTING = 9
+"""What a leader adds after his order has filled and before that of his follower has is added once it has filled: where
+that filled whole, nobody asked for it any more."""
+
+ORDERS_LEVELS_OF_NETS = 9
+"""Levels that the broker sets on a net since the order of one share carried them are put right though another share
+had asked for those of all before: the target of one stayed on the net, and closed all of them."""
+
 RULES = 9
 """The newest."""

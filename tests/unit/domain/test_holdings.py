@@ -7,14 +7,14 @@ from dataclasses import replace
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cmam.domain.events import ExecutionSeen, Reconciled
+from cmam.domain.events import ExecutionSeen, Reconciled, RulesBegan, TrailingStopMoved
 from cmam.domain.folds.account import AccountView, evolve
 from cmam.domain.turns.leading import changes
 from cmam.domain.values.changes import ChangeKind
 from cmam.domain.values.ids import AccountId, DealId, OrderId, PositionId, SymbolId
 from cmam.domain.values.quantities import Price, Side, Volume
 from cmam.domain.values.rules import RULES
-from cmam.domain.values.trades import Deal, ExecutionKind, Order, OrderType, Position, PositionStatus
+from cmam.domain.values.trades import Deal, ExecutionKind, Order, OrderStatus, OrderType, Position, PositionStatus
 
 POSITION = Position(
     position=PositionId(9), symbol=SymbolId(1), side=Side.BUY, volume=Volume(100_000), updated_ms=5_000, opened_ms=5_000
@@ -108,6 +108,77 @@ def test_a_trailing_stop_goes_back_by_no_event_of_before_the_snapshot_that_shows
         assert evolve(view, replaced, 2).positions[POSITION.position].stop == stop
         amended = replace(replaced, position=replace(before, updated_ms=5_001))
         assert evolve(view, amended, 2).positions[POSITION.position].stop == 109_000_000
+
+
+def test_a_trailing_stop_that_is_loosened_in_the_moment_in_which_it_was_set_is_looser() -> None:
+    """What lies on the way that it has trailed since is of before; of a broker that tells no times the last word is."""
+    tight = replace(POSITION, trailing=True, stop=Price(109_500_000), updated_ms=6_000)
+    loose = replace(tight, stop=Price(109_000_000))
+    for rules, told_ms, stop in ((RULES, 6_000, loose.stop), (RULES, 0, loose.stop), (8, 6_000, tight.stop)):
+        view = AccountView(account=AccountId(1), rules=rules, reconciled_us=1)
+        for seen in (tight, loose):
+            told = replace(seen, updated_ms=told_ms)
+            view = evolve(view, ExecutionSeen(kind=ExecutionKind.ORDER_REPLACED, position=told), 20_000_000)
+        assert view.positions[POSITION.position].stop == stop
+    view = evolve(view, RulesBegan(rules=RULES), 20_000_000)
+    for moved in (109_600_000, 109_700_000):
+        told = TrailingStopMoved(position=tight.position, order=OrderId(1), stop=Price(moved), updated_ms=7_000)
+        view = evolve(view, told, 20_000_000)
+    for seen, stop in ((tight, 109_700_000), (loose, 109_000_000)):
+        view = evolve(view, ExecutionSeen(kind=ExecutionKind.ORDER_ACCEPTED, position=seen), 20_000_000)
+        assert view.positions[POSITION.position].stop == stop
+
+
+def test_the_acceptance_of_an_order_that_is_told_again_undoes_no_amendment_of_that_millisecond() -> None:
+    """An order is accepted once, and whatever becomes of it is told by another name."""
+    order = Order(
+        order=OrderId(7),
+        symbol=SymbolId(1),
+        side=Side.BUY,
+        type=OrderType.LIMIT,
+        volume=Volume(100_000),
+        updated_ms=5_000,
+    )
+    amended = replace(order, volume=Volume(300_000))
+    for rules, volume in ((RULES, 300_000), (8, 100_000)):
+        view = AccountView(account=AccountId(1), rules=rules)
+        for kind, told in (("order_accepted", order), ("order_replaced", amended), ("order_accepted", order)):
+            view = evolve(view, ExecutionSeen(kind=ExecutionKind(kind), order=told), 1)
+        assert view.orders[OrderId(7)].volume == volume
+
+
+def test_the_acceptance_of_an_order_that_is_told_behind_its_end_lets_nothing_rest() -> None:
+    """The end of an order may be the first word of it; a later one that shows it resting is of before."""
+    order = Order(
+        order=OrderId(7),
+        symbol=SymbolId(1),
+        side=Side.BUY,
+        type=OrderType.LIMIT,
+        volume=Volume(100_000),
+        updated_ms=5_000,
+    )
+    ended = replace(order, status=OrderStatus.CANCELLED, updated_ms=5_100)
+    for rules, count in ((RULES, 0), (8, 1)):
+        before = evolve(
+            AccountView(account=AccountId(1), rules=rules),
+            ExecutionSeen(kind=ExecutionKind.ORDER_CANCELLED, order=ended),
+            1,
+        )
+        late = ExecutionSeen(kind=ExecutionKind.ORDER_ACCEPTED, order=order)
+        after = evolve(before, late, 2)
+        assert len(after.orders) == len(changes(before, after, late)) == count
+
+
+def test_parts_of_one_millisecond_that_a_history_has_told_are_held_as_their_events_come() -> None:
+    """The snapshot was older than the history; the second part counted as told again, and was not held."""
+    first, second = (replace(POSITION, volume=Volume(volume), updated_ms=6_000) for volume in (200_000, 300_000))
+    for rules, volume in ((RULES, 300_000), (8, 200_000)):
+        view = AccountView(account=AccountId(1), rules=rules)
+        deals = tuple(told.deal for told in (_filled(first, 1), _filled(second, 2)) if told.deal is not None)
+        view = evolve(view, Reconciled(positions=(POSITION,), orders=(), deals=deals), 1)
+        for event in (_filled(first, 1), _filled(second, 2), _filled(first, 1)):
+            view = evolve(view, event, 2)
+        assert view.positions[POSITION.position].volume == volume
 
 
 def test_a_quiet_snapshot_is_believed_although_the_brokers_clock_has_stepped_back() -> None:

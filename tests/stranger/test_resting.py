@@ -1,0 +1,80 @@
+"""Resting orders of which a broker tells things in another order than they happened."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from cmam.domain.belief import holdings
+from cmam.domain.events import ChangeDecided
+from cmam.domain.folds import booking
+from tests.stranger.books import BUY, LIMIT, SELL, STOP
+from tests.stranger.habits import Habits
+from tests.stranger.world import Terminal, World, signed
+
+LEADER, FOLLOWER = 501, 502
+VOLUME = 1_000_000
+
+
+def _cancelled_at_once(habits: Habits) -> tuple[int, int]:
+    """A leader cancels his order a tenth of a second after it was taken: what rests of it at his follower ten seconds
+    later, and how often changes of it were decided."""
+    world = World(1, habits, {LEADER: ("North", False), FOLLOWER: ("South", False)})
+    world.profile("of", LEADER, {FOLLOWER: "1"})
+    terminal = Terminal(world, LEADER)
+    world.start()
+    world.run(5)
+    terminal.rest(LIMIT, "EURUSD", BUY, VOLUME, world.broker.market.bids["EURUSD"] - 2_000)
+    world.run(0.1)
+    terminal.cancel(next(iter(terminal.book.orders)))
+    world.run(10)
+    found = len(world.broker.floor.books[FOLLOWER].orders), len(world.events(FOLLOWER, ChangeDecided))
+    world.stepper.kill()
+    return found
+
+
+def test_an_order_whose_acceptance_is_told_behind_its_end_is_not_copied(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its copies rested until the next snapshot, and could fill."""
+    habits = replace(Habits(), rests_told_us=300_000)
+    assert _cancelled_at_once(habits) == (0, 0)
+    monkeypatch.setattr(holdings, "ENDS_STAY", 99)
+    assert _cancelled_at_once(habits) == (1, 1)
+
+
+def test_what_becomes_of_an_order_is_decided_once_though_all_is_told_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its acceptance comes once more when it has ended, and then its end."""
+    habits = replace(Habits(), again_us=700_000)
+    assert _cancelled_at_once(habits) == (0, 2)
+    monkeypatch.setattr(holdings, "ENDS_STAY", 99)
+    assert _cancelled_at_once(habits) == (0, 4)
+
+
+def _grown_at_once(follower: tuple[str, bool]) -> list[int]:
+    """One jump of the market fills two orders of a netted leader: what his follower holds half a minute later."""
+    world = World(1, Habits(), {LEADER: ("North", True), FOLLOWER: follower})
+    world.profile("of", LEADER, {FOLLOWER: "1"})
+    terminal = Terminal(world, LEADER)
+    world.start()
+    world.run(5)
+    bid = world.broker.market.bids["EURUSD"]
+    terminal.rest(STOP, "EURUSD", SELL, 2 * VOLUME, bid - 2_000)
+    terminal.rest(STOP, "EURUSD", SELL, VOLUME, bid - 1_900)
+    world.run(10)
+    world.broker.on_time(world.lines.now())
+    world.broker.move("EURUSD", bid - 2_300)
+    world.lines.collect()
+    world.run(30)
+    found = [signed(held) for held in world.broker.floor.books[FOLLOWER].positions.values()]
+    world.stepper.kill()
+    return found
+
+
+@pytest.mark.parametrize("follower", [("South", False), ("South", True)])
+def test_what_is_added_before_the_copy_of_an_order_fills_is_added_then(
+    follower: tuple[str, bool], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The second order grows his net before the copy of the first is known to have filled: it was never asked for."""
+    assert _grown_at_once(follower) == [-3 * VOLUME]
+    monkeypatch.setattr(booking, "GROWN_WHILE_RESTING", 99)
+    assert _grown_at_once(follower) == [-2 * VOLUME]
