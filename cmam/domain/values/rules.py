@@ -390,5 +390,13 @@ ADDS_OUTLIVE_NETS = 8
 """A share whose net is gone while an order of it is under way ends only once that has an outcome: what it fills then is
 the share's, and is closed. It was settled as filled, and what it opened was nobody's."""
 
+CHARGES_ARE_RESULTS = 9
+"""A dividend, a swap, a rollover fee or the charge of a guaranteed stop is a gain or a loss, and moves no anchor: it
+was taken for a deposit or a withdrawal, and no guard but `min_equity` and `take_equity` saw it."""
+
+BONUSES_ARE_TOLD = 9
+"""A bonus has no version of the balance: what its report says it is now counts, and it moves no anchor, since equity is
+without it. The report was taken for an old one."""
+
 RULES = 9
 """The newest."""
