@@ -14,7 +14,6 @@ from cmam.domain.values.trades import Deal, Order, Position
 from cmam.openapi import requests, translate
 from cmam.openapi._pb import OpenApiMessages_pb2 as messages
 from cmam.openapi.enquiry import Enquiry
-from cmam.openapi.fields import moment_ms
 from cmam.openapi.refusals import clean
 
 HISTORY_MS = 7 * 86_400_000
@@ -85,13 +84,14 @@ class Portfolio(Enquiry):
             ),
             messages.ProtoOACashFlowHistoryListRes,
         )
+        changes = ((translate.balance_change(wire), clean(wire.externalNote, 60)) for wire in answer.depositWithdraw)
         return tuple(
             Flow(
-                at_ms=moment_ms(wire.changeBalanceTimestamp),
-                delta=wire.delta,
-                balance=wire.balance,
-                money_digits=wire.moneyDigits if wire.HasField("moneyDigits") else 2,
-                note=clean(wire.externalNote, 60),
+                at_ms=change.changed_ms,
+                delta=change.delta,
+                balance=change.balance,
+                money_digits=change.money_digits,
+                note=note,
             )
-            for wire in answer.depositWithdraw
+            for change, note in changes
         )

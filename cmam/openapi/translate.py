@@ -22,6 +22,7 @@ from cmam.domain.values.trades import (
     Deal,
     DealStatus,
     ExecutionKind,
+    MarginType,
     Order,
     OrderStatus,
     OrderType,
@@ -105,12 +106,20 @@ ACCESS: Final = {
     model.NO_TRADING: AccessRights.NO_TRADING,
     model.NO_LOGIN: AccessRights.NO_LOGIN,
 }
+MARGIN_TYPES: Final = {
+    model.SUM: MarginType.SUM,
+    model.MAX: MarginType.MAX,
+    model.NET: MarginType.NET,
+}
 TRADING_MODES: Final = {
     model.ENABLED: TradingMode.ENABLED,
     model.DISABLED_WITHOUT_PENDINGS_EXECUTION: TradingMode.DISABLED_WITHOUT_PENDINGS,
     model.DISABLED_WITH_PENDINGS_EXECUTION: TradingMode.DISABLED_WITH_PENDINGS,
     model.CLOSE_ONLY_MODE: TradingMode.CLOSE_ONLY,
 }
+
+WITHDRAWALS: Final = ("withdraw", "bonus_withdraw")
+"""How the names of operations begin that take money away."""
 
 
 # --- entities -----------------------------------------------------------------------------------------------------
@@ -234,6 +243,7 @@ def trader(wire: model.ProtoOATrader) -> Trader:
         swap_free=wire.swapFree,
         fair_stop_out=wire.fairStopOut,
         registered_ms=moment_ms(wire.registrationTimestamp),
+        margin_type=word(wire, "totalMarginCalculationType", MARGIN_TYPES, MarginType.SUM),
     )
 
 
@@ -303,12 +313,13 @@ def _least_asset(wire: model.ProtoOASymbol, quote: AssetName | None) -> str:
 
 
 def _holiday(wire: model.ProtoOAHoliday) -> Holiday:
+    """A holiday; an end of 0 means none too, as for prices: a holiday that is over as it begins would be none."""
     return Holiday(
         date_days=wire.holidayDate,
         zone=words(wire.scheduleTimeZone) or "UTC",
         recurring=wire.isRecurring,
         start_s=wire.startSecond if wire.HasField("startSecond") else None,
-        end_s=wire.endSecond if wire.HasField("endSecond") else None,
+        end_s=wire.endSecond or None,
     )
 
 
@@ -358,9 +369,10 @@ def _balance(wire: messages.ProtoOAExecutionEvent) -> BalanceChange | None:
         return balance_change(wire.depositWithdraw)
     if wire.HasField("bonusDepositWithdraw"):
         bonus = wire.bonusDepositWithdraw
+        operation = _operation(bonus, model.ProtoOAChangeBonusType)
         return BalanceChange(
-            operation=_operation(bonus, model.ProtoOAChangeBonusType),
-            delta=bonus.managerDelta + bonus.ibDelta,
+            operation=operation,
+            delta=_moved(operation, bonus.managerDelta) + _moved(operation, bonus.ibDelta),
             balance=bonus.managerBonus + bonus.ibBonus,
             money_digits=money_digits(bonus),
             changed_ms=moment_ms(bonus.changeBonusTimestamp),
@@ -371,9 +383,10 @@ def _balance(wire: messages.ProtoOAExecutionEvent) -> BalanceChange | None:
 
 def balance_change(wire: model.ProtoOADepositWithdraw) -> BalanceChange:
     """Money that came or went without a trade."""
+    operation = _operation(wire, model.ProtoOAChangeBalanceType)
     return BalanceChange(
-        operation=_operation(wire, model.ProtoOAChangeBalanceType),
-        delta=wire.delta,
+        operation=operation,
+        delta=_moved(operation, wire.delta),
         balance=wire.balance,
         balance_version=wire.balanceVersion,
         money_digits=money_digits(wire),
@@ -386,6 +399,12 @@ def _operation(change: Any, names: Any) -> str:
     if not change.HasField("operationType"):
         return "other"
     return str(names.Name(change.operationType)).removeprefix("BALANCE_").lower()
+
+
+def _moved(operation: str, delta: int) -> int:
+    """By how much money moved: the schema calls it the amount of an operation and leaves its sign open, and a
+    withdrawal that counted as a deposit would be twice itself in every guard."""
+    return -abs(delta) if operation.startswith(WITHDRAWALS) else delta
 
 
 def trailing_stop(wire: messages.ProtoOATrailingSLChangedEvent) -> TrailingStopMoved:

@@ -74,8 +74,14 @@ INCIDENTS: dict[str, Kind] = {
         "another session trades on `account`: buy, sell, close or remove-levels",
         {"account": "", "action": "", "symbol": "EURUSD", "volume": "0", "position": "all", "id": "foreign-1"},
     ),
-    "deposit": Kind("`amount` is paid in", {"account": "", "amount": "", "note": "deposit"}),
-    "withdraw": Kind("`amount` is paid out", {"account": "", "amount": "", "note": "withdrawal"}),
+    "deposit": Kind(
+        "`amount` is paid in, as an `operation` of the schema, such as BALANCE_DEPOSIT_DIVIDENDS",
+        {"account": "", "amount": "", "note": "deposit", "operation": "BALANCE_DEPOSIT"},
+    ),
+    "withdraw": Kind(
+        "`amount` is paid out, as an `operation` of the schema, such as BALANCE_WITHDRAW_ROLLOVER",
+        {"account": "", "amount": "", "note": "withdrawal", "operation": "BALANCE_WITHDRAW"},
+    ),
     "bonus": Kind("the bonus changes by `amount`", {"account": "", "amount": ""}),
     "access": Kind("`account` gets other `rights`", {"account": "", "rights": ""}),
     "leverage": Kind("`account` gets another `leverage`", {"account": "", "leverage": ""}),

@@ -38,7 +38,7 @@ class Switches:
     conversion_side: str = "bid"
     """Quote that converts money: bid or mid."""
     trader_event_on_balance: bool = True
-    """Whether a deposit or withdrawal is followed by a TraderUpdatedEvent."""
+    """Whether a deposit, a withdrawal or a bonus is followed by a TraderUpdatedEvent."""
     stop_out_interval_ms: int = 500
     """How often margin levels are looked at while positions are open."""
 

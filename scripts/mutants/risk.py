@@ -132,7 +132,7 @@ MUTATIONS = (
     Mutation(
         "money that is taken out trips a guard",
         "cmam/domain/guarding/latches.py",
-        "    delta = 0 if is_known else change.delta\n",
+        "    delta = 0 if is_known else moving\n",
         "    delta = 0\n",
         (GUARDS,),
     ),

@@ -9,6 +9,7 @@ from fractions import Fraction
 from cmam.openapi._pb.OpenApiModelMessages_pb2 import LIMIT, STOP
 from cmam.sandbox import units
 from cmam.sandbox.books.ledger import BUY
+from cmam.sandbox.trading.margin import SUM
 from tests.oracle.rules import Account, Holding, Symbol
 from tests.rulebook import TABLE_HEAD, Case, Rulebook
 
@@ -91,7 +92,8 @@ def account(book: Rulebook, ctid: int) -> Account:
         if order.kind in (LIMIT, STOP)
     )
     leverage = books.leverage_cents // 100
-    return Account(books.spec.currency, F(books.balance, scale), leverage, symbols, quotes, holdings, resting)
+    balance, is_larger = F(books.balance, scale), books.spec.margin_type != SUM
+    return Account(books.spec.currency, balance, leverage, symbols, quotes, holdings, resting, is_larger)
 
 
 FORMULAS = (

@@ -71,6 +71,8 @@ class Account:
     holdings: tuple[Holding, ...] = ()
     resting: tuple[tuple[str, Fraction], ...] = ()
     """Symbol and units of each order that rests."""
+    is_larger_side_bound: bool = False
+    """Whether of both sides of a symbol only the larger one binds margin."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,7 +190,12 @@ def equity(account: Account) -> Fraction:
 
 def free_margin(account: Account) -> Fraction:
     """What of the equity is not bound."""
-    return equity(account) - sum(held.margin for held in account.holdings)
+    if not account.is_larger_side_bound:
+        return equity(account) - sum(held.margin for held in account.holdings)
+    bound: dict[str, list[Fraction]] = {}
+    for held in account.holdings:
+        bound.setdefault(held.symbol, [Fraction(0), Fraction(0)])[held.is_long] += held.margin
+    return equity(account) - sum(max(sides) for sides in bound.values())
 
 
 # --- one open -------------------------------------------------------------------------------------------------------

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from cmam.domain.events import ChangeDecided, GuardTripped
+from cmam.sandbox.switches import Switches
 from cmam.store.past.replay import verify
 from tests.whole import SAME_BROKER, Whole
 
@@ -72,3 +73,72 @@ def test_a_flatten_is_shown_beside_its_links_and_is_no_alert() -> None:
     assert whole.command({"command": "flatten", "profile": "whole"})["ok"]
     whole.run(2)
     assert _shown(whole, SAME_BROKER) == (["flatten"], [], [])
+
+
+@pytest.mark.parametrize("told", [True, False])
+@pytest.mark.parametrize(
+    ("operation", "trips"),
+    [
+        ("BALANCE_WITHDRAW_ROLLOVER", True),
+        ("BALANCE_WITHDRAW_DIVIDENDS", True),
+        ("BALANCE_WITHDRAW_SWAP", True),
+        ("BALANCE_WITHDRAW_GSL_CHARGE", True),
+        ("BALANCE_WITHDRAW_TRANSFER", False),
+    ],
+)
+def test_what_positions_cost_is_a_loss_and_what_is_paid_out_is_none(operation: str, trips: bool, told: bool) -> None:
+    """A rollover fee of 150 with a daily loss of 100: it is told as a movement of money, or found when the line is back
+    with what else the account was charged."""
+    whole = Whole(seed=3, settings={"daily_loss": "100", "volume.amount": "0.1"})
+    whole.start_ready()
+    whole.person.buy(LOT)
+    whole.run(2)
+    assert len(whole.person.holds(SAME_BROKER)) == 1
+    if not told:
+        whole.broker.set_fault("disconnect-client", {})
+    values = {"account": str(SAME_BROKER), "amount": "150", "operation": operation}
+    whole.broker.set_fault("withdraw", values)
+    whole.run(20)
+    assert bool(whole.events(SAME_BROKER, GuardTripped)) is trips
+    assert bool(whole.person.holds(SAME_BROKER)) is not trips
+    assert verify(whole.log.read_all()).is_identical
+
+
+def test_a_bonus_that_is_taken_back_counts_at_once() -> None:
+    """`guard.bonus`: it is taken back without another word of the account; for a day's loss it never was there."""
+    settings = {"min_equity": "24950", "guard.bonus": "on", "volume.amount": "0.1", "daily_loss": "400"}
+    whole = Whole(seed=3, settings=settings, switches=Switches(trader_event_on_balance=False))
+    whole.start_ready()
+    whole.broker.set_fault("bonus", {"account": str(SAME_BROKER), "amount": "500"})
+    whole.broker.set_fault("withdraw", {"account": str(SAME_BROKER), "amount": "300"})
+    whole.person.buy(LOT)
+    whole.run(5)
+    assert not whole.events(SAME_BROKER, GuardTripped)
+    assert len(whole.person.holds(SAME_BROKER)) == 1
+    whole.broker.set_fault("bonus", {"account": str(SAME_BROKER), "amount": "-500"})
+    whole.run(5)
+    assert [trip.guard for trip in whole.events(SAME_BROKER, GuardTripped)] == ["min_equity"]
+    assert whole.person.holds(SAME_BROKER) == []
+    assert verify(whole.log.read_all()).is_identical
+
+
+def test_a_day_nobody_saw_begin_counts_what_positions_cost_since() -> None:
+    """A day that is worked out backwards: 150 of rollover fees in it are a loss, 300 that were paid out are none."""
+    settings = {"daily_loss": "1000", "guard.anchor": "balance", "guard.reset": "00:04 UTC"}
+    whole = Whole(seed=3, settings=settings)
+    whole.start_ready()
+    whole.stop()
+    whole.run(5 * 60)
+    books = whole.broker.floor.accounts[SAME_BROKER]
+    morning = books.balance
+    for operation, amount in (("BALANCE_WITHDRAW_ROLLOVER", "150"), ("BALANCE_WITHDRAW", "300")):
+        values = {"account": str(SAME_BROKER), "amount": amount, "operation": operation}
+        whole.broker.set_fault("withdraw", values)
+    whole.run(60)
+    whole.start_ready()
+    whole.run(20)
+    view = whole.view(SAME_BROKER)
+    assert view is not None
+    (day,) = view.days.values()
+    assert day.anchor == morning - 30_000
+    assert verify(whole.log.read_all()).is_identical

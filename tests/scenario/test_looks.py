@@ -6,12 +6,12 @@ from collections.abc import Iterator
 
 import pytest
 
-from cmam.domain.events import ChangeDecided, CopyOverdue, FindingKind, FindingsMade, IntentRecorded
+from cmam.domain.events import ChangeDecided, CopyOverdue, FindingKind, FindingsMade, IntentRecorded, Reconciled
 from cmam.domain.turns import turn
 from cmam.domain.values.commands import Command
 from cmam.openapi._pb import OpenApiModelMessages_pb2 as model
 from cmam.store.past.replay import verify
-from tests.whole import NETTED, SAME_BROKER, Whole
+from tests.whole import LEADER, NETTED, SAME_BROKER, Whole
 
 LOT = 10_000_000
 MINUTE = 60
@@ -122,3 +122,28 @@ def test_levels_of_an_order_that_were_amended_under_a_clock_set_back_are_found_b
     assert (copied.relativeStopLoss, copied.relativeTakeProfit) == (0, 2_500)
     assert verify(whole.log.read_all()).is_identical
     assert whole.stepper.failures == []
+
+
+@pytest.mark.parametrize("account", [LEADER, SAME_BROKER])
+def test_what_positions_bind_and_cost_is_known_within_a_minute(account: int) -> None:
+    """A broker changes an account's leverage, as before weekends: 2141 tells of each position, and no execution. So it
+    is with a swap of which nothing was told. Both are found by the next look, and recorded once."""
+    whole = Whole(seed=3)
+    whole.start_ready()
+    whole.person.buy(LOT)
+    whole.run(2)
+    (held,) = whole.broker.floor.accounts[account].open_positions()
+    before = held.used_margin
+    whole.broker.set_fault("leverage", {"account": str(account), "leverage": "5"})
+    held.swap -= 700
+    assert held.used_margin > 2 * before
+    looks = len(whole.events(account, Reconciled))
+    whole.run(MINUTE + 30)
+    view = whole.view(account)
+    assert view is not None
+    (known,) = view.positions.values()
+    assert (known.used_margin, known.swap) == (held.used_margin, held.swap)
+    whole.run(3 * MINUTE)
+    assert len(whole.events(account, Reconciled)) == looks + 1
+    assert whole.stepper.failures == []
+    assert verify(whole.log.read_all()).is_identical

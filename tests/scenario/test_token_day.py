@@ -7,6 +7,8 @@ from dataclasses import replace
 from cmam.credentials.vault import Vault
 from cmam.domain.events import ChangeDecided
 from cmam.domain.values.reasons import Verdict
+from cmam.openapi import catalogue
+from cmam.openapi._pb import OpenApiMessages_pb2 as messages
 from cmam.sandbox.switches import Switches
 from cmam.store.past.replay import verify
 from tests.whole import LEADER, SAME_BROKER, Whole
@@ -68,3 +70,23 @@ def test_new_tokens_are_got_by_the_running_system_when_asked() -> None:
 def _expiring(vault: Vault, expires_at: int) -> Vault:
     grants = tuple(replace(grant, pair=replace(grant.pair, expires_at=expires_at)) for grant in vault.grants)
     return replace(vault, grants=grants)
+
+
+def test_a_session_that_is_told_to_be_over_and_goes_on_has_its_quotes_told_again() -> None:
+    """After a refresh a server may tell 2147 and 2164 and keep what stood (FACTS 2.4): it answers ALREADY_LOGGED_IN and
+    ALREADY_SUBSCRIBED then. In a market that does not move nobody would have a price until it does."""
+    still = Switches(history_days=0, tick_interval_ms=600_000)
+    whole = Whole(seed=8, settings={"max_spread": "5", "input_max_age": "2h"}, switches=still)
+    whole.start_ready()
+    for number in (LEADER, SAME_BROKER):
+        account, publish = whole.broker.floor.accounts[number], whole.broker.floor.publish
+        over = messages.ProtoOAAccountsTokenInvalidatedEvent(ctidTraderAccountIds=[number], reason="refreshed")
+        publish(account, catalogue.TOKEN_INVALIDATED, over, None)
+        gone = messages.ProtoOAAccountDisconnectEvent(ctidTraderAccountId=number)
+        publish(account, catalogue.ACCOUNT_DISCONNECT, gone, None)
+    whole.stepper.network.collect()
+    whole.run(20)
+    whole.person.buy(LOT)
+    whole.run(5)
+    assert [e.verdict for e in whole.events(SAME_BROKER, ChangeDecided)] == [Verdict.COPY]
+    assert len(whole.person.holds(SAME_BROKER)) == 1

@@ -475,7 +475,7 @@ def snapshot(wire: Any) -> Any:
 
 
 def _differs(view: AccountView, positions: tuple[Position, ...], orders: tuple[Order, ...]) -> bool:
-    """Whether a snapshot says anything that is not believed already; swaps and margins alone are no news."""
+    """Whether a snapshot says anything that is not believed already."""
     shown = {position.position: position for position in positions if position.volume > 0}
     resting = {order.order: order for order in orders if order.is_resting}
     if absences.is_any(view) or shown.keys() != view.positions.keys() or resting.keys() != view.orders.keys():
@@ -486,7 +486,10 @@ def _differs(view: AccountView, positions: tuple[Position, ...], orders: tuple[O
 
 
 def _shown(position: Position) -> tuple[object, ...]:
-    return (position.volume, position.side, *position.protection)
+    """What is compared of a position. Equity rests on its swap and commission, free margin on what it binds, and that
+    moves with an account's leverage without a trade (FACTS §4.4 S); all three stand still otherwise (FACTS §4.9)."""
+    costs = (position.swap, position.commission, position.used_margin)
+    return (position.volume, position.side, *position.protection, *costs)
 
 
 def _page_before(moments: list[int], to_ms: int, *, has_fresh: bool) -> int:

@@ -40,10 +40,12 @@ class Subscriber:
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """A question for quotes that is on its way."""
+    """A question for quotes that is on its way, or the end of a subscription that is to begin `anew` after it."""
 
     subscriber: Subscriber
     symbols: tuple[int, ...]
+    is_end: bool = False
+    is_anew: bool = False
 
 
 class Feeds:
@@ -157,7 +159,9 @@ class Feeds:
 
     def answered(self, question: str, now_us: int) -> None:
         """A subscription stands, or has ended."""
-        self._over(self._under_way.pop(question, None), now_us)
+        asked = self._under_way.pop(question, None)
+        self._over(asked, now_us)
+        self._begin_anew(asked)
 
     def _over(self, asked: Asked | None, now_us: int) -> None:
         if asked is not None and not self._is_asking(asked.subscriber):
@@ -168,13 +172,20 @@ class Feeds:
     def refused(self, message: m.Unanswered, now_us: int) -> None:
         """A subscription was refused: it is tried again within a second, or without the symbol that is to blame.
 
-        Twice subscribed is subscribed.
+        What is subscribed already, as where a session goes on that was told to be over (FACTS §2.4), is ended and
+        subscribed anew, once: one such symbol has all refused, and no last price is told of it again. Subscribed
+        already after that is subscribed.
         """
         asked = self._under_way.pop(message.question, None)
         self._over(asked, now_us)
         if asked is None or self._subscribers.get(asked.subscriber.account) is not asked.subscriber:
             return  # its session is another, or it carries nothing any more
+        if asked.is_end:
+            self._begin_anew(asked)
+            return
         if rule_for(message.error_code).kind is Kind.DONE:
+            if not asked.is_anew:
+                self._end(asked)
             return
         symbols = asked.symbols
         if message.error_code not in NO_SUCH_SYMBOL:
@@ -189,6 +200,18 @@ class Feeds:
             log.warning("! the broker has no quotes of symbol %s: %s", symbols[0], message.text or message.error_code)
             asked.subscriber.asked.difference_update(symbols)
             asked.subscriber.refused.update(symbols)
+
+    def _end(self, asked: Asked) -> None:
+        account = asked.subscriber.account
+        question = self._send(account, requests.unsubscribe_spots(AccountId(account), asked.symbols))
+        self._under_way[question] = replace(asked, is_end=True)
+        for feed in self._feeds_of(account):
+            self._board.await_answer(feed)
+
+    def _begin_anew(self, ended: Asked | None) -> None:
+        """Subscribe once more what was ended for that, if whoever carries it is the same still."""
+        if ended is not None and ended.is_end and self._subscribers.get(ended.subscriber.account) is ended.subscriber:
+            self._ask_for(replace(ended, is_end=False, is_anew=True))
 
     def lose(self, account: int) -> None:
         """The session of an account is gone, and its subscriptions with it: others of the same feeds carry on."""

@@ -12,6 +12,7 @@ from zoneinfo import ZoneInfo
 
 from cmam.domain.belief.view import AccountView, GuardDay
 from cmam.domain.events import DayHistorySeen, GuardDayBegan
+from cmam.domain.guarding.latches import paid
 from cmam.domain.profiles.choices import Anchor
 from cmam.domain.profiles.hours import instants, local
 from cmam.domain.profiles.link import LinkSettings
@@ -102,7 +103,7 @@ def _balance_then(view: AccountView, history: DayHistorySeen, began_us: int) -> 
     for change in history.money:
         if not change.bonus and _us(change.changed_ms, history) >= began_us:
             steps.append((change.changed_ms, change.balance_version, change.balance - change.delta))
-            moved += change.delta
+            moved += paid(change, view.rules)
     for deal in history.deals:
         if deal.is_execution and deal.close is not None and _us(deal.executed_ms, history) >= began_us:
             before = deal.close.balance - _realised(deal.close)

@@ -1,6 +1,7 @@
 """What guards keep: their days, their peaks and the latches that stay closed over any restart.
 
-Folds only; when a guard trips is worked out in `guards.py`. A deposit or withdrawal moves every anchor and peak.
+Folds only; when a guard trips is worked out in `guards.py`. A deposit or withdrawal moves every anchor and peak; what
+positions earn or cost moves none.
 """
 
 from __future__ import annotations
@@ -26,7 +27,15 @@ from cmam.domain.values.ids import LinkId
 from cmam.domain.values.quantities import decimal_text
 from cmam.domain.values.reasons import Reason
 from cmam.domain.values.replacing import replace
-from cmam.domain.values.rules import DAYS_ANEW, NAMED_AS_SET, PARTS_REST, STOP_OUTS_LATCH, WHOLE_ACCOUNT
+from cmam.domain.values.rules import (
+    BONUSES_ARE_TOLD,
+    CHARGES_ARE_RESULTS,
+    DAYS_ANEW,
+    NAMED_AS_SET,
+    PARTS_REST,
+    STOP_OUTS_LATCH,
+    WHOLE_ACCOUNT,
+)
 from cmam.domain.values.trades import BalanceChange
 
 BY_EQUITY = (
@@ -65,14 +74,18 @@ def in_words(latch: Latch, view: AccountView) -> str:
 
 
 def take_cash(view: AccountView, change: BalanceChange) -> AccountView:
-    """Take the balance after money was moved; what guards count from moves with it. An older report changes nothing."""
+    """Take the balance after money was moved; what guards count from moves with it, but for what positions earned or
+    cost. An older report changes nothing."""
+    if change.bonus and view.rules >= BONUSES_ARE_TOLD:
+        return view if view.trader is None else replace(view, trader=replace(view.trader, bonus=change.balance))
+    moving = paid(change, view.rules)
     if not change.bonus and change.balance_version in view.unexplained:
-        moved = {link: _moved(day, change.delta) for link, day in view.days.items()}
+        moved = {link: _moved(day, moving) for link, day in view.days.items()}
         return explained(replace(view, days=moved), change.balance_version)
     if change.balance_version < view.balance_version:
         return view
     is_known = change.balance_version == view.balance_version and change.balance_version > 0
-    delta = 0 if is_known else change.delta
+    delta = 0 if is_known else moving
     days = {link: _moved(day, delta) for link, day in view.days.items()} if delta else view.days
     if change.bonus:
         trader = view.trader
@@ -80,6 +93,11 @@ def take_cash(view: AccountView, change: BalanceChange) -> AccountView:
             trader = replace(trader, bonus=max(0, trader.bonus + delta))
         return replace(view, trader=trader, balance_version=max(view.balance_version, change.balance_version))
     return replace(view, balance=change.balance, balance_version=change.balance_version, days=days)
+
+
+def paid(change: BalanceChange, rules: int) -> int:
+    """How much of a movement of money came or went, in minor units: nothing of what positions earned or cost."""
+    return 0 if change.is_result and rules >= CHARGES_ARE_RESULTS else change.delta
 
 
 def take_history(view: AccountView, event: DayHistorySeen) -> AccountView:

@@ -17,7 +17,7 @@ from cmam.domain.values.ids import SymbolId
 from cmam.domain.values.quantities import PRICE_SCALE, VOLUME_SCALE, Quote, Side
 from cmam.domain.values.rules import GROWN_ORDERS
 from cmam.domain.values.symbols import SymbolSpec
-from cmam.domain.values.trades import Order, Position
+from cmam.domain.values.trades import MarginType, Order, Position
 
 GAIN_SCALE = PRICE_SCALE * VOLUME_SCALE
 """What a price difference times a volume is in: the quote asset over this."""
@@ -139,8 +139,22 @@ def free_margin(rates: Rates) -> Fraction | None:
     found = _held(rates)
     if found is None:
         return None
-    used = sum([position.used_margin for position in rates.view.positions.values()])
-    return _worth(rates, rates.view.balance - used, found)
+    return _worth(rates, rates.view.balance - used_margin(rates.view), found)
+
+
+def used_margin(view: AccountView) -> int:
+    """What all positions bind, in minor units, as the account counts them (FACTS §4.9): both sides of a symbol, or the
+    larger one. So too where their difference counts: whether what such positions show is netted already is not known.
+    """
+    positions = view.positions.values()
+    if view.trader is None or view.trader.margin_type is MarginType.SUM:
+        return sum([position.used_margin for position in positions])
+    sides: dict[tuple[SymbolId, Side], int] = {}
+    for position in positions:
+        key = (position.symbol, position.side)
+        sides[key] = sides.get(key, 0) + position.used_margin
+    symbols = {symbol for symbol, _ in sides}
+    return sum(max(sides.get((symbol, side), 0) for side in Side) for symbol in symbols)
 
 
 def notional(rates: Rates, spec: SymbolSpec, volume: int) -> Fraction | None:

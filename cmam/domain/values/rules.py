@@ -444,5 +444,13 @@ ORDERS_LEVELS_OF_NETS = 9
 """Levels that the broker sets on a net since the order of one share carried them are put right though another share
 had asked for those of all before: the target of one stayed on the net, and closed all of them."""
 
+CHARGES_ARE_RESULTS = 9
+"""A dividend, a swap, a rollover fee or the charge of a guaranteed stop is a gain or a loss, and moves no anchor: it
+was taken for a deposit or a withdrawal, and no guard but `min_equity` and `take_equity` saw it."""
+
+BONUSES_ARE_TOLD = 9
+"""A bonus has no version of the balance: what its report says it is now counts, and it moves no anchor, since equity is
+without it. The report was taken for an old one."""
+
 RULES = 9
 """The newest."""

@@ -105,6 +105,15 @@ class AccountType(StrEnum):
     SPREAD_BETTING = "spread_betting"
 
 
+class MarginType(StrEnum):
+    """How much of the margin of positions an account uses: that of both sides of a symbol, of the larger one, or of
+    their difference."""
+
+    SUM = "sum"
+    MAX = "max"
+    NET = "net"
+
+
 class AccessRights(StrEnum):
     """What the broker lets the owner do."""
 
@@ -263,11 +272,13 @@ class Trader:
     swap_free: bool = False
     fair_stop_out: bool = False
     registered_ms: int = 0
+    margin_type: MarginType = MarginType.SUM
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BalanceChange:
-    """A deposit, withdrawal or bonus: money that no trade moved."""
+    """A deposit, withdrawal or bonus: money that no trade moved. `delta` is below 0 for what went; the `balance` of a
+    bonus is all the bonus there is after it, and it has no version."""
 
     operation: str
     delta: int
@@ -276,3 +287,21 @@ class BalanceChange:
     money_digits: int = 2
     changed_ms: int = 0
     bonus: bool = False
+
+    @property
+    def is_result(self) -> bool:
+        """Whether positions earned or cost it, so that it is a gain or a loss and nobody's deposit or withdrawal."""
+        return self.operation in _RESULTS
+
+
+_RESULTS = frozenset(
+    {
+        "deposit_dividends",
+        "withdraw_dividends",
+        "deposit_swap",
+        "withdraw_swap",
+        "withdraw_rollover",
+        "withdraw_gsl_charge",
+    }
+)
+"""The operations that are booked for what is held: by the schema's names, without `BALANCE_`."""

@@ -150,8 +150,12 @@ def _foreign_trade(scene: Scene, values: Mapping[str, str]) -> str:
     return f"another session of account {account.spec.ctid} did: {action}"
 
 
-def _cash(scene: Scene, values: Mapping[str, str], sign: int, operation: int) -> str:
+def _cash(scene: Scene, values: Mapping[str, str], sign: int, kind: str) -> str:
     account = _account(scene, values)
+    known = [name for name in model.ProtoOAChangeBalanceType.DESCRIPTOR.values_by_name if name.startswith(kind)]
+    if values["operation"] not in known:
+        raise ValueError(f"expected one of {', '.join(known)} for operation, found {values['operation']!r}")
+    operation = model.ProtoOAChangeBalanceType.Value(values["operation"])
     amount = _decimal(values["amount"], "amount").scaleb(account.spec.money_digits)
     if amount <= 0 or amount != int(amount):
         raise ValueError(f"expected a positive amount of at most {account.spec.money_digits} decimals for amount")
@@ -190,11 +194,11 @@ def _tell_trader(floor: Floor, account: Account) -> None:
 
 
 def _deposit(scene: Scene, values: Mapping[str, str]) -> str:
-    return _cash(scene, values, 1, 0)
+    return _cash(scene, values, 1, "BALANCE_DEPOSIT")
 
 
 def _withdraw(scene: Scene, values: Mapping[str, str]) -> str:
-    return _cash(scene, values, -1, 1)
+    return _cash(scene, values, -1, "BALANCE_WITHDRAW")
 
 
 def _bonus(scene: Scene, values: Mapping[str, str]) -> str:
@@ -216,7 +220,8 @@ def _bonus(scene: Scene, values: Mapping[str, str]) -> str:
         )
     )
     floor.publish(account, EXECUTION_EVENT, event, None)
-    _tell_trader(floor, account)
+    if floor.switches.trader_event_on_balance:
+        _tell_trader(floor, account)
     return f"account {account.spec.ctid} has a bonus of {account.bonus} minor units now"
 
 

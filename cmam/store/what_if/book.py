@@ -130,7 +130,9 @@ class Book:
         match fact:
             case ExecutionSeen() if owed:
                 deal = _with_balance(fact.deal, owed) if fact.deal is not None else None
-                cash = replace(fact.balance, balance=fact.balance.balance + owed) if fact.balance is not None else None
+                cash = fact.balance
+                if cash is not None and not cash.bonus:
+                    cash = replace(cash, balance=cash.balance + owed)
                 return replace(fact, deal=deal, balance=cash)
             case ClosesSeen() if owed:
                 return replace(fact, deals=tuple(_with_balance(deal, owed) for deal in fact.deals))

@@ -118,13 +118,43 @@ def test_a_late_refusal_does_not_touch_who_carries_the_feed_now() -> None:
     assert bench.taken() == []
 
 
-def test_twice_subscribed_is_subscribed() -> None:
-    """ALREADY_SUBSCRIBED is what was wanted."""
+def test_what_is_subscribed_already_is_ended_and_subscribed_anew() -> None:
+    """One symbol of the batch was subscribed: the others were not, and nobody was told the last price of that one."""
+    bench = Bench()
+    bench.want(1, 10, 11)
+    bench.refuse(bench.asked.pop(), "ALREADY_SUBSCRIBED")
+    (end,) = bench.asked
+    assert isinstance(end.message, ProtoOAUnsubscribeSpotsReq)
+    assert bench.taken() == [(1, [10, 11])]
+    bench.feeds.answered(end.question, 0)
+    (begin,) = bench.asked
+    assert isinstance(begin.message, ProtoOASubscribeSpotsReq)
+    assert bench.taken() == [(1, [10, 11])]
+    assert bench.is_awaited("f")
+    bench.refuse(begin, "ALREADY_SUBSCRIBED")  # then that is what was wanted
+    assert not bench.is_awaited("f")
+    bench.feeds.tend()
+    assert bench.taken() == []
+
+
+def test_an_end_that_is_refused_does_not_keep_a_subscription_from_beginning() -> None:
+    """Nothing may have stood."""
     bench = Bench()
     bench.want(1, 10)
-    bench.refuse(bench.asked[0], "ALREADY_SUBSCRIBED")
-    bench.taken()
-    bench.feeds.tend()
+    bench.refuse(bench.asked.pop(), "ALREADY_SUBSCRIBED")
+    bench.refuse(bench.asked.pop(), "INVALID_REQUEST")
+    assert bench.taken() == [(1, [10])]
+
+
+def test_an_end_that_comes_late_begins_nothing_in_another_session() -> None:
+    """There all is asked for as ever."""
+    bench = Bench()
+    bench.want(1, 10)
+    bench.refuse(bench.asked.pop(), "ALREADY_SUBSCRIBED")
+    end = bench.asked.pop()
+    bench.feeds.lose(1)
+    assert bench.taken() == [(1, [10])]
+    bench.feeds.answered(end.question, 0)
     assert bench.taken() == []
 
 

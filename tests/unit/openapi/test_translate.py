@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from cmam.domain.events import AssetName
+from cmam.domain.market.sessions import is_open
 from cmam.domain.values.ids import AssetId, SymbolId
 from cmam.domain.values.quantities import Side
 from cmam.domain.values.symbols import DistanceIn, SymbolName, TradingMode
@@ -15,6 +16,7 @@ from cmam.domain.values.trades import (
     AccountType,
     DealStatus,
     ExecutionKind,
+    MarginType,
     OrderStatus,
     OrderType,
     PositionStatus,
@@ -300,6 +302,60 @@ def test_a_deposit(operation: int | None, word: str) -> None:
     found = translate.execution(wire, "").balance
     assert found is not None
     assert (found.operation, found.delta, found.balance, found.balance_version) == (word, -20, 500, 9)
+
+
+@pytest.mark.parametrize(
+    ("operation", "told", "moved"),
+    [
+        (model.BALANCE_WITHDRAW, 20, -20),
+        (model.BALANCE_WITHDRAW, -20, -20),
+        (model.BALANCE_WITHDRAW_ROLLOVER, 20, -20),
+        (model.BALANCE_DEPOSIT_NONWITHDRAWABLE_BONUS, 20, 20),
+        (model.BALANCE_DEPOSIT_SWAP, -20, -20),
+    ],
+)
+def test_a_withdrawal_takes_money_away_however_it_is_written(operation: Any, told: int, moved: int) -> None:
+    """The schema has the amount of an operation, and leaves open whether that of a withdrawal is below 0."""
+    change = model.ProtoOADepositWithdraw(
+        operationType=operation, balanceHistoryId=1, balance=500, delta=told, changeBalanceTimestamp=3
+    )
+    assert translate.balance_change(change).delta == moved
+
+
+def test_a_bonus_that_is_taken_back_is_less_however_it_is_written() -> None:
+    """As with a withdrawal."""
+    bonus = model.ProtoOABonusDepositWithdraw(
+        operationType=model.BONUS_WITHDRAW, bonusHistoryId=1, managerBonus=10, managerDelta=4, ibBonus=5, ibDelta=1,
+        changeBonusTimestamp=3,
+    )  # fmt: skip
+    wire = pb.ProtoOAExecutionEvent(
+        ctidTraderAccountId=1, executionType=model.BONUS_DEPOSIT_WITHDRAW, bonusDepositWithdraw=bonus
+    )
+    found = translate.execution(wire, "").balance
+    assert found is not None
+    assert found.delta == -5
+
+
+@pytest.mark.parametrize(
+    ("told", "taken"),
+    [(model.SUM, MarginType.SUM), (model.MAX, MarginType.MAX), (model.NET, MarginType.NET), (None, MarginType.SUM)],
+)
+def test_how_margin_is_counted_is_the_dearest_way_where_nobody_says(told: Any, taken: MarginType) -> None:
+    """The first word of the schema would be the larger side."""
+    wire = model.ProtoOATrader(ctidTraderAccountId=1, balance=5, depositAssetId=1, totalMarginCalculationType=told)
+    assert translate.trader(wire).margin_type is taken
+
+
+def test_a_holiday_that_ends_at_0_is_a_whole_day() -> None:
+    """A server sends 0 where it has nothing to tell; a holiday of no time would be none."""
+    day = model.ProtoOAHoliday(
+        holidayId=1, name="x", scheduleTimeZone="UTC", holidayDate=20_000, isRecurring=False, startSecond=0, endSecond=0
+    )
+    wire = model.ProtoOASymbol(symbolId=1, digits=5, pipPosition=4, lotSize=10_000_000, holiday=[day])
+    spec = translate.symbol_spec(wire, SymbolName(symbol=SymbolId(1), name="EURUSD"), {})
+    noon_us = (20_000 * 86_400 + 43_200) * 1_000_000
+    assert not is_open(spec, noon_us)
+    assert is_open(spec, noon_us + 86_400_000_000)
 
 
 def test_a_bonus_is_told_from_money() -> None:
