@@ -20,6 +20,8 @@ BUDGET = UNIT + "openapi/test_budget.py"
 BURSTS = "tests/scenario/test_bursts.py"
 AFTER_A_CUT = "tests/scenario/test_closes_after_a_cut.py"
 RULES_PARTIAL = "tests/scenario/test_rules_partial.py"
+RULES_PENDINGS = "tests/scenario/test_rules_pendings.py"
+RULES_PEOPLE = "tests/scenario/test_rules_people.py"
 BESIDE = "tests/scenario/test_reading_beside.py"
 
 MUTATIONS = (
@@ -564,6 +566,20 @@ MUTATIONS = (
         "        draft.by_hand = min(Fraction(1), Fraction(*copy.by_hand))",
         "        draft.by_hand = Fraction(1)",
         (PARTS,),
+    ),
+    Mutation(
+        "an amended order loses the stop that is not copied",
+        "cmam/domain/deciding/pendings.py",
+        "        stop = shown.relative_stop",
+        "        stop = None",
+        (RULES_PENDINGS,),
+    ),
+    Mutation(
+        "a fixed stop goes back as its trailing ends",
+        "cmam/domain/wanted/levels.py",
+        "    if goal.fixed_stop is None or own >= goal.fixed_stop:",
+        "    if True:",
+        (RULES_PEOPLE,),
     ),
     Mutation(
         "caps forget what people let rest",

@@ -52,8 +52,8 @@ MUTATIONS = (
     Mutation(
         "a fill out of sight is an open of its own beside the copied order",
         "cmam/domain/folds/account.py",
-        "        if order.position is not None and order.position in view.positions",
-        "        if False",
+        "        if position is not None and position in view.positions and position not in view.origins:",
+        "        if False:",
         (UNIT + "domain/test_leading.py",),
     ),
     Mutation(

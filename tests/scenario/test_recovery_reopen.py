@@ -5,9 +5,11 @@ from __future__ import annotations
 from cmam.domain.events import ChangeDecided
 from cmam.openapi._pb import OpenApiModelMessages_pb2 as model
 from cmam.store.past.replay import verify
+from tests.rulebook import UNIT, Case, Rulebook
 from tests.whole import NETTED, SAME_BROKER, Whole
 
 LOT = 10_000_000
+UNITS = {"volume.basis": "units"}
 
 
 def _volumes(whole: Whole) -> list[int]:
@@ -91,3 +93,37 @@ def test_off_nothing_is_opened_again() -> None:
     whole.run(3)
     _close_by_hand(whole)
     assert _volumes(whole) == []
+
+
+def test_what_opens_again_or_late_is_judged_by_the_order_that_opened_the_leaders() -> None:
+    """His limit fills, as do a copy of it; a person closes that. Of a link for limits it is opened again, and of a link
+    that begins later; of a link for the market neither, as his fill was not."""
+    limits, market = {**UNITS, "order_types": "limit"}, {**UNITS, "order_types": "market"}
+    cases = [
+        Case("again", settings={**limits, "reopen": "on"}),
+        Case("late", settings={**limits, "sync_open": "on"}),
+        Case("late market", settings={**market, "sync_open": "on"}),
+        Case("late on fill", settings={**market, "sync_open": "on", "copy_on_fill": "on"}),
+    ]
+    book = Rulebook(cases)
+    book.begin()
+    for case in cases[1:]:
+        book.command({"command": "profile.disable", "profile": case.name, "copies": "leave"})
+    book.person.place(model.LIMIT, 40_000 * UNIT, price=1.0845)
+    book.go(2)
+    book.price("EURUSD", "1.08430")
+    book.go(4)
+    (held,) = book.held("again")
+    book.person.close(held.position, held.volume, account=book.ids["again"])
+    for case in cases[1:]:
+        book.command({"command": "profile.enable", "profile": case.name})
+    book.go(4)
+    assert {case.name: book.volumes(case.name) for case in cases} == {
+        "again": [40_000 * UNIT],
+        "late": [40_000 * UNIT],
+        "late market": [],
+        "late on fill": [40_000 * UNIT],
+    }
+    assert book.reason("late market") == "order_type_excluded"
+    assert verify(book.log.read_all()).is_identical
+    assert book.stepper.failures == []

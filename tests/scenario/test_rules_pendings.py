@@ -319,3 +319,65 @@ def test_a_market_copy_of_a_fill_waits_for_a_stop_no_longer_than_any_open() -> N
     assert ended.reason is Reason.NO_STOP
     assert verify(book.log.read_all()).is_identical
     assert book.stepper.failures == []
+
+
+def test_an_amended_order_keeps_what_is_not_copied_and_a_persons_nearer_levels() -> None:
+    """Distances of the order: 700 and 900 points are the leader's, 500 and 600 a person's; they move with the price.
+
+    Where he moves his order by 5 pips, ours at 1.0755 has the person's still, and 1.0705 and 1.0815 from its fill on. A
+    stop that is copied no more stays the 700 points that it was, with the order and from its fill on.
+    """
+    cases = [
+        Case("pinned", "Same", HALF),
+        Case("leader wins", "Same", {**HALF, "human_levels": "leader"}),
+        Case("no stops", "Same", {**HALF, "copy_sl": "off"}),
+        Case("no targets", "Same", {**HALF, "copy_tp": "off", "human_levels": "leader"}),
+        Case("reverse", "Same", {**HALF, "reverse": "on", "copy_sl": "off", "copy_tp": "off"}),
+        Case("farther", "Same", HALF),
+        Case("no more", "Same", HALF),
+    ]
+    book = Rulebook(cases)
+    book.begin()
+    person = book.person
+    order = person.place(LIMIT, 40_000 * UNIT, price=1.0750, relativeStopLoss=700, relativeTakeProfit=900)
+    book.go()
+    for name in ("pinned", "leader wins", "no stops", "no targets", "reverse"):
+        _set_levels(book, name, 0.0050, 0.0060)
+    _set_levels(book, "farther", 0.0080, 0.0095)
+    book.command({"command": "profile.set", "profile": "no more", "settings": {"copy_sl": "off"}})
+    book.go()
+    person.amend_order(order, limitPrice=1.0755, volume=40_000 * UNIT, stopLoss=1.0685, takeProfit=1.0845)
+    book.go()
+    assert {case.name: _resting(book, case.name) for case in cases} == {
+        "pinned": [(LIMIT, BUY, 20_000, 1.0755, 500, 600)],
+        "leader wins": [(LIMIT, BUY, 20_000, 1.0755, 700, 900)],
+        "no stops": [(LIMIT, BUY, 20_000, 1.0755, 500, 600)],
+        "no targets": [(LIMIT, BUY, 20_000, 1.0755, 700, 600)],
+        "reverse": [(STOP, SELL, 20_000, 1.0755, 500, 600)],
+        "farther": [(LIMIT, BUY, 20_000, 1.0755, 700, 900)],
+        "no more": [(LIMIT, BUY, 20_000, 1.0755, 700, 900)],
+    }
+    book.price("EURUSD", "1.07540")
+    book.go(3)
+    # the leader has 1.07548, with 1.06848 and 1.08448; ours is + 0.00002, and his are nearer than the farther ones
+    assert {case.name: book.levels(case.name) for case in cases} == {
+        "pinned": [(BUY, 1.0705, 1.0815, 1.0755)],
+        "leader wins": [(BUY, 1.0685, 1.0845, 1.0755)],
+        "no stops": [(BUY, 1.0705, 1.0815, 1.0755)],
+        "no targets": [(BUY, 1.0685, 1.0815, 1.0755)],
+        "reverse": [(SELL, 1.0805, 1.0695, 1.0754)],
+        "farther": [(BUY, 1.0685, 1.0845, 1.0755)],
+        "no more": [(BUY, 1.0685, 1.0845, 1.0755)],
+    }
+    assert verify(book.log.read_all()).is_identical
+    assert book.stepper.failures == []
+
+
+def _set_levels(book: Rulebook, name: str, stop: float, target: float) -> None:
+    """A person gives the copied order of a case other levels, as far from its price as named."""
+    book.run(0.06)
+    (order,) = book.person.rests(book.ids[name])
+    price, sign = order.limitPrice or order.stopPrice, 1 if order.tradeData.tradeSide == BUY else -1
+    at = {"limitPrice": price} if order.limitPrice else {"stopPrice": price}
+    levels = {"stopLoss": round(price - sign * stop, 5), "takeProfit": round(price + sign * target, 5)}
+    book.person.amend_order(order.orderId, account=book.ids[name], volume=order.tradeData.volume, **at, **levels)

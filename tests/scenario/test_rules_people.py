@@ -212,3 +212,39 @@ def test_what_a_person_adds_is_left_alone_whatever_is_carried() -> None:
     book.go(3)
     assert book.volumes("pin") == [56_000 * UNIT]
     assert verify(book.log.read_all()).is_identical
+
+
+def test_a_fixed_stop_that_has_trailed_stays_where_it_has_come_to() -> None:
+    """Bought at 1.08510, 30 pips are 1.08210. The market rises by 40 pips and takes the stops that trail to 1.08611.
+
+    Where the leader or a person ends that, none goes back to 30 pips from the entry, nor with his next change; stops
+    that are fixed no more are the leader's again.
+    """
+    fixed = {**UNITS, "fixed_sl": "30"}
+    cases = [
+        Case("fixed", "Same", fixed),
+        Case("net", "Same", fixed, kind="netted"),
+        Case("leader wins", "Same", {**fixed, "human_levels": "leader"}),
+        Case("no more", "Same", fixed),
+    ]
+    book = Rulebook(cases)
+    book.begin()
+    person = book.person
+    source = person.buy(73_000 * UNIT, relativeStopLoss=400, trailingStopLoss=True)
+    book.go(3)
+    book.price("EURUSD", "1.08900")
+    book.go(3)
+    (held,) = book.held("leader wins")
+    person.amend(held.position, account=book.ids["leader wins"], stop=held.stop, trailing=False)
+    book.go(3)
+    (theirs,) = person.holds(book.leader)
+    person.amend(source, stop=theirs.stop, target=1.0960, trailing=False)
+    book.go(3)
+    assert {(round(_stop(book, case.name), 4), book.held(case.name)[0].trailing) for case in cases} == {(1.0861, False)}
+    book.command({"command": "profile.set", "profile": "no more", "settings": {"fixed_sl": "off"}})
+    person.amend(source, stop=1.0790, target=1.0970, trailing=False)
+    book.go(3)
+    stops = {case.name: round(_stop(book, case.name), 4) for case in cases}
+    assert stops == {"fixed": 1.0861, "net": 1.0861, "leader wins": 1.0861, "no more": 1.079}
+    assert verify(book.log.read_all()).is_identical
+    assert book.stepper.failures == []

@@ -220,6 +220,22 @@ def test_a_widened_stop_stays_until_the_leader_moves_his() -> None:
     assert verify(book.log.read_all()).is_identical
 
 
+def test_a_fixed_stop_that_was_widened_is_there_again_once_stops_are_fixed_again() -> None:
+    """On Odd 12 pips become 60, at 1.0792. Fixed no more it is the leader's 1.0760, + 0.00012; then 80 pips, 1.0772."""
+    book = Rulebook([Case("wide", "Odd", {**UNITS, "fixed_sl": "12", "bad_stop": "widen"})])
+    book.begin()
+    position = book.person.buy(73_000 * UNIT, relativeStopLoss=803)
+    book.go(2)
+    found = [stop for _, stop, _, _ in book.levels("wide")]
+    for fixed, stop in (("off", 1.0760), ("80", 1.0750)):
+        book.command({"command": "profile.set", "profile": "wide", "settings": {"fixed_sl": fixed}})
+        book.person.amend(position, stop=stop)
+        book.go(2)
+        found += [stop for _, stop, _, _ in book.levels("wide")]
+    assert found == [1.0792, 1.0762, 1.0772]
+    assert verify(book.log.read_all()).is_identical
+
+
 ROWS = f"{TABLE_HEAD}\nXAUUSD,GOLD,,,,,,,\nGER40,DAX,,,,,,,\n"
 OVERRIDES = (
     f"{TABLE_HEAD}\nXAUUSD,GOLD,off,,multiplier,1.7,,,\nGER40,DAX,,off,fixed,0.77,0.1,,\nUSDJPY,USDJPY,,,,,,0.05,\n"

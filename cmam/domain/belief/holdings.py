@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from cmam.domain.belief.view import AccountView
 from cmam.domain.events import ExecutionSeen, TraderSeen, TrailingStopMoved
-from cmam.domain.values.ids import PositionId
+from cmam.domain.values.ids import OrderId, PositionId
 from cmam.domain.values.quantities import Volume
 from cmam.domain.values.replacing import copied, replace, without
 from cmam.domain.values.rules import (
@@ -201,8 +201,17 @@ def drop_position(view: AccountView, position: PositionId, at_ms: int) -> Accoun
         view,
         positions=without(view.positions, position),
         origins=without(view.origins, position),
+        origin_types=without(view.origin_types, position),
         closed=closed,
     )
+
+
+def with_origin(view: AccountView, position: PositionId, order: OrderId, known: Order | None) -> AccountView:
+    """Note which order has opened a position, and of which type it was where that is known and not the market's."""
+    view = replace(view, origins={**view.origins, position: order})
+    if known is None or known.type in (OrderType.MARKET, OrderType.PROTECTION):
+        return view
+    return replace(view, origin_types={**view.origin_types, position: known.type})
 
 
 def book_deal(view: AccountView, deal: Deal) -> AccountView:

@@ -33,7 +33,7 @@ from cmam.domain.values.quantities import Price, Volume
 from cmam.domain.values.replacing import InTheMaking, replace
 from cmam.domain.values.rules import TURNS_AWAIT_CLOSES
 from cmam.domain.values.symbols import SymbolName, SymbolSpec
-from cmam.domain.values.trades import AccountType, Order, Position, Trader
+from cmam.domain.values.trades import AccountType, Order, OrderType, Position, Trader
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,6 +86,7 @@ class InVain:
 class AccountView:
     """Everything believed of one account.
 
+    `origins` are the orders that opened its positions, `origin_types` their types where that is not the market.
     `results` are floating results by the broker's own reckoning, asked where quotes are missing, with their moment.
     `unexplained` are balance versions of which no deal and no movement of money is known, `in_sight_us` the last moment
     at which the account was known to be what its broker shows, before it went out of sight. `untold` is by how much a
@@ -115,6 +116,7 @@ class AccountView:
     positions: Mapping[PositionId, Position] = field(default_factory=dict)
     orders: Mapping[OrderId, Order] = field(default_factory=dict)
     origins: Mapping[PositionId, OrderId] = field(default_factory=dict)
+    origin_types: Mapping[PositionId, OrderType] = field(default_factory=dict)
     closed: Mapping[PositionId, int] = field(default_factory=dict)
     ended: Mapping[OrderId, int] = field(default_factory=dict)
     deals: tuple[DealId, ...] = ()

@@ -25,6 +25,7 @@ from cmam.domain.values.reasons import Reason, Verdict
 from cmam.domain.values.replacing import replace
 from cmam.domain.values.rules import (
     CLOSE_ONLY_KEEPS,
+    FIXED_STOPS_TRAILED,
     NEVER_OUT,
     OWN_TRAILING,
     SHIFTS_RETURN,
@@ -34,7 +35,7 @@ from cmam.domain.values.rules import (
 )
 from cmam.domain.values.symbols import SymbolSpec
 from cmam.domain.wanted import targets
-from cmam.domain.wanted.levels import merged, pips, plan, tighter
+from cmam.domain.wanted.levels import fixed_at, merged, pips, plan, tighter
 
 __all__ = ["Decision", "add_now", "decide", "open_now", "place_now"]
 
@@ -180,7 +181,11 @@ def _stopped_trailing(draft: Draft, copy: Copy, goal: Goal) -> Goal:
     """A copy that trails no more keeps what it has trailed to, until the leader sets his stop himself."""
     held = draft.view.positions.get(copy.position) if copy.position is not None else None
     has_ended = copy.goal.trailing and not goal.trailing
-    if held is None or not has_ended or not held.trailing or held.stop is None or goal.leader_stop is None:
+    if held is None or not has_ended or not held.trailing or held.stop is None:
+        return goal
+    if goal.fixed_stop is not None and copy.open_price is not None and draft.view.rules >= FIXED_STOPS_TRAILED:
+        return fixed_at(goal, copy.side, held.stop, copy.open_price)
+    if goal.leader_stop is None:
         return goal
     own = Price(held.stop - (goal.shift or 0))
     is_kept = own != goal.leader_stop and tighter(copy.side, own, goal.leader_stop) == own

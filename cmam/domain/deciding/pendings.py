@@ -25,13 +25,14 @@ from cmam.domain.values.rules import (
     FILLS_GO_ON,
     GROWN_AS_OPENED,
     GROWN_ORDERS,
+    ORDERS_KEEP_LEVELS,
     PARTS_REST,
     WIDENED_ORDERS,
 )
 from cmam.domain.values.symbols import SymbolSpec
 from cmam.domain.values.trades import OrderType
-from cmam.domain.wanted.levels import leader_levels, merged, plan
-from cmam.domain.wanted.needs import place_command
+from cmam.domain.wanted.levels import leader_levels, merged, plan, uncopied
+from cmam.domain.wanted.needs import as_shown, place_command
 
 AMEND_WAIT_US = 30_000_000
 """How long an order rests as it was before its leader amended it, where no quote tells at which price it may rest: as
@@ -151,12 +152,42 @@ def decide_amended(draft: Draft, copy: Copy) -> Decision:
     if reason is not None:
         goal = replace(retarget(copy.goal, Fraction(0), Volume(0)), terms=None)
         return Decision(verdict=Verdict.COPY, reason=reason, goal=goal, working=tuple(draft.working))
-    goal = replace(goal, terms=_terms(draft, volume))
+    goal = replace(goal, terms=_with_own_levels(draft, copy, _terms(draft, volume)))
     if draft.view.rules >= WIDENED_ORDERS:
         goal = _with_width(draft, goal)
     if goal == copy.goal:
         return Decision(verdict=Verdict.NONE, reason=Reason.ALREADY_THERE)
     return Decision(verdict=Verdict.COPY, volume=volume, goal=goal, working=tuple(draft.working))
+
+
+def _with_own_levels(draft: Draft, copy: Copy, terms: Terms) -> Terms:
+    """The terms with what of its levels is the order's own: one that is not copied, a person's that is nearer.
+
+    They are distances, as on the wire, and move with the order's price.
+    """
+    order = draft.view.orders.get(copy.order) if copy.order is not None else None
+    former = copy.goal.terms
+    if order is None or former is None or draft.view.rules < ORDERS_KEEP_LEVELS:
+        return terms
+    shown, left = as_shown(order, former, draft.view.rules), uncopied(draft.policy, draft.view.rules)
+    stop, target = terms.relative_stop, terms.relative_target
+    if left.stop:
+        terms = replace(terms, trailing=shown.trailing, guaranteed=shown.guaranteed)
+        stop = shown.relative_stop
+    elif copy.goal.pins and copy.pinned_stop:
+        stop = _nearer(stop, (shown.price - copy.pinned_stop) * copy.side.sign)
+    if left.target:
+        target = shown.relative_target
+    elif copy.goal.pins and copy.pinned_target:
+        target = _nearer(target, (copy.pinned_target - shown.price) * copy.side.sign)
+    return replace(terms, relative_stop=stop, relative_target=target)
+
+
+def _nearer(asked: Distance | None, own: int) -> Distance | None:
+    """The smaller of two distances from an order's price; what lies on the other side of that is none."""
+    if own <= 0:
+        return asked
+    return Distance(own) if asked is None else min(asked, Distance(own))
 
 
 def _may_tell_soon(draft: Draft, reason: Reason | None) -> bool:

@@ -49,6 +49,11 @@ class Terms:
     expires_ms: int | None = None
     slippage_points: int | None = None
 
+    @property
+    def price(self) -> Price:
+        """The price that its levels are counted from."""
+        return self.limit_price or self.stop_price or Price(0)
+
 
 @quickly_made
 @dataclass(frozen=True, kw_only=True)  # no slots: see replacing.py

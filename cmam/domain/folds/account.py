@@ -22,6 +22,7 @@ from cmam.domain.belief.holdings import (
     take_spec,
     take_trader,
     trail_stop,
+    with_origin,
 )
 from cmam.domain.belief.refused import without_gone
 from cmam.domain.belief.view import AccountView, ViewInTheMaking, in_the_making, lasting
@@ -152,7 +153,8 @@ def _executed(view: AccountView, event: ExecutionSeen, at_us: int) -> AccountVie
         if deal.close is not None:
             view = take_balance(view, deal)
         elif deal.position not in view.origins:
-            view = replace(view, origins={**view.origins, deal.position: deal.order})
+            told = order if order is not None and order.order == deal.order else view.orders.get(deal.order)
+            view = with_origin(view, deal.position, deal.order, told)
     if event.balance is not None:
         view = take_cash(view, event.balance)
     view = match_intent(view, event, is_new_deal, at_us)
@@ -190,7 +192,8 @@ def _reconciled(view: AccountView, event: Reconciled, at_us: int) -> AccountView
             opened = view.positions.get(deal.position)
             is_first = opened is not None and deal.executed_ms <= opened.opened_ms + SAME_MOMENT_MS
             if deal.close is None and is_first and deal.position not in view.origins:
-                view = replace(view, origins={**view.origins, deal.position: deal.order})
+                past = next((order for order in event.past_orders if order.order == deal.order), None)
+                view = with_origin(view, deal.position, deal.order, view.orders.get(deal.order, past))
     if view.rules >= ORDER_ORIGINS and not view.is_netted():
         view = _with_origins(view)
     if not view.has_reconciled:
@@ -220,12 +223,11 @@ def _with_origins(view: AccountView) -> AccountView:
 
     A pending order has the number of its position from its acceptance on (FACTS 4.4 D, seen on the wire).
     """
-    found = {
-        order.position: order.order
-        for order in view.orders.values()
-        if order.position is not None and order.position in view.positions and order.position not in view.origins
-    }
-    return replace(view, origins={**view.origins, **found}) if found else view
+    for order in view.orders.values():
+        position = order.position
+        if position is not None and position in view.positions and position not in view.origins:
+            view = with_origin(view, position, order.order, order)
+    return view
 
 
 # --- events of one line ---------------------------------------------------------------------------------------------

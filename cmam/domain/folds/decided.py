@@ -25,6 +25,7 @@ from cmam.domain.values.rules import (
     CLOSES_APART,
     FILLS_IN_VAIN,
     NEVER_OUT,
+    ORDERS_KEEP_LEVELS,
     OWN_TRAILING,
     PEOPLE_MOVE_TRAILING,
     TURNED_ORDERS,
@@ -68,7 +69,8 @@ def take_decision(view: AccountView, event: ChangeDecided, at_us: int) -> Accoun
     if event.goal is None:
         is_told = change.kind is ChangeKind.PROTECTED
         return put(view, replace(known, told_levels=told_levels(change))) if is_told else view
-    copy = replace(_unpinned(view, known, event.goal), goal=event.goal, refusals=0, retry_at_us=0, change=known.change)
+    copy = _moved_with_order(view, _unpinned(view, known, event.goal), event.goal)
+    copy = replace(copy, goal=event.goal, refusals=0, retry_at_us=0, change=known.change)
     copy = targets.moved(view, copy, known.goal, event.inputs.quotes)
     if view.rules >= ADDS_IN_VAIN:
         view, copy = _growing(view, copy, known, event)
@@ -235,6 +237,18 @@ def _unpinned(view: AccountView, copy: Copy, goal: Goal) -> Copy:
         )
         copy = replace(copy, pinned_target=None if is_nearer else copy.pinned_target)
     return copy
+
+
+def _moved_with_order(view: AccountView, copy: Copy, goal: Goal) -> Copy:
+    """A copy whose resting order moves with its leader's: a person's levels are as far from the new price."""
+    former, terms = copy.goal.terms, goal.terms
+    if former is None or terms is None or copy.position is not None or view.rules < ORDERS_KEEP_LEVELS:
+        return copy
+    by = terms.price - former.price
+    if not by or not (copy.pinned_stop or copy.pinned_target):
+        return copy
+    stop, target = (Price(level + by) if level else level for level in (copy.pinned_stop, copy.pinned_target))
+    return replace(copy, pinned_stop=stop, pinned_target=target)
 
 
 def _pinned_where_it_trailed(view: AccountView, copy: Copy, goal: Goal) -> Copy:

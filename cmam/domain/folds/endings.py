@@ -26,6 +26,7 @@ from cmam.domain.values.replacing import copied, replace, without
 from cmam.domain.values.rules import (
     ADDED_BY_HAND,
     ADDS_IN_VAIN,
+    FIXED_STOPS_TRAILED,
     LOSSES_REJOIN,
     PARTS_REST,
     PEOPLE_MOVE_TRAILING,
@@ -35,7 +36,7 @@ from cmam.domain.values.rules import (
     TURNED_ORDERS,
 )
 from cmam.domain.wanted import targets
-from cmam.domain.wanted.levels import tighter
+from cmam.domain.wanted.levels import fixed_at, tighter
 from cmam.domain.wanted.needs import as_shown
 
 FINISHED_REMEMBERED = 128
@@ -233,7 +234,7 @@ def touch(view: AccountView, event: CopyTouched) -> AccountView:
             if copy.goal.leader_stop is None and copy.goal.fixed_stop is None and view.rules >= PEOPLE_TRAIL:
                 copy = replace(copy, own_stop=Price(event.after) if event.after else None)
             elif event.before and view.rules >= PEOPLE_MOVE_TRAILING:
-                copy = _where_it_trailed(copy, Price(event.before))
+                copy = _where_it_trailed(view, copy, Price(event.before))
         case "target":
             copy = replace(copy, pinned_target=Price(event.after) if copy.goal.pins else None, applied=None)
             copy = replace(copy, left_out=None)
@@ -263,13 +264,17 @@ def _left_where_it_is(view: AccountView, copy: Copy) -> Copy:
     held = view.positions.get(copy.position) if copy.position is not None else None
     if held is None or held.stop is None:
         return copy
-    return _where_it_trailed(replace(copy, pinned_stop=held.stop if copy.goal.pins else None), held.stop)
+    return _where_it_trailed(view, replace(copy, pinned_stop=held.stop if copy.goal.pins else None), held.stop)
 
 
-def _where_it_trailed(copy: Copy, stop: Price) -> Copy:
+def _where_it_trailed(view: AccountView, copy: Copy, stop: Price) -> Copy:
     """A copy that trails for its leader, and whose stop was there when a person moved it: no farther is it set back."""
     goal = copy.goal
-    if goal.pins or not goal.trailing or goal.leader_stop is None:
+    if goal.pins or not goal.trailing:
+        return copy
+    if goal.fixed_stop is not None and copy.open_price is not None and view.rules >= FIXED_STOPS_TRAILED:
+        return replace(copy, goal=fixed_at(goal, copy.side, stop, copy.open_price))
+    if goal.leader_stop is None:
         return copy
     own = Price(stop - (goal.shift or 0))
     is_nearer = own != goal.leader_stop and tighter(copy.side, own, goal.leader_stop) == own

@@ -23,7 +23,7 @@ from cmam.domain.events import (
     ProfileState,
 )
 from cmam.domain.operating.asking import USAGE, Context, Outcome, Refusal, Request, find_account
-from cmam.domain.operating.profile_commands import Events, check_followers, check_loops, moved, release
+from cmam.domain.operating.profile_commands import Events, check_followers, check_loops, check_rights, moved, release
 from cmam.domain.operating.registry import PROFILE_PREFIX, KnownAccount
 from cmam.domain.profiles.link import Link, ProfileView
 from cmam.domain.profiles.policy import BY_NAME, check_each, check_settings
@@ -154,6 +154,9 @@ def _impossible(context: Context, wanted: Sequence[Wanted]) -> Iterator[str]:
     for one in wanted:
         try:
             check_followers(one.leader, [account for account, _ in one.followers.values()])
+            links = one.existing.links.values() if one.existing is not None else ()
+            linked = {link.follower for link in links}
+            check_rights(context, [account for number, (account, _) in one.followers.items() if number not in linked])
         except Refusal as refusal:
             yield f"profile {one.name!r}: {refusal}"
     graph: dict[AccountId, set[AccountId]] = {}

@@ -38,6 +38,7 @@ from cmam.domain.profiles.link import Link, ProfileView
 from cmam.domain.profiles.policy import BY_NAME, BadSetting, check_each, check_settings
 from cmam.domain.values.ids import AccountId, LinkId, ProfileId
 from cmam.domain.values.naming import new_link, read_label
+from cmam.domain.values.trades import AccessRights, AccountType
 
 Events = tuple[tuple[str, Event], ...]
 
@@ -56,6 +57,7 @@ def create_profile(context: Context, request: Request) -> Outcome:
     leader = find_account(registry, str(request.get("leader", "")))
     followers = [find_account(registry, str(follower)) for follower in request.get("followers", ())]
     check_followers(leader, followers)
+    check_rights(context, followers)
     check_loops(registry, {leader.account: {follower.account for follower in followers}})
     settings = _settings(request)
     profile = ProfileId(context.new_id())
@@ -99,6 +101,23 @@ def check_followers(leader: KnownAccount, followers: Sequence[KnownAccount]) -> 
                 "Add it again with trading allowed: `cmam account add`."
             )
         seen.add(follower.account)
+
+
+def check_rights(context: Context, followers: Iterable[KnownAccount]) -> None:
+    """Refuse accounts as new followers that their broker lets open nothing, as far as is known, or whose kind we do not
+    copy to. One that follows already and loses its rights is only managed."""
+    for follower in followers:
+        view = context.views.get(follower.account)
+        trader = view.trader if view is not None else None
+        if AccountType.SPREAD_BETTING in (follower.account_type, trader.account_type if trader is not None else None):
+            raise Refusal(
+                f"expected a hedged or netted follower, found {follower.shown}, an account for spread betting"
+            )
+        if trader is not None and trader.access is not AccessRights.FULL_ACCESS:
+            raise Refusal(
+                f"expected a follower that may trade, found {follower.shown}, which its broker has set to"
+                f" {trader.access.value}"
+            )
 
 
 def check_loops(

@@ -20,7 +20,8 @@ from cmam.domain.values.ids import ChangeKey, SymbolId, order_source, position_s
 from cmam.domain.values.quantities import Quote, Volume
 from cmam.domain.values.reasons import Reason
 from cmam.domain.values.replacing import replace
-from cmam.domain.values.trades import Position
+from cmam.domain.values.rules import ORIGINS_HAVE_TYPES
+from cmam.domain.values.trades import OrderType, Position
 
 QuoteOf = Callable[[SymbolId], Quote | None]
 
@@ -161,6 +162,7 @@ def reopening(leader: AccountView, copy: Copy, policy: Policy, at_ms: int, quote
 
 def of_position(leader: AccountView, position: Position, quote_of: QuoteOf) -> Change:
     """The open of a position that a leader holds, as nobody told it."""
+    kind = leader.origin_types.get(position.position, OrderType.MARKET)
     return Change(
         key=ChangeKey(f"sync:{position_source(position.position)}:{position.volume}"),
         kind=ChangeKind.OPENED,
@@ -171,6 +173,7 @@ def of_position(leader: AccountView, position: Position, quote_of: QuoteOf) -> C
         side=position.side,
         position=position.position,
         origin=leader.origins.get(position.position),
+        origin_type=kind if leader.rules >= ORIGINS_HAVE_TYPES else OrderType.MARKET,
         volume=position.volume,
         after=position.volume,
         price=position.price,

@@ -452,5 +452,17 @@ BONUSES_ARE_TOLD = 9
 """A bonus has no version of the balance: what its report says it is now counts, and it moves no anchor, since equity is
 without it. The report was taken for an old one."""
 
+ORDERS_KEEP_LEVELS = 9
+"""A resting order that is amended with its leader's keeps a level that is not copied, and a person's that is nearer;
+both move with its price. They were taken away with his next amendment, and the order could fill bare."""
+
+FIXED_STOPS_TRAILED = 9
+"""A `fixed_sl` that has trailed stays where it has come to when the leader's trailing ends, as any stop does: it went
+back to where it was opened."""
+
+ORIGINS_HAVE_TYPES = 9
+"""A position that is opened late or again (`sync_open`, `reopen`, a fill while a profile was off) is judged by the type
+of the order that opened it, as any open is: all of them passed for opened at the market."""
+
 RULES = 9
 """The newest."""

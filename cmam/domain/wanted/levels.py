@@ -14,7 +14,7 @@ from cmam.domain.profiles.policy import Policy
 from cmam.domain.values.changes import Change
 from cmam.domain.values.quantities import Distance, Price, Side, ceil_to, floor_to
 from cmam.domain.values.replacing import replace
-from cmam.domain.values.rules import OWN_TRAILING, UNCOPIED_LEVELS_STAY
+from cmam.domain.values.rules import FIXED_STOPS_TRAILED, OWN_TRAILING, UNCOPIED_LEVELS_STAY
 from cmam.domain.values.symbols import DistanceIn, SymbolSpec
 
 
@@ -133,6 +133,14 @@ def is_off(wanted: Price | None, present: Price | None, tolerance: int) -> bool:
     return abs(wanted - present) > tolerance
 
 
+def fixed_at(goal: Goal, side: Side, stop: Price, entry: Price) -> Goal:
+    """A goal whose fixed stop stays where a copy has trailed it to, if that is nearer; below zero beyond the entry."""
+    own = Distance((entry - stop) * side.sign)
+    if goal.fixed_stop is None or own >= goal.fixed_stop:
+        return goal
+    return replace(goal, fixed_stop=own, wide=goal.wide or goal.fixed_stop)
+
+
 def uncopied(policy: Policy, rules: int) -> Uncopied:
     """Which levels of its copies a link leaves alone."""
     if rules < UNCOPIED_LEVELS_STAY:
@@ -145,11 +153,15 @@ def uncopied(policy: Policy, rules: int) -> Uncopied:
 def merged(goal: Goal, change: Change, spec: SymbolSpec, policy: Policy, side: Side, rules: int) -> Goal:
     """The goal of a copy of `side` with the leader's levels of now, but for those that are left alone.
 
-    A widened stop stays until he moves the one that it stands for. A guaranteed stop does not trail.
+    A widened stop stays until he moves the one that it stands for, and a fixed one that was widened or has trailed for
+    as long as stops are fixed. A guaranteed stop does not trail.
     """
     asked, left = plan(change, spec, policy, side), uncopied(policy, rules)
     may_trail = policy.copy_trailing and side is change.side and not (rules >= OWN_TRAILING and goal.guaranteed)
     is_wide = goal.wide_of is not None and asked.stop == goal.wide_of
+    is_own = goal.wide and asked.fixed_stop is not None
+    if rules >= FIXED_STOPS_TRAILED:
+        is_own = is_own and goal.fixed_stop is not None
     return replace(
         goal,
         has_levels=True,
@@ -157,7 +169,7 @@ def merged(goal: Goal, change: Change, spec: SymbolSpec, policy: Policy, side: S
         wide_of=goal.wide_of if is_wide else None,
         leader_target=asked.target,
         trailing=change.trailing and may_trail and asked.has_stop,
-        fixed_stop=goal.fixed_stop if goal.wide and asked.fixed_stop is not None else asked.fixed_stop,
+        fixed_stop=goal.fixed_stop if is_own else asked.fixed_stop,
         fixed_target=asked.fixed_target,
         is_exact=True,
         keeps_stop=left.stop,

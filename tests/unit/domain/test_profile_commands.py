@@ -24,7 +24,7 @@ from cmam.domain.values.commands import CommandKind
 from cmam.domain.values.ids import AccountId, PositionId, SymbolId, position_source
 from cmam.domain.values.quantities import Side, Volume
 from cmam.domain.values.reasons import Reason
-from cmam.domain.values.trades import Position
+from cmam.domain.values.trades import AccessRights, AccountType, Position
 from tests.factories import LINK, LOT, Pair
 
 LEADER, FOLLOWER, THIRD = AccountId(1), AccountId(2), AccountId(3)
@@ -322,3 +322,38 @@ def test_the_source_of_a_released_copy_is_over() -> None:
     assert pair.view.copies == {}
     again = pair.tell(pair.change(source=position_source(PositionId(77)), position=PositionId(77)))
     assert again.reason is None  # no latch stays: the link may be enabled again
+
+
+@pytest.mark.parametrize(
+    ("trader", "word"),
+    [
+        ({"access": AccessRights.CLOSE_ONLY}, "close_only"),
+        ({"access": AccessRights.NO_TRADING}, "no_trading"),
+        ({"account_type": AccountType.SPREAD_BETTING}, "spread betting"),
+    ],
+)
+def test_an_account_that_may_open_nothing_is_no_new_follower_and_stays_an_old_one(
+    trader: dict[str, Any], word: str
+) -> None:
+    """It is refused by `create` and by `apply`; a profile that it follows already is applied as before."""
+    desk = Desk()
+    desk.does("profile.create", name="old", leader="1", followers=["2"], settings={})
+    view = Pair().view
+    assert view.trader is not None
+    desk.views = {FOLLOWER: replace(view, account=FOLLOWER, trader=replace(view.trader, **trader))}
+    with pytest.raises(Refusal, match=word):
+        desk.does("profile.create", name="new", leader="3", followers=["2"], settings={})
+    profile = {"name": "new", "leader": "3", "followers": [{"account": "2"}]}
+    with pytest.raises(Refusal, match=word):
+        desk.does("profile.apply", profiles=[profile])
+    kept = {"name": "old", "leader": "1", "settings": {"volume.amount": "2"}, "followers": [{"account": "2"}]}
+    assert desk.does("profile.apply", profiles=[kept]).events
+
+
+def test_an_account_for_spread_betting_is_refused_as_soon_as_its_kind_is_known() -> None:
+    """Where nothing runs, what its consent has told is all that is known."""
+    desk = Desk()
+    added = AccountAdded(account=FOLLOWER, login=2, broker="alpha", account_type="spread_betting")
+    desk.registry = evolve_registry(desk.registry, APP, added)
+    with pytest.raises(Refusal, match="spread betting"):
+        desk.does("profile.create", name="new", leader="1", followers=["2"], settings={})
