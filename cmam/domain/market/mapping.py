@@ -47,17 +47,22 @@ class Mapped:
     unread: SymbolId | None = None
 
 
+def spellings(plain: str) -> frozenset[str]:
+    """How brokers may spell a plain name: as it is, and with one known prefix or suffix more or less."""
+    found = {plain}
+    for affix in AFFIXES:
+        found.update((plain + affix, affix + plain))
+        if plain.endswith(affix) and len(plain) > len(affix) + 2:
+            found.add(plain.removesuffix(affix))
+        if plain.startswith(affix) and len(plain) > len(affix) + 2:
+            found.add(plain.removeprefix(affix))
+    return frozenset(found)
+
+
 def candidates(view: AccountView, leader_symbol: str) -> tuple[SymbolName, ...]:
     """The enabled symbols whose name is the leader's but for separators and one known prefix or suffix."""
-    plain = plain_name(leader_symbol)
-    spellings = {plain}
-    for affix in AFFIXES:
-        spellings.update((plain + affix, affix + plain))
-        if plain.endswith(affix) and len(plain) > len(affix) + 2:
-            spellings.add(plain.removesuffix(affix))
-        if plain.startswith(affix) and len(plain) > len(affix) + 2:
-            spellings.add(plain.removeprefix(affix))
-    names = (name for spelling in sorted(spellings) for name in view.plain_names.get(spelling, ()))
+    found = sorted(spellings(plain_name(leader_symbol)))
+    names = (name for spelling in found for name in view.plain_names.get(spelling, ()))
     return tuple(view.names[name] for name in names if name in view.names and view.names[name].enabled)
 
 

@@ -23,7 +23,16 @@ from cmam.domain.events import (
     ProfileState,
 )
 from cmam.domain.operating.asking import USAGE, Context, Outcome, Refusal, Request, find_account
-from cmam.domain.operating.profile_commands import Events, check_followers, check_loops, check_rights, moved, release
+from cmam.domain.operating.netting import check_nets
+from cmam.domain.operating.profile_commands import (
+    LEAVE,
+    Events,
+    check_followers,
+    check_loops,
+    check_rights,
+    moved,
+    release,
+)
 from cmam.domain.operating.registry import PROFILE_PREFIX, KnownAccount
 from cmam.domain.profiles.link import Link, ProfileView
 from cmam.domain.profiles.policy import BY_NAME, check_each, check_settings
@@ -78,6 +87,8 @@ def apply_profiles(context: Context, request: Request) -> Outcome:
     digest = hashlib.sha256(repr(profiles).encode()).hexdigest()[:16]
     answer = {"profiles": profiles, "different": any(one.action != KEEP for one in wanted), "digest": digest}
     if request.get("dry_run"):
+        left, fresh = {**request, "copies": LEAVE}, set(context.registry.link_ids())
+        check_nets(context, [event for one in wanted for event in _events(context, left, one, fresh)])
         return Outcome((), answer)
     if request.get("expect") not in (None, digest):
         raise Refusal("expected the profiles as they were shown, found them changed meanwhile: look again.")

@@ -41,6 +41,7 @@ from cmam.domain.operating.asking import (
     find_profile,
     signed,
 )
+from cmam.domain.operating.netting import check_nets
 from cmam.domain.operating.profile_commands import (
     adopt,
     create_profile,
@@ -73,7 +74,9 @@ def operate(context: Context, request: Request) -> Outcome:
     command = COMMANDS.get(name)
     if command is None:
         raise Refusal(f"expected one of the commands {', '.join(sorted(COMMANDS))}; found {name!r}", USAGE)
-    return signed(command(context, request), context.user)
+    outcome = command(context, request)
+    check_nets(context, outcome.events)
+    return signed(outcome, context.user)
 
 
 def _switch(*, paused: bool) -> Command:
