@@ -114,9 +114,9 @@ MUTATIONS = (
     ),
     Mutation(
         "finding gone: a copy whose position is gone lives on",
-        "cmam/domain/turns/turn.py",
-        "        if copy.position in self.view.positions and not is_share_out:\n            return\n",
-        "        if not is_share_out:\n            return\n",
+        "cmam/domain/turns/ends.py",
+        "    if copy.position in turn.view.positions and not is_share_out:\n        return\n",
+        "    if not is_share_out:\n        return\n",
         (LIFE,),
     ),
     Mutation(

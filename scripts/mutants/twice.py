@@ -245,9 +245,9 @@ MUTATIONS = (
     ),
     Mutation(
         "an add under way is over with its net",
-        "cmam/domain/turns/turn.py",
-        "        return own or self.view.copies[copy.key].volume > 0\n",
-        "        return False\n",
+        "cmam/domain/turns/ends.py",
+        "    return own or turn.view.copies[copy.key].volume > 0\n",
+        "    return False\n",
         ("tests/stranger/test_orders_outlive_nets.py",),
     ),
     Mutation(
@@ -259,9 +259,9 @@ MUTATIONS = (
     ),
     Mutation(
         "a share ends before what rests of its order",
-        "cmam/domain/turns/turn.py",
-        "        own = own or rests",
-        "        rests = False",
+        "cmam/domain/turns/ends.py",
+        "    own = own or rests",
+        "    rests = False",
         (UNIT + "domain/test_orders_in_parts.py",),
     ),
     Mutation(
