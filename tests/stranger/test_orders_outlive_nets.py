@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from cmam.domain.events import AlertRaised, CopyFinished
-from cmam.domain.turns import turn
+from cmam.domain.turns import ends, turn
 from cmam.domain.values.reasons import Reason
 from cmam.store.past.replay import verify
 from tests.stranger.books import BUY, SELL
@@ -78,7 +78,7 @@ def _told(world: World) -> tuple[list[int], list[Reason], int]:
 def test_an_add_that_fills_once_its_net_is_gone_is_closed(monkeypatch: pytest.MonkeyPatch) -> None:
     """It was settled with the net, and what it opened was nobody's."""
     assert _of_an_add() == ([], [Reason.CLOSED_BY_STOP_OUT], 0)
-    monkeypatch.setattr(turn, "ADDS_OUTLIVE_NETS", 99)
+    monkeypatch.setattr(ends, "ADDS_OUTLIVE_NETS", 99)
     held, _, alerts = _of_an_add()
     assert (held, alerts) == ([2 * VOLUME], 1)
 
@@ -92,6 +92,7 @@ def test_what_is_given_up_into_a_net_that_is_gone_is_the_other_shares(monkeypatc
     """The larger share has lost as much as the net had, and gets it back by the order of the smaller one."""
     held, ends, alerts = _of_what_is_given_up()
     assert (held, len(ends), alerts) == ([], 2, 0)
+    monkeypatch.setattr(ends, "ADDS_OUTLIVE_NETS", 99)
     monkeypatch.setattr(turn, "ADDS_OUTLIVE_NETS", 99)
     held, _, alerts = _of_what_is_given_up()
     assert (len(held), alerts) == (1, 1)
