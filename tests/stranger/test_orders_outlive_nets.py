@@ -71,8 +71,8 @@ def _of_what_is_given_up() -> tuple[list[int], list[Reason], int]:
 def _told(world: World) -> tuple[list[int], list[Reason], int]:
     assert verify(world.log.read_all()).is_identical
     held = [signed(one) for one in world.broker.floor.books[FOLLOWER].positions.values()]
-    ends = [one.reason for one in world.events(FOLLOWER, CopyFinished)]
-    return held, ends, sum(one.kind == "findings" for one in world.events(FOLLOWER, AlertRaised))
+    reasons = [one.reason for one in world.events(FOLLOWER, CopyFinished)]
+    return held, reasons, sum(one.kind == "findings" for one in world.events(FOLLOWER, AlertRaised))
 
 
 def test_an_add_that_fills_once_its_net_is_gone_is_closed(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -90,8 +90,8 @@ def test_an_add_that_fills_out_of_sight_once_its_net_is_gone_is_closed() -> None
 
 def test_what_is_given_up_into_a_net_that_is_gone_is_the_other_shares(monkeypatch: pytest.MonkeyPatch) -> None:
     """The larger share has lost as much as the net had, and gets it back by the order of the smaller one."""
-    held, ends, alerts = _of_what_is_given_up()
-    assert (held, len(ends), alerts) == ([], 2, 0)
+    held, reasons, alerts = _of_what_is_given_up()
+    assert (held, len(reasons), alerts) == ([], 2, 0)
     monkeypatch.setattr(ends, "ADDS_OUTLIVE_NETS", 99)
     monkeypatch.setattr(turn, "ADDS_OUTLIVE_NETS", 99)
     held, _, alerts = _of_what_is_given_up()
