@@ -50,6 +50,7 @@ NEEDS_VIEWS = frozenset(
         "flatten",
         "profile.adopt",
         "profile.apply",
+        "profile.create",
         "profile.delete",
         "profile.disable",
         "rearm",

@@ -147,3 +147,23 @@ def test_what_positions_bind_and_cost_is_known_within_a_minute(account: int) -> 
     assert len(whole.events(account, Reconciled)) == looks + 1
     assert whole.stepper.failures == []
     assert verify(whole.log.read_all()).is_identical
+
+
+def test_costs_that_move_at_each_look_are_not_put_on_record_at_each() -> None:
+    """A broker that books swap by the minute: each look would record the whole account, with all that it holds."""
+    whole = Whole(seed=3)
+    whole.start_ready()
+    whole.person.buy(LOT)
+    whole.run(2)
+    (held,) = whole.broker.floor.accounts[SAME_BROKER].open_positions()
+    looks = len(whole.events(SAME_BROKER, Reconciled))
+    for _ in range(25):
+        held.swap -= 1
+        whole.run(MINUTE)
+    assert len(whole.events(SAME_BROKER, Reconciled)) == looks + 3
+    whole.run(11 * MINUTE)
+    view = whole.view(SAME_BROKER)
+    assert view is not None
+    (known,) = view.positions.values()
+    assert known.swap == held.swap
+    assert verify(whole.log.read_all()).is_identical

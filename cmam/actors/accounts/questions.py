@@ -38,6 +38,9 @@ QUIET_US = 700_000
 RESTLESS_MAX = 8
 REFRESH_US = 60 * SECOND_US
 """How often what the broker holds is compared with what is believed, while all is well."""
+COSTS_US = 600 * SECOND_US
+"""How soon a look tells once more that nothing but what positions cost and bind has changed. By all recordings both
+stand still between trades; where a broker moves them all the time, each look would put the whole account on record."""
 PUT_OFF_US, PUT_OFF_SPREAD_US = 5 * SECOND_US, SECOND_US * 4 // 10
 PUT_OFF_MAX = 8
 """How often in a row, and for how long each time, that look waits for a connection with nothing to send; accounts come
@@ -71,6 +74,7 @@ class Questions:
         self._looked_up_us = 0
         self._doubts_asked_us = 0
         self._second_look_us = 0
+        self._costs_told_us = -COSTS_US
         self._executed_us = 0
         self._asked_us = 0
         self._restless_answers = 0
@@ -118,6 +122,7 @@ class Questions:
             is_live=desk.ports.is_live,
             settle_us=desk.ports.settle_us,
             asks_past=self.asks_past or (desk.ports.is_again and not desk.view.has_reconciled),
+            tells_costs=desk.ports.clock.monotonic() - self._costs_told_us >= COSTS_US,
         )
         for report in self._early:
             self._preparation.hear(report.fact)
@@ -319,6 +324,8 @@ class Questions:
         if not preparation.has_snapshot:  # nothing was learnt: when to look again is all there is to see to
             self._desk.remind(0)
             return
+        if preparation.is_of_costs:
+            self._costs_told_us = self._desk.ports.clock.monotonic()
         early, self._early = self._early, []
         news = {id(fact) for fact in preparation.news()}
         for report in early:

@@ -87,9 +87,12 @@ class Preparation:
         is_live: bool = False,
         settle_us: int = SETTLE_US,
         asks_past: bool = False,
+        tells_costs: bool = True,
     ) -> None:
         self.kind = kind
         self.has_snapshot = False
+        self.is_of_costs = False
+        """Whether what a look tells is only what positions cost and bind by now; without `tells_costs` none does."""
         self.is_quiet = True
         self.is_done = False
         self.to_wait: list[tuple[str, int]] = []
@@ -119,6 +122,7 @@ class Preparation:
         self._has_trader = False
         self._without: set[str] = set()
         self._asks_past = asks_past
+        self._tells_costs = tells_costs
         self._past_to_ms = 0
         self._past_seen: set[OrderId] = set()
         self._closings = Closings(self._account, self._from_ms, self._to_ms, CLOSINGS_PATIENCE_US)
@@ -370,7 +374,9 @@ class Preparation:
         self.is_done = True
         positions, orders = self._snapshot
         if self.kind is Kind.REFRESH and not _differs(view, positions, orders):
-            return (), ()
+            self.is_of_costs = self._tells_costs and _cost_otherwise(view, positions)
+            if not self.is_of_costs:
+                return (), ()
         told = (*self._deals, *self._closings.deals, *absences.closing_deals(view, self._lives.deals))
         untold = self._untold()
         deals = tuple(deal for deal in _once_each(told) if deal.deal not in untold)
@@ -475,7 +481,7 @@ def snapshot(wire: Any) -> Any:
 
 
 def _differs(view: AccountView, positions: tuple[Position, ...], orders: tuple[Order, ...]) -> bool:
-    """Whether a snapshot says anything that is not believed already."""
+    """Whether a snapshot says anything that is not believed already; what positions cost and bind is told apart."""
     shown = {position.position: position for position in positions if position.volume > 0}
     resting = {order.order: order for order in orders if order.is_resting}
     if absences.is_any(view) or shown.keys() != view.positions.keys() or resting.keys() != view.orders.keys():
@@ -486,10 +492,18 @@ def _differs(view: AccountView, positions: tuple[Position, ...], orders: tuple[O
 
 
 def _shown(position: Position) -> tuple[object, ...]:
-    """What is compared of a position. Equity rests on its swap and commission, free margin on what it binds, and that
-    moves with an account's leverage without a trade (FACTS §4.4 S); all three stand still otherwise (FACTS §4.9)."""
-    costs = (position.swap, position.commission, position.used_margin)
-    return (position.volume, position.side, *position.protection, *costs)
+    return (position.volume, position.side, *position.protection)
+
+
+def _cost_otherwise(view: AccountView, positions: Iterable[Position]) -> bool:
+    """Whether positions cost or bind something else than is believed. Equity rests on swap and commission, free margin
+    on what is bound, and that moves with an account's leverage without a trade (FACTS §4.4 S)."""
+    shown = {position.position: position for position in positions if position.volume > 0}
+    return any(_costs(known) != _costs(shown[key]) for key, known in view.positions.items())
+
+
+def _costs(position: Position) -> tuple[int, int, int]:
+    return (position.swap, position.commission, position.used_margin)
 
 
 def _page_before(moments: list[int], to_ms: int, *, has_fresh: bool) -> int:

@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo
 
 from cmam.domain.belief.view import AccountView, GuardDay
 from cmam.domain.events import DayHistorySeen, GuardDayBegan
-from cmam.domain.guarding.latches import paid
+from cmam.domain.guarding.latches import moved_by, paid
 from cmam.domain.profiles.choices import Anchor
 from cmam.domain.profiles.hours import instants, local
 from cmam.domain.profiles.link import LinkSettings
@@ -100,10 +100,15 @@ def _balance_then(view: AccountView, history: DayHistorySeen, began_us: int) -> 
     """The balance as the day began, and what came and went as money since."""
     steps: list[tuple[int, int, int]] = []
     moved = 0
-    for change in history.money:
-        if not change.bonus and _us(change.changed_ms, history) >= began_us:
-            steps.append((change.changed_ms, change.balance_version, change.balance - change.delta))
-            moved += paid(change, view.rules)
+    money = [change for change in history.money if not change.bonus]
+    after = {change.balance_version: change.balance for change in money}
+    after |= {deal.close.balance_version: deal.close.balance for deal in history.deals if deal.close is not None}
+    for change in money:
+        if _us(change.changed_ms, history) >= began_us:
+            before = after.get(change.balance_version - 1) if change.balance_version > 1 else None
+            step = change.balance - moved_by(change, view.rules, before)
+            steps.append((change.changed_ms, change.balance_version, step))
+            moved += paid(change, view.rules, before)
     for deal in history.deals:
         if deal.is_execution and deal.close is not None and _us(deal.executed_ms, history) >= began_us:
             before = deal.close.balance - _realised(deal.close)

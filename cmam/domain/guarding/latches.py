@@ -28,6 +28,7 @@ from cmam.domain.values.quantities import decimal_text
 from cmam.domain.values.reasons import Reason
 from cmam.domain.values.replacing import replace
 from cmam.domain.values.rules import (
+    BALANCES_TELL,
     BONUSES_ARE_TOLD,
     CHARGES_ARE_RESULTS,
     DAYS_ANEW,
@@ -78,7 +79,8 @@ def take_cash(view: AccountView, change: BalanceChange) -> AccountView:
     cost. An older report changes nothing."""
     if change.bonus and view.rules >= BONUSES_ARE_TOLD:
         return view if view.trader is None else replace(view, trader=replace(view.trader, bonus=change.balance))
-    moving = paid(change, view.rules)
+    is_next = 0 < view.balance_version == change.balance_version - 1
+    moving = paid(change, view.rules, view.balance if is_next else None)
     if not change.bonus and change.balance_version in view.unexplained:
         moved = {link: _moved(day, moving) for link, day in view.days.items()}
         return explained(replace(view, days=moved), change.balance_version)
@@ -95,9 +97,15 @@ def take_cash(view: AccountView, change: BalanceChange) -> AccountView:
     return replace(view, balance=change.balance, balance_version=change.balance_version, days=days)
 
 
-def paid(change: BalanceChange, rules: int) -> int:
+def paid(change: BalanceChange, rules: int, before: int | None) -> int:
     """How much of a movement of money came or went, in minor units: nothing of what positions earned or cost."""
-    return 0 if change.is_result and rules >= CHARGES_ARE_RESULTS else change.delta
+    return 0 if change.is_result and rules >= CHARGES_ARE_RESULTS else moved_by(change, rules, before)
+
+
+def moved_by(change: BalanceChange, rules: int, before: int | None) -> int:
+    """By how much the balance moved, in minor units: from the one of the version `before`, where that is known. The
+    sign that a movement is told with rests on the name of its operation (`translate.py`)."""
+    return change.delta if before is None or rules < BALANCES_TELL else change.balance - before
 
 
 def take_history(view: AccountView, event: DayHistorySeen) -> AccountView:

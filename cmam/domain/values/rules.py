@@ -464,5 +464,9 @@ ORIGINS_HAVE_TYPES = 9
 """A position that is opened late or again (`sync_open`, `reopen`, a fill while a profile was off) is judged by the type
 of the order that opened it, as any open is: all of them passed for opened at the market."""
 
+BALANCES_TELL = 9
+"""Of a movement of money that follows what is known, the two balances tell how much came or went. The name of its
+operation was believed: a withdrawal that was given back would have moved every anchor the wrong way."""
+
 RULES = 9
 """The newest."""

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from cmam.domain.events import (
+    DayHistorySeen,
     ExecutionSeen,
     FlattenRequested,
     GuardInitialNamed,
@@ -12,6 +15,7 @@ from cmam.domain.events import (
     GuardTripped,
     RulesBegan,
 )
+from cmam.domain.guarding.days import rebuilt
 from cmam.domain.guarding.guards import Memory, untold
 from cmam.domain.guarding.latches import NOBODY
 from cmam.domain.values.commands import CommandKind
@@ -217,3 +221,23 @@ def test_another_reset_begins_its_day_when_the_present_one_ends() -> None:
     pair.now_us = day.next_us + 61_000_000
     pair.look()
     assert pair.view.days[LINK].anchor is None  # nobody was there for a minute
+
+
+@pytest.mark.parametrize(("rules", "anchor"), [(9, 1_300_000), (8, 1_100_000)])
+def test_a_withdrawal_that_is_given_back_moves_what_is_counted_from_up(rules: int, anchor: int) -> None:
+    """2,000 come in, and 1,000 of a withdrawal come back under its name: the balances tell which way they went."""
+    pair = guarded(**{"daily_loss": "500", "guard.anchor": "balance"})
+    pair.fact(RulesBegan(rules=rules))
+    pair.look()
+    now_ms = pair.now_us // 1_000
+    given = BalanceChange(
+        operation="deposit", delta=200_000, balance=1_200_000, balance_version=9, changed_ms=now_ms - 1
+    )
+    money = (given, replace(given, operation="withdraw", delta=-100_000, balance=1_300_000, balance_version=10))
+    for change in money:
+        pair.fact(ExecutionSeen(kind=ExecutionKind.DEPOSIT_WITHDRAW, balance=change))
+    assert pair.view.days[LINK].anchor == anchor
+    whole = DayHistorySeen(began_us=0, deals=(), money=money)
+    found = rebuilt(pair.view, pair.link, whole)
+    assert found is not None
+    assert found.anchor == anchor

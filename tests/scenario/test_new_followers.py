@@ -1,0 +1,34 @@
+"""Which accounts may be new followers where nothing runs: by what the record says of them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from cmam.domain.operating.operate import Refusal
+from tests.whole import OTHER_BROKER, SAME_BROKER, Whole
+
+
+@pytest.mark.parametrize(
+    "request_",
+    [
+        {"command": "profile.create", "name": "new", "leader": str(OTHER_BROKER), "followers": [str(SAME_BROKER)]},
+        {
+            "command": "profile.apply",
+            "profiles": [
+                {"name": "new", "leader": str(OTHER_BROKER), "followers": [{"account": str(SAME_BROKER)}]},
+            ],
+        },
+    ],
+)
+def test_what_a_broker_lets_an_account_do_is_known_after_the_end_too(request_: dict[str, Any]) -> None:
+    """`create` asked only what runs: stopped, it made a profile that `apply` refuses, of which no open was copied."""
+    whole = Whole(seed=3, followers=(SAME_BROKER, OTHER_BROKER))
+    whole.start_ready()
+    whole.broker.set_fault("access", {"account": str(SAME_BROKER), "rights": "CLOSE_ONLY"})
+    whole.run(2)
+    whole.stop()
+    desk = type(whole.desk)(whole.log, whole.stepper.clock)
+    with pytest.raises(Refusal, match="set to close_only"):
+        desk.carry_out(request_)
