@@ -464,5 +464,9 @@ ORIGINS_HAVE_TYPES = 9
 """A position that is opened late or again (`sync_open`, `reopen`, a fill while a profile was off) is judged by the type
 of the order that opened it, as any open is: all of them passed for opened at the market."""
 
+LEVELS_OF_ONE_SIDE = 9
+"""The levels of a net are those of the shares on its side, and no other's: a stop of it that a person moved, or that
+had trailed, became that of a share against it too, which was closed as passed as soon as the net had turned to it."""
+
 RULES = 9
 """The newest."""
