@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from cmam.domain.deciding import decide
-from cmam.domain.folds import booking, decided
+from cmam.domain.folds import account, booking, decided
 from cmam.domain.turns import touching
 from tests.stranger.books import BUY, SELL
 from tests.stranger.habits import Habits
@@ -90,3 +90,32 @@ def test_the_fixed_stop_of_a_share_does_not_go_where_the_net_of_the_other_side_h
     assert [held for held, _ in _after_the_larger_side(trailing=True, by_hand=False, fixed_sl="10")] == [VOLUME]
     monkeypatch.setattr(decide, "LEVELS_OF_ONE_SIDE", 99)
     assert _after_the_larger_side(trailing=True, by_hand=False, fixed_sl="10") == []
+
+
+def _stop_after_two_turns() -> tuple[list[int], list[bool]]:
+    """A leader closes two of three positions at once, in parts, and his follower's net turns twice under its number
+    meanwhile: what it is then, and whether it has a stop."""
+    habits = replace(Habits(), fill_us=500_000, parts=2, part_us=40_000, turns="one")
+    world = World(1, habits, {LEADER: ("North", False), FOLLOWER: ("North", True)})
+    world.profile("of", LEADER, {FOLLOWER: "1"})
+    terminal = Terminal(world, LEADER)
+    world.start()
+    world.run(5)
+    for side, volume in ((SELL, 300_000), (SELL, 500_000), (BUY, 700_000)):
+        terminal.trade("EURUSD", side, volume, relativeStopLoss=800)
+        world.run(10)
+    _, *ending = terminal.book.positions.values()
+    for held in ending:
+        terminal.close(held)
+    world.run(30)
+    nets = world.broker.floor.books[FOLLOWER].positions.values()
+    found = [signed(held) for held in nets], [bool(held.sl) for held in nets]
+    world.stepper.kill()
+    return found
+
+
+def test_a_net_that_has_turned_twice_has_its_stop_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The broker drops its levels as it turns; that they had been confirmed before says nothing then."""
+    assert _stop_after_two_turns() == ([-300_000], [True])
+    monkeypatch.setattr(account, "TURNED_IS_BARE", 99)
+    assert _stop_after_two_turns() == ([-300_000], [False])
