@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from cmam.domain.deciding import attempts
-from cmam.domain.events import CopyFinished
+from cmam.domain.events import AlertHealed, AlertRaised, CopyFinished
 from tests.stranger.books import BUY, SELL
 from tests.stranger.day import Day
 from tests.stranger.habits import Habits
@@ -43,6 +43,30 @@ def test_levels_of_a_net_that_are_refused_close_no_share_of_the_other_side(monke
     assert _of_both_sides() == ([-2 * VOLUME], 0)
     monkeypatch.setattr(attempts, "REFUSED_FOR_ONE_SIDE", 99)
     assert _of_both_sides() == ([-3 * VOLUME], 1)
+
+
+def test_an_alert_goes_when_what_was_refused_is_not_asked_for_any_more() -> None:
+    """The leader closed a part while the follower's market was shut, and added as much: nothing is to be closed any
+    more, but the broker's refusal was told on for as long as nothing else was asked of the copy."""
+    world = World(1, Habits(), {LEADER: ("North", False), FOLLOWER: ("North", False)})
+    world.profile("of", LEADER, {FOLLOWER: "1"})
+    terminal = Terminal(world, LEADER)
+    world.start()
+    world.run(5)
+    terminal.trade("EURUSD", BUY, VOLUME)
+    world.run(5)
+    follower = world.broker.floor.books[FOLLOWER]
+    (held,) = terminal.book.positions.values()
+    follower.shut = "EURUSD"
+    terminal.close(held, VOLUME // 2)
+    terminal.trade("EURUSD", BUY, VOLUME // 2, positionId=held.number)
+    world.run(5)
+    assert len(world.events(FOLLOWER, AlertRaised)) == 1
+    follower.shut = ""
+    world.run(60)
+    assert [signed(one) for one in follower.positions.values()] == [VOLUME]
+    assert len(world.events(FOLLOWER, AlertHealed)) == 1
+    world.stepper.kill()
 
 
 def test_a_day_on_which_markets_shut_and_positions_are_rolled() -> None:

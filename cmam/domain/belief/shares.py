@@ -74,6 +74,14 @@ def moved(view: AccountView, share: Copy, position: PositionId) -> Copy:
     return replace(share, position=position, applied=None)
 
 
+def turned(view: AccountView, position: PositionId) -> AccountView:
+    """The shares of a net that has turned under its number: what was confirmed of its levels was of the other side."""
+    for share in tuple(view.copies.values()):
+        if share.share and share.position == position and share.applied is not None:
+            view = put(view, replace(share, applied=None))
+    return view
+
+
 def rejoined(view: AccountView, symbol: SymbolId) -> AccountView:
     """Shares of a net that went through nothing while nobody looked, joined to the position that it is now.
 

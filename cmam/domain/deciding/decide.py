@@ -26,6 +26,7 @@ from cmam.domain.values.replacing import replace
 from cmam.domain.values.rules import (
     CLOSE_ONLY_KEEPS,
     FIXED_STOPS_TRAILED,
+    LEVELS_OF_ONE_SIDE,
     NEVER_OUT,
     OWN_TRAILING,
     SHIFTS_RETURN,
@@ -183,6 +184,8 @@ def _stopped_trailing(draft: Draft, copy: Copy, goal: Goal) -> Goal:
     has_ended = copy.goal.trailing and not goal.trailing
     if held is None or not has_ended or not held.trailing or held.stop is None:
         return goal
+    if held.side is not copy.side and draft.view.rules >= LEVELS_OF_ONE_SIDE:
+        return goal  # a share against its net: what has trailed is the stop of the others
     if goal.fixed_stop is not None and copy.open_price is not None and draft.view.rules >= FIXED_STOPS_TRAILED:
         return fixed_at(goal, copy.side, held.stop, copy.open_price)
     if goal.leader_stop is None:

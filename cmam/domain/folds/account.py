@@ -25,6 +25,7 @@ from cmam.domain.belief.holdings import (
     with_origin,
 )
 from cmam.domain.belief.refused import without_gone
+from cmam.domain.belief.shares import turned
 from cmam.domain.belief.view import AccountView, ViewInTheMaking, in_the_making, lasting
 from cmam.domain.events import (
     AlertHealed,
@@ -90,7 +91,7 @@ from cmam.domain.values.ids import PositionId
 from cmam.domain.values.naming import read_label
 from cmam.domain.values.quantities import Volume
 from cmam.domain.values.replacing import replace, without
-from cmam.domain.values.rules import DEALS_COUNT, ORDER_ORIGINS, RESULTS_OUTDATED, TOLD_AGAIN
+from cmam.domain.values.rules import DEALS_COUNT, ORDER_ORIGINS, RESULTS_OUTDATED, TOLD_AGAIN, TURNED_IS_BARE
 from cmam.domain.values.trades import Deal
 
 __all__ = [
@@ -132,7 +133,7 @@ def advance(view: ViewInTheMaking, event: Event, at_us: int) -> ViewInTheMaking:
 
 
 def _executed(view: AccountView, event: ExecutionSeen, at_us: int) -> AccountView:
-    deal, order = event.deal, event.order
+    deal, order, former = event.deal, event.order, view.positions
     is_new_deal = event.deal is not None and event.deal.is_execution and event.deal.deal not in view.deals
     if event.position is not None and event.position.position in view.doubted:
         view = replace(view, doubted=without(view.doubted, event.position.position))
@@ -159,6 +160,9 @@ def _executed(view: AccountView, event: ExecutionSeen, at_us: int) -> AccountVie
         view = take_cash(view, event.balance)
     view = match_intent(view, event, is_new_deal, at_us)
     view = match_copy(view, event, is_new_deal, at_us)
+    if deal is not None and view.is_netted() and view.rules >= TURNED_IS_BARE:
+        was, now = former.get(deal.position), view.positions.get(deal.position)
+        view = turned(view, deal.position) if was is not None and now is not None and now.side is not was.side else view
     return without_gone(view) if view.surplus or view.in_vain else view
 
 

@@ -24,6 +24,7 @@ from cmam.domain.values.rules import (
     AMENDS_WAIT,
     CLOSES_APART,
     FILLS_IN_VAIN,
+    LEVELS_OF_ONE_SIDE,
     NEVER_OUT,
     ORDERS_KEEP_LEVELS,
     OWN_TRAILING,
@@ -256,6 +257,8 @@ def _pinned_where_it_trailed(view: AccountView, copy: Copy, goal: Goal) -> Copy:
     held = view.positions.get(copy.position) if copy.position is not None else None
     has_ended = held is not None and held.trailing and not goal.trailing and copy.pinned_trailing is None
     if held is None or not has_ended or not copy.pinned_stop or view.rules < PEOPLE_MOVE_TRAILING:
+        return copy
+    if held.side is not copy.side and view.rules >= LEVELS_OF_ONE_SIDE:
         return copy
     return replace(copy, pinned_stop=tighter(copy.side, copy.pinned_stop, held.stop))
 

@@ -19,6 +19,7 @@ from cmam.domain.values.commands import CommandKind
 from cmam.domain.values.ids import LinkId, SourceKey, from_base36
 from cmam.domain.values.quantities import price_text
 from cmam.domain.wanted import targets
+from cmam.domain.wanted.needs import needed
 
 ANSWER_US = 10_000_000
 """How long a request may stay unanswered before its outcome counts as unknown."""
@@ -137,6 +138,16 @@ def _refusal(copy: Copy, since: str) -> str:
     return f"{text}; cmam asks again."
 
 
+def _is_over(view: AccountView, copy: Copy) -> bool:
+    """Whether what was refused is not even asked for any more: the leader has undone what it was for, or the net of a
+    share has turned. While requests are under way it is as it was."""
+    if copy.retry_at_us or copy.close_at_us or copy.doubt or view.health is not Health.RECONCILED:
+        return False
+    if any(intent.command.symbol == copy.symbol for intent in view.intents.values()):
+        return f"{TROUBLE}{copy.link} {copy.source}" not in view.alerts
+    return not any(True for _ in needed(view, copy.key, view.at_us))
+
+
 def _lack(view: AccountView, copy: Copy) -> str:
     """Which target a copy is without, and what it has instead; empty where it lacks none."""
     lack = targets.lacking(view, copy)
@@ -160,7 +171,8 @@ def _alerts(view: AccountView, now_us: int) -> Iterator[Event]:
     is left out; of a position or an order that may be gone it is told first whether it is."""
     wanted: dict[str, str] = {}
     for copy in restless(view.copies):
-        if copy.trouble and copy.position not in view.doubted and copy.order not in view.doubted_orders:
+        may_be_gone = copy.position in view.doubted or copy.order in view.doubted_orders
+        if copy.trouble and not may_be_gone and not _is_over(view, copy):
             minutes = (now_us - copy.trouble_us) // REPEAT_US * (REPEAT_US // 60_000_000)
             since = f", for {minutes} minutes or more" if minutes else ""
             wanted[f"{TROUBLE}{copy.link} {copy.source}"] = _refusal(copy, since)

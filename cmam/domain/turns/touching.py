@@ -21,6 +21,7 @@ from cmam.domain.values.quantities import Price, Volume
 from cmam.domain.values.reasons import Reason
 from cmam.domain.values.rules import (
     CARRIED_LEVELS,
+    LEVELS_OF_ONE_SIDE,
     LOSSES_ARE_TOLD,
     MOVED_SINCE,
     NETS_ARE_PINNED,
@@ -315,7 +316,7 @@ def _is_elses(view: AccountView, copy: Copy, touched: CopyTouched) -> bool:
 
 
 def _levels_of_nets(before: AccountView, after: AccountView) -> Iterator[CopyTouched]:
-    """A stop or target of a net that somebody moved: it is that of each of its shares, until their leader moves his.
+    """A stop or target of a net that somebody moved: it is that of its side's shares, until their leader moves his.
 
     Told by the position itself, once no request of ours is under way and the broker sets none that an order carried.
     """
@@ -331,6 +332,8 @@ def _levels_of_nets(before: AccountView, after: AccountView) -> Iterator[CopyTou
             continue
         if not all(_is_at_rest(before, after, share) for share in shares):
             continue
+        if before.rules >= LEVELS_OF_ONE_SIDE:
+            shares = [share for share in shares if share.side is now.side]
         ours = [share.applied for share in shares if share.applied is not None]
         moved: list[tuple[str, int | None, int | None]] = []
         if not now.trailing and all(one.stop != now.stop for one in ours):

@@ -468,5 +468,13 @@ BALANCES_TELL = 9
 """Of a movement of money that follows what is known, the two balances tell how much came or went. The name of its
 operation was believed: a withdrawal that was given back would have moved every anchor the wrong way."""
 
+LEVELS_OF_ONE_SIDE = 9
+"""The levels of a net are those of the shares on its side, and no other's: a stop of it that a person moved, or that
+had trailed, became that of a share against it too, which was closed as passed as soon as the net had turned to it."""
+
+TURNED_IS_BARE = 9
+"""A net that turns has none of the levels that it had, also where it keeps its number: one that had turned twice before
+it was amended had no stop, and none was asked for, since its own had been confirmed before."""
+
 RULES = 9
 """The newest."""
