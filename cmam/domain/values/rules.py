@@ -464,5 +464,10 @@ ORIGINS_HAVE_TYPES = 9
 """A position that is opened late or again (`sync_open`, `reopen`, a fill while a profile was off) is judged by the type
 of the order that opened it, as any open is: all of them passed for opened at the market."""
 
+ACCEPTED_BEFORE = 9
+"""The acceptance of an order that comes behind a snapshot of the millisecond in which it filled closes nothing, also
+where its empty position carries a time: the copy was taken for closed by a person, found without a record, and closed.
+"""
+
 RULES = 9
 """The newest."""
