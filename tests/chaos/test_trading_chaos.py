@@ -56,6 +56,7 @@ ONCE_FAILED_BY_POLICY: tuple[tuple[int, bool], ...] = (
     (8622, True),  # a stop that had moved with a part filled during a cut was taken for a person's
     (18149, True),  # an amendment that waited for quotes until its order's life was over: the law knew it as a placing
     (20466, True),  # as 21049, of a share that was reduced
+    (21095, True),  # a fixed stop that had trailed stayed there when its leader trailed no more: the law knew it as set
 )
 """Seeds of runs whose links have policies of all kinds, and whether people move levels there instead of closing."""
 
