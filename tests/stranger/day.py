@@ -176,7 +176,7 @@ class Day:
     def _part(self, terminal: Terminal, book: Book) -> None:
         held = self._held(book)
         unit = self.grain * held.symbol.step
-        if held.volume <= unit:
+        if held.volume < 2 * unit:
             return
         volume = self.chance.randrange(1, held.volume // unit) * unit
         if self.chance.random() < 0.3:
