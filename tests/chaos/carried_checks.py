@@ -63,6 +63,8 @@ class Pair:
     told: Told
     theirs: Held
     ours: Held
+    has_trailed: bool
+    """Whether the stop of our position has ever trailed."""
 
 
 def levels_as_set(whole: Whole, drawn: Sequence[str] = ()) -> None:
@@ -142,7 +144,8 @@ def wanted_level(pair: Pair, name: str) -> Fraction | None:
     away = side.sign * (-1 if name == "stop" else 1)
     fixed = terms.number("fixed_sl" if name == "stop" else "fixed_tp")
     if fixed is not None:
-        return None if pair.copy.open_price is None else pair.copy.open_price + away * fixed * spec.pip
+        set_at = None if pair.copy.open_price is None else pair.copy.open_price + away * fixed * spec.pip
+        return _trailed_to(pair, set_at) if name == "stop" and pair.has_trailed else set_at
     if name not in pair.told.copied:
         return Fraction(0) if name in pair.told.uncopied else None
     is_turned = _side(pair.theirs) is not side
@@ -154,6 +157,15 @@ def wanted_level(pair: Pair, name: str) -> Fraction | None:
     offset = terms.number("sl_offset" if source == "stop" else "tp_offset") or 0
     outwards = _side(pair.theirs).sign * (-1 if source == "stop" else 1)
     return level + outwards * offset * spec.pip + shift
+
+
+def _trailed_to(pair: Pair, set_at: Fraction | None) -> Fraction | None:
+    """A fixed stop that has trailed stays where it has come to, never farther than it was set; None of a net's share,
+    whose own place is not in the books."""
+    found, side = Fraction(_scaled(pair.ours.stop)), pair.copy.side
+    if set_at is None or pair.copy.share:
+        return None
+    return found if found and (found - set_at) * side.sign > 0 else set_at
 
 
 def _shift(pair: Pair) -> int | None:
@@ -178,7 +190,7 @@ def _pairs(whole: Whole) -> Iterator[Pair]:
         assert view is not None
         theirs = {held.position: held for held in whole.person.holds(link.leader)}
         ours = {held.position: held for held in whole.person.holds(link.follower)}
-        touched = _touched(whole, link)
+        touched, trailed = _touched(whole, link), _trailed(whole, link)
         told = _told(list(taken(whole, link.follower)), view)
         for copy in view.copies.values():
             source, own = theirs.get(copy.leader_position or 0), ours.get(copy.position or 0)
@@ -186,7 +198,19 @@ def _pairs(whole: Whole) -> Iterator[Pair]:
                 continue
             is_moving = source.trailing or own.trailing or bool(copy.trouble)
             if not is_moving and copy.key not in touched and not _is_outside(whole, link, copy):
-                yield Pair(view=view, copy=copy, told=told[copy.key], theirs=source, ours=own)
+                has_trailed = own.position in trailed
+                yield Pair(view=view, copy=copy, told=told[copy.key], theirs=source, ours=own, has_trailed=has_trailed)
+
+
+def _trailed(whole: Whole, link: LinkSettings) -> set[int]:
+    """Positions of a follower that were shown with a stop that trails."""
+    found: set[int] = set()
+    for event in whole.events(link.follower, Event):
+        shown = event.positions if isinstance(event, Reconciled) else ()
+        if isinstance(event, ExecutionSeen) and event.position is not None:
+            shown = (event.position,)
+        found.update(position.position for position in shown if position.trailing)
+    return found
 
 
 def _touched(whole: Whole, link: LinkSettings) -> set[CopyKey]:

@@ -88,6 +88,8 @@ def at_rest(whole: Whole) -> None:
             is_ours = read_label(position.label) is not None and not is_netted
             assert not is_ours or position.position in attached, f"{account}: {position} belongs to no copy"
         for copy in view.copies.values():
+            if _lacks_money(view, copy):
+                continue
             _copy_is_settled(view, copy, whole.now_us())
             leader = whole.view(copy.leader)
             assert leader is not None
@@ -108,6 +110,12 @@ def _copy_is_settled(view: AccountView, copy: Any, now_us: int) -> None:
     if not copy.ahead_since_us:
         least = max(spec.min_volume, spec.step_volume)
         assert excess < least, f"{copy.key} holds {copy.volume} of {copy.target}"
+
+
+def _lacks_money(view: AccountView, copy: Any) -> bool:
+    """Whether the account cannot pay for what a share gives up against its net, which makes that larger: it is asked
+    for again, and an alert says so until then."""
+    return copy.share and "NOT_ENOUGH_MONEY" in view.alerts.get(f"refused {copy.link} {copy.source}", "")
 
 
 def _source_is_there(whole: Whole, leader: AccountView, copy: Any) -> None:

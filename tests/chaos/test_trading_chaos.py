@@ -25,6 +25,7 @@ ONCE_FAILED: tuple[int, ...] = (
     1081,  # opposite shares of a net that both ended were traded for margin nobody had (test_netting_untold)
     393,  # as 324, with a maintenance whose end seemed an hour away (test_refusals)
     9108,  # a stop-out in a gap of one who leads and follows was taken for a person's (test_closed_out_of_sight)
+    21049,  # a share against its net ended, and the account could not pay for what that made of the net: the law's
 )
 
 
@@ -36,6 +37,7 @@ ONCE_FAILED_HOLDING: tuple[int, ...] = (
     611,  # two adds that had both filled out of sight were taken for a person's (test_adds)
     1016,  # as 390, where another change of his came first after the profile began again
     635,  # a broker's clock was set back: the same add went out until the money was gone (test_holdings)
+    21019,  # an acceptance came behind a snapshot with its fill, and the copy was closed (test_holdings, test_what_if)
 )
 """Seeds of runs in which people move levels instead of closing."""
 
@@ -53,6 +55,8 @@ ONCE_FAILED_BY_POLICY: tuple[tuple[int, bool], ...] = (
     (8512, False),  # an add that the broker told first with the position's protective order was skipped
     (8622, True),  # a stop that had moved with a part filled during a cut was taken for a person's
     (18149, True),  # an amendment that waited for quotes until its order's life was over: the law knew it as a placing
+    (20466, True),  # as 21049, of a share that was reduced
+    (21095, True),  # a fixed stop that had trailed stayed there when its leader trailed no more: the law knew it as set
 )
 """Seeds of runs whose links have policies of all kinds, and whether people move levels there instead of closing."""
 

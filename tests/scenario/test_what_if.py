@@ -136,6 +136,28 @@ def test_what_an_order_filled_into_is_told_with_its_order() -> None:
     assert abs(Decimal(trade["what_if"]["result"]) - Decimal(then["result"]) / 2) <= Decimal("0.01")
 
 
+def test_a_netted_leaders_trade_stays_with_the_order_that_opened_it() -> None:
+    """A second order that fills into his position adds to that trade: it is no other one, and takes nothing of it."""
+    whole = Whole(seed=5, leader=NETTED, settings={"order_types": "market", "copy_on_fill": "on"})
+    whole.start_ready()
+    bid = whole.broker.floor.market.streams["EURUSD"].bid / 1e8
+    for below, volume in ((0.001, LOT), (0.002, 2 * LOT)):
+        whole.person.place(model.LIMIT, volume, price=round(bid - below, 4), account=NETTED, symbol=7001)
+    whole.run(2)
+    for below in (0.0015, 0.0025):
+        whole.broker.set_fault("price", {"symbol": "EURUSD", "bid": f"{bid - below:.5f}"})
+        whole.run(3)
+    (held,) = whole.person.holds(NETTED)
+    whole.person.close(held.position, held.volume, account=NETTED)
+    whole.run(3)
+    books = whole.broker.floor.accounts[SAME_BROKER].deals.values()
+    result = Decimal(sum(deal.net for deal in books)).scaleb(-2)
+    first, *others = what_if(whole.log.read_all, Asked.of(whole.folded().registry, {"side": "sell"}))["differences"]
+    assert (first["recorded"]["volume"], Decimal(first["recorded"]["result"])) == ("300000.00", result)
+    assert result != 0
+    assert all(Decimal(other["recorded"]["result"]) == 0 for other in others)
+
+
 def test_what_an_open_copy_is_worth_may_be_unknown(monkeypatch: pytest.MonkeyPatch) -> None:
     """Where no quote tells the worth of one open copy, its follower's result is none, not that of the others."""
     whole = Whole(seed=5)

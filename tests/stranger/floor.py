@@ -283,6 +283,17 @@ class Floor:
         def fill_next() -> None:
             if parts and order.number in book.orders:
                 volume = parts.pop(0)
+                if order.closing:  # what others have closed of it meanwhile is not closed again
+                    there = book.positions.get(order.position)
+                    left = there.volume if there is not None and there.side != order.side else 0
+                    missing = max(volume + sum(parts) - left, 0)
+                    if missing:
+                        order.keeps += missing
+                        volume = min(volume, left)
+                        parts[:] = [left - volume] if left > volume else []
+                    if not volume:
+                        fill_next()
+                        return
                 is_last = not parts
                 self._fill(book, order, volume, name, is_last=is_last and not order.keeps, is_server=is_server)
                 if parts and self.habits.part_us:

@@ -11,6 +11,7 @@ from cmam.domain.values.ids import OrderId, PositionId
 from cmam.domain.values.quantities import Volume
 from cmam.domain.values.replacing import copied, replace, without
 from cmam.domain.values.rules import (
+    ACCEPTED_BEFORE,
     ACCEPTED_ONCE,
     ENDS_STAY,
     LOOSENED_AT_ONCE,
@@ -126,22 +127,24 @@ def _is_alike(known: Position, seen: Position) -> bool:
 def is_told_again(view: AccountView, event: ExecutionSeen) -> bool:
     """Whether an event shows a position as it was earlier, though its time does not say so.
 
-    Before its order filled it is created, with nothing in it (FACTS §4.3), and carries no time; one that was closed can
-    look the same, but beside the deal or the order that closed it. What a deal left that is known is no newer than what
+    Before its order filled it is created, with nothing in it (FACTS §4.3), and carries no time, or that of its order,
+    which is the fill's where both were of one millisecond; one that was closed can look the same, but beside the deal
+    or the order that closed it. What a deal left that is known is no newer than what
     is known of the same millisecond, unless it leads on from there: a history may tell deals ahead of their events.
     """
     order, seen, deal = event.order, event.position, event.deal
     if seen is None:
         return False
+    known = view.positions.get(seen.position)
+    is_same = known is not None and 0 < seen.updated_ms == known.updated_ms
     if deal is not None:
-        known = view.positions.get(seen.position)
-        is_same = known is not None and 0 < seen.updated_ms == known.updated_ms
         leads_on = _signed(seen) == _signed(known) + int(deal.filled_volume) * deal.side.sign
         is_news = leads_on and view.rules >= PARTS_OF_HISTORIES
         return is_same and deal.is_execution and deal.deal in view.deals and not is_news
     if order is None:
         return False
-    is_new = seen.status is PositionStatus.CREATED and seen.volume == 0 and not seen.updated_ms
+    is_before = not seen.updated_ms or (is_same and not seen.opened_ms and view.rules >= ACCEPTED_BEFORE)
+    is_new = seen.status is PositionStatus.CREATED and seen.volume == 0 and is_before
     return is_new and order.executed_volume == 0 and not order.closing and order.type is not OrderType.PROTECTION
 
 

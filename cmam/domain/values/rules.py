@@ -476,5 +476,10 @@ TURNED_IS_BARE = 9
 """A net that turns has none of the levels that it had, also where it keeps its number: one that had turned twice before
 it was amended had no stop, and none was asked for, since its own had been confirmed before."""
 
+ACCEPTED_BEFORE = 9
+"""The acceptance of an order that comes behind a snapshot of the millisecond in which it filled closes nothing, also
+where its empty position carries a time: the copy was taken for closed by a person, found without a record, and closed.
+"""
+
 RULES = 9
 """The newest."""

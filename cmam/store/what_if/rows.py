@@ -91,7 +91,7 @@ class Rows:
         assert decision is not None
         change = decision.change
         key = resolve(view, decision.link, change)
-        if (view.account, key) not in self.rows and change.origin is not None:
+        if self.row_of(view.account, key) is None and change.origin is not None:  # a later order only adds to it
             of_order = (view.account, (decision.link, order_source(change.origin)))
             if of_order in self.rows:
                 self._of_orders[view.account, key] = of_order

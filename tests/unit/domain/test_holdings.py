@@ -87,6 +87,20 @@ def test_an_order_that_is_told_accepted_after_its_fill_closes_nothing() -> None:
     assert evolve(replace(view, rules=7), _accepted(), 2).positions == {}
 
 
+def test_an_acceptance_of_the_millisecond_of_its_fill_closes_nothing() -> None:
+    """A broker may tell the time of the order with the empty position: behind a snapshot it is no newer than that."""
+    shown = Reconciled(positions=(POSITION,), orders=())
+    accepted = _accepted()
+    assert accepted.position is not None
+    told = replace(accepted, position=replace(accepted.position, updated_ms=POSITION.updated_ms))
+    for rules, positions in ((RULES, {POSITION.position: POSITION}), (8, {})):
+        view = evolve(AccountView(account=AccountId(1), rules=rules), shown, 1)
+        assert evolve(view, told, 2).positions == positions
+        assert told.position is not None
+        for later in (replace(told.position, updated_ms=5_001), replace(told.position, opened_ms=4_000)):
+            assert evolve(view, replace(told, position=later), 2).positions == {}
+
+
 def test_a_fill_that_is_told_again_takes_no_levels_away() -> None:
     """The levels that the order carried were set in the fill's own millisecond; as the fill left it, it has none."""
     view = evolve(AccountView(account=AccountId(1), rules=RULES), _filled(POSITION, 1), 1)
