@@ -190,7 +190,7 @@ MUTATIONS = (
         (LIFE,),
     ),
     Mutation(
-        "a netted residue is counted of a share that is still being filled",
+        "a netted residue is counted of a share that is still being filled or closed",
         "cmam/domain/belief/shares.py",
         "shares = tuple(share for share in shares_of(view, symbol) if abs(share.volume - share.target) < least)",
         "shares = shares_of(view, symbol)",
@@ -200,7 +200,7 @@ MUTATIONS = (
         "what one side of a net lacks is bought by closing the other",
         "cmam/domain/belief/shares.py",
         "    if view.rules >= LACKS_CLOSE_NOTHING:",
-        "    if view.rules > LACKS_CLOSE_NOTHING:",
+        "    if view.rules < LACKS_CLOSE_NOTHING:",
         (UNIT + "domain/test_shares.py",),
     ),
     Mutation(

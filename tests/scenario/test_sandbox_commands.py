@@ -53,6 +53,11 @@ def cmam(ready: ReadyInfo, home: Path) -> Any:
     return run
 
 
+def _hears_hangups() -> None:
+    """Undo what `nohup` did to us: it would have the server outlive its terminal."""
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
+
+
 def start(home: Path, *arguments: str) -> subprocess.Popen[str]:
     """Start the server as a process."""
     return subprocess.Popen(
@@ -61,6 +66,7 @@ def start(home: Path, *arguments: str) -> subprocess.Popen[str]:
         stderr=subprocess.PIPE,
         text=True,
         env={**os.environ, "PYTHONUNBUFFERED": "1"},
+        preexec_fn=_hears_hangups,
     )
 
 

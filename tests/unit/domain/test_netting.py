@@ -396,6 +396,21 @@ def test_a_share_that_is_still_being_filled_is_no_residue() -> None:
     assert not [command for command in pair.commands if command.kind is CommandKind.CLOSE]
 
 
+def test_a_share_that_is_still_being_closed_is_no_residue() -> None:
+    """3.0 of a buy of 5.0 are refused for now, and come again by themselves: nobody gives them up besides."""
+    pair = netted()
+    pair.opens_at(1, 5 * LOT)
+    pair.answer()
+    pair.opens_at(2, LOT)
+    pair.answer()
+    pair.ends(1, 5 * LOT, 2 * LOT)
+    pair.refuse("MARKET_CLOSED", temporary=True)
+    held = pair.copy_of(key(1))
+    assert held is not None
+    assert (held.volume, held.target) == (5 * LOT, 2 * LOT)
+    assert pooled_excess(pair.view, pair.view.specs[held.symbol], held.symbol) is None
+
+
 def test_another_leaders_symbol_is_taken() -> None:
     """One leader per account and symbol."""
     pair = netted()
