@@ -481,5 +481,5 @@ ACCEPTED_BEFORE = 9
 where its empty position carries a time: the copy was taken for closed by a person, found without a record, and closed.
 """
 
-RULES = 9
+RULES = 10
 """The newest."""
