@@ -262,7 +262,7 @@ MUTATIONS = (
     ),
     Mutation(
         "the look does not see the levels that a resting order carries",
-        "cmam/actors/asking/preparation.py",
+        "cmam/domain/turns/snapshots.py",
         "        order.terms != view.orders[key].terms for key, order in resting.items()",
         "        order.volume != view.orders[key].volume for key, order in resting.items()",
         ("tests/scenario/test_looks.py",),
