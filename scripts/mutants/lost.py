@@ -121,7 +121,7 @@ MUTATIONS = (
     ),
     Mutation(
         "finding gone: a lost pending order is not looked up for a fill",
-        "cmam/domain/folds/booking.py",
+        "cmam/domain/folds/catching_up.py",
         "                view = put(view, replace(current, doubt=True))\n",
         "                pass\n",
         (UNIT + "domain/test_pendings.py", "tests/scenario/test_rules_pendings.py", "tests/chaos"),
