@@ -324,17 +324,26 @@ def findings_page() -> str:
 
 
 def whats_here_page() -> str:
-    lines = ["# What is here", "", MADE, "", "Each folder and each file in one line, from its own first sentence.", ""]
-    for folder in ("cmam", "scripts"):
+    lines = [
+        "# What is here",
+        "",
+        MADE,
+        "",
+        "Each folder and each file in one line, from its own first sentence; of tests/",
+        "what tests are made of.",
+        "",
+    ]
+    for folder in ("cmam", "scripts", "tests"):
         by_package: dict[str, list[tuple[str, str]]] = {}
         for path in sorted((ROOT / folder).rglob("*.py")):
-            if "_pb" in path.parts or path.name == "__init__.py":
+            is_foreign = {"_pb", ".clients"} & set(path.parts)
+            if is_foreign or path.name == "__init__.py" or path.name.startswith("test_"):
                 continue
             package = path.parent.relative_to(ROOT).as_posix()
             by_package.setdefault(package, []).append((f"`{path.name}`", first_sentence(path)))
         for package, rows in sorted(by_package.items()):
             face = ROOT / package / "__init__.py"
-            says = [first_sentence(face), ""] if face.exists() else []
+            says = [first_sentence(face), ""] if face.exists() and face.stat().st_size else []
             lines += [f"## {package}/", "", *says, *table(("file", "what it is for"), rows)]
     return "\n".join(lines).rstrip() + "\n"
 

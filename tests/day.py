@@ -50,8 +50,7 @@ def nothing_by_chance() -> Iterator[None]:
 
     with (
         mock.patch("cmam.office.new_id", new_id),
-        mock.patch("cmam.bootstrap.new_id", new_id),
-        mock.patch("cmam.bootstrap.os.getpid", return_value=4711),
+        mock.patch("cmam.system.os.getpid", return_value=4711),
         mock.patch("cmam.office.operator_name", return_value="operator"),
     ):
         yield

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from cmam.actors.threads.runtime import Directory
-from cmam.bootstrap import Machinery, System
+from cmam.system import Machinery, System
 from tests.whole import FaultyLog, Whole
 
 SECOND_OWNER = "second/"

@@ -1,7 +1,7 @@
 """A whole cmam on the sandbox's core, in virtual time: a leader who trades, followers, the log, and a pair of scissors.
 
-`Whole` starts the real system (`cmam.bootstrap.System`) with a scheduler for threads. `Person` is somebody with a
-terminal of his own: he trades on the leader's account and looks at what the broker really holds.
+`Whole` starts the real system (`cmam.system.System`) with a scheduler (`stepped.py`) for threads, on lines that can be
+cut (`wires.py`), with somebody at a terminal of his own (`person.py`) who trades on the leader's account.
 """
 
 from __future__ import annotations
@@ -13,7 +13,6 @@ from typing import Any
 
 from cmam.actors import messages as m
 from cmam.actors.recording.recorder import RecorderActor
-from cmam.bootstrap import Machinery, System
 from cmam.config.secret import Secret
 from cmam.config.settings import check
 from cmam.credentials.oauth import OAuthRefused, OAuthUnreachable
@@ -31,6 +30,7 @@ from cmam.sandbox.world import World
 from cmam.store.errors import StoreUnavailable
 from cmam.store.folding.fold import Fold, fold
 from cmam.store.logfile.log import EventLog, Pending, Recorded
+from cmam.system import Machinery, System
 from tests.person import EURUSD, LEADER, PERSON_CONNECTION, Held, Person
 from tests.stepped import Stepper
 

@@ -33,11 +33,6 @@ class Endpoint:
     host: str
     port: int
 
-    @property
-    def is_public(self) -> bool:
-        """Whether this is one of the vendor's own hosts, whose limit of requests is known."""
-        return is_public_host(self.host)
-
     def __str__(self) -> str:
         return f"{self.host}:{self.port}"
 

@@ -44,9 +44,7 @@ EXECUTION: Final = _TYPES["ProtoOAExecutionEvent"]
 SPOT: Final = _TYPES["ProtoOASpotEvent"]
 APPLICATION_AUTH: Final = _TYPES["ProtoOAApplicationAuthReq"]
 ACCOUNT_AUTH: Final = _TYPES["ProtoOAAccountAuthReq"]
-ACCOUNT_LOGOUT: Final = _TYPES["ProtoOAAccountLogoutReq"]
 REFRESH_TOKEN: Final = _TYPES["ProtoOARefreshTokenReq"]
-ACCOUNT_LIST: Final = _TYPES["ProtoOAGetAccountListByAccessTokenReq"]
 VERSION: Final = _TYPES["ProtoOAVersionReq"]
 NEW_ORDER: Final = _TYPES["ProtoOANewOrderReq"]
 CANCEL_ORDER: Final = _TYPES["ProtoOACancelOrderReq"]
@@ -54,8 +52,6 @@ AMEND_ORDER: Final = _TYPES["ProtoOAAmendOrderReq"]
 AMEND_PROTECTION: Final = _TYPES["ProtoOAAmendPositionSLTPReq"]
 CLOSE_POSITION: Final = _TYPES["ProtoOAClosePositionReq"]
 TRADER: Final = _TYPES["ProtoOATraderReq"]
-TRAILING_STOP: Final = _TYPES["ProtoOATrailingSLChangedEvent"]
-TRADER_UPDATED: Final = _TYPES["ProtoOATraderUpdatedEvent"]
 SYMBOL_CHANGED: Final = _TYPES["ProtoOASymbolChangedEvent"]
 TOKEN_INVALIDATED: Final = _TYPES["ProtoOAAccountsTokenInvalidatedEvent"]
 CLIENT_DISCONNECT: Final = _TYPES["ProtoOAClientDisconnectEvent"]
@@ -99,9 +95,6 @@ ACCOUNT_IS_SECOND: Final = frozenset(
     number for number in _HAS_ACCOUNT if MESSAGES[number].DESCRIPTOR.fields_by_name[ACCOUNT_FIELD].number == 2
 )
 """Messages whose account is field 2, so that it stands at the front of the payload."""
-
-NEEDS_ACCOUNT: Final = (REQUESTS & _HAS_ACCOUNT) - {ACCOUNT_AUTH}
-"""Requests that the server takes only for an account that is authorised on this connection."""
 
 
 def type_of(message: Message | type[Message]) -> int:

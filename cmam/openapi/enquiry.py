@@ -160,11 +160,6 @@ class Enquiry:
             leverage_cents=trader.leverage_cents,
         )
 
-    def holdings(self, account: int) -> tuple[int, int]:
-        """How many positions and pending orders an authorised account holds; raises Refused."""
-        answer = self._ask(requests.ask_state(AccountId(account)), messages.ProtoOAReconcileRes)
-        return len(answer.position), len(answer.order)
-
     # --- asking -------------------------------------------------------------------------------------------------------
 
     def _ask(self, message: Message, answer: Any) -> Any:

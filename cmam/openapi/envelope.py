@@ -1,7 +1,7 @@
 """The envelope: one message in, the bytes of one frame out, and back.
 
 The payload of an arriving envelope stays bytes until somebody asks for the message, so a flood of spots costs no more
-than the peek that sends them to the quote board. Knows no session, no socket and no meaning of a message.
+than the look that sends them to the quote board. Knows no session, no socket and no meaning of a message.
 """
 
 from __future__ import annotations
@@ -70,19 +70,10 @@ def text(value: object) -> str:
     return value.decode(errors="replace") if isinstance(value, bytes) else str(value)
 
 
-def peek(body: bytes) -> int | None:
-    """The payload type that a body begins with, without opening it; None when it begins with something else.
-
-    A hint, not a verdict: an envelope may name its type later, or again. `decode` has the last word.
-    """
-    found = _varint(body, 1, _VARINT_BYTES_MAX) if body[:1] == _PAYLOAD_TYPE_TAG else None
-    return None if found is None else found[0]
-
-
 def peek_account(envelope: Envelope) -> int:
     """The account that a payload begins with, without opening it; 0 where it begins with something else.
 
-    A hint, as `peek` is: it may say where a message waits, never whose it is.
+    A hint, not a verdict: it may say where a message waits, never whose it is.
     """
     payload, start = envelope.payload, 0
     if envelope.payload_type not in catalogue.ACCOUNT_IS_SECOND:

@@ -63,11 +63,6 @@ class Rule:
     sentence: str
     cure: str
 
-    @property
-    def read_first(self) -> bool:
-        """Whether to look at the broker's state before anything is sent again."""
-        return self.kind in (Kind.UNKNOWN, Kind.GONE) or self.retry is Retry.SHORTLY
-
 
 # fmt: off
 _RULES: Final = (

@@ -14,7 +14,7 @@ from google.protobuf.message import Message
 from cmam.domain.events import ExpectedMargin, LeverageSeen, LeverageTier, MarginSeen, PositionResult, ResultsSeen
 from cmam.domain.values.ids import AccountId, PositionId, SymbolId
 from cmam.domain.values.quantities import Volume
-from cmam.domain.values.trades import BalanceChange, Deal
+from cmam.domain.values.trades import BalanceChange
 from cmam.openapi import translate
 from cmam.openapi._pb import OpenApiMessages_pb2 as messages
 
@@ -77,8 +77,3 @@ def read_money(wire: messages.ProtoOACashFlowHistoryListRes) -> tuple[BalanceCha
     """The movements of money, oldest first."""
     found = (translate.balance_change(change) for change in wire.depositWithdraw)
     return tuple(sorted(found, key=lambda change: (change.changed_ms, change.balance_version)))
-
-
-def read_deals(wire: messages.ProtoOADealListRes) -> tuple[tuple[Deal, ...], bool]:
-    """A page of deals, and whether there are older ones."""
-    return tuple(translate.deal(deal) for deal in wire.deal), bool(wire.hasMore)

@@ -30,7 +30,7 @@ from common import Finding, arguments, ms, quantile, report
 
 from cmam import office
 from cmam.actors.threads.runtime import Latch
-from cmam.bootstrap import System, threads
+from cmam.bootstrap import threads
 from cmam.clock import SECOND_US
 from cmam.config.home import Home
 from cmam.config.secret import Secret
@@ -47,6 +47,7 @@ from cmam.sandbox.trader import control_client
 from cmam.sandbox.trader.trader import Trader
 from cmam.store.logfile.lock import StoreLock
 from cmam.store.logfile.log import EventLog
+from cmam.system import System
 
 BROKER = "Alpha Markets"
 LIMIT, RESERVED, GUARD_S = 50, 1, 0.05

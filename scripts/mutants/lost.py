@@ -121,7 +121,7 @@ MUTATIONS = (
     ),
     Mutation(
         "finding gone: a lost pending order is not looked up for a fill",
-        "cmam/domain/folds/booking.py",
+        "cmam/domain/folds/catching_up.py",
         "                view = put(view, replace(current, doubt=True))\n",
         "                pass\n",
         (UNIT + "domain/test_pendings.py", "tests/scenario/test_rules_pendings.py", "tests/chaos"),
@@ -262,7 +262,7 @@ MUTATIONS = (
     ),
     Mutation(
         "the look does not see the levels that a resting order carries",
-        "cmam/actors/asking/preparation.py",
+        "cmam/domain/turns/snapshots.py",
         "        order.terms != view.orders[key].terms for key, order in resting.items()",
         "        order.volume != view.orders[key].volume for key, order in resting.items()",
         ("tests/scenario/test_looks.py",),

@@ -330,7 +330,7 @@ MUTATIONS = (
     ),
     Mutation(
         "what is taken back counts as what became of the next try",
-        "cmam/domain/folds/booking.py",
+        "cmam/domain/folds/catching_up.py",
         "_is_of(copy, position.label) and not refused.is_surplus(view, position.position)",
         "_is_of(copy, position.label)",
         (REFUSED,),

@@ -12,7 +12,7 @@ from cmam.domain.belief.copies import Intent
 from cmam.domain.folds.account import AccountView
 from cmam.domain.values.commands import CommandKind
 from cmam.domain.values.ids import SymbolId
-from tests.chaos.course import Taken, taken
+from tests.chaos.course import Taken, gives_up, taken
 from tests.whole import Whole
 
 ADDING = (CommandKind.OPEN, CommandKind.ADD, CommandKind.PLACE)
@@ -23,7 +23,7 @@ def capped(whole: Whole) -> None:
     for account in {link.follower for link in whole.folded().registry.links()}:
         for one in taken(whole, account):
             command = one.request.command if one.request is not None else None
-            if command is None or not command.kind.adds_risk or _is_less(one):
+            if command is None or not command.kind.adds_risk or gives_up(one):
                 continue
             words = f"with {command} at {one.at_us} on {account}, {dict(one.terms.texts)}"
             count = one.terms.number("max_positions")
@@ -34,13 +34,6 @@ def capped(whole: Whole) -> None:
                 most = one.terms.number(name)
                 lots = _lots(one.before, symbol) + command.volume / one.before.specs[command.symbol].lot_size
                 assert most is None or lots <= float(most) + 1e-9, f"{lots} lots, {name} {words}"
-
-
-def _is_less(one: Taken) -> bool:
-    """Whether this is what a netted share gives up, sent as an order: nobody caps a close."""
-    assert one.request is not None
-    copy = one.before.copies.get(one.key)
-    return one.request.command.kind is CommandKind.ADD and copy is not None and one.request.command.side != copy.side
 
 
 def _under_way(view: AccountView) -> Iterator[Intent]:

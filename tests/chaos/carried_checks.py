@@ -9,7 +9,6 @@ from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Any
 
 from cmam.domain.belief.copies import Copy, CopyKey
 from cmam.domain.events import (
@@ -31,7 +30,7 @@ from cmam.domain.values.quantities import Side
 from cmam.domain.values.reasons import Reason, Verdict
 from cmam.openapi._pb import OpenApiModelMessages_pb2 as model
 from tests.chaos.course import Taken, Terms, course, taken
-from tests.chaos.level_checks import LEVELS, hands_of
+from tests.chaos.level_checks import LEVELS, hands_of, is_outside
 from tests.person import Held
 from tests.whole import Whole
 
@@ -197,7 +196,7 @@ def _pairs(whole: Whole) -> Iterator[Pair]:
             if copy.link != link.link or source is None or own is None or copy.key not in told:
                 continue
             is_moving = source.trailing or own.trailing or bool(copy.trouble)
-            if not is_moving and copy.key not in touched and not _is_outside(whole, link, copy):
+            if not is_moving and copy.key not in touched and not is_outside(whole, link, copy):
                 has_trailed = own.position in trailed
                 yield Pair(view=view, copy=copy, told=told[copy.key], theirs=source, ours=own, has_trailed=has_trailed)
 
@@ -219,14 +218,6 @@ def _touched(whole: Whole, link: LinkSettings) -> set[CopyKey]:
     view = whole.view(link.follower)
     assert view is not None
     return set(view.copies) if found and view.is_netted() else found
-
-
-def _is_outside(whole: Whole, link: LinkSettings, copy: Any) -> bool:
-    """Whether a change of these levels was skipped, and its reason is on record."""
-    return any(
-        event.link == link.link and event.verdict == "skip" and event.change.position == copy.leader_position
-        for event in whole.events(link.follower, ChangeDecided)
-    )
 
 
 def _told(decisions: Sequence[Taken], view: AccountView) -> dict[CopyKey, Told]:

@@ -15,6 +15,7 @@ from cmam.domain.folds.account import AccountView, evolve
 from cmam.domain.profiles.link import LinkSettings, ProfileView, evolve_profile
 from cmam.domain.profiles.policy import SETTINGS
 from cmam.domain.values.changes import Change
+from cmam.domain.values.commands import CommandKind
 from cmam.domain.values.reasons import Reason, Verdict
 from tests.whole import Whole
 
@@ -66,6 +67,13 @@ class Taken:
     at_us: int
     is_attempt: bool
     request: IntentRecorded | None
+
+
+def gives_up(one: Taken) -> bool:
+    """Whether a netted share gives up volume by this: a close that is sent as an order. Nobody caps a close."""
+    assert one.request is not None
+    copy = one.before.copies.get(one.key)
+    return one.request.command.kind is CommandKind.ADD and copy is not None and one.request.command.side != copy.side
 
 
 def course(whole: Whole, account: int) -> Iterator[Moment]:

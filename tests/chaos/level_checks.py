@@ -28,7 +28,7 @@ def levelled(whole: Whole) -> None:
     """Where the leader's position has a stop or a target at its broker the copy has one at its own, moved by what the
     settings say and by nothing else, and where his has none it has none."""
     for link, view, copy, theirs, ours in _pairs(whole):
-        if copy.trouble or ours.trailing or theirs.trailing or _is_outside(whole, link, copy):
+        if copy.trouble or ours.trailing or theirs.trailing or is_outside(whole, link, copy):
             continue
         spec = view.specs[copy.symbol]
         shift = copy.goal.shift or 0 if link.settings.get("levels", "shift") == "shift" else 0
@@ -60,7 +60,7 @@ def _scaled(price: float) -> int:
     return int(Fraction(str(price)) * PRICE_SCALE)
 
 
-def _is_outside(whole: Whole, link: LinkSettings, copy: Any) -> bool:
+def is_outside(whole: Whole, link: LinkSettings, copy: Any) -> bool:
     """Whether a change of these levels was skipped, and its reason is on record."""
     return any(
         event.link == link.link and event.verdict == "skip" and event.change.position == copy.leader_position

@@ -13,7 +13,7 @@ from cmam.domain.values.commands import Command, CommandKind
 from cmam.domain.values.quantities import Side
 from cmam.domain.values.reasons import Reason, Verdict
 from cmam.domain.values.trades import OrderType
-from tests.chaos.course import Taken, taken
+from tests.chaos.course import Taken, gives_up, taken
 from tests.whole import Whole
 
 TURNED = {OrderType.LIMIT: OrderType.STOP, OrderType.STOP: OrderType.LIMIT}
@@ -24,18 +24,11 @@ def allowed(whole: Whole) -> None:
     """Nothing is opened, added or placed that the settings of its decision exclude, and it goes out as they say."""
     for account in {link.follower for link in whole.folded().registry.links()}:
         for one in taken(whole, account):
-            if one.request is not None and one.request.command.kind.adds_risk and not _gives_up(one):
+            if one.request is not None and one.request.command.kind.adds_risk and not gives_up(one):
                 words = f"{one.request.intent} at {one.at_us}, {dict(one.terms.texts)}: {one.request.command}"
                 _may_be(one, words)
                 _is_as_said(one, one.request.command, words)
                 _is_priced(one, one.request.command, words)
-
-
-def _gives_up(one: Taken) -> bool:
-    """Whether a netted share gives up volume by this: a close that is sent as an order."""
-    assert one.request is not None
-    copy = one.before.copies.get(one.key)
-    return one.request.command.kind is CommandKind.ADD and copy is not None and one.request.command.side != copy.side
 
 
 def is_excluded(one: Taken, *, is_pending: bool) -> bool:

@@ -10,7 +10,6 @@ import pytest
 from cmam.actors import messages as m
 from cmam.actors.accounts import following
 from cmam.actors.accounts.desk import Desk
-from cmam.actors.asking import preparation
 from cmam.actors.care.poison import TRIES_MAX
 from cmam.domain.events import (
     ActorRestarted,
@@ -21,7 +20,7 @@ from cmam.domain.events import (
     MessageUnreadable,
 )
 from cmam.domain.values.reasons import Reason, Verdict
-from cmam.openapi import translate
+from cmam.openapi import answers, translate
 from cmam.openapi._pb import OpenApiMessages_pb2 as wire
 from cmam.openapi._pb import OpenApiModelMessages_pb2 as model
 from cmam.store.past.replay import verify
@@ -174,9 +173,9 @@ def test_an_answer_nobody_can_read_keeps_only_its_account_waiting(monkeypatch: p
     """An account whose specifications cannot be read says so and asks again; the others trade, nothing reconnects."""
     whole = Whole(seed=7, followers=(SAME_BROKER, ALPHA_TOO))
     broken = [True]
-    read = preparation.snapshot
+    read = answers.read_snapshot
     monkeypatch.setattr(
-        preparation, "snapshot", lambda w: read(w) if w.ctidTraderAccountId != ALPHA_TOO or not broken else 1 // 0
+        answers, "read_snapshot", lambda w: read(w) if w.ctidTraderAccountId != ALPHA_TOO or not broken else 1 // 0
     )
     whole.start()
     whole.run(10)

@@ -9,11 +9,11 @@ from typing import Any
 
 import pytest
 
-from cmam.bootstrap import System
 from cmam.domain.events import ChangeDecided
 from cmam.domain.guarding.latches import TWIN
 from cmam.domain.values.reasons import Reason
 from cmam.store.past.replay import verify
+from cmam.system import System
 from tests.second import second
 from tests.whole import ALPHA_TOO, NETTED, SAME_BROKER, FaultyLog, Whole
 

@@ -13,11 +13,11 @@ from typing import Any
 
 import pytest
 
-from cmam.bootstrap import System
 from cmam.domain.events import IntentRecorded
 from cmam.domain.values.commands import CommandKind
 from cmam.openapi import catalogue
 from cmam.store.proof.verify import verify as verify_chain
+from cmam.system import System
 from tests.second import second
 from tests.whole import ALPHA_TOO, LEADER, SAME_BROKER, FaultyLog, Whole
 

@@ -11,7 +11,7 @@ from cmam.openapi._pb import OpenApiModelMessages_pb2 as model
 from cmam.sandbox.switches import Switches
 from cmam.store.past.replay import verify
 from cmam.store.what_if import Asked, rows, what_if
-from tests.pairs import a_day, live, run_again
+from tests.reruns import a_day, live, run_again
 from tests.rulebook import UNIT, Case, Rulebook
 from tests.whole import ALPHA_TOO, LEADER, NETTED, SAME_BROKER, Whole
 

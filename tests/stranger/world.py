@@ -7,7 +7,6 @@ from collections.abc import Mapping
 from typing import Any
 
 from cmam.actors import messages as m
-from cmam.bootstrap import Machinery, System
 from cmam.config.secret import Secret
 from cmam.config.settings import check
 from cmam.credentials.secrets_file import SecretStore
@@ -20,6 +19,7 @@ from cmam.openapi._pb import OpenApiMessages_pb2 as wire
 from cmam.openapi._pb.OpenApiCommonMessages_pb2 import ProtoMessage
 from cmam.openapi.framing import Deframer
 from cmam.store.logfile.log import EventLog
+from cmam.system import Machinery, System
 from tests.stepped import Stepper
 from tests.stranger.books import BUY, LIMIT, MARKET, Book, Position, Symbol
 from tests.stranger.broker import CLIENT_ID, CLIENT_SECRET, TYPES, Broker, type_of

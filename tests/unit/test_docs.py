@@ -114,6 +114,17 @@ def test_every_decision_is_in_the_index(root: Path) -> None:
     assert [path.name for path in folder.glob("[0-9]*.md") if path.name not in index] == []
 
 
+def test_the_index_of_decisions_names_what_changed_them(root: Path) -> None:
+    """Whoever finds an old decision is sent on to the one that holds now."""
+    folder = root / "docs/decisions"
+    index = (folder / "index.md").read_text(encoding="utf-8").splitlines()
+    for path in sorted(folder.glob("[0-9]*.md")):
+        said = re.findall(r"^\*\*Changed\.\*\*.*", path.read_text(encoding="utf-8"), re.MULTILINE)
+        row = next(line for line in index if line.startswith(f"| [{path.name[:4]}]({path.name})"))
+        by = {name for line in said for name in re.findall(r"\]\((\d{4}-[^)]+)\)", line)}
+        assert set(re.findall(r"\((\d{4}-[^)]+)\)", row.rpartition("|")[0].rpartition("|")[2])) == by, path.name
+
+
 def test_documents_name_no_machine_of_ours(root: Path) -> None:
     """Nothing committed knows a path of the machine it was written on."""
     for path in WRITTEN:

@@ -17,7 +17,6 @@ from typing import Any
 from cmam.actors import messages as m
 from cmam.actors.accounts.account_symbols import AccountSymbols
 from cmam.actors.accounts.desk import Desk
-from cmam.actors.asking.closings import read_orders
 from cmam.actors.asking.question import Question
 from cmam.clock import MILLISECOND_US, SECOND_US
 from cmam.domain.events import ClosesSeen, DayHistorySeen, LeverageSeen
@@ -26,7 +25,7 @@ from cmam.domain.market.margins import asked_volumes
 from cmam.domain.profiles.link import LinkSettings
 from cmam.domain.values.ids import DealId, LinkId, PositionId, SymbolId
 from cmam.domain.values.trades import BalanceChange, Deal, Order
-from cmam.openapi import reckonings, requests, translate
+from cmam.openapi import answers, reckonings, requests, translate
 from cmam.openapi.budget import Lane
 
 log = logging.getLogger(__name__)
@@ -65,7 +64,6 @@ class History:
     deals: tuple[Deal, ...] = ()
     money: tuple[BalanceChange, ...] = ()
     page_ms: int = 0
-    has_money: bool = False
 
 
 class Asides:
@@ -198,14 +196,14 @@ class Asides:
         position = min(left, key=lambda one: (self._closes_tries[one], one), default=None)
         if position is not None:
             message = requests.ask_orders_of(view.account, position)
-            self._ask(Question(f"{CLOSES}orders {position}", message, read_orders), Lane.IDLE)
+            self._ask(Question(f"{CLOSES}orders {position}", message, answers.read_orders), Lane.IDLE)
 
     def _take_closes(self, question: str, told: tuple[Any, ...]) -> None:
         position = _position_of(question)
         if question.startswith(f"{CLOSES}orders"):
             self._closing_orders = told
             message = requests.ask_deals_of(self._desk.view.account, position)
-            self._ask(Question(f"{CLOSES}deals {position}", message, reckonings.read_deals), Lane.IDLE)
+            self._ask(Question(f"{CLOSES}deals {position}", message, answers.read_deals), Lane.IDLE)
             return
         deals = tuple(deal for deal in told if deal.position == position)
         self._closes_tries[position] += 1
@@ -252,7 +250,7 @@ class Asides:
         return self._desk.ports.board.clock(self._desk.quotes.feed).offset_ms
 
     def _next_week(self, history: History) -> None:
-        history.page_ms, history.has_money = history.to_ms, False
+        history.page_ms = history.to_ms
         self._ask_deals(history)
 
     def _start_ms(self, history: History) -> int:
@@ -260,7 +258,7 @@ class Asides:
 
     def _ask_deals(self, history: History) -> None:
         message = requests.ask_deals(self._desk.view.account, self._start_ms(history), history.page_ms)
-        self._ask(Question(f"{ASIDE}deals", message, reckonings.read_deals))
+        self._ask(Question(f"{ASIDE}deals", message, answers.read_deals))
 
     def _take_deals(self, page: tuple[Deal, ...], has_more: bool) -> None:
         history = self._history

@@ -15,7 +15,6 @@ from cmam.actors import messages as m
 from cmam.actors.accounts.account_quotes import AccountQuotes
 from cmam.actors.accounts.followers import Followers
 from cmam.actors.accounts.unrecorded import SHARE, UNCONFIRMED_US, Spent, Unrecorded
-from cmam.actors.asking.preparation import snapshot
 from cmam.actors.asking.question import Question
 from cmam.actors.asking.shelf import SpecShelf
 from cmam.actors.status import StatusBoard, latch_text
@@ -44,7 +43,7 @@ from cmam.domain.values.ids import IntentId, StoreId
 from cmam.domain.values.quantities import Quote
 from cmam.domain.wanted.needs import needed
 from cmam.domain.wanted.unasked import asking, freed
-from cmam.openapi import requests
+from cmam.openapi import answers, requests
 from cmam.openapi.budget import Lane
 from cmam.openapi.quotes import QuoteBoard
 
@@ -256,7 +255,7 @@ class Desk:
             self.tell_limiter(found)
         elif found:
             state = requests.ask_state(self.view.account)
-            self.tell_limiter(m.Ask(self.view.account, found, state, self.name, snapshot))
+            self.tell_limiter(m.Ask(self.view.account, found, state, self.name, answers.read_snapshot))
 
     def share_read(self, message: m.Answered) -> None:
         """The net position of a share is known as it is now: let its close leave, if there is one to close."""

@@ -17,7 +17,7 @@ from cmam.domain.folds.account import AccountView, Copy
 from cmam.domain.values.commands import CommandKind
 from cmam.domain.values.ids import AccountId, PositionId
 from cmam.domain.values.trades import Deal, Order, Position
-from cmam.openapi import reckonings, requests, translate
+from cmam.openapi import answers, requests
 
 CLOSINGS = "closings "
 """How the names of the questions begin."""
@@ -58,8 +58,8 @@ class Closings:
     def _asked(self, question: str) -> Question:
         span = (self._account, self._from_ms, self._to_ms[question])
         if question == _ORDERS:
-            return Question(question, requests.ask_orders(*span), read_orders, self._within_us)
-        return Question(question, requests.ask_deals(*span), reckonings.read_deals, self._within_us)
+            return Question(question, requests.ask_orders(*span), answers.read_orders, self._within_us)
+        return Question(question, requests.ask_deals(*span), answers.read_deals, self._within_us)
 
 
 def _taken(view: AccountView, positions: Iterable[Position], *, leads: bool) -> frozenset[PositionId]:
@@ -84,8 +84,3 @@ def _asked_for(view: AccountView, copy: Copy, held: Position) -> int:
         if (copy.share and intent.command.symbol == copy.symbol and intent.command.side is not held.side)
         or (intent.command.kind is CommandKind.CLOSE and intent.command.position == held.position)
     )
-
-
-def read_orders(wire: Any) -> tuple[tuple[Order, ...], bool]:
-    """A page of orders, and whether there are older ones."""
-    return tuple(translate.order(order) for order in wire.order), bool(wire.hasMore)

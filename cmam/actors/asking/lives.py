@@ -10,11 +10,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from cmam.actors.asking.closings import read_orders
 from cmam.actors.asking.question import Question
 from cmam.domain.values.ids import AccountId, OrderId, PositionId
 from cmam.domain.values.trades import Deal, Order
-from cmam.openapi import requests, translate
+from cmam.openapi import answers, requests
 
 LIFE = "life "
 """How the names of the questions begin."""
@@ -47,11 +46,11 @@ class Lives:
         for position in self._positions:
             of_deals = requests.ask_deals_of(self._account, position)
             of_orders = requests.ask_orders_of(self._account, position)
-            asked.append(Question(f"{_DEALS}{position}", of_deals, _read_deals, self._within_us))
-            asked.append(Question(f"{_ORDERS}{position}", of_orders, read_orders, self._within_us))
+            asked.append(Question(f"{_DEALS}{position}", of_deals, answers.read_deals, self._within_us))
+            asked.append(Question(f"{_ORDERS}{position}", of_orders, answers.read_orders, self._within_us))
         for order in self._resting:
             of_order = requests.ask_order(self._account, order)
-            asked.append(Question(f"{_ORDER}{order}", of_order, _read_order, self._within_us))
+            asked.append(Question(f"{_ORDER}{order}", of_order, answers.read_order, self._within_us))
         return tuple(asked)
 
     def take(self, question: str, page: tuple[Any, ...], *, has_more: bool) -> None:
@@ -61,11 +60,3 @@ class Lives:
         elif not has_more:
             position = PositionId(int(question.removeprefix(_DEALS)))
             self._deals[position] = tuple(deal for deal in page if deal.position == position)
-
-
-def _read_deals(wire: Any) -> tuple[tuple[Deal, ...], bool]:
-    return tuple(translate.deal(deal) for deal in wire.deal), bool(wire.hasMore)
-
-
-def _read_order(wire: Any) -> tuple[tuple[Order, ...], bool]:
-    return (translate.order(wire.order),), False

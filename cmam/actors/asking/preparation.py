@@ -16,23 +16,23 @@ something only then. No thread, no socket: the account's actor asks and answers.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from enum import Enum
 from typing import Any
 
-from cmam.actors.asking.closings import CLOSINGS, Closings, read_orders
+from cmam.actors.asking import pages
+from cmam.actors.asking.closings import CLOSINGS, Closings
 from cmam.actors.asking.listing import Found, Listing
 from cmam.actors.asking.lives import LIFE, Lives
 from cmam.actors.asking.question import Question
 from cmam.clock import MILLISECOND_US
-from cmam.domain.events import Event, ExecutionSeen, Health, Reconciled, SymbolSpecSeen
+from cmam.domain.events import Event, Health, Reconciled, SymbolSpecSeen
 from cmam.domain.folds.account import AccountView, IntentState
-from cmam.domain.turns import absences
+from cmam.domain.turns import absences, snapshots
 from cmam.domain.turns.turn import SETTLE_US
-from cmam.domain.values.ids import DealId, OrderId, PositionId, SymbolId
 from cmam.domain.values.naming import read_label
 from cmam.domain.values.trades import Deal, Order, Position
-from cmam.openapi import reckonings, requests, translate
+from cmam.openapi import answers, requests, translate
 
 LOOK_BACK_MS = 60_000
 """How much earlier than the moment in question a history is asked for: clocks differ."""
@@ -109,24 +109,24 @@ class Preparation:
         self._open: dict[str, Question] = {}
         self._orders: tuple[Order, ...] = ()
         self._deals: tuple[Deal, ...] = ()
-        self._heard: list[tuple[Event, bool]] = []
+        self._heard: list[snapshots.Heard] = []
         self._doubt_us = absences.span_us(settle_us, leads=leads)
         newly = [one for one, since_us in view.doubted.items() if now_us - since_us < self._doubt_us]
         self._lives = Lives(self._account, newly, view.doubted_orders, self._doubt_us)
         self._is_second = any(now_us - since_us >= self._doubt_us for since_us in absences.moments(view))
         self._now_us = now_us
         self._snapshot: Any = None
-        self._from_ms = self._start_of_gap(view, now_us) + offset_ms
-        self._to_ms = now_us // MILLISECOND_US + LOOK_AHEAD_MS + offset_ms
+        from_ms = self._start_of_gap(view, now_us) + offset_ms
+        to_ms = now_us // MILLISECOND_US + LOOK_AHEAD_MS + offset_ms
+        self._week_ms = now_us // MILLISECOND_US - WEEK_MS + LOOK_BACK_MS + LOOK_AHEAD_MS + offset_ms
+        self._deal_pages = pages.of_deals(from_ms, to_ms)
+        self._order_pages = pages.of_orders(self._week_ms if kind is Kind.FULL else from_ms, to_ms)
+        self._closings = Closings(self._account, from_ms, to_ms, CLOSINGS_PATIENCE_US)
         self._trader: Any = None
         self._has_trader = False
         self._without: set[str] = set()
         self._asks_past = asks_past
         self._tells_costs = tells_costs
-        self._past_to_ms = 0
-        self._past_seen: set[OrderId] = set()
-        self._closings = Closings(self._account, self._from_ms, self._to_ms, CLOSINGS_PATIENCE_US)
-        self._week_ms = now_us // MILLISECOND_US - WEEK_MS + LOOK_BACK_MS + LOOK_AHEAD_MS + offset_ms
 
     def _start_of_gap(self, view: AccountView, now_us: int) -> int:
         lost_us = view.at_us if view.health is Health.RECONCILED else view.in_sight_us or view.at_us
@@ -247,7 +247,8 @@ class Preparation:
 
     def _waits_for_symbols(self, view: AccountView) -> bool:
         """Whether nothing at all is known yet of something that the account holds."""
-        lacks = [symbol not in view.specs and self._listing.lacks(symbol) for symbol in _symbols_of(self._snapshot)]
+        used = snapshots.symbols_of(*self._snapshot)
+        lacks = [symbol not in view.specs and self._listing.lacks(symbol) for symbol in used]
         return any(lacks) and self._waits("symbols", LEADER_PATIENCE_US if self._leads else PATIENCE_US)
 
     def _waits_for_history(self, view: AccountView) -> bool:
@@ -274,18 +275,18 @@ class Preparation:
         return True
 
     def _ask_orders(self) -> tuple[Question, ...]:
-        asked = requests.ask_orders(self._account, self._from_ms, self._to_ms)
-        return self._put(Question("orders", asked, read_orders))
+        asked = requests.ask_orders(self._account, self._order_pages.from_ms, self._order_pages.to_ms)
+        return self._put(Question("orders", asked, answers.read_orders))
 
     def _take_orders(self, page: tuple[Order, ...], has_more: bool) -> tuple[Question, ...]:
-        known = {order.order for order in self._orders}
-        fresh = tuple(order for order in page if order.order not in known)
-        self._orders += fresh
-        until_ms = _page_before([order.updated_ms for order in page], self._to_ms, has_fresh=bool(fresh))
-        if has_more and until_ms >= self._from_ms:  # the newest come first: what is older than asked for is the end
-            self._to_ms = until_ms
-            return self._ask_orders()
-        return self._put_snapshot()
+        self._orders += self._order_pages.take(page, has_more=has_more)
+        return self._ask_orders() if self._order_pages.has_more else self._put_snapshot()
+
+    def _take_past(self, report: tuple[tuple[Order, ...], bool], view: AccountView) -> Found:
+        page, has_more = report
+        fresh = self._order_pages.take(page, has_more=has_more)
+        self._orders += tuple(order for order in fresh if read_label(order.client_order_id) is not None)
+        return ((), self._ask_orders()) if self._order_pages.has_more else self._go_on(view)
 
     def _take_life(self, question: str, page: tuple[Any, ...], has_more: bool) -> tuple[Question, ...]:
         """The snapshot comes last: what it leaves out then is newer than all that was told."""
@@ -293,23 +294,16 @@ class Preparation:
         return () if any(name.startswith(LIFE) for name in self._open) else self._put_snapshot()
 
     def _ask_deals(self) -> tuple[Question, ...]:
-        return self._put(
-            Question("deals", requests.ask_deals(self._account, self._from_ms, self._to_ms), reckonings.read_deals)
-        )
+        asked = requests.ask_deals(self._account, self._deal_pages.from_ms, self._deal_pages.to_ms)
+        return self._put(Question("deals", asked, answers.read_deals))
 
     def _take_deals(self, report: tuple[tuple[Deal, ...], bool], view: AccountView) -> Found:
         page, has_more = report
-        known = {deal.deal for deal in self._deals}
-        fresh = tuple(deal for deal in page if deal.deal not in known)
-        self._deals += fresh
-        until_ms = _page_before([deal.executed_ms for deal in page], self._to_ms, has_fresh=bool(fresh))
-        if has_more and until_ms >= self._from_ms:
-            self._to_ms = until_ms
-            return (), self._ask_deals()
-        return self._go_on(view)
+        self._deals += self._deal_pages.take(page, has_more=has_more)
+        return ((), self._ask_deals()) if self._deal_pages.has_more else self._go_on(view)
 
     def _put_snapshot(self) -> tuple[Question, ...]:
-        return self._put(Question("snapshot", requests.ask_state(self._account), snapshot))
+        return self._put(Question("snapshot", requests.ask_state(self._account), answers.read_snapshot))
 
     def _take_snapshot(self, report: Any, view: AccountView) -> Found:
         self._snapshot = report
@@ -320,16 +314,15 @@ class Preparation:
             *self._unknown(view, report[0]),
             *self._put(*self._closings.look(view, report[0], leads=self._leads)),
         )
-        for symbol in sorted(_symbols_of(report) - view.specs.keys()):
+        for symbol in sorted(snapshots.symbols_of(*report) - view.specs.keys()):
             questions += self._listing.need(symbol)
         has_gap = view.version > 0 and (view.positions or view.orders or report[0])
         if self._leads and has_gap:
             if not view.has_reconciled:
-                self._from_ms = self._week_ms  # which order opened what is held now
+                self._deal_pages.from_ms = self._week_ms  # which order opened what is held now
             questions += self._ask_deals()
         if self._asks_past:
-            self._past_to_ms = self._to_ms
-            questions += self._ask_past()
+            questions += self._ask_orders()
         facts, further = self._go_on(view)
         return facts, (*questions, *further)
 
@@ -339,22 +332,7 @@ class Preparation:
         strange = [p.position for p in positions if p.position not in known and read_label(p.label) is not None]
         for position in strange[:STRANGE_MAX]:
             asked = requests.ask_orders_of(self._account, position)
-            yield from self._put(Question(f"{STRANGE}{position}", asked, read_orders))
-
-    def _ask_past(self) -> tuple[Question, ...]:
-        asked = requests.ask_orders(self._account, self._week_ms, self._past_to_ms)
-        return self._put(Question("orders", asked, read_orders))
-
-    def _take_past(self, report: tuple[tuple[Order, ...], bool], view: AccountView) -> Found:
-        page, has_more = report
-        fresh = tuple(order for order in page if order.order not in self._past_seen)
-        self._past_seen |= {order.order for order in fresh}
-        self._orders += tuple(order for order in fresh if read_label(order.client_order_id) is not None)
-        until_ms = _page_before([order.updated_ms for order in page], self._past_to_ms, has_fresh=bool(fresh))
-        if has_more and until_ms >= self._week_ms:
-            self._past_to_ms = until_ms
-            return (), self._ask_past()
-        return self._go_on(view)
+            yield from self._put(Question(f"{STRANGE}{position}", asked, answers.read_orders))
 
     def _take_closings(self, question: str, report: tuple[tuple[Any, ...], bool], view: AccountView) -> Found:
         page, has_more = report
@@ -373,15 +351,15 @@ class Preparation:
     def _reconcile(self, view: AccountView) -> Found:
         self.is_done = True
         positions, orders = self._snapshot
-        if self.kind is Kind.REFRESH and not _differs(view, positions, orders):
-            self.is_of_costs = self._tells_costs and _cost_otherwise(view, positions)
+        if self.kind is Kind.REFRESH and not snapshots.differs(view, positions, orders):
+            self.is_of_costs = self._tells_costs and snapshots.costs_otherwise(view, positions)
             if not self.is_of_costs:
                 return (), ()
         told = (*self._deals, *self._closings.deals, *absences.closing_deals(view, self._lives.deals))
-        untold = self._untold()
+        untold = snapshots.untold(self._heard, positions)
         deals = tuple(deal for deal in _once_each(told) if deal.deal not in untold)
         specs = self._listing.specs
-        used = _symbols_of(self._snapshot) | {copy.symbol for copy in view.copies.values()}
+        used = snapshots.symbols_of(*self._snapshot) | {copy.symbol for copy in view.copies.values()}
         fresh = [specs[symbol] for symbol in sorted(used) if symbol in specs]
         facts: list[Event] = [SymbolSpecSeen(spec=spec) for spec in fresh if view.specs.get(spec.symbol) != spec]
         past = _once((*self._orders, *self._closings.orders, *self._lives.orders))
@@ -392,7 +370,7 @@ class Preparation:
                 deals=deals,
                 past_orders=past,
                 looked_up=self.kind is Kind.LOOKUP,
-                covers_from_ms=self._from_ms if self.kind is Kind.LOOKUP else 0,
+                covers_from_ms=self._order_pages.from_ms if self.kind is Kind.LOOKUP else 0,
                 settle_us=self._settle_us,
                 quiet=self.is_quiet,
                 doubted=absences.doubted(view, positions, deals, self._lives.deals, self._now_us, self._doubt_us),
@@ -411,27 +389,8 @@ class Preparation:
         return tuple(facts), ()
 
     def news(self) -> tuple[Event, ...]:
-        """Of what was reported before the snapshot came, what it does not show already; all that came later is news.
-
-        A position that came and went before the snapshot is no news: told one by one, its open would be copied.
-        """
-        shown = self._shown()
-        last = {
-            fact.position.position: fact.position
-            for fact, is_later in self._heard
-            if not is_later and isinstance(fact, ExecutionSeen) and fact.position is not None
-        }
-        return tuple(fact for fact, is_later in self._heard if is_later or _is_news(fact, shown, last))
-
-    def _untold(self) -> set[DealId]:
-        """The deals that the snapshot does not show and that are told in their turn: a history which was read behind it
-        is not to tell them first, as if the snapshot had them."""
-        shown = self._shown()
-        told = ((fact, fact.deal) for fact in self.news() if isinstance(fact, ExecutionSeen))
-        return {deal.deal for fact, deal in told if deal is not None and not _is_shown(fact, deal, shown)}
-
-    def _shown(self) -> dict[PositionId, Position]:
-        return {position.position: position for position in self._snapshot[0]}
+        """What was heard and is to be told in its turn, behind the snapshot."""
+        return snapshots.news(self._heard, self._snapshot[0])
 
 
 def retry_us(refusals: int) -> int:
@@ -446,73 +405,3 @@ def _once(orders: tuple[Order, ...]) -> tuple[Order, ...]:
 
 def _once_each(deals: tuple[Deal, ...]) -> tuple[Deal, ...]:
     return tuple({deal.deal: deal for deal in deals}.values())
-
-
-def _is_news(fact: Event, shown: Mapping[PositionId, Position], last: Mapping[PositionId, Position]) -> bool:
-    if not isinstance(fact, ExecutionSeen) or fact.position is None:
-        return True
-    known = shown.get(fact.position.position)
-    if known is not None:
-        return bool(fact.position.updated_ms >= known.updated_ms)
-    return last[fact.position.position].volume > 0
-
-
-def _is_shown(fact: ExecutionSeen, deal: Deal, shown: Mapping[PositionId, Position]) -> bool:
-    """Whether a snapshot shows already what a deal left, as far as the times of its position tell that."""
-    known = shown.get(deal.position)
-    if known is None:
-        return deal.close is not None
-    left_ms = fact.position.updated_ms if fact.position is not None else deal.executed_ms
-    return 0 < left_ms <= known.updated_ms
-
-
-def _symbols_of(shown: Any) -> set[SymbolId]:
-    """The symbols of what a snapshot shows."""
-    positions, orders = shown
-    return {position.symbol for position in positions} | {order.symbol for order in orders}
-
-
-def snapshot(wire: Any) -> Any:
-    """The open positions and pending orders that the broker shows."""
-    return (
-        tuple(translate.position(position) for position in wire.position),
-        tuple(translate.order(order) for order in wire.order),
-    )
-
-
-def _differs(view: AccountView, positions: tuple[Position, ...], orders: tuple[Order, ...]) -> bool:
-    """Whether a snapshot says anything that is not believed already; what positions cost and bind is told apart."""
-    shown = {position.position: position for position in positions if position.volume > 0}
-    resting = {order.order: order for order in orders if order.is_resting}
-    if absences.is_any(view) or shown.keys() != view.positions.keys() or resting.keys() != view.orders.keys():
-        return True
-    return any(_shown(position) != _shown(view.positions[key]) for key, position in shown.items()) or any(
-        order.terms != view.orders[key].terms for key, order in resting.items()
-    )
-
-
-def _shown(position: Position) -> tuple[object, ...]:
-    return (position.volume, position.side, *position.protection)
-
-
-def _cost_otherwise(view: AccountView, positions: Iterable[Position]) -> bool:
-    """Whether positions cost or bind something else than is believed. Equity rests on swap and commission, free margin
-    on what is bound, and that moves with an account's leverage without a trade (FACTS §4.4 S)."""
-    shown = {position.position: position for position in positions if position.volume > 0}
-    return any(_costs(known) != _costs(shown[key]) for key, known in view.positions.items())
-
-
-def _costs(position: Position) -> tuple[int, int, int]:
-    return (position.swap, position.commission, position.used_margin)
-
-
-def _page_before(moments: list[int], to_ms: int, *, has_fresh: bool) -> int:
-    """Until when the page before one of a history is asked for; 0 where none is.
-
-    It begins in the millisecond in which this one ended, for more may have happened there; where that fills a page,
-    and all of it is known, it begins in the one before.
-    """
-    oldest_ms = min(moments, default=0)
-    if has_fresh:
-        return oldest_ms
-    return to_ms - 1 if oldest_ms == to_ms else 0

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Protocol
 
-from cmam import turns
+from cmam import processor
 from cmam.actors import messages as m
 from cmam.actors.lines.delivery import Delivery
 from cmam.actors.lines.pace import Pace
@@ -84,7 +84,7 @@ class ThreadReader:
 
     def _run(self, generation: int) -> None:
         """Runs in the reader's thread."""
-        turns.be_short()
+        processor.ask_for_short_turns()
         try:
             wire = self._dial()
         except CannotConnect as error:

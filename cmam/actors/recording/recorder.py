@@ -10,7 +10,7 @@ import logging
 from dataclasses import dataclass
 from typing import Any
 
-from cmam import turns
+from cmam import processor
 from cmam.actors import messages as m
 from cmam.actors.recording.backlog import BATCH_MAX, LATE, Backlog, pending_of
 from cmam.actors.threads.runtime import Directory, Watched
@@ -68,7 +68,7 @@ class RecorderActor(Watched):
 
     def on_start(self) -> None:
         """Runs in the recorder's thread before its first message."""
-        turns.be_short()
+        processor.ask_for_short_turns()
         super().on_start()
         get_ready()
 

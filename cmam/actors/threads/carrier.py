@@ -20,7 +20,7 @@ from typing import Any
 
 import pykka
 
-from cmam import turns
+from cmam import processor
 
 Envelopes = deque[Any]
 
@@ -156,7 +156,7 @@ class Carrier:
 
     def _run(self, watch: int) -> None:
         """Runs in the carrier's thread, until it is relieved."""
-        turns.be_short()
+        processor.ask_for_short_turns()
         first, second, third, last = self._lanes
         ring = self._bell.get
         owed = self._owed

@@ -85,7 +85,7 @@ def filtered(*, state: str = "", verdict: bool = False, trades: bool = True) -> 
 def copy_states() -> Sequence[str]:
     """Where a copy can stand."""
     from cmam.domain.belief.copies import CopyState
-    from cmam.store.projection.views import UNKNOWN
+    from cmam.store.projection.rows_of_copies import UNKNOWN
 
     return (*(state.value for state in CopyState), UNKNOWN)
 

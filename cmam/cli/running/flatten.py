@@ -205,6 +205,7 @@ def _alone(target: Mapping[str, Any], accounts: set[int], *, whole: bool, span_s
     from cmam.actors.threads.runtime import Latch
     from cmam.clock import SECOND_US, SystemClock
     from cmam.domain.values.ids import AccountId
+    from cmam.system import NOBODY
 
     me, clock, links = face(), SystemClock(), _links_of(target)
     registry = office.read_registry(me.home)
@@ -220,7 +221,7 @@ def _alone(target: Mapping[str, Any], accounts: set[int], *, whole: bool, span_s
 
     say("No cmam runs: one is started for just this.")
     settings = office.settings_of(me.home)
-    bootstrap.run(me.home, settings, command="cmam flatten", stop=Latch(), profiles=bootstrap.NOBODY, is_done=is_done)
+    bootstrap.run(me.home, settings, command="cmam flatten", stop=Latch(), profiles=NOBODY, is_done=is_done)
     return state
 
 

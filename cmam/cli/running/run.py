@@ -23,9 +23,9 @@ from cmam.cli.running.target import one_target
 if TYPE_CHECKING:
     from cmam.actors.operating.ending import Ended
     from cmam.actors.threads.runtime import Latch
-    from cmam.bootstrap import Ready
     from cmam.cli.showing.log_lines import LogLines
     from cmam.clock import Clock
+    from cmam.system import Ready
 
 LEFT_SHOWN_MAX = 20
 """So many copies are named at the end; more are counted."""

@@ -1,6 +1,6 @@
 """What a follower holds of its leaders, and what it has asked of its broker: copies, intents, cursors.
 
-Plain values; how they come about is told by the folds in `decided.py`, `intents.py` and `booking.py`.
+Plain values; how they come about is told by the folds in `decided.py`, `intents.py`, `booking.py` and `catching_up.py`.
 """
 
 from __future__ import annotations

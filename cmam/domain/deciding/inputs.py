@@ -157,24 +157,3 @@ def gather_for_copy(
         is_warming=is_warming,
         is_reading=is_reading,
     )
-
-
-def symbols_to_know(view: AccountView, leader_symbols: Iterable[str], links: Iterable[LinkSettings]) -> tuple[str, ...]:
-    """The names of the follower's symbols to have specifications and quotes of: those that the leaders trade or may
-    trade, what values them in the deposit currency, and all in which the account holds something."""
-    traded = tuple(leader_symbols)
-    found: dict[str, None] = {}
-    for settings in links:
-        names = names_to_know(view, traded, settings.policy)
-        found.update(dict.fromkeys(names))
-        found.update(dict.fromkeys(chain_symbols(view, USD, view.currency)))
-    ids = {entry.symbol: entry for entry in view.names.values()}
-    held = {position.symbol for position in view.positions.values()} | {order.symbol for order in view.orders.values()}
-    found.update((ids[symbol].name, None) for symbol in sorted(held) if symbol in ids)
-    for name in tuple(found):
-        entry = view.names[name]
-        for asset in (entry.base, entry.quote):
-            known = view.assets.get(asset)
-            if known is not None:
-                found.update(dict.fromkeys(chain_symbols(view, known.name, view.currency)))
-    return tuple(found)

@@ -119,7 +119,7 @@ class TrailingStopMoved(Event):
 class Reconciled(Event):
     """All that the broker holds for the account at one moment, with what happened in the gap before it.
 
-    `deals` and `closed_orders` are those of the gap. `looked_up` is set when the order history was asked too, so that
+    `deals` and `past_orders` are those of the gap. `looked_up` is set when the order history was asked too, so that
     the absence of an intent's order in it is proof; `covers_from_ms` is how far back it reaches in the broker's time,
     `settle_us` how long an order may be under way before its absence proves anything. `quiet` says that nothing
     happened around the question, so that this is newer than all that is known, whatever its times say: a broker's

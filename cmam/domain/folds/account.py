@@ -2,7 +2,8 @@
 
 A fold never raises: it takes whatever history holds. Copies and intents are those in which this account follows; as a
 leader it has only positions and orders. The folds themselves stand by concept: `holdings` (what the broker shows),
-`intents` (what we decided and what became of it), `booking` (which report belongs to which request and copy).
+`intents` (what we decided and what became of it), `booking` (which report belongs to which request and copy),
+`catching_up` (what came of them that nobody reported).
 """
 
 from __future__ import annotations
@@ -68,7 +69,8 @@ from cmam.domain.events import (
     TrailingStopMoved,
 )
 from cmam.domain.folds.afterwards import note_unpriced, take_closes
-from cmam.domain.folds.booking import adopt_unknown, intent_of, match_copy, match_intent, refresh_copies
+from cmam.domain.folds.booking import intent_of, match_copy, match_intent
+from cmam.domain.folds.catching_up import adopt_unknown, refresh_copies
 from cmam.domain.folds.decided import take_attempt, take_decision
 from cmam.domain.folds.endings import finish, stop_out, touch, wake_copy
 from cmam.domain.folds.intents import doubt_intent, move_intent, settle, take_intent

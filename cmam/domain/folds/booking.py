@@ -1,19 +1,16 @@
-"""Joins what the broker reports to the requests and copies it belongs to."""
+"""Joins executions that the broker reports to the requests and copies they belong to."""
 
 from __future__ import annotations
-
-from collections.abc import Mapping
 
 from cmam.domain.belief import refused
 from cmam.domain.belief.asked import with_intent
 from cmam.domain.belief.copies import Copy, CopyKey, CopyState, Intent, IntentState
 from cmam.domain.belief.holdings import SETTLED_US
-from cmam.domain.belief.shares import moved, net_held, net_of_ledger, rejoined
+from cmam.domain.belief.shares import moved, net_held, net_of_ledger
 from cmam.domain.belief.view import AccountView, put
-from cmam.domain.events import ExecutionSeen, Reconciled, Wait
+from cmam.domain.events import ExecutionSeen, Wait
 from cmam.domain.values.commands import CommandKind
 from cmam.domain.values.ids import IntentId, OrderId, PositionId
-from cmam.domain.values.naming import read_label
 from cmam.domain.values.quantities import Distance, Price, Volume
 from cmam.domain.values.reasons import Reason
 from cmam.domain.values.replacing import replace
@@ -26,7 +23,6 @@ from cmam.domain.values.rules import (
     ORDERS_LEVELS_OF_NETS,
     OWN_LEVELS,
     REST_COUNTED_ONCE,
-    RESTS_FILL_UNSEEN,
     TURNED_NETS,
     TURNED_UNDER_CLOSE,
 )
@@ -144,7 +140,7 @@ def match_copy(view: AccountView, event: ExecutionSeen, is_new_deal: bool, at_us
             copy = replace(copy, awaits_protection=False)
         if deal is not None and deal.close is not None:
             copy = replace(copy, close_price=deal.price)
-        copy = _as_held(view, copy)
+        copy = as_held(view, copy)
         if view.rules >= OWN_LEVELS and deal is None and event.is_server_event and at_us <= copy.levels_until_us:
             copy = _with_theirs(copy)
         is_fill = is_opening and deal is not None and deal.close is None
@@ -210,7 +206,7 @@ def _opened(event: ExecutionSeen, deal: Deal | None, *, knows_deals: bool) -> tu
     return position.position, order.execution_price if order is not None else None
 
 
-def _as_held(view: AccountView, copy: Copy) -> Copy:
+def as_held(view: AccountView, copy: Copy) -> Copy:
     """The copy with what its position shows now."""
     held = view.positions.get(copy.position) if copy.position is not None else None
     if held is None:
@@ -370,138 +366,3 @@ def _joined(
     if not copy.share or position not in view.by_position:
         view = replace(view, by_position={**view.by_position, position: copy.key})
     return view, copy
-
-
-# --- a reconcile --------------------------------------------------------------------------------------------------
-
-
-def adopt_unknown(view: AccountView, event: Reconciled, known: Mapping[OrderId, Order], at_us: int) -> AccountView:
-    """Join what the broker holds to open requests and resting orders of ours of which we missed what came of them.
-    `known` are the orders that were known to rest before."""
-    by_client = {order.client_order_id: order for order in (*event.past_orders, *event.orders) if order.client_order_id}
-    by_id = {order.order: order for order in (*event.past_orders, *event.orders)}
-    for there in by_id.values():
-        copy = refused.refused_of(view, there)
-        if copy is not None and copy.key in view.copies and not copy.share:
-            view = _adopt_refused(view, copy, there, at_us)
-    for intent in view.intents.values():
-        copy = view.copies.get(intent.key)
-        if intent.command.kind in (CommandKind.OPEN, CommandKind.PLACE) and copy is not None and copy.position is None:
-            order = by_client.get(intent.intent)
-            view = _adopt(view, copy, order, event, at_us)
-            if order is not None and copy.share and view.rules >= RESTS_FILL_UNSEEN:
-                view = _with_filled_up(view, intent, order)
-        elif copy is not None and copy.share and _is_of_share(view, intent):
-            view = _adopt_add(view, copy, intent, by_client.get(intent.intent))
-    for copy in tuple(view.copies.values()):
-        order = by_id.get(copy.order) if copy.order is not None else None
-        if copy.order is not None and copy.position is None:
-            view = _adopt(view, copy, order, event, at_us)
-        elif order is not None and copy.share and event.quiet and view.rules >= RESTS_FILL_UNSEEN:
-            view = _adopt_rest(view, copy, order, known.get(order.order))
-        current = view.copies[copy.key]
-        if current.order is not None and current.order not in view.orders and not current.ended_order:
-            is_known = order is not None and order.status is not OrderStatus.ACCEPTED
-            if is_known or event.looked_up or current.position is not None:
-                view = put(view, replace(current, ended_order=True))
-            else:
-                view = put(view, replace(current, doubt=True))
-    return view
-
-
-def _adopt_refused(view: AccountView, copy: Copy, order: Order, at_us: int) -> AccountView:
-    """What was refused and done all the same while nobody looked, by its order: as where its execution is told."""
-    if order.is_resting:
-        return view if copy.order == order.order else refused.at_rest(view, copy, order)
-    position = order.position
-    if position is None or order.executed_volume <= 0 or position in view.by_position or position not in view.positions:
-        return view
-    if refused.is_its_own(view, copy, order, position):
-        return attach(view, refused.found(copy), position, order.execution_price or None, at_us)
-    return refused.with_surplus(view, copy, refused.position_surplus(position))
-
-
-def _is_of_share(view: AccountView, intent: Intent) -> bool:
-    """Whether a request of a share that has a position already is told by its order."""
-    kind = intent.command.kind
-    return kind is CommandKind.ADD or (kind is CommandKind.OPEN and view.rules >= RESTS_FILL_UNSEEN)
-
-
-def _with_filled_up(view: AccountView, intent: Intent, order: Order) -> AccountView:
-    filled = Volume(max(intent.filled, order.executed_volume))
-    return replace(view, intents=with_intent(view.intents, replace(intent, filled=filled)))
-
-
-def _adopt_rest(view: AccountView, copy: Copy, order: Order, known: Order | None) -> AccountView:
-    """Book to a share what its resting order has filled on unseen."""
-    untold = order.executed_volume - known.executed_volume if known is not None else 0
-    if untold <= 0 or order.side is not copy.side:
-        return view
-    return put(view, replace(copy, volume=Volume(copy.volume + untold)))
-
-
-def _adopt_add(view: AccountView, copy: Copy, intent: Intent, order: Order | None) -> AccountView:
-    """Book to a share what its order has filled unseen: nothing but the order tells whose part of the net that is."""
-    untold = order.executed_volume - intent.filled if order is not None else 0
-    if order is None or untold <= 0:
-        return view
-    signed = untold if intent.command.side is copy.side else -untold
-    view = put(view, replace(copy, volume=Volume(max(0, copy.volume + signed))))
-    return _with_filled_up(view, intent, order)
-
-
-def _is_of(copy: Copy, label: str) -> bool:
-    mark = read_label(label)
-    return mark is not None and (mark.link, mark.source) == copy.key
-
-
-def _adopt(view: AccountView, copy: Copy, order: Order | None, event: Reconciled, at_us: int) -> AccountView:
-    """Join a copy to what its order opened: by the order where it is known, else by the label of the position."""
-    held = next(
-        (
-            position
-            for position in event.positions
-            if position.volume > 0 and _is_of(copy, position.label) and not refused.is_surplus(view, position.position)
-        ),
-        None,
-    )
-    if copy.share:
-        held = None
-    position = order.position if order is not None and order.executed_volume > 0 else None
-    if held is not None:
-        position = held.position
-    if position is not None:
-        price = order.execution_price if order is not None and order.execution_price else None
-        if price is None and held is not None:
-            price = held.price
-        if copy.share and order is not None:
-            copy = replace(copy, volume=order.executed_volume)
-        if order is not None and order.type.is_pending:
-            copy = replace(copy, order=order.order, ended_order=not order.is_resting)
-        return attach(view, copy, position, price, at_us)
-    if order is not None and order.is_resting:
-        return put(view, replace(copy, state=CopyState.RESTING, order=order.order))
-    if order is not None and order.type.is_pending and order.status is not OrderStatus.ACCEPTED:
-        return put(view, replace(copy, order=order.order, ended_order=True))
-    return view
-
-
-def refresh_copies(view: AccountView, deals: tuple[Deal, ...]) -> AccountView:
-    """Set every copy to what the broker holds of it, and let each ask at once for what it still needs."""
-    closes = {
-        deal.position: deal for deal in sorted(deals, key=lambda deal: deal.executed_ms) if deal.close is not None
-    }
-    for copy in list(view.copies.values()):
-        close = closes.get(copy.position) if copy.position is not None else None
-        copy = replace(
-            _as_held(view, copy),
-            close_price=close.price if close is not None else copy.close_price,
-            awaits_protection=False,
-            doubt=False if copy.order is None or copy.ended_order or copy.order in view.orders else copy.doubt,
-            retry_at_us=0 if copy.wait is None else copy.retry_at_us,
-            close_at_us=0,
-        )
-        view = put(view, copy)
-    for symbol in sorted({copy.symbol for copy in view.copies.values() if copy.share}):
-        view = rejoined(view, symbol)
-    return view

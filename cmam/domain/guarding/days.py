@@ -20,7 +20,6 @@ from cmam.domain.profiles.policy import Policy
 from cmam.domain.profiles.reading import ResetAt
 from cmam.domain.values.ids import PositionId
 from cmam.domain.values.quantities import floor_fraction
-from cmam.domain.values.trades import CloseDetail
 
 
 def day_of(reset: ResetAt, now_us: int) -> tuple[int, int]:
@@ -111,13 +110,9 @@ def _balance_then(view: AccountView, history: DayHistorySeen, began_us: int) -> 
             moved += paid(change, view.rules, before)
     for deal in history.deals:
         if deal.is_execution and deal.close is not None and _us(deal.executed_ms, history) >= began_us:
-            before = deal.close.balance - _realised(deal.close)
+            before = deal.close.balance - deal.close.net
             steps.append((deal.executed_ms, deal.close.balance_version, before))
     return (min(steps)[2] if steps else view.balance), moved
-
-
-def _realised(close: CloseDetail) -> int:
-    return close.gross + close.swap + close.commission + close.conversion_fee
 
 
 def _was_flat(view: AccountView, history: DayHistorySeen, began_us: int) -> bool:

@@ -13,9 +13,6 @@ from cmam.domain.belief.view import AccountView
 from cmam.domain.values.ids import AssetId
 from cmam.domain.values.quantities import PRICE_SCALE, Quote
 
-Pairs = Mapping[AssetId, Mapping[AssetId, str]]
-"""From an asset to each asset it is traded with: the name of the symbol."""
-
 HUBS = ("USD", "EUR", "USDT", "BTC")
 """Which middle of a chain is preferred, since its symbols are quoted best."""
 

@@ -210,11 +210,3 @@ def write_table(rows: Iterable[SymbolRow]) -> str:
             )
         )
     return sink.getvalue()
-
-
-def sample_table(leader_symbols: Iterable[str], follower_symbols: dict[str, str]) -> str:
-    """A table prefilled with the leader's symbols and what they would map to; loading it back changes nothing."""
-    return write_table(
-        SymbolRow(leader_symbol=name, follower_symbol=follower_symbols.get(name, ""))
-        for name in sorted(set(leader_symbols))
-    )

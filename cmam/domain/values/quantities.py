@@ -23,9 +23,6 @@ Price = NewType("Price", int)
 Distance = NewType("Distance", int)
 """A difference of two prices, in the same 1e-8."""
 
-MoneyMinor = NewType("MoneyMinor", int)
-"""Money in 10 to the minus `money_digits` of an account's deposit currency."""
-
 PRICE_SCALE = 100_000_000
 VOLUME_SCALE = 100
 RELATIVE_SCALE = 1_000

@@ -111,10 +111,6 @@ class SymbolSpec:
         """Round down to the step: a copy never risks more than was asked."""
         return Volume(floor_to(volume, self.step))
 
-    def is_volume(self, volume: int) -> bool:
-        """Whether the broker would take an order of this volume."""
-        return self.min_volume <= volume <= self.max_volume and volume % self.step == 0
-
     def in_one_order(self, volume: int) -> Volume:
         """What of a volume one order may have: the symbol's maximum, less where the rest would be below its minimum."""
         most = self.floor_volume(self.max_volume)

@@ -226,6 +226,11 @@ class CloseDetail:
     conversion_fee: int = 0
     money_digits: int = 2
 
+    @property
+    def net(self) -> int:
+        """By how much it moved the account's balance, in minor units."""
+        return self.gross + self.swap + self.commission + self.conversion_fee
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Deal:

@@ -4,7 +4,7 @@
     json_port    TLS, JSON: WebSocket or lines             5036
     oauth_port   HTTPS: consent page, token endpoint, and the control endpoint under /control/
 
-Puts the parts together; what they do is in `transport`, `driver`, `web`, `oauth_pages` and `control`.
+Puts the parts together; what they do is in `wire` (the ports of the API), `https` (the third), `service` (the broker).
 """
 
 from __future__ import annotations

@@ -27,7 +27,7 @@ from cmam.store.auditing.filters import NAME
 from cmam.store.auditing.timeline import timeline
 from cmam.store.folding.snapshot import kept_view
 from cmam.store.past.reliving import Past
-from cmam.store.projection.views import LIFE
+from cmam.store.projection.rows import LIFE
 from cmam.store.records.envelope import Recorded, event_builtins
 from cmam.store.text import iso, iso_ms, money, price, units_text
 

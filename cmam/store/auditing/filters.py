@@ -35,7 +35,7 @@ NO_FILTERS = Filters()
 PROFILES = "(SELECT profile_id FROM profiles WHERE lower(name) = lower(?) OR profile_id = ?)"
 _EITHER = "(t.leader = ? OR t.follower = ?)"
 NAME = "substr({0}, 1, instr({0} || '/', '/') - 1)"
-"""The name of a copy, whichever of its lives a row is about (`views.former_lives`)."""
+"""The name of a copy, whichever of its lives a row is about (`rows_of_copies.former_lives`)."""
 _NAMED = NAME.format("t.copy_id")
 _DECIDED_SO = f"{_NAMED} IN (SELECT copy_id FROM decisions WHERE verdict = ?)"
 _COPY_WITH = f"t.copy_id IN (SELECT {NAME.format('copy_id')} FROM copies WHERE {{}})"

@@ -26,7 +26,9 @@ from cmam.store.auditing.filters import NO_FILTERS, Filters
 from cmam.store.folding.fold import ACCOUNT_PREFIX, AccountStep, Fold, account_of
 from cmam.store.logfile.chain import LogHead
 from cmam.store.logfile.files import new_file
-from cmam.store.projection.views import NOTED, copy_id, touched_copies
+from cmam.store.projection.rows import copy_id
+from cmam.store.projection.rows_of_accounts import NOTED
+from cmam.store.projection.rows_of_copies import touched_copies
 from cmam.store.proof.signing import Passphrase, sign
 from cmam.store.records.envelope import Raw
 

@@ -97,7 +97,7 @@ def _request(order: Mapping[str, Any], spans: Mapping[str, Any]) -> Iterator[tup
 
 
 def _copy(audit: Audit, copy: Mapping[str, Any]) -> Iterator[tuple[int, str, str]]:
-    is_of = "copy_id = ?1 OR copy_id BETWEEN ?1 || '/' AND ?1 || '/:'"  # what it was before (`views.former_lives`)
+    is_of = "copy_id = ?1 OR copy_id BETWEEN ?1 || '/' AND ?1 || '/:'"  # what it was before (`former_lives`)
     sql = f"SELECT * FROM copies WHERE {is_of} ORDER BY decided_us, position"
     lives = list(audit.query(sql, [copy["copy_id"]]))
     for life in lives:

@@ -117,7 +117,3 @@ class Checkpointer:
         if self._since_us is None:
             return False
         return self._events >= self.events_max or now_us - self._since_us >= self.span_us
-
-    def is_owed(self) -> bool:
-        """Whether anything was recorded since the last one: at an orderly stop, that is reason enough."""
-        return self._events > 0

@@ -30,19 +30,13 @@ from cmam.store.logfile.database import explain
 from cmam.store.logfile.lock import StoreLock
 from cmam.store.logfile.log import EventLog
 from cmam.store.projection import schema
+from cmam.store.projection.rows import Change, Row
+from cmam.store.projection.rows_of_accounts import changes_of_account, healed_by
+from cmam.store.projection.rows_of_copies import copy_row, former_lives, touched_copies
+from cmam.store.projection.rows_of_orders import fills
+from cmam.store.projection.rows_of_registry import changes_of_registry
 from cmam.store.projection.spacing import Spacing, thin
-from cmam.store.projection.views import (
-    Change,
-    Row,
-    changes_of_account,
-    copy_row,
-    fills,
-    former_lives,
-    healed_by,
-    touched_copies,
-)
 from cmam.store.projection.views_file import HASH, POSITION, VIEWS_NAME, discard_views, meta, open_views, views_position
-from cmam.store.projection.views_registry import changes_of_registry
 from cmam.store.projection.words import Words, words_of
 from cmam.store.records.envelope import Raw, UnknownEvent
 from cmam.store.text import iso, units_text

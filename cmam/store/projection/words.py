@@ -12,7 +12,8 @@ from cmam.domain.belief.view import resolve
 from cmam.domain.events import AlertRaised, AttemptDecided, ChangeDecided, Event, IntentSettled, RequestRefused, Step
 from cmam.domain.values.reasons import Verdict
 from cmam.store.folding.fold import AccountStep, RegistryStep
-from cmam.store.projection.views import NOTED, copy_id, record_id
+from cmam.store.projection.rows import copy_id, record_id
+from cmam.store.projection.rows_of_accounts import NOTED
 
 Words = tuple[str, str, str | None, str]
 """What kind of thing, its id, the copy it concerns if any, and its words."""

@@ -289,14 +289,6 @@ def envelope_of(state: bytes) -> Envelope[msgspec.Raw] | ShortEnvelope[msgspec.R
     return found
 
 
-def data_text(state: bytes) -> str:
-    """The `data` part of a record's bytes, as it is stored; raises ValueError where there is none."""
-    try:
-        return bytes(envelope_of(state).data).decode()
-    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
-        raise ValueError(f"the envelope cannot be read ({error})") from error
-
-
 _EVENT = msgspec.json.Encoder(order="deterministic")
 
 

@@ -27,7 +27,7 @@ from cmam.domain.values.changes import Change, ChangeKind
 from cmam.domain.values.ids import AccountId, DealId, LinkId, order_source
 from cmam.domain.values.quantities import PRICE_SCALE, VOLUME_SCALE
 from cmam.domain.values.reasons import Reason, Verdict
-from cmam.domain.values.trades import CloseDetail, Deal
+from cmam.domain.values.trades import Deal
 from cmam.store.what_if.model import Model
 
 STARTS = (ChangeKind.OPENED, ChangeKind.ORDER_PLACED, ChangeKind.REVERSED)
@@ -134,7 +134,7 @@ class Rows:
         if row is not None and deal.close is not None and mark not in self._paid:
             self._paid.add(mark)
             told = row.other if other else row.recorded
-            told.result += amount_of(deal.close)
+            told.result += deal.close.net
 
     def valued(self, view: AccountView, model: Model, now_us: int, *, other: bool) -> None:
         """Note what the copies that are still open are worth."""
@@ -200,8 +200,3 @@ def realised(before: AccountView, after: AccountView, fact: Event) -> Iterator[t
                         yield owner.key, deal
         case _:
             return
-
-
-def amount_of(close: CloseDetail) -> int:
-    """What a close moved the balance by."""
-    return close.gross + close.swap + close.commission + close.conversion_fee

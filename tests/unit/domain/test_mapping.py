@@ -7,7 +7,7 @@ from fractions import Fraction
 
 import pytest
 
-from cmam.domain.deciding.inputs import quotes_needed, symbols_to_know
+from cmam.domain.deciding.inputs import quotes_needed
 from cmam.domain.events import ExpectedMargin, LeverageSeen, LeverageTier, RulesBegan, SymbolListSeen
 from cmam.domain.folds.account import evolve
 from cmam.domain.market.conversion import Rates, chain
@@ -195,4 +195,3 @@ def test_what_a_decision_needs_to_be_told_is_named() -> None:
     view = a_view(currency="JPY")
     change = a_change(spec=a_spec("GBPUSD", 2))
     assert set(quotes_needed(view, change, some_settings())) == {"GBPUSD", "USDJPY"}
-    assert set(symbols_to_know(view, ["GBPUSD"], [some_settings()])) == {"GBPUSD", "USDJPY"}

@@ -9,7 +9,7 @@ import pytest
 from cmam.domain.profiles.formula import BadFormula, formula
 from cmam.domain.profiles.policy import BY_NAME, SETTINGS, Policy, check_settings, policy_of
 from cmam.domain.profiles.reading import Amount
-from cmam.domain.profiles.table import SymbolRow, read_table, sample_table, write_table
+from cmam.domain.profiles.table import SymbolRow, read_table, write_table
 from cmam.domain.values.reasons import REASONS, Reason
 
 
@@ -169,13 +169,6 @@ def test_a_table_loads_back_as_it_was_written() -> None:
         SymbolRow(leader_symbol="US30", has_slippage=True),
     )  # fmt: skip
     assert read_table(write_table(rows)).rows == rows
-
-
-def test_a_sample_changes_nothing() -> None:
-    """It names the leader's symbols and what they map to, and leaves every setting to the link."""
-    table = read_table(sample_table(["XAUUSD", "EURUSD"], {"EURUSD": "EURUSD.r"}))
-    assert [(row.leader_symbol, row.follower_symbol) for row in table.rows] == [("EURUSD", "EURUSD.r"), ("XAUUSD", "")]
-    assert all(row.volume_mode is None and row.volume_amount is None for row in table.rows)
 
 
 def test_every_fault_of_a_table_has_its_line_and_nothing_is_half_loaded() -> None:

@@ -73,13 +73,6 @@ def test_the_account_of_a_message() -> None:
     assert catalogue.account_of(pb.ProtoOAVersionReq()) == 0
 
 
-def test_authorising_an_account_needs_no_authorised_account() -> None:
-    """Account requests need an authorised account, but for the one that authorises it."""
-    assert catalogue.ACCOUNT_AUTH not in catalogue.NEEDS_ACCOUNT
-    assert catalogue.TRADING <= catalogue.NEEDS_ACCOUNT
-    assert not catalogue.BEFORE_APPLICATION & catalogue.NEEDS_ACCOUNT
-
-
 def test_a_part_of_a_message_cannot_travel_alone() -> None:
     """Only messages with a payload type fit into an envelope."""
     with pytest.raises(LocalError, match="ProtoOAPosition"):

@@ -28,7 +28,6 @@ def test_a_checkpoint_is_due_after_so_many_events() -> None:
     assert counter.is_due(1)
     counter.appended([Checkpointed(position=10, heads={})], 1)
     assert not counter.is_due(1)
-    assert not counter.is_owed()
 
 
 def test_a_checkpoint_is_due_a_minute_after_the_first_event_since_the_last() -> None:
@@ -39,7 +38,6 @@ def test_a_checkpoint_is_due_a_minute_after_the_first_event_since_the_last() -> 
     counter.appended([EVENT], 150)
     assert not counter.is_due(159)
     assert counter.is_due(160)
-    assert counter.is_owed()
 
 
 def test_a_checkpoint_holds_every_head_and_the_log_in_one_line() -> None:

@@ -1,4 +1,4 @@
-"""What a record of `app`, of a profile or of a connection changes in the audit's tables. Pure, as `views.py`."""
+"""What a record of `app`, of a profile or of a connection changes in the audit's tables. Pure."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from cmam.domain.profiles.link import Link, ProfileView
 from cmam.domain.values.ids import LinkId, ProfileId
 from cmam.store.folding.fold import RegistryStep
 from cmam.store.projection import schema
-from cmam.store.projection.views import Change, Row
+from cmam.store.projection.rows import Change, Row
 from cmam.store.text import iso
 
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from cmam import turns
+from cmam import processor
 
 linux = pytest.mark.skipif(sys.platform != "linux", reason="asked for on Linux only")
 _GET_ATTRIBUTES = {"x86_64": 315, "aarch64": 275, "riscv64": 275}
@@ -30,10 +30,10 @@ def in_a_thread(what: Callable[[], Any]) -> Any:
 
 def attributes() -> tuple[int, int, int]:
     """Policy, nice and length of a turn of this thread, as the system has them."""
-    kept = ctypes.create_string_buffer(turns._ATTRIBUTES.size)
+    kept = ctypes.create_string_buffer(processor._ATTRIBUTES.size)
     number = _GET_ATTRIBUTES[os.uname().machine]
-    assert ctypes.CDLL(None).syscall(number, 0, kept, turns._ATTRIBUTES.size, 0) == 0
-    _, policy, _, nice, _, runtime_ns, _, _ = turns._ATTRIBUTES.unpack(kept.raw)
+    assert ctypes.CDLL(None).syscall(number, 0, kept, processor._ATTRIBUTES.size, 0) == 0
+    _, policy, _, nice, _, runtime_ns, _, _ = processor._ATTRIBUTES.unpack(kept.raw)
     return policy, nice, runtime_ns
 
 
@@ -43,7 +43,7 @@ def test_a_thread_asks_for_itself_and_for_those_it_starts() -> None:
 
     def asked() -> tuple[bool, Any, Any, Any]:
         before = attributes()
-        return turns.be_short(), before, attributes(), in_a_thread(attributes)
+        return processor.ask_for_short_turns(), before, attributes(), in_a_thread(attributes)
 
     own = attributes()
     is_taken, before, after, inherited = in_a_thread(asked)
@@ -51,7 +51,7 @@ def test_a_thread_asks_for_itself_and_for_those_it_starts() -> None:
     assert attributes() == own
     release = tuple(int(part) for part in platform.release().split("-")[0].split(".")[:2])
     if is_taken and release >= KNOWS_TURNS:
-        assert after[2] == inherited[2] == turns.SHORT_NS
+        assert after[2] == inherited[2] == processor.SHORT_NS
 
 
 @linux
@@ -60,7 +60,7 @@ def test_a_thread_that_was_given_another_policy_keeps_it() -> None:
 
     def asked() -> tuple[bool, int]:
         os.sched_setscheduler(0, os.SCHED_BATCH, os.sched_param(0))
-        return turns.be_short(), os.sched_getscheduler(0)
+        return processor.ask_for_short_turns(), os.sched_getscheduler(0)
 
     assert in_a_thread(asked) == (False, os.SCHED_BATCH)
 
@@ -69,7 +69,7 @@ def test_a_thread_that_was_given_another_policy_keeps_it() -> None:
 def test_elsewhere_nothing_is_asked(platform_name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """No other system is known to have it."""
     monkeypatch.setattr(sys, "platform", platform_name)
-    assert not turns.be_short()
+    assert not processor.ask_for_short_turns()
 
 
 @linux
@@ -84,4 +84,4 @@ def test_a_system_that_refuses_is_left_as_it_is(monkeypatch: pytest.MonkeyPatch)
             return -1
 
     monkeypatch.setattr(ctypes, "CDLL", Refusing)
-    assert not turns.be_short()
+    assert not processor.ask_for_short_turns()

@@ -1,4 +1,4 @@
-"""Pairs of runs for what-if: one world, one trader and one seed, under two settings; and what each side decided.
+"""Runs that are run again, for what-if: one world, one trader and one seed, two settings; what each side decided.
 
 What a what-if says of the first run must be what the second one did. The market stands still but where the day moves
 it, so that fills are equal wherever the two runs ask for them at the same moment.

@@ -23,7 +23,7 @@ _ATTRIBUTES: Final = struct.Struct("=IIQiIQQQ")
 """struct sched_attr: its size, policy, flags, nice, priority, runtime, deadline, period."""
 
 
-def be_short() -> bool:
+def ask_for_short_turns() -> bool:
     """Ask for short turns for this thread and those that it starts; whether the system took it.
 
     A thread that somebody gave another policy, or that is to run only when nobody else does, is left alone.
