@@ -235,7 +235,7 @@ class EventLog(LogReader):
         if self._path is None:
             return False
         try:
-            return self._path.with_name(self._path.name + "-wal").stat().st_size > database.WAL_BYTES_MAX
+            return database.beside(self._path, "-wal").stat().st_size > database.WAL_BYTES_MAX
         except OSError:
             return False
 
