@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from cmam.cli.face.rows import print_rows
-from cmam.cli.face.talk import print_json, say
+from cmam.cli.face.talk import legible, print_json, say
 from cmam.cli.face.verbs import face
 from cmam.clock import MILLISECOND_US
 
@@ -219,11 +219,20 @@ def nothing(filters: Filters, empty: str) -> str:
 
 
 def emit(lines: Iterable[Mapping[str, Any]], keys: Sequence[str], *, as_csv: bool) -> None:
-    """Print every line with every key, for programs; a header of CSV stands over nothing too."""
+    """Print every line with every key, for programs; a header of CSV stands over nothing too.
+
+    A terminal is told nothing that would make it do something; a file or a pipe has every sign as it was written.
+    """
     if not as_csv:
         for line in lines:
             print_json(line)
         return
     from cmam.store.auditing.export import write_csv
 
-    write_csv((dict(line) for line in lines), sys.stdout, keys)
+    is_screen = sys.stdout.isatty()
+    shown = ({key: _legible(value) if is_screen else value for key, value in line.items()} for line in lines)
+    write_csv(shown, sys.stdout, keys)
+
+
+def _legible(value: Any) -> Any:
+    return legible(value) if isinstance(value, str) else value
