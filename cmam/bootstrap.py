@@ -55,7 +55,7 @@ from cmam.store.logfile.database import lengthen_wal
 from cmam.store.logfile.lock import StoreLock
 from cmam.store.logfile.log import EventLog, Pending
 from cmam.store.logfile.room import RoomWatch
-from cmam.store.past.beginning import Beginning, begin
+from cmam.store.past.beginning import Beginning, begin, expect_known_rules
 from cmam.store.projection.attendant import Attendant
 from cmam.store.proof.tail import check_tail
 from cmam.store.text import iso
@@ -273,6 +273,7 @@ class System:
     def _begin(self) -> Beginning:
         """The registry and every account as they were last believed."""
         found = begin(self._log)
+        expect_known_rules(found.fold)
         if found.fold.registry.store:
             return found
         created = new_store(self._identity)
