@@ -21,6 +21,7 @@ from cmam.actors import messages as m
 from cmam.actors.accounts.account import AccountActor, AccountPorts
 from cmam.actors.accounts.unrecorded import Spent
 from cmam.actors.asking.shelf import SpecShelf
+from cmam.actors.care.set_clock import SetClockWatch
 from cmam.actors.care.supervisor import SupervisorActor
 from cmam.actors.care.vigil import Vigil
 from cmam.actors.lines.connection import ConnectionActor, ConnectionPorts
@@ -198,6 +199,7 @@ def _attended(
     home.prepare_runtime()
     control = ControlListener(home.control_socket, home.control_key, system.handle)
     attendant, room = Attendant(home.root, clock), RoomWatch(home.root, clock)
+    set_clock = SetClockWatch(clock)
     door = Door(control, clock, system.status().alarm)
     try:
         room.look(system.status().alarm)
@@ -207,10 +209,11 @@ def _attended(
         on_ready(ready)
 
         def tend(board: StatusBoard) -> bool:
-            """Keep a projector and the door: copying goes on without them, but nobody sees it. And look at the disk."""
+            """Keep projector and door: copying goes on without them, but nobody sees it. Look at disk and clock."""
             attendant.tend()
             door.tend()
             room.look(board.alarm)
+            set_clock.look(board.alarm)
             return is_done(board)
 
         system.wait(stop, tend)
