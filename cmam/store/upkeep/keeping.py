@@ -105,6 +105,11 @@ def restore(home: Path, path: Path, *, replace: bool = False) -> Restored:
                 f"There is a log in {home} already ({_length(home)}); the backup has {result.head.position} records. "
                 "`--replace` moves the one that is there aside, and deletes nothing."
             )
+        if place.is_symlink() and not place.exists() and not replace:
+            raise StoreUnavailable(
+                f"{place} is a link to {place.readlink()}, which is not there: is its disk mounted? `--replace` puts "
+                "the backup in the place of the link."
+            )
         with new_file(exchanged(place), over_store=True) as fresh:
             _copy(log, fresh)
     aside = _move_aside(place) if place.exists() else None

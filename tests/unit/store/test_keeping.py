@@ -372,6 +372,20 @@ def test_a_linked_log_is_archived_where_it_lies(tmp_path: Path) -> None:
         assert verify_log(log).is_whole
 
 
+def test_a_backup_takes_the_place_of_a_link_only_where_it_was_asked_for(tmp_path: Path) -> None:
+    """The log behind it may be newer, on a disk that is only not mounted."""
+    backup(a_home(tmp_path / "home"), tmp_path / "copy.db")
+    other = tmp_path / "other"
+    other.mkdir()
+    (other / "events.db").symlink_to(tmp_path / "disk" / "events.db")
+    with pytest.raises(StoreUnavailable, match="is its disk mounted"):
+        restore(other, tmp_path / "copy.db")
+    assert (other / "events.db").is_symlink()
+    restore(other, tmp_path / "copy.db", replace=True)
+    with closing(EventLog.read_only(other)) as log:
+        assert log.position() == 20
+
+
 def test_what_never_got_its_name_leaves_nothing_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A disk that is full in the middle: no part, no journal, no second try's litter."""
     home = a_home(tmp_path / "home")
