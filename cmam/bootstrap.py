@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterable
 from functools import partial
 
 from cmam.actors import messages as m
+from cmam.actors.care.set_clock import SetClockWatch
 from cmam.actors.lines.reader import Leaders, ThreadReader
 from cmam.actors.operating.control import ControlListener, Door
 from cmam.actors.operating.ending import Ended
@@ -124,6 +125,7 @@ def _attended(
     home.prepare_runtime()
     control = ControlListener(home.control_socket, home.control_key, system.handle)
     attendant, room = Attendant(home.root, clock), RoomWatch(home.root, clock)
+    set_clock = SetClockWatch(clock)
     door = Door(control, clock, system.status().alarm)
     try:
         room.look(system.status().alarm)
@@ -133,10 +135,11 @@ def _attended(
         on_ready(ready)
 
         def tend(board: StatusBoard) -> bool:
-            """Keep a projector and the door: copying goes on without them, but nobody sees it. And look at the disk."""
+            """Keep projector and door: copying goes on without them, but nobody sees it. Look at disk and clock."""
             attendant.tend()
             door.tend()
             room.look(board.alarm)
+            set_clock.look(board.alarm)
             return is_done(board)
 
         system.wait(stop, tend)

@@ -30,6 +30,10 @@ class Clock(Protocol):
         """Read the clock that spans are measured with."""
         ...
 
+    def behind(self) -> int:
+        """How far the machine's wall clock is ahead of `now`, in microseconds; negative where it is behind it."""
+        ...
+
 
 SLEW_PARTS = 10
 """A wall clock that was set is followed by at most a tenth of the time that passes: a span by `now` is never more wrong
@@ -69,6 +73,9 @@ class SystemClock:
     def monotonic(self) -> MonotonicUs:
         return MonotonicUs(time.monotonic_ns() // 1_000)
 
+    def behind(self) -> int:
+        return self._wall() - self.now()
+
 
 class ManualClock:
     """A clock that a test or a simulation moves by hand; both readings advance together."""
@@ -82,6 +89,9 @@ class ManualClock:
 
     def monotonic(self) -> MonotonicUs:
         return MonotonicUs(self._now - self._start)
+
+    def behind(self) -> int:
+        return 0
 
     def advance(self, span_us: int) -> None:
         """Move on by `span_us` microseconds, never backwards."""

@@ -36,7 +36,7 @@ from cmam.store.folding.fold import Fold, account_of
 from cmam.store.logfile.lock import StoreLock
 from cmam.store.logfile.log import EventLog, Pending
 from cmam.store.logfile.room import shortage
-from cmam.store.past.beginning import believe
+from cmam.store.past.beginning import believe, expect_known_rules
 from cmam.store.past.moment import Moment
 from cmam.store.projection.views_file import views_position
 from cmam.store.proof.tail import check_tail
@@ -312,12 +312,14 @@ class Desk:
             for stream, head in self._log.heads().items()
             if (account := account_of(stream)) is not None
         }
+        believed = believe(self._log) if request.get("command") in NEEDS_VIEWS else Fold()
+        expect_known_rules(believed)
         context = Context(
             registry=self._registry,
             user=str(request.get("user", "")),
             new_id=lambda: self._new_id(ID_CHARACTERS),
             heads={AccountId(account): version for account, version in heads.items()},
-            views=believe(self._log).accounts if request.get("command") in NEEDS_VIEWS else {},
+            views=believed.accounts,
         )
         outcome = operate(context, request)
         self._record(outcome, context.views)

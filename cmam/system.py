@@ -47,7 +47,7 @@ from cmam.domain.values.ids import AccountId
 from cmam.office import new_id, new_store
 from cmam.openapi.quotes import QuoteBoard
 from cmam.store.logfile.log import EventLog, Pending
-from cmam.store.past.beginning import Beginning, begin
+from cmam.store.past.beginning import Beginning, begin, expect_known_rules
 
 log = logging.getLogger(__name__)
 
@@ -154,6 +154,7 @@ class System:
     def _begin(self) -> Beginning:
         """The registry and every account as they were last believed."""
         found = begin(self._log)
+        expect_known_rules(found.fold)
         if found.fold.registry.store:
             return found
         created = new_store(self._identity)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 
 from cmam.domain.values.quantities import decimal_text, price_text, units_text
 
@@ -10,7 +10,7 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _FIRST_US = (datetime.min.replace(tzinfo=UTC) - _EPOCH) // timedelta(microseconds=1)
 _LAST_US = (datetime.max.replace(tzinfo=UTC) - _EPOCH) // timedelta(microseconds=1)
 
-__all__ = ["iso", "iso_ms", "money", "parse_time", "price", "units_text"]
+__all__ = ["iso", "iso_ms", "money", "parse_last", "parse_time", "price", "units_text"]
 
 
 def iso(at_us: int | None) -> str | None:
@@ -37,6 +37,17 @@ def parse_time(text: str) -> int:
         raise ValueError(f"expected a time such as 2020-01-31T12:00:00Z, found {text!r}") from error
     aware = moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)
     return (aware - _EPOCH) // timedelta(microseconds=1)
+
+
+def parse_last(text: str) -> int:
+    """Read a moment that a span ends with, as its last microsecond: a day alone means all of it, and so does a
+    millisecond, the least that is ever shown; raises ValueError in a sentence."""
+    found = parse_time(text)
+    try:
+        date.fromisoformat(text.strip())
+    except ValueError:
+        return found + (999 if found % 1_000 == 0 else 0)
+    return found + timedelta(days=1) // timedelta(microseconds=1) - 1
 
 
 def price(value: int | None, digits: int = 5) -> str | None:

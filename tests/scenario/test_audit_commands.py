@@ -95,12 +95,14 @@ def test_an_empty_list_as_csv_is_its_header(person: Person, what: str) -> None:
 
 
 def test_what_a_line_shows_finds_the_line(person: Person) -> None:
-    """Its moment as the end of a span, with all of that millisecond, and the leader by his name."""
+    """Its moment as the end of a span, with all of that millisecond; its day alone; and the leader by his name."""
     line = person.types("audit", "decisions", "--last", "1", "--json").lines[0]
     for command in (("audit", "decisions"), ("audit", "copies")):
         assert person.types(*command, "--since", line["at"], "--until", line["at"], "--json").code == 0
     found = person.types("audit", "decisions", "--since", line["at"], "--until", line["at"], "--json").lines
     assert line in found
+    day = line["at"][:10]
+    assert line in person.types("audit", "decisions", "--since", day, "--until", day, "--json").lines
     whole = person.types("replay", "--json").lines
     at = whole[-1]["at"]
     assert person.types("replay", "--until", at, "--json").lines == whole

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import pytest
+
 from cmam.domain.events import ChangeDecided, RulesBegan
 from cmam.domain.values.rules import RULES
+from cmam.store.errors import StoreBroken
+from cmam.store.logfile.log import Pending
 from cmam.store.past.replay import verify
 from tests.rulebook import BUY, UNIT, Case, Rulebook
 from tests.whole import LEADER, SAME_BROKER, Whole
@@ -101,3 +105,19 @@ def test_an_account_notes_once_by_which_rules_its_record_is_derived() -> None:
     for account in (LEADER, SAME_BROKER):
         assert next(iter(whole.log.read_stream(f"account:{account}"))).event == RulesBegan(rules=RULES)
         assert len(whole.events(account, RulesBegan)) == 1
+
+
+def test_a_log_by_rules_of_a_newer_cmam_is_not_gone_on_with() -> None:
+    """Whoever went back to an older cmam is told so at the start, and by a command that derives; nothing is written."""
+    whole = Whole(seed=4)
+    whole.start_ready()
+    whole.run(2)
+    whole.kill()
+    stream = f"account:{SAME_BROKER}"
+    at_us, version = whole.now_us(), whole.log.head(stream).version + 1
+    whole.log.append([Pending(stream, version, at_us, RulesBegan(rules=RULES + 1))])
+    position = whole.log.position()
+    for go_on in (whole.start, lambda: whole.desk.carry_out({"command": "flatten", "everything": True})):
+        with pytest.raises(StoreBroken, match=f"by rules {RULES + 1}; this one knows up to {RULES}. Install that"):
+            go_on()
+    assert whole.log.position() == position

@@ -9,11 +9,13 @@ from typing import Any
 
 import pytest
 
-from cmam.domain.events import ChangeDecided
+from cmam.domain.events import ChangeDecided, Reconciled
 from cmam.domain.guarding.latches import TWIN
+from cmam.domain.trials.rehearsal import differences
 from cmam.domain.values.reasons import Reason
 from cmam.store.past.replay import verify
 from cmam.system import System
+from tests.factories import a_quote
 from tests.second import second
 from tests.whole import ALPHA_TOO, NETTED, SAME_BROKER, FaultyLog, Whole
 
@@ -73,6 +75,42 @@ def test_a_copied_home_opens_nothing_where_the_first_machine_has_gone_on(tmp_pat
     whole.run(20)
     assert _held(whole) == [2 * LOT, 3 * LOT]
     assert verify(log.read_all()).is_identical
+
+
+@pytest.mark.parametrize("behind_ms", [0, 8_000, 180_000])
+def test_a_restored_log_opens_nothing_twice_whatever_the_brokers_clock(tmp_path: Path, behind_ms: int) -> None:
+    """What it had copied after the backup is found before what the leader opened then is decided anew, also where the
+    broker's times all lie before the last record; and `profile check` says the same before the start."""
+    settings = {"max_age": "600s"}
+    whole = Whole(seed=1, followers=(SAME_BROKER,), settings=settings, log=FaultyLog.open(tmp_path))
+    whole.broker.set_fault("clock-skew", {"ms": str(-behind_ms)})
+    whole.start_ready()
+    whole.person.buy(LOT)
+    whole.run(5)
+    backup = _copied(tmp_path, tmp_path / "backup")
+    whole.person.buy(2 * LOT)
+    whole.run(5)
+    assert _held(whole) == [LOT, 2 * LOT]
+    whole.kill()
+    whole.log = backup
+    before = whole.folded()
+    past = {account: len(whole.events(account, Reconciled)) for account in whole.accounts}
+    whole.start_ready()
+    whole.run(60)
+    assert _held(whole) == [LOT, 2 * LOT]
+    ((account, text),) = _alerts(whole.system)  # type: ignore[arg-type]
+    assert account == SAME_BROKER
+    assert "that this log never made" in text
+    books = {account: whole.events(account, Reconciled)[number] for account, number in past.items()}
+    (link,) = before.registry.links()
+    leader, follower = before.accounts[whole.leader], before.accounts[SAME_BROKER]
+    at_us = whole.now_us()
+    quotes = {"EURUSD": a_quote("1.09999", "1.10001", at_us=at_us)}
+    shown = books[whole.leader], books[SAME_BROKER]
+    told = differences(leader, shown[0], follower, shown[1], link, (), quotes, quotes, at_us).repairs
+    assert any("that this log never made" in one.finding and "rearm" in one.repair for one in told), told
+    assert [one.repair for one in told if one.repair.startswith("open ")] == []
+    assert verify(whole.log.read_all()).is_identical
 
 
 @pytest.mark.parametrize("seed", range(4))

@@ -25,7 +25,7 @@ from cmam.domain.profiles.link import LinkSettings
 from cmam.domain.repair.reconcile import abandoned, bring_together, by_hand, findings, needs_note
 from cmam.domain.repair.strays import is_lacking
 from cmam.domain.repair.sync import reopening
-from cmam.domain.repair.twins import in_words, latched, twin_in_report, twin_in_snapshot
+from cmam.domain.repair.twins import Seen, in_words, latched, twin_in_report, twin_in_snapshot
 from cmam.domain.turns.turn import decide_change, wakes
 from cmam.domain.values.changes import Change, ChangeKind
 from cmam.domain.values.ids import AccountId, LinkId
@@ -103,12 +103,11 @@ class Following:
             return ""
         return twin_in_report(self._desk.view, tuple(self.links.values()), fact)
 
-    def look_for_twin(self) -> None:
-        """Look, once all is known again, whether another cmam has copied under this store's name meanwhile."""
+    def look_for_twin(self, before: Seen) -> None:
+        """Look, once all is known again, whether another cmam has copied under this store's name meanwhile; `before`
+        is what was known of when that was asked for."""
         if self.links and not self.is_settling:
-            board = self._desk.ports.board
-            offset_ms = board.clock(board.feed_of(self._desk.view.account)).offset_ms
-            self.mind_twin(twin_in_snapshot(self._desk.view, tuple(self.links.values()), offset_ms))
+            self.mind_twin(twin_in_snapshot(self._desk.view, tuple(self.links.values()), before))
 
     def mind_twin(self, evidence: str) -> None:
         """Open nothing more where another cmam uses this store's name, and say so until that is re-armed."""

@@ -20,6 +20,7 @@ from cmam.actors.asking.question import Question
 from cmam.clock import SECOND_US
 from cmam.domain.belief.holdings import with_trailed
 from cmam.domain.events import Event, ExecutionSeen, Reconciled, TrailingStopMoved
+from cmam.domain.repair.twins import Seen, seen
 from cmam.domain.turns import absences
 from cmam.domain.turns.timing import lookup_due, needs_history
 from cmam.domain.values.ids import PositionId, SymbolId
@@ -84,6 +85,8 @@ class Questions:
         """Whether the very first snapshot of the account is folded and not durable yet."""
         self.asks_past = False
         """Whether a week of orders is to be told too: where the log was lost, they tell what was copied before."""
+        self.seen_before: Seen = seen(desk.view)
+        """What was known of when everything was last asked for: the rest of it came out of sight."""
 
     @property
     def is_idle(self) -> bool:
@@ -109,6 +112,7 @@ class Questions:
             self._is_outdated = False
             self._refusals.clear()
             listing = self._symbols.renew()
+            self.seen_before = seen(desk.view)
             self._early = [*self._held, *self._early]
             self._held.clear()
         self._preparation = Preparation(

@@ -12,9 +12,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from cmam.cli.face.rows import print_rows
-from cmam.cli.face.talk import print_json, say
+from cmam.cli.face.talk import legible, print_json, say
 from cmam.cli.face.verbs import face
-from cmam.clock import MILLISECOND_US
 
 if TYPE_CHECKING:
     from cmam.store.auditing.audit import Audit
@@ -63,7 +62,7 @@ def filtered(*, state: str = "", verdict: bool = False, trades: bool = True) -> 
             click.option(
                 "--since", metavar="TIME", help="From this moment on, ISO 8601 (UTC unless it says otherwise)."
             ),
-            click.option("--until", metavar="TIME", help="Up to this moment."),
+            click.option("--until", metavar="TIME", help="Up to this moment; a day alone means all of it."),
             click.option("--profile", metavar="NAME", help="Only this profile."),
             click.option("--account", metavar="ID", help="Only this account, as leader or follower."),
             *(_OF_TRADES if trades else ()),
@@ -155,18 +154,21 @@ def moment(text: str | None) -> int | None:
     """Read a moment of an option, in us UTC."""
     from cmam.store.text import parse_time
 
-    if text is None:
-        return None
-    try:
-        return parse_time(text)
-    except ValueError as error:
-        raise click.UsageError(f"{error}.") from None
+    return _read(text, parse_time)
 
 
 def last_moment(text: str | None) -> int | None:
-    """Read the end of a span, in us UTC. Lists show milliseconds: one that is given means all of it."""
-    found = moment(text)
-    return None if found is None else found + (MILLISECOND_US - 1 if found % MILLISECOND_US == 0 else 0)
+    """Read the end of a span, in us UTC: a day or a millisecond that is given means all of it."""
+    from cmam.store.text import parse_last
+
+    return _read(text, parse_last)
+
+
+def _read(text: str | None, read: Callable[[str], int]) -> int | None:
+    try:
+        return None if text is None else read(text)
+    except ValueError as error:
+        raise click.UsageError(f"{error}.") from None
 
 
 def show(
@@ -219,11 +221,20 @@ def nothing(filters: Filters, empty: str) -> str:
 
 
 def emit(lines: Iterable[Mapping[str, Any]], keys: Sequence[str], *, as_csv: bool) -> None:
-    """Print every line with every key, for programs; a header of CSV stands over nothing too."""
+    """Print every line with every key, for programs; a header of CSV stands over nothing too.
+
+    A terminal is told nothing that would make it do something; a file or a pipe has every sign as it was written.
+    """
     if not as_csv:
         for line in lines:
             print_json(line)
         return
     from cmam.store.auditing.export import write_csv
 
-    write_csv((dict(line) for line in lines), sys.stdout, keys)
+    is_screen = sys.stdout.isatty()
+    shown = ({key: _legible(value) if is_screen else value for key, value in line.items()} for line in lines)
+    write_csv(shown, sys.stdout, keys)
+
+
+def _legible(value: Any) -> Any:
+    return legible(value) if isinstance(value, str) else value

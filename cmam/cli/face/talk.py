@@ -87,9 +87,11 @@ def is_orphaned() -> bool:
 
 
 def print_json(document: Mapping[str, Any]) -> None:
-    """One JSON document, or one line of JSON lines, on stdout; escaped where stdout cannot hold every sign."""
+    """One JSON document, or one line of JSON lines, on stdout; escaped where stdout cannot hold every sign, and where a
+    sign would make a terminal do something."""
     is_narrow = (getattr(sys.stdout, "encoding", None) or "utf-8").lower().replace("-", "") != "utf8"
-    click.echo(json.dumps(document, ensure_ascii=is_narrow))
+    text = json.dumps(document, ensure_ascii=is_narrow)
+    click.echo(UNSHOWN.sub(lambda sign: f"\\u{ord(sign[0]):04x}", text))
 
 
 def is_interactive() -> bool:

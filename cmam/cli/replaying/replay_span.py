@@ -34,7 +34,7 @@ def place(text: str | None) -> tuple[int | None, int | None]:
 
 
 def end_place(text: str | None) -> tuple[int | None, int | None]:
-    """Where a span ends: as a place, but a millisecond that is given means all of it, as it is shown."""
+    """Where a span ends: as a place, but a day or a millisecond that is given means all of it."""
     position, at_us = place(text)
     return position, last_moment(text) if at_us is not None else None
 

@@ -37,6 +37,10 @@ killed forgets no more than that."""
 MISSED_US = 60_000_000
 """A day's beginning that we learn of later than this was missed: its anchor is unknown."""
 
+AHEAD_US = 86_400_000_000
+"""A day that begins further ahead than this is of a clock that was wrong: it would last until that moment comes, and
+count from what the account was worth once. One that was wrong by less makes a day longer, and begins none twice."""
+
 QUOTES_TO_CONFIRM = 2
 """A condition that holds on so many different quotes needs no more time."""
 
@@ -163,11 +167,12 @@ def _new_day(
 ) -> GuardDayBegan | None:
     """The day that has begun, if one has: its anchor is known only where equity was seen at its beginning."""
     is_first = known is None or known.anew
-    if known is not None and not is_first and now_us < known.next_us:
+    is_ahead = known is not None and known.began_us - now_us > AHEAD_US
+    if known is not None and not is_first and not is_ahead and now_us < known.next_us:
         return None
     began_us, next_us = day_of(link.policy.guard_reset, now_us)
     # Another `guard.reset` may have begun a day before the last one ended: that end is when this one begins.
-    since_us = began_us if known is None else max(began_us, known.next_us)
+    since_us = began_us if known is None or is_ahead else max(began_us, known.next_us)
     is_seen = is_first or now_us - since_us <= MISSED_US
     if worth is None and is_seen:
         return None

@@ -18,9 +18,12 @@ from cmam.domain.guarding.latches import TWIN
 from cmam.domain.profiles.choices import Reaction
 from cmam.domain.profiles.link import LinkSettings
 from cmam.domain.repair.strays import is_claimed, strays
-from cmam.domain.values.ids import IntentId, LinkId, SourceKey
+from cmam.domain.values.ids import IntentId, LinkId, OrderId, PositionId, SourceKey
 from cmam.domain.values.naming import Mark, read_label
 from cmam.domain.values.trades import Order
+
+Seen = tuple[frozenset[PositionId], frozenset[OrderId]]
+"""The positions and the orders that an account was known to have."""
 
 
 def twin_in_report(view: AccountView, links: Collection[LinkSettings], fact: ExecutionSeen) -> str:
@@ -64,17 +67,23 @@ def twin_in_report(view: AccountView, links: Collection[LinkSettings], fact: Exe
     return f"{name} opened position {deal.position} beside position {copy.position}" if is_beside else ""
 
 
-def twin_in_snapshot(view: AccountView, links: Collection[LinkSettings], offset_ms: int) -> str:
+def seen(view: AccountView) -> Seen:
+    """Which positions and orders are known of, before a snapshot is asked for."""
+    return frozenset(view.positions), frozenset(view.orders)
+
+
+def twin_in_snapshot(view: AccountView, links: Collection[LinkSettings], before: Seen) -> str:
     """What came under this store's name while the account was out of sight and this log never asked for, in words.
 
-    What came before was seen before, and a log in its first life has nothing to compare with. `offset_ms` is how far
-    the broker's clock is ahead of ours.
+    What was known `before` was seen before, and a log in its first life has nothing to compare with. No clock is asked:
+    the broker's may be behind ours, by nobody knows how much until quotes have come.
     """
-    since_ms = view.in_sight_us // 1_000 + offset_ms
+    positions, orders = before
     for stray in strays(view) if view.in_sight_us else ():
         settings = _of(stray.mark, view, links)
-        thing = stray.position or stray.order
-        if settings is None or thing is None or thing.opened_ms <= since_ms or _is_known(view, settings, stray.mark):
+        is_old = stray.position.position in positions if stray.position is not None else True
+        is_old = stray.order.order in orders if stray.order is not None else is_old
+        if settings is None or is_old or _is_known(view, settings, stray.mark):
             continue
         what = f"position {stray.position.position}" if stray.position is not None else ""
         what = what or (f"order {stray.order.order}" if stray.order is not None else "")

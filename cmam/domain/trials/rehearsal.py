@@ -24,6 +24,7 @@ from cmam.domain.events import (
 from cmam.domain.folds.account import AccountView, evolve
 from cmam.domain.profiles.link import LinkSettings
 from cmam.domain.repair.reconcile import bring_together, findings
+from cmam.domain.repair.twins import Seen, latched, seen, twin_in_snapshot
 from cmam.domain.turns.leading import changes
 from cmam.domain.turns.turn import Turn, decide_change, step
 from cmam.domain.values.changes import Change
@@ -71,7 +72,10 @@ def differences(
     known = None if known is None else replace(known, health=Health.RECONCILED)
     found = findings(told, (link,), lambda account: known if account == link.leader else None, now_us)
     rehearsal = Rehearsal(follower_before, link, quotes, leader_quotes, now_us, known)
+    if follower_before.health is not Health.DOWN:  # as a start says first: from here on it was out of sight
+        rehearsal.fold(HealthChanged(health=Health.DOWN))
     rehearsal.fold(follower_books)
+    rehearsal.mind_twin(seen(follower_before))
     rehearsal.fold(HealthChanged(health=Health.RECONCILED))
     if leader_books is None or known is None:
         return Differences(found, tuple(rehearsal.repairs))
@@ -110,6 +114,13 @@ class Rehearsal:
     def fold(self, fact: Event) -> None:
         """Fold a fact, and note what follows from it."""
         self._note(step(self.view, fact, self._link.store, self._now_us))
+
+    def mind_twin(self, before: Seen) -> None:
+        """Open nothing where another cmam has copied under this store's name, or the log was restored from a backup."""
+        if evidence := twin_in_snapshot(self.view, (self._link,), before):
+            self.repairs.append(Repair(evidence, "nothing is opened until `cmam rearm`"))
+            for fact in tuple(latched(self.view, (self._link,))):
+                self.fold(fact)
 
     def take(self, fact: CopyRebuilt) -> None:
         """Take a copy into the record."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import IO, Any
@@ -37,8 +38,18 @@ def write_csv(lines: Iterable[Line], file: IO[str], keys: Sequence[str]) -> int:
     return count
 
 
+_FORMULA = re.compile(r"[=+\-@\t\r]")
+"""What a spreadsheet takes for the beginning of a formula."""
+_NUMBER = re.compile(r"[+-]?\d+(\.\d+)?")
+
+
 def _cell(value: Any) -> Any:
-    return json.dumps(value, ensure_ascii=False) if isinstance(value, dict | list) else value
+    """A value as a cell. Labels, comments and names are anybody's: one that a spreadsheet would carry out has the
+    apostrophe before it by which a cell is text there. JSON lines have each as it is."""
+    if isinstance(value, dict | list):
+        return json.dumps(value, ensure_ascii=False)
+    is_formula = isinstance(value, str) and _FORMULA.match(value) and not _NUMBER.fullmatch(value)
+    return f"'{value}" if is_formula else value
 
 
 def export_table(lines: Iterable[Line], path: Path, keys: Sequence[str], *, as_csv: bool | None = None) -> int:

@@ -179,7 +179,7 @@ class LogRecorder(SQLiteApplicationRecorder):
 def open_for_writing(path: Path, durability: Durability) -> LogRecorder:
     """Open the file for its one writer, making it where there is none."""
     if not path.exists():
-        _refuse_half_exchanged(path)
+        _refuse_what_is_elsewhere(path)
         _put_aside(path)
         _create(path)
     _check_file(path)
@@ -203,9 +203,9 @@ def lengthen_wal(connection: sqlite3.Connection, path: Path) -> None:
     transaction larger than the cache, which is then rolled back: nobody ever sees a page of it. A disk that has little
     room is left as it is, and what was taken of a quota that ends sooner is given back.
     """
-    wal = path.with_name(path.name + "-wal")
+    wal = beside(path, "-wal")
     with suppress(sqlite3.Error, OSError):
-        if wal.stat().st_size >= WAL_BYTES_KEPT or shutil.disk_usage(path.parent).free < ROOM_TO_LENGTHEN:
+        if wal.stat().st_size >= WAL_BYTES_KEPT or shutil.disk_usage(wal.parent).free < ROOM_TO_LENGTHEN:
             return
         (cache,) = connection.execute("PRAGMA cache_size").fetchone()
         try:
@@ -241,14 +241,28 @@ def exchanged(path: Path) -> Path:
     return path.with_name(f"{path.name}.whole")
 
 
-def _refuse_half_exchanged(path: Path) -> None:
-    """Notice an exchange that was killed between its two renames: an empty log made now would forget every copy."""
+def _refuse_what_is_elsewhere(path: Path) -> None:
+    """Notice that a log is only not in its place: an empty one made now, or shown, would forget every copy.
+
+    It may be a link to a disk that is not there, or an exchange that was killed between its two renames.
+    """
+    if path.is_symlink():
+        raise StoreBroken(
+            f"{path} is a link to {path.readlink()}, which is not there: is its disk mounted? Nothing was made in its "
+            "place."
+        )
     waiting = exchanged(path)
     if waiting.exists():
-        raise StoreMissing(
+        raise StoreBroken(
             f"{path} was being exchanged for {waiting.name} when that was ended: it is whole and lacks only its name. "
             f"Rename it to {path.name}, then go on."
         )
+
+
+def beside(path: Path, ending: str) -> Path:
+    """Where SQLite lays what belongs to a database: beside the file itself, wherever a link of its name stands."""
+    real = Path(os.path.realpath(path))
+    return real.with_name(real.name + ending)
 
 
 def _put_aside(path: Path) -> None:
@@ -264,7 +278,7 @@ def _put_aside(path: Path) -> None:
 def open_for_reading(path: Path, *, whole: bool = True) -> LogRecorder:
     """Open the file beside its writer, without the right to change it; `whole` refuses one that was cut off."""
     if not path.exists():
-        _refuse_half_exchanged(path)
+        _refuse_what_is_elsewhere(path)
         raise StoreMissing(
             f"There is no event store in {path.parent}: expected {path.name}. Set cmam up there (cmam account add), or "
             "name the right folder with --home."
@@ -309,7 +323,7 @@ def connect_to_read(path: Path) -> sqlite3.Connection:
         connection.close()
         is_unable = (error.sqlite_errorcode & 0xFF) in (sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY)
         if not (is_unable or error.sqlite_errorcode in NO_INDEX) or any(
-            _has_content(path.with_name(path.name + part)) for part in ("-wal", "-journal")
+            _has_content(beside(path, part)) for part in ("-wal", "-journal")
         ):
             raise
         connection = _connect(path, "ro", "&immutable=1")
@@ -371,7 +385,7 @@ def _check_file(path: Path) -> None:
             header = file.read(100)
     except OSError as error:
         raise StoreUnavailable(f"The event store {path} cannot be read: {refusal(error, path)}.") from error
-    wal = path.with_name(path.name + "-wal")
+    wal = beside(path, "-wal")
     if size == 0:
         raise StoreBroken(
             f"{path} is empty: expected an event store, found 0 bytes. It was cut off; restore it from a backup "

@@ -25,7 +25,8 @@ from cmam.store.logfile.file_place import FilePlace, write_anew
 from cmam.store.logfile.log_reader import LogReader
 from cmam.store.logfile.preparing import NO_HEAD, Prepared, prepare
 from cmam.store.logfile.segments import older_parts
-from cmam.store.records.envelope import Cause, Pending, Raw, Recorded, UnknownEvent, encode
+from cmam.store.records.envelope import Cause, Pending, Raw, Recorded, UnknownEvent, code_in, encode, form_in
+from cmam.store.records.forms import FORM
 
 __all__ = ["Cause", "Durability", "EventLog", "Pending", "Raw", "Recorded", "UnknownEvent"]
 
@@ -69,6 +70,23 @@ class EventLog(LogReader):
             raise
         return self
 
+    def _expecting_known_forms(self) -> Self:
+        """Refuse to write on where a newer cmam has: what it recorded and we do not know would be left out of all that
+        is believed, and what it decided would be decided otherwise. Looking at such a log is nobody's loss."""
+        try:
+            last = self._rows(sql.LAST_OF_EACH, ())
+        except StoreBroken:
+            return self  # whoever reads it names the first bad record
+        newest = max(last, key=lambda raw: form_in(raw.state), default=None)
+        if newest is not None and form_in(newest.state) > FORM:
+            self.close()
+            raise StoreBroken(
+                f"{self.path} was written by a newer cmam ({code_in(newest.state)}, records of form "
+                f"{form_in(newest.state)}; this one knows up to {FORM}). Install that version, or restore a backup "
+                "from before it."
+            )
+        return self
+
     @classmethod
     def open(
         cls, home: Path, *, durability: Durability | str = Durability.FULL, code: str = cmam.__version__
@@ -77,7 +95,7 @@ class EventLog(LogReader):
         path = home / database.FILE_NAME
         safety = Durability(durability)
         log = cls(database.open_for_writing(path, safety), path=path, code=code, durability=safety, is_home=True)
-        return log._with_older()
+        return log._with_older()._expecting_known_forms()
 
     @classmethod
     def read_only(cls, home: Path) -> EventLog:
@@ -235,7 +253,7 @@ class EventLog(LogReader):
         if self._path is None:
             return False
         try:
-            return self._path.with_name(self._path.name + "-wal").stat().st_size > database.WAL_BYTES_MAX
+            return database.beside(self._path, "-wal").stat().st_size > database.WAL_BYTES_MAX
         except OSError:
             return False
 

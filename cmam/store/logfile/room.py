@@ -54,6 +54,16 @@ def little(total: int, hour: int = 0) -> int:
 
 def shortage(folder: Path, hour: int = 0, *, factor: float = 1.0) -> str:
     """That the disk of a store has too little room, in a sentence; empty where it has enough, or cannot be asked."""
+    return next(filter(None, (_short_of(disk, hour, factor) for disk in _disks(folder))), "")
+
+
+def _disks(folder: Path) -> tuple[Path, ...]:
+    """The folder itself, where secrets and views are written, and the log's, where that is a link to elsewhere."""
+    logs = os.path.dirname(os.path.realpath(folder / FILE_NAME))
+    return (folder,) if logs == os.path.realpath(folder) else (folder, Path(logs))
+
+
+def _short_of(folder: Path, hour: int, factor: float) -> str:
     try:
         free, total = free_and_total(folder)
     except OSError:

@@ -10,7 +10,7 @@ import re
 import sqlite3
 from pathlib import Path
 
-from cmam.store.errors import StoreMissing
+from cmam.store.errors import StoreBroken
 from cmam.store.logfile.database import TABLE, explain
 
 ARCHIVE = "archive"
@@ -35,7 +35,7 @@ def first_position(connection: sqlite3.Connection, path: Path) -> int:
 
 
 def older_parts(connection: sqlite3.Connection, path: Path, archive: Path | None = None) -> list[Path]:
-    """The files that come before one, oldest first; raises StoreMissing where one of them is not there."""
+    """The files that come before one, oldest first; raises StoreBroken where one of them is not there."""
     first = first_position(connection, path)
     if first <= 1:
         return []
@@ -48,7 +48,7 @@ def older_parts(connection: sqlite3.Connection, path: Path, archive: Path | None
     found: list[Path] = []
     while first > 1:
         if first - 1 not in by_end:
-            raise StoreMissing(
+            raise StoreBroken(
                 f"The event store {path} begins at record {first}: expected its older part "
                 f"{folder / f'events-…-{first - 1}.db'}, found none. Put it back: nothing can be replayed without it."
             )

@@ -20,6 +20,8 @@ from sqlite_utils import Database
 from cmam.domain.folds.account import AccountView
 from cmam.domain.operating.registry import Registry
 from cmam.domain.values.ids import AccountId
+from cmam.domain.values.rules import RULES
+from cmam.store.errors import StoreBroken
 from cmam.store.folding.fold import ACCOUNT_PREFIX, Fold, account_of
 from cmam.store.folding.snapshot import Snapshot, restore
 from cmam.store.folding.telling import NOTHING, Place, Told
@@ -74,6 +76,16 @@ def _folded(log: EventLog, accounts: Mapping[str, AccountId], hands: Hands) -> d
 def organise(log: EventLog, end: int) -> Registry:
     """The accounts and profiles as the log says up to a position, without a look at what any account did."""
     return Fold().run(_together(log, _streams(log)[1], end)).registry
+
+
+def expect_known_rules(found: Fold) -> None:
+    """Refuse to go on where a newer cmam has decided by rules that this one does not know; raises StoreBroken."""
+    newest = max((view.rules for view in found.accounts.values()), default=0)
+    if newest > RULES:
+        raise StoreBroken(
+            f"A newer cmam went on with this store, by rules {newest}; this one knows up to {RULES}. Install that "
+            "version, or restore a backup from before it."
+        )
 
 
 def begin(log: EventLog, hands: Hands = ALL_HANDS) -> Beginning:

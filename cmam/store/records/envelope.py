@@ -289,6 +289,22 @@ def envelope_of(state: bytes) -> Envelope[msgspec.Raw] | ShortEnvelope[msgspec.R
     return found
 
 
+def form_in(state: bytes) -> int:
+    """The form that a record is written in; 1 for those of before forms had numbers, and for what is no record."""
+    if not state.startswith(_SHORT):
+        return 1
+    number = state[len(_SHORT) : len(_SHORT) + 9].partition(b",")[0]
+    return int(number) if number.isdigit() else 1
+
+
+def code_in(state: bytes) -> str:
+    """The version of cmam that wrote a record; empty where its envelope cannot be read."""
+    try:
+        return envelope_of(state).code
+    except (msgspec.MsgspecError, UnicodeDecodeError):
+        return ""
+
+
 _EVENT = msgspec.json.Encoder(order="deterministic")
 
 

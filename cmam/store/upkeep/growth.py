@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from cmam.store.errors import StoreError
+from cmam.store.logfile.database import beside
 from cmam.store.logfile.log import EventLog
 from cmam.store.projection.views_file import VIEWS_NAME
 
@@ -70,7 +71,7 @@ def _taken(connection: sqlite3.Connection) -> int:
 def _size(path: Path) -> int:
     """A file's bytes, its write-ahead log with it."""
     found = 0
-    for one in (path, path.with_name(path.name + "-wal")):
+    for one in (path, beside(path, "-wal")):
         try:
             found += one.stat().st_size
         except OSError:

@@ -105,6 +105,11 @@ def restore(home: Path, path: Path, *, replace: bool = False) -> Restored:
                 f"There is a log in {home} already ({_length(home)}); the backup has {result.head.position} records. "
                 "`--replace` moves the one that is there aside, and deletes nothing."
             )
+        if place.is_symlink() and not place.exists() and not replace:
+            raise StoreUnavailable(
+                f"{place} is a link to {place.readlink()}, which is not there: is its disk mounted? `--replace` puts "
+                "the backup in the place of the link."
+            )
         with new_file(exchanged(place), over_store=True) as fresh:
             _copy(log, fresh)
     aside = _move_aside(place) if place.exists() else None
@@ -161,7 +166,8 @@ def archive(home: Path, now_us: int) -> Archived:
     The new file's first record is a checkpoint that holds the heads of all streams, at the next position. A crash
     leaves either the old file in its place, or the new one with the old in `archive`.
     """
-    place = home / FILE_NAME
+    place = (home / FILE_NAME).resolve()  # a link of that name goes on leading there
+    following = place.with_name(f"{FILE_NAME}.next")
     with closing(EventLog.open(home)) as log:
         first = first_position(log.connection, place)
         if log.position() == 0 or log.position() == first:
@@ -172,13 +178,13 @@ def archive(home: Path, now_us: int) -> Archived:
             raise StoreBroken(f"The log is not whole, so it was not archived: {result.findings[0].text}")
         last = log.position()
         part = _place_for(home, place, first, last)
-        _begin_next(log, home / f"{FILE_NAME}.next", now_us)
+        _begin_next(log, following, now_us)
     _close_for_good(place)
     _link(place, part)
     folder = part.parent
     sync_folder(folder)
-    (home / f"{FILE_NAME}.next").replace(place)
-    sync_folder(home)
+    following.replace(place)
+    sync_folder(place.parent)
     part.chmod(0o400)
     with closing(EventLog.read_only(home)) as continued:
         return Archived(part, first, last, continued.log_head())

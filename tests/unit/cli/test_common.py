@@ -18,11 +18,12 @@ from hypothesis import strategies as st
 from rich.cells import cell_len
 from rich.console import Console
 
+from cmam.cli.auditing.audit_options import emit
 from cmam.cli.face import rows
 from cmam.cli.face.exits import Exit, Failure
 from cmam.cli.face.failures import CODES, code_of
 from cmam.cli.face.rows import print_rows
-from cmam.cli.face.talk import counted, print_json, say
+from cmam.cli.face.talk import UNSHOWN, counted, print_json, say
 from cmam.cli.face.verbs import Erasable, key_values
 from cmam.cli.main import Root, cli, run, show_what_can_be_shown
 from cmam.cli.showing.screen import status_screen
@@ -366,6 +367,28 @@ def test_a_terminal_without_utf8_shows_what_it_can(monkeypatch: pytest.MonkeyPat
     screen, document = raw.getvalue().decode("latin-1").splitlines()
     assert screen == "? well"
     assert json.loads(document) == {"name": "●"}
+
+
+def test_lists_for_programs_make_a_terminal_do_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A label with control signs, shown by `--csv` on a screen or by `--json` anywhere; a pipe has the CSV as it is."""
+    label = "a\x1b]0;own\x07\x9b31m\u202eb ä"
+
+    class Screen(io.StringIO):
+        is_screen = True
+
+        def isatty(self) -> bool:
+            return self.is_screen
+
+    shown, piped = Screen(), Screen()
+    piped.is_screen = False
+    for stream, as_csv in ((shown, True), (shown, False), (piped, True)):
+        monkeypatch.setattr("sys.stdout", stream)
+        emit([{"label": label}], ("label",), as_csv=as_csv)
+    header, cell, document = shown.getvalue().splitlines()
+    assert not UNSHOWN.search(shown.getvalue().replace("\r", ""))
+    assert (header, cell.endswith("b ä")) == ("label", True)
+    assert json.loads(document) == {"label": label}
+    assert piped.getvalue() == f"label\r\n{label}\r\n"
 
 
 def test_a_system_that_does_not_answer_is_not_called_stopped() -> None:

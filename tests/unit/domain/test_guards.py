@@ -17,7 +17,7 @@ from cmam.domain.events import (
     Health,
     HealthChanged,
 )
-from cmam.domain.guarding.days import day_of
+from cmam.domain.guarding.days import day_of, missed
 from cmam.domain.guarding.guards import Memory, still_holds, watch
 from cmam.domain.profiles.reading import ResetAt
 from cmam.domain.values.commands import CommandKind
@@ -351,6 +351,22 @@ def test_a_day_begins_with_the_higher_of_balance_and_equity() -> None:
     pair.now_us = pair.view.days[LINK].next_us
     found = [event for event in pair.look() if isinstance(event, GuardDayBegan)]
     assert found[0].anchor == 1_100_000
+
+
+@pytest.mark.parametrize(("days", "is_anew"), [(10, True), (400, True), (0.5, False)])
+def test_a_day_of_a_clock_that_was_wrong_ends_once_it_is_right(days: float, is_anew: bool) -> None:
+    """Started with the clock ten days ahead, then with the right one: today is counted from, and not what the account
+    was worth then, for ten days. Its beginning was not seen, so that the broker's history is asked for it."""
+    pair = guarded(daily_loss="500")
+    wrong = pair.view.days[LINK]
+    pair.now_us = wrong.began_us + 7_200_000_000 - int(days * 86_400_000_000)
+    pair.bid("1.10001")
+    found = [event for event in pair.look() if isinstance(event, GuardDayBegan)]
+    assert bool(found) is is_anew
+    day = pair.view.days[LINK]
+    assert (day.began_us <= pair.now_us < day.next_us, day.anchor is None) == (is_anew, is_anew)
+    assert bool(missed(pair.view, (pair.link,), pair.now_us)) is is_anew
+    assert [event for event in pair.look() if isinstance(event, GuardDayBegan)] == []
 
 
 def test_guards_lock_nothing_that_lowers_risk() -> None:

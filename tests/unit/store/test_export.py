@@ -30,6 +30,30 @@ def test_tables_leave_as_csv_and_as_json_lines(tmp_path: Path) -> None:
     assert list(rows[0]) == list(lines[0])
 
 
+@pytest.mark.parametrize(
+    ("written", "cell"),
+    [
+        ('=HYPERLINK("http://x.example","look")', '\'=HYPERLINK("http://x.example","look")'),
+        ("+cmd|' /c calc'!A1", "'+cmd|' /c calc'!A1"),
+        ("@SUM(1)", "'@SUM(1)"),
+        ("-2+3", "'-2+3"),
+        ("\t=1+1", "'\t=1+1"),
+        ("-12.50", "-12.50"),
+        ("-3", "-3"),
+        ("+1", "+1"),
+        ("a,b\n=1", "a,b\n=1"),
+        ("Gold, täglich", "Gold, täglich"),
+    ],
+)
+def test_what_anybody_may_write_is_no_formula_in_a_spreadsheet(tmp_path: Path, written: str, cell: str) -> None:
+    """A label of the leader's, whoever that is: shown as text, numbers as numbers, and as it was in JSON lines."""
+    export_table([{"label": written}], tmp_path / "x.csv", ("label",))
+    with (tmp_path / "x.csv").open(newline="", encoding="utf-8") as file:
+        assert [row["label"] for row in csv.DictReader(file)] == [cell]
+    export_table([{"label": written}], tmp_path / "x.jsonl", ("label",))
+    assert json.loads((tmp_path / "x.jsonl").read_text(encoding="utf-8")) == {"label": written}
+
+
 @pytest.mark.parametrize("what", KEYS)
 def test_every_list_has_the_columns_that_its_header_names(what: str) -> None:
     """The header stands over nothing too, so it is known before the first line, and each line keeps to it."""

@@ -169,9 +169,9 @@ def test_without_an_older_part_the_log_is_not_read(tmp_path: Path) -> None:
     home = a_home(tmp_path)
     done = archive(home, T0)
     done.part.rename(tmp_path / "elsewhere.db")
-    with pytest.raises(StoreMissing, match=r"begins at record 22: expected its older part .*events-…-21.db"):
+    with pytest.raises(StoreBroken, match=r"begins at record 22: expected its older part .*events-…-21.db"):
         EventLog.read_only(home)
-    with pytest.raises(StoreMissing, match="Put it back"):
+    with pytest.raises(StoreBroken, match="Put it back"):
         EventLog.open(home)
 
 
@@ -349,11 +349,41 @@ def test_an_exchange_that_was_ended_between_its_renames_is_told(tmp_path: Path) 
         with pytest.raises(ZeroDivisionError):
             restore(home, tmp_path / "copy.db", replace=True)
     for opening in (EventLog.open, EventLog.read_only):
-        with pytest.raises(StoreMissing, match=r"events\.db\.whole .* Rename it to events\.db"):
+        with pytest.raises(StoreBroken, match=r"events\.db\.whole .* Rename it to events\.db"):
             opening(home)
     (home / "events.db.whole").rename(home / "events.db")
     with closing(EventLog.open(home)) as log:
         assert log.append(facts(1, after=20)) == 21
+
+
+def test_a_linked_log_is_archived_where_it_lies(tmp_path: Path) -> None:
+    """The link goes on leading to the log of now, also a relative one, and the older part is a file of its own."""
+    home, disk = tmp_path / "home", tmp_path / "disk"
+    a_home(home)
+    disk.mkdir()
+    (home / "events.db").rename(disk / "events.db")
+    (home / "events.db").symlink_to("../disk/events.db")
+    done = archive(home, 1)
+    assert (home / "events.db").is_symlink()
+    assert not done.part.is_symlink()
+    with closing(EventLog.read_only(home)) as log:
+        assert log.log_head() == done.head
+        assert [part.path.name for part in log.parts] == [done.part.name, "events.db"]
+        assert verify_log(log).is_whole
+
+
+def test_a_backup_takes_the_place_of_a_link_only_where_it_was_asked_for(tmp_path: Path) -> None:
+    """The log behind it may be newer, on a disk that is only not mounted."""
+    backup(a_home(tmp_path / "home"), tmp_path / "copy.db")
+    other = tmp_path / "other"
+    other.mkdir()
+    (other / "events.db").symlink_to(tmp_path / "disk" / "events.db")
+    with pytest.raises(StoreUnavailable, match="is its disk mounted"):
+        restore(other, tmp_path / "copy.db")
+    assert (other / "events.db").is_symlink()
+    restore(other, tmp_path / "copy.db", replace=True)
+    with closing(EventLog.read_only(other)) as log:
+        assert log.position() == 20
 
 
 def test_what_never_got_its_name_leaves_nothing_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

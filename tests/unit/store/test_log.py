@@ -16,9 +16,10 @@ from cmam.domain.events import AlertRaised, Checkpointed, StoreCreated
 from cmam.domain.values.ids import StoreId
 from cmam.store.errors import RecordRefused, StoreBroken, StoreMissing, StoreUnavailable, VersionConflict
 from cmam.store.logfile import database
-from cmam.store.logfile.database import APPLICATION_ID
+from cmam.store.logfile.database import APPLICATION_ID, lengthen_wal
 from cmam.store.logfile.log import EventLog, Pending, UnknownEvent
 from cmam.store.records.envelope import GENESIS
+from cmam.store.records.forms import FORM
 
 from .facts import T0, a_fact, a_log_of, facts, rows_of, write_checkpoint
 
@@ -187,6 +188,52 @@ def test_a_folder_without_a_store_is_said_so(tmp_path: Path) -> None:
     with pytest.raises(StoreMissing, match=r"expected events\.db"):
         EventLog.read_only(tmp_path / "nowhere")
     assert not list(tmp_path.iterdir())
+
+
+def test_a_log_that_a_newer_cmam_has_written_on_is_looked_at_and_not_written(tmp_path: Path) -> None:
+    """What it recorded and we do not know would be left out of what is believed, without a word."""
+    with closing(EventLog.open(tmp_path)) as log:
+        log.append(facts(3))
+        log.append(facts(1, "account:2"))
+        newer = f'"form":{FORM + 1},', '"code":"7.7.7"'
+        change = "UPDATE stored_events SET state = replace(replace(state, ?, ?), ?, ?) WHERE rowid = 3"
+        log.connection.execute(change, (f'"form":{FORM},', newer[0], f'"code":"{log.code}"', newer[1]))
+    with pytest.raises(
+        StoreBroken, match=rf"newer cmam \(7\.7\.7, records of form {FORM + 1}; this one knows up to {FORM}\)"
+    ):
+        EventLog.open(tmp_path)
+    with closing(EventLog.read_only(tmp_path)) as log:
+        assert log.position() == 4
+
+
+def test_a_link_to_a_disk_that_is_not_there_is_left_alone(tmp_path: Path) -> None:
+    """No command puts an empty log in the place of one that is elsewhere, or shows an empty home."""
+    home, disk = tmp_path / "home", tmp_path / "disk"
+    home.mkdir()
+    disk.mkdir()
+    (home / "events.db").symlink_to(disk / "events.db")
+    for opened in (EventLog.open, EventLog.read_only):
+        with pytest.raises(StoreBroken, match="is its disk mounted") as caught:
+            opened(home)
+        assert not isinstance(caught.value, StoreMissing), "it would pass for a home in which nothing was set up"
+    assert (home / "events.db").is_symlink()
+    assert [path.name for path in home.iterdir()] == ["events.db"]
+
+
+def test_what_lies_beside_a_linked_log_is_found_where_sqlite_lays_it(tmp_path: Path) -> None:
+    """A write-ahead log that has grown long is folded back, and counts as part of the log, behind a link too."""
+    home, disk = tmp_path / "home", tmp_path / "disk"
+    home.mkdir()
+    with closing(EventLog.open(disk)) as log:
+        log.append(facts(3))
+    (home / "events.db").symlink_to(disk / "events.db")
+    with closing(EventLog.open(home)) as log:
+        lengthen_wal(log.connection, log.path)
+        assert (disk / "events.db-wal").stat().st_size > 1 << 20
+        log.append(facts(1, after=3))
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(database, "WAL_BYTES_MAX", 1)
+            assert log.is_tidy_due()
 
 
 @pytest.mark.parametrize(

@@ -97,3 +97,13 @@ def test_a_real_folder_is_measured(tmp_path: Path) -> None:
     assert log_bytes(tmp_path) == 10
     assert shortage(tmp_path, total + 1)
     assert shortage(tmp_path / "gone") == ""
+
+
+def test_a_log_that_is_a_link_has_its_own_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the log lies on another disk than the home, both are looked at, and the full one is named."""
+    home, other = tmp_path / "home", tmp_path / "other"
+    for folder in (home, other):
+        folder.mkdir()
+    (home / "events.db").symlink_to(other / "events.db")
+    monkeypatch.setattr(room, "free_and_total", lambda found: (GIB if found == home else MIB, 100 * GIB))
+    assert f"The disk of {other} has 1 MiB left" in shortage(home)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from cmam.store.text import iso, iso_ms
+from cmam.store.text import iso, iso_ms, parse_last, parse_time
 
 
 @pytest.mark.parametrize(
@@ -28,3 +28,20 @@ def test_a_brokers_milliseconds_are_shown_in_the_same_form() -> None:
     assert iso_ms(1_767_614_400_123) == "2026-01-05T12:00:00.123Z"
     assert iso_ms(2**63 - 1) == "9999-12-31T23:59:59.999Z"
     assert iso_ms(None) is None
+
+
+@pytest.mark.parametrize(
+    ("text", "last"),
+    [
+        ("2026-03-05", "2026-03-05T23:59:59.999999Z"),
+        (" 2026-03-05 ", "2026-03-05T23:59:59.999999Z"),
+        ("9999-12-31", "9999-12-31T23:59:59.999999Z"),
+        ("2026-03-05T00:00", "2026-03-05T00:00:00.000999Z"),
+        ("2026-03-05T14:32:07.020Z", "2026-03-05T14:32:07.020999Z"),
+        ("2026-03-05T14:32:07.020123Z", "2026-03-05T14:32:07.020123Z"),
+        ("2026-03-29T02:30+02:00", "2026-03-29T00:30:00.000999Z"),
+    ],
+)
+def test_the_end_of_a_span_is_all_of_what_was_named(text: str, last: str) -> None:
+    """A day to its last instant, a millisecond to its last microsecond; what is finer is meant as it is."""
+    assert parse_last(text) == parse_time(last)
