@@ -23,6 +23,7 @@ from cmam.cli.auditing.audit_options import (
 from cmam.cli.auditing.proof import export, head, verify
 from cmam.cli.auditing.story import tell
 from cmam.cli.auditing.timings import timings
+from cmam.cli.auditing.watch import watch
 from cmam.cli.face.exits import fail
 from cmam.cli.face.rows import console
 from cmam.cli.face.talk import print_json, say
@@ -251,5 +252,5 @@ def explain(name: str) -> None:
         tell(story)
 
 
-for command in (timings, verify, head, export):
+for command in (timings, verify, head, export, watch):
     audit.add_command(command)
