@@ -14,7 +14,7 @@ import click
 from cmam.cli.face.rows import print_rows
 from cmam.cli.face.talk import print_json, say
 from cmam.cli.face.verbs import face
-from cmam.clock import MILLISECOND_US
+from cmam.clock import MILLISECOND_US, SECOND_US, SystemClock
 
 if TYPE_CHECKING:
     from cmam.store.auditing.audit import Audit
@@ -29,6 +29,9 @@ NUMBERS = frozenset(
 )  # fmt: skip
 OF_ACCOUNTS = frozenset({"account", "leader", "follower"})
 """Whose values are numbers of accounts."""
+DAYS = {"today": 0, "yesterday": 1}
+"""Days by name, of UTC as every time that is shown, and how many days ago they began."""
+DAY_US = 86_400 * SECOND_US
 LAST_MAX = 2**62
 """More lines than this nobody has: whoever asks for more gets all."""
 SCREEN_ROWS = 200
@@ -61,7 +64,9 @@ def filtered(*, state: str = "", verdict: bool = False, trades: bool = True) -> 
     def decorate(function: Command) -> Command:
         options = [
             click.option(
-                "--since", metavar="TIME", help="From this moment on, ISO 8601 (UTC unless it says otherwise)."
+                "--since",
+                metavar="TIME",
+                help="From this moment on, ISO 8601 (UTC unless it says otherwise), or today.",
             ),
             click.option("--until", metavar="TIME", help="Up to this moment."),
             click.option("--profile", metavar="NAME", help="Only this profile."),
@@ -152,11 +157,13 @@ def _one_of(option: str, found: str | None, allowed: Sequence[str]) -> None:
 
 
 def moment(text: str | None) -> int | None:
-    """Read a moment of an option, in us UTC."""
+    """Read a moment of an option, in us UTC; the name of a day is its first moment."""
     from cmam.store.text import parse_time
 
     if text is None:
         return None
+    if (ago := DAYS.get(text.strip().lower())) is not None:
+        return _day(ago)
     try:
         return parse_time(text)
     except ValueError as error:
@@ -164,9 +171,16 @@ def moment(text: str | None) -> int | None:
 
 
 def last_moment(text: str | None) -> int | None:
-    """Read the end of a span, in us UTC. Lists show milliseconds: one that is given means all of it."""
+    """Read the end of a span, in us UTC. Lists show milliseconds: one that is given means all of it, as does a day."""
+    if text is not None and (ago := DAYS.get(text.strip().lower())) is not None:
+        return _day(ago) + DAY_US - 1
     found = moment(text)
     return None if found is None else found + (MILLISECOND_US - 1 if found % MILLISECOND_US == 0 else 0)
+
+
+def _day(ago: int) -> int:
+    """The first moment of a day of UTC, so many days ago."""
+    return (SystemClock().now() // DAY_US - ago) * DAY_US
 
 
 def show(

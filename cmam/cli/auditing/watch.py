@@ -56,8 +56,6 @@ def watch(profile: str | None, account: str | None, position: int | None) -> Non
             os.nice(NICENESS)
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN if is_child else lambda *_: pause.open())
-    if not is_child:
-        say("Watching from now on, until Ctrl-C.")
     teller = _Teller(me.home.root, filters, position, as_json=me.as_json)
     said = ""
     while not pause.is_open:
@@ -92,6 +90,7 @@ class _Teller:
         with closing(EventLog.read_only(self._home)) as log:
             if self._position is None:
                 self._position = log.position()
+                say("Watching from now on, until Ctrl-C.")
             fold, seen, has_ended = believe(log, Hands(processes=1), self._position), -1, False
             while not has_ended:
                 has_ended = is_over(POLL_S)

@@ -67,7 +67,7 @@ def start(profiles: tuple[str, ...], view: str | None) -> None:
             f"{counted(found.links, 'link')}. Ctrl-C ends it in order; `cmam status` in another terminal."
         )
         if not found.links:
-            lines.say("Nothing is copied: no profile is enabled. `cmam profile create -h`, or `cmam profile list`.")
+            lines.say("Nothing is copied: no profile is enabled; see `cmam profile list`, `cmam profile enable -h`.")
         beside.append(_start_screen(me) if is_live else _start_teller(me, found.position))
 
     def ended(found: Ended) -> None:

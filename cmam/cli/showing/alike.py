@@ -48,7 +48,7 @@ def told(group: list[Sentence], cure: str = "") -> list[str]:
     names = list(dict.fromkeys(one.who for one in more))
     left = len(names) - NAMES_SHOWN
     shown = ", ".join(names[:NAMES_SHOWN]) + (f" and {counted(left, 'other account')}" if left > 0 else "")
-    line = f"{len(more)} more like it: {shown}; --json has each in full."
+    line = f"{len(more)} more like it: {shown}; `cmam status --json` has each."
     return [_whole(group[0]), f"{line} {cure}".strip()]
 
 

@@ -38,7 +38,7 @@ def test_many_locked_followers_are_two_lines_with_the_way_out() -> None:
     assert first == "! fol-100: " + latch(100)["text"]
     names = "fol-101, fol-102, fol-103, fol-104, fol-105 and 39 other accounts"
     cure = "`cmam rearm --all --guard daily_loss` opens them all."
-    assert more == f"! 44 more like it: {names}; --json has each in full. {cure}"
+    assert more == f"! 44 more like it: {names}; `cmam status --json` has each. {cure}"
 
 
 def test_few_alike_stand_in_full() -> None:
@@ -67,7 +67,7 @@ def test_only_what_says_the_same_is_taken_together() -> None:
     assert sum("more like it" in line for line in found) == 7
     assert len(found) == 5 * 2 + 5 + 2 * 2
     assert found[-3:] == [
-        "! 3 more like it: fol-100; --json has each in full.",
+        "! 3 more like it: fol-100; `cmam status --json` has each.",
         "! fol-100: The broker refuses to move the levels of EU paa: X",
-        "! 3 more like it: fol-100; --json has each in full.",
+        "! 3 more like it: fol-100; `cmam status --json` has each.",
     ]
