@@ -84,7 +84,7 @@ def check(name: str, follower: str | None, everything: bool, days: int, offline:
         return
     if disk:
         say(f"! {disk}")
-    for line in not_asked([(_shown(folded, one["account"]), one["why_not"]) for one in asked if not one["live"]]):
+    for line in not_asked([(_shown(folded, one["account"]), str(one["why_not"])) for one in asked if not one["live"]]):
         say(line)
     for report in reports:
         _print(document, report)
