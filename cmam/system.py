@@ -102,6 +102,8 @@ class Ready:
     accounts: int
     profiles: int
     links: int
+    position: int = 0
+    """The last record before this life: what came of copies since is told from there."""
 
 
 def _by_follower(links: Iterable[Any]) -> dict[AccountId, tuple[Any, ...]]:
@@ -218,7 +220,8 @@ class System:
         self._ensure_accounts(registry)
         self._directory.tell(m.SUPERVISOR, m.Begin())
         links = self._links(registry)
-        return Ready(len(registry.accounts), len({link.profile for link in links}), len(links))
+        profiles = len({link.profile for link in links})
+        return Ready(len(registry.accounts), profiles, len(links), self._folded.position)
 
     def _launch(self, name: str, actor: Any, *arguments: Any, carrier: str = "") -> None:
         ref = self._runtime.start(actor, *arguments, carrier=carrier)

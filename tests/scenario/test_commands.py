@@ -121,6 +121,7 @@ def test_a_trade_is_copied_and_can_be_read_in_every_way(person: Person, ready: R
     assert copy["leader_position"]
     assert copy["follower_position"]
     assert person.types("status", "--json").lines[0]["running"] is False
+    _expect_told(person)
     assert person.types("replay", "--verify", "--json").lines[0]["identical"] is True
     assert person.types("audit", "verify", "--json").lines[0]["whole"] is True
     story = person.types("audit", "explain", str(copy["follower_position"]))
@@ -194,6 +195,26 @@ def test_flatten_closes_every_copy_and_latches(person: Person, ready: ReadyInfo,
     assert said.code == 2
     assert "perhaps" in said.err
     assert "never" in said.err
+
+
+def _expect_told(person: Person) -> None:
+    """What `start` without a screen has said of the same trade: here all of it, from the first record on."""
+    teller = child(person.home, "audit", "watch", "--from", "0", CMAM_ENDS_WITH_STDIN="1")
+    out, err = teller.communicate(timeout=PATIENCE_S)
+    assert (teller.returncode, err) == (0, "")
+    said = [line.split(" ", 1)[1] for line in out.splitlines()]
+    assert [line.split()[0] for line in said] == ["copied", "closed", "skipped"]
+    assert " from Alpha Markets:9000001: buy 50000 EURUSD at " in said[0]
+    assert said[1].endswith(", closed_by_leader")
+    assert ": opened buy 100000 EURUSD, paused; cmam audit explain " in said[2]
+    options = ("--account", "41000003", "--json")
+    teller = child(person.home, "audit", "watch", "--from", "0", *options, CMAM_ENDS_WITH_STDIN="1")
+    assert teller.communicate(timeout=PATIENCE_S) == ("", "")
+    teller = child(
+        person.home, "audit", "watch", "--from", "0", "--profile", "MAIN", "--json", CMAM_ENDS_WITH_STDIN="1"
+    )
+    out, _ = teller.communicate(timeout=PATIENCE_S)
+    assert [json.loads(line)["what"] for line in out.splitlines()] == ["copied", "closed", "skipped"]
 
 
 def test_a_start_that_fails_half_way_ends(person: Person, tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ import pytest
 from cmam.domain.events import ChangeDecided, GuardTripped
 from cmam.sandbox.switches import Switches
 from cmam.store.past.replay import verify
-from tests.whole import SAME_BROKER, Whole
+from tests.whole import ALPHA_TOO, SAME_BROKER, Whole
 
 LOT = 10_000_000
 
@@ -64,6 +64,31 @@ def test_what_locks_a_link_is_shown_until_it_is_opened(caplog: pytest.LogCapture
     assert whole.command({"command": "rearm", "profile": "whole"})["ok"]
     whole.run(1)
     assert _shown(whole, SAME_BROKER) == ([], [], [])
+
+
+def test_accounts_whose_condition_holds_are_named_together() -> None:
+    """Of two locked followers one may open again: which one may not is said, and that nothing was opened as it is."""
+    whole = Whole(seed=3, followers=(SAME_BROKER, ALPHA_TOO), settings={"volume.amount": "0.01"})
+    whole.start_ready()
+    for follower in (SAME_BROKER, ALPHA_TOO):
+        changed = {"command": "profile.set", "profile": "whole", "follower": follower}
+        assert whole.command({**changed, "settings": {"min_equity": "24950" if follower == SAME_BROKER else "99950"}})[
+            "ok"
+        ]
+        whole.broker.set_fault("withdraw", {"account": str(follower), "amount": "100"})
+    whole.person.buy(LOT)
+    whole.run(3)
+    rearm = {"command": "rearm", "all": True}
+    error = whole.command(rearm)["error"]
+    assert error.startswith("expected conditions that no longer hold on 2 accounts, found min_equity at ")
+    assert f" on {SAME_BROKER}, min_equity at " in error
+    assert error.endswith(f" on {ALPHA_TOO}")
+    off = {"command": "profile.set", "profile": "whole", "follower": ALPHA_TOO, "settings": {"min_equity": "off"}}
+    assert whole.command(off)["ok"]
+    error = whole.command(rearm)["error"]
+    assert error.startswith(f"expected conditions that no longer hold on account {SAME_BROKER}, found min_equity at ")
+    assert error.endswith("; nothing was re-armed: give the other accounts one by one")
+    assert whole.command({"command": "rearm", "account": ALPHA_TOO})["ok"]
 
 
 def test_a_flatten_is_shown_beside_its_links_and_is_no_alert() -> None:

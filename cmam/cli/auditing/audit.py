@@ -23,6 +23,7 @@ from cmam.cli.auditing.audit_options import (
 from cmam.cli.auditing.proof import export, head, verify
 from cmam.cli.auditing.story import tell
 from cmam.cli.auditing.timings import timings
+from cmam.cli.auditing.watch import watch
 from cmam.cli.face.exits import fail
 from cmam.cli.face.rows import console
 from cmam.cli.face.talk import print_json, say
@@ -114,7 +115,7 @@ def settings(**given: Any) -> None:
 
 
 @audit.command()
-@click.option("--since", metavar="TIME", help="From this moment on, ISO 8601 (UTC unless it says otherwise).")
+@click.option("--since", metavar="TIME", help="From this moment on, ISO 8601 (UTC unless it says otherwise), or today.")
 @click.option("--until", metavar="TIME", help="Up to this moment; a day alone means all of it.")
 @click.option("--profile", metavar="NAME", help="Only what concerns this profile alone.")
 @click.option("--account", metavar="ID", help="Only this account.")
@@ -251,5 +252,5 @@ def explain(name: str) -> None:
         tell(story)
 
 
-for command in (timings, verify, head, export):
+for command in (timings, verify, head, export, watch):
     audit.add_command(command)

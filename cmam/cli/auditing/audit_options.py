@@ -14,6 +14,7 @@ import click
 from cmam.cli.face.rows import print_rows
 from cmam.cli.face.talk import legible, print_json, say
 from cmam.cli.face.verbs import face
+from cmam.clock import SECOND_US, SystemClock
 
 if TYPE_CHECKING:
     from cmam.store.auditing.audit import Audit
@@ -28,6 +29,9 @@ NUMBERS = frozenset(
 )  # fmt: skip
 OF_ACCOUNTS = frozenset({"account", "leader", "follower"})
 """Whose values are numbers of accounts."""
+DAYS = {"today": 0, "yesterday": 1}
+"""Days by name, of UTC as every time that is shown, and how many days ago they began."""
+DAY_US = 86_400 * SECOND_US
 LAST_MAX = 2**62
 """More lines than this nobody has: whoever asks for more gets all."""
 SCREEN_ROWS = 200
@@ -60,7 +64,9 @@ def filtered(*, state: str = "", verdict: bool = False, trades: bool = True) -> 
     def decorate(function: Command) -> Command:
         options = [
             click.option(
-                "--since", metavar="TIME", help="From this moment on, ISO 8601 (UTC unless it says otherwise)."
+                "--since",
+                metavar="TIME",
+                help="From this moment on, ISO 8601 (UTC unless it says otherwise), or today.",
             ),
             click.option("--until", metavar="TIME", help="Up to this moment; a day alone means all of it."),
             click.option("--profile", metavar="NAME", help="Only this profile."),
@@ -151,24 +157,34 @@ def _one_of(option: str, found: str | None, allowed: Sequence[str]) -> None:
 
 
 def moment(text: str | None) -> int | None:
-    """Read a moment of an option, in us UTC."""
+    """Read a moment of an option, in us UTC; the name of a day is its first moment."""
     from cmam.store.text import parse_time
 
-    return _read(text, parse_time)
+    return _read(text, 0, parse_time)
 
 
 def last_moment(text: str | None) -> int | None:
     """Read the end of a span, in us UTC: a day or a millisecond that is given means all of it."""
     from cmam.store.text import parse_last
 
-    return _read(text, parse_last)
+    return _read(text, DAY_US - 1, parse_last)
 
 
-def _read(text: str | None, read: Callable[[str], int]) -> int | None:
+def _read(text: str | None, later_us: int, read: Callable[[str], int]) -> int | None:
+    """A moment as it is written, or so much later than a day that is named begins."""
+    if text is None:
+        return None
+    if (ago := DAYS.get(text.strip().lower())) is not None:
+        return _day(ago) + later_us
     try:
-        return None if text is None else read(text)
+        return read(text)
     except ValueError as error:
         raise click.UsageError(f"{error}.") from None
+
+
+def _day(ago: int) -> int:
+    """The first moment of a day of UTC, so many days ago."""
+    return (SystemClock().now() // DAY_US - ago) * DAY_US
 
 
 def show(

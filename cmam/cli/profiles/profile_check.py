@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 TRADES_SHOWN = 50
 FINDINGS_SHOWN = 50
+NAMES_SHOWN = 3
 
 DAYS = 7
 """The longest history that a broker gives in one answer."""
@@ -83,11 +84,21 @@ def check(name: str, follower: str | None, everything: bool, days: int, offline:
         return
     if disk:
         say(f"! {disk}")
-    for one in asked:
-        if not one["live"]:
-            say(f"{_shown(folded, one['account'])} is shown as the log knows it: {one['why_not']}")
+    for line in not_asked([(_shown(folded, one["account"]), str(one["why_not"])) for one in asked if not one["live"]]):
+        say(line)
     for report in reports:
         _print(document, report)
+
+
+def not_asked(accounts: Sequence[tuple[str, str]]) -> Iterator[str]:
+    """Whose broker did not answer, and why: one sentence for all that have the same reason."""
+    by_reason: dict[str, list[str]] = {}
+    for name, why in accounts:
+        by_reason.setdefault(why, []).append(name)
+    for why, names in by_reason.items():
+        more = f" and {len(names) - NAMES_SHOWN} more" if len(names) > NAMES_SHOWN else ""
+        what = "is shown as the log knows it" if len(names) == 1 else "are shown as the log knows them"
+        yield f"{', '.join(names[:NAMES_SHOWN])}{more} {what}: {why}"
 
 
 def _shown(folded: Fold, account: Any) -> str:

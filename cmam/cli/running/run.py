@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from cmam.cli.face.exits import Exit, fail
-from cmam.cli.face.talk import counted, is_orphaned, print_json, say
+from cmam.cli.face.talk import ENDS_WITH_STDIN, counted, is_orphaned, print_json, say
 from cmam.cli.face.verbs import Face, Verb, carry_out, face
 from cmam.cli.running.target import one_target
 
@@ -31,7 +31,7 @@ LEFT_SHOWN_MAX = 20
 """So many copies are named at the end; more are counted."""
 SAME_REQUEST_US = 100_000
 """The same signal again so soon after the first is its echo: nobody presses Ctrl-C twice so fast."""
-SCREEN_END_S = 2.0
+BESIDE_END_S = 2.0
 WATCH_S = 0.5
 """How often `status --watch` and the live screen look: often enough to follow, too rarely to cost."""
 
@@ -59,15 +59,16 @@ def start(profiles: tuple[str, ...], view: str | None) -> None:
         say(settings.api.warning)
     is_live = view == "live" or (view is None and sys.stderr.isatty() and sys.stdout.isatty() and not me.as_json)
     stop = Latch()
-    screen: list[subprocess.Popen[bytes]] = []
+    beside: list[subprocess.Popen[bytes] | None] = []
 
     def ready(found: Ready) -> None:
         lines.say(
             f"Running: {counted(found.accounts, 'account')}, {counted(found.profiles, 'profile')}, "
             f"{counted(found.links, 'link')}. Ctrl-C ends it in order; `cmam status` in another terminal."
         )
-        if is_live:
-            screen.append(_start_screen(me))
+        if not found.links:
+            lines.say("Nothing is copied: no profile is enabled; see `cmam profile list`, `cmam profile enable -h`.")
+        beside.append(_start_screen(me) if is_live else _start_teller(me, found.position))
 
     def ended(found: Ended) -> None:
         for line in left_lines(found, office.names_of(me.home)):
@@ -87,10 +88,10 @@ def start(profiles: tuple[str, ...], view: str | None) -> None:
                 on_end=ended,
                 is_done=lambda _: is_orphaned(),
             )
+        _end_all(beside)  # it has told all there is, before the last word
         lines.say("Ended in order." if code == 0 else "Ended by a fault; the log above says which.")
     finally:
-        for child in screen:
-            _end_screen(child)
+        _end_all(beside)
         if not lines.end():
             os._exit(code)  # nobody reads what we say: the interpreter's own end would wait for that for ever
     raise click.exceptions.Exit(code)
@@ -112,7 +113,8 @@ def left_lines(found: Ended, names: Mapping[int, str]) -> list[str]:
     rests = len(found.left) - held
     what = [counted(held, "position")] * bool(held) + [counted(rests, "resting order")] * bool(rests)
     without = f", {len(bare)} without a stop at the broker" if bare else ", all with a stop at the broker" * bool(held)
-    lines.append(f"Left open: {' and '.join(what)}{without}. They are managed again from the next start on.")
+    who = "It is" if len(found.left) == 1 else "They are"
+    lines.append(f"Left open: {' and '.join(what)}{without}. {who} managed again from the next start on.")
     shown = sorted(found.left, key=lambda one: (one.has_stop, one.account, one.symbol))[:LEFT_SHOWN_MAX]
     for one in shown:
         place = f"position {one.position}" if one.position else f"order {one.order}"
@@ -231,14 +233,38 @@ def _start_screen(me: Face) -> subprocess.Popen[bytes]:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
-def _end_screen(child: subprocess.Popen[bytes]) -> None:
-    """End the live screen; on a terminal that was stopped it cannot draw to its end."""
-    child.terminate()
+def _start_teller(me: Face, position: int) -> subprocess.Popen[bytes] | None:
+    """Who tells what is copied and skipped is a child as well, and writes where the log lines go: it ends with its
+    standard input, after it has told all. Without one copying goes on, so one that cannot start is only named."""
+    home = ["--home", str(me.home.root)]
+    command = [sys.executable, "-m", "cmam", *home, "audit", "watch", "--from", str(position)]
+    numbers = {signal.SIGINT, signal.SIGTERM, signal.SIGHUP}  # they are for us, and our end is its end
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, numbers)
     try:
-        child.wait(SCREEN_END_S)
-    except subprocess.TimeoutExpired:
-        child.kill()
-        child.wait()
+        return subprocess.Popen(
+            command, stdin=subprocess.PIPE, stdout=sys.stderr, env={**os.environ, ENDS_WITH_STDIN: "1"}
+        )
+    except (OSError, ValueError) as error:
+        logging.getLogger(__name__).warning("! what is copied is not told here: %s", error)
+        return None
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def _end_all(beside: list[subprocess.Popen[bytes] | None]) -> None:
+    """End what runs beside us; on a terminal that was stopped it cannot draw, on a full pipe not tell, to its end."""
+    while beside:
+        if (child := beside.pop()) is None:
+            continue
+        if child.stdin is not None:
+            child.stdin.close()
+        else:
+            child.terminate()
+        try:
+            child.wait(BESIDE_END_S)
+        except subprocess.TimeoutExpired:
+            child.kill()
+            child.wait()
 
 
 # --- status ---------------------------------------------------------------------------------------------------------

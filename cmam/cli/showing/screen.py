@@ -18,11 +18,15 @@ from rich.text import Text
 from cmam.cli.face.rows import STYLES
 from cmam.cli.face.tables import measured
 from cmam.cli.face.talk import counted
+from cmam.cli.showing.alike import Sentence, gathered, told
 
 LAST_LEAST = 12
 """So much of the last column is always there: the longest word for a state."""
 NAME_LEAST = 8
 """So much is left of a long name, where it has to make room for what stands beside it."""
+
+LATCH = "latch"
+"""What the kind of an alert about a locked link begins with; the guard's name follows."""
 
 MARKS = {
     "reconciled": "●",
@@ -296,23 +300,37 @@ def _forecasts(profiles: Sequence[Mapping[str, Any]]) -> list[RenderableType]:
 
 def _unknown(accounts: Sequence[Mapping[str, Any]]) -> list[RenderableType]:
     """Requests whose outcome nobody knows yet: since when, and when the broker is asked."""
-    return [
-        Text(
-            f"? {account.get('alias') or account.get('login') or account['ctid']}: {one['kind'].replace('_', ' ')} "
-            f"{one['source']} unknown since {one['since']} ({one['why']}); "
+    found = [
+        Sentence(
+            str(account.get("alias") or account.get("login") or account["ctid"]),
+            f"{one['kind'].replace('_', ' ')} {one['source']} unknown since {one['since']} ({one['why']}); "
             f"the broker is asked from {one['asked_from'] or 'its return'} on. {one['then'].capitalize()}.",
-            style="yellow",
+            kind=one["kind"],
+            source=one["source"],
         )
         for account in accounts
         for one in account.get("unknown", ())
     ]
+    return [Text(f"? {line}", style="yellow") for group in gathered(found) for line in told(group)]
 
 
 def _alerts(document: Mapping[str, Any]) -> list[RenderableType]:
-    """Each in full, by the name a person gave its account; those of the process itself have none."""
+    """By the name a person gave its account, those of the process itself by none; many alike in two lines."""
     names = {found["ctid"]: found.get("alias") or found.get("login") for found in document.get("accounts", ())}
-    whose = [
-        (f"{names.get(alert['account']) or alert['account']}: " if alert["account"] is not None else "", alert["text"])
-        for alert in document.get("alerts", ())
+    found = []
+    for alert in document.get("alerts", ()):
+        account, (kind, *rest) = alert["account"], str(alert["kind"]).split() or [""]
+        who = str(names.get(account) or account) if account is not None else ""
+        if kind == LATCH and rest:
+            kind, rest = f"{LATCH} {rest[0]}", []
+        source = rest[-1] if rest and not rest[-1].isdecimal() else ""  # a number is that of an account out of sight
+        found.append(Sentence(who, alert["text"], kind, account, source))
+    return [
+        Text(f"! {line}", style="bold red") for group in gathered(found) for line in told(group, _cure(group[0].kind))
     ]
-    return [Text(f"! {who}{text}", style="bold red") for who, text in whose]
+
+
+def _cure(kind: str) -> str:
+    """What opens all links again that one guard has locked, where that is what they have in common."""
+    guard = kind.removeprefix(f"{LATCH} ")
+    return f"`cmam rearm --all --guard {guard}` opens them all." if guard != kind else ""

@@ -6,7 +6,8 @@ understand the same names. Must not know any command.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import difflib
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -21,6 +22,8 @@ REFUSED, USAGE = 1, 2
 
 FOLLOWERS_MAX = 1_000
 NAME_CHARACTERS_MAX = 60
+NAMES_SHOWN, NEAR_SHOWN = 8, 5
+"""So many names are told to who typed one that is none; of more only those most like it."""
 
 
 @dataclass(eq=False)  # not frozen: Python writes the traceback into an exception on its way
@@ -81,8 +84,18 @@ def find_account(registry: Registry, name: str) -> KnownAccount:
         return found
     if not registry.accounts:
         raise Refusal(f"expected an account, found {name!r}, but none was added yet: see `cmam account add -h`.", USAGE)
-    known = ", ".join(account.shown for account in registry.accounts.values())
+    known = _nearest(name, [account.shown for account in registry.accounts.values()], "cmam account list")
     raise Refusal(f"expected an account (ctid, alias or broker:login), found {name!r}; known are {known}.", USAGE)
+
+
+def _nearest(name: str, known: Sequence[str], command: str) -> str:
+    """The names there are; of many those most like the one that was typed, and which command has them all."""
+    if len(known) <= NAMES_SHOWN:
+        return ", ".join(known)
+    lowered = {shown.lower(): shown for shown in known}
+    near = difflib.get_close_matches(name.strip().lower(), lowered, n=NEAR_SHOWN, cutoff=0)
+    shown = ", ".join(lowered[one] for one in near)
+    return f"{shown} and {len(known) - len(near)} more (`{command}`)"
 
 
 def find_in_history(registry: Registry, name: str) -> KnownAccount:
@@ -110,5 +123,6 @@ def find_profile(registry: Registry, name: str) -> ProfileView:
     for profile in registry.live_profiles():
         if name.lower() in (profile.name.lower(), profile.profile):
             return profile
-    known = ", ".join(profile.name for profile in registry.live_profiles()) or "none yet"
+    names = [profile.name for profile in registry.live_profiles()]
+    known = _nearest(name, names, "cmam profile list") or "none yet"
     raise Refusal(f"expected the name of a profile, found {name!r}; there are: {known}.", USAGE)

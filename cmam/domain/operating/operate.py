@@ -67,6 +67,9 @@ __all__ = [
     "operate",
 ]
 
+HOLDING_SHOWN = 3
+"""So many accounts are named on which a condition holds; more are counted."""
+
 
 def operate(context: Context, request: Request) -> Outcome:
     """Carry out one command; raises Refusal."""
@@ -153,7 +156,9 @@ def _rearm(context: Context, request: Request) -> Outcome:
     guard = str(request.get("guard", ""))
     events: list[tuple[str, Event]] = []
     closed: set[str] = set()
-    for account, links in _targets(context, {**request, "whole": True}).items():
+    holding: dict[AccountId, str] = {}
+    targets = _targets(context, {**request, "whole": True})
+    for account, links in targets.items():
         view = context.views.get(account)
         if view is not None and not request.get("profile"):
             links = tuple(sorted({*links, *(latch.link for latch in view.latches.values())}))
@@ -165,7 +170,7 @@ def _rearm(context: Context, request: Request) -> Outcome:
             )
         held = [why for link in links if (why := context.still_holds(account, link, guard))]
         if held:
-            raise Refusal(f"expected conditions that no longer hold on account {account}, found {'; '.join(held)}")
+            holding[account] = "; ".join(held)
         stream = f"{ACCOUNT_PREFIX}{account}"
         if view is not None:
             closed |= {latch.guard for link in links for latch in view.latched(link)}
@@ -174,6 +179,8 @@ def _rearm(context: Context, request: Request) -> Outcome:
             if guard == DAY:
                 links = tuple(link for link in links if (day := view.days.get(link)) is not None and day.anchor is None)
         events.extend((stream, GuardRearmed(link=link, guard=guard, user=context.user)) for link in links)
+    if holding:
+        raise Refusal(_still_holds(holding, len(targets)))
     if guard == DAY and not events:
         raise Refusal("expected a day whose beginning nobody saw, found none: what is known counts until the reset")
     if guard and guard != DAY and guard not in closed:
@@ -183,6 +190,17 @@ def _rearm(context: Context, request: Request) -> Outcome:
     if not events:
         raise Refusal("expected a target with followers, found none: there is nothing to re-arm", USAGE)
     return Outcome(tuple(events), {"rearmed": len(events), "guard": guard or "all"})
+
+
+def _still_holds(holding: Mapping[AccountId, str], targets: int) -> str:
+    """On which accounts a condition holds, and how those without one are re-armed: as it is none was."""
+    rest = "; nothing was re-armed: give the other accounts one by one" if targets > len(holding) else ""
+    (account, why), *others = holding.items()
+    if not others:
+        return f"expected conditions that no longer hold on account {account}, found {why}{rest}"
+    shown = ", ".join(f"{why} on {account}" for account, why in list(holding.items())[:HOLDING_SHOWN])
+    more = f" and {len(holding) - HOLDING_SHOWN} more" if len(holding) > HOLDING_SHOWN else ""
+    return f"expected conditions that no longer hold on {targets} accounts, found {shown}{more}{rest}"
 
 
 def _confirm_symbol(context: Context, request: Request) -> Outcome:

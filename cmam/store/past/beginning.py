@@ -49,12 +49,13 @@ class Beginning:
     pasts: Mapping[AccountId, AccountView]
 
 
-def believe(log: EventLog, hands: Hands = ALL_HANDS) -> Fold:
-    """Everything that is believed at the end of a log: what `fold_log` says of it, from as few records as possible."""
-    kept = _kept(log)
+def believe(log: EventLog, hands: Hands = ALL_HANDS, end: int | None = None) -> Fold:
+    """Everything that is believed at the end of a log, or after the record at a position: what `fold_log` says of it,
+    from as few records as possible."""
+    kept = _kept(log, LAST if end is None else end)
     if not kept:
-        return fold_together(log, hands=hands)
-    end = log.position()  # asked after the snapshots: none of them stands behind it
+        return fold_together(log, end, hands)
+    end = log.position() if end is None else end  # asked after the snapshots: none of them stands behind it
     state = Fold()
     accounts, others = _streams(log)
     for stream, account in accounts.items():
@@ -157,8 +158,8 @@ def _pasts(log: EventLog, missed: Mapping[AccountId, int]) -> Iterator[tuple[Acc
             return  # damaged: the log has it all
 
 
-def _kept(log: EventLog) -> dict[str, Snapshot]:
-    """The snapshots that the projector kept and that fit, by stream."""
+def _kept(log: EventLog, end: int = LAST) -> dict[str, Snapshot]:
+    """The newest snapshots that the projector kept, by stream, if they fit and stand no later than a position."""
     views = _views(log)
     if views is None:
         return {}
@@ -169,7 +170,7 @@ def _kept(log: EventLog) -> dict[str, Snapshot]:
             faulty = _faulty(views)
         except sqlite3.Error:
             return {}  # damaged: the log has it all
-    found = {row[0]: _fitting(log, *row) for row in rows if row[0] not in faulty}
+    found = {row[0]: _fitting(log, *row, end=end) for row in rows if row[0] not in faulty}
     return {stream: snapshot for stream, snapshot in found.items() if snapshot is not None}
 
 
@@ -189,8 +190,8 @@ def _faulty(views: Database) -> frozenset[str]:
     return frozenset(row[0] for row in views.execute("SELECT DISTINCT stream FROM projection_errors"))
 
 
-def _fitting(log: EventLog, stream: str, version: int, link: str, state: bytes) -> Snapshot | None:
-    """A snapshot, if the record that it stands at is still the one that it was made of."""
+def _fitting(log: EventLog, stream: str, version: int, link: str, state: bytes, *, end: int = LAST) -> Snapshot | None:
+    """A snapshot, if the record that it stands at is the one that it was made of, and no later than a position."""
     record = log.record(stream, version)
-    found = restore(state) if record is not None and record.hash == link else None
+    found = restore(state) if record is not None and record.hash == link and record.position <= end else None
     return found if found is not None and found.view.version == version else None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 
 from cmam.domain.events import ChangeDecided, Event
 from cmam.domain.operating.registry import PROFILE_PREFIX, Registry, evolve_registry
@@ -21,15 +22,26 @@ class Profiles:
         self.links: tuple[LinkSettings, ...] = ()
         """The links of now, with the settings that are asked for."""
         self._history: dict[str, list[ProfileView]] = {}
+        self._others: frozenset[AccountId] = frozenset()
+        self._then: dict[tuple[ProfileId, int, LinkId], LinkSettings | None] = {}
 
     def take(self, stream: str, events: Iterable[Event]) -> None:
         """Take records that are no account's."""
+        before = self.registry
         for event in events:
             self.registry = evolve_registry(self.registry, stream, event)
             if stream.startswith(PROFILE_PREFIX):
                 profile = self.registry.profiles[ProfileId(stream.removeprefix(PROFILE_PREFIX))]
                 self._history.setdefault(stream, []).append(profile)
-        self.links = tuple(self.asked.change(link) for link in self.registry.links())
+        if self.registry is before:  # what connections tell changes nothing here, and understanding settings takes long
+            return
+        recorded = self.registry.links()
+        self.links = tuple(self.asked.change(link) for link in recorded)
+        self._others = frozenset(
+            link.follower
+            for link, other in zip(recorded, self.links, strict=True)
+            if guards_of(link.policy) != guards_of(other.policy)
+        )
 
     def links_of(self, account: AccountId) -> dict[LinkId, LinkSettings]:
         """The links in which an account follows."""
@@ -37,16 +49,19 @@ class Profiles:
 
     def has_other_guards(self, account: AccountId) -> bool:
         """Whether a follower's guards are asked to be other ones than recorded."""
-        return any(
-            guards_of(link.policy) != guards_of(self.asked.change(link).policy)
-            for link in self.registry.links()
-            if link.follower == account
-        )
+        return account in self._others
 
     def settings_then(self, event: ChangeDecided) -> LinkSettings | None:
         """The recorded settings that a decision was made by; None where the log does not have them."""
-        history = self._history.get(PROFILE_PREFIX + event.profile, [])
-        if not 0 < event.settings_version <= len(history):
-            return None
-        links = link_settings(history[event.settings_version - 1], self.registry.store, paused_accounts=frozenset())
-        return next((link for link in links if link.link == event.link), None)
+        key = (event.profile, event.settings_version, event.link)
+        if key not in self._then:
+            if not 0 < event.settings_version <= len(self._history.get(PROFILE_PREFIX + event.profile, [])):
+                return None  # it may be there later
+            self._then[key] = self._understood(*key)
+        return self._then[key]
+
+    def _understood(self, profile: ProfileId, version: int, link: LinkId) -> LinkSettings | None:
+        """One link of one version: understanding those of all other followers as well took most of a what-if."""
+        view = self._history[PROFILE_PREFIX + profile][version - 1]
+        alone = replace(view, links={name: one for name, one in view.links.items() if name == link})
+        return next(iter(link_settings(alone, self.registry.store, paused_accounts=frozenset())), None)

@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 from rich.cells import cell_len
 from rich.console import Console
 
+from cmam.cli.auditing import audit_options
 from cmam.cli.auditing.audit_options import emit
 from cmam.cli.face import rows
 from cmam.cli.face.exits import Exit, Failure
@@ -27,8 +28,10 @@ from cmam.cli.face.talk import UNSHOWN, counted, print_json, say
 from cmam.cli.face.verbs import Erasable, key_values
 from cmam.cli.main import Root, cli, run, show_what_can_be_shown
 from cmam.cli.showing.screen import status_screen
+from cmam.clock import ManualClock, Micros
 from cmam.domain.operating.operate import Refusal
 from cmam.store.errors import StoreUnavailable
+from cmam.store.text import parse_time
 
 SAMPLE = Path(__file__).parents[3] / "events.db.sample"
 ROWS = [
@@ -49,6 +52,31 @@ def test_json_lines_hold_every_key_as_it_is(context: click.Context, capsys: pyte
     context.meta["cmam.json"] = True
     print_rows(ROWS, ["name"], empty="")
     assert [json.loads(line) for line in capsys.readouterr().out.splitlines()] == ROWS
+
+
+@pytest.mark.parametrize(
+    ("name", "hint"),
+    [("statu", "Did you mean 'status' or 'start'?"), ("xyz", "No such command 'xyz'.\n"), ("-x", "-x")],
+)
+def test_a_mistyped_command_is_met_with_the_nearest(capsys: pytest.CaptureFixture[str], name: str, hint: str) -> None:
+    """As one of `cmam audit` is; no module is imported to find it."""
+    assert run([name]) == 2
+    assert hint in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("name", "first", "last"),
+    [
+        ("today", "2020-02-29T00:00:00", "2020-02-29T23:59:59.999999"),
+        ("Yesterday", "2020-02-28", "2020-02-28T23:59:59.999999"),
+    ],
+)
+def test_a_day_can_be_named(monkeypatch: pytest.MonkeyPatch, name: str, first: str, last: str) -> None:
+    """What did my followers do today: from its first moment, or to its last, of UTC as all times are shown."""
+    clock = ManualClock(Micros(parse_time("2020-02-29T12:34:56")))
+    monkeypatch.setattr(audit_options, "SystemClock", lambda: clock)
+    assert audit_options.moment(name) == parse_time(first)
+    assert audit_options.last_moment(name) == parse_time(last)
 
 
 def test_a_table_shortens_what_a_person_does_not_need(

@@ -14,7 +14,7 @@ import pytest
 from cmam.actors.threads.runtime import Latch
 from cmam.cli.face.verbs import Face
 from cmam.cli.main import run
-from cmam.cli.running.run import SAME_REQUEST_US, _file_handler, _Masked, _start_screen, ender
+from cmam.cli.running.run import SAME_REQUEST_US, _end_all, _file_handler, _Masked, _start_screen, _start_teller, ender
 from cmam.clock import ManualClock
 from cmam.config.home import Home
 
@@ -70,6 +70,34 @@ def test_a_ctrl_c_waits_until_the_live_screen_can_end(tmp_path: Path, monkeypatc
     _start_screen(Face(home=Home(tmp_path), as_json=False, debug=False))
     assert [signal.SIGINT in one for one in held] == [True]
     assert signal.SIGINT not in signal.pthread_sigmask(signal.SIG_BLOCK, ())
+
+
+def test_who_tells_of_copies_outlives_the_signals_that_end_a_start(tmp_path: Path) -> None:
+    """It ends with its standard input, once it has told what was copied to the last: a Ctrl-C reaches both."""
+    teller = _start_teller(Face(home=Home(tmp_path), as_json=False, debug=False), 7)
+    assert teller is not None
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        teller.send_signal(number)
+        assert number not in signal.pthread_sigmask(signal.SIG_BLOCK, ())
+    assert isinstance(teller.args, list)
+    assert teller.args[-4:] == ["audit", "watch", "--from", "7"]
+    assert teller.wait(60) == 1  # by its own word: there is no store in this folder
+    beside: list[subprocess.Popen[bytes] | None] = [teller, None]
+    _end_all(beside)
+    assert not beside
+
+
+def test_a_start_goes_on_without_who_tells_of_copies(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """No process can be made: that is said, and nothing else depends on it."""
+
+    def refuse(*_: object, **__: object) -> None:
+        raise BlockingIOError(errno.EAGAIN, os.strerror(errno.EAGAIN))
+
+    monkeypatch.setattr(subprocess, "Popen", refuse)
+    assert _start_teller(Face(home=Home(tmp_path), as_json=False, debug=False), 7) is None
+    assert "what is copied is not told here" in caplog.text
 
 
 def test_a_full_disk_without_a_log_file_keeps_no_live_start_from_copying(

@@ -42,6 +42,16 @@ def test_a_name_belongs_to_the_account_that_has_it_now() -> None:
     assert find_in_history(registry, "11").account == OLD
 
 
+def test_of_many_accounts_those_are_named_that_are_most_like_what_was_typed() -> None:
+    """Who has fifty followers and mistypes one gets a line, not a page."""
+    more = [AccountAdded(account=AccountId(100 + number), login=500 + number, broker="Beta") for number in range(50)]
+    registry = a_registry(*more, AccountAliased(account=AccountId(123), alias="steady hand"))
+    with pytest.raises(Refusal) as refused:
+        find_account(registry, "stedy hand")
+    assert "known are steady hand, " in refused.value.text
+    assert refused.value.text.endswith(" and 46 more (`cmam account list`).")
+
+
 def test_an_account_that_was_added_again_is_there_once() -> None:
     """It is no longer a removed one, and no name of it fits two."""
     registry = a_registry(AccountAdded(account=OLD, login=7, broker="Alpha"))

@@ -58,6 +58,8 @@ def test_every_sample_is_believed_as_folded_wherever_its_views_end(tmp_path: Pat
             views_up_to(log, tmp_path, part)
             assert_same(believe(log), expected)
             assert_same(begin(log).fold, expected)
+            for earlier in (end // 3, end // 2):
+                assert believe(log, end=earlier) == Fold().run(map(fact_of, until(log.read_all(), position=earlier)))
 
 
 @pytest.fixture

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
-from cmam.domain.events import ExecutionSeen, QuotesSampled, SymbolSpecSeen
-from cmam.domain.operating.registry import Registry
-from cmam.domain.values.ids import SymbolId
+from cmam.domain.events import Event, ExecutionSeen, LimiterMeasured, QuotesSampled, SymbolSpecSeen
+from cmam.domain.operating.registry import PROFILE_PREFIX, Registry
+from cmam.domain.profiles.link import LinkSettings
+from cmam.domain.values.ids import LinkId, SymbolId
 from cmam.domain.values.quantities import Quote
 from cmam.store.folding.fold import fold
-from cmam.store.what_if import Asked, AskedInvalid, what_if
+from cmam.store.what_if import Asked, AskedInvalid, profiles, what_if
 
 from .world import FIRST, PROFILE, SECOND, World, a_day, price
 
@@ -77,6 +79,35 @@ def test_a_file_takes_the_place_of_all_settings() -> None:
     asked = Asked.of(fold(world.log.read_all()).registry, {}, documents=[document])
     (row,) = what_if(world.log.read_all, asked)["differences"]
     assert (row["recorded"]["volume"], row["what_if"]["volume"]) == ("100000.00", "200000.00")
+
+
+def test_the_settings_of_a_link_are_understood_once_a_version(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not once for each account, decision and minute of a line, those of all other followers with them: of 45 followers
+    an hour took minutes."""
+    world, understood, folded = a_day(), list[LinkId](), list[str]()
+    for minute in range(50):
+        world.write("connection:demo-1", LimiterMeasured(sent=minute, busiest_second=1, dropped=0, guard_us=0))
+    settings_of, evolve = profiles.link_settings, profiles.evolve_registry
+
+    def link_settings(*arguments: Any, **named: Any) -> tuple[LinkSettings, ...]:
+        found = settings_of(*arguments, **named)
+        understood.extend(link.link for link in found)
+        return found
+
+    def evolve_registry(registry: Registry, stream: str, event: Event) -> Registry:
+        folded.append(stream)
+        return evolve(registry, stream, event)
+
+    monkeypatch.setattr(profiles, "link_settings", link_settings)
+    monkeypatch.setattr(profiles, "evolve_registry", evolve_registry)
+    looks = list[int]()
+    links = Registry.links
+    monkeypatch.setattr(Registry, "links", lambda registry: (looks.append(1), links(registry))[1])
+    assert what_if(world.log.read_all, _asked(world, {"volume.amount": "1"}))["trades"]
+    versions = sum(stream.startswith(PROFILE_PREFIX) for stream in folded)
+    assert folded.count("connection:demo-1") == 50
+    assert len(looks) <= sum(not stream.startswith("connection:") for stream in folded) + 1  # and one of `asked`
+    assert len(understood) <= versions * len(set(understood))
 
 
 def test_a_drawdown_is_that_of_the_recorded_samples() -> None:
