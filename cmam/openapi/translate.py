@@ -39,6 +39,8 @@ from cmam.openapi.fields import distance, moment_ms, money_digits, needed, optio
 
 DIGITS_MAX: Final = 8
 """The domain's prices have eight decimals."""
+THRESHOLD_MAX: Final = 1e9
+"""No margin level that a person is called for is higher."""
 
 ORDER_TYPES: Final = {
     model.MARKET: OrderType.MARKET,
@@ -415,6 +417,14 @@ def trailing_stop(wire: messages.ProtoOATrailingSLChangedEvent) -> TrailingStopM
         stop=price(wire.stopPrice),
         updated_ms=moment_ms(wire.utcLastUpdateTimestamp),
     )
+
+
+def margin_threshold(wire: messages.ProtoOAMarginCallTriggerEvent) -> int:
+    """The threshold that a margin level has come down to, told in percent; in hundredths of one."""
+    percent = wire.marginCall.marginLevelThreshold
+    if not 0 <= percent <= THRESHOLD_MAX:
+        raise RemoteError(f"expected a margin level in percent, found {percent!r}")
+    return round(percent * 100)
 
 
 def trader_seen(wire: model.ProtoOATrader, assets: Mapping[AssetId, AssetName], *, is_live: bool) -> TraderSeen:

@@ -126,6 +126,8 @@ class AccountActor(Watched):
                 self._desk.alert(message)
             case m.SymbolsReported():
                 self._questions.symbols_changed(message.symbols)
+            case m.MarginCalled():
+                self._watches.margin_called(message.threshold)
             case m.LookAgain():
                 self._questions.symbols_changed(())
             case m.Wake():

@@ -381,6 +381,17 @@ def test_a_trailing_stop_that_moved() -> None:
     assert (found.position, found.order, found.stop, found.updated_ms) == (7, 8, 110_000_000, 4)
 
 
+def test_a_margin_call_tells_its_threshold() -> None:
+    """In percent, as a double; what is no level raises."""
+    wire = pb.ProtoOAMarginCallTriggerEvent(ctidTraderAccountId=1)
+    wire.marginCall.marginCallType, wire.marginCall.marginLevelThreshold = model.MARGIN_LEVEL_THRESHOLD_2, 57.35
+    assert translate.margin_threshold(wire) == 5_735
+    for told in (float("nan"), float("inf"), -1.0):
+        wire.marginCall.marginLevelThreshold = told
+        with pytest.raises(RemoteError):
+            translate.margin_threshold(wire)
+
+
 @pytest.mark.parametrize(("told", "taken"), [(2**63 - 1, 253_402_300_799_000), (-5, 0), (1_700, 1_700)])
 def test_a_moment_stays_within_what_a_calendar_can_show(told: int, taken: int) -> None:
     """Else no audit could ever show the change that it belongs to."""
