@@ -24,9 +24,12 @@ from tests.stranger.books import Book, Deal, Order, Symbol
 from tests.stranger.floor import Floor, No
 from tests.stranger.habits import Habits
 from tests.stranger.market import BROKERS, Market
+from tests.stranger.noise import noisy
 
 CLIENT_ID, CLIENT_SECRET = "stranger-application", "stranger-secret-of-the-application"
 HEARTBEAT = 51
+TERMINALS = 900_000
+"""Lines from this number on are people's own."""
 BREATH_US = 2_000_000
 IDLE_US = 30_000_000
 SECOND_US = 1_000_000
@@ -65,6 +68,7 @@ class Broker:
     def __init__(self, habits: Habits, seed: int, now_us: int) -> None:
         self.habits = habits
         self._chance = random.Random(f"{seed}:broker")
+        self._noise = random.Random(f"{seed}:noise")
         self._now = now_us
         self._numbers = itertools.count()
         self._due: list[tuple[int, int, Callable[[], None]]] = []
@@ -170,7 +174,10 @@ class Broker:
             if account not in line.accounts:
                 continue
             hears = self.habits.echoes == "all" or self._names.get(name) == line.number
-            self._say(line, message, name if hears else "")
+            said = message
+            if self.habits.noise and line.number < TERMINALS:
+                said = noisy(message, self._noise, self.habits.noise)
+            self._say(line, said, name if hears else "")
             if self.habits.adds_unknown and self._chance.random() < 0.1:
                 self._put(line, 2190, b"\x10" + b"\x01", "")
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import random
 from collections import Counter
+from dataclasses import replace
 from fractions import Fraction
 
 from cmam.domain.events import AlertHealed, AlertRaised, CopyTouched
@@ -30,6 +31,8 @@ ACCOUNTS = {
 LINKS = {HEDGED: {502: "1", 503: "2", 504: "0.5"}, NET: {506: "1", 507: "0.5"}}
 PAUSES_S = (0.0, 0.0, 0.02, 0.15, 0.5, 2.0)
 QUIET_S = 40.0
+LOOK_S = 100.0
+NOISE = 0.02
 REST_S = 8.0
 """Before a process ends: an add that was on record and had not left is given up (`unknowns.py`)."""
 SHUT_S = 200.0
@@ -52,9 +55,14 @@ class Day:
         has_gaps: bool = True,
         is_old: bool = False,
         is_wide: bool = False,
+        is_noisy: bool = False,
     ) -> None:
         self.chance = random.Random(f"{seed}:day")
         self.habits = draw(random.Random(f"{seed}:habits"), is_old=is_old) if habits is None else habits
+        if is_noisy:
+            self.habits = replace(self.habits, noise=NOISE)
+        self.quiet_s = QUIET_S + LOOK_S if self.habits.noise else QUIET_S
+        """What an event has not told is seen at the look of once a minute."""
         self.has_gaps = has_gaps
         self.is_old = is_old
         self.is_short = not is_old and random.Random(f"{seed}:short").random() < 0.4
@@ -86,7 +94,7 @@ class Day:
                 self.world.run(self.chance.choice(PAUSES_S))
                 if self.habits.part_us:
                     self.world.run((self.habits.fill_us + self.habits.parts * self.habits.part_us) / 1_000_000)
-            self.world.run(QUIET_S)
+            self.world.run(self.quiet_s)
             self.compare()
             if self.wrong:
                 break
@@ -98,7 +106,7 @@ class Day:
             for leader, terminal in self.terminals.items():
                 for held in list(self.books[leader].positions.values()):
                     terminal.close(held)
-            self.world.run(QUIET_S)
+            self.world.run(self.quiet_s)
         self.compare()
         for leader, followers in LINKS.items():
             for account in (leader, *followers):
@@ -218,7 +226,7 @@ class Day:
         if not there:
             return
         held = self.chance.choice(there)
-        self.world.run(QUIET_S)
+        self.world.run(self.quiet_s)
         if any(one.symbol is held.symbol and one.side != held.side for one in book.positions.values()):
             return  # a stop of a net is that of all its shares, of the other side too
         if held.number not in book.positions or not (held.sl or held.tp):
@@ -281,7 +289,7 @@ class Day:
     def _fill(self, _terminal: Terminal, book: Book) -> None:
         """Let the market jump far beyond the price of an order that rests, once everybody has it."""
         order = self.chance.choice([one for one in book.orders.values() if one.kind in (LIMIT, STOP)])
-        self.world.run(QUIET_S)
+        self.world.run(self.quiet_s)
         if order.number not in book.orders:
             return
         price = order.limit or order.stop
@@ -304,7 +312,7 @@ class Day:
         if not there:
             return
         held = self.chance.choice(there)
-        self.world.run(QUIET_S)
+        self.world.run(self.quiet_s)
         name, sign = held.symbol.name, 1 if held.side == BUY else -1
         for _ in range(self.chance.randrange(1, 4)):
             bid = self.world.broker.market.bids[name] + sign * self.chance.randrange(20, 120) * held.symbol.tick
@@ -341,20 +349,20 @@ class Day:
     def _broke(self, terminal: Terminal, book: Book) -> None:
         """A follower cannot afford what his leader opens now."""
         account = self.chance.choice(list(LINKS[book.account]))
-        self.world.run(QUIET_S)
+        self.world.run(self.quiet_s)
         self.books[account].is_broke = True
         self.less.setdefault(account, "no money")
         self._open(terminal, book)
         self.world.run(REST_S)
         if book.positions:
             self._add(terminal, book)
-            self.world.run(QUIET_S)
+            self.world.run(self.quiet_s)
         self.books[account].is_broke = False
 
     def _closes_only(self, terminal: Terminal, book: Book) -> None:
         """A broker lets a follower open nothing for a while."""
         account = self.chance.choice(list(LINKS[book.account]))
-        self.world.run(QUIET_S)
+        self.world.run(self.quiet_s)
         self.less.setdefault(account, "closes only")
         self._set_access(account, closes_only=True)
         for act in ("open", "part", "close"):
@@ -373,7 +381,7 @@ class Day:
     def _shut(self, terminal: Terminal, book: Book) -> None:
         """A follower's broker takes nothing in a symbol for a while, and its leader goes on."""
         account, name = self.chance.choice(list(LINKS[book.account])), self._held(book).symbol.name
-        self.world.run(QUIET_S)
+        self.world.run(self.quiet_s)
         self.books[account].shut = name
         for _ in range(self.chance.randrange(1, 5)):
             acts = ["open", *(["add", "part", "close", "protect", "turn", "trail"] if book.positions else [])]

@@ -404,6 +404,20 @@ def test_a_moment_stays_within_what_a_calendar_can_show(told: int, taken: int) -
 # --- accounts and symbols -----------------------------------------------------------------------------------------
 
 
+def test_an_update_keeps_what_it_does_not_tell() -> None:
+    """A netted account stays netted, and a leverage that is not told is no leverage of 0; rights that are not told are
+    full again."""
+    whole = {"accountType": model.NETTED, "leverageInCents": 10_000, "moneyDigits": 0, "isLimitedRisk": True}
+    known = translate.trader(a_trader(**whole, accessRights=model.CLOSE_ONLY, brokerName="North"))
+    found = translate.updated_trader(a_trader(balance=7, balanceVersion=3), known)
+    kept = found.account_type, found.leverage_cents, found.money_digits, found.limited_risk, found.broker
+    assert kept == (AccountType.NETTED, 10_000, 0, True, "North")
+    assert (found.balance, found.balance_version, found.access) == (7, 3, AccessRights.FULL_ACCESS)
+    other = translate.updated_trader(a_trader(accountType=model.HEDGED, leverageInCents=500), known)
+    assert (other.account_type, other.leverage_cents) == (AccountType.HEDGED, 500)
+    assert translate.updated_trader(a_trader(), None).account_type is AccountType.HEDGED
+
+
 def a_trader(**changed: Any) -> model.ProtoOATrader:
     """A trader with the least that the schema demands."""
     return model.ProtoOATrader(**{"ctidTraderAccountId": 1, "balance": 100_00, "depositAssetId": 15, **changed})
