@@ -31,6 +31,7 @@ class Watches:
         self._asides = asides
         self._following = following
         self._blind_since: dict[AccountId, int] = {}
+        self._called_us: dict[str, int] = {}
         self._guarded = guards.Memory()
         self._is_guarding = False
         self._is_sampling = False
@@ -88,15 +89,20 @@ class Watches:
 
     def margin_called(self, threshold: int) -> None:
         """Say that the broker calls for margin, at a threshold in hundredths of a percent."""
-        text = margin_calls.in_words(threshold, self._margin_level())
-        self._desk.alert(m.Alert(f"{margin_calls.KIND}{threshold}", text))
+        kind, text = f"{margin_calls.KIND}{threshold}", margin_calls.in_words(threshold, self._margin_level())
+        self._called_us[kind] = self._desk.ports.clock.monotonic()
+        self._desk.alert(m.Alert(kind, text))
 
     def _look_at_margin(self) -> None:
         """Take back margin calls that are over."""
-        view = self._desk.view
-        if self._desk.is_reconciled and any(kind.startswith(margin_calls.KIND) for kind in view.alerts):
-            for kind in tuple(margin_calls.over(view, self._margin_level())):
-                self._desk.alert(m.Alert(kind))
+        desk, kinds = self._desk, margin_calls.called(self._desk.view)
+        if not kinds or not desk.is_reconciled:
+            return
+        now = desk.ports.clock.monotonic()
+        silent_us = {kind: now - self._called_us.setdefault(kind, now) for kind in kinds}
+        for kind in tuple(margin_calls.over(desk.view, self._margin_level(), silent_us)):
+            desk.alert(m.Alert(kind))
+            del self._called_us[kind]
 
     def _margin_level(self) -> int | None:
         desk = self._desk

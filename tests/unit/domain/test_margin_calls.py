@@ -17,15 +17,22 @@ HELD = Position(
 )
 
 
+KIND = f"{margin_calls.KIND}10000"
+VIEW = replace(a_view(), alerts={KIND: "called", "token": "dead"}, positions={HELD.position: HELD})
+
+
 @pytest.mark.parametrize(("level", "is_over"), [(None, False), (9_999, False), (10_000, False), (10_001, True)])
 def test_a_margin_call_is_over_above_its_threshold(level: int | None, is_over: bool) -> None:
     """While no level is known, nobody can tell that it is."""
-    kind, view = f"{margin_calls.KIND}10000", a_view()
-    view = replace(view, alerts={kind: "called", "token": "dead"}, positions={HELD.position: HELD})
-    assert list(margin_calls.over(view, level)) == ([kind] if is_over else [])
+    assert list(margin_calls.over(VIEW, level, {KIND: 60_000_000})) == ([KIND] if is_over else [])
+
+
+@pytest.mark.parametrize(("level", "is_over"), [(None, True), (9_999, False)])
+def test_a_margin_call_that_nobody_can_reckon_is_over_after_a_silence(level: int | None, is_over: bool) -> None:
+    """A broker may not tell what positions bind; where it does, silence says nothing."""
+    assert list(margin_calls.over(VIEW, level, {KIND: margin_calls.SILENT_US})) == ([KIND] if is_over else [])
 
 
 def test_nothing_held_is_called_for_nothing() -> None:
     """Whatever the level is."""
-    kind = f"{margin_calls.KIND}10000"
-    assert list(margin_calls.over(replace(a_view(), alerts={kind: "called"}), None)) == [kind]
+    assert list(margin_calls.over(replace(VIEW, positions={}), None, {KIND: 0})) == [KIND]
