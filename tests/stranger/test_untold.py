@@ -12,7 +12,7 @@ from cmam.domain.turns import settling
 from cmam.openapi._pb import OpenApiMessages_pb2 as wire
 from cmam.store.past.replay import verify
 from tests.stranger.books import BUY, LIMIT
-from tests.stranger.floor import TOLD_ACCEPTED
+from tests.stranger.floor import TOLD_ACCEPTED, TOLD_FILLED
 from tests.stranger.habits import Habits
 from tests.stranger.world import Terminal, World, signed
 
@@ -53,8 +53,38 @@ def _left_at_rest() -> int:
 def test_an_order_whose_acceptance_does_not_name_it_is_looked_up(monkeypatch: pytest.MonkeyPatch) -> None:
     """The schema lets an execution be told without its order: it was confirmed, and nobody knew its number."""
     assert _left_at_rest() == 0
-    monkeypatch.setattr(settling, "RESTS_HAVE_NUMBERS", 99)
+    monkeypatch.setattr(settling, "OPENS_HAVE_NUMBERS", 99)
     assert _left_at_rest() == 1
+
+
+def _held_after_a_close() -> list[int]:
+    """What a follower holds after its leader has closed, where the fill of its order told neither deal nor position."""
+    world, terminal = _world()
+    say = world.broker.floor._say
+
+    def say_less(account: int, message: Any, name: str) -> None:
+        if account == FOLLOWER and getattr(message, "executionType", 0) == TOLD_FILLED:
+            message.ClearField("deal")
+            message.ClearField("position")
+        say(account, message, name)
+
+    world.broker.floor._say = say_less
+    terminal.trade("EURUSD", BUY, VOLUME)
+    world.run(30)
+    (held,) = terminal.book.positions.values()
+    terminal.close(held)
+    world.run(30)
+    found = [signed(one) for one in world.broker.floor.books[FOLLOWER].positions.values()]
+    assert verify(world.log.read_all()).is_identical
+    world.stepper.kill()
+    return found
+
+
+def test_an_open_whose_fill_tells_no_position_is_looked_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It was confirmed, and its leader's close had nothing to close."""
+    assert _held_after_a_close() == []
+    monkeypatch.setattr(settling, "OPENS_HAVE_NUMBERS", 99)
+    assert _held_after_a_close() == [VOLUME]
 
 
 def _held_after_a_cut() -> tuple[list[int], int]:

@@ -29,8 +29,8 @@ from cmam.domain.values.rules import (
     FILLS_BY_DEALS,
     FILLS_GO_ON,
     HISTORY_IS_AHEAD,
+    OPENS_HAVE_NUMBERS,
     PARTS_FILL_ON,
-    RESTS_HAVE_NUMBERS,
 )
 from cmam.domain.values.trades import ExecutionKind, Order, OrderStatus, OrderType
 from cmam.domain.wanted.needs import shows
@@ -167,17 +167,21 @@ def _by_execution(view: AccountView, intent: Intent, fact: ExecutionSeen) -> Ite
             if order is None or order.type is OrderType.PROTECTION:
                 yield IntentSettled(intent=intent.intent, outcome=Outcome.CONFIRMED)
         case CommandKind.PLACE | CommandKind.AMEND_ORDER | CommandKind.CANCEL:
-            if order is None and _is_nameless(view, intent):
+            if order is None and _is_untraced(view, intent):
                 return
             if order is None or order.type.is_pending:
                 yield IntentSettled(intent=intent.intent, outcome=Outcome.CONFIRMED)
 
 
-def _is_nameless(view: AccountView, intent: Intent) -> bool:
-    """Whether nobody has told yet which order this one, that is to rest, has become: a look will, if nothing else."""
+def _is_untraced(view: AccountView, intent: Intent) -> bool:
+    """Whether nobody has told yet which position, or which order that rests, has come of this: a look will, if nothing
+    else does. A share is found by its net."""
     copy = view.copies.get(intent.key)
-    is_known = copy is None or copy.order is not None
-    return intent.command.kind is CommandKind.PLACE and not is_known and view.rules >= RESTS_HAVE_NUMBERS
+    if copy is None or view.rules < OPENS_HAVE_NUMBERS:
+        return False
+    if intent.command.kind is CommandKind.OPEN:
+        return copy.position is None and not copy.share
+    return intent.command.kind is CommandKind.PLACE and copy.order is None
 
 
 def _open_by_execution(view: AccountView, intent: Intent, fact: ExecutionSeen) -> Iterator[Event]:
@@ -187,7 +191,8 @@ def _open_by_execution(view: AccountView, intent: Intent, fact: ExecutionSeen) -
     if _has_more_deals(view, intent, fact) or _fills_on(view, intent, order):
         return
     if is_filled or intent.filled >= intent.command.volume or (is_ended and intent.filled > 0):
-        yield IntentSettled(intent=intent.intent, outcome=Outcome.CONFIRMED)
+        if not _is_untraced(view, intent):
+            yield IntentSettled(intent=intent.intent, outcome=Outcome.CONFIRMED)
     elif is_ended:
         yield IntentSettled(intent=intent.intent, outcome=Outcome.REFUSED, reason=fact.error_code or fact.kind.value)
         is_range = intent.command.order_type is OrderType.MARKET_RANGE
