@@ -12,6 +12,7 @@ from dataclasses import replace
 from fractions import Fraction
 
 from cmam.domain.events import AlertHealed, AlertRaised, CopyTouched
+from cmam.domain.turns.margin_calls import KIND
 from cmam.store.past.replay import verify
 from tests.stranger.books import BUY, LIMIT, MARKET, SELL, STOP, Book, Deal, Position
 from tests.stranger.habits import Habits, draw, unusual
@@ -44,6 +45,7 @@ LEVEL_TICKS, LATE_TICKS = 3, 12
 class Day:
     """One day from its seed. `wrong` says what differed, and when."""
 
+    world_of = World
     nets_rest = True
     grain = 12
 
@@ -74,7 +76,7 @@ class Day:
         self.locked_ms: dict[int, int] = {}
         """Since when, by the broker's clock, a stop-out of theirs is known."""
         self.seed = seed
-        self.world = World(seed, self.habits, ACCOUNTS)
+        self.world = self.world_of(seed, self.habits, ACCOUNTS)
         for leader, followers in LINKS.items():
             self.world.profile(f"of-{leader}", leader, followers)
         self.terminals = {leader: Terminal(self.world, leader) for leader in LINKS}
@@ -151,6 +153,7 @@ class Day:
             acts += ["trail", "trail", "go_on"] if held else []
             acts += ["shut", "shut", "roll"] if held and self.is_wide else []
             acts += ["stop_out", "stop_out_followers", "crash", "broke"] if held and self.is_short else []
+            acts += ["end_sessions"] if self.habits.noise and self.has_gaps else []
             acts += ["closes_only"] if held and self.is_short and self.is_wide else []
         act = self.chance.choice(acts)
         self.acts.append(f"{act} {leader}")
@@ -414,6 +417,16 @@ class Day:
             self.world.run(self.chance.choice((0.0, 0.3, 2.0)))
         self._meanwhile(terminal, book)
 
+    def _end_sessions(self, terminal: Terminal, book: Book) -> None:
+        """The server says that some accounts are authorised no longer; a leader goes on in the middle of it."""
+        self.world.broker.end_sessions(
+            [account for account in ACCOUNTS if self.chance.random() < 0.5],
+            by_token=self.chance.random() < 0.5,
+            are_over=self.chance.random() < 0.7,
+        )
+        self.world.lines.collect()
+        self._meanwhile(terminal, book)
+
     def _kill(self, terminal: Terminal, book: Book) -> None:
         self.world.run(REST_S)
         self.world.kill()
@@ -457,7 +470,7 @@ class Day:
         """What still needs a person's eye."""
         raised: dict[str, AlertRaised] = {}
         for one in self.world.log.read_stream(f"account:{account}"):
-            if isinstance(one.event, AlertRaised):
+            if isinstance(one.event, AlertRaised) and not one.event.kind.startswith(KIND):  # it has no margin
                 raised[one.event.kind] = one.event
             elif isinstance(one.event, AlertHealed):
                 raised.pop(one.event.kind, None)

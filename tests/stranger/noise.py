@@ -40,10 +40,12 @@ KEPT = frozenset(
         "positionId",
         "trader",
         "position",
+        "deal",
+        "dealStatus",
         "closePositionDetail",
     }
 )
-"""What nobody can do without: the side of a trade, prices and levels, and which page it is."""
+"""What nobody can do without: the side of a trade, prices and levels, and which position or deal it is."""
 
 
 def noisy(message: Message, chance: random.Random, share: float) -> Message:
