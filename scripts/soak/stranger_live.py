@@ -13,6 +13,7 @@ import asyncio
 import contextlib
 import os
 import random
+import shutil
 import signal
 import socket
 import ssl
@@ -269,6 +270,8 @@ def main() -> int:
         if day.wrong:
             bad.append(seed)
             print(f"{day.wrong[0]}\n  the store is in {world.folder}", flush=True)
+        else:
+            shutil.rmtree(world.folder)
     print(f"wrong: {bad}" if bad else "nothing differs")
     return 1 if bad else 0
 
