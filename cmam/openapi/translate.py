@@ -8,6 +8,7 @@ trade (`fields.py`). Requests go the other way in `requests.py`.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from typing import Any, Final
 
 from cmam.domain.events import AssetName, ExecutionSeen, TraderSeen, TrailingStopMoved
@@ -39,6 +40,8 @@ from cmam.openapi.fields import distance, moment_ms, money_digits, needed, optio
 
 DIGITS_MAX: Final = 8
 """The domain's prices have eight decimals."""
+THRESHOLD_MAX: Final = 1e9
+"""No margin level that a person is called for is higher."""
 
 ORDER_TYPES: Final = {
     model.MARKET: OrderType.MARKET,
@@ -247,6 +250,29 @@ def trader(wire: model.ProtoOATrader) -> Trader:
     )
 
 
+LASTING: Final = {
+    "accountType": "account_type",
+    "moneyDigits": "money_digits",
+    "leverageInCents": "leverage_cents",
+    "maxLeverage": "max_leverage",
+    "totalMarginCalculationType": "margin_type",
+    "isLimitedRisk": "limited_risk",
+    "brokerName": "broker",
+    "traderLogin": "login",
+    "registrationTimestamp": "registered_ms",
+}
+"""What an account is, told or not: fields of the wire, and what they are here."""
+
+
+def updated_trader(wire: model.ProtoOATrader, known: Trader | None) -> Trader:
+    """What an update makes of an account: of what it is, all that the update does not tell stays as it is known."""
+    found = trader(wire)
+    if known is None:
+        return found
+    untold = {here: getattr(known, here) for field, here in LASTING.items() if not wire.HasField(field)}
+    return replace(found, **untold)
+
+
 def sane_trader(wire: messages.ProtoOATraderRes | messages.ProtoOATraderUpdatedEvent) -> model.ProtoOATrader:
     """The particulars inside; raises RemoteError where they are another account's, or lack what is reckoned with.
 
@@ -417,7 +443,20 @@ def trailing_stop(wire: messages.ProtoOATrailingSLChangedEvent) -> TrailingStopM
     )
 
 
-def trader_seen(wire: model.ProtoOATrader, assets: Mapping[AssetId, AssetName], *, is_live: bool) -> TraderSeen:
-    """An account's particulars as a fact, its currency by name where the assets are known."""
+def margin_threshold(wire: messages.ProtoOAMarginCallTriggerEvent) -> int:
+    """The threshold that a margin level has come down to, told in percent; in hundredths of one."""
+    percent = wire.marginCall.marginLevelThreshold
+    if not 0 <= percent <= THRESHOLD_MAX:
+        raise RemoteError(f"expected a margin level in percent, found {percent!r}")
+    return round(percent * 100)
+
+
+def trader_seen(
+    wire: model.ProtoOATrader, assets: Mapping[AssetId, AssetName], *, is_live: bool, known: Trader | None = None
+) -> TraderSeen:
+    """An account's particulars as a fact, its currency by name where the assets are known; `known` are those that this
+    is an update of."""
     currency = assets.get(AssetId(wire.depositAssetId))
-    return TraderSeen(trader=trader(wire), currency=currency.name if currency is not None else "", is_live=is_live)
+    return TraderSeen(
+        trader=updated_trader(wire, known), currency=currency.name if currency is not None else "", is_live=is_live
+    )

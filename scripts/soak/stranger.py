@@ -3,6 +3,7 @@
     python scripts/soak/stranger.py --seeds 0-199            brokers with drawn habits, lines cut, processes killed
     python scripts/soak/stranger.py --seeds 0-199 --plain    the broker as it was seen on the wire
     python scripts/soak/stranger.py --seeds 0-199 --wide     markets shut, positions are rolled, accounts held to closes
+    python scripts/soak/stranger.py --seeds 0-199 --noisy    events lack optional fields, and have enums of no schema
     python scripts/soak/stranger.py --seeds 0-199 --calm     nothing is cut and nobody is killed
 
 Exit code 1 where a day went wrong. A day takes about a second.
@@ -22,9 +23,11 @@ from tests.stranger.day import Day
 from tests.stranger.habits import Habits, unusual
 
 
-def run(seed: int, habits: Habits | None, *, is_calm: bool, is_old: bool, is_wide: bool = False) -> Day:
+def run(
+    seed: int, habits: Habits | None, *, is_calm: bool, is_old: bool, is_wide: bool = False, is_noisy: bool = False
+) -> Day:
     """Run one day; what it raised counts as wrong."""
-    day = Day(seed, habits, has_gaps=not is_calm, is_old=is_old, is_wide=is_wide)
+    day = Day(seed, habits, has_gaps=not is_calm, is_old=is_old, is_wide=is_wide, is_noisy=is_noisy)
     try:
         day.run()
     except Exception as error:  # noqa: BLE001 - whatever ends a day is what is looked for
@@ -48,6 +51,7 @@ def main() -> int:
     parser.add_argument("--plain", action="store_true", help="with the habits that were seen on the wire")
     parser.add_argument("--old", action="store_true", help="with the habits and acts of the first days only")
     parser.add_argument("--wide", action="store_true", help="with markets that shut, and positions that are rolled")
+    parser.add_argument("--noisy", action="store_true", help="with events that lack what the schema calls optional")
     parser.add_argument("--calm", action="store_true", help="without cuts and kills")
     options = parser.parse_args()
     first, _, last = options.seeds.partition("-")
@@ -55,7 +59,12 @@ def main() -> int:
     bad: list[int] = []
     for seed in range(int(first), int(last or first) + 1):
         day = run(
-            seed, Habits() if options.plain else None, is_calm=options.calm, is_old=options.old, is_wide=options.wide
+            seed,
+            Habits() if options.plain else None,
+            is_calm=options.calm,
+            is_old=options.old,
+            is_wide=options.wide,
+            is_noisy=options.noisy,
         )
         counts += day.counts
         if day.wrong:

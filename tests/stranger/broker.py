@@ -24,9 +24,12 @@ from tests.stranger.books import Book, Deal, Order, Symbol
 from tests.stranger.floor import Floor, No
 from tests.stranger.habits import Habits
 from tests.stranger.market import BROKERS, Market
+from tests.stranger.noise import noisy
 
 CLIENT_ID, CLIENT_SECRET = "stranger-application", "stranger-secret-of-the-application"
 HEARTBEAT = 51
+TERMINALS = 900_000
+"""Lines from this number on are people's own."""
 BREATH_US = 2_000_000
 IDLE_US = 30_000_000
 SECOND_US = 1_000_000
@@ -65,6 +68,7 @@ class Broker:
     def __init__(self, habits: Habits, seed: int, now_us: int) -> None:
         self.habits = habits
         self._chance = random.Random(f"{seed}:broker")
+        self._noise = random.Random(f"{seed}:noise")
         self._now = now_us
         self._numbers = itertools.count()
         self._due: list[tuple[int, int, Callable[[], None]]] = []
@@ -170,7 +174,10 @@ class Broker:
             if account not in line.accounts:
                 continue
             hears = self.habits.echoes == "all" or self._names.get(name) == line.number
-            self._say(line, message, name if hears else "")
+            said = message
+            if self.habits.noise and line.number < TERMINALS:
+                said = noisy(message, self._noise, self.habits.noise)
+            self._say(line, said, name if hears else "")
             if self.habits.adds_unknown and self._chance.random() < 0.1:
                 self._put(line, 2190, b"\x10" + b"\x01", "")
 
@@ -193,12 +200,36 @@ class Broker:
             if asked_class is None:
                 raise No("UNSUPPORTED_MESSAGE", f"{envelope.payloadType}")
             asked = asked_class.FromString(envelope.payload)
+            self._refuse_oddly(line, asked)
             self._take(line, asked, name)
         except DecodeError as error:
             self._refuse(line, 0, No("INVALID_REQUEST", str(error)), name, is_trade=False)
         except No as no:
             account = getattr(asked, "ctidTraderAccountId", 0)
             self._refuse(line, account, no, name, is_trade=type(asked) in TRADES)
+
+    def _refuse_oddly(self, line: Line, asked: Any) -> None:
+        """Now and then refuse what opens nothing, with a code of no schema."""
+        if not self.habits.noise or line.number >= TERMINALS or isinstance(asked, ALWAYS_TAKEN):
+            return
+        if self._noise.random() < self.habits.noise:
+            raise No("SOMETHING_NEW", "A code that nobody has met")
+
+    def end_sessions(self, accounts: Iterable[int], *, by_token: bool, are_over: bool) -> None:
+        """Say that accounts are authorised no longer, by an event for each or one for all, whether or not they are."""
+        for line in list(self.lines.values()):
+            theirs = [account for account in accounts if account in line.accounts]
+            if line.number >= TERMINALS or not theirs:
+                continue
+            if by_token:
+                told = wire.ProtoOAAccountsTokenInvalidatedEvent(ctidTraderAccountIds=theirs, reason="refreshed")
+                self._say(line, told, "")
+            for account in theirs:
+                if not by_token:
+                    self._say(line, wire.ProtoOAAccountDisconnectEvent(ctidTraderAccountId=account), "")
+                if are_over:
+                    line.accounts.discard(account)
+                    line.spots = {spot for spot in line.spots if spot[0] != account}
 
     def _count(self, line: Line, payload_type: int) -> None:
         kinds = [line.asked]
@@ -249,6 +280,8 @@ class Broker:
                 self._names[name] = line.number
             TRADES[type(asked)](self.floor, book, asked, name)
             return
+        if type(asked) not in ANSWERS:
+            raise No("UNSUPPORTED_MESSAGE", type(asked).DESCRIPTOR.name)
         answer = ANSWERS[type(asked)](self, line, book, asked)
         delay_us = self._chance.randrange(self.habits.answer_us) if self.habits.answer_us else 0
         self._later(delay_us, lambda: self._answer(line, answer, name))
@@ -413,3 +446,4 @@ ANSWERS: dict[type, Callable[[Broker, Line, Book, Any], Message]] = {
     wire.ProtoOAExpectedMarginReq: Broker._margin,
     wire.ProtoOASubscribeSpotsReq: Broker._subscribe,
 }
+ALWAYS_TAKEN = (wire.ProtoOAApplicationAuthReq, wire.ProtoOAAccountAuthReq, wire.ProtoOANewOrderReq)

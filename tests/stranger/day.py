@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import random
 from collections import Counter
+from dataclasses import replace
 from fractions import Fraction
 
 from cmam.domain.events import AlertHealed, AlertRaised, CopyTouched
+from cmam.domain.turns.margin_calls import KIND
 from cmam.store.past.replay import verify
 from tests.stranger.books import BUY, LIMIT, MARKET, SELL, STOP, Book, Deal, Position
 from tests.stranger.habits import Habits, draw, unusual
@@ -30,6 +32,8 @@ ACCOUNTS = {
 LINKS = {HEDGED: {502: "1", 503: "2", 504: "0.5"}, NET: {506: "1", 507: "0.5"}}
 PAUSES_S = (0.0, 0.0, 0.02, 0.15, 0.5, 2.0)
 QUIET_S = 40.0
+LOOK_S = 100.0
+NOISE = 0.02
 REST_S = 8.0
 """Before a process ends: an add that was on record and had not left is given up (`unknowns.py`)."""
 SHUT_S = 200.0
@@ -41,6 +45,7 @@ LEVEL_TICKS, LATE_TICKS = 3, 12
 class Day:
     """One day from its seed. `wrong` says what differed, and when."""
 
+    world_of = World
     nets_rest = True
     grain = 12
 
@@ -52,9 +57,14 @@ class Day:
         has_gaps: bool = True,
         is_old: bool = False,
         is_wide: bool = False,
+        is_noisy: bool = False,
     ) -> None:
         self.chance = random.Random(f"{seed}:day")
         self.habits = draw(random.Random(f"{seed}:habits"), is_old=is_old) if habits is None else habits
+        if is_noisy:
+            self.habits = replace(self.habits, noise=NOISE)
+        self.quiet_s = QUIET_S + LOOK_S if self.habits.noise else QUIET_S
+        """What an event has not told is seen at the look of once a minute."""
         self.has_gaps = has_gaps
         self.is_old = is_old
         self.is_short = not is_old and random.Random(f"{seed}:short").random() < 0.4
@@ -66,7 +76,7 @@ class Day:
         self.locked_ms: dict[int, int] = {}
         """Since when, by the broker's clock, a stop-out of theirs is known."""
         self.seed = seed
-        self.world = World(seed, self.habits, ACCOUNTS)
+        self.world = self.world_of(seed, self.habits, ACCOUNTS)
         for leader, followers in LINKS.items():
             self.world.profile(f"of-{leader}", leader, followers)
         self.terminals = {leader: Terminal(self.world, leader) for leader in LINKS}
@@ -86,7 +96,7 @@ class Day:
                 self.world.run(self.chance.choice(PAUSES_S))
                 if self.habits.part_us:
                     self.world.run((self.habits.fill_us + self.habits.parts * self.habits.part_us) / 1_000_000)
-            self.world.run(QUIET_S)
+            self.world.run(self.quiet_s)
             self.compare()
             if self.wrong:
                 break
@@ -98,7 +108,7 @@ class Day:
             for leader, terminal in self.terminals.items():
                 for held in list(self.books[leader].positions.values()):
                     terminal.close(held)
-            self.world.run(QUIET_S)
+            self.world.run(self.quiet_s)
         self.compare()
         for leader, followers in LINKS.items():
             for account in (leader, *followers):
@@ -143,6 +153,7 @@ class Day:
             acts += ["trail", "trail", "go_on"] if held else []
             acts += ["shut", "shut", "roll"] if held and self.is_wide else []
             acts += ["stop_out", "stop_out_followers", "crash", "broke"] if held and self.is_short else []
+            acts += ["end_sessions"] if self.habits.noise and self.has_gaps else []
             acts += ["closes_only"] if held and self.is_short and self.is_wide else []
         act = self.chance.choice(acts)
         self.acts.append(f"{act} {leader}")
@@ -218,7 +229,7 @@ class Day:
         if not there:
             return
         held = self.chance.choice(there)
-        self.world.run(QUIET_S)
+        self.world.run(self.quiet_s)
         if any(one.symbol is held.symbol and one.side != held.side for one in book.positions.values()):
             return  # a stop of a net is that of all its shares, of the other side too
         if held.number not in book.positions or not (held.sl or held.tp):
@@ -281,7 +292,7 @@ class Day:
     def _fill(self, _terminal: Terminal, book: Book) -> None:
         """Let the market jump far beyond the price of an order that rests, once everybody has it."""
         order = self.chance.choice([one for one in book.orders.values() if one.kind in (LIMIT, STOP)])
-        self.world.run(QUIET_S)
+        self.world.run(self.quiet_s)
         if order.number not in book.orders:
             return
         price = order.limit or order.stop
@@ -304,7 +315,7 @@ class Day:
         if not there:
             return
         held = self.chance.choice(there)
-        self.world.run(QUIET_S)
+        self.world.run(self.quiet_s)
         name, sign = held.symbol.name, 1 if held.side == BUY else -1
         for _ in range(self.chance.randrange(1, 4)):
             bid = self.world.broker.market.bids[name] + sign * self.chance.randrange(20, 120) * held.symbol.tick
@@ -341,20 +352,20 @@ class Day:
     def _broke(self, terminal: Terminal, book: Book) -> None:
         """A follower cannot afford what his leader opens now."""
         account = self.chance.choice(list(LINKS[book.account]))
-        self.world.run(QUIET_S)
+        self.world.run(self.quiet_s)
         self.books[account].is_broke = True
         self.less.setdefault(account, "no money")
         self._open(terminal, book)
         self.world.run(REST_S)
         if book.positions:
             self._add(terminal, book)
-            self.world.run(QUIET_S)
+            self.world.run(self.quiet_s)
         self.books[account].is_broke = False
 
     def _closes_only(self, terminal: Terminal, book: Book) -> None:
         """A broker lets a follower open nothing for a while."""
         account = self.chance.choice(list(LINKS[book.account]))
-        self.world.run(QUIET_S)
+        self.world.run(self.quiet_s)
         self.less.setdefault(account, "closes only")
         self._set_access(account, closes_only=True)
         for act in ("open", "part", "close"):
@@ -373,7 +384,7 @@ class Day:
     def _shut(self, terminal: Terminal, book: Book) -> None:
         """A follower's broker takes nothing in a symbol for a while, and its leader goes on."""
         account, name = self.chance.choice(list(LINKS[book.account])), self._held(book).symbol.name
-        self.world.run(QUIET_S)
+        self.world.run(self.quiet_s)
         self.books[account].shut = name
         for _ in range(self.chance.randrange(1, 5)):
             acts = ["open", *(["add", "part", "close", "protect", "turn", "trail"] if book.positions else [])]
@@ -404,6 +415,16 @@ class Day:
         self.world.lines.cut_all()
         if self.chance.random() < 0.5:
             self.world.run(self.chance.choice((0.0, 0.3, 2.0)))
+        self._meanwhile(terminal, book)
+
+    def _end_sessions(self, terminal: Terminal, book: Book) -> None:
+        """The server says that some accounts are authorised no longer; a leader goes on in the middle of it."""
+        self.world.broker.end_sessions(
+            [account for account in ACCOUNTS if self.chance.random() < 0.5],
+            by_token=self.chance.random() < 0.5,
+            are_over=self.chance.random() < 0.7,
+        )
+        self.world.lines.collect()
         self._meanwhile(terminal, book)
 
     def _kill(self, terminal: Terminal, book: Book) -> None:
@@ -449,7 +470,7 @@ class Day:
         """What still needs a person's eye."""
         raised: dict[str, AlertRaised] = {}
         for one in self.world.log.read_stream(f"account:{account}"):
-            if isinstance(one.event, AlertRaised):
+            if isinstance(one.event, AlertRaised) and not one.event.kind.startswith(KIND):  # it has no margin
                 raised[one.event.kind] = one.event
             elif isinstance(one.event, AlertHealed):
                 raised.pop(one.event.kind, None)

@@ -58,12 +58,13 @@ class Numbers:
 
     def __init__(self, habits: Habits) -> None:
         self._next: dict[tuple[str, str], int] = {}
-        self._chance = random.Random("numbers") if habits.numbers == "far" else None
+        self._chance = random.Random("numbers") if habits.numbers != "next" else None
+        self._first = 2**62 if habits.noise else 2**48
 
     def new(self, broker: str, kind: str) -> int:
         step, first = 1, FIRST_NUMBER
         if self._chance is not None:
-            step, first = self._chance.randrange(1, 2**30), 2**48
+            step, first = self._chance.randrange(1, 2**30), self._first
         self._next[broker, kind] = found = self._next.get((broker, kind), first) + step
         return found - step
 

@@ -108,6 +108,8 @@ class Habits:
     """So much later than its order rests, ORDER_ACCEPTED is told of it, whatever has become of it by then."""
     shut_says: str = "MARKET_CLOSED"
     """What everything is refused with that is asked for in a symbol while its market is shut."""
+    noise: float = 0.0
+    """For so large a part an event has enums of no schema, and lacks fields that the schema calls optional."""
 
 
 DRAWN: dict[str, tuple[Any, ...]] = {

@@ -17,7 +17,7 @@ from cmam.domain.folds import account as account_fold
 from tests.stranger.day import Day
 from tests.stranger.habits import Habits
 
-OF_THE_BROKER = ("habits", "books", "market", "words", "floor", "broker", "lines")
+OF_THE_BROKER = ("habits", "books", "market", "words", "floor", "broker", "lines", "noise")
 
 MENDED: list[tuple[int, int, dict[str, Any]]] = [
     (2, 2, {}),  # a netted leader's order fills into the net: its copies stood beside it for a minute
@@ -89,3 +89,11 @@ def test_what_a_leader_does_while_his_history_is_read_is_copied(monkeypatch: pyt
     assert Day(3129, strange).run(2).wrong == []
     monkeypatch.setattr(preparation.Preparation, "_untold", lambda self: set())
     assert "positions on 502" in Day(3129, strange).run(2).wrong[0]
+
+
+def test_a_day_before_a_broker_that_says_less_and_ends_sessions() -> None:
+    """Enums of no schema, fields left out, codes that nobody has met, sessions that end, and numbers from 2^62 on."""
+    day = Day(44, replace(Habits(), numbers="far"), is_noisy=True).run(3)
+    assert day.wrong == []
+    assert day.counts["end_sessions"]
+    assert ("SOMETHING_NEW", "A code that nobody has met") in day.world.broker.refused

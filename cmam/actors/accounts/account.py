@@ -126,6 +126,8 @@ class AccountActor(Watched):
                 self._desk.alert(message)
             case m.SymbolsReported():
                 self._questions.symbols_changed(message.symbols)
+            case m.MarginCalled():
+                self._watches.margin_called(message.threshold)
             case m.LookAgain():
                 self._questions.symbols_changed(())
             case m.Wake():
@@ -285,7 +287,8 @@ class AccountActor(Watched):
             self._desk.alert(m.Alert(refused.ALERT, refused.in_words(self._view)))
 
     def _trader_reported(self, wire: Any) -> None:
-        fact = translate.trader_seen(wire, self._view.assets, is_live=self._desk.ports.is_live)
+        view, is_live = self._view, self._desk.ports.is_live
+        fact = translate.trader_seen(wire, view.assets, is_live=is_live, known=view.trader)
         if fact.trader != self._view.trader:
             self._desk.fact(fact)
         if self._desk.is_reconciled:

@@ -1,7 +1,8 @@
-"""What an account looks at now and then: equity against its guards, who is out of sight, and quotes for the record."""
+"""What an account looks at now and then: equity against its guards, margin, who is out of sight, quotes to record."""
 
 from __future__ import annotations
 
+from cmam.actors import messages as m
 from cmam.actors.accounts.asides import Asides
 from cmam.actors.accounts.desk import Desk
 from cmam.actors.accounts.following import Following
@@ -9,6 +10,7 @@ from cmam.clock import SECOND_US
 from cmam.domain.deciding.inputs import symbols_to_sample
 from cmam.domain.events import Health, QuotesSampled
 from cmam.domain.guarding import guards
+from cmam.domain.turns import margin_calls
 from cmam.domain.turns.blindness import watch_blind
 from cmam.domain.turns.timing import outside
 from cmam.domain.values.ids import AccountId
@@ -29,6 +31,7 @@ class Watches:
         self._asides = asides
         self._following = following
         self._blind_since: dict[AccountId, int] = {}
+        self._called_us: dict[str, int] = {}
         self._guarded = guards.Memory()
         self._is_guarding = False
         self._is_sampling = False
@@ -74,12 +77,36 @@ class Watches:
             desk.fact(fact)
         for overdue in tuple(outside(desk.view, links, now)) if desk.is_reconciled else ():
             desk.fact(overdue)
+        self._look_at_margin()
         desk.remind(SIGHT_US, "sight")
 
     def _is_in_sight(self, account: AccountId) -> bool:
         desk = self._desk
         view = desk.view if account == desk.view.account else desk.ports.status.view(account)
         return view is not None and view.health is Health.RECONCILED
+
+    # --- margin calls ---------------------------------------------------------------------------------------------
+
+    def margin_called(self, threshold: int) -> None:
+        """Say that the broker calls for margin, at a threshold in hundredths of a percent."""
+        kind, text = f"{margin_calls.KIND}{threshold}", margin_calls.in_words(threshold, self._margin_level())
+        self._called_us[kind] = self._desk.ports.clock.monotonic()
+        self._desk.alert(m.Alert(kind, text))
+
+    def _look_at_margin(self) -> None:
+        """Take back margin calls that are over."""
+        desk, kinds = self._desk, margin_calls.called(self._desk.view)
+        if not kinds or not desk.is_reconciled:
+            return
+        now = desk.ports.clock.monotonic()
+        silent_us = {kind: now - self._called_us.setdefault(kind, now) for kind in kinds}
+        for kind in tuple(margin_calls.over(desk.view, self._margin_level(), silent_us)):
+            desk.alert(m.Alert(kind))
+            del self._called_us[kind]
+
+    def _margin_level(self) -> int | None:
+        desk = self._desk
+        return margin_calls.margin_level(desk.view, desk.quote_by_name, desk.ports.clock.now())
 
     # --- quotes on record -----------------------------------------------------------------------------------------
 

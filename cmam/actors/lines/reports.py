@@ -23,6 +23,8 @@ def report_of(heard: session.Heard, received_us: int) -> object | None:
             return m.TraderReported(translate.sane_trader(updated))
         case messages.ProtoOASymbolChangedEvent() as changed:
             return m.SymbolsReported(tuple(changed.symbolId))
+        case messages.ProtoOAMarginCallTriggerEvent() as called:
+            return m.MarginCalled(translate.margin_threshold(called))
     return None
 
 

@@ -74,6 +74,13 @@ class SymbolsReported:
 
 
 @dataclass(frozen=True, slots=True)
+class MarginCalled:
+    """The broker says that the margin level has come down to a threshold, in hundredths of a percent."""
+
+    threshold: int
+
+
+@dataclass(frozen=True, slots=True)
 class BaselineKept:
     """The account's very first snapshot is durable: what its leader holds from now on is told from what came before."""
 

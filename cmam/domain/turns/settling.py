@@ -24,7 +24,14 @@ from cmam.domain.values.commands import CommandKind
 from cmam.domain.values.quantities import Volume
 from cmam.domain.values.reasons import Reason
 from cmam.domain.values.replacing import replace
-from cmam.domain.values.rules import CLOSES_ARE_TOLD, FILLS_BY_DEALS, FILLS_GO_ON, PARTS_FILL_ON
+from cmam.domain.values.rules import (
+    CLOSES_ARE_TOLD,
+    FILLS_BY_DEALS,
+    FILLS_GO_ON,
+    HISTORY_IS_AHEAD,
+    OPENS_HAVE_NUMBERS,
+    PARTS_FILL_ON,
+)
 from cmam.domain.values.trades import ExecutionKind, Order, OrderStatus, OrderType
 from cmam.domain.wanted.needs import shows
 
@@ -160,22 +167,43 @@ def _by_execution(view: AccountView, intent: Intent, fact: ExecutionSeen) -> Ite
             if order is None or order.type is OrderType.PROTECTION:
                 yield IntentSettled(intent=intent.intent, outcome=Outcome.CONFIRMED)
         case CommandKind.PLACE | CommandKind.AMEND_ORDER | CommandKind.CANCEL:
+            if order is None and _is_untraced(view, intent):
+                return
             if order is None or order.type.is_pending:
                 yield IntentSettled(intent=intent.intent, outcome=Outcome.CONFIRMED)
+
+
+def _is_untraced(view: AccountView, intent: Intent) -> bool:
+    """Whether nobody has told yet which position, or which order that rests, has come of this: a look will, if nothing
+    else does. A share is found by its net."""
+    copy = view.copies.get(intent.key)
+    if copy is None or view.rules < OPENS_HAVE_NUMBERS:
+        return False
+    if intent.command.kind is CommandKind.OPEN:
+        return copy.position is None and not copy.share
+    return intent.command.kind is CommandKind.PLACE and copy.order is None
 
 
 def _open_by_execution(view: AccountView, intent: Intent, fact: ExecutionSeen) -> Iterator[Event]:
     order = fact.order
     is_ended = order is not None and not order.closing and order.status in ENDED_ORDER
     is_filled = order is not None and order.status is OrderStatus.FILLED and not order.closing
-    if _has_more_deals(view, intent, fact):
+    if _has_more_deals(view, intent, fact) or _fills_on(view, intent, order):
         return
     if is_filled or intent.filled >= intent.command.volume or (is_ended and intent.filled > 0):
-        yield IntentSettled(intent=intent.intent, outcome=Outcome.CONFIRMED)
+        if not _is_untraced(view, intent):
+            yield IntentSettled(intent=intent.intent, outcome=Outcome.CONFIRMED)
     elif is_ended:
         yield IntentSettled(intent=intent.intent, outcome=Outcome.REFUSED, reason=fact.error_code or fact.kind.value)
         is_range = intent.command.order_type is OrderType.MARKET_RANGE
         yield from _end_of_open(view, intent, Reason.SLIPPAGE if is_range else Reason.REFUSED)
+
+
+def _fills_on(view: AccountView, intent: Intent, order: Order | None) -> bool:
+    """Whether an order has filled in part where this is told, though a history has told its end before."""
+    if order is None or order.closing or view.rules < HISTORY_IS_AHEAD:
+        return False
+    return order.status is OrderStatus.ACCEPTED and 0 < order.executed_volume < intent.command.volume
 
 
 def _has_more_deals(view: AccountView, intent: Intent, fact: ExecutionSeen) -> bool:
@@ -338,10 +366,12 @@ def _past_order(intent: Intent, fact: Reconciled) -> Order | None:
     return next((order for order in orders if order.client_order_id == intent.intent), None)
 
 
-def _may_fill_on(copy: Copy, intent: Intent, fact: Reconciled, *, is_proof: bool) -> bool:
-    """Whether a market order has filled in part as far as is known, and may be at the rest of it right now."""
+def _may_fill_on(view: AccountView, copy: Copy, intent: Intent, fact: Reconciled, *, is_proof: bool) -> bool:
+    """Whether a market order has filled in part as far as is known, and may be at the rest of it right now; or has
+    been, after the snapshot and before its history was read."""
     order = _past_order(intent, fact)
-    is_over = is_proof if order is None else order.status is not OrderStatus.ACCEPTED
+    is_ahead = order is not None and order.executed_volume > copy.volume and view.rules >= HISTORY_IS_AHEAD
+    is_over = is_proof if order is None or is_ahead else order.status is not OrderStatus.ACCEPTED
     is_short = copy.position is not None and copy.volume < intent.command.volume
     return intent.command.kind is CommandKind.OPEN and is_short and not is_over
 
@@ -350,7 +380,7 @@ def _open_by_reconcile(
     view: AccountView, copy: Copy | None, intent: Intent, fact: Reconciled, now_us: int, *, is_proof: bool
 ) -> Iterator[Event]:
     is_careful = view.rules >= PARTS_FILL_ON
-    if is_careful and copy is not None and _may_fill_on(copy, intent, fact, is_proof=is_proof):
+    if is_careful and copy is not None and _may_fill_on(view, copy, intent, fact, is_proof=is_proof):
         return
     if copy is not None and (copy.position is not None or (copy.order is not None and not copy.ended_order)):
         yield IntentSettled(intent=intent.intent, outcome=Outcome.CONFIRMED, reason="found at the broker")

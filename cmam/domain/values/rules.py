@@ -481,5 +481,13 @@ ACCEPTED_BEFORE = 9
 where its empty position carries a time: the copy was taken for closed by a person, found without a record, and closed.
 """
 
+OPENS_HAVE_NUMBERS = 10
+"""What opens or is to rest is confirmed by a report that tells the position or names the order: where it came without,
+nobody knew the number, and it stayed at the broker whatever its leader did."""
+
+HISTORY_IS_AHEAD = 10
+"""An open of which the history knows a larger fill than the snapshot before it shows is open still: its other parts are
+told yet. It counted as done, each further part as a person's, and the copy stayed as small as it had been seen."""
+
 RULES = 10
 """The newest."""

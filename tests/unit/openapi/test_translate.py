@@ -381,6 +381,17 @@ def test_a_trailing_stop_that_moved() -> None:
     assert (found.position, found.order, found.stop, found.updated_ms) == (7, 8, 110_000_000, 4)
 
 
+def test_a_margin_call_tells_its_threshold() -> None:
+    """In percent, as a double; what is no level raises."""
+    wire = pb.ProtoOAMarginCallTriggerEvent(ctidTraderAccountId=1)
+    wire.marginCall.marginCallType, wire.marginCall.marginLevelThreshold = model.MARGIN_LEVEL_THRESHOLD_2, 57.35
+    assert translate.margin_threshold(wire) == 5_735
+    for told in (float("nan"), float("inf"), -1.0):
+        wire.marginCall.marginLevelThreshold = told
+        with pytest.raises(RemoteError):
+            translate.margin_threshold(wire)
+
+
 @pytest.mark.parametrize(("told", "taken"), [(2**63 - 1, 253_402_300_799_000), (-5, 0), (1_700, 1_700)])
 def test_a_moment_stays_within_what_a_calendar_can_show(told: int, taken: int) -> None:
     """Else no audit could ever show the change that it belongs to."""
@@ -391,6 +402,20 @@ def test_a_moment_stays_within_what_a_calendar_can_show(told: int, taken: int) -
 
 
 # --- accounts and symbols -----------------------------------------------------------------------------------------
+
+
+def test_an_update_keeps_what_it_does_not_tell() -> None:
+    """A netted account stays netted, and a leverage that is not told is no leverage of 0; rights that are not told are
+    full again."""
+    whole = {"accountType": model.NETTED, "leverageInCents": 10_000, "moneyDigits": 0, "isLimitedRisk": True}
+    known = translate.trader(a_trader(**whole, accessRights=model.CLOSE_ONLY, brokerName="North"))
+    found = translate.updated_trader(a_trader(balance=7, balanceVersion=3), known)
+    kept = found.account_type, found.leverage_cents, found.money_digits, found.limited_risk, found.broker
+    assert kept == (AccountType.NETTED, 10_000, 0, True, "North")
+    assert (found.balance, found.balance_version, found.access) == (7, 3, AccessRights.FULL_ACCESS)
+    other = translate.updated_trader(a_trader(accountType=model.HEDGED, leverageInCents=500), known)
+    assert (other.account_type, other.leverage_cents) == (AccountType.HEDGED, 500)
+    assert translate.updated_trader(a_trader(), None).account_type is AccountType.HEDGED
 
 
 def a_trader(**changed: Any) -> model.ProtoOATrader:
