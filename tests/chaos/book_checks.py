@@ -83,7 +83,8 @@ def request_as_booked(line: Line, books: Account) -> None:
     is_proved = line["unknown_since"] is not None and line["filled"] == "0.00"  # by what the position was then
     assert is_proved or Decimal(line["filled"]) == _units(filled), f"{line['intent']} filled {filled}: {line['filled']}"
     assert not (filled and line["outcome"] in NEVER_SENT), line
-    is_taken_back = line["sent_at"] is None and not filled  # its copy was over before it could leave
+    is_over = line["sent_at"] is None or line["reason"] == "the position is gone"
+    is_taken_back = is_over and not filled  # its copy was over before it could leave, or be answered
     if line["outcome"] == "confirmed" and not is_proved and not is_taken_back:
         assert line["follower_order"] == found[0].order_id, line
 
