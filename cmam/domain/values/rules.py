@@ -481,5 +481,19 @@ ACCEPTED_BEFORE = 9
 where its empty position carries a time: the copy was taken for closed by a person, found without a record, and closed.
 """
 
+CLOSES_AS_SET = 10
+"""What the leader closes is closed as the link is set then: `partial_rounding`, and the `max_lots_symbol` that no close
+may make a net pass. A copy had both for life as they were when it was opened."""
+
+FILLED_WHOLE = 10
+"""An order of the leader's has filled whole, whatever he has closed of it since: a resting copy that filled after both
+was held for one of which a part still rests, all of it for as long as `pending_ahead`.
+"""
+
+WHAT_TRAILS = 10
+"""Where a stop has trailed to is told of what trails. Told late of a net that had turned under its number, it was taken
+for the stop of what the leader had turned to, lay beyond the market, and closed the copies.
+"""
+
 RULES = 10
 """The newest."""
