@@ -100,7 +100,7 @@ class Life:
     opens: tuple[Deal, ...]
     closes: tuple[Deal, ...]
     every_close: tuple[Deal, ...]
-    last_order: Order | None
+    orders: Mapping[int, Order]
 
     @property
     def held(self) -> int:
@@ -108,13 +108,28 @@ class Life:
         return sum(deal.filled for deal in self.opens) - sum(deal.filled for deal in self.closes)
 
     @property
-    def most(self) -> int:
-        """The most that it ever held at once."""
-        held = most = 0
+    def way(self) -> Iterator[tuple[Deal, int]]:
+        """Its deals in their order, and what it held after each."""
+        held = 0
         for deal in sorted((*self.opens, *self.closes), key=lambda deal: (deal.executed_us, deal.deal_id)):
             held += -deal.filled if deal in self.closes else deal.filled
-            most = max(most, held)
-        return most
+            yield deal, held
+
+    @property
+    def most(self) -> int:
+        """The most that it ever held at once."""
+        return max((held for _, held in self.way), default=0)
+
+    @property
+    def firsts(self) -> list[Deal]:
+        """The deals with which it began: again where an add filled after a level had taken what it should add to."""
+        return [deal for deal, held in self.way if held == deal.filled and deal in self.opens]
+
+    @property
+    def ending(self) -> Order | None:
+        """The order that ended it first: what filled after that is closed under the same word."""
+        ends = [deal for deal, held in self.way if not held and deal in self.closes] or self.closes[-1:]
+        return self.orders[ends[0].order_id] if ends else None
 
 
 def _life(books: Account, line: Line) -> Life | None:
@@ -125,7 +140,7 @@ def _life(books: Account, line: Line) -> Life | None:
     if books.spec.kind == NETTED:
         side = BUY if line["side"] == "buy" else SELL
         opens = [deal for deal in books.deals.values() if deal.order_id in ours and deal.side == side]
-        return Life(True, tuple(opens), (), (), None) if opens and line["follower_position"] else None
+        return Life(True, tuple(opens), (), (), {}) if opens and line["follower_position"] else None
     opens = [deal for deal in books.deals.values() if deal.order_id in ours and not deal.is_closing]
     positions, last = {deal.position_id for deal in opens}, line["follower_position"]
     if last is None:
@@ -137,7 +152,7 @@ def _life(books: Account, line: Line) -> Life | None:
         tuple(deal for deal in opens if deal.position_id == last),
         of_last,
         tuple(closes),
-        orders[of_last[-1].order_id] if of_last else None,
+        orders,
     )
 
 
@@ -150,7 +165,7 @@ def copy_as_booked(line: Line, life: Life | None) -> None:
     told, first = Decimal(line["open_price"]), life.opens[0]
     filled = [deal for deal in life.opens if deal.order_id == first.order_id]
     average = sum(_price(deal.price) * deal.filled for deal in filled) / sum(deal.filled for deal in filled)
-    firsts = life.opens if life.is_netted else (first,)  # on a net the deals of all lives bear one name
+    firsts = life.opens if life.is_netted else life.firsts  # on a net the deals of all lives bear one name
     is_first = any(told == _price(deal.price) for deal in firsts)
     assert is_first or abs(told - average) < TICK, f"{name} opened at {first.price}: {told}"
     if life.is_netted:
@@ -162,7 +177,7 @@ def copy_as_booked(line: Line, life: Life | None) -> None:
     else:
         assert line["close_price"] is not None, f"{name} closed at {life.closes[-1].price}, and no price is told"
         assert Decimal(line["close_price"]) == _price(life.closes[-1].price), f"{name}: {line['close_price']}"
-    order = life.last_order
+    order = life.ending
     if line["state"] == "closed" and order is not None:
         if order.is_stop_out:
             assert line["reason"] == "closed_by_stop_out", name
