@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from decimal import Decimal
 from fractions import Fraction
+from itertools import product
 from typing import Any
 
 from cmam.domain.events import AttemptDecided, ChangeDecided, RequestRefused
@@ -228,8 +229,8 @@ class Day:
         settings, names = drawn.settings_for(case, opened.symbol), self.names[case.name]
         wanted: set[Outcome] = set()
         new = [held for held in self.book.held(case.name) if held.position not in there]
-        for follower in followers:
-            one = Decision(leader, follower, opened, settings, names, kind)
+        for follower, then in product(followers, self._settings_then(case, opened.symbol)):
+            one = Decision(leader, follower, opened, then, names, kind)
             wanted |= self._with_fills(one, new)
         got = self._became(case, "opened", theirs.position) if not new else as_copy(new[0])
         self._compare(case, "opened", opened, got, wanted)
@@ -237,6 +238,10 @@ class Day:
             self._report(case, opened, f"{len(new)} positions", "one")
         if new and isinstance(got, Copy):
             theirs.copies[case.name] = (new[0].position, self._stands(case, settings, opened, new[0], got, wanted))
+
+    def _settings_then(self, case: Case, symbol: str) -> list[dict[str, str]]:
+        """The settings that may have held when an open was looked at."""
+        return [drawn.settings_for(case, symbol)]
 
     @staticmethod
     def _with_fills(decision: Decision, new: list[Any]) -> set[Outcome]:

@@ -334,6 +334,8 @@ class OrderDay(Day):
         exactly = carried_levels(copy, theirs.stop, theirs.target, of, settings)
         got = level_of(new[0].stop), level_of(new[0].target)
         bid, ask = self._now[case.name].quotes[name]
+        if not has_room(of, copy.is_long, bid if copy.is_long else ask, exactly[0], None):
+            exactly = copy.stop_level, exactly[1]  # the stop that it has been set otherwise is refused
         if exactly[1] is not None and not has_room(of, copy.is_long, bid if copy.is_long else ask, *exactly):
             is_left_out = got[1] is None or got[1] == copy.target_level
             self.counts["filled: target left out"] += is_left_out
