@@ -19,6 +19,7 @@ from cmam.domain.values.quantities import Distance, Price, Volume, units_text
 from cmam.domain.values.reasons import Reason, Verdict
 from cmam.domain.values.replacing import replace
 from cmam.domain.values.rules import (
+    ADDED_BESIDE_ORDERS,
     AMENDED_BEFORE_PLACED,
     AMENDS_WAIT,
     EXACT_ORDERS,
@@ -320,6 +321,9 @@ def _filled(draft: Draft, copy: Copy) -> Fraction:
     One that went to market instead was sized by what had filled then, and grows in proportion.
     """
     change, goal = draft.change, copy.goal
+    is_of_others = 0 < copy.leader_fills != change.before  # he has added to it, or closed of it, beside his order
+    if is_of_others and goal.whole and goal.leader_whole and draft.view.rules >= ADDED_BESIDE_ORDERS:
+        return copy.target + Fraction(goal.whole) * min(Fraction(1), Fraction(change.volume, goal.leader_whole))
     if goal.whole or draft.view.rules < FILLS_GO_ON:
         return Fraction(goal.whole) * min(Fraction(1), Fraction(change.after, goal.leader_whole or change.after))
     before = change.before or goal.leader_volume

@@ -495,5 +495,11 @@ WHAT_TRAILS = 10
 for the stop of what the leader had turned to, lay beyond the market, and closed the copies.
 """
 
+ADDED_BESIDE_ORDERS = 10
+"""What an order of the leader's fills is added to what he holds, also where he has added at the market since its first
+part: only as much as the order had was held then, and what he had added came to nothing, or what was not let be added
+was bought with the order's next part.
+"""
+
 RULES = 10
 """The newest."""

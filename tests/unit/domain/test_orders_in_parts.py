@@ -150,6 +150,25 @@ def test_an_order_of_which_he_has_closed_a_part_in_between_is_filled_whole_all_t
     assert pair.copy.volume == held
 
 
+@pytest.mark.parametrize(
+    ("rules", "scale_in", "held"), [(RULES, "on", 8_000_000), (RULES, "off", 5_000_000), (9, "on", 5_000_000)]
+)
+def test_what_he_adds_while_his_order_fills_in_parts_is_no_part_of_it(rules: int, scale_in: str, held: int) -> None:
+    """0.4 of his lot fills, he buys 0.6 at the market, and the order's other 0.6 fill: 1.6 are 0.8 of ours, or 0.5
+    where adds are not copied. By older rules never more than the order had was held, whatever he had added."""
+    pair = half(scale_in=scale_in)
+    pair.view = replace(pair.view, rules=rules)
+    pair.order_fills(PART)
+    pair.hears(pair.order_triggers(order_of(pair)))
+    settles(pair)
+    pair.grows(PART, LOT)
+    settles(pair)
+    assert exposure(pair) == 5_000_000
+    fills_on(pair, LOT, LOT * 16 // 10)
+    settles(pair)
+    assert (exposure(pair), pair.copy.target) == (held, held)
+
+
 def test_further_fills_pass_the_gates_of_an_add() -> None:
     """The link is locked out meanwhile: what is there stays, nothing is added, and his half is then half of it."""
     pair = half()
