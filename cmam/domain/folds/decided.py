@@ -169,7 +169,7 @@ def _following(view: AccountView, copy: Copy, known: Copy, event: ChangeDecided,
 def _fills_of_order(known: Copy, change: Change) -> Volume:
     """How much of the leader's pending order has filled with this change."""
     if change.kind is ChangeKind.OPENED:
-        return max(change.volume, change.after)
+        return max(known.leader_fills, change.volume, change.after)
     return Volume(known.leader_fills + change.volume) if change.is_opening else known.leader_fills
 
 
