@@ -2,10 +2,10 @@
 
 Each seed is a world of its own in virtual time (`tests/oracle/day.py`): thirty followers with drawn policies, and a
 leader who opens, adds, closes parts, moves levels and places orders (`orders.py`: whose orders are amended and fill;
-`levels.py`: whose stops trail, while people touch the copies; `gaps.py`: while nobody looks; `leaders.py`: whose
-account is netted; `chains.py`: whose followers lead, too; `patience.py`: before followers who wait for their price;
-`guards.py`: while guards trip; `strains.py`: and brokers refuse and take, and the process dies; `net_guards.py`:
-before netted followers).
+`changes.py`: while settings are changed; `levels.py`: whose stops trail, while people touch the copies; `gaps.py`:
+while nobody looks; `leaders.py`: whose account is netted; `chains.py`: whose followers lead, too; `patience.py`: before
+followers who wait for their price; `guards.py`: while guards trip; `strains.py`: and brokers refuse and take, and the
+process dies; `net_guards.py`: before netted followers).
 What differs is printed with what both say.
 """
 
@@ -21,6 +21,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from tests.oracle.chains import ChainDay
+from tests.oracle.changes import ChangeDay
 from tests.oracle.day import STEPS, Day
 from tests.oracle.gaps import GapDay
 from tests.oracle.guards import GuardDay
@@ -35,6 +36,7 @@ from tests.oracle.strains import StrainDay
 DAYS = {
     "trades": Day,
     "orders": OrderDay,
+    "changes": ChangeDay,
     "nets": NetDay,
     "levels": LevelDay,
     "gaps": GapDay,

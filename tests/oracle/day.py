@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from decimal import Decimal
 from fractions import Fraction
+from itertools import product
 from typing import Any
 
 from cmam.domain.events import AttemptDecided, ChangeDecided, RequestRefused
@@ -228,8 +229,8 @@ class Day:
         settings, names = drawn.settings_for(case, opened.symbol), self.names[case.name]
         wanted: set[Outcome] = set()
         new = [held for held in self.book.held(case.name) if held.position not in there]
-        for follower in followers:
-            one = Decision(leader, follower, opened, settings, names, kind)
+        for follower, then in product(followers, self._settings_then(case, opened.symbol)):
+            one = Decision(leader, follower, opened, then, names, kind)
             wanted |= self._with_fills(one, new)
         got = self._became(case, "opened", theirs.position) if not new else as_copy(new[0])
         self._compare(case, "opened", opened, got, wanted)
@@ -237,6 +238,10 @@ class Day:
             self._report(case, opened, f"{len(new)} positions", "one")
         if new and isinstance(got, Copy):
             theirs.copies[case.name] = (new[0].position, self._stands(case, settings, opened, new[0], got, wanted))
+
+    def _settings_then(self, case: Case, symbol: str) -> list[dict[str, str]]:
+        """The settings that may have held when an open was looked at."""
+        return [drawn.settings_for(case, symbol)]
 
     @staticmethod
     def _with_fills(decision: Decision, new: list[Any]) -> set[Outcome]:
@@ -258,7 +263,12 @@ class Day:
         shift = Fraction(0) if settings.get("levels") == "price" else entry - opened.price
         name = self.names[case.name][opened.symbol]
         later = None if owed is None else entry + (owed if got.is_long else -owed)
-        return Standing(name, got.is_long, got.units, whole, shift, level_of(held.stop), level_of(held.target), later)
+        levels = level_of(held.stop), level_of(held.target)
+        return Standing(name, got.is_long, got.units, whole, shift, *levels, later, self._entry(entry))
+
+    def _entry(self, entry: Fraction) -> Fraction | None:
+        """Where a copy was opened, if fixed levels are ever set anew and count from there."""
+        return None
 
     def _place(self) -> None:
         """Let an order rest, look at what rests of it, and take it back."""
@@ -325,7 +335,7 @@ class Day:
         before, theirs.units = theirs.units, theirs.units + more.units
         there = self._positions()
         for case, position, copy in self._copies(theirs):
-            settings = drawn.settings_for(case, more.symbol)
+            settings = self._settings_of(case, more.symbol, copy, theirs.opened)
             wanted = set()
             for follower in self._seen_as(case):
                 names = self.names[case.name]
@@ -399,7 +409,7 @@ class Day:
                 self._report(case, f"amended {was} to {theirs.stop} {theirs.target}", "gone", copy)
                 del theirs.copies[case.name]
                 continue
-            settings = drawn.settings_for(case, symbol)
+            settings = self._settings_of(case, symbol, copy, theirs.opened)
             of = drawn.BROKERS[case.broker][copy.symbol]
             wanted = carried_levels(copy, theirs.stop, theirs.target, of, settings)
             bid, ask = drawn.account(self.book, self.book.ids[case.name]).quotes[copy.symbol]
@@ -435,6 +445,10 @@ class Day:
 
     def _copies(self, theirs: Theirs) -> list[tuple[Case, int, Standing]]:
         return [(case, *theirs.copies[case.name]) for case in self.cases if case.name in theirs.copies]
+
+    def _settings_of(self, case: Case, symbol: str, copy: Standing | Copy, opened: Open) -> dict[str, str]:
+        """The settings that hold for a copy that stands: it is as it was opened, reversed or not."""
+        return {**drawn.settings_for(case, symbol), "reverse": "off" if copy.is_long is opened.is_long else "on"}
 
     # --- what was said and what differs
 

@@ -6,7 +6,7 @@ Who fills first is the brokers' affair and read from their books; what shall com
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from fractions import Fraction
 from typing import Any
@@ -31,9 +31,6 @@ from tests.oracle.rules import (
 )
 from tests.rulebook import BUY, FEEDS, Case
 
-EXCLUDED = {"side_excluded", "symbol_excluded", "unmapped_symbol", "label_excluded"}
-"""Words of an order after which its fill is nothing to copy either."""
-
 
 @dataclass(slots=True)
 class Ordered:
@@ -47,6 +44,8 @@ class Ordered:
     rests: dict[str, tuple[int, Copy, Fraction]]
     """By the follower's name: the number of the copied order, what it is, and its exact units."""
     words: dict[str, str]
+    by_price: set[str] = field(default_factory=set)
+    """Followers whose order was placed with `levels=price`: its levels are his for good."""
 
     @property
     def word(self) -> str:
@@ -117,6 +116,7 @@ class OrderDay(Day):
             self._compare(case, ordered.word, ordered.opened, got, rest.outcomes())
             if isinstance(got, Copy):
                 ordered.rests[case.name] = new[0].orderId, got, got.units
+                ordered.by_price |= {case.name} if settings.get("levels") == "price" else set()
             else:
                 ordered.words[case.name] = got
         return ordered
@@ -142,7 +142,7 @@ class OrderDay(Day):
             if case.name not in ordered.rests:
                 continue
             number, had, whole = ordered.rests[case.name]
-            settings = drawn.settings_for(case, before.symbol)
+            settings = self._settings_of(case, before.symbol, had, before)
             follower = _without(self._before[case.name], self.names[case.name][before.symbol], had.units)
             amend = Amend(
                 leader,
@@ -154,8 +154,10 @@ class OrderDay(Day):
                 units=had.units,
                 exact=whole,
                 before=before.units,
+                had=had,
             )
-            wanted = amend.amends()
+            is_same = ordered.opened == before
+            wanted = {(amend.entry, had.units, had.stop, had.target, whole)} if is_same else amend.amends()
             found = [one for one in self._rests(case) if one.orderId == number]
             got: Any = self._word(case, "order_amended", ordered.order) or "gone"
             if found:
@@ -282,6 +284,7 @@ class OrderDay(Day):
             self._report(case, opened, f"{len(new)} positions", "one")
         got = self._became(case, "opened", theirs.position) if not new else as_copy(new[0])
         if case.name in ordered.rests and self._is_filled(case.name, ordered):
+            settings = self._settings_of(case, opened.symbol, ordered.rests[case.name][1], opened)
             self._see_filled(case, ordered, theirs, new, whole, settings)
             return
         seen = [self._now[case.name]]
@@ -290,16 +293,12 @@ class OrderDay(Day):
         else:
             seen.append(self._before[case.name])  # the fill may be told before the quote
         word = ordered.words.get(case.name, "")
-        if word in EXCLUDED:
-            wanted: set[Any] = {word}
-        elif word == "order_type_excluded" and settings.get("copy_on_fill") != "on":
-            wanted = {word}
-        else:
+        if settings.get("copy_on_fill") == "on":
             settings.pop("order_types", None)
-            wanted = set()
-            for follower in seen:
-                one = Decision(leader, follower, opened, settings, names, ordered.word)
-                wanted |= self._with_fills(one, new)
+        wanted: set[Any] = set()
+        for follower in seen:
+            one = Decision(leader, follower, opened, settings, names, ordered.word)
+            wanted |= self._with_fills(one, new)
         self.counts["filled: at the market" if case.name in ordered.rests else "filled: had none"] += 1
         if self._is_unclear or (case.broker == "Odd" and got == "stale_input"):
             self.counts["unclear"] += 1
@@ -316,8 +315,8 @@ class OrderDay(Day):
         name = self.names[case.name][opened.symbol]
         of = drawn.BROKERS[case.broker][name]
         entry = exact_price(new[0].price) if new else Fraction(0)
-        shift = Fraction(0) if settings.get("levels") == "price" else entry - opened.price
-        copy = Standing(name, shape.is_long, shape.units, exact, shift, None, None)
+        shift = Fraction(0) if case.name in ordered.by_price else entry - opened.price
+        copy = Standing(name, shape.is_long, shape.units, exact, shift, None, None, entry=self._entry(entry))
         wanted = shape.units
         if whole != theirs.units:
             copy.target, wanted = reduced(copy, whole, theirs.units, of, up=settings.get("partial_rounding") == "up")
@@ -335,10 +334,13 @@ class OrderDay(Day):
         exactly = carried_levels(copy, theirs.stop, theirs.target, of, settings)
         got = level_of(new[0].stop), level_of(new[0].target)
         bid, ask = self._now[case.name].quotes[name]
+        if not has_room(of, copy.is_long, bid if copy.is_long else ask, exactly[0], None):
+            exactly = copy.stop_level, exactly[1]  # the stop that it has been set otherwise is refused
         if exactly[1] is not None and not has_room(of, copy.is_long, bid if copy.is_long else ask, *exactly):
-            self.counts["filled: target left out"] += got[1] is None
-            if got[1] is None:
-                exactly, copy.owed = (exactly[0], None), exactly[1]
+            is_left_out = got[1] is None or got[1] == copy.target_level
+            self.counts["filled: target left out"] += is_left_out
+            if is_left_out:
+                exactly, copy.owed = (exactly[0], got[1]), exactly[1]
         had = (copy.stop_level, copy.target_level)
         for one, level, carried, distance in zip(got, exactly, had, (shape.stop, shape.target), strict=True):
             is_wide = settings.get("bad_stop") == "widen" and distance == max(of.stop_distance, of.tick)
@@ -349,7 +351,7 @@ class OrderDay(Day):
             ):
                 self._report(case, f"filled {opened} {theirs.stop} {theirs.target}, {copy}", got, exactly)
         copy.units, (copy.stop_level, copy.target_level) = units, got
-        copy.owed = copy.owed if got[1] is None else None
+        copy.owed = copy.owed if copy.owed != got[1] else None
         theirs.copies[case.name] = new[0].position, copy
 
     def _is_filled(self, name: str, ordered: Ordered) -> bool:

@@ -446,10 +446,10 @@ class PatienceDay(Day):
         settings, names = drawn.settings_for(case, more.symbol), self.names[case.name]
         wanted = set()
         now = drawn.account(self.book, self.book.ids[case.name])
-        for leader in leaders:
+        for leader, held in product(leaders, self._left_of(case, copy, had)):
             for follower in self._grown_from(case, copy, had, units):
-                one = Growth(leader, follower, more, settings, names, moment=self._moment, copy=copy, before=before)
-                found = one.growths()
+                one = Growth(leader, follower, more, settings, names, moment=self._moment, copy=held, before=before)
+                found = one.growths() if held is copy else self._closing(case, one, held)
                 wanted |= {
                     ("slippage", copy.target, copy.units)
                     if word == "" and grown != copy.units and not one.is_in_range(now)
@@ -465,6 +465,24 @@ class PatienceDay(Day):
             wants = [(word, float(target), float(grown)) for word, target, grown in wanted]
             self._report(case, f"{before} grew by {more}, {copy}, had {had}", (word, float(units)), wants)
             del theirs.copies[case.name]
+
+    def _left_of(self, case: Case, copy: Standing, had: Fraction) -> list[Standing]:
+        """The copy when the add was looked at: of what is closed in several orders the last may not be needed any more,
+        or be smaller."""
+        of = drawn.BROKERS[case.broker][copy.symbol]
+        left = [had - count * of.most for count in range(1, int((had - copy.units) / of.most) + 1)]
+        return [copy, *(replace(copy, units=units) for units in left if units > copy.units)]
+
+    @staticmethod
+    def _closing(case: Case, one: Growth, held: Standing) -> set[tuple[str, Fraction, Fraction]]:
+        """The outcomes of growth while a copy is being closed: what is above its new target goes all the same."""
+        of, up = drawn.BROKERS[case.broker][held.symbol], case.settings.get("partial_rounding") == "up"
+        return {
+            (word, target, reduced(replace(held, target=target), Fraction(1), Fraction(1), of, up=up)[1])
+            if word == "covered"
+            else (word, target, grown)
+            for word, target, grown in one.growths()
+        }
 
     def _grown_from(self, case: Case, copy: Standing, had: Fraction, units: Fraction) -> list[Account]:
         """What the follower may have been as the add was looked at: a part of the copy may have been closed by then."""

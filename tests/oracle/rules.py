@@ -272,6 +272,8 @@ class Decision:
 
     def gates(self) -> None:
         opened = self.opened
+        if self.is_on("ignore_new"):
+            raise Skip("ignore_new")
         include, exclude = self.text("symbols.include"), self.text("symbols.exclude")
         if include != "all" and opened.symbol not in include.split(","):
             raise Skip("symbol_excluded")
@@ -664,6 +666,7 @@ DEFAULTS: Mapping[str, str] = {
     "sanity.max_times_leader": "20",
     "sanity.max_leverage": "30",
     "margin_reserve": "1.2",
+    "ignore_new": "off",
     "side": "both",
     "reverse": "off",
     "reverse_without_stop": "off",
@@ -796,6 +799,8 @@ class Standing:
     target_level: Fraction | None
     owed: Fraction | None = None
     """The target that it shall have, and shows none or another for want of room."""
+    entry: Fraction | None = None
+    """Where it was opened, if fixed levels may be set anew and count from there."""
 
 
 def has_room(symbol: Symbol, is_long: bool, market: Fraction, stop: Fraction | None, target: Fraction | None) -> bool:
@@ -920,6 +925,7 @@ class Amend(Rest):
     units: Fraction = ZERO
     exact: Fraction = ZERO
     before: Fraction = ZERO
+    had: Copy | None = None
 
     def amends(self) -> set[Amended]:
         """Every outcome that the rules allow."""
@@ -931,6 +937,9 @@ class Amend(Rest):
         try:
             self.check_price(*self.follower.quotes[self.symbol.name])
             stop, target = self.levels()
+            if self.had is not None:  # what is not copied stays
+                stop = stop if self.is_on("copy_sl") or self.number("fixed_sl") is not None else self.had.stop
+                target = target if self.is_on("copy_tp") or self.number("fixed_tp") is not None else self.had.target
             wide = self.ordered(self.shrunk(self.bounded(self.size()))) if self.shrink < 1 else None
         except Skip as skip:
             return str(skip)
@@ -973,12 +982,17 @@ def carried_levels(
         target += farther * (number("tp_offset") or 0) * symbol.pip
     if is_reversed:
         stop, target = target, stop
+    if settings.get("levels") == "price":
+        copy = replace(copy, shift=ZERO)
     found = []
     for level, copied, fixed, has, is_stop in (
         (stop, "copy_sl", "fixed_sl", copy.stop_level, True),
         (target, "copy_tp", "fixed_tp", copy.owed or copy.target_level, False),
     ):
-        if number(fixed) is not None or settings.get(copied, "on") == "off":
+        if (pips := number(fixed)) is not None and copy.entry is not None:
+            away = floored(pips * symbol.pip, symbol.tick) * (-1 if is_stop is copy.is_long else 1)
+            found.append(copy.entry + away)
+        elif number(fixed) is not None or settings.get(copied, "on") == "off":
             found.append(has)
         else:
             found.append(moved(level, copy, symbol, is_stop=is_stop))

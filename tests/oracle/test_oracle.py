@@ -7,6 +7,7 @@ import pytest
 from cmam.actors.accounts import account
 from cmam.store.past.replay import verify
 from tests.oracle.chains import ChainDay
+from tests.oracle.changes import ChangeDay
 from tests.oracle.day import Day
 from tests.oracle.gaps import GapDay
 from tests.oracle.guards import GuardDay
@@ -32,6 +33,15 @@ def test_a_drawn_day_is_copied_as_the_rules_say(seed: int) -> None:
 def test_a_drawn_day_of_orders_is_copied_as_the_rules_say(seed: int) -> None:
     """Orders that rest: placed, amended, filled whole, in part, by either side first, at the market, and cancelled."""
     day = OrderDay(seed)
+    day.run()
+    assert day.wrong == []
+    assert verify(day.book.log.read_all()).is_identical
+
+
+@pytest.mark.parametrize("seed", [1, 6])
+def test_a_drawn_day_of_settings_that_change_is_copied_as_the_rules_say(seed: int) -> None:
+    """What opens, grows and closes goes by what is set then; what stands keeps its side, and what is not copied."""
+    day = ChangeDay(seed)
     day.run()
     assert day.wrong == []
     assert verify(day.book.log.read_all()).is_identical
@@ -117,7 +127,8 @@ def test_the_oracle_sees_what_is_not_by_the_rules(monkeypatch: pytest.MonkeyPatc
     A market copy of a fill was waiting for a stop that never came until it was too old: the orders of seed 23 have one.
     By those of number 5 a target too near had an open refused: seed 2 has one. By those of number 6 orders of a netted
     leader rested though they fill into his position: that of seed 310 has some. By those of number 8 a share of which
-    rounding up had left nothing was bought anew: the nets of seed 8001 have one.
+    rounding up had left nothing was bought anew: the nets of seed 8001 have one. By those of number 9 copies kept the
+    rounding of parts that was set when they were opened: the changes of seed 1 meet one.
     """
     monkeypatch.setattr(account, "RULES", 4)
     day = Day(8)
@@ -139,3 +150,7 @@ def test_the_oracle_sees_what_is_not_by_the_rules(monkeypatch: pytest.MonkeyPatc
     nets = NetDay(8001)
     nets.run()
     assert any("grew" in line for line in nets.wrong)
+    monkeypatch.setattr(account, "RULES", 9)
+    changes = ChangeDay(1)
+    changes.run()
+    assert any("reduced from" in line for line in changes.wrong)

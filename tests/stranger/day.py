@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import random
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import replace
 from fractions import Fraction
 
@@ -489,7 +490,8 @@ class Day:
         mine = [(one.symbol.name, Fraction(signed(one))) for one in book.positions.values()]
         if book.netted:
             theirs, mine = _summed(theirs), _summed(mine)
-        if sorted(theirs) != sorted(mine):
+        steps = {one.symbol.name: one.symbol.step for one in book.positions.values()}
+        if not _is_as(sorted(theirs), sorted(mine), steps):
             wanted = sorted((name, int(volume)) for name, volume in theirs)
             self.report("positions", book.account, self.shown(book), (wanted, self.shown(leader)))
             return
@@ -547,6 +549,17 @@ class Day:
                     off += LATE_TICKS + 2 * self.habits.trail_ticks
                 if abs(got - wanted) > off * held.symbol.tick:
                     self.report(f"level {word}", book.account, (copy.number, got), (held.number, level, wanted))
+
+
+def _is_as(theirs: list[tuple[str, Fraction]], mine: list[tuple[str, Fraction]], steps: Mapping[str, int]) -> bool:
+    """Whether a follower holds what his leader does, but for what is no step of it: brokers fill parts of any size, so
+    that what an order turns to need not come out even, and what is opened is rounded down."""
+    if [name for name, _ in theirs] != [name for name, _ in mine]:
+        return False
+    return all(
+        got == wanted or (wanted % steps[name] != 0 and abs(got - wanted) < steps[name])
+        for (name, wanted), (_, got) in zip(theirs, mine, strict=True)
+    )
 
 
 def _summed(volumes: list[tuple[str, Fraction]]) -> list[tuple[str, Fraction]]:

@@ -260,6 +260,8 @@ class Copy:
     """From when on a target that is left out may be asked for again."""
     closed_by: OrderId | None = None
     """The leader's order that has closed its source, where that is known: not the one that opened it."""
+    leader_fills: Volume = Volume(0)
+    """How much of the leader's pending order has filled, whatever he has closed of it since."""
     unpriced: bool = False
     """Whether this share has gone with its net, and no deal has told by whom and at which price."""
     growth: tuple[int, int] = (0, 1)

@@ -19,6 +19,7 @@ from cmam.domain.values.rules import (
     STANDS_AGAIN,
     TRAILED_BEFORE,
     TRAILED_ON,
+    WHAT_TRAILS,
 )
 from cmam.domain.values.symbols import SymbolSpec
 from cmam.domain.values.trades import Deal, ExecutionKind, Order, OrderType, Position, PositionStatus
@@ -291,6 +292,8 @@ def trail_stop(view: AccountView, event: TrailingStopMoved) -> AccountView:
     known = view.positions.get(event.position)
     if known is None or (0 < event.updated_ms < known.updated_ms and view.rules >= TRAILED_BEFORE):
         return view
+    if view.rules >= WHAT_TRAILS and not (known.trailing and known.stop is not None):
+        return view  # of what it was before it turned, or of a stop that has been taken away since
     if known.stop is not None and event.position not in view.trailed_from:
         view = replace(view, trailed_from={**view.trailed_from, event.position: known.stop})
     return replace(view, positions={**view.positions, event.position: replace(known, stop=event.stop)})

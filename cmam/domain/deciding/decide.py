@@ -17,7 +17,7 @@ from cmam.domain.deciding.opens import add_now, may_reopen, open_now, patient, s
 from cmam.domain.deciding.pendings import decide_amended, decide_fill, decide_order_gone, place_now
 from cmam.domain.deciding.reductions import decide_closed, decide_reduced
 from cmam.domain.events import Goal, Inputs, Wait
-from cmam.domain.profiles.choices import HumanLevels, LevelsMode, Reaction
+from cmam.domain.profiles.choices import HumanLevels, LevelsMode, PartialRounding, Reaction
 from cmam.domain.profiles.link import LinkSettings
 from cmam.domain.values.changes import Change, ChangeKind
 from cmam.domain.values.quantities import Distance, Price, Volume, price_text
@@ -25,6 +25,7 @@ from cmam.domain.values.reasons import Reason, Verdict
 from cmam.domain.values.replacing import replace
 from cmam.domain.values.rules import (
     CLOSE_ONLY_KEEPS,
+    CLOSES_AS_SET,
     FIXED_STOPS_TRAILED,
     LEVELS_OF_ONE_SIDE,
     NEVER_OUT,
@@ -40,6 +41,9 @@ from cmam.domain.wanted.levels import fixed_at, merged, pips, plan, tighter
 
 __all__ = ["Decision", "add_now", "decide", "open_now", "place_now"]
 
+STANDING = frozenset({ChangeKind.GREW, ChangeKind.PROTECTED, ChangeKind.ORDER_AMENDED})
+"""Changes after which nothing of a copy is closed for them, unless they are of the order that opened it."""
+
 
 def decide(view: AccountView, change: Change, settings: LinkSettings, inputs: Inputs, now_us: int) -> Decision:
     """Say what this follower does about `change`."""
@@ -49,6 +53,8 @@ def decide(view: AccountView, change: Change, settings: LinkSettings, inputs: In
     live = view.copies.get(key)
     ended = view.finished.get(key) if live is None else None
     draft = Draft(view=view, change=change, settings=settings, inputs=inputs, now_us=now_us)
+    if live is not None and (change.is_opening or change.kind not in STANDING):
+        live = _closes_as_set(draft, live)
     match change.kind:
         case ChangeKind.OPENED:
             return _decide_opened(draft, live, ended)
@@ -73,6 +79,18 @@ def decide(view: AccountView, change: Change, settings: LinkSettings, inputs: In
             return decide_amended(draft, live)
         case _:
             return decide_order_gone(view, change, live)
+
+
+def _closes_as_set(draft: Draft, copy: Copy) -> Copy:
+    """A copy that is closed, in part or whole, as its link is set now: how parts are rounded, how far nets go."""
+    spec = draft.view.specs.get(copy.symbol)
+    if spec is None or draft.view.rules < CLOSES_AS_SET:
+        return copy
+    goal, net_cap = copy.goal, draft.policy.net_cap(spec.lot_size)
+    round_up = draft.policy.partial_rounding is PartialRounding.UP
+    if (round_up, net_cap) == (goal.round_up, goal.net_cap):
+        return copy
+    return replace(copy, goal=replace(goal, round_up=round_up, net_cap=net_cap))
 
 
 def _decide_opened(draft: Draft, live: Copy | None, ended: Copy | None) -> Decision:

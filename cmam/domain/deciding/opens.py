@@ -112,7 +112,6 @@ def open_goal(draft: Draft) -> Goal:
         # A widened stop stays as wide as it was opened.
         stop = Price(entry - (draft.shift or 0) - draft.side.sign * wide)
     is_guaranteed, left = draft.is_guaranteed, uncopied(policy, draft.view.rules)
-    cap = policy.max_lots_symbol
     return Goal(
         target_numerator=draft.whole,
         leader_volume=change.after,
@@ -131,7 +130,7 @@ def open_goal(draft: Draft) -> Goal:
         pins=policy.human_levels is HumanLevels.PIN,
         priced=_is_priced(policy),
         close_only=False,
-        net_cap=Volume(int(cap * draft.symbol.lot_size)) if cap is not None else Volume(0),
+        net_cap=policy.net_cap(draft.symbol.lot_size),
         base_price=draft.base_price,
         wide=wide,
         wide_of=asked.stop if wide else None,

@@ -14,11 +14,12 @@ from cmam.domain.deciding.reductions import decide_closed
 from cmam.domain.events import Goal, Terms, Wait
 from cmam.domain.profiles.choices import LevelsMode, PendingOutside
 from cmam.domain.profiles.hours import next_outside
-from cmam.domain.values.changes import Change
+from cmam.domain.values.changes import Change, ChangeKind
 from cmam.domain.values.quantities import Distance, Price, Volume, units_text
 from cmam.domain.values.reasons import Reason, Verdict
 from cmam.domain.values.replacing import replace
 from cmam.domain.values.rules import (
+    ADDED_BESIDE_ORDERS,
     AMENDED_BEFORE_PLACED,
     AMENDS_WAIT,
     EXACT_ORDERS,
@@ -320,6 +321,10 @@ def _filled(draft: Draft, copy: Copy) -> Fraction:
     One that went to market instead was sized by what had filled then, and grows in proportion.
     """
     change, goal = draft.change, copy.goal
+    is_next = change.kind is ChangeKind.GREW and goal.whole > 0 and goal.leader_whole > 0
+    is_mixed = 0 < copy.leader_fills != change.before  # he has added to it, or closed of it, beside his order
+    if is_next and is_mixed and draft.view.rules >= ADDED_BESIDE_ORDERS:
+        return copy.target + Fraction(goal.whole) * min(Fraction(1), Fraction(change.volume, goal.leader_whole))
     if goal.whole or draft.view.rules < FILLS_GO_ON:
         return Fraction(goal.whole) * min(Fraction(1), Fraction(change.after, goal.leader_whole or change.after))
     before = change.before or goal.leader_volume

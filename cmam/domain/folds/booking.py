@@ -17,6 +17,7 @@ from cmam.domain.values.replacing import replace
 from cmam.domain.values.rules import (
     ADDS_FOLLOW_CLOSES,
     DEALS_COUNT,
+    FILLED_WHOLE,
     FILLS_ARE_SHOWN,
     FILLS_BY_DEALS,
     GROWN_WHILE_RESTING,
@@ -348,6 +349,8 @@ def _joined(
     if goal.shift is None and goal.leader_price is not None and first is not None:
         goal = replace(goal, shift=Distance(first - goal.leader_price))
     is_part = view.rules >= ADDS_FOLLOW_CLOSES and goal.terms is not None and goal.leader_volume < goal.leader_whole
+    if view.rules >= FILLED_WHOLE:
+        is_part = goal.terms is not None and 0 < copy.leader_fills < goal.leader_whole
     is_ahead = copy.key[1].startswith("o") and (not copy.leader_filled or is_part)
     copy = replace(
         copy,

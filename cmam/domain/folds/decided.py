@@ -23,6 +23,7 @@ from cmam.domain.values.rules import (
     AMENDED_BEFORE_PLACED,
     AMENDS_WAIT,
     CLOSES_APART,
+    FILLED_WHOLE,
     FILLS_IN_VAIN,
     LEVELS_OF_ONE_SIDE,
     NEVER_OUT,
@@ -122,11 +123,13 @@ def _following(view: AccountView, copy: Copy, known: Copy, event: ChangeDecided,
         case ChangeKind.OPENED | ChangeKind.REVERSED if event.wait is Wait.TURN:
             return replace(copy, ending=copy.ending or Reason.CLOSED_BY_LEADER, change=change)
         case ChangeKind.OPENED | ChangeKind.GREW if known.leader_order is not None and known.source.startswith("o"):
-            is_whole = change.after >= goal.leader_whole
+            fills = _fills_of_order(known, change)
+            is_whole = (fills if view.rules >= FILLED_WHOLE else change.after) >= goal.leader_whole
             return replace(
                 copy,
                 leader_position=change.position,
                 leader_filled=True,
+                leader_fills=fills,
                 filled_us=known.filled_us or at_us,
                 change=change,
                 not_after_us=max(copy.not_after_us, event.not_after_us),
@@ -161,6 +164,13 @@ def _following(view: AccountView, copy: Copy, known: Copy, event: ChangeDecided,
             return _with_levels_of(copy, change)
         case _:
             return copy
+
+
+def _fills_of_order(known: Copy, change: Change) -> Volume:
+    """How much of the leader's pending order has filled with this change."""
+    if change.kind is ChangeKind.OPENED:
+        return max(known.leader_fills, change.volume, change.after)
+    return Volume(known.leader_fills + change.volume) if change.is_opening else known.leader_fills
 
 
 def _of_another_volume(view: AccountView, copy: Copy, event: ChangeDecided) -> Copy:

@@ -35,6 +35,7 @@ from cmam.domain.profiles.formula import Formula
 from cmam.domain.profiles.reading import Amount, Hours, LabelFilter, ResetAt, Rounding, names_days
 from cmam.domain.profiles.setting_table import SETTINGS, Setting
 from cmam.domain.profiles.table import SymbolRow
+from cmam.domain.values.quantities import Volume
 from cmam.domain.values.rules import CONFIRMED_ANYHOW, LISTED_ANYHOW, RULES
 from cmam.domain.values.trades import OrderType
 
@@ -196,6 +197,10 @@ class Policy:
     def row(self, leader_symbol: str) -> SymbolRow | None:
         """What the table says of a leader's symbol, upper and lower case alike."""
         return self.rows.get(leader_symbol.upper())
+
+    def net_cap(self, lot_size: int) -> Volume:
+        """How large a close may make a net of a symbol with such lots; 0 where nothing bounds it."""
+        return Volume(0) if self.max_lots_symbol is None else Volume(int(self.max_lots_symbol * lot_size))
 
     def for_symbol(self, leader_symbol: str) -> Policy:
         """The policy as it is for one of the leader's symbols: what its row says instead."""

@@ -195,7 +195,7 @@ def _goal(
         round_up=policy.partial_rounding is PartialRounding.UP,
         pins=policy.human_levels is HumanLevels.PIN,
         guaranteed=stray.position.guaranteed if stray.position is not None else False,
-        net_cap=_net_cap(settings, spec.lot_size if spec is not None else 0),
+        net_cap=policy.net_cap(spec.lot_size if spec is not None else 0),
     )
     rests = leader.orders.get(leader_order) if leader_order is not None else None
     if rests is not None:
@@ -226,11 +226,6 @@ def _reduced(
     first = min(mine, key=lambda order: (order.opened_ms, order.order)).executed_volume
     wanted = Fraction(first * change.after, theirs)
     return wanted if held - wanted >= 2 * least else held
-
-
-def _net_cap(settings: LinkSettings, lot_size: int) -> Volume:
-    cap = settings.policy.max_lots_symbol
-    return Volume(int(cap * lot_size)) if cap is not None else Volume(0)
 
 
 def _resting(goal: Goal, order: Order) -> Goal:

@@ -488,6 +488,25 @@ nobody knew the number, and it stayed at the broker whatever its leader did."""
 HISTORY_IS_AHEAD = 10
 """An open of which the history knows a larger fill than the snapshot before it shows is open still: its other parts are
 told yet. It counted as done, each further part as a person's, and the copy stayed as small as it had been seen."""
+CLOSES_AS_SET = 10
+"""What the leader closes is closed as the link is set then: `partial_rounding`, and the `max_lots_symbol` that no close
+may make a net pass. A copy had both for life as they were when it was opened."""
+
+FILLED_WHOLE = 10
+"""An order of the leader's has filled whole, whatever he has closed of it since: a resting copy that filled after both
+was held for one of which a part still rests, all of it for as long as `pending_ahead`.
+"""
+
+WHAT_TRAILS = 10
+"""Where a stop has trailed to is told of what trails. Told late of a net that had turned under its number, it was taken
+for the stop of what the leader had turned to, lay beyond the market, and closed the copies.
+"""
+
+ADDED_BESIDE_ORDERS = 10
+"""What an order of the leader's fills is added to what he holds, also where he has added at the market since its first
+part: only as much as the order had was held then, and what he had added came to nothing, or what was not let be added
+was bought with the order's next part.
+"""
 
 RULES = 10
 """The newest."""

@@ -12,6 +12,7 @@ from cmam.domain.values.changes import ChangeKind
 from cmam.domain.values.commands import CommandKind
 from cmam.domain.values.quantities import Distance, Price, Side, Volume
 from cmam.domain.values.reasons import Reason, Verdict
+from cmam.domain.values.rules import RULES
 from cmam.domain.values.trades import OrderType
 from tests.factories import LOT, QUOTES, Pair, price, some_settings
 
@@ -256,3 +257,21 @@ def test_a_volume_max_that_was_lowered_takes_nothing_away() -> None:
     assert pair.grows(LOT, 2 * LOT).reason is Reason.MAX_LOTS
     pair.answer()
     assert pair.copy.volume == pair.copy.target == LOT
+
+
+# --- how parts are closed ---------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("rules", "then", "left"), [(RULES, "up", 0), (RULES, "carry", 100_000), (9, "up", 100_000)])
+def test_a_part_is_rounded_as_the_link_is_set_when_it_is_closed(rules: int, then: str, left: int) -> None:
+    """0.01 lot at a target of 0.0067 is carried, or closed whole where parts are rounded up by now, whatever was set
+    when it was opened; by older rules a copy kept that for life."""
+    pair = Pair({"volume.amount": "0.01", "partial_rounding": "carry" if then == "up" else "up"})
+    pair.fact(RulesBegan(rules=rules))
+    pair.opens()
+    pair.answer()
+    set_to(pair, partial_rounding=then)
+    decided = pair.reduces(LOT, 6_700_000)
+    pair.answer()
+    assert (decided.reason is Reason.CARRIED) is bool(left)
+    assert pair.copy.volume == left

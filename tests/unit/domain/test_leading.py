@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import pytest
+
 from cmam.domain.events import Event, ExecutionSeen, Reconciled, TrailingStopMoved
 from cmam.domain.folds.account import AccountView, evolve
 from cmam.domain.turns.leading import changes
 from cmam.domain.values.changes import Change, ChangeKind
 from cmam.domain.values.ids import OrderId, PositionId, SymbolId
-from cmam.domain.values.quantities import Side, Volume
+from cmam.domain.values.quantities import Price, Side, Volume
+from cmam.domain.values.rules import RULES
 from cmam.domain.values.trades import ExecutionKind, Order, OrderType, Position
 from tests.factories import LEADER, LOT, T0_US, a_view, price
 
@@ -42,8 +45,17 @@ def test_a_stop_that_moved_is_told_with_the_position_as_it_is_now() -> None:
 def test_a_stop_that_the_broker_trailed_is_told_as_that() -> None:
     """A trailing leader's stop moves without an order of anybody's."""
     fact = TrailingStopMoved(position=HELD.position, order=OrderId(9), stop=price("1.096"))
-    (told,) = _told(_holding(HELD), fact)
+    (told,) = _told(_holding(replace(HELD, stop=price("1.095"), trailing=True)), fact)
     assert (told.kind, told.stop, told.trailed) == (ChangeKind.PROTECTED, price("1.096"), True)
+
+
+@pytest.mark.parametrize("stop", [None, price("1.09")])
+def test_a_stop_that_does_not_trail_has_not_trailed(stop: Price | None) -> None:
+    """What is told late of a net that has turned under its number is no stop of what it is now: it lies beyond the
+    market for that, and copies were closed for it. Nor has a stop moved that its leader has set to stand since."""
+    fact = TrailingStopMoved(position=HELD.position, order=OrderId(9), stop=price("1.106"))
+    for rules, count in ((RULES, 0), (9, 1)):
+        assert len(_told(replace(_holding(replace(HELD, stop=stop)), rules=rules), fact)) == count
 
 
 def test_a_trailing_stop_moves_nothing_by_a_word_of_before_its_position_was_changed() -> None:

@@ -28,7 +28,7 @@ from cmam.domain.values.reasons import Reason, Verdict
 from cmam.domain.values.rules import RULES
 from cmam.domain.values.trades import AccountType, ExecutionKind, Order, OrderStatus, OrderType
 from cmam.domain.wanted.unasked import asking, freed, unasked
-from tests.factories import LEADER, LINK, LOT, Pair, a_view, price
+from tests.factories import LEADER, LINK, LOT, Pair, a_view, price, some_settings
 
 
 class Netted(Pair):
@@ -334,28 +334,28 @@ def test_the_stop_is_the_farthest_and_a_target_stands_only_alone() -> None:
     assert (held.stop, held.target) == (price("1.09"), price("1.12"))
 
 
-def test_a_close_that_would_raise_the_net_above_the_cap_goes_to_flat() -> None:
-    """Buy 1.0 and sell 0.6 under a cap of 0.7: ending the sell would make 1.0 long, so the net is closed instead."""
+@pytest.mark.parametrize(("rules", "cap", "net"), [(RULES, "0.7", 0), (RULES, "1", LOT), (9, "0.7", LOT)])
+def test_a_close_that_would_raise_the_net_above_the_cap_goes_to_flat(rules: int, cap: str, net: int) -> None:
+    """Buy 1.0 and sell 0.6, then a cap of 0.7: ending the sell would make 1.0 long, so the net is closed instead.
+
+    By older rules each share kept the cap under which it was opened, and no open passes one that a close may meet.
+    """
     pair = netted(max_lots_symbol="1.6")
+    pair.view = replace(pair.view, rules=rules)
     pair.opens_at(1, LOT)
     pair.answer()
     pair.passes(1_000)
     pair.opens_at(2, 6_000_000, Side.SELL)
     pair.answer()
     assert pair.net == 4_000_000
-    from dataclasses import replace
-
-    copies = {
-        name: replace(copy, goal=replace(copy.goal, net_cap=Volume(7_000_000)))
-        for name, copy in pair.view.copies.items()
-    }
-    pair.view = replace(pair.view, copies=copies)
+    pair.settings = {**pair.settings, "max_lots_symbol": cap}
+    pair.link = some_settings(pair.settings)
     pair.passes(1_000)
     pair.ends(2, 6_000_000)
-    assert (pair.commands[-1].kind, pair.commands[-1].whole) == (CommandKind.CLOSE, True)
+    assert (pair.commands[-1].kind is CommandKind.CLOSE and pair.commands[-1].whole) is (net == 0)
     pair.answer()
-    assert (pair.net, pair.view.copies) == (0, {})
-    assert pair.copy_of(key(1)).reason is Reason.MAX_LOTS  # type: ignore[union-attr]
+    assert (pair.net, len(pair.view.copies)) == (net, 1 if net else 0)
+    assert net or pair.copy_of(key(1)).reason is Reason.MAX_LOTS  # type: ignore[union-attr]
 
 
 @pytest.mark.parametrize(("rules", "net"), [(RULES, 2 * LOT), (6, 0)])

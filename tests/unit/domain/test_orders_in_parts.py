@@ -23,6 +23,7 @@ from cmam.domain.values.changes import ChangeKind
 from cmam.domain.values.ids import OrderId
 from cmam.domain.values.quantities import Volume
 from cmam.domain.values.reasons import Reason, Verdict
+from cmam.domain.values.rules import RULES
 from cmam.domain.values.trades import AccountType, ExecutionKind, OrderStatus, OrderType, TimeInForce
 from tests.factories import LINK, LOT, Pair, a_spec, a_view, price
 from tests.unit.domain.test_levels import levels
@@ -114,6 +115,58 @@ def test_ours_that_fills_whole_after_a_part_of_his_is_ahead_of_him() -> None:
     pair.passes(60_000_000)
     settles(pair)
     assert exposure(pair) == 2_000_000
+
+
+@pytest.mark.parametrize(("rules", "held"), [(RULES, PART // 2), (9, LOT // 2)])
+def test_what_he_closes_of_an_order_that_has_filled_whole_is_closed_as_ours_fills(rules: int, held: int) -> None:
+    """He closes 0.6 of his lot before our half has filled: it comes to 0.2 at once, and waits for no more of his order.
+
+    By older rules his order passed for one of which a part still rests, and all of ours was held for a minute.
+    """
+    pair = half()
+    pair.view = replace(pair.view, rules=rules)
+    pair.order_fills()
+    pair.reduces(LOT, PART)
+    pair.hears(pair.order_triggers(order_of(pair)))
+    pair.answer()
+    assert pair.copy.volume == held
+    pair.passes(61_000_000)
+    pair.answer()
+    assert pair.copy.volume == PART // 2
+
+
+@pytest.mark.parametrize(("rules", "held"), [(RULES, LOT * 4 // 10), (9, LOT // 2)])
+def test_an_order_of_which_he_has_closed_a_part_in_between_is_filled_whole_all_the_same(rules: int, held: int) -> None:
+    """0.4 of his lot fills and he closes 0.2 of them; our half is ahead until the other 0.6 fill, then it is 0.4."""
+    pair = half()
+    pair.view = replace(pair.view, rules=rules)
+    pair.order_fills(PART)
+    pair.hears(pair.order_triggers(order_of(pair)))
+    pair.reduces(PART, PART // 2)
+    pair.answer()
+    assert pair.copy.volume == LOT // 2
+    fills_on(pair, PART // 2, LOT * 8 // 10)
+    pair.answer()
+    assert pair.copy.volume == held
+
+
+@pytest.mark.parametrize(
+    ("rules", "scale_in", "held"), [(RULES, "on", 8_000_000), (RULES, "off", 5_000_000), (9, "on", 5_000_000)]
+)
+def test_what_he_adds_while_his_order_fills_in_parts_is_no_part_of_it(rules: int, scale_in: str, held: int) -> None:
+    """0.4 of his lot fills, he buys 0.6 at the market, and the order's other 0.6 fill: 1.6 are 0.8 of ours, or 0.5
+    where adds are not copied. By older rules never more than the order had was held, whatever he had added."""
+    pair = half(scale_in=scale_in)
+    pair.view = replace(pair.view, rules=rules)
+    pair.order_fills(PART)
+    pair.hears(pair.order_triggers(order_of(pair)))
+    settles(pair)
+    pair.grows(PART, LOT)
+    settles(pair)
+    assert exposure(pair) == 5_000_000
+    fills_on(pair, LOT, LOT * 16 // 10)
+    settles(pair)
+    assert (exposure(pair), pair.copy.target) == (held, held)
 
 
 def test_further_fills_pass_the_gates_of_an_add() -> None:
