@@ -64,7 +64,7 @@ def decide(view: AccountView, change: Change, settings: LinkSettings, inputs: In
         return NO_COPY if ended is None else COPY_FINISHED
     match change.kind:
         case ChangeKind.REDUCED:
-            return decide_reduced(view, change, live)
+            return decide_reduced(view, change, live, draft.policy.partial_rounding)
         case ChangeKind.CLOSED:
             return decide_closed(view, live)
         case ChangeKind.PROTECTED:

@@ -10,14 +10,16 @@ from cmam.domain.belief.view import AccountView, put
 from cmam.domain.deciding.decision import Decision, retarget
 from cmam.domain.deciding.sizing import fraction_text
 from cmam.domain.events import Step, Wait
+from cmam.domain.profiles.choices import PartialRounding
 from cmam.domain.values.changes import Change
 from cmam.domain.values.quantities import Volume, units_text
 from cmam.domain.values.reasons import Reason, Verdict
 from cmam.domain.values.replacing import replace
+from cmam.domain.values.rules import ROUNDED_AS_SET
 from cmam.domain.wanted.needs import enforced_target, excess_of
 
 
-def decide_reduced(view: AccountView, change: Change, copy: Copy) -> Decision:
+def decide_reduced(view: AccountView, change: Change, copy: Copy, rounding: PartialRounding) -> Decision:
     """The target becomes the same fraction of itself as the leader's position has become of its own."""
     if copy.state is CopyState.WAITING or copy.wait is Wait.TURN:
         return Decision(verdict=Verdict.COPY, goal=replace(copy.goal, leader_volume=change.after))
@@ -25,6 +27,8 @@ def decide_reduced(view: AccountView, change: Change, copy: Copy) -> Decision:
     target = copy.target * Fraction(after, before) if before > 0 else Fraction(0)
     target = min(target, copy.target)
     goal = retarget(copy.goal, target, after)
+    if view.rules >= ROUNDED_AS_SET:
+        goal = replace(goal, round_up=rounding is PartialRounding.UP)
     spec = view.specs.get(copy.symbol)
     changed = replace(copy, goal=goal)
     excess = Volume(0) if spec is None else excess_of(spec, changed)

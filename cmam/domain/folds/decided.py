@@ -11,7 +11,7 @@ from cmam.domain.events import (
     Wait,
 )
 from cmam.domain.folds import growth
-from cmam.domain.folds.endings import forget
+from cmam.domain.folds.endings import forget, unpinned
 from cmam.domain.values.changes import Change, ChangeKind
 from cmam.domain.values.quantities import Price, Volume
 from cmam.domain.values.reasons import Reason, Verdict
@@ -29,6 +29,7 @@ from cmam.domain.values.rules import (
     ORDERS_KEEP_LEVELS,
     OWN_TRAILING,
     PEOPLE_MOVE_TRAILING,
+    PINS_END,
     TURNED_ORDERS,
     TURNS_AWAIT_CLOSES,
     WAITS_IN_PROPORTION,
@@ -212,7 +213,8 @@ def _source_closed(view: AccountView, key: CopyKey) -> AccountView:
 
 
 def _unpinned(view: AccountView, copy: Copy, goal: Goal) -> Copy:
-    """A level that the leader changes again takes a person's pin away, but only to be tighter."""
+    """A level that the leader changes again takes a person's pin away, but only to be tighter; where the leader always
+    wins, none is kept for the time when he does no more."""
     if goal.leader_stop is not None or goal.fixed_stop is not None:
         copy = replace(copy, own_stop=None) if copy.own_stop is not None else copy
     if goal.leader_target is not None or goal.fixed_target is not None:
@@ -220,6 +222,8 @@ def _unpinned(view: AccountView, copy: Copy, goal: Goal) -> Copy:
     if goal.trailing != copy.goal.trailing and copy.pinned_trailing is not None:
         copy = replace(copy, pinned_trailing=None)
     copy = _pinned_where_it_trailed(view, copy, goal)
+    if not goal.pins and view.rules >= PINS_END:
+        copy = unpinned(copy)
     spec = view.specs.get(copy.symbol)
     if spec is None or (copy.pinned_stop is None and copy.pinned_target is None):
         return copy

@@ -481,5 +481,16 @@ ACCEPTED_BEFORE = 9
 where its empty position carries a time: the copy was taken for closed by a person, found without a record, and closed.
 """
 
+FIXED_STAY = 10
+"""A stop or a target of `fixed_sl` or `fixed_tp` stays where that is set off, until its leader has one in its place:
+with his next change, or the fill of his order, the copies of one who had none stood without a stop."""
+
+PINS_END = 10
+"""Where `human_levels` is `leader` at his next change, what a person had pinned is forgotten: set to `pin` again, it
+came back, and a stop that the leader had moved meanwhile was set back to where the person had left it."""
+
+ROUNDED_AS_SET = 10
+"""A part is rounded as `partial_rounding` says when the leader closes it, not as it did when the copy was opened."""
+
 RULES = 10
 """The newest."""
