@@ -8,6 +8,7 @@ import pytest
 
 from cmam.domain.events import ChangeDecided, ExecutionSeen
 from cmam.office import Desk
+from cmam.openapi._pb import OpenApiModelMessages_pb2 as model
 from cmam.store.past.replay import verify
 from tests.whole import ALPHA_TOO, LEADER, SAME_BROKER, Whole, known
 
@@ -144,4 +145,32 @@ def test_a_copy_heeds_what_its_link_is_set_to_at_any_time() -> None:
     whole.person.amend(later.position, account=SAME_BROKER, stop=1.071)
     whole.run(5)
     assert whole.person.holds(SAME_BROKER)[1].stop == 1.071
+    assert verify(whole.log.read_all()).is_identical
+
+
+@pytest.mark.parametrize("begins", ["profile.enable", "kill"])
+def test_an_order_that_was_kept_follows_what_its_leader_made_of_his_meanwhile(begins: str) -> None:
+    """Its profile was off with its orders kept: it rested where his had been, and would have filled there alone."""
+    whole = Whole(seed=1)
+    whole.start_ready()
+    order = whole.person.place(model.LIMIT, LOT, price=1.05)
+    whole.run(2)
+    end = {"command": "profile.disable", "profile": "whole", "copies": "leave", "keep_pendings": True}
+    assert whole.command(end)["ok"]
+    whole.person.amend_order(order, limitPrice=1.04, volume=LOT // 2)
+    whole.run(2)
+    if begins == "kill":
+        whole.kill()
+        Desk(whole.log, whole.stepper.clock, new_id=whole._new_id).carry_out({**end, "command": "profile.enable"})
+        whole.log.refresh()
+        whole.start_ready()
+    else:
+        assert whole.command({"command": "profile.enable", "profile": "whole"})["ok"]
+    whole.run(10)
+    (rests,) = whole.person.rests(SAME_BROKER)
+    assert (rests.limitPrice, rests.tradeData.volume) == (1.04, LOT // 2)
+    decided = len(whole.events(SAME_BROKER, ChangeDecided))
+    whole.stepper.network.cut_all()
+    whole.run(30)
+    assert len(whole.events(SAME_BROKER, ChangeDecided)) == decided
     assert verify(whole.log.read_all()).is_identical

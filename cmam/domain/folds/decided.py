@@ -26,6 +26,7 @@ from cmam.domain.values.rules import (
     FILLS_IN_VAIN,
     LEVELS_OF_ONE_SIDE,
     NEVER_OUT,
+    ORDERS_ARE_TOLD,
     ORDERS_KEEP_LEVELS,
     OWN_TRAILING,
     PEOPLE_MOVE_TRAILING,
@@ -70,7 +71,8 @@ def take_decision(view: AccountView, event: ChangeDecided, at_us: int) -> Accoun
         view = put(view, known)
     if event.goal is None:
         is_told = change.kind is ChangeKind.PROTECTED
-        return put(view, replace(known, told_levels=told_levels(change))) if is_told else view
+        known = _as_amended(view, known, change) if change.kind is ChangeKind.ORDER_AMENDED else known
+        return put(view, replace(known, told_levels=told_levels(change)) if is_told else known)
     copy = _moved_with_order(view, _unpinned(view, known, event.goal), event.goal)
     copy = replace(copy, goal=event.goal, refusals=0, retry_at_us=0, change=known.change)
     copy = targets.moved(view, copy, known.goal, event.inputs.quotes)
@@ -149,9 +151,8 @@ def _following(view: AccountView, copy: Copy, known: Copy, event: ChangeDecided,
             return replace(copy, change=replace(change, kind=ChangeKind.ORDER_PLACED))
         case ChangeKind.ORDER_AMENDED if known.awaits_amend and view.rules >= AMENDS_WAIT:
             return replace(copy, wait=None)
-        case ChangeKind.ORDER_AMENDED if copy.change is not None and _is_unplaced(view, known):
-            as_placed = replace(change, kind=copy.change.kind, key=copy.change.key, at_ms=copy.change.at_ms)
-            return replace(copy, change=as_placed)
+        case ChangeKind.ORDER_AMENDED:
+            return _as_amended(view, copy, change)
         case ChangeKind.PROTECTED if change.trailed:
             soonest = known.trailed_us + TRAILED_US
             is_early = soonest > at_us
@@ -196,10 +197,16 @@ def _with_levels_of(copy: Copy, change: Change) -> Copy:
     return replace(copy, change=replace(levels, relative_stop=None, relative_target=None))
 
 
-def _is_unplaced(view: AccountView, copy: Copy) -> bool:
-    """Whether a copied order does not rest yet, and may have to pass the gates again before it does."""
-    is_order = copy.change is not None and copy.change.kind is ChangeKind.ORDER_PLACED
-    return is_order and copy.order is None and copy.position is None and view.rules >= AMENDED_BEFORE_PLACED
+def _as_amended(view: AccountView, copy: Copy, change: Change) -> Copy:
+    """A copied order with its leader's terms of now, as if it had been placed by them: before it rests it may have to
+    pass the gates again, and from then on they are what was told of his order last."""
+    if copy.change is None or copy.change.kind is not ChangeKind.ORDER_PLACED:
+        return copy
+    rests = copy.order is not None or copy.position is not None
+    if view.rules < (ORDERS_ARE_TOLD if rests else AMENDED_BEFORE_PLACED):
+        return copy
+    as_placed = replace(change, kind=copy.change.kind, key=copy.change.key, at_ms=copy.change.at_ms)
+    return replace(copy, change=as_placed)
 
 
 def _source_closed(view: AccountView, key: CopyKey) -> AccountView:

@@ -13,14 +13,14 @@ from cmam.domain.belief.view import AccountView
 from cmam.domain.events import Health
 from cmam.domain.profiles.link import LinkSettings
 from cmam.domain.profiles.policy import Policy
-from cmam.domain.turns.differences import fills_into_net
+from cmam.domain.turns.differences import fills_into_net, order_change
 from cmam.domain.turns.leader import money_of, symbol_of
 from cmam.domain.values.changes import Change, ChangeKind
 from cmam.domain.values.ids import ChangeKey, LinkId, PositionId, SymbolId, order_source, position_source
 from cmam.domain.values.quantities import Quote, Volume
 from cmam.domain.values.reasons import Reason
 from cmam.domain.values.replacing import replace
-from cmam.domain.values.rules import ORIGINS_HAVE_TYPES
+from cmam.domain.values.rules import ORDERS_ARE_TOLD, ORIGINS_HAVE_TYPES
 from cmam.domain.values.trades import OrderType, Position
 
 QuoteOf = Callable[[SymbolId], Quote | None]
@@ -48,6 +48,7 @@ def at_start(
         found.extend(_closes(leader, view, settings, quote_of, is_caught_up=is_caught_up))
         if is_caught_up:
             found.extend(_levels(leader, view, settings, quote_of))
+            found.extend(_terms(leader, view, settings, quote_of))
     if settings.policy.sync_open:
         found.extend(_opens(leader, view, settings, quote_of, {settings.link, *others}))
     return tuple(found)
@@ -99,6 +100,27 @@ def _levels(leader: AccountView, view: AccountView, settings: LinkSettings, quot
         moved = of_position(leader, held, quote_of)
         moved = replace(moved, key=key, kind=ChangeKind.PROTECTED, volume=Volume(0), before=held.volume)
         yield moved
+
+
+def _terms(leader: AccountView, view: AccountView, settings: LinkSettings, quote_of: QuoteOf) -> Iterator[Change]:
+    """The orders that the leader amended while the link was off."""
+    for copy in view.copies.values() if view.rules >= ORDERS_ARE_TOLD else ():
+        order = leader.orders.get(copy.leader_order) if copy.leader_order is not None else None
+        told = copy.change
+        if copy.link != settings.link or not copy.is_wanted or order is None or told is None:
+            continue
+        if told.kind is not ChangeKind.ORDER_PLACED or copy.leader_filled or fills_into_net(leader, order):
+            continue
+        change = order_change(leader, order, ChangeKind.ORDER_AMENDED, f"sync:{leader.version}", quote_of, late=True)
+        if _terms_of(change) != _terms_of(told):
+            yield replace(change, synced=True)
+
+
+def _terms_of(change: Change) -> tuple[object, ...]:
+    """What an amendment of an order can change."""
+    levels = (change.stop, change.target, change.relative_stop, change.relative_target, change.trailing)
+    prices = (change.limit_price, change.stop_price, change.slippage_points, change.trigger, change.guaranteed)
+    return (change.volume, change.expires_ms, *levels, *prices)
 
 
 def _filled(leader: AccountView, view: AccountView, copy: Copy, held: Position, quote_of: QuoteOf) -> Change:

@@ -492,5 +492,9 @@ came back, and a stop that the leader had moved meanwhile was set back to where 
 ROUNDED_AS_SET = 10
 """A part is rounded as `partial_rounding` says when the leader closes it, not as it did when the copy was opened."""
 
+ORDERS_ARE_TOLD = 10
+"""What was told of a leader's order last is known of its copy, which is amended as its link begins again. One whose
+profile was off with its orders kept rested where the leader's had, until he moved his once more."""
+
 RULES = 10
 """The newest."""
