@@ -77,6 +77,8 @@ CHANGED: Mapping[str, tuple[str, ...]] = {
 """Settings with what they are set to, back and forth. Guards are watched, and none trips."""
 
 
+LEVELLED = ("copy_sl", "copy_tp", "fixed_sl", "fixed_tp", "human_levels", "levels", "require_stop", "reverse")
+"""Those that say which levels a copy has: drawn more often than others."""
 STRICT = frozenset(
     {
         *("side", "order_types", "ignore_new", "label", "symbols.include", "symbols.mapping", "max_age", "max_spread"),
@@ -140,7 +142,7 @@ class SettingsDay:
     def _drawn(self, beside: Mapping[str, str], count: int) -> dict[str, str]:
         """Some settings otherwise, that may stand beside those there are."""
         while True:
-            names = self.chance.sample(sorted(CHANGED), count)
+            names = self.chance.sample(LEVELLED if self.chance.random() < 0.4 else sorted(CHANGED), count)
             found = {name: self._value(name) for name in names}
             if not tuple(check_settings({**beside, **found})):
                 return found
@@ -459,12 +461,14 @@ class SettingsDay:
                 self._report(f"{name}: a change of settings has made of {before[name]} {after[name]}")
 
     def _waiting(self) -> set[str]:
-        """Followers on whom something was under way, or waited."""
+        """Followers on whom something was under way, waited, or is held ahead for a while."""
         views = {name: self.book.view(account) for name, account in self.followers.items()}
         return {
             name
             for name, view in views.items()
-            if view is None or view.intents or any(c.wait or c.trouble or c.left_out for c in view.copies.values())
+            if view is None
+            or view.intents
+            or any(c.wait or c.trouble or c.left_out or c.ahead_since_us for c in view.copies.values())
         }
 
     def _links(self) -> dict[str, tuple[str, int]]:
@@ -522,12 +526,15 @@ class SettingsDay:
             mark = read_label(order.tradeData.label)
             if order.orderType not in (LIMIT, STOP) or mark is None or str(mark.link) not in links:
                 continue
+            if order.relativeStopLoss:
+                self.stopped[order.positionId] = order.relativeStopLoss
             theirs = floor.accounts[links[str(mark.link)][1]].orders.get(from_base36(mark.source[1:]))
             if theirs is None:
                 self._report(f"{name}: {order} rests, and its leader's order does not")
                 continue
             price = (theirs.limit_price or theirs.stop_price) / 100_000_000
-            if abs((order.limitPrice or order.stopPrice) - price) > 0.0005:
+            away = abs((order.limitPrice or order.stopPrice) - price)
+            if 0.0005 < away < 0.05:  # farther away it is in another symbol, by a row of the table
                 self._report(f"{name}: {order} rests away from {price}")
 
     def _is_of_order(self, books: Any, number: int) -> bool:

@@ -112,7 +112,7 @@ def test_a_drawn_day_of_guards_before_netted_followers_leaves_what_the_rules_say
     assert verify(day.book.log.read_all()).is_identical
 
 
-@pytest.mark.parametrize("seed", [203, 300])
+@pytest.mark.parametrize("seed", [608, 724])
 def test_settings_that_change_under_way_take_nothing_away_and_leave_nothing_behind(seed: int) -> None:
     """Settings, states and profiles that change while copies are open, orders rest, requests are on their way, a line
     is cut and no process runs: what stands keeps what it has, and ends with what it is a copy of."""
