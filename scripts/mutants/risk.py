@@ -50,8 +50,9 @@ MUTATIONS = (
     Mutation(
         "a latch blocks a partial close",
         "cmam/domain/deciding/decide.py",
-        "            return decide_reduced(view, change, live)",
-        "            return NO_COPY if view.latches else decide_reduced(view, change, live)",
+        "            return decide_reduced(view, change, live, draft.policy.partial_rounding)",
+        "            if view.latches:\n                return NO_COPY\n"
+        "            return decide_reduced(view, change, live, draft.policy.partial_rounding)",
         (GUARDS, GATES, LIFE, "tests/scenario/test_guards.py"),
     ),
     Mutation(
@@ -514,8 +515,8 @@ MUTATIONS = (
     Mutation(
         "an order is placed as it was before its leader amended it",
         "cmam/domain/folds/decided.py",
-        "        case ChangeKind.ORDER_AMENDED if copy.change is not None and _is_unplaced(view, known):",
-        "        case ChangeKind.ORDER_AMENDED if not known.source:",
+        "        case ChangeKind.ORDER_AMENDED:\n            return _as_amended(view, copy, change)",
+        "        case ChangeKind.ORDER_AMENDED:\n            return copy",
         (CHANGED,),
     ),
     Mutation(

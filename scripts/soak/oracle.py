@@ -5,7 +5,8 @@ leader who opens, adds, closes parts, moves levels and places orders (`orders.py
 `changes.py`: while settings are changed; `levels.py`: whose stops trail, while people touch the copies; `gaps.py`:
 while nobody looks; `leaders.py`: whose account is netted; `chains.py`: whose followers lead, too; `patience.py`: before
 followers who wait for their price; `guards.py`: while guards trip; `strains.py`: and brokers refuse and take, and the
-process dies; `net_guards.py`: before netted followers).
+process dies; `net_guards.py`: before netted followers;
+`settings.py`: while settings change, by laws instead of sizes).
 What differs is printed with what both say.
 """
 
@@ -31,6 +32,7 @@ from tests.oracle.net_guards import NetGuardDay
 from tests.oracle.nets import NetDay
 from tests.oracle.orders import OrderDay
 from tests.oracle.patience import PatienceDay
+from tests.oracle.settings import SettingsDay
 from tests.oracle.strains import StrainDay
 
 DAYS = {
@@ -46,6 +48,7 @@ DAYS = {
     "patience": PatienceDay,
     "strains": StrainDay,
     "net-guards": NetGuardDay,
+    "settings": SettingsDay,
 }
 
 

@@ -17,6 +17,7 @@ from tests.oracle.net_guards import NetGuardDay
 from tests.oracle.nets import NetDay
 from tests.oracle.orders import OrderDay
 from tests.oracle.patience import PatienceDay
+from tests.oracle.settings import SettingsDay
 from tests.oracle.strains import StrainDay
 
 
@@ -117,6 +118,16 @@ def test_a_drawn_day_of_guards_before_netted_followers_leaves_what_the_rules_say
     """What a latch closes is gone of all shares, also where the process dies meanwhile; what it locks opens nothing."""
     day = NetGuardDay(1005, followers=10)
     day.run(9)
+    assert day.wrong == []
+    assert verify(day.book.log.read_all()).is_identical
+
+
+@pytest.mark.parametrize("seed", [608, 724])
+def test_settings_that_change_under_way_take_nothing_away_and_leave_nothing_behind(seed: int) -> None:
+    """Settings, states and profiles that change while copies are open, orders rest, requests are on their way, a line
+    is cut and no process runs: what stands keeps what it has, and ends with what it is a copy of."""
+    day = SettingsDay(seed)
+    day.run(20)
     assert day.wrong == []
     assert verify(day.book.log.read_all()).is_identical
 

@@ -182,6 +182,7 @@ class AccountActor(Watched):
             self._doubt(intent.intent, "cmam was started again")
         if self._view.health is not Health.DOWN:
             self._desk.fact(HealthChanged(health=Health.DOWN, reason="cmam was started"))
+        self._following.take_settings()
         self._watches.begin_sight()
         self._following.ask_leaders()
 

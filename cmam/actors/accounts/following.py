@@ -26,6 +26,7 @@ from cmam.domain.repair.reconcile import abandoned, bring_together, by_hand, fin
 from cmam.domain.repair.strays import is_lacking
 from cmam.domain.repair.sync import reopening
 from cmam.domain.repair.twins import Seen, in_words, latched, twin_in_report, twin_in_snapshot
+from cmam.domain.turns.timing import set_anew
 from cmam.domain.turns.turn import decide_change, wakes
 from cmam.domain.values.changes import Change, ChangeKind
 from cmam.domain.values.ids import AccountId, LinkId
@@ -126,8 +127,14 @@ class Following:
         self._made_up = {(link, key) for link, key in self._made_up if link in fresh}  # one that begins anew meets all
         new = fresh.keys() - self.links.keys()
         self.links = fresh
+        self.take_settings()
         if new:
             self.ask_leaders()
+
+    def take_settings(self) -> None:
+        """Let copies know what their links say otherwise now than when they were opened."""
+        for fact in tuple(set_anew(self._desk.view, self.links)):
+            self._desk.fact(fact)
 
     # --- what leaders say -----------------------------------------------------------------------------------------
 

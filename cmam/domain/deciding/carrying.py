@@ -18,7 +18,7 @@ from cmam.domain.values.reasons import Reason
 from cmam.domain.values.rules import ADDS_NEED_STOPS, BARE_ARE_LATE, FIXED_ON_TICK, LIFE_FROM_PLACING, TARGETS_LEFT_OUT
 from cmam.domain.values.trades import OrderType, TimeInForce
 from cmam.domain.wanted import targets
-from cmam.domain.wanted.levels import Plan, distance, least_distance, plan
+from cmam.domain.wanted.levels import Plan, distance, least_distance, plan, still_fixed, uncopied
 from cmam.domain.wanted.needs import levels_of
 
 EXPIRY_NEAR_MS = 5_000
@@ -102,7 +102,10 @@ def levels(draft: Draft) -> Reason | None:
     if draft.is_add:
         return _needs_own_stop(draft)
     change, spec, policy = draft.change, draft.symbol, draft.policy
-    asked = draft.plan = plan(change, spec, policy, draft.side)
+    asked = plan(change, spec, policy, draft.side)
+    if draft.copy is not None:
+        asked = still_fixed(asked, draft.copy.goal, uncopied(policy, draft.view.rules), draft.view.rules)
+    draft.plan = asked
     reason = _needs_stop(draft, asked)
     if reason is not None:
         return reason

@@ -24,6 +24,7 @@ from cmam.domain.values.rules import (
     AMENDS_WAIT,
     EXACT_ORDERS,
     FILLS_GO_ON,
+    FIXED_STAY,
     GROWN_AS_OPENED,
     GROWN_ORDERS,
     ORDERS_KEEP_LEVELS,
@@ -225,7 +226,10 @@ def _with_width(draft: Draft, goal: Goal) -> Goal:
     """A goal that knows by how much the order's stop of now was widened, if at all."""
     assert draft.plan is not None
     wide = draft.stop if draft.add_volume is not None else None
-    fixed = draft.plan.fixed_stop
+    fixed, target = draft.plan.fixed_stop, goal.fixed_target
+    if draft.view.rules >= FIXED_STAY:
+        target = draft.plan.fixed_target
+    goal = replace(goal, fixed_target=target)
     return replace(
         goal, wide=wide, wide_of=draft.plan.stop if wide else None, fixed_stop=wide if wide and fixed else fixed
     )

@@ -11,7 +11,7 @@ from cmam.domain.events import (
     Wait,
 )
 from cmam.domain.folds import growth
-from cmam.domain.folds.endings import forget
+from cmam.domain.folds.endings import forget, unpinned
 from cmam.domain.values.changes import Change, ChangeKind
 from cmam.domain.values.quantities import Price, Volume
 from cmam.domain.values.reasons import Reason, Verdict
@@ -27,9 +27,11 @@ from cmam.domain.values.rules import (
     FILLS_IN_VAIN,
     LEVELS_OF_ONE_SIDE,
     NEVER_OUT,
+    ORDERS_ARE_TOLD,
     ORDERS_KEEP_LEVELS,
     OWN_TRAILING,
     PEOPLE_MOVE_TRAILING,
+    PINS_END,
     TURNED_ORDERS,
     TURNS_AWAIT_CLOSES,
     WAITS_IN_PROPORTION,
@@ -70,7 +72,8 @@ def take_decision(view: AccountView, event: ChangeDecided, at_us: int) -> Accoun
         view = put(view, known)
     if event.goal is None:
         is_told = change.kind is ChangeKind.PROTECTED
-        return put(view, replace(known, told_levels=told_levels(change))) if is_told else view
+        known = _as_amended(view, known, change) if change.kind is ChangeKind.ORDER_AMENDED else known
+        return put(view, replace(known, told_levels=told_levels(change)) if is_told else known)
     copy = _moved_with_order(view, _unpinned(view, known, event.goal), event.goal)
     copy = replace(copy, goal=event.goal, refusals=0, retry_at_us=0, change=known.change)
     copy = targets.moved(view, copy, known.goal, event.inputs.quotes)
@@ -151,9 +154,8 @@ def _following(view: AccountView, copy: Copy, known: Copy, event: ChangeDecided,
             return replace(copy, change=replace(change, kind=ChangeKind.ORDER_PLACED))
         case ChangeKind.ORDER_AMENDED if known.awaits_amend and view.rules >= AMENDS_WAIT:
             return replace(copy, wait=None)
-        case ChangeKind.ORDER_AMENDED if copy.change is not None and _is_unplaced(view, known):
-            as_placed = replace(change, kind=copy.change.kind, key=copy.change.key, at_ms=copy.change.at_ms)
-            return replace(copy, change=as_placed)
+        case ChangeKind.ORDER_AMENDED:
+            return _as_amended(view, copy, change)
         case ChangeKind.PROTECTED if change.trailed:
             soonest = known.trailed_us + TRAILED_US
             is_early = soonest > at_us
@@ -205,10 +207,16 @@ def _with_levels_of(copy: Copy, change: Change) -> Copy:
     return replace(copy, change=replace(levels, relative_stop=None, relative_target=None))
 
 
-def _is_unplaced(view: AccountView, copy: Copy) -> bool:
-    """Whether a copied order does not rest yet, and may have to pass the gates again before it does."""
-    is_order = copy.change is not None and copy.change.kind is ChangeKind.ORDER_PLACED
-    return is_order and copy.order is None and copy.position is None and view.rules >= AMENDED_BEFORE_PLACED
+def _as_amended(view: AccountView, copy: Copy, change: Change) -> Copy:
+    """A copied order with its leader's terms of now, as if it had been placed by them: before it rests it may have to
+    pass the gates again, and from then on they are what was told of his order last."""
+    if copy.change is None or copy.change.kind is not ChangeKind.ORDER_PLACED:
+        return copy
+    rests = copy.order is not None or copy.position is not None
+    if view.rules < (ORDERS_ARE_TOLD if rests else AMENDED_BEFORE_PLACED):
+        return copy
+    as_placed = replace(change, kind=copy.change.kind, key=copy.change.key, at_ms=copy.change.at_ms)
+    return replace(copy, change=as_placed)
 
 
 def _source_closed(view: AccountView, key: CopyKey) -> AccountView:
@@ -222,7 +230,8 @@ def _source_closed(view: AccountView, key: CopyKey) -> AccountView:
 
 
 def _unpinned(view: AccountView, copy: Copy, goal: Goal) -> Copy:
-    """A level that the leader changes again takes a person's pin away, but only to be tighter."""
+    """A level that the leader changes again takes a person's pin away, but only to be tighter; where the leader always
+    wins, none is kept for the time when he does no more."""
     if goal.leader_stop is not None or goal.fixed_stop is not None:
         copy = replace(copy, own_stop=None) if copy.own_stop is not None else copy
     if goal.leader_target is not None or goal.fixed_target is not None:
@@ -230,6 +239,8 @@ def _unpinned(view: AccountView, copy: Copy, goal: Goal) -> Copy:
     if goal.trailing != copy.goal.trailing and copy.pinned_trailing is not None:
         copy = replace(copy, pinned_trailing=None)
     copy = _pinned_where_it_trailed(view, copy, goal)
+    if not goal.pins and view.rules >= PINS_END:
+        copy = unpinned(copy)
     spec = view.specs.get(copy.symbol)
     if spec is None or (copy.pinned_stop is None and copy.pinned_target is None):
         return copy

@@ -176,9 +176,18 @@ def wake_copy(view: AccountView, event: CopyOverdue) -> AccountView:
             return put(view, replace(copy, close_at_us=0))
         case "target":
             return put(view, targets.due(copy))
+        case "pins":
+            return put(view, replace(unpinned(copy), goal=replace(copy.goal, pins=True)))
+        case "hours_set":
+            return put(view, replace(copy, goal=replace(copy.goal, outside_us=0)))
         case _:
             trailed_us = max(copy.trailed_us, copy.retry_at_us)
             return put(view, replace(copy, awaits_protection=False, retry_at_us=0, trailed_us=trailed_us))
+
+
+def unpinned(copy: Copy) -> Copy:
+    """A copy of whose levels none is a person's."""
+    return replace(copy, pinned_stop=None, pinned_target=None, pinned_trailing=None)
 
 
 def _at_an_end(copy: Copy) -> Goal:

@@ -297,4 +297,4 @@ def _released(context: Context, request: Request, one: Wanted, existing: Profile
     """What becomes of the copies of links that end with this."""
     is_stopping = one.state is ProfileState.STOPPED and existing.state is not ProfileState.STOPPED
     ending = list(existing.links.values()) if is_stopping else one.gone
-    return release(context, request, one.name, ending)
+    return release(context, request, existing, ending)

@@ -12,6 +12,7 @@ from cmam.domain.events import (
     CopiesReleased,
     CopyAdopted,
     Event,
+    Health,
     LinkAdded,
     LinkSettingsChanged,
     ProfileCreated,
@@ -224,7 +225,7 @@ def move_profile(state: ProfileState) -> Command:
         ended = moved(context, profile, state)
         released: Events = ()
         if state is ProfileState.STOPPED:
-            released = release(context, request, profile.name, profile.links.values())
+            released = release(context, request, profile, profile.links.values())
         return Outcome((*ended, *released), {"profile": profile.name, "state": state.value})
 
     return command
@@ -242,7 +243,7 @@ def moved(context: Context, profile: ProfileView, state: ProfileState) -> Events
 def delete_profile(context: Context, request: Request) -> Outcome:
     """Delete a profile; what becomes of its copies is said with it."""
     profile = find_profile(context.registry, str(request.get("profile", "")))
-    released = release(context, request, profile.name, profile.links.values())
+    released = release(context, request, profile, profile.links.values())
     event = ProfileDeleted(user=context.user)
     return Outcome(((PROFILE_PREFIX + profile.profile, event), *released), {"profile": profile.name, "deleted": True})
 
@@ -256,19 +257,25 @@ def live_copies(view: AccountView | None, links: Iterable[LinkId]) -> tuple[Copy
     return tuple(copy for copy in view.copies.values() if copy.link in wanted) if view is not None else ()
 
 
-def release(context: Context, request: Request, name: str, links: Iterable[Link]) -> Events:
-    """Let go of the live copies of links that end, as the request says; raises Refusal where it says nothing."""
+def release(context: Context, request: Request, profile: ProfileView, links: Iterable[Link]) -> Events:
+    """Let go of the live copies of links that end, as the request says; raises Refusal where it says nothing.
+
+    An account that is at work may be about to open: it is told also where no copy is live yet, and then what nobody was
+    asked about is closed.
+    """
+    is_on, name = profile.state is not ProfileState.STOPPED, profile.name
     how = str(request.get("copies") or "")
     if how not in ("", LEAVE, CLOSE):
         raise Refusal(f"expected {LEAVE} or {CLOSE} for the copies, found {how!r}", USAGE)
     touched: dict[AccountId, list[LinkId]] = {}
+    count = 0
     for link in links:
-        if live_copies(context.views.get(link.follower), (link.link,)):
+        view = context.views.get(link.follower)
+        live = len(live_copies(view, (link.link,)))
+        count += live
+        if live or (is_on and view is not None and view.health is Health.RECONCILED):
             touched.setdefault(link.follower, []).append(link.link)
-    if not touched:
-        return ()
-    if not how:
-        count = sum(len(live_copies(context.views.get(account), of)) for account, of in touched.items())
+    if count and not how:
         raise Refusal(
             f"expected --leave or --close, as {count} of the copies of {name} are live: say what becomes of them",
             USAGE,
@@ -277,7 +284,7 @@ def release(context: Context, request: Request, name: str, links: Iterable[Link]
     return tuple(
         (
             f"{ACCOUNT_PREFIX}{account}",
-            CopiesReleased(links=tuple(sorted(of)), close=how == CLOSE, keep_pendings=keep, user=context.user),
+            CopiesReleased(links=tuple(sorted(of)), close=how != LEAVE, keep_pendings=keep, user=context.user),
         )
         for account, of in sorted(touched.items())
     )

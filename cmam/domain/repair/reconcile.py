@@ -387,6 +387,6 @@ def bring_together(
     """
     for fact in rebuilt(leader, hand.view, link, others, quote_of):
         hand.take(fact)
-    for index, change in enumerate(at_start(leader, hand.view, link, quote_of)):
+    for index, change in enumerate(at_start(leader, hand.view, link, quote_of, others=others)):
         if may_open or not change.kind.adds_risk:
             hand.decide(change, index)

@@ -6,33 +6,40 @@ leader's stream, move no cursor and are met as any other, the opens by all gates
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 
 from cmam.domain.belief.copies import Copy
 from cmam.domain.belief.view import AccountView
 from cmam.domain.events import Health
 from cmam.domain.profiles.link import LinkSettings
 from cmam.domain.profiles.policy import Policy
-from cmam.domain.turns.differences import fills_into_net
+from cmam.domain.turns.differences import fills_into_net, order_change
 from cmam.domain.turns.leader import money_of, symbol_of
 from cmam.domain.values.changes import Change, ChangeKind
-from cmam.domain.values.ids import ChangeKey, SymbolId, order_source, position_source
+from cmam.domain.values.ids import ChangeKey, LinkId, PositionId, SymbolId, order_source, position_source
 from cmam.domain.values.quantities import Quote, Volume
 from cmam.domain.values.reasons import Reason
 from cmam.domain.values.replacing import replace
-from cmam.domain.values.rules import ORIGINS_HAVE_TYPES
+from cmam.domain.values.rules import ORDERS_ARE_TOLD, ORIGINS_HAVE_TYPES
 from cmam.domain.values.trades import OrderType, Position
 
 QuoteOf = Callable[[SymbolId], Quote | None]
 
 
 def at_start(
-    leader: AccountView, view: AccountView, settings: LinkSettings, quote_of: QuoteOf, *, is_caught_up: bool = True
+    leader: AccountView,
+    view: AccountView,
+    settings: LinkSettings,
+    quote_of: QuoteOf,
+    *,
+    others: Collection[LinkId] = (),
+    is_caught_up: bool = True,
 ) -> tuple[Change, ...]:
     """The changes a link has to make up, closes first. Both accounts must be reconciled, else nothing is known.
 
-    `is_caught_up` says that the follower has met all of the leader's changes: only then does a smaller volume mean a
-    reduction it was not told of. `quote_of` is the leader's.
+    `others` are the follower's other links: what is left of any that is over is not opened beside it. `is_caught_up`
+    says that the follower has met all of the leader's changes: only then does a smaller volume mean a reduction it was
+    not told of. `quote_of` is the leader's.
     """
     if leader.health is not Health.RECONCILED or view.health is not Health.RECONCILED:
         return ()
@@ -41,8 +48,9 @@ def at_start(
         found.extend(_closes(leader, view, settings, quote_of, is_caught_up=is_caught_up))
         if is_caught_up:
             found.extend(_levels(leader, view, settings, quote_of))
+            found.extend(_terms(leader, view, settings, quote_of))
     if settings.policy.sync_open:
-        found.extend(_opens(leader, view, settings, quote_of))
+        found.extend(_opens(leader, view, settings, quote_of, {settings.link, *others}))
     return tuple(found)
 
 
@@ -94,6 +102,27 @@ def _levels(leader: AccountView, view: AccountView, settings: LinkSettings, quot
         yield moved
 
 
+def _terms(leader: AccountView, view: AccountView, settings: LinkSettings, quote_of: QuoteOf) -> Iterator[Change]:
+    """The orders that the leader amended while the link was off."""
+    for copy in view.copies.values() if view.rules >= ORDERS_ARE_TOLD else ():
+        order = leader.orders.get(copy.leader_order) if copy.leader_order is not None else None
+        told = copy.change
+        if copy.link != settings.link or not copy.is_wanted or order is None or told is None:
+            continue
+        if told.kind is not ChangeKind.ORDER_PLACED or copy.leader_filled or fills_into_net(leader, order):
+            continue
+        change = order_change(leader, order, ChangeKind.ORDER_AMENDED, f"sync:{leader.version}", quote_of, late=True)
+        if _terms_of(change) != _terms_of(told):
+            yield replace(change, synced=True)
+
+
+def _terms_of(change: Change) -> tuple[object, ...]:
+    """What an amendment of an order can change."""
+    levels = (change.stop, change.target, change.relative_stop, change.relative_target, change.trailing)
+    prices = (change.limit_price, change.stop_price, change.slippage_points, change.trigger, change.guaranteed)
+    return (change.volume, change.expires_ms, *levels, *prices)
+
+
 def _filled(leader: AccountView, view: AccountView, copy: Copy, held: Position, quote_of: QuoteOf) -> Change:
     """The fill of an order whose copy has not met it: its position is there, and it rests no more.
 
@@ -130,20 +159,32 @@ def _of_copy(leader: AccountView, copy: Copy, kind: ChangeKind, before: Volume, 
     )
 
 
-def _opens(leader: AccountView, view: AccountView, settings: LinkSettings, quote_of: QuoteOf) -> Iterator[Change]:
-    """What the leader holds and this link never copied; a finished copy never counts as missing again."""
+def _opens(
+    leader: AccountView, view: AccountView, settings: LinkSettings, quote_of: QuoteOf, links: Collection[LinkId]
+) -> Iterator[Change]:
+    """What the leader holds and this link never copied; a finished copy never counts as missing again.
+
+    Nor does what a link that is over has left here: opened once more it would be held twice.
+    """
     copies = (*view.copies.values(), *(copy for copy in view.finished.values() if not copy.was_never_out))
     known = {copy.leader_position for copy in copies if copy.link == settings.link}
     for number in sorted(leader.positions):
         position = leader.positions[number]
         key = (settings.link, position_source(number))
         there = view.copy(key)
-        if number in known or (there is not None and not there.was_never_out):
+        if number in known or is_left(view, leader, number, links) or (there is not None and not there.was_never_out):
             continue
         origin = leader.origins.get(number)
         if origin is not None and view.copy((settings.link, order_source(origin))) is not None:
             continue
         yield of_position(leader, position, quote_of)
+
+
+def is_left(view: AccountView, leader: AccountView, position: PositionId, links: Collection[LinkId]) -> bool:
+    """Whether a leader's position, or the order that opened it, has a live copy of a link that is none of these."""
+    origin = leader.origins.get(position)
+    left = (copy for copy in view.copies.values() if copy.link not in links and copy.leader == leader.account)
+    return any(copy.leader_position == position or origin in {copy.leader_order} - {None} for copy in left)
 
 
 def reopening(leader: AccountView, copy: Copy, policy: Policy, at_ms: int, quote_of: QuoteOf) -> Change | None:

@@ -11,7 +11,7 @@ from cmam.domain.belief.restless import restless
 from cmam.domain.belief.view import AccountView, InVain
 from cmam.domain.events import AlertHealed, AlertRaised, CopyOverdue, Event, GuardRearmed, Health, IntentOverdue, Wait
 from cmam.domain.folds.booking import PROTECTION_US
-from cmam.domain.profiles.choices import PendingOutside
+from cmam.domain.profiles.choices import HumanLevels, PendingOutside
 from cmam.domain.profiles.hours import is_within_hours
 from cmam.domain.profiles.link import LinkSettings
 from cmam.domain.turns.settling import SETTLE_US
@@ -111,6 +111,21 @@ def outside(view: AccountView, links: Mapping[LinkId, LinkSettings], now_us: int
             continue
         if not is_within_hours(link.policy, now_us):
             yield CopyOverdue(link=copy.link, source=copy.source, what="hours")
+
+
+def set_anew(view: AccountView, links: Mapping[LinkId, LinkSettings]) -> Iterator[CopyOverdue]:
+    """What copies were told as they were opened or placed, and their links say otherwise now: a person's levels count
+    from here on, and an order rests beyond the hours by which it was placed."""
+    for copy in view.copies.values():
+        link = links.get(copy.link)
+        if link is None or not copy.is_wanted:
+            continue
+        if link.policy.human_levels is HumanLevels.PIN and not copy.goal.pins:
+            yield CopyOverdue(link=copy.link, source=copy.source, what="pins")
+        ends_us = copy.goal.outside_us
+        keeps = link.policy.pending_outside is PendingOutside.KEEP
+        if ends_us and (keeps or is_within_hours(link.policy, ends_us)):
+            yield CopyOverdue(link=copy.link, source=copy.source, what="hours_set")
 
 
 def _next_repeat(copy: Copy, now_us: int) -> int:

@@ -488,6 +488,7 @@ nobody knew the number, and it stayed at the broker whatever its leader did."""
 HISTORY_IS_AHEAD = 10
 """An open of which the history knows a larger fill than the snapshot before it shows is open still: its other parts are
 told yet. It counted as done, each further part as a person's, and the copy stayed as small as it had been seen."""
+
 CLOSES_AS_SET = 10
 """What the leader closes is closed as the link is set then: `partial_rounding`, and the `max_lots_symbol` that no close
 may make a net pass. A copy had both for life as they were when it was opened."""
@@ -507,6 +508,18 @@ ADDED_BESIDE_ORDERS = 10
 part: only as much as the order had was held then, and what he had added came to nothing, or what was not let be added
 was bought with the order's next part.
 """
+
+FIXED_STAY = 10
+"""A stop or a target of `fixed_sl` or `fixed_tp` stays where that is set off, until its leader has one in its place:
+with his next change, or the fill of his order, the copies of one who had none stood without a stop."""
+
+PINS_END = 10
+"""Where `human_levels` is `leader` at his next change, what a person had pinned is forgotten: set to `pin` again, it
+came back, and a stop that the leader had moved meanwhile was set back to where the person had left it."""
+
+ORDERS_ARE_TOLD = 10
+"""What was told of a leader's order last is known of its copy, which is amended as its link begins again. One whose
+profile was off with its orders kept rested where the leader's had, until he moved his once more."""
 
 RULES = 10
 """The newest."""

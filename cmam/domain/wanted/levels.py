@@ -14,7 +14,7 @@ from cmam.domain.profiles.policy import Policy
 from cmam.domain.values.changes import Change
 from cmam.domain.values.quantities import Distance, Price, Side, ceil_to, floor_to
 from cmam.domain.values.replacing import replace
-from cmam.domain.values.rules import FIXED_STOPS_TRAILED, OWN_TRAILING, UNCOPIED_LEVELS_STAY
+from cmam.domain.values.rules import FIXED_STAY, FIXED_STOPS_TRAILED, OWN_TRAILING, UNCOPIED_LEVELS_STAY
 from cmam.domain.values.symbols import DistanceIn, SymbolSpec
 
 
@@ -150,13 +150,26 @@ def uncopied(policy: Policy, rules: int) -> Uncopied:
     )
 
 
+def still_fixed(asked: Plan, goal: Goal, left: Uncopied, rules: int) -> Plan:
+    """A plan with what a copy was opened with and its link fixes no more, where its leader has nothing in its place."""
+    if rules < FIXED_STAY:
+        return asked
+    stop, target = asked.fixed_stop, asked.fixed_target
+    if not (asked.has_stop or left.stop):
+        stop = goal.fixed_stop
+    if asked.target is None and target is None and not left.target:
+        target = goal.fixed_target
+    return replace(asked, fixed_stop=stop, fixed_target=target)
+
+
 def merged(goal: Goal, change: Change, spec: SymbolSpec, policy: Policy, side: Side, rules: int) -> Goal:
     """The goal of a copy of `side` with the leader's levels of now, but for those that are left alone.
 
     A widened stop stays until he moves the one that it stands for, and a fixed one that was widened or has trailed for
     as long as stops are fixed. A guaranteed stop does not trail.
     """
-    asked, left = plan(change, spec, policy, side), uncopied(policy, rules)
+    left = uncopied(policy, rules)
+    asked = still_fixed(plan(change, spec, policy, side), goal, left, rules)
     may_trail = policy.copy_trailing and side is change.side and not (rules >= OWN_TRAILING and goal.guaranteed)
     is_wide = goal.wide_of is not None and asked.stop == goal.wide_of
     is_own = goal.wide and asked.fixed_stop is not None

@@ -8,6 +8,7 @@ import pytest
 
 from cmam.domain.belief.copies import CopyState
 from cmam.domain.events import Health, HealthChanged, RulesBegan, Wait
+from cmam.domain.turns.timing import set_anew
 from cmam.domain.values.changes import ChangeKind
 from cmam.domain.values.commands import CommandKind
 from cmam.domain.values.quantities import Distance, Price, Side, Volume
@@ -23,6 +24,12 @@ def set_to(pair: Pair, **settings: str) -> None:
     """The owner of a link sets it otherwise; names have a point where these have two underscores."""
     pair.settings = {**pair.settings, **{name.replace("__", "."): value for name, value in settings.items()}}
     pair.link = some_settings(pair.settings)
+
+
+def take_settings(pair: Pair) -> None:
+    """What the account does with settings as they change."""
+    for fact in tuple(set_anew(pair.view, {pair.link.link: pair.link})):
+        pair.fact(fact)
 
 
 def levels(pair: Pair) -> tuple[Price | None, Price | None]:
@@ -275,3 +282,158 @@ def test_a_part_is_rounded_as_the_link_is_set_when_it_is_closed(rules: int, then
     pair.answer()
     assert (decided.reason is Reason.CARRIED) is bool(left)
     assert pair.copy.volume == left
+
+
+# --- levels that are no longer fixed ----------------------------------------------------------------------------------
+
+
+def test_a_fixed_stop_stays_when_stops_are_fixed_no_more() -> None:
+    """The leader has none: with his next target the copy stood without a stop. One that he sets takes its place."""
+    pair = Pair({"fixed_sl": "20"})
+    pair.opens(target=price("1.12"))
+    pair.answer()
+    had = levels(pair)[0]
+    set_to(pair, fixed_sl="off")
+    pair.protects(target="1.13")
+    pair.answer()
+    assert had is not None
+    assert levels(pair) == (had, price("1.13001"))
+    pair.protects(stop="1.09", target="1.13")
+    pair.answer()
+    assert levels(pair)[0] == price("1.09001")
+    pair.protects(target="1.13")
+    pair.answer()
+    assert levels(pair)[0] is None
+
+
+def test_a_fixed_target_stays_when_targets_are_fixed_no_more() -> None:
+    """As a stop does."""
+    pair = Pair({"fixed_tp": "20"})
+    pair.opens(stop=price("1.09"))
+    pair.answer()
+    had = levels(pair)[1]
+    set_to(pair, fixed_tp="off")
+    pair.protects(stop="1.091")
+    pair.answer()
+    assert had is not None
+    assert levels(pair) == (price("1.09101"), had)
+
+
+def test_a_resting_order_keeps_its_fixed_levels_when_they_are_fixed_no_more() -> None:
+    """It is amended, and fills, with the distances that it was placed with."""
+    pair = Pair({"fixed_sl": "20", "fixed_tp": "30"})
+    pair.order()
+    pair.answer()
+    set_to(pair, fixed_sl="off", fixed_tp="off", require_stop="on")
+    pair.order(ChangeKind.ORDER_AMENDED, limit_price=price("1.08"))
+    pair.answer()
+    (order,) = pair.resting.values()
+    assert (order.relative_stop, order.relative_target) == (price("0.002"), price("0.003"))
+    pair.order_fills()
+    (number,) = pair.resting
+    pair.hears(pair.order_triggers(number, at="1.08"))
+    pair.answer()
+    assert levels(pair) == (price("1.078"), price("1.083"))
+
+
+def test_a_fixed_target_that_was_set_for_a_resting_order_stays_too() -> None:
+    """Set when he amended it, and off again before it fills."""
+    pair = Pair()
+    pair.order()
+    pair.answer()
+    set_to(pair, fixed_tp="30")
+    pair.order(ChangeKind.ORDER_AMENDED, limit_price=price("1.08"))
+    pair.answer()
+    set_to(pair, fixed_tp="off")
+    pair.order_fills()
+    (number,) = pair.resting
+    pair.hears(pair.order_triggers(number, at="1.08"))
+    pair.answer()
+    assert levels(pair)[1] == price("1.083")
+
+
+# --- whose levels win -------------------------------------------------------------------------------------------------
+
+
+def a_person_sets(pair: Pair, stop: str) -> None:
+    """Somebody moves the stop at the broker."""
+    (number,) = pair.held
+    pair.held[number] = replace(pair.held[number], stop=price(stop), updated_ms=pair.now_us // 1_000 + 1)
+    pair.fact(pair.reconciled())
+    pair.answer()
+
+
+def test_a_persons_stop_counts_as_soon_as_levels_are_pinned() -> None:
+    """The copy was opened under `leader`, and its owner's own stop was put back all the same."""
+    pair = Pair({"human_levels": "leader"})
+    pair.opens(stop=price("1.09"))
+    pair.answer()
+    a_person_sets(pair, "1.095")
+    assert levels(pair)[0] == price("1.09001")
+    set_to(pair, human_levels="pin")
+    take_settings(pair)
+    a_person_sets(pair, "1.095")
+    pair.passes(2_000_000)
+    assert levels(pair)[0] == price("1.095")
+    assert list(set_anew(pair.view, {pair.link.link: pair.link})) == []
+
+
+def test_a_pin_that_the_leader_has_won_against_does_not_come_back() -> None:
+    """Set to `leader`, a stop followed him; set back to `pin`, his next target moved it to where the person had it."""
+    pair = Pair()
+    pair.opens(stop=price("1.08"))
+    pair.answer()
+    a_person_sets(pair, "1.075")
+    set_to(pair, human_levels="leader")
+    pair.protects(stop="1.081")
+    pair.answer()
+    set_to(pair, human_levels="pin")
+    pair.protects(stop="1.081", target="1.13")
+    pair.answer()
+    assert levels(pair) == (price("1.08101"), price("1.13001"))
+
+
+def test_a_persons_only_stop_stays_when_levels_are_the_leaders() -> None:
+    """He has none: nothing is taken away."""
+    pair = Pair()
+    pair.opens()
+    pair.answer()
+    a_person_sets(pair, "1.085")
+    set_to(pair, human_levels="leader")
+    pair.protects(target="1.13")
+    pair.answer()
+    assert levels(pair) == (price("1.085"), price("1.13001"))
+
+
+# --- what rests, and what is closed in parts --------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("otherwise", [{"pending_outside": "keep"}, {"hours": "always"}, {}])
+def test_an_order_rests_by_the_hours_of_now(otherwise: dict[str, str]) -> None:
+    """It was cancelled at the end of the hours by which it was placed, whatever its link says by then."""
+    pair = Pair({"hours": "12:00-12:30 UTC"})  # it is 12:26:40
+    pair.order()
+    pair.answer()
+    set_to(pair, **otherwise)
+    take_settings(pair)
+    pair.passes(300_000_000)
+    pair.answer()
+    assert len(pair.resting) == bool(otherwise)
+
+
+def test_a_part_is_rounded_as_it_is_set_now() -> None:
+    """Half a step too much is carried, or closed by a whole one, as the link says when the leader closes the part."""
+    pair = Pair({"volume.amount": "0.01"})
+    pair.opens(10 * LOT)
+    pair.answer()
+    held = pair.copy.volume
+    set_to(pair, partial_rounding="up")
+    pair.reduces(10 * LOT, 10 * LOT - LOT // 2)
+    pair.answer()
+    assert pair.copy.volume < held
+    assert pair.copy.volume <= pair.copy.target
+    set_to(pair, partial_rounding="carry")
+    held = pair.copy.volume
+    pair.reduces(10 * LOT - LOT // 2, 10 * LOT - LOT)
+    pair.answer()
+    assert pair.copy.volume == held

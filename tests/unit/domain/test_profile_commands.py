@@ -12,7 +12,9 @@ from cmam.domain.events import (
     AccountAdded,
     CopiesReleased,
     CopyAdopted,
+    Health,
     LinkSettingsChanged,
+    ProfileDeleted,
     ProfileSettingsChanged,
     ProfileStateChanged,
 )
@@ -97,6 +99,21 @@ def test_an_end_without_copies_asks_nothing(desk: Desk) -> None:
     """Where nothing is live, disabling is one event."""
     ((_, event),) = desk.does("profile.disable", profile="main").events
     assert isinstance(event, ProfileStateChanged)
+
+
+@pytest.mark.parametrize(("copies", "close"), [("", True), ("close", True), ("leave", False)])
+def test_an_account_at_work_is_told_of_an_end_also_where_nothing_is_live_yet(
+    desk: Desk, copies: str, close: bool
+) -> None:
+    """It may be about to open: what nobody could be asked about goes, and none of it stays without a leader."""
+    desk.views[FOLLOWER] = replace(Pair({}).view, account=FOLLOWER)
+    assert desk.views[FOLLOWER].health is Health.RECONCILED
+    outcome = desk.does("profile.disable", profile="main", copies=copies)
+    (stream, released) = outcome.events[-1]
+    assert isinstance(released, CopiesReleased)
+    assert (stream, released.close, len(released.links)) == ("account:2", close, 1)
+    ((_, event),) = desk.does("profile.delete", profile="main", copies=copies).events
+    assert isinstance(event, ProfileDeleted)
 
 
 def test_left_copies_stay_and_their_orders_go() -> None:

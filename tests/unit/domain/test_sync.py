@@ -11,7 +11,7 @@ from cmam.domain.events import ChangeDecided, Reconciled, Wait
 from cmam.domain.folds.account import AccountView, evolve
 from cmam.domain.repair.sync import at_start
 from cmam.domain.values.changes import ChangeKind
-from cmam.domain.values.ids import LinkId, OrderId, PositionId, SymbolId
+from cmam.domain.values.ids import AccountId, LinkId, OrderId, PositionId, SymbolId
 from cmam.domain.values.quantities import Quote, Side, Volume
 from cmam.domain.values.reasons import Reason, Verdict
 from cmam.domain.values.trades import Order, OrderType, Position
@@ -198,7 +198,10 @@ def test_a_pending_that_still_rests_is_no_part_of_what_its_position_lost() -> No
     pair = Pair()
     pair.order(position=PositionId(500))
     pair.answer()
-    resting = Order(order=OrderId(450), symbol=SymbolId(1), side=Side.BUY, type=OrderType.LIMIT, volume=Volume(LOT))
+    resting = replace(
+        Order(order=OrderId(450), symbol=SymbolId(1), side=Side.BUY, type=OrderType.LIMIT, volume=Volume(LOT)),
+        limit_price=price("1.09"),
+    )
     assert start(pair, a_leader(held(volume=LOT // 2), orders=(resting,))) == []
 
 
@@ -324,8 +327,31 @@ def test_what_another_link_copies_is_missing_all_the_same() -> None:
     start(pair, a_leader(held()))
     pair.answer()
     other = replace(pair.link, link=LinkId("other1"))
-    (change,) = at_start(a_leader(held()), pair.view, other, quote_of)
+    (change,) = at_start(a_leader(held()), pair.view, other, quote_of, others=(pair.link.link,))
     assert change.kind is ChangeKind.OPENED
+
+
+def test_what_a_link_that_is_over_has_left_is_not_bought_a_second_time() -> None:
+    """A profile deleted with its copies left, and made anew with `sync_open`: the leader's position is held already."""
+    pair = Pair({"sync_open": "on"})
+    start(pair, a_leader(held()))
+    pair.answer()
+    other = replace(pair.link, link=LinkId("other1"))
+    assert at_start(a_leader(held()), pair.view, other, quote_of) == ()
+    of_another_leader = replace(other, leader=AccountId(77))
+    (change,) = at_start(replace(a_leader(held()), account=AccountId(77)), pair.view, of_another_leader, quote_of)
+    assert change.kind is ChangeKind.OPENED
+
+
+def test_an_order_that_a_link_which_is_over_has_left_is_not_opened_once_it_has_filled() -> None:
+    """It fills here too, with no link to tell."""
+    pair = Pair({"sync_open": "on"})
+    pair.order()
+    pair.answer()
+    (copy,) = pair.view.copies.values()
+    other = replace(pair.link, link=LinkId("other1"))
+    leader = replace(a_leader(held()), origins={held().position: copy.leader_order})
+    assert at_start(leader, pair.view, other, quote_of) == ()
 
 
 def test_what_is_too_old_does_not_wait_for_what_is_still_being_read() -> None:
