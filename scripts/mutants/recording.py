@@ -179,8 +179,8 @@ MUTATIONS = (
     Mutation(
         "a snapshot is trusted though its record has another hash",
         "cmam/store/past/beginning.py",
-        "restore(state) if record is not None and record.hash == link else None",
-        "restore(state) if record is not None else None",
+        "restore(state) if record is not None and record.hash == link and record.position <= end else None",
+        "restore(state) if record is not None and record.position <= end else None",
         (UNIT + "store/test_beginning.py",),
     ),
     Mutation(

@@ -6,7 +6,7 @@ What is opened or added meets the settings of then; what stands keeps its side, 
 from __future__ import annotations
 
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from fractions import Fraction
 from typing import Any
@@ -99,7 +99,7 @@ class ChangeDay(OrderDay):
         for index, case in enumerate(self.cases):
             if self.chance.random() > SHARE:
                 continue
-            settings = {**drawn.policy(self.chance), **_more(self.chance)}
+            settings = _fixed_on({**drawn.policy(self.chance), **_more(self.chance)}, case.settings)
             if table := case.settings.get("symbols.table"):
                 settings["symbols.table"] = table
             if keeps_levels:  # whether a copy was opened by price or by shift while that changes is nobody's rule
@@ -110,6 +110,15 @@ class ChangeDay(OrderDay):
             assert answer["ok"], answer
             self.cases[index] = replace(case, settings=settings)
             self.counts["set"] += 1
+
+
+def _fixed_on(settings: dict[str, str], before: Mapping[str, str]) -> dict[str, str]:
+    """Levels that were fixed stay so, were it elsewhere: what is fixed no more is held by tests of its own."""
+    for fixed, offset in (("fixed_sl", "sl_offset"), ("fixed_tp", "tp_offset")):
+        if fixed in before and fixed not in settings:
+            settings = {**settings, fixed: before[fixed]}
+            settings.pop(offset, None)
+    return settings
 
 
 def _more(chance: random.Random) -> dict[str, str]:

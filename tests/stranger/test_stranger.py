@@ -10,10 +10,11 @@ from typing import Any
 import pytest
 
 from cmam.actors.accounts import account
-from cmam.actors.asking import preparation
+from cmam.actors.asking.pages import Pages
 from cmam.domain.belief import holdings
 from cmam.domain.deciding import attempts
 from cmam.domain.folds import account as account_fold
+from cmam.domain.turns import snapshots
 from tests.stranger.day import Day
 from tests.stranger.habits import Habits
 
@@ -68,7 +69,14 @@ def test_a_history_of_which_one_millisecond_fills_a_page_is_read_to_its_end(monk
     """What lay before that page was never asked for: an order that had filled out of sight counted as never sent."""
     strange = replace(Habits(), parts=2, part_us=700_000, page=2)
     assert Day(726, strange).run(2).wrong == []
-    monkeypatch.setattr(preparation, "_page_before", lambda moments, to_ms, has_fresh: min(moments) if has_fresh else 0)
+    read = Pages.take
+
+    def take(pages: Pages[Any], page: tuple[Any, ...], *, has_more: bool) -> tuple[Any, ...]:
+        fresh = read(pages, page, has_more=has_more)
+        pages.has_more = pages.has_more and bool(fresh)
+        return fresh
+
+    monkeypatch.setattr(Pages, "take", take)
     assert "positions on 504" in Day(726, strange).run(2).wrong[0]
 
 
@@ -87,7 +95,7 @@ def test_what_a_leader_does_while_his_history_is_read_is_copied(monkeypatch: pyt
     odd = Habits(stamps=False, answer_us=300_000, repeats=True, fill_shows_position=False)
     strange = replace(odd, adds_unknown=True, margin_is_told=True, values="new")
     assert Day(3129, strange).run(2).wrong == []
-    monkeypatch.setattr(preparation.Preparation, "_untold", lambda self: set())
+    monkeypatch.setattr(snapshots, "untold", lambda heard, positions: set())
     assert "positions on 502" in Day(3129, strange).run(2).wrong[0]
 
 
