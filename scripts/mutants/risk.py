@@ -50,9 +50,8 @@ MUTATIONS = (
     Mutation(
         "a latch blocks a partial close",
         "cmam/domain/deciding/decide.py",
-        "            return decide_reduced(view, change, live, draft.policy.partial_rounding)",
-        "            if view.latches:\n                return NO_COPY\n"
-        "            return decide_reduced(view, change, live, draft.policy.partial_rounding)",
+        "            return decide_reduced(view, change, live)",
+        "            return NO_COPY if view.latches else decide_reduced(view, change, live)",
         (GUARDS, GATES, LIFE, "tests/scenario/test_guards.py"),
     ),
     Mutation(
