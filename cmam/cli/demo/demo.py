@@ -85,20 +85,18 @@ class _Lines:
 
     def __init__(self) -> None:
         self._said = 0
-        self._states: dict[Any, str] = {}
 
     def show(self, stage: Stage) -> None:
-        """Say what the trader did and what became of the copies since the last time."""
+        """Say what the trader did and what became of the copies since the last time, as `start` without a screen."""
+        from cmam.cli.showing.copy_lines import lines
+        from cmam.store.auditing.news import told
+
         for line in stage.said[self._said :]:
             click.echo(f"trader  {line}")
         self._said = len(stage.said)
-        names = _names(stage)
-        for account, key, copy in stage.copies():
-            number = (account, key)
-            state = f"{copy.state.value} {_units(copy.volume)}"
-            if self._states.get(number) != state and copy.state.value not in ("waiting", "opening", "closing"):
-                self._states[number] = state
-                click.echo(f"copy    {names[account]:<12} {copy.side.value:<4} {copy.leader_symbol:<8} {state}")
+        for line in lines(told(stage.news), _names(stage)):
+            click.echo(f"  {line}")
+        stage.news.clear()
         sys.stdout.flush()
 
 

@@ -35,7 +35,8 @@ from cmam.domain.belief.copies import Copy, CopyKey
 from cmam.domain.values.ids import AccountId
 from cmam.sandbox.trader import control_client, steps
 from cmam.sandbox.trader.trader import Trader
-from cmam.store.folding.fold import Fold
+from cmam.store.auditing.news import News, news_of
+from cmam.store.folding.fold import AccountStep, Fold
 from cmam.store.logfile.lock import StoreLock
 from cmam.store.logfile.log import EventLog
 
@@ -95,6 +96,8 @@ class Stage:
     ready: dict[str, Any]
     folded: Fold = field(default_factory=Fold)
     said: list[str] = field(default_factory=list)
+    news: list[News] = field(default_factory=list)
+    """What became of copies since whoever shows it has taken it."""
     busiest_second: int = 0
     rate_refusals: int = 0
     alerts: tuple[str, ...] = ()
@@ -325,4 +328,6 @@ def _step(act: Act, entries: Mapping[str, tuple[Decimal, int, str]]) -> steps.St
 
 def _follow(stage: Stage, log: EventLog) -> None:
     for record in log.read_all(stage.folded.position):
-        stage.folded.take(record)
+        step = stage.folded.take(record)
+        if isinstance(step, AccountStep):
+            stage.news += news_of(step)
