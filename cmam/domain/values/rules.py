@@ -521,5 +521,9 @@ ORDERS_ARE_TOLD = 10
 """What was told of a leader's order last is known of its copy, which is amended as its link begins again. One whose
 profile was off with its orders kept rested where the leader's had, until he moved his once more."""
 
+LOOSENED_UNTIL_TAKEN = 10
+"""A looser stop that the leader has set is his until the copy has it. What he did next, before that, was held against
+it: a trailing copy kept the stop that it had trailed to, where he had set a looser one and then drawn it nearer."""
+
 RULES = 10
 """The newest."""
