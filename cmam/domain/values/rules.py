@@ -525,5 +525,10 @@ LOOSENED_UNTIL_TAKEN = 10
 """A looser stop that the leader has set is his until the copy has it. What he did next, before that, was held against
 it: a trailing copy kept the stop that it had trailed to, where he had set a looser one and then drawn it nearer."""
 
+MERGED_REFUSES_NOTHING = 10
+"""An amendment in whose place a newer one of the same target left is no refused one. Shares of a net ask for the same,
+and each time all but one of them had to wait twice as long: once alone in a net that had turned, one left it for half
+a minute without the stop."""
+
 RULES = 10
 """The newest."""
