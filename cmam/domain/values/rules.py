@@ -527,8 +527,8 @@ it: a trailing copy kept the stop that it had trailed to, where he had set a loo
 
 MERGED_REFUSES_NOTHING = 10
 """An amendment in whose place a newer one of the same target left is no refused one. Shares of a net ask for the same,
-and each time all but one of them had to wait twice as long: once alone in a net that had turned, one left it for half
-a minute without the stop."""
+and each time all but one of them had to wait twice as long: one that was left alone as its net turned stood for
+sixteen seconds without its stop."""
 
 RULES = 10
 """The newest."""

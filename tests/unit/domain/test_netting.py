@@ -611,7 +611,7 @@ def test_a_share_has_its_stop_again_once_its_net_has_turned_back() -> None:
 
 
 def test_levels_that_another_shares_took_the_place_of_are_asked_for_again_within_a_second() -> None:
-    """Every share asks for the levels of their net, and one request leaves: alone in it later, one has to ask at once."""
+    """Each share asks for the levels of their net, and one request leaves; a share that is left alone asks at once."""
     pair = netted()
     pair.opens_at(1, LOT, Side.SELL, stop=price("1.12"))
     pair.answer()
