@@ -85,6 +85,29 @@ def test_no_close_waits_for_the_symbol_of_an_open_before_it(monkeypatch: pytest.
     assert verify(whole.log.read_all()).is_identical
 
 
+def test_a_close_that_names_its_position_by_its_deal_alone_waits_for_no_list(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The schema lets a fill leave its position out. It waited for the leader's list, behind what came after it."""
+    whole = Whole(seed=2, settings=HOLDING)
+    position = _held(whole)
+    tell(monkeypatch, whole, _without_position)
+    gate = Gate(monkeypatch, whole)
+    gate.kept = {(LEADER, SYMBOLS), (LEADER, SPECS)}
+    _cut(whole)
+    whole.person.close(position, LOT)
+    whole.run(0.5)
+    assert copies(whole) == [[]]
+
+
+def _without_position(said: Send) -> list[Send]:
+    """The same, but what is filled is told without its position."""
+    if said.payload_type != catalogue.EXECUTION:
+        return [said]
+    message = pb.ProtoOAExecutionEvent.FromString(said.payload)
+    if message.executionType == model.ORDER_FILLED:
+        message.ClearField("position")
+    return [replace(said, payload=message.SerializeToString())]
+
+
 def test_what_the_leader_does_to_it_meanwhile_is_what_is_opened(monkeypatch: pytest.MonkeyPatch) -> None:
     """He adds, closes a part and sets a stop before its symbol is known: one open of what he has by then, with that."""
     whole = Whole(seed=2, settings=HOLDING)

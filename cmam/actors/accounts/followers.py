@@ -34,22 +34,15 @@ class _Behind:
 
 
 def _has_news(who: _Behind, message: m.StreamRead) -> bool:
-    """Whether the end of the stream holds something that a follower may not have decided."""
-    version, index = who.place
-    for number, (event, _) in enumerate(message.records, start=message.after + 1):
-        if number == version and not _is_told_whole(event, index):
-            return True
-        if number > version and isinstance(event, TELLING):
-            return True
-    return False
+    """Whether the end of the stream holds something that a follower may not have decided.
 
-
-def _is_told_whole(event: Event, index: int) -> bool:
-    """Whether a record has no change behind this one: an execution tells one of its position, then one of its order."""
-    if index >= AFTER_ALL or not isinstance(event, TELLING):
-        return True
-    is_about_order = isinstance(event, ExecutionSeen) and event.order is not None and event.order.type.is_pending
-    return isinstance(event, ExecutionSeen) and (index > 0 or not is_about_order)
+    How many changes its last record tells is known by folding alone: orders that fill into a net, then a position, its
+    levels, an order.
+    """
+    return any(
+        isinstance(event, TELLING) and (version, AFTER_ALL) > who.place
+        for version, (event, _) in enumerate(message.records, start=message.after + 1)
+    )
 
 
 class Followers:

@@ -20,6 +20,7 @@ from cmam.actors.asking.question import Question
 from cmam.clock import SECOND_US
 from cmam.domain.belief.holdings import with_trailed
 from cmam.domain.events import Event, ExecutionSeen, Reconciled, TrailingStopMoved
+from cmam.domain.folds.booking import position_of
 from cmam.domain.repair.twins import Seen, seen
 from cmam.domain.turns import absences
 from cmam.domain.turns.timing import lookup_due, needs_history
@@ -374,12 +375,12 @@ class Questions:
     def _awaits_symbol(self, fact: Event) -> bool:
         if not isinstance(fact, ExecutionSeen):
             return False
-        view, position, order = self._desk.view, fact.position, fact.order
-        if position is not None and position.position in view.positions:
+        view, order = self._desk.view, fact.order
+        if position_of(fact) in view.positions:  # which a fill may name by its deal alone
             return False
         if order is not None and (order.order in view.orders or order.client_order_id in view.intents):
             return False
-        traded = position or order
+        traded = fact.position or order
         return traded is not None and self._symbols.awaits(traded.symbol)
 
     def _without_held(self, snapshot: Any) -> Any:
@@ -388,7 +389,7 @@ class Questions:
         if not held:
             return snapshot
         positions, orders = snapshot
-        opened = {fact.position.position for fact in held if fact.position is not None}
+        opened = {position_of(fact) for fact in held}
         placed = {fact.order.order for fact in held if fact.order is not None}
         return (
             tuple(position for position in positions if position.position not in opened),

@@ -28,6 +28,7 @@ from cmam.domain.values.rules import (
     CLOSES_AS_SET,
     FIXED_STOPS_TRAILED,
     LEVELS_OF_ONE_SIDE,
+    LOOSENED_UNTIL_TAKEN,
     NEVER_OUT,
     OWN_TRAILING,
     SHIFTS_RETURN,
@@ -189,7 +190,10 @@ def _note_target(draft: Draft, copy: Copy, spec: SymbolSpec, goal: Goal) -> None
 
 
 def _is_set(draft: Draft, copy: Copy) -> bool:
-    """Whether the leader himself has set a looser stop than the one that was told last, be it set or trailed to."""
+    """Whether the leader himself has set a looser stop than the one that was told last, be it set or trailed to, now
+    or before, where the copy has not taken that yet."""
+    if copy.goal.stop_set and draft.view.rules >= LOOSENED_UNTIL_TAKEN:
+        return True
     told, stop = copy.told_levels, draft.change.stop
     if draft.view.rules < OWN_TRAILING or told is None:
         return True

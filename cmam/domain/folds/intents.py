@@ -29,6 +29,7 @@ from cmam.domain.values.rules import (
     APPLIED_TO_NETS,
     CLOSES_APART,
     LOSSES_ARE_TOLD,
+    MERGED_REFUSES_NOTHING,
     OWN_LEVELS,
     OWN_TRAILING,
     PARTS_OF_SHARES,
@@ -44,6 +45,8 @@ from cmam.domain.wanted import targets
 from cmam.domain.wanted.levels import wanted_levels
 from cmam.domain.wanted.needs import excess_of
 
+MERGED = "merged"
+"""Why an amendment is given back unsent in whose place a newer one of the same target leaves."""
 RETRY_FIRST_US = 1_000_000
 """Delay before a refused or absent reduction, cancel or amendment is asked for again; doubled each time."""
 RETRY_LAST_US = 60_000_000
@@ -307,7 +310,8 @@ def _asked_again(
         opening = next_open(spec, at_us)
         wait = CLOSED_LAST_US if opening is None else min(opening - at_us, CLOSED_LAST_US)
         return max(wait, event.retry_in_us, RETRY_FIRST_US), 0
-    return max(delay, event.retry_in_us), refused + 1
+    is_merged = event.outcome is Outcome.DROPPED and event.reason == MERGED and view.rules >= MERGED_REFUSES_NOTHING
+    return max(delay, event.retry_in_us), refused + (not is_merged)
 
 
 def _count_refusals(view: AccountView, intent: Intent, outcome: Outcome) -> AccountView:

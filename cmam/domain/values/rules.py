@@ -521,5 +521,14 @@ ORDERS_ARE_TOLD = 10
 """What was told of a leader's order last is known of its copy, which is amended as its link begins again. One whose
 profile was off with its orders kept rested where the leader's had, until he moved his once more."""
 
+LOOSENED_UNTIL_TAKEN = 10
+"""A looser stop that the leader has set is his until the copy has it. What he did next, before that, was held against
+it: a trailing copy kept the stop that it had trailed to, where he had set a looser one and then drawn it nearer."""
+
+MERGED_REFUSES_NOTHING = 10
+"""An amendment in whose place a newer one of the same target left is no refused one. Shares of a net ask for the same,
+and each time all but one of them had to wait twice as long: one that was left alone as its net turned stood for
+sixteen seconds without its stop."""
+
 RULES = 10
 """The newest."""

@@ -6,11 +6,30 @@ from typing import Any
 
 from cmam.actors import messages as m
 from cmam.actors.accounts.followers import AFTER_ALL, Followers
-from cmam.domain.events import Event, ExecutionSeen, Health, HealthChanged, QuotesSampled, Reconciled
+from cmam.domain.events import (
+    Event,
+    ExecutionSeen,
+    Health,
+    HealthChanged,
+    QuotesSampled,
+    Reconciled,
+    RulesBegan,
+    TraderSeen,
+)
 from cmam.domain.folds.account import AccountView, evolve
 from cmam.domain.values.ids import AccountId, DealId, LinkId, OrderId, PositionId, SymbolId
 from cmam.domain.values.quantities import Price, Side, Volume
-from cmam.domain.values.trades import Deal, ExecutionKind, Order, OrderType, Position
+from cmam.domain.values.rules import RULES
+from cmam.domain.values.trades import (
+    AccountType,
+    Deal,
+    ExecutionKind,
+    Order,
+    OrderStatus,
+    OrderType,
+    Position,
+    Trader,
+)
 
 LEADER, FOLLOWER, LINK = AccountId(1), AccountId(2), LinkId("l1nk01")
 QUIET = QuotesSampled(quotes={})
@@ -66,7 +85,7 @@ class Stage:
 def test_after_a_quiet_time_the_past_is_not_folded_again() -> None:
     """Where nothing since its place can be a change, only the end is read, and the follower goes on from there."""
     stage = Stage(fill(1), QUIET, QUIET)
-    stage.join(2, 0)
+    stage.join(2)
     assert [read.after for read in stage.reads] == [1]
     assert [type(told) for told in stage.told] == [m.LeaderHolds]
     stage.followers.tell(stage.view, evolve(stage.view, fill(2), 1), fill(2), 0)
@@ -82,13 +101,30 @@ def test_what_was_missed_is_told_in_its_order() -> None:
 
 
 def test_a_record_that_may_hold_a_second_change_is_folded_again() -> None:
-    """The fill of a pending order may also tell of the order: between the two the past is needed."""
-    stage = Stage(fill(1, kind=OrderType.LIMIT), QUIET)
-    stage.join(2, 0)
-    assert [read.after for read in stage.reads] == [1, 0]
-    stage = Stage(fill(1, kind=OrderType.LIMIT), QUIET)
-    stage.join(2, 1)
-    assert [read.after for read in stage.reads] == [1]
+    """Any fill may tell more than one: which of them was its last is known by folding it."""
+    for kind in (OrderType.LIMIT, OrderType.MARKET):
+        stage = Stage(fill(1, kind=kind), QUIET)
+        stage.join(2, 0)
+        assert [read.after for read in stage.reads] == [1, 0]
+
+
+def test_an_open_behind_an_order_that_fills_into_its_net_is_told() -> None:
+    """A leader died between the two: an order rested, and a fill by market first takes it back, then opens the net."""
+    netted = TraderSeen(trader=Trader(account=LEADER, account_type=AccountType.NETTED))
+    rests = Order(
+        order=OrderId(1),
+        symbol=SymbolId(1),
+        side=Side.BUY,
+        type=OrderType.LIMIT,
+        volume=Volume(100),
+        position=PositionId(1),
+        limit_price=Price(90_000_000),
+        status=OrderStatus.ACCEPTED,
+    )
+    placed = ExecutionSeen(kind=ExecutionKind.ORDER_ACCEPTED, order=rests)
+    stage = Stage(RulesBegan(rules=RULES), netted, placed, fill(2))
+    stage.join(5, 0)
+    assert stage.changes == [(5, "deal:2")]
 
 
 def test_the_very_last_record_is_looked_at_too() -> None:

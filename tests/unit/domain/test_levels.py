@@ -561,6 +561,18 @@ def test_a_copy_that_trails_no_more_keeps_what_it_has_trailed_to() -> None:
     assert levels(pair) == (price("1.097"), price("1.13"))
 
 
+@pytest.mark.parametrize("trails_on", [True, False])
+def test_a_looser_stop_of_the_leaders_is_his_until_the_copy_has_it(trails_on: bool) -> None:
+    """He sets 1.092 and, before our broker has answered, 1.093: ours, which has trailed to 1.0985, goes to that."""
+    pair = opened("1.10000", stop=price("1.095"), trailing=True)
+    trailed_to(pair, "1.0985")
+    pair.protects(stop="1.092", trailing=True)
+    pair.protects(stop="1.093", trailing=trails_on)
+    pair.answer()
+    pair.answer()
+    assert shown(pair) == (price("1.093"), None, trails_on)
+
+
 def test_a_guaranteed_stop_follows_a_leader_who_begins_to_trail() -> None:
     """It cannot trail itself: with `copy_trailing` too, the leader's 2107 are stop moves from then on."""
     pair = Pair(view=a_view((a_spec(gsl_distance=100),), limited_risk=True))

@@ -610,6 +610,21 @@ def test_a_share_has_its_stop_again_once_its_net_has_turned_back() -> None:
     assert (held.side, held.volume, held.stop) == (Side.SELL, LOT, pair.copy_levels(1))
 
 
+def test_levels_that_another_shares_took_the_place_of_are_asked_for_again_within_a_second() -> None:
+    """Each share asks for the levels of their net, and one request leaves; a share that is left alone asks at once."""
+    pair = netted()
+    pair.opens_at(1, LOT, Side.SELL, stop=price("1.12"))
+    pair.answer()
+    pair.protects("1.13", source=key(1), position=PositionId(1), side=Side.SELL)
+    for _ in range(5):
+        (asked,) = pair.lose()
+        pair.fact(IntentDropped(intent=asked.intent, reason="merged"))
+        pair.passes(1_000_000)
+    pair.answer()
+    (held,) = pair.held.values()
+    assert held.stop == pair.copy_levels(1)
+
+
 def test_what_ended_with_its_position_is_not_taken_off_a_share_of_the_next() -> None:
     """Out of sight the net's stop was hit, and then a copied order filled into a new position: that one is whole."""
     pair = netted()
