@@ -16,7 +16,7 @@ from cmam.domain.events import ClosesSeen, ExecutionSeen, Reconciled
 from cmam.sandbox.books.ledger import BUY, SELL, STOP_LOSS_TAKE_PROFIT, Account, Deal, Order
 from cmam.sandbox.world import NETTED
 from cmam.store.auditing.audit import Audit, Line
-from cmam.store.auditing.totals import COPY_COUNTS, totals
+from cmam.store.auditing.totals import COPY_COUNTS, GROUPINGS, totals
 from cmam.store.what_if import Asked
 from cmam.store.what_if.answers import Answers
 from cmam.store.what_if.run import Run
@@ -47,7 +47,11 @@ def told_as_booked(whole: Whole) -> None:
                 told = _told(whole, line["follower"])
                 booked = tuple(deal for deal in booked if deal.deal_id in told)
             assert result == sum(deal.net for deal in booked), line["copy_id"]
+            closes_as_booked(audit, line["copy_id"].partition("/")[0], booked)
+    for row in audit.query("SELECT * FROM closes"):
+        close_as_booked(row, _books(whole, row["follower"]))
     summed_up(audit)
+    results_summed_up(audit)
 
 
 def _books(whole: Whole, account: int) -> Account:
@@ -205,6 +209,23 @@ def entry_as_booked(line: Line, life: Life | None, leader: Account) -> None:
     assert abs(worse / Decimal("0.0001") - Decimal(line["slippage_pips"])) <= Decimal("0.05"), line["copy_id"]
 
 
+def closes_as_booked(audit: Audit, name: str, booked: Sequence[Deal]) -> None:
+    """Of a hedged copy every closing deal is told, once, whichever of its lives it ended, and no other."""
+    found = audit.query("SELECT deal FROM closes WHERE copy_id = ? OR copy_id LIKE ? || '/%'", (name, name))
+    assert sorted(row["deal"] for row in found) == sorted(deal.deal_id for deal in booked), name
+
+
+def close_as_booked(row: Line, books: Account) -> None:
+    """What a close realised, to the last cent, when, and what made it."""
+    deal = books.deals[row["deal"]]
+    order = _all_orders(books)[deal.order_id]
+    told = (row["gross"], row["swap"], row["commission"], row["conversion_fee"], row["money_digits"])
+    assert told == (deal.gross, deal.swap, deal.total_commission, deal.fee, books.spec.money_digits), row
+    assert row["follower_position"] == deal.position_id, row
+    assert (row["closed_by"] == "stop_out") == order.is_stop_out or row["closed_by"] is None, row
+    assert (row["closed_by"] == "level") == (order.kind == STOP_LOSS_TAKE_PROFIT) or row["closed_by"] is None, row
+
+
 def _results(whole: Whole) -> Mapping[str, int]:
     """What a what-if with the settings that were says each copy has realised, in minor units."""
     registry = whole.folded().registry
@@ -245,6 +266,20 @@ def summed_up(audit: Audit) -> None:
     for by, names in (("all", ()), ("profile", ("profile",)), ("follower", ("profile", "follower")), ("day", ("day",))):
         found = {tuple(line[name] for name in names): line for line in totals(audit, by=by)}
         assert _without_zeros(found) == _summed(audit, names), by
+
+
+def results_summed_up(audit: Audit) -> None:
+    """Whatever they are grouped by, each currency's results come to what the closes do."""
+    money = "(x.gross + x.swap + x.commission + x.conversion_fee)"
+    sql = f"SELECT a.currency, count(*), sum({money}) FROM closes AS x JOIN accounts AS a ON a.account = x.follower"
+    booked = {row[0]: row[1:] for row in audit.views.execute(f"{sql} GROUP BY a.currency")}
+    for by in GROUPINGS:
+        found: dict[str, tuple[int, int]] = {}
+        for line in totals(audit, by=by):
+            for currency, result in line["results"].items():
+                closes, net = found.get(currency, (0, 0))
+                found[currency] = closes + result["closes"], net + int(Decimal(result["net"]).scaleb(2))
+        assert found == booked, by
 
 
 def _without_zeros(found: Mapping[tuple[Any, ...], Line]) -> dict[tuple[Any, ...], dict[str, int]]:

@@ -179,6 +179,13 @@ def test_totals_are_told_for_people_and_for_programs(person: Person) -> None:
     assert f"{whole['decisions']}: {whole['copied']} copied, {whole['skipped']} skipped" in said
     assert whole["decisions"] == len(person.types("audit", "decisions", "--json").lines)
     assert "fill rate" in said
+    assert whole["closes"] == sum(result["closes"] for result in whole["results"].values()) > 0
+    for currency, result in whole["results"].items():
+        assert f"{result['net']} {currency} of {result['closes']} closing deal" in said
+    (cells,) = csv.DictReader(person.types("audit", "totals", "--by", "all", "--csv").out.splitlines())
+    assert json.loads(cells["results"]) == whole["results"]
+    assert (cells["net"], cells["currency"]) == (whole["net"] or "", whole["currency"] or "")
+    assert person.types("audit", "totals", "--since", "today", "--json").lines == []
 
 
 def test_a_skip_is_explained_for_people_and_for_programs(person: Person) -> None:

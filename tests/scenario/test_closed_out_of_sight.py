@@ -11,7 +11,8 @@ import pytest
 from cmam.domain.events import ChangeDecided, StopOutSeen
 from cmam.domain.values.reasons import Reason
 from cmam.sandbox.service.broker import Broker
-from cmam.store.auditing.audit import Audit, Line
+from cmam.store.auditing.audit import Audit, Filters, Line
+from cmam.store.auditing.totals import totals
 from cmam.store.past.replay import verify
 from cmam.store.what_if import Asked, what_if
 from tests.whole import ALPHA_TOO, EURUSD, LEADER, NETTED, PERSON_CONNECTION, SAME_BROKER, SECOND, Whole
@@ -89,6 +90,9 @@ def test_what_closed_a_copy_while_cmam_was_down_is_told(
     booked = sum(deal.net for deal in whole.broker.floor.accounts[follower].deals.values())
     (result,) = what_if(whole.log.read_all, Asked.of(whole.folded().registry, {}))["followers"]
     assert Decimal(result["recorded"]["result"]) == Decimal(booked).scaleb(-2)
+    (total,) = totals(Audit.of(whole.log), Filters(account=follower))
+    assert Decimal(total["net"]) == Decimal(booked).scaleb(-2)
+    assert total["results"][total["currency"]]["by"] == {reason.value.removeprefix("closed_by_"): total["net"]}
     assert verify(whole.log.read_all()).is_identical
 
 

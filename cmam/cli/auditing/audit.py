@@ -178,7 +178,7 @@ def _short(value: str | None) -> str:
     help="What makes a line.",
 )
 def totals(by: str, **given: Any) -> None:
-    """Sums: decisions, skips, copies, fill rate, slippage by its causes, drift."""
+    """Sums: decisions, skips, copies, fill rate, slippage by its causes, what closes came to, drift."""
     from cmam.store.auditing.totals import keys_of
     from cmam.store.auditing.totals import totals as summed
 
@@ -224,8 +224,25 @@ def _sum_lines(line: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     if line["slippage_pips"] is not None:
         parts = ", ".join(f"{name} {line[f'slippage_{name}_pips']}" for name in ("delay", "spread", "broker"))
         yield "slippage", f"{line['slippage_pips']} pips on average: {parts}; negative is better than the leader"
+    yield from _result_lines(line)
     if line["drifting"]:
         yield "drift", f"{line['drift']} units off their targets, in {line['drifting']} live copies"
+
+
+def _result_lines(line: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """What closes came to, each currency for itself, and who closed where that was not cmam alone."""
+    words = {"request": "cmam", "level": "a stop or target", "stop_out": "a stop-out", "human": "a person"}
+    for currency, result in line["results"].items():
+        parts = [f"gross {result['gross']}, swap {result['swap']}, commission {result['commission']}"]
+        if float(result["conversion_fee"]):
+            parts.append(f"conversion {result['conversion_fee']}")
+        deals = f"{result['closes']} closing deal{'s' if result['closes'] > 1 else ''}"
+        yield "result", f"{result['net']} {currency} of {deals}: {', '.join(parts)}"
+        if set(result["by"]) != {"request"}:
+            by = ", ".join(f"{net} by {words.get(name, 'nobody knows whom')}" for name, net in result["by"].items())
+            yield "closed", f"{by} ({currency})"
+    if untold := line["closed_untold"]:
+        yield "unknown", f"what {untold} closed cop{'y' if untold == 1 else 'ies'} came to: no broker told of the close"
 
 
 # --- one story ------------------------------------------------------------------------------------------------------

@@ -97,6 +97,20 @@ def of_decisions(filters: Filters) -> Conditions:
     return found
 
 
+def of_closes(filters: Filters) -> Conditions:
+    """What was closed of copies, by the moment at which its broker executed it; reason and state are the copy's."""
+    found = Conditions(filters, moment="t.at_us")
+    found.add("t.profile_id IN " + PROFILES, filters.profile)
+    found.add("t.symbol = ? COLLATE NOCASE", filters.symbol)
+    found.add(_EITHER, filters.account)
+    found.add("t.copy_id IN (SELECT copy_id FROM copies WHERE reason = ?)", filters.reason)
+    found.add("t.copy_id IN (SELECT copy_id FROM copies WHERE state = ?)", filters.state)
+    found.add(_DECIDED_SO, filters.verdict)
+    found.add("t.copy_id = ?", filters.copy_id)
+    found.search(f"{_NAMED} IN ({_WORDS.format(column='copy_id')})", filters.text)
+    return found
+
+
 def of_orders(filters: Filters) -> Conditions:
     """Requests by the moment they were recorded; `state` is that of the request, or its outcome. The symbol is either
     end's: a request bears the follower's name of it."""

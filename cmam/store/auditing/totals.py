@@ -1,21 +1,26 @@
-"""Everything summed up: decisions, copies, requests, how well they were filled, how far copies are off.
+"""Everything summed up: decisions, copies, requests, how well they were filled, drift, results.
 
 *Fill rate*: of the opens and adds that came to an end, and of the pending orders that were refused or filled, the part
 of the asked volume that was filled, averaged over requests. *Slippage* is the copy's entry against its leader's, in the
 follower's pips, positive for worse: *delay* is how far the middle of the market had moved when we decided, *spread* the
 follower's half spread against what the leader paid of his, *broker* the fill against the quote we decided at; the three
 add up. *Drift* is how far live copies are off their exact target, above or below, as a step or a minimum allows no
-better.
+better. *Result* is what closes moved the follower's balance by, gross profit, swap, commission and the fee for
+converting it together, by the moment at which the broker executed them: of a copy of which a part is closed, that part.
+Each currency is summed up alone. *Untold* are closed copies of hedged accounts of which no close was ever told.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from fractions import Fraction
 from typing import Any
 
 from cmam.store.auditing.audit import Audit, Line
-from cmam.store.auditing.filters import NO_FILTERS, Conditions, Filters, of_copies, of_decisions
+from cmam.store.auditing.filters import NO_FILTERS, Conditions, Filters, of_closes, of_copies, of_decisions
+from cmam.store.projection.sql_views import CLOSED_BY
+from cmam.store.text import money
 
 GROUPINGS: Mapping[str, tuple[str, ...]] = {
     "follower": ("profile", "follower"),
@@ -50,6 +55,11 @@ _MEANT_TO_FILL = (
 """Requests whose fill says how well a broker fills: an order that rests, or was taken back before its price came, says
 nothing of that, nor does an add of which only its position has told that it was filled."""
 _PARTS = ("pips", "delay_pips", "spread_pips", "broker_pips")
+_MONEY = ("gross", "swap", "commission", "conversion_fee")
+_RESULT = ("currency", "closes", "net", *_MONEY)
+"""What a line has of its result, where all of it is of one currency."""
+_CURRENCY = "coalesce(nullif(a.currency, ''), 'of account ' || t.follower)"
+"""The currency of an account that never told its own is that of no other."""
 
 Key = tuple[Any, ...]
 
@@ -58,7 +68,7 @@ def totals(audit: Audit, filters: Filters = NO_FILTERS, *, by: str = "follower")
     """One line for each group that has anything, in the order of their names."""
     keys = GROUPINGS[by]
     groups: dict[Key, Line] = {}
-    for part in (_decisions, _skips, _copies, _drift, _requests, _slippage):
+    for part in (_decisions, _skips, _copies, _drift, _requests, _slippage, _results, _untold):
         for key, found in part(audit, filters, keys):
             line = groups.setdefault(key, dict(zip(keys, key, strict=True)) | _nothing())
             skips = line["skips"] | found.pop("skips", {})
@@ -87,6 +97,10 @@ def _nothing() -> Line:
         "leader_volume": None,
         "volume": None,
         "skips": {},
+        **dict.fromkeys(_RESULT),
+        "closes": 0,
+        "closed_untold": 0,
+        "results": {},
     }
 
 
@@ -173,6 +187,59 @@ def _slippage(audit: Audit, filters: Filters, keys: tuple[str, ...]) -> Iterator
     join = f"{_JOIN} JOIN slippage AS s ON s.copy_id = t.copy_id"
     for key, row in _grouped(audit, keys, what, "copies", of_copies(filters), "t.decided_at", join):
         yield key, {f"slippage_{name}": _pips(row[name]) for name in _PARTS}
+
+
+def _results(audit: Audit, filters: Filters, keys: tuple[str, ...]) -> Iterator[tuple[Key, Line]]:
+    """What was realised, of each currency, and how much of it by whose closes."""
+    parts = [*(_COLUMN[key].format(moment="t.at") for key in keys), _CURRENCY, CLOSED_BY.format("t", "c")]
+    names = ", ".join(f"part_{at}" for at in range(len(parts)))
+    sums = ", ".join(f"sum(t.{name}) AS {name}" for name in _MONEY)
+    sql = (
+        f"SELECT {', '.join(f'{part} AS part_{at}' for at, part in enumerate(parts))}, t.money_digits AS digits,"
+        f" count(*) AS closes, {sums} FROM closes AS t {_JOIN} LEFT JOIN accounts AS a ON a.account = t.follower"
+        f" LEFT JOIN copies AS c ON c.copy_id = t.copy_id {of_closes(filters).where}"
+        f" GROUP BY {names}, digits ORDER BY {names}"
+    )
+    found: dict[Key, dict[str, list[Line]]] = {}
+    for row in audit.query(sql, of_closes(filters).values):
+        *key, currency, row["closed_by"] = (row.pop(f"part_{at}") for at in range(len(parts)))
+        found.setdefault(tuple(key), {}).setdefault(currency, []).append(row)
+    for group, by_currency in found.items():
+        results = {currency: _result(rows) for currency, rows in by_currency.items()}
+        line: Line = {"results": results, "closes": sum(result["closes"] for result in results.values())}
+        if len(results) == 1:
+            ((currency, result),) = results.items()
+            line |= {"currency": currency} | {name: result[name] for name in ("net", *_MONEY)}
+        yield group, line
+
+
+def _untold(audit: Audit, filters: Filters, keys: tuple[str, ...]) -> Iterator[tuple[Key, Line]]:
+    """Copies that closed unseen, and of whose end the broker's history told nothing: no result has what they made."""
+    conditions = of_copies(replace(filters, since_us=None, until_us=None))
+    conditions.add("t.closed_us >= ?", filters.since_us)
+    conditions.add("t.closed_us <= ?", filters.until_us)
+    conditions.add("t.state = ? AND t.follower_position IS NOT NULL AND a.account_type = 'hedged'", "closed")
+    conditions.add("t.reason <> ?", "released")  # its position stands, and is no copy any more
+    conditions.add("NOT EXISTS (SELECT 1 FROM closes AS c WHERE c.copy_id = t.copy_id) AND ?", 1)
+    join = f"{_JOIN} JOIN accounts AS a ON a.account = t.follower"
+    for key, row in _grouped(audit, keys, "count(*) AS closed_untold", "copies", conditions, "t.closed_at", join):
+        if row["closed_untold"]:
+            yield key, row
+
+
+def _result(rows: Sequence[Line]) -> Line:
+    """Sums of one currency, exact, with as many digits as any of its money has."""
+    digits = max(row["digits"] for row in rows)
+    summed = dict.fromkeys(_MONEY, 0)
+    by: dict[str, int] = {}
+    for row in rows:
+        scaled = {name: row[name] * 10 ** (digits - row["digits"]) for name in _MONEY}
+        for name in _MONEY:
+            summed[name] += scaled[name]
+        by[row["closed_by"]] = by.get(row["closed_by"], 0) + sum(scaled.values())
+    texts = {name: money(value, digits) for name, value in {"net": sum(summed.values()), **summed}.items()}
+    closes = sum(row["closes"] for row in rows)
+    return {"closes": closes, **texts, "by": {name: money(value, digits) for name, value in by.items()}}
 
 
 def _pips(value: float | None) -> str | None:

@@ -32,6 +32,7 @@ from cmam.store.logfile.log import EventLog
 from cmam.store.projection import schema
 from cmam.store.projection.rows import Change, Row
 from cmam.store.projection.rows_of_accounts import changes_of_account, healed_by
+from cmam.store.projection.rows_of_closes import closes
 from cmam.store.projection.rows_of_copies import copy_row, former_lives, touched_copies
 from cmam.store.projection.rows_of_orders import fills
 from cmam.store.projection.rows_of_registry import changes_of_registry
@@ -172,6 +173,7 @@ class Projector:
             for name, life in former_lives(step, store):
                 rows.put_aside(name, life, self._views)
             rows.add_all(changes_of_account(step, store))
+            rows.add_new(schema.CLOSES, closes(step, store))
             rows.touch(step)
             rows.fill(fills(step, store))
             rows.add_words(words_of(step, store))
@@ -233,6 +235,7 @@ class _Rows:
         self._words: list[Words] = []
         self._fills: dict[str, tuple[Volume, OrderId | None]] = {}
         self._touched: dict[tuple[AccountId, CopyKey], AccountStep] = {}
+        self._ended: list[tuple[str, str]] = []
 
     def add(self, table: str, row: Row) -> None:
         key = row[schema.TABLES[table].key]
@@ -242,6 +245,12 @@ class _Rows:
         for table, row in changes:
             self.add(table, row)
 
+    def add_new(self, table: str, rows: Iterable[Row]) -> None:
+        """Rows of which the first stands, however often they are told."""
+        known = self._tables.setdefault(table, {})
+        for row in rows:
+            known.setdefault(row[schema.TABLES[table].key], row)
+
     def put_aside(self, name: str, life: Row, views: Database) -> None:
         """Keep a copy's row that its next life would write over, with what only its decision told of it."""
         told = views.execute(f"SELECT {', '.join(TOLD_ONCE)} FROM {schema.COPIES} WHERE copy_id = ?", [name]).fetchone()
@@ -249,6 +258,10 @@ class _Rows:
         waiting = self._tables.get(schema.COPIES, {}).get(name, {})
         row |= {column: waiting[column] for column in TOLD_ONCE if column in waiting}
         self.add(schema.COPIES, {**row, **life})
+        self._ended.append((life["copy_id"], name))
+        for close in self._tables.get(schema.CLOSES, {}).values():
+            if close["copy_id"] == name:
+                close["copy_id"] = life["copy_id"]
 
     def touch(self, step: AccountStep) -> None:
         """Remember which copies a record touched: a copy changes many times a page, and its last row has it all."""
@@ -275,6 +288,12 @@ class _Rows:
         if self._words:
             sql = f"INSERT INTO {schema.SEARCH} (kind, id, copy_id, words) VALUES (?, ?, ?, ?)"
             views.conn.executemany(sql, self._words)
+        if self._ended:
+            sql = f"UPDATE {schema.CLOSES} SET copy_id = ? WHERE copy_id = ?"
+            views.conn.executemany(sql, self._ended)
+        views.table(schema.CLOSES).insert_all(
+            self._tables.pop(schema.CLOSES, {}).values(), pk=schema.TABLES[schema.CLOSES].key, ignore=True
+        )
         for table, rows in self._tables.items():
             by_columns: dict[tuple[str, ...], list[Row]] = {}
             for row in rows.values():

@@ -1,6 +1,7 @@
 """The tables of `views.db`: what the audit reads. Made anew whenever their shape or the code that fills them changes.
 
 Volumes and prices are decimal text, times ISO 8601 text; the columns that end in `_us` are for sorting and spans.
+What closes realised is whole numbers of minor units, of which `money_digits` says how small they are: sums are exact.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ COPIES = "copies"
 DECISIONS = "decisions"
 ATTEMPTS = "attempts"
 ORDERS = "orders"
+CLOSES = "closes"
 NOTES = "notes"
 ACCOUNTS = "accounts"
 PROFILES = "profiles"
@@ -188,6 +190,33 @@ TABLES: Mapping[str, Table] = {
         },
         "intent",
         ("at_us", "copy_id", "account", "cause", "follower_order"),
+    ),
+    CLOSES: Table(
+        {
+            "close_id": str,
+            "at": str,
+            "profile_id": str,
+            "link": str,
+            "copy_id": str,
+            "leader": int,
+            "follower": int,
+            "deal": int,
+            "follower_position": int,
+            "follower_order": int,
+            "symbol": str,
+            "volume": str,
+            "price": str,
+            "closed_by": str,
+            "gross": int,
+            "swap": int,
+            "commission": int,
+            "conversion_fee": int,
+            "money_digits": int,
+            "at_us": int,
+            "position": int,
+        },
+        "close_id",
+        ("at_us", "copy_id", "follower"),
     ),
     ACCOUNTS: Table(
         {

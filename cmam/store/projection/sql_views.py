@@ -21,6 +21,11 @@ _OPEN, _LEADERS, _PIP = (f"CAST(x.{name} AS REAL)" for name in ("open_price", "l
 _MINE = "((CAST(x.decided_bid AS REAL) + CAST(x.decided_ask AS REAL)) / 2)"
 _HALF = "((CAST(x.decided_ask AS REAL) - CAST(x.decided_bid AS REAL)) / 2)"
 _THEIRS = f"coalesce((CAST(x.leader_bid AS REAL) + CAST(x.leader_ask AS REAL)) / 2, {_LEADERS})"
+_MONEY = "round({0} / CAST('1e' || x.money_digits AS REAL), x.money_digits)"
+CLOSED_BY = """coalesce({0}.closed_by, CASE {1}.reason WHEN 'closed_by_human' THEN 'human'
+    WHEN 'closed_by_leader' THEN 'request' WHEN 'closed_by_guard' THEN 'request' WHEN 'closed_by_flatten' THEN 'request'
+    WHEN 'closed_by_level' THEN 'level' WHEN 'closed_by_stop_out' THEN 'stop_out' ELSE 'unknown' END)"""
+"""Who closed: what proves it, and of what only the history told, what ended the copy."""
 
 SQL_VIEWS: Mapping[str, str] = {
     "trades": f"""
@@ -55,6 +60,14 @@ SELECT x.copy_id, x.opened_at, p.name AS profile, x.follower, {_FOLLOWER} AS fol
     round(({_HALF} - {_SIGN} * ({_LEADERS} - {_THEIRS})) / {_PIP}, 2) AS spread_pips,
     round(({_SIGN} * ({_OPEN} - {_MINE}) - {_HALF}) / {_PIP}, 2) AS broker_pips
 FROM copies AS x {_JOINS} WHERE x.slippage_pips IS NOT NULL""",
+    "results": f"""
+SELECT x.at, substr(x.at, 1, 10) AS day, p.name AS profile, x.leader, {_LEADER} AS leader_name, x.follower,
+    {_FOLLOWER} AS follower_name, x.symbol, CAST(x.volume AS REAL) AS units, CAST(x.price AS REAL) AS price,
+    {CLOSED_BY.format("x", "c")} AS closed_by, fa.currency,
+    {_MONEY.format("(x.gross + x.swap + x.commission + x.conversion_fee)")} AS net, {_MONEY.format("x.gross")} AS gross,
+    {_MONEY.format("x.swap")} AS swap, {_MONEY.format("x.commission")} AS commission,
+    {_MONEY.format("x.conversion_fee")} AS conversion_fee, x.copy_id, x.follower_position, x.deal
+FROM closes AS x {_JOINS} LEFT JOIN copies AS c ON c.copy_id = x.copy_id""",
     "days": """
 SELECT day, profile, follower, follower_name, count(*) AS decisions, sum(verdict = 'copy') AS copied,
     sum(verdict = 'skip') AS skipped, sum(verdict = 'none') AS nothing_to_do, sum(late) AS late
@@ -75,12 +88,14 @@ DESCRIPTIONS: Mapping[str, str] = {
     "skip_reasons": "How often each follower skipped for each reason.",
     "requests": "Every request to a broker: what was asked, what was filled, what became of it, and how fast.",
     "slippage": "How much worse than its leader each copy opened, in pips, split into delay, spread and broker.",
+    "results": "What closes of copies realised, in the follower's currency, and who closed; a close may be of a part.",
     "days": "Decisions of each day and follower.",
     "setting_changes": "Every change of a profile's settings: when, by whom, from what to what.",
     "open_alerts": "What still needs a person's eye.",
     "copies": "Copies as cmam keeps them: exact decimal text, internal names.",
     "decisions": "Decisions as cmam keeps them.",
     "attempts": "Later looks at opens that had to wait.",
+    "closes": "Closing deals of copies as cmam keeps them, with money in minor units.",
     "orders": "Requests as cmam keeps them, with their spans in microseconds.",
     "notes": "Guards, flattens, stop-outs, people's hands: what explains copies but is no decision.",
     "accounts": "Accounts that were ever known.",

@@ -2,26 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
-from itertools import islice
 
 from cmam.domain.belief.copies import Copy, CopyKey
 from cmam.domain.belief.view import resolve
-from cmam.domain.events import (
-    AttemptDecided,
-    ChangeDecided,
-    ClosesSeen,
-    CopyFinished,
-    Event,
-    ExecutionSeen,
-    Inputs,
-    Reconciled,
-)
+from cmam.domain.events import AttemptDecided, ChangeDecided, CopyFinished, Event, Inputs
 from cmam.domain.folds.account import AccountView
-from cmam.domain.folds.afterwards import untold
-from cmam.domain.folds.booking import copy_of, intent_of
 from cmam.domain.market.conversion import chain_symbols
 from cmam.domain.values.changes import Change, ChangeKind
 from cmam.domain.values.ids import AccountId, DealId, LinkId, order_source
@@ -175,28 +162,3 @@ def _worth(view: AccountView, copy: Copy, model: Model, now_us: int) -> int | No
         gain *= rate
     worth: Fraction = gain * 10**view.money_digits
     return round(worth)
-
-
-def realised(before: AccountView, after: AccountView, fact: Event) -> Iterator[tuple[CopyKey, Deal]]:
-    """The deals of a fact that realised something, and of which copies. What is told afterwards has all of a position,
-    also what was told before anybody knew whose it was."""
-    match fact:
-        case ExecutionSeen() if fact.deal is not None and fact.deal.close is not None:
-            if fact.deal.is_execution and fact.deal.deal not in before.deals:
-                intent = intent_of(before, fact)
-                key = intent.key if intent is not None else copy_of(before, fact) or copy_of(after, fact)
-                if key is not None:
-                    yield key, fact.deal
-        case Reconciled():
-            for deal in fact.deals:
-                if deal.close is not None and deal.is_execution and deal.deal not in before.deals:
-                    key = before.by_position.get(deal.position)
-                    if key is not None:
-                        yield key, deal
-        case ClosesSeen():
-            for owner in islice(untold(before, fact.position), 1):
-                for deal in fact.deals:
-                    if deal.close is not None and deal.is_execution:
-                        yield owner.key, deal
-        case _:
-            return

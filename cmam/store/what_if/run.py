@@ -29,6 +29,7 @@ from cmam.domain.events import (
     Wait,
 )
 from cmam.domain.folds.account import AccountView, evolve
+from cmam.domain.folds.realised import realised
 from cmam.domain.guarding import guards
 from cmam.domain.market.mapping import is_unread
 from cmam.domain.operating.registry import Registry
@@ -48,7 +49,7 @@ from cmam.store.what_if.money import Counted
 from cmam.store.what_if.outside import outside
 from cmam.store.what_if.profiles import Profiles
 from cmam.store.what_if.quotes import Quotes, quotes_in
-from cmam.store.what_if.rows import Rows, realised
+from cmam.store.what_if.rows import Rows
 from cmam.store.what_if.turns import RecordedTurn, turns
 
 LOOK_US = 250_000

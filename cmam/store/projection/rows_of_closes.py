@@ -1,0 +1,99 @@
+"""What a record adds to the table of closes: what each closing deal of a copy realised, and who closed it. Pure.
+
+A deal is told once, or again after a gap: its first row stands.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from cmam.domain.belief.view import AccountView
+from cmam.domain.events import ClosesSeen, Event, ExecutionSeen, Reconciled
+from cmam.domain.folds.account import Copy, CopyKey
+from cmam.domain.folds.booking import intent_of
+from cmam.domain.folds.realised import realised
+from cmam.domain.values.ids import PositionId
+from cmam.domain.values.trades import Deal, Order, OrderType
+from cmam.store.folding.fold import AccountStep
+from cmam.store.projection.rows import LIFE, Row, copy_id
+from cmam.store.text import iso, price, units_text
+
+REQUEST, LEVEL, STOP_OUT, HUMAN = "request", "level", "stop_out", "human"
+"""Who closed: cmam asked for it, a stop or a target was reached, the broker for want of margin, a person."""
+
+
+def closes(step: AccountStep, store: str) -> Iterator[Row]:
+    """The closing deals of copies that a record tells, each with what it realised in minor units of the follower."""
+    for key, deal in realised(step.before, step.after, step.record.event):
+        copy = _of_position(step, key, deal.position)
+        if copy is not None:
+            yield _close(step, copy, deal, store)
+
+
+def _close(step: AccountStep, copy: Copy, deal: Deal, store: str) -> Row:
+    close, spec = deal.close, step.after.specs.get(deal.symbol)
+    assert close is not None, f"expected a deal that closes, found {deal.deal}"
+    account, at_us = int(step.after.account), deal.executed_ms * 1_000 or step.record.at_us
+    return {
+        "close_id": f"{account}:{deal.deal}",
+        "at": iso(at_us),
+        "profile_id": copy.profile,
+        "link": copy.link,
+        "copy_id": _name(step.after, copy, store),
+        "leader": int(copy.leader),
+        "follower": account,
+        "deal": int(deal.deal),
+        "follower_position": int(deal.position),
+        "follower_order": int(deal.order),
+        "symbol": copy.leader_symbol,
+        "volume": units_text(close.closed_volume or deal.filled_volume),
+        "price": price(deal.price, spec.digits if spec is not None else copy.leader_digits),
+        "closed_by": _closed_by(step.before, step.record.event, deal, store),
+        "gross": close.gross,
+        "swap": close.swap,
+        "commission": close.commission,
+        "conversion_fee": close.conversion_fee,
+        "money_digits": close.money_digits,
+        "at_us": at_us,
+        "position": step.record.position,
+    }
+
+
+def _of_position(step: AccountStep, key: CopyKey, position: PositionId) -> Copy | None:
+    """The copy of that name that had this position: it may have begun anew since."""
+    lives = [view.get(key) for side in (step.after, step.before) for view in (side.copies, side.finished)]
+    known = [copy for copy in lives if copy is not None]
+    return next((copy for copy in known if copy.position == position), known[0] if known else None)
+
+
+def _name(view: AccountView, copy: Copy, store: str) -> str:
+    """The name of a copy, and of one that has begun anew since that of the life it had (`former_lives`)."""
+    name, newest = copy_id(store, *copy.key), view.copies.get(copy.key, copy)
+    return f"{name}{LIFE}{copy.last_seq}" if copy.state.is_end and newest is not copy else name
+
+
+def _closed_by(before: AccountView, event: Event, deal: Deal, store: str) -> str | None:
+    """Who closed it; None where nothing proves it: then the end of the copy says so, if anything does."""
+    order = _order(event, deal)
+    if order is not None and order.stop_out:
+        return STOP_OUT
+    if order is not None and order.type is OrderType.PROTECTION:
+        return LEVEL
+    is_ours = order is not None and order.client_order_id.startswith(f"cm1.{store}.")
+    if is_ours or any(intent.order == deal.order for intent in before.intents.values()):
+        return REQUEST
+    if not isinstance(event, ExecutionSeen):  # the order of a close bears a name of its broker's own
+        return None
+    return REQUEST if intent_of(before, event) is not None else HUMAN
+
+
+def _order(event: Event, deal: Deal) -> Order | None:
+    """The order of a deal, where it was told with it."""
+    match event:
+        case ExecutionSeen(order=Order() as order):
+            told: tuple[Order, ...] = (order,)
+        case Reconciled(past_orders=told) | ClosesSeen(orders=told):
+            pass
+        case _:
+            return None
+    return next((order for order in told if order.order == deal.order), None)

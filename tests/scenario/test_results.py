@@ -1,0 +1,147 @@
+"""What the evening asks: what the day's closes came to on each follower, by the broker's own books."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+from cmam.sandbox.books.ledger import Deal
+from cmam.store.auditing.audit import Audit, Filters, Line
+from cmam.store.auditing.totals import GROUPINGS, totals
+from cmam.store.projection.projector import Projector
+from cmam.store.projection.views_file import open_views
+from cmam.store.text import parse_time
+from tests.whole import LEADER, OTHER_BROKER, SAME_BROKER, YEN, Whole
+
+LOT = 10_000_000
+LEADERS = {LEADER: 1, OTHER_BROKER: 2}
+"""Two leaders, and the number of EURUSD at the broker of each."""
+
+
+def _closing(whole: Whole, account: int) -> list[Deal]:
+    """The closing deals of an account in its broker's books, in their order."""
+    return [deal for deal in whole.broker.floor.accounts[account].deals.values() if deal.is_closing]
+
+
+def _net(whole: Whole, account: int) -> Decimal:
+    """What they came to, in whole units of its currency."""
+    books = whole.broker.floor.accounts[account]
+    return Decimal(sum(deal.net for deal in _closing(whole, account))).scaleb(-books.spec.money_digits)
+
+
+def _total(whole: Whole, filters: Filters, by: str = "follower") -> Line:
+    (line,) = totals(Audit.of(whole.log), filters, by=by)
+    return line
+
+
+def test_every_follower_has_his_result_in_his_own_currency() -> None:
+    """A euro and a yen account, a part closed and then the rest: each by its books, and never one sum of both."""
+    whole = Whole(seed=5)
+    whole.add_accounts(OTHER_BROKER, YEN)
+    whole.add_profile("second", OTHER_BROKER, (YEN,))
+    whole.start_ready()
+    held = {leader: whole.person.buy(LOT, account=leader, symbol=symbol) for leader, symbol in LEADERS.items()}
+    for times in (1, 2):
+        whole.run(3)
+        for leader, position in held.items():
+            whole.person.close(position, LOT // 2, account=leader)
+        whole.run(3)
+        for account, currency in ((SAME_BROKER, "EUR"), (YEN, "JPY")):
+            deals, line = _closing(whole, account), _total(whole, Filters(account=account))
+            scale = -whole.broker.floor.accounts[account].spec.money_digits
+            assert (line["currency"], line["closes"]) == (currency, times)
+            assert Decimal(line["net"]) == _net(whole, account) != 0
+            for name, booked in (("gross", "gross"), ("swap", "swap"), ("commission", "total_commission")):
+                assert Decimal(line[name]) == Decimal(sum(getattr(deal, booked) for deal in deals)).scaleb(scale)
+            assert line["results"][currency]["by"] == {"request": line["net"]}
+    both = _total(whole, Filters(), by="all")
+    assert (both["currency"], both["net"], both["closes"]) == (None, None, 4)
+    assert {currency: Decimal(one["net"]) for currency, one in both["results"].items()} == {
+        "EUR": _net(whole, SAME_BROKER),
+        "JPY": _net(whole, YEN),
+    }
+
+
+def test_who_closed_is_told_apart() -> None:
+    """The leader's close, a person's of a part and a stop-out of what is left: all count, each under its own word."""
+    whole = Whole(seed=5)
+    whole.start_ready()
+    first, _ = whole.person.buy(LOT), whole.person.buy(LOT)
+    whole.run(3)
+    whole.person.close(first, LOT)
+    whole.run(3)
+    (held,) = whole.person.holds(SAME_BROKER)
+    whole.person.close(held.position, held.volume // 4, account=SAME_BROKER)
+    whole.run(3)
+    books = whole.broker.floor.accounts[SAME_BROKER]
+    whole.broker.set_fault("withdraw", {"account": str(SAME_BROKER), "amount": f"{(books.balance - 1_000) / 100:.2f}"})
+    whole.run(5)
+    assert whole.person.holds(SAME_BROKER) == []
+    line = _total(whole, Filters(account=SAME_BROKER))
+    nets = [Decimal(deal.net).scaleb(-2) for deal in _closing(whole, SAME_BROKER)]
+    by = {name: Decimal(net) for name, net in line["results"]["EUR"]["by"].items()}
+    assert by == {"request": nets[0], "human": nets[1], "stop_out": sum(nets[2:])}
+    assert Decimal(line["net"]) == sum(nets)
+    only = _total(whole, Filters(account=SAME_BROKER, reason="closed_by_leader"))
+    assert Decimal(only["net"]) == nets[0]
+
+
+def test_a_close_counts_for_the_day_on_which_it_was_executed() -> None:
+    """What was opened before the span and closed in it is in it; what was closed before it is not."""
+    whole = Whole(seed=5)
+    whole.start_ready()
+    first, second = whole.person.buy(LOT), whole.person.buy(LOT)
+    whole.run(3)
+    whole.person.close(first, LOT)
+    whole.run(10)
+    whole.person.close(second, LOT)
+    whole.run(3)
+    moments = [row["at"] for row in Audit.of(whole.log).query("SELECT at FROM closes ORDER BY at")]
+    earlier, later = (Decimal(deal.net).scaleb(-2) for deal in _closing(whole, SAME_BROKER))
+    since = _total(whole, Filters(since_us=parse_time(moments[1])))
+    assert (Decimal(since["net"]), since["closes"]) == (later, 1)
+    until = _total(whole, Filters(until_us=parse_time(moments[0]) + 999))
+    assert (Decimal(until["net"]), until["closes"]) == (earlier, 1)
+
+
+def test_a_copy_that_is_opened_again_keeps_what_each_of_its_lives_came_to() -> None:
+    """A person closes, `reopen` opens it once more, the leader closes that: each close is its own life's."""
+    whole = Whole(seed=7, settings={"reopen": "on"})
+    whole.start_ready()
+    position = whole.person.buy(LOT)
+    whole.run(2)
+    (held,) = whole.person.holds(SAME_BROKER)
+    whole.person.close(held.position, held.volume, account=SAME_BROKER)
+    whole.run(5)
+    whole.person.close(position, LOT)
+    whole.run(3)
+    one_by_one = Audit(whole.log, open_views(whole.log, None))
+    projector = Projector(whole.log, one_by_one.views)
+    while projector.project_page(projector.position + 1):
+        pass
+    earlier, later = (Decimal(deal.net).scaleb(-2) for deal in _closing(whole, SAME_BROKER))
+    for past in (one_by_one, Audit.of(whole.log)):  # a record a page, and all in one
+        found = {
+            line["reason"]: next(totals(past, Filters(copy_id=line["copy_id"]), by="all")) for line in past.copies()
+        }
+        assert {reason: Decimal(line["net"]) for reason, line in found.items()} == {
+            "closed_by_human": earlier,
+            "closed_by_leader": later,
+        }
+
+
+def test_what_no_broker_told_is_said_to_be_unknown() -> None:
+    """A copy that is closed, and of whose close nothing is on record: it is counted, and not passed over."""
+    whole = Whole(seed=5)
+    whole.start_ready()
+    position = whole.person.buy(LOT)
+    whole.run(3)
+    whole.person.close(position, LOT)
+    whole.run(3)
+    audit = Audit.of(whole.log)
+    (line,) = totals(audit)
+    assert (line["closes"], line["closed_untold"]) == (1, 0)
+    audit.views.execute("DELETE FROM closes")
+    for by in GROUPINGS:
+        (line,) = totals(audit, by=by)
+        assert (line["closes"], line["net"], line["results"], line["closed_untold"]) == (0, None, {}, 1)
+    assert not any(line["closed_untold"] for line in totals(audit, Filters(until_us=parse_time("2019-12-31"))))
