@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from cmam.store.folding.fold import Fold
     from cmam.store.logfile.log import EventLog
 
-POLL_S = 0.1
+POLL_S = 0.4
 """How often the log is asked whether there is something new: one PRAGMA, a few microseconds."""
 GATHER_S = 0.4
 """How long what began is gathered before it is told: a burst of followers is one line."""
