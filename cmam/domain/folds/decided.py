@@ -71,9 +71,11 @@ def take_decision(view: AccountView, event: ChangeDecided, at_us: int) -> Accoun
         known = replace(known, told_volume=change.after if event.goal is None else Volume(0))
         view = put(view, known)
     if event.goal is None:
-        is_told = change.kind is ChangeKind.PROTECTED
-        known = _as_amended(view, known, change) if change.kind is ChangeKind.ORDER_AMENDED else known
-        return put(view, replace(known, told_levels=told_levels(change)) if is_told else known)
+        if change.kind is ChangeKind.PROTECTED:
+            known = replace(known, told_levels=told_levels(change))
+        elif change.kind is ChangeKind.ORDER_AMENDED:
+            known = _amended_to_the_same(view, known, event)
+        return put(view, known)
     copy = _moved_with_order(view, _unpinned(view, known, event.goal), event.goal)
     copy = replace(copy, goal=event.goal, refusals=0, retry_at_us=0, change=known.change)
     copy = targets.moved(view, copy, known.goal, event.inputs.quotes)
@@ -205,6 +207,13 @@ def _with_levels_of(copy: Copy, change: Change) -> Copy:
         return copy
     levels = replace(copy.change, stop=change.stop, target=change.target, trailing=change.trailing)
     return replace(copy, change=replace(levels, relative_stop=None, relative_target=None))
+
+
+def _amended_to_the_same(view: AccountView, copy: Copy, event: ChangeDecided) -> Copy:
+    """A copied order whose leader has amended his, and nothing is to be made of it. Where it rests as his does now, an
+    amendment of before waits for quotes no more: he has taken it back."""
+    is_taken_back = event.reason is Reason.ALREADY_THERE and copy.awaits_amend and view.rules >= ORDERS_ARE_TOLD
+    return _as_amended(view, replace(copy, wait=None) if is_taken_back else copy, event.change)
 
 
 def _as_amended(view: AccountView, copy: Copy, change: Change) -> Copy:

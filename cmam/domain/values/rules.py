@@ -519,7 +519,8 @@ came back, and a stop that the leader had moved meanwhile was set back to where 
 
 ORDERS_ARE_TOLD = 10
 """What was told of a leader's order last is known of its copy, which is amended as its link begins again. One whose
-profile was off with its orders kept rested where the leader's had, until he moved his once more."""
+profile was off with its orders kept rested where the leader's had, until he moved his once more; and an amendment that
+he has taken back waits for quotes no more."""
 
 LOOSENED_UNTIL_TAKEN = 10
 """A looser stop that the leader has set is his until the copy has it. What he did next, before that, was held against

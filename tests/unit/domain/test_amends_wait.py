@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import pytest
+
 from cmam.domain.belief.copies import CopyState
 from cmam.domain.deciding.pendings import AMEND_WAIT_US
 from cmam.domain.events import ExecutionSeen, Wait
@@ -11,7 +13,7 @@ from cmam.domain.values.changes import ChangeKind
 from cmam.domain.values.commands import CommandKind
 from cmam.domain.values.quantities import Volume
 from cmam.domain.values.reasons import Reason, Verdict
-from cmam.domain.values.rules import AMENDS_WAIT
+from cmam.domain.values.rules import AMENDS_WAIT, RULES
 from cmam.domain.values.trades import ExecutionKind, OrderStatus
 from tests.factories import LOT, QUOTES, Pair, price
 from tests.unit.domain.test_pendings import kinds, order_of, placed
@@ -63,6 +65,21 @@ def test_what_he_makes_of_it_meanwhile_is_what_it_becomes() -> None:
     pair.wake()
     assert [command.limit_price for command in pair.commands[1:]] == [price("1.06")]
     assert pair.copy.wait is None
+
+
+@pytest.mark.parametrize(("rules", "left"), [(RULES, ["place"]), (9, ["place", "cancel"])])
+def test_what_he_takes_back_meanwhile_is_amended_no_more(rules: int, left: list[str]) -> None:
+    """His is where ours rests again: a line without quotes then is no reason to cancel it; by older rules it was."""
+    pair = _amended()
+    pair.view = replace(pair.view, rules=rules)
+    pair.warming, pair.quotes = False, dict(QUOTES)
+    pair.order(ChangeKind.ORDER_AMENDED, limit_price=price("1.09"))
+    pair.quotes = {}
+    pair.wake()
+    assert kinds(pair) == left
+    pair.quotes = dict(QUOTES)
+    pair.wake()
+    assert kinds(pair) == left
 
 
 def test_where_no_quote_comes_it_is_cancelled() -> None:
