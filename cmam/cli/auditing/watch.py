@@ -60,7 +60,7 @@ def watch(profile: str | None, account: str | None, position: int | None) -> Non
     said = ""
     while not pause.is_open:
         try:
-            teller.follow(lambda wait_s: pause.wait(wait_s) or is_orphaned())
+            teller.follow(is_orphaned if is_child else pause.wait)
             return
         except StoreUnavailable as error:
             if str(error) != said:

@@ -78,11 +78,12 @@ def counted(number: int, noun: str) -> str:
     return f"{number} {noun[:-1]}ies" if noun.endswith("y") else f"{number} {noun}s"
 
 
-def is_orphaned() -> bool:
-    """Tell whether who started us and holds our stdin is gone; only where it has said that we end with it."""
+def is_orphaned(wait_s: float = 0.0) -> bool:
+    """Tell whether who started us and holds our stdin is gone, or goes within so many seconds; only where it has said
+    that we end with it: otherwise nobody waits."""
     if not os.environ.get(ENDS_WITH_STDIN):
         return False
-    readable, _, _ = select.select([STDIN], [], [], 0)
+    readable, _, _ = select.select([STDIN], [], [], wait_s)
     return bool(readable) and not os.read(STDIN, 1)
 
 
