@@ -98,7 +98,7 @@ def test_a_restored_log_opens_nothing_twice_whatever_the_brokers_clock(tmp_path:
     whole.start_ready()
     whole.run(60)
     assert _held(whole) == [LOT, 2 * LOT]
-    ((account, text),) = _alerts(whole.system)  # type: ignore[arg-type]
+    ((account, text),) = _alerts(whole.system)
     assert account == SAME_BROKER
     assert "that this log never made" in text
     books = {account: whole.events(account, Reconciled)[number] for account, number in past.items()}

@@ -355,7 +355,7 @@ def test_a_close_that_would_raise_the_net_above_the_cap_goes_to_flat(rules: int,
     assert (pair.commands[-1].kind is CommandKind.CLOSE and pair.commands[-1].whole) is (net == 0)
     pair.answer()
     assert (pair.net, len(pair.view.copies)) == (net, 1 if net else 0)
-    assert net or pair.copy_of(key(1)).reason is Reason.MAX_LOTS  # type: ignore[union-attr]
+    assert net or pair.copy_of(key(1)).reason is Reason.MAX_LOTS  # type: ignore[union-attr]  # it is there
 
 
 @pytest.mark.parametrize(("rules", "net"), [(RULES, 2 * LOT), (6, 0)])
