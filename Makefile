@@ -42,8 +42,8 @@ demo: $(RUNTIME)  ## Install the runtime, copy trades on the sandbox for half a 
 	@$(BIN)/cmam --home "$(DEMO_HOME)" demo
 	@$(BIN)/cmam --home "$(DEMO_HOME)/demo" audit copies
 
-test: $(DEV)  ## Install the tools, run the tests; TESTS=tests/unit narrows it.
-	$(PY) -m pytest --durations=10 $(TESTS)
+test: $(DEV)  ## Install the tools, run the tests on all processors; TESTS=tests/unit narrows it, one after the other.
+	$(PY) -m pytest --durations=10 $(or $(TESTS),--numprocesses=auto --maxprocesses=8 --dist=worksteal)
 
 types: $(DEV)  ## Check types strictly.
 	$(PY) -m mypy
@@ -77,4 +77,4 @@ ci:  ## What continuous integration runs.
 	bash .ci/run
 
 clean:  ## Forget the set-up and every cache.
-	rm -rf $(VENV) .demo .mypy_cache .ruff_cache .pytest_cache .hypothesis .benchmarks .coverage htmlcov build dist *.egg-info
+	rm -rf $(VENV) .demo .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage htmlcov build dist *.egg-info

@@ -7,6 +7,7 @@ What is set up is left alone until its pins change. Standard library only: it ma
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import shutil
@@ -55,6 +56,13 @@ CLIENT_LIST = (
 
 def set_up(client: Client) -> list[str]:
     """Set a client up unless it is; gives the command that runs scripts with it. Raises NotToBeHad."""
+    CLIENTS.mkdir(exist_ok=True)
+    with (CLIENTS / f"{client.name}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # tests run side by side: one sets up, the other finds it set up
+        return _set_up(client)
+
+
+def _set_up(client: Client) -> list[str]:
     wanted = {"packages": list(client.packages)}
     stamp = client.folder / STAMP
     command = [_node()] if client.python is None else [str(client.folder / "venv" / "bin" / "python")]

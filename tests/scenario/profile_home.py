@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import subprocess
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,8 +19,8 @@ from cmam.sandbox.serving.options import ReadyInfo
 from cmam.sandbox.trader import steps
 from cmam.sandbox.trader.trader import Trader
 from tests.scenario.guide import Person, child, ready_file
+from tests.waiting import until
 
-PATIENCE_S = 120.0
 LEADER, SAME_BROKER, OTHER_BROKER, NETTED = 41_000_001, 41_000_002, 41_000_003, 41_000_005
 
 
@@ -37,20 +36,11 @@ def settle(ready: ReadyInfo, folder: Path) -> Path:
     return folder / "home"
 
 
-def until(is_so: Callable[[], Any], what: str, patience_s: float = PATIENCE_S) -> Any:
-    """Wait for something that another process does; each look asks it."""
-    deadline = time.monotonic() + patience_s
-    while time.monotonic() < deadline:
-        if found := is_so():
-            return found
-    raise AssertionError(f"never came true: {what}")
-
-
 @contextmanager
-def running(person: Person) -> Iterator[subprocess.Popen[str]]:
+def running(person: Person, *arguments: str) -> Iterator[subprocess.Popen[str]]:
     """A copier with every account reconciled, ended at the latest with the block."""
     home = Home(person.home)
-    process = child(person.home, "start", "--plain")
+    process = child(person.home, "start", "--plain", *arguments)
 
     def is_ready() -> bool:
         assert process.poll() is None, process.communicate()

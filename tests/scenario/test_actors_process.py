@@ -7,11 +7,9 @@ import shutil
 import signal
 import subprocess
 import threading
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -25,8 +23,8 @@ from cmam.sandbox.trader.trader import Trader
 from cmam.store.logfile.log import EventLog
 from cmam.store.past.replay import verify
 from tests.scenario.guide import child, options, ready_file
+from tests.waiting import PATIENCE_S, until
 
-PATIENCE_S = 120.0
 LOT = 10_000_000
 OPENS = 14
 SOON = {"CMAM_SETTLE_S": "2"}
@@ -85,19 +83,10 @@ def _terminal(ready: ReadyInfo, number: int) -> Iterator[Trader]:
             trader.close_position(position.positionId, position.tradeData.volume)
 
 
-def _until(is_so: Callable[[], Any], what: str) -> Any:
-    """Wait for something that another process does; each look asks it."""
-    deadline = time.monotonic() + PATIENCE_S
-    while time.monotonic() < deadline:
-        if found := is_so():
-            return found
-    raise AssertionError(f"never came true: {what}")
-
-
 def _copied(home: Path, follower: Trader, count: int) -> None:
     """Wait until so many copies stand at the follower; where they never do, say what the log knows."""
     try:
-        _until(lambda: len(_labels(follower)) == count, f"{count} copies")
+        until(lambda: len(_labels(follower)) == count, f"{count} copies")
     except AssertionError:
         log = "\n".join(str(found.event) for found in EventLog.read_only(home).read_all())
         raise AssertionError(f"{len(_labels(follower))} copies {_labels(follower)}\n{log}") from None
@@ -112,7 +101,7 @@ def _started(home: Path) -> subprocess.Popen[str]:
         accounts = document["accounts"] if document else []
         return bool(accounts) and all(found["health"] == "reconciled" for found in accounts)
 
-    _until(is_ready, "every account is reconciled")
+    until(is_ready, "every account is reconciled")
     return process
 
 
@@ -144,14 +133,14 @@ def test_killed_in_the_middle_of_a_burst_it_ends_with_one_copy_of_each(
     process = _started(home)
     try:
         with _burst(leader):
-            _until(lambda: len(_labels(follower)) >= after, f"{after} copies")
+            until(lambda: len(_labels(follower)) >= after, f"{after} copies")
             process.kill()
             process.communicate()
             process = _started(home)
         _copied(home, follower, OPENS)
         for position in leader.reconcile().position:
             leader.close_position(position.positionId, position.tradeData.volume)
-        _until(lambda: not _labels(follower), "all are closed")
+        until(lambda: not _labels(follower), "all are closed")
         process.send_signal(signal.SIGTERM)
         _, err = process.communicate(timeout=PATIENCE_S)
         assert process.returncode == 0, err
@@ -168,7 +157,7 @@ def test_a_signal_in_the_middle_of_a_burst_drains_and_ends_in_order(
     """SIGTERM ends with 0; what was recorded was sent, and the next start copies the rest, each once."""
     process = _started(home)
     with _burst(leader):
-        _until(lambda: len(_labels(follower)) >= 2, "two copies")
+        until(lambda: len(_labels(follower)) >= 2, "two copies")
         process.send_signal(signal.SIGTERM)
         _, err = process.communicate(timeout=PATIENCE_S)
         assert process.returncode == 0, err

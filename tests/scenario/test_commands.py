@@ -7,9 +7,7 @@ import re
 import shutil
 import signal
 import subprocess
-import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -24,8 +22,8 @@ from cmam.sandbox.serving.server import run_in_thread
 from cmam.sandbox.trader import steps
 from cmam.sandbox.trader.trader import Trader
 from tests.scenario.guide import Person, child, options, ready_file
-
-PATIENCE_S = 120.0
+from tests.scenario.profile_home import running
+from tests.waiting import PATIENCE_S, until
 
 
 @pytest.fixture(scope="module")
@@ -58,44 +56,14 @@ def person(tmp_path: Path, capsys: pytest.CaptureFixture[str], settled: Path) ->
     return Person(tmp_path / "home", capsys)
 
 
-def _until(is_so: Callable[[], Any], what: str) -> Any:
-    """Wait for something that another process does; each look asks it."""
-    deadline = time.monotonic() + PATIENCE_S
-    while time.monotonic() < deadline:
-        if found := is_so():
-            return found
-    raise AssertionError(f"never came true: {what}")
-
-
-@contextmanager
-def _running(person: Person, *arguments: str) -> Iterator[subprocess.Popen[str]]:
-    """A copier with every account reconciled, ended at the latest with the block."""
-    home = Home(person.home)
-    process = child(person.home, "start", "--plain", *arguments)
-
-    def is_ready() -> bool:
-        assert process.poll() is None, process.communicate()
-        document = office.ask_running(home, {"command": "status"})
-        accounts = document["accounts"] if document else []
-        return bool(accounts) and all(found["health"] == "reconciled" for found in accounts)
-
-    try:
-        _until(is_ready, "every account is reconciled")
-        yield process
-    finally:
-        if process.poll() is None:
-            process.kill()
-        process.communicate()
-
-
 def test_a_trade_is_copied_and_can_be_read_in_every_way(person: Person, ready: ReadyInfo, tmp_path: Path) -> None:
     """Started, paused, resumed and ended by commands; the copy is in every list, explained, replayed and verified."""
-    with _running(person) as process:
+    with running(person) as process:
         with Trader(ready.as_document(), ready.as_document()["accounts"][0]) as trader:
             steps.perform(
                 trader, steps.Step(action="buy", ref="a", symbol="EURUSD", lots=steps.decimal("1", "lots")), refs := {}
             )
-            _until(lambda: _copies(person, "open"), "the copy is open")
+            until(lambda: _copies(person, "open"), "the copy is open")
             assert person.types("pause", "main").code == 0
             shown = person.types("status", "--json").lines[0]
             assert shown["running"] is True
@@ -103,9 +71,9 @@ def test_a_trade_is_copied_and_can_be_read_in_every_way(person: Person, ready: R
             assert shown["views_behind"] >= 0
             assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", shown["at"])
             steps.perform(trader, steps.Step(action="close", ref="a"), refs)
-            (copy,) = _until(lambda: _copies(person, "closed"), "a paused profile still closes")
+            (copy,) = until(lambda: _copies(person, "closed"), "a paused profile still closes")
             steps.perform(trader, steps.Step(action="buy", symbol="EURUSD", lots=steps.decimal("1", "lots")), {})
-            skip = _until(lambda: _decisions(person, "skip"), "a paused profile opens nothing")[0]
+            skip = until(lambda: _decisions(person, "skip"), "a paused profile opens nothing")[0]
         assert skip["reason"] == "paused"
         assert person.types("resume", "--all").code == 0
         second = child(person.home, "start", "--plain")
@@ -170,21 +138,21 @@ def _decisions(person: Person, verdict: str) -> list[dict[str, Any]]:
 
 def test_flatten_closes_every_copy_and_latches(person: Person, ready: ReadyInfo, tmp_path: Path) -> None:
     """`flatten --wait` ends once nothing is left; nothing opens until `rearm`. The symbol table is a round trip."""
-    with _running(person), Trader(ready.as_document(), ready.as_document()["accounts"][0]) as trader:
+    with running(person), Trader(ready.as_document(), ready.as_document()["accounts"][0]) as trader:
         buy = steps.Step(action="buy", symbol="EURUSD", lots=steps.decimal("1", "lots"))
         before = len(_copies(person, "open"))
         steps.perform(trader, buy, {})
-        _until(lambda: len(_copies(person, "open")) == before + 1, "the copy is open")
+        until(lambda: len(_copies(person, "open")) == before + 1, "the copy is open")
         said = person.types("flatten", "main", "--yes", "--wait")
         assert said.code == 0, said.err
         assert "Nothing is left." in said.err
         assert not _copies(person, "open")
         skipped = len(_decisions(person, "skip"))
         steps.perform(trader, buy, {})
-        _until(lambda: len(_decisions(person, "skip")) > skipped, "a flattened link opens nothing")
+        until(lambda: len(_decisions(person, "skip")) > skipped, "a flattened link opens nothing")
         assert person.types("rearm", "main").code == 0
         steps.perform(trader, buy, {})
-        _until(lambda: _copies(person, "open"), "an armed link copies again")
+        until(lambda: _copies(person, "open"), "an armed link copies again")
         assert person.types("flatten", "--all", "--yes", "--wait").code == 0
     table = tmp_path / "symbols.csv"
     assert person.types("profile", "symbols", "main", "sample", str(table)).code == 0
@@ -237,7 +205,7 @@ def test_a_start_that_fails_half_way_ends(person: Person, tmp_path: Path) -> Non
 def test_a_stored_pause_is_obeyed_at_the_next_start(person: Person) -> None:
     """Without a running system a pause is stored; the next start begins with it."""
     assert person.types("pause", "main").code == 0
-    with _running(person):
+    with running(person):
         assert person.types("status", "--json").lines[0]["profiles"][0]["state"] == "paused"
 
 
@@ -413,11 +381,11 @@ def test_a_demo_that_is_killed_leaves_nothing_behind(tmp_path: Path) -> None:
     home = Home(tmp_path).demo
     process = child(tmp_path, "demo", "--json")
     try:
-        _until(lambda: office.ask_running(home, {"command": "status"}), "the demo's copier runs")
+        until(lambda: office.ask_running(home, {"command": "status"}), "the demo's copier runs")
     finally:
         process.kill()
         process.communicate()
-    _until(
+    until(
         lambda: not subprocess.run(["pgrep", "-f", str(home.root)], capture_output=True, check=False).stdout,
         "broker, copier and projector are gone",
     )

@@ -9,16 +9,14 @@ import shlex
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import urlsplit
 
 from cmam import office
 from cmam.config.home import Home
-
-PATIENCE_S = 120.0
+from tests.waiting import PATIENCE_S, until
 
 
 def _blocks(root: Path) -> list[list[str]]:
@@ -59,11 +57,9 @@ def _typed(command: str, folder: Path, environment: dict[str, str]) -> Iterator[
             process.communicate()
 
 
-def _until(is_so: Callable[[], object], process: subprocess.Popen[str]) -> None:
-    deadline = time.monotonic() + PATIENCE_S
-    while not is_so():
-        assert process.poll() is None, process.communicate()[0]
-        assert time.monotonic() < deadline
+def _alive(process: subprocess.Popen[str]) -> bool:
+    assert process.poll() is None, process.communicate()[0]
+    return True
 
 
 def test_every_command_of_the_page_works_as_typed(root: Path, tmp_path: Path) -> None:
@@ -95,16 +91,18 @@ def test_every_command_of_the_page_works_as_typed(root: Path, tmp_path: Path) ->
         return document is not None and all(found["health"] == "reconciled" for found in document["accounts"])
 
     with _typed(broker, tmp_path, environment) as sandbox:
-        _until(ready.exists, sandbox)
+        until(lambda: _alive(sandbox) and ready.exists(), "the sandbox listens")
         ports.update(_ports(ready))
         for command in set_up:
             run(command)
         with _typed(f"{start} --plain", tmp_path, environment) as copier:
-            _until(is_ready, copier)
+            until(lambda: _alive(copier) and is_ready(), "the copier is ready")
             said = {}
             for command in trader:
                 if command == "cmam audit copies":
-                    _until(lambda: "500001" in run("cmam audit copies --json"), copier)
+                    until(
+                        lambda: _alive(copier) and "500001" in run("cmam audit copies --json"), "the copy is on record"
+                    )
                 said[command] = run(command)
     assert "50000" in said["cmam audit copies"]
     assert "copy" in said["cmam audit explain 500001"]

@@ -17,8 +17,7 @@ import pytest
 from cmam.sandbox.serving.options import ReadyInfo
 from cmam.sandbox.serving.server import run_in_thread
 from tests.scenario.guide import Person, options, ready_file
-
-PATIENCE_S = 120.0
+from tests.waiting import PATIENCE_S
 
 
 class Terminal:

@@ -20,6 +20,7 @@ from cmam.store.logfile.log import EventLog
 from cmam.store.past.replay import verify
 from cmam.store.proof.verify import verify as verify_chains
 from tests.scenario import test_actors_process as processes
+from tests.waiting import until
 
 ready, settled, home, leader, follower = (
     processes.ready,
@@ -80,16 +81,16 @@ def test_a_lock_of_another_program_stops_opens_and_no_close(home: Path, leader: 
     """While it lasts a close goes out and an open waits, said in `status`; then all is recorded, without a restart."""
     with _running(home) as process:
         _buy(leader)
-        processes._until(lambda: _open(follower), "the first is copied")
+        until(lambda: _open(follower), "the first is copied")
         with _held(home):
             (position,) = leader.reconcile().position
             leader.close_position(position.positionId, position.tradeData.volume)
-            processes._until(lambda: not _open(follower), "its copy is closed past the store")
+            until(lambda: not _open(follower), "its copy is closed past the store")
             _buy(leader)
-            processes._until(lambda: "store" in _alerts(home), "the alert")
+            until(lambda: "store" in _alerts(home), "the alert")
             assert _open(follower) == []
-        processes._until(lambda: _open(follower), "the second is copied once the store is back")
-        processes._until(lambda: _alerts(home) == [], "the alert is over")
+        until(lambda: _open(follower), "the second is copied once the store is back")
+        until(lambda: _alerts(home) == [], "the alert is over")
         process.send_signal(signal.SIGTERM)
         _, err = process.communicate(timeout=processes.PATIENCE_S)
         assert process.returncode == 0, err
@@ -102,7 +103,7 @@ def test_the_end_says_what_stays_open_and_what_no_stop_protects(home: Path, lead
     with _running(home) as process:
         _buy(leader, stop=True)
         _buy(leader)
-        processes._until(lambda: len(_open(follower)) == 2, "both are copied")
+        until(lambda: len(_open(follower)) == 2, "both are copied")
         process.send_signal(signal.SIGINT)
         _, err = process.communicate(timeout=processes.PATIENCE_S)
         assert process.returncode == 0, err
@@ -125,10 +126,10 @@ def test_an_end_that_waits_for_the_store_is_short_and_a_second_signal_shorter(
     """
     with _running(home) as process, _held(home):
         _buy(leader)
-        processes._until(lambda: "store" in _alerts(home), "the store takes nothing")
+        until(lambda: "store" in _alerts(home), "the store takes nothing")
         process.send_signal(signal.SIGTERM)
         if twice:
-            processes._until(lambda: not Home(home).control_socket.exists(), "the end has begun")
+            until(lambda: not Home(home).control_socket.exists(), "the end has begun")
             process.send_signal(signal.SIGINT)
         _, err = process.communicate(timeout=processes.PATIENCE_S)
         is_cut_short = process.returncode == 128 + signal.SIGINT  # or the end was over before the second signal came
@@ -136,14 +137,14 @@ def test_an_end_that_waits_for_the_store_is_short_and_a_second_signal_shorter(
         assert is_cut_short or "could not be recorded" in err
     assert _open(follower) == []
     with _running(home):
-        processes._until(lambda: _open(follower), "the next start copies it")
+        until(lambda: _open(follower), "the next start copies it")
 
 
 def test_stacks_are_printed_on_demand_and_nothing_else_happens(home: Path) -> None:
     """SIGUSR1 names every thread and where it is; the process goes on."""
     with _running(home) as process:
         process.send_signal(signal.SIGUSR1)
-        processes._until(lambda: _status(home).get("running"), "it goes on")
+        until(lambda: _status(home).get("running"), "it goes on")
         process.send_signal(signal.SIGTERM)
         _, err = process.communicate(timeout=processes.PATIENCE_S)
         assert process.returncode == 0, err
@@ -156,11 +157,11 @@ def test_a_store_deleted_in_the_middle_of_trading_is_there_again(home: Path, lea
     """`rm events.db*` under a running cmam: the next trade is copied, and the new file holds all of the past."""
     with _running(home) as process:
         _buy(leader)
-        processes._until(lambda: _open(follower), "the first is copied")
+        until(lambda: _open(follower), "the first is copied")
         for path in home.glob("events.db*"):
             path.unlink()
         _buy(leader)
-        processes._until(lambda: len(_open(follower)) == 2, "the second is copied")
+        until(lambda: len(_open(follower)) == 2, "the second is copied")
         process.send_signal(signal.SIGTERM)
         _, err = process.communicate(timeout=processes.PATIENCE_S)
         assert process.returncode == 0, err

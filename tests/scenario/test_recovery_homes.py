@@ -12,7 +12,8 @@ import pytest
 from cmam.sandbox.serving.options import ReadyInfo
 from cmam.sandbox.serving.server import run_in_thread
 from tests.scenario.guide import Person, options, ready_file
-from tests.scenario.profile_home import LEADER, SAME_BROKER, Market, running, settle, until
+from tests.scenario.profile_home import LEADER, SAME_BROKER, Market, running, settle
+from tests.waiting import until
 
 
 @pytest.fixture

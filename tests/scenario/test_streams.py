@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-PATIENCE_S = 120.0
+from tests.waiting import PATIENCE_S
 
 
 @pytest.fixture(scope="module")

@@ -10,8 +10,7 @@ from hypothesis import strategies as st
 
 from cmam.actors.threads.carrier import EXPRESS, Carrier, carried
 from cmam.actors.threads.runtime import Directory, Latch, Watched
-
-PATIENCE_S = 120
+from tests.waiting import PATIENCE_S
 
 
 @dataclass(frozen=True)

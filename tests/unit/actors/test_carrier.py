@@ -12,8 +12,7 @@ import pytest
 
 from cmam.actors.threads.carrier import Carrier, carried
 from cmam.actors.threads.runtime import Directory, Failed, Latch, ThreadRuntime, Watched, waiting
-
-PATIENCE_S = 120
+from tests.waiting import PATIENCE_S
 
 
 @dataclass(frozen=True)

@@ -13,8 +13,8 @@ import pytest
 from cmam.actors.recording.recorder import RecorderActor
 from cmam.actors.threads.carrier import Carrier, carried
 from cmam.actors.threads.runtime import Directory, Latch, ThreadRuntime, Watched
+from tests.waiting import PATIENCE_S
 
-PATIENCE_S = 120
 CLERK = "clerk"
 
 

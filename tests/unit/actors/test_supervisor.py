@@ -17,8 +17,8 @@ from cmam.actors.status import StatusBoard
 from cmam.actors.threads.runtime import Directory, Leash, ThreadRuntime, Watched
 from cmam.clock import ManualClock
 from cmam.domain.events import ActorStuck
+from tests.waiting import PATIENCE_S
 
-PATIENCE_S = 120.0
 NAME = "account:1"
 
 

@@ -20,8 +20,7 @@ import pytest
 from cmam.cli.replaying.replay_screen import obey, words_of
 from cmam.store.logfile.log import EventLog
 from cmam.store.past.player import Player
-
-PATIENCE_S = 120
+from tests.waiting import PATIENCE_S
 
 
 def test_keys_are_told_from_each_other_in_a_burst() -> None:

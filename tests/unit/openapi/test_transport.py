@@ -15,8 +15,8 @@ import trustme
 
 from cmam.openapi import transport
 from cmam.openapi.errors import CannotConnect, ConnectStep
+from tests.waiting import PATIENCE_S
 
-PATIENCE_S = 120
 LARGE = bytes(range(256)) * 16 * 1024  # 4 MiB: more than any buffer between two sockets
 SENDS_MAX = 64
 
