@@ -15,6 +15,7 @@ from cmam.domain.belief.shares import is_untold, may_have_lost, pooled_excess, s
 from cmam.domain.belief.view import AccountView
 from cmam.domain.events import Health, Terms
 from cmam.domain.values.commands import Command, CommandKind
+from cmam.domain.values.ids import OrderId, SymbolId
 from cmam.domain.values.quantities import Distance, Price, Side, Volume, ceil_to
 from cmam.domain.values.replacing import replace
 from cmam.domain.values.rules import (
@@ -356,7 +357,7 @@ def _of_order(view: AccountView, copy: Copy, under_way: set[CommandKind]) -> Ite
     if under_way & {CommandKind.AMEND_ORDER, CommandKind.CANCEL, CommandKind.PLACE} or shows(order, terms, view.rules):
         return
     if copy.amended_to != terms:
-        yield order_command(CommandKind.AMEND_ORDER, copy, terms, order=order)
+        yield _order_command(CommandKind.AMEND_ORDER, copy.side, terms, order.symbol, order.order)
     elif bool(order.expires_ms) != bool(terms.expires_ms):
         # The broker took the amendment and not its kind of expiry: cancelled, and placed anew under the same chain.
         yield Command(kind=CommandKind.CANCEL, symbol=copy.symbol, side=copy.side, order=order.order)
@@ -396,36 +397,21 @@ def as_shown(order: Order, terms: Terms, rules: int) -> Terms:
     )
 
 
-def order_command(kind: CommandKind, copy_or_side: Copy | Side, terms: Terms, *, order: Order) -> Command:
-    """The request that makes a resting order what it should be: complete, since an omitted field is cleared."""
-    side = copy_or_side if isinstance(copy_or_side, Side) else copy_or_side.side
-    return Command(
-        kind=kind,
-        symbol=order.symbol,
-        side=side,
-        volume=terms.volume,
-        order=order.order,
-        order_type=terms.type,
-        limit_price=terms.limit_price,
-        stop_price=terms.stop_price,
-        relative_stop=terms.relative_stop,
-        relative_target=terms.relative_target,
-        trailing=terms.trailing,
-        guaranteed=terms.guaranteed,
-        trigger=terms.trigger,
-        time_in_force=TimeInForce.GTD if terms.expires_ms else TimeInForce.GTC,
-        expires_ms=terms.expires_ms,
-        slippage_points=terms.slippage_points,
-    )
-
-
 def place_command(side: Side, symbol: SymbolSpec, terms: Terms) -> Command:
     """The request that places a pending order."""
+    return _order_command(CommandKind.PLACE, side, terms, symbol.symbol)
+
+
+def _order_command(
+    kind: CommandKind, side: Side, terms: Terms, symbol: SymbolId, order: OrderId | None = None
+) -> Command:
+    """The request that makes an order what it should be: complete, for what is omitted of a resting one is cleared."""
     return Command(
-        kind=CommandKind.PLACE,
-        symbol=symbol.symbol,
+        kind=kind,
+        symbol=symbol,
         side=side,
         volume=terms.volume,
+        order=order,
         order_type=terms.type,
         limit_price=terms.limit_price,
         stop_price=terms.stop_price,
