@@ -6,7 +6,6 @@ import logging
 import logging.handlers
 import os
 import signal
-import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -16,13 +15,14 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from cmam.cli.face.exits import Exit, fail
-from cmam.cli.face.talk import ENDS_WITH_STDIN, counted, is_orphaned, print_json, say
+from cmam.cli.face.talk import counted, in_a_line, is_orphaned, legible, print_json, say
 from cmam.cli.face.verbs import Face, Verb, carry_out, face
 from cmam.cli.running.target import one_target
 
 if TYPE_CHECKING:
     from cmam.actors.operating.ending import Ended
     from cmam.actors.threads.runtime import Latch
+    from cmam.cli.running.beside import Beside
     from cmam.cli.showing.log_lines import LogLines
     from cmam.clock import Clock
     from cmam.system import Ready
@@ -31,7 +31,6 @@ LEFT_SHOWN_MAX = 20
 """So many copies are named at the end; more are counted."""
 SAME_REQUEST_US = 100_000
 """The same signal again so soon after the first is its echo: nobody presses Ctrl-C twice so fast."""
-BESIDE_END_S = 2.0
 WATCH_S = 0.5
 """How often `status --watch` and the live screen look: often enough to follow, too rarely to cost."""
 
@@ -51,6 +50,8 @@ def start(profiles: tuple[str, ...], view: str | None) -> None:
     """
     from cmam import bootstrap, office
     from cmam.actors.threads.runtime import Latch
+    from cmam.cli.running.beside import Beside
+    from cmam.clock import SystemClock
 
     me = face()
     settings = office.settings_of(me.home)
@@ -59,7 +60,7 @@ def start(profiles: tuple[str, ...], view: str | None) -> None:
         say(settings.api.warning)
     is_live = view == "live" or (view is None and sys.stderr.isatty() and sys.stdout.isatty() and not me.as_json)
     stop = Latch()
-    beside: list[subprocess.Popen[bytes] | None] = []
+    beside: list[Beside] = []
 
     def ready(found: Ready) -> None:
         lines.say(
@@ -68,7 +69,13 @@ def start(profiles: tuple[str, ...], view: str | None) -> None:
         )
         if not found.links:
             lines.say("Nothing is copied: no profile is enabled; see `cmam profile list`, `cmam profile enable -h`.")
-        beside.append(_start_screen(me) if is_live else _start_teller(me, found.position))
+        beside.append(Beside(me.home.root, SystemClock(), found.position, is_live=is_live))
+        beside[0].tend()
+
+    def is_over(_: object) -> bool:
+        for one in beside:
+            one.tend()
+        return is_orphaned()
 
     def ended(found: Ended) -> None:
         for line in left_lines(found, office.names_of(me.home)):
@@ -86,7 +93,7 @@ def start(profiles: tuple[str, ...], view: str | None) -> None:
                 profiles=profiles,
                 on_ready=ready,
                 on_end=ended,
-                is_done=lambda _: is_orphaned(),
+                is_done=is_over,
             )
         _end_all(beside)  # it has told all there is, before the last word
         lines.say("Ended in order." if code == 0 else "Ended by a fault; the log above says which.")
@@ -120,7 +127,7 @@ def left_lines(found: Ended, names: Mapping[int, str]) -> list[str]:
         place = f"position {one.position}" if one.position else f"order {one.order}"
         stop = "" if one.has_stop else "  NO STOP at the broker"
         name = names.get(int(one.account), str(one.account))
-        lines.append(f"  {name}: {one.side} {units_text(one.volume)} {one.symbol}, {place}{stop}")
+        lines.append(in_a_line(f"  {name}: {one.side} {units_text(one.volume)} {one.symbol}, {place}{stop}"))
     if len(found.left) > len(shown):
         lines.append(f"  … and {len(found.left) - len(shown)} more; `cmam audit copies` lists them all")
     return lines
@@ -173,7 +180,8 @@ def _signals(stop: Latch, log_file: Path | None) -> Iterator[None]:
 
 
 class _Masked(logging.Filter):
-    """The last line of defence: a text that is one of our secrets leaves as a mask."""
+    """The last line of defence: a text that is one of our secrets leaves as a mask, and no sign reaches the terminal
+    that would make it do something."""
 
     def __init__(self, secrets: tuple[str, ...]) -> None:
         super().__init__()
@@ -182,10 +190,10 @@ class _Masked(logging.Filter):
     def filter(self, record: logging.LogRecord) -> bool:
         """Runs in the thread that writes log lines, not in the one that trades."""
         text = record.getMessage()
-        masked = text
+        masked = legible(text)
         for secret in self._secrets:
             masked = masked.replace(secret, "••••")
-        if masked is not text:
+        if masked != text:
             record.msg, record.args = masked, ()
         return True
 
@@ -220,51 +228,9 @@ def _file_handler(file: Path) -> logging.Handler:
     return logging.handlers.RotatingFileHandler(file, maxBytes=5_000_000, backupCount=2, delay=True)
 
 
-def _start_screen(me: Face) -> subprocess.Popen[bytes]:
-    """The live screen is a child: drawing costs the trading nothing.
-
-    Of the terminal's signals it has to hear those that stop it and make it larger; a Ctrl-C waits until it can end.
-    """
-    command = [sys.executable, "-m", "cmam", "--home", str(me.home.root), "status", "--watch"]
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-    try:
-        return subprocess.Popen(command, stdin=subprocess.DEVNULL)
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
-
-
-def _start_teller(me: Face, position: int) -> subprocess.Popen[bytes] | None:
-    """Who tells what is copied and skipped is a child as well, and writes where the log lines go: it ends with its
-    standard input, after it has told all. Without one copying goes on, so one that cannot start is only named."""
-    home = ["--home", str(me.home.root)]
-    command = [sys.executable, "-m", "cmam", *home, "audit", "watch", "--from", str(position)]
-    numbers = {signal.SIGINT, signal.SIGTERM, signal.SIGHUP}  # they are for us, and our end is its end
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, numbers)
-    try:
-        return subprocess.Popen(
-            command, stdin=subprocess.PIPE, stdout=sys.stderr, env={**os.environ, ENDS_WITH_STDIN: "1"}
-        )
-    except (OSError, ValueError) as error:
-        logging.getLogger(__name__).warning("! what is copied is not told here: %s", error)
-        return None
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
-
-
-def _end_all(beside: list[subprocess.Popen[bytes] | None]) -> None:
-    """End what runs beside us; on a terminal that was stopped it cannot draw, on a full pipe not tell, to its end."""
+def _end_all(beside: list[Beside]) -> None:
     while beside:
-        if (child := beside.pop()) is None:
-            continue
-        if child.stdin is not None:
-            child.stdin.close()
-        else:
-            child.terminate()
-        try:
-            child.wait(BESIDE_END_S)
-        except subprocess.TimeoutExpired:
-            child.kill()
-            child.wait()
+        beside.pop().end()
 
 
 # --- status ---------------------------------------------------------------------------------------------------------

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
+from cmam.cli.face.talk import in_a_line
 from cmam.domain.values.quantities import Price, price_text, units_text
 from cmam.store.auditing.news import News, What
 from cmam.store.text import iso
@@ -43,7 +44,7 @@ def lines(news: Sequence[News], names: Mapping[int, str]) -> list[str]:
         counts = Counter(one.what.value for one in left)
         what = ", ".join(f"{count} {word}" for word, count in sorted(counts.items()))
         found.append(f"{clock_time(left[-1].at_us)} ... and {len(left)} more: {what}; `cmam audit copies` has them all")
-    return found
+    return [in_a_line(line) for line in found]
 
 
 def document(one: News, names: Mapping[int, str], profiles: Mapping[str, str]) -> dict[str, Any]:

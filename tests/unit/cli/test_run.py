@@ -6,17 +6,14 @@ import errno
 import logging
 import os
 import signal
-import subprocess
 from pathlib import Path
 
 import pytest
 
 from cmam.actors.threads.runtime import Latch
-from cmam.cli.face.verbs import Face
 from cmam.cli.main import run
-from cmam.cli.running.run import SAME_REQUEST_US, _end_all, _file_handler, _Masked, _start_screen, _start_teller, ender
+from cmam.cli.running.run import SAME_REQUEST_US, _file_handler, _Masked, ender
 from cmam.clock import ManualClock
-from cmam.config.home import Home
 
 TOKEN = "an-access-token-of-somebody"
 
@@ -29,6 +26,7 @@ TOKEN = "an-access-token-of-somebody"
         ("%r of %d", ({"token": TOKEN}, 7), "{'token': '••••'} of 7"),
         ("short words stay: %s", ("ab",), "short words stay: ab"),
         ("100% of nothing", (), "100% of nothing"),
+        ("%s is gone", ("EUR\x1b]0;x\x07USD",), "EUR�]0;x�USD is gone"),
     ],
 )
 def test_a_secret_leaves_a_log_line_as_a_mask(text: str, args: tuple[object, ...], shown: str) -> None:
@@ -61,43 +59,6 @@ def test_a_second_signal_leaves_at_once_unless_it_is_the_echo_of_the_first(
     clock.advance(after_us)
     handle(second, None)
     assert codes == left
-
-
-def test_a_ctrl_c_waits_until_the_live_screen_can_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The screen inherits what is held back; one that met a Ctrl-C while it was being loaded showed a stack."""
-    held: list[set[signal.Signals | int]] = []
-    monkeypatch.setattr(subprocess, "Popen", lambda *_, **__: held.append(signal.pthread_sigmask(signal.SIG_BLOCK, ())))
-    _start_screen(Face(home=Home(tmp_path), as_json=False, debug=False))
-    assert [signal.SIGINT in one for one in held] == [True]
-    assert signal.SIGINT not in signal.pthread_sigmask(signal.SIG_BLOCK, ())
-
-
-def test_who_tells_of_copies_outlives_the_signals_that_end_a_start(tmp_path: Path) -> None:
-    """It ends with its standard input, once it has told what was copied to the last: a Ctrl-C reaches both."""
-    teller = _start_teller(Face(home=Home(tmp_path), as_json=False, debug=False), 7)
-    assert teller is not None
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        teller.send_signal(number)
-        assert number not in signal.pthread_sigmask(signal.SIG_BLOCK, ())
-    assert isinstance(teller.args, list)
-    assert teller.args[-4:] == ["audit", "watch", "--from", "7"]
-    assert teller.wait(60) == 1  # by its own word: there is no store in this folder
-    beside: list[subprocess.Popen[bytes] | None] = [teller, None]
-    _end_all(beside)
-    assert not beside
-
-
-def test_a_start_goes_on_without_who_tells_of_copies(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-) -> None:
-    """No process can be made: that is said, and nothing else depends on it."""
-
-    def refuse(*_: object, **__: object) -> None:
-        raise BlockingIOError(errno.EAGAIN, os.strerror(errno.EAGAIN))
-
-    monkeypatch.setattr(subprocess, "Popen", refuse)
-    assert _start_teller(Face(home=Home(tmp_path), as_json=False, debug=False), 7) is None
-    assert "what is copied is not told here" in caplog.text
 
 
 def test_a_full_disk_without_a_log_file_keeps_no_live_start_from_copying(
