@@ -112,6 +112,16 @@ def print_json(document: Mapping[str, Any]) -> None:
     click.echo(UNSHOWN.sub(lambda sign: f"\\u{ord(sign[0]):04x}", text))
 
 
+def is_dumb() -> bool:
+    """Whether the terminal says that it cannot move its cursor; the names are those that rich goes by."""
+    return os.environ.get("TERM", "").lower() in ("dumb", "unknown")
+
+
+def is_screen() -> bool:
+    """Whether stdout is a terminal on which something can be drawn in one place; a dumb one takes lines, as a pipe."""
+    return sys.stdout.isatty() and not is_dumb()
+
+
 def is_interactive() -> bool:
     """Whether somebody can answer a question: nothing prompts when stdin is no terminal."""
     return sys.stdin is not None and sys.stdin.isatty() and sys.stderr.isatty()

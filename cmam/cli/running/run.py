@@ -8,14 +8,14 @@ import os
 import signal
 import sys
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from cmam.cli.face.exits import Exit, fail
-from cmam.cli.face.talk import counted, in_a_line, is_orphaned, legible, print_json, say
+from cmam.cli.face.talk import counted, in_a_line, is_orphaned, is_screen, legible, print_json, say
 from cmam.cli.face.verbs import Face, Verb, carry_out, face
 from cmam.cli.running.target import one_target
 
@@ -40,7 +40,7 @@ WATCH_S = 0.5
 
 @click.command(cls=Verb)
 @click.option("--profile", "profiles", multiple=True, metavar="NAME", help="Only these profiles; may be repeated.")
-@click.option("--plain", "view", flag_value="plain", help="Log lines (the default where stderr is no terminal).")
+@click.option("--plain", "view", flag_value="plain", help="Log lines (the default where nothing can be drawn).")
 @click.option("--live", "view", flag_value="live", help="A live screen (the default on a terminal).")
 def start(profiles: tuple[str, ...], view: str | None) -> None:
     """Copy trades, in the foreground, until Ctrl-C.
@@ -58,7 +58,7 @@ def start(profiles: tuple[str, ...], view: str | None) -> None:
     office.expect_home(me.home, settings)
     if settings.api.warning:
         say(settings.api.warning)
-    is_live = view == "live" or (view is None and sys.stderr.isatty() and sys.stdout.isatty() and not me.as_json)
+    is_live = view == "live" or (view is None and sys.stderr.isatty() and is_screen() and not me.as_json)
     stop = Latch()
     beside: list[Beside] = []
 
@@ -284,7 +284,8 @@ def _warnings(me: Face, *, is_running: bool) -> list[str]:
 
 
 def _watch(me: Face) -> None:
-    """Draw the same screen again and again; with --json one line each time."""
+    """Draw the same screen again and again, or print it below what it was where nothing can be drawn; with --json one
+    line each time."""
     from rich.live import Live
 
     from cmam.actors.threads.runtime import Latch
@@ -304,12 +305,18 @@ def _watch(me: Face) -> None:
             pause.wait(WATCH_S)
         return
     was_running = False
-    is_screen = sys.stdout.isatty()
-    with Live(console=console(), screen=is_screen, auto_refresh=False) as live:
+    out, shown = console(), ""
+    with Live(console=out, screen=True, auto_refresh=False) if is_screen() else nullcontext() as live:
         while not pause.is_open:
             document = document_of_home(me)
             whole = status_screen(document)
-            live.update(Window(whole) if is_screen else whole, refresh=True)
+            if live is not None:
+                live.update(Window(whole), refresh=True)
+            else:
+                with out.capture() as drawn:
+                    out.print(whole)
+                if drawn.get() != shown:
+                    click.echo(shown := drawn.get())
             if was_running and not document["running"] and document["holder"] is None:
                 break
             was_running = was_running or bool(document["running"])

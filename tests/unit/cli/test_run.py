@@ -6,14 +6,20 @@ import errno
 import logging
 import os
 import signal
+import sys
 from pathlib import Path
 
 import pytest
 
 from cmam.actors.threads.runtime import Latch
+from cmam.cli.face.rows import console
+from cmam.cli.face.talk import is_screen
+from cmam.cli.face.verbs import Face
 from cmam.cli.main import run
+from cmam.cli.running import run as running
 from cmam.cli.running.run import SAME_REQUEST_US, _file_handler, _Masked, ender
 from cmam.clock import ManualClock
+from cmam.config.home import Home
 
 TOKEN = "an-access-token-of-somebody"
 
@@ -101,3 +107,36 @@ def test_a_home_that_lacks_only_its_credentials_is_told_so(tmp_path: Path, capsy
     assert run(["--home", str(tmp_path), "start", "--plain"]) == 1
     assert "expected API credentials, found none" in capsys.readouterr().err
     assert [file.name for file in tmp_path.iterdir()] == ["settings.toml"]
+
+
+def test_a_watch_that_cannot_draw_prints_what_has_changed(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Into a pipe, or on a dumb terminal, it showed nothing until its end."""
+    states = iter([(True, 3), (True, 3), (True, 4), (False, 0)])
+
+    def document(_: Face) -> dict[str, object]:
+        is_running, behind = next(states)
+        return {"running": is_running, "holder": None, "views_behind": behind, "accounts": [], "profiles": []}
+
+    monkeypatch.setattr(running, "document_of_home", document)
+    monkeypatch.setattr(running, "WATCH_S", 0.0)
+    monkeypatch.setattr(signal, "signal", lambda *_: None)
+    running._watch(Face(home=Home(Path()), as_json=False, debug=False))
+    said = capsys.readouterr()
+    assert [line.rpartition("  ")[2] for line in said.out.splitlines() if line][:2] == [
+        "views 3 behind",
+        "views 4 behind",
+    ]
+    assert said.err == "cmam has ended; `cmam status` shows what was stored last.\n"
+
+
+@pytest.mark.parametrize(("term", "is_drawn"), [("xterm", True), ("", True), ("dumb", False)])
+def test_on_a_dumb_terminal_nothing_is_drawn(monkeypatch: pytest.MonkeyPatch, term: str, is_drawn: bool) -> None:
+    """A start showed nothing at all there: its screen cannot be drawn, and its lines went to a file. Its tables are as
+    wide as it is."""
+    monkeypatch.setenv("TERM", term)
+    monkeypatch.setenv("COLUMNS", "44")
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+    assert is_screen() == is_drawn
+    assert console().width == 44
