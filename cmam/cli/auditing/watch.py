@@ -10,14 +10,14 @@ import os
 import signal
 import sys
 from collections.abc import Callable, Mapping
-from contextlib import closing, suppress
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from cmam.cli.auditing.audit_options import asked
-from cmam.cli.face.talk import ENDS_WITH_STDIN, is_orphaned, print_json, say, say_place
+from cmam.cli.face.talk import ENDS_WITH_STDIN, give_way, is_orphaned, print_json, say, say_place
 from cmam.cli.face.verbs import Verb, face
 from cmam.clock import SECOND_US
 
@@ -35,8 +35,6 @@ GATHER_S = 0.4
 MOMENT_US = round((POLL_S + GATHER_S) * SECOND_US)
 """So far apart at most are the records of what is told together: also where much is read at once, as after a pause."""
 RETRY_S = 1.0
-NICENESS = 10
-"""As a child of `start`, so that who trades comes first."""
 
 
 @click.command(cls=Verb)
@@ -56,8 +54,7 @@ def watch(profile: str | None, account: str | None, position: int | None, pipe: 
     me, filters = face(), asked({"profile": profile, "account": account})
     pause = Latch()
     if is_child := bool(os.environ.get(ENDS_WITH_STDIN)):
-        with suppress(OSError):
-            os.nice(NICENESS)
+        give_way()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN if is_child else lambda *_: pause.open())
     teller = _Teller(me.home.root, filters, position, pipe, as_json=me.as_json)

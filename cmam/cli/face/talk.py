@@ -19,6 +19,9 @@ ENDS_WITH_STDIN = "CMAM_ENDS_WITH_STDIN"
 """Variable by which a command tells another that it starts: end when the pipe that is your stdin ends."""
 
 
+NICENESS = 10
+
+
 PLACE_BYTES = 8
 """A position of the log on the pipe by which one that follows it says how far it has told: big-endian."""
 
@@ -96,6 +99,12 @@ def is_orphaned(wait_s: float = 0.0) -> bool:
         return False
     readable, _, _ = select.select([STDIN], [], [], wait_s)
     return bool(readable) and not os.read(STDIN, 1)
+
+
+def give_way() -> None:
+    """Run after everything else on this machine: who trades comes before who looks on."""
+    with suppress(OSError):
+        os.nice(NICENESS)
 
 
 def say_place(pipe: int, position: int) -> None:

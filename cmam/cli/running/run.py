@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import logging.handlers
 import os
+import resource
 import signal
 import sys
 from collections.abc import Callable, Iterator, Mapping
@@ -15,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from cmam.cli.face.exits import Exit, fail
-from cmam.cli.face.talk import counted, in_a_line, is_orphaned, is_screen, legible, print_json, say
+from cmam.cli.face.talk import counted, give_way, in_a_line, is_orphaned, is_screen, legible, print_json, say
 from cmam.cli.face.verbs import Face, Verb, carry_out, face
 from cmam.cli.running.target import one_target
 
@@ -33,6 +34,8 @@ SAME_REQUEST_US = 100_000
 """The same signal again so soon after the first is its echo: nobody presses Ctrl-C twice so fast."""
 WATCH_S = 0.5
 """How often `status --watch` and the live screen look: often enough to follow, too rarely to cost."""
+REST = 9
+"""So many times as long as one look takes the processor it rests: a thousand accounts take a tenth of it, not all."""
 
 
 # --- start ----------------------------------------------------------------------------------------------------------
@@ -298,6 +301,7 @@ def _watch(me: Face) -> None:
         # An exception from a signal can fall into a place that swallows it; a latch is seen whenever it opens.
         signal.signal(number, lambda *_: pause.open())
     signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})  # `start` holds it back until here
+    give_way()
     if me.as_json:
         while not pause.is_open:
             print_json(document_of_home(me))
@@ -308,6 +312,7 @@ def _watch(me: Face) -> None:
     out, shown = console(), ""
     with Live(console=out, screen=True, auto_refresh=False) if is_screen() else nullcontext() as live:
         while not pause.is_open:
+            used_s = _used_s()
             document = document_of_home(me)
             whole = status_screen(document)
             if live is not None:
@@ -320,10 +325,16 @@ def _watch(me: Face) -> None:
             if was_running and not document["running"] and document["holder"] is None:
                 break
             was_running = was_running or bool(document["running"])
-            pause.wait(WATCH_S)
+            pause.wait(max(WATCH_S, (_used_s() - used_s) * REST))
         has_ended = not pause.is_open
     if has_ended:  # the screen is gone with what it showed
         say("cmam has ended; `cmam status` shows what was stored last.")
+
+
+def _used_s() -> float:
+    """How long this process has had a processor."""
+    found = resource.getrusage(resource.RUSAGE_SELF)
+    return found.ru_utime + found.ru_stime
 
 
 # --- pause and resume -----------------------------------------------------------------------------------------------

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import itertools
 import logging
 import os
 import signal
@@ -121,6 +122,8 @@ def test_a_watch_that_cannot_draw_prints_what_has_changed(
 
     monkeypatch.setattr(running, "document_of_home", document)
     monkeypatch.setattr(running, "WATCH_S", 0.0)
+    monkeypatch.setattr(running, "give_way", lambda: None)
+    monkeypatch.setattr(running, "REST", 0)
     monkeypatch.setattr(signal, "signal", lambda *_: None)
     running._watch(Face(home=Home(Path()), as_json=False, debug=False))
     said = capsys.readouterr()
@@ -140,3 +143,21 @@ def test_on_a_dumb_terminal_nothing_is_drawn(monkeypatch: pytest.MonkeyPatch, te
     monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
     assert is_screen() == is_drawn
     assert console().width == 44
+
+
+def test_a_screen_rests_longer_than_it_draws(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each look at a thousand accounts takes half a second: one after the other they had a processor to themselves."""
+    rests: list[float | None] = []
+    used = itertools.chain([0.0, 0.01, 0.01, 0.51], itertools.repeat(0.51))
+    states = iter([True, True, False])
+
+    def document(_: Face) -> dict[str, object]:
+        return {"running": next(states), "holder": None}
+
+    monkeypatch.setattr(running, "document_of_home", document)
+    monkeypatch.setattr(running, "_used_s", lambda: next(used))
+    monkeypatch.setattr(running, "give_way", lambda: None)
+    monkeypatch.setattr(Latch, "wait", lambda _, timeout_s=None: rests.append(timeout_s))
+    monkeypatch.setattr(signal, "signal", lambda *_: None)
+    running._watch(Face(home=Home(Path()), as_json=False, debug=False))
+    assert rests == [running.WATCH_S, 0.5 * running.REST]
