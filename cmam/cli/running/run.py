@@ -8,6 +8,7 @@ import os
 import resource
 import signal
 import sys
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
@@ -80,9 +81,10 @@ def start(profiles: tuple[str, ...], view: str | None) -> None:
             one.tend()
         return is_orphaned()
 
+    left: list[str] = []  # said once the screen has given the terminal back, and all that was copied is told
+
     def ended(found: Ended) -> None:
-        for line in left_lines(found, office.names_of(me.home)):
-            lines.say(line)
+        left.extend(left_lines(found, office.names_of(me.home)))
 
     lines, log_file = _logging(me, quiet=is_live)
     code = int(Exit.REFUSED)
@@ -98,10 +100,13 @@ def start(profiles: tuple[str, ...], view: str | None) -> None:
                 on_end=ended,
                 is_done=is_over,
             )
-        _end_all(beside)  # it has told all there is, before the last word
-        lines.say("Ended in order." if code == 0 else "Ended by a fault; the log above says which.")
+        left.append("Ended in order." if code == 0 else "Ended by a fault; the log above says which.")
     finally:
-        _end_all(beside)
+        try:
+            _end_all(beside)
+        finally:
+            for line in left:
+                lines.say(line)
         if not lines.end():
             os._exit(code)  # nobody reads what we say: the interpreter's own end would wait for that for ever
     raise click.exceptions.Exit(code)
@@ -116,8 +121,14 @@ def left_lines(found: Ended, names: Mapping[int, str]) -> list[str]:
         lines.append(
             f"{counted(found.unrecorded, 'fact')} could not be recorded; the next start asks the brokers instead."
         )
+    if found.under_way:
+        kinds = ", ".join(f"{count} {kind.replace('_', ' ')}" for kind, count in Counter(found.under_way).items())
+        lines.append(
+            f"Under way: {counted(len(found.under_way), 'request')} ({kinds}) that no broker has answered yet. What "
+            "came of them is asked by the next start, and is not in what follows."
+        )
     if not found.left:
-        return [*lines, "Nothing of ours is left open."]
+        return [*lines, "Nothing else of ours is left open." if found.under_way else "Nothing of ours is left open."]
     bare = [one for one in found.left if one.position and not one.has_stop]
     held = sum(bool(one.position) for one in found.left)
     rests = len(found.left) - held

@@ -9,18 +9,24 @@ import os
 import signal
 import sys
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 
+from cmam.actors.operating.ending import Ended, LeftOpen, under_way
 from cmam.actors.threads.runtime import Latch
 from cmam.cli.face.rows import console
 from cmam.cli.face.talk import is_screen
 from cmam.cli.face.verbs import Face
 from cmam.cli.main import run
 from cmam.cli.running import run as running
-from cmam.cli.running.run import SAME_REQUEST_US, _file_handler, _Masked, ender
+from cmam.cli.running.run import SAME_REQUEST_US, _file_handler, _Masked, ender, left_lines
 from cmam.clock import ManualClock
 from cmam.config.home import Home
+from cmam.domain.values.commands import CommandKind
+from cmam.domain.values.ids import AccountId
+from cmam.domain.values.quantities import Volume
 
 TOKEN = "an-access-token-of-somebody"
 
@@ -161,3 +167,15 @@ def test_a_screen_rests_longer_than_it_draws(monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setattr(signal, "signal", lambda *_: None)
     running._watch(Face(home=Home(Path()), as_json=False, debug=False))
     assert rests == [running.WATCH_S, 0.5 * running.REST]
+
+
+def test_what_is_under_way_at_the_end_is_not_passed_over() -> None:
+    """A trade in the last moment ended with a word that nothing is left open, and was open at the broker."""
+    assert left_lines(Ended(), {}) == ["Nothing of ours is left open."]
+    view = SimpleNamespace(intents={1: SimpleNamespace(command=SimpleNamespace(kind=CommandKind.OPEN))})
+    assert under_way(cast("Any", SimpleNamespace(views=lambda: {AccountId(1): view}))) == ("open",)
+    asked, nothing = left_lines(Ended(under_way=("open", "open", "amend_protection")), {})
+    assert asked.startswith("Under way: 3 requests (2 open, 1 amend protection) that no broker has answered yet.")
+    assert nothing == "Nothing else of ours is left open."
+    evil = LeftOpen(AccountId(7), "EUR\x1b[31m\nUSD", "buy", Volume(100_000), 5, 0, has_stop=True)
+    assert left_lines(Ended(left=(evil,)), {7: "alpha"})[1] == "  alpha: buy 1000.00 EUR\ufffd[31m\ufffdUSD, position 5"
