@@ -117,7 +117,7 @@ MUTATIONS = (
     Mutation(
         "a secret stands in a log line",
         "cmam/cli/running/run.py",
-        "        if masked is not text:\n",
+        "        if masked != text:\n",
         "        if not text:\n",
         (UNIT + "cli/test_run.py",),
     ),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import socket
 import threading
 from collections.abc import Callable
 from contextlib import closing, suppress
@@ -14,7 +15,7 @@ import pytest
 
 from cmam import office
 from cmam.actors.operating import control
-from cmam.actors.operating.control import ControlListener
+from cmam.actors.operating.control import CLIENTS_MAX, ControlListener
 from cmam.clock import ManualClock
 from cmam.config.home import Home
 from cmam.credentials.secrets_file import SecretsRefused
@@ -207,6 +208,17 @@ def test_a_listener_whose_socket_was_removed_ends_like_any_other(home: Home) -> 
     with Running(home, lambda request: {"ok": True}):
         home.control_socket.unlink()
     assert not home.control_key.exists()
+
+
+def test_a_client_that_was_stopped_keeps_no_other_out(home: Home) -> None:
+    """A `status` that was stopped with Ctrl-Z while it proved who it is kept every `flatten` out until it went on."""
+    with Running(home, lambda request: {"ok": True, "heard": request["command"]}):
+        silent = [socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) for _ in range(CLIENTS_MAX - 1)]
+        for one in silent:
+            one.connect(str(home.control_socket))
+        assert office.ask_running(home, {"command": "pause"}) == {"heard": "pause"}
+        for one in silent:
+            one.close()
 
 
 def test_a_socket_without_a_system_is_passed_over(home: Home) -> None:

@@ -28,9 +28,12 @@ log = logging.getLogger(__name__)
 AGAIN_US = 2 * SECOND_US
 """How soon the key is tried again on a full disk."""
 CLIENTS_MAX = 8
+BACKLOG = 32
+"""So many clients may knock before the listener comes round: one more is told at once that nobody is there."""
 REQUEST_BYTES_MAX = 4 * 1024 * 1024
 HANDSHAKE_S = 3.0
-"""How long a client waits to be let in: a process that hangs must not make every command hang."""
+"""How long a client waits to be let in, and is waited for at each read and write: a process that hangs, on either side,
+must not make every command hang."""
 ANSWER_S = 30.0
 """How long the listener waits for an answer, or for a client's request."""
 CLIENT_S = ANSWER_S + 2.0
@@ -61,6 +64,7 @@ class ControlListener:
         self._slots = threading.BoundedSemaphore(CLIENTS_MAX)
         self._stopping = False
         self._listener: Listener | None = None
+        self._key = b""
         self._thread = threading.Thread(target=self._run, name="control", daemon=True)
 
     def start(self) -> None:
@@ -70,7 +74,8 @@ class ControlListener:
         descriptor = os.open(self._key_file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
         with os.fdopen(descriptor, "wb") as file:
             file.write(key)
-        self._listener = Listener(str(self._socket), family="AF_UNIX", authkey=key)
+        self._key = key
+        self._listener = Listener(str(self._socket), family="AF_UNIX", backlog=BACKLOG)
         self._thread.start()
 
     def stop(self) -> None:
@@ -87,15 +92,20 @@ class ControlListener:
         self._key_file.unlink(missing_ok=True)
 
     def _run(self) -> None:
-        """Runs in the listener's thread."""
+        """Runs in the listener's thread, and waits for nobody who has come: a client that was stopped while it proved
+        who it is kept every other command out."""
         assert self._listener is not None
-        while not self._stopping:
+        while True:
             try:
                 connection = self._listener.accept()
-            except (OSError, EOFError, AuthenticationError) as error:
-                if not self._stopping:
-                    log.warning("! a control client was turned away: %s", error)
+            except OSError as error:
+                if self._stopping:
+                    return
+                log.warning("! a control client was turned away: %s", error)
                 continue
+            if self._stopping:
+                connection.close()
+                return
             if not self._slots.acquire(blocking=False):
                 connection.close()
                 continue
@@ -104,6 +114,9 @@ class ControlListener:
     def _serve(self, connection: Connection) -> None:
         answered = threading.Event()
         try:
+            _limit(connection)
+            deliver_challenge(connection, self._key)
+            answer_challenge(connection, self._key)
             if not connection.poll(ANSWER_S):
                 return
             request = json.loads(connection.recv_bytes(REQUEST_BYTES_MAX))
@@ -117,6 +130,8 @@ class ControlListener:
             if not answered.wait(ANSWER_S):
                 answers.append({"ok": False, "error": STILL_WAITS, "code": 1})
             connection.send_bytes(json.dumps(answers[0]).encode())
+        except AuthenticationError as error:
+            log.warning("! a control client was turned away: %s", error)
         except (OSError, EOFError, ValueError, TypeError) as error:
             log.warning("! a control client was cut off: %s", error)
         finally:
@@ -160,20 +175,28 @@ class Door:
             self._alarm("control", "")
 
 
+def _limit(connection: Connection) -> None:
+    """Let no read or write last longer than a moment: a connection reads by its descriptor alone, which knows no limit
+    of Python's."""
+    seconds = struct.pack("ll", int(HANDSHAKE_S), 0)
+    with socket.socket(fileno=os.dup(connection.fileno())) as line:
+        for limit in (socket.SO_RCVTIMEO, socket.SO_SNDTIMEO):
+            line.setsockopt(socket.SOL_SOCKET, limit, seconds)
+
+
 def _dial(path: Path, key: bytes) -> Connection:
     """Connect and prove who we are; raises OSError where nobody answers, as of a process that is stopped or hangs."""
     line = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
         line.settimeout(HANDSHAKE_S)
         line.connect(str(path))
-        line.setblocking(True)  # with a limit for each read, since what follows reads by the descriptor alone
-        seconds = struct.pack("ll", int(HANDSHAKE_S), 0)
-        line.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, seconds)
+        line.setblocking(True)
         connection = Connection(line.detach())
     except OSError:
         line.close()
         raise
     try:
+        _limit(connection)
         answer_challenge(connection, key)
         deliver_challenge(connection, key)
     except BaseException:

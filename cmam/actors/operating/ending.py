@@ -48,9 +48,11 @@ class LeftOpen:
 
 @dataclass(frozen=True, slots=True)
 class Ended:
-    """What is to be said at the end. `is_stuck`: the recorder did not come back, and the log is still in its hands."""
+    """What is to be said at the end. `under_way`: the kinds of the requests that have no outcome yet. `is_stuck`: the
+    recorder did not come back, and the log is still in its hands."""
 
     left: tuple[LeftOpen, ...] = ()
+    under_way: tuple[str, ...] = ()
     unrecorded: int = 0
     is_stuck: bool = False
 
@@ -90,7 +92,7 @@ class Ending:
         self._flush()
         is_stuck = not self._stop_all([m.RECORDER], at_least_us=RECORDER_US)
         recorder = self._recorder()
-        return Ended(left, recorder.unrecorded if recorder is not None else 0, is_stuck)
+        return Ended(left, under_way(self._status), recorder.unrecorded if recorder is not None else 0, is_stuck)
 
     def _recorder(self) -> RecorderActor | None:
         actor = self._directory.actor(m.RECORDER)
@@ -139,6 +141,12 @@ class Ending:
 def left_open(status: StatusBoard) -> tuple[LeftOpen, ...]:
     """The copies that are at their brokers by what was believed last, with those that no stop protects there."""
     return tuple(one for _, view in sorted(status.views().items()) for one in _left_of(view))
+
+
+def under_way(status: StatusBoard) -> tuple[str, ...]:
+    """The kinds of the requests that have no outcome by what was believed last: a broker may have done them."""
+    views = (view for _, view in sorted(status.views().items()))
+    return tuple(intent.command.kind.value for view in views for intent in view.intents.values())
 
 
 def _left_of(view: AccountView) -> list[LeftOpen]:

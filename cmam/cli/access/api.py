@@ -196,7 +196,7 @@ def _ask_advanced(me: Face) -> dict[str, Any]:
     changes: dict[str, Any] = {}
     for name in ADVANCED:
         while True:
-            say(click.style(allowed[name].meaning, dim=True))
+            say(allowed[name].meaning, dim=True)
             value = click.prompt(name, default=str(present[name]), err=True)
             if value == str(present[name]):
                 break

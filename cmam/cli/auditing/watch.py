@@ -10,15 +10,16 @@ import os
 import signal
 import sys
 from collections.abc import Callable, Mapping
-from contextlib import closing, suppress
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from cmam.cli.auditing.audit_options import asked
-from cmam.cli.face.talk import ENDS_WITH_STDIN, is_orphaned, print_json, say
+from cmam.cli.face.talk import ENDS_WITH_STDIN, give_way, is_orphaned, print_json, say, say_place
 from cmam.cli.face.verbs import Verb, face
+from cmam.clock import SECOND_US
 
 if TYPE_CHECKING:
     from cmam.domain.operating.registry import Registry
@@ -31,16 +32,17 @@ POLL_S = 0.4
 """How often the log is asked whether there is something new: one PRAGMA, a few microseconds."""
 GATHER_S = 0.4
 """How long what began is gathered before it is told: a burst of followers is one line."""
+MOMENT_US = round((POLL_S + GATHER_S) * SECOND_US)
+"""So far apart at most are the records of what is told together: also where much is read at once, as after a pause."""
 RETRY_S = 1.0
-NICENESS = 10
-"""As a child of `start`, so that who trades comes first."""
 
 
 @click.command(cls=Verb)
 @click.option("--profile", metavar="NAME", help="Only this profile.")
 @click.option("--account", metavar="ID", help="Only this account, as leader or follower.")
 @click.option("--from", "position", type=click.IntRange(0), hidden=True, help="From this record on.")
-def watch(profile: str | None, account: str | None, position: int | None) -> None:
+@click.option("--place", "pipe", type=click.IntRange(3), hidden=True, help="Say on this pipe how far it has told.")
+def watch(profile: str | None, account: str | None, position: int | None, pipe: int | None) -> None:
     """What is copied, skipped, moved, closed and refused from now on, a line each, until Ctrl-C.
 
     `cmam start` without a screen prints the same. Many followers that do the same have one line with the sum; --json
@@ -52,11 +54,10 @@ def watch(profile: str | None, account: str | None, position: int | None) -> Non
     me, filters = face(), asked({"profile": profile, "account": account})
     pause = Latch()
     if is_child := bool(os.environ.get(ENDS_WITH_STDIN)):
-        with suppress(OSError):
-            os.nice(NICENESS)
+        give_way()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN if is_child else lambda *_: pause.open())
-    teller = _Teller(me.home.root, filters, position, as_json=me.as_json)
+    teller = _Teller(me.home.root, filters, position, pipe, as_json=me.as_json)
     said = ""
     while not pause.is_open:
         try:
@@ -74,11 +75,15 @@ def watch(profile: str | None, account: str | None, position: int | None) -> Non
 class _Teller:
     """Tells what comes into a log, from where it was told last."""
 
-    def __init__(self, home: Path, filters: Filters, position: int | None, *, as_json: bool) -> None:
+    def __init__(
+        self, home: Path, filters: Filters, position: int | None, pipe: int | None = None, *, as_json: bool
+    ) -> None:
         self._home = home
         self._filters = filters
         self._position = position
+        self._pipe = pipe
         self._as_json = as_json
+        self._moment: list[News] = []
 
     def follow(self, is_over: Callable[[float], bool]) -> None:
         """Tell whatever comes until it is over, and then what is there still; raises StoreUnavailable."""
@@ -100,23 +105,25 @@ class _Teller:
                 if version == seen and not has_ended:
                     continue
                 seen = version
-                news = self._read(log, fold)
-                if news and not has_ended:
+                self._read(log, fold)
+                if self._moment and not has_ended:
                     has_ended = is_over(GATHER_S)
-                    news += self._read(log, fold)
-                self._tell(news, fold.registry)
+                    self._read(log, fold)
+                self._tell(fold.registry)
 
-    def _read(self, log: EventLog, fold: Fold) -> list[News]:
+    def _read(self, log: EventLog, fold: Fold) -> None:
+        """Take in what is there, and tell of it all but the last moment, which may go on."""
         from cmam.store.auditing.news import news_of
         from cmam.store.folding.fold import AccountStep
 
-        found: list[News] = []
         for record in log.read_all(self._position or 0):
             step = fold.take(record)
+            news = list(news_of(step)) if isinstance(step, AccountStep) else []
+            wanted = [one for one in news if self._is_wanted(one, fold.registry)]
+            if wanted and self._moment and abs(wanted[0].at_us - self._moment[0].at_us) > MOMENT_US:
+                self._tell(fold.registry)
+            self._moment += wanted
             self._position = record.position
-            if isinstance(step, AccountStep):
-                found += [one for one in news_of(step) if self._is_wanted(one, fold.registry)]
-        return found
 
     def _is_wanted(self, one: News, registry: Registry) -> bool:
         filters = self._filters
@@ -125,12 +132,18 @@ class _Teller:
         profile = registry.profiles.get(one.profile)
         return filters.profile is None or (profile is not None and profile.name == filters.profile)
 
-    def _tell(self, news: list[News], registry: Registry) -> None:
+    def _tell(self, registry: Registry) -> None:
+        """Tell of the moment that has been read, and how far that is."""
+        if self._moment:
+            self._print(self._moment, registry)
+            self._moment = []
+        if self._pipe is not None and self._position is not None:
+            say_place(self._pipe, self._position)
+
+    def _print(self, news: list[News], registry: Registry) -> None:
         from cmam.cli.showing.copy_lines import document, lines
         from cmam.store.auditing.news import told
 
-        if not news:
-            return
         names: Mapping[int, str] = {int(known.account): known.shown for known in registry.accounts.values()}
         profiles: Mapping[Any, str] = {profile.profile: profile.name for profile in registry.profiles.values()}
         if self._as_json:

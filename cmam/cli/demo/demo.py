@@ -13,7 +13,7 @@ import click
 
 from cmam.cli.face.exits import Exit
 from cmam.cli.face.rows import console, new_table
-from cmam.cli.face.talk import print_json, say
+from cmam.cli.face.talk import is_screen, print_json, say
 from cmam.cli.face.verbs import Verb, face
 
 if TYPE_CHECKING:
@@ -71,7 +71,7 @@ def _shown(*, as_json: bool) -> Iterator[Callable[[Stage], None]]:
     if as_json:
         yield lambda _: None
         return
-    if not sys.stdout.isatty():
+    if not is_screen():
         yield _Lines().show
         return
     from rich.live import Live

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
+import shutil
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from cmam.cli.face.talk import legible, print_json, say
+from cmam.cli.face.talk import is_dumb, legible, print_json, say
 
 if TYPE_CHECKING:
     from cmam.cli.face.tables import LegibleTable
@@ -129,12 +130,17 @@ def console(*, error: bool = False) -> Any:
 
     stream = sys.stderr if error else sys.stdout
     is_screen = stream.isatty()
+    width: int | None = None if is_screen else 240
+    height: int | None = None
+    if is_screen and is_dumb():
+        width, height = shutil.get_terminal_size()  # rich takes 80 for granted there
     return Plain(
         file=stream,
         highlight=False,
         markup=False,
         emoji=False,
-        width=None if is_screen else 240,
+        width=width,
+        height=height,
         no_color=True if not is_screen else None,
         force_terminal=None if is_screen else False,
     )

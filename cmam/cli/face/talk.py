@@ -19,6 +19,13 @@ ENDS_WITH_STDIN = "CMAM_ENDS_WITH_STDIN"
 """Variable by which a command tells another that it starts: end when the pipe that is your stdin ends."""
 
 
+NICENESS = 10
+
+
+PLACE_BYTES = 8
+"""A position of the log on the pipe by which one that follows it says how far it has told: big-endian."""
+
+
 STDIN = 0
 
 
@@ -39,6 +46,11 @@ def legible(text: str) -> str:
     return UNSHOWN.sub("\N{REPLACEMENT CHARACTER}", text)
 
 
+def in_a_line(text: str) -> str:
+    """Legible, and of one line: a name with a line break in it would write one of its own."""
+    return legible(text).replace("\n", "\N{REPLACEMENT CHARACTER}")
+
+
 def shortened(text: str) -> str:
     """A sentence about something that was typed, legible however long that was."""
     return re.sub(
@@ -46,9 +58,11 @@ def shortened(text: str) -> str:
     )
 
 
-def say(text: str, *, error: bool = False) -> None:
+def say(text: str, *, error: bool = False, dim: bool = False) -> None:
     """Talk to the person, on stderr; that nobody listens any more, as at a closed terminal, ends nothing."""
-    found = wrapped(NAME + shortened(text) if error else text)
+    found = wrapped(legible(NAME + shortened(text) if error else text))
+    if dim:
+        found = click.style(found, dim=True)
     if error:
         colour = None if os.environ.get("NO_COLOR") else "red"
         found = click.style(NAME, fg=colour, bold=True) + found.removeprefix(NAME)
@@ -87,12 +101,34 @@ def is_orphaned(wait_s: float = 0.0) -> bool:
     return bool(readable) and not os.read(STDIN, 1)
 
 
+def give_way() -> None:
+    """Run after everything else on this machine: who trades comes before who looks on."""
+    with suppress(OSError):
+        os.nice(NICENESS)
+
+
+def say_place(pipe: int, position: int) -> None:
+    """Tell whoever started us how far we have told; who has gone, or does not listen, holds nothing up."""
+    with suppress(OSError):
+        os.write(pipe, position.to_bytes(PLACE_BYTES))
+
+
 def print_json(document: Mapping[str, Any]) -> None:
     """One JSON document, or one line of JSON lines, on stdout; escaped where stdout cannot hold every sign, and where a
     sign would make a terminal do something."""
     is_narrow = (getattr(sys.stdout, "encoding", None) or "utf-8").lower().replace("-", "") != "utf8"
     text = json.dumps(document, ensure_ascii=is_narrow)
     click.echo(UNSHOWN.sub(lambda sign: f"\\u{ord(sign[0]):04x}", text))
+
+
+def is_dumb() -> bool:
+    """Whether the terminal says that it cannot move its cursor; the names are those that rich goes by."""
+    return os.environ.get("TERM", "").lower() in ("dumb", "unknown")
+
+
+def is_screen() -> bool:
+    """Whether stdout is a terminal on which something can be drawn in one place; a dumb one takes lines, as a pipe."""
+    return sys.stdout.isatty() and not is_dumb()
 
 
 def is_interactive() -> bool:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,7 +11,7 @@ import click
 
 from cmam.cli.face.exits import Exit
 from cmam.cli.face.rows import console
-from cmam.cli.face.talk import print_json, say
+from cmam.cli.face.talk import is_screen, print_json, say
 from cmam.cli.face.verbs import Verb, face
 from cmam.cli.replaying.replay_span import end_place, extent, place, refuse_impossible, refuse_turned
 
@@ -201,7 +200,7 @@ def _watch(log: EventLog, start: str | None, end: str | None, speed: float) -> N
     from cmam.actors.threads.runtime import Latch
     from cmam.store.past.replay import spans
 
-    if speed and not face().as_json and sys.stdout.isatty():
+    if speed and not face().as_json and is_screen():
         _play(log, start, end, speed)
         return
     position, at_us = place(start)

@@ -5,24 +5,26 @@ from __future__ import annotations
 import logging
 import logging.handlers
 import os
+import resource
 import signal
-import subprocess
 import sys
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from cmam.cli.face.exits import Exit, fail
-from cmam.cli.face.talk import ENDS_WITH_STDIN, counted, is_orphaned, print_json, say
+from cmam.cli.face.talk import counted, give_way, in_a_line, is_orphaned, is_screen, legible, print_json, say
 from cmam.cli.face.verbs import Face, Verb, carry_out, face
 from cmam.cli.running.target import one_target
 
 if TYPE_CHECKING:
     from cmam.actors.operating.ending import Ended
     from cmam.actors.threads.runtime import Latch
+    from cmam.cli.running.beside import Beside
     from cmam.cli.showing.log_lines import LogLines
     from cmam.clock import Clock
     from cmam.system import Ready
@@ -31,9 +33,10 @@ LEFT_SHOWN_MAX = 20
 """So many copies are named at the end; more are counted."""
 SAME_REQUEST_US = 100_000
 """The same signal again so soon after the first is its echo: nobody presses Ctrl-C twice so fast."""
-BESIDE_END_S = 2.0
 WATCH_S = 0.5
 """How often `status --watch` and the live screen look: often enough to follow, too rarely to cost."""
+REST = 9
+"""So many times as long as one look takes the processor it rests: a thousand accounts take a tenth of it, not all."""
 
 
 # --- start ----------------------------------------------------------------------------------------------------------
@@ -41,7 +44,7 @@ WATCH_S = 0.5
 
 @click.command(cls=Verb)
 @click.option("--profile", "profiles", multiple=True, metavar="NAME", help="Only these profiles; may be repeated.")
-@click.option("--plain", "view", flag_value="plain", help="Log lines (the default where stderr is no terminal).")
+@click.option("--plain", "view", flag_value="plain", help="Log lines (the default where nothing can be drawn).")
 @click.option("--live", "view", flag_value="live", help="A live screen (the default on a terminal).")
 def start(profiles: tuple[str, ...], view: str | None) -> None:
     """Copy trades, in the foreground, until Ctrl-C.
@@ -51,15 +54,17 @@ def start(profiles: tuple[str, ...], view: str | None) -> None:
     """
     from cmam import bootstrap, office
     from cmam.actors.threads.runtime import Latch
+    from cmam.cli.running.beside import Beside
+    from cmam.clock import SystemClock
 
     me = face()
     settings = office.settings_of(me.home)
     office.expect_home(me.home, settings)
     if settings.api.warning:
         say(settings.api.warning)
-    is_live = view == "live" or (view is None and sys.stderr.isatty() and sys.stdout.isatty() and not me.as_json)
+    is_live = view == "live" or (view is None and sys.stderr.isatty() and is_screen() and not me.as_json)
     stop = Latch()
-    beside: list[subprocess.Popen[bytes] | None] = []
+    beside: list[Beside] = []
 
     def ready(found: Ready) -> None:
         lines.say(
@@ -68,11 +73,18 @@ def start(profiles: tuple[str, ...], view: str | None) -> None:
         )
         if not found.links:
             lines.say("Nothing is copied: no profile is enabled; see `cmam profile list`, `cmam profile enable -h`.")
-        beside.append(_start_screen(me) if is_live else _start_teller(me, found.position))
+        beside.append(Beside(me.home.root, SystemClock(), found.position, is_live=is_live))
+        beside[0].tend()
+
+    def is_over(_: object) -> bool:
+        for one in beside:
+            one.tend()
+        return is_orphaned()
+
+    left: list[str] = []  # said once the screen has given the terminal back, and all that was copied is told
 
     def ended(found: Ended) -> None:
-        for line in left_lines(found, office.names_of(me.home)):
-            lines.say(line)
+        left.extend(left_lines(found, office.names_of(me.home)))
 
     lines, log_file = _logging(me, quiet=is_live)
     code = int(Exit.REFUSED)
@@ -86,12 +98,15 @@ def start(profiles: tuple[str, ...], view: str | None) -> None:
                 profiles=profiles,
                 on_ready=ready,
                 on_end=ended,
-                is_done=lambda _: is_orphaned(),
+                is_done=is_over,
             )
-        _end_all(beside)  # it has told all there is, before the last word
-        lines.say("Ended in order." if code == 0 else "Ended by a fault; the log above says which.")
+        left.append("Ended in order." if code == 0 else "Ended by a fault; the log above says which.")
     finally:
-        _end_all(beside)
+        try:
+            _end_all(beside)
+        finally:
+            for line in left:
+                lines.say(line)
         if not lines.end():
             os._exit(code)  # nobody reads what we say: the interpreter's own end would wait for that for ever
     raise click.exceptions.Exit(code)
@@ -106,8 +121,14 @@ def left_lines(found: Ended, names: Mapping[int, str]) -> list[str]:
         lines.append(
             f"{counted(found.unrecorded, 'fact')} could not be recorded; the next start asks the brokers instead."
         )
+    if found.under_way:
+        kinds = ", ".join(f"{count} {kind.replace('_', ' ')}" for kind, count in Counter(found.under_way).items())
+        lines.append(
+            f"Under way: {counted(len(found.under_way), 'request')} ({kinds}) that no broker has answered yet. What "
+            "came of them is asked by the next start, and is not in what follows."
+        )
     if not found.left:
-        return [*lines, "Nothing of ours is left open."]
+        return [*lines, "Nothing else of ours is left open." if found.under_way else "Nothing of ours is left open."]
     bare = [one for one in found.left if one.position and not one.has_stop]
     held = sum(bool(one.position) for one in found.left)
     rests = len(found.left) - held
@@ -120,7 +141,7 @@ def left_lines(found: Ended, names: Mapping[int, str]) -> list[str]:
         place = f"position {one.position}" if one.position else f"order {one.order}"
         stop = "" if one.has_stop else "  NO STOP at the broker"
         name = names.get(int(one.account), str(one.account))
-        lines.append(f"  {name}: {one.side} {units_text(one.volume)} {one.symbol}, {place}{stop}")
+        lines.append(in_a_line(f"  {name}: {one.side} {units_text(one.volume)} {one.symbol}, {place}{stop}"))
     if len(found.left) > len(shown):
         lines.append(f"  … and {len(found.left) - len(shown)} more; `cmam audit copies` lists them all")
     return lines
@@ -173,7 +194,8 @@ def _signals(stop: Latch, log_file: Path | None) -> Iterator[None]:
 
 
 class _Masked(logging.Filter):
-    """The last line of defence: a text that is one of our secrets leaves as a mask."""
+    """The last line of defence: a text that is one of our secrets leaves as a mask, and no sign reaches the terminal
+    that would make it do something."""
 
     def __init__(self, secrets: tuple[str, ...]) -> None:
         super().__init__()
@@ -182,10 +204,10 @@ class _Masked(logging.Filter):
     def filter(self, record: logging.LogRecord) -> bool:
         """Runs in the thread that writes log lines, not in the one that trades."""
         text = record.getMessage()
-        masked = text
+        masked = legible(text)
         for secret in self._secrets:
             masked = masked.replace(secret, "••••")
-        if masked is not text:
+        if masked != text:
             record.msg, record.args = masked, ()
         return True
 
@@ -220,51 +242,9 @@ def _file_handler(file: Path) -> logging.Handler:
     return logging.handlers.RotatingFileHandler(file, maxBytes=5_000_000, backupCount=2, delay=True)
 
 
-def _start_screen(me: Face) -> subprocess.Popen[bytes]:
-    """The live screen is a child: drawing costs the trading nothing.
-
-    Of the terminal's signals it has to hear those that stop it and make it larger; a Ctrl-C waits until it can end.
-    """
-    command = [sys.executable, "-m", "cmam", "--home", str(me.home.root), "status", "--watch"]
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-    try:
-        return subprocess.Popen(command, stdin=subprocess.DEVNULL)
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
-
-
-def _start_teller(me: Face, position: int) -> subprocess.Popen[bytes] | None:
-    """Who tells what is copied and skipped is a child as well, and writes where the log lines go: it ends with its
-    standard input, after it has told all. Without one copying goes on, so one that cannot start is only named."""
-    home = ["--home", str(me.home.root)]
-    command = [sys.executable, "-m", "cmam", *home, "audit", "watch", "--from", str(position)]
-    numbers = {signal.SIGINT, signal.SIGTERM, signal.SIGHUP}  # they are for us, and our end is its end
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, numbers)
-    try:
-        return subprocess.Popen(
-            command, stdin=subprocess.PIPE, stdout=sys.stderr, env={**os.environ, ENDS_WITH_STDIN: "1"}
-        )
-    except (OSError, ValueError) as error:
-        logging.getLogger(__name__).warning("! what is copied is not told here: %s", error)
-        return None
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
-
-
-def _end_all(beside: list[subprocess.Popen[bytes] | None]) -> None:
-    """End what runs beside us; on a terminal that was stopped it cannot draw, on a full pipe not tell, to its end."""
+def _end_all(beside: list[Beside]) -> None:
     while beside:
-        if (child := beside.pop()) is None:
-            continue
-        if child.stdin is not None:
-            child.stdin.close()
-        else:
-            child.terminate()
-        try:
-            child.wait(BESIDE_END_S)
-        except subprocess.TimeoutExpired:
-            child.kill()
-            child.wait()
+        beside.pop().end()
 
 
 # --- status ---------------------------------------------------------------------------------------------------------
@@ -318,7 +298,8 @@ def _warnings(me: Face, *, is_running: bool) -> list[str]:
 
 
 def _watch(me: Face) -> None:
-    """Draw the same screen again and again; with --json one line each time."""
+    """Draw the same screen again and again, or print it below what it was where nothing can be drawn; with --json one
+    line each time."""
     from rich.live import Live
 
     from cmam.actors.threads.runtime import Latch
@@ -331,6 +312,7 @@ def _watch(me: Face) -> None:
         # An exception from a signal can fall into a place that swallows it; a latch is seen whenever it opens.
         signal.signal(number, lambda *_: pause.open())
     signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})  # `start` holds it back until here
+    give_way()
     if me.as_json:
         while not pause.is_open:
             print_json(document_of_home(me))
@@ -338,19 +320,32 @@ def _watch(me: Face) -> None:
             pause.wait(WATCH_S)
         return
     was_running = False
-    is_screen = sys.stdout.isatty()
-    with Live(console=console(), screen=is_screen, auto_refresh=False) as live:
+    out, shown = console(), ""
+    with Live(console=out, screen=True, auto_refresh=False) if is_screen() else nullcontext() as live:
         while not pause.is_open:
+            used_s = _used_s()
             document = document_of_home(me)
             whole = status_screen(document)
-            live.update(Window(whole) if is_screen else whole, refresh=True)
+            if live is not None:
+                live.update(Window(whole), refresh=True)
+            else:
+                with out.capture() as drawn:
+                    out.print(whole)
+                if drawn.get() != shown:
+                    click.echo(shown := drawn.get())
             if was_running and not document["running"] and document["holder"] is None:
                 break
             was_running = was_running or bool(document["running"])
-            pause.wait(WATCH_S)
+            pause.wait(max(WATCH_S, (_used_s() - used_s) * REST))
         has_ended = not pause.is_open
     if has_ended:  # the screen is gone with what it showed
         say("cmam has ended; `cmam status` shows what was stored last.")
+
+
+def _used_s() -> float:
+    """How long this process has had a processor."""
+    found = resource.getrusage(resource.RUSAGE_SELF)
+    return found.ru_utime + found.ru_stime
 
 
 # --- pause and resume -----------------------------------------------------------------------------------------------

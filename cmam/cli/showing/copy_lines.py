@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
+from cmam.cli.face.talk import in_a_line
 from cmam.domain.values.quantities import Price, price_text, units_text
 from cmam.store.auditing.news import News, What
 from cmam.store.text import iso
@@ -42,8 +43,8 @@ def lines(news: Sequence[News], names: Mapping[int, str]) -> list[str]:
     if left:
         counts = Counter(one.what.value for one in left)
         what = ", ".join(f"{count} {word}" for word, count in sorted(counts.items()))
-        found.append(f"{clock_time(left[-1].at_us)} ... and {len(left)} more: {what}; `cmam audit copies` has them all")
-    return found
+        found.append(f"{clock_time(left[-1].at_us)} ... and {len(left)} more: {what}; {_lists(left)}")
+    return [in_a_line(line) for line in found]
 
 
 def document(one: News, names: Mapping[int, str], profiles: Mapping[str, str]) -> dict[str, Any]:
@@ -100,6 +101,14 @@ def _sum(group: Sequence[News], names: Mapping[int, str]) -> str:
     shown = ", ".join(followers[:NAMES_SHOWN]) + (f" and {more} more" if more > 0 else "")
     who = f"{len(followers)} followers of {_name(first.leader, names)}"
     return f"{_start(first)} {who}: {_trade(group)}{_why(first)} ({shown})"
+
+
+def _lists(left: Sequence[News]) -> str:
+    """Where what is not shown stands: an open that is skipped is no copy."""
+    are_decisions = {one.what in _OF_LEADER for one in left}
+    if len(are_decisions) > 1:
+        return "`cmam audit copies` and `cmam audit decisions` have them all"
+    return f"`cmam audit {'decisions' if True in are_decisions else 'copies'}` has them all"
 
 
 def _start(one: News) -> str:

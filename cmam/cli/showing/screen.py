@@ -17,7 +17,7 @@ from rich.text import Text
 
 from cmam.cli.face.rows import STYLES
 from cmam.cli.face.tables import measured
-from cmam.cli.face.talk import counted
+from cmam.cli.face.talk import counted, legible
 from cmam.cli.showing.alike import Sentence, gathered, told
 
 LAST_LEAST = 12
@@ -311,7 +311,7 @@ def _unknown(accounts: Sequence[Mapping[str, Any]]) -> list[RenderableType]:
         for account in accounts
         for one in account.get("unknown", ())
     ]
-    return [Text(f"? {line}", style="yellow") for group in gathered(found) for line in told(group)]
+    return [Text(legible(f"? {line}"), style="yellow") for group in gathered(found) for line in told(group)]
 
 
 def _alerts(document: Mapping[str, Any]) -> list[RenderableType]:
@@ -325,9 +325,8 @@ def _alerts(document: Mapping[str, Any]) -> list[RenderableType]:
             kind, rest = f"{LATCH} {rest[0]}", []
         source = rest[-1] if rest and not rest[-1].isdecimal() else ""  # a number is that of an account out of sight
         found.append(Sentence(who, alert["text"], kind, account, source))
-    return [
-        Text(f"! {line}", style="bold red") for group in gathered(found) for line in told(group, _cure(group[0].kind))
-    ]
+    lines = (line for group in gathered(found) for line in told(group, _cure(group[0].kind)))
+    return [Text(legible(f"! {line}"), style="bold red") for line in lines]
 
 
 def _cure(kind: str) -> str:

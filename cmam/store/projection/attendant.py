@@ -1,7 +1,8 @@
-"""Keeps a projector running beside the trading: started, started again where it died, and ended with its parent.
+"""Keeps a projector running beside the trading, or another process that reads the log: started, started again where it
+died, and ended with its parent.
 
-Copying needs no projector: whatever ails it is told in one line when it begins and one when it is over, and tried again
-after pauses that grow. It must not know what is projected, nor import it: the trading process starts without that code.
+Copying needs none of them: whatever ails one is told in one line when it begins and one when it is over, and tried
+again after pauses that grow. It must not know what they do, nor import it: the trading process starts without that.
 """
 
 from __future__ import annotations
@@ -19,12 +20,13 @@ from cmam.store.logfile.database import FILE_NAME
 log = logging.getLogger(__name__)
 
 PAUSE_US = 10 * SECOND_US
-"""How soon after one start the next may follow; twice as long after each projector that did not last."""
+"""How soon after one start the next may follow; twice as long after each process that did not last."""
 PAUSE_MAX_US = 300 * SECOND_US
 LASTED_US = 60 * SECOND_US
-"""A projector that lives so long is well. One that finds no store, or waits for another's lock, ends sooner."""
+"""A process that lives so long is well. One that finds no store, or waits for another's lock, ends sooner."""
 
 Start = Callable[[Path, bool], "subprocess.Popen[bytes]"]
+Stop = Callable[["subprocess.Popen[bytes]", float], object]
 
 
 def start(home: Path, is_quiet: bool = False) -> subprocess.Popen[bytes]:
@@ -44,7 +46,7 @@ def start(home: Path, is_quiet: bool = False) -> subprocess.Popen[bytes]:
 
 
 def stop(child: subprocess.Popen[bytes], timeout_s: float = 3.0) -> int:
-    """Let a projector drain and exit, at most so long; then end it: what it has not projected is projected later."""
+    """Let a process drain and exit, at most so long; then end it: what it has not projected is projected later."""
     assert child.stdin is not None
     child.stdin.close()
     try:
@@ -55,12 +57,16 @@ def stop(child: subprocess.Popen[bytes], timeout_s: float = 3.0) -> int:
 
 
 class Attendant:
-    """One projector after the other, for the store of a folder. `start` may raise OSError."""
+    """One process after the other, for the store of a folder. `start` may raise OSError; `name` stands in log lines."""
 
-    def __init__(self, home: Path, clock: Clock, start: Start = start) -> None:
+    def __init__(
+        self, home: Path, clock: Clock, start: Start = start, stop: Stop = stop, name: str = "the projector"
+    ) -> None:
         self._home = home
         self._clock = clock
         self._start = start
+        self._stop = stop
+        self._name = name
         self._child: subprocess.Popen[bytes] | None = None
         self._started_us = 0
         self._again_us = 0
@@ -68,7 +74,7 @@ class Attendant:
         self._said = ""
 
     def tend(self) -> None:
-        """Start a projector where none runs and its time has come; to be called several times a second."""
+        """Start one where none runs and its time has come; to be called several times a second."""
         now = self._clock.monotonic()
         if self._child is not None:
             if self._child.poll() is None:
@@ -81,9 +87,9 @@ class Attendant:
             self._begin(now)
 
     def end(self, timeout_s: float) -> None:
-        """Let the projector drain and exit, at most so long; what it leaves is projected by whoever looks."""
+        """Let it drain and exit, at most so long; what a projector leaves is projected by whoever looks."""
         if self._child is not None:
-            stop(self._child, timeout_s)
+            self._stop(self._child, timeout_s)
             self._child = None
 
     def _begin(self, now: int) -> None:
@@ -96,7 +102,7 @@ class Attendant:
 
     def _see_well(self, now: int) -> None:
         if self._said and now - self._started_us >= LASTED_US:
-            log.warning("= the projector runs again")
+            log.warning("= %s runs again", self._name)
             self._said, self._failures = "", 0
 
     def _bury(self, child: subprocess.Popen[bytes], now: int) -> None:
@@ -124,4 +130,4 @@ class Attendant:
             then = "it is started again, ever more rarely while it does not last"
         else:
             then = f"{FILE_NAME} is not in its place, and it is started again once that is back"
-        log.warning("= the projector %s: copying goes on; %s", how, then)
+        log.warning("= %s %s: copying goes on; %s", self._name, how, then)

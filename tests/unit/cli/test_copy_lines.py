@@ -93,4 +93,14 @@ def test_no_moment_makes_more_lines_than_a_screen_has() -> None:
     news = [replace(COPIED, source=SourceKey(f"p{number}")) for number in range(100)]
     found = lines([*news, SKIPPED], NAMES)
     assert len(found) == LINES_MAX + 1
-    assert found[-1].endswith("... and 81 more: 80 copied, 1 skipped; `cmam audit copies` has them all")
+    both = "`cmam audit copies` and `cmam audit decisions` have them all"
+    assert found[-1].endswith(f"... and 81 more: 80 copied, 1 skipped; {both}")
+    skips = [replace(SKIPPED, source=SourceKey(f"p{number}")) for number in range(100)]
+    assert lines(news, NAMES)[-1].endswith("80 copied; `cmam audit copies` has them all")
+    assert lines(skips, NAMES)[-1].endswith("80 skipped; `cmam audit decisions` has them all")
+
+
+def test_a_name_of_a_broker_does_nothing_to_a_terminal() -> None:
+    """A symbol is called as its broker likes: no colour, no title of a window, no line of its own comes of it."""
+    (line,) = lines([replace(COPIED, symbol="EUR\x1b]0;x\x07\nUSD\u202e")], NAMES)
+    assert "buy 50000 EUR\ufffd]0;x\ufffd\ufffdUSD\ufffd at" in line

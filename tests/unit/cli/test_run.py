@@ -3,20 +3,30 @@
 from __future__ import annotations
 
 import errno
+import itertools
 import logging
 import os
 import signal
-import subprocess
+import sys
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 
+from cmam.actors.operating.ending import Ended, LeftOpen, under_way
 from cmam.actors.threads.runtime import Latch
+from cmam.cli.face.rows import console
+from cmam.cli.face.talk import is_screen
 from cmam.cli.face.verbs import Face
 from cmam.cli.main import run
-from cmam.cli.running.run import SAME_REQUEST_US, _end_all, _file_handler, _Masked, _start_screen, _start_teller, ender
+from cmam.cli.running import run as running
+from cmam.cli.running.run import SAME_REQUEST_US, _file_handler, _Masked, ender, left_lines
 from cmam.clock import ManualClock
 from cmam.config.home import Home
+from cmam.domain.values.commands import CommandKind
+from cmam.domain.values.ids import AccountId
+from cmam.domain.values.quantities import Volume
 
 TOKEN = "an-access-token-of-somebody"
 
@@ -29,6 +39,7 @@ TOKEN = "an-access-token-of-somebody"
         ("%r of %d", ({"token": TOKEN}, 7), "{'token': '••••'} of 7"),
         ("short words stay: %s", ("ab",), "short words stay: ab"),
         ("100% of nothing", (), "100% of nothing"),
+        ("%s is gone", ("EUR\x1b]0;x\x07USD",), "EUR�]0;x�USD is gone"),
     ],
 )
 def test_a_secret_leaves_a_log_line_as_a_mask(text: str, args: tuple[object, ...], shown: str) -> None:
@@ -61,43 +72,6 @@ def test_a_second_signal_leaves_at_once_unless_it_is_the_echo_of_the_first(
     clock.advance(after_us)
     handle(second, None)
     assert codes == left
-
-
-def test_a_ctrl_c_waits_until_the_live_screen_can_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The screen inherits what is held back; one that met a Ctrl-C while it was being loaded showed a stack."""
-    held: list[set[signal.Signals | int]] = []
-    monkeypatch.setattr(subprocess, "Popen", lambda *_, **__: held.append(signal.pthread_sigmask(signal.SIG_BLOCK, ())))
-    _start_screen(Face(home=Home(tmp_path), as_json=False, debug=False))
-    assert [signal.SIGINT in one for one in held] == [True]
-    assert signal.SIGINT not in signal.pthread_sigmask(signal.SIG_BLOCK, ())
-
-
-def test_who_tells_of_copies_outlives_the_signals_that_end_a_start(tmp_path: Path) -> None:
-    """It ends with its standard input, once it has told what was copied to the last: a Ctrl-C reaches both."""
-    teller = _start_teller(Face(home=Home(tmp_path), as_json=False, debug=False), 7)
-    assert teller is not None
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        teller.send_signal(number)
-        assert number not in signal.pthread_sigmask(signal.SIG_BLOCK, ())
-    assert isinstance(teller.args, list)
-    assert teller.args[-4:] == ["audit", "watch", "--from", "7"]
-    assert teller.wait(60) == 1  # by its own word: there is no store in this folder
-    beside: list[subprocess.Popen[bytes] | None] = [teller, None]
-    _end_all(beside)
-    assert not beside
-
-
-def test_a_start_goes_on_without_who_tells_of_copies(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-) -> None:
-    """No process can be made: that is said, and nothing else depends on it."""
-
-    def refuse(*_: object, **__: object) -> None:
-        raise BlockingIOError(errno.EAGAIN, os.strerror(errno.EAGAIN))
-
-    monkeypatch.setattr(subprocess, "Popen", refuse)
-    assert _start_teller(Face(home=Home(tmp_path), as_json=False, debug=False), 7) is None
-    assert "what is copied is not told here" in caplog.text
 
 
 def test_a_full_disk_without_a_log_file_keeps_no_live_start_from_copying(
@@ -140,3 +114,68 @@ def test_a_home_that_lacks_only_its_credentials_is_told_so(tmp_path: Path, capsy
     assert run(["--home", str(tmp_path), "start", "--plain"]) == 1
     assert "expected API credentials, found none" in capsys.readouterr().err
     assert [file.name for file in tmp_path.iterdir()] == ["settings.toml"]
+
+
+def test_a_watch_that_cannot_draw_prints_what_has_changed(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Into a pipe, or on a dumb terminal, it showed nothing until its end."""
+    states = iter([(True, 3), (True, 3), (True, 4), (False, 0)])
+
+    def document(_: Face) -> dict[str, object]:
+        is_running, behind = next(states)
+        return {"running": is_running, "holder": None, "views_behind": behind, "accounts": [], "profiles": []}
+
+    monkeypatch.setattr(running, "document_of_home", document)
+    monkeypatch.setattr(running, "WATCH_S", 0.0)
+    monkeypatch.setattr(running, "give_way", lambda: None)
+    monkeypatch.setattr(running, "REST", 0)
+    monkeypatch.setattr(signal, "signal", lambda *_: None)
+    running._watch(Face(home=Home(Path()), as_json=False, debug=False))
+    said = capsys.readouterr()
+    assert [line.rpartition("  ")[2] for line in said.out.splitlines() if line][:2] == [
+        "views 3 behind",
+        "views 4 behind",
+    ]
+    assert said.err == "cmam has ended; `cmam status` shows what was stored last.\n"
+
+
+@pytest.mark.parametrize(("term", "is_drawn"), [("xterm", True), ("", True), ("dumb", False)])
+def test_on_a_dumb_terminal_nothing_is_drawn(monkeypatch: pytest.MonkeyPatch, term: str, is_drawn: bool) -> None:
+    """A start showed nothing at all there: its screen cannot be drawn, and its lines went to a file. Its tables are as
+    wide as it is."""
+    monkeypatch.setenv("TERM", term)
+    monkeypatch.setenv("COLUMNS", "44")
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+    assert is_screen() == is_drawn
+    assert console().width == 44
+
+
+def test_a_screen_rests_longer_than_it_draws(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each look at a thousand accounts takes half a second: one after the other they had a processor to themselves."""
+    rests: list[float | None] = []
+    used = itertools.chain([0.0, 0.01, 0.01, 0.51], itertools.repeat(0.51))
+    states = iter([True, True, False])
+
+    def document(_: Face) -> dict[str, object]:
+        return {"running": next(states), "holder": None}
+
+    monkeypatch.setattr(running, "document_of_home", document)
+    monkeypatch.setattr(running, "_used_s", lambda: next(used))
+    monkeypatch.setattr(running, "give_way", lambda: None)
+    monkeypatch.setattr(Latch, "wait", lambda _, timeout_s=None: rests.append(timeout_s))
+    monkeypatch.setattr(signal, "signal", lambda *_: None)
+    running._watch(Face(home=Home(Path()), as_json=False, debug=False))
+    assert rests == [running.WATCH_S, 0.5 * running.REST]
+
+
+def test_what_is_under_way_at_the_end_is_not_passed_over() -> None:
+    """A trade in the last moment ended with a word that nothing is left open, and was open at the broker."""
+    assert left_lines(Ended(), {}) == ["Nothing of ours is left open."]
+    view = SimpleNamespace(intents={1: SimpleNamespace(command=SimpleNamespace(kind=CommandKind.OPEN))})
+    assert under_way(cast("Any", SimpleNamespace(views=lambda: {AccountId(1): view}))) == ("open",)
+    asked, nothing = left_lines(Ended(under_way=("open", "open", "amend_protection")), {})
+    assert asked.startswith("Under way: 3 requests (2 open, 1 amend protection) that no broker has answered yet.")
+    assert nothing == "Nothing else of ours is left open."
+    evil = LeftOpen(AccountId(7), "EUR\x1b[31m\nUSD", "buy", Volume(100_000), 5, 0, has_stop=True)
+    assert left_lines(Ended(left=(evil,)), {7: "alpha"})[1] == "  alpha: buy 1000.00 EUR\ufffd[31m\ufffdUSD, position 5"

@@ -1,0 +1,122 @@
+"""What a person looks at while `start` runs, in a process of its own beside the trading: the live screen, or who tells
+what becomes of copies, a line each.
+
+It costs the trading nothing, and copying goes on without it. One that dies is named and started again, and who tells
+goes on where the last one has come to.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from cmam.cli.face.talk import ENDS_WITH_STDIN, PLACE_BYTES
+from cmam.clock import Clock
+from cmam.store.projection.attendant import Attendant
+
+END_S = 2.0
+
+
+class Beside:
+    """One of them, for the whole of a run: the screen, or who tells of what stands behind a position of the log."""
+
+    def __init__(self, home: Path, clock: Clock, position: int, *, is_live: bool) -> None:
+        self._teller = None if is_live else Teller(position)
+        if self._teller is None:
+            self._attendant = Attendant(home, clock, start_screen, stop_screen, "the live screen")
+        else:
+            self._attendant = Attendant(home, clock, self._teller.start, name="what tells of copies here")
+
+    def tend(self) -> None:
+        """Start it where none runs and its time has come; to be called several times a second."""
+        if self._teller is not None:
+            self._teller.hear()
+        self._attendant.tend()
+
+    def end(self) -> None:
+        """End it; on a terminal that was stopped it cannot draw, on a full pipe not tell, to its end."""
+        self._attendant.end(END_S)
+        if self._teller is not None:
+            self._teller.forget()
+
+
+def start_screen(home: Path, is_quiet: bool = False) -> subprocess.Popen[bytes]:
+    """Start the live screen; raises OSError.
+
+    Of the terminal's signals it has to hear those that stop it and make it larger; a Ctrl-C waits until it can end.
+    """
+    command = [sys.executable, "-m", "cmam", "--home", str(home), "status", "--watch"]
+    with _held_back({signal.SIGINT}):
+        return subprocess.Popen(command, stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL if is_quiet else None)
+
+
+def stop_screen(child: subprocess.Popen[bytes], timeout_s: float) -> None:
+    """Let the screen give the terminal back, at most so long."""
+    child.terminate()
+    try:
+        child.wait(timeout_s)
+    except subprocess.TimeoutExpired:
+        child.kill()
+        child.wait()
+
+
+class Teller:
+    """Starts one teller after the other, each behind what the one before it has told."""
+
+    def __init__(self, position: int) -> None:
+        self._position = position
+        self._heard: int | None = None
+
+    def start(self, home: Path, is_quiet: bool = False) -> subprocess.Popen[bytes]:
+        """Start `cmam audit watch` as a child that writes where the log lines go; raises OSError.
+
+        It ends with its standard input, after it has told all.
+        """
+        self.hear()
+        self.forget()
+        self._heard, says = os.pipe()
+        for one in (self._heard, says):
+            os.set_blocking(one, False)
+        from_here = ["--from", str(self._position), "--place", str(says)]
+        command = [sys.executable, "-m", "cmam", "--home", str(home), "audit", "watch", *from_here]
+        try:
+            with _held_back({signal.SIGINT, signal.SIGTERM, signal.SIGHUP}):  # they are for us, and our end is its end
+                return subprocess.Popen(
+                    command,
+                    stdin=subprocess.PIPE,
+                    stdout=sys.stderr,
+                    stderr=subprocess.DEVNULL if is_quiet else None,
+                    env={**os.environ, ENDS_WITH_STDIN: "1"},
+                    pass_fds=(says,),
+                )
+        finally:
+            os.close(says)
+
+    def hear(self) -> None:
+        """Take in how far the teller has come."""
+        if self._heard is None:
+            return
+        with suppress(OSError):  # nothing new
+            while places := os.read(self._heard, 512 * PLACE_BYTES):
+                self._position = int.from_bytes(places[-PLACE_BYTES:])
+
+    def forget(self) -> None:
+        """Let go of the pipe of a teller that has ended."""
+        if self._heard is not None:
+            os.close(self._heard)
+            self._heard = None
+
+
+@contextmanager
+def _held_back(signals: set[signal.Signals]) -> Iterator[None]:
+    """What is started here inherits what is held back."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, signals)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
