@@ -531,5 +531,9 @@ MERGED_REFUSES_NOTHING = 10
 and each time all but one of them had to wait twice as long: one that was left alone as its net turned stood for
 sixteen seconds without its stop."""
 
+ROUNDED_STAY = 11
+"""A level that lies within a tick of its leader's, as its opening has rounded it, stays where the other one is set:
+a stop that had been carried nearer was loosened by a tick with a target that had been left out."""
+
 RULES = 11
 """The newest."""

@@ -25,6 +25,7 @@ from cmam.domain.values.rules import (
     ONE_SHARE_TARGETS,
     OWN_STOPS_TRAIL,
     PARTS_FILL_ON,
+    ROUNDED_STAY,
     TURNED_NETS,
     WHOLE_TERMS,
 )
@@ -299,6 +300,8 @@ def _amendment(view: AccountView, copy: Copy, position: Position) -> Command | N
     if left is not None and not left.is_due:
         target = position.target if is_same else _beside(left, position.target, position.side)
         wanted = replace(wanted, target=target)
+    if view.rules >= ROUNDED_STAY:
+        wanted = _as_rounded(wanted, position, tolerance)
     is_same = is_same and not is_off(wanted.target, position.target, tolerance)
     if is_same or copy.applied == Applied(wanted.stop, wanted.target, wanted.trailing):
         return None
@@ -312,6 +315,16 @@ def _amendment(view: AccountView, copy: Copy, position: Position) -> Command | N
         trailing=wanted.trailing,
         guaranteed=position.guaranteed,
         trigger=position.trigger,
+    )
+
+
+def _as_rounded(wanted: Wanted, position: Position, tolerance: int) -> Wanted:
+    """The levels to ask for, with those that are there as its opening has rounded them."""
+    stop, target = position.stop, position.target
+    return replace(
+        wanted,
+        stop=wanted.stop if is_off(wanted.stop, stop, tolerance) else stop,
+        target=wanted.target if is_off(wanted.target, target, tolerance) else target,
     )
 
 

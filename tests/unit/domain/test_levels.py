@@ -22,6 +22,7 @@ from cmam.domain.values.commands import CommandKind
 from cmam.domain.values.ids import DealId, OrderId
 from cmam.domain.values.quantities import Side, Volume
 from cmam.domain.values.reasons import Reason, Verdict
+from cmam.domain.values.rules import RULES
 from cmam.domain.values.symbols import DistanceIn, SymbolSpec
 from cmam.domain.values.trades import ExecutionKind, OrderStatus
 from tests.factories import LINK, LOT, Pair, a_change, a_quote, a_spec, a_view, price
@@ -688,6 +689,23 @@ def test_a_target_that_may_be_set_is_said_once_while_a_refused_stop_holds_it_bac
     pair.passes(1_000_000)
     pair.answer()
     assert levels(pair) == (price("1.0985"), price("1.1005"))
+
+
+@pytest.mark.parametrize(("rules", "stop"), [(10, "1.0850"), (RULES, "1.0851")])
+def test_a_stop_stays_as_its_order_has_carried_it_where_only_the_target_is_set(rules: int, stop: str) -> None:
+    """49 pips from 1.0900 on a tick of a pip, where his lie at 1.08498: set with the target, it was a pip looser."""
+    pair = Pair(view=a_view((a_spec(digits=4, tp_distance=51),)))
+    pair.view = replace(pair.view, rules=rules)
+    pair.order(limit_price=price("1.09003"), relative_stop=price("0.00502"), relative_target=price("0.004"))
+    pair.answer()
+    assert (pair.commands[0].relative_stop, pair.commands[0].relative_target) == (price("0.0049"), None)
+    pair.hears(pair.order_triggers(next(iter(pair.resting))))
+    pair.order_fills(price=price("1.09003"), stop=price("1.08501"), target=price("1.09403"))
+    assert levels(pair) == (price("1.0851"), None)
+    pair.quotes["EURUSD"] = ("1.0880", "1.0881")
+    pair.passes(2_500_000)
+    pair.answer()
+    assert levels(pair) == (price(stop), price("1.0940"))
 
 
 @pytest.mark.parametrize(
