@@ -535,5 +535,9 @@ ROUNDED_STAY = 11
 """A level that lies within a tick of its leader's, as its opening has rounded it, stays where the other one is set:
 a stop that had been carried nearer was loosened by a tick with a target that had been left out."""
 
+AMENDED_AS_ALLOWED = 11
+"""A resting order that its leader amends has no more than its symbol allows by now: where that had been lowered, each
+amendment was refused, and the order stayed where the leader's had been."""
+
 RULES = 11
 """The newest."""
