@@ -539,5 +539,9 @@ AMENDED_AS_ALLOWED = 11
 """A resting order that its leader amends has no more than its symbol allows by now: where that had been lowered, each
 amendment was refused, and the order stayed where the leader's had been."""
 
+PINS_TRAIL = 11
+"""A person's stop on a copy that trails is where it has trailed to, and goes back for no looser stop of the leader's:
+it was set back to where the person had left it, and given up for any that was tighter than that."""
+
 RULES = 11
 """The newest."""

@@ -535,6 +535,22 @@ def test_a_stop_that_was_taken_is_not_brought_back_as_a_person_moves_the_target(
     assert levels(pair) == (price("1.0985"), price("1.12"))
 
 
+@pytest.mark.parametrize(
+    ("rules", "stops"),
+    [(RULES, ("1.0985", "1.0985", "1.0985", "1.099")), (10, ("1.097", "1.0975", "1.0975", "1.099"))],
+)
+def test_a_persons_stop_that_has_trailed_goes_back_for_no_looser_one(rules: int, stops: tuple[str, ...]) -> None:
+    """He sets 1.097, and it trails to 1.0985: the leader's looser ones leave it there, his tighter one is taken."""
+    pair = opened("1.10000", stop=price("1.095"), trailing=True)
+    pair.view = replace(pair.view, rules=rules)
+    by_hand(pair, stop=price("1.097"))
+    trailed_to(pair, "1.0985")
+    for asked, then in zip(("1.09", "1.0975", "1.098", "1.099"), stops, strict=True):
+        pair.protects(stop=asked, trailing=True, target="1.12")
+        pair.answer()
+        assert shown(pair) == (price(then), price("1.12"), True)
+
+
 @pytest.mark.parametrize("is_told", [True, False])
 def test_where_the_leaders_stop_has_trailed_to_is_no_setting_of_his(is_told: bool) -> None:
     """His stop trailed to 1.0965, told or while nobody looked, and ours to 1.0975: his new target leaves ours there."""
