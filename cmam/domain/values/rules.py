@@ -543,5 +543,9 @@ PINS_TRAIL = 11
 """A person's stop on a copy that trails is where it has trailed to, and goes back for no looser stop of the leader's:
 it was set back to where the person had left it, and given up for any that was tighter than that."""
 
+OWN_STOPS_STAY = 11
+"""A person's trailing stop, where there is none to copy, stays where it has come to when he ends its trailing: with
+`human_levels=leader` it went back to where he had set it."""
+
 RULES = 11
 """The newest."""

@@ -450,6 +450,20 @@ def test_a_stop_that_a_person_lets_trail_goes_on_trailing() -> None:
     assert [event.what for event, _ in pair.said if isinstance(event, CopyTouched)] == ["trailing"]
 
 
+@pytest.mark.parametrize("human_levels", ["leader", "pin"])
+@pytest.mark.parametrize(("rules", "stop"), [(RULES, "1.0985"), (10, "1.097")])
+def test_a_persons_own_stop_stays_where_it_has_trailed_to(human_levels: str, rules: int, stop: str) -> None:
+    """The leader has none: he sets 1.097, lets it trail to 1.0985, and ends that. Then the leader sets a target."""
+    pair = opened("1.10000", {"human_levels": human_levels})
+    pair.view = replace(pair.view, rules=rules)
+    by_hand(pair, stop=price("1.097"), trailing=True)
+    trailed_to(pair, "1.0985")
+    by_hand(pair, trailing=False)
+    pair.protects(target="1.12")
+    pair.answer()
+    assert shown(pair) == (price("1.0985" if human_levels == "pin" else stop), price("1.12"), False)
+
+
 def test_a_copy_that_a_person_lets_trail_no_more_stays_so_until_the_leader_speaks_of_it() -> None:
     """Its stop stays where it stood; when the leader switches his own trailing off and on, it trails with him."""
     pair = opened("1.10000", stop=price("1.095"), trailing=True)
