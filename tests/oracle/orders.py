@@ -351,7 +351,8 @@ class OrderDay(Day):
             ):
                 self._report(case, f"filled {opened} {theirs.stop} {theirs.target}, {copy}", got, exactly)
         copy.units, (copy.stop_level, copy.target_level) = units, got
-        copy.owed = copy.owed if copy.owed != got[1] else None
+        if copy.owed is not None and got[1] is not None and abs(copy.owed - got[1]) <= of.tick:
+            copy.owed = None  # what the order has carried stays: it is off by no more than its rounding
         theirs.copies[case.name] = new[0].position, copy
 
     def _is_filled(self, name: str, ordered: Ordered) -> bool:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
+
 from cmam.domain.events import CopyFinished
 from cmam.domain.values.reasons import Reason
 from cmam.openapi._pb import OpenApiModelMessages_pb2 as model
@@ -381,3 +383,32 @@ def _set_levels(book: Rulebook, name: str, stop: float, target: float) -> None:
     at = {"limitPrice": price} if order.limitPrice else {"stopPrice": price}
     levels = {"stopLoss": round(price - sign * stop, 5), "takeProfit": round(price + sign * target, 5)}
     book.person.amend_order(order.orderId, account=book.ids[name], volume=order.tradeData.volume, **at, **levels)
+
+
+@pytest.mark.parametrize("fills", [True, False])
+@pytest.mark.parametrize("is_off", [True, False])
+def test_what_has_filled_ahead_of_a_leader_who_is_not_heard_is_held_until_he_is(is_off: bool, fills: bool) -> None:
+    """Its profile is off with its orders kept, or the line is gone, for longer than `pending_ahead`. His order fills
+    meanwhile: ours was closed while he held. Where it has not filled, ours is closed once he is heard again.
+    """
+    book = Rulebook([Case("same", "Same", {**HALF, "pending_ahead": "20s"})])
+    book.begin()
+    book.person.place(STOP, 20_000 * UNIT, price=1.08600)  # by his ask, which is two points below ours
+    book.go(2)
+    book.price("EURUSD", "1.08590")
+    book.run(2)
+    if is_off:
+        off = {"command": "profile.disable", "profile": "same", "copies": "leave", "keep_pendings": True}
+        assert book.command(off)["ok"]
+    else:
+        book.broker.set_fault("maintenance", {"seconds": "40"})
+    if fills:
+        book.price("EURUSD", "1.08600")
+    book.run(40)
+    if is_off:
+        assert book.volumes("same") == [10_000 * UNIT]
+        assert book.command({"command": "profile.enable", "profile": "same"})["ok"]
+    book.go(60)
+    assert book.volumes("same") == ([10_000 * UNIT] if fills else [])
+    assert verify(book.log.read_all()).is_identical
+    assert book.stepper.failures == []

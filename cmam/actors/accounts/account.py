@@ -301,7 +301,7 @@ class AccountActor(Watched):
         """Have the timer wake this account when something of it falls due."""
         now = self._desk.ports.clock.now()
         dues = (
-            next_due(self._view),
+            next_due(self._view, self._following.is_led),
             self._questions.look_due(),
             next_wake(self._view, now, self._following.is_reading),
         )
@@ -322,6 +322,7 @@ class AccountActor(Watched):
                 self._watches.sample()
             case "sight":
                 self._watches.sight()
+                self._arm()  # a leader may be in sight again
             case "refresh":
                 self._questions.refresh()
                 self._asides.look()
@@ -352,7 +353,7 @@ class AccountActor(Watched):
     def _fall_due(self) -> None:
         now = self._desk.ports.clock.now()
         self._armed_us = 0
-        for fact in due(self._view, now):
+        for fact in due(self._view, now, self._following.is_led):
             if isinstance(fact, IntentOverdue):
                 self._doubt(fact.intent, fact.why)
             else:

@@ -17,7 +17,7 @@ from cmam.domain.belief.restless import restless
 from cmam.domain.belief.view import resolve
 from cmam.domain.deciding.attempts import as_now
 from cmam.domain.deciding.inputs import gather, gather_for_copy
-from cmam.domain.events import ChangeDecided, CopyRebuilt, Event, ExecutionSeen, FindingsMade, Inputs
+from cmam.domain.events import ChangeDecided, CopyRebuilt, Event, ExecutionSeen, FindingsMade, Health, Inputs
 from cmam.domain.folds.account import AccountView, Copy
 from cmam.domain.guarding.latches import TWIN
 from cmam.domain.market.mapping import is_unlisted, names_to_know
@@ -50,6 +50,7 @@ class Following:
         self._symbols = symbols
         self._deferred: list[m.LeaderChanged | m.LeaderHolds] = []
         self._tickets: dict[LinkId, int] = {}
+        self._met: dict[LinkId, int] = {}
         self._made_up: set[tuple[LinkId, str]] = set()
         self._unasked: Unasked = {}
 
@@ -188,6 +189,16 @@ class Following:
 
         hand = _Hand(desk, decide, message)
         bring_together(hand, leader, link, others, partial(board.quote, feed), may_open=not self.is_settling)
+        self._met[message.link] = message.ticket
+
+    def is_led(self, copy: Copy) -> bool:
+        """Whether what its leader does is told to a copy: its link is on, both are in sight, and what came before is
+        told."""
+        link, desk = self.links.get(copy.link), self._desk
+        if link is None or not desk.is_reconciled or self._met.get(copy.link) != self._tickets.get(copy.link):
+            return False
+        leader = desk.ports.status.view(link.leader)
+        return leader is not None and leader.health is Health.RECONCILED
 
     def flush(self) -> None:
         """Decide what waited, in its order; an open whose source has gone meanwhile is known to be superseded.

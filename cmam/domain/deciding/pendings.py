@@ -20,6 +20,7 @@ from cmam.domain.values.reasons import Reason, Verdict
 from cmam.domain.values.replacing import replace
 from cmam.domain.values.rules import (
     ADDED_BESIDE_ORDERS,
+    AMENDED_AS_ALLOWED,
     AMENDED_BEFORE_PLACED,
     AMENDS_WAIT,
     EXACT_ORDERS,
@@ -124,6 +125,10 @@ def decide_amended(draft: Draft, copy: Copy) -> Decision:
         return Decision(verdict=Verdict.NONE, reason=Reason.UNMAPPED_SYMBOL)
     exact = Fraction(copy.goal.whole * change.volume, copy.goal.leader_whole or change.volume or 1)
     volume = on_step = spec.floor_volume(int(exact))
+    most = spec.floor_volume(spec.max_volume)
+    if 0 < most < volume and draft.view.rules >= AMENDED_AS_ALLOWED:
+        draft.note("volume", units_text(most), f"the most that an order of {spec.name} may have by now")
+        volume = most
     is_exact = draft.view.rules >= EXACT_ORDERS
     present = copy.goal.terms.volume if is_exact else copy.goal.whole
     reason = _amend_reason(draft, spec, grows=volume > present)

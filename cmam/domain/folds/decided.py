@@ -32,6 +32,7 @@ from cmam.domain.values.rules import (
     OWN_TRAILING,
     PEOPLE_MOVE_TRAILING,
     PINS_END,
+    PINS_TRAIL,
     TURNED_ORDERS,
     TURNS_AWAIT_CLOSES,
     WAITS_IN_PROPORTION,
@@ -255,9 +256,8 @@ def _unpinned(view: AccountView, copy: Copy, goal: Goal) -> Copy:
         return copy
     wanted = wanted_levels(spec, copy.side, replace(goal, shift=copy.goal.shift or goal.shift), copy.open_price)
     if goal.leader_stop != copy.goal.leader_stop and copy.pinned_stop is not None:
-        is_tighter = (
-            wanted.stop is not None and tighter(copy.side, wanted.stop, copy.pinned_stop or None) == wanted.stop
-        )
+        pinned = _trailed_pin(view, copy, goal)
+        is_tighter = wanted.stop is not None and tighter(copy.side, wanted.stop, pinned) == wanted.stop
         if view.rules >= PEOPLE_MOVE_TRAILING and wanted.stop == copy.pinned_stop:
             is_tighter = False  # as a pin that has trailed is, where his trailing ends
         copy = replace(copy, pinned_stop=None if is_tighter else copy.pinned_stop)
@@ -280,6 +280,15 @@ def _moved_with_order(view: AccountView, copy: Copy, goal: Goal) -> Copy:
         return copy
     stop, target = (Price(level + by) if level else level for level in (copy.pinned_stop, copy.pinned_target))
     return replace(copy, pinned_stop=stop, pinned_target=target)
+
+
+def _trailed_pin(view: AccountView, copy: Copy, goal: Goal) -> Price | None:
+    """Where a pinned stop is by now: it may trail on. None where a person has taken the stop away."""
+    held = view.positions.get(copy.position) if copy.position is not None else None
+    is_trailing = held is not None and held.trailing and goal.trailing and held.side is copy.side
+    if held is None or not is_trailing or not copy.pinned_stop or view.rules < PINS_TRAIL:
+        return copy.pinned_stop or None
+    return tighter(copy.side, copy.pinned_stop, held.stop)
 
 
 def _pinned_where_it_trailed(view: AccountView, copy: Copy, goal: Goal) -> Copy:

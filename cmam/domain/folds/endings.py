@@ -28,6 +28,7 @@ from cmam.domain.values.rules import (
     ADDS_IN_VAIN,
     FIXED_STOPS_TRAILED,
     LOSSES_REJOIN,
+    OWN_STOPS_STAY,
     PARTS_REST,
     PEOPLE_MOVE_TRAILING,
     PEOPLE_TRAIL,
@@ -273,6 +274,8 @@ def _left_where_it_is(view: AccountView, copy: Copy) -> Copy:
     held = view.positions.get(copy.position) if copy.position is not None else None
     if held is None or held.stop is None:
         return copy
+    if copy.own_stop is not None and view.rules >= OWN_STOPS_STAY:
+        copy = replace(copy, own_stop=held.stop)
     return _where_it_trailed(view, replace(copy, pinned_stop=held.stop if copy.goal.pins else None), held.stop)
 
 

@@ -21,7 +21,7 @@ from cmam.domain.values.quantities import Quote, Volume
 from cmam.domain.values.reasons import Reason
 from cmam.domain.values.replacing import replace
 from cmam.domain.values.rules import ORDERS_ARE_TOLD, ORIGINS_HAVE_TYPES
-from cmam.domain.values.trades import OrderType, Position
+from cmam.domain.values.trades import Order, OrderType, Position
 
 QuoteOf = Callable[[SymbolId], Quote | None]
 
@@ -68,8 +68,8 @@ def _closes(
             yield replace(gone, into_net=True)
             continue
         if is_pending and held is not None:
-            if is_caught_up and copy.leader_order not in leader.orders and not leader.is_netted():
-                yield _filled(leader, view, copy, held, quote_of)
+            if is_caught_up and (order is None or (order.executed_volume and copy.position is not None)):
+                yield from _filled(leader, view, copy, held, order, quote_of)
             continue
         if held is not None and copy.change is not None and held.side is not copy.change.side:
             if is_caught_up and copy.wait is None:
@@ -123,16 +123,29 @@ def _terms_of(change: Change) -> tuple[object, ...]:
     return (change.volume, change.expires_ms, *levels, *prices)
 
 
-def _filled(leader: AccountView, view: AccountView, copy: Copy, held: Position, quote_of: QuoteOf) -> Change:
-    """The fill of an order whose copy has not met it: its position is there, and it rests no more.
+def _filled(
+    leader: AccountView, view: AccountView, copy: Copy, held: Position, order: Order | None, quote_of: QuoteOf
+) -> Iterator[Change]:
+    """The fill of an order whose copy has not met it: its position is there, and it rests no more; or it rests on in
+    part, and its copy is ahead of it.
 
-    Where that position has a copy of its own already, the order's would be a second one, and is cancelled.
+    It is told as it went: all that has filled, which is the whole where nothing rests, and then what he has closed of
+    it. Where that position has a copy of its own already, or is a net that another order has opened, the order's would
+    be a second one, and is cancelled.
     """
     has_turned = copy.change is not None and held.side is not copy.change.side
-    if has_turned or (copy.link, position_source(held.position)) in view.copies:
-        return _of_copy(leader, copy, ChangeKind.ORDER_CANCELLED, copy.goal.leader_volume, Volume(0))
-    change = of_position(leader, held, quote_of)
-    return replace(change, key=ChangeKey(f"sync:{copy.source}:{held.volume}"), origin=copy.leader_order)
+    into_net = leader.is_netted() and leader.origins.get(held.position) != copy.leader_order
+    if has_turned or into_net or (copy.link, position_source(held.position)) in view.copies:
+        gone = _of_copy(leader, copy, ChangeKind.ORDER_CANCELLED, copy.goal.leader_volume, Volume(0))
+        yield replace(gone, into_net=into_net)
+        return
+    whole = order.executed_volume if order is not None else copy.goal.leader_whole
+    filled = max(held.volume, whole)
+    opened = of_position(leader, held, quote_of)
+    key = ChangeKey(f"sync:{copy.source}:{held.volume}")
+    yield replace(opened, key=key, origin=copy.leader_order, volume=filled, after=filled)
+    if held.volume < filled:
+        yield _of_copy(leader, copy, ChangeKind.REDUCED, filled, held.volume)
 
 
 def _of_copy(leader: AccountView, copy: Copy, kind: ChangeKind, before: Volume, after: Volume) -> Change:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from cmam.domain.belief.copies import IntentState
 from cmam.domain.belief.shares import cancelling, is_untold, losses, net_of_ledger, shares_of
+from cmam.domain.belief.view import AccountView
 from cmam.domain.events import CopyFinished, CopyTouched, Event, ExecutionSeen, IntentSettled, Outcome, Reconciled, Wait
 from cmam.domain.folds.account import Copy, CopyKey, CopyState
 from cmam.domain.folds.intents import POSITION_GONE
@@ -11,7 +13,7 @@ from cmam.domain.values.commands import Command, CommandKind
 from cmam.domain.values.ids import SymbolId
 from cmam.domain.values.quantities import Volume
 from cmam.domain.values.reasons import Reason
-from cmam.domain.values.rules import ADDS_OUTLIVE_NETS, PARTS_REST, SHARES_AWAIT_RESTS, WAITS_END
+from cmam.domain.values.rules import ADDS_OUTLIVE_NETS, CLOSED_TO_FLAT, PARTS_REST, SHARES_AWAIT_RESTS, WAITS_END
 from cmam.domain.values.trades import ExecutionKind, OrderStatus, OrderType
 from cmam.domain.wanted.needs import place_command
 
@@ -52,6 +54,8 @@ def finish_if_gone(turn: TurnInTheMaking, key: CopyKey, fact: Event) -> None:
         return
     if copy.share and is_untold(turn.view, copy.symbol):
         return  # what took the net away may be a request of ours; whoever it was is told by the next look
+    if copy.share and turn.view.rules >= CLOSED_TO_FLAT and _is_closed_to_flat(turn.view, copy):
+        return
     if copy.share and turn.view.rules >= ADDS_OUTLIVE_NETS and _awaits_order(turn, copy, fact):
         return
     if _rests_on(turn, copy):
@@ -59,6 +63,22 @@ def finish_if_gone(turn: TurnInTheMaking, key: CopyKey, fact: Event) -> None:
         _cancel_rest(turn, copy)
     _settle_all(turn, key, POSITION_GONE)
     turn.add(CopyFinished(link=copy.link, source=copy.source, reason=_end_reason(copy, fact)))
+
+
+def _is_closed_to_flat(view: AccountView, share: Copy) -> bool:
+    """Whether closes of shares that are on their way come to all that a net had which is gone, and leave something of
+    this one: it goes on against the shares of the other side. Their deals tell, or a look."""
+    shares = {other.key: other for other in shares_of(view, share.symbol)}
+    closing = [
+        (shares[intent.key], intent.command.volume - intent.filled)
+        for intent in view.intents.values()
+        if intent.command.kind is CommandKind.CLOSE
+        and intent.state in (IntentState.SENT, IntentState.ACCEPTED)
+        and intent.key in shares
+    ]
+    own = sum(volume for other, volume in closing if other.key == share.key)
+    by_closes = sum(volume * other.side.sign for other, volume in closing)
+    return share.volume > own and by_closes == net_of_ledger(view, share.symbol)
 
 
 def _awaits_order(turn: TurnInTheMaking, copy: Copy, fact: Event) -> bool:

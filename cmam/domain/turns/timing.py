@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 
 from cmam.domain.belief.asked import gone
 from cmam.domain.belief.copies import Copy, IntentState
@@ -37,7 +37,15 @@ TARGET = "target "
 """What the kinds of alerts about targets that are left out begin with."""
 
 
-def due(view: AccountView, now_us: int) -> tuple[Event, ...]:
+IsLed = Callable[[Copy], bool]
+"""Whether what its leader does is told to a copy at this moment."""
+
+
+def _always(_copy: Copy) -> bool:
+    return True
+
+
+def due(view: AccountView, now_us: int, is_led: IsLed = _always) -> tuple[Event, ...]:
     """The facts that the passing of time has made, to be recorded and stepped through one by one."""
     facts: list[Event] = []
     for intent in gone(view.intents):
@@ -47,7 +55,7 @@ def due(view: AccountView, now_us: int) -> tuple[Event, ...]:
     for copy in restless(view.copies):
         facts.extend(
             CopyOverdue(link=copy.link, source=copy.source, what=what)
-            for what, moment in _moments(view, copy)
+            for what, moment in _moments(view, copy, is_led)
             if now_us >= moment
         )
     for source, vain in view.in_vain.items():
@@ -60,7 +68,7 @@ def due(view: AccountView, now_us: int) -> tuple[Event, ...]:
     return tuple(facts)
 
 
-def next_due(view: AccountView) -> int | None:
+def next_due(view: AccountView, is_led: IsLed = _always) -> int | None:
     """When `due` will next have something to say, in us, or None."""
     moments = [
         intent.moved_us + ANSWER_US
@@ -68,7 +76,7 @@ def next_due(view: AccountView) -> int | None:
         if intent.state in (IntentState.SENT, IntentState.ACCEPTED)
     ]
     for copy in restless(view.copies):
-        moments.extend(moment for _, moment in _moments(view, copy))
+        moments.extend(moment for _, moment in _moments(view, copy, is_led))
         if copy.trouble:
             moments.append(_next_repeat(copy, view.at_us))
     for vain in view.in_vain.values():
@@ -82,8 +90,9 @@ def next_due(view: AccountView) -> int | None:
     return min(moments, default=None)
 
 
-def _moments(view: AccountView, copy: Copy) -> Iterator[tuple[str, int]]:
-    """What a copy waits for, and until when; out of sight the broker's levels are waited for until a reconcile."""
+def _moments(view: AccountView, copy: Copy, is_led: IsLed) -> Iterator[tuple[str, int]]:
+    """What a copy waits for, and until when; out of sight the broker's levels are waited for until a reconcile, and a
+    leader who is not heard may have filled."""
     if copy.retry_at_us and copy.wait is not Wait.RETRY:
         yield "retry", copy.retry_at_us
     elif copy.awaits_protection and copy.opened_us and view.health is Health.RECONCILED:
@@ -95,7 +104,7 @@ def _moments(view: AccountView, copy: Copy) -> Iterator[tuple[str, int]]:
         yield "grace", copy.filled_us + copy.goal.grace_us
     if is_resting and copy.goal.outside_us and not copy.leader_filled and copy.goal.terms is not None:
         yield "hours", copy.goal.outside_us
-    if copy.ahead_since_us:
+    if copy.ahead_since_us and is_led(copy):
         yield "ahead", copy.ahead_since_us + copy.goal.ahead_us
     is_held_back = (copy.wait is Wait.TURN and copy.position is not None) or (copy.wait is Wait.CANCEL and is_resting)
     if copy.wait is not None and copy.wait_until_us and not is_held_back:

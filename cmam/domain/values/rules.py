@@ -531,5 +531,25 @@ MERGED_REFUSES_NOTHING = 10
 and each time all but one of them had to wait twice as long: one that was left alone as its net turned stood for
 sixteen seconds without its stop."""
 
+ROUNDED_STAY = 11
+"""A level that lies within a tick of its leader's, as its opening has rounded it, stays where the other one is set:
+a stop that had been carried nearer was loosened by a tick with a target that had been left out."""
+
+AMENDED_AS_ALLOWED = 11
+"""A resting order that its leader amends has no more than its symbol allows by now: where that had been lowered, each
+amendment was refused, and the order stayed where the leader's had been."""
+
+PINS_TRAIL = 11
+"""A person's stop on a copy that trails is where it has trailed to, and goes back for no looser stop of the leader's:
+it was set back to where the person had left it, and given up for any that was tighter than that."""
+
+OWN_STOPS_STAY = 11
+"""A person's trailing stop, where there is none to copy, stays where it has come to when he ends its trailing: with
+`human_levels=leader` it went back to where he had set it."""
+
+CLOSED_TO_FLAT = 11
+"""A net that the close of a share has brought to flat is gone, and its other shares are not: where a look showed that
+before the deal was told, all of them counted as closed by a person."""
+
 RULES = 11
 """The newest."""

@@ -26,6 +26,8 @@ from cmam.domain.values.rules import (
     ONE_SHARE_TARGETS,
     OWN_STOPS_TRAIL,
     PARTS_FILL_ON,
+    PINS_TRAIL,
+    ROUNDED_STAY,
     TURNED_NETS,
     WHOLE_TERMS,
 )
@@ -243,12 +245,14 @@ def levels_of(spec: SymbolSpec, copy: Copy, position: Position, rules: int) -> W
     found = wanted_levels(spec, copy.side, goal, copy.open_price)
     stop = position.stop if goal.keeps_stop else found.stop or copy.own_stop
     target = _kept_target(copy, position) if goal.keeps_target else found.target or copy.own_target
-    if goal.pins and copy.pinned_stop is not None:
+    is_pinned = goal.pins and copy.pinned_stop is not None
+    if is_pinned:
         stop = copy.pinned_stop or None
     if goal.pins and copy.pinned_target is not None:
         target = copy.pinned_target or None
     if position.trailing and goal.trailing and stop is not None:
         is_new = goal.stop_set and (copy.applied is None or copy.applied.stop != stop)
+        is_new = is_new and not (is_pinned and rules >= PINS_TRAIL)
         stop = stop if is_new else tighter(copy.side, stop, position.stop)
     trailing = position.trailing if goal.keeps_stop else goal.trailing
     is_own = found.stop is None and copy.own_stop is not None and not goal.keeps_stop
@@ -300,6 +304,8 @@ def _amendment(view: AccountView, copy: Copy, position: Position) -> Command | N
     if left is not None and not left.is_due:
         target = position.target if is_same else _beside(left, position.target, position.side)
         wanted = replace(wanted, target=target)
+    if view.rules >= ROUNDED_STAY:
+        wanted = _as_rounded(wanted, position, tolerance)
     is_same = is_same and not is_off(wanted.target, position.target, tolerance)
     if is_same or copy.applied == Applied(wanted.stop, wanted.target, wanted.trailing):
         return None
@@ -313,6 +319,16 @@ def _amendment(view: AccountView, copy: Copy, position: Position) -> Command | N
         trailing=wanted.trailing,
         guaranteed=position.guaranteed,
         trigger=position.trigger,
+    )
+
+
+def _as_rounded(wanted: Wanted, position: Position, tolerance: int) -> Wanted:
+    """The levels to ask for, with those that are there as its opening has rounded them."""
+    stop, target = position.stop, position.target
+    return replace(
+        wanted,
+        stop=wanted.stop if is_off(wanted.stop, stop, tolerance) else stop,
+        target=wanted.target if is_off(wanted.target, target, tolerance) else target,
     )
 
 

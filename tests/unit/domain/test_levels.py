@@ -22,6 +22,7 @@ from cmam.domain.values.commands import CommandKind
 from cmam.domain.values.ids import DealId, OrderId
 from cmam.domain.values.quantities import Side, Volume
 from cmam.domain.values.reasons import Reason, Verdict
+from cmam.domain.values.rules import RULES
 from cmam.domain.values.symbols import DistanceIn, SymbolSpec
 from cmam.domain.values.trades import ExecutionKind, OrderStatus
 from tests.factories import LINK, LOT, Pair, a_change, a_quote, a_spec, a_view, price
@@ -449,6 +450,20 @@ def test_a_stop_that_a_person_lets_trail_goes_on_trailing() -> None:
     assert [event.what for event, _ in pair.said if isinstance(event, CopyTouched)] == ["trailing"]
 
 
+@pytest.mark.parametrize("human_levels", ["leader", "pin"])
+@pytest.mark.parametrize(("rules", "stop"), [(RULES, "1.0985"), (10, "1.097")])
+def test_a_persons_own_stop_stays_where_it_has_trailed_to(human_levels: str, rules: int, stop: str) -> None:
+    """The leader has none: he sets 1.097, lets it trail to 1.0985, and ends that. Then the leader sets a target."""
+    pair = opened("1.10000", {"human_levels": human_levels})
+    pair.view = replace(pair.view, rules=rules)
+    by_hand(pair, stop=price("1.097"), trailing=True)
+    trailed_to(pair, "1.0985")
+    by_hand(pair, trailing=False)
+    pair.protects(target="1.12")
+    pair.answer()
+    assert shown(pair) == (price("1.0985" if human_levels == "pin" else stop), price("1.12"), False)
+
+
 def test_a_copy_that_a_person_lets_trail_no_more_stays_so_until_the_leader_speaks_of_it() -> None:
     """Its stop stays where it stood; when the leader switches his own trailing off and on, it trails with him."""
     pair = opened("1.10000", stop=price("1.095"), trailing=True)
@@ -532,6 +547,22 @@ def test_a_stop_that_was_taken_is_not_brought_back_as_a_person_moves_the_target(
     pair.fact(pair.protective(ExecutionKind.ORDER_REPLACED, pair.held[number], is_server=False, name="terminal"))
     pair.answer()
     assert levels(pair) == (price("1.0985"), price("1.12"))
+
+
+@pytest.mark.parametrize(
+    ("rules", "stops"),
+    [(RULES, ("1.0985", "1.0985", "1.0985", "1.099")), (10, ("1.097", "1.0975", "1.0975", "1.099"))],
+)
+def test_a_persons_stop_that_has_trailed_goes_back_for_no_looser_one(rules: int, stops: tuple[str, ...]) -> None:
+    """He sets 1.097, and it trails to 1.0985: the leader's looser ones leave it there, his tighter one is taken."""
+    pair = opened("1.10000", stop=price("1.095"), trailing=True)
+    pair.view = replace(pair.view, rules=rules)
+    by_hand(pair, stop=price("1.097"))
+    trailed_to(pair, "1.0985")
+    for asked, then in zip(("1.09", "1.0975", "1.098", "1.099"), stops, strict=True):
+        pair.protects(stop=asked, trailing=True, target="1.12")
+        pair.answer()
+        assert shown(pair) == (price(then), price("1.12"), True)
 
 
 @pytest.mark.parametrize("is_told", [True, False])
@@ -688,6 +719,23 @@ def test_a_target_that_may_be_set_is_said_once_while_a_refused_stop_holds_it_bac
     pair.passes(1_000_000)
     pair.answer()
     assert levels(pair) == (price("1.0985"), price("1.1005"))
+
+
+@pytest.mark.parametrize(("rules", "stop"), [(10, "1.0850"), (RULES, "1.0851")])
+def test_a_stop_stays_as_its_order_has_carried_it_where_only_the_target_is_set(rules: int, stop: str) -> None:
+    """49 pips from 1.0900 on a tick of a pip, where his lie at 1.08498: set with the target, it was a pip looser."""
+    pair = Pair(view=a_view((a_spec(digits=4, tp_distance=51),)))
+    pair.view = replace(pair.view, rules=rules)
+    pair.order(limit_price=price("1.09003"), relative_stop=price("0.00502"), relative_target=price("0.004"))
+    pair.answer()
+    assert (pair.commands[0].relative_stop, pair.commands[0].relative_target) == (price("0.0049"), None)
+    pair.hears(pair.order_triggers(next(iter(pair.resting))))
+    pair.order_fills(price=price("1.09003"), stop=price("1.08501"), target=price("1.09403"))
+    assert levels(pair) == (price("1.0851"), None)
+    pair.quotes["EURUSD"] = ("1.0880", "1.0881")
+    pair.passes(2_500_000)
+    pair.answer()
+    assert levels(pair) == (price(stop), price("1.0940"))
 
 
 @pytest.mark.parametrize(

@@ -277,6 +277,45 @@ def test_opposite_shares_that_cancel_out_leave_no_position_and_live_on() -> None
     assert (pair.net, pair.view.copies) == (0, {})
 
 
+@pytest.mark.parametrize("rules", [RULES, 10])
+@pytest.mark.parametrize(("first", "third"), [(2 * LOT, LOT), (3 * LOT, 0)])
+def test_a_look_that_sees_a_close_before_its_deal_ends_no_other_share(rules: int, first: int, third: int) -> None:
+    """A net of two lots short: he closes two, all of a share or a part. What is left is a lot of each side."""
+    pair = netted()
+    pair.view = replace(pair.view, rules=rules)
+    for number, volume, side in ((1, LOT, Side.BUY), (2, first, Side.SELL), (3, third, Side.SELL)):
+        if volume:
+            pair.opens_at(number, volume, side)
+            pair.answer()
+    pair.ends(2, first, first - 2 * LOT)
+    (intent,) = pair.waiting
+    told = pair.events_of(intent)
+    pair.send()
+    assert pair.net == 0
+    pair.fact(pair.reconciled())
+    pair.hears(told)
+    left = {source: copy.volume for (_, source), copy in pair.view.copies.items()}
+    assert left == ({key(1): LOT, key(3 if third else 2): LOT} if rules == RULES else {})
+
+
+@pytest.mark.parametrize("rules", [RULES, 10])
+def test_a_net_that_somebody_else_closed_under_a_close_ends_all_shares(rules: int) -> None:
+    """The close is refused, and the next look says so."""
+    pair = netted()
+    pair.view = replace(pair.view, rules=rules)
+    for number, volume, side in ((1, 2 * LOT, Side.SELL), (2, LOT, Side.BUY), (3, LOT, Side.SELL)):
+        pair.opens_at(number, volume, side)
+        pair.answer()
+    pair.ends(1, 2 * LOT)
+    pair.held.clear()
+    pair.fact(pair.reconciled())
+    pair.refuse("POSITION_NOT_FOUND")
+    pair.fact(pair.reconciled())
+    pair.answer()
+    assert 1 not in {copy.leader_position for copy in pair.view.copies.values()}
+    assert (pair.net, pair.waiting) == (0, [])
+
+
 def test_a_partial_close_of_a_share_moves_the_net_by_its_part() -> None:
     """1.0 and 1.0; the first falls to 0.3: the net falls by 0.7."""
     pair = netted()

@@ -6,15 +6,16 @@ from dataclasses import replace
 
 import pytest
 
-from cmam.domain.events import CopyTouched, ExecutionSeen, IntentOverdue
+from cmam.domain.events import CopyTouched, ExecutionSeen, IntentOverdue, SymbolSpecSeen
 from cmam.domain.folds.account import CopyState
 from cmam.domain.values.changes import ChangeKind
 from cmam.domain.values.commands import CommandKind
 from cmam.domain.values.ids import OrderId, PositionId, order_source
 from cmam.domain.values.quantities import Side, Volume
 from cmam.domain.values.reasons import Reason, Verdict
+from cmam.domain.values.rules import RULES
 from cmam.domain.values.trades import ExecutionKind, OrderStatus, OrderType, TimeInForce, TriggerMethod
-from tests.factories import LOT, Pair, a_quote, price
+from tests.factories import LOT, Pair, a_quote, a_spec, price
 
 
 def placed(settings: dict[str, str] | None = None, **change: object) -> Pair:
@@ -173,6 +174,16 @@ def test_an_order_that_shrinks_and_grows_again_is_what_it_was() -> None:
     pair.order_fills()
     pair.passes(3_000_000)
     assert (exposure(pair), pair.copy.target, pair.waiting) == (300_000, 300_000, [])
+
+
+@pytest.mark.parametrize(("rules", "volume"), [(10, LOT), (RULES, LOT // 2)])
+def test_an_order_is_amended_to_no_more_than_its_symbol_allows_by_now(rules: int, volume: int) -> None:
+    """The broker has halved the most: that amendment was refused without end, and the order stayed where his was."""
+    pair = placed()
+    pair.view = replace(pair.view, rules=rules)
+    pair.fact(SymbolSpecSeen(spec=a_spec(max_volume=LOT // 2)))
+    pair.order(ChangeKind.ORDER_AMENDED, limit_price=price("1.08"))
+    assert (pair.commands[-1].limit_price, pair.commands[-1].volume) == (price("1.08"), volume)
 
 
 def test_an_amendment_that_cannot_rest_cancels() -> None:

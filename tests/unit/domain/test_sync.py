@@ -14,7 +14,7 @@ from cmam.domain.values.changes import ChangeKind
 from cmam.domain.values.ids import AccountId, LinkId, OrderId, PositionId, SymbolId
 from cmam.domain.values.quantities import Quote, Side, Volume
 from cmam.domain.values.reasons import Reason, Verdict
-from cmam.domain.values.trades import Order, OrderType, Position
+from cmam.domain.values.trades import AccountType, Order, OrderType, Position
 from tests.factories import (
     LEADER,
     LOT,
@@ -27,9 +27,11 @@ from tests.factories import (
 )
 
 
-def a_leader(*positions: Position, orders: tuple[Order, ...] = ()) -> AccountView:
+def a_leader(
+    *positions: Position, orders: tuple[Order, ...] = (), kind: AccountType = AccountType.HEDGED
+) -> AccountView:
     """A leader that holds these."""
-    view = a_view(account=LEADER)
+    view = a_view(account=LEADER, kind=kind)
     return evolve(view, Reconciled(positions=positions, orders=orders), T0_US)
 
 
@@ -187,8 +189,8 @@ def test_a_pending_that_filled_untold_is_told_as_its_fill_and_once() -> None:
     pair.order(position=PositionId(500))
     pair.answer()
     leader = a_leader(held(volume=LOT // 2))
-    (found,) = start(pair, leader)
-    assert found.verdict is Verdict.COPY
+    filled, reduced = start(pair, leader)
+    assert (filled.verdict, filled.change.after, reduced.change.after) == (Verdict.COPY, LOT, LOT // 2)
     assert (pair.copy.leader_filled, pair.copy.target) == (True, LOT // 2)
     assert start(pair, leader) == []
 
@@ -203,6 +205,53 @@ def test_a_pending_that_still_rests_is_no_part_of_what_its_position_lost() -> No
         limit_price=price("1.09"),
     )
     assert start(pair, a_leader(held(volume=LOT // 2), orders=(resting,))) == []
+
+
+def test_a_pending_that_has_filled_in_part_untold_keeps_that_part_of_the_copy_which_is_ahead() -> None:
+    """The rest of his order rests on: the copy was closed once `pending_ahead` was over, though he held his part."""
+    pair = Pair()
+    pair.order(position=PositionId(500))
+    pair.answer()
+    resting = replace(
+        Order(order=OrderId(450), symbol=SymbolId(1), side=Side.BUY, type=OrderType.LIMIT, volume=Volume(LOT)),
+        limit_price=price("1.09"), executed_volume=Volume(LOT // 2),
+    )  # fmt: skip
+    leader = a_leader(held(volume=LOT // 4), orders=(resting,))
+    assert start(pair, leader) == []
+    pair.hears(pair.order_triggers(next(iter(pair.resting))))
+    filled, reduced = start(pair, leader)
+    assert (filled.change.after, reduced.change.after) == (LOT // 2, LOT // 4)
+    assert (pair.copy.leader_filled, pair.copy.target) == (True, LOT // 4)
+    pair.passes(61_000_000)
+    pair.answer()
+    assert [position.volume for position in pair.held.values()] == [LOT // 4]
+
+
+@pytest.mark.parametrize("is_ahead", [False, True])
+@pytest.mark.parametrize("opened_by", [OrderId(450), OrderId(451), None])
+def test_a_netted_leader_s_order_that_is_gone_untold_has_filled_where_it_opened_his_net(
+    opened_by: OrderId | None, is_ahead: bool
+) -> None:
+    """Nobody told its copy: it rested on without him, or was closed once `pending_ahead` was over while he held.
+
+    Where another order has opened the net, its fill has changed that, and the copy ends.
+    """
+    pair = Pair()
+    pair.order(position=PositionId(500))
+    pair.answer()
+    if is_ahead:
+        pair.hears(pair.order_triggers(next(iter(pair.resting))))
+    leader = a_leader(held(), kind=AccountType.NETTED)
+    leader = replace(leader, origins={} if opened_by is None else {PositionId(500): opened_by})
+    (found,) = start(pair, leader)
+    is_own = opened_by == 450
+    assert found.change.kind is (ChangeKind.OPENED if is_own else ChangeKind.ORDER_CANCELLED)
+    pair.passes(61_000_000)
+    pair.answer()
+    pair.passes(1_000_000)
+    pair.answer()
+    assert [position.volume for position in pair.held.values()] == ([LOT] if is_own else [])
+    assert pair.resting == {}
 
 
 def test_a_pending_whose_position_has_a_copy_already_is_cancelled_and_takes_nothing_from_it() -> None:
