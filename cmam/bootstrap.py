@@ -69,6 +69,7 @@ def run(
     command: str,
     stop: Latch,
     profiles: Iterable[str] = (),
+    on_long: Callable[[int], None] = lambda _: None,
     on_ready: Callable[[Ready], None] = lambda _: None,
     on_end: Callable[[Ended], None] = lambda _: None,
     is_done: Callable[[StatusBoard], bool] = lambda _: False,
@@ -90,7 +91,8 @@ def run(
             vault = secrets_of(home, settings.secrets)
             only = frozenset(name.lower() for name in profiles)
             identity = StoreName(home.root)
-            system = System(settings, event_log, vault, threads(settings, clock), only=only, identity=identity)
+            machinery = threads(settings, clock)
+            system = System(settings, event_log, vault, machinery, only=only, identity=identity, on_long=on_long)
             identity.keep(system.store)
             try:
                 code = _attended(home, system, stop, on_ready, is_done, clock)

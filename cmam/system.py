@@ -125,6 +125,7 @@ class System:
         *,
         only: frozenset[str] = frozenset(),
         identity: StoreName | None = None,
+        on_long: Callable[[int], None] = lambda _: None,
     ) -> None:
         self._identity = identity
         self._settings = settings
@@ -134,7 +135,7 @@ class System:
         self._only = only
         self._secrets = vault
         self._keys = Keys(vault.load())
-        self._beginning = self._begin()
+        self._beginning = self._begin(on_long)
         self._folded = self._beginning.fold
         self._check()
         self._provider = machinery.provider(settings)
@@ -153,9 +154,9 @@ class System:
         self._refs: list[Any] = []
         self._spread = Spread(settings.api.connections)
 
-    def _begin(self) -> Beginning:
+    def _begin(self, on_long: Callable[[int], None]) -> Beginning:
         """The registry and every account as they were last believed."""
-        found = begin(self._log)
+        found = begin(self._log, on_long=on_long)
         expect_known_rules(found.fold)
         if found.fold.registry.store:
             return found

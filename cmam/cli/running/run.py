@@ -66,6 +66,12 @@ def start(profiles: tuple[str, ...], view: str | None) -> None:
     stop = Latch()
     beside: list[Beside] = []
 
+    def long(records: int) -> None:
+        lines.say(
+            f"Reading {records:,} records first, as the first start after an update does; "
+            "nothing is copied or closed until that is done."
+        )
+
     def ready(found: Ready) -> None:
         lines.say(
             f"Running: {counted(found.accounts, 'account')}, {counted(found.profiles, 'profile')}, "
@@ -96,6 +102,7 @@ def start(profiles: tuple[str, ...], view: str | None) -> None:
                 command="cmam start",
                 stop=stop,
                 profiles=profiles,
+                on_long=long,
                 on_ready=ready,
                 on_end=ended,
                 is_done=is_over,

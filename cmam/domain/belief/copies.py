@@ -253,6 +253,8 @@ class Copy:
     """The shift that it had before its link copied levels by price."""
     carried: tuple[Distance | None, Distance | None] | None = None
     """How far from its fill the stop and target lie that the last open carried."""
+    told_order: Change | None = None
+    """The last amendment of the leader's order that was told, by whatever rules and whatever became of it."""
     told_volume: Volume = Volume(0)
     """What the leader had after his last add or reduction, where that was not copied; 0 where it was."""
     left_out: LeftOut | None = None

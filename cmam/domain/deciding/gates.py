@@ -204,7 +204,9 @@ def age(draft: Draft) -> Reason | None:
     draft.note("age_ms", draft.age_ms, f"{name} is {draft.max_age_ms} ms")
     if draft.age_ms <= draft.max_age_ms:
         return None
-    has_waited = draft.wait is Wait.BETTER and draft.view.rules >= WAITED_IN_VAIN
+    if draft.view.rules < WAITED_IN_VAIN:
+        return Reason.TOO_OLD  # and nothing was noted of its price
+    has_waited = draft.wait is Wait.BETTER
     is_better = draft.spec is not None and price(draft) is None  # while a symbol awaits its quotes nobody can tell
     return Reason.NOT_BETTER if has_waited and not is_better else Reason.TOO_OLD
 

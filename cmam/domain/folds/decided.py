@@ -71,6 +71,8 @@ def take_decision(view: AccountView, event: ChangeDecided, at_us: int) -> Accoun
     if change.kind in TELLING_VOLUMES and view.rules >= ADDS_LEFT_OUT and key[1].startswith("p"):
         known = replace(known, told_volume=change.after if event.goal is None else Volume(0))
         view = put(view, known)
+    if change.kind is ChangeKind.ORDER_AMENDED:
+        known = replace(known, told_order=change)
     if event.goal is None:
         if change.kind is ChangeKind.PROTECTED:
             known = replace(known, told_levels=told_levels(change))

@@ -106,13 +106,13 @@ def _terms(leader: AccountView, view: AccountView, settings: LinkSettings, quote
     """The orders that the leader amended while the link was off."""
     for copy in view.copies.values() if view.rules >= ORDERS_ARE_TOLD else ():
         order = leader.orders.get(copy.leader_order) if copy.leader_order is not None else None
-        told = copy.change
-        if copy.link != settings.link or not copy.is_wanted or order is None or told is None:
+        placed = copy.change
+        if copy.link != settings.link or not copy.is_wanted or order is None or placed is None:
             continue
-        if told.kind is not ChangeKind.ORDER_PLACED or copy.leader_filled or fills_into_net(leader, order):
+        if placed.kind is not ChangeKind.ORDER_PLACED or copy.leader_filled or fills_into_net(leader, order):
             continue
         change = order_change(leader, order, ChangeKind.ORDER_AMENDED, f"sync:{leader.version}", quote_of, late=True)
-        if _terms_of(change) != _terms_of(told):
+        if _terms_of(change) != _terms_of(copy.told_order or placed):
             yield replace(change, synced=True)
 
 

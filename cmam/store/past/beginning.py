@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import heapq
 import sqlite3
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 
@@ -26,7 +26,7 @@ from cmam.store.folding.fold import ACCOUNT_PREFIX, Fold, account_of
 from cmam.store.folding.snapshot import Snapshot, restore
 from cmam.store.folding.telling import NOTHING, Place, Told
 from cmam.store.logfile.log import EventLog
-from cmam.store.past.together import ALL_HANDS, Hands, fold_together, tell_together
+from cmam.store.past.together import ALL_HANDS, LONG, Hands, fold_together, tell_together
 from cmam.store.projection.views_file import VIEWS_NAME, look_at_views
 from cmam.store.records.envelope import Fact
 
@@ -89,11 +89,15 @@ def expect_known_rules(found: Fold) -> None:
         )
 
 
-def begin(log: EventLog, hands: Hands = ALL_HANDS) -> Beginning:
-    """What a start rests on."""
+def begin(log: EventLog, hands: Hands = ALL_HANDS, on_long: Callable[[int], None] = lambda _: None) -> Beginning:
+    """What a start rests on. `on_long` hears how many records of accounts are to be read where that takes its time: as
+    at the first start of each version, whose code no snapshot fits."""
     state, told = Fold(), Told()
     kept = _kept(log)
     accounts, others = _streams(log)
+    count = sum(log.head(stream).version - (kept[stream].view.version if stream in kept else 0) for stream in accounts)
+    if count >= LONG:
+        on_long(count)
     kept.update(_folded(log, {stream: account for stream, account in accounts.items() if stream not in kept}, hands))
     for stream, account in accounts.items():
         after, snapshot = 0, kept.get(stream)

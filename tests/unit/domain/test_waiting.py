@@ -52,7 +52,7 @@ def test_a_price_that_does_not_come_ends_the_wait() -> None:
 )
 def test_a_wait_that_is_looked_at_after_its_end_was_for_a_price(rules: int, ask: str, reason: Reason) -> None:
     """A look is 250 ms apart from the next: not_better it is, but where the price came too late. It was always told
-    as too_old."""
+    as too_old, and nothing of its price beside it."""
     pair = Pair({"wait_for_better": "2"})
     if rules < RULES:
         pair.fact(RulesBegan(rules=rules))
@@ -61,6 +61,8 @@ def test_a_wait_that_is_looked_at_after_its_end_was_for_a_price(rules: int, ask:
     pair.quotes["EURUSD"] = (str(float(ask) - 0.00002), ask)
     pair.wake()
     assert (pair.copy.reason, pair.sent) == (reason, [])
+    (attempt,) = [event for event, _ in pair.said if isinstance(event, AttemptDecided)]
+    assert any(step.name == "better_by" for step in attempt.working) is (rules == 7)
 
 
 @pytest.mark.parametrize(("rules", "opened"), [(7, LOT * 2 // 3), (6, LOT * 2)])

@@ -11,6 +11,7 @@ from cmam.store.folding.fold import fold
 from cmam.store.logfile.log import EventLog
 from cmam.store.past import beginning
 from cmam.store.past.beginning import begin
+from cmam.store.projection import views_file
 from cmam.store.projection.projector import Projector
 from cmam.store.projection.views_file import VIEWS_NAME, open_views
 
@@ -75,6 +76,19 @@ def test_a_cache_that_does_not_fit_is_left_alone(tmp_path: Path, spoil: str, mon
     taken = counted(world.log, monkeypatch)
     assert begin(world.log).fold.accounts == expected.accounts
     assert [stream for stream in taken if stream.startswith("account:")]
+
+
+def test_a_start_that_has_long_to_read_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The first start of another version finds no snapshot of its own code, and follows nobody until all is folded."""
+    world = a_home_with_snapshots(tmp_path)
+    heard: list[int] = []
+    of_accounts = sum(record.stream.startswith("account:") for record in world.log.read_all())
+    monkeypatch.setattr(beginning, "LONG", of_accounts)
+    begin(world.log, on_long=heard.append)
+    assert heard == []
+    monkeypatch.setattr(views_file, "shape", lambda: "another version")
+    begin(world.log, on_long=heard.append)
+    assert heard == [of_accounts]
 
 
 def test_a_file_that_is_no_views_is_no_reason_not_to_start(tmp_path: Path) -> None:
