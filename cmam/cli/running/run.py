@@ -8,6 +8,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -202,9 +203,15 @@ def _logging(me: Face, *, quiet: bool) -> tuple[LogLines, Path | None]:
         handler = _file_handler(file)
     else:
         handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(logging.Formatter("%(asctime)s.%(msecs)03d %(message)s", datefmt="%H:%M:%S"))
+    handler.setFormatter(_Stamped("%(asctime)s.%(msecs)03dZ %(message)s", datefmt="%Y-%m-%dT%X" if quiet else "%X"))
     handler.addFilter(_Masked(tuple(secret.reveal() for secret in vault.secrets)))
     return LogLines(handler, logging.DEBUG if me.debug else logging.INFO), file
+
+
+class _Stamped(logging.Formatter):
+    """Lines with their time in UTC, as everything else that is shown; a file that is read days later has the day."""
+
+    converter = staticmethod(time.gmtime)
 
 
 def _file_handler(file: Path) -> logging.Handler:
