@@ -8,7 +8,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -203,7 +202,7 @@ def _logging(me: Face, *, quiet: bool) -> tuple[LogLines, Path | None]:
         handler = _file_handler(file)
     else:
         handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(_Stamped("%(asctime)s.%(msecs)03dZ %(message)s", datefmt="%Y-%m-%dT%X" if quiet else "%X"))
+    handler.setFormatter(_Stamped(has_day=quiet))
     handler.addFilter(_Masked(tuple(secret.reveal() for secret in vault.secrets)))
     return LogLines(handler, logging.DEBUG if me.debug else logging.INFO), file
 
@@ -211,7 +210,15 @@ def _logging(me: Face, *, quiet: bool) -> tuple[LogLines, Path | None]:
 class _Stamped(logging.Formatter):
     """Lines with their time in UTC, as everything else that is shown; a file that is read days later has the day."""
 
-    converter = staticmethod(time.gmtime)
+    def __init__(self, *, has_day: bool) -> None:
+        super().__init__("%(asctime)s %(message)s")
+        self._has_day = has_day
+
+    def formatTime(self, record: logging.LogRecord, datefmt: str | None = None) -> str:
+        from cmam.store.text import iso
+
+        text = iso(int(record.created * 1_000_000)) or ""
+        return text if self._has_day else text[11:]
 
 
 def _file_handler(file: Path) -> logging.Handler:

@@ -7,6 +7,7 @@ import logging
 import os
 import signal
 import subprocess
+import time
 from pathlib import Path
 
 import pytest
@@ -14,7 +15,17 @@ import pytest
 from cmam.actors.threads.runtime import Latch
 from cmam.cli.face.verbs import Face
 from cmam.cli.main import run
-from cmam.cli.running.run import SAME_REQUEST_US, _end_all, _file_handler, _Masked, _start_screen, _start_teller, ender
+from cmam.cli.running.run import (
+    SAME_REQUEST_US,
+    _end_all,
+    _file_handler,
+    _Masked,
+    _Stamped,
+    _start_screen,
+    _start_teller,
+    ender,
+)
+from cmam.cli.showing.copy_lines import clock_time
 from cmam.clock import ManualClock
 from cmam.config.home import Home
 
@@ -140,3 +151,17 @@ def test_a_home_that_lacks_only_its_credentials_is_told_so(tmp_path: Path, capsy
     assert run(["--home", str(tmp_path), "start", "--plain"]) == 1
     assert "expected API credentials, found none" in capsys.readouterr().err
     assert [file.name for file in tmp_path.iterdir()] == ["settings.toml"]
+
+
+@pytest.mark.parametrize(("has_day", "shown"), [(False, "12:00:00.250Z up"), (True, "2026-03-01T12:00:00.250Z up")])
+def test_a_log_line_has_its_time_in_utc(monkeypatch: pytest.MonkeyPatch, has_day: bool, shown: str) -> None:
+    """As every list has it, wherever the machine stands; in a file that is read later with its day."""
+    monkeypatch.setenv("TZ", "Asia/Tokyo")
+    time.tzset()
+    try:
+        record = logging.makeLogRecord({"msg": "up", "created": 1_772_366_400.25})
+        assert _Stamped(has_day=has_day).format(record) == shown
+        assert clock_time(1_772_366_400_250_000) == "12:00:00.250Z"
+    finally:
+        monkeypatch.undo()
+        time.tzset()
