@@ -30,6 +30,7 @@ from cmam.domain.operating.profile_commands import (
     check_followers,
     check_loops,
     check_rights,
+    doubled,
     leaders_symbols,
     moved,
     release,
@@ -241,13 +242,17 @@ def _document(context: Context, one: Wanted) -> dict[str, Any]:
         for number, (_, settings) in one.followers.items()
         for text in remarks({**shared, **links[number]} if number in links else {}, {**one.settings, **settings}, known)
     }
+    fresh = [account for number, (account, _) in one.followers.items() if number not in links]
     return {
         "profile": one.name,
         "action": one.action,
         "changes": [
             {"field": d.field, "follower": d.follower, "before": d.before, "after": d.after} for d in one.differences
         ],
-        "remarks": sorted(told),
+        "remarks": [
+            *sorted(told),
+            *doubled(context.registry, one.leader, fresh),
+        ],
     }
 
 

@@ -6,7 +6,7 @@ nothing is left or closed silently.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from cmam.domain.events import (
     CopiesReleased,
@@ -75,6 +75,7 @@ def create_profile(context: Context, request: Request) -> Outcome:
         ),
     ]
     told = sorted(remarks({}, settings, leaders_symbols(context, leader.account)))
+    told += doubled(registry, leader, followers)
     return Outcome(tuple(events), {"profile": name, "id": profile, "links": len(followers), "remarks": told})
 
 
@@ -162,6 +163,24 @@ def _circle(
                 seen.add(follower)
                 waiting.append((*path, follower))
     return None
+
+
+def doubled(registry: Registry, leader: KnownAccount, followers: Iterable[KnownAccount]) -> Iterator[str]:
+    """Which followers have their trades from this leader already, in another profile: allowed, as the two may part
+    them by symbols or labels, and most likely not meant where they do not."""
+    for follower in followers:
+        others = sorted(
+            profile.name
+            for profile in registry.live_profiles()
+            if profile.leader == leader.account
+            for link in profile.links.values()
+            if link.follower == follower.account
+        )
+        if others:
+            yield (
+                f"{follower.shown} follows {leader.shown} in {', '.join(others)} as well: "
+                "a trade that both take is copied twice."
+            )
 
 
 # --- settings -----------------------------------------------------------------------------------------------------

@@ -385,3 +385,14 @@ def test_a_disabled_profile_is_taken_up_again_by_enable_alone(desk: Desk, comman
     assert not desk.does(command, all=True).events
     assert desk.does("profile.enable", profile="main").events
     assert desk.does("pause", profile="main").events
+
+
+def test_a_second_profile_of_the_same_two_accounts_is_told(desk: Desk) -> None:
+    """Two profiles may part a leader's symbols; where they do not, every trade is copied twice."""
+    answer = desk.does("profile.create", name="again", leader="1", followers=["2"]).answer
+    (told,) = answer["remarks"]
+    assert told.endswith("in Main as well: a trade that both take is copied twice.")
+    assert desk.does("profile.create", name="other", leader="3", followers=["2"]).answer["remarks"] == []
+    entry = {"name": "third", "leader": "1", "followers": [{"account": "2"}]}
+    shown = desk.does("profile.apply", profiles=[entry], dry_run=True).answer["profiles"][0]
+    assert "in Main, again as well" in shown["remarks"][0]
