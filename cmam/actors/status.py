@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from cmam.clock import SECOND_US
 from cmam.domain.belief.view import Latch
-from cmam.domain.events import ChangeDecided, Finding
+from cmam.domain.events import ChangeDecided, Finding, ProfileState
 from cmam.domain.folds.account import AccountView, CopyState
 from cmam.domain.guarding.latches import BY_EQUITY, REJECTIONS, STOP_OUT
 from cmam.domain.operating.registry import Registry
@@ -141,7 +141,12 @@ class StatusBoard:
             "profiles": profiles_document(
                 registry, links, self._views, self._forecasts(links, now_us), dict(self._answered)
             ),
-            "alerts": [*self.document_alerts(), *self._alerts_of_accounts(), *self._alerts_of_latches(links)],
+            "alerts": [
+                *self.document_alerts(),
+                *self._alerts_of_accounts(),
+                *self._alerts_of_latches(links),
+                *left_out(registry, links, self._views),
+            ],
         }
 
     def document_alerts(self) -> list[dict[str, Any]]:
@@ -206,6 +211,28 @@ def _as_of(note: dict[str, Any], now_us: int) -> dict[str, Any]:
     paused = {kind: until for kind, until in note["paused"].items() if until > (iso(now_us) or "")}
     used = sum(moment > now_us for moment in room.free_us)
     return {**{key: note[key] for key in note if key != ROOM}, "used": used, "paused": paused}
+
+
+def left_out(
+    registry: Registry, links: tuple[LinkSettings, ...], views: Mapping[AccountId, AccountView]
+) -> list[dict[str, Any]]:
+    """An alert for each link that is not stopped, holds copies, and was left out of this start (`--profile`).
+
+    `links` are those of this start. Where there are none it follows nobody at all, as a flatten does.
+    """
+    started = {link.link for link in links}
+    return [
+        {
+            "account": int(link.follower),
+            "kind": f"left_out {link.link}",
+            "text": f"{profile.name} was left out of this start, and its copies here ({live}) do not follow the leader,"
+            " not even to be closed: start without --profile, or name this one too.",
+        }
+        for profile in registry.live_profiles()
+        if started and profile.state is not ProfileState.STOPPED
+        for link in profile.links.values()
+        if link.link not in started and (live := _live_copies(views.get(link.follower), str(link.link)))
+    ]
 
 
 def account_document(view: AccountView | None, known: Any, store: StoreId) -> dict[str, Any]:
@@ -294,7 +321,7 @@ def _finding_document(one: Finding) -> dict[str, Any]:
 def profiles_document(
     registry: Registry,
     links: tuple[LinkSettings, ...],
-    views: dict[AccountId, AccountView],
+    views: Mapping[AccountId, AccountView],
     forecasts: Mapping[str, Forecast],
     answered: Mapping[LinkId, Answered],
 ) -> list[dict[str, Any]]:

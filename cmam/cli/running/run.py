@@ -68,6 +68,9 @@ def start(profiles: tuple[str, ...], view: str | None) -> None:
         )
         if not found.links:
             lines.say("Nothing is copied: no profile is enabled; see `cmam profile list`, `cmam profile enable -h`.")
+        names = office.names_of(me.home) if found.alone else {}
+        for account, text in found.alone:
+            lines.say(f"{names.get(account, account)}: {text}")
         beside.append(_start_screen(me) if is_live else _start_teller(me, found.position))
 
     def ended(found: Ended) -> None:

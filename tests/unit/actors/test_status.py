@@ -6,11 +6,13 @@ from dataclasses import replace
 
 import pytest
 
-from cmam.actors.status import Answered, latch_text
+from cmam.actors.status import Answered, latch_text, left_out
 from cmam.domain.belief.view import Latch
+from cmam.domain.events import LinkAdded, ProfileCreated, ProfileState, ProfileStateChanged
 from cmam.domain.guarding.latches import FLATTEN, REJECTIONS, STOP_OUT, TWIN
+from cmam.domain.operating.registry import PROFILE_PREFIX, Registry, evolve_registry
 from cmam.domain.values.changes import ChangeKind
-from cmam.domain.values.ids import LinkId
+from cmam.domain.values.ids import AccountId, LinkId, ProfileId
 from tests.factories import LOT, Pair, a_view
 
 LATCH = Latch(link=LinkId("l1"), guard="daily_loss", reaction="flatten", scope="profile", since_us=1)
@@ -61,3 +63,24 @@ def test_a_link_that_copies_nothing_can_be_told() -> None:
     }
     of_levels = replace(skipped, change=replace(skipped.change, kind=ChangeKind.PROTECTED))
     assert found.then(of_levels, NOON_US) is found
+
+
+def test_copies_of_a_profile_that_was_left_out_of_a_start_are_an_alert() -> None:
+    """They follow nobody until the next start; a start that follows nobody at all, as a flatten's, says nothing."""
+    pair = Pair({"volume.amount": "0.5"})
+    pair.opens(LOT)
+    views = {pair.view.account: pair.view}
+    registry = Registry()
+    named = ProfileCreated(profile=ProfileId("p1"), name="grid", leader=AccountId(1001))
+    added = LinkAdded(link=pair.link.link, follower=pair.view.account)
+    for event in (named, added):
+        registry = evolve_registry(registry, f"{PROFILE_PREFIX}p1", event)
+    (own,) = registry.links()
+    other = replace(own, link=LinkId("other"))
+    (alert,) = left_out(registry, (other,), views)
+    assert alert["account"] == pair.view.account
+    assert alert["text"].startswith("grid was left out of this start, and its copies here (1) do not follow")
+    for links, seen in (((own,), views), ((), views), ((other,), {})):
+        assert not left_out(registry, links, seen)
+    stopped = evolve_registry(registry, f"{PROFILE_PREFIX}p1", ProfileStateChanged(state=ProfileState.STOPPED))
+    assert not left_out(stopped, (other,), views)
