@@ -26,6 +26,7 @@ from cmam.domain.events import Event, Health, HealthChanged, StoreCreated
 from cmam.domain.folds.account import AccountView
 from cmam.domain.operating.operate import Context, Outcome, Refusal, operate
 from cmam.domain.operating.registry import APP, PROFILE_PREFIX, Registry, evolve_registry
+from cmam.domain.profiles.remarks import NAMES_SYMBOLS
 from cmam.domain.trials.forecast import Room, by_profile
 from cmam.domain.turns.turn import step
 from cmam.domain.values.ids import AccountId, base36
@@ -312,7 +313,7 @@ class Desk:
             for stream, head in self._log.heads().items()
             if (account := account_of(stream)) is not None
         }
-        believed = believe(self._log) if request.get("command") in NEEDS_VIEWS else Fold()
+        believed = believe(self._log) if _needs_views(request) else Fold()
         expect_known_rules(believed)
         context = Context(
             registry=self._registry,
@@ -361,6 +362,12 @@ class Desk:
             ]
             view = turn.view
         return view
+
+
+def _needs_views(request: Mapping[str, Any]) -> bool:
+    """Whether a command looks at accounts; one that names symbols does, so that those which nobody has are told."""
+    command, settings = request.get("command"), request.get("settings") or ()
+    return command in NEEDS_VIEWS or (command == "profile.set" and not NAMES_SYMBOLS.isdisjoint(settings))
 
 
 @contextmanager

@@ -30,7 +30,7 @@ from cmam.actors.operating.ending import Ended, Ending
 from cmam.actors.operating.keeper import KeeperActor, Keys
 from cmam.actors.operating.operator import OperatorActor
 from cmam.actors.recording.recorder import RecorderActor
-from cmam.actors.status import StatusBoard
+from cmam.actors.status import StatusBoard, left_out
 from cmam.actors.threads.runtime import Directory, Latch, Leash, Runtime
 from cmam.actors.threads.timer import Timer
 from cmam.clock import SECOND_US, Clock
@@ -104,6 +104,8 @@ class Ready:
     links: int
     position: int = 0
     """The last record before this life: what came of copies since is told from there."""
+    alone: tuple[tuple[int, str], ...] = ()
+    """The accounts on which copies live that this start does not manage, and what is said of them."""
 
 
 def _by_follower(links: Iterable[Any]) -> dict[AccountId, tuple[Any, ...]]:
@@ -222,7 +224,8 @@ class System:
         self._directory.tell(m.SUPERVISOR, m.Begin())
         links = self._links(registry)
         profiles = len({link.profile for link in links})
-        return Ready(len(registry.accounts), profiles, len(links), self._folded.position)
+        alone = tuple((one["account"], one["text"]) for one in left_out(registry, links, self._folded.accounts))
+        return Ready(len(registry.accounts), profiles, len(links), self._folded.position, alone)
 
     def _launch(self, name: str, actor: Any, *arguments: Any, carrier: str = "") -> None:
         ref = self._runtime.start(actor, *arguments, carrier=carrier)

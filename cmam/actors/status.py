@@ -6,11 +6,12 @@ One writer per entry, replaced whole and read by reference, so that looking cost
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from cmam.clock import SECOND_US
 from cmam.domain.belief.view import Latch
-from cmam.domain.events import Finding
+from cmam.domain.events import ChangeDecided, Finding, ProfileState
 from cmam.domain.folds.account import AccountView, CopyState
 from cmam.domain.guarding.latches import BY_EQUITY, REJECTIONS, STOP_OUT
 from cmam.domain.operating.registry import Registry
@@ -19,13 +20,44 @@ from cmam.domain.profiles.link import LinkSettings
 from cmam.domain.repair.leftover import left_by_link
 from cmam.domain.trials.forecast import Forecast, Room, by_profile
 from cmam.domain.turns.unknowns import Unknown, unknowns
+from cmam.domain.values.changes import ChangeKind
 from cmam.domain.values.ids import AccountId, LinkId, StoreId
 from cmam.domain.values.quantities import decimal_text, units_text
+from cmam.domain.values.reasons import Reason, Verdict
 from cmam.openapi.session import QUIET_US, SILENCE_US
 from cmam.store.text import iso
 
 ROOM: Final = "room"
 """Under this a limiter notes what a burst would meet; `status` shows it as the forecast of each profile."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """How a link has answered its leader's opens and orders since the start, and the last that it did not copy.
+
+    In memory only: the record has each decision, and nobody adds them up at every look.
+    """
+
+    copied: int = 0
+    skipped: int = 0
+    reason: Reason | None = None
+    symbol: str = ""
+    at_us: int = 0
+
+    def then(self, decided: ChangeDecided, now_us: int) -> Answered:
+        """With one more; what neither is nor was to be copied counts nothing."""
+        if decided.change.kind not in (ChangeKind.OPENED, ChangeKind.ORDER_PLACED):
+            return self
+        if decided.verdict is Verdict.COPY:
+            return replace(self, copied=self.copied + 1)
+        if decided.verdict is not Verdict.SKIP:
+            return self
+        return Answered(self.copied, self.skipped + 1, decided.reason, decided.change.symbol.name, now_us)
+
+    def document(self) -> dict[str, Any]:
+        """As `status` shows it."""
+        last = {"reason": self.reason.value, "symbol": self.symbol, "at": iso(self.at_us)} if self.reason else None
+        return {"copied": self.copied, "skipped": self.skipped, "last_skip": last}
 
 
 class StatusBoard:
@@ -37,6 +69,7 @@ class StatusBoard:
         self._notes: dict[str, dict[str, Any]] = {}
         self._alarms: dict[str, str] = {}
         self._connections: dict[AccountId, str] = {}
+        self._answered: dict[LinkId, Answered] = {}
         self.registry: Registry | None = None
 
     def show(self, view: AccountView) -> None:
@@ -46,6 +79,10 @@ class StatusBoard:
     def place(self, account: AccountId, connection: str) -> None:
         """Take the connection that an account is on."""
         self._connections[account] = connection
+
+    def answer(self, decided: ChangeDecided, now_us: int) -> None:
+        """Take what a link has decided of one of its leader's changes; its follower alone says so."""
+        self._answered[decided.link] = self._answered.get(decided.link, Answered()).then(decided, now_us)
 
     def note(self, name: str, document: dict[str, Any]) -> None:
         """Take what an actor says of itself."""
@@ -101,8 +138,15 @@ class StatusBoard:
                 }
                 for known in registry.accounts.values()
             ],
-            "profiles": profiles_document(registry, links, self._views, self._forecasts(links, now_us)),
-            "alerts": [*self.document_alerts(), *self._alerts_of_accounts(), *self._alerts_of_latches(links)],
+            "profiles": profiles_document(
+                registry, links, self._views, self._forecasts(links, now_us), dict(self._answered)
+            ),
+            "alerts": [
+                *self.document_alerts(),
+                *self._alerts_of_accounts(),
+                *self._alerts_of_latches(links),
+                *left_out(registry, links, self._views),
+            ],
         }
 
     def document_alerts(self) -> list[dict[str, Any]]:
@@ -167,6 +211,28 @@ def _as_of(note: dict[str, Any], now_us: int) -> dict[str, Any]:
     paused = {kind: until for kind, until in note["paused"].items() if until > (iso(now_us) or "")}
     used = sum(moment > now_us for moment in room.free_us)
     return {**{key: note[key] for key in note if key != ROOM}, "used": used, "paused": paused}
+
+
+def left_out(
+    registry: Registry, links: tuple[LinkSettings, ...], views: Mapping[AccountId, AccountView]
+) -> list[dict[str, Any]]:
+    """An alert for each link that is not stopped, holds copies, and was left out of this start (`--profile`).
+
+    `links` are those of this start. Where there are none it follows nobody at all, as a flatten does.
+    """
+    started = {link.link for link in links}
+    return [
+        {
+            "account": int(link.follower),
+            "kind": f"left_out {link.link}",
+            "text": f"{profile.name} was left out of this start, and its copies here ({live}) do not follow the leader,"
+            " not even to be closed: start without --profile, or name this one too.",
+        }
+        for profile in registry.live_profiles()
+        if started and profile.state is not ProfileState.STOPPED
+        for link in profile.links.values()
+        if link.link not in started and (live := _live_copies(views.get(link.follower), str(link.link)))
+    ]
 
 
 def account_document(view: AccountView | None, known: Any, store: StoreId) -> dict[str, Any]:
@@ -255,8 +321,9 @@ def _finding_document(one: Finding) -> dict[str, Any]:
 def profiles_document(
     registry: Registry,
     links: tuple[LinkSettings, ...],
-    views: dict[AccountId, AccountView],
+    views: Mapping[AccountId, AccountView],
     forecasts: Mapping[str, Forecast],
+    answered: Mapping[LinkId, Answered],
 ) -> list[dict[str, Any]]:
     """Each profile with its links: what they are and what they hold."""
     standing = {link.link: link.standing.value for link in links}
@@ -276,6 +343,7 @@ def profiles_document(
                     "latches": _latches(views.get(link.follower), link.link),
                     "settings": dict(link.settings),
                     "copies": _live_copies(views.get(link.follower), str(link.link)),
+                    "opens": answered.get(link.link, Answered()).document(),
                 }
                 for link in profile.links.values()
             ],

@@ -265,6 +265,9 @@ class Following:
         turn = decide_change(before, link, change, (message.version, message.index), inputs, now)
         if not turn.derived:
             return
+        for event in turn.derived:
+            if isinstance(event, ChangeDecided):
+                desk.ports.status.answer(event, now)
         cause = (m.account_name(change.leader), message.version)
         own = (desk.name, before.version + 1)
         facts = tuple(m.Fact(event, cause if isinstance(event, ChangeDecided) else own) for event in turn.derived)

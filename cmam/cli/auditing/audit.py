@@ -48,6 +48,7 @@ def copies(**given: Any) -> None:
     columns: list[str | tuple[str, str]] = [
         "profile",
         "follower",
+        ("opened_at", "opened"),
         ("leader_position", "leader's"),
         ("follower_position", "its copy"),
         "symbol",
@@ -59,7 +60,7 @@ def copies(**given: Any) -> None:
         ("close_price", "close"),
         "reason",
     ]
-    spare = ("profile", "close_price", "open_price", "leader_volume", "reason")
+    spare = ("opened_at", "profile", "close_price", "open_price", "leader_volume", "reason")
     filters = asked(given, reasons=True, states=copy_states())
     show("copies", filters, given, columns, spare, empty="Nothing was copied yet.")
 

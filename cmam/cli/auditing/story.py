@@ -44,6 +44,8 @@ def _sections(story: Mapping[str, Any]) -> Iterator[tuple[str, list[str]]]:
     yield "what", [_change(story["change"])]
     if story["rule"]:
         yield "rule", [story["rule"]]
+    if days := sorted({one["at"][:10] for one in story["timeline"]}):
+        yield "day", [days[0] + (f" to {days[-1]}" if len(days) > 1 else "") + ", times in UTC"]
     yield "when", list(_when(story["timeline"]))
     if story["working"]:
         yield "working", [_step(step) for step in story["working"]]

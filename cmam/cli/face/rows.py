@@ -61,17 +61,26 @@ def _filled(
     pairs: Sequence[tuple[str, str]], rows: Sequence[Mapping[str, Any]], numbers: frozenset[str], title: str | None
 ) -> LegibleTable:
     table = new_table(title)
+    moments = {key for key, _ in pairs if _has_moments_only(row.get(key) for row in rows)}
     for key, heading in pairs:
+        if key in moments:
+            heading += " (UTC)"
         table.add_column(heading, justify="right" if key in numbers else "left", overflow="fold")
     for row in rows:
-        table.add_row(*(_cell(row.get(key)) for key, _ in pairs))
+        table.add_row(*(_cell(row.get(key), zone="" if key in moments else " UTC") for key, _ in pairs))
     return table
+
+
+def _has_moments_only(values: Iterable[Any]) -> bool:
+    """Whether a column holds times and nothing else, so that its heading can say where they hold."""
+    there = [str(value) for value in values if value not in (None, "")]
+    return bool(there) and all(map(MOMENT.fullmatch, there))
 
 
 MOMENT = re.compile(r"\d{4}-(\d\d-\d\d)T(\d\d:\d\d:\d\d\.\d{3})Z")
 
 
-def _cell(value: Any) -> Any:
+def _cell(value: Any, *, zone: str) -> Any:
     from rich.text import Text
 
     if value is None or value in ("", [], ()):
@@ -82,7 +91,7 @@ def _cell(value: Any) -> Any:
         return ", ".join(map(str, value))
     text = legible(str(value))
     if found := MOMENT.fullmatch(text):
-        text = f"{found[1]} {found[2]}"
+        text = f"{found[1]} {found[2]}{zone}"
     elif text.endswith(".00"):
         text = text.removesuffix(".00")
     return Text(text, style=STYLES.get(text, ""))

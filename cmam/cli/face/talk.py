@@ -70,6 +70,12 @@ def say(text: str, *, error: bool = False, dim: bool = False) -> None:
         click.echo(found, err=True)
 
 
+def say_remarks(answer: Mapping[str, Any]) -> None:
+    """What a command did as it was asked to, and was most likely not meant."""
+    for text in answer.get("remarks", ()):
+        say(f"Note: {text}")
+
+
 def wrapped(text: str) -> str:
     """Talk for a terminal, wrapped between words; an address stays whole, to be copied. A pipe has whole lines."""
     if not sys.stderr.isatty():

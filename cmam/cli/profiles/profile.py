@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from cmam.cli.face.rows import print_rows
-from cmam.cli.face.talk import print_json, say
+from cmam.cli.face.talk import print_json, say, say_remarks
 from cmam.cli.face.verbs import Noun, carry_out, face, key_values
 from cmam.cli.profiles.profile_check import check
 from cmam.cli.profiles.profile_end import adopt, delete, disable
@@ -79,6 +80,8 @@ def create(
         print_json(answer)
     links = answer.get("links", len(followers + slaves))
     say(f"{name} is created and enabled, with {links} follower{'s' if links != 1 else ''}.")
+    say_remarks(answer)
+    say(f"`cmam profile check {shlex.quote(name)}` shows which symbols and trades would be copied.")
 
 
 def document_of(profile: ProfileView, registry: Registry) -> dict[str, Any]:
@@ -179,6 +182,7 @@ def set_(
     links = answer["links"]
     what = "Changed" if answer["changed"] else "Nothing is different"
     say(f"{what} on {links} link{'s' if links != 1 else ''} of {answer['profile']}.")
+    say_remarks(answer)
 
 
 @profile.command()

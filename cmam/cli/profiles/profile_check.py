@@ -112,6 +112,7 @@ def _shown(folded: Fold, account: Any) -> str:
 def _report(
     folded: Fold, profile: ProfileView, link: Link, seen: Mapping[Any, Seen], now_us: int, *, everything: bool
 ) -> dict[str, Any]:
+    from cmam.domain.profiles.remarks import idle, unknown_symbols
     from cmam.domain.trials import feasibility
     from cmam.domain.trials.rehearsal import differences
 
@@ -154,7 +155,10 @@ def _report(
         "unmapped": unmapped,
         "unknown_symbols": [
             {"setting": setting, "symbol": symbol}
-            for setting, symbol in feasibility.unknown_symbols(leader.view, settings)
+            for setting, symbol in unknown_symbols(settings.policy, leader.view.names)
+        ],
+        "idle_settings": [
+            {"setting": name, "needs": needs} for name, needs in idle({**profile.settings, **link.settings}).items()
         ],
         "trades": [_trade_document(one) for one in judged],
         "findings": [_finding_document(one) for one in found.findings],
@@ -275,6 +279,8 @@ def _print(document: Mapping[str, Any], report: Mapping[str, Any]) -> None:
     if report["unknown_symbols"]:
         unknown = ", ".join(f"{one['symbol']} ({one['setting']})" for one in report["unknown_symbols"])
         say(f"Named in the settings, and no symbol of the leader's: {unknown}.")
+    for one in report["idle_settings"]:
+        say(f"{one['setting']} does nothing as things stand: it needs {one['needs']}.")
     _print_trades(report["trades"])
     _print_findings(out, report["findings"])
     _print_repairs(out, report["repairs"])

@@ -10,7 +10,7 @@ from typing import Any
 import click
 
 from cmam.cli.face.exits import Exit, fail
-from cmam.cli.face.talk import is_interactive, print_json, say
+from cmam.cli.face.talk import is_interactive, print_json, say, say_remarks
 from cmam.cli.face.verbs import Verb, carry_out, face
 
 VALUE_SHOWN_MAX = 60
@@ -63,6 +63,7 @@ def _show(profiles: Iterable[Mapping[str, Any]]) -> None:
         click.echo(f"{word} {profile['profile']}")
         for line in _lines(profile["changes"]):
             click.echo(f"    {line}")
+        say_remarks(profile)
 
 
 def _lines(changes: Iterable[Mapping[str, str]]) -> Iterator[str]:

@@ -78,7 +78,7 @@ def _line(name: str, found: Mapping[str, Any]) -> Text:
     short = name.removeprefix("connection:")
     budget = found.get("budget")
     spent = (
-        f"{budget['sent']} requests in the minute to {str(budget['measured_at'])[11:19]}, "
+        f"{budget['sent']} requests in the minute to {str(budget['measured_at'])[11:19]}Z, "
         f"{budget['busiest_second']} in its busiest second"
         if budget
         else "no minute measured yet"

@@ -99,12 +99,12 @@ def _print(found: Mapping[str, Any]) -> None:
 
 
 def _moment(text: str | None) -> str:
-    return (text or "")[:19].replace("T", " ")
+    return f"{text[:19].replace('T', ' ')} UTC" if text else ""
 
 
 def _trades(rows: Sequence[Mapping[str, Any]], *, is_one_day: bool) -> Any:
     table = new_table()
-    table.add_column("at")
+    table.add_column("at (UTC)")
     for name in ("follower", "trade"):
         table.add_column(name, overflow="fold")
     for name in ("recorded", "what if", "result"):

@@ -79,6 +79,9 @@ def start(profiles: tuple[str, ...], view: str | None) -> None:
         )
         if not found.links:
             lines.say("Nothing is copied: no profile is enabled; see `cmam profile list`, `cmam profile enable -h`.")
+        names = office.names_of(me.home) if found.alone else {}
+        for account, text in found.alone:
+            lines.say(f"{names.get(account, account)}: {text}")
         beside.append(Beside(me.home.root, SystemClock(), found.position, is_live=is_live))
         beside[0].tend()
 
@@ -231,9 +234,23 @@ def _logging(me: Face, *, quiet: bool) -> tuple[LogLines, Path | None]:
         handler = _file_handler(file)
     else:
         handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(logging.Formatter("%(asctime)s.%(msecs)03d %(message)s", datefmt="%H:%M:%S"))
+    handler.setFormatter(_Stamped(has_day=quiet))
     handler.addFilter(_Masked(tuple(secret.reveal() for secret in vault.secrets)))
     return LogLines(handler, logging.DEBUG if me.debug else logging.INFO), file
+
+
+class _Stamped(logging.Formatter):
+    """Lines with their time in UTC, as everything else that is shown; a file that is read days later has the day."""
+
+    def __init__(self, *, has_day: bool) -> None:
+        super().__init__("%(asctime)s %(message)s")
+        self._has_day = has_day
+
+    def formatTime(self, record: logging.LogRecord, datefmt: str | None = None) -> str:
+        from cmam.store.text import iso
+
+        text = iso(int(record.created * 1_000_000)) or ""
+        return text if self._has_day else text[11:]
 
 
 def _file_handler(file: Path) -> logging.Handler:

@@ -73,8 +73,8 @@ def document(one: News, names: Mapping[int, str], profiles: Mapping[str, str]) -
 
 
 def clock_time(at_us: int) -> str:
-    """The time of day as the log lines beside it have it: where this machine is."""
-    return datetime.fromtimestamp(at_us / 1_000_000, UTC).astimezone().strftime("%H:%M:%S.%f")[:-3]
+    """The time of day in UTC, as the log lines beside it and every list have it."""
+    return datetime.fromtimestamp(at_us / 1_000_000, UTC).strftime("%H:%M:%S.%f")[:-3] + "Z"
 
 
 def _kind(one: News) -> tuple[Any, ...]:

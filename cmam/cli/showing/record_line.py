@@ -22,7 +22,7 @@ def record_line(record: Recorded) -> Text:
 
     return Text.assemble(
         (f"{record.position:>6} ", "dim"),
-        f"{(iso(record.at_us) or '')[11:-1]} ",
+        f"{(iso(record.at_us) or '')[5:].replace('T', ' ')} ",
         (f"{record.stream:<18} ", "cyan"),
         (f"{record.topic} ", "bold"),
         _gist(record.event),

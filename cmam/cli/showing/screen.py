@@ -266,13 +266,24 @@ def _profiles(document: Mapping[str, Any]) -> Shrinking:
                     "follower": names.get(link.get("follower"), str(link.get("follower", "–"))),
                     "state": _word(_state(link, profile["state"])),
                     "copies": str(link.get("copies", 0)),
+                    "skipped": _skipped(link),
                     "policy": _rest(settings or "defaults"),
                 }
             )
-    columns = ("profile", "leader", "follower", "state", "copies", "policy")
+    has_skips = any(str(row["skipped"]) for row in rows)
+    columns = ("profile", "leader", "follower", "state", "copies", *["skipped"] * has_skips, "policy")
     return Shrinking(
         dict(zip(columns, columns, strict=True)), rows, numbers=frozenset({"copies"}), spare=("policy", "leader")
     )
+
+
+def _skipped(link: Mapping[str, Any]) -> Text:
+    """How many of the leader's opens since the start were not copied, and why the last was not."""
+    found = link.get("opens") or {}
+    if not found.get("skipped"):
+        return Text("")
+    style = "" if found["copied"] else "yellow"  # a follower that copies nothing at all
+    return Text(f"{found['skipped']} of {found['copied'] + found['skipped']}, {found['last_skip']['reason']}", style)
 
 
 def _state(link: Mapping[str, Any], state: str) -> str:

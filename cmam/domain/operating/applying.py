@@ -30,12 +30,15 @@ from cmam.domain.operating.profile_commands import (
     check_followers,
     check_loops,
     check_rights,
+    doubled,
+    leaders_symbols,
     moved,
     release,
 )
 from cmam.domain.operating.registry import PROFILE_PREFIX, KnownAccount
 from cmam.domain.profiles.link import Link, ProfileView
 from cmam.domain.profiles.policy import BY_NAME, check_each, check_settings
+from cmam.domain.profiles.remarks import remarks
 from cmam.domain.values.ids import AccountId, LinkId, ProfileId
 from cmam.domain.values.naming import new_link
 
@@ -83,7 +86,7 @@ def apply_profiles(context: Context, request: Request) -> Outcome:
         raise Refusal("\n".join(dict.fromkeys(faults)), USAGE)
     for one in wanted:
         one.differences = list(_differences(context, one))
-    profiles = [_document(one) for one in wanted]
+    profiles = [_document(context, one) for one in wanted]
     digest = hashlib.sha256(repr(profiles).encode()).hexdigest()[:16]
     answer = {"profiles": profiles, "different": any(one.action != KEEP for one in wanted), "digest": digest}
     if request.get("dry_run"):
@@ -230,12 +233,25 @@ def _is_same(name: str, old: str | None, new: str | None) -> bool:
         return False
 
 
-def _document(one: Wanted) -> dict[str, Any]:
+def _document(context: Context, one: Wanted) -> dict[str, Any]:
+    existing, known = one.existing, leaders_symbols(context, one.leader.account)
+    links = {link.follower: link.settings for link in existing.links.values()} if existing is not None else {}
+    shared = existing.settings if existing is not None else {}
+    told = {
+        text
+        for number, (_, settings) in one.followers.items()
+        for text in remarks({**shared, **links[number]} if number in links else {}, {**one.settings, **settings}, known)
+    }
+    fresh = [account for number, (account, _) in one.followers.items() if number not in links]
     return {
         "profile": one.name,
         "action": one.action,
         "changes": [
             {"field": d.field, "follower": d.follower, "before": d.before, "after": d.after} for d in one.differences
+        ],
+        "remarks": [
+            *sorted(told),
+            *doubled(context.registry, one.leader, fresh),
         ],
     }
 

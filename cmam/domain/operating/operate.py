@@ -51,6 +51,7 @@ from cmam.domain.operating.profile_commands import (
     set_profile,
 )
 from cmam.domain.operating.registry import ACCOUNT_PREFIX, APP
+from cmam.domain.profiles.link import ProfileView
 from cmam.domain.values.ids import AccountId, LinkId
 
 __all__ = [
@@ -95,13 +96,25 @@ def _switch(*, paused: bool) -> Command:
         if request.get("all"):
             profiles = [p for p in context.registry.live_profiles() if p.state is not ProfileState.STOPPED]
         elif request.get("profile"):
-            profiles = [find_profile(context.registry, str(request["profile"]))]
+            profiles = [_switchable(context, str(request["profile"]))]
         else:
             raise Refusal("expected a profile, --account ID or --all, found none of them", USAGE)
         events = tuple(event for profile in profiles for event in moved(context, profile, state))
         return Outcome(events, {"profiles": [profile.name for profile in profiles], "paused": paused})
 
     return command
+
+
+def _switchable(context: Context, name: str) -> ProfileView:
+    """A profile that is running or paused. One that is disabled would be taken up again by either: what was left to a
+    person would follow its leader once more, closes of meanwhile first."""
+    profile = find_profile(context.registry, name)
+    if profile.state is ProfileState.STOPPED:
+        raise Refusal(
+            f"expected a profile that is running or paused, found {profile.name}, which is disabled and sends nothing:"
+            " `cmam profile enable` takes it and the copies that were left up again"
+        )
+    return profile
 
 
 # --- emergencies --------------------------------------------------------------------------------------------------

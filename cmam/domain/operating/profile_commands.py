@@ -6,7 +6,7 @@ nothing is left or closed silently.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from cmam.domain.events import (
     CopiesReleased,
@@ -37,6 +37,7 @@ from cmam.domain.operating.asking import (
 from cmam.domain.operating.registry import ACCOUNT_PREFIX, PROFILE_PREFIX, KnownAccount, Registry
 from cmam.domain.profiles.link import Link, ProfileView
 from cmam.domain.profiles.policy import BY_NAME, BadSetting, check_each, check_settings
+from cmam.domain.profiles.remarks import remarks
 from cmam.domain.values.ids import AccountId, LinkId, ProfileId
 from cmam.domain.values.naming import new_link, read_label
 from cmam.domain.values.trades import AccessRights, AccountType
@@ -73,7 +74,9 @@ def create_profile(context: Context, request: Request) -> Outcome:
             for follower, link in names
         ),
     ]
-    return Outcome(tuple(events), {"profile": name, "id": profile, "links": len(followers)})
+    told = sorted(remarks({}, settings, leaders_symbols(context, leader.account)))
+    told += doubled(registry, leader, followers)
+    return Outcome(tuple(events), {"profile": name, "id": profile, "links": len(followers), "remarks": told})
 
 
 def check_new_name(registry: Registry, name: str) -> None:
@@ -162,6 +165,24 @@ def _circle(
     return None
 
 
+def doubled(registry: Registry, leader: KnownAccount, followers: Iterable[KnownAccount]) -> Iterator[str]:
+    """Which followers have their trades from this leader already, in another profile: allowed, as the two may part
+    them by symbols or labels, and most likely not meant where they do not."""
+    for follower in followers:
+        others = sorted(
+            profile.name
+            for profile in registry.live_profiles()
+            if profile.leader == leader.account
+            for link in profile.links.values()
+            if link.follower == follower.account
+        )
+        if others:
+            yield (
+                f"{follower.shown} follows {leader.shown} in {', '.join(others)} as well: "
+                "a trade that both take is copied twice."
+            )
+
+
 # --- settings -----------------------------------------------------------------------------------------------------
 
 
@@ -203,15 +224,25 @@ def set_profile(context: Context, request: Request) -> Outcome:
     events: list[tuple[str, Event]] = []
     if shared != profile.settings:
         events.append((stream, ProfileSettingsChanged(settings=dict(sorted(shared.items())))))
+    told: set[str] = set()
+    known = leaders_symbols(context, profile.leader)
     for link in links:
         kept = {name: value for name, value in link.settings.items() if name not in dropped}
         settings = {**kept, **given}
         faults += check_settings({**shared, **settings})
+        told.update(remarks({**profile.settings, **link.settings}, {**shared, **settings}, known))
         if settings != link.settings:
             changed = LinkSettingsChanged(link=link.link, settings=dict(sorted(settings.items())))
             events.append((stream, changed))
     _refuse(faults)
-    return Outcome(tuple(events), {"profile": profile.name, "links": len(links), "changed": len(events)})
+    answer = {"profile": profile.name, "links": len(links), "changed": len(events), "remarks": sorted(told)}
+    return Outcome(tuple(events), answer)
+
+
+def leaders_symbols(context: Context, leader: AccountId | None) -> frozenset[str]:
+    """The symbols that the leader's broker has, as far as anybody has looked."""
+    view = context.views.get(leader) if leader is not None else None
+    return frozenset(view.names) if view is not None else frozenset()
 
 
 # --- states -------------------------------------------------------------------------------------------------------

@@ -75,19 +75,6 @@ def pairings(
     )
 
 
-def unknown_symbols(leader: AccountView, link: LinkSettings) -> tuple[tuple[str, str], ...]:
-    """The symbols that settings name and the leader's broker has not, each with its setting: a slip of the pen most
-    likely, for which something is copied that should not be, or not copied that should."""
-    policy, known = link.policy, {name.upper() for name in leader.names}
-    named = (
-        ("symbols.include", policy.symbols_include),
-        ("symbols.exclude", policy.symbols_exclude),
-        ("volume.lots_confirmed", policy.lots_confirmed),
-        ("symbols.table", tuple(row.leader_symbol for row in policy.symbols_table)),
-    )
-    return tuple((setting, name) for setting, names in named for name in names if name.upper() not in known)
-
-
 def _pairing(
     leader: AccountView,
     follower: AccountView,

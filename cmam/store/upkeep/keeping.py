@@ -17,7 +17,7 @@ from cmam.store.auditing.audit import verify_log
 from cmam.store.errors import StoreBroken, StoreMissing, StoreUnavailable
 from cmam.store.logfile import database
 from cmam.store.logfile.chain import LogHead, checkpoint
-from cmam.store.logfile.database import FILE_NAME, TABLE, exchanged, explain, sync_folder
+from cmam.store.logfile.database import FILE_NAME, TABLE, exchanged, explain, is_store, sync_folder
 from cmam.store.logfile.files import new_file
 from cmam.store.logfile.lock import LOCK_NAME
 from cmam.store.logfile.log import EventLog
@@ -39,6 +39,7 @@ def backup(home: Path, path: Path) -> LogHead:
     if path.is_dir():
         raise StoreUnavailable(f"Expected a file to write the backup to, found the folder {path}.")
     _refuse_a_log_in_use(home / FILE_NAME, path)
+    _refuse_what_is_no_backup(path)
     with new_file(path, over_store=True) as fresh:
         with closing(EventLog.read_only(home)) as log:
             _copy(log, fresh)
@@ -61,6 +62,12 @@ def _refuse_a_log_in_use(source: Path, path: Path) -> None:
     is_log = path.name == FILE_NAME and path.with_name(LOCK_NAME).exists()
     if path.exists() and (is_itself or is_part or is_log):
         raise StoreUnavailable(f"{path} is the log of a home, or a part of one: expected another name for the backup.")
+
+
+def _refuse_what_is_no_backup(path: Path) -> None:
+    """A name typed wrong must not cost somebody another file: only an older backup, or nothing, is written over."""
+    if path.is_file() and path.stat().st_size and not is_store(path):
+        raise StoreUnavailable(f"{path} is there already and no backup: expected another name, or an older backup's.")
 
 
 def _copy(log: EventLog, path: Path) -> None:

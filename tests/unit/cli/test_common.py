@@ -612,3 +612,26 @@ def test_no_row_of_the_status_screen_takes_two_lines_and_alerts_come_first(width
     assert f"! {why} ! my-main-leader: The consent has ended." in shown
     assert shown.index("The consent") < shown.index("connection")
     assert len({line.index(" USD") for line in lines if " USD" in line}) == 1
+
+
+def test_the_screen_names_a_follower_that_copies_nothing() -> None:
+    """Well and reconciled, and yet nothing arrives there: how many of the leader's opens, and why the last."""
+    last = {"reason": "unmapped_symbol", "symbol": "EURUSD", "at": "2026-03-01T12:00:00.000Z"}
+    link = {"follower": 2, "standing": "running", "opens": {"copied": 0, "skipped": 3, "last_skip": last}}
+    other = {"follower": 3, "standing": "running", "opens": {"copied": 3, "skipped": 0, "last_skip": None}}
+    profile = {"profile": "main", "leader": 1, "state": "running", "links": [link, other]}
+    text = _drawn({"running": True, "accounts": [], "connections": {}, "alerts": [], "profiles": [profile]})
+    assert "3 of 3, unmapped_symbol" in text
+    profile["links"] = [other]
+    assert "skipped" not in _drawn({"running": True, "accounts": [], "connections": {}, "profiles": [profile]})
+
+
+def test_times_say_where_they_hold(capsys: pytest.CaptureFixture[str]) -> None:
+    """A column of times in its heading; a time among other values beside itself."""
+    at = "2026-03-01T12:00:00.000Z"
+    with click.Context(click.Command("x")):
+        print_rows([{"at": at, "value": at}, {"at": None, "value": "7"}], ["at", "value"], empty="")
+    shown = capsys.readouterr().out
+    assert "at (UTC)" in shown
+    assert "value (UTC)" not in shown
+    assert shown.count("03-01 12:00:00.000 UTC") == 1

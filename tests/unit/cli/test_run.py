@@ -8,6 +8,7 @@ import logging
 import os
 import signal
 import sys
+import time
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
@@ -21,7 +22,8 @@ from cmam.cli.face.talk import is_screen
 from cmam.cli.face.verbs import Face
 from cmam.cli.main import run
 from cmam.cli.running import run as running
-from cmam.cli.running.run import SAME_REQUEST_US, _file_handler, _Masked, ender, left_lines
+from cmam.cli.running.run import SAME_REQUEST_US, _file_handler, _Masked, _Stamped, ender, left_lines
+from cmam.cli.showing.copy_lines import clock_time
 from cmam.clock import ManualClock
 from cmam.config.home import Home
 from cmam.domain.values.commands import CommandKind
@@ -179,3 +181,17 @@ def test_what_is_under_way_at_the_end_is_not_passed_over() -> None:
     assert nothing == "Nothing else of ours is left open."
     evil = LeftOpen(AccountId(7), "EUR\x1b[31m\nUSD", "buy", Volume(100_000), 5, 0, has_stop=True)
     assert left_lines(Ended(left=(evil,)), {7: "alpha"})[1] == "  alpha: buy 1000.00 EUR\ufffd[31m\ufffdUSD, position 5"
+
+
+@pytest.mark.parametrize(("has_day", "shown"), [(False, "12:00:00.250Z up"), (True, "2026-03-01T12:00:00.250Z up")])
+def test_a_log_line_has_its_time_in_utc(monkeypatch: pytest.MonkeyPatch, has_day: bool, shown: str) -> None:
+    """As every list has it, wherever the machine stands; in a file that is read later with its day."""
+    monkeypatch.setenv("TZ", "Asia/Tokyo")
+    time.tzset()
+    try:
+        record = logging.makeLogRecord({"msg": "up", "created": 1_772_366_400.25})
+        assert _Stamped(has_day=has_day).format(record) == shown
+        assert clock_time(1_772_366_400_250_000) == "12:00:00.250Z"
+    finally:
+        monkeypatch.undo()
+        time.tzset()

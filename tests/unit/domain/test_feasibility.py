@@ -8,7 +8,7 @@ import pytest
 
 from cmam.domain.events import SymbolListSeen, SymbolSpecSeen
 from cmam.domain.folds.account import evolve
-from cmam.domain.trials.feasibility import judge, leaders_trades, pairings, unknown_symbols
+from cmam.domain.trials.feasibility import judge, leaders_trades, pairings
 from cmam.domain.trials.rehearsal import differences
 from cmam.domain.values.changes import ChangeKind
 from cmam.domain.values.ids import DealId, OrderId, PositionId, SymbolId
@@ -110,18 +110,6 @@ def test_an_unmapped_symbol_says_what_keeps_it_from_the_one_like_it() -> None:
     (found,) = [one for one in pairings(view, other, pair.link, {}, {}, frozenset()) if one.name == "EURUSD"]
     assert found.follower is None
     assert "its lot is 10000.00" in found.remarks[0]
-
-
-def test_symbols_that_the_leader_has_not_are_named() -> None:
-    """A slip of the pen in a list would copy what should not be copied, and say nothing."""
-    table = "leader_symbol\nGBPUSD\nGBPUDS\n"
-    lists = {"symbols.exclude": "EURUSDD,usdjpy", "volume.lots_confirmed": "XAU", "symbols.table": table}
-    pair = Pair(lists)
-    assert unknown_symbols(pair.view, pair.link) == (
-        ("symbols.exclude", "EURUSDD"),
-        ("volume.lots_confirmed", "XAU"),
-        ("symbols.table", "GBPUDS"),
-    )
 
 
 def test_a_position_that_is_gone_is_a_repair_that_changes_nothing() -> None:

@@ -374,3 +374,25 @@ def test_an_account_for_spread_betting_is_refused_as_soon_as_its_kind_is_known()
     desk.registry = evolve_registry(desk.registry, APP, added)
     with pytest.raises(Refusal, match="spread betting"):
         desk.does("profile.create", name="new", leader="1", followers=["2"], settings={})
+
+
+@pytest.mark.parametrize("command", ["pause", "resume"])
+def test_a_disabled_profile_is_taken_up_again_by_enable_alone(desk: Desk, command: str) -> None:
+    """Who let go of his copies and pauses to be sure must not see them follow their leader again."""
+    desk.does("profile.disable", profile="main", copies="leave")
+    with pytest.raises(Refusal, match="Main, which is disabled"):
+        desk.does(command, profile="main")
+    assert not desk.does(command, all=True).events
+    assert desk.does("profile.enable", profile="main").events
+    assert desk.does("pause", profile="main").events
+
+
+def test_a_second_profile_of_the_same_two_accounts_is_told(desk: Desk) -> None:
+    """Two profiles may part a leader's symbols; where they do not, every trade is copied twice."""
+    answer = desk.does("profile.create", name="again", leader="1", followers=["2"]).answer
+    (told,) = answer["remarks"]
+    assert told.endswith("in Main as well: a trade that both take is copied twice.")
+    assert desk.does("profile.create", name="other", leader="3", followers=["2"]).answer["remarks"] == []
+    entry = {"name": "third", "leader": "1", "followers": [{"account": "2"}]}
+    shown = desk.does("profile.apply", profiles=[entry], dry_run=True).answer["profiles"][0]
+    assert "in Main, again as well" in shown["remarks"][0]

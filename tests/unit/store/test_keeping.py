@@ -13,7 +13,7 @@ from cmam.store.auditing.audit import Audit, verify_log
 from cmam.store.auditing.pack import export_pack
 from cmam.store.auditing.pack_check import verify_pack
 from cmam.store.errors import StoreBroken, StoreMissing, StoreUnavailable
-from cmam.store.logfile.database import lengthen_wal
+from cmam.store.logfile.database import is_store, lengthen_wal
 from cmam.store.logfile.log import EventLog, Pending
 from cmam.store.past import replay
 from cmam.store.projection.projector import project_to_head
@@ -322,6 +322,18 @@ def test_a_backup_takes_the_place_of_an_older_one_unless_the_log_is_broken(tmp_p
         backup(home, copy)
     assert copy.read_bytes() == good
     assert sorted(path.name for path in tmp_path.iterdir()) == ["events.db", "home"]
+
+
+def test_no_backup_takes_the_place_of_another_file(tmp_path: Path) -> None:
+    """A name typed wrong costs nobody a table or a list; an empty file that was made for the backup is taken."""
+    home, list_ = a_home(tmp_path / "home"), tmp_path / "copies.csv"
+    list_.write_text("copy_id,profile\n")
+    with pytest.raises(StoreUnavailable, match="no backup"):
+        backup(home, list_)
+    assert list_.read_text() == "copy_id,profile\n"
+    list_.write_bytes(b"")
+    backup(home, list_)
+    assert is_store(list_)
 
 
 @pytest.mark.parametrize("command", ["head", "export", "replay"])
