@@ -332,8 +332,8 @@ MUTATIONS = (
     Mutation(
         "what an old change is worth is not asked",
         "cmam/domain/deciding/gates.py",
-        "    if draft.age_ms <= draft.max_age_ms:\n        return None\n    has_waited",
-        "    if True:\n        return None\n    has_waited",
+        "    if draft.age_ms <= draft.max_age_ms:\n        return None\n    if draft.view.rules < WAITED_IN_VAIN",
+        "    if True:\n        return None\n    if draft.view.rules < WAITED_IN_VAIN",
         (GATES,),
     ),
     Mutation(

@@ -67,7 +67,8 @@ def start(profiles: tuple[str, ...], view: str | None) -> None:
     beside: list[Beside] = []
 
     def long(records: int) -> None:
-        lines.say(
+        tell = say if is_live else lines.say  # the screen comes after it
+        tell(
             f"Reading {records:,} records first, as the first start after an update does; "
             "nothing is copied or closed until that is done."
         )

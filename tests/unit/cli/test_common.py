@@ -239,7 +239,7 @@ def test_what_a_home_lives_by_is_never_written_over(
     for home in (here, there):
         home.mkdir()
         shutil.copy(SAMPLE, home / "events.db")
-        assert run(["--home", str(home), "pause", "pair"]) == Exit.DONE
+        assert run(["--home", str(home), "profile", "enable", "pair"]) == Exit.DONE
         (home / "archive").mkdir()
     (tmp_path / "link").symlink_to(there / "events.db")
     before = (there / "events.db").read_bytes()
