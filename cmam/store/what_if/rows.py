@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
 
@@ -115,13 +116,16 @@ class Rows:
         told.volume = max(told.volume, int(copy.opened_volume))
         told.state = copy.state.value
 
-    def paid(self, account: AccountId, key: CopyKey, deal: Deal, *, other: bool) -> None:
-        """Add what a close realised, once however often it is told."""
-        row, mark = self.row_of(account, key), (other, account, deal.deal)
-        if row is not None and deal.close is not None and mark not in self._paid:
-            self._paid.add(mark)
-            told = row.other if other else row.recorded
-            told.result += deal.close.net
+    def paid(self, account: AccountId, closes: Iterable[tuple[CopyKey, Deal]], *, other: bool) -> None:
+        """Add what closes realised that one fact tells, each once however often it is told."""
+        fresh: set[tuple[bool, AccountId, DealId]] = set()
+        for key, deal in closes:
+            row, mark = self.row_of(account, key), (other, account, deal.deal)
+            if row is not None and deal.close is not None and mark not in self._paid:
+                fresh.add(mark)
+                told = row.other if other else row.recorded
+                told.result += deal.close.net
+        self._paid |= fresh
 
     def valued(self, view: AccountView, model: Model, now_us: int, *, other: bool) -> None:
         """Note what the copies that are still open are worth."""
