@@ -88,7 +88,7 @@ DESCRIPTIONS: Mapping[str, str] = {
     "skip_reasons": "How often each follower skipped for each reason.",
     "requests": "Every request to a broker: what was asked, what was filled, what became of it, and how fast.",
     "slippage": "How much worse than its leader each copy opened, in pips, split into delay, spread and broker.",
-    "results": "What closes of copies realised, in the follower's currency, and who closed; of a part, or a net's share.",
+    "results": "What closes realised, in the follower's currency, and who closed; of a copy, a part or a net's share.",
     "days": "Decisions of each day and follower.",
     "setting_changes": "Every change of a profile's settings: when, by whom, from what to what.",
     "open_alerts": "What still needs a person's eye.",
