@@ -104,7 +104,7 @@ def test_what_requests_of_the_sample_filled_is_what_their_deals_say(audit: Audit
     assert filled == {name: units_text(Volume(sum(deals.get(name, {}).values()))) for name in filled}
     placed = [line for line in lines if line["kind"] == "place"]
     assert {line["filled"] == "0.00" for line in placed} == {True, False}, "expected one that filled and one that not"
-    (total,) = totals(audit, by="all")
+    (total,) = totals(audit, by=["all"])
     meant = [line for line in lines if line["filled"] != "0.00" or line["kind"] != "place"]
     assert total["fill_rate"] == f"{sum(float(one['filled']) / float(one['volume']) for one in meant) / len(meant):.4f}"
 

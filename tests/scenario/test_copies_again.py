@@ -39,7 +39,7 @@ def test_a_copy_that_is_opened_again_keeps_the_line_of_what_it_was() -> None:
     assert then["slippage_pips"] is not None
     assert then["label"] == "mine"
     assert [row["copy_id"] for row in audit.query("SELECT copy_id FROM slippage WHERE delay_pips IS NOT NULL")]
-    (line,) = totals(audit, by="all")
+    (line,) = totals(audit, by=["all"])
     assert (line["copies"], line["closed"], line["open"]) == (2, 1, 1)
     assert len(list(audit.copies(Filters(verdict="copy")))) == 2
     story = next(explain(audit, str(first.position)))

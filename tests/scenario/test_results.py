@@ -10,7 +10,7 @@ from cmam.store.auditing.totals import GROUPINGS, totals
 from cmam.store.projection.projector import Projector
 from cmam.store.projection.views_file import open_views
 from cmam.store.text import parse_time
-from tests.whole import LEADER, OTHER_BROKER, SAME_BROKER, YEN, Whole
+from tests.whole import LEADER, NETTED, OTHER_BROKER, SAME_BROKER, YEN, Whole
 
 LOT = 10_000_000
 LEADERS = {LEADER: 1, OTHER_BROKER: 2}
@@ -29,7 +29,7 @@ def _net(whole: Whole, account: int) -> Decimal:
 
 
 def _total(whole: Whole, filters: Filters, by: str = "follower") -> Line:
-    (line,) = totals(Audit.of(whole.log), filters, by=by)
+    (line,) = totals(Audit.of(whole.log), filters, by=[by])
     return line
 
 
@@ -121,7 +121,7 @@ def test_a_copy_that_is_opened_again_keeps_what_each_of_its_lives_came_to() -> N
     earlier, later = (Decimal(deal.net).scaleb(-2) for deal in _closing(whole, SAME_BROKER))
     for past in (one_by_one, Audit.of(whole.log)):  # a record a page, and all in one
         found = {
-            line["reason"]: next(totals(past, Filters(copy_id=line["copy_id"]), by="all")) for line in past.copies()
+            line["reason"]: next(totals(past, Filters(copy_id=line["copy_id"]), by=["all"])) for line in past.copies()
         }
         assert {reason: Decimal(line["net"]) for reason, line in found.items()} == {
             "closed_by_human": earlier,
@@ -142,6 +142,57 @@ def test_what_no_broker_told_is_said_to_be_unknown() -> None:
     assert (line["closes"], line["closed_untold"]) == (1, 0)
     audit.views.execute("DELETE FROM closes")
     for by in GROUPINGS:
-        (line,) = totals(audit, by=by)
+        (line,) = totals(audit, by=[by])
         assert (line["closes"], line["net"], line["results"], line["closed_untold"]) == (0, None, {}, 1)
     assert not any(line["closed_untold"] for line in totals(audit, Filters(until_us=parse_time("2019-12-31"))))
+
+
+def test_what_somebody_takes_off_a_net_is_divided_among_its_shares() -> None:
+    """Two profiles in one net: what a person closes of it counts for both, as their volumes do, to the last cent."""
+    whole = Whole(seed=5, followers=(NETTED,), settings={"volume.amount": "0.1"})
+    whole.add_profile("second", LEADER, (NETTED,), {"volume.amount": "0.3"})
+    whole.start_ready()
+    whole.person.buy(LOT)
+    whole.run(5)
+    (held,) = whole.person.holds(NETTED)
+    for volume in (held.volume // 2, held.volume - held.volume // 2):
+        whole.person.close(held.position, volume, account=NETTED)
+        whole.run(5)
+    deals, audit = _closing(whole, NETTED), Audit.of(whole.log)
+    found = {line["profile"]: line for line in totals(audit, by=["profile"])}
+    for line in found.values():
+        (result,) = line["results"].values()
+        assert (line["closes"], set(result["by"])) == (2, {"human"})
+    nets = {name: Decimal(line["net"]) for name, line in found.items()}
+    assert sum(nets.values()) == _net(whole, NETTED)
+    assert abs(nets["second"] - 3 * nets["whole"]) <= Decimal("0.04") * len(deals)
+    assert _total(whole, Filters(account=NETTED), by="all")["closes"] == 2
+    assert {line["profile"]: Decimal(line["result"]) for line in audit.copies()} == nets
+
+
+def test_a_copy_says_what_it_came_to_and_what_its_leader_made() -> None:
+    """Nothing before anything is closed; then each in his own currency, by the books of each; and so does its list."""
+    whole = Whole(seed=5, followers=(YEN,), leader=OTHER_BROKER)
+    whole.start_ready()
+    position = whole.person.buy(LOT, account=OTHER_BROKER, symbol=2)
+    whole.run(3)
+    (line,) = Audit.of(whole.log).copies()
+    assert (line["result"], line["leader_result"]) == (None, None)
+    assert (line["currency"], line["leader_currency"]) == ("JPY", "EUR")
+    for _ in range(2):
+        whole.person.close(position, LOT // 2, account=OTHER_BROKER)
+        whole.run(3)
+        (line,) = Audit.of(whole.log).copies()
+        assert (Decimal(line["result"]), Decimal(line["leader_result"])) == (
+            _net(whole, YEN),
+            _net(whole, OTHER_BROKER),
+        )
+    closes = list(Audit.of(whole.log).results())
+    assert [(close["deal"], Decimal(close["net"])) for close in closes] == [
+        (deal.deal_id, Decimal(deal.net)) for deal in _closing(whole, YEN)
+    ]
+    assert {(close["side"], close["volume"], close["entry_price"]) for close in closes} == {
+        ("buy", "50000.00", line["open_price"])
+    }
+    months = list(totals(Audit.of(whole.log), by=["follower", "month"]))
+    assert [(one["follower"], one["month"], one["net"]) for one in months] == [(YEN, "2020-01", line["result"])]

@@ -29,6 +29,8 @@ from cmam.cli.face.rows import console
 from cmam.cli.face.talk import print_json, say
 from cmam.cli.face.verbs import Noun, face
 
+CLOSED_BY = {"request": "cmam", "level": "a stop or target", "stop_out": "a stop-out", "human": "a person"}
+"""Who closed, in words."""
 DAY_MONEY = frozenset({"balance", "equity", "anchor", "initial", "peak"})
 """What a guard's day is counted from, in minor units on record."""
 
@@ -44,7 +46,7 @@ def audit() -> None:
 @audit.command()
 @filtered(state="open, closed, refused, unknown …")
 def copies(**given: Any) -> None:
-    """Every copy: both positions, both volumes, prices, state, reason."""
+    """Every copy: both positions, both volumes, prices, state, what it came to, reason."""
     columns: list[str | tuple[str, str]] = [
         "profile",
         "follower",
@@ -58,11 +60,23 @@ def copies(**given: Any) -> None:
         "state",
         ("open_price", "open"),
         ("close_price", "close"),
+        "result",
+        ("leader_result", "leader made"),
         "reason",
     ]
-    spare = ("opened_at", "profile", "close_price", "open_price", "leader_volume", "reason")
+    spare = ("leader_result", "opened_at", "profile", "close_price", "open_price", "leader_volume", "reason", "side")
     filters = asked(given, reasons=True, states=copy_states())
-    show("copies", filters, given, columns, spare, empty="Nothing was copied yet.")
+    show("copies", filters, given, columns, spare, empty="Nothing was copied yet.", row=_with_currencies)
+
+
+def _with_currencies(row: Mapping[str, Any]) -> dict[str, Any]:
+    """A copy whose money bears its currency; nothing where nothing was closed."""
+    worth = (("result", "currency"), ("leader_result", "leader_currency"))
+    return {**row, **{name: _with_currency(row[name], row[currency]) for name, currency in worth}}
+
+
+def _with_currency(amount: str | None, currency: str | None) -> str | None:
+    return amount if amount is None else f"{amount} {currency or ''}".rstrip()
 
 
 @audit.command()
@@ -94,6 +108,32 @@ def orders(**given: Any) -> None:
     spare = ("reason", "account", "side", "state", "filled")
     filters = asked(given, states=order_states())
     show("orders", filters, given, columns, spare, empty="Nothing was requested yet.")
+
+
+@audit.command()
+@filtered()
+def results(**given: Any) -> None:
+    """Every close of a copy or a part of it, by the moment at which the broker executed it, and what it came to."""
+    columns: list[str | tuple[str, str]] = [
+        "at",
+        "profile",
+        "follower",
+        "symbol",
+        "side",
+        "volume",
+        ("entry_price", "opened at"),
+        ("price", "closed at"),
+        ("net", "result"),
+        ("closed_by", "closed by"),
+    ]
+    spare = ("profile", "entry_price", "price", "closed_by", "side", "at")
+    filters = asked(given, reasons=True)
+    show("results", filters, given, columns, spare, empty="Nothing was closed yet.", row=_closed)
+
+
+def _closed(row: Mapping[str, Any]) -> dict[str, Any]:
+    closed_by = CLOSED_BY.get(row["closed_by"], row["closed_by"])
+    return {**row, "net": _with_currency(row["net"], row["currency"]), "closed_by": closed_by}
 
 
 @audit.command()
@@ -173,12 +213,13 @@ def _short(value: str | None) -> str:
 @filtered(verdict=True)
 @click.option(
     "--by",
-    type=click.Choice(["follower", "profile", "symbol", "day", "all"]),
-    default="follower",
+    type=click.Choice(["follower", "profile", "symbol", "day", "month", "all"]),
+    multiple=True,
+    default=["follower"],
     show_default=True,
-    help="What makes a line.",
+    help="What makes a line; given more than once, each of them together.",
 )
-def totals(by: str, **given: Any) -> None:
+def totals(by: tuple[str, ...], **given: Any) -> None:
     """Sums: decisions, skips, copies, fill rate, slippage by its causes, what closes came to, drift."""
     from cmam.store.auditing.totals import keys_of
     from cmam.store.auditing.totals import totals as summed
@@ -196,11 +237,11 @@ def totals(by: str, **given: Any) -> None:
         _sum(line, by)
 
 
-def _sum(line: Mapping[str, Any], by: str) -> None:
+def _sum(line: Mapping[str, Any], by: tuple[str, ...]) -> None:
     from cmam.cli.auditing.story import beside
-    from cmam.store.auditing.totals import GROUPINGS
+    from cmam.store.auditing.totals import names_of
 
-    console().print(" ".join(str(line[key]) for key in GROUPINGS[by]) or "all", style="bold")
+    console().print(" ".join(str(line[key]) for key in names_of(by)) or "all", style="bold")
     for heading, text in _sum_lines(line):
         beside(heading, text)
     console().print()
@@ -232,7 +273,6 @@ def _sum_lines(line: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
 
 def _result_lines(line: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     """What closes came to, each currency for itself, and who closed where that was not cmam alone."""
-    words = {"request": "cmam", "level": "a stop or target", "stop_out": "a stop-out", "human": "a person"}
     for currency, result in line["results"].items():
         parts = [f"gross {result['gross']}, swap {result['swap']}, commission {result['commission']}"]
         if float(result["conversion_fee"]):
@@ -240,7 +280,7 @@ def _result_lines(line: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         deals = f"{result['closes']} closing deal{'s' if result['closes'] > 1 else ''}"
         yield "result", f"{result['net']} {currency} of {deals}: {', '.join(parts)}"
         if set(result["by"]) != {"request"}:
-            by = ", ".join(f"{net} by {words.get(name, 'nobody knows whom')}" for name, net in result["by"].items())
+            by = ", ".join(f"{net} by {CLOSED_BY.get(name, 'nobody knows whom')}" for name, net in result["by"].items())
             yield "closed", f"{by} ({currency})"
     if untold := line["closed_untold"]:
         yield "unknown", f"what {untold} closed cop{'y' if untold == 1 else 'ies'} came to: no broker told of the close"

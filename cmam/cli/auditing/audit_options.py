@@ -24,7 +24,7 @@ NUMBERS = frozenset(
     {
         "leader_volume", "volume", "open_price", "close_price", "leader_position", "follower_position", "slippage_pips",
         "count", "p50_ms", "p90_ms", "p99_ms", "max_ms", "p50", "p90", "p99", "max", "filled", "balance", "positions",
-        "copies", "settings_version",
+        "copies", "settings_version", "result", "leader_result", "entry_price", "price", "net",
     }
 )  # fmt: skip
 OF_ACCOUNTS = frozenset({"account", "leader", "follower"})

@@ -185,6 +185,7 @@ def _passphrase() -> bytes:
 LACKS = {
     "accounts": ("since", "until", "profile", "symbol", "reason", "text", "last", "state", "verdict"),
     "settings": ("symbol", "reason", "state", "verdict"),
+    "results": ("verdict",),
 }
 """What a list has nothing of: to leave it out unsaid would give away more than was asked for."""
 
@@ -199,7 +200,7 @@ def _refuse_what_it_lacks(what: str, given: dict[str, Any]) -> None:
 @click.argument("file", type=click.Path(path_type=Path))
 @click.option(
     "--what",
-    type=click.Choice(["copies", "decisions", "orders", "accounts", "settings"]),
+    type=click.Choice(["copies", "decisions", "orders", "results", "accounts", "settings"]),
     default="copies",
     show_default=True,
     help="Which list; an evidence pack has the records themselves.",
@@ -221,7 +222,7 @@ def export(file: Path, what: str, anonymous: bool, key: Path | None, **given: An
     _refuse_what_it_lacks(listed, given)
     as_format = ".csv" if given["csv"] else file.suffix
     states = order_states() if listed == "orders" else copy_states()
-    filters = asked(given, reasons=listed in ("copies", "decisions"), states=states)
+    filters = asked(given, reasons=listed in ("copies", "decisions", "results"), states=states)
     with opened() as past:
         if file.suffix == ".pack":
             from cmam import office

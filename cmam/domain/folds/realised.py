@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from itertools import islice
 
 from cmam.domain.belief.copies import CopyKey
@@ -10,36 +10,104 @@ from cmam.domain.belief.view import AccountView
 from cmam.domain.events import ClosesSeen, Event, ExecutionSeen, Reconciled
 from cmam.domain.folds.afterwards import of_position, untold
 from cmam.domain.folds.booking import copy_of, intent_of
-from cmam.domain.values.ids import PositionId
+from cmam.domain.values.ids import LinkId, PositionId, SourceKey
+from cmam.domain.values.naming import read_label
+from cmam.domain.values.quantities import Volume
+from cmam.domain.values.reasons import Reason
+from cmam.domain.values.replacing import replace
 from cmam.domain.values.trades import Deal
 
 
 def realised(before: AccountView, after: AccountView, fact: Event) -> Iterator[tuple[CopyKey, Deal]]:
-    """The deals of a fact that realised something, and of which copies. What is told afterwards has all of a position,
-    also what was told before anybody knew whose it was: the same deal may be told again, and counts once."""
+    """The deals of a fact that realised something, and of which copies; of what comes off several shares of a net, each
+    share's part. What is told afterwards has all of a position, also what was told before anybody knew whose it was:
+    the same deal may be told again, and counts once."""
     match fact:
         case ExecutionSeen() if fact.deal is not None and fact.deal.close is not None:
             if fact.deal.is_execution and fact.deal.deal not in before.deals:
-                intent = intent_of(before, fact)
-                key = intent.key if intent is not None else copy_of(before, fact) or copy_of(after, fact)
-                if key is not None:
-                    yield key, fact.deal
+                yield from _executed(before, after, fact, fact.deal)
         case Reconciled():
-            for deal in fact.deals:
-                if deal.close is not None and deal.is_execution and deal.deal not in before.deals:
-                    key = before.by_position.get(deal.position) or _known_since(after, deal.position)
-                    if key is not None:
-                        yield key, deal
+            for deal in _once(fact.deals):
+                if deal.deal not in before.deals:
+                    yield from _in_a_gap(before, after, fact, deal)
         case ClosesSeen():
             for owner in islice(untold(before, fact.position), 1):
-                for deal in fact.deals:
-                    if deal.close is not None and deal.is_execution:
-                        yield owner.key, deal
+                for deal in _once(fact.deals):
+                    yield owner.key, deal
         case _:
             return
 
 
+def _once(deals: Iterable[Deal]) -> Iterable[Deal]:
+    """Those that close something, each once however often its history tells it."""
+    return {deal.deal: deal for deal in deals if deal.close is not None and deal.is_execution}.values()
+
+
+def _executed(
+    before: AccountView, after: AccountView, fact: ExecutionSeen, deal: Deal
+) -> Iterator[tuple[CopyKey, Deal]]:
+    intent = intent_of(before, fact)
+    name = fact.order.client_order_id if fact.order is not None else ""
+    asked = intent.key if intent is not None else _asked_by(before, deal, fact.client_msg_id, name)
+    key = asked or copy_of(before, fact) or copy_of(after, fact) or _known_since(after, deal.position)
+    if key is None:
+        return
+    is_own = asked is not None or (fact.order is not None and fact.order.type.is_pending)
+    yield from ((key, deal),) if is_own else _by_shares(before, key, deal)
+
+
+def _in_a_gap(before: AccountView, after: AccountView, fact: Reconciled, deal: Deal) -> Iterator[tuple[CopyKey, Deal]]:
+    asked = _asked_by(before, deal, *(order.client_order_id for order in fact.past_orders if order.order == deal.order))
+    key = asked or before.by_position.get(deal.position) or _known_since(after, deal.position)
+    if key is not None:
+        yield from ((key, deal),) if asked is not None else _by_shares(before, key, deal)
+
+
+def _asked_by(view: AccountView, deal: Deal, *names: str) -> CopyKey | None:
+    """The copy whose request made a deal: by its order, else by the names that are told with it, which stay known where
+    the request was settled by what had been told before its fill."""
+    for intent in view.intents.values():
+        if intent.order == deal.order:
+            return intent.key
+    for mark in filter(None, map(read_label, names)):
+        key = (LinkId(mark.link), SourceKey(mark.source))
+        if view.copy(key) is not None:
+            return key
+    return None
+
+
 def _known_since(after: AccountView, position: PositionId) -> CopyKey | None:
-    """The copy of a position that a snapshot joined to it, or that had ended; of a net only who has a share in it."""
+    """The copy of a position that a snapshot joined to it, or that had ended; of a net only who has a share in it. What
+    was released is a person's since."""
     known = after.by_position.get(position)
-    return known or next((copy.key for copy in of_position(after, position) if not copy.share), None)
+    ended = (copy for copy in of_position(after, position) if not copy.share and copy.reason is not Reason.RELEASED)
+    return known or next((copy.key for copy in ended), None)
+
+
+def _by_shares(before: AccountView, key: CopyKey, deal: Deal) -> Iterator[tuple[CopyKey, Deal]]:
+    """What no share asked for comes off all shares on the side of their net in proportion, and so does what it realised
+    (`shares.losses`): to the last minor unit, the parts are the whole."""
+    shares = [
+        copy
+        for copy in before.copies.values()
+        if copy.share and copy.position == deal.position and copy.side is not deal.side and copy.volume > 0
+    ]
+    close, whole, until = deal.close, sum(copy.volume for copy in shares), 0
+    if close is None or len(shares) < 2:
+        yield key, deal
+        return
+    for copy in shares:
+        since, until = until, until + copy.volume
+
+        def part(amount: int, since: int = since, until: int = until) -> int:
+            return amount * until // whole - amount * since // whole
+
+        of_share = replace(
+            close,
+            gross=part(close.gross),
+            swap=part(close.swap),
+            commission=part(close.commission),
+            conversion_fee=part(close.conversion_fee),
+            closed_volume=Volume(part(close.closed_volume)),
+        )
+        yield copy.key, replace(deal, filled_volume=Volume(part(deal.filled_volume)), close=of_share)

@@ -21,6 +21,7 @@ from cmam.store.auditing.filters import (
     PROFILES,
     Conditions,
     Filters,
+    of_closes,
     of_copies,
     of_decisions,
     of_orders,
@@ -30,8 +31,10 @@ from cmam.store.errors import StoreUnavailable
 from cmam.store.logfile.chain import LogHead
 from cmam.store.logfile.log import EventLog
 from cmam.store.projection.projector import Projector, damaged_views, project_to_head
+from cmam.store.projection.sql_views import CLOSED_BY
 from cmam.store.projection.views_file import VIEWS_NAME, find_views, open_views
 from cmam.store.proof.verify import Fault, Finding, Verified, Verifier
+from cmam.store.text import money
 
 __all__ = ["NO_FILTERS", "Audit", "Filters", "Line", "verify_log"]
 
@@ -97,8 +100,25 @@ class Audit(AbstractContextManager["Audit"]):
 
     def copies(self, filters: Filters = NO_FILTERS) -> Iterator[Line]:
         """Every copy there ever was, oldest first, with both position ids and volumes."""
-        for row in self._rows("copies", of_copies(filters), "t.decided_us, t.position", filters.last):
+        found = self._select(
+            "copies", _COPY_MORE, _COPY_JOIN, of_copies(filters), "t.decided_us, t.position", filters.last
+        )
+        for row in found:
+            for whose in ("result", "leader_result"):
+                net, digits = row[whose], row.pop(f"{whose}_digits")
+                row[whose] = None if net is None else money(net, digits)
             yield _pick(row, _COPY_KEYS)
+
+    def results(self, filters: Filters = NO_FILTERS) -> Iterator[Line]:
+        """Every closing deal of a copy, the oldest first by its broker, with what it moved the balance by."""
+        for row in self._select(
+            "closes", _RESULT_MORE, _RESULT_JOIN, of_closes(filters), "t.at_us, t.deal", filters.last
+        ):
+            parts = ("gross", "swap", "commission", "conversion_fee")
+            row["net"] = sum(row[name] for name in parts)
+            for name in ("net", *parts):
+                row[name] = money(row[name], row["money_digits"])
+            yield _pick(row, _RESULT_KEYS)
 
     def decisions(self, filters: Filters = NO_FILTERS) -> Iterator[Line]:
         """Every decision, oldest first: copied, skipped and why, or nothing to do and why."""
@@ -224,6 +244,42 @@ _COPY_KEYS = (
     "leader_volume", "volume", "state", "opened_at", "closed_at", "open_price", "close_price", "reason",
     "held", "target", "follower_symbol", "leader_price", "slippage_pips", "leader_order", "follower_order",
     "decided_at", "settings_version", "wait", "label", "comment", "drift",
+    "result", "currency", "leader_result", "leader_currency",
+)  # fmt: skip
+_NAMED = "LEFT JOIN profiles AS p ON p.profile_id = t.profile_id"
+_COPY_JOIN = (
+    f"{_NAMED} LEFT JOIN accounts AS fa ON fa.account = t.follower LEFT JOIN accounts AS la ON la.account = t.leader"
+)
+_MADE = (
+    "(SELECT CASE min(c.money_digits) WHEN max(c.money_digits) THEN {what} END"
+    " FROM {table} AS c WHERE {same}) AS {name}"
+)
+_OWN = {"table": "closes", "same": "c.copy_id = t.copy_id"}
+_HIS = {
+    "table": "leader_closes",
+    "same": "c.leader_position = t.leader_position AND c.leader = t.leader AND NOT EXISTS (SELECT 1 FROM copies AS o"
+    " WHERE o.leader_position = t.leader_position AND o.link = t.link AND o.copy_id <> t.copy_id)",
+}
+"""What a leader made of a trade is told where the copy is the only one of its link: else nobody knows of which part."""
+_COPY_MORE = ", p.name AS profile, fa.currency AS currency, la.currency AS leader_currency, " + ", ".join(
+    (
+        _MADE.format(what="sum(c.gross + c.swap + c.commission + c.conversion_fee)", name="result", **_OWN),
+        _MADE.format(what="max(c.money_digits)", name="result_digits", **_OWN),
+        _MADE.format(what="sum(c.net)", name="leader_result", **_HIS),
+        _MADE.format(what="max(c.money_digits)", name="leader_result_digits", **_HIS),
+    )
+)
+_RESULT_JOIN = (
+    f"{_NAMED} LEFT JOIN accounts AS fa ON fa.account = t.follower LEFT JOIN copies AS c ON c.copy_id = t.copy_id"
+)
+_RESULT_MORE = (
+    ", p.name AS profile, fa.currency AS currency, c.side AS side, c.opened_at AS opened_at,"
+    f" c.follower_symbol AS follower_symbol, {CLOSED_BY.format('t', 'c')} AS closed_by"
+)
+_RESULT_KEYS = (
+    "at", "profile", "leader", "follower", "symbol", "side", "volume", "opened_at", "entry_price", "price", "currency",
+    "net", "gross", "swap", "commission", "conversion_fee", "closed_by", "follower_symbol", "follower_position",
+    "deal", "copy_id",
 )  # fmt: skip
 _DECISION_KEYS = (
     "decision_id", "at", "profile", "follower", "cause", "change", "verdict", "reason", "volume", "settings_version",
@@ -251,6 +307,7 @@ KEYS: Mapping[str, Sequence[str]] = {
     "orders": _ORDER_KEYS,
     "accounts": _ACCOUNT_KEYS,
     "settings": _SETTING_KEYS,
+    "results": _RESULT_KEYS,
     "notes": _NOTE_KEYS,
 }
 """What a line of each list has, in order: the header of its CSV, also of one without lines."""

@@ -27,15 +27,17 @@ GROUPINGS: Mapping[str, tuple[str, ...]] = {
     "profile": ("profile",),
     "symbol": ("symbol",),
     "day": ("day",),
+    "month": ("month",),
     "all": (),
 }
-"""By what can be summed."""
+"""By what can be summed; days and months are those of UTC."""
 
 _COLUMN = {
     "profile": "p.name",
     "follower": "t.follower",
     "symbol": "t.symbol",
     "day": "substr({moment}, 1, 10)",
+    "month": "substr({moment}, 1, 7)",
 }
 _JOIN = "LEFT JOIN profiles AS p ON p.profile_id = t.profile_id"
 COPY_COUNTS: Mapping[str, str] = {
@@ -64,9 +66,9 @@ _CURRENCY = "coalesce(nullif(a.currency, ''), 'of account ' || t.follower)"
 Key = tuple[Any, ...]
 
 
-def totals(audit: Audit, filters: Filters = NO_FILTERS, *, by: str = "follower") -> Iterator[Line]:
-    """One line for each group that has anything, in the order of their names."""
-    keys = GROUPINGS[by]
+def totals(audit: Audit, filters: Filters = NO_FILTERS, *, by: Sequence[str] = ("follower",)) -> Iterator[Line]:
+    """One line for each group that has anything, in the order of their names; `by` several things at once."""
+    keys = names_of(by)
     groups: dict[Key, Line] = {}
     for part in (_decisions, _skips, _copies, _drift, _requests, _slippage, _results, _untold):
         for key, found in part(audit, filters, keys):
@@ -79,9 +81,14 @@ def totals(audit: Audit, filters: Filters = NO_FILTERS, *, by: str = "follower")
         yield groups[key]
 
 
-def keys_of(by: str) -> tuple[str, ...]:
+def names_of(by: Sequence[str]) -> tuple[str, ...]:
+    """What tells the lines apart, each once."""
+    return tuple(dict.fromkeys(name for one in by for name in GROUPINGS[one]))
+
+
+def keys_of(by: Sequence[str]) -> tuple[str, ...]:
     """What a line has, in order."""
-    return (*GROUPINGS[by], *_nothing())
+    return (*names_of(by), *_nothing())
 
 
 def _nothing() -> Line:
@@ -196,7 +203,8 @@ def _results(audit: Audit, filters: Filters, keys: tuple[str, ...]) -> Iterator[
     sums = ", ".join(f"sum(t.{name}) AS {name}" for name in _MONEY)
     sql = (
         f"SELECT {', '.join(f'{part} AS part_{at}' for at, part in enumerate(parts))}, t.money_digits AS digits,"
-        f" count(*) AS closes, {sums} FROM closes AS t {_JOIN} LEFT JOIN accounts AS a ON a.account = t.follower"
+        f" count(DISTINCT t.follower || ':' || t.deal) AS closes, {sums} FROM closes AS t {_JOIN}"
+        " LEFT JOIN accounts AS a ON a.account = t.follower"
         f" LEFT JOIN copies AS c ON c.copy_id = t.copy_id {of_closes(filters).where}"
         f" GROUP BY {names}, digits ORDER BY {names}"
     )

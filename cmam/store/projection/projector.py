@@ -32,7 +32,7 @@ from cmam.store.logfile.log import EventLog
 from cmam.store.projection import schema
 from cmam.store.projection.rows import Change, Row
 from cmam.store.projection.rows_of_accounts import changes_of_account, healed_by
-from cmam.store.projection.rows_of_closes import closes
+from cmam.store.projection.rows_of_closes import closes, leader_closes
 from cmam.store.projection.rows_of_copies import copy_row, former_lives, touched_copies
 from cmam.store.projection.rows_of_orders import fills
 from cmam.store.projection.rows_of_registry import changes_of_registry
@@ -174,6 +174,7 @@ class Projector:
                 rows.put_aside(name, life, self._views)
             rows.add_all(changes_of_account(step, store))
             rows.add_new(schema.CLOSES, closes(step, store))
+            rows.add_new(schema.LEADER_CLOSES, leader_closes(step, self._fold.registry))
             rows.touch(step)
             rows.fill(fills(step, store))
             rows.add_words(words_of(step, store))
@@ -291,9 +292,9 @@ class _Rows:
         if self._ended:
             sql = f"UPDATE {schema.CLOSES} SET copy_id = ? WHERE copy_id = ?"
             views.conn.executemany(sql, self._ended)
-        views.table(schema.CLOSES).insert_all(
-            self._tables.pop(schema.CLOSES, {}).values(), pk=schema.TABLES[schema.CLOSES].key, ignore=True
-        )
+        for table in (schema.CLOSES, schema.LEADER_CLOSES):
+            fresh = self._tables.pop(table, {}).values()
+            views.table(table).insert_all(fresh, pk=schema.TABLES[table].key, ignore=True)
         for table, rows in self._tables.items():
             by_columns: dict[tuple[str, ...], list[Row]] = {}
             for row in rows.values():

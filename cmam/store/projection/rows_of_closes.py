@@ -1,10 +1,12 @@
-"""What a record adds to the table of closes: what each closing deal of a copy realised, and who closed it. Pure.
+"""What a record adds to the tables of closes: what each closing deal of a copy realised, and who closed it; and what
+each of a leader did. Pure.
 
 A deal is told once, or again after a gap: its first row stands.
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 
 from cmam.domain.belief.view import AccountView
@@ -12,7 +14,8 @@ from cmam.domain.events import ClosesSeen, Event, ExecutionSeen, Reconciled
 from cmam.domain.folds.account import Copy, CopyKey
 from cmam.domain.folds.booking import intent_of
 from cmam.domain.folds.realised import realised
-from cmam.domain.values.ids import PositionId
+from cmam.domain.operating.registry import Registry
+from cmam.domain.values.ids import DealId, PositionId
 from cmam.domain.values.trades import Deal, Order, OrderType
 from cmam.store.folding.fold import AccountStep
 from cmam.store.projection.rows import LIFE, Row, copy_id
@@ -23,19 +26,47 @@ REQUEST, LEVEL, STOP_OUT, HUMAN = "request", "level", "stop_out", "human"
 
 
 def closes(step: AccountStep, store: str) -> Iterator[Row]:
-    """The closing deals of copies that a record tells, each with what it realised in minor units of the follower."""
+    """The closing deals of copies that a record tells, each with what it realised in minor units of the follower. One
+    that several shares of a net have a part in has a row for each."""
+    parts: Counter[DealId] = Counter()
     for key, deal in realised(step.before, step.after, step.record.event):
         copy = _of_position(step, key, deal.position)
         if copy is not None:
-            yield _close(step, copy, deal, store)
+            parts[deal.deal] += 1
+            yield _close(step, copy, deal, parts[deal.deal], store)
 
 
-def _close(step: AccountStep, copy: Copy, deal: Deal, store: str) -> Row:
+def leader_closes(step: AccountStep, registry: Registry) -> Iterator[Row]:
+    """The closing deals of an account that leads, each with what it realised in minor units of its own."""
+    account = step.after.account
+    match step.record.event:
+        case ExecutionSeen(deal=Deal() as deal):
+            told: tuple[Deal, ...] = (deal,)
+        case Reconciled(deals=told) | ClosesSeen(deals=told):
+            pass
+        case _:
+            return
+    closing = [(deal, deal.close) for deal in told if deal.close is not None and deal.is_execution]
+    if not closing or all(profile.leader != account for profile in registry.profiles.values()):
+        return
+    for deal, close in closing:
+        yield {
+            "close_id": f"{account}:{deal.deal}",
+            "leader": int(account),
+            "leader_position": int(deal.position),
+            "net": close.net,
+            "money_digits": close.money_digits,
+            "position": step.record.position,
+        }
+
+
+def _close(step: AccountStep, copy: Copy, deal: Deal, part: int, store: str) -> Row:
     close, spec = deal.close, step.after.specs.get(deal.symbol)
     assert close is not None, f"expected a deal that closes, found {deal.deal}"
     account, at_us = int(step.after.account), deal.executed_ms * 1_000 or step.record.at_us
+    digits = spec.digits if spec is not None else copy.leader_digits
     return {
-        "close_id": f"{account}:{deal.deal}",
+        "close_id": f"{account}:{deal.deal}" + (f"/{part}" if part > 1 else ""),
         "at": iso(at_us),
         "profile_id": copy.profile,
         "link": copy.link,
@@ -47,7 +78,8 @@ def _close(step: AccountStep, copy: Copy, deal: Deal, store: str) -> Row:
         "follower_order": int(deal.order),
         "symbol": copy.leader_symbol,
         "volume": units_text(close.closed_volume or deal.filled_volume),
-        "price": price(deal.price, spec.digits if spec is not None else copy.leader_digits),
+        "entry_price": price(close.entry_price, digits),
+        "price": price(deal.price, digits),
         "closed_by": _closed_by(step.before, step.record.event, deal, store),
         "gross": close.gross,
         "swap": close.swap,
@@ -84,7 +116,9 @@ def _closed_by(before: AccountView, event: Event, deal: Deal, store: str) -> str
         return REQUEST
     if not isinstance(event, ExecutionSeen):  # the order of a close bears a name of its broker's own
         return None
-    return REQUEST if intent_of(before, event) is not None else HUMAN
+    # The fill of a request of ours bears its id, also where that was settled by what was told before it.
+    is_answer = event.client_msg_id.startswith(f"cm1.{store}.")
+    return REQUEST if is_answer or intent_of(before, event) is not None else HUMAN
 
 
 def _order(event: Event, deal: Deal) -> Order | None:

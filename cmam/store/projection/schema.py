@@ -28,6 +28,7 @@ DECISIONS = "decisions"
 ATTEMPTS = "attempts"
 ORDERS = "orders"
 CLOSES = "closes"
+LEADER_CLOSES = "leader_closes"
 NOTES = "notes"
 ACCOUNTS = "accounts"
 PROFILES = "profiles"
@@ -205,6 +206,7 @@ TABLES: Mapping[str, Table] = {
             "follower_order": int,
             "symbol": str,
             "volume": str,
+            "entry_price": str,
             "price": str,
             "closed_by": str,
             "gross": int,
@@ -217,6 +219,18 @@ TABLES: Mapping[str, Table] = {
         },
         "close_id",
         ("at_us", "copy_id", "follower"),
+    ),
+    LEADER_CLOSES: Table(
+        {
+            "close_id": str,
+            "leader": int,
+            "leader_position": int,
+            "net": int,
+            "money_digits": int,
+            "position": int,
+        },
+        "close_id",
+        ("leader_position",),
     ),
     ACCOUNTS: Table(
         {

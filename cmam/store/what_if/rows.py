@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
 
-from cmam.domain.belief.copies import Copy, CopyKey
+from cmam.domain.belief.copies import Copy, CopyKey, CopyState
 from cmam.domain.belief.view import resolve
 from cmam.domain.events import AttemptDecided, ChangeDecided, CopyFinished, Event, Inputs
 from cmam.domain.folds.account import AccountView
@@ -32,6 +33,13 @@ class Told:
     floating: int | None = 0
     state: str = ""
     ended: str = ""
+    closes: int = field(default=0, compare=False)
+
+    @property
+    def is_untold(self) -> bool:
+        """Whether it is closed, and no deal told of it: then nobody knows what it came to."""
+        is_closed = self.state == CopyState.CLOSED.value and self.ended != Reason.RELEASED.value
+        return self.is_copied and is_closed and not self.closes
 
     @property
     def is_copied(self) -> bool:
@@ -115,21 +123,30 @@ class Rows:
         told.volume = max(told.volume, int(copy.opened_volume))
         told.state = copy.state.value
 
-    def paid(self, account: AccountId, key: CopyKey, deal: Deal, *, other: bool) -> None:
-        """Add what a close realised, once however often it is told."""
-        row, mark = self.row_of(account, key), (other, account, deal.deal)
-        if row is not None and deal.close is not None and mark not in self._paid:
-            self._paid.add(mark)
-            told = row.other if other else row.recorded
-            told.result += deal.close.net
+    def paid(self, account: AccountId, closes: Iterable[tuple[CopyKey, Deal]], *, other: bool) -> None:
+        """Add what closes realised that one fact tells, each once however often it is told."""
+        fresh: set[tuple[bool, AccountId, DealId]] = set()
+        for key, deal in closes:
+            row, mark = self.row_of(account, key), (other, account, deal.deal)
+            if row is not None and deal.close is not None and mark not in self._paid:
+                fresh.add(mark)
+                told = row.other if other else row.recorded
+                told.result += deal.close.net
+                told.closes += 1
+        self._paid |= fresh
 
     def valued(self, view: AccountView, model: Model, now_us: int, *, other: bool) -> None:
-        """Note what the copies that are still open are worth."""
+        """Note what the copies that are still open are worth, and of which that are closed nobody knows what they were.
+        A share of a net may end against another, without any deal."""
         for copy in view.copies.values():
             row = self.row_of(view.account, copy.key)
             if row is not None:
                 told = row.other if other else row.recorded
                 told.floating = _worth(view, copy, model, now_us)
+        for row in self.rows.values():
+            told = row.other if other else row.recorded
+            if row.account == view.account and told.is_untold and not view.is_netted():
+                told.floating = None
 
 
 def bare(decision: ChangeDecided) -> ChangeDecided:

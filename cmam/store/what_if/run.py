@@ -230,8 +230,7 @@ class Run:
         before = book.real
         for event in turn.events:
             book.real = evolve(book.real, event, turn.head.at_us)
-        for key, deal in realised(before, book.real, turn.head.event):
-            self.rows.paid(book.real.account, key, deal, other=False)
+        self.rows.paid(book.real.account, realised(before, book.real, turn.head.event), other=False)
         self.rows.noted(book.real, turn.events, other=False)
 
     def _step(self, book: Book, fact: Event, at_us: int, *, is_ours: bool) -> tuple[Event, ...]:
@@ -239,8 +238,7 @@ class Run:
         before = book.view
         turn = step(before, fact, self.registry.store, at_us)
         book.view = turn.view
-        for key, deal in realised(before, turn.view, fact):
-            self.rows.paid(before.account, key, deal, other=True)
+        self.rows.paid(before.account, realised(before, turn.view, fact), other=True)
         self.rows.noted(turn.view, turn.derived, other=True)
         book.fresh.extend(turn.intents)
         if is_ours:

@@ -329,7 +329,7 @@ def test_filters_combine_and_the_newest_come_last(audit: Audit) -> None:
 @pytest.mark.parametrize("by", list(GROUPINGS))
 def test_totals_count_every_line_once(audit: Audit, by: str) -> None:
     """Whatever they are grouped by, the sums are those of the lists."""
-    lines = list(totals(audit, by=by))
+    lines = list(totals(audit, by=[by]))
     decisions, copies, orders = list(audit.decisions()), list(audit.copies()), list(audit.orders())
     assert sum(line["decisions"] for line in lines) == len(decisions)
     assert sum(line["skipped"] for line in lines) == sum(line["verdict"] == "skip" for line in decisions)
@@ -388,7 +388,7 @@ def test_slippage_that_adds_up_to_nothing_has_no_sign() -> None:
     past = Audit.of(world.log)
     for position, at in enumerate(("1.09996", "1.10007", "1.10000"), 1):
         past.views.execute("UPDATE copies SET open_price = ?, leader_price = '1.10001' WHERE rowid = ?", [at, position])
-    (line,) = totals(past, Filters(account=FIRST), by="all")
+    (line,) = totals(past, Filters(account=FIRST), by=["all"])
     assert (line["copies"], line["slippage_pips"]) == (3, "0.00")
 
 
@@ -410,5 +410,5 @@ def test_totals_measure_fills_slippage_and_drift() -> None:
     )
     assert (line["drifting"], line["drift"]) == (1, "500.00")
     assert line["volume"] is None
-    (symbol,) = totals(Audit.of(world.log), Filters(account=FIRST), by="symbol")
+    (symbol,) = totals(Audit.of(world.log), Filters(account=FIRST), by=["symbol"])
     assert (symbol["symbol"], symbol["volume"], symbol["leader_volume"]) == ("EURUSD", "3000.00", "200000.00")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
+import msgspec
 import pytest
 
 from cmam.domain.events import Event, ExecutionSeen, LimiterMeasured, QuotesSampled, SymbolSpecSeen
@@ -42,6 +43,28 @@ def test_twice_the_amount_is_twice_the_volume_and_twice_the_result() -> None:
     assert (row["recorded"]["result"], row["what_if"]["result"]) == ("1.00", "2.00")
     assert row["result_difference"] == "1.00"
     assert found["model"]["at_recorded_fills"] == found["model"]["fills"] == 4
+
+
+def test_what_no_deal_told_is_unknown_and_not_nothing() -> None:
+    """A copy that is closed, without the deal that closed it on record: neither result nor difference is known."""
+    world = World().set_up()
+    position = world.leader_opens(20_000_000)
+    world.leader_closes(position, at="1.10500")
+    records = [
+        msgspec.structs.replace(record, event=replace(record.event, deal=None))
+        if isinstance(record.event, ExecutionSeen)
+        and record.stream == f"account:{FIRST}"
+        and record.event.deal is not None
+        and record.event.deal.close is not None
+        else record
+        for record in world.log.read_all()
+    ]
+    found = what_if(lambda: records, _asked(world, {"volume.amount": "1"}))
+    (row,) = [row for row in found["differences"] if row["follower"] == FIRST]
+    assert (row["recorded"]["state"], row["recorded"]["result"]) == ("closed", None)
+    assert row["result_difference"] is None
+    (follower,) = [one for one in found["followers"] if one["follower"] == FIRST]
+    assert (follower["recorded"]["result"], follower["difference"]["result"]) == (None, None)
 
 
 def test_what_is_not_copied_any_more_says_why() -> None:
