@@ -121,7 +121,7 @@ def test_orders_name_the_decision_they_came_from(audit: Audit) -> None:
 def test_accounts_show_what_was_last_known(audit: Audit) -> None:
     """Balance as decimal text in the account's digits, health, and what it holds."""
     by_account = {line["account"]: line for line in audit.accounts()}
-    assert by_account[LEADER]["balance"] == "10001.00"
+    assert by_account[LEADER]["balance"] == "10271.49"
     assert by_account[LEADER]["health"] == "reconciled"
     assert (by_account[LEADER]["positions"], by_account[FIRST]["copies"]) == (3, 1)
     assert (by_account[SECOND]["login"], by_account[SECOND]["currency"]) == (SECOND + 7, "EUR")

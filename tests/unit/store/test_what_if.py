@@ -40,8 +40,8 @@ def test_twice_the_amount_is_twice_the_volume_and_twice_the_result() -> None:
     found = what_if(world.log.read_all, _asked(world, {"volume.amount": "1"}))
     (row,) = [row for row in found["differences"] if row["follower"] == FIRST]
     assert (row["recorded"]["volume"], row["what_if"]["volume"]) == ("100000.00", "200000.00")
-    assert (row["recorded"]["result"], row["what_if"]["result"]) == ("1.00", "2.00")
-    assert row["result_difference"] == "1.00"
+    assert (row["recorded"]["result"], row["what_if"]["result"]) == ("425.42", "850.84")
+    assert row["result_difference"] == "425.42"
     assert found["model"]["at_recorded_fills"] == found["model"]["fills"] == 4
 
 

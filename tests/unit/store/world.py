@@ -66,6 +66,11 @@ LINKS = {FIRST: LinkId("l1nk01"), SECOND: LinkId("l1nk02")}
 T0 = 1_577_836_800_000_000
 
 
+def _gross(held: Position, volume: int, at: Price) -> int:
+    """What a close of EURUSD earns an account in EUR, in cents: the way of the price, in dollars, at its price of then."""
+    return round((at - (held.price or at)) * held.side.sign * volume / at)
+
+
 def price(text: str) -> Price:
     """A price from its decimal text."""
     whole, _, part = text.partition(".")
@@ -274,12 +279,13 @@ class World:
             client_order_id=intent,
             updated_ms=self.now // 1_000,
         )
+        gross = _gross(held, volume, price(at))
         detail = CloseDetail(
             entry_price=held.price or Price(0),
-            gross=100,
+            gross=gross,
             swap=0,
             commission=0,
-            balance=1_000_100,
+            balance=1_000_000 + gross,
             closed_volume=Volume(volume),
             balance_version=self.balance_version(account),
         )
