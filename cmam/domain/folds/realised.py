@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from itertools import islice
+from itertools import chain, islice
 
 from cmam.domain.belief.copies import CopyKey
 from cmam.domain.belief.view import AccountView
@@ -31,7 +31,8 @@ def realised(before: AccountView, after: AccountView, fact: Event) -> Iterator[t
                     if key is not None:
                         yield key, deal
         case ClosesSeen():
-            for owner in islice(untold(before, fact.position), 1):
+            owners = chain(untold(before, fact.position), of_position(before, fact.position))
+            for owner in islice(owners, 1):
                 for deal in fact.deals:
                     if deal.close is not None and deal.is_execution:
                         yield owner.key, deal

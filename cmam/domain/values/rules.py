@@ -531,5 +531,11 @@ MERGED_REFUSES_NOTHING = 10
 and each time all but one of them had to wait twice as long: one that was left alone as its net turned stood for
 sixteen seconds without its stop."""
 
+STOP_OUTS_BY_ORDERS = 11
+"""A stop-out out of sight locks by its order alone, where a snapshot shows less than the deals beside it tell, and of a
+net that stands its orders and deals are asked for afterwards, as of a hedged position. Where they took longer than a
+second, as after each cut of many, a part of a net that the broker had taken was a person's, locked nothing, and what it
+came to was told nowhere."""
+
 RULES = 11
 """The newest."""

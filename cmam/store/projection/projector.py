@@ -173,7 +173,7 @@ class Projector:
             for name, life in former_lives(step, store):
                 rows.put_aside(name, life, self._views)
             rows.add_all(changes_of_account(step, store))
-            rows.add_new(schema.CLOSES, closes(step, store))
+            rows.add_closes(closes(step, store))
             rows.touch(step)
             rows.fill(fills(step, store))
             rows.add_words(words_of(step, store))
@@ -245,11 +245,12 @@ class _Rows:
         for table, row in changes:
             self.add(table, row)
 
-    def add_new(self, table: str, rows: Iterable[Row]) -> None:
-        """Rows of which the first stands, however often they are told."""
-        known = self._tables.setdefault(table, {})
+    def add_closes(self, rows: Iterable[Row]) -> None:
+        """Closes, of which the first row stands however often they are told; who closed may be told afterwards."""
+        known = self._tables.setdefault(schema.CLOSES, {})
         for row in rows:
-            known.setdefault(row[schema.TABLES[table].key], row)
+            first = known.setdefault(row["close_id"], row)
+            first["closed_by"] = first["closed_by"] or row["closed_by"]
 
     def put_aside(self, name: str, life: Row, views: Database) -> None:
         """Keep a copy's row that its next life would write over, with what only its decision told of it."""
@@ -291,9 +292,10 @@ class _Rows:
         if self._ended:
             sql = f"UPDATE {schema.CLOSES} SET copy_id = ? WHERE copy_id = ?"
             views.conn.executemany(sql, self._ended)
-        views.table(schema.CLOSES).insert_all(
-            self._tables.pop(schema.CLOSES, {}).values(), pk=schema.TABLES[schema.CLOSES].key, ignore=True
-        )
+        closed = self._tables.pop(schema.CLOSES, {}).values()
+        views.table(schema.CLOSES).insert_all(closed, pk=schema.TABLES[schema.CLOSES].key, ignore=True)
+        sql = f"UPDATE {schema.CLOSES} SET closed_by = ? WHERE close_id = ? AND closed_by IS NULL"
+        views.conn.executemany(sql, [(row["closed_by"], row["close_id"]) for row in closed if row["closed_by"]])
         for table, rows in self._tables.items():
             by_columns: dict[tuple[str, ...], list[Row]] = {}
             for row in rows.values():

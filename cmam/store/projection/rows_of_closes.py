@@ -1,6 +1,6 @@
 """What a record adds to the table of closes: what each closing deal of a copy realised, and who closed it. Pure.
 
-A deal is told once, or again after a gap: its first row stands.
+A deal is told once, or again after a gap: its first row stands, and who closed it where only the later one tells.
 """
 
 from __future__ import annotations
@@ -84,7 +84,8 @@ def _closed_by(before: AccountView, event: Event, deal: Deal, store: str) -> str
         return REQUEST
     if not isinstance(event, ExecutionSeen):  # the order of a close bears a name of its broker's own
         return None
-    return REQUEST if intent_of(before, event) is not None else HUMAN
+    is_ours = event.client_msg_id.startswith(f"cm1.{store}.")  # also where the request is settled: its deals were more
+    return REQUEST if is_ours or intent_of(before, event) is not None else HUMAN
 
 
 def _order(event: Event, deal: Deal) -> Order | None:
