@@ -5,6 +5,8 @@ from __future__ import annotations
 import pytest
 
 from cmam.domain.events import AlertHealed, AlertRaised
+from cmam.openapi._pb import OpenApiMessages_pb2 as messages
+from cmam.openapi._pb import OpenApiModelMessages_pb2 as model
 from cmam.store.past.replay import verify
 from tests.whole import LEADER, SAME_BROKER, Whole
 
@@ -66,3 +68,22 @@ def test_a_margin_call_is_over_where_nothing_is_held() -> None:
     whole.run(30)
     assert not whole.person.holds(SAME_BROKER)
     assert not told(whole, SAME_BROKER)
+
+
+def test_a_margin_call_stands_where_cmam_reckons_more_than_the_broker() -> None:
+    """Whatever their equity differs by: it is the broker who closes positions."""
+    whole = Whole(seed=3, settings={"volume.amount": "1"})
+    whole.start_ready()
+    whole.person.buy(LOT)
+    whole.run(2)
+    told_so = messages.ProtoOAMarginCallTriggerEvent(
+        ctidTraderAccountId=SAME_BROKER,
+        marginCall=model.ProtoOAMarginCall(
+            marginCallType=model.MARGIN_LEVEL_THRESHOLD_1, marginLevelThreshold=100.0, utcLastUpdateTimestamp=0
+        ),
+    )
+    whole.broker.floor.publish(whole.broker.floor.accounts[SAME_BROKER], 2172, told_so, None)
+    whole.stepper.network.collect()
+    whole.run(40)
+    (text,) = told(whole, SAME_BROKER)
+    assert "the broker's word counts" in text

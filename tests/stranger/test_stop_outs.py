@@ -7,7 +7,10 @@ from dataclasses import replace
 import pytest
 
 from cmam.domain.events import StopOutSeen
+from cmam.domain.folds import afterwards
 from cmam.domain.turns import touching
+from cmam.store.auditing.audit import Audit
+from cmam.store.auditing.totals import totals
 from tests.stranger.books import BUY
 from tests.stranger.habits import Habits
 from tests.stranger.world import Terminal, World
@@ -44,3 +47,57 @@ def test_a_stop_out_locks_also_where_its_fill_is_told_last(monkeypatch: pytest.M
     assert _stopped_out(2) == (1, 1)
     monkeypatch.setattr(touching, "STOP_OUTS_ANYHOW", 99)
     assert _stopped_out(1) == (0, 1)
+
+
+def _stopped_out_unseen(*, netted: bool, answer_us: int, adds: bool = False) -> tuple[int, int, list[dict[str, str]]]:
+    """Let the broker take a half of a copy while the line is cut, and answer slowly: how often that was seen, what the
+    follower holds once the leader has added (while the line was cut, or long afterwards), and who closed for how much.
+    """
+    habits = replace(Habits(), answer_us=answer_us)
+    world = World(1, habits, {LEADER: ("North", False), FOLLOWER: ("South", netted)})
+    world.profile("of", LEADER, {FOLLOWER: "1"})
+    terminal = Terminal(world, LEADER)
+    world.start()
+    world.run(5)
+    terminal.trade("EURUSD", BUY, VOLUME)
+    world.run(10)
+    book = world.broker.floor.books[FOLLOWER]
+    (copy,) = book.positions.values()
+    (held,) = terminal.book.positions.values()
+    world.lines.cut_all()
+    world.broker.floor.stop_out(book, copy, VOLUME // 2)
+    if adds:
+        terminal.trade("EURUSD", BUY, VOLUME, positionId=held.number)
+    world.lines.collect()
+    world.run(75)
+    if not adds:
+        terminal.trade("EURUSD", BUY, VOLUME, positionId=held.number)
+        terminal.trade("XAUUSD", BUY, 1_200)
+    world.run(10)
+    seen = len(world.events(FOLLOWER, StopOutSeen))
+    (line,) = (line for line in totals(Audit.of(world.log)) if line["copies"])
+    world.stepper.kill()
+    return seen, sum(one.volume for one in book.positions.values()), [one["by"] for one in line["results"].values()]
+
+
+@pytest.mark.parametrize("netted", [False, True])
+@pytest.mark.parametrize("answer_us", [0, 1_500_000, 4_000_000])
+def test_a_part_that_was_stopped_out_unseen_locks_however_late_that_is_told(*, netted: bool, answer_us: int) -> None:
+    """Also where its deals take longer than a start waits for them, and its orders too; it counts as what it was."""
+    seen, holds, (by,) = _stopped_out_unseen(netted=netted, answer_us=answer_us)
+    assert (seen, holds, list(by)) == (1, VOLUME // 2, ["stop_out"])
+
+
+def test_rules_of_before_knew_no_stop_out_of_a_net_that_was_told_late(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A person had taken it, as they had it: what the leader did next was bought without margin, and never told."""
+    for module in (afterwards, touching):
+        monkeypatch.setattr(module, "STOP_OUTS_BY_ORDERS", 99)
+    seen, holds, results = _stopped_out_unseen(netted=True, answer_us=4_000_000)
+    assert (seen, results) == (0, [])
+    assert holds > VOLUME // 2
+
+
+def test_a_stop_out_locks_by_its_order_before_its_deals_have_come() -> None:
+    """What the leader has added while the line was cut is not bought."""
+    for netted in (False, True):
+        assert _stopped_out_unseen(netted=netted, answer_us=1_500_000, adds=True)[:2] == (1, VOLUME // 2)

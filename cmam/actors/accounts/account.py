@@ -21,7 +21,7 @@ from cmam.actors.accounts.watches import Watches
 from cmam.actors.asking.preparation import Kind
 from cmam.actors.care.poison import name_of
 from cmam.actors.threads.runtime import Watched
-from cmam.domain.belief import refused
+from cmam.domain.belief import limits, refused
 from cmam.domain.belief.restless import restless
 from cmam.domain.events import CopyAdopted, GuardRearmed, Health, HealthChanged, IntentOverdue, RulesBegan
 from cmam.domain.folds.account import AccountView, IntentState
@@ -83,6 +83,8 @@ class AccountActor(Watched):
             return
         before = self._view
         self._receive(message)
+        if self._view.trader is not before.trader or self._view.former_specs is not before.former_specs:
+            self._mind_limits()
         if any(copy.wait is not None for copy in restless(self._view.copies)):
             self._following.wake_copies(self._desk.ports.clock.now())
         if self._view is not before and not self._desk.may_tend_later(before):
@@ -139,6 +141,7 @@ class AccountActor(Watched):
         match message:
             case m.LinksChanged():
                 self._following.links_changed(message)
+                self._mind_limits()
                 self._asides.look()
                 self._watches.guard()
             case m.Begin():
@@ -228,6 +231,7 @@ class AccountActor(Watched):
             self._desk.alert(m.Alert("left_out", absences.in_words(self._view)))
         self._questions.heal()
         self._mind_surplus()
+        self._mind_limits()
         self._following.flush()
         if kind in (Kind.FULL, Kind.REFRESH):
             self._following.look_for_strays()
@@ -286,6 +290,12 @@ class AccountActor(Watched):
         """Say what is taken back, until it is."""
         if self._view.surplus or refused.ALERT in self._view.alerts:
             self._desk.alert(m.Alert(refused.ALERT, refused.in_words(self._view)))
+
+    def _mind_limits(self) -> None:
+        """Say what the broker lets a follower do no longer, until it does."""
+        view, follows = self._view, bool(self._following.links)
+        self._desk.alert(m.Alert(limits.RIGHTS, limits.rights_in_words(view) if follows else ""))
+        self._desk.alert(m.Alert(limits.SYMBOLS, limits.symbols_in_words(view) if follows else ""))
 
     def _trader_reported(self, wire: Any) -> None:
         view, is_live = self._view, self._desk.ports.is_live

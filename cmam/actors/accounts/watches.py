@@ -31,7 +31,7 @@ class Watches:
         self._asides = asides
         self._following = following
         self._blind_since: dict[AccountId, int] = {}
-        self._called_us: dict[str, int] = {}
+        self._calls: dict[str, margin_calls.Call] = {}
         self._guarded = guards.Memory()
         self._is_guarding = False
         self._is_sampling = False
@@ -89,9 +89,9 @@ class Watches:
 
     def margin_called(self, threshold: int) -> None:
         """Say that the broker calls for margin, at a threshold in hundredths of a percent."""
-        kind, text = f"{margin_calls.KIND}{threshold}", margin_calls.in_words(threshold, self._margin_level())
-        self._called_us[kind] = self._desk.ports.clock.monotonic()
-        self._desk.alert(m.Alert(kind, text))
+        kind, level = f"{margin_calls.KIND}{threshold}", self._margin_level()
+        self._calls[kind] = margin_calls.Call(self._desk.ports.clock.monotonic(), level)
+        self._desk.alert(m.Alert(kind, margin_calls.in_words(threshold, level)))
 
     def _look_at_margin(self) -> None:
         """Take back margin calls that are over."""
@@ -99,10 +99,11 @@ class Watches:
         if not kinds or not desk.is_reconciled:
             return
         now = desk.ports.clock.monotonic()
-        silent_us = {kind: now - self._called_us.setdefault(kind, now) for kind in kinds}
-        for kind in tuple(margin_calls.over(desk.view, self._margin_level(), silent_us)):
+        for kind in kinds:
+            self._calls.setdefault(kind, margin_calls.Call(now))
+        for kind in tuple(margin_calls.over(desk.view, self._margin_level(), self._calls, now)):
             desk.alert(m.Alert(kind))
-            del self._called_us[kind]
+            del self._calls[kind]
 
     def _margin_level(self) -> int | None:
         desk = self._desk

@@ -5,6 +5,7 @@ From a document to something rich can draw. Must not know where documents come f
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -27,6 +28,8 @@ NAME_LEAST = 8
 
 LATCH = "latch"
 """What the kind of an alert about a locked link begins with; the guard's name follows."""
+
+_ACCOUNT = re.compile(r"(?<=\bAccount )\d+\b")
 
 MARKS = {
     "reconciled": "●",
@@ -337,7 +340,12 @@ def _alerts(document: Mapping[str, Any]) -> list[RenderableType]:
         source = rest[-1] if rest and not rest[-1].isdecimal() else ""  # a number is that of an account out of sight
         found.append(Sentence(who, alert["text"], kind, account, source))
     lines = (line for group in gathered(found) for line in told(group, _cure(group[0].kind)))
-    return [Text(legible(f"! {line}"), style="bold red") for line in lines]
+    return [Text(legible(f"! {_named(line, names)}"), style="bold red") for line in lines]
+
+
+def _named(line: str, names: Mapping[Any, Any]) -> str:
+    """What speaks of an account by its number, by the name that a person gave it: alerts on record have no names."""
+    return _ACCOUNT.sub(lambda found: str(names.get(int(found[0])) or found[0]), line)
 
 
 def _cure(kind: str) -> str:

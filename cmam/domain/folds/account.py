@@ -68,7 +68,7 @@ from cmam.domain.events import (
     TraderSeen,
     TrailingStopMoved,
 )
-from cmam.domain.folds.afterwards import note_unpriced, take_closes
+from cmam.domain.folds.afterwards import note_losses, note_unpriced, take_closes
 from cmam.domain.folds.booking import intent_of, match_copy, match_intent
 from cmam.domain.folds.catching_up import adopt_unknown, refresh_copies
 from cmam.domain.folds.decided import take_attempt, take_decision
@@ -179,7 +179,7 @@ def _first_volumes(view: AccountView, deals: tuple[Deal, ...]) -> dict[PositionI
 
 def _reconciled(view: AccountView, event: Reconciled, at_us: int) -> AccountView:
     """Take the broker's word for all positions and orders; what it does not name is gone, unless that is doubted."""
-    copies, deals, known = view.copies, view.deals, view.orders
+    copies, deals, known, held = view.copies, view.deals, view.orders, view.positions
     named = {position.position for position in event.positions if position.volume > 0} | set(event.doubted)
     for position in event.positions:
         view = take_position(view, position, is_newest=event.quiet)
@@ -209,6 +209,7 @@ def _reconciled(view: AccountView, event: Reconciled, at_us: int) -> AccountView
     view = _with_orders(view, event, at_us)
     view = replace(adopt_unknown(view, event, known, at_us), has_reconciled=True, reconciled_us=at_us, untold={})
     view = note_unpriced(refresh_copies(view, event.deals), event, copies, deals)
+    view = note_losses(view, event, held, deals)
     view = note_fills(view, event, copies)
     return without_gone(view) if view.surplus or view.in_vain else view
 

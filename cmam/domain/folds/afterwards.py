@@ -14,12 +14,13 @@ from cmam.domain.belief.copies import Copy, CopyKey
 from cmam.domain.belief.holdings import take_balance
 from cmam.domain.belief.view import AccountView, put
 from cmam.domain.events import ClosesSeen, Reconciled, StopOutSeen
-from cmam.domain.values.ids import DealId, PositionId
+from cmam.domain.values.ids import DealId, LinkId, PositionId, SourceKey
+from cmam.domain.values.naming import read_label
 from cmam.domain.values.quantities import Volume
 from cmam.domain.values.reasons import Reason
 from cmam.domain.values.replacing import copied, replace
-from cmam.domain.values.rules import TOLD_AFTERWARDS
-from cmam.domain.values.trades import Deal, Order, OrderStatus, OrderType
+from cmam.domain.values.rules import STOP_OUTS_BY_ORDERS, TOLD_AFTERWARDS
+from cmam.domain.values.trades import Deal, Order, OrderStatus, OrderType, Position
 
 MOST = 256
 """So many positions are noted at once; of those before them nobody asks any more."""
@@ -34,18 +35,45 @@ def note_unpriced(
     `deals` are those known before it."""
     if view.rules < TOLD_AFTERWARDS:
         return view
-    fresh = [deal for deal in event.deals if deal.close is not None and deal.is_execution and deal.deal not in deals]
     found = [
         copy
         for key, copy in view.copies.items()
         if copy.position is not None
-        and _had(copy, copies.get(key), event) - _has(view, copy)
-        > sum(deal.filled_volume for deal in fresh if deal.position == copy.position)
+        and _had(copy, copies.get(key), event) - _has(view, copy) > closed_by_deals(view, event, copy.position, deals)
     ]
     for copy in found:
         if copy.share:
             view = put(view, replace(copy, unpriced=True))
     return with_unpriced(view, [copy.position for copy in found if copy.position is not None]) if found else view
+
+
+def note_losses(
+    view: AccountView, event: Reconciled, held: Mapping[PositionId, Position], deals: Sequence[DealId]
+) -> AccountView:
+    """Note the nets with shares that stand and of which a snapshot shows less than before, where its deals do not tell
+    why; `held` and `deals` are those known before it. What became of each share is booked by the ledger."""
+    if view.rules < STOP_OUTS_BY_ORDERS or not view.is_netted():
+        return view
+    shared = {copy.position for copy in view.copies.values() if copy.share}
+    found = [
+        key
+        for key, was in held.items()
+        if key in shared
+        and (now := view.positions.get(key)) is not None
+        and now.side is was.side
+        and was.volume - now.volume > closed_by_deals(view, event, key, deals)
+    ]
+    return with_unpriced(view, found) if found else view
+
+
+def closed_by_deals(view: AccountView, event: Reconciled, position: PositionId, deals: Sequence[DealId]) -> int:
+    """How much of a position the deals of a snapshot have closed that were not known before it, and of whose orders it
+    is known whose they are."""
+    closes = [deal for deal in event.deals if deal.position == position and deal.close is not None]
+    if view.rules >= STOP_OUTS_BY_ORDERS:
+        told = {order.order for order in event.past_orders} | {intent.order for intent in view.intents.values()}
+        closes = [deal for deal in closes if deal.order in told]
+    return sum(deal.filled_volume for deal in closes if deal.is_execution and deal.deal not in deals)
 
 
 def noted(view: AccountView, copy: Copy) -> AccountView:
@@ -117,13 +145,42 @@ def untold(view: AccountView, position: PositionId) -> Iterator[Copy]:
 def stop_outs(before: AccountView, event: ClosesSeen) -> Iterator[StopOutSeen]:
     """The broker took some of a position for want of margin, and nobody knew: that locks as if it had been seen."""
     stopped = {order.order for order in event.orders if order.stop_out}
-    taken = [deal for deal in _closes(event) if deal.order in stopped and deal.deal not in before.deals]
-    opened_ms = max((deal.executed_ms for deal in event.deals if deal.is_execution and deal.close is None), default=0)
-    since = [deal for deal in taken if deal.executed_ms >= opened_ms]  # those before it are of former shares
-    for copy in untold(before, event.position):
+    is_new = before.rules >= STOP_OUTS_BY_ORDERS  # a deal that is known may have been told without its order
+    taken = [deal for deal in _closes(event) if deal.order in stopped and (is_new or deal.deal not in before.deals)]
+    for copy in _had_part(before, event.position) if taken else ():
         is_known = copy.stopped_out or copy.reason is Reason.CLOSED_BY_STOP_OUT
-        if (since if copy.share else taken) and not is_known:
+        if not is_known and any(_is_of(before, copy, deal, event) for deal in taken):
             yield StopOutSeen(link=copy.link, source=copy.source)
+
+
+def _had_part(before: AccountView, position: PositionId) -> Iterator[Copy]:
+    """The copies of which something may have gone unseen: of a net that stands all its shares, also those that have
+    ended since the line was lost."""
+    yield from untold(before, position)
+    if before.rules >= STOP_OUTS_BY_ORDERS:
+        shares = (copy for copy in of_position(before, position) if copy.share and not copy.unpriced)
+        yield from (copy for copy in shares if not copy.state.is_end or copy.closed_us >= before.in_sight_us)
+
+
+def _is_of(before: AccountView, copy: Copy, taken: Deal, event: ClosesSeen) -> bool:
+    """Whether a copy had a part in what a deal has taken: what was taken of a net before it was one of its shares, or
+    off the other side, it had none in."""
+    if not copy.share:
+        return True
+    opened = [deal for deal in event.deals if deal.is_execution and deal.close is None]
+    last_ms = max((deal.executed_ms for deal in opened), default=0)
+    if before.rules < STOP_OUTS_BY_ORDERS:
+        return taken.executed_ms >= last_ms
+    own = {order.order for order in event.orders if _is_asked_by(before, copy, order)}
+    return taken.side is not copy.side and taken.executed_ms >= min(
+        (deal.executed_ms for deal in opened if deal.order in own), default=last_ms
+    )
+
+
+def _is_asked_by(view: AccountView, copy: Copy, order: Order) -> bool:
+    """Whether an order was sent for a copy."""
+    mark = read_label(order.client_order_id)
+    return mark is not None and view.key_of((LinkId(mark.link), SourceKey(mark.source))) == copy.key
 
 
 def _closes(event: ClosesSeen) -> tuple[Deal, ...]:

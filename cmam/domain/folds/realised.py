@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from itertools import islice
+from itertools import chain
 
 from cmam.domain.belief.copies import CopyKey
 from cmam.domain.belief.view import AccountView
@@ -31,9 +31,8 @@ def realised(before: AccountView, after: AccountView, fact: Event) -> Iterator[t
                 if deal.deal not in before.deals:
                     yield from _in_a_gap(before, after, fact, deal)
         case ClosesSeen():
-            for owner in islice(untold(before, fact.position), 1):
-                for deal in _once(fact.deals):
-                    yield owner.key, deal
+            for deal in _once(fact.deals):
+                yield from _told_afterwards(before, fact, deal)
         case _:
             return
 
@@ -61,6 +60,15 @@ def _in_a_gap(before: AccountView, after: AccountView, fact: Reconciled, deal: D
     key = asked or before.by_position.get(deal.position) or _known_since(after, deal.position)
     if key is not None:
         yield from ((key, deal),) if asked is not None else _by_shares(before, key, deal)
+
+
+def _told_afterwards(before: AccountView, fact: ClosesSeen, deal: Deal) -> Iterator[tuple[CopyKey, Deal]]:
+    asked = _asked_by(before, deal, *(order.client_order_id for order in fact.orders if order.order == deal.order))
+    owners = chain(untold(before, fact.position), of_position(before, fact.position))
+    if asked is not None:
+        yield asked, deal
+    elif (owner := next(owners, None)) is not None:
+        yield from _by_shares(before, owner.key, deal)
 
 
 def _asked_by(view: AccountView, deal: Deal, *names: str) -> CopyKey | None:

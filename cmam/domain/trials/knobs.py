@@ -415,12 +415,12 @@ def still_held(case: Case, reason: Reason) -> Tried | None:
 
 def confirmed(case: Case, reason: Reason) -> Tried | None:
     """A changed symbol that somebody has confirmed."""
+    spec = _traded(case)
     altered = case.with_view(former_specs={})
-    if not gets_past(altered, reason):
+    if spec is None or not gets_past(altered, reason):
         return None
-    return Alteration(
-        what="symbol", was="nobody had confirmed its change", needs="`cmam profile symbols NAME load`"
-    ), altered
+    command = f"`cmam account confirm-symbol {case.view.account} {spec.name}`"
+    return Alteration(what="symbol", was="nobody had confirmed its change", needs=command), altered
 
 
 def tradable(case: Case, reason: Reason) -> Tried | None:

@@ -1,13 +1,16 @@
 """What is said of a broker's margin calls, and when one is over: margin has come down to a threshold of the account.
 
 A broker tells that a threshold was reached, and nothing when that is over (FACTS §4.4 S): then nothing is held, or the
-margin level is above it again as cmam reckons it, or nothing was told for long of what cannot be reckoned. Levels and
-thresholds are in hundredths of a percent.
+margin level is clearly above it as cmam reckons it, or nothing was told for long. The broker's word counts: where cmam
+reckoned more than the threshold when it was told, it has to have risen clearly above that. Levels and thresholds are in
+hundredths of a percent.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from fractions import Fraction
 
 from cmam.domain.belief.view import AccountView
 from cmam.domain.market.conversion import Rates
@@ -19,8 +22,20 @@ KIND = "margin_call "
 """What the kinds of these alerts begin with; the threshold in hundredths of a percent follows."""
 
 SILENT_US = 1_800_000_000
-"""Where no level can be reckoned, a margin call that is not told again for so long is over: brokers tell of one every
-ten minutes at most (FACTS §4.4 S)."""
+"""A margin call that is not told again for so long is over where no level can be reckoned, or is above the threshold at
+all: brokers tell of one every ten minutes at most (FACTS §4.4 S)."""
+
+CLEAR = Fraction(11, 10)
+"""So much of what it has to be above a level is clearly above it: a broker that has called a moment ago says nothing of
+one that falls again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """When a threshold was told of last, by a clock that only goes on, and the level as cmam reckoned it then."""
+
+    at_us: int
+    level: int | None = None
 
 
 def margin_level(view: AccountView, quote_of: Callable[[str], Quote | None], now_us: int) -> int | None:
@@ -32,7 +47,9 @@ def margin_level(view: AccountView, quote_of: Callable[[str], Quote | None], now
 
 def in_words(threshold: int, level: int | None) -> str:
     """What is said of a margin call."""
-    reckoned = "" if level is None else f" It is at {decimal_text(level, 2)} % as cmam reckons it."
+    reckoned = "" if level is None else f" It is at {decimal_text(level, 2)} % as cmam reckons it"
+    if level is not None:
+        reckoned += "; the broker's word counts." if level > threshold else "."
     return (
         f"The broker calls for margin: equity has come down to {decimal_text(threshold, 2)} % of what positions bind."
         f"{reckoned} Further down the broker closes positions: pay in, or close some."
@@ -44,10 +61,15 @@ def called(view: AccountView) -> tuple[str, ...]:
     return tuple(kind for kind in view.alerts if kind.startswith(KIND))
 
 
-def over(view: AccountView, level: int | None, silent_us: Mapping[str, int]) -> Iterator[str]:
-    """The kinds of those that are over; `silent_us` says for how long each has not been told again."""
+def over(view: AccountView, level: int | None, calls: Mapping[str, Call], now_us: int) -> Iterator[str]:
+    """The kinds of those that are over at a margin level; `now_us` is by the clock of the calls."""
     for kind in called(view):
-        is_above = level is not None and level > int(kind.removeprefix(KIND))
-        is_forgotten = level is None and silent_us[kind] >= SILENT_US
-        if not view.positions or is_above or is_forgotten:
+        if not view.positions or _is_over(int(kind.removeprefix(KIND)), level, calls[kind], now_us):
             yield kind
+
+
+def _is_over(threshold: int, level: int | None, call: Call, now_us: int) -> bool:
+    is_silent = now_us - call.at_us >= SILENT_US
+    if level is None or is_silent:
+        return is_silent and (level is None or level > threshold)
+    return level > max(threshold, call.level or 0) * CLEAR

@@ -11,7 +11,7 @@ from cmam.domain.belief.copies import Copy
 from cmam.domain.belief.shares import MOVING, is_untold, losses
 from cmam.domain.belief.view import AccountView
 from cmam.domain.events import ClosesSeen, CopyTouched, Event, ExecutionSeen, Reconciled, StopOutSeen
-from cmam.domain.folds.afterwards import of_position, stop_outs
+from cmam.domain.folds.afterwards import closed_by_deals, of_position, stop_outs
 from cmam.domain.folds.booking import copy_of, intent_of
 from cmam.domain.folds.unseen import missing
 from cmam.domain.values.commands import CommandKind
@@ -34,10 +34,11 @@ from cmam.domain.values.rules import (
     PEOPLE_MOVE_TRAILING,
     PEOPLE_TRAIL,
     STOP_OUTS_ANYHOW,
+    STOP_OUTS_BY_ORDERS,
     STOP_OUTS_LATCH,
     TAKEN_BEFORE_SEEN,
 )
-from cmam.domain.values.trades import ExecutionKind, Order, OrderStatus, OrderType
+from cmam.domain.values.trades import ExecutionKind, Order, OrderStatus, OrderType, Position
 from cmam.domain.wanted.levels import tighter, wanted_levels
 from cmam.domain.wanted.needs import as_shown, shows
 
@@ -131,10 +132,20 @@ def _is_stopped_out(before: AccountView, was: Copy, fact: Reconciled) -> bool:
     if held is None or held.side is not was.side or not was.volume:
         return False
     stopped = {order.order for order in fact.past_orders if order.stop_out}
-    return any(
+    is_told = any(
         deal.position == held.position and deal.order in stopped and deal.deal not in before.deals
         for deal in fact.deals
     )
+    return is_told or (before.rules >= STOP_OUTS_BY_ORDERS and not was.stopped_out and _is_taken(before, held, fact))
+
+
+def _is_taken(before: AccountView, held: Position, fact: Reconciled) -> bool:
+    """Whether a snapshot shows less of a position than the deals beside it tell, and a stop-out closed some of it."""
+    left = sum(now.volume for now in fact.positions if now.position == held.position and now.side is held.side)
+    if held.volume - left <= closed_by_deals(before, fact, held.position, before.deals):
+        return False
+    orders = (order for order in fact.past_orders if order.position == held.position)
+    return any(order.stop_out and order.executed_volume for order in orders)
 
 
 def _is_brokers_own(fact: ExecutionSeen, was: Copy, at_us: int) -> bool:

@@ -193,7 +193,7 @@ REASONS: Mapping[Reason, ReasonRow] = {
     Reason.SYMBOL_CHANGED: ReasonRow(
         "Lot size, digits or step of the follower's symbol changed, and nobody confirmed it yet.",
         "The symbol as it was and is.",
-        "`cmam profile symbols NAME load`, after a look at `cmam profile check`.",
+        "`cmam account confirm-symbol ID SYMBOL`, which shows both.",
     ),
     Reason.SIDE_EXCLUDED: ReasonRow(
         "The leader's side is not copied.", "`side`, the leader's side before reverse.", "`side=both`."

@@ -551,5 +551,11 @@ CLOSED_TO_FLAT = 11
 """A net that the close of a share has brought to flat is gone, and its other shares are not: where a look showed that
 before the deal was told, all of them counted as closed by a person."""
 
+STOP_OUTS_BY_ORDERS = 11
+"""A stop-out out of sight locks by its order alone, where a snapshot shows less than the deals beside it tell, and of a
+net that stands its orders and deals are asked for afterwards, as of a hedged position. Where they took longer than a
+second, as after each cut of many, a part of a net that the broker had taken was a person's, locked nothing, and what it
+came to was told nowhere."""
+
 RULES = 11
 """The newest."""

@@ -173,7 +173,7 @@ class Projector:
             for name, life in former_lives(step, store):
                 rows.put_aside(name, life, self._views)
             rows.add_all(changes_of_account(step, store))
-            rows.add_new(schema.CLOSES, closes(step, store))
+            rows.add_closes(closes(step, store))
             rows.add_new(schema.LEADER_CLOSES, leader_closes(step, self._fold.registry))
             rows.touch(step)
             rows.fill(fills(step, store))
@@ -252,6 +252,13 @@ class _Rows:
         for row in rows:
             known.setdefault(row[schema.TABLES[table].key], row)
 
+    def add_closes(self, rows: Iterable[Row]) -> None:
+        """Closes, of which the first row stands however often they are told; who closed may be told afterwards."""
+        known = self._tables.setdefault(schema.CLOSES, {})
+        for row in rows:
+            first = known.setdefault(row["close_id"], row)
+            first["closed_by"] = first["closed_by"] or row["closed_by"]
+
     def put_aside(self, name: str, life: Row, views: Database) -> None:
         """Keep a copy's row that its next life would write over, with what only its decision told of it."""
         told = views.execute(f"SELECT {', '.join(TOLD_ONCE)} FROM {schema.COPIES} WHERE copy_id = ?", [name]).fetchone()
@@ -292,9 +299,12 @@ class _Rows:
         if self._ended:
             sql = f"UPDATE {schema.CLOSES} SET copy_id = ? WHERE copy_id = ?"
             views.conn.executemany(sql, self._ended)
+        closed = self._tables.get(schema.CLOSES, {}).values()
         for table in (schema.CLOSES, schema.LEADER_CLOSES):
             fresh = self._tables.pop(table, {}).values()
             views.table(table).insert_all(fresh, pk=schema.TABLES[table].key, ignore=True)
+        sql = f"UPDATE {schema.CLOSES} SET closed_by = ? WHERE close_id = ? AND closed_by IS NULL"
+        views.conn.executemany(sql, [(row["closed_by"], row["close_id"]) for row in closed if row["closed_by"]])
         for table, rows in self._tables.items():
             by_columns: dict[tuple[str, ...], list[Row]] = {}
             for row in rows.values():

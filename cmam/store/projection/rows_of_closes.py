@@ -1,7 +1,7 @@
 """What a record adds to the tables of closes: what each closing deal of a copy realised, and who closed it; and what
 each of a leader did. Pure.
 
-A deal is told once, or again after a gap: its first row stands.
+A deal is told once, or again after a gap: its first row stands, and who closed it where only the later one tells.
 """
 
 from __future__ import annotations

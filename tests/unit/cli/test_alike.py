@@ -8,6 +8,7 @@ from typing import Any
 from rich.console import Console
 
 from cmam.cli.showing.screen import status_screen
+from cmam.domain.turns.margin_calls import in_words
 
 
 def alerts_shown(alerts: list[dict[str, Any]]) -> list[str]:
@@ -70,4 +71,25 @@ def test_only_what_says_the_same_is_taken_together() -> None:
         "! 3 more like it: fol-100; `cmam status --json` has each.",
         "! fol-100: The broker refuses to move the levels of EU paa: X",
         "! 3 more like it: fol-100; `cmam status --json` has each.",
+    ]
+
+
+def test_margin_calls_of_a_crowd_are_two_lines() -> None:
+    """Each at levels of its own, and at several thresholds."""
+    alerts = [
+        {"account": number, "kind": f"margin_call {at}", "text": in_words(at, 4_000 + number)}
+        for number in range(105, 150)
+        for at in (10_000, 8_000, 6_000)
+    ]
+    first, more = alerts_shown(alerts)
+    assert first == f"! fol-105: {in_words(10_000, 4_105)}"
+    names = "fol-105, fol-106, fol-107, fol-108, fol-109 and 40 other accounts"
+    assert more == f"! 134 more like it: {names}; `cmam status --json` has each."
+
+
+def test_accounts_out_of_sight_are_called_by_their_names() -> None:
+    """An alert is on record with the number; one that nobody knows keeps it."""
+    assert alerts_shown([blind(100, 110, "EURUSD papsx"), blind(101, 7, "EURUSD papsx")]) == [
+        "! fol-100: Account fol-110 is out of sight. Its copies: EURUSD papsx.",
+        "! fol-101: Account 7 is out of sight. Its copies: EURUSD papsx.",
     ]

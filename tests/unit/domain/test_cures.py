@@ -189,7 +189,7 @@ def test_a_changed_symbol_is_cured_by_a_persons_look() -> None:
     """Nobody confirmed the new step yet."""
     pair = Pair()
     pair.fact(SymbolSpecSeen(spec=a_spec(step_volume=200_000)))
-    assert told(case_of(pair)) == ["`cmam profile symbols NAME load` (nobody had confirmed its change)"]
+    assert told(case_of(pair)) == ["`cmam account confirm-symbol 2001 EURUSD` (nobody had confirmed its change)"]
 
 
 def test_caps_are_cured_by_a_larger_cap_or_fewer_positions() -> None:

@@ -67,7 +67,7 @@ T0 = 1_577_836_800_000_000
 
 
 def _gross(held: Position, volume: int, at: Price) -> int:
-    """What a close of EURUSD earns an account in EUR, in cents: the way of the price, in dollars, at its price of then."""
+    """What a close of EURUSD earns an account in EUR, in cents: the way of the price, in dollars, at the price then."""
     return round((at - (held.price or at)) * held.side.sign * volume / at)
 
 
