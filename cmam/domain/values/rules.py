@@ -531,5 +531,21 @@ MERGED_REFUSES_NOTHING = 10
 and each time all but one of them had to wait twice as long: one that was left alone as its net turned stood for
 sixteen seconds without its stop."""
 
+NETS_ARE_BEHIND = 11
+"""What an order of a share has filled after the snapshot of its net and before its history was read is nobody's loss:
+the net lacked it, that passed for a person's, and each further part of the fill found the share done and smaller.
+"""
+
+ACCEPTED_ALONE = 11
+"""An acceptance that comes behind its fill closes nothing, also where it tells no order. The copy was taken for closed
+by a person, found without a record by the next look, and closed while its leader held on.
+"""
+
+TRADED_UNTOLD = 11
+"""What an event of a leader's orders shows of his position is a trade, also where it tells neither deal nor order. It
+was taken for a correction, nobody was told, and the deal that came behind it had nothing left to tell: copies stood on
+after he had closed.
+"""
+
 RULES = 11
 """The newest."""
