@@ -37,6 +37,8 @@ LOOK_S = 100.0
 NOISE = 0.02
 REST_S = 8.0
 """Before a process ends: an add that was on record and had not left is given up (`unknowns.py`)."""
+ASKED_AGAIN_US = 5_000_000
+"""Within this a question is asked again, and answered, that was refused with a code that nobody has met."""
 SHUT_S = 200.0
 """So long after a market has opened again everything is taken that was refused."""
 LEVEL_TICKS, LATE_TICKS = 3, 12
@@ -471,7 +473,11 @@ class Day:
         """What still needs a person's eye."""
         raised: dict[str, AlertRaised] = {}
         for one in self.world.log.read_stream(f"account:{account}"):
-            if isinstance(one.event, AlertRaised) and not one.event.kind.startswith(KIND):  # it has no margin
+            is_of_margin = isinstance(one.event, AlertRaised) and one.event.kind.startswith(KIND)  # it has none
+            is_asked_again = self.habits.noise and one.at_us > self.world.stepper.clock.now() - ASKED_AGAIN_US
+            if isinstance(one.event, AlertRaised) and not is_of_margin:
+                if is_asked_again and one.event.kind == "session":
+                    continue  # it was refused a moment ago
                 raised[one.event.kind] = one.event
             elif isinstance(one.event, AlertHealed):
                 raised.pop(one.event.kind, None)

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from cmam.domain.events import CopyTouched
+from cmam.domain.folds import booking
 from cmam.domain.turns import settling
 from cmam.openapi._pb import OpenApiMessages_pb2 as wire
 from cmam.store.past.replay import verify
@@ -20,8 +21,8 @@ LEADER, FOLLOWER = 501, 502
 VOLUME = 1_200_000
 
 
-def _world() -> tuple[World, Terminal]:
-    world = World(1, Habits(), {LEADER: ("North", False), FOLLOWER: ("North", False)})
+def _world(*, netted: bool = False) -> tuple[World, Terminal]:
+    world = World(1, Habits(), {LEADER: ("North", False), FOLLOWER: ("North", netted)})
     world.profile("of", LEADER, {FOLLOWER: "1"})
     world.start()
     world.run(5)
@@ -87,10 +88,10 @@ def test_an_open_whose_fill_tells_no_position_is_looked_up(monkeypatch: pytest.M
     assert _held_after_a_close() == [VOLUME]
 
 
-def _held_after_a_cut() -> tuple[list[int], int]:
+def _held_after_a_cut(*, netted: bool = False) -> tuple[list[int], int]:
     """What a follower holds, and how often it was touched, whose open filled in parts around a cut: the snapshot shows
     the first, the history read after it all of them, and the events of the others come last."""
-    world, terminal = _world()
+    world, terminal = _world(netted=netted)
     broker = world.broker
     usual = broker.habits
     terminal.trade("EURUSD", BUY, VOLUME)
@@ -122,3 +123,13 @@ def test_parts_of_an_open_that_a_history_has_told_first_are_its_own(monkeypatch:
     assert _held_after_a_cut() == ([2 * VOLUME], 0)
     monkeypatch.setattr(settling, "HISTORY_IS_AHEAD", 99)
     assert _held_after_a_cut() == ([VOLUME], 2)
+
+
+def test_parts_of_a_share_that_a_history_has_told_first_are_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The net of the snapshot lacked them: that was booked as a person's close, and what came then was nobody's."""
+    assert _held_after_a_cut(netted=True) == ([2 * VOLUME], 0)
+    monkeypatch.setattr(settling, "NETS_ARE_BEHIND", 99)
+    assert _held_after_a_cut(netted=True)[1]
+    monkeypatch.setattr(settling, "NETS_ARE_BEHIND", 11)
+    monkeypatch.setattr(booking, "NETS_ARE_BEHIND", 99)
+    assert _held_after_a_cut(netted=True)[1]

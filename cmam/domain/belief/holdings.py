@@ -11,6 +11,7 @@ from cmam.domain.values.ids import OrderId, PositionId
 from cmam.domain.values.quantities import Volume
 from cmam.domain.values.replacing import copied, replace, without
 from cmam.domain.values.rules import (
+    ACCEPTED_ALONE,
     ACCEPTED_BEFORE,
     ACCEPTED_ONCE,
     ENDS_STAY,
@@ -28,6 +29,9 @@ CLOSED_REMEMBERED = 512
 """How many closed positions are remembered against late snapshots of them; far more than may be in flight."""
 ENDED_REMEMBERED = 256
 """How many pending orders that have ended are remembered against late words of them."""
+
+_EXECUTES_NOTHING = (ExecutionKind.ORDER_ACCEPTED, ExecutionKind.OTHER)
+"""What is no end of a position by its word alone."""
 
 UNTOLD_REMEMBERED = 64
 """How many positions are remembered that moved more than their deals have told."""
@@ -130,7 +134,7 @@ def is_told_again(view: AccountView, event: ExecutionSeen) -> bool:
 
     Before its order filled it is created, with nothing in it (FACTS §4.3), and carries no time, or that of its order,
     which is the fill's where both were of one millisecond; one that was closed can look the same, but beside the deal
-    or the order that closed it. What a deal left that is known is no newer than what
+    or the order that closed it, and an acceptance closes nothing. What a deal left that is known is no newer than what
     is known of the same millisecond, unless it leads on from there: a history may tell deals ahead of their events.
     """
     order, seen, deal = event.order, event.position, event.deal
@@ -142,10 +146,10 @@ def is_told_again(view: AccountView, event: ExecutionSeen) -> bool:
         leads_on = _signed(seen) == _signed(known) + int(deal.filled_volume) * deal.side.sign
         is_news = leads_on and view.rules >= PARTS_OF_HISTORIES
         return is_same and deal.is_execution and deal.deal in view.deals and not is_news
-    if order is None:
-        return False
     is_before = not seen.updated_ms or (is_same and not seen.opened_ms and view.rules >= ACCEPTED_BEFORE)
     is_new = seen.status is PositionStatus.CREATED and seen.volume == 0 and is_before
+    if order is None:
+        return is_new and event.kind in _EXECUTES_NOTHING and view.rules >= ACCEPTED_ALONE
     return is_new and order.executed_volume == 0 and not order.closing and order.type is not OrderType.PROTECTION
 
 

@@ -69,7 +69,7 @@ from cmam.domain.events import (
     TrailingStopMoved,
 )
 from cmam.domain.folds.afterwards import note_losses, note_unpriced, take_closes
-from cmam.domain.folds.booking import intent_of, match_copy, match_intent
+from cmam.domain.folds.booking import intent_of, is_told_ahead, match_copy, match_intent
 from cmam.domain.folds.catching_up import adopt_unknown, refresh_copies
 from cmam.domain.folds.decided import take_attempt, take_decision
 from cmam.domain.folds.endings import finish, stop_out, touch, wake_copy
@@ -160,6 +160,7 @@ def _executed(view: AccountView, event: ExecutionSeen, at_us: int) -> AccountVie
             view = with_origin(view, deal.position, deal.order, told)
     if event.balance is not None:
         view = take_cash(view, event.balance)
+    is_new_deal = is_new_deal and not is_told_ahead(view, event)
     view = match_intent(view, event, is_new_deal, at_us)
     view = match_copy(view, event, is_new_deal, at_us)
     if deal is not None and view.is_netted() and view.rules >= TURNED_IS_BARE:

@@ -21,6 +21,7 @@ from cmam.domain.values.rules import (
     FILLS_ARE_SHOWN,
     FILLS_BY_DEALS,
     GROWN_WHILE_RESTING,
+    NETS_ARE_BEHIND,
     ORDERS_LEVELS_OF_NETS,
     OWN_LEVELS,
     REST_COUNTED_ONCE,
@@ -75,6 +76,20 @@ def _is_ordered_by_share(view: AccountView, intent: Intent) -> bool:
     """Whether this is an order of a share: what it counts ahead of its deals is booked to nobody yet."""
     copy = view.copies.get(intent.key)
     return copy is not None and copy.share and intent.command.kind is not CommandKind.CLOSE
+
+
+def is_told_ahead(view: AccountView, event: ExecutionSeen) -> bool:
+    """Whether a history has told a deal of a share's order under way before its event came: by the order, which tells
+    no deals, so that the deal itself is new."""
+    intent, deal, order = intent_of(view, event), event.deal, event.order
+    if intent is None or deal is None or view.rules < NETS_ARE_BEHIND or not _is_ordered_by_share(view, intent):
+        return False
+    filled = intent.filled + deal.filled_volume
+    if filled > intent.command.volume:
+        return True
+    executed = order.executed_volume if order is not None and order.client_order_id == intent.intent else 0
+    symbol, sign = intent.command.symbol, deal.side.sign
+    return filled > executed > 0 and (net_held(view, symbol) - net_of_ledger(view, symbol)) * sign <= 0
 
 
 # --- copies -------------------------------------------------------------------------------------------------------

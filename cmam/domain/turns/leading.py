@@ -22,7 +22,15 @@ from cmam.domain.turns.leader import QuoteOf, no_quotes
 from cmam.domain.values.changes import Change
 from cmam.domain.values.ids import PositionId
 from cmam.domain.values.replacing import replace
-from cmam.domain.values.trades import Order
+from cmam.domain.values.rules import TRADED_UNTOLD
+from cmam.domain.values.trades import ExecutionKind, Order
+
+_OF_ORDERS = (
+    ExecutionKind.ORDER_FILLED,
+    ExecutionKind.ORDER_PARTIAL_FILL,
+    ExecutionKind.ORDER_REPLACED,
+    ExecutionKind.ORDER_CANCELLED,
+)
 
 
 def changes(before: AccountView, after: AccountView, event: Event, quote_of: QuoteOf = no_quotes) -> tuple[Change, ...]:
@@ -45,11 +53,18 @@ def _of_execution(before: AccountView, after: AccountView, event: ExecutionSeen,
     at_ms = deal.executed_ms if deal is not None else _order_time(event.order)
     yield from into_nets(before, after, quote_of, late=False)
     if position is not None:
-        if deal is not None or event.order is not None:  # else a correction: nothing to trade
+        if deal is not None or event.order is not None or _is_traded(before, after, event, position):
             yield from of_volume(before, after, position, deal, event.order, at_ms, quote_of, late=False)
         yield from of_levels(before, after, position, at_ms, quote_of, late=False)
     if event.order is not None:
         yield from of_order(before, after, event.order, event.kind, quote_of, late=False)
+
+
+def _is_traded(before: AccountView, after: AccountView, event: ExecutionSeen, position: PositionId) -> bool:
+    """Whether an event that tells neither deal nor order is of a trade, and no correction of a volume, as of a split:
+    it is of what happens to orders, or the position has gone, which no correction does."""
+    is_gone = position in before.positions and position not in after.positions
+    return after.rules >= TRADED_UNTOLD and (is_gone or event.kind in _OF_ORDERS)
 
 
 def _position_of(event: ExecutionSeen) -> PositionId | None:

@@ -29,6 +29,7 @@ from cmam.domain.values.rules import (
     FILLS_BY_DEALS,
     FILLS_GO_ON,
     HISTORY_IS_AHEAD,
+    NETS_ARE_BEHIND,
     OPENS_HAVE_NUMBERS,
     PARTS_FILL_ON,
 )
@@ -322,6 +323,8 @@ def _by_reconcile(view: AccountView, intent: Intent, fact: Reconciled, now_us: i
             yield from _open_by_reconcile(view, copy, intent, fact, now_us, is_proof=is_proof)
         case CommandKind.ADD:
             order = _past_order(intent, fact)
+            if not is_proof and _is_net_behind(view, copy, order):
+                return
             if order is not None and order.status is not OrderStatus.ACCEPTED:
                 is_done = order.executed_volume > 0
                 yield IntentSettled(
@@ -376,11 +379,23 @@ def _may_fill_on(view: AccountView, copy: Copy, intent: Intent, fact: Reconciled
     return intent.command.kind is CommandKind.OPEN and is_short and not is_over
 
 
+def _is_net_behind(view: AccountView, copy: Copy | None, order: Order | None) -> bool:
+    """Whether a net lacks what the order of a share has filled, by a history that is younger than the snapshot before
+    it: what is told of it yet is the share's own. Where somebody has taken it, the net is as young as the order."""
+    if copy is None or not copy.share or order is None or view.rules < NETS_ARE_BEHIND:
+        return False
+    stamps = [position.updated_ms for position in view.positions.values() if position.symbol == copy.symbol]
+    is_older = any(stamp <= order.updated_ms for stamp in stamps) if stamps else True
+    return order.executed_volume > 0 and is_older and shows_less(view, copy.symbol, copy.side, 1)
+
+
 def _open_by_reconcile(
     view: AccountView, copy: Copy | None, intent: Intent, fact: Reconciled, now_us: int, *, is_proof: bool
 ) -> Iterator[Event]:
     is_careful = view.rules >= PARTS_FILL_ON
     if is_careful and copy is not None and _may_fill_on(view, copy, intent, fact, is_proof=is_proof):
+        return
+    if not is_proof and _is_net_behind(view, copy, _past_order(intent, fact)):
         return
     if copy is not None and (copy.position is not None or (copy.order is not None and not copy.ended_order)):
         yield IntentSettled(intent=intent.intent, outcome=Outcome.CONFIRMED, reason="found at the broker")

@@ -557,5 +557,21 @@ net that stands its orders and deals are asked for afterwards, as of a hedged po
 second, as after each cut of many, a part of a net that the broker had taken was a person's, locked nothing, and what it
 came to was told nowhere."""
 
+NETS_ARE_BEHIND = 11
+"""What an order of a share has filled after the snapshot of its net and before its history was read is nobody's loss:
+the net lacked it, that passed for a person's, and each further part of the fill found the share done and smaller.
+"""
+
+ACCEPTED_ALONE = 11
+"""An acceptance that comes behind its fill closes nothing, also where it tells no order. The copy was taken for closed
+by a person, found without a record by the next look, and closed while its leader held on.
+"""
+
+TRADED_UNTOLD = 11
+"""What an event of a leader's orders shows of his position is a trade, also where it tells neither deal nor order. It
+was taken for a correction, nobody was told, and the deal that came behind it had nothing left to tell: copies stood on
+after he had closed.
+"""
+
 RULES = 11
 """The newest."""

@@ -87,6 +87,33 @@ def test_an_order_that_is_told_accepted_after_its_fill_closes_nothing() -> None:
     assert evolve(replace(view, rules=7), _accepted(), 2).positions == {}
 
 
+def test_an_acceptance_that_tells_no_order_closes_nothing() -> None:
+    """The schema calls the order optional: by its word, or by one of no schema, no position has come to its end."""
+    for kind in (ExecutionKind.ORDER_ACCEPTED, ExecutionKind.OTHER):
+        told = replace(_accepted(), order=None, kind=kind)
+        view = evolve(AccountView(account=AccountId(1), rules=RULES), _filled(POSITION, 1), 1)
+        assert evolve(view, told, 2).positions == view.positions
+        assert evolve(replace(view, rules=10), told, 2).positions == {}
+    assert evolve(view, replace(told, kind=ExecutionKind.ORDER_FILLED), 2).positions == {}
+
+
+def test_a_position_that_is_shown_smaller_without_order_or_deal_is_told_to_followers() -> None:
+    """What becomes of its protective order may be told before the deal that closed it: that deal finds nothing left. A
+    correction, which is of no order, leaves something and is nobody's trade."""
+    gone = replace(POSITION, volume=Volume(0), status=PositionStatus.CLOSED, updated_ms=6_000)
+    less = replace(POSITION, volume=Volume(50_000), updated_ms=6_000)
+    for kind, position, told in (
+        (ExecutionKind.ORDER_CANCELLED, gone, [ChangeKind.CLOSED]),
+        (ExecutionKind.OTHER, gone, [ChangeKind.CLOSED]),
+        (ExecutionKind.ORDER_REPLACED, less, [ChangeKind.REDUCED]),
+        (ExecutionKind.OTHER, less, []),
+    ):
+        event = ExecutionSeen(kind=kind, position=position)
+        for rules, kinds in ((RULES, told), (10, [])):
+            view = evolve(AccountView(account=AccountId(1), rules=rules), _filled(POSITION, 1), 1)
+            assert [change.kind for change in changes(view, evolve(view, event, 2), event)] == kinds
+
+
 def test_an_acceptance_of_the_millisecond_of_its_fill_closes_nothing() -> None:
     """A broker may tell the time of the order with the empty position: behind a snapshot it is no newer than that."""
     shown = Reconciled(positions=(POSITION,), orders=())
