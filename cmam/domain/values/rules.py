@@ -531,5 +531,11 @@ MERGED_REFUSES_NOTHING = 10
 and each time all but one of them had to wait twice as long: one that was left alone as its net turned stood for
 sixteen seconds without its stop."""
 
+NETS_MOVE_FIRST = 11
+"""A close of a share that is refused since orders of other shares have left less of the net than it was to take is no
+refused one, where events had told that before: what is left of it is asked for at once. It waited for a second, then
+for two and four, while its leader was out, and each time a person was called.
+"""
+
 RULES = 11
 """The newest."""
