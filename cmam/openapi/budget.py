@@ -4,7 +4,7 @@ The server counts every frame, in any one second, over all accounts of the conne
 `limit` slots (`window.py` says when one is free again), 5 of them for historical requests, and a fifth of either at
 most for what nobody waits for. A burst goes at once. One slot is kept for the lanes that never add risk, lent to the
 others only when another is free within 20 ms, so that a lone close finds a slot within 20 ms in the middle of any
-burst. Nothing is lost: an item leaves, or is handed back.
+burst, of amendments too that follow one another. Nothing is lost: an item leaves, or is handed back.
 
 Times are monotonic microseconds. Knows no socket, no clock and no meaning of what it lets pass.
 """
@@ -14,7 +14,7 @@ from __future__ import annotations
 import heapq
 from collections import OrderedDict, deque
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Final
 
@@ -40,6 +40,10 @@ QUESTION_TURN: Final = 5
 cannot close, so no burst of opens may starve what it asks."""
 IDLE_TURN: Final = 100
 """Of so many slots in a row that others use, one is for what nobody waits for: it may be late, not last for ever."""
+AGAIN_US: Final = 30 * SECOND_US
+"""So long after an amendment of a target the next one of it is one more, and takes turns with what else waits. A stop
+that is moved at each tick, for many followers, would take all slots there are: nothing would be cancelled or opened
+any more, and no account would come back on the line."""
 KNOWN_US: Final = 600 * SECOND_US
 KNOWN_LEAST: Final = 4_096
 KNOWN_MAX: Final = 100_000
@@ -54,14 +58,30 @@ STRIKE_US: Final = 10 * SECOND_US
 
 RETURN: Final = (Lane.LOOK, Lane.JOIN)
 """The lanes of what an account needs before anything of it can be closed."""
-ALWAYS_FIRST: Final = tuple(lane for lane in Lane if lane < Lane.OPEN)
-TURNS: Final = {
-    (False, False): tuple(Lane),
-    (True, False): (*ALWAYS_FIRST, Lane.QUERY, Lane.OPEN, Lane.IDLE),
-    (False, True): (*ALWAYS_FIRST, Lane.IDLE, Lane.OPEN, Lane.QUERY),
-    (True, True): (*ALWAYS_FIRST, Lane.QUERY, Lane.IDLE, Lane.OPEN),
+ALWAYS_FIRST: Final = tuple(lane for lane in Lane if lane.may_use_reserve)
+LAST: Final = {
+    (False, False): (Lane.OPEN, Lane.QUERY, Lane.IDLE),
+    (True, False): (Lane.QUERY, Lane.OPEN, Lane.IDLE),
+    (False, True): (Lane.IDLE, Lane.OPEN, Lane.QUERY),
+    (True, True): (Lane.QUERY, Lane.IDLE, Lane.OPEN),
 }
-"""The lanes in their order, by whether it is a question's turn, and that of what nobody waits for."""
+"""The last lanes in their order, by whether it is a question's turn, and that of what nobody waits for."""
+
+
+def _in_order(last: tuple[Lane, ...], *, again_first: bool) -> tuple[Lane, ...]:
+    """All lanes in their order: amendments of the same again before or behind what is no close, but for the idle."""
+    if again_first:
+        return (*ALWAYS_FIRST, Lane.AGAIN, *RETURN, *last)
+    place = len(last) - (last[-1] is Lane.IDLE)
+    return (*ALWAYS_FIRST, *RETURN, *last[:place], Lane.AGAIN, *last[place:])
+
+
+TURNS: Final = {
+    (is_again, *turns): _in_order(last, again_first=is_again)
+    for turns, last in LAST.items()
+    for is_again in (True, False)
+}
+"""The lanes in their order: whether it is the turn of an amendment of the same again, and as above."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,7 +141,8 @@ class Budget:
         self._numbers = 0
         self._waiting: dict[int, Item] = {}
         self._names: dict[str, int] = {}
-        self._merges: dict[tuple[Lane, int, int, str], int] = {}
+        self._merges: dict[tuple[int, int, str], int] = {}
+        self._amended: OrderedDict[tuple[int, int, str], int] = OrderedDict()
         self._deadlines: list[tuple[int, int]] = []
         self._sent: OrderedDict[str, int] = OrderedDict()
         self._withdrawn: OrderedDict[str, int] = OrderedDict()
@@ -134,6 +155,7 @@ class Budget:
         self._waiting_max = 0
         self._opens_in_a_row = 0
         self._since_idle = 0
+        self._is_turn_of_again = True
 
     @property
     def waiting(self) -> int:
@@ -149,6 +171,10 @@ class Budget:
         if item.name in self._names or item.name in self._sent:
             return self._back((item,), "duplicate")
         number, older = self._place_of(item)
+        if older is not None:
+            item = replace(item, lane=older.lane)
+        elif item.lane is Lane.PROTECT and item.merge_key in self._amended:
+            item = replace(item, lane=Lane.AGAIN)
         if older is not None:
             self._forget(number, older, is_queued=False)  # the queue keeps its place for the newer one
         self._waiting[number] = item
@@ -217,6 +243,8 @@ class Budget:
 
     def take(self, now_us: int) -> tuple[tuple[Item, ...], tuple[Returned, ...]]:
         """What leaves now, in order, counted as sent; and what is handed back because its time is over."""
+        while self._amended and next(iter(self._amended.values())) < now_us - AGAIN_US:
+            self._amended.popitem(last=False)
         late = []
         while self._deadlines and self._deadlines[0][0] < now_us:
             moment, number = heapq.heappop(self._deadlines)
@@ -257,7 +285,10 @@ class Budget:
 
     def _ahead(self, lane: Lane) -> int:
         """How many of those that wait would leave before one that came into `lane` now."""
-        ahead = sum(len(queue) for other, queue in self._lanes.items() if other <= lane)
+        ahead = sum(len(queue) for other, queue in self._lanes.items() if other <= lane and other is not Lane.AGAIN)
+        if lane >= Lane.AGAIN:
+            below = sum(len(queue) for other, queue in self._lanes.items() if Lane.AGAIN < other <= lane)
+            ahead += min(len(self._lanes[Lane.AGAIN]), below + 1)
         if lane is Lane.OPEN:
             ahead += min(len(self._lanes[Lane.QUERY]), len(self._lanes[lane]) // (QUESTION_TURN - 1))
             ahead += min(len(self._lanes[Lane.IDLE]), len(self._lanes[lane]) // (IDLE_TURN - 1))
@@ -328,11 +359,17 @@ class Budget:
 
     def _order(self) -> tuple[Lane, ...]:
         """The lanes as they go first now."""
-        return TURNS[self._opens_in_a_row >= QUESTION_TURN - 1, self._since_idle >= IDLE_TURN - 1]
+        is_question = self._opens_in_a_row >= QUESTION_TURN - 1
+        return TURNS[self._is_turn_of_again, is_question, self._since_idle >= IDLE_TURN - 1]
 
     def _count(self, number: int, item: Item, now_us: int) -> None:
         """Count an item as sent now."""
         self._forget(number, item, is_queued=False)
+        if item.merge_key is not None:
+            self._amended[item.merge_key] = now_us
+            self._amended.move_to_end(item.merge_key)
+        if item.lane >= Lane.AGAIN:
+            self._is_turn_of_again = item.lane is not Lane.AGAIN
         if item.lane >= Lane.OPEN:
             self._since_idle = self._since_idle + 1 if item.lane is not Lane.IDLE else 0
             self._opens_in_a_row = self._opens_in_a_row + 1 if item.lane is Lane.OPEN else 0

@@ -5,7 +5,8 @@
     CLOSE     reductions of exposure                       yes
     PROTECT   stops and targets, pending amendments        yes
     CANCEL    cancelled pendings                           yes
-    LOOK      what an authorised account holds, before     only when another slot is free within 20 ms
+    AGAIN     amendments of what was amended just before   only when another slot is free within 20 ms
+    LOOK      what an authorised account holds, before     only then too
               anything of it can be closed
     JOIN      accounts to be authorised                    only then too
     OPEN      what adds exposure                           only then too
@@ -13,7 +14,8 @@
     IDLE      questions nobody waits for, one in 100       only then too; one historical a second
 
 Order is kept inside an account and a lane, for each kind of request; a kind that may not leave (blocked by the server,
-or out of its historical five) does not hold up the others. Between accounts of a lane turns are taken. Knows no time.
+or out of its historical five) does not hold up the others. Between accounts of a lane turns are taken, and so they are
+between AGAIN and all lanes below it. Knows no time.
 """
 
 from __future__ import annotations
@@ -34,11 +36,12 @@ class Lane(IntEnum):
     CLOSE = 1
     PROTECT = 2
     CANCEL = 3
-    LOOK = 4
-    JOIN = 5
-    OPEN = 6
-    QUERY = 7
-    IDLE = 8
+    AGAIN = 4
+    LOOK = 5
+    JOIN = 6
+    OPEN = 7
+    QUERY = 8
+    IDLE = 9
 
     @property
     def may_use_reserve(self) -> bool:
@@ -93,9 +96,9 @@ class Item:
         return self.not_after_us if self.lane.may_age else None
 
     @property
-    def merge_key(self) -> tuple[Lane, int, int, str] | None:
+    def merge_key(self) -> tuple[int, int, str] | None:
         """What it shares with the items that it replaces or is replaced by."""
-        return (self.lane, self.account, self.payload_type, self.merge) if self.merge else None
+        return (self.account, self.payload_type, self.merge) if self.merge else None
 
 
 class LaneQueue:

@@ -104,6 +104,13 @@ MUTATIONS = (
         (BUDGET,),
     ),
     Mutation(
+        "stops that are moved at each tick starve cancels, opens and accounts that come back",
+        "cmam/openapi/budget.py",
+        "            item = replace(item, lane=Lane.AGAIN)\n",
+        "            pass\n",
+        (BUDGET,),
+    ),
+    Mutation(
         "a guard increases exposure: a share's end raises the net above its cap",
         "cmam/domain/wanted/needs.py",
         "    if cap and position.volume + volume > cap:\n",

@@ -30,6 +30,7 @@ from cmam.domain.values.rules import (
     CLOSES_APART,
     LOSSES_ARE_TOLD,
     MERGED_REFUSES_NOTHING,
+    NETS_MOVE_FIRST,
     OWN_LEVELS,
     OWN_TRAILING,
     PARTS_OF_SHARES,
@@ -65,6 +66,9 @@ WORSE_GSL = "WORSE_GSL_NOT_ALLOWED"
 
 GONE_CODES = ("POSITION_NOT_FOUND", "POSITION_NOT_OPEN", "ORDER_NOT_FOUND", "ENTITY_NOT_FOUND")
 """Refusals that mean the thing may be gone: done once a reconcile agrees."""
+
+BAD_VOLUME = "TRADING_BAD_VOLUME"
+"""The refusal of a close of more than is held, or than one order may have."""
 
 
 def take_intent(view: AccountView, event: IntentRecorded, at_us: int) -> AccountView:
@@ -218,6 +222,8 @@ def settle(view: AccountView, event: IntentSettled, at_us: int) -> AccountView:
     if kind is CommandKind.AMEND_PROTECTION and event.reason == WORSE_GSL:
         command = intent.command
         return put(view, replace(copy, applied=Applied(command.stop, command.target, command.trailing)))
+    if event.outcome is Outcome.REFUSED and _has_moved_first(view, copy, intent, event.reason):
+        return view
     if event.outcome is Outcome.REFUSED and event.reason in targets.TOO_NEAR:
         without_target = targets.refused(view, copy, intent.command, at_us)
         if without_target is not None:
@@ -237,6 +243,18 @@ def _is_gone_net(view: AccountView, copy: Copy, intent: Intent) -> bool:
     position = intent.command.position
     is_told = copy.share and position is not None and position not in view.positions
     return is_told and view.rules >= LOSSES_ARE_TOLD
+
+
+def _has_moved_first(view: AccountView, copy: Copy, intent: Intent, reason: str) -> bool:
+    """Whether a close is refused for what events have told already: orders of other shares had left less of the net
+    than it was to take. What of it is left is asked for at once."""
+    command = intent.command
+    if not copy.share or command.kind is not CommandKind.CLOSE or view.rules < NETS_MOVE_FIRST:
+        return False
+    held = view.positions.get(command.position) if command.position is not None else None
+    if held is None:
+        return reason in (*GONE_CODES, BAD_VOLUME)
+    return reason == BAD_VOLUME and held.volume < command.volume
 
 
 def _swept(view: AccountView, intent: Intent, event: IntentSettled, at_us: int) -> AccountView:

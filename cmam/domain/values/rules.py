@@ -573,5 +573,11 @@ was taken for a correction, nobody was told, and the deal that came behind it ha
 after he had closed.
 """
 
+NETS_MOVE_FIRST = 11
+"""A close of a share that is refused since orders of other shares have left less of the net than it was to take is no
+refused one, where events had told that before: what is left of it is asked for at once. It waited for a second, then
+for two and four, while its leader was out, and each time a person was called.
+"""
+
 RULES = 11
 """The newest."""

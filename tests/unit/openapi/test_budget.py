@@ -439,3 +439,86 @@ def test_a_burst_finds_the_slots_that_nobody_waits_for() -> None:
         budget.submit(an_item(f"open {number}"))
     assert (budget.figures(0).waiting, budget.figures(0).waiting_idle) == (1_090, 990)
     assert len(names(budget, 1)) == 39
+
+
+# --- amendments of the same, again and again --------------------------------------------------------------------------
+
+
+def amendments(number: int, count: int) -> list[Item]:
+    """One amendment of each of so many copies, each on an account of its own."""
+    kind = catalogue.AMEND_PROTECTION
+    return [an_item(f"amend {number} {n}", kind, account=100 + n, merge=f"p{n}") for n in range(count)]
+
+
+def in_a_storm(budget: Budget, others: list[Item]) -> dict[str, int]:
+    """How long some items wait, in ms, that come three seconds into a storm: each amendment is followed by another."""
+    left: dict[str, int] = {}
+    for step in range(350):
+        now = step * 20 * MS
+        for item in amendments(step, 60):
+            budget.submit(item)
+        if step == 150:
+            for item in others:
+                budget.submit(item)
+        left |= dict.fromkeys(names(budget, now), now)
+    return {item.name: (left[item.name] - 3 * SECOND) // MS for item in others if item.name in left}
+
+
+def test_stops_that_are_moved_at_each_tick_starve_nobody() -> None:
+    """What is no close takes turns with amendments that follow one another: each its share, opens every other slot."""
+    others = [an_item(f"open {n}", account=n) for n in range(40)]
+    assert max(in_a_storm(a_budget(), others).values()) <= 2_100
+    for kind in (catalogue.ACCOUNT_AUTH, RECONCILE):
+        assert in_a_storm(a_budget(), [an_item("one", kind)])["one"] <= 1_020
+
+
+def test_what_lowers_risk_finds_a_slot_at_once_in_the_middle_of_them() -> None:
+    """A lone close or cancel finds the slot that is kept, and so does the first stop of a copy."""
+    for kind, merge in (
+        (catalogue.CLOSE_POSITION, ""),
+        (catalogue.CANCEL_ORDER, ""),
+        (catalogue.AMEND_PROTECTION, "new"),
+    ):
+        assert in_a_storm(a_budget(), [an_item("one", kind, merge=merge)])["one"] <= 20
+
+
+def test_amendments_of_the_same_have_half_of_the_slots_beside_a_burst_of_opens() -> None:
+    """Nor does a burst of opens starve them."""
+    budget = a_budget()
+    for item in amendments(0, 40):
+        budget.submit(item)
+    assert len(names(budget, 0)) == 40
+    for number in range(200):
+        budget.submit(an_item(f"open {number}"))
+    for item in amendments(1, 40):
+        budget.submit(item)
+    leaving = names(budget, 2 * SECOND)
+    assert [name.split()[0] for name in leaving[:6]] == ["amend", "open"] * 3
+    assert len(leaving) == 49
+
+
+def test_an_amendment_that_waits_keeps_its_place_for_a_newer_one() -> None:
+    """What waits in one lane is replaced there, whatever lane the newer one would be in."""
+    budget = a_budget(2)
+    first, second, third = (amendments(number, 1)[0] for number in range(3))
+    budget.submit(first)
+    assert names(budget, 0) == [first.name]
+    budget.submit(second)
+    budget.submit(an_item("close", catalogue.CLOSE_POSITION))
+    assert names(budget, 1) == ["close"]
+    assert [(entry.item.name, entry.reason) for entry in budget.submit(third)] == [(second.name, "merged")]
+    assert names(budget, 2 * SECOND) == [third.name]
+    assert budget.waiting == 0
+
+
+def test_after_a_while_an_amendment_is_a_first_one_again() -> None:
+    """A stop that was moved half a minute ago is no storm: it leaves ahead of what waits."""
+    budget = a_budget()
+    budget.submit(amendments(0, 1)[0])
+    assert len(names(budget, 0)) == 1
+    assert names(budget, 31 * SECOND) == []
+    budget.submit(an_item("open"))
+    budget.submit(an_item("cancel", catalogue.CANCEL_ORDER))
+    amend = amendments(1, 1)[0]
+    budget.submit(amend)
+    assert names(budget, 31 * SECOND) == [amend.name, "cancel", "open"]
