@@ -214,7 +214,7 @@ MUTATIONS = (
         "a share that is rounded up to nothing stands on",
         "cmam/domain/folds/intents.py",
         "view.rules < ROUNDED_AWAY:",
-        "view.rules <= ROUNDED_AWAY:",
+        "view.rules:",
         (NETTING,),
     ),
     Mutation(
