@@ -370,8 +370,8 @@ class Budget:
             self._amended.move_to_end(item.merge_key)
         if item.lane >= Lane.AGAIN:
             self._is_turn_of_again = item.lane is not Lane.AGAIN
-        if item.lane >= Lane.OPEN:
             self._since_idle = self._since_idle + 1 if item.lane is not Lane.IDLE else 0
+        if item.lane >= Lane.OPEN:
             self._opens_in_a_row = self._opens_in_a_row + 1 if item.lane is Lane.OPEN else 0
         slot = self._flight.take(now_us)
         self._window.use(slot)

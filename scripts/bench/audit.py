@@ -130,7 +130,7 @@ def measure(folder: Path, runs: int) -> list[Row]:
             "orders, the newest 200": lambda: list(audit.orders(Filters(last=200))),
             "orders of one copy": lambda: list(audit.orders(Filters(copy_id=middle["copy_id"]))),
             "totals per follower": lambda: list(totals(audit)),
-            "totals per day": lambda: list(totals(audit, by="day")),
+            "totals per day": lambda: list(totals(audit, by=("day",))),
             "timings": lambda: timings(audit),
             "slippage": lambda: slippage(audit),
             "every copy as CSV": lambda: export_table(audit.copies(), folder / "copies.csv", KEYS["copies"]),

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from dataclasses import replace
 from decimal import Decimal
+
+import pytest
 
 from cmam.store.auditing.audit import Audit
 from tests.stranger.books import BUY
@@ -36,4 +39,41 @@ def test_a_close_counts_also_where_its_fill_is_told_last() -> None:
     ]
     (copy,) = audit.copies()
     assert Decimal(copy["result"]) == Decimal(sum(nets)).scaleb(-2)
+    world.stepper.kill()
+
+
+@pytest.mark.parametrize("share", [1, 2])
+def test_what_is_told_of_a_net_afterwards_counts_once_and_for_all_its_shares(share: int) -> None:
+    """Two profiles in one net: each closes a half by request, then the broker takes the rest, or a part of it, while
+    the line is cut, and is asked for all that the net ever was."""
+    habits = replace(Habits(), answer_us=4_000_000)
+    world = World(1, habits, {LEADER: ("North", False), FOLLOWER: ("South", True)})
+    for name in ("one", "two"):
+        world.profile(name, LEADER, {FOLLOWER: "1"})
+    terminal = Terminal(world, LEADER)
+    world.start()
+    world.run(5)
+    terminal.trade("EURUSD", BUY, VOLUME)
+    world.run(10)
+    (held,) = terminal.book.positions.values()
+    terminal.close(held, VOLUME // 2)
+    world.run(20)
+    book = world.broker.floor.books[FOLLOWER]
+    (net,) = book.positions.values()
+    world.lines.cut_all()
+    world.broker.floor.stop_out(book, net, net.volume // share)
+    world.lines.collect()
+    world.run(75)
+    came_to: dict[int, list[Decimal]] = defaultdict(list)
+    for line in Audit.of(world.log).results():
+        came_to[line["deal"]].append(Decimal(line["net"]))
+    *of_requests, taken = [deal for deal in book.deals if deal.closed is not None]
+    parts = {deal.number: 1 for deal in of_requests} | {taken.number: 2}
+    assert {number: len(nets) for number, nets in came_to.items()} == parts
+    for deal in (*of_requests, taken):
+        closed = deal.closed
+        assert closed is not None
+        assert sum(came_to[deal.number]) == Decimal(closed.gross + closed.swap + closed.commission).scaleb(-2)
+    one, other = came_to[taken.number]
+    assert one < 0 > other  # in proportion to what each has then, of which a step more or less is a third here
     world.stepper.kill()

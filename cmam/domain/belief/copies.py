@@ -264,8 +264,8 @@ class Copy:
     """The leader's order that has closed its source, where that is known: not the one that opened it."""
     leader_fills: Volume = Volume(0)
     """How much of the leader's pending order has filled, whatever he has closed of it since."""
-    unpriced: bool = False
-    """Whether this share has gone with its net, and no deal has told by whom and at which price."""
+    unpriced: Volume = Volume(0)
+    """How much this share had as it went with its net, where no deal has told by whom and at which price."""
     growth: tuple[int, int] = (0, 1)
     """The fraction of 1/100 unit that it is to grow by and has asked for nowhere, while it waits."""
 

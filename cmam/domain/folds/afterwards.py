@@ -43,7 +43,7 @@ def note_unpriced(
     ]
     for copy in found:
         if copy.share:
-            view = put(view, replace(copy, unpriced=True))
+            view = put(view, replace(copy, unpriced=Volume(_had(copy, copies.get(copy.key), event))))
     return with_unpriced(view, [copy.position for copy in found if copy.position is not None]) if found else view
 
 
@@ -117,7 +117,7 @@ def take_closes(view: AccountView, event: ClosesSeen, _at_us: int) -> AccountVie
     last, most = closes[-1], _most(event)
     order = next((order for order in event.orders if order.order == last.order), None)
     for copy in untold(view, event.position):
-        told = replace(copy, close_price=last.price, unpriced=False)
+        told = replace(copy, close_price=last.price, unpriced=Volume(0))
         if not copy.share:
             told = replace(told, opened_volume=Volume(max(copy.opened_volume, most)))
         if copy.state.is_end:
@@ -147,13 +147,13 @@ def stop_outs(before: AccountView, event: ClosesSeen) -> Iterator[StopOutSeen]:
     stopped = {order.order for order in event.orders if order.stop_out}
     is_new = before.rules >= STOP_OUTS_BY_ORDERS  # a deal that is known may have been told without its order
     taken = [deal for deal in _closes(event) if deal.order in stopped and (is_new or deal.deal not in before.deals)]
-    for copy in _had_part(before, event.position) if taken else ():
+    for copy in had_part(before, event.position) if taken else ():
         is_known = copy.stopped_out or copy.reason is Reason.CLOSED_BY_STOP_OUT
-        if not is_known and any(_is_of(before, copy, deal, event) for deal in taken):
+        if not is_known and any(is_of(before, copy, deal, event) for deal in taken):
             yield StopOutSeen(link=copy.link, source=copy.source)
 
 
-def _had_part(before: AccountView, position: PositionId) -> Iterator[Copy]:
+def had_part(before: AccountView, position: PositionId) -> Iterator[Copy]:
     """The copies of which something may have gone unseen: of a net that stands all its shares, also those that have
     ended since the line was lost."""
     yield from untold(before, position)
@@ -162,7 +162,7 @@ def _had_part(before: AccountView, position: PositionId) -> Iterator[Copy]:
         yield from (copy for copy in shares if not copy.state.is_end or copy.closed_us >= before.in_sight_us)
 
 
-def _is_of(before: AccountView, copy: Copy, taken: Deal, event: ClosesSeen) -> bool:
+def is_of(before: AccountView, copy: Copy, taken: Deal, event: ClosesSeen) -> bool:
     """Whether a copy had a part in what a deal has taken: what was taken of a net before it was one of its shares, or
     off the other side, it had none in."""
     if not copy.share:

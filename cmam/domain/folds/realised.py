@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from itertools import chain
+from collections.abc import Iterable, Iterator, Sequence
 
 from cmam.domain.belief.copies import CopyKey
 from cmam.domain.belief.view import AccountView
 from cmam.domain.events import ClosesSeen, Event, ExecutionSeen, Reconciled
-from cmam.domain.folds.afterwards import of_position, untold
+from cmam.domain.folds.afterwards import had_part, is_of, of_position
 from cmam.domain.folds.booking import copy_of, intent_of
 from cmam.domain.values.ids import LinkId, PositionId, SourceKey
 from cmam.domain.values.naming import read_label
@@ -63,12 +62,15 @@ def _in_a_gap(before: AccountView, after: AccountView, fact: Reconciled, deal: D
 
 
 def _told_afterwards(before: AccountView, fact: ClosesSeen, deal: Deal) -> Iterator[tuple[CopyKey, Deal]]:
+    """Of a net a history tells also what was taken of it before its shares of now were there: that is not theirs."""
     asked = _asked_by(before, deal, *(order.client_order_id for order in fact.orders if order.order == deal.order))
-    owners = chain(untold(before, fact.position), of_position(before, fact.position))
-    if asked is not None:
-        yield asked, deal
-    elif (owner := next(owners, None)) is not None:
-        yield from _by_shares(before, owner.key, deal)
+    alone = (copy.key for copy in of_position(before, fact.position) if not copy.share)
+    if (key := asked or next(alone, None)) is not None:
+        yield key, deal
+        return
+    shares = [copy for copy in had_part(before, fact.position) if is_of(before, copy, deal, fact)]
+    had = [(copy.key, copy.unpriced or copy.volume or copy.opened_volume) for copy in shares]
+    yield from _divided([(key, volume) for key, volume in had if volume], deal)
 
 
 def _asked_by(view: AccountView, deal: Deal, *names: str) -> CopyKey | None:
@@ -93,19 +95,22 @@ def _known_since(after: AccountView, position: PositionId) -> CopyKey | None:
 
 
 def _by_shares(before: AccountView, key: CopyKey, deal: Deal) -> Iterator[tuple[CopyKey, Deal]]:
-    """What no share asked for comes off all shares on the side of their net in proportion, and so does what it realised
-    (`shares.losses`): to the last minor unit, the parts are the whole."""
+    """What no share asked for comes off all shares on the side of their net in proportion (`shares.losses`); of what is
+    no net it is that of `key`."""
     shares = [
-        copy
+        (copy.key, copy.volume)
         for copy in before.copies.values()
         if copy.share and copy.position == deal.position and copy.side is not deal.side and copy.volume > 0
     ]
-    close, whole, until = deal.close, sum(copy.volume for copy in shares), 0
-    if close is None or len(shares) < 2:
-        yield key, deal
-        return
-    for copy in shares:
-        since, until = until, until + copy.volume
+    yield from _divided(shares or [(key, Volume(1))], deal)
+
+
+def _divided(shares: Sequence[tuple[CopyKey, Volume]], deal: Deal) -> Iterator[tuple[CopyKey, Deal]]:
+    """A deal in proportion to what each had: to the last minor unit, the parts are the whole."""
+    close, whole, until = deal.close, sum(volume for _, volume in shares), 0
+    assert close is not None, f"expected a deal that closes, found {deal.deal}"
+    for key, volume in shares:
+        since, until = until, until + volume
 
         def part(amount: int, since: int = since, until: int = until) -> int:
             return amount * until // whole - amount * since // whole
@@ -118,4 +123,4 @@ def _by_shares(before: AccountView, key: CopyKey, deal: Deal) -> Iterator[tuple[
             conversion_fee=part(close.conversion_fee),
             closed_volume=Volume(part(close.closed_volume)),
         )
-        yield copy.key, replace(deal, filled_volume=Volume(part(deal.filled_volume)), close=of_share)
+        yield key, replace(deal, filled_volume=Volume(part(deal.filled_volume)), close=of_share)

@@ -173,7 +173,7 @@ class Projector:
             for name, life in former_lives(step, store):
                 rows.put_aside(name, life, self._views)
             rows.add_all(changes_of_account(step, store))
-            rows.add_closes(closes(step, store))
+            rows.add_closes(closes(step, store), self._views)
             rows.add_new(schema.LEADER_CLOSES, leader_closes(step, self._fold.registry))
             rows.touch(step)
             rows.fill(fills(step, store))
@@ -237,6 +237,8 @@ class _Rows:
         self._fills: dict[str, tuple[Volume, OrderId | None]] = {}
         self._touched: dict[tuple[AccountId, CopyKey], AccountStep] = {}
         self._ended: list[tuple[str, str]] = []
+        self._closed: set[tuple[int, int]] = set()
+        self._closers: list[tuple[str | None, int, int]] = []
 
     def add(self, table: str, row: Row) -> None:
         key = row[schema.TABLES[table].key]
@@ -252,12 +254,19 @@ class _Rows:
         for row in rows:
             known.setdefault(row[schema.TABLES[table].key], row)
 
-    def add_closes(self, rows: Iterable[Row]) -> None:
-        """Closes, of which the first row stands however often they are told; who closed may be told afterwards."""
-        known = self._tables.setdefault(schema.CLOSES, {})
+    def add_closes(self, rows: Iterable[Row], views: Database) -> None:
+        """Closes of one record. Whose a deal was, and in how many parts, stands as it was told first; who closed may be
+        told afterwards."""
+        deals: dict[tuple[int, int], list[Row]] = {}
         for row in rows:
-            first = known.setdefault(row["close_id"], row)
-            first["closed_by"] = first["closed_by"] or row["closed_by"]
+            deals.setdefault((row["follower"], row["deal"]), []).append(row)
+        told = f"SELECT 1 FROM {schema.CLOSES} WHERE deal = ? AND follower = ?"
+        for (follower, deal), parts in deals.items():
+            if (follower, deal) in self._closed or views.execute(told, [deal, follower]).fetchone() is not None:
+                self._closers.append((parts[0]["closed_by"], deal, follower))
+                continue
+            self._closed.add((follower, deal))
+            self._tables.setdefault(schema.CLOSES, {}).update({part["close_id"]: part for part in parts})
 
     def put_aside(self, name: str, life: Row, views: Database) -> None:
         """Keep a copy's row that its next life would write over, with what only its decision told of it."""
@@ -299,12 +308,12 @@ class _Rows:
         if self._ended:
             sql = f"UPDATE {schema.CLOSES} SET copy_id = ? WHERE copy_id = ?"
             views.conn.executemany(sql, self._ended)
-        closed = self._tables.get(schema.CLOSES, {}).values()
         for table in (schema.CLOSES, schema.LEADER_CLOSES):
             fresh = self._tables.pop(table, {}).values()
             views.table(table).insert_all(fresh, pk=schema.TABLES[table].key, ignore=True)
-        sql = f"UPDATE {schema.CLOSES} SET closed_by = ? WHERE close_id = ? AND closed_by IS NULL"
-        views.conn.executemany(sql, [(row["closed_by"], row["close_id"]) for row in closed if row["closed_by"]])
+        if self._closers:
+            sql = f"UPDATE {schema.CLOSES} SET closed_by = ? WHERE deal = ? AND follower = ? AND closed_by IS NULL"
+            views.conn.executemany(sql, self._closers)
         for table, rows in self._tables.items():
             by_columns: dict[tuple[str, ...], list[Row]] = {}
             for row in rows.values():

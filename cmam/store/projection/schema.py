@@ -218,7 +218,7 @@ TABLES: Mapping[str, Table] = {
             "position": int,
         },
         "close_id",
-        ("at_us", "copy_id", "follower"),
+        ("at_us", "copy_id", "follower", "deal"),
     ),
     LEADER_CLOSES: Table(
         {

@@ -51,7 +51,7 @@ def _gone() -> AccountView:
     """A share that has gone with its net, nobody knows how."""
     pair = Pair()
     pair.opens()
-    copy = replace(pair.copy, state=CopyState.CLOSED, share=True, unpriced=True, position=NET)
+    copy = replace(pair.copy, state=CopyState.CLOSED, share=True, unpriced=Volume(LOT), position=NET)
     return replace(pair.view, copies={}, finished={copy.key: copy}, unpriced=(NET,))
 
 

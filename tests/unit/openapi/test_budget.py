@@ -470,6 +470,8 @@ def test_stops_that_are_moved_at_each_tick_starve_nobody() -> None:
     assert max(in_a_storm(a_budget(), others).values()) <= 2_100
     for kind in (catalogue.ACCOUNT_AUTH, RECONCILE):
         assert in_a_storm(a_budget(), [an_item("one", kind)])["one"] <= 1_020
+    idle = an_item("one", RECONCILE, lane=Lane.IDLE)
+    assert in_a_storm(a_budget(), [idle])["one"] <= 3_100  # one slot in a hundred
 
 
 def test_what_lowers_risk_finds_a_slot_at_once_in_the_middle_of_them() -> None:
