@@ -200,14 +200,19 @@ def ask_orders(account: AccountId, from_ms: int, to_ms: int) -> Message:
     return messages.ProtoOAOrderListReq(ctidTraderAccountId=account, fromTimestamp=from_ms, toTimestamp=to_ms)
 
 
-def ask_deals_of(account: AccountId, position: int) -> Message:
-    """All deals of a position, newest first; historical. Without a window: one too wide is refused (FACTS §3)."""
-    return messages.ProtoOADealListByPositionIdReq(ctidTraderAccountId=account, positionId=position)
+def ask_deals_of(account: AccountId, position: int, *, until_ms: int = 0) -> Message:
+    """All deals of a position, newest first, or those up to a moment of the broker's; historical. Without a window: one
+    too wide is refused (FACTS §3)."""
+    return messages.ProtoOADealListByPositionIdReq(
+        ctidTraderAccountId=account, positionId=position, toTimestamp=until_ms or None
+    )
 
 
-def ask_orders_of(account: AccountId, position: int) -> Message:
-    """The orders that built a position up and took it down, all of them; historical."""
-    return messages.ProtoOAOrderListByPositionIdReq(ctidTraderAccountId=account, positionId=position)
+def ask_orders_of(account: AccountId, position: int, *, until_ms: int = 0) -> Message:
+    """The orders that built a position up and took it down, all of them or those up to a moment; historical."""
+    return messages.ProtoOAOrderListByPositionIdReq(
+        ctidTraderAccountId=account, positionId=position, toTimestamp=until_ms or None
+    )
 
 
 def ask_order(account: AccountId, order: int) -> Message:

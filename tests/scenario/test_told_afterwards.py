@@ -176,15 +176,15 @@ def test_what_opened_and_closed_unseen_is_told() -> None:
 
 @pytest.mark.parametrize("kind", [DEALS_OF, ORDERS_OF])
 def test_a_history_that_is_refused_is_asked_for_again(kind: int) -> None:
-    """Some refusals are waited out, a minute each."""
+    """Some refusals are waited out, each for twice as long as the one before it."""
     whole = _holding(SAME_BROKER)
     (held,) = whole.person.holds(LEADER)
     whole.broker.set_fault("cut-after", _once(CLOSE))
     whole.broker.set_fault("error", {"type": str(kind), "code": "UNKNOWN_ERROR", "count": "3"})
     whole.person.close(held.position, held.volume)
-    whole.run(100)
+    whole.run(20)
     assert whole.events(SAME_BROKER, ClosesSeen) == []
-    whole.run(200)
+    whole.run(60)
     assert len(whole.events(SAME_BROKER, ClosesSeen)) == 1
     told_as_booked(whole)
 

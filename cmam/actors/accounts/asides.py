@@ -17,6 +17,7 @@ from typing import Any
 from cmam.actors import messages as m
 from cmam.actors.accounts.account_symbols import AccountSymbols
 from cmam.actors.accounts.desk import Desk
+from cmam.actors.asking import pages
 from cmam.actors.asking.question import Question
 from cmam.clock import MILLISECOND_US, SECOND_US
 from cmam.domain.events import ClosesSeen, DayHistorySeen, LeverageSeen
@@ -49,8 +50,14 @@ WEEK_MS = 604_800_000
 LOOK_BACK_MS = 60_000
 """How much earlier than the moment in question a history is asked for: clocks differ."""
 WEEKS_MAX = 26
-CLOSES_TRIES = 5
-"""How often it is asked what closed a position, where the answer is refused or has no close."""
+CLOSES_TRIES = 8
+CLOSES_US_MAX = 60 * SECOND_US
+"""How often it is asked what closed a position, where the answer is refused or has no close: again after 5 s, then
+after twice as long each time and a minute at most, for four minutes in all."""
+PAGES_MAX = 50
+ROWS_MAX = 5_000
+"""So much is read of one position's orders and deals, the newest first: a page takes about a second of what all
+accounts of a connection may ask of their past, and all of it becomes one fact."""
 
 
 @dataclass(slots=True)
@@ -64,6 +71,52 @@ class History:
     deals: tuple[Deal, ...] = ()
     money: tuple[BalanceChange, ...] = ()
     page_ms: int = 0
+
+
+@dataclass(slots=True)
+class Life:
+    """The orders of a position on their way, and then its deals, page by page, the newest first."""
+
+    position: PositionId
+    order_pages: pages.Pages[Order]
+    deal_pages: pages.Pages[Deal]
+    orders: tuple[Order, ...] = ()
+    deals: tuple[Deal, ...] = ()
+    read: int = 0
+    refused: int = 0
+
+    @classmethod
+    def of(cls, position: PositionId) -> Life:
+        """One of which nothing has come yet. What ends at 0 is asked for without an end."""
+        return cls(position, pages.of_orders(1, 0), pages.of_deals(1, 0))
+
+    def take(self, page: tuple[Any, ...], *, has_more: bool) -> None:
+        """Keep a page of what is being read."""
+        self.read += 1
+        has_more = has_more and self.read < PAGES_MAX and len(self.orders) + len(self.deals) < ROWS_MAX
+        if self.order_pages.has_more:
+            self.orders += self.order_pages.take(page, has_more=has_more)
+        else:
+            fresh = self.deal_pages.take(page, has_more=has_more)
+            self.deals += tuple(deal for deal in fresh if deal.position == self.position)
+
+    def refuse(self) -> None:
+        """Do without the older pages of what is being read, once they have been refused twice."""
+        self.refused += 1
+        part, told = (self.order_pages, self.orders) if self.order_pages.has_more else (self.deal_pages, self.deals)
+        if told and self.refused > 1:
+            part.has_more = False
+            self.refused = 0
+
+    @property
+    def is_read(self) -> bool:
+        """Whether there is nothing more to ask."""
+        return not self.order_pages.has_more and not self.deal_pages.has_more
+
+    @property
+    def has_close(self) -> bool:
+        """Whether anything that closed it has been told."""
+        return any(deal.close is not None for deal in self.deals)
 
 
 class Asides:
@@ -80,7 +133,7 @@ class Asides:
         self._given_up: set[tuple[LinkId, int]] = set()
         self._puzzle = (0, 0)
         self._trader_tries = 0
-        self._closing_orders: tuple[Order, ...] = ()
+        self._life: Life | None = None
         self._closes_tries: Counter[PositionId] = Counter()
 
     # --- when to ask ------------------------------------------------------------------------------------------------
@@ -130,7 +183,7 @@ class Asides:
     def give_up(self) -> None:
         """The line is gone: nothing that was asked will be answered."""
         self._open.clear()
-        self._history = None
+        self._history = self._life = None
         self._not_before.clear()
 
     def _may(self, name: str, now: int) -> bool:
@@ -156,7 +209,7 @@ class Asides:
             case "trader":
                 self._take_trader(message.report)
             case "closes":
-                self._take_closes(message.question, message.report[0])
+                self._take_closes(*message.report)
             case _:
                 self._desk.fact(message.report)
         return True
@@ -182,8 +235,8 @@ class Asides:
             self._history = None
         if message.question.startswith(CLOSES):
             name = kind
-            if was_open:
-                self._closes_tries[_position_of(message.question)] += 1
+            if was_open and self._life is not None:
+                wait_us = self._refuse_closes(self._life, wait_us)
         self._not_before["history" if is_of_history else name] = self._desk.ports.clock.now() + wait_us
         return True
 
@@ -191,27 +244,57 @@ class Asides:
 
     def _ask_for_closes(self) -> None:
         """The orders of a position, which say who closed it, then its deals, which say at which price."""
+        if self._life is not None:
+            self._read_on(self._life)
+            return
         view = self._desk.view
         left = (one for one in view.unpriced if self._closes_tries[one] < CLOSES_TRIES)
         position = min(left, key=lambda one: (self._closes_tries[one], one), default=None)
         if position is not None:
-            message = requests.ask_orders_of(view.account, position)
-            self._ask(Question(f"{CLOSES}orders {position}", message, answers.read_orders), Lane.IDLE)
+            self._life = Life.of(position)
+            self._read_on(self._life)
 
-    def _take_closes(self, question: str, told: tuple[Any, ...]) -> None:
-        position = _position_of(question)
-        if question.startswith(f"{CLOSES}orders"):
-            self._closing_orders = told
-            message = requests.ask_deals_of(self._desk.view.account, position)
-            self._ask(Question(f"{CLOSES}deals {position}", message, answers.read_deals), Lane.IDLE)
+    def _read_on(self, life: Life) -> None:
+        """Ask for the next page of a life, or tell it."""
+        account = self._desk.view.account
+        if life.is_read:
+            self._tell_closes(life)
+        elif life.order_pages.has_more:
+            message = requests.ask_orders_of(account, life.position, until_ms=life.order_pages.to_ms)
+            self._ask(Question(f"{CLOSES}orders {life.position}", message, answers.read_orders), Lane.IDLE)
+        else:
+            message = requests.ask_deals_of(account, life.position, until_ms=life.deal_pages.to_ms)
+            self._ask(Question(f"{CLOSES}deals {life.position}", message, answers.read_deals), Lane.IDLE)
+
+    def _take_closes(self, page: tuple[Any, ...], has_more: bool) -> None:
+        if self._life is not None:
+            self._life.take(page, has_more=has_more)
+            self._read_on(self._life)
+
+    def _tell_closes(self, life: Life) -> None:
+        self._life = None
+        self._closes_tries[life.position] += 1
+        if not life.has_close and self._closes_tries[life.position] < CLOSES_TRIES:
+            self._ask_again_for_closes(life.position, RETRY_US)  # a history may lag behind
             return
-        deals = tuple(deal for deal in told if deal.position == position)
-        self._closes_tries[position] += 1
-        if not any(deal.close is not None for deal in deals) and self._closes_tries[position] < CLOSES_TRIES:
-            self._not_before["closes"] = self._desk.ports.clock.now() + RETRY_US  # a history may lag behind
-            return
-        self._desk.fact(ClosesSeen(position=position, deals=deals, orders=self._closing_orders))
+        self._desk.fact(ClosesSeen(position=life.position, deals=life.deals, orders=life.orders))
         self._ask_for_closes()
+
+    def _refuse_closes(self, life: Life, wait_us: int) -> int:
+        """Ask again after a while; anew where nothing has come yet."""
+        self._closes_tries[life.position] += 1
+        life.refuse()
+        is_over = self._closes_tries[life.position] >= CLOSES_TRIES and not life.is_read
+        if is_over or not life.read:
+            self._life = None
+        return self._ask_again_for_closes(life.position, wait_us)
+
+    def _ask_again_for_closes(self, position: PositionId, wait_us: int) -> int:
+        """Sooner than at the next look of once a minute: a stop-out locks only once it is known to be one."""
+        wait_us = max(wait_us, min(RETRY_US << (self._closes_tries[position] - 1), CLOSES_US_MAX))
+        self._not_before["closes"] = self._desk.ports.clock.now() + wait_us
+        self._desk.remind(wait_us + MILLISECOND_US, "aside")
+        return wait_us
 
     def _take_trader(self, wire: Any) -> None:
         desk = self._desk
@@ -323,7 +406,3 @@ class Asides:
                 f" worth cannot be told. {then}"
             )
             self._desk.alert(m.Alert(kind, text))
-
-
-def _position_of(question: str) -> PositionId:
-    return PositionId(int(question.rpartition(" ")[2]))

@@ -22,7 +22,7 @@ from cmam.domain.turns.leader import QuoteOf, no_quotes
 from cmam.domain.values.changes import Change
 from cmam.domain.values.ids import PositionId
 from cmam.domain.values.replacing import replace
-from cmam.domain.values.rules import TRADED_UNTOLD
+from cmam.domain.values.rules import TRADED_UNTOLD, UNTIMED_ARE_NEW
 from cmam.domain.values.trades import ExecutionKind, Order
 
 _OF_ORDERS = (
@@ -37,7 +37,7 @@ def changes(before: AccountView, after: AccountView, event: Event, quote_of: Quo
     """Say what the fold of `event` from `before` to `after` means to followers of this account."""
     match event:
         case ExecutionSeen():
-            return tuple(_of_execution(before, after, event, quote_of))
+            return tuple(_timed(change, after) for change in _of_execution(before, after, event, quote_of))
         case TrailingStopMoved():
             moved = of_levels(before, after, event.position, event.updated_ms, quote_of, late=False)
             return tuple(replace(change, trailed=True) for change in moved)
@@ -58,6 +58,14 @@ def _of_execution(before: AccountView, after: AccountView, event: ExecutionSeen,
         yield from of_levels(before, after, position, at_ms, quote_of, late=False)
     if event.order is not None:
         yield from of_order(before, after, event.order, event.kind, quote_of, late=False)
+
+
+def _timed(change: Change, after: AccountView) -> Change:
+    """The change with a time: every field that tells one is optional on orders and positions, and an event without any
+    is as old as its hearing. Of what a gap has left to be told nobody heard, and without a time it stays too old."""
+    if change.at_ms or after.rules < UNTIMED_ARE_NEW:
+        return change
+    return replace(change, at_ms=after.at_us // 1_000)
 
 
 def _is_traded(before: AccountView, after: AccountView, event: ExecutionSeen, position: PositionId) -> bool:

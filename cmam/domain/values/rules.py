@@ -579,5 +579,10 @@ refused one, where events had told that before: what is left of it is asked for 
 for two and four, while its leader was out, and each time a person was called.
 """
 
+UNTIMED_ARE_NEW = 11
+"""What a leader's event tells without any time has happened when it was heard. By the broker's clock it was fifty years
+old, and an order whose acceptance told no time was skipped as too old.
+"""
+
 RULES = 11
 """The newest."""

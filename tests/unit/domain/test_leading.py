@@ -13,7 +13,7 @@ from cmam.domain.values.changes import Change, ChangeKind
 from cmam.domain.values.ids import OrderId, PositionId, SymbolId
 from cmam.domain.values.quantities import Price, Side, Volume
 from cmam.domain.values.rules import RULES
-from cmam.domain.values.trades import ExecutionKind, Order, OrderType, Position
+from cmam.domain.values.trades import ExecutionKind, Order, OrderStatus, OrderType, Position
 from tests.factories import LEADER, LOT, T0_US, a_view, price
 
 HELD = Position(
@@ -135,3 +135,17 @@ def test_what_opened_in_a_gap_without_a_deal_is_as_old_as_its_opening() -> None:
     assert [change.at_ms for change in _told(by_old_rules, Reconciled(positions=(moved,), orders=()))] == [900_000]
     (grown,) = _told(_holding(HELD), Reconciled(positions=(replace(moved, volume=Volume(2 * LOT)),), orders=()))
     assert (grown.kind, grown.at_ms) == (ChangeKind.GREW, 900_000)
+
+
+def test_what_is_told_without_any_time_is_as_old_as_its_hearing() -> None:
+    """An acceptance may leave out when it was: the order was fifty years old, and skipped. What a gap has left to be
+    told nobody heard."""
+    order = Order(order=OrderId(9), symbol=SymbolId(1), side=Side.BUY, type=OrderType.LIMIT, volume=Volume(LOT),
+                  status=OrderStatus.ACCEPTED, limit_price=price("1.05"))  # fmt: skip
+    fact = ExecutionSeen(kind=ExecutionKind.ORDER_ACCEPTED, order=order)
+    (told,) = _told(_holding(), fact)
+    assert (told.kind, told.at_ms) == (ChangeKind.ORDER_PLACED, (T0_US + 1) // 1_000)
+    (told,) = _told(replace(_holding(), rules=10), fact)
+    assert told.at_ms == 0
+    (told,) = _told(_holding(), Reconciled(positions=(), orders=(order,)))
+    assert (told.kind, told.at_ms) == (ChangeKind.ORDER_PLACED, 0)
