@@ -224,7 +224,7 @@ def left_out(
     return [
         {
             "account": int(link.follower),
-            "kind": f"left_out {link.link}",
+            "kind": f"profile_left_out {link.link}",
             "text": f"{profile.name} was left out of this start, and its copies here ({live}) do not follow the leader,"
             " not even to be closed: start without --profile, or name this one too.",
         }

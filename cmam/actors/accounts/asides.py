@@ -17,7 +17,7 @@ from typing import Any
 from cmam.actors import messages as m
 from cmam.actors.accounts.account_symbols import AccountSymbols
 from cmam.actors.accounts.desk import Desk
-from cmam.actors.asking import pages
+from cmam.actors.asking.life import Life
 from cmam.actors.asking.question import Question
 from cmam.clock import MILLISECOND_US, SECOND_US
 from cmam.domain.events import ClosesSeen, DayHistorySeen, LeverageSeen
@@ -25,7 +25,7 @@ from cmam.domain.guarding.days import missed, rebuilt
 from cmam.domain.market.margins import asked_volumes
 from cmam.domain.profiles.link import LinkSettings
 from cmam.domain.values.ids import DealId, LinkId, PositionId, SymbolId
-from cmam.domain.values.trades import BalanceChange, Deal, Order
+from cmam.domain.values.trades import BalanceChange, Deal
 from cmam.openapi import answers, reckonings, requests, translate
 from cmam.openapi.budget import Lane
 
@@ -54,10 +54,6 @@ CLOSES_TRIES = 8
 CLOSES_US_MAX = 60 * SECOND_US
 """How often it is asked what closed a position, where the answer is refused or has no close: again after 5 s, then
 after twice as long each time and a minute at most, for four minutes in all."""
-PAGES_MAX = 50
-ROWS_MAX = 5_000
-"""So much is read of one position's orders and deals, the newest first: a page takes about a second of what all
-accounts of a connection may ask of their past, and all of it becomes one fact."""
 
 
 @dataclass(slots=True)
@@ -71,52 +67,6 @@ class History:
     deals: tuple[Deal, ...] = ()
     money: tuple[BalanceChange, ...] = ()
     page_ms: int = 0
-
-
-@dataclass(slots=True)
-class Life:
-    """The orders of a position on their way, and then its deals, page by page, the newest first."""
-
-    position: PositionId
-    order_pages: pages.Pages[Order]
-    deal_pages: pages.Pages[Deal]
-    orders: tuple[Order, ...] = ()
-    deals: tuple[Deal, ...] = ()
-    read: int = 0
-    refused: int = 0
-
-    @classmethod
-    def of(cls, position: PositionId) -> Life:
-        """One of which nothing has come yet. What ends at 0 is asked for without an end."""
-        return cls(position, pages.of_orders(1, 0), pages.of_deals(1, 0))
-
-    def take(self, page: tuple[Any, ...], *, has_more: bool) -> None:
-        """Keep a page of what is being read."""
-        self.read += 1
-        has_more = has_more and self.read < PAGES_MAX and len(self.orders) + len(self.deals) < ROWS_MAX
-        if self.order_pages.has_more:
-            self.orders += self.order_pages.take(page, has_more=has_more)
-        else:
-            fresh = self.deal_pages.take(page, has_more=has_more)
-            self.deals += tuple(deal for deal in fresh if deal.position == self.position)
-
-    def refuse(self) -> None:
-        """Do without the older pages of what is being read, once they have been refused twice."""
-        self.refused += 1
-        part, told = (self.order_pages, self.orders) if self.order_pages.has_more else (self.deal_pages, self.deals)
-        if told and self.refused > 1:
-            part.has_more = False
-            self.refused = 0
-
-    @property
-    def is_read(self) -> bool:
-        """Whether there is nothing more to ask."""
-        return not self.order_pages.has_more and not self.deal_pages.has_more
-
-    @property
-    def has_close(self) -> bool:
-        """Whether anything that closed it has been told."""
-        return any(deal.close is not None for deal in self.deals)
 
 
 class Asides:
