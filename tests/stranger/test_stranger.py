@@ -94,9 +94,9 @@ def test_what_a_leader_does_while_his_history_is_read_is_copied(monkeypatch: pyt
     """The snapshot on its way does not show it, and the history asked for behind it does: it was told by neither."""
     odd = Habits(stamps=False, answer_us=300_000, repeats=True, fill_shows_position=False)
     strange = replace(odd, adds_unknown=True, margin_is_told=True, values="new")
-    assert Day(3129, strange).run(2).wrong == []
+    assert Day(3122, strange).run(2).wrong == []
     monkeypatch.setattr(snapshots, "untold", lambda heard, positions: set())
-    assert "positions on 502" in Day(3129, strange).run(2).wrong[0]
+    assert "positions on 504" in Day(3122, strange).run(2).wrong[0]
 
 
 def test_a_day_before_a_broker_that_says_less_and_ends_sessions() -> None:
