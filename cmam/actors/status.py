@@ -176,10 +176,14 @@ class StatusBoard:
         ]
 
     def _forecasts(self, links: tuple[LinkSettings, ...], now_us: int) -> dict[str, Forecast]:
-        """How late the last follower of each profile would be, given the budgets as they are, if any runs."""
+        """How late the last follower of each profile would be, given the budgets as they are, if any may open."""
         notes = {name: self.read(f"limiter:{name}").get(ROOM) for name in set(self._connections.values())}
         rooms = {name: room for name, room in notes.items() if isinstance(room, Room)}
-        placed = [link for link in links if self._connections.get(link.follower) in rooms]
+        placed = [
+            link
+            for link in links
+            if self._connections.get(link.follower) in rooms and not _latches(self._views.get(link.follower), link.link)
+        ]
         return by_profile(placed, self._connections.__getitem__, rooms.__getitem__, now_us)
 
 

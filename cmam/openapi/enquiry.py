@@ -32,6 +32,8 @@ ANSWER_S = 15.0
 """How long an answer may take before the server counts as silent."""
 BETWEEN_S = 0.03
 """Pause between two requests: far below fifty a second, whatever else runs."""
+SPECS_PER_REQUEST = 100
+"""So many symbols are asked for at once."""
 PATIENCE_S = 10.0
 """The longest pause that a server may ask for before a command gives up."""
 

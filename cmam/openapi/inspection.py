@@ -19,12 +19,11 @@ from cmam.domain.values.symbols import SymbolName, SymbolSpec
 from cmam.domain.values.trades import Deal, Order, Position
 from cmam.openapi import catalogue, requests, translate
 from cmam.openapi._pb import OpenApiMessages_pb2 as messages
-from cmam.openapi.enquiry import Enquiry
+from cmam.openapi.enquiry import SPECS_PER_REQUEST, Enquiry
 from cmam.openapi.envelope import Envelope
 from cmam.openapi.quotes import QuoteBoard
 from cmam.openapi.transport import Transport
 
-SPECS_PER_REQUEST = 100
 HISTORY_PAUSE_S = 0.25
 """Between two historical requests, of which a connection may make five a second."""
 WEEK_MS = 604_800_000

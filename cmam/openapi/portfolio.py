@@ -6,14 +6,14 @@ The broker's own profit and margin, not ours: nothing is computed here but sums.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from cmam.domain.values.ids import AccountId
 from cmam.domain.values.trades import Deal, Order, Position
 from cmam.openapi import requests, translate
 from cmam.openapi._pb import OpenApiMessages_pb2 as messages
-from cmam.openapi.enquiry import Enquiry
+from cmam.openapi.enquiry import SPECS_PER_REQUEST, Enquiry
 from cmam.openapi.refusals import clean
 
 HISTORY_MS = 7 * 86_400_000
@@ -68,6 +68,15 @@ class Portfolio(Enquiry):
             money_digits=profits.moneyDigits,
             names={int(name.symbol): name.name for name in translate.symbol_names(light)},
         )
+
+    def digits(self, account: int, symbols: Iterable[int]) -> dict[int, int]:
+        """How many digits the prices of some of its symbols have, by the symbol's id; raises Refused."""
+        ids = sorted(set(symbols))
+        batches = [ids[start : start + SPECS_PER_REQUEST] for start in range(0, len(ids), SPECS_PER_REQUEST)]
+        answers = (
+            self._ask(requests.ask_specs(AccountId(account), batch), messages.ProtoOASymbolByIdRes) for batch in batches
+        )
+        return {wire.symbolId: wire.digits for answer in answers for wire in answer.symbol}
 
     def deals(self, account: int, now_ms: int) -> tuple[Deal, ...]:
         """Its executions of the last week, newest first; raises Refused."""

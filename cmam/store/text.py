@@ -8,6 +8,8 @@ from cmam.domain.values.quantities import decimal_text, price_text, units_text
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _FIRST_US = (datetime.min.replace(tzinfo=UTC) - _EPOCH) // timedelta(microseconds=1)
+DIGITS = 5
+"""How many digits a price is shown with where those of its symbol are not known."""
 _LAST_US = (datetime.max.replace(tzinfo=UTC) - _EPOCH) // timedelta(microseconds=1)
 
 __all__ = ["iso", "iso_ms", "money", "parse_last", "parse_time", "price", "units_text"]
@@ -50,7 +52,7 @@ def parse_last(text: str) -> int:
     return found + timedelta(days=1) // timedelta(microseconds=1) - 1
 
 
-def price(value: int | None, digits: int = 5) -> str | None:
+def price(value: int | None, digits: int = DIGITS) -> str | None:
     """A price with its symbol's digits, more where it has more; None where there is none."""
     return None if value is None else price_text(value, digits)
 

@@ -271,6 +271,30 @@ def test_backup_archive_restore_and_what_status_says(person: Person, tmp_path: P
         assert person.types("backup", str(tmp_path / "again.db")).code == 0
 
 
+@pytest.mark.parametrize("name", ["copies.csv", "copies.jsonl", "copies.pack", "copies.db"])
+def test_an_older_export_is_replaced_and_no_other_file(person: Person, tmp_path: Path, name: str) -> None:
+    """A script of every night writes the same name again; a mistyped one cost a person another file."""
+    file = tmp_path / name
+    command = ("replay", "--until", "40", "--to") if name == "copies.db" else ("audit", "export", "--last", "1")
+    for _ in range(2):
+        assert person.types(*command, str(file)).code == 0
+    if name == "copies.csv":
+        assert person.types("audit", "export", str(file), "--what", "orders").code == 2
+    file.write_text("my own words\n")
+    said = person.types(*command, str(file))
+    assert (said.code, "which is something else" in said.err) == (2, True)
+    assert file.read_text() == "my own words\n"
+    file.write_text("")  # as mktemp makes it
+    assert person.types(*command, str(file)).code == 0
+
+
+def test_one_output_has_one_form(person: Person) -> None:
+    """Of --csv and --json the first was printed, and a program that had asked for the other was not told."""
+    for command in (("audit", "copies", "--csv", "--json"), ("--json", "audit", "timings", "--csv")):
+        said = person.types(*command)
+        assert (said.code, "found both" in said.err, said.out) == (2, True, "")
+
+
 def test_the_views_of_a_moment_are_made_for_sql(person: Person, tmp_path: Path) -> None:
     """A file of their own, named in the metadata beside it."""
     (made,) = person.types("replay", "--to", str(tmp_path / "noon.db"), "--until", "300", "--json").lines

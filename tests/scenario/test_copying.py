@@ -119,7 +119,10 @@ def test_flatten_closes_everything_and_nothing_opens_until_rearmed(whole: Whole)
     whole.person.buy(2 * LOT)
     whole.run(2)
     assert whole.person.holds(SAME_BROKER) == []
-    assert whole.command({"command": "rearm", "profile": "whole"})["ok"]
+    (profile,) = whole.command({"command": "status"})["profiles"]
+    assert profile["forecast"] is None, "nobody is there who could be late"
+    assert whole.command({"command": "rearm", "profile": "whole"})["rearmed"] == 1
+    assert whole.command({"command": "rearm", "profile": "whole"})["rearmed"] == 0, "no latch is closed"
     whole.person.buy(2 * LOT)
     whole.run(2)
     assert len(whole.person.holds(SAME_BROKER)) == 1

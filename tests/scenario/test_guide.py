@@ -275,7 +275,8 @@ class TestAccounts:
         name = f"{ready.accounts[1].broker}:{ready.accounts[1].login}"
         assert configured.types("account", "tag", "lead", name, "--add", "prop", "--add", "eur").code == 0
         untagged = configured.types("account", "tag", "lead", "--remove", "eur", "--json")
-        assert untagged.lines == [{"accounts": 1, "added": [], "removed": ["eur"]}]
+        assert untagged.lines == [{"accounts": 1, "changed": 1, "added": [], "removed": ["eur"]}]
+        assert "No tags changed" in configured.types("account", "tag", "lead", "--remove", "eur").err
         tagged = configured.types("account", "list", "--tag", "eur", "--json").lines
         assert [line["ctid"] for line in tagged] == [two]
         assert configured.types("account", "alias", str(two), "LEAD").code == 1

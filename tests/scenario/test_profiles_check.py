@@ -66,6 +66,7 @@ def test_check_tells_mapping_trades_and_repairs_before_anything_moves(person: Pe
     assert market.holds(SAME_BROKER) == ((), ())
     shown = person.types("profile", "check", "main", "--follower", str(OTHER_BROKER))
     assert "Not copied for want of a symbol: EURUSD" in shown.err
+    assert " 100000 " in shown.out
     assert person.types("profile", "set", "main", "--set", "symbols.exclude=XAUUSDD").code == 0
     shown = person.types("profile", "check", "main", "--follower", str(OTHER_BROKER))
     assert "no symbol of the leader's: XAUUSDD (symbols.exclude)" in shown.err

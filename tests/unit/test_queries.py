@@ -64,6 +64,8 @@ def test_the_parts_of_slippage_add_up(views: Database) -> None:
     rows = list(views.query("select * from slippage where delay_pips is not null"))
     assert rows
     for row in rows:
+        parts = (row["pips"], row["delay_pips"], row["spread_pips"], row["broker_pips"])
+        assert "-0.0" not in map(str, parts), "no pip is none, whichever side it was not on"
         assert abs(row["pips"] - row["delay_pips"] - row["spread_pips"] - row["broker_pips"]) <= 0.02
 
 

@@ -206,7 +206,10 @@ def tag(ids: tuple[str, ...], added: tuple[str, ...], removed: tuple[str, ...]) 
     answer = carry_out(request)
     if face().as_json:
         print_json(answer)
-    say(f"{answer['accounts']} account{'s' if answer['accounts'] != 1 else ''} tagged.")
+    if changed := answer.get("changed", answer["accounts"]):  # a copier of an earlier version that still runs
+        say(f"The tags of {counted(changed, 'account')} changed.")
+    else:
+        say("No tags changed: they were so already.")
 
 
 @account.command()

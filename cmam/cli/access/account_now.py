@@ -5,7 +5,7 @@ One connection of its own, opened and closed for the question. It knows nothing 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from cmam.cli.face.talk import say
@@ -14,7 +14,8 @@ if TYPE_CHECKING:
     from cmam.config.settings import Settings
     from cmam.credentials.vault import Vault
     from cmam.domain.operating.registry import KnownAccount
-    from cmam.openapi.portfolio import Portfolio, Worth
+    from cmam.domain.values.trades import Deal
+    from cmam.openapi.portfolio import Flow, Worth
 
 LISTS = {
     "open_positions": ["position", "symbol", "side", "volume", "price", "stop", "target", "profit"],
@@ -46,7 +47,10 @@ def asked(settings: Settings, vault: Vault, known: KnownAccount, *, with_history
         opened = enquiry.describe(Opened(known.account, is_live=known.is_live), grant.pair.access)
         worth = enquiry.worth(known.account)
         now_ms = SystemClock().now() // 1_000
-        past = _history(enquiry, known, worth, now_ms) if with_history else {}
+        deals = enquiry.deals(known.account, now_ms) if with_history else ()
+        flows = enquiry.flows(known.account, now_ms) if with_history else ()
+        held = {one.symbol for one in worth.positions} | {one.symbol for one in worth.orders}
+        places = enquiry.digits(known.account, held | {one.symbol for one in deals})
     digits = opened.money_digits
     equity = opened.balance + worth.profit
     return {
@@ -59,13 +63,13 @@ def asked(settings: Settings, vault: Vault, known: KnownAccount, *, with_history
         "leverage": f"1:{opened.leverage_cents / 100:g}",
         "positions": len(worth.positions),
         "pendings": len(worth.orders),
-        "open_positions": _positions(worth),
-        "pending_orders": _orders(worth),
-        **past,
+        "open_positions": _positions(worth, places),
+        "pending_orders": _orders(worth, places),
+        **(_history(worth, places, deals, flows) if with_history else {}),
     }
 
 
-def _positions(worth: Worth) -> list[dict[str, Any]]:
+def _positions(worth: Worth, places: Mapping[int, int]) -> list[dict[str, Any]]:
     from cmam.domain.values.quantities import decimal_text, units_text
 
     return [
@@ -74,16 +78,16 @@ def _positions(worth: Worth) -> list[dict[str, Any]]:
             "symbol": worth.names.get(int(found.symbol), str(found.symbol)),
             "side": found.side.value,
             "volume": units_text(found.volume),
-            "price": _price(found.price),
-            "stop": _price(found.stop),
-            "target": _price(found.target),
+            "price": _price(found.price, found.symbol, places),
+            "stop": _price(found.stop, found.symbol, places),
+            "target": _price(found.target, found.symbol, places),
             "profit": decimal_text(worth.profits.get(int(found.position), 0), worth.money_digits),
         }
         for found in worth.positions
     ]
 
 
-def _orders(worth: Worth) -> list[dict[str, Any]]:
+def _orders(worth: Worth, places: Mapping[int, int]) -> list[dict[str, Any]]:
     from cmam.domain.values.quantities import units_text
 
     return [
@@ -93,21 +97,24 @@ def _orders(worth: Worth) -> list[dict[str, Any]]:
             "side": found.side.value,
             "type": found.type.value,
             "volume": units_text(found.volume),
-            "price": _price(found.limit_price if found.limit_price is not None else found.stop_price),
-            "stop": _price(found.stop),
-            "target": _price(found.target),
+            "price": _price(
+                found.limit_price if found.limit_price is not None else found.stop_price, found.symbol, places
+            ),
+            "stop": _price(found.stop, found.symbol, places),
+            "target": _price(found.target, found.symbol, places),
         }
         for found in worth.orders
     ]
 
 
-def _price(value: int | None) -> str | None:
-    from cmam.store.text import price
+def _price(value: int | None, symbol: int, places: Mapping[int, int]) -> str | None:
+    """A price with as many digits as its symbol has."""
+    from cmam.store.text import DIGITS, price
 
-    return price(value)
+    return price(value, places.get(symbol, DIGITS))
 
 
-def _history(enquiry: Portfolio, known: KnownAccount, worth: Worth, now_ms: int) -> dict[str, Any]:
+def _history(worth: Worth, places: Mapping[int, int], deals: Iterable[Deal], flows: Iterable[Flow]) -> dict[str, Any]:
     """The last seven days, as the broker tells them."""
     from cmam.domain.values.quantities import decimal_text, units_text
     from cmam.store.text import iso_ms
@@ -121,9 +128,9 @@ def _history(enquiry: Portfolio, known: KnownAccount, worth: Worth, now_ms: int)
                 "symbol": worth.names.get(int(deal.symbol), str(deal.symbol)),
                 "side": deal.side.value,
                 "volume": units_text(deal.filled_volume),
-                "price": _price(deal.price),
+                "price": _price(deal.price, deal.symbol, places),
             }
-            for deal in enquiry.deals(known.account, now_ms)
+            for deal in deals
         ],
         "cash_flow": [
             {
@@ -132,6 +139,6 @@ def _history(enquiry: Portfolio, known: KnownAccount, worth: Worth, now_ms: int)
                 "balance": decimal_text(flow.balance, flow.money_digits),
                 "note": flow.note,
             }
-            for flow in enquiry.flows(known.account, now_ms)
+            for flow in flows
         ],
     }

@@ -95,7 +95,7 @@ def decisions(**given: Any) -> None:
         "reason",
         "volume",
     ]
-    spare = ("profile", "follower", "side", "volume", "kind", "at")
+    spare = ("profile", "side", "volume", "kind", "follower", "at")
     filters = asked(given, reasons=True)
     show("decisions", filters, given, columns, spare, empty="Nothing was decided yet.")
 
@@ -105,7 +105,7 @@ def decisions(**given: Any) -> None:
 def orders(**given: Any) -> None:
     """Every request that was decided, with what became of it."""
     columns = ["intent", "account", "kind", "symbol", "side", "volume", "filled", "state", "outcome", "reason"]
-    spare = ("reason", "account", "side", "state", "filled")
+    spare = ("side", "state", "filled", "reason", "account")
     filters = asked(given, states=order_states())
     show("orders", filters, given, columns, spare, empty="Nothing was requested yet.")
 
@@ -121,8 +121,8 @@ def results(**given: Any) -> None:
         "symbol",
         "side",
         "volume",
-        ("entry_price", "opened at"),
-        ("price", "closed at"),
+        ("entry_price", "open"),
+        ("price", "close"),
         ("net", "result"),
         ("closed_by", "closed by"),
     ]
@@ -152,7 +152,9 @@ def settings(**given: Any) -> None:
     """Every change of what the operator wanted: when, by whom, from what to what."""
     columns = ["at", "what", "profile", "account", "changed", "user"]
     filters = asked(given)
-    show("settings", filters, given, columns, ("account", "profile"), empty="Nothing was set yet.", row=_setting)
+    show(
+        "settings", filters, given, columns, ("user", "profile", "account"), empty="Nothing was set yet.", row=_setting
+    )
 
 
 @audit.command()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +12,7 @@ import click
 from cmam.cli.auditing.audit_options import asked, copy_states, filtered, opened, order_states
 from cmam.cli.face.exits import Exit, fail
 from cmam.cli.face.talk import is_interactive, print_json, say
-from cmam.cli.face.verbs import Verb, face, spare_homes
+from cmam.cli.face.verbs import Verb, face, spare_homes, spare_others
 
 if TYPE_CHECKING:
     from cmam.store.logfile.chain import LogHead
@@ -172,6 +173,20 @@ def _spare(file: Path, key: Path | None) -> None:
         raise click.UsageError(f"expected a file to write to beside the key, found {file} as both.")
 
 
+def _spare_others(file: Path, keys: Sequence[str], *, is_anonymous: bool) -> None:
+    """What a script of every night has written may be written anew; a file of anything else is not touched."""
+    from cmam.store.auditing.export import is_older_table
+    from cmam.store.auditing.pack import is_older_pack, key_path
+
+    if file.suffix != ".pack":
+        spare_others(file, lambda: is_older_table(file, keys), "an older export of the same list")
+        return
+    spare_others(file, lambda: is_older_pack(file), "an older pack")
+    if is_anonymous:
+        beside = key_path(file)
+        spare_others(beside, lambda: is_older_pack(beside), "the key to an older pack")
+
+
 def _count(number: int, one: str, many: str) -> str:
     return f"{number} {one if number == 1 else many}"
 
@@ -218,6 +233,7 @@ def export(file: Path, what: str, anonymous: bool, key: Path | None, **given: An
     if file.suffix != ".pack" and not re.fullmatch(r"\.(csv|json|jsonl)", file.suffix):
         raise click.UsageError(f"expected a file ending in .csv, .jsonl, .json or .pack, found {file.name!r}.")
     _spare(file, key)
+    _spare_others(file, KEYS[what], is_anonymous=anonymous)
     listed = what if file.suffix != ".pack" else "copies"
     _refuse_what_it_lacks(listed, given)
     as_format = ".csv" if given["csv"] else file.suffix

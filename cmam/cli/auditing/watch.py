@@ -7,6 +7,7 @@ the live screen is one, and a reader who takes nothing holds up this process and
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import sys
 from collections.abc import Callable, Mapping
@@ -141,7 +142,7 @@ class _Teller:
             say_place(self._pipe, self._position)
 
     def _print(self, news: list[News], registry: Registry) -> None:
-        from cmam.cli.showing.copy_lines import document, lines
+        from cmam.cli.showing.copy_lines import document, lines, on_screen
         from cmam.store.auditing.news import told
 
         names: Mapping[int, str] = {int(known.account): known.shown for known in registry.accounts.values()}
@@ -150,6 +151,7 @@ class _Teller:
             for one in told(news):
                 print_json(document(one, names, profiles))
         else:
+            width = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
             for line in lines(told(news), names):
-                click.echo(line)
+                click.echo(line if width is None else on_screen(line, width))
         sys.stdout.flush()

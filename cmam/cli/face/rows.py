@@ -27,8 +27,9 @@ def print_rows(
 ) -> None:
     """A list: JSON lines with every key, or a table of `columns` (key, or key and heading) that fits the screen.
 
-    On a narrow screen the `spare` columns go, the first of them first, so that what is left stays legible; lines wrap
-    between words. Where not even the words of what is left fit side by side, each row is a card with all columns.
+    On a narrow screen `spare` columns go, those that hold nothing and then the first, and whatever still fits stays;
+    lines wrap between words. Where not even the words of what is left fit side by side, each row is a card with all
+    columns.
     """
     if click.get_current_context().meta.get("cmam.json"):
         for row in rows:
@@ -41,20 +42,30 @@ def print_rows(
     pairs = [(column, column.replace("_", " ")) if isinstance(column, str) else column for column in columns]
     out = console()
     every = _filled(pairs, found, numbers, title)
-    hidden: list[str] = []
+    missing: list[str] = []
     table = every
-    for key in spare:
-        if table.fits(out.width, is_wrapped=False):
-            break
-        hidden += [heading for name, heading in pairs if name == key]
-        pairs = [pair for pair in pairs if pair[0] != key]
-        table = _filled(pairs, found, numbers, title)
+    if not every.fits(out.width, is_wrapped=False):
+        kept = [pair for pair in pairs if pair[0] not in spare]
+        table = _filled(kept, found, numbers, title)
+        for key in reversed(spare):  # what matters most is asked first
+            if not _holds_something(key, found):
+                continue
+            wider = [pair for pair in pairs if pair in kept or pair[0] == key]
+            tried = _filled(wider, found, numbers, title)
+            if tried.fits(out.width, is_wrapped=False):
+                kept, table = wider, tried
+            else:
+                missing += [heading for name, heading in pairs if name == key]
     if not table.fits(out.width):
         out.print(every.cards(out.width))
         return
     out.print(table)
-    if hidden:
-        say(f"Not shown on a screen this narrow: {', '.join(hidden)}. A wider one or --json has them.")
+    if missing:
+        say(f"Not shown on a screen this narrow: {', '.join(reversed(missing))}. A wider one or --json has them.")
+
+
+def _holds_something(key: str, rows: Sequence[Mapping[str, Any]]) -> bool:
+    return any(row.get(key) not in NOTHING for row in rows)
 
 
 def _filled(
@@ -62,12 +73,14 @@ def _filled(
 ) -> LegibleTable:
     table = new_table(title)
     moments = {key for key, _ in pairs if _has_moments_only(row.get(key) for row in rows)}
+    whole = {key for key, _ in pairs if _has_whole_numbers_only(row.get(key) for row in rows)}
     for key, heading in pairs:
         if key in moments:
             heading += " (UTC)"
         table.add_column(heading, justify="right" if key in numbers else "left", overflow="fold")
     for row in rows:
-        table.add_row(*(_cell(row.get(key), zone="" if key in moments else " UTC") for key, _ in pairs))
+        cells = (_cell(row.get(key), zone="" if key in moments else " UTC", is_whole=key in whole) for key, _ in pairs)
+        table.add_row(*cells)
     return table
 
 
@@ -77,13 +90,23 @@ def _has_moments_only(values: Iterable[Any]) -> bool:
     return bool(there) and all(map(MOMENT.fullmatch, there))
 
 
+def _has_whole_numbers_only(values: Iterable[Any]) -> bool:
+    """Whether no figure of a column has cents, so that none has to show them: points stand below each other."""
+    return not any((found := FIGURE.fullmatch(str(value))) and found[1] not in (None, ".00") for value in values)
+
+
 MOMENT = re.compile(r"\d{4}-(\d\d-\d\d)T(\d\d:\d\d:\d\d\.\d{3})Z")
 
 
-def _cell(value: Any, *, zone: str) -> Any:
+FIGURE = re.compile(r"-?\d+(\.\d+)?")
+NOTHING: tuple[Any, ...] = (None, "", [], ())
+"""What a cell shows as a dash."""
+
+
+def _cell(value: Any, *, zone: str, is_whole: bool) -> Any:
     from rich.text import Text
 
-    if value is None or value in ("", [], ()):
+    if value in NOTHING:
         return Text("–", style="dim")
     if isinstance(value, bool):
         return "yes" if value else "no"
@@ -92,7 +115,7 @@ def _cell(value: Any, *, zone: str) -> Any:
     text = legible(str(value))
     if found := MOMENT.fullmatch(text):
         text = f"{found[1]} {found[2]}{zone}"
-    elif text.endswith(".00"):
+    elif is_whole and text.endswith(".00"):
         text = text.removesuffix(".00")
     return Text(text, style=STYLES.get(text, ""))
 

@@ -19,6 +19,8 @@ from rich.text import Text
 BETWEEN = 2
 """So many characters stand between two columns, and one at each end of a line."""
 
+LINE_WIDE = 40
+"""A column that is as wide as this need not be wider for a list to count as whole: what is longer wraps."""
 
 HEADING_PART = 3
 """On a card the headings have at most one part in so many of the line."""
@@ -58,9 +60,10 @@ class LegibleTable(Table):
         )
 
     def fits(self, width: int, *, is_wrapped: bool = True) -> bool:
-        """Whether it is legible within a width; without wrapping, whether each line is whole."""
+        """Whether it is legible within a width; without wrapping, whether each line is whole that is not long."""
         columns = [measured(column) for column in self.columns]
-        return sum(column.least if is_wrapped else column.whole for column in columns) <= self._room(width)
+        needed = (one.least if is_wrapped else max(one.least, min(one.whole, LINE_WIDE)) for one in columns)
+        return sum(needed) <= self._room(width)
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         """Choose the widths for the width that there is."""

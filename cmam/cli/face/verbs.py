@@ -90,10 +90,10 @@ class Erasable(click.Option):
 
 
 class _Exact(click.Command):
-    """A command that refuses an empty text where a word was to stand.
+    """A command that refuses an empty text where a word was to stand, and two forms for one output.
 
-    It is what a script's variable gives that was never set. Taken for "not given" it would widen what is asked for: a
-    follower to all followers, a latch to all latches, a home to the default one.
+    An empty text is what a script's variable gives that was never set. Taken for "not given" it would widen what is
+    asked for: a follower to all followers, a latch to all latches, a home to the default one.
     """
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
@@ -102,7 +102,10 @@ class _Exact(click.Command):
         for parameter in self.params:
             if not isinstance(parameter, Erasable) and _has_blank(parameter, typed.get(parameter.name or "")):
                 raise click.BadParameter("expected a value, found an empty text.", ctx, parameter)
-        return super().parse_args(ctx, args)
+        left = super().parse_args(ctx, args)
+        if ctx.params.get("csv") and ctx.meta.get("cmam.json"):
+            raise click.UsageError("expected --csv or --json, found both.", ctx)
+        return left
 
 
 def _has_blank(parameter: click.Parameter, typed: object) -> bool:
@@ -195,6 +198,12 @@ def carry_out(request: Mapping[str, Any]) -> dict[str, Any]:
     from cmam import office
 
     return office.carry_out(face().home, request, command=click.get_current_context().command_path)
+
+
+def spare_others(file: Path, is_alike: Callable[[], bool], alike: str) -> None:
+    """Refuse to write over a file that is not what `alike` names: a name is soon mistyped."""
+    if file.is_file() and not is_alike():
+        raise click.UsageError(f"expected a new file, or {alike}, found {file}, which is something else.")
 
 
 def spare_homes(file: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from decimal import Decimal
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +16,8 @@ from cmam.cli.face.talk import print_json, say
 from cmam.cli.face.verbs import Verb, face
 
 if TYPE_CHECKING:
+    from rich.console import JustifyMethod
+
     from cmam.domain.events import Finding
     from cmam.domain.profiles.link import Link, LinkSettings, ProfileView
     from cmam.domain.trials.feasibility import Judged, Pairing
@@ -266,9 +269,10 @@ def _print(document: Mapping[str, Any], report: Mapping[str, Any]) -> None:
     if has_remarks := any(one["remarks"] for one in report["symbols"]):
         headings.append("remarks")
     for heading in headings:
-        table.add_column(heading, overflow="fold")
+        justify: JustifyMethod = "left" if heading in ("symbol", "follower's", "remarks") else "right"
+        table.add_column(heading, justify=justify, overflow="fold")
     for one in report["symbols"]:
-        mine, theirs = one["leader"] or {}, one["follower"] or {}
+        mine, theirs = _short(one["leader"] or {}), _short(one["follower"] or {})
         both = [_both(mine.get(key), theirs.get(key)) for key in ("lot_size", "digits", "step", "min")]
         both += [_both(mine.get(key), theirs.get(key), always=True) for key in ("lot_worth", "pip_worth")]
         mapped = f"{one['follower_symbol']} ({one['how']})" if one["follower_symbol"] else f"– {one['why']}"
@@ -284,6 +288,14 @@ def _print(document: Mapping[str, Any], report: Mapping[str, Any]) -> None:
     _print_trades(report["trades"])
     _print_findings(out, report["findings"])
     _print_repairs(out, report["repairs"])
+
+
+def _short(spec: Mapping[str, Any]) -> dict[str, Any]:
+    """A specification for eyes: whole volumes without cents, and the worth of a lot to the cent, as any money."""
+    found = {key: value.removesuffix(".00") if isinstance(value, str) else value for key, value in spec.items()}
+    worths = {key: spec.get(key) for key in ("lot_worth", "pip_worth")}
+    lot = worths["lot_worth"]
+    return {**found, **worths, "lot_worth": lot if lot is None else f"{Decimal(lot):.2f}"}
 
 
 def _both(mine: Any, theirs: Any, *, always: bool = False) -> str:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from cmam.cli.face.rows import console
 from cmam.cli.face.talk import print_json, say
-from cmam.cli.face.verbs import face, spare_homes
+from cmam.cli.face.verbs import face, spare_homes, spare_others
 
 if TYPE_CHECKING:
     from cmam.store.logfile.log import EventLog
@@ -20,12 +20,13 @@ def rebuild_views(log: EventLog, target: Path, position: int | None, at_us: int 
     from cmam.store.logfile.lock import StoreLock
     from cmam.store.projection.projector import LOCK_NAME
     from cmam.store.projection.rebuild import metadata_path, position_at, rebuild
-    from cmam.store.projection.views_file import VIEWS_NAME
+    from cmam.store.projection.views_file import VIEWS_NAME, is_of_views
 
     home = face().home.root
     is_own = target.resolve() == (home / VIEWS_NAME).resolve()
     if not is_own:
         spare_homes(target)
+        spare_others(target, lambda: is_of_views(target), "older views")
     until = position_at(log, at_us) if at_us is not None else position
     head = log.position()
     with ExitStack() as held, _bar(min(until, head) if until is not None else head) as advance:

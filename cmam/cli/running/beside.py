@@ -20,6 +20,8 @@ from cmam.clock import Clock
 from cmam.store.projection.attendant import Attendant
 
 END_S = 2.0
+GIVEN_BACK = b"\x1b[?1049l\x1b[?25h"
+"""The normal screen with its lines, and a cursor."""
 
 
 class Beside:
@@ -27,8 +29,9 @@ class Beside:
 
     def __init__(self, home: Path, clock: Clock, position: int, *, is_live: bool) -> None:
         self._teller = None if is_live else Teller(position)
+        self._screen = Screen()
         if self._teller is None:
-            self._attendant = Attendant(home, clock, start_screen, stop_screen, "the live screen")
+            self._attendant = Attendant(home, clock, self._screen.start, stop_screen, "the live screen")
         else:
             self._attendant = Attendant(home, clock, self._teller.start, name="what tells of copies here")
 
@@ -41,6 +44,7 @@ class Beside:
     def end(self) -> None:
         """End it; on a terminal that was stopped it cannot draw, on a full pipe not tell, to its end."""
         self._attendant.end(END_S)
+        self._screen.forget()
         if self._teller is not None:
             self._teller.forget()
 
@@ -63,6 +67,35 @@ def stop_screen(child: subprocess.Popen[bytes], timeout_s: float) -> None:
     except subprocess.TimeoutExpired:
         child.kill()
         child.wait()
+
+
+class Screen:
+    """Starts one live screen after the other."""
+
+    def __init__(self) -> None:
+        self._child: subprocess.Popen[bytes] | None = None
+
+    def start(self, home: Path, is_quiet: bool = False) -> subprocess.Popen[bytes]:
+        """As `start_screen`."""
+        self._child = start_screen(home, is_quiet)
+        return self._child
+
+    def forget(self) -> None:
+        """Take the terminal back from a screen that was killed: it has left it without its lines and a cursor."""
+        code = (self._child.returncode if self._child is not None else None) or 0
+        if code < 0 and code != -signal.SIGTERM:  # one that our own request met so early had drawn nothing yet
+            give_back()
+
+
+def give_back() -> None:
+    """Say to our terminal what a screen says at its end; on one that is stopped that would wait for ever, and is not
+    said."""
+    with suppress(OSError):
+        terminal = os.open(os.ttyname(sys.stdout.fileno()), os.O_WRONLY | os.O_NOCTTY | os.O_NONBLOCK)
+        try:
+            os.write(terminal, GIVEN_BACK)
+        finally:
+            os.close(terminal)
 
 
 class Teller:

@@ -39,5 +39,7 @@ def _open_again(target: dict[str, Any], guard: str, *, yes: bool) -> None:
     answer = carry_out({"command": "rearm", **target, "guard": guard})
     if face().as_json:
         print_json(answer)
-    links = answer["rearmed"]
-    say(f"{links} link{'s are' if links != 1 else ' is'} armed again ({answer['guard']}).")
+    if links := answer["rearmed"]:
+        say(f"{links} link{'s are' if links != 1 else ' is'} armed again ({answer['guard']}).")
+    else:
+        say("No link was locked: nothing had to be armed again.")

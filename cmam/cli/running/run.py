@@ -152,7 +152,8 @@ def left_lines(found: Ended, names: Mapping[int, str]) -> list[str]:
         place = f"position {one.position}" if one.position else f"order {one.order}"
         stop = "" if one.has_stop else "  NO STOP at the broker"
         name = names.get(int(one.account), str(one.account))
-        lines.append(in_a_line(f"  {name}: {one.side} {units_text(one.volume)} {one.symbol}, {place}{stop}"))
+        volume = units_text(one.volume).removesuffix(".00")
+        lines.append(in_a_line(f"  {name}: {one.side} {volume} {one.symbol}, {place}{stop}"))
     if len(found.left) > len(shown):
         lines.append(f"  … and {len(found.left) - len(shown)} more; `cmam audit copies` lists them all")
     return lines

@@ -52,7 +52,8 @@ def live_rows(target: Mapping[str, Any]) -> list[dict[str, Any]]:
 def copy_line(row: Mapping[str, Any]) -> str:
     """A copy in one line."""
     where = f"position {row['position']}" if row["position"] else f"order {row['order'] or 'on its way'}"
-    return f"{row['profile']} {row['follower_name']}: {row['side']} {row['volume']} {row['symbol']}, {where}"
+    volume = str(row["volume"]).removesuffix(".00")
+    return f"{row['profile']} {row['follower_name']}: {row['side']} {volume} {row['symbol']}, {where}"
 
 
 def left_rows(target: Mapping[str, Any], *, whole: bool) -> list[dict[str, Any]]:

@@ -100,4 +100,4 @@ def _row(one: Mapping[str, Any]) -> tuple[str, ...]:
 
 
 def _clock(moment_us: int) -> str:
-    return datetime.fromtimestamp(moment_us / 1_000_000, tz=UTC).strftime("%H:%M:%S")
+    return datetime.fromtimestamp(moment_us / 1_000_000, tz=UTC).strftime("%H:%M:%SZ")

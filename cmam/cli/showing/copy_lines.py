@@ -5,6 +5,8 @@ From news to text. Where they go to is the caller's business; no sign in them ne
 
 from __future__ import annotations
 
+import re
+import textwrap
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
@@ -20,6 +22,14 @@ ALIKE_MAX = 3
 NAMES_SHOWN = 3
 LINES_MAX = 20
 """So many lines one moment makes at most; what is left is counted."""
+
+TEXT_BEGINS = 24
+"""Behind the time and the word for what happened."""
+TEXT_LEAST = 40
+"""A narrower terminal has no room to begin a line there that goes on."""
+_COMMAND = re.compile(r"cmam audit explain \S+")
+_HARD = "\xa0"
+"""No wrapping comes between two words that this stands between."""
 
 _OF_LEADER = (What.SKIPPED, What.WAITING)
 """Of these the volume is the leader's."""
@@ -45,6 +55,17 @@ def lines(news: Sequence[News], names: Mapping[int, str]) -> list[str]:
         what = ", ".join(f"{count} {word}" for word, count in sorted(counts.items()))
         found.append(f"{clock_time(left[-1].at_us)} ... and {len(left)} more: {what}; {_lists(left)}")
     return [in_a_line(line) for line in found]
+
+
+def on_screen(line: str, width: int) -> str:
+    """A line for a terminal: what is longer goes on between words, under where its text begins, and the command at its
+    end stays in one piece, to be copied."""
+    if len(line) <= width:
+        return line
+    kept = _COMMAND.sub(lambda found: found[0].replace(" ", _HARD), line)
+    under = " " * (TEXT_BEGINS if width >= TEXT_LEAST + TEXT_BEGINS else 2)
+    found = textwrap.fill(kept, width, subsequent_indent=under, break_long_words=False, break_on_hyphens=False)
+    return found.replace(_HARD, " ")
 
 
 def document(one: News, names: Mapping[int, str], profiles: Mapping[str, str]) -> dict[str, Any]:

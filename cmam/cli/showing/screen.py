@@ -100,20 +100,22 @@ class Shrinking:
     """A table of which, in a narrow window, the `spare` columns go, the first of them first, and the last is cut.
 
     Where that is not enough the widest columns are cut too, so that a long name pushes no state off the screen. No row
-    ever takes two lines. What stands in one word of `spare`, separated by blanks, goes together.
+    ever takes two lines. What stands in one word of `spare`, separated by blanks, goes together. The column `told` is
+    cut only once nothing is left to go.
     """
 
     columns: Mapping[str, str]
     rows: Sequence[Mapping[str, str | Text]]
     numbers: frozenset[str] = frozenset()
     spare: Sequence[str] = ()
+    told: str = ""
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         """Choose the columns for the width that there is."""
         keys = list(self.columns)
         table = self._of(keys)
         for gone in self.spare:
-            if _needed(table) <= options.max_width:
+            if _needed(table, is_whole=keys[-1] == self.told) <= options.max_width:
                 break
             keys = [key for key in keys if key not in gone.split()]
             table = self._of(keys)
@@ -131,7 +133,7 @@ class Shrinking:
         return table
 
 
-def _needed(table: Table, *, least: bool = False) -> int:
+def _needed(table: Table, *, least: bool = False, is_whole: bool = False) -> int:
     """How wide a line is with all of it whole but the last column, of which the first words are enough.
 
     At the least a last column of figures is as wide as they are, and its heading is cut.
@@ -140,7 +142,7 @@ def _needed(table: Table, *, least: bool = False) -> int:
     end = table.columns[-1]
     if least and end.justify == "right":
         last = max((cell_len(str(cell)) for cell in end.cells), default=0) + 1
-    return sum(whole) + min(last, LAST_LEAST) + len(table.columns) + 1
+    return sum(whole) + (last if is_whole else min(last, LAST_LEAST)) + len(table.columns) + 1
 
 
 def _cut(table: Table, excess: int) -> None:
@@ -269,14 +271,18 @@ def _profiles(document: Mapping[str, Any]) -> Shrinking:
                     "follower": names.get(link.get("follower"), str(link.get("follower", "–"))),
                     "state": _word(_state(link, profile["state"])),
                     "copies": str(link.get("copies", 0)),
-                    "skipped": _skipped(link),
+                    "skipped": _rest(_skipped(link)),
                     "policy": _rest(settings or "defaults"),
                 }
             )
     has_skips = any(str(row["skipped"]) for row in rows)
     columns = ("profile", "leader", "follower", "state", "copies", *["skipped"] * has_skips, "policy")
     return Shrinking(
-        dict(zip(columns, columns, strict=True)), rows, numbers=frozenset({"copies"}), spare=("policy", "leader")
+        dict(zip(columns, columns, strict=True)),
+        rows,
+        numbers=frozenset({"copies"}),
+        spare=("policy", "leader"),
+        told="skipped",
     )
 
 

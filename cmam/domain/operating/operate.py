@@ -24,6 +24,7 @@ from cmam.domain.events import (
     ProfileState,
     SymbolConfirmed,
 )
+from cmam.domain.folds.account import AccountView
 from cmam.domain.guarding.latches import DAY, NOBODY
 from cmam.domain.operating.applying import apply_profiles
 from cmam.domain.operating.asking import (
@@ -169,6 +170,7 @@ def _rearm(context: Context, request: Request) -> Outcome:
     guard = str(request.get("guard", ""))
     events: list[tuple[str, Event]] = []
     closed: set[str] = set()
+    opened = 0
     holding: dict[AccountId, str] = {}
     targets = _targets(context, {**request, "whole": True})
     for account, links in targets.items():
@@ -191,6 +193,7 @@ def _rearm(context: Context, request: Request) -> Outcome:
                 links = (NOBODY,)  # a log that has no latch for it
             if guard == DAY:
                 links = tuple(link for link in links if (day := view.days.get(link)) is not None and day.anchor is None)
+            opened += sum(_is_shut(view, link, guard) for link in links)
         events.extend((stream, GuardRearmed(link=link, guard=guard, user=context.user)) for link in links)
     if holding:
         raise Refusal(_still_holds(holding, len(targets)))
@@ -202,7 +205,13 @@ def _rearm(context: Context, request: Request) -> Outcome:
         )
     if not events:
         raise Refusal("expected a target with followers, found none: there is nothing to re-arm", USAGE)
-    return Outcome(tuple(events), {"rearmed": len(events), "guard": guard or "all"})
+    return Outcome(tuple(events), {"rearmed": opened, "guard": guard or "all"})
+
+
+def _is_shut(view: AccountView | None, link: LinkId, guard: str) -> bool:
+    """Whether a latch of a link is closed, or that of one guard; a day, or a flatten without a latch, counts as one."""
+    latches = view.latched(link) if view is not None else ()
+    return link == NOBODY or guard == DAY or any(guard in ("", latch.guard) for latch in latches)
 
 
 def _still_holds(holding: Mapping[AccountId, str], targets: int) -> str:
@@ -272,18 +281,22 @@ def _is_legible(name: str) -> bool:
 
 
 def _tag_accounts(context: Context, request: Request) -> Outcome:
-    """Add and take away tags of several accounts at once."""
+    """Add and take away tags of several accounts at once; `changed` counts those that had others before."""
     add = {str(tag).strip() for tag in request.get("add", ())} - {""}
     drop = {str(tag).strip() for tag in request.get("remove", ())}
     for tag in sorted(add):
         if not _is_legible(tag):
             raise Refusal(f"expected a tag of at most {NAME_CHARACTERS_MAX} printable characters, found {tag!r}", USAGE)
     events: list[tuple[str, Event]] = []
+    named = 0
     for name in request.get("accounts", ()):
         account = find_account(context.registry, str(name))
         tags = tuple(sorted((set(account.tags) | add) - drop))
-        events.append((APP, AccountTagged(account=account.account, tags=tags)))
-    return Outcome(tuple(events), {"accounts": len(events), "added": sorted(add), "removed": sorted(drop)})
+        named += 1
+        if tags != tuple(account.tags):
+            events.append((APP, AccountTagged(account=account.account, tags=tags)))
+    answer = {"accounts": named, "changed": len(events), "added": sorted(add), "removed": sorted(drop)}
+    return Outcome(tuple(events), answer)
 
 
 def _remove_account(context: Context, request: Request) -> Outcome:

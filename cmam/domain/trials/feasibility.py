@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from fractions import Fraction
 
+from cmam.domain.belief.copies import Copy
 from cmam.domain.belief.view import resolve
 from cmam.domain.deciding.decide import Decision, decide
 from cmam.domain.deciding.inputs import gather
@@ -24,10 +25,10 @@ from cmam.domain.profiles.link import LinkSettings
 from cmam.domain.turns.leading import changes
 from cmam.domain.turns.turn import step
 from cmam.domain.values.changes import Change, ChangeKind, LeaderMoney, LeaderSymbol
-from cmam.domain.values.ids import StoreId
+from cmam.domain.values.ids import PositionId, StoreId
 from cmam.domain.values.quantities import PRICE_SCALE, VOLUME_SCALE, Price, Quote, Volume, floor_fraction, units_text
 from cmam.domain.values.symbols import SymbolSpec
-from cmam.domain.values.trades import Deal, ExecutionKind, Order
+from cmam.domain.values.trades import Deal, ExecutionKind, Order, Position
 
 Quotes = Mapping[str, Quote]
 
@@ -241,9 +242,11 @@ def judge(
     theirs = _at(leader_quotes.get(change.symbol.name), moment)
     carried = _carried(replace(change, late=False, quote=theirs, money=_worth(leader, leader_quotes)), theirs)
     key = resolve(follower, link.link, carried)
+    copies = {known: copy for known, copy in follower.copies.items() if known != key}
     fresh = replace(
         follower,
-        copies={known: copy for known, copy in follower.copies.items() if known != key},
+        copies=copies,
+        positions=_others(follower, follower.copies.get(key), copies.values()),
         finished={known: copy for known, copy in follower.finished.items() if known != key},
         chains={},
     )
@@ -253,6 +256,16 @@ def judge(
     if not quotes:
         inputs = replace(inputs, complete=False)  # without a connection what quotes would tell is left to the broker
     return Judged(change, decide(fresh, carried, link, inputs, moment), as_add)
+
+
+def _others(follower: AccountView, own: Copy | None, copies: Iterable[Copy]) -> Mapping[PositionId, Position]:
+    """What a follower holds besides the copy of the trade that is judged; a net that others share stays as it is.
+
+    It was taken for somebody else's where nobody's copy was left, and its margin counted against itself.
+    """
+    if own is None or own.position is None or any(copy.position == own.position for copy in copies):
+        return follower.positions
+    return {known: held for known, held in follower.positions.items() if known != own.position}
 
 
 def _at(quote: Quote | None, moment_us: int) -> Quote | None:

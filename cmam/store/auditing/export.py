@@ -15,6 +15,10 @@ from cmam.store.logfile.files import new_file
 PACK_FORMAT = "cmam evidence 1"
 
 
+FIRST_MAX = 100_000
+"""A line of ours is never so long."""
+
+
 # --- tables -------------------------------------------------------------------------------------------------------
 
 
@@ -50,6 +54,20 @@ def _cell(value: Any) -> Any:
         return json.dumps(value, ensure_ascii=False)
     is_formula = isinstance(value, str) and _FORMULA.match(value) and not _NUMBER.fullmatch(value)
     return f"'{value}" if is_formula else value
+
+
+def is_older_table(path: Path, keys: Sequence[str]) -> bool:
+    """Whether a file is an export of the same list, of which a later one may take the place; one of nothing is empty.
+
+    Versions add columns: those of an older file are some of ours.
+    """
+    try:
+        with path.open(encoding="utf-8", newline="") as file:
+            first = file.readline(FIRST_MAX)
+        found = json.loads(first) if first.startswith("{") else next(csv.reader([first.rstrip()]), [])
+    except (OSError, ValueError, csv.Error):
+        return False
+    return not first or (bool(found) and set(found) <= set(keys))
 
 
 def export_table(lines: Iterable[Line], path: Path, keys: Sequence[str], *, as_csv: bool | None = None) -> int:

@@ -244,6 +244,16 @@ def _is_of(line: Line, name: str, chosen: Slice) -> bool:
 # --- references in place of ids -------------------------------------------------------------------------------------
 
 
+def is_older_pack(path: Path) -> bool:
+    """Whether a file is a pack, or the key to one, of which a later one may take the place."""
+    try:
+        with path.open("rb") as file:
+            beginning = file.read(100)
+    except OSError:
+        return False
+    return not beginning or re.search(rb'"format": ?"cmam evidence', beginning) is not None
+
+
 def key_path(path: Path) -> Path:
     """Where the key to a pack's references lies: beside it, for its owner alone."""
     return path.with_name(path.name + ".key")

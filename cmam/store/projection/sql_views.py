@@ -55,10 +55,10 @@ FROM orders AS x LEFT JOIN links AS l ON l.link = x.link LEFT JOIN profiles AS p
 LEFT JOIN accounts AS fa ON fa.account = x.account""",
     "slippage": f"""
 SELECT x.copy_id, x.opened_at, p.name AS profile, x.follower, {_FOLLOWER} AS follower_name, x.symbol, x.side,
-    round({_SIGN} * ({_OPEN} - {_LEADERS}) / {_PIP}, 2) AS pips,
-    round({_SIGN} * ({_MINE} - {_THEIRS}) / {_PIP}, 2) AS delay_pips,
-    round(({_HALF} - {_SIGN} * ({_LEADERS} - {_THEIRS})) / {_PIP}, 2) AS spread_pips,
-    round(({_SIGN} * ({_OPEN} - {_MINE}) - {_HALF}) / {_PIP}, 2) AS broker_pips
+    round({_SIGN} * ({_OPEN} - {_LEADERS}) / {_PIP}, 2) + 0.0 AS pips,
+    round({_SIGN} * ({_MINE} - {_THEIRS}) / {_PIP}, 2) + 0.0 AS delay_pips,
+    round(({_HALF} - {_SIGN} * ({_LEADERS} - {_THEIRS})) / {_PIP}, 2) + 0.0 AS spread_pips,
+    round(({_SIGN} * ({_OPEN} - {_MINE}) - {_HALF}) / {_PIP}, 2) + 0.0 AS broker_pips
 FROM copies AS x {_JOINS} WHERE x.slippage_pips IS NOT NULL""",
     "results": f"""
 SELECT x.at, substr(x.at, 1, 10) AS day, p.name AS profile, x.leader, {_LEADER} AS leader_name, x.follower,

@@ -71,6 +71,22 @@ def look_at_views(log: EventLog, path: Path) -> Database | None:
     return None
 
 
+def is_of_views(path: Path) -> bool:
+    """Whether a file holds views, of whatever log and code, or nothing at all."""
+    try:
+        if path.stat().st_size == 0:
+            return True
+        found = Database(connect_to_read(path), execute_plugins=False)
+    except (sqlite3.Error, OSError):
+        return False
+    try:
+        return meta(found, SHAPE) is not None
+    except sqlite3.Error:
+        return False
+    finally:
+        found.close()
+
+
 def _connect(path: Path) -> sqlite3.Connection:
     os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))  # SQLite would let others read it
     connection = sqlite3.connect(path, timeout=5, check_same_thread=False)

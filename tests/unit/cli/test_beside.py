@@ -100,6 +100,24 @@ def test_a_teller_that_nobody_hears_tells_on(made: list[Child]) -> None:
     os.close(child.pipe)
 
 
+def test_a_screen_that_was_killed_at_the_end_leaves_the_terminal_as_it_was(
+    home: Path, made: list[Child], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The lines of before and the cursor were gone with it: in vain one typed on a screen that nobody drew."""
+    terminal, ours = os.openpty()
+    name = os.ttyname(ours)
+    monkeypatch.setattr(os, "ttyname", lambda _: name)
+    beside = Beside(home, ManualClock(), 7, is_live=True)
+    beside.tend()
+    made[0].returncode = -9
+    beside.tend()
+    beside.end()
+    os.write(ours, b".")
+    assert os.read(terminal, 100) == b"\x1b[?1049l\x1b[?25h."
+    os.close(terminal)
+    os.close(ours)
+
+
 def test_a_screen_that_dies_is_drawn_again(home: Path, made: list[Child], caplog: pytest.LogCaptureFixture) -> None:
     """What it showed last stood there for ever, and said that all was well."""
     clock = ManualClock()

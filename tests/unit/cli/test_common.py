@@ -82,10 +82,15 @@ def test_a_day_can_be_named(monkeypatch: pytest.MonkeyPatch, name: str, first: s
 def test_a_table_shortens_what_a_person_does_not_need(
     context: click.Context, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Whole volumes lose their zeros, moments their year, and what is missing is a dash."""
+    """Whole volumes lose their zeros, moments their year, and what is missing is a dash.
+
+    Where one figure of a column has cents all have them, so that their points stand below each other.
+    """
+    print_rows(ROWS[:1], ["name", "volume"], empty="")
+    assert " 1000 " in capsys.readouterr().out
     print_rows(ROWS, ["name", "volume", "at", "reason", "tags"], empty="")
     said = capsys.readouterr().out
-    assert " 1000 " in said
+    assert " 1000.00 " in said
     assert " 5.50 " in said
     assert "01-31 12:00:00.123" in said
     assert "–" in said
@@ -117,6 +122,18 @@ def test_columns_go_on_a_narrow_screen_and_are_named(
     assert "below_minimum" in captured.out
     assert "moment" in captured.err
     assert max(map(len, captured.out.splitlines())) <= 30
+
+
+def test_what_holds_nothing_goes_first_and_what_fits_stays(
+    context: click.Context, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A column of dashes took the room of one that told something, and a short one went although there was room."""
+    found = [{"name": "anna", "at": "2020-01-31T12:00:00.123Z", "side": "buy", "reason": "", "volume": "5.50"}]
+    monkeypatch.setattr(rows, "console", lambda: Console(width=24))
+    print_rows(found, ["name", "side", "at", "reason", "volume"], empty="", spare=("side", "at", "reason"))
+    captured = capsys.readouterr()
+    assert captured.out.split()[:3] == ["name", "side", "volume"]
+    assert "this narrow: at." in captured.err
 
 
 @pytest.mark.parametrize(("value", "is_red"), [("", True), ("1", False)])

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from cmam.cli.showing.copy_lines import LINES_MAX, document, lines
+from cmam.cli.showing.copy_lines import LINES_MAX, document, lines, on_screen
 from cmam.domain.values.ids import AccountId, LinkId, ProfileId, SourceKey
 from cmam.domain.values.quantities import Price, Side, Volume
 from cmam.store.auditing.news import News, What
@@ -104,3 +104,30 @@ def test_a_name_of_a_broker_does_nothing_to_a_terminal() -> None:
     """A symbol is called as its broker likes: no colour, no title of a window, no line of its own comes of it."""
     (line,) = lines([replace(COPIED, symbol="EUR\x1b]0;x\x07\nUSD\u202e")], NAMES)
     assert "buy 50000 EUR\ufffd]0;x\ufffd\ufffdUSD\ufffd at" in line
+
+
+@pytest.mark.parametrize(
+    ("width", "shown"),
+    [
+        (120, ["{} skipped   fol-2 from lead: opened buy 1000 EURUSD, below_minimum; cmam audit explain 2.13"]),
+        (
+            80,
+            [
+                "{} skipped   fol-2 from lead: opened buy 1000 EURUSD, below_minimum;",
+                "                        cmam audit explain 2.13",
+            ],
+        ),
+        (
+            50,
+            [
+                "{} skipped   fol-2 from lead: opened",
+                "  buy 1000 EURUSD, below_minimum;",
+                "  cmam audit explain 2.13",
+            ],
+        ),
+    ],
+)
+def test_a_terminal_breaks_no_word_and_no_command(width: int, shown: list[str]) -> None:
+    """The terminal broke lines wherever they came to its edge: `unma` stood on one, `pped_symbol` on the next."""
+    (line,) = lines([replace(SKIPPED, volume=Volume(100_000))], NAMES)
+    assert on_screen(line, width).splitlines() == [one.format(line[:13]) for one in shown]

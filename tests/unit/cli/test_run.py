@@ -180,7 +180,7 @@ def test_what_is_under_way_at_the_end_is_not_passed_over() -> None:
     assert asked.startswith("Under way: 3 requests (2 open, 1 amend protection) that no broker has answered yet.")
     assert nothing == "Nothing else of ours is left open."
     evil = LeftOpen(AccountId(7), "EUR\x1b[31m\nUSD", "buy", Volume(100_000), 5, 0, has_stop=True)
-    assert left_lines(Ended(left=(evil,)), {7: "alpha"})[1] == "  alpha: buy 1000.00 EUR\ufffd[31m\ufffdUSD, position 5"
+    assert left_lines(Ended(left=(evil,)), {7: "alpha"})[1] == "  alpha: buy 1000 EUR\ufffd[31m\ufffdUSD, position 5"
 
 
 @pytest.mark.parametrize(("has_day", "shown"), [(False, "12:00:00.250Z up"), (True, "2026-03-01T12:00:00.250Z up")])

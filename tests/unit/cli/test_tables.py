@@ -142,6 +142,22 @@ def test_a_narrow_status_keeps_what_says_whether_all_is_well(width: int) -> None
     assert max(map(len, text.splitlines())) <= width
 
 
+@pytest.mark.parametrize("width", [40, 60, 80, 120])
+def test_no_link_takes_two_lines_and_why_it_skips_stands_before_who_leads(width: int) -> None:
+    """At 80 columns each follower took two lines, of which the second was a part of the reason."""
+    opens = {"copied": 1, "skipped": 4, "last_skip": {"reason": "unmapped_symbol"}}
+    links = [{"follower": number, "standing": "running", "copies": 3, "opens": opens} for number in (1, 2, 3)]
+    profile = {"profile": "main", "leader": 10_000_000_000_000_000_000_000, "state": "running", "links": links}
+    screen = Console(file=io.StringIO(), width=width, color_system=None)
+    screen.print(status_screen({"running": True, "profiles": [profile]}))
+    assert isinstance(screen.file, io.StringIO)
+    lines = [line for line in screen.file.getvalue().splitlines() if line.strip()]
+    assert len(lines) == 1 + 2 + len(links)
+    assert all("running" in line for line in lines[3:])
+    assert all(("4 of 5, unmapped_symbol" in line) is (width > 40) for line in lines[3:])
+    assert ("defaults" in lines[-1]) is (width > 80)
+
+
 @pytest.mark.parametrize(("height", "below"), [(24, 0), (24, 4), (5, 4), (60, 0)])
 def test_a_low_window_says_how_much_it_does_not_show(height: int, below: int) -> None:
     """A screen that is drawn again in one place cannot be scrolled: the last links of a table were cut unseen."""

@@ -14,8 +14,8 @@ from cmam.domain.values.changes import ChangeKind
 from cmam.domain.values.ids import DealId, OrderId, PositionId, SymbolId
 from cmam.domain.values.quantities import Side, Volume
 from cmam.domain.values.reasons import Reason, Verdict
-from cmam.domain.values.trades import CloseDetail, Deal, Order, OrderStatus, OrderType
-from tests.factories import LOT, Pair, price
+from cmam.domain.values.trades import AccountType, CloseDetail, Deal, Order, OrderStatus, OrderType
+from tests.factories import LOT, Pair, a_view, price
 
 HOUR_MS = 3_600_000
 AT_MS = 1_600_000_000_000  # 2020-09-13 12:26:40 UTC, a Sunday
@@ -95,6 +95,19 @@ def test_a_copy_that_is_there_already_hides_nothing() -> None:
     (change,) = leaders_trades(pair.view, [_deal(1, 7, LOT)], [_order(1)])
     same = replace(change, source=next(iter(pair.view.copies.values())).source)
     assert judge(pair.view, pair.view, pair.link, quotes, quotes, same).decision.reason is not Reason.DUPLICATE  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("kind", [AccountType.HEDGED, AccountType.NETTED])
+def test_what_the_copy_of_a_trade_holds_is_not_held_against_the_trade(kind: AccountType) -> None:
+    """A netted follower's own net was called another's: none of the trades that it had copied could be copied."""
+    pair = Pair({}, view=a_view(kind=kind))
+    pair.opens()
+    pair.answer()
+    quotes = {"EURUSD": pair.quote("EURUSD")}
+    (change,) = leaders_trades(pair.view, [_deal(1, 7, LOT)], [_order(1)])
+    same = replace(change, source=next(iter(pair.view.copies.values())).source)
+    assert pair.view.positions
+    assert judge(pair.view, pair.view, pair.link, quotes, quotes, same).decision.verdict is Verdict.COPY  # type: ignore[arg-type]
 
 
 def test_an_unmapped_symbol_says_what_keeps_it_from_the_one_like_it() -> None:
