@@ -44,10 +44,9 @@ def asked(settings: Settings, vault: Vault, known: KnownAccount, *, with_history
     with Portfolio(connect(endpoint.host, endpoint.port, settings.api.ca_file), endpoint) as enquiry:
         enquiry.authorise_application(vault.application.client_id, vault.application.client_secret)
         opened = enquiry.describe(Opened(known.account, is_live=known.is_live), grant.pair.access)
-        worth = enquiry.worth(known.account)
+        digits, worth = opened.money_digits, enquiry.worth(known.account)
         now_ms = SystemClock().now() // 1_000
-        past = _history(enquiry, known, worth, now_ms) if with_history else {}
-    digits = opened.money_digits
+        past = _history(enquiry, known, worth, digits, now_ms) if with_history else {}
     equity = opened.balance + worth.profit
     return {
         "balance": decimal_text(opened.balance, digits),
@@ -107,7 +106,7 @@ def _price(value: int | None) -> str | None:
     return price(value)
 
 
-def _history(enquiry: Portfolio, known: KnownAccount, worth: Worth, now_ms: int) -> dict[str, Any]:
+def _history(enquiry: Portfolio, known: KnownAccount, worth: Worth, digits: int, now_ms: int) -> dict[str, Any]:
     """The last seven days, as the broker tells them."""
     from cmam.domain.values.quantities import decimal_text, units_text
     from cmam.store.text import iso_ms
@@ -128,8 +127,8 @@ def _history(enquiry: Portfolio, known: KnownAccount, worth: Worth, now_ms: int)
         "cash_flow": [
             {
                 "at": iso_ms(flow.at_ms),
-                "amount": decimal_text(flow.delta, flow.money_digits),
-                "balance": decimal_text(flow.balance, flow.money_digits),
+                "amount": decimal_text(flow.delta, digits),
+                "balance": decimal_text(flow.balance, digits),
                 "note": flow.note,
             }
             for flow in enquiry.flows(known.account, now_ms)

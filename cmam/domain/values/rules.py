@@ -579,5 +579,10 @@ refused one, where events had told that before: what is left of it is asked for 
 for two and four, while its leader was out, and each time a person was called.
 """
 
+ENDS_ARE_PRICED = 11
+"""What is told of a close behind the end of its copy is the price at which that ended, also where only a net has told
+that a close of ours was done, and its deal is asked for afterwards: it counted in results, but the copy kept the price
+of an earlier part, or none; and what such a close came to was that of the shares which stayed."""
+
 RULES = 11
 """The newest."""
