@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from cmam import sandbox
@@ -40,9 +40,14 @@ def long_list(count: int) -> World:
 
 def crowded(accounts: Sequence[int]) -> World:
     """The built-in world, with these accounts more at its first broker."""
+    return in_currencies(dict.fromkeys(accounts, ("USD", "100000.00")))
+
+
+def in_currencies(accounts: Mapping[int, tuple[str, str]]) -> World:
+    """The same, each in its currency and with its balance."""
     text = "".join(
         f'[[accounts]]\nctid = {ctid}\nlogin = {ctid - 34_000_000}\nbroker = "Alpha Markets"\nowner = "maria"\n'
-        'currency = "USD"\nbalance = "100000.00"\n\n'
-        for ctid in accounts
+        f'currency = "{currency}"\nbalance = "{balance}"\n\n'
+        for ctid, (currency, balance) in accounts.items()
     )
     return load_world(BUILT_IN.read_text().replace("[[applications]]", f"{text}[[applications]]", 1))

@@ -101,7 +101,7 @@ def words(value: object) -> str:
 
 
 def money_digits(message: Any) -> int:
-    """How many digits the money of an entity has; 2 where the broker does not say."""
+    """How many digits the money of an entity has; 2 where the broker does not say: then those of its account hold."""
     digits = int(message.moneyDigits) if message.HasField("moneyDigits") else 2
     if digits > MONEY_DIGITS_MAX:
         raise RemoteError(f"expected at most {MONEY_DIGITS_MAX} digits of money, found {digits}")

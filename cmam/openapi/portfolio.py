@@ -39,12 +39,11 @@ class Worth:
 
 @dataclass(frozen=True, slots=True)
 class Flow:
-    """One deposit or withdrawal."""
+    """One deposit or withdrawal, in minor units of its account."""
 
     at_ms: int
     delta: int
     balance: int
-    money_digits: int
     note: str
 
 
@@ -95,12 +94,6 @@ class Portfolio(Enquiry):
         )
         changes = ((translate.balance_change(wire), clean(wire.externalNote, 60)) for wire in answer.depositWithdraw)
         return tuple(
-            Flow(
-                at_ms=change.changed_ms,
-                delta=change.delta,
-                balance=change.balance,
-                money_digits=change.money_digits,
-                note=note,
-            )
+            Flow(at_ms=change.changed_ms, delta=change.delta, balance=change.balance, note=note)
             for change, note in changes
         )

@@ -3,16 +3,25 @@
 from __future__ import annotations
 
 from decimal import Decimal
+from typing import Any
 
+import pytest
+
+from cmam.openapi._pb import OpenApiModelMessages_pb2 as model
 from cmam.sandbox.books.ledger import Deal
+from cmam.sandbox.trading import reports
 from cmam.store.auditing.audit import Audit, Filters, Line
 from cmam.store.auditing.totals import GROUPINGS, totals
+from cmam.store.past.replay import verify
 from cmam.store.projection.projector import Projector
 from cmam.store.projection.views_file import open_views
 from cmam.store.text import parse_time
-from tests.whole import LEADER, NETTED, OTHER_BROKER, SAME_BROKER, YEN, Whole
+from tests.whole import LEADER, NETTED, OTHER_BROKER, PERSON_CONNECTION, SAME_BROKER, YEN, Whole
+from tests.worlds import in_currencies
 
 LOT = 10_000_000
+CLOSE = 2111
+FIRST, SECOND = 42_000_001, 42_000_002
 LEADERS = {LEADER: 1, OTHER_BROKER: 2}
 """Two leaders, and the number of EURUSD at the broker of each."""
 
@@ -83,6 +92,67 @@ def test_who_closed_is_told_apart() -> None:
     assert Decimal(line["net"]) == sum(nets)
     only = _total(whole, Filters(account=SAME_BROKER, reason="closed_by_leader"))
     assert Decimal(only["net"]) == nets[0]
+
+
+@pytest.mark.parametrize("part", [LOT, LOT // 2])
+def test_a_close_of_a_share_whose_answer_was_lost_is_that_shares(monkeypatch: pytest.MonkeyPatch, part: int) -> None:
+    """The line is cut once the broker has the request: the net tells that it was done, what it came to is asked for.
+    It counted for the share that stands, which nobody had closed."""
+    whole = Whole(seed=1, followers=(NETTED,), settings={"volume.amount": "0.1"})
+    whole.start_ready()
+    first, _ = whole.person.buy(LOT), whole.person.buy(LOT)
+    whole.run(5)
+    reached: list[int] = []
+    receive = whole.broker.receive
+
+    def hear(connection: int, payload_type: int, *more: Any) -> None:
+        receive(connection, payload_type, *more)
+        reached.extend([connection] if payload_type == CLOSE and connection < PERSON_CONNECTION else [])
+
+    monkeypatch.setattr(whole.broker, "receive", hear)
+    whole.person.close(first, part)
+    whole.stepper.run_until(lambda: bool(reached), 5_000_000)
+    whole.stepper.network.cut_all()
+    whole.run(120)
+    (deal,) = _closing(whole, NETTED)
+    audit = Audit.of(whole.log)
+    results = [(line["deal"], Decimal(line["net"]), line["closed_by"]) for line in audit.results()]
+    assert results == [(deal.deal_id, Decimal(deal.net).scaleb(-2), "request")]
+    closed, stands = audit.copies()
+    assert (closed["leader_position"], closed["result"]) == (first, str(_net(whole, NETTED)))
+    assert Decimal(closed["close_price"]) == Decimal(deal.price).scaleb(-8)
+    assert (stands["state"], stands["close_price"], stands["result"]) == ("open", None, None)
+    assert verify(whole.log.read_all()).is_identical
+
+
+@pytest.mark.parametrize(("currency", "digits"), [("BTC", 8), ("JPY", 0)])
+def test_money_has_the_digits_of_its_account(monkeypatch: pytest.MonkeyPatch, currency: str, digits: int) -> None:
+    """A broker need not repeat them in each deal: only its trader says them (FACTS). A thousandth of a bitcoin that was
+    lost counted as a thousand of them."""
+    told = reports.deal
+
+    def without(*more: Any, **named: Any) -> model.ProtoOADeal:
+        deal = told(*more, **named)
+        deal.ClearField("moneyDigits")
+        deal.closePositionDetail.ClearField("moneyDigits")
+        if not deal.closePositionDetail.ListFields():
+            deal.ClearField("closePositionDetail")
+        return deal
+
+    monkeypatch.setattr(reports, "deal", without)
+    world = in_currencies({FIRST: ("BTC", "2"), SECOND: (currency, "15000000" if currency == "JPY" else "2")})
+    whole = Whole(seed=3, leader=FIRST, followers=(SECOND,), settings={"volume.mode": "balance_ratio"}, world=world)
+    whole.start_ready()
+    position = whole.person.buy(LOT, account=FIRST)
+    whole.run(3)
+    whole.person.close(position, LOT, account=FIRST)
+    whole.run(3)
+    assert whole.broker.floor.accounts[SECOND].spec.money_digits == digits
+    (line,) = Audit.of(whole.log).copies()
+    (shown,) = Audit.of(whole.log).results()
+    assert Decimal(line["result"]) == Decimal(shown["net"]) == _net(whole, SECOND) != 0
+    assert Decimal(line["leader_result"]) == _net(whole, FIRST) != 0
+    assert Decimal(_total(whole, Filters(account=SECOND))["net"]) == _net(whole, SECOND)
 
 
 def test_a_close_counts_for_the_day_on_which_it_was_executed() -> None:

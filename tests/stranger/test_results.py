@@ -33,12 +33,14 @@ def test_a_close_counts_also_where_its_fill_is_told_last() -> None:
     booked = [deal for deal in world.broker.floor.books[FOLLOWER].deals if deal.closed is not None]
     audit = Audit.of(world.log)
     told = [(line["deal"], line["net"], line["closed_by"]) for line in audit.results()]
+    told_prices = [line["price"] for line in audit.results()]
     nets = [deal.closed.gross + deal.closed.swap + deal.closed.commission for deal in booked if deal.closed is not None]
     assert told == [
         (deal.number, str(Decimal(net).scaleb(-2)), "request") for deal, net in zip(booked, nets, strict=True)
     ]
     (copy,) = audit.copies()
     assert Decimal(copy["result"]) == Decimal(sum(nets)).scaleb(-2)
+    assert copy["close_price"] == told_prices[-1]
     world.stepper.kill()
 
 

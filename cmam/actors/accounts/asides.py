@@ -224,11 +224,18 @@ class Asides:
     def _tell_closes(self, life: Life) -> None:
         self._life = None
         self._closes_tries[life.position] += 1
-        if not life.has_close and self._closes_tries[life.position] < CLOSES_TRIES:
+        is_whole = life.has_close and not self._lacks_ours(life)
+        if not is_whole and self._closes_tries[life.position] < CLOSES_TRIES:
             self._ask_again_for_closes(life.position, RETRY_US)  # a history may lag behind
             return
         self._desk.fact(ClosesSeen(position=life.position, deals=life.deals, orders=life.orders))
         self._ask_for_closes()
+
+    def _lacks_ours(self, life: Life) -> bool:
+        """Whether a close of ours is asked for, and all closes that are told were known."""
+        view = self._desk.view
+        is_lost = any(lost.position == life.position for lost in view.lost_closes)
+        return is_lost and not any(deal.close is not None and deal.deal not in view.deals for deal in life.deals)
 
     def _refuse_closes(self, life: Life, wait_us: int) -> int:
         """Ask again after a while; anew where nothing has come yet."""

@@ -45,13 +45,12 @@ def asked(settings: Settings, vault: Vault, known: KnownAccount, *, with_history
     with Portfolio(connect(endpoint.host, endpoint.port, settings.api.ca_file), endpoint) as enquiry:
         enquiry.authorise_application(vault.application.client_id, vault.application.client_secret)
         opened = enquiry.describe(Opened(known.account, is_live=known.is_live), grant.pair.access)
-        worth = enquiry.worth(known.account)
+        digits, worth = opened.money_digits, enquiry.worth(known.account)
         now_ms = SystemClock().now() // 1_000
         deals = enquiry.deals(known.account, now_ms) if with_history else ()
         flows = enquiry.flows(known.account, now_ms) if with_history else ()
         held = {one.symbol for one in worth.positions} | {one.symbol for one in worth.orders}
         places = enquiry.digits(known.account, held | {one.symbol for one in deals})
-    digits = opened.money_digits
     equity = opened.balance + worth.profit
     return {
         "balance": decimal_text(opened.balance, digits),
@@ -65,7 +64,7 @@ def asked(settings: Settings, vault: Vault, known: KnownAccount, *, with_history
         "pendings": len(worth.orders),
         "open_positions": _positions(worth, places),
         "pending_orders": _orders(worth, places),
-        **(_history(worth, places, deals, flows) if with_history else {}),
+        **(_history(worth, places, deals, flows, digits) if with_history else {}),
     }
 
 
@@ -114,7 +113,9 @@ def _price(value: int | None, symbol: int, places: Mapping[int, int]) -> str | N
     return price(value, places.get(symbol, DIGITS))
 
 
-def _history(worth: Worth, places: Mapping[int, int], deals: Iterable[Deal], flows: Iterable[Flow]) -> dict[str, Any]:
+def _history(
+    worth: Worth, places: Mapping[int, int], deals: Iterable[Deal], flows: Iterable[Flow], digits: int
+) -> dict[str, Any]:
     """The last seven days, as the broker tells them."""
     from cmam.domain.values.quantities import decimal_text, units_text
     from cmam.store.text import iso_ms
@@ -135,8 +136,8 @@ def _history(worth: Worth, places: Mapping[int, int], deals: Iterable[Deal], flo
         "cash_flow": [
             {
                 "at": iso_ms(flow.at_ms),
-                "amount": decimal_text(flow.delta, flow.money_digits),
-                "balance": decimal_text(flow.balance, flow.money_digits),
+                "amount": decimal_text(flow.delta, digits),
+                "balance": decimal_text(flow.balance, digits),
                 "note": flow.note,
             }
             for flow in flows

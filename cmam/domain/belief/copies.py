@@ -94,6 +94,17 @@ class Intent:
 
 
 @dataclass(frozen=True, slots=True)
+class LostClose:
+    """A close of a share of which only the net has told that it was done: its order asked for `volume`, and is younger
+    than `after_ms` by the broker's clock."""
+
+    key: CopyKey
+    position: PositionId
+    volume: Volume
+    after_ms: int
+
+
+@dataclass(frozen=True, slots=True)
 class Applied:
     """The levels that the broker has confirmed last: asked for again only when somebody changed them since."""
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from cmam.domain.belief.asked import of_copy
-from cmam.domain.belief.copies import Copy, CopyKey, Cursor, Intent
+from cmam.domain.belief.copies import Copy, CopyKey, Cursor, Intent, LostClose
 from cmam.domain.belief.restless import ending, with_copy
 from cmam.domain.events import (
     AssetName,
@@ -96,7 +96,7 @@ class AccountView:
     a copy since a refused request was done all the same, by the source of what takes it back: `x` and the position, `y`
     and the order. `in_vain` is what was to end so, or with a flatten of the whole account, and has not yet. `unpriced`
     are positions of copies of which something went without a deal that told who took it and at which price, until the
-    broker has been asked.
+    broker has been asked, and `lost_closes` those of our closes that did.
     """
 
     account: AccountId
@@ -155,6 +155,7 @@ class AccountView:
     surplus: Mapping[SourceKey, LinkId] = field(default_factory=dict)
     in_vain: Mapping[SourceKey, InVain] = field(default_factory=dict)
     unpriced: tuple[PositionId, ...] = ()
+    lost_closes: tuple[LostClose, ...] = ()
 
     @property
     def money_digits(self) -> int:

@@ -10,16 +10,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-from cmam.domain.belief.copies import Copy, CopyKey
+from cmam.domain.belief.copies import Copy, CopyKey, Intent, LostClose
 from cmam.domain.belief.holdings import take_balance
 from cmam.domain.belief.view import AccountView, put
 from cmam.domain.events import ClosesSeen, Reconciled, StopOutSeen
-from cmam.domain.values.ids import DealId, LinkId, PositionId, SourceKey
+from cmam.domain.values.ids import DealId, LinkId, OrderId, PositionId, SourceKey
 from cmam.domain.values.naming import read_label
 from cmam.domain.values.quantities import Volume
 from cmam.domain.values.reasons import Reason
 from cmam.domain.values.replacing import copied, replace
-from cmam.domain.values.rules import STOP_OUTS_BY_ORDERS, TOLD_AFTERWARDS
+from cmam.domain.values.rules import ENDS_ARE_PRICED, STOP_OUTS_BY_ORDERS, TOLD_AFTERWARDS
 from cmam.domain.values.trades import Deal, Order, OrderStatus, OrderType, Position
 
 MOST = 256
@@ -88,6 +88,39 @@ def with_unpriced(view: AccountView, positions: Iterable[PositionId]) -> Account
     return replace(view, unpriced=tuple(dict.fromkeys((*view.unpriced, *positions)))[-MOST:])
 
 
+def with_lost_close(view: AccountView, intent: Intent) -> AccountView:
+    """Note a close of a share of which only the net has told, and ask what it came to."""
+    position = intent.command.position
+    if position is None or view.rules < ENDS_ARE_PRICED:
+        return view
+    lost = LostClose(intent.key, position, intent.command.volume, intent.after_ms)
+    return with_unpriced(replace(view, lost_closes=(*view.lost_closes, lost)[-MOST:]), [position])
+
+
+def of_lost_closes(view: AccountView, event: ClosesSeen) -> dict[OrderId, CopyKey]:
+    """The orders that closes of shares became whose answers were lost, and whose they are. A request for a close bears
+    no name: it is the order that closed as much after all that was known, and was told by nobody before."""
+    fresh = {deal.order for deal in _closes(event) if deal.deal not in view.deals}
+    orders = sorted(
+        (order for order in event.orders if order.order in fresh), key=lambda one: (one.opened_ms, one.order)
+    )
+    found: dict[OrderId, CopyKey] = {}
+    for lost in view.lost_closes:
+        of_it = (
+            order.order
+            for order in orders
+            if order.order not in found
+            and order.closing
+            and order.type is OrderType.MARKET
+            and order.executed_volume == lost.volume
+            and order.opened_ms > lost.after_ms
+        )
+        order = next(of_it, None) if lost.position == event.position else None
+        if order is not None:
+            found[order] = lost.key
+    return found
+
+
 def _had(copy: Copy, before: Copy | None, event: Reconciled) -> int:
     """What a copy held before: as it was known, or what the orders had filled that came to light with it."""
     if before is not None and before.position == copy.position:
@@ -106,12 +139,15 @@ def _has(view: AccountView, copy: Copy) -> int:
 def take_closes(view: AccountView, event: ClosesSeen, _at_us: int) -> AccountView:
     """Take what closed a position: the balance, and of its copies the price and the word of their end."""
     closes = _closes(event)
+    lost = of_lost_closes(view, event)
     fresh = [deal for deal in closes if deal.deal not in view.deals]
     for deal in fresh:
         view = take_balance(view, deal)
     numbers = tuple(deal.deal for deal in fresh[-REMEMBERED:])
     view = replace(view, deals=(*view.deals, *numbers)[-2 * REMEMBERED :])
     view = replace(view, unpriced=tuple(one for one in view.unpriced if one != event.position))
+    if view.lost_closes:
+        view = replace(view, lost_closes=tuple(one for one in view.lost_closes if one.position != event.position))
     if not closes:
         return view
     last, most = closes[-1], _most(event)
@@ -127,7 +163,21 @@ def take_closes(view: AccountView, event: ClosesSeen, _at_us: int) -> AccountVie
             view = replace(view, finished=finished)
         else:
             view = put(view, told)
+    for deal in closes:
+        view = _priced(view, lost[deal.order], deal) if deal.order in lost else view
     return view
+
+
+def _priced(view: AccountView, key: CopyKey, deal: Deal) -> AccountView:
+    """The share that a deal has closed, or a part of it, with its price."""
+    live = view.copies.get(key)
+    if live is not None:
+        return put(view, replace(live, close_price=deal.price))
+    if key not in view.finished:
+        return view
+    finished = copied(view.finished)
+    finished[key] = replace(finished[key], close_price=deal.price)
+    return replace(view, finished=finished)
 
 
 def of_position(view: AccountView, position: PositionId) -> Iterator[Copy]:

@@ -13,10 +13,11 @@ from cmam.domain.values.commands import CommandKind
 from cmam.domain.values.ids import IntentId, OrderId, PositionId
 from cmam.domain.values.quantities import Distance, Price, Volume
 from cmam.domain.values.reasons import Reason
-from cmam.domain.values.replacing import replace
+from cmam.domain.values.replacing import copied, replace
 from cmam.domain.values.rules import (
     ADDS_FOLLOW_CLOSES,
     DEALS_COUNT,
+    ENDS_ARE_PRICED,
     FILLED_WHOLE,
     FILLS_ARE_SHOWN,
     FILLS_BY_DEALS,
@@ -134,7 +135,7 @@ def match_copy(view: AccountView, event: ExecutionSeen, is_new_deal: bool, at_us
     key = copy_of(view, event)
     copy = view.copies.get(key) if key is not None else None
     if copy is None:
-        return view
+        return _ended_at(view, deal)
     intent, order = intent_of(view, event), event.order
     was_held = copy.position is not None
     if copy.share:
@@ -165,6 +166,18 @@ def match_copy(view: AccountView, event: ExecutionSeen, is_new_deal: bool, at_us
     view = view if copy is known else put(view, copy)
     if copy.share and deal is None and event.is_server_event and view.rules >= ORDERS_LEVELS_OF_NETS:
         view = _shares_with_theirs(view, copy, at_us)
+    return view
+
+
+def _ended_at(view: AccountView, deal: Deal | None) -> AccountView:
+    """The price at which a copy has ended, where the end of its position was told ahead of the deal that made it."""
+    if deal is None or deal.close is None or view.rules < ENDS_ARE_PRICED:
+        return view
+    for copy in tuple(view.finished.values()):
+        if copy.position == deal.position and not copy.share and copy.reason is not Reason.RELEASED:
+            finished = copied(view.finished)
+            finished[copy.key] = replace(copy, close_price=deal.price)
+            view = replace(view, finished=finished)
     return view
 
 

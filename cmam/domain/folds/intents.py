@@ -17,7 +17,7 @@ from cmam.domain.events import (
     Wait,
 )
 from cmam.domain.folds import growth
-from cmam.domain.folds.afterwards import noted
+from cmam.domain.folds.afterwards import noted, with_lost_close
 from cmam.domain.folds.booking import PROTECTION_US
 from cmam.domain.market.sessions import is_open, next_open
 from cmam.domain.values.commands import Command, CommandKind
@@ -216,6 +216,7 @@ def settle(view: AccountView, event: IntentSettled, at_us: int) -> AccountView:
         if kind is CommandKind.CLOSE and copy.share:
             # No deal told of it: the net did. Our ledger is what tells the shares apart, so it is booked here.
             untold = max(0, intent.command.volume - intent.filled)
+            view = with_lost_close(view, intent) if untold else view
             copy = replace(copy, volume=Volume(max(0, copy.volume - untold)))
         view = put(view, _untroubled(view, copy, kind))
         return rejoined(view, copy.symbol) if copy.share else view

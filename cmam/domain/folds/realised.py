@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from cmam.domain.belief.copies import CopyKey
 from cmam.domain.belief.view import AccountView
 from cmam.domain.events import ClosesSeen, Event, ExecutionSeen, Reconciled
-from cmam.domain.folds.afterwards import had_part, is_of, of_position
+from cmam.domain.folds.afterwards import had_part, is_of, of_lost_closes, of_position
 from cmam.domain.folds.booking import copy_of, intent_of
-from cmam.domain.values.ids import LinkId, PositionId, SourceKey
+from cmam.domain.values.ids import LinkId, OrderId, PositionId, SourceKey
 from cmam.domain.values.naming import read_label
 from cmam.domain.values.quantities import Volume
 from cmam.domain.values.reasons import Reason
@@ -30,8 +30,9 @@ def realised(before: AccountView, after: AccountView, fact: Event) -> Iterator[t
                 if deal.deal not in before.deals:
                     yield from _in_a_gap(before, after, fact, deal)
         case ClosesSeen():
+            lost = of_lost_closes(before, fact)
             for deal in _once(fact.deals):
-                yield from _told_afterwards(before, fact, deal)
+                yield from _told_afterwards(before, fact, deal, lost)
         case _:
             return
 
@@ -61,9 +62,12 @@ def _in_a_gap(before: AccountView, after: AccountView, fact: Reconciled, deal: D
         yield from ((key, deal),) if asked is not None else _by_shares(before, key, deal)
 
 
-def _told_afterwards(before: AccountView, fact: ClosesSeen, deal: Deal) -> Iterator[tuple[CopyKey, Deal]]:
+def _told_afterwards(
+    before: AccountView, fact: ClosesSeen, deal: Deal, lost: Mapping[OrderId, CopyKey]
+) -> Iterator[tuple[CopyKey, Deal]]:
     """Of a net a history tells also what was taken of it before its shares of now were there: that is not theirs."""
-    asked = _asked_by(before, deal, *(order.client_order_id for order in fact.orders if order.order == deal.order))
+    names = (order.client_order_id for order in fact.orders if order.order == deal.order)
+    asked = _asked_by(before, deal, *names) or lost.get(deal.order)
     alone = (copy.key for copy in of_position(before, fact.position) if not copy.share)
     if (key := asked or next(alone, None)) is not None:
         yield key, deal

@@ -584,5 +584,10 @@ UNTIMED_ARE_NEW = 11
 old, and an order whose acceptance told no time was skipped as too old.
 """
 
+ENDS_ARE_PRICED = 11
+"""What is told of a close behind the end of its copy is the price at which that ended, also where only a net has told
+that a close of ours was done, and its deal is asked for afterwards: it counted in results, but the copy kept the price
+of an earlier part, or none; and what such a close came to was that of the shares which stayed."""
+
 RULES = 11
 """The newest."""

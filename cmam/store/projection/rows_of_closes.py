@@ -12,11 +12,12 @@ from collections.abc import Iterator
 from cmam.domain.belief.view import AccountView
 from cmam.domain.events import ClosesSeen, Event, ExecutionSeen, Reconciled
 from cmam.domain.folds.account import Copy, CopyKey
+from cmam.domain.folds.afterwards import of_lost_closes
 from cmam.domain.folds.booking import intent_of
 from cmam.domain.folds.realised import realised
 from cmam.domain.operating.registry import Registry
 from cmam.domain.values.ids import DealId, PositionId
-from cmam.domain.values.trades import Deal, Order, OrderType
+from cmam.domain.values.trades import CloseDetail, Deal, Order, OrderType
 from cmam.store.folding.fold import AccountStep
 from cmam.store.projection.rows import LIFE, Row, copy_id
 from cmam.store.text import iso, price, units_text
@@ -49,13 +50,14 @@ def leader_closes(step: AccountStep, registry: Registry) -> Iterator[Row]:
     closing = [(deal, deal.close) for deal in told if deal.close is not None and deal.is_execution]
     if not closing or all(profile.leader != account for profile in registry.profiles.values()):
         return
+    digits = _money_digits(step.after, closing[0][1])
     for deal, close in closing:
         yield {
             "close_id": f"{account}:{deal.deal}",
             "leader": int(account),
             "leader_position": int(deal.position),
             "net": close.net,
-            "money_digits": close.money_digits,
+            "money_digits": digits,
             "position": step.record.position,
         }
 
@@ -85,10 +87,15 @@ def _close(step: AccountStep, copy: Copy, deal: Deal, part: int, store: str) -> 
         "swap": close.swap,
         "commission": close.commission,
         "conversion_fee": close.conversion_fee,
-        "money_digits": close.money_digits,
+        "money_digits": _money_digits(step.after, close),
         "at_us": at_us,
         "position": step.record.position,
     }
+
+
+def _money_digits(view: AccountView, close: CloseDetail) -> int:
+    """How small the minor units of an account are: what its broker leaves out of a deal, its trader says (FACTS)."""
+    return view.money_digits if view.trader is not None else close.money_digits
 
 
 def _of_position(step: AccountStep, key: CopyKey, position: PositionId) -> Copy | None:
@@ -113,6 +120,8 @@ def _closed_by(before: AccountView, event: Event, deal: Deal, store: str) -> str
         return LEVEL
     is_ours = order is not None and order.client_order_id.startswith(f"cm1.{store}.")
     if is_ours or any(intent.order == deal.order for intent in before.intents.values()):
+        return REQUEST
+    if isinstance(event, ClosesSeen) and deal.order in of_lost_closes(before, event):
         return REQUEST
     if not isinstance(event, ExecutionSeen):  # the order of a close bears a name of its broker's own
         return None

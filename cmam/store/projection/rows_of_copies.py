@@ -35,6 +35,8 @@ def touched_copies(before: AccountView, after: AccountView) -> tuple[CopyKey, ..
     if before.copies is not after.copies:
         keys |= {key for key, copy in after.copies.items() if copy is not before.copies.get(key)}
         keys |= before.copies.keys() - after.copies.keys()
+    elif before.finished is not after.finished:  # told of one that was over by then
+        keys |= {key for key, copy in after.finished.items() if copy is not before.finished.get(key)}
     if before.intents is not after.intents:
         was, now = before.intents, after.intents
         keys |= {intent.key for name, intent in now.items() if intent is not was.get(name)}
