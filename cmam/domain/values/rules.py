@@ -579,5 +579,16 @@ refused one, where events had told that before: what is left of it is asked for 
 for two and four, while its leader was out, and each time a person was called.
 """
 
+NO_RATE = 11
+"""Where no symbols of the follower's broker lead from the leader's currency to the follower's, that is the reason why
+nothing is sized by his money. It was `stale_input`, as if a quote were to come.
+"""
+
+CLOSING_NEED_NO_LEVELS = 11
+"""Levels that are refused of a copy which is being closed are nobody's trouble; where its close is refused, that is.
+As a leader's common target was reached, the share that was told last got it as the only one left of its net, and a
+person was called each time since the market had passed it.
+"""
+
 RULES = 11
 """The newest."""
