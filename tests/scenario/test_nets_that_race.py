@@ -1,4 +1,4 @@
-"""Netted followers of leaders who hold both sides: a close that the net has outrun is not the broker's refusal."""
+"""Netted followers whose net moves while requests are on their way: what that gets refused is nobody's trouble."""
 
 from __future__ import annotations
 
@@ -46,6 +46,29 @@ def test_a_share_is_closed_at_once_though_its_net_moved_first(
     book.let_record()
     refused = [e.reason for e in book.events(book.ids["net"], IntentSettled) if e.outcome is Outcome.REFUSED]
     assert refused == [code]
+    assert book.events(book.ids["net"], AlertRaised) == []
+    assert verify(book.log.read_all()).is_identical
+    assert book.stepper.failures == []
+
+
+def test_a_common_target_that_is_reached_calls_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A grid closes all its trades at one target. As the first closes are told one share is left, which alone may have
+    its target; the market is past it, and the close of that share is told before the broker has refused it."""
+    monkeypatch.setattr(wires, "NETWORK_US", WAY_MS * 1_000)
+    book = Rulebook([Case("net", "Same", UNITS, kind="netted")], fill_delay_ms=FILL_MS)
+    book.begin()
+    for units in (10_000, 20_000, 40_000):
+        book.person.buy(units * UNIT)
+        book.go(2)
+    for position in book.broker.floor.accounts[book.leader].open_positions():
+        book.person.amend(position.position_id, target=1.0885)
+    book.go(2)
+    book.price("EURUSD", "1.08950")
+    book.go(5)
+    assert book.held("net") == book.person.holds(book.leader) == []
+    book.let_record()
+    refused = [e.reason for e in book.events(book.ids["net"], IntentSettled) if e.outcome is Outcome.REFUSED]
+    assert refused == ["TRADING_BAD_STOPS"]
     assert book.events(book.ids["net"], AlertRaised) == []
     assert verify(book.log.read_all()).is_identical
     assert book.stepper.failures == []

@@ -158,6 +158,7 @@ BY_GATES = frozenset(
         Reason.STOP_TOO_TIGHT,
         Reason.STOP_NOT_A_RISK,
         Reason.BELOW_MINIMUM,
+        Reason.NO_RATE,
         Reason.LOTS_UNCONFIRMED,
         Reason.BAD_FORMULA,
         Reason.RAISE_TOO_FAR,

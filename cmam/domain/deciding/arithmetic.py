@@ -47,12 +47,15 @@ class Sizing:
 
 
 class Missing(Exception):
-    """An input that is not there."""
+    """An input that is not there; `note` says how, for the working."""
 
-    def __init__(self, name: str, reason: Reason = Reason.STALE_INPUT) -> None:
+    def __init__(
+        self, name: str, reason: Reason = Reason.STALE_INPUT, note: str = "missing, not above zero, or too old"
+    ) -> None:
         super().__init__(name)
         self.name = name
         self.reason = reason
+        self.note = note
 
 
 def there(name: str, value: Fraction | None, steps: list[Step], note: str = "") -> Fraction:

@@ -12,11 +12,12 @@ from cmam.domain.deciding.arithmetic import Missing, Sized, Sizing, fraction_tex
 from cmam.domain.deciding.risk import units_at_risk
 from cmam.domain.events import Step
 from cmam.domain.market import equity as money
+from cmam.domain.market.conversion import chain
 from cmam.domain.profiles.choices import VolumeBasis, VolumeCurrency, VolumeMode
 from cmam.domain.profiles.policy import Policy
 from cmam.domain.values.quantities import PRICE_SCALE, VOLUME_SCALE, Volume, floor_fraction, units_text
 from cmam.domain.values.reasons import Reason
-from cmam.domain.values.rules import OWN_PRICE
+from cmam.domain.values.rules import NO_RATE, OWN_PRICE
 from cmam.domain.values.symbols import SymbolSpec
 
 ONE = Fraction(1)
@@ -30,7 +31,7 @@ def size(asked: Sizing) -> Sized:
     try:
         raw = _raw(asked, steps)
     except Missing as missing:
-        steps.append(Step(name=missing.name, value="-", note="missing, not above zero, or too old"))
+        steps.append(Step(name=missing.name, value="-", note=missing.note))
         return Sized(Volume(0), missing.reason, tuple(steps))
     steps.append(
         Step(
@@ -133,7 +134,7 @@ def _money_ratio(asked: Sizing, steps: list[Step]) -> Fraction:
     whole = None if theirs is None else Fraction(theirs, 10**leader.money_digits)
     other = there(f"leader_{name}", whole, steps, leader.currency)
     if policy.volume_currency is VolumeCurrency.CONVERT and leader.currency != view.currency:
-        rate = asked.rates.rate(leader.currency, view.currency, high=True)
+        rate = _leader_rate(asked, leader.currency)
         other *= there("leader_rate", rate, steps, f"{leader.currency} to {view.currency}")
     return mine / other
 
@@ -186,8 +187,21 @@ def _leader_money(asked: Sizing, name: str) -> Fraction | None:
     currency = asked.rates.view.currency
     if asked.policy.volume_currency is VolumeCurrency.RAW or leader.currency == currency:
         return whole
-    rate = asked.rates.rate(leader.currency, currency, high=True)
+    rate = _leader_rate(asked, leader.currency)
     return None if rate is None else whole * rate
+
+
+def _leader_rate(asked: Sizing, theirs: str) -> Fraction | None:
+    """What one of the leader's currency is worth in the follower's; None where that cannot be told now.
+
+    Raises Missing where it never can, since no symbols of the follower's broker lead there.
+    """
+    view = asked.rates.view
+    is_listed = bool(theirs and view.currency and view.asset_ids and view.names)
+    if is_listed and view.rules >= NO_RATE and chain(view, theirs, view.currency) is None:
+        note = f"no symbols of the follower's broker lead from {theirs} to {view.currency}"
+        raise Missing("leader_rate", Reason.NO_RATE, note)
+    return asked.rates.rate(theirs, view.currency, high=True)
 
 
 # --- bounds -------------------------------------------------------------------------------------------------------

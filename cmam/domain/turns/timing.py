@@ -18,6 +18,7 @@ from cmam.domain.turns.settling import SETTLE_US
 from cmam.domain.values.commands import CommandKind
 from cmam.domain.values.ids import LinkId, SourceKey, from_base36
 from cmam.domain.values.quantities import price_text
+from cmam.domain.values.rules import CLOSING_NEED_NO_LEVELS
 from cmam.domain.wanted import targets
 from cmam.domain.wanted.needs import needed
 
@@ -172,6 +173,12 @@ def _is_over(view: AccountView, copy: Copy) -> bool:
     return not any(True for _ in needed(view, copy.key, view.at_us))
 
 
+def _is_moot(view: AccountView, copy: Copy) -> bool:
+    """Whether what was refused are levels of a copy that is being closed, which needs none."""
+    is_of_levels = copy.trouble.startswith(CommandKind.AMEND_PROTECTION.value)
+    return is_of_levels and not copy.is_wanted and view.rules >= CLOSING_NEED_NO_LEVELS
+
+
 def _lack(view: AccountView, copy: Copy) -> str:
     """Which target a copy is without, and what it has instead; empty where it lacks none."""
     lack = targets.lacking(view, copy)
@@ -196,7 +203,7 @@ def _alerts(view: AccountView, now_us: int) -> Iterator[Event]:
     wanted: dict[str, str] = {}
     for copy in restless(view.copies):
         may_be_gone = copy.position in view.doubted or copy.order in view.doubted_orders
-        if copy.trouble and not may_be_gone and not _is_over(view, copy):
+        if copy.trouble and not may_be_gone and not _is_moot(view, copy) and not _is_over(view, copy):
             minutes = (now_us - copy.trouble_us) // REPEAT_US * (REPEAT_US // 60_000_000)
             since = f", for {minutes} minutes or more" if minutes else ""
             wanted[f"{TROUBLE}{copy.link} {copy.source}"] = _refusal(copy, since)

@@ -72,6 +72,7 @@ class Reason(StrEnum):
     # The size.
     BELOW_MINIMUM = "below_minimum"
     STALE_INPUT = "stale_input"
+    NO_RATE = "no_rate"
     LOTS_UNCONFIRMED = "lots_unconfirmed"
     BAD_FORMULA = "bad_formula"
     RAISE_TOO_FAR = "raise_too_far"
@@ -313,6 +314,13 @@ REASONS: Mapping[Reason, ReasonRow] = {
         "what a broker has yet to tell on a new line is waited for while the change is young enough.",
         "The inputs named in the working, `input_max_age`.",
         "Live quotes and known money of both accounts.",
+    ),
+    Reason.NO_RATE: ReasonRow(
+        "The size rests on what one currency is worth in another, and no symbols of the follower's broker lead there, "
+        "as from the cents of a leader's account that it does not know.",
+        "The leader's currency and the follower's, the follower's enabled symbols.",
+        "`volume.currency=raw` with what one currency is worth in the other counted into `volume.amount` (100 for US "
+        "cents before US dollars), or `volume.mode=multiplier`.",
     ),
     Reason.LOTS_UNCONFIRMED: ReasonRow(
         "The two brokers' lots of this symbol differ in size, and nobody confirmed that lots are meant.",

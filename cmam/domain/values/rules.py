@@ -589,5 +589,16 @@ ENDS_ARE_PRICED = 11
 that a close of ours was done, and its deal is asked for afterwards: it counted in results, but the copy kept the price
 of an earlier part, or none; and what such a close came to was that of the shares which stayed."""
 
+NO_RATE = 11
+"""Where no symbols of the follower's broker lead from the leader's currency to the follower's, that is the reason why
+nothing is sized by his money. It was `stale_input`, as if a quote were to come.
+"""
+
+CLOSING_NEED_NO_LEVELS = 11
+"""Levels that are refused of a copy which is being closed are nobody's trouble; where its close is refused, that is.
+As a leader's common target was reached, the share that was told last got it as the only one left of its net, and a
+person was called each time since the market had passed it.
+"""
+
 RULES = 11
 """The newest."""

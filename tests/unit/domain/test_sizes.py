@@ -165,6 +165,33 @@ def test_money_that_is_not_above_zero_sizes_nothing(balance: int) -> None:
     assert decided(pair, a_change(money=None)).reason is Reason.STALE_INPUT
 
 
+@pytest.mark.parametrize("currency", ["USC", "XAU"])
+def test_money_that_no_symbols_convert_sizes_nothing_and_says_so(currency: str) -> None:
+    """A cent account's currency that the follower's broker does not know, or knows and has no symbols for: no quote
+    will ever come, and `raw` with the worth of a cent counted into the amount is the way."""
+    theirs = leader_money(50_000_000, currency, equity=50_000_000)
+    for mode in ("balance_ratio", "equity_ratio"):
+        found = decided(Pair({"volume.mode": mode}), a_change(money=theirs))
+        assert (found.verdict, found.reason) == (Verdict.SKIP, Reason.NO_RATE)
+        assert found.working[-1].note == f"no symbols of the follower's broker lead from {currency} to USD"
+    formula = {"volume.mode": "formula", "volume.formula": "leader_lots * equity / leader_equity"}
+    assert decided(Pair(formula), a_change(money=theirs)).reason is Reason.NO_RATE
+    raw = Pair({"volume.mode": "balance_ratio", "volume.currency": "raw", "volume.amount": "100", **OFF})
+    assert decided(raw, a_change(money=theirs)).volume == 2 * LOT  # 10,000 USD before 5,000: twice his lot
+
+
+def test_a_currency_that_is_not_known_yet_is_no_reason_for_good() -> None:
+    """Before the lists of a broker are read, and by older rules, nothing says that no symbols lead there."""
+    change = a_change(money=leader_money(50_000_000, "USC"))
+    older = Pair({"volume.mode": "balance_ratio"}, view=replace(a_view(), rules=10))
+    assert decided(older, change).reason is Reason.STALE_INPUT
+    unread = Pair({"volume.mode": "balance_ratio"}, view=replace(a_view(), asset_ids={}))
+    assert decided(unread, change).reason is Reason.STALE_INPUT
+    assert decided(Pair({"volume.mode": "balance_ratio"}), a_change(money=leader_money(100, ""))).reason is (
+        Reason.STALE_INPUT
+    )
+
+
 def test_notional_multiplier_copies_what_it_is_worth() -> None:
     """The leader's index of 10 at 200 USD is 2,000 USD; the follower's EURUSD-like unit costs 1.10001 USD."""
     leader = replace(a_leader_symbol(a_spec()), name="EURUSD", base="IDX", quote="USD", lot_size=Volume(100))
