@@ -579,5 +579,10 @@ refused one, where events had told that before: what is left of it is asked for 
 for two and four, while its leader was out, and each time a person was called.
 """
 
+GIVEN_UP_FIRST = 11
+"""An add to a share waits for the end of what it gives up as an order of the other side, as for that of a close. It
+counted as held what was about to go, asked for nothing, and the share stayed as small as its leader's close left it.
+"""
+
 RULES = 11
 """The newest."""

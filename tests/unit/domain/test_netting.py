@@ -278,6 +278,29 @@ def test_opposite_shares_that_cancel_out_leave_no_position_and_live_on() -> None
 
 
 @pytest.mark.parametrize("rules", [RULES, 10])
+@pytest.mark.parametrize("bought", [LOT, 2 * LOT], ids=["against no net", "against the net"])
+def test_an_add_waits_for_what_its_share_gives_up(bought: int, rules: int) -> None:
+    """He closes a half of what is short, which is bought back as an order, and adds it again before that has filled."""
+    pair = netted()
+    pair.view = replace(pair.view, rules=rules)
+    for number, volume, side in ((1, bought, Side.BUY), (2, LOT, Side.SELL)):
+        pair.opens_at(number, volume, side)
+        pair.answer()
+    pair.ends(2, LOT, LOT // 2)
+    assert [(intent.command.kind, intent.command.side) for intent in pair.waiting] == [(CommandKind.ADD, Side.BUY)]
+    grown = pair.change(ChangeKind.GREW, source=key(2), position=PositionId(2), before=Volume(LOT // 2),
+                        after=Volume(LOT), volume=Volume(LOT // 2), origin=OrderId(409))  # fmt: skip
+    pair.tell(grown)
+    pair.answer()
+    pair.passes(1_000_000)
+    pair.answer()
+    share = pair.copy_of(key(2))
+    assert share is not None
+    assert (share.volume, share.target) == (LOT if rules == RULES else LOT // 2, LOT)
+    assert pair.net == bought - share.volume
+
+
+@pytest.mark.parametrize("rules", [RULES, 10])
 @pytest.mark.parametrize(("first", "third"), [(2 * LOT, LOT), (3 * LOT, 0)])
 def test_a_look_that_sees_a_close_before_its_deal_ends_no_other_share(rules: int, first: int, third: int) -> None:
     """A net of two lots short: he closes two, all of a share or a part. What is left is a lot of each side."""
