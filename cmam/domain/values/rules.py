@@ -584,5 +584,11 @@ GIVEN_UP_FIRST = 11
 counted as held what was about to go, asked for nothing, and the share stayed as small as its leader's close left it.
 """
 
+RESTS_ARE_SHOWN = 11
+"""What somebody has taken off a net out of sight is booked also while an order of a share rests, where the look shows
+that. It was booked once that order was over: until then parts were counted of what was not there any more, and with a
+share of one side the others ended.
+"""
+
 RULES = 11
 """The newest."""

@@ -719,6 +719,33 @@ def test_what_ended_with_its_position_is_not_taken_off_a_share_of_the_next() -> 
     assert pair.copy_of(key(1)).state is CopyState.CLOSED  # type: ignore[union-attr]  # it is finished, and remembered
 
 
+@pytest.mark.parametrize("rules", [RULES, 10])
+def test_what_a_person_took_out_of_sight_is_booked_though_an_order_rests(rules: int) -> None:
+    """He has sold half of the net meanwhile. The look shows that the copied order has filled nothing: once it is told
+    as quiet, the half is his, and a half that the leader closes is one of what is left."""
+    pair = netted()
+    pair.view = replace(pair.view, rules=rules)
+    pair.opens_at(1, LOT)
+    pair.answer()
+    pair.order(side=Side.BUY, limit_price=price("1.05"))
+    pair.answer()
+    pair.fact(HealthChanged(health=Health.DOWN))
+    (held,) = pair.held
+    pair.close(held, LOT // 2)
+    pair.fact(pair.reconciled())
+    share = pair.copy_of(key(1))
+    assert share is not None
+    assert share.volume == LOT  # the look was not quiet: what has filled since may be in it
+    pair.fact(replace(pair.reconciled(), quiet=True))
+    pair.fact(HealthChanged(health=Health.RECONCILED))
+    share = pair.copy_of(key(1))
+    assert share is not None
+    assert share.volume == (LOT // 2 if rules == RULES else LOT)
+    pair.ends(1, LOT, LOT // 2)
+    pair.answer()
+    assert pair.net == (LOT // 4 if rules == RULES else 0)
+
+
 @pytest.mark.parametrize("rules", [RULES, 6])
 def test_levels_for_a_net_that_has_just_become_flat_are_no_trouble(rules: int) -> None:
     """Nothing is there to protect; the alert stayed for as long as the share did."""
