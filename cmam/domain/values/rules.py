@@ -547,9 +547,9 @@ OWN_STOPS_STAY = 11
 """A person's trailing stop, where there is none to copy, stays where it has come to when he ends its trailing: with
 `human_levels=leader` it went back to where he had set it."""
 
-CLOSED_TO_FLAT = 11
-"""A net that the close of a share has brought to flat is gone, and its other shares are not: where a look showed that
-before the deal was told, all of them counted as closed by a person."""
+TRADED_TO_FLAT = 11
+"""A net that a close of a share has brought to flat, or an order of the other side, is gone, and its other shares are
+not: where a look showed that before the deal was told, all of them counted as closed by a person."""
 
 STOP_OUTS_BY_ORDERS = 11
 """A stop-out out of sight locks by its order alone, where a snapshot shows less than the deals beside it tell, and of a

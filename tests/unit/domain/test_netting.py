@@ -322,6 +322,48 @@ def test_a_look_that_sees_a_close_before_its_deal_ends_no_other_share(rules: int
 
 
 @pytest.mark.parametrize("rules", [RULES, 10])
+@pytest.mark.parametrize("held", [0, LOT], ids=["open", "add"])
+def test_a_look_that_sees_an_order_before_its_deal_ends_no_share(rules: int, held: int) -> None:
+    """He opens as much on the other side, or adds what that lacks: the net is flat, and each side is held."""
+    pair = netted()
+    pair.view = replace(pair.view, rules=rules)
+    for number, volume, side in ((1, 2 * LOT, Side.BUY), (2, held, Side.SELL)):
+        if volume:
+            pair.opens_at(number, volume, side)
+            pair.answer()
+    if held:
+        pair.tell(pair.change(ChangeKind.GREW, source=key(2), position=PositionId(2), before=Volume(held),
+                              after=Volume(2 * LOT), volume=Volume(LOT), origin=OrderId(409)))  # fmt: skip
+    else:
+        pair.opens_at(2, 2 * LOT, Side.SELL)
+    (intent,) = pair.waiting
+    told = pair.events_of(intent)
+    pair.send()
+    assert pair.net == 0
+    pair.fact(pair.reconciled())
+    pair.hears(told)
+    pair.fact(pair.reconciled())
+    left = {source: copy.volume for (_, source), copy in pair.view.copies.items()}
+    assert left == ({key(1): 2 * LOT, key(2): 2 * LOT} if rules == RULES else {})
+
+
+@pytest.mark.parametrize("stop_out", [True, False])
+def test_a_net_that_is_closed_in_sight_under_an_order_of_the_other_side_ends_its_share(stop_out: bool) -> None:
+    """The deal tells that it was not the order: that fills into a net of its own."""
+    pair = netted()
+    pair.opens_at(1, LOT, Side.BUY)
+    pair.answer()
+    pair.opens_at(2, LOT, Side.SELL)
+    pair.send()
+    (held,) = pair.held
+    pair.hears(pair.close(held, LOT, stop_out=stop_out))
+    reason = Reason.CLOSED_BY_STOP_OUT if stop_out else Reason.CLOSED_BY_HUMAN
+    assert [copy.reason for copy in pair.view.finished.values()] == [reason]
+    pair.answer()
+    assert key(1) not in {copy.source for copy in pair.view.copies.values()}
+
+
+@pytest.mark.parametrize("rules", [RULES, 10])
 def test_a_net_that_somebody_else_closed_under_a_close_ends_all_shares(rules: int) -> None:
     """The close is refused, and the next look says so."""
     pair = netted()
