@@ -23,6 +23,7 @@ from cmam.domain.values.rules import (
     ADDS_CAPPED,
     ADDS_CARRIED,
     ADDS_FOLLOW_CLOSES,
+    GIVEN_UP_FIRST,
     GROWTH_BOUNDED,
     QUOTES_ON_THEIR_WAY,
 )
@@ -153,8 +154,15 @@ def in_flight_of(view: AccountView, copy: Copy) -> int:
 
 
 def closing_of(view: AccountView, copy: Copy) -> int:
-    """What closes on their way will take off a copy, as far as they have not yet."""
-    closes = (intent for intent in view.intents_of(copy.key) if intent.command.kind is CommandKind.CLOSE)
+    """What closes on their way will take off a copy, as far as they have not yet, and what a share gives up as an order
+    of the other side."""
+    gives_up = copy.share and view.rules >= GIVEN_UP_FIRST
+    closes = (
+        intent
+        for intent in view.intents_of(copy.key)
+        if intent.command.kind is CommandKind.CLOSE
+        or (gives_up and intent.command.kind is CommandKind.ADD and intent.command.side is not copy.side)
+    )
     return sum(max(0, intent.command.volume - intent.filled) for intent in closes)
 
 

@@ -7,13 +7,14 @@ from cmam.domain.belief.shares import cancelling, is_untold, losses, net_of_ledg
 from cmam.domain.belief.view import AccountView
 from cmam.domain.events import CopyFinished, CopyTouched, Event, ExecutionSeen, IntentSettled, Outcome, Reconciled, Wait
 from cmam.domain.folds.account import Copy, CopyKey, CopyState
+from cmam.domain.folds.booking import intent_of
 from cmam.domain.folds.intents import POSITION_GONE
 from cmam.domain.turns.making import TurnInTheMaking
 from cmam.domain.values.commands import Command, CommandKind
 from cmam.domain.values.ids import SymbolId
 from cmam.domain.values.quantities import Volume
 from cmam.domain.values.reasons import Reason
-from cmam.domain.values.rules import ADDS_OUTLIVE_NETS, CLOSED_TO_FLAT, PARTS_REST, SHARES_AWAIT_RESTS, WAITS_END
+from cmam.domain.values.rules import ADDS_OUTLIVE_NETS, PARTS_REST, SHARES_AWAIT_RESTS, TRADED_TO_FLAT, WAITS_END
 from cmam.domain.values.trades import ExecutionKind, OrderStatus, OrderType
 from cmam.domain.wanted.needs import place_command
 
@@ -54,7 +55,7 @@ def finish_if_gone(turn: TurnInTheMaking, key: CopyKey, fact: Event) -> None:
         return
     if copy.share and is_untold(turn.view, copy.symbol):
         return  # what took the net away may be a request of ours; whoever it was is told by the next look
-    if copy.share and turn.view.rules >= CLOSED_TO_FLAT and _is_closed_to_flat(turn.view, copy):
+    if copy.share and turn.view.rules >= TRADED_TO_FLAT and _is_traded_to_flat(turn.view, copy, fact):
         return
     if copy.share and turn.view.rules >= ADDS_OUTLIVE_NETS and _awaits_order(turn, copy, fact):
         return
@@ -65,20 +66,26 @@ def finish_if_gone(turn: TurnInTheMaking, key: CopyKey, fact: Event) -> None:
     turn.add(CopyFinished(link=copy.link, source=copy.source, reason=_end_reason(copy, fact)))
 
 
-def _is_closed_to_flat(view: AccountView, share: Copy) -> bool:
-    """Whether closes of shares that are on their way come to all that a net had which is gone, and leave something of
-    this one: it goes on against the shares of the other side. Their deals tell, or a look."""
-    shares = {other.key: other for other in shares_of(view, share.symbol)}
-    closing = [
-        (shares[intent.key], intent.command.volume - intent.filled)
+def _is_traded_to_flat(view: AccountView, share: Copy, fact: Event) -> bool:
+    """Whether requests of shares that are on their way come to all that a net had which is gone, and leave something of
+    this one: it goes on against the shares of the other side. Their deals tell, or a look; somebody else's deal is
+    what took it."""
+    if isinstance(fact, ExecutionSeen) and fact.deal is not None and intent_of(view, fact) is None:
+        return False
+    under_way = [
+        intent
         for intent in view.intents.values()
-        if intent.command.kind is CommandKind.CLOSE
+        if intent.command.kind in (CommandKind.CLOSE, CommandKind.OPEN, CommandKind.ADD)
+        and intent.command.symbol == share.symbol
         and intent.state in (IntentState.SENT, IntentState.ACCEPTED)
-        and intent.key in shares
     ]
-    own = sum(volume for other, volume in closing if other.key == share.key)
-    by_closes = sum(volume * other.side.sign for other, volume in closing)
-    return share.volume > own and by_closes == net_of_ledger(view, share.symbol)
+    moved = sum((intent.command.volume - intent.filled) * intent.command.side.sign for intent in under_way)
+    own = sum(
+        intent.command.volume - intent.filled
+        for intent in under_way
+        if intent.key == share.key and intent.command.side is not share.side
+    )
+    return share.volume > own and moved == -net_of_ledger(view, share.symbol)
 
 
 def _awaits_order(turn: TurnInTheMaking, copy: Copy, fact: Event) -> bool:

@@ -15,7 +15,7 @@ from cmam.domain.folds.afterwards import closed_by_deals, of_position, stop_outs
 from cmam.domain.folds.booking import copy_of, intent_of
 from cmam.domain.folds.unseen import missing
 from cmam.domain.values.commands import CommandKind
-from cmam.domain.values.ids import SymbolId
+from cmam.domain.values.ids import OrderId, SymbolId
 from cmam.domain.values.naming import read_label
 from cmam.domain.values.quantities import Price, Volume
 from cmam.domain.values.reasons import Reason
@@ -33,6 +33,7 @@ from cmam.domain.values.rules import (
     PARTS_REST,
     PEOPLE_MOVE_TRAILING,
     PEOPLE_TRAIL,
+    RESTS_ARE_SHOWN,
     STOP_OUTS_ANYHOW,
     STOP_OUTS_BY_ORDERS,
     STOP_OUTS_LATCH,
@@ -372,7 +373,8 @@ def touches_of_nets(before: AccountView, view: AccountView, fact: Event) -> Iter
         return
     busy = {intent.command.symbol for intent in view.intents.values()}
     shares = [copy for copy in view.copies.values() if copy.share and copy.position is not None]
-    busy |= {copy.symbol for copy in view.copies.values() if copy.share and (copy.doubt or _is_filling(copy))}
+    rests = _resting(view, fact)
+    busy |= {copy.symbol for copy in view.copies.values() if copy.share and (copy.doubt or _is_filling(copy, rests))}
     for symbol in sorted({copy.symbol for copy in shares}):
         if symbol in busy and not _is_told_by_deal(before, view, fact, symbol):
             continue
@@ -406,6 +408,13 @@ def _is_told_by_deal(before: AccountView, view: AccountView, fact: Event, symbol
     )
 
 
-def _is_filling(copy: Copy) -> bool:
+def _resting(view: AccountView, fact: Event) -> frozenset[OrderId]:
+    """The orders of which a look shows beside the positions that they rest, and how much they have filled."""
+    if not isinstance(fact, Reconciled) or not fact.quiet or view.rules < RESTS_ARE_SHOWN:
+        return frozenset()
+    return frozenset(order.order for order in fact.orders if order.is_resting)
+
+
+def _is_filling(copy: Copy, rests: frozenset[OrderId]) -> bool:
     """Whether a resting order of a copy may have filled without our knowing."""
-    return copy.order is not None and not copy.ended_order
+    return copy.order is not None and not copy.ended_order and copy.order not in rests

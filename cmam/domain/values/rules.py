@@ -547,9 +547,9 @@ OWN_STOPS_STAY = 11
 """A person's trailing stop, where there is none to copy, stays where it has come to when he ends its trailing: with
 `human_levels=leader` it went back to where he had set it."""
 
-CLOSED_TO_FLAT = 11
-"""A net that the close of a share has brought to flat is gone, and its other shares are not: where a look showed that
-before the deal was told, all of them counted as closed by a person."""
+TRADED_TO_FLAT = 11
+"""A net that a close of a share has brought to flat, or an order of the other side, is gone, and its other shares are
+not: where a look showed that before the deal was told, all of them counted as closed by a person."""
 
 STOP_OUTS_BY_ORDERS = 11
 """A stop-out out of sight locks by its order alone, where a snapshot shows less than the deals beside it tell, and of a
@@ -598,6 +598,17 @@ CLOSING_NEED_NO_LEVELS = 11
 """Levels that are refused of a copy which is being closed are nobody's trouble; where its close is refused, that is.
 As a leader's common target was reached, the share that was told last got it as the only one left of its net, and a
 person was called each time since the market had passed it.
+"""
+
+GIVEN_UP_FIRST = 11
+"""An add to a share waits for the end of what it gives up as an order of the other side, as for that of a close. It
+counted as held what was about to go, asked for nothing, and the share stayed as small as its leader's close left it.
+"""
+
+RESTS_ARE_SHOWN = 11
+"""What somebody has taken off a net out of sight is booked also while an order of a share rests, where the look shows
+that. It was booked once that order was over: until then parts were counted of what was not there any more, and with a
+share of one side the others ended.
 """
 
 RULES = 11

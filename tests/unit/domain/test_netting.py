@@ -278,6 +278,29 @@ def test_opposite_shares_that_cancel_out_leave_no_position_and_live_on() -> None
 
 
 @pytest.mark.parametrize("rules", [RULES, 10])
+@pytest.mark.parametrize("bought", [LOT, 2 * LOT], ids=["against no net", "against the net"])
+def test_an_add_waits_for_what_its_share_gives_up(bought: int, rules: int) -> None:
+    """He closes a half of what is short, which is bought back as an order, and adds it again before that has filled."""
+    pair = netted()
+    pair.view = replace(pair.view, rules=rules)
+    for number, volume, side in ((1, bought, Side.BUY), (2, LOT, Side.SELL)):
+        pair.opens_at(number, volume, side)
+        pair.answer()
+    pair.ends(2, LOT, LOT // 2)
+    assert [(intent.command.kind, intent.command.side) for intent in pair.waiting] == [(CommandKind.ADD, Side.BUY)]
+    grown = pair.change(ChangeKind.GREW, source=key(2), position=PositionId(2), before=Volume(LOT // 2),
+                        after=Volume(LOT), volume=Volume(LOT // 2), origin=OrderId(409))  # fmt: skip
+    pair.tell(grown)
+    pair.answer()
+    pair.passes(1_000_000)
+    pair.answer()
+    share = pair.copy_of(key(2))
+    assert share is not None
+    assert (share.volume, share.target) == (LOT if rules == RULES else LOT // 2, LOT)
+    assert pair.net == bought - share.volume
+
+
+@pytest.mark.parametrize("rules", [RULES, 10])
 @pytest.mark.parametrize(("first", "third"), [(2 * LOT, LOT), (3 * LOT, 0)])
 def test_a_look_that_sees_a_close_before_its_deal_ends_no_other_share(rules: int, first: int, third: int) -> None:
     """A net of two lots short: he closes two, all of a share or a part. What is left is a lot of each side."""
@@ -296,6 +319,48 @@ def test_a_look_that_sees_a_close_before_its_deal_ends_no_other_share(rules: int
     pair.hears(told)
     left = {source: copy.volume for (_, source), copy in pair.view.copies.items()}
     assert left == ({key(1): LOT, key(3 if third else 2): LOT} if rules == RULES else {})
+
+
+@pytest.mark.parametrize("rules", [RULES, 10])
+@pytest.mark.parametrize("held", [0, LOT], ids=["open", "add"])
+def test_a_look_that_sees_an_order_before_its_deal_ends_no_share(rules: int, held: int) -> None:
+    """He opens as much on the other side, or adds what that lacks: the net is flat, and each side is held."""
+    pair = netted()
+    pair.view = replace(pair.view, rules=rules)
+    for number, volume, side in ((1, 2 * LOT, Side.BUY), (2, held, Side.SELL)):
+        if volume:
+            pair.opens_at(number, volume, side)
+            pair.answer()
+    if held:
+        pair.tell(pair.change(ChangeKind.GREW, source=key(2), position=PositionId(2), before=Volume(held),
+                              after=Volume(2 * LOT), volume=Volume(LOT), origin=OrderId(409)))  # fmt: skip
+    else:
+        pair.opens_at(2, 2 * LOT, Side.SELL)
+    (intent,) = pair.waiting
+    told = pair.events_of(intent)
+    pair.send()
+    assert pair.net == 0
+    pair.fact(pair.reconciled())
+    pair.hears(told)
+    pair.fact(pair.reconciled())
+    left = {source: copy.volume for (_, source), copy in pair.view.copies.items()}
+    assert left == ({key(1): 2 * LOT, key(2): 2 * LOT} if rules == RULES else {})
+
+
+@pytest.mark.parametrize("stop_out", [True, False])
+def test_a_net_that_is_closed_in_sight_under_an_order_of_the_other_side_ends_its_share(stop_out: bool) -> None:
+    """The deal tells that it was not the order: that fills into a net of its own."""
+    pair = netted()
+    pair.opens_at(1, LOT, Side.BUY)
+    pair.answer()
+    pair.opens_at(2, LOT, Side.SELL)
+    pair.send()
+    (held,) = pair.held
+    pair.hears(pair.close(held, LOT, stop_out=stop_out))
+    reason = Reason.CLOSED_BY_STOP_OUT if stop_out else Reason.CLOSED_BY_HUMAN
+    assert [copy.reason for copy in pair.view.finished.values()] == [reason]
+    pair.answer()
+    assert key(1) not in {copy.source for copy in pair.view.copies.values()}
 
 
 @pytest.mark.parametrize("rules", [RULES, 10])
@@ -694,6 +759,33 @@ def test_what_ended_with_its_position_is_not_taken_off_a_share_of_the_next() -> 
     (share,) = pair.view.copies.values()
     assert (share.source, share.volume, share.target) == (order_source(OrderId(450)), 2 * LOT, 2 * LOT)
     assert pair.copy_of(key(1)).state is CopyState.CLOSED  # type: ignore[union-attr]  # it is finished, and remembered
+
+
+@pytest.mark.parametrize("rules", [RULES, 10])
+def test_what_a_person_took_out_of_sight_is_booked_though_an_order_rests(rules: int) -> None:
+    """He has sold half of the net meanwhile. The look shows that the copied order has filled nothing: once it is told
+    as quiet, the half is his, and a half that the leader closes is one of what is left."""
+    pair = netted()
+    pair.view = replace(pair.view, rules=rules)
+    pair.opens_at(1, LOT)
+    pair.answer()
+    pair.order(side=Side.BUY, limit_price=price("1.05"))
+    pair.answer()
+    pair.fact(HealthChanged(health=Health.DOWN))
+    (held,) = pair.held
+    pair.close(held, LOT // 2)
+    pair.fact(pair.reconciled())
+    share = pair.copy_of(key(1))
+    assert share is not None
+    assert share.volume == LOT  # the look was not quiet: what has filled since may be in it
+    pair.fact(replace(pair.reconciled(), quiet=True))
+    pair.fact(HealthChanged(health=Health.RECONCILED))
+    share = pair.copy_of(key(1))
+    assert share is not None
+    assert share.volume == (LOT // 2 if rules == RULES else LOT)
+    pair.ends(1, LOT, LOT // 2)
+    pair.answer()
+    assert pair.net == (LOT // 4 if rules == RULES else 0)
 
 
 @pytest.mark.parametrize("rules", [RULES, 6])
