@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain
 
-from cmam.domain.belief.copies import CopyKey
+from cmam.domain.belief.copies import CopyKey, Intent
+from cmam.domain.belief.shares import closed_by
 from cmam.domain.belief.view import AccountView
 from cmam.domain.events import ClosesSeen, Event, ExecutionSeen, Reconciled
 from cmam.domain.folds.afterwards import of_position, untold
 from cmam.domain.folds.booking import copy_of, intent_of
+from cmam.domain.values.commands import CommandKind
 from cmam.domain.values.ids import LinkId, PositionId, SourceKey
 from cmam.domain.values.naming import read_label
 from cmam.domain.values.quantities import Volume
@@ -52,14 +54,14 @@ def _executed(
     if key is None:
         return
     is_own = asked is not None or (fact.order is not None and fact.order.type.is_pending)
-    yield from ((key, deal),) if is_own else _by_shares(before, key, deal)
+    yield from _by_request(before, intent, key, deal) if is_own else _by_shares(before, key, deal)
 
 
 def _in_a_gap(before: AccountView, after: AccountView, fact: Reconciled, deal: Deal) -> Iterator[tuple[CopyKey, Deal]]:
     asked = _asked_by(before, deal, *(order.client_order_id for order in fact.past_orders if order.order == deal.order))
     key = asked or before.by_position.get(deal.position) or _known_since(after, deal.position)
     if key is not None:
-        yield from ((key, deal),) if asked is not None else _by_shares(before, key, deal)
+        yield from _by_request(before, None, key, deal) if asked is not None else _by_shares(before, key, deal)
 
 
 def _told_afterwards(before: AccountView, fact: ClosesSeen, deal: Deal) -> Iterator[tuple[CopyKey, Deal]]:
@@ -92,20 +94,39 @@ def _known_since(after: AccountView, position: PositionId) -> CopyKey | None:
     return known or next((copy.key for copy in ended), None)
 
 
+def _by_request(before: AccountView, intent: Intent | None, key: CopyKey, deal: Deal) -> Iterator[tuple[CopyKey, Deal]]:
+    """What a request has closed is that of its copy; of shares that it closes together, each share's part."""
+    intent = intent or next((one for one in before.intents.values() if one.order == deal.order), None)
+    copy = before.copies.get(key)
+    is_of_share = intent is not None and copy is not None and copy.share and deal.side is not copy.side
+    if intent is None or copy is None or not is_of_share or intent.command.kind is not CommandKind.CLOSE:
+        yield key, deal
+        return
+    left = max(0, intent.command.volume - intent.filled - deal.filled_volume)
+    taken = closed_by(before, copy, deal.filled_volume, left)
+    yield from _in_parts(deal, [(share.key, int(volume)) for share, volume in taken if volume], key)
+
+
 def _by_shares(before: AccountView, key: CopyKey, deal: Deal) -> Iterator[tuple[CopyKey, Deal]]:
     """What no share asked for comes off all shares on the side of their net in proportion, and so does what it realised
-    (`shares.losses`): to the last minor unit, the parts are the whole."""
+    (`shares.losses`)."""
     shares = [
-        copy
+        (copy.key, int(copy.volume))
         for copy in before.copies.values()
         if copy.share and copy.position == deal.position and copy.side is not deal.side and copy.volume > 0
     ]
-    close, whole, until = deal.close, sum(copy.volume for copy in shares), 0
+    yield from _in_parts(deal, shares, key)
+
+
+def _in_parts(deal: Deal, shares: Sequence[tuple[CopyKey, int]], key: CopyKey) -> Iterator[tuple[CopyKey, Deal]]:
+    """A deal divided among shares by volumes: to the last minor unit, the parts are the whole. Where less than two have
+    a part it is that of `key`."""
+    close, whole, until = deal.close, sum(volume for _, volume in shares), 0
     if close is None or len(shares) < 2:
         yield key, deal
         return
-    for copy in shares:
-        since, until = until, until + copy.volume
+    for owner, volume in shares:
+        since, until = until, until + volume
 
         def part(amount: int, since: int = since, until: int = until) -> int:
             return amount * until // whole - amount * since // whole
@@ -118,4 +139,4 @@ def _by_shares(before: AccountView, key: CopyKey, deal: Deal) -> Iterator[tuple[
             conversion_fee=part(close.conversion_fee),
             closed_volume=Volume(part(close.closed_volume)),
         )
-        yield copy.key, replace(deal, filled_volume=Volume(part(deal.filled_volume)), close=of_share)
+        yield owner, replace(deal, filled_volume=Volume(part(deal.filled_volume)), close=of_share)

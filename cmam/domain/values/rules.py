@@ -579,5 +579,10 @@ refused one, where events had told that before: what is left of it is asked for 
 for two and four, while its leader was out, and each time a person was called.
 """
 
+SHARES_CLOSE_TOGETHER = 11
+"""Shares of a net that all end are closed by one request, whoever of them asks. Each had one of its own, and waited for
+those before it: forty-five that their leader closed at once took ten seconds.
+"""
+
 RULES = 11
 """The newest."""
