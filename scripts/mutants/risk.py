@@ -225,6 +225,20 @@ MUTATIONS = (
         (UNIT + "domain/test_shares.py",),
     ),
     Mutation(
+        "shares that end together are closed together though some of their net is missing",
+        "cmam/domain/belief/shares.py",
+        "    if is_short or not is_one_sided:\n",
+        "    if not is_one_sided:\n",
+        (UNIT + "domain/test_closed_together.py",),
+    ),
+    Mutation(
+        "the share whose request closes several is over with its first deal",
+        "cmam/domain/belief/shares.py",
+        "        own = min(volume, max(0, share.volume - left))\n",
+        "        own = min(volume, share.volume)\n",
+        (UNIT + "domain/test_closed_together.py",),
+    ),
+    Mutation(
         "what a person took off a copy is put back by the leader's next add",
         "cmam/domain/folds/endings.py",
         "            if event.before > 0 and copy.is_wanted:\n",
@@ -479,8 +493,8 @@ MUTATIONS = (
     Mutation(
         "a part above the symbol's maximum is closed in one order",
         "cmam/domain/wanted/needs.py",
-        "        volume = _in_one_order(view, copy, volume)\n",
-        "        pass\n",
+        "TOO_LARGE:\n        volume = _in_one_order(view, copy, volume)\n",
+        "TOO_LARGE:\n        pass\n",
         (RULES_PARTIAL,),
     ),
     Mutation(

@@ -168,8 +168,8 @@ MUTATIONS = (
     Mutation(
         "an untold close of a share is not booked",
         "cmam/domain/folds/intents.py",
-        "            untold = max(0, intent.command.volume - intent.filled)\n",
-        "            untold = 0\n",
+        "            view = told_by_net(view, copy, intent)\n",
+        "            pass\n",
         (SHARES,),
     ),
     Mutation(

@@ -1,6 +1,7 @@
 """Runs drawn days of nets that lose volume to others while orders are under way.
 
     python scripts/soak/nets.py --seeds 0-199
+    python scripts/soak/nets.py --seeds 0-199 --panics      whose leaders close everything at once
 
 Exit code 1 where a day went wrong. A day takes about a second.
 """
@@ -14,17 +15,21 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from tests.stranger.nets import run_drawn
+from tests.stranger.panics import run_panic
 
 
 def main() -> int:
     """Run the days that were asked for."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seeds", default="0-49", help="a range, both ends included")
-    first, _, last = parser.parse_args().seeds.partition("-")
+    parser.add_argument("--panics", action="store_true", help="leaders close everything at once")
+    options = parser.parse_args()
+    first, _, last = options.seeds.partition("-")
+    run = run_panic if options.panics else run_drawn
     bad: list[int] = []
     for seed in range(int(first), int(last or first) + 1):
         try:
-            run_drawn(seed)
+            run(seed)
         except Exception as error:  # noqa: BLE001 - whatever ends a day is what is looked for
             bad.append(seed)
             print(f"{seed}: {type(error).__name__}: {error}"[:600], flush=True)

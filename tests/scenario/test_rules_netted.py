@@ -6,7 +6,9 @@ import pytest
 
 from cmam.actors import messages as m
 from cmam.clock import SECOND_US
+from cmam.domain.events import CopyFinished, IntentRecorded
 from cmam.domain.operating import operate
+from cmam.domain.values.reasons import Reason
 from cmam.openapi import catalogue
 from cmam.openapi._pb import OpenApiModelMessages_pb2 as model
 from cmam.store.past.replay import verify
@@ -67,6 +69,34 @@ def test_a_resting_order_that_fills_into_a_net_is_a_share_of_its_own() -> None:
     book.person.close(short, 14_000 * UNIT)
     book.go()
     assert _net(book) == 0
+    assert verify(book.log.read_all()).is_identical
+    assert book.stepper.failures == []
+
+
+def test_trades_that_their_leader_closes_at_once_take_two_requests_of_a_net() -> None:
+    """Twelve trades of 2,000 × 0.5, and one that stays: the first close is under way as the others end, and the second
+    takes the eleven. A hedged follower closes them side by side."""
+    cases = [Case("net", "Same", HALF, kind="netted"), Case("hedged", "Same", HALF)]
+    book = Rulebook(cases, fill_delay_ms=80)
+    book.begin()
+    opened = []
+    for _ in range(13):
+        opened.append(book.person.buy(2_000 * UNIT))
+        book.go(0.5)
+    book.go(5)
+    assert _net(book) == 13_000
+    kept = opened.pop(6)
+    for position in opened:
+        book.person.close(position, 2_000 * UNIT)
+    book.go(3)
+    assert _net(book) == 1_000
+    closes = [event.command for event in book.events(book.ids["net"], IntentRecorded) if event.command.position]
+    assert [close.volume for close in closes] == [1_000 * UNIT, 11_000 * UNIT]
+    ended = [event.reason for event in book.events(book.ids["net"], CopyFinished)]
+    assert ended == [Reason.CLOSED_BY_LEADER] * 12
+    book.person.close(kept, 2_000 * UNIT)
+    book.go()
+    assert [book.held(case.name) for case in cases] == [[], []]
     assert verify(book.log.read_all()).is_identical
     assert book.stepper.failures == []
 

@@ -24,8 +24,8 @@ REST_S = 60
 class Nets:
     """A leader with positions of both sides, and what he and somebody else do to them and to their net."""
 
-    def __init__(self, *held: int, seed: int = 1, turns: str = "new") -> None:
-        self.world = World(seed, Habits(turns=turns), {LEADER: ("North", False), FOLLOWER: ("North", True)})
+    def __init__(self, *held: int, seed: int = 1, turns: str = "new", habits: Habits | None = None) -> None:
+        self.world = World(seed, habits or Habits(turns=turns), {LEADER: ("North", False), FOLLOWER: ("North", True)})
         self.world.profile("of", LEADER, {FOLLOWER: "1"})
         self.world.start()
         self.leader, self.person = Terminal(self.world, LEADER), Terminal(self.world, FOLLOWER)

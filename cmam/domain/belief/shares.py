@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from fractions import Fraction
 
 from cmam.domain.belief.asked import gone
-from cmam.domain.belief.copies import Copy, CopyKey, IntentState
+from cmam.domain.belief.copies import Copy, CopyKey, Intent, IntentState
 from cmam.domain.belief.view import AccountView, put
 from cmam.domain.values.commands import CommandKind
 from cmam.domain.values.ids import IntentId, PositionId, SymbolId
@@ -23,6 +23,7 @@ from cmam.domain.values.rules import (
     LEVELS_OF_A_NET,
     LOSSES_REJOIN,
     SHARES_AWAIT_RESTS,
+    SHARES_CLOSE_TOGETHER,
 )
 from cmam.domain.values.symbols import SymbolSpec
 
@@ -140,6 +141,62 @@ def cancelling(view: AccountView, symbol: SymbolId) -> tuple[Copy, ...]:
     if len(ending) < 2 or is_asked or is_untold(view, symbol):
         return ()
     return ending if not sum(share.volume * share.side.sign for share in ending) else ()
+
+
+# --- shares that are closed together ------------------------------------------------------------------------------
+
+
+def ending_with(view: AccountView, share: Copy) -> tuple[Copy, ...]:
+    """The other shares that the close of one may close with it: those of its link that end too, and wait for nothing.
+
+    Only where all shares of the net are on one side, and the net has all that they come to: then what is closed is
+    theirs, whatever order of another share fills meanwhile.
+    """
+    if view.rules < SHARES_CLOSE_TOGETHER or share.is_wanted:
+        return ()
+    ending = tuple(other for other in _ending_of(view, share) if other.close_at_us <= view.at_us)
+    if not ending or is_untold(view, share.symbol):
+        return ()
+    sign, shares = share.side.sign, shares_of(view, share.symbol)
+    is_one_sided = all(other.side is share.side for other in shares if other.volume > 0)
+    is_short = (net_of_ledger(view, share.symbol) - net_held(view, share.symbol)) * sign > 0
+    if is_short or not is_one_sided:
+        return ()
+    return tuple(
+        other for other in ending if not any(intent.command.kind in MOVING for intent in view.intents_of(other.key))
+    )
+
+
+def _ending_of(view: AccountView, share: Copy) -> Iterator[Copy]:
+    """The other shares of a link and a net that are not wanted any more, and hold something."""
+    for other in view.copies.values():
+        is_of_net = other.share and other.position == share.position and other.side is share.side
+        if is_of_net and other.link == share.link and other.key != share.key and other.volume and not other.is_wanted:
+            yield other
+
+
+def closed_by(view: AccountView, share: Copy, volume: int, left: int) -> Iterator[tuple[Copy, Volume]]:
+    """What each share loses where the close of one has taken `volume` off the net, of which `left` is still under way.
+
+    Those that end with it come first: whose request it is has a part in it until it is done.
+    """
+    own = volume
+    if view.rules >= SHARES_CLOSE_TOGETHER and not share.is_wanted:
+        own = min(volume, max(0, share.volume - left))
+        rest = volume - own
+        for other in _ending_of(view, share):
+            part = min(rest, other.volume)
+            rest -= part
+            if part:
+                yield other, Volume(part)
+    yield share, Volume(min(own, share.volume))
+
+
+def told_by_net(view: AccountView, share: Copy, close: Intent) -> AccountView:
+    """The shares after a close of one of them was told by the net: what its deals had not told is gone, too."""
+    for loser, volume in closed_by(view, share, max(0, close.command.volume - close.filled), 0):
+        view = put(view, replace(loser, volume=Volume(loser.volume - volume)))
+    return view
 
 
 # --- what somebody else took off the net ----------------------------------------------------------------------------

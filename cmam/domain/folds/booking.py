@@ -6,7 +6,7 @@ from cmam.domain.belief import refused
 from cmam.domain.belief.asked import with_intent
 from cmam.domain.belief.copies import Copy, CopyKey, CopyState, Intent, IntentState
 from cmam.domain.belief.holdings import SETTLED_US
-from cmam.domain.belief.shares import moved, net_held, net_of_ledger
+from cmam.domain.belief.shares import closed_by, moved, net_held, net_of_ledger
 from cmam.domain.belief.view import AccountView, put
 from cmam.domain.events import ExecutionSeen, Wait
 from cmam.domain.values.commands import CommandKind
@@ -329,8 +329,11 @@ def _book_share(
     if (is_fill or kind in (CommandKind.OPEN, CommandKind.PLACE)) and copy.position is None:
         view = attach(view, replace(copy, volume=Volume(0)), deal.position, deal.price, at_us)
         copy = view.copies[copy.key]
-    signed = deal.filled_volume if deal.side is copy.side else -deal.filled_volume
-    volume = Volume(max(0, copy.volume + signed))
+    if intent is not None and kind is CommandKind.CLOSE and deal.side is not copy.side:
+        view, volume = _closed(view, copy, intent, deal)
+    else:
+        signed = deal.filled_volume if deal.side is copy.side else -deal.filled_volume
+        volume = Volume(max(0, copy.volume + signed))
     is_flat = not any(position.symbol == copy.symbol for position in view.positions.values())
     may_flatten = copy.goal.net_cap > 0 or view.rules < TURNED_UNDER_CLOSE
     if kind is CommandKind.CLOSE and deal.side is copy.side and is_flat and may_flatten:
@@ -344,6 +347,17 @@ def _book_share(
     if view.rules >= TURNED_NETS and deal.position in view.positions and deal.position not in view.by_position:
         view = replace(view, by_position={**view.by_position, deal.position: copy.key})
     return put(view, replace(copy, volume=volume, opened_volume=Volume(max(copy.opened_volume, volume))))
+
+
+def _closed(view: AccountView, copy: Copy, intent: Intent, deal: Deal) -> tuple[AccountView, Volume]:
+    """What is left of a share that a close of its own has taken off the net, booked for those that end with it."""
+    own, left = 0, max(0, intent.command.volume - intent.filled)
+    for share, volume in closed_by(view, copy, deal.filled_volume, left):
+        if share.key == copy.key:
+            own = volume
+        else:
+            view = put(view, replace(share, volume=Volume(share.volume - volume), close_price=deal.price))
+    return view, Volume(copy.volume - own)
 
 
 def _is_counted(view: AccountView, copy: Copy, deal: Deal, at_us: int) -> bool:

@@ -6,7 +6,7 @@ from typing import Any
 
 from cmam.domain.belief.asked import with_intent, without_intent
 from cmam.domain.belief.copies import Applied, Copy, CopyState, Intent, IntentState, LeftOut
-from cmam.domain.belief.shares import rejoined, shares_of
+from cmam.domain.belief.shares import rejoined, shares_of, told_by_net
 from cmam.domain.belief.view import AccountView, InVain, put
 from cmam.domain.events import (
     IntentOverdue,
@@ -22,7 +22,6 @@ from cmam.domain.folds.booking import PROTECTION_US
 from cmam.domain.market.sessions import is_open, next_open
 from cmam.domain.values.commands import Command, CommandKind
 from cmam.domain.values.ids import SWEEPS, IntentId, SymbolId
-from cmam.domain.values.quantities import Volume
 from cmam.domain.values.replacing import replace, without
 from cmam.domain.values.rules import (
     ADDS_IN_VAIN,
@@ -215,9 +214,10 @@ def settle(view: AccountView, event: IntentSettled, at_us: int) -> AccountView:
             copy = replace(copy, amended_to=terms_of(intent.command))
         if kind is CommandKind.CLOSE and copy.share:
             # No deal told of it: the net did. Our ledger is what tells the shares apart, so it is booked here.
-            untold = max(0, intent.command.volume - intent.filled)
-            view = with_lost_close(view, intent) if untold else view
-            copy = replace(copy, volume=Volume(max(0, copy.volume - untold)))
+            if intent.command.volume > intent.filled:
+                view = with_lost_close(view, intent)
+            view = told_by_net(view, copy, intent)
+            copy = view.copies[copy.key]
         view = put(view, _untroubled(view, copy, kind))
         return rejoined(view, copy.symbol) if copy.share else view
     if kind is CommandKind.AMEND_PROTECTION and event.reason == WORSE_GSL:

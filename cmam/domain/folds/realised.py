@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-from cmam.domain.belief.copies import CopyKey
+from cmam.domain.belief.copies import CopyKey, Intent
+from cmam.domain.belief.shares import closed_by
 from cmam.domain.belief.view import AccountView
 from cmam.domain.events import ClosesSeen, Event, ExecutionSeen, Reconciled
 from cmam.domain.folds.afterwards import had_part, is_of, of_lost_closes, of_position
 from cmam.domain.folds.booking import copy_of, intent_of
+from cmam.domain.values.commands import CommandKind
 from cmam.domain.values.ids import LinkId, OrderId, PositionId, SourceKey
 from cmam.domain.values.naming import read_label
 from cmam.domain.values.quantities import Volume
@@ -52,14 +54,14 @@ def _executed(
     if key is None:
         return
     is_own = asked is not None or (fact.order is not None and fact.order.type.is_pending)
-    yield from ((key, deal),) if is_own else _by_shares(before, key, deal)
+    yield from _by_request(before, intent, key, deal) if is_own else _by_shares(before, key, deal)
 
 
 def _in_a_gap(before: AccountView, after: AccountView, fact: Reconciled, deal: Deal) -> Iterator[tuple[CopyKey, Deal]]:
     asked = _asked_by(before, deal, *(order.client_order_id for order in fact.past_orders if order.order == deal.order))
     key = asked or before.by_position.get(deal.position) or _known_since(after, deal.position)
     if key is not None:
-        yield from ((key, deal),) if asked is not None else _by_shares(before, key, deal)
+        yield from _by_request(before, None, key, deal) if asked is not None else _by_shares(before, key, deal)
 
 
 def _told_afterwards(
@@ -96,6 +98,19 @@ def _known_since(after: AccountView, position: PositionId) -> CopyKey | None:
     known = after.by_position.get(position)
     ended = (copy for copy in of_position(after, position) if not copy.share and copy.reason is not Reason.RELEASED)
     return known or next((copy.key for copy in ended), None)
+
+
+def _by_request(before: AccountView, intent: Intent | None, key: CopyKey, deal: Deal) -> Iterator[tuple[CopyKey, Deal]]:
+    """What a request has closed is that of its copy; of shares that it closes together, each share's part."""
+    intent = intent or next((one for one in before.intents.values() if one.order == deal.order), None)
+    copy = before.copies.get(key)
+    is_of_share = intent is not None and copy is not None and copy.share and deal.side is not copy.side
+    if intent is None or copy is None or not is_of_share or intent.command.kind is not CommandKind.CLOSE:
+        yield key, deal
+        return
+    left = max(0, intent.command.volume - intent.filled - deal.filled_volume)
+    taken = closed_by(before, copy, deal.filled_volume, left)
+    yield from _divided([(share.key, volume) for share, volume in taken if volume] or [(key, Volume(1))], deal)
 
 
 def _by_shares(before: AccountView, key: CopyKey, deal: Deal) -> Iterator[tuple[CopyKey, Deal]]:

@@ -190,7 +190,10 @@ def _of_command(copy: Copy, command: Command, leader: AccountView | None) -> Fin
     if not copy.is_wanted and leader is not None and not _is_there(leader, copy):
         kind = FindingKind.ORPHAN
     what = command.kind.value.replace("_", " ")
-    volume = f" {units_text(command.volume)} units" if command.volume else ""
+    own = (
+        min(command.volume, copy.volume) if command.kind is CommandKind.CLOSE and not command.whole else command.volume
+    )
+    volume = f" {units_text(own)} units" if own else ""
     of = f" of position {command.position}" if command.position else (f" {command.order}" if command.order else "")
     return _finding(
         kind,

@@ -6,8 +6,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from cmam.domain.belief.copies import Copy, Intent, IntentState
-from cmam.domain.belief.shares import MOVING, is_untold, shows_less
-from cmam.domain.belief.view import AccountView, put
+from cmam.domain.belief.shares import MOVING, is_untold, shows_less, told_by_net
+from cmam.domain.belief.view import AccountView
 from cmam.domain.events import (
     CopyFinished,
     Event,
@@ -21,9 +21,7 @@ from cmam.domain.events import (
 )
 from cmam.domain.folds.booking import intent_of
 from cmam.domain.values.commands import CommandKind
-from cmam.domain.values.quantities import Volume
 from cmam.domain.values.reasons import Reason
-from cmam.domain.values.replacing import replace
 from cmam.domain.values.rules import (
     CLOSES_ARE_TOLD,
     FILLS_BY_DEALS,
@@ -270,8 +268,7 @@ def _with_close(view: AccountView, intent: Intent, event: Event) -> AccountView:
         return view
     if not isinstance(event, IntentSettled) or event.outcome is not Outcome.CONFIRMED:
         return view
-    untold = max(0, intent.command.volume - intent.filled)
-    return put(view, replace(copy, volume=Volume(max(0, copy.volume - untold))))
+    return told_by_net(view, copy, intent)
 
 
 def _is_in_history(view: AccountView, intent: Intent, fact: Reconciled) -> bool:

@@ -611,5 +611,10 @@ that. It was booked once that order was over: until then parts were counted of w
 share of one side the others ended.
 """
 
+SHARES_CLOSE_TOGETHER = 11
+"""Shares of a net that all end are closed by one request, whoever of them asks. Each had one of its own, and waited for
+those before it: forty-five that their leader closed at once took ten seconds.
+"""
+
 RULES = 11
 """The newest."""

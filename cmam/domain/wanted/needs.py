@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 
 from cmam.domain.belief.copies import Applied, Copy, CopyKey, IntentState, LeftOut
-from cmam.domain.belief.shares import is_untold, may_have_lost, pooled_excess, shares_of
+from cmam.domain.belief.shares import ending_with, is_untold, may_have_lost, pooled_excess, shares_of
 from cmam.domain.belief.view import AccountView
 from cmam.domain.events import Health, Terms
 from cmam.domain.values.commands import Command, CommandKind
@@ -212,18 +212,22 @@ def close_command(position: Position) -> Command:
 
 
 def _close_share(view: AccountView, copy: Copy, position: Position) -> Command | None:
-    """Take a share out of the net. Where other shares hold the same way, it falls by no more than this share."""
+    """Take a share out of the net, and those that end with it. Where others hold the same way, it falls by no more."""
     if position.side is not copy.side:
         return _give_up(view, copy, position, copy.volume)
-    others = [other for other in shares_of(view, copy.symbol) if other.key != copy.key and other.volume > 0]
-    spec = view.specs.get(copy.symbol)
+    spec, ending = view.specs.get(copy.symbol), ending_with(view, copy)
+    taken = {copy.key, *(other.key for other in ending)}
+    others = [other for other in shares_of(view, copy.symbol) if other.key not in taken and other.volume > 0]
     if view.rules >= TURNED_NETS and spec is not None and copy.volume < spec.min_volume:
         others = [other for other in others if other.is_wanted]  # none of them could be closed by itself
     is_alone = not others
     is_all = is_alone and not is_untold(view, copy.symbol)
-    volume = position.volume if is_all else Volume(min(copy.volume, position.volume))
+    held = copy.volume + sum(other.volume for other in ending)
+    volume = position.volume if is_all else Volume(min(held, position.volume))
     if volume <= 0:
         return None
+    if ending:
+        volume = _in_one_order(view, copy, volume)
     return _part_or_whole(view, copy, position, volume)
 
 

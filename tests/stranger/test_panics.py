@@ -1,0 +1,33 @@
+"""Leaders who close everything at once before netted followers, whatever else happens beside it."""
+
+from __future__ import annotations
+
+import pytest
+
+from cmam.domain.events import CopyFinished, IntentRecorded
+from cmam.domain.values.reasons import Reason
+from tests.stranger.habits import Habits
+from tests.stranger.nets import FOLLOWER, LOT, Nets
+from tests.stranger.panics import run_panic
+
+
+@pytest.mark.parametrize("parts", [1, 3])
+def test_a_panic_goes_out_in_two_requests_while_a_broker_takes_one_order_of_a_position(parts: int) -> None:
+    """Orders of a position that is being executed are refused: side by side the closes would not have been taken.
+
+    Where the leader's first close is told in three parts, the first of these is on its way as the rest of all is told.
+    """
+    nets = Nets(1, 2, 3, 1, 2, habits=Habits(locks=True, parts=parts, part_us=40_000))
+    for one in nets.led:
+        nets.leader.close(one)
+    nets.ends()
+    closes = [one.command.volume for one in nets.world.events(FOLLOWER, IntentRecorded) if one.command.position]
+    assert closes == [LOT // parts, 9 * LOT - LOT // parts]
+    ended = [one.reason for one in nets.world.events(FOLLOWER, CopyFinished)]
+    assert ended == [Reason.CLOSED_BY_LEADER] * 5
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_drawn_panics_leave_nothing_that_is_nobodys(seed: int) -> None:
+    """A few of those that `scripts/soak/nets.py --panics` runs."""
+    run_panic(seed)
