@@ -80,7 +80,7 @@ class Questions:
         self._executed_us = 0
         self._asked_us = 0
         self._restless_answers = 0
-        self._trailed: dict[PositionId, TrailingStopMoved] = {}
+        self._trailed: dict[PositionId, tuple[int, TrailingStopMoved]] = {}
         self._is_outdated = False
         self.lacks_baseline = False
         """Whether the very first snapshot of the account is folded and not durable yet."""
@@ -168,9 +168,12 @@ class Questions:
         self.look_again()
 
     def look_again(self) -> None:
-        """Look once more where something has changed, unless it is being looked at: then afterwards."""
+        """Look once more where something has changed, unless it is being looked at: then afterwards. What changed
+        symbols allow is waited for by opens, so that no quiet moment is: what events have told last is newer then."""
         if self._is_outdated and self.may_begin:
             self.prepare(Kind.FULL)
+            assert self._preparation is not None
+            self._preparation.is_quiet = self._is_quiet()
 
     def keep_refreshing(self) -> None:
         """Begin, once, to compare with the broker now and then; accounts spread over the minute."""
@@ -243,8 +246,8 @@ class Questions:
         for question in questions:
             is_look = question.name == "snapshot"
             if is_look:
-                self._asked_us = desk.ports.clock.monotonic()
-                self._trailed.clear()
+                self._asked_us = asked_us = desk.ports.clock.monotonic()
+                self._trailed = {one: (at, to) for one, (at, to) in self._trailed.items() if at > asked_us - QUIET_US}
             is_urgent = is_new or (is_look and absences.is_any(desk.view))
             lane = Lane.LOOK if is_urgent else Lane.QUERY  # closes wait for what is held, by leaders above all
             desk.ask(question, lane, goes_first=is_urgent and desk.leads)
@@ -350,7 +353,7 @@ class Questions:
         if isinstance(fact, ExecutionSeen):
             self._executed_us = self._desk.ports.clock.monotonic()
         elif isinstance(fact, TrailingStopMoved):
-            self._trailed[fact.position] = fact
+            self._trailed[fact.position] = (self._desk.ports.clock.monotonic(), fact)
 
     def holds(self, message: m.Reported) -> bool:
         """Keep a report back that the snapshot on its way may show, or that must wait for its symbol; whether it was
@@ -397,12 +400,14 @@ class Questions:
         )
 
     def _with_trailed(self, snapshot: Any) -> Any:
-        """A snapshot with the stops that have trailed while it was on its way: no time of the position tells which of
-        the two is newer (FACTS §4.4 O), but a stop that trails only tightens."""
+        """A snapshot with the stops that have trailed while it was on its way, or so shortly before that it may be
+        older: no time of the position tells which of the two is newer (FACTS §4.4 O), but a stop that trails only
+        tightens."""
         if not self._trailed:
             return snapshot
         positions, orders = snapshot
-        return tuple(with_trailed(position, self._trailed.get(position.position)) for position in positions), orders
+        moved = {position: fact for position, (_, fact) in self._trailed.items()}
+        return tuple(with_trailed(position, moved.get(position.position)) for position in positions), orders
 
     def released(self) -> Iterator[m.Reported]:
         """What was held back, as far as its symbols are known by now; each is to be taken before the next."""
@@ -411,12 +416,15 @@ class Questions:
                 self._held.remove(message)
                 yield message
 
+    def _is_quiet(self) -> bool:
+        return self._executed_us < self._asked_us - QUIET_US
+
     def _is_restless(self) -> bool:
         """Whether an execution came so close to a snapshot that nobody can say which of the two is newer.
 
         Then the snapshot is asked for again, a few times; at the worst a quieter moment is as good as any.
         """
-        is_quiet = self._executed_us < self._asked_us - QUIET_US
+        is_quiet = self._is_quiet()
         if is_quiet or self._restless_answers >= RESTLESS_MAX:
             self._restless_answers = 0
             if self._preparation is not None:
