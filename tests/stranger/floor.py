@@ -430,6 +430,8 @@ class Floor:
         if held is None or not (order.sl_away or order.tp_away or order.sl or order.tp) or order.closing:
             return
         if self.habits.protective == "with":
+            if held.protective is None:
+                self._set_levels(book, order)  # the rest of it has died
             if held.protective is not None:
                 self._tell(book, TOLD_ACCEPTED, held.protective, held, name=name, is_server=True)
             return

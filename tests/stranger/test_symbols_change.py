@@ -39,7 +39,9 @@ def _held() -> tuple[list[int], int]:
     return found
 
 
-def test_a_look_that_changed_symbols_ask_for_takes_back_nothing_that_was_just_traded(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_look_that_changed_symbols_ask_for_takes_back_nothing_that_was_just_traded(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     """A snapshot of a moment ago told the leader's close as taken back: that was bought, and twice of it was held."""
     assert _held() == ([VOLUME // 2], VOLUME)
     monkeypatch.setattr(Questions, "_is_quiet", lambda _questions: True)

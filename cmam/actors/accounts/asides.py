@@ -207,7 +207,9 @@ class Asides:
             return
         deals = tuple(deal for deal in told if deal.position == position)
         self._closes_tries[position] += 1
-        if not any(deal.close is not None for deal in deals) and self._closes_tries[position] < CLOSES_TRIES:
+        closing = {order.order for order in self._closing_orders if order.closing}
+        has_closed = any(deal.close is not None or deal.order in closing for deal in deals)
+        if not has_closed and self._closes_tries[position] < CLOSES_TRIES:
             self._not_before["closes"] = self._desk.ports.clock.now() + RETRY_US  # a history may lag behind
             return
         self._desk.fact(ClosesSeen(position=position, deals=deals, orders=self._closing_orders))

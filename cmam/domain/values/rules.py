@@ -579,5 +579,11 @@ refused one, where events had told that before: what is left of it is asked for 
 for two and four, while its leader was out, and each time a person was called.
 """
 
+STOP_OUTS_BY_FLAG = 11
+"""What an order with the mark of a stop-out has executed was taken by the broker, whether or not its deal tells what it
+has closed. Where it did not, and another event had told before what was left, copies went on opening and growing on an
+account that had no margin left.
+"""
+
 RULES = 11
 """The newest."""
