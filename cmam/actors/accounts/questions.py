@@ -246,8 +246,9 @@ class Questions:
         for question in questions:
             is_look = question.name == "snapshot"
             if is_look:
-                self._asked_us = asked_us = desk.ports.clock.monotonic()
-                self._trailed = {one: (at, to) for one, (at, to) in self._trailed.items() if at > asked_us - QUIET_US}
+                self._asked_us = desk.ports.clock.monotonic()
+                since_us = self._asked_us - QUIET_US
+                self._trailed = {one: (at, to) for one, (at, to) in self._trailed.items() if at > since_us}
             is_urgent = is_new or (is_look and absences.is_any(desk.view))
             lane = Lane.LOOK if is_urgent else Lane.QUERY  # closes wait for what is held, by leaders above all
             desk.ask(question, lane, goes_first=is_urgent and desk.leads)
