@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from cmam.actors.accounts.questions import Questions
+from cmam.actors.accounts import questions
+from cmam.domain.events import AlertRaised
 from cmam.store.past.replay import verify
-from tests.stranger.books import BUY
+from tests.stranger.books import BUY, SELL
 from tests.stranger.habits import Habits
 from tests.stranger.world import Terminal, World, signed
 
@@ -44,5 +45,34 @@ def test_a_look_that_changed_symbols_ask_for_takes_back_nothing_that_was_just_tr
 ) -> None:
     """A snapshot of a moment ago told the leader's close as taken back: that was bought, and twice of it was held."""
     assert _held() == ([VOLUME // 2], VOLUME)
-    monkeypatch.setattr(Questions, "_is_quiet", lambda _questions: True)
+    monkeypatch.setattr(questions, "QUIET_US", 0)
     assert _held()[0] != [VOLUME // 2]
+
+
+def _alerts_after_a_turn() -> int:
+    """How often a person was called to a follower of a netted leader who bought once and turned, where symbols change
+    just then."""
+    world = World(1, Habits(states_behind_us=400_000), {LEADER: ("North", True), FOLLOWER: ("North", True)})
+    world.profile("of", LEADER, {FOLLOWER: "1"})
+    world.start()
+    world.run(5)
+    terminal = Terminal(world, LEADER)
+    terminal.trade("EURUSD", BUY, VOLUME)
+    world.run(5)
+    terminal.trade("EURUSD", SELL, 2 * VOLUME)
+    world.run(0.3)
+    world.broker.change_symbols()
+    world.lines.collect()
+    world.run(120)
+    book = world.broker.floor.books[FOLLOWER]
+    assert [signed(one) for one in book.positions.values()] == [-VOLUME]
+    assert verify(world.log.read_all()).is_identical
+    world.stepper.kill()
+    return len(world.events(FOLLOWER, AlertRaised))
+
+
+def test_a_look_that_changed_symbols_ask_for_knows_a_net_that_has_just_turned(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A snapshot of a moment ago showed the net as it was before, and what it had turned to was nobody's."""
+    assert _alerts_after_a_turn() == 0
+    monkeypatch.setattr(questions, "QUIET_US", 0)
+    assert _alerts_after_a_turn() > 0

@@ -80,6 +80,7 @@ class Questions:
         self._executed_us = 0
         self._asked_us = 0
         self._restless_answers = 0
+        self._looks_put_off = 0
         self._trailed: dict[PositionId, tuple[int, TrailingStopMoved]] = {}
         self._is_outdated = False
         self.lacks_baseline = False
@@ -165,15 +166,26 @@ class Questions:
         changed = frozenset(SymbolId(symbol) for symbol in symbols)
         self._symbols.outdate(changed)
         self._is_outdated = True
+        if not symbols:
+            self._looks_put_off = RESTLESS_MAX  # what could not be read may have been a close: no quiet is waited for
         self.look_again()
 
     def look_again(self) -> None:
-        """Look once more where something has changed, unless it is being looked at: then afterwards. What changed
-        symbols allow is waited for by opens, so that no quiet moment is: what events have told last is newer then."""
-        if self._is_outdated and self.may_begin:
-            self.prepare(Kind.FULL)
-            assert self._preparation is not None
-            self._preparation.is_quiet = self._is_quiet()
+        """Look once more where something has changed, unless it is being looked at, or has just been traded: then
+        afterwards. For what changed symbols allow opens wait: that is read at once."""
+        if not self._is_outdated or not self.may_begin:
+            return
+        is_quiet = self._executed_us < self._desk.ports.clock.monotonic() - QUIET_US
+        if not is_quiet and self._looks_put_off < RESTLESS_MAX:
+            self._looks_put_off += 1
+            self._desk.remind(QUIET_US, LOOK_AGAIN)
+            if not self._symbols.is_read:
+                self._symbols.read_anew()
+            return
+        self._looks_put_off = 0
+        self.prepare(Kind.FULL)
+        assert self._preparation is not None
+        self._preparation.is_quiet = is_quiet
 
     def keep_refreshing(self) -> None:
         """Begin, once, to compare with the broker now and then; accounts spread over the minute."""
@@ -417,15 +429,12 @@ class Questions:
                 self._held.remove(message)
                 yield message
 
-    def _is_quiet(self) -> bool:
-        return self._executed_us < self._asked_us - QUIET_US
-
     def _is_restless(self) -> bool:
         """Whether an execution came so close to a snapshot that nobody can say which of the two is newer.
 
         Then the snapshot is asked for again, a few times; at the worst a quieter moment is as good as any.
         """
-        is_quiet = self._is_quiet()
+        is_quiet = self._executed_us < self._asked_us - QUIET_US
         if is_quiet or self._restless_answers >= RESTLESS_MAX:
             self._restless_answers = 0
             if self._preparation is not None:
