@@ -200,14 +200,14 @@ DRAWN_LAST: dict[str, tuple[Any, ...]] = {
     "remainders": ("after", "with", "alone"),
     "common_errors": (True,),
     "past": ("put off", "refused", "silent"),
-    "cannot_tell": ("OrderDetailsReq", "OrderListByPositionIdReq", "DealListByPositionIdReq"),
+    "cannot_tell": ("OrderDetailsReq", "DealListByPositionIdReq"),
     "names": ("orders", "requests"),
-    "level_grid": (5,),
     "lists": ("oldest first",),
     "symbols_change_us": (7_000_000,),
     "states_behind_us": (400_000,),
 }
-"""And those of later still."""
+"""And those of later still. Not drawn: levels on a grid, and a server that never tells the orders of a position, which
+are against what was seen; an unseen stop-out locks nothing before the latter."""
 
 
 def draw(chance: random.Random, *, is_old: bool = False) -> Habits:
