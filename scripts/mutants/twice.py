@@ -251,6 +251,13 @@ MUTATIONS = (
         ("tests/stranger/test_orders_outlive_nets.py",),
     ),
     Mutation(
+        "an order told without its name is nobody's",
+        "cmam/domain/belief/nameless.py",
+        "    if not nameless:\n",
+        "    if nameless:\n",
+        ("tests/stranger/test_nameless.py",),
+    ),
+    Mutation(
         "what a share may have lost is traded away against its net",
         "cmam/domain/belief/shares.py",
         "        return net_of_ledger(view, share.symbol) != net_held(view, share.symbol)",

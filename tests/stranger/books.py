@@ -137,6 +137,10 @@ class Deal:
     at_ms: int
     commission: int
     closed: Closed | None = None
+    sent: int = 0
+    """What of the order was left to be executed by then."""
+    is_missed: bool = False
+    """Whether nobody took it: nothing was executed by it."""
 
 
 @dataclass(slots=True, eq=False)
@@ -150,6 +154,8 @@ class Book:
     """Nothing that needs margin is afforded."""
     closes_only: bool = False
     """Nothing may be opened on it."""
+    is_thin: bool = False
+    """Not all that is asked for at the market finds somebody."""
     shut: str = ""
     """The symbol in which nothing at all is taken now."""
     balance: int = 100_000_000_000
@@ -158,6 +164,7 @@ class Book:
     orders: dict[int, Order] = field(default_factory=dict)
     past: dict[int, Order] = field(default_factory=dict)
     deals: list[Deal] = field(default_factory=list)
+    missed: list[Deal] = field(default_factory=list)
 
     def net(self, symbol: Symbol) -> Position | None:
         """The one position in a symbol of a netted account."""

@@ -18,7 +18,7 @@ from typing import Any
 from google.protobuf.message import DecodeError, Message
 
 from cmam.openapi._pb import OpenApiMessages_pb2 as wire
-from cmam.openapi._pb.OpenApiCommonMessages_pb2 import ProtoMessage
+from cmam.openapi._pb.OpenApiCommonMessages_pb2 import ProtoErrorRes, ProtoMessage
 from cmam.openapi.framing import frame
 from tests.stranger.books import Book, Deal, Order, Symbol
 from tests.stranger.floor import Floor, No
@@ -27,12 +27,14 @@ from tests.stranger.market import BROKERS, Market
 from tests.stranger.noise import noisy
 
 CLIENT_ID, CLIENT_SECRET = "stranger-application", "stranger-secret-of-the-application"
-HEARTBEAT = 51
+HEARTBEAT, COMMON_ERROR = 51, 50
 TERMINALS = 900_000
 """Lines from this number on are people's own."""
 BREATH_US = 2_000_000
 IDLE_US = 30_000_000
 SECOND_US = 1_000_000
+QUOTA, QUOTA_US = 4, 12_000_000
+"""So many questions of a kind about the past are answered within such a time, where more are put off."""
 HISTORICAL = ("DealListReq", "OrderListReq", "GetTrendbarsReq", "GetTickDataReq", "CashFlowHistoryListReq")
 
 TYPES = {
@@ -60,6 +62,8 @@ class Line:
     ready_us: int = 0
     asked: deque[int] = field(default_factory=deque)
     asked_past: deque[int] = field(default_factory=deque)
+    quotas: dict[str, deque[int]] = field(default_factory=dict)
+    """When questions about the past were answered, by their kind."""
 
 
 class Broker:
@@ -81,7 +85,12 @@ class Broker:
         self.busiest = self.busiest_past = 0
         """The most requests in any one second, as this server counts them."""
         self.refused: list[tuple[str, str]] = []
+        self._past_asked = 0
+        self._states: dict[int, list[tuple[int, bytes]]] = {}
+        """Of each account what a reconcile showed when, as far back as one may still show it."""
         self._breathe()
+        if habits.symbols_change_us:
+            self._later(habits.symbols_change_us, self._change_again)
 
     def open_book(self, account: int, broker: str, *, netted: bool = False) -> Book:
         """Give a person an account."""
@@ -122,7 +131,20 @@ class Broker:
                 self._close(line)
             elif self._now - line.said_us >= self.habits.beats_us:
                 self._put(line, HEARTBEAT, b"", "")
+        for book in self.floor.books.values():
+            self._keep_state(book)
         self._later(BREATH_US, self._breathe)
+
+    def _change_again(self) -> None:
+        self.change_symbols()
+        self._later(self.habits.symbols_change_us, self._change_again)
+
+    def change_symbols(self) -> None:
+        """Say that all symbols have changed, though nothing that anybody reads has."""
+        for book in self.floor.books.values():
+            numbers = [symbol.number for symbol in BROKERS[book.broker].values()]
+            told = wire.ProtoOASymbolChangedEvent(ctidTraderAccountId=book.account, symbolId=numbers)
+            self._tell(book.account, told, "")
 
     def move(self, name: str, bid: int | None = None) -> None:
         """Let a price breathe, or put it somewhere."""
@@ -170,10 +192,12 @@ class Broker:
 
     def _tell(self, account: int, message: Message, name: str) -> None:
         """Tell every line that has the account; whose request it was hears its id, others as the habit has it."""
+        self._keep_state(self.floor.books[account])
         for line in list(self.lines.values()):
             if account not in line.accounts:
                 continue
             hears = self.habits.echoes == "all" or self._names.get(name) == line.number
+            hears = hears and self.habits.names != "orders"
             said = message
             if self.habits.noise and line.number < TERMINALS:
                 said = noisy(message, self._noise, self.habits.noise)
@@ -246,6 +270,10 @@ class Broker:
     def _refuse(self, line: Line, account: int, no: No, name: str, *, is_trade: bool) -> None:
         self.refused.append((no.code, no.text))
         answer: Any
+        if is_trade and self.habits.common_errors:
+            common = ProtoErrorRes(errorCode=no.code, description=no.text)
+            self._put(line, COMMON_ERROR, common.SerializeToString(), name)
+            return
         if is_trade and self.habits.refuses_in == "order" and no.code != "ACCOUNT_NOT_AUTHORIZED":
             answer = wire.ProtoOAOrderErrorEvent(ctidTraderAccountId=account, errorCode=no.code, description=no.text)
             answer.orderId = no.order
@@ -253,6 +281,8 @@ class Broker:
                 answer.positionId = no.position
         else:
             answer = wire.ProtoOAErrorRes(errorCode=no.code, description=no.text)
+            if no.retry_s:
+                answer.retryAfter = no.retry_s
             if account:
                 answer.ctidTraderAccountId = account
         self._say(line, answer, name)
@@ -282,9 +312,30 @@ class Broker:
             return
         if type(asked) not in ANSWERS:
             raise No("UNSUPPORTED_MESSAGE", type(asked).DESCRIPTOR.name)
+        if line.number < TERMINALS and type(asked) in OF_THE_PAST and self._forgets(line, asked):
+            return
         answer = ANSWERS[type(asked)](self, line, book, asked)
         delay_us = self._chance.randrange(self.habits.answer_us) if self.habits.answer_us else 0
         self._later(delay_us, lambda: self._answer(line, answer, name))
+
+    def _forgets(self, line: Line, asked: Any) -> bool:
+        """Whether a question about the past is never answered; raises No where it is refused."""
+        kind = type(asked).DESCRIPTOR.name.removeprefix("ProtoOA")
+        if kind == self.habits.cannot_tell:
+            raise No("UNSUPPORTED_MESSAGE", kind)
+        if self.habits.past == "put off":
+            times = line.quotas.setdefault(kind, deque())
+            while times and times[0] <= self._now - QUOTA_US:
+                times.popleft()
+            if len(times) >= QUOTA:
+                raise No("BLOCKED_PAYLOAD_TYPE", "Too much history", retry_s=1)
+            times.append(self._now)
+            return False
+        self._past_asked += 1
+        is_third = self._past_asked % 3 == 0
+        if self.habits.past == "refused" and is_third:
+            raise No(("UNKNOWN_ERROR", "TIMEOUT_ERROR")[self._past_asked // 3 % 2], "Es ist ein Fehler aufgetreten")
+        return self.habits.past == "silent" and is_third
 
     def _answer(self, line: Line, answer: Message, name: str) -> None:
         self._say(line, answer, name)
@@ -312,6 +363,25 @@ class Broker:
         return wire.ProtoOASymbolByIdRes(ctidTraderAccountId=book.account, symbol=wanted)
 
     def _state(self, _line: Line, book: Book, asked: Any) -> Message:
+        """What stands now, or stood a while ago."""
+        self._keep_state(book)
+        states = self._states.get(book.account)
+        if states:
+            return wire.ProtoOAReconcileRes.FromString(states[0][1])
+        return self._state_now(book, asked)
+
+    def _keep_state(self, book: Book) -> None:
+        """Keep what stands now for those who ask later, and nothing that is older than they may be told."""
+        if not self.habits.states_behind_us:
+            return
+        states = self._states.setdefault(book.account, [])
+        shown = self._state_now(book, wire.ProtoOAReconcileReq()).SerializePartialToString()
+        if not states or states[-1][1] != shown:
+            states.append((self._now, shown))
+        while len(states) > 1 and states[1][0] <= self._now - self.habits.states_behind_us:
+            del states[0]
+
+    def _state_now(self, book: Book, asked: Any) -> Message:
         answer = wire.ProtoOAReconcileRes(ctidTraderAccountId=book.account)
         for held in book.positions.values():
             answer.position.append(self.words.position(held))
@@ -321,12 +391,12 @@ class Broker:
         return answer
 
     def _deals(self, _line: Line, book: Book, asked: Any) -> Message:
-        page, has_more = self._page(self._within(book.deals, asked), asked.maxRows)
+        page, has_more = self._page(self._within([*book.deals, *book.missed], asked), asked.maxRows)
         wanted = [self.words.deal(deal) for deal in page]
         return wire.ProtoOADealListRes(ctidTraderAccountId=book.account, deal=wanted, hasMore=has_more)
 
     def _deals_of(self, _line: Line, book: Book, asked: Any) -> Message:
-        mine = [deal for deal in self._within(book.deals, asked) if deal.position == asked.positionId]
+        mine = [deal for deal in self._within([*book.deals, *book.missed], asked) if deal.position == asked.positionId]
         page, has_more = self._page(mine, 0)
         wanted = [self.words.deal(deal) for deal in page]
         return wire.ProtoOADealListByPositionIdRes(ctidTraderAccountId=book.account, deal=wanted, hasMore=has_more)
@@ -367,7 +437,8 @@ class Broker:
         most = min(rows or self.habits.page, self.habits.page)
         while most < len(found) and _moment(found[most]) == _moment(found[most - 1]):
             most += 1
-        return found[:most], most < len(found)
+        page = found[:most]
+        return page if self.habits.lists == "newest first" else page[::-1], most < len(found)
 
     def _margin(self, _line: Line, book: Book, asked: Any) -> Message:
         answer = wire.ProtoOAExpectedMarginRes(ctidTraderAccountId=book.account)
@@ -446,4 +517,11 @@ ANSWERS: dict[type, Callable[[Broker, Line, Book, Any], Message]] = {
     wire.ProtoOAExpectedMarginReq: Broker._margin,
     wire.ProtoOASubscribeSpotsReq: Broker._subscribe,
 }
+OF_THE_PAST = (
+    wire.ProtoOADealListReq,
+    wire.ProtoOADealListByPositionIdReq,
+    wire.ProtoOAOrderListReq,
+    wire.ProtoOAOrderListByPositionIdReq,
+    wire.ProtoOAOrderDetailsReq,
+)
 ALWAYS_TAKEN = (wire.ProtoOAApplicationAuthReq, wire.ProtoOAAccountAuthReq, wire.ProtoOANewOrderReq)

@@ -66,7 +66,9 @@ class Day:
         self.habits = draw(random.Random(f"{seed}:habits"), is_old=is_old) if habits is None else habits
         if is_noisy:
             self.habits = replace(self.habits, noise=NOISE)
-        self.quiet_s = QUIET_S + LOOK_S if self.habits.noise else QUIET_S
+        self.is_slow = bool(self.habits.noise or self.habits.past != "all")
+        """Whether some of what is asked is answered only when it is asked again."""
+        self.quiet_s = QUIET_S + LOOK_S if self.is_slow else QUIET_S
         """What an event has not told is seen at the look of once a minute."""
         self.has_gaps = has_gaps
         self.is_old = is_old
@@ -82,6 +84,7 @@ class Day:
         self.world = self.world_of(seed, self.habits, ACCOUNTS)
         for leader, followers in LINKS.items():
             self.world.profile(f"of-{leader}", leader, followers)
+            self.books[leader].is_thin = True
         self.terminals = {leader: Terminal(self.world, leader) for leader in LINKS}
         self.wrong: list[str] = []
         self.acts: list[str] = []
@@ -474,7 +477,7 @@ class Day:
         raised: dict[str, AlertRaised] = {}
         for one in self.world.log.read_stream(f"account:{account}"):
             is_of_margin = isinstance(one.event, AlertRaised) and one.event.kind.startswith(KIND)  # it has none
-            is_asked_again = self.habits.noise and one.at_us > self.world.stepper.clock.now() - ASKED_AGAIN_US
+            is_asked_again = self.is_slow and one.at_us > self.world.stepper.clock.now() - ASKED_AGAIN_US
             if isinstance(one.event, AlertRaised) and not is_of_margin:
                 if is_asked_again and one.event.kind == "session":
                     continue  # it was refused a moment ago
@@ -550,7 +553,8 @@ class Day:
             for word in ("sl", "tp"):
                 level, got = getattr(held, word), getattr(copy, word)
                 wanted = level + shift if level else 0
-                off = LATE_TICKS if self.has_gaps or held.trailing else LEVEL_TICKS
+                off = self.habits.level_grid - 1
+                off += LATE_TICKS if self.has_gaps or held.trailing else LEVEL_TICKS
                 if held.trailing and word == "sl":  # what prices breathed before the copy trailed stays between them
                     off += LATE_TICKS + 2 * self.habits.trail_ticks
                 if abs(got - wanted) > off * held.symbol.tick:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import itertools
 import random
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 from google.protobuf.message import Message
@@ -43,14 +44,17 @@ TOLD_ACCEPTED, TOLD_FILLED, TOLD_REPLACED, TOLD_CANCELLED, TOLD_EXPIRED = 2, 3, 
 TOLD_REJECTED, TOLD_SWAP, TOLD_MONEY, TOLD_PART = 7, 9, 10, 11
 LATE_US = 800_000
 FIRST_NUMBER = 70_001
+THIN, GRAIN = 0.3, 12
+"""How often a thin account's order is not filled whole, and what in steps its halves are multiples of."""
 
 
 class No(Exception):
     """A refusal of the broker."""
 
-    def __init__(self, code: str, text: str, *, order: int = 0, position: int = 0) -> None:
+    def __init__(self, code: str, text: str, *, order: int = 0, position: int = 0, retry_s: int = 0) -> None:
         super().__init__(text)
         self.code, self.text, self.order, self.position = code, text, order, position
+        self.retry_s = retry_s
 
 
 class Numbers:
@@ -184,6 +188,8 @@ class Floor:
             self._turn_away(book, order, name)
             return
         order.keeps, self.keeps = self.keeps, 0
+        if book.is_thin and self.habits.remainders != "none" and self._chance.random() < THIN:
+            order.keeps = order.volume // 2 // (GRAIN * symbol.step) * GRAIN * symbol.step
         if self.habits.accepted == "before":
             self._tell(book, TOLD_ACCEPTED, order, self._pictured(book, order), name=name)
         self._later(self.habits.fill_us, lambda: self._execute(book, order, name))
@@ -296,7 +302,9 @@ class Floor:
                         fill_next()
                         return
                 is_last = not parts
-                self._fill(book, order, volume, name, is_last=is_last and not order.keeps, is_server=is_server)
+                dies = is_last and order.keeps > 0 and self.habits.remainders in ("with", "alone")
+                is_whole = is_last and not order.keeps
+                self._fill(book, order, volume, name, is_last=is_whole, is_server=is_server, dies=dies)
                 if parts and self.habits.part_us:
                     self._later(self.habits.part_us, fill_next)
                     return
@@ -313,7 +321,10 @@ class Floor:
 
         fill_next()
 
-    def _fill(self, book: Book, order: Order, volume: int, name: str, *, is_last: bool, is_server: bool) -> None:
+    def _fill(
+        self, book: Book, order: Order, volume: int, name: str, *, is_last: bool, is_server: bool, dies: bool = False
+    ) -> None:
+        """Execute so much of an order; where the rest of it dies, its end is told in the place of the fill."""
         price = self.market.price(order.symbol, order.side)
         told = self._booked(book, order, volume, price)
         if self.habits.counts == "ahead":
@@ -323,6 +334,9 @@ class Floor:
             if self.habits.counts != "ahead":
                 self._count(book, order, deal.volume, price, is_last=is_end)
             kind = TOLD_FILLED if is_end or self.habits.part_word == "filled" else TOLD_PART
+            if dies and index == len(told) - 1:
+                kind, order.status = TOLD_CANCELLED, CANCELLED
+                self._end(book, order)
             if is_end and self.habits.protective == "with":
                 self._set_levels(book, order)
             if deal.closed is not None and self.habits.deal_precedes:
@@ -330,12 +344,13 @@ class Floor:
             status = self._status_after(held, order)
             if deal.closed is not None and self.habits.cancel_precedes and not book.netted:
                 self._after_close(book, held, name)
-            self._tell(book, kind, order, held, deal, name=name, status=status, is_server=is_server)
+            told_deal = None if kind == TOLD_CANCELLED and self.habits.remainders == "alone" else deal
+            self._tell(book, kind, order, held, told_deal, name=name, status=status, is_server=is_server)
             if deal.closed is not None:
                 self._after_close(book, held, name)
                 if not self.habits.deal_precedes:
                     self.tell_money(book)
-        if is_last:
+        if is_last or dies:
             if self.habits.accepted == "after" and order.kind in (MARKET, RANGE) and not is_server:
                 was, order.status = order.status, 1
                 self._tell(book, TOLD_ACCEPTED, order, None, name=name)
@@ -395,7 +410,11 @@ class Floor:
 
     def _deal(self, book: Book, order: Order, position: int, volume: int, price: int, closed: Any = None) -> Deal:
         number = self._numbers.new(book.broker, "deal")
-        found = Deal(number, order, position, order.side, volume, price, self._now(), -fee(volume), closed)
+        left = order.volume - sum(deal.volume for deal in book.deals if deal.order is order)
+        found = Deal(number, order, position, order.side, volume, price, self._now(), -fee(volume), closed, left)
+        if self.habits.misses:
+            missed = self._numbers.new(book.broker, "deal")
+            book.missed.append(replace(found, number=missed, closed=None, is_missed=True, commission=0))
         book.deals.append(found)
         return found
 
@@ -411,6 +430,8 @@ class Floor:
         if held is None or not (order.sl_away or order.tp_away or order.sl or order.tp) or order.closing:
             return
         if self.habits.protective == "with":
+            if held.protective is None:
+                self._set_levels(book, order)  # the rest of it has died
             if held.protective is not None:
                 self._tell(book, TOLD_ACCEPTED, held.protective, held, name=name, is_server=True)
             return
@@ -477,7 +498,7 @@ class Floor:
         if held is None:
             raise No("POSITION_NOT_FOUND", f"Position not found with id {asked.positionId}")
         self._check_open(book, held.symbol)
-        sl, tp = round(asked.stopLoss * 100_000), round(asked.takeProfit * 100_000)
+        sl, tp = (self._on_grid(held, round(level * 100_000)) for level in (asked.stopLoss, asked.takeProfit))
         trailing = asked.trailingStopLoss if asked.HasField("trailingStopLoss") else held.trailing
         if sl % held.symbol.tick or tp % held.symbol.tick:
             raise No("TRADING_BAD_PRICES", "Price has more digits than symbol allows")
@@ -505,6 +526,11 @@ class Floor:
             return
         self._keep_protective(book, held)
         self._tell(book, TOLD_REPLACED if had else TOLD_ACCEPTED, held.protective, held, name=name)
+
+    def _on_grid(self, held: Position, level: int) -> int:
+        """The level that is kept where such a one was asked for."""
+        grid = self.habits.level_grid * held.symbol.tick
+        return level if level % held.symbol.tick else round(level / grid) * grid
 
     # --- closing, amending, cancelling ----------------------------------------------------------------------------
 

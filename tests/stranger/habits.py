@@ -108,6 +108,30 @@ class Habits:
     """So much later than its order rests, ORDER_ACCEPTED is told of it, whatever has become of it by then."""
     shut_says: str = "MARKET_CLOSED"
     """What everything is refused with that is asked for in a symbol while its market is shut."""
+    closes_detail: bool = True
+    """Whether a closing deal tells what it closed; without it, it differs from an opening one by its side alone."""
+    deal_volumes: str = "filled"
+    """A deal of a part tells that part alone, or what was sent for execution and how much of it was filled."""
+    misses: bool = False
+    """Whether histories list, ahead of each execution, a deal of which nothing was filled."""
+    remainders: str = "none"
+    """Half of a thin account's market order finds nobody, and its end is told after the fill, with it, or alone."""
+    common_errors: bool = False
+    """Whether trades are refused in the error of the common layer, which names no account."""
+    past: str = "all"
+    """What becomes of questions about the past: all are answered, or some are put off, refused or never answered."""
+    cannot_tell: str = ""
+    """A question that is refused each time, since this server does not know it."""
+    names: str = "both"
+    """What an event says of who asked: the request's id and the order's name, or only one of them."""
+    level_grid: int = 1
+    """Levels of positions are put on a multiple of so many ticks, whatever was asked for."""
+    lists: str = "newest first"
+    """How a page of a history is sorted; it is the page of the newest all the same."""
+    symbols_change_us: int = 0
+    """So often all symbols are told to have changed."""
+    states_behind_us: int = 0
+    """A reconcile shows what stood so long ago."""
     noise: float = 0.0
     """For so large a part an event has enums of no schema, and lacks fields that the schema calls optional."""
 
@@ -169,12 +193,27 @@ DRAWN_SINCE: dict[str, tuple[Any, ...]] = {
     "shut_says": ("NO_QUOTES", "TRADING_DISABLED", "CANT_ROUTE_REQUEST", "PENDING_EXECUTION", "POSITION_LOCKED"),
 }
 """Those that were added later, drawn behind the others so that older days stay as they are."""
+DRAWN_LAST: dict[str, tuple[Any, ...]] = {
+    "closes_detail": (False,),
+    "deal_volumes": ("sent",),
+    "misses": (True,),
+    "remainders": ("after", "with", "alone"),
+    "common_errors": (True,),
+    "past": ("put off", "refused", "silent"),
+    "cannot_tell": ("OrderDetailsReq", "DealListByPositionIdReq"),
+    "names": ("orders", "requests"),
+    "lists": ("oldest first",),
+    "symbols_change_us": (7_000_000,),
+    "states_behind_us": (400_000,),
+}
+"""And those of later still. Not drawn: levels on a grid, and a server that never tells the orders of a position, which
+are against what was seen; an unseen stop-out locks nothing before the latter."""
 
 
 def draw(chance: random.Random, *, is_old: bool = False) -> Habits:
     """A broker that differs from the usual one in about a third of its habits."""
     share = chance.choice((0.1, 0.3, 0.5))
-    drawn = DRAWN if is_old else DRAWN | DRAWN_SINCE
+    drawn = DRAWN if is_old else DRAWN | DRAWN_SINCE | DRAWN_LAST
     others = {name: chance.choice(values) for name, values in drawn.items() if chance.random() < share}
     found = replace(Habits(), **others)
     if not found.stamps or found.coarse_ms > 1:

@@ -24,10 +24,11 @@ LEADER, FOLLOWER = 501, 502
 VOLUME = 1_000_000
 
 
-def _stopped_out(share: int) -> tuple[int, int]:
+def _stopped_out(share: int, *, closes_detail: bool = True) -> tuple[int, int]:
     """Let the broker take a share of a copy, the protective order's end or change first; how often that was seen, and
     how many positions the follower holds once the leader has opened another."""
-    world = World(1, replace(Habits(), cancel_precedes=True), {LEADER: ("North", False), FOLLOWER: ("South", False)})
+    habits = Habits(cancel_precedes=True, closes_detail=closes_detail)
+    world = World(1, habits, {LEADER: ("North", False), FOLLOWER: ("South", False)})
     world.profile("of", LEADER, {FOLLOWER: "1"})
     terminal = Terminal(world, LEADER)
     world.start()
@@ -54,11 +55,21 @@ def test_a_stop_out_locks_also_where_its_fill_is_told_last(monkeypatch: pytest.M
     assert _stopped_out(1) == (0, 1)
 
 
-def _stopped_out_unseen(*, netted: bool, answer_us: int, adds: bool = False) -> tuple[int, int, list[dict[str, str]]]:
+def test_a_stop_out_locks_also_where_its_deal_does_not_tell_what_it_closed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The order has the mark of it, and `closePositionDetail` is optional."""
+    assert _stopped_out(1, closes_detail=False) == (1, 0)
+    assert _stopped_out(2, closes_detail=False) == (1, 1)
+    monkeypatch.setattr(touching, "STOP_OUTS_BY_FLAG", 99)
+    assert _stopped_out(1, closes_detail=False) == (0, 1)
+
+
+def _stopped_out_unseen(
+    *, netted: bool, answer_us: int, adds: bool = False, closes_detail: bool = True
+) -> tuple[int, int, list[dict[str, str]]]:
     """Let the broker take a half of a copy while the line is cut, and answer slowly: how often that was seen, what the
     follower holds once the leader has added (while the line was cut, or long afterwards), and who closed for how much.
     """
-    habits = replace(Habits(), answer_us=answer_us)
+    habits = Habits(answer_us=answer_us, closes_detail=closes_detail)
     world = World(1, habits, {LEADER: ("North", False), FOLLOWER: ("South", netted)})
     world.profile("of", LEADER, {FOLLOWER: "1"})
     terminal = Terminal(world, LEADER)
@@ -83,6 +94,15 @@ def _stopped_out_unseen(*, netted: bool, answer_us: int, adds: bool = False) -> 
     (line,) = (line for line in totals(Audit.of(world.log)) if line["copies"])
     world.stepper.kill()
     return seen, sum(one.volume for one in book.positions.values()), [one["by"] for one in line["results"].values()]
+
+
+@pytest.mark.parametrize("netted", [False, True])
+@pytest.mark.parametrize("answer_us", [0, 4_000_000])
+def test_an_unseen_stop_out_locks_also_where_its_deal_does_not_tell_what_it_closed(
+    *, netted: bool, answer_us: int
+) -> None:
+    """It is asked for as where it does: the order that took a part was a closing one."""
+    assert _stopped_out_unseen(netted=netted, answer_us=answer_us, closes_detail=False)[:2] == (1, VOLUME // 2)
 
 
 @pytest.mark.parametrize("netted", [False, True])

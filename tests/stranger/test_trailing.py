@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
+
+import pytest
 
 from cmam.domain.events import CopyTouched
 from tests.stranger.books import BUY
@@ -14,10 +17,12 @@ VOLUME = 1_000_000
 TICK = 1
 
 
-def test_a_snapshot_that_a_trailing_stop_has_overtaken_is_nobodys_hand() -> None:
-    """Answers take up to a second and a half, and the market runs: what the snapshot shows of a stop is older than what
-    was told of it meanwhile, and no time of the position says so (FACTS §4.4 O). It was taken for a person's stop."""
-    habits = replace(Habits(), answer_us=1_500_000)
+@pytest.mark.parametrize("late", [{"answer_us": 1_500_000}, {"states_behind_us": 400_000}])
+def test_a_snapshot_that_a_trailing_stop_has_overtaken_is_nobodys_hand(late: dict[str, Any]) -> None:
+    """Answers take up to a second and a half or show what stood a while ago, and the market runs: what the snapshot
+    shows of a stop is older than what was told of it, and no time of the position says so (FACTS §4.4 O). It was taken
+    for a person's stop."""
+    habits = replace(Habits(), **late)
     world = World(1, habits, {LEADER: ("North", False), FOLLOWER: ("South", False)})
     world.profile("of", LEADER, {FOLLOWER: "1"})
     terminal = Terminal(world, LEADER)

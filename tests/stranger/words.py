@@ -90,7 +90,7 @@ class Words:
             trade.comment = order.comment
         if order.position:
             found.positionId = order.shown or order.position
-        if order.name or not self._habits.leaves_out:
+        if self._habits.names != "requests" and (order.name or not self._habits.leaves_out):
             found.clientOrderId = order.name
         if order.executed:
             found.executionPrice = real(order.average)
@@ -139,18 +139,21 @@ class Words:
             orderId=deal.order.number,
             positionId=deal.position,
             volume=deal.volume,
-            filledVolume=deal.volume,
+            filledVolume=0 if deal.is_missed else deal.volume,
             symbolId=deal.order.symbol.number,
             createTimestamp=deal.order.at_ms,
             executionTimestamp=deal.at_ms,
-            executionPrice=real(deal.price),
             tradeSide=deal.side,
-            dealStatus=model.FILLED,
+            dealStatus=model.MISSED if deal.is_missed else model.FILLED,
         )
+        if not deal.is_missed:
+            found.executionPrice = real(deal.price)
+        if self._habits.deal_volumes == "sent" and not deal.is_missed and deal.sent > deal.volume:
+            found.volume, found.dealStatus = deal.sent, model.PARTIALLY_FILLED
         if not self._habits.leaves_out:
             found.commission, found.moneyDigits, found.baseToUsdConversionRate = deal.commission, 2, 1.0
             found.utcLastUpdateTimestamp = deal.at_ms
-        if deal.closed is not None:
+        if deal.closed is not None and self._habits.closes_detail:
             detail = found.closePositionDetail
             detail.entryPrice, detail.grossProfit = real(deal.closed.entry), deal.closed.gross
             detail.swap, detail.commission = deal.closed.swap, deal.closed.commission

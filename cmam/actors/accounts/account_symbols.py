@@ -63,7 +63,7 @@ class AccountSymbols:
             self._desk.quotes.join(view.symbol_digest, islice(names, QUOTED_MAX))
         self._ask(self.listing, ((), self.listing.begin()))
 
-    def _read_anew(self) -> None:
+    def read_anew(self) -> None:
         """Read the list once more, and what is new in it: behind opens, which may be of other leaders."""
         self.renew()
         self.begin()
@@ -181,7 +181,7 @@ class AccountSymbols:
             return False  # it is of just now
         shelf, now = self._desk.ports.shelf, self._desk.ports.clock.monotonic()
         if shelf.may_seek(listing.family, symbol, self._desk.view.account, now):
-            self._read_anew()
+            self.read_anew()
             return True
         return shelf.is_sought(listing.family, now)
 
@@ -192,7 +192,7 @@ class AccountSymbols:
             return
         if all(name.symbol != symbol for name in view.names.values()):
             self._unlisted.add(symbol)
-            self._read_anew()
+            self.read_anew()
 
     # --- on record --------------------------------------------------------------------------------------------------
 

@@ -80,7 +80,8 @@ class Questions:
         self._executed_us = 0
         self._asked_us = 0
         self._restless_answers = 0
-        self._trailed: dict[PositionId, TrailingStopMoved] = {}
+        self._looks_put_off = 0
+        self._trailed: dict[PositionId, tuple[int, TrailingStopMoved]] = {}
         self._is_outdated = False
         self.lacks_baseline = False
         """Whether the very first snapshot of the account is folded and not durable yet."""
@@ -165,12 +166,26 @@ class Questions:
         changed = frozenset(SymbolId(symbol) for symbol in symbols)
         self._symbols.outdate(changed)
         self._is_outdated = True
+        if not symbols:
+            self._looks_put_off = RESTLESS_MAX  # what could not be read may have been a close: no quiet is waited for
         self.look_again()
 
     def look_again(self) -> None:
-        """Look once more where something has changed, unless it is being looked at: then afterwards."""
-        if self._is_outdated and self.may_begin:
-            self.prepare(Kind.FULL)
+        """Look once more where something has changed, unless it is being looked at, or has just been traded: then
+        afterwards. For what changed symbols allow opens wait: that is read at once."""
+        if not self._is_outdated or not self.may_begin:
+            return
+        is_quiet = self._executed_us < self._desk.ports.clock.monotonic() - QUIET_US
+        if not is_quiet and self._looks_put_off < RESTLESS_MAX:
+            self._looks_put_off += 1
+            self._desk.remind(QUIET_US, LOOK_AGAIN)
+            if not self._symbols.is_read:
+                self._symbols.read_anew()
+            return
+        self._looks_put_off = 0
+        self.prepare(Kind.FULL)
+        assert self._preparation is not None
+        self._preparation.is_quiet = is_quiet
 
     def keep_refreshing(self) -> None:
         """Begin, once, to compare with the broker now and then; accounts spread over the minute."""
@@ -244,7 +259,8 @@ class Questions:
             is_look = question.name == "snapshot"
             if is_look:
                 self._asked_us = desk.ports.clock.monotonic()
-                self._trailed.clear()
+                since_us = self._asked_us - QUIET_US
+                self._trailed = {one: (at, to) for one, (at, to) in self._trailed.items() if at > since_us}
             is_urgent = is_new or (is_look and absences.is_any(desk.view))
             lane = Lane.LOOK if is_urgent else Lane.QUERY  # closes wait for what is held, by leaders above all
             desk.ask(question, lane, goes_first=is_urgent and desk.leads)
@@ -350,7 +366,7 @@ class Questions:
         if isinstance(fact, ExecutionSeen):
             self._executed_us = self._desk.ports.clock.monotonic()
         elif isinstance(fact, TrailingStopMoved):
-            self._trailed[fact.position] = fact
+            self._trailed[fact.position] = (self._desk.ports.clock.monotonic(), fact)
 
     def holds(self, message: m.Reported) -> bool:
         """Keep a report back that the snapshot on its way may show, or that must wait for its symbol; whether it was
@@ -397,12 +413,14 @@ class Questions:
         )
 
     def _with_trailed(self, snapshot: Any) -> Any:
-        """A snapshot with the stops that have trailed while it was on its way: no time of the position tells which of
-        the two is newer (FACTS §4.4 O), but a stop that trails only tightens."""
+        """A snapshot with the stops that have trailed while it was on its way, or so shortly before that it may be
+        older: no time of the position tells which of the two is newer (FACTS §4.4 O), but a stop that trails only
+        tightens."""
         if not self._trailed:
             return snapshot
         positions, orders = snapshot
-        return tuple(with_trailed(position, self._trailed.get(position.position)) for position in positions), orders
+        moved = {position: fact for position, (_, fact) in self._trailed.items()}
+        return tuple(with_trailed(position, moved.get(position.position)) for position in positions), orders
 
     def released(self) -> Iterator[m.Reported]:
         """What was held back, as far as its symbols are known by now; each is to be taken before the next."""

@@ -57,5 +57,6 @@ class Life:
 
     @property
     def has_close(self) -> bool:
-        """Whether anything that closed it has been told."""
-        return any(deal.close is not None for deal in self.deals)
+        """Whether anything that closed it has been told, by its deal or by its order."""
+        closing = {order.order for order in self.orders if order.closing}
+        return any(deal.close is not None or deal.order in closing for deal in self.deals)

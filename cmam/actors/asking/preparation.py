@@ -26,6 +26,7 @@ from cmam.actors.asking.listing import Found, Listing
 from cmam.actors.asking.lives import LIFE, Lives
 from cmam.actors.asking.question import Question
 from cmam.clock import MILLISECOND_US
+from cmam.domain.belief.nameless import named
 from cmam.domain.events import Event, Health, Reconciled, SymbolSpecSeen
 from cmam.domain.folds.account import AccountView, IntentState
 from cmam.domain.turns import absences, snapshots
@@ -116,6 +117,7 @@ class Preparation:
         self._is_second = any(now_us - since_us >= self._doubt_us for since_us in absences.moments(view))
         self._now_us = now_us
         self._snapshot: Any = None
+        self._offset_ms = offset_ms
         from_ms = self._start_of_gap(view, now_us) + offset_ms
         to_ms = now_us // MILLISECOND_US + LOOK_AHEAD_MS + offset_ms
         self._week_ms = now_us // MILLISECOND_US - WEEK_MS + LOOK_BACK_MS + LOOK_AHEAD_MS + offset_ms
@@ -350,7 +352,8 @@ class Preparation:
 
     def _reconcile(self, view: AccountView) -> Found:
         self.is_done = True
-        positions, orders = self._snapshot
+        positions, resting = self._snapshot
+        orders = named(view, resting, self._offset_ms)
         if self.kind is Kind.REFRESH and not snapshots.differs(view, positions, orders):
             self.is_of_costs = self._tells_costs and snapshots.costs_otherwise(view, positions)
             if not self.is_of_costs:
@@ -363,6 +366,7 @@ class Preparation:
         fresh = [specs[symbol] for symbol in sorted(used) if symbol in specs]
         facts: list[Event] = [SymbolSpecSeen(spec=spec) for spec in fresh if view.specs.get(spec.symbol) != spec]
         past = _once((*self._orders, *self._closings.orders, *self._lives.orders))
+        past = named(view, past, self._offset_ms)
         facts.append(
             Reconciled(
                 positions=positions,

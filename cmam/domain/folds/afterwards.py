@@ -19,7 +19,7 @@ from cmam.domain.values.naming import read_label
 from cmam.domain.values.quantities import Volume
 from cmam.domain.values.reasons import Reason
 from cmam.domain.values.replacing import copied, replace
-from cmam.domain.values.rules import ENDS_ARE_PRICED, STOP_OUTS_BY_ORDERS, TOLD_AFTERWARDS
+from cmam.domain.values.rules import ENDS_ARE_PRICED, STOP_OUTS_BY_FLAG, STOP_OUTS_BY_ORDERS, TOLD_AFTERWARDS
 from cmam.domain.values.trades import Deal, Order, OrderStatus, OrderType, Position
 
 MOST = 256
@@ -196,7 +196,8 @@ def stop_outs(before: AccountView, event: ClosesSeen) -> Iterator[StopOutSeen]:
     """The broker took some of a position for want of margin, and nobody knew: that locks as if it had been seen."""
     stopped = {order.order for order in event.orders if order.stop_out}
     is_new = before.rules >= STOP_OUTS_BY_ORDERS  # a deal that is known may have been told without its order
-    taken = [deal for deal in _closes(event) if deal.order in stopped and (is_new or deal.deal not in before.deals)]
+    closes = _in_order(event.deals) if before.rules >= STOP_OUTS_BY_FLAG else _closes(event)
+    taken = [deal for deal in closes if deal.order in stopped and (is_new or deal.deal not in before.deals)]
     for copy in had_part(before, event.position) if taken else ():
         is_known = copy.stopped_out or copy.reason is Reason.CLOSED_BY_STOP_OUT
         if not is_known and any(is_of(before, copy, deal, event) for deal in taken):

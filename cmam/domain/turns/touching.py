@@ -35,6 +35,7 @@ from cmam.domain.values.rules import (
     PEOPLE_TRAIL,
     RESTS_ARE_SHOWN,
     STOP_OUTS_ANYHOW,
+    STOP_OUTS_BY_FLAG,
     STOP_OUTS_BY_ORDERS,
     STOP_OUTS_LATCH,
     TAKEN_BEFORE_SEEN,
@@ -118,7 +119,9 @@ def _stop_outs_of_nets(before: AccountView, after: AccountView, fact: ExecutionS
 def _stop_outs_told_before(before: AccountView, after: AccountView, fact: ExecutionSeen) -> Iterator[StopOutSeen]:
     """A stop-out whose deal is new, and of which something else had told already what it left of the position."""
     deal, order = fact.deal, fact.order
-    if deal is None or order is None or not order.stop_out or deal.close is None or deal.deal in before.deals:
+    if deal is None or order is None or not order.stop_out or deal.deal in before.deals:
+        return
+    if deal.close is None and before.rules < STOP_OUTS_BY_FLAG:
         return
     for was in of_position(before, deal.position):
         now = after.copies.get(was.key)

@@ -616,5 +616,11 @@ SHARES_CLOSE_TOGETHER = 11
 those before it: forty-five that their leader closed at once took ten seconds.
 """
 
+STOP_OUTS_BY_FLAG = 11
+"""What an order with the mark of a stop-out has executed was taken by the broker, whether or not its deal tells what it
+has closed. Where it did not, and another event had told before what was left, copies went on opening and growing on an
+account that had no margin left.
+"""
+
 RULES = 11
 """The newest."""

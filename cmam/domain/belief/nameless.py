@@ -1,0 +1,60 @@
+"""Whose orders are that a history or a snapshot tells without the name that their sender gave them.
+
+The schema lets a server leave `clientOrderId` out. Then an order is known by its number, where an event has told that,
+or it is the one that has the label and all that an open request asked for, and is not older. Else it would count as
+absent, and be sent once more.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from cmam.domain.belief.copies import Intent
+from cmam.domain.belief.view import AccountView
+from cmam.domain.values.commands import CommandKind
+from cmam.domain.values.ids import OrderId
+from cmam.domain.values.naming import read_label
+from cmam.domain.values.replacing import replace
+from cmam.domain.values.trades import Order
+
+NAMED = (CommandKind.OPEN, CommandKind.ADD, CommandKind.PLACE)
+"""What is sent with a name: a request for a close has none to give."""
+
+COARSE_MS = 1_000
+"""How coarsely a server may count its time."""
+
+
+def named(view: AccountView, orders: Iterable[Order], offset_ms: int) -> tuple[Order, ...]:
+    """The same orders, and those without a name with that of the open request they are of, each request's at most one.
+
+    `offset_ms` is how far ahead of ours the server's clock is.
+    """
+    told = tuple(orders)
+    nameless = [order for order in told if not order.client_order_id and not order.closing]
+    if not nameless:
+        return told
+    has_name = {order.client_order_id for order in told}
+    asked = [i for i in view.intents.values() if i.command.kind in NAMED and i.intent not in has_name]
+    found: dict[OrderId, str] = {}
+    for intent in sorted(asked, key=lambda intent: (intent.order is None, intent.recorded_us, intent.seq)):
+        mine = [one for one in nameless if one.order not in found and _is_of(intent, one, offset_ms)]
+        if mine:
+            found[min(mine, key=lambda order: (order.opened_ms, order.order)).order] = intent.intent
+    return tuple(
+        replace(order, client_order_id=found[order.order]) if order.order in found else order for order in told
+    )
+
+
+def _is_of(intent: Intent, order: Order, offset_ms: int) -> bool:
+    if intent.order is not None:
+        return order.order == intent.order
+    command, at_ms = intent.command, order.opened_ms or order.updated_ms
+    is_late = at_ms > intent.after_ms and at_ms >= intent.recorded_us // 1_000 + offset_ms - COARSE_MS
+    is_labelled = read_label(order.label) is not None and order.label == command.label
+    return (
+        is_labelled and is_late and _terms(order) == (command.symbol, command.side, command.order_type, command.volume)
+    )
+
+
+def _terms(order: Order) -> tuple[object, ...]:
+    return order.symbol, order.side, order.type, order.volume

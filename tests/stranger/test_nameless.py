@@ -1,0 +1,100 @@
+"""Orders whose name is not told in histories and snapshots: `clientOrderId` is optional."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import pytest
+
+from cmam.actors.asking import preparation
+from cmam.domain.values.trades import Order
+from cmam.store.past.replay import verify
+from tests.stranger.books import BUY, LIMIT
+from tests.stranger.habits import Habits
+from tests.stranger.world import Terminal, World, signed
+
+LEADER, FOLLOWER = 501, 502
+VOLUME = 1_200_000
+HABITS = Habits(names="requests", fill_us=300_000)
+
+
+def _unnamed(_view: Any, orders: Iterable[Order], _offset_ms: int) -> tuple[Order, ...]:
+    return tuple(orders)
+
+
+def _world(*, netted: bool) -> tuple[World, Terminal]:
+    world = World(1, HABITS, {LEADER: ("North", False), FOLLOWER: ("North", netted)})
+    world.profile("of", LEADER, {FOLLOWER: "1"})
+    world.start()
+    world.run(5)
+    return world, Terminal(world, LEADER)
+
+
+def _cut_as_it_leaves(world: World) -> None:
+    """The follower's order has reached the broker, and nothing of it has come back."""
+    book = world.broker.floor.books[FOLLOWER]
+    known = set(book.orders)
+    while not set(book.orders) - known:
+        world.run(0.000_1)
+    world.lines.cut_all()
+    world.run(60)
+
+
+def _held_after_an_open() -> list[int]:
+    """What a netted follower holds that was cut off in the middle of an open."""
+    world, terminal = _world(netted=True)
+    terminal.trade("EURUSD", BUY, VOLUME)
+    _cut_as_it_leaves(world)
+    found = [signed(one) for one in world.broker.floor.books[FOLLOWER].positions.values()]
+    assert verify(world.log.read_all()).is_identical
+    world.stepper.kill()
+    return found
+
+
+def _rests_after_a_place() -> int:
+    """How often the order of a follower rests that was cut off as it was placed."""
+    world, terminal = _world(netted=False)
+    terminal.rest(LIMIT, "EURUSD", BUY, VOLUME, world.broker.market.bids["EURUSD"] - 2_000)
+    _cut_as_it_leaves(world)
+    found = len(world.broker.floor.books[FOLLOWER].orders)
+    assert verify(world.log.read_all()).is_identical
+    world.stepper.kill()
+    return found
+
+
+def _held_after_two_adds() -> list[int]:
+    """What a follower holds that has grown once and was cut off as it grew by as much again."""
+    world, terminal = _world(netted=False)
+    terminal.trade("EURUSD", BUY, VOLUME)
+    world.run(5)
+    (held,) = terminal.book.positions.values()
+    terminal.trade("EURUSD", BUY, VOLUME, positionId=held.number)
+    world.run(5)
+    terminal.trade("EURUSD", BUY, VOLUME, positionId=held.number)
+    _cut_as_it_leaves(world)
+    found = [signed(one) for one in world.broker.floor.books[FOLLOWER].positions.values()]
+    assert verify(world.log.read_all()).is_identical
+    world.stepper.kill()
+    return found
+
+
+def test_an_open_without_its_name_is_not_sent_once_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its order, with its label and all that it asked for, counted as absent, and the net was twice what it should."""
+    assert _held_after_an_open() == [VOLUME]
+    monkeypatch.setattr(preparation, "named", _unnamed)
+    assert _held_after_an_open() == [2 * VOLUME]
+
+
+def test_an_order_that_rests_without_its_name_is_not_placed_once_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It rested twice."""
+    assert _rests_after_a_place() == 1
+    monkeypatch.setattr(preparation, "named", _unnamed)
+    assert _rests_after_a_place() == 2
+
+
+def test_an_add_without_its_name_is_not_taken_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It counted as absent, and what it had added as too much. The add of before is told without a name too."""
+    assert _held_after_two_adds() == [3 * VOLUME]
+    monkeypatch.setattr(preparation, "named", _unnamed)
+    assert _held_after_two_adds() == [2 * VOLUME]
