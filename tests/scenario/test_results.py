@@ -125,6 +125,48 @@ def test_a_close_of_a_share_whose_answer_was_lost_is_that_shares(monkeypatch: py
     assert verify(whole.log.read_all()).is_identical
 
 
+@pytest.mark.parametrize("is_accepted", [True, False])
+def test_a_close_of_several_shares_whose_answer_was_lost_is_all_of_theirs(
+    monkeypatch: pytest.MonkeyPatch, is_accepted: bool
+) -> None:
+    """One request closes 20,000 and 30,000 of the 60,000 that a net has, and the line is cut before its fill is told.
+    What it came to counted for the share whose request it was, or for the one that stands, too."""
+    whole = Whole(seed=1, followers=(NETTED,), settings={"volume.amount": "0.1"})
+    whole.start_ready()
+    held = []
+    for lots in (1, 2, 3, 1):
+        held.append((whole.person.buy(lots * LOT), lots * LOT))
+        whole.run(2)
+    reached: list[int] = []
+    receive = whole.broker.receive
+
+    def hear(connection: int, payload_type: int, *more: Any) -> None:
+        receive(connection, payload_type, *more)
+        if payload_type == CLOSE and connection < PERSON_CONNECTION:
+            reached.append(connection)
+            if len(reached) == 2 and not is_accepted:
+                whole.stepper.network.cut_all()
+
+    monkeypatch.setattr(whole.broker, "receive", hear)
+    for position, volume in held[:3]:
+        whole.person.close(position, volume)
+    whole.stepper.run_until(lambda: len(reached) == 2, 5_000_000)
+    whole.stepper.network.cut_all()
+    whole.run(120)
+    lost = _closing(whole, NETTED)[-1]
+    assert lost.volume == 5 * LOT // 10
+    audit = Audit.of(whole.log)
+    results = [(line["copy_id"], line["volume"], line["closed_by"]) for line in audit.results()]
+    copies = list(audit.copies())
+    assert [(line["state"], line["close_price"]) for line in copies] == [("closed", "1.0848")] * 3 + [("open", None)]
+    volumes = ["10000.00", "20000.00", "30000.00"]
+    assert sorted(results) == [
+        (line["copy_id"], volume, "request") for line, volume in zip(copies, volumes, strict=False)
+    ]
+    assert sum(Decimal(line["result"]) for line in copies[:3]) == _net(whole, NETTED)
+    assert verify(whole.log.read_all()).is_identical
+
+
 @pytest.mark.parametrize(("currency", "digits"), [("BTC", 8), ("JPY", 0)])
 def test_money_has_the_digits_of_its_account(monkeypatch: pytest.MonkeyPatch, currency: str, digits: int) -> None:
     """A broker need not repeat them in each deal: only its trader says them (FACTS). A thousandth of a bitcoin that was

@@ -76,6 +76,43 @@ def test_a_close_of_ours_whose_answer_was_lost_is_told_with_its_price() -> None:
     assert whole.stepper.failures == []
 
 
+def test_a_net_is_asked_about_however_often_something_went_unseen() -> None:
+    """The line falls with each of ten closes: a net that lives for days keeps its number. It was asked about eight
+    times, and never again: no stop-out of it would have locked."""
+    whole = _holding(NETTED, **{"volume.amount": "0.1"})
+    held = [whole.person.buy(LOT) for _ in range(10)]
+    whole.run(5)
+    for position in held:
+        whole.broker.set_fault("cut-after", {**_once(CLOSE), "account": str(NETTED)})
+        whole.person.close(position, LOT)
+        whole.run(70)
+    booked = [deal for deal in whole.broker.floor.accounts[NETTED].deals.values() if deal.is_closing]
+    results = list(Audit.of(whole.log).results())
+    assert len(whole.events(NETTED, ClosesSeen)) == len(booked) == 10
+    assert {line["deal"] for line in results} == {deal.deal_id for deal in booked}
+    assert {line["closed_by"] for line in results} == {"request"}
+
+
+def test_what_was_refused_till_nobody_asked_any_more_is_asked_for_on_the_next_line(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Histories are out for ten minutes: what closed a copy is told once the line has been down, not at the next start
+    of cmam only."""
+    whole = _holding(SAME_BROKER)
+    (held,) = whole.person.holds(LEADER)
+    gate = Gate(monkeypatch, whole)
+    gate.refused = {(SAME_BROKER, kind) for kind in HISTORIES}
+    whole.broker.set_fault("cut-after", _once(CLOSE))
+    whole.person.close(held.position, held.volume)
+    whole.run(600)
+    gate.refused.clear()
+    assert whole.events(SAME_BROKER, ClosesSeen) == []
+    whole.stepper.network.cut_all()
+    whole.run(70)
+    ((line, price),) = _lines(whole)
+    assert (line["reason"], Decimal(line["close_price"])) == ("closed_by_leader", price)
+
+
 def test_a_crowd_whose_stops_were_hit_out_of_sight_is_told_of_them() -> None:
     """Ten seconds later all is settled, though not told who closed it; and then each learns that."""
     whole = _holding(*CROWD, world=crowded(CROWD))

@@ -135,6 +135,7 @@ class Asides:
         self._open.clear()
         self._history = self._life = None
         self._not_before.clear()
+        self._closes_tries.clear()
 
     def _may(self, name: str, now: int) -> bool:
         return f"{ASIDE}{name}" not in self._open and now >= self._not_before.get(name, 0)
@@ -228,6 +229,7 @@ class Asides:
         if not is_whole and self._closes_tries[life.position] < CLOSES_TRIES:
             self._ask_again_for_closes(life.position, RETRY_US)  # a history may lag behind
             return
+        del self._closes_tries[life.position]  # a net lives on under its number, and may lose something again
         self._desk.fact(ClosesSeen(position=life.position, deals=life.deals, orders=life.orders))
         self._ask_for_closes()
 

@@ -95,13 +95,14 @@ class Intent:
 
 @dataclass(frozen=True, slots=True)
 class LostClose:
-    """A close of a share of which only the net has told that it was done: its order asked for `volume`, and is younger
-    than `after_ms` by the broker's clock."""
+    """A close of a share of which only the net has told that it was done, and what each share has lost by it: its order
+    asked for `volume`, and is not older than `after_ms` by the broker's clock, where nobody has told which it is."""
 
-    key: CopyKey
+    parts: tuple[tuple[CopyKey, Volume], ...]
     position: PositionId
     volume: Volume
     after_ms: int
+    order: OrderId | None
 
 
 @dataclass(frozen=True, slots=True)

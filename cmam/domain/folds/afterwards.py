@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from cmam.domain.belief.copies import Copy, CopyKey, Intent, LostClose
 from cmam.domain.belief.holdings import take_balance
+from cmam.domain.belief.shares import closed_by
 from cmam.domain.belief.view import AccountView, put
 from cmam.domain.events import ClosesSeen, Reconciled, StopOutSeen
 from cmam.domain.values.ids import DealId, LinkId, OrderId, PositionId, SourceKey
@@ -90,22 +91,26 @@ def with_unpriced(view: AccountView, positions: Iterable[PositionId]) -> Account
 
 def with_lost_close(view: AccountView, intent: Intent) -> AccountView:
     """Note a close of a share of which only the net has told, and ask what it came to."""
-    position = intent.command.position
+    position, copy = intent.command.position, view.copies[intent.key]
     if position is None or view.rules < ENDS_ARE_PRICED:
         return view
-    lost = LostClose(intent.key, position, intent.command.volume, intent.after_ms)
+    taken = closed_by(view, copy, intent.command.volume - intent.filled, 0)
+    parts = tuple((share.key, volume) for share, volume in taken if volume)
+    lost = LostClose(parts, position, intent.command.volume, intent.after_ms, intent.order)
     return with_unpriced(replace(view, lost_closes=(*view.lost_closes, lost)[-MOST:]), [position])
 
 
-def of_lost_closes(view: AccountView, event: ClosesSeen) -> dict[OrderId, CopyKey]:
-    """The orders that closes of shares became whose answers were lost, and whose they are. A request for a close bears
-    no name: it is the order that closed as much after all that was known, and was told by nobody before."""
+def of_lost_closes(view: AccountView, event: ClosesSeen) -> dict[OrderId, LostClose]:
+    """The orders that closes of shares became whose answers were lost. A request for a close bears no name: where its
+    acceptance was not told, it is the order that closed as much after all that was known, and was told by nobody
+    before."""
     fresh = {deal.order for deal in _closes(event) if deal.deal not in view.deals}
     orders = sorted(
         (order for order in event.orders if order.order in fresh), key=lambda one: (one.opened_ms, one.order)
     )
-    found: dict[OrderId, CopyKey] = {}
-    for lost in view.lost_closes:
+    lost_here = [lost for lost in view.lost_closes if lost.position == event.position]
+    found = {lost.order: lost for lost in lost_here if lost.order is not None and lost.order in fresh}
+    for lost in lost_here:
         of_it = (
             order.order
             for order in orders
@@ -113,11 +118,11 @@ def of_lost_closes(view: AccountView, event: ClosesSeen) -> dict[OrderId, CopyKe
             and order.closing
             and order.type is OrderType.MARKET
             and order.executed_volume == lost.volume
-            and order.opened_ms > lost.after_ms
+            and order.opened_ms >= lost.after_ms
         )
-        order = next(of_it, None) if lost.position == event.position else None
+        order = next(of_it, None) if lost.order is None else None
         if order is not None:
-            found[order] = lost.key
+            found[order] = lost
     return found
 
 
@@ -164,7 +169,8 @@ def take_closes(view: AccountView, event: ClosesSeen, _at_us: int) -> AccountVie
         else:
             view = put(view, told)
     for deal in closes:
-        view = _priced(view, lost[deal.order], deal) if deal.order in lost else view
+        for key, _ in lost[deal.order].parts if deal.order in lost else ():
+            view = _priced(view, key, deal)
     return view
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-from cmam.domain.belief.copies import CopyKey, Intent
+from cmam.domain.belief.copies import CopyKey, Intent, LostClose
 from cmam.domain.belief.shares import closed_by
 from cmam.domain.belief.view import AccountView
 from cmam.domain.events import ClosesSeen, Event, ExecutionSeen, Reconciled
@@ -65,12 +65,15 @@ def _in_a_gap(before: AccountView, after: AccountView, fact: Reconciled, deal: D
 
 
 def _told_afterwards(
-    before: AccountView, fact: ClosesSeen, deal: Deal, lost: Mapping[OrderId, CopyKey]
+    before: AccountView, fact: ClosesSeen, deal: Deal, lost: Mapping[OrderId, LostClose]
 ) -> Iterator[tuple[CopyKey, Deal]]:
     """Of a net a history tells also what was taken of it before its shares of now were there: that is not theirs."""
     names = (order.client_order_id for order in fact.orders if order.order == deal.order)
-    asked = _asked_by(before, deal, *names) or lost.get(deal.order)
+    asked = _asked_by(before, deal, *names)
     alone = (copy.key for copy in of_position(before, fact.position) if not copy.share)
+    if asked is None and deal.order in lost:
+        yield from _divided(lost[deal.order].parts, deal)
+        return
     if (key := asked or next(alone, None)) is not None:
         yield key, deal
         return
