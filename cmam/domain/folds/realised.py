@@ -71,8 +71,9 @@ def _told_afterwards(
     names = (order.client_order_id for order in fact.orders if order.order == deal.order)
     asked = _asked_by(before, deal, *names)
     alone = (copy.key for copy in of_position(before, fact.position) if not copy.share)
-    if asked is None and deal.order in lost:
-        yield from _divided(lost[deal.order].parts, deal)
+    parts = lost[deal.order].parts if asked is None and deal.order in lost else ()
+    if parts:
+        yield from _divided(parts, deal)
         return
     if (key := asked or next(alone, None)) is not None:
         yield key, deal
