@@ -199,7 +199,7 @@ MUTATIONS = (
     Mutation(
         "a netted residue is counted of a share that is still being filled or closed",
         "cmam/domain/belief/shares.py",
-        "shares = tuple(share for share in shares_of(view, symbol) if abs(share.volume - share.target) < least)",
+        "shares = tuple(share for share in shares_of(view, symbol) if _is_near(share, least))",
         "shares = shares_of(view, symbol)",
         (NETTING,),
     ),

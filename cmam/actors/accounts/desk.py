@@ -41,7 +41,7 @@ from cmam.domain.turns.turn import SETTLE_US, Turn, step, withdrawn
 from cmam.domain.values.commands import CommandKind
 from cmam.domain.values.ids import IntentId, StoreId
 from cmam.domain.values.quantities import Quote
-from cmam.domain.wanted.needs import needed
+from cmam.domain.wanted.needs import Nets, needed
 from cmam.domain.wanted.unasked import asking, freed
 from cmam.openapi import answers, requests
 from cmam.openapi.budget import Lane
@@ -167,8 +167,10 @@ class Desk:
             self._say_latches(before)
         if turn.folded is not None:
             self.followers.tell(before, turn.folded, fact, received_us)
+        nets = Nets(self.view)
         for key in freed(before, fact):
-            if any(needed(self.view, key, now)):
+            nets = nets.of(self.view)
+            if any(needed(self.view, key, now, nets)):
                 self.fact(asking(key))
 
     def _say_latches(self, before: AccountView) -> None:

@@ -29,6 +29,7 @@ from cmam.domain.values.symbols import SymbolSpec
 
 MOVING = (CommandKind.OPEN, CommandKind.ADD, CommandKind.PLACE, CommandKind.CLOSE)
 UNTOLD = (IntentState.UNKNOWN,)
+_NOTHING = Fraction(0)
 
 
 def shares_of(view: AccountView, symbol: SymbolId) -> tuple[Copy, ...]:
@@ -112,10 +113,10 @@ def pooled_excess(view: AccountView, spec: SymbolSpec, symbol: SymbolId) -> tupl
     shares of one side lack, growth that is kept till it makes an order, is bought by no close of the other.
     """
     least = max(spec.min_volume, spec.step_volume)
-    shares = tuple(share for share in shares_of(view, symbol) if abs(share.volume - share.target) < least)
+    shares = tuple(share for share in shares_of(view, symbol) if _is_near(share, least))
     if len(shares) < 2 or any(share.ahead_since_us or not share.is_wanted or share.goal.round_up for share in shares):
         return None
-    residues = {share.key: (share.volume - share.target) * share.side.sign for share in shares}
+    residues = {share.key: _residue(share) for share in shares}
     total = sum(residues.values(), Fraction(0))
     sign = 1 if total > 0 else -1
     if view.rules >= LACKS_CLOSE_NOTHING:
@@ -129,18 +130,33 @@ def pooled_excess(view: AccountView, spec: SymbolSpec, symbol: SymbolId) -> tupl
     return None if giver is None else (giver.key, excess)
 
 
+def _is_near(share: Copy, least: int) -> bool:
+    """Whether a share is less than so much away from its target: all of a net are asked, so without a fraction."""
+    parts = share.goal.target_denominator
+    if parts <= 0:
+        return abs(share.volume - share.target) < least
+    return abs(share.volume * parts - share.goal.target_numerator) < least * parts
+
+
+def _residue(share: Copy) -> Fraction:
+    """What a share has above its target, longs above zero: most have nothing, which asks for no fraction either."""
+    if share.volume * share.goal.target_denominator == share.goal.target_numerator:
+        return _NOTHING
+    return (share.volume - share.target) * share.side.sign
+
+
 def cancelling(view: AccountView, symbol: SymbolId) -> tuple[Copy, ...]:
     """Shares that are all to end and come to nothing together: the net need not move for them, nor an order be sent.
 
     Traded one by one they would ask for margin that the account may not have, for nothing.
     """
-    ending = tuple(share for share in shares_of(view, symbol) if share.target <= 0 and share.volume > 0)
+    ending = tuple(share for share in shares_of(view, symbol) if share.volume > 0 and not share.is_wanted)
+    if len(ending) < 2 or sum(share.volume * share.side.sign for share in ending) != 0:
+        return ()
     is_asked = any(view.intents_of(share.key) for share in ending)
     if view.rules >= SHARES_AWAIT_RESTS:
         is_asked = is_asked or any(share.order in view.orders for share in ending)
-    if len(ending) < 2 or is_asked or is_untold(view, symbol):
-        return ()
-    return ending if not sum(share.volume * share.side.sign for share in ending) else ()
+    return () if is_asked or is_untold(view, symbol) else ending
 
 
 # --- shares that are closed together ------------------------------------------------------------------------------

@@ -28,7 +28,7 @@ from cmam.domain.values.quantities import Quote, price_text, units_text
 from cmam.domain.values.replacing import replace
 from cmam.domain.values.rules import NEVER_OUT
 from cmam.domain.wanted import targets
-from cmam.domain.wanted.needs import enforced_target, needed
+from cmam.domain.wanted.needs import Nets, enforced_target, needed
 
 QuoteOf = Callable[[SymbolId], Quote | None]
 ViewOf = Callable[[AccountId], AccountView | None]
@@ -103,11 +103,12 @@ def findings(view: AccountView, links: Iterable[LinkSettings], leader_of: ViewOf
     """All that differs on a follower. Of leaders that are not in sight nothing is said."""
     known = {link.link: link for link in links}
     ready = replace(view, health=Health.RECONCILED)
+    nets = Nets(ready)
     found: list[Finding] = []
     for key in sorted(view.copies):
         copy = view.copies[key]
         link = known.get(copy.link)
-        found += _of_copy(ready, copy, link, leader_of(copy.leader), now_us)
+        found += _of_copy(nets, copy, link, leader_of(copy.leader), now_us)
     for intent in view.intents.values():
         if intent.state is IntentState.UNKNOWN:
             what = intent.command.kind.value.replace("_", " ")
@@ -145,8 +146,9 @@ def _finding(kind: FindingKind, remedy: Remedy, of: object = None, **more: Any) 
 
 
 def _of_copy(
-    view: AccountView, copy: Copy, link: LinkSettings | None, leader: AccountView | None, now_us: int
+    nets: Nets, copy: Copy, link: LinkSettings | None, leader: AccountView | None, now_us: int
 ) -> Iterator[Finding]:
+    view = nets.view
     held = view.positions.get(copy.position) if copy.position is not None else None
     if copy.position is not None and held is None and not copy.share:
         yield _finding(
@@ -156,7 +158,8 @@ def _of_copy(
     is_lost = copy.order is not None and copy.order not in view.orders and not copy.ended_order
     if is_lost and copy.position is None:
         yield _finding(FindingKind.GONE, Remedy.LOOK_UP, copy, order=copy.order, text=f"order {copy.order} is gone")
-    wanted = tuple(needed(_at_once(view, copy), copy.key, now_us))
+    at_once = _at_once(view, copy)
+    wanted = tuple(needed(at_once, copy.key, now_us, nets.of(at_once)))
     for command in wanted:
         yield _of_command(copy, command, leader)
     yield from _lack(view, copy)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from cmam.domain.belief.copies import IntentState
-from cmam.domain.belief.shares import cancelling, is_untold, losses, net_of_ledger, shares_of
+from cmam.domain.belief.shares import is_untold, losses, net_of_ledger, shares_of
 from cmam.domain.belief.view import AccountView
 from cmam.domain.events import CopyFinished, CopyTouched, Event, ExecutionSeen, IntentSettled, Outcome, Reconciled, Wait
 from cmam.domain.folds.account import Copy, CopyKey, CopyState
@@ -122,7 +122,7 @@ def _lose(turn: TurnInTheMaking, share: Copy, left: Volume, fact: Event) -> None
 
 def finish_cancelling(turn: TurnInTheMaking, symbol: SymbolId) -> None:
     """End the shares of a net that cancel each other out."""
-    for share in cancelling(turn.view, symbol):
+    for share in turn.nets.cancelling(symbol):
         if _rests_on(turn, share):
             _cancel_rest(turn, share)
         reason = share.ending or Reason.CLOSED_BY_LEADER

@@ -11,6 +11,7 @@ from cmam.domain.values.ids import ChangeKey, StoreId
 from cmam.domain.values.naming import intent_id, label_of
 from cmam.domain.values.quantities import Volume
 from cmam.domain.values.replacing import replace
+from cmam.domain.wanted.needs import Nets
 
 
 @dataclass(frozen=True)  # no slots: see replacing.py
@@ -35,11 +36,19 @@ class TurnInTheMaking:
         self.now_us = now_us
         self.store = store
         self._derived: list[Event] = []
+        self._nets: Nets | None = None
 
     def add(self, event: Event) -> None:
         """Derive one more event."""
         self.view = evolve(self.view, event, self.now_us)
         self._derived.append(event)
+
+    @property
+    def nets(self) -> Nets:
+        """What concerns whole nets, as of now."""
+        if self._nets is None or self._nets.view is not self.view:
+            self._nets = Nets(self.view)
+        return self._nets
 
     def turn(self, folded: AccountView | None = None) -> Turn:
         """The turn, once it is made."""

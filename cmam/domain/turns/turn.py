@@ -222,9 +222,9 @@ def _try_again(turn: TurnInTheMaking, woken: CopyWoken) -> None:
 def _enforce(turn: TurnInTheMaking, key: CopyKey) -> None:
     """Ask for what the copy's goal wants and the broker does not show yet."""
     copy = turn.view.copies.get(key)
-    if copy is not None and copy.share and copy.target <= 0 and turn.view.health is Health.RECONCILED:
+    if copy is not None and copy.share and not copy.is_wanted and turn.view.health is Health.RECONCILED:
         finish_cancelling(turn, copy.symbol)
-    for command in needed(turn.view, key, turn.now_us):
+    for command in needed(turn.view, key, turn.now_us, turn.nets):
         turn.intend(key, command)
 
 

@@ -11,11 +11,11 @@ from dataclasses import dataclass
 from fractions import Fraction
 
 from cmam.domain.belief.copies import Applied, Copy, CopyKey, IntentState, LeftOut
-from cmam.domain.belief.shares import ending_with, is_untold, may_have_lost, pooled_excess, shares_of
+from cmam.domain.belief.shares import cancelling, ending_with, is_untold, may_have_lost, pooled_excess, shares_of
 from cmam.domain.belief.view import AccountView
 from cmam.domain.events import Health, Terms
 from cmam.domain.values.commands import Command, CommandKind
-from cmam.domain.values.ids import OrderId, SymbolId
+from cmam.domain.values.ids import OrderId, PositionId, SymbolId
 from cmam.domain.values.quantities import Distance, Price, Side, Volume, ceil_to
 from cmam.domain.values.replacing import replace
 from cmam.domain.values.rules import (
@@ -41,8 +41,13 @@ TOO_LARGE = f"{CommandKind.CLOSE.value}: TRADING_BAD_VOLUME"
 OPENING_KINDS = frozenset({CommandKind.OPEN, CommandKind.ADD, CommandKind.PLACE})
 
 
-def needed(view: AccountView, key: CopyKey, now_us: int) -> Iterator[Command]:
-    """What to ask of the broker for one copy now; what it has refused waits, a close for itself."""
+def needed(view: AccountView, key: CopyKey, now_us: int, nets: Nets | None = None) -> Iterator[Command]:
+    """What to ask of the broker for one copy now; what it has refused waits, a close for itself.
+
+    `nets` are those of this view, from whoever asks for many of its copies.
+    """
+    nets = nets or Nets(view)
+    assert nets.view is view
     copy = view.copies.get(key)
     if copy is None or view.health is not Health.RECONCILED:
         return
@@ -56,15 +61,19 @@ def needed(view: AccountView, key: CopyKey, now_us: int) -> Iterator[Command]:
     position = view.positions.get(copy.position) if copy.position is not None else None
     if position is None:
         if copy.share and copy.position is not None and not under_way and may_close:
-            yield from _out_of_flat(view, copy)
+            yield from _out_of_flat(nets, copy)
         return
-    reduction = _reduction(view, copy, position)
     is_asked = CommandKind.CLOSE in under_way or _is_given_up(view, copy) or not may_close
-    if reduction is not None and not is_asked and not _is_busy(view, copy, position):
+    may_reduce = not is_asked and not _is_busy(nets, copy, position)
+    may_amend = not is_held and CommandKind.AMEND_PROTECTION not in under_way
+    if copy.share and not may_reduce and not (may_amend and _amendment(nets, copy, position)):
+        return  # while one share is closed, what the close of each other one would be is dear to find out
+    reduction = _reduction(nets, copy, position)
+    if reduction is not None and may_reduce:
         yield reduction
-    if not is_held and (reduction is None or not reduction.whole):
-        amendment = _amendment(view, copy, position)
-        if amendment is not None and CommandKind.AMEND_PROTECTION not in under_way and not _is_opening(view, key):
+    if may_amend and (reduction is None or not reduction.whole):
+        amendment = _amendment(nets, copy, position)
+        if amendment is not None and not _is_opening(view, key):
             yield amendment
 
 
@@ -85,14 +94,9 @@ def _is_given_up(view: AccountView, copy: Copy) -> bool:
     )
 
 
-def _is_busy(view: AccountView, copy: Copy, position: Position) -> bool:
+def _is_busy(nets: Nets, copy: Copy, position: Position) -> bool:
     """Whether another share's reduction of the same position is under way: one in flight per position."""
-    if not copy.share:
-        return False
-    return any(
-        intent.command.kind is CommandKind.CLOSE and intent.command.position == position.position
-        for intent in view.intents.values()
-    )
+    return copy.share and position.position in nets.closing()
 
 
 # --- volume -------------------------------------------------------------------------------------------------------
@@ -125,7 +129,8 @@ def excess_of(spec: SymbolSpec, copy: Copy) -> Volume:
     return copy.volume if left <= 0 else excess
 
 
-def _reduction(view: AccountView, copy: Copy, position: Position) -> Command | None:
+def _reduction(nets: Nets, copy: Copy, position: Position) -> Command | None:
+    view = nets.view
     if copy.doubt and position.position in view.doubted:
         return None  # its broker neither shows it nor closes it: the look that is due says which of them is wrong
     if not copy.is_wanted:
@@ -133,7 +138,7 @@ def _reduction(view: AccountView, copy: Copy, position: Position) -> Command | N
             return _close_share(view, copy, position)
         return _part_or_whole(view, copy, position, position.volume)
     spec = view.specs.get(copy.symbol)
-    excess = None if spec is None else _excess(view, spec, copy)
+    excess = None if spec is None else _excess(nets, spec, copy)
     if not excess:
         return None
     if copy.share and position.side is not copy.side:
@@ -154,12 +159,12 @@ def _in_one_order(view: AccountView, copy: Copy, volume: Volume) -> Volume:
     return volume if spec is None or view.rules < CLOSES_IN_PARTS else spec.in_one_order(volume)
 
 
-def _excess(view: AccountView, spec: SymbolSpec, copy: Copy) -> Volume:
+def _excess(nets: Nets, spec: SymbolSpec, copy: Copy) -> Volume:
     """What a copy can give up: its own excess, or as a share what all shares of the net can give up together."""
     excess = excess_of(spec, copy)
     if excess > 0 or not copy.share or not copy.is_wanted:
         return excess
-    pooled = pooled_excess(view, spec, copy.symbol)
+    pooled = nets.pooled(spec, copy.symbol)
     return pooled[1] if pooled is not None and pooled[0] == copy.key else Volume(0)
 
 
@@ -191,10 +196,11 @@ def _give_up(view: AccountView, copy: Copy, position: Position, volume: Volume) 
     return _against(copy, in_one) if volume > 0 and not view.intents_of(copy.key) else None
 
 
-def _out_of_flat(view: AccountView, copy: Copy) -> Iterator[Command]:
+def _out_of_flat(nets: Nets, copy: Copy) -> Iterator[Command]:
     """Shares of both sides cancel out to no position at all: what one of them gives up is traded the other way."""
+    view = nets.view
     spec = view.specs.get(copy.symbol)
-    volume = copy.volume if not copy.is_wanted or spec is None else _excess(view, spec, copy)
+    volume = copy.volume if not copy.is_wanted or spec is None else _excess(nets, spec, copy)
     if volume > 0 and not (view.rules >= LOSSES_ARE_TOLD and may_have_lost(view, copy)):
         yield _against(copy, _in_one_order(view, copy, volume))
 
@@ -281,14 +287,16 @@ def _kept_target(copy: Copy, position: Position) -> Price | None:
 
 def wanted_of(view: AccountView, spec: SymbolSpec, copy: Copy, position: Position) -> Wanted:
     """The levels that a copy's position should show now: on a net those of all its shares."""
-    return _net_levels(view, spec, copy, position) if copy.share else levels_of(spec, copy, position, view.rules)
+    return Nets(view).levels(spec, copy, position) if copy.share else levels_of(spec, copy, position, view.rules)
 
 
 def left_out_of(view: AccountView, copy: Copy, target: Price | None) -> LeftOut | None:
     """What is known of a wanted target that is left out, on a net by whichever of its shares."""
+    if target is None:
+        return None
     shares = view.copies.values() if copy.share else (copy,)
     found = (share.left_out for share in shares if share.left_out is not None and share.position == copy.position)
-    return next((left for left in found if target is not None and left.level == target), None)
+    return next((left for left in found if left.level == target), None)
 
 
 def _beside(left: LeftOut, shown: Price | None, side: Side) -> Price | None:
@@ -297,11 +305,12 @@ def _beside(left: LeftOut, shown: Price | None, side: Side) -> Price | None:
     return shown if is_farther and not left.is_bare else None
 
 
-def _amendment(view: AccountView, copy: Copy, position: Position) -> Command | None:
+def _amendment(nets: Nets, copy: Copy, position: Position) -> Command | None:
+    view = nets.view
     spec = view.specs.get(copy.symbol)
     if spec is None or not copy.goal.has_levels or copy.awaits_protection:
         return None
-    wanted = wanted_of(view, spec, copy, position)
+    wanted = nets.levels(spec, copy, position) if copy.share else levels_of(spec, copy, position, view.rules)
     tolerance = 0 if copy.goal.is_exact else spec.tick
     is_same = not is_off(wanted.stop, position.stop, tolerance) and position.trailing == wanted.trailing
     left = left_out_of(view, copy, wanted.target)
@@ -336,13 +345,10 @@ def _as_rounded(wanted: Wanted, position: Position, tolerance: int) -> Wanted:
     )
 
 
-def _net_levels(view: AccountView, spec: SymbolSpec, copy: Copy, position: Position) -> Wanted:
+def _net_levels(
+    view: AccountView, spec: SymbolSpec, symbol: SymbolId, shares: list[Copy], position: Position
+) -> Wanted:
     """On a net position the farthest of the shares' stops, and a target only while there is one share."""
-    shares = [
-        share
-        for share in view.copies.values()
-        if share.position == position.position and share.volume > 0 and share.side is position.side
-    ] or [copy]
     if view.rules >= APPLIED_TO_NETS:  # one that is closing has levels only where nothing else is held
         shares = [share for share in shares if share.is_wanted] or shares
     found = [levels_of(spec, share, position, view.rules) for share in shares]
@@ -355,11 +361,59 @@ def _net_levels(view: AccountView, spec: SymbolSpec, copy: Copy, position: Posit
         # A target that closes the net would close the shares of the other side too, which have reached none.
         is_only = is_only and not any(
             share.volume > 0 and share.side is not position.side and (share.is_wanted or view.rules < APPLIED_TO_NETS)
-            for share in shares_of(view, copy.symbol)
+            for share in shares_of(view, symbol)
         )
     target = found[0].target if is_only else None
     trails = found[0].trailing if len(found) == 1 else all(share.pinned_trailing for share in shares)
     return Wanted(stop, target, trails)
+
+
+class Nets:
+    """What concerns a whole net, worked out once for all its shares. Of one view, which nothing ever changes."""
+
+    __slots__ = ("_cancelling", "_closing", "_levels", "_pooled", "view")
+
+    def __init__(self, view: AccountView) -> None:
+        self.view = view
+        self._cancelling: dict[SymbolId, tuple[Copy, ...]] = {}
+        self._pooled: dict[SymbolId, tuple[CopyKey, Volume] | None] = {}
+        self._levels: dict[tuple[PositionId, SymbolId], Wanted] = {}
+        self._closing: frozenset[PositionId | None] | None = None
+
+    def of(self, view: AccountView) -> Nets:
+        """The nets of a view: these, as long as it is the same one."""
+        return self if view is self.view else Nets(view)
+
+    def closing(self) -> frozenset[PositionId | None]:
+        """The positions of which a close is under way."""
+        if self._closing is None:
+            asked = (intent.command for intent in self.view.intents.values())
+            self._closing = frozenset(command.position for command in asked if command.kind is CommandKind.CLOSE)
+        return self._closing
+
+    def cancelling(self, symbol: SymbolId) -> tuple[Copy, ...]:
+        """The shares of a symbol that cancel each other out."""
+        if symbol not in self._cancelling:
+            self._cancelling[symbol] = cancelling(self.view, symbol)
+        return self._cancelling[symbol]
+
+    def pooled(self, spec: SymbolSpec, symbol: SymbolId) -> tuple[CopyKey, Volume] | None:
+        """What the shares of a symbol may give up together, and whose it is."""
+        if symbol not in self._pooled:
+            self._pooled[symbol] = pooled_excess(self.view, spec, symbol)
+        return self._pooled[symbol]
+
+    def levels(self, spec: SymbolSpec, share: Copy, position: Position) -> Wanted:
+        """The levels of a net; while no share holds anything on its side, those of the one that asks."""
+        which = (position.position, share.symbol)
+        if which not in self._levels:
+            view, number, side = self.view, position.position, position.side
+            held = [one for one in view.copies.values() if one.position == number and one.volume > 0]
+            held = [one for one in held if one.side is side]
+            if not held:
+                return _net_levels(view, spec, share.symbol, [share], position)
+            self._levels[which] = _net_levels(view, spec, share.symbol, held, position)
+        return self._levels[which]
 
 
 # --- pending orders -----------------------------------------------------------------------------------------------

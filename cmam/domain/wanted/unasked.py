@@ -13,7 +13,7 @@ from cmam.domain.belief.copies import CopyKey
 from cmam.domain.belief.view import AccountView
 from cmam.domain.events import CopyOverdue, Event, IntentDropped, RequestRefused
 from cmam.domain.values.commands import Command
-from cmam.domain.wanted.needs import needed
+from cmam.domain.wanted.needs import Nets, needed
 
 Unasked = dict[CopyKey, tuple[int, tuple[Command, ...]]]
 """What each copy needs, beside the number of its last request: with another number it was asked for meanwhile."""
@@ -24,7 +24,8 @@ def unasked(view: AccountView, now_us: int) -> Unasked:
 
     Nothing, where every fact that made a need has also asked for it.
     """
-    found = ((key, tuple(needed(view, key, now_us))) for key in sorted(view.copies))
+    nets = Nets(view)
+    found = ((key, tuple(needed(view, key, now_us, nets))) for key in sorted(view.copies))
     return {key: (view.copies[key].last_seq, wanted) for key, wanted in found if wanted}
 
 

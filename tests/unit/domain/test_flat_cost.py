@@ -15,7 +15,9 @@ from cmam.domain.turns.turn import decide_change, due, lookup_due, next_due, nex
 from cmam.domain.values.changes import ChangeKind
 from cmam.domain.values.ids import PositionId, SourceKey
 from cmam.domain.values.quantities import Volume
-from tests.factories import LOT, Pair, price
+from cmam.domain.values.trades import AccountType
+from cmam.domain.wanted.unasked import unasked
+from tests.factories import LOT, Pair, a_view, price
 
 FEW, MANY = 3, 300
 
@@ -137,3 +139,40 @@ def test_an_open_asks_little_of_each_position_that_is_held(few: Pair, many: Pair
         return decided
 
     assert calls(opens(many)) - calls(opens(few)) <= 2 * (MANY - FEW)
+
+
+def sharing(count: int) -> Pair:
+    """A netted follower with so many open shares of one net, each with its stop."""
+    settings = {"margin_reserve": "off", "volume.basis": "units"}
+    pair = Pair(settings, view=a_view(kind=AccountType.NETTED))
+    for number in range(count):
+        pair.opens(LOT, source=SourceKey(f"p{number}"), position=PositionId(10_000 + number), stop=price("1.08"))
+        pair.answer()
+    assert len(pair.view.copies) == count
+    assert len(pair.held) == 1
+    return pair
+
+
+def test_what_moves_one_share_of_a_net_costs_each_other_share_as_much_however_many_there_are() -> None:
+    """What concerns the whole net is worked out once a turn: not once for each share that is looked at."""
+
+    def ends(pair: Pair, number: int) -> None:
+        source, position = SourceKey(f"p{number}"), PositionId(10_000 + number)
+        what = {"source": source, "position": position, "before": Volume(LOT), "after": Volume(0)}
+        pair.tell(pair.change(ChangeKind.CLOSED, volume=Volume(LOT), **what))
+
+    def turns(count: int) -> dict[str, int]:
+        pair = sharing(count)
+        more = {"source": SourceKey("p9999"), "position": PositionId(99_999), "stop": price("1.07")}
+        found = {"open": calls(lambda: pair.opens(LOT, **more)), "fill": calls(pair.answer)}
+        found["first close"] = calls(lambda: ends(pair, 0))
+        for number in range(1, count - 1):
+            ends(pair, number)
+        found["last close"] = calls(lambda: ends(pair, count - 1))
+        found["filled close"] = calls(lambda: pair.answer(most=1))
+        found["look"] = calls(lambda: unasked(pair.view, pair.now_us))
+        return found
+
+    few, more, most = turns(10), turns(20), turns(40)
+    for kind, count in most.items():
+        assert count - more[kind] <= 2.2 * (more[kind] - few[kind]), kind  # what grows with the square gives 4
