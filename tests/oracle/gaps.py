@@ -212,6 +212,7 @@ class GapDay(Day):
         self.did.setdefault(theirs.position, []).append((what, before, theirs.units))
 
     def _quiet_amend(self, theirs: Theirs) -> None:
+        had = theirs.stop, theirs.target
         bid, ask = drawn.account(self.book, LEAD).quotes[theirs.opened.symbol]
         market, sign = (bid, 1) if theirs.opened.is_long else (ask, -1)
         tick = drawn.BROKERS["Lead"][theirs.opened.symbol].tick
@@ -225,7 +226,8 @@ class GapDay(Day):
         self.book.person.amend(theirs.position, stop=stop, target=target)
         mine = self.book.broker.floor.accounts[LEAD].positions[theirs.position]
         theirs.stop, theirs.target = (None if not level else Fraction(level, PRICE) for level in (mine.sl, mine.tp))
-        self.did.setdefault(theirs.position, []).append(("amend", theirs.units, theirs.units))
+        if (theirs.stop, theirs.target) != had:  # the same once more is no move of them, and nothing tells it
+            self.did.setdefault(theirs.position, []).append(("amend", theirs.units, theirs.units))
 
     def _take_quietly(self) -> None:
         """People close copies, whole or in part, while nobody looks."""
@@ -268,7 +270,10 @@ class GapDay(Day):
         self.held = [theirs for theirs in self.held if theirs.units]
         for theirs in self.held:
             told = self.told.get(theirs.position, theirs.units)
-            self.told[theirs.position] = min(told, theirs.units) if kind == "disabled" else theirs.units
+            if kind == "disabled":
+                self.told[theirs.position] = min(told, theirs.units)
+            elif self.did.get(theirs.position):  # what he did while nobody followed is not told by a look that finds it
+                self.told[theirs.position] = theirs.units
 
     def _leave_nothing(self, theirs: Theirs) -> None:
         """What nobody closes with `sync_closed=off` may have been a copy of which nothing could be told."""
