@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
 
 from cmam.domain.belief import shares
-from cmam.domain.belief.copies import Copy
+from cmam.domain.belief.copies import CopyKey
 from cmam.domain.events import CopyFinished, CopyTouched, Event
 from cmam.domain.folds.realised import realised
 from cmam.domain.repair.reconcile import findings
@@ -149,9 +150,9 @@ def _short() -> Netted:
 
 
 @pytest.mark.parametrize("build", [_opposed, _short])
-def test_where_it_is_not_plain_whose_the_net_is_shares_leave_one_by_one(build: object) -> None:
+def test_where_it_is_not_plain_whose_the_net_is_shares_leave_one_by_one(build: Callable[[], Netted]) -> None:
     """A share of the other side makes the net small, as does what somebody has taken of it."""
-    pair = build()  # type: ignore[operator]
+    pair = build()
     _ends(pair, 1, 2, 3)
     pair.answer(most=1)
     assert _asked(pair) == [2, 3]
@@ -188,7 +189,7 @@ def test_what_it_realised_is_divided_by_what_was_theirs() -> None:
     pair.answer(most=1)
     request, before = pair.sent[-1], pair.view
     assert request.command.position is not None
-    found: list[tuple[Copy, int, int]] = []
+    found: list[tuple[CopyKey, int, int]] = []
     fact: Event
     for fact in pair.close(request.command.position, 12 * STEP, name=request.intent):
         deal = getattr(fact, "deal", None)
@@ -197,9 +198,9 @@ def test_what_it_realised_is_divided_by_what_was_theirs() -> None:
         pair.fact(fact)
         for owner, part in realised(before, pair.view, fact):
             assert part.close is not None
-            found.append((owner, part.close.gross, part.filled_volume // STEP))  # type: ignore[arg-type]
+            found.append((owner, part.close.gross, part.filled_volume // STEP))
         before = pair.view
-    assert {owner[1]: volume for owner, _, volume in found} == {key(2): 3, key(3): 5, key(4): 4}  # type: ignore[index]
+    assert {owner[1]: volume for owner, _, volume in found} == {key(2): 3, key(3): 5, key(4): 4}
     assert sum(gross for _, gross, _ in found) == -1_201
     assert all(abs(gross + 1_201 * volume // 12) <= 1 for _, gross, volume in found)
     ended = [pair.view.finished[(LINK, key(number))] for number in (2, 3, 4)]
