@@ -613,7 +613,7 @@ share of one side the others ended.
 
 SHARES_CLOSE_TOGETHER = 11
 """Shares of a net that all end are closed by one request, whoever of them asks. Each had one of its own, and waited for
-those before it: forty-five that their leader closed at once took ten seconds.
+those before it: forty-five that their leader closed at once took as many round trips.
 """
 
 STOP_OUTS_BY_FLAG = 11

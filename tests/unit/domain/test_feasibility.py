@@ -107,7 +107,8 @@ def test_what_the_copy_of_a_trade_holds_is_not_held_against_the_trade(kind: Acco
     (change,) = leaders_trades(pair.view, [_deal(1, 7, LOT)], [_order(1)])
     same = replace(change, source=next(iter(pair.view.copies.values())).source)
     assert pair.view.positions
-    assert judge(pair.view, pair.view, pair.link, quotes, quotes, same).decision.verdict is Verdict.COPY  # type: ignore[arg-type]
+    judged = judge(pair.view, pair.view, pair.link, quotes, quotes, same)  # type: ignore[arg-type]  # it is quoted
+    assert judged.decision.verdict is Verdict.COPY
 
 
 def test_an_unmapped_symbol_says_what_keeps_it_from_the_one_like_it() -> None:
