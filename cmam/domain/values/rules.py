@@ -622,5 +622,5 @@ has closed. Where it did not, and another event had told before what was left, c
 account that had no margin left.
 """
 
-RULES = 11
+RULES = 12
 """The newest."""
