@@ -622,5 +622,11 @@ has closed. Where it did not, and another event had told before what was left, c
 account that had no margin left.
 """
 
+CLOSED_STAYS = 12
+"""A hedged position that an event has told closed is not open again by a snapshot of the next minute, which may be of a
+moment before: its copies were bought back, and closed again by the next look. A number that is closed lives no more; on
+a netted account it may.
+"""
+
 RULES = 12
 """The newest."""
