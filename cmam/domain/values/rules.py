@@ -628,5 +628,11 @@ moment before: its copies were bought back, and closed again by the next look. A
 a netted account it may.
 """
 
+CLOSES_BY_TERMS = 12
+"""A close whose broker does not say whose request it answers is known by its order: it closes as much of the same
+position as was asked for. Each was looked up in its time, a part of a net that it had closed was nobody's, and what its
+share had lost was closed twice.
+"""
+
 RULES = 12
 """The newest."""
