@@ -59,3 +59,33 @@ def test_what_was_told_closed_is_not_bought_back(cut: bool, monkeypatch: pytest.
     assert _held(2_500_000, VOLUME, cut=cut) == ([], 2 * VOLUME)
     monkeypatch.setattr(account, "without_told_closed", lambda _view, event: event)
     assert _held(2_500_000, VOLUME, cut=cut)[1] > 2 * VOLUME
+
+
+def _held_after_a_swap() -> list[int]:
+    """What a follower holds whose leader opened right before a start, so that its snapshot does not show that, and was
+    charged a swap on it before the next look."""
+    world = World(
+        1, Habits(states_behind_us=400_000, fill_us=0), {LEADER: ("North", False), FOLLOWER: ("North", False)}
+    )
+    world.profile("of", LEADER, {FOLLOWER: "1"})
+    world.start()
+    world.run(5)
+    world.kill()
+    terminal = Terminal(world, LEADER)
+    terminal.trade("EURUSD", BUY, VOLUME)
+    world.start()
+    world.run(1)
+    world.broker.floor.charge(terminal.book, 12)
+    world.lines.collect()
+    world.run(120)
+    found = [signed(one) for one in world.broker.floor.books[FOLLOWER].positions.values()]
+    assert verify(world.log.read_all()).is_identical
+    world.stepper.kill()
+    return found
+
+
+def test_a_swap_on_what_was_opened_unseen_does_not_hide_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It was held from then on, and no look found anything to tell: nobody copied it, and nobody was told."""
+    assert _held_after_a_swap() == [VOLUME]
+    monkeypatch.setattr(account, "is_charged_unseen", lambda _view, _event: False)
+    assert _held_after_a_swap() == []

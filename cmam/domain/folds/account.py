@@ -15,6 +15,7 @@ from cmam.domain.belief.copies import Copy, CopyKey, CopyState, Cursor, Intent, 
 from cmam.domain.belief.holdings import (
     book_deal,
     drop_position,
+    is_charged_unseen,
     is_told_again,
     note_told_closed,
     take_balance,
@@ -146,7 +147,8 @@ def _executed(view: AccountView, event: ExecutionSeen, at_us: int) -> AccountVie
     if event.position is not None and deal is not None and is_new_deal and view.rules >= DEALS_COUNT:
         view = take_dealt(view, event.position, deal, at_us, is_ours=intent_of(view, event) is not None)
     elif event.position is not None and not (view.rules >= TOLD_AGAIN and is_told_again(view, event)):
-        view = take_position(view, event.position, is_new_deal=is_new_deal)
+        if not is_charged_unseen(view, event):
+            view = take_position(view, event.position, is_new_deal=is_new_deal)
     elif deal is not None and is_new_deal:
         view = book_deal(view, deal)
     view = note_told_closed(view, event, former) if len(view.positions) < len(former) else view

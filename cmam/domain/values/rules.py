@@ -634,5 +634,10 @@ position as was asked for. Each was looked up in its time, a part of a net that 
 share had lost was closed twice.
 """
 
+SWAPS_OPEN_NOTHING = 12
+"""A swap that is charged on a position which is not known leaves that to be told by the next look. What a leader had
+opened unseen was held from then on without being told to anybody, and never copied.
+"""
+
 RULES = 12
 """The newest."""

@@ -106,6 +106,15 @@ def test_what_an_event_tells_open_after_its_close_stays_in_a_snapshot_that_shows
     assert view.positions == {POSITION.position: POSITION}
 
 
+def test_a_swap_on_what_is_not_known_leaves_it_to_be_told() -> None:
+    """What a leader has opened unseen is told by the next look with its deal, or never copied."""
+    charged = ExecutionSeen(kind=ExecutionKind.SWAP, position=replace(POSITION, swap=-12, updated_ms=6_000))
+    view = AccountView(account=AccountId(1), rules=RULES)
+    assert evolve(view, charged, 1).positions == {}
+    assert evolve(replace(view, rules=11), charged, 1).positions
+    assert evolve(evolve(view, _filled(POSITION, 1), 1), charged, 2).positions[POSITION.position].swap == -12
+
+
 def _accepted(
     *, executed: int = 0, closing: bool = False, status: PositionStatus = PositionStatus.CREATED
 ) -> ExecutionSeen:
