@@ -35,3 +35,8 @@ def read_orders(
 def read_order(wire: messages.ProtoOAOrderDetailsRes) -> tuple[tuple[Order, ...], bool]:
     """A single order that was asked for by its number, as a page of its own."""
     return (translate.order(wire.order),), False
+
+
+def read_order_with_deals(wire: messages.ProtoOAOrderDetailsRes) -> tuple[tuple[Order, tuple[Deal, ...]], bool]:
+    """A single order with its deals; nothing is left to be asked of it."""
+    return (translate.order(wire.order), tuple(translate.deal(deal) for deal in wire.deal)), False

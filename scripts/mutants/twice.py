@@ -274,9 +274,8 @@ MUTATIONS = (
     Mutation(
         "another session's order is taken for the answer to ours",
         "cmam/domain/folds/booking.py",
-        "    return view.intents.get(IntentId(event.client_msg_id)) if event.client_msg_id else None\n\n\n"
-        "def match_intent",
-        "    return next(iter(view.intents.values()), None)\n\n\ndef match_intent",
+        "    if event.client_msg_id:\n        return view.intents.get(IntentId(event.client_msg_id))\n",
+        "    if view.intents:\n        return next(iter(view.intents.values()))\n",
         (UNIT + "domain/test_findings.py",),
     ),
     Mutation(

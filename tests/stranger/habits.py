@@ -207,7 +207,7 @@ DRAWN_LAST: dict[str, tuple[Any, ...]] = {
     "states_behind_us": (400_000,),
 }
 """And those of later still. Not drawn: levels on a grid, and a server that never tells the orders of a position, which
-are against what was seen; an unseen stop-out locks nothing before the latter."""
+are against what was seen."""
 
 
 def draw(chance: random.Random, *, is_old: bool = False) -> Habits:

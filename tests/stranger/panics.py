@@ -8,7 +8,6 @@ broker has drawn habits. What must hold is what holds of nets (`nets.py`).
 from __future__ import annotations
 
 import random
-from dataclasses import replace
 
 from tests.stranger.habits import Habits, draw
 from tests.stranger.nets import LOT, Nets
@@ -77,14 +76,9 @@ class Panic(Nets):
 
 
 def run_panic(seed: int, *, habits: Habits | None = None) -> Panic:
-    """A day from its seed; raises AssertionError with what was done, where something does not hold.
-
-    A close has no name but its request's: before a broker who does not tell that, each one's outcome is looked up after
-    its time, and what is left follows minutes later. A snapshot of a net that has just gone calls for a person's eye.
-    """
+    """A day from its seed; raises AssertionError with what was done, where something does not hold."""
     chance = random.Random(f"{seed}:panic")
     drawn = draw(chance) if chance.random() < 0.7 else Habits(turns=chance.choice(("new", "same", "one")))
-    drawn = replace(drawn, names="both", states_behind_us=0)
     held = [chance.randrange(1, 5) for _ in range(chance.randrange(2, 9))]
     if chance.random() < 0.2:
         held[-1] *= -1

@@ -194,7 +194,8 @@ class Asides:
     # --- what closed copies unseen ----------------------------------------------------------------------------------
 
     def _ask_for_closes(self) -> None:
-        """The orders of a position, which say who closed it, then its deals, which say at which price."""
+        """The orders of a position, which say who closed it, then its deals, which say at which price; and where one of
+        these is refused, each order by its number."""
         if self._life is not None:
             self._read_on(self._life)
             return
@@ -213,6 +214,9 @@ class Asides:
         elif life.order_pages.has_more:
             message = requests.ask_orders_of(account, life.position, until_ms=life.order_pages.to_ms)
             self._ask(Question(f"{CLOSES}orders {life.position}", message, answers.read_orders), Lane.IDLE)
+        elif (number := life.by_number) is not None:
+            message = requests.ask_order(account, number)
+            self._ask(Question(f"{CLOSES}order {number}", message, answers.read_order_with_deals), Lane.IDLE)
         else:
             message = requests.ask_deals_of(account, life.position, until_ms=life.deal_pages.to_ms)
             self._ask(Question(f"{CLOSES}deals {life.position}", message, answers.read_deals), Lane.IDLE)
@@ -240,11 +244,11 @@ class Asides:
         return is_lost and not any(deal.close is not None and deal.deal not in view.deals for deal in life.deals)
 
     def _refuse_closes(self, life: Life, wait_us: int) -> int:
-        """Ask again after a while; anew where nothing has come yet."""
+        """Ask again after a while; anew where nothing has come of either question."""
         self._closes_tries[life.position] += 1
         life.refuse()
         is_over = self._closes_tries[life.position] >= CLOSES_TRIES and not life.is_read
-        if is_over or not life.read:
+        if is_over or life.is_in_vain:
             self._life = None
         return self._ask_again_for_closes(life.position, wait_us)
 

@@ -78,6 +78,7 @@ class Questions:
         self._second_look_us = 0
         self._costs_told_us = -COSTS_US
         self._executed_us = 0
+        self._quiet_at_us = 0
         self._asked_us = 0
         self._restless_answers = 0
         self._looks_put_off = 0
@@ -132,6 +133,7 @@ class Questions:
         )
         for report in self._early:
             self._preparation.hear(report.fact)
+        self._quiet_at_us = 0 if desk.is_reconciled else self._quiet_from_us()
         self._ask(self._preparation.begin())
         self._wait_with(self._preparation)
         if is_new:
@@ -239,6 +241,13 @@ class Questions:
     def _is_newly_doubted(self) -> bool:
         return any(since_us > self._doubts_asked_us for since_us in absences.moments(self._desk.view))
 
+    def _quiet_from_us(self) -> int:
+        """From when on the first look of a start, or of a line, shows the last deal on record, also where it shows what
+        stood a moment ago; 0 where that deal is of a clock that was set back since."""
+        clock = self._desk.ports.clock
+        left_us = self._desk.view.dealt_us + QUIET_US - clock.now()
+        return clock.monotonic() + left_us if 0 < left_us <= QUIET_US else 0
+
     def look_if_due(self, now: int) -> None:
         """Ask what became of what is unknown or doubted, if it is time."""
         lookup, doubts = self._lookup_due(), self._doubts_due()
@@ -257,6 +266,9 @@ class Questions:
         is_new = not desk.is_reconciled
         for question in questions:
             is_look = question.name == "snapshot"
+            if is_look and (left_us := self._quiet_at_us - desk.ports.clock.monotonic()) > 0:
+                desk.remind(left_us, f"question {question.name}")  # it may show what stood before what was just told
+                continue
             if is_look:
                 self._asked_us = desk.ports.clock.monotonic()
                 since_us = self._asked_us - QUIET_US

@@ -5,8 +5,10 @@ The newest snapshot by the broker's own time wins; one of a position that is kno
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from cmam.domain.belief.view import AccountView
-from cmam.domain.events import ExecutionSeen, TraderSeen, TrailingStopMoved
+from cmam.domain.events import ExecutionSeen, Reconciled, TraderSeen, TrailingStopMoved
 from cmam.domain.values.ids import OrderId, PositionId
 from cmam.domain.values.quantities import Volume
 from cmam.domain.values.replacing import copied, replace, without
@@ -14,16 +16,26 @@ from cmam.domain.values.rules import (
     ACCEPTED_ALONE,
     ACCEPTED_BEFORE,
     ACCEPTED_ONCE,
+    CLOSED_STAYS,
     ENDS_STAY,
     LOOSENED_AT_ONCE,
     PARTS_OF_HISTORIES,
     STANDS_AGAIN,
+    SWAPS_OPEN_NOTHING,
     TRAILED_BEFORE,
     TRAILED_ON,
     WHAT_TRAILS,
 )
 from cmam.domain.values.symbols import SymbolSpec
-from cmam.domain.values.trades import Deal, ExecutionKind, Order, OrderType, Position, PositionStatus
+from cmam.domain.values.trades import (
+    AccountType,
+    Deal,
+    ExecutionKind,
+    Order,
+    OrderType,
+    Position,
+    PositionStatus,
+)
 
 CLOSED_REMEMBERED = 512
 """How many closed positions are remembered against late snapshots of them; far more than may be in flight."""
@@ -35,6 +47,10 @@ _EXECUTES_NOTHING = (ExecutionKind.ORDER_ACCEPTED, ExecutionKind.OTHER)
 
 UNTOLD_REMEMBERED = 64
 """How many positions are remembered that moved more than their deals have told."""
+
+CLOSED_US = 60_000_000
+"""How long no snapshot opens again what an event has told closed: a history that is asked for behind it may keep it
+from being recorded for long. What stands after that is believed, whatever was told of it."""
 
 SETTLED_US = 10_000_000
 """How long after a reconcile events may still come that its snapshot holds already."""
@@ -129,6 +145,13 @@ def _is_alike(known: Position, seen: Position) -> bool:
     return (known.side, known.volume) == (seen.side, seen.volume)
 
 
+def is_charged_unseen(view: AccountView, event: ExecutionSeen) -> bool:
+    """Whether an event that trades nothing, a swap, shows a position that is not known."""
+    seen = event.position
+    is_charged = event.kind is ExecutionKind.SWAP and view.rules >= SWAPS_OPEN_NOTHING
+    return is_charged and seen is not None and seen.position not in view.positions
+
+
 def is_told_again(view: AccountView, event: ExecutionSeen) -> bool:
     """Whether an event shows a position as it was earlier, though its time does not say so.
 
@@ -212,6 +235,29 @@ def drop_position(view: AccountView, position: PositionId, at_ms: int) -> Accoun
         origin_types=without(view.origin_types, position),
         closed=closed,
     )
+
+
+def note_told_closed(view: AccountView, event: ExecutionSeen, former: Mapping[PositionId, Position]) -> AccountView:
+    """Remember for a while that an event has told a hedged position closed, which was one of the `former`."""
+    told = event.position or event.deal
+    if told is None or told.position in view.positions or told.position not in former:
+        return view
+    if view.rules < CLOSED_STAYS or view.trader is None or view.trader.account_type is not AccountType.HEDGED:
+        return view
+    recent = {one: since_us for one, since_us in view.told_closed.items() if view.at_us - since_us < CLOSED_US}
+    return replace(view, told_closed={**recent, told.position: view.at_us})
+
+
+def without_told_closed(view: AccountView, event: Reconciled) -> Reconciled:
+    """A snapshot without what was told closed a moment ago, and what it shows of before."""
+    recent = {
+        one
+        for one, since_us in view.told_closed.items()
+        if view.at_us - since_us < CLOSED_US and one not in view.positions
+    }
+    if not any(shown.position in recent for shown in event.positions):
+        return event
+    return replace(event, positions=tuple(shown for shown in event.positions if shown.position not in recent))
 
 
 def with_origin(view: AccountView, position: PositionId, order: OrderId, known: Order | None) -> AccountView:

@@ -96,7 +96,8 @@ class AccountView:
     a copy since a refused request was done all the same, by the source of what takes it back: `x` and the position, `y`
     and the order. `in_vain` is what was to end so, or with a flatten of the whole account, and has not yet. `unpriced`
     are positions of copies of which something went without a deal that told who took it and at which price, until the
-    broker has been asked, and `lost_closes` those of our closes that did.
+    broker has been asked, and `lost_closes` those of our closes that did. `told_closed` are hedged positions of which
+    an event has just told that they are closed, with that moment (us), and `dealt_us` is when the last deal was told.
     """
 
     account: AccountId
@@ -118,6 +119,7 @@ class AccountView:
     origins: Mapping[PositionId, OrderId] = field(default_factory=dict)
     origin_types: Mapping[PositionId, OrderType] = field(default_factory=dict)
     closed: Mapping[PositionId, int] = field(default_factory=dict)
+    told_closed: Mapping[PositionId, int] = field(default_factory=dict)
     ended: Mapping[OrderId, int] = field(default_factory=dict)
     deals: tuple[DealId, ...] = ()
     balance: int = 0
@@ -139,6 +141,7 @@ class AccountView:
     adopted: Mapping[LinkId, tuple[str, ...]] = field(default_factory=dict)
     flatten_account: bool = False
     reconciled_us: int = 0
+    dealt_us: int = 0
     leverages: Mapping[int, tuple[LeverageTier, ...]] = field(default_factory=dict)
     margins: Mapping[SymbolId, tuple[ExpectedMargin, ...]] = field(default_factory=dict)
     results: Mapping[PositionId, int] = field(default_factory=dict)

@@ -15,7 +15,9 @@ from cmam.domain.belief.copies import Copy, CopyKey, CopyState, Cursor, Intent, 
 from cmam.domain.belief.holdings import (
     book_deal,
     drop_position,
+    is_charged_unseen,
     is_told_again,
+    note_told_closed,
     take_balance,
     take_dealt,
     take_order,
@@ -24,6 +26,7 @@ from cmam.domain.belief.holdings import (
     take_trader,
     trail_stop,
     with_origin,
+    without_told_closed,
 )
 from cmam.domain.belief.refused import without_gone
 from cmam.domain.belief.shares import turned
@@ -144,15 +147,17 @@ def _executed(view: AccountView, event: ExecutionSeen, at_us: int) -> AccountVie
     if event.position is not None and deal is not None and is_new_deal and view.rules >= DEALS_COUNT:
         view = take_dealt(view, event.position, deal, at_us, is_ours=intent_of(view, event) is not None)
     elif event.position is not None and not (view.rules >= TOLD_AGAIN and is_told_again(view, event)):
-        view = take_position(view, event.position, is_new_deal=is_new_deal)
+        if not is_charged_unseen(view, event):
+            view = take_position(view, event.position, is_new_deal=is_new_deal)
     elif deal is not None and is_new_deal:
         view = book_deal(view, deal)
+    view = note_told_closed(view, event, former) if len(view.positions) < len(former) else view
     if order is not None and (order.type.is_pending or order.order in view.orders):
         view = take_order(view, order, event.kind)
     if deal is not None and is_new_deal:
         if view.results_us:
             view = replace(view, results={}, results_us=0)
-        view = replace(view, deals=(*view.deals[-63:], deal.deal))
+        view = replace(view, deals=(*view.deals[-63:], deal.deal), dealt_us=at_us)
         if deal.close is not None:
             view = take_balance(view, deal)
         elif deal.position not in view.origins:
@@ -181,6 +186,7 @@ def _first_volumes(view: AccountView, deals: tuple[Deal, ...]) -> dict[PositionI
 def _reconciled(view: AccountView, event: Reconciled, at_us: int) -> AccountView:
     """Take the broker's word for all positions and orders; what it does not name is gone, unless that is doubted."""
     copies, deals, known, held = view.copies, view.deals, view.orders, view.positions
+    event = without_told_closed(view, event) if view.told_closed else event
     named = {position.position for position in event.positions if position.volume > 0} | set(event.doubted)
     for position in event.positions:
         view = take_position(view, position, is_newest=event.quiet)

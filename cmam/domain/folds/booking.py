@@ -16,6 +16,7 @@ from cmam.domain.values.reasons import Reason
 from cmam.domain.values.replacing import copied, replace
 from cmam.domain.values.rules import (
     ADDS_FOLLOW_CLOSES,
+    CLOSES_BY_TERMS,
     DEALS_COUNT,
     ENDS_ARE_PRICED,
     FILLED_WHOLE,
@@ -29,7 +30,7 @@ from cmam.domain.values.rules import (
     TURNED_NETS,
     TURNED_UNDER_CLOSE,
 )
-from cmam.domain.values.trades import Deal, ExecutionKind, Order, OrderStatus
+from cmam.domain.values.trades import Deal, ExecutionKind, Order, OrderStatus, OrderType
 from cmam.domain.wanted import targets
 
 PROTECTION_US = 2_000_000
@@ -50,7 +51,35 @@ def intent_of(view: AccountView, event: ExecutionSeen) -> Intent | None:
         intent = view.intents.get(IntentId(event.order.client_order_id))
         if intent is not None:
             return intent
-    return view.intents.get(IntentId(event.client_msg_id)) if event.client_msg_id else None
+    if event.client_msg_id:
+        return view.intents.get(IntentId(event.client_msg_id))
+    return _close_by_terms(view, event) if view.intents and view.rules >= CLOSES_BY_TERMS else None
+
+
+def _close_by_terms(view: AccountView, event: ExecutionSeen) -> Intent | None:
+    """The close of ours that an order is of which nobody says who has asked for it: a request for a close gives it no
+    name. It closes as much of the same position; whose number an event has told is known by that."""
+    order = event.order
+    if order is None or event.is_server_event or not order.closing or order.type is not OrderType.MARKET:
+        return None
+    found = None
+    for intent in view.intents.values():
+        command = intent.command
+        if command.kind is not CommandKind.CLOSE or command.position != order.position:
+            continue
+        if intent.order == order.order:
+            return intent
+        is_alike = (command.side, command.volume) == (order.side, order.volume) and not order.stop_out
+        is_later = not order.opened_ms or order.opened_ms >= intent.after_ms
+        if (
+            found is None
+            and intent.order is None
+            and intent.state is not IntentState.RECORDED
+            and is_alike
+            and is_later
+        ):
+            found = intent
+    return found
 
 
 def match_intent(view: AccountView, event: ExecutionSeen, is_new_deal: bool, at_us: int) -> AccountView:

@@ -39,8 +39,9 @@ def set_back(view: AccountView, by_us: int) -> AccountView:
     intents = {name: _earlier(intent, OF_INTENTS, by_us) for name, intent in view.intents.items()}
     doubted = {position: max(1, since_us - by_us) for position, since_us in view.doubted.items()}
     orders = {order: max(1, since_us - by_us) for order, since_us in view.doubted_orders.items()}
+    closed = {position: max(1, told_us - by_us) for position, told_us in view.told_closed.items()}
     vain = {source: _earlier(one, ("at_us", "since_us"), by_us) for source, one in view.in_vain.items()}
-    return replace(view, intents=intents, doubted=doubted, doubted_orders=orders, in_vain=vain)
+    return replace(view, intents=intents, doubted=doubted, doubted_orders=orders, told_closed=closed, in_vain=vain)
 
 
 def _earlier(value: Any, names: Sequence[str], by_us: int) -> Any:

@@ -622,5 +622,22 @@ has closed. Where it did not, and another event had told before what was left, c
 account that had no margin left.
 """
 
+CLOSED_STAYS = 12
+"""A hedged position that an event has told closed is not open again by a snapshot of the next minute, which may be of a
+moment before: its copies were bought back, and closed again by the next look. A number that is closed lives no more; on
+a netted account it may.
+"""
+
+CLOSES_BY_TERMS = 12
+"""A close whose broker does not say whose request it answers is known by its order: it closes as much of the same
+position as was asked for. Each was looked up in its time, a part of a net that it had closed was nobody's, and what its
+share had lost was closed twice.
+"""
+
+SWAPS_OPEN_NOTHING = 12
+"""A swap that is charged on a position which is not known leaves that to be told by the next look. What a leader had
+opened unseen was held from then on without being told to anybody, and never copied.
+"""
+
 RULES = 12
 """The newest."""

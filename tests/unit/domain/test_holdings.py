@@ -7,6 +7,7 @@ from dataclasses import replace
 from hypothesis import given
 from hypothesis import strategies as st
 
+from cmam.domain.belief.holdings import CLOSED_US
 from cmam.domain.events import ExecutionSeen, Reconciled, RulesBegan, TrailingStopMoved
 from cmam.domain.folds.account import AccountView, evolve
 from cmam.domain.turns.leading import changes
@@ -14,7 +15,17 @@ from cmam.domain.values.changes import ChangeKind
 from cmam.domain.values.ids import AccountId, DealId, OrderId, PositionId, SymbolId
 from cmam.domain.values.quantities import Price, Side, Volume
 from cmam.domain.values.rules import RULES
-from cmam.domain.values.trades import Deal, ExecutionKind, Order, OrderStatus, OrderType, Position, PositionStatus
+from cmam.domain.values.trades import (
+    AccountType,
+    Deal,
+    ExecutionKind,
+    Order,
+    OrderStatus,
+    OrderType,
+    Position,
+    PositionStatus,
+    Trader,
+)
 
 POSITION = Position(
     position=PositionId(9), symbol=SymbolId(1), side=Side.BUY, volume=Volume(100_000), updated_ms=5_000, opened_ms=5_000
@@ -65,6 +76,43 @@ def test_a_second_delivery_of_a_fill_does_not_raise_a_closed_position() -> None:
     for event in (_filled(POSITION, 1), _filled(empty, 2), _filled(POSITION, 1)):
         view = evolve(view, event, 1)
     assert view.positions == {}
+
+
+def _shown_again(*, account_type: AccountType, after_us: int = 1, rules: int = RULES) -> AccountView:
+    """An account after a fill, its close, and a snapshot without times that shows what stood before that."""
+    untimed = replace(POSITION, updated_ms=0, opened_ms=0)
+    trader = Trader(account=AccountId(1), account_type=account_type)
+    view = AccountView(account=AccountId(1), rules=rules, trader=trader)
+    view = evolve(view, _filled(untimed, 1), 1)
+    view = evolve(view, _filled(replace(untimed, volume=Volume(0), status=PositionStatus.CLOSED), 2), 2)
+    assert view.positions == {}
+    return evolve(view, Reconciled(positions=(untimed,), orders=(), quiet=True), 2 + after_us)
+
+
+def test_a_snapshot_of_before_opens_no_hedged_position_that_was_told_closed() -> None:
+    """The number of a hedged position that is closed lives no more; that of a net may, and what stands for longer than
+    any answer is under way is believed."""
+    assert _shown_again(account_type=AccountType.HEDGED).positions == {}
+    assert _shown_again(account_type=AccountType.HEDGED, rules=11).positions
+    assert _shown_again(account_type=AccountType.HEDGED, after_us=CLOSED_US).positions
+    assert _shown_again(account_type=AccountType.NETTED).positions
+
+
+def test_what_an_event_tells_open_after_its_close_stays_in_a_snapshot_that_shows_it() -> None:
+    """What a fill has brought back is held, and not taken away since its close was told just before."""
+    view = _shown_again(account_type=AccountType.HEDGED)
+    view = evolve(view, _filled(POSITION, 3), 4)
+    view = evolve(view, Reconciled(positions=(POSITION,), orders=(), quiet=True), 5)
+    assert view.positions == {POSITION.position: POSITION}
+
+
+def test_a_swap_on_what_is_not_known_leaves_it_to_be_told() -> None:
+    """What a leader has opened unseen is told by the next look with its deal, or never copied."""
+    charged = ExecutionSeen(kind=ExecutionKind.SWAP, position=replace(POSITION, swap=-12, updated_ms=6_000))
+    view = AccountView(account=AccountId(1), rules=RULES)
+    assert evolve(view, charged, 1).positions == {}
+    assert evolve(replace(view, rules=11), charged, 1).positions
+    assert evolve(evolve(view, _filled(POSITION, 1), 1), charged, 2).positions[POSITION.position].swap == -12
 
 
 def _accepted(

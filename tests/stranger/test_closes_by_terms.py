@@ -1,0 +1,79 @@
+"""Closes before a broker whose events name orders only: a request for a close gives its order no name."""
+
+from __future__ import annotations
+
+import pytest
+
+from cmam.domain.folds import booking
+from cmam.domain.values.rules import CLOSES_BY_TERMS
+from cmam.store.past.replay import verify
+from tests.stranger.books import BUY, SELL
+from tests.stranger.habits import Habits
+from tests.stranger.world import Terminal, World, signed
+
+LEADER, FOLLOWER = 501, 502
+VOLUME = 1_200_000
+NEVER = CLOSES_BY_TERMS + 99
+
+
+def _world(*, netted: bool) -> tuple[World, Terminal]:
+    habits = Habits(names="orders", parts=2, part_us=40_000)
+    world = World(1, habits, {LEADER: ("South", False), FOLLOWER: ("South", netted)})
+    world.profile("of", LEADER, {FOLLOWER: "0.5"})
+    world.start()
+    world.run(5)
+    return world, Terminal(world, LEADER)
+
+
+def _held(world: World) -> list[int]:
+    return [signed(one) for one in world.broker.floor.books[FOLLOWER].positions.values()]
+
+
+def _held_after_two_parts(*, netted: bool) -> list[int]:
+    """What a follower holds five seconds after its leader has closed the second quarter of his position."""
+    world, terminal = _world(netted=netted)
+    terminal.trade("EURUSD", BUY, 2 * VOLUME)
+    world.run(5)
+    (held,) = terminal.book.positions.values()
+    for _ in range(2):
+        terminal.close(held, VOLUME // 2)
+        world.run(5)
+    found = _held(world)
+    world.run(60)
+    assert _held(world) == [VOLUME // 2]
+    assert verify(world.log.read_all()).is_identical
+    world.stepper.kill()
+    return found
+
+
+@pytest.mark.parametrize("netted", [False, True])
+def test_a_second_part_does_not_wait_until_the_first_one_is_looked_up(
+    netted: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A close was unknown until it was asked about, twenty seconds later, and the next one waited for that."""
+    assert _held_after_two_parts(netted=netted) == [VOLUME // 2]
+    monkeypatch.setattr(booking, "CLOSES_BY_TERMS", NEVER)
+    assert _held_after_two_parts(netted=netted) != [VOLUME // 2]
+
+
+def _held_after_a_turn() -> list[int]:
+    """What a net comes to whose leader closes what he has and opens the other side: the close has executed a part of
+    what it was to take, and the net has turned, so that the rest of it is cancelled."""
+    world, terminal = _world(netted=True)
+    terminal.trade("EURUSD", BUY, VOLUME)
+    world.run(5)
+    (held,) = terminal.book.positions.values()
+    terminal.close(held)
+    terminal.trade("EURUSD", SELL, 5 * VOLUME)
+    world.run(60)
+    found = _held(world)
+    assert verify(world.log.read_all()).is_identical
+    world.stepper.kill()
+    return found
+
+
+def test_a_part_that_a_close_has_taken_before_its_net_turned_is_its_shares(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It was nobody's, the close counted as absent, and the share was closed once more, whole."""
+    assert _held_after_a_turn() == [-5 * VOLUME // 2]
+    monkeypatch.setattr(booking, "CLOSES_BY_TERMS", NEVER)
+    assert _held_after_a_turn() != [-5 * VOLUME // 2]
