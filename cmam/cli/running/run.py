@@ -22,6 +22,8 @@ from cmam.cli.face.verbs import Face, Verb, carry_out, face
 from cmam.cli.running.target import one_target
 
 if TYPE_CHECKING:
+    from rich.live import Live
+
     from cmam.actors.operating.ending import Ended
     from cmam.actors.threads.runtime import Latch
     from cmam.cli.running.beside import Beside
@@ -37,6 +39,8 @@ WATCH_S = 0.5
 """How often `status --watch` and the live screen look: often enough to follow, too rarely to cost."""
 REST = 9
 """So many times as long as one look takes the processor it rests: a thousand accounts take a tenth of it, not all."""
+RESIZE_S = 0.1
+"""How often a live screen that rests asks for the size of its window."""
 
 
 # --- start ----------------------------------------------------------------------------------------------------------
@@ -362,10 +366,26 @@ def _watch(me: Face) -> None:
             if was_running and not document["running"] and document["holder"] is None:
                 break
             was_running = was_running or bool(document["running"])
-            pause.wait(max(WATCH_S, (_used_s() - used_s) * REST))
+            _rest(pause, max(WATCH_S, (_used_s() - used_s) * REST), live, document)
         has_ended = not pause.is_open
     if has_ended:  # the screen is gone with what it showed
         say("cmam has ended; `cmam status` shows what was stored last.")
+
+
+def _rest(pause: Latch, rest_s: float, live: Live | None, document: Mapping[str, Any]) -> None:
+    """Wait for the next look. Where the window gets another size meanwhile, fit what was seen last into it at once."""
+    if live is None:
+        pause.wait(rest_s)
+        return
+    from cmam.cli.face.tables import Window
+    from cmam.cli.showing.screen import status_screen
+
+    size = live.console.size
+    while rest_s > 0 and not pause.wait(min(rest_s, RESIZE_S)):
+        rest_s -= RESIZE_S
+        if live.console.size != size:
+            size = live.console.size
+            live.update(Window(status_screen(document)), refresh=True)
 
 
 def _used_s() -> float:

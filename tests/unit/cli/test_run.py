@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import io
 import itertools
 import logging
 import os
@@ -14,6 +15,9 @@ from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
+from rich.console import Console, ConsoleDimensions
+from rich.live import Live
+from rich.text import Text
 
 from cmam.actors.operating.ending import Ended, LeftOpen, under_way
 from cmam.actors.threads.runtime import Latch
@@ -169,6 +173,29 @@ def test_a_screen_rests_longer_than_it_draws(monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setattr(signal, "signal", lambda *_: None)
     running._watch(Face(home=Home(Path()), as_json=False, debug=False))
     assert rests == [running.WATCH_S, 0.5 * running.REST]
+
+
+def test_a_window_of_another_size_is_drawn_anew_while_the_screen_rests() -> None:
+    """After a look that took long the screen stood cut off, without its headline, for seconds: until the next one."""
+    out = io.StringIO()
+    terminal = Console(file=out, force_terminal=True, width=80, height=24)
+    warnings = ["Less than 256 MiB are left on the disk of this home: make room."]
+    document = {"running": True, "views_behind": 0, "accounts": [], "profiles": [], "warnings": warnings}
+
+    class Narrower(Latch):
+        """Its window gets another size during the first wait."""
+
+        def wait(self, timeout_s: float | None = None) -> bool:
+            """Wait for nobody."""
+            terminal.size = ConsoleDimensions(30, 6)
+            return False
+
+    with Live(console=terminal, screen=True, auto_refresh=False) as live:
+        before = out.tell()
+        running._rest(Narrower(), 2 * running.RESIZE_S, live, document)
+        drawn = out.getvalue()[before:].replace("\x1b[H", "")
+    assert drawn.count("cmam is running") == 1, "not drawn, or drawn although nothing had changed since"
+    assert max(map(len, Text.from_ansi(drawn).plain.splitlines())) <= 30
 
 
 def test_what_is_under_way_at_the_end_is_not_passed_over() -> None:
