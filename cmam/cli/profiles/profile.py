@@ -81,7 +81,7 @@ def create(
     links = answer.get("links", len(followers + slaves))
     say(f"{name} is created and enabled, with {links} follower{'s' if links != 1 else ''}.")
     say_remarks(answer)
-    say(f"`cmam profile check {shlex.quote(name)}` shows which symbols and trades would be copied.")
+    say(f"Next: `cmam profile check {shlex.quote(name)}` shows what would be copied; `cmam start` copies.")
 
 
 def document_of(profile: ProfileView, registry: Registry) -> dict[str, Any]:

@@ -319,7 +319,7 @@ def _print_trades(trades: Iterable[Mapping[str, Any]]) -> None:
     lines = [
         {
             "when": one["at"],
-            "trade": f"{one['side']} {one['leader_volume']} {one['symbol']} ({one['change']})",
+            "trade": f"{one['side']} {one['leader_volume'].removesuffix('.00')} {one['symbol']} ({one['change']})",
             "reason": one["reason"] or one["verdict"],
             "what would have let it through": one["cure"],
         }

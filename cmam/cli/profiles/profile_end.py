@@ -65,7 +65,8 @@ def _end(command: str, name: str, copies: str | None, keep_pendings: bool, yes: 
             copies = str(wanted)
         elif not yes:
             fail(
-                f"Nothing was changed: {name} has {counted(len(live), 'live copy')}. Say --leave or --close.",
+                f"Nothing was changed: {name} has {counted(len(live), 'live copy')}. "
+                "Say --close, or --leave (open at the broker, where nobody manages it).",
                 Exit.USAGE,
             )
         else:
@@ -84,7 +85,7 @@ def _list(name: str, live: list[dict[str, Any]]) -> None:
     """Say what is live, and loudly what has no stop at the broker."""
     say(f"{name} has {counted(len(live), 'live copy')}:")
     for copy in live:
-        what = f"{copy['side']} {copy['volume']} {copy['symbol']}"
+        what = f"{copy['side']} {str(copy['volume']).removesuffix('.00')} {copy['symbol']}"
         where = f"position {copy['position']}" if copy["position"] else f"order {copy['order'] or 'on its way'}"
         stop = "" if copy["stop"] or not copy["position"] else "  NO STOP at the broker"
         say(f"  {copy['follower_name']}: {what}, {where}{stop}")

@@ -40,6 +40,7 @@ def _open_again(target: dict[str, Any], guard: str, *, yes: bool) -> None:
     if face().as_json:
         print_json(answer)
     if links := answer["rearmed"]:
-        say(f"{links} link{'s are' if links != 1 else ' is'} armed again ({answer['guard']}).")
+        of = "" if answer["guard"] == "all" else f" as far as {answer['guard']} goes"
+        say(f"{links} link{'s' if links != 1 else ''} may open again{of}.")
     else:
-        say("No link was locked: nothing had to be armed again.")
+        say("No link was locked; nothing was changed.")
