@@ -188,7 +188,7 @@ def set_(
 @profile.command()
 @click.argument("name")
 def enable(name: str) -> None:
-    """Copy again: what the leader closed or protected meanwhile is followed, what he opened is not."""
+    """Switch a profile on: what the leader closed or protected meanwhile is followed, what he opened is not."""
     answer = carry_out({"command": "profile.enable", "profile": name})
     if face().as_json:
         print_json(answer)

@@ -57,11 +57,12 @@ def _seconds(text: str | None) -> float | None:
 def flatten(
     profile: str | None, account: str | None, everything: bool, whole: bool, yes: bool, wait: str | None, direct: bool
 ) -> None:
-    """Close every copy and cancel every copied order; nothing opens after that until `cmam rearm`.
+    """Close every copy and cancel every copied order; nothing new opens until `cmam rearm`.
 
-    The latch is on record first and survives a restart. Where no cmam runs, one is started for just that and ends once
-    the brokers show nothing left. With --direct, what carries our label is closed past a cmam that does not answer:
-    whole hedged positions and copied orders, nothing else; nothing is recorded and nothing latched.
+    It shows what it will close, and asks. Opens are stopped first, also across a restart. If no cmam runs, one is
+    started just for this, and ends once the brokers show nothing left. --direct is for a cmam that does not answer: it
+    closes whole hedged positions and cancels orders that carry our label, nothing else; it records nothing and stops
+    no opens.
     """
     span_s = _seconds(wait)
     if span_s is None:  # `--wait NAME`: the word after it is the profile

@@ -53,8 +53,9 @@ RESIZE_S = 0.1
 def start(profiles: tuple[str, ...], view: str | None) -> None:
     """Copy trades, in the foreground, until Ctrl-C.
 
-    All enabled profiles unless some are named. The first SIGINT or SIGTERM ends in order: nothing new is opened, what
-    is committed is sent; the second exits at once. SIGUSR1 prints every thread's stack.
+    It copies for all enabled profiles, unless some are named. The first Ctrl-C (or SIGTERM) ends in order: nothing new
+    is opened, what is committed is sent, and what stays open is listed. The second exits at once. SIGUSR1 prints every
+    thread's stack.
     """
     from cmam import bootstrap, office
     from cmam.actors.threads.runtime import Latch
@@ -285,8 +286,8 @@ def _end_all(beside: list[Beside]) -> None:
 def status(watch: bool) -> None:
     """Show connections, accounts, profiles, links, the rate budget and alerts; from any terminal.
 
-    Without a running system: what was stored last, `running: false`, exit code 0. Where one holds the store but does
-    not answer, `holder` names its process.
+    If no cmam runs, it shows what was stored last (`running: false`, exit code 0). If one runs and does not answer,
+    `holder` names its process.
     """
     me = face()
     if watch:
