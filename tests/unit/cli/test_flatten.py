@@ -17,4 +17,7 @@ from cmam.cli.running.target import one_target
 def test_the_target_can_be_typed_again(profile: str | None, account: str | None, everything: bool) -> None:
     """A name with blanks was told as several words, which another command refuses."""
     typed = shlex.split(_words(one_target(profile, account, everything)))
-    assert typed == [word for word in (profile, "--account" if account else None, account) if word] or ["--all"] == typed
+    if profile is not None:
+        assert typed == [profile]
+    else:
+        assert typed == (["--account", account] if account is not None else ["--all"])
