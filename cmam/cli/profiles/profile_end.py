@@ -20,7 +20,7 @@ def ending_options(command: Callable[..., Any]) -> Callable[..., Any]:
         click.option(
             "--keep-pendings", is_flag=True, help="Copied orders that rest stay too, instead of being cancelled."
         ),
-        click.option("--close", "copies", flag_value="close", help="Close its live copies now."),
+        click.option("--close", "copies", flag_value="close", help="Close its live copies."),
         click.option(
             "--leave",
             "copies",
