@@ -9,7 +9,7 @@ import resource
 import signal
 import sys
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Set
 from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -99,7 +99,7 @@ def start(profiles: tuple[str, ...], view: str | None) -> None:
     left: list[str] = []  # said once the screen has given the terminal back, and all that was copied is told
 
     def ended(found: Ended) -> None:
-        left.extend(left_lines(found, office.names_of(me.home)))
+        left.extend(left_lines(found, office.names_of(me.home), office.managed_links(me.home)))
 
     lines, log_file = _logging(me, quiet=is_live)
     code = int(Exit.REFUSED)
@@ -128,8 +128,11 @@ def start(profiles: tuple[str, ...], view: str | None) -> None:
     raise click.exceptions.Exit(code)
 
 
-def left_lines(found: Ended, names: Mapping[int, str]) -> list[str]:
-    """What is said at the end: the copies that stay open at their brokers, and first those that no stop protects."""
+def left_lines(found: Ended, names: Mapping[int, str], managed: Set[str] | None = None) -> list[str]:
+    """What is said at the end: the copies that stay open at their brokers, and first those that no stop protects.
+
+    `managed` are the links that a start manages, all if it is not known: what was left to a person is told apart.
+    """
     from cmam.domain.values.quantities import units_text
 
     lines = []
@@ -150,15 +153,25 @@ def left_lines(found: Ended, names: Mapping[int, str]) -> list[str]:
     rests = len(found.left) - held
     what = [counted(held, "position")] * bool(held) + [counted(rests, "resting order")] * bool(rests)
     without = f", {len(bare)} without a stop at the broker" if bare else ", all with a stop at the broker" * bool(held)
-    who = "It is" if len(found.left) == 1 else "They are"
-    lines.append(f"Left open: {' and '.join(what)}{without}. {who} managed again from the next start on.")
+    alone = {one for one in found.left if managed is not None and one.link not in managed and not one.is_ending}
+    if len(alone) < len(found.left):
+        who = "The others are" if alone else "It is" if len(found.left) == 1 else "They are"
+        again = f"{who} managed again from the next start on."
+    else:
+        again = "A start does not manage that: its profile is off or deleted. Close it at the broker."
+    apart = f" {counted(len(alone), 'copy')} of profiles that are off or deleted must be closed at the broker."
+    lines.append(
+        f"Left open: {' and '.join(what)}{without}.{apart if 0 < len(alone) < len(found.left) else ''} {again}"
+    )
     shown = sorted(found.left, key=lambda one: (one.has_stop, one.account, one.symbol))[:LEFT_SHOWN_MAX]
     for one in shown:
         place = f"position {one.position}" if one.position else f"order {one.order}"
         stop = "" if one.has_stop else "  NO STOP at the broker"
         name = names.get(int(one.account), str(one.account))
         volume = units_text(one.volume).removesuffix(".00")
-        lines.append(in_a_line(f"  {name}: {one.side} {volume} {one.symbol}, {place}{stop}"))
+        lines.append(
+            in_a_line(f"  {name}: {one.side} {volume} {one.symbol}, {place}{stop}{'  not managed' * (one in alone)}")
+        )
     if len(found.left) > len(shown):
         lines.append(f"  … and {len(found.left) - len(shown)} more; `cmam audit copies` lists them all")
     return lines

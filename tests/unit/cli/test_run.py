@@ -10,6 +10,7 @@ import os
 import signal
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
@@ -31,7 +32,7 @@ from cmam.cli.showing.copy_lines import clock_time
 from cmam.clock import ManualClock
 from cmam.config.home import Home
 from cmam.domain.values.commands import CommandKind
-from cmam.domain.values.ids import AccountId
+from cmam.domain.values.ids import AccountId, LinkId
 from cmam.domain.values.quantities import Volume
 
 TOKEN = "an-access-token-of-somebody"
@@ -208,6 +209,20 @@ def test_what_is_under_way_at_the_end_is_not_passed_over() -> None:
     assert nothing == "Nothing else of ours is left open."
     evil = LeftOpen(AccountId(7), "EUR\x1b[31m\nUSD", "buy", Volume(100_000), 5, 0, has_stop=True)
     assert left_lines(Ended(left=(evil,)), {7: "alpha"})[1] == "  alpha: buy 1000 EUR\ufffd[31m\ufffdUSD, position 5"
+
+
+def test_what_was_left_to_a_person_is_not_said_to_be_managed_again() -> None:
+    """A copy of a deleted profile stood among those that the next start manages: nobody would have closed it."""
+    managed = LeftOpen(AccountId(7), "EURUSD", "buy", Volume(100_000), 5, 0, has_stop=True, link=LinkId("on"))
+    alone = replace(managed, position=6, link=LinkId("off"))
+    ending = replace(alone, position=7, is_ending=True)
+    (said, line) = left_lines(Ended(left=(alone,)), {7: "alpha"}, {"on"})
+    assert "managed again" not in said
+    assert line == "  alpha: buy 1000 EURUSD, position 6  not managed"
+    (said, *shown) = left_lines(Ended(left=(managed, alone, ending)), {7: "alpha"}, {"on"})
+    assert "1 copy of profiles that are off or deleted must be closed at the broker. The others are managed" in said
+    assert [line.endswith("not managed") for line in shown] == [False, True, False]
+    assert "They are managed again" in left_lines(Ended(left=(managed, ending)), {7: "alpha"}, {"on"})[0]
 
 
 @pytest.mark.parametrize(("has_day", "shown"), [(False, "12:00:00.250Z up"), (True, "2026-03-01T12:00:00.250Z up")])
