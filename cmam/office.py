@@ -22,7 +22,7 @@ from cmam.config.identity import StoreName
 from cmam.config.settings import Settings
 from cmam.config.settings_file import load_settings
 from cmam.credentials.secrets_file import SecretsRefused, SecretStore, open_secrets
-from cmam.domain.events import Event, Health, HealthChanged, StoreCreated
+from cmam.domain.events import Event, Health, HealthChanged, ProfileState, StoreCreated
 from cmam.domain.folds.account import AccountView
 from cmam.domain.operating.operate import Context, Outcome, Refusal, operate
 from cmam.domain.operating.registry import APP, PROFILE_PREFIX, Registry, evolve_registry
@@ -144,6 +144,15 @@ def names_of(home: Home) -> dict[int, str]:
         return {int(known.account): known.shown for known in read_registry(home).accounts.values()}
     except StoreError:
         return {}
+
+
+def managed_links(home: Home) -> frozenset[str] | None:
+    """The links whose copies a start manages: those of enabled profiles; None where the record cannot be read."""
+    try:
+        profiles = read_registry(home).live_profiles()
+    except StoreError:
+        return None
+    return frozenset(str(link) for one in profiles if one.state is not ProfileState.STOPPED for link in one.links)
 
 
 def stored_status(home: Home) -> dict[str, Any]:

@@ -48,10 +48,10 @@ class StoreHeld(StoreError):
             "It does not answer commands: it starts, ends or hangs. Nothing was done. Ask again; `cmam flatten "
             "--direct` closes past one that hangs."
             if is_silent
-            else "Only one cmam may write a store: stop that one, or use its control commands (cmam status, pause, "
-            "resume, flatten), or choose another folder with --home."
+            else "Only one may run there. Look at it with `cmam status`, steer it with `cmam pause`, `resume` and "
+            "`flatten`, or stop it first. For another home, name its folder with --home."
         )
-        super().__init__(f"The store in {folder} is held by {who}. {way}")
+        super().__init__(f"cmam runs in {folder} already: {who}. {way}")
 
     def silent(self) -> StoreHeld:
         """The same of a holder that was asked before, and did not answer."""

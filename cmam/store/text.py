@@ -36,7 +36,8 @@ def parse_time(text: str) -> int:
     try:
         moment = datetime.fromisoformat(text.strip())
     except ValueError as error:
-        raise ValueError(f"expected a time such as 2020-01-31T12:00:00Z, found {text!r}") from error
+        known = "2020-01-31, 2020-01-31T12:00:00Z, today or yesterday"
+        raise ValueError(f"expected a time such as {known}, found {text!r}") from error
     aware = moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)
     return (aware - _EPOCH) // timedelta(microseconds=1)
 

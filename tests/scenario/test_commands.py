@@ -154,6 +154,10 @@ def test_flatten_closes_every_copy_and_latches(person: Person, ready: ReadyInfo,
         steps.perform(trader, buy, {})
         until(lambda: _copies(person, "open"), "an armed link copies again")
         assert person.types("flatten", "--all", "--yes", "--wait").code == 0
+        assert person.types("profile", "delete", "main", "--close", "--yes").code == 0
+        pair = [str(account.ctid) for account in ready.accounts[:2]]
+        said = person.types("profile", "create", "main", "--leader", pair[0], "--follower", pair[1])
+        assert "is copied from now on" in said.err, "who reads of a next step believes that nothing is copied yet"
     table = tmp_path / "symbols.csv"
     assert person.types("profile", "symbols", "main", "sample", str(table)).code == 0
     assert "EURUSD,EURUSD," in table.read_text()

@@ -149,8 +149,8 @@ def test_flatten_that_can_only_latch_says_what_it_did_not_do(person: Person, mar
     said = person.types("flatten", "main", "--yes", "--json")
     assert said.code == 2
     assert "settings.toml" in said.err
-    assert "is open as it was" in said.err
-    assert "The latch is on record" in said.err
+    assert "what is listed above is still open" in said.err
+    assert "Nothing new opens either, until `cmam rearm`" in said.err
     assert [row["symbol"] for row in said.lines[-1]["left"]] == ["EURUSD"]
     assert said.lines[-1]["done"] is False
     settings.write_text(whole)

@@ -17,7 +17,7 @@ from cmam.actors.threads.runtime import Directory, Latch
 from cmam.clock import MILLISECOND_US, SECOND_US, Clock
 from cmam.domain.events import SystemStopped
 from cmam.domain.folds.account import AccountView
-from cmam.domain.values.ids import AccountId
+from cmam.domain.values.ids import AccountId, LinkId
 from cmam.domain.values.quantities import Volume
 
 log = logging.getLogger(__name__)
@@ -35,7 +35,8 @@ LOOK_US = 20 * MILLISECOND_US
 
 @dataclass(frozen=True, slots=True)
 class LeftOpen:
-    """A copy that stays at its broker; `position` and `order` are 0 where there is none."""
+    """A copy that stays at its broker; `position` and `order` are 0 where there is none. `is_ending`: it is to be
+    closed, whatever becomes of its link."""
 
     account: AccountId
     symbol: str
@@ -44,6 +45,8 @@ class LeftOpen:
     position: int
     order: int
     has_stop: bool
+    link: LinkId | None = None
+    is_ending: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,6 +168,8 @@ def _left_of(view: AccountView) -> list[LeftOpen]:
                 position=position.position if position is not None else 0,
                 order=order.order if position is None and order is not None else 0,
                 has_stop=position is None or position.stop is not None,
+                link=copy.link,
+                is_ending=not copy.is_wanted,
             )
         )
     return found

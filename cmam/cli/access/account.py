@@ -225,7 +225,7 @@ def remove(id_: str, yes: bool) -> None:
     known = find_account(office.read_registry(me.home), id_)
     live = live_rows({"account": str(known.account)})
     if live:
-        say(f"Stays open at its broker, and nobody will manage it: {counted(len(live), 'copy')}.")
+        say(f"Without the account in cmam, nobody would manage what it holds: {counted(len(live), 'copy')}.")
     for row in live[:ROWS_SHOWN_MAX]:
         say(f"  {copy_line(row)}")
     if is_interactive() and not yes:

@@ -62,6 +62,8 @@ def create(
     settings: Mapping[str, str],
 ) -> None:
     """Create a profile, enabled at once: one leader, one or more followers, one policy to begin with."""
+    from cmam import office
+
     wanted = leader or master
     if wanted is None:
         raise click.UsageError("expected --leader ID, found none.")
@@ -81,7 +83,15 @@ def create(
     links = answer.get("links", len(followers + slaves))
     say(f"{name} is created and enabled, with {links} follower{'s' if links != 1 else ''}.")
     say_remarks(answer)
-    say(f"`cmam profile check {shlex.quote(name)}` shows which symbols and trades would be copied.")
+    check = f"`cmam profile check {shlex.quote(name)}` shows what would be copied"
+    running = office.ask_running(face().home, {"command": "status"})
+    copied = {profile["profile"] for profile in running["profiles"] if _is_taken_up(profile)} if running else set()
+    say(f"Its leader is copied from now on; {check}." if name in copied else f"Next: {check}; `cmam start` copies.")
+
+
+def _is_taken_up(profile: Mapping[str, Any]) -> bool:
+    """Whether the running system follows its leader: one that was started for other profiles does not."""
+    return any(link["standing"] == "running" for link in profile["links"])
 
 
 def document_of(profile: ProfileView, registry: Registry) -> dict[str, Any]:
@@ -188,7 +198,7 @@ def set_(
 @profile.command()
 @click.argument("name")
 def enable(name: str) -> None:
-    """Copy again: what the leader closed or protected meanwhile is followed, what he opened is not."""
+    """Switch a profile on: what the leader closed or protected meanwhile is followed, what he opened is not."""
     answer = carry_out({"command": "profile.enable", "profile": name})
     if face().as_json:
         print_json(answer)

@@ -42,7 +42,7 @@ DAYS = 7
 )
 @click.option("--offline", is_flag=True, help="Rest on the log alone; ask no broker.")
 def check(name: str, follower: str | None, everything: bool, days: int, offline: bool) -> None:
-    """Show what would happen before anything does: mapping, trades that could not have been copied, repairs.
+    """Show what would be copied, and what not and why, before anything is sent: symbols, recent trades, repairs.
 
     Each of the leader's symbols stands beside the follower's with lot size, digits, step, minimum, and the worth of one
     lot and one pip in the follower's currency. The leader's recent trades are judged by the rules that copy, at their
@@ -319,7 +319,7 @@ def _print_trades(trades: Iterable[Mapping[str, Any]]) -> None:
     lines = [
         {
             "when": one["at"],
-            "trade": f"{one['side']} {one['leader_volume']} {one['symbol']} ({one['change']})",
+            "trade": f"{one['side']} {one['leader_volume'].removesuffix('.00')} {one['symbol']} ({one['change']})",
             "reason": one["reason"] or one["verdict"],
             "what would have let it through": one["cure"],
         }

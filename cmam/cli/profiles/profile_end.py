@@ -21,7 +21,12 @@ def ending_options(command: Callable[..., Any]) -> Callable[..., Any]:
             "--keep-pendings", is_flag=True, help="Copied orders that rest stay too, instead of being cancelled."
         ),
         click.option("--close", "copies", flag_value="close", help="Close its live copies."),
-        click.option("--leave", "copies", flag_value="leave", help="Leave its live copies as they are at the broker."),
+        click.option(
+            "--leave",
+            "copies",
+            flag_value="leave",
+            help="Leave its live copies open at the broker, where nobody manages them.",
+        ),
     ):
         command = option(command)
     return command
@@ -31,7 +36,7 @@ def ending_options(command: Callable[..., Any]) -> Callable[..., Any]:
 @click.argument("name")
 @ending_options
 def disable(name: str, copies: str | None, keep_pendings: bool, yes: bool) -> None:
-    """Send nothing any more for a profile; says what becomes of its live copies. `cmam pause` goes on managing them."""
+    """Switch a profile off, and close its live copies or leave them to you; `cmam pause` goes on managing them."""
     _end("profile.disable", name, copies, keep_pendings, yes)
     say(f"{name} is disabled{_closing(copies)}")
 
@@ -40,7 +45,7 @@ def disable(name: str, copies: str | None, keep_pendings: bool, yes: bool) -> No
 @click.argument("name")
 @ending_options
 def delete(name: str, copies: str | None, keep_pendings: bool, yes: bool) -> None:
-    """Delete a profile; says what becomes of its live copies. Its history stays in the log."""
+    """Delete a profile, and close its live copies or leave them to you; its history stays."""
     _end("profile.delete", name, copies, keep_pendings, yes)
     say(f"{name} is deleted; its history stays{_closing(copies)}")
 
@@ -65,7 +70,8 @@ def _end(command: str, name: str, copies: str | None, keep_pendings: bool, yes: 
             copies = str(wanted)
         elif not yes:
             fail(
-                f"Nothing was changed: {name} has {counted(len(live), 'live copy')}. Say --leave or --close.",
+                f"Nothing was changed: {name} has {counted(len(live), 'live copy')}. "
+                "Say --close, or --leave (open at the broker, where nobody manages it).",
                 Exit.USAGE,
             )
         else:
@@ -84,7 +90,7 @@ def _list(name: str, live: list[dict[str, Any]]) -> None:
     """Say what is live, and loudly what has no stop at the broker."""
     say(f"{name} has {counted(len(live), 'live copy')}:")
     for copy in live:
-        what = f"{copy['side']} {copy['volume']} {copy['symbol']}"
+        what = f"{copy['side']} {str(copy['volume']).removesuffix('.00')} {copy['symbol']}"
         where = f"position {copy['position']}" if copy["position"] else f"order {copy['order'] or 'on its way'}"
         stop = "" if copy["stop"] or not copy["position"] else "  NO STOP at the broker"
         say(f"  {copy['follower_name']}: {what}, {where}{stop}")
@@ -101,13 +107,14 @@ def _list(name: str, live: list[dict[str, Any]]) -> None:
 )
 @click.option("--yes", is_flag=True, help="Do not ask.")
 def adopt(name: str, follower: str | None, store: str, yes: bool) -> None:
-    """Copy on where another copier has live copies of the same leader: its store no longer stops opens here.
+    """Take over the copies of the same leader that another copier has left, and let opens go on.
 
-    Make sure that the other copier is stopped: two that run copy every trade twice. Its positions stay as they are.
+    They close, shrink and move with their leader from then on; what he closed meanwhile is closed. Stop the other
+    copier for good first: two that run copy every trade twice.
     """
     if is_interactive() and not yes:
         click.confirm(f"Is every other copier of {name}'s followers stopped for good?", abort=True, err=True)
     answer = carry_out({"command": "profile.adopt", "profile": name, "follower": follower, "store": store})
     if face().as_json:
         print_json(answer)
-    say(f"{answer['profile']} copies on beside what {', '.join(answer['stores'])} left.")
+    say(f"{answer['profile']} takes over what {', '.join(answer['stores'])} has left: it follows the leader again.")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -23,8 +24,8 @@ WAIT_S = 60.0
 DAY_S = 86_400
 LOOK_S = 0.2
 LATCHED_ONLY = (
-    "So no cmam could be started to close anything: what is above is open as it was. The latch is on record, nothing "
-    "opens until `cmam profile rearm`. Mend what is said here and run the same again."
+    "Nothing was closed, since no cmam could be started: what is listed above is still open. Nothing new opens either, "
+    "until `cmam rearm`. Mend what is said here and run the same again."
 )
 
 
@@ -56,11 +57,12 @@ def _seconds(text: str | None) -> float | None:
 def flatten(
     profile: str | None, account: str | None, everything: bool, whole: bool, yes: bool, wait: str | None, direct: bool
 ) -> None:
-    """Close every copy and cancel every copied order; nothing is opened until `cmam profile rearm`.
+    """Close every copy and cancel every copied order; nothing new opens until `cmam rearm`.
 
-    The latch is on record first and survives a restart. Where no cmam runs, one is started for just that and ends once
-    the brokers show nothing left. With --direct, what carries our label is closed past a cmam that does not answer:
-    whole hedged positions and copied orders, nothing else; nothing is recorded and nothing latched.
+    It shows what it will close, and asks. Opens are stopped first, also across a restart. If no cmam runs, one is
+    started just for this, and ends once the brokers show nothing left. --direct is for a cmam that does not answer: it
+    closes whole hedged positions and cancels orders that carry our label, nothing else; it records nothing and stops
+    no opens.
     """
     span_s = _seconds(wait)
     if span_s is None:  # `--wait NAME`: the word after it is the profile
@@ -116,7 +118,8 @@ def _flatten(target: Mapping[str, Any], *, whole: bool, yes: bool, is_waiting: b
     else:
         if face().as_json:
             print_json(answer)
-        say(f"{counted(len(accounts), 'follower')} latched and closing; `cmam status` shows what is left.")
+        who = "1 follower is" if len(accounts) == 1 else f"{len(accounts)} followers are"
+        say(f"{who} closing; `cmam status` shows what is left. Nothing new opens until `cmam rearm {_words(target)}`.")
 
 
 def _beside(target: Mapping[str, Any]) -> str:
@@ -124,7 +127,9 @@ def _beside(target: Mapping[str, Any]) -> str:
 
 
 def _words(target: Mapping[str, Any]) -> str:
-    return str(target["profile"] or (f"--account {target['account']}" if target["account"] else "--all"))
+    if target["profile"]:
+        return shlex.quote(str(target["profile"]))
+    return f"--account {shlex.quote(str(target['account']))}" if target["account"] else "--all"
 
 
 def _ask(rows: list[dict[str, Any]], *, yes: bool, whole: bool = False) -> None:
@@ -219,7 +224,7 @@ def _alone(target: Mapping[str, Any], accounts: set[int], *, whole: bool, span_s
         state = _state_of(found, accounts, links, whole=whole)
         return state.is_done or clock.monotonic() >= deadline
 
-    say("No cmam runs: one is started for just this.")
+    say("No cmam runs: one is started just for this, and ends once all is closed.")
     settings = office.settings_of(me.home)
     bootstrap.run(me.home, settings, command="cmam flatten", stop=Latch(), profiles=NOBODY, is_done=is_done)
     return state
@@ -230,7 +235,7 @@ def _finish(answer: Mapping[str, Any], state: _State, target: Mapping[str, Any],
     if face().as_json:
         print_json({**answer, "done": state.is_done, "left": rows, "not_in_sight": sorted(state.unseen)})
     if state.is_done:
-        say("Nothing is left. Nothing opens until `cmam profile rearm`.")
+        say(f"Nothing is left. Nothing new opens until `cmam rearm {_words(target)}`.")
         return
     for row in rows:
         say(f"  left: {copy_line(row)}")

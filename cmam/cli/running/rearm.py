@@ -18,7 +18,7 @@ from cmam.cli.running.target import one_target
 @click.option("--guard", metavar="NAME", default="", help="Only this guard's latch, such as daily_loss or flatten.")
 @click.option("--yes", is_flag=True, help="Do not ask.")
 def rearm(profile: str | None, account: str | None, everything: bool, guard: str, yes: bool) -> None:
-    """Open the latches of guards, stop-outs and flatten again; refused while their condition holds or copies close."""
+    """Let links open again after a guard, a stop-out or a flatten; refused while its cause holds or copies close."""
     _open_again(one_target(profile, account, everything), guard, yes=yes)
 
 
@@ -40,6 +40,7 @@ def _open_again(target: dict[str, Any], guard: str, *, yes: bool) -> None:
     if face().as_json:
         print_json(answer)
     if links := answer["rearmed"]:
-        say(f"{links} link{'s are' if links != 1 else ' is'} armed again ({answer['guard']}).")
+        of = "" if answer["guard"] == "all" else f" as far as {answer['guard']} goes"
+        say(f"{links} link{'s' if links != 1 else ''} may open again{of}.")
     else:
-        say("No link was locked: nothing had to be armed again.")
+        say("No link was locked; nothing was changed.")

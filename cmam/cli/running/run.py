@@ -9,7 +9,7 @@ import resource
 import signal
 import sys
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Set
 from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -22,6 +22,8 @@ from cmam.cli.face.verbs import Face, Verb, carry_out, face
 from cmam.cli.running.target import one_target
 
 if TYPE_CHECKING:
+    from rich.live import Live
+
     from cmam.actors.operating.ending import Ended
     from cmam.actors.threads.runtime import Latch
     from cmam.cli.running.beside import Beside
@@ -37,6 +39,8 @@ WATCH_S = 0.5
 """How often `status --watch` and the live screen look: often enough to follow, too rarely to cost."""
 REST = 9
 """So many times as long as one look takes the processor it rests: a thousand accounts take a tenth of it, not all."""
+RESIZE_S = 0.1
+"""How often a live screen that rests asks for the size of its window."""
 
 
 # --- start ----------------------------------------------------------------------------------------------------------
@@ -49,8 +53,9 @@ REST = 9
 def start(profiles: tuple[str, ...], view: str | None) -> None:
     """Copy trades, in the foreground, until Ctrl-C.
 
-    All enabled profiles unless some are named. The first SIGINT or SIGTERM ends in order: nothing new is opened, what
-    is committed is sent; the second exits at once. SIGUSR1 prints every thread's stack.
+    It copies for all enabled profiles, unless some are named. The first Ctrl-C (or SIGTERM) ends in order: nothing new
+    is opened, what is committed is sent, and what stays open is listed. The second exits at once. SIGUSR1 prints every
+    thread's stack.
     """
     from cmam import bootstrap, office
     from cmam.actors.threads.runtime import Latch
@@ -94,7 +99,7 @@ def start(profiles: tuple[str, ...], view: str | None) -> None:
     left: list[str] = []  # said once the screen has given the terminal back, and all that was copied is told
 
     def ended(found: Ended) -> None:
-        left.extend(left_lines(found, office.names_of(me.home)))
+        left.extend(left_lines(found, office.names_of(me.home), office.managed_links(me.home)))
 
     lines, log_file = _logging(me, quiet=is_live)
     code = int(Exit.REFUSED)
@@ -123,8 +128,11 @@ def start(profiles: tuple[str, ...], view: str | None) -> None:
     raise click.exceptions.Exit(code)
 
 
-def left_lines(found: Ended, names: Mapping[int, str]) -> list[str]:
-    """What is said at the end: the copies that stay open at their brokers, and first those that no stop protects."""
+def left_lines(found: Ended, names: Mapping[int, str], managed: Set[str] | None = None) -> list[str]:
+    """What is said at the end: the copies that stay open at their brokers, and first those that no stop protects.
+
+    `managed` are the links that a start manages, all if it is not known: what was left to a person is told apart.
+    """
     from cmam.domain.values.quantities import units_text
 
     lines = []
@@ -145,15 +153,25 @@ def left_lines(found: Ended, names: Mapping[int, str]) -> list[str]:
     rests = len(found.left) - held
     what = [counted(held, "position")] * bool(held) + [counted(rests, "resting order")] * bool(rests)
     without = f", {len(bare)} without a stop at the broker" if bare else ", all with a stop at the broker" * bool(held)
-    who = "It is" if len(found.left) == 1 else "They are"
-    lines.append(f"Left open: {' and '.join(what)}{without}. {who} managed again from the next start on.")
+    alone = {one for one in found.left if managed is not None and one.link not in managed and not one.is_ending}
+    if len(alone) < len(found.left):
+        who = "The others are" if alone else "It is" if len(found.left) == 1 else "They are"
+        again = f"{who} managed again from the next start on."
+    else:
+        again = "A start does not manage that: its profile is off or deleted. Close it at the broker."
+    apart = f" {counted(len(alone), 'copy')} of profiles that are off or deleted must be closed at the broker."
+    lines.append(
+        f"Left open: {' and '.join(what)}{without}.{apart if 0 < len(alone) < len(found.left) else ''} {again}"
+    )
     shown = sorted(found.left, key=lambda one: (one.has_stop, one.account, one.symbol))[:LEFT_SHOWN_MAX]
     for one in shown:
         place = f"position {one.position}" if one.position else f"order {one.order}"
         stop = "" if one.has_stop else "  NO STOP at the broker"
         name = names.get(int(one.account), str(one.account))
         volume = units_text(one.volume).removesuffix(".00")
-        lines.append(in_a_line(f"  {name}: {one.side} {volume} {one.symbol}, {place}{stop}"))
+        lines.append(
+            in_a_line(f"  {name}: {one.side} {volume} {one.symbol}, {place}{stop}{'  not managed' * (one in alone)}")
+        )
     if len(found.left) > len(shown):
         lines.append(f"  … and {len(found.left) - len(shown)} more; `cmam audit copies` lists them all")
     return lines
@@ -281,8 +299,8 @@ def _end_all(beside: list[Beside]) -> None:
 def status(watch: bool) -> None:
     """Show connections, accounts, profiles, links, the rate budget and alerts; from any terminal.
 
-    Without a running system: what was stored last, `running: false`, exit code 0. Where one holds the store but does
-    not answer, `holder` names its process.
+    If no cmam runs, it shows what was stored last (`running: false`, exit code 0). If one runs and does not answer,
+    `holder` names its process.
     """
     me = face()
     if watch:
@@ -362,10 +380,26 @@ def _watch(me: Face) -> None:
             if was_running and not document["running"] and document["holder"] is None:
                 break
             was_running = was_running or bool(document["running"])
-            pause.wait(max(WATCH_S, (_used_s() - used_s) * REST))
+            _rest(pause, max(WATCH_S, (_used_s() - used_s) * REST), live, document)
         has_ended = not pause.is_open
     if has_ended:  # the screen is gone with what it showed
         say("cmam has ended; `cmam status` shows what was stored last.")
+
+
+def _rest(pause: Latch, rest_s: float, live: Live | None, document: Mapping[str, Any]) -> None:
+    """Wait for the next look. Where the window gets another size meanwhile, fit what was seen last into it at once."""
+    if live is None:
+        pause.wait(rest_s)
+        return
+    from cmam.cli.face.tables import Window
+    from cmam.cli.showing.screen import status_screen
+
+    size = live.console.size
+    while rest_s > 0 and not pause.wait(min(rest_s, RESIZE_S)):
+        rest_s -= RESIZE_S
+        if live.console.size != size:
+            size = live.console.size
+            live.update(Window(status_screen(document)), refresh=True)
 
 
 def _used_s() -> float:

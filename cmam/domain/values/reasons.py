@@ -360,13 +360,13 @@ REASONS: Mapping[Reason, ReasonRow] = {
     Reason.GUARD: ReasonRow(
         "A guard of the follower has tripped and is not re-armed.",
         "The latches of the link; the working names the guard.",
-        "`cmam profile rearm`, once its condition no longer holds.",
+        "`cmam rearm NAME`, once its condition no longer holds.",
     ),
     Reason.EQUITY_UNKNOWN: ReasonRow(
         "A guard needs equity or what its day began with, and it is unknown: no opens until it is known.",
         "Quotes of all open positions and of the conversion to the deposit currency, or the broker's own results; the"
         " day's anchor; what moved the balance while the account was out of sight.",
-        "Live quotes; for a day whose beginning cannot be told, `cmam profile rearm NAME --guard day`.",
+        "Live quotes; for a day whose beginning cannot be told, `cmam rearm NAME --guard day`.",
     ),
     Reason.FLATTENED: ReasonRow(
         "A flatten was asked for and nothing opens until it is lifted.", "The latches of the link.", "`cmam rearm`."
@@ -406,7 +406,7 @@ REASONS: Mapping[Reason, ReasonRow] = {
     Reason.CLOSED_BY_STOP_OUT: ReasonRow(
         "The broker stopped the follower out; opens stay latched.",
         "The stop-out flag of the closing order.",
-        "More margin; re-arm with `cmam profile rearm`.",
+        "More margin, then `cmam rearm NAME`.",
     ),
     Reason.CLOSED_BY_HUMAN: ReasonRow(
         "Somebody closed the copy or cancelled its order by hand.", "A close that was not ours.", "`reopen=on`."

@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import errno
+import io
 import itertools
 import logging
 import os
 import signal
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
+from rich.console import Console, ConsoleDimensions
+from rich.live import Live
+from rich.text import Text
 
 from cmam.actors.operating.ending import Ended, LeftOpen, under_way
 from cmam.actors.threads.runtime import Latch
@@ -27,7 +32,7 @@ from cmam.cli.showing.copy_lines import clock_time
 from cmam.clock import ManualClock
 from cmam.config.home import Home
 from cmam.domain.values.commands import CommandKind
-from cmam.domain.values.ids import AccountId
+from cmam.domain.values.ids import AccountId, LinkId
 from cmam.domain.values.quantities import Volume
 
 TOKEN = "an-access-token-of-somebody"
@@ -171,6 +176,29 @@ def test_a_screen_rests_longer_than_it_draws(monkeypatch: pytest.MonkeyPatch) ->
     assert rests == [running.WATCH_S, 0.5 * running.REST]
 
 
+def test_a_window_of_another_size_is_drawn_anew_while_the_screen_rests() -> None:
+    """After a look that took long the screen stood cut off, without its headline, for seconds: until the next one."""
+    out = io.StringIO()
+    terminal = Console(file=out, force_terminal=True, width=80, height=24)
+    warnings = ["Less than 256 MiB are left on the disk of this home: make room."]
+    document = {"running": True, "views_behind": 0, "accounts": [], "profiles": [], "warnings": warnings}
+
+    class Narrower(Latch):
+        """Its window gets another size during the first wait."""
+
+        def wait(self, timeout_s: float | None = None) -> bool:
+            """Wait for nobody."""
+            terminal.size = ConsoleDimensions(30, 6)
+            return False
+
+    with Live(console=terminal, screen=True, auto_refresh=False) as live:
+        before = out.tell()
+        running._rest(Narrower(), 2 * running.RESIZE_S, live, document)
+        drawn = out.getvalue()[before:].replace("\x1b[H", "")
+    assert drawn.count("cmam is running") == 1, "not drawn, or drawn although nothing had changed since"
+    assert max(map(len, Text.from_ansi(drawn).plain.splitlines())) <= 30
+
+
 def test_what_is_under_way_at_the_end_is_not_passed_over() -> None:
     """A trade in the last moment ended with a word that nothing is left open, and was open at the broker."""
     assert left_lines(Ended(), {}) == ["Nothing of ours is left open."]
@@ -181,6 +209,20 @@ def test_what_is_under_way_at_the_end_is_not_passed_over() -> None:
     assert nothing == "Nothing else of ours is left open."
     evil = LeftOpen(AccountId(7), "EUR\x1b[31m\nUSD", "buy", Volume(100_000), 5, 0, has_stop=True)
     assert left_lines(Ended(left=(evil,)), {7: "alpha"})[1] == "  alpha: buy 1000 EUR\ufffd[31m\ufffdUSD, position 5"
+
+
+def test_what_was_left_to_a_person_is_not_said_to_be_managed_again() -> None:
+    """A copy of a deleted profile stood among those that the next start manages: nobody would have closed it."""
+    managed = LeftOpen(AccountId(7), "EURUSD", "buy", Volume(100_000), 5, 0, has_stop=True, link=LinkId("on"))
+    alone = replace(managed, position=6, link=LinkId("off"))
+    ending = replace(alone, position=7, is_ending=True)
+    (said, line) = left_lines(Ended(left=(alone,)), {7: "alpha"}, {"on"})
+    assert "managed again" not in said
+    assert line == "  alpha: buy 1000 EURUSD, position 6  not managed"
+    (said, *shown) = left_lines(Ended(left=(managed, alone, ending)), {7: "alpha"}, {"on"})
+    assert "1 copy of profiles that are off or deleted must be closed at the broker. The others are managed" in said
+    assert [line.endswith("not managed") for line in shown] == [False, True, False]
+    assert "They are managed again" in left_lines(Ended(left=(managed, ending)), {7: "alpha"}, {"on"})[0]
 
 
 @pytest.mark.parametrize(("has_day", "shown"), [(False, "12:00:00.250Z up"), (True, "2026-03-01T12:00:00.250Z up")])
