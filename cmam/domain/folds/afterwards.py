@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-from cmam.domain.belief.copies import Copy, CopyKey, Intent, LostClose
+from cmam.domain.belief.copies import Copy, CopyKey, Intent, LostClose, Missed
 from cmam.domain.belief.holdings import take_balance
 from cmam.domain.belief.shares import closed_by
 from cmam.domain.belief.view import AccountView, put
@@ -20,7 +20,13 @@ from cmam.domain.values.naming import read_label
 from cmam.domain.values.quantities import Volume
 from cmam.domain.values.reasons import Reason
 from cmam.domain.values.replacing import copied, replace
-from cmam.domain.values.rules import ENDS_ARE_PRICED, STOP_OUTS_BY_FLAG, STOP_OUTS_BY_ORDERS, TOLD_AFTERWARDS
+from cmam.domain.values.rules import (
+    ENDS_ARE_PRICED,
+    LOST_AS_BOOKED,
+    STOP_OUTS_BY_FLAG,
+    STOP_OUTS_BY_ORDERS,
+    TOLD_AFTERWARDS,
+)
 from cmam.domain.values.trades import Deal, Order, OrderStatus, OrderType, Position
 
 MOST = 256
@@ -64,7 +70,33 @@ def note_losses(
         and now.side is was.side
         and was.volume - now.volume > closed_by_deals(view, event, key, deals)
     ]
+    if view.rules >= LOST_AS_BOOKED and found:
+        missed = [_missed(key, held[key], view.positions[key]) for key in found]
+        view = replace(view, missed=(*view.missed, *missed)[-MOST:])
     return with_unpriced(view, found) if found else view
+
+
+def _missed(key: PositionId, was: Position, now: Position) -> Missed:
+    return Missed(key, Volume(was.volume - now.volume), was.updated_ms, now.updated_ms)
+
+
+def with_loss(view: AccountView, share: Copy, lost: int) -> AccountView:
+    """Note what a share has lost by what others took of its net, where that is still to be told."""
+    for at, missed in enumerate(view.missed):
+        if missed.position == share.position and sum(volume for _, volume in missed.parts) < missed.volume:
+            fuller = replace(missed, parts=(*missed.parts, (share.key, Volume(lost))))
+            return replace(view, missed=(*view.missed[:at], fuller, *view.missed[at + 1 :]))
+    return view
+
+
+def lost_by(view: AccountView, deal: Deal) -> tuple[tuple[CopyKey, Volume], ...]:
+    """What each share has lost by a deal of somebody else's that had gone unseen, as it was booked then; nothing where
+    that is not known."""
+    for missed in view.missed:
+        is_before = not missed.until_ms or deal.executed_ms <= missed.until_ms
+        if missed.position == deal.position and missed.since_ms <= deal.executed_ms and is_before:
+            return missed.parts
+    return ()
 
 
 def closed_by_deals(view: AccountView, event: Reconciled, position: PositionId, deals: Sequence[DealId]) -> int:
@@ -146,6 +178,7 @@ def take_closes(view: AccountView, event: ClosesSeen, _at_us: int) -> AccountVie
     closes = _closes(event)
     lost = of_lost_closes(view, event)
     fresh = [deal for deal in closes if deal.deal not in view.deals]
+    losers = {deal.deal: [key for key, _ in lost_by(view, deal)] for deal in fresh if deal.order not in lost}
     for deal in fresh:
         view = take_balance(view, deal)
     numbers = tuple(deal.deal for deal in fresh[-REMEMBERED:])
@@ -153,6 +186,8 @@ def take_closes(view: AccountView, event: ClosesSeen, _at_us: int) -> AccountVie
     view = replace(view, unpriced=tuple(one for one in view.unpriced if one != event.position))
     if view.lost_closes:
         view = replace(view, lost_closes=tuple(one for one in view.lost_closes if one.position != event.position))
+    if view.missed:
+        view = replace(view, missed=tuple(one for one in view.missed if one.position != event.position))
     if not closes:
         return view
     last, most = closes[-1], _most(event)
@@ -171,7 +206,20 @@ def take_closes(view: AccountView, event: ClosesSeen, _at_us: int) -> AccountVie
     for deal in closes:
         for key, _ in lost[deal.order].parts if deal.order in lost else ():
             view = _priced(view, key, deal)
+        for key in losers.get(deal.deal, ()):
+            view = _with_its_end(view, key, deal, event)
     return view
+
+
+def _with_its_end(view: AccountView, key: CopyKey, deal: Deal, event: ClosesSeen) -> AccountView:
+    """The share of which somebody else's deal took all that it had, with the price and the word of its end."""
+    ended = view.finished.get(key)
+    if ended is None or ended.close_price is not None or ended.reason is not Reason.CLOSED_BY_HUMAN:
+        return view
+    order = next((order for order in event.orders if order.order == deal.order), None)
+    finished = copied(view.finished)
+    finished[key] = replace(ended, close_price=deal.price, reason=_reason(ended, order))
+    return replace(view, finished=finished)
 
 
 def _priced(view: AccountView, key: CopyKey, deal: Deal) -> AccountView:

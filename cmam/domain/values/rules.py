@@ -622,5 +622,11 @@ has closed. Where it did not, and another event had told before what was left, c
 account that had no margin left.
 """
 
+LOST_AS_BOOKED = 12
+"""What others took of a net out of sight, and is told later, is divided by what each share had lost by it. It was
+divided by what was left of each by then: of one that had been closed since that was all it ever had, and of two
+profiles one had most of what the other lost.
+"""
+
 RULES = 12
 """The newest."""
