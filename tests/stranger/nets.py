@@ -7,6 +7,7 @@ shares is held against the broker's books, and nothing may be left once the lead
 from __future__ import annotations
 
 import random
+from collections.abc import Sequence
 
 from cmam.domain.events import AlertRaised
 from cmam.store.past.replay import verify
@@ -24,9 +25,17 @@ REST_S = 60
 class Nets:
     """A leader with positions of both sides, and what he and somebody else do to them and to their net."""
 
-    def __init__(self, *held: int, seed: int = 1, turns: str = "new", habits: Habits | None = None) -> None:
+    def __init__(
+        self,
+        *held: int,
+        seed: int = 1,
+        turns: str = "new",
+        habits: Habits | None = None,
+        amounts: Sequence[str] = ("1",),
+    ) -> None:
         self.world = World(seed, habits or Habits(turns=turns), {LEADER: ("North", False), FOLLOWER: ("North", True)})
-        self.world.profile("of", LEADER, {FOLLOWER: "1"})
+        for number, amount in enumerate(amounts):
+            self.world.profile(f"of{number or ''}", LEADER, {FOLLOWER: amount})
         self.world.start()
         self.leader, self.person = Terminal(self.world, LEADER), Terminal(self.world, FOLLOWER)
         for lots in held:
@@ -137,11 +146,17 @@ class Nets:
         self.world.stepper.kill()
 
 
+def amounts_of(seed: int) -> tuple[str, ...]:
+    """The multipliers of one profile, or of two that copy into the same net; drawn apart from the day."""
+    chance = random.Random(f"{seed}:profiles")
+    return ("1",) if chance.random() < 0.5 else ("1", chance.choice(("1", "0.5", "0.25")))
+
+
 def run_drawn(seed: int) -> Nets:
     """A day from its seed; raises AssertionError with what was done, where something does not hold."""
     chance = random.Random(f"{seed}:nets")
     held = [chance.choice((1, 1, -1)) * chance.randrange(1, 5) for _ in range(chance.randrange(2, 5))]
-    nets = Nets(*held, seed=seed)
+    nets = Nets(*held, seed=seed, amounts=amounts_of(seed))
     try:
         for _ in range(chance.randrange(1, 3)):
             nets.trouble(chance)

@@ -628,5 +628,11 @@ divided by what was left of each by then: of one that had been closed since that
 profiles one had most of what the other lost.
 """
 
+SIDES_CLOSE_TOGETHER = 12
+"""Shares of a net that all end are closed by one request also where they are of two profiles, or others are against
+them, and before what is against the net is traded away. Each of them had a round trip of its own; and where a guard
+closed all of a net of both sides it was made larger first, which asks for margin that may not be there.
+"""
+
 RULES = 12
 """The newest."""
