@@ -7,9 +7,12 @@ shares is held against the broker's books, and nothing may be left once the lead
 from __future__ import annotations
 
 import random
+from collections import defaultdict
 from collections.abc import Sequence
+from decimal import Decimal
 
 from cmam.domain.events import AlertRaised
+from cmam.store.auditing.audit import Audit
 from cmam.store.past.replay import verify
 from tests.stranger.books import BUY, SELL, Position
 from tests.stranger.habits import Habits
@@ -33,6 +36,8 @@ class Nets:
         habits: Habits | None = None,
         amounts: Sequence[str] = ("1",),
     ) -> None:
+        self.is_plain = habits is None
+        """Whether its broker tells all that it is asked."""
         self.world = World(seed, habits or Habits(turns=turns), {LEADER: ("North", False), FOLLOWER: ("North", True)})
         for number, amount in enumerate(amounts):
             self.world.profile(f"of{number or ''}", LEADER, {FOLLOWER: amount})
@@ -133,6 +138,17 @@ class Nets:
         assert all(copy.volume <= led.get(copy.leader_position or 0, 0) for copy in view.copies.values()), f"{shares}"
         assert not view.intents
 
+    def results_agree(self) -> None:
+        """What the record says that closes came to is what the broker's books say, deal by deal, to the last cent."""
+        self.world.run(REST_S)
+        told: dict[int, Decimal] = defaultdict(Decimal)
+        for line in Audit.of(self.world.log).results():
+            told[line["deal"]] += Decimal(line["net"])
+        closed = {deal.number: deal.closed for deal in self.person.book.deals if deal.closed is not None}
+        assert told == {
+            number: Decimal(one.gross + one.swap + one.commission).scaleb(-2) for number, one in closed.items()
+        }
+
     def ends(self) -> None:
         """It agrees; then the leader closes all, and so does his follower."""
         self.agrees()
@@ -143,6 +159,8 @@ class Nets:
         assert not [one.text for one in self.world.events(FOLLOWER, AlertRaised) if one.kind == "findings"]
         assert not self.person.book.positions
         assert verify(self.world.log.read_all()).is_identical
+        if self.is_plain:
+            self.results_agree()
         self.world.stepper.kill()
 
 

@@ -26,6 +26,7 @@ from cmam.domain.values.rules import (
     STOP_OUTS_BY_FLAG,
     STOP_OUTS_BY_ORDERS,
     TOLD_AFTERWARDS,
+    TURNED_UNSEEN,
 )
 from cmam.domain.values.trades import Deal, Order, OrderStatus, OrderType, Position
 
@@ -55,10 +56,14 @@ def note_unpriced(
 
 
 def note_losses(
-    view: AccountView, event: Reconciled, held: Mapping[PositionId, Position], deals: Sequence[DealId]
+    view: AccountView,
+    event: Reconciled,
+    copies: Mapping[CopyKey, Copy],
+    held: Mapping[PositionId, Position],
+    deals: Sequence[DealId],
 ) -> AccountView:
     """Note the nets with shares that stand and of which a snapshot shows less than before, where its deals do not tell
-    why; `held` and `deals` are those known before it. What became of each share is booked by the ledger."""
+    why; `copies`, `held` and `deals` are those known before it. What became of each share is booked by the ledger."""
     if view.rules < STOP_OUTS_BY_ORDERS or not view.is_netted():
         return view
     shared = {copy.position for copy in view.copies.values() if copy.share}
@@ -70,14 +75,39 @@ def note_losses(
         and now.side is was.side
         and was.volume - now.volume > closed_by_deals(view, event, key, deals)
     ]
-    if view.rules >= LOST_AS_BOOKED and found:
-        missed = [_missed(key, held[key], view.positions[key]) for key in found]
+    missed = [_missed(key, held[key], view.positions[key]) for key in found] if view.rules >= LOST_AS_BOOKED else []
+    if view.rules >= TURNED_UNSEEN:
+        turned = _turned_unseen(view, event, copies, held, deals)
+        found += [one.position for one in turned]
+        missed += turned
+    if missed:
         view = replace(view, missed=(*view.missed, *missed)[-MOST:])
     return with_unpriced(view, found) if found else view
 
 
 def _missed(key: PositionId, was: Position, now: Position) -> Missed:
     return Missed(key, Volume(was.volume - now.volume), was.updated_ms, now.updated_ms)
+
+
+def _turned_unseen(
+    view: AccountView,
+    event: Reconciled,
+    copies: Mapping[CopyKey, Copy],
+    held: Mapping[PositionId, Position],
+    deals: Sequence[DealId],
+) -> list[Missed]:
+    """The nets that are gone, or of the other side, while shares of them stand: all that they had was closed, by an
+    order of ours or by others; of theirs each share has lost in proportion to what it had."""
+    shared = {was.position for key, was in copies.items() if was.share and key in view.copies}
+    found = []
+    for key, was in held.items():
+        now = view.positions.get(key) if key in shared else was
+        is_over = now is None or now.side is not was.side
+        if is_over and was.volume > closed_by_deals(view, event, key, deals):
+            shares = [one for one in copies.values() if one.share and one.position == key and one.side is was.side]
+            parts = tuple((one.key, one.volume) for one in shares if one.volume)
+            found.append(Missed(key, was.volume, was.updated_ms, 0, parts))
+    return found
 
 
 def with_loss(view: AccountView, share: Copy, lost: int) -> AccountView:

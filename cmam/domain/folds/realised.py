@@ -16,6 +16,7 @@ from cmam.domain.values.naming import read_label
 from cmam.domain.values.quantities import Volume
 from cmam.domain.values.reasons import Reason
 from cmam.domain.values.replacing import replace
+from cmam.domain.values.rules import TURNED_UNSEEN
 from cmam.domain.values.trades import Deal
 
 
@@ -68,8 +69,9 @@ def _told_afterwards(
     before: AccountView, fact: ClosesSeen, deal: Deal, lost: Mapping[OrderId, LostClose]
 ) -> Iterator[tuple[CopyKey, Deal]]:
     """Of a net a history tells also what was taken of it before its shares of now were there: that is not theirs."""
-    names = (order.client_order_id for order in fact.orders if order.order == deal.order)
-    asked = _asked_by(before, deal, *names)
+    # The order that has turned a net is of the position that it opened: the look that showed that has told it.
+    told = (*fact.orders, *before.past_orders) if before.rules >= TURNED_UNSEEN else fact.orders
+    asked = _asked_by(before, deal, *(order.client_order_id for order in told if order.order == deal.order))
     alone = (copy.key for copy in of_position(before, fact.position) if not copy.share)
     parts = lost[deal.order].parts if asked is None and deal.order in lost else ()
     if not parts and asked is None and deal.deal not in before.deals:

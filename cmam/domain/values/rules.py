@@ -634,5 +634,10 @@ them, and before what is against the net is traded away. Each of them had a roun
 closed all of a net of both sides it was made larger first, which asks for margin that may not be there.
 """
 
+TURNED_UNSEEN = 12
+"""A net that an order of a share has closed or turned in a gap is asked about, though all its shares stand: what it
+realised then was in no sum.
+"""
+
 RULES = 12
 """The newest."""
