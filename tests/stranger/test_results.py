@@ -99,3 +99,18 @@ def test_what_an_order_of_ours_closed_of_a_net_out_of_sight_counts_for_its_share
     *_, closed = Audit.of(nets.world.log).results()
     assert closed["closed_by"] == "request"
     nets.ends()
+
+
+def test_a_net_that_came_and_went_out_of_sight_counts_too() -> None:
+    """Long and short of a lot, so that there is no net; to each two lots are added while the line is cut: they make one
+    and close it again, and nobody has ever seen its number."""
+    nets = Nets(1, -1)
+    for which in (0, 1):
+        nets.adds(which, 2)
+        nets.world.run(0.02)
+    nets.world.run(0.18)
+    nets.world.lines.cut_all()
+    nets.agrees()
+    assert not nets.person.book.positions
+    nets.results_agree()
+    nets.ends()

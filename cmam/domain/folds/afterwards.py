@@ -78,11 +78,24 @@ def note_losses(
     missed = [_missed(key, held[key], view.positions[key]) for key in found] if view.rules >= LOST_AS_BOOKED else []
     if view.rules >= TURNED_UNSEEN:
         turned = _turned_unseen(view, event, copies, held, deals)
-        found += [one.position for one in turned]
+        found += [*(one.position for one in turned), *_come_and_gone(view, event, held)]
         missed += turned
     if missed:
         view = replace(view, missed=(*view.missed, *missed)[-MOST:])
     return with_unpriced(view, found) if found else view
+
+
+def _come_and_gone(view: AccountView, event: Reconciled, held: Mapping[PositionId, Position]) -> list[PositionId]:
+    """The nets that nobody ever saw: orders of ours under way opened them, and others or ours closed them again."""
+    return [
+        order.position
+        for order in event.past_orders
+        if order.client_order_id in view.intents
+        and order.executed_volume > 0
+        and order.position is not None
+        and order.position not in view.positions
+        and order.position not in held
+    ]
 
 
 def _missed(key: PositionId, was: Position, now: Position) -> Missed:

@@ -635,8 +635,8 @@ closed all of a net of both sides it was made larger first, which asks for margi
 """
 
 TURNED_UNSEEN = 12
-"""A net that an order of a share has closed or turned in a gap is asked about, though all its shares stand: what it
-realised then was in no sum.
+"""A net that an order of a share has closed or turned in a gap is asked about, though all its shares stand, as is one
+that came and went in it: what they realised then was in no sum.
 """
 
 RULES = 12
