@@ -227,8 +227,8 @@ MUTATIONS = (
     Mutation(
         "shares that end together are closed together though some of their net is missing",
         "cmam/domain/belief/shares.py",
-        "    if is_short or not is_one_sided:\n",
-        "    if not is_one_sided:\n",
+        "    if is_short or (view.rules < SIDES_CLOSE_TOGETHER and not _is_one_sided(view, share)):\n",
+        "    if view.rules < SIDES_CLOSE_TOGETHER and not _is_one_sided(view, share):\n",
         (UNIT + "domain/test_closed_together.py",),
     ),
     Mutation(

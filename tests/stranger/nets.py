@@ -7,8 +7,12 @@ shares is held against the broker's books, and nothing may be left once the lead
 from __future__ import annotations
 
 import random
+from collections import defaultdict
+from collections.abc import Sequence
+from decimal import Decimal
 
 from cmam.domain.events import AlertRaised
+from cmam.store.auditing.audit import Audit
 from cmam.store.past.replay import verify
 from tests.stranger.books import BUY, SELL, Position
 from tests.stranger.habits import Habits
@@ -24,9 +28,19 @@ REST_S = 60
 class Nets:
     """A leader with positions of both sides, and what he and somebody else do to them and to their net."""
 
-    def __init__(self, *held: int, seed: int = 1, turns: str = "new", habits: Habits | None = None) -> None:
+    def __init__(
+        self,
+        *held: int,
+        seed: int = 1,
+        turns: str = "new",
+        habits: Habits | None = None,
+        amounts: Sequence[str] = ("1",),
+    ) -> None:
+        self.is_plain = habits is None
+        """Whether its broker tells all that it is asked."""
         self.world = World(seed, habits or Habits(turns=turns), {LEADER: ("North", False), FOLLOWER: ("North", True)})
-        self.world.profile("of", LEADER, {FOLLOWER: "1"})
+        for number, amount in enumerate(amounts):
+            self.world.profile(f"of{number or ''}", LEADER, {FOLLOWER: amount})
         self.world.start()
         self.leader, self.person = Terminal(self.world, LEADER), Terminal(self.world, FOLLOWER)
         for lots in held:
@@ -124,6 +138,17 @@ class Nets:
         assert all(copy.volume <= led.get(copy.leader_position or 0, 0) for copy in view.copies.values()), f"{shares}"
         assert not view.intents
 
+    def results_agree(self) -> None:
+        """What the record says that closes came to is what the broker's books say, deal by deal, to the last cent."""
+        self.world.run(REST_S)
+        told: dict[int, Decimal] = defaultdict(Decimal)
+        for line in Audit.of(self.world.log).results():
+            told[line["deal"]] += Decimal(line["net"])
+        closed = {deal.number: deal.closed for deal in self.person.book.deals if deal.closed is not None}
+        assert told == {
+            number: Decimal(one.gross + one.swap + one.commission).scaleb(-2) for number, one in closed.items()
+        }
+
     def ends(self) -> None:
         """It agrees; then the leader closes all, and so does his follower."""
         self.agrees()
@@ -134,14 +159,22 @@ class Nets:
         assert not [one.text for one in self.world.events(FOLLOWER, AlertRaised) if one.kind == "findings"]
         assert not self.person.book.positions
         assert verify(self.world.log.read_all()).is_identical
+        if self.is_plain:
+            self.results_agree()
         self.world.stepper.kill()
+
+
+def amounts_of(seed: int) -> tuple[str, ...]:
+    """The multipliers of one profile, or of two that copy into the same net; drawn apart from the day."""
+    chance = random.Random(f"{seed}:profiles")
+    return ("1",) if chance.random() < 0.5 else ("1", chance.choice(("1", "0.5", "0.25")))
 
 
 def run_drawn(seed: int) -> Nets:
     """A day from its seed; raises AssertionError with what was done, where something does not hold."""
     chance = random.Random(f"{seed}:nets")
     held = [chance.choice((1, 1, -1)) * chance.randrange(1, 5) for _ in range(chance.randrange(2, 5))]
-    nets = Nets(*held, seed=seed)
+    nets = Nets(*held, seed=seed, amounts=amounts_of(seed))
     try:
         for _ in range(chance.randrange(1, 3)):
             nets.trouble(chance)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import random
 
 from tests.stranger.habits import Habits, draw
-from tests.stranger.nets import LOT, Nets
+from tests.stranger.nets import LOT, Nets, amounts_of
 
 PAUSES = (0.0, 0.0, 0.01, 0.04, 0.15, 0.3)
 
@@ -82,7 +82,10 @@ def run_panic(seed: int, *, habits: Habits | None = None) -> Panic:
     held = [chance.randrange(1, 5) for _ in range(chance.randrange(2, 9))]
     if chance.random() < 0.2:
         held[-1] *= -1
-    panic = Panic(*held, seed=seed, habits=habits or drawn)
+    sides = random.Random(f"{seed}:sides")
+    if sides.random() < 0.4:
+        held = [lots * sides.choice((1, 1, -1)) for lots in held]
+    panic = Panic(*held, seed=seed, habits=habits or drawn, amounts=amounts_of(seed))
     try:
         for _ in range(chance.randrange(1, 3)):
             panic.storms(chance)

@@ -27,6 +27,20 @@ def test_a_panic_goes_out_in_two_requests_while_a_broker_takes_one_order_of_a_po
     assert ended == [Reason.CLOSED_BY_LEADER] * 5
 
 
+@pytest.mark.parametrize("held", [(1, 2, 1, 3), (1, 2, -1, 3)], ids=["one side", "both sides"])
+def test_a_panic_of_two_profiles_goes_out_in_as_many_requests(held: tuple[int, ...]) -> None:
+    """Both copy into one net, one at half the size: what the second holds is closed with what the first does."""
+    nets = Nets(*held, amounts=("1", "0.5"))
+    for one in nets.led:
+        nets.leader.close(one)
+    nets.ends()
+    asked = [one.command for one in nets.world.events(FOLLOWER, IntentRecorded)]
+    closes = [command.volume for command in asked if command.position]
+    assert (closes, sum(one.position is None for one in asked)) == ([LOT, sum(held) * LOT * 3 // 2 - LOT], 8)
+    ended = [one.reason for one in nets.world.events(FOLLOWER, CopyFinished)]
+    assert ended == [Reason.CLOSED_BY_LEADER] * 8
+
+
 @pytest.mark.parametrize("seed", range(5))
 def test_drawn_panics_leave_nothing_that_is_nobodys(seed: int) -> None:
     """A few of those that `scripts/soak/nets.py --panics` runs."""

@@ -11,6 +11,7 @@ import pytest
 from cmam.store.auditing.audit import Audit
 from tests.stranger.books import BUY
 from tests.stranger.habits import Habits
+from tests.stranger.nets import Nets
 from tests.stranger.world import Terminal, World
 
 LEADER, FOLLOWER = 501, 502
@@ -79,3 +80,37 @@ def test_what_is_told_of_a_net_afterwards_counts_once_and_for_all_its_shares(sha
     one, other = came_to[taken.number]
     assert one < 0 > other  # in proportion to what each has then, of which a step more or less is a third here
     world.stepper.kill()
+
+
+@pytest.mark.parametrize("turns", ["new", "same", "one"])
+@pytest.mark.parametrize("grows", [False, True], ids=["open", "add"])
+def test_what_an_order_of_ours_closed_of_a_net_out_of_sight_counts_for_its_share(turns: str, grows: bool) -> None:
+    """Short of two lots and long of one, and three more are bought while the line is cut: the net has turned by then,
+    all shares stand, and what the order closed of it was in no sum."""
+    nets = Nets(-2, 1, turns=turns)
+    if grows:
+        nets.adds(1, 3)
+    else:
+        nets.opens(3)
+    nets.world.run(0.2)
+    nets.world.lines.cut_all()
+    nets.agrees()
+    nets.results_agree()
+    *_, closed = Audit.of(nets.world.log).results()
+    assert closed["closed_by"] == "request"
+    nets.ends()
+
+
+def test_a_net_that_came_and_went_out_of_sight_counts_too() -> None:
+    """Long and short of a lot, so that there is no net; to each two lots are added while the line is cut: they make one
+    and close it again, and nobody has ever seen its number."""
+    nets = Nets(1, -1)
+    for which in (0, 1):
+        nets.adds(which, 2)
+        nets.world.run(0.02)
+    nets.world.run(0.18)
+    nets.world.lines.cut_all()
+    nets.agrees()
+    assert not nets.person.book.positions
+    nets.results_agree()
+    nets.ends()

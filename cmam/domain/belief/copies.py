@@ -106,6 +106,18 @@ class LostClose:
 
 
 @dataclass(frozen=True, slots=True)
+class Missed:
+    """What a look has found missing of a net and no deal had told: so much, by deals between two moments by the
+    broker's clock (0 where that tells none), and what each share has lost by it, as that was booked."""
+
+    position: PositionId
+    volume: Volume
+    since_ms: int
+    until_ms: int
+    parts: tuple[tuple[CopyKey, Volume], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Applied:
     """The levels that the broker has confirmed last: asked for again only when somebody changed them since."""
 

@@ -6,7 +6,7 @@ knows requests or events.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from fractions import Fraction
 
 from cmam.domain.belief.asked import gone
@@ -24,6 +24,7 @@ from cmam.domain.values.rules import (
     LOSSES_REJOIN,
     SHARES_AWAIT_RESTS,
     SHARES_CLOSE_TOGETHER,
+    SIDES_CLOSE_TOGETHER,
 )
 from cmam.domain.values.symbols import SymbolSpec
 
@@ -163,32 +164,49 @@ def cancelling(view: AccountView, symbol: SymbolId) -> tuple[Copy, ...]:
 
 
 def ending_with(view: AccountView, share: Copy) -> tuple[Copy, ...]:
-    """The other shares that the close of one may close with it: those of its link that end too, and wait for nothing.
+    """The other shares that the close of one may close with it: those on its side that end too, and wait for nothing.
 
-    Only where all shares of the net are on one side, and the net has all that they come to: then what is closed is
-    theirs, whatever order of another share fills meanwhile.
+    Only where the net lacks nothing of what all shares come to: then what is closed is theirs, whatever order of
+    another share fills meanwhile.
     """
     if view.rules < SHARES_CLOSE_TOGETHER or share.is_wanted:
         return ()
     ending = tuple(other for other in _ending_of(view, share) if other.close_at_us <= view.at_us)
     if not ending or is_untold(view, share.symbol):
         return ()
-    sign, shares = share.side.sign, shares_of(view, share.symbol)
-    is_one_sided = all(other.side is share.side for other in shares if other.volume > 0)
-    is_short = (net_of_ledger(view, share.symbol) - net_held(view, share.symbol)) * sign > 0
-    if is_short or not is_one_sided:
+    is_short = (net_of_ledger(view, share.symbol) - net_held(view, share.symbol)) * share.side.sign > 0
+    if is_short or (view.rules < SIDES_CLOSE_TOGETHER and not _is_one_sided(view, share)):
         return ()
     return tuple(
         other for other in ending if not any(intent.command.kind in MOVING for intent in view.intents_of(other.key))
     )
 
 
+def _is_one_sided(view: AccountView, share: Copy) -> bool:
+    return all(other.side is share.side for other in shares_of(view, share.symbol) if other.volume > 0)
+
+
 def _ending_of(view: AccountView, share: Copy) -> Iterator[Copy]:
-    """The other shares of a link and a net that are not wanted any more, and hold something."""
+    """The other shares of a net on the side of one that are not wanted any more, and hold something."""
+    is_of_all = view.rules >= SIDES_CLOSE_TOGETHER
     for other in view.copies.values():
         is_of_net = other.share and other.position == share.position and other.side is share.side
-        if is_of_net and other.link == share.link and other.key != share.key and other.volume and not other.is_wanted:
+        is_other = other.key != share.key and (is_of_all or other.link == share.link)
+        if is_of_net and is_other and other.volume and not other.is_wanted:
             yield other
+
+
+def with_its_net_first(view: AccountView, keys: Iterable[CopyKey]) -> tuple[CopyKey, ...]:
+    """Copies in their order, but shares that stand against their net behind all others: what these close may leave them
+    nothing to trade, and what they gave up before would make the net larger first."""
+    if view.rules < SIDES_CLOSE_TOGETHER or not view.is_netted():
+        return tuple(keys)
+    return tuple(sorted(keys, key=lambda key: _is_against(view, view.copies.get(key))))
+
+
+def _is_against(view: AccountView, copy: Copy | None) -> bool:
+    held = view.positions.get(copy.position) if copy is not None and copy.position is not None else None
+    return copy is not None and held is not None and copy.share and held.side is not copy.side
 
 
 def closed_by(view: AccountView, share: Copy, volume: int, left: int) -> Iterator[tuple[Copy, Volume]]:

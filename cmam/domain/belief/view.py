@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from cmam.domain.belief.asked import of_copy
-from cmam.domain.belief.copies import Copy, CopyKey, Cursor, Intent, LostClose
+from cmam.domain.belief.copies import Copy, CopyKey, Cursor, Intent, LostClose, Missed
 from cmam.domain.belief.restless import ending, with_copy
 from cmam.domain.events import (
     AssetName,
@@ -96,8 +96,9 @@ class AccountView:
     a copy since a refused request was done all the same, by the source of what takes it back: `x` and the position, `y`
     and the order. `in_vain` is what was to end so, or with a flatten of the whole account, and has not yet. `unpriced`
     are positions of copies of which something went without a deal that told who took it and at which price, until the
-    broker has been asked, and `lost_closes` those of our closes that did. `told_closed` are hedged positions of which
-    an event has just told that they are closed, with that moment (us), and `dealt_us` is when the last deal was told.
+    broker has been asked, and `lost_closes` those of our closes that did; `missed` is what others took of nets so.
+    `told_closed` are hedged positions of which an event has just told that they are closed, with that moment (us), and
+    `dealt_us` is when the last deal was told.
     """
 
     account: AccountId
@@ -159,6 +160,7 @@ class AccountView:
     in_vain: Mapping[SourceKey, InVain] = field(default_factory=dict)
     unpriced: tuple[PositionId, ...] = ()
     lost_closes: tuple[LostClose, ...] = ()
+    missed: tuple[Missed, ...] = ()
 
     @property
     def money_digits(self) -> int:

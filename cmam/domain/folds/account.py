@@ -216,7 +216,7 @@ def _reconciled(view: AccountView, event: Reconciled, at_us: int) -> AccountView
     view = _with_orders(view, event, at_us)
     view = replace(adopt_unknown(view, event, known, at_us), has_reconciled=True, reconciled_us=at_us, untold={})
     view = note_unpriced(refresh_copies(view, event.deals), event, copies, deals)
-    view = note_losses(view, event, held, deals)
+    view = note_losses(view, event, copies, held, deals)
     view = note_fills(view, event, copies)
     return without_gone(view) if view.surplus or view.in_vain else view
 

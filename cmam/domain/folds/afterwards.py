@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-from cmam.domain.belief.copies import Copy, CopyKey, Intent, LostClose
+from cmam.domain.belief.copies import Copy, CopyKey, Intent, LostClose, Missed
 from cmam.domain.belief.holdings import take_balance
 from cmam.domain.belief.shares import closed_by
 from cmam.domain.belief.view import AccountView, put
@@ -20,7 +20,14 @@ from cmam.domain.values.naming import read_label
 from cmam.domain.values.quantities import Volume
 from cmam.domain.values.reasons import Reason
 from cmam.domain.values.replacing import copied, replace
-from cmam.domain.values.rules import ENDS_ARE_PRICED, STOP_OUTS_BY_FLAG, STOP_OUTS_BY_ORDERS, TOLD_AFTERWARDS
+from cmam.domain.values.rules import (
+    ENDS_ARE_PRICED,
+    LOST_AS_BOOKED,
+    STOP_OUTS_BY_FLAG,
+    STOP_OUTS_BY_ORDERS,
+    TOLD_AFTERWARDS,
+    TURNED_UNSEEN,
+)
 from cmam.domain.values.trades import Deal, Order, OrderStatus, OrderType, Position
 
 MOST = 256
@@ -49,10 +56,14 @@ def note_unpriced(
 
 
 def note_losses(
-    view: AccountView, event: Reconciled, held: Mapping[PositionId, Position], deals: Sequence[DealId]
+    view: AccountView,
+    event: Reconciled,
+    copies: Mapping[CopyKey, Copy],
+    held: Mapping[PositionId, Position],
+    deals: Sequence[DealId],
 ) -> AccountView:
     """Note the nets with shares that stand and of which a snapshot shows less than before, where its deals do not tell
-    why; `held` and `deals` are those known before it. What became of each share is booked by the ledger."""
+    why; `copies`, `held` and `deals` are those known before it. What became of each share is booked by the ledger."""
     if view.rules < STOP_OUTS_BY_ORDERS or not view.is_netted():
         return view
     shared = {copy.position for copy in view.copies.values() if copy.share}
@@ -64,7 +75,71 @@ def note_losses(
         and now.side is was.side
         and was.volume - now.volume > closed_by_deals(view, event, key, deals)
     ]
+    missed = [_missed(key, held[key], view.positions[key]) for key in found] if view.rules >= LOST_AS_BOOKED else []
+    if view.rules >= TURNED_UNSEEN:
+        turned = _turned_unseen(view, event, copies, held, deals)
+        found += [*(one.position for one in turned), *_come_and_gone(view, event, held)]
+        missed += turned
+    if missed:
+        view = replace(view, missed=(*view.missed, *missed)[-MOST:])
     return with_unpriced(view, found) if found else view
+
+
+def _come_and_gone(view: AccountView, event: Reconciled, held: Mapping[PositionId, Position]) -> list[PositionId]:
+    """The nets that nobody ever saw: orders of ours under way opened them, and others or ours closed them again."""
+    return [
+        order.position
+        for order in event.past_orders
+        if order.client_order_id in view.intents
+        and order.executed_volume > 0
+        and order.position is not None
+        and order.position not in view.positions
+        and order.position not in held
+    ]
+
+
+def _missed(key: PositionId, was: Position, now: Position) -> Missed:
+    return Missed(key, Volume(was.volume - now.volume), was.updated_ms, now.updated_ms)
+
+
+def _turned_unseen(
+    view: AccountView,
+    event: Reconciled,
+    copies: Mapping[CopyKey, Copy],
+    held: Mapping[PositionId, Position],
+    deals: Sequence[DealId],
+) -> list[Missed]:
+    """The nets that are gone, or of the other side, while shares of them stand: all that they had was closed, by an
+    order of ours or by others; of theirs each share has lost in proportion to what it had."""
+    shared = {was.position for key, was in copies.items() if was.share and key in view.copies}
+    found = []
+    for key, was in held.items():
+        now = view.positions.get(key) if key in shared else was
+        is_over = now is None or now.side is not was.side
+        if is_over and was.volume > closed_by_deals(view, event, key, deals):
+            shares = [one for one in copies.values() if one.share and one.position == key and one.side is was.side]
+            parts = tuple((one.key, one.volume) for one in shares if one.volume)
+            found.append(Missed(key, was.volume, was.updated_ms, 0, parts))
+    return found
+
+
+def with_loss(view: AccountView, share: Copy, lost: int) -> AccountView:
+    """Note what a share has lost by what others took of its net, where that is still to be told."""
+    for at, missed in enumerate(view.missed):
+        if missed.position == share.position and sum(volume for _, volume in missed.parts) < missed.volume:
+            fuller = replace(missed, parts=(*missed.parts, (share.key, Volume(lost))))
+            return replace(view, missed=(*view.missed[:at], fuller, *view.missed[at + 1 :]))
+    return view
+
+
+def lost_by(view: AccountView, deal: Deal) -> tuple[tuple[CopyKey, Volume], ...]:
+    """What each share has lost by a deal of somebody else's that had gone unseen, as it was booked then; nothing where
+    that is not known."""
+    for missed in view.missed:
+        is_before = not missed.until_ms or deal.executed_ms <= missed.until_ms
+        if missed.position == deal.position and missed.since_ms <= deal.executed_ms and is_before:
+            return missed.parts
+    return ()
 
 
 def closed_by_deals(view: AccountView, event: Reconciled, position: PositionId, deals: Sequence[DealId]) -> int:
@@ -146,6 +221,7 @@ def take_closes(view: AccountView, event: ClosesSeen, _at_us: int) -> AccountVie
     closes = _closes(event)
     lost = of_lost_closes(view, event)
     fresh = [deal for deal in closes if deal.deal not in view.deals]
+    losers = {deal.deal: [key for key, _ in lost_by(view, deal)] for deal in fresh if deal.order not in lost}
     for deal in fresh:
         view = take_balance(view, deal)
     numbers = tuple(deal.deal for deal in fresh[-REMEMBERED:])
@@ -153,6 +229,8 @@ def take_closes(view: AccountView, event: ClosesSeen, _at_us: int) -> AccountVie
     view = replace(view, unpriced=tuple(one for one in view.unpriced if one != event.position))
     if view.lost_closes:
         view = replace(view, lost_closes=tuple(one for one in view.lost_closes if one.position != event.position))
+    if view.missed:
+        view = replace(view, missed=tuple(one for one in view.missed if one.position != event.position))
     if not closes:
         return view
     last, most = closes[-1], _most(event)
@@ -171,7 +249,20 @@ def take_closes(view: AccountView, event: ClosesSeen, _at_us: int) -> AccountVie
     for deal in closes:
         for key, _ in lost[deal.order].parts if deal.order in lost else ():
             view = _priced(view, key, deal)
+        for key in losers.get(deal.deal, ()):
+            view = _with_its_end(view, key, deal, event)
     return view
+
+
+def _with_its_end(view: AccountView, key: CopyKey, deal: Deal, event: ClosesSeen) -> AccountView:
+    """The share of which somebody else's deal took all that it had, with the price and the word of its end."""
+    ended = view.finished.get(key)
+    if ended is None or ended.close_price is not None or ended.reason is not Reason.CLOSED_BY_HUMAN:
+        return view
+    order = next((order for order in event.orders if order.order == deal.order), None)
+    finished = copied(view.finished)
+    finished[key] = replace(ended, close_price=deal.price, reason=_reason(ended, order))
+    return replace(view, finished=finished)
 
 
 def _priced(view: AccountView, key: CopyKey, deal: Deal) -> AccountView:

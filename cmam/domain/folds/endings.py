@@ -18,6 +18,7 @@ from cmam.domain.events import (
     Wait,
 )
 from cmam.domain.folds import growth
+from cmam.domain.folds.afterwards import with_loss
 from cmam.domain.guarding.latches import latch_stop_out
 from cmam.domain.values.changes import Change
 from cmam.domain.values.quantities import Price, Volume
@@ -238,6 +239,8 @@ def touch(view: AccountView, event: CopyTouched) -> AccountView:
             if copy.share:
                 ending = copy.ending if event.after else copy.ending or event.reason or Reason.CLOSED_BY_HUMAN
                 view = put(view, replace(copy, volume=Volume(event.after), ending=ending))
+                if view.missed and event.after < event.before:
+                    view = with_loss(view, copy, event.before - event.after)
                 return rejoined(view, copy.symbol) if view.rules >= LOSSES_REJOIN else view
         case "stop":
             copy = replace(copy, pinned_stop=Price(event.after) if copy.goal.pins else None, applied=None)

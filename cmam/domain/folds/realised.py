@@ -8,7 +8,7 @@ from cmam.domain.belief.copies import CopyKey, Intent, LostClose
 from cmam.domain.belief.shares import closed_by
 from cmam.domain.belief.view import AccountView
 from cmam.domain.events import ClosesSeen, Event, ExecutionSeen, Reconciled
-from cmam.domain.folds.afterwards import had_part, is_of, of_lost_closes, of_position
+from cmam.domain.folds.afterwards import had_part, is_of, lost_by, of_lost_closes, of_position
 from cmam.domain.folds.booking import copy_of, intent_of
 from cmam.domain.values.commands import CommandKind
 from cmam.domain.values.ids import LinkId, OrderId, PositionId, SourceKey
@@ -16,6 +16,7 @@ from cmam.domain.values.naming import read_label
 from cmam.domain.values.quantities import Volume
 from cmam.domain.values.reasons import Reason
 from cmam.domain.values.replacing import replace
+from cmam.domain.values.rules import TURNED_UNSEEN
 from cmam.domain.values.trades import Deal
 
 
@@ -54,24 +55,27 @@ def _executed(
     if key is None:
         return
     is_own = asked is not None or (fact.order is not None and fact.order.type.is_pending)
-    yield from _by_request(before, intent, key, deal) if is_own else _by_shares(before, key, deal)
+    yield from _by_request(before, intent, key, deal) if is_own else _by_shares(before, after, key, deal)
 
 
 def _in_a_gap(before: AccountView, after: AccountView, fact: Reconciled, deal: Deal) -> Iterator[tuple[CopyKey, Deal]]:
     asked = _asked_by(before, deal, *(order.client_order_id for order in fact.past_orders if order.order == deal.order))
     key = asked or before.by_position.get(deal.position) or _known_since(after, deal.position)
     if key is not None:
-        yield from _by_request(before, None, key, deal) if asked is not None else _by_shares(before, key, deal)
+        yield from _by_request(before, None, key, deal) if asked is not None else _by_shares(before, after, key, deal)
 
 
 def _told_afterwards(
     before: AccountView, fact: ClosesSeen, deal: Deal, lost: Mapping[OrderId, LostClose]
 ) -> Iterator[tuple[CopyKey, Deal]]:
     """Of a net a history tells also what was taken of it before its shares of now were there: that is not theirs."""
-    names = (order.client_order_id for order in fact.orders if order.order == deal.order)
-    asked = _asked_by(before, deal, *names)
+    # The order that has turned a net is of the position that it opened: the look that showed that has told it.
+    told = (*fact.orders, *before.past_orders) if before.rules >= TURNED_UNSEEN else fact.orders
+    asked = _asked_by(before, deal, *(order.client_order_id for order in told if order.order == deal.order))
     alone = (copy.key for copy in of_position(before, fact.position) if not copy.share)
     parts = lost[deal.order].parts if asked is None and deal.order in lost else ()
+    if not parts and asked is None and deal.deal not in before.deals:
+        parts = lost_by(before, deal)
     if parts:
         yield from _divided(parts, deal)
         return
@@ -117,15 +121,24 @@ def _by_request(before: AccountView, intent: Intent | None, key: CopyKey, deal: 
     yield from _divided([(share.key, volume) for share, volume in taken if volume] or [(key, Volume(1))], deal)
 
 
-def _by_shares(before: AccountView, key: CopyKey, deal: Deal) -> Iterator[tuple[CopyKey, Deal]]:
-    """What no share asked for comes off all shares on the side of their net in proportion (`shares.losses`); of what is
-    no net it is that of `key`."""
+def _by_shares(before: AccountView, after: AccountView, key: CopyKey, deal: Deal) -> Iterator[tuple[CopyKey, Deal]]:
+    """What no share asked for comes off all shares on the side of their net in proportion (`shares.losses`), and what a
+    look had shown before as it was booked then; of what is no net it is that of `key`."""
+    is_late = bool(before.missed) and _volume(before, deal.position) == _volume(after, deal.position)
+    if is_late and (parts := lost_by(before, deal)):
+        yield from _divided(parts, deal)
+        return
     shares = [
         (copy.key, copy.volume)
         for copy in before.copies.values()
         if copy.share and copy.position == deal.position and copy.side is not deal.side and copy.volume > 0
     ]
     yield from _divided(shares or [(key, Volume(1))], deal)
+
+
+def _volume(view: AccountView, position: PositionId) -> int:
+    held = view.positions.get(position)
+    return 0 if held is None else held.volume
 
 
 def _divided(shares: Sequence[tuple[CopyKey, Volume]], deal: Deal) -> Iterator[tuple[CopyKey, Deal]]:

@@ -9,6 +9,7 @@ lost, refused or late answer only delays it.
 from __future__ import annotations
 
 from cmam.domain.belief.restless import ending
+from cmam.domain.belief.shares import with_its_net_first
 from cmam.domain.belief.view import resolve
 from cmam.domain.deciding.attempts import attempt, next_wake, settings_of, wakes
 from cmam.domain.deciding.decide import Decision, decide
@@ -152,7 +153,7 @@ def step(view: AccountView, fact: Event, store: StoreId, now_us: int) -> Turn:
         _try_again(turn, fact)
     restless = _restless(view, turn.view, fact)
     others = [key for key in turn.view.copies if key[0] in stopped_out and key not in restless]
-    for key in (*restless, *sorted(others)):
+    for key in with_its_net_first(turn.view, (*restless, *sorted(others))):
         finish_order(turn, key)
         finish_if_gone(turn, key, fact)
         finish_idle(turn, key)

@@ -639,5 +639,22 @@ SWAPS_OPEN_NOTHING = 12
 opened unseen was held from then on without being told to anybody, and never copied.
 """
 
+LOST_AS_BOOKED = 12
+"""What others took of a net out of sight, and is told later, is divided by what each share had lost by it. It was
+divided by what was left of each by then: of one that had been closed since that was all it ever had, and of two
+profiles one had most of what the other lost.
+"""
+
+SIDES_CLOSE_TOGETHER = 12
+"""Shares of a net that all end are closed by one request also where they are of two profiles, or others are against
+them, and before what is against the net is traded away. Each of them had a round trip of its own; and where a guard
+closed all of a net of both sides it was made larger first, which asks for margin that may not be there.
+"""
+
+TURNED_UNSEEN = 12
+"""A net that an order of a share has closed or turned in a gap is asked about, though all its shares stand, as is one
+that came and went in it: what they realised then was in no sum.
+"""
+
 RULES = 12
 """The newest."""

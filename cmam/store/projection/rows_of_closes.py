@@ -17,6 +17,7 @@ from cmam.domain.folds.booking import intent_of
 from cmam.domain.folds.realised import realised
 from cmam.domain.operating.registry import Registry
 from cmam.domain.values.ids import DealId, PositionId
+from cmam.domain.values.rules import TURNED_UNSEEN
 from cmam.domain.values.trades import CloseDetail, Deal, Order, OrderType
 from cmam.store.folding.fold import AccountStep
 from cmam.store.projection.rows import LIFE, Row, copy_id
@@ -118,6 +119,8 @@ def _closed_by(before: AccountView, event: Event, deal: Deal, store: str) -> str
         return STOP_OUT
     if order is not None and order.type is OrderType.PROTECTION:
         return LEVEL
+    if order is None and isinstance(event, ClosesSeen) and before.rules >= TURNED_UNSEEN:
+        order = next((past for past in before.past_orders if past.order == deal.order), None)
     is_ours = order is not None and order.client_order_id.startswith(f"cm1.{store}.")
     if is_ours or any(intent.order == deal.order for intent in before.intents.values()):
         return REQUEST

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
 
 from cmam.domain.belief import shares
 from cmam.domain.belief.copies import CopyKey
-from cmam.domain.events import CopyFinished, CopyTouched, Event
+from cmam.domain.events import CopyFinished, CopyTouched, Event, FlattenRequested
 from cmam.domain.folds.realised import realised
 from cmam.domain.repair.reconcile import findings
 from cmam.domain.values.quantities import Side, Volume
 from cmam.domain.values.reasons import Reason
+from cmam.domain.values.rules import RULES
 from tests.factories import LINK
 from tests.unit.domain.test_netting import Netted, key, netted
 
@@ -134,10 +134,6 @@ def test_one_that_never_arrived_goes_out_again() -> None:
     assert _reasons(pair) == {Reason.CLOSED_BY_LEADER}
 
 
-def _opposed() -> Netted:
-    return _shares(2, 3, 5, -1)
-
-
 def _short() -> Netted:
     """Of 11 steps one is gone, and while an open is under way nobody knows yet whose."""
     pair = _shares(2, 3, 5, 1)
@@ -149,13 +145,50 @@ def _short() -> Netted:
     return pair
 
 
-@pytest.mark.parametrize("build", [_opposed, _short])
-def test_where_it_is_not_plain_whose_the_net_is_shares_leave_one_by_one(build: Callable[[], Netted]) -> None:
-    """A share of the other side makes the net small, as does what somebody has taken of it."""
-    pair = build()
+def test_where_it_is_not_plain_whose_the_net_is_shares_leave_one_by_one() -> None:
+    """Somebody has taken of it what nobody can be said to have lost yet."""
+    pair = _short()
     _ends(pair, 1, 2, 3)
     pair.answer(most=1)
     assert _asked(pair) == [2, 3]
+
+
+@pytest.mark.parametrize(("rules", "asked"), [(RULES, [2, 7]), (11, [2, 3, 4])])
+def test_a_share_of_the_other_side_that_stays_holds_nobody_up(rules: int, asked: list[int]) -> None:
+    """2, 3 and 5 end beside one that is short: the net has 7 left of 8, and the last step is sold as an order."""
+    pair = _shares(2, 3, 5, -1)
+    pair.view = replace(pair.view, rules=rules)
+    _ends(pair, 1, 2, 3)
+    pair.answer()
+    assert (_asked(pair), pair.commands[-1].volume, pair.net) == (asked, STEP, -STEP)
+    assert (_left(pair), _reasons(pair)) == ([1], {Reason.CLOSED_BY_LEADER})
+
+
+@pytest.mark.parametrize(("rules", "traded"), [(RULES, [7]), (11, [1, 2, 2, 2, 3, 3])])
+def test_a_net_of_both_sides_that_all_ends_is_not_made_larger_first(rules: int, traded: list[int]) -> None:
+    """Of 3 short and 10 long, 7 are closed, and the rest cancels out: nothing is bought of what is to be sold."""
+    pair = _shares(-1, 2, 3, -2, 5)
+    pair.view = replace(pair.view, rules=rules)
+    opened = len(pair.sent)
+    pair.fact(FlattenRequested(links=(LINK,)))
+    pair.answer()
+    assert sorted(command.volume // STEP for command in pair.commands[opened:]) == traded
+    assert (pair.net, pair.view.copies) == (0, {})
+
+
+def test_a_net_of_both_sides_whose_answer_was_lost_is_told_for_all_of_them() -> None:
+    """7 are gone by the next look, with which nothing is left: nothing is asked again, and no person is named."""
+    pair = _shares(-1, 2, 3, -2, 5)
+    opened = len(pair.sent)
+    pair.fact(FlattenRequested(links=(LINK,)))
+    pair.send()
+    for intent in pair.lose():
+        pair.events_of(intent)
+    pair.passes(10_000_000)
+    pair.now_us += 10_000_000
+    pair.fact(pair.reconciled(looked_up=True))
+    assert (len(pair.commands[opened:]), pair.net, pair.view.copies) == (1, 0, {})
+    assert Reason.CLOSED_BY_HUMAN not in _reasons(pair)
 
 
 def test_a_share_that_waits_for_itself_is_not_taken_along() -> None:
