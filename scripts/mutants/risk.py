@@ -27,6 +27,13 @@ BESIDE = "tests/scenario/test_reading_beside.py"
 
 MUTATIONS = (
     Mutation(
+        "nobody asks who made a net grow while nobody looked",
+        "cmam/actors/asking/closings.py",
+        "        if now.volume - held.volume > asked:",
+        "        if now.volume < held.volume:",
+        (RESTORED,),
+    ),
+    Mutation(
         "a restored log closes once more what its later life had closed",
         "cmam/domain/belief/meanwhile.py",
         "    if part < 1 and copy.target < was:",
@@ -389,8 +396,8 @@ MUTATIONS = (
     Mutation(
         "nobody asks who took a part of a copy in a gap",
         "cmam/actors/asking/closings.py",
-        "if self._taken else ()",
-        "if False else ()",
+        "return (*orders, self._asked(_DEALS)) if self._taken else orders",
+        "return ()",
         ("tests/scenario/test_closed_out_of_sight.py",),
     ),
     Mutation(

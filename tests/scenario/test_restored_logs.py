@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from cmam.domain.events import CopyTouched
+from cmam.domain.guarding.latches import TWIN
 from cmam.store.past.replay import verify
 from tests.person import Held
 from tests.whole import LEADER, NETTED, SAME_BROKER, FaultyLog, Whole
@@ -82,10 +83,56 @@ def test_what_was_added_after_the_backup_is_not_added_twice(tmp_path: Path) -> N
     whole.run(5)
     _goes_on_from(backup, whole)
     assert _held(whole).volume == 3 * LOT
+    view = whole.view(SAME_BROKER)
+    assert view is not None
+    assert "has a number that this log never gave" in view.alerts[TWIN]
+    assert whole.command({"command": "rearm", "profile": "whole", "guard": TWIN})["ok"]
     whole.person.buy(LOT, account=NETTED, symbol=7001)
     whole.run(5)
     assert _held(whole).volume == 4 * LOT
     assert verify(whole.log.read_all()).is_identical
+
+
+@pytest.mark.parametrize("max_age", ["30s", "600s"])
+def test_what_was_opened_into_a_net_after_the_backup_is_not_opened_twice(tmp_path: Path, max_age: str) -> None:
+    """A net bears the label of its first order alone: the order history tells of what this log never asked for."""
+    whole = _started(tmp_path, follower=NETTED, max_age=max_age)
+    whole.person.buy(LOT)
+    whole.run(5)
+    backup = _backup(tmp_path)
+    whole.person.buy(LOT // 2)
+    whole.run(5)
+    assert _held(whole, NETTED).volume == LOT + LOT // 2
+    _goes_on_from(backup, whole)
+    assert _held(whole, NETTED).volume == LOT + LOT // 2
+    view = whole.view(NETTED)
+    assert view is not None
+    assert "that this log never made" in view.alerts[TWIN]
+    whole.person.buy(LOT // 5)
+    whole.run(5)
+    assert _held(whole, NETTED).volume == LOT + LOT // 2
+    for position in whole.person.holds(LEADER):
+        whole.person.close(position.position, position.volume)
+        whole.run(5)
+    assert whole.person.holds(NETTED) == []
+    assert verify(whole.log.read_all()).is_identical
+
+
+def test_what_a_person_has_added_to_a_net_is_no_sign_of_another_cmam(tmp_path: Path) -> None:
+    """His order bears no name of ours: what the leader opens meanwhile is copied."""
+    whole = _started(tmp_path, follower=NETTED, max_age="600s")
+    whole.person.buy(LOT)
+    whole.run(5)
+    whole.kill()
+    whole.person.buy(LOT // 5, account=NETTED, symbol=7001)
+    whole.person.buy(LOT // 2)
+    whole.run(5)
+    whole.start_ready()
+    whole.run(20)
+    assert _held(whole, NETTED).volume == LOT + LOT // 5 + LOT // 2
+    view = whole.view(NETTED)
+    assert view is not None
+    assert TWIN not in view.alerts
 
 
 def test_a_stop_that_was_moved_after_the_backup_is_no_persons(tmp_path: Path) -> None:
