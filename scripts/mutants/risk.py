@@ -22,9 +22,31 @@ AFTER_A_CUT = "tests/scenario/test_closes_after_a_cut.py"
 RULES_PARTIAL = "tests/scenario/test_rules_partial.py"
 RULES_PENDINGS = "tests/scenario/test_rules_pendings.py"
 RULES_PEOPLE = "tests/scenario/test_rules_people.py"
+RESTORED = "tests/scenario/test_restored_logs.py"
 BESIDE = "tests/scenario/test_reading_beside.py"
 
 MUTATIONS = (
+    Mutation(
+        "nobody asks who made a net grow while nobody looked",
+        "cmam/actors/asking/closings.py",
+        "        if now.volume - held.volume > asked:",
+        "        if now.volume < held.volume:",
+        (RESTORED,),
+    ),
+    Mutation(
+        "a restored log closes once more what its later life had closed",
+        "cmam/domain/belief/meanwhile.py",
+        "    if part < 1 and copy.target < was:",
+        "    if part < 0 and copy.target < was:",
+        (RESTORED,),
+    ),
+    Mutation(
+        "what a person had closed before his leader counts towards the leader's part",
+        "cmam/domain/belief/meanwhile.py",
+        "held.updated_ms + APART_MS >= change.at_ms",
+        "held.updated_ms >= 0",
+        (RESTORED,),
+    ),
     Mutation(
         "nobody comes back before others for having something to close",
         "cmam/actors/accounts/following.py",
@@ -374,8 +396,8 @@ MUTATIONS = (
     Mutation(
         "nobody asks who took a part of a copy in a gap",
         "cmam/actors/asking/closings.py",
-        "if self._taken else ()",
-        "if False else ()",
+        "return (*orders, self._asked(_DEALS)) if self._taken else orders",
+        "return ()",
         ("tests/scenario/test_closed_out_of_sight.py",),
     ),
     Mutation(

@@ -133,3 +133,8 @@ def test_check_without_a_broker_rests_on_the_log(person: Person) -> None:
     link = _check(person, "--offline", "--all")[SAME_BROKER]
     assert {one["how"] for one in link["symbols"]} == {"exact"}
     assert link["unmapped"] == []
+    said = person.types("profile", "check", "main", "--offline")
+    assert said.code == 0
+    assert "What has to be repaired is not known: not all brokers could be asked." in said.err
+    assert "history could not be read" in said.err
+    assert "agree" not in said.err

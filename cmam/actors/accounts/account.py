@@ -215,7 +215,7 @@ class AccountActor(Watched):
                 self._is_prepared = True
                 return
             if not self._questions.asks_past:
-                self._following.look_for_twin(self._questions.seen_before)
+                self._following.look_for_twin(self._questions.seen_before, self._questions.added)
             self._following.note_findings()
             self._desk.ensure_held_quotes()
             self._desk.health(Health.RECONCILED)

@@ -25,13 +25,14 @@ from cmam.domain.profiles.link import LinkSettings
 from cmam.domain.repair.reconcile import abandoned, bring_together, by_hand, findings, needs_note
 from cmam.domain.repair.strays import is_lacking
 from cmam.domain.repair.sync import reopening
-from cmam.domain.repair.twins import Seen, in_words, latched, twin_in_report, twin_in_snapshot
+from cmam.domain.repair.twins import Seen, in_words, latched, twin_in_orders, twin_in_report, twin_in_snapshot
 from cmam.domain.turns.timing import set_anew
 from cmam.domain.turns.turn import decide_change, wakes
 from cmam.domain.values.changes import Change, ChangeKind
 from cmam.domain.values.ids import AccountId, LinkId
 from cmam.domain.values.quantities import Quote
 from cmam.domain.values.symbols import UNLISTED
+from cmam.domain.values.trades import Order
 from cmam.domain.wanted.unasked import Unasked, still_unasked, unasked
 from cmam.openapi.quotes import BrokerClock
 
@@ -105,11 +106,12 @@ class Following:
             return ""
         return twin_in_report(self._desk.view, tuple(self.links.values()), fact)
 
-    def look_for_twin(self, before: Seen) -> None:
+    def look_for_twin(self, before: Seen, added: tuple[Order, ...]) -> None:
         """Look, once all is known again, whether another cmam has copied under this store's name meanwhile; `before`
-        is what was known of when that was asked for."""
+        is what was known of when that was asked for, `added` what made positions of copies larger since."""
         if self.links and not self.is_settling:
-            self.mind_twin(twin_in_snapshot(self._desk.view, tuple(self.links.values()), before))
+            view, links = self._desk.view, tuple(self.links.values())
+            self.mind_twin(twin_in_snapshot(view, links, before) or twin_in_orders(view, links, added))
 
     def mind_twin(self, evidence: str) -> None:
         """Open nothing more where another cmam uses this store's name, and say so until that is re-armed."""

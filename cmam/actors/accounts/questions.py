@@ -25,6 +25,7 @@ from cmam.domain.repair.twins import Seen, seen
 from cmam.domain.turns import absences
 from cmam.domain.turns.timing import lookup_due, needs_history
 from cmam.domain.values.ids import PositionId, SymbolId
+from cmam.domain.values.trades import Order
 from cmam.openapi.budget import Lane
 
 log = logging.getLogger(__name__)
@@ -90,6 +91,8 @@ class Questions:
         """Whether a week of orders is to be told too: where the log was lost, they tell what was copied before."""
         self.seen_before: Seen = seen(desk.view)
         """What was known of when everything was last asked for: the rest of it came out of sight."""
+        self.added: tuple[Order, ...] = ()
+        """The orders under a copier's name that made positions of copies larger meanwhile."""
 
     @property
     def is_idle(self) -> bool:
@@ -357,6 +360,7 @@ class Questions:
         if not preparation.has_snapshot:  # nothing was learnt: when to look again is all there is to see to
             self._desk.remind(0)
             return
+        self.added = preparation.added
         if preparation.is_of_costs:
             self._costs_told_us = self._desk.ports.clock.monotonic()
         early, self._early = self._early, []

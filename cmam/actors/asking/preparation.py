@@ -392,6 +392,11 @@ class Preparation:
         )
         return tuple(facts), ()
 
+    @property
+    def added(self) -> tuple[Order, ...]:
+        """The orders under a copier's name that made positions of copies larger out of sight."""
+        return self._closings.added
+
     def news(self) -> tuple[Event, ...]:
         """What was heard and is to be told in its turn, behind the snapshot."""
         return snapshots.news(self._heard, self._snapshot[0])

@@ -6,6 +6,7 @@ pickles; a client that is slow or silent is cut off. The listener's only output 
 
 from __future__ import annotations
 
+import errno
 import json
 import logging
 import os
@@ -16,7 +17,7 @@ import threading
 from collections.abc import Callable
 from contextlib import suppress
 from multiprocessing import AuthenticationError
-from multiprocessing.connection import Client, Connection, Listener, answer_challenge, deliver_challenge
+from multiprocessing.connection import Connection, answer_challenge, deliver_challenge
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,8 @@ log = logging.getLogger(__name__)
 
 AGAIN_US = 2 * SECOND_US
 """How soon the key is tried again on a full disk."""
+LOOK_US = 5 * SECOND_US
+"""How often it is looked whether socket and key are still there: who tidies up may have taken them away."""
 CLIENTS_MAX = 8
 BACKLOG = 32
 """So many clients may knock before the listener comes round: one more is told at once that nobody is there."""
@@ -62,48 +65,69 @@ class ControlListener:
         self._key_file = key_file
         self._handle = handle
         self._slots = threading.BoundedSemaphore(CLIENTS_MAX)
-        self._stopping = False
-        self._listener: Listener | None = None
+        self._line: socket.socket | None = None
         self._key = b""
-        self._thread = threading.Thread(target=self._run, name="control", daemon=True)
+        self._is_at = (0, 0)
 
     def start(self) -> None:
-        """Make the key and the socket, and begin to listen."""
+        """Make the key and the socket, and begin to listen; again where they were taken away."""
         key = secrets.token_bytes(32)
+        self._hang_up()
+        _make_private(self._socket.parent)
         self._socket.unlink(missing_ok=True)
         descriptor = os.open(self._key_file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
         with os.fdopen(descriptor, "wb") as file:
             file.write(key)
         self._key = key
-        self._listener = Listener(str(self._socket), family="AF_UNIX", backlog=BACKLOG)
-        self._thread.start()
+        line = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        try:
+            line.bind(str(self._socket))
+            line.listen(BACKLOG)
+            self._is_at = _place(self._socket)
+        except OSError:
+            line.close()
+            raise
+        self._line = line
+        threading.Thread(target=self._run, args=(line,), name="control", daemon=True).start()
+
+    def is_there(self) -> bool:
+        """Whether others still find what they need: the socket that is listened on, and its key."""
+        try:
+            return _place(self._socket) == self._is_at and self._key_file.read_bytes() == self._key
+        except OSError:
+            return False
 
     def stop(self) -> None:
         """Listen no more, and leave no socket behind."""
-        self._stopping = True
-        if self._listener is not None:
-            try:
-                Client(str(self._socket), family="AF_UNIX").close()
-            except (OSError, EOFError, AuthenticationError):
-                log.debug("- the control listener was gone already")
-            with suppress(FileNotFoundError):  # somebody has removed the socket, or the whole home
-                self._listener.close()
+        self._hang_up()
         self._socket.unlink(missing_ok=True)
         self._key_file.unlink(missing_ok=True)
 
-    def _run(self) -> None:
+    def _hang_up(self) -> None:
+        """Wake the thread that waits for clients, and close what it waits on."""
+        line, self._line = self._line, None
+        if line is None:
+            return
+        with suppress(OSError):
+            line.shutdown(socket.SHUT_RDWR)  # wakes it on Linux
+        with suppress(OSError), socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as knock:
+            knock.settimeout(HANDSHAKE_S)
+            knock.connect(str(self._socket))  # and elsewhere, where the socket is still in its place
+        line.close()
+
+    def _run(self, line: socket.socket) -> None:
         """Runs in the listener's thread, and waits for nobody who has come: a client that was stopped while it proved
         who it is kept every other command out."""
-        assert self._listener is not None
         while True:
             try:
-                connection = self._listener.accept()
+                client, _ = line.accept()
+                connection = Connection(client.detach())
             except OSError as error:
-                if self._stopping:
+                if self._line is not line:
                     return
                 log.warning("! a control client was turned away: %s", error)
                 continue
-            if self._stopping:
+            if self._line is not line:
                 connection.close()
                 return
             if not self._slots.acquire(blocking=False):
@@ -148,6 +172,7 @@ class Door:
         self._alarm = alarm
         self._is_open = False
         self._again_us = 0
+        self._look_us = 0
 
     def tend(self) -> None:
         """Listen, where nobody does yet; to be called several times a second.
@@ -155,12 +180,17 @@ class Door:
         Raises OSError for any other trouble at the first try: later it would end what copies.
         """
         now = self._clock.monotonic()
-        if self._is_open or now < self._again_us:
+        if now < self._again_us or (self._is_open and now < self._look_us):
             return
+        self._look_us = now + LOOK_US
+        if self._is_open and self._listener.is_there():
+            return
+        if self._is_open:
+            log.warning("! Other terminals did not reach cmam: its control channel was taken away, and is made anew")
         try:
             self._listener.start()
         except OSError as error:
-            if error.errno not in FULL and not self._again_us:
+            if error.errno not in FULL and not self._again_us and not self._is_open:
                 raise
             why = error.strerror or error
             text = f"No other terminal reaches cmam, since its control channel cannot be opened ({why})."
@@ -168,11 +198,27 @@ class Door:
                 log.error("! %s Copying goes on, and it is tried again", text)
             self._alarm("control", text)
             self._again_us = now + AGAIN_US
+            self._is_open = False
             return
         self._is_open = True
         if self._again_us:
             log.warning("= other terminals reach cmam again")
             self._alarm("control", "")
+            self._again_us = 0
+
+
+def _make_private(folder: Path) -> None:
+    """A folder that only its owner looks into, where somebody has taken it away; not one that others have put there."""
+    folder.mkdir(mode=0o700, exist_ok=True)
+    found = folder.lstat()
+    if found.st_uid != os.getuid() or folder.is_symlink() or found.st_mode & 0o077:
+        raise PermissionError(errno.EACCES, f"{folder} is not private")
+
+
+def _place(path: Path) -> tuple[int, int]:
+    """What stands under a name: another file there is another place."""
+    found = path.stat()
+    return found.st_dev, found.st_ino
 
 
 def _limit(connection: Connection) -> None:

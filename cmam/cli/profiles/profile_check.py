@@ -285,9 +285,10 @@ def _print(document: Mapping[str, Any], report: Mapping[str, Any]) -> None:
         say(f"Named in the settings, and no symbol of the leader's: {unknown}.")
     for one in report["idle_settings"]:
         say(f"{one['setting']} does nothing as things stand: it needs {one['needs']}.")
-    _print_trades(report["trades"])
+    live = {one["account"] for one in document["asked"] if one["live"]}
+    _print_trades(report["trades"], is_live=document["leader"] in live)
     _print_findings(out, report["findings"])
-    _print_repairs(out, report["repairs"])
+    _print_repairs(out, report["repairs"], is_live={document["leader"], report["follower"]} <= live)
 
 
 def _short(spec: Mapping[str, Any]) -> dict[str, Any]:
@@ -307,11 +308,12 @@ def _both(mine: Any, theirs: Any, *, always: bool = False) -> str:
     return f"{mine if mine is not None else '–'} | {theirs}"
 
 
-def _print_trades(trades: Iterable[Mapping[str, Any]]) -> None:
+def _print_trades(trades: Iterable[Mapping[str, Any]], *, is_live: bool) -> None:
     found = list(trades)
     missed = [one for one in found if one["verdict"] != "copy"]
     if not found:
-        say("The leader's recent history shows no trade to judge.")
+        said = "shows no trade to judge" if is_live else "could not be read: no trade of it is judged"
+        say(f"The leader's recent history {said}.")
         return
     say(f"{len(found) - len(missed)} of the leader's {len(found)} recent trades could be copied as things stand.")
     if not missed:
@@ -344,10 +346,11 @@ def _print_findings(out: Any, findings: Iterable[Mapping[str, Any]]) -> None:
         say(f"{len(found) - FINDINGS_SHOWN} more; --json has all.")
 
 
-def _print_repairs(out: Any, repairs: Iterable[Mapping[str, Any]]) -> None:
+def _print_repairs(out: Any, repairs: Iterable[Mapping[str, Any]], *, is_live: bool) -> None:
     found = list(repairs)
     if not found:
-        say("Nothing has to be repaired: the record and the brokers agree.")
+        agreed = "Nothing has to be repaired: the record and the brokers agree."
+        say(agreed if is_live else "What has to be repaired is not known: not all brokers could be asked.")
         return
     table = new_table("At the next start")
     for heading in ("source", "finding", "repair"):

@@ -27,6 +27,7 @@ from cmam.domain.values.replacing import copied, replace, without
 from cmam.domain.values.rules import (
     ADDED_BY_HAND,
     ADDS_IN_VAIN,
+    DONE_MEANWHILE,
     FIXED_STOPS_TRAILED,
     LOSSES_REJOIN,
     OWN_STOPS_STAY,
@@ -229,6 +230,8 @@ def touch(view: AccountView, event: CopyTouched) -> AccountView:
             if event.before > 0 and copy.is_wanted:
                 if view.rules >= ADDS_IN_VAIN:
                     view, copy = _without_waiting(view, copy, event)
+                if view.rules >= DONE_MEANWHILE:
+                    copy = replace(copy, target_before=(copy.goal.target_numerator, copy.goal.target_denominator))
                 target = copy.target * Fraction(event.after, event.before)
                 if event.after > event.before and view.rules >= ADDED_BY_HAND:
                     target = copy.target + event.after - event.before

@@ -8,7 +8,7 @@ nothing may be opened before a person has looked. Pure; the actor records what i
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
 
 from cmam.domain.belief.copies import CopyKey
 from cmam.domain.belief.refused import was_refused
@@ -88,6 +88,26 @@ def twin_in_snapshot(view: AccountView, links: Collection[LinkSettings], before:
         what = f"position {stray.position.position}" if stray.position is not None else ""
         what = what or (f"order {stray.order.order}" if stray.order is not None else "")
         return f"{what}, {stray.label}, is of a copy that this log never made"
+    return ""
+
+
+def twin_in_orders(view: AccountView, links: Collection[LinkSettings], orders: Iterable[Order]) -> str:
+    """What orders that filled out of sight show that only another cmam can have asked for, in words.
+
+    What they opened or added to need not show it: a net bears the label of its first order alone, and an add that of
+    its copy.
+    """
+    for order in orders:
+        mark = read_label(order.client_order_id)
+        settings = _of(mark, view, links) if mark is not None else None
+        if mark is None or settings is None:
+            continue
+        name = f"order {order.order}, {order.client_order_id},"
+        if not _is_known(view, settings, mark):
+            return f"{name} is of a copy that this log never made"
+        copy = view.copies.get(view.key_of((settings.link, SourceKey(mark.source))))
+        if copy is not None and _number(order.client_order_id) > copy.last_seq and LinkId(mark.link) == copy.link:
+            return f"{name} has a number that this log never gave"
     return ""
 
 

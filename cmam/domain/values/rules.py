@@ -656,5 +656,11 @@ TURNED_UNSEEN = 12
 that came and went in it: what they realised then was in no sum.
 """
 
+DONE_MEANWHILE = 12
+"""What others did to a copy since its leader's change, in sight of nobody, counts towards what that change asks for. A
+log that was restored from a backup took what its own later life had closed or added for a person's, and then closed or
+added as much once more: a half became a quarter, and an add was made twice; a stop that it had moved was pinned.
+"""
+
 RULES = 12
 """The newest."""

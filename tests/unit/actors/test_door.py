@@ -1,14 +1,18 @@
-"""A start on a disk that is full: it copies, and other terminals reach it once there is room for the key."""
+"""The door for other terminals: opened once there is room for its key, and again where somebody has taken it away."""
 
 from __future__ import annotations
 
 import errno
+import shutil
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from cmam.actors.operating.control import AGAIN_US, ControlListener, Door
+from cmam.actors.operating.control import AGAIN_US, LOOK_US, ControlListener, Door, NobodyListens, send_command
 from cmam.clock import ManualClock
+from cmam.config.home import Home
 
 
 class Listener(ControlListener):
@@ -61,3 +65,67 @@ def test_any_other_trouble_ends_the_start() -> None:
     listener.error = OSError(errno.EACCES, "Permission denied")
     with pytest.raises(PermissionError):
         Door(listener, ManualClock(), lambda *_: None).tend()
+
+
+def _take_socket(home: Home) -> None:
+    home.control_socket.unlink()
+
+
+def _take_key(home: Home) -> None:
+    home.control_key.unlink()
+
+
+def _break_key(home: Home) -> None:
+    home.control_key.write_bytes(b"half a key")
+
+
+def _take_folder(home: Home) -> None:
+    shutil.rmtree(home.control_socket.parent)
+
+
+@pytest.mark.parametrize("take", [_take_socket, _take_key, _break_key, _take_folder])
+def test_what_somebody_has_taken_away_is_made_anew(take: Callable[[Home], None], tmp_path: Path) -> None:
+    """Who tidies a home up must not leave a running cmam without `pause` and `flatten` until its next start."""
+    home, clock = Home(tmp_path), ManualClock()
+    home.control_socket.parent.mkdir(mode=0o700, exist_ok=True)
+
+    def answered() -> dict[str, Any]:
+        return send_command(home.control_socket, home.control_key, {"command": "status"})
+
+    listener = ControlListener(home.control_socket, home.control_key, lambda request, answer: answer(request))
+    door = Door(listener, clock, lambda *_: None)
+    door.tend()
+    try:
+        assert answered() == {"command": "status"}
+        take(home)
+        with pytest.raises(NobodyListens):
+            answered()
+        clock.advance(LOOK_US)
+        door.tend()
+        assert answered() == {"command": "status"}
+    finally:
+        listener.stop()
+    assert not home.control_socket.exists()
+    assert not home.control_key.exists()
+
+
+def test_a_home_that_is_gone_is_an_alert_and_tried_again(tmp_path: Path) -> None:
+    """Copying goes on without its door until the folder is back."""
+    home, clock, alarms = Home(tmp_path / "home"), ManualClock(), dict[str, str]()
+    home.prepare()
+    home.control_socket.parent.mkdir(mode=0o700, exist_ok=True)
+    listener = ControlListener(home.control_socket, home.control_key, lambda request, answer: answer(request))
+    door = Door(listener, clock, alarms.__setitem__)
+    door.tend()
+    home.root.rename(tmp_path / "away")
+    clock.advance(LOOK_US)
+    door.tend()
+    assert "No such file" in alarms["control"]
+    (tmp_path / "away").rename(home.root)
+    clock.advance(AGAIN_US)
+    door.tend()
+    try:
+        assert alarms["control"] == ""
+        assert send_command(home.control_socket, home.control_key, {"a": 1}) == {"a": 1}
+    finally:
+        listener.stop()

@@ -1,0 +1,182 @@
+"""A log that is older than what it led to: what its own later life has done is not done once more, nor a person's."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from cmam.domain.events import CopyTouched
+from cmam.domain.guarding.latches import TWIN
+from cmam.store.past.replay import verify
+from tests.person import Held
+from tests.whole import LEADER, NETTED, SAME_BROKER, FaultyLog, Whole
+
+LOT = 10_000_000
+AWAY_S = 600
+
+
+def _backup(home: Path) -> FaultyLog:
+    """What `cmam backup` would keep of a home's log by now."""
+    (home / "backup").mkdir()
+    with (
+        closing(sqlite3.connect(home / "events.db")) as source,
+        closing(sqlite3.connect(home / "backup" / "events.db")) as target,
+    ):
+        source.backup(target)
+    return FaultyLog.open(home / "backup")
+
+
+def _started(home: Path, *, leader: int = LEADER, follower: int = SAME_BROKER, max_age: str = "30s") -> Whole:
+    settings = {"max_age": max_age}
+    whole = Whole(seed=1, leader=leader, followers=(follower,), settings=settings, log=FaultyLog.open(home))
+    whole.start_ready()
+    return whole
+
+
+def _goes_on_from(backup: FaultyLog, whole: Whole, *, away_s: float = 0) -> None:
+    """The process is gone, the log is the backup's, and cmam starts again on it."""
+    whole.kill()
+    if away_s:
+        whole.run(away_s)
+    whole.log = backup
+    whole.start_ready()
+    whole.run(20)
+
+
+def _held(whole: Whole, account: int = SAME_BROKER) -> Held:
+    (found,) = whole.person.holds(account)
+    return found
+
+
+@pytest.mark.parametrize("follower", [SAME_BROKER, NETTED])
+@pytest.mark.parametrize("parts", [(2,), (1, 1)])
+def test_what_was_closed_after_the_backup_is_not_closed_twice(
+    tmp_path: Path, follower: int, parts: tuple[int, ...]
+) -> None:
+    """The leader's half was copied after the backup: the copy stays a half, and its next part is one of that."""
+    whole = _started(tmp_path, follower=follower)
+    position = whole.person.buy(4 * LOT)
+    whole.run(5)
+    backup = _backup(tmp_path)
+    for part in parts:
+        whole.person.close(position, part * LOT)
+        whole.run(5)
+    _goes_on_from(backup, whole, away_s=AWAY_S)
+    assert _held(whole, follower).volume == 2 * LOT
+    whole.person.close(position, LOT)
+    whole.run(5)
+    assert _held(whole, follower).volume == LOT
+    assert verify(whole.log.read_all()).is_identical
+
+
+def test_what_was_added_after_the_backup_is_not_added_twice(tmp_path: Path) -> None:
+    """Also where the leader's add is young enough to be copied still."""
+    whole = _started(tmp_path, leader=NETTED, max_age="600s")
+    whole.person.buy(2 * LOT, account=NETTED, symbol=7001)
+    whole.run(5)
+    backup = _backup(tmp_path)
+    whole.person.buy(LOT, account=NETTED, symbol=7001)
+    whole.run(5)
+    _goes_on_from(backup, whole)
+    assert _held(whole).volume == 3 * LOT
+    view = whole.view(SAME_BROKER)
+    assert view is not None
+    assert "has a number that this log never gave" in view.alerts[TWIN]
+    assert whole.command({"command": "rearm", "profile": "whole", "guard": TWIN})["ok"]
+    whole.person.buy(LOT, account=NETTED, symbol=7001)
+    whole.run(5)
+    assert _held(whole).volume == 4 * LOT
+    assert verify(whole.log.read_all()).is_identical
+
+
+@pytest.mark.parametrize("max_age", ["30s", "600s"])
+def test_what_was_opened_into_a_net_after_the_backup_is_not_opened_twice(tmp_path: Path, max_age: str) -> None:
+    """A net bears the label of its first order alone: the order history tells of what this log never asked for."""
+    whole = _started(tmp_path, follower=NETTED, max_age=max_age)
+    whole.person.buy(LOT)
+    whole.run(5)
+    backup = _backup(tmp_path)
+    whole.person.buy(LOT // 2)
+    whole.run(5)
+    assert _held(whole, NETTED).volume == LOT + LOT // 2
+    _goes_on_from(backup, whole)
+    assert _held(whole, NETTED).volume == LOT + LOT // 2
+    view = whole.view(NETTED)
+    assert view is not None
+    assert "that this log never made" in view.alerts[TWIN]
+    whole.person.buy(LOT // 5)
+    whole.run(5)
+    assert _held(whole, NETTED).volume == LOT + LOT // 2
+    for position in whole.person.holds(LEADER):
+        whole.person.close(position.position, position.volume)
+        whole.run(5)
+    assert whole.person.holds(NETTED) == []
+    assert verify(whole.log.read_all()).is_identical
+
+
+def test_what_a_person_has_added_to_a_net_is_no_sign_of_another_cmam(tmp_path: Path) -> None:
+    """His order bears no name of ours: what the leader opens meanwhile is copied."""
+    whole = _started(tmp_path, follower=NETTED, max_age="600s")
+    whole.person.buy(LOT)
+    whole.run(5)
+    whole.kill()
+    whole.person.buy(LOT // 5, account=NETTED, symbol=7001)
+    whole.person.buy(LOT // 2)
+    whole.run(5)
+    whole.start_ready()
+    whole.run(20)
+    assert _held(whole, NETTED).volume == LOT + LOT // 5 + LOT // 2
+    view = whole.view(NETTED)
+    assert view is not None
+    assert TWIN not in view.alerts
+
+
+def test_a_stop_that_was_moved_after_the_backup_is_no_persons(tmp_path: Path) -> None:
+    """It is where the leader's is, and goes farther away with his."""
+    whole = _started(tmp_path)
+    position = whole.person.buy(LOT)
+    whole.person.amend(position, stop=1.02)
+    whole.run(5)
+    backup = _backup(tmp_path)
+    whole.person.amend(position, stop=1.05)
+    whole.run(5)
+    _goes_on_from(backup, whole, away_s=AWAY_S)
+    assert _held(whole).stop == pytest.approx(1.05)
+    whole.person.amend(position, stop=1.01)
+    whole.run(5)
+    assert _held(whole).stop == pytest.approx(1.01)
+    assert verify(whole.log.read_all()).is_identical
+
+
+def _leader_halves(whole: Whole) -> None:
+    whole.person.close(_held(whole, LEADER).position, 2 * LOT)
+
+
+def _person_halves(whole: Whole) -> None:
+    whole.person.close(_held(whole).position, 2 * LOT, account=SAME_BROKER)
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "left"), [(_leader_halves, _person_halves, 2 * LOT), (_person_halves, _leader_halves, LOT)]
+)
+def test_a_half_that_a_person_closed_while_cmam_was_down_counts_where_the_leader_had_closed_his(
+    first: Callable[[Whole], None], second: Callable[[Whole], None], left: int, tmp_path: Path
+) -> None:
+    """Who closes by hand what cmam would have closed has closed it; what he had closed before is his own, and the
+    leader's half is a half of what he has left."""
+    whole = _started(tmp_path)
+    whole.person.buy(4 * LOT)
+    whole.run(5)
+    whole.kill()
+    for one in (first, second):
+        one(whole)
+        whole.run(AWAY_S)
+    whole.start_ready()
+    whole.run(20)
+    assert _held(whole).volume == left
+    assert [touched.what for touched in whole.events(SAME_BROKER, CopyTouched)] == ["volume"]
+    assert verify(whole.log.read_all()).is_identical
