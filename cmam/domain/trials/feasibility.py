@@ -18,10 +18,13 @@ from cmam.domain.events import (
     ExecutionSeen,
 )
 from cmam.domain.folds.account import AccountView
-from cmam.domain.market.conversion import Rates
+from cmam.domain.market.conversion import Rates, leads_nowhere
 from cmam.domain.market.equity import equity, free_margin
 from cmam.domain.market.mapping import candidates, symbol_for
+from cmam.domain.profiles.choices import VolumeCurrency
 from cmam.domain.profiles.link import LinkSettings
+from cmam.domain.profiles.policy import Policy
+from cmam.domain.profiles.remarks import counts_leaders_money
 from cmam.domain.turns.leading import changes
 from cmam.domain.turns.turn import step
 from cmam.domain.values.changes import Change, ChangeKind, LeaderMoney, LeaderSymbol
@@ -180,6 +183,15 @@ def _unlike(
         if entry.name not in quotes or leader_quote is None:
             why.append("no quote to compare")
         yield f"{entry.name} is like it, but {', '.join(why) or 'its price differs, or others fit too'}"
+
+
+def unconverted(leader: AccountView, follower: AccountView, policy: Policy) -> str:
+    """The leader's currency, where a link sizes by his money and no symbols of the follower's broker convert that.
+
+    Empty where it does not. It says so of every open, also where the leader has traded nothing that could be judged.
+    """
+    is_asked = policy.volume_currency is VolumeCurrency.CONVERT and counts_leaders_money(policy)
+    return leader.currency if is_asked and leads_nowhere(follower, leader.currency) else ""
 
 
 # --- what could not have been copied ----------------------------------------------------------------------------------

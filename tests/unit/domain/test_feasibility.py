@@ -8,7 +8,7 @@ import pytest
 
 from cmam.domain.events import SymbolListSeen, SymbolSpecSeen
 from cmam.domain.folds.account import evolve
-from cmam.domain.trials.feasibility import judge, leaders_trades, pairings
+from cmam.domain.trials.feasibility import judge, leaders_trades, pairings, unconverted
 from cmam.domain.trials.rehearsal import differences
 from cmam.domain.values.changes import ChangeKind
 from cmam.domain.values.ids import DealId, OrderId, PositionId, SymbolId
@@ -137,3 +137,23 @@ def test_a_position_that_is_gone_is_a_repair_that_changes_nothing() -> None:
     assert [one.repair for one in found.repairs] == ["noted as ended"]
     assert [one.kind.value for one in found.findings] == ["gone"]
     assert pair.view is before
+
+
+@pytest.mark.parametrize(
+    ("settings", "found"),
+    [
+        ({"volume.mode": "balance_ratio"}, "USC"),
+        ({"volume.mode": "balance_ratio", "volume.currency": "raw"}, ""),
+        ({"volume.mode": "formula", "volume.formula": "leader_lots * equity / leader_equity"}, "USC"),
+        ({"volume.mode": "formula", "volume.formula": "leader_lots * equity / 1000"}, ""),
+        ({"symbols.table": "leader_symbol,volume_mode\nEURUSD,equity_ratio\n"}, "USC"),
+        ({}, ""),
+    ],
+)
+def test_money_that_no_symbols_convert_is_told_by_the_currencies_alone(settings: dict[str, str], found: str) -> None:
+    """A leader in cents who has not traded yet: what his followers would skip all the same is known by his currency."""
+    pair = Pair(settings)
+    leader = replace(a_view(), currency="USC")
+    assert unconverted(leader, pair.view, pair.link.policy) == found
+    assert unconverted(replace(leader, currency="USD"), pair.view, pair.link.policy) == ""
+    assert unconverted(leader, replace(pair.view, names={}), pair.link.policy) == ""
