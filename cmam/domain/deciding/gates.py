@@ -121,6 +121,10 @@ def symbol(draft: Draft) -> Reason | Wait | None:
     draft.note("symbol", spec.name, f"follower's symbol {spec.symbol}, by {how}")
     if spec.symbol in draft.view.former_specs:
         return Reason.SYMBOL_CHANGED
+    if draft.change.lots_were and draft.policy.counts_in_lots:
+        lots = f"{units_text(draft.change.lots_were)} and {units_text(draft.change.symbol.lot_size)}"
+        draft.note("leader_lots", lots, "units per lot at the leader's broker before and now: not confirmed")
+        return Reason.SYMBOL_CHANGED
     is_open = spec.enabled and spec.trading_mode is TradingMode.ENABLED
     return None if is_open else Reason.SYMBOL_DISABLED
 

@@ -192,7 +192,8 @@ REASONS: Mapping[Reason, ReasonRow] = {
         "Trade in it being opened by the broker.",
     ),
     Reason.SYMBOL_CHANGED: ReasonRow(
-        "Lot size, digits or step of the follower's symbol changed, and nobody confirmed it yet.",
+        "Lot size, digits or step of the follower's symbol changed, or the lot size of the leader's where the link "
+        "counts in lots, and nobody confirmed it yet.",
         "The symbol as it was and is.",
         "`cmam account confirm-symbol ID SYMBOL`, which shows both.",
     ),

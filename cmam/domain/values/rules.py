@@ -622,5 +622,11 @@ has closed. Where it did not, and another event had told before what was left, c
 account that had no margin left.
 """
 
+LEADERS_LOTS = 12
+"""A leader's lot that his broker has made another waits for a person's word, as a follower's does: links that count in
+lots open nothing in the symbol until then. Where `volume.lots_confirmed` names it, or the new size was the follower's,
+what he traded next was copied ten times as large, or a tenth.
+"""
+
 RULES = 12
 """The newest."""

@@ -15,7 +15,7 @@ from cmam.domain.values.ids import DealId, OrderId, PositionId, SymbolId
 from cmam.domain.values.quantities import Side, Volume
 from cmam.domain.values.reasons import Reason, Verdict
 from cmam.domain.values.trades import AccountType, CloseDetail, Deal, Order, OrderStatus, OrderType
-from tests.factories import LOT, Pair, a_view, price
+from tests.factories import LOT, Pair, a_spec, a_view, price
 
 HOUR_MS = 3_600_000
 AT_MS = 1_600_000_000_000  # 2020-09-13 12:26:40 UTC, a Sunday
@@ -109,6 +109,18 @@ def test_what_the_copy_of_a_trade_holds_is_not_held_against_the_trade(kind: Acco
     assert pair.view.positions
     judged = judge(pair.view, pair.view, pair.link, quotes, quotes, same)  # type: ignore[arg-type]  # it is quoted
     assert judged.decision.verdict is Verdict.COPY
+
+
+def test_a_leaders_changed_lot_is_told_to_who_counts_in_lots() -> None:
+    """Before anything moves: what he opens there is not copied until somebody has looked at it."""
+    leader = evolve(a_view(), SymbolSpecSeen(spec=a_spec(lot_size=Volume(LOT // 10))), 0)
+    for settings, remarks in (
+        ({"volume.lots_confirmed": "EURUSD"}, ("its lot size at the leader's broker has changed: confirm it there",)),
+        ({"volume.basis": "units"}, ()),
+    ):
+        pair = Pair(settings)
+        (found,) = [one for one in pairings(leader, pair.view, pair.link, {}, {}, frozenset()) if one.name == "EURUSD"]
+        assert found.remarks == remarks
 
 
 def test_an_unmapped_symbol_says_what_keeps_it_from_the_one_like_it() -> None:
