@@ -187,8 +187,9 @@ REASONS: Mapping[Reason, ReasonRow] = {
         "Naming it in `symbols.include`, or taking it out of `symbols.exclude`.",
     ),
     Reason.SYMBOL_DISABLED: ReasonRow(
-        "The follower's symbol is disabled, or may only be closed.",
-        "The symbol's enabled flag and trading mode.",
+        "The follower's symbol is disabled, may only be closed, or is listed under another number than it had when the "
+        "copy that would grow was opened.",
+        "The symbol's enabled flag and trading mode, its number.",
         "Trade in it being opened by the broker.",
     ),
     Reason.SYMBOL_CHANGED: ReasonRow(

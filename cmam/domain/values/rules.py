@@ -628,5 +628,10 @@ lots open nothing in the symbol until then. Where `volume.lots_confirmed` names 
 what he traded next was copied ten times as large, or a tenth.
 """
 
+OTHER_NUMBERS = 12
+"""An add to a copy whose symbol its broker lists under another number by now is skipped(symbol_disabled). It was sent,
+refused as of an unknown symbol, and counted in `max_rejections`, which stopped opens in all others.
+"""
+
 RULES = 12
 """The newest."""
