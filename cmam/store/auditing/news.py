@@ -101,7 +101,8 @@ def news_of(step: AccountStep) -> Iterator[News]:
 
 def told(news: Iterable[News]) -> list[News]:
     """News of one moment, without what was over before anybody could read it: a close has its reason from the record
-    that follows it, and an open that has waited for some milliseconds has not waited."""
+    that follows it, an open that has waited for some milliseconds has not waited, and one that its broker did not fill
+    within its range is one that slipped."""
     found: list[News] = []
     last: dict[tuple[LinkId, SourceKey], int] = {}
     for one in news:
@@ -111,7 +112,8 @@ def told(news: Iterable[News]) -> list[News]:
             if before is not None and before.what is What.CLOSED and not before.reason:
                 found[last[key]] = replace(before, reason=one.reason)
             continue
-        if before is not None and before.what is What.WAITING:
+        has_slipped = before is not None and before.what is What.REFUSED and one.reason == Reason.SLIPPAGE.value
+        if before is not None and (before.what is What.WAITING or has_slipped):
             del found[last[key]]
             last = {other: place - (place > last[key]) for other, place in last.items()}
         last[key] = len(found)

@@ -71,6 +71,10 @@ def test_what_is_over_before_it_could_be_read_is_not_told(log: EventLog) -> None
     assert told([waiting]) == [waiting]
     assert told([copied, closed, why]) == [copied, replace(closed, reason="closed_by_stop_out")]
     assert told([why]) == []
+    refused = replace(copied, what=What.REFUSED, reason="order_rejected", request="open")
+    slipped = replace(copied, what=What.CANCELLED, reason="slippage", volume=Volume(0))
+    assert told([refused, slipped]) == [slipped]
+    assert told([refused, replace(slipped, reason="source_gone")]) == [refused, replace(slipped, reason="source_gone")]
     other = replace(copied, source=waiting.source + "x")
     assert told([waiting, other, copied, closed]) == [other, copied, closed]
 
