@@ -314,29 +314,32 @@ class OrderDay(Day):
         opened, (_, shape, exact) = theirs.opened, ordered.rests[case.name]
         name = self.names[case.name][opened.symbol]
         of = drawn.BROKERS[case.broker][name]
-        entry = exact_price(new[0].price) if new else Fraction(0)
+        entry = exact_price(new[0].price) if new else self._entered(case, ordered)
         shift = Fraction(0) if case.name in ordered.by_price else entry - opened.price
         copy = Standing(name, shape.is_long, shape.units, exact, shift, None, None, entry=self._entry(entry))
         wanted = shape.units
         if whole != theirs.units:
             copy.target, wanted = reduced(copy, whole, theirs.units, of, up=settings.get("partial_rounding") == "up")
+        bid, ask = self._now[case.name].quotes[name]
+        market, sign = (bid, 1) if copy.is_long else (ask, -1)
+        copy.stop_level = None if shape.stop is None else entry - sign * shape.stop
+        copy.target_level = None if shape.target is None else entry + sign * shape.target
+        if shape.target is None and "fixed_tp" in settings:
+            copy.owed = entry + sign * floored(Fraction(settings["fixed_tp"]) * of.pip, of.tick)
+        exactly = carried_levels(copy, theirs.stop, theirs.target, of, settings)
+        if exactly[0] not in (None, copy.stop_level) and sign * (market - exactly[0]) <= 0:
+            wanted = Fraction(0)  # by the settings of now its stop has been passed: that closes a copy
+            self.counts["filled: its stop of now was passed"] += 1
         units = Fraction(new[0].volume, 100) if new else Fraction(0)
         self.counts["filled: of its own" if whole == theirs.units else "filled: of its own, his in part"] += 1
         if units != wanted:
             self._report(case, f"filled {opened} of {whole}, {shape} {float(exact)}", units, wanted)
         if not new:
             return
-        sign = 1 if copy.is_long else -1
-        copy.stop_level = None if shape.stop is None else entry - sign * shape.stop
-        copy.target_level = None if shape.target is None else entry + sign * shape.target
-        if shape.target is None and "fixed_tp" in settings:
-            copy.owed = entry + sign * floored(Fraction(settings["fixed_tp"]) * of.pip, of.tick)
-        exactly = carried_levels(copy, theirs.stop, theirs.target, of, settings)
         got = level_of(new[0].stop), level_of(new[0].target)
-        bid, ask = self._now[case.name].quotes[name]
-        if not has_room(of, copy.is_long, bid if copy.is_long else ask, exactly[0], None):
+        if not has_room(of, copy.is_long, market, exactly[0], None):
             exactly = copy.stop_level, exactly[1]  # the stop that it has been set otherwise is refused
-        if exactly[1] is not None and not has_room(of, copy.is_long, bid if copy.is_long else ask, *exactly):
+        if exactly[1] is not None and not has_room(of, copy.is_long, market, *exactly):
             is_left_out = got[1] is None or got[1] == copy.target_level
             self.counts["filled: target left out"] += is_left_out
             if is_left_out:
@@ -356,10 +359,18 @@ class OrderDay(Day):
         theirs.copies[case.name] = new[0].position, copy
 
     def _is_filled(self, name: str, ordered: Ordered) -> bool:
+        one = self._book_of(name, ordered)
+        return one is not None and bool(one.executed)
+
+    def _entered(self, case: Case, ordered: Ordered) -> Fraction:
+        """Where an order filled of which nothing is held any more."""
+        one = self._book_of(case.name, ordered)
+        return Fraction(0) if one is None else exact_price(one.cost / one.executed / PRICE)
+
+    def _book_of(self, name: str, ordered: Ordered) -> Any:
         books = self.book.broker.floor.accounts[self.book.ids[name]]
         number = ordered.rests[name][0]
-        one = books.orders.get(number) or books.past_orders.get(number)
-        return one is not None and bool(one.executed)
+        return books.orders.get(number) or books.past_orders.get(number)
 
     def _see_nothing_held(self, ordered: Ordered, there: dict[str, dict[int, Any]], why: str) -> None:
         """Whatever had filled ahead of him is closed."""

@@ -7,8 +7,11 @@ import pytest
 from cmam.actors import messages as m
 from cmam.actors.accounts.account import AccountActor
 from cmam.actors.asking.preparation import Kind
+from cmam.domain.belief import limits
 from cmam.domain.events import ChangeDecided
 from cmam.domain.values.reasons import Reason
+from cmam.store.past.replay import verify
+from tests.rulebook import LEAD, UNIT, Case, Rulebook
 from tests.whole import SAME_BROKER, Whole
 
 LOT = 10_000_000
@@ -64,3 +67,61 @@ def test_a_change_of_one_symbol_lets_no_open_in_another_wait() -> None:
     whole.run(2)
     assert [(told.wait, told.inputs.reading) for told in whole.events(SAME_BROKER, ChangeDecided)] == [(None, False)]
     assert len(whole.person.holds(SAME_BROKER)) == 1
+
+
+@pytest.mark.parametrize("gap", ["none", "restart"])
+def test_a_leaders_lot_that_changes_stops_who_counts_in_lots_until_it_is_confirmed(gap: str) -> None:
+    """His broker makes ten small lots of one: his next ten are as much as one was, and would be ten at a follower."""
+    lots = {"volume.lots_confirmed": "EURUSD"}
+    formula = {"volume.mode": "formula", "volume.formula": "leader_lots / 10"}
+    cases = [
+        Case("lots", "Same", lots),
+        Case("mini", "Mini", {**lots, "volume.amount": "0.5"}),  # whose lots his new ones are like
+        Case("ratio", "Same", {**lots, "volume.mode": "balance_ratio"}),
+        Case("formula", "Same", formula),
+        Case("units", "Same", {"volume.basis": "units"}),
+        Case("fixed", "Same", {"volume.mode": "fixed", "volume.amount": "0.2"}),
+    ]
+    book = Rulebook(cases)
+    book.begin()
+    first = book.person.buy(100_000 * UNIT)
+    book.go(2)
+    opened = {case.name: book.volumes(case.name) for case in cases}
+    assert opened == {
+        "lots": [100_000 * UNIT],
+        "mini": [4_800 * UNIT],  # half a lot of 10,000, on the step of 300
+        "ratio": [50_000 * UNIT],
+        "formula": [10_000 * UNIT],
+        "units": [100_000 * UNIT],
+        "fixed": [20_000 * UNIT],
+    }
+    if gap == "restart":
+        book.kill()
+    book.broker.set_fault("symbol", {"broker": "Lead", "symbol": "EURUSD", "set": "lot_size=1000000"})
+    if gap == "restart":
+        book.begin()
+    book.go(3)
+    book.person.buy(100_000 * UNIT)  # ten of his lots
+    book.go(2)
+    counting = ("lots", "mini", "ratio", "formula")
+    assert {name: book.reason(name) for name in counting} == dict.fromkeys(counting, "symbol_changed")
+    assert [len(book.volumes(name)) for name in (*counting, "units", "fixed")] == [1, 1, 1, 1, 2, 2]
+    leader = book.view(LEAD)
+    assert leader is not None
+    assert leader.alerts[limits.SYMBOLS].endswith(f"until `cmam account confirm-symbol {LEAD} EURUSD`.")
+    book.person.close(first, 50_000 * UNIT)  # what is open is followed all the same
+    book.go(2)
+    assert [book.volumes(name)[0] for name in counting] == [
+        volumes // 2 // step * step
+        for volumes, step in ((10_000_000, 100_000), (480_000, 30_000), (5_000_000, 100_000), (1_000_000, 100_000))
+    ]
+    book.command({"command": "symbol.confirm", "account": str(LEAD), "symbol": "EURUSD"})
+    book.person.buy(10_000 * UNIT)
+    book.go(2)
+    # of the ratio's balance commission is gone: 49,99x USD before 100,000 and more
+    assert [book.volumes(name)[-1] // UNIT for name in counting] == [100_000, 4_800, 49_000, 10_000]
+    leader = book.view(LEAD)
+    assert leader is not None
+    assert limits.SYMBOLS not in leader.alerts
+    assert verify(book.log.read_all()).is_identical
+    assert book.stepper.failures == []

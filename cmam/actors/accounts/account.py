@@ -292,10 +292,11 @@ class AccountActor(Watched):
             self._desk.alert(m.Alert(refused.ALERT, refused.in_words(self._view)))
 
     def _mind_limits(self) -> None:
-        """Say what the broker lets a follower do no longer, until it does."""
+        """Say what the broker lets a follower do no longer, and whose lots it has changed, until that is over."""
         view, follows = self._view, bool(self._following.links)
         self._desk.alert(m.Alert(limits.RIGHTS, limits.rights_in_words(view) if follows else ""))
-        self._desk.alert(m.Alert(limits.SYMBOLS, limits.symbols_in_words(view) if follows else ""))
+        symbols = limits.symbols_in_words(view, follows=follows, leads=self._desk.leads)
+        self._desk.alert(m.Alert(limits.SYMBOLS, symbols))
 
     def _trader_reported(self, wire: Any) -> None:
         view, is_live = self._view, self._desk.ports.is_live

@@ -163,6 +163,7 @@ def _report(
         "idle_settings": [
             {"setting": name, "needs": needs} for name, needs in idle({**profile.settings, **link.settings}).items()
         ],
+        "no_rate": feasibility.unconverted(leader.view, follower.view, settings.policy) or None,
         "trades": [_trade_document(one) for one in judged],
         "findings": [_finding_document(one) for one in found.findings],
         "repairs": [{"source": one.source, "finding": one.finding, "repair": one.repair} for one in found.repairs],
@@ -286,9 +287,21 @@ def _print(document: Mapping[str, Any], report: Mapping[str, Any]) -> None:
     for one in report["idle_settings"]:
         say(f"{one['setting']} does nothing as things stand: it needs {one['needs']}.")
     live = {one["account"] for one in document["asked"] if one["live"]}
+    if report["no_rate"]:
+        say(_no_rate(report["no_rate"], report["currency"]))
     _print_trades(report["trades"], is_live=document["leader"] in live)
     _print_findings(out, report["findings"])
     _print_repairs(out, report["repairs"], is_live={document["leader"], report["follower"]} <= live)
+
+
+def _no_rate(theirs: str, own: str) -> str:
+    from cmam.domain.values.reasons import REASONS, Reason
+
+    row = REASONS[Reason.NO_RATE]
+    return (
+        f"Nothing is sized by the leader's money (no_rate): no symbols of the follower's broker lead from {theirs} to "
+        f"{own}. {row.cure}"
+    )
 
 
 def _short(spec: Mapping[str, Any]) -> dict[str, Any]:

@@ -1,4 +1,5 @@
-"""What a person is told of what a broker lets a follower do no longer: its rights, and symbols that have changed.
+"""What a person is told of what a broker lets a follower do no longer: its rights, and symbols that have changed, a
+leader's lots among them.
 
 Either stops opens without a guard, and would otherwise show in nothing but skips.
 """
@@ -6,6 +7,7 @@ Either stops opens without a guard, and would otherwise show in nothing but skip
 from __future__ import annotations
 
 from cmam.domain.belief.view import AccountView
+from cmam.domain.values.rules import LEADERS_LOTS
 from cmam.domain.values.trades import AccessRights
 
 RIGHTS = "rights"
@@ -30,18 +32,34 @@ def rights_in_words(view: AccountView) -> str:
     return _RIGHTS.get(view.trader.access, "") if view.trader is not None else ""
 
 
-def symbols_in_words(view: AccountView) -> str:
-    """What is said of symbols that are others than they were, and still listed; empty where there are none."""
-    names = sorted(
-        view.specs[symbol].name
-        for symbol in view.former_specs
-        if (entry := view.names.get(view.specs[symbol].name)) is not None and entry.symbol == symbol
-    )
-    if not names:
-        return ""
+def symbols_in_words(view: AccountView, *, follows: bool, leads: bool) -> str:
+    """What is said of symbols that are others than they were, and still listed; empty where it stops nothing."""
+    names = _changed(view) if follows else []
+    lots = _changed(view, is_of_lots=True) if leads and view.rules >= LEADERS_LOTS else []
+    told = []
+    if names:
+        what = f"The broker has changed lot size, digits or step of {_some(names)}: nothing opens in what has changed"
+        told.append(f"{what} {_until(view, names)}")
+    if lots:
+        what = f"The broker has changed the lot size of {_some(lots)}: followers that count in lots open nothing in it"
+        told.append(f"{what} {_until(view, lots)}")
+    return " ".join(told)
+
+
+def _changed(view: AccountView, *, is_of_lots: bool = False) -> list[str]:
+    found = [
+        (former, spec)
+        for symbol, former in view.former_specs.items()
+        if (spec := view.specs[symbol]).name in view.names and view.names[spec.name].symbol == symbol
+    ]
+    return sorted(spec.name for former, spec in found if not is_of_lots or former.lot_size != spec.lot_size)
+
+
+def _some(names: list[str]) -> str:
     more = f" and {len(names) - NAMES_SHOWN} more" if len(names) > NAMES_SHOWN else ""
-    return (
-        f"The broker has changed lot size, digits or step of {', '.join(names[:NAMES_SHOWN])}{more}: nothing opens in "
-        f"what has changed until `cmam account confirm-symbol {view.account} {names[0]}`"
-        + (" and so for each of them." if len(names) > 1 else ".")
-    )
+    return f"{', '.join(names[:NAMES_SHOWN])}{more}"
+
+
+def _until(view: AccountView, names: list[str]) -> str:
+    and_all = " and so for each of them." if len(names) > 1 else "."
+    return f"until `cmam account confirm-symbol {view.account} {names[0]}`{and_all}"

@@ -11,6 +11,7 @@ from cmam.domain.deciding.draft import Draft
 from cmam.domain.deciding.sizing import fraction_text
 from cmam.domain.events import Standing, Wait
 from cmam.domain.guarding.latches import FLATTEN, in_words
+from cmam.domain.market.listed import is_renumbered
 from cmam.domain.market.mapping import Mapped, is_unlisted, symbol_for
 from cmam.domain.profiles.choices import SideFilter
 from cmam.domain.profiles.hours import is_within_hours
@@ -21,7 +22,14 @@ from cmam.domain.values.quantities import (
     units_text,
 )
 from cmam.domain.values.reasons import Reason
-from cmam.domain.values.rules import LATCH_TOLD, ONE_LEADER_A_NET, UNLISTED_WAIT, UNREAD_WAIT, WAITED_IN_VAIN
+from cmam.domain.values.rules import (
+    LATCH_TOLD,
+    ONE_LEADER_A_NET,
+    OTHER_NUMBERS,
+    UNLISTED_WAIT,
+    UNREAD_WAIT,
+    WAITED_IN_VAIN,
+)
 from cmam.domain.values.symbols import UNLISTED, TradingMode
 from cmam.domain.values.trades import AccessRights, AccountType, OrderType
 from cmam.domain.wanted.levels import pips
@@ -95,6 +103,9 @@ def symbol(draft: Draft) -> Reason | Wait | None:
     if draft.copy is not None:
         spec = draft.view.specs.get(draft.copy.symbol)
         how, why = "copy", ""
+        if spec is not None and draft.view.rules >= OTHER_NUMBERS and is_renumbered(draft.view, spec):
+            draft.note("symbol", spec.name, f"the copy is in number {spec.symbol}, which the broker lists no more")
+            return Reason.SYMBOL_DISABLED
     else:
         mapped = symbol_for(draft.view, draft.change.symbol, draft.policy, draft.inputs.quotes, draft.leader_quote)
         spec, how, why = mapped.spec, mapped.how, mapped.why
@@ -120,6 +131,10 @@ def symbol(draft: Draft) -> Reason | Wait | None:
         return Wait.QUOTES
     draft.note("symbol", spec.name, f"follower's symbol {spec.symbol}, by {how}")
     if spec.symbol in draft.view.former_specs:
+        return Reason.SYMBOL_CHANGED
+    if draft.change.lots_were and draft.policy.counts_in_lots:
+        lots = f"{units_text(draft.change.lots_were)} and {units_text(draft.change.symbol.lot_size)}"
+        draft.note("leader_lots", lots, "units per lot at the leader's broker before and now: not confirmed")
         return Reason.SYMBOL_CHANGED
     is_open = spec.enabled and spec.trading_mode is TradingMode.ENABLED
     return None if is_open else Reason.SYMBOL_DISABLED

@@ -12,7 +12,7 @@ from cmam.domain.deciding.arithmetic import Missing, Sized, Sizing, fraction_tex
 from cmam.domain.deciding.risk import units_at_risk
 from cmam.domain.events import Step
 from cmam.domain.market import equity as money
-from cmam.domain.market.conversion import chain
+from cmam.domain.market.conversion import leads_nowhere
 from cmam.domain.profiles.choices import VolumeBasis, VolumeCurrency, VolumeMode
 from cmam.domain.profiles.policy import Policy
 from cmam.domain.values.quantities import PRICE_SCALE, VOLUME_SCALE, Volume, floor_fraction, units_text
@@ -197,8 +197,7 @@ def _leader_rate(asked: Sizing, theirs: str) -> Fraction | None:
     Raises Missing where it never can, since no symbols of the follower's broker lead there.
     """
     view = asked.rates.view
-    is_listed = bool(theirs and view.currency and view.asset_ids and view.names)
-    if is_listed and view.rules >= NO_RATE and chain(view, theirs, view.currency) is None:
+    if view.rules >= NO_RATE and leads_nowhere(view, theirs):
         note = f"no symbols of the follower's broker lead from {theirs} to {view.currency}"
         raise Missing("leader_rate", Reason.NO_RATE, note)
     return asked.rates.rate(theirs, view.currency, high=True)

@@ -47,6 +47,15 @@ def chain(view: AccountView, first: str, last: str) -> Chain | None:
     return None
 
 
+def leads_nowhere(view: AccountView, currency: str) -> bool:
+    """Whether no symbols of an account's broker make its own currency of another, so that none ever will.
+
+    False where it is not known yet which symbols and assets there are.
+    """
+    is_listed = bool(currency and view.currency and view.asset_ids and view.names)
+    return is_listed and chain(view, currency, view.currency) is None
+
+
 def _leg(view: AccountView, first: AssetId, last: AssetId) -> Leg | None:
     symbol = view.pairs.get(first, {}).get(last)
     if symbol is None:

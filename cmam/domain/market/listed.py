@@ -15,7 +15,7 @@ from cmam.domain.events import AssetName, SymbolListSeen
 from cmam.domain.values.ids import AssetId
 from cmam.domain.values.replacing import replace
 from cmam.domain.values.rules import UNIQUE_NAMES
-from cmam.domain.values.symbols import SymbolName
+from cmam.domain.values.symbols import SymbolName, SymbolSpec
 
 LISTS_SHARED = 16
 """So many different lists are kept for who reads the same one next; brokers and their groups are fewer."""
@@ -78,6 +78,12 @@ def _told_apart(symbols: tuple[SymbolName, ...]) -> Iterator[SymbolName]:
 def is_ambiguous(view: AccountView, name: str) -> bool:
     """Whether a broker has several enabled symbols of one name, so that nobody can say which is meant."""
     return view.rules >= UNIQUE_NAMES and view.plain_names.get(plain_name(name), ()).count(name) > 1
+
+
+def is_renumbered(view: AccountView, spec: SymbolSpec) -> bool:
+    """Whether a broker lists a symbol of that name under another number than it had."""
+    entry = view.names.get(spec.name)
+    return entry is not None and entry.symbol != spec.symbol and not is_ambiguous(view, spec.name)
 
 
 def take_symbols(view: AccountView, event: SymbolListSeen) -> AccountView:

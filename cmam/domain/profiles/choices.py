@@ -26,6 +26,12 @@ class VolumeMode(StrEnum):
         """Whether the volume rests on nothing but the leader's and a number, so that sanity needs no proof."""
         return self in (VolumeMode.MULTIPLIER, VolumeMode.FIXED)
 
+    @property
+    def is_of_basis(self) -> bool:
+        """Whether the leader's volume is taken over as `volume.basis` says, and then multiplied."""
+        ratios = (VolumeMode.BALANCE_RATIO, VolumeMode.EQUITY_RATIO, VolumeMode.FREE_MARGIN_RATIO)
+        return self is VolumeMode.MULTIPLIER or self in ratios
+
 
 class VolumeBasis(StrEnum):
     """What the multiplied thing is: lots of each broker, units of the base asset, or notional value."""

@@ -178,6 +178,13 @@ class Policy:
         is_based = any(amount is not None and amount.is_percent for amount in of_anchor)
         return is_based or self.daily_loss is not None or self.daily_target is not None
 
+    @property
+    def counts_in_lots(self) -> bool:
+        """Whether how much is copied rests on what a lot is at the leader's broker."""
+        if self.volume_mode is VolumeMode.FORMULA:
+            return self.volume_formula is not None and "leader_lots" in self.volume_formula.names
+        return self.volume_basis is VolumeBasis.LOTS and self.volume_mode.is_of_basis
+
     def takes(self, leader_symbol: str, *, rules: int = RULES) -> bool:
         """Whether the lists let a leader's symbol be copied, upper and lower case alike."""
         if rules < LISTED_ANYHOW:

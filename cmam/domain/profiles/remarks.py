@@ -13,6 +13,8 @@ from cmam.domain.profiles.choices import VolumeBasis, VolumeMode
 from cmam.domain.profiles.policy import BY_NAME, Policy, policy_of
 
 RATIOS = (VolumeMode.BALANCE_RATIO, VolumeMode.EQUITY_RATIO, VolumeMode.FREE_MARGIN_RATIO)
+LEADERS_MONEY = frozenset({"leader_balance", "leader_equity", "leader_free_margin"})
+"""What a formula may name of the leader's money."""
 NAMES_SYMBOLS = frozenset({"symbols.include", "symbols.exclude", "volume.lots_confirmed"})
 """Settings whose names are held against the leader's symbols; those of a table are when it is loaded."""
 AMOUNT = "volume.amount"
@@ -33,6 +35,13 @@ def _modes(policy: Policy) -> set[VolumeMode]:
 
 def _sizes_by(*modes: VolumeMode) -> Callable[[Policy], bool]:
     return lambda policy: not _modes(policy).isdisjoint(modes)
+
+
+def counts_leaders_money(policy: Policy) -> bool:
+    """Whether what is copied rests on how much money the leader has, in any symbol."""
+    names = policy.volume_formula.names if policy.volume_formula is not None else ()
+    is_by_formula = VolumeMode.FORMULA in _modes(policy) and any(name in LEADERS_MONEY for name in names)
+    return is_by_formula or _sizes_by(*RATIOS)(policy)
 
 
 Needed = tuple[Callable[[Policy], bool], str]

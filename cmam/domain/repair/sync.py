@@ -14,7 +14,7 @@ from cmam.domain.events import Health
 from cmam.domain.profiles.link import LinkSettings
 from cmam.domain.profiles.policy import Policy
 from cmam.domain.turns.differences import fills_into_net, order_change
-from cmam.domain.turns.leader import money_of, symbol_of
+from cmam.domain.turns.leader import lots_were, money_of, symbol_of
 from cmam.domain.values.changes import Change, ChangeKind
 from cmam.domain.values.ids import ChangeKey, LinkId, PositionId, SymbolId, order_source, position_source
 from cmam.domain.values.quantities import Quote, Volume
@@ -242,4 +242,5 @@ def of_position(leader: AccountView, position: Position, quote_of: QuoteOf) -> C
         synced=True,
         money=money_of(leader, quote_of),
         quote=quote_of(position.symbol),
+        lots_were=lots_were(leader, position.symbol),
     )

@@ -18,10 +18,14 @@ from cmam.domain.events import (
     ExecutionSeen,
 )
 from cmam.domain.folds.account import AccountView
-from cmam.domain.market.conversion import Rates
+from cmam.domain.market.conversion import Rates, leads_nowhere
 from cmam.domain.market.equity import equity, free_margin
 from cmam.domain.market.mapping import candidates, symbol_for
+from cmam.domain.profiles.choices import VolumeCurrency
 from cmam.domain.profiles.link import LinkSettings
+from cmam.domain.profiles.policy import Policy
+from cmam.domain.profiles.remarks import counts_leaders_money
+from cmam.domain.turns.leader import lots_were
 from cmam.domain.turns.leading import changes
 from cmam.domain.turns.turn import step
 from cmam.domain.values.changes import Change, ChangeKind, LeaderMoney, LeaderSymbol
@@ -102,7 +106,7 @@ def _pairing(
         follower_notional=_lot_worth(rates, spec, quotes.get(spec.name) if spec is not None else None),
         leader_pip=_lot_pip(rates, mine),
         follower_pip=_lot_pip(rates, spec),
-        remarks=tuple(_remarks(follower, link, name, mine, spec))
+        remarks=tuple(_remarks(leader, follower, link, name, mine, spec))
         + (tuple(_unlike(follower, name, mine, quotes, leader_quotes.get(name))) if spec is None else ()),
     )
 
@@ -139,7 +143,12 @@ def _lot_pip(rates: Rates, spec: SymbolSpec | None) -> Fraction | None:
 
 
 def _remarks(
-    follower: AccountView, link: LinkSettings, name: str, mine: SymbolSpec | None, spec: SymbolSpec | None
+    leader: AccountView,
+    follower: AccountView,
+    link: LinkSettings,
+    name: str,
+    mine: SymbolSpec | None,
+    spec: SymbolSpec | None,
 ) -> Iterator[str]:
     policy = link.policy.for_symbol(name)
     if spec is None:
@@ -150,6 +159,8 @@ def _remarks(
         yield f"the follower's broker does not trade it now ({spec.trading_mode.value})"
     if mine is None:
         return
+    if policy.counts_in_lots and lots_were(leader, mine.symbol):
+        yield "its lot size at the leader's broker has changed: confirm it there"
     is_confirmed = policy.confirms_lots(name)
     if mine.lot_size != spec.lot_size and policy.volume_basis.value == "lots" and not is_confirmed:
         yield "lot sizes differ: confirm lots (volume.lots_confirmed, a row with its own volume_amount), or use units"
@@ -180,6 +191,15 @@ def _unlike(
         if entry.name not in quotes or leader_quote is None:
             why.append("no quote to compare")
         yield f"{entry.name} is like it, but {', '.join(why) or 'its price differs, or others fit too'}"
+
+
+def unconverted(leader: AccountView, follower: AccountView, policy: Policy) -> str:
+    """The leader's currency, where a link sizes by his money and no symbols of the follower's broker convert that.
+
+    Empty where it does not. It says so of every open, also where the leader has traded nothing that could be judged.
+    """
+    is_asked = policy.volume_currency is VolumeCurrency.CONVERT and counts_leaders_money(policy)
+    return leader.currency if is_asked and leads_nowhere(follower, leader.currency) else ""
 
 
 # --- what could not have been copied ----------------------------------------------------------------------------------

@@ -416,10 +416,14 @@ def still_held(case: Case, reason: Reason) -> Tried | None:
 def confirmed(case: Case, reason: Reason) -> Tried | None:
     """A changed symbol that somebody has confirmed."""
     spec = _traded(case)
-    altered = case.with_view(former_specs={})
+    is_leaders = case.change.lots_were and (spec is None or spec.symbol not in case.view.former_specs)
+    altered = case.with_change(lots_were=Volume(0)) if is_leaders else case.with_view(former_specs={})
     if spec is None or not gets_past(altered, reason):
         return None
-    command = f"`cmam account confirm-symbol {case.view.account} {spec.name}`"
+    account, name = case.view.account, spec.name
+    if is_leaders:
+        account, name = case.change.leader, case.change.symbol.name
+    command = f"`cmam account confirm-symbol {account} {name}`"
     return Alteration(what="symbol", was="nobody had confirmed its change", needs=command), altered
 
 

@@ -9,7 +9,7 @@ import hashlib
 from collections.abc import Iterator
 
 from cmam.domain.belief.view import AccountView
-from cmam.domain.turns.leader import QuoteOf, money_of, symbol_of
+from cmam.domain.turns.leader import QuoteOf, lots_were, money_of, symbol_of
 from cmam.domain.values.changes import Change, ChangeKind
 from cmam.domain.values.ids import ChangeKey, PositionId, order_source, position_source
 from cmam.domain.values.quantities import Volume
@@ -87,6 +87,7 @@ def of_volume(
         is_opening=is_opening,
         money=money_of(after, quote_of),
         quote=quote_of(known.symbol),
+        lots_were=lots_were(after, known.symbol),
     )
 
 
@@ -215,5 +216,6 @@ def order_change(
         late=late,
         money=money_of(view, quote_of),
         quote=quote_of(order.symbol),
+        lots_were=lots_were(view, order.symbol),
         into_net=is_there and fills_into_net(view, order),
     )

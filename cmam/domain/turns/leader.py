@@ -10,6 +10,7 @@ from cmam.domain.market.equity import equity, equity_symbols, free_margin
 from cmam.domain.values.changes import LeaderMoney, LeaderSymbol
 from cmam.domain.values.ids import SymbolId
 from cmam.domain.values.quantities import Quote, Volume, floor_fraction
+from cmam.domain.values.rules import LEADERS_LOTS
 
 QUOTE_AGE_MS = 10_000
 """Quotes of a leader's positions that lie farther apart than this are not of one moment."""
@@ -37,6 +38,14 @@ def symbol_of(view: AccountView, symbol: SymbolId) -> LeaderSymbol:
         quote=spec.quote_name,
         measurement_units=spec.measurement_units,
     )
+
+
+def lots_were(view: AccountView, symbol: SymbolId) -> Volume:
+    """What a lot of a symbol was before its broker made it another, until somebody confirms that; else 0."""
+    former = view.former_specs.get(symbol)
+    if former is None or view.rules < LEADERS_LOTS or former.lot_size == view.specs[symbol].lot_size:
+        return Volume(0)
+    return former.lot_size
 
 
 def money_of(view: AccountView, quote_of: QuoteOf = no_quotes) -> LeaderMoney | None:

@@ -68,7 +68,8 @@ class Change:
     `is_opening` says that it is the order which opened the position, `into_net` of an order that rests that its account
     is netted and holds the symbol: what it fills is a change of that position. `late` marks what a reconcile found
     instead of an event, `trailed` a stop that the broker moved, `synced` a position held before copying began,
-    `reopens` one whose copy somebody else has just closed. `at_ms` is the broker's time of it.
+    `reopens` one whose copy somebody else has just closed. `lots_were` is the symbol's lot before his broker made it
+    another, until somebody confirms that; 0 where nothing waits for that. `at_ms` is the broker's time of it.
     """
 
     key: ChangeKey
@@ -110,3 +111,4 @@ class Change:
     money: LeaderMoney | None = None
     quote: Quote | None = None
     into_net: bool = False
+    lots_were: Volume = Volume(0)

@@ -187,12 +187,14 @@ REASONS: Mapping[Reason, ReasonRow] = {
         "Naming it in `symbols.include`, or taking it out of `symbols.exclude`.",
     ),
     Reason.SYMBOL_DISABLED: ReasonRow(
-        "The follower's symbol is disabled, or may only be closed.",
-        "The symbol's enabled flag and trading mode.",
+        "The follower's symbol is disabled, may only be closed, or is listed under another number than it had when the "
+        "copy that would grow was opened.",
+        "The symbol's enabled flag and trading mode, its number.",
         "Trade in it being opened by the broker.",
     ),
     Reason.SYMBOL_CHANGED: ReasonRow(
-        "Lot size, digits or step of the follower's symbol changed, and nobody confirmed it yet.",
+        "Lot size, digits or step of the follower's symbol changed, or the lot size of the leader's where the link "
+        "counts in lots, and nobody confirmed it yet.",
         "The symbol as it was and is.",
         "`cmam account confirm-symbol ID SYMBOL`, which shows both.",
     ),

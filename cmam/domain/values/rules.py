@@ -662,5 +662,16 @@ log that was restored from a backup took what its own later life had closed or a
 added as much once more: a half became a quarter, and an add was made twice; a stop that it had moved was pinned.
 """
 
+LEADERS_LOTS = 12
+"""A leader's lot that his broker has made another waits for a person's word, as a follower's does: links that count in
+lots open nothing in the symbol until then. Where `volume.lots_confirmed` names it, or the new size was the follower's,
+what he traded next was copied ten times as large, or a tenth.
+"""
+
+OTHER_NUMBERS = 12
+"""An add to a copy whose symbol its broker lists under another number by now is skipped(symbol_disabled). It was sent,
+refused as of an unknown symbol, and counted in `max_rejections`, which stopped opens in all others.
+"""
+
 RULES = 12
 """The newest."""

@@ -12,10 +12,10 @@ from enum import StrEnum
 
 from cmam.domain.belief.copies import Copy, CopyState
 from cmam.domain.belief.view import AccountView, resolve
-from cmam.domain.events import AttemptDecided, ChangeDecided, IntentOverdue, IntentSettled, Outcome
+from cmam.domain.events import AttemptDecided, ChangeDecided, CopyFinished, IntentOverdue, IntentSettled, Outcome
 from cmam.domain.values.ids import AccountId, LinkId, ProfileId, SourceKey
 from cmam.domain.values.quantities import Price, Side, Volume
-from cmam.domain.values.reasons import Verdict
+from cmam.domain.values.reasons import Reason, Verdict
 from cmam.store.folding.fold import AccountStep
 from cmam.store.projection.rows import record_id
 from cmam.store.projection.rows_of_copies import touched_copies
@@ -101,7 +101,8 @@ def news_of(step: AccountStep) -> Iterator[News]:
 
 def told(news: Iterable[News]) -> list[News]:
     """News of one moment, without what was over before anybody could read it: a close has its reason from the record
-    that follows it, and an open that has waited for some milliseconds has not waited."""
+    that follows it, an open that has waited for some milliseconds has not waited, and one that its broker did not fill
+    within its range is one that slipped."""
     found: list[News] = []
     last: dict[tuple[LinkId, SourceKey], int] = {}
     for one in news:
@@ -111,7 +112,8 @@ def told(news: Iterable[News]) -> list[News]:
             if before is not None and before.what is What.CLOSED and not before.reason:
                 found[last[key]] = replace(before, reason=one.reason)
             continue
-        if before is not None and before.what is What.WAITING:
+        has_slipped = before is not None and before.what is What.REFUSED and one.reason == Reason.SLIPPAGE.value
+        if before is not None and (before.what is What.WAITING or has_slipped):
             del found[last[key]]
             last = {other: place - (place > last[key]) for other, place in last.items()}
         last[key] = len(found)
@@ -172,14 +174,21 @@ def _became(step: AccountStep, was: Copy | None, now: Copy) -> Iterator[News]:
         yield _of(step, now, what, Volume(held - now.volume), price=now.close_price, reason=why)
     elif now.state.is_end and was is not None and now.position is not None and was.reason is None and why:
         yield _of(step, now, What.CLOSED, Volume(0), reason=why)  # what the deal itself did not tell
-    elif now.state.is_end and was is not None and now.position is None:
-        is_told = isinstance(step.record.event, ChangeDecided | AttemptDecided | IntentSettled)
-        if not is_told or now.state is not CopyState.REFUSED:
-            yield _of(step, now, _ENDS[now.state], Volume(0), reason=why)
+    elif now.state.is_end and was is not None and now.position is None and not _is_told(step, now):
+        yield _of(step, now, _ENDS[now.state], Volume(0), reason=why)
     if now.position is None and now.order is not None and not now.state.is_end:
         yield from _rests(step, was, now)
     elif now.volume and was is not None and now.applied is not None and now.applied != was.applied:
         yield _of(step, now, What.MOVED, now.volume, stop=now.applied.stop, target=now.applied.target)
+
+
+def _is_told(step: AccountStep, now: Copy) -> bool:
+    """Whether a refusal that ends a copy has been told: by this record, or by the one right before its end."""
+    match step.record.event:
+        case ChangeDecided() | AttemptDecided() | IntentSettled() | CopyFinished(reason=Reason.REFUSED):
+            return now.state is CopyState.REFUSED
+        case _:
+            return False
 
 
 def _rests(step: AccountStep, was: Copy | None, now: Copy) -> Iterator[News]:

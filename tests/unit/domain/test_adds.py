@@ -14,11 +14,13 @@ from cmam.domain.events import (
     IntentOverdue,
     IntentSent,
     RulesBegan,
+    SymbolListSeen,
     Wait,
 )
 from cmam.domain.turns.settling import SETTLE_US
 from cmam.domain.values.changes import ChangeKind
 from cmam.domain.values.commands import CommandKind
+from cmam.domain.values.ids import SymbolId
 from cmam.domain.values.quantities import Side, Volume
 from cmam.domain.values.reasons import Reason, Verdict
 from cmam.domain.values.rules import RULES
@@ -69,6 +71,23 @@ def test_an_add_that_waits_longer_than_its_age_is_given_up() -> None:
     pair.passes(1_000_000)
     assert pair.waiting == []
     assert (pair.copy.target, pair.copy.wait) == (LOT, None)
+
+
+def test_an_add_to_a_copy_whose_symbol_has_another_number_is_skipped_and_its_close_goes_out() -> None:
+    """It was refused as of an unknown symbol each time, until `max_rejections` stopped opens in all others."""
+    pair = opened()
+    names = tuple(
+        replace(entry, symbol=SymbolId(77)) if name == "EURUSD" else entry for name, entry in pair.view.names.items()
+    )
+    pair.fact(SymbolListSeen(digest="new", symbols=names, assets=tuple(pair.view.assets.values())))
+    assert (told := pair.grows(LOT, 2 * LOT)).reason is Reason.SYMBOL_DISABLED, told
+    assert pair.waiting == []
+    pair.closes(2 * LOT)
+    assert [intent.command.kind for intent in pair.waiting] == [CommandKind.CLOSE]
+    older = opened()
+    older.view = replace(older.view, rules=11)
+    older.fact(SymbolListSeen(digest="new", symbols=names, assets=tuple(pair.view.assets.values())))
+    assert older.grows(LOT, 2 * LOT).reason is None
 
 
 def test_a_temporary_refusal_of_an_add_is_tried_again_and_holds_up_no_close() -> None:

@@ -192,6 +192,15 @@ def test_a_changed_symbol_is_cured_by_a_persons_look() -> None:
     assert told(case_of(pair)) == ["`cmam account confirm-symbol 2001 EURUSD` (nobody had confirmed its change)"]
 
 
+def test_a_leaders_changed_lot_is_confirmed_at_the_leader() -> None:
+    """The follower's symbol is what it was: the command names the account whose broker has changed it."""
+    change = a_change(lots_were=Volume(LOT // 10))
+    case = case_of(Pair(), change)
+    assert reason(case) is Reason.SYMBOL_CHANGED
+    assert told(case) == [f"`cmam account confirm-symbol {change.leader} EURUSD` (nobody had confirmed its change)"]
+    assert reason(case_of(Pair({"volume.basis": "units"}), change)) is None
+
+
 def test_caps_are_cured_by_a_larger_cap_or_fewer_positions() -> None:
     """One position is held and one is allowed."""
     pair = Pair({"max_positions": "1", "volume.amount": "0.1"})

@@ -8,14 +8,14 @@ import pytest
 
 from cmam.domain.events import SymbolListSeen, SymbolSpecSeen
 from cmam.domain.folds.account import evolve
-from cmam.domain.trials.feasibility import judge, leaders_trades, pairings
+from cmam.domain.trials.feasibility import judge, leaders_trades, pairings, unconverted
 from cmam.domain.trials.rehearsal import differences
 from cmam.domain.values.changes import ChangeKind
 from cmam.domain.values.ids import DealId, OrderId, PositionId, SymbolId
 from cmam.domain.values.quantities import Side, Volume
 from cmam.domain.values.reasons import Reason, Verdict
 from cmam.domain.values.trades import AccountType, CloseDetail, Deal, Order, OrderStatus, OrderType
-from tests.factories import LOT, Pair, a_view, price
+from tests.factories import LOT, Pair, a_spec, a_view, price
 
 HOUR_MS = 3_600_000
 AT_MS = 1_600_000_000_000  # 2020-09-13 12:26:40 UTC, a Sunday
@@ -111,6 +111,18 @@ def test_what_the_copy_of_a_trade_holds_is_not_held_against_the_trade(kind: Acco
     assert judged.decision.verdict is Verdict.COPY
 
 
+def test_a_leaders_changed_lot_is_told_to_who_counts_in_lots() -> None:
+    """Before anything moves: what he opens there is not copied until somebody has looked at it."""
+    leader = evolve(a_view(), SymbolSpecSeen(spec=a_spec(lot_size=Volume(LOT // 10))), 0)
+    for settings, remarks in (
+        ({"volume.lots_confirmed": "EURUSD"}, ("its lot size at the leader's broker has changed: confirm it there",)),
+        ({"volume.basis": "units"}, ()),
+    ):
+        pair = Pair(settings)
+        (found,) = [one for one in pairings(leader, pair.view, pair.link, {}, {}, frozenset()) if one.name == "EURUSD"]
+        assert found.remarks == remarks
+
+
 def test_an_unmapped_symbol_says_what_keeps_it_from_the_one_like_it() -> None:
     """A symbol of a like name and another lot is not taken, and the difference is told with its numbers."""
     pair = Pair({})
@@ -137,3 +149,23 @@ def test_a_position_that_is_gone_is_a_repair_that_changes_nothing() -> None:
     assert [one.repair for one in found.repairs] == ["noted as ended"]
     assert [one.kind.value for one in found.findings] == ["gone"]
     assert pair.view is before
+
+
+@pytest.mark.parametrize(
+    ("settings", "found"),
+    [
+        ({"volume.mode": "balance_ratio"}, "USC"),
+        ({"volume.mode": "balance_ratio", "volume.currency": "raw"}, ""),
+        ({"volume.mode": "formula", "volume.formula": "leader_lots * equity / leader_equity"}, "USC"),
+        ({"volume.mode": "formula", "volume.formula": "leader_lots * equity / 1000"}, ""),
+        ({"symbols.table": "leader_symbol,volume_mode\nEURUSD,equity_ratio\n"}, "USC"),
+        ({}, ""),
+    ],
+)
+def test_money_that_no_symbols_convert_is_told_by_the_currencies_alone(settings: dict[str, str], found: str) -> None:
+    """A leader in cents who has not traded yet: what his followers would skip all the same is known by his currency."""
+    pair = Pair(settings)
+    leader = replace(a_view(), currency="USC")
+    assert unconverted(leader, pair.view, pair.link.policy) == found
+    assert unconverted(replace(leader, currency="USD"), pair.view, pair.link.policy) == ""
+    assert unconverted(leader, replace(pair.view, names={}), pair.link.policy) == ""

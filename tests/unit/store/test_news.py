@@ -12,13 +12,15 @@ from typing import Any
 
 import pytest
 
-from cmam.domain.events import ChangeDecided
+from cmam.domain.events import ChangeDecided, CopyFinished
 from cmam.domain.values.quantities import Volume
-from cmam.domain.values.reasons import Verdict
+from cmam.domain.values.reasons import Reason, Verdict
 from cmam.store.auditing.news import News, What, news_of, told
 from cmam.store.folding.fold import AccountStep, Fold
 from cmam.store.logfile.database import FILE_NAME
 from cmam.store.logfile.log import EventLog
+
+from .world import a_day
 
 ROOT = Path(__file__).parents[3]
 SAMPLES = [ROOT / "events.db.sample", *sorted((ROOT / "tests" / "samples").glob("*.db"))]
@@ -69,5 +71,23 @@ def test_what_is_over_before_it_could_be_read_is_not_told(log: EventLog) -> None
     assert told([waiting]) == [waiting]
     assert told([copied, closed, why]) == [copied, replace(closed, reason="closed_by_stop_out")]
     assert told([why]) == []
+    refused = replace(copied, what=What.REFUSED, reason="order_rejected", request="open")
+    slipped = replace(copied, what=What.CANCELLED, reason="slippage", volume=Volume(0))
+    assert told([refused, slipped]) == [slipped]
+    assert told([refused, replace(slipped, reason="source_gone")]) == [refused, replace(slipped, reason="source_gone")]
     other = replace(copied, source=waiting.source + "x")
     assert told([waiting, other, copied, closed]) == [other, copied, closed]
+
+
+def test_a_refused_open_is_told_once() -> None:
+    """The refusal is the news; that the copy is over with it is none."""
+    fold, news, ends = Fold(), list[News](), list[Any]()
+    for record in a_day().log.read_all():
+        step = fold.take(record)
+        if isinstance(step, AccountStep):
+            news += news_of(step)
+            if isinstance(record.event, CopyFinished) and record.event.reason is Reason.REFUSED:
+                ends.append((record.event.link, record.event.source))
+    refused = [one for one in news if one.what is What.REFUSED]
+    assert [(one.link, one.source) for one in refused] == ends != []
+    assert [(one.reason, one.request) for one in refused] == [("NOT_ENOUGH_MONEY", "open")]
