@@ -83,7 +83,7 @@ LATER_MAX = 64
 
 
 FEW = 8
-"""So many requests are looked through faster than they are indexed."""
+"""So many requests are looked through faster than they are indexed, one by one and all at once."""
 
 
 class Intents(dict[IntentId, Intent]):
@@ -121,18 +121,26 @@ def of_copy(intents: Mapping[IntentId, Intent], key: CopyKey) -> tuple[Intent, .
 
 
 def gone(intents: Mapping[IntentId, Intent]) -> Iterable[Intent]:
-    """The requests that have left, or of which nobody knows; in the order in which they came to be so."""
-    return _indexed(intents).gone.values()
+    """The requests that have left, or of which nobody knows."""
+    if len(intents) > FEW:
+        return _indexed(intents).gone.values()
+    return [intent for intent in intents.values() if intent.state is not IntentState.RECORDED] if intents else ()
 
 
 def placing(intents: Mapping[IntentId, Intent]) -> Iterable[Intent]:
     """The pending orders that are being placed."""
-    return _indexed(intents).placing.values()
+    if len(intents) > FEW:
+        return _indexed(intents).placing.values()
+    return [intent for intent in intents.values() if intent.command.kind is CommandKind.PLACE] if intents else ()
 
 
 def adding(intents: Mapping[IntentId, Intent]) -> Iterable[tuple[SymbolId, int]]:
-    """What the opens and adds under way may still add, a volume for each symbol."""
-    return [(symbol, volume) for symbol, (_, volume) in _indexed(intents).adding.items()]
+    """What the opens and adds under way may still add, by symbol."""
+    if len(intents) > FEW:
+        return [(symbol, volume) for symbol, (_, volume) in _indexed(intents).adding.items()]
+    if not intents:
+        return ()
+    return [(one.command.symbol, _lacking(one)) for one in intents.values() if one.command.kind in ADDING]
 
 
 def with_intent(intents: Mapping[IntentId, Intent], intent: Intent) -> Intents:
@@ -146,6 +154,8 @@ def with_intent(intents: Mapping[IntentId, Intent], intent: Intent) -> Intents:
 
 def without_intent(intents: Mapping[IntentId, Intent], name: IntentId) -> Intents:
     """These requests without one."""
+    if len(intents) == 1 and name in intents:
+        return Intents()  # what its index has missed of before is nobody's any more
     fresh = _copied(intents)
     if name in fresh:
         _changed(fresh, fresh.pop(name), None)
