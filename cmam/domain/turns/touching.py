@@ -54,10 +54,11 @@ def touches(before: AccountView, after: AccountView, fact: Event) -> Iterator[Ev
         case ExecutionSeen():
             if before.rules >= STOP_OUTS_LATCH and after.is_netted():
                 yield from _stop_outs_of_nets(before, after, fact)
-            key = copy_of(after, fact) or copy_of(before, fact)
-            was, now = (before.copies.get(key), after.copies.get(key)) if key is not None else (None, None)
-            if was is not None and now is not None:
-                yield from _by_execution(before, after, was, now, fact)
+            if before.copies:
+                key = copy_of(after, fact) or copy_of(before, fact)
+                was, now = (before.copies.get(key), after.copies.get(key)) if key is not None else (None, None)
+                if was is not None and now is not None:
+                    yield from _by_execution(before, after, was, now, fact)
             if before.rules >= STOP_OUTS_ANYHOW and not after.is_netted():
                 yield from _stop_outs_told_before(before, after, fact)
             if fact.deal is None and not fact.is_server_event and intent_of(before, fact) is None:
