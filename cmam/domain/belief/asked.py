@@ -79,7 +79,7 @@ Later = tuple["Later | None", Intent | None, Intent | None]
 """A change that an index does not know yet: those before it, what a request was, and what it is."""
 
 LATER_MAX = 64
-"""After so many changes the index takes them all at once: a fold of a whole log never asks it."""
+"""After so many changes the index takes them all at once, whether or not anybody asks it."""
 
 
 FEW = 8
@@ -91,13 +91,14 @@ class Intents(dict[IntentId, Intent]):
 
     `known` is what they were indexed as, with the changes since and how many these are: whoever asks brings it up to
     date, once for each change and not at each. One value, so that a reader in another thread sees all of it or nothing.
+    Where they are few, or nobody has asked since they were, there is none.
     """
 
-    known: tuple[Index, Later | None, int] = (Index(), None, 0)
+    known: tuple[Index, Later | None, int] | None = None
 
     def index(self) -> Index:
         """Their index, brought up to date."""
-        index, later, _ = self.known
+        index, later, _ = self.known or _first_index(self)
         if later is not None:
             index, changes = index.copied(), []
             while later is not None:
@@ -106,8 +107,15 @@ class Intents(dict[IntentId, Intent]):
             for before, after in reversed(changes):
                 if after is None or after.intent in self:  # what has come and gone since leaves nothing
                     index.take(before, after)
-            self.known = (index, None, 0)
+        self.known = (index, None, 0)
         return index
+
+
+def _first_index(intents: Intents) -> tuple[Index, None, int]:
+    index = Index()
+    for intent in intents.values():
+        index.take(None, intent)
+    return index, None, 0
 
 
 def of_copy(intents: Mapping[IntentId, Intent], key: CopyKey) -> tuple[Intent, ...]:
@@ -154,8 +162,6 @@ def with_intent(intents: Mapping[IntentId, Intent], intent: Intent) -> Intents:
 
 def without_intent(intents: Mapping[IntentId, Intent], name: IntentId) -> Intents:
     """These requests without one."""
-    if len(intents) == 1 and name in intents:
-        return Intents()  # what its index has missed of before is nobody's any more
     fresh = _copied(intents)
     if name in fresh:
         _changed(fresh, fresh.pop(name), None)
@@ -163,7 +169,9 @@ def without_intent(intents: Mapping[IntentId, Intent], name: IntentId) -> Intent
 
 
 def _changed(fresh: Intents, before: Intent | None, after: Intent | None) -> None:
-    """Note a change for the index."""
+    """Note a change for the index, where there is one."""
+    if fresh.known is None:
+        return
     if before is not None and after is not None and before.key != after.key:  # which no log of ours has
         _changed(fresh, before, None)
         before = None
@@ -200,11 +208,6 @@ def _indexed(intents: Mapping[IntentId, Intent]) -> Index:
 
 def _copied(intents: Mapping[IntentId, Intent]) -> Intents:
     fresh = Intents(intents)
-    if isinstance(intents, Intents):
+    if isinstance(intents, Intents) and len(intents) > FEW:
         fresh.known = intents.known
-    else:
-        index = Index()
-        for intent in intents.values():
-            index.take(None, intent)
-        fresh.known = (index, None, 0)
     return fresh

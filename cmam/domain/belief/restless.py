@@ -55,7 +55,7 @@ def is_restless(copy: Copy) -> bool:
 def with_copy(copies: Mapping[CopyKey, Copy], copy: Copy) -> Copies:
     """These copies with one in its place."""
     fresh = _copied(copies)
-    key = copy.key
+    key = (copy.link, copy.source)
     fresh[key] = copy
     if is_restless(copy):
         fresh.restless = {**fresh.restless, key: copy}

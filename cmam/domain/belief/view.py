@@ -218,7 +218,7 @@ def lasting(view: ViewInTheMaking) -> AccountView:
 
 def put(view: AccountView, copy: Copy) -> AccountView:
     """The view with this copy in its place."""
-    if view.copies.get(copy.key) is copy:
+    if view.copies.get((copy.link, copy.source)) is copy:
         return view
     return replace(view, copies=with_copy(view.copies, copy))
 
