@@ -75,7 +75,8 @@ def next_due(view: AccountView, is_led: IsLed = _always) -> int | None:
     for intent in gone(view.intents):
         if intent.state in (IntentState.SENT, IntentState.ACCEPTED):
             moments.append(intent.moved_us + ANSWER_US)
-    for copy in restless(view.copies):
+    loose = restless(view.copies)
+    for copy in loose:
         moments.extend(moment for _, moment in _moments(view, copy, is_led))
         if copy.trouble:
             moments.append(_next_repeat(copy, view.at_us))
@@ -85,7 +86,7 @@ def next_due(view: AccountView, is_led: IsLed = _always) -> int | None:
     for latch in view.latches.values():
         if latch.until_us:
             moments.append(latch.until_us)
-    if any(True for _ in _alerts(view, view.at_us)):
+    if (loose or view.in_vain or view.alerts) and any(True for _ in _alerts(view, view.at_us)):
         moments.append(view.at_us)
     return min(moments, default=None)
 
