@@ -277,14 +277,16 @@ class Budget:
 
     def forecast_us(self, lane: Lane, now_us: int) -> int:
         """How long an item that came into `lane` now would wait if nothing more urgent came after it, pauses apart."""
-        return self._wait_us(lane, self._window.expected(now_us), now_us)
+        return self._wait_us(lane, self._ahead(lane), self._window.expected(now_us), now_us)
 
-    def _wait_us(self, lane: Lane, free_us: list[int], now_us: int) -> int:
+    def _wait_us(self, lane: Lane, ahead: int, free_us: list[int], now_us: int) -> int:
         slots = self._window.limit - (0 if lane.may_use_reserve else RESERVED)
-        return leaving_times(slots, free_us, self._window.span_us, self._ahead(lane) + 1, now_us)[-1] - now_us
+        return leaving_times(slots, free_us, self._window.span_us, ahead + 1, now_us)[-1] - now_us
 
     def _ahead(self, lane: Lane) -> int:
         """How many of those that wait would leave before one that came into `lane` now."""
+        if not self._waiting:
+            return 0
         ahead = sum(len(queue) for other, queue in self._lanes.items() if other <= lane and other is not Lane.AGAIN)
         if lane >= Lane.AGAIN:
             below = sum(len(queue) for other, queue in self._lanes.items() if Lane.AGAIN < other <= lane)
@@ -296,7 +298,7 @@ class Budget:
 
     def figures(self, now_us: int) -> Figures:
         """The state in numbers."""
-        free_us = self._window.expected(now_us)
+        free_us, ahead = self._window.expected(now_us), self._ahead(Lane.OPEN)
         return Figures(
             limit=self._window.limit,
             used=len(free_us),
@@ -309,9 +311,9 @@ class Budget:
             sent=self._total,
             busiest_second=self._busiest,
             returned=self._returned,
-            forecast_us=self._wait_us(Lane.OPEN, free_us, now_us),
+            forecast_us=self._wait_us(Lane.OPEN, ahead, free_us, now_us),
             free_us=tuple(free_us),
-            ahead=self._ahead(Lane.OPEN),
+            ahead=ahead,
             span_us=self._window.span_us,
             paused_until_us={kind: p.until_us for kind, p in sorted(self._pauses.items()) if p.until_us > now_us},
         )

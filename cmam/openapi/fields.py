@@ -92,12 +92,12 @@ def needed(message: Any, field: str, *, least: int = 0) -> int:
 
 def moment_ms(value: int) -> int:
     """A moment as it is told, kept within what a calendar can show: beyond it nobody could put it on a screen again."""
-    return min(max(value, 0), MOMENT_MS_MAX)
+    return value if 0 <= value <= MOMENT_MS_MAX else min(max(value, 0), MOMENT_MS_MAX)
 
 
 def words(value: object) -> str:
     """A text as it is told, of bounded length: a megabyte of comment in every report would fill the disk."""
-    return text(value)[:WORDS_MAX]
+    return (value if isinstance(value, str) else text(value))[:WORDS_MAX]
 
 
 def money_digits(message: Any) -> int:

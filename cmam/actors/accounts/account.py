@@ -81,13 +81,15 @@ class AccountActor(Watched):
         if aside and not isinstance(message, m.LeaderChanged) and (found := aside.get(name_of(message))) is not None:
             self._desk.set_aside(found)
             return
-        before = self._view
+        before = self._desk.view
         self._receive(message)
-        if self._view.trader is not before.trader or self._view.former_specs is not before.former_specs:
+        view = self._desk.view
+        if view.trader is not before.trader or view.former_specs is not before.former_specs:
             self._mind_limits()
-        if any(copy.wait is not None for copy in restless(self._view.copies)):
+        loose = restless(view.copies)
+        if loose and any(copy.wait is not None for copy in loose):
             self._following.wake_copies(self._desk.ports.clock.now())
-        if self._view is not before and not self._desk.may_tend_later(before):
+        if self._desk.view is not before and not self._desk.may_tend_later(before):
             self._arm()
 
     def _receive(self, message: Any) -> None:
@@ -267,6 +269,8 @@ class AccountActor(Watched):
 
     def _take_released(self) -> None:
         """Take what waited for a symbol, as far as that has come, or was waited for in vain."""
+        if not self._questions.has_held:
+            return
         was_idle = self._questions.is_idle
         for message in self._questions.released():
             self._take(message)
@@ -280,15 +284,17 @@ class AccountActor(Watched):
         if twin:
             self._following.mind_twin(twin)
         self._mind_surplus()
-        if is_nobodys(self._view, message.fact):
+        view = self._desk.view
+        if is_nobodys(view, message.fact):
             self._following.look_for_strays()
-        if len(self._view.copies) < len(before.copies):
+        if len(view.copies) < len(before.copies):
             self._following.reopen(before)
         self._watches.guard()
 
     def _mind_surplus(self) -> None:
         """Say what is taken back, until it is."""
-        if self._view.surplus or refused.ALERT in self._view.alerts:
+        view = self._desk.view
+        if view.surplus or refused.ALERT in view.alerts:
             self._desk.alert(m.Alert(refused.ALERT, refused.in_words(self._view)))
 
     def _mind_limits(self) -> None:
@@ -310,11 +316,11 @@ class AccountActor(Watched):
 
     def _arm(self) -> None:
         """Have the timer wake this account when something of it falls due."""
-        now = self._desk.ports.clock.now()
+        now, view = self._desk.ports.clock.now(), self._desk.view
         dues = (
-            next_due(self._view, self._following.is_led),
+            next_due(view, self._following.is_led),
             self._questions.look_due(),
-            next_wake(self._view, now, self._following.is_reading),
+            next_wake(view, now, self._following.is_reading),
         )
         moments = [moment for moment in dues if moment is not None]
         if not moments:

@@ -220,5 +220,6 @@ class AccountSymbols:
 
     def _ensure(self, symbol: SymbolId) -> None:
         spec = self.specs.get(symbol)
-        if spec is not None and self._desk.view.specs.get(symbol) != spec:
+        known = self._desk.view.specs.get(symbol)
+        if spec is not None and known is not spec and known != spec:
             self._desk.fact(SymbolSpecSeen(spec=spec))

@@ -167,9 +167,9 @@ class Desk:
             self._say_latches(before)
         if turn.folded is not None:
             self.followers.tell(before, turn.folded, fact, received_us)
-        nets = Nets(self.view)
+        nets: Nets | None = None
         for key in freed(before, fact):
-            nets = nets.of(self.view)
+            nets = nets.of(self.view) if nets is not None else Nets(self.view)
             if any(needed(self.view, key, now, nets)):
                 self.fact(asking(key))
 
@@ -194,8 +194,8 @@ class Desk:
         version = self.view.version + 1
         self.view = turn.view
         decided_us = self.ports.clock.monotonic()
-        then = list(after)
-        for recorded in turn.intents:
+        then, intents = list(after), turn.intents
+        for recorded in intents:
             submit = self._submit(recorded, received_us, decided_us, goes_first=has_waited)
             then.append((self._limiter, submit))
             if self._unrecorded.watch(turn.view, recorded, submit):
@@ -204,7 +204,7 @@ class Desk:
         self.tell(
             m.RECORDER, m.Append(self.name, version, now, facts, settings, tuple(then), bool(then), self.ports.life)
         )
-        self._is_urgent = bool(turn.intents)
+        self._is_urgent = bool(intents)
         self.ports.status.show(turn.view)
         self._withdraw()
         self._take_back(turn)
@@ -227,6 +227,8 @@ class Desk:
     def _withdraw(self) -> None:
         """Take back the opens whose source is gone, where they have not left yet."""
         gone = withdrawn(self.view)
+        if not gone and not self._withdrawn:
+            return
         for name in gone:
             if name not in self._withdrawn:
                 self.tell_limiter(m.Withdraw(name, self.view.intents[name].attempt))

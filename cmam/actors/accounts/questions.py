@@ -95,6 +95,11 @@ class Questions:
         """The orders under a copier's name that made positions of copies larger meanwhile."""
 
     @property
+    def has_held(self) -> bool:
+        """Whether anything is held back until its symbol has been read."""
+        return bool(self._held)
+
+    @property
     def is_idle(self) -> bool:
         """Whether nothing is asked at the moment that tells what the account holds, and nothing of it is held back."""
         return self._preparation is None and not self._held
@@ -219,6 +224,8 @@ class Questions:
     def look_due(self) -> int | None:
         """When to ask what became of unknown outcomes, or of what a snapshot left out; never while nobody could
         answer."""
+        if not self._may_ask:
+            return None
         moments = [moment for moment in (self._lookup_due(), self._doubts_due()) if moment is not None]
         return min(moments, default=None)
 
@@ -227,13 +234,13 @@ class Questions:
         return self._preparation is None and self._desk.is_reconciled
 
     def _lookup_due(self) -> int | None:
-        moment = lookup_due(self._desk.view, self._desk.ports.settle_us) if self._may_ask else None
+        moment = lookup_due(self._desk.view, self._desk.ports.settle_us)
         return None if moment is None else max(moment, self._looked_up_us + LOOKUP_US)
 
     def _doubts_due(self) -> int | None:
         """Of what is doubted now at once; and a second look once it has been missing for long enough, again and again
         where an order is told to rest that is not shown."""
-        doubted = absences.moments(self._desk.view) if self._may_ask else ()
+        doubted = absences.moments(self._desk.view)
         if not doubted or self._is_newly_doubted:
             return max(doubted, default=None)
         return max(min(doubted), self._second_look_us) + absences.span_us(
@@ -253,6 +260,8 @@ class Questions:
 
     def look_if_due(self, now: int) -> None:
         """Ask what became of what is unknown or doubted, if it is time."""
+        if not self._may_ask:
+            return
         lookup, doubts = self._lookup_due(), self._doubts_due()
         if doubts is not None and now >= doubts and self._is_newly_doubted:
             self._doubts_asked_us = now

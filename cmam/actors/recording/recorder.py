@@ -125,7 +125,7 @@ class RecorderActor(Watched):
         if self._retry_us:
             return
         is_last = not self.is_called()
-        if len(self._waiting) >= BATCH_MAX or (self._is_urgent and is_last):
+        if (self._is_urgent and is_last) or len(self._waiting) >= BATCH_MAX:
             self._commit()
         elif is_last and not self._is_armed:  # whoever comes next looks after those before
             self._is_armed = True

@@ -79,11 +79,11 @@ Later = tuple["Later | None", Intent | None, Intent | None]
 """A change that an index does not know yet: those before it, what a request was, and what it is."""
 
 LATER_MAX = 64
-"""After so many changes the index takes them all at once: a fold of a whole log never asks it."""
+"""After so many changes the index takes them all at once, whether or not anybody asks it."""
 
 
 FEW = 8
-"""So many requests are looked through faster than they are indexed."""
+"""So many requests are looked through faster than they are indexed, one by one and all at once."""
 
 
 class Intents(dict[IntentId, Intent]):
@@ -91,13 +91,14 @@ class Intents(dict[IntentId, Intent]):
 
     `known` is what they were indexed as, with the changes since and how many these are: whoever asks brings it up to
     date, once for each change and not at each. One value, so that a reader in another thread sees all of it or nothing.
+    Where they are few, or nobody has asked since they were, there is none.
     """
 
-    known: tuple[Index, Later | None, int] = (Index(), None, 0)
+    known: tuple[Index, Later | None, int] | None = None
 
     def index(self) -> Index:
         """Their index, brought up to date."""
-        index, later, _ = self.known
+        index, later, _ = self.known or _first_index(self)
         if later is not None:
             index, changes = index.copied(), []
             while later is not None:
@@ -106,8 +107,15 @@ class Intents(dict[IntentId, Intent]):
             for before, after in reversed(changes):
                 if after is None or after.intent in self:  # what has come and gone since leaves nothing
                     index.take(before, after)
-            self.known = (index, None, 0)
+        self.known = (index, None, 0)
         return index
+
+
+def _first_index(intents: Intents) -> tuple[Index, None, int]:
+    index = Index()
+    for intent in intents.values():
+        index.take(None, intent)
+    return index, None, 0
 
 
 def of_copy(intents: Mapping[IntentId, Intent], key: CopyKey) -> tuple[Intent, ...]:
@@ -121,18 +129,26 @@ def of_copy(intents: Mapping[IntentId, Intent], key: CopyKey) -> tuple[Intent, .
 
 
 def gone(intents: Mapping[IntentId, Intent]) -> Iterable[Intent]:
-    """The requests that have left, or of which nobody knows; in the order in which they came to be so."""
-    return _indexed(intents).gone.values()
+    """The requests that have left, or of which nobody knows."""
+    if len(intents) > FEW:
+        return _indexed(intents).gone.values()
+    return [intent for intent in intents.values() if intent.state is not IntentState.RECORDED] if intents else ()
 
 
 def placing(intents: Mapping[IntentId, Intent]) -> Iterable[Intent]:
     """The pending orders that are being placed."""
-    return _indexed(intents).placing.values()
+    if len(intents) > FEW:
+        return _indexed(intents).placing.values()
+    return [intent for intent in intents.values() if intent.command.kind is CommandKind.PLACE] if intents else ()
 
 
 def adding(intents: Mapping[IntentId, Intent]) -> Iterable[tuple[SymbolId, int]]:
-    """What the opens and adds under way may still add, a volume for each symbol."""
-    return [(symbol, volume) for symbol, (_, volume) in _indexed(intents).adding.items()]
+    """What the opens and adds under way may still add, by symbol."""
+    if len(intents) > FEW:
+        return [(symbol, volume) for symbol, (_, volume) in _indexed(intents).adding.items()]
+    if not intents:
+        return ()
+    return [(one.command.symbol, _lacking(one)) for one in intents.values() if one.command.kind in ADDING]
 
 
 def with_intent(intents: Mapping[IntentId, Intent], intent: Intent) -> Intents:
@@ -153,7 +169,9 @@ def without_intent(intents: Mapping[IntentId, Intent], name: IntentId) -> Intent
 
 
 def _changed(fresh: Intents, before: Intent | None, after: Intent | None) -> None:
-    """Note a change for the index."""
+    """Note a change for the index, where there is one."""
+    if fresh.known is None:
+        return
     if before is not None and after is not None and before.key != after.key:  # which no log of ours has
         _changed(fresh, before, None)
         before = None
@@ -190,11 +208,6 @@ def _indexed(intents: Mapping[IntentId, Intent]) -> Index:
 
 def _copied(intents: Mapping[IntentId, Intent]) -> Intents:
     fresh = Intents(intents)
-    if isinstance(intents, Intents):
+    if isinstance(intents, Intents) and len(intents) > FEW:
         fresh.known = intents.known
-    else:
-        index = Index()
-        for intent in intents.values():
-            index.take(None, intent)
-        fresh.known = (index, None, 0)
     return fresh

@@ -7,7 +7,7 @@ the restless ones alone. A copy at rest has nothing to say there, which a test h
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Mapping
 
 from cmam.domain.belief.copies import Copy, CopyKey
 from cmam.domain.values.replacing import without
@@ -20,14 +20,14 @@ class Copies(dict[CopyKey, Copy]):
     ending: Mapping[CopyKey, Copy] = {}
 
 
-def restless(copies: Mapping[CopyKey, Copy]) -> Iterable[Copy]:
+def restless(copies: Mapping[CopyKey, Copy]) -> Collection[Copy]:
     """The copies that may have something to say; all that may, of a plain mapping."""
     if isinstance(copies, Copies):
         return copies.restless.values()
     return [copy for copy in copies.values() if is_restless(copy)]
 
 
-def ending(copies: Mapping[CopyKey, Copy]) -> Iterable[Copy]:
+def ending(copies: Mapping[CopyKey, Copy]) -> Collection[Copy]:
     """The copies that shall have no volume any more."""
     if isinstance(copies, Copies):
         return copies.ending.values()
@@ -55,7 +55,7 @@ def is_restless(copy: Copy) -> bool:
 def with_copy(copies: Mapping[CopyKey, Copy], copy: Copy) -> Copies:
     """These copies with one in its place."""
     fresh = _copied(copies)
-    key = copy.key
+    key = (copy.link, copy.source)
     fresh[key] = copy
     if is_restless(copy):
         fresh.restless = {**fresh.restless, key: copy}

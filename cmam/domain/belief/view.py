@@ -181,8 +181,9 @@ class AccountView:
 
     def unshown(self, copy: Copy) -> int:
         """What deals have added to a copy that its position does not show: it is held all the same."""
-        untold = self.untold.get(copy.position, 0) if copy.position is not None and not copy.share else 0
-        return max(0, -untold * copy.side.sign)
+        if not self.untold or copy.position is None or copy.share:
+            return 0
+        return max(0, -self.untold.get(copy.position, 0) * copy.side.sign)
 
     def latched(self, link: LinkId) -> tuple[Latch, ...]:
         """The latches of a link that are closed."""
@@ -222,7 +223,7 @@ def lasting(view: ViewInTheMaking) -> AccountView:
 
 def put(view: AccountView, copy: Copy) -> AccountView:
     """The view with this copy in its place."""
-    if view.copies.get(copy.key) is copy:
+    if view.copies.get((copy.link, copy.source)) is copy:
         return view
     return replace(view, copies=with_copy(view.copies, copy))
 

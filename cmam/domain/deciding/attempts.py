@@ -131,17 +131,18 @@ def next_wake(view: AccountView, now_us: int, is_reading: Callable[[Copy], bool]
 
     `is_reading` says for which copies the broker has yet to answer: that comes as a message, while quotes come unheard.
     """
-    if view.health is not Health.RECONCILED:
+    loose = restless(view.copies)
+    if view.health is not Health.RECONCILED or not loose:
         return None
     moments = [
         max(
             copy.retry_at_us,
             now_us + (QUOTES_POLL_US if copy.wait is Wait.QUOTES and not is_reading(copy) else POLL_US),
         )
-        for copy in restless(view.copies)
+        for copy in loose
         if copy.wait is not None and _is_ready(view, copy, max(now_us, copy.retry_at_us))
     ]
-    if any(targets.lacking(view, copy) is not None and _may_look(view, copy) for copy in restless(view.copies)):
+    if any(targets.lacking(view, copy) is not None and _may_look(view, copy) for copy in loose):
         moments.append(now_us + POLL_US)  # the market may reach it, however long it is not asked for
     return min(moments, default=None)
 

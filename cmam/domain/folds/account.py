@@ -138,14 +138,14 @@ def advance(view: ViewInTheMaking, event: Event, at_us: int) -> ViewInTheMaking:
 
 
 def _executed(view: AccountView, event: ExecutionSeen, at_us: int) -> AccountView:
-    deal, order, former = event.deal, event.order, view.positions
+    deal, order, former, intent = event.deal, event.order, view.positions, intent_of(view, event)
     is_new_deal = event.deal is not None and event.deal.is_execution and event.deal.deal not in view.deals
     if event.position is not None and event.position.position in view.doubted:
         view = replace(view, doubted=without(view.doubted, event.position.position))
     if order is not None and order.order in view.doubted_orders:
         view = replace(view, doubted_orders=without(view.doubted_orders, order.order))
     if event.position is not None and deal is not None and is_new_deal and view.rules >= DEALS_COUNT:
-        view = take_dealt(view, event.position, deal, at_us, is_ours=intent_of(view, event) is not None)
+        view = take_dealt(view, event.position, deal, at_us, is_ours=intent is not None)
     elif event.position is not None and not (view.rules >= TOLD_AGAIN and is_told_again(view, event)):
         if not is_charged_unseen(view, event):
             view = take_position(view, event.position, is_new_deal=is_new_deal)
@@ -165,9 +165,10 @@ def _executed(view: AccountView, event: ExecutionSeen, at_us: int) -> AccountVie
             view = with_origin(view, deal.position, deal.order, told)
     if event.balance is not None:
         view = take_cash(view, event.balance)
-    is_new_deal = is_new_deal and not is_told_ahead(view, event)
-    view = match_intent(view, event, is_new_deal, at_us)
-    view = match_copy(view, event, is_new_deal, at_us)
+    if intent is not None:
+        is_new_deal = is_new_deal and not is_told_ahead(view, intent, event)
+        view, intent = match_intent(view, intent, event, is_new_deal, at_us)
+    view = match_copy(view, intent, event, is_new_deal, at_us)
     if deal is not None and view.is_netted() and view.rules >= TURNED_IS_BARE:
         was, now = former.get(deal.position), view.positions.get(deal.position)
         view = turned(view, deal.position) if was is not None and now is not None and now.side is not was.side else view

@@ -82,11 +82,10 @@ def _close_by_terms(view: AccountView, event: ExecutionSeen) -> Intent | None:
     return found
 
 
-def match_intent(view: AccountView, event: ExecutionSeen, is_new_deal: bool, at_us: int) -> AccountView:
+def match_intent(
+    view: AccountView, intent: Intent, event: ExecutionSeen, is_new_deal: bool, at_us: int
+) -> tuple[AccountView, Intent]:
     """Note on a request what an execution says of it: accepted, its order, how much is filled."""
-    intent = intent_of(view, event)
-    if intent is None:
-        return view
     filled, executed = intent.filled, Volume(0)
     if event.order is not None and event.order.client_order_id == intent.intent:
         executed = event.order.executed_volume
@@ -99,7 +98,7 @@ def match_intent(view: AccountView, event: ExecutionSeen, is_new_deal: bool, at_
         filled = Volume(max(filled, executed))
     order = intent.order or (event.order.order if event.order is not None and not event.is_server_event else None)
     seen = replace(intent, state=IntentState.ACCEPTED, moved_us=at_us, filled=filled, order=order)
-    return replace(view, intents=with_intent(view.intents, seen))
+    return replace(view, intents=with_intent(view.intents, seen)), seen
 
 
 def _is_ordered_by_share(view: AccountView, intent: Intent) -> bool:
@@ -108,11 +107,11 @@ def _is_ordered_by_share(view: AccountView, intent: Intent) -> bool:
     return copy is not None and copy.share and intent.command.kind is not CommandKind.CLOSE
 
 
-def is_told_ahead(view: AccountView, event: ExecutionSeen) -> bool:
+def is_told_ahead(view: AccountView, intent: Intent, event: ExecutionSeen) -> bool:
     """Whether a history has told a deal of a share's order under way before its event came: by the order, which tells
     no deals, so that the deal itself is new."""
-    intent, deal, order = intent_of(view, event), event.deal, event.order
-    if intent is None or deal is None or view.rules < NETS_ARE_BEHIND or not _is_ordered_by_share(view, intent):
+    deal, order = event.deal, event.order
+    if deal is None or view.rules < NETS_ARE_BEHIND or not _is_ordered_by_share(view, intent):
         return False
     filled = intent.filled + deal.filled_volume
     if filled > intent.command.volume:
@@ -137,9 +136,14 @@ def copy_of(view: AccountView, event: ExecutionSeen) -> CopyKey | None:
 
     The order comes before the position, which on a netted account is that of other shares too.
     """
-    intent = intent_of(view, event)
-    if intent is not None and intent.key in view.copies:
-        return intent.key
+    return copy_asked(view, intent_of(view, event), event)
+
+
+def copy_asked(view: AccountView, intent: Intent | None, event: ExecutionSeen) -> CopyKey | None:
+    """The same, of an execution whose request is known."""
+    asked = intent.key if intent is not None else None
+    if asked in view.copies:
+        return asked
     if event.order is not None and event.order.type.is_pending:
         key = key_of_order(view, event.order.order)
         if key is not None:
@@ -155,17 +159,19 @@ def position_of(event: ExecutionSeen) -> PositionId | None:
     return event.position.position if event.position is not None else None
 
 
-def match_copy(view: AccountView, event: ExecutionSeen, is_new_deal: bool, at_us: int) -> AccountView:
-    """Note on a copy what an execution says of its order and its position."""
+def match_copy(
+    view: AccountView, intent: Intent | None, event: ExecutionSeen, is_new_deal: bool, at_us: int
+) -> AccountView:
+    """Note on a copy what an execution, of that request if any, says of its order and its position."""
     deal = event.deal if is_new_deal else None
     of_refused = refused.refused_of(view, event.order)
     if of_refused is not None and (taken := _take_refused(view, of_refused, event, deal, at_us)) is not None:
         return taken
-    key = copy_of(view, event)
+    key = copy_asked(view, intent, event)
     copy = view.copies.get(key) if key is not None else None
     if copy is None:
         return _ended_at(view, deal)
-    intent, order = intent_of(view, event), event.order
+    order = event.order
     was_held = copy.position is not None
     if copy.share:
         view = _book_share(view, copy, event, intent, deal, at_us)

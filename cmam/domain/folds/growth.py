@@ -16,6 +16,7 @@ from cmam.domain.deciding.opens import in_flight_of
 from cmam.domain.events import Goal, Wait
 from cmam.domain.values.commands import CommandKind
 from cmam.domain.values.replacing import replace
+from cmam.domain.values.symbols import SymbolSpec
 
 WAITING = (Wait.REMAINDER, Wait.CANCEL)
 """What growth waits for: to be asked for, or for the end of the order that it was placed with."""
@@ -67,6 +68,8 @@ def settled(view: AccountView, copy: Copy, intent: Intent, *, has_filled: bool, 
     """A copy of which an open or an add is over: what it has not filled waits for another, where that may still be, or
     is given up."""
     spec = view.specs[copy.symbol]
+    if has_filled and copy.wait not in WAITING and not _lacks_a_step(view, spec, copy):
+        return copy
     lacks = max(Fraction(0), copy.target - waiting(copy) - _there(view, copy))
     if not has_filled:
         return given_up(view, copy, of_request(intent) if intent.command.kind is CommandKind.ADD else lacks)
@@ -75,6 +78,15 @@ def settled(view: AccountView, copy: Copy, intent: Intent, *, has_filled: bool, 
     if waits_until_us is None:
         return given_up(view, copy, lacks)
     return waits_again(copy, lacks, waits_until_us)
+
+
+def _lacks_a_step(view: AccountView, spec: SymbolSpec, copy: Copy) -> bool:
+    """Whether a copy that waits for nothing lacks what can be asked for, told without a fraction: most lack nothing."""
+    target, parts = copy.goal.target_numerator, copy.goal.target_denominator
+    if parts <= 0:
+        return True
+    lacks = target // parts - copy.volume - view.unshown(copy) - in_flight_of(view, copy)
+    return lacks > 0 and spec.floor_volume(lacks) >= max(spec.step, spec.min_volume)
 
 
 def waits_again(copy: Copy, growth: Fraction, until_us: int) -> Copy:

@@ -100,4 +100,7 @@ class Rates:
 
 def chain_symbols(view: AccountView, first: str, last: str) -> tuple[str, ...]:
     """The names of the symbols whose quotes a conversion needs."""
-    return tuple(leg.symbol for leg in chain(view, first, last) or ())
+    if first == last and first:
+        return ()
+    legs = chain(view, first, last)
+    return tuple([leg.symbol for leg in legs]) if legs else ()

@@ -183,6 +183,8 @@ def base_rate(rates: Rates, spec: SymbolSpec, currency: str = "") -> Fraction | 
 def in_flight(view: AccountView) -> Iterator[tuple[SymbolId, int]]:
     """The volumes that may still be added: by requests without an outcome, together for each symbol, and by resting
     copies."""
+    if not view.intents and not restless(view.copies):
+        return
     yield from adding(view.intents)
     for intent in placing(view.intents):
         copy = view.copies.get(intent.key)

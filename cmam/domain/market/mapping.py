@@ -135,7 +135,7 @@ def names_to_know(view: AccountView, leader_symbols: Iterable[str], policy: Poli
             found[name] = None
         elif policy.symbols_mapping is MappingMode.AUTOMATIC or row is not None:
             found.update((entry.name, None) for entry in candidates(view, name))
-    return tuple(name for name in found if name in view.names)
+    return tuple([name for name in found if name in view.names])
 
 
 def is_unread(view: AccountView, leader_symbol: str, policy: Policy) -> bool:
@@ -148,6 +148,9 @@ def is_unread(view: AccountView, leader_symbol: str, policy: Policy) -> bool:
 def is_unlisted(view: AccountView, leader_symbol: str, policy: Policy) -> bool:
     """Whether a leader's symbol would be copied, and the follower's list, which may be older, has none that it may
     be."""
-    is_sought = policy.symbols_mapping is MappingMode.AUTOMATIC or policy.row(leader_symbol) is not None
+    row = policy.row(leader_symbol)
+    if row is None and leader_symbol in view.names:
+        return False
+    is_sought = policy.symbols_mapping is MappingMode.AUTOMATIC or row is not None
     is_sought = is_sought and policy.takes(leader_symbol, rules=view.rules)
     return is_sought and not names_to_know(view, (leader_symbol,), policy)

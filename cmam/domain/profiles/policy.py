@@ -158,17 +158,14 @@ class Policy:
     @property
     def has_equity_guard(self) -> bool:
         """Whether equity has to be watched."""
-        return any(
-            guard is not None
-            for guard in (
-                self.min_equity,
-                self.take_equity,
-                self.daily_loss,
-                self.daily_drawdown,
-                self.trailing_drawdown,
-                self.daily_target,
-                self.total_loss,
-            )
+        return (
+            self.min_equity is not None
+            or self.take_equity is not None
+            or self.daily_loss is not None
+            or self.daily_drawdown is not None
+            or self.trailing_drawdown is not None
+            or self.daily_target is not None
+            or self.total_loss is not None
         )
 
     @property

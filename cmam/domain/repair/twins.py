@@ -36,6 +36,9 @@ def twin_in_report(view: AccountView, links: Collection[LinkSettings], fact: Exe
     mark = read_label(order.client_order_id) if order is not None else None
     if order is None or mark is None or order.closing:
         return ""
+    intent = view.intents.get(IntentId(order.client_order_id))
+    if intent is not None and (intent.order is None or intent.order == order.order):
+        return ""  # the one that is on its way, as almost always
     settings = _of(mark, view, links)
     if settings is None:
         return ""
@@ -50,9 +53,8 @@ def twin_in_report(view: AccountView, links: Collection[LinkSettings], fact: Exe
     number = _number(order.client_order_id)
     if number > copy.last_seq and LinkId(mark.link) == copy.link:
         return f"{name} has a number that this log never gave"
-    intent = view.intents.get(IntentId(order.client_order_id))
     if intent is not None:
-        is_other = intent.order is not None and intent.order != order.order and intent.attempt == 1
+        is_other = intent.attempt == 1
         return f"{name} is a second order under one name, beside order {intent.order}" if is_other else ""
     is_second = deal is not None and deal.is_execution and deal.deal not in view.deals and deal.close is None
     if not is_second or copy.position is None or deal is None or copy.order == order.order:

@@ -25,7 +25,7 @@ class Turn:
     @property
     def intents(self) -> tuple[IntentRecorded, ...]:
         """The requests that may leave once the turn is durable."""
-        return tuple(event for event in self.derived if isinstance(event, IntentRecorded))
+        return tuple([event for event in self.derived if isinstance(event, IntentRecorded)])
 
 
 class TurnInTheMaking:

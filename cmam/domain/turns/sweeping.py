@@ -30,6 +30,8 @@ SWEEPING = (FlattenRequested, GuardTripped, Reconciled, HealthChanged, QuotesSam
 
 def end_what_is_no_copy(turn: TurnInTheMaking, fact: Event) -> None:
     """Ask for the end of what is no copy and shall not be, where a fact is a reason to."""
+    if not turn.view.flatten_account and not turn.view.surplus:
+        return
     only = fact.source if isinstance(fact, CopyOverdue) and fact.source[0] in SWEEPS else None
     waiting: frozenset[SourceKey] = frozenset()
     if isinstance(fact, (QuotesSampled, ExecutionSeen)) and turn.view.rules >= SWEEPS_WAIT:

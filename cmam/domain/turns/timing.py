@@ -71,12 +71,12 @@ def due(view: AccountView, now_us: int, is_led: IsLed = _always) -> tuple[Event,
 
 def next_due(view: AccountView, is_led: IsLed = _always) -> int | None:
     """When `due` will next have something to say, in us, or None."""
-    moments = [
-        intent.moved_us + ANSWER_US
-        for intent in gone(view.intents)
-        if intent.state in (IntentState.SENT, IntentState.ACCEPTED)
-    ]
-    for copy in restless(view.copies):
+    moments: list[int] = []
+    for intent in gone(view.intents):
+        if intent.state in (IntentState.SENT, IntentState.ACCEPTED):
+            moments.append(intent.moved_us + ANSWER_US)
+    loose = restless(view.copies)
+    for copy in loose:
         moments.extend(moment for _, moment in _moments(view, copy, is_led))
         if copy.trouble:
             moments.append(_next_repeat(copy, view.at_us))
@@ -86,7 +86,7 @@ def next_due(view: AccountView, is_led: IsLed = _always) -> int | None:
     for latch in view.latches.values():
         if latch.until_us:
             moments.append(latch.until_us)
-    if any(True for _ in _alerts(view, view.at_us)):
+    if (loose or view.in_vain or view.alerts) and any(True for _ in _alerts(view, view.at_us)):
         moments.append(view.at_us)
     return min(moments, default=None)
 
@@ -230,7 +230,10 @@ def needs_history(view: AccountView) -> bool:
 
 def lookup_due(view: AccountView, settle_us: int = SETTLE_US) -> int | None:
     """When the broker should be asked what became of unknown outcomes, in us, or None where there are none."""
+    loose = restless(view.copies)
+    if not view.intents and not loose:
+        return None
     moments = [intent.moved_us + settle_us for intent in gone(view.intents) if intent.state is IntentState.UNKNOWN]
-    if any(copy.doubt for copy in restless(view.copies)):
+    if any(copy.doubt for copy in loose):
         moments.append(view.at_us)
     return min(moments, default=None)

@@ -52,13 +52,15 @@ def touches(before: AccountView, after: AccountView, fact: Event) -> Iterator[Ev
     """The events that say what somebody else did to copies in this fact."""
     match fact:
         case ExecutionSeen():
-            if before.rules >= STOP_OUTS_LATCH and after.is_netted():
+            is_netted = after.is_netted()
+            if is_netted and before.rules >= STOP_OUTS_LATCH:
                 yield from _stop_outs_of_nets(before, after, fact)
-            key = copy_of(after, fact) or copy_of(before, fact)
-            was, now = (before.copies.get(key), after.copies.get(key)) if key is not None else (None, None)
-            if was is not None and now is not None:
-                yield from _by_execution(before, after, was, now, fact)
-            if before.rules >= STOP_OUTS_ANYHOW and not after.is_netted():
+            if before.copies:
+                key = copy_of(after, fact) or copy_of(before, fact)
+                was, now = (before.copies.get(key), after.copies.get(key)) if key is not None else (None, None)
+                if was is not None and now is not None:
+                    yield from _by_execution(before, after, was, now, fact)
+            if not is_netted and before.rules >= STOP_OUTS_ANYHOW:
                 yield from _stop_outs_told_before(before, after, fact)
             if fact.deal is None and not fact.is_server_event and intent_of(before, fact) is None:
                 yield from _levels_of_nets(before, after)

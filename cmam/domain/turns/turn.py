@@ -35,7 +35,7 @@ from cmam.domain.events import (
     Wait,
 )
 from cmam.domain.folds.account import AccountView, Copy, CopyKey, evolve
-from cmam.domain.folds.booking import copy_of, intent_of
+from cmam.domain.folds.booking import copy_asked, copy_of, intent_of
 from cmam.domain.profiles.link import LinkSettings
 from cmam.domain.turns.ends import finish_cancelling, finish_idle, finish_if_gone, finish_order
 from cmam.domain.turns.making import Turn, TurnInTheMaking
@@ -70,6 +70,8 @@ __all__ = [
 
 def withdrawn(view: AccountView) -> tuple[IntentId, ...]:
     """The opens whose copy shall not be any more: to be taken back where they have not left yet."""
+    if not view.intents:
+        return ()
     return tuple(
         intent.intent
         for copy in ending(view.copies)
@@ -166,8 +168,10 @@ def _restless(before: AccountView, view: AccountView, fact: Event) -> tuple[Copy
     """The copies that a fact may have set in motion."""
     match fact:
         case ExecutionSeen():
+            if not view.copies:
+                return ()
             intent = intent_of(before, fact)
-            keys = {copy_of(view, fact), copy_of(before, fact), intent.key if intent is not None else None}
+            keys = {copy_of(view, fact), copy_asked(before, intent, fact), intent.key if intent is not None else None}
             return _with_shares(view, tuple(sorted(key for key in keys if key is not None)))
         case RequestRefused() | IntentDropped():
             known = before.intents.get(fact.intent)

@@ -311,6 +311,8 @@ def _amendment(nets: Nets, copy: Copy, position: Position) -> Command | None:
     if spec is None or not copy.goal.has_levels or copy.awaits_protection:
         return None
     wanted = nets.levels(spec, copy, position) if copy.share else levels_of(spec, copy, position, view.rules)
+    if (wanted.stop, wanted.target, wanted.trailing) == (position.stop, position.target, position.trailing):
+        return None
     tolerance = 0 if copy.goal.is_exact else spec.tick
     is_same = not is_off(wanted.stop, position.stop, tolerance) and position.trailing == wanted.trailing
     left = left_out_of(view, copy, wanted.target)
@@ -338,10 +340,10 @@ def _amendment(nets: Nets, copy: Copy, position: Position) -> Command | None:
 def _as_rounded(wanted: Wanted, position: Position, tolerance: int) -> Wanted:
     """The levels to ask for, with those that are there as its opening has rounded them."""
     stop, target = position.stop, position.target
-    return replace(
-        wanted,
+    return Wanted(
         stop=wanted.stop if is_off(wanted.stop, stop, tolerance) else stop,
         target=wanted.target if is_off(wanted.target, target, tolerance) else target,
+        trailing=wanted.trailing,
     )
 
 

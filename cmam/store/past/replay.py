@@ -111,7 +111,9 @@ class Replay:
         if number is None:
             self._organise(record)
             return
-        account = self._accounts.setdefault(number, Witness(AccountView(account=number)))
+        account = self._accounts.get(number)
+        if account is None:  # a view has sixty fields: not one for each record
+            account = self._accounts[number] = Witness(AccountView(account=number))
         if account.is_lost:
             return
         if isinstance(record.event, UnknownEvent):
