@@ -622,5 +622,10 @@ has closed. Where it did not, and another event had told before what was left, c
 account that had no margin left.
 """
 
+PRICES_MAY_LAG = 12
+"""A symbol that is its leader's in all but the price is waited for a moment: of a market that has jumped one broker may
+have told before the other. What opened at such a jump was skipped as `unmapped_symbol`, for good.
+"""
+
 RULES = 12
 """The newest."""
