@@ -1,7 +1,8 @@
 """Run many chaos seeds on all processors and add up what happened: `python scripts/soak/chaos.py --seeds 0-1999`.
 
 `--holds`: people move stops and targets instead of closing, so that many copies stand at the end. `--rules`: links have
-policies of all kinds, which people change while it runs; the two go together.
+policies of all kinds, which people change while it runs. `--odd`: worlds, instruments, habits and refusals of another
+kind (`tests/chaos/oddities.py`). They go together.
 
 Each seed is a whole system turn by turn in virtual time (`tests/chaos/run.py`); a failing one is named with the law
 that it broke, and is replayed by `CHAOS_SEED=n`.
@@ -25,10 +26,10 @@ SAYS_EVERY = 100
 """Seeds between two lines of how far it is."""
 
 
-def attempt(seed: int, *, holds: bool = False, rules: bool = False) -> tuple[int, Figures, str]:
+def attempt(seed: int, *, holds: bool = False, rules: bool = False, odd: bool = False) -> tuple[int, Figures, str]:
     """One seed: its figures, or the law that it broke. What breaks any other way is a failure too, not the end."""
     try:
-        return seed, run_seed(seed, lambda _: None, holds=holds, rules=rules), ""
+        return seed, run_seed(seed, lambda _: None, holds=holds, rules=rules, odd=odd), ""
     except AssertionError as error:
         return seed, Figures(), f"{error}"[:300] or "a law without words; run it by itself"
     except Exception as error:  # noqa: BLE001 - one seed that breaks the run itself must not hide the others
@@ -42,13 +43,14 @@ def main() -> None:
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1)
     parser.add_argument("--holds", action="store_true", help="people move levels instead of closing")
     parser.add_argument("--rules", action="store_true", help="links have policies of all kinds")
+    parser.add_argument("--odd", action="store_true", help="odd worlds, instruments, habits and refusals")
     options = parser.parse_args()
     first, _, last = options.seeds.partition("-")
     seeds = range(int(first), int(last or first) + 1)
     sums, failed, began = Figures(), 0, time.monotonic()
     with ProcessPoolExecutor(options.jobs) as workers:
         for done, (seed, figures, broken) in enumerate(
-            workers.map(functools.partial(attempt, holds=options.holds, rules=options.rules), seeds), 1
+            workers.map(functools.partial(attempt, holds=options.holds, rules=options.rules, odd=options.odd), seeds), 1
         ):
             sums.add(figures)
             if broken:

@@ -42,7 +42,7 @@ def told_as_booked(whole: Whole) -> None:
     for line in copies:
         life = _life(_books(whole, line["follower"]), line)
         copy_as_booked(line, life)
-        entry_as_booked(line, life, _books(whole, line["leader"]))
+        entry_as_booked(line, life, _books(whole, line["leader"]), _pip(whole, line["follower"], life))
         if life is not None and not life.is_netted:
             result = results[line["copy_id"].partition("/")[0]]
             booked = life.every_close
@@ -199,7 +199,15 @@ def copy_as_booked(line: Line, life: Life | None) -> None:
             assert line["reason"] not in ("closed_by_stop_out", "closed_by_level"), name
 
 
-def entry_as_booked(line: Line, life: Life | None, leader: Account) -> None:
+def _pip(whole: Whole, account: int, life: Life | None) -> Decimal:
+    """A pip of what a copy is in, by its own broker."""
+    if life is None:
+        return Decimal(1)
+    floor = whole.broker.floor
+    return Decimal(1).scaleb(-floor.symbol(floor.accounts[account], life.opens[0].symbol_id).pip)
+
+
+def entry_as_booked(line: Line, life: Life | None, leader: Account, pip: Decimal) -> None:
     """The leader's price is a fill of his own, or, of a position that had grown before it was opened here, the average
     of several; slippage is counted from the two: worse is more."""
     if life is None or line["leader_price"] is None:
@@ -209,7 +217,7 @@ def entry_as_booked(line: Line, life: Life | None, leader: Account) -> None:
     is_his = told in theirs or (len(theirs) > 1 and min(theirs) < told < max(theirs))
     assert not theirs or is_his, f"{line['copy_id']}: {told} of {theirs}"
     worse = (Decimal(line["open_price"]) - Decimal(line["leader_price"])) * (1 if line["side"] == "buy" else -1)
-    assert abs(worse / Decimal("0.0001") - Decimal(line["slippage_pips"])) <= Decimal("0.05"), line["copy_id"]
+    assert abs(worse / pip - Decimal(line["slippage_pips"])) <= Decimal("0.05"), line["copy_id"]
 
 
 def closes_as_booked(audit: Audit, name: str, booked: Sequence[Deal]) -> None:
@@ -276,16 +284,19 @@ def results_summed_up(audit: Audit) -> None:
     profiles have a part counts in each."""
     money = "(x.gross + x.swap + x.commission + x.conversion_fee)"
     sql = (
-        f"SELECT a.currency, count(DISTINCT x.follower || ':' || x.deal), sum({money})"
+        f"SELECT a.currency, count(DISTINCT x.follower || ':' || x.deal), sum({money}), max(x.money_digits)"
         " FROM closes AS x JOIN accounts AS a ON a.account = x.follower"
     )
-    booked = {row[0]: row[1:] for row in audit.views.execute(f"{sql} GROUP BY a.currency")}
+    booked = {
+        currency: (closes, Decimal(net).scaleb(-digits))
+        for currency, closes, net, digits in audit.views.execute(f"{sql} GROUP BY a.currency")
+    }
     for by in GROUPINGS:
-        found: dict[str, tuple[int, int]] = {}
+        found: dict[str, tuple[int, Decimal]] = {}
         for line in totals(audit, by=[by]):
             for currency, result in line["results"].items():
-                closes, net = found.get(currency, (0, 0))
-                found[currency] = closes + result["closes"], net + int(Decimal(result["net"]).scaleb(2))
+                closes, net = found.get(currency, (0, Decimal(0)))
+                found[currency] = closes + result["closes"], net + Decimal(result["net"])
         assert {currency: net for currency, (_, net) in found.items()} == {
             currency: net for currency, (_, net) in booked.items()
         }, by

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 
 from cmam.sandbox.switches import Switches
-from tests.chaos import policies
+from tests.chaos import oddities, policies
 from tests.chaos.saboteur import KINDS
 from tests.whole import ALPHA_TOO, LEADER, NETTED, OTHER_BROKER, SAME_BROKER, Whole
 
@@ -41,6 +41,7 @@ class Options:
     others: Mapping[str, str] = field(default_factory=dict)
     """What the profiles beside the first have besides, where whole policies are drawn."""
     market_range_outside: str = "cancelled"
+    odd: bool = False
 
     def build(self) -> Whole:
         """The world that was drawn, not started yet."""
@@ -53,14 +54,23 @@ class Options:
             close_above_volume=self.close_above_volume,
             market_range_outside=self.market_range_outside,
         )
-        return WORLDS[self.world](self, switches)
+        return (oddities.WORLDS if self.odd else WORLDS)[self.world](self, switches)
 
 
-def draw(seed: int, *, holds: bool = False, rules: bool = False) -> Options:
-    """Everything that a seed settles beforehand: whether people hold on to what they open, and whether whole policies
-    are drawn, which people then change while it runs."""
+def draw(seed: int, *, holds: bool = False, rules: bool = False, odd: bool = False) -> Options:
+    """Everything that a seed settles beforehand: whether people hold on to what they open, whether whole policies are
+    drawn, which people then change while it runs, and whether worlds, instruments and refusals are odd ones."""
     options = _draw(seed, holds=holds)
+    if odd:
+        options = _odd(options)
     return _with_policies(options) if rules else options
+
+
+def _odd(options: Options) -> Options:
+    """The same run in an odd world, and a longer one."""
+    chance = random.Random(f"{options.seed}:odd")
+    world = tuple(oddities.WORLDS)[options.seed % len(oddities.WORLDS)]
+    return replace(options, odd=True, world=world, rounds=chance.randrange(16, 30))
 
 
 def _with_policies(options: Options) -> Options:

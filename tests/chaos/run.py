@@ -20,6 +20,7 @@ from tests.chaos import (
     checks,
     course_checks,
     level_checks,
+    oddities,
     order_checks,
     policies,
     rule_checks,
@@ -83,12 +84,15 @@ def _listening() -> object:  # type: ignore[misc]  # a generator that contextlib
         logger.propagate = propagates
 
 
-def run_seed(seed: int, say: Callable[[str], None] = print, *, holds: bool = False, rules: bool = False) -> Figures:
+def run_seed(
+    seed: int, say: Callable[[str], None] = print, *, holds: bool = False, rules: bool = False, odd: bool = False
+) -> Figures:
     """Run one seed; raises AssertionError where a law was broken.
 
-    Traders that hold move levels instead of closing. With `rules` the links have policies of all kinds.
+    Traders that hold move levels instead of closing. With `rules` the links have policies of all kinds. An `odd` run
+    has worlds, instruments, habits and refusals of its own (`oddities.py`).
     """
-    options = draw(seed, holds=holds, rules=rules)
+    options = draw(seed, holds=holds, rules=rules, odd=odd)
     say(str(options))
     with _listening() as said:
         whole = options.build()
@@ -130,7 +134,8 @@ def by_policy(whole: Whole, drawn: Sequence[str]) -> None:
 
 def _may_be_refused(drawn: list[str]) -> bool:
     """Whether the broker was told to refuse for the rate where nobody was too fast."""
-    return any(word.startswith(("history-quota", "rate refusals")) for word in drawn)
+    told = ("history-quota", "rate refusals", "panic", "error {'code': 'BLOCKED", "error {'code': 'REQUEST_FREQUENCY")
+    return any(word.startswith(told) for word in drawn)
 
 
 def leaders_of(whole: Whole) -> tuple[int, ...]:
@@ -143,12 +148,14 @@ def leaders_of(whole: Whole) -> tuple[int, ...]:
 def _trouble(whole: Whole, options: Options, say: Callable[[str], None]) -> tuple[Saboteur, list[str]]:
     chance = random.Random(options.seed)
     followers = tuple(sorted({link.follower for link in whole.folded().registry.links()}))
+    kind = oddities.OddTrader if options.odd else workload.Trader
+    plain = workload.NETTED_SYMBOLS, workload.SYMBOLS
     traders = [
-        workload.Trader(
+        kind(
             whole,
             leader,
             chance,
-            symbols=workload.NETTED_SYMBOLS if leader == NETTED else workload.SYMBOLS,
+            symbols=oddities.symbols_of(whole, leader) if options.odd else plain[leader != NETTED],
             pendings=options.has_pendings,
             holds=options.holds,
             varied=options.rules,
@@ -156,7 +163,10 @@ def _trouble(whole: Whole, options: Options, say: Callable[[str], None]) -> tupl
         for leader in leaders_of(whole)
     ]
     acts: list[Callable[[], str]] = [*(trader.act for trader in traders)] * 4
-    acts.append(workload.Market(whole, chance).act)
+    acts.append((oddities.OddMarket if options.odd else workload.Market)(whole, chance).act)
+    refuser = oddities.Refuser(whole, chance, followers=followers)
+    if options.odd:
+        acts += [*(trader.act for trader in traders)] * 4 + [refuser.act] * 3
     saboteur = Saboteur(whole, chance, followers=followers, kinds=options.breaks)
     if options.has_people:
         acts.append(workload.Meddler(whole, chance, accounts=followers).act)
@@ -173,6 +183,8 @@ def _trouble(whole: Whole, options: Options, say: Callable[[str], None]) -> tupl
         whole.run(chance.choice(PAUSES_S))
         if not whole.is_running:
             whole.start()
+    if options.odd:
+        refuser.relent()
     return saboteur, drawn
 
 
@@ -194,6 +206,7 @@ def _quieten(whole: Whole) -> None:
 def _flatten(whole: Whole) -> None:
     """People close everything that anybody follows, and take back every order there."""
     for leader in sorted({link.leader for link in whole.folded().registry.links()}):
+        whole.run(1)  # what the checks have asked for counts in the broker's second
         for order in whole.person.rests(leader):
             whole.person.cancel(order.orderId, account=leader)
         for held in whole.person.holds(leader):

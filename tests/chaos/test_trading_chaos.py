@@ -11,6 +11,7 @@ import os
 
 import pytest
 
+from tests.chaos.oddities import WORLDS
 from tests.chaos.run import run_seed
 
 ONCE_FAILED: tuple[int, ...] = (
@@ -91,3 +92,10 @@ def test_under_policies_of_all_kinds_all_checks_hold(seed: int, holds: bool) -> 
     """Reversed, offset, fixed, capped, split, filtered, and set otherwise on the way: each request is what its settings
     say, each skip has its ground, and what stands or rests at the end is what its leader's makes of it."""
     run_seed(seed, holds=holds, rules=True)
+
+
+@pytest.mark.parametrize("seed", [int(os.environ["CHAOS_SEED"])] if "CHAOS_SEED" in os.environ else range(len(WORLDS)))
+def test_in_odd_worlds_all_checks_hold(seed: int) -> None:
+    """Each odd world once: nets that follow nets, chains by a net, yen, gold and crypto, haste and panics, before
+    brokers that refuse with any code at any request, answer half a minute late, and take rights away."""
+    run_seed(seed, odd=True)

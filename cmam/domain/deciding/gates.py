@@ -37,6 +37,9 @@ from cmam.domain.wanted.levels import pips
 CLOCK_DOUBT_MS_MAX = 5_000
 """An offset of the broker's clock less certain than this makes an age meaningless (COPY_RULES §3, `max_age`)."""
 
+LAG_MS_MAX = 2_000
+"""How much later one broker may tell of a jump of the market than the other."""
+
 
 def standing(draft: Draft) -> Reason | None:
     """Whether the link may open anything now."""
@@ -113,6 +116,10 @@ def symbol(draft: Draft) -> Reason | Wait | None:
             return age(draft)
         if mapped.awaits_quotes is not None and draft.inputs.warming:
             draft.spec = mapped.awaits_quotes
+            draft.note("symbol", name, why)
+            return Wait.QUOTES
+        if mapped.apart is not None and not draft.is_old and draft.age_ms <= LAG_MS_MAX:
+            draft.spec = mapped.apart
             draft.note("symbol", name, why)
             return Wait.QUOTES
         unread = _unread(draft, mapped) if draft.inputs.reading else None

@@ -15,7 +15,7 @@ from cmam.domain.profiles.policy import Policy
 from cmam.domain.values.changes import LeaderSymbol
 from cmam.domain.values.ids import SymbolId
 from cmam.domain.values.quantities import Quote
-from cmam.domain.values.rules import UNREAD_WAIT
+from cmam.domain.values.rules import PRICES_MAY_LAG, UNREAD_WAIT
 from cmam.domain.values.symbols import SymbolName, SymbolSpec
 
 MID_TOLERANCE_PER_MILLE = 5
@@ -37,7 +37,8 @@ class Mapped:
     """The follower's symbol, or why there is none; `how` is row, exact or alike.
 
     `awaits_quotes` is the one symbol that fits but for a quote of it, or of the leader's, that is missing. `unread` is
-    the one that it is, or the first of those that it may be, where nothing is on record of what that allows.
+    the one that it is, or the first of those that it may be, where nothing is on record of what that allows. `apart` is
+    the one that fits but for its price: of a market that has jumped one broker may have told before the other.
     """
 
     spec: SymbolSpec | None
@@ -45,6 +46,7 @@ class Mapped:
     why: str = ""
     awaits_quotes: SymbolSpec | None = None
     unread: SymbolId | None = None
+    apart: SymbolSpec | None = None
 
 
 def spellings(plain: str) -> frozenset[str]:
@@ -104,6 +106,9 @@ def symbol_for(
         return Mapped(None, "alike", "no symbol of this name, nor one like it")
     names = ", ".join(spec.name for spec in found)
     is_unquoted = len(alike) == 1 and (leader_quote is None or alike[0].name not in quotes)
+    if len(alike) == 1 and not is_unquoted and not unread and view.rules >= PRICES_MAY_LAG:
+        why = f"{alike[0].name} is like it in all but the price, which is more than 0.5 % from the leader's"
+        return Mapped(None, "alike", why, apart=alike[0])
     return Mapped(None, "alike", f"not certain which it is: {names}", alike[0] if is_unquoted else None)
 
 

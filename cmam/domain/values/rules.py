@@ -673,5 +673,10 @@ OTHER_NUMBERS = 12
 refused as of an unknown symbol, and counted in `max_rejections`, which stopped opens in all others.
 """
 
+PRICES_MAY_LAG = 12
+"""A symbol that is its leader's in all but the price is waited for a moment: of a market that has jumped one broker may
+have told before the other. What opened at such a jump was skipped as `unmapped_symbol`, for good.
+"""
+
 RULES = 12
 """The newest."""

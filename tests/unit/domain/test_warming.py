@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import pytest
+
 from cmam.domain.belief.copies import CopyState
 from cmam.domain.events import Wait
 from cmam.domain.values.commands import CommandKind
 from cmam.domain.values.reasons import Reason, Verdict
+from cmam.domain.values.rules import PRICES_MAY_LAG
 from tests.factories import LOT, QUOTES, Pair, a_spec, a_view
 
 ALIKE = a_view((replace(a_spec(), name="EURUSD.r"),))
@@ -102,6 +105,39 @@ def test_a_name_that_is_only_alike_waits_for_the_prices_that_prove_it() -> None:
     assert [command.kind for command in pair.commands] == [CommandKind.OPEN]
     for_good = Pair(quotes={}, view=ALIKE)
     assert for_good.opens().reason is Reason.UNMAPPED_SYMBOL
+
+
+JUMPED = {**QUOTES, "EURUSD.r": ("1.08999", "1.09001")}
+"""The market has jumped by half a percent, and the follower's broker has told it before the leader's, or after."""
+
+
+@pytest.mark.parametrize("pending", [False, True])
+def test_at_a_jump_a_name_that_is_alike_waits_for_the_broker_who_tells_it_later(pending: bool) -> None:
+    """The leader's stop fills as the market jumps, and EURUSD.r has the price of before: the open waits, and goes out
+    with the quote that comes a moment later. It was skipped as unmapped_symbol, for good."""
+    pair = Pair(view=ALIKE, quotes=JUMPED)
+    decided = pair.order() if pending else pair.opens()
+    assert (decided.wait, pair.sent) == (Wait.QUOTES, [])
+    pair.now_us += 300_000
+    pair.wake()
+    assert pair.sent == []
+    pair.quotes = {**QUOTES, "EURUSD.r": QUOTES["EURUSD"]}
+    pair.wake()
+    assert [command.kind for command in pair.commands] == [CommandKind.PLACE if pending else CommandKind.OPEN]
+
+
+def test_what_stays_apart_in_price_is_something_else() -> None:
+    """After two seconds a price of half a percent beside the leader's is that of another thing: unmapped_symbol. What
+    is older than that when it is told, as after a gap, waits for nothing; by the rules of before nothing did."""
+    pair = Pair(view=ALIKE, quotes=JUMPED)
+    pair.opens()
+    pair.now_us += 2_001_000
+    pair.wake()
+    assert (pair.sent, pair.copy.reason, pair.copy.state.is_end) == ([], Reason.UNMAPPED_SYMBOL, True)
+    late = Pair(view=ALIKE, quotes=JUMPED)
+    assert late.opens(at_ms=late.now_us // 1_000 - 2_001).reason is Reason.UNMAPPED_SYMBOL
+    before = Pair(view=replace(ALIKE, rules=PRICES_MAY_LAG - 1), quotes=JUMPED)
+    assert before.opens().reason is Reason.UNMAPPED_SYMBOL
 
 
 def test_an_open_that_waited_for_a_price_ends_where_its_symbol_awaits_quotes_by_then() -> None:
