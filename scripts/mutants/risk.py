@@ -612,8 +612,8 @@ MUTATIONS = (
     Mutation(
         "what a flatten of a whole account was refused is not asked for again",
         "cmam/domain/turns/timing.py",
-        "        if vain.at_us and now_us >= vain.at_us:",
-        "        if vain.at_us and now_us < 0:",
+        "        if vain.at_us:",
+        "        if not source:",
         ("tests/scenario/test_flatten_whole.py",),
     ),
     Mutation(
