@@ -127,7 +127,7 @@ class Stepper:
         self.stuck: dict[str, tuple[Any, Any]] = {}
         self._actors: list[pykka.Actor] = []
         self._heap: list[tuple[int, int, str, object]] = []
-        self._reminded: Counter[tuple[str, type]] = Counter()
+        self._reminded: Counter[tuple[str, type, str]] = Counter()
         self._second = 0
         self._numbers = itertools.count()
         self.failures: list[BaseException] = []
@@ -200,8 +200,9 @@ class Stepper:
         if second != self._second:
             self._second = second
             self._reminded.clear()
-        self._reminded[name, type(message)] += 1
-        times = self._reminded[name, type(message)]
+        key = (name, type(message), getattr(message, "what", ""))
+        self._reminded[key] += 1
+        times = self._reminded[key]
         assert times <= WAKES_MAX, f"{name} was reminded {times} times within a second, the last time by {message!r}"
 
     def _waiting(self) -> list[pykka.Actor]:
