@@ -129,7 +129,7 @@ MUTATIONS = (
     Mutation(
         "finding wrong size: a volume that fell meanwhile is not followed",
         "cmam/domain/repair/sync.py",
-        "            if is_caught_up and 0 < held.volume < copy.leader_had:\n",
+        "            if 0 < held.volume < copy.leader_had:\n",
         "            if not held:\n",
         (SYNC,),
     ),
@@ -150,7 +150,7 @@ MUTATIONS = (
     Mutation(
         "finding wrong side: a copy of a leader that turned meanwhile stays",
         "cmam/domain/repair/sync.py",
-        "            if is_caught_up and copy.wait is None:\n",
+        "            if copy.wait is None:\n",
         "            if not copy:\n",
         (SYNC, RECONCILE, "tests/chaos"),
     ),

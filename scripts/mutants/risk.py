@@ -276,8 +276,8 @@ MUTATIONS = (
     Mutation(
         "levels that the leader moved while the profile was off are forgotten",
         "cmam/domain/repair/sync.py",
-        "            found.extend(_levels(leader, view, settings, quote_of))",
-        "            pass",
+        "        found.extend(_levels(leader, view, settings, quote_of))",
+        "        pass",
         (SYNC,),
     ),
     Mutation(

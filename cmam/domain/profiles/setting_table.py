@@ -78,10 +78,6 @@ _LOTS = "lots above 0, or off"
 _MONEY = "money or a percentage above 0, such as 500 or 5%, or off"
 
 
-def _row(name: str, into: str, read: Callable[[str], Any], default: str, allowed: str, meaning: str) -> Setting:
-    return Setting(name, into, read, default, allowed, meaning)
-
-
 def _one_of(name: str, into: str, kind: type, default: str, meaning: str) -> Setting:
     read, allowed = _choice(kind)
     return Setting(name, into, read, default, allowed, meaning)
@@ -110,7 +106,7 @@ def _offset(name: str, meaning: str) -> Setting:
 SETTINGS: tuple[Setting, ...] = (
     # How much.
     _one_of("volume.mode", "volume_mode", VolumeMode, "multiplier", "How the copy's volume is found."),
-    _row(
+    Setting(
         "volume.amount",
         "volume_amount",
         r.positive,
@@ -127,7 +123,7 @@ SETTINGS: tuple[Setting, ...] = (
         "What of the leader's trade is taken over: lots as each broker defines them, units of the base asset, or"
         " notional value. Where the lot sizes differ, `lots` is used only for symbols in `volume.lots_confirmed`.",
     ),
-    _row(
+    Setting(
         "volume.lots_confirmed",
         "lots_confirmed",
         _names,
@@ -144,7 +140,7 @@ SETTINGS: tuple[Setting, ...] = (
         "Ratio modes and `formula`: `convert` turns the leader's money into the follower's currency first; `raw` takes"
         " the bare numbers.",
     ),
-    _row(
+    Setting(
         "volume.formula",
         "volume_formula",
         r.or_off(formula),
@@ -153,7 +149,7 @@ SETTINGS: tuple[Setting, ...] = (
         "With `volume.mode=formula`: the copy's volume in lots of the follower. `price` is where the follower itself"
         " would enter, `lot_units` its lot.",
     ),
-    _row(
+    Setting(
         "volume.rounding",
         "volume_rounding",
         r.rounding,
@@ -162,7 +158,7 @@ SETTINGS: tuple[Setting, ...] = (
         "Volumes are rounded down to the step. Below the minimum: skip, or raise to it; above the maximum: cap, or"
         " split into parts. A pending order is one order: it is capped.",
     ),
-    _row(
+    Setting(
         "raise_risk_max",
         "raise_risk_max",
         r.at_least_one,
@@ -181,7 +177,7 @@ SETTINGS: tuple[Setting, ...] = (
         "without_stop",
         "With `risk_percent`: the lots of a copy whose leader sets no stop within `stop_wait`; off skips it.",
     ),
-    _row("stop_wait", "stop_wait_ms", r.span_ms, "1s", _SPAN, "With `risk_percent`: how long to wait for a stop."),
+    Setting("stop_wait", "stop_wait_ms", r.span_ms, "1s", _SPAN, "With `risk_percent`: how long to wait for a stop."),
     _one_of(
         "risk_base",
         "risk_base",
@@ -190,7 +186,7 @@ SETTINGS: tuple[Setting, ...] = (
         "With `risk_percent`: what the percentage is of. Counted against it at the rates of now: the way to the stop,"
         " the commission of both ways, never below the symbol's minimum, and the fee of conversion.",
     ),
-    _row(
+    Setting(
         "risk_min_stop",
         "risk_min_stop",
         r.not_negative,
@@ -198,7 +194,7 @@ SETTINGS: tuple[Setting, ...] = (
         "pips of at least 0",
         "With `risk_percent`: a stop nearer than this, than twice the spread or than the symbol allows, is too tight.",
     ),
-    _row(
+    Setting(
         "sanity.max_times_leader",
         "max_times_leader",
         r.or_off(r.positive),
@@ -206,7 +202,7 @@ SETTINGS: tuple[Setting, ...] = (
         f"{_NUMBER}, or off",
         "In every mode but `multiplier` and `fixed`: the copy's notional may be at most this many times the leader's.",
     ),
-    _row(
+    Setting(
         "sanity.max_leverage",
         "max_leverage",
         r.or_off(r.positive),
@@ -214,7 +210,7 @@ SETTINGS: tuple[Setting, ...] = (
         f"{_NUMBER}, or off",
         "In every mode but `multiplier` and `fixed`: all exposure, in flight and resting included, over equity.",
     ),
-    _row(
+    Setting(
         "input_max_age",
         "input_max_age_ms",
         r.positive_span_ms,
@@ -222,7 +218,7 @@ SETTINGS: tuple[Setting, ...] = (
         _SPAN,
         "The oldest quote that may enter a size.",
     ),
-    _row(
+    Setting(
         "margin_reserve",
         "margin_reserve",
         r.or_off(r.positive),
@@ -235,7 +231,7 @@ SETTINGS: tuple[Setting, ...] = (
     _one_of("side", "side", SideFilter, "both", "Which of the leader's trades are copied, by the leader's own side."),
     _switch("reverse", "off", "Trade the other way round: stop and target change places, limit becomes stop and back."),
     _switch("reverse_without_stop", "off", "With `reverse`: copy also where the leader has no target, hence no stop."),
-    _row(
+    Setting(
         "order_types",
         "order_types",
         orders,
@@ -253,7 +249,7 @@ SETTINGS: tuple[Setting, ...] = (
         "carry",
         "What a partial close does with an excess below one step: carry it, or close one step more.",
     ),
-    _row(
+    Setting(
         "label",
         "label",
         r.label_filter,
@@ -261,7 +257,7 @@ SETTINGS: tuple[Setting, ...] = (
         "any, exact:TEXT, prefix:TEXT or pattern:T*T",
         "Copy only trades of the leader whose label or comment fits.",
     ),
-    _row(
+    Setting(
         "symbols.include",
         "symbols_include",
         _include,
@@ -269,7 +265,7 @@ SETTINGS: tuple[Setting, ...] = (
         "all, or leader symbols separated by commas",
         "The leader's symbols that are copied.",
     ),
-    _row(
+    Setting(
         "symbols.exclude",
         "symbols_exclude",
         _names,
@@ -284,7 +280,7 @@ SETTINGS: tuple[Setting, ...] = (
         "automatic",
         "How the follower's symbol is found: by name and nature, or only by the rows of the symbol table.",
     ),
-    _row(
+    Setting(
         "symbols.table",
         "symbols_table",
         _table,
@@ -293,7 +289,7 @@ SETTINGS: tuple[Setting, ...] = (
         "The rows of the symbol table, as `profile symbols NAME load` stored them.",
     ),
     # When.
-    _row(
+    Setting(
         "max_age",
         "max_age_ms",
         r.positive_span_ms,
@@ -304,7 +300,7 @@ SETTINGS: tuple[Setting, ...] = (
     _pips("max_price_distance", "How many pips worse than the leader's price an open may be."),
     _pips("wait_for_better", "Open only once the price is this many pips better than the leader's, until `max_age`."),
     _pips("max_spread", "The widest spread on the follower at which to open."),
-    _row(
+    Setting(
         "max_slippage",
         "max_slippage",
         r.or_off(r.points),
@@ -312,7 +308,7 @@ SETTINGS: tuple[Setting, ...] = (
         f"whole points above 0 and at most {r.POINTS_MAX}, or off",
         "Open as a market range of this many points around the leader's price carried over.",
     ),
-    _row(
+    Setting(
         "hours",
         "hours",
         r.hours,
@@ -320,7 +316,7 @@ SETTINGS: tuple[Setting, ...] = (
         "always, or windows such as 08:00-17:00,22:00-02:00 Europe/Berlin",
         "When opens are allowed; an end before its beginning wraps midnight.",
     ),
-    _row("days", "days", r.days, "all", "all, or days such as mon-fri", "On which days, in the zone of `hours`."),
+    Setting("days", "days", r.days, "all", "all, or days such as mon-fri", "On which days, in the zone of `hours`."),
     # Levels.
     _one_of(
         "levels",
@@ -336,7 +332,7 @@ SETTINGS: tuple[Setting, ...] = (
         "copy_tp", "on", "Copy the leader's take profits. With `reverse`: the target that a copy gets, from his stops."
     ),
     _switch("copy_trailing", "on", "Let a copy trail its stop itself where the leader's does; off: follow its moves."),
-    _row(
+    Setting(
         "trailing_step",
         "trailing_step",
         r.positive,
@@ -382,7 +378,7 @@ SETTINGS: tuple[Setting, ...] = (
     ),
     # Pending orders.
     _switch("copy_expiry", "on", "Give copied pending orders the leader's expiry."),
-    _row(
+    Setting(
         "pending_max_life",
         "pending_max_life_ms",
         r.or_off(r.positive_span_ms),
@@ -390,7 +386,7 @@ SETTINGS: tuple[Setting, ...] = (
         f"{_SPAN}, or off",
         "The longest life of a copied pending order that has no expiry.",
     ),
-    _row(
+    Setting(
         "pending_grace",
         "pending_grace_ms",
         r.span_ms,
@@ -398,7 +394,7 @@ SETTINGS: tuple[Setting, ...] = (
         _SPAN,
         "How long a copied pending order may still fill by itself after the leader's has filled.",
     ),
-    _row(
+    Setting(
         "pending_ahead",
         "pending_ahead_ms",
         r.positive_span_ms,
@@ -414,7 +410,7 @@ SETTINGS: tuple[Setting, ...] = (
         "What becomes of copied pending orders at the end of `hours`.",
     ),
     # Caps.
-    _row(
+    Setting(
         "max_positions",
         "max_positions",
         r.or_off(r.count),
@@ -428,7 +424,7 @@ SETTINGS: tuple[Setting, ...] = (
     _switch("reopen", "off", "Open a source once more, at once, when a person, a stop or a target closed its copy."),
     _switch("sync_open", "off", "At start, open what the leader already holds."),
     _switch("sync_closed", "on", "At start, follow what the leader closed, reduced and protected meanwhile."),
-    _row(
+    Setting(
         "sync_max_age",
         "sync_max_age_ms",
         r.positive_span_ms,
@@ -436,7 +432,7 @@ SETTINGS: tuple[Setting, ...] = (
         _SPAN,
         "With `sync_open`: the oldest position of the leader to open.",
     ),
-    _row(
+    Setting(
         "sync_max_price_distance",
         "sync_max_price_distance",
         r.positive,
@@ -444,7 +440,7 @@ SETTINGS: tuple[Setting, ...] = (
         "pips above 0",
         "With `sync_open`: how many pips worse than the leader's entry.",
     ),
-    _row(
+    Setting(
         "leader_blind",
         "leader_blind_ms",
         r.blind,
@@ -453,7 +449,7 @@ SETTINGS: tuple[Setting, ...] = (
         "What to do with copies while the leader cannot be seen.",
     ),
     # Guards.
-    _row(
+    Setting(
         "min_equity",
         "min_equity",
         r.or_off(r.positive),
@@ -461,7 +457,7 @@ SETTINGS: tuple[Setting, ...] = (
         "money above 0, or off",
         "Close and lock out when equity is strictly below this.",
     ),
-    _row(
+    Setting(
         "take_equity",
         "take_equity",
         r.or_off(r.positive),
@@ -476,7 +472,7 @@ SETTINGS: tuple[Setting, ...] = (
     _guard("total_loss", "The most that may be lost from `guard.initial`."),
     _one_of("guard.anchor", "guard_anchor", Anchor, "higher", "What a day's loss is counted from."),
     _one_of("guard.percent_of", "guard_percent_of", PercentOf, "anchor", "What percentages are of."),
-    _row(
+    Setting(
         "guard.initial",
         "guard_initial",
         r.or_off(r.positive),
@@ -491,7 +487,7 @@ SETTINGS: tuple[Setting, ...] = (
         "Let a trailing drawdown's limit rise no higher than the initial balance.",
         "guard_stop_at_initial",
     ),
-    _row(
+    Setting(
         "guard.reset",
         "guard_reset",
         r.reset_at,
@@ -501,10 +497,10 @@ SETTINGS: tuple[Setting, ...] = (
     ),
     _one_of("guard.reaction", "guard_reaction", Reaction, "flatten", "What the daily, drawdown and total guards do."),
     _one_of("guard.lockout", "guard_lockout", Lockout, "rearm", "What ends the lock-out of a daily guard."),
-    _row("guard.confirm", "guard_confirm_ms", r.span_ms, "500ms", _SPAN, "How long a trigger must hold."),
+    Setting("guard.confirm", "guard_confirm_ms", r.span_ms, "500ms", _SPAN, "How long a trigger must hold."),
     _one_of("guard.scope", "guard_scope", Scope, "profile", "What a guard closes."),
     _switch("guard.bonus", "off", "Count bonuses as equity.", "guard_bonus"),
-    _row(
+    Setting(
         "max_rejections",
         "max_rejections",
         r.or_off(r.count),
@@ -512,7 +508,7 @@ SETTINGS: tuple[Setting, ...] = (
         "a whole number above 0, or off",
         "Stop opens after this many refused in a row, at the market or as orders.",
     ),
-    _row(
+    Setting(
         "rejection_cooldown",
         "rejection_cooldown_ms",
         r.positive_span_ms,
