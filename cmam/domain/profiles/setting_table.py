@@ -1,13 +1,10 @@
 """The table of all settings: name, field, reader, default, what is allowed, and what it means.
 
-The single truth: parsing, defaults, refusals and `docs/settings.md` come from it. `policy.py` understands it.
+The single truth: parsing, defaults, refusals and `docs/settings.md` come from it. `policy.py` understands it, and
+`setting_kinds.py` has what its rows share.
 """
 
 from __future__ import annotations
-
-from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any
 
 from cmam.domain.profiles import reading as r
 from cmam.domain.profiles.choices import (
@@ -31,91 +28,34 @@ from cmam.domain.profiles.choices import (
     orders,
 )
 from cmam.domain.profiles.formula import NAMES, formula
-from cmam.domain.profiles.table import SymbolRow, read_table
-
-
-@dataclass(frozen=True, slots=True)
-class Setting:
-    """One row of the table: `field` is its name in `Policy`, `read` turns text into its value or raises ValueError."""
-
-    name: str
-    field: str
-    read: Callable[[str], Any]
-    default: str
-    allowed: str
-    meaning: str
-
-
-def _choice(kind: type) -> tuple[Callable[[str], Any], str]:
-    return (lambda text: kind(text.strip().lower())), "one of: " + ", ".join(kind)  # type: ignore[arg-type]  # an enum is called by its value
-
-
-def _table(text: str) -> tuple[SymbolRow, ...]:
-    if not text.strip():
-        return ()
-    table = read_table(text)
-    if table.faults:
-        raise ValueError("; ".join(str(fault) for fault in table.faults))
-    return table.rows
-
-
-def _names(text: str) -> tuple[str, ...]:
-    if text.strip().lower() == "all":
-        raise ValueError(text)
-    return () if text.strip().lower() == "none" else r.words(text)
-
-
-def _include(text: str) -> tuple[str, ...]:
-    """An empty list is refused: it never means to copy nothing, silently."""
-    return () if text.strip().lower() == "all" else r.words(text)
-
-
-_NUMBER = "a finite number above 0, such as 0.5"
-_SPAN = "a span such as 500ms, 30s or 2m"
-_SWITCH = "on or off"
-_PIPS = "pips above 0, or off"
-_LOTS = "lots above 0, or off"
-_MONEY = "money or a percentage above 0, such as 500 or 5%, or off"
-
-
-def _one_of(name: str, into: str, kind: type, default: str, meaning: str) -> Setting:
-    read, allowed = _choice(kind)
-    return Setting(name, into, read, default, allowed, meaning)
-
-
-def _switch(name: str, default: str, meaning: str, into: str = "") -> Setting:
-    return Setting(name, into or name, r.switch, default, _SWITCH, meaning)
-
-
-def _pips(name: str, meaning: str) -> Setting:
-    return Setting(name, name, r.or_off(r.positive), "off", _PIPS, meaning)
-
-
-def _lots(name: str, into: str, meaning: str) -> Setting:
-    return Setting(name, into, r.or_off(r.positive), "off", _LOTS, meaning)
-
-
-def _guard(name: str, meaning: str) -> Setting:
-    return Setting(name, name, r.or_off(r.amount), "off", _MONEY, meaning)
-
-
-def _offset(name: str, meaning: str) -> Setting:
-    return Setting(name, name, r.or_off(r.number), "off", "pips, or off", meaning)
-
+from cmam.domain.profiles.setting_kinds import (
+    NUMBER,
+    SPAN,
+    Setting,
+    guard,
+    include,
+    lots,
+    names,
+    offset,
+    one_of,
+    pips,
+    switch,
+    table,
+)
 
 SETTINGS: tuple[Setting, ...] = (
     # How much.
-    _one_of("volume.mode", "volume_mode", VolumeMode, "multiplier", "How the copy's volume is found."),
+    one_of("volume.mode", "volume_mode", VolumeMode, "multiplier", "How the copy's volume is found."),
     Setting(
         "volume.amount",
         "volume_amount",
         r.positive,
         "1",
-        _NUMBER,
+        NUMBER,
         "The number that the mode uses: a factor, lots (`fixed`), a leverage (`fixed_leverage`) or a percentage"
         " (`risk_percent`).",
     ),
-    _one_of(
+    one_of(
         "volume.basis",
         "volume_basis",
         VolumeBasis,
@@ -126,13 +66,13 @@ SETTINGS: tuple[Setting, ...] = (
     Setting(
         "volume.lots_confirmed",
         "lots_confirmed",
-        _names,
+        names,
         "none",
         "leader symbols separated by commas, or none",
         "Leader symbols whose lots may be copied as lots although the lot sizes differ. A row of the symbol table with"
         " its own volume_amount confirms its symbol too.",
     ),
-    _one_of(
+    one_of(
         "volume.currency",
         "volume_currency",
         VolumeCurrency,
@@ -166,19 +106,19 @@ SETTINGS: tuple[Setting, ...] = (
         "a number of at least 1",
         "`raise` only while the minimum is at most this many times the exact volume.",
     ),
-    _lots(
+    lots(
         "volume.min",
         "volume_min",
         "The least a copy may have, and that is added to one, in lots; the symbol's own minimum holds besides.",
     ),
-    _lots("volume.max", "volume_max", "The most a copy may have, in lots; the symbol's own maximum holds besides."),
-    _lots(
+    lots("volume.max", "volume_max", "The most a copy may have, in lots; the symbol's own maximum holds besides."),
+    lots(
         "volume.without_stop",
         "without_stop",
         "With `risk_percent`: the lots of a copy whose leader sets no stop within `stop_wait`; off skips it.",
     ),
-    Setting("stop_wait", "stop_wait_ms", r.span_ms, "1s", _SPAN, "With `risk_percent`: how long to wait for a stop."),
-    _one_of(
+    Setting("stop_wait", "stop_wait_ms", r.span_ms, "1s", SPAN, "With `risk_percent`: how long to wait for a stop."),
+    one_of(
         "risk_base",
         "risk_base",
         MoneyBase,
@@ -199,7 +139,7 @@ SETTINGS: tuple[Setting, ...] = (
         "max_times_leader",
         r.or_off(r.positive),
         "20",
-        f"{_NUMBER}, or off",
+        f"{NUMBER}, or off",
         "In every mode but `multiplier` and `fixed`: the copy's notional may be at most this many times the leader's.",
     ),
     Setting(
@@ -207,7 +147,7 @@ SETTINGS: tuple[Setting, ...] = (
         "max_leverage",
         r.or_off(r.positive),
         "30",
-        f"{_NUMBER}, or off",
+        f"{NUMBER}, or off",
         "In every mode but `multiplier` and `fixed`: all exposure, in flight and resting included, over equity.",
     ),
     Setting(
@@ -215,7 +155,7 @@ SETTINGS: tuple[Setting, ...] = (
         "input_max_age_ms",
         r.positive_span_ms,
         "10s",
-        _SPAN,
+        SPAN,
         "The oldest quote that may enter a size.",
     ),
     Setting(
@@ -223,14 +163,14 @@ SETTINGS: tuple[Setting, ...] = (
         "margin_reserve",
         r.or_off(r.positive),
         "1.2",
-        f"{_NUMBER}, or off",
+        f"{NUMBER}, or off",
         "Free margin, what is in flight deducted, must be at least the expected margin times this: by leverage and its"
         " tiers, or by the broker's own reckoning where that is more.",
     ),
     # What.
-    _one_of("side", "side", SideFilter, "both", "Which of the leader's trades are copied, by the leader's own side."),
-    _switch("reverse", "off", "Trade the other way round: stop and target change places, limit becomes stop and back."),
-    _switch("reverse_without_stop", "off", "With `reverse`: copy also where the leader has no target, hence no stop."),
+    one_of("side", "side", SideFilter, "both", "Which of the leader's trades are copied, by the leader's own side."),
+    switch("reverse", "off", "Trade the other way round: stop and target change places, limit becomes stop and back."),
+    switch("reverse_without_stop", "off", "With `reverse`: copy also where the leader has no target, hence no stop."),
     Setting(
         "order_types",
         "order_types",
@@ -239,10 +179,10 @@ SETTINGS: tuple[Setting, ...] = (
         "all, or some of market, market_range, limit, stop, stop_limit",
         "Which of the leader's orders are copied, by the type of the original order.",
     ),
-    _switch("copy_on_fill", "off", "Copy the fill of a pending order whose type is excluded, as a market order."),
-    _switch("ignore_new", "off", "Manage the copies there are; open and add nothing."),
-    _switch("scale_in", "on", "Let a copy grow when its leader's position grows."),
-    _one_of(
+    switch("copy_on_fill", "off", "Copy the fill of a pending order whose type is excluded, as a market order."),
+    switch("ignore_new", "off", "Manage the copies there are; open and add nothing."),
+    switch("scale_in", "on", "Let a copy grow when its leader's position grows."),
+    one_of(
         "partial_rounding",
         "partial_rounding",
         PartialRounding,
@@ -260,7 +200,7 @@ SETTINGS: tuple[Setting, ...] = (
     Setting(
         "symbols.include",
         "symbols_include",
-        _include,
+        include,
         "all",
         "all, or leader symbols separated by commas",
         "The leader's symbols that are copied.",
@@ -268,12 +208,12 @@ SETTINGS: tuple[Setting, ...] = (
     Setting(
         "symbols.exclude",
         "symbols_exclude",
-        _names,
+        names,
         "none",
         "none, or leader symbols separated by commas",
         "The leader's symbols that are not copied.",
     ),
-    _one_of(
+    one_of(
         "symbols.mapping",
         "symbols_mapping",
         MappingMode,
@@ -283,7 +223,7 @@ SETTINGS: tuple[Setting, ...] = (
     Setting(
         "symbols.table",
         "symbols_table",
-        _table,
+        table,
         "",
         "the text of a symbol table without faults",
         "The rows of the symbol table, as `profile symbols NAME load` stored them.",
@@ -294,12 +234,12 @@ SETTINGS: tuple[Setting, ...] = (
         "max_age_ms",
         r.positive_span_ms,
         "30s",
-        _SPAN,
+        SPAN,
         "The oldest change of the leader that may still open or add something.",
     ),
-    _pips("max_price_distance", "How many pips worse than the leader's price an open may be."),
-    _pips("wait_for_better", "Open only once the price is this many pips better than the leader's, until `max_age`."),
-    _pips("max_spread", "The widest spread on the follower at which to open."),
+    pips("max_price_distance", "How many pips worse than the leader's price an open may be."),
+    pips("wait_for_better", "Open only once the price is this many pips better than the leader's, until `max_age`."),
+    pips("max_spread", "The widest spread on the follower at which to open."),
     Setting(
         "max_slippage",
         "max_slippage",
@@ -318,20 +258,20 @@ SETTINGS: tuple[Setting, ...] = (
     ),
     Setting("days", "days", r.days, "all", "all, or days such as mon-fri", "On which days, in the zone of `hours`."),
     # Levels.
-    _one_of(
+    one_of(
         "levels",
         "levels",
         LevelsMode,
         "shift",
         "Carry the leader's levels by the difference of the two entries, or take its prices as they are.",
     ),
-    _switch(
+    switch(
         "copy_sl", "on", "Copy the leader's stop losses. With `reverse`: the stop that a copy gets, from his targets."
     ),
-    _switch(
+    switch(
         "copy_tp", "on", "Copy the leader's take profits. With `reverse`: the target that a copy gets, from his stops."
     ),
-    _switch("copy_trailing", "on", "Let a copy trail its stop itself where the leader's does; off: follow its moves."),
+    switch("copy_trailing", "on", "Let a copy trail its stop itself where the leader's does; off: follow its moves."),
     Setting(
         "trailing_step",
         "trailing_step",
@@ -340,27 +280,27 @@ SETTINGS: tuple[Setting, ...] = (
         "pips above 0",
         "With `copy_trailing=off`: the least move of the leader's trailing stop that is followed.",
     ),
-    _switch(
+    switch(
         "copy_guaranteed",
         "off",
         "Ask for a guaranteed stop where the leader has one. At limited risk it is always asked for.",
     ),
-    _offset(
+    offset(
         "sl_offset",
         "Pips by which the leader's stop is put farther from the entry, before `reverse`; negative is nearer.",
     ),
-    _offset(
+    offset(
         "tp_offset",
         "Pips by which the leader's target is put farther from the entry, before `reverse`; negative is nearer.",
     ),
-    _pips("fixed_sl", "A stop this many pips from the entry, instead of the leader's."),
-    _pips(
+    pips("fixed_sl", "A stop this many pips from the entry, instead of the leader's."),
+    pips(
         "fixed_tp",
         "A target this many pips from the entry, instead of the leader's. One that is nearer than the follower's symbol"
         " allows is left out until the market lets it be set, as any target is.",
     ),
-    _switch("require_stop", "off", "Copy nothing that has no stop."),
-    _one_of(
+    switch("require_stop", "off", "Copy nothing that has no stop."),
+    one_of(
         "bad_stop",
         "bad_stop",
         BadStop,
@@ -368,7 +308,7 @@ SETTINGS: tuple[Setting, ...] = (
         "A stop nearer than the follower's symbol allows: skip the open, or widen the stop and shrink the volume; a"
         " widened one stays until the leader moves his.",
     ),
-    _one_of(
+    one_of(
         "human_levels",
         "human_levels",
         HumanLevels,
@@ -377,13 +317,13 @@ SETTINGS: tuple[Setting, ...] = (
         " the leader win.",
     ),
     # Pending orders.
-    _switch("copy_expiry", "on", "Give copied pending orders the leader's expiry."),
+    switch("copy_expiry", "on", "Give copied pending orders the leader's expiry."),
     Setting(
         "pending_max_life",
         "pending_max_life_ms",
         r.or_off(r.positive_span_ms),
         "off",
-        f"{_SPAN}, or off",
+        f"{SPAN}, or off",
         "The longest life of a copied pending order that has no expiry.",
     ),
     Setting(
@@ -391,7 +331,7 @@ SETTINGS: tuple[Setting, ...] = (
         "pending_grace_ms",
         r.span_ms,
         "2s",
-        _SPAN,
+        SPAN,
         "How long a copied pending order may still fill by itself after the leader's has filled.",
     ),
     Setting(
@@ -399,10 +339,10 @@ SETTINGS: tuple[Setting, ...] = (
         "pending_ahead_ms",
         r.positive_span_ms,
         "60s",
-        _SPAN,
+        SPAN,
         "How long a copy that filled before the leader's order is held.",
     ),
-    _one_of(
+    one_of(
         "pending_outside",
         "pending_outside",
         PendingOutside,
@@ -418,18 +358,18 @@ SETTINGS: tuple[Setting, ...] = (
         "a whole number above 0, or off",
         "How many copies the follower may have in all, resting and in flight included.",
     ),
-    _lots("max_lots_open", "max_lots_open", "How many lots in all, resting and in flight included."),
-    _lots("max_lots_symbol", "max_lots_symbol", "How many lots of one symbol, resting and in flight included."),
+    lots("max_lots_open", "max_lots_open", "How many lots in all, resting and in flight included."),
+    lots("max_lots_symbol", "max_lots_symbol", "How many lots of one symbol, resting and in flight included."),
     # Start, return, and what people do.
-    _switch("reopen", "off", "Open a source once more, at once, when a person, a stop or a target closed its copy."),
-    _switch("sync_open", "off", "At start, open what the leader already holds."),
-    _switch("sync_closed", "on", "At start, follow what the leader closed, reduced and protected meanwhile."),
+    switch("reopen", "off", "Open a source once more, at once, when a person, a stop or a target closed its copy."),
+    switch("sync_open", "off", "At start, open what the leader already holds."),
+    switch("sync_closed", "on", "At start, follow what the leader closed, reduced and protected meanwhile."),
     Setting(
         "sync_max_age",
         "sync_max_age_ms",
         r.positive_span_ms,
         "1h",
-        _SPAN,
+        SPAN,
         "With `sync_open`: the oldest position of the leader to open.",
     ),
     Setting(
@@ -465,13 +405,13 @@ SETTINGS: tuple[Setting, ...] = (
         "money above 0, or off",
         "Close and lock out when equity is strictly above this.",
     ),
-    _guard("daily_loss", "The most that may be lost since the day's anchor."),
-    _guard("daily_drawdown", "The most that may be lost from the day's highest equity."),
-    _guard("trailing_drawdown", "The most that may be lost from the highest equity ever."),
-    _guard("daily_target", "The gain since the day's anchor at which to stop."),
-    _guard("total_loss", "The most that may be lost from `guard.initial`."),
-    _one_of("guard.anchor", "guard_anchor", Anchor, "higher", "What a day's loss is counted from."),
-    _one_of("guard.percent_of", "guard_percent_of", PercentOf, "anchor", "What percentages are of."),
+    guard("daily_loss", "The most that may be lost since the day's anchor."),
+    guard("daily_drawdown", "The most that may be lost from the day's highest equity."),
+    guard("trailing_drawdown", "The most that may be lost from the highest equity ever."),
+    guard("daily_target", "The gain since the day's anchor at which to stop."),
+    guard("total_loss", "The most that may be lost from `guard.initial`."),
+    one_of("guard.anchor", "guard_anchor", Anchor, "higher", "What a day's loss is counted from."),
+    one_of("guard.percent_of", "guard_percent_of", PercentOf, "anchor", "What percentages are of."),
     Setting(
         "guard.initial",
         "guard_initial",
@@ -480,8 +420,8 @@ SETTINGS: tuple[Setting, ...] = (
         "money above 0, or off",
         "The initial balance, from when it is set; off: the balance when the guards first saw the account.",
     ),
-    _one_of("guard.peak", "guard_peak", PeakKind, "intraday", "Which highs a trailing drawdown counts."),
-    _switch(
+    one_of("guard.peak", "guard_peak", PeakKind, "intraday", "Which highs a trailing drawdown counts."),
+    switch(
         "guard.stop_at_initial",
         "off",
         "Let a trailing drawdown's limit rise no higher than the initial balance.",
@@ -495,11 +435,11 @@ SETTINGS: tuple[Setting, ...] = (
         "a moment such as 17:00 America/New_York",
         "When a day begins.",
     ),
-    _one_of("guard.reaction", "guard_reaction", Reaction, "flatten", "What the daily, drawdown and total guards do."),
-    _one_of("guard.lockout", "guard_lockout", Lockout, "rearm", "What ends the lock-out of a daily guard."),
-    Setting("guard.confirm", "guard_confirm_ms", r.span_ms, "500ms", _SPAN, "How long a trigger must hold."),
-    _one_of("guard.scope", "guard_scope", Scope, "profile", "What a guard closes."),
-    _switch("guard.bonus", "off", "Count bonuses as equity.", "guard_bonus"),
+    one_of("guard.reaction", "guard_reaction", Reaction, "flatten", "What the daily, drawdown and total guards do."),
+    one_of("guard.lockout", "guard_lockout", Lockout, "rearm", "What ends the lock-out of a daily guard."),
+    Setting("guard.confirm", "guard_confirm_ms", r.span_ms, "500ms", SPAN, "How long a trigger must hold."),
+    one_of("guard.scope", "guard_scope", Scope, "profile", "What a guard closes."),
+    switch("guard.bonus", "off", "Count bonuses as equity.", "guard_bonus"),
     Setting(
         "max_rejections",
         "max_rejections",
@@ -513,7 +453,7 @@ SETTINGS: tuple[Setting, ...] = (
         "rejection_cooldown_ms",
         r.positive_span_ms,
         "10m",
-        _SPAN,
+        SPAN,
         "How long opens stay stopped after `max_rejections`.",
     ),
 )
