@@ -188,7 +188,6 @@ class RateLimitActor(Watched):
         self._status.note(
             self._name,
             {
-                "shown_us": self._clock.now(),
                 "limit": figures.limit,
                 "used": figures.used,
                 "waiting": figures.waiting,
