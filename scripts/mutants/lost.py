@@ -59,15 +59,15 @@ MUTATIONS = (
     Mutation(
         "what the limiter drops gets no outcome",
         "cmam/actors/lines/rate_limiter.py",
-        "            if isinstance(item.data, m.Submit):\n                dropped",
-        "            if item is None:\n                dropped",
+        "            if told is not None:\n",
+        "            if told is not None and isinstance(entry.item.data, m.Ask):\n",
         (UNIT + "actors/test_rate_limiter.py",),
     ),
     Mutation(
         "what could not be written gets no outcome",
         "cmam/actors/lines/outbox.py",
-        "            if isinstance(one, m.Submit):\n                self._tell(m.account_name(one.account), m.Dropped(",
-        "            if one is None:\n                self._tell(m.account_name(one.account), m.Dropped(",
+        "            if (told := unsent(one, LOST)) is not None:\n",
+        "            if (told := unsent(one, LOST)) is not None and isinstance(one, m.Ask):\n",
         (UNIT + "actors/test_outbox.py",),
     ),
     Mutation(
