@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from fractions import Fraction
 
 from cmam.domain.deciding.attempts import next_wake, wakes
-from cmam.domain.deciding.inputs import gather, gather_for_copy
+from cmam.domain.deciding.inputs import gather
 from cmam.domain.events import (
     AssetName,
     ChangeDecided,
@@ -330,10 +330,11 @@ class Pair:
         """Look at what waits."""
 
         def look(copy: Copy, link: LinkSettings) -> Inputs:
+            assert copy.change is not None
             quote = self.leader_quote()
-            return gather_for_copy(
+            return gather(
                 self.view,
-                copy,
+                copy.change,
                 link,
                 self.quote,
                 leader_quote=quote,

@@ -10,7 +10,7 @@ import heapq
 import itertools
 import queue
 import random
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable
 from typing import Any
 
@@ -19,6 +19,11 @@ import pykka
 from cmam.actors.threads.runtime import Directory, Latch, Retired
 from cmam.clock import Clock, ManualClock, Micros, MonotonicUs, SystemClock
 from tests.wires import Network
+
+WAKES_MAX = 500
+"""So many reminders of one kind may come to one actor within a second. Whoever is woken for nothing, and asks to be
+woken for the same at once, would keep a processor busy for ever, and all that is seen of it here is a run without end.
+"""
 
 
 class WallClock:
@@ -122,6 +127,8 @@ class Stepper:
         self.stuck: dict[str, tuple[Any, Any]] = {}
         self._actors: list[pykka.Actor] = []
         self._heap: list[tuple[int, int, str, object]] = []
+        self._reminded: Counter[tuple[str, type, str]] = Counter()
+        self._second = 0
         self._numbers = itertools.count()
         self.failures: list[BaseException] = []
 
@@ -184,8 +191,19 @@ class Stepper:
             lines[pick - len(ready)]()
         else:
             _, _, name, message = heapq.heappop(self._heap)
+            self._count(name, message)
             self.directory.tell(name, message)
         return True
+
+    def _count(self, name: str, message: object) -> None:
+        second = self.clock.monotonic() // 1_000_000
+        if second != self._second:
+            self._second = second
+            self._reminded.clear()
+        key = (name, type(message), getattr(message, "what", ""))
+        self._reminded[key] += 1
+        times = self._reminded[key]
+        assert times <= WAKES_MAX, f"{name} was reminded {times} times within a second, the last time by {message!r}"
 
     def _waiting(self) -> list[pykka.Actor]:
         stuck = [actor for actor, _ in self.stuck.values()]

@@ -127,9 +127,7 @@ class StatusBoard:
                 for name, note in sorted(notes.items())
                 if name.startswith("connection:")
             },
-            "limiters": {
-                name: _figures(note, now_us) for name, note in sorted(notes.items()) if name.startswith("limiter:")
-            },
+            "limiters": {name: note for name, note in sorted(notes.items()) if name.startswith("limiter:")},
             "accounts": [
                 {
                     **account_document(self._views.get(known.account), known, registry.store),
@@ -185,14 +183,6 @@ class StatusBoard:
             if self._connections.get(link.follower) in rooms and not _latches(self._views.get(link.follower), link.link)
         ]
         return by_profile(placed, self._connections.__getitem__, rooms.__getitem__, now_us)
-
-
-def _figures(note: dict[str, Any], now_us: int) -> dict[str, Any]:
-    """A limiter's figures as they are now: what left more than a second ago is no part of this second any more."""
-    shown = {name: value for name, value in note.items() if name != "shown_us"}
-    if now_us - note.get("shown_us", now_us) > SECOND_US:
-        shown["used"] = 0
-    return shown
 
 
 def _with_silence(note: dict[str, Any], heard_us: int, steady_us: int) -> dict[str, Any]:

@@ -71,11 +71,6 @@ def due(vault: Vault, *, now: int) -> tuple[Grant, ...]:
     return tuple(sorted(ripe, key=lambda grant: grant.pair.refresh_at))
 
 
-def next_due(vault: Vault) -> int | None:
-    """When the next grant is due, in us UTC."""
-    return min((grant.pair.refresh_at for grant in vault.usable_grants if grant.may_refresh), default=None)
-
-
 Outcome = Rotated | Unsaved | Postponed | ConsentNeeded
 
 

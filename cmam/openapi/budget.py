@@ -103,7 +103,6 @@ class Figures:
 
     limit: int
     used: int
-    historical_used: int
     waiting: int
     waiting_idle: int
     waiting_max: int
@@ -302,7 +301,6 @@ class Budget:
         return Figures(
             limit=self._window.limit,
             used=len(free_us),
-            historical_used=self._historical.used(now_us),
             waiting=self.waiting,
             waiting_idle=len(self._lanes[Lane.IDLE]),
             waiting_max=self._waiting_max,

@@ -16,26 +16,23 @@ FRAME_BYTES_MAX = 10 * 1024 * 1024
 class FrameTooLong(Exception):
     """A length above the cap: the other side broke the protocol, or this is not the protocol at all."""
 
-    def __init__(self, length: int, limit: int) -> None:
+    def __init__(self, length: int) -> None:
         super().__init__(
-            f"expected a frame of at most {limit} bytes, found a length of {length}; closing the connection"
+            f"expected a frame of at most {FRAME_BYTES_MAX} bytes, found a length of {length}; closing the connection"
         )
-        self.length = length
-        self.limit = limit
 
 
-def frame(body: bytes, *, limit: int = FRAME_BYTES_MAX) -> bytes:
-    """Put the length before `body`; raises FrameTooLong above `limit`."""
-    if len(body) > limit:
-        raise FrameTooLong(len(body), limit)
+def frame(body: bytes) -> bytes:
+    """Put the length before `body`; raises FrameTooLong above the cap."""
+    if len(body) > FRAME_BYTES_MAX:
+        raise FrameTooLong(len(body))
     return len(body).to_bytes(HEADER_BYTES, "big") + body
 
 
 class Deframer:
     """Cuts a stream of bytes, however it was chunked, into frame bodies."""
 
-    def __init__(self, *, limit: int = FRAME_BYTES_MAX) -> None:
-        self._limit = limit
+    def __init__(self) -> None:
         self._buffer = bytearray()
 
     def receive_data(self, data: bytes) -> Iterator[bytes]:
@@ -48,8 +45,8 @@ class Deframer:
         try:
             while len(self._buffer) - start >= HEADER_BYTES:
                 length = int.from_bytes(self._buffer[start : start + HEADER_BYTES], "big")
-                if length > self._limit:
-                    raise FrameTooLong(length, self._limit)
+                if length > FRAME_BYTES_MAX:
+                    raise FrameTooLong(length)
                 end = start + HEADER_BYTES + length
                 if len(self._buffer) < end:
                     break

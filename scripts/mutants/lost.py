@@ -59,15 +59,15 @@ MUTATIONS = (
     Mutation(
         "what the limiter drops gets no outcome",
         "cmam/actors/lines/rate_limiter.py",
-        "            if isinstance(item.data, m.Submit):\n                dropped",
-        "            if item is None:\n                dropped",
+        "            if told is not None:\n",
+        "            if told is not None and isinstance(entry.item.data, m.Ask):\n",
         (UNIT + "actors/test_rate_limiter.py",),
     ),
     Mutation(
         "what could not be written gets no outcome",
         "cmam/actors/lines/outbox.py",
-        "            if isinstance(one, m.Submit):\n                self._tell(m.account_name(one.account), m.Dropped(",
-        "            if one is None:\n                self._tell(m.account_name(one.account), m.Dropped(",
+        "            if (told := unsent(one, LOST)) is not None:\n",
+        "            if (told := unsent(one, LOST)) is not None and isinstance(one, m.Ask):\n",
         (UNIT + "actors/test_outbox.py",),
     ),
     Mutation(
@@ -129,7 +129,7 @@ MUTATIONS = (
     Mutation(
         "finding wrong size: a volume that fell meanwhile is not followed",
         "cmam/domain/repair/sync.py",
-        "            if is_caught_up and 0 < held.volume < copy.leader_had:\n",
+        "            if 0 < held.volume < copy.leader_had:\n",
         "            if not held:\n",
         (SYNC,),
     ),
@@ -150,7 +150,7 @@ MUTATIONS = (
     Mutation(
         "finding wrong side: a copy of a leader that turned meanwhile stays",
         "cmam/domain/repair/sync.py",
-        "            if is_caught_up and copy.wait is None:\n",
+        "            if copy.wait is None:\n",
         "            if not copy:\n",
         (SYNC, RECONCILE, "tests/chaos"),
     ),

@@ -298,8 +298,8 @@ MUTATIONS = (
     Mutation(
         "levels that the leader moved while the profile was off are forgotten",
         "cmam/domain/repair/sync.py",
-        "            found.extend(_levels(leader, view, settings, quote_of))",
-        "            pass",
+        "        found.extend(_levels(leader, view, settings, quote_of))",
+        "        pass",
         (SYNC,),
     ),
     Mutation(
@@ -634,8 +634,8 @@ MUTATIONS = (
     Mutation(
         "what a flatten of a whole account was refused is not asked for again",
         "cmam/domain/turns/timing.py",
-        "        if vain.at_us and now_us >= vain.at_us:",
-        "        if vain.at_us and now_us < 0:",
+        "        if vain.at_us:",
+        "        if not source:",
         ("tests/scenario/test_flatten_whole.py",),
     ),
     Mutation(

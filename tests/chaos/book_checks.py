@@ -32,7 +32,7 @@ TICK = Decimal("0.000001")
 def told_as_booked(whole: Whole) -> None:
     """Every check of this file, on a run that is quiet."""
     audit = Audit.of(whole.log)
-    assert list(audit.projection_errors()) == []
+    assert list(audit.query("SELECT * FROM projection_errors", ())) == []
     copies, orders = list(audit.copies()), list(audit.orders())
     for line in audit.accounts():
         account_as_booked(line, _books(whole, line["account"]))

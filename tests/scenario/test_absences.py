@@ -17,7 +17,7 @@ from cmam.openapi import catalogue
 from cmam.openapi._pb import OpenApiMessages_pb2 as pb
 from cmam.sandbox.service.broker import Send
 from cmam.store.past.replay import verify
-from tests.scenario.test_liars import LOT, RECONCILED, alerts, copies, tell
+from tests.scenario.lies import LOT, RECONCILED, alerts, copies, tell
 from tests.whole import ALPHA_TOO, LEADER, NETTED, SAME_BROKER, Whole
 from tests.worlds import crowded
 

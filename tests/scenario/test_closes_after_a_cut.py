@@ -14,7 +14,7 @@ from cmam.openapi._pb import OpenApiMessages_pb2 as pb
 from cmam.sandbox.service.broker import Send
 from cmam.sandbox.switches import Switches
 from cmam.store.past.replay import verify
-from tests.scenario.test_liars import tell
+from tests.scenario.lies import copies, tell
 from tests.whole import ALPHA_TOO, EURUSD, LEADER, PERSON_CONNECTION, SAME_BROKER, Whole
 from tests.worlds import FIRST, crowded, long_list
 
@@ -33,10 +33,6 @@ def _holding(whole: Whole) -> int:
     assert [[held.volume for held in book.values()] for book in books] == [[LOT]] * len(whole.followers)
     (held,) = whole.person.holds(LEADER)
     return held.position
-
-
-def _copies(whole: Whole) -> list[list[int]]:
-    return [[held.volume for held in whole.person.holds(follower)] for follower in whole.followers]
 
 
 def _endings(whole: Whole) -> list[Reason | None]:
@@ -83,7 +79,7 @@ def test_a_close_out_of_sight_does_not_wait_for_what_is_refused(refused: int, ga
     if gap == "restart":
         whole.start()
     whole.run(8)
-    assert _copies(whole) == [[]]
+    assert copies(whole) == [[]]
 
 
 @pytest.mark.parametrize("fault", ["error", "drop"])
@@ -102,7 +98,7 @@ def test_a_close_does_not_wait_for_a_history(kind: int, account: int, fault: str
     whole.run(closed_s)
     whole.person.close(position, LOT)
     whole.run(8)
-    assert _copies(whole) == [[SOME * 100]]
+    assert copies(whole) == [[SOME * 100]]
     assert _endings(whole) == [Reason.CLOSED_BY_LEADER]
     assert verify(whole.log.read_all()).is_identical
 
@@ -119,10 +115,10 @@ def test_an_open_waits_until_its_symbol_is_read(refused: int, waits: list[Wait |
     whole.run(1)
     whole.person.close(position, LOT)
     whole.run(1)
-    assert _copies(whole) == [[]]
+    assert copies(whole) == [[]]
     whole.broker.clear_fault("error")
     whole.run(15)
-    assert _copies(whole) == [[2 * LOT]]
+    assert copies(whole) == [[2 * LOT]]
     decided = whole.events(SAME_BROKER, ChangeDecided)[1:]
     assert [one.wait for one in decided] == waits
     assert [one.inputs.reading for one in decided] == [wait is not None for wait in waits]
@@ -139,10 +135,10 @@ def test_an_open_waits_until_it_is_known_what_the_account_is_worth() -> None:
     whole.person.buy(2 * LOT)
     whole.person.close(position, LOT)
     whole.run(2)
-    assert _copies(whole) == [[]]
+    assert copies(whole) == [[]]
     whole.broker.clear_fault("error")
     whole.run(20)
-    assert _copies(whole) == [[2 * LOT]]
+    assert copies(whole) == [[2 * LOT]]
     assert verify(whole.log.read_all()).is_identical
 
 
@@ -173,7 +169,7 @@ def test_an_open_that_waited_meets_its_symbol_as_it_is_now(refused: int) -> None
     whole.run(2)
     whole.broker.clear_fault("error")
     whole.run(15)
-    assert _copies(whole) == [[LOT]]
+    assert copies(whole) == [[LOT]]
     assert _endings(whole) == [Reason.SYMBOL_CHANGED]
     assert verify(whole.log.read_all()).is_identical
 
@@ -190,7 +186,7 @@ def test_an_open_whose_symbol_cannot_be_read_is_skipped_when_it_is_too_old() -> 
     assert _endings(whole) == [Reason.TOO_OLD]
     whole.broker.clear_fault("error")
     whole.run(30)
-    assert _copies(whole) == [[LOT]]
+    assert copies(whole) == [[LOT]]
     assert verify(whole.log.read_all()).is_identical
 
 
@@ -219,7 +215,7 @@ def test_a_long_list_is_read_beside_closes_and_a_symbol_of_it_as_it_is_needed(
     assert withheld
     whole.person.close(position, LOT)
     whole.run(1)
-    assert _copies(whole) == [[]]
+    assert copies(whole) == [[]]
     whole.person.buy(SOME, symbol=LATE)
     whole.run(5)
     assert [held.symbol for held in whole.person.holds(follower)] == [LATE]
@@ -238,7 +234,7 @@ def test_what_is_held_in_a_symbol_that_nobody_knows_is_read_first() -> None:
     held = next(held for held in whole.person.holds(LEADER) if held.symbol == LATE)
     whole.person.close(held.position, SOME)
     whole.run(1)
-    assert _copies(whole) == [[LOT]]
+    assert copies(whole) == [[LOT]]
     assert verify(whole.log.read_all()).is_identical
 
 
@@ -259,7 +255,7 @@ def test_who_holds_copies_is_back_before_who_holds_none(asked: Callable[[Whole],
     whole.stepper.network.cut_all()
     whole.person.close(position, LOT)
     whole.run(20)
-    assert _copies(whole) == [[]] * len(holders)
+    assert copies(whole) == [[]] * len(holders)
     assert kinds.count(JOIN) == len(crowd) + 2
     assert _before_the_last(CLOSE, kinds, JOIN) < 60
 
@@ -279,5 +275,5 @@ def test_whose_leader_has_closed_is_back_before_all_others(asked: Callable[[Whol
     whole.stepper.network.cut_all()
     whole.person.close(position, LOT)
     whole.run(20)
-    assert _copies(whole) == [[]] * len(followers)
+    assert copies(whole) == [[]] * len(followers)
     assert _before_the_last(CLOSE, kinds, LOOK) < 120

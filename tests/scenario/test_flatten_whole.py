@@ -7,7 +7,7 @@ import pytest
 from cmam.domain.events import AlertRaised, IntentRecorded
 from cmam.openapi._pb import OpenApiModelMessages_pb2 as model
 from cmam.store.past.replay import verify
-from tests.scenario.test_liars import LOT, alerts
+from tests.scenario.lies import LOT, alerts
 from tests.whole import ALPHA_TOO, NETTED, SAME_BROKER, Whole
 
 FAULTS = {

@@ -5,9 +5,7 @@ The sandbox tells the truth; what it says is changed on its way out. A person's 
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
-from typing import Any
 
 import pytest
 
@@ -22,13 +20,10 @@ from cmam.domain.events import (
 from cmam.domain.values.reasons import Reason, Verdict
 from cmam.openapi._pb import OpenApiMessages_pb2 as pb
 from cmam.openapi._pb import OpenApiModelMessages_pb2 as model
-from cmam.sandbox.service.broker import Close, Send
+from cmam.sandbox.service.broker import Send
 from cmam.store.past.replay import verify
-from tests.whole import ALPHA_TOO, LEADER, PERSON_CONNECTION, SAME_BROKER, Whole
-
-LOT = 10_000_000
-SPOT, RECONCILED, ACCOUNT_OPEN, DEALS = 2131, 2125, 2103, 2134
-Lie = Callable[[Send], list[Send]]
+from tests.scenario.lies import ACCOUNT_OPEN, DEALS, LOT, RECONCILED, SPOT, alerts, copies, recorded, say, tell
+from tests.whole import ALPHA_TOO, LEADER, SAME_BROKER, Whole
 
 
 @pytest.fixture
@@ -40,45 +35,6 @@ def whole() -> Whole:
     whole.run(5)
     assert copies(whole) == [[LOT], [LOT]]
     return whole
-
-
-def tell(monkeypatch: pytest.MonkeyPatch, whole: Whole, lie: Lie) -> None:
-    """Let everything that the copier is told pass through `lie` first."""
-    take = whole.broker.take_output
-
-    def told() -> list[Send | Close]:
-        found: list[Send | Close] = []
-        for item in take():
-            found += lie(item) if isinstance(item, Send) and item.connection < PERSON_CONNECTION else [item]
-        return found
-
-    monkeypatch.setattr(whole.broker, "take_output", told)
-
-
-def say(whole: Whole, message: Any) -> None:
-    """Let the server say something by itself on the one line there is."""
-    (line,) = whole.stepper.network.lines.values()
-    kind = message.DESCRIPTOR.fields_by_name["payloadType"].default_value
-    take = whole.broker.take_output
-    said: list[Send | Close] = [Send(line.number, kind, message.SerializePartialToString(), None)]
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(whole.broker, "take_output", lambda: [*take(), *said])
-        whole.stepper.network.collect()
-
-
-def copies(whole: Whole) -> list[list[int]]:
-    """What the followers really hold."""
-    return [[held.volume for held in whole.person.holds(follower)] for follower in whole.followers]
-
-
-def recorded(whole: Whole, kind: type[Any], stream: str = "connection:demo-1") -> list[Any]:
-    """The events of a kind in a stream."""
-    return [record.event for record in whole.log.read_stream(stream) if isinstance(record.event, kind)]
-
-
-def alerts(whole: Whole) -> list[str]:
-    """What `status` warns of."""
-    return [alert["text"] for alert in whole.command({"command": "status"})["alerts"]]
 
 
 @pytest.mark.parametrize("answer", [b"", pb.ProtoOAReconcileRes(ctidTraderAccountId=999).SerializeToString()])

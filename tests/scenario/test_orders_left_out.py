@@ -15,8 +15,8 @@ from cmam.openapi._pb import OpenApiMessages_pb2 as pb
 from cmam.openapi._pb import OpenApiModelMessages_pb2 as model
 from cmam.sandbox.service.broker import Send
 from cmam.store.past.replay import verify
+from tests.scenario.lies import LOT, alerts, copies, tell
 from tests.scenario.test_absences import Blind, cut, look
-from tests.scenario.test_liars import LOT, alerts, copies, tell
 from tests.whole import ALPHA_TOO, LEADER, NETTED, SAME_BROKER, Whole
 
 SECOND = 1_000_000

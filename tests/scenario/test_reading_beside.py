@@ -17,7 +17,7 @@ from cmam.openapi._pb import OpenApiMessages_pb2 as pb
 from cmam.sandbox.service.broker import Send
 from cmam.sandbox.switches import Switches
 from cmam.store.past.replay import verify
-from tests.scenario.test_liars import copies, tell
+from tests.scenario.lies import copies, tell
 from tests.scenario.test_long_lists import FIRST, long_list
 from tests.whole import ALPHA_TOO, EURUSD, LEADER, OTHER_BROKER, SAME_BROKER, YEN, Whole
 

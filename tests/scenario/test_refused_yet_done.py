@@ -13,7 +13,7 @@ from cmam.sandbox.service.broker import Send
 from cmam.sandbox.switches import Switches
 from cmam.store.auditing.audit import Audit
 from cmam.store.past.replay import verify
-from tests.scenario.test_liars import LOT, alerts, copies, tell
+from tests.scenario.lies import LOT, alerts, copies, tell
 from tests.whole import NETTED, SAME_BROKER, Whole
 
 EXECUTION, ORDER_ERROR = 2126, 2132

@@ -6,13 +6,8 @@ import pytest
 
 from cmam.domain.events import ActorRestarted, ActorStuck, ChangeDecided
 from cmam.store.past.replay import verify
+from tests.scenario.lies import LOT, alerts
 from tests.whole import ALPHA_TOO, LEADER, SAME_BROKER, Whole
-
-LOT = 10_000_000
-
-
-def _alerts(whole: Whole) -> list[str]:
-    return [alert["text"] for alert in whole.command({"command": "status"})["alerts"]]
 
 
 def _of_app(whole: Whole, kind: type) -> list[object]:
@@ -40,7 +35,7 @@ def test_a_follower_that_hangs_is_said_replaced_and_missed_by_nobody(seed: int, 
     whole.person.buy(2 * LOT)
     whole.run(8)
     assert len(whole.person.holds(ALPHA_TOO)) == 2
-    assert any(name in text and "no progress" in text for text in _alerts(whole))
+    assert any(name in text and "no progress" in text for text in alerts(whole))
     whole.run(10)
     if wakes:
         whole.stepper.unstick(name)
@@ -51,7 +46,7 @@ def test_a_follower_that_hangs_is_said_replaced_and_missed_by_nobody(seed: int, 
     assert len(_of_app(whole, ActorRestarted)) == 1
     places = [(e.cause_version, e.cause_index) for e in whole.events(SAME_BROKER, ChangeDecided)]
     assert places == sorted(set(places))
-    assert not _alerts(whole)
+    assert not alerts(whole)
     assert verify(whole.log.read_all()).is_identical
     assert whole.stepper.failures == []
 

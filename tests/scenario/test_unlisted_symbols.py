@@ -16,7 +16,7 @@ from cmam.sandbox.service.broker import Send
 from cmam.sandbox.switches import Switches
 from cmam.store.past.replay import verify
 from cmam.store.what_if import Asked, what_if
-from tests.scenario.test_liars import copies, tell
+from tests.scenario.lies import copies, tell
 from tests.scenario.test_reading_beside import LOT, SYMBOLS, Gate
 from tests.whole import LEADER, NETTED, SAME_BROKER, Whole
 from tests.worlds import crowded

@@ -17,7 +17,7 @@ from cmam.sandbox.service.broker import Send
 from cmam.sandbox.switches import Switches
 from cmam.store.past.replay import verify
 from cmam.store.what_if import Asked, what_if
-from tests.scenario.test_liars import SPOT, copies, tell
+from tests.scenario.lies import SPOT, copies, tell
 from tests.scenario.test_reading_beside import LOT, SPECS, SYMBOLS, Gate
 from tests.whole import EURUSD, LEADER, NETTED, SAME_BROKER, Whole
 from tests.worlds import crowded

@@ -9,6 +9,7 @@ import importlib.metadata
 import inspect
 import pkgutil
 import re
+from collections import Counter
 from pathlib import Path
 
 import pykka
@@ -91,3 +92,27 @@ def test_no_actor_hides_a_method_of_its_base() -> None:
             own = {name for name, value in vars(actor).items() if inspect.isfunction(value)} - meant
             own -= marked if actor is Watched else set()
             assert actor is pykka.Actor or not {name for name in own if hasattr(pykka.Actor, name)}, actor
+
+
+def test_each_rule_is_asked_for_somewhere(root: Path) -> None:
+    """One that nobody asks for has lost its branch, or never had one; one that stands twice has the later number."""
+    folder = root / "cmam"
+    page = folder / "domain" / "values" / "rules.py"
+    named = [
+        (target.id, node.value.value)
+        for node in ast.parse(page.read_text(encoding="utf-8")).body
+        if isinstance(node, ast.Assign) and isinstance(node.value, ast.Constant)
+        for target in node.targets
+        if isinstance(target, ast.Name)
+    ]
+    numbers = [number for _, number in named]
+    asked = {
+        node.id
+        for path in _python_files(folder)
+        if path != page
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load)
+    }
+    assert numbers == sorted(numbers), "each under those of its number, and RULES last"
+    assert [name for name, count in Counter(name for name, _ in named).items() if count > 1] == []
+    assert [name for name, _ in named if name not in asked] == []

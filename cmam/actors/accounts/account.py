@@ -163,8 +163,6 @@ class AccountActor(Watched):
             case m.StreamRefused():
                 self._refused = message.why
                 log.error("! %s stops: %s", self._name, message.why)
-            case m.StoreDown() | m.StoreUp():
-                log.debug("= %s: %s", self._name, message)
             case m.Stop():
                 self._following.is_stopping = True
                 self._desk.tell(m.RECORDER, m.Flush())

@@ -16,7 +16,7 @@ from cmam.actors.care.poison import name_of
 from cmam.domain.belief.restless import restless
 from cmam.domain.belief.view import resolve
 from cmam.domain.deciding.attempts import as_now
-from cmam.domain.deciding.inputs import gather, gather_for_copy
+from cmam.domain.deciding.inputs import gather
 from cmam.domain.events import ChangeDecided, CopyRebuilt, Event, ExecutionSeen, FindingsMade, Health, Inputs
 from cmam.domain.folds.account import AccountView, Copy
 from cmam.domain.guarding.latches import TWIN
@@ -244,20 +244,7 @@ class Following:
             return
         desk.at = message
         self._symbols.ensure_named(names_to_know(desk.view, (change.symbol.name,), link.policy))
-        clock = self._leader_clock(change)
-        inputs = gather(
-            desk.view,
-            change,
-            link,
-            desk.quote_by_name,
-            leader_quote=self._leader_quote(change),
-            clock_offset_ms=clock.offset_ms,
-            clock_doubt_ms=clock.doubt_ms,
-            superseded=superseded,
-            leader=desk.ports.status.view(change.leader),
-            is_warming=partial(self._is_warming, change.leader),
-            is_reading=self._is_reading(change, link),
-        )
+        inputs = self._gather(change, link, superseded=superseded)
         self._commit(link, message, inputs)
         desk.at = None
 
@@ -292,19 +279,23 @@ class Following:
             self._symbols.ensure_named(names_to_know(self._desk.view, (copy.leader_symbol,), link.policy))
 
     def _inputs_of_copy(self, copy: Copy, link: LinkSettings) -> Inputs:
-        assert copy.change is not None
-        clock = self._leader_clock(copy.change)
-        return gather_for_copy(
-            self._desk.view,
-            copy,
+        assert copy.change is not None, f"expected a copy that waits, found {copy.key}"
+        return self._gather(copy.change, link)
+
+    def _gather(self, change: Change, link: LinkSettings, *, superseded: bool = False) -> Inputs:
+        desk, clock = self._desk, self._leader_clock(change)
+        return gather(
+            desk.view,
+            change,
             link,
-            self._desk.quote_by_name,
-            leader_quote=self._leader_quote(copy.change),
+            desk.quote_by_name,
+            leader_quote=self._leader_quote(change),
             clock_offset_ms=clock.offset_ms,
             clock_doubt_ms=clock.doubt_ms,
-            leader=self._desk.ports.status.view(copy.leader),
-            is_warming=partial(self._is_warming, copy.leader),
-            is_reading=self._is_reading(copy.change, link),
+            superseded=superseded,
+            leader=desk.ports.status.view(change.leader),
+            is_warming=partial(self._is_warming, change.leader),
+            is_reading=self._is_reading(change, link),
         )
 
     def is_reading(self, copy: Copy) -> bool:

@@ -12,6 +12,7 @@ from typing import Any
 
 from cmam.actors import messages as m
 from cmam.actors.lines.reader import Wire
+from cmam.actors.lines.reports import unsent
 from cmam.clock import Clock
 from cmam.domain.events import RequestRefused
 from cmam.openapi import catalogue, requests
@@ -72,10 +73,8 @@ class Outbox:
     def give_back(self, what: tuple[Any, ...]) -> None:
         """The connection went away between the limiter and here: nothing was written, and everybody may know."""
         for one in what:
-            if isinstance(one, m.Submit):
-                self._tell(m.account_name(one.account), m.Dropped(one.intent, LOST, one.attempt))
-            elif isinstance(one, m.Ask):
-                self._tell(one.reply_to, m.Unanswered(one.question, m.NOT_SENT, LOST))
+            if (told := unsent(one, LOST)) is not None:
+                self._tell(*told)
 
     def _message_of(self, what: Any, session: Session) -> tuple[Any, str, str, int]:
         match what:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 from cmam.actors import messages as m
+from cmam.actors.lines.reports import unsent
 from cmam.actors.status import ROOM, StatusBoard
 from cmam.actors.threads.runtime import Directory, Watched
 from cmam.actors.threads.timer import Timer
@@ -174,14 +175,10 @@ class RateLimitActor(Watched):
 
     def _take_back(self, returned: tuple[Returned, ...]) -> None:
         """Tell whoever waits for something that will not leave; a second arrival is nobody's loss."""
-        for item, reason in ((entry.item, entry.reason) for entry in returned):
-            if reason == "duplicate":
-                continue
-            if isinstance(item.data, m.Submit):
-                dropped = m.Dropped(item.data.intent, reason, item.data.attempt)
-                self._directory.tell(m.account_name(item.data.account), dropped)
-            elif isinstance(item.data, m.Ask):
-                self._directory.tell(item.data.reply_to, m.Unanswered(item.data.question, m.NOT_SENT, reason))
+        for entry in returned:
+            told = unsent(entry.item.data, entry.reason) if entry.reason != "duplicate" else None
+            if told is not None:
+                self._directory.tell(*told)
 
     def _show(self, now: int) -> None:
         figures = self._budget.figures(now)
@@ -191,7 +188,6 @@ class RateLimitActor(Watched):
         self._status.note(
             self._name,
             {
-                "shown_us": self._clock.now(),
                 "limit": figures.limit,
                 "used": figures.used,
                 "waiting": figures.waiting,

@@ -1,4 +1,4 @@
-"""What an account is told of what came over its line: messages that the server sends by itself, and refusals."""
+"""What an account is told of its line: messages that the server sends by itself, refusals, and what does not leave."""
 
 from __future__ import annotations
 
@@ -25,6 +25,16 @@ def report_of(heard: session.Heard, received_us: int) -> object | None:
             return m.SymbolsReported(tuple(changed.symbolId))
         case messages.ProtoOAMarginCallTriggerEvent() as called:
             return m.MarginCalled(translate.margin_threshold(called))
+    return None
+
+
+def unsent(what: object, reason: str) -> tuple[str, object] | None:
+    """Whom it concerns that a request will not leave, and what they are told; None for the session's own."""
+    match what:
+        case m.Submit():
+            return m.account_name(what.account), m.Dropped(what.intent, reason, what.attempt)
+        case m.Ask():
+            return what.reply_to, m.Unanswered(what.question, m.NOT_SENT, reason)
     return None
 
 

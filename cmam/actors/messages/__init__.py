@@ -44,8 +44,6 @@ from cmam.actors.messages.accounts import (
     Written,
     Dropped,
     Wake,
-    StoreDown,
-    StoreUp,
     StreamRefused,
     Confirmed,
     Record,
@@ -78,8 +76,9 @@ from cmam.actors.messages.lines import (
 )
 from cmam.actors.messages.operating import (
     Operate,
-    Standing,
     Alert,
+    StoreDown,
+    StoreUp,
     TokenDead,
     Refresh,
     Reload,
@@ -153,7 +152,6 @@ __all__ = [
     "Begin",
     "Stop",
     "Operate",
-    "Standing",
     "Alert",
     "TokenDead",
     "Refresh",

@@ -180,18 +180,6 @@ class Wake:
 
 
 @dataclass(frozen=True, slots=True)
-class StoreDown:
-    """The store does not take what it is given; nothing that adds risk may leave."""
-
-    why: str
-
-
-@dataclass(frozen=True, slots=True)
-class StoreUp:
-    """The store has taken all that waited."""
-
-
-@dataclass(frozen=True, slots=True)
 class StreamRefused:
     """The store holds something else at this stream's next version: this account must stop."""
 

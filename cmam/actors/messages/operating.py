@@ -16,19 +16,23 @@ class Operate:
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
-    """What an actor is doing right now, for `status`."""
-
-    name: str
-    document: dict[str, Any]
-
-
-@dataclass(frozen=True, slots=True)
 class Alert:
     """To an account: raise this alert, or heal it where there is no text."""
 
     kind: str
     text: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class StoreDown:
+    """The store does not take what it is given; nothing that adds risk may leave."""
+
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class StoreUp:
+    """The store has taken all that waited."""
 
 
 @dataclass(frozen=True, slots=True)

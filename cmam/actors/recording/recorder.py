@@ -193,7 +193,7 @@ class RecorderActor(Watched):
     def _store_down(self, why: str) -> None:
         if not self._retry_us:
             log.error("! the store takes nothing: %s", why)
-            self._tell_accounts(m.StoreDown(why))
+            self._directory.tell(m.OPERATOR, m.StoreDown(why))
         for submit in self._waiting.give_back(self._clock.now()):
             dropped = m.Dropped(submit.intent, LATE, submit.attempt)
             self._directory.tell(m.account_name(submit.account), dropped)
@@ -209,7 +209,7 @@ class RecorderActor(Watched):
         if self._retry_us:
             self._retry_us = self._again_us = 0
             log.warning("= the store takes facts again")
-            self._tell_accounts(m.StoreUp())
+            self._directory.tell(m.OPERATOR, m.StoreUp())
 
     def _refuse(self, error: RecordRefused) -> None:
         """One stream cannot go on, whatever of it may still come; the others can."""
@@ -222,11 +222,6 @@ class RecorderActor(Watched):
             return
         self._directory.tell(error.stream, refused)
         self._directory.tell(m.OPERATOR, refused)
-
-    def _tell_accounts(self, message: object) -> None:
-        for name in self._directory.names():
-            if name == m.OPERATOR or name.startswith("account:"):
-                self._directory.tell(name, message)
 
     def _read(self, message: m.Read) -> None:
         """Answer with what is stored and what waits, so that a restarted actor misses nothing."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
-from cmam.domain.belief.copies import Copy, CopyState
+from cmam.domain.belief.copies import CopyState
 from cmam.domain.belief.view import AccountView, resolve
 from cmam.domain.events import Inputs
 from cmam.domain.market.conversion import chain_symbols
@@ -127,33 +127,3 @@ def other_copier(view: AccountView, leader: AccountView, settings: LinkSettings)
         if number in (leader.positions if mark.source[0] == "p" else leader.orders):
             return label
     return ""
-
-
-def gather_for_copy(
-    view: AccountView,
-    copy: Copy,
-    settings: LinkSettings,
-    quote_of: QuoteOf,
-    *,
-    leader_quote: Quote | None = None,
-    clock_offset_ms: int = 0,
-    clock_doubt_ms: int = 0,
-    leader: AccountView | None = None,
-    is_warming: Callable[[], bool] = lambda: False,
-    is_reading: bool = False,
-) -> Inputs:
-    """All that another look at a waiting copy may rest on; with the `leader`'s view, foreign copies of it too: another
-    copier may have begun while this one waited."""
-    assert copy.change is not None, f"expected a copy that waits, found {copy.key}"
-    return gather(
-        view,
-        copy.change,
-        settings,
-        quote_of,
-        leader_quote=leader_quote,
-        clock_offset_ms=clock_offset_ms,
-        clock_doubt_ms=clock_doubt_ms,
-        leader=leader,
-        is_warming=is_warming,
-        is_reading=is_reading,
-    )

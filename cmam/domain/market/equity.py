@@ -115,13 +115,10 @@ def _worth(rates: Rates, minor: int, results: _Results) -> Fraction:
     return total if results.converted is None else total + results.converted
 
 
-def equity(rates: Rates, *, with_bonus: bool = False) -> Fraction | None:
+def equity(rates: Rates) -> Fraction | None:
     """Balance and the floating results of all positions."""
     found = _held(rates)
-    if found is None:
-        return None
-    bonus = rates.view.trader.bonus if with_bonus and rates.view.trader is not None else 0
-    return _worth(rates, rates.view.balance + bonus, found)
+    return None if found is None else _worth(rates, rates.view.balance, found)
 
 
 def told_equity(view: AccountView, now_us: int, max_age_ms: int) -> Fraction | None:

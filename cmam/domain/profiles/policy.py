@@ -33,7 +33,8 @@ from cmam.domain.profiles.choices import (
 )
 from cmam.domain.profiles.formula import Formula
 from cmam.domain.profiles.reading import Amount, Hours, LabelFilter, ResetAt, Rounding, names_days
-from cmam.domain.profiles.setting_table import SETTINGS, Setting
+from cmam.domain.profiles.setting_kinds import Setting
+from cmam.domain.profiles.setting_table import SETTINGS
 from cmam.domain.profiles.table import SymbolRow
 from cmam.domain.values.quantities import Volume
 from cmam.domain.values.rules import CONFIRMED_ANYHOW, LISTED_ANYHOW, RULES

@@ -33,30 +33,25 @@ def at_start(
     quote_of: QuoteOf,
     *,
     others: Collection[LinkId] = (),
-    is_caught_up: bool = True,
 ) -> tuple[Change, ...]:
     """The changes a link has to make up, closes first. Both accounts must be reconciled, else nothing is known.
 
-    `others` are the follower's other links: what is left of any that is over is not opened beside it. `is_caught_up`
-    says that the follower has met all of the leader's changes: only then does a smaller volume mean a reduction it was
-    not told of. `quote_of` is the leader's.
+    The follower has met all of the leader's changes: so a smaller volume is a reduction it was not told of. `others`
+    are its other links: what is left of any that is over is not opened beside it. `quote_of` is the leader's.
     """
     if leader.health is not Health.RECONCILED or view.health is not Health.RECONCILED:
         return ()
     found: list[Change] = []
     if settings.policy.sync_closed:
-        found.extend(_closes(leader, view, settings, quote_of, is_caught_up=is_caught_up))
-        if is_caught_up:
-            found.extend(_levels(leader, view, settings, quote_of))
-            found.extend(_terms(leader, view, settings, quote_of))
+        found.extend(_closes(leader, view, settings, quote_of))
+        found.extend(_levels(leader, view, settings, quote_of))
+        found.extend(_terms(leader, view, settings, quote_of))
     if settings.policy.sync_open:
         found.extend(_opens(leader, view, settings, quote_of, {settings.link, *others}))
     return tuple(found)
 
 
-def _closes(
-    leader: AccountView, view: AccountView, settings: LinkSettings, quote_of: QuoteOf, *, is_caught_up: bool
-) -> Iterator[Change]:
+def _closes(leader: AccountView, view: AccountView, settings: LinkSettings, quote_of: QuoteOf) -> Iterator[Change]:
     for copy in view.copies.values():
         if copy.link != settings.link or not copy.is_wanted:
             continue
@@ -68,15 +63,15 @@ def _closes(
             yield replace(gone, into_net=True)
             continue
         if is_pending and held is not None:
-            if is_caught_up and (order is None or (order.executed_volume and copy.position is not None)):
+            if order is None or (order.executed_volume and copy.position is not None):
                 yield from _filled(leader, view, copy, held, order, quote_of)
             continue
         if held is not None and copy.change is not None and held.side is not copy.change.side:
-            if is_caught_up and copy.wait is None:
+            if copy.wait is None:
                 yield _of_copy(leader, copy, ChangeKind.CLOSED, copy.goal.leader_volume, Volume(0))
             continue
         if held is not None:
-            if is_caught_up and 0 < held.volume < copy.leader_had:
+            if 0 < held.volume < copy.leader_had:
                 yield _of_copy(leader, copy, ChangeKind.REDUCED, copy.leader_had, held.volume)
             continue
         if copy.leader_order is not None and copy.leader_order in leader.orders:

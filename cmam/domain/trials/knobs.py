@@ -38,21 +38,21 @@ def choice(name: str, *values: str) -> Knob:
     return lambda case, reason: first_of(case, reason, name, values)
 
 
-def up(name: str, grid: int = GRID, start: str = "0") -> Knob:
-    """A larger number, by the least that helps; one that is off counts from `start`."""
-    return _number(name, 1, grid, start)
+def up(name: str, grid: int = GRID) -> Knob:
+    """A larger number, by the least that helps; one that is off counts from 0."""
+    return _number(name, 1, grid)
 
 
 def down(name: str, grid: int = GRID) -> Knob:
     """A smaller number, by the least that helps."""
-    return _number(name, -1, grid, "0")
+    return _number(name, -1, grid)
 
 
-def _number(name: str, sign: int, grid: int, start: str) -> Knob:
+def _number(name: str, sign: int, grid: int) -> Knob:
     def knob(case: Case, reason: Reason) -> Tried | None:
         text = case.setting(name)
         try:
-            was = number(start if text == "off" else text)
+            was = number("0" if text == "off" else text)
         except ValueError:
             return None
         at = int(was * grid) if sign > 0 else -int(-was * grid)

@@ -16,7 +16,7 @@ from cmam.domain.profiles.hours import is_within_hours
 from cmam.domain.profiles.link import LinkSettings
 from cmam.domain.turns.settling import SETTLE_US
 from cmam.domain.values.commands import CommandKind
-from cmam.domain.values.ids import LinkId, SourceKey, from_base36
+from cmam.domain.values.ids import IntentId, LinkId, SourceKey, from_base36
 from cmam.domain.values.quantities import price_text
 from cmam.domain.values.rules import CLOSING_NEED_NO_LEVELS
 from cmam.domain.wanted import targets
@@ -48,47 +48,49 @@ def _always(_copy: Copy) -> bool:
 
 def due(view: AccountView, now_us: int, is_led: IsLed = _always) -> tuple[Event, ...]:
     """The facts that the passing of time has made, to be recorded and stepped through one by one."""
-    facts: list[Event] = []
-    for intent in gone(view.intents):
-        is_waiting = intent.state in (IntentState.SENT, IntentState.ACCEPTED)
-        if is_waiting and now_us - intent.moved_us >= ANSWER_US:
-            facts.append(IntentOverdue(intent=intent.intent, why="no answer"))
+    facts: list[Event] = [
+        IntentOverdue(intent=intent, why="no answer") for intent, moment in _unanswered(view) if now_us >= moment
+    ]
     for copy in restless(view.copies):
         facts.extend(
             CopyOverdue(link=copy.link, source=copy.source, what=what)
             for what, moment in _moments(view, copy, is_led)
             if now_us >= moment
         )
-    for source, vain in view.in_vain.items():
-        if vain.at_us and now_us >= vain.at_us:
-            facts.append(CopyOverdue(link=vain.link, source=source, what="close"))
-    for (link, guard), latch in view.latches.items():
-        if latch.until_us and now_us >= latch.until_us:
-            facts.append(GuardRearmed(link=link, guard=guard))
+    facts.extend(fact for fact, moment in _beside_copies(view) if now_us >= moment)
     facts.extend(_alerts(view, now_us))
     return tuple(facts)
 
 
 def next_due(view: AccountView, is_led: IsLed = _always) -> int | None:
     """When `due` will next have something to say, in us, or None."""
-    moments: list[int] = []
-    for intent in gone(view.intents):
-        if intent.state in (IntentState.SENT, IntentState.ACCEPTED):
-            moments.append(intent.moved_us + ANSWER_US)
+    moments = [moment for _, moment in _unanswered(view)]
     loose = restless(view.copies)
     for copy in loose:
         moments.extend(moment for _, moment in _moments(view, copy, is_led))
         if copy.trouble:
             moments.append(_next_repeat(copy, view.at_us))
-    for vain in view.in_vain.values():
-        if vain.at_us:
-            moments.append(vain.at_us)
-    for latch in view.latches.values():
-        if latch.until_us:
-            moments.append(latch.until_us)
+    moments.extend(moment for _, moment in _beside_copies(view))
     if (loose or view.in_vain or view.alerts) and any(True for _ in _alerts(view, view.at_us)):
         moments.append(view.at_us)
     return min(moments, default=None)
+
+
+def _unanswered(view: AccountView) -> Iterator[tuple[IntentId, int]]:
+    """Which requests have left, and until when their answers are waited for."""
+    for intent in gone(view.intents):
+        if intent.state in (IntentState.SENT, IntentState.ACCEPTED):
+            yield intent.intent, intent.moved_us + ANSWER_US
+
+
+def _beside_copies(view: AccountView) -> Iterator[tuple[Event, int]]:
+    """What is told of anything but requests and copies, and when: the next try of what is no copy, a lock that ends."""
+    for source, vain in view.in_vain.items():
+        if vain.at_us:
+            yield CopyOverdue(link=vain.link, source=source, what="close"), vain.at_us
+    for (link, guard), latch in view.latches.items():
+        if latch.until_us:
+            yield GuardRearmed(link=link, guard=guard), latch.until_us
 
 
 def _moments(view: AccountView, copy: Copy, is_led: IsLed) -> Iterator[tuple[str, int]]:

@@ -78,7 +78,6 @@ class Floor:
     ) -> None:
         self.world = world
         self.now_us = now_us
-        self.start_us = now_us
         self.seed = seed
         self.speed = speed
         self.switches = switches

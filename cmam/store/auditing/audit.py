@@ -177,10 +177,6 @@ class Audit(AbstractContextManager["Audit"]):
         for row in self._select("attempts", "", "", conditions, "t.position"):
             yield _pick(row, _ATTEMPT_KEYS)
 
-    def projection_errors(self) -> Iterator[Line]:
-        """Records that could not be shown: damaged, or of a newer cmam."""
-        yield from self.query("SELECT * FROM projection_errors ORDER BY position", ())
-
     def _rows(
         self, table: str, conditions: Conditions, order: str, last: int | None = None
     ) -> Iterator[dict[str, Any]]:

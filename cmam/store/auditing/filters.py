@@ -33,7 +33,6 @@ class Filters:
 NO_FILTERS = Filters()
 
 PROFILES = "(SELECT profile_id FROM profiles WHERE lower(name) = lower(?) OR profile_id = ?)"
-_EITHER = "(t.leader = ? OR t.follower = ?)"
 NAME = "substr({0}, 1, instr({0} || '/', '/') - 1)"
 """The name of a copy, whichever of its lives a row is about (`rows_of_copies.former_lives`)."""
 _NAMED = NAME.format("t.copy_id")
@@ -69,44 +68,42 @@ class Conditions:
         return "WHERE " + " AND ".join(self._parts) if self._parts else ""
 
 
-def of_copies(filters: Filters) -> Conditions:
-    """Copies by the moment of their decision."""
-    found = Conditions(filters, moment="t.decided_us")
+def _of_links(filters: Filters, moment: str) -> Conditions:
+    """What rows of links share: when, whose, of which symbol and copy."""
+    found = Conditions(filters, moment)
     found.add("t.profile_id IN " + PROFILES, filters.profile)
     found.add("t.symbol = ? COLLATE NOCASE", filters.symbol)
-    found.add(_EITHER, filters.account)
+    found.add("(t.leader = ? OR t.follower = ?)", filters.account)
+    found.add("t.copy_id = ?", filters.copy_id)
+    return found
+
+
+def of_copies(filters: Filters) -> Conditions:
+    """Copies by the moment of their decision."""
+    found = _of_links(filters, "t.decided_us")
     found.add("t.reason = ?", filters.reason)
     found.add("t.state = ?", filters.state)
     found.add(_DECIDED_SO, filters.verdict)
-    found.add("t.copy_id = ?", filters.copy_id)
     found.search(f"{_NAMED} IN ({_WORDS.format(column='copy_id')})", filters.text)
     return found
 
 
 def of_decisions(filters: Filters) -> Conditions:
     """Decisions by their moment."""
-    found = Conditions(filters, moment="t.at_us")
-    found.add("t.profile_id IN " + PROFILES, filters.profile)
-    found.add("t.symbol = ? COLLATE NOCASE", filters.symbol)
-    found.add(_EITHER, filters.account)
+    found = _of_links(filters, "t.at_us")
     found.add("t.reason = ?", filters.reason)
     found.add("t.verdict = ?", filters.verdict)
     found.add(_COPY_WITH.format("state = ?"), filters.state)
-    found.add("t.copy_id = ?", filters.copy_id)
     found.search(f"t.decision_id IN ({_WORDS.format(column='id')} AND kind = 'decision')", filters.text)
     return found
 
 
 def of_closes(filters: Filters) -> Conditions:
     """What was closed of copies, by the moment at which its broker executed it; reason and state are the copy's."""
-    found = Conditions(filters, moment="t.at_us")
-    found.add("t.profile_id IN " + PROFILES, filters.profile)
-    found.add("t.symbol = ? COLLATE NOCASE", filters.symbol)
-    found.add(_EITHER, filters.account)
+    found = _of_links(filters, "t.at_us")
     found.add("t.copy_id IN (SELECT copy_id FROM copies WHERE reason = ?)", filters.reason)
     found.add("t.copy_id IN (SELECT copy_id FROM copies WHERE state = ?)", filters.state)
     found.add(_DECIDED_SO, filters.verdict)
-    found.add("t.copy_id = ?", filters.copy_id)
     found.search(f"{_NAMED} IN ({_WORDS.format(column='copy_id')})", filters.text)
     return found
 

@@ -15,7 +15,7 @@ from typing import Any
 
 from cmam.domain.belief.copies import Copy, CopyKey, Intent
 from cmam.domain.deciding.attempts import as_now, settings_of, wakes
-from cmam.domain.deciding.inputs import gather, gather_for_copy, quotes_needed
+from cmam.domain.deciding.inputs import gather, quotes_needed
 from cmam.domain.events import (
     ChangeDecided,
     CopyOverdue,
@@ -346,10 +346,11 @@ class Run:
         ]
 
         def inputs_of(copy: Copy, link: LinkSettings) -> Inputs:
+            assert copy.change is not None, f"expected a copy that waits, found {copy.key}"
             offset_ms, doubt_ms = book.clock
-            return gather_for_copy(
+            return gather(
                 book.view,
-                copy,
+                copy.change,
                 link,
                 self._quote_now(book, at_us),
                 leader_quote=self._leader_quote(copy, at_us),

@@ -41,9 +41,6 @@ class Bench:
     def attach(self, _name: str, _actor: object) -> None:
         """Nobody watches here."""
 
-    def names(self) -> tuple[str, ...]:
-        return (STREAM,)
-
     def take(self, *messages: object) -> None:
         """Hand over messages and let every turn be taken."""
         for message in messages:
@@ -103,18 +100,20 @@ def test_nothing_of_a_refused_stream_leaves_whatever_follows(bench: Bench) -> No
 def test_a_store_that_is_down_is_told_once_and_loses_nothing(bench: Bench) -> None:
     """What came while the store took nothing is written in its order when it is back, and only then handed on.
 
-    It is tried again by itself: after each failure a reminder is set.
+    It is tried again by itself: after each failure a reminder is set. The operator is told, and nobody else.
     """
     bench.log.is_down = True
     bench.take(_append(1))
     assert any(isinstance(entry[3], m.Flush) for entry in bench.stepper._heap)
     bench.take(_append(2), m.Flush(), m.Flush())
-    assert len(bench.of(m.StoreDown)) == 1
-    assert bench.of(int) == []
+    ((name, told),) = bench.told
+    assert name == m.OPERATOR
+    assert isinstance(told, m.StoreDown)
+    bench.told.clear()
     bench.log.is_down = False
     bench.take(m.Flush())
     assert bench.of(int) == [1, 2]
-    assert len(bench.of(m.StoreUp)) == 1
+    assert [told for told in bench.told if told[0] != "limiter"] == [(m.OPERATOR, m.StoreUp())]
 
 
 def test_readers_of_a_store_that_is_down_have_it_tried_no_more_often(bench: Bench) -> None:
