@@ -281,12 +281,14 @@ def test_a_store_cut_off_anywhere_is_never_taken_for_a_shorter_one(tmp_path: Pat
 
 
 def test_a_flipped_bit_is_found_or_changes_nothing(tmp_path: Path, seed: int) -> None:
-    """Wherever it flips, the store is refused, or verify names a record, or every record is as it was."""
+    """Wherever it flips, the store is refused, or verify names a record, or every record is as it was that a later one
+    vouches for: of the last of each of the two streams no checkpoint holds the hash yet."""
     log = _store(tmp_path / "home", 100)
     log.close()
     whole = (tmp_path / "home" / "events.db").read_bytes()
     rows = _rows_or_error(tmp_path / "home")
     assert isinstance(rows, list)
+    vouched_for = rows[:-2]
     rng, found = random.Random(seed), 0
     home = tmp_path / "flipped"
     home.mkdir()
@@ -298,7 +300,7 @@ def test_a_flipped_bit_is_found_or_changes_nothing(tmp_path: Path, seed: int) ->
         (home / "events.db").write_bytes(changed)
         seen = _rows_or_error(home)
         found += isinstance(seen, str)
-        assert isinstance(seen, str) or seen == rows
+        assert isinstance(seen, str) or seen[:-2] == vouched_for
     assert found > 75
 
 

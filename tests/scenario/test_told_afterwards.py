@@ -8,6 +8,7 @@ from decimal import Decimal
 
 import pytest
 
+from cmam.actors.asking.life import Life
 from cmam.domain.events import ClosesSeen, CopyFinished, StopOutSeen
 from cmam.domain.values.reasons import Reason
 from cmam.openapi._pb.OpenApiModelMessages_pb2 import SELL
@@ -212,15 +213,21 @@ def test_what_opened_and_closed_unseen_is_told() -> None:
 
 
 @pytest.mark.parametrize("kind", [DEALS_OF, ORDERS_OF])
-def test_a_history_that_is_refused_is_asked_for_again(kind: int) -> None:
-    """Some refusals are waited out, each for twice as long as the one before it."""
+@pytest.mark.parametrize("knows_numbers", [True, False])
+def test_a_history_that_is_refused_is_asked_for_again(
+    kind: int, knows_numbers: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Some refusals are waited out, each for twice as long as the one before it; two of one question, and the other's
+    numbers are gone by where the broker knows them."""
     whole = _holding(SAME_BROKER)
     (held,) = whole.person.holds(LEADER)
     whole.broker.set_fault("cut-after", _once(CLOSE))
     whole.broker.set_fault("error", {"type": str(kind), "code": "UNKNOWN_ERROR", "count": "3"})
+    if not knows_numbers:
+        monkeypatch.setattr(Life, "by_number", None)
     whole.person.close(held.position, held.volume)
     whole.run(20)
-    assert whole.events(SAME_BROKER, ClosesSeen) == []
+    assert len(whole.events(SAME_BROKER, ClosesSeen)) == knows_numbers
     whole.run(60)
     assert len(whole.events(SAME_BROKER, ClosesSeen)) == 1
     told_as_booked(whole)

@@ -229,7 +229,7 @@ class Asides:
     def _tell_closes(self, life: Life) -> None:
         self._life = None
         self._closes_tries[life.position] += 1
-        is_whole = life.has_close and not self._lacks_ours(life)
+        is_whole = life.has_close and not life.is_short and not self._lacks_ours(life)
         if not is_whole and self._closes_tries[life.position] < CLOSES_TRIES:
             self._ask_again_for_closes(life.position, RETRY_US)  # a history may lag behind
             return

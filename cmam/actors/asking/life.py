@@ -82,12 +82,21 @@ class Life:
         """The order that is to be asked for by its number now: of its deals, or of itself, nothing was told."""
         if self.order_pages.has_more or self.deal_pages.has_more or not self.lacks_part:
             return None
+        left = sorted(self._lacking - self.asked, reverse=True)
+        return left[0] if left and len(self.asked) < BY_NUMBER_MAX else None
+
+    @property
+    def _lacking(self) -> set[OrderId]:
+        """The orders of which only the deals were told, or the other way round."""
         dealt = {deal.order for deal in self.deals}
         told = {order.order for order in self.orders}
         executed = {order.order for order in self.orders if order.executed_volume}
-        lacking = sorted((dealt - told) | (executed - dealt), reverse=True)
-        left = [number for number in lacking if number not in self.asked]
-        return left[0] if left and len(self.asked) < BY_NUMBER_MAX else None
+        return (dealt - told) | (executed - dealt)
+
+    @property
+    def is_short(self) -> bool:
+        """Whether one of the two was refused, and so were its numbers: it may come yet."""
+        return self.lacks_part and bool(self._lacking)
 
     @property
     def is_read(self) -> bool:
