@@ -82,6 +82,7 @@ class SandboxProvider:
     def __init__(self, whole: Whole) -> None:
         self._whole = whole
         self.is_reachable = True
+        self.loses_answers = 0
         self.refreshed = 0
 
     def refresh(self, application: Application, pair: TokenPair, *, now: int) -> TokenPair:
@@ -98,6 +99,9 @@ class SandboxProvider:
             raise OAuthRefused(found.description, found.code)
         self.refreshed += 1
         self._whole.secrets_ever |= {found.access_token, found.refresh_token}
+        if self.loses_answers:
+            self.loses_answers -= 1
+            raise OAuthUnreachable("The token endpoint's answer was lost.", was_sent=True)
         return TokenPair(Secret(found.access_token), Secret(found.refresh_token), now, found.expires_us)
 
 

@@ -8,12 +8,12 @@ import sys
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NoReturn
 
 import click
 
 import cmam
-from cmam.cli.face.exits import Exit
+from cmam.cli.face.exits import Exit, Last
 from cmam.cli.face.talk import say, shortened, wrapped
 from cmam.cli.face.verbs import HELP, Lazy, common_options
 
@@ -60,7 +60,18 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Run a command and exit; the console script."""
     open_what_is_closed()
     show_what_can_be_shown()
-    sys.exit(run(sys.argv[1:] if arguments is None else arguments))
+    code = run(sys.argv[1:] if arguments is None else arguments)
+    if isinstance(code, Last):
+        leave(code)
+    sys.exit(code)
+
+
+def leave(code: int) -> NoReturn:
+    """Be gone, once what was said is out: nothing else is waited for, or taken apart."""
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(OSError):  # whoever read it has gone
+            stream.flush()
+    os._exit(code)
 
 
 def open_what_is_closed() -> None:

@@ -96,6 +96,27 @@ def test_a_guaranteed_stop_is_tightened_and_never_worse_and_the_target_moves_all
     assert verify(book.log.read_all()).is_identical
 
 
+def test_a_target_that_is_refused_for_the_stop_beside_it_is_not_called_too_near() -> None:
+    """The market has come near to a guaranteed stop as the leader sets a target far away: it may be either."""
+    book = Rulebook([_case("one")])
+    book.begin()
+    position = book.person.buy(10_000 * UNIT, relativeStopLoss=600)
+    book.go()
+    book.price("EURUSD", "1.08100")
+    book.go()
+    book.person.amend(position, stop=1.07908, target=1.09698)
+    book.go()
+    assert [(p.stopLoss, p.takeProfit) for p in _shown(book, "one")] == [(1.0792, 0.0)]
+    view = book.view(book.ids["one"])
+    assert view is not None
+    (text,) = view.alerts.values()
+    assert "1.09710 is refused as too near to the market, itself or the stop that goes with it" in text
+    book.price("EURUSD", "1.08500")
+    book.go(3)
+    assert [(p.stopLoss, p.takeProfit) for p in _shown(book, "one")] == [(1.0792, 1.0971)]
+    assert verify(book.log.read_all()).is_identical
+
+
 def test_pending_orders_of_a_limited_account_are_guaranteed_too() -> None:
     """Placed, amended and filled with the flag; one without a stop is skipped."""
     book = Rulebook([_case("one")])

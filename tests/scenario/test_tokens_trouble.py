@@ -233,6 +233,26 @@ def test_a_refresh_that_cannot_be_made_is_said_where_a_token_is_dead(whole: Whol
     _copies(whole)
 
 
+def test_a_refresh_whose_answer_is_lost_is_said_at_once(whole: Whole) -> None:
+    """Both tokens may be spent then, and every session is over: not a word of it was said for a minute.
+
+    The next try tells that the consent is over, and a new one heals it.
+    """
+    whole.provider.loses_answers = 1
+    answer = whole.command({"command": "account.refresh", "accounts": [LEADER]})
+    assert "answer was lost" in answer["failures"][0]["why"]
+    whole.run(3)
+    for account in whole.accounts:
+        assert _view(whole, account).health is Health.TOKEN_DEAD
+        assert "answer was lost" in _view(whole, account).alerts["token"]
+    whole.run(70)
+    assert "The consent has ended" in _view(whole, LEADER).alerts["token"]
+    _consent(whole, *whole.accounts)
+    whole.run(5)
+    assert all(not _view(whole, account).alerts for account in whole.accounts)
+    _copies(whole)
+
+
 def test_a_refresh_that_is_overdue_is_said_days_before_the_end(whole: Whole) -> None:
     """A provider that is away when a token falls due is told after an hour, while everything still works."""
     whole.provider.is_reachable = False

@@ -75,6 +75,7 @@ class KeeperActor(Watched):
         self._tried_us: dict[str, int] = {}
         self._unsaved: dict[str, TokenPair] = {}
         self._refused: dict[int, Secret] = {}
+        self._put_off: dict[str, str] = {}
 
     def on_receive(self, message: Any) -> None:
         match message:
@@ -149,7 +150,10 @@ class KeeperActor(Watched):
     def _rotate(self, name: str, *, is_dead: bool = False) -> str:
         """Refresh one grant, at most once a minute; answers why it was not, or nothing."""
         if self._is_fresh(name):
+            if is_dead and name in self._put_off:  # the answer may have been lost that would have renewed it
+                self._postponed(name, self._put_off[name], is_dead=True)
             return "it was tried less than a minute ago"
+        self._put_off.pop(name, None)
         now = self._tried_us[name] = self._clock.now()
         try:
             if name in self._unsaved:
@@ -182,6 +186,7 @@ class KeeperActor(Watched):
 
     def _postponed(self, name: str, why: str, *, is_dead: bool) -> None:
         """Say on its accounts that a token is not refreshed, once it is dead or long overdue."""
+        self._put_off[name] = why
         grant = self._keys.vault.grant(name)
         if grant is not None and (is_dead or self._clock.now() - grant.pair.refresh_at >= OVERDUE_US):
             self._alert(list(grant.accounts), f"Its token cannot be refreshed; that is tried again. {why}")

@@ -16,6 +16,13 @@ class Exit(IntEnum):
     HELD = 4
 
 
+class Last(int):
+    """The exit code of a command that leaves nothing to be done: the console script ends with it at once.
+
+    A Python process takes apart all it has before it is gone: whoever starts the next one would wait for that.
+    """
+
+
 class Failure(Exception):
     """A command that did not do what it was asked: one sentence, and which of the exit codes it is."""
 

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from cmam.cli.face.exits import Exit, fail
+from cmam.cli.face.exits import Exit, Last, fail
 from cmam.cli.face.talk import counted, give_way, in_a_line, is_orphaned, is_screen, legible, print_json, say
 from cmam.cli.face.verbs import Face, Verb, carry_out, face
 from cmam.cli.running.target import one_target
@@ -125,7 +125,7 @@ def start(profiles: tuple[str, ...], view: str | None) -> None:
                 lines.say(line)
         if not lines.end():
             os._exit(code)  # nobody reads what we say: the interpreter's own end would wait for that for ever
-    raise click.exceptions.Exit(code)
+    raise click.exceptions.Exit(Last(code))
 
 
 def left_lines(found: Ended, names: Mapping[int, str], managed: Set[str] | None = None) -> list[str]:

@@ -274,7 +274,7 @@ def _lack(view: AccountView, copy: Copy) -> Iterator[Finding]:
         position=copy.position,
         expected=price_text(lack.level, digits),
         found="none" if shown is None else price_text(shown, digits),
-        text=f"its target is {targets.why(copy)}",
+        text=f"its target is {targets.why(view, copy, lack)}",
     )
 
 

@@ -188,7 +188,7 @@ def _lack(view: AccountView, copy: Copy) -> str:
         return ""
     shown, digits = lack.position.target, lack.spec.digits
     held = "no target" if shown is None else f"its old target of {price_text(shown, digits)}"
-    level, why = price_text(lack.level, digits), targets.why(copy)
+    level, why = price_text(lack.level, digits), targets.why(view, copy, lack)
     return f"The copy of {copy.leader_symbol} {copy.source} has {held}: {level} is {why}."
 
 

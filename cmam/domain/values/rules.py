@@ -678,5 +678,10 @@ PRICES_MAY_LAG = 12
 have told before the other. What opened at such a jump was skipped as `unmapped_symbol`, for good.
 """
 
+EITHER_IS_NEAR = 12
+"""A target that was refused together with a stop is told as such. It was said to be too near to the market itself, also
+far from it, where a guaranteed stop, or one that the market had come near to, was what the broker refused.
+"""
+
 RULES = 12
 """The newest."""

@@ -15,7 +15,7 @@ from cmam.domain.events import Goal
 from cmam.domain.values.commands import Command, CommandKind
 from cmam.domain.values.quantities import Price, Quote, Side
 from cmam.domain.values.replacing import replace
-from cmam.domain.values.rules import TARGETS_LEFT_OUT
+from cmam.domain.values.rules import EITHER_IS_NEAR, TARGETS_LEFT_OUT
 from cmam.domain.values.symbols import SymbolSpec
 from cmam.domain.values.trades import Position
 from cmam.domain.wanted.levels import least_distance, wanted_levels
@@ -28,6 +28,11 @@ WHY = "too near to the market for the follower's symbol: it is set as soon as th
 
 HELD_UP = "held up by the stop that goes with it, which its broker refuses: it is set as soon as that is"
 """Why a target is left out whose stop was refused without it, too."""
+
+EITHER = (
+    "refused as too near to the market, itself or the stop that goes with it: it is set as soon as both are far enough"
+)
+"""Why a target is left out that its broker refused together with a stop: which of the two it meant is not known."""
 
 ASK_FIRST_US = 1_000_000
 """Delay before a target that was refused may be asked for again; doubled with each refusal of the same."""
@@ -78,9 +83,13 @@ def lacking(view: AccountView, copy: Copy) -> Lack | None:
     return Lack(spec, position, left.level, wanted.stop, left.is_due) if is_lacked else None
 
 
-def why(copy: Copy) -> str:
-    """Why a copy is without its target, in words: a stop that was refused alone is not the target's fault."""
-    return HELD_UP if copy.trouble.startswith(CommandKind.AMEND_PROTECTION.value) else WHY
+def why(view: AccountView, copy: Copy, lack: Lack) -> str:
+    """Why a copy is without its target, in words: a stop that was refused alone is not the target's fault, and of two
+    that were refused together nobody knows which it was."""
+    if copy.trouble.startswith(CommandKind.AMEND_PROTECTION.value):
+        return HELD_UP
+    is_refused = copy.target_at_us > 0  # else it was too near by a quote, and not asked for
+    return EITHER if is_refused and lack.stop is not None and view.rules >= EITHER_IS_NEAR else WHY
 
 
 # --- folds ----------------------------------------------------------------------------------------------------------
