@@ -231,7 +231,7 @@ def left_out(
             "account": int(link.follower),
             "kind": f"profile_left_out {link.link}",
             "text": f"{profile.name} was left out of this start, and its copies here ({live}) do not follow the leader,"
-            " not even to be closed: start without --profile, or name this one too.",
+            " not even when he closes: start without --profile, or name this one too.",
         }
         for profile in registry.live_profiles()
         if started and profile.state is not ProfileState.STOPPED

@@ -43,5 +43,5 @@ def symbols_in_words(view: AccountView) -> str:
     return (
         f"The broker has changed lot size, digits or step of {', '.join(names[:NAMES_SHOWN])}{more}: nothing opens in "
         f"what has changed until `cmam account confirm-symbol {view.account} {names[0]}`"
-        + (" and so for each of them." if len(names) > 1 else ".")
+        + (" and so on for each of them." if len(names) > 1 else ".")
     )
