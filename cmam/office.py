@@ -22,14 +22,14 @@ from cmam.config.identity import StoreName
 from cmam.config.settings import Settings
 from cmam.config.settings_file import load_settings
 from cmam.credentials.secrets_file import SecretsRefused, SecretStore, open_secrets
-from cmam.domain.events import Event, Health, HealthChanged, ProfileState, StoreCreated
+from cmam.domain.events import Event, Health, HealthChanged, StoreCreated
 from cmam.domain.folds.account import AccountView
 from cmam.domain.operating.operate import Context, Outcome, Refusal, operate
 from cmam.domain.operating.registry import APP, PROFILE_PREFIX, Registry, evolve_registry
 from cmam.domain.profiles.remarks import NAMES_SYMBOLS
 from cmam.domain.trials.forecast import Room, by_profile
 from cmam.domain.turns.turn import step
-from cmam.domain.values.ids import AccountId, base36
+from cmam.domain.values.ids import AccountId, LinkId, base36
 from cmam.openapi.budget import RESERVED
 from cmam.openapi.window import GUARD_US_MAX
 from cmam.store.errors import StoreError, StoreHeld, StoreMissing
@@ -146,13 +146,12 @@ def names_of(home: Home) -> dict[int, str]:
         return {}
 
 
-def managed_links(home: Home) -> frozenset[str] | None:
+def managed_links(home: Home) -> frozenset[LinkId] | None:
     """The links whose copies a start manages: those of enabled profiles; None where the record cannot be read."""
     try:
-        profiles = read_registry(home).live_profiles()
+        return read_registry(home).managed_links()
     except StoreError:
         return None
-    return frozenset(str(link) for one in profiles if one.state is not ProfileState.STOPPED for link in one.links)
 
 
 def stored_status(home: Home) -> dict[str, Any]:

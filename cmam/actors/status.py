@@ -145,6 +145,7 @@ class StatusBoard:
                 *self._alerts_of_latches(links),
                 *left_out(registry, links, self._views),
             ],
+            "unmanaged": unmanaged(registry, self._views),
         }
 
     def document_alerts(self) -> list[dict[str, Any]]:
@@ -220,13 +221,53 @@ def left_out(
             "account": int(link.follower),
             "kind": f"profile_left_out {link.link}",
             "text": f"{profile.name} was left out of this start, and its copies here ({live}) do not follow the leader,"
-            " not even to be closed: start without --profile, or name this one too.",
+            " not even when he closes: start without --profile, or name this one too.",
         }
         for profile in registry.live_profiles()
         if started and profile.state is not ProfileState.STOPPED
         for link in profile.links.values()
         if link.link not in started and (live := _live_copies(views.get(link.follower), str(link.link)))
     ]
+
+
+def unmanaged(registry: Registry, views: Mapping[AccountId, AccountView]) -> list[dict[str, Any]]:
+    """What is open or rests of links that no start manages: those of profiles that were disabled or deleted, and those
+    that were taken out of a profile. What is being closed is not among it."""
+    managed, found = registry.managed_links(), []
+    for view in list(views.values()):
+        counts: dict[LinkId, list[int]] = {}
+        for copy in view.copies.values():
+            if copy.link in managed or not copy.is_wanted:
+                continue
+            position = view.positions.get(copy.position) if copy.position is not None else None
+            if position is None and copy.order not in view.orders:
+                continue
+            count = counts.setdefault(copy.link, [0, 0])
+            count[0] += 1
+            count[1] += position is not None and position.stop is None
+        found += [_unmanaged(registry, view.account, link, *count) for link, count in counts.items()]
+    return found
+
+
+def _unmanaged(registry: Registry, account: AccountId, link: LinkId, copies: int, bare: int) -> dict[str, Any]:
+    of = next((one for one in registry.profiles.values() if link in one.links or link in one.former), None)
+    name, state = of.name if of is not None else "", "deleted"
+    if of is not None and not of.deleted:
+        state = "disabled" if link in of.links else "unlinked"
+    why = "has lost this follower" if state == "unlinked" else f"is {state}"
+    what, them = ("1 copy is", "it") if copies == 1 else (f"{copies} copies are", "them")
+    without = f", {bare} without a stop at the broker" if bare else ""
+    again = f", or manage {them} again with `cmam profile enable {name}`" if state == "disabled" else ""
+    return {
+        "account": int(account),
+        "link": str(link),
+        "profile": name,
+        "state": state,
+        "copies": copies,
+        "without_stop": bare,
+        "text": f"{name or 'Its profile'} {why}: {what} not managed{without}. Nothing closes {them} with the leader: "
+        f"close {them} at the broker{again}.",
+    }
 
 
 def account_document(view: AccountView | None, known: Any, store: StoreId) -> dict[str, Any]:

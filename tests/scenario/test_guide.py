@@ -247,7 +247,10 @@ class TestAccounts:
         said = configured.types("account", "add", "--token-file", file, "--json")
         assert said.code == 0
         assert {line["ctid"] for line in said.lines} == {account.ctid for account in ready.accounts}
-        assert configured.types("account", "add", "--token-file", file).code == 0
+        said = configured.types("account", "add", "--token-file", file)
+        assert (said.code, said.err.count(" stored."), said.err.count("Next: ")) == (0, 2, 1), (
+            "two consents, one next step"
+        )
         listed = configured.types("account", "list", "--json").lines
         assert len(listed) == len(ready.accounts)
         first = next(line for line in listed if line["ctid"] == ready.accounts[0].ctid)

@@ -235,6 +235,8 @@ def test_a_deleted_profile_keeps_its_orders_when_asked(person: Person, market: M
         assert person.types("profile", "delete", "main", "--leave", "--keep-pendings", "--yes").code == 0
         positions, orders = market.holds(SAME_BROKER)
         assert (len(positions), len(orders)) == (1, 1)
+        left = "main is deleted: 2 copies are not managed, 1 without a stop at the broker."
+        assert left in person.types("status").out
         said = person.types("flatten", "--all", "--yes", "--wait", "20")
         assert said.code == 0, said.err
         assert market.holds(SAME_BROKER) == ((), ())

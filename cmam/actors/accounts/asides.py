@@ -361,11 +361,11 @@ class Asides:
             self._desk.alert(m.Alert(kind))
         for kind, link in wanted.items():
             name = link.profile_name or link.link
-            then = f"Nothing opens until the day rolls or `cmam profile rearm {name} --guard day`."
+            then = f"Nothing opens until the next day begins, or until `cmam profile rearm {name} --guard day`."
             if not link.policy.needs_anchor:
-                then = "None of them counts from that; a day's height is the highest equity that was seen since."
+                then = "None of them counts from that: they count from the highest equity that was seen since."
             text = (
-                f"The guards of {name} do not know what the day began with: something was open then, and what it was"
-                f" worth cannot be told. {then}"
+                f"The guards of {name} do not know what the day began with: something was open then, and nobody can"
+                f" tell what it was worth. {then}"
             )
             self._desk.alert(m.Alert(kind, text))

@@ -310,15 +310,17 @@ class Desk:
         """Put a message on record that this account died of too often, and say so until somebody has looked."""
         self.fact(MessageSetAside(message=found.name, content=found.content, error=found.error, tries=found.tries))
         text = (
-            f"{found.name} was set aside after {found.tries} tries ({found.error}): what it should have done here is "
-            "not done. Compare the account with its leader by hand; its record keeps the message."
+            f"cmam failed on {found.name} {found.tries} times ({found.error}) and set it aside: what it should have "
+            "done here is not done. Compare the account with its leader by hand, and report the error: the log keeps "
+            "the message."
         )
         self.alert(m.Alert(f"set_aside {found.name}", text))
 
     def note_trader(self, *, is_known: bool) -> None:
         """Note whether the account's particulars are known, and say where they are not: nothing could be opened."""
         self.lacks_trader = not is_known
-        text = "" if is_known else "What this account is worth could not be read. Nothing opens on it until it can be."
+        lack = "cmam could not read what this account is worth. Nothing opens on it until it can; it asks again."
+        text = "" if is_known else lack
         self.alert(m.Alert("trader", text))
 
     # --- quotes -----------------------------------------------------------------------------------------------------

@@ -40,7 +40,7 @@ class SetClockWatch:
         if text and not was_far:
             log.warning("! %s", text)
         elif was_far and not text:
-            log.warning("= the machine's clock is caught up with")
+            log.warning("= cmam has caught up with the machine's clock")
 
 
 def in_words(behind_us: int) -> str:
@@ -48,9 +48,9 @@ def in_words(behind_us: int) -> str:
     minutes = abs(behind_us) // (60 * SECOND_US)
     way = "forward" if behind_us > 0 else "back"
     return (
-        f"The machine's clock was set {way} while cmam ran: its time and that of cmam are {_span(minutes)} apart, and "
-        f"meet in {_span(minutes * SLEW_PARTS)}. Until then hours, days of guards and times on record are wrong by as "
-        "much; end cmam and start it again to take the clock as it is now."
+        f"The machine's clock was set {way} while cmam ran: it and cmam are {_span(minutes)} apart, and meet in "
+        f"{_span(minutes * SLEW_PARTS)}. Until then trading hours, days of guards and recorded times are wrong by as "
+        "much. Stop cmam and start it again: it then takes the clock as it is."
     )
 
 

@@ -160,7 +160,7 @@ class SupervisorActor(Watched):
         if trouble.tries[name] >= TRIES_MAX:
             tries = trouble.tries.pop(name)
             content = content_of(message.message)
-            log.error("! %s was the death of %s %d times: it is set aside", name, message.name, tries)
+            log.error("! %s failed on %s %d times: that message is set aside", name, message.name, tries)
             trouble.aside[name] = m.SetAside(name, content, message.error, tries)
 
     def _restart_later(self, name: str, why: str, trouble: _Trouble) -> None:
@@ -168,8 +168,8 @@ class SupervisorActor(Watched):
         pause_us = min(BACK_OFF_FIRST_US << min(times - 1, 20), BACK_OFF_LAST_US)
         self._directory.tell(m.OPERATOR, ActorRestarted(name=name, error=why))
         if times >= LOUD:
-            text = f"{name} fails again and again ({times} times): {why}. It is tried again every minute at the least."
-            self._status.alarm(f"failing:{name}", f"{text} Its copies are looked after only by the broker meanwhile.")
+            text = f"{name} fails again and again ({times} times): {why}. cmam starts it again at least once a minute."
+            self._status.alarm(f"failing:{name}", f"{text} Meanwhile only the broker's stops look after its copies.")
         self._timer.after(pause_us, m.SUPERVISOR, Rebuild(name))
 
     def _rebuild(self, message: m.StreamRead) -> None:
@@ -233,8 +233,8 @@ class SupervisorActor(Watched):
         is_behind = longest_us >= STUCK_US
         if is_behind:
             text = (
-                f"There is more to do than this machine does at once: some has waited for {longest_us // SECOND_US} s. "
-                "Closes, stops and leaders go first, the rest in its turn."
+                f"This machine has more to do than it can do at once: some has waited for {longest_us // SECOND_US} s. "
+                "Closes, stops and leaders go first, the rest follows in turn."
             )
             self._status.alarm("behind", text)
         if is_behind and not self._is_behind:
@@ -276,6 +276,6 @@ def _text(name: str, doing: str) -> str:
     if name == m.RECORDER:
         return "The event store does not answer. Nothing is opened; whole closes and cancels still leave."
     if name == m.KEEPER:
-        return "The token endpoint does not answer: no token is refreshed meanwhile."
-    what = "it is replaced" if name.startswith("account:") else "the process ends"
-    return f"{name} makes no progress (at {doing}); {what} if that lasts."
+        return "The token endpoint does not answer. No token is refreshed until it does."
+    what = "cmam replaces it" if name.startswith("account:") else "cmam ends, and a new start settles everything"
+    return f"{name} makes no progress (at {doing}). If that lasts, {what}."

@@ -278,7 +278,7 @@ class ConnectionActor(Watched):
         if fact.digest not in self._set_aside and len(self._set_aside) < UNREADABLE_MAX:
             self._set_aside.add(fact.digest)
             self._record(fact)
-        text = f"The server sent a {name} that cmam cannot read; it stands on record. What it changed is looked up."
+        text = f"The server sent a {name} that cmam cannot read. It is on record, and cmam looks up what it changed."
         self._tell_account(account, m.Alert("unreadable", text))
 
     def _answer(self, event: session.Answer) -> None:
@@ -460,11 +460,11 @@ class ConnectionActor(Watched):
             return
         is_flooded = self._flood.is_on
         text = (
-            f"{self._name} brings more than this machine works off, so it is read more slowly: what its accounts "
-            "report is known later than it happens. Nothing is left out, and the other connections go on."
+            f"{self._name} brings more than this machine can work off, so cmam reads it more slowly and learns "
+            "later what its accounts report. Nothing is left out, and the other connections go on."
         )
         self._ports.status.alarm(f"flood:{self._ports.name}", text if is_flooded else "")
-        log.warning("= %s", text if is_flooded else f"{self._name} brings no more than is worked off")
+        log.warning("= %s", text if is_flooded else f"{self._name} brings no more than this machine can work off")
 
     def _show(self, state: str, reason: str = "", *, retry_ms: int = 0) -> None:
         self._ports.status.note(

@@ -31,12 +31,12 @@ SAVE_US = SECOND_US
 OVERDUE_US = 3_600 * SECOND_US
 """So long after it was due a token that still cannot be refreshed is an alert, days before its end."""
 NOT_COVERED = (
-    "The server refuses its access token, which was renewed since: the consent covers this account no longer. Tick it "
-    "on the consent page: run `cmam account add`."
+    "The server refuses this account's access token, also the new one: the consent does not cover the account any "
+    "more. Run `cmam account add` and tick it on the consent page."
 )
 NO_SECRETS = (
-    "The secrets are gone from their place, so no token can be refreshed. Put them back, or run `cmam api configure` "
-    "and `cmam account add`."
+    "The file or keyring with the secrets is gone, so no token can be refreshed. Put it back, or run "
+    "`cmam api configure` and `cmam account add`."
 )
 
 
@@ -189,7 +189,7 @@ class KeeperActor(Watched):
         self._put_off[name] = why
         grant = self._keys.vault.grant(name)
         if grant is not None and (is_dead or self._clock.now() - grant.pair.refresh_at >= OVERDUE_US):
-            self._alert(list(grant.accounts), f"Its token cannot be refreshed; that is tried again. {why}")
+            self._alert(list(grant.accounts), f"This account's token cannot be refreshed; cmam tries again. {why}")
 
     def _alert(self, accounts: list[int], text: str) -> None:
         for account in accounts:
@@ -214,7 +214,8 @@ class KeeperActor(Watched):
         self._unsaved[name] = result.grant.pair
         self._keys.vault = refreshed(self._keys.vault, name, result.grant.pair)
         self._renewed(accounts)
-        text = f"Its new token is in use and cannot be saved: if cmam ends before it can, consent again. {result.why}"
+        what = "This account's new token is in use and cannot be saved. If cmam ends before it is, consent again."
+        text = f"{what} {result.why}"
         self._alert(accounts, text)
         return text
 

@@ -75,6 +75,7 @@ def add(code: str | None, token_file: Path | None, browser: bool, yes: bool) -> 
         pairs = [consent(settings, vault.application, code, browser=browser)]
     for pair in pairs:
         take_in(me, settings, pair, yes=yes)
+    say("Next: `cmam account list`, `cmam profile create -h`.")
 
 
 # --- list, show -----------------------------------------------------------------------------------------------------

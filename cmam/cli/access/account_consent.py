@@ -15,7 +15,7 @@ import click
 
 from cmam.cli.face.exits import Exit, fail
 from cmam.cli.face.rows import print_rows
-from cmam.cli.face.talk import is_interactive, say
+from cmam.cli.face.talk import counted, is_interactive, say
 from cmam.cli.face.verbs import Face
 
 if TYPE_CHECKING:
@@ -139,8 +139,7 @@ def take_in(me: Face, settings: Settings, pair: TokenPair, *, yes: bool) -> None
     if is_interactive() and not yes and not click.confirm("Store these accounts?", default=True, err=True):
         fail("Nothing was stored.")
     keep(me.home, store, seen, command="cmam account add")
-    count = len(seen.consent.accounts)
-    say(f"{count} account{'s' if count != 1 else ''} stored. Next: `cmam account list`, `cmam profile create -h`.")
+    say(f"{counted(len(seen.consent.accounts), 'account')} stored.")
 
 
 def _show_seen(seen: Seen) -> None:

@@ -64,7 +64,11 @@ def copies(**given: Any) -> None:
         ("leader_result", "leader made"),
         "reason",
     ]
-    spare = ("leader_result", "opened_at", "profile", "close_price", "open_price", "leader_volume", "reason", "side")
+    prices = ("close_price", "open_price")
+    spare = (
+        *("leader_result", "opened_at", "profile", *prices, "leader_volume", "reason"),
+        *("leader_position", "state", "side"),
+    )
     filters = asked(given, reasons=True, states=copy_states())
     show("copies", filters, given, columns, spare, empty="Nothing was copied yet.", row=_with_currencies)
 
@@ -95,7 +99,7 @@ def decisions(**given: Any) -> None:
         "reason",
         "volume",
     ]
-    spare = ("profile", "side", "volume", "kind", "follower", "at")
+    spare = ("profile", "side", "volume", "kind", "at", "follower")
     filters = asked(given, reasons=True)
     show("decisions", filters, given, columns, spare, empty="Nothing was decided yet.")
 

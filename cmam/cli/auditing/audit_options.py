@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import sys
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from itertools import islice
@@ -214,7 +215,7 @@ def show(
     is_of_accounts = "alias" in columns  # which has numbers and names side by side
     numbers = NUMBERS | {"account"} if is_of_accounts else NUMBERS
     shown = shown if is_of_accounts else named(shown)
-    print_rows(shown, columns, empty=nothing(filters, empty), numbers=numbers, spare=spare)
+    print_rows(shown, columns, empty=nothing(filters, empty), numbers=numbers, spare=spare, brief=_brief_names())
     if is_more and filters.last is None:
         say(f"The newest {SCREEN_ROWS}; --last N shows more of them, --json and --csv all.")
 
@@ -227,6 +228,15 @@ def named(lines: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
     return [
         {key: names.get(value, value) if key in OF_ACCOUNTS else value for key, value in line.items()} for line in lines
     ]
+
+
+def _brief_names() -> dict[str, str]:
+    """For a narrow screen the login instead of broker:login, where no other account has the same."""
+    from cmam import office
+
+    names = office.names_of(face().home).values()
+    logins = Counter(name.rpartition(":")[2] for name in names)
+    return {name: login for name in names if logins[login := name.rpartition(":")[2]] == 1}
 
 
 def nothing(filters: Filters, empty: str) -> str:

@@ -24,12 +24,13 @@ def print_rows(
     title: str | None = None,
     numbers: frozenset[str] = frozenset(),
     spare: Sequence[str] = (),
+    brief: Mapping[str, str] | None = None,
 ) -> None:
     """A list: JSON lines with every key, or a table of `columns` (key, or key and heading) that fits the screen.
 
-    On a narrow screen `spare` columns go, those that hold nothing and then the first, and whatever still fits stays;
-    lines wrap between words. Where not even the words of what is left fit side by side, each row is a card with all
-    columns.
+    On a narrow screen values have their `brief` form, `spare` columns go, those that hold nothing and then the first,
+    and whatever still fits stays; lines wrap between words. Where not even the words of what is left fit side by side,
+    each row is a card with all columns.
     """
     if click.get_current_context().meta.get("cmam.json"):
         for row in rows:
@@ -45,6 +46,7 @@ def print_rows(
     missing: list[str] = []
     table = every
     if not every.fits(out.width, is_wrapped=False):
+        found = [_briefly(row, brief) for row in found] if brief else found
         kept = [pair for pair in pairs if pair[0] not in spare]
         table = _filled(kept, found, numbers, title)
         for key in reversed(spare):  # what matters most is asked first
@@ -62,6 +64,10 @@ def print_rows(
     out.print(table)
     if missing:
         say(f"Not shown on a screen this narrow: {', '.join(reversed(missing))}. A wider one or --json has them.")
+
+
+def _briefly(row: Mapping[str, Any], brief: Mapping[str, str]) -> dict[str, Any]:
+    return {key: brief.get(value, value) if isinstance(value, str) else value for key, value in row.items()}
 
 
 def _holds_something(key: str, rows: Sequence[Mapping[str, Any]]) -> bool:

@@ -118,7 +118,9 @@ class Window:
 
 
 def measured(column: Column) -> Measured:
-    """Look at the heading and every cell of a column."""
-    texts = [str(column.header), *map(str, column.cells)]
-    least = max(cell_len(word) for text in texts for word in text.split() or ("",))
-    return Measured(least, max(cell_len(line) for text in texts for line in text.split("\n")))
+    """Look at the heading and every cell of a column. A figure and its currency stay in one line."""
+    header, cells = str(column.header), [str(cell) for cell in column.cells]
+    lines = [line for cell in cells for line in cell.split("\n")]
+    words = lines if column.justify == "right" else [word for line in lines for word in line.split()]
+    least = max(map(cell_len, (*header.split(), *words)), default=0)
+    return Measured(least, max(map(cell_len, (*header.split("\n"), *lines))))

@@ -62,7 +62,7 @@ def check(name: str, follower: str | None, everything: bool, days: int, offline:
     assert profile.leader is not None
     accounts = dict.fromkeys((profile.leader, *(link.follower for link in links)))
     if offline:
-        seen = {account: survey.from_log(folded, account, "asked to rest on the log alone") for account in accounts}
+        seen = {account: survey.from_log(folded, account, "--offline asks nobody") for account in accounts}
     else:
         settings = office.settings_of(me.home)
         seen = survey.look(me.home, settings, folded, accounts, clock, history_of=profile.leader, days=days)

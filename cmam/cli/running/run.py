@@ -158,7 +158,8 @@ def left_lines(found: Ended, names: Mapping[int, str], managed: Set[str] | None 
         who = "The others are" if alone else "It is" if len(found.left) == 1 else "They are"
         again = f"{who} managed again from the next start on."
     else:
-        again = "A start does not manage that: its profile is off or deleted. Close it at the broker."
+        them = "it" if len(found.left) == 1 else "them"
+        again = f"A start does not manage {them}: the profile is off or deleted. Close {them} at the broker."
     apart = f" {counted(len(alone), 'copy')} of profiles that are off or deleted must be closed at the broker."
     lines.append(
         f"Left open: {' and '.join(what)}{without}.{apart if 0 < len(alone) < len(found.left) else ''} {again}"

@@ -46,6 +46,7 @@ def status_screen(document: Mapping[str, Any], headline: RenderableType | None =
     """The whole screen, under a headline of its own or the given one."""
     parts: list[RenderableType] = [_headline(document) if headline is None else headline]
     parts += _alerts(document)  # first, since a low window shows the beginning
+    parts += _unmanaged(document)
     parts += [Text(f"! {warning}", style="yellow") for warning in document.get("warnings", ())]
     if document.get("connections"):
         parts.append(_connections(document))
@@ -347,6 +348,16 @@ def _alerts(document: Mapping[str, Any]) -> list[RenderableType]:
         found.append(Sentence(who, alert["text"], kind, account, source))
     lines = (line for group in gathered(found) for line in told(group, _cure(group[0].kind)))
     return [Text(legible(f"! {_named(line, names)}"), style="bold red") for line in lines]
+
+
+def _unmanaged(document: Mapping[str, Any]) -> list[RenderableType]:
+    """Copies that were left to a person: no alert, since a person has said so, and yet nobody else closes them."""
+    names = {found["ctid"]: str(found.get("alias") or found.get("login")) for found in document.get("accounts", ())}
+    found = [
+        Sentence(names.get(one["account"], str(one["account"])), one["text"], f"unmanaged {one['profile']}")
+        for one in document.get("unmanaged", ())
+    ]
+    return [Text(legible(f"! {line}"), style="yellow") for group in gathered(found) for line in told(group)]
 
 
 def _named(line: str, names: Mapping[Any, Any]) -> str:

@@ -61,5 +61,5 @@ def _some(names: list[str]) -> str:
 
 
 def _until(view: AccountView, names: list[str]) -> str:
-    and_all = " and so for each of them." if len(names) > 1 else "."
+    and_all = " and so on for each of them." if len(names) > 1 else "."
     return f"until `cmam account confirm-symbol {view.account} {names[0]}`{and_all}"

@@ -149,4 +149,4 @@ def in_words(view: AccountView) -> str:
         return ""
     kinds = {"x": "position", "y": "order"}
     names = ", ".join(f"{kinds[source[0]]} {from_base36(source[1:])}" for source in sorted(view.surplus))
-    return f"The broker has done what it had refused, and the next try too: {names} is one too many, and is taken back."
+    return f"The broker did what it had refused, and the second try too: {names} is one too many. cmam takes it back."

@@ -13,6 +13,7 @@ from cmam.domain.events import (
     AccountTagged,
     ApiConfigured,
     Event,
+    ProfileState,
     StoreCreated,
 )
 from cmam.domain.profiles.link import LinkSettings, ProfileView, evolve_profile, link_settings
@@ -67,6 +68,11 @@ class Registry:
     def live_profiles(self) -> tuple[ProfileView, ...]:
         """The profiles that were not deleted, by name."""
         return tuple(sorted((p for p in self.profiles.values() if not p.deleted), key=lambda p: p.name.lower()))
+
+    def managed_links(self) -> frozenset[LinkId]:
+        """The links whose copies a start manages: those of profiles that are neither disabled nor deleted."""
+        on = (profile for profile in self.live_profiles() if profile.state is not ProfileState.STOPPED)
+        return frozenset(link for profile in on for link in profile.links)
 
     def link_ids(self) -> frozenset[LinkId]:
         """Every link there ever was, those of deleted profiles too: none of these names is given again."""

@@ -51,48 +51,52 @@ class FindingRow:
 
 FINDINGS: Mapping[FindingKind, FindingRow] = {
     FindingKind.MISSING: FindingRow(
-        "The leader holds it, and the link has neither a copy of it nor ever had one.",
-        "Opened at a start with `sync_open`, through all gates; else nothing.",
+        "The leader holds a trade, and the link has no copy of it and never had one.",
+        "With `sync_open` it is opened at a start, if it passes all checks. Otherwise nothing.",
     ),
     FindingKind.ORPHAN: FindingRow(
-        "A copy whose source the leader no longer holds.", "Closed or cancelled, unless `sync_closed` is off."
+        "A copy of a trade that the leader no longer holds.", "Closed or cancelled, unless `sync_closed` is off."
     ),
     FindingKind.GONE: FindingRow(
-        "The record has it, the broker does not.", "Noted as ended; a lost pending order is looked up for a fill first."
+        "The log has a copy that the broker does not show.",
+        "Noted as ended. For a lost pending order cmam first asks whether it was filled.",
     ),
     FindingKind.WRONG_SIZE: FindingRow(
         "A copy holds more than it should by a step or more, or less than it should.",
-        "What is too much is closed; what is missing goes out with what the leader adds next.",
+        "What is too much is closed. What is missing goes out with what the leader adds next.",
     ),
     FindingKind.RESIDUE: FindingRow(
-        "A copy holds less than a step or the symbol's minimum too much.", "Carried until it can be closed."
+        "A copy holds too much, by less than a step or the symbol's minimum.", "Carried until it can be closed."
     ),
     FindingKind.WRONG_SIDE: FindingRow("The leader's position has turned and the copy has not.", "Closed whole."),
     FindingKind.WRONG_PROTECTION: FindingRow(
         "Stop, target or trailing are not what they should be.",
-        "Amended; a target that is too near for the broker as soon as the market lets it be.",
+        "Amended. A target that the broker takes for too near is set as soon as the market allows it.",
     ),
     FindingKind.WRONG_TERMS: FindingRow(
-        "A copied order rests otherwise than it should.", "Amended, or cancelled and placed anew."
+        "A copied order rests at another price, size or expiry than it should.",
+        "Amended, or cancelled and placed anew.",
     ),
     FindingKind.UNKNOWN: FindingRow(
-        "What became of a request is not known.",
-        "The broker is asked, after the settling time; never sent again blindly.",
+        "Nobody knows yet what became of a request.",
+        "The broker is asked after the settling time. The request is never sent again blindly.",
     ),
     FindingKind.UNRECORDED: FindingRow(
-        "It carries the label of a copy of ours and is in no record.",
-        "Taken into the record where its link is known. A person's "
-        "on a netted account whose copies were over: nobody can say how much of it is theirs.",
+        "A position or order carries one of our labels, and the log does not know it.",
+        "Taken into the log if its link is known. On a netted account whose copies were over it is left to a person: "
+        "nobody can say how much of it is theirs.",
     ),
     FindingKind.DUPLICATE: FindingRow(
-        "It carries the label of a copy that has a position already.",
-        "A person's, since nobody can say which is meant: close one of the two at the broker. What is left of it "
-        "closes with its source, and with `cmam flatten`.",
+        "A second position carries the label of a copy that already has one.",
+        "Left to a person, since nobody can say which one is meant: close one of the two at the broker. The other "
+        "closes with the leader's trade, and with `cmam flatten`.",
     ),
     FindingKind.FOREIGN: FindingRow(
         "Another store's copy.", "Its leader's trades are not copied (`other_copier`) until `cmam profile adopt`."
     ),
-    FindingKind.HUMAN: FindingRow("Somebody's own, or a level that somebody moved.", "Nothing: it is respected."),
+    FindingKind.HUMAN: FindingRow(
+        "A person's own trade, or a stop or target that a person moved.", "Nothing: it stays as it is."
+    ),
 }
 
 

@@ -123,8 +123,8 @@ def latched(view: AccountView, links: Collection[LinkSettings]) -> Iterator[Guar
 def in_words(evidence: str) -> str:
     """The sentence for a person: what was seen, and what to do."""
     return (
-        f"Somebody else uses this store's name: {evidence}. Does another cmam run on a copy of this home? Stop it; or, "
-        "if this log was restored from a backup, look at what is open. Nothing is opened until `cmam rearm`."
+        f"Somebody else uses this store's name: {evidence}. Nothing opens until `cmam rearm`. If another cmam runs on "
+        "a copy of this home, stop it first. If this log was restored from a backup, look first at what is open."
     )
 
 

@@ -51,8 +51,8 @@ def in_words(threshold: int, level: int | None) -> str:
     if level is not None:
         reckoned += "; the broker's word counts." if level > threshold else "."
     return (
-        f"The broker calls for margin: equity has come down to {decimal_text(threshold, 2)} % of what positions bind."
-        f"{reckoned} Further down the broker closes positions: pay in, or close some."
+        f"The broker calls for margin: the margin level has come down to {decimal_text(threshold, 2)} %.{reckoned} If "
+        "it falls further, the broker closes positions: pay in, or close some."
     )
 
 

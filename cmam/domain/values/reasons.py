@@ -114,92 +114,98 @@ _NOTHING = "Nothing; there is nothing to copy."
 
 REASONS: Mapping[Reason, ReasonRow] = {
     Reason.PAUSED: ReasonRow(
-        "The profile, the leader or the follower is paused; closes, cancels and levels go on.",
-        "The link's standing when the change was decided.",
+        "The profile, the leader or the follower is paused. Closes, cancels, stops and targets go on.",
+        "Whether the link was paused when the change was decided.",
         "`cmam resume`, before the change.",
     ),
     Reason.MANAGE_ONLY: ReasonRow(
-        "The follower may close but not open: its broker or its consent allows no more.",
+        "The follower may close but not open, because its broker or its consent does not allow more.",
         "The account's access rights and the scope of its token.",
         "Full access from the broker, or a consent to trading (`cmam account add`).",
     ),
     Reason.IGNORE_NEW: ReasonRow(
-        "`ignore_new` is on: copies are managed, nothing is opened or added.", "`ignore_new`.", "`ignore_new=off`."
+        "`ignore_new` is on: cmam manages the copies there are, and opens and adds nothing.",
+        "`ignore_new`.",
+        "`ignore_new=off`.",
     ),
     Reason.ACCOUNT_NOT_READY: ReasonRow(
-        "The follower was not connected and reconciled when the change had to be decided.",
+        "The follower was not ready (connected, and compared with its broker) when the change had to be decided.",
         "The account's health.",
         "A working connection; see `cmam status`.",
     ),
     Reason.OTHER_COPIER: ReasonRow(
-        "A live position of the follower carries the mark of another store for the same leader's position.",
+        "Another copier has a live copy of this leader's trade here: its position carries another store's label.",
         "The labels of the follower's positions and orders.",
         "Stop the other copier, or take its copies over with `cmam profile adopt`.",
     ),
     Reason.SET_ASIDE: ReasonRow(
-        "The follower failed on this change again and again, a fault of cmam; the rest goes on without it.",
+        "cmam failed on this change again and again: a fault of cmam. It left the change out and goes on.",
         "The record `account.message_set_aside` before it, which holds the change and the error.",
-        "Nothing here: compare the account with its leader by hand, and report the error.",
+        "Nothing. Compare the account with its leader by hand, and report the error.",
     ),
     Reason.NO_COPY: ReasonRow(
-        "The leader changed something that was never copied here.", "The copies of the link.", _NOTHING
+        "The leader changed a trade that was never copied here.", "The copies of the link.", _NOTHING
     ),
     Reason.COPY_FINISHED: ReasonRow(
-        "The copy has ended before: closed by a level, a person, a guard or a stop-out, or refused.",
+        "The copy had already ended: it was refused, or closed by a stop, a target, a person, a guard or a stop-out.",
         "The finished copies of the link.",
-        "`reopen=on` opens a source once more after a person or a level closed its copy.",
+        "`reopen=on` opens a trade once more after a person, a stop or a target closed its copy.",
     ),
     Reason.SOURCE_GONE: ReasonRow(
-        "The leader had already closed or cancelled it when it could have been copied.",
+        "The leader had already closed or cancelled it before it could be copied.",
         "The leader's later changes of the same source.",
-        "Nothing; the leader no longer holds it.",
+        "Nothing: the leader no longer holds it.",
     ),
-    Reason.ALREADY_THERE: ReasonRow("What was asked for is so already.", "The copy's goal.", _NOTHING),
+    Reason.ALREADY_THERE: ReasonRow("The copy already is as it should be.", "The copy's goal.", _NOTHING),
     Reason.CARRIED: ReasonRow(
-        "A reduction smaller than one step or the symbol's minimum is carried until it can be made.",
+        "The part to close is smaller than one step or the symbol's minimum. It is carried until it can be closed.",
         "The copy's volume, its exact target, the symbol's step and minimum.",
         "`partial_rounding=up`.",
     ),
     Reason.COVERED: ReasonRow(
-        "The leader's position grew; what the copy carries above its target covers the growth already: nothing is"
-        " bought, and the target grows.",
+        "The leader's position grew, and the copy already holds that much more than its target. Nothing is bought; the "
+        "target grows.",
         "The copy's volume, its exact target before and after.",
         _NOTHING,
     ),
-    Reason.DUPLICATE: ReasonRow("The source has a live copy.", "The copies of the link.", _NOTHING),
-    Reason.SCALE_IN_OFF: ReasonRow("The leader's position grew; `scale_in` is off.", "`scale_in`.", "`scale_in=on`."),
+    Reason.DUPLICATE: ReasonRow("This trade already has a live copy.", "The copies of the link.", _NOTHING),
+    Reason.SCALE_IN_OFF: ReasonRow(
+        "The leader's position grew, and `scale_in` is off.", "`scale_in`.", "`scale_in=on`."
+    ),
     Reason.TRAILS_ITSELF: ReasonRow(
-        "The leader's trailing stop moved; the copy trails its own.", "`copy_trailing`.", _NOTHING
+        "The leader's trailing stop moved. The copy trails its own stop.", "`copy_trailing`.", _NOTHING
     ),
     Reason.TRAILING_STEP: ReasonRow(
-        "The leader's trailing stop moved by less than a step, or too soon, or away from the market.",
+        "The leader's trailing stop moved by less than `trailing_step`, or too soon, or away from the market.",
         "`trailing_step`, the copy's stop, the time of its last move.",
         "A smaller `trailing_step`.",
     ),
     Reason.UNMAPPED_SYMBOL: ReasonRow(
-        "No symbol of the follower could be matched with certainty.",
+        "cmam could not tell with certainty which of the follower's symbols is meant.",
         "Names, base and quote assets, lot size, units and mid prices of the candidates.",
         "A row in the symbol table: `cmam profile symbols NAME load FILE.csv`.",
     ),
     Reason.SYMBOL_EXCLUDED: ReasonRow(
         "The profile does not copy this symbol.",
         "`symbols.include`, `symbols.exclude`.",
-        "Naming it in `symbols.include`, or taking it out of `symbols.exclude`.",
+        "Name it in `symbols.include`, or take it out of `symbols.exclude`.",
     ),
     Reason.SYMBOL_DISABLED: ReasonRow(
-        "The follower's symbol is disabled, may only be closed, or is listed under another number than it had when the "
-        "copy that would grow was opened.",
-        "The symbol's enabled flag and trading mode, its number.",
-        "Trade in it being opened by the broker.",
+        "The follower's symbol is disabled, may only be closed, or has another number than when the copy that "
+        "would grow was opened.",
+        "The symbol's enabled flag, trading mode and number.",
+        "None here: the broker has to allow trading in it.",
     ),
     Reason.SYMBOL_CHANGED: ReasonRow(
-        "Lot size, digits or step of the follower's symbol changed, or the lot size of the leader's where the link "
-        "counts in lots, and nobody confirmed it yet.",
-        "The symbol as it was and is.",
+        "The follower's broker changed the symbol's lot size, digits or step, or the leader's broker its lot size and "
+        "the link counts in lots, and nobody has confirmed it yet.",
+        "The symbol as it was and as it is.",
         "`cmam account confirm-symbol ID SYMBOL`, which shows both.",
     ),
     Reason.SIDE_EXCLUDED: ReasonRow(
-        "The leader's side is not copied.", "`side`, the leader's side before reverse.", "`side=both`."
+        "`side` leaves out the leader's side of this trade.",
+        "`side`, the leader's side before reverse.",
+        "`side=both`.",
     ),
     Reason.SHORT_SELLING: ReasonRow(
         "The copy would be short and the symbol cannot be sold short.",
@@ -209,35 +215,33 @@ REASONS: Mapping[Reason, ReasonRow] = {
     Reason.ORDER_TYPE_EXCLUDED: ReasonRow(
         "Orders of this type are not copied, or cannot be reversed.",
         "`order_types`, `reverse`, the type of the leader's original order.",
-        "Naming the type in `order_types`; for fills of such orders, `copy_on_fill=on`.",
+        "Name the type in `order_types`. For fills of such orders, `copy_on_fill=on`.",
     ),
     Reason.LABEL_EXCLUDED: ReasonRow(
         "Neither label nor comment of the leader's trade fits the filter.", "`label`.", "`label=any`."
     ),
-    Reason.OUTSIDE_HOURS: ReasonRow(
-        "The moment lies outside the link's hours or days.", "`hours`, `days`.", "Wider hours."
-    ),
+    Reason.OUTSIDE_HOURS: ReasonRow("It is outside the link's hours or days.", "`hours`, `days`.", "Wider hours."),
     Reason.NETTED_TAKEN: ReasonRow(
-        "The netted follower holds a position in this symbol that is not of this link, or an order copied from another "
-        "leader rests or is under way there.",
+        "The follower is netted, and already holds a position in this symbol that this link did not open; or an order "
+        "copied from another leader rests or is under way there.",
         "The follower's positions and the shares of the link.",
-        "Closing the other position.",
+        "Close the other position.",
     ),
     Reason.FILLS_INTO_NET: ReasonRow(
-        "The leader's account is netted and holds this symbol: what his order fills adds to that position, reduces or "
-        "turns it, and is copied as that. Nothing of it rests meanwhile.",
+        "The leader's account is netted and holds this symbol. When his order fills, it adds to that position, reduces "
+        "or turns it, and cmam copies that change. Until then nothing rests here.",
         "The leader's positions and orders.",
-        "Nothing; an order that rests while he does not hold the symbol is copied as one.",
+        "Nothing. An order that he places while he does not hold the symbol is copied as an order.",
     ),
     Reason.TOO_OLD: ReasonRow(
         "The change is older than `max_age`, or `sync_max_age` at a start.",
-        "The leader's time, our time, the broker's measured clock offset.",
+        "The leader's time, our time, the measured offset of the broker's clock.",
         "A longer `max_age`.",
     ),
     Reason.CLOCK: ReasonRow(
-        "The offset of the broker's clock is uncertain by more than five seconds.",
+        "cmam does not know the broker's clock to within five seconds, so it cannot tell how old the change is.",
         "The measured offset and its uncertainty.",
-        "A steadier line; the age cannot be known.",
+        "A steadier line.",
     ),
     Reason.PRICE_AWAY: ReasonRow(
         "The follower's price is too many pips worse than the leader's.",
@@ -260,17 +264,17 @@ REASONS: Mapping[Reason, ReasonRow] = {
         "A price away from the follower's market.",
     ),
     Reason.SLIPPAGE: ReasonRow(
-        "The broker found no price within `max_slippage`.",
+        "The broker had no price within `max_slippage`.",
         "`max_slippage`, the market range sent.",
         "A larger `max_slippage`.",
     ),
     Reason.LEVEL_PASSED: ReasonRow(
-        "The follower's price is beyond the leader's stop or target already.",
+        "The follower's price is already beyond the leader's stop or target.",
         "The leader's level, the shift, the follower's quote.",
         "A price on the right side of the level.",
     ),
     Reason.LEVEL_WRONG_SIDE: ReasonRow(
-        "A level lies on the wrong side of the entry.",
+        "A stop or target would be on the wrong side of the entry.",
         "The leader's levels, offsets, `reverse`, the entry.",
         "Other offsets.",
     ),
@@ -280,15 +284,15 @@ REASONS: Mapping[Reason, ReasonRow] = {
         "A stop in the leader's order, `fixed_sl`, or `volume.without_stop`.",
     ),
     Reason.NO_STOP_REVERSED: ReasonRow(
-        "Reversed, the copy's stop is the leader's target, and there is none.",
+        "With `reverse` the copy's stop is the leader's target, and he has none.",
         "The leader's target, `reverse`.",
         "`fixed_sl`, or `reverse_without_stop=on`.",
     ),
     Reason.STOP_REQUIRED: ReasonRow(
-        "The copy would have no stop, or has none as it grows, and `require_stop` asks for one; so does an account of "
-        "limited risk, where an add never has one.",
+        "The copy would have no stop, or would grow without one, and `require_stop` is on. An account of limited risk "
+        "asks for one too, and an add there never has one.",
         "The copy's final stop, `require_stop`, the account's kind.",
-        "A stop of the leader's, or `fixed_sl`; nothing for an add at limited risk.",
+        "A stop in the leader's trade, or `fixed_sl`. Nothing helps an add at limited risk.",
     ),
     Reason.STOP_TOO_CLOSE: ReasonRow(
         "The stop is nearer than the follower's symbol allows.",
@@ -301,7 +305,7 @@ REASONS: Mapping[Reason, ReasonRow] = {
         "A farther stop.",
     ),
     Reason.STOP_NOT_A_RISK: ReasonRow(
-        "The stop lies on the winning side of the entry: no risk to size by.",
+        "The stop is on the winning side of the entry, so there is no risk to size by.",
         "The copy's stop, the follower's entry price.",
         "A stop on the losing side.",
     ),
@@ -312,25 +316,25 @@ REASONS: Mapping[Reason, ReasonRow] = {
         "A larger `volume.amount`, or `volume.rounding=raise`.",
     ),
     Reason.STALE_INPUT: ReasonRow(
-        "Something that the size rests on is missing, not above zero, or too old. A young feed gets three seconds, and "
-        "what a broker has yet to tell on a new line is waited for while the change is young enough.",
+        "A number that the size needs is missing, not above zero, or too old. cmam waits three seconds for a new feed, "
+        "and, while the change is young enough, for what a broker has yet to tell on a new line.",
         "The inputs named in the working, `input_max_age`.",
-        "Live quotes and known money of both accounts.",
+        "Live quotes, and both accounts' money.",
     ),
     Reason.NO_RATE: ReasonRow(
-        "The size rests on what one currency is worth in another, and no symbols of the follower's broker lead there, "
-        "as from the cents of a leader's account that it does not know.",
+        "The size needs the leader's currency in the follower's, and no symbols of the follower's broker lead from one "
+        "to the other. An example is a leader's account in cents.",
         "The leader's currency and the follower's, the follower's enabled symbols.",
-        "`volume.currency=raw` with what one currency is worth in the other counted into `volume.amount` (100 for US "
-        "cents before US dollars), or `volume.mode=multiplier`.",
+        "`volume.currency=raw`, with the exchange rate counted into `volume.amount` (100 from US cents to US dollars); "
+        "or `volume.mode=multiplier`.",
     ),
     Reason.LOTS_UNCONFIRMED: ReasonRow(
-        "The two brokers' lots of this symbol differ in size, and nobody confirmed that lots are meant.",
+        "The two brokers' lot sizes differ for this symbol, and nobody has confirmed that lots are meant.",
         "Both lot sizes, `volume.basis`, `volume.lots_confirmed`, the symbol table.",
-        "`volume.basis=units`, or naming the symbol in `volume.lots_confirmed`.",
+        "`volume.basis=units`, or name the symbol in `volume.lots_confirmed`.",
     ),
     Reason.BAD_FORMULA: ReasonRow(
-        "The formula has no value: it divides by zero or grows out of measure.",
+        "The formula gave no usable number: it divides by zero, or the result is far too large.",
         "`volume.formula` and its inputs.",
         "Another formula.",
     ),
@@ -340,9 +344,9 @@ REASONS: Mapping[Reason, ReasonRow] = {
         "A larger `raise_risk_max` or `volume.amount`.",
     ),
     Reason.SANITY: ReasonRow(
-        "The volume is out of all proportion to the leader's or to the account.",
+        "The volume is far too large beside the leader's, or for the account.",
         "`sanity.max_times_leader`, `sanity.max_leverage`, both notionals, equity.",
-        "A smaller `volume.amount`, or the check typed `off`.",
+        "A smaller `volume.amount`; or set the check to `off`.",
     ),
     Reason.MAX_POSITIONS: ReasonRow(
         "The follower has as many positions as it may.",
@@ -350,39 +354,41 @@ REASONS: Mapping[Reason, ReasonRow] = {
         "A larger `max_positions`.",
     ),
     Reason.MAX_LOTS: ReasonRow(
-        "The follower would hold more lots than it may, or a copy grow beyond `volume.max`.",
+        "The follower would hold more lots than it may, or a copy would grow beyond `volume.max`.",
         "`max_lots_open`, `max_lots_symbol`: lots open, resting, in flight, a person's too; `volume.max`: the target.",
         "A larger cap.",
     ),
     Reason.MARGIN: ReasonRow(
-        "Free margin would not cover the expected margin with its reserve.",
+        "The free margin does not cover the margin that this needs and its reserve (`margin_reserve`).",
         "Equity, used and reserved margin, leverage and its tiers, the broker's own reckoning, `margin_reserve`.",
         "More free margin, or smaller volumes.",
     ),
     Reason.GUARD: ReasonRow(
-        "A guard of the follower has tripped and is not re-armed.",
+        "A guard of the follower has tripped and has not been re-armed.",
         "The latches of the link; the working names the guard.",
-        "`cmam rearm NAME`, once its condition no longer holds.",
+        "`cmam rearm NAME`, once the guard's condition no longer holds.",
     ),
     Reason.EQUITY_UNKNOWN: ReasonRow(
-        "A guard needs equity or what its day began with, and it is unknown: no opens until it is known.",
+        "A guard needs the equity, or what its day began with, and cmam does not know it. Nothing opens until it does.",
         "Quotes of all open positions and of the conversion to the deposit currency, or the broker's own results; the"
         " day's anchor; what moved the balance while the account was out of sight.",
-        "Live quotes; for a day whose beginning cannot be told, `cmam rearm NAME --guard day`.",
+        "Live quotes. If the beginning of the day cannot be found out, `cmam rearm NAME --guard day`.",
     ),
     Reason.FLATTENED: ReasonRow(
-        "A flatten was asked for and nothing opens until it is lifted.", "The latches of the link.", "`cmam rearm`."
+        "Somebody asked for a flatten. Nothing opens until `cmam rearm`.", "The latches of the link.", "`cmam rearm`."
     ),
     Reason.REFUSED: ReasonRow(
-        "The broker refused the request; its own code stands beside it.",
+        "The broker refused the request. Its own code stands beside the reason.",
         "The broker's answer.",
         "See the code in `docs/refusals.md`.",
     ),
     Reason.UNKNOWN_OUTCOME: ReasonRow(
-        "What became of the request could not be proved.", "Reconcile and order history.", "A look at the account."
+        "cmam could not find out what became of the request.",
+        "Reconcile and order history.",
+        "Look at the account at the broker.",
     ),
     Reason.EXPIRED: ReasonRow(
-        "The request or the order became too late: it waited longer than it may, or its expiry passed.",
+        "The request or the order came too late: it waited too long, or its expiry passed.",
         "`max_age`, the order's expiry, the time in the queue.",
         "A longer `max_age`.",
     ),
@@ -395,18 +401,20 @@ REASONS: Mapping[Reason, ReasonRow] = {
         "A longer `pending_ahead`.",
     ),
     Reason.LEADER_BLIND: ReasonRow(
-        "The leader could not be seen for as long as `leader_blind` allows, and its copies were closed.",
+        "The leader was out of sight for longer than `leader_blind` allows, so its copies were closed.",
         "`leader_blind`, the leader's health.",
         "`leader_blind=hold`, or a longer span.",
     ),
     Reason.CLOSED_BY_LEADER: ReasonRow(
-        "The leader closed or took his order back, and so did the copy.", "The leader's change.", "Nothing."
+        "The leader closed his position or took his order back, and the copy followed.",
+        "The leader's change.",
+        "Nothing.",
     ),
     Reason.CLOSED_BY_LEVEL: ReasonRow(
         "The copy's own stop or target was hit.", "The follower's protective order.", "Nothing."
     ),
     Reason.CLOSED_BY_STOP_OUT: ReasonRow(
-        "The broker stopped the follower out; opens stay latched.",
+        "The broker stopped the follower out. Nothing opens until it is re-armed.",
         "The stop-out flag of the closing order.",
         "More margin, then `cmam rearm NAME`.",
     ),
@@ -416,12 +424,12 @@ REASONS: Mapping[Reason, ReasonRow] = {
     Reason.CLOSED_BY_GUARD: ReasonRow("A guard closed the copy.", "The latch.", "Another limit."),
     Reason.CLOSED_BY_FLATTEN: ReasonRow("A flatten closed the copy.", "The command.", "Nothing."),
     Reason.LOG_LOST: ReasonRow(
-        "The copy had ended before the log was lost; the broker's history shows that it was there.",
+        "The log was lost, and the broker's history shows that this trade had a copy which had already ended.",
         "The follower's order history, the labels of the store.",
-        "Nothing: a source that was copied is not copied again.",
+        "Nothing: what was copied once is not copied again.",
     ),
     Reason.RELEASED: ReasonRow(
-        "The profile or link was stopped or deleted, and its copy closed or its order cancelled with it.",
+        "The profile was disabled or deleted, or lost this follower; its copy was closed or its order cancelled.",
         "The command.",
         "`--leave`, and `--keep-pendings` for orders that rest.",
     ),

@@ -6,13 +6,23 @@ from dataclasses import replace
 
 import pytest
 
-from cmam.actors.status import Answered, latch_text, left_out
+from cmam.actors.status import Answered, latch_text, left_out, unmanaged
 from cmam.domain.belief.view import Latch
-from cmam.domain.events import LinkAdded, ProfileCreated, ProfileState, ProfileStateChanged
+from cmam.domain.events import (
+    Event,
+    LinkAdded,
+    LinkRemoved,
+    ProfileCreated,
+    ProfileDeleted,
+    ProfileState,
+    ProfileStateChanged,
+)
 from cmam.domain.guarding.latches import FLATTEN, REJECTIONS, STOP_OUT, TWIN
 from cmam.domain.operating.registry import PROFILE_PREFIX, Registry, evolve_registry
 from cmam.domain.values.changes import ChangeKind
-from cmam.domain.values.ids import AccountId, LinkId, ProfileId
+from cmam.domain.values.ids import AccountId, LinkId, PositionId, ProfileId, SymbolId
+from cmam.domain.values.quantities import Volume
+from cmam.domain.values.trades import Position, Side
 from tests.factories import LOT, Pair, a_view
 
 LATCH = Latch(link=LinkId("l1"), guard="daily_loss", reaction="flatten", scope="profile", since_us=1)
@@ -84,3 +94,56 @@ def test_copies_of_a_profile_that_was_left_out_of_a_start_are_an_alert() -> None
         assert not left_out(registry, links, seen)
     stopped = evolve_registry(registry, f"{PROFILE_PREFIX}p1", ProfileStateChanged(state=ProfileState.STOPPED))
     assert not left_out(stopped, (other,), views)
+
+
+@pytest.mark.parametrize(
+    ("ended", "state", "said"),
+    [
+        (
+            ProfileStateChanged(state=ProfileState.STOPPED),
+            "disabled",
+            (
+                "grid is disabled: 1 copy is not managed, 1 without a stop at the broker. Nothing closes it with the "
+                "leader: close it at the broker, or manage it again with `cmam profile enable grid`."
+            ),
+        ),
+        (
+            ProfileDeleted(),
+            "deleted",
+            (
+                "grid is deleted: 1 copy is not managed, 1 without a stop at the broker. Nothing closes it with the "
+                "leader: close it at the broker."
+            ),
+        ),
+        (
+            LinkRemoved(link=LinkId("l1nk01")),
+            "unlinked",
+            (
+                "grid has lost this follower: 1 copy is not managed, 1 without a stop at the broker. Nothing closes it "
+                "with the leader: close it at the broker."
+            ),
+        ),
+    ],
+)
+def test_copies_that_nobody_manages_any_more_are_named(ended: Event, state: str, said: str) -> None:
+    """Whichever way the link ended; what a link still manages, or what is being closed, is not among them."""
+    pair = Pair({"volume.amount": "0.5"})
+    pair.opens(LOT)
+    held = Position(position=PositionId(500), symbol=SymbolId(1), side=Side.BUY, volume=Volume(LOT))
+    copies = {key: replace(copy, position=held.position) for key, copy in pair.view.copies.items()}
+    assert len(copies) == 1
+    view = replace(pair.view, copies=copies, positions={held.position: held})
+    views, stream = {view.account: view}, f"{PROFILE_PREFIX}p1"
+    registry = Registry()
+    named = ProfileCreated(profile=ProfileId("p1"), name="grid", leader=AccountId(1001))
+    for event in (named, LinkAdded(link=pair.link.link, follower=pair.view.account)):
+        registry = evolve_registry(registry, stream, event)
+    assert not unmanaged(registry, views)
+    ended = replace(ended, link=pair.link.link) if isinstance(ended, LinkRemoved) else ended
+    registry = evolve_registry(registry, stream, ended)
+    (found,) = unmanaged(registry, views)
+    assert (found["account"], found["profile"], found["state"]) == (pair.view.account, "grid", state)
+    assert (found["copies"], found["without_stop"], found["text"]) == (1, 1, said)
+    ending = {key: replace(copy, goal=replace(copy.goal, target_numerator=0)) for key, copy in copies.items()}
+    assert not unmanaged(registry, {view.account: replace(view, copies=ending)})
+    assert not unmanaged(registry, {view.account: replace(view, positions={})}), "it is gone at the broker"

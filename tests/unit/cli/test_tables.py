@@ -83,6 +83,33 @@ def test_a_list_is_legible_on_every_screen(
     assert max(map(len, captured.out.splitlines())) <= width
 
 
+@pytest.mark.parametrize(("width", "is_table"), [(28, True), (22, True), (20, False)])
+def test_a_figure_and_its_currency_stay_in_one_line(width: int, is_table: bool) -> None:
+    """Words beside it wrap; where that is not enough, the table becomes cards. It was `-12.50` above `EUR`."""
+    table = LegibleTable()
+    table.add_column("by", overflow="fold")
+    table.add_column("made", justify="right", overflow="fold")
+    table.add_row("a stop", "-12.50 EUR")
+    table.add_row("somebody", "0.07 EUR")
+    text = drawn(table, width)
+    assert "-12.50 EUR" in text
+    assert ("\u2500" in text) is is_table
+
+
+def test_a_narrow_list_has_short_names_before_it_drops_who_it_was(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """At 60 columns the name of a broker took the room of the follower's whole column."""
+    row = {"decision": "41000002.14", "at": "a day and its time", "follower": "A Broker:9000002", "reason": "too_old"}
+    for width, name, other in ((60, "A Broker:9000002", "9000002 "), (40, "9000002", "A Broker")):
+        monkeypatch.setattr(rows, "console", lambda width=width: Console(width=width, color_system=None))
+        with click.Context(click.Command("test")):
+            print_rows([row], list(row), empty="", spare=("at", "follower"), brief={"A Broker:9000002": "9000002"})
+        out = capsys.readouterr().out
+        assert name in out
+        assert (other in out) is (width == 60)
+
+
 def test_talk_is_wrapped_between_words_at_a_terminal_alone(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -58,7 +58,7 @@ def test_nothing_held_is_called_for_nothing() -> None:
 
 def test_a_level_that_contradicts_the_broker_is_told_as_such() -> None:
     """Neither is left out: who reads it has the broker's terminal beside."""
-    assert "It is at 99.90 % as cmam reckons it. Further" in margin_calls.in_words(10_000, 9_990)
-    assert "It is at 130.00 % as cmam reckons it; the broker's word counts. Further" in margin_calls.in_words(
+    assert "It is at 99.90 % as cmam reckons it. If it falls" in margin_calls.in_words(10_000, 9_990)
+    assert "It is at 130.00 % as cmam reckons it; the broker's word counts. If it falls" in margin_calls.in_words(
         10_000, 13_000
     )
