@@ -656,5 +656,10 @@ TURNED_UNSEEN = 12
 that came and went in it: what they realised then was in no sum.
 """
 
+SHOWN_BEFORE = 12
+"""A deal that comes without its position behind the snapshot that shows what it left is in that, by its own time. It
+was booked once more: a copy counted as twice as large as it was, and was cut in half with its leader's next part.
+"""
+
 RULES = 12
 """The newest."""
