@@ -661,5 +661,10 @@ SHOWN_BEFORE = 12
 was booked once more: a copy counted as twice as large as it was, and was cut in half with its leader's next part.
 """
 
+LEVELS_ARE_SHOWN = 12
+"""An amendment that the position shows is done, whoever is named with it, and also where its stop has trailed on since.
+It was asked for again and again, and each time the stop went back to where it had begun to trail.
+"""
+
 RULES = 12
 """The newest."""
