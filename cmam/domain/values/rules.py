@@ -666,5 +666,10 @@ LEVELS_ARE_SHOWN = 12
 It was asked for again and again, and each time the stop went back to where it had begun to trail.
 """
 
+TAKEN_BESIDE_ORDERS = 12
+"""What others took of a net out of sight is asked about also where an order of a share bought as much of it in the same
+gap. The look showed as much as before: what was lost was booked once the order was told, and what it came to never.
+"""
+
 RULES = 12
 """The newest."""
