@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import pytest
 
 from cmam.domain.belief import shares
-from cmam.domain.folds import endings, intents
+from cmam.domain.folds import afterwards, endings, intents
 from cmam.domain.turns import touching
 from cmam.domain.wanted import needs
 from tests.stranger.nets import LOT, Nets, run_drawn
@@ -75,6 +75,17 @@ def _goes_on_under_another() -> Nets:
     return nets
 
 
+def _buys_as_much_as_a_person_takes() -> Nets:
+    """A person takes as much of a net as an add buys in the same gap, and the look shows as much as before."""
+    nets = Nets(4, -3, 2)
+    nets.adds(0, 1)
+    nets.world.run(0.16)
+    nets.person.close(nets.net, LOT)
+    nets.world.run(0.05)
+    nets.world.lines.cut_all()
+    return nets
+
+
 @dataclass(frozen=True)
 class _Case:
     story: Callable[[], Nets]
@@ -89,6 +100,7 @@ CASES = (
     _Case(_ends_before_it_is_told, needs, ("LOSSES_ARE_TOLD",)),
     _Case(_is_refused, intents, ("LOSSES_ARE_TOLD", "NETS_MOVE_FIRST")),
     _Case(_goes_on_under_another, shares, ("LOSSES_REJOIN",)),
+    _Case(_buys_as_much_as_a_person_takes, afterwards, ("TAKEN_BESIDE_ORDERS",)),
 )
 
 

@@ -107,8 +107,9 @@ class LostClose:
 
 @dataclass(frozen=True, slots=True)
 class Missed:
-    """What a look has found missing of a net and no deal had told: so much, by deals between two moments by the
-    broker's clock (0 where that tells none), and what each share has lost by it, as that was booked."""
+    """What a look has found missing of a net and no deal had told: so much (0 where orders of ours hide that yet), by
+    deals between two moments by the broker's clock (0 where that tells none), and what each share has lost by it, as
+    that was booked."""
 
     position: PositionId
     volume: Volume

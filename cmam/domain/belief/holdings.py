@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from cmam.domain.belief.copies import Intent
 from cmam.domain.belief.view import AccountView
 from cmam.domain.events import ExecutionSeen, Reconciled, TraderSeen, TrailingStopMoved
 from cmam.domain.values.ids import OrderId, PositionId
@@ -20,6 +21,7 @@ from cmam.domain.values.rules import (
     ENDS_STAY,
     LOOSENED_AT_ONCE,
     PARTS_OF_HISTORIES,
+    SHOWN_BEFORE,
     STANDS_AGAIN,
     SWAPS_OPEN_NOTHING,
     TRAILED_BEFORE,
@@ -54,6 +56,9 @@ from being recorded for long. What stands after that is believed, whatever was t
 
 SETTLED_US = 10_000_000
 """How long after a reconcile events may still come that its snapshot holds already."""
+
+WHOLE_SECOND_MS = 1_000
+"""A time of a whole second is of a clock that counts no finer, more often than not."""
 
 UNEXPLAINED_MAX = 4_096
 """How many versions of the balance are looked for at most, when an account was out of sight for long."""
@@ -268,9 +273,26 @@ def with_origin(view: AccountView, position: PositionId, order: OrderId, known: 
     return replace(view, origin_types={**view.origin_types, position: known.type})
 
 
-def book_deal(view: AccountView, deal: Deal) -> AccountView:
-    """Book a deal whose event came without the position."""
+def _is_shown(view: AccountView, deal: Deal, intent: Intent | None) -> bool:
+    """Whether the last look, which was a moment ago, has shown what a deal left: it is not younger than what was shown.
+
+    What was asked for since that look is not in it, whatever its time says. Of the very second of a clock that counts
+    no finer nobody knows: that is booked.
+    """
+    shown_ms = view.shown_ms.get(deal.position, 0)
+    if not deal.executed_ms or deal.executed_ms > shown_ms or view.rules < SHOWN_BEFORE:
+        return False
+    is_since = intent is not None and intent.recorded_us > view.reconciled_us
+    if is_since or view.at_us - view.reconciled_us >= SETTLED_US:
+        return False
+    return deal.executed_ms < shown_ms or shown_ms % WHOLE_SECOND_MS != 0
+
+
+def book_deal(view: AccountView, deal: Deal, intent: Intent | None = None) -> AccountView:
+    """Book a deal whose event came without the position, and the request of ours that it belongs to, if it does."""
     known = view.positions.get(deal.position)
+    if known is not None and view.shown_ms and _is_shown(view, deal, intent):
+        return view
     if known is None:
         if deal.close is not None or deal.position in view.closed:
             return view

@@ -98,7 +98,7 @@ class AccountView:
     are positions of copies of which something went without a deal that told who took it and at which price, until the
     broker has been asked, and `lost_closes` those of our closes that did; `missed` is what others took of nets so.
     `told_closed` are hedged positions of which an event has just told that they are closed, with that moment (us), and
-    `dealt_us` is when the last deal was told.
+    `dealt_us` is when the last deal was told. `shown_ms` is how new each position was that the last look showed.
     """
 
     account: AccountId
@@ -121,6 +121,7 @@ class AccountView:
     origin_types: Mapping[PositionId, OrderType] = field(default_factory=dict)
     closed: Mapping[PositionId, int] = field(default_factory=dict)
     told_closed: Mapping[PositionId, int] = field(default_factory=dict)
+    shown_ms: Mapping[PositionId, int] = field(default_factory=dict)
     ended: Mapping[OrderId, int] = field(default_factory=dict)
     deals: tuple[DealId, ...] = ()
     balance: int = 0

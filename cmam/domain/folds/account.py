@@ -150,7 +150,7 @@ def _executed(view: AccountView, event: ExecutionSeen, at_us: int) -> AccountVie
         if not is_charged_unseen(view, event):
             view = take_position(view, event.position, is_new_deal=is_new_deal)
     elif deal is not None and is_new_deal:
-        view = book_deal(view, deal)
+        view = book_deal(view, deal, intent)
     view = note_told_closed(view, event, former) if len(view.positions) < len(former) else view
     if order is not None and (order.type.is_pending or order.order in view.orders):
         view = take_order(view, order, event.kind)
@@ -214,7 +214,9 @@ def _reconciled(view: AccountView, event: Reconciled, at_us: int) -> AccountView
         view = replace(view, first_volumes=_first_volumes(view, event.deals))
     if event.past_orders and not event.looked_up:
         view = replace(view, past_orders=tuple(o for o in event.past_orders if read_label(o.client_order_id)))
-    view = _with_orders(view, event, at_us)
+    view = replace(
+        _with_orders(view, event, at_us), shown_ms={shown.position: shown.updated_ms for shown in event.positions}
+    )
     view = replace(adopt_unknown(view, event, known, at_us), has_reconciled=True, reconciled_us=at_us, untold={})
     view = note_unpriced(refresh_copies(view, event.deals), event, copies, deals)
     view = note_losses(view, event, copies, held, deals)

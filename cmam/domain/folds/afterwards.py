@@ -10,9 +10,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-from cmam.domain.belief.copies import Copy, CopyKey, Intent, LostClose, Missed
+from cmam.domain.belief.copies import Copy, CopyKey, Intent, IntentState, LostClose, Missed
 from cmam.domain.belief.holdings import take_balance
-from cmam.domain.belief.shares import closed_by
+from cmam.domain.belief.shares import MOVING, closed_by
 from cmam.domain.belief.view import AccountView, put
 from cmam.domain.events import ClosesSeen, Reconciled, StopOutSeen
 from cmam.domain.values.ids import DealId, LinkId, OrderId, PositionId, SourceKey
@@ -25,6 +25,7 @@ from cmam.domain.values.rules import (
     LOST_AS_BOOKED,
     STOP_OUTS_BY_FLAG,
     STOP_OUTS_BY_ORDERS,
+    TAKEN_BESIDE_ORDERS,
     TOLD_AFTERWARDS,
     TURNED_UNSEEN,
 )
@@ -32,6 +33,8 @@ from cmam.domain.values.trades import Deal, Order, OrderStatus, OrderType, Posit
 
 MOST = 256
 """So many positions are noted at once; of those before them nobody asks any more."""
+ANY = Volume(0)
+"""How much others took where nobody can say yet: as much as its shares turn out to have lost."""
 REMEMBERED = 32
 """So many of its deals are known by their numbers from then on, of the 64 of an account: a net may have hundreds."""
 
@@ -76,6 +79,8 @@ def note_losses(
         and was.volume - now.volume > closed_by_deals(view, event, key, deals)
     ]
     missed = [_missed(key, held[key], view.positions[key]) for key in found] if view.rules >= LOST_AS_BOOKED else []
+    if view.rules >= TAKEN_BESIDE_ORDERS and (hidden := _moved_beside_orders(view, held)):
+        missed = [*(one for one in missed if one.position not in {other.position for other in hidden}), *hidden]
     if view.rules >= TURNED_UNSEEN:
         turned = _turned_unseen(view, event, copies, held, deals)
         found += [*(one.position for one in turned), *_come_and_gone(view, event, held)]
@@ -102,6 +107,21 @@ def _missed(key: PositionId, was: Position, now: Position) -> Missed:
     return Missed(key, Volume(was.volume - now.volume), was.updated_ms, now.updated_ms)
 
 
+def _moved_beside_orders(view: AccountView, held: Mapping[PositionId, Position]) -> list[Missed]:
+    """The nets that have moved since they were last shown, while orders of ours were under way of which nobody knows
+    yet what they have filled: what others took of them, if they did, is known once these are told."""
+    unknown = (intent for intent in view.intents.values() if intent.state is IntentState.UNKNOWN)
+    symbols = {intent.command.symbol for intent in unknown if intent.command.kind in MOVING}
+    found = []
+    for key, now in view.positions.items():
+        was = held.get(key)
+        since_ms = was.updated_ms if was is not None else 0
+        is_moved = was is None or not now.updated_ms or now.updated_ms > since_ms
+        if now.symbol in symbols and is_moved and (was is None or was.side is now.side):
+            found.append(Missed(key, ANY, since_ms, now.updated_ms))
+    return found
+
+
 def _turned_unseen(
     view: AccountView,
     event: Reconciled,
@@ -126,9 +146,11 @@ def _turned_unseen(
 def with_loss(view: AccountView, share: Copy, lost: int) -> AccountView:
     """Note what a share has lost by what others took of its net, where that is still to be told."""
     for at, missed in enumerate(view.missed):
-        if missed.position == share.position and sum(volume for _, volume in missed.parts) < missed.volume:
+        is_open = missed.volume == ANY or sum(volume for _, volume in missed.parts) < missed.volume
+        if missed.position == share.position and is_open:
             fuller = replace(missed, parts=(*missed.parts, (share.key, Volume(lost))))
-            return replace(view, missed=(*view.missed[:at], fuller, *view.missed[at + 1 :]))
+            view = replace(view, missed=(*view.missed[:at], fuller, *view.missed[at + 1 :]))
+            return with_unpriced(view, [missed.position]) if missed.volume == ANY else view
     return view
 
 

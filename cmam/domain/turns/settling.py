@@ -27,6 +27,7 @@ from cmam.domain.values.rules import (
     FILLS_BY_DEALS,
     FILLS_GO_ON,
     HISTORY_IS_AHEAD,
+    LEVELS_ARE_SHOWN,
     NETS_ARE_BEHIND,
     OPENS_HAVE_NUMBERS,
     PARTS_FILL_ON,
@@ -66,8 +67,9 @@ def settlements(view: AccountView, fact: Event, now_us: int) -> Iterator[Event]:
             intent = intent_of(view, fact)
             if intent is not None:
                 yield from _by_execution(view, intent, fact)
-            else:
+            elif view.intents:
                 yield from _by_reduction(view, fact)
+                yield from _by_levels(view, fact)
         case RequestRefused():
             intent = view.intents.get(fact.intent)
             if intent is not None:
@@ -230,6 +232,36 @@ def _by_reduction(view: AccountView, fact: ExecutionSeen) -> Iterator[Event]:
             yield IntentSettled(intent=intent.intent, outcome=Outcome.CONFIRMED, reason="told by the volume")
 
 
+def _by_levels(view: AccountView, fact: ExecutionSeen) -> Iterator[Event]:
+    """An amendment whose own event came without its name is told by the levels of the position: neither its message nor
+    the protective order has another."""
+    seen, order = fact.position, fact.order
+    is_nameless = not fact.client_msg_id and not fact.is_server_event and view.rules >= LEVELS_ARE_SHOWN
+    if seen is None or order is None or order.type is not OrderType.PROTECTION or not is_nameless:
+        return
+    for intent in view.intents.values():
+        command = intent.command
+        if command.kind is not CommandKind.AMEND_PROTECTION or command.position != seen.position:
+            continue
+        is_later = not seen.updated_ms or seen.updated_ms > intent.after_ms
+        asked = (command.stop, command.target, command.trailing)
+        if is_later and intent.state is not IntentState.RECORDED and asked == (seen.stop, seen.target, seen.trailing):
+            yield IntentSettled(intent=intent.intent, outcome=Outcome.CONFIRMED, reason="told by the levels")
+
+
+def _has_levels(view: AccountView, intent: Intent) -> bool:
+    """Whether a position shows what an amendment of it asked for, or is gone. A stop that trails may have gone on: that
+    moves no time of its position, and the amendment did."""
+    command = intent.command
+    held = view.positions.get(command.position) if command.position is not None else None
+    if held is None or (held.stop, held.target) == (command.stop, command.target):
+        return True
+    if not (command.trailing and held.trailing) or held.stop is None or command.stop is None:
+        return False
+    is_on = (held.stop - command.stop) * held.side.sign > 0 and held.target == command.target
+    return is_on and held.updated_ms > intent.after_ms > 0 and view.rules >= LEVELS_ARE_SHOWN
+
+
 def _is_closed_by(view: AccountView, intent: Intent, fact: ExecutionSeen) -> bool:
     """Whether an execution of a close's own is its end. Its deals tell, for its position may have grown meanwhile.
 
@@ -342,8 +374,7 @@ def _by_reconcile(view: AccountView, intent: Intent, fact: Reconciled, now_us: i
             elif is_proof:
                 yield IntentSettled(intent=intent.intent, outcome=Outcome.ABSENT)
         case CommandKind.AMEND_PROTECTION:
-            held = view.positions.get(intent.command.position) if intent.command.position is not None else None
-            if held is None or (held.stop, held.target) == (intent.command.stop, intent.command.target):
+            if _has_levels(view, intent):
                 yield IntentSettled(intent=intent.intent, outcome=Outcome.CONFIRMED)
             elif is_proof:
                 yield IntentSettled(intent=intent.intent, outcome=Outcome.ABSENT)

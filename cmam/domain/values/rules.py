@@ -683,5 +683,20 @@ EITHER_IS_NEAR = 12
 far from it, where a guaranteed stop, or one that the market had come near to, was what the broker refused.
 """
 
+SHOWN_BEFORE = 12
+"""A deal that comes without its position behind the snapshot that shows what it left is in that, by its own time. It
+was booked once more: a copy counted as twice as large as it was, and was cut in half with its leader's next part.
+"""
+
+LEVELS_ARE_SHOWN = 12
+"""An amendment that the position shows is done, whoever is named with it, and also where its stop has trailed on since.
+It was asked for again and again, and each time the stop went back to where it had begun to trail.
+"""
+
+TAKEN_BESIDE_ORDERS = 12
+"""What others took of a net out of sight is asked about also where an order of a share bought as much of it in the same
+gap. The look showed as much as before: what was lost was booked once the order was told, and what it came to never.
+"""
+
 RULES = 12
 """The newest."""

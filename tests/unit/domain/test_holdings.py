@@ -7,14 +7,16 @@ from dataclasses import replace
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cmam.domain.belief.holdings import CLOSED_US
+from cmam.domain.belief.copies import Intent
+from cmam.domain.belief.holdings import CLOSED_US, SETTLED_US, book_deal
 from cmam.domain.events import ExecutionSeen, Reconciled, RulesBegan, TrailingStopMoved
 from cmam.domain.folds.account import AccountView, evolve
 from cmam.domain.turns.leading import changes
 from cmam.domain.values.changes import ChangeKind
-from cmam.domain.values.ids import AccountId, DealId, OrderId, PositionId, SymbolId
+from cmam.domain.values.commands import Command, CommandKind
+from cmam.domain.values.ids import AccountId, DealId, IntentId, OrderId, PositionId, SourceKey, SymbolId
 from cmam.domain.values.quantities import Price, Side, Volume
-from cmam.domain.values.rules import RULES
+from cmam.domain.values.rules import RULES, SHOWN_BEFORE
 from cmam.domain.values.trades import (
     AccountType,
     Deal,
@@ -26,6 +28,7 @@ from cmam.domain.values.trades import (
     PositionStatus,
     Trader,
 )
+from tests.factories import LINK
 
 POSITION = Position(
     position=PositionId(9), symbol=SymbolId(1), side=Side.BUY, volume=Volume(100_000), updated_ms=5_000, opened_ms=5_000
@@ -368,3 +371,60 @@ def test_fills_of_one_millisecond_that_change_places_are_counted_once() -> None:
     for event in (_dealt(3, 300, 600, 1_001), _dealt(2, 200, 300, 1_001)):
         view = evolve(view, event, LATER_US)
     assert (_holds(view), dict(view.untold)) == (600, {})
+
+
+_ADD = Intent(
+    intent=IntentId("ours"),
+    link=LINK,
+    source=SourceKey("p1"),
+    seq=1,
+    command=Command(kind=CommandKind.ADD, symbol=POSITION.symbol, side=Side.BUY, volume=POSITION.volume),
+    volume_before=POSITION.volume,
+    attempt=1,
+    recorded_us=0,
+)
+
+
+def _bare(deal: int, executed_ms: int) -> ExecutionSeen:
+    """A fill that tells its deal and no position."""
+    return replace(_filled(replace(POSITION, updated_ms=executed_ms), deal), position=None)
+
+
+def _looked(rules: int, *, shown: Position = POSITION) -> AccountView:
+    """An account whose last look has shown a position."""
+    view = AccountView(account=AccountId(1), rules=rules)
+    return evolve(view, Reconciled(positions=(shown,), orders=(), deals=(), quiet=True), 10_000_000)
+
+
+def test_a_deal_that_a_look_has_shown_is_not_booked_again() -> None:
+    """The open of a copy, told behind the look that showed it: it counted as twice as large, and was cut in half."""
+    seen = replace(POSITION, updated_ms=5_001)
+    for executed_ms in (4_999, 5_001):
+        view = evolve(_looked(RULES, shown=seen), _bare(7, executed_ms), 10_500_000)
+        assert view.positions[seen.position] == seen
+        former = evolve(_looked(SHOWN_BEFORE - 1, shown=seen), _bare(7, executed_ms), 10_500_000)
+        assert former.positions[seen.position].volume == 2 * seen.volume
+
+
+def test_a_deal_that_no_look_has_shown_is_booked() -> None:
+    """Parts of one millisecond behind the look, one of a whole second (where the clock may count no finer), one long
+    after the look, by a clock that was set back."""
+    seen = replace(POSITION, updated_ms=5_001)
+    view = _looked(RULES, shown=seen)
+    for number in (7, 8):
+        view = evolve(view, _bare(number, 5_002), 10_500_000)
+    assert view.positions[seen.position].volume == 3 * seen.volume
+    assert evolve(_looked(RULES), _bare(7, 5_000), 10_500_000).positions[seen.position].volume == 2 * seen.volume
+    view = evolve(_looked(RULES, shown=seen), _bare(7, 4_000), 10_000_000 + SETTLED_US)
+    assert view.positions[seen.position].volume == 2 * seen.volume
+
+
+def test_what_we_asked_for_since_a_look_is_booked_whatever_its_time_says() -> None:
+    """A broker's clock that was set back between the two: what fills now is not what the look has shown."""
+    seen = replace(POSITION, updated_ms=5_001)
+    told = _bare(7, 4_000)
+    assert told.deal is not None
+    for recorded_us, volume in ((9_000_000, 1), (10_100_000, 2)):
+        intent = replace(_ADD, recorded_us=recorded_us)
+        view = replace(_looked(RULES, shown=seen), at_us=10_500_000)
+        assert book_deal(view, told.deal, intent).positions[seen.position].volume == volume * seen.volume
