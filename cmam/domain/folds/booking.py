@@ -73,7 +73,8 @@ def _close_by_terms(view: AccountView, event: ExecutionSeen) -> Intent | None:
         if intent.order == order.order:
             return intent
         is_free = found is None and intent.order is None and intent.state is not IntentState.RECORDED
-        is_alike = (command.side, command.volume) == (order.side, order.volume) and not order.stop_out
+        is_its_side = command.side is order.side or view.is_netted()  # a net may have turned since it was asked
+        is_alike = is_its_side and command.volume == order.volume and not order.stop_out
         is_later = not told_ms or told_ms >= intent.after_ms
         if is_free and is_alike and is_later and not is_told_before:
             found = intent
