@@ -592,7 +592,7 @@ MUTATIONS = (
     Mutation(
         "a stop-out of a net locks nothing",
         "cmam/domain/turns/touching.py",
-        "            if before.rules >= STOP_OUTS_LATCH and after.is_netted():",
+        "            if is_netted and before.rules >= STOP_OUTS_LATCH:",
         "            if not before.rules:",
         (NETTING,),
     ),

@@ -45,7 +45,7 @@ MUTATIONS = (
     Mutation(
         "an add whose fill the position does not show is sent again",
         "cmam/domain/belief/view.py",
-        "        return max(0, -untold * copy.side.sign)",
+        "        return max(0, -self.untold.get(copy.position, 0) * copy.side.sign)",
         "        return 0",
         (ADDS,),
     ),
