@@ -43,9 +43,16 @@ MUTATIONS = (
     Mutation(
         "what a person had closed before his leader counts towards the leader's part",
         "cmam/domain/belief/meanwhile.py",
-        "held.updated_ms + APART_MS >= change.at_ms",
-        "held.updated_ms >= 0",
+        "touched_ms + APART_MS >= change.at_ms",
+        "touched_ms >= 0",
         (RESTORED,),
+    ),
+    Mutation(
+        "what a person had closed long ago counts as soon as anything moves the position",
+        "cmam/domain/belief/meanwhile.py",
+        "is_answer(view, change, copy.taken_ms)",
+        "is_answer(view, change, moment_of(view, copy))",
+        ("tests/unit/domain/test_meanwhile.py",),
     ),
     Mutation(
         "nobody comes back before others for having something to close",

@@ -18,12 +18,17 @@ APART_MS = 5_000
 """So far may the clocks of two brokers be apart."""
 
 
-def is_answer(view: AccountView, copy: Copy, change: Change) -> bool:
-    """Whether a copy's position was last changed after a leader's change that came to light late, by the brokers' own
-    times."""
-    held = view.positions.get(copy.position) if copy.position is not None else None
+def is_answer(view: AccountView, change: Change, touched_ms: int) -> bool:
+    """Whether what others did to a copy, last seen of the broker's moment `touched_ms`, came after a leader's change
+    that came to light late, by the brokers' own times."""
     is_late = change.late and change.at_ms > 0 and view.rules >= DONE_MEANWHILE
-    return is_late and held is not None and held.updated_ms + APART_MS >= change.at_ms
+    return is_late and touched_ms + APART_MS >= change.at_ms
+
+
+def moment_of(view: AccountView, copy: Copy) -> int:
+    """When a copy's position was last changed by its broker's clock, as it is known now; 0 where that tells none."""
+    held = view.positions.get(copy.position) if copy.position is not None else None
+    return 0 if held is None else held.updated_ms
 
 
 def wanted_after(view: AccountView, copy: Copy, change: Change, before: Volume) -> Fraction:
@@ -31,7 +36,7 @@ def wanted_after(view: AccountView, copy: Copy, change: Change, before: Volume) 
     `before`. What others have done to it since, the same way, counts towards that."""
     part = Fraction(change.after, before)
     was = None if copy.target_before is None else Fraction(*copy.target_before)
-    if was is None or not is_answer(view, copy, change):
+    if was is None or not is_answer(view, change, copy.taken_ms):
         return copy.target * part
     if part < 1 and copy.target < was:
         return min(was * part, copy.target)

@@ -58,10 +58,13 @@ def intent_of(view: AccountView, event: ExecutionSeen) -> Intent | None:
 
 def _close_by_terms(view: AccountView, event: ExecutionSeen) -> Intent | None:
     """The close of ours that an order is of which nobody says who has asked for it: a request for a close gives it no
-    name. It closes as much of the same position; whose number an event has told is known by that."""
+    name. It closes as much of the same position; whose number an event has told is known by that. What is told again is
+    of a close before, which may have taken as much."""
     order = event.order
     if order is None or event.is_server_event or not order.closing or order.type is not OrderType.MARKET:
         return None
+    told_ms = order.opened_ms or order.updated_ms
+    is_told_before = event.deal is not None and event.deal.deal in view.deals
     found = None
     for intent in view.intents.values():
         command = intent.command
@@ -69,15 +72,11 @@ def _close_by_terms(view: AccountView, event: ExecutionSeen) -> Intent | None:
             continue
         if intent.order == order.order:
             return intent
-        is_alike = (command.side, command.volume) == (order.side, order.volume) and not order.stop_out
-        is_later = not order.opened_ms or order.opened_ms >= intent.after_ms
-        if (
-            found is None
-            and intent.order is None
-            and intent.state is not IntentState.RECORDED
-            and is_alike
-            and is_later
-        ):
+        is_free = found is None and intent.order is None and intent.state is not IntentState.RECORDED
+        is_its_side = command.side is order.side or view.is_netted()  # a net may have turned since it was asked
+        is_alike = is_its_side and command.volume == order.volume and not order.stop_out
+        is_later = not told_ms or told_ms >= intent.after_ms
+        if is_free and is_alike and is_later and not is_told_before:
             found = intent
     return found
 

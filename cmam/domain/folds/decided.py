@@ -281,7 +281,7 @@ def _as_set_since(view: AccountView, copy: Copy, event: ChangeDecided) -> Copy:
     no level of his own."""
     spec, goal = view.specs.get(copy.symbol), event.goal
     is_pinned = copy.pinned_stop or copy.pinned_target
-    if spec is None or goal is None or not is_pinned or not is_answer(view, copy, event.change):
+    if spec is None or goal is None or not is_pinned or not is_answer(view, event.change, copy.levelled_ms):
         return copy
     asked = wanted_levels(spec, copy.side, replace(goal, shift=copy.goal.shift or goal.shift), copy.open_price)
     if asked.stop == copy.pinned_stop and goal.leader_stop != copy.goal.leader_stop:

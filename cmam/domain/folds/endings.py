@@ -5,6 +5,7 @@ from __future__ import annotations
 from fractions import Fraction
 
 from cmam.domain.belief.copies import Copy, CopyState
+from cmam.domain.belief.meanwhile import moment_of
 from cmam.domain.belief.refused import is_to_end
 from cmam.domain.belief.restless import with_copy, without_copy
 from cmam.domain.belief.shares import rejoined
@@ -225,13 +226,16 @@ def touch(view: AccountView, event: CopyTouched) -> AccountView:
     copy = view.copies.get(key)
     if copy is None:
         return view
+    if event.what in ("stop", "target") and view.rules >= DONE_MEANWHILE:
+        copy = replace(copy, levelled_ms=moment_of(view, copy))
     match event.what:
         case "volume":
             if event.before > 0 and copy.is_wanted:
                 if view.rules >= ADDS_IN_VAIN:
                     view, copy = _without_waiting(view, copy, event)
                 if view.rules >= DONE_MEANWHILE:
-                    copy = replace(copy, target_before=(copy.goal.target_numerator, copy.goal.target_denominator))
+                    before = (copy.goal.target_numerator, copy.goal.target_denominator)
+                    copy = replace(copy, target_before=before, taken_ms=moment_of(view, copy))
                 target = copy.target * Fraction(event.after, event.before)
                 if event.after > event.before and view.rules >= ADDED_BY_HAND:
                     target = copy.target + event.after - event.before

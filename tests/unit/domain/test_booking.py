@@ -12,10 +12,10 @@ from cmam.domain.events import ExecutionSeen
 from cmam.domain.folds.account import AccountView
 from cmam.domain.folds.booking import intent_of
 from cmam.domain.values.commands import Command, CommandKind
-from cmam.domain.values.ids import AccountId, IntentId, LinkId, OrderId, PositionId, SourceKey, SymbolId
+from cmam.domain.values.ids import AccountId, DealId, IntentId, LinkId, OrderId, PositionId, SourceKey, SymbolId
 from cmam.domain.values.quantities import Side, Volume
 from cmam.domain.values.rules import RULES
-from cmam.domain.values.trades import ExecutionKind, Order, OrderType
+from cmam.domain.values.trades import Deal, ExecutionKind, Order, OrderType
 
 CLOSE = Intent(
     intent=IntentId("cm1.aaaaa.bbbbbb.p1.2"),
@@ -49,8 +49,10 @@ ORDER = Order(
 TOLD = ExecutionSeen(kind=ExecutionKind.ORDER_FILLED, order=ORDER)
 
 
-def _of(*intents: Intent, event: ExecutionSeen = TOLD, rules: int = RULES) -> IntentId | None:
-    view = AccountView(account=AccountId(1), rules=rules)
+def _of(
+    *intents: Intent, event: ExecutionSeen = TOLD, rules: int = RULES, deals: tuple[DealId, ...] = ()
+) -> IntentId | None:
+    view = AccountView(account=AccountId(1), rules=rules, deals=deals)
     for intent in intents:
         view = replace(view, intents=with_intent(view.intents, intent))
     found = intent_of(view, event)
@@ -77,6 +79,7 @@ def test_a_close_that_nobody_names_is_the_one_that_asked_for_as_much() -> None:
         replace(TOLD, order=replace(ORDER, side=Side.BUY)),
         replace(TOLD, order=replace(ORDER, position=PositionId(8))),
         replace(TOLD, order=replace(ORDER, opened_ms=4_999)),
+        replace(TOLD, order=replace(ORDER, opened_ms=0, updated_ms=4_999)),
         replace(TOLD, order=replace(ORDER, closing=False)),
         replace(TOLD, order=replace(ORDER, type=OrderType.PROTECTION)),
     ],
@@ -84,6 +87,28 @@ def test_a_close_that_nobody_names_is_the_one_that_asked_for_as_much() -> None:
 def test_what_another_asked_for_or_the_broker_did_is_no_close_of_ours(event: ExecutionSeen) -> None:
     """A request that is named as somebody else's, a stop-out, a level, an order of before, and one of another size."""
     assert _of(CLOSE, event=event) is None
+
+
+@pytest.mark.parametrize("knows", [True, False])
+def test_what_is_told_again_of_a_close_is_no_answer_to_the_next_one(knows: bool) -> None:
+    """A leader closes two parts alike, and the broker tells the first one's deal again while the second is under way,
+    of which it tells no times: it took the second's place, whose own event was nobody's until it was asked about."""
+    order = replace(ORDER, opened_ms=0)
+    deal = Deal(
+        deal=DealId(70),
+        order=order.order,
+        position=PositionId(9),
+        symbol=order.symbol,
+        side=order.side,
+        volume=order.volume,
+        filled_volume=order.volume,
+        price=None,
+        executed_ms=0,
+    )
+    event = replace(TOLD, order=order, deal=deal)
+    known = (deal.deal,) if knows else ()
+    assert _of(CLOSE, event=event, deals=known) == (None if knows else CLOSE.intent)
+    assert _of(replace(CLOSE, order=order.order), event=event, deals=known) == CLOSE.intent
 
 
 def test_what_has_not_left_yet_has_no_order() -> None:

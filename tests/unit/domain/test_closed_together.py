@@ -8,9 +8,10 @@ import pytest
 
 from cmam.domain.belief import shares
 from cmam.domain.belief.copies import CopyKey
-from cmam.domain.events import CopyFinished, CopyTouched, Event, FlattenRequested
+from cmam.domain.events import CopyFinished, CopyTouched, Event, ExecutionSeen, FlattenRequested
 from cmam.domain.folds.realised import realised
 from cmam.domain.repair.reconcile import findings
+from cmam.domain.values.commands import CommandKind
 from cmam.domain.values.quantities import Side, Volume
 from cmam.domain.values.reasons import Reason
 from cmam.domain.values.rules import RULES
@@ -247,3 +248,38 @@ def test_a_check_names_each_share_with_its_own_volume() -> None:
     pair.drop()
     found = findings(pair.view, (), lambda _: None, pair.now_us)
     assert [finding.text.split(" units")[0] for finding in found] == ["close 2000.00", "close 3000.00", "close 5000.00"]
+
+
+def _answers_unnamed(pair: Netted) -> None:
+    """The broker answers all that was asked, and says of no event whose request it answers."""
+    while pair.waiting:
+        pair.send()
+        for intent in pair.lose():
+            for event in pair.events_of(intent):
+                pair.fact(replace(event, client_msg_id="") if isinstance(event, ExecutionSeen) else event)
+
+
+def test_a_joint_close_of_both_sides_is_known_by_its_terms_where_nobody_names_it() -> None:
+    """7 of a net of both sides are closed: each share has ended, none of them by a person's hand."""
+    pair = _shares(-1, 2, 3, -2, 5)
+    opened = len(pair.sent)
+    pair.fact(FlattenRequested(links=(LINK,)))
+    _answers_unnamed(pair)
+    assert [command.volume // STEP for command in pair.commands[opened:]] == [7]
+    assert (pair.net, pair.view.copies, pair.view.intents) == (0, {}, {})
+    assert Reason.CLOSED_BY_HUMAN not in _reasons(pair)
+
+
+def test_a_close_that_nobody_names_is_known_though_its_net_has_turned() -> None:
+    """2 long are to be closed while 6 are sold: the net is short when the close arrives, and keeps its number. What it
+    took was a person's, and the share that stayed was left the smaller for it."""
+    pair = netted()
+    pair.opens_at(1, 2 * STEP)
+    pair.answer()
+    pair.passes(1_000)
+    pair.opens_at(2, 6 * STEP, Side.SELL)
+    pair.ends(1, 2 * STEP)
+    assert [command.kind for command in pair.commands[-2:]] == [CommandKind.OPEN, CommandKind.CLOSE]
+    _answers_unnamed(pair)
+    assert (pair.net, _left(pair), pair.view.intents) == (-6 * STEP, [6], {})
+    assert _reasons(pair) == {Reason.CLOSED_BY_LEADER}

@@ -140,6 +140,19 @@ def test_what_stays_apart_in_price_is_something_else() -> None:
     assert before.opens().reason is Reason.UNMAPPED_SYMBOL
 
 
+@pytest.mark.parametrize("closes", [False, True])
+def test_what_the_leader_takes_back_while_prices_are_apart_is_not_opened(closes: bool) -> None:
+    """He closes all of it, or a half, before the other broker tells of the jump: what is left of his is what opens."""
+    pair = Pair(view=ALIKE, quotes=JUMPED)
+    pair.opens()
+    decided = pair.closes() if closes else pair.reduces(LOT, LOT // 2)
+    assert decided.reason is (Reason.SOURCE_GONE if closes else None)
+    pair.now_us += 300_000
+    pair.quotes = {**QUOTES, "EURUSD.r": QUOTES["EURUSD"]}
+    pair.wake()
+    assert [command.volume for command in pair.commands] == ([] if closes else [LOT // 2])
+
+
 def test_an_open_that_waited_for_a_price_ends_where_its_symbol_awaits_quotes_by_then() -> None:
     """The feed has begun again, the 30 s are over: not_better. It ended the follower's actor at each look."""
     pair = Pair({"wait_for_better": "2"}, view=ALIKE, quotes=dict(QUOTES) | {"EURUSD.r": QUOTES["EURUSD"]})
