@@ -25,7 +25,6 @@ from cmam.domain.belief import limits, refused
 from cmam.domain.belief.restless import restless
 from cmam.domain.events import CopyAdopted, GuardRearmed, Health, HealthChanged, IntentOverdue, RulesBegan
 from cmam.domain.folds.account import AccountView, IntentState
-from cmam.domain.guarding.guards import needs_watch
 from cmam.domain.profiles.link import LinkSettings
 from cmam.domain.repair.strays import is_nobodys
 from cmam.domain.turns import absences
@@ -51,9 +50,7 @@ class AccountActor(Watched):
         self._following = Following(self._desk, self._symbols, links)
         self._asides = Asides(self._desk, self._symbols, lambda: self._following.links.values())
         self._watches = Watches(self._desk, self._following, self._asides)
-        self._questions = Questions(
-            self._desk, self._symbols, self._ready, lambda: needs_watch(self._following.links.values())
-        )
+        self._questions = Questions(self._desk, self._symbols, self._ready, lambda: self._following.has_guards)
         self._armed_us = 0
         self._refused = ""
         self._is_prepared = False
@@ -86,7 +83,7 @@ class AccountActor(Watched):
         view = self._desk.view
         if view.trader is not before.trader or view.former_specs is not before.former_specs:
             self._mind_limits()
-        loose = restless(view.copies)
+        loose = restless(view.copies) if view.copies else ()
         if loose and any(copy.wait is not None for copy in loose):
             self._following.wake_copies(self._desk.ports.clock.now())
         if self._desk.view is not before and not self._desk.may_tend_later(before):

@@ -161,7 +161,7 @@ class Desk:
         before, now = self.view, self.ports.clock.now()
         turn = step(before, fact, self.ports.store, now)
         own = (self.name, before.version + 1)
-        facts = (m.Fact(fact, cause), *(m.Fact(event, own) for event in turn.derived))
+        facts = (m.Fact(fact, cause), *[m.Fact(event, own) for event in turn.derived])
         self.commit(turn, facts, now, received_us, after=then, has_waited=isinstance(fact, CopyWoken))
         if turn.view.latches is not before.latches:
             self._say_latches(before)
@@ -193,8 +193,8 @@ class Desk:
         """Take a turn's view, and hand its facts to the recorder with the requests that wait for them."""
         version = self.view.version + 1
         self.view = turn.view
-        decided_us = self.ports.clock.monotonic()
-        then, intents = list(after), turn.intents
+        then, intents = list(after), turn.intents if turn.derived else ()
+        decided_us = self.ports.clock.monotonic() if intents else 0
         for recorded in intents:
             submit = self._submit(recorded, received_us, decided_us, goes_first=has_waited)
             then.append((self._limiter, submit))
@@ -206,8 +206,10 @@ class Desk:
         )
         self._is_urgent = bool(intents)
         self.ports.status.show(turn.view)
-        self._withdraw()
-        self._take_back(turn)
+        if turn.view.intents or self._withdrawn:
+            self._withdraw()
+        if turn.derived:
+            self._take_back(turn)
 
     def _submit(
         self, recorded: IntentRecorded, received_us: int, decided_us: int, *, goes_first: bool = False
@@ -227,8 +229,6 @@ class Desk:
     def _withdraw(self) -> None:
         """Take back the opens whose source is gone, where they have not left yet."""
         gone = withdrawn(self.view)
-        if not gone and not self._withdrawn:
-            return
         for name in gone:
             if name not in self._withdrawn:
                 self.tell_limiter(m.Withdraw(name, self.view.intents[name].attempt))

@@ -19,6 +19,7 @@ from cmam.domain.deciding.attempts import as_now
 from cmam.domain.deciding.inputs import gather
 from cmam.domain.events import ChangeDecided, CopyRebuilt, Event, ExecutionSeen, FindingsMade, Health, Inputs
 from cmam.domain.folds.account import AccountView, Copy
+from cmam.domain.guarding.guards import needs_watch
 from cmam.domain.guarding.latches import TWIN
 from cmam.domain.market.mapping import is_unlisted, names_to_know
 from cmam.domain.profiles.link import LinkSettings
@@ -44,6 +45,8 @@ class Following:
 
     def __init__(self, desk: Desk, symbols: AccountSymbols, links: tuple[LinkSettings, ...]) -> None:
         self.links: dict[LinkId, LinkSettings] = {link.link: link for link in links}
+        self.has_guards = needs_watch(links)
+        """Whether any link has a guard: asked after each report, and known as long as the links are these."""
         self.is_stopping = False
         self.is_settling = False
         """Whether an order of a lost log may still be on its way: nothing is opened that was not told."""
@@ -129,7 +132,7 @@ class Following:
             self._desk.tell(m.account_name(gone.leader), m.Unfollow(gone.link))
         self._made_up = {(link, key) for link, key in self._made_up if link in fresh}  # one that begins anew meets all
         new = fresh.keys() - self.links.keys()
-        self.links = fresh
+        self.links, self.has_guards = fresh, needs_watch(message.links)
         self.take_settings()
         if new:
             self.ask_leaders()

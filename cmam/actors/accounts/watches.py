@@ -40,10 +40,9 @@ class Watches:
 
     def guard(self) -> None:
         """Look at equity where a guard is set: on a timer and after executions, never for each tick."""
-        links = tuple(self._following.links.values())
-        if not guards.needs_watch(links):
+        if not self._following.has_guards:
             return
-        desk = self._desk
+        desk, links = self._desk, tuple(self._following.links.values())
         found = guards.watch(desk.view, links, desk.quote_by_name, self._guarded, desk.ports.clock.now())
         self._guarded = found.memory
         for fact in found.facts:

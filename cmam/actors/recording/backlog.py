@@ -60,7 +60,7 @@ class Backlog:
         (self._next if is_next else self._last).append(append)
 
     def part(self) -> list[m.Append]:
-        """What is to be written next, as one transaction."""
+        """What is to be written next, as one transaction; nothing where nothing waits."""
         if not self._next and self._blocks:
             self._next = _opened(self._blocks[0])
             self._blocks.popleft()
@@ -111,8 +111,8 @@ class Backlog:
             self._last = self._last[BATCH_MAX:]
 
 
-def pending_of(append: m.Append) -> list[Pending]:
-    """The records of an append as the log takes them."""
+def pending_of(appends: Sequence[m.Append]) -> list[Pending]:
+    """The records of appends as the log takes them."""
     return [
         Pending(
             stream=append.stream,
@@ -122,6 +122,7 @@ def pending_of(append: m.Append) -> list[Pending]:
             cause=fact.cause,
             settings=append.settings,
         )
+        for append in appends
         for offset, fact in enumerate(append.facts)
     ]
 
@@ -131,7 +132,7 @@ def _packed(appends: list[m.Append]) -> _Block | list[m.Append]:
     batch: list[Pending] = []
     then: dict[int, Then] = {}
     for append in appends:
-        batch += pending_of(append)
+        batch += pending_of((append,))
         if append.then:
             then[len(batch) - 1] = append.then
     content = packed(batch)

@@ -89,8 +89,9 @@ class RecorderActor(Watched):
     def on_receive(self, message: Any) -> None:
         """Take one message; then look at what waits, whatever it was: whoever came before has left that to it."""
         self._take(message)
-        if self._waiting and not self._is_closed:
-            self._consider()
+        waiting = len(self._waiting)
+        if waiting and not self._is_closed:
+            self._consider(waiting)
 
     def _take(self, message: Any) -> None:
         match message:
@@ -120,22 +121,21 @@ class RecorderActor(Watched):
             case _:
                 raise AssertionError(f"the recorder cannot take {message!r}")
 
-    def _consider(self) -> None:
+    def _consider(self, waiting: int) -> None:
         """Write when nobody else is about to join, or when enough have."""
         if self._retry_us:
             return
         is_last = not self.is_called()
-        if (self._is_urgent and is_last) or len(self._waiting) >= BATCH_MAX:
+        if (self._is_urgent and is_last) or waiting >= BATCH_MAX:
             self._commit()
         elif is_last and not self._is_armed:  # whoever comes next looks after those before
             self._is_armed = True
             self._timer.after(COMPANY_US, m.RECORDER, m.Flush())
 
     def _commit(self) -> None:
-        while self._waiting:
-            part = self._waiting.part()
+        while part := self._waiting.part():
             try:
-                self._log.append([pending for append in part for pending in pending_of(append)])
+                self._log.append(pending_of(part))
             except (StoreUnavailable, StoreBroken) as error:
                 self._store_down(str(error))
                 return

@@ -6,7 +6,7 @@ knows requests or events.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from fractions import Fraction
 
 from cmam.domain.belief.asked import gone
@@ -196,11 +196,11 @@ def _ending_of(view: AccountView, share: Copy) -> Iterator[Copy]:
             yield other
 
 
-def with_its_net_first(view: AccountView, keys: Iterable[CopyKey]) -> tuple[CopyKey, ...]:
+def with_its_net_first(view: AccountView, keys: tuple[CopyKey, ...]) -> tuple[CopyKey, ...]:
     """Copies in their order, but shares that stand against their net behind all others: what these close may leave them
     nothing to trade, and what they gave up before would make the net larger first."""
-    if view.rules < SIDES_CLOSE_TOGETHER or not view.is_netted():
-        return tuple(keys)
+    if len(keys) < 2 or view.rules < SIDES_CLOSE_TOGETHER or not view.is_netted():
+        return keys
     return tuple(sorted(keys, key=lambda key: _is_against(view, view.copies.get(key))))
 
 

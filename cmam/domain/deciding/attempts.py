@@ -131,7 +131,7 @@ def next_wake(view: AccountView, now_us: int, is_reading: Callable[[Copy], bool]
 
     `is_reading` says for which copies the broker has yet to answer: that comes as a message, while quotes come unheard.
     """
-    loose = restless(view.copies)
+    loose = restless(view.copies) if view.copies else ()
     if view.health is not Health.RECONCILED or not loose:
         return None
     moments = [

@@ -58,13 +58,17 @@ def quotes_needed(view: AccountView, change: Change, settings: LinkSettings) -> 
 def _valuation(view: AccountView, spec: SymbolSpec) -> tuple[str, ...]:
     """What values a symbol in the deposit currency, commission included: only risk_percent counts that, but what it
     needs is looked up for every mode, so that a what-if under another one finds it on record."""
-    names = [*symbols_for(view, spec), *chain_symbols(view, spec.base_name, view.currency)]
+    base, quote, money = spec.base_name, spec.quote_name, view.currency
+    pairs = [(base, money)]
     if spec.leverage_id:
-        names += (*chain_symbols(view, spec.quote_name, USD), *chain_symbols(view, spec.base_name, USD))
+        pairs += (quote, USD), (base, USD)
     if spec.commission_rate_e8:
-        names += (*chain_symbols(view, USD, view.currency), *chain_symbols(view, spec.base_name, USD))
+        pairs += (USD, money), (base, USD)
     if spec.min_commission_e8:
-        names += chain_symbols(view, spec.min_commission_asset, view.currency)
+        pairs.append((spec.min_commission_asset, money))
+    names = list(symbols_for(view, spec))
+    for first, last in dict.fromkeys(pairs):  # most are the same few: in a deposit currency of USD all but one or two
+        names += chain_symbols(view, first, last)
     return tuple(names)
 
 

@@ -138,7 +138,8 @@ def advance(view: ViewInTheMaking, event: Event, at_us: int) -> ViewInTheMaking:
 
 
 def _executed(view: AccountView, event: ExecutionSeen, at_us: int) -> AccountView:
-    deal, order, former, intent = event.deal, event.order, view.positions, intent_of(view, event)
+    deal, order, former = event.deal, event.order, view.positions
+    intent = intent_of(view, event) if view.intents else None
     is_new_deal = event.deal is not None and event.deal.is_execution and event.deal.deal not in view.deals
     if event.position is not None and event.position.position in view.doubted:
         view = replace(view, doubted=without(view.doubted, event.position.position))

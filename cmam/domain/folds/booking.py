@@ -135,11 +135,13 @@ def copy_of(view: AccountView, event: ExecutionSeen) -> CopyKey | None:
 
     The order comes before the position, which on a netted account is that of other shares too.
     """
-    return copy_asked(view, intent_of(view, event), event)
+    return copy_asked(view, intent_of(view, event) if view.intents else None, event)
 
 
 def copy_asked(view: AccountView, intent: Intent | None, event: ExecutionSeen) -> CopyKey | None:
     """The same, of an execution whose request is known."""
+    if not view.copies and not view.by_position:
+        return None
     asked = intent.key if intent is not None else None
     if asked in view.copies:
         return asked

@@ -64,7 +64,7 @@ def settlements(view: AccountView, fact: Event, now_us: int) -> Iterator[Event]:
     """What follows from a fact for the requests that wait for their outcome."""
     match fact:
         case ExecutionSeen():
-            intent = intent_of(view, fact)
+            intent = intent_of(view, fact) if view.intents else None
             if intent is not None:
                 yield from _by_execution(view, intent, fact)
             elif view.intents:

@@ -64,13 +64,14 @@ def due(view: AccountView, now_us: int, is_led: IsLed = _always) -> tuple[Event,
 
 def next_due(view: AccountView, is_led: IsLed = _always) -> int | None:
     """When `due` will next have something to say, in us, or None."""
-    moments = [moment for _, moment in _unanswered(view)]
-    loose = restless(view.copies)
+    moments = [moment for _, moment in _unanswered(view)] if view.intents else []
+    loose = restless(view.copies) if view.copies else ()
     for copy in loose:
         moments.extend(moment for _, moment in _moments(view, copy, is_led))
         if copy.trouble:
             moments.append(_next_repeat(copy, view.at_us))
-    moments.extend(moment for _, moment in _beside_copies(view))
+    if view.in_vain or view.latches:
+        moments.extend(moment for _, moment in _beside_copies(view))
     if (loose or view.in_vain or view.alerts) and any(True for _ in _alerts(view, view.at_us)):
         moments.append(view.at_us)
     return min(moments, default=None)
@@ -232,7 +233,7 @@ def needs_history(view: AccountView) -> bool:
 
 def lookup_due(view: AccountView, settle_us: int = SETTLE_US) -> int | None:
     """When the broker should be asked what became of unknown outcomes, in us, or None where there are none."""
-    loose = restless(view.copies)
+    loose = restless(view.copies) if view.copies else ()
     if not view.intents and not loose:
         return None
     moments = [intent.moved_us + settle_us for intent in gone(view.intents) if intent.state is IntentState.UNKNOWN]

@@ -7,12 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from cmam.domain.belief.copies import Copy
+from cmam.domain.belief.copies import Copy, Intent
 from cmam.domain.belief.shares import MOVING, is_untold, losses
 from cmam.domain.belief.view import AccountView
 from cmam.domain.events import ClosesSeen, CopyTouched, Event, ExecutionSeen, Reconciled, StopOutSeen
 from cmam.domain.folds.afterwards import closed_by_deals, of_position, stop_outs
-from cmam.domain.folds.booking import copy_of, intent_of
+from cmam.domain.folds.booking import copy_asked, copy_of
 from cmam.domain.folds.unseen import missing
 from cmam.domain.values.commands import CommandKind
 from cmam.domain.values.ids import OrderId, SymbolId
@@ -48,21 +48,21 @@ NEAR_TICKS = 10
 """A level this near to the one that our order carried is the broker's own: it counts from an average price."""
 
 
-def touches(before: AccountView, after: AccountView, fact: Event) -> Iterator[Event]:
-    """The events that say what somebody else did to copies in this fact."""
+def touches(before: AccountView, after: AccountView, fact: Event, asked: Intent | None) -> Iterator[Event]:
+    """The events that say what somebody else did to copies in this fact; `asked` is the request that it belongs to."""
     match fact:
         case ExecutionSeen():
             is_netted = after.is_netted()
             if is_netted and before.rules >= STOP_OUTS_LATCH:
                 yield from _stop_outs_of_nets(before, after, fact)
             if before.copies:
-                key = copy_of(after, fact) or copy_of(before, fact)
+                key = copy_of(after, fact) or copy_asked(before, asked, fact)
                 was, now = (before.copies.get(key), after.copies.get(key)) if key is not None else (None, None)
                 if was is not None and now is not None:
-                    yield from _by_execution(before, after, was, now, fact)
+                    yield from _by_execution(before, after, was, now, asked, fact)
             if not is_netted and before.rules >= STOP_OUTS_ANYHOW:
                 yield from _stop_outs_told_before(before, after, fact)
-            if fact.deal is None and not fact.is_server_event and intent_of(before, fact) is None:
+            if fact.deal is None and not fact.is_server_event and asked is None:
                 yield from _levels_of_nets(before, after)
         case Reconciled():
             for key, now in after.copies.items():
@@ -79,12 +79,12 @@ def touches(before: AccountView, after: AccountView, fact: Event) -> Iterator[Ev
 
 
 def _by_execution(
-    before: AccountView, after: AccountView, was: Copy, now: Copy, fact: ExecutionSeen
+    before: AccountView, after: AccountView, was: Copy, now: Copy, asked: Intent | None, fact: ExecutionSeen
 ) -> Iterator[Event]:
     order = fact.order
     if order is not None and order.stop_out and now.volume < was.volume:
         yield StopOutSeen(link=now.link, source=now.source)
-    if intent_of(before, fact) is not None:
+    if asked is not None:
         return
     if not fact.is_server_event:
         yield from _of_order(before, after, was, now)
@@ -374,7 +374,7 @@ def _is_at_rest(before: AccountView, after: AccountView, share: Copy) -> bool:
 def touches_of_nets(before: AccountView, view: AccountView, fact: Event) -> Iterator[Event]:
     """What somebody else took off a net that shares have: told by our ledger, once no request of ours is under way, or
     by his deal while orders of shares are that tell theirs themselves."""
-    if not view.is_netted() or not isinstance(fact, ExecutionSeen | Reconciled):
+    if not view.copies or not isinstance(fact, ExecutionSeen | Reconciled) or not view.is_netted():
         return
     busy = {intent.command.symbol for intent in view.intents.values()}
     shares = [copy for copy in view.copies.values() if copy.share and copy.position is not None]

@@ -34,7 +34,7 @@ from cmam.domain.events import (
     StopOutSeen,
     Wait,
 )
-from cmam.domain.folds.account import AccountView, Copy, CopyKey, evolve
+from cmam.domain.folds.account import AccountView, Copy, CopyKey, Intent, evolve
 from cmam.domain.folds.booking import copy_asked, copy_of, intent_of
 from cmam.domain.profiles.link import LinkSettings
 from cmam.domain.turns.ends import finish_cancelling, finish_idle, finish_if_gone, finish_order
@@ -70,11 +70,12 @@ __all__ = [
 
 def withdrawn(view: AccountView) -> tuple[IntentId, ...]:
     """The opens whose copy shall not be any more: to be taken back where they have not left yet."""
-    if not view.intents:
+    over = ending(view.copies) if view.intents else ()
+    if not over:
         return ()
     return tuple(
         intent.intent
-        for copy in ending(view.copies)
+        for copy in over
         for intent in view.intents_of(copy.key)
         if intent.command.kind.adds_risk and not (copy.share and intent.command.side is not copy.side)
     )
@@ -142,8 +143,9 @@ def step(view: AccountView, fact: Event, store: StoreId, now_us: int) -> Turn:
     """Fold one input of the account's stream and derive what follows from it."""
     after = evolve(view, fact, now_us)
     turn = TurnInTheMaking(after, now_us, store)
+    asked = intent_of(view, fact) if view.intents and isinstance(fact, ExecutionSeen) else None
     stopped_out: set[LinkId] = set()
-    for touch in touches(view, after, fact):
+    for touch in touches(view, after, fact, asked):
         turn.add(touch)
         if isinstance(touch, StopOutSeen) and view.rules >= STOP_OUTS_LATCH:
             stopped_out.add(touch.link)
@@ -153,8 +155,8 @@ def step(view: AccountView, fact: Event, store: StoreId, now_us: int) -> Turn:
         turn.add(touch)
     if isinstance(fact, CopyWoken):
         _try_again(turn, fact)
-    restless = _restless(view, turn.view, fact)
-    others = [key for key in turn.view.copies if key[0] in stopped_out and key not in restless]
+    restless = _restless(view, turn.view, fact, asked)
+    others = [key for key in turn.view.copies if key[0] in stopped_out and key not in restless] if stopped_out else ()
     for key in with_its_net_first(turn.view, (*restless, *sorted(others))):
         finish_order(turn, key)
         finish_if_gone(turn, key, fact)
@@ -164,14 +166,13 @@ def step(view: AccountView, fact: Event, store: StoreId, now_us: int) -> Turn:
     return turn.turn(after)
 
 
-def _restless(before: AccountView, view: AccountView, fact: Event) -> tuple[CopyKey, ...]:
+def _restless(before: AccountView, view: AccountView, fact: Event, asked: Intent | None) -> tuple[CopyKey, ...]:
     """The copies that a fact may have set in motion."""
     match fact:
         case ExecutionSeen():
             if not view.copies:
                 return ()
-            intent = intent_of(before, fact)
-            keys = {copy_of(view, fact), copy_asked(before, intent, fact), intent.key if intent is not None else None}
+            keys = {copy_of(view, fact), copy_asked(before, asked, fact), asked.key if asked is not None else None}
             return _with_shares(view, tuple(sorted(key for key in keys if key is not None)))
         case RequestRefused() | IntentDropped():
             known = before.intents.get(fact.intent)

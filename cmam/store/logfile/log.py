@@ -160,16 +160,16 @@ class EventLog(LogReader):
                 raise explain(error, self.path) from error
             return self._append_the_rest(wanted, error)
         self._tried(prepared)
-        self._advance(prepared, last)
-        return self.position()
+        return self._advance(prepared, last)
 
-    def _advance(self, prepared: Prepared, last: int) -> None:
+    def _advance(self, prepared: Prepared, last: int) -> int:
         self._known_heads().update(prepared.heads)
         if last != self.position() + len(prepared.hashes):
             self._log_head = None  # somebody else wrote in between: read again where the log stands
             self._unrolled.clear()
-            return
+            return self.position()
         self._unrolled.extend(prepared.hashes)
+        return last
 
     def _tried(self, prepared: Prepared) -> None:
         self._ours.update({stream: head.version for stream, head in prepared.heads.items()})
