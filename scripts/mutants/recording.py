@@ -13,16 +13,15 @@ MUTATIONS = (
     Mutation(
         "an order's record is left to a message that is none",
         "cmam/actors/recording/recorder.py",
-        "        if self._waiting and not self._is_closed:\n            self._consider()",
-        "        if isinstance(message, m.Append) and message.life >= self._lives.get(message.stream, 0):\n"
-        "            self._consider()",
+        "        if waiting and not self._is_closed:\n",
+        "        if isinstance(message, m.Append) and message.life >= self._lives.get(message.stream, 0):\n",
         ("tests/unit/actors/test_recorder.py",),
     ),
     Mutation(
         "requests are handed on before the commit",
         "cmam/actors/recording/recorder.py",
-        "            try:\n                self._log.append([pending",
-        "            try:\n                self._hand_on(part)\n                self._log.append([pending",
+        "            try:\n                self._log.append(pending_of(part))",
+        "            try:\n                self._hand_on(part)\n                self._log.append(pending_of(part))",
         (RECORDER,),
     ),
     Mutation(
