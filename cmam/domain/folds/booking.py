@@ -58,18 +58,19 @@ def intent_of(view: AccountView, event: ExecutionSeen) -> Intent | None:
 
 def _close_by_terms(view: AccountView, event: ExecutionSeen) -> Intent | None:
     """The close of ours that an order is of which nobody says who has asked for it: a request for a close gives it no
-    name. It closes as much of the same position; whose number an event has told is known by that."""
+    name. It closes as much of the same position; whose number an event has told is known by that. A net may have turned
+    under its number before the close arrived: then it is an order of the other side."""
     order = event.order
     if order is None or event.is_server_event or not order.closing or order.type is not OrderType.MARKET:
         return None
-    found = None
+    found, may_turn = None, view.is_netted()
     for intent in view.intents.values():
         command = intent.command
         if command.kind is not CommandKind.CLOSE or command.position != order.position:
             continue
         if intent.order == order.order:
             return intent
-        is_alike = (command.side, command.volume) == (order.side, order.volume) and not order.stop_out
+        is_alike = command.volume == order.volume and (command.side is order.side or may_turn) and not order.stop_out
         is_later = not order.opened_ms or order.opened_ms >= intent.after_ms
         if (
             found is None

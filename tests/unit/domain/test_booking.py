@@ -15,7 +15,8 @@ from cmam.domain.values.commands import Command, CommandKind
 from cmam.domain.values.ids import AccountId, IntentId, LinkId, OrderId, PositionId, SourceKey, SymbolId
 from cmam.domain.values.quantities import Side, Volume
 from cmam.domain.values.rules import RULES
-from cmam.domain.values.trades import ExecutionKind, Order, OrderType
+from cmam.domain.values.trades import AccountType, ExecutionKind, Order, OrderType
+from tests.factories import a_view
 
 CLOSE = Intent(
     intent=IntentId("cm1.aaaaa.bbbbbb.p1.2"),
@@ -84,6 +85,14 @@ def test_a_close_that_nobody_names_is_the_one_that_asked_for_as_much() -> None:
 def test_what_another_asked_for_or_the_broker_did_is_no_close_of_ours(event: ExecutionSeen) -> None:
     """A request that is named as somebody else's, a stop-out, a level, an order of before, and one of another size."""
     assert _of(CLOSE, event=event) is None
+
+
+def test_a_net_that_has_turned_is_closed_by_the_other_side() -> None:
+    """The broker closes a position as it stands when the request arrives; a hedged one never turns."""
+    turned = replace(TOLD, order=replace(ORDER, side=Side.BUY))
+    for kind, found in ((AccountType.HEDGED, None), (AccountType.NETTED, CLOSE)):
+        view = a_view(kind=kind)
+        assert intent_of(replace(view, intents=with_intent(view.intents, CLOSE)), turned) == found
 
 
 def test_what_has_not_left_yet_has_no_order() -> None:
