@@ -678,5 +678,11 @@ PRICES_MAY_LAG = 12
 have told before the other. What opened at such a jump was skipped as `unmapped_symbol`, for good.
 """
 
+CLOSES_BY_NUMBER = 12
+"""A share's close whose order an event has told is that one in the history, also where it was opened in the very
+millisecond of the last that was known of the net. It counted as absent, as sent after the fill of another: what it had
+closed was taken off all shares, as somebody's hand, the rest of its own was closed once more, and its result was lost.
+"""
+
 RULES = 12
 """The newest."""
