@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from typing import Any
+
 import pytest
 
+from cmam.domain.events import CopyTouched
 from cmam.domain.folds import booking
 from cmam.domain.values.rules import CLOSES_BY_TERMS
 from cmam.store.past.replay import verify
@@ -16,8 +20,8 @@ VOLUME = 1_200_000
 NEVER = CLOSES_BY_TERMS + 99
 
 
-def _world(*, netted: bool) -> tuple[World, Terminal]:
-    habits = Habits(names="orders", parts=2, part_us=40_000)
+def _world(*, netted: bool, **habit: Any) -> tuple[World, Terminal]:
+    habits = replace(Habits(names="orders", parts=2, part_us=40_000), **habit)
     world = World(1, habits, {LEADER: ("South", False), FOLLOWER: ("South", netted)})
     world.profile("of", LEADER, {FOLLOWER: "0.5"})
     world.start()
@@ -77,3 +81,20 @@ def test_a_part_that_a_close_has_taken_before_its_net_turned_is_its_shares(monke
     assert _held_after_a_turn() == [-5 * VOLUME // 2]
     monkeypatch.setattr(booking, "CLOSES_BY_TERMS", NEVER)
     assert _held_after_a_turn() != [-5 * VOLUME // 2]
+
+
+@pytest.mark.parametrize(("part_us", "lots"), [(0, 9), (40_000, 5)])
+@pytest.mark.parametrize("turns", ["same", "one"])
+def test_a_close_that_met_its_net_turned_under_its_number_is_ours(turns: str, part_us: int, lots: int) -> None:
+    """What is closed in parts and opened on the other side at once: the second part reaches a net that is short by
+    then, so that the broker buys. That was nobody's, and the short share was taken for smaller, by somebody's hand."""
+    world, terminal = _world(netted=True, turns=turns, part_us=part_us)
+    terminal.trade("EURUSD", BUY, 3 * VOLUME)
+    world.run(5)
+    (held,) = terminal.book.positions.values()
+    terminal.close(held)
+    terminal.trade("EURUSD", SELL, lots * VOLUME)
+    world.run(60)
+    assert (_held(world), world.events(FOLLOWER, CopyTouched)) == ([-lots * VOLUME // 2], [])
+    assert verify(world.log.read_all()).is_identical
+    world.stepper.kill()

@@ -24,6 +24,7 @@ from cmam.domain.values.commands import CommandKind
 from cmam.domain.values.reasons import Reason
 from cmam.domain.values.rules import (
     CLOSES_ARE_TOLD,
+    CLOSES_BY_NUMBER,
     FILLS_BY_DEALS,
     FILLS_GO_ON,
     HISTORY_IS_AHEAD,
@@ -306,10 +307,14 @@ def _with_close(view: AccountView, intent: Intent, event: Event) -> AccountView:
 def _is_in_history(view: AccountView, intent: Intent, fact: Reconciled) -> bool:
     """Whether the broker's history has the order that a share's close became: a request for a close carries no name.
 
-    It is the one that closed as much of the same position after all that we knew of it; no other close of ours may be
-    under way there.
+    It is the one whose number an event has told, where that has closed all that was asked for; else the one that closed
+    as much of the same position after all that we knew of it; no other close of ours may be under way there.
     """
     copy, command = view.copies.get(intent.key), intent.command
+    if copy is not None and copy.share and intent.order is not None and view.rules >= CLOSES_BY_NUMBER:
+        of_it = (order.executed_volume for order in fact.past_orders if order.order == intent.order)
+        if any(executed >= command.volume for executed in of_it):
+            return True
     return (
         copy is not None
         and copy.share

@@ -698,5 +698,11 @@ TAKEN_BESIDE_ORDERS = 12
 gap. The look showed as much as before: what was lost was booked once the order was told, and what it came to never.
 """
 
+CLOSES_BY_NUMBER = 12
+"""A share's close whose order an event has told is that one in the history, also where it was opened in the very
+millisecond of the last that was known of the net. It counted as absent, as sent after the fill of another: what it had
+closed was taken off all shares, as somebody's hand, the rest of its own was closed once more, and its result was lost.
+"""
+
 RULES = 12
 """The newest."""

@@ -15,7 +15,8 @@ from cmam.domain.values.commands import Command, CommandKind
 from cmam.domain.values.ids import AccountId, DealId, IntentId, LinkId, OrderId, PositionId, SourceKey, SymbolId
 from cmam.domain.values.quantities import Side, Volume
 from cmam.domain.values.rules import RULES
-from cmam.domain.values.trades import Deal, ExecutionKind, Order, OrderType
+from cmam.domain.values.trades import AccountType, Deal, ExecutionKind, Order, OrderType
+from tests.factories import a_view
 
 CLOSE = Intent(
     intent=IntentId("cm1.aaaaa.bbbbbb.p1.2"),
@@ -109,6 +110,14 @@ def test_what_is_told_again_of_a_close_is_no_answer_to_the_next_one(knows: bool)
     known = (deal.deal,) if knows else ()
     assert _of(CLOSE, event=event, deals=known) == (None if knows else CLOSE.intent)
     assert _of(replace(CLOSE, order=order.order), event=event, deals=known) == CLOSE.intent
+
+
+def test_a_net_that_has_turned_is_closed_by_the_other_side() -> None:
+    """The broker closes a position as it stands when the request arrives; a hedged one never turns."""
+    turned = replace(TOLD, order=replace(ORDER, side=Side.BUY))
+    for kind, found in ((AccountType.HEDGED, None), (AccountType.NETTED, CLOSE)):
+        view = a_view(kind=kind)
+        assert intent_of(replace(view, intents=with_intent(view.intents, CLOSE)), turned) == found
 
 
 def test_what_has_not_left_yet_has_no_order() -> None:
