@@ -22,8 +22,8 @@ AFTER_A_CUT = "tests/scenario/test_closes_after_a_cut.py"
 RULES_PARTIAL = "tests/scenario/test_rules_partial.py"
 RULES_PENDINGS = "tests/scenario/test_rules_pendings.py"
 RULES_PEOPLE = "tests/scenario/test_rules_people.py"
-RESTORED = "tests/scenario/test_restored_logs.py"
 BESIDE = "tests/scenario/test_reading_beside.py"
+RESTORED = "tests/scenario/test_restored_logs.py"
 
 MUTATIONS = (
     Mutation(
@@ -32,27 +32,6 @@ MUTATIONS = (
         "        if now.volume - held.volume > asked:",
         "        if now.volume < held.volume:",
         (RESTORED,),
-    ),
-    Mutation(
-        "a restored log closes once more what its later life had closed",
-        "cmam/domain/belief/meanwhile.py",
-        "    if part < 1 and copy.target < was:",
-        "    if part < 0 and copy.target < was:",
-        (RESTORED,),
-    ),
-    Mutation(
-        "what a person had closed before his leader counts towards the leader's part",
-        "cmam/domain/belief/meanwhile.py",
-        "touched_ms + APART_MS >= change.at_ms",
-        "touched_ms >= 0",
-        (RESTORED,),
-    ),
-    Mutation(
-        "what a person had closed long ago counts as soon as anything moves the position",
-        "cmam/domain/belief/meanwhile.py",
-        "is_answer(view, change, copy.taken_ms)",
-        "is_answer(view, change, moment_of(view, copy))",
-        ("tests/unit/domain/test_meanwhile.py",),
     ),
     Mutation(
         "nobody comes back before others for having something to close",

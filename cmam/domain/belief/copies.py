@@ -294,12 +294,6 @@ class Copy:
     """How much this share had as it went with its net, where no deal has told by whom and at which price."""
     growth: tuple[int, int] = (0, 1)
     """The fraction of 1/100 unit that it is to grow by and has asked for nowhere, while it waits."""
-    target_before: tuple[int, int] | None = None
-    """The target that it had before others last changed its volume, until its leader's next add or reduction."""
-    taken_ms: int = 0
-    """When its position was last changed as that came to light, by its broker's clock."""
-    levelled_ms: int = 0
-    """The same, as others last set a level of it."""
 
     @property
     def is_idle(self) -> bool:

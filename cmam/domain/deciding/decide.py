@@ -9,7 +9,6 @@ from __future__ import annotations
 from fractions import Fraction
 
 from cmam.domain.belief.copies import Copy, CopyState
-from cmam.domain.belief.meanwhile import wanted_after
 from cmam.domain.belief.view import AccountView, is_turning, resolve
 from cmam.domain.deciding.amounts import whole_of_open
 from cmam.domain.deciding.decision import COPY_FINISHED, DUPLICATE, NO_COPY, Decision, retarget, skip
@@ -132,7 +131,7 @@ def _decide_grew(draft: Draft, live: Copy | None, ended: Copy | None) -> Decisio
     if is_turning or live.state is CopyState.WAITING:
         return Decision(verdict=Verdict.COPY, goal=replace(live.goal, leader_volume=change.after))
     before = change.before or live.goal.leader_volume
-    grown = wanted_after(draft.view, live, change, before) if before > 0 else live.target
+    grown = live.target * Fraction(change.after, before) if before > 0 else live.target
     if change.is_opening:
         grown = whole_of_open(draft, live, Volume(before), grown)
     return add_now(draft, live, grown)

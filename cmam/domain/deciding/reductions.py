@@ -5,7 +5,6 @@ from __future__ import annotations
 from fractions import Fraction
 
 from cmam.domain.belief.copies import Copy, CopyState, IntentState
-from cmam.domain.belief.meanwhile import wanted_after
 from cmam.domain.belief.shares import pooled_excess
 from cmam.domain.belief.view import AccountView, put
 from cmam.domain.deciding.decision import Decision, retarget
@@ -23,8 +22,7 @@ def decide_reduced(view: AccountView, change: Change, copy: Copy) -> Decision:
     if copy.state is CopyState.WAITING or copy.wait is Wait.TURN:
         return Decision(verdict=Verdict.COPY, goal=replace(copy.goal, leader_volume=change.after))
     before, after = change.before or copy.goal.leader_volume, change.after
-    target = wanted_after(view, copy, change, before) if before > 0 else Fraction(0)
-    is_counted = before > 0 and target != copy.target * Fraction(after, before)
+    target = copy.target * Fraction(after, before) if before > 0 else Fraction(0)
     target = min(target, copy.target)
     goal = retarget(copy.goal, target, after)
     spec = view.specs.get(copy.symbol)
@@ -39,7 +37,7 @@ def decide_reduced(view: AccountView, change: Change, copy: Copy) -> Decision:
         Step(
             name="target",
             value=fraction_text(target / 100),
-            note=_counted(copy) if is_counted else f"units: {fraction_text(copy.target / 100)} × after / before",
+            note=f"units: {fraction_text(copy.target / 100)} × after / before",
         ),
         Step(name="held", value=units_text(copy.volume), note="units of the copy now"),
         Step(name="close", value=units_text(excess), note="down to the step; the rest is carried"),
@@ -52,12 +50,6 @@ def decide_reduced(view: AccountView, change: Change, copy: Copy) -> Decision:
         goal=goal,
         working=working,
     )
-
-
-def _counted(copy: Copy) -> str:
-    """How a target came about towards which others had closed some of the copy already."""
-    was = fraction_text(Fraction(*(copy.target_before or (0, 1))) / 100)
-    return f"units: {was} × after / before, or the {fraction_text(copy.target / 100)} that others have left since"
 
 
 def decide_closed(view: AccountView, copy: Copy) -> Decision:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from cmam.domain.belief.copies import Copy, CopyKey, CopyState, Cursor
-from cmam.domain.belief.meanwhile import is_answer
 from cmam.domain.belief.view import AccountView, put, resolve
 from cmam.domain.events import (
     AttemptDecided,
@@ -72,9 +71,6 @@ def take_decision(view: AccountView, event: ChangeDecided, at_us: int) -> Accoun
     if change.kind in TELLING_VOLUMES and view.rules >= ADDS_LEFT_OUT and key[1].startswith("p"):
         known = replace(known, told_volume=change.after if event.goal is None else Volume(0))
         view = put(view, known)
-    if change.kind in TELLING_VOLUMES and known.target_before is not None:
-        known = replace(known, target_before=None)
-        view = put(view, known)
     if change.kind is ChangeKind.ORDER_AMENDED:
         known = replace(known, told_order=change)
     if event.goal is None:
@@ -83,7 +79,7 @@ def take_decision(view: AccountView, event: ChangeDecided, at_us: int) -> Accoun
         elif change.kind is ChangeKind.ORDER_AMENDED:
             known = _amended_to_the_same(view, known, event)
         return put(view, known)
-    copy = _moved_with_order(view, _unpinned(view, _as_set_since(view, known, event), event.goal), event.goal)
+    copy = _moved_with_order(view, _unpinned(view, known, event.goal), event.goal)
     copy = replace(copy, goal=event.goal, refusals=0, retry_at_us=0, change=known.change)
     copy = targets.moved(view, copy, known.goal, event.inputs.quotes)
     if view.rules >= ADDS_IN_VAIN:
@@ -273,21 +269,6 @@ def _unpinned(view: AccountView, copy: Copy, goal: Goal) -> Copy:
             copy.pinned_target == 0 or tighter(other, wanted.target, copy.pinned_target) == wanted.target
         )
         copy = replace(copy, pinned_target=None if is_nearer else copy.pinned_target)
-    return copy
-
-
-def _as_set_since(view: AccountView, copy: Copy, event: ChangeDecided) -> Copy:
-    """A copy whose stop or target somebody has set where the leader's, which came to light late, asks for it: that is
-    no level of his own."""
-    spec, goal = view.specs.get(copy.symbol), event.goal
-    is_pinned = copy.pinned_stop or copy.pinned_target
-    if spec is None or goal is None or not is_pinned or not is_answer(view, event.change, copy.levelled_ms):
-        return copy
-    asked = wanted_levels(spec, copy.side, replace(goal, shift=copy.goal.shift or goal.shift), copy.open_price)
-    if asked.stop == copy.pinned_stop and goal.leader_stop != copy.goal.leader_stop:
-        copy = replace(copy, pinned_stop=None)
-    if asked.target == copy.pinned_target and goal.leader_target != copy.goal.leader_target:
-        copy = replace(copy, pinned_target=None)
     return copy
 
 

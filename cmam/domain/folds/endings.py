@@ -5,7 +5,6 @@ from __future__ import annotations
 from fractions import Fraction
 
 from cmam.domain.belief.copies import Copy, CopyState
-from cmam.domain.belief.meanwhile import moment_of
 from cmam.domain.belief.refused import is_to_end
 from cmam.domain.belief.restless import with_copy, without_copy
 from cmam.domain.belief.shares import rejoined
@@ -28,7 +27,6 @@ from cmam.domain.values.replacing import copied, replace, without
 from cmam.domain.values.rules import (
     ADDED_BY_HAND,
     ADDS_IN_VAIN,
-    DONE_MEANWHILE,
     FIXED_STOPS_TRAILED,
     LOSSES_REJOIN,
     OWN_STOPS_STAY,
@@ -226,16 +224,11 @@ def touch(view: AccountView, event: CopyTouched) -> AccountView:
     copy = view.copies.get(key)
     if copy is None:
         return view
-    if event.what in ("stop", "target") and view.rules >= DONE_MEANWHILE:
-        copy = replace(copy, levelled_ms=moment_of(view, copy))
     match event.what:
         case "volume":
             if event.before > 0 and copy.is_wanted:
                 if view.rules >= ADDS_IN_VAIN:
                     view, copy = _without_waiting(view, copy, event)
-                if view.rules >= DONE_MEANWHILE:
-                    before = (copy.goal.target_numerator, copy.goal.target_denominator)
-                    copy = replace(copy, target_before=before, taken_ms=moment_of(view, copy))
                 target = copy.target * Fraction(event.after, event.before)
                 if event.after > event.before and view.rules >= ADDED_BY_HAND:
                     target = copy.target + event.after - event.before

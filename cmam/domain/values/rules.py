@@ -656,12 +656,6 @@ TURNED_UNSEEN = 12
 that came and went in it: what they realised then was in no sum.
 """
 
-DONE_MEANWHILE = 12
-"""What others did to a copy since its leader's change, in sight of nobody, counts towards what that change asks for. A
-log that was restored from a backup took what its own later life had closed or added for a person's, and then closed or
-added as much once more: a half became a quarter, and an add was made twice; a stop that it had moved was pinned.
-"""
-
 LEADERS_LOTS = 12
 """A leader's lot that his broker has made another waits for a person's word, as a follower's does: links that count in
 lots open nothing in the symbol until then. Where `volume.lots_confirmed` names it, or the new size was the follower's,
