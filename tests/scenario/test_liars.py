@@ -249,7 +249,7 @@ def test_particulars_that_stay_away_hold_up_no_close(whole: Whole) -> None:
     whole.person.close(held.position, LOT)
     whole.run(6)
     assert copies(whole) == [[], []]
-    assert [text for text in alerts(whole) if "worth could not be read" in text]
+    assert [text for text in alerts(whole) if "could not read what this account is worth" in text]
     whole.run(120)
     whole.broker.clear_fault("error")
     whole.run(65)

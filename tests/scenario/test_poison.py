@@ -76,7 +76,7 @@ def test_a_change_that_kills_its_follower_is_set_aside_after_three_deaths(whole:
     assert sorted(held.volume for held in whole.person.holds(ALPHA_TOO)) == [LOT, 2 * LOT, BAD]
     assert verify(whole.log.read_all()).is_identical
     alerts = whole.command({"command": "status"})["alerts"]
-    assert any("was set aside" in alert["text"] and alert["account"] == SAME_BROKER for alert in alerts)
+    assert any("set it aside" in alert["text"] and alert["account"] == SAME_BROKER for alert in alerts)
 
 
 def test_what_was_set_aside_stays_so_over_a_restart(whole: Whole) -> None:

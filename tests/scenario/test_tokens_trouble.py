@@ -147,7 +147,7 @@ def test_secrets_that_are_gone_end_nothing_and_are_said(whole: Whole) -> None:
     whole.broker.grants.expire(_token_of(before))
     _tell(whole)
     whole.run(120)
-    assert "secrets are gone" in _view(whole, LEADER).alerts["token"]
+    assert "with the secrets is gone" in _view(whole, LEADER).alerts["token"]
     whole.restart_broker()
     whole.run(60)
     whole.secrets.update(lambda _: before)

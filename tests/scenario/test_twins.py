@@ -129,7 +129,7 @@ def test_two_machines_that_know_the_same_stop_after_one_trade(tmp_path: Path, se
     for system in (whole.system, other):
         ((account, text),) = _alerts(system)  # type: ignore[arg-type]
         assert account == follower
-        assert "Stop it" in text
+        assert "stop it first" in text
 
 
 def test_the_one_that_stays_copies_again_once_it_is_rearmed(tmp_path: Path) -> None:
