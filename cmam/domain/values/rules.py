@@ -698,5 +698,5 @@ millisecond of the last that was known of the net. It counted as absent, as sent
 closed was taken off all shares, as somebody's hand, the rest of its own was closed once more, and its result was lost.
 """
 
-RULES = 12
+RULES = 13
 """The newest."""
