@@ -26,6 +26,7 @@ from typing import Any
 from cmam.domain.events import ChangeDecided
 from cmam.sandbox.serving.world_file import load_world
 from cmam.sandbox.switches import Switches
+from tests.stepped import BEGINS_US
 from tests.whole import Held, Whole
 
 LEAD, NETTED_LEAD = 41_000_001, 41_000_002
@@ -193,7 +194,7 @@ class Case:
 class Rulebook(Whole):
     """The whole system with a profile for each case, and a market that moves only when it is told to."""
 
-    def __init__(self, cases: Sequence[Case], *, seed: int = 0, **switches: Any) -> None:
+    def __init__(self, cases: Sequence[Case], *, seed: int = 0, begins_us: int = BEGINS_US, **switches: Any) -> None:
         self.cases = list(cases)
         self.ids = {case.name: FIRST + index for index, case in enumerate(cases)}
         self.bids = {feed: Decimal(price) for feed, (price, _) in FEEDS.items()}
@@ -205,6 +206,7 @@ class Rulebook(Whole):
             followers=(),
             switches=Switches(**{"history_days": 0, "fill_delay_ms": 0, "trading_limits": False, **switches}),
             world=load_world(text),
+            begins_us=begins_us,
         )
         self.add_accounts(*leaders[1:], *self.ids.values())
         for case in cases:

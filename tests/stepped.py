@@ -26,6 +26,10 @@ woken for the same at once, would keep a processor busy for ever, and all that i
 """
 
 
+BEGINS_US = 1_577_836_800_000_000
+"""When a run begins: midnight in UTC, on the first of January 2020."""
+
+
 class WallClock:
     """What the machine says the time is: the virtual time, but for the jumps that somebody makes it do."""
 
@@ -112,9 +116,9 @@ class Stepper:
 
     current: Stepper
 
-    def __init__(self, seed: int, *, record_turns: bool = False) -> None:
+    def __init__(self, seed: int, *, record_turns: bool = False, begins_us: int = BEGINS_US) -> None:
         self.random = random.Random(seed)
-        self.clock = ManualClock()
+        self.clock = ManualClock(begins_us)
         self.wall = WallClock(self.clock)
         self.clock_of_process: Clock = self.wall
         self.directory = FusedDirectory()

@@ -32,7 +32,7 @@ from cmam.store.folding.fold import Fold, fold
 from cmam.store.logfile.log import EventLog, Pending, Recorded
 from cmam.system import Machinery, System
 from tests.person import EURUSD, LEADER, PERSON_CONNECTION, Held, Person
-from tests.stepped import Stepper
+from tests.stepped import BEGINS_US, Stepper
 
 __all__ = ["EURUSD", "LEADER", "PERSON_CONNECTION", "Held", "Person", "Whole"]
 
@@ -119,8 +119,9 @@ class Whole:
         log: FaultyLog | None = None,
         world: World | None = None,
         connections: int = 1,
+        begins_us: int = BEGINS_US,
     ) -> None:
-        self.stepper = Stepper(seed)
+        self.stepper = Stepper(seed, begins_us=begins_us)
         clock = self.stepper.clock
         switches = switches if switches is not None else Switches(history_days=0)
         self._make_broker = lambda: Broker(world or default_world(), now_us=clock.now(), seed=seed, switches=switches)

@@ -2,6 +2,7 @@
 
     python scripts/soak/nets.py --seeds 0-199
     python scripts/soak/nets.py --seeds 0-199 --panics      whose leaders close everything at once
+    python scripts/soak/nets.py --seeds 0-199 --mixed       two unlike profiles in each net; goes with --panics
 
 Exit code 1 where a day went wrong. A day takes about a second.
 """
@@ -23,13 +24,14 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seeds", default="0-49", help="a range, both ends included")
     parser.add_argument("--panics", action="store_true", help="leaders close everything at once")
+    parser.add_argument("--mixed", action="store_true", help="two unlike profiles copy into each net")
     options = parser.parse_args()
     first, _, last = options.seeds.partition("-")
     run = run_panic if options.panics else run_drawn
     bad: list[int] = []
     for seed in range(int(first), int(last or first) + 1):
         try:
-            run(seed)
+            run(seed, is_mixed=options.mixed)
         except Exception as error:  # noqa: BLE001 - whatever ends a day is what is looked for
             bad.append(seed)
             print(f"{seed}: {type(error).__name__}: {error}"[:600], flush=True)

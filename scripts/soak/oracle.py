@@ -6,7 +6,7 @@ leader who opens, adds, closes parts, moves levels and places orders (`orders.py
 while nobody looks; `leaders.py`: whose account is netted; `chains.py`: whose followers lead, too; `patience.py`: before
 followers who wait for their price; `guards.py`: while guards trip; `strains.py`: and brokers refuse and take, and the
 process dies; `net_guards.py`: before netted followers;
-`settings.py`: while settings change, by laws instead of sizes).
+`settings.py`: while settings change, by laws instead of sizes; `crowds.py`: as that, in a world of more kinds).
 What differs is printed with what both say.
 """
 
@@ -23,6 +23,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from tests.oracle.chains import ChainDay
 from tests.oracle.changes import ChangeDay
+from tests.oracle.crowds import CrowdDay
 from tests.oracle.day import STEPS, Day
 from tests.oracle.gaps import GapDay
 from tests.oracle.guards import GuardDay
@@ -49,6 +50,7 @@ DAYS = {
     "strains": StrainDay,
     "net-guards": NetGuardDay,
     "settings": SettingsDay,
+    "crowds": CrowdDay,
 }
 
 

@@ -21,6 +21,7 @@ from cmam.office import Desk
 from cmam.openapi._pb.OpenApiModelMessages_pb2 import LIMIT, STOP
 from tests.person import Held
 from tests.rulebook import BUY, EURUSD, GBPUSD, LEAD, NETTED_LEAD, SELL, TABLE_HEAD, UNIT, Case, Rulebook
+from tests.stepped import BEGINS_US
 
 LOT = 10_000 * UNIT
 ROWS = ("EURUSD,EURUSD,,,,,,,", "EURUSD,EURUSD,off,,fixed,0.2,,,", "EURUSD,GBPUSD,,,,,,,", "GBPUSD,GBPUSD,,off,,,,,")
@@ -106,22 +107,19 @@ class Theirs:
 class SettingsDay:
     """One world from a seed: followers of two leaders, one of them netted, and settings that change at any moment."""
 
+    changed = CHANGED
+    nets = frozenset({"net"})
+    """The followers that are netted."""
+
     def __init__(self, seed: int) -> None:
         self.seed, self.chance = seed, random.Random(seed)
-        cases = [
-            Case("same", "Same", self._begin_with()),
-            Case("mini", "Mini", self._begin_with()),
-            Case("odd", "Odd", self._begin_with(), currency="EUR"),
-            Case("net", "Same", self._begin_with(), kind="netted"),
-        ]
-        self.book = Rulebook(cases, seed=seed)
+        self.book = Rulebook(self._cases(), seed=seed, begins_us=self._begins_us())
         self.followers = dict(self.book.ids)
-        self.profiles = dict.fromkeys(self.followers, "")
         self.book.add_accounts(NETTED_LEAD)
-        for name in ("same", "mini"):
-            self.book.add_profile(f"{name} too", NETTED_LEAD, (self.followers[name],), self._begin_with())
-            self.profiles[f"{name} too"] = ""
-        self.profiles = dict.fromkeys(self.profiles, "running")
+        more = self._more()
+        for name, (leader, follower) in more.items():
+            self.book.add_profile(name, leader, (self.followers[follower],), self._begin_with())
+        self.profiles = dict.fromkeys((*self.followers, *more), "running")
         self.held: list[Theirs] = []
         self.wrong: list[str] = []
         self.log: list[str] = []
@@ -131,6 +129,23 @@ class SettingsDay:
         """Leaders' positions of which a level was taken away: copies may lose theirs."""
         self.stopped: dict[int, float] = {}
         """Positions of followers that had a stop when they were looked at last."""
+
+    def _begins_us(self) -> int:
+        """When the day begins."""
+        return BEGINS_US
+
+    def _cases(self) -> list[Case]:
+        """The followers, each with a profile of its own."""
+        return [
+            Case("same", "Same", self._begin_with()),
+            Case("mini", "Mini", self._begin_with()),
+            Case("odd", "Odd", self._begin_with(), currency="EUR"),
+            Case("net", "Same", self._begin_with(), kind="netted"),
+        ]
+
+    def _more(self) -> dict[str, tuple[int, str]]:
+        """The profiles beside: the leader of each, and the follower's name."""
+        return {f"{name} too": (NETTED_LEAD, name) for name in ("same", "mini")}
 
     def _begin_with(self) -> dict[str, str]:
         settings = {"volume.basis": "units", "sanity.max_times_leader": "off", "sanity.max_leverage": "off"}
@@ -142,14 +157,14 @@ class SettingsDay:
     def _drawn(self, beside: Mapping[str, str], count: int) -> dict[str, str]:
         """Some settings otherwise, that may stand beside those there are."""
         while True:
-            names = self.chance.sample(LEVELLED if self.chance.random() < 0.4 else sorted(CHANGED), count)
+            names = self.chance.sample(LEVELLED if self.chance.random() < 0.4 else sorted(self.changed), count)
             found = {name: self._value(name) for name in names}
             if not tuple(check_settings({**beside, **found})):
                 return found
 
     def _value(self, name: str) -> str:
         """What a setting is set to: mostly what copies are opened under, since those are what is looked at."""
-        values = CHANGED[name]
+        values = self.changed[name]
         return values[0] if name in STRICT and self.chance.random() < 0.75 else self.chance.choice(values)
 
     # --- what happens ---------------------------------------------------------------------------------------------
@@ -327,7 +342,7 @@ class SettingsDay:
 
     def _touch(self) -> None:
         """Somebody closes a copy or a part of it, or moves its stop."""
-        name = self.chance.choice([name for name in sorted(self.followers) if name != "net"])
+        name = self.chance.choice([name for name in sorted(self.followers) if name not in self.nets])
         account = self.followers[name]
         held = self.book.held(name)
         if not held:
@@ -393,13 +408,16 @@ class SettingsDay:
         name = self.chance.choice(sorted(self.profiles))
         profile = next(p for p in self.book.folded().registry.live_profiles() if p.name == name)
         (link,) = profile.links.values()
-        copies = "close" if name == "net" else self.chance.choice(("leave", "close"))
+        copies = "close" if self._is_net(int(link.follower)) else self.chance.choice(("leave", "close"))
         self._do({"command": "profile.delete", "profile": name, "copies": copies})
         settings = {**link.settings, "sync_open": self.chance.choice(("on", "off"))}
         request = {"name": name, "leader": str(profile.leader), "followers": [str(link.follower)], "settings": settings}
         self._do({"command": "profile.create", **request})
         self.profiles[name] = "running"
         self._say(f"made {name} anew, {copies}, sync_open={settings['sync_open']}")
+
+    def _is_net(self, account: int) -> bool:
+        return any(self.followers[name] == account for name in self.nets)
 
     def _kill(self) -> None:
         if self.is_down:
@@ -485,11 +503,11 @@ class SettingsDay:
                 if mark is None:
                     self._report(f"{name}: {one} is nobody's")
                     continue
-                seen[mark.source] += 1
+                seen[(mark.link, mark.source)] += 1
                 self._look_at_stop(name, one, mark)
-                if name != "net" and str(mark.link) in links:
+                if name not in self.nets and str(mark.link) in links:
                     self._look_at(name, one, mark, links[str(mark.link)][1], floor)
-            if name != "net":
+            if name not in self.nets:
                 for twice in [key for key, count in seen.items() if count > 1]:
                     self._report(f"{name}: {twice} is held twice: {held}")
             self._look_at_orders(name, links, floor)
@@ -503,7 +521,7 @@ class SettingsDay:
             order = books.past_orders.get(number) or books.orders.get(number)
             number = order.position_id if order is not None else number
         had = self.stopped.pop(one.position, 0.0)
-        if had and not one.stop and name != "net" and number not in self.forgiven:
+        if had and not one.stop and name not in self.nets and number not in self.forgiven:
             self._report(f"{name}: {one} had its stop at {had}")
         if one.stop:
             self.stopped[one.position] = one.stop

@@ -8,6 +8,7 @@ from cmam.actors.accounts import account
 from cmam.store.past.replay import verify
 from tests.oracle.chains import ChainDay
 from tests.oracle.changes import ChangeDay
+from tests.oracle.crowds import CrowdDay
 from tests.oracle.day import Day
 from tests.oracle.gaps import GapDay
 from tests.oracle.guards import GuardDay
@@ -128,6 +129,15 @@ def test_settings_that_change_under_way_take_nothing_away_and_leave_nothing_behi
     is cut and no process runs: what stands keeps what it has, and ends with what it is a copy of."""
     day = SettingsDay(seed)
     day.run(20)
+    assert day.wrong == []
+    assert verify(day.book.log.read_all()).is_identical
+
+
+def test_a_crowd_whose_settings_change_under_way_loses_nothing_and_leaves_nothing_behind() -> None:
+    """Two profiles of one pair, a net that leads, limited risk, hours that end within minutes on a night on which
+    clocks change: what stands keeps what it has, and ends with what it is a copy of."""
+    day = CrowdDay(305)
+    day.run(12)
     assert day.wrong == []
     assert verify(day.book.log.read_all()).is_identical
 

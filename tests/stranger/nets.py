@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import random
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from decimal import Decimal
+from math import ceil
 
 from cmam.domain.events import AlertRaised
 from cmam.store.auditing.audit import Audit
@@ -35,12 +36,14 @@ class Nets:
         turns: str = "new",
         habits: Habits | None = None,
         amounts: Sequence[str] = ("1",),
+        more: Mapping[str, str] | None = None,
     ) -> None:
+        self.most = max(map(Decimal, amounts))
         self.is_plain = habits is None
         """Whether its broker tells all that it is asked."""
         self.world = World(seed, habits or Habits(turns=turns), {LEADER: ("North", False), FOLLOWER: ("North", True)})
         for number, amount in enumerate(amounts):
-            self.world.profile(f"of{number or ''}", LEADER, {FOLLOWER: amount})
+            self.world.profile(f"of{number or ''}", LEADER, {FOLLOWER: amount}, **(more or {} if number else {}))
         self.world.start()
         self.leader, self.person = Terminal(self.world, LEADER), Terminal(self.world, FOLLOWER)
         for lots in held:
@@ -135,7 +138,10 @@ class Nets:
         assert sum(copy.volume * copy.side.sign for copy in view.copies.values()) == held, f"{held}, {shares}"
         assert all(abs(copy.volume - copy.target) < STEP for copy in view.copies.values()), f"{shares}"
         led = {one.number: one.volume for one in self.led}
-        assert all(copy.volume <= led.get(copy.leader_position or 0, 0) for copy in view.copies.values()), f"{shares}"
+        limits = {
+            number: ceil(volume * self.most / STEP) * STEP for number, volume in led.items()
+        }  # less than a step is carried
+        assert all(c.volume <= limits.get(c.leader_position or 0, 0) for c in view.copies.values()), f"{shares}"
         assert not view.intents
 
     def results_agree(self) -> None:
@@ -170,16 +176,31 @@ def amounts_of(seed: int) -> tuple[str, ...]:
     return ("1",) if chance.random() < 0.5 else ("1", chance.choice(("1", "0.5", "0.25")))
 
 
-def run_drawn(seed: int) -> Nets:
+MIXED = ({"reverse": "on", "reverse_without_stop": "on"}, {"partial_rounding": "up"}, {"levels": "price"})
+"""How the second of two profiles differs from the first."""
+
+
+def mixed_of(seed: int) -> tuple[tuple[str, ...], dict[str, str]]:
+    """Two profiles that differ in more than a step's multiple, and what the second has besides."""
+    chance = random.Random(f"{seed}:mixed")
+    amounts = tuple(chance.choice(("1", "0.37", "0.61", "1.3", "0.1")) for _ in range(2))
+    more: dict[str, str] = {}
+    for settings in chance.sample(MIXED, chance.choice((1, 1, 2))):
+        more.update(settings)
+    return amounts, more
+
+
+def run_drawn(seed: int, *, is_mixed: bool = False) -> Nets:
     """A day from its seed; raises AssertionError with what was done, where something does not hold."""
     chance = random.Random(f"{seed}:nets")
     held = [chance.choice((1, 1, -1)) * chance.randrange(1, 5) for _ in range(chance.randrange(2, 5))]
-    nets = Nets(*held, seed=seed, amounts=amounts_of(seed))
+    amounts, more = mixed_of(seed) if is_mixed else (amounts_of(seed), {})
+    nets = Nets(*held, seed=seed, amounts=amounts, more=more)
     try:
         for _ in range(chance.randrange(1, 3)):
             nets.trouble(chance)
             nets.agrees()
         nets.ends()
     except AssertionError as error:
-        raise AssertionError(f"{held}, {nets.acts}: {error}") from error
+        raise AssertionError(f"{held}, {amounts} {more}, {nets.acts}: {error}") from error
     return nets

@@ -10,7 +10,7 @@ from __future__ import annotations
 import random
 
 from tests.stranger.habits import Habits, draw
-from tests.stranger.nets import LOT, Nets, amounts_of
+from tests.stranger.nets import LOT, Nets, amounts_of, mixed_of
 
 PAUSES = (0.0, 0.0, 0.01, 0.04, 0.15, 0.3)
 
@@ -75,7 +75,7 @@ class Panic(Nets):
             self.disturbs(chance)
 
 
-def run_panic(seed: int, *, habits: Habits | None = None) -> Panic:
+def run_panic(seed: int, *, habits: Habits | None = None, is_mixed: bool = False) -> Panic:
     """A day from its seed; raises AssertionError with what was done, where something does not hold."""
     chance = random.Random(f"{seed}:panic")
     drawn = draw(chance) if chance.random() < 0.7 else Habits(turns=chance.choice(("new", "same", "one")))
@@ -85,12 +85,13 @@ def run_panic(seed: int, *, habits: Habits | None = None) -> Panic:
     sides = random.Random(f"{seed}:sides")
     if sides.random() < 0.4:
         held = [lots * sides.choice((1, 1, -1)) for lots in held]
-    panic = Panic(*held, seed=seed, habits=habits or drawn, amounts=amounts_of(seed))
+    amounts, more = mixed_of(seed) if is_mixed else (amounts_of(seed), {})
+    panic = Panic(*held, seed=seed, habits=habits or drawn, amounts=amounts, more=more)
     try:
         for _ in range(chance.randrange(1, 3)):
             panic.storms(chance)
             panic.agrees()
         panic.ends()
     except AssertionError as error:
-        raise AssertionError(f"{held}, {panic.acts}, {drawn}: {error}") from error
+        raise AssertionError(f"{held}, {amounts} {more}, {panic.acts}, {drawn}: {error}") from error
     return panic

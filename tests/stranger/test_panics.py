@@ -45,3 +45,9 @@ def test_a_panic_of_two_profiles_goes_out_in_as_many_requests(held: tuple[int, .
 def test_drawn_panics_leave_nothing_that_is_nobodys(seed: int) -> None:
     """A few of those that `scripts/soak/nets.py --panics` runs."""
     run_panic(seed)
+
+
+@pytest.mark.parametrize("seed", [1808, 1838])
+def test_drawn_panics_of_unlike_profiles_leave_nothing_that_is_nobodys(seed: int) -> None:
+    """Two profiles in one net, of sizes that are no whole steps, one of them reversed, by prices or rounding up."""
+    run_panic(seed, is_mixed=True)
