@@ -54,6 +54,8 @@ NEEDS_VIEWS = frozenset(
         "profile.create",
         "profile.delete",
         "profile.disable",
+        "profile.follower.add",
+        "profile.follower.remove",
         "rearm",
         "symbol.confirm",
     }

@@ -14,6 +14,7 @@ from cmam.cli.face.verbs import Noun, carry_out, face, key_values
 from cmam.cli.profiles.profile_check import check
 from cmam.cli.profiles.profile_end import adopt, delete, disable
 from cmam.cli.profiles.profile_file import apply, export
+from cmam.cli.profiles.profile_follower import SET, follower
 from cmam.cli.profiles.profile_symbols import symbols
 from cmam.cli.running.rearm import rearm_profile
 
@@ -21,22 +22,13 @@ if TYPE_CHECKING:
     from cmam.domain.operating.registry import Registry
     from cmam.domain.profiles.link import ProfileView
 
-SET = click.option(
-    "--set",
-    "settings",
-    multiple=True,
-    metavar="NAME=VALUE",
-    callback=key_values,
-    help="A setting of the policy, e.g. volume.amount=0.5; may be repeated. docs/settings.md lists them.",
-)
-
 
 @click.group(cls=Noun)
 def profile() -> None:
     """Say who follows whom, and how: a leader, its followers, and the policy of each link."""
 
 
-for verb in (adopt, apply, check, delete, disable, export, rearm_profile, symbols):
+for verb in (adopt, apply, check, delete, disable, export, follower, rearm_profile, symbols):
     profile.add_command(verb)
 
 

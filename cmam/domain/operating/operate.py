@@ -42,6 +42,7 @@ from cmam.domain.operating.asking import (
     find_profile,
     signed,
 )
+from cmam.domain.operating.follower_commands import add_follower, remove_follower
 from cmam.domain.operating.netting import check_nets
 from cmam.domain.operating.profile_commands import (
     adopt,
@@ -356,6 +357,8 @@ COMMANDS: Mapping[str, Command] = {
     "profile.delete": delete_profile,
     "profile.disable": move_profile(ProfileState.STOPPED),
     "profile.enable": move_profile(ProfileState.RUNNING),
+    "profile.follower.add": add_follower,
+    "profile.follower.remove": remove_follower,
     "profile.set": set_profile,
     "rearm": _rearm,
     "resume": _switch(paused=False),
