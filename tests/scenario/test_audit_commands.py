@@ -12,7 +12,11 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 
+from cmam import office
+from cmam.cli.face import rows
+from cmam.config.home import Home
 from cmam.domain.events import ProfileDeleted, ProfileRenamed
 from cmam.store.logfile.lock import StoreLock
 from cmam.store.logfile.log import EventLog
@@ -50,6 +54,21 @@ def test_people_read_the_names_of_accounts_and_programs_their_numbers(person: Pe
     told = person.types("audit", what, "--json").out
     assert "Piggy" not in told
     assert "42000003" in told
+
+
+@pytest.mark.parametrize("width", [40, 60, 70, 80])
+@pytest.mark.parametrize("what", ["copies", "decisions", "orders", "settings", "notes", "results"])
+def test_on_every_screen_a_line_says_whose_it_is(
+    person: Person, monkeypatch: pytest.MonkeyPatch, what: str, width: int
+) -> None:
+    """Who has many followers reads a line by its account; on a narrow screen other columns go first."""
+    monkeypatch.setattr(rows, "console", lambda: Console(width=width, color_system=None))
+    lines = person.types("audit", what, "--json").lines
+    assert any(line.get("account") or line.get("follower") for line in lines)
+    shown = person.types("audit", what).out
+    assert re.search(r"\b(account|follower)\b", shown)
+    names = {known.shown.rpartition(":")[2] for known in office.read_registry(Home(person.home)).accounts.values()}
+    assert any(name in shown for name in names)
 
 
 def test_notes_tell_money_and_moments_as_people_write_them(person: Person) -> None:

@@ -230,13 +230,16 @@ def named(lines: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
     ]
 
 
+BRIEF_KINDS = {"amend_protection": "protect", "amend_order": "amend"}
+
+
 def _brief_names() -> dict[str, str]:
-    """For a narrow screen the login instead of broker:login, where no other account has the same."""
+    """For a narrow screen the login instead of broker:login, where no other account has the same, and short verbs."""
     from cmam import office
 
     names = office.names_of(face().home).values()
     logins = Counter(name.rpartition(":")[2] for name in names)
-    return {name: login for name in names if logins[login := name.rpartition(":")[2]] == 1}
+    return BRIEF_KINDS | {name: login for name in names if logins[login := name.rpartition(":")[2]] == 1}
 
 
 def nothing(filters: Filters, empty: str) -> str:
