@@ -7,8 +7,10 @@ understand the same names.
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Mapping
 
+from cmam.domain.belief.limits import changed_symbols
 from cmam.domain.belief.restless import ending as ending_copies
 from cmam.domain.events import (
     AccountAdded,
@@ -72,6 +74,9 @@ __all__ = [
 
 HOLDING_SHOWN = 3
 """So many accounts are named on which a condition holds; more are counted."""
+
+SYMBOLS_SHOWN = 5
+"""So many symbols are named to who typed one that the account has not."""
 
 
 def operate(context: Context, request: Request) -> Outcome:
@@ -233,9 +238,21 @@ def _confirm_symbol(context: Context, request: Request) -> Outcome:
     view = context.views.get(account.account)
     entry = view.names.get(name) if view is not None else None
     if entry is None:
-        raise Refusal(f"expected a symbol of {account.shown}, found {name!r}", USAGE)
+        raise Refusal(f"expected a symbol of {account.shown}, found {name!r}{_meant(view, name)}", USAGE)
     event = SymbolConfirmed(symbol=entry.symbol, user=context.user)
     return Outcome(((f"{ACCOUNT_PREFIX}{account.account}", event),), {"account": account.shown, "symbol": name})
+
+
+def _meant(view: AccountView | None, name: str) -> str:
+    """What was most likely meant by a name that is none here, as the other broker's name of a symbol is: what waits to
+    be confirmed, or else what is called nearly so."""
+    if view is None:
+        return ""
+    if waiting := changed_symbols(view):
+        return f"; changed there and not confirmed: {', '.join(waiting[:SYMBOLS_SHOWN])}"
+    upper = {known.upper(): known for known in view.names}
+    near = [upper[one] for one in difflib.get_close_matches(name.upper(), upper, n=SYMBOLS_SHOWN)]
+    return f"; like it there: {', '.join(near)}" if near else ""
 
 
 # --- accounts -----------------------------------------------------------------------------------------------------
