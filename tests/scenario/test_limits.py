@@ -58,7 +58,7 @@ def test_symbols_that_have_changed_are_named_until_they_are_confirmed() -> None:
     (text,) = told(whole, SAME_BROKER, limits.SYMBOLS)
     assert text.endswith("until `cmam account confirm-symbol 41000002 EURUSD`.")
     refused = whole.command({"command": "symbol.confirm", "account": str(SAME_BROKER), "symbol": "EUR"})
-    assert str(refused["error"]).endswith("found 'EUR'; changed there and not confirmed: EURUSD")
+    assert str(refused["error"]).endswith("has no symbol 'EUR'; changed there and not confirmed: EURUSD")
     whole.command({"command": "symbol.confirm", "account": str(SAME_BROKER), "symbol": "EURUSD"})
     refused = whole.command({"command": "symbol.confirm", "account": str(SAME_BROKER), "symbol": "eurusd.b"})
     assert "; like it there: EURUSD" in str(refused["error"])

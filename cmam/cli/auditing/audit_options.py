@@ -119,11 +119,11 @@ def asked(given: Mapping[str, Any], *, reasons: bool = False, states: Sequence[s
         name = deleted.get(name.lower()) or find_profile(registry, name).name  # SQLite lowers no letter but A to Z
     since, until = moment(given.get("since")), last_moment(given.get("until"))
     if since is not None and until is not None and since > until:
-        raise click.UsageError(f"expected --since before --until, found {given['since']} after {given['until']}.")
+        raise click.UsageError(f"--since must be before --until; {given['since']} is after {given['until']}.")
     last = given.get("last")
     text = given.get("text")
     if text is not None and not text.strip():
-        raise click.UsageError("--text: expected at least one word, found none.")
+        raise click.UsageError("--text needs at least one word.")
     if reasons:
         _one_of("--reason", given.get("reason"), _reasons())
     if states:

@@ -58,9 +58,9 @@ def create(
 
     wanted = leader or master
     if wanted is None:
-        raise click.UsageError("expected --leader ID, found none.")
+        raise click.UsageError("say who leads: --leader ID.")
     if not followers + slaves:
-        raise click.UsageError("expected at least one --follower ID, found none.")
+        raise click.UsageError("say who follows: at least one --follower ID.")
     answer = carry_out(
         {
             "command": "profile.create",
@@ -176,7 +176,7 @@ def set_(
     """
     wanted = {**pairs, **settings}
     if not wanted and not unset:
-        raise click.UsageError("expected at least one NAME=VALUE or --unset NAME, found none.")
+        raise click.UsageError("say what to change: NAME=VALUE, or --unset NAME.")
     request = {"command": "profile.set", "profile": name, "follower": follower, "settings": wanted}
     answer = carry_out({**request, "unset": list(unset)})
     if face().as_json:

@@ -34,7 +34,7 @@ def add_follower(context: Context, request: Request) -> Outcome:
     links = list(profile.links.values())
     if any(link.follower == account.account for link in links):
         raise Refusal(
-            f"expected an account that does not follow {profile.name} yet, found {account.shown}, which does: "
+            f"{account.shown} follows in {profile.name} already: "
             f"`cmam profile set {quote(profile.name)} --follower {quote(account.shown)}` changes its settings."
         )
     check_followers(_leader(context, profile), [account])
@@ -55,10 +55,10 @@ def remove_follower(context: Context, request: Request) -> Outcome:
     left = [link for link in links if link.follower != account.account]
     if len(left) == len(links):
         shown = ", ".join(_shown(context, link.follower) for link in links)
-        raise Refusal(f"expected a follower of {profile.name} ({shown}), found {account.shown}.", USAGE)
+        raise Refusal(f"{account.shown} does not follow in {profile.name}; who does: {shown}.", USAGE)
     if not left:
         raise Refusal(
-            f"expected a profile that keeps a follower, found {account.shown} to be the last of {profile.name}: "
+            f"{account.shown} is the last follower of {profile.name}, and a profile needs one: "
             f"`cmam profile disable {quote(profile.name)}` switches it off, `cmam profile delete` ends it."
         )
     return _answered(_applied(context, request, profile, _followers(left)), account, ())
