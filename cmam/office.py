@@ -54,6 +54,8 @@ NEEDS_VIEWS = frozenset(
         "profile.create",
         "profile.delete",
         "profile.disable",
+        "profile.follower.add",
+        "profile.follower.remove",
         "rearm",
         "symbol.confirm",
     }
@@ -252,7 +254,7 @@ def expect_home(home: Home, settings: Settings) -> None:
     if home.events.exists() or secrets_of(home, settings.secrets).load().application is not None:
         return
     if any((home.root / name).exists() for name in LIVED_BY):
-        raise Refusal("expected API credentials, found none: enter them with `cmam api configure` first.")
+        raise Refusal("there are no API credentials yet: enter them with `cmam api configure` first.")
     raise Refusal(
         f"there is no cmam in {home.root}: name the right folder with --home, or set one up there, first with "
         "`cmam api configure`."

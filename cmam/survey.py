@@ -96,7 +96,7 @@ def inspection(home: Home, settings: Settings, endpoint: Endpoint, clock: Clock)
     """A connection on which the application is authorised; raises CannotConnect or Refused."""
     vault = secrets_of(home, settings.secrets).load()
     if vault.application is None:
-        raise Refusal("expected API credentials, found none: enter them with `cmam api configure` first.")
+        raise Refusal("there are no API credentials yet: enter them with `cmam api configure` first.")
     transport = connect(endpoint.host, endpoint.port, settings.api.ca_file)
     with Inspection(transport, endpoint, clock.now) as desk:
         desk.authorise_application(vault.application.client_id, vault.application.client_secret)

@@ -170,13 +170,13 @@ class System:
         """Refuse to start what could not work, in one sentence."""
         registry = self._folded.registry
         if self._keys.vault.application is None:
-            raise Refusal("expected API credentials, found none: enter them with `cmam api configure` first.")
+            raise Refusal("there are no API credentials yet: enter them with `cmam api configure` first.")
         if not registry.accounts:
-            raise Refusal("expected at least one account, found none: add yours with `cmam account add`.")
+            raise Refusal("there is no account yet: add yours with `cmam account add`.")
         unknown = self._only - {profile.name.lower() for profile in registry.live_profiles()} - set(NOBODY)
         if unknown:
             known = ", ".join(profile.name for profile in registry.live_profiles()) or "none yet"
-            raise Refusal(f"expected the name of a profile, found {sorted(unknown)[0]!r}; there are: {known}.", 2)
+            raise Refusal(f"there is no profile {sorted(unknown)[0]!r}; there are: {known}.", 2)
 
     @property
     def store(self) -> str:

@@ -156,7 +156,7 @@ def _explain(error: Exception) -> int:
         return code
     if isinstance(error, UnicodeEncodeError):
         found = error.object[error.start : error.end]
-        say(f"Expected text in the encoding of this terminal, found {found!a}.", error=True)
+        say(f"This terminal has no sign for {found!a}: its encoding is not UTF-8.", error=True)
         return Exit.USAGE
     if isinstance(error, OSError) and error.strerror:
         _forget_output_that_fails()
@@ -177,7 +177,7 @@ def _of_machine(error: OSError) -> str:
     from cmam.config.files import refusal
 
     file = Path(os.fsdecode(error.filename))
-    return f"Expected to read or write {file}; found: {refusal(error, file)}."
+    return f"{file} could not be read or written: {refusal(error, file)}."
 
 
 def _forget_output_that_fails() -> None:

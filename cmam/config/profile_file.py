@@ -41,7 +41,7 @@ def read_profile_file(path: Path, text: str | None = None) -> list[dict[str, Any
     try:
         document = tomllib.loads(text.removeprefix("\ufeff"), parse_float=Decimal)
     except (ValueError, RecursionError) as error:  # no TOML, a number of thousands of digits, thousands of brackets
-        raise ProfileFileInvalid([f"{path}: expected TOML, found a fault: {error}"]) from None
+        raise ProfileFileInvalid([f"{path}: this is not TOML: {error}"]) from None
     faults: list[str] = []
     for key in document:
         if key != "profile":
@@ -50,7 +50,7 @@ def read_profile_file(path: Path, text: str | None = None) -> list[dict[str, Any
     if isinstance(entries, dict):
         raise ProfileFileInvalid([*faults, f"{path}: expected [[profile]] in two brackets, found [profile] in one"])
     if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries) or not entries:
-        raise ProfileFileInvalid([*faults, f"{path}: expected at least one [[profile]], found none"])
+        raise ProfileFileInvalid([*faults, f"{path}: there is no [[profile]] in it"])
     if len(entries) > PROFILES_MAX:
         raise ProfileFileInvalid([f"{path}: expected at most {PROFILES_MAX} profiles, found {len(entries)}"])
     profiles = [_profile(entry, number, faults) for number, entry in enumerate(entries, start=1)]
@@ -64,12 +64,12 @@ def _text_of(path: Path) -> str:
         with path.open("rb") as file:
             data = file.read(FILE_BYTES_MAX + 1)
         if len(data) > FILE_BYTES_MAX:
-            raise ProfileFileInvalid([f"{path}: expected at most {FILE_BYTES_MAX} bytes, found more"])
+            raise ProfileFileInvalid([f"{path}: the file is larger than {FILE_BYTES_MAX} bytes"])
         return data.decode("utf-8")
     except OSError as error:
-        raise ProfileFileInvalid([f"{path}: expected a readable file, found: {error.strerror or error}"]) from None
+        raise ProfileFileInvalid([f"{path} cannot be read: {error.strerror or error}"]) from None
     except UnicodeDecodeError:
-        raise ProfileFileInvalid([f"{path}: expected text in UTF-8, found something else"]) from None
+        raise ProfileFileInvalid([f"{path}: this is not text in UTF-8"]) from None
 
 
 def _profile(entry: Mapping[str, Any], number: int, faults: list[str]) -> dict[str, Any]:
@@ -83,7 +83,7 @@ def _profile(entry: Mapping[str, Any], number: int, faults: list[str]) -> dict[s
         faults.append(f"{where}, state: expected {', '.join(STATES)}, found {_shown(state)}")
     followers = entry.get("follower", [])
     if not isinstance(followers, list) or not all(isinstance(one, dict) for one in followers) or not followers:
-        faults.append(f"{where}: expected at least one [[profile.follower]], found none")
+        faults.append(f"{where}: there is no [[profile.follower]]")
         followers = []
     return {
         "name": name.strip() if isinstance(name, str) else "",
@@ -139,7 +139,7 @@ def _settings(value: Any, where: str, faults: list[str]) -> dict[str, str]:
         if text is None:
             faults.append(f"{where}, {name}: expected a text, a number, true, false or a list of texts")
         elif name in found:
-            faults.append(f"{where}, {name}: expected it once, found it twice")
+            faults.append(f"{where}, {name}: it is there twice")
         else:
             found[name] = text
     return found

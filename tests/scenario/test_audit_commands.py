@@ -12,7 +12,11 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 
+from cmam import office
+from cmam.cli.face import rows
+from cmam.config.home import Home
 from cmam.domain.events import ProfileDeleted, ProfileRenamed
 from cmam.store.logfile.lock import StoreLock
 from cmam.store.logfile.log import EventLog
@@ -50,6 +54,21 @@ def test_people_read_the_names_of_accounts_and_programs_their_numbers(person: Pe
     told = person.types("audit", what, "--json").out
     assert "Piggy" not in told
     assert "42000003" in told
+
+
+@pytest.mark.parametrize("width", [40, 60, 70, 80])
+@pytest.mark.parametrize("what", ["copies", "decisions", "orders", "settings", "notes", "results"])
+def test_on_every_screen_a_line_says_whose_it_is(
+    person: Person, monkeypatch: pytest.MonkeyPatch, what: str, width: int
+) -> None:
+    """Who has many followers reads a line by its account; on a narrow screen other columns go first."""
+    monkeypatch.setattr(rows, "console", lambda: Console(width=width, color_system=None))
+    lines = person.types("audit", what, "--json").lines
+    assert any(line.get("account") or line.get("follower") for line in lines)
+    shown = person.types("audit", what).out
+    assert re.search(r"\b(account|follower)\b", shown)
+    names = {known.shown.rpartition(":")[2] for known in office.read_registry(Home(person.home)).accounts.values()}
+    assert any(name in shown for name in names)
 
 
 def test_notes_tell_money_and_moments_as_people_write_them(person: Person) -> None:
@@ -119,7 +138,7 @@ def test_an_account_that_was_removed_is_found_by_each_of_its_names(person: Perso
     assert person.types("audit", "decisions", "--account", login, "--json").lines == by_number
     refused = person.types("audit", "decisions", "--account", "nobody")
     assert refused.code == 2
-    assert "known are" in refused.err
+    assert "there are:" in refused.err
     assert person.types("account", "show", login, "--offline").code == 2
 
 
@@ -282,7 +301,7 @@ def test_an_older_export_is_replaced_and_no_other_file(person: Person, tmp_path:
         assert person.types("audit", "export", str(file), "--what", "orders").code == 2
     file.write_text("my own words\n")
     said = person.types(*command, str(file))
-    assert (said.code, "which is something else" in said.err) == (2, True)
+    assert (said.code, "is something else than" in said.err) == (2, True)
     assert file.read_text() == "my own words\n"
     file.write_text("")  # as mktemp makes it
     assert person.types(*command, str(file)).code == 0
@@ -292,7 +311,7 @@ def test_one_output_has_one_form(person: Person) -> None:
     """Of --csv and --json the first was printed, and a program that had asked for the other was not told."""
     for command in (("audit", "copies", "--csv", "--json"), ("--json", "audit", "timings", "--csv")):
         said = person.types(*command)
-        assert (said.code, "found both" in said.err, said.out) == (2, True, "")
+        assert (said.code, "not both" in said.err, said.out) == (2, True, "")
 
 
 def test_the_views_of_a_moment_are_made_for_sql(person: Person, tmp_path: Path) -> None:

@@ -118,7 +118,13 @@ def test_every_fault_of_a_file_is_told_and_nothing_is_taken(person: Person, tmp_
     """
     said = person.types("profile", "apply", _file(tmp_path, text), "--yes")
     assert said.code == 2
-    for part in ("found 'nobody'", "volume.amount: expected", "such as max_age", "found '99'", "side: expected one of"):
+    for part in (
+        "no account 'nobody'",
+        "volume.amount: expected",
+        "such as max_age",
+        "no account '99'",
+        "side: expected",
+    ):
         assert part in said.err
     loop = FILE + '\n[[profile]]\nname = "third"\nleader = 33\n[[profile.follower]]\naccount = 11\n'
     said = person.types("profile", "apply", _file(tmp_path, loop), "--yes")
@@ -189,7 +195,48 @@ def test_a_table_from_a_spreadsheet_is_one_row_a_symbol(person: Person, tmp_path
     assert "EURUSD,EURUSD.x,,,,0.25,,," in person.types("profile", "export").out
 
 
-@pytest.mark.parametrize("verb", ["apply", "export", "check", "adopt", "rearm", "disable", "delete", "symbols", "set"])
+def test_one_follower_is_added_and_taken_out(person: Person, tmp_path: Path) -> None:
+    """The difference is shown, `--dry-run` does no more than that, and what others have alike is where it begins."""
+    made = ("profile", "create", "main", "--leader", "11", "--follower", "22", "--set", "volume.amount=0.1")
+    assert person.types(*made).code == 0
+    shown = person.types("profile", "follower", "add", "main", "gamma:3", "--dry-run")
+    assert (shown.code, shown.out) == (
+        0,
+        "~ change main\n    + follower gamma:3\n    + volume.amount of gamma:3 = 0.1\n",
+    )
+    assert len(office.read_registry(Home(person.home)).live_profiles()[0].links) == 1
+    added = person.types("profile", "follower", "add", "main", "33", "--set", "reverse=on", "--json")
+    assert added.code == 0, added.err
+    (line,) = added.lines
+    assert (line["profile"], line["follower"], line["follower_name"]) == ("main", 33, "gamma:3")
+    assert "gamma:3 follows in main; `cmam profile check main --follower gamma:3`" in added.err
+    links = office.read_registry(Home(person.home)).live_profiles()[0].links.values()
+    assert {link.follower: dict(link.settings) for link in links} == {
+        22: {"volume.amount": "0.1"},
+        33: {"reverse": "on", "volume.amount": "0.1"},
+    }
+    out = person.types("profile", "follower", "remove", "main", "22", "--close", "--json")
+    assert out.err == "beta:2 is taken out of main; its history stays.\n"
+    assert (out.code, [(line["follower"], line["copies"], line["live"]) for line in out.lines]) == (
+        0,
+        [(22, "close", [])],
+    )
+    refused = person.types("profile", "follower", "remove", "main", "33", "--close")
+    assert (refused.code, refused.out) == (1, "")
+
+
+def test_an_end_without_copies_speaks_of_none(person: Person) -> None:
+    """`--close` where nothing is open does not say that copies are closing."""
+    assert person.types("profile", "create", "main", "--leader", "11", "--follower", "22").code == 0
+    said = person.types("profile", "disable", "main", "--close", "--yes")
+    assert (said.code, said.err) == (0, "main is disabled.\n")
+    said = person.types("profile", "delete", "main", "--close", "--yes")
+    assert (said.code, said.err) == (0, "main is deleted; its history stays.\n")
+
+
+@pytest.mark.parametrize(
+    "verb", ["apply", "export", "check", "adopt", "rearm", "disable", "delete", "follower", "symbols", "set"]
+)
 def test_help_is_everywhere(capsys: pytest.CaptureFixture[str], verb: str) -> None:
     """Each verb says what it does."""
     assert run(["profile", verb, "-h"]) == 0

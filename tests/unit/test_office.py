@@ -88,7 +88,7 @@ def test_a_refusal_leaves_nothing_behind(home: Home) -> None:
     """A command that is refused writes no event of its own."""
     _do(home, command="account.add", accounts=TWO)
     before = office.read_registry(home)
-    with pytest.raises(Refusal, match="found 'nobody'"):
+    with pytest.raises(Refusal, match="no account 'nobody'"):
         _do(home, command="account.alias", account="nobody", alias="x")
     assert office.read_registry(home) == before
 

@@ -202,7 +202,7 @@ def alias(id_: str, name: str) -> None:
 def tag(ids: tuple[str, ...], added: tuple[str, ...], removed: tuple[str, ...]) -> None:
     """Tag several accounts at once."""
     if not added and not removed:
-        raise click.UsageError("expected --add TAG or --remove TAG, found neither.")
+        raise click.UsageError("say --add TAG or --remove TAG.")
     request = {"command": "account.tag", "accounts": list(ids), "add": list(added), "remove": list(removed)}
     answer = carry_out(request)
     if face().as_json:

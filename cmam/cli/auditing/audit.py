@@ -109,7 +109,7 @@ def decisions(**given: Any) -> None:
 def orders(**given: Any) -> None:
     """Every request that was decided, with what became of it."""
     columns = ["intent", "account", "kind", "symbol", "side", "volume", "filled", "state", "outcome", "reason"]
-    spare = ("side", "state", "filled", "reason", "account")
+    spare = ("state", "filled", "reason", "side", "volume")
     filters = asked(given, states=order_states())
     show("orders", filters, given, columns, spare, empty="Nothing was requested yet.")
 
@@ -156,9 +156,7 @@ def settings(**given: Any) -> None:
     """Every change of what the operator wanted: when, by whom, from what to what."""
     columns = ["at", "what", "profile", "account", "changed", "user"]
     filters = asked(given)
-    show(
-        "settings", filters, given, columns, ("user", "profile", "account"), empty="Nothing was set yet.", row=_setting
-    )
+    show("settings", filters, given, columns, ("user", "profile"), empty="Nothing was set yet.", row=_setting)
 
 
 @audit.command()

@@ -119,11 +119,11 @@ def asked(given: Mapping[str, Any], *, reasons: bool = False, states: Sequence[s
         name = deleted.get(name.lower()) or find_profile(registry, name).name  # SQLite lowers no letter but A to Z
     since, until = moment(given.get("since")), last_moment(given.get("until"))
     if since is not None and until is not None and since > until:
-        raise click.UsageError(f"expected --since before --until, found {given['since']} after {given['until']}.")
+        raise click.UsageError(f"--since must be before --until; {given['since']} is after {given['until']}.")
     last = given.get("last")
     text = given.get("text")
     if text is not None and not text.strip():
-        raise click.UsageError("--text: expected at least one word, found none.")
+        raise click.UsageError("--text needs at least one word.")
     if reasons:
         _one_of("--reason", given.get("reason"), _reasons())
     if states:
@@ -230,13 +230,16 @@ def named(lines: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
     ]
 
 
+BRIEF_KINDS = {"amend_protection": "protect", "amend_order": "amend"}
+
+
 def _brief_names() -> dict[str, str]:
-    """For a narrow screen the login instead of broker:login, where no other account has the same."""
+    """For a narrow screen the login instead of broker:login, where no other account has the same, and short verbs."""
     from cmam import office
 
     names = office.names_of(face().home).values()
     logins = Counter(name.rpartition(":")[2] for name in names)
-    return {name: login for name in names if logins[login := name.rpartition(":")[2]] == 1}
+    return BRIEF_KINDS | {name: login for name in names if logins[login := name.rpartition(":")[2]] == 1}
 
 
 def nothing(filters: Filters, empty: str) -> str:

@@ -38,9 +38,9 @@ def verify(head: str | None, signer: Path | None, pack: Path | None, digest: str
     """Check the chains of hashes: every change, drop, insertion and swap is found. Exit code 1 if one is broken."""
     expected, signed_by = _expected(head, signer if pack is None else None)
     if pack is None and (digest or key):
-        raise click.UsageError("expected --pack with --digest or --key, found no pack.")
+        raise click.UsageError("--digest and --key need --pack.")
     if signer is not None and pack is None and head is None:
-        raise click.UsageError("expected --head FILE or --pack FILE with --signer, found neither.")
+        raise click.UsageError("--signer needs --head FILE or --pack FILE.")
     if pack is not None:
         _verify_pack(pack, expected, digest, signer, key)
         return
@@ -64,7 +64,7 @@ def _expected(head: str | None, signer: Path | None) -> tuple[LogHead | None, st
 
     if re.fullmatch(r"\s*\d+:[0-9a-fA-F]*\s*", head) or not Path(head).is_file():
         if signer is not None:
-            raise click.UsageError("expected --head FILE with --signer, found a head without a signature.")
+            raise click.UsageError("--signer needs --head FILE: a head that was typed carries no signature.")
         try:
             return parse_log_head(head), None
         except ValueError as error:
@@ -150,7 +150,7 @@ def head(file: Path | None, key: Path | None) -> None:
     from cmam.store.proof.heads import write_head
 
     if key is not None and file is None:
-        raise click.UsageError("expected FILE with --sign, found none: the signature stands beside it, in FILE.sig.")
+        raise click.UsageError("--sign needs FILE: the signature is written beside it, in FILE.sig.")
     if file is not None:
         _spare(file, key)
     log = EventLog.read_only(face().home.root)
@@ -170,7 +170,7 @@ def head(file: Path | None, key: Path | None) -> None:
 def _spare(file: Path, key: Path | None) -> None:
     spare_homes(file)
     if key is not None and file.resolve() == key.resolve():
-        raise click.UsageError(f"expected a file to write to beside the key, found {file} as both.")
+        raise click.UsageError(f"{file} is the key: name another file to write to.")
 
 
 def _spare_others(file: Path, keys: Sequence[str], *, is_anonymous: bool) -> None:
@@ -193,7 +193,7 @@ def _count(number: int, one: str, many: str) -> str:
 
 def _passphrase() -> bytes:
     if not is_interactive():
-        fail("The key has a passphrase, and there is nobody to ask: expected a key without one, or a terminal.")
+        fail("The key has a passphrase, and there is nobody to ask for it: use a key without one, or a terminal.")
     return str(click.prompt("Passphrase of the key", hide_input=True, err=True)).encode()
 
 
@@ -208,7 +208,7 @@ LACKS = {
 def _refuse_what_it_lacks(what: str, given: dict[str, Any]) -> None:
     found = [f"--{name}" for name in LACKS.get(what, ()) if given[name] is not None]
     if found:
-        raise click.UsageError(f"expected filters that {what} have, found {' and '.join(found)}.")
+        raise click.UsageError(f"{what} cannot be filtered by {' and '.join(found)}.")
 
 
 @click.command(cls=Verb)
@@ -229,7 +229,7 @@ def export(file: Path, what: str, anonymous: bool, key: Path | None, **given: An
     from cmam.store.auditing.export import export_table
 
     if file.suffix != ".pack" and (anonymous or key is not None):
-        raise click.UsageError(f"expected a file ending in .pack with --anonymous or --sign, found {file.name!r}.")
+        raise click.UsageError(f"--anonymous and --sign need a file that ends in .pack, found {file.name!r}.")
     if file.suffix != ".pack" and not re.fullmatch(r"\.(csv|json|jsonl)", file.suffix):
         raise click.UsageError(f"expected a file ending in .csv, .jsonl, .json or .pack, found {file.name!r}.")
     _spare(file, key)

@@ -101,10 +101,10 @@ class _Exact(click.Command):
         typed, _, _ = self.make_parser(ctx).parse_args(list(args))
         for parameter in self.params:
             if not isinstance(parameter, Erasable) and _has_blank(parameter, typed.get(parameter.name or "")):
-                raise click.BadParameter("expected a value, found an empty text.", ctx, parameter)
+                raise click.BadParameter("the value is empty.", ctx, parameter)
         left = super().parse_args(ctx, args)
         if ctx.params.get("csv") and ctx.meta.get("cmam.json"):
-            raise click.UsageError("expected --csv or --json, found both.", ctx)
+            raise click.UsageError("say --csv or --json, not both.", ctx)
         return left
 
 
@@ -203,7 +203,7 @@ def carry_out(request: Mapping[str, Any]) -> dict[str, Any]:
 def spare_others(file: Path, is_alike: Callable[[], bool], alike: str) -> None:
     """Refuse to write over a file that is not what `alike` names: a name is soon mistyped."""
     if file.is_file() and not is_alike():
-        raise click.UsageError(f"expected a new file, or {alike}, found {file}, which is something else.")
+        raise click.UsageError(f"{file} is there already, and is something else than {alike}: name another file.")
 
 
 def spare_homes(file: Path) -> None:
@@ -211,4 +211,4 @@ def spare_homes(file: Path) -> None:
     from cmam.config.home import is_lived_by
 
     if is_lived_by(file):
-        raise click.UsageError(f"expected a file to write to, found {file}, which a home of cmam lives by.")
+        raise click.UsageError(f"{file} belongs to a home of cmam, and nothing is written over it: name another file.")

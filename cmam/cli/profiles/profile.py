@@ -14,6 +14,7 @@ from cmam.cli.face.verbs import Noun, carry_out, face, key_values
 from cmam.cli.profiles.profile_check import check
 from cmam.cli.profiles.profile_end import adopt, delete, disable
 from cmam.cli.profiles.profile_file import apply, export
+from cmam.cli.profiles.profile_follower import SET, follower
 from cmam.cli.profiles.profile_symbols import symbols
 from cmam.cli.running.rearm import rearm_profile
 
@@ -21,22 +22,13 @@ if TYPE_CHECKING:
     from cmam.domain.operating.registry import Registry
     from cmam.domain.profiles.link import ProfileView
 
-SET = click.option(
-    "--set",
-    "settings",
-    multiple=True,
-    metavar="NAME=VALUE",
-    callback=key_values,
-    help="A setting of the policy, e.g. volume.amount=0.5; may be repeated. docs/settings.md lists them.",
-)
-
 
 @click.group(cls=Noun)
 def profile() -> None:
     """Say who follows whom, and how: a leader, its followers, and the policy of each link."""
 
 
-for verb in (adopt, apply, check, delete, disable, export, rearm_profile, symbols):
+for verb in (adopt, apply, check, delete, disable, export, follower, rearm_profile, symbols):
     profile.add_command(verb)
 
 
@@ -66,9 +58,9 @@ def create(
 
     wanted = leader or master
     if wanted is None:
-        raise click.UsageError("expected --leader ID, found none.")
+        raise click.UsageError("say who leads: --leader ID.")
     if not followers + slaves:
-        raise click.UsageError("expected at least one --follower ID, found none.")
+        raise click.UsageError("say who follows: at least one --follower ID.")
     answer = carry_out(
         {
             "command": "profile.create",
@@ -184,7 +176,7 @@ def set_(
     """
     wanted = {**pairs, **settings}
     if not wanted and not unset:
-        raise click.UsageError("expected at least one NAME=VALUE or --unset NAME, found none.")
+        raise click.UsageError("say what to change: NAME=VALUE, or --unset NAME.")
     request = {"command": "profile.set", "profile": name, "follower": follower, "settings": wanted}
     answer = carry_out({**request, "unset": list(unset)})
     if face().as_json:

@@ -58,7 +58,7 @@ def check(name: str, follower: str | None, everything: bool, days: int, offline:
     only = find_account(folded.registry, follower).account if follower else None
     links = [link for link in profile.links.values() if only in (None, link.follower)]
     if not links:
-        fail(f"Expected a follower of {profile.name}, found {follower!r}; see `cmam profile show`.", Exit.USAGE)
+        fail(f"{follower!r} does not follow in {profile.name}; `cmam profile show` lists who does.", Exit.USAGE)
     assert profile.leader is not None
     accounts = dict.fromkeys((profile.leader, *(link.follower for link in links)))
     if offline:

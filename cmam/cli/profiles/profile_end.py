@@ -37,8 +37,8 @@ def ending_options(command: Callable[..., Any]) -> Callable[..., Any]:
 @ending_options
 def disable(name: str, copies: str | None, keep_pendings: bool, yes: bool) -> None:
     """Switch a profile off, and close its live copies or leave them to you; `cmam pause` goes on managing them."""
-    _end("profile.disable", name, copies, keep_pendings, yes)
-    say(f"{name} is disabled{_closing(copies)}")
+    is_closing = _end("profile.disable", name, copies, keep_pendings, yes)
+    say(f"{name} is disabled{closing(is_closing)}")
 
 
 @click.command(cls=Verb)
@@ -46,12 +46,13 @@ def disable(name: str, copies: str | None, keep_pendings: bool, yes: bool) -> No
 @ending_options
 def delete(name: str, copies: str | None, keep_pendings: bool, yes: bool) -> None:
     """Delete a profile, and close its live copies or leave them to you; its history stays."""
-    _end("profile.delete", name, copies, keep_pendings, yes)
-    say(f"{name} is deleted; its history stays{_closing(copies)}")
+    is_closing = _end("profile.delete", name, copies, keep_pendings, yes)
+    say(f"{name} is deleted; its history stays{closing(is_closing)}")
 
 
-def _closing(copies: str | None) -> str:
-    if copies != "close":
+def closing(is_closing: bool) -> str:
+    """The end of a sentence about what has ended: that copies close, where there are any, and when."""
+    if not is_closing:
         return "."
     from cmam import office
 
@@ -60,30 +61,36 @@ def _closing(copies: str | None) -> str:
     return f"; its copies {when}."
 
 
-def _end(command: str, name: str, copies: str | None, keep_pendings: bool, yes: bool) -> None:
+def _end(command: str, name: str, copies: str | None, keep_pendings: bool, yes: bool) -> bool:
+    """End a profile, and tell whether live copies are closed with it."""
     live = live_rows({"profile": name})
-    verb = command.removeprefix("profile.")
-    if live and copies is None:
-        _list(name, live)
-        if is_interactive() and not yes:
-            wanted = click.prompt("leave or close them?", type=click.Choice(["leave", "close"]), err=True)
-            copies = str(wanted)
-        elif not yes:
-            fail(
-                f"Nothing was changed: {name} has {counted(len(live), 'live copy')}. "
-                "Say --close, or --leave (open at the broker, where nobody manages it).",
-                Exit.USAGE,
-            )
-        else:
-            copies = "leave"
-    elif live:
-        _list(name, live)
+    copies = what_becomes(name, live, copies, yes)
     if is_interactive() and not yes:
-        click.confirm(f"{verb.capitalize()} {name}?", abort=True, err=True)
+        click.confirm(f"{command.removeprefix('profile.').capitalize()} {name}?", abort=True, err=True)
     request = {"command": command, "profile": name, "copies": copies or "", "keep_pendings": keep_pendings}
     answer = carry_out(request)
     if face().as_json:
         print_json({**answer, "copies": copies or "none", "live": live})
+    return copies == "close" and bool(live)
+
+
+def what_becomes(owner: str, live: list[dict[str, Any]], copies: str | None, yes: bool) -> str | None:
+    """List the live copies of what ends, and have it said whether they are left or closed; None where there are none
+    and nothing was said. A script that says nothing is refused."""
+    if not live:
+        return copies
+    _list(owner, live)
+    if copies is not None:
+        return copies
+    if yes:
+        return "leave"
+    if not is_interactive():
+        fail(
+            f"Nothing was changed: {owner} has {counted(len(live), 'live copy')}. "
+            "Say --close, or --leave (open at the broker, where nobody manages it).",
+            Exit.USAGE,
+        )
+    return str(click.prompt("leave or close them?", type=click.Choice(["leave", "close"]), err=True))
 
 
 def _list(name: str, live: list[dict[str, Any]]) -> None:

@@ -58,12 +58,17 @@ def _show(profiles: Iterable[Mapping[str, Any]]) -> None:
     for profile in profiles:
         if face().as_json:
             print_json(profile)
-            continue
-        word = {"create": "+ create", "change": "~ change", "keep": "= keep"}[profile["action"]]
-        click.echo(f"{word} {profile['profile']}")
-        for line in _lines(profile["changes"]):
-            click.echo(f"    {line}")
-        say_remarks(profile)
+        else:
+            show_difference(profile)
+
+
+def show_difference(profile: Mapping[str, Any]) -> None:
+    """What is different in one profile, in lines that begin with what happens, and what is most likely not meant."""
+    word = {"create": "+ create", "change": "~ change", "keep": "= keep"}[profile["action"]]
+    click.echo(f"{word} {profile['profile']}")
+    for line in _lines(profile["changes"]):
+        click.echo(f"    {line}")
+    say_remarks(profile)
 
 
 def _lines(changes: Iterable[Mapping[str, str]]) -> Iterator[str]:

@@ -43,7 +43,7 @@ def symbols(name: str, action: str, file: Path, follower: str | None, force: boo
     only = find_account(folded.registry, follower).account if follower else None
     links = [link for link in profile.links.values() if only in (None, link.follower)]
     if not links:
-        fail(f"Expected a follower of {profile.name}, found {follower!r}; see `cmam profile show`.", Exit.USAGE)
+        fail(f"{follower!r} does not follow in {profile.name}; `cmam profile show` lists who does.", Exit.USAGE)
     if action == "sample":
         _sample(folded, profile, links, file, follower, force=force)
     else:
@@ -76,7 +76,7 @@ def _sample(
             with new_file(file) as fresh:
                 fresh.write_text(text, encoding="utf-8", newline="")
         except OSError as error:
-            fail(f"Expected to write {file}; found: {error.strerror or error}.")
+            fail(f"{file} could not be written: {error.strerror or error}.")
     mapped = sum(bool(row.follower_symbol) for row in rows)
     of = f" --follower {follower}" if follower else ""
     say(

@@ -58,13 +58,13 @@ def replay(
     from cmam.store.logfile.log import EventLog
 
     if verify + as_state + bool(others) + (target is not None) > 1:
-        raise click.UsageError("expected one of --verify, --state, --what-if and --to, found more.")
+        raise click.UsageError("say only one of --verify, --state, --what-if and --to.")
     if start is not None and (verify or as_state or others or target is not None):
-        raise click.UsageError("expected --from only where records are shown: a state rests on all before it.")
+        raise click.UsageError("--from is only for records that are shown: a state rests on all before it.")
     if not math.isfinite(speed):
-        raise click.UsageError(f"expected a finite --speed, found {speed}.")
+        raise click.UsageError(f"--speed must be a number, found {speed}.")
     if (profile or follower) and not others:
-        raise click.UsageError("expected --what-if with --profile or --follower, found none.")
+        raise click.UsageError("--profile and --follower need --what-if.")
     log = EventLog.read_only(face().home.root)
     try:
         refuse_impossible(log, start, end)

@@ -56,9 +56,9 @@ def refuse_impossible(log: EventLog, start: str | None, end: str | None) -> None
         first_us is not None and last_us is not None and first_us > last_us
     )
     if is_turned:
-        raise click.UsageError(f"expected --from before --until, found {start} after {end}.")
+        raise click.UsageError(f"--from must be before --until; {start} is after {end}.")
     if first is not None and last_us is not None and (at := _moment_of(log, first)) is not None and at > last_us:
-        raise click.UsageError(f"expected --from before --until, found position {first} ({_iso(at)}) after {end}.")
+        raise click.UsageError(f"--from must be before --until; position {first} ({_iso(at)}) is after {end}.")
 
 
 def refuse_turned(log: EventLog, start: str | None, end: str | None) -> None:
@@ -67,7 +67,7 @@ def refuse_turned(log: EventLog, start: str | None, end: str | None) -> None:
     last, _ = place(end)
     if last is not None and place(start)[1] is not None and last < log.position():
         at = _moment_of(log, last)
-        raise click.UsageError(f"expected --from before --until, found {start} after position {last} ({_iso(at)}).")
+        raise click.UsageError(f"--from must be before --until; {start} is after position {last} ({_iso(at)}).")
 
 
 def extent(log: EventLog) -> str:

@@ -71,10 +71,10 @@ def flatten(
         profile, span_s = wait, WAIT_S
     target = one_target(profile, account, everything)
     if whole and not account:
-        raise click.UsageError("expected --account ID with --whole, found no single account.")
+        raise click.UsageError("--whole needs one account: say --account ID.")
     if direct:
         if whole:
-            raise click.UsageError("expected --direct or --whole, found both: only our own labels are closed directly.")
+            raise click.UsageError("say --direct or --whole, not both: --direct closes only what carries our label.")
         _direct(target, yes=yes, span_s=span_s)
         return
     _flatten(target, whole=whole, yes=yes, is_waiting=wait is not None, span_s=span_s)

@@ -22,7 +22,7 @@ def one_target(profile: str | None, account: str | None, everything: bool) -> di
     """The one target that was named; none is a usage error, since guessing could close the wrong thing."""
     named = [name for name in (profile, account, "all" if everything else None) if name]
     if len(named) != 1:
-        raise click.UsageError("expected one of PROFILE, --account ID and --all.")
+        raise click.UsageError("say which: PROFILE, --account ID or --all (only one).")
     return {"profile": profile or None, "account": account, "all": everything}
 
 

@@ -34,8 +34,8 @@ def rights_in_words(view: AccountView) -> str:
 
 def symbols_in_words(view: AccountView, *, follows: bool, leads: bool) -> str:
     """What is said of symbols that are others than they were, and still listed; empty where it stops nothing."""
-    names = _changed(view) if follows else []
-    lots = _changed(view, is_of_lots=True) if leads and view.rules >= LEADERS_LOTS else []
+    names = changed_symbols(view) if follows else []
+    lots = changed_symbols(view, is_of_lots=True) if leads and view.rules >= LEADERS_LOTS else []
     told = []
     if names:
         what = f"The broker has changed lot size, digits or step of {_some(names)}: nothing opens in what has changed"
@@ -46,7 +46,8 @@ def symbols_in_words(view: AccountView, *, follows: bool, leads: bool) -> str:
     return " ".join(told)
 
 
-def _changed(view: AccountView, *, is_of_lots: bool = False) -> list[str]:
+def changed_symbols(view: AccountView, *, is_of_lots: bool = False) -> list[str]:
+    """The symbols that their broker lists, has changed, and nobody has confirmed since; or only those of other lots."""
     found = [
         (former, spec)
         for symbol, former in view.former_specs.items()

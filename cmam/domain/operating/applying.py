@@ -94,7 +94,7 @@ def apply_profiles(context: Context, request: Request) -> Outcome:
         check_nets(context, [event for one in wanted for event in _events(context, left, one, fresh)])
         return Outcome((), answer)
     if request.get("expect") not in (None, digest):
-        raise Refusal("expected the profiles as they were shown, found them changed meanwhile: look again.")
+        raise Refusal("the profiles have changed since they were shown: look again.")
     taken = set(context.registry.link_ids())
     return Outcome(tuple(event for one in wanted for event in _events(context, request, one, taken)), answer)
 
@@ -109,7 +109,7 @@ def _understood(context: Context, request: Request, faults: list[str]) -> list[W
         name = str(entry.get("name", "")).strip()
         where = f"profile {name!r}"
         if name.lower() in names:
-            faults.append(f"{where}: expected each profile once, found it twice")
+            faults.append(f"{where}: the file has it twice")
         names.add(name.lower())
         one = _profile(context, entry, name, where, faults)
         if one is not None:
@@ -136,7 +136,7 @@ def _profile(context: Context, entry: Mapping[str, Any], name: str, where: str, 
         if account is None:
             continue
         if account.account in followers:
-            faults.append(f"{here}: expected each follower once, found it twice")
+            faults.append(f"{here}: the profile has it twice")
         followers[account.account] = (account, settings)
     existing = next((p for p in context.registry.live_profiles() if p.name.lower() == name.lower()), None)
     if leader is None:
@@ -144,8 +144,8 @@ def _profile(context: Context, entry: Mapping[str, Any], name: str, where: str, 
     if existing is not None and existing.leader != leader.account:
         known = context.registry.accounts.get(existing.leader) if existing.leader is not None else None
         faults.append(
-            f"{where}, leader: expected {known.shown if known else existing.leader}, as a profile keeps its leader; "
-            f"found {leader.shown}. Delete the profile and create it anew."
+            f"{where}, leader: a profile keeps its leader, which is {known.shown if known else existing.leader}; for "
+            f"{leader.shown} delete the profile and create it anew."
         )
     state = ProfileState(entry["state"]) if entry.get("state") else None
     return Wanted(name, leader, state, shared, followers, existing)

@@ -83,9 +83,9 @@ def find_account(registry: Registry, name: str) -> KnownAccount:
     if found is not None:
         return found
     if not registry.accounts:
-        raise Refusal(f"expected an account, found {name!r}, but none was added yet: see `cmam account add -h`.", USAGE)
+        raise Refusal(f"there is no account {name!r}: none was added yet, see `cmam account add -h`.", USAGE)
     known = _nearest(name, [account.shown for account in registry.accounts.values()], "cmam account list")
-    raise Refusal(f"expected an account (ctid, alias or broker:login), found {name!r}; known are {known}.", USAGE)
+    raise Refusal(f"there is no account {name!r} (ctid, alias or broker:login); there are: {known}.", USAGE)
 
 
 def _nearest(name: str, known: Sequence[str], command: str) -> str:
@@ -114,7 +114,7 @@ def _only(accounts: Mapping[AccountId, KnownAccount], name: str) -> KnownAccount
     ]
     if len(found) > 1:
         who = ", ".join(f"{account.account} ({account.broker}:{account.login})" for account in found)
-        raise Refusal(f"expected a name of one account; {name!r} fits {who}. Use the ctid.", USAGE)
+        raise Refusal(f"{name!r} fits more than one account: {who}. Use the ctid.", USAGE)
     return found[0] if found else None
 
 
@@ -125,4 +125,4 @@ def find_profile(registry: Registry, name: str) -> ProfileView:
             return profile
     names = [profile.name for profile in registry.live_profiles()]
     known = _nearest(name, names, "cmam profile list") or "none yet"
-    raise Refusal(f"expected the name of a profile, found {name!r}; there are: {known}.", USAGE)
+    raise Refusal(f"there is no profile {name!r}; there are: {known}.", USAGE)

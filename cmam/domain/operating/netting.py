@@ -129,8 +129,8 @@ def _sentence(registry: Registry, one: _Claim, other: _Claim, symbols: tuple[str
 
     which = ", ".join(symbols) if symbols else "whatever both of them trade"
     return (
-        f"expected one leader for each symbol of the netted account {shown(one.link.follower)}, found"
-        f" {shown(one.profile.leader)} (profile {one.profile.name}) and {shown(other.profile.leader)}"
-        f" (profile {other.profile.name}) for {which}: part the symbols with symbols.include or symbols.exclude, or"
-        " disable one of the two"
+        f"the netted account {shown(one.link.follower)} can follow one leader in each symbol, and for {which} it would"
+        f" have {shown(one.profile.leader)} (profile {one.profile.name}) and {shown(other.profile.leader)}"
+        f" (profile {other.profile.name}): divide the symbols with symbols.include or symbols.exclude, or disable one"
+        " of the two"
     )

@@ -7,8 +7,11 @@ understand the same names.
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Mapping
+from shlex import quote
 
+from cmam.domain.belief.limits import changed_symbols
 from cmam.domain.belief.restless import ending as ending_copies
 from cmam.domain.events import (
     AccountAdded,
@@ -42,6 +45,7 @@ from cmam.domain.operating.asking import (
     find_profile,
     signed,
 )
+from cmam.domain.operating.follower_commands import add_follower, remove_follower
 from cmam.domain.operating.netting import check_nets
 from cmam.domain.operating.profile_commands import (
     adopt,
@@ -72,6 +76,9 @@ __all__ = [
 HOLDING_SHOWN = 3
 """So many accounts are named on which a condition holds; more are counted."""
 
+SYMBOLS_SHOWN = 5
+"""So many symbols are named to who typed one that the account has not."""
+
 
 def operate(context: Context, request: Request) -> Outcome:
     """Carry out one command; raises Refusal."""
@@ -99,7 +106,7 @@ def _switch(*, paused: bool) -> Command:
         elif request.get("profile"):
             profiles = [_switchable(context, str(request["profile"]))]
         else:
-            raise Refusal("expected a profile, --account ID or --all, found none of them", USAGE)
+            raise Refusal("say which: a profile, --account ID or --all", USAGE)
         events = tuple(event for profile in profiles for event in moved(context, profile, state))
         return Outcome(events, {"profiles": [profile.name for profile in profiles], "paused": paused})
 
@@ -112,8 +119,8 @@ def _switchable(context: Context, name: str) -> ProfileView:
     profile = find_profile(context.registry, name)
     if profile.state is ProfileState.STOPPED:
         raise Refusal(
-            f"expected a profile that is running or paused, found {profile.name}, which is disabled and sends nothing:"
-            " `cmam profile enable` takes it and the copies that were left up again"
+            f"{profile.name} is disabled and sends nothing: `cmam profile enable {quote(profile.name)}` switches it on "
+            "again, and manages the copies again that were left"
         )
     return profile
 
@@ -130,7 +137,7 @@ def _targets(context: Context, request: Request) -> dict[AccountId, tuple[LinkId
     if request.get("profile"):
         profiles = (find_profile(context.registry, str(request["profile"])),)
     if not (request.get("account") or request.get("profile") or request.get("all")):
-        raise Refusal("expected a profile, --account ID or --all, found none of them", USAGE)
+        raise Refusal("say which: a profile, --account ID or --all", USAGE)
     found: dict[AccountId, set[LinkId]] = {}
     for profile in profiles:
         for link in profile.links.values():
@@ -152,13 +159,13 @@ def _flatten(context: Context, request: Request) -> Outcome:
     targets = _targets(context, request)
     is_whole = bool(request.get("whole"))
     if is_whole and not request.get("account"):
-        raise Refusal("expected --account ID with the whole account, found no single account", USAGE)
+        raise Refusal("--whole needs one account: say --account ID", USAGE)
     events = tuple(
         (f"{ACCOUNT_PREFIX}{account}", FlattenRequested(links=links, whole_account=is_whole, user=context.user))
         for account, links in targets.items()
     )
     if not events:
-        raise Refusal("expected a target with followers, found none: there is nothing to flatten")
+        raise Refusal("no follower is meant by this: there is nothing to flatten")
     return Outcome(events, {"flattening": [int(account) for account in targets]})
 
 
@@ -180,9 +187,8 @@ def _rearm(context: Context, request: Request) -> Outcome:
         copies = view.copies.values() if view is not None else ()
         busy = [copy for copy in copies if copy.link in links and not copy.is_wanted]
         if busy:
-            raise Refusal(
-                f"expected nothing left to close on account {account}, found {len(busy)} copies still closing"
-            )
+            what = "a copy is" if len(busy) == 1 else f"{len(busy)} copies are"
+            raise Refusal(f"{what} still closing on {_shown(context, account)}: re-arm it once nothing is")
         held = [why for link in links if (why := context.still_holds(account, link, guard))]
         if held:
             holding[account] = "; ".join(held)
@@ -196,15 +202,13 @@ def _rearm(context: Context, request: Request) -> Outcome:
             opened += sum(_is_shut(view, link, guard) for link in links)
         events.extend((stream, GuardRearmed(link=link, guard=guard, user=context.user)) for link in links)
     if holding:
-        raise Refusal(_still_holds(holding, len(targets)))
+        raise Refusal(_still_holds(context, holding, len(targets)))
     if guard == DAY and not events:
-        raise Refusal("expected a day whose beginning nobody saw, found none: what is known counts until the reset")
+        raise Refusal("the beginning of this day is known, and counts until the reset: it cannot begin anew")
     if guard and guard != DAY and guard not in closed:
-        raise Refusal(
-            f"expected a latch that is closed, found {guard!r}; closed are: {', '.join(sorted(closed)) or '–'}"
-        )
+        raise Refusal(f"nothing is locked by {guard!r}; what has locked: {', '.join(sorted(closed)) or 'nothing'}")
     if not events:
-        raise Refusal("expected a target with followers, found none: there is nothing to re-arm", USAGE)
+        raise Refusal("no follower is meant by this: there is nothing to re-arm", USAGE)
     return Outcome(tuple(events), {"rearmed": opened, "guard": guard or "all"})
 
 
@@ -214,15 +218,18 @@ def _is_shut(view: AccountView | None, link: LinkId, guard: str) -> bool:
     return link == NOBODY or guard == DAY or any(guard in ("", latch.guard) for latch in latches)
 
 
-def _still_holds(holding: Mapping[AccountId, str], targets: int) -> str:
+def _still_holds(context: Context, holding: Mapping[AccountId, str], targets: int) -> str:
     """On which accounts a condition holds, and how those without one are re-armed: as it is none was."""
     rest = "; nothing was re-armed: give the other accounts one by one" if targets > len(holding) else ""
-    (account, why), *others = holding.items()
-    if not others:
-        return f"expected conditions that no longer hold on account {account}, found {why}{rest}"
-    shown = ", ".join(f"{why} on {account}" for account, why in list(holding.items())[:HOLDING_SHOWN])
-    more = f" and {len(holding) - HOLDING_SHOWN} more" if len(holding) > HOLDING_SHOWN else ""
-    return f"expected conditions that no longer hold on {targets} accounts, found {shown}{more}{rest}"
+    told = [f"{why} on {_shown(context, account)}" for account, why in list(holding.items())[:HOLDING_SHOWN]]
+    more = f" and on {len(holding) - HOLDING_SHOWN} more" if len(holding) > HOLDING_SHOWN else ""
+    return f"what locked it still holds: {', '.join(told)}{more}{rest}"
+
+
+def _shown(context: Context, account: AccountId) -> str:
+    """What a person calls an account; its number where it was removed."""
+    known = context.registry.accounts.get(account)
+    return known.shown if known is not None else f"account {account}"
 
 
 def _confirm_symbol(context: Context, request: Request) -> Outcome:
@@ -232,9 +239,21 @@ def _confirm_symbol(context: Context, request: Request) -> Outcome:
     view = context.views.get(account.account)
     entry = view.names.get(name) if view is not None else None
     if entry is None:
-        raise Refusal(f"expected a symbol of {account.shown}, found {name!r}", USAGE)
+        raise Refusal(f"{account.shown} has no symbol {name!r}{_meant(view, name)}", USAGE)
     event = SymbolConfirmed(symbol=entry.symbol, user=context.user)
     return Outcome(((f"{ACCOUNT_PREFIX}{account.account}", event),), {"account": account.shown, "symbol": name})
+
+
+def _meant(view: AccountView | None, name: str) -> str:
+    """What was most likely meant by a name that is none here, as the other broker's name of a symbol is: what waits to
+    be confirmed, or else what is called nearly so."""
+    if view is None:
+        return ""
+    if waiting := changed_symbols(view):
+        return f"; changed there and not confirmed: {', '.join(waiting[:SYMBOLS_SHOWN])}"
+    upper = {known.upper(): known for known in view.names}
+    near = [upper[one] for one in difflib.get_close_matches(name.upper(), upper, n=SYMBOLS_SHOWN)]
+    return f"; like it there: {', '.join(near)}" if near else ""
 
 
 # --- accounts -----------------------------------------------------------------------------------------------------
@@ -270,7 +289,7 @@ def _alias_account(context: Context, request: Request) -> Outcome:
         raise Refusal(f"expected an alias of {allowed}, found {alias!r}", USAGE)
     for other in context.registry.accounts.values():
         if alias and other.account != account.account and other.alias.lower() == alias.lower():
-            raise Refusal(f"expected a new alias, found {alias!r}, which account {other.account} has")
+            raise Refusal(f"the alias {alias!r} is taken: account {other.account} has it")
     event = AccountAliased(account=account.account, alias=alias)
     return Outcome(((APP, event),), {"account": int(account.account), "alias": alias})
 
@@ -308,14 +327,16 @@ def _remove_account(context: Context, request: Request) -> Outcome:
             link.follower == account.account for link in profile.links.values()
         )
         if is_used:
-            raise Refusal(f"expected an account that no profile uses, found {account.shown} in {profile.name!r}")
+            if profile.leader == account.account:
+                raise Refusal(f"{account.shown} leads the profile {profile.name!r}: delete the profile first")
+            raise Refusal(f"{account.shown} follows in the profile {profile.name!r}: take it out there first")
     view = context.views.get(account.account)
     is_seen = view is not None and view.health is Health.RECONCILED
     ending = [*ending_copies(view.copies), *view.in_vain] if view is not None else []
     if ending and is_seen:
         raise Refusal(
-            f"expected nothing left to close on {account.shown}, found {len(ending)} still closing: removed, nobody "
-            "would ask for it again"
+            f"{len(ending)} still to be closed on {account.shown}: once the account is removed nobody would ask for it "
+            "again"
         )
     event = AccountRemoved(account=account.account, user=context.user)
     return Outcome(((APP, event),), {"account": int(account.account), "removed": True})
@@ -356,6 +377,8 @@ COMMANDS: Mapping[str, Command] = {
     "profile.delete": delete_profile,
     "profile.disable": move_profile(ProfileState.STOPPED),
     "profile.enable": move_profile(ProfileState.RUNNING),
+    "profile.follower.add": add_follower,
+    "profile.follower.remove": remove_follower,
     "profile.set": set_profile,
     "rearm": _rearm,
     "resume": _switch(paused=False),

@@ -84,25 +84,25 @@ def check_new_name(registry: Registry, name: str) -> None:
     if not name or len(name) > NAME_CHARACTERS_MAX or not name.isprintable():
         raise Refusal(f"expected a name of 1 to {NAME_CHARACTERS_MAX} printable characters, found {name!r}", USAGE)
     if name.lower() in (profile.name.lower() for profile in registry.live_profiles()):
-        raise Refusal(f"expected a new name, found {name!r}, which is taken; see `cmam profile list`.")
+        raise Refusal(f"the name {name!r} is taken; `cmam profile list` shows all.")
 
 
 def check_followers(leader: KnownAccount, followers: Sequence[KnownAccount]) -> None:
     """Refuse followers that are none, too many, twice, the leader itself, or may not trade."""
     if not followers:
-        raise Refusal("expected at least one --follower, found none", USAGE)
+        raise Refusal("a profile needs at least one follower", USAGE)
     if len(followers) > FOLLOWERS_MAX:
         raise Refusal(f"expected at most {FOLLOWERS_MAX} followers, found {len(followers)}", USAGE)
     seen: set[AccountId] = set()
     for follower in followers:
         if follower.account == leader.account:
-            raise Refusal(f"expected a follower other than the leader, found {leader.shown} as both")
+            raise Refusal(f"{leader.shown} leads here, and cannot follow itself")
         if follower.account in seen:
-            raise Refusal(f"expected each follower once, found {follower.shown} twice", USAGE)
+            raise Refusal(f"{follower.shown} is named twice as a follower", USAGE)
         if not follower.can_trade:
             raise Refusal(
-                f"expected a follower that may trade, found {follower.shown}, whose consent covers reading only. "
-                "Add it again with trading allowed: `cmam account add`."
+                f"{follower.shown} cannot follow: its consent covers reading only. Add it again with trading allowed: "
+                "`cmam account add`."
             )
         seen.add(follower.account)
 
@@ -115,13 +115,10 @@ def check_rights(context: Context, followers: Iterable[KnownAccount]) -> None:
         trader = view.trader if view is not None else None
         if AccountType.SPREAD_BETTING in (follower.account_type, trader.account_type if trader is not None else None):
             raise Refusal(
-                f"expected a hedged or netted follower, found {follower.shown}, an account for spread betting"
+                f"{follower.shown} cannot follow: only hedged and netted accounts can, and it is for spread betting"
             )
         if trader is not None and trader.access is not AccessRights.FULL_ACCESS:
-            raise Refusal(
-                f"expected a follower that may trade, found {follower.shown}, which its broker has set to"
-                f" {trader.access.value}"
-            )
+            raise Refusal(f"{follower.shown} cannot follow: its broker has set it to {trader.access.value}")
 
 
 def check_loops(
@@ -146,7 +143,7 @@ def check_loops(
             names = " → ".join(
                 registry.accounts[account].shown if account in registry.accounts else str(account) for account in path
             )
-            raise Refusal(f"expected profiles without a loop, found {names}: a trade would copy itself for ever")
+            raise Refusal(f"a trade would go round in a loop and copy itself for ever: {names}")
 
 
 def _circle(
@@ -210,13 +207,13 @@ def set_profile(context: Context, request: Request) -> Outcome:
     faults: list[BadSetting | str] = []
     faults += check_each(given)
     faults += [fault for fault in check_each(dict.fromkeys(dropped, "")) if fault.name not in BY_NAME]
-    faults += [f"{name}: expected it set or unset, found both" for name in sorted(dropped & given.keys())]
+    faults += [f"{name}: either set it or unset it, not both" for name in sorted(dropped & given.keys())]
     _refuse(faults)
     follower = request.get("follower")
     only = find_account(context.registry, str(follower)).account if follower else None
     links = [link for link in profile.links.values() if only in (None, link.follower)]
     if not links:
-        raise Refusal(f"expected a follower of {profile.name}, found {follower!r}; see `cmam profile show`.", USAGE)
+        raise Refusal(f"{follower!r} does not follow in {profile.name}; `cmam profile show` lists who does.", USAGE)
     shared = profile.settings
     if only is None:
         shared = {name: value for name, value in shared.items() if name not in dropped}
@@ -308,7 +305,7 @@ def release(context: Context, request: Request, profile: ProfileView, links: Ite
             touched.setdefault(link.follower, []).append(link.link)
     if count and not how:
         raise Refusal(
-            f"expected --leave or --close, as {count} of the copies of {name} are live: say what becomes of them",
+            f"{count} of the copies of {name} are live: say --close or --leave",
             USAGE,
         )
     keep = bool(request.get("keep_pendings"))
@@ -340,7 +337,7 @@ def adopt(context: Context, request: Request) -> Outcome:
                 events.append((f"{ACCOUNT_PREFIX}{link.follower}", event))
     if not events:
         which = f"of the store {wanted!r}" if wanted else "of another store"
-        raise Refusal(f"expected a live copy {which} on a follower of {profile.name}, found none: nothing to adopt.")
+        raise Refusal(f"nothing to adopt: no follower of {profile.name} has a live copy {which}.")
     return Outcome(tuple(events), {"profile": profile.name, "stores": sorted(stores), "adopted": len(events)})
 
 

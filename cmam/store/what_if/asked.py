@@ -46,7 +46,7 @@ class Asked:
         asked, faults = cls(), []
         profiles = [found for found in registry.profiles.values() if found.links]
         if not profiles:
-            raise AskedInvalid(["expected a log with at least one profile, found none: there is nothing to run again."])
+            raise AskedInvalid(["this log has no profile: there is nothing to run again."])
         for document in documents:
             faults += asked._take_document(registry, profiles, document)
         if settings or not faults:
@@ -62,7 +62,7 @@ class Asked:
         chosen = [found for found in profiles if not profile or found.name.casefold() == profile.casefold()]
         if not chosen:
             known = ", ".join(sorted(found.name for found in profiles))
-            return [f"--profile: expected a profile of this log ({known}), found {profile}."]
+            return [f"--profile: this log has no profile {profile}; there are: {known}."]
         links = [
             (found, link)
             for found in chosen
@@ -70,7 +70,7 @@ class Asked:
             if not follower or follower in _names(registry.accounts.get(link.follower), int(link.follower))
         ]
         if not links:
-            return [f"--follower: expected a follower of this log by ctid, alias or broker:login, found {follower}."]
+            return [f"--follower: this log has no follower {follower} (ctid, alias or broker:login)."]
         for found, link in links:
             held = {**found.settings, **link.settings, **self.instead.get(link.link, {})}
             of_old = check_settings(held)  # what was stored may be older than what is allowed now
@@ -87,7 +87,7 @@ class Asked:
         found = next((one for one in profiles if one.name.casefold() == name.casefold()), None)
         if found is None:
             known = ", ".join(sorted(one.name for one in profiles))
-            return [f"profile {name!r}: expected a profile of this log ({known}), found none of that name."]
+            return [f"profile {name!r}: this log has no profile of that name; there are: {known}."]
         faults: list[str] = []
         for entry in document["followers"]:
             account = str(entry["account"])
@@ -101,7 +101,7 @@ class Asked:
             )
             where = f"profile {name!r}, follower {account}"
             if link is None:
-                faults.append(f"{where}: expected a follower of the profile in this log, found none.")
+                faults.append(f"{where}: it does not follow in this profile of the log.")
                 continue
             merged = {**document["settings"], **entry["settings"]}
             faults += [

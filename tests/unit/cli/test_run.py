@@ -119,7 +119,7 @@ def test_a_home_that_lacks_only_its_credentials_is_told_so(tmp_path: Path, capsy
     """It is no mistyped one; no log is begun in it either."""
     (tmp_path / "settings.toml").write_text("settle_s = 20\n")
     assert run(["--home", str(tmp_path), "start", "--plain"]) == 1
-    assert "expected API credentials, found none" in capsys.readouterr().err
+    assert "there are no API credentials yet" in capsys.readouterr().err
     assert [file.name for file in tmp_path.iterdir()] == ["settings.toml"]
 
 

@@ -31,7 +31,7 @@ def test_a_removed_account_keeps_its_names_for_its_history(name: str) -> None:
     """Its number, its last alias and its login find it; nothing is ever done to it again by any of them."""
     registry = a_registry()
     assert find_in_history(registry, name).account == OLD
-    with pytest.raises(Refusal, match="known are Alpha:9"):
+    with pytest.raises(Refusal, match="there are: Alpha:9"):
         find_account(registry, name)
 
 
@@ -48,7 +48,7 @@ def test_of_many_accounts_those_are_named_that_are_most_like_what_was_typed() ->
     registry = a_registry(*more, AccountAliased(account=AccountId(123), alias="steady hand"))
     with pytest.raises(Refusal) as refused:
         find_account(registry, "stedy hand")
-    assert "known are steady hand, " in refused.value.text
+    assert "there are: steady hand, " in refused.value.text
     assert refused.value.text.endswith(" and 46 more (`cmam account list`).")
 
 
@@ -62,5 +62,5 @@ def test_an_account_that_was_added_again_is_there_once() -> None:
 def test_a_name_that_two_removed_accounts_had_is_refused() -> None:
     """Each is named, and how to tell them apart."""
     again = (AccountAdded(account=NEW, login=8, broker="Beta"), AccountAliased(account=NEW, alias="prop"))
-    with pytest.raises(Refusal, match=r"fits 11 \(Alpha:7\), 12 \(Beta:8\)"):
+    with pytest.raises(Refusal, match=r"more than one account: 11 \(Alpha:7\), 12 \(Beta:8\)"):
         find_in_history(a_registry(*again, AccountRemoved(account=NEW)), "prop")

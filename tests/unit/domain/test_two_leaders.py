@@ -59,7 +59,7 @@ def test_a_second_leader_is_refused_and_both_are_named() -> None:
     with pytest.raises(Refusal) as refusal:
         desk.profile("second", "2")
     said = str(refusal.value)
-    assert said.startswith("expected one leader for each symbol of the netted account alpha:3")
+    assert said.startswith("the netted account alpha:3 can follow one leader in each symbol")
     assert "(profile first) and alpha:2" in said
     assert "symbols.include" in said
     assert [profile.name for profile in desk.registry.live_profiles()] == ["first"]

@@ -347,7 +347,7 @@ def test_nothing_is_written_over_an_event_store(
         (home / "copy.pack").write_bytes((home / "events.db").read_bytes())
         name = str(home / "copy.pack")
     asked = {"head": ("audit", "head", name), "export": ("audit", "export", name), "replay": ("replay", "--to", name)}
-    code, words = (1, "nothing is written over one") if command == "head" else (2, "which is something else")
+    code, words = (1, "nothing is written over one") if command == "head" else (2, "is something else than")
     assert run(["--home", str(home), *asked[command]]) == code
     assert words in capsys.readouterr().err
     assert _bytes_of(home) == before
