@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from cmam.domain.belief import restored
 from cmam.domain.belief.copies import Copy, CopyKey, CopyState, Cursor, Intent, IntentState
 from cmam.domain.belief.holdings import (
     book_deal,
@@ -60,6 +61,7 @@ from cmam.domain.events import (
     IntentSent,
     IntentSettled,
     LeverageSeen,
+    LogRestored,
     MarginSeen,
     Reconciled,
     ResultsSeen,
@@ -134,6 +136,8 @@ def advance(view: ViewInTheMaking, event: Event, at_us: int) -> ViewInTheMaking:
         take(view, event, at_us)
     elif isinstance(event, HealthChanged):
         _take_health(view, event, before_us)
+    elif isinstance(event, LogRestored):
+        _note_restore(view, before_us, at_us)
     return view
 
 
@@ -187,6 +191,7 @@ def _first_volumes(view: AccountView, deals: tuple[Deal, ...]) -> dict[PositionI
 
 def _reconciled(view: AccountView, event: Reconciled, at_us: int) -> AccountView:
     """Take the broker's word for all positions and orders; what it does not name is gone, unless that is doubted."""
+    view = restored.noted(view) if view.restored_us else view
     copies, deals, known, held = view.copies, view.deals, view.orders, view.positions
     event = without_told_closed(view, event) if view.told_closed else event
     named = {position.position for position in event.positions if position.volume > 0} | set(event.doubted)
@@ -259,6 +264,12 @@ def _take_health(view: AccountView, event: HealthChanged, before_us: int) -> Acc
 
 def _take_rules(view: AccountView, event: RulesBegan) -> AccountView:
     return replace(view, rules=event.rules)
+
+
+def _note_restore(view: AccountView, before_us: int, at_us: int) -> AccountView:
+    """What the log knows is as old as its last record, and out of sight since."""
+    seen_us = before_us if view.health is Health.RECONCILED else view.in_sight_us
+    return replace(view, restored_us=at_us, health=Health.DOWN, in_sight_us=seen_us)
 
 
 def _take_sent(view: AccountView, event: IntentSent, at_us: int) -> AccountView:
