@@ -269,6 +269,19 @@ def test_a_pending_order_that_was_moved_after_the_backup_moves_on(tmp_path: Path
     assert _is_identical(whole)
 
 
+def test_a_part_of_a_trade_that_was_opened_after_the_backup_is_closed_though_nobody_saw_it(tmp_path: Path) -> None:
+    """The log knows neither trade nor copy: how large both were at first tells what is left to close."""
+    whole = _started(tmp_path)
+    whole.person.buy(LOT)
+    whole.run(5)
+    kept = _backup(tmp_path)
+    position = whole.person.buy(4 * LOT)
+    whole.run(5)
+    _restored(tmp_path, whole, kept, meanwhile=[lambda whole: whole.person.close(position, 3 * LOT)])
+    assert [held.volume for held in whole.person.holds(SAME_BROKER)] == [LOT, LOT]
+    assert _is_identical(whole)
+
+
 def test_a_trade_that_was_opened_and_halved_after_the_backup_goes_on_with_its_leader(tmp_path: Path) -> None:
     """Its copy is found by its label, as large as it is; nothing is opened beside it."""
     whole = _started(tmp_path, max_age="3000s")

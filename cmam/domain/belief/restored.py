@@ -33,16 +33,18 @@ def is_answer(change: Change, copy: Copy) -> bool:
     return change.restored and copy.restored is not None
 
 
-def wanted_after(copy: Copy, change: Change, before: int) -> Fraction:
+def wanted_after(view: AccountView, copy: Copy, change: Change, before: int) -> Fraction:
     """The target of a copy whose leader has added or reduced: the same fraction of itself as his position has become of
-    `before`. After a restore it is a fraction of what the log knew, and what has been done since counts towards it."""
+    `before`. After a restore it is a fraction of what the log knew, and what has been done since counts towards it: the
+    copy keeps its residue, unless somebody has taken more."""
     part = Fraction(change.after, before)
     if copy.restored is None or not change.restored:
         return copy.target * part
-    was = copy.restored.target
-    if part < 1:
-        return min(was * part, copy.target)
-    return max(was * part, copy.target) if copy.target > was else copy.target * part
+    was, spec = copy.restored.target, view.specs.get(copy.symbol)
+    if part >= 1:
+        return max(was * part, copy.target) if copy.target > was else copy.target * part
+    is_rounded = spec is not None and copy.volume >= spec.floor_volume(Volume(int(was * part)))
+    return was * part if is_rounded else min(was * part, copy.target)
 
 
 def settled_among(view: AccountView, key: CopyKey, change: Change, target: Fraction) -> AccountView:

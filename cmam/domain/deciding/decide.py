@@ -132,7 +132,7 @@ def _decide_grew(draft: Draft, live: Copy | None, ended: Copy | None) -> Decisio
     if is_turning or live.state is CopyState.WAITING:
         return Decision(verdict=Verdict.COPY, goal=replace(live.goal, leader_volume=change.after))
     before = change.before or live.goal.leader_volume
-    grown = restored.wanted_after(live, change, before) if before > 0 else live.target
+    grown = restored.wanted_after(draft.view, live, change, before) if before > 0 else live.target
     if change.is_opening:
         grown = whole_of_open(draft, live, Volume(before), grown)
     return add_now(draft, live, grown)

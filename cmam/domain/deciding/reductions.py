@@ -23,8 +23,8 @@ def decide_reduced(view: AccountView, change: Change, copy: Copy) -> Decision:
     if copy.state is CopyState.WAITING or copy.wait is Wait.TURN:
         return Decision(verdict=Verdict.COPY, goal=replace(copy.goal, leader_volume=change.after))
     before, after = change.before or copy.goal.leader_volume, change.after
-    target = restored.wanted_after(copy, change, before) if before > 0 else Fraction(0)
-    target = min(target, copy.target)
+    target = restored.wanted_after(view, copy, change, before) if before > 0 else Fraction(0)
+    target = target if change.restored else min(target, copy.target)
     goal = retarget(copy.goal, target, after)
     if change.restored:
         view = restored.settled_among(view, copy.key, change, target)

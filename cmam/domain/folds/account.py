@@ -98,7 +98,14 @@ from cmam.domain.values.ids import PositionId
 from cmam.domain.values.naming import read_label
 from cmam.domain.values.quantities import Volume
 from cmam.domain.values.replacing import replace, without
-from cmam.domain.values.rules import DEALS_COUNT, ORDER_ORIGINS, RESULTS_OUTDATED, TOLD_AGAIN, TURNED_IS_BARE
+from cmam.domain.values.rules import (
+    DEALS_COUNT,
+    ORDER_ORIGINS,
+    RESTORES_ARE_KNOWN,
+    RESULTS_OUTDATED,
+    TOLD_AGAIN,
+    TURNED_IS_BARE,
+)
 from cmam.domain.values.trades import Deal
 
 __all__ = [
@@ -191,6 +198,7 @@ def _first_volumes(view: AccountView, deals: tuple[Deal, ...]) -> dict[PositionI
 
 def _reconciled(view: AccountView, event: Reconciled, at_us: int) -> AccountView:
     """Take the broker's word for all positions and orders; what it does not name is gone, unless that is doubted."""
+    is_anew = not view.has_reconciled or (view.restored_us > 0 and view.rules >= RESTORES_ARE_KNOWN)
     view = restored.noted(view) if view.restored_us else view
     copies, deals, known, held = view.copies, view.deals, view.orders, view.positions
     event = without_told_closed(view, event) if view.told_closed else event
@@ -216,7 +224,7 @@ def _reconciled(view: AccountView, event: Reconciled, at_us: int) -> AccountView
                 view = with_origin(view, deal.position, deal.order, view.orders.get(deal.order, past))
     if view.rules >= ORDER_ORIGINS and not view.is_netted():
         view = _with_origins(view)
-    if not view.has_reconciled:
+    if is_anew:
         view = replace(view, first_volumes=_first_volumes(view, event.deals))
     if event.past_orders and not event.looked_up:
         view = replace(view, past_orders=tuple(o for o in event.past_orders if read_label(o.client_order_id)))
