@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from fractions import Fraction
+from typing import Any
 
 from cmam.domain.guarding.latches import TWIN
 from cmam.store.upkeep.keeping import note_restore
@@ -20,6 +21,17 @@ READY_TRIES = 30
 
 class RestoreDay(Day):
     """One world from a seed, in which the process dies now and then and goes on from a backup."""
+
+    def __init__(self, seed: int, followers: int = 30) -> None:
+        super().__init__(seed, followers)
+        self.apart: set[int] = set()
+        """Positions of the leader's of which no copy's remainder is known."""
+
+        self.labels: dict[str, set[str]] = {}
+        """What each follower had ever opened before the log was lost."""
+
+    def _orders(self, case: Case) -> list[Any]:
+        return self.book.orders(self.book.ids[case.name])
 
     def _acts(self) -> list[Callable[[], None]]:
         return [*super()._acts(), *([self._lose] * 4 if self.held else [])]
@@ -36,6 +48,7 @@ class RestoreDay(Day):
             acts = [self._open, *([self._reduce, self._reduce, self._reduce, self._amend] if self.held else [])]
             self.chance.choice([*acts, *([self._close] if len(self.held) > 2 else [])])()
         before = self._shown()
+        self.labels = {case.name: {order.label for order in self._orders(case)} for case in self.cases}
         self.book.kill()
         part = self._part_unseen() if self.chance.random() < 0.4 else None
         self.book.go(self.chance.choice((2, 40, 200)))
@@ -54,7 +67,8 @@ class RestoreDay(Day):
 
     def _part_unseen(self) -> tuple[Theirs, Fraction] | None:
         """The leader closes a part of what he holds while nothing runs."""
-        theirs = self.chance.choice(self.held) if self.held else None
+        held = [theirs for theirs in self.held if theirs.position not in self.apart]
+        theirs = self.chance.choice(held) if held else None
         step = STEP.get(theirs.opened.symbol, Fraction(1_000)) if theirs is not None else Fraction(1)
         if theirs is None or theirs.units <= step:
             return None
@@ -84,6 +98,9 @@ class RestoreDay(Day):
         """Hold what stands after a restore against what stood before: it is the same, whatever the log has lost, but
         `apart` from what the leader has closed since, and targets for which there was no room."""
         there = self._shown()
+        for name, held in self._positions().items():
+            for key in [one for one in held if one not in before[name] and held[one].label not in self.labels[name]]:
+                del there[name][key]  # skipped before, and what was in its way is so no more: it is its first open
         for theirs in self.held:
             for case, position, copy in self._copies(theirs):
                 if copy.owed is not None and position in there[case.name]:
@@ -96,6 +113,7 @@ class RestoreDay(Day):
             for case, position, copy in self._copies(theirs) if theirs.position not in known else ():
                 copy.target = copy.units  # its remainder was known to the log alone
                 if apart.get(case.name) == position:
+                    self.apart.add(theirs.position)
                     del theirs.copies[case.name]  # that of what the leader has closed since, too
 
     def _see_same(self, case: Case, was: dict[int, object], now: dict[int, object], part: int) -> None:
