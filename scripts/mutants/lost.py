@@ -8,6 +8,7 @@ RECONCILE = "tests/property/domain/test_reconcile_laws.py"
 SYNC = UNIT + "domain/test_sync.py"
 FOLLOWING = UNIT + "actors/test_following.py"
 FINDINGS = "cmam/domain/repair/reconcile.py"
+RESTORES = "tests/scenario/test_restores.py"
 POISON = "tests/scenario/test_poison.py"
 LIARS = "tests/scenario/test_liars.py"
 ABSENCES = "tests/scenario/test_absences.py"
@@ -31,9 +32,23 @@ MUTATIONS = (
     Mutation(
         "what a leader did in the gap is not told",
         "cmam/domain/turns/leading.py",
-        "            return tuple(of_reconcile(before, after, event, quote_of))",
+        "            found = of_reconcile(before, after, event, quote_of)",
         "            return ()",
         (UNIT + "domain/test_leading.py",),
+    ),
+    Mutation(
+        "what was closed after a backup is closed once more",
+        "cmam/domain/belief/restored.py",
+        "    if copy.restored is None or not change.restored:",
+        "    if True:",
+        (RESTORES,),
+    ),
+    Mutation(
+        "the share of a trade that was closed after a backup takes of the others",
+        "cmam/domain/belief/restored.py",
+        "        back = min(spare, other.restored.volume - other.volume)",
+        "        back = 0",
+        (RESTORES,),
     ),
     Mutation(
         "a change told under an old ticket is decided before what was missed",

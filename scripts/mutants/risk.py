@@ -50,9 +50,9 @@ MUTATIONS = (
     Mutation(
         "a pause blocks a close",
         "cmam/domain/deciding/decide.py",
-        "        case ChangeKind.CLOSED:\n            return decide_closed(view, live)",
+        "        case ChangeKind.CLOSED:\n            return decide_closed(view, live, change)",
         "        case ChangeKind.CLOSED:\n"
-        "            return NO_COPY if inputs.standing.value == 'paused' else decide_closed(view, live)",
+        "            return NO_COPY if inputs.standing.value == 'paused' else decide_closed(view, live, change)",
         (LIFE,),
     ),
     Mutation(

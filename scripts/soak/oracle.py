@@ -6,7 +6,8 @@ leader who opens, adds, closes parts, moves levels and places orders (`orders.py
 while nobody looks; `leaders.py`: whose account is netted; `chains.py`: whose followers lead, too; `patience.py`: before
 followers who wait for their price; `guards.py`: while guards trip; `strains.py`: and brokers refuse and take, and the
 process dies; `net_guards.py`: before netted followers;
-`settings.py`: while settings change, by laws instead of sizes; `crowds.py`: as that, in a world of more kinds).
+`settings.py`: while settings change, by laws instead of sizes; `crowds.py`: as that, in a world of more kinds;
+`restores.py`: while older logs are put back).
 What differs is printed with what both say.
 """
 
@@ -33,6 +34,7 @@ from tests.oracle.net_guards import NetGuardDay
 from tests.oracle.nets import NetDay
 from tests.oracle.orders import OrderDay
 from tests.oracle.patience import PatienceDay
+from tests.oracle.restores import RestoreDay
 from tests.oracle.settings import SettingsDay
 from tests.oracle.strains import StrainDay
 
@@ -51,6 +53,7 @@ DAYS = {
     "net-guards": NetGuardDay,
     "settings": SettingsDay,
     "crowds": CrowdDay,
+    "restores": RestoreDay,
 }
 
 

@@ -18,6 +18,7 @@ from tests.oracle.net_guards import NetGuardDay
 from tests.oracle.nets import NetDay
 from tests.oracle.orders import OrderDay
 from tests.oracle.patience import PatienceDay
+from tests.oracle.restores import RestoreDay
 from tests.oracle.settings import SettingsDay
 from tests.oracle.strains import StrainDay
 
@@ -53,6 +54,15 @@ def test_a_drawn_day_of_settings_that_change_is_copied_as_the_rules_say(seed: in
 def test_a_drawn_day_before_netted_followers_comes_to_the_sum_of_their_shares(seed: int) -> None:
     """Both sides of a symbol, parts, growth and levels; at its end shares that are too small to be closed alone."""
     day = NetDay(seed)
+    day.run()
+    assert day.wrong == []
+    assert verify(day.book.log.read_all()).is_identical
+
+
+@pytest.mark.parametrize("seed", [3, 6])
+def test_a_drawn_day_on_which_older_logs_are_put_back_does_nothing_twice(seed: int) -> None:
+    """Killed and restored from a backup, again and again; 3 has copies in parts, 6 rows for single symbols."""
+    day = RestoreDay(seed, followers=10)
     day.run()
     assert day.wrong == []
     assert verify(day.book.log.read_all()).is_identical

@@ -87,12 +87,18 @@ def _taken(view: AccountView, shown: Mapping[PositionId, Position], *, leads: bo
 
 
 def _grown(view: AccountView, shown: Mapping[PositionId, Position]) -> frozenset[PositionId]:
-    """The positions of copies of which a snapshot shows more than our open requests may have made of them."""
+    """The positions of copies of which a snapshot shows more than our open requests may have made of them; after a
+    restore of the log all of which it shows anything."""
     found = set()
     for copy in view.copies.values():
         held = view.positions.get(copy.position) if copy.position is not None else None
         now = shown.get(held.position) if held is not None else None
-        if held is None or now is None or now.side is not held.side or now.volume <= held.volume:
+        if held is None or now is None:
+            continue
+        if view.restored_us:
+            found.add(held.position)  # as much may have been added as was closed
+            continue
+        if now.side is not held.side or now.volume <= held.volume:
             continue
         asked = sum(
             intent.command.volume - intent.filled

@@ -31,6 +31,7 @@ def backup(file: Path) -> None:
 @click.option("--replace", is_flag=True, help="Move the log that is there aside; it is kept.")
 def restore(file: Path, replace: bool) -> None:
     """Put a backup back in place of the log, while nothing runs; it is checked against its chains first."""
+    from cmam.clock import SystemClock
     from cmam.store.upkeep.keeping import expect_backup
     from cmam.store.upkeep.keeping import restore as put_back
 
@@ -38,7 +39,7 @@ def restore(file: Path, replace: bool) -> None:
     expect_backup(file)
     home.prepare()
     with _held("cmam restore"):
-        done = put_back(home.root, file, replace=replace)
+        done = put_back(home.root, file, SystemClock().now(), replace=replace)
     if face().as_json:
         aside = str(done.replaced) if done.replaced is not None else None
         print_json({"file": str(file), "head": str(done.head), "replaced": aside})

@@ -128,6 +128,20 @@ class Applied:
 
 
 @dataclass(frozen=True, slots=True)
+class Restored:
+    """What a log that was restored from a backup knew of a copy: its target, in parts, and how much it held."""
+
+    numerator: int
+    denominator: int
+    volume: Volume
+
+    @property
+    def target(self) -> Fraction:
+        """What it was to hold, in 1/100 unit."""
+        return Fraction(self.numerator, self.denominator)
+
+
+@dataclass(frozen=True, slots=True)
 class LeftOut:
     """A target that is left out until its broker may take it: it lies nearer to the market than that allows.
 
@@ -294,6 +308,8 @@ class Copy:
     """How much this share had as it went with its net, where no deal has told by whom and at which price."""
     growth: tuple[int, int] = (0, 1)
     """The fraction of 1/100 unit that it is to grow by and has asked for nowhere, while it waits."""
+    restored: Restored | None = None
+    """What a log that was restored from a backup knew of it."""
 
     @property
     def is_idle(self) -> bool:

@@ -99,6 +99,7 @@ class AccountView:
     broker has been asked, and `lost_closes` those of our closes that did; `missed` is what others took of nets so.
     `told_closed` are hedged positions of which an event has just told that they are closed, with that moment (us), and
     `dealt_us` is when the last deal was told. `shown_ms` is how new each position was that the last look showed.
+    `restored_us` is when the log was restored from a backup, until the first look after that.
     """
 
     account: AccountId
@@ -162,6 +163,7 @@ class AccountView:
     unpriced: tuple[PositionId, ...] = ()
     lost_closes: tuple[LostClose, ...] = ()
     missed: tuple[Missed, ...] = ()
+    restored_us: int = 0
 
     @property
     def money_digits(self) -> int:

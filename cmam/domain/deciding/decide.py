@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from fractions import Fraction
 
+from cmam.domain.belief import restored
 from cmam.domain.belief.copies import Copy, CopyState
 from cmam.domain.belief.view import AccountView, is_turning, resolve
 from cmam.domain.deciding.amounts import whole_of_open
@@ -73,7 +74,7 @@ def decide(view: AccountView, change: Change, settings: LinkSettings, inputs: In
         case ChangeKind.REDUCED:
             return decide_reduced(view, change, live)
         case ChangeKind.CLOSED:
-            return decide_closed(view, live)
+            return decide_closed(view, live, change)
         case ChangeKind.PROTECTED:
             return _decide_protected(draft, live)
         case ChangeKind.ORDER_AMENDED:
@@ -131,7 +132,7 @@ def _decide_grew(draft: Draft, live: Copy | None, ended: Copy | None) -> Decisio
     if is_turning or live.state is CopyState.WAITING:
         return Decision(verdict=Verdict.COPY, goal=replace(live.goal, leader_volume=change.after))
     before = change.before or live.goal.leader_volume
-    grown = live.target * Fraction(change.after, before) if before > 0 else live.target
+    grown = restored.wanted_after(draft.view, live, change, before) if before > 0 else live.target
     if change.is_opening:
         grown = whole_of_open(draft, live, Volume(before), grown)
     return add_now(draft, live, grown)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from fractions import Fraction
 
+from cmam.domain.belief import restored
 from cmam.domain.belief.copies import Copy, CopyState, IntentState
 from cmam.domain.belief.shares import pooled_excess
 from cmam.domain.belief.view import AccountView, put
@@ -22,9 +23,12 @@ def decide_reduced(view: AccountView, change: Change, copy: Copy) -> Decision:
     if copy.state is CopyState.WAITING or copy.wait is Wait.TURN:
         return Decision(verdict=Verdict.COPY, goal=replace(copy.goal, leader_volume=change.after))
     before, after = change.before or copy.goal.leader_volume, change.after
-    target = copy.target * Fraction(after, before) if before > 0 else Fraction(0)
-    target = min(target, copy.target)
+    target = restored.wanted_after(view, copy, change, before) if before > 0 else Fraction(0)
+    target = target if change.restored else min(target, copy.target)
     goal = retarget(copy.goal, target, after)
+    if change.restored:
+        view = restored.settled_among(view, copy.key, change, target)
+        copy = view.copies[copy.key]
     spec = view.specs.get(copy.symbol)
     changed = replace(copy, goal=goal)
     excess = Volume(0) if spec is None else excess_of(spec, changed)
@@ -37,7 +41,7 @@ def decide_reduced(view: AccountView, change: Change, copy: Copy) -> Decision:
         Step(
             name="target",
             value=fraction_text(target / 100),
-            note=f"units: {fraction_text(copy.target / 100)} × after / before",
+            note=_by_now(copy) if change.restored else f"units: {fraction_text(copy.target / 100)} × after / before",
         ),
         Step(name="held", value=units_text(copy.volume), note="units of the copy now"),
         Step(name="close", value=units_text(excess), note="down to the step; the rest is carried"),
@@ -52,8 +56,15 @@ def decide_reduced(view: AccountView, change: Change, copy: Copy) -> Decision:
     )
 
 
-def decide_closed(view: AccountView, copy: Copy) -> Decision:
+def _by_now(copy: Copy) -> str:
+    """How a target came about towards which a life that the restored log does not know may have done something."""
+    return f"units: what the restored log had × after / before, at most the {fraction_text(copy.target / 100)} of now"
+
+
+def decide_closed(view: AccountView, copy: Copy, change: Change | None = None) -> Decision:
     """The target becomes nothing; an open that has not left is withdrawn."""
+    if change is not None and change.restored:
+        copy = restored.settled_among(view, copy.key, change, Fraction(0)).copies[copy.key]
     goal = replace(retarget(copy.goal, Fraction(0), Volume(0)), terms=None)
     is_unsent = any(intent.state is IntentState.RECORDED for intent in view.intents_of(copy.key))
     if copy.state is CopyState.WAITING or (copy.state is CopyState.OPENING and is_unsent):

@@ -47,6 +47,7 @@ from cmam.domain.events.broker import (
 )
 from cmam.domain.events.decisions import (
     RulesBegan,
+    LogRestored,
     ChangeDecided,
     AttemptDecided,
 )
@@ -149,6 +150,7 @@ __all__ = [
     "DayHistorySeen",
     "QuotesSampled",
     "RulesBegan",
+    "LogRestored",
     "ChangeDecided",
     "AttemptDecided",
     "IntentRecorded",

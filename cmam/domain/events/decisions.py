@@ -24,6 +24,15 @@ class RulesBegan(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class LogRestored(Event):
+    """A backup was put in the place of the log, which then ended at `position`: what is found at the next look may be
+    of a life of this store of which the log knows nothing."""
+
+    TOPIC: ClassVar[str] = "account.log_restored"
+    position: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ChangeDecided(Event):
     """A leader's change met its one decision for a link: copy, skip or none, with all that it rested on.
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from cmam.domain.belief import restored
 from cmam.domain.belief.copies import Copy, CopyKey, CopyState, Cursor, Intent, IntentState
 from cmam.domain.belief.holdings import (
     book_deal,
@@ -60,6 +61,7 @@ from cmam.domain.events import (
     IntentSent,
     IntentSettled,
     LeverageSeen,
+    LogRestored,
     MarginSeen,
     Reconciled,
     ResultsSeen,
@@ -96,7 +98,14 @@ from cmam.domain.values.ids import PositionId
 from cmam.domain.values.naming import read_label
 from cmam.domain.values.quantities import Volume
 from cmam.domain.values.replacing import replace, without
-from cmam.domain.values.rules import DEALS_COUNT, ORDER_ORIGINS, RESULTS_OUTDATED, TOLD_AGAIN, TURNED_IS_BARE
+from cmam.domain.values.rules import (
+    DEALS_COUNT,
+    ORDER_ORIGINS,
+    RESTORES_ARE_KNOWN,
+    RESULTS_OUTDATED,
+    TOLD_AGAIN,
+    TURNED_IS_BARE,
+)
 from cmam.domain.values.trades import Deal
 
 __all__ = [
@@ -134,6 +143,8 @@ def advance(view: ViewInTheMaking, event: Event, at_us: int) -> ViewInTheMaking:
         take(view, event, at_us)
     elif isinstance(event, HealthChanged):
         _take_health(view, event, before_us)
+    elif isinstance(event, LogRestored):
+        _note_restore(view, before_us, at_us)
     return view
 
 
@@ -187,6 +198,8 @@ def _first_volumes(view: AccountView, deals: tuple[Deal, ...]) -> dict[PositionI
 
 def _reconciled(view: AccountView, event: Reconciled, at_us: int) -> AccountView:
     """Take the broker's word for all positions and orders; what it does not name is gone, unless that is doubted."""
+    is_anew = not view.has_reconciled or (view.restored_us > 0 and view.rules >= RESTORES_ARE_KNOWN)
+    view = restored.noted(view) if view.restored_us else view
     copies, deals, known, held = view.copies, view.deals, view.orders, view.positions
     event = without_told_closed(view, event) if view.told_closed else event
     named = {position.position for position in event.positions if position.volume > 0} | set(event.doubted)
@@ -211,7 +224,7 @@ def _reconciled(view: AccountView, event: Reconciled, at_us: int) -> AccountView
                 view = with_origin(view, deal.position, deal.order, view.orders.get(deal.order, past))
     if view.rules >= ORDER_ORIGINS and not view.is_netted():
         view = _with_origins(view)
-    if not view.has_reconciled:
+    if is_anew:
         view = replace(view, first_volumes=_first_volumes(view, event.deals))
     if event.past_orders and not event.looked_up:
         view = replace(view, past_orders=tuple(o for o in event.past_orders if read_label(o.client_order_id)))
@@ -259,6 +272,12 @@ def _take_health(view: AccountView, event: HealthChanged, before_us: int) -> Acc
 
 def _take_rules(view: AccountView, event: RulesBegan) -> AccountView:
     return replace(view, rules=event.rules)
+
+
+def _note_restore(view: AccountView, before_us: int, at_us: int) -> AccountView:
+    """What the log knows is as old as its last record, and out of sight since."""
+    seen_us = before_us if view.health is Health.RECONCILED else view.in_sight_us
+    return replace(view, restored_us=at_us, health=Health.DOWN, in_sight_us=seen_us)
 
 
 def _take_sent(view: AccountView, event: IntentSent, at_us: int) -> AccountView:

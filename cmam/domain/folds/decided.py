@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
+
+from cmam.domain.belief import restored
 from cmam.domain.belief.copies import Copy, CopyKey, CopyState, Cursor
 from cmam.domain.belief.view import AccountView, put, resolve
 from cmam.domain.events import (
@@ -79,7 +82,12 @@ def take_decision(view: AccountView, event: ChangeDecided, at_us: int) -> Accoun
         elif change.kind is ChangeKind.ORDER_AMENDED:
             known = _amended_to_the_same(view, known, event)
         return put(view, known)
-    copy = _moved_with_order(view, _unpinned(view, known, event.goal), event.goal)
+    if change.restored and change.kind in (ChangeKind.REDUCED, ChangeKind.CLOSED):
+        target = Fraction(event.goal.target_numerator, event.goal.target_denominator)
+        view = restored.settled_among(view, key, change, target)
+        known = view.copies[key]
+    copy = _as_set_since(view, known, event, event.goal) if change.restored else known
+    copy = _moved_with_order(view, _unpinned(view, copy, event.goal), event.goal)
     copy = replace(copy, goal=event.goal, refusals=0, retry_at_us=0, change=known.change)
     copy = targets.moved(view, copy, known.goal, event.inputs.quotes)
     if view.rules >= ADDS_IN_VAIN:
@@ -269,6 +277,21 @@ def _unpinned(view: AccountView, copy: Copy, goal: Goal) -> Copy:
             copy.pinned_target == 0 or tighter(other, wanted.target, copy.pinned_target) == wanted.target
         )
         copy = replace(copy, pinned_target=None if is_nearer else copy.pinned_target)
+    return copy
+
+
+def _as_set_since(view: AccountView, copy: Copy, event: ChangeDecided, goal: Goal) -> Copy:
+    """A copy whose stop or target was set where the leader's asks for it, in a life of which the restored log knows
+    nothing: that is no level of a person's."""
+    spec = view.specs.get(copy.symbol)
+    is_pinned = copy.pinned_stop or copy.pinned_target
+    if spec is None or not is_pinned or not restored.is_answer(event.change, copy):
+        return copy
+    asked = wanted_levels(spec, copy.side, replace(goal, shift=copy.goal.shift or goal.shift), copy.open_price)
+    if asked.stop == copy.pinned_stop and goal.leader_stop != copy.goal.leader_stop:
+        copy = replace(copy, pinned_stop=None)
+    if asked.target == copy.pinned_target and goal.leader_target != copy.goal.leader_target:
+        copy = replace(copy, pinned_target=None)
     return copy
 
 

@@ -16,6 +16,7 @@ from cmam.domain.belief.view import AccountView
 from cmam.domain.events import CopyRebuilt, Goal, Terms
 from cmam.domain.profiles.choices import HumanLevels, LevelsMode, PartialRounding
 from cmam.domain.profiles.link import LinkSettings
+from cmam.domain.profiles.policy import Policy
 from cmam.domain.repair.strays import Stray, is_awaited, is_claimed, strays
 from cmam.domain.repair.sync import of_position
 from cmam.domain.values.changes import Change
@@ -85,7 +86,7 @@ def _fact(
         leader_filled=is_filled,
         symbol=thing.symbol,
         side=thing.side,
-        goal=_goal(leader, view, settings, stray, change, former, volume, price, leader_order),
+        goal=_goal(leader, view, settings.policy.for_symbol(name), stray, change, former, volume, price, leader_order),
         position=stray.position.position if stray.position is not None else None,
         order=stray.order.order if stray.order is not None else None,
         volume=volume,
@@ -154,6 +155,11 @@ def _fills(view: AccountView, position: PositionId) -> Iterator[Order]:
     return (o for o in view.past_orders if o.position == position and o.executed_volume > 0 and not o.closing)
 
 
+def _action_of(order: Order) -> str:
+    """Which action for its source an order is a part of: the number in its name, without that of the part."""
+    return order.client_order_id.rsplit(".", 1)[-1].partition("-")[0]
+
+
 def _source_of(order: Order) -> SourceKey | None:
     mark = read_label(order.client_order_id)
     return SourceKey(mark.source) if mark is not None else None
@@ -162,7 +168,7 @@ def _source_of(order: Order) -> SourceKey | None:
 def _goal(
     leader: AccountView,
     view: AccountView,
-    settings: LinkSettings,
+    policy: Policy,
     stray: Stray,
     change: Change | None,
     former: Copy | None,
@@ -173,7 +179,7 @@ def _goal(
     """What it shall be: what it is, with the leader's levels of now; nothing where it came after its copy had ended."""
     thing = stray.position or stray.order
     assert thing is not None, f"expected a position or an order, found neither under {stray.label}"
-    policy, spec = settings.policy, view.specs.get(thing.symbol)
+    spec = view.specs.get(thing.symbol)
     target = Fraction(volume)
     leader_volume = change.after if change is not None else Volume(0)
     if former is not None and former.position is not None:
@@ -213,8 +219,9 @@ def _goal(
 def _reduced(
     leader: AccountView, view: AccountView, stray: Stray, change: Change, volume: Volume, least: int
 ) -> Fraction:
-    """What a copy should have come to while nobody looked: its first volume as a fraction of the leader's, of what he
-    holds now. How it was rounded is lost with the log: less than two steps are no difference, and nothing grows."""
+    """What a copy should have come to while nobody looked: its first volume, all parts of its open together, as a
+    fraction of the leader's, of what he holds now. How it was rounded is lost with the log: less than two steps are no
+    difference, and nothing grows."""
     held = Fraction(volume)
     if stray.position is None or change.position is None or not least:
         return held
@@ -223,8 +230,9 @@ def _reduced(
     theirs = leader.first_volumes.get(change.position, Volume(0))
     if not mine or not theirs or len(mine) != len(fills) or view.is_netted():
         return held  # somebody else has added to it, or how large it was at first is not known
-    first = min(mine, key=lambda order: (order.opened_ms, order.order)).executed_volume
-    wanted = Fraction(first * change.after, theirs)
+    first = _action_of(min(mine, key=lambda order: (order.opened_ms, order.order)))
+    whole = sum(order.executed_volume for order in mine if _action_of(order) == first)
+    wanted = Fraction(whole * change.after, theirs)
     return wanted if held - wanted >= 2 * least else held
 
 

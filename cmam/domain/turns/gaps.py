@@ -18,6 +18,7 @@ from cmam.domain.values.rules import (
     FILLED_AND_GONE,
     GROWTH_OF_ADDS,
     OPENED_BY_PATH,
+    RESTORES_ARE_KNOWN,
 )
 from cmam.domain.values.trades import Deal, Order, OrderStatus, OrderType
 
@@ -34,6 +35,7 @@ def of_reconcile(before: AccountView, after: AccountView, event: Reconciled, quo
     for deal in sorted(event.deals, key=lambda deal: (deal.executed_ms, deal.deal)):
         if deal.is_execution:
             last[deal.position] = deal
+    is_restored = before.restored_us and before.rules >= RESTORES_ARE_KNOWN  # copies may have come along that way
     yield from into_nets(before, after, quote_of, late=True)
     paths = _paths(before, event.deals)
     taken = _taken_by_nets(before, after, paths)
@@ -56,7 +58,7 @@ def of_reconcile(before: AccountView, after: AccountView, event: Reconciled, quo
             order = before.orders.get(added.order)
         at_ms = deal_of_gap.executed_ms if deal_of_gap is not None else 0
         found = tuple(of_volume(before, after, position, deal_of_gap, order, at_ms, quote_of, late=True))
-        told = _by_path(before, position, event.deals, found)
+        told = found if is_restored else _by_path(before, position, event.deals, found)
         yield from _opened_by_path(before, after, path, orders, tuple(told))
         yield from of_levels(before, after, position, 0, quote_of, late=True)
     for gone in sorted(set(before.orders) - set(after.orders) - taken):

@@ -22,7 +22,7 @@ from cmam.domain.turns.leader import QuoteOf, no_quotes
 from cmam.domain.values.changes import Change
 from cmam.domain.values.ids import PositionId
 from cmam.domain.values.replacing import replace
-from cmam.domain.values.rules import TRADED_UNTOLD, UNTIMED_ARE_NEW
+from cmam.domain.values.rules import RESTORES_ARE_KNOWN, TRADED_UNTOLD, UNTIMED_ARE_NEW
 from cmam.domain.values.trades import ExecutionKind, Order
 
 _OF_ORDERS = (
@@ -42,7 +42,9 @@ def changes(before: AccountView, after: AccountView, event: Event, quote_of: Quo
             moved = of_levels(before, after, event.position, event.updated_ms, quote_of, late=False)
             return tuple(replace(change, trailed=True) for change in moved)
         case Reconciled():
-            return tuple(of_reconcile(before, after, event, quote_of))
+            found = of_reconcile(before, after, event, quote_of)
+            is_restored = before.restored_us and before.rules >= RESTORES_ARE_KNOWN
+            return tuple(replace(change, restored=True) for change in found) if is_restored else tuple(found)
         case _:
             return ()
 

@@ -130,6 +130,8 @@ def decide_change(
     if turn.view.rules >= WAITS_END:
         finish_order(turn, key)
     finish_idle(turn, key)
+    if change.restored:
+        finish_if_gone(turn, key, decided)  # a share of which everything had gone before
     _enforce(turn, key)
     for other in _with_shares(turn.view, (key,))[1:]:
         _enforce(turn, other)

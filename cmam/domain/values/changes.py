@@ -70,6 +70,7 @@ class Change:
     instead of an event, `trailed` a stop that the broker moved, `synced` a position held before copying began,
     `reopens` one whose copy somebody else has just closed. `lots_were` is the symbol's lot before his broker made it
     another, until somebody confirms that; 0 where nothing waits for that. `at_ms` is the broker's time of it.
+    `restored` marks what the first look after a restore of the log found, which copies may have answered before that.
     """
 
     key: ChangeKey
@@ -112,3 +113,4 @@ class Change:
     quote: Quote | None = None
     into_net: bool = False
     lots_were: Volume = Volume(0)
+    restored: bool = False

@@ -698,5 +698,11 @@ millisecond of the last that was known of the net. It counted as absent, as sent
 closed was taken off all shares, as somebody's hand, the rest of its own was closed once more, and its result was lost.
 """
 
+RESTORES_ARE_KNOWN = 13
+"""What copies have lost between the end of a restored log and the first look after its restore counts towards what
+their leaders did in that time. A part that cmam itself had closed after the backup was a person's, and the leader's was
+closed once more: a half became a quarter, and of a net the shares of other trades lost with it.
+"""
+
 RULES = 13
 """The newest."""

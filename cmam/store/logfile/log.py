@@ -108,9 +108,10 @@ class EventLog(LogReader):
         return cls(database.open_for_reading(path), path=path, writes=False)._with_older(archive)
 
     @classmethod
-    def open_file(cls, path: Path) -> EventLog:
-        """Make a log under any name, for its one writer."""
-        return cls(database.open_for_writing(path, Durability.FULL), path=path)
+    def open_file(cls, path: Path, archive: Path | None = None) -> EventLog:
+        """Make or open a log under any name, for its one writer. Its older parts lie in `archive`."""
+        log = cls(database.open_for_writing(path, Durability.FULL), path=path)
+        return log._with_older(archive)._expecting_known_forms()
 
     @classmethod
     def damaged(cls, path: Path, archive: Path | None = None) -> EventLog:

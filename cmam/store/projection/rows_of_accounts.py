@@ -31,6 +31,7 @@ from cmam.domain.events import (
     IntentRecorded,
     IntentSent,
     IntentSettled,
+    LogRestored,
     StopOutSeen,
     SymbolConfirmed,
 )
@@ -53,6 +54,7 @@ NOTED = (
     GuardInitialNamed,
     GuardRearmed,
     GuardTripped,
+    LogRestored,
     StopOutSeen,
     SymbolConfirmed,
 )

@@ -12,6 +12,7 @@ from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
+from cmam.domain.events import LogRestored
 from cmam.domain.operating.registry import APP
 from cmam.store.auditing.audit import verify_log
 from cmam.store.errors import StoreBroken, StoreMissing, StoreUnavailable
@@ -25,6 +26,8 @@ from cmam.store.logfile.segments import ARCHIVE, PART_NAME, first_position, part
 from cmam.store.records.envelope import Pending, encode
 
 WAL_PARTS = ("-wal", "-shm")
+ACCOUNTS = "account:"
+"""How the names of the accounts' streams begin."""
 
 
 # --- backup ---------------------------------------------------------------------------------------------------------
@@ -96,10 +99,11 @@ def expect_backup(path: Path) -> None:
         raise StoreMissing(f"There is no backup {path}.")
 
 
-def restore(home: Path, path: Path, *, replace: bool = False) -> Restored:
+def restore(home: Path, path: Path, now_us: int, *, replace: bool = False) -> Restored:
     """Put a backup in the place of a folder's log, for the holder of its lock; raises a StoreError in a sentence.
 
-    The backup must be whole. A log that stands there is kept under another name, and only moved aside if asked.
+    The backup must be whole. A log that stands there is kept under another name, and only moved aside if asked. Behind
+    the backup's records each account's stream gets one that says so: what came after them happened all the same.
     """
     expect_backup(path)
     place = home / FILE_NAME
@@ -119,11 +123,21 @@ def restore(home: Path, path: Path, *, replace: bool = False) -> Restored:
             )
         with new_file(exchanged(place), over_store=True) as fresh:
             _copy(log, fresh)
+            with closing(EventLog.open_file(fresh, _archive_of(home, path))) as restored:
+                note_restore(restored, result.head.position, now_us)
+                restored.connection.execute("PRAGMA journal_mode=DELETE").fetchone()
     aside = _move_aside(place) if place.exists() else None
     exchanged(place).replace(place)
     place.chmod(0o600)
     sync_folder(home)
     return Restored(result.head, aside)
+
+
+def note_restore(log: EventLog, position: int, now_us: int) -> None:
+    """Tell the accounts of a log that it ended at `position` when it was put back."""
+    heads = sorted((stream, head) for stream, head in log.heads().items() if stream.startswith(ACCOUNTS))
+    event = LogRestored(position=position)
+    log.append([Pending(stream, head.version + 1, now_us, event) for stream, head in heads])
 
 
 def _archive_of(home: Path, path: Path) -> Path:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import stat
 from contextlib import closing
 from pathlib import Path
@@ -9,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from cmam.cli.main import run
+from cmam.domain.events import LogRestored
 from cmam.store.auditing.audit import Audit, verify_log
 from cmam.store.auditing.pack import export_pack
 from cmam.store.auditing.pack_check import verify_pack
@@ -65,16 +67,19 @@ def a_home(folder: Path, count: int = 20) -> Path:
 
 
 def test_a_backup_is_put_back_and_goes_on(tmp_path: Path) -> None:
-    """Into an empty folder; the restored log has the backup's head and can be written."""
+    """Into an empty folder; the restored log has the backup's head, says that it was restored, and can be written."""
     head = backup(a_home(tmp_path / "home"), tmp_path / "copy.db")
     (tmp_path / "new").mkdir()
-    done = restore(tmp_path / "new", tmp_path / "copy.db")
+    done = restore(tmp_path / "new", tmp_path / "copy.db", T0)
     assert (done.head, done.replaced) == (head, None)
     assert sorted(path.name for path in (tmp_path / "new").iterdir()) == ["events.db"]
     assert stat.S_IMODE((tmp_path / "new" / "events.db").stat().st_mode) == 0o600
     with closing(EventLog.open(tmp_path / "new")) as log:
-        assert log.append(facts(1, after=20)) == 21
-        assert verify_log(log).is_whole
+        noted = log.record("account:1", 21)
+        assert noted is not None
+        assert (noted.event, noted.at_us) == (LogRestored(position=20), T0)
+        assert log.append(facts(1, after=21)) == 22
+        assert verify_log(log, done.head).is_whole
 
 
 def test_a_log_that_stands_there_is_moved_aside_only_when_asked(tmp_path: Path) -> None:
@@ -84,12 +89,12 @@ def test_a_log_that_stands_there_is_moved_aside_only_when_asked(tmp_path: Path) 
     with closing(EventLog.open(home)) as log:
         log.append(facts(5, after=20))
     with pytest.raises(StoreUnavailable, match=r"25 records.*the backup has 20 records.*--replace"):
-        restore(home, tmp_path / "copy.db")
-    done = restore(home, tmp_path / "copy.db", replace=True)
+        restore(home, tmp_path / "copy.db", T0)
+    done = restore(home, tmp_path / "copy.db", T0, replace=True)
     assert done.replaced is not None
     with closing(EventLog.read_file(done.replaced)) as old, closing(EventLog.read_only(home)) as new:
-        assert (old.position(), new.position()) == (25, 20)
-    again = restore(home, tmp_path / "copy.db", replace=True)
+        assert (old.position(), new.position()) == (25, 21)
+    again = restore(home, tmp_path / "copy.db", T0, replace=True)
     assert again.replaced != done.replaced
 
 
@@ -98,15 +103,15 @@ def test_a_damaged_log_is_moved_aside_and_a_damaged_backup_is_refused(tmp_path: 
     home = a_home(tmp_path / "home")
     backup(home, tmp_path / "copy.db")
     (home / "events.db").write_bytes(b"no database")
-    assert restore(home, tmp_path / "copy.db", replace=True).head.position == 20
+    assert restore(home, tmp_path / "copy.db", T0, replace=True).head.position == 20
     broken = (tmp_path / "copy.db").read_bytes().replace(b"account:1 7", b"account:1 8")
     (tmp_path / "broken.db").write_bytes(broken)
     with pytest.raises(StoreBroken, match="was not restored: Record 7 of account:1"):
-        restore(home, tmp_path / "broken.db", replace=True)
+        restore(home, tmp_path / "broken.db", T0, replace=True)
     with pytest.raises(StoreMissing, match="There is no backup"):
-        restore(home, tmp_path / "nothing.db")
+        restore(home, tmp_path / "nothing.db", T0)
     with closing(EventLog.read_only(home)) as log:
-        assert log.position() == 20
+        assert log.position() == 21
 
 
 def test_an_archived_log_goes_on_in_a_new_file_as_one(tmp_path: Path) -> None:
@@ -150,12 +155,12 @@ def test_tampering_with_an_archived_part_is_found(tmp_path: Path) -> None:
 
 
 def test_an_archived_part_is_never_overwritten(tmp_path: Path) -> None:
-    """After an older backup was restored, the same positions may hold something else: both stay."""
+    """After an older log was copied back by hand, the same positions may hold something else: both stay."""
     home = a_home(tmp_path / "home")
     backup(home, tmp_path / "copy.db")
     done = archive(home, T0)
     kept = done.part.read_bytes()
-    restore(home, tmp_path / "copy.db", replace=True)
+    shutil.copy(tmp_path / "copy.db", home / "events.db")
     with pytest.raises(StoreUnavailable, match="is there already"):
         archive(home, T0 + 1)
     assert done.part.read_bytes() == kept
@@ -244,7 +249,7 @@ def test_replay_audit_pack_and_backup_go_over_old_and_new(tmp_path: Path) -> Non
     assert verify_pack(tmp_path / "all.pack").is_whole
     head = backup(home, tmp_path / "copy.db")
     assert head.position == len(records) + 2
-    assert restore(home, tmp_path / "copy.db", replace=True).head == head
+    assert restore(home, tmp_path / "copy.db", T0, replace=True).head == head
 
 
 def test_growth_reckons_with_records_and_not_with_the_room_made_for_them(tmp_path: Path) -> None:
@@ -360,13 +365,13 @@ def test_an_exchange_that_was_ended_between_its_renames_is_told(tmp_path: Path) 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("cmam.store.upkeep.keeping._move_aside", lambda place: place.unlink() or 1 / 0)
         with pytest.raises(ZeroDivisionError):
-            restore(home, tmp_path / "copy.db", replace=True)
+            restore(home, tmp_path / "copy.db", T0, replace=True)
     for opening in (EventLog.open, EventLog.read_only):
         with pytest.raises(StoreBroken, match=r"events\.db\.whole .* Rename it to events\.db"):
             opening(home)
     (home / "events.db.whole").rename(home / "events.db")
     with closing(EventLog.open(home)) as log:
-        assert log.append(facts(1, after=20)) == 21
+        assert log.append(facts(1, after=21)) == 22
 
 
 def test_a_linked_log_is_archived_where_it_lies(tmp_path: Path) -> None:
@@ -392,11 +397,11 @@ def test_a_backup_takes_the_place_of_a_link_only_where_it_was_asked_for(tmp_path
     other.mkdir()
     (other / "events.db").symlink_to(tmp_path / "disk" / "events.db")
     with pytest.raises(StoreUnavailable, match="is its disk mounted"):
-        restore(other, tmp_path / "copy.db")
+        restore(other, tmp_path / "copy.db", T0)
     assert (other / "events.db").is_symlink()
-    restore(other, tmp_path / "copy.db", replace=True)
+    restore(other, tmp_path / "copy.db", T0, replace=True)
     with closing(EventLog.read_only(other)) as log:
-        assert log.position() == 20
+        assert log.position() == 21
 
 
 def test_what_never_got_its_name_leaves_nothing_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

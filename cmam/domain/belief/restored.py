@@ -1,0 +1,88 @@
+"""What a log that was restored from a backup does not know: what a later life of this store has done since.
+
+The first look after a restore shows copies as that life has left them, and leaders as they are by then. Whatever copies
+have lost between the two counts towards what their leaders did in the same time; nothing of it is done once more, and
+nothing is bought back. (A part that a person took in that time cannot be told from ours: a close bears no name, FACTS
+4.4 J and L.) What is told after that look is as always. Pure.
+"""
+
+from __future__ import annotations
+
+from fractions import Fraction
+
+from cmam.domain.belief.copies import Copy, CopyKey, Restored
+from cmam.domain.belief.view import AccountView, put
+from cmam.domain.values.changes import Change
+from cmam.domain.values.quantities import Volume
+from cmam.domain.values.replacing import replace
+from cmam.domain.values.rules import RESTORES_ARE_KNOWN
+
+
+def noted(view: AccountView) -> AccountView:
+    """The view as the first look after a restore is taken in: each copy remembers what the log knew of it."""
+    if view.rules < RESTORES_ARE_KNOWN:
+        return view
+    for copy in tuple(view.copies.values()):
+        known = Restored(copy.goal.target_numerator, copy.goal.target_denominator, copy.volume)
+        view = put(view, replace(copy, restored=known))
+    return replace(view, restored_us=0)
+
+
+def is_answer(change: Change, copy: Copy) -> bool:
+    """Whether a copy may have answered a change of its leader already, in a life of which the log knows nothing."""
+    return change.restored and copy.restored is not None
+
+
+def wanted_after(view: AccountView, copy: Copy, change: Change, before: int) -> Fraction:
+    """The target of a copy whose leader has added or reduced: the same fraction of itself as his position has become of
+    `before`. After a restore it is a fraction of what the log knew, and what has been done since counts towards it: the
+    copy keeps its residue, unless somebody has taken more."""
+    part = Fraction(change.after, before)
+    if copy.restored is None or not change.restored:
+        return copy.target * part
+    was, spec = copy.restored.target, view.specs.get(copy.symbol)
+    if part >= 1:
+        return max(was * part, copy.target) if copy.target > was else copy.target * part
+    is_rounded = spec is not None and copy.volume >= spec.floor_volume(Volume(int(was * part)))
+    return was * part if is_rounded else min(was * part, copy.target)
+
+
+def settled_among(view: AccountView, key: CopyKey, change: Change, target: Fraction) -> AccountView:
+    """The shares of a net as the restored log's leader has reduced or closed one of them: what the net had lost was
+    taken off all in proportion, and was that one's first. The others get back of it what they had lost."""
+    share = view.copies.get(key)
+    spec = view.specs.get(share.symbol) if share is not None else None
+    if share is None or spec is None or not share.share or not is_answer(change, share) or not share.restored:
+        return view
+    whole = share.restored.volume
+    asked = min(share.restored.target, _fraction(change) * share.restored.target)
+    kept = Volume(whole - spec.floor_volume(Volume(max(0, int(whole - asked)))))
+    left = Restored(asked.numerator, asked.denominator, kept)
+    spare = share.volume if not target else spec.floor_volume(Volume(max(0, int(share.volume - target))))
+    for other in tuple(view.copies.values()):
+        if not _has_lost(share, other):
+            continue
+        assert other.restored is not None
+        back = min(spare, other.restored.volume - other.volume)
+        spare = Volume(spare - back)
+        view = put(view, _given_back(other, other.restored, back)) if back else view
+        share = replace(share, volume=Volume(share.volume - back))
+    return put(view, replace(share, restored=left))
+
+
+def _fraction(change: Change) -> Fraction:
+    return Fraction(change.after, change.before) if change.before > 0 and change.after else Fraction(0)
+
+
+def _has_lost(share: Copy, other: Copy) -> bool:
+    """Whether another share of the same side of the same net has less than the log knew."""
+    is_of_net = other.share and other.position is not None and other.symbol == share.symbol
+    is_beside = is_of_net and other.key != share.key and other.side is share.side
+    return is_beside and other.restored is not None and other.volume < other.restored.volume
+
+
+def _given_back(share: Copy, known: Restored, back: int) -> Copy:
+    volume = Volume(share.volume + back)
+    target = known.target * Fraction(volume, known.volume)
+    goal = replace(share.goal, target_numerator=target.numerator, target_denominator=target.denominator)
+    return replace(share, volume=volume, goal=goal, ending=None)
