@@ -698,5 +698,11 @@ millisecond of the last that was known of the net. It counted as absent, as sent
 closed was taken off all shares, as somebody's hand, the rest of its own was closed once more, and its result was lost.
 """
 
+NO_OLDER_THAN_GAPS = 13
+"""What a gap has left to be told, and nothing says when it was, is as old as the gap is long: it happened after the
+account was last in sight. It counted as of 1970, so that what a leader had added or opened around a cut was too old for
+every follower where his broker gave no times and his history was refused for the moment.
+"""
+
 RULES = 13
 """The newest."""
