@@ -704,5 +704,10 @@ account was last in sight. It counted as of 1970, so that what a leader had adde
 every follower where his broker gave no times and his history was refused for the moment.
 """
 
+ENDS_TELL_PARTS = 13
+"""What the order of a share's close has executed by its end is that share's, also where no deal told it. It was
+nobody's: where it brought a net to flat, the share of the other side counted as closed by a person, and was no more.
+"""
+
 RULES = 13
 """The newest."""
