@@ -709,5 +709,11 @@ ENDS_TELL_PARTS = 13
 nobody's: where it brought a net to flat, the share of the other side counted as closed by a person, and was no more.
 """
 
+UNTIMED_AGAIN = 13
+"""What tells no time and tells a deal that is known, or an order that has executed nothing yet, shows what was once. A
+broker without times that tells all again a moment later gave a leader's position back what he had closed, or took away
+what he had added, and his followers closed with it.
+"""
+
 RULES = 13
 """The newest."""
