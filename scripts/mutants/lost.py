@@ -31,7 +31,8 @@ MUTATIONS = (
     Mutation(
         "what a leader did in the gap is not told",
         "cmam/domain/turns/leading.py",
-        "            return tuple(of_reconcile(before, after, event, quote_of))",
+        "            return tuple(_of_gap(change, before, after) for change in "
+        "of_reconcile(before, after, event, quote_of))",
         "            return ()",
         (UNIT + "domain/test_leading.py",),
     ),
