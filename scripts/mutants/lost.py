@@ -32,7 +32,8 @@ MUTATIONS = (
     Mutation(
         "what a leader did in the gap is not told",
         "cmam/domain/turns/leading.py",
-        "            found = of_reconcile(before, after, event, quote_of)",
+        "            found = tuple(_of_gap(change, before, after) for change in "
+        "of_reconcile(before, after, event, quote_of))",
         "            return ()",
         (UNIT + "domain/test_leading.py",),
     ),

@@ -26,6 +26,7 @@ from cmam.domain.values.rules import (
     SWAPS_OPEN_NOTHING,
     TRAILED_BEFORE,
     TRAILED_ON,
+    UNTIMED_AGAIN,
     WHAT_TRAILS,
 )
 from cmam.domain.values.symbols import SymbolSpec
@@ -164,6 +165,8 @@ def is_told_again(view: AccountView, event: ExecutionSeen) -> bool:
     which is the fill's where both were of one millisecond; one that was closed can look the same, but beside the deal
     or the order that closed it, and an acceptance closes nothing. What a deal left that is known is no newer than what
     is known of the same millisecond, unless it leads on from there: a history may tell deals ahead of their events.
+    Of a broker that tells no times it is no newer at all, unless it leads on from what a look has just shown; nor is
+    what the acceptance of an order shows.
     """
     order, seen, deal = event.order, event.position, event.deal
     if seen is None:
@@ -171,13 +174,20 @@ def is_told_again(view: AccountView, event: ExecutionSeen) -> bool:
     known = view.positions.get(seen.position)
     is_same = known is not None and 0 < seen.updated_ms == known.updated_ms
     if deal is not None:
+        is_untimed = not seen.updated_ms and view.rules >= UNTIMED_AGAIN
         leads_on = _signed(seen) == _signed(known) + int(deal.filled_volume) * deal.side.sign
         is_news = leads_on and view.rules >= PARTS_OF_HISTORIES
+        if is_untimed:
+            is_recent = view.at_us - view.reconciled_us < SETTLED_US and seen.position not in view.closed
+            is_same, is_news = True, is_news and is_recent
         return is_same and deal.is_execution and deal.deal in view.deals and not is_news
     is_before = not seen.updated_ms or (is_same and not seen.opened_ms and view.rules >= ACCEPTED_BEFORE)
     is_new = seen.status is PositionStatus.CREATED and seen.volume == 0 and is_before
     if order is None:
         return is_new and event.kind in _EXECUTES_NOTHING and view.rules >= ACCEPTED_ALONE
+    is_acceptance = event.kind is ExecutionKind.ORDER_ACCEPTED and order.type is not OrderType.PROTECTION
+    if is_acceptance and seen.volume and not (seen.updated_ms or order.executed_volume):
+        return view.rules >= UNTIMED_AGAIN and (known is not None or seen.position in view.closed)
     return is_new and order.executed_volume == 0 and not order.closing and order.type is not OrderType.PROTECTION
 
 

@@ -19,6 +19,7 @@ from cmam.domain.values.rules import (
     CLOSES_BY_TERMS,
     DEALS_COUNT,
     ENDS_ARE_PRICED,
+    ENDS_TELL_PARTS,
     FILLED_WHOLE,
     FILLS_ARE_SHOWN,
     FILLS_BY_DEALS,
@@ -358,6 +359,8 @@ def _book_share(
     """
     kind = intent.command.kind if intent is not None else None
     is_fill = _is_fill_of(copy, event)
+    if deal is None and intent is not None and kind is CommandKind.CLOSE and event.deal is None:
+        return _by_end(view, copy, intent, event.order)
     if deal is None or (kind is None and not is_fill):
         return view
     if intent is None and view.rules >= REST_COUNTED_ONCE and _is_counted(view, copy, deal, at_us):
@@ -394,6 +397,18 @@ def _closed(view: AccountView, copy: Copy, intent: Intent, deal: Deal) -> tuple[
         else:
             view = put(view, replace(share, volume=Volume(share.volume - volume), close_price=deal.price))
     return view, Volume(copy.volume - own)
+
+
+def _by_end(view: AccountView, copy: Copy, intent: Intent, order: Order | None) -> AccountView:
+    """A share whose close is at its end, of which that tells more executed than deals have told: with the rest of an
+    order that dies its last part may be told, and by nothing else."""
+    is_over = order is not None and order.closing and order.status in (OrderStatus.CANCELLED, OrderStatus.EXPIRED)
+    if order is None or not is_over or view.rules < ENDS_TELL_PARTS:
+        return view
+    untold = min(order.executed_volume, intent.command.volume) - intent.filled
+    for share, volume in closed_by(view, copy, max(0, untold), 0):
+        view = put(view, replace(share, volume=Volume(share.volume - volume)))
+    return view
 
 
 def _is_counted(view: AccountView, copy: Copy, deal: Deal, at_us: int) -> bool:

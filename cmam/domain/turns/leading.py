@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from cmam.domain.belief.view import AccountView
-from cmam.domain.events import Event, ExecutionSeen, Reconciled, TrailingStopMoved
+from cmam.domain.events import Event, ExecutionSeen, Health, Reconciled, TrailingStopMoved
 from cmam.domain.turns.differences import (
     into_nets,
     of_levels,
@@ -22,7 +22,7 @@ from cmam.domain.turns.leader import QuoteOf, no_quotes
 from cmam.domain.values.changes import Change
 from cmam.domain.values.ids import PositionId
 from cmam.domain.values.replacing import replace
-from cmam.domain.values.rules import RESTORES_ARE_KNOWN, TRADED_UNTOLD, UNTIMED_ARE_NEW
+from cmam.domain.values.rules import NO_OLDER_THAN_GAPS, RESTORES_ARE_KNOWN, TRADED_UNTOLD, UNTIMED_ARE_NEW
 from cmam.domain.values.trades import ExecutionKind, Order
 
 _OF_ORDERS = (
@@ -42,9 +42,9 @@ def changes(before: AccountView, after: AccountView, event: Event, quote_of: Quo
             moved = of_levels(before, after, event.position, event.updated_ms, quote_of, late=False)
             return tuple(replace(change, trailed=True) for change in moved)
         case Reconciled():
-            found = of_reconcile(before, after, event, quote_of)
+            found = tuple(_of_gap(change, before, after) for change in of_reconcile(before, after, event, quote_of))
             is_restored = before.restored_us and before.rules >= RESTORES_ARE_KNOWN
-            return tuple(replace(change, restored=True) for change in found) if is_restored else tuple(found)
+            return tuple(replace(change, restored=True) for change in found) if is_restored else found
         case _:
             return ()
 
@@ -64,10 +64,19 @@ def _of_execution(before: AccountView, after: AccountView, event: ExecutionSeen,
 
 def _timed(change: Change, after: AccountView) -> Change:
     """The change with a time: every field that tells one is optional on orders and positions, and an event without any
-    is as old as its hearing. Of what a gap has left to be told nobody heard, and without a time it stays too old."""
+    is as old as its hearing."""
     if change.at_ms or after.rules < UNTIMED_ARE_NEW:
         return change
     return replace(change, at_ms=after.at_us // 1_000)
+
+
+def _of_gap(change: Change, before: AccountView, after: AccountView) -> Change:
+    """The change with a time: where nothing tells one, nobody can say more than that it came after the account was last
+    in sight, or after the look before this one where no event has told it."""
+    if change.at_ms or after.rules < NO_OLDER_THAN_GAPS:
+        return change
+    since_us = before.reconciled_us if before.health is Health.RECONCILED else before.in_sight_us
+    return replace(change, at_ms=since_us // 1_000)
 
 
 def _is_traded(before: AccountView, after: AccountView, event: ExecutionSeen, position: PositionId) -> bool:

@@ -704,5 +704,22 @@ their leaders did in that time. A part that cmam itself had closed after the bac
 closed once more: a half became a quarter, and of a net the shares of other trades lost with it.
 """
 
+NO_OLDER_THAN_GAPS = 13
+"""What a gap has left to be told, and nothing says when it was, is as old as the gap is long: it happened after the
+account was last in sight. It counted as of 1970, so that what a leader had added or opened around a cut was too old for
+every follower where his broker gave no times and his history was refused for the moment.
+"""
+
+ENDS_TELL_PARTS = 13
+"""What the order of a share's close has executed by its end is that share's, also where no deal told it. It was
+nobody's: where it brought a net to flat, the share of the other side counted as closed by a person, and was no more.
+"""
+
+UNTIMED_AGAIN = 13
+"""What tells no time and tells a deal that is known, or an order that has executed nothing yet, shows what was once. A
+broker without times that tells all again a moment later gave a leader's position back what he had closed, or took away
+what he had added, and his followers closed with it.
+"""
+
 RULES = 13
 """The newest."""

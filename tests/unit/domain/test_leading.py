@@ -6,13 +6,21 @@ from dataclasses import replace
 
 import pytest
 
-from cmam.domain.events import Event, ExecutionSeen, Reconciled, TrailingStopMoved
+from cmam.domain.events import (
+    AlertHealed,
+    Event,
+    ExecutionSeen,
+    Health,
+    HealthChanged,
+    Reconciled,
+    TrailingStopMoved,
+)
 from cmam.domain.folds.account import AccountView, evolve
 from cmam.domain.turns.leading import changes
 from cmam.domain.values.changes import Change, ChangeKind
 from cmam.domain.values.ids import OrderId, PositionId, SymbolId
 from cmam.domain.values.quantities import Price, Side, Volume
-from cmam.domain.values.rules import RULES
+from cmam.domain.values.rules import NO_OLDER_THAN_GAPS, RULES
 from cmam.domain.values.trades import ExecutionKind, Order, OrderStatus, OrderType, Position
 from tests.factories import LEADER, LOT, T0_US, a_view, price
 
@@ -138,8 +146,7 @@ def test_what_opened_in_a_gap_without_a_deal_is_as_old_as_its_opening() -> None:
 
 
 def test_what_is_told_without_any_time_is_as_old_as_its_hearing() -> None:
-    """An acceptance may leave out when it was: the order was fifty years old, and skipped. What a gap has left to be
-    told nobody heard."""
+    """An acceptance may leave out when it was: the order was fifty years old, and skipped."""
     order = Order(order=OrderId(9), symbol=SymbolId(1), side=Side.BUY, type=OrderType.LIMIT, volume=Volume(LOT),
                   status=OrderStatus.ACCEPTED, limit_price=price("1.05"))  # fmt: skip
     fact = ExecutionSeen(kind=ExecutionKind.ORDER_ACCEPTED, order=order)
@@ -147,5 +154,30 @@ def test_what_is_told_without_any_time_is_as_old_as_its_hearing() -> None:
     assert (told.kind, told.at_ms) == (ChangeKind.ORDER_PLACED, (T0_US + 1) // 1_000)
     (told,) = _told(replace(_holding(), rules=10), fact)
     assert told.at_ms == 0
-    (told,) = _told(_holding(), Reconciled(positions=(), orders=(order,)))
-    assert (told.kind, told.at_ms) == (ChangeKind.ORDER_PLACED, 0)
+
+
+@pytest.mark.parametrize(("rules", "is_known"), [(RULES, True), (NO_OLDER_THAN_GAPS - 1, False)])
+def test_what_a_gap_has_left_without_any_time_is_no_older_than_the_gap(*, rules: int, is_known: bool) -> None:
+    """His broker tells no times and his history was refused: what he had added was fifty years old, and skipped."""
+    bare = replace(HELD, opened_ms=0, updated_ms=0)
+    lost_us = T0_US + 4_000_000
+    view = evolve(_holding(bare), HealthChanged(health=Health.RECONCILED), T0_US)
+    view = evolve(view, AlertHealed(kind="session"), lost_us)
+    view = evolve(view, HealthChanged(health=Health.DOWN), lost_us + 9_000_000)
+    view = replace(evolve(view, HealthChanged(health=Health.AUTHORISED), lost_us + 10_000_000), rules=rules)
+    order = Order(order=OrderId(9), symbol=SymbolId(1), side=Side.BUY, type=OrderType.LIMIT, volume=Volume(LOT),
+                  status=OrderStatus.ACCEPTED, limit_price=price("1.05"))  # fmt: skip
+    fact = Reconciled(positions=(replace(bare, volume=Volume(2 * LOT)),), orders=(order,))
+    told = changes(view, evolve(view, fact, lost_us + 11_000_000), fact)
+    assert [change.kind for change in told] == [ChangeKind.GREW, ChangeKind.ORDER_PLACED]
+    assert {change.at_ms for change in told} == {lost_us // 1_000 if is_known else 0}
+
+
+def test_what_no_event_has_told_without_any_time_came_after_the_look_before() -> None:
+    """No line was lost: the look before this one had not shown it."""
+    bare = replace(HELD, opened_ms=0, updated_ms=0)
+    view = evolve(_holding(bare), HealthChanged(health=Health.RECONCILED), T0_US)
+    view = evolve(view, AlertHealed(kind="session"), T0_US + 50_000_000)
+    fact = Reconciled(positions=(replace(bare, volume=Volume(2 * LOT)),), orders=())
+    (told,) = changes(view, evolve(view, fact, T0_US + 60_000_000), fact)
+    assert (told.kind, told.at_ms) == (ChangeKind.GREW, T0_US // 1_000)
