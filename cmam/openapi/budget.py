@@ -373,7 +373,7 @@ class Budget:
             self._since_idle = self._since_idle + 1 if item.lane is not Lane.IDLE else 0
         if item.lane >= Lane.OPEN:
             self._opens_in_a_row = self._opens_in_a_row + 1 if item.lane is Lane.OPEN else 0
-        slot = self._flight.take(now_us)
+        slot = self._flight.take(now_us, is_answered=item.payload_type != catalogue.HEARTBEAT)
         self._window.use(slot)
         if item.payload_type in catalogue.HISTORICAL:
             self._historical.use(slot)
@@ -400,9 +400,9 @@ class Budget:
 
     def _lane_opens_at(self, lane: Lane, now_us: int) -> int:
         """When a lane may use a slot; the present when it may now."""
-        one = self._window.room_at(1, now_us)
         if lane.may_use_reserve:
-            return one
+            return self._window.room_at(1, now_us, waits_out=False)
+        one = self._window.room_at(1, now_us)
         if lane is Lane.IDLE:
             one = max(one, self._idle.room_at(1, now_us))
         return max(one, self._window.room_at(1, now_us, keep=RESERVED) - LEND_US)

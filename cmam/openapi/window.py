@@ -24,8 +24,11 @@ MARGIN_US: Final = 5 * MILLISECOND_US
 """What lies between the second after an answer and the next frame. A second of the server's clock may be a thousandth
 longer than one of ours, far more than clocks err; the rest is for who counts beside the server, a little later."""
 UNPROVEN_US: Final = 10 * SECOND_US
-"""How long a frame may go unread once it was written. Heartbeats are not answered, so without a bound each would keep
-its slot until something else is; and a server that answers nothing must not keep a close from leaving for ever."""
+"""How long a frame may go unread once it was written, as what lowers or protects risk takes it: a server that answers
+nothing must not keep a close from leaving. Heartbeats are not answered, so nobody waits longer for them."""
+STALLED_US: Final = 60 * SECOND_US
+"""The same as all others take it, of what is to be answered: a line that stood still for some seconds brings all of it
+at once, and what followed it meanwhile would be refused. Who says nothing for so long is taken for gone anyway."""
 SAMPLES_MAX: Final = 1_000
 """As many round trips as a p99.9 needs, and no more: the line of an hour ago says little."""
 SAMPLES_MIN: Final = 20
@@ -58,11 +61,15 @@ class Guard:
 
 @dataclass(slots=True)
 class Slot:
-    """One frame that was let go: when it was written, and by when the server had read it, each once known."""
+    """One frame that was let go: when it was written, and by when the server had read it, each once known.
+
+    `is_answered` says whether the server answers its kind at all.
+    """
 
     taken_us: int
     written_us: int | None = None
     read_us: int | None = None
+    is_answered: bool = True
 
 
 class Flight:
@@ -73,9 +80,9 @@ class Flight:
         self._unread: deque[tuple[int, Slot]] = deque()
         self._number = 0
 
-    def take(self, now_us: int) -> Slot:
+    def take(self, now_us: int, *, is_answered: bool = True) -> Slot:
         """One more frame was let go."""
-        slot = Slot(now_us)
+        slot = Slot(now_us, is_answered=is_answered)
         self._unwritten.append(slot)
         return slot
 
@@ -128,18 +135,18 @@ class Window:
             slots.popleft()
         return len(slots)
 
-    def room_at(self, room: int, now_us: int, *, keep: int = 0) -> int:
+    def room_at(self, room: int, now_us: int, *, keep: int = 0, waits_out: bool = True) -> int:
         """When the last of `room` frames may leave that use all slots but `keep`, at the latest.
 
         `now_us` when all of them may leave now. A slot that nothing has proven yet counts as free at its bound, so the
-        moment comes closer with each answer.
+        moment comes closer with each answer: without `waits_out`, at the shorter bound.
         """
         used = self.used(now_us)
         nth = used - (self.limit - keep) + room  # of the slots, in the order in which they are free again, from 1
         if nth <= 0:
             return now_us
         assert nth <= used, "expected no more than the slots that are taken"
-        return max(self._free_us(slot, now_us) for slot in islice(self._slots, nth))
+        return max(self._free_us(slot, now_us, waits_out=waits_out) for slot in islice(self._slots, nth))
 
     def expected(self, now_us: int) -> list[int]:
         """When each slot that is taken is free again if the line answers as it usually does, in order."""
@@ -155,9 +162,10 @@ class Window:
             moments.append(last)
         return moments
 
-    def _free_us(self, slot: Slot, now_us: int) -> int:
+    def _free_us(self, slot: Slot, now_us: int, *, waits_out: bool = True) -> int:
         """When a slot is free again, by what is known of it now."""
+        bound_us = STALLED_US if waits_out and slot.is_answered else UNPROVEN_US
         if slot.written_us is None:
-            return now_us + UNPROVEN_US + SECOND_US
-        read_us = slot.written_us + UNPROVEN_US if slot.read_us is None else slot.read_us
+            return now_us + bound_us + SECOND_US
+        read_us = slot.written_us + bound_us if slot.read_us is None else slot.read_us
         return read_us + SECOND_US + MARGIN_US

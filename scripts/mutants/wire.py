@@ -25,7 +25,7 @@ MUTATIONS = (
     Mutation(
         "a slot is free a second after the write, whenever the server read it",
         "cmam/openapi/window.py",
-        "        read_us = slot.written_us + UNPROVEN_US if slot.read_us is None else slot.read_us\n",
+        "        read_us = slot.written_us + bound_us if slot.read_us is None else slot.read_us\n",
         "        read_us = slot.written_us\n",
         BUDGET,
     ),

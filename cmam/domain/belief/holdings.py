@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from cmam.domain.belief.copies import Intent
+from cmam.domain.belief.held import with_position, without_position
 from cmam.domain.belief.view import AccountView
 from cmam.domain.events import ExecutionSeen, Reconciled, TraderSeen, TrailingStopMoved
 from cmam.domain.values.ids import OrderId, PositionId
@@ -100,7 +101,7 @@ def take_position(
     elif known is not None and not is_newest and view.rules >= TRAILED_ON:
         seen = _trailed_on(known, seen)
     if seen.volume > 0 and seen.status in (PositionStatus.OPEN, PositionStatus.ERROR):
-        return replace(view, positions={**view.positions, seen.position: seen})
+        return replace(view, positions=with_position(view.positions, seen))
     if known is None:
         return view
     return drop_position(view, seen.position, max(seen.updated_ms, seen.closed_ms, known.updated_ms))
@@ -245,7 +246,7 @@ def drop_position(view: AccountView, position: PositionId, at_ms: int) -> Accoun
     view = _without_way(view, position)
     return replace(
         view,
-        positions=without(view.positions, position),
+        positions=without_position(view.positions, position),
         origins=without(view.origins, position),
         origin_types=without(view.origin_types, position),
         closed=closed,
@@ -315,13 +316,13 @@ def book_deal(view: AccountView, deal: Deal, intent: Intent | None = None) -> Ac
             opened_ms=deal.executed_ms,
             updated_ms=deal.executed_ms,
         )
-        return replace(view, positions={**view.positions, deal.position: fresh})
+        return replace(view, positions=with_position(view.positions, fresh))
     signed = deal.filled_volume if deal.side is known.side else -deal.filled_volume
     left = known.volume + signed
     if left <= 0:
         return drop_position(view, deal.position, deal.executed_ms)
     changed = replace(known, volume=Volume(left), updated_ms=max(known.updated_ms, deal.executed_ms))
-    return replace(view, positions={**view.positions, deal.position: changed})
+    return replace(view, positions=with_position(view.positions, changed))
 
 
 def take_order(view: AccountView, order: Order, kind: ExecutionKind) -> AccountView:
@@ -378,7 +379,7 @@ def trail_stop(view: AccountView, event: TrailingStopMoved) -> AccountView:
         return view  # of what it was before it turned, or of a stop that has been taken away since
     if known.stop is not None and event.position not in view.trailed_from:
         view = replace(view, trailed_from={**view.trailed_from, event.position: known.stop})
-    return replace(view, positions={**view.positions, event.position: replace(known, stop=event.stop)})
+    return replace(view, positions=with_position(view.positions, replace(known, stop=event.stop)))
 
 
 def with_trailed(shown: Position, moved: TrailingStopMoved | None) -> Position:

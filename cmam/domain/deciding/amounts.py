@@ -6,6 +6,7 @@ from dataclasses import replace
 from fractions import Fraction
 
 from cmam.domain.belief.copies import Copy
+from cmam.domain.belief.held import volumes
 from cmam.domain.belief.view import AccountView
 from cmam.domain.deciding.arithmetic import rounded_text
 from cmam.domain.deciding.carrying import entry_price, market_price, quote_shift
@@ -262,7 +263,7 @@ def caps(draft: Draft) -> Reason | None:
     if policy.max_lots_open is None and policy.max_lots_symbol is None:
         return None
     total = own = Fraction(draft.whole - draft.filled, spec.lot_size)
-    held = [(position.symbol, int(position.volume)) for position in view.positions.values()]
+    held = list(volumes(view.positions))
     held += [(order.symbol, order.volume - order.executed_volume) for order in _others(draft)]
     for symbol, volume in (*held, *money.in_flight(view)):
         of = view.specs.get(symbol)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from fractions import Fraction
 
+from cmam.domain.belief.held import foreign_labels
 from cmam.domain.deciding.draft import Draft
 from cmam.domain.deciding.sizing import fraction_text
 from cmam.domain.events import Standing, Wait
@@ -75,15 +76,14 @@ def still_there(draft: Draft) -> Reason | None:
 def other_copier(draft: Draft) -> Reason | None:
     """A live copy of the same source under another store's name: two copiers would double every trade."""
     allowed = {draft.settings.store, *draft.view.adopted.get(draft.settings.link, ())}
-    labels = [position.label for position in draft.view.positions.values()]
-    labels += [order.label for order in draft.view.orders.values()]
     if draft.inputs.other_copier:
         mark = read_label(draft.inputs.other_copier)
         if mark is not None and mark.store not in allowed:
             draft.note("other_copier", draft.inputs.other_copier, f"the store {mark.store} copies this leader already")
             return Reason.OTHER_COPIER
     ending = f".{draft.change.source}"
-    for label in labels:
+    labels = foreign_labels(draft.view.positions, allowed)
+    for label in (*labels, *[order.label for order in draft.view.orders.values()]):
         mark = read_label(label) if label.endswith(ending) else None
         if mark is not None and mark.store not in allowed and mark.source == draft.change.source:
             draft.note("other_copier", label, f"the store {mark.store} copies this already")

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 
 from cmam.domain.belief.copies import CopyState
+from cmam.domain.belief.held import foreign_labels
 from cmam.domain.belief.view import AccountView, resolve
 from cmam.domain.events import Inputs
 from cmam.domain.market.conversion import chain_symbols
@@ -122,8 +123,8 @@ def gather(
 def other_copier(view: AccountView, leader: AccountView, settings: LinkSettings) -> str:
     """The label of a live copy of the same leader that another store made and nobody adopted; empty where none is."""
     allowed = {settings.store, *view.adopted.get(settings.link, ())}
-    held = (position.label for position in view.positions.values())
-    for label in (*held, *(order.label for order in view.orders.values())):
+    held = foreign_labels(view.positions, allowed)
+    for label in (*held, *[order.label for order in view.orders.values()]):
         mark = read_label(label)
         if mark is None or mark.store in allowed:
             continue

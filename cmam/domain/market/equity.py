@@ -5,11 +5,12 @@ All in the deposit currency as exact fractions; None where any quote it rests on
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 
 from cmam.domain.belief.asked import adding, placing
+from cmam.domain.belief.held import Index, index_of, margins, volumes
 from cmam.domain.belief.restless import restless
 from cmam.domain.belief.view import AccountView
 from cmam.domain.market.conversion import Rates, chain_symbols
@@ -77,6 +78,32 @@ def _results(rates: Rates, positions: Iterable[Position]) -> _Results | None:
         key = (symbol, gain < 0)
         moved[key] = moved.get(key, 0) + gain
         booked += position.swap + position.commission
+    return _converted(rates, booked, own, moved)
+
+
+def _results_of(rates: Rates, index: Index) -> _Results | None:
+    """The same of what all positions come to, kept by symbol and side: no matter how many there are."""
+    view = rates.view
+    own = 0
+    moved: dict[tuple[SymbolId, bool], int] = {}
+    for (symbol, side), pile in index.piles.items():
+        spec = view.specs.get(symbol)
+        quote = rates.quote(spec.name) if spec is not None else None
+        if spec is None or quote is None or pile.unpriced:
+            return None
+        if spec.quote_name == view.currency:
+            price = quote.exit(side)
+            own += side.sign * (price * pile.volume - pile.worth)
+            continue
+        for is_loss, gain in enumerate(pile.gains(side, quote)):
+            if gain is not None:
+                moved[symbol, bool(is_loss)] = moved.get((symbol, bool(is_loss)), 0) + gain
+    return _converted(rates, index.booked, own, moved)
+
+
+def _converted(rates: Rates, booked: int, own: int, moved: Mapping[tuple[SymbolId, bool], int]) -> _Results | None:
+    """The results of gains and losses by symbol; None where a rate is missing."""
+    view = rates.view
     converted: Fraction | None = None
     for (symbol, is_loss), gain in moved.items():
         spec = view.specs[symbol]
@@ -97,8 +124,13 @@ def _held(rates: Rates) -> _Results | None:
 
     None while it is doubted whether one of them is gone: its result may be in the balance already.
     """
+    if rates.view.doubted:
+        return None
     if "held" not in rates.reckoned:
-        rates.reckoned["held"] = None if rates.view.doubted else _results(rates, rates.view.positions.values())
+        positions = rates.view.positions
+        index = index_of(positions)
+        reckoned = _results(rates, positions.values()) if index is None else _results_of(rates, index)
+        rates.reckoned["held"] = reckoned
     found = rates.reckoned["held"]
     assert found is None or isinstance(found, _Results)
     return found
@@ -143,13 +175,12 @@ def used_margin(view: AccountView) -> int:
     """What all positions bind, in minor units, as the account counts them (FACTS §4.9): both sides of a symbol, or the
     larger one. So too where their difference counts: whether what such positions show is netted already is not known.
     """
-    positions = view.positions.values()
+    parts = margins(view.positions)
     if view.trader is None or view.trader.margin_type is MarginType.SUM:
-        return sum([position.used_margin for position in positions])
+        return sum([margin for _, _, margin in parts])
     sides: dict[tuple[SymbolId, Side], int] = {}
-    for position in positions:
-        key = (position.symbol, position.side)
-        sides[key] = sides.get(key, 0) + position.used_margin
+    for symbol, side, margin in parts:
+        sides[symbol, side] = sides.get((symbol, side), 0) + margin
     symbols = {symbol for symbol, _ in sides}
     return sum(max(sides.get((symbol, side), 0) for side in Side) for symbol in symbols)
 
@@ -223,8 +254,7 @@ def _sum(
 
 def exposure(rates: Rates) -> Fraction | None:
     """The notional of all positions and of what is in flight, whatever its side."""
-    held = [(position.symbol, int(position.volume)) for position in rates.view.positions.values()]
-    return _sum(rates, (*held, *in_flight(rates.view)), notional)
+    return _sum(rates, (*volumes(rates.view.positions), *in_flight(rates.view)), notional)
 
 
 def symbols_for(view: AccountView, spec: SymbolSpec) -> tuple[str, ...]:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from fractions import Fraction
 
+from cmam.domain.belief.held import volumes
 from cmam.domain.events import LeverageTier
 from cmam.domain.market import equity as money
 from cmam.domain.market.conversion import Rates
@@ -56,7 +57,7 @@ def reserved_margin(rates: Rates) -> Fraction | None:
 
 
 def _held(rates: Rates, symbol: SymbolId) -> int:
-    return sum(int(position.volume) for position in rates.view.positions.values() if position.symbol == symbol)
+    return sum([volume for held, volume in volumes(rates.view.positions) if held == symbol])
 
 
 def _margin(rates: Rates, spec: SymbolSpec, volume: int, held: int) -> Fraction | None:

@@ -31,7 +31,7 @@ from cmam.openapi import catalogue, requests
 from cmam.openapi._pb.OpenApiCommonMessages_pb2 import ProtoHeartbeatEvent
 from cmam.openapi.budget import Lane
 from cmam.openapi.lanes import lane_of
-from cmam.openapi.window import MARGIN_US, UNPROVEN_US
+from cmam.openapi.window import MARGIN_US, STALLED_US, UNPROVEN_US
 from tests.stepped import SteppedActor
 
 SECOND, MS = 1_000_000, 1_000
@@ -87,13 +87,15 @@ class LetGo:
     known_us: int | None = None
     ended_us: int | None = None
 
-    def free_us(self) -> int | None:
-        """When its slot is free by what the limiter was told; None for not before it is told more."""
+    def free_us(self, *, waits_out: bool = True) -> int | None:
+        """When its slot is free by what the limiter was told; None for not before it is told more. What lowers risk
+        does not wait out a line that stands still."""
         if self.known_us is not None:
             return self.known_us + SLOT_US
         if self.ended_us is not None:
             return self.ended_us + SLOT_US
-        return self.written_us + UNPROVEN_US + SLOT_US if self.is_written_told and self.written_us is not None else None
+        bound_us = STALLED_US if waits_out and self.wanted.kind != catalogue.HEARTBEAT else UNPROVEN_US
+        return self.written_us + bound_us + SLOT_US if self.is_written_told and self.written_us is not None else None
 
 
 @dataclass
@@ -391,25 +393,28 @@ class LimiterMachine(RuleBasedStateMachine):
         now = self.clock.mono_us
         if self.events and self.events[0][0] <= now:
             return  # something is due this very moment
-        held = self.held()
+        held = self.held(waits_out=not any(wanted.lane.may_use_reserve for wanted in self.waiting.values()))
         if len(held) >= self.limit - 1:
             return
+        held = self.held()
         of_nobody = [one.wanted for one in held if one.wanted.lane is Lane.IDLE]
         idle, past = len(of_nobody), sum(wanted.kind in catalogue.HISTORICAL for wanted in of_nobody)
         historical = sum(one.wanted.kind in catalogue.HISTORICAL for one in held)
         for wanted in self.waiting.values():
             is_kept = (
                 self.shown_pause(wanted.kind)
+                or (not wanted.lane.may_use_reserve and len(held) >= self.limit - 1)
                 or (wanted.lane is Lane.IDLE and idle >= max(1, self.limit // 5))
                 or (wanted.kind in catalogue.HISTORICAL and historical >= HISTORICAL_MAX)
                 or (wanted.kind in catalogue.HISTORICAL and wanted.lane is Lane.IDLE and past >= IDLE_HISTORICAL_MAX)
             )
             assert is_kept, f"{wanted} waits, and only {len(held)} of {self.limit} slots are taken"
 
-    def held(self) -> list[LetGo]:
+    def held(self, *, waits_out: bool = True) -> list[LetGo]:
         """Whatever takes a slot now, by what the limiter was told."""
         now = self.clock.mono_us
-        return [one for one in self.gone if (free_us := one.free_us()) is None or free_us > now]
+        moments = ((one, one.free_us(waits_out=waits_out)) for one in self.gone)
+        return [one for one, free_us in moments if free_us is None or free_us > now]
 
     def shown_pause(self, kind: int) -> bool:
         """Whether the limiter says that a kind is paused: a pause may grow beyond the server's word."""

@@ -17,17 +17,17 @@ from cmam.domain.values.ids import PositionId, SourceKey
 from cmam.domain.values.quantities import Volume
 from cmam.domain.values.trades import AccountType
 from cmam.domain.wanted.unasked import unasked
-from tests.factories import LOT, Pair, a_view, price
+from tests.factories import LOT, Pair, a_leader_symbol, a_spec, a_view, price
 
 FEW, MANY = 3, 300
 
 
-def holding(count: int) -> Pair:
+def holding(count: int, **more: object) -> Pair:
     """A follower with so many open copies at rest."""
     pair = Pair({"margin_reserve": "off", "volume.basis": "units"})
     for number in range(count):
         source, position = SourceKey(f"p{number}"), PositionId(10_000 + number)
-        pair.opens(LOT, source=source, position=position)
+        pair.opens(LOT, source=source, position=position, **more)
         pair.answer()
     assert len(pair.view.copies) == count
     return pair
@@ -123,22 +123,27 @@ def test_a_turn_costs_the_same_with_ten_times_the_opens_that_wait_for_a_dead_sto
         assert turn(10 * FEW, kind, source) == turn(MANY, kind, source)
 
 
-def test_an_open_asks_little_of_each_position_that_is_held(few: Pair, many: Pair) -> None:
-    """Equity, margin and other copiers' labels rest on all positions; what is asked of each takes a call or two."""
+def test_an_open_costs_the_same_with_five_times_the_positions() -> None:
+    """Equity, margin, exposure, caps and other copiers' labels rest on all positions, and look at none of them again:
+    neither where positions are in the account's own currency, nor where their results are converted."""
+    settings = {"volume.mode": "equity_ratio", "volume.basis": "units", "max_lots_open": "1000"}
 
     def opens(held: Pair) -> Callable[[], Any]:
-        pair = Pair({"volume.mode": "equity_ratio", "volume.basis": "units"})
+        pair = Pair(settings)
         pair.view, pair.now_us = held.view, held.now_us
+        first = pair.change(source=SourceKey("p9998"), position=PositionId(99_998))
         change = pair.change(source=SourceKey("p9999"), position=PositionId(99_999))
 
-        def decided() -> None:
+        def decided(change: Any = change) -> None:
             known = gather(pair.view, change, pair.link, pair.quote, leader=pair.view)
             assert decide_change(pair.view, pair.link, change, (10**6, 0), known, pair.now_us).derived
 
-        decided()
+        decided(first)
         return decided
 
-    assert calls(opens(many)) - calls(opens(few)) <= 2 * (MANY - FEW)
+    yen = {"symbol": a_leader_symbol(a_spec("USDJPY", 3, digits=3, pip_position=2)), "price": price("150")}
+    for more in ({}, yen):
+        assert calls(opens(holding(10 * FEW, **more))) == calls(opens(holding(50 * FEW, **more)))
 
 
 def sharing(count: int) -> Pair:

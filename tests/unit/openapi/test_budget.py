@@ -9,7 +9,7 @@ import pytest
 
 from cmam.openapi import catalogue
 from cmam.openapi.budget import Budget, Item, Lane, lane_of
-from cmam.openapi.window import GUARD_US_MAX, GUARD_US_MIN, MARGIN_US, SAMPLES_MIN, UNPROVEN_US, Guard
+from cmam.openapi.window import GUARD_US_MAX, GUARD_US_MIN, MARGIN_US, SAMPLES_MIN, STALLED_US, UNPROVEN_US, Guard
 
 SECOND = 1_000_000
 MS = 1_000
@@ -365,6 +365,24 @@ def test_without_any_answer_a_slot_is_free_after_ten_seconds_and_one() -> None:
     budget = a_full_budget()
     assert budget.next_wake(2 * SECOND) == UNPROVEN_US + SECOND + MARGIN_US
     assert names(budget, UNPROVEN_US + SECOND + MARGIN_US) == ["close 2"]
+
+
+def test_what_adds_risk_waits_longer_for_an_answer_than_a_close_does() -> None:
+    """A line that stands still brings all of it at once: no open follows within a minute, while a close takes a slot
+    after ten seconds, and then another."""
+    budget = a_full_budget()
+    assert budget.withdraw("close 2") is not None
+    budget.submit(an_item("open", catalogue.NEW_ORDER))
+    late = UNPROVEN_US + SECOND + MARGIN_US
+    assert budget.take(late) == ((), ())
+    for number in (3, 4):
+        budget.submit(an_item(f"close {number}", catalogue.CLOSE_POSITION))
+    assert [item.name for item in budget.take(late)[0]] == ["close 3", "close 4"]
+    budget.wrote(late, 2)
+    assert budget.take(STALLED_US) == ((), ())
+    budget.proved(4, STALLED_US)
+    assert names(budget, STALLED_US + SECOND) == []
+    assert names(budget, STALLED_US + SECOND + MARGIN_US) == ["open"]
 
 
 def test_what_was_let_go_and_not_yet_written_keeps_its_slot_however_long() -> None:
