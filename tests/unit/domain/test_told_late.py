@@ -12,7 +12,7 @@ from cmam.domain.values.changes import ChangeKind
 from cmam.domain.values.ids import OrderId, PositionId
 from cmam.domain.values.quantities import Volume
 from cmam.domain.values.reasons import Reason
-from cmam.domain.values.rules import RULES
+from cmam.domain.values.rules import LOST_AS_BOOKED
 from cmam.domain.values.trades import Deal, Order
 from tests.factories import LINK
 from tests.unit.domain.test_netting import Netted, key, netted
@@ -99,7 +99,7 @@ def test_what_is_told_late_is_divided_by_what_each_share_has_lost(stop_out: bool
 def test_by_former_rules_it_is_divided_by_what_is_left() -> None:
     """What a log of before came to stays."""
     pair = _net(6, 3)
-    pair.view = replace(pair.view, rules=RULES - 1)
+    pair.view = replace(pair.view, rules=LOST_AS_BOOKED - 1)
     taken = _unseen(pair, 6)
     pair.ends(1, 6 * STEP)
     pair.answer()
