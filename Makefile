@@ -15,6 +15,9 @@ SEED ?=
 SEEDS ?= 0-1999
 KILLS ?= 1000
 
+# Tests start cmam as a process hundreds of times: without its bytecode each compiles all of it anew, which takes longer than it runs.
+unexport PYTHONDONTWRITEBYTECODE
+
 .DEFAULT_GOAL := help
 .PHONY: help demo test types style cover proto docs sample soak bench ci clean
 

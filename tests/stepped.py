@@ -24,6 +24,7 @@ WAKES_MAX = 500
 """So many reminders of one kind may come to one actor within a second. Whoever is woken for nothing, and asks to be
 woken for the same at once, would keep a processor busy for ever, and all that is seen of it here is a run without end.
 """
+NEVER_US = 2**62
 
 
 BEGINS_US = 1_577_836_800_000_000
@@ -180,7 +181,10 @@ class Stepper:
 
     def step(self) -> bool:
         """One turn of whoever may; False when nobody may before time moves."""
-        ready = [actor for actor in self._waiting() if self._rests.get(_name(actor), 0) <= self.clock.now()]
+        ready = self._waiting()
+        if ready and self._rests:
+            now = self.clock.now()
+            ready = [actor for actor in ready if self._rests.get(_name(actor), 0) <= now]
         lines = self.network.deliverable()
         choices = len(ready) + len(lines)
         if self._heap and self._heap[0][0] <= self.clock.monotonic():
@@ -210,12 +214,11 @@ class Stepper:
         assert times <= WAKES_MAX, f"{name} was reminded {times} times within a second, the last time by {message!r}"
 
     def _waiting(self) -> list[pykka.Actor]:
-        stuck = [actor for actor, _ in self.stuck.values()]
-        return [
-            actor
-            for actor in self._actors
-            if not actor.actor_stopped.is_set() and actor.actor_inbox.waiting and actor not in stuck
-        ]
+        waiting = [actor for actor in self._actors if actor.actor_inbox.waiting and not actor.actor_stopped.is_set()]
+        if waiting and self.stuck:
+            stuck = [actor for actor, _ in self.stuck.values()]
+            return [actor for actor in waiting if actor not in stuck]
+        return waiting
 
     def lag(self, name: str) -> int:
         """How long something comes to no turn, drawn anew each time, in us: a machine that is too busy."""
@@ -279,11 +282,17 @@ class Stepper:
             actor.actor_stopped.set()
             actor.on_failure(type(error), error, error.__traceback__)
 
+    def _own_moment(self) -> int:
+        """When the next reminder is due."""
+        if not self._heap:
+            return NEVER_US
+        return self._heap[0][0] - self.clock.monotonic() + self.clock.now()
+
     def next_moment(self) -> int | None:
         """When anybody may do anything next, once nobody may now."""
         moments = [self.network.next_moment()]
         if self._heap:
-            moments.append(self._heap[0][0] - self.clock.monotonic() + self.clock.now())
+            moments.append(self._own_moment())
         moments += [self._rests.get(_name(actor), 0) for actor in self._waiting()]
         return min((moment for moment in moments if moment is not None), default=None)
 
@@ -302,6 +311,8 @@ class Stepper:
                 continue
             self.clock.advance_to(max(nearest, self.clock.now() + 1))
             self.network.tick()
+            if not self._waiting():
+                self.network.pass_ticks(min(end, self._own_moment()))
 
     def wait(self, latch: Latch, span_s: float) -> bool:
         """Go on until a latch opens, at most for so long: what a thread does that waits for it."""

@@ -143,10 +143,11 @@ class Network:
         if line.closing and not line.to_client:
             self.cut(line)
 
-    def collect(self) -> None:
-        """Put what the broker says on its lines."""
+    def collect(self) -> bool:
+        """Put what the broker says on its lines; False where it has nothing to say."""
         assert self.broker is not None
-        for output in self.broker.take_output():
+        said = self.broker.take_output()
+        for output in said:
             if output.connection in self.others:
                 self.others[output.connection](output)
                 continue
@@ -165,6 +166,7 @@ class Network:
             is_late = self.spots_late_us and output.payload_type == SPOT_EVENT
             queue, late_us = (line.spots, self.spots_late_us) if is_late else (line.to_client, 0)
             queue.append((self.arrival("to_client", queue, late_us), frame(envelope.SerializeToString())))
+        return bool(said)
 
     def tick(self) -> None:
         """Time has moved: let the broker act on it."""
@@ -173,6 +175,23 @@ class Network:
         if deadline is not None and deadline <= self.now():
             self.broker.on_time(self.now())
         self.collect()
+
+    def pass_ticks(self, end: int) -> None:
+        """Let the broker act before a moment, until it says something or something arrives: most of its ticks meet
+        nobody who listens, and each would be a round of the scheduler in which nobody has anything to do."""
+        assert self.broker is not None
+        clock = self._stepper.clock
+        for line in self.lines.values():
+            if not line.is_open:
+                return
+            for queue in (line.to_broker, line.to_client, line.spots):
+                if queue:
+                    end = min(end, queue[0][0])
+        while (deadline := self.broker.next_deadline()) is not None and self.now() < deadline < end:
+            clock.advance_to(deadline)
+            self.broker.on_time(deadline)
+            if self.collect():
+                return
 
     def next_moment(self) -> int | None:
         """When something arrives or the broker acts next."""

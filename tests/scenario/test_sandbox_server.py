@@ -239,8 +239,8 @@ def test_a_ready_file_of_another_shape_is_one_sentence(
         control_client.read_ready_file(other, tmp_path)
 
 
-def test_thousands_of_connections_leave_nothing_behind(ready: ReadyInfo) -> None:
-    """Two thousand clients come and go, polite ones and rude ones; sockets and sessions are all given back."""
+def test_hundreds_of_connections_leave_nothing_behind(ready: ReadyInfo) -> None:
+    """Five hundred clients come and go, polite ones and rude ones; sockets and sessions are all given back."""
 
     async def visit(turn: int, tls: ssl.SSLContext) -> None:
         reader, writer = await asyncio.open_connection(ready.host, ready.port, ssl=tls)
@@ -253,7 +253,7 @@ def test_thousands_of_connections_leave_nothing_behind(ready: ReadyInfo) -> None
 
     async def crowd() -> None:
         tls = trusting(ready)
-        for start in range(0, 2_000, 100):
+        for start in range(0, 500, 100):
             await asyncio.gather(*(visit(turn, tls) for turn in range(start, start + 100)))
 
     asyncio.run(crowd())
@@ -262,7 +262,7 @@ def test_thousands_of_connections_leave_nothing_behind(ready: ReadyInfo) -> None
     while (stats := control_client.ask(document, "GET", "stats"))["connections_open"]:
         assert time.monotonic() < deadline, "connections were left behind"
     assert stats["connections_open"] == 0
-    assert stats["connections_total"] >= 2_000
+    assert stats["connections_total"] >= 500
     assert stats["internal_errors"] == 0
     assert len(os.listdir("/proc/self/fd")) < 200
 

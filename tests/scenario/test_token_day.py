@@ -1,4 +1,4 @@
-"""A day on tokens that live an hour: each is changed in time, and no trade of the day is missed."""
+"""A working day on tokens that live an hour: each is changed in time, and no trade of the day is missed."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from cmam.store.past.replay import verify
 from tests.whole import LEADER, SAME_BROKER, Whole
 
 LOT = 10_000_000
-HOURS = 24
+HOURS = 8
 HOUR_S = 3_600
 
 
 def test_a_day_of_hourly_tokens_misses_no_execution() -> None:
-    """Twenty-four hours, a token an hour, a trade opened and one closed each half hour, also around each change."""
+    """Eight hours, a token an hour, a trade opened and one closed each half hour, also around each change."""
     slow = Switches(history_days=0, access_token_s=HOUR_S, tick_interval_ms=600_000)
     whole = Whole(seed=8, settings={"input_max_age": "2h"}, switches=slow)
     first = {grant.access_token for grant in whole.broker.grants.grants()}

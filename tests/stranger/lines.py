@@ -144,6 +144,9 @@ class Lines:
         self.broker.on_time(self.now())
         self.collect()
 
+    def pass_ticks(self, end: int) -> None:
+        """Each tick of this broker is a round of the scheduler: its day is short, and somebody listens to most."""
+
     def next_moment(self) -> int | None:
         """When something arrives or the broker acts next."""
         moments = [queue[0][0] for line in self.lines.values() for queue in (line.to_broker, line.to_client) if queue]

@@ -446,4 +446,4 @@ def most_in_a_second(moments: list[int]) -> int:
 
 
 TestLimiter = LimiterMachine.TestCase
-TestLimiter.settings = settings(max_examples=40, stateful_step_count=30)
+TestLimiter.settings = settings(max_examples=20, stateful_step_count=30)

@@ -89,14 +89,14 @@ def folded(view: AccountView, history: list[Event]) -> AccountView:
     return view
 
 
-@settings(max_examples=150)
+@settings(max_examples=60)
 @given(history=HISTORIES)
 def test_a_fold_takes_whatever_history_holds(history: list[Event]) -> None:
     """No event, in no order, makes the fold raise; and each is counted."""
     assert folded(AccountView(account=FOLLOWER), history).version == len(history)
 
 
-@settings(max_examples=60)
+@settings(max_examples=40)
 @given(history=HISTORIES, data=st.data())
 def test_a_prefix_and_the_rest_are_the_whole(history: list[Event], data: st.DataObject) -> None:
     """Stopping anywhere and going on gives the same view as never stopping."""
@@ -105,7 +105,7 @@ def test_a_prefix_and_the_rest_are_the_whole(history: list[Event], data: st.Data
     assert folded(folded(start, history[:cut]), history[cut:]) == folded(start, history)
 
 
-@settings(max_examples=80)
+@settings(max_examples=40)
 @given(history=HISTORIES)
 def test_a_fold_leaves_the_view_that_it_is_given_as_it_was(history: list[Event]) -> None:
     """What a fold makes in place is its own copy: the view before it shows the same, and the next is a lasting one."""
@@ -118,7 +118,7 @@ def test_a_fold_leaves_the_view_that_it_is_given_as_it_was(history: list[Event])
         view = after
 
 
-@settings(max_examples=80)
+@settings(max_examples=40)
 @given(history=HISTORIES)
 def test_folding_in_place_gives_what_folding_one_by_one_gives(history: list[Event]) -> None:
     """A view that nobody sees before its end is made in place, and becomes the same."""
@@ -128,7 +128,7 @@ def test_folding_in_place_gives_what_folding_one_by_one_gives(history: list[Even
     assert repr(lasting(making)) == repr(folded(a_view(), history))
 
 
-@settings(max_examples=120)
+@settings(max_examples=50)
 @given(history=HISTORIES)
 def test_a_turn_takes_whatever_history_holds(history: list[Event]) -> None:
     """Deriving is total too: facts in any order meet settlements, ends and needs without an error; so does time."""
@@ -150,7 +150,7 @@ def test_a_turn_takes_whatever_history_holds(history: list[Event]) -> None:
         withdrawn(view)
 
 
-@settings(max_examples=150)
+@settings(max_examples=60)
 @given(history=st.lists(ANY_EVENT, max_size=6), change=any_of(Change), inputs=any_of(Inputs))
 def test_every_change_meets_a_verdict(history: list[Event], change: Change, inputs: Inputs) -> None:
     """Deciding is total: any change on any view has a verdict, and one that is no copy has a reason."""
@@ -159,7 +159,7 @@ def test_every_change_meets_a_verdict(history: list[Event], change: Change, inpu
     assert found.verdict is Verdict.COPY or found.reason is not None
 
 
-@settings(max_examples=150)
+@settings(max_examples=60)
 @given(history=HISTORIES)
 def test_a_copy_at_rest_has_nothing_to_say(history: list[Event]) -> None:
     """What falls due, waits or is in doubt is the same by the restless copies alone as by looking at every copy."""

@@ -340,7 +340,7 @@ def _exact_in_cents(world: World) -> World:
     return replace(world, held=held)
 
 
-@settings(max_examples=400)
+@settings(max_examples=150)
 @given(drawn=worlds(tuple(mode for mode in MODES if mode != "risk_percent")))
 def test_every_mode_gives_the_volume_of_other_arithmetic(drawn: World) -> None:
     """To the last step, through one or two symbols of conversion, at the side that costs; or the same word."""
@@ -364,7 +364,7 @@ def test_every_mode_gives_the_volume_of_other_arithmetic(drawn: World) -> None:
     assert found.goal.target_numerator == int(wanted * 100)
 
 
-@settings(max_examples=400)
+@settings(max_examples=150)
 @given(drawn=worlds(("risk_percent",)), base=st.sampled_from(("balance", "equity")))
 def test_a_size_by_risk_loses_no_more_than_asked_and_one_step_more_would(drawn: World, base: str) -> None:
     """The loss at the stop as the broker books it, fees and least commissions included, in the account's currency."""

@@ -204,7 +204,7 @@ def most_in_a_second(moments: list[int]) -> int:
 
 
 @given(STEPS, WEATHERS, st.integers(2, 60))
-@settings(max_examples=200)
+@settings(max_examples=80)
 def test_the_server_never_reads_more_than_the_limit_in_any_second(
     steps: list[tuple[str, int, int, int]], weather: Weather, limit: int
 ) -> None:

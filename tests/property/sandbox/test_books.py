@@ -128,7 +128,7 @@ def check_wire(line: Line, balances: dict[int, tuple[int, int]]) -> None:
     line.inbox.clear()
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=20, deadline=None)
 @given(st.lists(STEP, min_size=30, max_size=60), st.integers(0, 1000))
 def test_balance_is_deposits_plus_deals_at_every_moment(steps: list[tuple[str, int, int]], seed: int) -> None:
     """After every step of random trading the balance is what was paid in plus the sum of the deals, on both sides."""

@@ -53,12 +53,13 @@ def test_every_sample_is_believed_as_folded_wherever_its_views_end(tmp_path: Pat
         assert_same(believe(log), expected)
         assert organise(log, end) == expected.registry
         assert organise(log, end // 9) == Fold().run(map(fact_of, until(log.read_all(), position=end // 9))).registry
-        for part in (1, end // 7, end // 2, end - 5, end):
+        is_todays = sample == SAMPLES[0]  # which has all that the older ones have: of those, one moment
+        for part in (1, end // 7, end // 2, end - 5, end) if is_todays else (end // 2,):
             (tmp_path / VIEWS_NAME).unlink(missing_ok=True)
             views_up_to(log, tmp_path, part)
             assert_same(believe(log), expected)
             assert_same(begin(log).fold, expected)
-            for earlier in (end // 3, end // 2):
+            for earlier in (end // 3, end // 2) if is_todays else (end // 3,):
                 assert believe(log, end=earlier) == Fold().run(map(fact_of, until(log.read_all(), position=earlier)))
 
 

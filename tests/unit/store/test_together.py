@@ -103,9 +103,11 @@ def hold(log: EventLog, processes: Collection[int] = (2, 3)) -> Replayed:
 @pytest.mark.parametrize("sample", SAMPLES, ids=lambda path: path.name)
 def test_every_sample_comes_to_the_same_in_any_number_of_processes(sample: Path) -> None:
     """Views, registry, counts, codes: at the end, and at any record before it."""
+    is_todays = sample == SAMPLES[0]  # which has all that the older ones have: of those, the end and one moment
     with closing(EventLog.read_file(sample)) as log:
-        assert hold(log, (2, 3, 8)).is_identical
-        for end in (0, 1, 37, log.position() // 2, log.position() - 1, log.position() + 5):
+        last = log.position()
+        assert hold(log, (2, 3, 8) if is_todays else (3,)).is_identical
+        for end in (0, 1, 37, last // 2, last - 1, last + 5) if is_todays else (last // 2,):
             assert verify_together(log, end, hands()) == verify(until(log.read_all(), position=end))
             moment = Moment()
             for record in until(log.read_all(), position=end):
