@@ -22,9 +22,10 @@ from cmam.config.identity import StoreName
 from cmam.config.settings import Settings
 from cmam.config.settings_file import load_settings
 from cmam.credentials.secrets_file import SecretsRefused, SecretStore, open_secrets
+from cmam.domain.belief.view import AccountView
 from cmam.domain.events import Event, Health, HealthChanged, StoreCreated
-from cmam.domain.folds.account import AccountView
-from cmam.domain.operating.operate import Context, Outcome, Refusal, operate
+from cmam.domain.operating.asking import Context, Outcome, Refusal
+from cmam.domain.operating.operate import operate
 from cmam.domain.operating.registry import APP, PROFILE_PREFIX, Registry, evolve_registry
 from cmam.domain.profiles.remarks import NAMES_SYMBOLS
 from cmam.domain.trials.forecast import Room, by_profile
@@ -35,12 +36,13 @@ from cmam.openapi.window import GUARD_US_MAX
 from cmam.store.errors import StoreError, StoreHeld, StoreMissing
 from cmam.store.folding.fold import Fold, account_of
 from cmam.store.logfile.lock import StoreLock
-from cmam.store.logfile.log import EventLog, Pending
+from cmam.store.logfile.log import EventLog
 from cmam.store.logfile.room import shortage
 from cmam.store.past.beginning import believe, expect_known_rules
 from cmam.store.past.moment import Moment
 from cmam.store.projection.views_file import views_position
 from cmam.store.proof.tail import check_tail
+from cmam.store.records.envelope import Pending
 from cmam.store.text import iso
 from cmam.store.upkeep.growth import growth
 
@@ -397,6 +399,3 @@ def _fold_registry(log: EventLog) -> Registry:
             for record in log.read_stream(stream):
                 registry = evolve_registry(registry, record.stream, record.event)
     return registry
-
-
-__all__ = ["Desk", "Refusal", "StoreHeld", "carry_out", "read_registry", "secrets_of", "settings_of"]

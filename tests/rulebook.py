@@ -26,7 +26,8 @@ from typing import Any
 from cmam.domain.events import ChangeDecided
 from cmam.sandbox.serving.world_file import load_world
 from cmam.sandbox.switches import Switches
-from tests.whole import Held, Whole
+from tests.person import Held
+from tests.whole import Whole
 
 LEAD, NETTED_LEAD = 41_000_001, 41_000_002
 FIRST = 42_000_001

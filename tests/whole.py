@@ -18,8 +18,8 @@ from cmam.config.settings import check
 from cmam.credentials.oauth import OAuthRefused, OAuthUnreachable
 from cmam.credentials.secrets_file import SecretStore
 from cmam.credentials.vault import Application, TokenPair, with_application, with_grant
+from cmam.domain.belief.view import AccountView
 from cmam.domain.events import Event, Health
-from cmam.domain.folds.account import AccountView
 from cmam.domain.values.ids import AccountId, base36
 from cmam.office import Desk
 from cmam.sandbox.books.authority import Refusal
@@ -29,12 +29,11 @@ from cmam.sandbox.switches import Switches
 from cmam.sandbox.world import World
 from cmam.store.errors import StoreUnavailable
 from cmam.store.folding.fold import Fold, fold
-from cmam.store.logfile.log import EventLog, Pending, Recorded
+from cmam.store.logfile.log import EventLog
+from cmam.store.records.envelope import Pending, Recorded
 from cmam.system import Machinery, System
-from tests.person import EURUSD, LEADER, PERSON_CONNECTION, Held, Person
+from tests.person import LEADER, Person
 from tests.stepped import Stepper
-
-__all__ = ["EURUSD", "LEADER", "PERSON_CONNECTION", "Held", "Person", "Whole"]
 
 SAME_BROKER, OTHER_BROKER, YEN = 41_000_002, 41_000_003, 41_000_004
 NETTED, ALPHA_TOO = 41_000_005, 41_000_007

@@ -21,11 +21,8 @@ from typing import Final
 from cmam.clock import MILLISECOND_US, SECOND_US
 from cmam.domain.trials.forecast import leaving_times
 from cmam.openapi import catalogue
-from cmam.openapi.lanes import Item, Lane, LaneQueue, lane_of
+from cmam.openapi.lanes import Item, Lane, LaneQueue
 from cmam.openapi.window import Flight, Guard, Window
-
-__all__ = ["Budget", "Figures", "Item", "Lane", "Returned", "lane_of"]
-
 
 HISTORICAL_LIMIT: Final = 5
 IDLE_PARTS: Final = 5

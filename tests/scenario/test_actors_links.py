@@ -10,7 +10,8 @@ from cmam.domain.events import ChangeDecided, ExecutionSeen
 from cmam.office import Desk
 from cmam.openapi._pb import OpenApiModelMessages_pb2 as model
 from cmam.store.past.replay import verify
-from tests.whole import ALPHA_TOO, LEADER, SAME_BROKER, Whole, known
+from tests.person import LEADER
+from tests.whole import ALPHA_TOO, SAME_BROKER, Whole, known
 
 LOT = 10_000_000
 

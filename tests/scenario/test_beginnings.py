@@ -7,10 +7,11 @@ import pytest
 from cmam.domain.events import ChangeDecided, RulesBegan
 from cmam.domain.values.rules import RULES
 from cmam.store.errors import StoreBroken
-from cmam.store.logfile.log import Pending
 from cmam.store.past.replay import verify
+from cmam.store.records.envelope import Pending
+from tests.person import LEADER
 from tests.rulebook import BUY, UNIT, Case, Rulebook
-from tests.whole import LEADER, SAME_BROKER, Whole
+from tests.whole import SAME_BROKER, Whole
 
 LOT = 10_000_000
 

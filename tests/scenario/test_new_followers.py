@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from cmam.domain.operating.operate import Refusal
+from cmam.domain.operating.asking import Refusal
 from tests.whole import OTHER_BROKER, SAME_BROKER, Whole
 
 

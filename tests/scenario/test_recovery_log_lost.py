@@ -14,7 +14,8 @@ from cmam.office import Desk
 from cmam.openapi._pb import OpenApiModelMessages_pb2 as model
 from cmam.sandbox.switches import Switches
 from cmam.store.past.replay import verify
-from tests.whole import LEADER, NETTED, SAME_BROKER, FaultyLog, Whole
+from tests.person import LEADER
+from tests.whole import NETTED, SAME_BROKER, FaultyLog, Whole
 
 LOT = 10_000_000
 

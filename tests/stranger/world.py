@@ -11,8 +11,8 @@ from cmam.config.secret import Secret
 from cmam.config.settings import check
 from cmam.credentials.secrets_file import SecretStore
 from cmam.credentials.vault import Application, TokenPair, with_application, with_grant
+from cmam.domain.belief.view import AccountView
 from cmam.domain.events import Event, Health
-from cmam.domain.folds.account import AccountView
 from cmam.domain.values.ids import AccountId, base36
 from cmam.office import Desk
 from cmam.openapi._pb import OpenApiMessages_pb2 as wire

@@ -94,6 +94,34 @@ def test_no_actor_hides_a_method_of_its_base() -> None:
             assert actor is pykka.Actor or not {name for name in own if hasattr(pykka.Actor, name)}, actor
 
 
+def test_names_are_imported_from_where_they_are_defined(root: Path) -> None:
+    """An import tells a reader which file to open; a module that passes names on would tell him a wrong one."""
+    modules = {
+        ".".join(path.relative_to(root).with_suffix("").parts): ast.parse(path.read_text(encoding="utf-8"))
+        for folder in ("cmam", "scripts", "tests")
+        for path in _python_files(root / folder)
+    }
+    borrowed = {
+        name: {alias.asname or alias.name for node in tree.body for alias in _imported(node)}
+        for name, tree in modules.items()
+    }
+    fixtures = {"tests.scenario.test_guide_browser"}  # pytest finds a fixture of another file by its name in this one
+    passed_on = [
+        f"{name}: {node.module}.{alias.name}"
+        for name, tree in modules.items()
+        for node in ast.walk(tree)
+        if isinstance(node, ast.ImportFrom)
+        for alias in node.names
+        if alias.name in borrowed.get(node.module or "", ()) and node.module not in fixtures
+    ]
+    assert any(borrowed.values())
+    assert passed_on == []
+
+
+def _imported(node: ast.stmt) -> list[ast.alias]:
+    return node.names if isinstance(node, ast.Import | ast.ImportFrom) else []
+
+
 def test_each_rule_is_asked_for_somewhere(root: Path) -> None:
     """One that nobody asks for has lost its branch, or never had one; one that stands twice has the later number."""
     folder = root / "cmam"

@@ -22,6 +22,7 @@ from cmam.actors.threads.runtime import Directory
 from cmam.actors.threads.timer import Timer
 from cmam.clock import SECOND_US, Clock
 from cmam.domain.belief.copies import IntentState
+from cmam.domain.belief.view import AccountView
 from cmam.domain.events import (
     AlertHealed,
     AlertRaised,
@@ -36,15 +37,16 @@ from cmam.domain.events import (
     MessageSetAside,
     Outcome,
 )
-from cmam.domain.folds.account import AccountView
-from cmam.domain.turns.turn import SETTLE_US, Turn, step, withdrawn
+from cmam.domain.turns.making import Turn
+from cmam.domain.turns.settling import SETTLE_US
+from cmam.domain.turns.turn import step, withdrawn
 from cmam.domain.values.commands import CommandKind
 from cmam.domain.values.ids import IntentId, StoreId
 from cmam.domain.values.quantities import Quote
 from cmam.domain.wanted.needs import Nets, needed
 from cmam.domain.wanted.unasked import asking, freed
 from cmam.openapi import answers, requests
-from cmam.openapi.budget import Lane
+from cmam.openapi.lanes import Lane
 from cmam.openapi.quotes import QuoteBoard
 
 log = logging.getLogger(__name__)

@@ -17,8 +17,8 @@ from cmam.clock import Clock
 from cmam.domain.trials.forecast import Room
 from cmam.domain.values.commands import Command, CommandKind
 from cmam.openapi import catalogue
-from cmam.openapi.budget import RESERVED, RETURN, Budget, Item, Returned, lane_of
-from cmam.openapi.lanes import Lane
+from cmam.openapi.budget import RESERVED, RETURN, Budget, Returned
+from cmam.openapi.lanes import Item, Lane, lane_of
 from cmam.store.text import iso
 
 PAYLOAD_TYPES = {

@@ -50,7 +50,7 @@ def check(name: str, follower: str | None, everything: bool, days: int, offline:
     """
     from cmam import office, survey
     from cmam.clock import SystemClock
-    from cmam.domain.operating.operate import find_account, find_profile
+    from cmam.domain.operating.asking import find_account, find_profile
 
     me, clock = face(), SystemClock()
     folded = office.read_fold(me.home)

@@ -7,10 +7,10 @@ from fractions import Fraction
 
 from cmam.domain.belief.copies import Copy
 from cmam.domain.belief.view import AccountView
-from cmam.domain.deciding.arithmetic import rounded_text
+from cmam.domain.deciding.arithmetic import Sizing, fraction_text, rounded_text
 from cmam.domain.deciding.carrying import entry_price, market_price, quote_shift
 from cmam.domain.deciding.draft import Draft
-from cmam.domain.deciding.sizing import Sizing, bounded, bounds, exact_size, fraction_text, size
+from cmam.domain.deciding.sizing import bounded, bounds, exact_size, size
 from cmam.domain.events import Wait
 from cmam.domain.market import equity as money
 from cmam.domain.market.margins import expected_margin, reserved_margin

@@ -7,8 +7,10 @@ from fractions import Fraction
 from cmam.domain.belief.copies import Copy, CopyState
 from cmam.domain.belief.view import AccountView
 from cmam.domain.deciding.amounts import sized, whole_of_open
+from cmam.domain.deciding.carrying import pending_type
 from cmam.domain.deciding.decision import COPY_FINISHED, Decision, retarget, skip
-from cmam.domain.deciding.opening import AMEND_RULES, OPEN_RULES, Draft, first_reason, pending_type
+from cmam.domain.deciding.draft import Draft
+from cmam.domain.deciding.opening import AMEND_RULES, OPEN_RULES, first_reason
 from cmam.domain.deciding.opens import closing_of, open_goal, patient, stand_back
 from cmam.domain.deciding.reductions import decide_closed
 from cmam.domain.events import Goal, Terms, Wait

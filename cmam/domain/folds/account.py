@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from cmam.domain.belief.copies import Copy, CopyKey, CopyState, Cursor, Intent, IntentState
+from cmam.domain.belief.copies import IntentState
 from cmam.domain.belief.holdings import (
     book_deal,
     drop_position,
@@ -98,19 +98,6 @@ from cmam.domain.values.quantities import Volume
 from cmam.domain.values.replacing import replace, without
 from cmam.domain.values.rules import DEALS_COUNT, ORDER_ORIGINS, RESULTS_OUTDATED, TOLD_AGAIN, TURNED_IS_BARE
 from cmam.domain.values.trades import Deal
-
-__all__ = [
-    "AccountView",
-    "Copy",
-    "CopyKey",
-    "CopyState",
-    "Cursor",
-    "Intent",
-    "IntentState",
-    "evolve",
-    "intent_of",
-]
-
 
 SAME_MOMENT_MS = 1_000
 """A deal within this of a position's own time is the one that opened it; later ones have added to it."""

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import replace as dataclass_replace
 from fractions import Fraction
 
-from cmam.domain.deciding.sizing import fraction_text
+from cmam.domain.deciding.arithmetic import fraction_text
 from cmam.domain.events import Standing
 from cmam.domain.market.mapping import candidates
 from cmam.domain.profiles.hours import is_within_hours
