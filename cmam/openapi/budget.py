@@ -392,17 +392,17 @@ class Budget:
         if kind not in catalogue.HISTORICAL:
             return moment
         if lane is Lane.IDLE:
-            moment = max(moment, self._idle_historical.room_at(1, now_us))
-        return max(moment, self._historical.room_at(1, now_us))
+            moment = max(moment, self._idle_historical.room_at(now_us))
+        return max(moment, self._historical.room_at(now_us))
 
     def _lane_opens_at(self, lane: Lane, now_us: int) -> int:
         """When a lane may use a slot; the present when it may now."""
-        one = self._window.room_at(1, now_us)
+        one = self._window.room_at(now_us)
         if lane.may_use_reserve:
             return one
         if lane is Lane.IDLE:
-            one = max(one, self._idle.room_at(1, now_us))
-        return max(one, self._window.room_at(1, now_us, keep=RESERVED) - LEND_US)
+            one = max(one, self._idle.room_at(now_us))
+        return max(one, self._window.room_at(now_us, keep=RESERVED) - LEND_US)
 
 
 def _remember(names: OrderedDict[str, int], name: str, now_us: int) -> None:

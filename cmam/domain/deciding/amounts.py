@@ -7,7 +7,7 @@ from fractions import Fraction
 
 from cmam.domain.belief.copies import Copy
 from cmam.domain.belief.view import AccountView
-from cmam.domain.deciding.arithmetic import Sizing, fraction_text, rounded_text
+from cmam.domain.deciding.arithmetic import Sizing, cents_text, fraction_text
 from cmam.domain.deciding.carrying import entry_price, market_price, quote_shift
 from cmam.domain.deciding.draft import Draft
 from cmam.domain.deciding.sizing import bounded, bounds, exact_size, size
@@ -308,8 +308,8 @@ def margin(draft: Draft) -> Reason | None:
         draft.note("margin", "-", "not known here; the broker checks it")
         return None
     left = free - bound if bound else free
-    draft.note("free_margin", _cents(left), f"{draft.view.currency}, what is in flight deducted")
-    draft.note("expected_margin", _cents(expected), f"times {fraction_text(reserve)} must be there")
+    draft.note("free_margin", cents_text(left), f"{draft.view.currency}, what is in flight deducted")
+    draft.note("expected_margin", cents_text(expected), f"times {fraction_text(reserve)} must be there")
     return Reason.MARGIN if _is_less(left, expected, reserve) else None
 
 
@@ -319,10 +319,6 @@ def _is_less(left: Fraction, expected: Fraction, times: Fraction) -> bool:
         left.numerator * expected.denominator * times.denominator
         < expected.numerator * times.numerator * left.denominator
     )
-
-
-def _cents(value: Fraction) -> str:
-    return rounded_text(value, 2)
 
 
 def equity_known(draft: Draft) -> Reason | None:
