@@ -46,21 +46,15 @@ from cmam.domain.values.quantities import Quote
 from cmam.domain.wanted.needs import Nets, needed
 from cmam.domain.wanted.unasked import asking, freed
 from cmam.openapi import answers, requests
-from cmam.openapi.lanes import Lane
+from cmam.openapi.lanes import Lane, lane_of
 from cmam.openapi.quotes import QuoteBoard
 
 log = logging.getLogger(__name__)
 
 NEVER_SENT = (Outcome.ABSENT, Outcome.DROPPED)
 
-LANES: Mapping[CommandKind, Lane] = {
-    CommandKind.CLOSE: Lane.CLOSE,
-    CommandKind.AMEND_PROTECTION: Lane.PROTECT,
-    CommandKind.AMEND_ORDER: Lane.PROTECT,
-    CommandKind.CANCEL: Lane.CANCEL,
-    CommandKind.OPEN: Lane.OPEN,
-    CommandKind.ADD: Lane.OPEN,
-    CommandKind.PLACE: Lane.OPEN,
+LANE_OF_COMMAND: Mapping[CommandKind, Lane] = {
+    kind: lane_of(payload_type) for kind, payload_type in requests.PAYLOAD_TYPES.items()
 }
 
 
@@ -346,4 +340,4 @@ class Desk:
 def _lane(recorded: IntentRecorded) -> Lane:
     """What a share gives up against the net is a close, although the wire calls it an order."""
     gives_up = recorded.command.netted and not recorded.not_after_us
-    return Lane.CLOSE if gives_up else LANES[recorded.command.kind]
+    return Lane.CLOSE if gives_up else LANE_OF_COMMAND[recorded.command.kind]

@@ -138,9 +138,9 @@ def step(view: AccountView, fact: Event, store: StoreId, now_us: int) -> Turn:
         turn.add(touch)
     if isinstance(fact, CopyWoken):
         _try_again(turn, fact)
-    restless = _restless(view, turn.view, fact, asked)
-    others = [key for key in turn.view.copies if key[0] in stopped_out and key not in restless] if stopped_out else ()
-    for key in with_its_net_first(turn.view, (*restless, *sorted(others))):
+    moved = _set_in_motion(view, turn.view, fact, asked)
+    others = [key for key in turn.view.copies if key[0] in stopped_out and key not in moved] if stopped_out else ()
+    for key in with_its_net_first(turn.view, (*moved, *sorted(others))):
         finish_order(turn, key)
         finish_if_gone(turn, key, fact)
         finish_idle(turn, key)
@@ -149,7 +149,7 @@ def step(view: AccountView, fact: Event, store: StoreId, now_us: int) -> Turn:
     return turn.turn(after)
 
 
-def _restless(before: AccountView, view: AccountView, fact: Event, asked: Intent | None) -> tuple[CopyKey, ...]:
+def _set_in_motion(before: AccountView, view: AccountView, fact: Event, asked: Intent | None) -> tuple[CopyKey, ...]:
     """The copies that a fact may have set in motion."""
     match fact:
         case ExecutionSeen():
