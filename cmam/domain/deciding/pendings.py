@@ -37,7 +37,7 @@ from cmam.domain.values.rules import (
 from cmam.domain.values.symbols import SymbolSpec
 from cmam.domain.values.trades import OrderType
 from cmam.domain.wanted.levels import leader_levels, merged, plan, uncopied
-from cmam.domain.wanted.needs import as_shown, place_command
+from cmam.domain.wanted.resting import as_shown, place_command
 
 AMEND_WAIT_US = 30_000_000
 """How long an order rests as it was before its leader amended it, where no quote tells at which price it may rest: as

@@ -15,7 +15,7 @@ from cmam.domain.values.quantities import Volume
 from cmam.domain.values.reasons import Reason
 from cmam.domain.values.rules import ADDS_OUTLIVE_NETS, PARTS_REST, SHARES_AWAIT_RESTS, TRADED_TO_FLAT, WAITS_END
 from cmam.domain.values.trades import ExecutionKind, OrderStatus, OrderType
-from cmam.domain.wanted.needs import place_command
+from cmam.domain.wanted.resting import place_command
 
 
 def finish_order(turn: TurnInTheMaking, key: CopyKey) -> None:
