@@ -1,9 +1,9 @@
-"""What is believed of one account: a view, and `evolve`, which folds facts into it.
+"""How each fact changes what is believed of one account: `evolve`, which folds it into the view.
 
 A fold never raises: it takes whatever history holds. Copies and intents are those in which this account follows; as a
-leader it has only positions and orders. The folds themselves stand by concept: `holdings` (what the broker shows),
-`intents` (what we decided and what became of it), `booking` (which report belongs to which request and copy),
-`catching_up` (what came of them that nobody reported).
+leader it has only positions and orders. The folds themselves stand by concept, beside this file and in `belief`:
+`belief/holdings` (what the broker shows), `intents` (what we asked for and what became of it), `booking` (which report
+belongs to which request and copy), `catching_up` (what came of them that nobody reported).
 """
 
 from __future__ import annotations
