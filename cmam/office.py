@@ -81,8 +81,8 @@ def carry_out(home: Home, request: Mapping[str, Any], *, command: str, clock: Cl
         if not outcome.events:
             return outcome.answer
     try:
-        with _held(home, command, clock or SystemClock()) as desk:
-            return desk.carry_out(asked)
+        with _held(home, command, clock or SystemClock()) as writer:
+            return writer.carry_out(asked)
     except StoreHeld as held:
         raise held.silent() from None
 
@@ -292,8 +292,8 @@ def new_salt() -> bytes:
     return secrets.token_bytes(32)
 
 
-class Desk:
-    """The store, open for writing in this process."""
+class StoreWriter:
+    """A store whose lock this process holds: its registry, and commands carried out on it and made durable."""
 
     def __init__(
         self,
@@ -381,13 +381,13 @@ def _needs_views(request: Mapping[str, Any]) -> bool:
 
 
 @contextmanager
-def _held(home: Home, command: str, clock: Clock) -> Iterator[Desk]:
+def _held(home: Home, command: str, clock: Clock) -> Iterator[StoreWriter]:
     home.prepare()
     with StoreLock(home.root).acquire(since=iso(clock.now()) or "", command=command):
         log = EventLog.open(home.root)
         try:
             check_tail(log)
-            yield Desk(log, clock, StoreName(home.root))
+            yield StoreWriter(log, clock, StoreName(home.root))
         finally:
             log.close()
 

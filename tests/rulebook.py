@@ -209,7 +209,7 @@ class Rulebook(Whole):
         )
         self.add_accounts(*leaders[1:], *self.ids.values())
         for case in cases:
-            self.desk.carry_out(
+            self.writer.carry_out(
                 {
                     "command": "profile.create",
                     "name": case.name,

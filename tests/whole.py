@@ -21,7 +21,7 @@ from cmam.credentials.vault import Application, TokenPair, with_application, wit
 from cmam.domain.belief.view import AccountView
 from cmam.domain.events import Event, Health
 from cmam.domain.values.ids import AccountId, base36
-from cmam.office import Desk
+from cmam.office import StoreWriter
 from cmam.sandbox.books.authority import Refusal
 from cmam.sandbox.service.broker import Broker
 from cmam.sandbox.serving.world_file import default_world
@@ -136,7 +136,7 @@ class Whole:
         self.provider = SandboxProvider(self)
         self.secrets_ever: set[str] = set()
         self._give_tokens()
-        self.desk = Desk(self.log, clock, new_id=self._new_id)
+        self.writer = StoreWriter(self.log, clock, new_id=self._new_id)
         self.add_accounts(leader, *followers)
         if followers:
             self.add_profile("whole", leader, followers, settings)
@@ -146,14 +146,14 @@ class Whole:
     def add_accounts(self, *accounts: int) -> None:
         """Add accounts before the start."""
         added = [known(self.broker, ctid) for ctid in accounts]
-        self.desk.carry_out({"command": "account.add", "accounts": added})
+        self.writer.carry_out({"command": "account.add", "accounts": added})
         self.accounts = (*self.accounts, *accounts)
 
     def add_profile(
         self, name: str, leader: int, followers: tuple[int, ...], settings: Mapping[str, str] | None = None
     ) -> None:
         """Create a profile before the start."""
-        self.desk.carry_out(
+        self.writer.carry_out(
             {
                 "command": "profile.create",
                 "name": name,

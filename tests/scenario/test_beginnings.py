@@ -118,7 +118,7 @@ def test_a_log_by_rules_of_a_newer_cmam_is_not_gone_on_with() -> None:
     at_us, version = whole.now_us(), whole.log.head(stream).version + 1
     whole.log.append([Pending(stream, version, at_us, RulesBegan(rules=RULES + 1))])
     position = whole.log.position()
-    for go_on in (whole.start, lambda: whole.desk.carry_out({"command": "flatten", "everything": True})):
+    for go_on in (whole.start, lambda: whole.writer.carry_out({"command": "flatten", "everything": True})):
         with pytest.raises(StoreBroken, match=f"by rules {RULES + 1}; this one knows up to {RULES}. Install that"):
             go_on()
     assert whole.log.position() == position

@@ -29,6 +29,6 @@ def test_what_a_broker_lets_an_account_do_is_known_after_the_end_too(request_: d
     whole.broker.set_fault("access", {"account": str(SAME_BROKER), "rights": "CLOSE_ONLY"})
     whole.run(2)
     whole.stop()
-    desk = type(whole.desk)(whole.log, whole.stepper.clock)
+    writer = type(whole.writer)(whole.log, whole.stepper.clock)
     with pytest.raises(Refusal, match="set to close_only"):
-        desk.carry_out(request_)
+        writer.carry_out(request_)
