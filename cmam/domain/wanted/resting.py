@@ -46,12 +46,7 @@ def shows(order: Order, terms: Terms, rules: int) -> bool:
 
 def as_shown(order: Order, terms: Terms, rules: int) -> Terms:
     """The terms as a resting order shows them, levels as distances from its price."""
-    price = order.limit_price if order.limit_price is not None else order.stop_price
-    stop, target = order.relative_stop, order.relative_target
-    if stop is None and order.stop is not None and price is not None:
-        stop = Distance(abs(price - order.stop))
-    if target is None and order.target is not None and price is not None:
-        target = Distance(abs(price - order.target))
+    stop, target = levels_as_distances(order)
     is_limit = terms.type is OrderType.LIMIT
     if rules >= WHOLE_TERMS:
         is_range = terms.type is OrderType.STOP_LIMIT
@@ -71,6 +66,17 @@ def as_shown(order: Order, terms: Terms, rules: int) -> Terms:
         trailing=order.trailing,
         expires_ms=order.expires_ms or None,
     )
+
+
+def levels_as_distances(order: Order) -> tuple[Distance | None, Distance | None]:
+    """How far a resting order's stop and target lie from its price, whether it shows distances or prices."""
+    price = order.limit_price if order.limit_price is not None else order.stop_price
+    stop, target = order.relative_stop, order.relative_target
+    if stop is None and order.stop is not None and price is not None:
+        stop = Distance(abs(price - order.stop))
+    if target is None and order.target is not None and price is not None:
+        target = Distance(abs(price - order.target))
+    return stop, target
 
 
 def place_command(side: Side, symbol: SymbolSpec, terms: Terms) -> Command:
