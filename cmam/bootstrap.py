@@ -55,7 +55,7 @@ def threads(settings: Settings, clock: Clock) -> Machinery:
     return Machinery(
         clock,
         directory,
-        ThreadRuntime(m.LANES),
+        ThreadRuntime(m.CARRIER_LANES),
         ThreadTimer(clock, directory),
         reader,
         lambda: secrets.randbelow(1_000) / 1_000,

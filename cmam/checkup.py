@@ -60,11 +60,9 @@ def connector(api: ApiSettings) -> Connect:
     return lambda endpoint: Enquiry(connect(endpoint.host, endpoint.port, api.ca_file), endpoint)
 
 
-def check_api(
-    api: ApiSettings, vault: Vault, accounts: Iterable[KnownAccount], *, dial: Connect | None = None
-) -> Iterator[Verdict]:
+def check_api(api: ApiSettings, vault: Vault, accounts: Iterable[KnownAccount]) -> Iterator[Verdict]:
     """Try every step for each environment that is needed: both where no account is known yet."""
-    dial = dial or connector(api)
+    dial = connector(api)
     for endpoint, (names, here) in _environments(api, list(accounts)).items():
         yield from _check_environment(endpoint, names, here, vault, dial)
 

@@ -22,9 +22,10 @@ from cmam.config.identity import StoreName
 from cmam.config.settings import Settings
 from cmam.config.settings_file import load_settings
 from cmam.credentials.secrets_file import SecretsRefused, SecretStore, open_secrets
+from cmam.domain.belief.view import AccountView
 from cmam.domain.events import Event, Health, HealthChanged, StoreCreated
-from cmam.domain.folds.account import AccountView
-from cmam.domain.operating.operate import Context, Outcome, Refusal, operate
+from cmam.domain.operating.asking import Context, Outcome, Refusal
+from cmam.domain.operating.operate import operate
 from cmam.domain.operating.registry import APP, PROFILE_PREFIX, Registry, evolve_registry
 from cmam.domain.profiles.remarks import NAMES_SYMBOLS
 from cmam.domain.trials.forecast import Room, by_profile
@@ -35,12 +36,13 @@ from cmam.openapi.window import GUARD_US_MAX
 from cmam.store.errors import StoreError, StoreHeld, StoreMissing
 from cmam.store.folding.fold import Fold, account_of
 from cmam.store.logfile.lock import StoreLock
-from cmam.store.logfile.log import EventLog, Pending
+from cmam.store.logfile.log import EventLog
 from cmam.store.logfile.room import shortage
 from cmam.store.past.beginning import believe, expect_known_rules
 from cmam.store.past.moment import Moment
 from cmam.store.projection.views_file import views_position
 from cmam.store.proof.tail import check_tail
+from cmam.store.records.envelope import Pending
 from cmam.store.text import iso
 from cmam.store.upkeep.growth import growth
 
@@ -81,8 +83,8 @@ def carry_out(home: Home, request: Mapping[str, Any], *, command: str, clock: Cl
         if not outcome.events:
             return outcome.answer
     try:
-        with _held(home, command, clock or SystemClock()) as desk:
-            return desk.carry_out(asked)
+        with _held(home, command, clock or SystemClock()) as writer:
+            return writer.carry_out(asked)
     except StoreHeld as held:
         raise held.silent() from None
 
@@ -292,8 +294,8 @@ def new_salt() -> bytes:
     return secrets.token_bytes(32)
 
 
-class Desk:
-    """The store, open for writing in this process."""
+class StoreWriter:
+    """A store whose lock this process holds: its registry, and commands carried out on it and made durable."""
 
     def __init__(
         self,
@@ -381,13 +383,13 @@ def _needs_views(request: Mapping[str, Any]) -> bool:
 
 
 @contextmanager
-def _held(home: Home, command: str, clock: Clock) -> Iterator[Desk]:
+def _held(home: Home, command: str, clock: Clock) -> Iterator[StoreWriter]:
     home.prepare()
     with StoreLock(home.root).acquire(since=iso(clock.now()) or "", command=command):
         log = EventLog.open(home.root)
         try:
             check_tail(log)
-            yield Desk(log, clock, StoreName(home.root))
+            yield StoreWriter(log, clock, StoreName(home.root))
         finally:
             log.close()
 
@@ -399,6 +401,3 @@ def _fold_registry(log: EventLog) -> Registry:
             for record in log.read_stream(stream):
                 registry = evolve_registry(registry, record.stream, record.event)
     return registry
-
-
-__all__ = ["Desk", "Refusal", "StoreHeld", "carry_out", "read_registry", "secrets_of", "settings_of"]

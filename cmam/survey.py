@@ -14,8 +14,9 @@ from cmam.clock import Clock
 from cmam.config.home import Home
 from cmam.config.settings import Endpoint, Settings
 from cmam.credentials.vault import Vault
+from cmam.domain.belief.view import AccountView
 from cmam.domain.events import Health, HealthChanged, Reconciled, SymbolSpecSeen
-from cmam.domain.folds.account import AccountView, evolve
+from cmam.domain.folds.account import evolve
 from cmam.domain.operating.asking import Refusal
 from cmam.domain.operating.registry import KnownAccount
 from cmam.domain.values.ids import AccountId

@@ -17,7 +17,8 @@ from typing import Any, Protocol
 
 import cmam
 from cmam.actors import messages as m
-from cmam.actors.accounts.account import AccountActor, AccountPorts
+from cmam.actors.accounts.account import AccountActor
+from cmam.actors.accounts.desk import AccountPorts
 from cmam.actors.accounts.unrecorded import Spent
 from cmam.actors.asking.shelf import SpecShelf
 from cmam.actors.care.supervisor import SupervisorActor
@@ -39,15 +40,16 @@ from cmam.config.settings import Endpoint, Settings
 from cmam.credentials.oauth import OAuthClient
 from cmam.credentials.rotation import Provider
 from cmam.credentials.secrets_file import SecretStore
+from cmam.domain.belief.view import AccountView
 from cmam.domain.events import SystemStarted
-from cmam.domain.folds.account import AccountView
-from cmam.domain.operating.operate import Refusal
+from cmam.domain.operating.asking import Refusal
 from cmam.domain.operating.registry import APP, Registry
 from cmam.domain.values.ids import AccountId
 from cmam.office import new_id, new_store
 from cmam.openapi.quotes import QuoteBoard
-from cmam.store.logfile.log import EventLog, Pending
+from cmam.store.logfile.log import EventLog
 from cmam.store.past.beginning import Beginning, begin, expect_known_rules
+from cmam.store.records.envelope import Pending
 
 log = logging.getLogger(__name__)
 

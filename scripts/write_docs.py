@@ -23,7 +23,7 @@ from cmam.cli.face.verbs import Lazy
 from cmam.cli.main import cli
 from cmam.config.settings import notes
 from cmam.domain import events
-from cmam.domain.profiles.policy import SETTINGS
+from cmam.domain.profiles.setting_table import SETTINGS
 from cmam.domain.repair import reconcile
 from cmam.domain.values import reasons
 from cmam.openapi.outcomes import RULES

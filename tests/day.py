@@ -100,7 +100,7 @@ def _fault(book: Rulebook, name: str, **arguments: str) -> None:
 
 def _morning(book: Rulebook) -> None:
     """The common things: opens with levels, parts, amendments, resting orders, a trailing stop."""
-    book.desk.carry_out({"command": "api.configure", "settings": {"demo_host": "sandbox"}, "user": "operator"})
+    book.writer.carry_out({"command": "api.configure", "settings": {"demo_host": "sandbox"}, "user": "operator"})
     book.begin()
     person = book.person
     first = person.buy(40_000 * UNIT, relativeStopLoss=400, relativeTakeProfit=900)

@@ -11,6 +11,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
 
+from cmam.domain.belief.copies import Copy
+from cmam.domain.belief.view import AccountView
 from cmam.domain.deciding.attempts import next_wake, wakes
 from cmam.domain.deciding.inputs import gather
 from cmam.domain.events import (
@@ -31,10 +33,12 @@ from cmam.domain.events import (
     SymbolSpecSeen,
     TraderSeen,
 )
-from cmam.domain.folds.account import AccountView, Copy, evolve
+from cmam.domain.folds.account import evolve
 from cmam.domain.profiles.link import LinkSettings
 from cmam.domain.profiles.policy import check_settings, policy_of
-from cmam.domain.turns.turn import Turn, decide_change, due, step
+from cmam.domain.turns.making import Turn
+from cmam.domain.turns.timing import due
+from cmam.domain.turns.turn import decide_change, step
 from cmam.domain.values.changes import Change, ChangeKind, LeaderMoney, LeaderSymbol
 from cmam.domain.values.commands import Command, CommandKind
 from cmam.domain.values.ids import (

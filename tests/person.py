@@ -11,7 +11,7 @@ from google.protobuf.message import Message
 from cmam.openapi import catalogue
 from cmam.openapi._pb import OpenApiMessages_pb2 as wire
 from cmam.openapi._pb import OpenApiModelMessages_pb2 as model
-from cmam.sandbox.service.broker import Close, Send
+from cmam.sandbox.service.delivery import Close, Send
 
 if TYPE_CHECKING:
     from tests.whole import Whole

@@ -10,8 +10,8 @@ from collections import defaultdict
 from collections.abc import Mapping
 from typing import Any
 
+from cmam.domain.belief.view import AccountView
 from cmam.domain.events import AttemptDecided, ChangeDecided
-from cmam.domain.folds.account import AccountView
 from cmam.openapi._pb import OpenApiModelMessages_pb2 as model
 from cmam.store.what_if import Asked
 from cmam.store.what_if.answers import Answers

@@ -26,8 +26,9 @@ from typing import Any
 from cmam.domain.events import ChangeDecided
 from cmam.sandbox.serving.world_file import load_world
 from cmam.sandbox.switches import Switches
+from tests.person import Held
 from tests.stepped import BEGINS_US
-from tests.whole import Held, Whole
+from tests.whole import Whole
 
 LEAD, NETTED_LEAD = 41_000_001, 41_000_002
 FIRST = 42_000_001
@@ -210,7 +211,7 @@ class Rulebook(Whole):
         )
         self.add_accounts(*leaders[1:], *self.ids.values())
         for case in cases:
-            self.desk.carry_out(
+            self.writer.carry_out(
                 {
                     "command": "profile.create",
                     "name": case.name,

@@ -18,10 +18,10 @@ from cmam.config.settings import check
 from cmam.credentials.oauth import OAuthRefused, OAuthUnreachable
 from cmam.credentials.secrets_file import SecretStore
 from cmam.credentials.vault import Application, TokenPair, with_application, with_grant
+from cmam.domain.belief.view import AccountView
 from cmam.domain.events import Event, Health
-from cmam.domain.folds.account import AccountView
 from cmam.domain.values.ids import AccountId, base36
-from cmam.office import Desk
+from cmam.office import StoreWriter
 from cmam.sandbox.books.authority import Refusal
 from cmam.sandbox.service.broker import Broker
 from cmam.sandbox.serving.world_file import default_world
@@ -29,12 +29,11 @@ from cmam.sandbox.switches import Switches
 from cmam.sandbox.world import World
 from cmam.store.errors import StoreUnavailable
 from cmam.store.folding.fold import Fold, fold
-from cmam.store.logfile.log import EventLog, Pending, Recorded
+from cmam.store.logfile.log import EventLog
+from cmam.store.records.envelope import Pending, Recorded
 from cmam.system import Machinery, System
-from tests.person import EURUSD, LEADER, PERSON_CONNECTION, Held, Person
+from tests.person import LEADER, Person
 from tests.stepped import BEGINS_US, Stepper
-
-__all__ = ["EURUSD", "LEADER", "PERSON_CONNECTION", "Held", "Person", "Whole"]
 
 SAME_BROKER, OTHER_BROKER, YEN = 41_000_002, 41_000_003, 41_000_004
 NETTED, ALPHA_TOO = 41_000_005, 41_000_007
@@ -138,7 +137,7 @@ class Whole:
         self.provider = SandboxProvider(self)
         self.secrets_ever: set[str] = set()
         self._give_tokens()
-        self.desk = Desk(self.log, clock, new_id=self._new_id)
+        self.writer = StoreWriter(self.log, clock, new_id=self._new_id)
         self.add_accounts(leader, *followers)
         if followers:
             self.add_profile("whole", leader, followers, settings)
@@ -148,14 +147,14 @@ class Whole:
     def add_accounts(self, *accounts: int) -> None:
         """Add accounts before the start."""
         added = [known(self.broker, ctid) for ctid in accounts]
-        self.desk.carry_out({"command": "account.add", "accounts": added})
+        self.writer.carry_out({"command": "account.add", "accounts": added})
         self.accounts = (*self.accounts, *accounts)
 
     def add_profile(
         self, name: str, leader: int, followers: tuple[int, ...], settings: Mapping[str, str] | None = None
     ) -> None:
         """Create a profile before the start."""
-        self.desk.carry_out(
+        self.writer.carry_out(
             {
                 "command": "profile.create",
                 "name": name,

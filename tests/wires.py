@@ -17,7 +17,8 @@ from cmam.openapi._pb.OpenApiCommonMessages_pb2 import ProtoMessage
 from cmam.openapi.errors import CannotConnect, ConnectStep
 from cmam.openapi.framing import Deframer, frame
 from cmam.openapi.quotes import QuoteBoard
-from cmam.sandbox.service.broker import Broker, Close, Send
+from cmam.sandbox.service.broker import Broker
+from cmam.sandbox.service.delivery import Close, Send
 
 if TYPE_CHECKING:
     from tests.stepped import Stepper

@@ -10,9 +10,9 @@ from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from cmam.clock import SECOND_US
-from cmam.domain.belief.view import Latch
+from cmam.domain.belief.copies import CopyState
+from cmam.domain.belief.view import AccountView, Latch
 from cmam.domain.events import ChangeDecided, Finding, ProfileState
-from cmam.domain.folds.account import AccountView, CopyState
 from cmam.domain.guarding.latches import BY_EQUITY, REJECTIONS, STOP_OUT
 from cmam.domain.operating.registry import Registry
 from cmam.domain.profiles.choices import Reaction, Scope

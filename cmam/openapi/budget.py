@@ -21,11 +21,8 @@ from typing import Final
 from cmam.clock import MILLISECOND_US, SECOND_US
 from cmam.domain.trials.forecast import leaving_times
 from cmam.openapi import catalogue
-from cmam.openapi.lanes import Item, Lane, LaneQueue, lane_of
+from cmam.openapi.lanes import Item, Lane, LaneQueue
 from cmam.openapi.window import Flight, Guard, Window
-
-__all__ = ["Budget", "Figures", "Item", "Lane", "Returned", "lane_of"]
-
 
 HISTORICAL_LIMIT: Final = 5
 IDLE_PARTS: Final = 5
@@ -395,17 +392,17 @@ class Budget:
         if kind not in catalogue.HISTORICAL:
             return moment
         if lane is Lane.IDLE:
-            moment = max(moment, self._idle_historical.room_at(1, now_us))
-        return max(moment, self._historical.room_at(1, now_us))
+            moment = max(moment, self._idle_historical.room_at(now_us))
+        return max(moment, self._historical.room_at(now_us))
 
     def _lane_opens_at(self, lane: Lane, now_us: int) -> int:
         """When a lane may use a slot; the present when it may now."""
         if lane.may_use_reserve:
-            return self._window.room_at(1, now_us, waits_out=False)
-        one = self._window.room_at(1, now_us)
+            return self._window.room_at(now_us, waits_out=False)
+        one = self._window.room_at(now_us)
         if lane is Lane.IDLE:
-            one = max(one, self._idle.room_at(1, now_us))
-        return max(one, self._window.room_at(1, now_us, keep=RESERVED) - LEND_US)
+            one = max(one, self._idle.room_at(now_us))
+        return max(one, self._window.room_at(now_us, keep=RESERVED) - LEND_US)
 
 
 def _remember(names: OrderedDict[str, int], name: str, now_us: int) -> None:

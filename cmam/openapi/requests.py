@@ -15,10 +15,21 @@ from cmam.domain.values.commands import Command, CommandKind
 from cmam.domain.values.ids import AccountId, IntentId
 from cmam.domain.values.quantities import PRICE_SCALE, RELATIVE_SCALE, Price, Side, decimal_text
 from cmam.domain.values.trades import OrderType, TimeInForce, TriggerMethod
-from cmam.openapi import translate
+from cmam.openapi import catalogue, translate
 from cmam.openapi._pb import OpenApiMessages_pb2 as messages
 from cmam.openapi._pb import OpenApiModelMessages_pb2 as model
 from cmam.openapi.errors import LocalError
+
+PAYLOAD_TYPES: Final = {
+    CommandKind.OPEN: catalogue.NEW_ORDER,
+    CommandKind.ADD: catalogue.NEW_ORDER,
+    CommandKind.PLACE: catalogue.NEW_ORDER,
+    CommandKind.CLOSE: catalogue.CLOSE_POSITION,
+    CommandKind.AMEND_PROTECTION: catalogue.AMEND_PROTECTION,
+    CommandKind.AMEND_ORDER: catalogue.AMEND_ORDER,
+    CommandKind.CANCEL: catalogue.CANCEL_ORDER,
+}
+"""The kind of request that each command is on the wire."""
 
 PRICE_DIGITS: Final = len(str(PRICE_SCALE)) - 1
 

@@ -156,7 +156,7 @@ class Read:
     round_trip_us: int
 
 
-Event = Opened | Ended | AccountOpened | AccountClosed | Answer | Refused | Unanswered | Heard | Read | Say
+Output = Opened | Ended | AccountOpened | AccountClosed | Answer | Refused | Unanswered | Heard | Read | Say
 
 MEASURED: Final = catalogue.TRADING | {catalogue.ACCOUNT_AUTH, catalogue.TRADER}
 """Requests whose round trip says something of the line: small, and answered without a search in a history."""
@@ -200,13 +200,13 @@ class Session:
 
     # --- what we do -----------------------------------------------------------------------------------------------
 
-    def connected(self, client_id: str, client_secret: str, now_us: int) -> list[Event]:
+    def connected(self, client_id: str, client_secret: str, now_us: int) -> list[Output]:
         """The transport is there: greet."""
         self.state = State.GREETING
         self._heard_us = self._said_us = self._greeted_us = now_us
         return [Say(messages.ProtoOAApplicationAuthReq(clientId=client_id, clientSecret=client_secret))]
 
-    def authorise(self, account: int, token: str) -> list[Event]:
+    def authorise(self, account: int, token: str) -> list[Output]:
         """Ask for an account, or swap the token of one that is ready; the application must be authorised."""
         if self._accounts.get(account) is AccountState.READY:
             self._swapping.add(account)
@@ -256,7 +256,7 @@ class Session:
         """
         self._heard_us = max(self._heard_us, at_us)
 
-    def received(self, envelope: Envelope, now_us: int) -> list[Event]:
+    def received(self, envelope: Envelope, now_us: int) -> list[Output]:
         """Take one message; raises RemoteError where it is garbage."""
         self._heard_us = now_us
         if self.state is State.CLOSED or envelope.payload_type == catalogue.HEARTBEAT:
@@ -264,7 +264,7 @@ class Session:
         read = self.read(envelope.client_msg_id, envelope.payload_type, now_us)
         return [*self._taken(envelope), *read]
 
-    def read(self, client_msg_id: str, payload_type: int, now_us: int) -> list[Event]:
+    def read(self, client_msg_id: str, payload_type: int, now_us: int) -> list[Output]:
         """What the mere coming of an answer says, before it is taken or with it: nothing the second time."""
         found = self._unread.get(client_msg_id)
         if found is None or not catalogue.may_answer(found[1], payload_type):
@@ -276,7 +276,7 @@ class Session:
             self._unread.popitem(last=False)
         return [Read(number, max(0, now_us - sent_us) if asked_type in MEASURED else 0)]
 
-    def _taken(self, envelope: Envelope) -> list[Event]:
+    def _taken(self, envelope: Envelope) -> list[Output]:
         refusal = read_refusal(envelope)
         if refusal is not None:
             return self._refused(envelope, refusal)
@@ -292,7 +292,7 @@ class Session:
                 return self._lose([gone.ctidTraderAccountId], "the server dropped the account's session")
         return self._answered(envelope)
 
-    def _answered(self, envelope: Envelope) -> list[Event]:
+    def _answered(self, envelope: Envelope) -> list[Output]:
         awaited = self._questions.get(envelope.client_msg_id)
         if awaited is None or not catalogue.may_answer(awaited.payload_type, envelope.payload_type):
             return self._heard(envelope)  # orders too: several events answer one, and its account knows when it is done
@@ -304,11 +304,11 @@ class Session:
                 return self._open_account(awaited.account)
         return [Answer(awaited.name, awaited.account, envelope)]
 
-    def _open(self) -> list[Event]:
+    def _open(self) -> list[Output]:
         was_open, self.state = self.state is State.OPEN, State.OPEN
         return [] if was_open else [Opened()]
 
-    def _open_account(self, account: int, *, is_unbroken: bool = False) -> list[Event]:
+    def _open_account(self, account: int, *, is_unbroken: bool = False) -> list[Output]:
         """Take an account for authorised. One that was ready all along and still is has missed nothing."""
         if account not in self._accounts:
             return []
@@ -317,7 +317,7 @@ class Session:
         self._swapping.discard(account)
         return [] if was_ready and is_unbroken else [AccountOpened(account)]
 
-    def _heard(self, envelope: Envelope) -> list[Event]:
+    def _heard(self, envelope: Envelope) -> list[Output]:
         message_class = catalogue.MESSAGES.get(envelope.payload_type)
         if message_class is None:
             return []
@@ -325,7 +325,7 @@ class Session:
         account = catalogue.account_of(message)
         return [Heard(account, envelope, message)] if account else []
 
-    def _refused(self, envelope: Envelope, refusal: Refusal) -> list[Event]:
+    def _refused(self, envelope: Envelope, refusal: Refusal) -> list[Output]:
         msg_id = envelope.client_msg_id
         awaited = self._questions.pop(msg_id, None) or self._trades.pop(msg_id, None) if msg_id else None
         if awaited is None:
@@ -342,13 +342,13 @@ class Session:
         refused = Refused(awaited.name, awaited.account, awaited.payload_type, refusal)
         return [refused, *self._lose_by(refusal, awaited.account)]
 
-    def _refused_unasked(self, refusal: Refusal) -> list[Event]:
+    def _refused_unasked(self, refusal: Refusal) -> list[Output]:
         """A refusal without an id: of the greeting, of a session, or of nothing that anybody could tell."""
         if self.state is State.GREETING:
             return self._end(str(refusal), refusal)
         return self._lose_by(refusal, refusal.account)
 
-    def _lose_by(self, refusal: Refusal, account: int) -> list[Event]:
+    def _lose_by(self, refusal: Refusal, account: int) -> list[Output]:
         """What a refusal says about the session of an account, or of the whole application."""
         if refusal.code == APPLICATION_MISSING:
             return self._end(str(refusal))
@@ -356,7 +356,7 @@ class Session:
             return self._lose([account], str(refusal), refusal)
         return []
 
-    def _give_up(self, account: int, why: str, refusal: Refusal | None = None) -> list[Event]:
+    def _give_up(self, account: int, why: str, refusal: Refusal | None = None) -> list[Output]:
         """An account was asked for in vain; nothing to tell of one that is no longer wanted."""
         if account not in self._accounts:
             return []
@@ -364,8 +364,8 @@ class Session:
         self._swapping.discard(account)
         return [AccountClosed(account, why, refusal)]
 
-    def _lose(self, accounts: Iterable[int], why: str, refusal: Refusal | None = None) -> list[Event]:
-        events: list[Event] = []
+    def _lose(self, accounts: Iterable[int], why: str, refusal: Refusal | None = None) -> list[Output]:
+        events: list[Output] = []
         for account in accounts:
             if self._accounts.get(account) is AccountState.READY:
                 self._accounts[account] = AccountState.ASKED if account in self._swapping else AccountState.WANTED
@@ -373,13 +373,13 @@ class Session:
                 events.append(AccountClosed(account, why, refusal))
         return events
 
-    def _end(self, why: str, refusal: Refusal | None = None) -> list[Event]:
+    def _end(self, why: str, refusal: Refusal | None = None) -> list[Output]:
         self.state = State.CLOSED
         return [Ended(why, refusal)]
 
     # --- what time does -------------------------------------------------------------------------------------------
 
-    def on_time(self, now_us: int) -> list[Event]:
+    def on_time(self, now_us: int) -> list[Output]:
         """What silence means by now."""
         if self.state in (State.DIALLING, State.CLOSED):
             return []
@@ -387,7 +387,7 @@ class Session:
             return self._end(f"the server said nothing for {SILENCE_US // SECOND_US} s")
         if self.state is State.GREETING and now_us - self._greeted_us >= GREETING_US:
             return self._end("the server did not answer the application's authorisation")
-        events: list[Event] = []
+        events: list[Output] = []
         for client_msg_id, awaited in list(self._questions.items()):
             if now_us - awaited.sent_us < ANSWER_US or awaited.payload_type == catalogue.APPLICATION_AUTH:
                 continue

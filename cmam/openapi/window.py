@@ -135,14 +135,14 @@ class Window:
             slots.popleft()
         return len(slots)
 
-    def room_at(self, room: int, now_us: int, *, keep: int = 0, waits_out: bool = True) -> int:
-        """When the last of `room` frames may leave that use all slots but `keep`, at the latest.
+    def room_at(self, now_us: int, *, keep: int = 0, waits_out: bool = True) -> int:
+        """When the next frame may leave that leaves `keep` slots free, at the latest; `now_us` when it may leave now.
 
-        `now_us` when all of them may leave now. A slot that nothing has proven yet counts as free at its bound, so the
-        moment comes closer with each answer: without `waits_out`, at the shorter bound.
+        A slot that nothing has proven yet counts as free at its bound, so the moment comes closer with each answer:
+        without `waits_out`, at the shorter bound.
         """
         used = self.used(now_us)
-        nth = used - (self.limit - keep) + room  # of the slots, in the order in which they are free again, from 1
+        nth = used - (self.limit - keep) + 1  # of the slots, in the order in which they are free again, from 1
         if nth <= 0:
             return now_us
         assert nth <= used, "expected no more than the slots that are taken"

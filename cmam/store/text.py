@@ -4,15 +4,13 @@ from __future__ import annotations
 
 from datetime import UTC, date, datetime, timedelta
 
-from cmam.domain.values.quantities import decimal_text, price_text, units_text
+from cmam.domain.values.quantities import decimal_text, price_text
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _FIRST_US = (datetime.min.replace(tzinfo=UTC) - _EPOCH) // timedelta(microseconds=1)
 DIGITS = 5
 """How many digits a price is shown with where those of its symbol are not known."""
 _LAST_US = (datetime.max.replace(tzinfo=UTC) - _EPOCH) // timedelta(microseconds=1)
-
-__all__ = ["iso", "iso_ms", "money", "parse_last", "parse_time", "price", "units_text"]
 
 
 def iso(at_us: int | None) -> str | None:

@@ -23,7 +23,8 @@ from common import Finding, arguments, report
 
 from cmam.domain.events import Health
 from cmam.sandbox.switches import Switches
-from tests.whole import ALPHA_TOO, LEADER, Whole
+from tests.person import LEADER
+from tests.whole import ALPHA_TOO, Whole
 from tests.worlds import crowded
 
 SECOND_US = 1_000_000

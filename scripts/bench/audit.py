@@ -29,10 +29,11 @@ from cmam.store.auditing.export import export_table
 from cmam.store.auditing.filters import Filters
 from cmam.store.auditing.timings import slippage, timings
 from cmam.store.auditing.totals import totals
-from cmam.store.logfile.log import EventLog, Pending
+from cmam.store.logfile.log import EventLog
 from cmam.store.projection.projector import project_to_head
 from cmam.store.projection.views_file import VIEWS_NAME
 from cmam.store.proof.verify import verify
+from cmam.store.records.envelope import Pending
 from cmam.store.text import parse_time
 from tests.unit.store.world import LEADER, World
 

@@ -20,7 +20,8 @@ sys.path.insert(0, str(Path(__file__).parent))
 from common import Finding, arguments, report
 
 from cmam.openapi import catalogue
-from cmam.openapi.budget import Budget, Item, Lane
+from cmam.openapi.budget import Budget
+from cmam.openapi.lanes import Item, Lane
 
 ITEMS = 10_000
 LIMIT = 50

@@ -22,8 +22,9 @@ from cmam.domain.events import Checkpointed, Health, HealthChanged
 from cmam.domain.values.ids import AccountId, SymbolId
 from cmam.store.folding.fold import Fold, fold
 from cmam.store.logfile.chain import CHECKPOINT_EVENTS, Head, LogHead, checkpoint
-from cmam.store.logfile.log import EventLog, Pending
+from cmam.store.logfile.log import EventLog
 from cmam.store.projection.projector import project_to_head
+from cmam.store.records.envelope import Pending
 from tests.unit.store.world import World
 
 TRADE_US = 20_000_000

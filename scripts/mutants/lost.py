@@ -179,7 +179,7 @@ MUTATIONS = (
     ),
     Mutation(
         "finding wrong terms: an amended order rests as it was",
-        "cmam/domain/wanted/needs.py",
+        "cmam/domain/wanted/resting.py",
         "    if copy.amended_to != terms:\n",
         "    if not terms:\n",
         (UNIT + "domain/test_pendings.py",),

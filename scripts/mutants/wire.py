@@ -11,8 +11,8 @@ MUTATIONS = (
     Mutation(
         "an open is counted at 51",
         "cmam/openapi/window.py",
-        "nth = used - (self.limit - keep) + room",
-        "nth = used - (self.limit + 1 - keep) + room",
+        "nth = used - (self.limit - keep) + 1 ",
+        "nth = used - (self.limit + 1 - keep) + 1 ",
         BUDGET,
     ),
     Mutation(
@@ -46,8 +46,8 @@ MUTATIONS = (
     Mutation(
         "a line that comes back begins with an empty second",
         "cmam/actors/lines/rate_limiter.py",
-        '                self._take_back(self._budget.empty("the connection was lost", now))\n',
-        '                self._take_back(self._budget.empty("the connection was lost", now))\n'
+        '                self._give_back(self._budget.empty("the connection was lost", now))\n',
+        '                self._give_back(self._budget.empty("the connection was lost", now))\n'
         "                self._budget = Budget(self._budget.figures(now).limit)\n",
         (UNIT + "actors/test_rate_limiter.py", "tests/scenario/test_connections.py"),
     ),

@@ -14,8 +14,8 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+from cmam.domain.belief.view import AccountView
 from cmam.domain.events import Event
-from cmam.domain.folds.account import AccountView
 from cmam.domain.values.ids import AccountId
 from cmam.openapi._pb import OpenApiModelMessages_pb2 as model
 from cmam.store.folding.fold import Fold, fold_log

@@ -37,7 +37,7 @@ from cmam.credentials.secrets_file import open_secrets
 from cmam.credentials.vault import Application, TokenPair, with_application, with_grant
 from cmam.domain.events import Event, Health, HealthChanged
 from cmam.domain.values.ids import AccountId, base36
-from cmam.office import Desk
+from cmam.office import StoreWriter
 from cmam.openapi.framing import Deframer
 from cmam.store.logfile.log import EventLog
 from tests.stranger import day as days
@@ -162,7 +162,7 @@ class LiveWorld:
     def _command(self, command: dict[str, Any]) -> None:
         log = EventLog.open(self.home.root)
         try:
-            Desk(log, self.clock, new_id=self._new_id).carry_out(command)
+            StoreWriter(log, self.clock, new_id=self._new_id).carry_out(command)
         finally:
             log.close()
 

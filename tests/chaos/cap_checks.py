@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from cmam.domain.belief.copies import Intent
-from cmam.domain.folds.account import AccountView
+from cmam.domain.belief.view import AccountView
 from cmam.domain.values.commands import CommandKind
 from cmam.domain.values.ids import SymbolId
 from tests.chaos.course import Taken, gives_up, taken

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 
 from cmam.domain.belief.copies import Copy, CopyKey
+from cmam.domain.belief.view import AccountView
 from cmam.domain.events import (
     ChangeDecided,
     CopyTouched,
@@ -21,7 +22,6 @@ from cmam.domain.events import (
     Outcome,
     Reconciled,
 )
-from cmam.domain.folds.account import AccountView
 from cmam.domain.profiles.link import LinkSettings
 from cmam.domain.values.changes import ChangeKind
 from cmam.domain.values.commands import CommandKind

@@ -6,6 +6,8 @@ from collections import Counter
 from fractions import Fraction
 from typing import Any
 
+from cmam.domain.belief.copies import CopyState
+from cmam.domain.belief.view import AccountView
 from cmam.domain.events import (
     AttemptDecided,
     ChangeDecided,
@@ -15,14 +17,15 @@ from cmam.domain.events import (
     IntentSettled,
     Outcome,
 )
-from cmam.domain.folds.account import AccountView, CopyState, evolve
+from cmam.domain.folds.account import evolve
 from cmam.domain.turns.leading import changes
 from cmam.domain.values.naming import read_label
 from cmam.domain.values.trades import ExecutionKind
 from cmam.store.past.replay import verify
 from cmam.store.proof.verify import verify as verify_chain
 from cmam.store.what_if import Asked, what_if
-from tests.whole import PERSON_CONNECTION, Whole
+from tests.person import PERSON_CONNECTION
+from tests.whole import Whole
 
 REQUESTS_MAX = 50
 

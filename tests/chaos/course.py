@@ -10,10 +10,11 @@ from dataclasses import dataclass
 from fractions import Fraction
 
 from cmam.domain.belief.copies import CopyKey
+from cmam.domain.belief.view import AccountView
 from cmam.domain.events import AttemptDecided, ChangeDecided, CopyWoken, Event, Inputs, IntentRecorded
-from cmam.domain.folds.account import AccountView, evolve
+from cmam.domain.folds.account import evolve
 from cmam.domain.profiles.link import LinkSettings, ProfileView, evolve_profile
-from cmam.domain.profiles.policy import SETTINGS
+from cmam.domain.profiles.setting_table import SETTINGS
 from cmam.domain.values.changes import Change
 from cmam.domain.values.commands import CommandKind
 from cmam.domain.values.reasons import Reason, Verdict

@@ -7,8 +7,9 @@ from collections.abc import Iterator
 from fractions import Fraction
 
 from cmam.domain.belief.copies import Copy, CopyKey
+from cmam.domain.belief.view import AccountView
 from cmam.domain.events import CopyTouched
-from cmam.domain.folds.account import AccountView, evolve
+from cmam.domain.folds.account import evolve
 from cmam.domain.profiles.link import LinkSettings
 from tests.whole import Whole
 

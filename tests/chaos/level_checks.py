@@ -12,8 +12,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from fractions import Fraction
 from typing import Any
 
+from cmam.domain.belief.view import AccountView
 from cmam.domain.events import ChangeDecided, CopyTouched, ExecutionSeen, Reconciled, StopOutSeen
-from cmam.domain.folds.account import AccountView
 from cmam.domain.profiles.link import LinkSettings
 from cmam.domain.values.naming import read_label
 from cmam.domain.values.quantities import PRICE_SCALE

@@ -13,7 +13,8 @@ from dataclasses import dataclass, field, replace
 from cmam.sandbox.switches import Switches
 from tests.chaos import oddities, policies
 from tests.chaos.saboteur import KINDS
-from tests.whole import ALPHA_TOO, LEADER, NETTED, OTHER_BROKER, SAME_BROKER, Whole
+from tests.person import LEADER
+from tests.whole import ALPHA_TOO, NETTED, OTHER_BROKER, SAME_BROKER, Whole
 
 BETA_ROWS = "leader_symbol,follower_symbol\nEURUSD,EURUSD.b\nGBPUSD,GBPUSD.b\n"
 

@@ -8,8 +8,8 @@ from fractions import Fraction
 from typing import Any
 
 from cmam.domain.belief.copies import Copy, CopyKey
+from cmam.domain.belief.view import AccountView
 from cmam.domain.events import ChangeDecided
-from cmam.domain.folds.account import AccountView
 from cmam.domain.profiles.link import LinkSettings
 from cmam.domain.turns.leader import symbol_of
 from cmam.domain.values.changes import ChangeKind

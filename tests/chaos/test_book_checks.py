@@ -8,7 +8,8 @@ import pytest
 
 from cmam.sandbox.books.ledger import Account
 from tests.chaos.book_checks import told_as_booked
-from tests.whole import LEADER, SAME_BROKER, Whole
+from tests.person import LEADER
+from tests.whole import SAME_BROKER, Whole
 
 LOT = 10_000_000
 

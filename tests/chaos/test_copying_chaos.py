@@ -16,7 +16,8 @@ from cmam.domain.events import ChangeDecided, CopyFinished, IntentRecorded
 from cmam.domain.values.ids import position_source
 from cmam.domain.values.reasons import Verdict
 from cmam.store.past.replay import verify
-from tests.whole import LEADER, SAME_BROKER, Whole
+from tests.person import LEADER
+from tests.whole import SAME_BROKER, Whole
 
 LOT = 10_000_000
 ROUNDS = 12

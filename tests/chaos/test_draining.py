@@ -13,7 +13,8 @@ import pytest
 
 from cmam.domain.events import ChangeDecided
 from tests.chaos import checks
-from tests.whole import LEADER, SAME_BROKER, Whole
+from tests.person import LEADER
+from tests.whole import SAME_BROKER, Whole
 
 OPENS = 14
 LOT = 10_000_000

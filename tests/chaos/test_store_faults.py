@@ -20,11 +20,12 @@ import pytest
 
 from cmam.domain.events import AlertRaised
 from cmam.store.errors import StoreBroken, StoreError, StoreUnavailable, VersionConflict
-from cmam.store.logfile.log import EventLog, Pending
+from cmam.store.logfile.log import EventLog
 from cmam.store.projection import attendant
 from cmam.store.projection.projector import project_to_head
 from cmam.store.projection.views_file import open_views, views_position
 from cmam.store.proof.verify import verify
+from cmam.store.records.envelope import Pending
 
 KILLS = 8
 

@@ -11,7 +11,8 @@ from collections.abc import Callable
 
 from cmam.openapi._pb import OpenApiMessages_pb2 as wire
 from cmam.openapi._pb import OpenApiModelMessages_pb2 as model
-from tests.whole import EURUSD, NETTED, Whole
+from tests.person import EURUSD
+from tests.whole import NETTED, Whole
 
 LOT = 10_000_000
 PIP = 10_000  # in 1/100_000_000 of price

@@ -16,8 +16,8 @@ from urllib.parse import parse_qs, urlsplit
 import httpx
 import pytest
 
-from cmam.sandbox.serving.options import SandboxOptions
-from cmam.sandbox.serving.server import ReadyInfo, run_in_thread
+from cmam.sandbox.serving.options import ReadyInfo, SandboxOptions
+from cmam.sandbox.serving.server import run_in_thread
 from cmam.sandbox.trader import control_client
 from tests.conformance.set_up_clients import CLIENT_LIST, Client, NotToBeHad, set_up
 

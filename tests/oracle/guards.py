@@ -100,7 +100,7 @@ class GuardDay(Day):
         self._has_second = [case for case in self.cases if self.chance.random() < 0.4]
         self.book.add_accounts(NETTED_LEAD)
         for case in self._has_second:
-            self.book.desk.carry_out(
+            self.book.writer.carry_out(
                 {
                     "command": "profile.create",
                     "name": f"{case.name} too",

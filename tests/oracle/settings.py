@@ -17,7 +17,7 @@ from typing import Any
 from cmam.domain.profiles.policy import check_settings
 from cmam.domain.values.ids import from_base36
 from cmam.domain.values.naming import read_label
-from cmam.office import Desk
+from cmam.office import StoreWriter
 from cmam.openapi._pb.OpenApiModelMessages_pb2 import LIMIT, STOP
 from tests.person import Held
 from tests.rulebook import BUY, EURUSD, GBPUSD, LEAD, NETTED_LEAD, SELL, TABLE_HEAD, UNIT, Case, Rulebook
@@ -367,7 +367,7 @@ class SettingsDay:
         if not self.is_down:
             return self.book.command(request)
         self.book.log.refresh()
-        return Desk(self.book.log, self.book.stepper.clock, new_id=self.book._new_id).carry_out(request)
+        return StoreWriter(self.book.log, self.book.stepper.clock, new_id=self.book._new_id).carry_out(request)
 
     def _request(self) -> dict[str, Any]:
         name = self.chance.choice(sorted(self.profiles))

@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 
-from cmam.sandbox.service.broker import Close, Send
-from tests.whole import PERSON_CONNECTION, Whole
+from cmam.sandbox.service.delivery import Close, Send
+from tests.person import PERSON_CONNECTION
+from tests.whole import Whole
 
 LOT = 10_000_000
 SPOT, RECONCILED, ACCOUNT_OPEN, DEALS = 2131, 2125, 2103, 2134

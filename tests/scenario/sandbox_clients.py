@@ -10,8 +10,7 @@ from typing import Any, Self
 
 from websockets.asyncio.client import ClientConnection, connect
 
-from cmam.sandbox.serving.options import SandboxOptions
-from cmam.sandbox.serving.server import ReadyInfo
+from cmam.sandbox.serving.options import ReadyInfo, SandboxOptions
 
 ANSWER_S = 120.0
 

@@ -15,10 +15,11 @@ from cmam.domain.events import AlertRaised, ChangeDecided, CopyFinished, Wait
 from cmam.domain.values.reasons import Reason
 from cmam.openapi import catalogue
 from cmam.openapi._pb import OpenApiMessages_pb2 as pb
-from cmam.sandbox.service.broker import Send
+from cmam.sandbox.service.delivery import Send
 from cmam.store.past.replay import verify
+from tests.person import LEADER
 from tests.scenario.lies import LOT, RECONCILED, alerts, copies, tell
-from tests.whole import ALPHA_TOO, LEADER, NETTED, SAME_BROKER, Whole
+from tests.whole import ALPHA_TOO, NETTED, SAME_BROKER, Whole
 from tests.worlds import crowded
 
 SECOND = 1_000_000

@@ -9,7 +9,8 @@ import pytest
 from cmam.domain.events import ActorRestarted, ChangeDecided, IntentRecorded, Reconciled
 from cmam.openapi._pb.OpenApiModelMessages_pb2 import LIMIT
 from cmam.store.past.replay import verify
-from tests.whole import ALPHA_TOO, LEADER, SAME_BROKER, Whole
+from tests.person import LEADER
+from tests.whole import ALPHA_TOO, SAME_BROKER, Whole
 
 LOT = 10_000_000
 DEATHS = list(itertools.product((LEADER, SAME_BROKER), (0, 1, 2, 3), (0, 1, 2, 9)))

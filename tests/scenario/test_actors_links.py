@@ -7,10 +7,11 @@ from typing import Any
 import pytest
 
 from cmam.domain.events import ChangeDecided, ExecutionSeen
-from cmam.office import Desk
+from cmam.office import StoreWriter
 from cmam.openapi._pb import OpenApiModelMessages_pb2 as model
 from cmam.store.past.replay import verify
-from tests.whole import ALPHA_TOO, LEADER, SAME_BROKER, Whole, known
+from tests.person import LEADER
+from tests.whole import ALPHA_TOO, SAME_BROKER, Whole, known
 
 LOT = 10_000_000
 
@@ -137,7 +138,7 @@ def test_a_copy_heeds_what_its_link_is_set_to_at_any_time() -> None:
     whole.person.buy(LOT, relativeStopLoss=2_000)
     whole.run(3)
     whole.kill()
-    Desk(whole.log, whole.stepper.clock, new_id=whole._new_id).carry_out(change)
+    StoreWriter(whole.log, whole.stepper.clock, new_id=whole._new_id).carry_out(change)
     whole.log.refresh()
     whole.start_ready()
     whole.run(1)
@@ -161,7 +162,9 @@ def test_an_order_that_was_kept_follows_what_its_leader_made_of_his_meanwhile(be
     whole.run(2)
     if begins == "kill":
         whole.kill()
-        Desk(whole.log, whole.stepper.clock, new_id=whole._new_id).carry_out({**end, "command": "profile.enable"})
+        StoreWriter(whole.log, whole.stepper.clock, new_id=whole._new_id).carry_out(
+            {**end, "command": "profile.enable"}
+        )
         whole.log.refresh()
         whole.start_ready()
     else:

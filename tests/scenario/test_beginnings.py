@@ -7,10 +7,11 @@ import pytest
 from cmam.domain.events import ChangeDecided, RulesBegan
 from cmam.domain.values.rules import RULES
 from cmam.store.errors import StoreBroken
-from cmam.store.logfile.log import Pending
 from cmam.store.past.replay import verify
+from cmam.store.records.envelope import Pending
+from tests.person import LEADER
 from tests.rulebook import BUY, UNIT, Case, Rulebook
-from tests.whole import LEADER, SAME_BROKER, Whole
+from tests.whole import SAME_BROKER, Whole
 
 LOT = 10_000_000
 
@@ -117,7 +118,7 @@ def test_a_log_by_rules_of_a_newer_cmam_is_not_gone_on_with() -> None:
     at_us, version = whole.now_us(), whole.log.head(stream).version + 1
     whole.log.append([Pending(stream, version, at_us, RulesBegan(rules=RULES + 1))])
     position = whole.log.position()
-    for go_on in (whole.start, lambda: whole.desk.carry_out({"command": "flatten", "everything": True})):
+    for go_on in (whole.start, lambda: whole.writer.carry_out({"command": "flatten", "everything": True})):
         with pytest.raises(StoreBroken, match=f"by rules {RULES + 1}; this one knows up to {RULES}. Install that"):
             go_on()
     assert whole.log.position() == position

@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from cmam.domain.events import RequestsBlocked
-from tests.whole import LEADER, PERSON_CONNECTION, SAME_BROKER, Whole
+from tests.person import LEADER, PERSON_CONNECTION
+from tests.whole import SAME_BROKER, Whole
 
 LOT = 10_000_000
 TRADES = 45

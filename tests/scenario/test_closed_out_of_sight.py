@@ -11,11 +11,13 @@ import pytest
 from cmam.domain.events import ChangeDecided, StopOutSeen
 from cmam.domain.values.reasons import Reason
 from cmam.sandbox.service.broker import Broker
-from cmam.store.auditing.audit import Audit, Filters, Line
+from cmam.store.auditing.audit import Audit, Line
+from cmam.store.auditing.filters import Filters
 from cmam.store.auditing.totals import totals
 from cmam.store.past.replay import verify
 from cmam.store.what_if import Asked, what_if
-from tests.whole import ALPHA_TOO, EURUSD, LEADER, NETTED, PERSON_CONNECTION, SAME_BROKER, SECOND, Whole
+from tests.person import EURUSD, LEADER, PERSON_CONNECTION
+from tests.whole import ALPHA_TOO, NETTED, SAME_BROKER, SECOND, Whole
 
 LOT = 10_000_000
 DEALS, ORDERS = 2133, 2175

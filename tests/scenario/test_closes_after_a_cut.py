@@ -11,11 +11,12 @@ from cmam.domain.events import ChangeDecided, CopyFinished, Wait
 from cmam.domain.values.reasons import Reason
 from cmam.openapi import catalogue
 from cmam.openapi._pb import OpenApiMessages_pb2 as pb
-from cmam.sandbox.service.broker import Send
+from cmam.sandbox.service.delivery import Send
 from cmam.sandbox.switches import Switches
 from cmam.store.past.replay import verify
+from tests.person import EURUSD, LEADER, PERSON_CONNECTION
 from tests.scenario.lies import copies, tell
-from tests.whole import ALPHA_TOO, EURUSD, LEADER, PERSON_CONNECTION, SAME_BROKER, Whole
+from tests.whole import ALPHA_TOO, SAME_BROKER, Whole
 from tests.worlds import FIRST, crowded, long_list
 
 LOT, SOME = 10_000_000, 10_000

@@ -9,7 +9,8 @@ from cmam.domain.events import ConnectionDown, ConnectionUp, Health
 from cmam.openapi import catalogue
 from cmam.sandbox.switches import Switches
 from cmam.store.past.replay import verify
-from tests.whole import ALPHA_TOO, LEADER, PERSON_CONNECTION, SAME_BROKER, Whole
+from tests.person import LEADER, PERSON_CONNECTION
+from tests.whole import ALPHA_TOO, SAME_BROKER, Whole
 from tests.wires import Line
 
 LOT = 10_000_000

@@ -6,8 +6,9 @@ from decimal import Decimal
 
 from cmam.openapi._pb import OpenApiModelMessages_pb2 as model
 from cmam.sandbox.switches import Switches
-from cmam.store.auditing.audit import Audit, Filters
+from cmam.store.auditing.audit import Audit
 from cmam.store.auditing.explain import explain
+from cmam.store.auditing.filters import Filters
 from cmam.store.auditing.totals import totals
 from tests.whole import NETTED, SAME_BROKER, Whole
 

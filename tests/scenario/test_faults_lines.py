@@ -14,7 +14,8 @@ from cmam.openapi._pb.OpenApiCommonMessages_pb2 import ProtoMessage
 from cmam.openapi.framing import Deframer
 from cmam.sandbox.switches import Switches
 from cmam.store.past.replay import verify
-from tests.whole import ALPHA_TOO, LEADER, SAME_BROKER, Whole
+from tests.person import LEADER
+from tests.whole import ALPHA_TOO, SAME_BROKER, Whole
 
 LOT = 10_000_000
 

@@ -10,8 +10,8 @@ import pytest
 from cmam.domain.events import AlertRaised, ChangeDecided, IntentRecorded
 from cmam.openapi import catalogue
 from cmam.openapi._pb import OpenApiModelMessages_pb2 as model
-from cmam.store.logfile.log import Pending
 from cmam.store.past.replay import verify
+from cmam.store.records.envelope import Pending
 from tests.whole import ALPHA_TOO, NETTED, SAME_BROKER, Whole
 
 LOT = 10_000_000

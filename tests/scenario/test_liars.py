@@ -20,10 +20,11 @@ from cmam.domain.events import (
 from cmam.domain.values.reasons import Reason, Verdict
 from cmam.openapi._pb import OpenApiMessages_pb2 as pb
 from cmam.openapi._pb import OpenApiModelMessages_pb2 as model
-from cmam.sandbox.service.broker import Send
+from cmam.sandbox.service.delivery import Send
 from cmam.store.past.replay import verify
+from tests.person import LEADER
 from tests.scenario.lies import ACCOUNT_OPEN, DEALS, LOT, RECONCILED, SPOT, alerts, copies, recorded, say, tell
-from tests.whole import ALPHA_TOO, LEADER, SAME_BROKER, Whole
+from tests.whole import ALPHA_TOO, SAME_BROKER, Whole
 
 
 @pytest.fixture

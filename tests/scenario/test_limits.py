@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from cmam.domain.belief import limits
-from tests.whole import LEADER, SAME_BROKER, Whole
+from tests.person import LEADER
+from tests.whole import SAME_BROKER, Whole
 
 LOT = 10_000_000
 

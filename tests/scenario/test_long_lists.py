@@ -10,7 +10,8 @@ from cmam.actors.asking.listing import QUOTED_MAX
 from cmam.domain.events import ChangeDecided, Wait
 from cmam.sandbox.switches import Switches
 from cmam.store.past.replay import verify
-from tests.whole import ALPHA_TOO, EURUSD, SAME_BROKER, Whole
+from tests.person import EURUSD
+from tests.whole import ALPHA_TOO, SAME_BROKER, Whole
 from tests.worlds import FIRST, long_list
 
 LOT = 10_000

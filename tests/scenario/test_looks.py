@@ -11,7 +11,8 @@ from cmam.domain.turns import turn
 from cmam.domain.values.commands import Command
 from cmam.openapi._pb import OpenApiModelMessages_pb2 as model
 from cmam.store.past.replay import verify
-from tests.whole import LEADER, NETTED, SAME_BROKER, Whole
+from tests.person import LEADER
+from tests.whole import NETTED, SAME_BROKER, Whole
 
 LOT = 10_000_000
 MINUTE = 60

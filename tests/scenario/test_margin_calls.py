@@ -8,7 +8,8 @@ from cmam.domain.events import AlertHealed, AlertRaised
 from cmam.openapi._pb import OpenApiMessages_pb2 as messages
 from cmam.openapi._pb import OpenApiModelMessages_pb2 as model
 from cmam.store.past.replay import verify
-from tests.whole import LEADER, SAME_BROKER, Whole
+from tests.person import LEADER
+from tests.whole import SAME_BROKER, Whole
 
 LOT = 10_000_000
 KIND = "margin_call 10000"

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from cmam.domain.operating.operate import Refusal
+from cmam.domain.operating.asking import Refusal
 from tests.whole import ALPHA_TOO, OTHER_BROKER, SAME_BROKER, Whole
 
 
@@ -29,9 +29,9 @@ def test_what_a_broker_lets_an_account_do_is_known_after_the_end_too(request_: d
     whole.broker.set_fault("access", {"account": str(SAME_BROKER), "rights": "CLOSE_ONLY"})
     whole.run(2)
     whole.stop()
-    desk = type(whole.desk)(whole.log, whole.stepper.clock)
-    with pytest.raises(Refusal, match="set it to close_only"):
-        desk.carry_out(request_)
+    writer = type(whole.writer)(whole.log, whole.stepper.clock)
+    with pytest.raises(Refusal, match="set to close_only"):
+        writer.carry_out(request_)
 
 
 def test_a_follower_comes_and_goes_while_the_system_runs() -> None:

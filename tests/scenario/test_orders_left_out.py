@@ -13,11 +13,12 @@ from cmam.domain.events import CopyFinished
 from cmam.domain.values.reasons import Reason
 from cmam.openapi._pb import OpenApiMessages_pb2 as pb
 from cmam.openapi._pb import OpenApiModelMessages_pb2 as model
-from cmam.sandbox.service.broker import Send
+from cmam.sandbox.service.delivery import Send
 from cmam.store.past.replay import verify
+from tests.person import LEADER
 from tests.scenario.lies import LOT, alerts, copies, tell
 from tests.scenario.test_absences import Blind, cut, look
-from tests.whole import ALPHA_TOO, LEADER, NETTED, SAME_BROKER, Whole
+from tests.whole import ALPHA_TOO, NETTED, SAME_BROKER, Whole
 
 SECOND = 1_000_000
 

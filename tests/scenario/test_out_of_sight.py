@@ -6,7 +6,8 @@ import pytest
 
 from cmam.domain.events import AlertHealed, AlertRaised
 from cmam.store.past.replay import verify
-from tests.whole import LEADER, SAME_BROKER, Whole
+from tests.person import LEADER
+from tests.whole import SAME_BROKER, Whole
 
 LOT = 10_000_000
 

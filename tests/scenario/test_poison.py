@@ -25,7 +25,8 @@ from cmam.openapi._pb import OpenApiMessages_pb2 as wire
 from cmam.openapi._pb import OpenApiModelMessages_pb2 as model
 from cmam.store.past.replay import verify
 from cmam.store.records.envelope import event_bytes
-from tests.whole import ALPHA_TOO, LEADER, SAME_BROKER, Whole
+from tests.person import LEADER
+from tests.whole import ALPHA_TOO, SAME_BROKER, Whole
 
 LOT = 10_000_000
 BAD = 3 * LOT

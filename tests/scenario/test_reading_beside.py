@@ -14,12 +14,13 @@ from cmam.domain.values.changes import ChangeKind
 from cmam.domain.values.reasons import Reason
 from cmam.openapi import catalogue
 from cmam.openapi._pb import OpenApiMessages_pb2 as pb
-from cmam.sandbox.service.broker import Send
+from cmam.sandbox.service.delivery import Send
 from cmam.sandbox.switches import Switches
 from cmam.store.past.replay import verify
+from tests.person import EURUSD, LEADER
 from tests.scenario.lies import copies, tell
-from tests.scenario.test_long_lists import FIRST, long_list
-from tests.whole import ALPHA_TOO, EURUSD, LEADER, OTHER_BROKER, SAME_BROKER, YEN, Whole
+from tests.whole import ALPHA_TOO, OTHER_BROKER, SAME_BROKER, YEN, Whole
+from tests.worlds import FIRST, long_list
 
 LOT, SOME = 10_000_000, 10_000
 ASSETS, SYMBOLS, SPECS, TRADER, SNAPSHOT, TIERS, REFUSAL = 2113, 2115, 2117, 2122, 2125, 2178, 2142

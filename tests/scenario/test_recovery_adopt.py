@@ -16,7 +16,7 @@ def another_machine(whole: Whole) -> None:
     """The old machine stops; a new one is set up on the same accounts, with a store of its own."""
     whole.kill()
     whole.log = FaultyLog.in_memory()
-    whole.desk = type(whole.desk)(whole.log, whole.stepper.clock)
+    whole.writer = type(whole.writer)(whole.log, whole.stepper.clock)
     accounts, whole.accounts = whole.accounts, ()
     whole.add_accounts(*accounts)
     whole.add_profile("whole", whole.leader, whole.followers)
@@ -70,7 +70,7 @@ def test_what_is_adopted_while_nothing_runs_is_managed_from_the_next_start() -> 
     whole.run(1)
     whole.kill()
     whole.person.close(source, LOT)
-    whole.desk.carry_out({"command": "profile.adopt", "profile": "whole"})
+    whole.writer.carry_out({"command": "profile.adopt", "profile": "whole"})
     whole.start_ready()
     whole.run(3)
     assert whole.person.holds(SAME_BROKER) == []

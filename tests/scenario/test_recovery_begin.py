@@ -7,7 +7,8 @@ from typing import Any
 from cmam.actors import messages as m
 from cmam.domain.events import ChangeDecided
 from cmam.store.past.replay import verify
-from tests.whole import LEADER, SAME_BROKER, Whole
+from tests.person import LEADER
+from tests.whole import SAME_BROKER, Whole
 
 LOT = 10_000_000
 

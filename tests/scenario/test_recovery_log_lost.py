@@ -10,11 +10,12 @@ from cmam.config.identity import StoreName
 from cmam.domain.events import ChangeDecided, CopyRebuilt, IntentRecorded
 from cmam.domain.values.ids import PositionId, position_source
 from cmam.domain.values.naming import label_of, read_label
-from cmam.office import Desk
+from cmam.office import StoreWriter
 from cmam.openapi._pb import OpenApiModelMessages_pb2 as model
 from cmam.sandbox.switches import Switches
 from cmam.store.past.replay import verify
-from tests.whole import LEADER, NETTED, SAME_BROKER, FaultyLog, Whole
+from tests.person import LEADER
+from tests.whole import NETTED, SAME_BROKER, FaultyLog, Whole
 
 LOT = 10_000_000
 
@@ -25,7 +26,7 @@ def lose_log(whole: Whole, folder: Path, settings: dict[str, str] | None = None)
     identity.keep(whole.folded().registry.store)
     whole.kill()
     whole.log = FaultyLog.in_memory()
-    whole.desk = Desk(whole.log, whole.stepper.clock, identity)
+    whole.writer = StoreWriter(whole.log, whole.stepper.clock, identity)
     accounts, whole.accounts = whole.accounts, ()
     whole.add_accounts(*accounts)
     whole.add_profile("whole", whole.leader, whole.followers, settings)

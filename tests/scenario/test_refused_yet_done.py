@@ -9,7 +9,7 @@ import pytest
 from cmam.domain.events import AlertRaised, CopyFinished, GuardTripped, IntentRecorded
 from cmam.openapi._pb import OpenApiMessages_pb2 as pb
 from cmam.openapi._pb import OpenApiModelMessages_pb2 as model
-from cmam.sandbox.service.broker import Send
+from cmam.sandbox.service.delivery import Send
 from cmam.sandbox.switches import Switches
 from cmam.store.auditing.audit import Audit
 from cmam.store.past.replay import verify

@@ -12,8 +12,8 @@ import pytest
 from cmam.domain.events import CopyTouched
 from cmam.domain.guarding.latches import TWIN
 from cmam.store.past.replay import verify
-from tests.person import Held
-from tests.whole import LEADER, NETTED, SAME_BROKER, FaultyLog, Whole
+from tests.person import LEADER, Held
+from tests.whole import NETTED, SAME_BROKER, FaultyLog, Whole
 
 LOT = 10_000_000
 AWAY_S = 600

@@ -14,8 +14,8 @@ from cmam.domain.values.reasons import Reason
 from cmam.openapi._pb import OpenApiModelMessages_pb2 as model
 from cmam.store.past.replay import verify
 from cmam.store.upkeep.keeping import backup, restore
-from tests.person import Held
-from tests.whole import LEADER, NETTED, SAME_BROKER, FaultyLog, Whole
+from tests.person import LEADER, Held
+from tests.whole import NETTED, SAME_BROKER, FaultyLog, Whole
 
 LOT = 10_000_000
 PART = LOT // 10

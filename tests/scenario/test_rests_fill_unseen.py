@@ -8,7 +8,8 @@ from cmam.openapi._pb import OpenApiModelMessages_pb2 as model
 from cmam.sandbox.books.ledger import Account
 from cmam.store.auditing.audit import Audit
 from cmam.store.past.replay import verify
-from tests.whole import LEADER, NETTED, Whole
+from tests.person import LEADER
+from tests.whole import NETTED, Whole
 
 LOT = 10_000_000
 SECOND = 1_000_000

@@ -10,13 +10,15 @@ import pytest
 from cmam.openapi._pb import OpenApiModelMessages_pb2 as model
 from cmam.sandbox.books.ledger import Deal
 from cmam.sandbox.trading import reports
-from cmam.store.auditing.audit import Audit, Filters, Line
+from cmam.store.auditing.audit import Audit, Line
+from cmam.store.auditing.filters import Filters
 from cmam.store.auditing.totals import GROUPINGS, totals
 from cmam.store.past.replay import verify
 from cmam.store.projection.projector import Projector
 from cmam.store.projection.views_file import open_views
 from cmam.store.text import parse_time
-from tests.whole import LEADER, NETTED, OTHER_BROKER, PERSON_CONNECTION, SAME_BROKER, YEN, Whole
+from tests.person import LEADER, PERSON_CONNECTION
+from tests.whole import NETTED, OTHER_BROKER, SAME_BROKER, YEN, Whole
 from tests.worlds import in_currencies
 
 LOT = 10_000_000

@@ -31,7 +31,7 @@ def test_a_latch_of_the_account_outlives_its_profile_and_can_be_opened() -> None
     book = Rulebook([Case("first", "Same", {**UNITS, "min_equity": "9900", "guard.scope": "account"}, balance="10000")])
     account = book.ids["first"]
     second = {"command": "profile.create", "name": "second", "leader": str(LEAD), "followers": [str(account)]}
-    book.desk.carry_out({**second, "settings": {**UNITS, "symbols.exclude": "EURUSD"}})
+    book.writer.carry_out({**second, "settings": {**UNITS, "symbols.exclude": "EURUSD"}})
     book.begin()
     book.person.buy(100_000 * UNIT)
     book.go(2)

@@ -19,8 +19,8 @@ import httpx
 import pytest
 from websockets.sync.client import ClientConnection, connect
 
-from cmam.sandbox.serving.options import SandboxOptions
-from cmam.sandbox.serving.server import ReadyInfo, run_in_thread
+from cmam.sandbox.serving.options import ReadyInfo, SandboxOptions
+from cmam.sandbox.serving.server import run_in_thread
 from tests.scenario.sandbox_clients import JsonClient
 
 STEP_S_MAX = 120.0

@@ -17,8 +17,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cmam.cli.sandbox.sandbox import sandbox
-from cmam.sandbox.serving.options import SandboxOptions
-from cmam.sandbox.serving.server import ReadyInfo, run_in_thread
+from cmam.sandbox.serving.options import ReadyInfo, SandboxOptions
+from cmam.sandbox.serving.server import run_in_thread
 from cmam.sandbox.trader import player
 
 STOP_S_MAX = 120

@@ -25,8 +25,8 @@ from cmam.credentials.oauth import OAuthClient, OAuthRefused, OAuthUnreachable
 from cmam.credentials.vault import Application, TokenPair
 from cmam.openapi._pb import OpenApiMessages_pb2 as oa
 from cmam.openapi.framing import frame
-from cmam.sandbox.serving.options import SandboxError
-from cmam.sandbox.serving.server import ReadyInfo, run_in_thread
+from cmam.sandbox.serving.options import ReadyInfo, SandboxError
+from cmam.sandbox.serving.server import run_in_thread
 from cmam.sandbox.trader import control_client
 from cmam.sandbox.wire import envelopes
 from tests.scenario.sandbox_clients import ANSWER_S, JsonClient, WebSocketClient, options, trusting

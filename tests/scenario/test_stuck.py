@@ -6,8 +6,9 @@ import pytest
 
 from cmam.domain.events import ActorRestarted, ActorStuck, ChangeDecided
 from cmam.store.past.replay import verify
+from tests.person import LEADER
 from tests.scenario.lies import LOT, alerts
-from tests.whole import ALPHA_TOO, LEADER, SAME_BROKER, Whole
+from tests.whole import ALPHA_TOO, SAME_BROKER, Whole
 
 
 def _of_app(whole: Whole, kind: type) -> list[object]:

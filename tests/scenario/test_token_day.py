@@ -11,7 +11,8 @@ from cmam.openapi import catalogue
 from cmam.openapi._pb import OpenApiMessages_pb2 as messages
 from cmam.sandbox.switches import Switches
 from cmam.store.past.replay import verify
-from tests.whole import LEADER, SAME_BROKER, Whole
+from tests.person import LEADER
+from tests.whole import SAME_BROKER, Whole
 
 LOT = 10_000_000
 HOURS = 8

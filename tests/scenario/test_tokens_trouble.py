@@ -9,11 +9,12 @@ import pytest
 from cmam.config.secret import Secret
 from cmam.credentials.secrets_file import SecretsRefused
 from cmam.credentials.vault import Application, TokenPair, Vault, with_application, with_grant, without_accounts
+from cmam.domain.belief.view import AccountView
 from cmam.domain.events import Health, HealthChanged
-from cmam.domain.folds.account import AccountView
 from cmam.sandbox.world import Application as Registered
 from cmam.store.past.replay import verify
-from tests.whole import LEADER, NETTED, OTHER_BROKER, SAME_BROKER, Whole
+from tests.person import LEADER
+from tests.whole import NETTED, OTHER_BROKER, SAME_BROKER, Whole
 
 LOT = 10_000_000
 SECOND = 1_000_000

@@ -17,8 +17,9 @@ from cmam.store.auditing.audit import Audit, Line
 from cmam.store.past.replay import verify
 from cmam.store.what_if import Asked, what_if
 from tests.chaos.book_checks import told_as_booked
+from tests.person import LEADER
 from tests.scenario.test_reading_beside import Gate
-from tests.whole import ALPHA_TOO, LEADER, NETTED, SAME_BROKER, Whole
+from tests.whole import ALPHA_TOO, NETTED, SAME_BROKER, Whole
 from tests.worlds import crowded
 
 LOT = 10_000_000

@@ -18,8 +18,9 @@ from cmam.domain.values.commands import CommandKind
 from cmam.openapi import catalogue
 from cmam.store.proof.verify import verify as verify_chain
 from cmam.system import System
+from tests.person import LEADER
 from tests.second import second
-from tests.whole import ALPHA_TOO, LEADER, SAME_BROKER, FaultyLog, Whole
+from tests.whole import ALPHA_TOO, SAME_BROKER, FaultyLog, Whole
 
 LOT = 10_000_000
 

@@ -13,13 +13,14 @@ from cmam.domain.values.reasons import Reason, Verdict
 from cmam.openapi import catalogue
 from cmam.openapi._pb import OpenApiMessages_pb2 as pb
 from cmam.openapi._pb import OpenApiModelMessages_pb2 as model
-from cmam.sandbox.service.broker import Send
+from cmam.sandbox.service.delivery import Send
 from cmam.sandbox.switches import Switches
 from cmam.store.past.replay import verify
 from cmam.store.what_if import Asked, what_if
+from tests.person import EURUSD, LEADER
 from tests.scenario.lies import SPOT, copies, tell
 from tests.scenario.test_reading_beside import LOT, SPECS, SYMBOLS, Gate
-from tests.whole import EURUSD, LEADER, NETTED, SAME_BROKER, Whole
+from tests.whole import NETTED, SAME_BROKER, Whole
 from tests.worlds import crowded
 
 GBPUSD, SOME = 2, 100_000

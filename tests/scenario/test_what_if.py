@@ -11,9 +11,10 @@ from cmam.openapi._pb import OpenApiModelMessages_pb2 as model
 from cmam.sandbox.switches import Switches
 from cmam.store.past.replay import verify
 from cmam.store.what_if import Asked, rows, what_if
+from tests.person import LEADER
 from tests.reruns import a_day, live, run_again
 from tests.rulebook import UNIT, Case, Rulebook
-from tests.whole import ALPHA_TOO, LEADER, NETTED, SAME_BROKER, Whole
+from tests.whole import ALPHA_TOO, NETTED, SAME_BROKER, Whole
 
 LOT = 10_000_000
 HALF = {"volume.amount": "0.3", "side": "buy"}

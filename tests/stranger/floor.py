@@ -27,7 +27,6 @@ from tests.stranger.books import (
     OPEN,
     RANGE,
     REJECTED,
-    STOP,
     STOP_LIMIT,
     Book,
     Deal,
@@ -730,6 +729,3 @@ class Floor:
         flow.delta = cents
         self._say(book.account, told, "")
         self.tell_money(book)
-
-
-__all__ = ["REJECTED", "STOP", "Floor", "No"]

@@ -11,10 +11,10 @@ from cmam.config.secret import Secret
 from cmam.config.settings import check
 from cmam.credentials.secrets_file import SecretStore
 from cmam.credentials.vault import Application, TokenPair, with_application, with_grant
+from cmam.domain.belief.view import AccountView
 from cmam.domain.events import Event, Health
-from cmam.domain.folds.account import AccountView
 from cmam.domain.values.ids import AccountId, base36
-from cmam.office import Desk
+from cmam.office import StoreWriter
 from cmam.openapi._pb import OpenApiMessages_pb2 as wire
 from cmam.openapi._pb.OpenApiCommonMessages_pb2 import ProtoMessage
 from cmam.openapi.framing import Deframer
@@ -60,12 +60,12 @@ class World:
         self.secrets.update(self._given)
         self.settings = check({"demo_host": "stranger", "live_host": "stranger"})
         self._ids = random.Random(f"{seed}:ids")
-        self.desk = Desk(self.log, self.stepper.clock, new_id=self._new_id)
+        self.writer = StoreWriter(self.log, self.stepper.clock, new_id=self._new_id)
         added = [
             {"account": account, "login": account - 10_000, "broker": broker, "can_trade": True}
             for account, (broker, _) in accounts.items()
         ]
-        self.desk.carry_out({"command": "account.add", "accounts": added})
+        self.writer.carry_out({"command": "account.add", "accounts": added})
         self.system: System | None = None
 
     def _given(self, vault: Any) -> Any:
@@ -81,7 +81,7 @@ class World:
         """Create a profile before the start, each follower with its multiplier."""
         settings = {"volume.basis": "units", "max_age": "600", **more}
         for follower, amount in followers.items():
-            self.desk.carry_out(
+            self.writer.carry_out(
                 {
                     "command": "profile.create",
                     "name": f"{name}-{follower}",

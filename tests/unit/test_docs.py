@@ -49,6 +49,18 @@ def test_links_lead_somewhere(path: Path) -> None:
     assert not missing
 
 
+def test_the_way_of_one_copy_leads_through_what_is_there(root: Path) -> None:
+    """Each file that the map names is there, and defines what the map names beside it."""
+    page = (root / "docs/architecture.md").read_text(encoding="utf-8")
+    way = page.partition("## The way of one copy")[2].partition("\n## ")[0]
+    rows = re.findall(r"^\|[^|]+\| (`[^|]+`) \| (`[^|]+`) \|$", way, re.MULTILINE)
+    assert rows
+    for files, names in rows:
+        for file, name in zip(files.split(", "), names.split(", "), strict=True):
+            text = (root / "cmam" / file.strip("`")).read_text(encoding="utf-8")
+            assert re.search(rf"^(def |class )?{name.strip('`')}\b", text, re.MULTILINE), f"{file} has no {name}"
+
+
 def _commands_in(path: Path) -> Iterator[str]:
     """Every `cmam …` that a document shows, in blocks and in running text."""
     text = path.read_text(encoding="utf-8")

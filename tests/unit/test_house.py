@@ -11,6 +11,7 @@ import pkgutil
 import re
 from collections import Counter
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pykka
@@ -19,9 +20,12 @@ import cmam.actors
 from cmam.actors.threads.runtime import Watched
 
 
-def _python_files(folder: Path) -> list[Path]:
+@cache
+def _trees(folder: Path) -> dict[Path, ast.Module]:
+    """Every Python file of ours below a folder, parsed once for all tests here."""
     foreign = {"_pb", ".clients"}  # generated, and other people's
-    return sorted(path for path in folder.rglob("*.py") if not foreign & set(path.parts))
+    paths = sorted(path for path in folder.rglob("*.py") if not foreign & set(path.parts))
+    return {path: ast.parse(path.read_text(encoding="utf-8")) for path in paths}
 
 
 def _functions(node: ast.Module | ast.ClassDef) -> Iterator[ast.FunctionDef | ast.AsyncFunctionDef]:
@@ -37,9 +41,8 @@ def test_no_test_sleeps(root: Path) -> None:
     """A test waits for an event or moves a clock; sleeping makes it slow, and flaky where the machine is slower."""
     sleeping = [
         f"{path.relative_to(root)}:{node.lineno}"
-        for path in _python_files(root / "tests")
-        if ".sleep" in (text := path.read_text(encoding="utf-8"))  # the others need no look at their trees
-        for node in ast.walk(ast.parse(text))
+        for path, tree in _trees(root / "tests").items()
+        for node in ast.walk(tree)
         if isinstance(node, ast.Call)
         and isinstance(node.func, ast.Attribute)
         and node.func.attr == "sleep"
@@ -53,9 +56,9 @@ def test_each_test_says_what_it_holds(root: Path) -> None:
     """A test without a sentence leaves its reader to guess whether a failure matters."""
     silent = [
         f"{path.relative_to(root)}::{node.name}"
-        for path in _python_files(root / "tests")
+        for path, tree in _trees(root / "tests").items()
         if path.name.startswith("test_")
-        for node in _functions(ast.parse(path.read_text(encoding="utf-8")))
+        for node in _functions(tree)
         if node.name.startswith("test_") and not ast.get_docstring(node)
     ]
     assert not silent
@@ -103,13 +106,41 @@ def test_no_actor_hides_a_method_of_its_base() -> None:
             assert actor is pykka.Actor or not {name for name in own if hasattr(pykka.Actor, name)}, actor
 
 
+def test_names_are_imported_from_where_they_are_defined(root: Path) -> None:
+    """An import tells a reader which file to open; a module that passes names on would tell him a wrong one."""
+    modules = {
+        ".".join(path.relative_to(root).with_suffix("").parts): tree
+        for folder in ("cmam", "scripts", "tests")
+        for path, tree in _trees(root / folder).items()
+    }
+    borrowed = {
+        name: {alias.asname or alias.name for node in tree.body for alias in _imported(node)}
+        for name, tree in modules.items()
+    }
+    fixtures = {"tests.scenario.test_guide_browser"}  # pytest finds a fixture of another file by its name in this one
+    passed_on = [
+        f"{name}: {node.module}.{alias.name}"
+        for name, tree in modules.items()
+        for node in ast.walk(tree)
+        if isinstance(node, ast.ImportFrom)
+        for alias in node.names
+        if alias.name in borrowed.get(node.module or "", ()) and node.module not in fixtures
+    ]
+    assert any(borrowed.values())
+    assert passed_on == []
+
+
+def _imported(node: ast.stmt) -> list[ast.alias]:
+    return node.names if isinstance(node, ast.Import | ast.ImportFrom) else []
+
+
 def test_each_rule_is_asked_for_somewhere(root: Path) -> None:
     """One that nobody asks for has lost its branch, or never had one; one that stands twice has the later number."""
     folder = root / "cmam"
     page = folder / "domain" / "values" / "rules.py"
     named = [
         (target.id, node.value.value)
-        for node in ast.parse(page.read_text(encoding="utf-8")).body
+        for node in _trees(folder)[page].body
         if isinstance(node, ast.Assign) and isinstance(node.value, ast.Constant)
         for target in node.targets
         if isinstance(target, ast.Name)
@@ -117,9 +148,9 @@ def test_each_rule_is_asked_for_somewhere(root: Path) -> None:
     numbers = [number for _, number in named]
     asked = {
         node.id
-        for path in _python_files(folder)
-        if path != page and any(name in (text := path.read_text(encoding="utf-8")) for name, _ in named)
-        for node in ast.walk(ast.parse(text))
+        for path, tree in _trees(folder).items()
+        if path != page
+        for node in ast.walk(tree)
         if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load)
     }
     assert numbers == sorted(numbers), "each under those of its number, and RULES last"

@@ -20,7 +20,7 @@ from cmam.clock import ManualClock
 from cmam.config.home import Home
 from cmam.credentials.secrets_file import SecretsRefused
 from cmam.domain.events import FlattenRequested
-from cmam.domain.operating.operate import Refusal
+from cmam.domain.operating.asking import Refusal
 from cmam.domain.values.ids import AccountId
 from cmam.store.errors import StoreHeld
 from cmam.store.logfile.lock import StoreLock

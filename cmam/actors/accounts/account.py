@@ -22,18 +22,18 @@ from cmam.actors.asking.preparation import Kind
 from cmam.actors.care.poison import name_of
 from cmam.actors.threads.runtime import Watched
 from cmam.domain.belief import limits, refused
+from cmam.domain.belief.copies import IntentState
 from cmam.domain.belief.restless import restless
+from cmam.domain.belief.view import AccountView
+from cmam.domain.deciding.attempts import next_wake
 from cmam.domain.events import CopyAdopted, GuardRearmed, Health, HealthChanged, IntentOverdue, RulesBegan
-from cmam.domain.folds.account import AccountView, IntentState
 from cmam.domain.profiles.link import LinkSettings
 from cmam.domain.repair.strays import is_nobodys
 from cmam.domain.turns import absences
-from cmam.domain.turns.turn import due, next_due, next_wake
+from cmam.domain.turns.timing import due, next_due
 from cmam.domain.values.ids import IntentId
 from cmam.domain.values.rules import RULES
 from cmam.openapi import translate
-
-__all__ = ["AccountActor", "AccountPorts"]
 
 log = logging.getLogger(__name__)
 

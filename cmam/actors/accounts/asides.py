@@ -27,7 +27,7 @@ from cmam.domain.profiles.link import LinkSettings
 from cmam.domain.values.ids import DealId, LinkId, PositionId, SymbolId
 from cmam.domain.values.trades import BalanceChange, Deal
 from cmam.openapi import answers, reckonings, requests, translate
-from cmam.openapi.budget import Lane
+from cmam.openapi.lanes import Lane
 
 log = logging.getLogger(__name__)
 

@@ -22,6 +22,7 @@ from cmam.actors.threads.runtime import Directory
 from cmam.actors.threads.timer import Timer
 from cmam.clock import SECOND_US, Clock
 from cmam.domain.belief.copies import IntentState
+from cmam.domain.belief.view import AccountView
 from cmam.domain.events import (
     AlertHealed,
     AlertRaised,
@@ -36,29 +37,24 @@ from cmam.domain.events import (
     MessageSetAside,
     Outcome,
 )
-from cmam.domain.folds.account import AccountView
-from cmam.domain.turns.turn import SETTLE_US, Turn, step, withdrawn
+from cmam.domain.turns.making import Turn
+from cmam.domain.turns.settling import SETTLE_US
+from cmam.domain.turns.turn import step, withdrawn
 from cmam.domain.values.commands import CommandKind
 from cmam.domain.values.ids import IntentId, StoreId
 from cmam.domain.values.quantities import Quote
 from cmam.domain.wanted.needs import Nets, needed
 from cmam.domain.wanted.unasked import asking, freed
 from cmam.openapi import answers, requests
-from cmam.openapi.budget import Lane
+from cmam.openapi.lanes import Lane, lane_of
 from cmam.openapi.quotes import QuoteBoard
 
 log = logging.getLogger(__name__)
 
 NEVER_SENT = (Outcome.ABSENT, Outcome.DROPPED)
 
-LANES: Mapping[CommandKind, Lane] = {
-    CommandKind.CLOSE: Lane.CLOSE,
-    CommandKind.AMEND_PROTECTION: Lane.PROTECT,
-    CommandKind.AMEND_ORDER: Lane.PROTECT,
-    CommandKind.CANCEL: Lane.CANCEL,
-    CommandKind.OPEN: Lane.OPEN,
-    CommandKind.ADD: Lane.OPEN,
-    CommandKind.PLACE: Lane.OPEN,
+LANE_OF_COMMAND: Mapping[CommandKind, Lane] = {
+    kind: lane_of(payload_type) for kind, payload_type in requests.PAYLOAD_TYPES.items()
 }
 
 
@@ -344,4 +340,4 @@ class Desk:
 def _lane(recorded: IntentRecorded) -> Lane:
     """What a share gives up against the net is a close, although the wire calls it an order."""
     gives_up = recorded.command.netted and not recorded.not_after_us
-    return Lane.CLOSE if gives_up else LANES[recorded.command.kind]
+    return Lane.CLOSE if gives_up else LANE_OF_COMMAND[recorded.command.kind]

@@ -11,8 +11,9 @@ from dataclasses import dataclass
 
 from cmam.actors import messages as m
 from cmam.actors.threads.runtime import Directory
+from cmam.domain.belief.view import AccountView
 from cmam.domain.events import Event, ExecutionSeen, Health, Reconciled, TrailingStopMoved
-from cmam.domain.folds.account import AccountView, evolve
+from cmam.domain.folds.account import evolve
 from cmam.domain.turns.leading import changes
 from cmam.domain.values.ids import AccountId, LinkId, SymbolId
 from cmam.domain.values.quantities import Quote

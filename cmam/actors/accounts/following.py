@@ -13,12 +13,12 @@ from cmam.actors import messages as m
 from cmam.actors.accounts.account_symbols import AccountSymbols
 from cmam.actors.accounts.desk import Desk
 from cmam.actors.care.poison import name_of
+from cmam.domain.belief.copies import Copy
 from cmam.domain.belief.restless import restless
-from cmam.domain.belief.view import resolve
-from cmam.domain.deciding.attempts import as_now
+from cmam.domain.belief.view import AccountView, resolve
+from cmam.domain.deciding.attempts import as_now, wakes
 from cmam.domain.deciding.inputs import gather
 from cmam.domain.events import ChangeDecided, CopyRebuilt, Event, ExecutionSeen, FindingsMade, Health, Inputs
-from cmam.domain.folds.account import AccountView, Copy
 from cmam.domain.guarding.guards import needs_watch
 from cmam.domain.guarding.latches import TWIN
 from cmam.domain.market.mapping import is_unlisted, names_to_know
@@ -28,7 +28,7 @@ from cmam.domain.repair.strays import is_lacking
 from cmam.domain.repair.sync import reopening
 from cmam.domain.repair.twins import Seen, in_words, latched, twin_in_orders, twin_in_report, twin_in_snapshot
 from cmam.domain.turns.timing import set_anew
-from cmam.domain.turns.turn import decide_change, wakes
+from cmam.domain.turns.turn import decide_change
 from cmam.domain.values.changes import Change, ChangeKind
 from cmam.domain.values.ids import AccountId, LinkId
 from cmam.domain.values.quantities import Quote

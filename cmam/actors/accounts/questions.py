@@ -26,7 +26,7 @@ from cmam.domain.turns import absences
 from cmam.domain.turns.timing import lookup_due, needs_history
 from cmam.domain.values.ids import PositionId, SymbolId
 from cmam.domain.values.trades import Order
-from cmam.openapi.budget import Lane
+from cmam.openapi.lanes import Lane
 
 log = logging.getLogger(__name__)
 

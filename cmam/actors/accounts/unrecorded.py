@@ -13,9 +13,9 @@ from dataclasses import dataclass, replace
 
 from cmam.actors import messages as m
 from cmam.clock import SECOND_US
-from cmam.domain.belief.copies import CopyKey
+from cmam.domain.belief.copies import CopyKey, IntentState
+from cmam.domain.belief.view import AccountView
 from cmam.domain.events import IntentRecorded
-from cmam.domain.folds.account import AccountView, IntentState
 from cmam.domain.values.commands import CommandKind
 from cmam.domain.values.ids import AccountId, IntentId
 from cmam.domain.values.quantities import Volume

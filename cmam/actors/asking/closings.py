@@ -14,7 +14,8 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from cmam.actors.asking.question import Question
-from cmam.domain.folds.account import AccountView, Copy
+from cmam.domain.belief.copies import Copy
+from cmam.domain.belief.view import AccountView
 from cmam.domain.values.commands import CommandKind
 from cmam.domain.values.ids import AccountId, PositionId
 from cmam.domain.values.naming import read_label

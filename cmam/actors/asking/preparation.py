@@ -26,11 +26,12 @@ from cmam.actors.asking.listing import Found, Listing
 from cmam.actors.asking.lives import LIFE, Lives
 from cmam.actors.asking.question import Question
 from cmam.clock import MILLISECOND_US
+from cmam.domain.belief.copies import IntentState
 from cmam.domain.belief.nameless import named
+from cmam.domain.belief.view import AccountView
 from cmam.domain.events import Event, Health, Reconciled, SymbolSpecSeen
-from cmam.domain.folds.account import AccountView, IntentState
 from cmam.domain.turns import absences, snapshots
-from cmam.domain.turns.turn import SETTLE_US
+from cmam.domain.turns.settling import SETTLE_US
 from cmam.domain.values.naming import read_label
 from cmam.domain.values.trades import Deal, Order, Position
 from cmam.openapi import answers, requests, translate

@@ -21,8 +21,9 @@ from cmam.actors.status import StatusBoard
 from cmam.actors.threads.runtime import Directory, Watched
 from cmam.actors.threads.timer import Timer
 from cmam.clock import MILLISECOND_US, SECOND_US, Clock
+from cmam.domain.belief.view import AccountView
 from cmam.domain.events import ActorRestarted, ActorStuck
-from cmam.domain.folds.account import AccountView, evolve
+from cmam.domain.folds.account import evolve
 from cmam.domain.values.ids import AccountId
 
 log = logging.getLogger(__name__)

@@ -229,7 +229,7 @@ class ConnectionActor(Watched):
         for client_msg_id, payload_type in message.answers:
             self._follow(self._session.read(client_msg_id, payload_type, message.received_us), message.received_us)
 
-    def _follow(self, events: list[session.Event], received_us: int = 0) -> None:
+    def _follow(self, events: list[session.Output], received_us: int = 0) -> None:
         for event in events:
             match event:
                 case session.Say():

@@ -17,19 +17,11 @@ from cmam.clock import Clock
 from cmam.domain.trials.forecast import Room
 from cmam.domain.values.commands import Command, CommandKind
 from cmam.openapi import catalogue
-from cmam.openapi.budget import RESERVED, RETURN, Budget, Item, Returned, lane_of
-from cmam.openapi.lanes import Lane
+from cmam.openapi.budget import RESERVED, RETURN, Budget, Returned
+from cmam.openapi.lanes import Item, Lane, lane_of
+from cmam.openapi.requests import PAYLOAD_TYPES
 from cmam.store.text import iso
 
-PAYLOAD_TYPES = {
-    CommandKind.OPEN: catalogue.NEW_ORDER,
-    CommandKind.ADD: catalogue.NEW_ORDER,
-    CommandKind.PLACE: catalogue.NEW_ORDER,
-    CommandKind.CLOSE: catalogue.CLOSE_POSITION,
-    CommandKind.AMEND_PROTECTION: catalogue.AMEND_PROTECTION,
-    CommandKind.AMEND_ORDER: catalogue.AMEND_ORDER,
-    CommandKind.CANCEL: catalogue.CANCEL_ORDER,
-}
 TURNS_MAX = 16
 """So many messages at most are taken before what may leave does. What comes together leaves together and in the order
 of the lanes, in one write; what comes in a long row does not wait for its end, nor for what is less urgent."""
@@ -63,18 +55,18 @@ class RateLimitActor(Watched):
         match message:
             case m.Committed():
                 for submit in message.submits:
-                    self._take_back(self._submit(submit, now))
+                    self._give_back(self._submit(submit, now))
             case m.Submit():
-                self._take_back(self._submit(message, now))
+                self._give_back(self._submit(message, now))
             case m.Ask():
-                self._take_back(self._queue(self._question(message)))
+                self._give_back(self._queue(self._question(message)))
             case m.Urge():
-                self._take_back(self._queue(self._session_item(message)))
+                self._give_back(self._queue(self._session_item(message)))
             case m.Hurry():
                 self._hurry(message)
             case m.Withdraw():
                 returned = self._budget.withdraw(_item_name(message.intent, message.attempt))
-                self._take_back((returned,) if returned is not None else ())
+                self._give_back((returned,) if returned is not None else ())
             case m.Blocked():
                 self._budget.block(message.payload_type, message.span_us, now)
             case m.Wrote():
@@ -85,7 +77,7 @@ class RateLimitActor(Watched):
                 self._proved(message)
             case m.LineUp():
                 self._is_up, self._line = message.is_up, message.line
-                self._take_back(self._budget.empty("the connection was lost", now))
+                self._give_back(self._budget.empty("the connection was lost", now))
             case m.SlotDue():
                 if message.at_us == self._armed_us:
                     self._armed_us = 0
@@ -162,7 +154,7 @@ class RateLimitActor(Watched):
 
     def _let_go(self, now: int) -> None:
         leaving, returned = self._budget.take(now)
-        self._take_back(returned)
+        self._give_back(returned)
         wake = self._budget.next_wake(now)
         if wake is not None and (not self._armed_us or wake < self._armed_us):
             self._armed_us = wake
@@ -173,7 +165,7 @@ class RateLimitActor(Watched):
         elif returned or not self._is_shown or self._budget.waiting != self._shown_waiting:
             self._show(now)
 
-    def _take_back(self, returned: tuple[Returned, ...]) -> None:
+    def _give_back(self, returned: tuple[Returned, ...]) -> None:
         """Tell whoever waits for something that will not leave; a second arrival is nobody's loss."""
         for entry in returned:
             told = unsent(entry.item.data, entry.reason) if entry.reason != "duplicate" else None

@@ -86,7 +86,7 @@ from cmam.actors.messages.operating import (
     SetAside,
 )
 from cmam.actors.messages.lanes import (
-    LANES,
+    CARRIER_LANES,
 )
 from cmam.actors.threads.runtime import SUPERVISOR, Failed
 
@@ -158,5 +158,5 @@ __all__ = [
     "Reload",
     "Stopped",
     "SetAside",
-    "LANES",
+    "CARRIER_LANES",
 ]

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from cmam.actors.messages.names import NOT_SENT
+from cmam.domain.belief.view import AccountView
 from cmam.domain.events import Event, Health
-from cmam.domain.folds.account import AccountView
 from cmam.domain.profiles.link import LinkSettings
 from cmam.domain.values.changes import Change
 from cmam.domain.values.ids import AccountId, IntentId, LinkId

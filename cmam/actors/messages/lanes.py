@@ -6,7 +6,7 @@ from cmam.actors.messages.accounts import LeaderChanged, LeaderHolds
 from cmam.actors.messages.limiting import Blocked, Committed, Proved, SlotDue, Submit, Wrote
 from cmam.actors.messages.lines import AnswersSeen, LeaderArrived, Write
 
-LANES: dict[type, int] = {
+CARRIER_LANES: dict[type, int] = {
     **dict.fromkeys((Submit, Committed, Write, Wrote, AnswersSeen, Proved, SlotDue, Blocked), 0),
     LeaderArrived: 1,
     **dict.fromkeys((LeaderChanged, LeaderHolds), 2),

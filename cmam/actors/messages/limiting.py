@@ -8,7 +8,7 @@ from typing import Any
 
 from cmam.domain.values.commands import Command
 from cmam.domain.values.ids import AccountId, IntentId
-from cmam.openapi.budget import Lane
+from cmam.openapi.lanes import Lane
 
 
 @dataclass(frozen=True)  # no slots: see replacing.py

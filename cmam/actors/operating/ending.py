@@ -15,8 +15,8 @@ from cmam.actors.recording.recorder import RecorderActor
 from cmam.actors.status import StatusBoard
 from cmam.actors.threads.runtime import Directory, Latch
 from cmam.clock import MILLISECOND_US, SECOND_US, Clock
+from cmam.domain.belief.view import AccountView
 from cmam.domain.events import SystemStopped
-from cmam.domain.folds.account import AccountView
 from cmam.domain.values.ids import AccountId, LinkId
 from cmam.domain.values.quantities import Volume
 

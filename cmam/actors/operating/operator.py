@@ -17,7 +17,8 @@ from cmam.actors.threads.runtime import Directory, Watched
 from cmam.clock import Clock
 from cmam.domain.events import ActorRestarted, ActorStuck, Event, SystemStarted, SystemStopped
 from cmam.domain.guarding.guards import still_holds, untold
-from cmam.domain.operating.operate import Context, Refusal, operate
+from cmam.domain.operating.asking import Context, Refusal
+from cmam.domain.operating.operate import operate
 from cmam.domain.operating.registry import ACCOUNT_PREFIX, APP, Registry, evolve_registry
 from cmam.domain.profiles.link import LinkSettings
 from cmam.domain.values.ids import AccountId, LinkId

@@ -15,7 +15,7 @@ from itertools import chain
 
 from cmam.actors import messages as m
 from cmam.domain.values.replacing import replace
-from cmam.store.logfile.log import Pending
+from cmam.store.records.envelope import Pending
 from cmam.store.records.packing import packed, unpacked
 
 BATCH_MAX = 500

@@ -146,7 +146,7 @@ def list_(tags: tuple[str, ...]) -> None:
 def show(id_: str, offline: bool, history: bool) -> None:
     """Show one account: balance, equity, margin, positions, pendings, tokens (masked)."""
     from cmam import office
-    from cmam.domain.operating.operate import find_account
+    from cmam.domain.operating.asking import find_account
     from cmam.store.text import iso
 
     me = face()
@@ -220,7 +220,7 @@ def remove(id_: str, yes: bool) -> None:
     """Forget an account and the tokens that open nothing else; its history stays."""
     from cmam import office
     from cmam.credentials.vault import without_accounts
-    from cmam.domain.operating.operate import find_account
+    from cmam.domain.operating.asking import find_account
 
     me = face()
     known = find_account(office.read_registry(me.home), id_)
@@ -247,7 +247,7 @@ def refresh(id_: str | None) -> None:
     from cmam.clock import SystemClock
     from cmam.credentials.oauth import OAuthClient
     from cmam.credentials.rotation import ConsentNeeded, Rotated, Unsaved, rotate
-    from cmam.domain.operating.operate import find_account
+    from cmam.domain.operating.asking import find_account
 
     me = face()
     settings = office.settings_of(me.home)
@@ -326,7 +326,7 @@ def _refreshed(answer: Mapping[str, Any], registry: Registry) -> None:
 def confirm_symbol(id_: str, symbol: str, yes: bool) -> None:
     """Trade a symbol again whose lot size, digits or step its broker has changed; shows what it was and is."""
     from cmam import office
-    from cmam.domain.operating.operate import find_account
+    from cmam.domain.operating.asking import find_account
     from cmam.domain.values.quantities import units_text
 
     folded = office.read_fold(face().home)

@@ -107,7 +107,7 @@ def order_states() -> Sequence[str]:
 def asked(given: Mapping[str, Any], *, reasons: bool = False, states: Sequence[str] = ()) -> Filters:
     """The filters of a command; raises a usage error of one sentence for what cannot be."""
     from cmam import office
-    from cmam.domain.operating.operate import find_in_history, find_profile
+    from cmam.domain.operating.asking import find_in_history, find_profile
     from cmam.store.auditing.filters import Filters
 
     registry = office.read_registry(face().home)

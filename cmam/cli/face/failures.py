@@ -10,7 +10,7 @@ from cmam.consent import NothingOpened
 from cmam.credentials.loopback import LoopbackRefused
 from cmam.credentials.oauth import OAuthRefused, OAuthUnreachable
 from cmam.credentials.secrets_file import SecretsRefused
-from cmam.domain.operating.operate import Refusal
+from cmam.domain.operating.asking import Refusal
 from cmam.openapi.enquiry import Refused
 from cmam.openapi.errors import CannotConnect
 from cmam.store.errors import StoreError, StoreHeld

@@ -133,8 +133,8 @@ def list_() -> None:
 @click.option("--all", "everything", is_flag=True, help="Every setting, defaults too.")
 def show(name: str, everything: bool) -> None:
     """Show a profile: its links, and what differs from the defaults."""
-    from cmam.domain.operating.operate import find_profile
-    from cmam.domain.profiles.policy import SETTINGS
+    from cmam.domain.operating.asking import find_profile
+    from cmam.domain.profiles.setting_table import SETTINGS
 
     registry = _registry()
     found = find_profile(registry, name)

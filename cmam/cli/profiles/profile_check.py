@@ -18,9 +18,13 @@ from cmam.cli.face.verbs import Verb, face
 if TYPE_CHECKING:
     from rich.console import JustifyMethod
 
+    from cmam.clock import Clock
+    from cmam.config.home import Home
+    from cmam.domain.belief.view import AccountView
     from cmam.domain.events import Finding
     from cmam.domain.profiles.link import Link, LinkSettings, ProfileView
     from cmam.domain.trials.feasibility import Judged, Pairing
+    from cmam.domain.values.ids import AccountId
     from cmam.domain.values.symbols import SymbolSpec
     from cmam.store.folding.fold import Fold
     from cmam.survey import Seen
@@ -48,9 +52,9 @@ def check(name: str, follower: str | None, everything: bool, days: int, offline:
     lot and one pip in the follower's currency. The leader's recent trades are judged by the rules that copy, at their
     own time and today's prices. The repairs are what the next start would do about what happened since the last one.
     """
-    from cmam import office, survey
+    from cmam import office
     from cmam.clock import SystemClock
-    from cmam.domain.operating.operate import find_account, find_profile
+    from cmam.domain.operating.asking import find_account, find_profile
 
     me, clock = face(), SystemClock()
     folded = office.read_fold(me.home)
@@ -60,16 +64,8 @@ def check(name: str, follower: str | None, everything: bool, days: int, offline:
     if not links:
         fail(f"{follower!r} does not follow in {profile.name}; `cmam profile show` lists who does.", Exit.USAGE)
     assert profile.leader is not None
-    accounts = dict.fromkeys((profile.leader, *(link.follower for link in links)))
-    if offline:
-        seen = {account: survey.from_log(folded, account, "--offline asks nobody") for account in accounts}
-    else:
-        settings = office.settings_of(me.home)
-        seen = survey.look(me.home, settings, folded, accounts, clock, history_of=profile.leader, days=days)
-    unknown = [account for account in accounts if account not in seen or not seen[account].view.names]
-    if unknown:
-        why = seen[unknown[0]].why_not if unknown[0] in seen else "it is no account of this home any more"
-        fail(f"Nothing is known of {_shown(folded, unknown[0])} yet: {why}", Exit.UNREACHABLE)
+    accounts = tuple(dict.fromkeys((profile.leader, *(link.follower for link in links))))
+    seen = _seen(me.home, folded, accounts, None if offline else days, clock)
     reports = [_report(folded, profile, link, seen, clock.now(), everything=everything) for link in links]
     asked = [{"account": int(account), "live": one.is_live, "why_not": one.why_not} for account, one in seen.items()]
     disk = office.disk_shortage(me.home)
@@ -91,6 +87,24 @@ def check(name: str, follower: str | None, everything: bool, days: int, offline:
         say(line)
     for report in reports:
         _print(document, report)
+
+
+def _seen(
+    home: Home, folded: Fold, accounts: tuple[AccountId, ...], days: int | None, clock: Clock
+) -> Mapping[AccountId, Seen]:
+    """The accounts, the leader first, as their brokers show them with so many days of his history; with None as the log
+    knows them. Fails where nothing is known of one."""
+    from cmam import office, survey
+
+    if days is None:
+        seen = {account: survey.from_log(folded, account, "--offline asks nobody") for account in accounts}
+    else:
+        seen = survey.look(home, office.settings_of(home), folded, accounts, clock, history_of=accounts[0], days=days)
+    for account in accounts:
+        if account not in seen or not seen[account].view.names:
+            why = seen[account].why_not if account in seen else "it is no account of this home any more"
+            fail(f"Nothing is known of {_shown(folded, account)} yet: {why}", Exit.UNREACHABLE)
+    return seen
 
 
 def not_asked(accounts: Sequence[tuple[str, str]]) -> Iterator[str]:
@@ -122,10 +136,7 @@ def _report(
     leader, follower = seen[profile.leader], seen[link.follower]
     settings = _settings(folded, profile, link)
     changes = feasibility.leaders_trades(leader.view, leader.deals, (*leader.past_orders, *leader.view.orders.values()))
-    names = {entry.symbol: name for name, entry in leader.view.names.items()}
-    held = [position.symbol for position in leader.view.positions.values()]
-    held += [order.symbol for order in leader.view.orders.values()]
-    traded = {change.symbol.name for change in changes} | {names[symbol] for symbol in held if symbol in names}
+    traded = {change.symbol.name for change in changes} | _held_symbols(leader.view)
     traded |= {row.leader_symbol for row in settings.policy.symbols_table} & leader.view.names.keys()
     pairings = feasibility.pairings(
         leader.view, follower.view, settings, follower.quotes, leader.quotes, frozenset(traded)
@@ -168,6 +179,14 @@ def _report(
         "findings": [_finding_document(one) for one in found.findings],
         "repairs": [{"source": one.source, "finding": one.finding, "repair": one.repair} for one in found.repairs],
     }
+
+
+def _held_symbols(leader: AccountView) -> set[str]:
+    """The names of the symbols in which an account holds positions or lets orders rest."""
+    names = {entry.symbol: name for name, entry in leader.names.items()}
+    held = {position.symbol for position in leader.positions.values()}
+    held |= {order.symbol for order in leader.orders.values()}
+    return {names[symbol] for symbol in held if symbol in names}
 
 
 def _settings(folded: Fold, profile: ProfileView, link: Link) -> LinkSettings:

@@ -99,7 +99,7 @@ def export(names: tuple[str, ...]) -> None:
     """Print profiles as TOML, all unless some are named; `profile apply` takes it back as it is."""
     from cmam import office
     from cmam.config.profile_file import write_profile_file
-    from cmam.domain.operating.operate import find_profile
+    from cmam.domain.operating.asking import find_profile
 
     registry = office.read_registry(face().home)
     found = [find_profile(registry, name) for name in names] or list(registry.live_profiles())

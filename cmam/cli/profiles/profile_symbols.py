@@ -15,7 +15,7 @@ from cmam.cli.face.talk import print_json, say
 from cmam.cli.face.verbs import Verb, carry_out, face, spare_homes
 
 if TYPE_CHECKING:
-    from cmam.domain.folds.account import AccountView
+    from cmam.domain.belief.view import AccountView
     from cmam.domain.profiles.link import Link, ProfileView
     from cmam.domain.profiles.table import RowFault, SymbolRow
     from cmam.domain.values.ids import AccountId
@@ -36,7 +36,7 @@ def symbols(name: str, action: str, file: Path, follower: str | None, force: boo
     inherits. `-` is stdout, or stdin.
     """
     from cmam import office
-    from cmam.domain.operating.operate import find_account, find_profile
+    from cmam.domain.operating.asking import find_account, find_profile
 
     folded = office.read_fold(face().home)
     profile = find_profile(folded.registry, name)

@@ -63,7 +63,7 @@ def play(player: Player, total: int) -> None:
         try:
             while True:
                 live.update(_screen(player, total), refresh=True)
-                for word in _pressed(keyboard, FRAME_S):
+                for word in _pressed(keyboard):
                     if word == "quit":
                         return
                     obey(player, word)
@@ -134,12 +134,12 @@ def _keyboard() -> Iterator[int | None]:
         termios.tcsetattr(number, termios.TCSADRAIN, before)
 
 
-def _pressed(keyboard: int | None, wait_s: float) -> Iterator[str]:
+def _pressed(keyboard: int | None) -> Iterator[str]:
     """What was asked for within a frame; waits that long where nothing is."""
     if keyboard is None:
-        select.select([], [], [], wait_s)
+        select.select([], [], [], FRAME_S)
         return
-    readable, _, _ = select.select([keyboard], [], [], wait_s)
+    readable, _, _ = select.select([keyboard], [], [], FRAME_S)
     if readable:
         yield from words_of(os.read(keyboard, 256).decode(errors="ignore"))
 

@@ -185,7 +185,7 @@ def _wait_until_empty(target: Mapping[str, Any], accounts: set[int], *, whole: b
 def _links_of(target: Mapping[str, Any]) -> frozenset[str] | None:
     """The links that are meant; None is every one."""
     from cmam import office
-    from cmam.domain.operating.operate import find_profile
+    from cmam.domain.operating.asking import find_profile
 
     if not target["profile"]:
         return None
@@ -252,7 +252,7 @@ def _direct(target: Mapping[str, Any], *, yes: bool, span_s: float) -> None:
     from cmam import office, rescue
     from cmam.actors.threads.runtime import Latch
     from cmam.clock import SECOND_US, SystemClock
-    from cmam.domain.operating.operate import find_account, find_profile
+    from cmam.domain.operating.asking import find_account, find_profile
 
     me, clock = face(), SystemClock()
     registry = office.read_registry(me.home)

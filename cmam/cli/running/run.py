@@ -9,7 +9,7 @@ import resource
 import signal
 import sys
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Set
+from collections.abc import Callable, Iterator, Mapping, Sequence, Set
 from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -24,7 +24,7 @@ from cmam.cli.running.target import one_target
 if TYPE_CHECKING:
     from rich.live import Live
 
-    from cmam.actors.operating.ending import Ended
+    from cmam.actors.operating.ending import Ended, LeftOpen
     from cmam.actors.threads.runtime import Latch
     from cmam.cli.running.beside import Beside
     from cmam.cli.showing.log_lines import LogLines
@@ -133,49 +133,56 @@ def left_lines(found: Ended, names: Mapping[int, str], managed: Set[str] | None 
 
     `managed` are the links that a start manages, all if it is not known: what was left to a person is told apart.
     """
-    from cmam.domain.values.quantities import units_text
-
-    lines = []
-    if found.unrecorded or found.is_stuck:
-        lines.append(
-            f"{counted(found.unrecorded, 'fact')} could not be recorded; the next start asks the brokers instead."
-        )
-    if found.under_way:
-        kinds = ", ".join(f"{count} {kind.replace('_', ' ')}" for kind, count in Counter(found.under_way).items())
-        lines.append(
-            f"Under way: {counted(len(found.under_way), 'request')} ({kinds}) that no broker has answered yet. What "
-            "came of them is asked by the next start, and is not in what follows."
-        )
+    lines = list(_unsettled_lines(found))
     if not found.left:
         return [*lines, "Nothing else of ours is left open." if found.under_way else "Nothing of ours is left open."]
-    bare = [one for one in found.left if one.position and not one.has_stop]
-    held = sum(bool(one.position) for one in found.left)
-    rests = len(found.left) - held
-    what = [counted(held, "position")] * bool(held) + [counted(rests, "resting order")] * bool(rests)
-    without = f", {len(bare)} without a stop at the broker" if bare else ", all with a stop at the broker" * bool(held)
     alone = {one for one in found.left if managed is not None and one.link not in managed and not one.is_ending}
-    if len(alone) < len(found.left):
-        who = "The others are" if alone else "It is" if len(found.left) == 1 else "They are"
-        again = f"{who} managed again from the next start on."
-    else:
-        them = "it" if len(found.left) == 1 else "them"
-        again = f"A start does not manage {them}: the profile is off or deleted. Close {them} at the broker."
-    apart = f" {counted(len(alone), 'copy')} of profiles that are off or deleted must be closed at the broker."
-    lines.append(
-        f"Left open: {' and '.join(what)}{without}.{apart if 0 < len(alone) < len(found.left) else ''} {again}"
-    )
+    lines.append(_left_in_all(found.left, alone))
     shown = sorted(found.left, key=lambda one: (one.has_stop, one.account, one.symbol))[:LEFT_SHOWN_MAX]
-    for one in shown:
-        place = f"position {one.position}" if one.position else f"order {one.order}"
-        stop = "" if one.has_stop else "  NO STOP at the broker"
-        name = names.get(int(one.account), str(one.account))
-        volume = units_text(one.volume).removesuffix(".00")
-        lines.append(
-            in_a_line(f"  {name}: {one.side} {volume} {one.symbol}, {place}{stop}{'  not managed' * (one in alone)}")
-        )
+    lines += [_left_line(one, names, is_alone=one in alone) for one in shown]
     if len(found.left) > len(shown):
         lines.append(f"  … and {len(found.left) - len(shown)} more; `cmam audit copies` lists them all")
     return lines
+
+
+def _unsettled_lines(found: Ended) -> Iterator[str]:
+    """What the next start has to ask the brokers for."""
+    if found.unrecorded or found.is_stuck:
+        yield f"{counted(found.unrecorded, 'fact')} could not be recorded; the next start asks the brokers instead."
+    if found.under_way:
+        kinds = ", ".join(f"{count} {kind.replace('_', ' ')}" for kind, count in Counter(found.under_way).items())
+        yield (
+            f"Under way: {counted(len(found.under_way), 'request')} ({kinds}) that no broker has answered yet. What "
+            "came of them is asked by the next start, and is not in what follows."
+        )
+
+
+def _left_in_all(left: Sequence[LeftOpen], alone: Set[LeftOpen]) -> str:
+    """How much is left open, how much of it has no stop, and who manages it: `alone` is what no start does."""
+    held = sum(bool(one.position) for one in left)
+    rests = len(left) - held
+    what = [counted(held, "position")] * bool(held) + [counted(rests, "resting order")] * bool(rests)
+    bare = sum(bool(one.position) and not one.has_stop for one in left)
+    without = f", {bare} without a stop at the broker" if bare else ", all with a stop at the broker" * bool(held)
+    said = f"Left open: {' and '.join(what)}{without}."
+    if len(alone) == len(left):
+        them = "it" if len(left) == 1 else "them"
+        return f"{said} A start does not manage {them}: the profile is off or deleted. Close {them} at the broker."
+    if alone:
+        apart = f"{counted(len(alone), 'copy')} of profiles that are off or deleted must be closed at the broker."
+        return f"{said} {apart} The others are managed again from the next start on."
+    return f"{said} {'It is' if len(left) == 1 else 'They are'} managed again from the next start on."
+
+
+def _left_line(one: LeftOpen, names: Mapping[int, str], *, is_alone: bool) -> str:
+    from cmam.domain.values.quantities import units_text
+
+    place = f"position {one.position}" if one.position else f"order {one.order}"
+    stop = "" if one.has_stop else "  NO STOP at the broker"
+    name = names.get(int(one.account), str(one.account))
+    volume = units_text(one.volume).removesuffix(".00")
+    managed = "  not managed" if is_alone else ""
+    return in_a_line(f"  {name}: {one.side} {volume} {one.symbol}, {place}{stop}{managed}")
 
 
 def ender(stop: Latch, clock: Clock, leave: Callable[[int], None]) -> Callable[[int, Any], None]:

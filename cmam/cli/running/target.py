@@ -10,7 +10,8 @@ import click
 from cmam.cli.face.verbs import face
 
 if TYPE_CHECKING:
-    from cmam.domain.folds.account import AccountView, Copy
+    from cmam.domain.belief.copies import Copy
+    from cmam.domain.belief.view import AccountView
     from cmam.domain.repair.leftover import Left
 
 
@@ -29,7 +30,7 @@ def one_target(profile: str | None, account: str | None, everything: bool) -> di
 def live_rows(target: Mapping[str, Any]) -> list[dict[str, Any]]:
     """The live copies of a target by the log: of a profile, an account, or all, those of deleted profiles too."""
     from cmam import office
-    from cmam.domain.operating.operate import find_account, find_profile
+    from cmam.domain.operating.asking import find_account, find_profile
 
     folded = office.read_fold(face().home)
     registry = folded.registry
@@ -59,7 +60,7 @@ def copy_line(row: Mapping[str, Any]) -> str:
 def left_rows(target: Mapping[str, Any], *, whole: bool) -> list[dict[str, Any]]:
     """All that is still to end of a target by the log; with `whole` what is nobody's copy too."""
     from cmam import office
-    from cmam.domain.operating.operate import find_account, find_profile
+    from cmam.domain.operating.asking import find_account, find_profile
     from cmam.domain.repair.leftover import left
 
     folded = office.read_fold(face().home)

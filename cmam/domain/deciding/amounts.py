@@ -8,10 +8,10 @@ from fractions import Fraction
 from cmam.domain.belief.copies import Copy
 from cmam.domain.belief.held import volumes
 from cmam.domain.belief.view import AccountView
-from cmam.domain.deciding.arithmetic import rounded_text
+from cmam.domain.deciding.arithmetic import Sizing, cents_text, fraction_text
 from cmam.domain.deciding.carrying import entry_price, market_price, quote_shift
 from cmam.domain.deciding.draft import Draft
-from cmam.domain.deciding.sizing import Sizing, bounded, bounds, exact_size, fraction_text, size
+from cmam.domain.deciding.sizing import bounded, bounds, exact_size, size
 from cmam.domain.events import Wait
 from cmam.domain.market import equity as money
 from cmam.domain.market.margins import expected_margin, reserved_margin
@@ -309,8 +309,8 @@ def margin(draft: Draft) -> Reason | None:
         draft.note("margin", "-", "not known here; the broker checks it")
         return None
     left = free - bound if bound else free
-    draft.note("free_margin", _cents(left), f"{draft.view.currency}, what is in flight deducted")
-    draft.note("expected_margin", _cents(expected), f"times {fraction_text(reserve)} must be there")
+    draft.note("free_margin", cents_text(left), f"{draft.view.currency}, what is in flight deducted")
+    draft.note("expected_margin", cents_text(expected), f"times {fraction_text(reserve)} must be there")
     return Reason.MARGIN if _is_less(left, expected, reserve) else None
 
 
@@ -320,10 +320,6 @@ def _is_less(left: Fraction, expected: Fraction, times: Fraction) -> bool:
         left.numerator * expected.denominator * times.denominator
         < expected.numerator * times.numerator * left.denominator
     )
-
-
-def _cents(value: Fraction) -> str:
-    return rounded_text(value, 2)
 
 
 def equity_known(draft: Draft) -> Reason | None:

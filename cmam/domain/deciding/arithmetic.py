@@ -93,8 +93,9 @@ def ratio_text(numerator: int, denominator: int) -> str:
     return f"{numerator}/{denominator}"
 
 
-def rounded_text(value: Fraction, digits: int) -> str:
-    """Write a number to so many decimals, a half to even, without zeros at its end."""
+def cents_text(value: Fraction) -> str:
+    """Write a number to two decimals, a half to even, without zeros at its end."""
+    digits = 2
     scale = 10**digits
     whole, rest = divmod(value.numerator * scale, value.denominator)
     if 2 * rest > value.denominator or (2 * rest == value.denominator and whole % 2):

@@ -13,9 +13,10 @@ from functools import lru_cache
 from cmam.domain.belief.copies import Copy, CopyState
 from cmam.domain.belief.restless import restless
 from cmam.domain.belief.view import AccountView, is_turning
-from cmam.domain.deciding.decide import Decision, add_now, open_now, place_now
-from cmam.domain.deciding.opening import Draft
-from cmam.domain.deciding.pendings import decide_amended
+from cmam.domain.deciding.decision import Decision
+from cmam.domain.deciding.draft import Draft
+from cmam.domain.deciding.opens import add_now, open_now
+from cmam.domain.deciding.pendings import decide_amended, place_now
 from cmam.domain.events import CopyOverdue, CopyWoken, Health, Inputs, Wait
 from cmam.domain.market.conversion import Rates
 from cmam.domain.profiles.link import LinkSettings

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from fractions import Fraction
 
+from cmam.domain.deciding.arithmetic import fraction_text
 from cmam.domain.deciding.draft import Draft
-from cmam.domain.deciding.sizing import fraction_text
 from cmam.domain.events import Step
 from cmam.domain.profiles.choices import BadStop, LevelsMode
 from cmam.domain.values.quantities import (

@@ -13,7 +13,8 @@ from cmam.domain.belief.copies import Copy, CopyState
 from cmam.domain.belief.view import AccountView, is_turning, resolve
 from cmam.domain.deciding.amounts import whole_of_open
 from cmam.domain.deciding.decision import COPY_FINISHED, DUPLICATE, NO_COPY, Decision, retarget, skip
-from cmam.domain.deciding.opening import TURN_RULES, Draft, first_reason
+from cmam.domain.deciding.draft import Draft
+from cmam.domain.deciding.opening import TURN_RULES, first_reason
 from cmam.domain.deciding.opens import add_now, may_reopen, open_now, patient, stand_back
 from cmam.domain.deciding.pendings import decide_amended, decide_fill, decide_order_gone, place_now
 from cmam.domain.deciding.reductions import decide_closed, decide_reduced
@@ -40,8 +41,6 @@ from cmam.domain.values.rules import (
 from cmam.domain.values.symbols import SymbolSpec
 from cmam.domain.wanted import targets
 from cmam.domain.wanted.levels import fixed_at, merged, pips, plan, tighter
-
-__all__ = ["Decision", "add_now", "decide", "open_now", "place_now"]
 
 STANDING = frozenset({ChangeKind.GREW, ChangeKind.PROTECTED, ChangeKind.ORDER_AMENDED})
 """Changes after which nothing of a copy is closed for them, unless they are of the order that opened it."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from fractions import Fraction
 
-from cmam.domain.deciding.opening import Draft
+from cmam.domain.deciding.draft import Draft
 from cmam.domain.events import Goal, Step, Wait
 from cmam.domain.values.commands import Command
 from cmam.domain.values.ids import SymbolId

@@ -8,8 +8,8 @@ from __future__ import annotations
 from fractions import Fraction
 
 from cmam.domain.belief.held import foreign_labels
+from cmam.domain.deciding.arithmetic import fraction_text
 from cmam.domain.deciding.draft import Draft
-from cmam.domain.deciding.sizing import fraction_text
 from cmam.domain.events import Standing, Wait
 from cmam.domain.guarding.latches import FLATTEN, in_words
 from cmam.domain.market.listed import is_renumbered

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from cmam.domain.deciding.amounts import caps, equity_known, margin, sanity, sized, slippage
-from cmam.domain.deciding.carrying import levels, pending_price, pending_type
+from cmam.domain.deciding.carrying import levels, pending_price
 from cmam.domain.deciding.draft import Draft
 from cmam.domain.deciding.gates import (
     age,
@@ -29,8 +29,6 @@ from cmam.domain.deciding.gates import (
 )
 from cmam.domain.events import Wait
 from cmam.domain.values.reasons import Reason
-
-__all__ = ["AMEND_RULES", "OPEN_RULES", "Draft", "first_reason", "pending_type"]
 
 Rule = Callable[[Draft], "Reason | Wait | None"]
 

@@ -7,11 +7,12 @@ from fractions import Fraction
 
 from cmam.domain.belief.copies import Copy
 from cmam.domain.belief.view import AccountView
+from cmam.domain.deciding.arithmetic import fraction_text
 from cmam.domain.deciding.carrying import entry_price
 from cmam.domain.deciding.decision import Decision, retarget, skip
+from cmam.domain.deciding.draft import Draft
 from cmam.domain.deciding.inputs import WARM_US
-from cmam.domain.deciding.opening import Draft, first_reason
-from cmam.domain.deciding.sizing import fraction_text
+from cmam.domain.deciding.opening import first_reason
 from cmam.domain.events import Goal, Wait
 from cmam.domain.profiles.choices import HumanLevels, PartialRounding
 from cmam.domain.profiles.policy import Policy

@@ -7,8 +7,10 @@ from fractions import Fraction
 from cmam.domain.belief.copies import Copy, CopyState
 from cmam.domain.belief.view import AccountView
 from cmam.domain.deciding.amounts import sized, whole_of_open
+from cmam.domain.deciding.carrying import pending_type
 from cmam.domain.deciding.decision import COPY_FINISHED, Decision, retarget, skip
-from cmam.domain.deciding.opening import AMEND_RULES, OPEN_RULES, Draft, first_reason, pending_type
+from cmam.domain.deciding.draft import Draft
+from cmam.domain.deciding.opening import AMEND_RULES, OPEN_RULES, first_reason
 from cmam.domain.deciding.opens import closing_of, open_goal, patient, stand_back
 from cmam.domain.deciding.reductions import decide_closed
 from cmam.domain.events import Goal, Terms, Wait
@@ -35,7 +37,7 @@ from cmam.domain.values.rules import (
 from cmam.domain.values.symbols import SymbolSpec
 from cmam.domain.values.trades import OrderType
 from cmam.domain.wanted.levels import leader_levels, merged, plan, uncopied
-from cmam.domain.wanted.needs import as_shown, place_command
+from cmam.domain.wanted.resting import as_shown, place_command
 
 AMEND_WAIT_US = 30_000_000
 """How long an order rests as it was before its leader amended it, where no quote tells at which price it may rest: as

@@ -8,8 +8,8 @@ from cmam.domain.belief import restored
 from cmam.domain.belief.copies import Copy, CopyState, IntentState
 from cmam.domain.belief.shares import pooled_excess
 from cmam.domain.belief.view import AccountView, put
+from cmam.domain.deciding.arithmetic import fraction_text
 from cmam.domain.deciding.decision import Decision, retarget
-from cmam.domain.deciding.sizing import fraction_text
 from cmam.domain.events import Step, Wait
 from cmam.domain.values.changes import Change
 from cmam.domain.values.quantities import Volume, units_text

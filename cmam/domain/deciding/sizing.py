@@ -22,8 +22,6 @@ from cmam.domain.values.symbols import SymbolSpec
 
 ONE = Fraction(1)
 
-__all__ = ["Missing", "Sized", "Sizing", "bounded", "bounds", "exact_size", "fraction_text", "size"]
-
 
 def size(asked: Sizing) -> Sized:
     """Find the follower's volume for an open of the leader."""

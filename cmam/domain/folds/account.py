@@ -1,9 +1,9 @@
-"""What is believed of one account: a view, and `evolve`, which folds facts into it.
+"""How each fact changes what is believed of one account: `evolve`, which folds it into the view.
 
 A fold never raises: it takes whatever history holds. Copies and intents are those in which this account follows; as a
-leader it has only positions and orders. The folds themselves stand by concept: `holdings` (what the broker shows),
-`intents` (what we decided and what became of it), `booking` (which report belongs to which request and copy),
-`catching_up` (what came of them that nobody reported).
+leader it has only positions and orders. The folds themselves stand by concept, beside this file and in `belief`:
+`belief/holdings` (what the broker shows), `intents` (what we asked for and what became of it), `booking` (which report
+belongs to which request and copy), `catching_up` (what came of them that nobody reported).
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from cmam.domain.belief import restored
-from cmam.domain.belief.copies import Copy, CopyKey, CopyState, Cursor, Intent, IntentState
+from cmam.domain.belief.copies import IntentState
 from cmam.domain.belief.holdings import (
     book_deal,
     drop_position,
@@ -107,19 +107,6 @@ from cmam.domain.values.rules import (
     TURNED_IS_BARE,
 )
 from cmam.domain.values.trades import Deal
-
-__all__ = [
-    "AccountView",
-    "Copy",
-    "CopyKey",
-    "CopyState",
-    "Cursor",
-    "Intent",
-    "IntentState",
-    "evolve",
-    "intent_of",
-]
-
 
 SAME_MOMENT_MS = 1_000
 """A deal within this of a position's own time is the one that opened it; later ones have added to it."""

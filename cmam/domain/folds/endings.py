@@ -39,7 +39,7 @@ from cmam.domain.values.rules import (
 )
 from cmam.domain.wanted import targets
 from cmam.domain.wanted.levels import fixed_at, tighter
-from cmam.domain.wanted.needs import as_shown
+from cmam.domain.wanted.resting import as_shown
 
 FINISHED_REMEMBERED = 128
 """Finished copies whose leader has closed too are remembered up to this many; nothing more can come of them."""

@@ -11,8 +11,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from cmam.domain.belief.view import AccountView
 from cmam.domain.events import Event
-from cmam.domain.folds.account import AccountView
 from cmam.domain.operating.registry import KnownAccount, Registry
 from cmam.domain.profiles.link import ProfileView
 from cmam.domain.values.ids import AccountId, LinkId

@@ -13,6 +13,7 @@ from shlex import quote
 
 from cmam.domain.belief.limits import changed_symbols
 from cmam.domain.belief.restless import ending as ending_copies
+from cmam.domain.belief.view import AccountView
 from cmam.domain.events import (
     AccountAdded,
     AccountAliased,
@@ -27,13 +28,10 @@ from cmam.domain.events import (
     ProfileState,
     SymbolConfirmed,
 )
-from cmam.domain.folds.account import AccountView
 from cmam.domain.guarding.latches import DAY, NOBODY
 from cmam.domain.operating.applying import apply_profiles
 from cmam.domain.operating.asking import (
-    FOLLOWERS_MAX,
     NAME_CHARACTERS_MAX,
-    REFUSED,
     USAGE,
     Command,
     Context,
@@ -41,7 +39,6 @@ from cmam.domain.operating.asking import (
     Refusal,
     Request,
     find_account,
-    find_in_history,
     find_profile,
     signed,
 )
@@ -58,20 +55,6 @@ from cmam.domain.operating.profile_commands import (
 from cmam.domain.operating.registry import ACCOUNT_PREFIX, APP
 from cmam.domain.profiles.link import ProfileView
 from cmam.domain.values.ids import AccountId, LinkId
-
-__all__ = [
-    "COMMANDS",
-    "FOLLOWERS_MAX",
-    "REFUSED",
-    "USAGE",
-    "Context",
-    "Outcome",
-    "Refusal",
-    "find_account",
-    "find_in_history",
-    "find_profile",
-    "operate",
-]
 
 HOLDING_SHOWN = 3
 """So many accounts are named on which a condition holds; more are counted."""

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
+from cmam.domain.belief.copies import Copy
+from cmam.domain.belief.view import AccountView
 from cmam.domain.events import (
     CopiesReleased,
     CopyAdopted,
@@ -21,7 +23,6 @@ from cmam.domain.events import (
     ProfileState,
     ProfileStateChanged,
 )
-from cmam.domain.folds.account import AccountView, Copy
 from cmam.domain.operating.asking import (
     FOLLOWERS_MAX,
     NAME_CHARACTERS_MAX,

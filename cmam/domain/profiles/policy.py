@@ -40,8 +40,6 @@ from cmam.domain.values.quantities import Volume
 from cmam.domain.values.rules import CONFIRMED_ANYHOW, LISTED_ANYHOW, RULES
 from cmam.domain.values.trades import OrderType
 
-__all__ = ["SETTINGS", "BadSetting", "Policy", "Setting", "VolumeBasis", "VolumeMode", "check_settings", "policy_of"]
-
 VALUE_SHOWN_MAX = 80
 """How much of a wrong value an error repeats."""
 

@@ -26,6 +26,7 @@ from cmam.domain.values.quantities import Distance, Price, Quote, Volume
 from cmam.domain.values.reasons import Reason
 from cmam.domain.values.trades import Order, Position
 from cmam.domain.wanted.levels import merged
+from cmam.domain.wanted.resting import levels_as_distances
 
 QuoteOf = Callable[[SymbolId], Quote | None]
 
@@ -238,12 +239,7 @@ def _reduced(
 
 def _resting(goal: Goal, order: Order) -> Goal:
     """A resting order shall be as it rests until the leader amends his."""
-    price = order.limit_price if order.limit_price is not None else order.stop_price
-    stop, target = order.relative_stop, order.relative_target
-    if stop is None and order.stop is not None and price is not None:
-        stop = Distance(abs(price - order.stop))
-    if target is None and order.target is not None and price is not None:
-        target = Distance(abs(price - order.target))
+    stop, target = levels_as_distances(order)
     terms = Terms(
         type=order.type,
         volume=order.volume,

@@ -14,7 +14,7 @@ from typing import Any, Protocol
 
 from cmam.domain.belief.copies import Copy, IntentState
 from cmam.domain.belief.view import AccountView
-from cmam.domain.deciding.sizing import fraction_text
+from cmam.domain.deciding.arithmetic import fraction_text
 from cmam.domain.events import CopyRebuilt, Finding, FindingKind, Health, Remedy, Wait
 from cmam.domain.profiles.link import LinkSettings
 from cmam.domain.repair.rebuilding import rebuilt

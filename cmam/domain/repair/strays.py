@@ -59,7 +59,7 @@ def is_nobodys(view: AccountView, fact: Event) -> bool:
     return is_there and read_label(fact.position.label) is not None
 
 
-def is_claimed(mark: Mark, view: AccountView, settings: LinkSettings, others: Collection[LinkId] = ()) -> bool:
+def is_claimed(mark: Mark, view: AccountView, settings: LinkSettings, others: Collection[LinkId]) -> bool:
     """Whether a label means a copy of this link: of this store or an adopted one, between the same two accounts.
 
     `others` are the account's other links, each of which claims what carries its very name.

@@ -49,7 +49,7 @@ KNOBS: Mapping[Reason, tuple[Knob, ...]] = {
     Reason.UNMAPPED_SYMBOL: (k.table_row, k.choice("symbols.mapping", "automatic")),
     Reason.SYMBOL_EXCLUDED: (
         k.listed("symbols.include", k.name_of, empty="all"),
-        k.unlisted("symbols.exclude", k.name_of, empty="none"),
+        k.not_excluded,
     ),
     Reason.SYMBOL_DISABLED: (k.tradable,),
     Reason.SYMBOL_CHANGED: (k.confirmed,),

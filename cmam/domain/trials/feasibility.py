@@ -11,13 +11,13 @@ from dataclasses import dataclass, replace
 from fractions import Fraction
 
 from cmam.domain.belief.copies import Copy
-from cmam.domain.belief.view import resolve
-from cmam.domain.deciding.decide import Decision, decide
+from cmam.domain.belief.view import AccountView, resolve
+from cmam.domain.deciding.decide import decide
+from cmam.domain.deciding.decision import Decision
 from cmam.domain.deciding.inputs import gather
 from cmam.domain.events import (
     ExecutionSeen,
 )
-from cmam.domain.folds.account import AccountView
 from cmam.domain.market.conversion import Rates, leads_nowhere
 from cmam.domain.market.equity import equity, free_margin
 from cmam.domain.market.mapping import candidates, symbol_for

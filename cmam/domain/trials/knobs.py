@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import replace as dataclass_replace
 from fractions import Fraction
 
-from cmam.domain.deciding.sizing import fraction_text
+from cmam.domain.deciding.arithmetic import fraction_text
 from cmam.domain.events import Standing
 from cmam.domain.market.mapping import candidates
 from cmam.domain.profiles.hours import is_within_hours
@@ -97,15 +97,11 @@ def listed(name: str, word: Callable[[Change], str], *, empty: str) -> Knob:
     return knob
 
 
-def unlisted(name: str, word: Callable[[Change], str], *, empty: str) -> Knob:
-    """A list without one word."""
-
-    def knob(case: Case, reason: Reason) -> Tried | None:
-        words = [part.strip() for part in case.setting(name).split(",")]
-        left = [one for one in words if one.upper() != word(case.change).upper()]
-        return first_of(case, reason, name, (",".join(left) or empty,))
-
-    return knob
+def not_excluded(case: Case, reason: Reason) -> Tried | None:
+    """`symbols.exclude` without the leader's symbol."""
+    words = [part.strip() for part in case.setting("symbols.exclude").split(",")]
+    left = [one for one in words if one.upper() != name_of(case.change).upper()]
+    return first_of(case, reason, "symbols.exclude", (",".join(left) or "none",))
 
 
 def rounding_raise(case: Case, reason: Reason) -> Tried | None:

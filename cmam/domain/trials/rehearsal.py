@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 
+from cmam.domain.belief.view import AccountView
 from cmam.domain.deciding.inputs import gather
 from cmam.domain.events import (
     ChangeDecided,
@@ -21,12 +22,13 @@ from cmam.domain.events import (
     IntentRecorded,
     Reconciled,
 )
-from cmam.domain.folds.account import AccountView, evolve
+from cmam.domain.folds.account import evolve
 from cmam.domain.profiles.link import LinkSettings
 from cmam.domain.repair.reconcile import bring_together, findings
 from cmam.domain.repair.twins import Seen, latched, seen, twin_in_snapshot
 from cmam.domain.turns.leading import changes
-from cmam.domain.turns.turn import Turn, decide_change, step
+from cmam.domain.turns.making import Turn
+from cmam.domain.turns.turn import decide_change, step
 from cmam.domain.values.changes import Change
 from cmam.domain.values.ids import LinkId, SymbolId
 from cmam.domain.values.quantities import Quote, units_text

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from cmam.domain.belief.copies import IntentState
+from cmam.domain.belief.copies import Copy, CopyKey, CopyState, IntentState
 from cmam.domain.belief.shares import is_untold, losses, net_of_ledger, shares_of
 from cmam.domain.belief.view import AccountView
 from cmam.domain.events import CopyFinished, CopyTouched, Event, ExecutionSeen, IntentSettled, Outcome, Reconciled, Wait
-from cmam.domain.folds.account import Copy, CopyKey, CopyState
 from cmam.domain.folds.booking import intent_of
 from cmam.domain.folds.intents import POSITION_GONE
 from cmam.domain.turns.making import TurnInTheMaking
@@ -16,7 +15,7 @@ from cmam.domain.values.quantities import Volume
 from cmam.domain.values.reasons import Reason
 from cmam.domain.values.rules import ADDS_OUTLIVE_NETS, PARTS_REST, SHARES_AWAIT_RESTS, TRADED_TO_FLAT, WAITS_END
 from cmam.domain.values.trades import ExecutionKind, OrderStatus, OrderType
-from cmam.domain.wanted.needs import place_command
+from cmam.domain.wanted.resting import place_command
 
 
 def finish_order(turn: TurnInTheMaking, key: CopyKey) -> None:

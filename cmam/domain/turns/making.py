@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from cmam.domain.belief.copies import CopyKey
+from cmam.domain.belief.view import AccountView
 from cmam.domain.events import Event, IntentRecorded
-from cmam.domain.folds.account import AccountView, CopyKey, evolve
+from cmam.domain.folds.account import evolve
 from cmam.domain.values.commands import Command
 from cmam.domain.values.ids import ChangeKey, StoreId
 from cmam.domain.values.naming import intent_id, label_of

@@ -34,7 +34,7 @@ from cmam.domain.values.rules import (
     PARTS_FILL_ON,
 )
 from cmam.domain.values.trades import ExecutionKind, Order, OrderStatus, OrderType
-from cmam.domain.wanted.needs import shows
+from cmam.domain.wanted.resting import shows
 
 SETTLE_US = 10_000_000
 """How long an order may be in flight at the broker: absence proves nothing before that (DESIGN §2, `settle_s`)."""

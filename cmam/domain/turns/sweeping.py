@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from cmam.domain.belief.copies import CopyKey
 from cmam.domain.events import (
     CopyOverdue,
     Event,
@@ -14,7 +15,6 @@ from cmam.domain.events import (
     QuotesSampled,
     Reconciled,
 )
-from cmam.domain.folds.account import CopyKey
 from cmam.domain.profiles.choices import Scope
 from cmam.domain.turns.making import TurnInTheMaking
 from cmam.domain.values.commands import Command, CommandKind

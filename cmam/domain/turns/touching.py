@@ -42,7 +42,7 @@ from cmam.domain.values.rules import (
 )
 from cmam.domain.values.trades import ExecutionKind, Order, OrderStatus, OrderType, Position
 from cmam.domain.wanted.levels import tighter, wanted_levels
-from cmam.domain.wanted.needs import as_shown, shows
+from cmam.domain.wanted.resting import as_shown, shows
 
 NEAR_TICKS = 10
 """A level this near to the one that our order carried is the broker's own: it counts from an average price."""

@@ -8,11 +8,13 @@ lost, refused or late answer only delays it.
 
 from __future__ import annotations
 
+from cmam.domain.belief.copies import Copy, CopyKey, Intent
 from cmam.domain.belief.restless import ending
 from cmam.domain.belief.shares import with_its_net_first
-from cmam.domain.belief.view import resolve
-from cmam.domain.deciding.attempts import attempt, next_wake, settings_of, wakes
-from cmam.domain.deciding.decide import Decision, decide
+from cmam.domain.belief.view import AccountView, resolve
+from cmam.domain.deciding.attempts import attempt, settings_of
+from cmam.domain.deciding.decide import decide
+from cmam.domain.deciding.decision import Decision
 from cmam.domain.events import (
     AttemptDecided,
     ChangeDecided,
@@ -34,38 +36,19 @@ from cmam.domain.events import (
     StopOutSeen,
     Wait,
 )
-from cmam.domain.folds.account import AccountView, Copy, CopyKey, Intent, evolve
+from cmam.domain.folds.account import evolve
 from cmam.domain.folds.booking import copy_asked, copy_of, intent_of
 from cmam.domain.profiles.link import LinkSettings
 from cmam.domain.turns.ends import finish_cancelling, finish_idle, finish_if_gone, finish_order
 from cmam.domain.turns.making import Turn, TurnInTheMaking
-from cmam.domain.turns.settling import ATTEMPTS_MAX, SETTLE_US, settlements
+from cmam.domain.turns.settling import settlements
 from cmam.domain.turns.sweeping import end_what_is_no_copy
-from cmam.domain.turns.timing import ANSWER_US, due, lookup_due, next_due
 from cmam.domain.turns.touching import touches, touches_of_nets
 from cmam.domain.values.changes import Change
 from cmam.domain.values.ids import IntentId, LinkId, StoreId
-from cmam.domain.values.naming import intent_id, label_of
 from cmam.domain.values.reasons import Reason, Verdict
 from cmam.domain.values.rules import ADDS_OUTLIVE_NETS, STOP_OUTS_LATCH, WAITS_END
 from cmam.domain.wanted.needs import needed
-
-__all__ = [
-    "ANSWER_US",
-    "ATTEMPTS_MAX",
-    "SETTLE_US",
-    "Turn",
-    "decide_change",
-    "due",
-    "intent_id",
-    "label_of",
-    "lookup_due",
-    "next_due",
-    "next_wake",
-    "step",
-    "wakes",
-    "withdrawn",
-]
 
 
 def withdrawn(view: AccountView) -> tuple[IntentId, ...]:
@@ -157,9 +140,9 @@ def step(view: AccountView, fact: Event, store: StoreId, now_us: int) -> Turn:
         turn.add(touch)
     if isinstance(fact, CopyWoken):
         _try_again(turn, fact)
-    restless = _restless(view, turn.view, fact, asked)
-    others = [key for key in turn.view.copies if key[0] in stopped_out and key not in restless] if stopped_out else ()
-    for key in with_its_net_first(turn.view, (*restless, *sorted(others))):
+    moved = _set_in_motion(view, turn.view, fact, asked)
+    others = [key for key in turn.view.copies if key[0] in stopped_out and key not in moved] if stopped_out else ()
+    for key in with_its_net_first(turn.view, (*moved, *sorted(others))):
         finish_order(turn, key)
         finish_if_gone(turn, key, fact)
         finish_idle(turn, key)
@@ -168,7 +151,7 @@ def step(view: AccountView, fact: Event, store: StoreId, now_us: int) -> Turn:
     return turn.turn(after)
 
 
-def _restless(before: AccountView, view: AccountView, fact: Event, asked: Intent | None) -> tuple[CopyKey, ...]:
+def _set_in_motion(before: AccountView, view: AccountView, fact: Event, asked: Intent | None) -> tuple[CopyKey, ...]:
     """The copies that a fact may have set in motion."""
     match fact:
         case ExecutionSeen():

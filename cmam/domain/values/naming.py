@@ -33,7 +33,7 @@ LINKS_OF_PAIR_MAX = 64
 _LINK_CHARACTERS = 6
 
 
-def link_of(leader: AccountId, follower: AccountId, number: int = 0) -> LinkId:
+def link_of(leader: AccountId, follower: AccountId, number: int) -> LinkId:
     """The name of the n-th link ever made between two accounts: derived, so that it survives the loss of the log."""
     digest = hashlib.sha256(f"{leader}>{follower}#{number}".encode()).digest()
     return LinkId(base36(int.from_bytes(digest[:8]) % 36**_LINK_CHARACTERS).rjust(_LINK_CHARACTERS, "0"))

@@ -3,13 +3,16 @@
 Where a later cmam derives something else from the same facts, `RULES` is counted up, a name for the change is written
 here, and the place that changed asks the view whether that name holds. Each account notes in its record from where on
 it does (`RulesBegan`); all before it, and a record that has no such note, is derived as it was.
+
+Names stand under their numbers, and under each number by subject. The text of each says what holds from that number on;
+what it tells in the past tense is how older records are derived, for as long as there are any.
 """
 
 from __future__ import annotations
 
-OWN_LEVELS = 2
-"""The levels that a resting order carried are awaited from its fill on, and the broker's own when it sets them; levels
-that we have applied are ours, whenever they come to light."""
+# --- 2 ----------------------------------------------------------------------------------------------------------------
+
+# What comes to light late, twice or in part.
 
 ORDER_ORIGINS = 2
 """A position that came out of sight and of no deal we know came of the resting order that had its number."""
@@ -24,60 +27,26 @@ what deals have added counts as held, whatever the position shows."""
 PARTS_FILL_ON = 2
 """An open of unknown outcome of which a reconcile shows a part may be filling still: its rest is not opened again."""
 
-FILLS_GO_ON = 3
-"""What the leader's order fills once ours is over, or never rested, is an add or an open, and never a reason to close
-what it has filled before; the shift stays that of the first fills, and a copy that is being closed is not revived."""
+# Stops and targets.
 
-PARTS_REST = 3
-"""What is left of a copied order that has filled in part is amended with the leader's, and ends where resting orders
-end; what a person moved of the part is a part of the whole."""
+OWN_LEVELS = 2
+"""The levels that a resting order carried are awaited from its fill on, and the broker's own when it sets them; levels
+that we have applied are ours, whenever they come to light."""
 
-OWN_TRAILING = 3
-"""A stop that the leader has set is taken once, and loosens a copy's only where it is looser than what was told before,
-which his trailing is not; a copy that cannot trail follows; an open that waits knows where his stop has trailed to."""
+# --- 3 ----------------------------------------------------------------------------------------------------------------
 
-WIDENED_ORDERS = 3
-"""A resting order's stop is widened, and its size shrunk, by the leader's stop of now."""
+# What comes to light late, twice or in part.
 
-CLOSES_ARE_TOLD = 3
-"""A close whose deals have closed all that it asked for is done, also where its position has grown meanwhile."""
+STANDS_AGAIN = 3
+"""What is told of a position that was emptied and stands again, all within a millisecond, is believed."""
 
-NETS_ARE_PINNED = 3
-"""A person's level on a net is respected as on any other position."""
-
-ONE_SHARE_TARGETS = 3
-"""A net has a target only while one share is all there is, on either side."""
-
-ORDERS_TOUCHED = 3
-"""What a person makes of a copied order that rests is respected, and is what fills."""
-
-LIFE_FROM_PLACING = 3
-"""The longest life of a resting order counts from its placing, not from its last amendment."""
-
-EXACT_ORDERS = 3
-"""A resting order that is amended in size stays the exact fraction, of which what rests is the part on the step."""
-
-PEOPLE_TRAIL = 3
-"""A person's trailing of a copy is his as a stop is, and a level of his stays where there is none to copy."""
-
-CLOSE_ONLY_KEEPS = 3
-"""Under a latch that only closes, no stop is taken away."""
+# Opens and adds: gates, sizes, what they wait for.
 
 ADDS_FOLLOW_CLOSES = 3
 """An add waits for the end of a close that is under way; ours that fills whole after a part of his is ahead of him."""
 
-WHOLE_ACCOUNT = 3
-"""A latch of the whole account cancels what rests for any of its links, lets no stop be loosened there, closes also an
-account that follows nobody, and sweeps it no longer than it stands itself."""
-
-DAYS_ANEW = 3
-"""A day that a person begins anew keeps the initial balance and the heights of all days."""
-
 SANE_GROWTH = 3
 """Growth counts in the leverage that sanity allows, and what opens late is held against all that the leader holds."""
-
-LATCH_TOLD = 3
-"""A decision that a latch has made tells its money in the account's currency, and its refusals as a number."""
 
 LISTED_ANYHOW = 3
 """Symbols are listed in upper or lower case alike, as in the symbol table."""
@@ -88,8 +57,33 @@ GROWTH_BOUNDED = 3
 WIDENED_WHOLE = 3
 """A widened stop shrinks a split volume as a whole, and within the link's own bounds."""
 
-FIXED_ON_TICK = 3
-"""Fixed distances of levels lie on the follower's tick in the request that opens."""
+OWN_PRICE = 3
+"""The `price` of a formula is where the follower would enter, as it says, and not the leader's fill."""
+
+CLOCK_CHANGES = 3
+"""Hours end where a zone's clock jumps over their end, and at both ends of an hour that comes twice."""
+
+# Orders that rest.
+
+FILLS_GO_ON = 3
+"""What the leader's order fills once ours is over, or never rested, is an add or an open, and never a reason to close
+what it has filled before; the shift stays that of the first fills, and a copy that is being closed is not revived."""
+
+PARTS_REST = 3
+"""What is left of a copied order that has filled in part is amended with the leader's, and ends where resting orders
+end; what a person moved of the part is a part of the whole."""
+
+WIDENED_ORDERS = 3
+"""A resting order's stop is widened, and its size shrunk, by the leader's stop of now."""
+
+ORDERS_TOUCHED = 3
+"""What a person makes of a copied order that rests is respected, and is what fills."""
+
+LIFE_FROM_PLACING = 3
+"""The longest life of a resting order counts from its placing, not from its last amendment."""
+
+EXACT_ORDERS = 3
+"""A resting order that is amended in size stays the exact fraction, of which what rests is the part on the step."""
 
 PENDING_BY_RISK = 3
 """A pending order without a stop is sized by `volume.without_stop`: it does not wait for one."""
@@ -97,11 +91,20 @@ PENDING_BY_RISK = 3
 PENDING_IN_ONE = 3
 """Caps, sanity and margin count a pending order as it is placed: it is never split."""
 
-OWN_PRICE = 3
-"""The `price` of a formula is where the follower would enter, as it says, and not the leader's fill."""
+AMENDED_BEFORE_PLACED = 3
+"""What a leader makes of his order before its copy rests is what is placed, however late."""
 
-CLOCK_CHANGES = 3
-"""Hours end where a zone's clock jumps over their end, and at both ends of an hour that comes twice."""
+# Stops and targets.
+
+OWN_TRAILING = 3
+"""A stop that the leader has set is taken once, and loosens a copy's only where it is looser than what was told before,
+which his trailing is not; a copy that cannot trail follows; an open that waits knows where his stop has trailed to."""
+
+PEOPLE_TRAIL = 3
+"""A person's trailing of a copy is his as a stop is, and a level of his stays where there is none to copy."""
+
+FIXED_ON_TICK = 3
+"""Fixed distances of levels lie on the follower's tick in the request that opens."""
 
 SIDES_ARE_KEPT = 3
 """A copy keeps its side for life: where `reverse` is set otherwise afterwards, none of its levels change places."""
@@ -109,8 +112,37 @@ SIDES_ARE_KEPT = 3
 UNCOPIED_LEVELS_STAY = 3
 """A level that is not copied is what the copy's position shows: nobody takes it away."""
 
-AMENDED_BEFORE_PLACED = 3
-"""What a leader makes of his order before its copy rests is what is placed, however late."""
+MOVED_SINCE = 3
+"""Where the leader has moved his levels since our open left, nobody can tell what it carried from a person's: a level
+that comes to light after it is taken for the broker's, and his are set."""
+
+# Closes and parts.
+
+CLOSES_ARE_TOLD = 3
+"""A close whose deals have closed all that it asked for is done, also where its position has grown meanwhile."""
+
+# Guards, stop-outs and results.
+
+CLOSE_ONLY_KEEPS = 3
+"""Under a latch that only closes, no stop is taken away."""
+
+WHOLE_ACCOUNT = 3
+"""A latch of the whole account cancels what rests for any of its links, lets no stop be loosened there, closes also an
+account that follows nobody, and sweeps it no longer than it stands itself."""
+
+DAYS_ANEW = 3
+"""A day that a person begins anew keeps the initial balance and the heights of all days."""
+
+LATCH_TOLD = 3
+"""A decision that a latch has made tells its money in the account's currency, and its refusals as a number."""
+
+# Netted accounts.
+
+NETS_ARE_PINNED = 3
+"""A person's level on a net is respected as on any other position."""
+
+ONE_SHARE_TARGETS = 3
+"""A net has a target only while one share is all there is, on either side."""
 
 LEVELS_OF_A_NET = 3
 """Levels that were confirmed for one position of a netted account do not count as confirmed for the next."""
@@ -118,44 +150,23 @@ LEVELS_OF_A_NET = 3
 GONE_WITH_ITS_POSITION = 3
 """What a net has lost is first of all what its shares had of a position that is gone."""
 
-MOVED_SINCE = 3
-"""Where the leader has moved his levels since our open left, nobody can tell what it carried from a person's: a level
-that comes to light after it is taken for the broker's, and his are set."""
+# --- 4 ----------------------------------------------------------------------------------------------------------------
 
-STANDS_AGAIN = 3
-"""What is told of a position that was emptied and stands again, all within a millisecond, is believed."""
-
-CARRIED_LEVELS = 4
-"""What an open carried to the broker is what its request carried, however far from its leader's price it filled, and
-wherever he has moved his levels since."""
-
-CLOSES_APART = 4
-"""A refused close has a delay of its own: no level of the leader's ends it, and no refused level holds a close up."""
-
-PEOPLE_SHRINK = 4
-"""What a person has taken off a copied order that rests is not made up where it goes to market instead."""
+# Opens and adds: gates, sizes, what they wait for.
 
 CAPS_COUNT_ALL = 4
 """Caps on positions and lots count what people let rest on the account too."""
 
+CONFIRMED_ANYHOW = 4
+"""Symbols whose lots are confirmed are named in upper or lower case alike, as in all other lists."""
+
+# Orders that rest.
+
+PEOPLE_SHRINK = 4
+"""What a person has taken off a copied order that rests is not made up where it goes to market instead."""
+
 GROWN_ORDERS = 4
 """A resting order that grows is counted once, as large as it is to be, from the moment it is asked for."""
-
-SHIFTS_RETURN = 4
-"""A copy whose link copies levels by price for a while has its own shift again afterwards."""
-
-TURNED_TRAILING = 4
-"""The target of a reversed copy follows the leader's trailing stop, for which it stands."""
-
-STOP_OUTS_LATCH = 4
-"""A stop-out locks its link wherever it comes to light, on a net too and where it took a whole copy out of sight; what
-rests for the link ends with it."""
-
-REFUSED_OPENS = 4
-"""What a share may not give up against its net counts as no refused open."""
-
-NETS_IN_DOUBT = 4
-"""While a copied order may have filled into a net unseen, the net's levels may be those that it carried."""
 
 WHOLE_TERMS = 4
 """How a resting order is triggered, its guarantee and a stop-limit's range are terms that are amended as all others."""
@@ -163,18 +174,49 @@ WHOLE_TERMS = 4
 WAITS_END = 4
 """A copy whose resting order has ended ends with its source, whatever price or cancel it still waits for."""
 
-CONFIRMED_ANYHOW = 4
-"""Symbols whose lots are confirmed are named in upper or lower case alike, as in all other lists."""
+# Stops and targets.
+
+CARRIED_LEVELS = 4
+"""What an open carried to the broker is what its request carried, however far from its leader's price it filled, and
+wherever he has moved his levels since."""
+
+SHIFTS_RETURN = 4
+"""A copy whose link copies levels by price for a while has its own shift again afterwards."""
+
+TURNED_TRAILING = 4
+"""The target of a reversed copy follows the leader's trailing stop, for which it stands."""
+
+# Closes and parts.
+
+CLOSES_APART = 4
+"""A refused close has a delay of its own: no level of the leader's ends it, and no refused level holds a close up."""
+
+# Guards, stop-outs and results.
+
+STOP_OUTS_LATCH = 4
+"""A stop-out locks its link wherever it comes to light, on a net too and where it took a whole copy out of sight; what
+rests for the link ends with it."""
+
+# Netted accounts.
+
+REFUSED_OPENS = 4
+"""What a share may not give up against its net counts as no refused open."""
+
+NETS_IN_DOUBT = 4
+"""While a copied order may have filled into a net unseen, the net's levels may be those that it carried."""
+
+# --- 5 ----------------------------------------------------------------------------------------------------------------
+
+# What comes to light late, twice or in part.
 
 REFUSED_YET_DONE = 5
 """An open that was refused and is done all the same is the copy where there is none yet, and is taken back where there
 is."""
 
+# Opens and adds: gates, sizes, what they wait for.
+
 UNIQUE_NAMES = 5
 """Of two symbols of one name the one that is enabled is meant; where several are, none."""
-
-CLOSES_IN_PARTS = 5
-"""A part that is larger than an order may be is closed in several; a whole that is refused for its size is, too."""
 
 ADDS_CAPPED = 5
 """With `cap`, growth above what one order may have is cut off, as an open is; it was made in parts all the same."""
@@ -186,12 +228,21 @@ TOLD_IN_PROPORTION = 5
 """The broker's word on margin says how much dearer it is than our reckoning at that volume, and not what any smaller
 volume costs: leverage that falls with exposure would count against what does not reach that far."""
 
-GROWN_AS_OPENED = 5
-"""A resting order grows as far as an open of its size would be made now; it did not grow at all where that was less."""
-
 STOPS_IN_TIME = 5
 """A stop is waited for from the leader's trade on, as long as `stop_wait` says, whatever an open waits for besides; it
 was waited for as long as for that, and then the trade was too old."""
+
+# Orders that rest.
+
+GROWN_AS_OPENED = 5
+"""A resting order grows as far as an open of its size would be made now; it did not grow at all where that was less."""
+
+# Closes and parts.
+
+CLOSES_IN_PARTS = 5
+"""A part that is larger than an order may be is closed in several; a whole that is refused for its size is, too."""
+
+# Netted accounts.
 
 APPLIED_TO_NETS = 5
 """What was applied to a net was applied for each of its shares: one that is alone again has its own levels again, and
@@ -201,27 +252,15 @@ TURNED_NETS = 5
 """A net that has turned is a position of its shares: what happens to it without a request of ours concerns them,
 and shares that are closing and too small to be closed one by one are closed with it."""
 
-TARGETS_LEFT_OUT = 6
-"""A target that is nearer than the follower's symbol allows is left out until it may be set, and takes nothing with it:
-no open and no stop."""
+# --- 6 ----------------------------------------------------------------------------------------------------------------
 
-SWEEPS_WAIT = 6
-"""What is closed or cancelled and is no copy is asked for again after a delay of its own, not with each quote that is
-put on record or with each execution, its own rejection among them; where neither was, it was not asked for again at
-all."""
+# What comes to light late, twice or in part.
 
-FILLED_AND_GONE = 6
-"""A pending order of the leader that has filled out of sight into what is closed again ends its copies that rest."""
+PROTECTION_OPENS_NOTHING = 6
+"""What a leader's position has grown by, or turned to, is no protective order's, though it was told first with one:
+such orders are among no `order_types`, and what had grown was never copied."""
 
-PEOPLE_MOVE_TRAILING = 6
-"""A stop that a person sets on a copy that trails, or as he lets it trail, is his as any other; and with
-`human_levels=leader` a copy that shall trail is never set back to a looser stop than it had trailed to."""
-
-OWN_STOPS_TRAIL = 6
-"""A person's stop, where there is none to copy, trails as he has said, and is not taken away for it."""
-
-ADDED_BY_HAND = 6
-"""What a person adds to a copy is left alone: a residue does not grow with it until a step of it is closed."""
+# Opens and adds: gates, sizes, what they wait for.
 
 OLD_DO_NOT_WAIT = 6
 """What is too old is skipped as that, also where its symbol is still being read: it waited for it, was over as a copy
@@ -234,20 +273,44 @@ NEVER_OUT = 6
 """An open that waited, and that a gate skipped then, was no copy: `sync_open` meets its source again,
 as after any skip."""
 
-PROTECTION_OPENS_NOTHING = 6
-"""What a leader's position has grown by, or turned to, is no protective order's, though it was told first with one:
-such orders are among no `order_types`, and what had grown was never copied."""
+# Orders that rest.
 
-ADDS_LEFT_OUT = 6
-"""What a leader had includes adds that were not copied: what he closes while a profile is off is a part of it."""
+FILLED_AND_GONE = 6
+"""A pending order of the leader that has filled out of sight into what is closed again ends its copies that rest."""
+
+# Stops and targets.
+
+TARGETS_LEFT_OUT = 6
+"""A target that is nearer than the follower's symbol allows is left out until it may be set, and takes nothing with it:
+no open and no stop."""
+
+PEOPLE_MOVE_TRAILING = 6
+"""A stop that a person sets on a copy that trails, or as he lets it trail, is his as any other; and with
+`human_levels=leader` a copy that shall trail is never set back to a looser stop than it had trailed to."""
+
+OWN_STOPS_TRAIL = 6
+"""A person's stop, where there is none to copy, trails as he has said, and is not taken away for it."""
 
 PARTS_MOVE_LEVELS = 6
 """A part of a copied order that fills out of sight moves the levels that it carried, which count from the average
 price: they were taken for a person's."""
 
-UNREAD_WAIT = 7
-"""An open in a symbol of which nothing is on record waits for it on record, as one in any other that is being read: it
-held up what came behind it, closes too, and was skipped as `unmapped_symbol` after two seconds."""
+# Closes and parts.
+
+SWEEPS_WAIT = 6
+"""What is closed or cancelled and is no copy is asked for again after a delay of its own, not with each quote that is
+put on record or with each execution, its own rejection among them; where neither was, it was not asked for again at
+all."""
+
+ADDED_BY_HAND = 6
+"""What a person adds to a copy is left alone: a residue does not grow with it until a step of it is closed."""
+
+ADDS_LEFT_OUT = 6
+"""What a leader had includes adds that were not copied: what he closes while a profile is off is a part of it."""
+
+# --- 7 ----------------------------------------------------------------------------------------------------------------
+
+# What comes to light late, twice or in part.
 
 TOLD_AFTERWARDS = 7
 """What went of a copy without a deal that told its price is noted, asked about when there is room, and told then; it
@@ -256,6 +319,64 @@ ended without a price, and a stop-out of which nobody knew locked nothing."""
 TAKEN_BEFORE_SEEN = 7
 """What somebody has closed of a copy before it came to light is told by its order, which had filled more, and is
 respected: it was taken for a partial fill, and bought again."""
+
+FILLS_ARE_SHOWN = 7
+"""What an open or an add has filled out of sight is noted on it, by its position and its order. What somebody closed of
+the position in the same gap is respected: it was taken for a partial fill, and bought again."""
+
+# Opens and adds: gates, sizes, what they wait for.
+
+UNREAD_WAIT = 7
+"""An open in a symbol of which nothing is on record waits for it on record, as one in any other that is being read: it
+held up what came behind it, closes too, and was skipped as `unmapped_symbol` after two seconds."""
+
+WAITED_IN_VAIN = 7
+"""What has waited for a better price until it was too old is skipped(not_better), whenever its end is looked at."""
+
+WAITS_TAKE_NO_PLACE = 7
+"""An open that only waits for a price, a stop or quotes is no position yet: two that waited kept each other from
+opening under `max_positions`. What opens passes that rule when it goes."""
+
+ADDS_BY_THEIR_PRICE = 7
+"""An add that waits for a close, or for quotes, goes out in a market range around its own price, not around the last
+one's."""
+
+WAITS_IN_PROPORTION = 7
+"""A part that the leader closes is the same part of what an open waits for, which with `scale_in=off` has none of what
+he has added meanwhile: it opened with all he had left."""
+
+ADDS_IN_VAIN = 7
+"""An add that comes to nothing leaves the target as it was without it, in proportion to what the leader has closed
+since. What was held became the target: what was still to be closed was kept, and what a later add had under way was
+closed as soon as it filled."""
+
+# Orders that rest.
+
+FILLS_IN_VAIN = 7
+"""What the leader's order has filled and the copy's has not, and a gate does not let be added, is given up: the copy
+kept the whole as its target, and closed nothing with him until he had less than it held."""
+
+AMENDS_WAIT = 7
+"""A pending order that its leader amends before our quotes are there rests as it is until they are: it was cancelled,
+for good."""
+
+# Stops and targets.
+
+BARE_ARE_LATE = 7
+"""A late open that has no levels yet is carried by the two quotes as well, so that those which the leader sets later
+lie where his are; they lay as far away as the market had moved since his open."""
+
+QUOTES_AFTER_FILLS = 7
+"""Whether the market has passed a level is told by quotes that are younger than the copy's fill: where it jumped, and
+the fill was told ahead of the new quote, the old one closed the copy."""
+
+# Guards, stop-outs and results.
+
+RESULTS_OUTDATED = 7
+"""The broker's results from before a gap in which something was dealt say nothing of equity: what was closed of a
+position counted twice."""
+
+# Netted accounts.
 
 RESTS_FILL_UNSEEN = 7
 """What the rest of a share's order has filled out of sight is the share's; it was nobody's, and bought once more."""
@@ -276,33 +397,6 @@ ONE_LEADER_A_NET = 7
 """A netted follower copies one leader in a symbol from his first order on, not only once that has filled; what waits
 and was never asked for is no order yet."""
 
-WAITED_IN_VAIN = 7
-"""What has waited for a better price until it was too old is skipped(not_better), whenever its end is looked at."""
-
-WAITS_TAKE_NO_PLACE = 7
-"""An open that only waits for a price, a stop or quotes is no position yet: two that waited kept each other from
-opening under `max_positions`. What opens passes that rule when it goes."""
-
-ADDS_BY_THEIR_PRICE = 7
-"""An add that waits for a close, or for quotes, goes out in a market range around its own price, not around the last
-one's."""
-
-BARE_ARE_LATE = 7
-"""A late open that has no levels yet is carried by the two quotes as well, so that those which the leader sets later
-lie where his are; they lay as far away as the market had moved since his open."""
-
-WAITS_IN_PROPORTION = 7
-"""A part that the leader closes is the same part of what an open waits for, which with `scale_in=off` has none of what
-he has added meanwhile: it opened with all he had left."""
-
-FILLS_ARE_SHOWN = 7
-"""What an open or an add has filled out of sight is noted on it, by its position and its order. What somebody closed of
-the position in the same gap is respected: it was taken for a partial fill, and bought again."""
-
-RESULTS_OUTDATED = 7
-"""The broker's results from before a gap in which something was dealt say nothing of equity: what was closed of a
-position counted twice."""
-
 FILLS_BY_DEALS = 7
 """A share's order is done once its deals have told all that it has executed: where the order counted ahead of them,
 as where a net turns in two deals, what the second one brought was nobody's, and was opened once more."""
@@ -315,22 +409,9 @@ PARTS_OF_SHARES = 7
 """Shares of both sides make a net small, or nothing: a part of a share that is all of the net does not end the share,
 which never grew again; and levels for a net that has just become flat are no trouble that lasts."""
 
-QUOTES_AFTER_FILLS = 7
-"""Whether the market has passed a level is told by quotes that are younger than the copy's fill: where it jumped, and
-the fill was told ahead of the new quote, the old one closed the copy."""
+# --- 8 ----------------------------------------------------------------------------------------------------------------
 
-ADDS_IN_VAIN = 7
-"""An add that comes to nothing leaves the target as it was without it, in proportion to what the leader has closed
-since. What was held became the target: what was still to be closed was kept, and what a later add had under way was
-closed as soon as it filled."""
-
-FILLS_IN_VAIN = 7
-"""What the leader's order has filled and the copy's has not, and a gate does not let be added, is given up: the copy
-kept the whole as its target, and closed nothing with him until he had less than it held."""
-
-AMENDS_WAIT = 7
-"""A pending order that its leader amends before our quotes are there rests as it is until they are: it was cancelled,
-for good."""
+# What comes to light late, twice or in part.
 
 OPENED_WHEN_OPENED = 8
 """What has opened in a gap without a deal that tells of it is as old as its opening, not as the last move of its
@@ -341,23 +422,6 @@ TOLD_AGAIN = 8
 known deal left it, in the millisecond of what is known, takes no levels away. Copies were closed while the leader held
 on, and lost their stops for a moment."""
 
-STOP_OUTS_ANYHOW = 8
-"""A stop-out locks its link also where the end of the protective order was told ahead of its fill, and with it that the
-position is smaller, or gone: then the fill changed nothing more, and the link opened on."""
-
-ADDS_CARRIED = 8
-"""Growth that is below a step, or below the least of an order, stays in the target and goes out with what the leader
-adds next; it was forgotten, and of an order of his that fills in small parts nothing was copied."""
-
-LACKS_CLOSE_NOTHING = 8
-"""What the shares of one side of a net lack closes none of the other side: growth that was kept as too small went out
-so, past all gates, and what a share of the other side had given for it was sold again with each of its adds."""
-
-OPENS_ANEW = 8
-"""An open whose order fills on is sized anew in every mode, and rounded once: what followed its first deal was in
-proportion to that deal's rounding, and by a formula that leaves his volume out a copy came to a multiple of its
-size."""
-
 OPENED_BY_PATH = 8
 """What an order that rested has opened out of sight is told of that order, and what others did to it there by steps:
 it was told of the last one, whose copy took it for its fill, while that of the first was held besides for a minute."""
@@ -365,6 +429,33 @@ it was told of the last one, whose copy took it for its fill, while that of the 
 GROWTH_OF_ADDS = 8
 """What has grown out of sight is told of the deal that added last and of its order, though that had rested, not of a
 close that came after it: by that one's type, price and age one that may be copied was left out, and another copied."""
+
+# Opens and adds: gates, sizes, what they wait for.
+
+ADDS_CARRIED = 8
+"""Growth that is below a step, or below the least of an order, stays in the target and goes out with what the leader
+adds next; it was forgotten, and of an order of his that fills in small parts nothing was copied."""
+
+OPENS_ANEW = 8
+"""An open whose order fills on is sized anew in every mode, and rounded once: what followed its first deal was in
+proportion to that deal's rounding, and by a formula that leaves his volume out a copy came to a multiple of its
+size."""
+
+UNLISTED_WAIT = 8
+"""An open in a symbol that the follower's list has not, while that list is read anew, waits for it: it was skipped as
+`unmapped_symbol`, though its broker had that symbol by then."""
+
+# Stops and targets.
+
+TRAILED_ON = 8
+"""A trailing stop goes back by no event that was told before the snapshot which shows it where it is: the older place
+was taken for a person's, and pinned."""
+
+# Guards, stop-outs and results.
+
+STOP_OUTS_ANYHOW = 8
+"""A stop-out locks its link also where the end of the protective order was told ahead of its fill, and with it that the
+position is smaller, or gone: then the fill changed nothing more, and the link opened on."""
 
 NAMED_AS_SET = 8
 """`guard.initial` that is set to exactly the balance which the guards saw first is counted from, too, though money has
@@ -374,50 +465,23 @@ REFUSED_PLACINGS = 8
 """A pending order that is refused, or taken, counts in `max_rejections` as any open: of a leader who trades by orders
 alone none did, however many were refused."""
 
-UNLISTED_WAIT = 8
-"""An open in a symbol that the follower's list has not, while that list is read anew, waits for it: it was skipped as
-`unmapped_symbol`, though its broker had that symbol by then."""
+# Netted accounts.
+
+LACKS_CLOSE_NOTHING = 8
+"""What the shares of one side of a net lack closes none of the other side: growth that was kept as too small went out
+so, past all gates, and what a share of the other side had given for it was sold again with each of its adds."""
 
 REST_COUNTED_ONCE = 8
 """What a resting order of a share has filled unseen is booked once: where a history had told it, the event of its deal
 that came right after booked it again, and a third of what was held was taken for closed by a person, and sold."""
 
-TRAILED_ON = 8
-"""A trailing stop goes back by no event that was told before the snapshot which shows it where it is: the older place
-was taken for a person's, and pinned."""
-
 ADDS_OUTLIVE_NETS = 8
 """A share whose net is gone while an order of it is under way ends only once that has an outcome: what it fills then is
 the share's, and is closed. It was settled as filled, and what it opened was nobody's."""
 
-LOSSES_REJOIN = 9
-"""Shares of a net that went while nobody looked follow an order of one of them into its new position, also where
-somebody had taken the old one or a part of it: once that is booked. They were said to be closed by him, and it was
-nobody's."""
+# --- 9 ----------------------------------------------------------------------------------------------------------------
 
-LOSSES_ARE_TOLD = 9
-"""What somebody else's deal took off a net is booked at once though orders of its shares are under way, and until it
-can be booked no share that may have lost it trades it away against the net: what that opened was nobody's."""
-
-SHARES_AWAIT_RESTS = 9
-"""A share of which nothing is left ends once what rests of its order has: a fill that came before its cancel was taken
-for a person's, who had closed so much of the other shares."""
-
-STOP_OUTS_END_GROWTH = 9
-"""What a copy waits to grow by when it is stopped out in part is given up with it: it stood in its target for good, of
-which the leader's next part closed too little, or nothing."""
-
-TRAILED_BEFORE = 9
-"""A word of a trailing stop that is older than the last change of its position moves nothing: a stop that somebody had
-set since then was taken for moved again, and copies were tightened to where it had been."""
-
-ROUNDED_AWAY = 9
-"""A part that rounding up makes the whole of a share ends the share, as it ends a position: it stayed with nothing in
-it, and was bought again with what the leader added next."""
-
-LOOSENED_AT_ONCE = 9
-"""A trailing stop that is loosened in the very millisecond in which it was set, or before a broker that tells no times,
-is looser: it was taken for an older place of what had trailed on, and the copy kept the tighter one."""
+# What comes to light late, twice or in part.
 
 ACCEPTED_ONCE = 9
 """The acceptance of an order that is told again tells nothing: in the millisecond in which its order was amended it was
@@ -432,17 +496,46 @@ ENDS_STAY = 9
 """A pending order that has ended rests no more, whatever is told of it afterwards: where its acceptance came behind its
 end, copies were placed of what was there no longer, and rested until the next snapshot."""
 
-REFUSED_FOR_ONE_SIDE = 9
-"""Levels of a net that are refused close no share of the other side: where that trailed, the stop of the net counted as
-its own, lay beyond the market for it, and it was closed, which made the net larger."""
+ACCEPTED_BEFORE = 9
+"""The acceptance of an order that comes behind a snapshot of the millisecond in which it filled closes nothing, also
+where its empty position carries a time: the copy was taken for closed by a person, found without a record, and closed.
+"""
+
+# Opens and adds: gates, sizes, what they wait for.
+
+ORIGINS_HAVE_TYPES = 9
+"""A position that is opened late or again (`sync_open`, `reopen`, a fill while a profile was off) is judged by the type
+of the order that opened it, as any open is: all of them passed for opened at the market."""
+
+# Orders that rest.
 
 GROWN_WHILE_RESTING = 9
 """What a leader adds after his order has filled and before that of his follower has is added once it has filled: where
 that filled whole, nobody asked for it any more."""
 
-ORDERS_LEVELS_OF_NETS = 9
-"""Levels that the broker sets on a net since the order of one share carried them are put right though another share
-had asked for those of all before: the target of one stayed on the net, and closed all of them."""
+ORDERS_KEEP_LEVELS = 9
+"""A resting order that is amended with its leader's keeps a level that is not copied, and a person's that is nearer;
+both move with its price. They were taken away with his next amendment, and the order could fill bare."""
+
+# Stops and targets.
+
+TRAILED_BEFORE = 9
+"""A word of a trailing stop that is older than the last change of its position moves nothing: a stop that somebody had
+set since then was taken for moved again, and copies were tightened to where it had been."""
+
+LOOSENED_AT_ONCE = 9
+"""A trailing stop that is loosened in the very millisecond in which it was set, or before a broker that tells no times,
+is looser: it was taken for an older place of what had trailed on, and the copy kept the tighter one."""
+
+FIXED_STOPS_TRAILED = 9
+"""A `fixed_sl` that has trailed stays where it has come to when the leader's trailing ends, as any stop does: it went
+back to where it was opened."""
+
+# Guards, stop-outs and results.
+
+STOP_OUTS_END_GROWTH = 9
+"""What a copy waits to grow by when it is stopped out in part is given up with it: it stood in its target for good, of
+which the leader's next part closed too little, or nothing."""
 
 CHARGES_ARE_RESULTS = 9
 """A dividend, a swap, a rollover fee or the charge of a guaranteed stop is a gain or a loss, and moves no anchor: it
@@ -452,21 +545,36 @@ BONUSES_ARE_TOLD = 9
 """A bonus has no version of the balance: what its report says it is now counts, and it moves no anchor, since equity is
 without it. The report was taken for an old one."""
 
-ORDERS_KEEP_LEVELS = 9
-"""A resting order that is amended with its leader's keeps a level that is not copied, and a person's that is nearer;
-both move with its price. They were taken away with his next amendment, and the order could fill bare."""
-
-FIXED_STOPS_TRAILED = 9
-"""A `fixed_sl` that has trailed stays where it has come to when the leader's trailing ends, as any stop does: it went
-back to where it was opened."""
-
-ORIGINS_HAVE_TYPES = 9
-"""A position that is opened late or again (`sync_open`, `reopen`, a fill while a profile was off) is judged by the type
-of the order that opened it, as any open is: all of them passed for opened at the market."""
-
 BALANCES_TELL = 9
 """Of a movement of money that follows what is known, the two balances tell how much came or went. The name of its
 operation was believed: a withdrawal that was given back would have moved every anchor the wrong way."""
+
+# Netted accounts.
+
+LOSSES_REJOIN = 9
+"""Shares of a net that went while nobody looked follow an order of one of them into its new position, also where
+somebody had taken the old one or a part of it: once that is booked. They were said to be closed by him, and it was
+nobody's."""
+
+LOSSES_ARE_TOLD = 9
+"""What somebody else's deal took off a net is booked at once though orders of its shares are under way, and until it
+can be booked no share that may have lost it trades it away against the net: what that opened was nobody's."""
+
+SHARES_AWAIT_RESTS = 9
+"""A share of which nothing is left ends once what rests of its order has: a fill that came before its cancel was taken
+for a person's, who had closed so much of the other shares."""
+
+ROUNDED_AWAY = 9
+"""A part that rounding up makes the whole of a share ends the share, as it ends a position: it stayed with nothing in
+it, and was bought again with what the leader added next."""
+
+REFUSED_FOR_ONE_SIDE = 9
+"""Levels of a net that are refused close no share of the other side: where that trailed, the stop of the net counted as
+its own, lay beyond the market for it, and it was closed, which made the net larger."""
+
+ORDERS_LEVELS_OF_NETS = 9
+"""Levels that the broker sets on a net since the order of one share carried them are put right though another share
+had asked for those of all before: the target of one stayed on the net, and closed all of them."""
 
 LEVELS_OF_ONE_SIDE = 9
 """The levels of a net are those of the shares on its side, and no other's: a stop of it that a person moved, or that
@@ -476,10 +584,9 @@ TURNED_IS_BARE = 9
 """A net that turns has none of the levels that it had, also where it keeps its number: one that had turned twice before
 it was amended had no stop, and none was asked for, since its own had been confirmed before."""
 
-ACCEPTED_BEFORE = 9
-"""The acceptance of an order that comes behind a snapshot of the millisecond in which it filled closes nothing, also
-where its empty position carries a time: the copy was taken for closed by a person, found without a record, and closed.
-"""
+# --- 10 ---------------------------------------------------------------------------------------------------------------
+
+# What comes to light late, twice or in part.
 
 OPENS_HAVE_NUMBERS = 10
 """What opens or is to rest is confirmed by a report that tells the position or names the order: where it came without,
@@ -489,18 +596,11 @@ HISTORY_IS_AHEAD = 10
 """An open of which the history knows a larger fill than the snapshot before it shows is open still: its other parts are
 told yet. It counted as done, each further part as a person's, and the copy stayed as small as it had been seen."""
 
-CLOSES_AS_SET = 10
-"""What the leader closes is closed as the link is set then: `partial_rounding`, and the `max_lots_symbol` that no close
-may make a net pass. A copy had both for life as they were when it was opened."""
+# Orders that rest.
 
 FILLED_WHOLE = 10
 """An order of the leader's has filled whole, whatever he has closed of it since: a resting copy that filled after both
 was held for one of which a part still rests, all of it for as long as `pending_ahead`.
-"""
-
-WHAT_TRAILS = 10
-"""Where a stop has trailed to is told of what trails. Told late of a net that had turned under its number, it was taken
-for the stop of what the leader had turned to, lay beyond the market, and closed the copies.
 """
 
 ADDED_BESIDE_ORDERS = 10
@@ -509,6 +609,13 @@ part: only as much as the order had was held then, and what he had added came to
 was bought with the order's next part.
 """
 
+ORDERS_ARE_TOLD = 10
+"""What was told of a leader's order last is known of its copy, which is amended as its link begins again. One whose
+profile was off with its orders kept rested where the leader's had, until he moved his once more; and an amendment that
+he has taken back waits for quotes no more."""
+
+# Stops and targets.
+
 FIXED_STAY = 10
 """A stop or a target of `fixed_sl` or `fixed_tp` stays where that is set off, until its leader has one in its place:
 with his next change, or the fill of his order, the copies of one who had none stood without a stop."""
@@ -516,11 +623,6 @@ with his next change, or the fill of his order, the copies of one who had none s
 PINS_END = 10
 """Where `human_levels` is `leader` at his next change, what a person had pinned is forgotten: set to `pin` again, it
 came back, and a stop that the leader had moved meanwhile was set back to where the person had left it."""
-
-ORDERS_ARE_TOLD = 10
-"""What was told of a leader's order last is known of its copy, which is amended as its link begins again. One whose
-profile was off with its orders kept rested where the leader's had, until he moved his once more; and an amendment that
-he has taken back waits for quotes no more."""
 
 LOOSENED_UNTIL_TAKEN = 10
 """A looser stop that the leader has set is his until the copy has it. What he did next, before that, was held against
@@ -531,36 +633,22 @@ MERGED_REFUSES_NOTHING = 10
 and each time all but one of them had to wait twice as long: one that was left alone as its net turned stood for
 sixteen seconds without its stop."""
 
-ROUNDED_STAY = 11
-"""A level that lies within a tick of its leader's, as its opening has rounded it, stays where the other one is set:
-a stop that had been carried nearer was loosened by a tick with a target that had been left out."""
+# Closes and parts.
 
-AMENDED_AS_ALLOWED = 11
-"""A resting order that its leader amends has no more than its symbol allows by now: where that had been lowered, each
-amendment was refused, and the order stayed where the leader's had been."""
+CLOSES_AS_SET = 10
+"""What the leader closes is closed as the link is set then: `partial_rounding`, and the `max_lots_symbol` that no close
+may make a net pass. A copy had both for life as they were when it was opened."""
 
-PINS_TRAIL = 11
-"""A person's stop on a copy that trails is where it has trailed to, and goes back for no looser stop of the leader's:
-it was set back to where the person had left it, and given up for any that was tighter than that."""
+# Netted accounts.
 
-OWN_STOPS_STAY = 11
-"""A person's trailing stop, where there is none to copy, stays where it has come to when he ends its trailing: with
-`human_levels=leader` it went back to where he had set it."""
-
-TRADED_TO_FLAT = 11
-"""A net that a close of a share has brought to flat, or an order of the other side, is gone, and its other shares are
-not: where a look showed that before the deal was told, all of them counted as closed by a person."""
-
-STOP_OUTS_BY_ORDERS = 11
-"""A stop-out out of sight locks by its order alone, where a snapshot shows less than the deals beside it tell, and of a
-net that stands its orders and deals are asked for afterwards, as of a hedged position. Where they took longer than a
-second, as after each cut of many, a part of a net that the broker had taken was a person's, locked nothing, and what it
-came to was told nowhere."""
-
-NETS_ARE_BEHIND = 11
-"""What an order of a share has filled after the snapshot of its net and before its history was read is nobody's loss:
-the net lacked it, that passed for a person's, and each further part of the fill found the share done and smaller.
+WHAT_TRAILS = 10
+"""Where a stop has trailed to is told of what trails. Told late of a net that had turned under its number, it was taken
+for the stop of what the leader had turned to, lay beyond the market, and closed the copies.
 """
+
+# --- 11 ---------------------------------------------------------------------------------------------------------------
+
+# What comes to light late, twice or in part.
 
 ACCEPTED_ALONE = 11
 """An acceptance that comes behind its fill closes nothing, also where it tells no order. The copy was taken for closed
@@ -573,12 +661,6 @@ was taken for a correction, nobody was told, and the deal that came behind it ha
 after he had closed.
 """
 
-NETS_MOVE_FIRST = 11
-"""A close of a share that is refused since orders of other shares have left less of the net than it was to take is no
-refused one, where events had told that before: what is left of it is asked for at once. It waited for a second, then
-for two and four, while its leader was out, and each time a person was called.
-"""
-
 UNTIMED_ARE_NEW = 11
 """What a leader's event tells without any time has happened when it was heard. By the broker's clock it was fifty years
 old, and an order whose acceptance told no time was skipped as too old.
@@ -589,15 +671,68 @@ ENDS_ARE_PRICED = 11
 that a close of ours was done, and its deal is asked for afterwards: it counted in results, but the copy kept the price
 of an earlier part, or none; and what such a close came to was that of the shares which stayed."""
 
+# Opens and adds: gates, sizes, what they wait for.
+
 NO_RATE = 11
 """Where no symbols of the follower's broker lead from the leader's currency to the follower's, that is the reason why
 nothing is sized by his money. It was `stale_input`, as if a quote were to come.
 """
 
+# Orders that rest.
+
+AMENDED_AS_ALLOWED = 11
+"""A resting order that its leader amends has no more than its symbol allows by now: where that had been lowered, each
+amendment was refused, and the order stayed where the leader's had been."""
+
+# Stops and targets.
+
+ROUNDED_STAY = 11
+"""A level that lies within a tick of its leader's, as its opening has rounded it, stays where the other one is set:
+a stop that had been carried nearer was loosened by a tick with a target that had been left out."""
+
+PINS_TRAIL = 11
+"""A person's stop on a copy that trails is where it has trailed to, and goes back for no looser stop of the leader's:
+it was set back to where the person had left it, and given up for any that was tighter than that."""
+
+OWN_STOPS_STAY = 11
+"""A person's trailing stop, where there is none to copy, stays where it has come to when he ends its trailing: with
+`human_levels=leader` it went back to where he had set it."""
+
 CLOSING_NEED_NO_LEVELS = 11
 """Levels that are refused of a copy which is being closed are nobody's trouble; where its close is refused, that is.
 As a leader's common target was reached, the share that was told last got it as the only one left of its net, and a
 person was called each time since the market had passed it.
+"""
+
+# Guards, stop-outs and results.
+
+STOP_OUTS_BY_ORDERS = 11
+"""A stop-out out of sight locks by its order alone, where a snapshot shows less than the deals beside it tell, and of a
+net that stands its orders and deals are asked for afterwards, as of a hedged position. Where they took longer than a
+second, as after each cut of many, a part of a net that the broker had taken was a person's, locked nothing, and what it
+came to was told nowhere."""
+
+STOP_OUTS_BY_FLAG = 11
+"""What an order with the mark of a stop-out has executed was taken by the broker, whether or not its deal tells what it
+has closed. Where it did not, and another event had told before what was left, copies went on opening and growing on an
+account that had no margin left.
+"""
+
+# Netted accounts.
+
+TRADED_TO_FLAT = 11
+"""A net that a close of a share has brought to flat, or an order of the other side, is gone, and its other shares are
+not: where a look showed that before the deal was told, all of them counted as closed by a person."""
+
+NETS_ARE_BEHIND = 11
+"""What an order of a share has filled after the snapshot of its net and before its history was read is nobody's loss:
+the net lacked it, that passed for a person's, and each further part of the fill found the share done and smaller.
+"""
+
+NETS_MOVE_FIRST = 11
+"""A close of a share that is refused since orders of other shares have left less of the net than it was to take is no
+refused one, where events had told that before: what is left of it is asked for at once. It waited for a second, then
+for two and four, while its leader was out, and each time a person was called.
 """
 
 GIVEN_UP_FIRST = 11
@@ -616,11 +751,9 @@ SHARES_CLOSE_TOGETHER = 11
 those before it: forty-five that their leader closed at once took as many round trips.
 """
 
-STOP_OUTS_BY_FLAG = 11
-"""What an order with the mark of a stop-out has executed was taken by the broker, whether or not its deal tells what it
-has closed. Where it did not, and another event had told before what was left, copies went on opening and growing on an
-account that had no margin left.
-"""
+# --- 12 ---------------------------------------------------------------------------------------------------------------
+
+# What comes to light late, twice or in part.
 
 CLOSED_STAYS = 12
 """A hedged position that an event has told closed is not open again by a snapshot of the next minute, which may be of a
@@ -639,22 +772,12 @@ SWAPS_OPEN_NOTHING = 12
 opened unseen was held from then on without being told to anybody, and never copied.
 """
 
-LOST_AS_BOOKED = 12
-"""What others took of a net out of sight, and is told later, is divided by what each share had lost by it. It was
-divided by what was left of each by then: of one that had been closed since that was all it ever had, and of two
-profiles one had most of what the other lost.
+SHOWN_BEFORE = 12
+"""A deal that comes without its position behind the snapshot that shows what it left is in that, by its own time. It
+was booked once more: a copy counted as twice as large as it was, and was cut in half with its leader's next part.
 """
 
-SIDES_CLOSE_TOGETHER = 12
-"""Shares of a net that all end are closed by one request also where they are of two profiles, or others are against
-them, and before what is against the net is traded away. Each of them had a round trip of its own; and where a guard
-closed all of a net of both sides it was made larger first, which asks for margin that may not be there.
-"""
-
-TURNED_UNSEEN = 12
-"""A net that an order of a share has closed or turned in a gap is asked about, though all its shares stand, as is one
-that came and went in it: what they realised then was in no sum.
-"""
+# Opens and adds: gates, sizes, what they wait for.
 
 LEADERS_LOTS = 12
 """A leader's lot that his broker has made another waits for a person's word, as a follower's does: links that count in
@@ -672,19 +795,35 @@ PRICES_MAY_LAG = 12
 have told before the other. What opened at such a jump was skipped as `unmapped_symbol`, for good.
 """
 
+# Stops and targets.
+
 EITHER_IS_NEAR = 12
 """A target that was refused together with a stop is told as such. It was said to be too near to the market itself, also
 far from it, where a guaranteed stop, or one that the market had come near to, was what the broker refused.
 """
 
-SHOWN_BEFORE = 12
-"""A deal that comes without its position behind the snapshot that shows what it left is in that, by its own time. It
-was booked once more: a copy counted as twice as large as it was, and was cut in half with its leader's next part.
-"""
-
 LEVELS_ARE_SHOWN = 12
 """An amendment that the position shows is done, whoever is named with it, and also where its stop has trailed on since.
 It was asked for again and again, and each time the stop went back to where it had begun to trail.
+"""
+
+# Netted accounts.
+
+LOST_AS_BOOKED = 12
+"""What others took of a net out of sight, and is told later, is divided by what each share had lost by it. It was
+divided by what was left of each by then: of one that had been closed since that was all it ever had, and of two
+profiles one had most of what the other lost.
+"""
+
+SIDES_CLOSE_TOGETHER = 12
+"""Shares of a net that all end are closed by one request also where they are of two profiles, or others are against
+them, and before what is against the net is traded away. Each of them had a round trip of its own; and where a guard
+closed all of a net of both sides it was made larger first, which asks for margin that may not be there.
+"""
+
+TURNED_UNSEEN = 12
+"""A net that an order of a share has closed or turned in a gap is asked about, though all its shares stand, as is one
+that came and went in it: what they realised then was in no sum.
 """
 
 TAKEN_BESIDE_ORDERS = 12
@@ -697,6 +836,8 @@ CLOSES_BY_NUMBER = 12
 millisecond of the last that was known of the net. It counted as absent, as sent after the fill of another: what it had
 closed was taken off all shares, as somebody's hand, the rest of its own was closed once more, and its result was lost.
 """
+
+# --- 13 ---------------------------------------------------------------------------------------------------------------
 
 RESTORES_ARE_KNOWN = 13
 """What copies have lost between the end of a restored log and the first look after its restore counts towards what

@@ -100,7 +100,7 @@ def least_distance(spec: SymbolSpec, price: int, points: int) -> int:
     return points * spec.tick
 
 
-def wanted_levels(spec: SymbolSpec, side: Side, goal: Goal, entry: Price | None = None) -> Levels:
+def wanted_levels(spec: SymbolSpec, side: Side, goal: Goal, entry: Price | None) -> Levels:
     """The absolute levels a copy should have by its goal, on the tick, rounded towards the market."""
     shift = goal.shift or 0
     stop = None if goal.leader_stop is None else goal.leader_stop + shift

@@ -1,4 +1,4 @@
-"""What a copy needs so that the broker shows what its goal wants: reductions, amendments, cancels.
+"""What a copy needs so that the broker shows what its goal wants: reductions and levels; its order by `resting.py`.
 
 Level-triggered: asked for whenever goal and truth differ, no request of that kind is under way, and the delay after the
 last refusal is over. Nothing here opens or adds anything, and nothing here passes a gate.
@@ -13,10 +13,10 @@ from fractions import Fraction
 from cmam.domain.belief.copies import Applied, Copy, CopyKey, IntentState, LeftOut
 from cmam.domain.belief.shares import cancelling, ending_with, is_untold, may_have_lost, pooled_excess, shares_of
 from cmam.domain.belief.view import AccountView
-from cmam.domain.events import Health, Terms
+from cmam.domain.events import Health
 from cmam.domain.values.commands import Command, CommandKind
-from cmam.domain.values.ids import OrderId, PositionId, SymbolId
-from cmam.domain.values.quantities import Distance, Price, Side, Volume, ceil_to
+from cmam.domain.values.ids import PositionId, SymbolId
+from cmam.domain.values.quantities import Price, Side, Volume, ceil_to
 from cmam.domain.values.replacing import replace
 from cmam.domain.values.rules import (
     APPLIED_TO_NETS,
@@ -29,11 +29,11 @@ from cmam.domain.values.rules import (
     PINS_TRAIL,
     ROUNDED_STAY,
     TURNED_NETS,
-    WHOLE_TERMS,
 )
 from cmam.domain.values.symbols import SymbolSpec
-from cmam.domain.values.trades import Order, OrderType, Position, TimeInForce
+from cmam.domain.values.trades import Position
 from cmam.domain.wanted.levels import is_off, tighter, wanted_levels
+from cmam.domain.wanted.resting import needed_of_order
 
 TOO_LARGE = f"{CommandKind.CLOSE.value}: TRADING_BAD_VOLUME"
 """The trouble of a copy whose close the broker has refused for its size."""
@@ -56,7 +56,7 @@ def needed(view: AccountView, key: CopyKey, now_us: int, nets: Nets | None = Non
         return
     under_way = {intent.command.kind for intent in view.intents_of(key)}
     if not is_held:
-        yield from _of_order(view, copy, under_way)
+        yield from needed_of_order(view, copy, under_way)
     may_close = now_us >= copy.close_at_us
     position = view.positions.get(copy.position) if copy.position is not None else None
     if position is None:
@@ -416,87 +416,3 @@ class Nets:
                 return _net_levels(view, spec, share.symbol, [share], position)
             self._levels[which] = _net_levels(view, spec, share.symbol, held, position)
         return self._levels[which]
-
-
-# --- pending orders -----------------------------------------------------------------------------------------------
-
-
-def _of_order(view: AccountView, copy: Copy, under_way: set[CommandKind]) -> Iterator[Command]:
-    order = view.orders.get(copy.order) if copy.order is not None else None
-    if order is None:
-        return
-    terms = copy.goal.terms
-    if terms is None or copy.grace_over or not copy.is_wanted:
-        if CommandKind.CANCEL not in under_way:
-            yield Command(kind=CommandKind.CANCEL, symbol=copy.symbol, side=copy.side, order=order.order)
-        return
-    if under_way & {CommandKind.AMEND_ORDER, CommandKind.CANCEL, CommandKind.PLACE} or shows(order, terms, view.rules):
-        return
-    if copy.amended_to != terms:
-        yield _order_command(CommandKind.AMEND_ORDER, copy.side, terms, order.symbol, order.order)
-    elif bool(order.expires_ms) != bool(terms.expires_ms):
-        # The broker took the amendment and not its kind of expiry: cancelled, and placed anew under the same chain.
-        yield Command(kind=CommandKind.CANCEL, symbol=copy.symbol, side=copy.side, order=order.order)
-
-
-def shows(order: Order, terms: Terms, rules: int) -> bool:
-    """Whether a resting order is as it should be."""
-    return as_shown(order, terms, rules) == replace(terms, expires_ms=terms.expires_ms or None)
-
-
-def as_shown(order: Order, terms: Terms, rules: int) -> Terms:
-    """The terms as a resting order shows them, levels as distances from its price."""
-    price = order.limit_price if order.limit_price is not None else order.stop_price
-    stop, target = order.relative_stop, order.relative_target
-    if stop is None and order.stop is not None and price is not None:
-        stop = Distance(abs(price - order.stop))
-    if target is None and order.target is not None and price is not None:
-        target = Distance(abs(price - order.target))
-    is_limit = terms.type is OrderType.LIMIT
-    if rules >= WHOLE_TERMS:
-        is_range = terms.type is OrderType.STOP_LIMIT
-        terms = replace(
-            terms,
-            guaranteed=order.guaranteed if stop is not None else terms.guaranteed,
-            trigger=terms.trigger if is_limit else order.trigger,
-            slippage_points=order.slippage_points if is_range else terms.slippage_points,
-        )
-    return replace(
-        terms,
-        volume=order.volume,
-        limit_price=order.limit_price if is_limit else terms.limit_price,
-        stop_price=terms.stop_price if is_limit else order.stop_price,
-        relative_stop=stop,
-        relative_target=target,
-        trailing=order.trailing,
-        expires_ms=order.expires_ms or None,
-    )
-
-
-def place_command(side: Side, symbol: SymbolSpec, terms: Terms) -> Command:
-    """The request that places a pending order."""
-    return _order_command(CommandKind.PLACE, side, terms, symbol.symbol)
-
-
-def _order_command(
-    kind: CommandKind, side: Side, terms: Terms, symbol: SymbolId, order: OrderId | None = None
-) -> Command:
-    """The request that makes an order what it should be: complete, for what is omitted of a resting one is cleared."""
-    return Command(
-        kind=kind,
-        symbol=symbol,
-        side=side,
-        volume=terms.volume,
-        order=order,
-        order_type=terms.type,
-        limit_price=terms.limit_price,
-        stop_price=terms.stop_price,
-        relative_stop=terms.relative_stop,
-        relative_target=terms.relative_target,
-        trailing=terms.trailing,
-        guaranteed=terms.guaranteed,
-        trigger=terms.trigger,
-        time_in_force=TimeInForce.GTD if terms.expires_ms else TimeInForce.GTC,
-        expires_ms=terms.expires_ms,
-        slippage_points=terms.slippage_points,
-    )

@@ -194,11 +194,11 @@ class Grants:
             self.on_dead(grant, "Access token expired")
         return grant
 
-    def invalidate(self, ctid: int | None = None, reason: str = REVOKED) -> int:
-        """End every grant, or those that cover an account; gives how many."""
-        doomed = [grant for grant in self._by_access.values() if ctid is None or ctid in grant.accounts]
+    def invalidate(self, ctid: int) -> int:
+        """End every grant that covers an account; gives how many."""
+        doomed = [grant for grant in self._by_access.values() if ctid in grant.accounts]
         for grant in doomed:
-            self._end(grant, reason)
+            self._end(grant, REVOKED)
         return len(doomed)
 
     def uncover(self, ctid: int) -> int:

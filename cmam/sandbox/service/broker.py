@@ -31,8 +31,6 @@ from cmam.sandbox.trading import triggers
 from cmam.sandbox.trading.floor import Floor, Refused
 from cmam.sandbox.world import World
 
-__all__ = ["Broker", "Close", "Send"]
-
 BEFORE_APPLICATION = frozenset({2100, 2104, 2173})
 """ApplicationAuthReq, VersionReq, RefreshTokenReq: legal before the application is authorised (FACTS 1.6)."""
 

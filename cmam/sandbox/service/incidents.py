@@ -13,7 +13,7 @@ from typing import Any
 
 from cmam.openapi._pb import OpenApiMessages_pb2 as messages
 from cmam.openapi._pb import OpenApiModelMessages_pb2 as model
-from cmam.sandbox.books.authority import REVOKED, Grants
+from cmam.sandbox.books.authority import Grants
 from cmam.sandbox.books.ledger import Account, CashFlow
 from cmam.sandbox.faults import INCIDENTS
 from cmam.sandbox.trading import margin, orders, reports
@@ -78,7 +78,7 @@ def _decimal(text: str, what: str) -> Decimal:
 
 def _invalidate_token(scene: Scene, values: Mapping[str, str]) -> str:
     account = _account(scene, values)
-    count = scene.grants.invalidate(account.spec.ctid, REVOKED)
+    count = scene.grants.invalidate(account.spec.ctid)
     return f"{count} grants that covered account {account.spec.ctid} have ended"
 
 

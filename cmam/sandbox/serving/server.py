@@ -45,8 +45,6 @@ from cmam.sandbox.wire.line_faults import LineFaults
 from cmam.sandbox.wire.transport import ClientConnection
 from cmam.sandbox.world import NETTED, World
 
-__all__ = ["ReadyInfo", "SandboxError", "SandboxOptions", "SandboxServer", "run_in_thread"]
-
 _LOG = logging.getLogger("cmam.sandbox")
 BACKLOG = 1024
 TLS_HANDSHAKE_S = 10.0

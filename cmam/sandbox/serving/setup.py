@@ -12,7 +12,8 @@ from pathlib import Path
 from cmam.sandbox.markets.market import RecordedTick, TickFileError, read_ticks
 from cmam.sandbox.service.broker import Broker
 from cmam.sandbox.serving.options import SandboxOptions, SetUpFault
-from cmam.sandbox.serving.world_file import WorldError, default_world, load_world
+from cmam.sandbox.serving.toml_table import WorldError
+from cmam.sandbox.serving.world_file import default_world, load_world
 from cmam.sandbox.switches import Switches, UnknownSwitch, with_switches
 from cmam.sandbox.world import Account, World
 

@@ -32,8 +32,6 @@ from cmam.sandbox.world import (
     World,
 )
 
-__all__ = ["WorldError", "default_world", "load_world"]
-
 WEEK_S = 604_800
 DIGITS_MAX = 5
 """Spots travel in 1/100000, so a symbol with more decimals could not be quoted."""

@@ -13,7 +13,8 @@ from collections.abc import Callable
 from typing import Protocol
 
 from cmam.clock import Clock
-from cmam.sandbox.service.broker import Broker, Close, Send
+from cmam.sandbox.service.broker import Broker
+from cmam.sandbox.service.delivery import Close, Send
 from cmam.sandbox.wire.channels import Incoming, LifeSign, Malformed, TooLong
 
 _LOG = logging.getLogger("cmam.sandbox")

@@ -36,8 +36,6 @@ from cmam.store.projection.views_file import VIEWS_NAME, find_views, open_views
 from cmam.store.proof.verify import Fault, Finding, Verified, Verifier
 from cmam.store.text import money
 
-__all__ = ["NO_FILTERS", "Audit", "Filters", "Line", "verify_log"]
-
 Line = dict[str, Any]
 """One line of an answer, ready for JSON."""
 

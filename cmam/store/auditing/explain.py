@@ -14,22 +14,22 @@ from typing import Any
 
 from cmam.domain.deciding.decision import Decision
 from cmam.domain.events import AttemptDecided, ChangeDecided, Inputs, Step
-from cmam.domain.profiles.policy import SETTINGS
+from cmam.domain.profiles.setting_table import SETTINGS
 from cmam.domain.trials.cases import Case
 from cmam.domain.trials.cures import Cure, cures
 from cmam.domain.values.changes import Change
 from cmam.domain.values.ids import SymbolId
-from cmam.domain.values.quantities import Quote
+from cmam.domain.values.quantities import Quote, units_text
 from cmam.domain.values.reasons import REASONS, Reason, Verdict
 from cmam.store.auditing.arithmetic import expression
-from cmam.store.auditing.audit import Audit, Filters, Line
-from cmam.store.auditing.filters import NAME
+from cmam.store.auditing.audit import Audit, Line
+from cmam.store.auditing.filters import NAME, Filters
 from cmam.store.auditing.timeline import timeline
 from cmam.store.folding.snapshot import kept_view
 from cmam.store.past.reliving import Past
 from cmam.store.projection.rows import LIFE
 from cmam.store.records.envelope import Recorded, event_builtins
-from cmam.store.text import iso, iso_ms, money, price, units_text
+from cmam.store.text import iso, iso_ms, money, price
 
 NUMBER_MAX = 2**63 - 1
 """The API's numbers are of 64 bits, and so are SQLite's."""

@@ -10,8 +10,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from functools import lru_cache
 
-from cmam.domain.belief.view import ViewInTheMaking, in_the_making, lasting
-from cmam.domain.folds.account import AccountView, advance, evolve
+from cmam.domain.belief.view import AccountView, ViewInTheMaking, in_the_making, lasting
+from cmam.domain.folds.account import advance, evolve
 from cmam.domain.operating.registry import Registry, evolve_registry
 from cmam.domain.values.ids import AccountId
 from cmam.domain.values.replacing import replace

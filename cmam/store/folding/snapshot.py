@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 import msgspec
 from sqlite_utils import Database
 
-from cmam.domain.folds.account import AccountView
+from cmam.domain.belief.view import AccountView
 from cmam.domain.market.listed import shared
 from cmam.store.folding.telling import NOTHING, Place
 

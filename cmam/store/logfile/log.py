@@ -25,10 +25,8 @@ from cmam.store.logfile.file_place import FilePlace, write_anew
 from cmam.store.logfile.log_reader import LogReader
 from cmam.store.logfile.preparing import NO_HEAD, Prepared, prepare
 from cmam.store.logfile.segments import older_parts
-from cmam.store.records.envelope import Cause, Pending, Raw, Recorded, UnknownEvent, code_in, encode, form_in
+from cmam.store.records.envelope import Pending, code_in, encode, form_in
 from cmam.store.records.forms import FORM
-
-__all__ = ["Cause", "Durability", "EventLog", "Pending", "Raw", "Recorded", "UnknownEvent"]
 
 log = logging.getLogger(__name__)
 

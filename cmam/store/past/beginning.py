@@ -17,7 +17,7 @@ from dataclasses import dataclass
 
 from sqlite_utils import Database
 
-from cmam.domain.folds.account import AccountView
+from cmam.domain.belief.view import AccountView
 from cmam.domain.operating.registry import Registry
 from cmam.domain.values.ids import AccountId
 from cmam.domain.values.rules import RULES

@@ -12,8 +12,8 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from cmam.domain.belief.copies import Copy
+from cmam.domain.belief.view import AccountView
 from cmam.domain.events import Event
-from cmam.domain.folds.account import AccountView
 from cmam.store.past.replay import Replay
 from cmam.store.records.envelope import Recorded, said_in
 from cmam.store.records.sameness import spoken

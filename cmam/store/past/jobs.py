@@ -13,8 +13,8 @@ from typing import Self, TypeVar
 
 import msgspec
 
+from cmam.domain.belief.view import AccountView
 from cmam.domain.events import ChangeDecided
-from cmam.domain.folds.account import AccountView
 from cmam.domain.values.ids import AccountId
 from cmam.store.folding.fold import ACCOUNT_PREFIX, Fold, account_of
 from cmam.store.folding.snapshot import Snapshot, keep, unkeep

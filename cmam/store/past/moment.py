@@ -11,6 +11,7 @@ from fractions import Fraction
 from typing import Any
 
 from cmam.domain.belief.copies import Copy
+from cmam.domain.belief.view import AccountView
 from cmam.domain.events import (
     ConnectionDown,
     ConnectionUp,
@@ -19,7 +20,6 @@ from cmam.domain.events import (
     SystemStarted,
     SystemStopped,
 )
-from cmam.domain.folds.account import AccountView
 from cmam.domain.guarding.latches import BY_EQUITY
 from cmam.domain.operating.registry import APP
 from cmam.domain.values.quantities import decimal_text, price_text, units_text

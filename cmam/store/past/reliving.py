@@ -9,10 +9,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from cmam.domain.belief.view import in_the_making, lasting
+from cmam.domain.belief.view import AccountView, in_the_making, lasting
 from cmam.domain.deciding.attempts import settings_of
 from cmam.domain.events import AttemptDecided, ChangeDecided, CopyWoken
-from cmam.domain.folds.account import AccountView, advance
+from cmam.domain.folds.account import advance
 from cmam.domain.operating.registry import APP, PROFILE_PREFIX, Registry, evolve_registry
 from cmam.domain.profiles.link import LinkSettings, ProfileView, link_settings
 from cmam.domain.profiles.policy import BY_NAME

@@ -11,8 +11,8 @@ import bisect
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
+from cmam.domain.belief.view import AccountView
 from cmam.domain.events import ChangeDecided, Event
-from cmam.domain.folds.account import AccountView
 from cmam.domain.operating.registry import PROFILE_PREFIX, Registry, evolve_registry
 from cmam.domain.profiles.link import LinkSettings, ProfileView, link_settings
 from cmam.domain.turns.leading import changes

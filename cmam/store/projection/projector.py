@@ -21,7 +21,7 @@ from sqlite_utils import Database
 
 from cmam.domain.belief.copies import CopyKey
 from cmam.domain.values.ids import AccountId, OrderId
-from cmam.domain.values.quantities import Volume
+from cmam.domain.values.quantities import Volume, units_text
 from cmam.store.errors import StoreError, StoreHeld, StoreMissing, StoreUnavailable, ViewsDamaged
 from cmam.store.folding.fold import ACCOUNT_PREFIX, AccountStep, Fold, account_of
 from cmam.store.folding.snapshot import keep, kept_before, pack
@@ -40,7 +40,7 @@ from cmam.store.projection.spacing import Spacing, thin
 from cmam.store.projection.views_file import HASH, POSITION, VIEWS_NAME, discard_views, meta, open_views, views_position
 from cmam.store.projection.words import Words, words_of
 from cmam.store.records.envelope import Raw, UnknownEvent
-from cmam.store.text import iso, units_text
+from cmam.store.text import iso
 
 TOLD_ONCE = ("label", "comment", "decided_bid", "decided_ask", "leader_bid", "leader_ask")
 """What a copy's row has of its decision, and of nothing that comes later."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 
-from cmam.domain.belief.view import resolve
+from cmam.domain.belief.view import AccountView, resolve
 from cmam.domain.events import (
     AlertHealed,
     AlertRaised,
@@ -35,13 +35,13 @@ from cmam.domain.events import (
     StopOutSeen,
     SymbolConfirmed,
 )
-from cmam.domain.folds.account import AccountView
 from cmam.domain.values.ids import LinkId, SourceKey
+from cmam.domain.values.quantities import units_text
 from cmam.store.folding.fold import AccountStep
 from cmam.store.projection import rows_of_copies, rows_of_orders, schema
 from cmam.store.projection.rows import Change, Row, copy_id, record_id
 from cmam.store.records.envelope import event_builtins
-from cmam.store.text import iso, money, units_text
+from cmam.store.text import iso, money
 
 NOTED = (
     CopiesReleased,

@@ -9,19 +9,20 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 
+from cmam.domain.belief.copies import Copy, CopyKey
 from cmam.domain.belief.view import AccountView
 from cmam.domain.events import ClosesSeen, Event, ExecutionSeen, Reconciled
-from cmam.domain.folds.account import Copy, CopyKey
 from cmam.domain.folds.afterwards import of_lost_closes
 from cmam.domain.folds.booking import intent_of
 from cmam.domain.folds.realised import realised
 from cmam.domain.operating.registry import Registry
 from cmam.domain.values.ids import DealId, PositionId
+from cmam.domain.values.quantities import units_text
 from cmam.domain.values.rules import TURNED_UNSEEN
 from cmam.domain.values.trades import CloseDetail, Deal, Order, OrderType
 from cmam.store.folding.fold import AccountStep
 from cmam.store.projection.rows import LIFE, Row, copy_id
-from cmam.store.text import iso, price, units_text
+from cmam.store.text import iso, price
 
 REQUEST, LEVEL, STOP_OUT, HUMAN = "request", "level", "stop_out", "human"
 """Who closed: cmam asked for it, a stop or a target was reached, the broker for want of margin, a person."""

@@ -8,22 +8,22 @@ from __future__ import annotations
 from collections.abc import Iterator
 from fractions import Fraction
 
-from cmam.domain.belief.view import resolve
+from cmam.domain.belief.copies import Copy, CopyKey, CopyState, IntentState
+from cmam.domain.belief.view import AccountView, resolve
 from cmam.domain.events import (
     ChangeDecided,
     ClosesSeen,
     CopyWoken,
     Inputs,
 )
-from cmam.domain.folds.account import AccountView, Copy, CopyKey, CopyState, IntentState
 from cmam.domain.folds.afterwards import of_position
 from cmam.domain.values.changes import ChangeKind
-from cmam.domain.values.quantities import Price, Quote, decimal_text
+from cmam.domain.values.quantities import Price, Quote, decimal_text, units_text
 from cmam.domain.values.reasons import Reason
 from cmam.store.folding.fold import AccountStep
 from cmam.store.projection import schema
 from cmam.store.projection.rows import LIFE, Change, Row, copy_id
-from cmam.store.text import iso, price, units_text
+from cmam.store.text import iso, price
 
 UNKNOWN = "unknown"
 """The state of a copy whose opening request has no answer: neither yes nor no is proven."""

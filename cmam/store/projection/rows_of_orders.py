@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from cmam.domain.belief.copies import Intent, IntentState
+from cmam.domain.belief.view import AccountView
 from cmam.domain.events import (
     ClosesSeen,
     ExecutionSeen,
@@ -12,13 +14,12 @@ from cmam.domain.events import (
     IntentSettled,
     Reconciled,
 )
-from cmam.domain.folds.account import AccountView, Intent, IntentState
 from cmam.domain.values.ids import OrderId, SymbolId
-from cmam.domain.values.quantities import Volume
+from cmam.domain.values.quantities import Volume, units_text
 from cmam.domain.values.trades import Order
 from cmam.store.folding.fold import AccountStep
 from cmam.store.projection.rows import Row, copy_id, record_id
-from cmam.store.text import iso, units_text
+from cmam.store.text import iso
 
 
 def recorded(step: AccountStep, event: IntentRecorded, store: str) -> Row:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from fractions import Fraction
 
 from cmam.domain.belief.copies import CopyKey
+from cmam.domain.belief.view import AccountView
 from cmam.domain.events import (
     ClosesSeen,
     CopyOverdue,
@@ -29,11 +30,10 @@ from cmam.domain.events import (
     TraderSeen,
     TrailingStopMoved,
 )
-from cmam.domain.folds.account import AccountView
 from cmam.domain.folds.booking import copy_of, intent_of
 from cmam.domain.guarding.guards import Memory
 from cmam.domain.market.equity import equity, equity_symbols
-from cmam.domain.turns.turn import next_due
+from cmam.domain.turns.timing import next_due
 from cmam.domain.values.ids import PositionId, SymbolId
 from cmam.domain.values.quantities import floor_fraction
 from cmam.domain.values.trades import Deal, Order, Position

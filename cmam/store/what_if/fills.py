@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from fractions import Fraction
 
+from cmam.domain.belief.view import AccountView
 from cmam.domain.events import Event, ExecutionSeen
-from cmam.domain.folds.account import AccountView
 from cmam.domain.values.ids import DealId, OrderId, PositionId
 from cmam.domain.values.quantities import Price, Volume
 from cmam.domain.values.trades import (

@@ -11,8 +11,8 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from cmam.domain.belief.copies import Intent
+from cmam.domain.belief.view import AccountView
 from cmam.domain.events import Event, ExecutionSeen, IntentDropped
-from cmam.domain.folds.account import AccountView
 from cmam.domain.values.commands import Command, CommandKind
 from cmam.domain.values.ids import OrderId
 from cmam.domain.values.quantities import Price, Volume

@@ -8,9 +8,9 @@ from fractions import Fraction
 from math import ceil
 
 from cmam.domain.belief.copies import Intent
+from cmam.domain.belief.view import AccountView
 from cmam.domain.deciding.arithmetic import Missing
 from cmam.domain.deciding.risk import commission_per_unit
-from cmam.domain.folds.account import AccountView
 from cmam.domain.market.conversion import Rates, chain_symbols
 from cmam.domain.market.equity import symbols_for
 from cmam.domain.market.margins import expected_margin

@@ -11,8 +11,8 @@ from dataclasses import replace
 from fractions import Fraction
 
 from cmam.domain.belief.copies import CopyKey
+from cmam.domain.belief.view import AccountView
 from cmam.domain.events import Event, ExecutionSeen, TrailingStopMoved
-from cmam.domain.folds.account import AccountView
 from cmam.domain.values.naming import read_label
 from cmam.domain.values.quantities import Volume, floor_fraction
 from cmam.domain.values.trades import ExecutionKind, Order, OrderStatus, OrderType, Position

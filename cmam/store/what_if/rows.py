@@ -7,9 +7,8 @@ from dataclasses import dataclass, field, replace
 from fractions import Fraction
 
 from cmam.domain.belief.copies import Copy, CopyKey, CopyState
-from cmam.domain.belief.view import resolve
+from cmam.domain.belief.view import AccountView, resolve
 from cmam.domain.events import AttemptDecided, ChangeDecided, CopyFinished, Event, Inputs
-from cmam.domain.folds.account import AccountView
 from cmam.domain.market.conversion import chain_symbols
 from cmam.domain.values.changes import Change, ChangeKind
 from cmam.domain.values.ids import AccountId, DealId, LinkId, order_source

@@ -14,6 +14,7 @@ from dataclasses import replace
 from typing import Any
 
 from cmam.domain.belief.copies import Copy, CopyKey, Intent
+from cmam.domain.belief.view import AccountView
 from cmam.domain.deciding.attempts import as_now, settings_of, wakes
 from cmam.domain.deciding.inputs import gather, quotes_needed
 from cmam.domain.events import (
@@ -28,14 +29,15 @@ from cmam.domain.events import (
     QuotesSampled,
     Wait,
 )
-from cmam.domain.folds.account import AccountView, evolve
+from cmam.domain.folds.account import evolve
 from cmam.domain.folds.realised import realised
 from cmam.domain.guarding import guards
 from cmam.domain.market.mapping import is_unread
 from cmam.domain.operating.registry import Registry
 from cmam.domain.profiles.link import LinkSettings
 from cmam.domain.turns.leading import changes
-from cmam.domain.turns.turn import decide_change, due, step
+from cmam.domain.turns.timing import due
+from cmam.domain.turns.turn import decide_change, step
 from cmam.domain.values.changes import Change
 from cmam.domain.values.ids import AccountId, IntentId
 from cmam.domain.values.quantities import Quote

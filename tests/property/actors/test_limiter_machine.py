@@ -29,8 +29,7 @@ from cmam.domain.values.ids import AccountId, IntentId, OrderId, PositionId, Sym
 from cmam.domain.values.quantities import Side, Volume
 from cmam.openapi import catalogue, requests
 from cmam.openapi._pb.OpenApiCommonMessages_pb2 import ProtoHeartbeatEvent
-from cmam.openapi.budget import Lane
-from cmam.openapi.lanes import lane_of
+from cmam.openapi.lanes import Lane, lane_of
 from cmam.openapi.window import MARGIN_US, STALLED_US, UNPROVEN_US
 from tests.stepped import SteppedActor
 

@@ -14,12 +14,14 @@ from hypothesis import strategies as st
 
 from cmam.domain import events
 from cmam.domain.belief.restless import Copies
-from cmam.domain.belief.view import in_the_making, lasting
+from cmam.domain.belief.view import AccountView, in_the_making, lasting
+from cmam.domain.deciding.attempts import next_wake, wakes
 from cmam.domain.deciding.decide import decide
 from cmam.domain.events import Event, Inputs
-from cmam.domain.folds.account import AccountView, advance, evolve
+from cmam.domain.folds.account import advance, evolve
 from cmam.domain.turns.leading import changes
-from cmam.domain.turns.turn import due, lookup_due, next_due, next_wake, step, wakes, withdrawn
+from cmam.domain.turns.timing import due, lookup_due, next_due
+from cmam.domain.turns.turn import step, withdrawn
 from cmam.domain.values import ids, quantities
 from cmam.domain.values.changes import Change
 from cmam.domain.values.reasons import Verdict

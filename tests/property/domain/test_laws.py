@@ -7,8 +7,9 @@ from fractions import Fraction
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from cmam.domain.belief.copies import CopyState
 from cmam.domain.events import ChangeDecided, IntentOverdue, IntentRecorded, IntentSettled, Outcome
-from cmam.domain.folds.account import CopyState, evolve
+from cmam.domain.folds.account import evolve
 from cmam.domain.profiles.policy import policy_of
 from cmam.domain.values.changes import ChangeKind
 from cmam.domain.values.commands import CommandKind

@@ -7,8 +7,9 @@ from dataclasses import replace
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from cmam.domain.belief.view import AccountView
 from cmam.domain.events import CopyRebuilt, FindingKind, Health, HealthChanged, Reconciled, Remedy
-from cmam.domain.folds.account import AccountView, evolve
+from cmam.domain.folds.account import evolve
 from cmam.domain.repair.reconcile import FINDINGS, bring_together
 from cmam.domain.trials.rehearsal import Differences, differences
 from cmam.domain.values.changes import Change

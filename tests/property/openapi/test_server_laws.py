@@ -16,8 +16,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cmam.openapi import catalogue
-from cmam.openapi.budget import Budget, Item, Lane
-from cmam.openapi.lanes import lane_of
+from cmam.openapi.budget import Budget
+from cmam.openapi.lanes import Item, Lane, lane_of
 from cmam.openapi.window import MARGIN_US
 
 V = TypeVar("V")

@@ -7,9 +7,9 @@ from hypothesis import strategies as st
 
 from cmam.domain.events import AlertRaised
 from cmam.store.logfile.chain import checkpoint
-from cmam.store.logfile.log import EventLog, Pending
+from cmam.store.logfile.log import EventLog
 from cmam.store.proof.verify import verify
-from cmam.store.records.envelope import Raw
+from cmam.store.records.envelope import Pending, Raw
 
 STREAMS = ["account:1", "account:2", "app", "connection:demo-1"]
 

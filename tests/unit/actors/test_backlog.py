@@ -13,7 +13,7 @@ from cmam.domain.events import AlertRaised
 from cmam.domain.values.commands import Command, CommandKind
 from cmam.domain.values.ids import AccountId, IntentId, SymbolId
 from cmam.domain.values.quantities import Side, Volume
-from cmam.openapi.budget import Lane
+from cmam.openapi.lanes import Lane
 from cmam.store.logfile.log import EventLog
 
 SAMPLE = Path(__file__).parents[3] / "events.db.sample"

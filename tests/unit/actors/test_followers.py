@@ -6,6 +6,7 @@ from typing import Any
 
 from cmam.actors import messages as m
 from cmam.actors.accounts.followers import AFTER_ALL, Followers
+from cmam.domain.belief.view import AccountView
 from cmam.domain.events import (
     Event,
     ExecutionSeen,
@@ -16,7 +17,7 @@ from cmam.domain.events import (
     RulesBegan,
     TraderSeen,
 )
-from cmam.domain.folds.account import AccountView, evolve
+from cmam.domain.folds.account import evolve
 from cmam.domain.values.ids import AccountId, DealId, LinkId, OrderId, PositionId, SymbolId
 from cmam.domain.values.quantities import Price, Side, Volume
 from cmam.domain.values.rules import RULES

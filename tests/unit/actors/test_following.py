@@ -10,8 +10,8 @@ import pytest
 from cmam.actors import messages as m
 from cmam.actors.accounts import following
 from cmam.actors.accounts.account_symbols import AccountSymbols
+from cmam.domain.belief.view import AccountView
 from cmam.domain.events import Standing
-from cmam.domain.folds.account import AccountView
 from cmam.domain.profiles.link import LinkSettings
 from cmam.domain.profiles.policy import policy_of
 from cmam.domain.values.ids import AccountId, LinkId, StoreId

@@ -8,7 +8,7 @@ from dataclasses import replace
 from cmam.actors.asking.listing import Listing
 from cmam.actors.asking.question import Question
 from cmam.actors.asking.shelf import SAMPLE, SpecShelf
-from cmam.domain.folds.account import AccountView
+from cmam.domain.belief.view import AccountView
 from cmam.domain.values.ids import AccountId, SymbolId
 from cmam.domain.values.symbols import SymbolName, SymbolSpec
 from tests.unit.actors.test_shelf import NAMES, Reader, spec

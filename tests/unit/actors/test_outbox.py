@@ -11,8 +11,8 @@ from cmam.domain.events import RequestRefused
 from cmam.domain.values.commands import Command, CommandKind
 from cmam.domain.values.ids import AccountId, IntentId, SymbolId
 from cmam.domain.values.quantities import Side, Volume
-from cmam.openapi.budget import Lane
 from cmam.openapi.framing import FRAME_BYTES_MAX
+from cmam.openapi.lanes import Lane
 from cmam.openapi.session import Session
 
 ACCOUNT = AccountId(7)

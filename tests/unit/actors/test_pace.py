@@ -193,7 +193,7 @@ class Connection(ConnectionActor):
 
 def test_a_mark_goes_last_and_is_opened_whatever_line_it_is_of() -> None:
     """All that was told before it is through by then, in whichever lane; a reader of an earlier line is let go too."""
-    assert Passed not in m.LANES
+    assert Passed not in m.CARRIER_LANES
     connection, _, _ = _connection()
     old, new = Latch(), Latch()
     connection.on_receive(Passed(0, old, 0))

@@ -70,8 +70,8 @@ def test_a_reader_tells_whose_frames_go_first(account: int, kind: type) -> None:
     bodies = Deframer().receive_data(encode(event))
     delivered(heard, 1).deliver(bodies, 0)
     assert [type(message) for message in heard.told] == [kind]
-    assert m.LANES.get(m.LeaderArrived) == 1
-    assert m.LANES[m.LeaderChanged] > 1
+    assert m.CARRIER_LANES.get(m.LeaderArrived) == 1
+    assert m.CARRIER_LANES[m.LeaderChanged] > 1
 
 
 def test_that_answers_came_is_told_ahead_of_what_they_say() -> None:
@@ -89,7 +89,7 @@ def test_that_answers_came_is_told_ahead_of_what_they_say() -> None:
     kind = catalogue.type_of(taken)
     assert heard.told[-1] == m.AnswersSeen(7, (("ours.1", kind), ("ours.2", kind)), 11)
     assert [type(message) for message in heard.told[:-1]] == [m.Arrived] * 4 + [m.LeaderArrived]
-    assert m.LANES[m.AnswersSeen] == m.LANES[m.Proved] == 0
+    assert m.CARRIER_LANES[m.AnswersSeen] == m.CARRIER_LANES[m.Proved] == 0
 
 
 class Connection(ConnectionActor):
@@ -135,7 +135,7 @@ def test_what_the_server_forbids_is_known_before_a_slot_is_free_by_what_it_answe
         delivery.deliver(Deframer().receive_data(told), 11)
     assert heard.told[-1] == m.AnswersSeen(1, (("cm1.3", kind),), 11, 1)
     waiting, heard.told = heard.told, []
-    for message in sorted(waiting, key=lambda message: m.LANES.get(type(message), 3)):
+    for message in sorted(waiting, key=lambda message: m.CARRIER_LANES.get(type(message), 3)):
         connection.on_receive(message)
     limiter = [message for message in heard.told if isinstance(message, m.Blocked | m.Proved)]
     assert [type(message) for message in limiter] == [m.Blocked, m.Proved, m.Proved, m.Proved]

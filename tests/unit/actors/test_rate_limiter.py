@@ -15,7 +15,7 @@ from cmam.domain.values.ids import AccountId, IntentId, PositionId, SymbolId
 from cmam.domain.values.quantities import Side, Volume
 from cmam.openapi import requests
 from cmam.openapi._pb import OpenApiMessages_pb2 as pb
-from cmam.openapi.budget import Lane
+from cmam.openapi.lanes import Lane
 from cmam.openapi.window import UNPROVEN_US
 from tests.stepped import SteppedActor
 

@@ -15,8 +15,8 @@ from cmam.domain.events import AlertRaised
 from cmam.domain.values.commands import Command, CommandKind
 from cmam.domain.values.ids import AccountId, IntentId, SymbolId
 from cmam.domain.values.quantities import Side, Volume
-from cmam.openapi.budget import Lane
-from cmam.store.logfile.log import Pending
+from cmam.openapi.lanes import Lane
+from cmam.store.records.envelope import Pending
 from tests.stepped import Stepper
 from tests.whole import FaultyLog
 

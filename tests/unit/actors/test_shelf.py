@@ -7,7 +7,7 @@ from dataclasses import replace
 from cmam.actors.asking.listing import LOOKS_MAX, SHELF, Listing
 from cmam.actors.asking.question import Question
 from cmam.actors.asking.shelf import SAMPLE, SEEK_US, SEEKER_US, SOON_US, SpecShelf, sample_of
-from cmam.domain.folds.account import AccountView
+from cmam.domain.belief.view import AccountView
 from cmam.domain.values.ids import AccountId, SymbolId
 from cmam.domain.values.symbols import SymbolName, SymbolSpec
 

@@ -21,8 +21,8 @@ from cmam.domain.guarding.latches import FLATTEN, REJECTIONS, STOP_OUT, TWIN
 from cmam.domain.operating.registry import PROFILE_PREFIX, Registry, evolve_registry
 from cmam.domain.values.changes import ChangeKind
 from cmam.domain.values.ids import AccountId, LinkId, PositionId, ProfileId, SymbolId
-from cmam.domain.values.quantities import Volume
-from cmam.domain.values.trades import Position, Side
+from cmam.domain.values.quantities import Side, Volume
+from cmam.domain.values.trades import Position
 from tests.factories import LOT, Pair, a_view
 
 LATCH = Latch(link=LinkId("l1"), guard="daily_loss", reaction="flatten", scope="profile", since_us=1)

@@ -10,7 +10,7 @@ from cmam.domain.values.commands import CommandKind
 from cmam.domain.values.ids import PositionId, SymbolId
 from cmam.domain.values.quantities import Side, Volume
 from cmam.domain.values.trades import AccountType, Position
-from cmam.openapi.budget import Lane
+from cmam.openapi.lanes import Lane
 from tests.factories import FOLLOWER, LOT, Pair, a_view
 
 

@@ -29,7 +29,7 @@ from cmam.cli.face.verbs import Erasable, key_values
 from cmam.cli.main import Root, cli, run, show_what_can_be_shown
 from cmam.cli.showing.screen import status_screen
 from cmam.clock import ManualClock, Micros
-from cmam.domain.operating.operate import Refusal
+from cmam.domain.operating.asking import Refusal
 from cmam.store.errors import StoreUnavailable
 from cmam.store.text import parse_time
 

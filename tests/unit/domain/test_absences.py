@@ -8,8 +8,9 @@ import pytest
 
 from cmam.domain.belief.copies import Copy, CopyState
 from cmam.domain.belief.restless import with_copy
+from cmam.domain.belief.view import AccountView
 from cmam.domain.events import ExecutionSeen, Goal, PositionResult, Reconciled, ResultsSeen
-from cmam.domain.folds.account import AccountView, evolve
+from cmam.domain.folds.account import evolve
 from cmam.domain.market.conversion import Rates
 from cmam.domain.market.equity import equity, free_margin, told_equity
 from cmam.domain.turns.absences import closing_deals, doubted

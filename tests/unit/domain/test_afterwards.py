@@ -7,8 +7,9 @@ from dataclasses import replace
 import pytest
 
 from cmam.domain.belief.copies import CopyState
+from cmam.domain.belief.view import AccountView
 from cmam.domain.events import ClosesSeen
-from cmam.domain.folds.account import AccountView, evolve
+from cmam.domain.folds.account import evolve
 from cmam.domain.folds.afterwards import stop_outs
 from cmam.domain.values.ids import DealId, OrderId, PositionId, SymbolId
 from cmam.domain.values.quantities import Side, Volume

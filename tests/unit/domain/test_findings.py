@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import pytest
 
+from cmam.domain.belief.view import AccountView
 from cmam.domain.events import (
     ExecutionSeen,
     Finding,
@@ -17,7 +18,7 @@ from cmam.domain.events import (
     Reconciled,
     Remedy,
 )
-from cmam.domain.folds.account import AccountView, evolve
+from cmam.domain.folds.account import evolve
 from cmam.domain.repair.rebuilding import rebuilt
 from cmam.domain.repair.reconcile import FINDINGS, findings
 from cmam.domain.values.changes import ChangeKind

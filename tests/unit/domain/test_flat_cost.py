@@ -10,8 +10,10 @@ from typing import Any
 import pytest
 
 from cmam.domain.belief.view import AccountView
+from cmam.domain.deciding.attempts import next_wake
 from cmam.domain.deciding.inputs import gather
-from cmam.domain.turns.turn import decide_change, due, lookup_due, next_due, next_wake, withdrawn
+from cmam.domain.turns.timing import due, lookup_due, next_due
+from cmam.domain.turns.turn import decide_change, withdrawn
 from cmam.domain.values.changes import ChangeKind
 from cmam.domain.values.ids import PositionId, SourceKey
 from cmam.domain.values.quantities import Volume

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import pytest
 
+from cmam.domain.belief.view import AccountView
 from cmam.domain.events import (
     CopyTouched,
     Health,
@@ -17,7 +18,6 @@ from cmam.domain.events import (
     Standing,
     Wait,
 )
-from cmam.domain.folds.account import AccountView
 from cmam.domain.turns.settling import SETTLE_US
 from cmam.domain.values.changes import ChangeKind
 from cmam.domain.values.commands import CommandKind

@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 
 from cmam.domain.belief.copies import Intent
 from cmam.domain.belief.holdings import CLOSED_US, SETTLED_US, book_deal
+from cmam.domain.belief.view import AccountView
 from cmam.domain.events import ExecutionSeen, Reconciled, RulesBegan, TrailingStopMoved
-from cmam.domain.folds.account import AccountView, evolve
+from cmam.domain.folds.account import evolve
 from cmam.domain.turns.leading import changes
 from cmam.domain.values.changes import ChangeKind
 from cmam.domain.values.commands import Command, CommandKind

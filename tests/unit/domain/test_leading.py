@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import pytest
 
+from cmam.domain.belief.view import AccountView
 from cmam.domain.events import (
     AlertHealed,
     Event,
@@ -15,7 +16,7 @@ from cmam.domain.events import (
     Reconciled,
     TrailingStopMoved,
 )
-from cmam.domain.folds.account import AccountView, evolve
+from cmam.domain.folds.account import evolve
 from cmam.domain.turns.leading import changes
 from cmam.domain.values.changes import Change, ChangeKind
 from cmam.domain.values.ids import OrderId, PositionId, SymbolId

@@ -6,8 +6,9 @@ from dataclasses import replace
 
 import pytest
 
+from cmam.domain.belief.view import AccountView
 from cmam.domain.events import Reconciled
-from cmam.domain.folds.account import AccountView, evolve
+from cmam.domain.folds.account import evolve
 from cmam.domain.repair.leftover import left, left_by_link
 from cmam.domain.values.ids import LinkId, OrderId, PositionId, SourceKey, StoreId, SymbolId
 from cmam.domain.values.naming import label_of

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import pytest
 
+from cmam.domain.belief.copies import CopyState
 from cmam.domain.events import (
     AlertHealed,
     AlertRaised,
@@ -21,8 +22,10 @@ from cmam.domain.events import (
     Outcome,
     StopOutSeen,
 )
-from cmam.domain.folds.account import CopyState, evolve
-from cmam.domain.turns.turn import ANSWER_US, SETTLE_US, lookup_due, next_due, withdrawn
+from cmam.domain.folds.account import evolve
+from cmam.domain.turns.settling import SETTLE_US
+from cmam.domain.turns.timing import ANSWER_US, lookup_due, next_due
+from cmam.domain.turns.turn import withdrawn
 from cmam.domain.values.changes import ChangeKind
 from cmam.domain.values.commands import CommandKind
 from cmam.domain.values.ids import LinkId, OrderId, PositionId, SourceKey, StoreId, base36, position_source

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import pytest
 
+from cmam.domain.belief.copies import CopyState
 from cmam.domain.belief.shares import pooled_excess
 from cmam.domain.events import (
     ChangeDecided,
@@ -19,7 +20,6 @@ from cmam.domain.events import (
     RequestRefused,
     StopOutSeen,
 )
-from cmam.domain.folds.account import CopyState
 from cmam.domain.values.changes import ChangeKind
 from cmam.domain.values.commands import CommandKind
 from cmam.domain.values.ids import AccountId, ChangeKey, OrderId, PositionId, SourceKey, order_source, position_source

@@ -6,8 +6,8 @@ from dataclasses import replace
 
 import pytest
 
+from cmam.domain.belief.copies import CopyState
 from cmam.domain.events import CopyTouched, ExecutionSeen, IntentOverdue, SymbolSpecSeen
-from cmam.domain.folds.account import CopyState
 from cmam.domain.values.changes import ChangeKind
 from cmam.domain.values.commands import CommandKind
 from cmam.domain.values.ids import OrderId, PositionId, order_source

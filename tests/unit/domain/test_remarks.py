@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from cmam.domain.profiles.policy import SETTINGS
 from cmam.domain.profiles.remarks import NEEDED, remarks, unknown_symbols
+from cmam.domain.profiles.setting_table import SETTINGS
 from tests.factories import Pair
 
 KNOWN = ("EURUSD", "XAUUSD", "GBPUSD")

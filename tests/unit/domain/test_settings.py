@@ -7,8 +7,9 @@ from fractions import Fraction
 import pytest
 
 from cmam.domain.profiles.formula import BadFormula, formula
-from cmam.domain.profiles.policy import BY_NAME, SETTINGS, Policy, check_settings, policy_of
+from cmam.domain.profiles.policy import BY_NAME, Policy, check_settings, policy_of
 from cmam.domain.profiles.reading import Amount
+from cmam.domain.profiles.setting_table import SETTINGS
 from cmam.domain.profiles.table import SymbolRow, read_table, write_table
 from cmam.domain.values.reasons import REASONS, Reason
 

@@ -7,8 +7,9 @@ from fractions import Fraction
 
 import pytest
 
+from cmam.domain.belief.view import AccountView
 from cmam.domain.events import ChangeDecided, Reconciled, Wait
-from cmam.domain.folds.account import AccountView, evolve
+from cmam.domain.folds.account import evolve
 from cmam.domain.repair.sync import at_start
 from cmam.domain.values.changes import ChangeKind
 from cmam.domain.values.ids import AccountId, LinkId, OrderId, PositionId, SymbolId

@@ -6,8 +6,8 @@ from dataclasses import replace
 
 import pytest
 
+from cmam.domain.belief.copies import CopyState
 from cmam.domain.events import AttemptDecided, CopyWoken, RulesBegan
-from cmam.domain.folds.account import CopyState
 from cmam.domain.values.changes import ChangeKind
 from cmam.domain.values.ids import PositionId, SymbolId
 from cmam.domain.values.quantities import Side, Volume

@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from cmam.openapi import catalogue
-from cmam.openapi.budget import Budget, Item, Lane, lane_of
+from cmam.openapi.budget import Budget
+from cmam.openapi.lanes import Item, Lane, lane_of
 from cmam.openapi.window import GUARD_US_MAX, GUARD_US_MIN, MARGIN_US, SAMPLES_MIN, STALLED_US, UNPROVEN_US, Guard
 
 SECOND = 1_000_000

@@ -48,13 +48,13 @@ class Talk:
         self.session.sent(name, name, account, catalogue.type_of(message), self.now)
         return name
 
-    def say(self, events: list[session.Event]) -> str:
+    def say(self, events: list[session.Output]) -> str:
         """Write the one thing that a session says; gives its id."""
         (said,) = events
         assert isinstance(said, Say)
         return self.write(said.message, said.account)
 
-    def hear(self, message: Message, msg_id: str = "") -> list[session.Event]:
+    def hear(self, message: Message, msg_id: str = "") -> list[session.Output]:
         """Let a message arrive; gives what follows, round trips apart."""
         envelope = Envelope(catalogue.type_of(message), message.SerializePartialToString(), msg_id)
         return [event for event in self.session.received(envelope, self.now) if not isinstance(event, Read)]
@@ -70,7 +70,7 @@ class Talk:
             assert self.hear(pb.ProtoOAAccountAuthRes(ctidTraderAccountId=account), asked) == [AccountOpened(account)]
         return self
 
-    def pass_time(self, seconds: float) -> list[session.Event]:
+    def pass_time(self, seconds: float) -> list[session.Output]:
         self.now += int(seconds * SECOND)
         return self.session.on_time(self.now)
 
@@ -173,7 +173,7 @@ def test_a_greeting_that_is_never_answered_ends() -> None:
     """Heartbeats do not keep a connection that never answers its greeting."""
     talk = Talk()
     talk.greet()
-    ended: list[session.Event] = []
+    ended: list[session.Output] = []
     for _ in range(20):
         assert ended == []
         talk.hear(common.ProtoHeartbeatEvent())

@@ -10,7 +10,8 @@ from google.protobuf.message import Message
 
 from cmam.openapi._pb import OpenApiCommonMessages_pb2 as common
 from cmam.openapi._pb import OpenApiMessages_pb2 as messages
-from cmam.sandbox.service.broker import Broker, Close, Send
+from cmam.sandbox.service.broker import Broker
+from cmam.sandbox.service.delivery import Close, Send
 from cmam.sandbox.serving.world_file import default_world
 from cmam.sandbox.switches import Switches
 from cmam.sandbox.world import World

@@ -12,7 +12,7 @@ import trustme
 
 from cmam.clock import SystemClock
 from cmam.openapi.framing import Deframer, frame
-from cmam.sandbox.service.broker import Close, Send
+from cmam.sandbox.service.delivery import Close, Send
 from cmam.sandbox.wire import envelopes
 from cmam.sandbox.wire.certificates import server_context
 from cmam.sandbox.wire.driver import Driver

@@ -7,7 +7,7 @@ import asyncio
 import pytest
 
 from cmam.clock import SystemClock
-from cmam.sandbox.service.broker import Send
+from cmam.sandbox.service.delivery import Send
 from cmam.sandbox.wire import driver as driver_module
 from cmam.sandbox.wire.driver import Driver
 from tests.unit.sandbox.scripted import ANSWER_S, ScriptedBroker, run, serving

@@ -71,7 +71,8 @@ def test_the_python_of_the_page_runs(page: str, tmp_path: Path, monkeypatch: pyt
     """The blocks that need nothing but cmam and websockets do what they say, against a sandbox of their own."""
     import json
 
-    from cmam.sandbox.serving.server import SandboxOptions, run_in_thread
+    from cmam.sandbox.serving.options import SandboxOptions
+    from cmam.sandbox.serving.server import run_in_thread
 
     blocks = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
     in_process = next(block for block in blocks if "run_in_thread" in block)

@@ -11,7 +11,7 @@ from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed
 
 from cmam.openapi.framing import FRAME_BYTES_MAX, Deframer
-from cmam.sandbox.service.broker import Close, Send
+from cmam.sandbox.service.delivery import Close, Send
 from cmam.sandbox.wire import envelopes, transport
 from cmam.sandbox.wire.envelopes import Envelope
 from tests.unit.sandbox.scripted import ANSWER_S, ScriptedBroker, framed, read_messages, run, serving

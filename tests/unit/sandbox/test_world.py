@@ -6,7 +6,8 @@ from decimal import Decimal
 
 import pytest
 
-from cmam.sandbox.serving.world_file import WorldError, default_world, load_world
+from cmam.sandbox.serving.toml_table import WorldError
+from cmam.sandbox.serving.world_file import default_world, load_world
 from cmam.sandbox.world import NETTED
 
 SMALL = """

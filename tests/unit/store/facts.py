@@ -6,7 +6,8 @@ from collections.abc import Iterable
 
 from cmam.domain.events import AlertRaised
 from cmam.store.logfile.chain import checkpoint
-from cmam.store.logfile.log import EventLog, Pending, Raw
+from cmam.store.logfile.log import EventLog
+from cmam.store.records.envelope import Pending, Raw
 
 T0 = 1_577_836_800_000_000
 """2020-01-01 00:00 UTC."""

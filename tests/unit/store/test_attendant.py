@@ -16,11 +16,12 @@ import pytest
 from cmam.clock import SECOND_US, ManualClock
 from cmam.domain.events import SystemStarted, SystemStopped
 from cmam.store.logfile.database import FILE_NAME
-from cmam.store.logfile.log import EventLog, Pending
+from cmam.store.logfile.log import EventLog
 from cmam.store.projection.attendant import PAUSE_MAX_US, PAUSE_US, Attendant
 from cmam.store.projection.attendant import start as begin
 from cmam.store.projection.projector import project_to_head
 from cmam.store.projection.views_file import views_position
+from cmam.store.records.envelope import Pending
 
 MINUTE = 60
 AGAIN = "it is started again, ever more rarely while it does not last"

@@ -16,8 +16,9 @@ from cmam.domain.events import (
 )
 from cmam.domain.values.ids import IntentId
 from cmam.domain.values.reasons import REASONS, Reason
-from cmam.store.auditing.audit import Audit, Filters
+from cmam.store.auditing.audit import Audit
 from cmam.store.auditing.explain import explain
+from cmam.store.auditing.filters import Filters
 from cmam.store.auditing.timings import slippage, timings
 from cmam.store.auditing.totals import COPY_COUNTS, GROUPINGS, totals
 from cmam.store.text import iso, parse_time

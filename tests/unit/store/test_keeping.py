@@ -16,9 +16,10 @@ from cmam.store.auditing.pack import export_pack
 from cmam.store.auditing.pack_check import verify_pack
 from cmam.store.errors import StoreBroken, StoreMissing, StoreUnavailable
 from cmam.store.logfile.database import is_store, lengthen_wal
-from cmam.store.logfile.log import EventLog, Pending
+from cmam.store.logfile.log import EventLog
 from cmam.store.past import replay
 from cmam.store.projection.projector import project_to_head
+from cmam.store.records.envelope import Pending
 from cmam.store.upkeep.growth import growth
 from cmam.store.upkeep.keeping import archive, backup, restore
 from cmam.store.upkeep.salvage import put_in_place, salvage

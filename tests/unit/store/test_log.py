@@ -17,8 +17,8 @@ from cmam.domain.values.ids import StoreId
 from cmam.store.errors import RecordRefused, StoreBroken, StoreMissing, StoreUnavailable, VersionConflict
 from cmam.store.logfile import database
 from cmam.store.logfile.database import APPLICATION_ID, lengthen_wal
-from cmam.store.logfile.log import EventLog, Pending, UnknownEvent
-from cmam.store.records.envelope import GENESIS
+from cmam.store.logfile.log import EventLog
+from cmam.store.records.envelope import GENESIS, Pending, UnknownEvent
 from cmam.store.records.forms import FORM
 
 from .facts import T0, a_fact, a_log_of, facts, rows_of, write_checkpoint

@@ -12,7 +12,8 @@ from typing import Any
 import pytest
 
 from cmam.store.auditing import pack
-from cmam.store.auditing.audit import Audit, Filters
+from cmam.store.auditing.audit import Audit
+from cmam.store.auditing.filters import Filters
 from cmam.store.auditing.pack import Exported, export_pack, key_path
 from cmam.store.auditing.pack_check import verify_pack
 from cmam.store.errors import StoreBroken

@@ -22,10 +22,11 @@ from cmam.store.auditing.audit import Audit
 from cmam.store.errors import StoreUnavailable, ViewsDamaged
 from cmam.store.folding.snapshot import keep, pack, restore
 from cmam.store.logfile.lock import StoreLock
-from cmam.store.logfile.log import EventLog, Pending
+from cmam.store.logfile.log import EventLog
 from cmam.store.projection import attendant, projector, schema
 from cmam.store.projection.projector import LOCK_NAME, AnotherProjector, Projector, project_to_head
 from cmam.store.projection.views_file import VIEWS_NAME, open_views, shape, views_position
+from cmam.store.records.envelope import Pending
 
 from .world import FIRST, LINKS, World, a_day
 

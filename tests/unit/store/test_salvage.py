@@ -16,9 +16,10 @@ from cmam.cli.main import run
 from cmam.domain.events import AlertRaised
 from cmam.store.errors import StoreBroken, StoreUnavailable
 from cmam.store.logfile.chain import checkpoint
-from cmam.store.logfile.log import EventLog, Pending
+from cmam.store.logfile.log import EventLog
 from cmam.store.proof.tail import check_tail
 from cmam.store.proof.verify import verify
+from cmam.store.records.envelope import Pending
 from cmam.store.upkeep.salvage import LEFT_OUT, put_in_place, salvage
 
 FACTS = 40

@@ -20,7 +20,7 @@ from cmam.domain.values.quantities import Price, Volume
 from cmam.store.errors import StoreBroken
 from cmam.store.folding.fold import fold_log
 from cmam.store.logfile.database import TABLE
-from cmam.store.logfile.log import EventLog, Pending
+from cmam.store.logfile.log import EventLog
 from cmam.store.past import beginning, crew, replay, together
 from cmam.store.past.beginning import begin
 from cmam.store.past.crew import ANSWER, WORKER, Crew, Progress, processors
@@ -29,9 +29,10 @@ from cmam.store.past.moment import Moment, moment_at
 from cmam.store.past.replay import DIFFERENCES_MAX, Replayed, until, verify
 from cmam.store.past.shares import WORTH_IT, leaders_of, split
 from cmam.store.past.together import Hands, fold_together, verify_together
-from cmam.store.records.envelope import Recorded
+from cmam.store.records.envelope import Pending, Recorded
 from cmam.store.upkeep.keeping import archive
-from tests.whole import ALPHA_TOO, LEADER, SAME_BROKER, Whole
+from tests.person import LEADER
+from tests.whole import ALPHA_TOO, SAME_BROKER, Whole
 
 from .test_believing import SAMPLES, assert_same
 from .world import FIRST, SECOND, a_day

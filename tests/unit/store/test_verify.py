@@ -10,8 +10,9 @@ import pytest
 
 from cmam.store.auditing.audit import verify_log
 from cmam.store.logfile.chain import LogHead, checkpoint, parse_log_head
-from cmam.store.logfile.log import EventLog, Pending
+from cmam.store.logfile.log import EventLog
 from cmam.store.proof.verify import Fault, Verified, verify
+from cmam.store.records.envelope import Pending
 
 from .facts import T0, a_fact, a_log_of, facts, rows_of, write_checkpoint
 

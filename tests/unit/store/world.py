@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 
+from cmam.domain.belief.view import AccountView
 from cmam.domain.events import (
     AccountAdded,
     ChangeDecided,
@@ -26,7 +27,6 @@ from cmam.domain.events import (
     SymbolSpecSeen,
     TraderSeen,
 )
-from cmam.domain.folds.account import AccountView
 from cmam.domain.profiles.link import LinkSettings, ProfileView, evolve_profile, link_settings
 from cmam.domain.turns.leading import changes
 from cmam.domain.turns.turn import decide_change, step
@@ -35,7 +35,6 @@ from cmam.domain.values.commands import Command, CommandKind
 from cmam.domain.values.ids import (
     AccountId,
     DealId,
-    IntentId,
     LinkId,
     OrderId,
     PositionId,
@@ -57,7 +56,8 @@ from cmam.domain.values.trades import (
     Trader,
 )
 from cmam.store.logfile.chain import checkpoint
-from cmam.store.logfile.log import EventLog, Pending
+from cmam.store.logfile.log import EventLog
+from cmam.store.records.envelope import Pending
 
 LEADER, FIRST, SECOND = AccountId(1001), AccountId(2001), AccountId(2002)
 STORE = StoreId("st0re")
@@ -435,6 +435,3 @@ def a_day() -> World:
     world.silent.clear()
     world.leader_opens(100_000)
     return world
-
-
-__all__ = ["FIRST", "LEADER", "LINKS", "PROFILE", "SECOND", "STORE", "IntentId", "World", "a_day", "price"]
