@@ -90,6 +90,10 @@ class ThreadReader:
         except CannotConnect as error:
             self._directory.tell(self._name, m.Lost(generation, str(error), error.is_permanent))
             return
+        except Exception as error:  # a reader that ends without a word would leave its line down for ever
+            log.exception("! %s cannot be dialled", self._name)
+            self._directory.tell(self._name, m.Lost(generation, f"dialling failed: {type(error).__name__}: {error}"))
+            return
         self._directory.tell(self._name, Dialled(generation, wire))
         why = self._read(generation, wire)
         wire.close()

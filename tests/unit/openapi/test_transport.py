@@ -8,6 +8,7 @@ import ssl
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -15,7 +16,7 @@ import trustme
 
 from cmam.openapi import transport
 from cmam.openapi.errors import CannotConnect, ConnectStep
-from tests.waiting import PATIENCE_S
+from tests.waiting import PATIENCE_S, until
 
 LARGE = bytes(range(256)) * 16 * 1024  # 4 MiB: more than any buffer between two sockets
 SENDS_MAX = 64
@@ -70,9 +71,15 @@ def serve(authority: trustme.CA) -> Iterator[Serve]:
     """Start servers that end with the test."""
     started: list[Server] = []
 
-    def start(handler: Callable[[socket.socket], object], *, name: str = "localhost", plain: bool = False) -> Server:
+    def start(
+        handler: Callable[[socket.socket], object],
+        *,
+        name: str = "localhost",
+        plain: bool = False,
+        ends: datetime | None = None,
+    ) -> Server:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        authority.issue_cert(name).configure_cert(context)
+        authority.issue_cert(name, not_after=ends).configure_cert(context)
         started.append(Server(None if plain else context, handler))
         return started[-1]
 
@@ -135,6 +142,16 @@ def test_a_certificate_for_another_name_is_refused(serve: Serve, ca_file: Path) 
     assert "--ca-file" not in error.cure
 
 
+def test_a_certificate_that_has_expired_names_the_clock(serve: Serve, ca_file: Path) -> None:
+    """It may be the machine's date that is wrong, and no authority that somebody could name would help."""
+    server = serve(read_to_end, ends=datetime(2020, 1, 1, tzinfo=UTC))
+    error = refusal("localhost", server.port, ca_file)
+    assert (error.step, error.is_permanent) == (ConnectStep.TLS, False)
+    assert "expired" in error.sentence
+    assert "date and the time of this machine" in error.cure
+    assert "--ca-file" not in error.cure
+
+
 def test_a_port_without_tls_says_so(serve: Serve, ca_file: Path) -> None:
     """A server that speaks in the clear is named as one that does not speak TLS, and the cure names the right port."""
     server = serve(lambda peer: peer.sendall(b"SMTP ready, what do you want?\r\n" * 8), plain=True)
@@ -193,6 +210,65 @@ def test_an_authority_file_that_is_none(content: bytes | None, tmp_path: Path) -
 def test_an_authority_file_that_is_a_folder(tmp_path: Path) -> None:
     """A folder in the place of the file is refused in the same words."""
     assert refusal("demo.invalid", 5035, tmp_path).step is ConnectStep.TRUST
+
+
+@contextlib.contextmanager
+def swallowing() -> Iterator[tuple[int, tuple[object, ...]]]:
+    """An address that takes no connection and refuses none, as a way does on which everything is lost."""
+    with contextlib.ExitStack() as stack:
+        full = stack.enter_context(socket.create_server(("127.0.0.1", 0), backlog=0))
+        for _ in range(4):  # more than it keeps for whoever does not accept
+            raw = stack.enter_context(socket.socket())
+            raw.setblocking(False)
+            raw.connect_ex(full.getsockname())
+        yield socket.AF_INET, full.getsockname()
+
+
+def test_an_address_that_swallows_everything_holds_up_no_other(
+    serve: Serve, ca_file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The next address is asked beside it, long before it is given up."""
+    server = serve(lambda peer: peer.sendall(b"hello"))
+    with swallowing() as lost:
+        found = [lost, (socket.AF_INET, ("127.0.0.1", server.port))]
+        monkeypatch.setattr(transport, "_resolve", lambda *_: found)
+        pool = ThreadPoolExecutor(1)
+        wire = pool.submit(transport.connect, "localhost", server.port, ca_file, timeout_s=2 * PATIENCE_S)
+        until(wire.done, "the second address is taken while the first is silent")
+    assert wire.result().receive() == b"hello"
+    wire.result().close()
+    pool.shutdown()
+
+
+def test_addresses_that_all_swallow_everything_are_given_up(ca_file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody answers: that is said as it was with one address."""
+    with swallowing() as lost:
+        monkeypatch.setattr(transport, "_resolve", lambda *_: [lost, lost])
+        error = refusal("localhost", 5035, ca_file, timeout_s=0.2)
+    assert error.step is ConnectStep.PORT
+    assert "did not answer in time" in error.sentence
+
+
+UNKNOWN_FAMILY = (44, ("::1", 5035))
+"""What a machine without IPv6 makes of an address of it: no socket at all."""
+
+
+def test_an_address_of_a_family_that_the_machine_lacks_is_passed_over(
+    serve: Serve, ca_file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where IPv6 is switched off, a name that has an address in it is reached over the others."""
+    server = serve(lambda peer: peer.sendall(b"hello"))
+    found = [UNKNOWN_FAMILY, (socket.AF_INET, ("127.0.0.1", server.port))]
+    monkeypatch.setattr(transport, "_resolve", lambda *_: found)
+    wire = transport.connect("localhost", server.port, ca_file)
+    assert wire.receive() == b"hello"
+    wire.close()
+
+
+def test_a_machine_that_has_no_socket_for_any_address_says_so(ca_file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is a connection that did not come about, which is tried again, and no failure of the reader."""
+    monkeypatch.setattr(transport, "_resolve", lambda *_: [UNKNOWN_FAMILY])
+    assert refusal("localhost", 5035, ca_file).step is ConnectStep.PORT
 
 
 def test_nothing_turns_verification_off(ca_file: Path) -> None:
