@@ -91,7 +91,7 @@ class Network:
         directory = self._stepper.directory
         if not self.is_reachable:
             error = CannotConnect(ConnectStep.PORT, "the network is down.", "Wait.")
-            directory.tell(name, m.Lost(generation, str(error)))
+            directory.tell(name, m.Lost(generation, str(error), error.is_permanent, error.is_nobody_there))
             return
         delivery = Delivery(generation, name, leaders(), board, self._stepper.clock_of_process, directory)
         line = Line(self, next(self._numbers), name, generation, delivery)

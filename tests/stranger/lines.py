@@ -78,7 +78,7 @@ class Lines:
     def dial(self, name: str, generation: int, board: QuoteBoard, leaders: Leaders) -> None:
         directory = self._stepper.directory
         if not self.is_reachable:
-            directory.tell(name, m.Lost(generation, "the network is down"))
+            directory.tell(name, m.Lost(generation, "the network is down", is_nobody_there=True))
             return
         delivery = Delivery(generation, name, leaders(), board, self._stepper.clock_of_process, directory)
         line = Line(self, next(self._numbers), name, generation, delivery)

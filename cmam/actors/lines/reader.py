@@ -88,7 +88,7 @@ class ThreadReader:
         try:
             wire = self._dial()
         except CannotConnect as error:
-            self._directory.tell(self._name, m.Lost(generation, str(error), error.is_permanent))
+            self._directory.tell(self._name, _lost(generation, error))
             return
         except Exception as error:  # a reader that ends without a word would leave its line down for ever
             log.exception("! %s cannot be dialled", self._name)
@@ -115,3 +115,7 @@ class ThreadReader:
             return f"the reader failed: {type(error).__name__}: {error}"
         half = "" if deframer.is_between_frames else " in the middle of a frame"
         return f"the server closed the connection{half}"
+
+
+def _lost(generation: int, error: CannotConnect) -> m.Lost:
+    return m.Lost(generation, str(error), error.is_permanent, error.is_nobody_there)
