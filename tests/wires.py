@@ -41,7 +41,7 @@ class Line:
         self.spots: deque[tuple[int, bytes]] = deque()
         self.at_broker = Deframer()
         self.at_client = Deframer()
-        self.is_open = True
+        self.is_open, self.is_cut = True, False
         self.closing = False
 
     def send(self, data: bytes) -> None:
@@ -53,8 +53,8 @@ class Line:
     def receive(self) -> bytes:
         raise AssertionError("nobody reads blocking here")
 
-    def close(self) -> None:
-        self.is_open = False
+    def close(self, *, at_once: bool = False) -> None:
+        self.is_open, self.is_cut = False, at_once
 
 
 class Network:

@@ -12,6 +12,7 @@ import os
 import select
 import socket
 import ssl
+import struct
 import threading
 from pathlib import Path
 
@@ -23,10 +24,14 @@ HEAD_START_S = 0.25
 everything, as IPv6 does at times, would else hold up every reconnect for the whole of CONNECT_S."""
 SEND_S = 10.0
 """A server that takes no bytes for so long is as good as gone; without a limit a writer would hang with it."""
+UNTAKEN_MS = 20_000
+"""What the other machine has not acknowledged for so long will not arrive: a way that swallows what we send, all of it
+or what is large, while quotes still come, looks alive to everybody else. Twice the span between two heartbeats."""
 CHUNK = 64 * 1024
 OF_ANOTHER_NAME = frozenset({62, 64})
 """X509_V_ERR_HOSTNAME_MISMATCH and X509_V_ERR_IP_ADDRESS_MISMATCH: trusted, and somebody else's."""
 NAME_IT = "Check the host (cmam api show): it must be named as its certificate does."
+THE_PORT = "Check the port: cmam speaks to 5035, the one for protobuf."
 TRUST_IT = "If it is your own proxy or the sandbox, name its authority: cmam api configure --ca-file FILE."
 OF_ANOTHER_TIME = frozenset({9, 10})
 """X509_V_ERR_CERT_NOT_YET_VALID and X509_V_ERR_CERT_HAS_EXPIRED."""
@@ -99,16 +104,19 @@ class Transport:
         except (OSError, ValueError):
             return None
 
-    def close(self) -> None:
+    def close(self, *, at_once: bool = False) -> None:
         """End the connection and wake whoever reads from it; what was sent before still arrives.
 
         Closing with bytes unread would be a reset, which throws away what the other side has not taken yet, so they
-        are read first.
+        are read first. `at_once` is such a reset: on a way that is dead the kernel would else try for minutes, and an
+        order that counts as absent by then would arrive after all.
         """
         with self._lock:
             with contextlib.suppress(OSError):
+                if at_once:
+                    self._tls.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
                 self._tls.shutdown(socket.SHUT_RDWR)
-                for _ in range(UNREAD_CHUNKS_MAX):
+                for _ in range(0 if at_once else UNREAD_CHUNKS_MAX):
                     if not self._tls.recv(CHUNK):
                         break
             with contextlib.suppress(OSError):
@@ -152,13 +160,21 @@ def connect(host: str, port: int, ca_file: Path | None = None, *, timeout_s: flo
             f"{_cure(error.verify_code)} Otherwise do not go on: somebody may be in between.",
             is_permanent=error.verify_code not in OF_ANOTHER_TIME,
         ) from None
+    except (TimeoutError, ConnectionResetError, ssl.SSLEOFError) as error:
+        raw.close()
+        is_silent = isinstance(error, TimeoutError)
+        raise CannotConnect(
+            ConnectStep.TLS,
+            f"{host}:{port} takes connections and {'says nothing' if is_silent else 'ends them at once'}.",
+            f"It may be down for a while. If it never worked: {THE_PORT}",
+        ) from None
     except (OSError, ValueError) as error:
         raw.close()
         why = getattr(error, "reason", None) or getattr(error, "strerror", None) or error
         raise CannotConnect(
             ConnectStep.TLS,
             f"{host}:{port} answers, but not with TLS: {why}.",
-            "Check the port: cmam speaks to 5035, the one for protobuf.",
+            THE_PORT,
         ) from None
     return Transport(tls)
 
@@ -212,8 +228,7 @@ def _dial(host: str, port: int, addresses: list[Address], timeout_s: float) -> s
                     failure = OSError(code, os.strerror(code))
                     continue
                 raw.settimeout(timeout_s)
-                raw.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-                raw.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+                _tune(raw)
                 return raw
             if not found and not left:
                 failure = TimeoutError()
@@ -230,6 +245,13 @@ def _dial(host: str, port: int, addresses: list[Address], timeout_s: float) -> s
         f"{host}:{port} {what}.",
         "Check host and port (cmam api show), the network, and whether a firewall is in between.",
     ) from None
+
+
+def _tune(raw: socket.socket) -> None:
+    raw.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    raw.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    if hasattr(socket, "TCP_USER_TIMEOUT"):  # Linux has it
+        raw.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, UNTAKEN_MS)
 
 
 def _begin(family: int, address: tuple[object, ...]) -> tuple[socket.socket | None, OSError | None]:

@@ -36,7 +36,7 @@ class Line:
         self.to_broker: deque[tuple[int, bytes]] = deque()
         self.to_client: deque[tuple[int, bytes]] = deque()
         self.at_broker, self.at_client = Deframer(), Deframer()
-        self.is_open = True
+        self.is_open, self.is_cut = True, False
 
     def send(self, data: bytes) -> None:
         """The connection actor's side."""
@@ -47,8 +47,8 @@ class Line:
     def receive(self) -> bytes:
         raise AssertionError("nobody reads blocking here")
 
-    def close(self) -> None:
-        self.is_open = False
+    def close(self, *, at_once: bool = False) -> None:
+        self.is_open, self.is_cut = False, at_once
 
 
 class Lines:

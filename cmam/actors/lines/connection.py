@@ -167,9 +167,12 @@ class ConnectionActor(Watched):
         self._show("application")
 
     def _lost(self, why: str, *, permanent: bool = False, nobody: bool = False, delay_us: int | None = None) -> None:
-        """The connection is gone: accounts are told, what waited goes back, and another try is due."""
+        """The connection is gone: accounts are told, what waited goes back, and another try is due.
+
+        What has not arrived by now must not: it is looked up on the next line, and asked for again where it is not.
+        """
         if self._wire is not None:
-            self._wire.close()
+            self._wire.close(at_once=True)
             self._wire = None
         self._generation += 1
         self._outbox.begin()

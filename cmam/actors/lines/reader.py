@@ -37,8 +37,8 @@ class Wire(Protocol):
         """Write all; raises OSError."""
         ...
 
-    def close(self) -> None:
-        """End it, from any thread."""
+    def close(self, *, at_once: bool = False) -> None:
+        """End it, from any thread; `at_once` takes back what the other side does not have yet."""
         ...
 
 

@@ -76,7 +76,7 @@ class Flood:
     def send(self, data: bytes) -> None:
         raise AssertionError(f"a reader writes nothing, here {data!r}")
 
-    def close(self) -> None:
+    def close(self, *, at_once: bool = False) -> None:
         """Nothing to let go of."""
 
 

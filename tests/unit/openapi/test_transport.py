@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import socket
 import ssl
+import struct
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -164,7 +166,10 @@ def test_a_port_without_tls_says_so(serve: Serve, ca_file: Path) -> None:
 def test_a_server_that_hangs_up_during_the_handshake_says_so(serve: Serve, ca_file: Path) -> None:
     """A connection that is closed before a certificate is shown is a failed handshake, not a crash."""
     server = serve(lambda peer: peer.recv(1), plain=True)
-    assert refusal("localhost", server.port, ca_file).step is ConnectStep.TLS
+    error = refusal("localhost", server.port, ca_file)
+    assert error.step is ConnectStep.TLS
+    assert "ends them at once" in error.sentence
+    assert "down for a while" in error.cure
 
 
 def test_a_server_that_never_answers_the_handshake_is_given_up(serve: Serve, ca_file: Path) -> None:
@@ -174,7 +179,7 @@ def test_a_server_that_never_answers_the_handshake_is_given_up(serve: Serve, ca_
     error = refusal("localhost", server.port, ca_file, timeout_s=0.2)
     done.set()
     assert error.step is ConnectStep.TLS
-    assert "timed out" in error.sentence
+    assert "takes connections and says nothing" in error.sentence
 
 
 def test_a_port_where_nobody_listens(ca_file: Path) -> None:
@@ -333,6 +338,67 @@ def test_a_server_that_resets_is_an_end(serve: Serve, ca_file: Path) -> None:
     wire = transport.connect("localhost", server.port, ca_file)
     assert wire.receive() == b""
     wire.close()
+
+
+@pytest.mark.parametrize("at_once", [True, False])
+def test_what_a_server_has_not_taken_is_taken_back_where_it_is_closed_at_once(
+    serve: Serve, ca_file: Path, monkeypatch: pytest.MonkeyPatch, at_once: bool
+) -> None:
+    """An order that waits in the kernel for a dead way would else arrive minutes after it was taken for absent."""
+    monkeypatch.setattr(transport, "SEND_S", 0.2)
+    may_read = threading.Event()
+
+    def late(peer: socket.socket) -> int:
+        peer.sendall(b"hello")
+        assert may_read.wait(PATIENCE_S)
+        return len(read_to_end(peer))
+
+    server = serve(late)
+    wire = transport.connect("localhost", server.port, ca_file)
+    assert wire.receive() == b"hello"  # closing with bytes unread would be a reset in any case
+    sent = 0
+    with contextlib.suppress(TimeoutError):
+        while sent < SENDS_MAX * len(LARGE):
+            wire.send(LARGE[:65_536])
+            sent += 65_536
+    wire.close(at_once=at_once)
+    may_read.set()
+    arrived = server.served.result(PATIENCE_S)
+    assert isinstance(arrived, int)
+    assert (arrived < sent) is at_once
+
+
+SO_ATTACH_FILTER = 26
+"""What Linux calls it (asm-generic/socket.h)."""
+
+
+@pytest.mark.skipif(not hasattr(socket, "TCP_USER_TIMEOUT"), reason="only Linux ends what is not acknowledged")
+def test_a_way_that_swallows_what_is_sent_ends_the_connection(
+    serve: Serve, ca_file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What the other machine does not acknowledge is no silence of the server, whose quotes may come as ever."""
+    monkeypatch.setattr(transport, "UNTAKEN_MS", 100)
+    is_deaf, is_over = threading.Event(), threading.Event()
+
+    def swallow(peer: socket.socket) -> None:
+        program = ctypes.create_string_buffer(struct.pack("HBBI", 6, 0, 0, 0))  # of each segment nothing is kept
+        peer.setsockopt(socket.SOL_SOCKET, SO_ATTACH_FILTER, struct.pack("HL", 1, ctypes.addressof(program)))
+        is_deaf.set()
+        assert is_over.wait(PATIENCE_S)
+
+    server = serve(swallow)
+    wire = transport.connect("localhost", server.port, ca_file)
+    assert is_deaf.wait(PATIENCE_S)
+    wire.send(b"an order")
+    with ThreadPoolExecutor(1) as pool:
+        found = pool.submit(wire.receive)
+        try:
+            until(found.done, "the connection ends", PATIENCE_S / 4)
+        finally:
+            wire.close()
+            is_over.set()
+    assert found.result() == b""
+    server.served.result(PATIENCE_S)
 
 
 def test_a_large_frame_reaches_a_slow_reader_whole(
