@@ -97,8 +97,9 @@ def run(
             try:
                 code = _attended(home, system, stop, on_ready, is_done, clock)
             finally:
-                is_free = not system.ended.is_stuck  # else its thread still holds the file, and close would wait for it
-                on_end(system.ended)
+                if (ended := system.ended) is not None:
+                    is_free = not ended.is_stuck  # else its thread still holds the file, and close would wait for it
+                    on_end(ended)
             if is_free:
                 _write_checkpoint(event_log, clock)
             return code

@@ -71,7 +71,8 @@ class SystemClock:
         return Micros(steady + offset)
 
     def monotonic(self) -> MonotonicUs:
-        return MonotonicUs(time.monotonic_ns() // 1_000)
+        """The clock of `now`, so that a sleep of the machine is a span: what is on its way gets older in it."""
+        return MonotonicUs(self._steady())
 
     def behind(self) -> int:
         return self._wall() - self.now()

@@ -151,8 +151,8 @@ class System:
         self._spent = Spent()
         self._shelf = SpecShelf()
         self._ending = Ending(machinery.directory, self._status, machinery.clock, machinery.wait)
-        self.ended = Ended()
-        """What is to be said once `stop` is done."""
+        self.ended: Ended | None = None
+        """What is to be said once `stop` is done; of what never began nothing is known."""
         self._ended = Latch()
         self._fatal = ""
         self._refs: list[Any] = []
@@ -361,13 +361,13 @@ class System:
 
     def stop(self) -> int:
         """Come to an orderly end: exit code 0, or 1 where an actor forced it or something was not recorded."""
-        self.ended = self._ending.run(self._fatal or "asked to")
+        ended = self.ended = self._ending.run(self._fatal or "asked to")
         for ref in reversed(self._refs):
             if ref.is_alive():
                 ref.stop(block=False)
         self._timer.stop()
         if self._fatal:
             log.error("! %s", self._fatal)
-        if self.ended.unrecorded or self.ended.is_stuck:
+        if ended.unrecorded or ended.is_stuck:
             log.error("! the event store took nothing to the end: the next start asks the brokers what became of it")
-        return 1 if self._fatal or self.ended.unrecorded or self.ended.is_stuck else 0
+        return 1 if self._fatal or ended.unrecorded or ended.is_stuck else 0

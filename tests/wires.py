@@ -42,7 +42,7 @@ class Line:
         self.spots: deque[tuple[int, bytes]] = deque()
         self.at_broker = Deframer()
         self.at_client = Deframer()
-        self.is_open = True
+        self.is_open, self.is_cut = True, False
         self.closing = False
 
     def send(self, data: bytes) -> None:
@@ -54,8 +54,8 @@ class Line:
     def receive(self) -> bytes:
         raise AssertionError("nobody reads blocking here")
 
-    def close(self) -> None:
-        self.is_open = False
+    def close(self, *, at_once: bool = False) -> None:
+        self.is_open, self.is_cut = False, at_once
 
 
 class Network:
@@ -92,7 +92,7 @@ class Network:
         directory = self._stepper.directory
         if not self.is_reachable:
             error = CannotConnect(ConnectStep.PORT, "the network is down.", "Wait.")
-            directory.tell(name, m.Lost(generation, str(error)))
+            directory.tell(name, m.Lost(generation, str(error), error.is_permanent, error.is_nobody_there))
             return
         delivery = Delivery(generation, name, leaders(), board, self._stepper.clock_of_process, directory)
         line = Line(self, next(self._numbers), name, generation, delivery)

@@ -144,4 +144,13 @@ def choose_home(option: str | None, environment: Mapping[str, str]) -> Home:
             return Home(Path(named).expanduser().absolute())
         except RuntimeError:  # how pathlib says that it knows no such user
             raise HomeRefused(f"Expected a folder, found {named!r}, and no user of that name.") from None
-    return Home(platformdirs.user_data_path("cmam", appauthor=False))
+    try:
+        found = platformdirs.user_data_path("cmam", appauthor=False)
+    except RuntimeError:
+        found = Path()
+    if not found.is_absolute():
+        raise HomeRefused(
+            "Expected a folder for cmam, found none: no --home, no CMAM_HOME, and this user has no home folder. Name "
+            "one with --home FOLDER."
+        )
+    return Home(found)

@@ -47,3 +47,8 @@ class CannotConnect(WireError):
         self.sentence = sentence
         self.cure = cure
         self.is_permanent = is_permanent
+
+    @property
+    def is_nobody_there(self) -> bool:
+        """Whether nobody was met who could be asked too often: no name, or nobody at the port."""
+        return self.step in (ConnectStep.NAME, ConnectStep.PORT)

@@ -7,22 +7,35 @@ any thread wakes the reader. There is no switch that turns verification off; a p
 from __future__ import annotations
 
 import contextlib
+import errno
+import os
 import select
 import socket
 import ssl
+import struct
 import threading
 from pathlib import Path
 
 from cmam.openapi.errors import CannotConnect, ConnectStep
 
 CONNECT_S = 10.0
+HEAD_START_S = 0.25
+"""How long an address may be silent before the next one is asked beside it, as RFC 8305 recommends: a way that swallows
+everything, as IPv6 does at times, would else hold up every reconnect for the whole of CONNECT_S."""
 SEND_S = 10.0
 """A server that takes no bytes for so long is as good as gone; without a limit a writer would hang with it."""
+UNTAKEN_MS = 20_000
+"""What the other machine has not acknowledged for so long will not arrive: a way that swallows what we send, all of it
+or what is large, while quotes still come, looks alive to everybody else. Twice the span between two heartbeats."""
 CHUNK = 64 * 1024
 OF_ANOTHER_NAME = frozenset({62, 64})
 """X509_V_ERR_HOSTNAME_MISMATCH and X509_V_ERR_IP_ADDRESS_MISMATCH: trusted, and somebody else's."""
 NAME_IT = "Check the host (cmam api show): it must be named as its certificate does."
+THE_PORT = "Check the port: cmam speaks to 5035, the one for protobuf."
 TRUST_IT = "If it is your own proxy or the sandbox, name its authority: cmam api configure --ca-file FILE."
+OF_ANOTHER_TIME = frozenset({9, 10})
+"""X509_V_ERR_CERT_NOT_YET_VALID and X509_V_ERR_CERT_HAS_EXPIRED."""
+SET_IT = "Check the date and the time of this machine; if they are right, it is the server's certificate that is not."
 UNREAD_CHUNKS_MAX = 64
 """How much is read at the end: more than the kernel keeps for one connection by default."""
 
@@ -91,16 +104,19 @@ class Transport:
         except (OSError, ValueError):
             return None
 
-    def close(self) -> None:
+    def close(self, *, at_once: bool = False) -> None:
         """End the connection and wake whoever reads from it; what was sent before still arrives.
 
         Closing with bytes unread would be a reset, which throws away what the other side has not taken yet, so they
-        are read first.
+        are read first. `at_once` is such a reset: on a way that is dead the kernel would else try for minutes, and an
+        order that counts as absent by then would arrive after all.
         """
         with self._lock:
             with contextlib.suppress(OSError):
+                if at_once:
+                    self._tls.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
                 self._tls.shutdown(socket.SHUT_RDWR)
-                for _ in range(UNREAD_CHUNKS_MAX):
+                for _ in range(0 if at_once else UNREAD_CHUNKS_MAX):
                     if not self._tls.recv(CHUNK):
                         break
             with contextlib.suppress(OSError):
@@ -141,9 +157,16 @@ def connect(host: str, port: int, ca_file: Path | None = None, *, timeout_s: flo
         raise CannotConnect(
             ConnectStep.TLS,
             f"{host}:{port} showed a certificate that is not trusted: {error.verify_message.rstrip('.')}.",
-            f"{NAME_IT if error.verify_code in OF_ANOTHER_NAME else TRUST_IT} "
-            "Otherwise do not go on: somebody may be in between.",
-            is_permanent=True,
+            f"{_cure(error.verify_code)} Otherwise do not go on: somebody may be in between.",
+            is_permanent=error.verify_code not in OF_ANOTHER_TIME,
+        ) from None
+    except (TimeoutError, ConnectionResetError, ssl.SSLEOFError) as error:
+        raw.close()
+        is_silent = isinstance(error, TimeoutError)
+        raise CannotConnect(
+            ConnectStep.TLS,
+            f"{host}:{port} takes connections and {'says nothing' if is_silent else 'ends them at once'}.",
+            f"It may be down for a while. If it never worked: {THE_PORT}",
         ) from None
     except (OSError, ValueError) as error:
         raw.close()
@@ -151,12 +174,23 @@ def connect(host: str, port: int, ca_file: Path | None = None, *, timeout_s: flo
         raise CannotConnect(
             ConnectStep.TLS,
             f"{host}:{port} answers, but not with TLS: {why}.",
-            "Check the port: cmam speaks to 5035, the one for protobuf.",
+            THE_PORT,
         ) from None
     return Transport(tls)
 
 
-def _resolve(host: str, port: int) -> list[tuple[int, tuple[object, ...]]]:
+def _cure(code: int) -> str:
+    """What to do about a certificate that is not taken."""
+    if code in OF_ANOTHER_TIME:
+        return SET_IT
+    return NAME_IT if code in OF_ANOTHER_NAME else TRUST_IT
+
+
+Address = tuple[int, tuple[object, ...]]
+"""A family, and an address in it."""
+
+
+def _resolve(host: str, port: int) -> list[Address]:
     try:
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     except (OSError, UnicodeError) as error:
@@ -168,23 +202,71 @@ def _resolve(host: str, port: int) -> list[tuple[int, tuple[object, ...]]]:
     return [(family, address) for family, _, _, _, address in found]
 
 
-def _dial(host: str, port: int, addresses: list[tuple[int, tuple[object, ...]]], timeout_s: float) -> socket.socket:
-    last: OSError = OSError("no address")
-    for family, address in addresses:
-        raw = socket.socket(family, socket.SOCK_STREAM)
-        try:
-            raw.settimeout(timeout_s)
-            raw.connect(address)
-            raw.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            raw.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-        except OSError as error:
+def _dial(host: str, port: int, addresses: list[Address], timeout_s: float) -> socket.socket:
+    """The first address that answers. Each is tried a moment after the one before it, or once nobody else is asked.
+
+    It reads no clock: `timeout_s` counts from the last thing that happened.
+    """
+    trying: dict[int, socket.socket] = {}
+    left, failure = list(addresses), OSError("no address")
+    poll = select.poll()
+    try:
+        while left or trying:
+            if left:
+                raw, error = _begin(*left.pop(0))
+                failure = error or failure
+                if raw is None:
+                    continue
+                trying[raw.fileno()] = raw
+                poll.register(raw, select.POLLOUT)
+            found = poll.poll((HEAD_START_S if left else timeout_s) * 1_000)
+            for number, _ in found:
+                poll.unregister(number)
+                raw = trying.pop(number)
+                if code := raw.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR):
+                    raw.close()
+                    failure = OSError(code, os.strerror(code))
+                    continue
+                raw.settimeout(timeout_s)
+                _tune(raw)
+                return raw
+            if not found and not left:
+                failure = TimeoutError()
+                break
+    except OSError as error:  # gone between its answer and now
+        failure = error
+    finally:
+        for raw in trying.values():
             raw.close()
-            last = error
-            continue
-        return raw
-    what = "did not answer in time" if isinstance(last, TimeoutError) else f"cannot be reached: {last.strerror or last}"
+    is_late = isinstance(failure, TimeoutError)
+    what = "did not answer in time" if is_late else f"cannot be reached: {failure.strerror or failure}"
     raise CannotConnect(
         ConnectStep.PORT,
         f"{host}:{port} {what}.",
         "Check host and port (cmam api show), the network, and whether a firewall is in between.",
     ) from None
+
+
+def _tune(raw: socket.socket) -> None:
+    raw.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    raw.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    if hasattr(socket, "TCP_USER_TIMEOUT"):  # Linux has it
+        raw.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, UNTAKEN_MS)
+
+
+def _begin(family: int, address: tuple[object, ...]) -> tuple[socket.socket | None, OSError | None]:
+    """Ask one address; without waiting for its answer. A machine may lack the family, or have no socket left."""
+    try:
+        raw = socket.socket(family, socket.SOCK_STREAM)
+    except OSError as error:
+        return None, error
+    raw.setblocking(False)
+    try:
+        code = raw.connect_ex(address)
+    except OSError as error:
+        raw.close()
+        return None, error
+    if code in (0, errno.EINPROGRESS):
+        return raw, None
+    raw.close()
+    return None, OSError(code, os.strerror(code))

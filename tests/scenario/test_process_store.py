@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import sqlite3
 import subprocess
@@ -99,6 +100,23 @@ def test_a_lock_of_another_program_stops_opens_and_no_close(home: Path, leader: 
         assert process.returncode == 0, err
         assert "Left open: 1 position, 1 without a stop at the broker." in err
     assert verify(EventLog.read_only(home).read_all()).is_identical
+
+
+def test_a_start_that_is_refused_says_nothing_of_what_is_open(home: Path, leader: Trader, follower: Trader) -> None:
+    """Where the folder of its control channel is in the way, it has asked no broker: it cannot say that nothing is."""
+    with _running(home) as process:
+        _buy(leader)
+        until(lambda: _open(follower), "it is copied")
+        process.send_signal(signal.SIGTERM)
+        process.communicate(timeout=processes.PATIENCE_S)
+    folder = Home(home).prepare_runtime()
+    shutil.rmtree(folder)
+    folder.touch()
+    refused = child(home, "start", "--plain")
+    _, err = refused.communicate(timeout=processes.PATIENCE_S)
+    assert refused.returncode == 1
+    assert f"Expected to make {folder}" in err
+    assert "left open" not in err.lower()
 
 
 def test_the_end_says_what_stays_open_and_what_no_stop_protects(home: Path, leader: Trader, follower: Trader) -> None:

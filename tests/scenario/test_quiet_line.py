@@ -56,7 +56,9 @@ def test_a_line_that_carries_nothing_says_so_before_it_is_given_up(seed: int) ->
     assert 32_000 <= shown["silent_ms"] <= 34_000
     whole.run(24)
     assert _shown(whole)["state"] == "open"
+    (silent,) = whole.stepper.network.lines.values()
     whole.run(60)
+    assert silent.is_cut, "what has not arrived on a dead line must not arrive later"
     assert (_shown(whole)["state"], _shown(whole)["reason"]) == ("open", "")
     (down,) = (record.event for record in whole.log.read_all() if isinstance(record.event, ConnectionDown))
     assert down.reason == "the server said nothing for 60 s"

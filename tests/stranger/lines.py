@@ -36,7 +36,7 @@ class Line:
         self.to_broker: deque[tuple[int, bytes]] = deque()
         self.to_client: deque[tuple[int, bytes]] = deque()
         self.at_broker, self.at_client = Deframer(), Deframer()
-        self.is_open = True
+        self.is_open, self.is_cut = True, False
 
     def send(self, data: bytes) -> None:
         """The connection actor's side."""
@@ -47,8 +47,8 @@ class Line:
     def receive(self) -> bytes:
         raise AssertionError("nobody reads blocking here")
 
-    def close(self) -> None:
-        self.is_open = False
+    def close(self, *, at_once: bool = False) -> None:
+        self.is_open, self.is_cut = False, at_once
 
 
 class Lines:
@@ -78,7 +78,7 @@ class Lines:
     def dial(self, name: str, generation: int, board: QuoteBoard, leaders: Leaders) -> None:
         directory = self._stepper.directory
         if not self.is_reachable:
-            directory.tell(name, m.Lost(generation, "the network is down"))
+            directory.tell(name, m.Lost(generation, "the network is down", is_nobody_there=True))
             return
         delivery = Delivery(generation, name, leaders(), board, self._stepper.clock_of_process, directory)
         line = Line(self, next(self._numbers), name, generation, delivery)

@@ -66,3 +66,12 @@ def test_hours_of_agreement_give_no_credit_for_a_jump() -> None:
         machine.passes(SECOND_US)
     machine.off_us += HOUR_US
     assert machine.passes(10 * SECOND_US) <= 11 * SECOND_US
+
+
+def test_a_sleep_of_the_machine_is_a_span() -> None:
+    """After an hour asleep an hour has passed by both readings: else a line that is long dead would look alive for a
+    minute more, and an open that waited to leave would leave."""
+    machine = Machine()
+    before = machine.clock.monotonic()
+    assert machine.passes(HOUR_US) >= 9 * HOUR_US // 10
+    assert machine.clock.monotonic() - before == HOUR_US

@@ -116,7 +116,7 @@ class ConnectionActor(Watched):
                 self._dialled(message)
             case m.Lost():
                 if message.generation == self._generation:
-                    self._lost(message.why, permanent=message.is_permanent)
+                    self._lost(message.why, permanent=message.is_permanent, nobody=message.is_nobody_there)
             case m.Wake():
                 self._woken(message.what)
             case m.QuotesWanted():
@@ -166,10 +166,13 @@ class ConnectionActor(Watched):
         self._follow(self._session.connected(client_id, secret.reveal(), self._ports.clock.monotonic()))
         self._show("application")
 
-    def _lost(self, why: str, *, permanent: bool = False, delay_us: int | None = None) -> None:
-        """The connection is gone: accounts are told, what waited goes back, and another try is due."""
+    def _lost(self, why: str, *, permanent: bool = False, nobody: bool = False, delay_us: int | None = None) -> None:
+        """The connection is gone: accounts are told, what waited goes back, and another try is due.
+
+        What has not arrived by now must not: it is looked up on the next line, and asked for again where it is not.
+        """
         if self._wire is not None:
-            self._wire.close()
+            self._wire.close(at_once=True)
             self._wire = None
         self._generation += 1
         self._outbox.begin()
@@ -179,7 +182,7 @@ class ConnectionActor(Watched):
             self._tell_account(account, m.SessionMoved(Health.DOWN, why))
         if self._is_stopping:
             return
-        pause = self._tries.line_lost()
+        pause = self._tries.line_lost(is_nobody_there=nobody)
         pause = pause if delay_us is None else delay_us
         if why != self._reason:
             self._record(ConnectionDown(reason=why, permanent=permanent, retry_in_ms=pause // 1_000))

@@ -37,8 +37,8 @@ class Wire(Protocol):
         """Write all; raises OSError."""
         ...
 
-    def close(self) -> None:
-        """End it, from any thread."""
+    def close(self, *, at_once: bool = False) -> None:
+        """End it, from any thread; `at_once` takes back what the other side does not have yet."""
         ...
 
 
@@ -88,7 +88,11 @@ class ThreadReader:
         try:
             wire = self._dial()
         except CannotConnect as error:
-            self._directory.tell(self._name, m.Lost(generation, str(error), error.is_permanent))
+            self._directory.tell(self._name, _lost(generation, error))
+            return
+        except Exception as error:  # a reader that ends without a word would leave its line down for ever
+            log.exception("! %s cannot be dialled", self._name)
+            self._directory.tell(self._name, m.Lost(generation, f"dialling failed: {type(error).__name__}: {error}"))
             return
         self._directory.tell(self._name, Dialled(generation, wire))
         why = self._read(generation, wire)
@@ -111,3 +115,7 @@ class ThreadReader:
             return f"the reader failed: {type(error).__name__}: {error}"
         half = "" if deframer.is_between_frames else " in the middle of a frame"
         return f"the server closed the connection{half}"
+
+
+def _lost(generation: int, error: CannotConnect) -> m.Lost:
+    return m.Lost(generation, str(error), error.is_permanent, error.is_nobody_there)

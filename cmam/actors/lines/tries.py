@@ -10,7 +10,8 @@ from cmam.openapi.refusals import BACK_OFF_US_MAX, back_off_us
 STEADY_US = 10 * SECOND_US
 """What was open for less long did no good, so the next try waits longer than the one before."""
 UNSTEADY_US_MAX = 10 * SECOND_US
-"""The longest pause before a line or an account that did open is asked for again: closes may be waiting for it."""
+"""The longest pause before a line or an account that did open is asked for again, or a line on which nobody was met, as
+where this machine's own network is gone: closes may be waiting for it, and it costs no server anything."""
 LINE = 0
 """The line itself among the accounts on it, none of which has this number."""
 
@@ -31,16 +32,17 @@ class Tries:
         """The line or an account is open."""
         self._opened_us[what] = now_us
 
-    def line_lost(self) -> int:
+    def line_lost(self, *, is_nobody_there: bool = False) -> int:
         """The line is gone, and its accounts with it; the pause before the next try."""
-        pause_us = self.lost(LINE)
+        pause_us = self.lost(LINE, is_soon=is_nobody_there)
         self._opened_us.clear()
         return pause_us
 
-    def lost(self, what: int) -> int:
+    def lost(self, what: int, *, is_soon: bool = False) -> int:
         """The line or an account is gone, or was refused; the pause before the next try."""
         count = self._counts[what] = self.of(what) + 1
-        most_us = BACK_OFF_US_MAX if self._opened_us.pop(what, None) is None else UNSTEADY_US_MAX
+        has_opened = self._opened_us.pop(what, None) is not None
+        most_us = UNSTEADY_US_MAX if has_opened or is_soon else BACK_OFF_US_MAX
         return back_off_us(count, self._chance(), most_us=most_us)
 
     def count_anew(self, now_us: int) -> None:

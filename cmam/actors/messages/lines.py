@@ -44,6 +44,7 @@ class Lost:
     generation: int
     why: str
     is_permanent: bool = False
+    is_nobody_there: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -36,6 +36,13 @@ class StoreUp:
 
 
 @dataclass(frozen=True, slots=True)
+class NotFoldedBack:
+    """What is recorded stays beside the store's file, which does not take it; `why` is empty once it does again."""
+
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
 class TokenDead:
     """The server does not take this account's token; `again`: nor has it since it last did not."""
 

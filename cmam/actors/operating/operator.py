@@ -71,6 +71,9 @@ class OperatorActor(Watched):
             case m.StoreUp():
                 self._status.note("store", {"state": "up"})
                 self._status.alarm("store", "")
+            case m.NotFoldedBack():
+                beside = f"{message.why} Copying goes on, and what is recorded since lies beside it (events.db-wal)."
+                self._status.alarm("fold_back", beside if message.why else "")
             case m.StreamRefused():
                 self._status.note(message.stream, {"health": "refused", "reason": message.why})
                 self._status.alarm(message.stream, message.why)

@@ -31,6 +31,8 @@ RETRY_FIRST_US = 50_000
 RETRY_LAST_US = 2_000_000
 IDLE_US = 1_000_000
 """How long after the last write the write-ahead log is folded back."""
+UNFOLDED_US = 10_000_000
+"""How long after that has failed it is tried again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +63,7 @@ class RecorderActor(Watched):
         self._retry_us = 0
         self._again_us = 0
         self._tidy_armed = False
+        self._unfolded = ""
         self._checkpointer = Checkpointer()
         self._checkpoint_asked = False
         self._wrote_us = 0
@@ -183,10 +186,17 @@ class RecorderActor(Watched):
             return
         self._tidy_armed = False
         self._consider_checkpoint(self._clock.monotonic())
+        why = ""
         try:
             self._log.tidy()
         except StoreError as error:
-            log.warning("! %s", error)
+            why = str(error)
+            self._tidy_armed = True  # nobody may record anything for long, and it stays an alert until it is done
+            self._timer.after(UNFOLDED_US, m.RECORDER, m.Tidy())
+        if why != self._unfolded:
+            self._unfolded = why
+            log.warning("! %s" if why else "= the event store's file takes its records again%s", why)
+            self._directory.tell(m.OPERATOR, m.NotFoldedBack(why))
 
     # --- when the store does not take it --------------------------------------------------------------------------
 

@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import errno
 import os
+import warnings
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
 import msgspec
-from filelock import FileLock, Timeout
+from filelock import FileLock, SoftFileLock, Timeout
 
 from cmam.config.files import refusal
 from cmam.store.errors import StoreHeld, StoreUnavailable
@@ -23,6 +24,8 @@ from cmam.store.errors import StoreHeld, StoreUnavailable
 LOCK_NAME = "lock"
 FULL = (errno.ENOSPC, errno.EDQUOT)
 """What a full disk says, or a quota."""
+LOCKLESS = (errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOLCK)
+"""What a file system says that has no locks, as some shares and some of a user's own."""
 PATIENCE_S = 0.5
 """How long to try: a `status` that only looks holds the lock for a moment."""
 
@@ -53,10 +56,15 @@ class StoreLock:
         """
         try:
             self._home.mkdir(parents=True, exist_ok=True, mode=0o700)
-            self._lock.acquire(timeout=patience_s, poll_interval=0.02)
+            _take(self._lock, patience_s)
         except Timeout as error:
             raise self._held() from error
         except OSError as error:
+            if error.errno in LOCKLESS:
+                raise StoreUnavailable(
+                    f"The folder {self._home} cannot be locked: its file system has no locks, so that two cmam could "
+                    "trade there at once. Choose one on a disk of this machine with --home."
+                ) from error
             raise StoreUnavailable(
                 f"The folder {self._home} cannot be locked: {refusal(error, self._path)}. Choose one that you may "
                 "write with --home."
@@ -77,12 +85,13 @@ class StoreLock:
             return None
         probe = FileLock(self._path, mode=0o600, thread_local=False, is_singleton=False)
         try:
-            with probe.acquire(timeout=0):
-                return None
+            _take(probe, 0)
+            probe.release()
+            return None
         except Timeout:
             return self._read_holder() or Holder(0, "", "")
         except OSError:
-            return None  # a folder we may not write: nobody can hold a lock there as we are
+            return None  # a folder we may not write, or that has no locks: nobody can hold one there as we are
 
     def __enter__(self) -> Self:
         return self
@@ -118,3 +127,22 @@ class StoreLock:
             return msgspec.json.decode(self._holder_path.read_bytes(), type=Holder)
         except (OSError, msgspec.MsgspecError):
             return None
+
+
+def _take(lock: FileLock, patience_s: float) -> None:
+    """Take a lock of the operating system's, and no other: raises Timeout, or OSError where there is none.
+
+    Where a file system has none, the library would take a file that is there for a lock: a process that is killed
+    leaves such a one behind.
+    """
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            lock.acquire(timeout=patience_s, poll_interval=0.02)
+    except (Timeout, NotImplementedError) as error:
+        if isinstance(error, NotImplementedError) or isinstance(lock, SoftFileLock):
+            raise OSError(errno.ENOSYS, os.strerror(errno.ENOSYS)) from error
+        raise
+    if isinstance(lock, SoftFileLock):
+        lock.release(force=True)
+        raise OSError(errno.ENOSYS, os.strerror(errno.ENOSYS))

@@ -76,7 +76,7 @@ class Flood:
     def send(self, data: bytes) -> None:
         raise AssertionError(f"a reader writes nothing, here {data!r}")
 
-    def close(self) -> None:
+    def close(self, *, at_once: bool = False) -> None:
         """Nothing to let go of."""
 
 
@@ -248,3 +248,14 @@ def test_what_a_lost_line_brought_is_not_laid_to_the_next() -> None:
     clock.advance(FLOOD_US)
     connection.on_receive(m.Wake("tick"))
     assert status.document_alerts() == []
+
+
+def test_a_dial_that_fails_in_no_way_that_is_known_is_told_all_the_same() -> None:
+    """A reader that ended without a word, as where the machine has no more files, left its line down for ever."""
+    taker, clock = Taker(), ManualClock()
+
+    def dial() -> Any:
+        raise OSError(24, "Too many open files")
+
+    ThreadReader(dial, QuoteBoard(), clock, taker, NAME, set)._run(1)
+    assert taker.waiting == [m.Lost(1, "dialling failed: OSError: [Errno 24] Too many open files")]

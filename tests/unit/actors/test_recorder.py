@@ -9,13 +9,14 @@ import pytest
 
 from cmam.actors import messages as m
 from cmam.actors.recording.backlog import BATCH_MAX
-from cmam.actors.recording.recorder import RecorderActor
+from cmam.actors.recording.recorder import IDLE_US, RecorderActor
 from cmam.clock import ManualClock
 from cmam.domain.events import AlertRaised
 from cmam.domain.values.commands import Command, CommandKind
 from cmam.domain.values.ids import AccountId, IntentId, SymbolId
 from cmam.domain.values.quantities import Side, Volume
 from cmam.openapi.lanes import Lane
+from cmam.store.errors import StoreBroken
 from cmam.store.records.envelope import Pending
 from tests.stepped import Stepper
 from tests.whole import FaultyLog
@@ -95,6 +96,32 @@ def test_nothing_of_a_refused_stream_leaves_whatever_follows(bench: Bench) -> No
     assert bench.of(m.StreamRefused)
     bench.take(_append(1, stream="account:2"))
     assert bench.of(int) == [1]
+
+
+def test_a_file_that_does_not_take_what_is_recorded_is_told_once(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A damaged file is seen as the log is folded back into it, long before the next start is refused for it.
+
+    It is tried again by itself, and said once, not each second; nothing that is recorded waits for it.
+    """
+    why = "the event store is damaged"
+
+    def tidy() -> None:
+        if why:
+            raise StoreBroken(why)
+
+    monkeypatch.setattr(bench.log, "tidy", tidy)
+    bench.take(_append(1))
+    for _ in range(3):
+        bench.clock.advance(IDLE_US)
+        bench.take(m.Tidy())
+    assert bench.of(m.NotFoldedBack) == [m.NotFoldedBack(why)]
+    assert sum(isinstance(entry[3], m.Tidy) for entry in bench.stepper._heap) > 3
+    bench.take(_append(2))
+    assert bench.of(int) == [1, 2]
+    why = ""
+    bench.clock.advance(IDLE_US)
+    bench.take(m.Tidy(), m.Tidy())
+    assert bench.of(m.NotFoldedBack)[1:] == [m.NotFoldedBack("")]
 
 
 def test_a_store_that_is_down_is_told_once_and_loses_nothing(bench: Bench) -> None:

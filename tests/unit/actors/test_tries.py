@@ -19,6 +19,14 @@ def test_what_never_opens_waits_longer_each_time_to_a_limit() -> None:
     assert tries.of(LINE) == 0
 
 
+def test_a_line_on_which_nobody_is_met_is_tried_again_within_seconds() -> None:
+    """Where the network is gone it may be back at any moment, and no server is asked too often meanwhile."""
+    tries = Tries(lambda: 1.0)
+    pauses = [tries.line_lost(is_nobody_there=True) for _ in range(TRIES)]
+    assert pauses == sorted(pauses)
+    assert pauses[0] < pauses[-1] == UNSTEADY_US_MAX
+
+
 def test_what_did_open_is_asked_for_sooner_but_goes_on_being_counted() -> None:
     """Closes may be waiting for what opens and falls: it is asked for within seconds, and not twice a second."""
     tries = Tries(lambda: 1.0)

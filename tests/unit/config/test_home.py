@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import pwd
 import stat
 from pathlib import Path
 
@@ -23,6 +24,19 @@ def test_a_home_of_nobody_is_refused() -> None:
     """A user whom the machine does not know has no folder."""
     with pytest.raises(HomeRefused, match="no user of that name"):
         choose_home("~nobody-is-called-so/cmam", {})
+
+
+def test_a_user_without_a_home_folder_is_told_to_name_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    """In a container a process may run as a user that nobody has listed, and with an empty environment."""
+
+    def nobody(number: int) -> pwd.struct_passwd:
+        raise KeyError(f"getpwuid(): uid not found: {number}")
+
+    for name in ("HOME", "XDG_DATA_HOME"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(pwd, "getpwuid", nobody)
+    with pytest.raises(HomeRefused, match="Name one with --home FOLDER"):
+        choose_home(None, {})
 
 
 def test_a_relative_home_is_pinned_to_the_present_folder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import socket
 import ssl
+import struct
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -15,7 +18,7 @@ import trustme
 
 from cmam.openapi import transport
 from cmam.openapi.errors import CannotConnect, ConnectStep
-from tests.waiting import PATIENCE_S
+from tests.waiting import PATIENCE_S, until
 
 LARGE = bytes(range(256)) * 16 * 1024  # 4 MiB: more than any buffer between two sockets
 SENDS_MAX = 64
@@ -70,9 +73,15 @@ def serve(authority: trustme.CA) -> Iterator[Serve]:
     """Start servers that end with the test."""
     started: list[Server] = []
 
-    def start(handler: Callable[[socket.socket], object], *, name: str = "localhost", plain: bool = False) -> Server:
+    def start(
+        handler: Callable[[socket.socket], object],
+        *,
+        name: str = "localhost",
+        plain: bool = False,
+        ends: datetime | None = None,
+    ) -> Server:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        authority.issue_cert(name).configure_cert(context)
+        authority.issue_cert(name, not_after=ends).configure_cert(context)
         started.append(Server(None if plain else context, handler))
         return started[-1]
 
@@ -135,6 +144,16 @@ def test_a_certificate_for_another_name_is_refused(serve: Serve, ca_file: Path) 
     assert "--ca-file" not in error.cure
 
 
+def test_a_certificate_that_has_expired_names_the_clock(serve: Serve, ca_file: Path) -> None:
+    """It may be the machine's date that is wrong, and no authority that somebody could name would help."""
+    server = serve(read_to_end, ends=datetime(2020, 1, 1, tzinfo=UTC))
+    error = refusal("localhost", server.port, ca_file)
+    assert (error.step, error.is_permanent) == (ConnectStep.TLS, False)
+    assert "expired" in error.sentence
+    assert "date and the time of this machine" in error.cure
+    assert "--ca-file" not in error.cure
+
+
 def test_a_port_without_tls_says_so(serve: Serve, ca_file: Path) -> None:
     """A server that speaks in the clear is named as one that does not speak TLS, and the cure names the right port."""
     server = serve(lambda peer: peer.sendall(b"SMTP ready, what do you want?\r\n" * 8), plain=True)
@@ -147,7 +166,10 @@ def test_a_port_without_tls_says_so(serve: Serve, ca_file: Path) -> None:
 def test_a_server_that_hangs_up_during_the_handshake_says_so(serve: Serve, ca_file: Path) -> None:
     """A connection that is closed before a certificate is shown is a failed handshake, not a crash."""
     server = serve(lambda peer: peer.recv(1), plain=True)
-    assert refusal("localhost", server.port, ca_file).step is ConnectStep.TLS
+    error = refusal("localhost", server.port, ca_file)
+    assert error.step is ConnectStep.TLS
+    assert "ends them at once" in error.sentence
+    assert "down for a while" in error.cure
 
 
 def test_a_server_that_never_answers_the_handshake_is_given_up(serve: Serve, ca_file: Path) -> None:
@@ -157,7 +179,7 @@ def test_a_server_that_never_answers_the_handshake_is_given_up(serve: Serve, ca_
     error = refusal("localhost", server.port, ca_file, timeout_s=0.2)
     done.set()
     assert error.step is ConnectStep.TLS
-    assert "timed out" in error.sentence
+    assert "takes connections and says nothing" in error.sentence
 
 
 def test_a_port_where_nobody_listens(ca_file: Path) -> None:
@@ -193,6 +215,65 @@ def test_an_authority_file_that_is_none(content: bytes | None, tmp_path: Path) -
 def test_an_authority_file_that_is_a_folder(tmp_path: Path) -> None:
     """A folder in the place of the file is refused in the same words."""
     assert refusal("demo.invalid", 5035, tmp_path).step is ConnectStep.TRUST
+
+
+@contextlib.contextmanager
+def swallowing() -> Iterator[tuple[int, tuple[object, ...]]]:
+    """An address that takes no connection and refuses none, as a way does on which everything is lost."""
+    with contextlib.ExitStack() as stack:
+        full = stack.enter_context(socket.create_server(("127.0.0.1", 0), backlog=0))
+        for _ in range(4):  # more than it keeps for whoever does not accept
+            raw = stack.enter_context(socket.socket())
+            raw.setblocking(False)
+            raw.connect_ex(full.getsockname())
+        yield socket.AF_INET, full.getsockname()
+
+
+def test_an_address_that_swallows_everything_holds_up_no_other(
+    serve: Serve, ca_file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The next address is asked beside it, long before it is given up."""
+    server = serve(lambda peer: peer.sendall(b"hello"))
+    with swallowing() as lost:
+        found = [lost, (socket.AF_INET, ("127.0.0.1", server.port))]
+        monkeypatch.setattr(transport, "_resolve", lambda *_: found)
+        pool = ThreadPoolExecutor(1)
+        wire = pool.submit(transport.connect, "localhost", server.port, ca_file, timeout_s=2 * PATIENCE_S)
+        until(wire.done, "the second address is taken while the first is silent")
+    assert wire.result().receive() == b"hello"
+    wire.result().close()
+    pool.shutdown()
+
+
+def test_addresses_that_all_swallow_everything_are_given_up(ca_file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody answers: that is said as it was with one address."""
+    with swallowing() as lost:
+        monkeypatch.setattr(transport, "_resolve", lambda *_: [lost, lost])
+        error = refusal("localhost", 5035, ca_file, timeout_s=0.2)
+    assert error.step is ConnectStep.PORT
+    assert "did not answer in time" in error.sentence
+
+
+UNKNOWN_FAMILY = (44, ("::1", 5035))
+"""What a machine without IPv6 makes of an address of it: no socket at all."""
+
+
+def test_an_address_of_a_family_that_the_machine_lacks_is_passed_over(
+    serve: Serve, ca_file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where IPv6 is switched off, a name that has an address in it is reached over the others."""
+    server = serve(lambda peer: peer.sendall(b"hello"))
+    found = [UNKNOWN_FAMILY, (socket.AF_INET, ("127.0.0.1", server.port))]
+    monkeypatch.setattr(transport, "_resolve", lambda *_: found)
+    wire = transport.connect("localhost", server.port, ca_file)
+    assert wire.receive() == b"hello"
+    wire.close()
+
+
+def test_a_machine_that_has_no_socket_for_any_address_says_so(ca_file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is a connection that did not come about, which is tried again, and no failure of the reader."""
+    monkeypatch.setattr(transport, "_resolve", lambda *_: [UNKNOWN_FAMILY])
+    assert refusal("localhost", 5035, ca_file).step is ConnectStep.PORT
 
 
 def test_nothing_turns_verification_off(ca_file: Path) -> None:
@@ -257,6 +338,67 @@ def test_a_server_that_resets_is_an_end(serve: Serve, ca_file: Path) -> None:
     wire = transport.connect("localhost", server.port, ca_file)
     assert wire.receive() == b""
     wire.close()
+
+
+@pytest.mark.parametrize("at_once", [True, False])
+def test_what_a_server_has_not_taken_is_taken_back_where_it_is_closed_at_once(
+    serve: Serve, ca_file: Path, monkeypatch: pytest.MonkeyPatch, at_once: bool
+) -> None:
+    """An order that waits in the kernel for a dead way would else arrive minutes after it was taken for absent."""
+    monkeypatch.setattr(transport, "SEND_S", 0.2)
+    may_read = threading.Event()
+
+    def late(peer: socket.socket) -> int:
+        peer.sendall(b"hello")
+        assert may_read.wait(PATIENCE_S)
+        return len(read_to_end(peer))
+
+    server = serve(late)
+    wire = transport.connect("localhost", server.port, ca_file)
+    assert wire.receive() == b"hello"  # closing with bytes unread would be a reset in any case
+    sent = 0
+    with contextlib.suppress(TimeoutError):
+        while sent < SENDS_MAX * len(LARGE):
+            wire.send(LARGE[:65_536])
+            sent += 65_536
+    wire.close(at_once=at_once)
+    may_read.set()
+    arrived = server.served.result(PATIENCE_S)
+    assert isinstance(arrived, int)
+    assert (arrived < sent) is at_once
+
+
+SO_ATTACH_FILTER = 26
+"""What Linux calls it (asm-generic/socket.h)."""
+
+
+@pytest.mark.skipif(not hasattr(socket, "TCP_USER_TIMEOUT"), reason="only Linux ends what is not acknowledged")
+def test_a_way_that_swallows_what_is_sent_ends_the_connection(
+    serve: Serve, ca_file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What the other machine does not acknowledge is no silence of the server, whose quotes may come as ever."""
+    monkeypatch.setattr(transport, "UNTAKEN_MS", 100)
+    is_deaf, is_over = threading.Event(), threading.Event()
+
+    def swallow(peer: socket.socket) -> None:
+        program = ctypes.create_string_buffer(struct.pack("HBBI", 6, 0, 0, 0))  # of each segment nothing is kept
+        peer.setsockopt(socket.SOL_SOCKET, SO_ATTACH_FILTER, struct.pack("HL", 1, ctypes.addressof(program)))
+        is_deaf.set()
+        assert is_over.wait(PATIENCE_S)
+
+    server = serve(swallow)
+    wire = transport.connect("localhost", server.port, ca_file)
+    assert is_deaf.wait(PATIENCE_S)
+    wire.send(b"an order")
+    with ThreadPoolExecutor(1) as pool:
+        found = pool.submit(wire.receive)
+        try:
+            until(found.done, "the connection ends", PATIENCE_S / 4)
+        finally:
+            wire.close()
+            is_over.set()
+    assert found.result() == b""
+    server.served.result(PATIENCE_S)
 
 
 def test_a_large_frame_reaches_a_slow_reader_whole(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import fcntl
 import os
 import signal
 import subprocess
@@ -103,6 +104,25 @@ def test_a_full_disk_leaves_neither_a_lock_nor_a_piece_of_a_file(
     assert [found.name for found in tmp_path.iterdir()] == ["lock"]
     with _take(tmp_path):
         pass
+
+
+@pytest.mark.parametrize("code", [errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOLCK])
+@pytest.mark.parametrize("was_used", [True, False])
+def test_a_file_system_without_locks_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code: int, was_used: bool
+) -> None:
+    """A file that stands for a lock would outlive a killed holder; looking works all the same."""
+
+    def flock(_handle: int, _how: int) -> None:
+        raise OSError(code, os.strerror(code))
+
+    if was_used:
+        (tmp_path / "lock").touch()
+    monkeypatch.setattr(fcntl, "flock", flock)
+    with pytest.raises(StoreUnavailable, match="its file system has no locks"):
+        StoreLock(tmp_path).acquire(since="", command="cmam start", patience_s=0)
+    assert StoreLock(tmp_path).holder() is None
+    assert not (tmp_path / "lock.json").exists()
 
 
 def test_a_folder_that_cannot_be_locked_is_said_so(tmp_path: Path) -> None:
