@@ -16,6 +16,7 @@ from cmam.actors.accounts import following
 from cmam.domain.values.ids import base36
 from cmam.openapi import translate
 from cmam.openapi._pb import OpenApiModelMessages_pb2 as model
+from cmam.store.upkeep.keeping import note_restore
 from tests.rulebook import EURUSD, LEAD, UNIT, WORLD, Case, Rulebook
 
 SEED = 1
@@ -216,7 +217,7 @@ def _an_unreadable_report() -> Iterator[None]:
 
 
 def _evening(book: Rulebook) -> None:
-    """Guards, results without quotes, a stop-out, a flatten, a day nobody saw begin, and the orderly end."""
+    """Guards, results without quotes, a stop-out, a flatten, a restored log, a day nobody saw begin, an orderly end."""
     book.run(14)
     book.go(2)
     _fault(book, "withdraw", account=str(book.ids["small"]), amount="1050")
@@ -233,6 +234,7 @@ def _evening(book: Rulebook) -> None:
     _ask(book, "account.remove", account=str(book.ids["net"]))
     book.accounts = tuple(account for account in book.accounts if account != book.ids["net"])
     book.kill()
+    note_restore(book.log, book.log.position(), book.now_us())  # of a backup that was made last of all
     book.run(NIGHT_S - book.stepper.clock.now() % DAY_US / 1_000_000)
     book.begin()
     book.go(5)

@@ -144,7 +144,7 @@ def test_an_account_is_not_forgotten_while_something_is_closing_there(*, is_whol
     assert whole.command({"command": "profile.delete", "profile": "whole", "copies": "close"})["ok"]
     whole.run(5)
     said = whole.command({"command": "account.remove", "account": str(SAME_BROKER)})
-    assert "found 1 still closing" in said["error"], said
+    assert "1 still to be closed" in said["error"], said
     whole.broker.clear_fault("reject")
     whole.run(70)
     assert whole.command({"command": "account.remove", "account": str(SAME_BROKER)})["ok"]

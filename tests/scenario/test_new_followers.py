@@ -30,7 +30,7 @@ def test_what_a_broker_lets_an_account_do_is_known_after_the_end_too(request_: d
     whole.run(2)
     whole.stop()
     writer = type(whole.writer)(whole.log, whole.stepper.clock)
-    with pytest.raises(Refusal, match="set to close_only"):
+    with pytest.raises(Refusal, match="set it to close_only"):
         writer.carry_out(request_)
 
 

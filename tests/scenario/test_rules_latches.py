@@ -19,7 +19,7 @@ def test_a_loss_is_not_forgotten_by_beginning_the_day_anew() -> None:
     book.go(2)
     assert book.events(book.ids["loss"], GuardTripped)
     refused = book.command({"command": "rearm", "profile": "loss", "guard": "day"})
-    assert (refused["ok"], "nobody saw" in refused["error"]) == (False, True)
+    assert (refused["ok"], "cannot begin anew" in refused["error"]) == (False, True)
     held = book.command({"command": "rearm", "profile": "loss"})
     assert not held["ok"]
     assert "daily_loss at 116.00 against 100.00 USD" in held["error"]  # 100,000 × 0.0011 and twice 3 USD

@@ -6,8 +6,8 @@ from dataclasses import replace
 
 import pytest
 
+from cmam.domain.belief.copies import CopyState
 from cmam.domain.events import ExecutionSeen
-from cmam.domain.folds.account import CopyState
 from cmam.domain.values.commands import CommandKind
 from cmam.domain.values.ids import OrderId
 from cmam.domain.values.quantities import Side, Volume

@@ -160,7 +160,7 @@ def test_all_that_is_wrong_is_said_at_once() -> None:
         _asked(world, {"volume.mode": "formula"})
     with pytest.raises(AskedInvalid, match="Main"):
         _asked(world, {"side": "buy"}, profile="other")
-    with pytest.raises(AskedInvalid, match="found 77"):
+    with pytest.raises(AskedInvalid, match="no follower 77"):
         _asked(world, {"side": "buy"}, follower="77")
     with pytest.raises(AskedInvalid, match="nothing to run again"):
         Asked.of(Registry(), {"side": "buy"})
