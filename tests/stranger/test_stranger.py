@@ -14,7 +14,8 @@ from cmam.actors.asking.pages import Pages
 from cmam.domain.belief import holdings
 from cmam.domain.deciding import attempts
 from cmam.domain.folds import account as account_fold
-from cmam.domain.turns import snapshots
+from cmam.domain.turns import leading, snapshots
+from cmam.domain.values.rules import RULES
 from tests.stranger.day import Day
 from tests.stranger.habits import Habits
 
@@ -94,6 +95,8 @@ def test_what_a_leader_does_while_his_history_is_read_is_copied(monkeypatch: pyt
     """The snapshot on its way does not show it, and the history asked for behind it does: it was told by neither."""
     odd = Habits(stamps=False, answer_us=300_000, repeats=True, fill_shows_position=False)
     strange = replace(odd, adds_unknown=True, margin_is_told=True, values="new")
+    assert Day(3122, strange).run(2).wrong == []
+    monkeypatch.setattr(leading, "NO_OLDER_THAN_GAPS", RULES + 1)  # what has no time and is asked for late is too old
     assert Day(3122, strange).run(2).wrong == []
     monkeypatch.setattr(snapshots, "untold", lambda heard, positions: set())
     assert "positions on 504" in Day(3122, strange).run(2).wrong[0]
