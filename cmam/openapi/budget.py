@@ -393,16 +393,16 @@ class Budget:
             return moment
         if lane is Lane.IDLE:
             moment = max(moment, self._idle_historical.room_at(now_us))
-        return max(moment, self._historical.room_at(now_us))
+        return max(moment, self._historical.room_at(now_us, waits_out=lane.waits_out))
 
     def _lane_opens_at(self, lane: Lane, now_us: int) -> int:
         """When a lane may use a slot; the present when it may now."""
+        one = self._window.room_at(now_us, waits_out=lane.waits_out)
         if lane.may_use_reserve:
-            return self._window.room_at(now_us, waits_out=False)
-        one = self._window.room_at(now_us)
+            return one
         if lane is Lane.IDLE:
             one = max(one, self._idle.room_at(now_us))
-        return max(one, self._window.room_at(now_us, keep=RESERVED) - LEND_US)
+        return max(one, self._window.room_at(now_us, keep=RESERVED, waits_out=lane.waits_out) - LEND_US)
 
 
 def _remember(names: OrderedDict[str, int], name: str, now_us: int) -> None:

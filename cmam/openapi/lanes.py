@@ -53,6 +53,12 @@ class Lane(IntEnum):
         """Whether what waits here may go back for having waited too long: what lowers or protects risk never does."""
         return self >= Lane.OPEN or self is Lane.LOOK
 
+    @property
+    def waits_out(self) -> bool:
+        """Whether what leaves here waits until a line that stands still moves on, or is given up: no close, no stop,
+        and nothing that an account needs before it can close may be kept for so long."""
+        return self >= Lane.OPEN
+
 
 LANE_OF: Final = {
     catalogue.HEARTBEAT: Lane.SESSION,

@@ -24,11 +24,12 @@ MARGIN_US: Final = 5 * MILLISECOND_US
 """What lies between the second after an answer and the next frame. A second of the server's clock may be a thousandth
 longer than one of ours, far more than clocks err; the rest is for who counts beside the server, a little later."""
 UNPROVEN_US: Final = 10 * SECOND_US
-"""How long a frame may go unread once it was written, as what lowers or protects risk takes it: a server that answers
-nothing must not keep a close from leaving. Heartbeats are not answered, so nobody waits longer for them."""
+"""How long a frame may go unread once it was written, as closes take it, what protects, and what closes wait for: a
+server that answers nothing must keep none of that from leaving. Heartbeats are not answered: nobody waits longer for
+them."""
 STALLED_US: Final = 60 * SECOND_US
-"""The same as all others take it, of what is to be answered: a line that stood still for some seconds brings all of it
-at once, and what followed it meanwhile would be refused. Who says nothing for so long is taken for gone anyway."""
+"""The same as opens and questions take it, of what is to be answered: a line that stood still for some seconds brings
+all of it at once, and what followed it meanwhile would be refused. Who says nothing for so long is taken for gone."""
 SAMPLES_MAX: Final = 1_000
 """As many round trips as a p99.9 needs, and no more: the line of an hour ago says little."""
 SAMPLES_MIN: Final = 20

@@ -392,14 +392,14 @@ class LimiterMachine(RuleBasedStateMachine):
         now = self.clock.mono_us
         if self.events and self.events[0][0] <= now:
             return  # something is due this very moment
-        held = self.held(waits_out=not any(wanted.lane.may_use_reserve for wanted in self.waiting.values()))
-        if len(held) >= self.limit - 1:
+        by_all, by_short = self.held(), self.held(waits_out=False)
+        if len(by_short) >= self.limit - 1:
             return
-        held = self.held()
-        of_nobody = [one.wanted for one in held if one.wanted.lane is Lane.IDLE]
+        of_nobody = [one.wanted for one in by_all if one.wanted.lane is Lane.IDLE]
         idle, past = len(of_nobody), sum(wanted.kind in catalogue.HISTORICAL for wanted in of_nobody)
-        historical = sum(one.wanted.kind in catalogue.HISTORICAL for one in held)
         for wanted in self.waiting.values():
+            held = by_all if wanted.lane.waits_out else by_short
+            historical = sum(one.wanted.kind in catalogue.HISTORICAL for one in held)
             is_kept = (
                 self.shown_pause(wanted.kind)
                 or (not wanted.lane.may_use_reserve and len(held) >= self.limit - 1)

@@ -386,6 +386,31 @@ def test_what_adds_risk_waits_longer_for_an_answer_than_a_close_does() -> None:
     assert names(budget, STALLED_US + SECOND + MARGIN_US) == ["open"]
 
 
+@pytest.mark.parametrize("kind", ["a stop moved again", "a look", "an account", "a look at a history"])
+def test_what_protects_and_what_closes_wait_for_waits_as_long_as_a_close(kind: str) -> None:
+    """Behind opens that a server swallows without a word, a stop that follows its leader's leaves after ten seconds,
+    and so does what an account needs before anything of it can be closed; an open goes on waiting."""
+    amend = amendments(0, 1)[0]
+    wanted = {
+        "a stop moved again": amendments(1, 1)[0],
+        "a look": an_item("look", RECONCILE, lane=Lane.LOOK, account=3),
+        "an account": an_item("account", catalogue.ACCOUNT_AUTH, account=3),
+        "a look at a history": an_item("history", DEALS, lane=Lane.LOOK, account=3),
+    }[kind]
+    budget = a_budget()
+    budget.submit(amend)
+    for number in range(60):
+        budget.submit(an_item(f"open {number}"))
+    for number in range(5):
+        budget.submit(an_item(f"history {number}", DEALS, account=2))
+    assert len(budget.take(0)[0]) == 49
+    budget.wrote(0, 49)
+    budget.submit(wanted)
+    due = UNPROVEN_US + SECOND + MARGIN_US
+    assert budget.take(due - 20 * MS - 1) == ((), ())
+    assert [item.name for item in budget.take(due)[0]] == [wanted.name]
+
+
 def test_what_was_let_go_and_not_yet_written_keeps_its_slot_however_long() -> None:
     """Between the limiter and the socket no time makes a frame count as read."""
     budget = a_budget(2)
