@@ -72,7 +72,7 @@ MUTATIONS = (
     Mutation(
         "opens use the slot that is kept for closes",
         "cmam/openapi/budget.py",
-        "        return max(one, self._window.room_at(now_us, keep=RESERVED) - LEND_US)",
+        "        return max(one, self._window.room_at(now_us, keep=RESERVED, waits_out=lane.waits_out) - LEND_US)",
         "        return one",
         (BUDGET, "tests/property/openapi/test_budget_laws.py"),
     ),
