@@ -862,5 +862,5 @@ broker without times that tells all again a moment later gave a leader's positio
 what he had added, and his followers closed with it.
 """
 
-RULES = 13
+RULES = 14
 """The newest."""
