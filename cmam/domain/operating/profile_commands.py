@@ -89,7 +89,7 @@ def check_new_name(registry: Registry, name: str) -> None:
 
 
 def check_followers(leader: KnownAccount, followers: Sequence[KnownAccount]) -> None:
-    """Refuse followers that are none, too many, twice, the leader itself, or may not trade."""
+    """Refuse followers that are none, too many, twice, or the leader itself."""
     if not followers:
         raise Refusal("a profile needs at least one follower", USAGE)
     if len(followers) > FOLLOWERS_MAX:
@@ -100,18 +100,18 @@ def check_followers(leader: KnownAccount, followers: Sequence[KnownAccount]) -> 
             raise Refusal(f"{leader.shown} leads here, and cannot follow itself")
         if follower.account in seen:
             raise Refusal(f"{follower.shown} is named twice as a follower", USAGE)
+        seen.add(follower.account)
+
+
+def check_rights(context: Context, followers: Iterable[KnownAccount]) -> None:
+    """Refuse accounts as new followers whose consent is for reading only, that their broker lets open nothing, as far
+    as is known, or whose kind we do not copy to. One that follows already and loses its rights is only managed."""
+    for follower in followers:
         if not follower.can_trade:
             raise Refusal(
                 f"{follower.shown} cannot follow: its consent covers reading only. Add it again with trading allowed: "
                 "`cmam account add`."
             )
-        seen.add(follower.account)
-
-
-def check_rights(context: Context, followers: Iterable[KnownAccount]) -> None:
-    """Refuse accounts as new followers that their broker lets open nothing, as far as is known, or whose kind we do not
-    copy to. One that follows already and loses its rights is only managed."""
-    for follower in followers:
         view = context.views.get(follower.account)
         trader = view.trader if view is not None else None
         if AccountType.SPREAD_BETTING in (follower.account_type, trader.account_type if trader is not None else None):

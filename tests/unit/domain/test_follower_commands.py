@@ -175,3 +175,15 @@ def test_a_profile_keeps_its_last_follower(desk: Desk) -> None:
     desk.does("profile.follower.remove", profile="main", follower="3")
     with pytest.raises(Refusal, match="alpha:2 is the last follower of Main"):
         desk.does("profile.follower.remove", profile="main", follower="2")
+
+
+def test_a_follower_that_may_only_read_by_now_holds_up_no_other(desk: Desk) -> None:
+    """Its copies are only managed until it is consented anew: meanwhile others come and go, and are closed."""
+    desk.registry = evolve_registry(desk.registry, APP, replace(ACCOUNTS[2], can_trade=False))
+    desk.adds("4")
+    assert set(desk.followers()) == {2, 3, 4}
+    (_, event), *_ = desk.does("profile.follower.remove", profile="main", follower="2", copies="close").events
+    assert isinstance(event, LinkRemoved)
+    assert set(desk.followers()) == {3, 4}
+    with pytest.raises(Refusal, match="its consent covers reading only"):
+        desk.adds("6")
