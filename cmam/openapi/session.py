@@ -256,6 +256,10 @@ class Session:
         """
         self._heard_us = max(self._heard_us, at_us)
 
+    def silent_us(self, now_us: int) -> int:
+        """For how long the server has said nothing on a line that was up."""
+        return max(0, now_us - self._heard_us) if self._said_us else 0
+
     def received(self, envelope: Envelope, now_us: int) -> list[Output]:
         """Take one message; raises RemoteError where it is garbage."""
         self._heard_us = now_us

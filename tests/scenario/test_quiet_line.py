@@ -7,9 +7,10 @@ from typing import Any
 
 import pytest
 
+from cmam.clock import SECOND_US
 from cmam.domain.events import ConnectionDown, ConnectionUp
 from cmam.sandbox.switches import Switches
-from tests.whole import Whole
+from tests.whole import SAME_BROKER, Whole
 
 
 class Nowhere(deque[Any]):
@@ -21,7 +22,7 @@ class Nowhere(deque[Any]):
 
 def _freeze(whole: Whole) -> None:
     (line,) = whole.stepper.network.lines.values()
-    line.to_client = Nowhere()
+    line.to_client, line.spots = Nowhere(), Nowhere()
 
 
 def _shown(whole: Whole) -> dict[str, Any]:
@@ -74,3 +75,20 @@ def test_a_line_that_carries_only_the_servers_heartbeats_is_never_called_silent(
         assert (_shown(whole)["state"], _shown(whole)["reason"]) == ("open", "")
         longest = max(longest, _shown(whole)["silent_ms"])
     assert 25_000 <= longest <= 31_000
+
+
+@pytest.mark.parametrize("seed", [0, 4])
+def test_an_account_was_in_sight_until_its_machine_fell_asleep(seed: int) -> None:
+    """With seed 4 the account notes a quote as it wakes, before its line is known to be dead: what it missed began when
+    the line fell silent, and not with what it has recorded by itself since."""
+    whole = Whole(seed=seed, settings={"daily_loss": "5000"})
+    whole.start_ready()
+    whole.person.buy(100_000)
+    whole.run(5)
+    _freeze(whole)
+    asleep_us = whole.now_us()
+    whole.stepper.clock.advance(8 * 3_600 * SECOND_US)
+    whole.run(5)
+    view = whole.view(SAME_BROKER)
+    assert view is not None
+    assert asleep_us - 60 * SECOND_US < view.in_sight_us <= asleep_us

@@ -203,7 +203,7 @@ class AccountActor(Watched):
         for intent in tuple(self._view.intents.values()):
             if intent.state in (IntentState.SENT, IntentState.ACCEPTED):
                 self._doubt(intent.intent, "the connection was lost")
-        self._desk.health(message.health, message.reason)
+        self._desk.health(message.health, message.reason, silent_us=message.silent_us)
 
     def _ready(self, kind: Kind) -> None:
         """What was asked is answered: decide what waited for it."""

@@ -288,10 +288,10 @@ class Desk:
 
     # --- what is said of the account ------------------------------------------------------------------------------
 
-    def health(self, health: Health, reason: str = "") -> None:
+    def health(self, health: Health, reason: str = "", *, silent_us: int = 0) -> None:
         """Put on record how the account is, where that is news."""
         if (self.view.health, self.view.health_reason) != (health, reason):
-            self.fact(HealthChanged(health=health, reason=reason))
+            self.fact(HealthChanged(health=health, reason=reason, silent_us=silent_us))
 
     def alert(self, message: m.Alert) -> None:
         """Raise an alert that is not up, or heal one that is."""

@@ -174,12 +174,13 @@ class ConnectionActor(Watched):
         if self._wire is not None:
             self._wire.close(at_once=True)
             self._wire = None
+        silent_us = self._silent_us()
         self._generation += 1
         self._outbox.begin()
         self._feeds.lose_all()
         self._tell_limiter(m.LineUp(False, self._generation))
         for account in self._wanted:
-            self._tell_account(account, m.SessionMoved(Health.DOWN, why))
+            self._tell_account(account, m.SessionMoved(Health.DOWN, why, silent_us))
         if self._is_stopping:
             return
         pause = self._tries.line_lost(is_nobody_there=nobody)
@@ -190,6 +191,13 @@ class ConnectionActor(Watched):
         self._reason = why
         self._show("down", why, retry_ms=pause // 1_000)
         self._ports.timer.after(pause, self._name, m.Wake("dial"))
+
+    def _silent_us(self) -> int:
+        """For how long this line has carried nothing, where that is longer than a server is ever silent: nobody knows
+        what its accounts have been since. Of any other line they were in sight until now."""
+        self._session.heard(self._ports.board.heard_us(self._name))
+        span_us = self._session.silent_us(self._ports.clock.monotonic())
+        return span_us if span_us > session.QUIET_US else 0
 
     def _come_to_an_end(self) -> None:
         self._is_stopping = True

@@ -23,10 +23,11 @@ class Reported:
 
 @dataclass(frozen=True, slots=True)
 class SessionMoved:
-    """The account's session on its connection came a step further, or fell."""
+    """The account's session on its connection came a step further, or fell, with a line that was silent for so long."""
 
     health: Health
     reason: str = ""
+    silent_us: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -31,11 +31,13 @@ class Health(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HealthChanged(Event):
-    """An account's session came a step further, or fell back."""
+    """An account's session came a step further, or fell back; `silent_us` is for how long its line had been too silent
+    to tell anything when it was given up."""
 
     TOPIC: ClassVar[str] = "account.health_changed"
     health: Health
     reason: str = ""
+    silent_us: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -252,8 +252,10 @@ def _with_origins(view: AccountView) -> AccountView:
 
 
 def _take_health(view: AccountView, event: HealthChanged, before_us: int) -> AccountView:
+    """Out of sight since the last record before, or since its line fell silent: what was recorded after that, as an
+    account does by itself when its machine wakes, saw nothing."""
     is_lost = view.health is Health.RECONCILED and event.health is not Health.RECONCILED
-    seen_us = before_us if is_lost else view.in_sight_us
+    seen_us = min(before_us, view.at_us - event.silent_us) if is_lost else view.in_sight_us
     return replace(view, health=event.health, health_reason=event.reason, in_sight_us=seen_us)
 
 

@@ -38,6 +38,7 @@ LATER: Mapping[tuple[str, str], int] = {
     ("Trader", "margin_type"): 9,
     ("Change", "lots_were"): 10,
     ("Change", "restored"): 11,
+    ("HealthChanged", "silent_us"): 11,
 }
 """Class and name of each field that came after form 2, with the form that knew it first."""
 ROWS = (Step, Quote, LeaderSymbol, LeaderMoney)
