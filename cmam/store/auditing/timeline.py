@@ -79,7 +79,10 @@ def _request(order: Mapping[str, Any], spans: Mapping[str, Any]) -> Iterator[tup
     yield spans["at_us"], "ours", f"request {order['intent']}: {order['kind']}{volume}"
     if spans["sent_us"]:
         how = ""
-        if spans["is_from_report"]:
+        if spans["is_from_report"] and spans["committed_us"] is None:
+            late = _ms(spans["written_us"] - spans["decided_us"])
+            how = f" before its record, since the store was slow: on the socket {late} ms after the decision"
+        elif spans["is_from_report"]:
             durable = _ms(spans["committed_us"] - spans["decided_us"])
             written = _ms(spans["written_us"] - spans["committed_us"])
             how = f": durable {durable} ms after the decision, on the socket {written} ms later"

@@ -19,7 +19,8 @@ STAGES: Mapping[str, str] = {
     "report_to_socket": "written_us",
     "written_to_answered": "answered_us",
 }
-"""Each stage, and where its span stands. The first four only exist where a leader's report led to the request."""
+"""Each stage, and where its span stands. The first four only exist where a leader's report led to the request; a close
+that left before its record, as the store was slow, has no second and no third."""
 
 ALL = "all"
 Number = TypeVar("Number", int, Fraction)

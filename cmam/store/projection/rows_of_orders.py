@@ -56,14 +56,14 @@ def recorded(step: AccountStep, event: IntentRecorded, store: str) -> Row:
 
 
 def sent(step: AccountStep, event: IntentSent) -> Row:
-    """When a request left, and how long each stage before took."""
+    """When a request left, and how long each stage before took; what left before its record has no time of that."""
     return {
         "intent": event.intent,
         "sent_at": iso(step.record.at_us),
         "sent_us": step.record.at_us,
         "is_from_report": int(event.decided_us > 0),
         "decided_us": event.decided_us,
-        "committed_us": event.committed_us,
+        "committed_us": event.committed_us if event.committed_us >= event.decided_us else None,
         "written_us": event.written_us,
         "position": step.record.position,
     }

@@ -277,6 +277,27 @@ def test_timings_count_only_what_a_report_led_to(audit: Audit) -> None:
     assert slippage(audit, since_us=parse_time("2030-01-01")) == []
 
 
+def test_a_close_that_left_before_its_record_counts_where_it_has_a_span() -> None:
+    """Of a store that was slow no span is made up: from the decision to the record, and from there to the socket, there
+    is none, and what the whole took counts. The story says that it left before its record, and how late."""
+    world = World().set_up()
+    position = world.leader_opens()
+    world.store_is_slow = True
+    world.leader_closes(position)
+    audit = Audit.of(world.log)
+    lines = {line["stage"]: line for line in timings(audit, account=FIRST)}
+    assert {stage: (line["count"], line["p50_ms"], line["max_ms"]) for stage, line in lines.items()} == {
+        "report_to_decided": (2, "0.100", "0.100"),
+        "decided_to_committed": (1, "0.800", "0.800"),
+        "committed_to_written": (1, "0.100", "0.100"),
+        "report_to_socket": (2, "1.000", "1000.200"),
+        "written_to_answered": (2, "10.000", "10.000"),
+    }
+    close = next(line["decision_id"] for line in audit.decisions(Filters(account=FIRST)) if line["kind"] == "closed")
+    told = [line["what"] for line in next(explain(audit, close))["timeline"]]
+    assert "sent before its record, since the store was slow: on the socket 1000.100 ms after the decision" in told
+
+
 @pytest.mark.parametrize(
     ("text", "at_us"),
     [

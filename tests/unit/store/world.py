@@ -96,6 +96,7 @@ class World:
     refuses: set[AccountId] = field(default_factory=set)
     silent: set[AccountId] = field(default_factory=set)
     silent_links: bool = False
+    store_is_slow: bool = False
     leader: AccountId = LEADER
     store: StoreId = STORE
     _last_id: int = 5_000
@@ -162,6 +163,8 @@ class World:
         """What the broker makes of a request: it fills it, refuses it or says nothing, as the world is set."""
         self.tick()
         spans = {"decided_us": 100, "committed_us": 900, "written_us": 1_000} if recorded.change else {}
+        if self.store_is_slow:  # it left before its record
+            spans = {"decided_us": 100, "committed_us": 0, "written_us": 1_000_200}
         self.fact(account, IntentSent(intent=recorded.intent, **spans))
         if account in self.silent:
             return
