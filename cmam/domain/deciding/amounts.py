@@ -254,8 +254,9 @@ def caps(draft: Draft) -> Reason | None:
     policy, view, spec = draft.policy, draft.view, draft.symbol
     if policy.max_positions is not None and not draft.is_add:
         attached = {copy.position for copy in view.copies.values() if copy.position is not None}
+        apart = [copy for copy in view.copies.values() if copy.position is None]  # few: most copies are at rest
         count = len(attached | view.positions.keys())
-        count += sum(_takes_place(view, copy) and copy.key != _own_key(draft) for copy in view.copies.values())
+        count += sum(_takes_place(view, copy) and copy.key != _own_key(draft) for copy in apart)
         count += len(_others(draft))
         draft.note("positions", count, f"open, resting and in flight; at most {policy.max_positions}")
         if count + 1 > policy.max_positions:
@@ -283,7 +284,7 @@ def caps(draft: Draft) -> Reason | None:
 
 def _takes_place(view: AccountView, copy: Copy) -> bool:
     """Whether a copy without a position may become one without passing all rules again."""
-    return copy.position is None and not (copy.is_idle and view.rules >= WAITS_TAKE_NO_PLACE)
+    return not (copy.is_idle and view.rules >= WAITS_TAKE_NO_PLACE)
 
 
 def _others(draft: Draft) -> tuple[Order, ...]:

@@ -195,20 +195,20 @@ def hours(draft: Draft) -> Reason | None:
 
 def netted(draft: Draft) -> Reason | None:
     """On a netted account a symbol belongs to one leader; what nobody of ours opened there is not to be touched."""
-    view = draft.view
+    view, number, leader = draft.view, draft.symbol.symbol, draft.change.leader
     if not view.is_netted():
         return None
     if view.rules >= ONE_LEADER_A_NET:
-        others = (copy for copy in view.copies.values() if copy.leader != draft.change.leader)
-        other = next((copy for copy in others if copy.symbol == draft.symbol.symbol and not copy.is_idle), None)
+        others = [copy for copy in view.copies.values() if copy.leader != leader and copy.symbol == number]
+        other = next((copy for copy in others if not copy.is_idle), None)
         if other is not None:
             draft.note("other_leader", other.leader, "copied in this symbol, if only as an order")
             return Reason.NETTED_TAKEN
     for position in view.positions.values():
-        if position.symbol != draft.symbol.symbol:
+        if position.symbol != number:
             continue
-        shares = [copy for copy in view.copies.values() if copy.position == position.position]
-        if not shares or any(copy.leader != draft.change.leader for copy in shares):
+        leaders = {copy.leader for copy in view.copies.values() if copy.position == position.position}
+        if leaders != {leader}:
             draft.note("netted_position", position.position, f"{units_text(position.volume)} units")
             return Reason.NETTED_TAKEN
     return None

@@ -125,27 +125,33 @@ def test_a_turn_costs_the_same_with_ten_times_the_opens_that_wait_for_a_dead_sto
         assert turn(10 * FEW, kind, source) == turn(MANY, kind, source)
 
 
+OPENS = {"volume.mode": "equity_ratio", "volume.basis": "units", "sanity.max_leverage": "100000"}
+"""What lets an open through beside hundreds, and looks at all that is held to do so."""
+
+
+def opens(held: Pair, **settings: str) -> Callable[[], Any]:
+    """One more open beside what is held, decided once before."""
+    pair = Pair(OPENS | settings)
+    pair.view, pair.now_us = held.view, held.now_us
+    first = pair.change(source=SourceKey("p9998"), position=PositionId(99_998))
+    change = pair.change(source=SourceKey("p9999"), position=PositionId(99_999))
+
+    def decided(change: Any = change) -> None:
+        known = gather(pair.view, change, pair.link, pair.quote, leader=pair.view)
+        assert decide_change(pair.view, pair.link, change, (10**6, 0), known, pair.now_us).intents
+
+    decided(first)
+    return decided
+
+
 def test_an_open_costs_the_same_with_five_times_the_positions() -> None:
     """Equity, margin, exposure, caps and other copiers' labels rest on all positions, and look at none of them again:
     neither where positions are in the account's own currency, nor where their results are converted."""
-    settings = {"volume.mode": "equity_ratio", "volume.basis": "units", "max_lots_open": "1000"}
-
-    def opens(held: Pair) -> Callable[[], Any]:
-        pair = Pair(settings)
-        pair.view, pair.now_us = held.view, held.now_us
-        first = pair.change(source=SourceKey("p9998"), position=PositionId(99_998))
-        change = pair.change(source=SourceKey("p9999"), position=PositionId(99_999))
-
-        def decided(change: Any = change) -> None:
-            known = gather(pair.view, change, pair.link, pair.quote, leader=pair.view)
-            assert decide_change(pair.view, pair.link, change, (10**6, 0), known, pair.now_us).derived
-
-        decided(first)
-        return decided
-
     yen = {"symbol": a_leader_symbol(a_spec("USDJPY", 3, digits=3, pip_position=2)), "price": price("150")}
+    caps = {"max_lots_open": "10000", "max_positions": "10000"}
     for more in ({}, yen):
-        assert calls(opens(holding(10 * FEW, **more))) == calls(opens(holding(50 * FEW, **more)))
+        few, most = (opens(holding(count * FEW, **more), **caps) for count in (10, 50))
+        assert calls(few) == calls(most)
 
 
 def sharing(count: int) -> Pair:
@@ -158,6 +164,11 @@ def sharing(count: int) -> Pair:
     assert len(pair.view.copies) == count
     assert len(pair.held) == 1
     return pair
+
+
+def test_an_open_costs_the_same_with_five_times_the_shares_of_its_net() -> None:
+    """Whose a symbol of a netted account is, is asked of all copies at once."""
+    assert calls(opens(sharing(10 * FEW))) == calls(opens(sharing(50 * FEW)))
 
 
 def test_what_moves_one_share_of_a_net_costs_each_other_share_as_much_however_many_there_are() -> None:
