@@ -14,7 +14,7 @@ import click
 
 import cmam
 from cmam.cli.face.exits import Exit, Last
-from cmam.cli.face.talk import say, shortened, wrapped
+from cmam.cli.face.talk import is_interactive, say, shortened, wrapped
 from cmam.cli.face.verbs import HELP, Lazy, common_options
 
 
@@ -116,7 +116,8 @@ def run(arguments: Sequence[str]) -> int:
             click.echo(wrapped(shortened(text.getvalue())), err=True, nl=False)
         return refused.exit_code
     except (click.Abort, KeyboardInterrupt):
-        say("interrupted; nothing more was done.")
+        _end_the_line()
+        say("Interrupted; nothing more was done.")
         return Exit.REFUSED
     except BrokenPipeError:
         # Whoever read our output has gone.
@@ -126,6 +127,13 @@ def run(arguments: Sequence[str]) -> int:
         if debug:
             raise
         return _explain(error)
+
+
+def _end_the_line() -> None:
+    """A terminal has echoed `^C` where the cursor stood: what is said of it begins on a line of its own."""
+    if is_interactive():
+        with suppress(OSError):
+            click.echo(err=True)
 
 
 def _invoked(arguments: Sequence[str]) -> int:

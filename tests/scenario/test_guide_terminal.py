@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import pty
 import select
+import signal
 import subprocess
 import sys
 import time
@@ -20,6 +21,11 @@ from tests.scenario.guide import Person, options, ready_file
 from tests.waiting import PATIENCE_S
 
 
+def _hears_ctrl_c() -> None:
+    """A shell that runs tests in the background lets its children ignore it."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 class Terminal:
     """A command that believes somebody sits in front of it."""
 
@@ -33,6 +39,7 @@ class Terminal:
             stderr=theirs,
             env={**environment, "TERM": "xterm", "COLUMNS": "120", "BROWSER": "true"},
             start_new_session=True,
+            preexec_fn=_hears_ctrl_c,
         )
         os.close(theirs)
         self._ours = ours
@@ -54,6 +61,10 @@ class Terminal:
     def type(self, text: str) -> None:
         """Type a line."""
         os.write(self._ours, f"{text}\n".encode())
+
+    def interrupt(self) -> None:
+        """Press Ctrl-C."""
+        self._process.send_signal(signal.SIGINT)
 
     def end(self) -> int:
         """Read what is left, and give the exit code."""
@@ -106,6 +117,15 @@ def test_settings_that_are_named_leave_the_credentials_to_be_asked_for(ready: Re
     with _at_terminal(home, "api", "configure", "--max-requests", "40") as terminal:
         assert terminal.end() == 0
         assert "Client id" not in terminal.seen
+
+
+def test_a_question_that_is_left_is_spoken_of_on_a_line_of_its_own(tmp_path: Path) -> None:
+    """Ctrl-C at a question leaves the cursor behind it, with `^C` at most: what is said begins on the next line."""
+    with _at_terminal(tmp_path / "home", "api", "configure") as terminal:
+        terminal.until("Client id: ")
+        terminal.interrupt()
+        assert terminal.end() == 1
+        assert "\r\nInterrupted; nothing more was done.\r\n" in terminal.seen
 
 
 def test_everything_is_asked_and_the_secret_is_not_shown(ready: ReadyInfo, tmp_path: Path) -> None:
