@@ -39,12 +39,14 @@ def listens_here(redirect_uri: str) -> bool:
 class Loopback:
     """Listens for one redirect. Use as a context manager; `fileno` lets a prompt be watched beside it."""
 
-    def __init__(self, redirect_uri: str) -> None:
+    def __init__(self, redirect_uri: str, state: str = "") -> None:
+        """`state`: what our question carries; an answer that brings another one back is not waited for."""
         parts = urlsplit(redirect_uri)
         assert listens_here(redirect_uri), f"expected a redirect to this machine, found {redirect_uri}"
         self._path = parts.path or "/"
         self._port = parts.port or 0
         self._hosts = {f"127.0.0.1:{self._port}", f"localhost:{self._port}"}
+        self._state = state
         self._found: dict[str, str] | None = None
         try:
             self._server = _OneAtATime(("127.0.0.1", self._port), self._handler())
@@ -99,6 +101,14 @@ class Loopback:
                 is_ours = parts.path == outer._path and self.headers.get("Host", "") in outer._hosts
                 if not is_ours or len(self.path) > ADDRESS_BYTES_MAX or not {"code", "error"} & set(query):
                     self._page(404, "Nothing here", "cmam waits for the answer of the consent page only.")
+                    return
+                if outer._state and query.get("state", outer._state) != outer._state:
+                    self._page(
+                        400,
+                        "An older question",
+                        "This answers an earlier cmam account add. Nothing was changed, and the terminal still waits: "
+                        "open the address that it shows now.",
+                    )
                     return
                 outer._found = query
                 if "code" in query:

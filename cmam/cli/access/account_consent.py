@@ -75,7 +75,7 @@ def _await_code(redirect_uri: str, challenge: Challenge) -> Secret:
     if not listens_here(redirect_uri):
         return code_from(_paste(), challenge)
     try:
-        listener = Loopback(redirect_uri)
+        listener = Loopback(redirect_uri, challenge.state)
     except LoopbackRefused as refused:
         if not is_interactive():
             raise

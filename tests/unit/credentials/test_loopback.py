@@ -74,6 +74,20 @@ def test_other_visitors_are_sent_away_and_change_nothing(
         assert visit.result()[0] == 200
 
 
+def test_the_answer_to_an_older_question_is_not_the_one_that_is_awaited(redirect: str) -> None:
+    """A page of an earlier consent, still open in another tab, is told so, and does not end the wait; one that brings
+    no state back may be ours."""
+    with Loopback(redirect, "new") as listener, ThreadPoolExecutor() as pool:
+        older = pool.submit(_visit, redirect, "/callback?code=old&state=old")
+        while not older.done():
+            assert listener.take() is None
+        assert older.result()[0] == 400
+        assert "still waits" in older.result()[1]
+        visit = pool.submit(_visit, redirect, "/callback?code=real")
+        assert listener.wait(time.monotonic, seconds=10) == {"code": "real"}
+        assert visit.result()[0] == 200
+
+
 def test_a_visitor_who_says_nothing_does_not_hold_the_door(
     listener: Loopback, redirect: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
