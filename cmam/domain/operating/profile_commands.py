@@ -305,10 +305,8 @@ def release(context: Context, request: Request, profile: ProfileView, links: Ite
         if live or (is_on and view is not None and view.health is Health.RECONCILED):
             touched.setdefault(link.follower, []).append(link.link)
     if count and not how:
-        raise Refusal(
-            f"{count} of the copies of {name} are live: say --close or --leave",
-            USAGE,
-        )
+        of = "1 copy" if count == 1 else f"{count} copies"
+        raise Refusal(f"{of} of {name} {'is' if count == 1 else 'are'} live: say --close or --leave", USAGE)
     keep = bool(request.get("keep_pendings"))
     return tuple(
         (

@@ -84,7 +84,7 @@ def _holding(desk: Desk) -> Pair:
 def test_an_end_with_live_copies_wants_a_word_about_them(desk: Desk, command: str) -> None:
     """Nothing said is refused with their number; said, it goes to the account that holds them, after the profile."""
     _holding(desk)
-    with pytest.raises(Refusal, match="2 of the copies of Main are live"):
+    with pytest.raises(Refusal, match="2 copies of Main are live: say --close"):
         desk.does(command, profile="main")
     with pytest.raises(Refusal, match="expected leave or close"):
         desk.does(command, profile="main", copies="burn")
@@ -93,6 +93,15 @@ def test_an_end_with_live_copies_wants_a_word_about_them(desk: Desk, command: st
     assert stream == "account:2"
     assert isinstance(released, CopiesReleased)
     assert (released.close, released.keep_pendings, len(released.links)) == (True, True, 1)
+
+
+def test_a_single_live_copy_is_spoken_of_in_the_singular(desk: Desk) -> None:
+    """The sentence is read at the moment in which somebody wants to end a profile."""
+    _holding(desk)
+    view = desk.views[FOLLOWER]
+    desk.views[FOLLOWER] = replace(view, copies=dict([next(iter(view.copies.items()))]))
+    with pytest.raises(Refusal, match=r"^1 copy of Main is live: say --close or --leave$"):
+        desk.does("profile.disable", profile="main")
 
 
 def test_an_end_without_copies_asks_nothing(desk: Desk) -> None:
