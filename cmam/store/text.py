@@ -34,7 +34,7 @@ def parse_time(text: str) -> int:
     try:
         moment = datetime.fromisoformat(text.strip())
     except ValueError as error:
-        known = "2020-01-31, 2020-01-31T12:00:00Z, today or yesterday"
+        known = "2020-01-31, 2020-01-31T12:00:00Z, now, today or yesterday"
         raise ValueError(f"expected a time such as {known}, found {text!r}") from error
     aware = moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)
     return (aware - _EPOCH) // timedelta(microseconds=1)

@@ -160,7 +160,9 @@ def settings(**given: Any) -> None:
 
 
 @audit.command()
-@click.option("--since", metavar="TIME", help="From this moment on, ISO 8601 (UTC unless it says otherwise), or today.")
+@click.option(
+    "--since", metavar="TIME", help="From this moment on, ISO 8601 (UTC unless it says otherwise), or yesterday, today."
+)
 @click.option("--until", metavar="TIME", help="Up to this moment; a day alone means all of it.")
 @click.option("--profile", metavar="NAME", help="Only what concerns this profile alone.")
 @click.option("--account", metavar="ID", help="Only this account.")

@@ -32,6 +32,8 @@ OF_ACCOUNTS = frozenset({"account", "leader", "follower"})
 """Whose values are numbers of accounts."""
 DAYS = {"today": 0, "yesterday": 1}
 """Days by name, of UTC as every time that is shown, and how many days ago they began."""
+NOW = "now"
+"""The moment at which it is asked, as a beginning and as an end."""
 DAY_US = 86_400 * SECOND_US
 LAST_MAX = 2**62
 """More lines than this nobody has: whoever asks for more gets all."""
@@ -67,9 +69,9 @@ def filtered(*, state: str = "", verdict: bool = False, trades: bool = True) -> 
             click.option(
                 "--since",
                 metavar="TIME",
-                help="From this moment on, ISO 8601 (UTC unless it says otherwise), or today.",
+                help="From this moment on, ISO 8601 (UTC unless it says otherwise), or yesterday, today.",
             ),
-            click.option("--until", metavar="TIME", help="Up to this moment; a day alone means all of it."),
+            click.option("--until", metavar="TIME", help="Up to this moment, or now; a day alone means all of it."),
             click.option("--profile", metavar="NAME", help="Only this profile."),
             click.option("--account", metavar="ID", help="Only this account, as leader or follower."),
             *(_OF_TRADES if trades else ()),
@@ -175,6 +177,8 @@ def _read(text: str | None, later_us: int, read: Callable[[str], int]) -> int | 
     """A moment as it is written, or so much later than a day that is named begins."""
     if text is None:
         return None
+    if text.strip().lower() == NOW:
+        return SystemClock().now()
     if (ago := DAYS.get(text.strip().lower())) is not None:
         return _day(ago) + later_us
     try:

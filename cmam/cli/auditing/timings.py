@@ -42,7 +42,7 @@ CSV_KEYS = (
 
 @click.command(cls=Verb)
 @click.option("--account", metavar="ID", help="Only this follower.")
-@click.option("--since", metavar="TIME", help="From this moment on, or today.")
+@click.option("--since", metavar="TIME", help="From this moment on, or yesterday, today.")
 @as_csv
 def timings(account: str | None, since: str | None, csv: bool) -> None:
     """How long each stage took, with histograms; how late a burst would be; slippage.

@@ -79,6 +79,13 @@ def test_a_day_can_be_named(monkeypatch: pytest.MonkeyPatch, name: str, first: s
     assert audit_options.last_moment(name) == parse_time(last)
 
 
+def test_now_is_a_moment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who asks for today asks for now as well: the same moment as a beginning and as an end."""
+    asked_us = Micros(parse_time("2020-02-29T12:34:56.000123"))
+    monkeypatch.setattr(audit_options, "SystemClock", lambda: ManualClock(asked_us))
+    assert audit_options.moment("Now") == audit_options.last_moment("now") == asked_us
+
+
 def test_a_table_shortens_what_a_person_does_not_need(
     context: click.Context, capsys: pytest.CaptureFixture[str]
 ) -> None:
