@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -85,6 +86,13 @@ def _market_command(action: str) -> None:
         _do(ready, account, step)
 
 
+def _slippage(action: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """The option that only an order of two prices has."""
+    if action != "stop-limit":
+        return lambda function: function
+    return click.option("--slippage", type=POINTS, help="Points between stop and limit.")
+
+
 def _pending_command(action: str) -> None:
     @trade.command(action, cls=Verb, help=f"Place a {action} order: buy or sell LOTS of SYMBOL at PRICE.")
     @click.argument("side", type=click.Choice(["buy", "sell"]))
@@ -96,7 +104,7 @@ def _pending_command(action: str) -> None:
     @_TP
     @_TRAILING
     @_LABEL
-    @click.option("--slippage", type=POINTS, help="Points between stop and limit; stop-limit only.")
+    @_slippage(action)
     @running
     def pending(
         ready: dict[str, Any],
