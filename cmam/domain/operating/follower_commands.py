@@ -6,6 +6,7 @@ Pure. Each is a document of the profile as it would be, which `apply_profiles` t
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from shlex import quote
 from typing import Any
 
@@ -26,8 +27,7 @@ def add_follower(context: Context, request: Request) -> Outcome:
 
     It begins with every setting that the followers have alike: who adds one means the profile's policy, not defaults.
     """
-    profile = find_profile(context.registry, str(request.get("profile", "")))
-    account = find_account(context.registry, str(request.get("follower", "")))
+    profile, account = _named(context, request)
     given = {str(name): str(value) for name, value in dict(request.get("settings", {})).items()}
     if faults := check_each(given):
         raise Refusal("\n".join(map(str, faults)), USAGE)
@@ -49,8 +49,7 @@ def add_follower(context: Context, request: Request) -> Outcome:
 
 def remove_follower(context: Context, request: Request) -> Outcome:
     """Take an account out of the followers of a profile; with `dry_run` only say what would be different."""
-    profile = find_profile(context.registry, str(request.get("profile", "")))
-    account = find_account(context.registry, str(request.get("follower", "")))
+    profile, account = _named(context, request)
     links = list(profile.links.values())
     left = [link for link in links if link.follower != account.account]
     if len(left) == len(links):
@@ -59,9 +58,31 @@ def remove_follower(context: Context, request: Request) -> Outcome:
     if not left:
         raise Refusal(
             f"{account.shown} is the last follower of {profile.name}, and a profile needs one: "
-            f"`cmam profile disable {quote(profile.name)}` switches it off, `cmam profile delete` ends it."
+            f"`cmam profile disable {quote(profile.name)}` switches it off, "
+            f"`cmam profile delete {quote(profile.name)}` ends it."
         )
     return _answered(_applied(context, request, profile, _followers(left)), account, ())
+
+
+def _named(context: Context, request: Request) -> tuple[ProfileView, KnownAccount]:
+    """The profile and the account that are meant; who names them in the other order is told the right one."""
+    profile, account = str(request.get("profile", "")), str(request.get("follower", ""))
+    try:
+        return find_profile(context.registry, profile), find_account(context.registry, account)
+    except Refusal:
+        if _is_turned(context, profile, account):
+            text = f"the profile comes first, then the account: {quote(account)} {quote(profile)}"
+            raise Refusal(text, USAGE) from None
+        raise
+
+
+def _is_turned(context: Context, profile: str, account: str) -> bool:
+    """Whether each is the other: what stands for the profile is an account, and the account is a profile."""
+    with suppress(Refusal):
+        find_account(context.registry, profile)
+        find_profile(context.registry, account)
+        return True
+    return False
 
 
 def _applied(

@@ -168,12 +168,21 @@ def test_a_follower_is_taken_out_and_its_copies_as_was_said(desk: Desk) -> None:
     assert set(desk.followers()) == {3}
 
 
+@pytest.mark.parametrize("command", ["profile.follower.add", "profile.follower.remove"])
+def test_a_profile_and_an_account_in_the_wrong_order_are_told_the_right_one(desk: Desk, command: str) -> None:
+    """Who types the account first is not told that no profile has its number; another fault is said as ever."""
+    with pytest.raises(Refusal, match="the profile comes first, then the account: main 3"):
+        desk.does(command, profile="3", follower="main")
+    with pytest.raises(Refusal, match="there is no profile '3'"):
+        desk.does(command, profile="3", follower="4")
+
+
 def test_a_profile_keeps_its_last_follower(desk: Desk) -> None:
     """Who does not follow cannot be taken out, and the last cannot either: a profile of nobody is none."""
     with pytest.raises(Refusal, match=r"alpha:4 does not follow in Main; who does: alpha:2, alpha:3"):
         desk.does("profile.follower.remove", profile="main", follower="4")
     desk.does("profile.follower.remove", profile="main", follower="3")
-    with pytest.raises(Refusal, match="alpha:2 is the last follower of Main"):
+    with pytest.raises(Refusal, match=r"alpha:2 is the last follower of Main.*`cmam profile delete Main` ends it"):
         desk.does("profile.follower.remove", profile="main", follower="2")
 
 
