@@ -92,3 +92,15 @@ def test_an_account_was_in_sight_until_its_machine_fell_asleep(seed: int) -> Non
     view = whole.view(SAME_BROKER)
     assert view is not None
     assert asleep_us - 60 * SECOND_US < view.in_sight_us <= asleep_us
+
+
+def test_what_a_quiet_line_does_not_answer_is_said_once_and_as_late(caplog: pytest.LogCaptureFixture) -> None:
+    """Each account has one line of the log for it, however often it asks: nobody has refused anything."""
+    whole = Whole(seed=1)
+    whole.start_ready()
+    whole.run(1)
+    _freeze(whole)
+    whole.run(59)
+    told = [record.getMessage() for record in caplog.records if "snapshot" in record.getMessage()]
+    accounts = {f"! account:{account}: snapshot was not answered in time" for account in whole.accounts}
+    assert sorted(told) == sorted(accounts)

@@ -7,7 +7,6 @@ told by `preparation.py` and `listing.py`; what follows once all is known is tol
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -27,8 +26,6 @@ from cmam.domain.turns.timing import lookup_due, needs_history
 from cmam.domain.values.ids import PositionId, SymbolId
 from cmam.domain.values.trades import Order
 from cmam.openapi.lanes import Lane
-
-log = logging.getLogger(__name__)
 
 LOOK_AGAIN = "look"
 """What an account is reminded of when something changed while it was looked at."""
@@ -343,7 +340,7 @@ class Questions:
 
     def unanswered(self, message: m.Unanswered) -> None:
         """A question was refused: say so, and ask again after a while."""
-        preparation, name = self._preparation, self._desk.name
+        preparation = self._preparation
         if self._symbols.expects(message.question):
             if self._symbols.is_needless(message.question):
                 self.answered(m.Answered(message.question, None))
@@ -355,9 +352,7 @@ class Questions:
         ):
             self.answered(m.Answered(message.question, ((), False)))
             return
-        log.warning("! %s: %s was not answered: %s %s", name, message.question, message.error_code, message.text)
-        text = f"{message.question} was refused: {message.error_code} {message.text}".strip()
-        self._desk.alert(m.Alert("session", text))
+        self._desk.alert(m.Alert("session", message.in_words()))  # which says so, once
         refusals = self._refusals[message.question] = self._refusals.get(message.question, 0) + 1
         delay_us = max(message.retry_after_s * SECOND_US, retry_us(refusals))
         self._desk.remind(delay_us, f"question {message.question}")

@@ -254,7 +254,7 @@ class ConnectionActor(Watched):
                 case session.Unanswered():
                     asked = self._outbox.answered(event.name)
                     if asked is not None:
-                        unanswered = m.Unanswered(asked.question, "TIMEOUT", "no answer in time")
+                        unanswered = m.Unanswered(asked.question, m.TIMEOUT, "no answer in time")
                         self._directory.tell(asked.reply_to, unanswered)
                 case session.Opened():
                     self._opened()

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from cmam.actors.messages.names import (
     NOT_SENT,
+    TIMEOUT,
     KEEPER,
     RECORDER,
     OPERATOR,
@@ -95,6 +96,7 @@ __all__ = [
     "SUPERVISOR",
     "Failed",
     "NOT_SENT",
+    "TIMEOUT",
     "KEEPER",
     "RECORDER",
     "OPERATOR",

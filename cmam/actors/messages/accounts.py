@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from cmam.actors.messages.names import NOT_SENT
+from cmam.actors.messages.names import NOT_SENT, TIMEOUT
 from cmam.domain.belief.view import AccountView
 from cmam.domain.events import Event, Health
 from cmam.domain.profiles.link import LinkSettings
@@ -47,10 +47,16 @@ class Unanswered:
     text: str
     retry_after_s: int = 0
 
+    def in_words(self) -> str:
+        """What people are told of it: late is not refused."""
+        if self.error_code == TIMEOUT:
+            return f"{self.question} was not answered in time"
+        return f"{self.question} was refused: {self.error_code} {self.text}".strip()
+
     @property
     def is_final(self) -> bool:
         """Whether the broker itself said no; what never left, was blocked or is late may be answered yet."""
-        return self.error_code not in (NOT_SENT, "TIMEOUT", "BLOCKED_PAYLOAD_TYPE", "REQUEST_FREQUENCY_EXCEEDED")
+        return self.error_code not in (NOT_SENT, TIMEOUT, "BLOCKED_PAYLOAD_TYPE", "REQUEST_FREQUENCY_EXCEEDED")
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,8 @@ from cmam.domain.values.ids import AccountId
 
 NOT_SENT = "NOT_SENT"
 """The code of a question that the limiter gave back."""
+TIMEOUT = "TIMEOUT"
+"""The code of a question that the broker did not answer in time."""
 
 KEEPER = "keeper"
 RECORDER = "recorder"
