@@ -16,6 +16,8 @@ from cmam.sandbox.trading.floor import Refused
 
 ERROR_RES_COMMON, ORDER_ERROR_EVENT, ERROR_RES = 50, 2132, 2142
 
+BLOCKED, TOO_FREQUENT = "BLOCKED_PAYLOAD_TYPE", "REQUEST_FREQUENCY_EXCEEDED"
+
 
 class Refusals:
     """Says no."""
@@ -27,7 +29,8 @@ class Refusals:
 
     def send(self, session: Session, payload_type: int, refused: Refused, msg_id: str | None, ctid: int | None) -> None:
         """Refuse a request of that type; `ctid` is the account that it named."""
-        session.figures.refused(payload_type, refused.code, by_rate=refused.retry_after_s is not None)
+        is_by_rate = refused.retry_after_s is not None and refused.code in (BLOCKED, TOO_FREQUENT)
+        session.figures.refused(payload_type, refused.code, by_rate=is_by_rate)
         route = ROUTES.get(payload_type)
         if route is not None and route.needs is Needs.TRADE and ctid is not None and not refused.as_error_res:
             event = messages.ProtoOAOrderErrorEvent(
@@ -55,9 +58,9 @@ class Refusals:
 
     def rate(self, seconds: int) -> Refused:
         """Word the refusal of a payload type that is blocked for so many seconds."""
-        code, text = "BLOCKED_PAYLOAD_TYPE", "Payload type is blocked, the rate limit was exceeded"
-        if self._switches.rate_refusal == "REQUEST_FREQUENCY_EXCEEDED":
-            code, text = "REQUEST_FREQUENCY_EXCEEDED", "You have reached the rate limit of requests"
+        code, text = BLOCKED, "Payload type is blocked, the rate limit was exceeded"
+        if self._switches.rate_refusal == TOO_FREQUENT:
+            code, text = TOO_FREQUENT, "You have reached the rate limit of requests"
         return Refused(code, text, as_error_res=True, retry_after_s=seconds)
 
     def unknown(self, session: Session, payload_type: int, msg_id: str | None) -> None:

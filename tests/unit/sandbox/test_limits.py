@@ -144,3 +144,15 @@ def test_the_figures_show_the_busiest_second_with_and_without_heartbeats() -> No
     bench.broker.disconnect(line.number, bench.now_us)
     report = bench.broker.stats()
     assert (report["connections_open"], report["busiest_second"]) == (0, 60)
+
+
+@pytest.mark.parametrize(("code", "counted"), [("NOT_SUBSCRIBED_TO_SPOTS", 0), ("BLOCKED_PAYLOAD_TYPE", 1)])
+def test_a_refusal_of_another_kind_that_says_when_to_ask_again_is_none_for_the_rate(code: str, counted: int) -> None:
+    """It counted as one, so that a client that had asked once was told to have been too fast."""
+    bench = Bench()
+    line = bench.login()
+    bench.broker.set_fault("error", {"code": code, "type": "2104", "retry_after": "1"})
+    line.send(messages.ProtoOAVersionReq())
+    assert (line.inbox[-1][1].errorCode, line.inbox[-1][1].retryAfter) == (code, 1)
+    report: Any = bench.broker.stats()
+    assert report["connections"][0]["rate_refusals"] == counted
