@@ -28,6 +28,7 @@ from cmam.domain.values.rules import (
     TRAILED_BEFORE,
     TRAILED_ON,
     UNTIMED_AGAIN,
+    UNTIMED_HOLDS,
     WHAT_TRAILS,
 )
 from cmam.domain.values.symbols import SymbolSpec
@@ -166,8 +167,8 @@ def is_told_again(view: AccountView, event: ExecutionSeen) -> bool:
     which is the fill's where both were of one millisecond; one that was closed can look the same, but beside the deal
     or the order that closed it, and an acceptance closes nothing. What a deal left that is known is no newer than what
     is known of the same millisecond, unless it leads on from there: a history may tell deals ahead of their events.
-    Of a broker that tells no times it is no newer at all, unless it leads on from what a look has just shown; nor is
-    what the acceptance of an order shows.
+    Of a broker that tells no times it is no newer at all, unless a look has just told it ahead of its event and it
+    leads on from what that has shown; nor is what the acceptance of an order shows.
     """
     order, seen, deal = event.order, event.position, event.deal
     if seen is None:
@@ -180,16 +181,36 @@ def is_told_again(view: AccountView, event: ExecutionSeen) -> bool:
         is_news = leads_on and view.rules >= PARTS_OF_HISTORIES
         if is_untimed:
             is_recent = view.at_us - view.reconciled_us < SETTLED_US and seen.position not in view.closed
-            is_same, is_news = True, is_news and is_recent
+            is_ahead = deal.deal in view.told_ahead or view.rules < UNTIMED_HOLDS
+            is_same, is_news = True, is_news and is_recent and is_ahead
         return is_same and deal.is_execution and deal.deal in view.deals and not is_news
     is_before = not seen.updated_ms or (is_same and not seen.opened_ms and view.rules >= ACCEPTED_BEFORE)
     is_new = seen.status is PositionStatus.CREATED and seen.volume == 0 and is_before
     if order is None:
         return is_new and event.kind in _EXECUTES_NOTHING and view.rules >= ACCEPTED_ALONE
+    if known is None and seen.position in view.closed and _is_untimed_protection(view, event):
+        return True
     is_acceptance = event.kind is ExecutionKind.ORDER_ACCEPTED and order.type is not OrderType.PROTECTION
     if is_acceptance and seen.volume and not (seen.updated_ms or order.executed_volume):
         return view.rules >= UNTIMED_AGAIN and (known is not None or seen.position in view.closed)
     return is_new and order.executed_volume == 0 and not order.closing and order.type is not OrderType.PROTECTION
+
+
+def _is_untimed_protection(view: AccountView, event: ExecutionSeen) -> bool:
+    """Whether an event without times is about a protective order alone, which has executed nothing."""
+    order, seen = event.order, event.position
+    if order is None or seen is None or order.type is not OrderType.PROTECTION or order.executed_volume:
+        return False
+    return event.deal is None and not seen.updated_ms and view.rules >= UNTIMED_HOLDS
+
+
+def as_told(view: AccountView, event: ExecutionSeen, seen: Position) -> Position:
+    """The position of an event without a new deal, as it counts: where a protective order tells it without a time it
+    may be told again, so that its levels count, and of what is held only what nothing else has told."""
+    known = view.positions.get(seen.position)
+    if known is None or not _is_untimed_protection(view, event):
+        return seen
+    return replace(seen, side=known.side, volume=known.volume, status=known.status)
 
 
 def take_dealt(view: AccountView, seen: Position, deal: Deal, at_us: int, *, is_ours: bool) -> AccountView:

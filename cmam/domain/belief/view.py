@@ -99,7 +99,8 @@ class AccountView:
     broker has been asked, and `lost_closes` those of our closes that did; `missed` is what others took of nets so.
     `told_closed` are hedged positions of which an event has just told that they are closed, with that moment (us), and
     `dealt_us` is when the last deal was told. `shown_ms` is how new each position was that the last look showed.
-    `restored_us` is when the log was restored from a backup, until the first look after that.
+    `told_ahead` are deals that the history of the last look has told, and no event yet. `restored_us` is when the log
+    was restored from a backup, until the first look after that.
     """
 
     account: AccountId
@@ -125,6 +126,7 @@ class AccountView:
     shown_ms: Mapping[PositionId, int] = field(default_factory=dict)
     ended: Mapping[OrderId, int] = field(default_factory=dict)
     deals: tuple[DealId, ...] = ()
+    told_ahead: tuple[DealId, ...] = ()
     balance: int = 0
     balance_version: int = 0
     cursors: Mapping[LinkId, Cursor] = field(default_factory=dict)

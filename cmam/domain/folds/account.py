@@ -14,6 +14,7 @@ from typing import Any
 from cmam.domain.belief import restored
 from cmam.domain.belief.copies import IntentState
 from cmam.domain.belief.holdings import (
+    as_told,
     book_deal,
     drop_position,
     is_charged_unseen,
@@ -147,7 +148,7 @@ def _executed(view: AccountView, event: ExecutionSeen, at_us: int) -> AccountVie
         view = take_dealt(view, event.position, deal, at_us, is_ours=intent is not None)
     elif event.position is not None and not (view.rules >= TOLD_AGAIN and is_told_again(view, event)):
         if not is_charged_unseen(view, event):
-            view = take_position(view, event.position, is_new_deal=is_new_deal)
+            view = take_position(view, as_told(view, event, event.position), is_new_deal=is_new_deal)
     elif deal is not None and is_new_deal:
         view = book_deal(view, deal, intent)
     view = note_told_closed(view, event, former) if len(view.positions) < len(former) else view
@@ -162,6 +163,8 @@ def _executed(view: AccountView, event: ExecutionSeen, at_us: int) -> AccountVie
         elif deal.position not in view.origins:
             told = order if order is not None and order.order == deal.order else view.orders.get(deal.order)
             view = with_origin(view, deal.position, deal.order, told)
+    elif deal is not None and deal.deal in view.told_ahead:
+        view = replace(view, told_ahead=tuple(ahead for ahead in view.told_ahead if ahead != deal.deal))
     if event.balance is not None:
         view = take_cash(view, event.balance)
     if intent is not None:
@@ -198,6 +201,7 @@ def _reconciled(view: AccountView, event: Reconciled, at_us: int) -> AccountView
         view = replace(
             view, doubted={one: view.doubted.get(one, at_us) for one in event.doubted if one in view.positions}
         )
+    view = replace(view, told_ahead=tuple(deal.deal for deal in event.deals if deal.deal not in view.deals))
     for deal in sorted(event.deals, key=lambda deal: (deal.executed_ms, deal.deal)):
         if deal.deal not in view.deals:
             view = replace(view, deals=(*view.deals[-63:], deal.deal))

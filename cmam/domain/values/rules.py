@@ -862,5 +862,13 @@ broker without times that tells all again a moment later gave a leader's positio
 what he had added, and his followers closed with it.
 """
 
+# --- 14 ---------------------------------------------------------------------------------------------------------------
+
+UNTIMED_HOLDS = 14
+"""What a protective order tells without a time moves levels, and nothing that is held; and a deal that is known leads
+on from a look only where its history told it ahead of its event. Told again a moment later, the acceptance of a stop
+gave a leader back what he had closed since, his followers bought it and sold it again, and a copy counted as touched.
+"""
+
 RULES = 14
 """The newest."""

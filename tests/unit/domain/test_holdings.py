@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -18,7 +17,7 @@ from cmam.domain.values.changes import ChangeKind
 from cmam.domain.values.commands import Command, CommandKind
 from cmam.domain.values.ids import AccountId, DealId, IntentId, OrderId, PositionId, SourceKey, SymbolId
 from cmam.domain.values.quantities import Price, Side, Volume
-from cmam.domain.values.rules import RULES, SHOWN_BEFORE, UNTIMED_AGAIN
+from cmam.domain.values.rules import RULES, SHOWN_BEFORE
 from cmam.domain.values.trades import (
     AccountType,
     Deal,
@@ -190,41 +189,6 @@ def test_a_fill_that_is_told_again_takes_no_levels_away() -> None:
     assert evolve(replace(view, rules=7), _filled(POSITION, 1), 2).positions == {POSITION.position: POSITION}
     later = replace(POSITION, updated_ms=POSITION.updated_ms + 1)
     assert evolve(view, _filled(later, 1), 2).positions == {POSITION.position: later}
-
-
-@pytest.mark.parametrize(("rules", "shown"), [(RULES, 60_000), (UNTIMED_AGAIN - 1, 100_000)])
-def test_what_is_told_again_without_times_gives_back_nothing_that_was_closed(rules: int, shown: int) -> None:
-    """Its deal is known, and an acceptance executes nothing: the position stood again as before its part was closed."""
-    whole = replace(POSITION, updated_ms=0)
-    part = replace(whole, volume=Volume(60_000))
-    closing = replace(_accepted(closing=True), position=whole)
-    for again in (_filled(whole, 1), closing):
-        view = evolve(AccountView(account=AccountId(1), rules=rules), _filled(whole, 1), 1)
-        view = evolve(view, _filled(part, 2), 2)
-        assert evolve(view, again, 3).positions[POSITION.position].volume == shown
-
-
-def test_what_is_told_again_without_times_opens_nothing_that_was_closed() -> None:
-    """Its followers bought it back, and closed it with the next look."""
-    whole = replace(POSITION, updated_ms=0)
-    empty = replace(whole, volume=Volume(0), status=PositionStatus.CLOSED)
-    for rules, is_open in ((RULES, False), (UNTIMED_AGAIN - 1, True)):
-        view = evolve(AccountView(account=AccountId(1), rules=rules), _filled(whole, 1), 1)
-        view = evolve(view, _filled(empty, 2), 2)
-        assert bool(evolve(view, _filled(whole, 1), 3).positions) is is_open
-
-
-def test_a_fill_without_times_that_a_history_has_told_ahead_counts() -> None:
-    """It leads on from what the look has just shown; a good while later it is told again."""
-    shown = replace(POSITION, volume=Volume(60_000), updated_ms=0)
-    told = _filled(replace(POSITION, updated_ms=0), 1)
-    assert told.deal is not None
-    fill = replace(told, deal=replace(told.deal, volume=Volume(40_000), filled_volume=Volume(40_000)))
-    assert fill.deal is not None
-    for at_us, volume in ((2, 100_000), (2 + SETTLED_US, 60_000)):
-        look = Reconciled(positions=(shown,), orders=(), deals=(fill.deal,))
-        view = evolve(AccountView(account=AccountId(1), rules=RULES), look, 1)
-        assert evolve(view, fill, at_us).positions[POSITION.position].volume == volume
 
 
 def test_a_trailing_stop_goes_back_by_no_event_of_before_the_snapshot_that_shows_it() -> None:

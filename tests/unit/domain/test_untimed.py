@@ -1,0 +1,138 @@
+"""What a broker tells without any time, once or again: what of it is news."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from cmam.domain.belief.holdings import SETTLED_US
+from cmam.domain.belief.view import AccountView
+from cmam.domain.events import ExecutionSeen, Reconciled
+from cmam.domain.folds.account import evolve
+from cmam.domain.values.ids import AccountId, DealId, OrderId, PositionId, SymbolId
+from cmam.domain.values.quantities import Price, Side, Volume
+from cmam.domain.values.rules import RULES, UNTIMED_AGAIN, UNTIMED_HOLDS
+from cmam.domain.values.trades import (
+    Deal,
+    ExecutionKind,
+    Order,
+    OrderStatus,
+    OrderType,
+    Position,
+    PositionStatus,
+)
+
+POSITION = Position(
+    position=PositionId(9), symbol=SymbolId(1), side=Side.BUY, volume=Volume(100_000), updated_ms=5_000, opened_ms=5_000
+)
+
+
+def _filled(position: Position, deal: int) -> ExecutionSeen:
+    executed = Deal(
+        deal=DealId(deal),
+        order=OrderId(deal),
+        position=position.position,
+        symbol=position.symbol,
+        side=position.side,
+        volume=Volume(100_000),
+        filled_volume=Volume(100_000),
+        executed_ms=position.updated_ms,
+    )
+    return ExecutionSeen(kind=ExecutionKind.ORDER_FILLED, position=position, deal=executed)
+
+
+def _accepted(
+    *, executed: int = 0, closing: bool = False, status: PositionStatus = PositionStatus.CREATED
+) -> ExecutionSeen:
+    order = Order(
+        order=OrderId(1), symbol=SymbolId(1), side=Side.BUY, type=OrderType.MARKET, volume=Volume(100_000),
+        executed_volume=Volume(executed), closing=closing, position=POSITION.position, updated_ms=4_000,
+    )  # fmt: skip
+    before = replace(POSITION, volume=Volume(0), status=status, opened_ms=0, updated_ms=0)
+    return ExecutionSeen(kind=ExecutionKind.ORDER_ACCEPTED, order=order, position=before)
+
+
+@pytest.mark.parametrize(("rules", "shown"), [(RULES, 60_000), (UNTIMED_AGAIN - 1, 100_000)])
+def test_what_is_told_again_without_times_gives_back_nothing_that_was_closed(rules: int, shown: int) -> None:
+    """Its deal is known, and an acceptance executes nothing: the position stood again as before its part was closed."""
+    whole = replace(POSITION, updated_ms=0)
+    part = replace(whole, volume=Volume(60_000))
+    closing = replace(_accepted(closing=True), position=whole)
+    for again in (_filled(whole, 1), closing):
+        view = evolve(AccountView(account=AccountId(1), rules=rules), _filled(whole, 1), 1)
+        view = evolve(view, _filled(part, 2), 2)
+        assert evolve(view, again, 3).positions[POSITION.position].volume == shown
+
+
+def test_what_is_told_again_without_times_opens_nothing_that_was_closed() -> None:
+    """Its followers bought it back, and closed it with the next look."""
+    whole = replace(POSITION, updated_ms=0)
+    empty = replace(whole, volume=Volume(0), status=PositionStatus.CLOSED)
+    for rules, is_open in ((RULES, False), (UNTIMED_AGAIN - 1, True)):
+        view = evolve(AccountView(account=AccountId(1), rules=rules), _filled(whole, 1), 1)
+        view = evolve(view, _filled(empty, 2), 2)
+        assert bool(evolve(view, _filled(whole, 1), 3).positions) is is_open
+
+
+def _protects(volume: int, *, stop: int, kind: ExecutionKind = ExecutionKind.ORDER_ACCEPTED) -> ExecutionSeen:
+    """What a broker without times tells of the order that protects a position."""
+    held = replace(POSITION, volume=Volume(volume), updated_ms=0, stop=Price(stop))
+    order = Order(
+        order=OrderId(2),
+        symbol=POSITION.symbol,
+        side=Side.SELL,
+        volume=Volume(volume),
+        type=OrderType.PROTECTION,
+        status=OrderStatus.ACCEPTED,
+        position=POSITION.position,
+        closing=True,
+    )
+    return ExecutionSeen(kind=kind, order=order, position=held, is_server_event=True)
+
+
+@pytest.mark.parametrize(("rules", "shown"), [(RULES, 60_000), (UNTIMED_HOLDS - 1, 100_000)])
+def test_a_protective_order_without_times_moves_levels_and_no_volume(rules: int, shown: int) -> None:
+    """Its acceptance was told again behind a part of a close: the leader had that back, and his followers bought it."""
+    whole = replace(POSITION, updated_ms=0)
+    view = evolve(AccountView(account=AccountId(1), rules=rules), _filled(whole, 1), 1)
+    view = evolve(view, _filled(replace(whole, volume=Volume(60_000)), 2), 2)
+    held = evolve(view, _protects(100_000, stop=109_000_000), 3).positions[POSITION.position]
+    assert (held.volume, held.stop) == (shown, 109_000_000)
+    empty = replace(whole, volume=Volume(0), status=PositionStatus.CLOSED)
+    view = evolve(evolve(view, _filled(empty, 4), 4), _protects(100_000, stop=109_000_000), 5)
+    assert bool(view.positions) is (rules != RULES)
+
+
+def test_a_protective_order_without_times_shows_what_nothing_has_told() -> None:
+    """A position that is not known at all is news, whoever tells it."""
+    view = evolve(AccountView(account=AccountId(1), rules=RULES), _protects(100_000, stop=109_000_000), 1)
+    assert view.positions[POSITION.position].volume == 100_000
+
+
+def test_a_deal_without_times_that_its_own_event_has_told_leads_on_no_more() -> None:
+    """Within ten seconds of a look it was told again: by chance it led on from there, and a copy counted as grown."""
+    whole = replace(POSITION, updated_ms=0)
+    part = replace(whole, volume=Volume(0), status=PositionStatus.CLOSED)
+    for rules, is_held in ((RULES, True), (UNTIMED_HOLDS - 1, False)):
+        view = AccountView(account=AccountId(1), rules=rules)
+        view = evolve(view, Reconciled(positions=(), orders=()), 1)
+        closing = _filled(part, 2)
+        assert closing.deal is not None
+        closing = replace(closing, deal=replace(closing.deal, side=Side.SELL))
+        for at_us, told in enumerate((_filled(whole, 1), closing, _filled(whole, 3), closing), 2):
+            view = evolve(view, told, at_us)
+        assert bool(view.positions) is is_held
+
+
+def test_a_fill_without_times_that_a_history_has_told_ahead_counts() -> None:
+    """It leads on from what the look has just shown; a good while later it is told again."""
+    shown = replace(POSITION, volume=Volume(60_000), updated_ms=0)
+    told = _filled(replace(POSITION, updated_ms=0), 1)
+    assert told.deal is not None
+    fill = replace(told, deal=replace(told.deal, volume=Volume(40_000), filled_volume=Volume(40_000)))
+    assert fill.deal is not None
+    for at_us, volume in ((2, 100_000), (2 + SETTLED_US, 60_000)):
+        look = Reconciled(positions=(shown,), orders=(), deals=(fill.deal,))
+        view = evolve(AccountView(account=AccountId(1), rules=RULES), look, 1)
+        assert evolve(view, fill, at_us).positions[POSITION.position].volume == volume
