@@ -19,8 +19,10 @@ from cmam.domain.values.rules import (
     ACCEPTED_BEFORE,
     ACCEPTED_ONCE,
     CLOSED_STAYS,
+    DEALS_OPEN,
     ENDS_STAY,
     LOOSENED_AT_ONCE,
+    PARTS_IN_ANY_ORDER,
     PARTS_OF_HISTORIES,
     SHOWN_BEFORE,
     STANDS_AGAIN,
@@ -188,7 +190,7 @@ def is_told_again(view: AccountView, event: ExecutionSeen) -> bool:
     is_new = seen.status is PositionStatus.CREATED and seen.volume == 0 and is_before
     if order is None:
         return is_new and event.kind in _EXECUTES_NOTHING and view.rules >= ACCEPTED_ALONE
-    if known is None and seen.position in view.closed and _is_untimed_protection(view, event):
+    if known is None and seen.position in view.closed and _protects_untimed(view, event):
         return True
     is_acceptance = event.kind is ExecutionKind.ORDER_ACCEPTED and order.type is not OrderType.PROTECTION
     if is_acceptance and seen.volume and not (seen.updated_ms or order.executed_volume):
@@ -196,19 +198,22 @@ def is_told_again(view: AccountView, event: ExecutionSeen) -> bool:
     return is_new and order.executed_volume == 0 and not order.closing and order.type is not OrderType.PROTECTION
 
 
-def _is_untimed_protection(view: AccountView, event: ExecutionSeen) -> bool:
-    """Whether an event without times is about a protective order alone, which has executed nothing."""
+def _protects_untimed(view: AccountView, event: ExecutionSeen) -> bool:
+    """Whether an event is about a protective order alone, which has executed nothing, and its position's time says not
+    that it is news: it has none, or that of what is known."""
     order, seen = event.order, event.position
     if order is None or seen is None or order.type is not OrderType.PROTECTION or order.executed_volume:
         return False
-    return event.deal is None and not seen.updated_ms and view.rules >= UNTIMED_HOLDS
+    known = view.positions.get(seen.position)
+    is_untimed = not seen.updated_ms or (known is not None and seen.updated_ms == known.updated_ms)
+    return is_untimed and event.deal is None and view.rules >= UNTIMED_HOLDS
 
 
 def as_told(view: AccountView, event: ExecutionSeen, seen: Position) -> Position:
-    """The position of an event without a new deal, as it counts: where a protective order tells it without a time it
-    may be told again, so that its levels count, and of what is held only what nothing else has told."""
+    """The position of an event without a new deal, as it counts: where a protective order tells it without a time that
+    says so, it may be of before, so that its levels count, and of what is held only what nothing else has told."""
     known = view.positions.get(seen.position)
-    if known is None or not _is_untimed_protection(view, event):
+    if known is None or not _protects_untimed(view, event):
         return seen
     return replace(seen, side=known.side, volume=known.volume, status=known.status)
 
@@ -219,17 +224,24 @@ def take_dealt(view: AccountView, seen: Position, deal: Deal, at_us: int, *, is_
     What is older than what is known has come late, and is in it already: then more was shown before than deals had
     told. Where nothing is untold and the deal leads straight from what is known to what is shown, the broker's clock
     was set back, and the deal counts. Right after a reconcile nobody can tell the two apart, except of a request of
-    ours (`is_ours`): had the snapshot shown what it did, it would have been settled.
+    ours (`is_ours`): had the snapshot shown what it did, it would have been settled. Parts of one moment may be told in
+    any order: one that shows less than is known, on the way of what its deals have not told yet, is of before. What a
+    deal has opened is held, also where the position beside it is still empty.
     """
     known = view.positions.get(seen.position)
     held, shown = _signed(known), _signed(seen)
     moved = int(deal.filled_volume) * deal.side.sign
     untold = view.untold.get(seen.position, 0)
     last_ms = known.updated_ms if known is not None else view.closed.get(seen.position, 0)
+    if known is None and not shown and _is_opened_by(view, seen, deal):
+        return book_deal(view, deal)
     is_same = seen.updated_ms in (0, last_ms)
     if is_same and shown == held:  # a snapshot, or the event of another deal, has shown it before
         return _note_untold(view, seen.position, untold - moved) if untold else view
     is_late = 0 < seen.updated_ms < last_ms or (is_same and untold == moved)
+    if is_same and untold and view.rules >= PARTS_IN_ANY_ORDER:
+        is_behind = untold * moved > 0 and abs(moved) <= abs(untold) and (held - shown) * moved > 0
+        is_late = is_behind or (untold == moved and shown != held + moved)
     if not is_late:
         view = _note_untold(view, seen.position, untold + shown - held - moved)
         return take_position(view, seen, is_new_deal=True)
@@ -237,6 +249,12 @@ def take_dealt(view: AccountView, seen: Position, deal: Deal, at_us: int, *, is_
         return _note_untold(view, seen.position, untold - moved)
     is_straight = shown == held + moved and (is_ours or at_us - view.reconciled_us >= SETTLED_US)
     return take_position(view, seen, is_new_deal=True, is_newest=True) if is_straight else view
+
+
+def _is_opened_by(view: AccountView, seen: Position, deal: Deal) -> bool:
+    """Whether a deal has opened a position that its event shows empty, as it was before."""
+    is_before = seen.status in (PositionStatus.CREATED, PositionStatus.OPEN) and seen.position not in view.closed
+    return is_before and deal.close is None and deal.side is seen.side and view.rules >= DEALS_OPEN
 
 
 def _signed(position: Position | None) -> int:

@@ -865,9 +865,21 @@ what he had added, and his followers closed with it.
 # --- 14 ---------------------------------------------------------------------------------------------------------------
 
 UNTIMED_HOLDS = 14
-"""What a protective order tells without a time moves levels, and nothing that is held; and a deal that is known leads
-on from a look only where its history told it ahead of its event. Told again a moment later, the acceptance of a stop
-gave a leader back what he had closed since, his followers bought it and sold it again, and a copy counted as touched.
+"""What a protective order tells without a time, or in the millisecond of what is known, moves levels, and nothing that
+is held; and a deal that is known leads on from a look only where its history told it ahead of its event. Told again a
+moment later, the acceptance of a stop gave a leader back what he had closed since, his followers bought it and sold it
+again, and a copy counted as touched.
+"""
+
+PARTS_IN_ANY_ORDER = 14
+"""Parts of an order that fill in one millisecond may be told in any order: one that shows less than is known, on the
+way of what deals have not told yet, is of before, and one that leads on from it is not. Told the last first, a leader's
+open counted as closed again but for a third, and a copy as taken by a person's hand.
+"""
+
+DEALS_OPEN = 14
+"""What a deal has opened is held, also where the position beside it is shown as it was before, with nothing in it. The
+open of a copy was confirmed and nobody's: the look found what stood under its label, and asked for a person.
 """
 
 RULES = 14

@@ -104,6 +104,20 @@ def test_a_protective_order_without_times_moves_levels_and_no_volume(rules: int,
     assert bool(view.positions) is (rules != RULES)
 
 
+def test_a_protective_order_of_the_millisecond_that_is_known_moves_no_volume() -> None:
+    """Parts of a close were told the last first, each with the stop that follows it: the last word was of before."""
+    for rules, shown in ((RULES, 60_000), (UNTIMED_HOLDS - 1, 100_000)):
+        view = evolve(AccountView(account=AccountId(1), rules=rules), _filled(POSITION, 1), 1)
+        part = replace(POSITION, volume=Volume(60_000), updated_ms=6_000)
+        view = evolve(view, _filled(part, 2), 2)
+        told = _protects(100_000, stop=109_000_000)
+        told = replace(told, position=replace(POSITION, updated_ms=6_000, stop=Price(109_000_000)))
+        held = evolve(view, told, 3).positions[POSITION.position]
+        assert (held.volume, held.stop) == (shown, 109_000_000)
+        later = replace(told, position=replace(POSITION, volume=Volume(50_000), updated_ms=6_001))
+        assert evolve(view, later, 3).positions[POSITION.position].volume == 50_000
+
+
 def test_a_protective_order_without_times_shows_what_nothing_has_told() -> None:
     """A position that is not known at all is news, whoever tells it."""
     view = evolve(AccountView(account=AccountId(1), rules=RULES), _protects(100_000, stop=109_000_000), 1)
