@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from functools import partial
 from pathlib import Path
 
 import pytest
 
-from cmam.domain.events import CopyFinished
+from cmam.domain.events import CopyFinished, Health
 from cmam.domain.guarding.latches import TWIN
 from cmam.domain.values.ids import position_source
 from cmam.domain.values.reasons import Reason
 from cmam.openapi._pb import OpenApiModelMessages_pb2 as model
 from cmam.store.past.replay import verify
 from cmam.store.upkeep.keeping import backup, restore
-from tests.person import LEADER, Held
+from tests.person import LEADER, Held, Person
 from tests.whole import NETTED, SAME_BROKER, FaultyLog, Whole
 
 LOT = 10_000_000
@@ -48,6 +49,34 @@ def _restored(home: Path, whole: Whole, kept: Path, *, meanwhile: Iterable[Step]
     whole.log = FaultyLog.open(home)
     whole.start_ready()
     whole.run(20)
+
+
+def _refused(whole: Whole, account: int) -> None:
+    """From here on the account's broker lets nobody look at it."""
+    arguments = {"code": "CH_SERVER_NOT_REACHABLE", "type": "2102", "account": str(account)}
+    whole.broker.set_fault("error", arguments)
+    whole.broker.set_fault("disconnect-account", {"account": str(account)})
+
+
+def _backup_undecided(home: Path, whole: Whole, step: Step, *, leader: int = LEADER) -> Path:
+    """A backup of the moment in which the leader's step is on record, and his follower, out of sight, has not met it;
+    he is back, and has met it, by the end."""
+    view = whole.view(leader)
+    assert view is not None
+    was = view.positions
+    _refused(whole, SAME_BROKER)
+    step(whole)
+    whole.run(5)
+    whole.let_record()
+    view, follower = whole.view(leader), whole.view(SAME_BROKER)
+    assert view is not None
+    assert follower is not None
+    assert view.positions != was
+    assert follower.health is not Health.RECONCILED
+    kept = _backup(home)
+    whole.broker.clear_fault("all")
+    whole.run(90)
+    return kept
 
 
 def _held(whole: Whole, account: int = SAME_BROKER) -> Held:
@@ -297,4 +326,117 @@ def test_a_trade_that_was_opened_and_halved_after_the_backup_goes_on_with_its_le
     whole.person.close(position, LOT)
     whole.run(5)
     assert [held.volume for held in whole.person.holds(SAME_BROKER)] == [LOT, LOT]
+    assert _is_identical(whole)
+
+
+def test_a_half_that_was_undecided_at_the_backup_is_not_closed_twice(tmp_path: Path) -> None:
+    """It was on the leader's record already, and copied after the backup: so were the next half, and not the last."""
+    whole = _started(tmp_path)
+    position = whole.person.buy(8 * LOT)
+    whole.run(5)
+    kept = _backup_undecided(tmp_path, whole, lambda whole: whole.person.close(position, 4 * LOT))
+    assert _held(whole).volume == 4 * LOT
+    _restored(tmp_path, whole, kept)
+    assert _held(whole).volume == 4 * LOT
+    whole.person.close(position, 2 * LOT)
+    whole.run(5)
+    assert _held(whole).volume == 2 * LOT
+    _restored(tmp_path, whole, kept, meanwhile=[lambda whole: whole.person.close(position, LOT)])
+    assert _held(whole).volume == LOT
+    assert _is_identical(whole)
+
+
+def test_an_add_that_was_undecided_at_the_backup_is_not_made_twice(tmp_path: Path) -> None:
+    """Nor once somebody has looked: the copy has grown by it."""
+    whole = _started(tmp_path, leader=NETTED, max_age="3000s")
+    whole.person.buy(2 * LOT, account=NETTED, symbol=7001)
+    whole.run(5)
+    add = partial(Person.buy, whole.person, LOT, account=NETTED, symbol=7001)
+    kept = _backup_undecided(tmp_path, whole, lambda _: add(), leader=NETTED)
+    assert _held(whole).volume == 3 * LOT
+    _restored(tmp_path, whole, kept, away_s=60)
+    whole.command({"command": "rearm", "profile": "whole", "guard": TWIN})
+    whole.run(60)
+    assert _held(whole).volume == 3 * LOT
+    assert _is_identical(whole)
+
+
+@pytest.mark.parametrize("copied", [True, False])
+def test_what_a_person_closes_after_the_first_look_is_his_though_the_leader_is_seen_later(
+    tmp_path: Path, copied: bool
+) -> None:
+    """The leader's half was copied before, or is yet to be: a half of what the person has left."""
+    whole = _started(tmp_path)
+    position = whole.person.buy(8 * LOT)
+    whole.run(5)
+    kept = _backup(tmp_path)
+    if copied:
+        whole.person.close(position, 4 * LOT)
+        whole.run(5)
+    whole.kill()
+    if not copied:
+        whole.person.close(position, 4 * LOT)
+    before = _held(whole).volume
+    whole.log.close()
+    restore(tmp_path, kept, whole.now_us(), replace=True)
+    whole.log = FaultyLog.open(tmp_path)
+    _refused(whole, LEADER)
+    whole.start()
+    whole.run(30)
+    whole.person.close(_held(whole).position, before // 2, account=SAME_BROKER)
+    whole.run(30)
+    whole.broker.clear_fault("all")
+    whole.run(120)
+    assert whole.is_ready()
+    assert _held(whole).volume == 2 * LOT
+    assert _is_identical(whole)
+
+
+def test_a_death_between_the_looks_of_leader_and_follower_forgets_nothing(tmp_path: Path) -> None:
+    """What the leader's look has found is told as it was found, and what came after that as any other change."""
+    whole = _started(tmp_path)
+    position = whole.person.buy(8 * LOT)
+    whole.run(5)
+    kept = _backup(tmp_path)
+    whole.person.close(position, 4 * LOT)
+    whole.run(5)
+    whole.kill()
+    whole.log.close()
+    restore(tmp_path, kept, whole.now_us(), replace=True)
+    whole.log = FaultyLog.open(tmp_path)
+    _refused(whole, SAME_BROKER)
+    whole.start()
+    whole.run(30)
+    view = whole.view(LEADER)
+    assert view is not None
+    assert view.health is Health.RECONCILED
+    whole.kill()
+    whole.broker.clear_fault("all")
+    whole.person.close(position, 2 * LOT)
+    whole.start_ready()
+    whole.run(20)
+    assert _held(whole).volume == 2 * LOT
+    assert _is_identical(whole)
+
+
+def test_a_link_that_was_off_at_the_backup_and_on_since_begins_again_without_a_second_close(tmp_path: Path) -> None:
+    """What the leader closed while it was off was made up for as it began, in the life that is forgotten."""
+    whole = _started(tmp_path)
+    position = whole.person.buy(4 * LOT)
+    whole.run(5)
+    assert whole.command({"command": "profile.disable", "profile": "whole", "copies": "leave"})["ok"]
+    whole.run(5)
+    kept = _backup(tmp_path)
+    whole.person.close(position, 2 * LOT)
+    whole.run(5)
+    assert whole.command({"command": "profile.enable", "profile": "whole"})["ok"]
+    whole.run(20)
+    assert _held(whole).volume == 2 * LOT
+    _restored(tmp_path, whole, kept)
+    assert whole.command({"command": "profile.enable", "profile": "whole"})["ok"]
+    whole.run(20)
+    assert _held(whole).volume == 2 * LOT
+    whole.person.close(position, LOT)
+    whole.run(5)
+    assert _held(whole).volume == LOT
     assert _is_identical(whole)

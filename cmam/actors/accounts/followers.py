@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from cmam.actors import messages as m
 from cmam.actors.threads.runtime import Directory
+from cmam.domain.belief.restored import as_undecided
 from cmam.domain.belief.view import AccountView
 from cmam.domain.events import Event, ExecutionSeen, Health, Reconciled, TrailingStopMoved
 from cmam.domain.folds.account import evolve
@@ -134,7 +135,8 @@ class Followers:
             for index, change in enumerate(changes(before, past, event, self._quote_of)):
                 for link in told:
                     if behind[link].place < (past.version, index):
-                        self._send(link, m.LeaderChanged(link, replace(change, late=True), past.version, index))
+                        late = replace(as_undecided(view, past.version, change), late=True)
+                        self._send(link, m.LeaderChanged(link, late, past.version, index))
         self._catch_up(behind, end, view)
         self._is_reading_all = False
         if self._reads_again and self._behind:

@@ -12,10 +12,11 @@ from fractions import Fraction
 
 from cmam.domain.belief.copies import Copy, CopyKey, Restored
 from cmam.domain.belief.view import AccountView, put
-from cmam.domain.values.changes import Change
+from cmam.domain.values.changes import Change, ChangeKind
 from cmam.domain.values.quantities import Volume
 from cmam.domain.values.replacing import replace
-from cmam.domain.values.rules import RESTORES_ARE_KNOWN
+from cmam.domain.values.rules import RESTORES_ARE_KNOWN, UNDECIDED_AT_BACKUPS
+from cmam.domain.values.symbols import SymbolSpec
 
 
 def noted(view: AccountView) -> AccountView:
@@ -33,6 +34,13 @@ def is_answer(change: Change, copy: Copy) -> bool:
     return change.restored and copy.restored is not None
 
 
+def as_undecided(leader: AccountView, version: int, change: Change) -> Change:
+    """A change that a record of the leader's tells, for whoever has not decided it yet. One from before a restore may
+    have been answered in the life of which the log knows nothing, as one that the first look has found."""
+    is_before = version < leader.restored_version and leader.rules >= UNDECIDED_AT_BACKUPS
+    return replace(change, restored=True) if is_before else change
+
+
 def wanted_after(view: AccountView, copy: Copy, change: Change, before: int) -> Fraction:
     """The target of a copy whose leader has added or reduced: the same fraction of itself as his position has become of
     `before`. After a restore it is a fraction of what the log knew, and what has been done since counts towards it: the
@@ -43,8 +51,38 @@ def wanted_after(view: AccountView, copy: Copy, change: Change, before: int) -> 
     was, spec = copy.restored.target, view.specs.get(copy.symbol)
     if part >= 1:
         return max(was * part, copy.target) if copy.target > was else copy.target * part
-    is_rounded = spec is not None and copy.volume >= spec.floor_volume(Volume(int(was * part)))
+    is_rounded = spec is not None and _is_rounded(view, copy, was * part, spec)
     return was * part if is_rounded else min(was * part, copy.target)
+
+
+def _is_rounded(view: AccountView, copy: Copy, target: Fraction, spec: SymbolSpec) -> bool:
+    """Whether a copy may have been left as it is for that target: where it is rounded up, less than the target."""
+    if copy.goal.round_up and view.rules >= UNDECIDED_AT_BACKUPS:
+        return copy.volume > target - max(spec.step, spec.min_volume)
+    return copy.volume >= spec.floor_volume(Volume(int(target)))
+
+
+def answered(view: AccountView, copy: Copy, change: Change) -> Copy:
+    """A copy that has met a change of its leader. What the log knew goes along with the first look's, one by one; what
+    comes after that has found nobody's answer."""
+    if copy.restored is None or view.rules < UNDECIDED_AT_BACKUPS:
+        return copy
+    if not change.restored:
+        return replace(copy, restored=None)
+    if copy.share or change.kind not in (ChangeKind.REDUCED, ChangeKind.GREW) or change.before <= 0:
+        return copy
+    target = copy.restored.target * Fraction(change.after, change.before)
+    return replace(copy, restored=Restored(target.numerator, target.denominator, copy.restored.volume))
+
+
+def touched(view: AccountView, copy: Copy, before: int, after: int) -> Copy:
+    """A copy of which somebody has taken a part, or added to it. After the first look that was nobody's answer: what
+    his leader did before is a fraction of what he has left."""
+    if copy.restored is None or before <= 0 or view.rules < UNDECIDED_AT_BACKUPS or view.at_us == view.reconciled_us:
+        return copy
+    target = copy.restored.target * Fraction(after, before)
+    volume = Volume(copy.restored.volume * after // before)
+    return replace(copy, restored=Restored(target.numerator, target.denominator, volume))
 
 
 def settled_among(view: AccountView, key: CopyKey, change: Change, target: Fraction) -> AccountView:
@@ -56,9 +94,9 @@ def settled_among(view: AccountView, key: CopyKey, change: Change, target: Fract
         return view
     whole = share.restored.volume
     asked = min(share.restored.target, _fraction(change) * share.restored.target)
-    kept = Volume(whole - spec.floor_volume(Volume(max(0, int(whole - asked)))))
+    kept = _kept(view, spec, share, whole, asked)
     left = Restored(asked.numerator, asked.denominator, kept)
-    spare = share.volume if not target else spec.floor_volume(Volume(max(0, int(share.volume - target))))
+    spare = Volume(share.volume - _kept(view, spec, share, share.volume, target))
     for other in tuple(view.copies.values()):
         if not _has_lost(share, other):
             continue
@@ -68,6 +106,17 @@ def settled_among(view: AccountView, key: CopyKey, change: Change, target: Fract
         view = put(view, _given_back(other, other.restored, back)) if back else view
         share = replace(share, volume=Volume(share.volume - back))
     return put(view, replace(share, restored=left))
+
+
+def _kept(view: AccountView, spec: SymbolSpec, share: Copy, volume: Volume, target: Fraction) -> Volume:
+    """What is left of a share of that volume once it has been closed down to a target."""
+    if not target:
+        return Volume(0)
+    if view.rules < UNDECIDED_AT_BACKUPS:
+        return Volume(volume - spec.floor_volume(Volume(max(0, int(volume - target)))))
+    over = volume * target.denominator - target.numerator
+    excess = spec.closable(over, target.denominator, up=share.goal.round_up) if over > 0 else 0
+    return Volume(max(0, volume - excess))
 
 
 def _fraction(change: Change) -> Fraction:

@@ -100,7 +100,7 @@ class AccountView:
     `told_closed` are hedged positions of which an event has just told that they are closed, with that moment (us), and
     `dealt_us` is when the last deal was told. `shown_ms` is how new each position was that the last look showed.
     `told_ahead` are deals that the history of the last look has told, and no event yet. `restored_us` is when the log
-    was restored from a backup, until the first look after that.
+    was restored from a backup, until the first look after that, and `restored_version` how long the stream was by then.
     """
 
     account: AccountId
@@ -166,6 +166,7 @@ class AccountView:
     lost_closes: tuple[LostClose, ...] = ()
     missed: tuple[Missed, ...] = ()
     restored_us: int = 0
+    restored_version: int = 0
 
     @property
     def money_digits(self) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from fractions import Fraction
 
+from cmam.domain.belief import restored
 from cmam.domain.belief.copies import Copy, CopyState
 from cmam.domain.belief.refused import is_to_end
 from cmam.domain.belief.restless import with_copy, without_copy
@@ -226,6 +227,7 @@ def touch(view: AccountView, event: CopyTouched) -> AccountView:
         return view
     match event.what:
         case "volume":
+            copy = restored.touched(view, copy, event.before, event.after) if copy.restored is not None else copy
             if event.before > 0 and copy.is_wanted:
                 if view.rules >= ADDS_IN_VAIN:
                     view, copy = _without_waiting(view, copy, event)

@@ -94,6 +94,7 @@ def _levels(leader: AccountView, view: AccountView, settings: LinkSettings, quot
         key = ChangeKey(f"sync:{position_source(held.position)}:levels:{leader.version}")
         moved = of_position(leader, held, quote_of)
         moved = replace(moved, key=key, kind=ChangeKind.PROTECTED, volume=Volume(0), before=held.volume)
+        moved = replace(moved, restored=True) if copy.restored is not None else moved
         yield moved
 
 
@@ -164,6 +165,7 @@ def _of_copy(leader: AccountView, copy: Copy, kind: ChangeKind, before: Volume, 
         late=True,
         synced=True,
         money=money_of(leader),
+        restored=copy.restored is not None,  # another life may have made up for it, as its link began there
     )
 
 

@@ -882,5 +882,12 @@ DEALS_OPEN = 14
 open of a copy was confirmed and nobody's: the look found what stood under its label, and asked for a person.
 """
 
+UNDECIDED_AT_BACKUPS = 14
+"""What was on a leader's record by the backup and had not been decided, and what a link makes up for as it begins after
+a restore, counts as what the first look after it tells; what a person takes of a copy after that is his. A follower out
+of sight at the backup closed once more what had been closed since, and added once more. And of a copy whose parts are
+rounded up, what it has below its target by one close of the least size was closed: it lost a step too many.
+"""
+
 RULES = 14
 """The newest."""

@@ -111,6 +111,15 @@ class SymbolSpec:
         """Round down to the step: a copy never risks more than was asked."""
         return Volume(floor_to(volume, self.step))
 
+    def closable(self, over: int, parts: int, *, up: bool) -> Volume:
+        """What of the `over` / `parts` that a copy has too much can be closed: whole steps, at least the minimum. `up`
+        leaves nothing above the target: whole steps that the minimum forbids are no reason to stay there either."""
+        least = max(self.min_volume, 1)
+        if up:
+            return Volume(max(ceil_to(-(-over // parts), self.step), least))
+        excess = self.floor_volume(over // parts)
+        return excess if excess >= least else Volume(0)
+
     def in_one_order(self, volume: int) -> Volume:
         """What of a volume one order may have: the symbol's maximum, less where the rest would be below its minimum."""
         most = self.floor_volume(self.max_volume)

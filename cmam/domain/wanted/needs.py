@@ -16,7 +16,7 @@ from cmam.domain.belief.view import AccountView
 from cmam.domain.events import Health
 from cmam.domain.values.commands import Command, CommandKind
 from cmam.domain.values.ids import PositionId, SymbolId
-from cmam.domain.values.quantities import Price, Side, Volume, ceil_to
+from cmam.domain.values.quantities import Price, Side, Volume
 from cmam.domain.values.replacing import replace
 from cmam.domain.values.rules import (
     APPLIED_TO_NETS,
@@ -118,15 +118,7 @@ def excess_of(spec: SymbolSpec, copy: Copy) -> Volume:
     over = copy.volume * parts - target  # in parts of 1/100 unit: most copies are looked at and left alone
     if over <= 0:
         return Volume(0)
-    excess = spec.floor_volume(over // parts)
-    if copy.goal.round_up:
-        # Never above the target: whole steps that the minimum forbids are no reason to stay there either.
-        excess = Volume(ceil_to(-(-over // parts), spec.step))
-        excess = Volume(max(excess, spec.min_volume))
-    if excess < max(spec.min_volume, 1):
-        return Volume(0)
-    left = copy.volume - excess
-    return copy.volume if left <= 0 else excess
+    return Volume(min(spec.closable(over, parts, up=copy.goal.round_up), copy.volume))
 
 
 def _reduction(nets: Nets, copy: Copy, position: Position) -> Command | None:

@@ -11,6 +11,7 @@ import bisect
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
+from cmam.domain.belief.restored import as_undecided
 from cmam.domain.belief.view import AccountView
 from cmam.domain.events import ChangeDecided, Event
 from cmam.domain.operating.registry import PROFILE_PREFIX, Registry, evolve_registry
@@ -207,7 +208,7 @@ class Replay:
         if found is None:
             why = f"record {event.cause_version} of account {event.change.leader} tells no such change"
             self._differ(record, "", why)
-        elif not is_same_change(found, event, record.state):
+        elif not is_same_change(as_undecided(leader.view, event.cause_version, found), event, record.state):
             why = f"its change is not what record {event.cause_version} of account {event.change.leader} tells"
             self._differ(record, _text(found), why)
 
