@@ -14,8 +14,9 @@ from cmam.domain.values.ids import position_source
 from cmam.domain.values.reasons import Reason
 from cmam.openapi._pb import OpenApiModelMessages_pb2 as model
 from cmam.store.past.replay import verify
-from cmam.store.upkeep.keeping import backup, restore
+from cmam.store.upkeep.keeping import backup, note_restore, restore
 from tests.person import LEADER, Held, Person
+from tests.rulebook import EURUSD, LEAD, UNIT, Case, Rulebook
 from tests.whole import NETTED, SAME_BROKER, FaultyLog, Whole
 
 LOT = 10_000_000
@@ -440,3 +441,29 @@ def test_a_link_that_was_off_at_the_backup_and_on_since_begins_again_without_a_s
     whole.run(5)
     assert _held(whole).volume == LOT
     assert _is_identical(whole)
+
+
+def test_a_copy_that_was_rounded_up_before_the_restore_is_not_for_that_a_persons() -> None:
+    """The broker closes 2,100 units or more: of 2,800 there are 700 left, and the leader's next part closes none."""
+    case = Case("up", "Odd", {"volume.mode": "fixed", "volume.amount": "0.031", "partial_rounding": "up"})
+    book = Rulebook([case])
+    book.begin()
+    position = book.person.buy(45_000 * UNIT, account=LEAD, symbol=EURUSD)
+    book.go(4)
+    kept = FaultyLog.in_memory()
+    book.let_record()
+    book.log.connection.backup(kept.connection)
+    kept.refresh()
+    book.person.close(position, 3_000 * UNIT, account=LEAD)
+    book.go(4)
+    assert [held.volume for held in book.held("up")] == [700 * UNIT]
+    book.kill()
+    book.go(40)
+    note_restore(kept, kept.position(), book.now_us())
+    book.log = kept
+    book.start()
+    book.go(30)
+    book.person.close(position, 3_000 * UNIT, account=LEAD)
+    book.go(4)
+    assert [held.volume for held in book.held("up")] == [700 * UNIT]
+    assert _is_identical(book)
