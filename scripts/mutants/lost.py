@@ -158,9 +158,9 @@ MUTATIONS = (
     ),
     Mutation(
         "finding residue: what cannot be closed yet is closed all the same",
-        "cmam/domain/wanted/needs.py",
-        "    if excess < max(spec.min_volume, 1):\n        return Volume(0)\n    left",
-        "    if excess < max(spec.min_volume, 1):\n        excess = spec.min_volume\n    left",
+        "cmam/domain/values/symbols.py",
+        "return excess if excess >= least else Volume(0)",
+        "return excess if excess >= least else Volume(least)",
         (LIFE,),
     ),
     Mutation(

@@ -199,9 +199,9 @@ MUTATIONS = (
     ),
     Mutation(
         "more than the excess is closed",
-        "cmam/domain/wanted/needs.py",
-        "    excess = spec.floor_volume(over // parts)\n",
-        "    excess = Volume(ceil_to(-(-over // parts), spec.step))\n",
+        "cmam/domain/values/symbols.py",
+        "        excess = self.floor_volume(over // parts)\n",
+        "        excess = Volume(ceil_to(-(-over // parts), self.step))\n",
         (LIFE,),
     ),
     Mutation(

@@ -63,8 +63,11 @@ class Terminal:
         os.write(self._ours, f"{text}\n".encode())
 
     def interrupt(self) -> None:
-        """Press Ctrl-C."""
+        """Press Ctrl-C, and again where nothing comes of it: between the prompt and the wait for a key it is not seen
+        until the next key."""
         self._process.send_signal(signal.SIGINT)
+        while not select.select([self._ours], [], [], 10.0)[0] and self._process.poll() is None:
+            self._process.send_signal(signal.SIGINT)
 
     def end(self) -> int:
         """Read what is left, and give the exit code."""

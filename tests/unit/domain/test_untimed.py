@@ -126,9 +126,9 @@ def test_a_protective_order_without_times_shows_what_nothing_has_told() -> None:
 
 def test_a_deal_without_times_that_its_own_event_has_told_leads_on_no_more() -> None:
     """Within ten seconds of a look it was told again: by chance it led on from there, and a copy counted as grown."""
-    whole = replace(POSITION, updated_ms=0)
-    part = replace(whole, volume=Volume(0), status=PositionStatus.CLOSED)
-    for rules, is_held in ((RULES, True), (UNTIMED_HOLDS - 1, False)):
+    whole = replace(POSITION, updated_ms=0, volume=Volume(200_000))
+    part = replace(whole, volume=Volume(100_000))
+    for rules, held in ((RULES, 200_000), (UNTIMED_HOLDS - 1, 100_000)):
         view = AccountView(account=AccountId(1), rules=rules)
         view = evolve(view, Reconciled(positions=(), orders=()), 1)
         closing = _filled(part, 2)
@@ -136,7 +136,7 @@ def test_a_deal_without_times_that_its_own_event_has_told_leads_on_no_more() -> 
         closing = replace(closing, deal=replace(closing.deal, side=Side.SELL))
         for at_us, told in enumerate((_filled(whole, 1), closing, _filled(whole, 3), closing), 2):
             view = evolve(view, told, at_us)
-        assert bool(view.positions) is is_held
+        assert view.positions[POSITION.position].volume == held
 
 
 def test_a_fill_without_times_that_a_history_has_told_ahead_counts() -> None:
