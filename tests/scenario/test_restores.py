@@ -8,10 +8,12 @@ from pathlib import Path
 
 import pytest
 
+from cmam.actors.accounts import account
 from cmam.domain.events import CopyFinished, Health
 from cmam.domain.guarding.latches import TWIN
 from cmam.domain.values.ids import position_source
 from cmam.domain.values.reasons import Reason
+from cmam.domain.values.rules import UNDECIDED_AT_BACKUPS
 from cmam.openapi._pb import OpenApiModelMessages_pb2 as model
 from cmam.store.past.replay import verify
 from cmam.store.upkeep.keeping import backup, note_restore, restore
@@ -467,3 +469,53 @@ def test_a_copy_that_was_rounded_up_before_the_restore_is_not_for_that_a_persons
     book.go(4)
     assert [held.volume for held in book.held("up")] == [700 * UNIT]
     assert _is_identical(book)
+
+
+def test_what_a_person_closed_in_a_gap_after_a_restore_is_no_answer_to_a_link_that_begins_again(
+    tmp_path: Path,
+) -> None:
+    """The restore was long ago: what its log knew has shrunk with the copy, and the leader's half is one of that."""
+    whole = _started(tmp_path)
+    position = whole.person.buy(8 * LOT)
+    whole.run(5)
+    kept = _backup(tmp_path)
+    _restored(tmp_path, whole, kept)
+    whole.kill()
+    whole.person.close(_held(whole).position, 4 * LOT, account=SAME_BROKER)
+    whole.run(AWAY_S)
+    whole.start_ready()
+    whole.run(20)
+    assert whole.command({"command": "profile.disable", "profile": "whole", "copies": "leave"})["ok"]
+    whole.run(5)
+    whole.person.close(position, 4 * LOT)
+    whole.run(5)
+    assert whole.command({"command": "profile.enable", "profile": "whole"})["ok"]
+    whole.run(20)
+    assert _held(whole).volume == 2 * LOT
+    assert _is_identical(whole)
+
+
+def test_what_former_rules_met_after_a_restore_is_no_answer_by_later_ones(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They let what the restored log knew stand: by the next version a half that was made up for was not closed."""
+    with monkeypatch.context() as earlier:
+        earlier.setattr(account, "RULES", UNDECIDED_AT_BACKUPS - 1)
+        whole = _started(tmp_path)
+        position = whole.person.buy(8 * LOT)
+        whole.run(5)
+        kept = _backup(tmp_path)
+        _restored(tmp_path, whole, kept)
+        whole.person.close(position, 4 * LOT)
+        whole.run(5)
+        assert _held(whole).volume == 4 * LOT
+        whole.kill()
+    whole.start_ready()
+    assert whole.command({"command": "profile.disable", "profile": "whole", "copies": "leave"})["ok"]
+    whole.run(5)
+    whole.person.close(position, 2 * LOT)
+    whole.run(5)
+    assert whole.command({"command": "profile.enable", "profile": "whole"})["ok"]
+    whole.run(20)
+    assert _held(whole).volume == 2 * LOT
+    assert _is_identical(whole)

@@ -129,11 +129,17 @@ class Applied:
 
 @dataclass(frozen=True, slots=True)
 class Restored:
-    """What a log that was restored from a backup knew of a copy: its target, in parts, and how much it held."""
+    """What a log that was restored from a backup knew of a copy: its target, in parts, and how much it held.
+
+    `seen_us` is the moment of the first look after that. `is_met` says that a change of the leader has been met since
+    by rules that let all this stand: by later ones nothing of it holds any more.
+    """
 
     numerator: int
     denominator: int
     volume: Volume
+    seen_us: int
+    is_met: bool = False
 
     @property
     def target(self) -> Fraction:

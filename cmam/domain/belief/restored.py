@@ -24,7 +24,7 @@ def noted(view: AccountView) -> AccountView:
     if view.rules < RESTORES_ARE_KNOWN:
         return view
     for copy in tuple(view.copies.values()):
-        known = Restored(copy.goal.target_numerator, copy.goal.target_denominator, copy.volume)
+        known = Restored(copy.goal.target_numerator, copy.goal.target_denominator, copy.volume, view.at_us)
         view = put(view, replace(copy, restored=known))
     return replace(view, restored_us=0)
 
@@ -65,24 +65,35 @@ def _is_rounded(view: AccountView, copy: Copy, target: Fraction, spec: SymbolSpe
 def answered(view: AccountView, copy: Copy, change: Change) -> Copy:
     """A copy that has met a change of its leader. What the log knew goes along with the first look's, one by one; what
     comes after that has found nobody's answer."""
-    if copy.restored is None or view.rules < UNDECIDED_AT_BACKUPS:
+    if copy.restored is None:
         return copy
+    if view.rules < UNDECIDED_AT_BACKUPS:
+        return replace(copy, restored=replace(copy.restored, is_met=True))
     if not change.restored:
         return replace(copy, restored=None)
     if copy.share or change.kind not in (ChangeKind.REDUCED, ChangeKind.GREW) or change.before <= 0:
         return copy
     target = copy.restored.target * Fraction(change.after, change.before)
-    return replace(copy, restored=Restored(target.numerator, target.denominator, copy.restored.volume))
+    return replace(copy, restored=_of_target(copy.restored, target))
 
 
 def touched(view: AccountView, copy: Copy, before: int, after: int) -> Copy:
-    """A copy of which somebody has taken a part, or added to it. After the first look that was nobody's answer: what
-    his leader did before is a fraction of what he has left."""
-    if copy.restored is None or before <= 0 or view.rules < UNDECIDED_AT_BACKUPS or view.at_us == view.reconciled_us:
+    """A copy of which somebody has taken a part, or added to it. After the first look that was nobody's answer, also
+    where a later one finds it: what his leader did before is a fraction of what he has left."""
+    known = copy.restored
+    if known is None or before <= 0 or view.rules < UNDECIDED_AT_BACKUPS or view.at_us == known.seen_us:
         return copy
-    target = copy.restored.target * Fraction(after, before)
-    volume = Volume(copy.restored.volume * after // before)
-    return replace(copy, restored=Restored(target.numerator, target.denominator, volume))
+    shrunk = _of_target(known, known.target * Fraction(after, before))
+    return replace(copy, restored=replace(shrunk, volume=Volume(known.volume * after // before)))
+
+
+def outlived(view: AccountView) -> AccountView:
+    """The view as later rules begin: where a leader's change has been met by those before, which let what the log knew
+    stand as it was, that is no answer to what he does next."""
+    for copy in tuple(view.copies.values()):
+        if copy.restored is not None and copy.restored.is_met:
+            view = put(view, replace(copy, restored=None))
+    return view
 
 
 def settled_among(view: AccountView, key: CopyKey, change: Change, target: Fraction) -> AccountView:
@@ -95,7 +106,7 @@ def settled_among(view: AccountView, key: CopyKey, change: Change, target: Fract
     whole = share.restored.volume
     asked = min(share.restored.target, _fraction(change) * share.restored.target)
     kept = _kept(view, spec, share, whole, asked)
-    left = Restored(asked.numerator, asked.denominator, kept)
+    left = replace(_of_target(share.restored, asked), volume=kept)
     spare = Volume(share.volume - _kept(view, spec, share, share.volume, target))
     for other in tuple(view.copies.values()):
         if not _has_lost(share, other):
@@ -117,6 +128,10 @@ def _kept(view: AccountView, spec: SymbolSpec, share: Copy, volume: Volume, targ
     over = volume * target.denominator - target.numerator
     excess = spec.closable(over, target.denominator, up=share.goal.round_up) if over > 0 else 0
     return Volume(max(0, volume - excess))
+
+
+def _of_target(known: Restored, target: Fraction) -> Restored:
+    return replace(known, numerator=target.numerator, denominator=target.denominator)
 
 
 def _fraction(change: Change) -> Fraction:

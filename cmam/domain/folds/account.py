@@ -106,6 +106,7 @@ from cmam.domain.values.rules import (
     RESULTS_OUTDATED,
     TOLD_AGAIN,
     TURNED_IS_BARE,
+    UNDECIDED_AT_BACKUPS,
 )
 from cmam.domain.values.trades import Deal
 
@@ -264,7 +265,8 @@ def _take_health(view: AccountView, event: HealthChanged, before_us: int) -> Acc
 
 
 def _take_rules(view: AccountView, event: RulesBegan) -> AccountView:
-    return replace(view, rules=event.rules)
+    is_later = view.rules < UNDECIDED_AT_BACKUPS <= event.rules
+    return replace(restored.outlived(view) if is_later else view, rules=event.rules)
 
 
 def _note_restore(view: AccountView, before_us: int, at_us: int) -> AccountView:
