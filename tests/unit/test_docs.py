@@ -61,14 +61,18 @@ def test_the_way_of_one_copy_leads_through_what_is_there(root: Path) -> None:
             assert re.search(rf"^(def |class )?{name.strip('`')}\b", text, re.MULTILINE), f"{file} has no {name}"
 
 
+_WAYS = r"(?:ExecStart=|(?:[\d*/]+ ){5}|docker run .* cmam (?=cmam )|docker exec cmam (?=cmam ))?"
+"""Who else types a command: a service manager, cron, a container."""
+
+
 def _commands_in(path: Path) -> Iterator[str]:
     """Every `cmam …` that a document shows, in blocks and in running text."""
     text = path.read_text(encoding="utf-8")
     for block in re.findall(r"```[a-z]*\n(.*?)```", text, re.DOTALL):
         for line in block.splitlines():
-            found = re.match(r"(?:\$ )?(?:[A-Z_]+=\S* )*(?:\.venv/bin/)?(cmam [a-z-].*)", line)
+            found = re.match(rf"(?:\$ )?(?:[A-Z_]+=\S* )*{_WAYS}(?:\S*/bin/)?(cmam [a-z-].*)", line)
             if found:
-                yield re.split(r"\s{3,}|\s+#", found.group(1))[0]
+                yield re.split(r"\s{3,}|\s+[#|]|\$\(", found.group(1))[0]
     for inline in re.findall(r"`((?:\.venv/bin/)?cmam [^`\n]+)`", re.sub(r"```.*?```", "", text, flags=re.DOTALL)):
         yield inline.removeprefix(".venv/bin/")
 

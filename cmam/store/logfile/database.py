@@ -186,7 +186,7 @@ def open_for_writing(path: Path, durability: Durability) -> LogRecorder:
     try:
         connection = _connect(path, "rw")
         _check_format(connection, path)
-        connection.execute("PRAGMA journal_mode=WAL").fetchone()
+        _write_ahead(connection, path)
         connection.execute(f"PRAGMA synchronous={durability.synchronous}")
         connection.execute(f"PRAGMA journal_size_limit={WAL_BYTES_KEPT}").fetchone()
         connection.execute("PRAGMA wal_autocheckpoint=0")  # an automatic one would run inside somebody's commit
@@ -194,6 +194,16 @@ def open_for_writing(path: Path, durability: Durability) -> LogRecorder:
     except sqlite3.Error as error:
         raise explain(error, path) from error
     return LogRecorder(LogDatastore(path, connection), TABLE)
+
+
+def _write_ahead(connection: sqlite3.Connection, path: Path) -> None:
+    """Have a database written ahead; raises StoreUnavailable where it is not, which SQLite says in its answer alone."""
+    (found,) = connection.execute("PRAGMA journal_mode=WAL").fetchone()
+    if found != "wal":
+        raise StoreUnavailable(
+            f"The folder {path.parent} cannot hold an event store: SQLite has no write-ahead log on its file system, "
+            "and whoever looks would hold up what is copied. Choose one on a disk of this machine with --home."
+        )
 
 
 def lengthen_wal(connection: sqlite3.Connection, path: Path) -> None:
@@ -347,7 +357,7 @@ def _create(path: Path) -> None:
         os.close(os.open(fresh, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
         connection = _connect(fresh, "rw")
         try:
-            connection.execute("PRAGMA journal_mode=WAL").fetchone()
+            _write_ahead(connection, path)
             _make_tables(connection)
         finally:
             connection.close()

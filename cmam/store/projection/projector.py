@@ -443,7 +443,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="cmam.store.projection.projector", description=main.__doc__)
     parser.add_argument("--home", type=Path, required=True)
     home: Path = parser.parse_args(arguments).home
-    for number in (signal.SIGINT, signal.SIGHUP):  # they are for the parent, whose end closes our standard input
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):  # they are for the parent, whose end closes our stdin
         signal.signal(number, signal.SIG_IGN)
     try:
         with (

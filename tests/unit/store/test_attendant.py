@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import itertools
 import os
+import signal
 import subprocess
 import sys
 from contextlib import closing
@@ -17,11 +18,12 @@ from cmam.clock import SECOND_US, ManualClock
 from cmam.domain.events import SystemStarted, SystemStopped
 from cmam.store.logfile.database import FILE_NAME
 from cmam.store.logfile.log import EventLog
-from cmam.store.projection.attendant import PAUSE_MAX_US, PAUSE_US, Attendant
+from cmam.store.projection.attendant import PAUSE_MAX_US, PAUSE_US, Attendant, stop
 from cmam.store.projection.attendant import start as begin
 from cmam.store.projection.projector import project_to_head
 from cmam.store.projection.views_file import views_position
 from cmam.store.records.envelope import Pending
+from tests.waiting import until
 
 MINUTE = 60
 AGAIN = "it is started again, ever more rarely while it does not last"
@@ -161,6 +163,22 @@ def test_the_one_projector_takes_up_what_was_written_after_the_store_came_back(t
     assert children[1].returncode == 0
     with closing(EventLog.read_only(tmp_path)) as log:
         assert views_position(tmp_path) == log.position()
+
+
+def test_a_signal_to_the_whole_service_ends_the_projector_with_its_parent_and_not_before(tmp_path: Path) -> None:
+    """A service manager sends its signal to every process of a service at once; what the end writes is still shown."""
+    with closing(EventLog.open(tmp_path)) as log:
+        log.append([Pending("app", 1, 1, SystemStarted(version="1", pid=1))])
+        child = begin(tmp_path)
+        try:
+            until(lambda: views_position(tmp_path) == log.position(), "the projector follows")
+            for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+                child.send_signal(number)
+            log.append([Pending("app", 2, 2, SystemStopped())])
+            until(lambda: child.poll() is not None or views_position(tmp_path) == log.position(), "it goes on")
+            assert child.poll() is None
+        finally:
+            assert stop(child, 60) == 0
 
 
 def test_the_trading_process_starts_without_the_projectors_code() -> None:

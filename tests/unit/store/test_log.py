@@ -277,6 +277,25 @@ def test_a_place_that_cannot_be_written_is_said_so(tmp_path: Path) -> None:
         EventLog.open(tmp_path / "file" / "home")
 
 
+@pytest.mark.parametrize("is_there", [False, True])
+def test_a_file_system_without_a_write_ahead_log_is_said_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, is_there: bool
+) -> None:
+    """SQLite says nothing but the mode it keeps: each look at the log would then hold up what is recorded."""
+    if is_there:
+        log = a_log_of()
+        with closing(sqlite3.connect(tmp_path / "events.db")) as rolled_back:
+            log.connection.backup(rolled_back)
+            rolled_back.execute(f"PRAGMA application_id={APPLICATION_ID}")
+    before = sorted(tmp_path.iterdir())
+    connect = database._connect
+    without = "&vfs=unix-none"  # it has no shared memory, as SQLite finds on some file systems
+    monkeypatch.setattr(database, "_connect", lambda path, mode, extra="": connect(path, mode, extra + without))
+    with pytest.raises(StoreUnavailable, match=f"{tmp_path} cannot hold an event store: SQLite has no write-ahead log"):
+        EventLog.open(tmp_path)
+    assert sorted(tmp_path.iterdir()) == before
+
+
 def test_a_store_is_whole_or_not_there(tmp_path: Path) -> None:
     """The file appears under its name only once its tables are in it, and is for its owner alone."""
     EventLog.open(tmp_path).close()
