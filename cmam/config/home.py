@@ -141,9 +141,12 @@ def choose_home(option: str | None, environment: Mapping[str, str]) -> Home:
     named = option or environment.get("CMAM_HOME")
     if named:
         try:
-            return Home(Path(named).expanduser().absolute())
+            root = Path(named).expanduser().absolute()
         except RuntimeError:  # how pathlib says that it knows no such user
             raise HomeRefused(f"Expected a folder, found {named!r}, and no user of that name.") from None
+        if os.path.isfile(root):
+            raise HomeRefused(f"Expected a folder, found the file {root}. Name another with --home or CMAM_HOME.")
+        return Home(root)
     try:
         found = platformdirs.user_data_path("cmam", appauthor=False)
     except RuntimeError:

@@ -76,7 +76,8 @@ def configure(yes: bool, client_id: str | None, secret_file: Path | None, **give
     changes = _changes(given)
     before = office.settings_of(me.home)
     preview_settings(me.home, changes)
-    vault = office.secrets_of(me.home, before.secrets).load()
+    source = _readable_place(me, before.secrets, changes)
+    vault = office.secrets_of(me.home, source).load()
     application = _given_application(client_id, secret_file, vault)
     if is_interactive() and application is None:
         if not changes:
@@ -86,7 +87,7 @@ def configure(yes: bool, client_id: str | None, secret_file: Path | None, **give
     new = application or vault.application
     _confirm_application(vault, application, yes=yes, me=me)
     settings = edit_settings(me.home, changes)
-    vault = _keep(me, before, settings, application)
+    vault = _keep(me, source, changes, application)
     _record(me, settings, vault)
     if settings.api.warning:
         say(settings.api.warning)
@@ -232,14 +233,44 @@ def _confirm_application(vault: Vault, application: Application | None, *, yes: 
         fail("Nothing was changed.", Exit.REFUSED)
 
 
-def _keep(me: Face, before: Settings, settings: Settings, application: Application | None) -> Vault:
-    """Move the secrets where they now belong, and keep the credentials there."""
+def _readable_place(me: Face, kind: str, changes: dict[str, Any]) -> str:
+    """Where the secrets are taken from: where they lie, or the file that is now chosen instead of a mute keyring.
+
+    Without this the way out of a keyring that does not answer would begin with that keyring.
+    """
     from cmam import office
-    from cmam.credentials.secrets_file import move_secrets
+    from cmam.credentials.secrets_file import SecretsRefused
+
+    chosen = str(changes.get("secrets", kind))
+    if chosen == kind or kind != "keyring":
+        return kind
+    try:
+        office.secrets_of(me.home, kind).load()
+    except SecretsRefused:
+        say(f"The keyring cannot be read; what lies there stays there. This goes on with {me.home.secrets}.")
+        return chosen
+    return kind
+
+
+def _keep(me: Face, source: str, changes: dict[str, Any], application: Application | None) -> Vault:
+    """Move the secrets where they now belong, and keep the credentials there.
+
+    Where they belong is what holds from now on, also by the environment. A place that refuses them is not kept as a
+    setting: every later command would look for them there.
+    """
+    from cmam import office
+    from cmam.config.settings_file import edit_settings
+    from cmam.credentials.secrets_file import SecretsRefused, move_secrets
     from cmam.credentials.vault import with_application
 
-    move_secrets(me.home, before.secrets, settings.secrets)
-    store = office.secrets_of(me.home, settings.secrets)
+    target = _in_force(me, changes).secrets
+    try:
+        move_secrets(me.home, source, target)
+    except SecretsRefused:
+        if "secrets" in changes:
+            edit_settings(me.home, {"secrets": source})
+        raise
+    store = office.secrets_of(me.home, target)
     return store.update(lambda vault: vault if application is None else with_application(vault, application))
 
 

@@ -14,7 +14,7 @@ import click
 
 from cmam.cli.face.rows import print_rows
 from cmam.cli.face.talk import legible, print_json, say
-from cmam.cli.face.verbs import face
+from cmam.cli.face.verbs import WholeRange, face
 from cmam.clock import SECOND_US, SystemClock
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ Command = Callable[..., None]
 LINES_MAX = 2**31 - 1
 """More than any list has; SQLite counts no further than twice as many digits."""
 as_csv = click.option("--csv", is_flag=True, help="Print CSV, with a header.")
-newest = click.option("--last", metavar="N", type=click.IntRange(1, LINES_MAX), help="Only the newest so many.")
+newest = click.option("--last", metavar="N", type=WholeRange(1, LINES_MAX), help="Only the newest so many.")
 _OF_TRADES = (
     click.option("--symbol", metavar="NAME", help="Only this symbol, by the leader's name."),
     click.option("--reason", metavar="REASON", help="Only with this reason."),

@@ -74,11 +74,35 @@ def face() -> Face:
     )
 
 
+class WholeRange(click.IntRange):
+    """A range of whole numbers, that says what it expects: click's own words are "not a valid integer range"."""
+
+    def get_metavar(self, *_: Any, **__: Any) -> str:
+        """As the pages name it."""
+        return "N"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Refuse what is no whole number."""
+        try:
+            int(value)
+        except ValueError:
+            self.fail(f"expected a whole number in the range {self._describe_range()}, found {value!r}.", param, ctx)
+        return super().convert(value, param, ctx)
+
+
 class FiniteRange(click.FloatRange):
     """A range of numbers; what is no number at all (nan) compares with no bound, and so would pass each."""
 
+    def get_metavar(self, *_: Any, **__: Any) -> str:
+        """As the pages name it."""
+        return "X"
+
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         """Refuse what no clock can go by."""
+        try:
+            float(value)
+        except ValueError:
+            self.fail(f"expected a number in the range {self._describe_range()}, found {value!r}.", param, ctx)
         found = super().convert(value, param, ctx)
         if not math.isfinite(found):
             self.fail(f"{value} is no finite number, and so not in the range {self._describe_range()}.", param, ctx)

@@ -13,7 +13,7 @@ import click
 from cmam.cli.face.exits import Exit, fail
 from cmam.cli.face.rows import console, new_table, print_rows
 from cmam.cli.face.talk import print_json, say
-from cmam.cli.face.verbs import Verb, face
+from cmam.cli.face.verbs import Verb, WholeRange, face
 
 if TYPE_CHECKING:
     from rich.console import JustifyMethod
@@ -41,9 +41,7 @@ DAYS = 7
 @click.argument("name")
 @click.option("--follower", metavar="ID", help="Only this follower's link.")
 @click.option("--all", "everything", is_flag=True, help="Every symbol of the leader, not only what it trades.")
-@click.option(
-    "--days", type=click.IntRange(0, DAYS), default=DAYS, show_default=True, help="How much history to judge."
-)
+@click.option("--days", type=WholeRange(0, DAYS), default=DAYS, show_default=True, help="How much history to judge.")
 @click.option("--offline", is_flag=True, help="Rest on the log alone; ask no broker.")
 def check(name: str, follower: str | None, everything: bool, days: int, offline: bool) -> None:
     """Show what would be copied, and what not and why, before anything is sent: symbols, recent trades, repairs.

@@ -12,7 +12,7 @@ import click
 from cmam.cli.face.exits import Exit
 from cmam.cli.face.rows import console
 from cmam.cli.face.talk import is_screen, print_json, say
-from cmam.cli.face.verbs import Verb, face
+from cmam.cli.face.verbs import FiniteRange, Verb, face
 from cmam.cli.replaying.replay_span import end_place, extent, place, refuse_impossible, refuse_turned
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 @click.option("--until", "end", metavar="SEQ|TIME", help="Up to this position or moment.")
 @click.option(
     "--speed",
-    type=click.FloatRange(0),
+    type=FiniteRange(0),
     default=0,
     show_default=True,
     help="1 is its own pace, on a screen at a terminal; 0 at once.",

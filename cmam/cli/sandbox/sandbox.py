@@ -17,7 +17,7 @@ import click
 
 from cmam.cli.face.rows import console, new_table
 from cmam.cli.face.talk import ENDS_WITH_STDIN, STDIN, say
-from cmam.cli.face.verbs import HELP, Noun, face
+from cmam.cli.face.verbs import HELP, Noun, WholeRange, face
 from cmam.cli.sandbox.sandbox_admin import fault, stats
 from cmam.cli.sandbox.sandbox_common import FILE, PORT, SPEED, key_values, one_sentence
 from cmam.cli.sandbox.sandbox_trade import trade
@@ -60,9 +60,7 @@ def _bind(ctx: click.Context, param: click.Parameter, value: str) -> str:
     type=click.Path(dir_okay=False, path_type=Path),
     help="Written (0600) once everything listens: ports, credentials, accounts.",
 )
-@click.option(
-    "--seed", type=click.IntRange(0), default=0, show_default=True, help="Chance of the market and of faults."
-)
+@click.option("--seed", type=WholeRange(0), default=0, show_default=True, help="Chance of the market and of faults.")
 @click.option(
     "--ticks", type=FILE, multiple=True, help="CSV of recorded ticks (time,symbol,bid,ask) to play. May be repeated."
 )

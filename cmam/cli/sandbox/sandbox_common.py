@@ -12,10 +12,10 @@ import click
 
 from cmam.cli.face.exits import Exit
 from cmam.cli.face.talk import say
-from cmam.cli.face.verbs import FiniteRange, face
+from cmam.cli.face.verbs import FiniteRange, WholeRange, face
 
-PORT = click.IntRange(0, 65_535)
-POINTS = click.IntRange(0, 2**31 - 1)
+PORT = WholeRange(0, 65_535)
+POINTS = WholeRange(0, 2**31 - 1)
 """Points as the protocol can say them."""
 SPEED_MIN, SPEED_MAX = 0.001, 10_000
 """At a thousandth a minute takes most of a day; what is far slower than that is a slip, and tells no time."""

@@ -325,8 +325,10 @@ def test_a_file_that_no_parser_takes_is_a_sentence(
         (["sandbox", "--port", "0", "--json-port", "0", "--oauth-port", "0", "--speed", "nan"], "no finite number"),
         (["sandbox", "trade", "play", str(SAMPLE), "--speed", "inf"], "not in the range"),
         (["sandbox", "trade", "amend", "1", "--slippage", "9" * 25], "--slippage"),
+        (["sandbox", "--port", "x"], "expected a whole number in the range 0<=x<=65535, found 'x'"),
+        (["replay", "--speed", "fast"], "expected a number in the range x>=0, found 'fast'"),
     ],
-    ids=["speed", "play", "slippage"],
+    ids=["speed", "play", "slippage", "port", "pace"],
 )
 def test_a_number_that_nothing_can_go_by_is_a_usage_error(
     words: list[str], says: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]

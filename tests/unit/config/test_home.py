@@ -26,6 +26,13 @@ def test_a_home_of_nobody_is_refused() -> None:
         choose_home("~nobody-is-called-so/cmam", {})
 
 
+def test_a_file_in_place_of_a_home_is_named_as_one(tmp_path: Path) -> None:
+    """Else the first file that is looked for in it would be blamed."""
+    (tmp_path / "events.db").touch()
+    with pytest.raises(HomeRefused, match=r"Expected a folder, found the file .*events\.db"):
+        choose_home(str(tmp_path / "events.db"), {})
+
+
 def test_a_user_without_a_home_folder_is_told_to_name_one(monkeypatch: pytest.MonkeyPatch) -> None:
     """In a container a process may run as a user that nobody has listed, and with an empty environment."""
 
