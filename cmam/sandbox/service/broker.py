@@ -112,14 +112,14 @@ class Broker:
             self._refusals.send(session, payload_type, sorry, msg_id, None)
         self._lobby.tell_dead()
 
-    def receive_garbage(self, connection: int, what: str, now_us: int) -> None:
+    def receive_garbage(self, connection: int, what: str, now_us: int, *, is_too_long: bool = False) -> None:
         """Take the news that a client sent what is no message; answered, and then the line is closed (FACTS 1.6)."""
         self._advance(now_us)
         session = self._lobby.sessions.get(connection)
         if session is None:
             return
         session.figures.garbage += 1
-        self._refusals.garbage(session, what)
+        self._refusals.garbage(session, what, is_too_long=is_too_long)
         if self._lobby.is_open(session):
             self._delivery.close(session, "garbage")
 
