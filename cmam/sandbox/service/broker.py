@@ -8,7 +8,7 @@ fault of our own is answered with UNKNOWN_ERROR and counted in `stats()`.
 from __future__ import annotations
 
 import traceback
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from functools import partial
 
 from google.protobuf.message import DecodeError, Message
@@ -17,7 +17,8 @@ from cmam.sandbox.answers.streams import Streams
 from cmam.sandbox.books.authority import Grant, Grants
 from cmam.sandbox.books.ledger import Account
 from cmam.sandbox.faults import Faults
-from cmam.sandbox.markets.market import RecordedTick, Stream
+from cmam.sandbox.markets.market import Stream
+from cmam.sandbox.markets.recorded import Recording
 from cmam.sandbox.service import snapshot, upkeep
 from cmam.sandbox.service.delivery import Close, Delivery, Send
 from cmam.sandbox.service.lobby import HEARTBEAT, Lobby
@@ -45,7 +46,7 @@ class Broker:
         now_us: int,
         seed: int = 0,
         switches: Switches = Switches(),  # noqa: B008  # frozen
-        ticks: Sequence[RecordedTick] = (),
+        ticks: Mapping[str, Recording] | None = None,
         speed: float = 1.0,
     ) -> None:
         """Open the markets of `world` at `now_us`; `ticks` are played first, `speed` times as fast as recorded."""
