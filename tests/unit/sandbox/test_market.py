@@ -102,6 +102,7 @@ def test_times_may_be_milliseconds() -> None:
         ("time,symbol,bid,ask\n2020-01-01T00:00:00Z,EURUSD,2,1\n", "0 < bid <= ask"),
         ("time,symbol,bid,ask\n2020-01-01T00:00:00Z,EURUSD\n", "line 2: .*as many fields as columns, found fewer"),
         ("time,symbol,bid,ask\n2020-01-01T00:00:00Z,EURUSD,nan,1\n", "line 2"),
+        ("time,symbol,bid,ask\n2020-01-01T00:00:00Z,EURUSD,1e-12,1\n", "0 < bid <= ask"),
         ("time,symbol,bid,ask\n", "at least one tick"),
         ("", "time, symbol, bid, ask"),
         (f"time,symbol,bid,ask\n{'9' * 400},EURUSD,1,2\n", "line 2: .*after the year 9999"),
