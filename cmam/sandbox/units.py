@@ -52,10 +52,10 @@ def price_out(price: int) -> float:
 
 
 def price_in(value: float) -> int | None:
-    """Read a double from the wire as a price; None unless it is finite, positive and below `PRICE_MAX`."""
+    """Read a double from the wire as a price; None unless it is finite, below `PRICE_MAX` and above 0 when rounded."""
     if not math.isfinite(value) or value <= 0 or value * PRICE >= PRICE_MAX:
         return None
-    return round(Decimal(repr(value)) * PRICE)
+    return round(Decimal(repr(value)) * PRICE) or None
 
 
 def price_text(price: int, digits: int) -> str:

@@ -6,41 +6,17 @@ seed and the speed only, never on when somebody looked. Knows feeds; brokers, di
 
 from __future__ import annotations
 
-import csv
 import heapq
-import io
 import random
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from typing import NamedTuple
 
 from cmam.sandbox import units
+from cmam.sandbox.markets.recorded import RecordedTick, Recording, TickFileError
 from cmam.sandbox.world import Feed
 
 PULL_SHIFT = 12
 """How weakly a walk is drawn back to its start: 1/4096 of the distance a tick."""
-
-MILLISECOND_DIGITS_MIN = 12
-"""A time of so many digits counts milliseconds (from September 2001 on); fewer may be a date without its hyphens."""
-
-LATE_US_MAX = 60 * units.SECOND_US
-"""How late a tick may come: feeds deliver a few out of order; a file that runs backwards would be over at once."""
-LAST_US = 253_402_300_799 * units.SECOND_US
-"""The last second that a calendar can show."""
-
-
-class TickFileError(ValueError):
-    """A file of ticks that cannot be played: which line, what was expected."""
-
-
-class RecordedTick(NamedTuple):
-    """One row of a tick file; bid and ask as prices."""
-
-    at_us: int
-    feed: str
-    bid: int
-    ask: int
 
 
 @dataclass(slots=True)
@@ -59,65 +35,6 @@ class Stream:
     following: RecordedTick | None
 
 
-def read_ticks(text: str, name: str = "ticks") -> list[RecordedTick]:
-    """Read a CSV of `time,symbol,bid,ask` in the order of its rows; raises TickFileError naming the line."""
-    reader = csv.DictReader(io.StringIO(text.removeprefix("\ufeff")))
-    try:
-        missing = {"time", "symbol", "bid", "ask"} - set(reader.fieldnames or ())
-        if missing:
-            raise TickFileError(
-                f"{name}: expected the columns time, symbol, bid, ask; {', '.join(sorted(missing))} not found"
-            )
-        ticks = _read_rows(reader, name)
-    except csv.Error as fault:
-        raise TickFileError(f"{name}, line {reader.reader.line_num}: expected a row of a CSV ({fault})") from None
-    if not ticks:
-        raise TickFileError(f"{name}: expected at least one tick after the columns, found none")
-    return ticks
-
-
-def _read_rows(reader: csv.DictReader[str], name: str) -> list[RecordedTick]:
-    ticks = []
-    latest: dict[str, int] = {}
-    for row in reader:
-        if None in row:  # a decimal comma makes two fields of one price
-            raise TickFileError(f"{name}, line {reader.line_num}: expected as many fields as columns, found more")
-        try:
-            at_us = _moment(row["time"])
-            bid, ask = units.price_in(float(row["bid"])), units.price_in(float(row["ask"]))
-        except (ValueError, TypeError) as fault:
-            raise TickFileError(
-                f"{name}, line {reader.line_num}: expected a time such as 2026-01-31T12:00:00.250Z or milliseconds "
-                f"since 1970, and two prices ({fault})"
-            ) from None
-        if bid is None or ask is None or bid > ask:
-            found = f"{row['bid']} and {row['ask']}"
-            raise TickFileError(f"{name}, line {reader.line_num}: expected 0 < bid <= ask, found {found}")
-        feed = row["symbol"]
-        if at_us < latest.get(feed, at_us) - LATE_US_MAX:
-            raise TickFileError(
-                f"{name}, line {reader.line_num}: expected times that go on, a tick a minute late at most; "
-                f"found {row['time']} behind a tick of {feed} that is newer"
-            )
-        latest[feed] = max(latest.get(feed, at_us), at_us)
-        ticks.append(RecordedTick(at_us, feed, bid, ask))
-    return ticks
-
-
-def _moment(text: str) -> int:
-    """Read a time in us: ISO 8601, UTC unless it says otherwise, or milliseconds since 1970 as terminals export it."""
-    if text.isascii() and text.isdigit() and len(text) >= MILLISECOND_DIGITS_MIN:
-        return _within(int(text) * units.SECOND_US // 1_000)
-    moment = datetime.fromisoformat(text)
-    return round((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp() * units.SECOND_US)
-
-
-def _within(at_us: int) -> int:
-    if at_us > LAST_US:
-        raise ValueError("it is after the year 9999")
-    return at_us
-
-
 class Market:
     """All feeds, merged in time."""
 
@@ -127,7 +44,7 @@ class Market:
         *,
         seed: int,
         start_us: int,
-        ticks: Sequence[RecordedTick] = (),
+        ticks: Mapping[str, Recording] | None = None,
         speed: float = 1.0,
         interval_ms: int = 0,
     ) -> None:
@@ -141,9 +58,7 @@ class Market:
         self.streams: dict[str, Stream] = {}
         self._due: list[tuple[int, str]] = []
         self._crosses: dict[str, list[Feed]] = {feed.name: [] for feed in feeds}
-        recorded: dict[str, list[RecordedTick]] = {}
-        for tick in ticks:
-            recorded.setdefault(tick.feed, []).append(tick)
+        recorded = ticks or {}
         walking = {feed.name for feed in feeds if not feed.cross}
         for name in recorded:
             if name not in walking:
@@ -152,7 +67,7 @@ class Market:
                 )
         for feed in feeds:
             if not feed.cross:
-                self._start(feed, seed, recorded.get(feed.name, []))
+                self._start(feed, seed, iter(recorded.get(feed.name, ())))
         for feed in feeds:
             if feed.cross:
                 bid, ask = self._crossed(feed)
@@ -161,9 +76,8 @@ class Market:
                     self._crosses[part].append(feed)
         heapq.heapify(self._due)
 
-    def _start(self, feed: Feed, seed: int, recorded: list[RecordedTick]) -> None:
+    def _start(self, feed: Feed, seed: int, ticks: Iterator[RecordedTick]) -> None:
         chance = random.Random(f"{seed}:{feed.name}")
-        ticks = iter(recorded)
         first = next(ticks, None)
         bid, ask = (first.bid, first.ask) if first else (feed.price, feed.price + feed.spread)
         stream = Stream(feed, chance, bid, ask, bid, ticks, first.at_us if first else 0, next(ticks, None))

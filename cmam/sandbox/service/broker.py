@@ -8,7 +8,7 @@ fault of our own is answered with UNKNOWN_ERROR and counted in `stats()`.
 from __future__ import annotations
 
 import traceback
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from functools import partial
 
 from google.protobuf.message import DecodeError, Message
@@ -17,7 +17,8 @@ from cmam.sandbox.answers.streams import Streams
 from cmam.sandbox.books.authority import Grant, Grants
 from cmam.sandbox.books.ledger import Account
 from cmam.sandbox.faults import Faults
-from cmam.sandbox.markets.market import RecordedTick, Stream
+from cmam.sandbox.markets.market import Stream
+from cmam.sandbox.markets.recorded import Recording
 from cmam.sandbox.service import snapshot, upkeep
 from cmam.sandbox.service.delivery import Close, Delivery, Send
 from cmam.sandbox.service.lobby import HEARTBEAT, Lobby
@@ -45,7 +46,7 @@ class Broker:
         now_us: int,
         seed: int = 0,
         switches: Switches = Switches(),  # noqa: B008  # frozen
-        ticks: Sequence[RecordedTick] = (),
+        ticks: Mapping[str, Recording] | None = None,
         speed: float = 1.0,
     ) -> None:
         """Open the markets of `world` at `now_us`; `ticks` are played first, `speed` times as fast as recorded."""
@@ -112,14 +113,14 @@ class Broker:
             self._refusals.send(session, payload_type, sorry, msg_id, None)
         self._lobby.tell_dead()
 
-    def receive_garbage(self, connection: int, what: str, now_us: int) -> None:
+    def receive_garbage(self, connection: int, what: str, now_us: int, *, is_too_long: bool = False) -> None:
         """Take the news that a client sent what is no message; answered, and then the line is closed (FACTS 1.6)."""
         self._advance(now_us)
         session = self._lobby.sessions.get(connection)
         if session is None:
             return
         session.figures.garbage += 1
-        self._refusals.garbage(session, what)
+        self._refusals.garbage(session, what, is_too_long=is_too_long)
         if self._lobby.is_open(session):
             self._delivery.close(session, "garbage")
 

@@ -73,7 +73,6 @@ class Refusals:
         else:
             self.send(session, payload_type, Refused(code, text), msg_id, None)
 
-    def garbage(self, session: Session, what: str) -> None:
+    def garbage(self, session: Session, what: str, *, is_too_long: bool) -> None:
         """Answer what was no message."""
-        is_long = "too long" in what.lower() or "frame of at most" in what
-        self.send(session, 0, Refused("FRAME_TOO_LONG" if is_long else "INVALID_REQUEST", what), None, None)
+        self.send(session, 0, Refused("FRAME_TOO_LONG" if is_too_long else "INVALID_REQUEST", what), None, None)

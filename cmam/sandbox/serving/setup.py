@@ -6,10 +6,13 @@ The only place of the shell that reads files of the person; whatever is wrong wi
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from decimal import Decimal
 from pathlib import Path
+from typing import TextIO
 
-from cmam.sandbox.markets.market import RecordedTick, TickFileError, read_ticks
+from cmam.sandbox.markets.recorded import Recording, Recordings, TickFileError, read_ticks
 from cmam.sandbox.service.broker import Broker
 from cmam.sandbox.serving.options import SandboxOptions, SetUpFault
 from cmam.sandbox.serving.toml_table import WorldError
@@ -36,19 +39,20 @@ def read_switches(options: SandboxOptions) -> Switches:
         raise SetUpFault(str(fault)) from None
 
 
-def read_all_ticks(options: SandboxOptions) -> list[RecordedTick]:
+def read_all_ticks(options: SandboxOptions) -> Recordings:
     """Read the files of ticks, in their order; raises SetUpFault."""
-    ticks: list[RecordedTick] = []
+    ticks: Recordings = {}
     for path in options.ticks:
         try:
-            ticks += read_ticks(read_text(path), path.name)
+            with _reading(path) as lines:
+                read_ticks(lines, path.name, ticks)
         except TickFileError as fault:
             raise SetUpFault(str(fault)) from None
     return ticks
 
 
 def make_broker(
-    options: SandboxOptions, world: World, switches: Switches, ticks: list[RecordedTick], now_us: int
+    options: SandboxOptions, world: World, switches: Switches, ticks: Mapping[str, Recording], now_us: int
 ) -> Broker:
     """Open the markets; raises SetUpFault for ticks that do not fit the world."""
     try:
@@ -84,8 +88,15 @@ def balance_text(broker: Broker, account: Account) -> str:
 
 def read_text(path: Path) -> str:
     """Read a file of the person, a byte order mark is no part of it; raises SetUpFault."""
+    with _reading(path) as file:
+        return file.read()
+
+
+@contextmanager
+def _reading(path: Path) -> Iterator[TextIO]:
     try:
-        return path.read_text(encoding="utf-8-sig")
+        with path.open(encoding="utf-8-sig") as file:
+            yield file
     except OSError as error:
         raise SetUpFault(f"cannot read {path} ({error.strerror or error})") from None
     except UnicodeDecodeError:

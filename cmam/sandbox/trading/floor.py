@@ -6,7 +6,7 @@ Knows no connection: events go to an account's listeners through the `Publish` p
 from __future__ import annotations
 
 import heapq
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping
 from typing import Protocol
 
 from google.protobuf.message import Message
@@ -16,7 +16,8 @@ from cmam.sandbox.books import money
 from cmam.sandbox.books.ledger import BUY, Account, Deal, MarginCall, Order, Position
 from cmam.sandbox.faults import Faults
 from cmam.sandbox.markets.chart import Chart
-from cmam.sandbox.markets.market import Market, RecordedTick
+from cmam.sandbox.markets.market import Market
+from cmam.sandbox.markets.recorded import Recording
 from cmam.sandbox.switches import Switches
 from cmam.sandbox.trading import reports
 from cmam.sandbox.trading.venue import Quote, Venue
@@ -73,7 +74,7 @@ class Floor:
         switches: Switches,
         faults: Faults,
         publish: Publish,
-        ticks: Sequence[RecordedTick] = (),
+        ticks: Mapping[str, Recording] | None = None,
         speed: float = 1.0,
     ) -> None:
         self.world = world

@@ -78,6 +78,10 @@ def amend(
         raise Refused("INVALID_REQUEST", "Nothing to amend.")
     if wanted[2] and sl is None:
         raise Refused("INVALID_REQUEST", "Can't set Trailing Stop Loss parameter without specified Stop Loss")
+    if wanted[3] and not position.guaranteed and sl is None:
+        raise Refused("INVALID_REQUEST", "Guaranteed stop loss requires a stop loss")
+    if sl is None and tp is None and position.protective_id is None:  # flags and a method, and no level they are of
+        raise Refused("INVALID_REQUEST", "Nothing to amend.")
     symbol = floor.symbol(account, position.symbol_id)
     quote = floor.quote(account, position.symbol_id)
     check_levels(symbol, quote, position.side, sl, tp, is_guaranteed=wanted[3])

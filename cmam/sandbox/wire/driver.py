@@ -95,7 +95,7 @@ class Driver:
         now = self.now()
         match incoming:
             case Malformed(what) | TooLong(what):
-                self.broker.receive_garbage(number, what, now)
+                self.broker.receive_garbage(number, what, now, is_too_long=isinstance(incoming, TooLong))
             case LifeSign():
                 self.broker.receive(number, HEARTBEAT, b"", None, now)
             case _:

@@ -78,7 +78,7 @@ class Bench:
     """A broker under virtual time, with as many lines as wanted."""
 
     def __init__(self, world: World | None = None, *, seed: int = 1, start_us: int = START_US, **switches: Any) -> None:
-        ticks = switches.pop("ticks", ())
+        ticks = switches.pop("ticks", None)
         speed = switches.pop("speed", 1.0)
         self.world = world or default_world()
         self.now_us = start_us

@@ -31,6 +31,7 @@ class ScriptedBroker:
         self.output: list[Send | Close] = []
         self.received: list[Envelope] = []
         self.garbage: list[str] = []
+        self.too_long = 0
         self.connected: list[int] = []
         self.gone: list[int] = []
         self.deadline: int | None = None
@@ -47,8 +48,9 @@ class ScriptedBroker:
         self.received.append(message)
         self.output += self.answer(connection, message)
 
-    def receive_garbage(self, connection: int, what: str, now_us: int) -> None:
+    def receive_garbage(self, connection: int, what: str, now_us: int, *, is_too_long: bool = False) -> None:
         self.garbage.append(what)
+        self.too_long += is_too_long
         self.output += [Send(connection, 2142, b"", None), Close(connection, what)]
 
     def disconnect(self, connection: int, now_us: int) -> None:

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from dataclasses import replace
 from datetime import UTC, datetime
+from pathlib import Path
 
 import pytest
 
 from cmam.sandbox.markets import hours
-from cmam.sandbox.markets.market import Market, TickFileError, read_ticks
+from cmam.sandbox.markets.market import Market
+from cmam.sandbox.markets.recorded import RecordedTick, TickFileError, read_ticks
+from cmam.sandbox.serving.options import SandboxOptions
+from cmam.sandbox.serving.setup import read_all_ticks
 from cmam.sandbox.serving.world_file import default_world
 from cmam.sandbox.world import Symbol
 from tests.unit.sandbox.bench import LEADER, START_US, Bench
@@ -60,7 +65,7 @@ def test_crosses_follow_their_parts() -> None:
 def test_recorded_ticks_play_at_their_distances_in_the_order_of_the_file() -> None:
     """The late tick keeps its place and does not turn time back; twice the speed halves it; then it walks on."""
     feeds = tuple(feed for feed in default_world().feeds if feed.name == "EURUSD")
-    ticks = read_ticks(TICKS)
+    ticks = read_ticks(TICKS.splitlines())
     for speed in (1, 2):
         market = Market(feeds, seed=1, start_us=START_US, ticks=ticks, speed=speed)
         assert market.streams["EURUSD"].bid == 112_120_000
@@ -74,7 +79,7 @@ def test_recorded_ticks_play_at_their_distances_in_the_order_of_the_file() -> No
 
 def test_recorded_ticks_reach_every_broker_under_its_own_name() -> None:
     """Alpha's EURUSD and Beta's EURUSD.b show the first recorded tick at once."""
-    bench = Bench(ticks=read_ticks(TICKS))
+    bench = Bench(ticks=read_ticks(TICKS.splitlines()))
     assert bench.quote(LEADER, 1) == (112_120_000, 112_172_000)
     assert bench.quote(41_000_003, 2) == (112_120_000, 112_175_000)
 
@@ -82,8 +87,9 @@ def test_recorded_ticks_reach_every_broker_under_its_own_name() -> None:
 def test_times_may_be_milliseconds() -> None:
     """As terminals export them; the same moment in ISO 8601 is the same tick."""
     head = "time,symbol,bid,ask\n"
-    (tick,) = read_ticks(f"{head}1577836800250,EURUSD,1,2\n")
-    assert (tick,) == tuple(read_ticks(f"{head}2020-01-01T00:00:00.250Z,EURUSD,1,2\n"))
+    counted = read_ticks([head, "1577836800250,EURUSD,1,2\n"])
+    assert list(counted["EURUSD"]) == [RecordedTick(1_577_836_800_250_000, 100_000_000, 200_000_000)]
+    assert counted == read_ticks([head, "2020-01-01T00:00:00.250Z,EURUSD,1,2\n"])
 
 
 @pytest.mark.parametrize(
@@ -94,8 +100,9 @@ def test_times_may_be_milliseconds() -> None:
         ("time,symbol,bid,ask\n12,EURUSD,1,2\n", "expected a time such as"),
         ("time,symbol,bid,ask\n2020-01-01T00:00:00Z,EURUSD,x,2\n", "line 2"),
         ("time,symbol,bid,ask\n2020-01-01T00:00:00Z,EURUSD,2,1\n", "0 < bid <= ask"),
-        ("time,symbol,bid,ask\n2020-01-01T00:00:00Z,EURUSD\n", "line 2"),
+        ("time,symbol,bid,ask\n2020-01-01T00:00:00Z,EURUSD\n", "line 2: .*as many fields as columns, found fewer"),
         ("time,symbol,bid,ask\n2020-01-01T00:00:00Z,EURUSD,nan,1\n", "line 2"),
+        ("time,symbol,bid,ask\n2020-01-01T00:00:00Z,EURUSD,1e-12,1\n", "0 < bid <= ask"),
         ("time,symbol,bid,ask\n", "at least one tick"),
         ("", "time, symbol, bid, ask"),
         (f"time,symbol,bid,ask\n{'9' * 400},EURUSD,1,2\n", "line 2: .*after the year 9999"),
@@ -110,18 +117,47 @@ def test_times_may_be_milliseconds() -> None:
 def test_a_tick_file_that_cannot_be_played(text: str, words: str) -> None:
     """TickFileError names the line or the column."""
     with pytest.raises(TickFileError, match=words):
-        read_ticks(text)
+        read_ticks(text.splitlines(keepends=True))
 
 
-def test_a_mark_at_the_beginning_of_the_file_is_no_part_of_it() -> None:
+def test_a_mark_at_the_beginning_of_the_file_is_no_part_of_it(tmp_path: Path) -> None:
     """Programs of some systems write one before UTF-8; lines may end as they end there, too."""
-    assert read_ticks("\ufeff" + TICKS.replace("\n", "\r\n")) == read_ticks(TICKS)
+    file = tmp_path / "ticks.csv"
+    file.write_bytes(("\ufeff" + TICKS.replace("\n", "\r\n")).encode())
+    assert read_all_ticks(SandboxOptions(home=tmp_path, ticks=(file,))) == read_ticks(TICKS.splitlines())
+
+
+def test_files_of_one_symbol_are_played_one_behind_the_other(tmp_path: Path) -> None:
+    """A file goes on where the one before ended, though it may begin earlier; another symbol has its own place."""
+    files = []
+    for name, rows in (("a", "2000,EURUSD,1,2"), ("b", "1000,EURUSD,2,3\n1500,USDJPY,5,6")):
+        files.append(tmp_path / name)
+        files[-1].write_text("time,symbol,bid,ask\n" + rows.replace("00,", "00000000000,"))
+    both = read_all_ticks(SandboxOptions(home=tmp_path, ticks=tuple(files)))
+    assert {symbol: [tick.bid // 10**8 for tick in ticks] for symbol, ticks in both.items()} == {
+        "EURUSD": [1, 2],
+        "USDJPY": [5],
+    }
+
+
+def test_a_row_takes_no_more_memory_than_its_numbers() -> None:
+    """Files have millions of rows: three numbers of eight bytes for each, and a quarter for growth."""
+    rows = 20_000
+    lines = ("time,symbol,bid,ask", *(f"{1_577_836_800_000 + row},EURUSD,1.1,1.2" for row in range(rows)))
+    tracemalloc.start()
+    try:
+        ticks = read_ticks(iter(lines))
+        kept, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert len(ticks["EURUSD"].bid) == rows
+    assert kept < rows * 24 * 5 // 4 + 20_000
 
 
 def test_ticks_of_an_unknown_symbol_are_refused() -> None:
     """The sentence lists the feeds that there are."""
     with pytest.raises(TickFileError, match="EURUSD"):
-        Bench(ticks=read_ticks(TICKS.replace("EURUSD", "EURXXX")))
+        Bench(ticks=read_ticks(TICKS.replace("EURUSD", "EURXXX").splitlines()))
 
 
 def apple() -> Symbol:

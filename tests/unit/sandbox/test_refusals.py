@@ -76,6 +76,7 @@ def refusal(line: Line, request: Any) -> tuple[int, Any]:
         ),
         ({"orderType": 2, "limitPrice": -1.0}, "TRADING_BAD_PRICES", "not a valid price"),
         ({"orderType": 2, "limitPrice": float("nan")}, "TRADING_BAD_PRICES", "not a valid price"),
+        ({"orderType": 2, "limitPrice": 1e-12}, "TRADING_BAD_PRICES", "not a valid price"),
         ({"orderType": 2, "limitPrice": 1.09, "stopLoss": 1.1}, "TRADING_BAD_STOPS", "wrong side"),
         ({"orderType": 2, "limitPrice": 1.09, "timeInForce": 1}, "TRADING_BAD_EXPIRATION_DATE", "future"),
         (

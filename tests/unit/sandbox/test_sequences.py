@@ -171,6 +171,24 @@ def test_m_amending_levels_creates_replaces_and_cancels_the_protective_order(lin
     assert third.position.positionStatus == OPEN
 
 
+@pytest.mark.parametrize(
+    ("flags", "words"),
+    [
+        ({"stopLossTriggerMethod": 3}, "Nothing to amend."),
+        ({"trailingStopLoss": False, "guaranteedStopLoss": False, "stopLossTriggerMethod": 2}, "Nothing to amend."),
+        ({"guaranteedStopLoss": True}, "Guaranteed stop loss requires a stop loss"),
+    ],
+)
+def test_m_flags_without_a_level_to_be_of_are_answered(line: Line, flags: dict[str, Any], words: str) -> None:
+    """A method or a flag alone, on a position without protection: refused, and the position is as it was."""
+    position = open_position(line)
+    amend = messages.ProtoOAAmendPositionSLTPReq(ctidTraderAccountId=LEADER, positionId=position.positionId, **flags)
+    (refused,) = line.trade(amend)
+    assert (refused.errorCode, refused.description) == ("INVALID_REQUEST", words)
+    (held,) = line.bench.open_positions(line, LEADER)
+    assert held == position
+
+
 def test_m_one_bad_level_refuses_both(line: Line) -> None:
     """A level on the wrong side refuses the whole amend with TRADING_BAD_STOPS and explicit zero ids."""
     position = open_position(line, relativeStopLoss=500)

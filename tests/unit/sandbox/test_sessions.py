@@ -126,6 +126,17 @@ def test_garbage_is_answered_and_the_line_closed() -> None:
     assert line.closed is not None
 
 
+def test_what_is_too_long_is_named_so_in_every_shape() -> None:
+    """A frame and a line above the cap: FRAME_TOO_LONG, whatever the words."""
+    for what in ("expected a frame of at most 9 bytes", "expected a line of at most 9 bytes"):
+        bench = Bench()
+        line = bench.connect()
+        bench.broker.receive_garbage(line.number, what, bench.now_us, is_too_long=True)
+        bench.collect()
+        assert [(kind, body.errorCode) for kind, body, _ in line.inbox] == [(ERROR, "FRAME_TOO_LONG")]
+        assert line.closed is not None
+
+
 def test_repeated_ids_and_text_that_is_not_utf_8_do_no_harm() -> None:
     """An id may come twice; bytes in a text field are refused as invalid."""
     bench = Bench()

@@ -83,6 +83,7 @@ def test_malformed_json_is_answered_and_the_websocket_closed_with_bye() -> None:
                     await asyncio.wait_for(socket_.recv(), ANSWER_S)
                 assert (socket_.close_code, socket_.close_reason) == (1000, "Bye")
             assert broker.garbage == ["Malformed JSON message at 1:6"]
+            assert broker.too_long == 0
 
     run(story)
 
@@ -98,7 +99,7 @@ def test_a_frame_above_the_cap_is_reported_once_and_the_line_closed() -> None:
             (answer,) = await read_messages(reader, 1)
             assert answer.payload_type == 2142
             assert await asyncio.wait_for(reader.read(), ANSWER_S) == b""
-            assert len(broker.garbage) == 1
+            assert (len(broker.garbage), broker.too_long) == (1, 1)
             assert broker.received == []
             writer.close()
 

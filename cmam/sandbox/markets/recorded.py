@@ -1,0 +1,133 @@
+"""Recorded ticks: read from a CSV, kept in columns, so that millions of rows fit into memory."""
+
+from __future__ import annotations
+
+import csv
+from array import array
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import NamedTuple
+
+from cmam.sandbox import units
+
+COLUMNS = ("time", "symbol", "bid", "ask")
+
+MILLISECOND_DIGITS_MIN = 12
+"""A time of so many digits counts milliseconds (from September 2001 on); fewer may be a date without its hyphens."""
+
+LATE_US_MAX = 60 * units.SECOND_US
+"""How late a tick may come: feeds deliver a few out of order; a file that runs backwards would be over at once."""
+LAST_US = 253_402_300_799 * units.SECOND_US
+"""The last second that a calendar can show."""
+
+
+class TickFileError(ValueError):
+    """A file of ticks that cannot be played: which line, what was expected."""
+
+
+class RecordedTick(NamedTuple):
+    """One row of a tick file; bid and ask as prices."""
+
+    at_us: int
+    bid: int
+    ask: int
+
+
+def _column() -> array[int]:
+    return array("q")
+
+
+@dataclass(frozen=True, slots=True)
+class Recording:
+    """The ticks of one symbol in the order of their rows: 24 bytes a tick."""
+
+    at_us: array[int] = field(default_factory=_column)
+    bid: array[int] = field(default_factory=_column)
+    ask: array[int] = field(default_factory=_column)
+
+    def add(self, at_us: int, bid: int, ask: int) -> None:
+        """Take one more tick."""
+        self.at_us.append(at_us)
+        self.bid.append(bid)
+        self.ask.append(ask)
+
+    def __iter__(self) -> Iterator[RecordedTick]:
+        return map(RecordedTick, self.at_us, self.bid, self.ask)
+
+
+Recordings = dict[str, Recording]
+"""By symbol."""
+
+
+def read_ticks(lines: Iterable[str], name: str = "ticks", into: Recordings | None = None) -> Recordings:
+    """Read a CSV of `time,symbol,bid,ask` line by line, behind what `into` holds; gives it.
+
+    Raises TickFileError naming the line.
+    """
+    recordings: Recordings = {} if into is None else into
+    reader = csv.reader(lines)
+    try:
+        head = next(reader, [])
+        places = {column: place for place, column in enumerate(head)}
+        missing = set(COLUMNS) - set(places)
+        if missing:
+            raise TickFileError(
+                f"{name}: expected the columns time, symbol, bid, ask; {', '.join(sorted(missing))} not found"
+            )
+        _read_rows(reader, name, len(head), tuple(places[column] for column in COLUMNS), recordings)
+    except csv.Error as fault:
+        raise TickFileError(f"{name}, line {reader.line_num}: expected a row of a CSV ({fault})") from None
+    return recordings
+
+
+def _read_rows(
+    reader: Iterator[list[str]], name: str, width: int, places: tuple[int, ...], recordings: Recordings
+) -> None:
+    at, symbol, bids, asks = places
+    needed = max(places) + 1
+    latest: dict[str, int] = {}
+    for row in reader:
+        if not row:
+            continue
+        if not needed <= len(row) <= width:  # a decimal comma makes two fields of one price
+            found = "more" if len(row) > width else "fewer"
+            raise _fault(reader, name, f"expected as many fields as columns, found {found}")
+        try:
+            at_us = _moment(row[at])
+            bid, ask = units.price_in(float(row[bids])), units.price_in(float(row[asks]))
+        except ValueError as fault:
+            words = "expected a time such as 2026-01-31T12:00:00.250Z or milliseconds since 1970, and two prices"
+            raise _fault(reader, name, f"{words} ({fault})") from None
+        if bid is None or ask is None or bid > ask:
+            raise _fault(reader, name, f"expected 0 < bid <= ask, found {row[bids]} and {row[asks]}")
+        feed = row[symbol]
+        newest = latest.get(feed, at_us)
+        if at_us < newest - LATE_US_MAX:
+            words = "expected times that go on, a tick a minute late at most"
+            raise _fault(reader, name, f"{words}; found {row[at]} behind a tick of {feed} that is newer")
+        latest[feed] = max(newest, at_us)
+        recording = recordings.get(feed)
+        if recording is None:
+            recording = recordings[feed] = Recording()
+        recording.add(at_us, bid, ask)
+    if not latest:
+        raise TickFileError(f"{name}: expected at least one tick after the columns, found none")
+
+
+def _fault(reader: Iterator[list[str]], name: str, words: str) -> TickFileError:
+    return TickFileError(f"{name}, line {reader.line_num}: {words}")  # type: ignore[attr-defined]  # csv's own type
+
+
+def _moment(text: str) -> int:
+    """Read a time in us: ISO 8601, UTC unless it says otherwise, or milliseconds since 1970 as terminals export it."""
+    if text.isascii() and text.isdigit() and len(text) >= MILLISECOND_DIGITS_MIN:
+        return _within(int(text) * units.SECOND_US // 1_000)
+    moment = datetime.fromisoformat(text)
+    return round((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp() * units.SECOND_US)
+
+
+def _within(at_us: int) -> int:
+    if at_us > LAST_US:
+        raise ValueError("it is after the year 9999")
+    return at_us
