@@ -889,5 +889,10 @@ of sight at the backup closed once more what had been closed since, and added on
 rounded up, what it has below its target by one close of the least size was closed: it lost a step too many.
 """
 
+LOOKALIKES_COUNT = 14
+"""An open that counts as absent is not sent again where a position or an order without a label of ours has come since
+that is just what was asked for: its broker may keep no names, and it was there twice, one of them nobody's.
+"""
+
 RULES = 14
 """The newest."""
