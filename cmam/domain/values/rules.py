@@ -894,5 +894,10 @@ LOOKALIKES_COUNT = 14
 that is just what was asked for: its broker may keep no names, and it was there twice, one of them nobody's.
 """
 
+SWAPS_MOVE_NOTHING = 14
+"""A swap that is told without a time, or in the millisecond of what is known, moves the swap of its position alone.
+Told a moment late, it showed a copy as it was before it had grown: that was touched, and grew once more.
+"""
+
 RULES = 14
 """The newest."""
