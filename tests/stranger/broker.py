@@ -91,6 +91,10 @@ class Broker:
         self._breathe()
         if habits.symbols_change_us:
             self._later(habits.symbols_change_us, self._change_again)
+        if habits.storms_us:
+            self._later(habits.storms_us, self._storm)
+        if habits.nights_us:
+            self._later(habits.nights_us, self._night)
 
     def open_book(self, account: int, broker: str, *, netted: bool = False) -> Book:
         """Give a person an account."""
@@ -138,6 +142,20 @@ class Broker:
     def _change_again(self) -> None:
         self.change_symbols()
         self._later(self.habits.symbols_change_us, self._change_again)
+
+    def _storm(self) -> None:
+        """Tell every account's particulars, with nothing new in them."""
+        for book in self.floor.books.values():
+            self.floor.tell_money(book)
+        self._later(self.habits.storms_us, self._storm)
+
+    def _night(self) -> None:
+        """Charge swaps, let a bonus come or go, and correct balances."""
+        for book in self.floor.books.values():
+            self.floor.charge(book, self._chance.choice((-3, 0, 5)))
+            self.floor.give(book, self._chance.choice((-700, 900)))
+            self.floor.pay(book, self._chance.choice((-40, 40)))
+        self._later(self.habits.nights_us, self._night)
 
     def change_symbols(self) -> None:
         """Say that all symbols have changed, though nothing that anybody reads has."""
@@ -194,7 +212,7 @@ class Broker:
         """Tell every line that has the account; whose request it was hears its id, others as the habit has it."""
         self._keep_state(self.floor.books[account])
         for line in list(self.lines.values()):
-            if account not in line.accounts:
+            if account not in line.accounts and not (self.habits.tells_strangers and line.is_known):
                 continue
             hears = self.habits.echoes == "all" or self._names.get(name) == line.number
             hears = hears and self.habits.names != "orders"
@@ -269,6 +287,8 @@ class Broker:
 
     def _refuse(self, line: Line, account: int, no: No, name: str, *, is_trade: bool) -> None:
         self.refused.append((no.code, no.text))
+        if is_trade and line.number < TERMINALS and self.habits.errors_name != "own":
+            name = "" if self.habits.errors_name == "none" else f"other-{self._chance.randrange(10**6)}"
         answer: Any
         if is_trade and self.habits.common_errors:
             common = ProtoErrorRes(errorCode=no.code, description=no.text)
@@ -387,7 +407,13 @@ class Broker:
             answer.position.append(self.words.position(held))
             if held.protective is not None and (asked.returnProtectionOrders or self.habits.lists_protective):
                 answer.order.append(self.words.order(held.protective))
-        answer.order.extend(self.words.order(order) for order in book.orders.values() if order.kind not in (1, 5))
+        resting = [order for order in book.orders.values() if order.kind not in (1, 5)]
+        answer.order.extend(self.words.order(order) for order in resting)
+        if self.habits.lists_empty:
+            answer.position.extend(self.words.position(held) for held in self.floor.empty(book))
+        if self.habits.lists_twice:
+            answer.position.extend(list(answer.position))
+            answer.order.extend(list(answer.order))
         return answer
 
     def _deals(self, _line: Line, book: Book, asked: Any) -> Message:
@@ -486,6 +512,8 @@ class Broker:
         else:
             spot.bid, spot.ask = now
         line.last[key] = now
+        if self.habits.spot_gaps and not is_first:
+            spot.bid, spot.ask = (side if side != before else 0 for side, before in zip(now, was, strict=True))
         if self.habits.spot_times:
             spot.timestamp = self.now_ms()
         self._later(self.habits.spot_delay_us, lambda: self._say(line, spot, ""))

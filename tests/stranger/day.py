@@ -224,6 +224,8 @@ class Day:
             sl = self._round(held, market - sign * self.chance.randrange(500, 900) * held.symbol.tick)
         if self.chance.random() < 0.5:
             tp = self._round(held, market + sign * self.chance.randrange(500, 900) * held.symbol.tick)
+        if self.habits.trail_told == "never" and held.trailing and sl and (sl - held.sl) * sign < 0:
+            sl = held.sl  # nobody who has not been told where it is could tell that it was loosened
         terminal.protect(held, sl, tp)
 
     def _round(self, held: Position, price: int) -> int:
@@ -263,7 +265,7 @@ class Day:
                 self.counts["jump forgone"] += 1
                 return
         self.world.broker.on_time(self.world.lines.now())
-        self.world.broker.move(name, bid)
+        self.world.broker.move(name, int(bid))
         self.world.lines.collect()
 
     def _rest(self, terminal: Terminal, book: Book) -> None:

@@ -10,6 +10,7 @@ import itertools
 import random
 from collections.abc import Callable
 from dataclasses import replace
+from fractions import Fraction
 from typing import Any
 
 from google.protobuf.message import Message
@@ -40,7 +41,7 @@ from tests.stranger.market import BROKERS, Market
 from tests.stranger.words import Words, away, mirrored, protective_of
 
 TOLD_ACCEPTED, TOLD_FILLED, TOLD_REPLACED, TOLD_CANCELLED, TOLD_EXPIRED = 2, 3, 4, 5, 6
-TOLD_REJECTED, TOLD_SWAP, TOLD_MONEY, TOLD_PART = 7, 9, 10, 11
+TOLD_REJECTED, TOLD_SWAP, TOLD_MONEY, TOLD_PART, TOLD_BONUS = 7, 9, 10, 11, 12
 LATE_US = 800_000
 FIRST_NUMBER = 70_001
 THIN, GRAIN = 0.3, 12
@@ -114,6 +115,8 @@ class Floor:
         told = self.words.execution(book, kind, order, held, deal, status=status, is_server=is_server)
         if error:
             told.errorCode = error
+        if deal is not None and held is not None and self.habits.fills_show != "after":
+            self._show_before(told, held, deal)
         if deal is not None and not self.habits.fill_shows_position and not book.netted:
             told.ClearField("position")
         if not self.habits.accepted_shows_position and held is not None and not held.volume and kind == TOLD_ACCEPTED:
@@ -128,6 +131,15 @@ class Floor:
             margin = wire.ProtoOAMarginChangedEvent(ctidTraderAccountId=book.account, positionId=held.number)
             margin.usedMargin, margin.moneyDigits = round(held.volume * held.price / 10_000_000), 2
             self._say(book.account, margin, "")
+
+    def _show_before(self, told: wire.ProtoOAExecutionEvent, held: Position, deal: Deal) -> None:
+        """Let a fill show its position as it was before it, with the time of then where it was there already."""
+        was = held.volume - deal.volume if deal.side == held.side else held.volume + deal.volume
+        earlier = [one.at_ms for one in self.books[told.ctidTraderAccountId].deals[:-1] if one.position == held.number]
+        told.position.tradeData.volume = max(was, 0)
+        told.position.positionStatus = OPEN if was > 0 else CREATED
+        if self.habits.fills_show == "before" and earlier and told.position.HasField("utcLastUpdateTimestamp"):
+            told.position.utcLastUpdateTimestamp = earlier[-1]
 
     def _tell_again(self, book: Book, told: wire.ProtoOAExecutionEvent, name: str) -> None:
         """Say it once more, unless the same millisecond has left the position otherwise: nobody could tell which of the
@@ -310,12 +322,14 @@ class Floor:
                 fill_next()
                 return
             if order.keeps and order.number in book.orders:
-                order.status, order.updated_ms = CANCELLED, self._now()
+                expires = self.habits.ends_say == "expired"
+                order.status, order.updated_ms = EXPIRED if expires else CANCELLED, self._now()
                 self._end(book, order)
                 held = self._pictured(book, order)
                 if not held.volume:
                     held.closed_ms = self._now()
-                self._tell(book, TOLD_CANCELLED, order, held, name=name, is_server=is_server)
+                kind = TOLD_EXPIRED if expires else TOLD_CANCELLED
+                self._tell(book, kind, order, held, name=name, is_server=is_server)
                 self._protect_by(book, order, name)
 
         fill_next()
@@ -324,7 +338,7 @@ class Floor:
         self, book: Book, order: Order, volume: int, name: str, *, is_last: bool, is_server: bool, dies: bool = False
     ) -> None:
         """Execute so much of an order; where the rest of it dies, its end is told in the place of the fill."""
-        price = self.market.price(order.symbol, order.side)
+        price = self._dealt(order)
         told = self._booked(book, order, volume, price)
         if self.habits.counts == "ahead":
             self._count(book, order, volume, price, is_last=is_last)
@@ -355,6 +369,13 @@ class Floor:
                 self._tell(book, TOLD_ACCEPTED, order, None, name=name)
                 order.status = was
             self._protect_by(book, order, name)
+
+    def _dealt(self, order: Order) -> Any:
+        """What an order deals at now, with as many digits as the habit has it."""
+        price = self.market.price(order.symbol, order.side)
+        if self.habits.price_digits == "as the symbol's":
+            return price
+        return price + Fraction(self._chance.randrange(10), 10) * order.symbol.tick
 
     def _count(self, book: Book, order: Order, volume: int, price: int, *, is_last: bool) -> None:
         """Let an order know what of it has been executed."""
@@ -447,7 +468,9 @@ class Floor:
         held = book.positions.get(order.position)
         if held is None or order.closing or not (order.sl_away or order.tp_away or order.sl or order.tp):
             return
-        tick = held.symbol.tick
+        tick: Any = held.symbol.tick
+        if self.habits.price_digits == "levels too":
+            tick = Fraction(tick, 10)
         held.sl = away(order.average, held.side, order.sl_away, tick, is_stop=True) if order.sl_away else order.sl
         held.tp = away(order.average, held.side, order.tp_away, tick, is_stop=False) if order.tp_away else order.tp
         held.trailing = order.trailing
@@ -680,11 +703,27 @@ class Floor:
         asked = wire.ProtoOAClosePositionReq(positionId=held.number, volume=volume)
         self.close(book, asked, "", stop_out=True)
 
+    def empty(self, book: Book) -> list[Position]:
+        """Positions of volume 0: those of what rests, and of what has been closed."""
+        resting = [order for order in book.orders.values() if order.position not in book.positions]
+        closed = {deal.position: deal for deal in book.deals if deal.position not in book.positions}
+        gone = [
+            Position(number, deal.order.symbol, mirrored(deal.side), closed_ms=deal.at_ms, updated_ms=deal.at_ms)
+            for number, deal in closed.items()
+        ]
+        return [self._pictured(book, order) for order in resting] + gone
+
     def roll(self, book: Book, held: Position) -> None:
         """Close a position and open it anew by orders of the broker's own, as for a dividend or a split."""
         asked = wire.ProtoOAClosePositionReq(positionId=held.number, volume=held.volume)
         anew = wire.ProtoOANewOrderReq(symbolId=held.symbol.number, tradeSide=held.side, volume=held.volume)
         anew.orderType = MARKET
+        if self.habits.rolls == "at once":
+            usual, self.habits = self.habits, replace(self.habits, accepted="never", fill_us=0)
+            self.close(book, asked, "")
+            self.take(book, anew, "")
+            self.habits = usual
+            return
         self.close(book, asked, "")
         self.take(book, anew, "")
 
@@ -712,6 +751,17 @@ class Floor:
             held.swap -= cents
             held.updated_ms = self._now()
             self._tell(book, TOLD_SWAP, None, held, is_server=True)
+
+    def give(self, book: Book, cents: int) -> None:
+        """Let a bonus come, or go."""
+        told = wire.ProtoOAExecutionEvent(ctidTraderAccountId=book.account, executionType=TOLD_BONUS)
+        flow = told.bonusDepositWithdraw
+        flow.operationType = model.BONUS_DEPOSIT if cents > 0 else model.BONUS_WITHDRAW
+        flow.bonusHistoryId = self._numbers.new(book.broker, "flow")
+        flow.managerBonus = flow.managerDelta = cents
+        flow.ibBonus = flow.ibDelta = 0
+        flow.changeBonusTimestamp, flow.moneyDigits = self._now(), 2
+        self._say(book.account, told, "")
 
     def pay(self, book: Book, cents: int) -> None:
         """Let money come, or go."""

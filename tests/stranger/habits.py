@@ -132,6 +132,34 @@ class Habits:
     """So often all symbols are told to have changed."""
     states_behind_us: int = 0
     """A reconcile shows what stood so long ago."""
+    lists_empty: bool = False
+    """Whether a reconcile lists positions of volume 0: of what rests, and of what has been closed."""
+    lists_twice: bool = False
+    """Whether a reconcile lists everything twice."""
+    fills_show: str = "after"
+    """A fill shows its position as it is after its deal, or as it was before; what follows shows it as it is."""
+    ends_say: str = "cancelled"
+    """The rest of a market order that finds nobody is told as cancelled, or as expired."""
+    stamps_move: bool = True
+    """Whether the time of the last update moves, or stays that of the opening."""
+    order_names: str = "whole"
+    """A clientOrderId comes back whole, cut to 16 characters, in capitals, or not at all."""
+    labels: str = "whole"
+    """And a label: whole, in capitals, cut to 20 characters, or not at all."""
+    errors_name: str = "own"
+    """A refused trade names its request, none at all, or that of another connection."""
+    tells_strangers: bool = False
+    """Whether a line hears of accounts that it has not authorised yet."""
+    price_digits: str = "as the symbol's"
+    """Fills have as many digits as the symbol, or more: fills and averages, or also levels by distance."""
+    storms_us: int = 0
+    """So often an account's particulars are told, though little has changed."""
+    nights_us: int = 0
+    """So often swaps are charged, bonuses come and go, and balances are corrected."""
+    rolls: str = "orders"
+    """A position that is rolled is closed and opened by orders, or told as closed and as open under a new number."""
+    spot_gaps: bool = False
+    """Whether a side that has not moved is told as 0."""
     noise: float = 0.0
     """For so large a part an event has enums of no schema, and lacks fields that the schema calls optional."""
 
@@ -208,15 +236,30 @@ DRAWN_LAST: dict[str, tuple[Any, ...]] = {
 }
 """And those of later still. Not drawn: levels on a grid, and a server that never tells the orders of a position, which
 are against what was seen."""
+DRAWN_NEXT: dict[str, tuple[Any, ...]] = {
+    "lists_empty": (True,),
+    "lists_twice": (True,),
+    "ends_say": ("expired",),
+    "stamps_move": (False,),
+    "order_names": ("cut", "capitals", "dropped"),
+    "tells_strangers": (True,),
+    "price_digits": ("more", "levels too"),
+    "storms_us": (1_000_000,),
+    "nights_us": (3_000_000,),
+    "rolls": ("at once",),
+    "spot_gaps": (True,),
+}
+"""And those of last. Not drawn: labels that are not kept, refusals that do not name their request, and fills that show
+what was before them: nothing else says whose these are, or what is held."""
 
 
 def draw(chance: random.Random, *, is_old: bool = False) -> Habits:
     """A broker that differs from the usual one in about a third of its habits."""
     share = chance.choice((0.1, 0.3, 0.5))
-    drawn = DRAWN if is_old else DRAWN | DRAWN_SINCE | DRAWN_LAST
+    drawn = DRAWN if is_old else DRAWN | DRAWN_SINCE | DRAWN_LAST | DRAWN_NEXT
     others = {name: chance.choice(values) for name, values in drawn.items() if chance.random() < share}
     found = replace(Habits(), **others)
-    if not found.stamps or found.coarse_ms > 1:
+    if not (found.stamps and found.stamps_move) or found.coarse_ms > 1:
         found = replace(found, again_us=0)  # by nothing but its time could it be told from news
     if not found.fill_shows_position:
         found = replace(found, cancel_precedes=False)  # or the position that stands with it is all that is told

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from fractions import Fraction
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from google.protobuf.message import Message
 
@@ -60,7 +60,7 @@ class Words:
         if held.closed_ms:
             trade.closeTimestamp = held.closed_ms
         if held.label and (is_there or self._habits.position_label == "kept"):
-            trade.label = held.label
+            trade.label = spelt(held.label, self._habits.labels, 20)
         if held.comment:
             trade.comment = held.comment
         if held.sl:
@@ -68,7 +68,7 @@ class Words:
         if held.tp:
             found.takeProfit = real(held.tp)
         if self._habits.stamps and held.updated_ms:
-            found.utcLastUpdateTimestamp = held.updated_ms
+            found.utcLastUpdateTimestamp = held.updated_ms if self._habits.stamps_move else held.opened_ms
         if held.trailing or not self._habits.leaves_out:
             found.trailingStopLoss = held.trailing
         if not self._habits.leaves_out:
@@ -85,13 +85,13 @@ class Words:
         if self._habits.opening_times:
             trade.openTimestamp = order.at_ms
         if order.label:
-            trade.label = order.label
+            trade.label = spelt(order.label, self._habits.labels, 20)
         if order.comment:
             trade.comment = order.comment
         if order.position:
             found.positionId = order.shown or order.position
         if self._habits.names != "requests" and (order.name or not self._habits.leaves_out):
-            found.clientOrderId = order.name
+            found.clientOrderId = spelt(order.name, self._habits.order_names, 16)
         if order.executed:
             found.executionPrice = real(order.average)
         if order.executed or not self._habits.leaves_out:
@@ -127,7 +127,7 @@ class Words:
         if order.stop_out:
             found.isStopOut = True
         if self._habits.stamps:
-            found.utcLastUpdateTimestamp = order.updated_ms or order.at_ms
+            found.utcLastUpdateTimestamp = (order.updated_ms if self._habits.stamps_move else 0) or order.at_ms
         if order.status == FILLED:
             trade.closeTimestamp = order.updated_ms
         return self._with_unknown(found)
@@ -251,12 +251,17 @@ class Words:
         return message
 
 
+def spelt(text: str, habit: str, most: int) -> str:
+    """A name as it comes back: whole, in capitals, cut, or not at all."""
+    return {"whole": text, "capitals": text.upper(), "cut": text[:most]}.get(habit, "")
+
+
 def mirrored(side: int) -> int:
     """The other side."""
     return 3 - side
 
 
-def away(price: Fraction | int, side: int, distance: int, tick: int, *, is_stop: bool) -> int:
+def away(price: Fraction | int, side: int, distance: int, tick: Any, *, is_stop: bool) -> Any:
     """The level that lies so far from a fill, on the tick: a buyer's stop below it, his target above."""
     sign = -1 if (side == BUY) is is_stop else 1
     return round((Fraction(price) + sign * distance) / tick) * tick

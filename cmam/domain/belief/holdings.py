@@ -26,6 +26,7 @@ from cmam.domain.values.rules import (
     PARTS_OF_HISTORIES,
     SHOWN_BEFORE,
     STANDS_AGAIN,
+    SWAPS_MOVE_NOTHING,
     SWAPS_OPEN_NOTHING,
     TRAILED_BEFORE,
     TRAILED_ON,
@@ -211,8 +212,12 @@ def _protects_untimed(view: AccountView, event: ExecutionSeen) -> bool:
 
 def as_told(view: AccountView, event: ExecutionSeen, seen: Position) -> Position:
     """The position of an event without a new deal, as it counts: where a protective order tells it without a time that
-    says so, it may be of before, so that its levels count, and of what is held only what nothing else has told."""
+    says so, it may be of before, so that its levels count, and of what is held only what nothing else has told. Of a
+    swap that is told so its swap counts alone."""
     known = view.positions.get(seen.position)
+    if known is not None and event.kind is ExecutionKind.SWAP and view.rules >= SWAPS_MOVE_NOTHING:
+        is_untimed = seen.updated_ms in (0, known.updated_ms)
+        return replace(known, swap=seen.swap) if is_untimed else seen
     if known is None or not _protects_untimed(view, event):
         return seen
     return replace(seen, side=known.side, volume=known.volume, status=known.status)

@@ -23,6 +23,10 @@ NAMED = (CommandKind.OPEN, CommandKind.ADD, CommandKind.PLACE)
 COARSE_MS = 1_000
 """How coarsely a server may count its time."""
 
+CLOCKS_MS = 120_000
+"""How far a server's clock may be behind ours where a look-alike is looked for: one too many costs an open that is not
+sent again, one too few an open that is there twice."""
+
 
 def named(view: AccountView, orders: Iterable[Order], offset_ms: int) -> tuple[Order, ...]:
     """The same orders, and those without a name with that of the open request they are of, each request's at most one.
@@ -42,6 +46,29 @@ def named(view: AccountView, orders: Iterable[Order], offset_ms: int) -> tuple[O
             found[min(mine, key=lambda order: (order.opened_ms, order.order)).order] = intent.intent
     return tuple(
         replace(order, client_order_id=found[order.order]) if order.order in found else order for order in told
+    )
+
+
+def is_like_another(view: AccountView, intent: Intent) -> bool:
+    """Whether a position or a resting order stands there that is nobody's by its label, no copy's by its number, came
+    no earlier than a request and is all that was asked for by it: its own, if its broker keeps no names."""
+    command, since_ms = intent.command, intent.recorded_us // 1_000 - CLOCKS_MS
+    copies = view.copies.values()
+    if command.kind is CommandKind.OPEN:
+        asked = (command.symbol, command.side, command.volume)
+        return any(
+            (held.symbol, held.side, held.volume) == asked
+            and (held.opened_ms or held.updated_ms or since_ms) >= since_ms
+            and read_label(held.label) is None
+            and not any(copy.position == held.position for copy in copies)
+            for held in view.positions.values()
+        )
+    return command.kind is CommandKind.PLACE and any(
+        _terms(order) == (command.symbol, command.side, command.order_type, command.volume)
+        and (order.opened_ms or order.updated_ms or since_ms) >= since_ms
+        and read_label(order.label) is None
+        and not any(copy.order == order.order for copy in copies)
+        for order in view.orders.values()
     )
 
 

@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from cmam.domain.belief.copies import Copy, Intent, IntentState
+from cmam.domain.belief.nameless import is_like_another
 from cmam.domain.belief.shares import MOVING, is_untold, shows_less, told_by_net
 from cmam.domain.belief.view import AccountView
 from cmam.domain.events import (
@@ -29,6 +30,7 @@ from cmam.domain.values.rules import (
     FILLS_GO_ON,
     HISTORY_IS_AHEAD,
     LEVELS_ARE_SHOWN,
+    LOOKALIKES_COUNT,
     NETS_ARE_BEHIND,
     OPENS_HAVE_NUMBERS,
     PARTS_FILL_ON,
@@ -57,6 +59,9 @@ CORRECTABLE = (
 
 LINE_LOST = "the connection "
 """What the reason begins with when an open did not leave because there was no line."""
+
+LIKE_ANOTHER = "something just like it, without a name of ours, has come since: it may be this, and is not sent again"
+"""Why an open that counts as absent is given up, where its broker may not keep names."""
 
 NOTHING_TO_AMEND = "nothing to amend"
 
@@ -449,18 +454,21 @@ def _open_by_reconcile(
         return
     if not is_proof or order is not None:
         return
+    is_there = view.rules >= LOOKALIKES_COUNT and is_like_another(view, intent)
     may_repeat = (
         copy is not None
+        and not is_there
         and intent.attempt < ATTEMPTS_MAX
         and now_us <= intent.not_after_us
         and copy.is_wanted
         and not copy.leader_filled
     )
     is_fill = copy is not None and now_us <= copy.not_after_us and _is_open_instead(view, copy, intent)
-    if is_fill or (may_repeat and copy is not None and copy.goal.priced):
+    if (is_fill and not is_there) or (may_repeat and copy is not None and copy.goal.priced):
         yield IntentSettled(intent=intent.intent, outcome=Outcome.ABSENT, retry_in_us=1)
         return
-    yield IntentSettled(intent=intent.intent, outcome=Outcome.ABSENT)
+    reason = LIKE_ANOTHER if is_there else ""
+    yield IntentSettled(intent=intent.intent, outcome=Outcome.ABSENT, reason=reason)
     if copy is None:
         return
     if may_repeat:
@@ -474,5 +482,5 @@ def _open_by_reconcile(
             not_after_us=intent.not_after_us,
         )
     else:
-        reason = Reason.SOURCE_GONE if not copy.is_wanted else Reason.EXPIRED
-        yield CopyFinished(link=copy.link, source=copy.source, reason=copy.ending or reason)
+        ending = Reason.SOURCE_GONE if not copy.is_wanted else Reason.EXPIRED
+        yield CopyFinished(link=copy.link, source=copy.source, reason=copy.ending or ending)

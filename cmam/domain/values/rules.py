@@ -889,5 +889,15 @@ of sight at the backup closed once more what had been closed since, and added on
 rounded up, what it has below its target by one close of the least size was closed: it lost a step too many.
 """
 
+LOOKALIKES_COUNT = 14
+"""An open that counts as absent is not sent again where a position or an order without a label of ours has come since
+that is just what was asked for: its broker may keep no names, and it was there twice, one of them nobody's.
+"""
+
+SWAPS_MOVE_NOTHING = 14
+"""A swap that is told without a time, or in the millisecond of what is known, moves the swap of its position alone.
+Told a moment late, it showed a copy as it was before it had grown: that was touched, and grew once more.
+"""
+
 RULES = 14
 """The newest."""

@@ -12,7 +12,7 @@ from cmam.domain.events import ExecutionSeen, Reconciled
 from cmam.domain.folds.account import evolve
 from cmam.domain.values.ids import AccountId, DealId, OrderId, PositionId, SymbolId
 from cmam.domain.values.quantities import Price, Side, Volume
-from cmam.domain.values.rules import RULES, UNTIMED_AGAIN, UNTIMED_HOLDS
+from cmam.domain.values.rules import RULES, SWAPS_MOVE_NOTHING, UNTIMED_AGAIN, UNTIMED_HOLDS
 from cmam.domain.values.trades import (
     Deal,
     ExecutionKind,
@@ -150,3 +150,23 @@ def test_a_fill_without_times_that_a_history_has_told_ahead_counts() -> None:
         look = Reconciled(positions=(shown,), orders=(), deals=(fill.deal,))
         view = evolve(AccountView(account=AccountId(1), rules=RULES), look, 1)
         assert evolve(view, fill, at_us).positions[POSITION.position].volume == volume
+
+
+@pytest.mark.parametrize("at_ms", [0, 5_000])
+def test_a_swap_without_a_time_of_its_own_moves_no_volume(at_ms: int) -> None:
+    """Told a second late it showed what was before an add, which was asked for once more."""
+    before = replace(POSITION, updated_ms=at_ms)
+    grown = replace(before, volume=Volume(160_000))
+    charged = ExecutionSeen(kind=ExecutionKind.SWAP, position=replace(before, swap=-12))
+    for rules, held in ((RULES, 160_000), (SWAPS_MOVE_NOTHING - 1, 100_000)):
+        view = evolve(AccountView(account=AccountId(1), rules=rules), _filled(before, 1), 1)
+        view = evolve(evolve(view, _filled(grown, 2), 2), charged, 3)
+        assert (view.positions[POSITION.position].volume, view.positions[POSITION.position].swap) == (held, -12)
+
+
+def test_a_swap_with_a_later_time_is_the_newest_word() -> None:
+    """It shows what stands then."""
+    view = evolve(AccountView(account=AccountId(1), rules=RULES), _filled(POSITION, 1), 1)
+    later = replace(POSITION, volume=Volume(60_000), updated_ms=6_000)
+    view = evolve(view, ExecutionSeen(kind=ExecutionKind.SWAP, position=later), 2)
+    assert view.positions[POSITION.position].volume == 60_000

@@ -1,0 +1,60 @@
+"""Orders whose names their broker does not keep: neither the label nor `clientOrderId` comes back as it was sent."""
+
+from __future__ import annotations
+
+import pytest
+
+from cmam.domain.events import IntentSettled
+from cmam.domain.turns import settling
+from cmam.store.past.replay import verify
+from tests.stranger.books import BUY, LIMIT
+from tests.stranger.habits import Habits
+from tests.stranger.world import Terminal, World, signed
+
+LEADER, FOLLOWER = 501, 502
+VOLUME = 1_200_000
+
+
+def _world(spelling: str) -> tuple[World, Terminal]:
+    habits = Habits(labels=spelling, order_names=spelling, fill_us=300_000)
+    world = World(1, habits, {LEADER: ("North", False), FOLLOWER: ("North", False)})
+    world.profile("of", LEADER, {FOLLOWER: "1"})
+    world.start()
+    world.run(5)
+    return world, Terminal(world, LEADER)
+
+
+def _after_a_cut(world: World) -> list[str]:
+    """Cut the lines once the follower's order has reached the broker; why it was settled as it was."""
+    book = world.broker.floor.books[FOLLOWER]
+    while not book.orders:
+        world.run(0.000_1)
+    world.lines.cut_all()
+    world.run(60)
+    assert verify(world.log.read_all()).is_identical
+    world.stepper.kill()
+    return [one.reason for one in world.events(FOLLOWER, IntentSettled)]
+
+
+@pytest.mark.parametrize("spelling", ["capitals", "dropped"])
+def test_an_open_whose_names_are_lost_is_not_sent_again(spelling: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It counted as absent, though all that it had asked for stood there, and was opened once more."""
+    for rules, times in ((14, 1), (99, 2)):
+        monkeypatch.setattr(settling, "LOOKALIKES_COUNT", rules)
+        world, terminal = _world(spelling)
+        terminal.trade("EURUSD", BUY, VOLUME)
+        told = _after_a_cut(world)
+        assert [signed(one) for one in world.broker.floor.books[FOLLOWER].positions.values()] == [VOLUME] * times
+        assert (settling.LIKE_ANOTHER in told) is (times == 1)
+
+
+@pytest.mark.parametrize("spelling", ["capitals", "dropped"])
+def test_an_order_whose_names_are_lost_is_not_placed_again(spelling: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It rested twice."""
+    for rules, times in ((14, 1), (99, 2)):
+        monkeypatch.setattr(settling, "LOOKALIKES_COUNT", rules)
+        world, terminal = _world(spelling)
+        terminal.rest(LIMIT, "EURUSD", BUY, VOLUME, world.broker.market.bids["EURUSD"] - 2_000)
+        told = _after_a_cut(world)
+        assert len(world.broker.floor.books[FOLLOWER].orders) == times
+        assert (settling.LIKE_ANOTHER in told) is (times == 1)
