@@ -340,7 +340,7 @@ def test_the_demo_copies_skips_and_replays(tmp_path: Path, capsys: pytest.Captur
     A what-if of its log with the settings that were changes nothing; with others it says what.
     """
     process = child(tmp_path, "demo", "--pace", "0.15", "--json")
-    out, err = process.communicate(timeout=90)
+    out, err = process.communicate(timeout=PATIENCE_S)
     assert process.returncode == 0, err
     summary = json.loads(out)
     assert summary["replay"] == "identical"
