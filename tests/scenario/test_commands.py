@@ -118,6 +118,22 @@ def test_a_trade_is_copied_and_can_be_read_in_every_way(person: Person, ready: R
     assert table.read_text().splitlines()[0].startswith("copy_id,profile,leader,follower,")
 
 
+def test_a_running_cmam_that_is_slow_to_answer_is_not_taken_for_none(
+    person: Person, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What it has taken is not done again beside it, and the tokens that it trades with are not spent."""
+    ask, deaf = office.ask_running, {"status", "account.refresh"}
+    with running(person):
+        monkeypatch.setattr(office, "ask_running", lambda *it: None if it[1]["command"] in deaf else ask(*it))
+        said = person.types("flatten", "main", "--yes")
+        assert said.code == 0, said.err
+        assert "1 follower is closing" in said.err
+        said = person.types("account", "refresh")
+        assert said.code == 4
+        assert "It does not answer commands" in said.err
+        monkeypatch.undo()
+
+
 def _ended(person: Person, *arguments: str) -> subprocess.CompletedProcess[str]:
     """A command in a process of its own that must come to an end by itself."""
     process = child(person.home, *arguments)
